@@ -1,0 +1,335 @@
+"""The counts engine: the exact Markov chain of the population histogram.
+
+Source     theory.md section 5.  Notation: S observations, A actions, K successors, T steps, J record intervals.
+Contract   counts stay nonnegative and sum to N after every step. Draws do not depend on what is recorded.
+Cost       free of N: O(S A K) a step; a single acting agent whose fellows stand still costs O(S + A + K).
+"""
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
+from tmfcore._model cimport Model
+from tmfcore._policy cimport Policy
+from tmfcore._sampling cimport (
+    Sampler, below, binomial, bits_of, scan, scan_counts, split_hypergeometric, split_multinomial, uniform)
+from tmfcore._schedule cimport Activation, read_activation
+
+MAX_AGENTS = 10**18            # numpy's binomial has the right variance up to here
+MAX_AGENTS_BATCH = 10**12      # and its hypergeometric up to here (1 < B < N)
+
+
+cdef struct Population:
+    int64_t n_agents
+    int64_t *counts            # (S,)
+    int64_t *next_counts       # (S,)
+    double *mu                 # (S,)   counts / N, always derived
+    int64_t *acting            # (S,)
+    int64_t *actions           # (A,)
+    int64_t *cells             # (max(K, K0),)
+    double *row                # (max(K, K0),)
+    double *tails              # (max(A, K, K0),)
+    bint passive_rewards_fresh # tables.passive_reward belongs to the present mu
+
+
+cdef struct Record:            # of the present interval; NULL where not asked for
+    int64_t *decisions             # (S, A)
+    int64_t *active                # (S, A, K)
+    double *reward_sums            # (S, A)
+    int64_t *passive               # (S, K0)
+    double *passive_reward_sums    # (S,)
+
+
+cdef inline void note_active(
+    Evaluator at, Record *record, Py_ssize_t row, Py_ssize_t cell, int64_t n
+) noexcept nogil:
+    if record.active != NULL:
+        record.active[row * at.n_successors + cell] += n
+
+
+cdef void note_passive_staying(Evaluator at, Record *record, Py_ssize_t o, int64_t n) noexcept nogil:
+    cdef const int32_t *successor = passive_successors_of(at, o)
+    cdef Py_ssize_t cell = 0
+    if successor == NULL:
+        cell = o
+    else:
+        while successor[cell] != o:
+            cell += 1
+    record.passive[o * at.n_passive_successors + cell] += n
+
+
+cdef double step_counts(Evaluator at, Sampler *sampler, Population *people, Record *record) noexcept nogil:
+    """Everybody moves: people.acting (S,) act, the others drift. Returns the reward of all agents together."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef Py_ssize_t K = at.n_successors, K0 = at.n_passive_successors
+    cdef Py_ssize_t o, a, k, row
+    cdef int64_t n
+    cdef double reward = 0
+    cdef const int32_t *successor
+    memset(people.next_counts, 0, S * sizeof(int64_t))
+    for o in range(S):
+        if people.acting[o] > 0:
+            split_multinomial(sampler, people.acting[o], at.pi + o * A, A, people.tails, people.actions)
+            for a in range(A):
+                n = people.actions[a]
+                if n == 0:
+                    continue
+                row = o * A + a
+                reward += n * at.tables.reward[row]
+                if record.decisions != NULL:
+                    record.decisions[row] += n
+                if record.reward_sums != NULL:
+                    record.reward_sums[row] += n * at.tables.reward[row]
+                split_multinomial(sampler, n, at.tables.transition + row * K, K, people.tails, people.cells)
+                successor = successors_of(at, row)
+                for k in range(K):
+                    if people.cells[k] > 0:
+                        people.next_counts[k if successor == NULL else successor[k]] += people.cells[k]
+                        note_active(at, record, row, k, people.cells[k])
+        n = people.counts[o] - people.acting[o]
+        if n == 0:
+            continue
+        reward += n * at.tables.passive_reward[o]
+        if record.passive_reward_sums != NULL:
+            record.passive_reward_sums[o] += n * at.tables.passive_reward[o]
+        if at.model.passive_identity:
+            people.next_counts[o] += n
+            if record.passive != NULL:
+                note_passive_staying(at, record, o, n)
+            continue
+        split_multinomial(sampler, n, at.tables.passive_transition + o * K0, K0, people.tails, people.cells)
+        successor = passive_successors_of(at, o)
+        for k in range(K0):
+            if people.cells[k] > 0:
+                people.next_counts[k if successor == NULL else successor[k]] += people.cells[k]
+                if record.passive != NULL:
+                    record.passive[o * K0 + k] += people.cells[k]
+    people.counts, people.next_counts = people.next_counts, people.counts
+    for o in range(S):
+        people.mu[o] = <double>people.counts[o] / people.n_agents
+    people.passive_rewards_fresh = False
+    return reward
+
+
+cdef int step_one(
+    Evaluator at, Sampler *sampler, Population *people, Record *record, int t, double *reward
+) except -1 nogil:
+    """One agent acts, the others stand still: only its row is evaluated. Adds up the reward of all agents."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
+    cdef Py_ssize_t o, a, x, k = 0
+    cdef double own, others = 0
+    cdef const double *row
+    cdef const double *pi
+    cdef const int32_t *successor
+    o = scan_counts(below(sampler, people.n_agents), people.counts)
+    if at.model.by_row:
+        if not people.passive_rewards_fresh:
+            for x in range(S):
+                at.model.checked_row(t, <int>x, -1, people.mu, people.row, at.tables.passive_reward + x)
+        at.policy.row_at(t, at.horizon, o, people.mu, at.pi_buffer, &pi)
+        a = scan(uniform(sampler), pi, A)
+        at.model.checked_row(t, <int>o, <int>a, people.mu, people.row, &own)
+        row = people.row
+    else:
+        at.at(t, people.mu)
+        pi = at.pi + o * A
+        a = scan(uniform(sampler), pi, A)
+        own = at.tables.reward[o * A + a]
+        row = at.tables.transition + (o * A + a) * K
+    if K > 1:
+        k = scan(uniform(sampler), row, K)
+    successor = successors_of(at, o * A + a)
+    for x in range(S):
+        others += people.mu[x] * at.tables.passive_reward[x]
+    reward[0] = others * people.n_agents + own - at.tables.passive_reward[o]
+    if record.decisions != NULL:
+        record.decisions[o * A + a] += 1
+    if record.active != NULL:
+        note_active(at, record, o * A + a, k, 1)
+        record.reward_sums[o * A + a] += own
+        for x in range(S):
+            note_passive_staying(at, record, x, people.counts[x] - (x == o))
+            record.passive_reward_sums[x] += (people.counts[x] - (x == o)) * at.tables.passive_reward[x]
+    x = k if successor == NULL else successor[k]
+    people.passive_rewards_fresh = at.model.local_passive_reward
+    if x != o:
+        people.counts[o] -= 1
+        people.counts[x] += 1
+        people.mu[o] = <double>people.counts[o] / people.n_agents
+        people.mu[x] = <double>people.counts[x] / people.n_agents
+        if at.model.by_row and at.model.local_passive_reward:
+            at.model.checked_row(t, <int>o, -1, people.mu, people.row, at.tables.passive_reward + o)
+            at.model.checked_row(t, <int>x, -1, people.mu, people.row, at.tables.passive_reward + x)
+    return 0
+
+
+cdef int allocate(Population *people, Evaluator at) except -1:
+    """One block of memory for everything; free(people.counts_memory) is the caller's, through people.mu."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef Py_ssize_t widest = max(at.n_successors, at.n_passive_successors)
+    cdef Py_ssize_t n_doubles = S + widest + max(A, widest)
+    cdef double *memory = <double *>malloc((n_doubles + 3 * S + A + widest) * sizeof(double))
+    if memory == NULL:
+        raise MemoryError(f"no memory for a population over {S} observations")
+    people.mu = memory
+    people.row = people.mu + S
+    people.tails = people.row + widest
+    people.counts = <int64_t *>(memory + n_doubles)
+    people.next_counts = people.counts + S
+    people.acting = people.next_counts + S
+    people.actions = people.acting + S
+    people.cells = people.actions + A
+    people.passive_rewards_fresh = False
+    return 0
+
+
+def run(Model model not None, Policy policy not None, bit_generator, const int64_t[::1] initial_counts not None,
+        Py_ssize_t horizon, double discount, const int64_t[::1] batch, const double[::1] probability,
+        Py_ssize_t record_every, int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions,
+        double[::1] rewards not None, flows=None):
+    """Simulate one replica of the counts chain.
+
+    Parameters
+    ----------
+    bit_generator : numpy.random.BitGenerator
+        Borrowed; its lock is held during the run.
+    initial_counts : ndarray of int64, shape (S,)
+        Agents at each observation; sums to N >= 1.
+    batch : ndarray of int64, shape (1,) or (T,), or None
+        How many act at each step.
+    probability : ndarray of float64, shape (1,) or (T,), or None
+        With which probability each agent acts, in place of batch.
+    record_every : int
+        Steps an interval lasts; J = ceil(T / record_every).
+    counts : ndarray of int64, shape (J + 1, S)
+        OUT. The start, and the counts at the end of every interval.
+    decisions : ndarray of int64, shape (J, S, A), or None
+        OUT. Acting agents by observation and action, summed over the interval.
+    rewards : ndarray of float64, shape (J,)
+        OUT. Mean reward an agent, summed over the interval.
+    flows : tuple of ndarrays or None
+        OUT. (active (J, S, A, K) int64, reward_sums (J, S, A) float64, passive (J, S, K0) int64,
+        passive_reward_sums (J, S) float64): agents by cell of their row, and the rewards paid.
+
+    Returns
+    -------
+    float
+        Discounted return, mean over the agents.
+
+    Notes
+    -----
+    theory.md section 5.
+    """
+    cdef Evaluator at = Evaluator(model, policy, horizon)
+    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+    cdef Py_ssize_t t, o, left, j = 0
+    cdef Py_ssize_t n_intervals
+    cdef int64_t n_acting
+    cdef double reward, weight = 1, total = 0
+    cdef bint one_by_one
+    cdef Sampler sampler
+    cdef Population people
+    cdef Record record
+    cdef Activation activation
+    cdef int64_t[:, :, :, ::1] active
+    cdef int64_t[:, :, ::1] passive
+    cdef double[:, :, ::1] reward_sums
+    cdef double[:, ::1] passive_reward_sums
+    if record_every < 1:
+        raise ValueError(f"record_every is {record_every}; must be >= 1")
+    n_intervals = (horizon + record_every - 1) // record_every
+    check_outputs(model, n_intervals, initial_counts, counts, decisions, rewards)
+    memset(&sampler, 0, sizeof(Sampler))
+    memset(&record, 0, sizeof(Record))
+    sampler.bits = bits_of(bit_generator)
+    people.n_agents = total_of(initial_counts)
+    read_activation(&activation, batch, probability, people.n_agents, horizon)
+    if flows is not None:
+        active, reward_sums, passive, passive_reward_sums = flows
+        for array in flows:
+            if array.shape[0] != n_intervals:
+                raise ValueError(f"flows must have {n_intervals} intervals; got {array.shape[0]}")
+            array[...] = 0
+        if (active.shape[1] != S or active.shape[2] != A or active.shape[3] != at.n_successors
+                or reward_sums.shape[1] != S or reward_sums.shape[2] != A or passive.shape[1] != S
+                or passive.shape[2] != at.n_passive_successors or passive_reward_sums.shape[1] != S):
+            raise ValueError("flows must have shapes (J, S, A, K), (J, S, A), (J, S, K0), (J, S)")
+    allocate(&people, at)
+    try:
+        with bit_generator.lock, nogil:
+            memcpy(people.counts, &initial_counts[0], S * sizeof(int64_t))
+            memcpy(&counts[0, 0], people.counts, S * sizeof(int64_t))
+            for o in range(S):
+                people.mu[o] = <double>people.counts[o] / people.n_agents
+            # Single agents need their own row only; tables are filled once for what does not vary.
+            at.at(0, people.mu)
+            left = 0
+            for t in range(horizon):
+                if left == 0:
+                    left = min(record_every, horizon - t)
+                    rewards[j] = 0
+                    if decisions is not None:
+                        record.decisions = &decisions[j, 0, 0]
+                        memset(record.decisions, 0, S * A * sizeof(int64_t))
+                    if flows is not None:
+                        record.active = &active[j, 0, 0, 0]
+                        record.reward_sums = &reward_sums[j, 0, 0]
+                        record.passive = &passive[j, 0, 0]
+                        record.passive_reward_sums = &passive_reward_sums[j, 0]
+                n_acting = -1
+                if activation.batch != NULL:
+                    n_acting = activation.batch[t * activation.stride]
+                one_by_one = n_acting == 1 and model.passive_identity
+                if one_by_one:
+                    step_one(at, &sampler, &people, &record, <int>t, &reward)
+                else:
+                    if n_acting >= 0:
+                        split_hypergeometric(&sampler, people.counts, S, people.n_agents, n_acting, people.acting)
+                    else:
+                        for o in range(S):
+                            people.acting[o] = binomial(
+                                &sampler, people.counts[o], activation.probability[t * activation.stride])
+                    at.at(<int>t, people.mu)
+                    reward = step_counts(at, &sampler, &people, &record)
+                reward /= people.n_agents
+                rewards[j] += reward
+                total += weight * reward
+                weight *= discount
+                left -= 1
+                if left == 0:
+                    j += 1
+                    memcpy(&counts[j, 0], people.counts, S * sizeof(int64_t))
+    finally:
+        free(people.mu)        # the one block behind all of people's arrays
+    return total
+
+
+cdef int64_t total_of(const int64_t[::1] counts) except -1:
+    cdef int64_t total = 0
+    cdef Py_ssize_t o
+    for o in range(counts.shape[0]):
+        if counts[o] < 0:
+            raise ValueError(f"initial_counts[{o}] is {counts[o]}; must be >= 0")
+        if total > <int64_t>MAX_AGENTS - counts[o]:
+            raise ValueError(f"initial_counts sum to more than {MAX_AGENTS}, up to which binomials are exact")
+        total += counts[o]
+    if total < 1:
+        raise ValueError("initial_counts sum to 0; must sum to at least 1")
+    return total
+
+
+cdef int check_outputs(Model model, Py_ssize_t n_intervals, const int64_t[::1] initial_counts,
+                       int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards) except -1:
+    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+    if initial_counts.shape[0] != S:
+        raise ValueError(f"initial_counts has {initial_counts.shape[0]} entries; must have {S}")
+    if counts.shape[0] != n_intervals + 1 or counts.shape[1] != S:
+        raise ValueError(f"counts has shape ({counts.shape[0]}, {counts.shape[1]}); must be ({n_intervals + 1}, {S})")
+    if rewards.shape[0] != n_intervals:
+        raise ValueError(f"rewards has {rewards.shape[0]} entries; must have {n_intervals}")
+    if decisions is not None and (
+            decisions.shape[0] != n_intervals or decisions.shape[1] != S or decisions.shape[2] != A):
+        raise ValueError(f"decisions must have shape ({n_intervals}, {S}, {A})")
+    return 0

@@ -1,0 +1,35 @@
+"""A model and a policy at one (t, mu): the tables every kernel works from."""
+from libc.stdint cimport int32_t
+
+from tmfcore._model cimport Model, Tables
+from tmfcore._policy cimport Policy
+
+
+cdef class Evaluator:
+    cdef Model model
+    cdef Policy policy              # None for best responses
+    cdef Py_ssize_t n_observations, n_actions, n_successors, n_passive_successors
+    cdef int horizon
+    cdef Tables tables
+    cdef const double *pi           # (S, A)
+    cdef double *pi_buffer          # (S, A)
+    cdef double *memory
+    cdef bint filled
+
+    # Refresh tables and pi for step t and population mu (S,).
+    cdef int at(self, int t, const double *mu) except -1 nogil
+    cdef int tables_at(self, int t, const double *mu) except -1 nogil
+
+
+cdef inline const int32_t *successors_of(Evaluator at, Py_ssize_t row) noexcept nogil:
+    """Successors (K,) of active row o * A + a; NULL when dense."""
+    if at.model.successor == NULL:
+        return NULL
+    return at.model.successor + row * at.n_successors
+
+
+cdef inline const int32_t *passive_successors_of(Evaluator at, Py_ssize_t observation) noexcept nogil:
+    """Successors (K0,) of a passive agent's row; NULL when dense."""
+    if at.model.passive_successor == NULL:
+        return NULL
+    return at.model.passive_successor + observation * at.n_passive_successors

@@ -1,0 +1,43 @@
+"""One step of the mean field forwards and backwards, shared by every kernel that needs values."""
+from tmfcore._evaluator cimport Evaluator
+
+
+cdef void push_forward(
+    Evaluator at,
+    const double *mu,         # IN   (S,)
+    double beta,              # IN            active fraction
+    double *next_mu,          # OUT  (S,)
+) noexcept nogil
+cdef void action_values(
+    Evaluator at,
+    const double *next_values,    # IN   (S,)
+    double discount,
+    double *q,                    # OUT  (S, A)
+) noexcept nogil
+cdef void observation_values(
+    Evaluator at,
+    const double *q,              # IN   (S, A)
+    const double *next_values,    # IN   (S,)
+    double discount,
+    double beta,                  # IN            1 for the clock "always"
+    bint greedy,                  # IN            max over actions instead of the policy's mean
+    double *values,               # OUT  (S,)
+) noexcept nogil
+
+
+cdef inline double policy_mean(const double *pi, const double *q, Py_ssize_t n_actions) noexcept nogil:
+    """sum_a pi(a) q(a) of one row."""
+    cdef double total = 0
+    cdef Py_ssize_t a
+    for a in range(n_actions):
+        total += pi[a] * q[a]
+    return total
+
+
+cdef inline Py_ssize_t best_action(const double *q, Py_ssize_t n_actions) noexcept nogil:
+    """The first maximiser of one row."""
+    cdef Py_ssize_t a, best = 0
+    for a in range(1, n_actions):
+        if q[a] > q[best]:
+            best = a
+    return best

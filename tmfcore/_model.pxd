@@ -1,0 +1,62 @@
+"""What is played, as the kernels see it: rewards and transition rows at (t, mu).
+
+Notation   S observations, A actions, K successors of an active agent, K0 of a passive one.
+           Action -1 stands for "passive".
+To add a compiled game, subclass Model, set the fields in __init__ through set_shape, and override row_at
+(every other method has a default built on it).
+"""
+from libc.stdint cimport int32_t
+
+
+# The one C signature for compiled games. Fills probabilities (K,) or, for action -1, (K0,), and the reward.
+# Returns 0, or an error code of its own.
+ctypedef int (*row_function)(
+    int t,
+    int observation,
+    int action,               # -1: passive
+    const double *mu,         # IN   (S,)
+    double *probabilities,    # OUT  (K,) or (K0,)
+    double *reward,           # OUT  (1,)
+    void *user,
+) noexcept nogil
+
+
+cdef struct Tables:
+    double *reward                # (S, A)
+    double *transition            # (S, A, K)
+    double *passive_reward        # (S,)
+    double *passive_transition    # (S, K0)
+
+
+cdef class Model:
+    cdef readonly Py_ssize_t n_observations, n_actions, n_successors, n_passive_successors
+    cdef readonly object successors             # (S, A, K) int32 array, or None: dense, K = S
+    cdef readonly object passive_successors     # (S, K0) int32 array, or None: dense, K0 = S
+    cdef const int32_t *successor               # the data of the two, NULL when dense
+    cdef const int32_t *passive_successor
+    cdef readonly bint constant                 # no table depends on mu or t
+    cdef readonly bint constant_transition      # neither kernel depends on mu or t
+    cdef readonly bint passive_identity         # passive agents stay where they are
+    cdef readonly bint local_passive_reward     # r0(o, mu) depends on o and mu(o) only
+    cdef bint by_row                            # row_at costs less than tables_at
+    cdef bint trusted                           # rows need no check: they are right by construction
+
+    # Both raise for user code that misbehaves. row_at of a user's class need not check its own output:
+    # kernels call checked_row.
+    cdef int row_at(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil
+    # Refreshes the tables that vary; all four when `everything`.
+    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil
+
+    cdef int checked_row(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil
+    cdef int set_shape(
+        self, Py_ssize_t n_observations, Py_ssize_t n_actions, object successors, object passive_successors
+    ) except -1
+
+
+cdef int check_row(
+    const double *probabilities, Py_ssize_t n_cells, double reward, int t, int observation, int action
+) except -1 nogil

@@ -1,0 +1,499 @@
+"""Models: rewards and transition rows at (t, mu), as arrays, Python callables or compiled functions.
+
+Source     theory.md sections 1 and 8.  Notation: _model.pxd.
+Contract   what user code returns is checked every time it is used: a row that is no distribution or a value
+           that is not finite raises ValueError naming t, observation, action and the sum found.
+"""
+from cpython.long cimport PyLong_AsVoidPtr
+from cpython.pycapsule cimport (
+    PyCapsule_CheckExact, PyCapsule_GetContext, PyCapsule_GetName, PyCapsule_GetPointer)
+from libc.math cimport NAN, fabs, isfinite, pow
+from libc.stdint cimport int32_t
+from libc.string cimport memcpy
+
+import numpy as np
+
+ROW_TOLERANCE = 1e-8
+cdef double TOLERANCE = 1e-8
+
+# The spellings under which a compiled row function may arrive (Cython, numba/cffi/ctypes).
+ROW_SIGNATURES = (
+    "int (int, int, int, double const *, double *, double *, void *)",
+    "int (int, int, int, double *, double *, double *, void *)",
+    "int32_t (int32_t, int32_t, int32_t, double const *, double *, double *, void *)",
+)
+
+
+cdef str where(int t, int observation, int action):
+    return f"at t={t}, observation {observation}, " + ("passive" if action < 0 else f"action {action}")
+
+
+cdef int check_row(
+    const double *probabilities, Py_ssize_t n_cells, double reward, int t, int observation, int action
+) except -1 nogil:
+    cdef double total = 0
+    cdef Py_ssize_t k
+    cdef bint bad = False
+    for k in range(n_cells):
+        total += probabilities[k]
+        bad |= not (probabilities[k] >= 0)
+    if bad or not (fabs(total - 1) <= TOLERANCE):
+        with gil:
+            row = [probabilities[k] for k in range(n_cells)]
+            for k in range(n_cells):
+                if not (row[k] >= 0):
+                    raise ValueError(
+                        f"transition row {where(t, observation, action)} has entry [{k}] = {row[k]:.6g}; "
+                        f"each must be a number >= 0 (the row sums to {total:.6g})")
+            raise ValueError(
+                f"transition row {where(t, observation, action)} sums to {total:.10g}; "
+                f"must sum to 1 within {TOLERANCE:g}")
+    if not isfinite(reward):
+        with gil:
+            raise ValueError(f"reward {where(t, observation, action)} is {reward}; must be finite")
+    return 0
+
+
+cdef class Model:
+    """What is played, at one step and one population distribution; abstract.
+
+    Attributes
+    ----------
+    n_observations, n_actions : int
+        S and A.
+    n_successors, n_passive_successors : int
+        K and K0: cells of an active and of a passive transition row.
+    successors : ndarray of int32, shape (S, A, K), or None
+        The observation each cell stands for; None: cell x is observation x.
+    passive_successors : ndarray of int32, shape (S, K0), or None
+        The same for passive rows.
+    """
+
+    cdef int set_shape(
+        self, Py_ssize_t n_observations, Py_ssize_t n_actions, object successors, object passive_successors
+    ) except -1:
+        cdef const int32_t[:, :, ::1] active
+        cdef const int32_t[:, ::1] passive
+        if not (1 <= n_observations < 2**31 and 1 <= n_actions < 2**31):
+            raise ValueError(
+                f"n_observations is {n_observations} and n_actions is {n_actions}; each must lie in 1..2**31-1")
+        self.n_observations = n_observations
+        self.n_actions = n_actions
+        self.n_successors = self.n_passive_successors = n_observations
+        if successors is not None:
+            successors = frozen(np.array(successors, np.int32, order="C"))
+            active = successors
+            if active.shape[0] != n_observations or active.shape[1] != n_actions or active.shape[2] < 1:
+                raise ValueError(
+                    f"successors has shape {successors.shape}; must be ({n_observations}, {n_actions}, K)")
+            check_successors("successors", successors, n_observations)
+            self.n_successors = active.shape[2]
+            self.successor = &active[0, 0, 0]
+            self.successors = successors
+        if passive_successors is not None:
+            passive_successors = frozen(np.array(passive_successors, np.int32, order="C"))
+            passive = passive_successors
+            if passive.shape[0] != n_observations or passive.shape[1] < 1:
+                raise ValueError(
+                    f"passive_successors has shape {passive_successors.shape}; must be ({n_observations}, K0)")
+            check_successors("passive_successors", passive_successors, n_observations)
+            self.n_passive_successors = passive.shape[1]
+            self.passive_successor = &passive[0, 0]
+            self.passive_successors = passive_successors
+        return 0
+
+    cdef int row_at(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        with gil:
+            raise NotImplementedError(f"{type(self).__name__} does not override row_at")
+
+    cdef int checked_row(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        self.row_at(t, observation, action, mu, probabilities, reward)
+        if not self.trusted:
+            check_row(probabilities, self.n_passive_successors if action < 0 else self.n_successors,
+                      reward[0], t, observation, action)
+        return 0
+
+    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
+        cdef Py_ssize_t o, a
+        cdef Py_ssize_t A = self.n_actions
+        if self.constant and not everything:
+            return 0
+        for o in range(self.n_observations):
+            for a in range(A):
+                self.checked_row(t, <int>o, <int>a, mu, tables.transition + (o * A + a) * self.n_successors,
+                                 tables.reward + o * A + a)
+            self.checked_row(t, <int>o, -1, mu, tables.passive_transition + o * self.n_passive_successors,
+                             tables.passive_reward + o)
+        return 0
+
+    def tables(self, const double[::1] mu not None, int t=0):
+        """The four arrays at (t, mu).
+
+        Parameters
+        ----------
+        mu : ndarray of float64, shape (S,)
+            Population distribution.
+        t : int
+            Step.
+
+        Returns
+        -------
+        reward : ndarray of float64, shape (S, A)
+        transition : ndarray of float64, shape (S, A, K)
+        passive_reward : ndarray of float64, shape (S,)
+        passive_transition : ndarray of float64, shape (S, K0)
+        """
+        cdef Tables tables
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions
+        cdef double[:, ::1] reward = np.empty((S, A))
+        cdef double[:, :, ::1] transition = np.empty((S, A, self.n_successors))
+        cdef double[::1] passive_reward = np.empty(S)
+        cdef double[:, ::1] passive_transition = np.empty((S, self.n_passive_successors))
+        self.check_mu(mu)
+        tables.reward = &reward[0, 0]
+        tables.transition = &transition[0, 0, 0]
+        tables.passive_reward = &passive_reward[0]
+        tables.passive_transition = &passive_transition[0, 0]
+        with nogil:
+            self.tables_at(t, &mu[0], &tables, True)
+        return (np.asarray(reward), np.asarray(transition), np.asarray(passive_reward),
+                np.asarray(passive_transition))
+
+    def row(self, const double[::1] mu not None, int t, int observation, int action):
+        """One row: probabilities (K,), or (K0,) for action -1 (passive), and the reward; O(K)."""
+        cdef double reward
+        cdef double[::1] probabilities
+        self.check_mu(mu)
+        if not 0 <= observation < self.n_observations:
+            raise ValueError(f"observation is {observation}; must lie in 0..{self.n_observations - 1}")
+        if not -1 <= action < self.n_actions:
+            raise ValueError(f"action is {action}; must lie in -1..{self.n_actions - 1}")
+        probabilities = np.empty(self.n_passive_successors if action < 0 else self.n_successors)
+        with nogil:
+            self.checked_row(t, observation, action, &mu[0], &probabilities[0], &reward)
+        return np.asarray(probabilities), reward
+
+    def check_mu(self, const double[::1] mu not None):
+        """Raise ValueError unless mu has one entry an observation."""
+        if mu.shape[0] != self.n_observations:
+            raise ValueError(f"mu has shape ({mu.shape[0]},); must be ({self.n_observations},)")
+
+
+cdef object frozen(array):
+    array.flags.writeable = False
+    return array
+
+
+cdef int check_successors(str name, array, Py_ssize_t n_observations) except -1:
+    bad = np.argwhere((array < 0) | (array >= n_observations))
+    if len(bad):
+        index = tuple(int(i) for i in bad[0])
+        raise ValueError(f"{name}{list(index)} is {array[index]}; must lie in 0..{n_observations - 1} "
+                         f"({len(bad)} of {array.size} entries are bad)")
+    return 0
+
+
+cdef class TableModel(Model):
+    """A game given as arrays, Python callables f(mu, t), or a mixture of the two.
+
+    Parameters
+    ----------
+    n_observations, n_actions : int
+    reward, transition, passive_reward, passive_transition
+        Shapes (S, A), (S, A, K), (S,), (S, K0): each a validated array or a callable f(mu, t) returning one.
+        A callable is called once a step with the GIL held; its result is checked at every use.
+    successors, passive_successors : array_like of int, optional
+        Shapes (S, A, K) and (S, K0).
+    """
+    cdef tuple sources, shapes
+
+    def __init__(self, n_observations, n_actions, reward, transition, passive_reward, passive_transition,
+                 successors=None, passive_successors=None):
+        self.set_shape(n_observations, n_actions, successors, passive_successors)
+        S, A = self.n_observations, self.n_actions
+        self.shapes = ((S, A), (S, A, self.n_successors), (S,), (S, self.n_passive_successors))
+        self.sources = tuple(
+            source if callable(source) else table_of(name, source, shape)
+            for name, source, shape in zip(
+                TABLE_NAMES, (reward, transition, passive_reward, passive_transition), self.shapes))
+        varies = [callable(source) for source in self.sources]
+        self.constant = not any(varies)
+        self.constant_transition = not (varies[1] or varies[3])
+        self.local_passive_reward = not varies[2]
+        self.passive_identity = not varies[3] and is_identity(self.sources[3], self.passive_successors)
+
+    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
+        if everything or not self.constant:
+            self.call_tables(t, mu, tables, everything)
+        return 0
+
+    cdef int row_at(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        return self.call_row(t, observation, action, mu, probabilities, reward)
+
+    cdef int call_tables(self, int t, const double *mu, Tables *tables, bint everything) except -1 with gil:
+        cdef double **targets = [
+            tables.reward, tables.transition, tables.passive_reward, tables.passive_transition]
+        cdef int i
+        population = None if self.constant else self.population(mu)
+        for i in range(4):
+            if everything or callable(self.sources[i]):
+                fill(targets[i], self.table(i, population, t))
+        return 0
+
+    cdef int call_row(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 with gil:
+        population = self.population(mu)
+        first = 2 if action < 0 else 0
+        rewards = self.table(first, population, t)[observation]
+        rows = self.table(first + 1, population, t)[observation]
+        reward[0] = rewards if action < 0 else rewards[action]
+        return fill(probabilities, rows if action < 0 else rows[action])
+
+    cdef object population(self, const double *mu):
+        """A fresh read-only copy of mu: a callable may keep it."""
+        return frozen(np.array(<const double[:self.n_observations]>mu))
+
+    cdef object table(self, int i, population, int t):
+        source = self.sources[i]
+        return table_of(TABLE_NAMES[i], source(population, t), self.shapes[i], t) if callable(source) else source
+
+
+TABLE_NAMES = ("reward", "transition", "passive_reward", "passive_transition")
+
+
+cdef object table_of(str name, source, tuple shape, t=None):
+    """source as a float64 table of the shape, checked; t is the step when a callable made it."""
+    label = name if t is None else f"{name}(mu, t={t})"
+    table = np.array(source, np.float64, order="C")
+    if table.shape != shape:
+        raise ValueError(f"{label} has shape {table.shape}; must be {shape}")
+    if not np.isfinite(table).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(table))[0])
+        raise ValueError(f"{label}{list(index)} is {table[index]}; must be finite")
+    if name.endswith("transition"):
+        if table.min() < 0:
+            index = tuple(int(i) for i in np.argwhere(table < 0)[0])
+            raise ValueError(f"{label}{list(index)} is {table[index]:.6g}; must be >= 0")
+        sums = table.sum(-1)
+        bad = np.argwhere(np.abs(sums - 1) > ROW_TOLERANCE)
+        if len(bad):
+            index = tuple(int(i) for i in bad[0])
+            raise ValueError(f"{label}{list(index)} sums to {sums[index]:.10g}; each row must sum to 1 within "
+                             f"{ROW_TOLERANCE:g} ({len(bad)} of {sums.size} rows are bad)")
+    return frozen(table)
+
+
+cdef int fill(double *target, table) except -1:
+    cdef const double[::1] flat = table.reshape(-1)
+    memcpy(target, &flat[0], flat.shape[0] * sizeof(double))
+    return 0
+
+
+cdef bint is_identity(table, successors) except -1:
+    n_observations = table.shape[0]
+    if successors is None:
+        return np.array_equal(table, np.eye(n_observations))
+    stays = successors == np.arange(n_observations)[:, None]
+    return bool((np.where(stays, table, 0.0).sum(-1) == 1.0).all() and (table[~stays] == 0).all())
+
+
+cdef class CompiledModel(Model):
+    """A game given as a compiled row function (the C signature `row_function` of _model.pxd).
+
+    Parameters
+    ----------
+    n_observations, n_actions : int
+    function : scipy.LowLevelCallable, PyCapsule or int
+        The function, its capsule, or its address. A capsule's name must be one of ROW_SIGNATURES; its context
+        is handed to the function as `user`.
+    successors, passive_successors : array_like of int, optional
+        Shapes (S, A, K) and (S, K0); the function fills K (K0 for action -1) probabilities.
+    user_data : int, optional
+        Address handed to the function as `user`, for an `int` function.
+    owner : object, optional
+        Kept alive as long as the model: whatever owns the code and the user data.
+    """
+    cdef row_function function
+    cdef void *user
+    cdef object owner
+
+    def __init__(self, n_observations, n_actions, function, successors=None, passive_successors=None,
+                 user_data=None, owner=None):
+        self.set_shape(n_observations, n_actions, successors, passive_successors)
+        self.by_row = True
+        self.owner = (function, owner)
+        if isinstance(function, tuple):           # scipy.LowLevelCallable hides its capsule in item 0
+            function = tuple.__getitem__(function, 0)
+        if PyCapsule_CheckExact(function):
+            name = PyCapsule_GetName(function)
+            signature = "" if name == NULL else name.decode()
+            if signature not in ROW_SIGNATURES:
+                raise ValueError(f"function has signature {signature!r}; must be one of "
+                                 + "; ".join(repr(known) for known in ROW_SIGNATURES))
+            self.function = <row_function>PyCapsule_GetPointer(function, name)
+            self.user = PyCapsule_GetContext(function)
+        elif isinstance(function, int) and not isinstance(function, bool):
+            self.function = <row_function>PyLong_AsVoidPtr(function)
+        else:
+            raise TypeError(f"function is {type(function).__name__}; must be a scipy.LowLevelCallable, "
+                            "a PyCapsule or the address of a C function as an int")
+        if self.function == NULL:
+            raise ValueError("function is the null pointer; must be the address of a C function")
+        if user_data is not None:
+            self.user = PyLong_AsVoidPtr(user_data)
+
+    cdef int row_at(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        cdef Py_ssize_t k
+        cdef int code
+        # A numba cfunc swallows its exceptions and leaves its outputs unset: NaN makes check_row see it.
+        for k in range(self.n_passive_successors if action < 0 else self.n_successors):
+            probabilities[k] = NAN
+        reward[0] = NAN
+        code = self.function(t, observation, action, mu, probabilities, reward, self.user)
+        if code != 0:
+            with gil:
+                raise ValueError(f"the row function returned {code} {where(t, observation, action)}; "
+                                 "must return 0")
+        return 0
+
+
+# ---------------------------------------------------------------- the two games of theory.md section 8
+
+cdef class ResourceSelection(Model):
+    """Resource selection: hold one of M resources, or switch (theory.md section 8).
+
+    Parameters
+    ----------
+    values, congestion : array_like of float, shape (M,)
+        v_o and c_o, per sweep.
+    switching_cost, power, step : float
+        k, p and dt.
+    """
+    cdef double[::1] value, congestion      # times dt
+    cdef double switching_cost, power
+
+    def __init__(self, values, congestion, double switching_cost, double power, double step):
+        n = len(values)
+        self.set_shape(n, n, np.broadcast_to(np.arange(n)[:, None], (n, n, 1)), np.arange(n)[:, None])
+        self.value = np.array(values, np.float64) * step
+        self.congestion = np.array(congestion, np.float64) * step
+        if self.congestion.shape[0] != n:
+            raise ValueError(f"congestion has shape ({self.congestion.shape[0]},); must be ({n},)")
+        self.switching_cost = switching_cost
+        self.power = power
+        self.constant_transition = self.passive_identity = self.local_passive_reward = True
+        self.by_row = self.trusted = True
+
+    cdef inline double held(self, Py_ssize_t o, double share) noexcept nogil:
+        """dt (v_o - c_o mu(o)^p)"""
+        if self.power == 1:
+            return self.value[o] - self.congestion[o] * share
+        return self.value[o] - self.congestion[o] * pow(share, self.power)
+
+    cdef int row_at(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        probabilities[0] = 1
+        reward[0] = self.held(observation, mu[observation])
+        if action >= 0 and action != observation:
+            reward[0] -= self.switching_cost
+        return 0
+
+    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
+        cdef Py_ssize_t o, a, n = self.n_observations
+        cdef double held
+        cdef double *row
+        for o in range(n):
+            held = self.held(o, mu[o])
+            tables.passive_reward[o] = held
+            row = tables.reward + o * n
+            for a in range(n):
+                row[a] = held - self.switching_cost
+            row[o] = held
+        if everything:
+            for o in range(n):
+                tables.passive_transition[o] = 1
+            for o in range(n * n):
+                tables.transition[o] = 1
+        return 0
+
+
+cdef class Queueing(Model):
+    """Dynamic queueing: idle (0) or waiting at one of K servers (theory.md section 8).
+
+    Cells of a row: finished (idle), and the place moved to.
+
+    Parameters
+    ----------
+    capacities : array_like of float, shape (n_servers,)
+        s_j, jobs per agent and sweep.
+    service_reward, waiting_cost, jockeying_cost, step : float
+        R, w, k and dt <= 1.
+    """
+    cdef double[::1] capacity               # (S,), entry 0 unused
+    cdef double service_reward, waiting_cost, jockeying_cost, step
+
+    def __init__(self, capacities, double service_reward, double waiting_cost, double jockeying_cost,
+                 double step):
+        n = len(capacities) + 1
+        places = np.arange(n)
+        targets = np.where(places[None, :] == 0, places[:, None], places[None, :])
+        self.set_shape(n, n, np.stack([np.zeros_like(targets), targets], -1),
+                       np.stack([np.zeros_like(places), places], -1))
+        if not 0 < step <= 1:
+            raise ValueError(f"step is {step}; must lie in (0, 1]: service rates times step are probabilities")
+        self.capacity = np.concatenate([[0.0], np.array(capacities, np.float64)])
+        self.service_reward = service_reward
+        self.waiting_cost = waiting_cost
+        self.jockeying_cost = jockeying_cost
+        self.step = step
+        self.local_passive_reward = True
+        self.by_row = self.trusted = True
+
+    cdef inline double service(self, Py_ssize_t o, const double *mu) noexcept nogil:
+        """d_o(mu) = s_o / (s_o + mu(o)), 0 when idle"""
+        return self.capacity[o] / (self.capacity[o] + mu[o]) if o > 0 else 0.0
+
+    cdef inline double waiting(self, Py_ssize_t o, double service) noexcept nogil:
+        """dt (R d_o - w), 0 when idle"""
+        return self.step * (self.service_reward * service - self.waiting_cost) if o > 0 else 0.0
+
+    cdef int row_at(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        cdef double service = self.service(observation, mu)
+        probabilities[0] = self.step * service
+        probabilities[1] = 1 - self.step * service
+        reward[0] = self.waiting(observation, service)
+        if observation != 0 and action > 0 and action != observation:
+            reward[0] -= self.jockeying_cost
+        return 0
+
+    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
+        cdef Py_ssize_t o, a, n = self.n_observations
+        cdef double service, done, reward, cost
+        cdef double *row
+        for o in range(n):
+            service = self.service(o, mu)
+            done = self.step * service
+            reward = self.waiting(o, service)
+            tables.passive_reward[o] = reward
+            tables.passive_transition[2 * o] = done
+            tables.passive_transition[2 * o + 1] = 1 - done
+            row = tables.transition + 2 * o * n
+            cost = self.jockeying_cost if o > 0 else 0.0
+            for a in range(n):
+                row[2 * a] = done
+                row[2 * a + 1] = 1 - done
+                tables.reward[o * n + a] = reward - cost
+            tables.reward[o * n] = tables.reward[o * n + o] = reward
+        return 0

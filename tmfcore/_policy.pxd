@@ -1,0 +1,19 @@
+"""How one plays, as the kernels see it: action probabilities at (t, mu)."""
+
+
+cdef class Policy:
+    cdef readonly Py_ssize_t n_observations, n_actions, n_stages
+    cdef readonly bint depends_on_mu        # or on t other than through the stage
+
+    # Point `out` at the (S, A) table at step t of T; `buffer` (S, A) may hold it.
+    cdef int table_at(
+        self, int t, int horizon, const double *mu, double *buffer, const double **out) except -1 nogil
+    # Point `out` at row (A,) of one observation; `buffer` (S, A) may hold it.
+    cdef int row_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *mu, double *buffer, const double **out
+    ) except -1 nogil
+
+
+cdef inline Py_ssize_t stage_of(Py_ssize_t t, Py_ssize_t horizon, Py_ssize_t n_stages) noexcept nogil:
+    """The stage of step t when n_stages are spread evenly over the horizon."""
+    return t * n_stages // horizon

@@ -1,0 +1,91 @@
+"""Exact samplers on a borrowed numpy bit generator: no allocation, no Python.
+
+Source     inversion and BTPE as in numpy's C distributions (Kachitvichyanukul & Schmeiser 1988),
+           HRUA for the hypergeometric (Stadlober 1990).
+Contract   a cell of probability zero is never drawn; counts split over cells sum exactly to the total.
+Validity   binomials to n = 10**18, hypergeometrics to a population of 10**12.
+"""
+from libc.math cimport exp, log1p
+from libc.stdint cimport int64_t, uint64_t
+from numpy.random cimport bitgen_t
+from numpy.random.c_distributions cimport binomial_t, random_binomial, random_hypergeometric
+
+
+cdef extern from "sampling.h" nogil:
+    uint64_t tmf_multiply_high(uint64_t a, uint64_t b, uint64_t *low)
+    bint tmf_biased(uint64_t low, uint64_t n)
+
+
+cdef struct Sampler:
+    bitgen_t *bits
+    binomial_t binomial       # numpy's set-up cache for repeated (n, p)
+
+
+cdef bitgen_t *bits_of(object bit_generator) except NULL
+cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexcept nogil
+cdef void split_multinomial(
+    Sampler *sampler,
+    int64_t n,                # IN           how many to place
+    const double *p,          # IN   (K,)    probabilities, sum to 1
+    Py_ssize_t n_cells,       # IN           K
+    double *tails,            # SCRATCH (K,)
+    int64_t *out,             # OUT  (K,)    sums to n
+) noexcept nogil
+cdef void split_hypergeometric(
+    Sampler *sampler,
+    const int64_t *counts,    # IN   (S,)    sums to total
+    Py_ssize_t n_cells,       # IN           S
+    int64_t total,            # IN           N
+    int64_t batch,            # IN           0 <= batch <= N
+    int64_t *out,             # OUT  (S,)    sums to batch, 0 <= out <= counts
+) noexcept nogil
+
+
+cdef inline double uniform(Sampler *sampler) noexcept nogil:
+    """A double in [0, 1), 53 random bits."""
+    return sampler.bits.next_double(sampler.bits.state)
+
+
+cdef inline int64_t below(Sampler *sampler, int64_t n) noexcept nogil:
+    """An integer exactly uniform on {0..n-1}, n >= 1."""
+    cdef uint64_t low
+    cdef uint64_t high = tmf_multiply_high(
+        sampler.bits.next_uint64(sampler.bits.state), <uint64_t>n, &low)
+    while tmf_biased(low, <uint64_t>n):
+        high = tmf_multiply_high(sampler.bits.next_uint64(sampler.bits.state), <uint64_t>n, &low)
+    return <int64_t>high
+
+
+cdef inline Py_ssize_t scan(double u, const double *p, Py_ssize_t n_cells) noexcept nogil:
+    """The cell in which u of [0, 1) falls; rounding left over goes to the last cell that has mass."""
+    cdef Py_ssize_t k
+    for k in range(n_cells):
+        u -= p[k]
+        if u < 0:
+            return k
+    k = n_cells - 1
+    while k > 0 and p[k] <= 0:
+        k -= 1
+    return k
+
+
+cdef inline Py_ssize_t scan_counts(int64_t index, const int64_t *counts) noexcept nogil:
+    """The cell holding the index-th agent, 0 <= index < sum(counts)."""
+    cdef Py_ssize_t k = 0
+    while index >= counts[k]:
+        index -= counts[k]
+        k += 1
+    return k
+
+
+cdef inline int64_t binomial(Sampler *sampler, int64_t n, double p) noexcept nogil:
+    """A Binomial(n, p) variate, exact for 0 <= n <= 10**18."""
+    if n == 0 or p <= 0:
+        return 0
+    if p >= 1:
+        return n
+    if p > 0.5:               # n - k in integers: above 2**53 a double could not hold it
+        return n - binomial(sampler, n, 1 - p)
+    if n * p <= 30:
+        return binomial_by_inversion(sampler, n, p)
+    return random_binomial(sampler.bits, p, n, &sampler.binomial)

@@ -1,0 +1,157 @@
+"""Exact samplers on a borrowed numpy bit generator, and the doors that let tests reach them.
+
+Source     theory.md section 5; see _sampling.pxd for the contract and the ranges of validity.
+"""
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.string cimport memset
+
+import numpy as np
+
+HYPERGEOMETRIC_LIMIT = 10**12
+BINOMIAL_LIMIT = 10**18
+
+
+cdef bitgen_t *bits_of(object bit_generator) except NULL:
+    return <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+
+
+cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexcept nogil:
+    cdef double u = uniform(sampler)
+    cdef double nothing, mass
+    cdef int64_t k
+    if u < 1 - n * p:         # (1-p)**n >= 1 - np: zero without the exponential
+        return 0
+    nothing = exp(n * log1p(-p))
+    while True:
+        mass = nothing
+        k = 0
+        while u > mass and k < n and k < 400:     # P(k >= 400) < 1e-300 for a mean of at most 30
+            k += 1
+            u -= mass
+            mass *= (n - k + 1) * p / (k * (1 - p))
+        if u <= mass:
+            return k
+        u = uniform(sampler)  # u fell into the rounding left over beyond the last cell
+
+
+cdef void split_multinomial(
+    Sampler *sampler, int64_t n, const double *p, Py_ssize_t n_cells, double *tails, int64_t *out
+) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef int64_t drawn
+    memset(out, 0, n_cells * sizeof(int64_t))
+    if n_cells == 1:
+        out[0] = n
+        return
+    if n * 4 <= n_cells + 32:                     # few: one by one (measured crossover)
+        while n > 0:
+            out[scan(uniform(sampler), p, n_cells)] += 1
+            n -= 1
+        return
+    # Tails summed from the right: p[k] / tails[k] is exactly 1 at the last cell that has mass, so
+    # nobody is left over for a cell of probability zero.
+    tails[n_cells - 1] = p[n_cells - 1]
+    for k in range(n_cells - 2, -1, -1):
+        tails[k] = p[k] + tails[k + 1]
+    for k in range(n_cells):
+        if p[k] > 0:
+            drawn = binomial(sampler, n, p[k] / tails[k])
+            out[k] = drawn
+            n -= drawn
+            if n == 0:
+                return
+
+
+cdef void split_hypergeometric(
+    Sampler *sampler, const int64_t *counts, Py_ssize_t n_cells, int64_t total, int64_t batch, int64_t *out
+) noexcept nogil:
+    cdef Py_ssize_t o
+    cdef int64_t index, drawn
+    if batch == total:
+        for o in range(n_cells):
+            out[o] = counts[o]
+        return
+    memset(out, 0, n_cells * sizeof(int64_t))
+    if batch * (8 + n_cells // 2) <= 80 * n_cells:     # few: agent by agent, without replacement
+        while batch > 0:
+            index = below(sampler, total)
+            o = 0
+            while index >= counts[o] - out[o]:
+                index -= counts[o] - out[o]
+                o += 1
+            out[o] += 1
+            total -= 1
+            batch -= 1
+        return
+    for o in range(n_cells):
+        if batch == 0:
+            return
+        if counts[o] == 0:
+            continue
+        if batch == total:
+            out[o] = counts[o]
+            drawn = counts[o]
+        else:
+            drawn = random_hypergeometric(sampler.bits, counts[o], total - counts[o], batch)
+            out[o] = drawn
+        total -= counts[o]
+        batch -= drawn
+
+
+# ---------------------------------------------------------------- doors
+
+cdef int start(Sampler *sampler, object bit_generator) except -1:
+    memset(sampler, 0, sizeof(Sampler))
+    sampler.bits = bits_of(bit_generator)
+    return 0
+
+
+def categorical(bit_generator, const double[::1] p not None, Py_ssize_t size):
+    """Cells (size,) int64 drawn from p (K,) by the scan that moves single agents; O(K) a draw."""
+    cdef Sampler sampler
+    cdef int64_t[::1] out = np.empty(size, np.int64)
+    cdef Py_ssize_t i
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        for i in range(size):
+            out[i] = scan(uniform(&sampler), &p[0], p.shape[0])
+    return np.asarray(out)
+
+
+def binomials(bit_generator, int64_t n, double p, Py_ssize_t size):
+    """Binomial(n, p) variates (size,) int64, exact for n <= BINOMIAL_LIMIT."""
+    cdef Sampler sampler
+    cdef int64_t[::1] out = np.empty(size, np.int64)
+    cdef Py_ssize_t i
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        for i in range(size):
+            out[i] = binomial(&sampler, n, p)
+    return np.asarray(out)
+
+
+def multinomial(bit_generator, int64_t n, const double[::1] p not None):
+    """Counts (K,) int64 of n agents placed by p (K,), summing to n; no cell of probability zero is hit."""
+    cdef Sampler sampler
+    cdef int64_t[::1] out = np.empty(p.shape[0], np.int64)
+    cdef double[::1] tails = np.empty(p.shape[0])
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        split_multinomial(&sampler, n, &p[0], p.shape[0], &tails[0], &out[0])
+    return np.asarray(out)
+
+
+def hypergeometric_split(bit_generator, const int64_t[::1] counts not None, int64_t batch):
+    """How many of `batch` agents, drawn without replacement, stand in each cell of counts (S,) -> (S,) int64."""
+    cdef Sampler sampler
+    cdef int64_t total = 0
+    cdef Py_ssize_t o
+    cdef int64_t[::1] out = np.empty(counts.shape[0], np.int64)
+    for o in range(counts.shape[0]):
+        total += counts[o]
+    if batch < 0 or batch > total:
+        raise ValueError(f"batch is {batch}; must lie in 0..{total}")
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        split_hypergeometric(&sampler, &counts[0], counts.shape[0], total, batch, &out[0])
+    return np.asarray(out)

@@ -1,0 +1,14 @@
+"""Who acts at a step, as the engines see it: a fixed batch, or each agent with a probability."""
+from libc.stdint cimport int64_t
+
+
+cdef struct Activation:
+    const int64_t *batch          # (1,) or (T,); NULL for Bernoulli
+    const double *probability     # (1,) or (T,); NULL for batches
+    Py_ssize_t stride             # 0 when constant, else 1
+
+
+cdef int read_activation(
+    Activation *activation, const int64_t[::1] batch, const double[::1] probability,
+    int64_t n_agents, Py_ssize_t horizon,
+) except -1

@@ -1,0 +1,35 @@
+/* Integers below a bound, from numpy's bit generators: the one piece that needs 128-bit products.
+ *
+ * Source     D. Lemire, "Fast random integer generation in an interval", ACM TOMACS 29 (2019).
+ * Contract   exactly uniform on {0..n-1} for every n >= 1: the biased sliver is rejected.
+ */
+#ifndef TMFCORE_SAMPLING_H
+#define TMFCORE_SAMPLING_H
+
+#include <stdint.h>
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+static inline uint64_t tmf_multiply_high(uint64_t a, uint64_t b, uint64_t *low)
+{
+    uint64_t high;
+    *low = _umul128(a, b, &high);
+    return high;
+}
+#else
+static inline uint64_t tmf_multiply_high(uint64_t a, uint64_t b, uint64_t *low)
+{
+    __extension__ typedef unsigned __int128 uint128;
+    const uint128 product = (uint128)a * b;
+    *low = (uint64_t)product;
+    return (uint64_t)(product >> 64);
+}
+#endif
+
+/* Whether the draw with low product word `low` falls in the sliver that would bias {0..n-1}. */
+static inline int tmf_biased(uint64_t low, uint64_t n)
+{
+    return low < n && low < (uint64_t)(0 - n) % n;
+}
+
+#endif
