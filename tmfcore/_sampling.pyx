@@ -43,7 +43,7 @@ cdef void split_multinomial(
     if n_cells == 1:
         out[0] = n
         return
-    if n * 4 <= n_cells + 32:                     # few: one by one (measured crossover)
+    if n * (10 + n_cells) <= 150 * (n_cells - 1):     # few: one by one (measured crossover)
         while n > 0:
             out[scan(uniform(sampler), p, n_cells)] += 1
             n -= 1
