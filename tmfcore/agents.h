@@ -1,0 +1,152 @@
+/* The inner loops of the agents engine: tiles of agents loaded, moved by alias tables, counted and stored.
+ *
+ * C rather than Cython because only `restrict` arguments let the compiler vectorise them.
+ */
+#ifndef TMFCORE_AGENTS_H
+#define TMFCORE_AGENTS_H
+
+#include "alias.h"
+#include "streams.h"
+
+#if defined(__GNUC__)
+#define TMF_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define TMF_PREFETCH(address) ((void)0)
+#endif
+
+#define TMF_TILE 2048 /* agents that share one stream at one step */
+
+/* ---------------------------------------------------------------- observations of 1, 2 or 4 bytes */
+
+TMF_EVERY_CPU
+static void tmf_load(const void *restrict observations, int width, uint32_t *restrict rows, int n)
+{
+    if (width == 1)
+        for (int i = 0; i < n; i++) rows[i] = ((const uint8_t *)observations)[i];
+    else if (width == 2)
+        for (int i = 0; i < n; i++) rows[i] = ((const uint16_t *)observations)[i];
+    else
+        memcpy(rows, observations, (size_t)n * 4);
+}
+
+TMF_EVERY_CPU
+static void tmf_store(void *restrict observations, int width, const uint32_t *restrict outcomes, int n)
+{
+    if (width == 1)
+        for (int i = 0; i < n; i++) ((uint8_t *)observations)[i] = (uint8_t)(outcomes[i] & TMF_OBSERVATION_MASK);
+    else if (width == 2)
+        for (int i = 0; i < n; i++) ((uint16_t *)observations)[i] = (uint16_t)(outcomes[i] & TMF_OBSERVATION_MASK);
+    else
+        for (int i = 0; i < n; i++) ((uint32_t *)observations)[i] = outcomes[i] & TMF_OBSERVATION_MASK;
+}
+
+static inline uint32_t tmf_load_one(const void *observations, int width, uint64_t i)
+{
+    return width == 1 ? ((const uint8_t *)observations)[i]
+         : width == 2 ? ((const uint16_t *)observations)[i]
+                      : ((const uint32_t *)observations)[i];
+}
+
+static inline void tmf_store_one(void *observations, int width, uint64_t i, uint32_t observation)
+{
+    if (width == 1) ((uint8_t *)observations)[i] = (uint8_t)observation;
+    else if (width == 2) ((uint16_t *)observations)[i] = (uint16_t)observation;
+    else ((uint32_t *)observations)[i] = observation;
+}
+
+static inline void tmf_prefetch_one(const void *observations, int width, uint64_t i)
+{
+    TMF_PREFETCH((const char *)observations + (size_t)i * (size_t)width);
+    (void)observations; (void)width; (void)i;
+}
+
+/* ---------------------------------------------------------------- who acts */
+
+/* Send the agents whose bit is clear to the passive rows, S further down. */
+TMF_EVERY_CPU
+static void tmf_mark_passive(uint32_t *restrict rows, const uint8_t *restrict acting, uint32_t n_observations, int n)
+{
+    for (int i = 0; i < n; i++)
+        rows[i] += acting[i] ? 0u : n_observations;
+}
+
+static inline void tmf_unpack_bits(const uint64_t *bits, uint8_t *acting, int n)
+{
+    for (int i = 0; i < n; i++)
+        acting[i] = (uint8_t)(bits[i >> 6] >> (i & 63) & 1);
+}
+
+/* Each of n agents acts when its 64-bit word lies below the threshold p * 2^64. */
+TMF_EVERY_CPU
+static void tmf_bernoulli(const uint64_t *restrict words, uint64_t threshold, uint8_t *restrict acting, int n)
+{
+    for (int i = 0; i < n; i++)
+        acting[i] = words[i] < threshold;
+}
+
+/* ---------------------------------------------------------------- moves */
+
+/* Draw an outcome for each agent of the tile; returns whether a tie occurred. */
+TMF_EVERY_CPU
+static uint32_t tmf_draw(const uint32_t *restrict rows, const uint32_t *restrict random,
+                         const uint32_t *restrict cells, const uint32_t *restrict outcomes, int column_bits,
+                         uint32_t *restrict out, int n)
+{
+    const int shift = 32 - column_bits;
+    const uint32_t fraction_mask = (1u << shift) - 1, column_mask = (1u << column_bits) - 1;
+    uint32_t tie = 0;
+#pragma omp simd reduction(| : tie)
+    for (int i = 0; i < n; i++) {
+        const uint32_t base = rows[i] << column_bits;
+        const uint32_t column = random[i] >> shift;
+        const uint32_t fraction = random[i] & fraction_mask;
+        const uint32_t cell = cells[base | column];
+        const uint32_t threshold = cell >> column_bits;
+        const uint32_t pick = fraction < threshold ? column : cell & column_mask;
+        tie |= fraction == threshold;
+        out[i] = outcomes[base | pick];
+    }
+    return tie;
+}
+
+/* Redraw the tied agents of a tile. `first` is the address of the tile's first draw, for the deciding bits. */
+static void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint32_t *random, uint32_t *out, int n,
+                            const uint64_t key[4], uint64_t step, uint64_t first, uint64_t purpose)
+{
+    const int b = alias->column_bits;
+    for (int i = 0; i < n; i++) {
+        const uint32_t at = rows[i] << b | random[i] >> (32 - b);
+        if ((random[i] & ((1u << (32 - b)) - 1)) == alias->cells[at] >> b) {
+            uint64_t more[4] = {step, first + (uint64_t)i, key[2] ^ purpose, key[3]};
+            tmf_philox(more, key[0], key[1]);
+            out[i] = tmf_draw_one(alias, rows[i], random[i], (uint32_t)more[0]);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- histograms
+ *
+ * Four private tables each: an agent is rarely added to the cell its neighbour was just added to, which would make
+ * every increment wait for the last.
+ */
+TMF_EVERY_CPU
+static void tmf_codes(const uint32_t *restrict rows, const uint32_t *restrict outcomes, uint32_t n_actions,
+                      uint32_t n_decisions, uint32_t *restrict codes, int n)
+{
+    for (int i = 0; i < n; i++) { /* passive rows lie beyond the last decision: they share the spare cell */
+        const uint32_t code = rows[i] * n_actions + (outcomes[i] >> TMF_OBSERVATION_BITS);
+        codes[i] = code < n_decisions ? code : n_decisions;
+    }
+}
+
+static void tmf_count(const uint32_t *restrict codes, const uint32_t *restrict outcomes, uint32_t *restrict decisions,
+                      size_t decision_stride, uint32_t *restrict arrivals, size_t arrival_stride, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const size_t table = (size_t)(i & 3);
+        decisions[table * decision_stride + codes[i]]++;
+        arrivals[table * arrival_stride + (outcomes[i] & TMF_OBSERVATION_MASK)]++;
+    }
+}
+
+#endif

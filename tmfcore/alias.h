@@ -1,0 +1,38 @@
+/* Alias tables packed into 32-bit cells, and a single draw from them.
+ *
+ * A row has 2^b columns. The top b bits of a 32-bit draw choose the column, the other 32 - b are compared with the
+ * column's threshold: below it the column stands, else its alias. A cell packs threshold << b | alias, the threshold
+ * cut to 32 - b bits; where the bits drawn equal the cut threshold, 32 more bits of it (`finer`) decide with a draw of
+ * their own, so nothing is lost to the packing.
+ *
+ * Sources    Walker (1977), Vose (1991).
+ */
+#ifndef TMFCORE_ALIAS_H
+#define TMFCORE_ALIAS_H
+
+#include <stdint.h>
+
+#define TMF_OBSERVATION_BITS 20 /* an outcome is observation | action << 20 */
+#define TMF_OBSERVATION_MASK ((1u << TMF_OBSERVATION_BITS) - 1)
+
+typedef struct {
+    int column_bits;
+    const uint32_t *cells;    /* (rows << b) */
+    const uint32_t *finer;    /* (rows << b) */
+    const uint32_t *outcomes; /* (rows << b)  observation | action << 20 */
+} tmf_alias;
+
+/* The outcome of one row for one 32-bit draw; `more` decides a tie. */
+static inline uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
+{
+    const int b = alias->column_bits;
+    const uint32_t column = random >> (32 - b);
+    const uint32_t fraction = random & ((1u << (32 - b)) - 1);
+    const uint32_t at = row << b | column;
+    const uint32_t cell = alias->cells[at];
+    const uint32_t threshold = cell >> b;
+    const int stands = fraction < threshold || (fraction == threshold && more < alias->finer[at]);
+    return alias->outcomes[row << b | (stands ? column : cell & ((1u << b) - 1))];
+}
+
+#endif

@@ -1,0 +1,122 @@
+/* Streams of random bits that are addressed, not consumed in turn: (key, step, block, purpose) opens one anywhere.
+ *
+ * Sources    xoshiro256++ (Blackman & Vigna, ACM TOMS 2021); Philox4x64-10 (Salmon et al., SC 2011).
+ */
+#ifndef TMFCORE_STREAMS_H
+#define TMFCORE_STREAMS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "sampling.h"
+
+/* One source compiled for several instruction sets, chosen when the module is loaded. Integers only, so the bits are
+ * the same on all. Sanitizers start too late for the loader's choice. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__) && defined(__GLIBC__) \
+    && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define TMF_EVERY_CPU __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#define TMF_CPU_CHOICE 1
+#else
+#define TMF_EVERY_CPU
+#define TMF_CPU_CHOICE 0
+#endif
+
+#define TMF_LANES 8
+
+typedef struct {
+    uint64_t state[4][TMF_LANES]; /* eight xoshiro256++ generators side by side */
+    uint64_t words[TMF_LANES];    /* the last words drawn one by one ... */
+    int left;                     /* ... and how many of them are unused */
+} tmf_stream;
+
+static inline void tmf_philox(uint64_t counter[4], uint64_t key0, uint64_t key1)
+{
+    for (int round = 0; round < 10; round++) {
+        uint64_t low0, low1;
+        const uint64_t high0 = tmf_multiply_high(0xD2E7470EE14C6C93u, counter[0], &low0);
+        const uint64_t high1 = tmf_multiply_high(0xCA5A826395121157u, counter[2], &low1);
+        counter[0] = high1 ^ counter[1] ^ key0;
+        counter[1] = low1;
+        counter[2] = high0 ^ counter[3] ^ key1;
+        counter[3] = low0;
+        key0 += 0x9E3779B97F4A7C15u;
+        key1 += 0xBB67AE8584CAA73Bu;
+    }
+}
+
+static inline uint64_t tmf_mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+}
+
+/* The stream at address (step, block, purpose) under a 256-bit key; four independent words seed every lane. */
+static inline void tmf_open(tmf_stream *stream, const uint64_t key[4], uint64_t step, uint64_t block, uint64_t purpose)
+{
+    uint64_t seed[4] = {step, block, key[2] ^ purpose, key[3]};
+    tmf_philox(seed, key[0], key[1]);
+    for (int word = 0; word < 4; word++)
+        for (int lane = 0; lane < TMF_LANES; lane++)
+            stream->state[word][lane] = tmf_mix(seed[word] + 0x9E3779B97F4A7C15u * (uint64_t)(lane + 1));
+    stream->left = 0;
+}
+
+static inline uint64_t tmf_rotate(uint64_t x, int k)
+{
+    return (x << k) | (x >> (64 - k));
+}
+
+/* Fill out[0..8n) with 64-bit words. */
+TMF_EVERY_CPU
+static void tmf_fill(tmf_stream *restrict stream, uint64_t *restrict out, int n)
+{
+    uint64_t a[TMF_LANES], b[TMF_LANES], c[TMF_LANES], d[TMF_LANES];
+    memcpy(a, stream->state[0], sizeof a);
+    memcpy(b, stream->state[1], sizeof b);
+    memcpy(c, stream->state[2], sizeof c);
+    memcpy(d, stream->state[3], sizeof d);
+    for (int i = 0; i < n; i++) {
+#pragma omp simd
+        for (int lane = 0; lane < TMF_LANES; lane++) {
+            const uint64_t shifted = b[lane] << 17;
+            out[TMF_LANES * i + lane] = tmf_rotate(a[lane] + d[lane], 23) + a[lane];
+            c[lane] ^= a[lane];
+            d[lane] ^= b[lane];
+            b[lane] ^= c[lane];
+            a[lane] ^= d[lane];
+            c[lane] ^= shifted;
+            d[lane] = tmf_rotate(d[lane], 45);
+        }
+    }
+    memcpy(stream->state[0], a, sizeof a);
+    memcpy(stream->state[1], b, sizeof b);
+    memcpy(stream->state[2], c, sizeof c);
+    memcpy(stream->state[3], d, sizeof d);
+}
+
+static inline uint64_t tmf_next(tmf_stream *stream)
+{
+    if (stream->left == 0) {
+        tmf_fill(stream, stream->words, 1);
+        stream->left = TMF_LANES;
+    }
+    return stream->words[TMF_LANES - stream->left--];
+}
+
+static inline double tmf_uniform(uint64_t word)
+{
+    return (double)(word >> 11) * 0x1p-53;
+}
+
+/* An integer exactly uniform on {0..n-1}. */
+static inline uint64_t tmf_stream_below(tmf_stream *stream, uint64_t n)
+{
+    uint64_t low;
+    uint64_t high = tmf_multiply_high(tmf_next(stream), n, &low);
+    while (tmf_biased(low, n))
+        high = tmf_multiply_high(tmf_next(stream), n, &low);
+    return high;
+}
+
+#endif
