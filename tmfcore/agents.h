@@ -8,6 +8,11 @@
 #include "alias.h"
 #include "streams.h"
 
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#include <immintrin.h>
+#define TMF_X86 1
+#endif
+
 #if defined(__GNUC__)
 #define TMF_PREFETCH(address) __builtin_prefetch(address)
 #else
@@ -86,27 +91,92 @@ static void tmf_bernoulli(const uint64_t *restrict words, uint64_t threshold, ui
 
 /* ---------------------------------------------------------------- moves */
 
-/* Draw an outcome for each agent of the tile; returns whether a tie occurred. */
-TMF_EVERY_CPU
-static uint32_t tmf_draw(const uint32_t *restrict rows, const uint32_t *restrict random,
-                         const uint32_t *restrict cells, const uint32_t *restrict outcomes, int column_bits,
-                         uint32_t *restrict out, int n)
+/* Draw an outcome for each agent of the tile; returns whether a tie occurred.
+ *
+ * Written for each instruction set, since gcc does not vectorise gathers when it tunes for no CPU in particular.
+ * Tables stay below 2^31 cells, so 32-bit signed indices reach all of them.
+ */
+#define TMF_DRAW_ARGUMENTS \
+    const uint32_t *restrict rows, const uint32_t *restrict random, const uint32_t *restrict cells, \
+    const uint32_t *restrict outcomes, int column_bits, uint32_t *restrict out, int n
+
+static uint32_t tmf_draw_from(TMF_DRAW_ARGUMENTS, int first)
 {
     const int shift = 32 - column_bits;
     const uint32_t fraction_mask = (1u << shift) - 1, column_mask = (1u << column_bits) - 1;
     uint32_t tie = 0;
-#pragma omp simd reduction(| : tie)
-    for (int i = 0; i < n; i++) {
+    for (int i = first; i < n; i++) {
         const uint32_t base = rows[i] << column_bits;
         const uint32_t column = random[i] >> shift;
         const uint32_t fraction = random[i] & fraction_mask;
         const uint32_t cell = cells[base | column];
         const uint32_t threshold = cell >> column_bits;
-        const uint32_t pick = fraction < threshold ? column : cell & column_mask;
+        const uint32_t alias = cell & column_mask;
+        const uint32_t stands = 0u - (uint32_t)(fraction < threshold); /* a mask: a branch would be mispredicted */
         tie |= fraction == threshold;
-        out[i] = outcomes[base | pick];
+        out[i] = outcomes[base | (alias ^ ((alias ^ column) & stands))];
     }
     return tie;
+}
+
+#ifdef TMF_X86
+__attribute__((target("avx2")))
+static uint32_t tmf_draw_avx2(TMF_DRAW_ARGUMENTS)
+{
+    const __m128i bits = _mm_cvtsi32_si128(column_bits), shift = _mm_cvtsi32_si128(32 - column_bits);
+    const __m256i fraction_mask = _mm256_set1_epi32((int)((1u << (32 - column_bits)) - 1));
+    const __m256i column_mask = _mm256_set1_epi32((int)((1u << column_bits) - 1));
+    __m256i tie = _mm256_setzero_si256();
+    int i = 0;
+    for (; i + 8 <= n; i += 8) {
+        const __m256i drawn = _mm256_loadu_si256((const __m256i *)(random + i));
+        const __m256i base = _mm256_sll_epi32(_mm256_loadu_si256((const __m256i *)(rows + i)), bits);
+        const __m256i column = _mm256_srl_epi32(drawn, shift);
+        const __m256i fraction = _mm256_and_si256(drawn, fraction_mask);
+        const __m256i cell = _mm256_i32gather_epi32((const int *)cells, _mm256_or_si256(base, column), 4);
+        const __m256i threshold = _mm256_srl_epi32(cell, bits); /* below 2^31, as the fraction: signed compare */
+        const __m256i stands = _mm256_cmpgt_epi32(threshold, fraction);
+        const __m256i pick = _mm256_blendv_epi8(_mm256_and_si256(cell, column_mask), column, stands);
+        tie = _mm256_or_si256(tie, _mm256_cmpeq_epi32(fraction, threshold));
+        _mm256_storeu_si256((__m256i *)(out + i),
+                            _mm256_i32gather_epi32((const int *)outcomes, _mm256_or_si256(base, pick), 4));
+    }
+    return (uint32_t)!_mm256_testz_si256(tie, tie) | tmf_draw_from(rows, random, cells, outcomes, column_bits, out, n, i);
+}
+
+__attribute__((target("avx512f")))
+static uint32_t tmf_draw_avx512(TMF_DRAW_ARGUMENTS)
+{
+    const __m128i bits = _mm_cvtsi32_si128(column_bits), shift = _mm_cvtsi32_si128(32 - column_bits);
+    const __m512i fraction_mask = _mm512_set1_epi32((int)((1u << (32 - column_bits)) - 1));
+    const __m512i column_mask = _mm512_set1_epi32((int)((1u << column_bits) - 1));
+    __mmask16 tie = 0;
+    int i = 0;
+    for (; i + 16 <= n; i += 16) {
+        const __m512i drawn = _mm512_loadu_si512(random + i);
+        const __m512i base = _mm512_sll_epi32(_mm512_loadu_si512(rows + i), bits);
+        const __m512i column = _mm512_srl_epi32(drawn, shift);
+        const __m512i fraction = _mm512_and_si512(drawn, fraction_mask);
+        const __m512i cell = _mm512_i32gather_epi32(_mm512_or_si512(base, column), cells, 4);
+        const __m512i threshold = _mm512_srl_epi32(cell, bits);
+        const __mmask16 stands = _mm512_cmplt_epu32_mask(fraction, threshold);
+        const __m512i pick = _mm512_mask_blend_epi32(stands, _mm512_and_si512(cell, column_mask), column);
+        tie |= _mm512_cmpeq_epi32_mask(fraction, threshold);
+        _mm512_storeu_si512(out + i, _mm512_i32gather_epi32(_mm512_or_si512(base, pick), outcomes, 4));
+    }
+    return (uint32_t)(tie != 0) | tmf_draw_from(rows, random, cells, outcomes, column_bits, out, n, i);
+}
+#endif
+
+static uint32_t tmf_draw(TMF_DRAW_ARGUMENTS)
+{
+#ifdef TMF_X86
+    if (__builtin_cpu_supports("avx512f"))
+        return tmf_draw_avx512(rows, random, cells, outcomes, column_bits, out, n);
+    if (__builtin_cpu_supports("avx2"))
+        return tmf_draw_avx2(rows, random, cells, outcomes, column_bits, out, n);
+#endif
+    return tmf_draw_from(rows, random, cells, outcomes, column_bits, out, n, 0);
 }
 
 /* Redraw the tied agents of a tile. `first` is the address of the tile's first draw, for the deciding bits. */
