@@ -17,8 +17,8 @@ from tmfcore._policy cimport Policy
 cdef void push_forward(Evaluator at, const double *mu, double beta, double *next_mu) noexcept nogil:
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t K = at.n_successors, K0 = at.n_passive_successors
-    cdef Py_ssize_t o, a, x
-    cdef double weight
+    cdef Py_ssize_t o, a
+    cdef double weight, total = 0
     memset(next_mu, 0, S * sizeof(double))
     for o in range(S):
         if mu[o] == 0:
@@ -36,6 +36,11 @@ cdef void push_forward(Evaluator at, const double *mu, double beta, double *next
             else:
                 scatter(weight, at.tables.passive_transition + o * K0, K0,
                         passive_successors_of(at, o), next_mu)
+    # The rounding of a step must not feed the next: a kernel linear in mu would double it every time.
+    for o in range(S):
+        total += next_mu[o]
+    for o in range(S):
+        next_mu[o] /= total
 
 
 cdef inline void scatter(

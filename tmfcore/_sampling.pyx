@@ -7,6 +7,17 @@ from libc.string cimport memset
 
 import numpy as np
 
+cdef extern from "build.h" nogil:
+    const char *TMF_COMPILER
+    const char *TMFCORE_SANITIZE
+    const char *TMFCORE_BUILD_NUMPY
+    const char *TMFCORE_BUILD_CYTHON
+    bint TMFCORE_ABI3
+    bint TMFCORE_DEBUG
+    bint TMFCORE_TRACE
+    bint TMFCORE_ANNOTATE
+    const char *tmf_instruction_set()
+
 HYPERGEOMETRIC_LIMIT = 10**12
 BINOMIAL_LIMIT = 10**18
 
@@ -43,7 +54,7 @@ cdef void split_multinomial(
     if n_cells == 1:
         out[0] = n
         return
-    if n * (10 + n_cells) <= 150 * (n_cells - 1):     # few: one by one (measured crossover)
+    if n <= 150 * (n_cells - 1) // (10 + n_cells):    # few: one by one (measured crossover)
         while n > 0:
             out[scan(uniform(sampler), p, n_cells)] += 1
             n -= 1
@@ -72,7 +83,7 @@ cdef void split_hypergeometric(
             out[o] = counts[o]
         return
     memset(out, 0, n_cells * sizeof(int64_t))
-    if batch * (8 + n_cells // 2) <= 80 * n_cells:     # few: agent by agent, without replacement
+    if batch <= 80 * n_cells // (8 + n_cells // 2):    # few: agent by agent, without replacement
         while batch > 0:
             index = below(sampler, total)
             o = 0
@@ -155,3 +166,18 @@ def hypergeometric_split(bit_generator, const int64_t[::1] counts not None, int6
     with bit_generator.lock, nogil:
         split_hypergeometric(&sampler, &counts[0], counts.shape[0], total, batch, &out[0])
     return np.asarray(out)
+
+
+def build_info():
+    """What the kernels were compiled with: compiler, switches, versions; and the instruction set chosen here."""
+    return {
+        "compiler": TMF_COMPILER.decode(),
+        "instruction_set": tmf_instruction_set().decode(),
+        "abi3": TMFCORE_ABI3,
+        "debug": TMFCORE_DEBUG,
+        "trace": TMFCORE_TRACE,
+        "annotate": TMFCORE_ANNOTATE,
+        "sanitize": TMFCORE_SANITIZE.decode(),
+        "build_numpy": TMFCORE_BUILD_NUMPY.decode(),
+        "build_cython": TMFCORE_BUILD_CYTHON.decode(),
+    }
