@@ -270,12 +270,20 @@ cdef object dense_successors(successors, tuple shape):
     return successors
 
 
-cdef inline int64_t read(const uint8_t *data, Py_ssize_t index, Py_ssize_t width, bint is_signed) noexcept nogil:
+cdef inline Py_ssize_t read_observation(const uint8_t *data, Py_ssize_t i, Py_ssize_t width) noexcept nogil:
     if width == 1:
-        return (<const int8_t *>data)[index] if is_signed else data[index]
+        return data[i]
     if width == 2:
-        return (<const int16_t *>data)[index] if is_signed else (<const uint16_t *>data)[index]
-    return (<const int32_t *>data)[index] if is_signed else (<const uint32_t *>data)[index]
+        return (<const uint16_t *>data)[i]
+    return (<const uint32_t *>data)[i]
+
+
+cdef inline Py_ssize_t read_action(const uint8_t *data, Py_ssize_t i, Py_ssize_t width) noexcept nogil:
+    if width == 1:
+        return (<const int8_t *>data)[i]
+    if width == 2:
+        return (<const int16_t *>data)[i]
+    return (<const int32_t *>data)[i]
 
 
 def returns_direction(Model model not None, Policy policy not None, const double[:, ::1] mu not None,
@@ -310,7 +318,7 @@ def returns_direction(Model model not None, Policy policy not None, const double
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
     cdef Py_ssize_t n_stages = direction.shape[0], F = direction.shape[3]
     cdef Py_ssize_t N, t, i, o, a, f, row, stage, observed_width, action_width
-    cdef int64_t action
+    cdef Py_ssize_t action
     cdef const uint8_t[:, ::1] observed, acted
     cdef const uint8_t *observed_now
     cdef const uint8_t *acted_now
@@ -339,8 +347,8 @@ def returns_direction(Model model not None, Policy policy not None, const double
             observed_now = &observed[t, 0]
             acted_now = &acted[t, 0]
             for i in range(N):
-                o = <Py_ssize_t>read(observed_now, i, observed_width, False)
-                action = read(acted_now, i, action_width, True)
+                o = read_observation(observed_now, i, observed_width)
+                action = read_action(acted_now, i, action_width)
                 if action < 0:
                     returns[i] = at.tables.passive_reward[o] + discount * returns[i]
                 else:
