@@ -274,7 +274,8 @@ cdef void play_few(Evaluator at, AliasTables alias, Crowd *crowd, int t, int64_t
     cdef tmf_stream stream
     cdef int64_t first = 0
     cdef int n, i
-    select_few(crowd, t, n_acting)
+    if n_acting > 0:           # no memory was set aside when nobody ever acts
+        select_few(crowd, t, n_acting)
     while first < n_acting:
         n = <int>min(<int64_t>TMF_TILE, n_acting - first)
         for i in range(n):
