@@ -1,0 +1,178 @@
+"""What must be computed at build time: the Cython kernels. Everything static is in pyproject.toml.
+
+Every ``tmfcore/<name>.pyx`` becomes the extension module ``tmfcore.<name>``, placed in ``python/tmfcore/``.
+Directives are set here and nowhere else: one in a file header would silently win over a checked build.
+
+Switches, read from the environment; ``tmfcore.build_info()`` reports them:
+
+    TMFCORE_ABI3=0                      one extension per Python version instead of one ``cp311-abi3``
+    TMFCORE_DEBUG=1                     bounds and initialisation checks, -O0 -g, asserts kept
+    TMFCORE_TRACE=1                     line tracing, for coverage of the .pyx files (implies TMFCORE_ABI3=0)
+    TMFCORE_SANITIZE=address,undefined  the compiler's sanitizers
+    TMFCORE_ANNOTATE=1                  Cython's annotated HTML beside the generated C
+
+The kernels see them as the C macros TMFCORE_ABI3, TMFCORE_DEBUG, TMFCORE_TRACE, TMFCORE_ANNOTATE (0 or 1) and, as
+strings, TMFCORE_SANITIZE, TMFCORE_BUILD_NUMPY, TMFCORE_BUILD_CYTHON. Each combination has a folder of its own under
+build/, because generated C that is newer than its .pyx is reused whatever the directives were.
+"""
+
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+import Cython
+import numpy as np
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
+
+KERNELS = Path("tmfcore")
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+def switch(name: str, default: str = "0") -> bool:
+    value = os.environ.get(name, default)
+    if value not in ("", "0", "1"):
+        raise SystemExit(f"{name} is {value!r}; must be 0 or 1")
+    return value == "1"
+
+
+DEBUG = switch("TMFCORE_DEBUG")
+TRACE = switch("TMFCORE_TRACE")
+ANNOTATE = switch("TMFCORE_ANNOTATE")
+SANITIZE = os.environ.get("TMFCORE_SANITIZE", "")
+ABI3 = switch("TMFCORE_ABI3", "1") and not FREE_THREADED and not TRACE
+
+VARIANT = "-".join(
+    ["abi3" if ABI3 else sys.implementation.cache_tag + ("t" if FREE_THREADED else "")]
+    + [name for name, on in (("debug", DEBUG), ("trace", TRACE), ("annotate", ANNOTATE)) if on]
+    + [part for part in SANITIZE.split(",") if part]
+)
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "initializedcheck": DEBUG,
+    "wraparound": False,
+    "cdivision": True,
+    "embedsignature": True,
+    "auto_pickle": False,
+    "freethreading_compatible": True,
+    "linetrace": TRACE,
+}
+
+MACROS = [
+    ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
+    ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
+    ("TMFCORE_ABI3", str(int(ABI3))),
+    ("TMFCORE_DEBUG", str(int(DEBUG))),
+    ("TMFCORE_TRACE", str(int(TRACE))),
+    ("TMFCORE_ANNOTATE", str(int(ANNOTATE))),
+    ("TMFCORE_SANITIZE", f'"{SANITIZE}"'),
+    ("TMFCORE_BUILD_NUMPY", f'"{np.__version__}"'),
+    ("TMFCORE_BUILD_CYTHON", f'"{Cython.__version__}"'),
+]
+if ABI3:
+    MACROS += [("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1")]
+if TRACE:
+    MACROS += [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")]
+
+
+def unix_flags() -> tuple[list[str], list[str]]:
+    """Compile and link flags for gcc and clang. IEEE arithmetic is kept: the same bits on every instruction set."""
+    compile_flags = ["-ffp-contract=off", "-fno-trapping-math", "-fopenmp-simd"]
+    if SANITIZE:  # -fno-wrapv: some interpreters are built with -fwrapv, which would hide signed overflow
+        sanitizers = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
+        return [*compile_flags, "-O1", "-g", "-fno-wrapv", "-UNDEBUG", *sanitizers], sanitizers
+    if DEBUG:
+        return [*compile_flags, "-O0", "-g", "-UNDEBUG"], []
+    return [*compile_flags, "-O3", "-g0"], (["-Wl,-s"] if sys.platform == "linux" else [])
+
+
+def interface_files() -> list[str]:
+    """The .pxd and .h files other projects cimport and include."""
+    return sorted(str(path) for pattern in ("*.pxd", "*.h") for path in KERNELS.glob(pattern))
+
+
+class BuildExt(build_ext):
+    """Adds the flags of the compiler in use, and rebuilds in place when the switches changed since the last time."""
+
+    def build_extensions(self) -> None:
+        if self.compiler.compiler_type == "unix":
+            compile_flags, link_flags = unix_flags()
+            for extension in self.extensions:
+                extension.extra_compile_args += compile_flags
+                extension.extra_link_args += link_flags
+        super().build_extensions()
+
+    def run(self) -> None:
+        stamp = Path("build") / "inplace-variant"
+        if self.inplace:
+            if not stamp.exists() or stamp.read_text() != VARIANT:
+                self.force = True
+            for old in Path("python/tmfcore").glob("_*.*"):  # an extension of another variant would be imported first
+                suffix = ".abi3.so" if ABI3 else sysconfig.get_config_var("EXT_SUFFIX")
+                if old.suffix in (".so", ".pyd") and not old.name.endswith(suffix):
+                    old.unlink()
+        super().run()
+        if self.inplace:
+            stamp.parent.mkdir(exist_ok=True)
+            stamp.write_text(VARIANT)
+
+
+class BuildPy(build_py):
+    """Ships the .pxd and .h files, which lie outside python/, inside the package; drops what an older build left."""
+
+    def run(self) -> None:
+        if not self.editable_mode:
+            shutil.rmtree(Path(self.build_lib) / "tmfcore", ignore_errors=True)
+        super().run()
+        if not self.editable_mode:
+            for source in interface_files():
+                self.copy_file(source, os.path.join(self.build_lib, source))
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        headers = [] if self.editable_mode else interface_files()
+        return super().get_outputs(include_bytecode) + [os.path.join(self.build_lib, name) for name in headers]
+
+    def get_source_files(self) -> list[str]:
+        return super().get_source_files() + interface_files()
+
+
+def extensions() -> list[Extension]:
+    numpy_folder = Path(np.get_include()).parents[1]
+    library_dirs = [str(numpy_folder / "random" / "lib"), str(Path(np.get_include()).parent / "lib")]
+    found = [
+        Extension(
+            f"tmfcore.{source.stem}",
+            [str(source)],
+            include_dirs=[np.get_include(), str(KERNELS)],
+            library_dirs=library_dirs,
+            libraries=["npyrandom", "npymath"] + ([] if sys.platform == "win32" else ["m"]),
+            define_macros=MACROS,
+            depends=interface_files(),
+            py_limited_api=ABI3,
+        )
+        for source in sorted(KERNELS.glob("*.pyx"))
+    ]
+    # Worker processes only where they are forked: elsewhere each would import this file again.
+    workers = 2 if sys.platform == "linux" and sys.version_info < (3, 14) else 0
+    return cythonize(
+        found, compiler_directives=DIRECTIVES, build_dir=f"build/{VARIANT}/c-{Cython.__version__}",
+        annotate=ANNOTATE, nthreads=workers,
+    )
+
+
+if __name__ == "__main__":
+    setup(
+        ext_modules=extensions(),
+        cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
+        options={
+            "build": {"build_base": f"build/{VARIANT}"},
+            "build_ext": {"parallel": 2},
+            "bdist_wheel": {"py_limited_api": "cp311"} if ABI3 else {},
+        },
+    )
