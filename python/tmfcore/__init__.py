@@ -1,0 +1,66 @@
+"""tmfcore: temporal mean-field games. N agents of whom any B act at a step, their limit, and its equilibrium.
+
+    import tmfcore as tmf
+
+The house, bottom up; imports point only down:
+
+    cli  reproduce  plotting                        what people touch (not imported here)
+    solvers  analysis                               what is computed from games
+    simulate  |  mean_field, evaluate  |  best_response, exploitability
+    Game, games  TabularPolicy, SoftmaxPolicy  Synchronous, Sequential, Batch, Fraction, Bernoulli
+    _validation  _rng  _files                       the gates: every user value is checked once
+    _counts _agents _flow _gradient _model _policy  compiled kernels
+"""
+
+from __future__ import annotations
+
+from tmfcore import analysis, games, solvers
+from tmfcore._about import build_info, get_cython_path, get_include
+from tmfcore.equilibrium import best_response, exploitability
+from tmfcore.game import Game
+from tmfcore.meanfield import Evaluation, Flow, evaluate, mean_field
+from tmfcore.policy import SoftmaxPolicy, TabularPolicy
+from tmfcore.schedule import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
+from tmfcore.simulate import Simulation, simulate
+from tmfcore.solvers import Solution
+
+__all__ = [
+    "Batch",
+    "Bernoulli",
+    "Evaluation",
+    "Flow",
+    "Fraction",
+    "Game",
+    "Schedule",
+    "Sequential",
+    "Simulation",
+    "SoftmaxPolicy",
+    "Solution",
+    "Synchronous",
+    "TabularPolicy",
+    "__version__",
+    "analysis",
+    "best_response",
+    "build_info",
+    "evaluate",
+    "exploitability",
+    "games",
+    "get_cython_path",
+    "get_include",
+    "mean_field",
+    "simulate",
+    "solvers",
+]
+
+
+def __getattr__(name: str) -> str:
+    """`__version__`, from the installed metadata, read when asked for: that takes longer than the imports."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tmfcore")
+    raise AttributeError(f"module 'tmfcore' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "__version__"})

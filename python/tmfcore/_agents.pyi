@@ -1,0 +1,31 @@
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._model import Model
+from ._policy import Policy
+
+MAX_AGENTS: Final[int]
+MAX_OBSERVATIONS: Final[int]
+MAX_ACTIONS: Final[int]
+
+def observation_dtype(n_observations: int) -> np.dtype[np.unsignedinteger[Any]]: ...
+def action_dtype(n_actions: int) -> np.dtype[np.signedinteger[Any]]: ...
+def run(
+    model: Model,
+    policy: Policy,
+    key: NDArray[np.uint64],
+    initial_counts: NDArray[np.int64],
+    horizon: int,
+    discount: float,
+    batch: NDArray[np.int64] | None,
+    probability: NDArray[np.float64] | None,
+    record_every: int,
+    counts: NDArray[np.int64],
+    decisions: NDArray[np.int64] | None,
+    rewards: NDArray[np.float64],
+    observations: NDArray[np.unsignedinteger[Any]] | None = None,
+    actions: NDArray[np.signedinteger[Any]] | None = None,
+    individual_rewards: NDArray[np.float64] | None = None,
+) -> float: ...

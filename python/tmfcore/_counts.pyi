@@ -1,0 +1,27 @@
+from typing import Final
+
+import numpy as np
+from numpy.random import BitGenerator
+from numpy.typing import NDArray
+
+from ._model import Model
+from ._policy import Policy
+
+MAX_AGENTS: Final[int]
+MAX_AGENTS_BATCH: Final[int]
+
+def run(
+    model: Model,
+    policy: Policy,
+    bit_generator: BitGenerator,
+    initial_counts: NDArray[np.int64],
+    horizon: int,
+    discount: float,
+    batch: NDArray[np.int64] | None,
+    probability: NDArray[np.float64] | None,
+    record_every: int,
+    counts: NDArray[np.int64],
+    decisions: NDArray[np.int64] | None,
+    rewards: NDArray[np.float64],
+    flows: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]] | None = None,
+) -> float: ...

@@ -1,0 +1,34 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from ._model import Model
+from ._policy import Policy
+
+def forward(
+    model: Model,
+    policy: Policy,
+    initial: NDArray[np.float64],
+    active: NDArray[np.float64],
+    horizon: int,
+    record_every: int,
+    mu: NDArray[np.float64],
+) -> None: ...
+def backward(
+    model: Model,
+    policy: Policy | None,
+    mu: NDArray[np.float64],
+    active: NDArray[np.float64],
+    discount: float,
+    always: bool,
+    values: NDArray[np.float64],
+    q: NDArray[np.float64] | None = None,
+    greedy: NDArray[np.int64] | None = None,
+) -> None: ...
+def gaps(
+    model: Model,
+    policy: Policy,
+    mu: NDArray[np.float64],
+    active: NDArray[np.float64],
+    discount: float,
+    always: bool,
+) -> tuple[float, float, float]: ...

@@ -1,0 +1,91 @@
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from typing_extensions import disjoint_base
+
+_Table: TypeAlias = ArrayLike | Callable[[NDArray[np.float64], int], ArrayLike]
+
+ROW_TOLERANCE: Final[float]
+ROW_SIGNATURES: Final[tuple[str, ...]]
+TABLE_NAMES: Final[tuple[str, ...]]
+
+@disjoint_base
+class Model:
+    @property
+    def n_observations(self) -> int: ...
+    @property
+    def n_actions(self) -> int: ...
+    @property
+    def n_successors(self) -> int: ...
+    @property
+    def n_passive_successors(self) -> int: ...
+    @property
+    def successors(self) -> NDArray[np.int32] | None: ...
+    @property
+    def passive_successors(self) -> NDArray[np.int32] | None: ...
+    @property
+    def constant(self) -> bool: ...
+    @property
+    def constant_transition(self) -> bool: ...
+    @property
+    def passive_identity(self) -> bool: ...
+    @property
+    def local_passive_reward(self) -> bool: ...
+    def tables(
+        self, mu: NDArray[np.float64], t: int = 0
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
+    def row(
+        self, mu: NDArray[np.float64], t: int, observation: int, action: int
+    ) -> tuple[NDArray[np.float64], float]: ...
+    def check_mu(self, mu: NDArray[np.float64]) -> None: ...
+
+@disjoint_base
+class TableModel(Model):
+    def __init__(
+        self,
+        n_observations: int,
+        n_actions: int,
+        reward: _Table,
+        transition: _Table,
+        passive_reward: _Table,
+        passive_transition: _Table,
+        successors: ArrayLike | None = None,
+        passive_successors: ArrayLike | None = None,
+    ) -> None: ...
+
+@disjoint_base
+class CompiledModel(Model):
+    def __init__(
+        self,
+        n_observations: int,
+        n_actions: int,
+        function: Any,
+        successors: ArrayLike | None = None,
+        passive_successors: ArrayLike | None = None,
+        user_data: int | None = None,
+        owner: object = None,
+    ) -> None: ...
+
+@disjoint_base
+class ResourceSelection(Model):
+    def __init__(
+        self,
+        values: ArrayLike,
+        congestion: ArrayLike,
+        switching_cost: float,
+        power: float,
+        step: float,
+    ) -> None: ...
+
+@disjoint_base
+class Queueing(Model):
+    def __init__(
+        self,
+        capacities: ArrayLike,
+        service_reward: float,
+        waiting_cost: float,
+        jockeying_cost: float,
+        step: float,
+    ) -> None: ...

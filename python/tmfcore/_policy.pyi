@@ -1,0 +1,32 @@
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from typing_extensions import disjoint_base
+
+def softmax(theta: ArrayLike) -> NDArray[np.float64]: ...
+@disjoint_base
+class Policy:
+    @property
+    def n_observations(self) -> int: ...
+    @property
+    def n_actions(self) -> int: ...
+    @property
+    def n_stages(self) -> int: ...
+    @property
+    def depends_on_mu(self) -> bool: ...
+    def probabilities(self, mu: NDArray[np.float64], t: int, horizon: int) -> NDArray[np.float64]: ...
+
+@disjoint_base
+class TablePolicy(Policy):
+    def __init__(self, probabilities: ArrayLike) -> None: ...
+
+@disjoint_base
+class AffinePolicy(Policy):
+    def __init__(self, theta: ArrayLike) -> None: ...
+
+@disjoint_base
+class CallablePolicy(Policy):
+    def __init__(
+        self, function: Callable[[NDArray[np.float64], int], ArrayLike], n_observations: int, n_actions: int
+    ) -> None: ...

@@ -1,0 +1,16 @@
+from typing import Any, Final
+
+import numpy as np
+from numpy.random import BitGenerator
+from numpy.typing import NDArray
+
+BINOMIAL_LIMIT: Final[int]
+HYPERGEOMETRIC_LIMIT: Final[int]
+
+def build_info() -> dict[str, Any]: ...
+def categorical(bit_generator: BitGenerator, p: NDArray[np.float64], size: int) -> NDArray[np.int64]: ...
+def binomials(bit_generator: BitGenerator, n: int, p: float, size: int) -> NDArray[np.int64]: ...
+def multinomial(bit_generator: BitGenerator, n: int, p: NDArray[np.float64]) -> NDArray[np.int64]: ...
+def hypergeometric_split(
+    bit_generator: BitGenerator, counts: NDArray[np.int64], batch: int
+) -> NDArray[np.int64]: ...

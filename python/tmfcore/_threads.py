@@ -1,0 +1,113 @@
+"""Plain threads over kernels that release the GIL. How many there are is never visible in a result.
+
+    workers_for(threads, jobs, seconds)    how many to use: one where threads lose
+    over_replicas(job, n, ...)             job(r) for every replica; the first error ends the rest
+    Together(workers)                      a few jobs side by side, again and again
+
+Every job writes to arrays of its own and draws from a stream of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import TypeVar
+
+__all__ = ["Together", "available_processors", "over_replicas", "workers_for"]
+
+_T = TypeVar("_T")
+
+
+def over_replicas(
+    job: Callable[[int], None], replicas: int, workers: int, seconds: float, report: Callable[[int], None]
+) -> None:
+    """Call job(r) for every replica, on `workers` threads; the first error ends the rest and is raised.
+
+    Replicas go out in contiguous chunks of about two milliseconds or more, so that short ones do not drown in
+    the executor's own work.
+    """
+    if workers == 1:
+        for r in range(replicas):
+            job(r)
+            report(r + 1)
+        return
+
+    stop = threading.Event()
+
+    def chunk(first: int, last: int) -> int:
+        for r in range(first, last):
+            if stop.is_set():
+                return r - first
+            job(r)
+        return last - first
+
+    size = max(1, min(int(2e-3 / seconds), -(-replicas // (4 * workers))))
+    done = 0
+    with ThreadPoolExecutor(workers, thread_name_prefix="tmfcore") as pool:
+        try:
+            pending: set[Future[int]] = {
+                pool.submit(chunk, first, min(first + size, replicas)) for first in range(0, replicas, size)
+            }
+            while pending:
+                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+                done += sum(future.result() for future in finished)
+                report(done)
+        except BaseException:  # KeyboardInterrupt and errors in `report` as well
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def workers_for(
+    threads: int | None, jobs: int, seconds: float, *, python: bool, worthwhile: float = 5e-3
+) -> int:
+    """Threads to use for so many jobs of so many seconds, at most `threads`.
+
+    None: the processors this process may use, where each has at least `worthwhile` seconds to do; but one if the
+    kernels call back into Python, where threads would only queue for the GIL.
+    """
+    if threads is not None:
+        return min(threads, jobs)
+    if python:
+        return 1
+    return max(1, min(available_processors(), jobs, int(jobs * seconds / worthwhile)))
+
+
+def available_processors() -> int:
+    """Processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Together:
+    """Context that runs independent jobs on a fixed number of threads, the caller's own with one."""
+
+    def __init__(self, workers: int) -> None:
+        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="tmfcore") if workers > 1 else None
+
+    def __enter__(self) -> Together:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def __call__(self, jobs: Sequence[Callable[[], _T]], aside: Callable[[], None] | None) -> list[_T]:
+        """Results of `jobs`, in their order, with `aside` done as well; the first error in that order is raised."""
+        if self.pool is None:
+            results = [job() for job in jobs]
+            if aside is not None:
+                aside()
+            return results
+        futures = [self.pool.submit(job) for job in jobs]
+        beside = None if aside is None else self.pool.submit(aside)
+        results = [future.result() for future in futures]
+        if beside is not None:
+            beside.result()
+        return results

@@ -1,0 +1,78 @@
+"""How errors word things: `argument[index] is VALUE; must BOUND (k of n entries are bad)`.
+
+    number(value)               a number, to twelve digits
+    show(value)                 a value of the wrong kind
+    article(noun)               the noun with its article
+    listed(choices)             strings one may choose from
+    interval(low, high, ...)    bounds
+    shape(lengths, letters)     a shape an array must have
+    at(where)                   an index
+    tally(bad, what)            how many of how many are bad
+
+Words only: nothing here checks anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def number(value: Any) -> str:
+    """A number to twelve digits, enough to see a row miss the tolerance of 1e-8."""
+    return str(int(value)) if np.asarray(value).dtype.kind in "iu" else f"{float(value):.12g}"
+
+
+def show(value: object) -> str:
+    """A value of the wrong kind: small ones in full, others by type."""
+    if value is None:
+        return "None"
+    if isinstance(value, (bool, str, int, float, np.generic)):
+        return f"{value!r} ({type(value).__name__})"
+    return article(type(value).__name__)
+
+
+def article(noun: str) -> str:
+    """The noun with its article."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' or noun == 'ndarray' else 'a'} {noun}"
+
+
+def listed(choices: Iterable[str]) -> str:
+    """Strings one may choose from."""
+    return ", ".join(map(repr, choices))
+
+
+def interval(low: float | None, high: float | None, low_open: bool = False, high_open: bool = False) -> str:
+    """Bounds, of which at least one is given: ">= 0", "in [0, 1]", "in (0, 1]"."""
+    if low is None:
+        return f"{'<' if high_open else '<='} {_end(high)}"
+    if high is None:
+        return f"{'>' if low_open else '>='} {_end(low)}"
+    return f"in {'(' if low_open else '['}{_end(low)}, {_end(high)}{')' if high_open else ']'}"
+
+
+def shape(lengths: tuple[int | None, ...], letters: str = "") -> str:
+    """A shape, "(S, A) = (3, 2)"; only one of the two where that says it all. None is any length."""
+    comma = "," if len(lengths) == 1 else ""
+    numbers = f"({', '.join('any' if n is None else str(n) for n in lengths)}{comma})"
+    if not letters:
+        return numbers
+    named = f"({letters}{comma})"
+    return named if set(lengths) == {None} else f"{named} = {numbers}"
+
+
+def at(where: tuple[int, ...]) -> str:
+    """An index as it stands between brackets."""
+    return ", ".join(map(str, where))
+
+
+def tally(bad: npt.NDArray[np.bool_], what: str) -> str:
+    """How many of how many are bad."""
+    return f"{np.count_nonzero(bad)} of {bad.size} {what} are bad"
+
+
+def _end(bound: float | None) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)

@@ -1,0 +1,93 @@
+"""The command line as a whole: the group, how it ends, and `info`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from . import parameters as words
+from .reproduce import reproduce
+from .simulate import simulate
+from .solve import solve
+
+__all__ = ["app"]
+
+INTERRUPTED = 130
+
+
+class _Group(click.Group):
+    """A group whose usage errors take one line, and whose interruptions end with the code a shell expects."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _OneLine(error) from None
+        except MemoryError:
+            raise click.ClickException(
+                "not enough memory; play fewer steps or replicas, or record less often"
+            ) from None
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Return what is left after the options of the group itself."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise _OneLine(error) from None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command, with a suggestion if there is none of that name."""
+        if args and not args[0].startswith("-"):
+            words.choose(tuple(self.commands), args[0])
+        return super().resolve_command(ctx, args)
+
+
+class _OneLine(click.ClickException):
+    """A usage error as one line, with the way to the help page."""
+
+    exit_code = 2
+
+    def __init__(self, error: click.UsageError) -> None:
+        command = error.ctx.command_path if error.ctx else "tmfcore"
+        message = " ".join(error.format_message().split()).removesuffix(".")
+        super().__init__(f"{message} (see '{command} --help')")
+
+
+@click.group("tmfcore", cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="tmfcore")
+def app() -> None:
+    """Temporal mean-field games: N agents of whom any B act at a step, their limit, and its equilibrium."""
+
+
+@click.command()
+def info() -> None:
+    """Show versions, CPU features, build switches and threads."""
+    import tmfcore as tmf
+    from tmfcore._threads import available_processors
+    from tmfcore.reproduce.report import Table
+
+    from .console import print_tables
+
+    rows = [*tmf.build_info().items(), ("processors available", available_processors())]
+    print_tables([Table("tmfcore", ("", "value"), tuple((str(name), _text(value)) for name, value in rows))])
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(entry)}" for name, entry in value.items())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(str(entry) for entry in value)
+    return (
+        {True: "yes", False: "no", "": "none"}.get(value, str(value)) if isinstance(value, (bool, str)) else str(value)
+    )
+
+
+for command in (reproduce, solve, simulate, info):
+    app.add_command(command)

@@ -1,0 +1,89 @@
+"""What the commands show: tables on standard output, progress bars on standard error (silent unless a terminal)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+    from rich.progress import Progress
+
+    import tmfcore as tmf
+    from tmfcore.reproduce.report import Table
+
+__all__ = ["mu_table", "print_tables", "progress", "two_level_progress"]
+
+#: Columns of a table where no terminal says how wide it is.
+PLAIN_WIDTH = 160
+
+
+def print_tables(tables: list[Table]) -> None:
+    """Print each table under its title."""
+    from rich import box, table
+
+    out = _stdout()
+    for one in tables:
+        drawn = table.Table(title=one.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+        for i, head in enumerate(one.heads):
+            drawn.add_column(head, justify="right" if i else "left")
+        for row in one.rows:
+            drawn.add_row(*row)
+        out.print(drawn)
+
+
+def mu_table(title: str, game: tmf.Game, steps: np.ndarray, flows: dict[str, np.ndarray]) -> Table:
+    """Return mu at the start, in the middle and at the end, of each flow (J+1, S)."""
+    from tmfcore.reproduce.report import Table
+
+    times = {f"t = {steps[j]}": j for j in sorted({0, len(steps) // 2, len(steps) - 1})}
+    heads = tuple(f"{when}: {name}" for when in times for name in flows)
+    rows = tuple(
+        (label, *(f"{flow[j][o]:.4f}" for j in times.values() for flow in flows.values()))
+        for o, label in enumerate(game.observation_labels)
+    )
+    return Table(title, ("observation", *heads), rows)
+
+
+@contextmanager
+def progress(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Context giving a function of (done, total) that moves one bar."""
+    with _bars() as bars:
+        task = bars.add_task(description, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+@contextmanager
+def two_level_progress() -> Iterator[Callable[[str, int, int, int, int], None]]:
+    """Context giving a function of (name, finished, all, done, total): two bars, the whole and the piece under way."""
+    with _bars() as bars:
+        whole, current = bars.add_task("all", total=None), bars.add_task("", total=None)
+        shown = ""
+
+        def show(name: str, finished: int, pieces: int, done: int, total: int) -> None:
+            nonlocal shown
+            if name != shown:
+                bars.reset(current, total=total, description=name)
+                shown = name
+            bars.update(whole, completed=finished, total=pieces)
+            bars.update(current, completed=done, total=total)
+
+        yield show
+
+
+def _bars() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+
+
+def _stdout() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)

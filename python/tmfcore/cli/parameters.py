@@ -1,0 +1,247 @@
+"""Words and numbers of the user, turned into games, schedules and file names; what is wrong is said in one line.
+
+Everything raises click.UsageError (exit code 2) with the name of the option, and does so before any work starts.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    import tmfcore as tmf
+
+__all__ = [
+    "build_game",
+    "build_schedule",
+    "choose",
+    "count",
+    "game_options",
+    "new_file",
+    "one_of",
+    "schedule_options",
+    "seed_option",
+    "threads_option",
+    "usage_errors",
+]
+
+GAMES = ("resource-selection", "queueing")
+SCHEDULES = ("synchronous", "sequential", "batch", "fraction", "bernoulli")
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def one_of(choices: Sequence[str]) -> dict[str, Any]:
+    """Return the type and metavar of an option that is one of a few words.
+
+    '-' and '_' are the same, and so are capitals. A near miss gets a suggestion.
+    """
+
+    def word(text: str) -> str:
+        return choose(tuple(choices), text)
+
+    return {"type": word, "metavar": "[" + "|".join(choices) + "]"}
+
+
+def choose(choices: tuple[str, ...], text: str) -> str:
+    """Return `text` as it is spelled in the choices."""
+    word = text.lower().replace("_", "-")
+    if word in choices:
+        return word
+    near = difflib.get_close_matches(word, choices, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise click.BadParameter(f"{text!r} is unknown{hint}; must be one of {', '.join(choices)}")
+
+
+def count(text: str | int) -> int:
+    """Return a whole number >= 1, which may be written 1e6 or 1_000_000."""
+    try:
+        number = int(text)
+    except ValueError:
+        try:
+            as_float = float(text)
+            number = int(as_float)
+        except (ValueError, OverflowError):
+            raise click.BadParameter(f"{text!r} is not a whole number") from None
+        if number != as_float:
+            raise click.BadParameter(f"{text!r} is not a whole number") from None
+    if number < 1:
+        raise click.BadParameter(f"{text} is too small; must be >= 1")
+    return number
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Return numbers separated by commas."""
+    found = []
+    for i, word in enumerate(text.split(",")):
+        try:
+            found.append(float(word))
+        except ValueError:
+            raise click.BadParameter(
+                f"entry {i} of {text!r} is {word!r}; must be a number (commas between them)"
+            ) from None
+    return tuple(found)
+
+
+def sweeps(text: str) -> float | None:
+    """Return a number of sweeps, None for "auto"."""
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a number nor auto") from None
+
+
+# ------------------------------------------------------------------------------------------------------------- games
+
+#: Option -> (type, help) of each game; an option left out has the value it has in `tmfcore reproduce`.
+_GAME_PARAMETERS: dict[str, dict[str, tuple[Any, str]]] = {
+    "resource-selection": {
+        "values": (numbers, "value of each resource, by commas; as many as there are resources"),
+        "congestion": (numbers, "cost of a full resource: one number, or one for each"),
+        "switching_cost": (float, "cost of changing the resource"),
+        "power": (float, "exponent of congestion"),
+    },
+    "queueing": {
+        "capacities": (numbers, "capacity of each server per head, by commas; as many as there are servers"),
+        "service_reward": (float, "reward of a finished job"),
+        "waiting_cost": (float, "cost of waiting for one sweep"),
+        "jockeying_cost": (float, "cost of changing the queue"),
+    },
+}
+#: The parameter whose length is the number of resources or servers.
+_LEADING = {"resource-selection": "values", "queueing": "capacities"}
+
+
+def game_options(command: Command) -> Command:
+    """Add the options that say which game is played, and how long."""
+    for game, parameters in reversed(_GAME_PARAMETERS.items()):
+        for name, (kind, text) in reversed(parameters.items()):
+            command = click.option(_flag(name), type=kind, help=f"{game}: {text}.")(command)
+    command = click.option("--initial", type=numbers, help="Share of the population at each observation at the start.")(
+        command
+    )
+    command = click.option("--discount", type=float, help="Discount of one sweep.")(command)
+    command = click.option(
+        "--step", type=sweeps, default="auto", show_default=True,
+        help="Sweeps a step lasts; auto: B/N, so that every agent acts once a sweep on average.",
+    )(command)  # fmt: skip
+    command = click.option("--horizon", type=count, help="Sweeps played.  [default: 20]")(command)
+    return click.argument("game", **{**one_of(GAMES), "metavar": "GAME"})(command)
+
+
+def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
+    """Return the game of the user's options; what they leave out is as in `tmfcore reproduce`."""
+    import tmfcore as tmf
+    from tmfcore.reproduce.settings import GAMES as specs
+
+    builder = name.replace("-", "_")
+    for other, parameters in _GAME_PARAMETERS.items():
+        foreign = [p for p in parameters if other != name and options[p] is not None]
+        if foreign:
+            raise click.UsageError(f"{_flag(foreign[0])} belongs to {other}; the game is {name}")
+    keywords = dict(specs[builder].parameters)
+    if options[_LEADING[name]] is not None:
+        keywords.pop("initial", None)  # of another number of observations
+    for key in (*_GAME_PARAMETERS[name], "initial", "discount", "horizon"):
+        if options[key] is not None:
+            value = options[key]
+            keywords[key] = value[0] if key == "congestion" and len(value) == 1 else value
+    step = options["step"]
+    if step is None:
+        step = float(schedule.active_fraction(1, n_agents)[0])
+    with usage_errors():
+        game: tmf.Game = getattr(tmf.games, builder)(**keywords, step=step)
+    return game
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+# --------------------------------------------------------------------------------------------------------- schedules
+
+#: Schedule -> the option with its number.
+_SCHEDULE_VALUES = {"batch": "batch", "fraction": "fraction", "bernoulli": "probability"}
+
+
+def schedule_options(command: Command) -> Command:
+    """Add the options that say who acts."""
+    command = click.option("--probability", type=float, help="bernoulli: probability that an agent acts at a step.")(
+        command
+    )
+    command = click.option("--fraction", type=float, help="fraction: share of the agents acting at each step.")(command)
+    command = click.option("--batch", type=count, help="batch: number of agents acting at each step, B.")(command)
+    command = click.option(
+        "--schedule", **one_of(SCHEDULES),
+        help="Who acts.  [default: synchronous, or the one whose number is given]",
+    )(command)  # fmt: skip
+    return click.option("--n-agents", type=count, default=1000, show_default=True, help="Population size N.")(command)
+
+
+def build_schedule(options: dict[str, Any], n_agents: int) -> tmf.Schedule:
+    """Return the schedule of the user's options, checked against the population size."""
+    import tmfcore as tmf
+
+    given = [kind for kind, option in _SCHEDULE_VALUES.items() if options[option] is not None]
+    kind = options["schedule"] or (given[0] if given else "synchronous")
+    for other in given:
+        if other != kind:
+            raise click.UsageError(f"--{_SCHEDULE_VALUES[other]} belongs to --schedule {other}; the schedule is {kind}")
+    if kind in _SCHEDULE_VALUES and not given:
+        raise click.UsageError(f"--schedule {kind} needs --{_SCHEDULE_VALUES[kind]}")
+    if kind == "batch" and options["batch"] > n_agents:
+        raise click.UsageError(f"--batch is {options['batch']}; must be <= --n-agents = {n_agents}")
+    schedule: tmf.Schedule
+    with usage_errors(f"--{_SCHEDULE_VALUES[kind]}" if given else None):
+        if kind == "batch":
+            schedule = tmf.Batch(options["batch"])
+        elif kind == "fraction":
+            schedule = tmf.Fraction(options["fraction"])
+        elif kind == "bernoulli":
+            schedule = tmf.Bernoulli(options["probability"])
+        else:
+            schedule = tmf.Sequential() if kind == "sequential" else tmf.Synchronous()
+        schedule.active_fraction(1, n_agents)
+    return schedule
+
+
+threads_option = click.option(
+    "--threads", type=count, help="Threads at most; no number depends on it.  [default: all processors]"
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all random numbers."
+)
+
+
+# ------------------------------------------------------------------------------------------------------------- files
+
+
+def new_file(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Callback of an option naming a file to write: fails now if it could not be written at the end."""
+    if value is None:
+        return None
+    if value.is_dir():
+        raise click.BadParameter(f"{str(value)!r} is a folder; must be a file name", ctx, param)
+    try:
+        with tempfile.TemporaryFile(dir=value.parent):
+            pass
+    except OSError as error:
+        raise click.BadParameter(f"{str(value)!r} cannot be written: {error.strerror}", ctx, param) from None
+    return value
+
+
+@contextmanager
+def usage_errors(option: str | None = None) -> Iterator[None]:
+    """Context in which the package's own refusals of what the user typed (at `option`) become usage errors."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise click.UsageError(f"{option}: {error}" if option else str(error)) from error

@@ -1,0 +1,60 @@
+"""`tmfcore reproduce`: both experiments of the paper, to tables, figures and numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import parameters as words
+
+__all__ = ["reproduce"]
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="The same picture, smaller: under a minute.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="tmfcore-results", show_default=True,
+    help="Folder for results.json, summary.md and the figures.",
+)  # fmt: skip
+@words.seed_option
+@words.threads_option
+@click.option("--size", **words.one_of(("full", "quick", "tiny")), default="full", hidden=True)  # tiny: for the tests
+def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str) -> None:
+    """Run both experiments of the paper: TMF-PG and N agents at every B, and the error against N.
+
+    Ctrl-C saves what is finished and ends with code 130.
+    """
+    _need_matplotlib()
+    from tmfcore import reproduce as experiments
+
+    from .console import print_tables, progress, two_level_progress
+
+    settings = experiments.SETTINGS["quick" if quick else size]
+    results = experiments.new_results(settings, seed)
+    try:
+        experiments.check_folder(out)
+    except OSError as error:
+        raise click.BadParameter(f"{str(out)!r} cannot be written to: {error.strerror}", param_hint="'--out'") from None
+    interrupted = False
+    try:
+        with two_level_progress() as observe:
+            experiments.run(settings, results, threads=threads, observe=observe)
+    except KeyboardInterrupt:
+        interrupted = True
+    except BaseException:
+        experiments.write(results, out)
+        raise
+    with progress("drawing") as bar:
+        written = experiments.write(results, out, progress=bar)
+    print_tables(experiments.report.tables(results))
+    click.echo(f"{results['seconds']:.0f} s; wrote {', '.join(path.name for path in written)} to {out}")
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def _need_matplotlib() -> None:
+    try:
+        import matplotlib.backends.backend_agg  # noqa: F401  # only whether it is there
+    except ImportError:
+        raise click.UsageError("the figures need matplotlib: pip install 'tmfcore[app]'") from None

@@ -1,0 +1,145 @@
+"""`tmfcore simulate`: N agents beside their mean field."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import parameters as words
+from .parameters import count, one_of, usage_errors
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    import tmfcore as tmf
+    from tmfcore.reproduce.report import Table
+
+__all__ = ["simulate"]
+
+#: T S A up to which the mean-field return is computed, which takes that many numbers in memory.
+EVALUATED_ENTRIES = 50_000_000
+ENGINES = ("auto", "counts", "agents")
+
+
+@click.command()
+@words.game_options
+@words.schedule_options
+@click.option("--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A file of `tmfcore solve --out`.  [default: the uniform policy]")  # fmt: skip
+@click.option("--engine", **one_of(ENGINES), default="auto", show_default=True,
+              help="counts: the histogram, at a cost free of N; agents: every agent.")  # fmt: skip
+@click.option("--replicas", type=count, default=10, show_default=True, help="Independent populations.")
+@click.option("--record-every", type=count, help="Steps between recorded distributions.  [default: one sweep]")
+@words.seed_option
+@words.threads_option
+@click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the simulation (.npz).")
+def simulate(
+    game: str,
+    n_agents: int,
+    policy: Path | None,
+    engine: str,
+    replicas: int,
+    record_every: int | None,
+    seed: int,
+    threads: int | None,
+    out: Path | None,
+    **options: Any,
+) -> None:
+    """Let N agents play GAME, beside their mean field.
+
+    GAME is resource-selection or queueing; its options left out are those of `tmfcore reproduce`.
+    """
+    import numpy as np
+
+    import tmfcore as tmf
+    from tmfcore.reproduce.compute import interval
+
+    from .console import mu_table, print_tables, progress
+
+    schedule = words.build_schedule(options, n_agents)
+    played = words.build_game(game, options, schedule, n_agents)
+    record_every = record_every or min(played.horizon, max(1, round(1 / played.step)))
+    with usage_errors():
+        used = tmf.SoftmaxPolicy.uniform(played) if policy is None else tmf.Solution.load(policy).policy
+        flow = tmf.mean_field(played, used, schedule, n_agents, record_every=record_every)
+    entries = played.horizon * played.n_observations * played.n_actions
+    limit = tmf.evaluate(played, used, schedule, n_agents).mean_return if entries <= EVALUATED_ENTRIES else None
+    stream = np.random.SeedSequence(seed)
+
+    def play(some: int) -> tmf.Simulation:
+        return tmf.simulate(played, used, schedule, n_agents, replicas=some, engine=engine, rng=stream, threads=threads,
+                            record_every=record_every)  # fmt: skip
+
+    with usage_errors(), progress(f"{game}, {schedule}") as bar:
+        run, interrupted = _in_parts(play, replicas, bar)
+    if run is None:
+        raise KeyboardInterrupt
+    if out is not None:
+        run.save(out)
+    agents = (
+        f"mean of {run.replicas} runs of N = {n_agents:,} agents" if run.replicas > 1 else f"N = {n_agents:,} agents"
+    )
+    print_tables([
+        mu_table(f"{game}, {schedule}: share of the population, {agents}", played, run.steps,
+                  {"agents": run.mu.mean(axis=0), "mean field": flow.mu}),
+        _return_table(run.returns, limit, interval if run.replicas > 1 else None),
+    ])  # fmt: skip
+    if out is not None:
+        click.echo(f"wrote {out}")
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def _in_parts(
+    play: Callable[[int], tmf.Simulation], replicas: int, bar: Callable[[int, int], None]
+) -> tuple[tmf.Simulation | None, bool]:
+    """Play all replicas, in parts of about a second; return what was finished, and whether that was cut short.
+
+    Replicas draw from streams spawned one after the other, so the parts are the whole.
+    """
+    parts: list[tmf.Simulation] = []
+    done, part, interrupted = 0, 2, False
+    try:
+        while done < replicas:
+            part = min(part, replicas - done)
+            began = time.perf_counter()
+            parts.append(play(part))
+            done += part
+            part = max(2, round(part / max(time.perf_counter() - began, part / 1e5)))
+            bar(done, replicas)
+    except KeyboardInterrupt:
+        interrupted = True
+    return (_joined(parts) if parts else None), interrupted
+
+
+def _joined(parts: list[tmf.Simulation]) -> tmf.Simulation:
+    """Return simulations of one game, one after the other, as one."""
+    import numpy as np
+
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return dataclasses.replace(
+        parts[0],
+        counts=joined("counts"),
+        decisions=joined("decisions"),
+        rewards=joined("rewards"),
+        returns=joined("returns"),
+    )
+
+
+def _return_table(returns: np.ndarray, limit: float | None, interval: Any) -> Table:
+    from tmfcore.reproduce.report import Table
+
+    if interval is None:
+        found = (f"{returns[0]:.4f}", "needs 2 runs")
+    else:
+        mean, low, high = interval(returns)
+        found = (f"{mean:.4f}", f"{low:.4f} to {high:.4f}")
+    rows = (("agents", *found), ("mean field", "not computed: too many steps" if limit is None else f"{limit:.4f}", ""))
+    return Table("Discounted return per agent", ("", "mean", "95% interval"), rows)

@@ -1,0 +1,24 @@
+"""Games ready to play (theory.md section 8): each a function that returns a Game on a compiled model.
+
+resource_selection(values, congestion, ...)     M resources, crowded ones pay less
+queueing(capacities, ...)                       K servers, long queues serve slowly
+wardrop(values, congestion, power)              where resource selection ends up
+BY_NAME                                         name -> function, for tools that take names
+
+More games join this folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from tmfcore.game import Game
+from tmfcore.games.queueing import queueing
+from tmfcore.games.resource_selection import resource_selection, wardrop
+
+__all__ = ["BY_NAME", "queueing", "resource_selection", "wardrop"]
+
+BY_NAME: Mapping[str, Callable[..., Game]] = MappingProxyType(
+    {"resource_selection": resource_selection, "queueing": queueing}
+)

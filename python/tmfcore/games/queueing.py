@@ -1,0 +1,95 @@
+"""Dynamic queueing: wait at one of K servers, or go to another; a long queue serves each job slowly."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tmfcore import _validation as check
+from tmfcore._model import Queueing
+from tmfcore.game import Game
+from tmfcore.games import _sweeps
+
+__all__ = ["queueing"]
+
+
+def queueing(
+    capacities: object,
+    service_reward: float = 1.0,
+    waiting_cost: float = 0.1,
+    jockeying_cost: float = 0.05,
+    horizon: float = 20,
+    discount: float = 0.95,
+    initial: object = None,
+    step: float = 1.0,
+) -> Game:
+    """K servers: join one, wait, change over (theory.md section 8).
+
+    Observation 0 is idle, j is waiting at server j; action 0 stays, j goes to server j. Server j
+    completes each of its jobs with rate d_j(mu) = s_j / (s_j + mu(j)) a sweep (d_0 = 0): that pays R and
+    leaves the agent idle.
+
+        r0(0, mu) = 0,   r0(j, mu) = dt (R d_j - w),   P0(0|0) = 1,   P0(0|j) = dt d_j,   P0(j|j) = 1 - dt d_j
+
+    Acting at o, with target x = o if a = 0 else a: first service, then the move of those still there:
+
+        r(o, a, mu) = r0(o, mu) - k 1{o != 0, x != o},   P(0|o, a) += dt d_o,   P(x|o, a) += 1 - dt d_o
+
+    Parameters
+    ----------
+    capacities : (K,) floats
+        s_j > 0, jobs per agent and sweep.
+    service_reward : float, optional
+        R, per completed job.
+    waiting_cost : float, optional
+        w >= 0, per sweep at a server.
+    jockeying_cost : float, optional
+        k >= 0, per change of server. Joining from idle is free.
+    horizon : float, optional
+        T in sweeps; the game lasts round(T / step) steps.
+    discount : float, optional
+        gamma in [0, 1] per sweep; gamma**step per step.
+    initial : (K+1,) floats or None, optional
+        mu_0. None: everybody idle.
+    step : float, optional
+        dt in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts. B of N
+        agents acting a step with dt = B / N plays the same game, over the same time, whatever B.
+
+    Returns
+    -------
+    Game
+        S = A = K + 1; observations "idle", "server 1", ...; actions "stay", "server 1", ...; name "queueing".
+        Compiled.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value out of range or of the wrong kind or shape.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> tmf.games.queueing([0.1, 0.2, 0.3])
+    Game('queueing', S=4, A=4, T=20, discount=0.95)
+    """
+    capacity = check.as_float_array(
+        capacities, "capacities", shape=(None,), letters="K", low=0.0, low_open=True
+    )
+    paid = check.as_float(service_reward, "service_reward")
+    waiting = check.as_float(waiting_cost, "waiting_cost", low=0.0)
+    jockeying = check.as_float(jockeying_cost, "jockeying_cost", low=0.0)
+    dt = _sweeps.step_length(step)
+    mu = _sweeps.start(initial, len(capacity) + 1)
+    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
+    servers = tuple(f"server {j + 1}" for j in range(len(capacity)))
+    recipe = partial(queueing, capacity, paid, waiting, jockeying, horizon, discount, mu, dt)
+    return Game._trusted(
+        Queueing(capacity, paid, waiting, jockeying, dt),
+        n_steps,
+        gamma,
+        mu,
+        name="queueing",
+        observation_labels=("idle", *servers),
+        action_labels=("stay", *servers),
+        step=dt,
+        recipe=recipe,
+    )

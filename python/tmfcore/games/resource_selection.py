@@ -1,0 +1,158 @@
+"""Resource selection: hold one of M resources, or switch; the more agents hold one, the less it pays."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._model import ResourceSelection
+from tmfcore._validation import FloatArray
+from tmfcore.game import Game
+from tmfcore.games import _sweeps
+
+__all__ = ["resource_selection", "wardrop"]
+
+
+def resource_selection(
+    values: object,
+    congestion: object,
+    switching_cost: float = 0.0,
+    power: float = 1.0,
+    horizon: float = 20,
+    discount: float = 0.95,
+    initial: object = None,
+    step: float = 1.0,
+) -> Game:
+    """M resources: hold one, or switch to another (theory.md section 8).
+
+        r0(o, mu) = dt (v_o - c_o mu(o)^p),   r(o, a, mu) = r0(o, mu) - k 1{a != o}
+        P(. | o, a) = delta_a,                P0 = identity
+
+    Parameters
+    ----------
+    values : (M,) floats
+        v_o, reward rate of an empty resource, per sweep.
+    congestion : (M,) floats or one number
+        c_o >= 0, reward rate lost when everybody is there, per sweep. Strictly monotone where all are > 0.
+    switching_cost : float, optional
+        k >= 0, per switch.
+    power : float, optional
+        p > 0.
+    horizon : float, optional
+        T in sweeps; the game lasts round(T / step) steps.
+    discount : float, optional
+        gamma in [0, 1] per sweep; gamma**step per step.
+    initial : (M,) floats or None, optional
+        mu_0. None: everybody at the first resource.
+    step : float, optional
+        dt in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts. B of N
+        agents acting a step with dt = B / N plays the same game, over the same time, whatever B.
+
+    Returns
+    -------
+    Game
+        S = A = M; labels "resource 1", "resource 2", ...; name "resource_selection". Compiled.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value out of range or of the wrong kind or shape.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> tmf.games.resource_selection([1, 0.8, 0.6, 0.4], congestion=1, step=0.1)
+    Game('resource_selection', S=4, A=4, T=200, discount=0.994884, step=0.1)
+    """
+    value = check.as_float_array(values, "values", shape=(None,), letters="M")
+    crowding = _sweeps.vector(congestion, "congestion", len(value), "M", low=0.0, low_open=False)
+    cost = check.as_float(switching_cost, "switching_cost", low=0.0)
+    exponent = check.as_float(power, "power", low=0.0, low_open=True)
+    dt = _sweeps.step_length(step)
+    mu = _sweeps.start(initial, len(value))
+    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
+    labels = tuple(f"resource {o + 1}" for o in range(len(value)))
+    recipe = partial(resource_selection, value, crowding, cost, exponent, horizon, discount, mu, dt)
+    return Game._trusted(
+        ResourceSelection(value, crowding, cost, exponent, dt),
+        n_steps,
+        gamma,
+        mu,
+        name="resource_selection",
+        observation_labels=labels,
+        action_labels=labels,
+        step=dt,
+        recipe=recipe,
+    )
+
+
+def wardrop(values: object, congestion: object, power: float = 1.0) -> FloatArray:
+    """The Wardrop (water-filling) equilibrium of resource selection: where free switching (k = 0) ends up.
+
+    v_o - c_o mu(o)^p = lambda on the support of mu, <= lambda off it (Wardrop 1952; theory.md section 8).
+
+    Parameters
+    ----------
+    values : (M,) floats
+        v_o.
+    congestion : (M,) floats or one number
+        c_o > 0.
+    power : float, optional
+        p > 0.
+
+    Returns
+    -------
+    (M,) float64
+        mu, unique. Sums to 1 up to rounding.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value out of range or of the wrong kind or shape.
+
+    Notes
+    -----
+    O(M log M) to find the support; lambda then in closed form for p = 1, else by bisection, O(M) a halving.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> tmf.games.wardrop([1, 0.8, 0.6, 0.4], congestion=1).round(3)
+    array([0.533, 0.333, 0.133, 0.   ])
+    """
+    v = check.as_float_array(values, "values", shape=(None,), letters="M")
+    c = _sweeps.vector(congestion, "congestion", len(v), "M", low=0.0, low_open=True)
+    p = check.as_float(power, "power", low=0.0, low_open=True)
+    order = np.argsort(-v, kind="stable")
+    c, gap = c[order], (v.max() - v)[order]  # gap: how much each pays less than the best, empty; ascending
+
+    def shares(above: FloatArray, extra: float) -> FloatArray:
+        """Shares of the best resources when each pays `above + extra` less than empty; never more than 1."""
+        return np.minimum((above + extra) / c[: len(above)], 1.0) ** (1 / p)
+
+    # Resource k is used if filling the better ones down to its level takes less than everybody. Measured from
+    # the level of the last one used, a small share of it loses no digits.
+    full = bisect_left(range(1, len(v)), True, key=lambda k: bool(shares(gap[k] - gap[:k], 0.0).sum() >= 1))
+    above = gap[full] - gap[: full + 1]
+    if p == 1:
+        extra = float((1 - (above / c[: full + 1]).sum()) / (1 / c[: full + 1]).sum())
+    else:
+        extra = _bisected(lambda x: float(shares(above, x).sum()), float((c[: full + 1] - above).min()))
+    mu = np.zeros(len(v))
+    mu[order[: full + 1]] = shares(above, extra)
+    mu /= mu.sum()  # takes off the rounding, no more
+    return mu
+
+
+def _bisected(total: Callable[[float], float], high: float) -> float:
+    """The x in [0, high] at which an increasing total passes 1, to the last bit."""
+    low = 0.0
+    while True:
+        middle = 0.5 * (low + high)
+        if not low < middle < high:
+            return high
+        low, high = (middle, high) if total(middle) < 1 else (low, middle)

@@ -1,0 +1,231 @@
+"""The limit of infinitely many agents: the flow of the population (theory.md section 2) and values along it (3)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _files, _flow
+from tmfcore import _validation as check
+from tmfcore._validation import FloatArray, IntArray
+from tmfcore.game import Game
+from tmfcore.policy import as_policy
+from tmfcore.schedule import Schedule, as_schedule
+from tmfcore.simulate import recorded_steps
+
+__all__ = ["CLOCKS", "Evaluation", "Flow", "evaluate", "mean_field"]
+
+CLOCKS = ("schedule", "always")
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """A mean-field flow, recorded every so many steps.
+
+    Parameters
+    ----------
+    mu : (J+1, S) float64
+        Population distribution at each recorded time.
+    steps : (J+1,) int64
+        Time index of each, from 0 to the horizon.
+    active_fraction : (T,) float64
+        Share of the population acting at each step; may be a read-only view of one number.
+    horizon : int
+        T.
+    name : str
+        Name of the game.
+    """
+
+    mu: FloatArray
+    steps: IntArray
+    active_fraction: FloatArray
+    horizon: int
+    name: str = ""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to `path` (npz), whole or not at all."""
+        _files.save_npz(Path(path), self._arrays(), {"kind": "flow", "horizon": self.horizon, "name": self.name})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Flow:
+        """The Flow that `save` wrote to `path`."""
+        arrays, header = _files.load_npz(Path(path), "flow")
+        return cls._from_arrays(arrays, header["horizon"], header["name"])
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays as they are saved: a constant active fraction as one number."""
+        active = self.active_fraction
+        if active.strides == (0,) or (active == active[0]).all():
+            active = active[:1]
+        return {"mu": self.mu, "steps": self.steps, "active_fraction": active}
+
+    @classmethod
+    def _from_arrays(cls, arrays: dict[str, npt.NDArray[Any]], horizon: int, name: str) -> Flow:
+        active = np.broadcast_to(arrays["active_fraction"], (horizon,))
+        return cls(arrays["mu"], arrays["steps"], active, horizon, name)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Values of a policy along a flow, V_T = 0 (theory.md section 3).
+
+    Parameters
+    ----------
+    flow : Flow
+        Recorded at every step.
+    values : (T+1, S) float64
+        V_t(o).
+    q : (T, S, A) float64
+        Q_t(o, a), the value of an agent acting now.
+    mean_return : float
+        sum_o mu_0(o) V_0(o).
+    clock : {"schedule", "always"}
+    """
+
+    flow: Flow
+    values: FloatArray
+    q: FloatArray
+    mean_return: float
+    clock: str = "schedule"
+
+
+def mean_field(
+    game: Game, policy: object, schedule: Schedule, n_agents: int | None = None, *, record_every: int = 1
+) -> Flow:
+    """The mean-field flow mu_{t+1} = Phi_t(mu_t) from game.initial (theory.md section 2).
+
+    Parameters
+    ----------
+    game : Game
+    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    schedule : Schedule
+    n_agents : int or None, optional
+        Turns batch sizes into fractions beta = B / N; not needed by Synchronous, Fraction and Bernoulli. The
+        flow is the limit at these fractions: it has no sampling noise and is no expectation at finite N.
+    record_every : int, optional
+        Steps between recorded distributions; the last interval may be shorter. J = ceil(T / record_every).
+
+    Returns
+    -------
+    Flow
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments, n_agents missing, a row of the game or policy that is no distribution.
+
+    Notes
+    -----
+    Cost: O(T S A K) time for kernels that move everyone, O(J S) memory.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1))
+    >>> print(flow.mu[-1].round(2))
+    [0.34 0.22 0.22 0.22]
+    """
+    check.as_instance(game, "game", Game)
+    kernel = as_policy(policy, game)
+    active = active_fractions(game, schedule, n_agents)
+    record_every = check.as_positive_int(record_every, "record_every")
+    steps = recorded_steps(game.horizon, record_every)
+    mu = np.empty((len(steps), game.n_observations))
+    _flow.forward(game.model, kernel, game.initial, active, game.horizon, record_every, mu)
+    return Flow(mu, steps, np.broadcast_to(active, (game.horizon,)), game.horizon, game.name)
+
+
+def evaluate(
+    game: Game,
+    policy: object,
+    schedule: Schedule,
+    n_agents: int | None = None,
+    *,
+    clock: str = "schedule",
+    flow: Flow | None = None,
+) -> Evaluation:
+    """Values of `policy` along a flow, by default its own (theory.md section 3).
+
+    Parameters
+    ----------
+    game : Game
+    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    schedule : Schedule
+        Who acts: sets the flow (unless given) and, for clock="schedule", how often the valued agent acts.
+    n_agents : int or None, optional
+        Turns batch sizes into fractions, as in mean_field.
+    clock : {"schedule", "always"}, optional
+        "schedule" (default): what an agent of the population earns, acting with probability beta_t a step.
+        "always": the paper's value, of an agent that acts at every step. They coincide where everybody acts.
+    flow : Flow or None, optional
+        Value the policy along this flow instead of its own (a deviation from it). Recorded at every step.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments; a flow of another horizon or number of observations, or not recorded at every step.
+
+    Notes
+    -----
+    Cost: O(T S A K) time, O(T S A) memory.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> found = tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1))
+    >>> print(f"{found.mean_return:.2f}")
+    4.52
+    """
+    check.as_instance(game, "game", Game)
+    kernel = as_policy(policy, game)
+    active = active_fractions(game, schedule, n_agents)
+    always = is_always(clock)
+    if flow is None:
+        flow = mean_field(game, policy, schedule, n_agents)
+    mu = full_flow(flow, game)
+    values = np.empty((game.horizon + 1, game.n_observations))
+    q = np.empty((game.horizon, game.n_observations, game.n_actions))
+    _flow.backward(game.model, kernel, mu, active, game.discount, always, values, q, None)
+    return Evaluation(flow, values, q, float(game.initial @ values[0]), clock)
+
+
+# --------------------------------------------------------------------------- shared with equilibrium, solvers
+
+
+def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> FloatArray:
+    """beta_t as the kernels take it: float64, (1,) where constant, else (T,)."""
+    as_schedule(schedule)
+    if n_agents is not None:
+        n_agents = check.as_positive_int(n_agents, "n_agents")
+    return schedule._active(game.horizon, n_agents)
+
+
+def is_always(clock: str) -> bool:
+    """Whether the valued agent acts at every step."""
+    return check.as_choice(clock, "clock", CLOCKS) == "always"
+
+
+def full_flow(flow: Flow, game: Game) -> FloatArray:
+    """Distributions (T+1, S) of a flow recorded at every step of this game, C-contiguous."""
+    check.as_instance(flow, "flow", Flow)
+    if flow.horizon != game.horizon:
+        raise ValueError(f"flow.horizon is {flow.horizon}; must be the game's, {game.horizon}")
+    if len(flow.mu) != game.horizon + 1:
+        raise ValueError(
+            f"flow.mu has {len(flow.mu)} rows; must have T + 1 = {game.horizon + 1}: "
+            "values need the flow at every step (record_every=1)"
+        )
+    return check.as_float_array(
+        flow.mu, "flow.mu", shape=(game.horizon + 1, game.n_observations), letters="T+1, S", low=0.0, copy=False
+    )

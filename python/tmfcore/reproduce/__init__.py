@@ -1,0 +1,173 @@
+"""Both experiments of the paper from one call: TMF-PG at every B, N agents beside the mean field, the error against N.
+
+    run(settings, results, ...)       compute; fills `results`, a plain dict ready for JSON, as it goes
+    write(results, folder)            results.json, summary.md and the figures, each whole or not at all
+    check_folder(folder)              raise before the work starts if nothing could be written there
+
+`compute` has the numbers, `report` the tables, `figures` the pictures, `settings` the games, sizes and goals. Every
+piece of work draws from a stream named by its place, so the numbers depend on the seed alone: not on threads, and not
+on which other pieces are run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tmfcore as tmf
+from tmfcore import _files, plotting
+
+from . import compute, figures, report
+from .settings import GAMES, SETTINGS, Settings
+
+__all__ = ["SETTINGS", "Settings", "check_folder", "new_results", "run", "write"]
+
+#: Receives (what is under way, pieces finished, pieces in all, done and total of the piece under way).
+Observer = Callable[[str, int, int, int, int], object]
+
+
+def new_results(settings: Settings, seed: int) -> dict[str, Any]:
+    """Return the results of a run that has not started: who, when, with what."""
+    info = tmf.build_info()
+    return {
+        "complete": False,
+        "settings": settings.name,
+        "seed": seed,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": 0.0,
+        "versions": {name: info[name] for name in ("tmfcore", "python", "numpy", "scipy", "platform")},
+        "parameters": settings.as_dict(),
+        "games": {
+            name: {"parameters": dict(GAMES[name].parameters), "batches": {}, "convergence": {}}
+            for name in settings.games
+        },
+        "goals": [],
+    }
+
+
+def run(
+    settings: Settings,
+    results: dict[str, Any],
+    *,
+    threads: int | None = None,
+    observe: Observer = lambda *_: None,
+) -> None:
+    """Compute everything into `results`; what is finished when an exception (Ctrl-C too) ends it is there.
+
+    Parameters
+    ----------
+    settings : Settings
+    results : dict
+        From `new_results`; filled in place.
+    threads : int or None, optional
+        As in `tmfcore.simulate`; no number depends on it, except seconds.
+    observe : callable, optional
+        See `Observer`.
+    """
+    began = time.perf_counter()
+    players = [_Player(g, settings, results, threads) for g in range(len(settings.games))]
+    pieces = [piece for player in players for piece in player.solves()]
+    pieces += [piece for player in players for piece in player.plays()]
+    pieces += [piece for player in players for piece in player.studies()]
+    try:
+        for i, (name, work) in enumerate(pieces):
+            observe(name, i, len(pieces), 0, 1)
+            work(partial(observe, name, i, len(pieces)))
+        results["complete"] = True
+        observe("done", len(pieces), len(pieces), 1, 1)
+    finally:
+        results["seconds"] = time.perf_counter() - began
+        results["goals"] = compute.goals(results, settings)
+
+
+def write(results: dict[str, Any], folder: Path, *, progress: compute.Report = lambda done, total: None) -> list[Path]:
+    """Write results.json, summary.md and, if the results are complete, the figures; return their paths."""
+    written = [folder / "results.json", folder / "summary.md"]
+    texts = (json.dumps(_plain(results), indent=1, allow_nan=False), report.summary(results))
+    for path, text in zip(written, texts, strict=True):
+        with _files.replacing(path) as file:
+            file.write(text.encode())
+    if results["complete"]:
+        pictures = figures.draw(results)
+        for done, (name, picture) in enumerate(pictures.items()):
+            progress(done, len(pictures))
+            plotting.save(picture, folder / name)
+            written.append(folder / name)
+    return written
+
+
+def check_folder(folder: Path) -> None:
+    """Make `folder` if it is missing, and raise OSError if files cannot be written to it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+#: A description, and what stores one entry of the results when it ends.
+Piece = tuple[str, Callable[[compute.Report], None]]
+
+
+class _Player:
+    """The pieces of work on one game; the learned policies live here, everything else in the results."""
+
+    def __init__(self, index: int, settings: Settings, results: dict[str, Any], threads: int | None) -> None:
+        self.index = index
+        self.settings = settings
+        self.spec = GAMES[settings.games[index]]
+        self.part = results["games"][settings.games[index]]
+        self.seed = results["seed"]
+        self.threads = threads
+        self.policies: dict[int, object] = {}
+
+    def solves(self) -> Iterator[Piece]:
+        for b, batch in enumerate(self.settings.batches):
+            yield f"{self.spec.title}: solving, {self._label(batch)}", partial(self._solve, b, batch)
+
+    def plays(self) -> Iterator[Piece]:
+        for b, batch in enumerate(self.settings.batches):
+            yield f"{self.spec.title}: playing, {self._label(batch)}", partial(self._play, b, batch)
+
+    def studies(self) -> Iterator[Piece]:
+        for r, rule in enumerate(compute.BATCH_RULES):
+            yield f"{self.spec.title}: convergence, {rule}", partial(self._study, r, rule)
+
+    def _label(self, batch: int) -> str:
+        return compute.label_of(batch, self.settings.n_agents)
+
+    def _stream(self, kind: int, place: int) -> np.random.SeedSequence:
+        return np.random.SeedSequence(self.seed, spawn_key=(self.index, kind, place))
+
+    def _solve(self, b: int, batch: int, report: compute.Report) -> None:
+        self.policies[batch], found = compute.solve(self.spec, batch, self.settings, self._stream(0, b), report)
+        self.part["batches"][self._label(batch)] = {"solve": found}
+
+    def _play(self, b: int, batch: int, report: compute.Report) -> None:
+        self.part["batches"][self._label(batch)]["play"] = compute.play(
+            self.spec, self.policies[batch], batch, self.settings, self._stream(1, b), self.threads, report
+        )
+
+    def _study(self, r: int, rule: str, report: compute.Report) -> None:
+        policy = self.policies[self.settings.batches[-1]]
+        self.part["convergence"][rule] = compute.study(
+            self.spec, policy, rule, self.settings, self._stream(2, r), self.threads, report
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON has it: tuples as lists, and what is no number as null."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

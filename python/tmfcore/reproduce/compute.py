@@ -1,0 +1,241 @@
+"""The numbers of the reproduction: pure functions from settings and a seed to plain dicts, ready for JSON.
+
+solve(...)            TMF-PG on one game at one B, with its exploitability and mean-field return
+play(...)             N agents with the learned policy beside the mean field: returns, and mu over time
+study(...)            the distance between N agents and the mean field, for growing N
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+import tmfcore as tmf
+
+from .settings import GameSpec, Settings
+
+#: Receives (done, total) of the piece of work under way.
+Report = Callable[[int, int], object]
+
+#: Distributions kept for each sweep, where a sweep has that many steps, and their digits: enough to draw.
+POINTS, DIGITS = 5, 6
+
+
+def label_of(batch: int, n_agents: int) -> str:
+    """Return "B = 10", or "B = N" where everybody acts."""
+    return "B = N" if batch == n_agents else f"B = {batch}"
+
+
+def schedule_of(batch: int, n_agents: int) -> tmf.Schedule:
+    """Return the schedule under which `batch` of `n_agents` agents act at each step."""
+    if batch == n_agents:
+        return tmf.Synchronous()
+    return tmf.Sequential() if batch == 1 else tmf.Batch(batch)
+
+
+#: The batches of the convergence study: how B follows N.
+BATCH_RULES: dict[str, Callable[[int], int]] = {
+    "B = 1": lambda n: 1,
+    "B = \u221aN": lambda n: max(1, round(n**0.5)),
+    "B = N/10": lambda n: max(1, round(n / 10)),
+    "B = N": lambda n: n,
+}
+
+
+def interval(samples: ArrayLike) -> tuple[float, float, float]:
+    """Return mean, and lower and upper end of its 95% t-interval, of independent samples (R,), R >= 2."""
+    from scipy.special import stdtrit
+
+    values = np.asarray(samples, dtype=np.float64)
+    half = float(stdtrit(len(values) - 1, 0.975)) * float(values.std(ddof=1)) / len(values) ** 0.5
+    mean = float(values.mean())
+    return mean, mean - half, mean + half
+
+
+def solve(
+    spec: GameSpec, batch: int, settings: Settings, seed: np.random.SeedSequence, report: Report
+) -> tuple[object, dict[str, Any]]:
+    """Run TMF-PG with `batch` of ``settings.n_agents`` agents acting at each step of B/N sweeps.
+
+    Returns
+    -------
+    policy
+        The learned policy.
+    dict
+        Iterations, exploitability by iteration and of the result (in units of return, and relative to
+        abs(mean return)), the mean-field return, and seconds.
+    """
+    began = time.perf_counter()
+    n_agents = settings.n_agents
+    game, schedule = spec.build(batch / n_agents), schedule_of(batch, n_agents)
+    solver = settings.solver()
+    solution = solver.solve(
+        game, schedule, n_agents, rng=seed, callback=lambda now: report(now.iteration, settings.iterations)
+    )
+    return solution.policy, {
+        "batch": batch,
+        "step": batch / n_agents,
+        "steps": game.horizon,
+        "iterations": int(solution.history["iteration"][-1]),
+        "best_iteration": solution.best_iteration,
+        "reason": solution.reason,
+        "exploitability": solution.exploitability,
+        "mean_return": solution.mean_return,
+        "relative_exploitability": solution.relative_exploitability,
+        "history": {name: solution.history[name].tolist() for name in ("iteration", "exploitability", "mean_return")},
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def play(
+    spec: GameSpec,
+    policy: object,
+    batch: int,
+    settings: Settings,
+    seed: np.random.SeedSequence,
+    threads: int | None,
+    report: Report,
+) -> dict[str, Any]:
+    """Let N agents play the learned policy, beside its mean field.
+
+    Returns
+    -------
+    dict
+        "returns": replicas, mean, low, high (95%), of the discounted return per agent.
+        "mu": times in sweeps; mu of the first replica, the 5% and 95% quantiles over replicas, and the mean
+        field, (J+1, S) each; "a_sweep" of them a sweep.
+    """
+    began = time.perf_counter()
+    n_agents = settings.n_agents
+    game, schedule = spec.build(batch / n_agents), schedule_of(batch, n_agents)
+    sweep = max(1, round(1 / game.step))
+    record_every = max(1, sweep // POINTS)
+    run = tmf.simulate(
+        game, policy, schedule, n_agents, replicas=settings.return_replicas, rng=seed, threads=threads,
+        record_every=record_every, decisions=False, progress=report,
+    )  # fmt: skip
+    flow = tmf.mean_field(game, policy, schedule, n_agents, record_every=record_every)
+    mean, low, high = interval(run.returns)
+    edges = np.quantile(run.mu, [0.05, 0.95], axis=0)
+    return {
+        "returns": {"replicas": settings.return_replicas, "mean": mean, "low": low, "high": high},
+        "mu": {
+            "a_sweep": sweep // record_every,
+            "times": (run.steps * game.step).round(DIGITS).tolist(),
+            "agents": run.mu[0].round(DIGITS).tolist(),
+            "low": edges[0].round(DIGITS).tolist(),
+            "high": edges[1].round(DIGITS).tolist(),
+            "field": flow.mu.round(DIGITS).tolist(),
+        },
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def study(
+    spec: GameSpec,
+    policy: object,
+    rule: str,
+    settings: Settings,
+    seed: np.random.SeedSequence,
+    threads: int | None,
+    report: Report,
+) -> dict[str, Any]:
+    """Measure E || mu-hat - mu ||_1 for the population sizes of the settings, with B following N by one rule.
+
+    The game's step is B/N, and every N is held against the mean-field flow of its own B/N.
+
+    Returns
+    -------
+    dict
+        n_agents, batches, replicas; error (mean over replicas of the time average), low, high; slope, slope_se.
+    """
+    began = time.perf_counter()
+    batch_of = BATCH_RULES[rule]
+    sizes = settings.ladder_sequential if rule == "B = 1" else settings.ladder
+    found = tmf.analysis.convergence(
+        lambda schedule, n: spec.build(batch_of(n) / n),
+        policy,
+        {rule: lambda n: schedule_of(batch_of(n), n)},
+        sizes,
+        settings.convergence_replicas,
+        rng=seed,
+        threads=threads,
+        progress=report,
+    )
+    return {
+        "n_agents": list(sizes),
+        "batches": [batch_of(n) for n in sizes],
+        "replicas": settings.convergence_replicas,
+        "error": found.error_mean[rule].tolist(),
+        "low": found.error_low[rule].tolist(),
+        "high": found.error_high[rule].tolist(),
+        "slope": found.slope[rule],
+        "slope_se": found.slope_se[rule],
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def goals(results: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
+    """Hold the results against the goals; what was not computed is not mentioned.
+
+    Returns
+    -------
+    list of dict
+        game, case, goal (text), value, met (bool); fractions and slopes as plain numbers.
+    """
+    want = settings.goals
+    rows: list[dict[str, Any]] = []
+
+    def add(game: str, case: str, goal: str, value: float, met: bool) -> None:
+        rows.append({"game": game, "case": case, "goal": goal, "value": value, "met": bool(met)})
+
+    for name, part in results["games"].items():
+        means: list[float] = []
+        for label, case in part["batches"].items():
+            share = case["solve"]["relative_exploitability"]
+            add(
+                name,
+                label,
+                f"exploitability / |mean return| <= {want.exploitability:.1%}",
+                share,
+                share <= want.exploitability,
+            )
+            if "play" in case:
+                limit, mean = case["solve"]["mean_return"], case["play"]["returns"]["mean"]
+                means.append(mean)
+                off = abs(mean - limit) / abs(limit)
+                add(
+                    name,
+                    label,
+                    f"N-agent return within {want.n_agents_return:.0%} of the mean field's",
+                    off,
+                    off <= want.n_agents_return,
+                )
+        if len(means) == len(settings.batches) > 1:
+            spread = spread_of(means)
+            add(
+                name,
+                "all B",
+                f"N-agent return across B within {want.return_across_batches:.0%}",
+                spread,
+                spread <= want.return_across_batches,
+            )
+        for rule, line in part["convergence"].items():
+            slope = line["slope"]
+            add(
+                name,
+                rule,
+                f"slope {want.slope:.2f} \u00b1 {want.slope_tolerance:g}",
+                slope,
+                abs(slope - want.slope) <= want.slope_tolerance,
+            )
+    return rows
+
+
+def spread_of(means: Sequence[float]) -> float:
+    """Return (largest - smallest) / abs(last), the last being B = N."""
+    return (max(means) - min(means)) / abs(means[-1])

@@ -1,0 +1,425 @@
+"""N agents: sample the finite population of theory.md section 5, by counts or agent by agent.
+
+    simulate(...) -> Simulation      R independent replicas, over threads; the result depends on the seed alone
+    Simulation.trajectories          what individuals did (agents engine, one replica)
+
+Replicas share nothing but what they read: each has its own stream and its own rows of the output.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _agents, _counts, _files, _progress, _rng, _sampling
+from tmfcore import _validation as check
+from tmfcore._model import Model
+from tmfcore._policy import CallablePolicy, Policy
+from tmfcore._threads import over_replicas, workers_for
+from tmfcore._validation import FloatArray, IntArray
+from tmfcore.game import Game
+from tmfcore.policy import as_policy
+from tmfcore.schedule import Schedule, as_schedule
+
+__all__ = ["Simulation", "Trajectories", "simulate"]
+
+ENGINES = ("auto", "counts", "agents")
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """What every individual saw, did and earned.
+
+    Parameters
+    ----------
+    observations : (N, T) unsigned integers
+        Observation of agent i at the start of step t.
+    actions : (N, T) signed integers
+        Action of agent i at step t, -1 where it was passive.
+    rewards : (N, T) float64
+        Reward of agent i at step t.
+    """
+
+    observations: npt.NDArray[Any]
+    actions: npt.NDArray[Any]
+    rewards: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """R replicas of an N-agent population, recorded every `record_every` steps into J intervals.
+
+    Parameters
+    ----------
+    counts : (R, J+1, S) int64
+        Agents at each observation: at the start, then at the end of each interval.
+    decisions : (R, J, S, A) int64 or None
+        Acting agents by observation and action, summed over each interval.
+    rewards : (R, J) float64
+        Mean reward per agent, summed over the steps of each interval, undiscounted.
+    returns : (R,) float64
+        Discounted return per agent, sum over t of discount**t times the mean reward of step t.
+    steps : (J+1,) int64
+        Time index (number of steps made) of each recorded count.
+    n_agents, horizon, record_every : int
+    discount : float
+    engine : str
+        "counts" or "agents".
+    schedule, game : str
+        Label of the schedule and name of the game.
+    trajectories : Trajectories or None
+        Individuals, if they were asked for.
+    """
+
+    counts: IntArray
+    decisions: IntArray | None
+    rewards: FloatArray
+    returns: FloatArray
+    steps: IntArray
+    n_agents: int
+    discount: float
+    horizon: int
+    record_every: int
+    engine: str
+    schedule: str
+    game: str
+    trajectories: Trajectories | None = None
+
+    @property
+    def mu(self) -> FloatArray:
+        """Population distributions counts / n_agents, (R, J+1, S) float64, computed at every call."""
+        return self.counts / float(self.n_agents)
+
+    @property
+    def replicas(self) -> int:
+        """Number of replicas R."""
+        return len(self.returns)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to `path` (npz), whole or not at all."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "counts": self.counts,
+            "rewards": self.rewards,
+            "returns": self.returns,
+            "steps": self.steps,
+        }
+        if self.decisions is not None:
+            arrays["decisions"] = self.decisions
+        if self.trajectories is not None:
+            arrays["observations"] = self.trajectories.observations
+            arrays["actions"] = self.trajectories.actions
+            arrays["individual_rewards"] = self.trajectories.rewards
+        header = {name: getattr(self, name) for name in _HEADER}
+        _files.save_npz(Path(path), arrays, {"kind": "simulation", **header})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Simulation:
+        """The Simulation that `save` wrote to `path`."""
+        arrays, header = _files.load_npz(Path(path), "simulation")
+        trajectories = None
+        if "observations" in arrays:
+            trajectories = Trajectories(arrays["observations"], arrays["actions"], arrays["individual_rewards"])
+        return cls(
+            counts=arrays["counts"],
+            decisions=arrays.get("decisions"),
+            rewards=arrays["rewards"],
+            returns=arrays["returns"],
+            steps=arrays["steps"],
+            trajectories=trajectories,
+            **{name: header[name] for name in _HEADER},
+        )
+
+
+_HEADER = ("n_agents", "discount", "horizon", "record_every", "engine", "schedule", "game")
+
+
+def simulate(
+    game: Game,
+    policy: object,
+    schedule: Schedule,
+    n_agents: int,
+    *,
+    replicas: int = 1,
+    engine: str = "auto",
+    start: object = "rounded",
+    rng: _rng.RNG = None,
+    threads: int | None = None,
+    record_every: int = 1,
+    decisions: bool = True,
+    trajectories: bool = False,
+    progress: _progress.Progress = False,
+) -> Simulation:
+    """Sample R independent populations of `n_agents` agents (theory.md section 5).
+
+    Parameters
+    ----------
+    game : Game
+    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    schedule : Schedule
+        Who acts at each step.
+    n_agents : int
+        N >= 1. The counts engine samples exactly up to 10**18 agents with schedules that need binomials only
+        (B = 1, B = N, Bernoulli) and up to 10**12 with batches in between; the agents engine goes to 2**32 -
+        1.
+    replicas : int, optional
+        R, independent populations.
+    engine : {"auto", "counts", "agents"}, optional
+        "counts" moves the histogram, at a cost free of N; "agents" moves every agent. Same law. "auto" is
+        counts unless trajectories are asked for.
+    start : {"rounded", "sampled"} or (S,) or (R, S) integers, optional
+        Counts at the start: n_agents * game.initial by largest remainder (ties to the lower index); drawn
+        from it, agent by agent, for each replica; or given, each row summing to n_agents.
+    rng : int, Generator, SeedSequence or None, optional
+        Seed. One stream is spawned per replica, so results never depend on `threads` or `record_every`.
+    threads : int or None, optional
+        Upper bound on the threads used over replicas. None: as many as processors where the work is large
+        enough to gain from them, else 1.
+    record_every : int, optional
+        Steps per recorded interval; the last interval may be shorter. J = ceil(T / record_every).
+    decisions : bool, optional
+        False leaves out the decision counts, (R, J, S, A).
+    trajectories : bool, optional
+        True records individuals: (N, T) each, one replica, agents engine.
+    progress : bool or callable, optional
+        True draws a bar over replicas (extra `app`); a callable receives (done, total).
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments; a row that is no distribution, found while running. A failed replica ends the others.
+
+    Notes
+    -----
+    Cost: counts O(R T (S + min(B, S A) + moved cells)) time; agents O(R T B) with an identity passive kernel,
+    else O(R T N). Memory: the recorded output, plus 2 bytes per agent and thread (S <= 256) for the agents
+    engine.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> policy = tmf.TabularPolicy.uniform(game)
+    >>> run = tmf.simulate(game, policy, tmf.Batch(100), 1000, replicas=8, rng=1)
+    >>> run.counts.shape
+    (8, 21, 4)
+    >>> print(f"{run.returns.mean():.2f}")
+    4.55
+    """
+    check.as_instance(game, "game", Game)
+    as_schedule(schedule)
+    kernel = as_policy(policy, game)
+    n_agents = check.as_positive_int(n_agents, "n_agents")
+    replicas = check.as_positive_int(replicas, "replicas")
+    record_every = check.as_positive_int(record_every, "record_every")
+    decisions = check.as_bool(decisions, "decisions")
+    trajectories = check.as_bool(trajectories, "trajectories")
+    threads = None if threads is None else check.as_positive_int(threads, "threads")
+    engine = _choose_engine(check.as_choice(engine, "engine", ENGINES), trajectories, replicas)
+    _progress.check(progress)
+    check_population(n_agents, engine)
+    batch, probability = schedule._kernel(game.horizon, n_agents)
+    check_batches(n_agents, batch, engine)
+    given = _given_start(start, n_agents, replicas, game)
+
+    run = _Run(
+        model=game.model,
+        policy=kernel,
+        engine=engine,
+        n_agents=n_agents,
+        horizon=game.horizon,
+        discount=game.discount,
+        batch=batch,
+        probability=probability,
+        record_every=record_every,
+        initial=game.initial,
+        start=given,
+    )
+    out = _Output.allocate(run, replicas, decisions, trajectories)
+    generators = _rng.generators(rng, replicas)
+    seconds = _seconds_per_replica(run)
+    workers = workers_for(threads, replicas, seconds, python=calls_python(game, kernel))
+    with _progress.reporter(progress, replicas, "replicas") as report:
+        over_replicas(lambda r: run.replica(r, generators[r], out), replicas, workers, seconds, report)
+
+    individuals = None
+    if out.individuals is not None:
+        observations, actions, rewards = out.individuals
+        individuals = Trajectories(observations.T, actions.T, rewards.T)
+    return Simulation(
+        counts=out.counts,
+        decisions=out.decisions,
+        rewards=out.rewards,
+        returns=out.returns,
+        steps=recorded_steps(game.horizon, record_every),
+        n_agents=n_agents,
+        discount=game.discount,
+        horizon=game.horizon,
+        record_every=record_every,
+        engine=engine,
+        schedule=schedule.label,
+        game=game.name,
+        trajectories=individuals,
+    )
+
+
+def recorded_steps(horizon: int, record_every: int) -> IntArray:
+    """Time indices at which a run records: 0, record_every, 2 record_every, ..., horizon; (J+1,) int64."""
+    n_intervals = -(-horizon // record_every)
+    return np.minimum(np.arange(n_intervals + 1, dtype=np.int64) * record_every, horizon)
+
+
+def rounded_counts(initial: FloatArray, n_agents: int) -> IntArray:
+    """`n_agents` shared out as `initial` (S,) by largest remainder, ties to the lower index; (S,) int64.
+
+    Integer arithmetic throughout: exact for every N, also where n_agents * initial is no longer exact in
+    float64.
+    """
+    weights = [int(p * 2.0**62) for p in initial.tolist()]
+    total = sum(weights)
+    shares = [n_agents * w // total for w in weights]
+    remainders = [n_agents * w % total for w in weights]
+    left = n_agents - sum(shares)
+    for o in sorted(range(len(weights)), key=lambda o: -remainders[o])[:left]:
+        shares[o] += 1
+    return np.array(shares, dtype=np.int64)
+
+
+# ---------------------------------------------------------------------------------------------------------- one replica
+
+
+@dataclass(frozen=True)
+class _Output:
+    """Arrays of all replicas, filled in place; individuals are (T, N) as the kernel writes them."""
+
+    counts: IntArray
+    decisions: IntArray | None
+    rewards: FloatArray
+    returns: FloatArray
+    individuals: tuple[npt.NDArray[Any], npt.NDArray[Any], FloatArray] | None  # observations, actions, rewards
+
+    @classmethod
+    def allocate(cls, run: _Run, replicas: int, decisions: bool, trajectories: bool) -> _Output:
+        n_obs, n_act = run.model.n_observations, run.model.n_actions
+        n_intervals = -(-run.horizon // run.record_every)
+        individuals = None
+        if trajectories:
+            table = (run.horizon, run.n_agents)
+            observations = np.zeros(table, dtype=_agents.observation_dtype(n_obs))
+            actions = np.zeros(table, dtype=_agents.action_dtype(n_act))
+            individuals = (observations, actions, np.zeros(table))
+        return cls(
+            counts=np.zeros((replicas, n_intervals + 1, n_obs), dtype=np.int64),
+            decisions=np.zeros((replicas, n_intervals, n_obs, n_act), dtype=np.int64) if decisions else None,
+            rewards=np.zeros((replicas, n_intervals)),
+            returns=np.zeros(replicas),
+            individuals=individuals,
+        )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the replicas share; checked, and never written to."""
+
+    model: Model
+    policy: Policy
+    engine: str
+    n_agents: int
+    horizon: int
+    discount: float
+    batch: IntArray | None
+    probability: FloatArray | None
+    record_every: int
+    initial: FloatArray
+    start: IntArray | None  # (1 or R, S), None: drawn by each replica
+
+    def replica(self, r: int, generator: np.random.Generator, out: _Output) -> None:
+        """Run replica `r` into row `r` of `out`."""
+        if self.start is None:
+            start = _sampling.multinomial(generator.bit_generator, self.n_agents, self.initial)
+        else:
+            start = self.start[r % len(self.start)]
+        shared = (self.horizon, self.discount, self.batch, self.probability, self.record_every)
+        outputs = (out.counts[r], None if out.decisions is None else out.decisions[r], out.rewards[r])
+        if self.engine == "counts":
+            value = _counts.run(self.model, self.policy, generator.bit_generator, start, *shared, *outputs)
+        else:
+            individuals = (None, None, None) if out.individuals is None else out.individuals
+            key = _rng.key(generator)
+            value = _agents.run(self.model, self.policy, key, start, *shared, *outputs, *individuals)
+        out.returns[r] = value
+
+
+def _seconds_per_replica(run: _Run) -> float:
+    """A rough estimate (within a factor of five or so) that only decides about threads and chunks."""
+    n_obs, n_act = run.model.n_observations, run.model.n_actions
+    if run.batch is not None:
+        acting = float(run.batch.mean())
+    else:
+        assert run.probability is not None, "a schedule gives batches or probabilities"
+        acting = float(run.probability.mean()) * run.n_agents
+    if run.engine == "counts":
+        per_step = 4e-8 + 4e-8 * min(acting, n_obs * n_act * min(run.model.n_successors, n_obs))
+    else:
+        idle_moves = run.model.n_passive_successors > 1 and acting < run.n_agents
+        per_step = 4e-8 + 4e-9 * (run.n_agents if idle_moves else acting)
+    return run.horizon * per_step
+
+
+def calls_python(game: Game, kernel: Policy) -> bool:
+    """Whether the kernels call user code with the GIL, at least once a step."""
+    tables = (game.reward, game.transition, game.passive_reward, game.passive_transition)
+    return isinstance(kernel, CallablePolicy) or any(callable(table) for table in tables)
+
+
+# ----------------------------------------------------------------------------------------------------- checks
+
+
+def _choose_engine(engine: str, trajectories: bool, replicas: int) -> str:
+    if not trajectories:
+        return "counts" if engine == "auto" else engine
+    if engine == "counts":
+        raise ValueError("engine is 'counts', which knows no individuals; trajectories=True needs 'agents' or 'auto'")
+    if replicas != 1:
+        raise ValueError(f"replicas is {replicas}; must be 1 with trajectories=True (simulate one replica at a time)")
+    return "agents"
+
+
+def check_population(n_agents: int, engine: str) -> None:
+    limit = _counts.MAX_AGENTS if engine == "counts" else _agents.MAX_AGENTS
+    if n_agents > limit:
+        raise ValueError(f"n_agents is {n_agents}; must be <= {limit}, what the {engine} engine samples correctly")
+
+
+def check_batches(n_agents: int, batch: IntArray | None, engine: str) -> None:
+    if engine != "counts" or batch is None or n_agents <= _counts.MAX_AGENTS_BATCH:
+        return
+    between = (batch > 1) & (batch < n_agents)
+    if between.any():
+        t = int(np.argmax(between))
+        raise ValueError(
+            f"n_agents is {n_agents}; must be <= {_counts.MAX_AGENTS_BATCH} for batches of 1 < B < n_agents "
+            f"({int(batch[t])} at step {t}): the counts engine cannot draw them correctly beyond; "
+            "use Bernoulli, Sequential or Synchronous"
+        )
+
+
+def _given_start(start: object, n_agents: int, replicas: int, game: Game) -> IntArray | None:
+    """Start counts as (1 or R, S) int64, or None if each replica draws its own."""
+    if isinstance(start, str):
+        if check.as_choice(start, "start", ("rounded", "sampled")) == "sampled":
+            return None
+        return rounded_counts(game.initial, n_agents)[np.newaxis]
+    n_obs = game.n_observations
+    counts = check.as_counts(
+        start, "start", shape=[(n_obs,), (replicas, n_obs)], letters="R, S", n_agents=n_agents
+    )
+    return counts.reshape(-1, n_obs)

@@ -1,0 +1,83 @@
+"""Step rules of gradient ascent: learning-rate schedules, sgd and adam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tmfcore._validation import FloatArray
+
+__all__ = ["DECAYS", "Adam", "Sgd", "averaging_weight", "decay_factor"]
+
+EPSILON = 1e-8  # of Adam, in units of the direction
+DECAYS = ("constant", "sqrt", "harmonic", "linear")
+
+
+def decay_factor(decay: str | Callable[[int], float], iteration: int, decay_iterations: int, last: int) -> float:
+    """Factor of the learning rate at an iteration k >= 0.
+
+    "constant" 1; "sqrt" 1 / sqrt(1 + k / d); "harmonic" 1 / (1 + k / d), d = decay_iterations; "linear" from
+    1 down to 0 at iteration `last`; a callable gives its own.
+    """
+    if callable(decay):
+        return float(decay(iteration))
+    if decay == "sqrt":
+        return float((1.0 + iteration / decay_iterations) ** -0.5)
+    if decay == "harmonic":
+        return 1.0 / (1.0 + iteration / decay_iterations)
+    if decay == "linear":
+        return max(0.0, 1.0 - iteration / last)
+    return 1.0
+
+
+def averaging_weight(average: float | None, iteration: int) -> float:
+    """Weight of iterate k in the running average: 1 at k = 0 or without one, (a + 1) / (k + 1 + a) after.
+
+    The average so far then weights iterate j about as j**a (Shamir and Zhang, arXiv:1212.1824, section 4): a
+    = 0 is the plain mean, and larger a forget the start sooner.
+    """
+    return 1.0 if average is None else (average + 1.0) / (iteration + 1.0 + average)
+
+
+@dataclass
+class Sgd:
+    """theta <- theta + rate * direction."""
+
+    def step(self, theta: FloatArray, direction: FloatArray, rate: float) -> None:
+        """Update `theta` in place."""
+        theta += rate * direction
+
+    def state(self) -> dict[str, FloatArray]:
+        """Nothing to remember."""
+        return {}
+
+
+@dataclass
+class Adam:
+    """Adam (Kingma and Ba, arXiv:1412.6980, algorithm 1), ascending."""
+
+    first: FloatArray
+    second: FloatArray
+    betas: tuple[float, float]
+    count: int = 0
+
+    @classmethod
+    def like(cls, theta: FloatArray, betas: tuple[float, float]) -> Adam:
+        """At rest, for parameters of this shape."""
+        return cls(np.zeros_like(theta), np.zeros_like(theta), betas)
+
+    def step(self, theta: FloatArray, direction: FloatArray, rate: float) -> None:
+        """Update `theta` in place."""
+        beta1, beta2 = self.betas
+        self.count += 1
+        self.first += (1 - beta1) * (direction - self.first)
+        self.second += (1 - beta2) * (direction**2 - self.second)
+        first = self.first / (1 - beta1**self.count)
+        second = self.second / (1 - beta2**self.count)
+        theta += rate * first / (np.sqrt(second) + EPSILON)
+
+    def state(self) -> dict[str, FloatArray]:
+        """Both moments and the number of steps."""
+        return {"first": self.first.copy(), "second": self.second.copy(), "count": np.array(float(self.count))}

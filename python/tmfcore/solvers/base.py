@@ -1,0 +1,165 @@
+"""What solvers have in common: the Solution they return and the Iteration their callbacks see."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _files
+from tmfcore._validation import FloatArray
+from tmfcore.meanfield import Flow
+from tmfcore.policy import SoftmaxPolicy, TabularPolicy
+
+__all__ = ["Callback", "Iteration", "Solution"]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The best policy a solver met, and how it got there.
+
+    Parameters
+    ----------
+    policy : SoftmaxPolicy or TabularPolicy
+        The iterate with the smallest exploitability.
+    flow : Flow
+        Its mean-field flow, at every step.
+    history : dict of str to (n,) arrays
+        One row for each evaluated iteration: iteration (updates made), exploitability (in units of return) and
+        mean_return of the policy judged, in its mean field; sampled_return (discounted return per agent, mean over
+        the sampled populations, which play the current iterate and not its average); learning_rate; seconds since
+        the start of the solve.
+    converged : bool
+        Whether the tolerance was met.
+    reason : str
+        Why the solver stopped.
+    best_iteration : int
+        The iteration `policy` comes from.
+    exploitability, mean_return : float
+        Of `policy`.
+    game, schedule : str
+        Name of the game, label of the schedule.
+    n_agents : int or None
+        Size of the sampled population; None: the mean-field limit.
+    clock : str
+    solver : dict
+        Name and hyperparameters of the solver.
+    state : dict of str to arrays
+        Where the solver stood when it stopped; pass the Solution as `initial` to go on from there.
+    """
+
+    policy: SoftmaxPolicy | TabularPolicy
+    flow: Flow
+    history: dict[str, npt.NDArray[Any]]
+    converged: bool
+    reason: str
+    best_iteration: int
+    exploitability: float
+    mean_return: float
+    game: str = ""
+    schedule: str = ""
+    n_agents: int | None = None
+    clock: str = "schedule"
+    solver: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def relative_exploitability(self) -> float:
+        """The ratio exploitability / |mean_return|."""
+        return relative(self.exploitability, self.mean_return)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to `path` (npz), whole or not at all."""
+        soft = isinstance(self.policy, SoftmaxPolicy)
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "policy": self.policy.theta if isinstance(self.policy, SoftmaxPolicy) else self.policy.table
+        }
+        arrays |= {f"flow.{name}": array for name, array in self.flow._arrays().items()}
+        arrays |= {f"history.{name}": array for name, array in self.history.items()}
+        arrays |= {f"state.{name}": array for name, array in self.state.items()}
+        header = {name: getattr(self, name) for name in _HEADER}
+        header |= {"policy": "softmax" if soft else "tabular", "horizon": self.flow.horizon}
+        _files.save_npz(Path(path), arrays, {"kind": "solution", **header})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Solution:
+        """The Solution that `save` wrote to `path`."""
+        arrays, header = _files.load_npz(Path(path), "solution")
+
+        def group(prefix: str) -> dict[str, npt.NDArray[Any]]:
+            return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+        kind = SoftmaxPolicy if header["policy"] == "softmax" else TabularPolicy
+        return cls(
+            policy=kind(arrays["policy"]),
+            flow=Flow._from_arrays(group("flow."), header["horizon"], header["game"]),
+            history=group("history."),
+            state=group("state."),
+            **{name: header[name] for name in _HEADER},
+        )
+
+
+_HEADER = (
+    "converged",
+    "reason",
+    "best_iteration",
+    "exploitability",
+    "mean_return",
+    "game",
+    "schedule",
+    "n_agents",
+    "clock",
+    "solver",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Iteration:
+    """One evaluated iteration, as a callback sees it.
+
+    Parameters
+    ----------
+    iteration : int
+        Number of updates made.
+    exploitability, mean_return, sampled_return, learning_rate, seconds : float
+        The row just added to Solution.history.
+    solution : callable () -> Solution
+        Builds the Solution so far: as of the time it is called, also after an interrupted solve.
+    """
+
+    iteration: int
+    exploitability: float
+    mean_return: float
+    sampled_return: float
+    learning_rate: float
+    seconds: float
+    solution: Callable[[], Solution]
+
+    @property
+    def relative_exploitability(self) -> float:
+        """The ratio exploitability / |mean_return|."""
+        return relative(self.exploitability, self.mean_return)
+
+
+Callback: TypeAlias = Callable[[Iteration], object]
+
+
+def relative(exploitability: float, mean_return: float) -> float:
+    """The ratio exploitability / |mean_return|; 0 / 0 is 0 and anything else over 0 infinite."""
+    if mean_return == 0:
+        return 0.0 if exploitability == 0 else np.inf
+    return exploitability / abs(mean_return)
+
+
+def row_arrays(rows: list[dict[str, float]]) -> dict[str, FloatArray]:
+    """History rows as arrays by column; iteration becomes int64."""
+    if not rows:
+        return {}
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    columns["iteration"] = columns["iteration"].astype(np.int64)
+    return columns
