@@ -1,0 +1,313 @@
+"""The command line: what it prints and writes, exit codes, refusals in one line, and Ctrl-C in a real process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import tmfcore as tmf
+from tmfcore.cli.app import app
+
+SMALL = ["--n-agents", "50", "--horizon", "4"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def process(*arguments, **options):
+    command = [sys.executable, "-m", "tmfcore", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, **options)
+
+
+# --------------------------------------------------------------------------------------------------------- the door
+
+
+def test_help_names_the_four_commands():
+    result = process("--help")
+    assert result.returncode == 0
+    for command in ("reproduce", "solve", "simulate", "info"):
+        assert f"  {command} " in result.stdout
+
+
+@pytest.mark.parametrize("command", ["reproduce", "solve", "simulate", "info"])
+def test_each_command_explains_itself(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_help_does_not_load_what_only_the_work_needs():
+    code = (
+        "import sys; sys.argv = ['tmfcore', '--help']\n"
+        "from tmfcore.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert not {'matplotlib', 'scipy', 'rich.progress'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_the_extra_it_says_what_to_install(missing):
+    code = f"import sys; sys.modules['{missing}'] = None; from tmfcore.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr == "tmfcore: the command line needs click and rich: pip install 'tmfcore[app]'\n"
+
+
+def test_without_matplotlib_reproduce_says_so_before_the_work(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = run("reproduce", "--quick", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "pip install 'tmfcore[app]'" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_version():
+    assert run("--version").output == f"tmfcore, version {tmf.__version__}\n"
+
+
+def test_a_terminal_without_the_signs_gets_others():
+    result = process("solve", "queueing", *SMALL, "--iterations", "1", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert result.returncode == 0, result.stderr
+
+
+def test_info_shows_versions():
+    result = run("info")
+    assert result.exit_code == 0
+    for name, value in (("tmfcore", tmf.__version__), ("numpy", np.__version__)):
+        assert any(line.split()[:2] == [name, value] for line in result.output.splitlines())
+    assert "processors available" in result.output
+
+
+# ---------------------------------------------------------------------------------------------------------- refusals
+
+REFUSED = [
+    (["sole"], "did you mean solve?"),
+    (["--bogus"], "--bogus"),
+    (["solve", "queuing"], "did you mean queueing?"),
+    (["solve", "chess"], "must be one of resource-selection, queueing"),
+    (["solve"], "Missing argument 'GAME'"),
+    (["solve", "queueing", "--batsh", "3"], "--batsh"),
+    (["solve", "queueing", "--schedule", "sequentiel"], "did you mean sequential?"),
+    (["solve", "queueing", "--schedule", "batch"], "--schedule batch needs --batch"),
+    (["solve", "queueing", "--batch", "0"], "must be >= 1"),
+    (["solve", "queueing", "--batch", "51", "--n-agents", "50"], "--batch is 51; must be <= --n-agents = 50"),
+    (["solve", "queueing", "--batch", "5", "--schedule", "sequential"], "--batch belongs to --schedule batch"),
+    (["solve", "queueing", "--batch", "5", "--fraction", "0.1"], "--fraction belongs to --schedule fraction"),
+    (["solve", "queueing", "--fraction", "1.5"], "--fraction: beta is 1.5"),
+    (["solve", "queueing", "--probability", "nan"], "--probability: p is nan"),
+    (["solve", "queueing", "--fraction", "1e-9"], "--fraction: beta is 1e-09"),
+    (["solve", "queueing", "--n-agents", "0"], "must be >= 1"),
+    (["solve", "queueing", "--n-agents", "ten"], "'ten' is not a whole number"),
+    (["solve", "queueing", "--n-agents", "1.5"], "'1.5' is not a whole number"),
+    (["solve", "queueing", "--n-agents", "1e30"], "n_agents"),
+    (["solve", "queueing", "--values", "1,2"], "--values belongs to resource-selection"),
+    (["solve", "queueing", "--capacities", "0.1,x"], "entry 1"),
+    (["solve", "queueing", "--capacities", "0.1,-1"], "capacities[1] is -1"),
+    (["solve", "queueing", "--step", "soon"], "'soon' is neither a number nor auto"),
+    (["solve", "queueing", "--step", "2"], "step is 2"),
+    (["solve", "queueing", "--critic", "modell"], "did you mean model?"),
+    (["solve", "queueing", "--tolerance", "-1"], "tolerance is -1"),
+    (["solve", "queueing", "--seed", "-1"], "--seed"),
+    (["solve", "queueing", "--discount", "1.5"], "discount is 1.5"),
+    (["solve", "resource-selection", "--values", "1,nan"], "values[1] is nan"),
+    (["solve", "resource-selection", "--initial", "1,1"], "initial"),
+    (["solve", "queueing", "--out", "missing-folder/a.npz"], "cannot be written"),
+    (["solve", "queueing", "--out", "."], "is a folder"),
+    (["simulate", "queueing", "--policy", "missing.npz"], "missing.npz"),
+    (["simulate", "queueing", "--engine", "agent"], "did you mean agents?"),
+    (["simulate", "queueing", "--engine", "agents", "--n-agents", "1e10"], "n_agents"),
+    (["simulate", "queueing", "--replicas", "0"], "must be >= 1"),
+    (["simulate", "queueing", "--threads", "0"], "must be >= 1"),
+    (["reproduce", "--threads", "two"], "'two' is not a whole number"),
+    (["reproduce", "--seed", "x"], "--seed"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED, ids=[" ".join(a) for a, _ in REFUSED])
+def test_wrong_usage_is_one_line_and_code_2(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    (line,) = result.output.splitlines()
+    assert line.startswith("Error: ")
+    assert message in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unwritable_out_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        result = run("reproduce", "--out", out)
+        assert result.exit_code == 2
+        assert "cannot be written to" in result.output
+        assert len(result.output.splitlines()) == 1
+
+
+def test_a_file_that_is_no_policy_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    path.write_text("not a policy")
+    result = run("simulate", "queueing", "--policy", path)
+    assert result.exit_code == 2
+    assert "a.npz" in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+# ---------------------------------------------------------------------------------------------------- solve, simulate
+
+
+def test_solve_then_simulate(tmp_path):
+    solution, simulation = tmp_path / "solution.npz", tmp_path / "simulation.npz"
+    result = run("solve", "queueing", *SMALL, "--batch", "10", "--iterations", "5", "--seed", "3", "--out", solution)
+    assert result.exit_code == 0, result.output
+    assert "exploitability" in result.output
+    learned = tmf.Solution.load(solution)
+    assert learned.schedule == "B=10"
+    assert learned.flow.horizon == 20  # 4 sweeps of 5 steps
+    game = tmf.games.queueing([0.2, 0.3, 0.4, 0.5, 0.6], jockeying_cost=0.2, horizon=4, step=0.2)
+    solver = tmf.solvers.TMFPG(iterations=5)
+    np.testing.assert_array_equal(learned.policy.theta, solver.solve(game, tmf.Batch(10), 50, rng=3).policy.theta)
+
+    options = ["--batch", "10", "--policy", solution, "--replicas", "7", "--seed", "5", "--out", simulation]
+    result = run("simulate", "queueing", *SMALL, *options)
+    assert result.exit_code == 0, result.output
+    assert "95% interval" in result.output
+    assert "server 5" in result.output
+    played = tmf.Simulation.load(simulation)
+    wanted = tmf.simulate(
+        game, learned.policy, tmf.Batch(10), 50, replicas=7, rng=np.random.SeedSequence(5), record_every=5
+    )
+    np.testing.assert_array_equal(played.counts, wanted.counts)  # played in parts, and yet the same
+    np.testing.assert_array_equal(played.returns, wanted.returns)
+
+
+def test_a_policy_of_another_game_is_refused(tmp_path):
+    path = tmp_path / "solution.npz"
+    assert run("solve", "queueing", *SMALL, "--iterations", "1", "--out", path).exit_code == 0
+    result = run("simulate", "resource-selection", *SMALL, "--policy", path)
+    assert result.exit_code == 2
+    assert len(result.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "schedule"),
+    [
+        ([], "B=N"),
+        (["--schedule", "Synchronous"], "B=N"),
+        (["--schedule", "sequential"], "B=1"),
+        (["--batch", "10"], "B=10"),
+        (["--schedule", "fraction", "--fraction", "0.1"], "B=0.1 N"),
+        (["--probability", "0.2"], "p=0.2"),
+    ],
+)
+def test_every_schedule(options, schedule, tmp_path):
+    path = tmp_path / "a.npz"
+    result = run("simulate", "resource_selection", *SMALL, *options, "--replicas", "2", "--out", path)
+    assert result.exit_code == 0, result.output
+    played = tmf.Simulation.load(path)
+    assert played.schedule == schedule
+    np.testing.assert_allclose(played.counts.sum(axis=-1), 50)
+    assert len(played.steps) == 5  # the start and four sweeps
+
+
+def test_game_parameters_reach_the_game(tmp_path):
+    path = tmp_path / "a.npz"
+    result = run("simulate", "resource-selection", "--values", "1,.8,.6", "--congestion", "1,2,3", "--initial", "0,0,1",
+                 "--switching-cost", "0", "--power", "2", "--discount", "0.9", "--step", "0.5", "--horizon", "3",
+                 "--engine", "agents", "--replicas", "1", "--n-agents", "1_000", "--out", path)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    played = tmf.Simulation.load(path)
+    assert (played.engine, played.horizon, played.n_agents) == ("agents", 6, 1000)
+    assert played.discount == pytest.approx(0.9**0.5)
+    assert played.counts[0, 0].tolist() == [0, 0, 1000]
+
+
+def test_output_is_quiet_where_nobody_looks(tmp_path):
+    result = process("solve", "queueing", *SMALL, "--iterations", "3")
+    assert result.returncode == 0
+    assert result.stderr == ""
+
+
+# ----------------------------------------------------------------------------------------------- reproduce and Ctrl-C
+
+
+def test_reproduce_writes_and_prints(tmp_path):
+    result = run("reproduce", "--size", "tiny", "--out", tmp_path / "new" / "folder", "--seed", "1", "--threads", "1")
+    assert result.exit_code == 0, result.output
+    names = {path.name for path in (tmp_path / "new" / "folder").iterdir()}
+    assert names == {"results.json", "summary.md", "exploitability.png", "returns.png", "mu.png", "convergence.png"}
+    assert "Goals" in result.output
+    assert "Queueing, 5 servers: TMF-PG" in result.output
+
+
+def interrupt_when(ready, *arguments, cwd):
+    """Start the command line, send SIGINT when ready() has been true for a while, and wait."""
+    child = subprocess.Popen([sys.executable, "-m", "tmfcore", *map(str, arguments)], cwd=cwd, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    try:
+        until = time.monotonic() + 60
+        while not ready() and child.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(1.0)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    return child.returncode, out, err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_saves_what_reproduce_has_finished(tmp_path):
+    out = tmp_path / "out"
+    code, _, err = interrupt_when(out.is_dir, "reproduce", "--out", out, cwd=tmp_path)
+    assert code == 130, err
+    assert err == "interrupted\n"
+    assert sorted(path.name for path in out.iterdir()) == ["results.json", "summary.md"]
+    assert json.loads((out / "results.json").read_text())["complete"] is False
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_saves_the_solution_so_far(tmp_path):
+    began = time.monotonic()
+    code, out, err = interrupt_when(
+        lambda: time.monotonic() > began + 1.5, "solve", "queueing", "--schedule", "sequential", "--iterations", "1e9",
+        "--tolerance", "0", "--out", tmp_path / "a.npz", cwd=tmp_path,
+    )  # fmt: skip
+    assert code == 130, err
+    assert err == "interrupted\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+    assert "interrupted after iteration" in tmf.Solution.load(tmp_path / "a.npz").reason
+    assert "interrupted after iteration" in out
+
+
+def test_ctrl_c_saves_the_replicas_so_far(tmp_path, monkeypatch):
+    simulate, calls = tmf.simulate, []
+
+    def interrupted(*arguments, replicas, **options):
+        calls.append(replicas)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return simulate(*arguments, replicas=replicas, **options)
+
+    monkeypatch.setattr(tmf, "simulate", interrupted)
+    result = run("simulate", "queueing", *SMALL, "--replicas", "1e6", "--out", tmp_path / "a.npz")
+    assert result.exit_code == 130
+    assert tmf.Simulation.load(tmp_path / "a.npz").replicas == calls[0]
+
+
+def test_ctrl_c_with_nothing_finished_writes_nothing(tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tmf, "simulate", interrupted)
+    result = run("simulate", "queueing", *SMALL, "--out", tmp_path / "a.npz")
+    assert result.exit_code == 130
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,81 @@
+"""best_response and exploitability: definitions, bounds, and zero at equilibria known by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+from tmfcore.equilibrium import best_response, exploitability
+
+SCHEDULES = [tmf.Synchronous(), tmf.Fraction(0.4), tmf.Bernoulli(0.1)]
+
+
+@pytest.fixture
+def game():
+    return tmf.games.resource_selection((1.0, 0.8, 0.6), 1.0, switching_cost=0.1, initial=(0.1, 0.2, 0.7), horizon=6)
+
+
+@pytest.fixture
+def uniform(game):
+    return tmf.TabularPolicy.uniform(game)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("clock", ["schedule", "always"])
+def test_definition(game, uniform, schedule, clock):
+    """Section 4, from values computed apart."""
+    own = tmf.evaluate(game, uniform, schedule, clock=clock)
+    _, best = best_response(game, own.flow, schedule, clock=clock)
+    gaps = best - own.values
+    assert gaps.min() >= 0
+    assert exploitability(game, uniform, schedule, clock=clock) == pytest.approx(game.initial @ gaps[0])
+    assert exploitability(game, uniform, schedule, clock=clock, pointwise=True) == pytest.approx(gaps.max())
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_best_response_beats_random_policies(game, uniform, schedule):
+    flow = tmf.mean_field(game, uniform, schedule)
+    policy, values = best_response(game, flow, schedule)
+    assert policy.table.shape == (6, 3, 3)
+    assert set(np.unique(policy.table)) == {0.0, 1.0}
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        other = tmf.TabularPolicy(rng.dirichlet(np.full(3, 0.3), size=(6, 3)))
+        assert (tmf.evaluate(game, other, schedule, flow=flow).values <= values + 1e-12).all()
+
+
+def test_ties_go_to_the_lowest_action():
+    game = tmf.Game(2, 3, 4, 0.9, [0.5, 0.5], np.zeros((2, 3)), np.full((2, 3, 2), 0.5))
+    flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
+    policy, values = best_response(game, flow, tmf.Synchronous())
+    assert (policy.table[..., 0] == 1).all()
+    assert (values == 0).all()
+
+
+def test_zero_where_nothing_is_to_be_gained():
+    """Equal values and an even population: everybody stays, and nobody regrets it."""
+    game = tmf.games.resource_selection((1.0, 1.0), 1.0, switching_cost=0.1, initial=(0.5, 0.5), horizon=8)
+    stay = tmf.TabularPolicy(np.eye(2))
+    for schedule in SCHEDULES:
+        assert exploitability(game, stay, schedule) == pytest.approx(0, abs=1e-14)
+        assert exploitability(game, stay, schedule, pointwise=True) == pytest.approx(0, abs=1e-14)
+
+
+def test_batches_need_n_agents(game, uniform):
+    with pytest.raises(ValueError, match="n_agents"):
+        exploitability(game, uniform, tmf.Batch(2))
+    small = exploitability(game, uniform, tmf.Batch(2), 20)
+    assert small == pytest.approx(exploitability(game, uniform, tmf.Fraction(0.1)))
+
+
+def test_errors(game, uniform):
+    with pytest.raises(ValueError, match="clock is 'never'"):
+        exploitability(game, uniform, tmf.Synchronous(), clock="never")
+    with pytest.raises(TypeError, match="pointwise is 1"):
+        exploitability(game, uniform, tmf.Synchronous(), pointwise=1)
+    with pytest.raises(TypeError, match="flow"):
+        best_response(game, None, tmf.Synchronous())
+    sparse = tmf.mean_field(game, uniform, tmf.Synchronous(), record_every=3)
+    with pytest.raises(ValueError, match="must have T"):
+        best_response(game, sparse, tmf.Synchronous())

@@ -1,0 +1,235 @@
+"""The two games: table by table what theory.md section 8 says, in sweeps; and water-filling."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import reference
+import tmfcore as tmf
+from tmfcore.games import BY_NAME, queueing, resource_selection, wardrop
+
+CLOSE = {"rtol": 1e-14, "atol": 1e-15}
+steps = st.sampled_from([1.0, 0.5, 0.1, 0.001])
+positive = st.floats(0.01, 10.0)
+
+
+def vectors(elements, min_size=1):
+    return st.lists(elements, min_size=min_size, max_size=6)
+
+
+def assert_same_game(game, expected, seed, rng_size=3):
+    assert (game.n_observations, game.n_actions) == (expected.n_observations, expected.n_actions)
+    assert game.horizon == expected.horizon
+    assert game.discount == expected.discount
+    np.testing.assert_array_equal(game.initial, expected.initial)
+    rng = np.random.default_rng(seed)
+    populations = [expected.initial, *rng.dirichlet(np.full(game.n_observations, 0.5), size=rng_size)]
+    for mu in populations:
+        for table, wanted in zip(game.tables(mu), expected.tables(mu, 0), strict=True):
+            np.testing.assert_allclose(table, wanted, **CLOSE)
+
+
+@given(
+    vectors(st.floats(-5, 5)),
+    st.floats(0, 2),
+    st.sampled_from([1.0, 2.0, 0.5, 3.7]),
+    steps,
+    st.integers(0, 2**32 - 1),
+)
+def test_resource_selection_is_that_of_the_theory(values, cost, power, step, seed):
+    congestion = np.random.default_rng(seed).uniform(0, 3, size=len(values))
+    options = {"switching_cost": cost, "power": power, "step": step, "horizon": 7, "discount": 0.8}
+    game = resource_selection(values, congestion, **options)
+    assert_same_game(game, reference.resource_selection(values, congestion, **options), seed)
+    assert game.model.n_successors == 1
+
+
+@given(
+    vectors(positive), st.floats(-2, 2), st.floats(0, 1), st.floats(0, 1), steps, st.integers(0, 2**32 - 1)
+)
+def test_queueing_is_that_of_the_theory(capacities, paid, waiting, jockeying, step, seed):
+    options = {
+        "service_reward": paid,
+        "waiting_cost": waiting,
+        "jockeying_cost": jockeying,
+        "step": step,
+        "horizon": 7,
+    }
+    game = queueing(capacities, **options)
+    assert_same_game(game, reference.queueing(capacities, **options), seed)
+    assert game.model.n_successors == 2
+
+
+def test_defaults_are_those_of_the_design():
+    game = resource_selection([1, 0.8, 0.6, 0.4], 1)
+    assert_same_game(game, reference.resource_selection([1, 0.8, 0.6, 0.4], np.ones(4)), 0)
+    assert (game.horizon, game.discount, game.step) == (20, 0.95, 1.0)
+    assert game.initial.tolist() == [1, 0, 0, 0]
+    game = queueing([0.1, 0.2, 0.3])
+    assert_same_game(game, reference.queueing([0.1, 0.2, 0.3]), 0)
+    assert game.initial.tolist() == [1, 0, 0, 0]
+
+
+def test_names_and_labels():
+    game = resource_selection([1, 2], 1)
+    assert game.name == "resource_selection"
+    assert game.observation_labels == game.action_labels == ("resource 1", "resource 2")
+    game = queueing([1, 2])
+    assert game.name == "queueing"
+    assert game.observation_labels == ("idle", "server 1", "server 2")
+    assert game.action_labels == ("stay", "server 1", "server 2")
+    for name, make in BY_NAME.items():
+        assert make([1, 2], *([1] if name == "resource_selection" else [])).name == name
+
+
+@pytest.mark.parametrize(
+    "make", [lambda **o: resource_selection([1, 2], 1, **o), lambda **o: queueing([1, 2], **o)]
+)
+def test_time_is_measured_in_sweeps(make):
+    game = make(horizon=20, discount=0.9, step=0.001)
+    assert game.horizon == 20_000
+    assert game.discount == 0.9**0.001
+    assert game.step == 0.001
+    assert make(horizon=0.5, step=0.1).horizon == 5
+    assert make(discount=0, step=0.1).discount == 0
+    assert make(discount=1, step=0.1).discount == 1
+
+
+def test_a_start_of_ones_own():
+    start = np.array([0.25, 0.75])
+    game = resource_selection([1, 2], 1, initial=start)
+    start[0] = 0
+    assert game.initial.tolist() == [0.25, 0.75]
+    assert pickle.loads(pickle.dumps(game)).initial.tolist() == [0.25, 0.75]
+
+
+@pytest.mark.parametrize(
+    "game",
+    [
+        resource_selection([1, 2, 3], [1, 2, 1], 0.5, 2.0, 8, 0.5, [0, 1, 0], 0.25),
+        queueing([1, 2], 2.0, 0.3, 0.2, 8, 0.5, [0, 1, 0], 0.25),
+    ],
+)
+def test_pickle(game):
+    again = pickle.loads(pickle.dumps(game))
+    assert repr(again) == repr(game)
+    for ours, theirs in zip(game.tables([0.5, 0.25, 0.25]), again.tables([0.5, 0.25, 0.25]), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+COMMON = [
+    ({"step": 0}, ValueError, "step is 0.0; must be in (0, 1]"),
+    ({"step": 1.5}, ValueError, "step is 1.5; must be in (0, 1]"),
+    ({"horizon": 0}, ValueError, "horizon is 0.0; must be > 0"),
+    ({"horizon": 0.3}, ValueError, "horizon is 0.3 sweeps of 1 steps; must last at least one step"),
+    (
+        {"horizon": 1e300, "step": 1e-10},
+        ValueError,
+        "horizon is 4611686018427387904; must be in [1, 2147483647]",
+    ),
+    ({"horizon": "long"}, TypeError, "horizon is 'long' (str); must be a real number"),
+    ({"discount": -0.1}, ValueError, "discount is -0.1; must be in [0, 1]"),
+    ({"initial": [1.0]}, ValueError, "initial has shape (1,); must be (S,) = (3,)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        *COMMON,
+        ({"values": [1, np.nan, 2]}, ValueError, "values[1] is nan; must be finite (1 of 3 entries are bad)"),
+        ({"values": []}, ValueError, "values has shape (0,); must be (M,)"),
+        ({"values": 3}, ValueError, "values has shape (); must be (M,)"),
+        ({"congestion": [1, 1]}, ValueError, "congestion has shape (2,); must be (M,) = (3,)"),
+        (
+            {"congestion": [1, -1, 1]},
+            ValueError,
+            "congestion[1] is -1; must be >= 0 (1 of 3 entries are bad)",
+        ),
+        ({"congestion": -1}, ValueError, "congestion is -1.0; must be >= 0"),
+        ({"congestion": None}, TypeError, "congestion is None; must be a real number"),
+        ({"switching_cost": -1}, ValueError, "switching_cost is -1.0; must be >= 0"),
+        ({"power": 0}, ValueError, "power is 0.0; must be > 0"),
+    ],
+)
+def test_resource_selection_errors(changes, error, text):
+    with pytest.raises(error, match=f"^{re.escape(text)}$"):
+        resource_selection(**({"values": [1, 2, 3], "congestion": 1} | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        *COMMON,
+        ({"capacities": [1, 0]}, ValueError, "capacities[1] is 0; must be > 0 (1 of 2 entries are bad)"),
+        ({"capacities": [[1]]}, ValueError, "capacities has shape (1, 1); must be (K,)"),
+        ({"service_reward": np.nan}, ValueError, "service_reward is nan; must be finite"),
+        ({"waiting_cost": -1}, ValueError, "waiting_cost is -1.0; must be >= 0"),
+        ({"jockeying_cost": -1}, ValueError, "jockeying_cost is -1.0; must be >= 0"),
+    ],
+)
+def test_queueing_errors(changes, error, text):
+    with pytest.raises(error, match=f"^{re.escape(text)}$"):
+        queueing(**({"capacities": [1, 2]} | changes))
+
+
+# ---------------------------------------------------------------------------------------------- water-filling
+
+
+@given(
+    st.lists(st.tuples(st.floats(-100, 100), st.floats(1e-3, 1e3)), min_size=1, max_size=20),
+    st.sampled_from([1.0, 2.0, 0.5, 0.1, 7.0]),
+)
+def test_wardrop_satisfies_its_conditions(resources, power):
+    """v - c mu^p is equal on the support and no larger off it, to rounding."""
+    values, congestion = map(np.array, zip(*resources, strict=True))
+    mu = wardrop(values, congestion, power)
+    assert (mu >= 0).all()
+    assert abs(mu.sum() - 1) < 1e-14
+    pay = values - congestion * mu**power
+    level = pay[mu > 0].max()
+    scale = 1e-12 * (1 + np.abs(values).max() + congestion.max()) * max(1.0, power)
+    assert (pay[mu > 0] > level - scale).all()
+    assert (pay <= level + scale).all()
+
+
+@given(st.lists(st.tuples(st.floats(-3, 3), st.floats(0.1, 3)), min_size=1, max_size=8))
+def test_wardrop_in_closed_form_and_by_bisection_agree(resources):
+    values, congestion = map(np.array, zip(*resources, strict=True))
+    expected, _ = reference.water_filling(values, congestion)
+    np.testing.assert_allclose(wardrop(values, congestion), expected, atol=1e-13)
+    nearly = wardrop(values, congestion, power=1 + 1e-15)  # not the closed form
+    np.testing.assert_allclose(nearly, wardrop(values, congestion), atol=1e-12)
+
+
+def test_wardrop_by_hand():
+    np.testing.assert_allclose(wardrop([1, 0.8, 0.6, 0.4], 1), [8 / 15, 1 / 3, 2 / 15, 0], atol=1e-15)
+    np.testing.assert_allclose(wardrop([1, 0.8, 0.6], 1, power=2), [0.6, 0.4, 0], atol=1e-15)
+    np.testing.assert_allclose(wardrop([5.0], 2.0), [1.0])
+    np.testing.assert_allclose(wardrop([1, 1, 1], [1, 2, 4]), [4 / 7, 2 / 7, 1 / 7])
+    assert wardrop([1e9, 0], 1).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (([1, 2], 0), "congestion is 0.0; must be > 0"),
+        (([1, 2], [1, 0]), "congestion[1] is 0; must be > 0 (1 of 2 entries are bad)"),
+        (([1, 2], 1, 0), "power is 0.0; must be > 0"),
+        (([1, np.inf], 1), "values[1] is inf; must be finite (1 of 2 entries are bad)"),
+    ],
+)
+def test_wardrop_errors(arguments, text):
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        wardrop(*arguments)
+
+
+def test_the_field_settles_at_the_water_level():
+    """At the equilibrium nobody gains by holding another resource; the mid-flow figure of section 8."""
+    mu = wardrop([1, 0.8, 0.6, 0.4], 1)
+    held = tmf.games.resource_selection([1, 0.8, 0.6, 0.4], 1).tables(mu)[2]
+    np.testing.assert_allclose(held, [7 / 15, 7 / 15, 7 / 15, 0.4], atol=1e-15)

@@ -1,0 +1,147 @@
+"""The package as a thing: what it imports, what it ships, that its layers point down, that its doctests hold."""
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+import tomllib
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import tmfcore
+
+PACKAGE = Path(tmfcore.__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
+# __main__ runs the command line when imported.
+MODULES = sorted(
+    name for _, name, _ in pkgutil.walk_packages(tmfcore.__path__, "tmfcore.") if not name.endswith("__main__")
+)
+COMPILED = sorted(
+    path.name.split(".")[0] for path in PACKAGE.iterdir() if path.name.endswith(tuple(EXTENSION_SUFFIXES))
+)
+
+# The house of docs/architecture.md, bottom up. A module may import from its own floor and from those below.
+FLOORS = (
+    {"_counts", "_agents", "_alias", "_flow", "_gradient", "_evaluator", "_model", "_policy", "_sampling", "_schedule"},
+    {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording"},
+    {"game", "games", "policy", "schedule"},
+    {"simulate", "meanfield", "equilibrium"},
+    {"solvers", "analysis"},
+    {"cli", "reproduce", "plotting", "interop", "__main__"},
+)
+
+
+def floor_of(module):
+    room = module.split(".")[1]
+    return next(k for k, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def is_type_checking(node):
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imported_modules(path, module):
+    """Dotted names of the tmfcore modules that the file imports, anywhere but under TYPE_CHECKING."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    pending = [ast.parse(path.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if is_type_checking(node):
+            pending += node.orelse
+            continue
+        pending += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "tmfcore")
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")
+                base = ".".join(above[: len(above) - node.level + 1] + ([base] if base else []))
+            if base == "tmfcore":
+                yield from (f"tmfcore.{alias.name}" for alias in node.names)
+            elif base.startswith("tmfcore."):
+                yield base
+
+
+def test_imports_point_down_only():
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if module == "tmfcore":
+            continue  # the front door opens every room
+        for target in imported_modules(path, module):
+            if target == "tmfcore":
+                assert floor_of(module) == len(FLOORS) - 1, f"{module} imports the front door from below"
+            elif target.split(".")[1] in set().union(*FLOORS):
+                assert floor_of(target) <= floor_of(module), f"{module} imports {target}, which lies above it"
+            else:
+                assert target.split(".")[1] in dir(tmfcore), f"{module} imports {target}, which has no floor"
+
+
+def test_every_module_has_a_floor():
+    for module in MODULES:
+        floor_of(module)
+
+
+def test_import_is_light():
+    """Nothing that plots, prints or tests is loaded by `import tmfcore`, nor scipy, which takes as long as numpy."""
+    code = "import sys, tmfcore; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"matplotlib", "scipy", "rich", "click", "pytest"} & set(loaded)
+
+
+def test_public_names_are_there_and_documented():
+    assert tmfcore.__all__ == sorted(tmfcore.__all__)
+    for name in tmfcore.__all__:
+        assert name in dir(tmfcore)
+        if not name.startswith("__"):
+            assert getattr(tmfcore, name).__doc__, f"tmfcore.{name} has no docstring"
+    with pytest.raises(AttributeError, match="nonsense"):
+        tmfcore.nonsense  # noqa: B018  the access is the test
+
+
+def test_version_is_that_of_the_metadata():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert tmfcore.__version__ == version("tmfcore") == project["version"]
+    assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"version: {project['version']}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_every_kernel_is_compiled_and_has_a_stub():
+    assert [path.stem for path in sorted((ROOT / "tmfcore").glob("*.pyx"))] == COMPILED
+    for name in COMPILED:
+        assert (PACKAGE / f"{name}.pyi").is_file(), f"{name} has no stub"
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_kernel_folder_never_becomes_a_package():
+    """An __init__.py there would shadow the installed package for everyone who stands in the repository root."""
+    assert not list((ROOT / "tmfcore").glob("*.py"))
+    code = "import tmfcore; print(tmfcore.__file__)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert Path(found.strip()).parent == PACKAGE
+
+
+def test_interface_files_are_where_get_include_says():
+    folder = Path(tmfcore.get_include())
+    expected = {path.name for pattern in ("*.pxd", "*.h") for path in (ROOT / "tmfcore").glob(pattern)}
+    assert expected <= {path.name for path in folder.iterdir()}
+
+
+def test_build_info_reports_the_switches():
+    info = tmfcore.build_info()
+    assert info["tmfcore"] == tmfcore.__version__
+    for name in ("abi3", "debug", "trace", "sanitize"):
+        assert name in info
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    assert result.failed == 0

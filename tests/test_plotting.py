@@ -1,0 +1,87 @@
+"""Pictures: what is drawn where, on which scale, and that drawing leaves no trace outside the Axes."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tmfcore import plotting
+
+
+def legend_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_exploitability_draws_percents_on_a_log_scale_with_the_goal():
+    ax = plotting.exploitability({"B = 1": ([0, 1, 2], [0.5, 0.05, 0.0]), "B = N": ([0, 1], [0.4, 0.01])}, goal=0.005)
+    first, second, goal = ax.get_lines()
+    assert ax.get_yscale() == "log"
+    np.testing.assert_allclose(first.get_ydata(), [50, 5])  # the zero has no place on a log scale
+    np.testing.assert_allclose(second.get_ydata(), [40, 1])
+    np.testing.assert_allclose(goal.get_ydata(), [0.5, 0.5])
+    assert legend_of(ax) == ["B = 1", "B = N", "goal 0.5%"]
+    assert ax.yaxis.get_major_formatter()(0.5) == "0.5%"
+
+
+def test_returns_draws_intervals_around_the_means():
+    ax = plotting.returns(["B = 1", "B = N"], [2.0, 3.0], [1.9, 2.8], [2.1, 3.2], [2.05, 2.95], tolerance=0.01)
+    (bars,) = (c for c in ax.containers if hasattr(c, "has_yerr"))
+    segments = bars.lines[2][0].get_segments()
+    np.testing.assert_allclose([s[:, 1] for s in segments], [[1.9, 2.1], [2.8, 3.2]])
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["B = 1", "B = N"]
+
+
+def test_population_draws_a_line_and_markers_for_each_observation():
+    times, mu = [0.0, 0.5, 1.0], np.array([[1.0, 0.0], [0.5, 0.5], [0.25, 0.75]])
+    band = (mu - 0.1, mu + 0.1)
+    ax = plotting.population(times, mu, [0, 0.3, 1], np.eye(3, 2), ["a", "b"], spread=band, marker_every=2)
+    lines = ax.get_lines()
+    assert [len(line.get_xdata()) for line in lines] == [3, 2, 3, 2]
+    assert lines[0].get_color() == lines[1].get_color() != lines[2].get_color()
+    assert len(ax.collections) == 2
+    assert legend_of(ax) == ["a", "b"]
+
+
+def test_convergence_says_the_slope_and_draws_the_guide():
+    n = np.array([100, 10_000])
+    line = plotting.ErrorLine(n, 2 / np.sqrt(n), 1.9 / np.sqrt(n), 2.1 / np.sqrt(n), -0.5, 0.004)
+    ax = plotting.convergence({"B = N": line})
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert any("\u22120.500 \u00b1 0.004" in text for text in legend_of(ax))
+    (guide,) = (drawn for drawn in ax.get_lines() if drawn.get_linestyle() == "--")
+    x, y = guide.get_xdata(), guide.get_ydata()
+    assert np.log(y[1] / y[0]) / np.log(x[1] / x[0]) == pytest.approx(-0.5)
+
+
+def test_a_given_axes_is_drawn_into_and_returned():
+    _, (ax, other) = plotting.figure(2)
+    assert plotting.exploitability({"B = 1": ([0, 1], [0.5, 0.1])}, ax=ax) is ax
+    assert not other.get_lines()
+
+
+def test_more_observations_than_the_palette_has_colours_get_different_ones():
+    mu = np.full((2, 12), 1 / 12)
+    ax = plotting.population([0, 1], mu, [0, 1], mu, [str(o) for o in range(12)])
+    colors = {tuple(np.round(line.get_color(), 3)) for line in ax.get_lines()}
+    assert len(colors) == 12
+
+
+def test_save_writes_a_whole_png_or_nothing(tmp_path):
+    picture, _ = plotting.figure(1)
+    plotting.save(picture, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(FileNotFoundError):
+        plotting.save(picture, tmp_path / "missing" / "a.png")
+    picture.savefig = None  # drawing fails
+    with pytest.raises(TypeError):
+        plotting.save(picture, tmp_path / "b.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_neither_the_package_nor_plotting_imports_pyplot():
+    code = (
+        "import sys, tmfcore, tmfcore.plotting as p; assert 'matplotlib' not in sys.modules; "
+        "p.exploitability({'B': ([0], [1.0])}); assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,170 @@
+"""The reproduction: what its results hold, that they depend on the seed alone, and that an end too early keeps them."""
+
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+from tmfcore import reproduce
+from tmfcore.reproduce import compute, figures, report
+from tmfcore.reproduce.settings import GAMES, SETTINGS, Goals
+
+TINY = SETTINGS["tiny"]
+
+
+@pytest.fixture(scope="module")
+def results():
+    found = reproduce.new_results(TINY, seed=7)
+    reproduce.run(TINY, found, threads=1)
+    return found
+
+
+def numbers(value):
+    """The results without times and dates."""
+    if isinstance(value, dict):
+        return {key: numbers(entry) for key, entry in value.items() if key not in ("seconds", "date")}
+    return value
+
+
+def test_the_results_hold_every_piece(results):
+    assert results["complete"]
+    assert set(results["games"]) == {"resource_selection", "queueing"}
+    for part in results["games"].values():
+        assert list(part["batches"]) == ["B = 5", "B = N"]
+        assert list(part["convergence"]) == list(compute.BATCH_RULES)
+        for case in part["batches"].values():
+            mu = np.array(case["play"]["mu"]["agents"])
+            np.testing.assert_allclose(mu.sum(axis=1), 1)
+            assert case["play"]["mu"]["times"][-1] == pytest.approx(20)
+            assert case["solve"]["exploitability"] >= 0
+            low, mean, high = (case["play"]["returns"][key] for key in ("low", "mean", "high"))
+            assert low <= mean <= high
+
+
+def test_the_numbers_depend_on_the_seed_and_not_on_threads(results):
+    again, other = reproduce.new_results(TINY, seed=7), reproduce.new_results(TINY, seed=8)
+    reproduce.run(TINY, again, threads=2)
+    assert numbers(again) == numbers(results)
+    reproduce.run(TINY, other, threads=2)
+    assert numbers(other)["games"] != numbers(results)["games"]
+
+
+def test_exploitability_and_return_are_those_of_the_learned_policy():
+    spec = GAMES["queueing"]
+    policy, found = compute.solve(spec, 5, TINY, np.random.SeedSequence(1), lambda done, total: None)
+    game, schedule = spec.build(0.1), tmf.Batch(5)
+    assert found["exploitability"] == pytest.approx(tmf.exploitability(game, policy, schedule, 50))
+    assert found["mean_return"] == pytest.approx(tmf.evaluate(game, policy, schedule, 50).mean_return)
+    assert min(found["history"]["exploitability"]) == found["exploitability"]
+
+
+@pytest.mark.parametrize("when", [0, 1, 5, 11, 13])
+def test_an_interruption_keeps_what_was_finished(tmp_path, when):
+    found = reproduce.new_results(TINY, seed=7)
+
+    def observe(name, finished, pieces, done, total):
+        if finished == when:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reproduce.run(TINY, found, observe=observe)
+    written = reproduce.write(found, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.json", "summary.md"]
+    assert len(written) == 2
+    saved = json.loads((tmp_path / "results.json").read_text())
+    assert saved["complete"] is False
+    pieces = [entry for part in saved["games"].values() for case in part["batches"].values() for entry in case]
+    pieces += [rule for part in saved["games"].values() for rule in part["convergence"]]
+    assert len(pieces) == when
+    assert "Ended early" in (tmp_path / "summary.md").read_text()
+
+
+def test_write_writes_json_tables_and_pictures_and_nothing_else(results, tmp_path):
+    reproduce.write(results, tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    pictures = ["convergence.png", "exploitability.png", "mu.png", "returns.png"]
+    assert names == sorted([*pictures, "results.json", "summary.md"])
+    for name in pictures:
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    saved = json.loads((tmp_path / "results.json").read_text())
+    assert saved["seed"] == 7
+    assert saved["parameters"]["n_agents"] == 50
+    text = (tmp_path / "summary.md").read_text()
+    for table in report.tables(results):
+        assert table.title in text
+    rows = [line.replace(r"\|", "") for line in text.splitlines() if line.startswith("|")]
+    widths = [row.count("|") - 1 for row in rows]
+    assert sorted(set(widths)) == sorted({len(table.heads) for table in report.tables(results)})
+    for name in pictures:
+        assert f"({name})" in text
+    figures.draw(saved)  # results read back are enough to draw from
+
+
+def test_no_number_of_the_results_is_missing_from_json(results):
+    broken = copy.deepcopy(results)
+    broken["games"]["queueing"]["convergence"]["B = N"] |= {"slope": math.nan, "slope_se": math.nan}
+    plain = json.loads(json.dumps(reproduce._plain(broken), allow_nan=False))
+    assert plain["games"]["queueing"]["convergence"]["B = N"]["slope"] is None
+    report.summary(plain)
+
+
+def test_goals_are_met_and_missed_where_they_should(results):
+    good = copy.deepcopy(results)
+    for part in good["games"].values():
+        for case in part["batches"].values():
+            case["solve"] |= {"relative_exploitability": 0.005, "mean_return": -2.0}
+            case["play"]["returns"]["mean"] = -2.019
+        for line in part["convergence"].values():
+            line["slope"] = -0.529
+    assert all(goal["met"] for goal in compute.goals(good, TINY))
+    bad = copy.deepcopy(good)
+    case = bad["games"]["queueing"]["batches"]["B = 5"]
+    case["solve"]["relative_exploitability"] = 0.0051
+    case["play"]["returns"]["mean"] = -2.2
+    bad["games"]["queueing"]["convergence"]["B = 1"]["slope"] = -0.469
+    bad["games"]["queueing"]["convergence"]["B = N"]["slope"] = math.nan
+    missed = {(goal["game"], goal["case"]) for goal in compute.goals(bad, TINY) if not goal["met"]}
+    assert missed == {("queueing", case) for case in ("B = 5", "all B", "B = 1", "B = N")}
+    text = report.summary({**bad, "goals": compute.goals(bad, TINY)})
+    assert "| no |" in text
+    assert "\u2713" in text
+
+
+def test_goals_are_those_of_the_issue():
+    assert Goals() == Goals(0.005, 0.01, 0.04, -0.5, 0.03)
+
+
+def test_full_has_the_sizes_of_the_paper_and_quick_is_the_same_picture():
+    full, quick = SETTINGS["full"], SETTINGS["quick"]
+    assert (full.n_agents, full.batches, full.convergence_replicas) == (1000, (1, 10, 100, 1000), 200)
+    assert full.ladder[0] == 100
+    assert full.ladder[-1] == 10**6
+    assert full.ladder_sequential[-1] == 10**5
+    assert quick.games == full.games
+    assert quick.batches[0] == 1
+    assert quick.batches[-1] == quick.n_agents
+    assert len(GAMES["resource_selection"].parameters["values"]) == 10
+    assert len(GAMES["queueing"].parameters["capacities"]) == 5
+
+
+def test_batch_rules():
+    assert [rule(10_000) for rule in compute.BATCH_RULES.values()] == [1, 100, 1000, 10_000]
+
+
+def test_interval_is_students():
+    samples = np.random.default_rng(0).normal(3.0, 2.0, size=(2000, 5))
+    inside = [low <= 3.0 <= high for _, low, high in map(compute.interval, samples)]
+    assert 0.92 < np.mean(inside) < 0.98  # 95%; six standard errors are 0.03
+
+
+def test_an_unwritable_folder_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        reproduce.check_folder(tmp_path / "file")
+    with pytest.raises(OSError, match="file"):
+        reproduce.check_folder(tmp_path / "file" / "below")
+    reproduce.check_folder(tmp_path / "new" / "below")
+    assert not list((tmp_path / "new" / "below").iterdir())

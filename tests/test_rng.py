@@ -1,0 +1,72 @@
+"""Streams: the same seed gives the same streams, whoever asks and in whatever order; no two are alike."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tmfcore import _rng
+
+
+def draws(generators):
+    return [g.integers(0, 2**64, size=4, dtype=np.uint64).tolist() for g in generators]
+
+
+@given(st.integers(0, 2**64), st.integers(1, 5), st.integers(0, 5))
+def test_an_int_gives_the_same_streams_whatever_their_number(seed, n, more):
+    few, many = draws(_rng.generators(seed, n)), draws(_rng.generators(seed, n + more))
+    assert few == many[:n]
+    assert len({tuple(words) for words in many}) == n + more
+
+
+def test_streams_are_numpys_own_spawning():
+    expected = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(5).spawn(3)]
+    assert draws(_rng.generators(5, 3)) == draws(expected)
+    assert draws(_rng.generators(np.random.SeedSequence(5), 3)) == draws(_rng.generators(5, 3))
+    assert draws(_rng.generators(np.random.default_rng(5), 3)) == draws(_rng.generators(5, 3))
+
+
+def test_a_generator_gives_fresh_streams_at_every_call_and_keeps_its_own_state():
+    rng = np.random.default_rng(5)
+    state = rng.bit_generator.state
+    first, second = draws(_rng.generators(rng, 2)), draws(_rng.generators(rng, 2))
+    assert first != second
+    assert rng.bit_generator.state == state
+
+
+@pytest.mark.parametrize("kind", [np.random.Philox, np.random.MT19937, np.random.SFC64, np.random.PCG64DXSM])
+def test_the_bit_generator_is_the_users_choice(kind):
+    (stream,) = _rng.generators(np.random.Generator(kind(1)), 1)
+    assert isinstance(stream.bit_generator, kind)
+    assert _rng.key(stream).dtype == np.uint64
+
+
+def test_none_differs_every_time():
+    assert draws(_rng.generators(None, 1)) != draws(_rng.generators(None, 1))
+
+
+def test_key():
+    keys = [_rng.key(g) for g in _rng.generators(0, 3)]
+    assert all(key.shape == (4,) and key.dtype == np.uint64 for key in keys)
+    assert len({key.tobytes() for key in keys}) == 3
+    assert max(int(key.max()) for key in keys) > 2**62  # all 64 bits are in use
+
+
+@pytest.mark.parametrize("rng", [True, np.False_, "seed", b"seed", 1.0, object(), {}])
+def test_other_kinds_are_refused(rng):
+    with pytest.raises(TypeError, match=r"^rng is .*; must be an int, a Generator, a SeedSequence or None"):
+        _rng.generators(rng, 1)
+
+
+def test_negative_seed():
+    with pytest.raises(ValueError, match=r"^rng is -1; seeds must be >= 0"):
+        _rng.generators(-1, 1)
+
+
+def test_a_generator_that_cannot_spawn_is_refused():
+    class Seedless(np.random.bit_generator.ISeedSequence):
+        def generate_state(self, n_words, dtype=np.uint32):
+            return np.ones(n_words, dtype=dtype)
+
+    with pytest.raises(TypeError, match="cannot spawn"):
+        _rng.generators(np.random.Generator(np.random.PCG64(Seedless())), 1)

@@ -1,0 +1,202 @@
+"""The samplers against exact laws. False-alarm rate of every statistical assertion: 1e-6 or less; seeds are fixed."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+import reference
+import stat_tests
+from strategies import rows
+from tmfcore import _alias, _sampling
+
+NASTY_ROWS = [
+    [1.0],
+    [0.0, 1.0, 0.0],
+    [0.5, 0.5],
+    [0.25, 0.25, 0.25, 0.25],
+    [0.1, 0.0, 0.2, 0.3, 0.4, 0.0],
+    [1e-3, 1 - 1e-3],
+    [0.7, 0.3 - 1e-12, 1e-12],
+    [0.0, 1 / 3, 1 / 3, 1 / 3],
+    [1 / 7] * 7,
+    [0.0] * 5 + [0.2] * 5,
+]
+
+
+def bits(seed):
+    return np.random.PCG64(seed)
+
+
+def law_of(row):
+    return {k: p for k, p in enumerate(row) if p > 0}
+
+
+def binomial_law(n, p):
+    """Law on the values within 40 standard deviations, those with mass above 1e-17."""
+    width = int(40 * (1 + math.sqrt(n * p * (1 - p))))
+    k = np.arange(max(0, int(n * p) - width), min(n, int(n * p) + width) + 1)
+    mass = stats.binom.pmf(k, n, p)
+    return {int(i): float(m) for i, m in zip(k, mass) if m > 1e-17}
+
+
+@pytest.mark.parametrize("row", NASTY_ROWS)
+def test_categorical_has_the_law_of_its_row(row):
+    """20,000 draws, chi-square, rate 1e-6; cells of probability zero are never drawn."""
+    draws = _sampling.categorical(bits(1), np.array(row), 20_000)
+    stat_tests.assert_law(draws.tolist(), law_of(row))
+
+
+@pytest.mark.parametrize(("n", "p"), [(1, 0.3), (5, 0.5), (12, 0.97), (40, 0.02), (100, 0.3), (1000, 0.02),
+                                      (200, 0.5), (1000, 0.031), (5000, 0.4), (10**6, 1e-6), (10**9, 3e-8)])  # fmt: skip
+def test_binomial_has_its_law(n, p):
+    """40,000 draws on either side of the switch at n p = 30, chi-square, rate 1e-6."""
+    draws = _sampling.binomials(bits(2), n, p, 40_000)
+    stat_tests.assert_law(draws.tolist(), binomial_law(n, p))
+
+
+@pytest.mark.parametrize("n", [10**6, 10**12, 10**15, 10**18])
+@pytest.mark.parametrize("p", [0.3, 0.5, 0.9, 1e-3])
+def test_binomial_is_normal_for_large_n(n, p):
+    """20,000 draws: mean, variance and Kolmogorov-Smirnov against the normal law, rate 1e-6 each."""
+    draws = _sampling.binomials(bits(3), n, p, 20_000)
+    assert draws.min() >= 0
+    assert draws.max() <= n
+    center = round(n * p)  # subtract in integers: a double does not hold n
+    spread = math.sqrt(n * p * (1 - p))
+    z = (draws - np.int64(center)) / spread
+    jitter = np.random.default_rng(4).random(len(z)) / spread - 0.5 / spread  # fills the gaps between integers
+    stat_tests.assert_uniform(stats.norm.cdf(z + jitter))
+    stat_tests.assert_mean((z + jitter) ** 2, 1.0)
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 5e-324, 1 - 2**-53])
+def test_binomial_at_the_ends(p):
+    """p = 0 and 1 are certain; a denormal p almost so."""
+    draws = _sampling.binomials(bits(5), 10**6, p, 100)
+    assert ((draws == 0) if p < 0.5 else (draws >= 10**6 - 1)).all()
+
+
+@pytest.mark.parametrize("row", NASTY_ROWS)
+@pytest.mark.parametrize("n", [1, 4])
+def test_multinomial_has_its_law(row, n):
+    """20,000 draws against the enumerated law, chi-square, rate 1e-6."""
+    generator = bits(7)
+    p = np.array(row)
+    samples = [tuple(_sampling.multinomial(generator, n, p).tolist()) for _ in range(20_000)]
+    stat_tests.assert_law(samples, dict(reference.multinomial_law(n, row)))
+
+
+@pytest.mark.parametrize("row", [[0.1] * 10 + [0.0, 0.0], [0.0] + [1 / 3] * 3 + [0.0], [0.3, 0.0, 0.7], [0.0, 1.0],
+                                 [1.0, 0.0], [0.6, 0.4], [1 / 64] * 64])  # fmt: skip
+@pytest.mark.parametrize("n", [10**6, 10**12, 10**18])
+def test_multinomial_never_leaks_into_empty_cells(row, n):
+    """Not one agent of 10**18 lands in a cell of probability zero; each cell is within 6 standard deviations (2e-9)."""
+    generator = bits(8)
+    p = np.array(row)
+    for _ in range(50):
+        counts = _sampling.multinomial(generator, n, p)
+        assert counts.sum() == n
+        assert (counts[p == 0] == 0).all()
+        assert (counts >= 0).all()
+        spread = np.sqrt(n * p * (1 - p)) + 1
+        away = np.array([int(c) - round(n * q) for c, q in zip(counts.tolist(), row)], float)
+        assert (np.abs(away) <= stat_tests.Z * spread + 1e-15 * n).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.sampled_from((0.02, 1.0, 50.0)), st.integers(0, 10**18))
+def test_multinomial_conserves(seed, n_cells, concentration, n):
+    """Any row: the counts sum to n, are nonnegative and avoid zero cells."""
+    p = np.random.default_rng(seed).dirichlet(np.full(n_cells, concentration))
+    p = np.where(np.isfinite(p), p, 0.0)
+    p[0] += 1.0 if p.sum() == 0 else 0.0
+    counts = _sampling.multinomial(bits(seed), n, p)
+    assert counts.sum() == n
+    assert (counts >= 0).all()
+    assert (counts[p == 0] == 0).all()
+
+
+@pytest.mark.parametrize(("counts", "batch"), [((3, 2, 0, 1), 1), ((3, 2, 0, 1), 4), ((2, 2), 2), ((5,), 3), ((1, 0, 6), 6),
+                                               ((2, 1, 1), 4), ((2, 1, 1), 0)])  # fmt: skip
+def test_hypergeometric_split_has_its_law(counts, batch):
+    """20,000 splits against the enumerated multivariate hypergeometric law, chi-square, rate 1e-6."""
+    generator = bits(9)
+    cells = np.array(counts)
+    samples = [tuple(_sampling.hypergeometric_split(generator, cells, batch).tolist()) for _ in range(20_000)]
+    stat_tests.assert_law(samples, dict(reference.acting_law(counts, ("batch", batch))))
+
+
+@pytest.mark.parametrize("total", [10**3, 10**6, 10**9, 10**12])
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.9])
+def test_hypergeometric_split_has_its_mean_and_variance(total, share):
+    """4,000 splits of large populations: mean and covariance of the hypergeometric, |z| < 6 (2e-9 each)."""
+    counts = np.array([total // 2, total // 4, total - total // 2 - total // 4])
+    batch = int(share * total)
+    generator = bits(10)
+    splits = np.array([_sampling.hypergeometric_split(generator, counts, batch) for _ in range(4000)])
+    assert (splits.sum(axis=1) == batch).all()
+    assert ((splits >= 0) & (splits <= counts)).all()
+    fraction = counts / total
+    scale = batch * (total - batch) / (total - 1)
+    away = (splits - batch * fraction) / np.sqrt(scale)
+    stat_tests.assert_mean(away, 0.0)
+    for x, y in itertools.combinations_with_replacement(range(3), 2):
+        stat_tests.assert_mean(away[:, x] * away[:, y], (x == y) * fraction[x] - fraction[x] * fraction[y])
+
+
+@given(st.lists(st.integers(0, 10**11), min_size=1, max_size=8), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_hypergeometric_split_conserves(counts, share, seed):
+    """Any counts and batch: the split sums to the batch and takes no more than there are."""
+    batch = min(int(share * sum(counts)), sum(counts))
+    split = _sampling.hypergeometric_split(bits(seed), np.array(counts, np.int64), batch)
+    assert split.sum() == batch
+    assert ((split >= 0) & (split <= counts)).all()
+
+
+@pytest.mark.parametrize("batch", [-1, 4])
+def test_hypergeometric_split_refuses_a_batch_outside_the_population(batch):
+    """The message names the batch and the bound."""
+    with pytest.raises(ValueError, match=rf"batch is {batch}; must lie in 0..3"):
+        _sampling.hypergeometric_split(bits(0), np.array([1, 2]), batch)
+
+
+@pytest.mark.parametrize("row", [*NASTY_ROWS, [1e-300, 1.0], [0.0] * 63 + [1.0], [0.5 + 1e-16, 0.5], [3.0, 1.0, 4.0]])
+def test_alias_tables_say_exactly_what_they_were_given(row):
+    """The packed cells hold each probability to double rounding, and nothing in empty cells and padding."""
+    p = np.array(row) / np.sum(row)
+    table = _alias.alias_probabilities(np.array(row))
+    np.testing.assert_allclose(table[: len(p)], p, rtol=0, atol=1e-15)
+    assert (table[: len(p)][p == 0] == 0).all()
+    assert (table[len(p) :] == 0).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 300), st.sampled_from((0.02, 1.0, 50.0)))
+def test_alias_tables_of_random_rows(seed, n_cells, concentration):
+    """The same for rows of any length and evenness."""
+    p = rows(np.random.default_rng(seed), (n_cells,), concentration)
+    table = _alias.alias_probabilities(p)
+    np.testing.assert_allclose(table[:n_cells], p, rtol=0, atol=1e-15)
+    assert (table[:n_cells][p == 0] == 0).all()
+    assert (table[n_cells:] == 0).all()
+
+
+@pytest.mark.parametrize("row", NASTY_ROWS)
+def test_alias_draws_have_the_law_of_their_row(row):
+    """20,000 draws, chi-square, rate 1e-6; cells of probability zero are never drawn."""
+    stat_tests.assert_law(_alias.alias_draws(bits(12), np.array(row), 20_000).tolist(), law_of(row))
+
+
+def test_alias_ties_are_settled():
+    """Columns so light that only ties reach them are drawn as often as they should, binomial test, rate 1e-6.
+
+    Of the 32 random bits 18 choose a column and 14 are left to compare; half the columns have a threshold of half a
+    unit there.  Were ties lost, none of the 4,000,000 draws would hit them; were they always given, twice the 61 expected.
+    """
+    light = 0.5 / 2**14
+    p = np.tile([light, 2.0 - light], 2**17) / 2**18
+    draws = _alias.alias_draws(bits(13), p, 4_000_000)
+    stat_tests.assert_binomial(int((draws % 2 == 0).sum()), len(draws), light / 2)
