@@ -1,0 +1,84 @@
+"""The agents engine: ns per agent-step, against a vectorised numpy step that does the same."""
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+
+from . import plain
+
+STEPS = 20
+
+
+def setup(size, n_agents):
+    values = np.linspace(1.0, 0.3, size)
+    game = tmf.games.resource_selection(values, np.ones(size), horizon=STEPS)
+    pi = np.random.default_rng(5).dirichlet(np.ones(size), size=size)
+    counts = np.full(size, n_agents // size)
+    counts[0] += n_agents - counts.sum()
+    return game, tmf.TabularPolicy(pi), pi, counts, plain.resource_selection(values, np.ones(size))
+
+
+def agree(a, b, n_agents, size):
+    """Two independent runs: their l1 distance is about sqrt(S / N); 8 times that never occurs."""
+    assert np.abs(a - b).sum() / n_agents <= 8 * np.sqrt(2 * size / n_agents)
+
+
+@pytest.mark.benchmark(group="agents")
+@pytest.mark.parametrize("size", [8, 64])
+@pytest.mark.parametrize("n_agents", [10_000, 1_000_000])
+def test_agents_engine(measure, n_agents, size):
+    """ns per agent-step against N: flat while the population fits in cache, then memory-bound."""
+    game, policy, pi, counts, tables = setup(size, n_agents)
+    options = {"engine": "agents", "start": counts, "record_every": STEPS, "decisions": False, "threads": 1}
+    mine = tmf.simulate(game, policy, tmf.Synchronous(), n_agents, rng=1, **options).counts[0, -1]
+    observations = np.repeat(np.arange(size), counts)
+    theirs, _ = plain.simulate_agents(tables, pi, observations, STEPS, np.random.default_rng(2))
+    agree(mine, theirs, n_agents, size)
+    run = measure(
+        lambda: tmf.simulate(game, policy, tmf.Synchronous(), n_agents, rng=1, **options),
+        units=STEPS * n_agents, unit="agent-step",
+    )
+    assert run.counts[0, -1].sum() == n_agents
+
+
+@pytest.mark.benchmark(group="agents")
+@pytest.mark.parametrize("size", [8, 64])
+@pytest.mark.parametrize("n_agents", [10_000, 1_000_000])
+def test_agents_in_plain_numpy(measure, n_agents, size):
+    """The same step by comparing a uniform with the cumulative row of each agent, and a bincount."""
+    _, _, pi, counts, tables = setup(size, n_agents)
+    observations, rng = np.repeat(np.arange(size), counts), np.random.default_rng(3)
+    steps = STEPS if n_agents <= 10_000 else 1
+    final, _ = measure(
+        lambda: plain.simulate_agents(tables, pi, observations, steps, rng),
+        units=steps * n_agents, unit="agent-step", rounds=3,
+    )
+    assert final.sum() == n_agents
+
+
+@pytest.mark.benchmark(group="agents, batch")
+@pytest.mark.parametrize("batch", [1, 32, 1_000, 100_000])
+def test_agents_in_batches(measure, batch):
+    """ns per acting agent when B of a million act: choosing who acts is part of it."""
+    n_agents, size, steps = 1_000_000, 8, max(20, min(20_000, 200_000 // batch))
+    step = batch / n_agents
+    game = tmf.games.resource_selection(np.linspace(1.0, 0.3, size), np.ones(size), horizon=steps * step, step=step)
+    policy = tmf.TabularPolicy.uniform(game)
+    run = measure(
+        lambda: tmf.simulate(game, policy, tmf.Batch(batch), n_agents, engine="agents", rng=1, record_every=steps,
+                             threads=1),
+        units=steps * batch, unit="acting agent",
+    )
+    assert run.decisions.sum() == steps * batch
+
+
+@pytest.mark.benchmark(group="agents, trajectories")
+def test_agents_with_trajectories(measure):
+    """ns per agent-step when every observation, action and reward is kept."""
+    game, policy, _, counts, _ = setup(8, 10_000)
+    run = measure(
+        lambda: tmf.simulate(game, policy, tmf.Synchronous(), 10_000, start=counts, rng=1, trajectories=True),
+        units=STEPS * 10_000, unit="agent-step",
+    )
+    assert run.trajectories.observations.shape == (10_000, STEPS)

@@ -1,0 +1,76 @@
+"""The counts engine: ns per step, at every kind of schedule, against the same chain in plain numpy."""
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+
+from . import plain
+
+VALUES = np.linspace(1.0, 0.3, 8)
+N = 1_000_000
+
+
+def setup(batch, steps):
+    """The game, a skewed policy, and what plain numpy needs of them."""
+    step = batch / N
+    game = tmf.games.resource_selection(VALUES, np.ones(8), horizon=steps * step, step=step)
+    pi = np.random.default_rng(5).dirichlet(np.ones(8), size=8)
+    counts = np.full(8, N // 8)
+    return game, tmf.TabularPolicy(pi), pi, counts, plain.resource_selection(VALUES, np.ones(8), step=step)
+
+
+def schedule_of(batch):
+    return tmf.Synchronous() if batch == N else tmf.Batch(batch)
+
+
+def agree(a, b, steps, batch):
+    """Two runs of one law: the deviation of their l1 distance is below sqrt(2 S moves) / N; 8 of them never occur."""
+    moves = min(steps * batch, N)
+    assert np.abs(a - b).sum() / N <= 8 * np.sqrt(2 * 8 * moves) / N
+
+
+@pytest.mark.benchmark(group="counts")
+@pytest.mark.parametrize(("batch", "steps"), [(1, 50_000), (100, 2_000), (N // 10, 500), (N, 500)])
+def test_counts_engine(measure, batch, steps):
+    """ns per step against B: one event at B = 1; free of N and nearly of B above."""
+    game, policy, pi, counts, tables = setup(batch, steps)
+    options = {"start": counts, "rng": 1, "record_every": steps, "decisions": False, "threads": 1}
+    few = min(steps, 500)
+    short, *_ = setup(batch, few)
+    mine = tmf.simulate(short, policy, schedule_of(batch), N, **{**options, "record_every": few}).counts[0, -1]
+    agree(mine, plain.simulate_counts(tables, pi, counts, batch, few, np.random.default_rng(2))[0], few, batch)
+    run = measure(lambda: tmf.simulate(game, policy, schedule_of(batch), N, **options), units=steps, unit="step")
+    assert run.counts.sum(-1).tolist() == [[N, N]]
+
+
+@pytest.mark.benchmark(group="counts")
+@pytest.mark.parametrize(("batch", "steps"), [(1, 2_000), (100, 200), (N // 10, 200), (N, 200)])
+def test_counts_in_plain_numpy(measure, batch, steps):
+    """The same chain by Generator.multivariate_hypergeometric and Generator.multinomial."""
+    _, _, pi, counts, tables = setup(batch, steps)
+    rng = np.random.default_rng(3)
+    if batch == 1:
+        run = lambda: plain.simulate_sequential(tables, pi, counts, steps, rng)
+    else:
+        run = lambda: plain.simulate_counts(tables, pi, counts, batch, steps, rng)
+    final, _ = measure(run, units=steps, unit="step")
+    assert final.sum() == N
+
+
+@pytest.mark.benchmark(group="counts, callable")
+@pytest.mark.parametrize("kind", ["compiled", "callable"])
+def test_counts_of_a_callable_game(measure, kind):
+    """ns per step when the tables come from Python: the callables are called once a step and dominate."""
+    steps, batch = 200, N // 10
+    game, policy, _, counts, tables = setup(batch, steps)
+    if kind == "callable":
+        game = tmf.Game(
+            8, 8, steps, game.discount, np.full(8, 1 / 8), lambda mu: tables(mu)[0], tables(np.ones(8) / 8)[1],
+            passive_reward=lambda mu: tables(mu)[2],
+        )
+    run = measure(
+        lambda: tmf.simulate(game, policy, tmf.Batch(batch), N, start=counts, rng=1, record_every=steps, threads=1),
+        units=steps, unit="step",
+    )
+    assert run.counts[0, -1].sum() == N

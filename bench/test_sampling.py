@@ -1,0 +1,53 @@
+"""The samplers under the engines, against the methods of numpy's Generator that draw from the same law."""
+
+import numpy as np
+import pytest
+
+from tmfcore import _sampling
+
+DRAWS = 10_000
+
+
+def moments_agree(mine, theirs):
+    """Means of two samples within 6 standard errors of each other (false alarms: 2e-9 a comparison)."""
+    error = np.sqrt((mine.var(axis=0) + theirs.var(axis=0)) / len(mine)) + 1e-12
+    assert (np.abs(mine.mean(axis=0) - theirs.mean(axis=0)) <= 6 * error).all()
+
+
+@pytest.mark.benchmark(group="multinomial")
+@pytest.mark.parametrize("size", [8, 64])
+@pytest.mark.parametrize("code", ["tmfcore", "numpy"])
+def test_multinomial(measure, code, size):
+    """ns per cell of one multinomial draw of a million agents; a Python-level call is part of it."""
+    p = np.random.default_rng(3).dirichlet(np.ones(size))
+    bits, rng = np.random.PCG64(1), np.random.default_rng(2)
+    mine = lambda: _sampling.multinomial(bits, 1_000_000, p)
+    theirs = lambda: rng.multinomial(1_000_000, p)
+    moments_agree(np.array([mine() for _ in range(500)]), np.array([theirs() for _ in range(500)]))
+    measure(mine if code == "tmfcore" else theirs, units=size, unit="cell")
+
+
+@pytest.mark.benchmark(group="hypergeometric")
+@pytest.mark.parametrize("batch", [1, 100, 400_000])
+@pytest.mark.parametrize("code", ["tmfcore", "numpy"])
+def test_hypergeometric_split(measure, code, batch):
+    """ns per draw: who of a million act, by observation; S = 8."""
+    counts = np.full(8, 125_000)
+    bits, rng = np.random.PCG64(1), np.random.default_rng(2)
+    mine = lambda: _sampling.hypergeometric_split(bits, counts, batch)
+    theirs = lambda: rng.multivariate_hypergeometric(counts, batch, method="marginals")
+    moments_agree(np.array([mine() for _ in range(500)]), np.array([theirs() for _ in range(500)]))
+    measure(mine if code == "tmfcore" else theirs, units=1, unit="draw")
+
+
+@pytest.mark.benchmark(group="categorical")
+@pytest.mark.parametrize("code", ["tmfcore", "numpy"])
+def test_categorical(measure, code):
+    """ns per draw of a cell of eight, one agent at a time."""
+    p = np.random.default_rng(3).dirichlet(np.ones(8))
+    bits, rng = np.random.PCG64(1), np.random.default_rng(2)
+    mine = lambda: _sampling.categorical(bits, p, DRAWS)
+    theirs = lambda: np.searchsorted(p.cumsum(), rng.random(DRAWS), side="right")
+    cells = np.arange(8)
+    moments_agree((mine()[:, None] == cells).astype(float), (theirs()[:, None] == cells).astype(float))
+    measure(mine if code == "tmfcore" else theirs, units=DRAWS, unit="draw")

@@ -1,0 +1,75 @@
+"""What one call of each verb costs on a small game, Python layer included: the price of asking."""
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+
+GAME = tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], np.ones(4))
+POLICY = tmf.TabularPolicy.uniform(GAME)
+SCHEDULE = tmf.Fraction(0.5)
+
+
+def simulate():
+    run = tmf.simulate(GAME, POLICY, SCHEDULE, 1000, rng=1)
+    return run.counts[0, -1].sum() == 1000
+
+
+def simulate_replicas():
+    run = tmf.simulate(GAME, POLICY, SCHEDULE, 1000, replicas=100, rng=1)
+    return (run.counts.sum(-1) == 1000).all()
+
+
+def mean_field():
+    return np.isclose(tmf.mean_field(GAME, POLICY, SCHEDULE).mu[-1].sum(), 1.0)
+
+
+def evaluate():
+    return np.isfinite(tmf.evaluate(GAME, POLICY, SCHEDULE).mean_return)
+
+
+def best_response():
+    flow = tmf.mean_field(GAME, POLICY, SCHEDULE)
+    return tmf.best_response(GAME, flow, SCHEDULE)[1].shape == (GAME.horizon + 1, 4)
+
+
+def exploitability():
+    return tmf.exploitability(GAME, POLICY, SCHEDULE) > 0
+
+
+def new_game():
+    return tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], np.ones(4)).n_actions == 4
+
+
+@pytest.mark.benchmark(group="verbs")
+@pytest.mark.parametrize(
+    "verb", [new_game, simulate, simulate_replicas, mean_field, evaluate, best_response, exploitability],
+    ids=lambda verb: verb.__name__,
+)
+def test_verb(measure, verb):
+    """us of one call; horizon 20, S = 4."""
+    assert measure(verb, units=1, unit="call")
+
+
+@pytest.mark.benchmark(group="convergence")
+def test_convergence(measure):
+    """ns per step of the convergence study: two sizes, two schedules, 20 replicas."""
+    study = measure(
+        lambda: tmf.analysis.convergence(
+            GAME, POLICY, {"B=N": tmf.Synchronous(), "B=N/2": tmf.Fraction(0.5)}, n_agents=[100, 1000], replicas=20,
+            rng=1, threads=1,
+        ),
+        units=2 * 2 * 20 * GAME.horizon, unit="step", rounds=3,
+    )
+    assert len(study.labels) == 2
+
+
+@pytest.mark.benchmark(group="save and load")
+@pytest.mark.parametrize("way", ["save", "load"])
+def test_files(measure, tmp_path, way):
+    """us of writing and reading a run of 20 steps and 100 replicas."""
+    run = tmf.simulate(GAME, POLICY, SCHEDULE, 1000, replicas=100, rng=1)
+    path = tmp_path / "run.npz"
+    run.save(path)
+    assert (tmf.Simulation.load(path).counts == run.counts).all()
+    measure(lambda: run.save(path) if way == "save" else tmf.Simulation.load(path), units=1, unit="call")
