@@ -477,7 +477,7 @@ def returns_to_go(rewards, discount):
 
 
 def score_return(policy, observations, actions, rewards, discount, shape):
-    """sum_i sum_t gamma^t grad log pi(a_t^i|o_t^i, mu-hat_t) G_t^i of one trajectory (arrays (T,N)), shape (L,S,A,F)."""
+    """sum_i sum_t gamma^t grad log pi(a_t^i|o_t^i, mu-hat_t) G_t^i of one trajectory (arrays (T,N)) -> (L,S,A,F)."""
     horizon, n_agents = actions.shape
     total = np.zeros(shape)
     gain = returns_to_go(rewards, discount)

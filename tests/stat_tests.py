@@ -86,7 +86,7 @@ def assert_binomial(successes, trials, probability):
 
 
 def assert_mean(samples, mean, axis=0, slack=0.0):
-    """The mean of i.i.d. samples along an axis is `mean` within slack, elementwise; |z| < Z, rate 1e-6 for <= 100 means."""
+    """The mean of i.i.d. samples along an axis is `mean` within slack, elementwise: |z| < Z, 1e-6 for up to 100 means."""
     samples = np.asarray(samples, float)
     error = np.abs(samples.mean(axis=axis) - mean)
     spread = samples.std(axis=axis, ddof=1) / math.sqrt(samples.shape[axis])

@@ -202,7 +202,7 @@ def random_policy(seed, n_observations, n_actions, *, kind="tabular", stages=1, 
 
 @dataclass(frozen=True)
 class ScheduleSpec:
-    """A schedule by kind and size: "synchronous", "sequential", "batch" n, "fraction" beta, "bernoulli" p (or length-T lists)."""
+    """A schedule: "synchronous", "sequential", "batch" n, "fraction" beta, "bernoulli" p; sizes a number or one per step."""
 
     kind: str
     size: Any = None
@@ -260,7 +260,8 @@ def games(draw, max_observations=4, max_actions=3, max_horizon=5, dependences=("
         draw(seeds), draw(st.integers(1, max_observations)), draw(st.integers(1, max_actions)),
         draw(st.integers(1, max_horizon)), draw(st.sampled_from((1.0, 0.9, 0.0))),
         dependence=draw(st.sampled_from(dependences)), concentration=draw(st.sampled_from(concentrations)),
-        sparse=draw(st.booleans()), passive=draw(st.sampled_from(("none", "identity", "dense", "sparse"))), initial=initial,
+        sparse=draw(st.booleans()), passive=draw(st.sampled_from(("none", "identity", "dense", "sparse"))),
+        initial=initial,
         compiled=draw(st.sampled_from((False, False, True))) if compiled is None else compiled,
     )  # fmt: skip
 

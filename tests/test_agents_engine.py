@@ -67,8 +67,8 @@ def test_individuals_follow_the_enumerated_law(schedule, passive):
         """(first move of everybody; who did what at both of the first steps; where everybody is at t = 2)."""
         return (*actions[0], *observations[1]), (*actions[0], *actions[1]), tuple(observations[2])
 
-    shorter = reference.with_horizon(right, 2)
-    for weight, observations, actions, _ in reference.trajectories(shorter, right_policy, schedule.moves(2, 3), (0, 1, 1)):
+    shorter, moves = reference.with_horizon(right, 2), schedule.moves(2, 3)
+    for weight, observations, actions, _ in reference.trajectories(shorter, right_policy, moves, (0, 1, 1)):
         for law, view in zip(laws, views(observations.tolist(), actions.tolist()), strict=True):
             law[view] += weight
     samples = [[], [], []]
@@ -96,8 +96,9 @@ def who_acts(n_agents, schedule, horizon, seed, engine, told):
 
 
 @pytest.mark.parametrize("view", ["individuals", "agents", "counts"])
-@pytest.mark.parametrize(("n_agents", "batch"), [(64, 1), (400, 1), (400, 3), (1000, 9), (400, 20), (400, 50), (400, 51),
-                                                 (400, 200), (400, 390), (65, 64)])  # fmt: skip
+@pytest.mark.parametrize(("n_agents", "batch"), [
+    (64, 1), (400, 1), (400, 3), (1000, 9), (400, 20), (400, 50), (400, 51), (400, 200), (400, 390), (65, 64)
+])  # fmt: skip
 def test_batches_are_uniform_subsets(n_agents, batch, view):
     """2,000 batches: exactly B different agents each, every agent equally often, no memory from step to step.
 
@@ -149,7 +150,7 @@ def test_successive_single_agents_act_independently(engine, kind):
 
 
 def arrivals(counts, chosen):
-    """Law of where a chosen move among four places ends: uniform over the three others, averaged over where it began."""
+    """Law of where chosen moves among four places end: uniform over the three others, averaged over the start."""
     began = counts[:-1][chosen] / counts[0].sum()
     return {x: float((1 - began[:, x]).mean() / 3) for x in range(4)}
 
@@ -170,7 +171,9 @@ def test_coins_are_independent(probability):
         assert abs(near.mean()) < stat_tests.Z * scale / np.sqrt(near.size)
 
 
-@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.5), tmf.Bernoulli(0.5), tmf.Batch(400)], ids=str)
+@pytest.mark.parametrize(
+    "schedule", [tmf.Synchronous(), tmf.Fraction(0.5), tmf.Bernoulli(0.5), tmf.Batch(400)], ids=str
+)
 @pytest.mark.parametrize("lag", [1, 2, 7, 8, 16, 64, 2048])
 def test_streams_of_agents_are_independent(schedule, lag):
     """Uniform actions of agents `lag` apart are independent: chi-square of the pairs, rate 1e-6."""
@@ -198,7 +201,9 @@ MOVES = {
 }
 
 
-@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.4), tmf.Bernoulli(0.4), tmf.Batch(500)], ids=str)
+@pytest.mark.parametrize(
+    "schedule", [tmf.Synchronous(), tmf.Fraction(0.4), tmf.Bernoulli(0.4), tmf.Batch(500)], ids=str
+)
 @pytest.mark.parametrize("label", MOVES)
 def test_individuals_act_and_move_by_their_rows(label, schedule):
     """60,000 agents, 4 steps: actions by pi and moves by P and P0, given where the agents are.

@@ -144,7 +144,9 @@ def test_large_populations_have_the_right_spread(n_agents, schedule):
 
 
 @pytest.mark.parametrize("n_agents", [1, 10**6, 10**12, 10**18])
-@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Sequential(), tmf.Bernoulli(0.5), tmf.Fraction(0.5)], ids=str)
+@pytest.mark.parametrize(
+    "schedule", [tmf.Synchronous(), tmf.Sequential(), tmf.Bernoulli(0.5), tmf.Fraction(0.5)], ids=str
+)
 def test_counts_are_conserved_at_every_size(n_agents, schedule):
     """From one agent to 10**18 (10**12 for batches in between)."""
     if n_agents == 10**18 and str(schedule) == "B=0.5 N":

@@ -71,7 +71,8 @@ def test_engine_samples_the_enumerated_chain(engine, schedule, kind):
     game, policy, right, right_policy, start = enumerated(kind, 3)
     moves = SCHEDULES[schedule].moves(2, 3)
     replicas = 1_000 if kind in ("moving tables", "compiled rows") else REPLICAS
-    run = tmf.simulate(game, policy, SCHEDULES[schedule].build(), 3, replicas=replicas, engine=engine, rng=20, threads=1)
+    options = {"replicas": replicas, "engine": engine, "rng": 20, "threads": 1}
+    run = tmf.simulate(game, policy, SCHEDULES[schedule].build(), 3, **options)
     assert run.engine == engine
     paths = paths_of(run)
     assert {path[0] for path in paths} == {start}

@@ -130,10 +130,12 @@ def test_empirical_direction_is_that_of_the_reference(data, case, natural, clock
     shape = (intervals, size, game.n_actions)
     counts, decisions = np.zeros((intervals + 1, size), np.int64), np.zeros(shape, np.int64)
     flows = (np.zeros((*shape, model.n_successors), np.int64), np.zeros(shape),
-             np.zeros((intervals, size, model.n_passive_successors), np.int64), np.zeros((intervals, size)))  # fmt: skip
+             np.zeros((intervals, size, model.n_passive_successors), np.int64),
+             np.zeros((intervals, size)))  # fmt: skip
     kernel = as_policy(policy, game)
     _counts.run(model, kernel, np.random.PCG64(seed), start, horizon, game.discount,
-                *schedule._kernel(horizon, N_AGENTS), record_every, counts, decisions, np.zeros(intervals), flows)  # fmt: skip
+                *schedule._kernel(horizon, N_AGENTS), record_every, counts, decisions, np.zeros(intervals),
+                flows)  # fmt: skip
     mu = counts / N_AGENTS
     direction, visits = outputs(n_stages, game, n_features)
     value = _gradient.empirical_direction(
@@ -168,7 +170,7 @@ def test_empirical_direction_is_that_of_the_reference(data, case, natural, clock
 
 
 def test_empirical_is_model_where_all_was_seen():
-    """Resource selection moves agents with certainty: once every action was taken everywhere, observation is the model."""
+    """Resource selection moves agents with certainty: where every action was taken, observation is the model."""
     game = tmf.games.resource_selection([1.0, 0.7, 0.4], [1.0, 1.0, 2.0], switching_cost=0.1, horizon=6)
     game_start = np.array([400, 300, 300])
     policy = tmf.SoftmaxPolicy(np.random.default_rng(1).normal(size=(2, 3, 3)))
@@ -181,8 +183,9 @@ def test_empirical_is_model_where_all_was_seen():
     mu = counts / 1000
     seen, visits = outputs(2, game, 1)
     known, known_visits = outputs(2, game, 1)
-    one = _gradient.empirical_direction(policy.kernel, mu, flows, game.model.successors, game.model.passive_successors, 6,
-                                        1, active, game.discount, False, False, seen, visits)  # fmt: skip
+    cells = game.model.successors, game.model.passive_successors
+    one = _gradient.empirical_direction(policy.kernel, mu, flows, *cells, 6, 1, active, game.discount, False, False,
+                                        seen, visits)  # fmt: skip
     other = _gradient.model_direction(game.model, policy.kernel, mu, decisions, active, game.discount, False, False,
                                       known, known_visits)  # fmt: skip
     np.testing.assert_allclose(seen, known, rtol=1e-10)

@@ -91,7 +91,7 @@ def test_large_populations_do_not_depend_on_threads(schedule):
 @pytest.mark.parametrize("engine", ENGINES)
 @given(cases(N_AGENTS), seeds, st.integers(1, 7))
 def test_results_do_not_depend_on_what_is_recorded(engine, case, seed, record_every):
-    """record_every thins counts and pools decisions and rewards; decisions=False changes nothing else."""
+    """record_every thins counts and pools decisions and rewards."""
     game, policy, schedule = case.build()
     full = tmf.simulate(game, policy, schedule, N_AGENTS, engine=engine, rng=seed)
     thin = tmf.simulate(game, policy, schedule, N_AGENTS, engine=engine, rng=seed, record_every=record_every)
@@ -103,24 +103,25 @@ def test_results_do_not_depend_on_what_is_recorded(engine, case, seed, record_ev
     np.testing.assert_allclose(thin.rewards, np.add.reduceat(full.rewards, edges, axis=1), atol=1e-12)
     bare = tmf.simulate(game, policy, schedule, N_AGENTS, engine=engine, rng=seed, decisions=False)
     assert bare.decisions is None
-    np.testing.assert_array_equal(bare.counts, full.counts)
-    np.testing.assert_array_equal(bare.returns, full.returns)
+    if engine == "counts":  # the agents engine may then draw from rows averaged over actions: test_averaged_rows.py
+        np.testing.assert_array_equal(bare.counts, full.counts)
+        np.testing.assert_array_equal(bare.returns, full.returns)
 
 
 @given(cases(N_AGENTS), seeds)
 def test_recording_individuals_changes_nothing(case, seed):
-    """trajectories=True: the same population, bit for bit."""
+    """trajectories=True: the same population, bit for bit; rewards to rounding (they may be added in another order)."""
     plain = tmf.simulate(*case.build(), N_AGENTS, engine="agents", rng=seed)
     told = tmf.simulate(*case.build(), N_AGENTS, trajectories=True, rng=seed)
     np.testing.assert_array_equal(plain.counts, told.counts)
     np.testing.assert_array_equal(plain.decisions, told.decisions)
-    np.testing.assert_array_equal(plain.rewards, told.rewards)
+    np.testing.assert_allclose(plain.rewards, told.rewards, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
 def test_seeds_decide(engine, schedule):
-    """Equal seeds give equal results, different seeds and different replicas different ones; more replicas keep the first."""
+    """Equal seeds give equal results, other seeds and replicas others; more replicas keep the first ones."""
     game = random_game(4, 4, 3, 6, passive="dense").build()
     policy = random_policy(4, 4, 3, kind="affine").build(6)
     options = {"n_agents": 500, "engine": engine}
@@ -221,7 +222,9 @@ BAD_GAMES = {
     ),
     "row just off": ({"transition": np.full((2, 2, 2), 0.5 + 1e-8)}, r"transition\[0, 0\] sums to"),
     "negative probability": ({"transition": np.tile([1.5, -0.5], (2, 2, 1))}, r"transition\[0, 0, 1\] is -0.5"),
-    "NaN probability": ({"transition": spoiled(np.full((2, 2, 2), 0.5), (0, 1, 0), np.nan)}, r"transition\[0, 1, 0\] is nan"),
+    "NaN probability": (
+        {"transition": spoiled(np.full((2, 2, 2), 0.5), (0, 1, 0), np.nan)}, r"transition\[0, 1, 0\] is nan",
+    ),
     "NaN reward": ({"reward": spoiled(np.zeros((2, 2)), (1, 1), np.nan)}, r"reward\[1, 1\] is nan"),
     "infinite reward": ({"reward": spoiled(np.zeros((2, 2)), (0, 1), np.inf)}, r"reward\[0, 1\] is inf"),
     "initial that does not sum to 1": ({"initial": [0.5, 0.4]}, r"initial.* sums to 0.9"),
@@ -245,7 +248,9 @@ def test_bad_games_are_refused(label):
         tmf.Game(**good(**changes))
 
 
-@pytest.mark.parametrize("changes", [{"horizon": 3.0}, {"n_actions": "2"}, {"discount": "0.9"}, {"reward": "no"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"horizon": 3.0}, {"n_actions": "2"}, {"discount": "0.9"}, {"reward": "no"}], ids=str
+)
 def test_games_of_the_wrong_kind_are_type_errors(changes):
     """Kind, not content."""
     with pytest.raises(TypeError, match=next(iter(changes))):
@@ -255,7 +260,8 @@ def test_games_of_the_wrong_kind_are_type_errors(changes):
 def simple(policy=None, schedule=None, n_agents=10, **options):
     """Run the valid game with one thing replaced."""
     game = tmf.Game(**good())
-    return tmf.simulate(game, policy or tmf.TabularPolicy.uniform(game), schedule or tmf.Synchronous(), n_agents, **options)
+    policy = policy or tmf.TabularPolicy.uniform(game)
+    return tmf.simulate(game, policy, schedule or tmf.Synchronous(), n_agents, **options)
 
 
 BAD_RUNS = {
@@ -291,7 +297,8 @@ def test_bad_runs_are_refused(label):
 
 
 @pytest.mark.parametrize("options", [
-    {"schedule": 1}, {"schedule": 1.0}, {"n_agents": 10.0}, {"policy": 3}, {"rng": "seed"}, {"replicas": True}, {"decisions": 1}
+    {"schedule": 1}, {"schedule": 1.0}, {"n_agents": 10.0}, {"policy": 3}, {"rng": "seed"}, {"replicas": True},
+    {"decisions": 1},
 ], ids=str)  # fmt: skip
 def test_runs_of_the_wrong_kind_are_type_errors(options):
     """A bare number is no schedule: 1 and 1.0 would mean opposite ends."""
@@ -342,7 +349,7 @@ MIDWAY = {
 @pytest.mark.parametrize("what", ["transition", "policy"])
 @pytest.mark.parametrize("label", MIDWAY)
 def test_callables_that_go_wrong_midway(label, what, where):
-    """The error names t and the place, or is the user's own; inputs stay untouched, and the next run is as good as new."""
+    """The error names t and the place, or is the user's own; inputs stay untouched, the next run is as good as new."""
     spoil, kind, message = MIDWAY[label]
     table = np.full((2, 2) if what == "policy" else (2, 2, 2), 0.5)
     bad = SpoiledAtStepTwo(table, spoil)

@@ -53,7 +53,7 @@ def dobrushin(rows):
 @settings(derandomize=True)
 @given(cases(16, ("tabular", "softmax"), dependences=("fixed",)), st.sampled_from((16, 160)), st.sampled_from(ENGINES))
 def test_error_is_under_the_bound_of_fixed_kernels(case, n_agents, engine):
-    """err_{t+1} <= L_t err_t + sqrt(S tr Q_t(mu_t) / N), with L_t the Dobrushin coefficient: exact where nothing depends on mu.
+    """err_{t+1} <= L_t err_t + sqrt(S tr Q_t / N), with L_t the Dobrushin coefficient: exact where nothing depends on mu.
 
     Holds for every N: Q is concave in mu and E mu-hat = mu.  Policies do not depend on mu here.  The mean error of 64
     replicas may exceed the bound by 6 standard errors (1e-9 each, 1e-6 for the steps of 50 examples).
@@ -77,7 +77,7 @@ def test_error_is_under_the_bound_of_fixed_kernels(case, n_agents, engine):
 @given(st.integers(0, 10**6), st.integers(2, 3), schedules(4, 16, ("synchronous", "fraction", "bernoulli")),
        st.sampled_from((0.05, 1.0)), st.sampled_from(ENGINES))  # fmt: skip
 def test_error_is_under_the_bound_of_kernels_affine_in_mu(seed, size, schedule, concentration, engine):
-    """The same bound for P(mu) = sum_y mu(y) P^y, where L_t <= max_y dobrushin(M^y) + max_o dobrushin_y(M^.(o)) is proved.
+    """The same for P(mu) = sum_y mu(y) P^y, where L_t <= max_y dobrushin(M^y) + max_o dobrushin_y(M^.(o)) is proved.
 
     || sum mu mu M - sum nu nu M || <= (d1 + d2) || mu - nu ||: change one factor at a time.  tr Q <= 1 - 1/S, and
     at most 2 beta (1 - beta) N / (N - 1) more from who acts, at every mu.  64 replicas of N = 160, 6 standard errors.
@@ -106,9 +106,9 @@ def test_error_at_16_n_is_a_quarter_of_that_at_n(case):
     """Counts engine, N = 4,096 and 65,536 (the limit has one set of fractions: beta N is whole, or p).
 
     The ratio of the time-averaged errors is 4 within 6 standard errors (delta method, 2e-9 an example, under 1e-6 for
-    the 300 examples of the ci profile) plus 8% for the next order in 1/sqrt(N); games of arrays get 1,000 replicas,
-    Python callables 100.  Where the predicted error at N is under 30 moving agents the law is not yet normal: there
-    only the bound of an order of magnitude, 2 < ratio < 18, is asked (Poisson counts scale between 4 and 16).
+    the 300 examples of the ci profile) plus 8% for the next order in 1/sqrt(N).  Games of arrays get 1,000 replicas,
+    Python callables 100.  Where nothing is random both errors are 0; where fewer than 30 agents are expected off the
+    limit the counts are still Poisson and the rate is not reached: those examples are left to the bounds above.
     """
     n_agents = 4_096
     if case.schedule.kind == "fraction":  # whole agents at both sizes
@@ -116,22 +116,22 @@ def test_error_at_16_n_is_a_quarter_of_that_at_n(case):
     replicas = 1_000 if case.game.dependence == "fixed" else 100
     one = errors(case, n_agents, replicas, "counts", 3).mean(axis=1)
     other = errors(case, 16 * n_agents, replicas, "counts", 4).mean(axis=1)
-    if one.mean() == 0:
-        assert other.max() < 1e-12  # nothing is random in this example
+    predicted = n_agents * reference.predicted_error(*case.reference(), case.moves(n_agents), n_agents).mean()
+    if predicted < 1e-6:
+        assert max(one.max(), other.max()) < 1e-12
+    if predicted < 30:
         return
     ratio = one.mean() / other.mean()
     spread = ratio * math.sqrt(sum(x.var(ddof=1) / replicas / x.mean() ** 2 for x in (one, other)))
-    predicted = reference.predicted_error(*case.reference(), case.moves(n_agents), n_agents).mean()
-    if predicted * n_agents < 30:
-        assert 2 < ratio < 18
-    else:
-        assert abs(ratio - 4) < 0.32 + stat_tests.Z * spread
+    assert abs(ratio - 4) < 0.32 + stat_tests.Z * spread
 
 
 CONSTANT = {
     "fixed, all": (random_game(1, 4, 3, 8, initial=[0.25] * 4), "affine", ScheduleSpec("synchronous")),
-    "fixed, half": (random_game(2, 4, 3, 8, passive="dense", initial=[0.25] * 4), "affine", ScheduleSpec("fraction", 0.5)),
-    "fixed, coins": (random_game(2, 4, 3, 8, passive="dense", initial=[0.25] * 4), "affine", ScheduleSpec("bernoulli", 0.5)),
+    "fixed, half": (random_game(2, 4, 3, 8, passive="dense", initial=[0.25] * 4), "affine",
+                    ScheduleSpec("fraction", 0.5)),
+    "fixed, coins": (random_game(2, 4, 3, 8, passive="dense", initial=[0.25] * 4), "affine",
+                     ScheduleSpec("bernoulli", 0.5)),
     "sparse, tenth": (random_game(3, 6, 2, 12, sparse=True, initial=[1 / 8] * 4 + [1 / 4] * 2), "softmax",
                       ScheduleSpec("fraction", 1 / 8)),
     "mu, half": (random_game(4, 3, 2, 6, dependence="mu_t", passive="dense", initial=[0.5, 0.25, 0.25]), "affine",
@@ -171,8 +171,8 @@ def test_every_batch_size_converges_at_the_same_rate(schedule):
     """
     means, variance = [], 0.0
     for n_agents in (64, 1_024):
-        batch = {"B=1": 1, "B=sqrt N": math.isqrt(n_agents), "B=N/4": n_agents // 4, "B=N": n_agents, "p=1/4": n_agents // 4}
-        size = batch[schedule]
+        quarter = n_agents // 4
+        size = {"B=1": 1, "B=sqrt N": math.isqrt(n_agents), "B=N/4": quarter, "B=N": n_agents, "p=1/4": quarter}[schedule]
         game = tmf.games.resource_selection([1.0, 0.8, 0.6], [1.0, 1.0, 0.5], switching_cost=0.05, horizon=4,
                                             initial=[0.5, 0.25, 0.25], step=size / n_agents)  # fmt: skip
         policy = tmf.SoftmaxPolicy(np.random.default_rng(1).normal(size=(2, 3, 3, 4)))

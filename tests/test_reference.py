@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import reference
+import stat_tests
 from strategies import random_game, random_policy
 
 MOVES = [
@@ -76,7 +77,7 @@ def test_resource_selection_reaches_the_figures_of_the_theory():
 @pytest.mark.parametrize("moves", MOVES)
 @pytest.mark.parametrize("kind", ["affine", "softmax"])
 def test_policy_gradient_identity(moves, kind):
-    """Section 7: E sum_i sum_t gamma^t grad log pi G = sum_i d/d theta_i J_i, by all trajectories against differences."""
+    """Section 7: E sum_i sum_t gamma^t grad log pi G = sum_i d/d theta_i J_i: all trajectories against differences."""
     game, _ = small(21, passive="dense")
     theta = np.random.default_rng(3).normal(size=(2, 2, 2, 3 if kind == "affine" else 1))
 
@@ -145,3 +146,23 @@ def test_queueing_reaches_the_figures_of_the_theory():
     assert np.allclose(reference.flow(game, policy, active)[10], [0.319, 0.114, 0.227, 0.341], atol=2e-3)
     assert reference.mean_return(game, policy, active, "schedule") == pytest.approx(2.98, abs=0.01)
     assert reference.exploitability(game, policy, active, "schedule")[0] < 0.01
+
+
+def test_chi_square_accepts_the_right_law_and_sees_a_wrong_one():
+    """200 samples of 8,000 from a skewed law pass; from a law 4 points off in two cells, or with a stray value, they fail."""
+    rng = np.random.default_rng(50)
+    law = dict(enumerate([0.3, 0.3, 0.2, 0.1, 0.07, 0.02, 0.009, 0.001]))
+    right, wrong = np.array(list(law.values())), np.array(list(law.values()))
+    wrong[:2] += [0.04, -0.04]
+    for _ in range(200):
+        stat_tests.assert_law(rng.choice(8, 8_000, p=right).tolist(), law)
+    with pytest.raises(AssertionError, match="p = "):
+        stat_tests.assert_law(rng.choice(8, 8_000, p=wrong).tolist(), law)
+    with pytest.raises(AssertionError, match="impossible"):
+        stat_tests.assert_law([0, 1, 8], law)
+    one, other = rng.choice(8, (2, 8_000), p=right).tolist()
+    stat_tests.assert_same_law(one, other)
+    with pytest.raises(AssertionError, match="differ"):
+        stat_tests.assert_same_law(one, rng.choice(8, 8_000, p=right[::-1]).tolist())
+    with pytest.raises(AssertionError, match=r"\|z\|"):
+        stat_tests.assert_mean(rng.normal(0.1, 1.0, 8_000), 0.0)

@@ -107,7 +107,7 @@ def test_best_response_takes_the_first_of_equal_actions():
 @pytest.mark.parametrize("clock", CLOCKS)
 @pytest.mark.parametrize("power", [1.0, 2.0, 0.5])
 def test_water_filling_is_an_equilibrium(schedule, clock, power):
-    """Resource selection without switching costs, started at the Wardrop equilibrium: moving by it, exploitability 0."""
+    """Resource selection without switching costs, started at the Wardrop equilibrium and moving by it: nobody gains."""
     values, congestion = np.array([1.0, 0.8, 0.6, 0.1]), np.array([1.0, 0.5, 0.7, 1.0])
     mu, level = reference.water_filling(values, congestion, power)
     game = tmf.games.resource_selection(values, congestion, power=power, initial=mu)

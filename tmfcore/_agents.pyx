@@ -3,55 +3,51 @@
 Source     theory.md section 1.  Notation: N agents, S observations, A actions, K successors, T steps, J intervals.
 Contract   the draw of agent i at step t is addressed by (key, t, i): it depends neither on what is recorded nor on
            the instruction set. Integer counts are taken from the agents at every step, mu = counts / N from them.
-Cost       all agents move: O(N) a step. B agents act and the others stand still: O(B + S A) a step.
+Cost       all agents move: O(N) a step. B agents act and the others stand still: O(B) a step, plus what the game
+           needs to evaluate its tables where they depend on mu.
 Memory     1, 2 or 4 bytes an agent for S up to 2^8, 2^16, 2^20, and one bit for who acts.
 """
-from libc.stdint cimport int64_t, int8_t, int16_t, int32_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from tmfcore._alias cimport AliasTables, columns_of, tmf_alias
+from tmfcore._alias cimport AliasTables, Layout, cells_in, layout_of, tmf_alias, tmf_draw_one, tmf_successor
 from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._model cimport Model
+from tmfcore._passive cimport PassiveRewards, move_agent, refresh
 from tmfcore._policy cimport Policy, stage_of
 from tmfcore._sampling cimport scan
 from tmfcore._schedule cimport Activation, read_activation
 
 MAX_AGENTS = 2**32 - 1
 MAX_OBSERVATIONS = 2**20
-MAX_ACTIONS = 2**12 - 2
+MAX_ROWS = 2**30               # 2 S rows, times actions rounded up to a power of two
 
 
 cdef extern from "agents.h" nogil:
     enum: TMF_TILE
-    enum: TMF_OBSERVATION_BITS
-    enum: TMF_OBSERVATION_MASK
     ctypedef struct tmf_stream:
         pass
-    void tmf_philox(uint64_t *counter, uint64_t key0, uint64_t key1)
     void tmf_open(tmf_stream *stream, const uint64_t *key, uint64_t step, uint64_t block, uint64_t purpose)
     void tmf_fill(tmf_stream *stream, uint64_t *out, int n)
     double tmf_uniform(uint64_t word)
     uint64_t tmf_stream_below(tmf_stream *stream, uint64_t n)
     void tmf_load(const void *observations, int width, uint32_t *rows, int n)
-    void tmf_store(void *observations, int width, const uint32_t *outcomes, int n)
+    void tmf_store(void *observations, int width, const uint32_t *next, int n)
     uint32_t tmf_load_one(const void *observations, int width, uint64_t i)
     void tmf_store_one(void *observations, int width, uint64_t i, uint32_t observation)
     void tmf_prefetch_one(const void *observations, int width, uint64_t i)
     void tmf_mark_passive(uint32_t *rows, const uint8_t *acting, uint32_t n_observations, int n)
     void tmf_unpack_bits(const uint64_t *bits, uint8_t *acting, int n)
     void tmf_bernoulli(const uint64_t *words, uint64_t threshold, uint8_t *acting, int n)
-    uint32_t tmf_draw(const uint32_t *rows, const uint32_t *random, const uint32_t *cells, const uint32_t *outcomes,
-                      int column_bits, uint32_t *out, int n)
-    uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
-    void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint32_t *random, uint32_t *out, int n,
+    uint32_t tmf_draw(const uint32_t *rows, const uint32_t *random, const uint32_t *cells, int column_bits,
+                      uint32_t *flows, int n)
+    void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint32_t *random, uint32_t *flows, int n,
                          const uint64_t *key, uint64_t step, uint64_t first, uint64_t purpose)
-    void tmf_codes(const uint32_t *rows, const uint32_t *outcomes, uint32_t n_actions, uint32_t n_decisions,
-                   uint32_t *codes, int n)
-    void tmf_count(const uint32_t *codes, const uint32_t *outcomes, uint32_t *decisions, size_t decision_stride,
-                   uint32_t *arrivals, size_t arrival_stride, int n)
+    void tmf_successors(const tmf_alias *alias, const uint32_t *flows, uint32_t *next, int n)
+    void tmf_codes(const uint32_t *flows, int cell_bits, uint32_t *codes, int n)
+    void tmf_count(const uint32_t *at, uint32_t *tables, size_t stride, int spread, int n)
 
 
 cdef enum Purpose:             # the last word of a stream's address
@@ -64,38 +60,53 @@ cdef enum Purpose:             # the last word of a stream's address
 cdef enum:
     CHUNK = 256                # single events whose random numbers are drawn together
     AHEAD = 32                 # events between the prefetch of an agent and its turn
+    FLOWS_IN_CACHE = 1024      # up to so many flows one histogram of them serves decisions and arrivals
+    SPREAD_UP_TO = 65536       # histograms with more cells are not made four times
 
 
 cdef struct Crowd:
     int64_t n_agents
     uint64_t key[4]
+    Layout layout              # of flows, whether tables are built or rows scanned
+    bint aliased               # moves are drawn from alias tables, not by scanning rows
+    bint fixed_tables          # ... which stay the same for a whole stage
+    bint rows_only             # ... so that a small batch needs single rows of the game only
     int width                  # bytes an observation takes
     uint8_t *observations      # (N,) of that width
     uint64_t *acting           # bits (N,); NULL until a batch needs them
-    uint32_t *chosen           # (largest batch that is played alone,)
+    uint32_t *chosen           # (largest small batch,)  agents, ...
+    uint32_t *codes            # ... their row << action bits | action, ...
+    uint32_t *targets          # ... and where they go
     uint64_t *seen             # hash table of chosen agents
     Py_ssize_t seen_size       # a power of two
     int64_t *counts            # (S,)
     double *mu                 # (S,)
-    int64_t *decided           # (S, A)  of the present step
-    int64_t *arrived           # (S,)    of the present step
-    uint32_t *tables           # 4 x (S A + 1), then 4 x S: private histograms
-    double *row                # (K,) or (K0,) of a single agent
-    bint aliased               # moves are drawn from alias tables, not by scanning rows
-    bint fixed_tables          # ... which stay the same for a whole stage
-    bint passive_rewards_fresh
+    PassiveRewards passive
+    int64_t *decided           # (S, A)  of the present step, when all move
+    int64_t *arrived           # (S,)
+    double *row                # (max(K, K0),) of a single agent
+    int64_t *decisions         # (S, A) of the present interval; NULL: not asked for
+
+
+cdef struct Hands:             # what moving a tile needs
     uint64_t *words            # (4 TMF_TILE,)
-    uint32_t *rows             # (TMF_TILE,)
-    uint32_t *outcomes         # (TMF_TILE,)
-    uint32_t *codes            # (TMF_TILE,)
-    uint8_t *active            # (TMF_TILE,)
+    uint32_t *rows             # (TMF_TILE,) each
+    uint32_t *flows
+    uint32_t *codes
+    uint32_t *next
+    uint8_t *active
+    bint by_flow               # one histogram of flows instead of those of codes and arrivals
+    size_t stride              # cells of the histogram of flows or codes
+    int spread
+    uint32_t *tables           # spread x stride
+    uint32_t *arrivals         # 4 x S; unused by_flow
 
 
 cdef struct Trajectory:        # row t of each; NULL where not asked for
-    uint8_t *observations      # (T, N) of crowd.width
-    uint8_t *actions           # (T, N) of action_width
+    uint8_t *observations      # (N,) of crowd.width
+    uint8_t *actions           # (N,) of action_width
     int action_width
-    double *rewards            # (T, N)
+    double *rewards            # (N,)
 
 
 def observation_dtype(Py_ssize_t n_observations):
@@ -110,8 +121,8 @@ def action_dtype(Py_ssize_t n_actions):
 
 # ---------------------------------------------------------------- moving a tile of agents
 
-cdef void scan_tile(Evaluator at, Crowd *crowd, int n) noexcept nogil:
-    """Draw outcomes for crowd.rows by scanning rows: for few agents, cheaper than building tables."""
+cdef void scan_tile(Evaluator at, Crowd *crowd, Hands *hands, int n) noexcept nogil:
+    """Draw hands.codes and hands.next for hands.rows by scanning rows: for few agents, cheaper than tables."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t K = at.n_successors, K0 = at.n_passive_successors
     cdef Py_ssize_t o, a, k
@@ -119,80 +130,111 @@ cdef void scan_tile(Evaluator at, Crowd *crowd, int n) noexcept nogil:
     cdef double u
     cdef int i
     for i in range(n):
-        o = crowd.rows[i]
-        u = tmf_uniform(crowd.words[2 * i + 1])
-        if o >= S:
-            o -= S
-            a = A
-            if at.model.passive_identity:
-                k = o
-                successor = NULL
-            else:
-                k = scan(u, at.tables.passive_transition + o * K0, K0)
-                successor = passive_successors_of(at, o)
-        else:
-            a = scan(tmf_uniform(crowd.words[2 * i]), at.pi + o * A, A)
+        o = hands.rows[i]
+        a = 0
+        u = tmf_uniform(hands.words[2 * i + 1])
+        if o < S:
+            a = scan(tmf_uniform(hands.words[2 * i]), at.pi + o * A, A)
             k = scan(u, at.tables.transition + (o * A + a) * K, K)
             successor = successors_of(at, o * A + a)
-        crowd.outcomes[i] = (<uint32_t>(k if successor == NULL else successor[k])
-                             | <uint32_t>a << TMF_OBSERVATION_BITS)
+        elif at.model.passive_identity:
+            k = o - S
+            successor = NULL
+        else:
+            k = scan(u, at.tables.passive_transition + (o - S) * K0, K0)
+            successor = passive_successors_of(at, o - S)
+        hands.next[i] = <uint32_t>(k if successor == NULL else successor[k])
+        hands.codes[i] = hands.rows[i] << crowd.layout.action_bits | <uint32_t>a
 
 
-cdef void move_tile(
-    Evaluator at, AliasTables alias, Crowd *crowd, tmf_stream *stream, int t, int64_t first, int n
+cdef void draw_tile(
+    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, tmf_stream *stream, int t, int64_t first, int n
 ) noexcept nogil:
-    """Draw outcomes for the n agents of crowd.rows and count them; `first` addresses the tile's first draw."""
+    """hands.rows -> hands.codes, hands.next (and hands.flows); `first` addresses the tile's first draw."""
+    if not crowd.aliased:
+        tmf_fill(stream, hands.words, (n + 3) // 4)
+        scan_tile(at, crowd, hands, n)
+        return
+    tmf_fill(stream, hands.words, (n + 15) // 16)
+    if tmf_draw(hands.rows, <uint32_t *>hands.words, alias.alias.cells, alias.alias.column_bits, hands.flows, n):
+        tmf_settle_ties(&alias.alias, hands.rows, <uint32_t *>hands.words, hands.flows, n, crowd.key, t, first, TIES)
+    tmf_successors(&alias.alias, hands.flows, hands.next, n)
+    tmf_codes(hands.flows, alias.alias.cell_bits, hands.codes, n)
+
+
+cdef void gather_counts(Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands) noexcept nogil:
+    """The private histograms -> added to crowd.decided and crowd.arrived; clears them."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    if crowd.aliased:
-        tmf_fill(stream, crowd.words, (n + 15) // 16)
-        if tmf_draw(crowd.rows, <uint32_t *>crowd.words, alias.alias.cells, alias.alias.outcomes,
-                    alias.alias.column_bits, crowd.outcomes, n):
-            tmf_settle_ties(&alias.alias, crowd.rows, <uint32_t *>crowd.words, crowd.outcomes, n, crowd.key, t,
-                            first, TIES)
+    cdef int action_bits = crowd.layout.action_bits
+    cdef Py_ssize_t o, a, cell
+    cdef int64_t n
+    cdef int part
+    if hands.by_flow:
+        for cell in range(<Py_ssize_t>hands.stride):
+            n = 0
+            for part in range(hands.spread):
+                n += hands.tables[part * hands.stride + cell]
+            if n == 0:
+                continue
+            crowd.arrived[tmf_successor(&alias.alias, <uint32_t>cell)] += n
+            o = cell >> alias.alias.column_bits
+            if o < S:
+                a = (cell >> alias.alias.cell_bits) & ((1 << action_bits) - 1)
+                crowd.decided[o * A + a] += n
     else:
-        tmf_fill(stream, crowd.words, (n + 3) // 4)
-        scan_tile(at, crowd, n)
-    tmf_codes(crowd.rows, crowd.outcomes, <uint32_t>A, <uint32_t>(S * A), crowd.codes, n)
-    tmf_count(crowd.codes, crowd.outcomes, crowd.tables, S * A + 1, crowd.tables + 4 * (S * A + 1), S, n)
+        for o in range(S):
+            for a in range(1 if crowd.layout.averaged else A):
+                for part in range(hands.spread):
+                    crowd.decided[o * A + a] += hands.tables[part * hands.stride + (o << action_bits) + a]
+        for part in range(4):
+            for o in range(S):
+                crowd.arrived[o] += hands.arrivals[part * S + o]
+        memset(hands.arrivals, 0, 4 * S * sizeof(uint32_t))
+    memset(hands.tables, 0, hands.spread * hands.stride * sizeof(uint32_t))
 
 
-cdef void gather_counts(Evaluator at, Crowd *crowd) noexcept nogil:
-    """The private histograms -> crowd.decided and crowd.arrived; clears them."""
-    cdef Py_ssize_t S = at.n_observations, n_decisions = at.n_observations * at.n_actions
-    cdef Py_ssize_t stride = n_decisions + 1, i
-    cdef uint32_t *arrived = crowd.tables + 4 * stride
-    for i in range(n_decisions):
-        crowd.decided[i] = (<int64_t>crowd.tables[i] + crowd.tables[stride + i] + crowd.tables[2 * stride + i]
-                            + crowd.tables[3 * stride + i])
-    for i in range(S):
-        crowd.arrived[i] = <int64_t>arrived[i] + arrived[S + i] + arrived[2 * S + i] + arrived[3 * S + i]
-    memset(crowd.tables, 0, 4 * (stride + S) * sizeof(uint32_t))
+# ---------------------------------------------------------------- individuals
+
+cdef inline void write_action(Trajectory *trajectory, int64_t i, Py_ssize_t a) noexcept nogil:
+    if trajectory.action_width == 1:
+        (<int8_t *>trajectory.actions)[i] = <int8_t>a
+    elif trajectory.action_width == 2:
+        (<int16_t *>trajectory.actions)[i] = <int16_t>a
+    else:
+        (<int32_t *>trajectory.actions)[i] = <int32_t>a
 
 
-cdef void write_trajectory(
-    Evaluator at, Crowd *crowd, Trajectory *trajectory, int64_t first, int n
+cdef void write_tile(
+    Evaluator at, Crowd *crowd, Hands *hands, Trajectory *trajectory, int64_t first, int n
 ) noexcept nogil:
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t row, a
     cdef int i
     for i in range(n):
-        a = crowd.outcomes[i] >> TMF_OBSERVATION_BITS
-        row = crowd.rows[i]
+        row = hands.rows[i]
+        a = hands.codes[i] & ((1 << crowd.layout.action_bits) - 1)
         if trajectory.rewards != NULL:
-            trajectory.rewards[first + i] = (
-                at.tables.passive_reward[row - S] if row >= S else at.tables.reward[row * A + a])
-        if trajectory.actions != NULL:
             if row >= S:
-                a = -1
-            if trajectory.action_width == 1:
-                (<int8_t *>trajectory.actions)[first + i] = <int8_t>a
-            elif trajectory.action_width == 2:
-                (<int16_t *>trajectory.actions)[first + i] = <int16_t>a
+                trajectory.rewards[first + i] = at.tables.passive_reward[row - S]
             else:
-                (<int32_t *>trajectory.actions)[first + i] = <int32_t>a
+                trajectory.rewards[first + i] = at.tables.reward[row * A + a]
+        if trajectory.actions != NULL:
+            write_action(trajectory, first + i, -1 if row >= S else a)
 
 
-# ---------------------------------------------------------------- one step
+cdef void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noexcept nogil:
+    """Everybody as if passive; those who act are written over."""
+    cdef int64_t i
+    if trajectory.observations != NULL:
+        memcpy(trajectory.observations, crowd.observations, crowd.n_agents * crowd.width)
+    if trajectory.actions != NULL:
+        memset(trajectory.actions, 0xFF, crowd.n_agents * trajectory.action_width)      # -1 in any width
+    if trajectory.rewards != NULL:
+        for i in range(crowd.n_agents):
+            trajectory.rewards[i] = at.tables.passive_reward[tmf_load_one(crowd.observations, crowd.width, i)]
+
+
+# ---------------------------------------------------------------- a step at which everybody moves
 
 cdef void select_bits(Crowd *crowd, int t, int64_t n_acting) noexcept nogil:
     """Set the bits of a uniformly drawn batch: the smaller of it and its complement is drawn by rejection."""
@@ -214,14 +256,90 @@ cdef void select_bits(Crowd *crowd, int t, int64_t n_acting) noexcept nogil:
             crowd.acting[w] = ~crowd.acting[w]
 
 
+cdef void move_tiles(
+    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, int t,
+    bint everybody, uint64_t threshold, int64_t first, int64_t last
+) noexcept nogil:
+    """Agents first..last - 1 act or drift; crowd.acting says who acts, or, where it is NULL, the threshold p 2^64."""
+    cdef tmf_stream stream
+    cdef int n
+    while first < last:
+        n = <int>min(<int64_t>TMF_TILE, last - first)
+        tmf_load(crowd.observations + first * crowd.width, crowd.width, hands.rows, n)
+        if trajectory.observations != NULL:
+            memcpy(trajectory.observations + first * crowd.width, crowd.observations + first * crowd.width,
+                   n * crowd.width)
+        if not everybody:
+            if crowd.acting == NULL:
+                tmf_open(&stream, crowd.key, t, first // TMF_TILE, ACTIVATIONS)
+                tmf_fill(&stream, hands.words, (n + 7) // 8)
+                tmf_bernoulli(hands.words, threshold, hands.active, n)
+            else:
+                tmf_unpack_bits(crowd.acting + first // 64, hands.active, n)
+            tmf_mark_passive(hands.rows, hands.active, <uint32_t>at.n_observations, n)
+        tmf_open(&stream, crowd.key, t, first // TMF_TILE, MOVES)
+        draw_tile(at, alias, crowd, hands, &stream, t, first, n)
+        tmf_store(crowd.observations + first * crowd.width, crowd.width, hands.next, n)
+        if hands.by_flow:
+            tmf_count(hands.flows, hands.tables, hands.stride, hands.spread, n)
+        else:
+            tmf_count(hands.codes, hands.tables, hands.stride, hands.spread, n)
+            tmf_count(hands.next, hands.arrivals, at.n_observations, 4, n)
+        if trajectory.actions != NULL or trajectory.rewards != NULL:
+            write_tile(at, crowd, hands, trajectory, first, n)
+        first += n
+
+
+cdef double play_all(
+    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, int t,
+    int64_t n_acting, double p
+) noexcept nogil:
+    """n_acting agents act (n_acting < 0: each with probability p), the others drift; returns everybody's reward."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef Py_ssize_t o, a
+    cdef int64_t acted
+    cdef double reward = 0
+    cdef uint64_t threshold = 0
+    cdef bint everybody = n_acting == crowd.n_agents or (n_acting < 0 and p >= 1)
+    if n_acting < 0 and p < 1:
+        threshold = <uint64_t>(p * 18446744073709551616.0)
+    elif not everybody:
+        select_bits(crowd, t, n_acting)
+    memset(crowd.decided, 0, S * A * sizeof(int64_t))
+    memset(crowd.arrived, 0, S * sizeof(int64_t))
+    move_tiles(at, alias, crowd, hands, trajectory, t, everybody, threshold, 0, crowd.n_agents)
+    gather_counts(at, alias, crowd, hands)
+    for o in range(S):
+        acted = 0
+        for a in range(A):
+            acted += crowd.decided[o * A + a]
+            if crowd.layout.averaged:         # decided[o, 0] agents acted: their mean reward
+                reward += crowd.decided[o * A] * at.pi[o * A + a] * at.tables.reward[o * A + a]
+            else:
+                reward += crowd.decided[o * A + a] * at.tables.reward[o * A + a]
+        reward += (crowd.counts[o] - acted) * at.tables.passive_reward[o]
+    for o in range(S):
+        crowd.counts[o] = crowd.arrived[o]
+        crowd.mu[o] = <double>crowd.counts[o] / crowd.n_agents
+    if crowd.decisions != NULL:
+        for o in range(S * A):
+            crowd.decisions[o] += crowd.decided[o]
+    crowd.passive.fresh = False
+    return reward
+
+
+# ---------------------------------------------------------------- a step at which few act and the others stand still
+
 cdef void select_few(Crowd *crowd, int t, int64_t n_acting) noexcept nogil:
     """crowd.chosen: a uniformly drawn batch, in the order drawn; repeats are rejected through a hash table."""
     cdef tmf_stream stream
-    cdef uint64_t mask = crowd.seen_size - 1
-    cdef uint64_t i, slot
+    cdef uint64_t size = 8, mask, i, slot
     cdef int64_t n = 0
+    while size < <uint64_t>(4 * n_acting):
+        size *= 2
+    mask = size - 1
     tmf_open(&stream, crowd.key, t, 0, SELECTION)
-    memset(crowd.seen, 0, crowd.seen_size * sizeof(uint64_t))
+    memset(crowd.seen, 0, size * sizeof(uint64_t))
     while n < n_acting:
         i = tmf_stream_below(&stream, crowd.n_agents)
         slot = (i * <uint64_t>0x9E3779B97F4A7C15) >> 20 & mask
@@ -234,189 +352,95 @@ cdef void select_few(Crowd *crowd, int t, int64_t n_acting) noexcept nogil:
             tmf_prefetch_one(crowd.observations, crowd.width, i)
 
 
-cdef void play_all(
-    Evaluator at, AliasTables alias, Crowd *crowd, Trajectory *trajectory, int t, int64_t n_acting, double p
+cdef void draw_few(
+    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, int t, int64_t n_acting
 ) noexcept nogil:
-    """Every agent acts or drifts; n_acting < 0: each acts with probability p."""
-    cdef tmf_stream stream
-    cdef int64_t N = crowd.n_agents, first = 0
-    cdef bint everybody = n_acting == N or (n_acting < 0 and p >= 1)
-    cdef uint64_t threshold = 0
-    cdef int n
-    if n_acting < 0 and p < 1:
-        threshold = <uint64_t>(p * 18446744073709551616.0)
-    elif not everybody:
-        select_bits(crowd, t, n_acting)
-    while first < N:
-        n = <int>min(<int64_t>TMF_TILE, N - first)
-        tmf_load(crowd.observations + first * crowd.width, crowd.width, crowd.rows, n)
-        if trajectory.observations != NULL:
-            memcpy(trajectory.observations + first * crowd.width, crowd.observations + first * crowd.width,
-                   n * crowd.width)
-        if not everybody:
-            if n_acting < 0:
-                tmf_open(&stream, crowd.key, t, first // TMF_TILE, ACTIVATIONS)
-                tmf_fill(&stream, crowd.words, (n + 7) // 8)
-                tmf_bernoulli(crowd.words, threshold, crowd.active, n)
-            else:
-                tmf_unpack_bits(crowd.acting + first // 64, crowd.active, n)
-            tmf_mark_passive(crowd.rows, crowd.active, <uint32_t>at.n_observations, n)
-        tmf_open(&stream, crowd.key, t, first // TMF_TILE, MOVES)
-        move_tile(at, alias, crowd, &stream, t, first, n)
-        tmf_store(crowd.observations + first * crowd.width, crowd.width, crowd.outcomes, n)
-        if trajectory.actions != NULL or trajectory.rewards != NULL:
-            write_trajectory(at, crowd, trajectory, first, n)
-        first += n
-
-
-cdef void play_few(Evaluator at, AliasTables alias, Crowd *crowd, int t, int64_t n_acting) noexcept nogil:
-    """A small batch acts, the others stand still."""
+    """crowd.codes and crowd.targets of the chosen; their observations follow, the counts do not yet."""
     cdef tmf_stream stream
     cdef int64_t first = 0
     cdef int n, i
-    if n_acting > 0:           # no memory was set aside when nobody ever acts
-        select_few(crowd, t, n_acting)
     while first < n_acting:
         n = <int>min(<int64_t>TMF_TILE, n_acting - first)
         for i in range(n):
-            crowd.rows[i] = tmf_load_one(crowd.observations, crowd.width, crowd.chosen[first + i])
+            hands.rows[i] = tmf_load_one(crowd.observations, crowd.width, crowd.chosen[first + i])
         tmf_open(&stream, crowd.key, t, first // TMF_TILE, MOVES)
-        move_tile(at, alias, crowd, &stream, t, first, n)
+        draw_tile(at, alias, crowd, hands, &stream, t, first, n)
         for i in range(n):
-            tmf_store_one(crowd.observations, crowd.width, crowd.chosen[first + i],
-                          crowd.outcomes[i] & TMF_OBSERVATION_MASK)
+            tmf_store_one(crowd.observations, crowd.width, crowd.chosen[first + i], hands.next[i])
+        memcpy(crowd.codes + first, hands.codes, n * sizeof(uint32_t))
+        memcpy(crowd.targets + first, hands.next, n * sizeof(uint32_t))
         first += n
 
 
-cdef double settle_step(Evaluator at, Crowd *crowd, bint everybody_moved) noexcept nogil:
-    """Counts and mu after a step, from crowd.decided and crowd.arrived; returns the reward of all agents together."""
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t o, a
-    cdef int64_t acted
-    cdef double reward = 0
-    for o in range(S):
-        acted = 0
-        for a in range(A):
-            acted += crowd.decided[o * A + a]
-            reward += crowd.decided[o * A + a] * at.tables.reward[o * A + a]
-        reward += (crowd.counts[o] - acted) * at.tables.passive_reward[o]
-        if everybody_moved:
-            crowd.counts[o] = crowd.arrived[o]
-        else:
-            crowd.counts[o] += crowd.arrived[o] - acted
-    for o in range(S):
-        crowd.mu[o] = <double>crowd.counts[o] / crowd.n_agents
-    crowd.passive_rewards_fresh = False
-    return reward
-
-
-cdef int play_one(
-    Evaluator at, AliasTables alias, Crowd *crowd, int t, uint64_t agent, uint64_t u, uint64_t v, double *reward
-) except -1 nogil:
-    """One agent acts, the others stand still: only its row is evaluated."""
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
-    cdef Py_ssize_t o, a, k, x
-    cdef uint32_t outcome
-    cdef double own, others = 0
-    cdef const double *pi
-    cdef const double *row
+cdef void draw_single(Evaluator at, AliasTables alias, Crowd *crowd, uint64_t u, uint64_t v) noexcept nogil:
+    """The same for the one agent crowd.chosen[0], from the words u and v."""
+    cdef Py_ssize_t A = at.n_actions, K = at.n_successors
+    cdef uint32_t o = tmf_load_one(crowd.observations, crowd.width, crowd.chosen[0])
+    cdef uint32_t flow
+    cdef Py_ssize_t a, k
     cdef const int32_t *successor
-    o = tmf_load_one(crowd.observations, crowd.width, agent)
-    if not at.model.by_row:
-        at.at(t, crowd.mu)
-    elif not crowd.passive_rewards_fresh:
-        for x in range(S):
-            at.model.checked_row(t, <int>x, -1, crowd.mu, crowd.row, at.tables.passive_reward + x)
-    if crowd.fixed_tables:
-        outcome = tmf_draw_one(&alias.alias, <uint32_t>o, <uint32_t>(u >> 32), <uint32_t>u)
-        a = outcome >> TMF_OBSERVATION_BITS
-        x = outcome & TMF_OBSERVATION_MASK
-        if at.model.by_row:
-            at.model.checked_row(t, <int>o, <int>a, crowd.mu, crowd.row, &own)
+    if crowd.aliased:
+        flow = tmf_draw_one(&alias.alias, o, <uint32_t>(u >> 32), <uint32_t>u)
+        crowd.codes[0] = flow >> alias.alias.cell_bits
+        crowd.targets[0] = tmf_successor(&alias.alias, flow)
     else:
-        pi = at.pi + o * A
-        if at.model.by_row:
-            at.policy.row_at(t, at.horizon, o, crowd.mu, at.pi_buffer, &pi)
-        a = scan(tmf_uniform(u), pi, A)
-        row = at.tables.transition + (o * A + a) * K
-        if at.model.by_row:
-            at.model.checked_row(t, <int>o, <int>a, crowd.mu, crowd.row, &own)
-            row = crowd.row
-        k = scan(tmf_uniform(v), row, K)
+        a = scan(tmf_uniform(u), at.pi + o * A, A)
+        k = scan(tmf_uniform(v), at.tables.transition + (o * A + a) * K, K)
         successor = successors_of(at, o * A + a)
-        x = k if successor == NULL else successor[k]
-    if not at.model.by_row:
-        own = at.tables.reward[o * A + a]
-    for k in range(S):
-        others += crowd.mu[k] * at.tables.passive_reward[k]
-    reward[0] = others * crowd.n_agents + own - at.tables.passive_reward[o]
-    crowd.decided[o * A + a] += 1
-    crowd.passive_rewards_fresh = at.model.local_passive_reward
-    if x != o:
-        tmf_store_one(crowd.observations, crowd.width, agent, <uint32_t>x)
-        crowd.counts[o] -= 1
-        crowd.counts[x] += 1
-        crowd.mu[o] = <double>crowd.counts[o] / crowd.n_agents
-        crowd.mu[x] = <double>crowd.counts[x] / crowd.n_agents
-        if at.model.by_row and at.model.local_passive_reward:
-            at.model.checked_row(t, <int>o, -1, crowd.mu, crowd.row, at.tables.passive_reward + o)
-            at.model.checked_row(t, <int>x, -1, crowd.mu, crowd.row, at.tables.passive_reward + x)
+        crowd.codes[0] = o << crowd.layout.action_bits | <uint32_t>a
+        crowd.targets[0] = <uint32_t>(k if successor == NULL else successor[k])
+    tmf_store_one(crowd.observations, crowd.width, crowd.chosen[0], crowd.targets[0])
+
+
+cdef int settle_few(
+    Evaluator at, Crowd *crowd, Trajectory *trajectory, int t, int64_t n_acting, double *reward
+) except -1 nogil:
+    """Rewards of a step at its mu, then the moves of the chosen; adds up everybody's reward."""
+    cdef Py_ssize_t A = at.n_actions
+    cdef uint32_t mask = (<uint32_t>1 << crowd.layout.action_bits) - 1
+    cdef Py_ssize_t o, a
+    cdef int64_t i
+    cdef double own
+    reward[0] = crowd.passive.sum
+    for i in range(n_acting):
+        o = crowd.codes[i] >> crowd.layout.action_bits
+        a = crowd.codes[i] & mask
+        if crowd.rows_only:
+            at.model.checked_row(t, <int>o, <int>a, crowd.mu, crowd.row, &own)
+        else:
+            own = at.tables.reward[o * A + a]
+        reward[0] += own - at.tables.passive_reward[o]
+        if crowd.decisions != NULL:
+            crowd.decisions[o * A + a] += 1
+        if trajectory.actions != NULL:
+            write_action(trajectory, crowd.chosen[i], a)
+        if trajectory.rewards != NULL:
+            trajectory.rewards[crowd.chosen[i]] = own
+    for i in range(n_acting):
+        move_agent(at, &crowd.passive, t, crowd.codes[i] >> crowd.layout.action_bits, crowd.targets[i],
+                   crowd.n_agents, crowd.counts, crowd.mu, crowd.row)
     return 0
 
 
 # ---------------------------------------------------------------- a run
 
-cdef int allocate(Crowd *crowd, Evaluator at, int64_t largest_few, bint needs_bits) except -1:
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t widest = max(at.n_successors, at.n_passive_successors)
-    crowd.seen_size = 8
-    while crowd.seen_size < 4 * largest_few:
-        crowd.seen_size *= 2
-    crowd.observations = <uint8_t *>malloc(crowd.n_agents * crowd.width)
-    crowd.counts = <int64_t *>calloc(S, sizeof(int64_t))
-    crowd.mu = <double *>calloc(S, sizeof(double))
-    crowd.decided = <int64_t *>calloc(S * A, sizeof(int64_t))
-    crowd.arrived = <int64_t *>calloc(S, sizeof(int64_t))
-    crowd.tables = <uint32_t *>calloc(4 * (S * A + 1 + S), sizeof(uint32_t))
-    crowd.row = <double *>malloc(widest * sizeof(double))
-    crowd.words = <uint64_t *>malloc(4 * TMF_TILE * sizeof(uint64_t))
-    crowd.rows = <uint32_t *>malloc(TMF_TILE * sizeof(uint32_t))
-    crowd.outcomes = <uint32_t *>malloc(TMF_TILE * sizeof(uint32_t))
-    crowd.codes = <uint32_t *>malloc(TMF_TILE * sizeof(uint32_t))
-    crowd.active = <uint8_t *>malloc(TMF_TILE)
-    if needs_bits:
-        crowd.acting = <uint64_t *>malloc((crowd.n_agents + 63) // 64 * sizeof(uint64_t))
-    if largest_few > 0:
-        crowd.chosen = <uint32_t *>malloc(largest_few * sizeof(uint32_t))
-        crowd.seen = <uint64_t *>malloc(crowd.seen_size * sizeof(uint64_t))
-    if not (crowd.observations and crowd.counts and crowd.mu and crowd.decided and crowd.arrived and crowd.tables
-            and crowd.row and crowd.words and crowd.rows and crowd.outcomes and crowd.codes and crowd.active
-            and (crowd.acting or not needs_bits) and ((crowd.chosen and crowd.seen) or largest_few == 0)):
-        raise MemoryError(f"no memory for {crowd.n_agents} agents")
-    return 0
+cdef class Memory:
+    """Owns the buffers of a run; they go when it does."""
+    cdef list blocks
+
+    def __cinit__(self):
+        self.blocks = []
+
+    cdef void *take(self, size_t n_bytes) except NULL:
+        """A zeroed block, never empty."""
+        block = np.zeros(n_bytes + 1, np.uint8)
+        self.blocks.append(block)
+        return <void *><size_t>block.ctypes.data
 
 
-cdef void release(Crowd *crowd) noexcept:
-    free(crowd.observations)
-    free(crowd.counts)
-    free(crowd.mu)
-    free(crowd.decided)
-    free(crowd.arrived)
-    free(crowd.tables)
-    free(crowd.row)
-    free(crowd.words)
-    free(crowd.rows)
-    free(crowd.outcomes)
-    free(crowd.codes)
-    free(crowd.active)
-    free(crowd.acting)
-    free(crowd.chosen)
-    free(crowd.seen)
-
-
-cdef bint plays_few(Evaluator at, int64_t n_acting, int64_t n_agents, bint tracked) noexcept nogil:
+cdef bint plays_few(Evaluator at, int64_t n_acting, int64_t n_agents) noexcept nogil:
     """Whether a batch is small enough to be picked out; measured: eight times fewer than all."""
-    return at.model.passive_identity and not tracked and 0 <= n_acting and 8 * n_acting <= n_agents
+    return at.model.passive_identity and 0 <= n_acting and 8 * n_acting <= n_agents
 
 
 cdef int place(Crowd *crowd, const int64_t[::1] initial_counts) except -1:
@@ -434,6 +458,72 @@ cdef int place(Crowd *crowd, const int64_t[::1] initial_counts) except -1:
             tmf_store_one(crowd.observations, crowd.width, i, <uint32_t>o)
             i += 1
     return 0
+
+
+cdef int take_hands(Hands *hands, Memory memory, Evaluator at, Crowd *crowd) except -1:
+    cdef double n_flows = cells_in(&crowd.layout)
+    hands.by_flow = crowd.aliased and n_flows <= FLOWS_IN_CACHE
+    hands.stride = <size_t>n_flows if hands.by_flow else <size_t>crowd.layout.n_rows << crowd.layout.action_bits
+    hands.spread = 4 if hands.stride <= SPREAD_UP_TO else 1
+    hands.words = <uint64_t *>memory.take(4 * TMF_TILE * sizeof(uint64_t))
+    hands.rows = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
+    hands.flows = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
+    hands.codes = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
+    hands.next = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
+    hands.active = <uint8_t *>memory.take(TMF_TILE)
+    hands.tables = <uint32_t *>memory.take(hands.spread * hands.stride * sizeof(uint32_t))
+    hands.arrivals = <uint32_t *>memory.take(4 * at.n_observations * sizeof(uint32_t))
+    return 0
+
+
+cdef AliasTables set_up(
+    Crowd *crowd, Memory memory, Evaluator at, Activation *activation, Py_ssize_t n_batches, bint actions_matter
+):
+    """Choose how moves are drawn, and take the memory for it."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef int64_t largest = 0, largest_few = 0
+    cdef bint passive_rows = False, needs_bits = False, fixed
+    cdef double n_cells
+    cdef Py_ssize_t i
+    if activation.batch == NULL:
+        largest = crowd.n_agents
+        passive_rows = True
+    for i in range(n_batches):
+        largest = max(largest, activation.batch[i])
+        if plays_few(at, activation.batch[i], crowd.n_agents):
+            largest_few = max(largest_few, activation.batch[i])
+        elif activation.batch[i] < crowd.n_agents:
+            passive_rows = needs_bits = True
+    # Rows averaged over the policy are narrower, but do not tell what was done.
+    crowd.layout = layout_of(at, passive_rows, (
+        not actions_matter and largest_few == 0 and A > 1 and S <= A * at.n_successors))
+    if <double>crowd.layout.n_rows * (1 << crowd.layout.action_bits) > MAX_ROWS:
+        raise ValueError(f"the agents engine takes up to {MAX_ROWS} rows of observation and action; the game has "
+                         f"{S} observations and {A} actions: use engine='counts'")
+    # Tables that never change within a stage are worth building for any number of agents; others only when the
+    # agents that move outnumber what scanning rows costs (both measured).
+    fixed = at.model.constant_transition and not at.policy.depends_on_mu
+    n_cells = cells_in(&crowd.layout)
+    crowd.aliased = n_cells <= 2**26 and crowd.layout.action_bits + crowd.layout.cell_bits <= 20 and (
+        fixed or 8 * n_cells < <double>largest * (8 + A + at.n_successors))
+    if not crowd.aliased and crowd.layout.averaged:
+        crowd.layout = layout_of(at, passive_rows, False)     # scanning needs the actions
+    crowd.fixed_tables = crowd.aliased and fixed
+    crowd.rows_only = crowd.fixed_tables and at.model.by_row
+    crowd.observations = <uint8_t *>memory.take(crowd.n_agents * crowd.width)
+    crowd.counts = <int64_t *>memory.take(S * sizeof(int64_t))
+    crowd.mu = <double *>memory.take(S * sizeof(double))
+    crowd.decided = <int64_t *>memory.take(S * A * sizeof(int64_t))
+    crowd.arrived = <int64_t *>memory.take(S * sizeof(int64_t))
+    crowd.row = <double *>memory.take(max(at.n_successors, at.n_passive_successors) * sizeof(double))
+    if needs_bits:
+        crowd.acting = <uint64_t *>memory.take((crowd.n_agents + 63) // 64 * sizeof(uint64_t))
+    if largest_few > 0:
+        crowd.chosen = <uint32_t *>memory.take(largest_few * sizeof(uint32_t))
+        crowd.codes = <uint32_t *>memory.take(largest_few * sizeof(uint32_t))
+        crowd.targets = <uint32_t *>memory.take(largest_few * sizeof(uint32_t))
+        crowd.seen = <uint64_t *>memory.take(max(8, 8 * largest_few) * sizeof(uint64_t))
+    return AliasTables.of(crowd.layout) if crowd.aliased else None
 
 
 def run(Model model not None, Policy policy not None, const uint64_t[::1] key not None,
@@ -468,47 +558,28 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     theory.md section 1. Memory 1, 2 or 4 bytes an agent, plus one bit when a batch is drawn.
     """
     cdef Evaluator at = Evaluator(model, policy, horizon)
-    cdef AliasTables alias = None
+    cdef AliasTables alias
+    cdef Memory memory = Memory()
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t t, i, left, j = 0
-    cdef Py_ssize_t n_intervals, n_columns, stage = -1
-    cdef int64_t n_acting, largest = 0, largest_few = 0
+    cdef Py_ssize_t t, i, event, left = 0, j = 0, stage = -1, chunk = -1
+    cdef Py_ssize_t n_intervals
+    cdef int64_t n_acting
     cdef double reward, p, weight = 1, total = 0
     cdef bint tracked = observations is not None or actions is not None or individual_rewards is not None
-    cdef bint passive_rows = False, needs_bits = False, fixed_tables, few
+    cdef bint few
     cdef Crowd crowd
+    cdef Hands hands
     cdef Trajectory trajectory
     cdef Activation activation
     cdef tmf_stream stream
     cdef uint64_t agents[CHUNK]
     cdef uint64_t draws[2 * CHUNK]
-    cdef Py_ssize_t chunk = -1, event
     cdef uint8_t[:, ::1] observation_bytes, action_bytes
-    cdef int64_t *decided
 
-    if key.shape[0] != 4:
-        raise ValueError(f"key has {key.shape[0]} words; must have 4")
-    if S > MAX_OBSERVATIONS or A > MAX_ACTIONS:
-        raise ValueError(f"the agents engine takes up to {MAX_OBSERVATIONS} observations and {MAX_ACTIONS} actions; "
-                         f"the game has {S} and {A}: use engine='counts'")
-    if record_every < 1:
-        raise ValueError(f"record_every is {record_every}; must be >= 1")
-    n_intervals = (horizon + record_every - 1) // record_every
-    if initial_counts.shape[0] != S:
-        raise ValueError(f"initial_counts has {initial_counts.shape[0]} entries; must have {S}")
-    if counts.shape[0] != n_intervals + 1 or counts.shape[1] != S or rewards.shape[0] != n_intervals:
-        raise ValueError(f"counts must have shape ({n_intervals + 1}, {S}) and rewards ({n_intervals},)")
-    if decisions is not None and (
-            decisions.shape[0] != n_intervals or decisions.shape[1] != S or decisions.shape[2] != A):
-        raise ValueError(f"decisions must have shape ({n_intervals}, {S}, {A})")
     memset(&crowd, 0, sizeof(Crowd))
     memset(&trajectory, 0, sizeof(Trajectory))
-    for i in range(S):
-        if initial_counts[i] < 0 or initial_counts[i] > <int64_t>MAX_AGENTS:
-            raise ValueError(f"initial_counts[{i}] is {initial_counts[i]}; must lie in 0..{MAX_AGENTS}")
-        crowd.n_agents += initial_counts[i]
-    if not 1 <= crowd.n_agents <= <int64_t>MAX_AGENTS:
-        raise ValueError(f"initial_counts sum to {crowd.n_agents}; the agents engine takes 1..{MAX_AGENTS}")
+    crowd.n_agents = check_arguments(model, key, initial_counts, horizon, record_every, counts, decisions, rewards)
+    n_intervals = (horizon + record_every - 1) // record_every
     read_activation(&activation, batch, probability, crowd.n_agents, horizon)
     crowd.width = observation_dtype(S).itemsize
     for i in range(4):
@@ -523,50 +594,42 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     if individual_rewards is not None and (
             individual_rewards.shape[0] != horizon or individual_rewards.shape[1] != crowd.n_agents):
         raise ValueError(f"individual_rewards must have shape ({horizon}, {crowd.n_agents})")
-    if activation.batch == NULL:
-        largest = crowd.n_agents
-        passive_rows = True
-    else:
-        for i in range(batch.shape[0]):
-            largest = max(largest, batch[i])
-            passive_rows = passive_rows or batch[i] < crowd.n_agents
-            if plays_few(at, batch[i], crowd.n_agents, tracked):
-                largest_few = max(largest_few, batch[i])
-            else:
-                needs_bits = needs_bits or batch[i] < crowd.n_agents
-    # Tables that never change within a stage are worth building for any number of agents; others only when the
-    # agents that move outnumber what scanning rows costs (both measured).
-    fixed_tables = model.constant_transition and not policy.depends_on_mu
-    n_columns = columns_of(at, passive_rows)
-    crowd.aliased = n_columns <= 2**20 and S * n_columns <= 2**25 and (
-        fixed_tables or 8 * S * n_columns < largest * (8 + A + at.n_successors))
-    crowd.fixed_tables = crowd.aliased and fixed_tables
-    if crowd.aliased:
-        alias = AliasTables(2 * S if passive_rows else S, n_columns)
-    allocate(&crowd, at, largest_few, needs_bits)
-    try:
-        place(&crowd, initial_counts)
-        with nogil:
-            memcpy(&counts[0, 0], crowd.counts, S * sizeof(int64_t))
-            at.at(0, crowd.mu)
-            left = 0
-            for t in range(horizon):
-                if left == 0:
-                    left = min(record_every, horizon - t)
-                    rewards[j] = 0
-                    if decisions is not None:
-                        memset(&decisions[j, 0, 0], 0, S * A * sizeof(int64_t))
-                n_acting = activation.batch[t * activation.stride] if activation.batch != NULL else -1
-                p = activation.probability[t * activation.stride] if activation.probability != NULL else 0
-                few = plays_few(at, n_acting, crowd.n_agents, tracked)
-                if crowd.fixed_tables:
-                    if stage != stage_of(t, horizon, policy.n_stages):
-                        stage = stage_of(t, horizon, policy.n_stages)
-                        at.at(<int>t, crowd.mu)
-                        alias.build_active(at)
-                        if passive_rows:
-                            alias.build_passive(at)
-                if few and n_acting == 1:
+    alias = set_up(&crowd, memory, at, &activation, 0 if batch is None else batch.shape[0],
+                   decisions is not None or tracked)
+    take_hands(&hands, memory, at, &crowd)
+    place(&crowd, initial_counts)
+    with nogil:
+        memcpy(&counts[0, 0], crowd.counts, S * sizeof(int64_t))
+        at.at(0, crowd.mu)
+        for t in range(horizon):
+            if left == 0:
+                left = min(record_every, horizon - t)
+                rewards[j] = 0
+                if decisions is not None:
+                    crowd.decisions = &decisions[j, 0, 0]
+                    memset(crowd.decisions, 0, S * A * sizeof(int64_t))
+            if tracked:
+                if observations is not None:
+                    trajectory.observations = &observation_bytes[t, 0]
+                if actions is not None:
+                    trajectory.actions = &action_bytes[t, 0]
+                if individual_rewards is not None:
+                    trajectory.rewards = &individual_rewards[t, 0]
+            n_acting = activation.batch[t * activation.stride] if activation.batch != NULL else -1
+            p = activation.probability[t * activation.stride] if activation.probability != NULL else 0
+            few = plays_few(at, n_acting, crowd.n_agents)
+            if not (few and crowd.rows_only):
+                at.at(<int>t, crowd.mu)
+            if crowd.aliased and (not crowd.fixed_tables or stage != stage_of(t, horizon, policy.n_stages)):
+                if crowd.rows_only:
+                    policy.table_at(<int>t, at.horizon, crowd.mu, at.pi_buffer, &at.pi)
+                stage = stage_of(t, horizon, policy.n_stages)
+                alias.build(at)
+            if few:
+                refresh(at, &crowd.passive, <int>t, crowd.counts, crowd.mu, crowd.rows_only, crowd.row)
+                if tracked:
+                    write_standing(at, &crowd, &trajectory)
+                if n_acting == 1:
                     if chunk != t // CHUNK:
                         chunk = t // CHUNK
                         tmf_open(&stream, crowd.key, chunk, 0, SINGLES)
@@ -578,39 +641,55 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
                     event = t % CHUNK
                     if event + AHEAD < CHUNK:
                         tmf_prefetch_one(crowd.observations, crowd.width, agents[event + AHEAD])
-                    play_one(at, alias, &crowd, <int>t, agents[event], draws[2 * event], draws[2 * event + 1], &reward)
-                else:
-                    at.at(<int>t, crowd.mu)
-                    if crowd.aliased and not crowd.fixed_tables:
-                        alias.build_active(at)
-                        if passive_rows:
-                            alias.build_passive(at)
-                    if few:
-                        play_few(at, alias, &crowd, <int>t, n_acting)
-                    else:
-                        if tracked:
-                            trajectory.observations = &observation_bytes[t, 0] if observations is not None else NULL
-                            trajectory.actions = &action_bytes[t, 0] if actions is not None else NULL
-                            trajectory.rewards = &individual_rewards[t, 0] if individual_rewards is not None else NULL
-                        play_all(at, alias, &crowd, &trajectory, <int>t, n_acting, p)
-                    gather_counts(at, &crowd)
-                    reward = settle_step(at, &crowd, not few)
-                if decisions is not None:
-                    decided = &decisions[j, 0, 0]
-                    for i in range(S * A):
-                        decided[i] += crowd.decided[i]
-                memset(crowd.decided, 0, S * A * sizeof(int64_t))
-                reward /= crowd.n_agents
-                rewards[j] += reward
-                total += weight * reward
-                weight *= discount
-                left -= 1
-                if left == 0:
-                    j += 1
-                    memcpy(&counts[j, 0], crowd.counts, S * sizeof(int64_t))
-    finally:
-        release(&crowd)
+                    crowd.chosen[0] = <uint32_t>agents[event]
+                    draw_single(at, alias, &crowd, draws[2 * event], draws[2 * event + 1])
+                elif n_acting > 0:
+                    select_few(&crowd, <int>t, n_acting)
+                    draw_few(at, alias, &crowd, &hands, <int>t, n_acting)
+                settle_few(at, &crowd, &trajectory, <int>t, n_acting, &reward)
+            else:
+                reward = play_all(at, alias, &crowd, &hands, &trajectory, <int>t, n_acting, p)
+            reward /= crowd.n_agents
+            rewards[j] += reward
+            total += weight * reward
+            weight *= discount
+            left -= 1
+            if left == 0:
+                j += 1
+                memcpy(&counts[j, 0], crowd.counts, S * sizeof(int64_t))
     return total
+
+
+cdef int64_t check_arguments(
+    Model model, const uint64_t[::1] key, const int64_t[::1] initial_counts, Py_ssize_t horizon,
+    Py_ssize_t record_every, int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards
+) except -1:
+    """The number of agents."""
+    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+    cdef Py_ssize_t o, n_intervals
+    cdef int64_t n_agents = 0
+    if key.shape[0] != 4:
+        raise ValueError(f"key has {key.shape[0]} words; must have 4")
+    if S > MAX_OBSERVATIONS:
+        raise ValueError(f"the agents engine takes up to {MAX_OBSERVATIONS} observations; the game has {S}: "
+                         "use engine='counts'")
+    if record_every < 1:
+        raise ValueError(f"record_every is {record_every}; must be >= 1")
+    n_intervals = (horizon + record_every - 1) // record_every
+    if initial_counts.shape[0] != S:
+        raise ValueError(f"initial_counts has {initial_counts.shape[0]} entries; must have {S}")
+    if counts.shape[0] != n_intervals + 1 or counts.shape[1] != S or rewards.shape[0] != n_intervals:
+        raise ValueError(f"counts must have shape ({n_intervals + 1}, {S}) and rewards ({n_intervals},)")
+    if decisions is not None and (
+            decisions.shape[0] != n_intervals or decisions.shape[1] != S or decisions.shape[2] != A):
+        raise ValueError(f"decisions must have shape ({n_intervals}, {S}, {A})")
+    for o in range(S):
+        if initial_counts[o] < 0 or initial_counts[o] > <int64_t>MAX_AGENTS:
+            raise ValueError(f"initial_counts[{o}] is {initial_counts[o]}; must lie in 0..{MAX_AGENTS}")
+        n_agents += initial_counts[o]
+    if not 1 <= n_agents <= <int64_t>MAX_AGENTS:
+        raise ValueError(f"initial_counts sum to {n_agents}; the agents engine takes 1..{MAX_AGENTS}")
+    return n_agents
 
 
 cdef int check_trajectory(str name, array, Py_ssize_t horizon, int64_t n_agents, dtype) except -1:

@@ -1,5 +1,5 @@
 """Alias tables of a step: one row per observation, drawing action and successor at once."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from tmfcore._evaluator cimport Evaluator
 
@@ -7,23 +7,39 @@ from tmfcore._evaluator cimport Evaluator
 cdef extern from "alias.h" nogil:
     ctypedef struct tmf_alias:
         int column_bits
+        int cell_bits
         const uint32_t *cells
         const uint32_t *finer
-        const uint32_t *outcomes
+        const uint32_t *successors
+    uint32_t tmf_successor(const tmf_alias *alias, uint32_t flow)
+    uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
+
+
+cdef struct Layout:
+    bint averaged             # columns are successors alone, averaged over the policy's actions
+    bint dense                # the cell of a flow is the observation it leads to
+    int action_bits
+    int cell_bits
+    Py_ssize_t n_rows         # S, or 2 S with the passive rows behind
 
 
 cdef class AliasTables:
+    cdef Layout layout
     cdef tmf_alias alias
-    cdef Py_ssize_t n_rows             # S, or 2 S with the passive rows behind
     cdef uint32_t *cells
     cdef uint32_t *finer
-    cdef uint32_t *outcomes
-    cdef double *mass                  # (2^b,) scratch
-    cdef uint32_t *order               # (2^b,) scratch
+    cdef uint32_t *successors
+    cdef double *mass         # (2^b,) scratch
+    cdef uint32_t *order      # (2^b,) scratch
 
-    cdef void build_active(self, Evaluator at) noexcept nogil
-    cdef void build_passive(self, Evaluator at) noexcept nogil
+    @staticmethod
+    cdef AliasTables of(Layout layout)
+    cdef void build(self, Evaluator at) noexcept nogil
+    cdef void clear(self, Py_ssize_t row, Py_ssize_t observation) noexcept nogil
+    cdef void fill_active(self, Evaluator at, Py_ssize_t o) noexcept nogil
+    cdef void fill_passive(self, Evaluator at, Py_ssize_t o) noexcept nogil
     cdef void build_row(self, Py_ssize_t row) noexcept nogil
 
 
-cdef Py_ssize_t columns_of(Evaluator at, bint passive_rows) noexcept
+cdef Layout layout_of(Evaluator at, bint passive_rows, bint averaged) noexcept
+cdef double cells_in(Layout *layout) noexcept nogil

@@ -1,108 +1,140 @@
 """Alias tables of a step: one row per observation, drawing action and successor at once.
 
 Source     Walker (1977), Vose (1991).  Layout and exactness of the packed cells: alias.h.
-Notation   S observations, A actions, K successors; 2^b columns a row, at least A K.
-Contract   column a K + k of row o has probability pi(a | o) P(k | o, a) to double rounding; a column of probability
-           zero, the padding up to 2^b included, is never drawn.
+Notation   S observations, A actions, K successors; 2^b columns a row.
+Contract   column (a, k) of row o has probability pi(a | o) P(k | o, a) to double rounding, of an averaged row
+           sum_a pi(a | o) P(x | o, a); a column of probability zero, the padding up to 2^b included, is never drawn.
 Cost       about 10 ns a column.
 """
 from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 import numpy as np
 
 from tmfcore._evaluator cimport passive_successors_of, successors_of
 
-cdef extern from "alias.h" nogil:
-    enum: TMF_OBSERVATION_BITS
-    uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
+cdef double TWO_32 = 4294967296.0
 
 
-cdef Py_ssize_t columns_of(Evaluator at, bint passive_rows) noexcept:
-    """2^b: the columns a row needs, a power of two and at least 2."""
-    cdef Py_ssize_t needed = at.n_actions * at.n_successors, columns = 2
-    if passive_rows and not at.model.passive_identity:
-        needed = max(needed, at.n_passive_successors)
-    while columns < needed:
-        columns *= 2
-    return columns
+cdef int bits_for(Py_ssize_t n) noexcept:
+    """The least b with 2^b >= n."""
+    cdef int bits = 0
+    while (<Py_ssize_t>1 << bits) < n:
+        bits += 1
+    return bits
+
+
+cdef Layout layout_of(Evaluator at, bint passive_rows, bint averaged) noexcept:
+    cdef Layout layout
+    layout.averaged = averaged
+    layout.dense = averaged or at.model.successor == NULL
+    layout.action_bits = 0 if averaged else bits_for(at.n_actions)
+    layout.cell_bits = bits_for(at.n_observations if averaged else at.n_successors)
+    layout.n_rows = 2 * at.n_observations if passive_rows else at.n_observations
+    if not layout.dense and passive_rows and not at.model.passive_identity:
+        while 1 << (layout.action_bits + layout.cell_bits) < at.n_passive_successors:
+            layout.cell_bits += 1
+    if layout.action_bits + layout.cell_bits == 0:
+        layout.cell_bits = 1              # a draw must leave fewer than 32 bits for the threshold
+    return layout
+
+
+cdef double cells_in(Layout *layout) noexcept nogil:
+    """Cells of all rows, as a double: it may not fit an integer."""
+    return <double>layout.n_rows * (<double>(1 << layout.action_bits)) * (<double>(1 << layout.cell_bits))
 
 
 cdef class AliasTables:
 
-    def __cinit__(self, Py_ssize_t n_rows, Py_ssize_t n_columns):
-        cdef Py_ssize_t size = n_rows * n_columns
-        self.n_rows = n_rows
-        self.alias.column_bits = 0
-        while 1 << self.alias.column_bits < n_columns:
-            self.alias.column_bits += 1
+    @staticmethod
+    cdef AliasTables of(Layout layout):
+        cdef AliasTables self = AliasTables.__new__(AliasTables)
+        cdef int bits = layout.action_bits + layout.cell_bits
+        cdef size_t size = <size_t>layout.n_rows << bits
+        self.layout = layout
         self.cells = <uint32_t *>malloc(size * sizeof(uint32_t))
         self.finer = <uint32_t *>malloc(size * sizeof(uint32_t))
-        self.outcomes = <uint32_t *>malloc(size * sizeof(uint32_t))
-        self.mass = <double *>malloc(n_columns * sizeof(double))
-        self.order = <uint32_t *>malloc(n_columns * sizeof(uint32_t))
-        if not (self.cells and self.finer and self.outcomes and self.mass and self.order):
-            raise MemoryError(f"alias tables of {n_rows} rows and {n_columns} columns do not fit in memory")
+        self.mass = <double *>malloc((<size_t>1 << bits) * sizeof(double))
+        self.order = <uint32_t *>malloc((<size_t>1 << bits) * sizeof(uint32_t))
+        if not layout.dense:
+            self.successors = <uint32_t *>malloc(size * sizeof(uint32_t))
+        if not (self.cells and self.finer and self.mass and self.order and (self.successors or layout.dense)):
+            raise MemoryError(f"alias tables of {size} cells do not fit in memory")
+        self.alias.column_bits = bits
+        self.alias.cell_bits = layout.cell_bits
         self.alias.cells = self.cells
         self.alias.finer = self.finer
-        self.alias.outcomes = self.outcomes
+        self.alias.successors = self.successors
+        return self
 
     def __dealloc__(self):
         free(self.cells)
         free(self.finer)
-        free(self.outcomes)
+        free(self.successors)
         free(self.mass)
         free(self.order)
 
-    cdef void build_active(self, Evaluator at) noexcept nogil:
+    cdef void build(self, Evaluator at) noexcept nogil:
+        """Every row, from the tables and the policy `at` holds."""
+        cdef Py_ssize_t o
+        for o in range(at.n_observations):
+            self.fill_active(at, o)
+            self.build_row(o)
+        if self.layout.n_rows > at.n_observations:
+            for o in range(at.n_observations):
+                self.fill_passive(at, o)
+                self.build_row(at.n_observations + o)
+
+    cdef void clear(self, Py_ssize_t row, Py_ssize_t observation) noexcept nogil:
+        cdef Py_ssize_t j
+        memset(self.mass, 0, (<size_t>1 << self.alias.column_bits) * sizeof(double))
+        if self.successors != NULL:
+            for j in range(1 << self.alias.column_bits):
+                self.successors[(row << self.alias.column_bits) + j] = <uint32_t>observation
+
+    cdef void fill_active(self, Evaluator at, Py_ssize_t o) noexcept nogil:
         cdef Py_ssize_t A = at.n_actions, K = at.n_successors
-        cdef Py_ssize_t n_columns = 1 << self.alias.column_bits
-        cdef Py_ssize_t o, a, k, j
+        cdef Py_ssize_t a, k, j
         cdef double share
         cdef const double *row
         cdef const int32_t *successor
-        cdef uint32_t *outcomes
-        for o in range(at.n_observations):
-            outcomes = self.outcomes + o * n_columns
-            for a in range(A):
-                share = at.pi[o * A + a]
-                row = at.tables.transition + (o * A + a) * K
-                successor = successors_of(at, o * A + a)
-                for k in range(K):
-                    j = a * K + k
-                    self.mass[j] = share * row[k]
-                    outcomes[j] = <uint32_t>(k if successor == NULL else successor[k])
-                    outcomes[j] |= <uint32_t>a << TMF_OBSERVATION_BITS
-            for j in range(A * K, n_columns):
-                self.mass[j] = 0
-                outcomes[j] = <uint32_t>o
-            self.build_row(o)
+        self.clear(o, o)
+        for a in range(A):
+            share = at.pi[o * A + a]
+            row = at.tables.transition + (o * A + a) * K
+            successor = successors_of(at, o * A + a)
+            for k in range(K):
+                j = k if successor == NULL else successor[k]
+                if self.layout.averaged:
+                    self.mass[j] += share * row[k]
+                    continue
+                if self.successors != NULL:
+                    self.successors[(o << self.alias.column_bits) + (a << self.layout.cell_bits) + k] = <uint32_t>j
+                self.mass[(a << self.layout.cell_bits) + k] = share * row[k]
 
-    cdef void build_passive(self, Evaluator at) noexcept nogil:
+    cdef void fill_passive(self, Evaluator at, Py_ssize_t o) noexcept nogil:
         cdef Py_ssize_t K0 = at.n_passive_successors
-        cdef Py_ssize_t n_columns = 1 << self.alias.column_bits
-        cdef Py_ssize_t o, j
-        cdef uint32_t nobody = <uint32_t>at.n_actions << TMF_OBSERVATION_BITS
-        cdef const int32_t *successor
-        cdef uint32_t *outcomes
-        for o in range(at.n_observations):
-            outcomes = self.outcomes + (at.n_observations + o) * n_columns
-            successor = passive_successors_of(at, o)
-            for j in range(n_columns):
-                outcomes[j] = <uint32_t>o | nobody
-                self.mass[j] = 1 if at.model.passive_identity else 0
-            if not at.model.passive_identity:
-                for j in range(K0):
-                    self.mass[j] = at.tables.passive_transition[o * K0 + j]
-                    outcomes[j] = <uint32_t>(j if successor == NULL else successor[j]) | nobody
-            self.build_row(at.n_observations + o)
+        cdef Py_ssize_t j, x, row = at.n_observations + o
+        cdef const int32_t *successor = passive_successors_of(at, o)
+        self.clear(row, o)
+        if at.model.passive_identity:
+            self.mass[o if self.layout.dense else 0] = 1
+            return
+        for j in range(K0):
+            x = j if successor == NULL else successor[j]
+            if self.layout.dense:
+                self.mass[x] += at.tables.passive_transition[o * K0 + j]
+            else:
+                self.mass[j] = at.tables.passive_transition[o * K0 + j]
+                self.successors[(row << self.alias.column_bits) + j] = <uint32_t>x
 
     cdef void build_row(self, Py_ssize_t row) noexcept nogil:
         """Cells of one row from self.mass, which it uses up."""
         cdef int bits = self.alias.column_bits
         cdef Py_ssize_t n_columns = 1 << bits
-        cdef uint32_t *cells = self.cells + row * n_columns
-        cdef uint32_t *finer = self.finer + row * n_columns
+        cdef uint32_t *cells = self.cells + (row << bits)
+        cdef uint32_t *finer = self.finer + (row << bits)
         cdef double *mass = self.mass
         cdef double total = 0, threshold
         cdef Py_ssize_t j, small, large
@@ -122,9 +154,9 @@ cdef class AliasTables:
             n_small -= 1
             small = self.order[n_small]
             large = self.order[first_large]
-            threshold = mass[small] * (<double>(1 << 30) * 4) / n_columns       # 32 - b bits before the point
+            threshold = mass[small] * TWO_32 / n_columns          # 32 - b bits before the point
             cells[small] = <uint32_t>threshold << bits | <uint32_t>large
-            finer[small] = <uint32_t>((threshold - <uint32_t>threshold) * (<double>(1 << 30) * 4))
+            finer[small] = <uint32_t>((threshold - <uint32_t>threshold) * TWO_32)
             mass[large] = (mass[large] + mass[small]) - 1
             if mass[large] < 1:
                 first_large += 1
@@ -140,21 +172,32 @@ cdef class AliasTables:
             first_large += 1
 
 
-def alias_draws(bit_generator, const double[::1] p not None, Py_ssize_t size):
-    """Cells (size,) int64 drawn from p (K,) through one packed alias row: the door of the law tests; O(K + size)."""
-    cdef Py_ssize_t K = p.shape[0], n_columns = 2, i
+# ---------------------------------------------------------------- doors of the law tests
+
+cdef AliasTables single_row(const double[::1] p):
+    cdef Layout layout
     cdef AliasTables tables
-    cdef const uint32_t[:, ::1] random
+    cdef Py_ssize_t i
+    layout.averaged = layout.dense = True
+    layout.action_bits = 0
+    layout.cell_bits = max(1, bits_for(p.shape[0]))
+    layout.n_rows = 1
+    tables = AliasTables.of(layout)
+    tables.clear(0, 0)
+    for i in range(p.shape[0]):
+        tables.mass[i] = p[i]
+    tables.build_row(0)
+    return tables
+
+
+def alias_draws(bit_generator, const double[::1] p not None, Py_ssize_t size):
+    """Cells (size,) int64 drawn from p (K,) through one packed alias row; O(K + size)."""
+    cdef AliasTables tables = single_row(p)
+    cdef const uint32_t[:, ::1] random = np.random.Generator(bit_generator).integers(
+        2**32, size=(size, 2), dtype=np.uint32)
     cdef long long[::1] out = np.empty(size, np.int64)
-    while n_columns < K:
-        n_columns *= 2
-    tables = AliasTables(1, n_columns)
-    for i in range(n_columns):
-        tables.mass[i] = p[i] if i < K else 0
-        tables.outcomes[i] = <uint32_t>i
-    random = np.random.Generator(bit_generator).integers(2**32, size=(size, 2), dtype=np.uint32)
+    cdef Py_ssize_t i
     with nogil:
-        tables.build_row(0)
         for i in range(size):
             out[i] = tmf_draw_one(&tables.alias, 0, random[i, 0], random[i, 1])
     return np.asarray(out)
@@ -162,20 +205,13 @@ def alias_draws(bit_generator, const double[::1] p not None, Py_ssize_t size):
 
 def alias_probabilities(const double[::1] p not None):
     """Exact probability (2^b,) float64 of every column under the packed cells of p (K,): what the tables say."""
-    cdef Py_ssize_t K = p.shape[0], n_columns = 2, i
-    cdef AliasTables tables
+    cdef AliasTables tables = single_row(p)
+    cdef Py_ssize_t n_columns = 1 << tables.alias.column_bits, i
     cdef double threshold
-    cdef double[::1] out
-    while n_columns < K:
-        n_columns *= 2
-    out = np.zeros(n_columns)
-    tables = AliasTables(1, n_columns)
-    for i in range(n_columns):
-        tables.mass[i] = p[i] if i < K else 0
-    tables.build_row(0)
+    cdef double[::1] out = np.zeros(n_columns)
     for i in range(n_columns):
         threshold = (<double>(tables.cells[i] >> tables.alias.column_bits)
-                     + <double>tables.finer[i] / 4294967296.0) * n_columns / 4294967296.0
+                     + <double>tables.finer[i] / TWO_32) * n_columns / TWO_32
         out[i] += threshold / n_columns
         out[tables.cells[i] & <uint32_t>(n_columns - 1)] += (1 - threshold) / n_columns
     return np.asarray(out)

@@ -8,10 +8,9 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-import numpy as np
-
 from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._model cimport Model
+from tmfcore._passive cimport PassiveRewards, move_agent, refresh
 from tmfcore._policy cimport Policy
 from tmfcore._sampling cimport (
     Sampler, below, binomial, bits_of, scan, scan_counts, split_hypergeometric, split_multinomial, uniform)
@@ -31,7 +30,7 @@ cdef struct Population:
     int64_t *cells             # (max(K, K0),)
     double *row                # (max(K, K0),)
     double *tails              # (max(A, K, K0),)
-    bint passive_rewards_fresh # tables.passive_reward belongs to the present mu
+    PassiveRewards passive
 
 
 cdef struct Record:            # of the present interval; NULL where not asked for
@@ -109,7 +108,7 @@ cdef double step_counts(Evaluator at, Sampler *sampler, Population *people, Reco
     people.counts, people.next_counts = people.next_counts, people.counts
     for o in range(S):
         people.mu[o] = <double>people.counts[o] / people.n_agents
-    people.passive_rewards_fresh = False
+    people.passive.fresh = False
     return reward
 
 
@@ -119,31 +118,27 @@ cdef int step_one(
     """One agent acts, the others stand still: only its row is evaluated. Adds up the reward of all agents."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
     cdef Py_ssize_t o, a, x, k = 0
-    cdef double own, others = 0
+    cdef double own
     cdef const double *row
     cdef const double *pi
     cdef const int32_t *successor
+    if not at.model.by_row:
+        at.at(t, people.mu)
+    refresh(at, &people.passive, t, people.counts, people.mu, at.model.by_row, people.row)
     o = scan_counts(below(sampler, people.n_agents), people.counts)
     if at.model.by_row:
-        if not people.passive_rewards_fresh:
-            for x in range(S):
-                at.model.checked_row(t, <int>x, -1, people.mu, people.row, at.tables.passive_reward + x)
         at.policy.row_at(t, at.horizon, o, people.mu, at.pi_buffer, &pi)
         a = scan(uniform(sampler), pi, A)
         at.model.checked_row(t, <int>o, <int>a, people.mu, people.row, &own)
         row = people.row
     else:
-        at.at(t, people.mu)
-        pi = at.pi + o * A
-        a = scan(uniform(sampler), pi, A)
+        a = scan(uniform(sampler), at.pi + o * A, A)
         own = at.tables.reward[o * A + a]
         row = at.tables.transition + (o * A + a) * K
     if K > 1:
         k = scan(uniform(sampler), row, K)
     successor = successors_of(at, o * A + a)
-    for x in range(S):
-        others += people.mu[x] * at.tables.passive_reward[x]
-    reward[0] = others * people.n_agents + own - at.tables.passive_reward[o]
+    reward[0] = people.passive.sum + own - at.tables.passive_reward[o]
     if record.decisions != NULL:
         record.decisions[o * A + a] += 1
     if record.active != NULL:
@@ -152,21 +147,12 @@ cdef int step_one(
         for x in range(S):
             note_passive_staying(at, record, x, people.counts[x] - (x == o))
             record.passive_reward_sums[x] += (people.counts[x] - (x == o)) * at.tables.passive_reward[x]
-    x = k if successor == NULL else successor[k]
-    people.passive_rewards_fresh = at.model.local_passive_reward
-    if x != o:
-        people.counts[o] -= 1
-        people.counts[x] += 1
-        people.mu[o] = <double>people.counts[o] / people.n_agents
-        people.mu[x] = <double>people.counts[x] / people.n_agents
-        if at.model.by_row and at.model.local_passive_reward:
-            at.model.checked_row(t, <int>o, -1, people.mu, people.row, at.tables.passive_reward + o)
-            at.model.checked_row(t, <int>x, -1, people.mu, people.row, at.tables.passive_reward + x)
-    return 0
+    return move_agent(at, &people.passive, t, o, k if successor == NULL else successor[k], people.n_agents,
+                      people.counts, people.mu, people.row)
 
 
 cdef int allocate(Population *people, Evaluator at) except -1:
-    """One block of memory for everything; free(people.counts_memory) is the caller's, through people.mu."""
+    """One block of memory for everything, which begins at people.mu: freeing that is the caller's."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t widest = max(at.n_successors, at.n_passive_successors)
     cdef Py_ssize_t n_doubles = S + widest + max(A, widest)
@@ -181,7 +167,7 @@ cdef int allocate(Population *people, Evaluator at) except -1:
     people.acting = people.next_counts + S
     people.actions = people.acting + S
     people.cells = people.actions + A
-    people.passive_rewards_fresh = False
+    people.passive.fresh = False
     return 0
 
 

@@ -2,7 +2,7 @@
 
 Source     theory.md section 7.  Notation: S observations, A actions, K successors, T steps, L policy stages,
            J intervals, F features of the logits: phi = 1 (F = 1) or phi = (1, mu) (F = 1 + S).
-Contract   outputs are overwritten. With adv(o, a) = Q(o, a) - sum_b pi(b | o) Q(o, b), summed over the steps of a stage:
+Contract   outputs are overwritten. With adv(o, a) = Q(o, a) - sum_b pi(b | o) Q(o, b), summed over a stage:
            plain     direction[l, o, a, f] = phi_f (W[o, a] - pi(a | o) sum_b W[o, b]),  W = n[o, a] adv(o, a)
            natural   direction[l, o, a, f] = phi_f m[o, a] adv(o, a),                    visits[l, o, a] = m[o, a]
            where n counts the decisions and m is n, or its row sum where the critic knows every action.
@@ -127,7 +127,7 @@ def model_direction(Model model not None, Policy policy not None, const double[:
     cdef double *q = &scratch[0, 0]
     cdef double *n = &scratch[1, 0]
     cdef double *advantage = &scratch[2, 0]
-    cdef double beta, mean, mean_return = 0
+    cdef double beta, mean, total, mean_return = 0
     open_ascent(&ascent, S, A, natural, direction, visits)
     if mu.shape[1] != S or (active.shape[0] != 1 and active.shape[0] != horizon):
         raise ValueError(f"mu must have shape (T + 1, {S}) and active 1 or T entries")
@@ -142,13 +142,18 @@ def model_direction(Model model not None, Policy policy not None, const double[:
             observation_values(at, q, next_values, discount, 1.0 if always else beta, False, values)
             stage = stage_of(t, horizon, n_stages)
             for o in range(S):
-                mean = policy_mean(at.pi + o * A, q + o * A, A)
+                total = 0
                 for a in range(A):
-                    advantage[a] = q[o * A + a] - mean
                     if decisions is None:
                         n[a] = mu[t, o] * beta * at.pi[o * A + a]
                     else:
                         n[a] = <double>decisions[t, o, a]
+                    total += n[a]
+                if total == 0:                # most rows, when few act
+                    continue
+                mean = policy_mean(at.pi + o * A, q + o * A, A)
+                for a in range(A):
+                    advantage[a] = q[o * A + a] - mean
                 climb(&ascent, stage, o, &mu[t, 0], at.pi + o * A, n, advantage, True)
             values, next_values = next_values, values
         for o in range(S):

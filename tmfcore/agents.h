@@ -35,14 +35,14 @@ static void tmf_load(const void *restrict observations, int width, uint32_t *res
 }
 
 TMF_EVERY_CPU
-static void tmf_store(void *restrict observations, int width, const uint32_t *restrict outcomes, int n)
+static void tmf_store(void *restrict observations, int width, const uint32_t *restrict next, int n)
 {
     if (width == 1)
-        for (int i = 0; i < n; i++) ((uint8_t *)observations)[i] = (uint8_t)(outcomes[i] & TMF_OBSERVATION_MASK);
+        for (int i = 0; i < n; i++) ((uint8_t *)observations)[i] = (uint8_t)next[i];
     else if (width == 2)
-        for (int i = 0; i < n; i++) ((uint16_t *)observations)[i] = (uint16_t)(outcomes[i] & TMF_OBSERVATION_MASK);
+        for (int i = 0; i < n; i++) ((uint16_t *)observations)[i] = (uint16_t)next[i];
     else
-        for (int i = 0; i < n; i++) ((uint32_t *)observations)[i] = outcomes[i] & TMF_OBSERVATION_MASK;
+        memcpy(observations, next, (size_t)n * 4);
 }
 
 static inline uint32_t tmf_load_one(const void *observations, int width, uint64_t i)
@@ -91,14 +91,14 @@ static void tmf_bernoulli(const uint64_t *restrict words, uint64_t threshold, ui
 
 /* ---------------------------------------------------------------- moves */
 
-/* Draw an outcome for each agent of the tile; returns whether a tie occurred.
+/* Draw a flow (alias.h) for each agent of the tile; returns whether a tie occurred.
  *
  * Written for each instruction set, since gcc does not vectorise gathers when it tunes for no CPU in particular.
  * Tables stay below 2^31 cells, so 32-bit signed indices reach all of them.
  */
 #define TMF_DRAW_ARGUMENTS \
     const uint32_t *restrict rows, const uint32_t *restrict random, const uint32_t *restrict cells, \
-    const uint32_t *restrict outcomes, int column_bits, uint32_t *restrict out, int n
+    int column_bits, uint32_t *restrict flows, int n
 
 static uint32_t tmf_draw_from(TMF_DRAW_ARGUMENTS, int first)
 {
@@ -114,7 +114,7 @@ static uint32_t tmf_draw_from(TMF_DRAW_ARGUMENTS, int first)
         const uint32_t alias = cell & column_mask;
         const uint32_t stands = 0u - (uint32_t)(fraction < threshold); /* a mask: a branch would be mispredicted */
         tie |= fraction == threshold;
-        out[i] = outcomes[base | (alias ^ ((alias ^ column) & stands))];
+        flows[i] = base | (alias ^ ((alias ^ column) & stands));
     }
     return tie;
 }
@@ -138,10 +138,9 @@ static uint32_t tmf_draw_avx2(TMF_DRAW_ARGUMENTS)
         const __m256i stands = _mm256_cmpgt_epi32(threshold, fraction);
         const __m256i pick = _mm256_blendv_epi8(_mm256_and_si256(cell, column_mask), column, stands);
         tie = _mm256_or_si256(tie, _mm256_cmpeq_epi32(fraction, threshold));
-        _mm256_storeu_si256((__m256i *)(out + i),
-                            _mm256_i32gather_epi32((const int *)outcomes, _mm256_or_si256(base, pick), 4));
+        _mm256_storeu_si256((__m256i *)(flows + i), _mm256_or_si256(base, pick));
     }
-    return (uint32_t)!_mm256_testz_si256(tie, tie) | tmf_draw_from(rows, random, cells, outcomes, column_bits, out, n, i);
+    return (uint32_t)!_mm256_testz_si256(tie, tie) | tmf_draw_from(rows, random, cells, column_bits, flows, n, i);
 }
 
 __attribute__((target("avx512f")))
@@ -162,9 +161,19 @@ static uint32_t tmf_draw_avx512(TMF_DRAW_ARGUMENTS)
         const __mmask16 stands = _mm512_cmplt_epu32_mask(fraction, threshold);
         const __m512i pick = _mm512_mask_blend_epi32(stands, _mm512_and_si512(cell, column_mask), column);
         tie |= _mm512_cmpeq_epi32_mask(fraction, threshold);
-        _mm512_storeu_si512(out + i, _mm512_i32gather_epi32(_mm512_or_si512(base, pick), outcomes, 4));
+        _mm512_storeu_si512(flows + i, _mm512_or_si512(base, pick));
     }
-    return (uint32_t)(tie != 0) | tmf_draw_from(rows, random, cells, outcomes, column_bits, out, n, i);
+    return (uint32_t)(tie != 0) | tmf_draw_from(rows, random, cells, column_bits, flows, n, i);
+}
+
+__attribute__((target("avx512f")))
+static void tmf_gather_avx512(const uint32_t *restrict table, const uint32_t *restrict at, uint32_t *restrict out, int n)
+{
+    int i = 0;
+    for (; i + 16 <= n; i += 16)
+        _mm512_storeu_si512(out + i, _mm512_i32gather_epi32(_mm512_loadu_si512(at + i), table, 4));
+    for (; i < n; i++)
+        out[i] = table[at[i]];
 }
 #endif
 
@@ -172,15 +181,15 @@ static uint32_t tmf_draw(TMF_DRAW_ARGUMENTS)
 {
 #ifdef TMF_X86
     if (__builtin_cpu_supports("avx512f"))
-        return tmf_draw_avx512(rows, random, cells, outcomes, column_bits, out, n);
+        return tmf_draw_avx512(rows, random, cells, column_bits, flows, n);
     if (__builtin_cpu_supports("avx2"))
-        return tmf_draw_avx2(rows, random, cells, outcomes, column_bits, out, n);
+        return tmf_draw_avx2(rows, random, cells, column_bits, flows, n);
 #endif
-    return tmf_draw_from(rows, random, cells, outcomes, column_bits, out, n, 0);
+    return tmf_draw_from(rows, random, cells, column_bits, flows, n, 0);
 }
 
 /* Redraw the tied agents of a tile. `first` is the address of the tile's first draw, for the deciding bits. */
-static void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint32_t *random, uint32_t *out, int n,
+static void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint32_t *random, uint32_t *flows, int n,
                             const uint64_t key[4], uint64_t step, uint64_t first, uint64_t purpose)
 {
     const int b = alias->column_bits;
@@ -189,34 +198,61 @@ static void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const 
         if ((random[i] & ((1u << (32 - b)) - 1)) == alias->cells[at] >> b) {
             uint64_t more[4] = {step, first + (uint64_t)i, key[2] ^ purpose, key[3]};
             tmf_philox(more, key[0], key[1]);
-            out[i] = tmf_draw_one(alias, rows[i], random[i], (uint32_t)more[0]);
+            flows[i] = tmf_draw_one(alias, rows[i], random[i], (uint32_t)more[0]);
         }
     }
 }
 
-/* ---------------------------------------------------------------- histograms
- *
- * Four private tables each: an agent is rarely added to the cell its neighbour was just added to, which would make
- * every increment wait for the last.
- */
+/* Flows -> the observations they lead to. */
 TMF_EVERY_CPU
-static void tmf_codes(const uint32_t *restrict rows, const uint32_t *restrict outcomes, uint32_t n_actions,
-                      uint32_t n_decisions, uint32_t *restrict codes, int n)
+static void tmf_low_bits(const uint32_t *restrict flows, uint32_t mask, uint32_t *restrict next, int n)
 {
-    for (int i = 0; i < n; i++) { /* passive rows lie beyond the last decision: they share the spare cell */
-        const uint32_t code = rows[i] * n_actions + (outcomes[i] >> TMF_OBSERVATION_BITS);
-        codes[i] = code < n_decisions ? code : n_decisions;
-    }
+    for (int i = 0; i < n; i++)
+        next[i] = flows[i] & mask;
 }
 
-static void tmf_count(const uint32_t *restrict codes, const uint32_t *restrict outcomes, uint32_t *restrict decisions,
-                      size_t decision_stride, uint32_t *restrict arrivals, size_t arrival_stride, int n)
+static void tmf_successors(const tmf_alias *alias, const uint32_t *restrict flows, uint32_t *restrict next, int n)
 {
-    for (int i = 0; i < n; i++) {
-        const size_t table = (size_t)(i & 3);
-        decisions[table * decision_stride + codes[i]]++;
-        arrivals[table * arrival_stride + (outcomes[i] & TMF_OBSERVATION_MASK)]++;
+    if (!alias->successors) {
+        tmf_low_bits(flows, (1u << alias->cell_bits) - 1, next, n);
+        return;
     }
+#ifdef TMF_X86
+    if (__builtin_cpu_supports("avx512f")) {
+        tmf_gather_avx512(alias->successors, flows, next, n);
+        return;
+    }
+#endif
+    for (int i = 0; i < n; i++)
+        next[i] = alias->successors[flows[i]];
+}
+
+/* Flows -> row << action bits | action. */
+TMF_EVERY_CPU
+static void tmf_codes(const uint32_t *restrict flows, int cell_bits, uint32_t *restrict codes, int n)
+{
+    for (int i = 0; i < n; i++)
+        codes[i] = flows[i] >> cell_bits;
+}
+
+/* ---------------------------------------------------------------- histograms
+ *
+ * `spread` private tables (1 or 4): an agent is then rarely added to the cell its neighbour was just added to, which
+ * would make every increment wait for the last.
+ */
+static void tmf_count(const uint32_t *restrict at, uint32_t *tables, size_t stride, int spread, int n)
+{
+    int i = 0;
+    if (spread > 1) {
+        for (; i + 4 <= n; i += 4) {
+            tables[at[i]]++;
+            tables[stride + at[i + 1]]++;
+            tables[2 * stride + at[i + 2]]++;
+            tables[3 * stride + at[i + 3]]++;
+        }
+    }
+    for (; i < n; i++)
+        tables[at[i]]++;
 }
 
 #endif

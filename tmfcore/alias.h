@@ -5,6 +5,9 @@
  * cut to 32 - b bits; where the bits drawn equal the cut threshold, 32 more bits of it (`finer`) decide with a draw of
  * their own, so nothing is lost to the packing.
  *
+ * A column is action << s | successor cell; what is drawn is a `flow`, row << b | column: which row, which action,
+ * which cell.
+ *
  * Sources    Walker (1977), Vose (1991).
  */
 #ifndef TMFCORE_ALIAS_H
@@ -12,17 +15,20 @@
 
 #include <stdint.h>
 
-#define TMF_OBSERVATION_BITS 20 /* an outcome is observation | action << 20 */
-#define TMF_OBSERVATION_MASK ((1u << TMF_OBSERVATION_BITS) - 1)
-
 typedef struct {
-    int column_bits;
-    const uint32_t *cells;    /* (rows << b) */
-    const uint32_t *finer;    /* (rows << b) */
-    const uint32_t *outcomes; /* (rows << b)  observation | action << 20 */
+    int column_bits;            /* b */
+    int cell_bits;              /* s */
+    const uint32_t *cells;      /* (rows << b) */
+    const uint32_t *finer;      /* (rows << b) */
+    const uint32_t *successors; /* (rows << b) the observation a flow leads to; NULL: its lowest s bits are it */
 } tmf_alias;
 
-/* The outcome of one row for one 32-bit draw; `more` decides a tie. */
+static inline uint32_t tmf_successor(const tmf_alias *alias, uint32_t flow)
+{
+    return alias->successors ? alias->successors[flow] : flow & ((1u << alias->cell_bits) - 1);
+}
+
+/* The flow of one row for one 32-bit draw; `more` decides a tie. */
 static inline uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
 {
     const int b = alias->column_bits;
@@ -32,7 +38,7 @@ static inline uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32
     const uint32_t cell = alias->cells[at];
     const uint32_t threshold = cell >> b;
     const int stands = fraction < threshold || (fraction == threshold && more < alias->finer[at]);
-    return alias->outcomes[row << b | (stands ? column : cell & ((1u << b) - 1))];
+    return row << b | (stands ? column : cell & ((1u << b) - 1));
 }
 
 #endif

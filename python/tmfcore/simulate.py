@@ -182,7 +182,9 @@ def simulate(
     record_every : int, optional
         Steps per recorded interval; the last interval may be shorter. J = ceil(T / record_every).
     decisions : bool, optional
-        False leaves out the decision counts, (R, J, S, A).
+        False leaves out the decision counts, (R, J, S, A). The agents engine may then draw successors from rows
+        averaged over the policy, at up to half the time: the same law of the counts, from other draws, and
+        `rewards` expected over the actions given the counts.
     trajectories : bool, optional
         True records individuals: (N, T) each, one replica, agents engine.
     progress : bool or callable, optional
