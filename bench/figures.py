@@ -222,7 +222,7 @@ def fresh_figures():
                 f"{total:.0f} s in all, reproduce {ran:.0f} s", total < 180 and ran < 60,
             )
         else:
-            closing = re.sub(r"[= ]*(\d.*?)[= ]*", r"\1", text.strip().splitlines()[-1])
+            closing = text.strip().splitlines()[-1].strip("= ")
             yield Figure(
                 f"new environment, `{install} && {then}`", "green, pytest under 5 minutes",
                 f"{closing} ({total:.0f} s in all)", ran < 300,

@@ -2,12 +2,6 @@
 from tmfcore._evaluator cimport Evaluator
 
 
-cdef void push_forward(
-    Evaluator at,
-    const double *mu,         # IN   (S,)
-    double beta,              # IN            active fraction
-    double *next_mu,          # OUT  (S,)
-) noexcept nogil
 cdef void action_values(
     Evaluator at,
     const double *next_values,    # IN   (S,)

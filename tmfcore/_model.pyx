@@ -480,20 +480,23 @@ cdef class Queueing(Model):
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
         cdef Py_ssize_t o, a, n = self.n_observations
-        cdef double service, done, reward, cost
-        cdef double *row
+        cdef double service, done, stays, reward, moved
+        cdef double *rewards = tables.reward
+        cdef double *cells = tables.transition
         for o in range(n):
             service = self.service(o, mu)
             done = self.step * service
+            stays = 1 - done
             reward = self.waiting(o, service)
+            moved = reward - self.jockeying_cost if o > 0 else reward
             tables.passive_reward[o] = reward
             tables.passive_transition[2 * o] = done
-            tables.passive_transition[2 * o + 1] = 1 - done
-            row = tables.transition + 2 * o * n
-            cost = self.jockeying_cost if o > 0 else 0.0
+            tables.passive_transition[2 * o + 1] = stays
             for a in range(n):
-                row[2 * a] = done
-                row[2 * a + 1] = 1 - done
-                tables.reward[o * n + a] = reward - cost
-            tables.reward[o * n] = tables.reward[o * n + o] = reward
+                cells[0] = done
+                cells[1] = stays
+                cells += 2
+                rewards[a] = moved
+            rewards[0] = rewards[o] = reward
+            rewards += n
         return 0

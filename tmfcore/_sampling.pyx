@@ -50,10 +50,14 @@ cdef void split_multinomial(
 ) noexcept nogil:
     cdef Py_ssize_t k
     cdef int64_t drawn
-    memset(out, 0, n_cells * sizeof(int64_t))
     if n_cells == 1:
         out[0] = n
         return
+    if n_cells == 2:
+        out[0] = binomial(sampler, n, p[0] / (p[0] + p[1]))
+        out[1] = n - out[0]
+        return
+    memset(out, 0, n_cells * sizeof(int64_t))
     if n <= 150 * (n_cells - 1) // (10 + n_cells):    # few: one by one (measured crossover)
         while n > 0:
             out[scan(uniform(sampler), p, n_cells)] += 1

@@ -2,13 +2,17 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from ._model import Model
 from ._policy import Policy
 
 MAX_AGENTS: Final[int]
 MAX_OBSERVATIONS: Final[int]
-MAX_ACTIONS: Final[int]
+MAX_ROWS: Final[int]
+
+@disjoint_base
+class Memory: ...
 
 def observation_dtype(n_observations: int) -> np.dtype[np.unsignedinteger[Any]]: ...
 def action_dtype(n_actions: int) -> np.dtype[np.signedinteger[Any]]: ...

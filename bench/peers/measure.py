@@ -1,0 +1,105 @@
+"""Timing: contestants take turns, round by round, so that a busy moment of the machine hits them all.
+
+The figure is processor time of the process, smallest of the rounds: other processes hardly touch it. Wall time is kept
+beside it.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contestant at one problem.
+
+    Parameters
+    ----------
+    label : str
+        Who, and how where that matters: "numpy alias".
+    run : callable
+        Does the work once and returns the answer, which the problem can check.
+    units : float
+        Units of work (agent-steps, events, steps, evaluations) in one call.
+    note : str
+        What a reader should know about it.
+    ours : bool
+        tmfcore itself; the first such entry is what the others are compared with.
+    """
+
+    label: str
+    run: Callable[[], Any]
+    units: float
+    note: str = ""
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds per unit of work."""
+
+    cpu_min: float
+    cpu_median: float
+    wall_min: float
+    wall_median: float
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure.
+
+    Parameters
+    ----------
+    rounds : int
+        Samples of each contestant.
+    sample : float
+        Seconds a sample should last at least; short calls are repeated within it.
+    budget : float
+        Seconds a contestant may take in all; slow ones get fewer rounds, at least one.
+    """
+
+    rounds: int
+    sample: float
+    budget: float
+
+
+def seconds_of(run: Callable[[], Any], calls: int) -> tuple[float, float]:
+    """Processor and wall seconds of one call, averaged over `calls`."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(calls):
+        run()
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return cpu / calls, wall / calls
+
+
+def measure(entries: Sequence[Entry], effort: Effort) -> list[Timing]:
+    """Time contestants that have run, and been checked, once."""
+    calls, rounds = [], []
+    for entry in entries:
+        first = max(seconds_of(entry.run, 1)[1], 1e-7)
+        calls.append(max(1, math.ceil(effort.sample / first)))
+        rounds.append(max(1, min(effort.rounds, int(effort.budget / (first * calls[-1])))))
+    samples: list[list[tuple[float, float]]] = [[] for _ in entries]
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for turn in range(max(rounds, default=0)):
+            for entry, repeats, wanted, found in zip(entries, calls, rounds, samples, strict=True):
+                if turn < wanted:
+                    found.append(seconds_of(entry.run, repeats))
+    finally:
+        if collecting:
+            gc.enable()
+    return [_summary(entry, found) for entry, found in zip(entries, samples, strict=True)]
+
+
+def _summary(entry: Entry, samples: list[tuple[float, float]]) -> Timing:
+    cpu, wall = ([s / entry.units for s in column] for column in zip(*samples, strict=True))
+    return Timing(min(cpu), statistics.median(cpu), min(wall), statistics.median(wall), len(samples))
