@@ -16,7 +16,7 @@ solution = tmf.solvers.TMFPG().solve(game, schedule, n_agents=N, rng=1)
 run = tmf.simulate(game, solution.policy, schedule, n_agents=N, rng=2, record_every=N // 2)
 flow = tmf.mean_field(game, solution.policy, schedule, n_agents=N, record_every=N // 20)
 gap = tmf.exploitability(game, solution.policy, schedule, n_agents=N)
-print(f"return {run.returns.mean():.1f} a head, {gap:.3f} short of the best response")
+print(f"return {run.returns.mean():.1f} a head, {gap:.2f} short of the best response")
 
 ax = plotting.population(run.steps / N, run.mu[0], flow.steps / N, flow.mu, game.observation_labels)
 plotting.save(ax.figure, "first-example.png")
