@@ -50,7 +50,7 @@ def test_both_ways_have_the_same_mean():
     policy = tmf.TabularPolicy.uniform(game)
     last = [
         tmf.simulate(game, policy, tmf.Bernoulli(0.4), 3_000, replicas=400, engine="agents", rng=seed,
-                     decisions=decisions, threads=1).counts[:, -1]  # fmt: skip
+                     decisions=decisions, threads=1).counts[:, -1]
         for seed, decisions in ((1, True), (2, False))
     ]
     gap = last[0].mean(axis=0) - last[1].mean(axis=0)

@@ -22,6 +22,7 @@
 #endif
 
 #define TMF_LANES 8
+#define TMF_TILE 2048 /* agents that share one stream at one step */
 
 typedef struct {
     uint64_t state[4][TMF_LANES]; /* eight xoshiro256++ generators side by side */

@@ -2,7 +2,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
 
 from ._model import Model
 from ._policy import Policy
@@ -10,9 +9,6 @@ from ._policy import Policy
 MAX_AGENTS: Final[int]
 MAX_OBSERVATIONS: Final[int]
 MAX_ROWS: Final[int]
-
-@disjoint_base
-class Memory: ...
 
 def observation_dtype(n_observations: int) -> np.dtype[np.unsignedinteger[Any]]: ...
 def action_dtype(n_actions: int) -> np.dtype[np.signedinteger[Any]]: ...
@@ -32,4 +28,5 @@ def run(
     observations: NDArray[np.unsignedinteger[Any]] | None = None,
     actions: NDArray[np.signedinteger[Any]] | None = None,
     individual_rewards: NDArray[np.float64] | None = None,
+    threads: int = 1,
 ) -> float: ...

@@ -30,6 +30,8 @@ __all__ = ["Simulation", "Trajectories", "simulate"]
 
 ENGINES = ("auto", "counts", "agents")
 
+AGENTS_PER_THREAD = 100_000  # below, the threads of one population lose to their own meetings at every step
+
 
 @dataclass(frozen=True, eq=False)
 class Trajectories:
@@ -177,8 +179,8 @@ def simulate(
     rng : int, Generator, SeedSequence or None, optional
         Seed. One stream is spawned per replica, so results never depend on `threads` or `record_every`.
     threads : int or None, optional
-        Upper bound on the threads used over replicas. None: as many as processors where the work is large
-        enough to gain from them, else 1.
+        Upper bound on the threads used: over replicas, or, for one large population of the agents engine, over
+        its agents. None: as many as processors where the work is large enough to gain from them, else 1.
     record_every : int, optional
         Steps per recorded interval; the last interval may be shorter. J = ceil(T / record_every).
     decisions : bool, optional
@@ -248,9 +250,13 @@ def simulate(
     out = _Output.allocate(run, replicas, decisions, trajectories)
     generators = _rng.generators(rng, replicas)
     seconds = _seconds_per_replica(run)
-    workers = workers_for(threads, replicas, seconds, python=calls_python(game, kernel))
+    python = calls_python(game, kernel)
+    workers = workers_for(threads, replicas, seconds, python=python)
+    inside = 1
+    if engine == "agents" and workers == 1:  # one population at a time: its tiles go to the threads instead
+        inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)
     with _progress.reporter(progress, replicas, "replicas") as report:
-        over_replicas(lambda r: run.replica(r, generators[r], out), replicas, workers, seconds, report)
+        over_replicas(lambda r: run.replica(r, generators[r], out, inside), replicas, workers, seconds, report)
 
     individuals = None
     if out.individuals is not None:
@@ -343,8 +349,8 @@ class _Run:
     initial: FloatArray
     start: IntArray | None  # (1 or R, S), None: drawn by each replica
 
-    def replica(self, r: int, generator: np.random.Generator, out: _Output) -> None:
-        """Run replica `r` into row `r` of `out`."""
+    def replica(self, r: int, generator: np.random.Generator, out: _Output, threads: int) -> None:
+        """Run replica `r` into row `r` of `out`, on so many threads."""
         if self.start is None:
             start = _sampling.multinomial(generator.bit_generator, self.n_agents, self.initial)
         else:
@@ -354,9 +360,11 @@ class _Run:
         if self.engine == "counts":
             value = _counts.run(self.model, self.policy, generator.bit_generator, start, *shared, *outputs)
         else:
-            individuals = (None, None, None) if out.individuals is None else out.individuals
+            observations, actions, rewards = (None, None, None) if out.individuals is None else out.individuals
             key = _rng.key(generator)
-            value = _agents.run(self.model, self.policy, key, start, *shared, *outputs, *individuals)
+            value = _agents.run(
+                self.model, self.policy, key, start, *shared, *outputs, observations, actions, rewards, threads
+            )
         out.returns[r] = value
 
 

@@ -2,8 +2,8 @@
  *
  * C rather than Cython because only `restrict` arguments let the compiler vectorise them.
  */
-#ifndef TMFCORE_AGENTS_H
-#define TMFCORE_AGENTS_H
+#ifndef TMFCORE_TILES_H
+#define TMFCORE_TILES_H
 
 #include "alias.h"
 #include "streams.h"
@@ -12,14 +12,6 @@
 #include <immintrin.h>
 #define TMF_X86 1
 #endif
-
-#if defined(__GNUC__)
-#define TMF_PREFETCH(address) __builtin_prefetch(address)
-#else
-#define TMF_PREFETCH(address) ((void)0)
-#endif
-
-#define TMF_TILE 2048 /* agents that share one stream at one step */
 
 /* ---------------------------------------------------------------- observations of 1, 2 or 4 bytes */
 
@@ -43,26 +35,6 @@ static void tmf_store(void *restrict observations, int width, const uint32_t *re
         for (int i = 0; i < n; i++) ((uint16_t *)observations)[i] = (uint16_t)next[i];
     else
         memcpy(observations, next, (size_t)n * 4);
-}
-
-static inline uint32_t tmf_load_one(const void *observations, int width, uint64_t i)
-{
-    return width == 1 ? ((const uint8_t *)observations)[i]
-         : width == 2 ? ((const uint16_t *)observations)[i]
-                      : ((const uint32_t *)observations)[i];
-}
-
-static inline void tmf_store_one(void *observations, int width, uint64_t i, uint32_t observation)
-{
-    if (width == 1) ((uint8_t *)observations)[i] = (uint8_t)observation;
-    else if (width == 2) ((uint16_t *)observations)[i] = (uint16_t)observation;
-    else ((uint32_t *)observations)[i] = observation;
-}
-
-static inline void tmf_prefetch_one(const void *observations, int width, uint64_t i)
-{
-    TMF_PREFETCH((const char *)observations + (size_t)i * (size_t)width);
-    (void)observations; (void)width; (void)i;
 }
 
 /* ---------------------------------------------------------------- who acts */

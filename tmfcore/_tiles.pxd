@@ -1,0 +1,120 @@
+"""A population of individuals, and the tiles in which its members move."""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from tmfcore._alias cimport AliasTables, Layout
+from tmfcore._evaluator cimport Evaluator
+from tmfcore._passive cimport PassiveRewards
+
+
+cdef extern from "streams.h" nogil:
+    enum: TMF_TILE
+    ctypedef struct tmf_stream:
+        pass
+    void tmf_open(tmf_stream *stream, const uint64_t *key, uint64_t step, uint64_t block, uint64_t purpose)
+    void tmf_fill(tmf_stream *stream, uint64_t *out, int n)
+    double tmf_uniform(uint64_t word)
+    uint64_t tmf_stream_below(tmf_stream *stream, uint64_t n)
+
+
+cdef extern from "observations.h" nogil:
+    uint32_t tmf_load_one(const void *observations, int width, uint64_t i)
+    void tmf_store_one(void *observations, int width, uint64_t i, uint32_t observation)
+    void tmf_prefetch_one(const void *observations, int width, uint64_t i)
+
+
+cdef extern from "team.h" nogil:
+    enum: TMF_TEAMS
+    ctypedef struct tmf_team:
+        pass
+    void tmf_team_open(tmf_team *team)
+    void tmf_team_close(tmf_team *team)
+    void tmf_team_begin(tmf_team *team, long n_helpers)
+    long tmf_team_await(tmf_team *team, long last)
+    void tmf_team_finished(tmf_team *team)
+    void tmf_team_join(tmf_team *team)
+
+
+cdef enum Purpose:             # the last word of a stream's address
+    MOVES
+    ACTIVATIONS
+    SELECTION
+    TIES
+    SINGLES
+
+
+cdef struct Crowd:
+    int64_t n_agents
+    uint64_t key[4]
+    Layout layout              # of flows, whether tables are built or rows scanned
+    bint aliased               # moves are drawn from alias tables, not by scanning rows
+    bint fixed_tables          # ... which stay the same for a whole stage
+    bint rows_only             # ... so that a small batch needs single rows of the game only
+    int width                  # bytes an observation takes
+    uint8_t *observations      # (N,) of that width
+    uint64_t *acting           # bits (N,); NULL until a batch needs them
+    uint32_t *chosen           # (largest small batch,)  agents, ...
+    uint32_t *codes            # ... their row << action bits | action, ...
+    uint32_t *targets          # ... and where they go
+    uint64_t *seen             # hash table of chosen agents
+    Py_ssize_t seen_size       # a power of two
+    int64_t *counts            # (S,)
+    double *mu                 # (S,)
+    PassiveRewards passive
+    int64_t *decided           # (S, A)  of the present step, when all move
+    int64_t *arrived           # (S,)
+    double *row                # (max(K, K0),) of a single agent
+    int64_t *decisions         # (S, A) of the present interval; NULL: not asked for
+
+
+cdef struct Hands:             # what moving a tile needs
+    uint64_t *words            # (4 TMF_TILE,)
+    uint32_t *rows             # (TMF_TILE,) each
+    uint32_t *flows
+    uint32_t *codes
+    uint32_t *next
+    uint8_t *active
+    bint by_flow               # one histogram of flows instead of those of codes and arrivals
+    size_t stride              # cells of the histogram of flows or codes
+    int spread
+    uint32_t *tables           # spread x stride
+    uint32_t *arrivals         # 4 x S; unused by_flow
+
+
+cdef struct Trajectory:        # row t of each; NULL where not asked for
+    uint8_t *observations      # (N,) of crowd.width
+    uint8_t *actions           # (N,) of action_width
+    int action_width
+    double *rewards            # (N,)
+
+
+cdef class Memory:
+    cdef list blocks
+    cdef void *take(self, size_t n_bytes) except NULL
+
+
+cdef class Team:
+    """Threads that move the tiles of one population together."""
+    cdef Evaluator at
+    cdef AliasTables alias
+    cdef Crowd *crowd
+    cdef Hands *hands                  # one a member
+    cdef int n_members
+    cdef list threads
+    cdef tmf_team team
+    # the present step
+    cdef Trajectory *trajectory
+    cdef int t
+    cdef bint everybody
+    cdef uint64_t threshold
+
+    @staticmethod
+    cdef Team of(Evaluator at, AliasTables alias, Crowd *crowd, Memory memory, int n_members)
+    cdef void share(self, int member) noexcept nogil
+    cdef void move(self, Trajectory *trajectory, int t, bint everybody, uint64_t threshold) noexcept nogil
+
+
+cdef void draw_tile(
+    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, tmf_stream *stream, int t, int64_t first, int n
+) noexcept nogil
+cdef void write_action(Trajectory *trajectory, int64_t i, Py_ssize_t a) noexcept nogil
+cdef void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noexcept nogil

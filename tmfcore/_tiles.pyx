@@ -1,0 +1,289 @@
+"""Tiles of agents: drawn, moved, counted and stored, by one thread or by a team.
+
+Source     theory.md section 1.  Notation: N agents, S observations, A actions, K successors.
+Contract   a tile draws from a stream of its own, addressed by (key, step, tile): who moves it does not matter.
+"""
+from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+import threading
+
+import numpy as np
+
+from tmfcore._alias cimport AliasTables, cells_in, tmf_alias, tmf_successor
+from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
+from tmfcore._sampling cimport scan
+
+cdef extern from "tiles.h" nogil:
+    void tmf_load(const void *observations, int width, uint32_t *rows, int n)
+    void tmf_store(void *observations, int width, const uint32_t *next, int n)
+    void tmf_mark_passive(uint32_t *rows, const uint8_t *acting, uint32_t n_observations, int n)
+    void tmf_unpack_bits(const uint64_t *bits, uint8_t *acting, int n)
+    void tmf_bernoulli(const uint64_t *words, uint64_t threshold, uint8_t *acting, int n)
+    uint32_t tmf_draw(const uint32_t *rows, const uint32_t *random, const uint32_t *cells, int column_bits,
+                      uint32_t *flows, int n)
+    void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint32_t *random, uint32_t *flows, int n,
+                         const uint64_t *key, uint64_t step, uint64_t first, uint64_t purpose)
+    void tmf_successors(const tmf_alias *alias, const uint32_t *flows, uint32_t *next, int n)
+    void tmf_codes(const uint32_t *flows, int cell_bits, uint32_t *codes, int n)
+    void tmf_count(const uint32_t *at, uint32_t *tables, size_t stride, int spread, int n)
+
+
+cdef enum:
+    FLOWS_IN_CACHE = 1024      # up to so many flows one histogram of them serves decisions and arrivals
+    SPREAD_UP_TO = 65536       # histograms with more cells are not made four times
+
+
+# ---------------------------------------------------------------- moving a tile of agents
+
+cdef void scan_tile(Evaluator at, Crowd *crowd, Hands *hands, int n) noexcept nogil:
+    """Draw hands.codes and hands.next for hands.rows by scanning rows: for few agents, cheaper than tables."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef Py_ssize_t K = at.n_successors, K0 = at.n_passive_successors
+    cdef Py_ssize_t o, a, k
+    cdef const int32_t *successor
+    cdef double u
+    cdef int i
+    for i in range(n):
+        o = hands.rows[i]
+        a = 0
+        u = tmf_uniform(hands.words[2 * i + 1])
+        if o < S:
+            a = scan(tmf_uniform(hands.words[2 * i]), at.pi + o * A, A)
+            k = scan(u, at.tables.transition + (o * A + a) * K, K)
+            successor = successors_of(at, o * A + a)
+        elif at.model.passive_identity:
+            k = o - S
+            successor = NULL
+        else:
+            k = scan(u, at.tables.passive_transition + (o - S) * K0, K0)
+            successor = passive_successors_of(at, o - S)
+        hands.next[i] = <uint32_t>(k if successor == NULL else successor[k])
+        hands.codes[i] = hands.rows[i] << crowd.layout.action_bits | <uint32_t>a
+
+
+cdef void draw_tile(
+    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, tmf_stream *stream, int t, int64_t first, int n
+) noexcept nogil:
+    """hands.rows -> hands.codes, hands.next (and hands.flows); `first` addresses the tile's first draw."""
+    if not crowd.aliased:
+        tmf_fill(stream, hands.words, (n + 3) // 4)
+        scan_tile(at, crowd, hands, n)
+        return
+    tmf_fill(stream, hands.words, (n + 15) // 16)
+    if tmf_draw(hands.rows, <uint32_t *>hands.words, alias.alias.cells, alias.alias.column_bits, hands.flows, n):
+        tmf_settle_ties(&alias.alias, hands.rows, <uint32_t *>hands.words, hands.flows, n, crowd.key, t, first, TIES)
+    tmf_successors(&alias.alias, hands.flows, hands.next, n)
+    tmf_codes(hands.flows, alias.alias.cell_bits, hands.codes, n)
+
+
+cdef void gather_counts(Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands) noexcept nogil:
+    """The private histograms -> added to crowd.decided and crowd.arrived; clears them."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef int action_bits = crowd.layout.action_bits
+    cdef Py_ssize_t o, a, cell
+    cdef int64_t n
+    cdef int part
+    if hands.by_flow:
+        for cell in range(<Py_ssize_t>hands.stride):
+            n = 0
+            for part in range(hands.spread):
+                n += hands.tables[part * hands.stride + cell]
+            if n == 0:
+                continue
+            crowd.arrived[tmf_successor(&alias.alias, <uint32_t>cell)] += n
+            o = cell >> alias.alias.column_bits
+            if o < S:
+                a = (cell >> alias.alias.cell_bits) & ((1 << action_bits) - 1)
+                crowd.decided[o * A + a] += n
+    else:
+        for o in range(S):
+            for a in range(1 if crowd.layout.averaged else A):
+                for part in range(hands.spread):
+                    crowd.decided[o * A + a] += hands.tables[part * hands.stride + (o << action_bits) + a]
+        for part in range(4):
+            for o in range(S):
+                crowd.arrived[o] += hands.arrivals[part * S + o]
+        memset(hands.arrivals, 0, 4 * S * sizeof(uint32_t))
+    memset(hands.tables, 0, hands.spread * hands.stride * sizeof(uint32_t))
+
+
+# ---------------------------------------------------------------- individuals
+
+cdef void write_action(Trajectory *trajectory, int64_t i, Py_ssize_t a) noexcept nogil:
+    if trajectory.action_width == 1:
+        (<int8_t *>trajectory.actions)[i] = <int8_t>a
+    elif trajectory.action_width == 2:
+        (<int16_t *>trajectory.actions)[i] = <int16_t>a
+    else:
+        (<int32_t *>trajectory.actions)[i] = <int32_t>a
+
+
+cdef void write_tile(
+    Evaluator at, Crowd *crowd, Hands *hands, Trajectory *trajectory, int64_t first, int n
+) noexcept nogil:
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef Py_ssize_t row, a
+    cdef int i
+    for i in range(n):
+        row = hands.rows[i]
+        a = hands.codes[i] & ((1 << crowd.layout.action_bits) - 1)
+        if trajectory.rewards != NULL:
+            if row >= S:
+                trajectory.rewards[first + i] = at.tables.passive_reward[row - S]
+            else:
+                trajectory.rewards[first + i] = at.tables.reward[row * A + a]
+        if trajectory.actions != NULL:
+            write_action(trajectory, first + i, -1 if row >= S else a)
+
+
+cdef void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noexcept nogil:
+    """Everybody as if passive; those who act are written over."""
+    cdef int64_t i
+    if trajectory.observations != NULL:
+        memcpy(trajectory.observations, crowd.observations, crowd.n_agents * crowd.width)
+    if trajectory.actions != NULL:
+        memset(trajectory.actions, 0xFF, crowd.n_agents * trajectory.action_width)      # -1 in any width
+    if trajectory.rewards != NULL:
+        for i in range(crowd.n_agents):
+            trajectory.rewards[i] = at.tables.passive_reward[tmf_load_one(crowd.observations, crowd.width, i)]
+
+
+cdef void move_tiles(
+    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, int t,
+    bint everybody, uint64_t threshold, int64_t first, int64_t last
+) noexcept nogil:
+    """Agents first..last - 1 act or drift; crowd.acting says who acts, or, where it is NULL, the threshold p 2^64."""
+    cdef tmf_stream stream
+    cdef int n
+    while first < last:
+        n = <int>min(<int64_t>TMF_TILE, last - first)
+        tmf_load(crowd.observations + first * crowd.width, crowd.width, hands.rows, n)
+        if trajectory.observations != NULL:
+            memcpy(trajectory.observations + first * crowd.width, crowd.observations + first * crowd.width,
+                   n * crowd.width)
+        if not everybody:
+            if crowd.acting == NULL:
+                tmf_open(&stream, crowd.key, t, first // TMF_TILE, ACTIVATIONS)
+                tmf_fill(&stream, hands.words, (n + 7) // 8)
+                tmf_bernoulli(hands.words, threshold, hands.active, n)
+            else:
+                tmf_unpack_bits(crowd.acting + first // 64, hands.active, n)
+            tmf_mark_passive(hands.rows, hands.active, <uint32_t>at.n_observations, n)
+        tmf_open(&stream, crowd.key, t, first // TMF_TILE, MOVES)
+        draw_tile(at, alias, crowd, hands, &stream, t, first, n)
+        tmf_store(crowd.observations + first * crowd.width, crowd.width, hands.next, n)
+        if hands.by_flow:
+            tmf_count(hands.flows, hands.tables, hands.stride, hands.spread, n)
+        else:
+            tmf_count(hands.codes, hands.tables, hands.stride, hands.spread, n)
+            tmf_count(hands.next, hands.arrivals, at.n_observations, 4, n)
+        if trajectory.actions != NULL or trajectory.rewards != NULL:
+            write_tile(at, crowd, hands, trajectory, first, n)
+        first += n
+
+
+# ---------------------------------------------------------------- memory and threads
+
+cdef class Memory:
+    """Owns the buffers of a run; they go when it does."""
+    def __cinit__(self):
+        self.blocks = []
+
+    cdef void *take(self, size_t n_bytes) except NULL:
+        """A zeroed block, never empty."""
+        block = np.zeros(n_bytes + 1, np.uint8)
+        self.blocks.append(block)
+        return <void *><size_t>block.ctypes.data
+
+
+cdef int take_hands(Hands *hands, Memory memory, Evaluator at, Crowd *crowd) except -1:
+    cdef double n_flows = cells_in(&crowd.layout)
+    hands.by_flow = crowd.aliased and n_flows <= FLOWS_IN_CACHE
+    hands.stride = <size_t>n_flows if hands.by_flow else <size_t>crowd.layout.n_rows << crowd.layout.action_bits
+    hands.spread = 4 if hands.stride <= SPREAD_UP_TO else 1
+    hands.words = <uint64_t *>memory.take(4 * TMF_TILE * sizeof(uint64_t))
+    hands.rows = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
+    hands.flows = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
+    hands.codes = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
+    hands.next = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
+    hands.active = <uint8_t *>memory.take(TMF_TILE)
+    hands.tables = <uint32_t *>memory.take(hands.spread * hands.stride * sizeof(uint32_t))
+    hands.arrivals = <uint32_t *>memory.take(4 * at.n_observations * sizeof(uint32_t))
+    return 0
+
+
+cdef class Team:
+    """Threads that move the tiles of one population together; a context that ends them.
+
+    Parameters
+    ----------
+    n_members : int
+        Threads, the caller's among them.
+    """
+
+    @staticmethod
+    cdef Team of(Evaluator at, AliasTables alias, Crowd *crowd, Memory memory, int n_members):
+        cdef Team self = Team.__new__(Team)
+        cdef int member
+        self.at = at
+        self.alias = alias
+        self.crowd = crowd
+        self.n_members = n_members if TMF_TEAMS else 1
+        self.threads = []
+        self.hands = <Hands *>memory.take(self.n_members * sizeof(Hands))
+        for member in range(self.n_members):
+            take_hands(&self.hands[member], memory, at, crowd)
+        tmf_team_open(&self.team)
+        return self
+
+    def __enter__(self):
+        for member in range(1, self.n_members):
+            thread = threading.Thread(target=self.help, args=(member,), name=f"tmfcore-{member}", daemon=True)
+            thread.start()
+            self.threads.append(thread)
+        return self
+
+    def __exit__(self, *error):
+        tmf_team_begin(&self.team, -1)
+        for thread in self.threads:
+            thread.join()
+        tmf_team_close(&self.team)
+
+    def help(self, int member):
+        """What a helper's thread runs: its share of every step, until sent home."""
+        cdef long step = 0
+        with nogil:
+            while True:
+                step = tmf_team_await(&self.team, step)
+                if step < 0:
+                    break
+                self.share(member)
+                tmf_team_finished(&self.team)
+
+    cdef void share(self, int member) noexcept nogil:
+        """One member's tiles of the present step."""
+        cdef int64_t N = self.crowd.n_agents
+        cdef int64_t n_tiles = (N + TMF_TILE - 1) // TMF_TILE
+        cdef int64_t first = n_tiles * member // self.n_members * TMF_TILE
+        cdef int64_t last = n_tiles * (member + 1) // self.n_members * TMF_TILE
+        move_tiles(self.at, self.alias, self.crowd, &self.hands[member], self.trajectory, self.t, self.everybody,
+                   self.threshold, first, min(last, N))
+
+    cdef void move(self, Trajectory *trajectory, int t, bint everybody, uint64_t threshold) noexcept nogil:
+        """Every agent acts or drifts; crowd.decided and crowd.arrived count it."""
+        cdef Py_ssize_t S = self.at.n_observations, A = self.at.n_actions
+        cdef int member
+        self.trajectory = trajectory
+        self.t = t
+        self.everybody = everybody
+        self.threshold = threshold
+        if self.n_members > 1:
+            tmf_team_begin(&self.team, self.n_members - 1)
+        self.share(0)
+        if self.n_members > 1:
+            tmf_team_join(&self.team)
+        memset(self.crowd.decided, 0, S * A * sizeof(int64_t))
+        memset(self.crowd.arrived, 0, S * sizeof(int64_t))
+        for member in range(self.n_members):
+            gather_counts(self.at, self.alias, self.crowd, &self.hands[member])
