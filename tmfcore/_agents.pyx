@@ -14,14 +14,14 @@ import numpy as np
 
 from tmfcore._alias cimport AliasTables, cells_in, layout_of, tmf_draw_one, tmf_successor
 from tmfcore._evaluator cimport Evaluator, successors_of
-from tmfcore._model cimport Model
+from tmfcore._model cimport Model, checked_row
 from tmfcore._passive cimport move_agent, refresh
-from tmfcore._policy cimport Policy, stage_of
+from tmfcore._policy cimport Policy, stage_end, stage_of
 from tmfcore._sampling cimport scan
 from tmfcore._schedule cimport Activation, read_activation
 from tmfcore._tiles cimport (
-    MOVES, SELECTION, SINGLES, TMF_TILE, Crowd, Hands, Memory, Team, Trajectory, draw_tile, tmf_fill, tmf_load_one,
-    tmf_open, tmf_prefetch_one, tmf_store_one, tmf_stream, tmf_stream_below, tmf_uniform, write_action,
+    MOVES, SELECTION, SINGLES, TMF_TILE, Crowd, Hands, Memory, Team, Trajectory, draw_tile, tmf_below, tmf_fill,
+    tmf_load_one, tmf_open, tmf_prefetch_one, tmf_store_one, tmf_stream, tmf_uniform, write_action,
     write_standing)
 
 MAX_AGENTS = 2**32 - 1
@@ -46,21 +46,36 @@ def action_dtype(Py_ssize_t n_actions):
 
 # ---------------------------------------------------------------- a step at which everybody moves
 
+cdef int draw_agents(tmf_stream *stream, Crowd *crowd, int64_t wanted, uint64_t *agents) noexcept nogil:
+    """Agents drawn uniformly with replacement, as many as wanted but at most CHUNK; returns how many."""
+    cdef uint64_t words[CHUNK]
+    cdef int n = <int>min(wanted, <int64_t>CHUNK)
+    tmf_fill(stream, words, (n + 7) // 8)
+    tmf_below(stream, words, crowd.n_agents, agents, n)
+    return n
+
+
 cdef void select_bits(Crowd *crowd, int t, int64_t n_acting) noexcept nogil:
     """Set the bits of a uniformly drawn batch: the smaller of it and its complement is drawn by rejection."""
     cdef tmf_stream stream
     cdef Py_ssize_t n_words = (crowd.n_agents + 63) // 64
     cdef bint inverted = 2 * n_acting > crowd.n_agents
     cdef int64_t left = crowd.n_agents - n_acting if inverted else n_acting
+    cdef uint64_t agents[CHUNK]
+    cdef uint64_t bit, fresh
+    cdef uint64_t *word
     cdef Py_ssize_t w
-    cdef uint64_t i
+    cdef int i, n
     tmf_open(&stream, crowd.key, t, 0, SELECTION)
     memset(crowd.acting, 0, n_words * sizeof(uint64_t))
     while left > 0:
-        i = tmf_stream_below(&stream, crowd.n_agents)
-        if not (crowd.acting[i >> 6] >> (i & 63)) & 1:
-            crowd.acting[i >> 6] |= <uint64_t>1 << (i & 63)
-            left -= 1
+        n = draw_agents(&stream, crowd, left, agents)
+        for i in range(n):
+            word = crowd.acting + (agents[i] >> 6)
+            bit = <uint64_t>1 << (agents[i] & 63)
+            fresh = bit & ~word[0]
+            word[0] |= bit
+            left -= fresh != 0
     if inverted:
         for w in range(n_words):
             crowd.acting[w] = ~crowd.acting[w]
@@ -105,23 +120,26 @@ cdef double play_all(
 cdef void select_few(Crowd *crowd, int t, int64_t n_acting) noexcept nogil:
     """crowd.chosen: a uniformly drawn batch, in the order drawn; repeats are rejected through a hash table."""
     cdef tmf_stream stream
-    cdef uint64_t size = 8, mask, i, slot
-    cdef int64_t n = 0
+    cdef uint64_t agents[CHUNK]
+    cdef uint64_t size = 8, mask, slot
+    cdef int64_t chosen = 0
+    cdef int i, n
     while size < <uint64_t>(4 * n_acting):
         size *= 2
     mask = size - 1
     tmf_open(&stream, crowd.key, t, 0, SELECTION)
     memset(crowd.seen, 0, size * sizeof(uint64_t))
-    while n < n_acting:
-        i = tmf_stream_below(&stream, crowd.n_agents)
-        slot = (i * <uint64_t>0x9E3779B97F4A7C15) >> 20 & mask
-        while crowd.seen[slot] != 0 and crowd.seen[slot] != i + 1:
-            slot = (slot + 1) & mask
-        if crowd.seen[slot] == 0:
-            crowd.seen[slot] = i + 1
-            crowd.chosen[n] = <uint32_t>i
-            n += 1
-            tmf_prefetch_one(crowd.observations, crowd.width, i)
+    while chosen < n_acting:
+        n = draw_agents(&stream, crowd, n_acting - chosen, agents)
+        for i in range(n):
+            slot = (agents[i] * <uint64_t>0x9E3779B97F4A7C15) >> 20 & mask
+            while crowd.seen[slot] != 0 and crowd.seen[slot] != agents[i] + 1:
+                slot = (slot + 1) & mask
+            if crowd.seen[slot] == 0:
+                crowd.seen[slot] = agents[i] + 1
+                crowd.chosen[chosen] = <uint32_t>agents[i]
+                chosen += 1
+                tmf_prefetch_one(crowd.observations, crowd.width, agents[i])
 
 
 cdef void draw_few(
@@ -144,8 +162,67 @@ cdef void draw_few(
         first += n
 
 
+cdef struct Account:           # of the present interval and run
+    double interval            # sum of mean rewards
+    double total               # discounted
+    double weight              # discount^t
+    double discount
+
+
+cdef inline void book(Account *account, double reward) noexcept nogil:
+    """One step's reward, mean over the agents."""
+    account.interval += reward
+    account.total += account.weight * reward
+    account.weight *= account.discount
+
+
+cdef struct Singles:           # random numbers of CHUNK single events
+    Py_ssize_t chunk
+    uint64_t agents[256]       # CHUNK
+    uint64_t words[512]        # 2 CHUNK
+
+
+cdef void draw_chunk(Crowd *crowd, Singles *singles, Py_ssize_t chunk) noexcept nogil:
+    cdef tmf_stream stream
+    cdef Py_ssize_t i
+    singles.chunk = chunk
+    tmf_open(&stream, crowd.key, chunk, 0, SINGLES)
+    draw_agents(&stream, crowd, CHUNK, singles.agents)
+    tmf_fill(&stream, singles.words, 2 * CHUNK // 8)
+    for i in range(AHEAD):
+        tmf_prefetch_one(crowd.observations, crowd.width, singles.agents[i])
+
+
+cdef int play_singles(
+    Evaluator at, AliasTables alias, Crowd *crowd, Singles *singles, int t, Py_ssize_t n_events, Account *account
+) except -1 nogil:
+    """n_events single agents act in turn, all of one chunk and one stage, on tables that stay: rows only."""
+    cdef Py_ssize_t A = at.n_actions, first = t % CHUNK, event
+    cdef int action_bits = crowd.layout.action_bits
+    cdef uint64_t agent, word
+    cdef uint32_t flow, o, a, x
+    cdef double own
+    for event in range(first, first + n_events):
+        if event + AHEAD < CHUNK:
+            tmf_prefetch_one(crowd.observations, crowd.width, singles.agents[event + AHEAD])
+        agent = singles.agents[event]
+        word = singles.words[2 * event]
+        o = tmf_load_one(crowd.observations, crowd.width, agent)
+        flow = tmf_draw_one(&alias.alias, o, <uint32_t>(word >> 32), <uint32_t>word)
+        a = (flow >> alias.alias.cell_bits) & ((<uint32_t>1 << action_bits) - 1)
+        x = tmf_successor(&alias.alias, flow)
+        checked_row(at.model, t, <int>o, <int>a, crowd.mu, crowd.row, &own)
+        book(account, (crowd.passive.sum + own - at.tables.passive_reward[o]) / crowd.n_agents)
+        if crowd.decisions != NULL:
+            crowd.decisions[o * A + a] += 1
+        tmf_store_one(crowd.observations, crowd.width, agent, x)
+        move_agent(at, &crowd.passive, t, o, x, crowd.n_agents, crowd.counts, crowd.mu, crowd.row)
+        t += 1
+    return 0
+
+
 cdef void draw_single(Evaluator at, AliasTables alias, Crowd *crowd, uint64_t u, uint64_t v) noexcept nogil:
-    """The same for the one agent crowd.chosen[0], from the words u and v."""
+    """crowd.codes and crowd.targets of the one agent crowd.chosen[0], from the words u and v."""
     cdef Py_ssize_t A = at.n_actions, K = at.n_successors
     cdef uint32_t o = tmf_load_one(crowd.observations, crowd.width, crowd.chosen[0])
     cdef uint32_t flow
@@ -178,7 +255,7 @@ cdef int settle_few(
         o = crowd.codes[i] >> crowd.layout.action_bits
         a = crowd.codes[i] & mask
         if crowd.rows_only:
-            at.model.checked_row(t, <int>o, <int>a, crowd.mu, crowd.row, &own)
+            checked_row(at.model, t, <int>o, <int>a, crowd.mu, crowd.row, &own)
         else:
             own = at.tables.reward[o * A + a]
         reward[0] += own - at.tables.passive_reward[o]
@@ -305,22 +382,25 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     cdef AliasTables alias
     cdef Memory memory = Memory()
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t t, i, event, left = 0, j = 0, stage = -1, chunk = -1
+    cdef Py_ssize_t t = 0, i, n_steps, left = 0, j = 0, stage = -1
     cdef int64_t n_acting
-    cdef double reward, p, weight = 1, total = 0
+    cdef double reward, p
     cdef bint tracked = observations is not None or actions is not None or individual_rewards is not None
     cdef bint few
     cdef Crowd crowd
     cdef Team team
     cdef Trajectory trajectory
     cdef Activation activation
-    cdef tmf_stream stream
-    cdef uint64_t agents[CHUNK]
-    cdef uint64_t draws[2 * CHUNK]
+    cdef Singles singles
+    cdef Account account
     cdef uint8_t[:, ::1] observation_bytes, action_bytes
 
     memset(&crowd, 0, sizeof(Crowd))
     memset(&trajectory, 0, sizeof(Trajectory))
+    memset(&account, 0, sizeof(Account))
+    account.weight = 1
+    account.discount = discount
+    singles.chunk = -1
     crowd.n_agents = check_arguments(model, key, initial_counts, horizon, record_every, counts, decisions, rewards)
     read_activation(&activation, batch, probability, crowd.n_agents, horizon)
     crowd.width = observation_dtype(S).itemsize
@@ -343,10 +423,10 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     with team, nogil:
         memcpy(&counts[0, 0], crowd.counts, S * sizeof(int64_t))
         at.at(0, crowd.mu)
-        for t in range(horizon):
+        while t < horizon:
             if left == 0:
                 left = min(record_every, horizon - t)
-                rewards[j] = 0
+                account.interval = 0
                 if decisions is not None:
                     crowd.decisions = &decisions[j, 0, 0]
                     memset(crowd.decisions, 0, S * A * sizeof(int64_t))
@@ -357,6 +437,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
                     trajectory.actions = &action_bytes[t, 0]
                 if individual_rewards is not None:
                     trajectory.rewards = &individual_rewards[t, 0]
+            n_steps = 1
             n_acting = activation.batch[t * activation.stride] if activation.batch != NULL else -1
             p = activation.probability[t * activation.stride] if activation.probability != NULL else 0
             few = plays_few(at, n_acting, crowd.n_agents)
@@ -367,39 +448,36 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
                     policy.table_at(<int>t, at.horizon, crowd.mu, at.pi_buffer, &at.pi)
                 stage = stage_of(t, horizon, policy.n_stages)
                 alias.build(at)
-            if few:
-                refresh(at, &crowd.passive, <int>t, crowd.counts, crowd.mu, crowd.rows_only, crowd.row)
-                if tracked:
-                    write_standing(at, &crowd, &trajectory)
-                if n_acting == 1:
-                    if chunk != t // CHUNK:
-                        chunk = t // CHUNK
-                        tmf_open(&stream, crowd.key, chunk, 0, SINGLES)
-                        for i in range(CHUNK):
-                            agents[i] = tmf_stream_below(&stream, crowd.n_agents)
-                        tmf_fill(&stream, draws, 2 * CHUNK // 8)
-                        for i in range(AHEAD):
-                            tmf_prefetch_one(crowd.observations, crowd.width, agents[i])
-                    event = t % CHUNK
-                    if event + AHEAD < CHUNK:
-                        tmf_prefetch_one(crowd.observations, crowd.width, agents[event + AHEAD])
-                    crowd.chosen[0] = <uint32_t>agents[event]
-                    draw_single(at, alias, &crowd, draws[2 * event], draws[2 * event + 1])
-                elif n_acting > 0:
-                    select_few(&crowd, <int>t, n_acting)
-                    draw_few(at, alias, &crowd, &team.hands[0], <int>t, n_acting)
-                settle_few(at, &crowd, &trajectory, <int>t, n_acting, &reward)
-            else:
+            if not few:
                 reward = play_all(at, &crowd, team, &trajectory, <int>t, n_acting, p)
-            reward /= crowd.n_agents
-            rewards[j] += reward
-            total += weight * reward
-            weight *= discount
-            left -= 1
+                book(&account, reward / crowd.n_agents)
+            else:
+                refresh(at, &crowd.passive, <int>t, crowd.counts, crowd.mu, crowd.rows_only, crowd.row)
+                if n_acting == 1 and singles.chunk != t // CHUNK:
+                    draw_chunk(&crowd, &singles, t // CHUNK)
+                if n_acting == 1 and crowd.rows_only and model.local_passive_reward and not tracked:
+                    if activation.stride == 0:
+                        n_steps = min(left, CHUNK - t % CHUNK, stage_end(stage, horizon, policy.n_stages) - t)
+                    play_singles(at, alias, &crowd, &singles, <int>t, n_steps, &account)
+                else:
+                    if tracked:
+                        write_standing(at, &crowd, &trajectory)
+                    if n_acting == 1:
+                        i = t % CHUNK
+                        crowd.chosen[0] = <uint32_t>singles.agents[i]
+                        draw_single(at, alias, &crowd, singles.words[2 * i], singles.words[2 * i + 1])
+                    elif n_acting > 0:
+                        select_few(&crowd, <int>t, n_acting)
+                        draw_few(at, alias, &crowd, &team.hands[0], <int>t, n_acting)
+                    settle_few(at, &crowd, &trajectory, <int>t, n_acting, &reward)
+                    book(&account, reward / crowd.n_agents)
+            t += n_steps
+            left -= n_steps
             if left == 0:
+                rewards[j] = account.interval
                 j += 1
                 memcpy(&counts[j, 0], crowd.counts, S * sizeof(int64_t))
-    return total
+    return account.total
 
 
 cdef int64_t check_arguments(

@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
-from tmfcore._model cimport Model
+from tmfcore._model cimport Model, checked_row
 from tmfcore._passive cimport PassiveRewards, move_agent, refresh
 from tmfcore._policy cimport Policy
 from tmfcore._sampling cimport (
@@ -129,7 +129,7 @@ cdef int step_one(
     if at.model.by_row:
         at.policy.row_at(t, at.horizon, o, people.mu, at.pi_buffer, &pi)
         a = scan(uniform(sampler), pi, A)
-        at.model.checked_row(t, <int>o, <int>a, people.mu, people.row, &own)
+        checked_row(at.model, t, <int>o, <int>a, people.mu, people.row, &own)
         row = people.row
     else:
         a = scan(uniform(sampler), at.pi + o * A, A)

@@ -41,17 +41,14 @@ cdef class Model:
     cdef bint by_row                            # row_at costs less than tables_at
     cdef bint trusted                           # rows need no check: they are right by construction
 
-    # Both raise for user code that misbehaves. row_at of a user's class need not check its own output:
-    # kernels call checked_row.
+    # Both raise for user code that misbehaves. row_at of a user's class need not check its own output: kernels call
+    # checked_row below.
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) except -1 nogil
     # Refreshes the tables that vary; all four when `everything`.
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil
 
-    cdef int checked_row(
-        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
-    ) except -1 nogil
     cdef int set_shape(
         self, Py_ssize_t n_observations, Py_ssize_t n_actions, object successors, object passive_successors
     ) except -1
@@ -60,3 +57,14 @@ cdef class Model:
 cdef int check_row(
     const double *probabilities, Py_ssize_t n_cells, double reward, int t, int observation, int action
 ) except -1 nogil
+
+
+cdef inline int checked_row(
+    Model model, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+) except -1 nogil:
+    """model.row_at, and the check of what it gave unless it is right by construction."""
+    model.row_at(t, observation, action, mu, probabilities, reward)
+    if model.trusted:
+        return 0
+    return check_row(probabilities, model.n_passive_successors if action < 0 else model.n_successors, reward[0],
+                     t, observation, action)

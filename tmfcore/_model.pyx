@@ -108,15 +108,6 @@ cdef class Model:
         with gil:
             raise NotImplementedError(f"{type(self).__name__} does not override row_at")
 
-    cdef int checked_row(
-        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
-    ) except -1 nogil:
-        self.row_at(t, observation, action, mu, probabilities, reward)
-        if not self.trusted:
-            check_row(probabilities, self.n_passive_successors if action < 0 else self.n_successors,
-                      reward[0], t, observation, action)
-        return 0
-
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
         cdef Py_ssize_t o, a
         cdef Py_ssize_t A = self.n_actions
@@ -124,10 +115,10 @@ cdef class Model:
             return 0
         for o in range(self.n_observations):
             for a in range(A):
-                self.checked_row(t, <int>o, <int>a, mu, tables.transition + (o * A + a) * self.n_successors,
-                                 tables.reward + o * A + a)
-            self.checked_row(t, <int>o, -1, mu, tables.passive_transition + o * self.n_passive_successors,
-                             tables.passive_reward + o)
+                checked_row(self, t, <int>o, <int>a, mu, tables.transition + (o * A + a) * self.n_successors,
+                            tables.reward + o * A + a)
+            checked_row(self, t, <int>o, -1, mu, tables.passive_transition + o * self.n_passive_successors,
+                        tables.passive_reward + o)
         return 0
 
     def tables(self, const double[::1] mu not None, int t=0):
@@ -174,7 +165,7 @@ cdef class Model:
             raise ValueError(f"action is {action}; must lie in -1..{self.n_actions - 1}")
         probabilities = np.empty(self.n_passive_successors if action < 0 else self.n_successors)
         with nogil:
-            self.checked_row(t, observation, action, &mu[0], &probabilities[0], &reward)
+            checked_row(self, t, observation, action, &mu[0], &probabilities[0], &reward)
         return np.asarray(probabilities), reward
 
     def check_mu(self, const double[::1] mu not None):

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t
 
 from tmfcore._evaluator cimport Evaluator
+from tmfcore._model cimport checked_row
 
 
 cdef struct PassiveRewards:
@@ -20,8 +21,8 @@ cdef int refresh(
     double *row,               # SCRATCH (K0,)
 ) except -1 nogil
 
-# One agent goes from o to x: counts, mu and, where r0(o, mu) depends on mu(o) alone, the rewards follow in O(1).
-cdef int move_agent(
+
+cdef inline int move_agent(
     Evaluator at,
     PassiveRewards *passive,
     int t,
@@ -31,4 +32,20 @@ cdef int move_agent(
     int64_t *counts,           # INOUT (S,)
     double *mu,                # INOUT (S,)
     double *row,               # SCRATCH (K0,)
-) except -1 nogil
+) except -1 nogil:
+    """One agent goes from o to x: counts, mu and, where r0(o, mu) depends on mu(o) alone, rewards follow in O(1)."""
+    cdef double *rewards = at.tables.passive_reward
+    if x == o:
+        return 0
+    passive.sum -= counts[o] * rewards[o] + counts[x] * rewards[x]
+    counts[o] -= 1
+    counts[x] += 1
+    mu[o] = <double>counts[o] / n_agents
+    mu[x] = <double>counts[x] / n_agents
+    if not at.model.local_passive_reward:
+        return 0
+    if at.model.by_row:
+        checked_row(at.model, t, <int>o, -1, mu, row, rewards + o)
+        checked_row(at.model, t, <int>x, -1, mu, row, rewards + x)
+    passive.sum += counts[o] * rewards[o] + counts[x] * rewards[x]
+    return 0

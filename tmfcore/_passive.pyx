@@ -5,6 +5,8 @@ Contract   the sum is a float that single moves update: its rounding is wiped ou
 """
 from libc.stdint cimport int64_t
 
+from tmfcore._model cimport checked_row
+
 cdef enum:
     EXACT_EVERY = 1024
 
@@ -18,30 +20,9 @@ cdef int refresh(
         return 0
     if by_row and not fresh:
         for o in range(at.n_observations):
-            at.model.checked_row(t, <int>o, -1, mu, row, at.tables.passive_reward + o)
+            checked_row(at.model, t, <int>o, -1, mu, row, at.tables.passive_reward + o)
     passive.sum = 0
     for o in range(at.n_observations):
         passive.sum += counts[o] * at.tables.passive_reward[o]
     passive.fresh = True
-    return 0
-
-
-cdef int move_agent(
-    Evaluator at, PassiveRewards *passive, int t, Py_ssize_t o, Py_ssize_t x, int64_t n_agents,
-    int64_t *counts, double *mu, double *row
-) except -1 nogil:
-    cdef double *rewards = at.tables.passive_reward
-    if x == o:
-        return 0
-    passive.sum -= counts[o] * rewards[o] + counts[x] * rewards[x]
-    counts[o] -= 1
-    counts[x] += 1
-    mu[o] = <double>counts[o] / n_agents
-    mu[x] = <double>counts[x] / n_agents
-    if not at.model.local_passive_reward:
-        return 0
-    if at.model.by_row:
-        at.model.checked_row(t, <int>o, -1, mu, row, rewards + o)
-        at.model.checked_row(t, <int>x, -1, mu, row, rewards + x)
-    passive.sum += counts[o] * rewards[o] + counts[x] * rewards[x]
     return 0

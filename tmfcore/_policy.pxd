@@ -17,3 +17,8 @@ cdef class Policy:
 cdef inline Py_ssize_t stage_of(Py_ssize_t t, Py_ssize_t horizon, Py_ssize_t n_stages) noexcept nogil:
     """The stage of step t when n_stages are spread evenly over the horizon."""
     return t * n_stages // horizon
+
+
+cdef inline Py_ssize_t stage_end(Py_ssize_t stage, Py_ssize_t horizon, Py_ssize_t n_stages) noexcept nogil:
+    """The first step after a stage."""
+    return ((stage + 1) * horizon + n_stages - 1) // n_stages

@@ -13,7 +13,7 @@ cdef extern from "streams.h" nogil:
     void tmf_open(tmf_stream *stream, const uint64_t *key, uint64_t step, uint64_t block, uint64_t purpose)
     void tmf_fill(tmf_stream *stream, uint64_t *out, int n)
     double tmf_uniform(uint64_t word)
-    uint64_t tmf_stream_below(tmf_stream *stream, uint64_t n)
+    void tmf_below(tmf_stream *stream, const uint64_t *words, uint64_t bound, uint64_t *out, int n)
 
 
 cdef extern from "observations.h" nogil:

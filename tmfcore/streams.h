@@ -110,14 +110,15 @@ static inline double tmf_uniform(uint64_t word)
     return (double)(word >> 11) * 0x1p-53;
 }
 
-/* An integer exactly uniform on {0..n-1}. */
-static inline uint64_t tmf_stream_below(tmf_stream *stream, uint64_t n)
+/* n integers exactly uniform on {0..bound-1} from n words; the few that would bias them are drawn again. */
+static inline void tmf_below(tmf_stream *stream, const uint64_t *words, uint64_t bound, uint64_t *out, int n)
 {
-    uint64_t low;
-    uint64_t high = tmf_multiply_high(tmf_next(stream), n, &low);
-    while (tmf_biased(low, n))
-        high = tmf_multiply_high(tmf_next(stream), n, &low);
-    return high;
+    for (int i = 0; i < n; i++) {
+        uint64_t low;
+        out[i] = tmf_multiply_high(words[i], bound, &low);
+        while (tmf_biased(low, bound))
+            out[i] = tmf_multiply_high(tmf_next(stream), bound, &low);
+    }
 }
 
 #endif

@@ -47,10 +47,16 @@ static void tmf_mark_passive(uint32_t *restrict rows, const uint8_t *restrict ac
         rows[i] += acting[i] ? 0u : n_observations;
 }
 
+/* acting[i] becomes nonzero where bit i is set; both hold whole words. */
 static inline void tmf_unpack_bits(const uint64_t *bits, uint8_t *acting, int n)
 {
-    for (int i = 0; i < n; i++)
-        acting[i] = (uint8_t)(bits[i >> 6] >> (i & 63) & 1);
+    for (int byte = 0; byte < (n + 7) / 8; byte++) {
+        const uint64_t eight = bits[byte >> 3] >> (8 * (byte & 7)) & 0xFF;
+        /* the byte eight times over, each copy keeping one of its bits */
+        const uint64_t spread = eight * 0x0101010101010101u & 0x8040201008040201u;
+        for (int i = 0; i < 8; i++)
+            acting[8 * byte + i] = (uint8_t)(spread >> (8 * i));
+    }
 }
 
 /* Each of n agents acts when its 64-bit word lies below the threshold p * 2^64. */

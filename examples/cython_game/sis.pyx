@@ -5,7 +5,7 @@ healthy agent comes back infected with probability `infection` mu(1). Illness co
 rate `recovery`, whether one acts or not; a step lasts dt = `step` sweeps.
 """
 
-from tmfcore._model cimport Model
+from tmfcore.cython_api cimport Model
 
 
 cdef class SIS(Model):

@@ -1,1 +1,1 @@
-# No Python names: cimported by the engines.
+# No Python names: what standing agents earn, cimported by the engines.

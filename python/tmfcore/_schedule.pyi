@@ -1,1 +1,1 @@
-# No Python names: cimported by the engines.
+# No Python names: who acts at a step, cimported by the engines.
