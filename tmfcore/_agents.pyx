@@ -20,8 +20,8 @@ from tmfcore._policy cimport Policy, stage_end, stage_of
 from tmfcore._sampling cimport scan
 from tmfcore._schedule cimport Activation, read_activation
 from tmfcore._tiles cimport (
-    MOVES, SELECTION, SINGLES, TMF_TILE, Crowd, Hands, Memory, Team, Trajectory, draw_tile, tmf_below, tmf_fill,
-    tmf_load_one, tmf_open, tmf_prefetch_one, tmf_store_one, tmf_stream, tmf_uniform, write_action,
+    MOVES, SELECTION, SINGLES, TMF_PART, TMF_TILE, Crowd, Hands, Memory, Team, Trajectory, draw_tile, tmf_below,
+    tmf_fill, tmf_load_one, tmf_open, tmf_prefetch_one, tmf_store_one, tmf_stream, tmf_uniform, write_action,
     write_standing)
 
 MAX_AGENTS = 2**32 - 1
@@ -150,10 +150,11 @@ cdef void draw_few(
     cdef int64_t first = 0
     cdef int n, i
     while first < n_acting:
-        n = <int>min(<int64_t>TMF_TILE, n_acting - first)
+        n = <int>min(<int64_t>TMF_PART, n_acting - first)
         for i in range(n):
             hands.rows[i] = tmf_load_one(crowd.observations, crowd.width, crowd.chosen[first + i])
-        tmf_open(&stream, crowd.key, t, first // TMF_TILE, MOVES)
+        if first % TMF_TILE == 0:
+            tmf_open(&stream, crowd.key, t, first // TMF_TILE, MOVES)
         draw_tile(at, alias, crowd, hands, &stream, t, first, n)
         for i in range(n):
             tmf_store_one(crowd.observations, crowd.width, crowd.chosen[first + i], hands.next[i])

@@ -13,6 +13,11 @@ from tmfcore._evaluator cimport passive_successors_of
 from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy
 
+cdef extern from "dense.h" nogil:
+    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
+    void tmf_row_values(const double *reward, const double *table, const double *values, double discount,
+                        Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
+
 
 cdef class Incoming:
     """Sparse rows by the observation they lead to: sums over arrivals need no memory to be read back.
@@ -48,16 +53,6 @@ cdef class Incoming:
             out[x] += even + odd
 
 
-cdef void add_dense(
-    const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out
-) noexcept nogil:
-    cdef Py_ssize_t i, x
-    for i in range(n_rows):
-        if weights[i] != 0:
-            for x in range(n_cells):
-                out[x] += weights[i] * table[i * n_cells + x]
-
-
 cdef void push_forward(
     Evaluator at,
     Incoming active,          # None when dense
@@ -76,7 +71,7 @@ cdef void push_forward(
             for a in range(A):
                 weights[o * A + a] = mu[o] * beta * at.pi[o * A + a]
         if active is None:
-            add_dense(weights, at.tables.transition, S * A, at.n_successors, next_mu)
+            tmf_add_rows(weights, at.tables.transition, S * A, at.n_successors, next_mu)
         else:
             active.add(weights, at.tables.transition, next_mu)
     if beta < 1:
@@ -86,7 +81,7 @@ cdef void push_forward(
             for o in range(S):
                 next_mu[o] += weights[o]
         elif passive is None:
-            add_dense(weights, at.tables.passive_transition, S, at.n_passive_successors, next_mu)
+            tmf_add_rows(weights, at.tables.passive_transition, S, at.n_passive_successors, next_mu)
         else:
             passive.add(weights, at.tables.passive_transition, next_mu)
     # The rounding of a step must not feed the next: a kernel linear in mu would double it every time.
@@ -125,13 +120,11 @@ cdef inline void sparse_action_values(
 
 cdef void action_values(Evaluator at, const double *next_values, double discount, double *q) noexcept nogil:
     cdef Py_ssize_t K = at.n_successors, n_rows = at.n_observations * at.n_actions
-    cdef Py_ssize_t i
     cdef const double *reward = at.tables.reward
     cdef const double *table = at.tables.transition
     cdef const int32_t *successor = at.model.successor
     if successor == NULL:
-        for i in range(n_rows):
-            q[i] = reward[i] + discount * gather(table + i * K, K, NULL, next_values)
+        tmf_row_values(reward, table, next_values, discount, n_rows, K, q)
     elif K == 1:              # inlined with K known: a third of the instructions
         sparse_action_values(reward, table, successor, n_rows, 1, next_values, discount, q)
     elif K == 2:

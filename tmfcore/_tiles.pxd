@@ -1,5 +1,5 @@
 """A population of individuals, and the tiles in which its members move."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tmfcore._alias cimport AliasTables, Layout
 from tmfcore._evaluator cimport Evaluator
@@ -8,6 +8,7 @@ from tmfcore._passive cimport PassiveRewards
 
 cdef extern from "streams.h" nogil:
     enum: TMF_TILE
+    enum: TMF_PART
     ctypedef struct tmf_stream:
         pass
     void tmf_open(tmf_stream *stream, const uint64_t *key, uint64_t step, uint64_t block, uint64_t purpose)
@@ -66,18 +67,18 @@ cdef struct Crowd:
     int64_t *decisions         # (S, A) of the present interval; NULL: not asked for
 
 
-cdef struct Hands:             # what moving a tile needs
-    uint64_t *words            # (4 TMF_TILE,)
-    uint32_t *rows             # (TMF_TILE,) each
+cdef struct Hands:             # what moving a part of a tile needs
+    uint64_t *words            # (2 TMF_PART,)
+    uint32_t *rows             # (TMF_PART,) each
     uint32_t *flows
     uint32_t *codes
     uint32_t *next
+    uint16_t *packed
     uint8_t *active
     bint by_flow               # one histogram of flows instead of those of codes and arrivals
-    size_t stride              # cells of the histogram of flows or codes
-    int spread
-    uint32_t *tables           # spread x stride
-    uint32_t *arrivals         # 4 x S; unused by_flow
+    size_t n_cells             # of the histogram of flows or codes
+    uint32_t *decisions        # TMF_SPREAD (or 1) x n_cells
+    uint32_t *arrivals         # TMF_SPREAD (or 1) x S; unused by_flow
 
 
 cdef struct Trajectory:        # row t of each; NULL where not asked for

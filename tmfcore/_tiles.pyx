@@ -26,12 +26,13 @@ cdef extern from "tiles.h" nogil:
                          const uint64_t *key, uint64_t step, uint64_t first, uint64_t purpose)
     void tmf_successors(const tmf_alias *alias, const uint32_t *flows, uint32_t *next, int n)
     void tmf_codes(const uint32_t *flows, int cell_bits, uint32_t *codes, int n)
-    void tmf_count(const uint32_t *at, uint32_t *tables, size_t stride, int spread, int n)
+    void tmf_count(const uint32_t *at, uint16_t *packed, uint32_t *tables, size_t n_cells, int n)
+    enum: TMF_SPREAD
+    enum: TMF_SPREAD_CELLS
 
 
 cdef enum:
     FLOWS_IN_CACHE = 1024      # up to so many flows one histogram of them serves decisions and arrivals
-    SPREAD_UP_TO = 65536       # histograms with more cells are not made four times
 
 
 # ---------------------------------------------------------------- moving a tile of agents
@@ -77,18 +78,29 @@ cdef void draw_tile(
     tmf_codes(hands.flows, alias.alias.cell_bits, hands.codes, n)
 
 
+cdef inline int spread(size_t n_cells) noexcept nogil:
+    """Private tables of a histogram."""
+    return TMF_SPREAD if n_cells <= TMF_SPREAD_CELLS else 1
+
+
+cdef inline int64_t counted(const uint32_t *tables, size_t n_cells, size_t cell) noexcept nogil:
+    """One cell of a histogram, its private tables together."""
+    cdef int64_t n = 0
+    cdef int part
+    for part in range(spread(n_cells)):
+        n += tables[part * n_cells + cell]
+    return n
+
+
 cdef void gather_counts(Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands) noexcept nogil:
     """The private histograms -> added to crowd.decided and crowd.arrived; clears them."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef int action_bits = crowd.layout.action_bits
     cdef Py_ssize_t o, a, cell
     cdef int64_t n
-    cdef int part
     if hands.by_flow:
-        for cell in range(<Py_ssize_t>hands.stride):
-            n = 0
-            for part in range(hands.spread):
-                n += hands.tables[part * hands.stride + cell]
+        for cell in range(<Py_ssize_t>hands.n_cells):
+            n = counted(hands.decisions, hands.n_cells, cell)
             if n == 0:
                 continue
             crowd.arrived[tmf_successor(&alias.alias, <uint32_t>cell)] += n
@@ -99,13 +111,10 @@ cdef void gather_counts(Evaluator at, AliasTables alias, Crowd *crowd, Hands *ha
     else:
         for o in range(S):
             for a in range(1 if crowd.layout.averaged else A):
-                for part in range(hands.spread):
-                    crowd.decided[o * A + a] += hands.tables[part * hands.stride + (o << action_bits) + a]
-        for part in range(4):
-            for o in range(S):
-                crowd.arrived[o] += hands.arrivals[part * S + o]
-        memset(hands.arrivals, 0, 4 * S * sizeof(uint32_t))
-    memset(hands.tables, 0, hands.spread * hands.stride * sizeof(uint32_t))
+                crowd.decided[o * A + a] += counted(hands.decisions, hands.n_cells, (o << action_bits) + a)
+            crowd.arrived[o] += counted(hands.arrivals, S, o)
+        memset(hands.arrivals, 0, spread(S) * S * sizeof(uint32_t))
+    memset(hands.decisions, 0, spread(hands.n_cells) * hands.n_cells * sizeof(uint32_t))
 
 
 # ---------------------------------------------------------------- individuals
@@ -149,37 +158,47 @@ cdef void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noe
             trajectory.rewards[i] = at.tables.passive_reward[tmf_load_one(crowd.observations, crowd.width, i)]
 
 
+cdef void move_part(
+    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, int t, bint everybody,
+    tmf_stream *stream, int64_t first, int n
+) noexcept nogil:
+    """Agents first..first + n - 1 act or, where hands.active is 0 and not everybody does, drift."""
+    tmf_load(crowd.observations + first * crowd.width, crowd.width, hands.rows, n)
+    if trajectory.observations != NULL:
+        memcpy(trajectory.observations + first * crowd.width, crowd.observations + first * crowd.width,
+               n * crowd.width)
+    if not everybody:
+        tmf_mark_passive(hands.rows, hands.active, <uint32_t>at.n_observations, n)
+    draw_tile(at, alias, crowd, hands, stream, t, first, n)
+    tmf_store(crowd.observations + first * crowd.width, crowd.width, hands.next, n)
+    if hands.by_flow:
+        tmf_count(hands.flows, hands.packed, hands.decisions, hands.n_cells, n)
+    else:
+        tmf_count(hands.codes, hands.packed, hands.decisions, hands.n_cells, n)
+        tmf_count(hands.next, hands.packed, hands.arrivals, at.n_observations, n)
+    if trajectory.actions != NULL or trajectory.rewards != NULL:
+        write_tile(at, crowd, hands, trajectory, first, n)
+
+
 cdef void move_tiles(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, int t,
     bint everybody, uint64_t threshold, int64_t first, int64_t last
 ) noexcept nogil:
     """Agents first..last - 1 act or drift; crowd.acting says who acts, or, where it is NULL, the threshold p 2^64."""
-    cdef tmf_stream stream
+    cdef tmf_stream moves, activations
     cdef int n
     while first < last:
-        n = <int>min(<int64_t>TMF_TILE, last - first)
-        tmf_load(crowd.observations + first * crowd.width, crowd.width, hands.rows, n)
-        if trajectory.observations != NULL:
-            memcpy(trajectory.observations + first * crowd.width, crowd.observations + first * crowd.width,
-                   n * crowd.width)
+        if first % TMF_TILE == 0:
+            tmf_open(&moves, crowd.key, t, first // TMF_TILE, MOVES)
+            tmf_open(&activations, crowd.key, t, first // TMF_TILE, ACTIVATIONS)
+        n = <int>min(<int64_t>TMF_PART, last - first)
         if not everybody:
             if crowd.acting == NULL:
-                tmf_open(&stream, crowd.key, t, first // TMF_TILE, ACTIVATIONS)
-                tmf_fill(&stream, hands.words, (n + 7) // 8)
+                tmf_fill(&activations, hands.words, (n + 7) // 8)
                 tmf_bernoulli(hands.words, threshold, hands.active, n)
             else:
                 tmf_unpack_bits(crowd.acting + first // 64, hands.active, n)
-            tmf_mark_passive(hands.rows, hands.active, <uint32_t>at.n_observations, n)
-        tmf_open(&stream, crowd.key, t, first // TMF_TILE, MOVES)
-        draw_tile(at, alias, crowd, hands, &stream, t, first, n)
-        tmf_store(crowd.observations + first * crowd.width, crowd.width, hands.next, n)
-        if hands.by_flow:
-            tmf_count(hands.flows, hands.tables, hands.stride, hands.spread, n)
-        else:
-            tmf_count(hands.codes, hands.tables, hands.stride, hands.spread, n)
-            tmf_count(hands.next, hands.arrivals, at.n_observations, 4, n)
-        if trajectory.actions != NULL or trajectory.rewards != NULL:
-            write_tile(at, crowd, hands, trajectory, first, n)
+        move_part(at, alias, crowd, hands, trajectory, t, everybody, &moves, first, n)
         first += n
 
 
@@ -191,25 +210,25 @@ cdef class Memory:
         self.blocks = []
 
     cdef void *take(self, size_t n_bytes) except NULL:
-        """A zeroed block, never empty."""
-        block = np.zeros(n_bytes + 1, np.uint8)
+        """A zeroed block that begins on a cache line: vectors that straddle two cost twice."""
+        block = np.zeros(n_bytes + 64, np.uint8)
         self.blocks.append(block)
-        return <void *><size_t>block.ctypes.data
+        return <void *>((<size_t>block.ctypes.data + 63) & ~<size_t>63)
 
 
 cdef int take_hands(Hands *hands, Memory memory, Evaluator at, Crowd *crowd) except -1:
     cdef double n_flows = cells_in(&crowd.layout)
     hands.by_flow = crowd.aliased and n_flows <= FLOWS_IN_CACHE
-    hands.stride = <size_t>n_flows if hands.by_flow else <size_t>crowd.layout.n_rows << crowd.layout.action_bits
-    hands.spread = 4 if hands.stride <= SPREAD_UP_TO else 1
-    hands.words = <uint64_t *>memory.take(4 * TMF_TILE * sizeof(uint64_t))
-    hands.rows = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
-    hands.flows = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
-    hands.codes = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
-    hands.next = <uint32_t *>memory.take(TMF_TILE * sizeof(uint32_t))
-    hands.active = <uint8_t *>memory.take(TMF_TILE)
-    hands.tables = <uint32_t *>memory.take(hands.spread * hands.stride * sizeof(uint32_t))
-    hands.arrivals = <uint32_t *>memory.take(4 * at.n_observations * sizeof(uint32_t))
+    hands.n_cells = <size_t>n_flows if hands.by_flow else <size_t>crowd.layout.n_rows << crowd.layout.action_bits
+    hands.words = <uint64_t *>memory.take(2 * TMF_PART * sizeof(uint64_t))
+    hands.rows = <uint32_t *>memory.take(TMF_PART * sizeof(uint32_t))
+    hands.flows = <uint32_t *>memory.take(TMF_PART * sizeof(uint32_t))
+    hands.codes = <uint32_t *>memory.take(TMF_PART * sizeof(uint32_t))
+    hands.next = <uint32_t *>memory.take(TMF_PART * sizeof(uint32_t))
+    hands.packed = <uint16_t *>memory.take(TMF_PART * sizeof(uint16_t))
+    hands.active = <uint8_t *>memory.take(TMF_PART)
+    hands.decisions = <uint32_t *>memory.take(spread(hands.n_cells) * hands.n_cells * sizeof(uint32_t))
+    hands.arrivals = <uint32_t *>memory.take(spread(at.n_observations) * at.n_observations * sizeof(uint32_t))
     return 0
 
 

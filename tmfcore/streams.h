@@ -22,7 +22,8 @@
 #endif
 
 #define TMF_LANES 8
-#define TMF_TILE 2048 /* agents that share one stream at one step */
+#define TMF_TILE 2048 /* agents that share one stream at one step ... */
+#define TMF_PART 512  /* ... and are moved so many at a time, to stay in the first-level cache */
 
 typedef struct {
     uint64_t state[4][TMF_LANES]; /* eight xoshiro256++ generators side by side */
@@ -77,11 +78,11 @@ static void tmf_fill(tmf_stream *restrict stream, uint64_t *restrict out, int n)
     memcpy(b, stream->state[1], sizeof b);
     memcpy(c, stream->state[2], sizeof c);
     memcpy(d, stream->state[3], sizeof d);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++, out += TMF_LANES) { /* an index i * 8 + lane would be scattered under -fwrapv */
 #pragma omp simd
         for (int lane = 0; lane < TMF_LANES; lane++) {
             const uint64_t shifted = b[lane] << 17;
-            out[TMF_LANES * i + lane] = tmf_rotate(a[lane] + d[lane], 23) + a[lane];
+            out[lane] = tmf_rotate(a[lane] + d[lane], 23) + a[lane];
             c[lane] ^= a[lane];
             d[lane] ^= b[lane];
             b[lane] ^= c[lane];

@@ -215,22 +215,39 @@ static void tmf_codes(const uint32_t *restrict flows, int cell_bits, uint32_t *r
 
 /* ---------------------------------------------------------------- histograms
  *
- * `spread` private tables (1 or 4): an agent is then rarely added to the cell its neighbour was just added to, which
- * would make every increment wait for the last.
+ * Up to 2^16 cells: indices are packed to 16 bits and read four at a time, since loads are what bounds the loop, and there
+ * are four private tables: an agent is then rarely added to the cell its neighbour was just added to, which would make
+ * every increment wait for the last. More cells: one table, one index at a time.
  */
-static void tmf_count(const uint32_t *restrict at, uint32_t *tables, size_t stride, int spread, int n)
+enum { TMF_SPREAD = 4, TMF_SPREAD_CELLS = 1 << 16 };
+
+TMF_EVERY_CPU
+static void tmf_pack(const uint32_t *restrict at, uint16_t *restrict packed, int n)
+{
+    for (int i = 0; i < n; i++)
+        packed[i] = (uint16_t)at[i];
+}
+
+static void tmf_count(const uint32_t *restrict at, uint16_t *restrict packed, uint32_t *restrict tables, size_t n_cells,
+                      int n)
 {
     int i = 0;
-    if (spread > 1) {
-        for (; i + 4 <= n; i += 4) {
+    if (n_cells > TMF_SPREAD_CELLS) {
+        for (; i < n; i++)
             tables[at[i]]++;
-            tables[stride + at[i + 1]]++;
-            tables[2 * stride + at[i + 2]]++;
-            tables[3 * stride + at[i + 3]]++;
-        }
+        return;
+    }
+    tmf_pack(at, packed, n);
+    for (; i + 4 <= n; i += 4) {
+        uint64_t four;
+        memcpy(&four, packed + i, sizeof four);
+        tables[four & 0xFFFF]++;
+        tables[n_cells + (four >> 16 & 0xFFFF)]++;
+        tables[2 * n_cells + (four >> 32 & 0xFFFF)]++;
+        tables[3 * n_cells + (four >> 48)]++;
     }
     for (; i < n; i++)
-        tables[at[i]]++;
+        tables[packed[i]]++;
 }
 
 #endif
