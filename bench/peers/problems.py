@@ -56,7 +56,7 @@ class Population:
     probability : float or None
         Bernoulli activation instead of a batch.
     values : (S,) float64 or None
-        Resource selection instead of a dense kernel: v; congestion is 1 and switching costs `SWITCHING`.
+        Resource selection instead of a dense kernel: v; congestion is 1, and a switch costs `SWITCHING`.
     """
 
     kind: str
@@ -83,6 +83,11 @@ class Population:
     def step(self) -> float:
         """dt of resource selection: the share of a sweep one step lasts."""
         return self.batch / self.n_agents
+
+    @property
+    def switching(self) -> float:
+        """Cost of a switch in the units of v, of which one step earns `step`."""
+        return self.SWITCHING / self.step
 
     @cached_property
     def initial(self) -> Ints:

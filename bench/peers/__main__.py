@@ -1,0 +1,65 @@
+"""The command line of `python -m bench.peers`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from bench.peers import one_thread
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.peers", description="tmfcore beside its peers.")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="small sizes, few repeats; writes nothing unless --output")
+    size.add_argument("--tiny", action="store_true", help="smallest sizes, one repeat: do the answers agree?")
+    parser.add_argument("--only", action="append", metavar="NAME", help="workloads whose names start so (again for more)")
+    parser.add_argument("--peers", metavar="A,B", help="families to take part, such as plain_numpy,with_numba")
+    parser.add_argument("--list", action="store_true", help="name the workloads and families, measure nothing")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where benchmarks.md and .png go (default: docs)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 where all answers agree, 1 where one does not."""
+    chosen = options(arguments)
+    one_thread()
+    from bench.peers import page, run, workloads  # numpy and the others read the environment when they are loaded
+
+    if chosen.list:
+        print("\n".join(f"{w.name:22} {w.title}" for w in workloads.WORKLOADS))
+        print("families:", ", ".join(workloads.FAMILIES))
+        return 0
+    size = workloads.TINY if chosen.tiny else workloads.QUICK if chosen.quick else workloads.FULL
+    names = tuple(chosen.only or [""])
+    wanted = [w for w in workloads.WORKLOADS if w.name.startswith(names)]
+    families = list(workloads.FAMILIES)
+    if chosen.peers is not None:
+        families = ["ours", *chosen.peers.split(",")]
+    unknown = set(families) - set(workloads.FAMILIES)
+    if unknown or not wanted:
+        print(f"unknown: {', '.join(unknown) or ', '.join(names)}; see --list", file=sys.stderr)
+        return 2
+
+    began = time.perf_counter()
+    results = run.run(wanted, size, families, lambda line: print(line, file=sys.stderr, flush=True))
+    seconds = time.perf_counter() - began
+    whole = size is workloads.FULL and not chosen.only and chosen.peers is None
+    folder = chosen.output or (DOCS if whole and not results.wrong else None)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in page.write(results, size, folder, whole, seconds):
+            print(f"written: {path}", file=sys.stderr)
+    else:
+        print(page.text(results, size, whole, seconds, pictured=False))
+    for line in results.wrong:
+        print(f"WRONG: {line}", file=sys.stderr)
+    return 1 if results.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

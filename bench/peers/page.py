@@ -1,0 +1,156 @@
+"""docs/benchmarks.md: what was measured, on what, how to measure it again, what is wanted, and where we lose."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import tmfcore as tmf
+from bench.peers import picture
+from bench.peers.run import Line, Results, title
+from bench.peers.workloads import FULL, Size
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTES = Path(__file__).with_name("notes.md")
+LIBRARIES = ("numpy", "numba", "jax", "open_spiel", "torch", "mfglib", "bench-mfg-suite", "rmftool", "mesa")
+
+HEAD = """# tmfcore beside its peers
+
+The same work, in one process held to one processor and one thread. Before anything is timed, every answer is checked:
+samples lie within 6 standard deviations of the mean field; flows, values and exploitabilities agree to 1e-8 of their scale
+(1e-5 in float32). The one exception is marked "like game": the same size, but other rules. A time is processor time per
+unit of work, the smallest of up to {rounds} rounds in which the contestants take turns; "x" is the peer's time over tmfcore's,
+so that more than 1 means we are faster. Of tmfcore a public verb is timed, with its checks, tables and recording; peers
+find their tables made and their code compiled.
+"""
+
+RERUN = """## How to measure it again
+
+From a clone with tmfcore and its extra `bench` installed; MFGLib needs torch, whose CPU build is enough, so install that first:
+
+```sh
+python -m pip install torch==2.13.0
+python -m pip install '.[bench]'
+python -m bench.peers
+```
+
+`--quick` takes half a minute and writes nothing, `--only NAME` runs some of it, `--list` names what there is. A peer that
+is not installed is left out, with a line that says so.
+"""
+
+
+def write(results: Results, size: Size, folder: Path, whole: bool, seconds: float) -> list[Path]:
+    """Write benchmarks.md, and benchmarks.png where matplotlib is installed; the paths written."""
+    drawn = picture.draw(results, folder / "benchmarks.png")
+    path = folder / "benchmarks.md"
+    path.write_text(text(results, size, whole, seconds, pictured=drawn is not None), encoding="utf-8")
+    return [path] if drawn is None else [path, drawn]
+
+
+def text(results: Results, size: Size, whole: bool, seconds: float, pictured: bool) -> str:
+    """The page."""
+    lines = [HEAD.format(rounds=size.effort.rounds)]
+    if not whole:
+        lines += ["**Part of the workloads, or small sizes: no figures to quote.**", ""]
+    lines += [*machine(seconds), ""]
+    lines += [f"- not installed: {library}" for library in results.skipped]
+    lines += [f"- WRONG, and not timed: {what}" for what in results.wrong]
+    if pictured:
+        lines += ["", "![How many times faster tmfcore is than each peer, by workload](benchmarks.png)"]
+    lines += ["", "## What is wanted, and what was found", "", *goals(results, size)]
+    lines += ["", "## Where we lose", "", *losses(results), ""]
+    if NOTES.exists() and size is FULL:
+        lines += [NOTES.read_text(encoding="utf-8")]
+    lines += [RERUN, "## Everything", ""]
+    for workload, found in results.lines.items():
+        lines += [f"**{workload.name}**: {title(workload, size)}; per {workload.unit}", "", *table(found), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def machine(seconds: float) -> list[str]:
+    """Processor, versions and date."""
+    info = tmf.build_info()
+    own = info["tmfcore"]
+    if own == "not installed":  # run from the source tree
+        own = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    versions = [f"CPython {platform.python_version()}", f"tmfcore {own} ({info['compiler']}, {info['instruction_set']})"]
+    for library in LIBRARIES:
+        try:
+            versions.append(f"{library} {metadata.version(library)}")
+        except metadata.PackageNotFoundError:
+            continue
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return [f"{processor()}; {', '.join(versions)}. {today}, {seconds / 60:.0f} minutes."]
+
+
+def processor() -> str:
+    try:
+        found = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def goals(results: Results, size: Size) -> Iterator[str]:
+    """One row a workload: tmfcore's time, the most it may take, and the ratios with the least they may be."""
+    if size is not FULL:
+        yield "Wanted are figures at full size; at this size they are for orientation."
+        yield ""
+    yield "| workload | tmfcore | wanted | met | against peers (wanted) | met |"
+    yield "|---|---|---|---|---|---|"
+    for workload, found in results.lines.items():
+        own = found[0].timing.cpu_min
+        most = "" if workload.most is None else f"<= {duration(workload.most)}"
+        met = "" if workload.most is None else yes(own <= workload.most)
+        ratios, reached = [], []
+        for line in found:
+            if line.entry.label in workload.least:
+                least = workload.least[line.entry.label]
+                ratios.append(f"{line.entry.label} {times(line.ratio)} ({least:g})")
+                reached.append(line.ratio >= least)
+        row = f"| {workload.name} | {duration(own)} | {most} | {met} | {'; '.join(ratios)} "
+        yield row + f"| {yes(all(reached)) if reached else ''} |"
+
+
+def losses(results: Results) -> list[str]:
+    """A line for each peer that is faster."""
+    found = [
+        f"- {workload.name}: {line.entry.label} is {1 / line.ratio:.2f} times faster "
+        f"({duration(line.timing.cpu_min)} against {duration(lines[0].timing.cpu_min)} per {workload.unit})"
+        for workload, lines in results.lines.items()
+        for line in lines[1:]
+        if not line.entry.ours and line.ratio < 1.0
+    ]
+    return found or ["Nowhere among these workloads."]
+
+
+def table(found: list[Line]) -> Iterator[str]:
+    yield "| who | processor time | median | wall | median | x | rounds | |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for line in found:
+        t = line.timing
+        moments = " | ".join(map(duration, (t.cpu_min, t.cpu_median, t.wall_min, t.wall_median)))
+        yield f"| {line.entry.label} | {moments} | {times(line.ratio)} | {t.rounds} | {line.entry.note} |"
+
+
+def yes(met: bool) -> str:
+    return "yes" if met else "**no**"
+
+
+def times(ratio: float) -> str:
+    """Three figures, without an exponent."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Three figures and a unit: 1.30 ns, 45.8 ms."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)):
+        if seconds >= scale or unit == "ns":
+            value = seconds / scale
+            return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}" if value >= 10 else f"{value:.2f} {unit}"
+    raise AssertionError("the loop ends with ns")

@@ -1,0 +1,46 @@
+"""Bench-MFG: push-forwards of the beach bar by its integer next-state tables, float32.
+
+Its wind is a number of equally likely or weighted atoms; here three, with the weights of the game.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from benchmfg.envs.mfg_model_class import MFGStationary
+from benchmfg.envs.mfg_model_class_jit import EnvSpec, mean_field_by_transition_kernel_multi_jax
+
+from bench.peers.measure import Entry
+from bench.peers.problems import BeachBar
+
+
+class Beach(MFGStationary):
+    """The game as Bench-MFG wants it; its two abstract methods are the numpy twins of the functions below."""
+
+    def reward(self, mean_field, state, action):
+        return -np.log(mean_field[state] + BeachBar.EPSILON)
+
+    def transition(self, mean_field, state, action, noise):
+        return (state + action - 1 + noise - 1) % self.N_states
+
+
+def following(mean_field, state, action, noise, environment):
+    return (state + action - 1 + noise - 1) % environment.N_states
+
+
+def reward(mean_field, state, action, environment):
+    return -jnp.log(mean_field[state] + BeachBar.EPSILON)
+
+
+def push_forward(problem: BeachBar) -> list[Entry]:
+    model = Beach(
+        N_states=problem.size, N_actions=3, N_noises=3, horizon=problem.steps, mean_field=problem.initial,
+        noise_prob=np.array(problem.WIND), gamma=0.9,
+    )
+    spec = EnvSpec(environment=model, transition=following, reward=reward)
+    pi, mu = jnp.asarray(problem.pi, dtype=jnp.float32), jnp.asarray(problem.initial, dtype=jnp.float32)
+    run = lambda: np.asarray(mean_field_by_transition_kernel_multi_jax(pi, spec, problem.steps, mu))
+    return [Entry("Bench-MFG", run, problem.steps, "float32; first call with compilation not counted")]
+
+
+ENTRIES = {"push-forward": push_forward}

@@ -1,0 +1,62 @@
+"""mesa: an object for each agent; a random one steps."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from itertools import accumulate
+
+import mesa
+import numpy as np
+
+from bench.peers.measure import Entry
+from bench.peers.problems import Answer, Population
+
+
+class User(mesa.Agent):
+    """One who holds a resource, and draws the next."""
+
+    def __init__(self, model, place: int) -> None:
+        super().__init__(model)
+        self.place = place
+
+    def step(self) -> None:
+        model, old = self.model, self.place
+        new = bisect(model.rows[old], model.random.random())
+        if new != old:
+            self.place = new
+            model.counts[old] -= 1
+            model.counts[new] += 1
+
+
+class Users(mesa.Model):
+    """The population; `counts` is kept by the agents."""
+
+    def __init__(self, problem: Population) -> None:
+        super().__init__(seed=2)
+        self.rows = [[*accumulate(row)][:-1] for row in problem.pi.tolist()]
+        self.begin = problem.initial.tolist()
+        self.places = problem.population(np.int64).tolist()
+        self.members = list(User.create_agents(self, problem.n_agents, self.places))
+        self.restart()
+
+    def restart(self) -> None:
+        self.counts = self.begin.copy()
+        for member, place in zip(self.members, self.places, strict=True):
+            member.place = place
+
+
+def sequential(problem: Population) -> list[Entry]:
+    """The list of agents is made once: drawing from an AgentSet costs O(N)."""
+    model = Users(problem)
+
+    def run() -> Answer:
+        model.restart()
+        choice, members = model.random.choice, model.members
+        for _ in range(problem.steps):
+            choice(members).step()
+        return Answer(np.array(model.counts), problem.steps)
+
+    return [Entry("mesa", run, problem.steps, "no rewards")]
+
+
+ENTRIES = {"sequential small": sequential}

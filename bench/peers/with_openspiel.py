@@ -1,0 +1,193 @@
+"""OpenSpiel: the beach bar as a Python game, and the game built into its C++ core that is most like it.
+
+The Python game pays the cost of a move at a node of the mean-field kind with nothing to register, since OpenSpiel
+ignores rewards at chance nodes. The built-in game (`mfg_crowd_modelling`) has another wind and keys values by (x, t)
+although its reward depends on the last move, so that its exploitability is not quite that of the game: its time is
+shown as that of a like game, and only its flow is checked, against a flow of its own kernel.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pyspiel
+from open_spiel.python import policy as policies
+from open_spiel.python.mfg.algorithms.distribution import DistributionPolicy
+from open_spiel.python.mfg.algorithms.nash_conv import NashConv
+
+from bench.peers.measure import Entry
+from bench.peers.problems import BeachBar, close
+
+KIND = pyspiel.GameType(
+    short_name="tmfcore_beach_bar",
+    long_name="Beach bar",
+    dynamics=pyspiel.GameType.Dynamics.MEAN_FIELD,
+    chance_mode=pyspiel.GameType.ChanceMode.EXPLICIT_STOCHASTIC,
+    information=pyspiel.GameType.Information.PERFECT_INFORMATION,
+    utility=pyspiel.GameType.Utility.GENERAL_SUM,
+    reward_model=pyspiel.GameType.RewardModel.REWARDS,
+    max_num_players=1,
+    min_num_players=1,
+    provides_information_state_string=True,
+    provides_information_state_tensor=False,
+    provides_observation_string=True,
+    provides_observation_tensor=False,
+    parameter_specification={},
+)
+
+CHANCE, FIELD, TERMINAL = pyspiel.PlayerId.CHANCE, pyspiel.PlayerId.MEAN_FIELD, pyspiel.PlayerId.TERMINAL
+START, DECIDE, PAY, BLOW, MEET = "start", "decide", "pay", "blow", "meet"  # phases of a step
+MOVER = {START: CHANCE, DECIDE: 0, PAY: FIELD, BLOW: CHANCE, MEET: FIELD}
+
+
+class Now:
+    """What a state knows. OpenSpiel deep-copies the attributes of a Python state: here one, copied by hand."""
+
+    __slots__ = ("crowd", "game", "move", "phase", "t", "x")
+
+    def __init__(self, game: Game, phase=START, x=0, move=0, t=0, crowd=1.0) -> None:
+        self.game, self.phase, self.x, self.move, self.t, self.crowd = game, phase, x, move, t, crowd
+
+    def __deepcopy__(self, memo):
+        return Now(self.game, self.phase, self.x, self.move, self.t, self.crowd)
+
+
+class Game(pyspiel.Game):
+    """The beach bar of `problem`; the support of every step is made once."""
+
+    def __init__(self, problem: BeachBar) -> None:
+        info = pyspiel.GameInfo(
+            num_distinct_actions=3, max_chance_outcomes=problem.size, num_players=1, min_utility=-np.inf,
+            max_utility=np.inf, utility_sum=None, max_game_length=problem.steps,
+        )
+        super().__init__(KIND, info, {})
+        self.size, self.steps = problem.size, problem.steps
+        self.start = list(enumerate(problem.initial.tolist()))
+        self.wind = list(enumerate(problem.WIND))
+        self.mu_0 = float(problem.initial[0])  # uniform
+        self.staying = problem.fixed_reward[:, 1].tolist()
+        self.support = [[f"{MEET},{x},0,{t}" for x in range(problem.size)] for t in range(problem.steps + 1)]
+
+    def new_initial_state(self):
+        return State(self)
+
+    def make_py_observer(self, iig_obs_type=None, params=None):
+        return Observer()
+
+    def max_chance_nodes_in_history(self):
+        return self.steps + 1
+
+
+class State(pyspiel.State):
+    """start, then T times: decide, pay for the move, be blown by the wind, meet the others."""
+
+    def __init__(self, game: Game) -> None:
+        super().__init__(game)
+        self.now = Now(game, crowd=game.mu_0)
+
+    def _legal_actions(self, player):
+        return [0, 1, 2]
+
+    def chance_outcomes(self):
+        now = self.now
+        return now.game.start if now.phase is START else now.game.wind
+
+    def _apply_action(self, action):
+        now = self.now
+        if now.phase is START:
+            now.x, now.phase = action, DECIDE
+        elif now.phase is DECIDE:
+            now.move, now.phase = action - 1, PAY
+            now.x = (now.x + now.move) % now.game.size
+        else:
+            now.x, now.move, now.phase = (now.x + action - 1) % now.game.size, 0, MEET
+            now.t += 1
+
+    def distribution_support(self):
+        now = self.now
+        return [] if now.phase is PAY else now.game.support[now.t]
+
+    def update_distribution(self, distribution):
+        now = self.now
+        if now.phase is PAY:
+            now.phase = BLOW
+        else:
+            now.crowd, now.phase = distribution[now.x], DECIDE
+
+    def is_terminal(self):
+        return self.now.phase is MEET and self.now.t >= self.now.game.steps
+
+    def current_player(self):
+        return TERMINAL if self.is_terminal() else MOVER[self.now.phase]
+
+    def rewards(self):
+        now = self.now
+        if now.phase is DECIDE:
+            return [now.game.staying[now.x] - math.log(now.crowd + BeachBar.EPSILON)]
+        return [-abs(now.move) / now.game.size if now.phase is PAY else 0.0]
+
+    def returns(self):
+        raise NotImplementedError("the algorithms used here add rewards up themselves")
+
+    def _action_to_string(self, player, action):
+        return str(action - 1)
+
+    def __str__(self):
+        now = self.now
+        return f"{now.phase},{now.x},{now.move},{now.t}"
+
+
+class Observer:
+    """What OpenSpiel's value tables are keyed by."""
+
+    tensor, dict = np.zeros(1, np.float32), {}
+
+    def set_from(self, state, player):
+        """Nothing: the tensor is not used."""
+
+    def string_from(self, state, player):
+        return str(state)
+
+
+class Stationary(policies.Policy):
+    """Rows of pi (S, A) by place; `place` reads it off a state."""
+
+    def __init__(self, game, pi, place) -> None:
+        super().__init__(game, [0])
+        self.rows = [dict(enumerate(row)) for row in pi.tolist()]
+        self.place = place
+
+    def action_probabilities(self, state, player_id=None):
+        return self.rows[self.place(state)]
+
+
+def python_game(problem: BeachBar) -> Entry:
+    game = Game(problem)
+    policy = Stationary(game, problem.pi, lambda state: state.now.x)
+    return Entry("OpenSpiel Python", lambda: float(NashConv(game, policy).nash_conv()), 1.0, "the game in Python")
+
+
+def built_in_game(problem: BeachBar) -> Entry:
+    """A like game in C++; its wind is 1/3, 1/3, 1/3."""
+    game = pyspiel.load_game("mfg_crowd_modelling", {"size": problem.size, "horizon": problem.steps})
+    policy = Stationary(game, problem.pi, lambda state: int(str(state)[1:].split(",", 1)[0]))
+
+    found = DistributionPolicy(game, policy).distribution
+    mu, wind = problem.initial, np.full(3, 1.0 / 3.0)
+    for t in range(problem.steps):
+        close([found[f"({x}, {t})"] for x in range(problem.size)], mu, "flow of the built-in game")
+        moved = (mu[:, None] * problem.pi)[:, :, None] * wind
+        mu = np.bincount(problem.successors.ravel(), weights=moved.ravel(), minlength=problem.size)
+
+    def run() -> None:
+        NashConv(game, policy).nash_conv()
+
+    return Entry("OpenSpiel C++, like game", run, 1.0, "a like game built into its core; only its flow is checked")
+
+
+def beach_bar(problem: BeachBar) -> list[Entry]:
+    return [python_game(problem), built_in_game(problem)]
+
+
+ENTRIES = {"beach bar": beach_bar}

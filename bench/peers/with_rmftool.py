@@ -1,0 +1,42 @@
+"""rmftool: the same population in continuous time, every agent acting at rate 1, one jump at a time.
+
+One unit of time is one sweep, N decisions on average, of which those that change nothing are no jumps: they are counted
+as done. Its mean at time t is the mean field of N t sequential decisions up to O(1 / N).
+"""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+
+import numpy as np
+import rmftool
+
+from bench.peers.measure import Entry
+from bench.peers.problems import Answer, Population
+
+
+def rate(o: int, probability: float, x) -> float:
+    return x[o] * probability
+
+
+def sequential(problem: Population) -> list[Entry]:
+    process = rmftool.DDPP()
+    for o in range(problem.size):
+        for a in range(problem.size):
+            if a != o:
+                change = np.zeros(problem.size)
+                change[o], change[a] = -1.0, 1.0
+                process.add_transition(change, partial(rate, o, float(problem.pi[o, a])))
+    process.set_initial_state(problem.initial / problem.n_agents)
+    random.seed(2)
+    steps = max(100, problem.steps // 10)
+
+    def run() -> Answer:
+        _, path = process.simulate(problem.n_agents, steps / problem.n_agents)
+        return Answer(np.rint(path[-1] * problem.n_agents).astype(np.int64), steps)
+
+    return [Entry("rmftool", run, steps, "continuous time, no rewards")]
+
+
+ENTRIES = {"sequential small": sequential}
