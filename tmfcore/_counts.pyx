@@ -30,6 +30,7 @@ cdef struct Population:
     int64_t *cells             # (max(K, K0),)
     double *row                # (max(K, K0),)
     double *tails              # (max(A, K, K0),)
+    bint averaged              # nobody asks what was done: successors are drawn averaged over the policy's actions
     PassiveRewards passive
 
 
@@ -59,34 +60,69 @@ cdef void note_passive_staying(Evaluator at, Record *record, Py_ssize_t o, int64
     record.passive[o * at.n_passive_successors + cell] += n
 
 
+cdef double act(Evaluator at, Sampler *sampler, Population *people, Record *record, Py_ssize_t o) noexcept nogil:
+    """people.acting[o] agents choose their actions and move; returns what they earn."""
+    cdef Py_ssize_t A = at.n_actions, K = at.n_successors
+    cdef Py_ssize_t a, k, row
+    cdef int64_t n
+    cdef double reward = 0
+    cdef const int32_t *successor
+    split_multinomial(sampler, people.acting[o], at.pi + o * A, A, people.tails, people.actions)
+    for a in range(A):
+        n = people.actions[a]
+        if n == 0:
+            continue
+        row = o * A + a
+        reward += n * at.tables.reward[row]
+        if record.decisions != NULL:
+            record.decisions[row] += n
+        if record.reward_sums != NULL:
+            record.reward_sums[row] += n * at.tables.reward[row]
+        split_multinomial(sampler, n, at.tables.transition + row * K, K, people.tails, people.cells)
+        successor = successors_of(at, row)
+        for k in range(K):
+            if people.cells[k] > 0:
+                people.next_counts[k if successor == NULL else successor[k]] += people.cells[k]
+                note_active(at, record, row, k, people.cells[k])
+    return reward
+
+
+cdef double act_averaged(Evaluator at, Sampler *sampler, Population *people, Py_ssize_t o) noexcept nogil:
+    """The same by one draw from sum_a pi(a | o) P(x | o, a); returns what they are expected to earn."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
+    cdef Py_ssize_t a, k, x
+    cdef double share, mean = 0
+    cdef const double *row
+    cdef const int32_t *successor
+    memset(people.row, 0, S * sizeof(double))
+    for a in range(A):
+        share = at.pi[o * A + a]
+        if share == 0:
+            continue
+        mean += share * at.tables.reward[o * A + a]
+        row = at.tables.transition + (o * A + a) * K
+        successor = successors_of(at, o * A + a)
+        for k in range(K):
+            people.row[k if successor == NULL else successor[k]] += share * row[k]
+    split_multinomial(sampler, people.acting[o], people.row, S, people.tails, people.cells)
+    for x in range(S):
+        people.next_counts[x] += people.cells[x]
+    return people.acting[o] * mean
+
+
 cdef double step_counts(Evaluator at, Sampler *sampler, Population *people, Record *record) noexcept nogil:
     """Everybody moves: people.acting (S,) act, the others drift. Returns the reward of all agents together."""
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t K = at.n_successors, K0 = at.n_passive_successors
-    cdef Py_ssize_t o, a, k, row
+    cdef Py_ssize_t S = at.n_observations, K0 = at.n_passive_successors
+    cdef Py_ssize_t o, k
     cdef int64_t n
     cdef double reward = 0
     cdef const int32_t *successor
     memset(people.next_counts, 0, S * sizeof(int64_t))
     for o in range(S):
-        if people.acting[o] > 0:
-            split_multinomial(sampler, people.acting[o], at.pi + o * A, A, people.tails, people.actions)
-            for a in range(A):
-                n = people.actions[a]
-                if n == 0:
-                    continue
-                row = o * A + a
-                reward += n * at.tables.reward[row]
-                if record.decisions != NULL:
-                    record.decisions[row] += n
-                if record.reward_sums != NULL:
-                    record.reward_sums[row] += n * at.tables.reward[row]
-                split_multinomial(sampler, n, at.tables.transition + row * K, K, people.tails, people.cells)
-                successor = successors_of(at, row)
-                for k in range(K):
-                    if people.cells[k] > 0:
-                        people.next_counts[k if successor == NULL else successor[k]] += people.cells[k]
-                        note_active(at, record, row, k, people.cells[k])
+        if people.acting[o] > 0 and people.averaged:
+            reward += act_averaged(at, sampler, people, o)
+        elif people.acting[o] > 0:
+            reward += act(at, sampler, people, record, o)
         n = people.counts[o] - people.acting[o]
         if n == 0:
             continue
@@ -154,7 +190,7 @@ cdef int step_one(
 cdef int allocate(Population *people, Evaluator at) except -1:
     """One block of memory for everything, which begins at people.mu: freeing that is the caller's."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t widest = max(at.n_successors, at.n_passive_successors)
+    cdef Py_ssize_t widest = max(at.n_successors, at.n_passive_successors, S if people.averaged else 1)
     cdef Py_ssize_t n_doubles = S + widest + max(A, widest)
     cdef double *memory = <double *>malloc((n_doubles + 3 * S + A + widest) * sizeof(double))
     if memory == NULL:
@@ -192,7 +228,8 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     counts : ndarray of int64, shape (J + 1, S)
         OUT. The start, and the counts at the end of every interval.
     decisions : ndarray of int64, shape (J, S, A), or None
-        OUT. Acting agents by observation and action, summed over the interval.
+        OUT. Acting agents by observation and action, summed over the interval. None: batches may be drawn from rows
+        averaged over the policy's actions, and rewards are then expected over actions given the counts.
     rewards : ndarray of float64, shape (J,)
         OUT. Mean reward an agent, summed over the interval.
     flows : tuple of ndarrays or None
@@ -242,6 +279,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
                 or reward_sums.shape[1] != S or reward_sums.shape[2] != A or passive.shape[1] != S
                 or passive.shape[2] != at.n_passive_successors or passive_reward_sums.shape[1] != S):
             raise ValueError("flows must have shapes (J, S, A, K), (J, S, A), (J, S, K0), (J, S)")
+    people.averaged = decisions is None and flows is None and S < A * model.n_successors
     allocate(&people, at)
     try:
         with bit_generator.lock, nogil:

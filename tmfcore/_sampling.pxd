@@ -1,7 +1,8 @@
 """Exact samplers on a borrowed numpy bit generator: no allocation, no Python.
 
-Source     inversion and BTPE as in numpy's C distributions (Kachitvichyanukul & Schmeiser 1988),
-           HRUA for the hypergeometric (Stadlober 1990).
+Source     binomials by inversion, by transformed rejection (BTRS: Hoermann, J. Stat. Comput. Simul. 46, 1993) and, for
+           large n, by numpy's BTPE (Kachitvichyanukul & Schmeiser 1988); hypergeometrics by numpy's HRUA
+           (Stadlober 1990).
 Contract   a cell of probability zero is never drawn; counts split over cells sum exactly to the total.
 Validity   binomials to n = 10**18, hypergeometrics to a population of 10**12.
 """
@@ -23,6 +24,7 @@ cdef struct Sampler:
 
 cdef bitgen_t *bits_of(object bit_generator) except NULL
 cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexcept nogil
+cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexcept nogil
 cdef void split_multinomial(
     Sampler *sampler,
     int64_t n,                # IN           how many to place
@@ -86,6 +88,8 @@ cdef inline int64_t binomial(Sampler *sampler, int64_t n, double p) noexcept nog
         return n
     if p > 0.5:               # n - k in integers: above 2**53 a double could not hold it
         return n - binomial(sampler, n, 1 - p)
-    if n * p <= 30:
+    if n * p < 15:
         return binomial_by_inversion(sampler, n, p)
+    if n <= <int64_t>1e14:    # beyond, the logarithms of BTRS cancel
+        return binomial_by_rejection(sampler, n, p)
     return random_binomial(sampler.bits, p, n, &sampler.binomial)

@@ -3,6 +3,7 @@
 Source     theory.md section 5; see _sampling.pxd for the contract and the ranges of validity.
 """
 from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.math cimport fabs, floor, log, sqrt
 from libc.string cimport memset
 
 import numpy as np
@@ -36,13 +37,54 @@ cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexce
     while True:
         mass = nothing
         k = 0
-        while u > mass and k < n and k < 400:     # P(k >= 400) < 1e-300 for a mean of at most 30
+        while u > mass and k < n and k < 400:     # P(k >= 400) < 1e-300 for a mean below 15
             k += 1
             u -= mass
             mass *= (n - k + 1) * p / (k * (1 - p))
         if u <= mass:
             return k
         u = uniform(sampler)  # u fell into the rounding left over beyond the last cell
+
+
+cdef double *STIRLING = [
+    0.08106146679532726, 0.04134069595540929, 0.02767792568499834, 0.02079067210376509, 0.01664469118982119,
+    0.01387612882307075, 0.01189670994589177, 0.01041126526197209, 0.009255462182712733, 0.008330563433362871]
+
+
+cdef inline double stirling(double k) noexcept nogil:
+    """log k! - [log sqrt(2 pi) + (k + 1/2) log(k + 1) - (k + 1)]"""
+    cdef double inverse = 1 / (k + 1)
+    if k < 10:
+        return STIRLING[<int>k]
+    return (1.0 / 12 - (1.0 / 360 - inverse * inverse / 1260) * inverse * inverse) * inverse
+
+
+cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexcept nogil:
+    """BTRS, for n p >= 10 and p <= 1/2; no set-up to speak of, which pays where (n, p) change with every draw."""
+    cdef double spread = sqrt(n * p * (1 - p))
+    cdef double b = 1.15 + 2.53 * spread
+    cdef double a = -0.0873 + 0.0248 * b + 0.01 * p
+    cdef double c = n * p + 0.5
+    cdef double v_r = 0.92 - 4.2 / b
+    cdef double u, v, us, k, m, odds
+    while True:
+        u = uniform(sampler) - 0.5
+        v = uniform(sampler)
+        us = 0.5 - fabs(u)
+        if us == 0:
+            continue
+        k = floor((2 * a / us + b) * u + c)
+        if us >= 0.07 and v <= v_r:
+            return <int64_t>k
+        if k < 0 or k > n:
+            continue
+        m = floor((n + 1) * p)
+        odds = p / (1 - p)
+        v = log(v * (2.83 + 5.1 / b) * spread / (a / (us * us) + b))
+        if v <= ((m + 0.5) * log((m + 1) / (odds * (n - m + 1))) + (n + 1) * log((n - m + 1) / (n - k + 1))
+                 + (k + 0.5) * log(odds * (n - k + 1) / (k + 1))
+                 + stirling(m) + stirling(n - m) - stirling(k) - stirling(n - k)):
+            return <int64_t>k
 
 
 cdef void split_multinomial(

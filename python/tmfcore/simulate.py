@@ -184,9 +184,9 @@ def simulate(
     record_every : int, optional
         Steps per recorded interval; the last interval may be shorter. J = ceil(T / record_every).
     decisions : bool, optional
-        False leaves out the decision counts, (R, J, S, A). The agents engine may then draw successors from rows
-        averaged over the policy, at up to half the time: the same law of the counts, from other draws, and
-        `rewards` expected over the actions given the counts.
+        False leaves out the decision counts, (R, J, S, A). Successors may then be drawn from rows averaged over
+        the policy, which is faster by up to the number of actions: the same law of the counts, from other
+        draws, and `rewards` expected over the actions given the counts.
     trajectories : bool, optional
         True records individuals: (N, T) each, one replica, agents engine.
     progress : bool or callable, optional
@@ -215,8 +215,8 @@ def simulate(
     >>> run = tmf.simulate(game, policy, tmf.Batch(100), 1000, replicas=8, rng=1)
     >>> run.counts.shape
     (8, 21, 4)
-    >>> print(f"{run.returns.mean():.2f}")
-    4.55
+    >>> print(f"{run.returns.mean():.1f}")
+    4.6
     """
     check.as_instance(game, "game", Game)
     as_schedule(schedule)
