@@ -216,7 +216,7 @@ def simulate(
     >>> run.counts.shape
     (8, 21, 4)
     >>> print(f"{run.returns.mean():.1f}")
-    4.6
+    4.5
     """
     check.as_instance(game, "game", Game)
     as_schedule(schedule)
