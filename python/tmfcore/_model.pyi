@@ -67,25 +67,3 @@ class CompiledModel(Model):
         user_data: int | None = None,
         owner: object = None,
     ) -> None: ...
-
-@disjoint_base
-class ResourceSelection(Model):
-    def __init__(
-        self,
-        values: ArrayLike,
-        congestion: ArrayLike,
-        switching_cost: float,
-        power: float,
-        step: float,
-    ) -> None: ...
-
-@disjoint_base
-class Queueing(Model):
-    def __init__(
-        self,
-        capacities: ArrayLike,
-        service_reward: float,
-        waiting_cost: float,
-        jockeying_cost: float,
-        step: float,
-    ) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from tmfcore import _validation as check
-from tmfcore._model import Queueing
+from tmfcore._games import Queueing
 from tmfcore.game import Game
 from tmfcore.games import _sweeps
 

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from tmfcore import _validation as check
-from tmfcore._model import ResourceSelection
+from tmfcore._games import ResourceSelection
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.games import _sweeps

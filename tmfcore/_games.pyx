@@ -1,0 +1,144 @@
+"""The built-in games, as compiled rows and tables.
+
+Source     theory.md section 8.  Notation: _model.pxd; mu(o) the share of the population at observation o.
+Contract   rows are distributions by construction, so that nothing is checked while they run.
+"""
+from libc.math cimport pow
+
+import numpy as np
+
+from tmfcore._model cimport Model, Tables
+
+
+cdef class ResourceSelection(Model):
+    """Resource selection: hold one of M resources, or switch (theory.md section 8).
+
+    Parameters
+    ----------
+    values, congestion : array_like of float, shape (M,)
+        v_o and c_o, per sweep.
+    switching_cost, power, step : float
+        k, p and dt.
+    """
+    cdef double[::1] value, congestion      # times dt
+    cdef double switching_cost, power
+
+    def __init__(self, values, congestion, double switching_cost, double power, double step):
+        n = len(values)
+        self.set_shape(n, n, np.broadcast_to(np.arange(n)[:, None], (n, n, 1)), np.arange(n)[:, None])
+        self.value = np.array(values, np.float64) * step
+        self.congestion = np.array(congestion, np.float64) * step
+        if self.congestion.shape[0] != n:
+            raise ValueError(f"congestion has shape ({self.congestion.shape[0]},); must be ({n},)")
+        self.switching_cost = switching_cost
+        self.power = power
+        self.constant_transition = self.passive_identity = self.local_passive_reward = True
+        self.by_row = self.trusted = True
+
+    cdef inline double held(self, Py_ssize_t o, double share) noexcept nogil:
+        """dt (v_o - c_o mu(o)^p)"""
+        if self.power == 1:
+            return self.value[o] - self.congestion[o] * share
+        return self.value[o] - self.congestion[o] * pow(share, self.power)
+
+    cdef int row_at(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        probabilities[0] = 1
+        reward[0] = self.held(observation, mu[observation])
+        if action >= 0 and action != observation:
+            reward[0] -= self.switching_cost
+        return 0
+
+    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
+        cdef Py_ssize_t o, a, n = self.n_observations
+        cdef double held
+        cdef double *row
+        for o in range(n):
+            held = self.held(o, mu[o])
+            tables.passive_reward[o] = held
+            row = tables.reward + o * n
+            for a in range(n):
+                row[a] = held - self.switching_cost
+            row[o] = held
+        if everything:
+            for o in range(n):
+                tables.passive_transition[o] = 1
+            for o in range(n * n):
+                tables.transition[o] = 1
+        return 0
+
+
+cdef class Queueing(Model):
+    """Dynamic queueing: idle (0) or waiting at one of K servers (theory.md section 8).
+
+    Cells of a row: finished (idle), and the place moved to.
+
+    Parameters
+    ----------
+    capacities : array_like of float, shape (n_servers,)
+        s_j, jobs per agent and sweep.
+    service_reward, waiting_cost, jockeying_cost, step : float
+        R, w, k and dt <= 1.
+    """
+    cdef double[::1] capacity               # (S,), entry 0 unused
+    cdef double service_reward, waiting_cost, jockeying_cost, step
+
+    def __init__(self, capacities, double service_reward, double waiting_cost, double jockeying_cost,
+                 double step):
+        n = len(capacities) + 1
+        places = np.arange(n)
+        targets = np.where(places[None, :] == 0, places[:, None], places[None, :])
+        self.set_shape(n, n, np.stack([np.zeros_like(targets), targets], -1),
+                       np.stack([np.zeros_like(places), places], -1))
+        if not 0 < step <= 1:
+            raise ValueError(f"step is {step}; must lie in (0, 1]: service rates times step are probabilities")
+        self.capacity = np.concatenate([[0.0], np.array(capacities, np.float64)])
+        self.service_reward = service_reward
+        self.waiting_cost = waiting_cost
+        self.jockeying_cost = jockeying_cost
+        self.step = step
+        self.local_passive_reward = True
+        self.by_row = self.trusted = True
+
+    cdef inline double service(self, Py_ssize_t o, const double *mu) noexcept nogil:
+        """d_o(mu) = s_o / (s_o + mu(o)), 0 when idle"""
+        return self.capacity[o] / (self.capacity[o] + mu[o]) if o > 0 else 0.0
+
+    cdef inline double waiting(self, Py_ssize_t o, double service) noexcept nogil:
+        """dt (R d_o - w), 0 when idle"""
+        return self.step * (self.service_reward * service - self.waiting_cost) if o > 0 else 0.0
+
+    cdef int row_at(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        cdef double service = self.service(observation, mu)
+        probabilities[0] = self.step * service
+        probabilities[1] = 1 - self.step * service
+        reward[0] = self.waiting(observation, service)
+        if observation != 0 and action > 0 and action != observation:
+            reward[0] -= self.jockeying_cost
+        return 0
+
+    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
+        cdef Py_ssize_t o, a, n = self.n_observations
+        cdef double service, done, stays, reward, moved
+        cdef double *rewards = tables.reward
+        cdef double *cells = tables.transition
+        for o in range(n):
+            service = self.service(o, mu)
+            done = self.step * service
+            stays = 1 - done
+            reward = self.waiting(o, service)
+            moved = reward - self.jockeying_cost if o > 0 else reward
+            tables.passive_reward[o] = reward
+            tables.passive_transition[2 * o] = done
+            tables.passive_transition[2 * o + 1] = stays
+            for a in range(n):
+                cells[0] = done
+                cells[1] = stays
+                cells += 2
+                rewards[a] = moved
+            rewards[0] = rewards[o] = reward
+            rewards += n
+        return 0
