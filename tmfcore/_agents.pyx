@@ -179,8 +179,8 @@ cdef inline void book(Account *account, double reward) noexcept nogil:
 
 cdef struct Singles:           # random numbers of CHUNK single events
     Py_ssize_t chunk
-    uint64_t agents[256]       # CHUNK
-    uint64_t words[512]        # 2 CHUNK
+    uint64_t agents[CHUNK]
+    uint64_t words[2 * CHUNK]
 
 
 cdef void draw_chunk(Crowd *crowd, Singles *singles, Py_ssize_t chunk) noexcept nogil:

@@ -14,7 +14,7 @@ from libc.string cimport memcpy
 import numpy as np
 
 ROW_TOLERANCE = 1e-8
-cdef double TOLERANCE = 1e-8
+cdef double TOLERANCE = ROW_TOLERANCE
 
 # The spellings under which a compiled row function may arrive (Cython, numba/cffi/ctypes).
 ROW_SIGNATURES = (

@@ -19,9 +19,6 @@ cdef extern from "build.h" nogil:
     bint TMFCORE_ANNOTATE
     const char *tmf_instruction_set()
 
-HYPERGEOMETRIC_LIMIT = 10**12
-BINOMIAL_LIMIT = 10**18
-
 
 cdef bitgen_t *bits_of(object bit_generator) except NULL:
     return <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
@@ -176,7 +173,7 @@ def categorical(bit_generator, const double[::1] p not None, Py_ssize_t size):
 
 
 def binomials(bit_generator, int64_t n, double p, Py_ssize_t size):
-    """Binomial(n, p) variates (size,) int64, exact for n <= BINOMIAL_LIMIT."""
+    """Binomial(n, p) variates (size,) int64, exact for n <= 10**18."""
     cdef Sampler sampler
     cdef int64_t[::1] out = np.empty(size, np.int64)
     cdef Py_ssize_t i

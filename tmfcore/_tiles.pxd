@@ -57,7 +57,6 @@ cdef struct Crowd:
     uint32_t *codes            # ... their row << action bits | action, ...
     uint32_t *targets          # ... and where they go
     uint64_t *seen             # hash table of chosen agents
-    Py_ssize_t seen_size       # a power of two
     int64_t *counts            # (S,)
     double *mu                 # (S,)
     PassiveRewards passive

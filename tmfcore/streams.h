@@ -15,10 +15,8 @@
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__) && defined(__GLIBC__) \
     && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define TMF_EVERY_CPU __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#define TMF_CPU_CHOICE 1
 #else
 #define TMF_EVERY_CPU
-#define TMF_CPU_CHOICE 0
 #endif
 
 #define TMF_LANES 8

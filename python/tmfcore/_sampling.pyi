@@ -1,11 +1,8 @@
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.random import BitGenerator
 from numpy.typing import NDArray
-
-BINOMIAL_LIMIT: Final[int]
-HYPERGEOMETRIC_LIMIT: Final[int]
 
 def build_info() -> dict[str, Any]: ...
 def categorical(bit_generator: BitGenerator, p: NDArray[np.float64], size: int) -> NDArray[np.int64]: ...
