@@ -7,22 +7,25 @@ Cost       all agents move: O(N) a step. B agents act and the others stand still
            needs to evaluate its tables where they depend on mu.
 Memory     1, 2 or 4 bytes an agent for S up to 2^8, 2^16, 2^20, and one bit for who acts.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.string cimport memset
 
 import numpy as np
 
-from tmfcore._alias cimport AliasTables, cells_in, layout_of, tmf_draw_one, tmf_successor
-from tmfcore._evaluator cimport Evaluator, successors_of
-from tmfcore._model cimport Model, checked_row
-from tmfcore._passive cimport move_agent, refresh
-from tmfcore._policy cimport Policy, stage_end, stage_of
-from tmfcore._sampling cimport scan
-from tmfcore._schedule cimport Activation, read_activation
-from tmfcore._tiles cimport (
-    MOVES, SELECTION, SINGLES, TMF_PART, TMF_TILE, Crowd, Hands, Memory, Team, Trajectory, draw_tile, tmf_below,
-    tmf_fill, tmf_load_one, tmf_open, tmf_prefetch_one, tmf_store_one, tmf_stream, tmf_uniform, write_action,
-    write_standing)
+from tmfcore._alias cimport AliasTables, cells_in, layout_of
+from tmfcore._evaluator cimport Evaluator
+from tmfcore._few cimport Few
+from tmfcore._ledger cimport Ledger, end_step, open_ledger
+from tmfcore._model cimport Model
+from tmfcore._policy cimport Policy, stage_of
+from tmfcore._schedule cimport Activation, read_activation, single_steps
+from tmfcore._singles cimport Population, Singles
+from tmfcore._streams cimport SELECTION, TMF_TILE, tmf_below, tmf_fill, tmf_open, tmf_store_one, tmf_stream
+from tmfcore._tiles cimport Crowd, Memory, Team, Trajectory, write_action, write_standing
+
+cdef extern from "bits.h" nogil:
+    void tmf_bits_below(const uint16_t *random, uint16_t threshold, uint64_t *bits, int n_words)
+    int64_t tmf_count_bits(const uint64_t *bits, int64_t n_words)
 
 MAX_AGENTS = 2**32 - 1
 MAX_OBSERVATIONS = 2**20
@@ -30,8 +33,7 @@ MAX_ROWS = 2**30               # 2 S rows, times actions rounded up to a power o
 
 
 cdef enum:
-    CHUNK = 256                # single events whose random numbers are drawn together
-    AHEAD = 32                 # events between the prefetch of an agent and its turn
+    DRAWN = 256                # agents drawn together
 
 
 def observation_dtype(Py_ssize_t n_observations):
@@ -46,55 +48,64 @@ def action_dtype(Py_ssize_t n_actions):
 
 # ---------------------------------------------------------------- a step at which everybody moves
 
-cdef int draw_agents(tmf_stream *stream, Crowd *crowd, int64_t wanted, uint64_t *agents) noexcept nogil:
-    """Agents drawn uniformly with replacement, as many as wanted but at most CHUNK; returns how many."""
-    cdef uint64_t words[CHUNK]
-    cdef int n = <int>min(wanted, <int64_t>CHUNK)
-    tmf_fill(stream, words, (n + 7) // 8)
-    tmf_below(stream, words, crowd.n_agents, agents, n)
-    return n
-
-
-cdef void select_bits(Crowd *crowd, int t, int64_t n_acting) noexcept nogil:
-    """Set the bits of a uniformly drawn batch: the smaller of it and its complement is drawn by rejection."""
-    cdef tmf_stream stream
-    cdef Py_ssize_t n_words = (crowd.n_agents + 63) // 64
-    cdef bint inverted = 2 * n_acting > crowd.n_agents
-    cdef int64_t left = crowd.n_agents - n_acting if inverted else n_acting
-    cdef uint64_t agents[CHUNK]
-    cdef uint64_t bit, fresh
-    cdef uint64_t *word
-    cdef Py_ssize_t w
+cdef void adjust_bits(Population *people, uint64_t *acting, tmf_stream *stream, int64_t excess) noexcept nogil:
+    """Clear `excess` bits drawn uniformly among those set, or set -excess among those clear."""
+    cdef uint64_t words[DRAWN]
+    cdef uint64_t agents[DRAWN]
+    cdef uint64_t bit
+    cdef uint64_t wanted = excess > 0       # value of the bits to be changed
+    cdef int64_t left = excess if excess > 0 else -excess
     cdef int i, n
-    tmf_open(&stream, crowd.key, t, 0, SELECTION)
-    memset(crowd.acting, 0, n_words * sizeof(uint64_t))
     while left > 0:
-        n = draw_agents(&stream, crowd, left, agents)
+        n = <int>min(left, <int64_t>DRAWN)
+        tmf_fill(stream, words, (n + 7) // 8)
+        tmf_below(stream, words, people.n_agents, agents, n)
         for i in range(n):
-            word = crowd.acting + (agents[i] >> 6)
-            bit = <uint64_t>1 << (agents[i] & 63)
-            fresh = bit & ~word[0]
-            word[0] |= bit
-            left -= fresh != 0
-    if inverted:
-        for w in range(n_words):
-            crowd.acting[w] = ~crowd.acting[w]
+            bit = acting[agents[i] >> 6] >> (agents[i] & 63) & 1
+            acting[agents[i] >> 6] ^= <uint64_t>(bit == wanted) << (agents[i] & 63)
+            left -= bit == wanted
 
 
-cdef double play_all(
-    Evaluator at, Crowd *crowd, Team team, Trajectory *trajectory, int t, int64_t n_acting, double p
+cdef void select_bits(Population *people, uint64_t *acting, int t, int64_t n_acting) noexcept nogil:
+    """Set the bits of a uniformly drawn batch of n_acting < N agents.
+
+    Every bit is drawn with nearly the right probability, and then random ones are changed until their number is right:
+    by symmetry all batches of that number are equally likely, whatever the probability was.
+    """
+    cdef tmf_stream stream
+    cdef uint16_t random[TMF_TILE]
+    cdef int64_t N = people.n_agents, first = 0
+    cdef Py_ssize_t n_words = (N + 63) // 64
+    cdef int64_t threshold = <int64_t>(65536.0 * <double>n_acting / <double>N)
+    tmf_open(&stream, people.key, t, 0, SELECTION)
+    if 64 * <double>n_acting < <double>N or 64 * <double>(N - n_acting) < <double>N:
+        memset(acting, 0 if 2 * n_acting < N else 0xFF, n_words * sizeof(uint64_t))
+        adjust_bits(people, acting, &stream, -n_acting if 2 * n_acting < N else N - n_acting)
+        return
+    while first < N:
+        tmf_fill(&stream, <uint64_t *>random, TMF_TILE // 32)
+        tmf_bits_below(random, <uint16_t>threshold, acting + first // 64, TMF_TILE // 64)
+        first += TMF_TILE
+    if N % 64:
+        acting[n_words - 1] &= (<uint64_t>1 << (N % 64)) - 1
+    adjust_bits(people, acting, &stream, tmf_count_bits(acting, n_words) - n_acting)
+
+
+cdef void play_all(
+    Evaluator at, Crowd *crowd, Team team, Trajectory *trajectory, Ledger *ledger, int t, int64_t n_acting, double p
 ) noexcept nogil:
-    """n_acting agents act (n_acting < 0: each with probability p), the others drift; returns everybody's reward."""
+    """n_acting agents act (n_acting < 0: each with probability p), the others drift."""
+    cdef Population *people = &crowd.people
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t o, a
     cdef int64_t acted
     cdef double reward = 0
     cdef uint64_t threshold = 0
-    cdef bint everybody = n_acting == crowd.n_agents or (n_acting < 0 and p >= 1)
+    cdef bint everybody = n_acting == people.n_agents or (n_acting < 0 and p >= 1)
     if n_acting < 0 and p < 1:
         threshold = <uint64_t>(p * 18446744073709551616.0)
     elif not everybody:
-        select_bits(crowd, t, n_acting)
+        select_bits(people, crowd.acting, t, n_acting)
     team.move(trajectory, t, everybody, threshold)
     for o in range(S):
         acted = 0
@@ -104,219 +115,63 @@ cdef double play_all(
                 reward += crowd.decided[o * A] * at.pi[o * A + a] * at.tables.reward[o * A + a]
             else:
                 reward += crowd.decided[o * A + a] * at.tables.reward[o * A + a]
-        reward += (crowd.counts[o] - acted) * at.tables.passive_reward[o]
+        reward += (people.counts[o] - acted) * at.tables.passive_reward[o]
     for o in range(S):
-        crowd.counts[o] = crowd.arrived[o]
-        crowd.mu[o] = <double>crowd.counts[o] / crowd.n_agents
-    if crowd.decisions != NULL:
+        people.counts[o] = crowd.arrived[o]
+        people.mu[o] = <double>people.counts[o] / people.n_agents
+    people.passive.fresh = False
+    if ledger.decisions != NULL:
         for o in range(S * A):
-            crowd.decisions[o] += crowd.decided[o]
-    crowd.passive.fresh = False
-    return reward
-
-
-# ---------------------------------------------------------------- a step at which few act and the others stand still
-
-cdef void select_few(Crowd *crowd, int t, int64_t n_acting) noexcept nogil:
-    """crowd.chosen: a uniformly drawn batch, in the order drawn; repeats are rejected through a hash table."""
-    cdef tmf_stream stream
-    cdef uint64_t agents[CHUNK]
-    cdef uint64_t size = 8, mask, slot
-    cdef int64_t chosen = 0
-    cdef int i, n
-    while size < <uint64_t>(4 * n_acting):
-        size *= 2
-    mask = size - 1
-    tmf_open(&stream, crowd.key, t, 0, SELECTION)
-    memset(crowd.seen, 0, size * sizeof(uint64_t))
-    while chosen < n_acting:
-        n = draw_agents(&stream, crowd, n_acting - chosen, agents)
-        for i in range(n):
-            slot = (agents[i] * <uint64_t>0x9E3779B97F4A7C15) >> 20 & mask
-            while crowd.seen[slot] != 0 and crowd.seen[slot] != agents[i] + 1:
-                slot = (slot + 1) & mask
-            if crowd.seen[slot] == 0:
-                crowd.seen[slot] = agents[i] + 1
-                crowd.chosen[chosen] = <uint32_t>agents[i]
-                chosen += 1
-                tmf_prefetch_one(crowd.observations, crowd.width, agents[i])
-
-
-cdef void draw_few(
-    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, int t, int64_t n_acting
-) noexcept nogil:
-    """crowd.codes and crowd.targets of the chosen; their observations follow, the counts do not yet."""
-    cdef tmf_stream stream
-    cdef int64_t first = 0
-    cdef int n, i
-    while first < n_acting:
-        n = <int>min(<int64_t>TMF_PART, n_acting - first)
-        for i in range(n):
-            hands.rows[i] = tmf_load_one(crowd.observations, crowd.width, crowd.chosen[first + i])
-        if first % TMF_TILE == 0:
-            tmf_open(&stream, crowd.key, t, first // TMF_TILE, MOVES)
-        draw_tile(at, alias, crowd, hands, &stream, t, first, n)
-        for i in range(n):
-            tmf_store_one(crowd.observations, crowd.width, crowd.chosen[first + i], hands.next[i])
-        memcpy(crowd.codes + first, hands.codes, n * sizeof(uint32_t))
-        memcpy(crowd.targets + first, hands.next, n * sizeof(uint32_t))
-        first += n
-
-
-cdef struct Account:           # of the present interval and run
-    double interval            # sum of mean rewards
-    double total               # discounted
-    double weight              # discount^t
-    double discount
-
-
-cdef inline void book(Account *account, double reward) noexcept nogil:
-    """One step's reward, mean over the agents."""
-    account.interval += reward
-    account.total += account.weight * reward
-    account.weight *= account.discount
-
-
-cdef struct Singles:           # random numbers of CHUNK single events
-    Py_ssize_t chunk
-    uint64_t agents[CHUNK]
-    uint64_t words[2 * CHUNK]
-
-
-cdef void draw_chunk(Crowd *crowd, Singles *singles, Py_ssize_t chunk) noexcept nogil:
-    cdef tmf_stream stream
-    cdef Py_ssize_t i
-    singles.chunk = chunk
-    tmf_open(&stream, crowd.key, chunk, 0, SINGLES)
-    draw_agents(&stream, crowd, CHUNK, singles.agents)
-    tmf_fill(&stream, singles.words, 2 * CHUNK // 8)
-    for i in range(AHEAD):
-        tmf_prefetch_one(crowd.observations, crowd.width, singles.agents[i])
-
-
-cdef int play_singles(
-    Evaluator at, AliasTables alias, Crowd *crowd, Singles *singles, int t, Py_ssize_t n_events, Account *account
-) except -1 nogil:
-    """n_events single agents act in turn, all of one chunk and one stage, on tables that stay: rows only."""
-    cdef Py_ssize_t A = at.n_actions, first = t % CHUNK, event
-    cdef int action_bits = crowd.layout.action_bits
-    cdef uint64_t agent, word
-    cdef uint32_t flow, o, a, x
-    cdef double own
-    for event in range(first, first + n_events):
-        if event + AHEAD < CHUNK:
-            tmf_prefetch_one(crowd.observations, crowd.width, singles.agents[event + AHEAD])
-        agent = singles.agents[event]
-        word = singles.words[2 * event]
-        o = tmf_load_one(crowd.observations, crowd.width, agent)
-        flow = tmf_draw_one(&alias.alias, o, <uint32_t>(word >> 32), <uint32_t>word)
-        a = (flow >> alias.alias.cell_bits) & ((<uint32_t>1 << action_bits) - 1)
-        x = tmf_successor(&alias.alias, flow)
-        checked_row(at.model, t, <int>o, <int>a, crowd.mu, crowd.row, &own)
-        book(account, (crowd.passive.sum + own - at.tables.passive_reward[o]) / crowd.n_agents)
-        if crowd.decisions != NULL:
-            crowd.decisions[o * A + a] += 1
-        tmf_store_one(crowd.observations, crowd.width, agent, x)
-        move_agent(at, &crowd.passive, t, o, x, crowd.n_agents, crowd.counts, crowd.mu, crowd.row)
-        t += 1
-    return 0
-
-
-cdef void draw_single(Evaluator at, AliasTables alias, Crowd *crowd, uint64_t u, uint64_t v) noexcept nogil:
-    """crowd.codes and crowd.targets of the one agent crowd.chosen[0], from the words u and v."""
-    cdef Py_ssize_t A = at.n_actions, K = at.n_successors
-    cdef uint32_t o = tmf_load_one(crowd.observations, crowd.width, crowd.chosen[0])
-    cdef uint32_t flow
-    cdef Py_ssize_t a, k
-    cdef const int32_t *successor
-    if crowd.aliased:
-        flow = tmf_draw_one(&alias.alias, o, <uint32_t>(u >> 32), <uint32_t>u)
-        crowd.codes[0] = flow >> alias.alias.cell_bits
-        crowd.targets[0] = tmf_successor(&alias.alias, flow)
-    else:
-        a = scan(tmf_uniform(u), at.pi + o * A, A)
-        k = scan(tmf_uniform(v), at.tables.transition + (o * A + a) * K, K)
-        successor = successors_of(at, o * A + a)
-        crowd.codes[0] = o << crowd.layout.action_bits | <uint32_t>a
-        crowd.targets[0] = <uint32_t>(k if successor == NULL else successor[k])
-    tmf_store_one(crowd.observations, crowd.width, crowd.chosen[0], crowd.targets[0])
-
-
-cdef int settle_few(
-    Evaluator at, Crowd *crowd, Trajectory *trajectory, int t, int64_t n_acting, double *reward
-) except -1 nogil:
-    """Rewards of a step at its mu, then the moves of the chosen; adds up everybody's reward."""
-    cdef Py_ssize_t A = at.n_actions
-    cdef uint32_t mask = (<uint32_t>1 << crowd.layout.action_bits) - 1
-    cdef Py_ssize_t o, a
-    cdef int64_t i
-    cdef double own
-    reward[0] = crowd.passive.sum
-    for i in range(n_acting):
-        o = crowd.codes[i] >> crowd.layout.action_bits
-        a = crowd.codes[i] & mask
-        if crowd.rows_only:
-            checked_row(at.model, t, <int>o, <int>a, crowd.mu, crowd.row, &own)
-        else:
-            own = at.tables.reward[o * A + a]
-        reward[0] += own - at.tables.passive_reward[o]
-        if crowd.decisions != NULL:
-            crowd.decisions[o * A + a] += 1
-        if trajectory.actions != NULL:
-            write_action(trajectory, crowd.chosen[i], a)
-        if trajectory.rewards != NULL:
-            trajectory.rewards[crowd.chosen[i]] = own
-    for i in range(n_acting):
-        move_agent(at, &crowd.passive, t, crowd.codes[i] >> crowd.layout.action_bits, crowd.targets[i],
-                   crowd.n_agents, crowd.counts, crowd.mu, crowd.row)
-    return 0
+            ledger.decisions[o] += crowd.decided[o]
+    end_step(ledger, reward, people.counts)
 
 
 # ---------------------------------------------------------------- a run
 
 cdef bint plays_few(Evaluator at, int64_t n_acting, int64_t n_agents) noexcept nogil:
     """Whether a batch is small enough to be picked out; measured: eight times fewer than all."""
-    return at.model.passive_identity and 0 <= n_acting and 8 * n_acting <= n_agents
+    return at.model.passive_identity and 0 <= n_acting and (8 * n_acting <= n_agents or n_acting == 1)
 
 
-cdef int place(Crowd *crowd, const int64_t[::1] initial_counts) except -1:
+cdef int place(Population *people, const int64_t[::1] initial_counts) except -1:
     """Agent i starts where the running sum of the counts first exceeds i."""
     cdef Py_ssize_t o
     cdef int64_t i = 0, end = 0
     for o in range(initial_counts.shape[0]):
-        crowd.counts[o] = initial_counts[o]
-        crowd.mu[o] = <double>initial_counts[o] / crowd.n_agents
+        people.counts[o] = initial_counts[o]
+        people.mu[o] = <double>initial_counts[o] / people.n_agents
         end += initial_counts[o]
-        if crowd.width == 1:
-            memset(crowd.observations + i, <int>o, end - i)
+        if people.width == 1:
+            memset(people.observations + i, <int>o, end - i)
             i = end
         while i < end:
-            tmf_store_one(crowd.observations, crowd.width, i, <uint32_t>o)
+            tmf_store_one(people.observations, people.width, i, <uint32_t>o)
             i += 1
     return 0
 
 
-cdef AliasTables set_up(
+cdef int64_t set_up(
     Crowd *crowd, Memory memory, Evaluator at, Activation *activation, Py_ssize_t n_batches, bint actions_matter
-):
-    """Choose how moves are drawn, and take the memory for it."""
+) except -2:
+    """Choose how moves are drawn, and take the memory for it; returns the largest small batch, -1 without any."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef int64_t largest = 0, largest_few = 0
+    cdef int64_t largest = 0, largest_few = -1
     cdef bint passive_rows = False, needs_bits = False, fixed
     cdef double n_cells
     cdef Py_ssize_t i
     if activation.batch == NULL:
-        largest = crowd.n_agents
+        largest = crowd.people.n_agents
         passive_rows = True
     for i in range(n_batches):
-        largest = max(largest, activation.batch[i])
-        if plays_few(at, activation.batch[i], crowd.n_agents):
+        if not plays_few(at, activation.batch[i], crowd.people.n_agents):
+            largest = max(largest, activation.batch[i])
+            passive_rows |= activation.batch[i] < crowd.people.n_agents
+            needs_bits |= activation.batch[i] < crowd.people.n_agents
+        elif activation.batch[i] != 1:
             largest_few = max(largest_few, activation.batch[i])
-        elif activation.batch[i] < crowd.n_agents:
-            passive_rows = needs_bits = True
     # Rows averaged over the policy are narrower, but do not tell what was done.
     crowd.layout = layout_of(at, passive_rows, (
-        not actions_matter and largest_few == 0 and A > 1 and S <= A * at.n_successors))
+        not actions_matter and largest_few < 0 and A > 1 and S <= A * at.n_successors))
     if <double>crowd.layout.n_rows * (1 << crowd.layout.action_bits) > MAX_ROWS:
         raise ValueError(f"the agents engine takes up to {MAX_ROWS} rows of observation and action; the game has "
                          f"{S} observations and {A} actions: use engine='counts'")
@@ -325,25 +180,19 @@ cdef AliasTables set_up(
     fixed = at.model.constant_transition and not at.policy.depends_on_mu
     n_cells = cells_in(&crowd.layout)
     crowd.aliased = n_cells <= 2**26 and crowd.layout.action_bits + crowd.layout.cell_bits <= 20 and (
-        fixed or 8 * n_cells < <double>largest * (8 + A + at.n_successors))
+        fixed or 8 * n_cells < <double>max(largest, largest_few) * (8 + A + at.n_successors))
     if not crowd.aliased and crowd.layout.averaged:
         crowd.layout = layout_of(at, passive_rows, False)     # scanning needs the actions
     crowd.fixed_tables = crowd.aliased and fixed
-    crowd.rows_only = crowd.fixed_tables and at.model.by_row
-    crowd.observations = <uint8_t *>memory.take(crowd.n_agents * crowd.width)
-    crowd.counts = <int64_t *>memory.take(S * sizeof(int64_t))
-    crowd.mu = <double *>memory.take(S * sizeof(double))
+    crowd.people.observations = <uint8_t *>memory.take(crowd.people.n_agents * crowd.people.width)
+    crowd.people.counts = <int64_t *>memory.take(S * sizeof(int64_t))
+    crowd.people.mu = <double *>memory.take(S * sizeof(double))
+    crowd.people.row = <double *>memory.take(max(at.n_successors, at.n_passive_successors) * sizeof(double))
     crowd.decided = <int64_t *>memory.take(S * A * sizeof(int64_t))
     crowd.arrived = <int64_t *>memory.take(S * sizeof(int64_t))
-    crowd.row = <double *>memory.take(max(at.n_successors, at.n_passive_successors) * sizeof(double))
     if needs_bits:
-        crowd.acting = <uint64_t *>memory.take((crowd.n_agents + 63) // 64 * sizeof(uint64_t))
-    if largest_few > 0:
-        crowd.chosen = <uint32_t *>memory.take(largest_few * sizeof(uint32_t))
-        crowd.codes = <uint32_t *>memory.take(largest_few * sizeof(uint32_t))
-        crowd.targets = <uint32_t *>memory.take(largest_few * sizeof(uint32_t))
-        crowd.seen = <uint64_t *>memory.take(max(8, 8 * largest_few) * sizeof(uint64_t))
-    return AliasTables.of(crowd.layout) if crowd.aliased else None
+        crowd.acting = <uint64_t *>memory.take((crowd.people.n_agents + TMF_TILE - 1) // TMF_TILE * (TMF_TILE // 8))
+    return largest_few
 
 
 def run(Model model not None, Policy policy not None, const uint64_t[::1] key not None,
@@ -380,57 +229,56 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     theory.md section 1. Memory 1, 2 or 4 bytes an agent, plus one bit when a batch is drawn.
     """
     cdef Evaluator at = Evaluator(model, policy, horizon)
-    cdef AliasTables alias
+    cdef AliasTables alias = None
     cdef Memory memory = Memory()
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t t = 0, i, n_steps, left = 0, j = 0, stage = -1
-    cdef int64_t n_acting
-    cdef double reward, p
+    cdef Py_ssize_t t = 0, i, n_steps, n_single = 0, stage = -1
+    cdef Py_ssize_t n_batches = 0 if batch is None else batch.shape[0]
+    cdef int64_t n_acting, largest_few
+    cdef double p
     cdef bint tracked = observations is not None or actions is not None or individual_rewards is not None
-    cdef bint few
     cdef Crowd crowd
+    cdef Population *people = &crowd.people
     cdef Team team
     cdef Trajectory trajectory
     cdef Activation activation
-    cdef Singles singles
-    cdef Account account
+    cdef Singles singles = None
+    cdef Few few = None
+    cdef Ledger ledger
     cdef uint8_t[:, ::1] observation_bytes, action_bytes
 
     memset(&crowd, 0, sizeof(Crowd))
     memset(&trajectory, 0, sizeof(Trajectory))
-    memset(&account, 0, sizeof(Account))
-    account.weight = 1
-    account.discount = discount
-    singles.chunk = -1
-    crowd.n_agents = check_arguments(model, key, initial_counts, horizon, record_every, counts, decisions, rewards)
-    read_activation(&activation, batch, probability, crowd.n_agents, horizon)
-    crowd.width = observation_dtype(S).itemsize
+    people.n_agents = check_arguments(model, key, initial_counts, horizon, record_every, counts, decisions, rewards)
+    read_activation(&activation, batch, probability, people.n_agents, horizon)
+    people.width = observation_dtype(S).itemsize
     for i in range(4):
-        crowd.key[i] = key[i]
+        people.key[i] = key[i]
     if observations is not None:
-        check_trajectory("observations", observations, horizon, crowd.n_agents, observation_dtype(S))
+        check_trajectory("observations", observations, horizon, people.n_agents, observation_dtype(S))
         observation_bytes = observations.view(np.uint8)
     if actions is not None:
-        check_trajectory("actions", actions, horizon, crowd.n_agents, action_dtype(A))
+        check_trajectory("actions", actions, horizon, people.n_agents, action_dtype(A))
         action_bytes = actions.view(np.uint8)
         trajectory.action_width = actions.dtype.itemsize
     if individual_rewards is not None and (
-            individual_rewards.shape[0] != horizon or individual_rewards.shape[1] != crowd.n_agents):
-        raise ValueError(f"individual_rewards must have shape ({horizon}, {crowd.n_agents})")
-    alias = set_up(&crowd, memory, at, &activation, 0 if batch is None else batch.shape[0],
-                   decisions is not None or tracked)
-    place(&crowd, initial_counts)
-    team = Team.of(at, alias, &crowd, memory, threads)
+            individual_rewards.shape[0] != horizon or individual_rewards.shape[1] != people.n_agents):
+        raise ValueError(f"individual_rewards must have shape ({horizon}, {people.n_agents})")
+    largest_few = set_up(&crowd, memory, at, &activation, n_batches, decisions is not None or tracked)
+    place(people, initial_counts)
+    for i in range(n_batches):
+        n_single += batch[i] == 1 and plays_few(at, 1, people.n_agents)
+    if n_single > 0:
+        singles = Singles.of(at, n_single if activation.stride else horizon)
+    if largest_few >= 0:
+        few = Few.of(at, memory, &crowd, largest_few)
+    if crowd.aliased and n_single < n_batches or activation.batch == NULL:
+        alias = AliasTables.of(crowd.layout)
+    team = Team.of(at, alias, &crowd, memory, threads if n_single + (largest_few >= 0) < max(1, n_batches) else 1)
+    open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
+                people.counts)
     with team, nogil:
-        memcpy(&counts[0, 0], crowd.counts, S * sizeof(int64_t))
-        at.at(0, crowd.mu)
         while t < horizon:
-            if left == 0:
-                left = min(record_every, horizon - t)
-                account.interval = 0
-                if decisions is not None:
-                    crowd.decisions = &decisions[j, 0, 0]
-                    memset(crowd.decisions, 0, S * A * sizeof(int64_t))
             if tracked:
                 if observations is not None:
                     trajectory.observations = &observation_bytes[t, 0]
@@ -441,44 +289,34 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
             n_steps = 1
             n_acting = activation.batch[t * activation.stride] if activation.batch != NULL else -1
             p = activation.probability[t * activation.stride] if activation.probability != NULL else 0
-            few = plays_few(at, n_acting, crowd.n_agents)
-            if not (few and crowd.rows_only):
-                at.at(<int>t, crowd.mu)
-            if crowd.aliased and (not crowd.fixed_tables or stage != stage_of(t, horizon, policy.n_stages)):
-                if crowd.rows_only:
-                    policy.table_at(<int>t, at.horizon, crowd.mu, at.pi_buffer, &at.pi)
-                stage = stage_of(t, horizon, policy.n_stages)
-                alias.build(at)
-            if not few:
-                reward = play_all(at, &crowd, team, &trajectory, <int>t, n_acting, p)
-                book(&account, reward / crowd.n_agents)
+            if n_acting == 1 and singles is not None:
+                if tracked:
+                    singles.prepare(at, people, t)
+                    write_standing(at, &crowd, &trajectory)
+                n_steps = singles.play(at, people, &ledger, t, 1 if tracked else single_steps(&activation, t, horizon))
+                if tracked:
+                    write_single(at, singles, &trajectory)
             else:
-                refresh(at, &crowd.passive, <int>t, crowd.counts, crowd.mu, crowd.rows_only, crowd.row)
-                if n_acting == 1 and singles.chunk != t // CHUNK:
-                    draw_chunk(&crowd, &singles, t // CHUNK)
-                if n_acting == 1 and crowd.rows_only and model.local_passive_reward and not tracked:
-                    if activation.stride == 0:
-                        n_steps = min(left, CHUNK - t % CHUNK, stage_end(stage, horizon, policy.n_stages) - t)
-                    play_singles(at, alias, &crowd, &singles, <int>t, n_steps, &account)
+                if few is None or not few.priced or not plays_few(at, n_acting, people.n_agents):
+                    at.at(<int>t, people.mu)
+                if alias is not None and (not crowd.fixed_tables or stage != stage_of(t, horizon, policy.n_stages)):
+                    stage = stage_of(t, horizon, policy.n_stages)
+                    policy.table_at(<int>t, at.horizon, people.mu, at.pi_buffer, &at.pi)
+                    alias.build(at)
+                if plays_few(at, n_acting, people.n_agents):
+                    few.play(at, alias, &crowd, &team.hands[0], &trajectory, &ledger, <int>t, n_acting)
                 else:
-                    if tracked:
-                        write_standing(at, &crowd, &trajectory)
-                    if n_acting == 1:
-                        i = t % CHUNK
-                        crowd.chosen[0] = <uint32_t>singles.agents[i]
-                        draw_single(at, alias, &crowd, singles.words[2 * i], singles.words[2 * i + 1])
-                    elif n_acting > 0:
-                        select_few(&crowd, <int>t, n_acting)
-                        draw_few(at, alias, &crowd, &team.hands[0], <int>t, n_acting)
-                    settle_few(at, &crowd, &trajectory, <int>t, n_acting, &reward)
-                    book(&account, reward / crowd.n_agents)
+                    play_all(at, &crowd, team, &trajectory, &ledger, <int>t, n_acting, p)
             t += n_steps
-            left -= n_steps
-            if left == 0:
-                rewards[j] = account.interval
-                j += 1
-                memcpy(&counts[j, 0], crowd.counts, S * sizeof(int64_t))
-    return account.total
+    return ledger.total / people.n_agents
+
+
+cdef void write_single(Evaluator at, Singles singles, Trajectory *trajectory) noexcept nogil:
+    """What the last single agent did and earned, over what it would have standing still."""
+    if trajectory.actions != NULL:
+        write_action(trajectory, singles.last.agent, singles.last.action)
+    if trajectory.rewards != NULL:
+        trajectory.rewards[singles.last.agent] += singles.last.extra
 
 
 cdef int64_t check_arguments(

@@ -9,12 +9,13 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
-from tmfcore._model cimport Model, checked_row
-from tmfcore._passive cimport PassiveRewards, move_agent, refresh
+from tmfcore._ledger cimport Ledger, end_step, open_ledger
+from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy
-from tmfcore._sampling cimport (
-    Sampler, below, binomial, bits_of, scan, scan_counts, split_hypergeometric, split_multinomial, uniform)
-from tmfcore._schedule cimport Activation, read_activation
+from tmfcore._sampling cimport Sampler, binomial, bits_of, split_hypergeometric, split_multinomial
+from tmfcore._schedule cimport Activation, read_activation, single_steps
+from tmfcore._singles cimport Event, Singles
+from tmfcore._singles cimport Population as Players
 
 MAX_AGENTS = 10**18            # numpy's binomial has the right variance up to here
 MAX_AGENTS_BATCH = 10**12      # and its hypergeometric up to here (1 < B < N)
@@ -31,7 +32,6 @@ cdef struct Population:
     double *row                # (max(K, K0),)
     double *tails              # (max(A, K, K0),)
     bint averaged              # nobody asks what was done: successors are drawn averaged over the policy's actions
-    PassiveRewards passive
 
 
 cdef struct Record:            # of the present interval; NULL where not asked for
@@ -144,47 +144,23 @@ cdef double step_counts(Evaluator at, Sampler *sampler, Population *people, Reco
     people.counts, people.next_counts = people.next_counts, people.counts
     for o in range(S):
         people.mu[o] = <double>people.counts[o] / people.n_agents
-    people.passive.fresh = False
     return reward
 
 
-cdef int step_one(
-    Evaluator at, Sampler *sampler, Population *people, Record *record, int t, double *reward
-) except -1 nogil:
-    """One agent acts, the others stand still: only its row is evaluated. Adds up the reward of all agents."""
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
-    cdef Py_ssize_t o, a, x, k = 0
-    cdef double own
-    cdef const double *row
-    cdef const double *pi
-    cdef const int32_t *successor
-    if not at.model.by_row:
-        at.at(t, people.mu)
-    refresh(at, &people.passive, t, people.counts, people.mu, at.model.by_row, people.row)
-    o = scan_counts(below(sampler, people.n_agents), people.counts)
-    if at.model.by_row:
-        at.policy.row_at(t, at.horizon, o, people.mu, at.pi_buffer, &pi)
-        a = scan(uniform(sampler), pi, A)
-        checked_row(at.model, t, <int>o, <int>a, people.mu, people.row, &own)
-        row = people.row
-    else:
-        a = scan(uniform(sampler), at.pi + o * A, A)
-        own = at.tables.reward[o * A + a]
-        row = at.tables.transition + (o * A + a) * K
-    if K > 1:
-        k = scan(uniform(sampler), row, K)
-    successor = successors_of(at, o * A + a)
-    reward[0] = people.passive.sum + own - at.tables.passive_reward[o]
-    if record.decisions != NULL:
-        record.decisions[o * A + a] += 1
-    if record.active != NULL:
-        note_active(at, record, o * A + a, k, 1)
-        record.reward_sums[o * A + a] += own
-        for x in range(S):
-            note_passive_staying(at, record, x, people.counts[x] - (x == o))
-            record.passive_reward_sums[x] += (people.counts[x] - (x == o)) * at.tables.passive_reward[x]
-    return move_agent(at, &people.passive, t, o, k if successor == NULL else successor[k], people.n_agents,
-                      people.counts, people.mu, people.row)
+cdef void note_standing(Evaluator at, Record *record, const int64_t *counts) noexcept nogil:
+    """Everybody stands still; the single agent that does not is taken out again by note_single."""
+    cdef Py_ssize_t o
+    for o in range(at.n_observations):
+        note_passive_staying(at, record, o, counts[o])
+        record.passive_reward_sums[o] += counts[o] * at.tables.passive_reward[o]
+
+
+cdef void note_single(Evaluator at, Record *record, const Event *event) noexcept nogil:
+    cdef Py_ssize_t row = event.observation * at.n_actions + event.action
+    note_active(at, record, row, event.cell, 1)
+    record.reward_sums[row] += event.standing + event.extra
+    note_passive_staying(at, record, event.observation, -1)
+    record.passive_reward_sums[event.observation] -= event.standing
 
 
 cdef int allocate(Population *people, Evaluator at) except -1:
@@ -203,7 +179,6 @@ cdef int allocate(Population *people, Evaluator at) except -1:
     people.acting = people.next_counts + S
     people.actions = people.acting + S
     people.cells = people.actions + A
-    people.passive.fresh = False
     return 0
 
 
@@ -247,13 +222,15 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     """
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t t, o, left, j = 0
+    cdef Py_ssize_t t = 0, o, j = 0, n_steps, n_single = 0
     cdef Py_ssize_t n_intervals
     cdef int64_t n_acting
-    cdef double reward, weight = 1, total = 0
-    cdef bint one_by_one
+    cdef double reward
     cdef Sampler sampler
     cdef Population people
+    cdef Players players               # the same people, when one of them acts
+    cdef Singles singles = None
+    cdef Ledger ledger
     cdef Record record
     cdef Activation activation
     cdef int64_t[:, :, :, ::1] active
@@ -280,34 +257,48 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
                 or passive.shape[2] != at.n_passive_successors or passive_reward_sums.shape[1] != S):
             raise ValueError("flows must have shapes (J, S, A, K), (J, S, A), (J, S, K0), (J, S)")
     people.averaged = decisions is None and flows is None and S < A * model.n_successors
+    if batch is not None and model.passive_identity:
+        for t in range(batch.shape[0]):
+            n_single += batch[t] == 1
+        if n_single > 0:
+            singles = Singles.of(at, n_single if activation.stride else horizon)
     allocate(&people, at)
+    memset(&players, 0, sizeof(Players))
+    players.n_agents = people.n_agents
+    players.mu = people.mu
+    players.row = people.row
+    t = 0
     try:
         with bit_generator.lock, nogil:
             memcpy(people.counts, &initial_counts[0], S * sizeof(int64_t))
-            memcpy(&counts[0, 0], people.counts, S * sizeof(int64_t))
             for o in range(S):
                 people.mu[o] = <double>people.counts[o] / people.n_agents
-            # Single agents need their own row only; tables are filled once for what does not vary.
-            at.at(0, people.mu)
-            left = 0
-            for t in range(horizon):
-                if left == 0:
-                    left = min(record_every, horizon - t)
-                    rewards[j] = 0
-                    if decisions is not None:
-                        record.decisions = &decisions[j, 0, 0]
-                        memset(record.decisions, 0, S * A * sizeof(int64_t))
-                    if flows is not None:
-                        record.active = &active[j, 0, 0, 0]
-                        record.reward_sums = &reward_sums[j, 0, 0]
-                        record.passive = &passive[j, 0, 0]
-                        record.passive_reward_sums = &passive_reward_sums[j, 0]
+            for o in range(4):
+                players.key[o] = sampler.bits.next_uint64(sampler.bits.state)
+            open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
+                        people.counts)
+            while t < horizon:
+                j = ledger.interval
+                record.decisions = ledger.decisions
+                if flows is not None:
+                    record.active = &active[j, 0, 0, 0]
+                    record.reward_sums = &reward_sums[j, 0, 0]
+                    record.passive = &passive[j, 0, 0]
+                    record.passive_reward_sums = &passive_reward_sums[j, 0]
+                n_steps = 1
                 n_acting = -1
                 if activation.batch != NULL:
                     n_acting = activation.batch[t * activation.stride]
-                one_by_one = n_acting == 1 and model.passive_identity
-                if one_by_one:
-                    step_one(at, &sampler, &people, &record, <int>t, &reward)
+                if n_acting == 1 and singles is not None:
+                    players.counts = people.counts
+                    if flows is not None:
+                        singles.prepare(at, &players, t)
+                        note_standing(at, &record, people.counts)
+                    else:
+                        n_steps = single_steps(&activation, t, horizon)
+                    n_steps = singles.play(at, &players, &ledger, t, n_steps)
+                    if flows is not None:
+                        note_single(at, &record, &singles.last)
                 else:
                     if n_acting >= 0:
                         split_hypergeometric(&sampler, people.counts, S, people.n_agents, n_acting, people.acting)
@@ -317,17 +308,12 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
                                 &sampler, people.counts[o], activation.probability[t * activation.stride])
                     at.at(<int>t, people.mu)
                     reward = step_counts(at, &sampler, &people, &record)
-                reward /= people.n_agents
-                rewards[j] += reward
-                total += weight * reward
-                weight *= discount
-                left -= 1
-                if left == 0:
-                    j += 1
-                    memcpy(&counts[j, 0], people.counts, S * sizeof(int64_t))
+                    end_step(&ledger, reward, people.counts)
+                    players.passive.fresh = False
+                t += n_steps
     finally:
         free(people.mu)        # the one block behind all of people's arrays
-    return total
+    return ledger.total / people.n_agents
 
 
 cdef int64_t total_of(const int64_t[::1] counts) except -1:

@@ -20,7 +20,7 @@ cdef class ResourceSelection(Model):
     switching_cost, power, step : float
         k, p and dt.
     """
-    cdef double[::1] value, congestion      # times dt
+    cdef double[::1] value, congestion, slope      # times dt; the slope of the reward in mu(o) where p = 1
     cdef double switching_cost, power
 
     def __init__(self, values, congestion, double switching_cost, double power, double step):
@@ -30,9 +30,14 @@ cdef class ResourceSelection(Model):
         self.congestion = np.array(congestion, np.float64) * step
         if self.congestion.shape[0] != n:
             raise ValueError(f"congestion has shape ({self.congestion.shape[0]},); must be ({n},)")
+        self.slope = -np.asarray(self.congestion)
+        if power == 1:
+            self.standing_level = &self.value[0]
+            self.standing_slope = &self.slope[0]
         self.switching_cost = switching_cost
         self.power = power
-        self.constant_transition = self.passive_identity = self.local_passive_reward = True
+        self.constant_transition = self.passive_identity = True
+        self.local_passive_reward = self.separable_reward = True
         self.by_row = self.trusted = True
 
     cdef inline double held(self, Py_ssize_t o, double share) noexcept nogil:
@@ -40,6 +45,9 @@ cdef class ResourceSelection(Model):
         if self.power == 1:
             return self.value[o] - self.congestion[o] * share
         return self.value[o] - self.congestion[o] * pow(share, self.power)
+
+    cdef double standing_reward(self, int observation, double share) noexcept nogil:
+        return self.held(observation, share)
 
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
@@ -98,21 +106,24 @@ cdef class Queueing(Model):
         self.waiting_cost = waiting_cost
         self.jockeying_cost = jockeying_cost
         self.step = step
-        self.local_passive_reward = True
+        self.local_passive_reward = self.separable_reward = True
         self.by_row = self.trusted = True
 
-    cdef inline double service(self, Py_ssize_t o, const double *mu) noexcept nogil:
+    cdef inline double service(self, Py_ssize_t o, double share) noexcept nogil:
         """d_o(mu) = s_o / (s_o + mu(o)), 0 when idle"""
-        return self.capacity[o] / (self.capacity[o] + mu[o]) if o > 0 else 0.0
+        return self.capacity[o] / (self.capacity[o] + share) if o > 0 else 0.0
 
     cdef inline double waiting(self, Py_ssize_t o, double service) noexcept nogil:
         """dt (R d_o - w), 0 when idle"""
         return self.step * (self.service_reward * service - self.waiting_cost) if o > 0 else 0.0
 
+    cdef double standing_reward(self, int observation, double share) noexcept nogil:
+        return self.waiting(observation, self.service(observation, share))
+
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) except -1 nogil:
-        cdef double service = self.service(observation, mu)
+        cdef double service = self.service(observation, mu[observation])
         probabilities[0] = self.step * service
         probabilities[1] = 1 - self.step * service
         reward[0] = self.waiting(observation, service)
@@ -126,7 +137,7 @@ cdef class Queueing(Model):
         cdef double *rewards = tables.reward
         cdef double *cells = tables.transition
         for o in range(n):
-            service = self.service(o, mu)
+            service = self.service(o, mu[o])
             done = self.step * service
             stays = 1 - done
             reward = self.waiting(o, service)

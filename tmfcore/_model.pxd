@@ -38,6 +38,9 @@ cdef class Model:
     cdef readonly bint constant_transition      # neither kernel depends on mu or t
     cdef readonly bint passive_identity         # passive agents stay where they are
     cdef readonly bint local_passive_reward     # r0(o, mu) depends on o and mu(o) only
+    cdef readonly bint separable_reward         # r(o, a, mu) - r0(o, mu) depends on (o, a) only, r0 as above
+    cdef const double *standing_level           # (S,) both; NULL unless the reward is separable with
+    cdef const double *standing_slope           # r0(o, mu) = standing_level[o] + standing_slope[o] mu(o)
     cdef bint by_row                            # row_at costs less than tables_at
     cdef bint trusted                           # rows need no check: they are right by construction
 
@@ -46,6 +49,8 @@ cdef class Model:
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) except -1 nogil
+    # r0(o, mu) where mu(o) = share; called for a separable_reward only.
+    cdef double standing_reward(self, int observation, double share) noexcept nogil
     # Refreshes the tables that vary; all four when `everything`.
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil
 

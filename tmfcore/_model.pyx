@@ -108,6 +108,9 @@ cdef class Model:
         with gil:
             raise NotImplementedError(f"{type(self).__name__} does not override row_at")
 
+    cdef double standing_reward(self, int observation, double share) noexcept nogil:
+        return NAN
+
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
         cdef Py_ssize_t o, a
         cdef Py_ssize_t A = self.n_actions

@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t
 
 from tmfcore._evaluator cimport Evaluator
-from tmfcore._model cimport checked_row
+from tmfcore._model cimport Model, checked_row
 
 
 cdef struct PassiveRewards:
@@ -10,16 +10,24 @@ cdef struct PassiveRewards:
     bint fresh                 # they follow the moves of single agents; a step at which all move ends that
 
 
-# Make table and sum belong to (t, mu). With `by_row` every r0 is evaluated alone, else the tables already are.
+# Make table and sum belong to (t, mu); the other tables at.at(t, mu) are the caller's.
 cdef int refresh(
     Evaluator at,
     PassiveRewards *passive,
     int t,
     const int64_t *counts,     # IN   (S,)
     const double *mu,          # IN   (S,)
-    bint by_row,
     double *row,               # SCRATCH (K0,)
 ) except -1 nogil
+
+
+cdef inline int reprice(Model model, int t, Py_ssize_t o, const double *mu, double *row, double *rewards) except -1 nogil:
+    """rewards[o] = r0(o, mu), for models where it depends on mu(o) alone."""
+    if model.separable_reward:
+        rewards[o] = model.standing_reward(<int>o, mu[o])
+    elif model.by_row:
+        checked_row(model, t, <int>o, -1, mu, row, rewards + o)
+    return 0                   # else it is a table that stays
 
 
 cdef inline int move_agent(
@@ -44,8 +52,7 @@ cdef inline int move_agent(
     mu[x] = <double>counts[x] / n_agents
     if not at.model.local_passive_reward:
         return 0
-    if at.model.by_row:
-        checked_row(at.model, t, <int>o, -1, mu, row, rewards + o)
-        checked_row(at.model, t, <int>x, -1, mu, row, rewards + x)
+    reprice(at.model, t, o, mu, row, rewards)
+    reprice(at.model, t, x, mu, row, rewards)
     passive.sum += counts[o] * rewards[o] + counts[x] * rewards[x]
     return 0

@@ -12,13 +12,13 @@ cdef enum:
 
 
 cdef int refresh(
-    Evaluator at, PassiveRewards *passive, int t, const int64_t *counts, const double *mu, bint by_row, double *row
+    Evaluator at, PassiveRewards *passive, int t, const int64_t *counts, const double *mu, double *row
 ) except -1 nogil:
     cdef Py_ssize_t o
     cdef bint fresh = passive.fresh and at.model.local_passive_reward      # else r0 may depend on t and all of mu
     if fresh and t % EXACT_EVERY:
         return 0
-    if by_row and not fresh:
+    if at.model.by_row and not fresh:
         for o in range(at.n_observations):
             checked_row(at.model, t, <int>o, -1, mu, row, at.tables.passive_reward + o)
     passive.sum = 0

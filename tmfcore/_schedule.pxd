@@ -12,3 +12,13 @@ cdef int read_activation(
     Activation *activation, const int64_t[::1] batch, const double[::1] probability,
     int64_t n_agents, Py_ssize_t horizon,
 ) except -1
+
+
+cdef inline Py_ssize_t single_steps(const Activation *activation, Py_ssize_t t, Py_ssize_t horizon) noexcept nogil:
+    """Steps from t on at which one agent acts, t among them, before one at which more or fewer do."""
+    cdef Py_ssize_t end = t + 1
+    if activation.stride == 0:
+        return horizon - t
+    while end < horizon and activation.batch[end] == 1:
+        end += 1
+    return end - t

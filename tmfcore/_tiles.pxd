@@ -3,24 +3,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tmfcore._alias cimport AliasTables, Layout
 from tmfcore._evaluator cimport Evaluator
-from tmfcore._passive cimport PassiveRewards
-
-
-cdef extern from "streams.h" nogil:
-    enum: TMF_TILE
-    enum: TMF_PART
-    ctypedef struct tmf_stream:
-        pass
-    void tmf_open(tmf_stream *stream, const uint64_t *key, uint64_t step, uint64_t block, uint64_t purpose)
-    void tmf_fill(tmf_stream *stream, uint64_t *out, int n)
-    double tmf_uniform(uint64_t word)
-    void tmf_below(tmf_stream *stream, const uint64_t *words, uint64_t bound, uint64_t *out, int n)
-
-
-cdef extern from "observations.h" nogil:
-    uint32_t tmf_load_one(const void *observations, int width, uint64_t i)
-    void tmf_store_one(void *observations, int width, uint64_t i, uint32_t observation)
-    void tmf_prefetch_one(const void *observations, int width, uint64_t i)
+from tmfcore._singles cimport Population
+from tmfcore._streams cimport tmf_stream
 
 
 cdef extern from "team.h" nogil:
@@ -35,35 +19,14 @@ cdef extern from "team.h" nogil:
     void tmf_team_join(tmf_team *team)
 
 
-cdef enum Purpose:             # the last word of a stream's address
-    MOVES
-    ACTIVATIONS
-    SELECTION
-    TIES
-    SINGLES
-
-
 cdef struct Crowd:
-    int64_t n_agents
-    uint64_t key[4]
+    Population people
     Layout layout              # of flows, whether tables are built or rows scanned
     bint aliased               # moves are drawn from alias tables, not by scanning rows
     bint fixed_tables          # ... which stay the same for a whole stage
-    bint rows_only             # ... so that a small batch needs single rows of the game only
-    int width                  # bytes an observation takes
-    uint8_t *observations      # (N,) of that width
     uint64_t *acting           # bits (N,); NULL until a batch needs them
-    uint32_t *chosen           # (largest small batch,)  agents, ...
-    uint32_t *codes            # ... their row << action bits | action, ...
-    uint32_t *targets          # ... and where they go
-    uint64_t *seen             # hash table of chosen agents
-    int64_t *counts            # (S,)
-    double *mu                 # (S,)
-    PassiveRewards passive
     int64_t *decided           # (S, A)  of the present step, when all move
     int64_t *arrived           # (S,)
-    double *row                # (max(K, K0),) of a single agent
-    int64_t *decisions         # (S, A) of the present interval; NULL: not asked for
 
 
 cdef struct Hands:             # what moving a part of a tile needs

@@ -13,6 +13,8 @@ import numpy as np
 from tmfcore._alias cimport AliasTables, cells_in, tmf_alias, tmf_successor
 from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._sampling cimport scan
+from tmfcore._streams cimport (
+    ACTIVATIONS, MOVES, TIES, TMF_PART, TMF_TILE, tmf_fill, tmf_load_one, tmf_open, tmf_uniform)
 
 cdef extern from "tiles.h" nogil:
     void tmf_load(const void *observations, int width, uint32_t *rows, int n)
@@ -73,7 +75,7 @@ cdef void draw_tile(
         return
     tmf_fill(stream, hands.words, (n + 15) // 16)
     if tmf_draw(hands.rows, <uint32_t *>hands.words, alias.alias.cells, alias.alias.column_bits, hands.flows, n):
-        tmf_settle_ties(&alias.alias, hands.rows, <uint32_t *>hands.words, hands.flows, n, crowd.key, t, first, TIES)
+        tmf_settle_ties(&alias.alias, hands.rows, <uint32_t *>hands.words, hands.flows, n, crowd.people.key, t, first, TIES)
     tmf_successors(&alias.alias, hands.flows, hands.next, n)
     tmf_codes(hands.flows, alias.alias.cell_bits, hands.codes, n)
 
@@ -150,12 +152,12 @@ cdef void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noe
     """Everybody as if passive; those who act are written over."""
     cdef int64_t i
     if trajectory.observations != NULL:
-        memcpy(trajectory.observations, crowd.observations, crowd.n_agents * crowd.width)
+        memcpy(trajectory.observations, crowd.people.observations, crowd.people.n_agents * crowd.people.width)
     if trajectory.actions != NULL:
-        memset(trajectory.actions, 0xFF, crowd.n_agents * trajectory.action_width)      # -1 in any width
+        memset(trajectory.actions, 0xFF, crowd.people.n_agents * trajectory.action_width)      # -1 in any width
     if trajectory.rewards != NULL:
-        for i in range(crowd.n_agents):
-            trajectory.rewards[i] = at.tables.passive_reward[tmf_load_one(crowd.observations, crowd.width, i)]
+        for i in range(crowd.people.n_agents):
+            trajectory.rewards[i] = at.tables.passive_reward[tmf_load_one(crowd.people.observations, crowd.people.width, i)]
 
 
 cdef void move_part(
@@ -163,14 +165,14 @@ cdef void move_part(
     tmf_stream *stream, int64_t first, int n
 ) noexcept nogil:
     """Agents first..first + n - 1 act or, where hands.active is 0 and not everybody does, drift."""
-    tmf_load(crowd.observations + first * crowd.width, crowd.width, hands.rows, n)
+    tmf_load(crowd.people.observations + first * crowd.people.width, crowd.people.width, hands.rows, n)
     if trajectory.observations != NULL:
-        memcpy(trajectory.observations + first * crowd.width, crowd.observations + first * crowd.width,
-               n * crowd.width)
+        memcpy(trajectory.observations + first * crowd.people.width, crowd.people.observations + first * crowd.people.width,
+               n * crowd.people.width)
     if not everybody:
         tmf_mark_passive(hands.rows, hands.active, <uint32_t>at.n_observations, n)
     draw_tile(at, alias, crowd, hands, stream, t, first, n)
-    tmf_store(crowd.observations + first * crowd.width, crowd.width, hands.next, n)
+    tmf_store(crowd.people.observations + first * crowd.people.width, crowd.people.width, hands.next, n)
     if hands.by_flow:
         tmf_count(hands.flows, hands.packed, hands.decisions, hands.n_cells, n)
     else:
@@ -189,8 +191,8 @@ cdef void move_tiles(
     cdef int n
     while first < last:
         if first % TMF_TILE == 0:
-            tmf_open(&moves, crowd.key, t, first // TMF_TILE, MOVES)
-            tmf_open(&activations, crowd.key, t, first // TMF_TILE, ACTIVATIONS)
+            tmf_open(&moves, crowd.people.key, t, first // TMF_TILE, MOVES)
+            tmf_open(&activations, crowd.people.key, t, first // TMF_TILE, ACTIVATIONS)
         n = <int>min(<int64_t>TMF_PART, last - first)
         if not everybody:
             if crowd.acting == NULL:
@@ -282,7 +284,7 @@ cdef class Team:
 
     cdef void share(self, int member) noexcept nogil:
         """One member's tiles of the present step."""
-        cdef int64_t N = self.crowd.n_agents
+        cdef int64_t N = self.crowd.people.n_agents
         cdef int64_t n_tiles = (N + TMF_TILE - 1) // TMF_TILE
         cdef int64_t first = n_tiles * member // self.n_members * TMF_TILE
         cdef int64_t last = n_tiles * (member + 1) // self.n_members * TMF_TILE

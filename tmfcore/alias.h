@@ -15,6 +15,12 @@
 
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#define TMF_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#else
+#define TMF_UNLIKELY(condition) (condition)
+#endif
+
 typedef struct {
     int column_bits;            /* b */
     int cell_bits;              /* s */
@@ -37,8 +43,11 @@ static inline uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32
     const uint32_t at = row << b | column;
     const uint32_t cell = alias->cells[at];
     const uint32_t threshold = cell >> b;
-    const int stands = fraction < threshold || (fraction == threshold && more < alias->finer[at]);
-    return row << b | (stands ? column : cell & ((1u << b) - 1));
+    const uint32_t other = cell & ((1u << b) - 1);
+    uint32_t stands = 0u - (uint32_t)(fraction < threshold); /* a mask: a branch would be mispredicted */
+    if (TMF_UNLIKELY(fraction == threshold))
+        stands = 0u - (uint32_t)(more < alias->finer[at]);
+    return row << b | (other ^ ((other ^ column) & stands));
 }
 
 #endif

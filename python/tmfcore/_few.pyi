@@ -1,0 +1,1 @@
+# No Python names: few agents, cimported by the engines.

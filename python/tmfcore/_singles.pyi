@@ -1,0 +1,1 @@
+# No Python names: singles agents, cimported by the engines.

@@ -1,0 +1,60 @@
+"""Single agents that act in turn: where they stand, what is earned, and what a chunk or a stage changes (nothing)."""
+
+import numpy as np
+import pytest
+
+import reference
+import stat_tests
+import tmfcore as tmf
+
+ENGINES = ("agents", "counts")
+
+
+def uniform(game):
+    return tmf.TabularPolicy(np.full((game.n_observations, game.n_actions), 1 / game.n_actions))
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 20, 64])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_agent_that_acts_stands_anywhere_in_proportion(engine, size):
+    """Who acts first, over 3000 replicas: observation o with probability counts[o] / N; empty ones never."""
+    counts = np.random.default_rng(size).integers(0, 5, size)
+    counts[size // 2] = 30
+    game = tmf.games.resource_selection(np.linspace(1, 0.2, size), np.ones(size), horizon=1, step=1.0)
+    run = tmf.simulate(game, uniform(game), tmf.Sequential(), int(counts.sum()), engine=engine, start=counts,
+                       replicas=3000, rng=5)  # fmt: skip
+    where = np.argmax(run.decisions[:, 0].sum(-1), axis=-1)
+    stat_tests.assert_law(where.tolist(), {o: n / counts.sum() for o, n in enumerate(counts.tolist()) if n})
+
+
+@pytest.mark.parametrize("power", [1, 2])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rewards_follow_the_moves(engine, power):
+    """Over chunks and stages, the reward of every step is that of its own counts and decision."""
+    game = tmf.games.resource_selection([1, 0.8, 0.3], [1, 2, 0.5], switching_cost=0.1, power=power, step=1 / 50, horizon=20)
+    rng = np.random.default_rng(3)
+    policy = tmf.TabularPolicy(rng.dirichlet(np.ones(3), size=(7, 3)))
+    run = tmf.simulate(game, policy, tmf.Sequential(), 50, engine=engine, rng=9)
+    assert game.horizon == 1000, "several chunks of random numbers, and a sum added up afresh"
+    for t in range(game.horizon):
+        mu = run.counts[0, t] / 50
+        o, a = np.argwhere(run.decisions[0, t])[0]
+        earned = run.counts[0, t] @ game.tables(mu, t)[2] - (0.1 if a != o else 0)
+        assert run.rewards[0, t] == pytest.approx(earned / 50, abs=1e-14)
+        moved = run.counts[0, t + 1] - run.counts[0, t]
+        assert moved.sum() == 0 and np.abs(moved).sum() == 2 * (a != o)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_list_of_ones_is_sequential_play(engine):
+    """Batches given one by one, all of one agent, draw what Sequential draws; larger ones in between end a run of them."""
+    game = tmf.games.resource_selection([1, 0.8, 0.3], [1, 1, 1], switching_cost=0.1, step=1 / 40, horizon=10)
+    ones = tmf.simulate(game, uniform(game), tmf.Batch(np.ones(game.horizon, int)), 40, engine=engine, rng=1)
+    alone = tmf.simulate(game, uniform(game), tmf.Sequential(), 40, engine=engine, rng=1)
+    np.testing.assert_array_equal(ones.decisions, alone.decisions)
+    sizes = np.random.default_rng(0).choice([0, 1, 1, 1, 3, 40], game.horizon)
+    mixed = tmf.simulate(game, uniform(game), tmf.Batch(sizes), 40, engine=engine, rng=1)
+    np.testing.assert_array_equal(mixed.decisions[0].sum((1, 2)), sizes)
+    for t in range(game.horizon):
+        rewards = reference.step_reward(game, mixed.counts[0, t], mixed.decisions[0, t], t)
+        assert mixed.rewards[0, t] == pytest.approx(rewards, abs=1e-12)

@@ -1,0 +1,69 @@
+"""What both engines keep of a run: counts, decisions and rewards by interval, and the discounted return.
+
+Contract   integer outputs add up exactly whatever the intervals; rewards do to rounding.
+"""
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+
+cdef struct Ledger:
+    double n_agents
+    Py_ssize_t n_observations
+    Py_ssize_t n_pairs         # S A
+    Py_ssize_t every           # steps an interval lasts
+    Py_ssize_t remaining       # steps of the run not yet made ...
+    Py_ssize_t left            # ... and of the present interval
+    Py_ssize_t interval        # which it is
+    int64_t *counts            # (S,)    at its end
+    int64_t *decisions         # (S, A)  in it; NULL: not asked for
+    double *rewards            # (1,)    in it
+    double reward              # of all agents, in it so far
+    double total               # of all agents, discounted, in the run so far
+    double weight              # discount^t
+    double discount
+
+
+cdef inline void begin_interval(Ledger *ledger) noexcept nogil:
+    ledger.left = min(ledger.every, ledger.remaining)
+    ledger.reward = 0
+    if ledger.decisions != NULL and ledger.left > 0:
+        memset(ledger.decisions, 0, ledger.n_pairs * sizeof(int64_t))
+
+
+cdef inline void open_ledger(
+    Ledger *ledger, int64_t n_agents, double discount, Py_ssize_t record_every, int64_t[:, ::1] counts,
+    int64_t[:, :, ::1] decisions, double[::1] rewards, Py_ssize_t horizon, Py_ssize_t n_pairs, const int64_t *initial
+) noexcept nogil:
+    """Row 0 of counts (J + 1, S) is the start; everything else is written as the steps are made."""
+    memset(ledger, 0, sizeof(Ledger))
+    ledger.n_agents = <double>n_agents
+    ledger.n_observations = counts.shape[1]
+    ledger.n_pairs = n_pairs
+    ledger.every = record_every
+    ledger.remaining = horizon
+    ledger.counts = &counts[0, 0]
+    ledger.rewards = &rewards[0]
+    ledger.decisions = NULL if decisions is None else &decisions[0, 0, 0]
+    ledger.weight = 1
+    ledger.discount = discount
+    memcpy(ledger.counts, initial, ledger.n_observations * sizeof(int64_t))
+    ledger.counts += ledger.n_observations
+    begin_interval(ledger)
+
+
+cdef inline void end_step(Ledger *ledger, double reward, const int64_t *counts) noexcept nogil:
+    """One step was made: the reward of all agents together, and where they stand now."""
+    ledger.reward += reward
+    ledger.total += ledger.weight * reward
+    ledger.weight *= ledger.discount
+    ledger.remaining -= 1
+    ledger.left -= 1
+    if ledger.left == 0:
+        ledger.rewards[0] = ledger.reward / ledger.n_agents
+        memcpy(ledger.counts, counts, ledger.n_observations * sizeof(int64_t))
+        ledger.rewards += 1
+        ledger.counts += ledger.n_observations
+        if ledger.decisions != NULL:
+            ledger.decisions += ledger.n_pairs
+        ledger.interval += 1
+        begin_interval(ledger)
