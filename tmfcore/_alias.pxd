@@ -12,6 +12,9 @@ cdef extern from "alias.h" nogil:
         const uint32_t *finer
         const uint32_t *successors
     uint32_t tmf_successor(const tmf_alias *alias, uint32_t flow)
+    ctypedef struct tmf_bytes:
+        pass
+    void tmf_bytes_build(tmf_bytes *bytes, const tmf_alias *alias, int n_cells)
     uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
 
 
@@ -29,16 +32,18 @@ cdef class AliasTables:
     cdef uint32_t *cells
     cdef uint32_t *finer
     cdef uint32_t *successors
-    cdef double *mass         # (2^b,) scratch
-    cdef uint32_t *order      # (2^b,) scratch
+    cdef tmf_bytes *bytes     # the same by bytes; NULL for more than 256 cells
+    cdef void *memory         # of it
+    cdef double *mass         # (TMF_ROWS, 2^b) scratch
+    cdef uint32_t *order      # (TMF_ROWS, 2^b) scratch
 
     @staticmethod
     cdef AliasTables of(Layout layout)
     cdef void build(self, Evaluator at) noexcept nogil
-    cdef void clear(self, Py_ssize_t row, Py_ssize_t observation) noexcept nogil
-    cdef void fill_active(self, Evaluator at, Py_ssize_t o) noexcept nogil
-    cdef void fill_passive(self, Evaluator at, Py_ssize_t o) noexcept nogil
-    cdef void build_row(self, Py_ssize_t row) noexcept nogil
+    cdef void build_rows(self, Py_ssize_t first, int n_rows) noexcept nogil
+    cdef void clear(self, double *mass, Py_ssize_t row, Py_ssize_t observation) noexcept nogil
+    cdef void fill_active(self, Evaluator at, Py_ssize_t o, double *mass) noexcept nogil
+    cdef void fill_passive(self, Evaluator at, Py_ssize_t o, double *mass) noexcept nogil
 
 
 cdef Layout layout_of(Evaluator at, bint passive_rows, bint averaged) noexcept

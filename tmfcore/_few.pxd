@@ -18,6 +18,7 @@ cdef class Few:
     cdef Few of(Evaluator at, Memory memory, Crowd *crowd, int64_t largest)
     # n_acting agents act at step t, from alias tables that stand for it or, where crowd.aliased is false, from rows.
     cdef int play(
-        self, Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, Ledger *ledger, int t,
-        int64_t n_acting) except -1 nogil
-    cdef void note(self, Evaluator at, Crowd *crowd, Hands *hands, Trajectory *trajectory, int64_t first, int n) noexcept nogil
+        self, Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, Ledger *ledger,
+        int t, int64_t n_acting) except -1 nogil
+    cdef void note(
+        self, Evaluator at, Crowd *crowd, Hands *hands, Trajectory *trajectory, int64_t first, int n) noexcept nogil

@@ -21,7 +21,9 @@ cdef enum:
     DRAWN = 256                # agents drawn together
 
 
-cdef void select_few(uint32_t *chosen, uint32_t *seen, Population *people, tmf_stream *stream, int64_t n_acting) noexcept nogil:
+cdef void select_few(
+    uint32_t *chosen, uint32_t *seen, Population *people, tmf_stream *stream, int64_t n_acting
+) noexcept nogil:
     """A uniformly drawn batch, in the order drawn; repeats are rejected through a hash table of agents + 1."""
     cdef uint64_t words[DRAWN]
     cdef uint64_t agents[DRAWN]
@@ -70,8 +72,8 @@ cdef class Few:
         return self
 
     cdef int play(
-        self, Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, Ledger *ledger, int t,
-        int64_t n_acting
+        self, Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, Ledger *ledger,
+        int t, int64_t n_acting
     ) except -1 nogil:
         cdef Population *people = &crowd.people
         cdef Py_ssize_t S = at.n_observations, A = at.n_actions
@@ -127,8 +129,10 @@ cdef class Few:
         end_step(ledger, reward, people.counts)
         return 0
 
-    cdef void note(self, Evaluator at, Crowd *crowd, Hands *hands, Trajectory *trajectory, int64_t first, int n) noexcept nogil:
-        """What the agents first..first + n - 1 of the batch did and earned, over what they would have standing still."""
+    cdef void note(
+        self, Evaluator at, Crowd *crowd, Hands *hands, Trajectory *trajectory, int64_t first, int n
+    ) noexcept nogil:
+        """What the agents first..first + n - 1 of the batch did and earned, over write_standing."""
         cdef Py_ssize_t A = at.n_actions, pair, a
         cdef int i
         if trajectory.actions == NULL and trajectory.rewards == NULL:

@@ -21,7 +21,9 @@ cdef int refresh(
 ) except -1 nogil
 
 
-cdef inline int reprice(Model model, int t, Py_ssize_t o, const double *mu, double *row, double *rewards) except -1 nogil:
+cdef inline int reprice(
+    Model model, int t, Py_ssize_t o, const double *mu, double *row, double *rewards
+) except -1 nogil:
     """rewards[o] = r0(o, mu), for models where it depends on mu(o) alone."""
     if model.separable_reward:
         rewards[o] = model.standing_reward(<int>o, mu[o])

@@ -46,7 +46,7 @@ cdef class Singles:
     cdef Py_ssize_t chunk      # whose random numbers these are
     cdef uint64_t agents[CHUNK]
     cdef uint64_t words[2 * CHUNK]
-    cdef bint affine           # FIXED with r0(o, mu) = level[o] + slope[o] N mu(o): standing still is priced without a call
+    cdef bint affine           # FIXED with r0(o, mu) = level[o] + slope[o] N mu(o): priced without a call
     cdef double[::1] doubles
     cdef double *extra         # (S, A)  r - r0
     cdef double *level         # (S,)
@@ -64,5 +64,6 @@ cdef class Singles:
     cdef Py_ssize_t play(
         self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps) except -1 nogil
     cdef void play_fixed(
-        self, Evaluator at, Model model, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps) noexcept nogil
+        self, Evaluator at, Model model, Population *people, Ledger *ledger, Py_ssize_t t,
+        Py_ssize_t n_steps) noexcept nogil
     cdef int play_one(self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t) except -1 nogil

@@ -58,7 +58,7 @@ cdef class Singles:
         cdef Model model = at.model
         cdef Layout layout = layout_of(at, False, False)
         cdef double n_cells = cells_in(&layout)
-        cdef Py_ssize_t i, A = at.n_actions, n_stages = min(at.policy.n_stages, at.horizon)
+        cdef Py_ssize_t A = at.n_actions, n_stages = min(at.policy.n_stages, at.horizon)
         self.stage = self.ready = self.chunk = -1
         self.block_counts = np.zeros((at.n_observations + BLOCK - 1) // BLOCK, np.int64)
         self.blocks = &self.block_counts[0]

@@ -36,11 +36,14 @@ cdef struct Hands:             # what moving a part of a tile needs
     uint32_t *codes
     uint32_t *next
     uint16_t *packed
+    uint8_t *small             # flows of at most 256 cells
     uint8_t *active
+    void *after                # observations, of their width
     bint by_flow               # one histogram of flows instead of those of codes and arrivals
     size_t n_cells             # of the histogram of flows or codes
     uint32_t *decisions        # TMF_SPREAD (or 1) x n_cells
-    uint32_t *arrivals         # TMF_SPREAD (or 1) x S; unused by_flow
+    uint32_t *arrivals         # TMF_SPREAD (or 1) x S
+    uint32_t *pairs            # (64, 64) arrivals of two neighbours; NULL where they are counted one by one
 
 
 cdef struct Trajectory:        # row t of each; NULL where not asked for
@@ -68,6 +71,7 @@ cdef class Team:
     cdef Trajectory *trajectory
     cdef int t
     cdef bint everybody
+    cdef bint arrivals_only    # rows are averaged and everybody acts: who decided what is known
     cdef uint64_t threshold
 
     @staticmethod

@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from tmfcore._alias cimport AliasTables, cells_in, tmf_alias, tmf_successor
+from tmfcore._alias cimport AliasTables, cells_in, tmf_alias, tmf_bytes, tmf_successor
 from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._sampling cimport scan
 from tmfcore._streams cimport (
@@ -28,13 +28,31 @@ cdef extern from "tiles.h" nogil:
                          const uint64_t *key, uint64_t step, uint64_t first, uint64_t purpose)
     void tmf_successors(const tmf_alias *alias, const uint32_t *flows, uint32_t *next, int n)
     void tmf_codes(const uint32_t *flows, int cell_bits, uint32_t *codes, int n)
+    bint tmf_moves_fused(int n)
+    int tmf_move(const tmf_alias *alias, const void *observations, int width, const uint8_t *acting,
+                 uint32_t n_observations, const uint32_t *random, int shift, uint16_t *keys, void *after, int n)
+    void tmf_count_packed(const uint16_t *packed, uint32_t *tables, size_t n_cells, int n)
     void tmf_count(const uint32_t *at, uint16_t *packed, uint32_t *tables, size_t n_cells, int n)
     enum: TMF_SPREAD
     enum: TMF_SPREAD_CELLS
 
+cdef extern from "bytes.h" nogil:
+    ctypedef struct tmf_tie_break:
+        const tmf_alias *alias
+        const uint64_t *key
+        uint64_t step, first, purpose
+    void tmf_move_bytes(const tmf_bytes *bytes, uint8_t *observations, const uint8_t *acting, int n_observations,
+                        const uint8_t *random, const tmf_tie_break *ties, uint8_t *flows, int n)
+    void tmf_count_few(const uint8_t *values, int n_values, uint32_t *counts, int n)
+    void tmf_count_bytes(const uint8_t *values, uint32_t *tables, size_t n_cells, int n)
+    void tmf_count_pairs(const uint8_t *values, uint32_t *pairs, uint32_t *singles, int n)
+    enum: TMF_FEW_VALUES
+
 
 cdef enum:
     FLOWS_IN_CACHE = 1024      # up to so many flows one histogram of them serves decisions and arrivals
+    PAIRED = 64                # up to so many observations arrivals are counted in pairs ...
+    WORTH_PAIRS = 20000        # ... where so many agents pay for clearing and adding up the pairs
 
 
 # ---------------------------------------------------------------- moving a tile of agents
@@ -75,7 +93,8 @@ cdef void draw_tile(
         return
     tmf_fill(stream, hands.words, (n + 15) // 16)
     if tmf_draw(hands.rows, <uint32_t *>hands.words, alias.alias.cells, alias.alias.column_bits, hands.flows, n):
-        tmf_settle_ties(&alias.alias, hands.rows, <uint32_t *>hands.words, hands.flows, n, crowd.people.key, t, first, TIES)
+        tmf_settle_ties(&alias.alias, hands.rows, <uint32_t *>hands.words, hands.flows, n,
+                        crowd.people.key, t, first, TIES)
     tmf_successors(&alias.alias, hands.flows, hands.next, n)
     tmf_codes(hands.flows, alias.alias.cell_bits, hands.codes, n)
 
@@ -94,13 +113,15 @@ cdef inline int64_t counted(const uint32_t *tables, size_t n_cells, size_t cell)
     return n
 
 
-cdef void gather_counts(Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands) noexcept nogil:
+cdef void gather_counts(
+    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, bint arrivals_only
+) noexcept nogil:
     """The private histograms -> added to crowd.decided and crowd.arrived; clears them."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef int action_bits = crowd.layout.action_bits
-    cdef Py_ssize_t o, a, cell
+    cdef Py_ssize_t o, a, x, cell
     cdef int64_t n
-    if hands.by_flow:
+    if hands.by_flow and not arrivals_only:
         for cell in range(<Py_ssize_t>hands.n_cells):
             n = counted(hands.decisions, hands.n_cells, cell)
             if n == 0:
@@ -110,13 +131,36 @@ cdef void gather_counts(Evaluator at, AliasTables alias, Crowd *crowd, Hands *ha
             if o < S:
                 a = (cell >> alias.alias.cell_bits) & ((1 << action_bits) - 1)
                 crowd.decided[o * A + a] += n
-    else:
+        memset(hands.decisions, 0, spread(hands.n_cells) * hands.n_cells * sizeof(uint32_t))
+        return
+    for o in range(S):
+        crowd.arrived[o] += counted(hands.arrivals, S, o)
+    memset(hands.arrivals, 0, spread(S) * S * sizeof(uint32_t))
+    if hands.pairs != NULL:
+        for o in range(S):
+            for x in range(S):
+                n = hands.pairs[x << 6 | o]
+                crowd.arrived[o] += n
+                crowd.arrived[x] += n
+        memset(hands.pairs, 0, PAIRED * PAIRED * sizeof(uint32_t))
+    if not arrivals_only:
         for o in range(S):
             for a in range(1 if crowd.layout.averaged else A):
                 crowd.decided[o * A + a] += counted(hands.decisions, hands.n_cells, (o << action_bits) + a)
-            crowd.arrived[o] += counted(hands.arrivals, S, o)
-        memset(hands.arrivals, 0, spread(S) * S * sizeof(uint32_t))
-    memset(hands.decisions, 0, spread(hands.n_cells) * hands.n_cells * sizeof(uint32_t))
+        memset(hands.decisions, 0, spread(hands.n_cells) * hands.n_cells * sizeof(uint32_t))
+
+
+cdef inline void count_arrivals(Hands *hands, Py_ssize_t S, int width, const void *observations, int n) noexcept nogil:
+    if width == 1 and S <= TMF_FEW_VALUES:
+        tmf_count_few(<const uint8_t *>observations, <int>S, hands.arrivals, n)
+    elif width == 1 and hands.pairs != NULL:
+        tmf_count_pairs(<const uint8_t *>observations, hands.pairs, hands.arrivals, n)
+    elif width == 1:
+        tmf_count_bytes(<const uint8_t *>observations, hands.arrivals, S, n)
+    elif width == 2:
+        tmf_count_packed(<const uint16_t *>observations, hands.arrivals, S, n)
+    else:
+        tmf_count(<const uint32_t *>observations, hands.packed, hands.arrivals, S, n)
 
 
 # ---------------------------------------------------------------- individuals
@@ -151,40 +195,97 @@ cdef void write_tile(
 cdef void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noexcept nogil:
     """Everybody as if passive; those who act are written over."""
     cdef int64_t i
+    cdef uint32_t o
     if trajectory.observations != NULL:
         memcpy(trajectory.observations, crowd.people.observations, crowd.people.n_agents * crowd.people.width)
     if trajectory.actions != NULL:
         memset(trajectory.actions, 0xFF, crowd.people.n_agents * trajectory.action_width)      # -1 in any width
     if trajectory.rewards != NULL:
         for i in range(crowd.people.n_agents):
-            trajectory.rewards[i] = at.tables.passive_reward[tmf_load_one(crowd.people.observations, crowd.people.width, i)]
+            o = tmf_load_one(crowd.people.observations, crowd.people.width, i)
+            trajectory.rewards[i] = at.tables.passive_reward[o]
+
+
+cdef void move_bytes(
+    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, int t, const uint8_t *acting, tmf_stream *stream,
+    int64_t first, int n
+) noexcept nogil:
+    """Draw hands.small and move, where all flows fit a byte."""
+    cdef tmf_tie_break ties
+    ties.alias = &alias.alias
+    ties.key = crowd.people.key
+    ties.step = t
+    ties.first = first
+    ties.purpose = TIES
+    tmf_fill(stream, hands.words, 2 * ((n + 63) // 64))
+    tmf_move_bytes(alias.bytes, crowd.people.observations + first, acting, <int>at.n_observations,
+                   <uint8_t *>hands.words, &ties, hands.small, n)
+
+
+cdef bint move_fused(
+    Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, const uint8_t *acting, bint arrivals_only,
+    tmf_stream *stream, int64_t first, int n
+) noexcept nogil:
+    """Draw, move and note what is to be counted in one pass, unless a tie is to be settled: then nothing moves."""
+    cdef int width = crowd.people.width
+    cdef uint8_t *observations = crowd.people.observations + first * width
+    cdef int shift = 0 if hands.by_flow else alias.alias.cell_bits
+    tmf_fill(stream, hands.words, (n + 15) // 16)
+    if tmf_move(&alias.alias, observations, width, acting, <uint32_t>at.n_observations, <uint32_t *>hands.words, shift,
+                NULL if arrivals_only else hands.packed, hands.after, n):
+        return False
+    memcpy(observations, hands.after, n * width)
+    return True
 
 
 cdef void move_part(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, int t, bint everybody,
-    tmf_stream *stream, int64_t first, int n
+    bint arrivals_only, tmf_stream *stream, int64_t first, int n
 ) noexcept nogil:
     """Agents first..first + n - 1 act or, where hands.active is 0 and not everybody does, drift."""
-    tmf_load(crowd.people.observations + first * crowd.people.width, crowd.people.width, hands.rows, n)
+    cdef int width = crowd.people.width, i
+    cdef uint8_t *observations = crowd.people.observations + first * width
+    cdef const uint8_t *acting = NULL if everybody else hands.active
+    cdef bint tracked = trajectory.actions != NULL or trajectory.rewards != NULL
+    cdef tmf_stream begun
     if trajectory.observations != NULL:
-        memcpy(trajectory.observations + first * crowd.people.width, crowd.people.observations + first * crowd.people.width,
-               n * crowd.people.width)
-    if not everybody:
-        tmf_mark_passive(hands.rows, hands.active, <uint32_t>at.n_observations, n)
-    draw_tile(at, alias, crowd, hands, stream, t, first, n)
-    tmf_store(crowd.people.observations + first * crowd.people.width, crowd.people.width, hands.next, n)
-    if hands.by_flow:
-        tmf_count(hands.flows, hands.packed, hands.decisions, hands.n_cells, n)
+        memcpy(trajectory.observations + first * width, observations, n * width)
+    if crowd.aliased and alias.bytes != NULL:
+        if tracked:
+            tmf_load(observations, width, hands.rows, n)
+            if not everybody:
+                tmf_mark_passive(hands.rows, hands.active, <uint32_t>at.n_observations, n)
+        move_bytes(at, alias, crowd, hands, t, acting, stream, first, n)
+        if tracked:
+            for i in range(n):
+                hands.codes[i] = hands.small[i] >> alias.alias.cell_bits
+        if not arrivals_only:
+            tmf_count_bytes(hands.small, hands.decisions, hands.n_cells, n)
     else:
-        tmf_count(hands.codes, hands.packed, hands.decisions, hands.n_cells, n)
-        tmf_count(hands.next, hands.packed, hands.arrivals, at.n_observations, n)
-    if trajectory.actions != NULL or trajectory.rewards != NULL:
+        begun = stream[0]
+        if (not tracked and crowd.aliased and hands.n_cells <= TMF_SPREAD_CELLS and tmf_moves_fused(n)
+                and move_fused(at, alias, crowd, hands, acting, arrivals_only, stream, first, n)):
+            if not arrivals_only:
+                tmf_count_packed(hands.packed, hands.decisions, hands.n_cells, n)
+        else:
+            stream[0] = begun
+            tmf_load(observations, width, hands.rows, n)
+            if not everybody:
+                tmf_mark_passive(hands.rows, hands.active, <uint32_t>at.n_observations, n)
+            draw_tile(at, alias, crowd, hands, stream, t, first, n)
+            tmf_store(observations, width, hands.next, n)
+            if not arrivals_only:
+                tmf_count(
+                    hands.flows if hands.by_flow else hands.codes, hands.packed, hands.decisions, hands.n_cells, n)
+    if arrivals_only or not hands.by_flow:
+        count_arrivals(hands, at.n_observations, width, observations, n)
+    if tracked:
         write_tile(at, crowd, hands, trajectory, first, n)
 
 
 cdef void move_tiles(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, int t,
-    bint everybody, uint64_t threshold, int64_t first, int64_t last
+    bint everybody, bint arrivals_only, uint64_t threshold, int64_t first, int64_t last
 ) noexcept nogil:
     """Agents first..last - 1 act or drift; crowd.acting says who acts, or, where it is NULL, the threshold p 2^64."""
     cdef tmf_stream moves, activations
@@ -192,7 +293,8 @@ cdef void move_tiles(
     while first < last:
         if first % TMF_TILE == 0:
             tmf_open(&moves, crowd.people.key, t, first // TMF_TILE, MOVES)
-            tmf_open(&activations, crowd.people.key, t, first // TMF_TILE, ACTIVATIONS)
+            if not everybody and crowd.acting == NULL:
+                tmf_open(&activations, crowd.people.key, t, first // TMF_TILE, ACTIVATIONS)
         n = <int>min(<int64_t>TMF_PART, last - first)
         if not everybody:
             if crowd.acting == NULL:
@@ -200,7 +302,7 @@ cdef void move_tiles(
                 tmf_bernoulli(hands.words, threshold, hands.active, n)
             else:
                 tmf_unpack_bits(crowd.acting + first // 64, hands.active, n)
-        move_part(at, alias, crowd, hands, trajectory, t, everybody, &moves, first, n)
+        move_part(at, alias, crowd, hands, trajectory, t, everybody, arrivals_only, &moves, first, n)
         first += n
 
 
@@ -218,7 +320,7 @@ cdef class Memory:
         return <void *>((<size_t>block.ctypes.data + 63) & ~<size_t>63)
 
 
-cdef int take_hands(Hands *hands, Memory memory, Evaluator at, Crowd *crowd) except -1:
+cdef int take_hands(Hands *hands, Memory memory, Evaluator at, Crowd *crowd, int n_members) except -1:
     cdef double n_flows = cells_in(&crowd.layout)
     hands.by_flow = crowd.aliased and n_flows <= FLOWS_IN_CACHE
     hands.n_cells = <size_t>n_flows if hands.by_flow else <size_t>crowd.layout.n_rows << crowd.layout.action_bits
@@ -228,7 +330,11 @@ cdef int take_hands(Hands *hands, Memory memory, Evaluator at, Crowd *crowd) exc
     hands.codes = <uint32_t *>memory.take(TMF_PART * sizeof(uint32_t))
     hands.next = <uint32_t *>memory.take(TMF_PART * sizeof(uint32_t))
     hands.packed = <uint16_t *>memory.take(TMF_PART * sizeof(uint16_t))
+    hands.small = <uint8_t *>memory.take(TMF_PART)
     hands.active = <uint8_t *>memory.take(TMF_PART)
+    hands.after = memory.take(TMF_PART * crowd.people.width)
+    if TMF_FEW_VALUES < at.n_observations <= PAIRED and crowd.people.n_agents >= n_members * <int64_t>WORTH_PAIRS:
+        hands.pairs = <uint32_t *>memory.take(PAIRED * PAIRED * sizeof(uint32_t))
     hands.decisions = <uint32_t *>memory.take(spread(hands.n_cells) * hands.n_cells * sizeof(uint32_t))
     hands.arrivals = <uint32_t *>memory.take(spread(at.n_observations) * at.n_observations * sizeof(uint32_t))
     return 0
@@ -254,7 +360,7 @@ cdef class Team:
         self.threads = []
         self.hands = <Hands *>memory.take(self.n_members * sizeof(Hands))
         for member in range(self.n_members):
-            take_hands(&self.hands[member], memory, at, crowd)
+            take_hands(&self.hands[member], memory, at, crowd, self.n_members)
         tmf_team_open(&self.team)
         return self
 
@@ -289,15 +395,17 @@ cdef class Team:
         cdef int64_t first = n_tiles * member // self.n_members * TMF_TILE
         cdef int64_t last = n_tiles * (member + 1) // self.n_members * TMF_TILE
         move_tiles(self.at, self.alias, self.crowd, &self.hands[member], self.trajectory, self.t, self.everybody,
-                   self.threshold, first, min(last, N))
+                   self.arrivals_only, self.threshold, first, min(last, N))
 
     cdef void move(self, Trajectory *trajectory, int t, bint everybody, uint64_t threshold) noexcept nogil:
         """Every agent acts or drifts; crowd.decided and crowd.arrived count it."""
         cdef Py_ssize_t S = self.at.n_observations, A = self.at.n_actions
+        cdef Py_ssize_t o
         cdef int member
         self.trajectory = trajectory
         self.t = t
         self.everybody = everybody
+        self.arrivals_only = everybody and self.crowd.layout.averaged
         self.threshold = threshold
         if self.n_members > 1:
             tmf_team_begin(&self.team, self.n_members - 1)
@@ -307,4 +415,7 @@ cdef class Team:
         memset(self.crowd.decided, 0, S * A * sizeof(int64_t))
         memset(self.crowd.arrived, 0, S * sizeof(int64_t))
         for member in range(self.n_members):
-            gather_counts(self.at, self.alias, self.crowd, &self.hands[member])
+            gather_counts(self.at, self.alias, self.crowd, &self.hands[member], self.arrivals_only)
+        if self.arrivals_only:
+            for o in range(S):
+                self.crowd.decided[o * A] = self.crowd.people.counts[o]

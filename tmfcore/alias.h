@@ -50,4 +50,27 @@ static inline uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32
     return row << b | (other ^ ((other ^ column) & stands));
 }
 
+/* The same tables by bytes, where there are at most 256 cells (bytes.h). */
+typedef struct {
+    int column_bits;                             /* b <= 8 */
+    int n_quarters;                              /* 1, 2 or 4 times 64 cells hold the table */
+    _Alignas(64) uint8_t high[256], low[256];    /* of the top 16 - b bits of the thresholds */
+    _Alignas(64) uint8_t other[256];             /* alias columns */
+    _Alignas(64) uint8_t successor[256];         /* by flow */
+} tmf_bytes;
+
+static inline void tmf_bytes_build(tmf_bytes *bytes, const tmf_alias *alias, int n_cells)
+{
+    const int b = alias->column_bits;
+    bytes->column_bits = b;
+    bytes->n_quarters = n_cells <= 64 ? 1 : n_cells <= 128 ? 2 : 4;
+    for (int i = 0; i < n_cells; i++) {
+        const uint32_t threshold = alias->cells[i] >> (b + 16);
+        bytes->high[i] = (uint8_t)(threshold >> 8);
+        bytes->low[i] = (uint8_t)threshold;
+        bytes->other[i] = (uint8_t)(alias->cells[i] & ((1u << b) - 1));
+        bytes->successor[i] = (uint8_t)tmf_successor(alias, (uint32_t)i);
+    }
+}
+
 #endif

@@ -224,11 +224,154 @@ TMF_BY_LEVEL(
         codes[i] = flows[i] >> cell_bits;
 }
 
+/* ---------------------------------------------------------------- load, draw, count key and successor in one pass
+ *
+ * For agents of whom only numbers are wanted: observations (n,) of `width` bytes -> after (n,) of the same width, and
+ * keys[i] = flow >> shift below 2^16. Returns whether a tie occurred: the part is then drawn again, at length.
+ */
+#define TMF_MOVE_ARGUMENTS \
+    const tmf_alias *alias, const void *restrict observations, int width, const uint8_t *restrict acting, \
+    uint32_t n_observations, const uint32_t *restrict random, int shift, uint16_t *restrict keys, void *restrict after, \
+    int n
+
+#ifdef TMF_X86
+TMF_TARGET_AVX2
+static inline __m256i tmf_widen_avx2(const void *observations, int width, int i)
+{
+    if (width == 1)
+        return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)((const uint8_t *)observations + i)));
+    if (width == 2)
+        return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)((const uint16_t *)observations + i)));
+    return _mm256_loadu_si256((const __m256i *)((const uint32_t *)observations + i));
+}
+
+/* Eight numbers below 2^16, as 16 bits each. */
+TMF_TARGET_AVX2
+static inline __m128i tmf_narrow_avx2(__m256i eight)
+{
+    return _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(eight, eight), 0x08));
+}
+
+TMF_TARGET_AVX2
+static int tmf_move_avx2(TMF_MOVE_ARGUMENTS)
+{
+    const int b = alias->column_bits;
+    const __m128i bits = _mm_cvtsi32_si128(b), down = _mm_cvtsi32_si128(32 - b), key_shift = _mm_cvtsi32_si128(shift);
+    const __m256i fraction_mask = _mm256_set1_epi32((int)((1u << (32 - b)) - 1));
+    const __m256i column_mask = _mm256_set1_epi32((int)((1u << b) - 1));
+    const __m256i cell_mask = _mm256_set1_epi32((int)((1u << alias->cell_bits) - 1));
+    const __m256i passive = _mm256_set1_epi32((int)n_observations), zero = _mm256_setzero_si256();
+    __m256i tie = zero;
+    for (int i = 0; i < n; i += 8) {
+        const __m256i drawn = _mm256_loadu_si256((const __m256i *)(random + i));
+        __m256i rows = tmf_widen_avx2(observations, width, i);
+        if (acting) {
+            const __m256i acts = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(acting + i)));
+            rows = _mm256_add_epi32(rows, _mm256_and_si256(passive, _mm256_cmpeq_epi32(acts, zero)));
+        }
+        const __m256i base = _mm256_sll_epi32(rows, bits);
+        const __m256i column = _mm256_srl_epi32(drawn, down);
+        const __m256i fraction = _mm256_and_si256(drawn, fraction_mask);
+        const __m256i cell = _mm256_i32gather_epi32((const int *)alias->cells, _mm256_or_si256(base, column), 4);
+        const __m256i threshold = _mm256_srl_epi32(cell, bits);
+        const __m256i stands = _mm256_cmpgt_epi32(threshold, fraction);
+        const __m256i pick = _mm256_blendv_epi8(_mm256_and_si256(cell, column_mask), column, stands);
+        const __m256i flow = _mm256_or_si256(base, pick);
+        __m256i next = _mm256_and_si256(flow, cell_mask);
+        if (alias->successors)
+            next = _mm256_i32gather_epi32((const int *)alias->successors, flow, 4);
+        tie = _mm256_or_si256(tie, _mm256_cmpeq_epi32(fraction, threshold));
+        if (keys)
+            _mm_storeu_si128((__m128i *)(keys + i), tmf_narrow_avx2(_mm256_srl_epi32(flow, key_shift)));
+        if (width == 1)
+            _mm_storel_epi64((__m128i *)((uint8_t *)after + i), _mm_packus_epi16(tmf_narrow_avx2(next), _mm_setzero_si128()));
+        else if (width == 2)
+            _mm_storeu_si128((__m128i *)((uint16_t *)after + i), tmf_narrow_avx2(next));
+        else
+            _mm256_storeu_si256((__m256i *)((uint32_t *)after + i), next);
+    }
+    return !_mm256_testz_si256(tie, tie);
+}
+
+TMF_TARGET_AVX512
+static inline __attribute__((always_inline)) int tmf_move_width_avx512(TMF_MOVE_ARGUMENTS)
+{
+    const int b = alias->column_bits;
+    const __m128i bits = _mm_cvtsi32_si128(b), down = _mm_cvtsi32_si128(32 - b), key_shift = _mm_cvtsi32_si128(shift);
+    const __m512i fraction_mask = _mm512_set1_epi32((int)((1u << (32 - b)) - 1));
+    const __m512i column_mask = _mm512_set1_epi32((int)((1u << b) - 1));
+    const __m512i cell_mask = _mm512_set1_epi32((int)((1u << alias->cell_bits) - 1));
+    const __m512i passive = _mm512_set1_epi32((int)n_observations);
+    const uint32_t *const cells = alias->cells, *const successors = alias->successors;
+    __mmask16 tie = 0;
+    for (int i = 0; i < n; i += 16) {
+        const __m512i drawn = _mm512_loadu_si512(random + i);
+        __m512i rows = width == 1   ? _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)((const uint8_t *)observations + i)))
+                       : width == 2 ? _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)((const uint16_t *)observations + i)))
+                                    : _mm512_loadu_si512((const uint32_t *)observations + i);
+        if (acting) {
+            const __m128i acts = _mm_loadu_si128((const __m128i *)(acting + i));
+            rows = _mm512_mask_add_epi32(rows, _mm_cmpeq_epi8_mask(acts, _mm_setzero_si128()), rows, passive);
+        }
+        const __m512i base = _mm512_sll_epi32(rows, bits);
+        const __m512i column = _mm512_srl_epi32(drawn, down);
+        const __m512i fraction = _mm512_and_si512(drawn, fraction_mask);
+        const __m512i cell = _mm512_i32gather_epi32(_mm512_or_si512(base, column), cells, 4);
+        const __m512i threshold = _mm512_srl_epi32(cell, bits);
+        const __mmask16 stands = _mm512_cmplt_epu32_mask(fraction, threshold);
+        const __m512i pick = _mm512_mask_blend_epi32(stands, _mm512_and_si512(cell, column_mask), column);
+        const __m512i flow = _mm512_or_si512(base, pick);
+        __m512i next = _mm512_and_si512(flow, cell_mask);
+        if (successors)
+            next = _mm512_i32gather_epi32(flow, successors, 4);
+        tie |= _mm512_cmpeq_epi32_mask(fraction, threshold);
+        if (keys)
+            _mm256_storeu_si256((__m256i *)(keys + i), _mm512_cvtepi32_epi16(_mm512_srl_epi32(flow, key_shift)));
+        if (width == 1)
+            _mm_storeu_si128((__m128i *)((uint8_t *)after + i), _mm512_cvtepi32_epi8(next));
+        else if (width == 2)
+            _mm256_storeu_si256((__m256i *)((uint16_t *)after + i), _mm512_cvtepi32_epi16(next));
+        else
+            _mm512_storeu_si512((uint32_t *)after + i, next);
+    }
+    return tie != 0;
+}
+
+TMF_TARGET_AVX512
+static int tmf_move_avx512(TMF_MOVE_ARGUMENTS)
+{
+    if (width == 1)
+        return tmf_move_width_avx512(alias, observations, 1, acting, n_observations, random, shift, keys, after, n);
+    if (width == 2)
+        return tmf_move_width_avx512(alias, observations, 2, acting, n_observations, random, shift, keys, after, n);
+    return tmf_move_width_avx512(alias, observations, 4, acting, n_observations, random, shift, keys, after, n);
+}
+#endif
+
+/* Whether tmf_move knows how: whole vectors, on a CPU that gathers. */
+static inline int tmf_moves_fused(int n)
+{
+    return tmf_instruction_level() >= 1 && n % 16 == 0;
+}
+
+static int tmf_move(TMF_MOVE_ARGUMENTS)
+{
+#ifdef TMF_X86
+    if (tmf_instruction_level() >= 2)
+        return tmf_move_avx512(alias, observations, width, acting, n_observations, random, shift, keys, after, n);
+    return tmf_move_avx2(alias, observations, width, acting, n_observations, random, shift, keys, after, n);
+#else
+    (void)alias; (void)observations; (void)width; (void)acting; (void)n_observations; (void)random; (void)shift;
+    (void)keys; (void)after; (void)n;
+    return 1;
+#endif
+}
+
 /* ---------------------------------------------------------------- histograms
  *
- * Up to 2^16 cells: indices are packed to 16 bits and read four at a time, since loads are what bounds the loop, and there
- * are four private tables: an agent is then rarely added to the cell its neighbour was just added to, which would make
- * every increment wait for the last. More cells: one table, one index at a time.
+ * Up to 2^16 cells: four indices of 16 bits are read at a time, since loads are what bounds the loop, and there are four
+ * private tables: an agent is then rarely added to the cell its neighbour was just added to, which would make every
+ * increment wait for the last. More cells: one table, one index at a time.
  */
 enum { TMF_SPREAD = 4, TMF_SPREAD_CELLS = 1 << 16 };
 
@@ -238,16 +381,9 @@ TMF_BY_LEVEL(tmf_pack, (const uint32_t *restrict at, uint16_t *restrict packed, 
         packed[i] = (uint16_t)at[i];
 }
 
-static void tmf_count(const uint32_t *restrict at, uint16_t *restrict packed, uint32_t *restrict tables, size_t n_cells,
-                      int n)
+static void tmf_count_packed(const uint16_t *restrict packed, uint32_t *restrict tables, size_t n_cells, int n)
 {
     int i = 0;
-    if (n_cells > TMF_SPREAD_CELLS) {
-        for (; i < n; i++)
-            tables[at[i]]++;
-        return;
-    }
-    tmf_pack(at, packed, n);
     for (; i + 4 <= n; i += 4) {
         uint64_t four;
         memcpy(&four, packed + i, sizeof four);
@@ -258,6 +394,18 @@ static void tmf_count(const uint32_t *restrict at, uint16_t *restrict packed, ui
     }
     for (; i < n; i++)
         tables[packed[i]]++;
+}
+
+static void tmf_count(const uint32_t *restrict at, uint16_t *restrict packed, uint32_t *restrict tables, size_t n_cells,
+                      int n)
+{
+    if (n_cells > TMF_SPREAD_CELLS) {
+        for (int i = 0; i < n; i++)
+            tables[at[i]]++;
+        return;
+    }
+    tmf_pack(at, packed, n);
+    tmf_count_packed(packed, tables, n_cells, n);
 }
 
 #endif
