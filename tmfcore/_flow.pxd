@@ -2,6 +2,8 @@
 from tmfcore._evaluator cimport Evaluator
 
 
+# Prepare for many steps of the three below: a kernel that stays the same is laid out for speed.
+cdef int expect_steps(Evaluator at, Py_ssize_t n_steps) except -1
 cdef void action_values(
     Evaluator at,
     const double *next_values,    # IN   (S,)

@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from tmfcore._evaluator cimport Evaluator
-from tmfcore._flow cimport action_values, observation_values, policy_mean
+from tmfcore._flow cimport action_values, expect_steps, observation_values, policy_mean
 from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy, stage_of
 
@@ -134,6 +134,7 @@ def model_direction(Model model not None, Policy policy not None, const double[:
     if decisions is not None and (
             decisions.shape[0] != horizon or decisions.shape[1] != S or decisions.shape[2] != A):
         raise ValueError(f"decisions must have shape ({horizon}, {S}, {A})")
+    expect_steps(at, horizon)
     with nogil:
         for t in range(horizon - 1, -1, -1):
             beta = active[t * stride]

@@ -39,6 +39,7 @@ cdef class Model:
     cdef readonly bint passive_identity         # passive agents stay where they are
     cdef readonly bint local_passive_reward     # r0(o, mu) depends on o and mu(o) only
     cdef bint by_row                            # row_at costs less than tables_at
+    cdef bint in_parts                          # tables_at leaves out the tables whose pointer is NULL
     cdef bint trusted                           # rows need no check: they are right by construction
 
     # Both raise for user code that misbehaves. row_at of a user's class need not check its own output: kernels call

@@ -19,6 +19,13 @@
 #define TMF_EVERY_CPU
 #endif
 
+/* Inlined for certain, so that a constant argument makes a loop of known length. */
+#if defined(__GNUC__)
+#define TMF_INLINE static inline __attribute__((always_inline))
+#else
+#define TMF_INLINE static inline
+#endif
+
 #define TMF_LANES 8
 #define TMF_TILE 2048 /* agents that share one stream at one step ... */
 #define TMF_PART 512  /* ... and are moved so many at a time, to stay in the first-level cache */
