@@ -10,7 +10,6 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from tmfcore._evaluator cimport passive_successors_of
 from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy
 from tmfcore._push cimport Push
@@ -26,9 +25,15 @@ cdef extern from "values.h" nogil:
     Py_ssize_t tmf_turned_size(Py_ssize_t n_rows, Py_ssize_t n_cells)
     void tmf_sparse_values(const double *reward, const double *table, const int32_t *successor, const double *values,
                            double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
-    void tmf_sparse_pairs(const double *reward, const double *table, const int32_t *successor, const double *values,
-                          double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out, double *other_out)
+    void tmf_sparse_means(const double *reward, const double *table, const int32_t *successor, const double *values,
+                          const double *pi, double discount, Py_ssize_t n_observations, Py_ssize_t n_actions,
+                          Py_ssize_t n_cells, double *q, double *means)
+    void tmf_sparse_both(const double *reward, const double *table, const int32_t *successor, const double *pairs,
+                         const double *pi, double discount, Py_ssize_t n_observations, Py_ssize_t n_actions,
+                         Py_ssize_t n_cells, double *means, double *largest)
     void tmf_means(const double *pi, const double *q, Py_ssize_t n_observations, Py_ssize_t n_actions, double *out)
+    void tmf_add_resting(const double *reward, const double *table, const int32_t *successor, const double *next_values,
+                         double discount, double beta, Py_ssize_t n_observations, Py_ssize_t n_cells, double *values)
     void tmf_largest(const double *q, Py_ssize_t n_observations, Py_ssize_t n_actions, double *out)
 
 cdef enum:
@@ -67,65 +72,74 @@ cdef void action_values(Evaluator at, const double *next_values, double discount
         tmf_row_values(reward, at.tables.transition, next_values, NULL, discount, n_rows, K, q, NULL)
 
 
-cdef void both_action_values(
-    Evaluator at,
-    const double *played,         # IN   (S,)   values of the next step
-    const double *best,           # IN   (S,)
-    double discount,
-    double *pairs,                # SCRATCH (S, 2)
-    double *played_q,             # OUT  (S, A)
-    double *best_q,               # OUT  (S, A)
+cdef inline void rest(
+    Evaluator at, const double *next_values, double discount, double beta, double *values
 ) noexcept nogil:
-    """action_values of two vectors, for one pass over the table."""
-    cdef Py_ssize_t K = at.n_successors, n_rows = at.n_observations * at.n_actions
+    """From the values of those who act those of an agent who acts with probability beta."""
+    if beta < 1:
+        tmf_add_resting(
+            at.tables.passive_reward, NULL if at.model.passive_identity else at.tables.passive_transition,
+            at.model.passive_successor, next_values, discount, beta, at.n_observations, at.n_passive_successors, values)
+
+
+cdef void policy_values(
+    Evaluator at, const double *next_values, double discount, double beta, double *q, double *values
+) noexcept nogil:
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    if at.model.successor != NULL:
+        tmf_sparse_means(at.tables.reward, at.tables.transition, at.model.successor, next_values, at.pi, discount,
+                         S, A, at.n_successors, q, values)
+    else:
+        action_values(at, next_values, discount, q)
+        tmf_means(at.pi, q, S, A, values)
+    rest(at, next_values, discount, beta, values)
+
+
+cdef void best_values(
+    Evaluator at,
+    const double *next_values,    # IN   (S,)
+    double discount,
+    double beta,
+    double *q,                    # OUT  (S, A)
+    double *values,               # OUT  (S,)
+) noexcept nogil:
+    """policy_values of the best response."""
+    action_values(at, next_values, discount, q)
+    tmf_largest(q, at.n_observations, at.n_actions, values)
+    rest(at, next_values, discount, beta, values)
+
+
+cdef void both_values(
+    Evaluator at,
+    const double *next_played,    # IN   (S,)
+    const double *next_best,      # IN   (S,)
+    double discount,
+    double beta,
+    double *scratch,              # SCRATCH (2 S A,)
+    double *played,               # OUT  (S,)
+    double *best,                 # OUT  (S,)
+) noexcept nogil:
+    """policy_values and best_values, in one pass over the table."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
     cdef Py_ssize_t o
+    cdef double *other = scratch + S * A
     cdef const double *reward = at.tables.reward
     cdef const double *table = at.tables.transition
     cdef const double *turned = turned_table(at)
     if at.model.successor != NULL:
-        for o in range(at.n_observations):
-            pairs[2 * o] = played[o]
-            pairs[2 * o + 1] = best[o]
-        tmf_sparse_pairs(reward, table, at.model.successor, pairs, discount, n_rows, K, played_q, best_q)
-    elif turned != NULL:
-        tmf_turned_values(reward, turned, played, best, discount, n_rows, K, played_q, best_q)
+        for o in range(S):
+            scratch[2 * o] = next_played[o]
+            scratch[2 * o + 1] = next_best[o]
+        tmf_sparse_both(reward, table, at.model.successor, scratch, at.pi, discount, S, A, K, played, best)
     else:
-        tmf_row_values(reward, table, played, best, discount, n_rows, K, played_q, best_q)
-
-
-cdef inline double gather(
-    const double *row, Py_ssize_t n_cells, const int32_t *successor, const double *values
-) noexcept nogil:
-    cdef double total = 0
-    cdef Py_ssize_t k
-    if successor == NULL:
-        for k in range(n_cells):
-            total += row[k] * values[k]
-    else:
-        for k in range(n_cells):
-            total += row[k] * values[successor[k]]
-    return total
-
-
-cdef void observation_values(
-    Evaluator at, const double *q, const double *next_values, double discount, double beta, bint greedy,
-    double *values
-) noexcept nogil:
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K0 = at.n_passive_successors
-    cdef Py_ssize_t o
-    cdef double passive
-    if greedy:
-        tmf_largest(q, S, A, values)
-    else:
-        tmf_means(at.pi, q, S, A, values)
-    if beta == 1:
-        return
-    for o in range(S):
-        if at.model.passive_identity:
-            passive = next_values[o]
+        if turned != NULL:
+            tmf_turned_values(reward, turned, next_played, next_best, discount, S * A, K, scratch, other)
         else:
-            passive = gather(at.tables.passive_transition + o * K0, K0, passive_successors_of(at, o), next_values)
-        values[o] = beta * values[o] + (1 - beta) * (at.tables.passive_reward[o] + discount * passive)
+            tmf_row_values(reward, table, next_played, next_best, discount, S * A, K, scratch, other)
+        tmf_means(at.pi, scratch, S, A, played)
+        tmf_largest(other, S, A, best)
+    rest(at, next_played, discount, beta, played)
+    rest(at, next_best, discount, beta, best)
 
 
 cdef int check_flow(Model model, Py_ssize_t width, Py_ssize_t n_active, Py_ssize_t horizon) except -1:
@@ -215,6 +229,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
     cdef Py_ssize_t t, o
     cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
     cdef double[::1] scratch = np.empty(S * A)
+    cdef double beta
     cdef double *row
     check_flow(model, mu.shape[1], active.shape[0], horizon)
     if values.shape[0] != horizon + 1 or values.shape[1] != S:
@@ -231,9 +246,11 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
             if policy is not None:
                 policy.table_at(<int>t, at.horizon, &mu[t, 0], at.pi_buffer, &at.pi)
             row = &scratch[0] if q is None else &q[t, 0, 0]
-            action_values(at, &values[t + 1, 0], discount, row)
-            observation_values(at, row, &values[t + 1, 0], discount, 1.0 if always else active[t * stride],
-                               policy is None, &values[t, 0])
+            beta = 1.0 if always else active[t * stride]
+            if policy is None:
+                best_values(at, &values[t + 1, 0], discount, beta, row, &values[t, 0])
+            else:
+                policy_values(at, &values[t + 1, 0], discount, beta, row, &values[t, 0])
             if greedy is not None:
                 for o in range(S):
                     greedy[t, o] = best_action(row + o * A, A)
@@ -270,13 +287,12 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
     cdef Py_ssize_t t, o
     cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
-    cdef double[:, ::1] memory = np.zeros((6, S))
-    cdef double[:, ::1] q = np.empty((2, S * A))
+    cdef double[:, ::1] memory = np.zeros((4, S))
+    cdef double[::1] scratch = np.empty(2 * S * A)
     cdef double *played = &memory[0, 0]
     cdef double *best = &memory[1, 0]
     cdef double *played_before = &memory[2, 0]
     cdef double *best_before = &memory[3, 0]
-    cdef double *pairs = &memory[4, 0]
     cdef double beta, gap = 0, pointwise = 0, mean_return = 0
     check_flow(model, mu.shape[1], active.shape[0], horizon)
     expect_steps(at, horizon)
@@ -284,9 +300,7 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
         for t in range(horizon - 1, -1, -1):
             beta = 1.0 if always else active[t * stride]
             at.at(<int>t, &mu[t, 0])
-            both_action_values(at, played, best, discount, pairs, &q[0, 0], &q[1, 0])
-            observation_values(at, &q[0, 0], played, discount, beta, False, played_before)
-            observation_values(at, &q[1, 0], best, discount, beta, True, best_before)
+            both_values(at, played, best, discount, beta, &scratch[0], played_before, best_before)
             played, played_before = played_before, played
             best, best_before = best_before, best
             for o in range(S):

@@ -4,9 +4,9 @@ Source     theory.md section 2.  Notation: S observations, A actions, K successo
 Contract   next_mu sums to 1 to rounding: the error of a step must not feed the next, since a kernel linear in mu would
            double it every time.
 
-Where the policy stays the same for a stage and the kernel for good, the kernel is averaged over the policy once a stage,
-Kbar(o, x) = sum_a pi(a | o) P(x | o, a), which leaves S^2 cells a step instead of S A K. Sparse rows are merged by where
-they come from and lead to; where that leaves hardly fewer cells than S^2, the average is dense.
+Where the policy stays the same for a stage and the kernel for good, the kernel is averaged over the policy once a
+stage, Kbar(o, x) = sum_a pi(a | o) P(x | o, a), which leaves S^2 cells a step instead of S A K. Sparse rows are merged
+by where they come from and lead to; where that leaves hardly fewer cells than S^2, the average is dense.
 """
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
@@ -41,7 +41,7 @@ cdef class Incoming:
         cdef const int32_t[::1] flat = successors.reshape(-1)
         cdef Py_ssize_t K = successors.shape[successors.ndim - 1]
         cdef Py_ssize_t n_cells = flat.shape[0]
-        cdef Py_ssize_t i, k, x, at, earlier, number
+        cdef Py_ssize_t i, x, at, earlier, number
         self.n_observations = n_observations
         self.n_cells = n_cells
         if n_cells > 2**31 - 1:
@@ -61,7 +61,7 @@ cdef class Incoming:
             earlier += number
         at = 0
         for i in range(n_cells // K):
-            for k in range(K):
+            for _ in range(K):
                 x = flat[at]
                 self.cell[self.start[x]] = <int32_t>at
                 self.row[self.start[x]] = <int32_t>i
@@ -159,6 +159,9 @@ cdef class Push:
         cdef Py_ssize_t S = at.n_observations, A = at.n_actions
         cdef Py_ssize_t o, a
         cdef double *weights = self.weights
+        cdef double *row
+        cdef const double *pi
+        cdef double acting
         if self.steady:
             if t >= self.stage_end:
                 self.open_stage(at, t, mu)
@@ -179,9 +182,14 @@ cdef class Push:
                     weights[o] = mu[o] * beta
                 tmf_add_rows(weights, self.average, S, S, next_mu)
             elif beta > 0:
+                pi = at.pi
+                row = weights
                 for o in range(S):
+                    acting = mu[o] * beta
                     for a in range(A):
-                        weights[o * A + a] = mu[o] * beta * at.pi[o * A + a]
+                        row[a] = acting * pi[a]
+                    row += A
+                    pi += A
                 if self.arriving is None:
                     tmf_add_rows(weights, at.tables.transition, S * A, at.n_successors, next_mu)
                 else:

@@ -175,34 +175,85 @@ static inline void tmf_sparse_values(const double *reward, const double *table, 
     }
 }
 
-/* Two vectors of values side by side, (S, 2): a cell and its successor are read once for both. */
-TMF_INLINE void tmf_sparse_pairs_of(const double *restrict reward, const double *restrict table,
-                                    const int32_t *restrict successor, const double *restrict values, double discount,
-                                    ptrdiff_t n_rows, const ptrdiff_t n_cells, double *restrict out,
-                                    double *restrict other_out)
+/* The same as q[o, a], and means[o] = sum_a pi[o, a] q[o, a] while they are at hand. */
+TMF_INLINE void tmf_sparse_means_of(const double *restrict reward, const double *restrict table,
+                                    const int32_t *restrict successor, const double *restrict values,
+                                    const double *restrict pi, double discount, ptrdiff_t n_observations,
+                                    ptrdiff_t n_actions, const ptrdiff_t n_cells, double *restrict q,
+                                    double *restrict means)
 {
-    for (ptrdiff_t i = 0; i < n_rows; i++, table += n_cells, successor += n_cells) {
-        double total[2] = {0, 0};
-        for (ptrdiff_t k = 0; k < n_cells; k++) {
-            const double *const pair = values + 2 * (ptrdiff_t)successor[k];
-            total[0] += table[k] * pair[0];
-            total[1] += table[k] * pair[1];
+    for (ptrdiff_t o = 0; o < n_observations; o++, reward += n_actions, pi += n_actions, q += n_actions) {
+        double mean = 0;
+        for (ptrdiff_t a = 0; a < n_actions; a++, table += n_cells, successor += n_cells) {
+            double total = 0;
+            for (ptrdiff_t k = 0; k < n_cells; k++)
+                total += table[k] * values[successor[k]];
+            q[a] = reward[a] + discount * total;
+            mean += pi[a] * q[a];
         }
-        out[i] = reward[i] + discount * total[0];
-        other_out[i] = reward[i] + discount * total[1];
+        means[o] = mean;
     }
 }
 
-static inline void tmf_sparse_pairs(const double *reward, const double *table, const int32_t *successor,
-                                    const double *values, double discount, ptrdiff_t n_rows, ptrdiff_t n_cells,
-                                    double *out, double *other_out)
+static inline void tmf_sparse_means(const double *reward, const double *table, const int32_t *successor,
+                                    const double *values, const double *pi, double discount, ptrdiff_t n_observations,
+                                    ptrdiff_t n_actions, ptrdiff_t n_cells, double *q, double *means)
 {
     switch (n_cells) {
-    case 1: tmf_sparse_pairs_of(reward, table, successor, values, discount, n_rows, 1, out, other_out); break;
-    case 2: tmf_sparse_pairs_of(reward, table, successor, values, discount, n_rows, 2, out, other_out); break;
-    case 3: tmf_sparse_pairs_of(reward, table, successor, values, discount, n_rows, 3, out, other_out); break;
-    case 4: tmf_sparse_pairs_of(reward, table, successor, values, discount, n_rows, 4, out, other_out); break;
-    default: tmf_sparse_pairs_of(reward, table, successor, values, discount, n_rows, n_cells, out, other_out);
+    case 1: tmf_sparse_means_of(reward, table, successor, values, pi, discount, n_observations,
+        n_actions, 1, q, means); break;
+    case 2: tmf_sparse_means_of(reward, table, successor, values, pi, discount, n_observations,
+        n_actions, 2, q, means); break;
+    case 3: tmf_sparse_means_of(reward, table, successor, values, pi, discount, n_observations,
+        n_actions, 3, q, means); break;
+    case 4: tmf_sparse_means_of(reward, table, successor, values, pi, discount, n_observations,
+        n_actions, 4, q, means); break;
+    default: tmf_sparse_means_of(reward, table, successor, values, pi, discount, n_observations,
+        n_actions, n_cells, q, means);
+    }
+}
+
+/* Two vectors of values side by side, pairs (S, 2): of the first the policy's means, of the second the largest values.
+ * A cell and its successor are read once for both. */
+TMF_INLINE void tmf_sparse_both_of(const double *restrict reward, const double *restrict table,
+                                   const int32_t *restrict successor, const double *restrict pairs,
+                                   const double *restrict pi, double discount, ptrdiff_t n_observations,
+                                   ptrdiff_t n_actions, const ptrdiff_t n_cells, double *restrict means,
+                                   double *restrict largest)
+{
+    for (ptrdiff_t o = 0; o < n_observations; o++, reward += n_actions, pi += n_actions) {
+        double mean = 0, top = 0;
+        for (ptrdiff_t a = 0; a < n_actions; a++, table += n_cells, successor += n_cells) {
+            double total = 0, other = 0;
+            for (ptrdiff_t k = 0; k < n_cells; k++) {
+                const double *const pair = pairs + 2 * (ptrdiff_t)successor[k];
+                total += table[k] * pair[0];
+                other += table[k] * pair[1];
+            }
+            mean += pi[a] * (reward[a] + discount * total);
+            other = reward[a] + discount * other;
+            top = a == 0 || other > top ? other : top;
+        }
+        means[o] = mean;
+        largest[o] = top;
+    }
+}
+
+static inline void tmf_sparse_both(const double *reward, const double *table, const int32_t *successor,
+                                   const double *pairs, const double *pi, double discount, ptrdiff_t n_observations,
+                                   ptrdiff_t n_actions, ptrdiff_t n_cells, double *means, double *largest)
+{
+    switch (n_cells) {
+    case 1: tmf_sparse_both_of(reward, table, successor, pairs, pi, discount, n_observations,
+        n_actions, 1, means, largest); break;
+    case 2: tmf_sparse_both_of(reward, table, successor, pairs, pi, discount, n_observations,
+        n_actions, 2, means, largest); break;
+    case 3: tmf_sparse_both_of(reward, table, successor, pairs, pi, discount, n_observations,
+        n_actions, 3, means, largest); break;
+    case 4: tmf_sparse_both_of(reward, table, successor, pairs, pi, discount, n_observations,
+        n_actions, 4, means, largest); break;
+    default: tmf_sparse_both_of(reward, table, successor, pairs, pi, discount, n_observations,
+        n_actions, n_cells, means, largest);
     }
 }
 
@@ -240,6 +291,8 @@ static void tmf_means(const double *restrict pi, const double *restrict q, ptrdi
     case 2: tmf_means_of(pi, q, n_observations, 2, out); break;
     case 3: tmf_means_of(pi, q, n_observations, 3, out); break;
     case 4: tmf_means_of(pi, q, n_observations, 4, out); break;
+    case 5: tmf_means_of(pi, q, n_observations, 5, out); break;
+    case 6: tmf_means_of(pi, q, n_observations, 6, out); break;
     default: tmf_means_of(pi, q, n_observations, n_actions, out);
     }
 }
@@ -251,7 +304,38 @@ static void tmf_largest(const double *restrict q, ptrdiff_t n_observations, ptrd
     case 2: tmf_largest_of(q, n_observations, 2, out); break;
     case 3: tmf_largest_of(q, n_observations, 3, out); break;
     case 4: tmf_largest_of(q, n_observations, 4, out); break;
+    case 5: tmf_largest_of(q, n_observations, 5, out); break;
+    case 6: tmf_largest_of(q, n_observations, 6, out); break;
     default: tmf_largest_of(q, n_observations, n_actions, out);
+    }
+}
+
+/* ---------------------------------------------------------------- those who rest */
+
+/* values[o] = beta values[o] + (1 - beta) (reward[o] + discount sum_k table[o, k] next_values[successor[o, k]]);
+ * `table` NULL: they stay where they are; `successor` NULL: cell k is observation k. */
+static inline void tmf_add_resting(const double *restrict reward, const double *restrict table,
+                                   const int32_t *restrict successor, const double *restrict next_values,
+                                   double discount, double beta, ptrdiff_t n_observations, ptrdiff_t n_cells,
+                                   double *restrict values)
+{
+    const double rest = 1 - beta;
+    if (!table) {
+#pragma omp simd
+        for (ptrdiff_t o = 0; o < n_observations; o++)
+            values[o] = beta * values[o] + rest * (reward[o] + discount * next_values[o]);
+        return;
+    }
+    for (ptrdiff_t o = 0; o < n_observations; o++, table += n_cells) {
+        double ahead = 0;
+        if (successor) {
+            for (ptrdiff_t k = 0; k < n_cells; k++)
+                ahead += table[k] * next_values[successor[k]];
+            successor += n_cells;
+        } else
+            for (ptrdiff_t k = 0; k < n_cells; k++)
+                ahead += table[k] * next_values[k];
+        values[o] = beta * values[o] + rest * (reward[o] + discount * ahead);
     }
 }
 
