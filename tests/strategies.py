@@ -131,14 +131,14 @@ class GameSpec:
 
 
 def random_game(seed, n_observations=3, n_actions=2, horizon=4, discount=0.9, *, dependence="fixed", concentration=1.0,
-                sparse=False, passive="identity", zeros=True, initial=None, compiled=False):
-    """A GameSpec from an integer.
+                sparse=False, n_cells=2, passive="identity", zeros=True, initial=None, compiled=False):
+    """A GameSpec from an integer; the rows of a sparse one have n_cells.
 
     passive is "none" (both defaults), "identity" (agents stand still and are paid), "dense" or "sparse".
     """
     rng = np.random.default_rng([seed, n_observations, n_actions])
     size = n_observations
-    n_successors = min(2, size) if sparse else size
+    n_successors = min(n_cells, size) if sparse else size
     n_passive = min(2, size) if passive == "sparse" else size
 
     def choose(shape, k):  # distinct successors, unsorted

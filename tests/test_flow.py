@@ -131,6 +131,60 @@ def test_flow_of_a_larger_game(sparse):
     np.testing.assert_allclose(flow.mu, right, rtol=0, atol=1e-12)
 
 
+ACTIVE = {"all": 1.0, "some": 0.3, "varying": np.linspace(0.0, 1.0, 30)}
+
+
+@pytest.mark.parametrize("active", ACTIVE)
+@pytest.mark.parametrize("passive", ["identity", "dense", "sparse"])
+@pytest.mark.parametrize(
+    ("size", "n_cells"), [(1, None), (3, None), (8, None), (13, None), (65, None), (7, 2), (8, 3)] + [(40, k) for k in range(1, 6)]
+)
+def test_flow_of_a_fixed_kernel_under_a_policy_of_stages(size, n_cells, passive, active):
+    """A kernel that is averaged over the policy of each of 4 uneven stages: dense, merged by origin, or made dense."""
+    spec = random_game(4, size, 3, 30, sparse=n_cells is not None, n_cells=n_cells or 2, passive=passive)
+    policy = random_policy(5, size, 3, stages=4)
+    flow = tmf.mean_field(spec.build(), policy.build(30), tmf.Bernoulli(ACTIVE[active]))
+    right = reference.flow(spec.reference(), policy.reference(30), np.broadcast_to(ACTIVE[active], 30))
+    np.testing.assert_allclose(flow.mu, right, rtol=0, atol=1e-14)
+    recorded = tmf.mean_field(spec.build(), policy.build(30), tmf.Bernoulli(ACTIVE[active]), record_every=7)
+    np.testing.assert_array_equal(recorded.mu, flow.mu[recorded.steps])
+
+
+@pytest.mark.parametrize("stages", [1, 7, 8, 10, 30])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_flow_of_a_fixed_kernel_does_not_depend_on_how_long_stages_are(stages, sparse):
+    """One policy told in more and shorter stages, too short to average the kernel at last."""
+    spec = random_game(6, 30, 4, 30, sparse=sparse, n_cells=3)
+    table = random_policy(2, 30, 4).build(30).probabilities(spec.initial, 0)
+    game = spec.build()
+    whole = tmf.mean_field(game, tmf.TabularPolicy(table), tmf.Fraction(0.7))
+    parts = tmf.mean_field(game, tmf.TabularPolicy(np.tile(table, (stages, 1, 1))), tmf.Fraction(0.7))
+    np.testing.assert_allclose(parts.mu, whole.mu, rtol=0, atol=1e-14)
+
+
+def test_flow_along_a_fixed_kernel_calls_no_reward():
+    """What a flow does not read is not asked for; a kernel of mu is, once a step, and its reward is not."""
+    called = []
+
+    def reward(mu, t):
+        called.append(("reward", t))
+        return np.zeros((2, 2))
+
+    def kernel(mu, t):
+        called.append(("transition", t))
+        return np.full((2, 2, 2), 0.5)
+
+    policy = tmf.TabularPolicy([[0.5, 0.5]] * 2)
+    game = tmf.Game(2, 2, 5, 0.9, [1.0, 0.0], reward, np.full((2, 2, 2), 0.5))
+    called.clear()
+    tmf.mean_field(game, policy, tmf.Synchronous())
+    assert called == []
+    game = tmf.Game(2, 2, 5, 0.9, [1.0, 0.0], reward, kernel)
+    called.clear()
+    tmf.mean_field(game, policy, tmf.Synchronous())
+    assert called == [("transition", t) for t in range(5)]
+
+
 def test_nobody_acts_nobody_moves():
     """Batch(0) leaves an identity passive kernel where it is, and follows any other."""
     spec = random_game(5, 3, 2, 4)

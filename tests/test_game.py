@@ -14,7 +14,7 @@ from scipy import LowLevelCallable
 import strategies
 import tmfcore as tmf
 from tmfcore._functions import takes_time
-from tmfcore._model import TableModel
+from tmfcore._model import CompiledModel, TableModel
 
 S, A, T = 3, 2, 4
 EXACT = {"rtol": 0, "atol": 1e-15}
@@ -237,6 +237,68 @@ def test_bad_results_are_found_at_once_and_later(name, value, pattern):
     late.tables([1, 0, 0], 1)
     with pytest.raises(ValueError, match=pattern):
         late.tables([1, 0, 0], 2)
+
+
+TABLE = np.arange(12, dtype=np.float64).reshape(6, 2)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        TABLE[:3],
+        TABLE[:3].tolist(),
+        TABLE[:3].astype(np.float32),
+        TABLE[:3].astype(int),
+        TABLE[:3].astype(">f8"),
+        TABLE[::2] - TABLE[::2] + TABLE[:3],
+        np.asfortranarray(TABLE[:3]),
+        np.array([TABLE[:3]] * 2)[1],
+        TABLE[:3].view(type("Labelled", (np.ndarray,), {})),
+    ],
+    ids=["array", "list", "float32", "int", "swapped", "fresh", "columns", "view", "subclass"],
+)
+def test_a_callable_may_return_whatever_converts(value):
+    """Not only the contiguous float64 array that is read as it lies."""
+    game = tmf.Game(**arguments(reward=lambda mu: value))
+    np.testing.assert_array_equal(game.tables([1, 0, 0], 0)[0], TABLE[:3])
+    strided = tmf.Game(**arguments(reward=lambda mu: TABLE[::2]))
+    np.testing.assert_array_equal(strided.tables([1, 0, 0], 0)[0], TABLE[::2])
+    broadcast = tmf.Game(**arguments(reward=lambda mu: np.broadcast_to(TABLE[1], (S, A))))
+    np.testing.assert_array_equal(broadcast.tables([1, 0, 0], 0)[0], np.tile(TABLE[1], (S, 1)))
+
+
+@pytest.mark.parametrize("n_cells", [1, 2, 3, 4, 5, 8, 9, 17, 40])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_bad_cell_is_found_wherever_it_is(n_cells, compiled):
+    """NaN, infinite, negative and wrong cells, at every place of a row of every length; tiny rounding is no error."""
+    good = np.random.default_rng(1).dirichlet(np.ones(n_cells), size=(n_cells, 2))
+    table = good.copy()
+
+    def row(t, o, a, mu, probabilities, reward, user):
+        for k in range(n_cells):
+            probabilities[k] = table[o, a, k] if a >= 0 else float(k == o)
+        reward[0] = 0.0
+        return 0
+
+    pointer = ctypes.POINTER(ctypes.c_double)
+    signature = ctypes.CFUNCTYPE(
+        ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int, pointer, pointer, pointer, ctypes.c_void_p
+    )(row)
+    if compiled:
+        model = CompiledModel(n_cells, 2, ctypes.cast(signature, ctypes.c_void_p).value, owner=signature)
+    else:
+        still = np.zeros(n_cells), np.eye(n_cells)
+        model = TableModel(n_cells, 2, np.zeros((n_cells, 2)), lambda mu, t: table, *still)
+    mu = np.full(n_cells, 1 / n_cells)
+    np.testing.assert_array_equal(model.tables(mu, 0)[1], good)
+    table[-1, 1, -1] += 9e-9
+    model.tables(mu, 0)
+    for k in range(n_cells):
+        for wrong in (np.nan, np.inf, -np.inf, -0.5, good[-1, 1, k] + 1.1e-8):
+            table[...] = good
+            table[-1, 1, k] = wrong
+            with pytest.raises(ValueError, match=r"transition.*(finite|nan|inf|>= 0|sum to 1 within 1e-08)"):
+                model.tables(mu, 0)
 
 
 # ----------------------------------------------------------------------------------------------------- errors

@@ -150,3 +150,44 @@ def test_values_of_a_larger_game():
     v, q = reference.values(spec.reference(), policy.reference(30), mu, active, "schedule")
     np.testing.assert_allclose(evaluation.values, v, rtol=0, atol=1e-11)
     np.testing.assert_allclose(evaluation.q, q, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+@pytest.mark.parametrize("dependence", ["fixed", "mu_t"])
+@pytest.mark.parametrize(
+    ("size", "n_actions", "n_cells"),
+    [(size, n, None) for size in (1, 5, 8, 13) for n in (1, 2, 5)] + [(50, 3, None)] + [(11, 4, k) for k in range(1, 6)],
+)
+def test_values_whatever_the_shape(size, n_actions, n_cells, dependence, clock):
+    """Rows of every length, in panels and by fours, of a kernel that stays the same and of one that does not."""
+    spec = random_game(
+        8, size, n_actions, 35, dependence=dependence, sparse=n_cells is not None, n_cells=n_cells or 2, passive="sparse"
+    )
+    policy = random_policy(3, size, n_actions, stages=2)
+    game, active = spec.build(), np.full(35, 0.4)
+    evaluation = tmf.evaluate(game, policy.build(35), tmf.Fraction(0.4), clock=clock)
+    mu = reference.flow(spec.reference(), policy.reference(35), active)
+    v, q = reference.values(spec.reference(), policy.reference(35), mu, active, clock)
+    np.testing.assert_allclose(evaluation.values, v, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(evaluation.q, q, rtol=0, atol=1e-11)
+    best, _ = reference.values(spec.reference(), None, mu, active, clock)
+    found = tmf.best_response(game, evaluation.flow, tmf.Fraction(0.4), clock=clock)[1]
+    np.testing.assert_allclose(found, best, rtol=0, atol=1e-11)
+    gap = tmf.exploitability(game, policy.build(35), tmf.Fraction(0.4), clock=clock)
+    assert gap == pytest.approx(spec.initial @ (best - v)[0], abs=1e-11)
+    pointwise = tmf.exploitability(game, policy.build(35), tmf.Fraction(0.4), clock=clock, pointwise=True)
+    assert pointwise == pytest.approx((best - v).max(), abs=1e-11)
+
+
+def test_values_of_long_rows():
+    """S = 521, A = 3, T = 2: rows longer than what is copied for its alignment, and not a multiple of anything."""
+    rng = np.random.default_rng(4)
+    transition, reward = rng.dirichlet(np.full(521, 0.1), size=(521, 3)), rng.normal(size=(521, 3))
+    game = tmf.Game(521, 3, 2, 0.9, np.full(521, 1 / 521), reward, transition)
+    policy = tmf.TabularPolicy(rng.dirichlet(np.ones(3), size=521))
+    pi = policy.probabilities(game.initial, 0)
+    ahead = reward + 0.9 * transition @ (pi * reward).sum(axis=1)
+    np.testing.assert_allclose(tmf.evaluate(game, policy, tmf.Synchronous()).q, [ahead, reward], rtol=0, atol=1e-13)
+    best = (reward + 0.9 * transition @ reward.max(axis=1)).max(axis=1)
+    gap = tmf.exploitability(game, policy, tmf.Synchronous())
+    assert gap == pytest.approx(game.initial @ (best - (pi * ahead).sum(axis=1)), abs=1e-12)

@@ -13,12 +13,17 @@ cdef class Evaluator:
     cdef Tables tables
     cdef const double *pi           # (S, A)
     cdef double *pi_buffer          # (S, A)
-    cdef double *memory
-    cdef bint filled
+    cdef void *memory
+    cdef bint filled, transitions_filled
+    cdef double *turned             # the active kernel with rows side by side (values.h), or NULL
+    cdef void *turned_memory
+    cdef bint turned_filled
 
     # Refresh tables and pi for step t and population mu (S,).
     cdef int at(self, int t, const double *mu) except -1 nogil
     cdef int tables_at(self, int t, const double *mu) except -1 nogil
+    # The same for a run that reads no reward: rewards are refreshed only if that is no work.
+    cdef int transitions_at(self, int t, const double *mu) except -1 nogil
 
 
 cdef inline const int32_t *successors_of(Evaluator at, Py_ssize_t row) noexcept nogil:

@@ -4,6 +4,10 @@ One Evaluator belongs to one thread; the Model and Policy behind it are shared a
 """
 from libc.stdlib cimport free, malloc
 
+cdef extern from "lanes.h" nogil:
+    double *tmf_align(void *memory)
+    Py_ssize_t TMF_LINE
+
 
 cdef class Evaluator:
 
@@ -22,27 +26,38 @@ cdef class Evaluator:
         self.n_actions = A
         self.n_successors = K
         self.n_passive_successors = K0
-        self.memory = <double *>malloc((2 * S * A + S * A * K + S + S * K0) * sizeof(double))
+        self.memory = malloc((2 * S * A + S * A * K + S + S * K0) * sizeof(double) + TMF_LINE)
         if self.memory == NULL:
             raise MemoryError(f"the tables of {S} observations, {A} actions and {K} successors do not fit in memory")
-        self.tables.reward = self.memory
+        self.tables.transition = tmf_align(self.memory)
+        self.tables.reward = self.tables.transition + S * A * K
         self.tables.passive_reward = self.tables.reward + S * A
         self.tables.passive_transition = self.tables.passive_reward + S
         self.pi_buffer = self.tables.passive_transition + S * K0
-        self.tables.transition = self.pi_buffer + S * A
 
     def __dealloc__(self):
         free(self.memory)
+        free(self.turned_memory)
 
     cdef int tables_at(self, int t, const double *mu) except -1 nogil:
         if not self.filled:
             self.model.tables_at(t, mu, &self.tables, True)
-            self.filled = True
+            self.filled = self.transitions_filled = True
         elif not self.model.constant:
             self.model.tables_at(t, mu, &self.tables, False)
         return 0
 
     cdef int at(self, int t, const double *mu) except -1 nogil:
         self.tables_at(t, mu)
+        self.policy.table_at(t, self.horizon, mu, self.pi_buffer, &self.pi)
+        return 0
+
+    cdef int transitions_at(self, int t, const double *mu) except -1 nogil:
+        cdef Tables wanted = self.tables
+        if self.model.in_parts:
+            wanted.reward = wanted.passive_reward = NULL
+        if not self.transitions_filled or not self.model.constant_transition:
+            self.model.tables_at(t, mu, &wanted, not self.transitions_filled)
+            self.transitions_filled = True
         self.policy.table_at(t, self.horizon, mu, self.pi_buffer, &self.pi)
         return 0

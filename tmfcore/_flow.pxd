@@ -1,20 +1,15 @@
-"""One step of the mean field forwards and backwards, shared by every kernel that needs values."""
+"""One step of values backwards, shared by every kernel that needs them."""
 from tmfcore._evaluator cimport Evaluator
 
 
-cdef void action_values(
+# Prepare for many steps backwards: a kernel that stays the same is laid out for speed.
+cdef int expect_steps(Evaluator at, Py_ssize_t n_steps) except -1
+cdef void policy_values(
     Evaluator at,
-    const double *next_values,    # IN   (S,)
-    double discount,
-    double *q,                    # OUT  (S, A)
-) noexcept nogil
-cdef void observation_values(
-    Evaluator at,
-    const double *q,              # IN   (S, A)
     const double *next_values,    # IN   (S,)
     double discount,
     double beta,                  # IN            1 for the clock "always"
-    bint greedy,                  # IN            max over actions instead of the policy's mean
+    double *q,                    # OUT  (S, A)
     double *values,               # OUT  (S,)
 ) noexcept nogil
 

@@ -5,152 +5,141 @@ Notation   S observations, A actions, K successors, T steps; the loop over time 
 Cost       O(S A K) a step, plus the tables of the game where they depend on mu or t.
 """
 from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport malloc
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from tmfcore._evaluator cimport passive_successors_of
 from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy
+from tmfcore._push cimport Push
 
-cdef extern from "dense.h" nogil:
-    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
-    void tmf_row_values(const double *reward, const double *table, const double *values, double discount,
-                        Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
+cdef extern from "values.h" nogil:
+    double *tmf_align(void *memory)
+    Py_ssize_t TMF_LINE
+    void tmf_row_values(const double *reward, const double *table, const double *values, const double *other,
+                        double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out, double *other_out)
+    void tmf_turned_values(const double *reward, const double *turned, const double *values, const double *other,
+                           double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out, double *other_out)
+    void tmf_turn(const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *turned)
+    Py_ssize_t tmf_turned_size(Py_ssize_t n_rows, Py_ssize_t n_cells)
+    void tmf_sparse_values(const double *reward, const double *table, const int32_t *successor, const double *values,
+                           double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
+    void tmf_sparse_means(const double *reward, const double *table, const int32_t *successor, const double *values,
+                          const double *pi, double discount, Py_ssize_t n_observations, Py_ssize_t n_actions,
+                          Py_ssize_t n_cells, double *q, double *means)
+    void tmf_sparse_both(const double *reward, const double *table, const int32_t *successor, const double *pairs,
+                         const double *pi, double discount, Py_ssize_t n_observations, Py_ssize_t n_actions,
+                         Py_ssize_t n_cells, double *means, double *largest)
+    void tmf_means(const double *pi, const double *q, Py_ssize_t n_observations, Py_ssize_t n_actions, double *out)
+    void tmf_add_resting(const double *reward, const double *table, const int32_t *successor, const double *next_values,
+                         double discount, double beta, Py_ssize_t n_observations, Py_ssize_t n_cells, double *values)
+    void tmf_largest(const double *q, Py_ssize_t n_observations, Py_ssize_t n_actions, double *out)
 
-
-cdef class Incoming:
-    """Sparse rows by the observation they lead to: sums over arrivals need no memory to be read back.
-
-    Entry i of the cells that lead to x, i in start[x]..start[x + 1] - 1: cell[i] in the table, in row[i].
-    """
-    cdef Py_ssize_t n_observations
-    cdef Py_ssize_t[::1] start
-    cdef int32_t[::1] cell, row
-
-    def __cinit__(self, successors, n_observations):
-        flat = successors.reshape(-1)
-        order = np.argsort(flat, kind="stable")
-        self.n_observations = n_observations
-        self.start = np.searchsorted(flat[order], np.arange(n_observations + 1)).astype(np.intp)
-        self.cell = order.astype(np.int32)
-        self.row = (order // successors.shape[successors.ndim - 1]).astype(np.int32)
-
-    cdef void add(self, const double *weights, const double *table, double *out) noexcept nogil:
-        """out[x] += sum over the cells that lead to x of weights[row] table[cell]."""
-        cdef Py_ssize_t x, i, last
-        cdef double even, odd
-        for x in range(self.n_observations):
-            even = odd = 0
-            last = self.start[x + 1]
-            i = self.start[x]
-            while i + 1 < last:
-                even += weights[self.row[i]] * table[self.cell[i]]
-                odd += weights[self.row[i + 1]] * table[self.cell[i + 1]]
-                i += 2
-            if i < last:
-                even += weights[self.row[i]] * table[self.cell[i]]
-            out[x] += even + odd
+cdef enum:
+    SHORT_ROWS = 48         # beyond, reading the table bounds the speed whichever way it lies
+    WORTH_TURNING = 32      # turning a table takes as long as a few dozen steps save
 
 
-cdef void push_forward(
-    Evaluator at,
-    Incoming active,          # None when dense
-    Incoming passive,         # None when dense, or the identity
-    double *weights,          # SCRATCH (S, A)
-    const double *mu,         # IN   (S,)
-    double beta,              # IN
-    double *next_mu,          # OUT  (S,)
-) noexcept nogil:
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t o, a
-    cdef double total = 0
-    memset(next_mu, 0, S * sizeof(double))
-    if beta > 0:
-        for o in range(S):
-            for a in range(A):
-                weights[o * A + a] = mu[o] * beta * at.pi[o * A + a]
-        if active is None:
-            tmf_add_rows(weights, at.tables.transition, S * A, at.n_successors, next_mu)
-        else:
-            active.add(weights, at.tables.transition, next_mu)
-    if beta < 1:
-        for o in range(S):
-            weights[o] = mu[o] * (1 - beta)
-        if at.model.passive_identity:
-            for o in range(S):
-                next_mu[o] += weights[o]
-        elif passive is None:
-            tmf_add_rows(weights, at.tables.passive_transition, S, at.n_passive_successors, next_mu)
-        else:
-            passive.add(weights, at.tables.passive_transition, next_mu)
-    # The rounding of a step must not feed the next: a kernel linear in mu would double it every time.
-    for o in range(S):
-        total += next_mu[o]
-    for o in range(S):
-        next_mu[o] /= total
+cdef int expect_steps(Evaluator at, Py_ssize_t n_steps) except -1:
+    cdef Py_ssize_t K = at.n_successors, n_rows = at.n_observations * at.n_actions
+    if (at.model.successor == NULL and at.model.constant_transition and K <= SHORT_ROWS and n_steps >= WORTH_TURNING
+            and at.turned == NULL):
+        at.turned_memory = malloc(tmf_turned_size(n_rows, K) * sizeof(double) + TMF_LINE)
+        if at.turned_memory == NULL:
+            raise MemoryError(f"a second table of {n_rows} rows and {K} cells does not fit in memory")
+        at.turned = tmf_align(at.turned_memory)
+    return 0
 
 
-cdef inline double gather(
-    const double *row, Py_ssize_t n_cells, const int32_t *successor, const double *values
-) noexcept nogil:
-    cdef double total = 0
-    cdef Py_ssize_t k
-    if successor == NULL:
-        for k in range(n_cells):
-            total += row[k] * values[k]
-    else:
-        for k in range(n_cells):
-            total += row[k] * values[successor[k]]
-    return total
-
-
-cdef inline void sparse_action_values(
-    const double *reward, const double *table, const int32_t *successor, Py_ssize_t n_rows, Py_ssize_t n_cells,
-    const double *next_values, double discount, double *q
-) noexcept nogil:
-    cdef Py_ssize_t i, k
-    cdef double total
-    for i in range(n_rows):
-        total = 0
-        for k in range(n_cells):
-            total += table[i * n_cells + k] * next_values[successor[i * n_cells + k]]
-        q[i] = reward[i] + discount * total
+cdef inline const double *turned_table(Evaluator at) noexcept nogil:
+    """The kernel with rows side by side, or NULL."""
+    if at.turned != NULL and not at.turned_filled:
+        tmf_turn(at.tables.transition, at.n_observations * at.n_actions, at.n_successors, at.turned)
+        at.turned_filled = True
+    return at.turned
 
 
 cdef void action_values(Evaluator at, const double *next_values, double discount, double *q) noexcept nogil:
     cdef Py_ssize_t K = at.n_successors, n_rows = at.n_observations * at.n_actions
     cdef const double *reward = at.tables.reward
-    cdef const double *table = at.tables.transition
-    cdef const int32_t *successor = at.model.successor
-    if successor == NULL:
-        tmf_row_values(reward, table, next_values, discount, n_rows, K, q)
-    elif K == 1:              # inlined with K known: a third of the instructions
-        sparse_action_values(reward, table, successor, n_rows, 1, next_values, discount, q)
-    elif K == 2:
-        sparse_action_values(reward, table, successor, n_rows, 2, next_values, discount, q)
+    cdef const double *turned = turned_table(at)
+    if at.model.successor != NULL:
+        tmf_sparse_values(reward, at.tables.transition, at.model.successor, next_values, discount, n_rows, K, q)
+    elif turned != NULL:
+        tmf_turned_values(reward, turned, next_values, NULL, discount, n_rows, K, q, NULL)
     else:
-        sparse_action_values(reward, table, successor, n_rows, K, next_values, discount, q)
+        tmf_row_values(reward, at.tables.transition, next_values, NULL, discount, n_rows, K, q, NULL)
 
 
-cdef void observation_values(
-    Evaluator at, const double *q, const double *next_values, double discount, double beta, bint greedy,
-    double *values
+cdef inline void rest(
+    Evaluator at, const double *next_values, double discount, double beta, double *values
 ) noexcept nogil:
-    cdef Py_ssize_t A = at.n_actions, K0 = at.n_passive_successors
+    """From the values of those who act those of an agent who acts with probability beta."""
+    if beta < 1:
+        tmf_add_resting(
+            at.tables.passive_reward, NULL if at.model.passive_identity else at.tables.passive_transition,
+            at.model.passive_successor, next_values, discount, beta, at.n_observations, at.n_passive_successors, values)
+
+
+cdef void policy_values(
+    Evaluator at, const double *next_values, double discount, double beta, double *q, double *values
+) noexcept nogil:
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    if at.model.successor != NULL:
+        tmf_sparse_means(at.tables.reward, at.tables.transition, at.model.successor, next_values, at.pi, discount,
+                         S, A, at.n_successors, q, values)
+    else:
+        action_values(at, next_values, discount, q)
+        tmf_means(at.pi, q, S, A, values)
+    rest(at, next_values, discount, beta, values)
+
+
+cdef void best_values(
+    Evaluator at,
+    const double *next_values,    # IN   (S,)
+    double discount,
+    double beta,
+    double *q,                    # OUT  (S, A)
+    double *values,               # OUT  (S,)
+) noexcept nogil:
+    """policy_values of the best response."""
+    action_values(at, next_values, discount, q)
+    tmf_largest(q, at.n_observations, at.n_actions, values)
+    rest(at, next_values, discount, beta, values)
+
+
+cdef void both_values(
+    Evaluator at,
+    const double *next_played,    # IN   (S,)
+    const double *next_best,      # IN   (S,)
+    double discount,
+    double beta,
+    double *scratch,              # SCRATCH (2 S A,)
+    double *played,               # OUT  (S,)
+    double *best,                 # OUT  (S,)
+) noexcept nogil:
+    """policy_values and best_values, in one pass over the table."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
     cdef Py_ssize_t o
-    cdef double passive
-    cdef const double *row
-    for o in range(at.n_observations):
-        row = q + o * A
-        values[o] = row[best_action(row, A)] if greedy else policy_mean(at.pi + o * A, row, A)
-        if beta < 1:
-            if at.model.passive_identity:
-                passive = next_values[o]
-            else:
-                passive = gather(at.tables.passive_transition + o * K0, K0,
-                                 passive_successors_of(at, o), next_values)
-            values[o] = beta * values[o] + (1 - beta) * (at.tables.passive_reward[o] + discount * passive)
+    cdef double *other = scratch + S * A
+    cdef const double *reward = at.tables.reward
+    cdef const double *table = at.tables.transition
+    cdef const double *turned = turned_table(at)
+    if at.model.successor != NULL:
+        for o in range(S):
+            scratch[2 * o] = next_played[o]
+            scratch[2 * o + 1] = next_best[o]
+        tmf_sparse_both(reward, table, at.model.successor, scratch, at.pi, discount, S, A, K, played, best)
+    else:
+        if turned != NULL:
+            tmf_turned_values(reward, turned, next_played, next_best, discount, S * A, K, scratch, other)
+        else:
+            tmf_row_values(reward, table, next_played, next_best, discount, S * A, K, scratch, other)
+        tmf_means(at.pi, scratch, S, A, played)
+        tmf_largest(other, S, A, best)
+    rest(at, next_played, discount, beta, played)
+    rest(at, next_best, discount, beta, best)
 
 
 cdef int check_flow(Model model, Py_ssize_t width, Py_ssize_t n_active, Py_ssize_t horizon) except -1:
@@ -182,32 +171,32 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
     theory.md section 2. O(T S A K).
     """
     cdef Evaluator at = Evaluator(model, policy, horizon)
+    cdef Push push = Push(at)
     cdef Py_ssize_t S = model.n_observations
-    cdef Py_ssize_t t, j = 0
+    cdef Py_ssize_t t, j = 0, unrecorded = 0
     cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
-    cdef double[:, ::1] pair = np.empty((2, S))
-    cdef double *now = &pair[0, 0]
-    cdef double *after = &pair[1, 0]
-    cdef double[::1] weights = np.empty(S * model.n_actions)
-    cdef Incoming arriving = None, drifting = None
+    cdef double[:, ::1] pair = None
+    cdef const double *now
+    cdef double *after
     check_flow(model, initial.shape[0], active.shape[0], horizon)
     check_flow(model, mu.shape[1], active.shape[0], horizon)
     if record_every < 1 or mu.shape[0] != 1 + (horizon + record_every - 1) // record_every:
         raise ValueError(f"mu has {mu.shape[0]} rows; must have 1 + ceil({horizon} / {record_every})")
-    if model.successors is not None:
-        arriving = Incoming(model.successors, S)
-    if model.passive_successors is not None and not model.passive_identity:
-        drifting = Incoming(model.passive_successors, S)
+    if record_every > 1:
+        pair = np.empty((2, S))
     with nogil:
-        memcpy(now, &initial[0], S * sizeof(double))
-        memcpy(&mu[0, 0], now, S * sizeof(double))
+        memcpy(&mu[0, 0], &initial[0], S * sizeof(double))
+        now = &mu[0, 0]
         for t in range(horizon):
-            at.at(<int>t, now)
-            push_forward(at, arriving, drifting, &weights[0], now, active[t * stride], after)
-            now, after = after, now
-            if (t + 1) % record_every == 0 or t + 1 == horizon:
+            unrecorded += 1
+            if unrecorded == record_every or t + 1 == horizon:
+                unrecorded = 0
                 j += 1
-                memcpy(&mu[j, 0], now, S * sizeof(double))
+                after = &mu[j, 0]
+            else:
+                after = &pair[t & 1, 0]
+            push.step(at, <int>t, now, active[t * stride], after)
+            now = after
 
 
 def backward(Model model not None, Policy policy, const double[:, ::1] mu not None,
@@ -240,6 +229,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
     cdef Py_ssize_t t, o
     cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
     cdef double[::1] scratch = np.empty(S * A)
+    cdef double beta
     cdef double *row
     check_flow(model, mu.shape[1], active.shape[0], horizon)
     if values.shape[0] != horizon + 1 or values.shape[1] != S:
@@ -248,6 +238,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
         raise ValueError(f"q must have shape ({horizon}, {S}, {A})")
     if greedy is not None and (greedy.shape[0] != horizon or greedy.shape[1] != S):
         raise ValueError(f"greedy must have shape ({horizon}, {S})")
+    expect_steps(at, horizon)
     with nogil:
         memset(&values[horizon, 0], 0, S * sizeof(double))
         for t in range(horizon - 1, -1, -1):
@@ -255,9 +246,11 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
             if policy is not None:
                 policy.table_at(<int>t, at.horizon, &mu[t, 0], at.pi_buffer, &at.pi)
             row = &scratch[0] if q is None else &q[t, 0, 0]
-            action_values(at, &values[t + 1, 0], discount, row)
-            observation_values(at, row, &values[t + 1, 0], discount, 1.0 if always else active[t * stride],
-                               policy is None, &values[t, 0])
+            beta = 1.0 if always else active[t * stride]
+            if policy is None:
+                best_values(at, &values[t + 1, 0], discount, beta, row, &values[t, 0])
+            else:
+                policy_values(at, &values[t + 1, 0], discount, beta, row, &values[t, 0])
             if greedy is not None:
                 for o in range(S):
                     greedy[t, o] = best_action(row + o * A, A)
@@ -295,21 +288,19 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
     cdef Py_ssize_t t, o
     cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
     cdef double[:, ::1] memory = np.zeros((4, S))
-    cdef double[::1] q = np.empty(S * A)
+    cdef double[::1] scratch = np.empty(2 * S * A)
     cdef double *played = &memory[0, 0]
     cdef double *best = &memory[1, 0]
     cdef double *played_before = &memory[2, 0]
     cdef double *best_before = &memory[3, 0]
     cdef double beta, gap = 0, pointwise = 0, mean_return = 0
     check_flow(model, mu.shape[1], active.shape[0], horizon)
+    expect_steps(at, horizon)
     with nogil:
         for t in range(horizon - 1, -1, -1):
             beta = 1.0 if always else active[t * stride]
             at.at(<int>t, &mu[t, 0])
-            action_values(at, played, discount, &q[0])
-            observation_values(at, &q[0], played, discount, beta, False, played_before)
-            action_values(at, best, discount, &q[0])
-            observation_values(at, &q[0], best, discount, beta, True, best_before)
+            both_values(at, played, best, discount, beta, &scratch[0], played_before, best_before)
             played, played_before = played_before, played
             best, best_before = best_before, best
             for o in range(S):

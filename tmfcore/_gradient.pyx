@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from tmfcore._evaluator cimport Evaluator
-from tmfcore._flow cimport action_values, observation_values, policy_mean
+from tmfcore._flow cimport expect_steps, policy_mean, policy_values
 from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy, stage_of
 
@@ -127,30 +127,35 @@ def model_direction(Model model not None, Policy policy not None, const double[:
     cdef double *q = &scratch[0, 0]
     cdef double *n = &scratch[1, 0]
     cdef double *advantage = &scratch[2, 0]
-    cdef double beta, mean, total, mean_return = 0
+    cdef const int64_t *taken
+    cdef int64_t any_taken
+    cdef double beta, mean, mean_return = 0
     open_ascent(&ascent, S, A, natural, direction, visits)
     if mu.shape[1] != S or (active.shape[0] != 1 and active.shape[0] != horizon):
         raise ValueError(f"mu must have shape (T + 1, {S}) and active 1 or T entries")
     if decisions is not None and (
             decisions.shape[0] != horizon or decisions.shape[1] != S or decisions.shape[2] != A):
         raise ValueError(f"decisions must have shape ({horizon}, {S}, {A})")
+    expect_steps(at, horizon)
     with nogil:
         for t in range(horizon - 1, -1, -1):
             beta = active[t * stride]
             at.at(<int>t, &mu[t, 0])
-            action_values(at, next_values, discount, q)
-            observation_values(at, q, next_values, discount, 1.0 if always else beta, False, values)
+            policy_values(at, next_values, discount, 1.0 if always else beta, q, values)
             stage = stage_of(t, horizon, n_stages)
             for o in range(S):
-                total = 0
-                for a in range(A):
-                    if decisions is None:
+                if decisions is None:
+                    for a in range(A):
                         n[a] = mu[t, o] * beta * at.pi[o * A + a]
-                    else:
-                        n[a] = <double>decisions[t, o, a]
-                    total += n[a]
-                if total == 0:                # most rows, when few act
-                    continue
+                else:
+                    taken = &decisions[t, o, 0]
+                    any_taken = 0
+                    for a in range(A):
+                        any_taken |= taken[a]
+                    if any_taken == 0:        # most rows, when few act
+                        continue
+                    for a in range(A):
+                        n[a] = <double>taken[a]
                 mean = policy_mean(at.pi + o * A, q + o * A, A)
                 for a in range(A):
                     advantage[a] = q[o * A + a] - mean

@@ -42,6 +42,7 @@ cdef class Model:
     cdef const double *standing_level           # (S,) both; NULL unless the reward is separable with
     cdef const double *standing_slope           # r0(o, mu) = standing_level[o] + standing_slope[o] mu(o)
     cdef bint by_row                            # row_at costs less than tables_at
+    cdef bint in_parts                          # tables_at leaves out the tables whose pointer is NULL
     cdef bint trusted                           # rows need no check: they are right by construction
 
     # Both raise for user code that misbehaves. row_at of a user's class need not check its own output: kernels call

@@ -4,14 +4,22 @@ Source     theory.md section 1.  Notation: _model.pxd.
 Contract   what user code returns is checked every time it is used: a row that is no distribution or a value
            that is not finite raises ValueError naming t, observation, action and the sum found.
 """
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer)
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.long cimport PyLong_AsVoidPtr
 from cpython.pycapsule cimport (
     PyCapsule_CheckExact, PyCapsule_GetContext, PyCapsule_GetName, PyCapsule_GetPointer)
-from libc.math cimport NAN, fabs, isfinite
+from libc.math cimport NAN, isfinite
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy
 
 import numpy as np
+
+cdef extern from "check.h" nogil:
+    int tmf_copy_finite(const double *source, Py_ssize_t n, double *target)
+    int tmf_distribution(const double *row, Py_ssize_t n_cells, double tolerance)
+    int tmf_distributions(const double *rows, Py_ssize_t n_rows, Py_ssize_t n_cells, double tolerance)
 
 ROW_TOLERANCE = 1e-8
 cdef double TOLERANCE = ROW_TOLERANCE
@@ -31,27 +39,27 @@ cdef str where(int t, int observation, int action):
 cdef int check_row(
     const double *probabilities, Py_ssize_t n_cells, double reward, int t, int observation, int action
 ) except -1 nogil:
-    cdef double total = 0
-    cdef Py_ssize_t k
-    cdef bint bad = False
-    for k in range(n_cells):
-        total += probabilities[k]
-        bad |= not (probabilities[k] >= 0)
-    if bad or not (fabs(total - 1) <= TOLERANCE):
-        with gil:
-            row = [probabilities[k] for k in range(n_cells)]
-            for k in range(n_cells):
-                if not (row[k] >= 0):
-                    raise ValueError(
-                        f"transition row {where(t, observation, action)} has entry [{k}] = {row[k]:.6g}; "
-                        f"each must be a number >= 0 (the row sums to {total:.6g})")
-            raise ValueError(
-                f"transition row {where(t, observation, action)} sums to {total:.10g}; "
-                f"must sum to 1 within {TOLERANCE:g}")
+    if not tmf_distribution(probabilities, n_cells, TOLERANCE):
+        return refuse_row(probabilities, n_cells, t, observation, action)
     if not isfinite(reward):
         with gil:
             raise ValueError(f"reward {where(t, observation, action)} is {reward}; must be finite")
     return 0
+
+
+cdef int refuse_row(
+    const double *probabilities, Py_ssize_t n_cells, int t, int observation, int action
+) except -1 with gil:
+    """Raise for a row that is no distribution. Apart, since a Python variable in a function without the GIL makes every
+    call of it take the GIL to let the variable go: 40 ns a row."""
+    row = [probabilities[k] for k in range(n_cells)]
+    for k in range(n_cells):
+        if not (row[k] >= 0):
+            raise ValueError(
+                f"transition row {where(t, observation, action)} has entry [{k}] = {row[k]:.6g}; "
+                f"each must be a number >= 0 (the row sums to {sum(row):.6g})")
+    raise ValueError(
+        f"transition row {where(t, observation, action)} sums to {sum(row):.10g}; must sum to 1 within {TOLERANCE:g}")
 
 
 cdef class Model:
@@ -204,6 +212,7 @@ cdef class TableModel(Model):
         Shapes (S, A, K) and (S, K0).
     """
     cdef tuple sources, shapes
+    cdef frozenset varying       # which of the four are callables
 
     def __init__(self, n_observations, n_actions, reward, transition, passive_reward, passive_transition,
                  successors=None, passive_successors=None):
@@ -215,8 +224,10 @@ cdef class TableModel(Model):
             for name, source, shape in zip(
                 TABLE_NAMES, (reward, transition, passive_reward, passive_transition), self.shapes))
         varies = [callable(source) for source in self.sources]
+        self.varying = frozenset(i for i in range(4) if varies[i])
         self.constant = not any(varies)
         self.constant_transition = not (varies[1] or varies[3])
+        self.in_parts = True
         self.local_passive_reward = not varies[2]
         self.passive_identity = not varies[3] and is_identity(self.sources[3], self.passive_successors)
 
@@ -236,8 +247,12 @@ cdef class TableModel(Model):
         cdef int i
         population = None if self.constant else self.population(mu)
         for i in range(4):
-            if everything or callable(self.sources[i]):
-                fill(targets[i], self.table(i, population, t))
+            if targets[i] == NULL:
+                continue
+            if i in self.varying:
+                called(TABLE_NAMES[i], self.sources[i](population, t), self.shapes[i], t, targets[i])
+            elif everything:
+                fill(targets[i], self.sources[i])
         return 0
 
     cdef int call_row(
@@ -252,13 +267,14 @@ cdef class TableModel(Model):
 
     cdef object population(self, const double *mu):
         """A fresh read-only copy of mu: a callable may keep it."""
-        return frozen(np.array(<const double[:self.n_observations]>mu))
+        return np.frombuffer(PyBytes_FromStringAndSize(<const char *>mu, self.n_observations * sizeof(double)))
 
     cdef object table(self, int i, population, int t):
         source = self.sources[i]
         return table_of(TABLE_NAMES[i], source(population, t), self.shapes[i], t) if callable(source) else source
 
 
+FLOAT64 = np.dtype(np.float64)
 TABLE_NAMES = ("reward", "transition", "passive_reward", "passive_transition")
 
 
@@ -282,6 +298,33 @@ cdef object table_of(str name, source, tuple shape, t=None):
             raise ValueError(f"{label}{list(index)} sums to {sums[index]:.10g}; each row must sum to 1 within "
                              f"{ROW_TOLERANCE:g} ({len(bad)} of {sums.size} rows are bad)")
     return frozen(table)
+
+
+cdef int called(str name, source, tuple shape, int t, double *target) except -1:
+    """Copy to `target` what a callable returned, checked in one pass; table_of words the error, if there is one."""
+    cdef Py_buffer buffer
+    cdef Py_ssize_t n = 0, n_cells = 1
+    cdef int i, n_axes = <int>len(shape)
+    cdef bint right = False
+    table = source
+    if not (type(source) is np.ndarray and source.dtype == FLOAT64 and source.flags.c_contiguous):
+        table = np.array(source, np.float64, order="C")
+    PyObject_GetBuffer(table, &buffer, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    try:
+        if buffer.ndim == n_axes:
+            n = 1
+            for i in range(n_axes):
+                n_cells = shape[i]
+                n = n * n_cells if buffer.shape[i] == n_cells else 0
+        if n > 0:
+            right = tmf_copy_finite(<const double *>buffer.buf, n, target)
+            if right and name.endswith("transition"):
+                right = tmf_distributions(target, n // n_cells, n_cells, TOLERANCE)
+    finally:
+        PyBuffer_Release(&buffer)
+    if not right:
+        fill(target, table_of(name, table, shape, t))
+    return 0
 
 
 cdef int fill(double *target, table) except -1:
@@ -340,6 +383,8 @@ cdef class CompiledModel(Model):
                             "a PyCapsule or the address of a C function as an int")
         if self.function == NULL:
             raise ValueError("function is the null pointer; must be the address of a C function")
+        if self.passive_successors is not None:   # a passive row that names o alone can only be 1 there
+            self.passive_identity = bool((self.passive_successors == np.arange(n_observations)[:, None]).all())
         if user_data is not None:
             self.user = PyLong_AsVoidPtr(user_data)
 

@@ -71,4 +71,11 @@ static inline int tmf_instruction_level(void)
 
 #endif
 
+/* Inlined for certain, so that a constant argument makes a loop of known length. */
+#if defined(__GNUC__)
+#define TMF_INLINE static inline __attribute__((always_inline))
+#else
+#define TMF_INLINE static inline
+#endif
+
 #endif

@@ -1,12 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
 
 from ._model import Model
 from ._policy import Policy
-
-@disjoint_base
-class Incoming: ...
 
 def forward(
     model: Model,
