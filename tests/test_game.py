@@ -459,6 +459,28 @@ def test_a_compiled_row_function_is_a_game(function):
         game.tables([0.75, 0.25], 3)
 
 
+@pytest.mark.parametrize("to", [[[0], [1]], [[0, 0], [1, 1]], [[1], [0]], [[0, 1], [1, 0]]])
+def test_compiled_passive_rows_that_lead_nowhere_else_stay(to):
+    """Such a game is an identity to the kernels, which then leave passive agents alone."""
+
+    @ROW
+    def row(t, observation, action, mu, probabilities, reward, user):
+        cells = len(to[0]) if action < 0 else 2
+        for k in range(cells):
+            probabilities[k] = 1 / cells
+        reward[0] = 1.0
+        return 0
+
+    game = tmf.Game.compiled(address(row), 2, 2, 6, 1.0, [0.5, 0.5], passive_successors=to, owner=row)
+    assert game.model.passive_identity is all(set(cells) == {o} for o, cells in enumerate(to))
+    rows = np.zeros((2, 2))
+    np.add.at(rows, (np.arange(2)[:, None], to), 1 / len(to[0]))
+    dense = tmf.Game(2, 2, 6, 1.0, [0.5, 0.5], np.ones((2, 2)), np.full((2, 2, 2), 0.5), passive_reward=1.0, passive_transition=rows)
+    for schedule in (tmf.Sequential(), tmf.Fraction(0.5), tmf.Synchronous()):
+        mu = [tmf.mean_field(g, tmf.TabularPolicy(np.full((2, 2), 0.5)), schedule, n_agents=10).mu for g in (game, dense)]
+        np.testing.assert_allclose(*mu, rtol=1e-12)
+
+
 def test_compiled_with_successors_stays_sparse():
     @ROW
     def row(t, observation, action, mu, probabilities, reward, user):
