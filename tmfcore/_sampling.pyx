@@ -6,6 +6,8 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport fabs, floor, log, sqrt
 from libc.string cimport memset
 
+import os
+
 import numpy as np
 
 cdef extern from "build.h" nogil:
@@ -18,6 +20,11 @@ cdef extern from "build.h" nogil:
     bint TMFCORE_TRACE
     bint TMFCORE_ANNOTATE
     const char *tmf_instruction_set()
+
+if tmf_instruction_set() == NULL:
+    raise ValueError(
+        f"TMFCORE_INSTRUCTION_SET is {os.environ['TMFCORE_INSTRUCTION_SET']!r}; "
+        "must be base, avx2, avx512 or avx512vbmi, or unset")
 
 
 cdef bitgen_t *bits_of(object bit_generator) except NULL:

@@ -1,6 +1,8 @@
-/* What the kernels were compiled with, and what the CPU they run on offers. The TMFCORE_ macros come from setup.py. */
+/* What the kernels were compiled with, and the instructions they use here. The TMFCORE_ macros come from setup.py. */
 #ifndef TMFCORE_BUILD_H
 #define TMFCORE_BUILD_H
+
+#include "cpu.h"
 
 #if defined(__clang__)
 #define TMF_COMPILER "clang " __clang_version__
@@ -12,18 +14,15 @@
 #define TMF_COMPILER "unknown"
 #endif
 
-#if defined(__x86_64__) && defined(__GNUC__)
+/* The name of the level in use (cpu.h); NULL if the environment asks for one there is not. */
 static inline const char *tmf_instruction_set(void)
 {
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-        return "AVX-512";
-    return __builtin_cpu_supports("avx2") ? "AVX2" : "x86-64";
-}
+#ifdef TMF_X86
+    static const char *const names[] = {"x86-64", "AVX2", "AVX-512", "AVX-512 VBMI"};
+    return tmf_instruction_level() < 0 ? 0 : names[tmf_instruction_level()];
 #else
-static inline const char *tmf_instruction_set(void)
-{
     return "portable";
-}
 #endif
+}
 
 #endif

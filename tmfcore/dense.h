@@ -7,14 +7,16 @@
 
 #include <stddef.h>
 
-#include "streams.h" /* TMF_EVERY_CPU */
+#include "cpu.h"
 
 enum { TMF_SUMS = 8 };
 
 /* out[x] += sum_i weights[i] table[i, x], four rows at a time so that out is read and written a quarter as often. */
-TMF_EVERY_CPU
-static void tmf_add_rows(const double *restrict weights, const double *restrict table, ptrdiff_t n_rows,
-                         ptrdiff_t n_cells, double *restrict out)
+TMF_BY_LEVEL(
+    tmf_add_rows,
+    (const double *restrict weights, const double *restrict table, ptrdiff_t n_rows, ptrdiff_t n_cells,
+     double *restrict out),
+    (weights, table, n_rows, n_cells, out))
 {
     ptrdiff_t i = 0;
     for (; i + 4 <= n_rows; i += 4, table += 4 * n_cells) {
@@ -36,9 +38,11 @@ static void tmf_add_rows(const double *restrict weights, const double *restrict 
 }
 
 /* out[i] = reward[i] + discount sum_x table[i, x] values[x] */
-TMF_EVERY_CPU
-static void tmf_row_values(const double *restrict reward, const double *restrict table, const double *restrict values,
-                           double discount, ptrdiff_t n_rows, ptrdiff_t n_cells, double *restrict out)
+TMF_BY_LEVEL(
+    tmf_row_values,
+    (const double *restrict reward, const double *restrict table, const double *restrict values, double discount,
+     ptrdiff_t n_rows, ptrdiff_t n_cells, double *restrict out),
+    (reward, table, values, discount, n_rows, n_cells, out))
 {
     for (ptrdiff_t i = 0; i < n_rows; i++, table += n_cells) {
         double sums[TMF_SUMS] = {0};

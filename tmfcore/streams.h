@@ -8,16 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "cpu.h"
 #include "sampling.h"
-
-/* One source compiled for several instruction sets, chosen when the module is loaded. Integers only, so the bits are
- * the same on all. Sanitizers start too late for the loader's choice. */
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__) && defined(__GLIBC__) \
-    && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define TMF_EVERY_CPU __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define TMF_EVERY_CPU
-#endif
 
 #define TMF_LANES 8
 #define TMF_TILE 2048 /* agents that share one stream at one step ... */
@@ -68,8 +60,7 @@ static inline uint64_t tmf_rotate(uint64_t x, int k)
 }
 
 /* Fill out[0..8n) with 64-bit words. */
-TMF_EVERY_CPU
-static void tmf_fill(tmf_stream *restrict stream, uint64_t *restrict out, int n)
+TMF_BY_LEVEL(tmf_fill, (tmf_stream *restrict stream, uint64_t *restrict out, int n), (stream, out, n))
 {
     uint64_t a[TMF_LANES], b[TMF_LANES], c[TMF_LANES], d[TMF_LANES];
     memcpy(a, stream->state[0], sizeof a);

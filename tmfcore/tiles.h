@@ -8,15 +8,16 @@
 #include "alias.h"
 #include "streams.h"
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#ifdef TMF_X86
 #include <immintrin.h>
-#define TMF_X86 1
 #endif
 
 /* ---------------------------------------------------------------- observations of 1, 2 or 4 bytes */
 
-TMF_EVERY_CPU
-static void tmf_load(const void *restrict observations, int width, uint32_t *restrict rows, int n)
+TMF_BY_LEVEL(
+    tmf_load,
+    (const void *restrict observations, int width, uint32_t *restrict rows, int n),
+    (observations, width, rows, n))
 {
     if (width == 1)
         for (int i = 0; i < n; i++) rows[i] = ((const uint8_t *)observations)[i];
@@ -26,8 +27,10 @@ static void tmf_load(const void *restrict observations, int width, uint32_t *res
         memcpy(rows, observations, (size_t)n * 4);
 }
 
-TMF_EVERY_CPU
-static void tmf_store(void *restrict observations, int width, const uint32_t *restrict next, int n)
+TMF_BY_LEVEL(
+    tmf_store,
+    (void *restrict observations, int width, const uint32_t *restrict next, int n),
+    (observations, width, next, n))
 {
     if (width == 1)
         for (int i = 0; i < n; i++) ((uint8_t *)observations)[i] = (uint8_t)next[i];
@@ -40,8 +43,10 @@ static void tmf_store(void *restrict observations, int width, const uint32_t *re
 /* ---------------------------------------------------------------- who acts */
 
 /* Send the agents whose bit is clear to the passive rows, S further down. */
-TMF_EVERY_CPU
-static void tmf_mark_passive(uint32_t *restrict rows, const uint8_t *restrict acting, uint32_t n_observations, int n)
+TMF_BY_LEVEL(
+    tmf_mark_passive,
+    (uint32_t *restrict rows, const uint8_t *restrict acting, uint32_t n_observations, int n),
+    (rows, acting, n_observations, n))
 {
     for (int i = 0; i < n; i++)
         rows[i] += acting[i] ? 0u : n_observations;
@@ -60,8 +65,10 @@ static inline void tmf_unpack_bits(const uint64_t *bits, uint8_t *acting, int n)
 }
 
 /* Each of n agents acts when its 64-bit word lies below the threshold p * 2^64. */
-TMF_EVERY_CPU
-static void tmf_bernoulli(const uint64_t *restrict words, uint64_t threshold, uint8_t *restrict acting, int n)
+TMF_BY_LEVEL(
+    tmf_bernoulli,
+    (const uint64_t *restrict words, uint64_t threshold, uint8_t *restrict acting, int n),
+    (words, threshold, acting, n))
 {
     for (int i = 0; i < n; i++)
         acting[i] = words[i] < threshold;
@@ -98,7 +105,7 @@ static uint32_t tmf_draw_from(TMF_DRAW_ARGUMENTS, int first)
 }
 
 #ifdef TMF_X86
-__attribute__((target("avx2")))
+TMF_TARGET_AVX2
 static uint32_t tmf_draw_avx2(TMF_DRAW_ARGUMENTS)
 {
     const __m128i bits = _mm_cvtsi32_si128(column_bits), shift = _mm_cvtsi32_si128(32 - column_bits);
@@ -121,7 +128,7 @@ static uint32_t tmf_draw_avx2(TMF_DRAW_ARGUMENTS)
     return (uint32_t)!_mm256_testz_si256(tie, tie) | tmf_draw_from(rows, random, cells, column_bits, flows, n, i);
 }
 
-__attribute__((target("avx512f")))
+TMF_TARGET_AVX512
 static uint32_t tmf_draw_avx512(TMF_DRAW_ARGUMENTS)
 {
     const __m128i bits = _mm_cvtsi32_si128(column_bits), shift = _mm_cvtsi32_si128(32 - column_bits);
@@ -144,7 +151,7 @@ static uint32_t tmf_draw_avx512(TMF_DRAW_ARGUMENTS)
     return (uint32_t)(tie != 0) | tmf_draw_from(rows, random, cells, column_bits, flows, n, i);
 }
 
-__attribute__((target("avx512f")))
+TMF_TARGET_AVX512
 static void tmf_gather_avx512(const uint32_t *restrict table, const uint32_t *restrict at, uint32_t *restrict out, int n)
 {
     int i = 0;
@@ -158,9 +165,9 @@ static void tmf_gather_avx512(const uint32_t *restrict table, const uint32_t *re
 static uint32_t tmf_draw(TMF_DRAW_ARGUMENTS)
 {
 #ifdef TMF_X86
-    if (__builtin_cpu_supports("avx512f"))
+    if (tmf_instruction_level() >= 2)
         return tmf_draw_avx512(rows, random, cells, column_bits, flows, n);
-    if (__builtin_cpu_supports("avx2"))
+    if (tmf_instruction_level() >= 1)
         return tmf_draw_avx2(rows, random, cells, column_bits, flows, n);
 #endif
     return tmf_draw_from(rows, random, cells, column_bits, flows, n, 0);
@@ -182,8 +189,10 @@ static void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const 
 }
 
 /* Flows -> the observations they lead to. */
-TMF_EVERY_CPU
-static void tmf_low_bits(const uint32_t *restrict flows, uint32_t mask, uint32_t *restrict next, int n)
+TMF_BY_LEVEL(
+    tmf_low_bits,
+    (const uint32_t *restrict flows, uint32_t mask, uint32_t *restrict next, int n),
+    (flows, mask, next, n))
 {
     for (int i = 0; i < n; i++)
         next[i] = flows[i] & mask;
@@ -196,7 +205,7 @@ static void tmf_successors(const tmf_alias *alias, const uint32_t *restrict flow
         return;
     }
 #ifdef TMF_X86
-    if (__builtin_cpu_supports("avx512f")) {
+    if (tmf_instruction_level() >= 2) {
         tmf_gather_avx512(alias->successors, flows, next, n);
         return;
     }
@@ -206,8 +215,10 @@ static void tmf_successors(const tmf_alias *alias, const uint32_t *restrict flow
 }
 
 /* Flows -> row << action bits | action. */
-TMF_EVERY_CPU
-static void tmf_codes(const uint32_t *restrict flows, int cell_bits, uint32_t *restrict codes, int n)
+TMF_BY_LEVEL(
+    tmf_codes,
+    (const uint32_t *restrict flows, int cell_bits, uint32_t *restrict codes, int n),
+    (flows, cell_bits, codes, n))
 {
     for (int i = 0; i < n; i++)
         codes[i] = flows[i] >> cell_bits;
@@ -221,8 +232,7 @@ static void tmf_codes(const uint32_t *restrict flows, int cell_bits, uint32_t *r
  */
 enum { TMF_SPREAD = 4, TMF_SPREAD_CELLS = 1 << 16 };
 
-TMF_EVERY_CPU
-static void tmf_pack(const uint32_t *restrict at, uint16_t *restrict packed, int n)
+TMF_BY_LEVEL(tmf_pack, (const uint32_t *restrict at, uint16_t *restrict packed, int n), (at, packed, n))
 {
     for (int i = 0; i < n; i++)
         packed[i] = (uint16_t)at[i];

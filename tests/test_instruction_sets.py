@@ -1,0 +1,155 @@
+"""Every result has the same bits whichever instructions the CPU offers, and the choice can be capped and is reported.
+
+Each level runs in a process of its own, since the kernels choose when they are loaded: `python test_instruction_sets.py`
+prints what is used and a digest of every result below.
+"""
+
+import hashlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+
+LEVELS = {"base": "x86-64", "avx2": "AVX2", "avx512": "AVX-512", "avx512vbmi": "AVX-512 VBMI"}
+
+SCHEDULES = {
+    "synchronous": tmf.Synchronous(),
+    "sequential": tmf.Sequential(),
+    "batch": tmf.Batch(37),
+    "fraction": tmf.Fraction(0.3),
+    "bernoulli": tmf.Bernoulli(0.2),
+}
+
+
+def dense(n_observations, n_actions, passive=False, horizon=12):
+    """Rows of Dirichlet(0.3): unequal, so that aliases and ties come up; passive agents move if asked for."""
+    rng = np.random.default_rng(n_observations)
+    shape = (n_observations, n_actions)
+    moves = {"passive_transition": rng.dirichlet(np.ones(n_observations), n_observations)} if passive else {}
+    return tmf.Game(
+        *shape, horizon, 0.95, rng.dirichlet(np.ones(n_observations)), rng.normal(size=shape),
+        rng.dirichlet(np.full(n_observations, 0.3), size=shape), passive_reward=rng.normal(size=n_observations), **moves,
+    )
+
+
+def sparse(n_observations, n_actions=3, n_successors=3, horizon=12):
+    rng = np.random.default_rng(n_observations)
+    shape = (n_observations, n_actions)
+    return tmf.Game(
+        *shape, horizon, 0.95, np.full(n_observations, 1 / n_observations), rng.normal(size=shape),
+        rng.dirichlet(np.ones(n_successors), size=shape),
+        successors=rng.integers(n_observations, size=(*shape, n_successors)),
+    )
+
+
+def games():
+    """Observations of 1, 2 and 4 bytes; tables in registers, in cache and beyond; moving and resting passive agents."""
+    return {
+        "resource selection": tmf.games.resource_selection(np.linspace(1, 0.3, 8), np.ones(8), 0.05, horizon=12),
+        "queueing": tmf.games.queueing([0.1, 0.2, 0.3], horizon=12),
+        "dense, S=3": dense(3, 2),
+        "dense, S=8": dense(8, 4, passive=True),
+        "dense, S=13": dense(13, 5),
+        "dense, S=64": dense(64, 4),
+        "dense, S=130": dense(130, 2, passive=True),
+        "dense, S=300": dense(300, 3),
+        "sparse, S=50": sparse(50),
+        "sparse, S=1000": sparse(1000),
+        "sparse, S=70000": sparse(70_000, 2, 2, horizon=3),
+    }
+
+
+def policies(game):
+    rng = np.random.default_rng(9)
+    yield "tabular", tmf.TabularPolicy(rng.dirichlet(np.ones(game.n_actions), size=game.n_observations))
+    if game.n_observations <= 13:
+        shape = (2, game.n_observations, game.n_actions, 1 + game.n_observations)
+        yield "softmax in mu, two stages", tmf.SoftmaxPolicy(rng.normal(size=shape))
+
+
+def arrays_of(result):
+    """The arrays and numbers of a Simulation, Flow or Evaluation, by name."""
+    return [np.asarray(v) for _, v in sorted(vars(result).items()) if isinstance(v, (np.ndarray, float, np.floating))]
+
+
+def results():
+    """Name and arrays of everything compared."""
+    for (name, game), (how, schedule) in itertools.product(games().items(), SCHEDULES.items()):
+        for kind, policy in policies(game):
+            title = f"{name}, {kind}, {how}"
+            n_agents = 5_003  # two whole tiles, and one that is not
+            for engine, decisions in itertools.product(("agents", "counts"), (True, False)):
+                if engine == "counts" and game.n_observations > 1000 and how != "sequential":
+                    continue
+                run = tmf.simulate(
+                    game, policy, schedule, n_agents, engine=engine, rng=5, decisions=decisions, threads=1,
+                    record_every=5,
+                )
+                yield f"{title}, {engine}, decisions={decisions}", arrays_of(run)
+            flow = tmf.mean_field(game, policy, schedule, n_agents)
+            evaluation = tmf.evaluate(game, policy, schedule, n_agents, flow=flow)
+            gap = tmf.exploitability(game, policy, schedule, n_agents)
+            yield f"{title}, limit", [*arrays_of(flow), *arrays_of(evaluation), np.float64(gap)]
+    policy = tmf.TabularPolicy.uniform(dense(512, 4))
+    many = tmf.simulate(dense(512, 4), policy, tmf.Synchronous(), 400_000, engine="agents", rng=1, threads=1)
+    yield "4.8 million draws, of which some tie", arrays_of(many)
+    small = games()["queueing"]
+    single = tmf.simulate(small, tmf.TabularPolicy.uniform(small), tmf.Batch(50), 300, rng=2, trajectories=True)
+    yield "trajectories", arrays_of(single.trajectories)
+    for critic in ("model", "empirical", "returns"):
+        solver = tmf.solvers.TMFPG(critic=critic, replicas=2, iterations=3, tolerance=None)
+        solution = solver.solve(small, tmf.Batch(50), 300, rng=2)
+        yield f"TMFPG, {critic}", [solution.policy.probabilities(small.initial, 0)]
+
+
+def digests():
+    return {
+        name: hashlib.sha256(b"".join(str(a.shape).encode() + a.tobytes() for a in arrays)).hexdigest()
+        for name, arrays in results()
+    }
+
+
+def start(level, *arguments):
+    environment = {**os.environ, "TMFCORE_INSTRUCTION_SET": level}
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=300)
+
+
+@cache
+def run_at(level):
+    """(instruction set used, digest by result)."""
+    done = start(level, __file__)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("level", ["avx2", "avx512", "avx512vbmi"])
+def test_same_bits_at_every_level(level):
+    lowest, expected = run_at("base")
+    if lowest == "portable":
+        pytest.skip("the kernels of this platform are compiled once")
+    assert lowest == LEVELS["base"]
+    used, found = run_at(level)
+    if used != LEVELS[level]:
+        pytest.skip(f"this CPU has {used} at most")
+    assert len(expected) > 250
+    different = [name for name in expected if found[name] != expected[name]]
+    assert not different, f"{level} differs from base in {len(different)} results: {different[:8]}"
+
+
+def test_unknown_level_is_refused():
+    if tmf.build_info()["instruction_set"] == "portable":
+        pytest.skip("the kernels of this platform are compiled once")
+    done = start("sse9", "-c", "import tmfcore")
+    assert done.returncode == 1
+    assert "TMFCORE_INSTRUCTION_SET is 'sse9'; must be base, avx2, avx512 or avx512vbmi" in done.stderr
+
+
+if __name__ == "__main__":
+    print(json.dumps([tmf.build_info()["instruction_set"], digests()]))

@@ -1,0 +1,74 @@
+/* Which instructions the kernels may use, settled once when a module is loaded, and code compiled for each choice.
+ *
+ * Level      0 base: what every CPU of the platform has      1 AVX2      2 AVX-512      3 AVX-512 with VBMI
+ *            The highest the CPU has, capped by the environment variable TMFCORE_INSTRUCTION_SET (base, avx2, avx512,
+ *            avx512vbmi), which is there for tests: results have the same bits at every level.
+ * Use        TMF_BY_LEVEL for loops the compiler vectorises by itself; for intrinsics functions of one's own with the
+ *            attribute TMF_TARGET_AVX2, _AVX512 or _AVX512VBMI, called where tmf_instruction_level() reaches the level.
+ */
+#ifndef TMFCORE_CPU_H
+#define TMFCORE_CPU_H
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#include <stdlib.h>
+#include <string.h>
+
+#define TMF_X86 1
+#define TMF_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2")))
+#define TMF_TARGET_AVX512 __attribute__((target("avx2,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl")))
+#define TMF_TARGET_AVX512VBMI __attribute__((target("avx2,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
+
+static int tmf_level; /* -1: TMFCORE_INSTRUCTION_SET names none of the levels */
+
+__attribute__((constructor)) static void tmf_choose_level(void)
+{
+    static const char *const names[] = {"base", "avx2", "avx512", "avx512vbmi"};
+    const char *const asked = getenv("TMFCORE_INSTRUCTION_SET");
+    int level = 0, cap = 3;
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
+        level = 1;
+    if (level == 1 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        level = __builtin_cpu_supports("avx512vbmi") ? 3 : 2;
+    if (asked && *asked)
+        while (cap >= 0 && strcmp(asked, names[cap]))
+            cap--;
+    tmf_level = level < cap ? level : cap;
+}
+
+static inline int tmf_instruction_level(void)
+{
+    return tmf_level;
+}
+
+/* TMF_BY_LEVEL(name, (parameters), (arguments)) { body } defines `static void name(parameters)`: the body compiled for
+ * levels 0, 1 and 2, and the choice among them. */
+#define TMF_BY_LEVEL(name, parameters, arguments) \
+    static inline __attribute__((always_inline)) void name##_body parameters; \
+    static inline void name##_base parameters { name##_body arguments; } \
+    TMF_TARGET_AVX2 static inline void name##_avx2 parameters { name##_body arguments; } \
+    TMF_TARGET_AVX512 static inline void name##_avx512 parameters { name##_body arguments; } \
+    static inline void name parameters \
+    { \
+        if (tmf_instruction_level() >= 2) \
+            name##_avx512 arguments; \
+        else if (tmf_instruction_level() == 1) \
+            name##_avx2 arguments; \
+        else \
+            name##_base arguments; \
+    } \
+    static inline __attribute__((always_inline)) void name##_body parameters
+
+#else
+
+static inline int tmf_instruction_level(void)
+{
+    return 0;
+}
+
+#define TMF_BY_LEVEL(name, parameters, arguments) static void name parameters
+
+#endif
+
+#endif
