@@ -1,4 +1,4 @@
-"""The kernels that are counted: each through its public verb, on work so large that Python's share is below 1%.
+"""The kernels that are counted: each through its public verb, on work so large that Python's share is below 2%.
 
 Gradients are called through their door, since their verb is a whole solver.
 """
@@ -34,7 +34,7 @@ def of_peers(unit: str, make: Callable[[], Any]) -> Work:
 
 def population_aware() -> Work:
     """Tables for a policy that changes with mu: built anew at every step, used by few agents."""
-    game = ours.dense_game(workloads.dense("agents", 64, 4, 2_000, 10))
+    game = ours.dense_game(workloads.dense("agents", 64, 4, 2_000, 50))
     policy = tmf.SoftmaxPolicy(np.random.default_rng(3).normal(size=(1, 64, 4, 65)))
     run = lambda: tmf.simulate(game, policy, tmf.Synchronous(), 2_000, engine="agents", rng=1, threads=1)
     return Work(run, game.horizon, "step")
@@ -120,7 +120,7 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "agents, tables of a policy that sees mu": population_aware,
     "counts, S=8": _dense("counts", 8, 10**8, 500, "step"),
     "counts, S=64": _dense("counts", 64, 10**8, 20, "step"),
-    "counts, mu only, S=8": _dense("counts, mu only", 8, 10**8, 1_000, "step"),
+    "counts, mu only, S=8": _dense("counts, mu only", 8, 10**8, 3_000, "step"),
     "counts, mu only, S=64": _dense("counts, mu only", 64, 10**8, 50, "step"),
     "counts, sequential": _resources("sequential counts", 1, 200_000, "event"),
     "counts, Bernoulli": partial(of_peers, "run", partial(workloads.dense, "bernoulli", 64, 4, 10**12, 50, 0.01)),
