@@ -82,3 +82,30 @@ def test_agents_with_trajectories(measure):
         units=STEPS * 10_000, unit="agent-step",
     )
     assert run.trajectories.observations.shape == (10_000, STEPS)
+
+
+@pytest.mark.benchmark(group="agents, Bernoulli")
+@pytest.mark.parametrize("probability", [0.01, 0.5])
+def test_agents_by_chance(measure, probability):
+    """ns per agent-step when each agent acts with a probability of its own: a draw for everybody, a move for some."""
+    n_agents = 1_000_000
+    game, policy, _, counts, _ = setup(8, n_agents)
+    run = measure(
+        lambda: tmf.simulate(game, policy, tmf.Bernoulli(probability), n_agents, engine="agents", start=counts, rng=1,
+                             record_every=STEPS, threads=1),
+        units=STEPS * n_agents, unit="agent-step",
+    )
+    mean = STEPS * n_agents * probability
+    assert abs(run.decisions.sum() - mean) <= 6 * np.sqrt(mean * (1 - probability))
+
+
+@pytest.mark.benchmark(group="agents, policy of mu")
+def test_agents_that_see_the_population(measure):
+    """ns per step of few agents when the policy depends on mu: its tables are made anew at every step; S = A = 64."""
+    game, _, _, counts, _ = setup(64, 1_000)
+    policy = tmf.SoftmaxPolicy(np.random.default_rng(5).normal(size=(1, 64, 64, 65)))
+    run = measure(
+        lambda: tmf.simulate(game, policy, tmf.Synchronous(), 1_000, engine="agents", start=counts, rng=1, threads=1),
+        units=STEPS, unit="step",
+    )
+    assert (run.decisions.sum((2, 3)) == 1_000).all()

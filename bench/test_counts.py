@@ -74,3 +74,17 @@ def test_counts_of_a_callable_game(measure, kind):
         units=steps, unit="step",
     )
     assert run.counts[0, -1].sum() == N
+
+
+@pytest.mark.benchmark(group="counts, Bernoulli")
+@pytest.mark.parametrize("decisions", [True, False])
+def test_counts_by_chance(measure, decisions):
+    """ns per step when each of 10^12 agents acts with probability 0.01: free of N."""
+    steps, n_agents = 200, 10**12
+    game, policy, pi, _, tables = setup(N // 100, steps)
+    run = measure(
+        lambda: tmf.simulate(game, policy, tmf.Bernoulli(0.01), n_agents, rng=1, decisions=decisions, threads=1),
+        units=steps, unit="step",
+    )
+    limit = plain.flow(tables, pi, game.initial, 0.01, steps)
+    assert np.abs(run.mu[0] - limit).max() <= 6 * np.sqrt(steps / n_agents)

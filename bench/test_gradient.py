@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore import _gradient
+from tmfcore import _counts, _gradient
 
 from . import plain
 
@@ -45,6 +45,51 @@ def test_model_direction(measure, code):
     np.testing.assert_array_equal(visits[0], expected_visits)
     assert mean_return == pytest.approx(expected_return, rel=1e-12)
     measure(mine if code == "tmfcore" else theirs, units=steps, unit="step")
+
+
+@pytest.mark.benchmark(group="gradient, empirical critic")
+def test_empirical_direction(measure):
+    """ns per step of the plain gradient from observed frequencies: every cell of every row is read."""
+    steps = 2_000
+    game, _, pi, _, _ = setup(steps)
+    policy, model = tmf.TabularPolicy(pi).kernel, game.model
+    counts, decisions = np.zeros((steps + 1, 5), np.int64), np.zeros((steps, 5, 5), np.int64)
+    flows = (
+        np.zeros((steps, 5, 5, model.n_successors), np.int64), np.zeros((steps, 5, 5)),
+        np.zeros((steps, 5, model.n_passive_successors), np.int64), np.zeros((steps, 5)),
+    )
+    _counts.run(
+        model, policy, np.random.PCG64(1), np.full(5, N // 5), steps, game.discount, np.array([N // 10]), None, 1,
+        counts, decisions, np.zeros(steps), flows,
+    )
+    direction, visits = np.empty((1, 5, 5, 1)), np.empty((1, 5, 5))
+    mine = lambda: _gradient.empirical_direction(
+        policy, counts / N, flows, model.successors, model.passive_successors, steps, 1, np.array([0.1]), game.discount,
+        False, False, direction, visits,
+    )
+    mine()
+    np.testing.assert_array_equal(visits[0], decisions.sum(0))
+    # Directions of a softmax sum to zero over the actions.
+    np.testing.assert_allclose(direction[0, :, :, 0].sum(1), 0, atol=1e-9 * np.abs(direction).max())
+    measure(mine, units=steps, unit="step")
+
+
+@pytest.mark.benchmark(group="gradient, returns critic")
+def test_returns_direction(measure):
+    """ns per agent-step of the plain gradient from the returns of individuals: one pass back over trajectories."""
+    steps = 200
+    game, _, pi, _, _ = setup(steps)
+    policy = tmf.TabularPolicy(pi)
+    run = tmf.simulate(game, policy, tmf.Batch(N // 10), N, rng=1, trajectories=True)
+    observations = np.ascontiguousarray(run.trajectories.observations.T)
+    actions = np.ascontiguousarray(run.trajectories.actions.T)
+    direction, visits = np.empty((1, 5, 5, 1)), np.empty((1, 5, 5))
+    mine = lambda: _gradient.returns_direction(
+        game.model, policy.kernel, run.mu[0], observations, actions, game.discount, 10, False, direction, visits
+    )
+    assert mine() == pytest.approx(run.returns[0], rel=1e-9)
+    np.testing.assert_array_equal(visits[0], run.decisions[0].sum(0))
+    measure(mine, units=steps * N, unit="agent-step")
 
 
 @pytest.mark.benchmark(group="gradient, TMF-PG iteration")

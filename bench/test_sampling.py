@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tmfcore import _sampling
+from tmfcore import _alias, _sampling
 
 DRAWS = 10_000
 
@@ -51,3 +51,37 @@ def test_categorical(measure, code):
     cells = np.arange(8)
     moments_agree((mine()[:, None] == cells).astype(float), (theirs()[:, None] == cells).astype(float))
     measure(mine if code == "tmfcore" else theirs, units=DRAWS, unit="draw")
+
+
+@pytest.mark.benchmark(group="binomial")
+@pytest.mark.parametrize(("n", "p"), [(100, 0.03), (1_000_000, 0.3), (10**12, 0.01)])
+@pytest.mark.parametrize("code", ["tmfcore", "numpy"])
+def test_binomials(measure, code, n, p):
+    """ns per variate: inversion at a small mean, rejection above; free of n."""
+    bits, rng = np.random.PCG64(1), np.random.default_rng(2)
+    mine = lambda: _sampling.binomials(bits, n, p, DRAWS)
+    theirs = lambda: rng.binomial(n, p, DRAWS)
+    moments_agree(mine().astype(float), theirs().astype(float))
+    measure(mine if code == "tmfcore" else theirs, units=DRAWS, unit="variate")
+
+
+@pytest.mark.benchmark(group="alias")
+@pytest.mark.parametrize("code", ["tmfcore", "numpy"])
+def test_alias_draws(measure, code):
+    """ns per draw of 64 cells through one packed row, its making and 8 random bytes a draw included."""
+    p = np.random.default_rng(3).dirichlet(np.ones(64))
+    bits, rng = np.random.PCG64(1), np.random.default_rng(2)
+    mine = lambda: _alias.alias_draws(bits, p, DRAWS)
+    theirs = lambda: rng.choice(64, DRAWS, p=p)
+    cells = np.arange(64)
+    moments_agree((mine()[:, None] == cells).astype(float), (theirs()[:, None] == cells).astype(float))
+    measure(mine if code == "tmfcore" else theirs, units=DRAWS, unit="draw")
+
+
+@pytest.mark.benchmark(group="alias, making a row")
+@pytest.mark.parametrize("size", [8, 512, 65_536])
+def test_alias_row(measure, size):
+    """ns per cell of making a packed row, and of reading off what it says."""
+    p = np.random.default_rng(3).dirichlet(np.ones(size))
+    np.testing.assert_allclose(_alias.alias_probabilities(p)[:size], p, atol=1e-12)
+    measure(lambda: _alias.alias_probabilities(p), units=size, unit="cell")

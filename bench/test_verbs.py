@@ -37,13 +37,18 @@ def exploitability():
     return tmf.exploitability(GAME, POLICY, SCHEDULE) > 0
 
 
+def solve():
+    solver = tmf.solvers.TMFPG(iterations=3, tolerance=None)
+    return np.isfinite(solver.solve(GAME, SCHEDULE, 1000, rng=1).history["exploitability"]).all()
+
+
 def new_game():
     return tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], np.ones(4)).n_actions == 4
 
 
 @pytest.mark.benchmark(group="verbs")
 @pytest.mark.parametrize(
-    "verb", [new_game, simulate, simulate_replicas, mean_field, evaluate, best_response, exploitability],
+    "verb", [new_game, simulate, simulate_replicas, mean_field, evaluate, best_response, exploitability, solve],
     ids=lambda verb: verb.__name__,
 )
 def test_verb(measure, verb):
@@ -73,3 +78,14 @@ def test_files(measure, tmp_path, way):
     run.save(path)
     assert (tmf.Simulation.load(path).counts == run.counts).all()
     measure(lambda: run.save(path) if way == "save" else tmf.Simulation.load(path), units=1, unit="call")
+
+
+@pytest.mark.benchmark(group="save and load")
+@pytest.mark.parametrize("way", ["save", "load"])
+def test_solution_files(measure, tmp_path, way):
+    """us of writing and reading a solution of three iterations."""
+    solution = tmf.solvers.TMFPG(iterations=3, tolerance=None).solve(GAME, SCHEDULE, 1000, rng=1)
+    path = tmp_path / "solution.npz"
+    solution.save(path)
+    np.testing.assert_array_equal(tmf.Solution.load(path).flow.mu, solution.flow.mu)
+    measure(lambda: solution.save(path) if way == "save" else tmf.Solution.load(path), units=1, unit="call")

@@ -1,0 +1,138 @@
+"""The kernels that are counted: each through its public verb, on work so large that Python's share is below 2%.
+
+Gradients are called through their door, since their verb is a whole solver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tmfcore as tmf
+from bench.peers import ours, workloads
+from bench.peers.problems import BeachBar
+from tmfcore import _gradient
+
+
+class Work(NamedTuple):
+    """What is called, and how many units of work one call does."""
+
+    run: Callable[[], Any]
+    units: float
+    unit: str
+
+
+def of_peers(unit: str, make: Callable[[], Any]) -> Work:
+    """tmfcore's entry for a problem of bench.peers."""
+    problem = make()
+    entry = ours.ENTRIES[problem.kind](problem)[0]
+    return Work(entry.run, entry.units, unit)
+
+
+def population_aware() -> Work:
+    """Tables for a policy that changes with mu: built anew at every step, used by few agents."""
+    game = ours.dense_game(workloads.dense("agents", 64, 4, 2_000, 50))
+    policy = tmf.SoftmaxPolicy(np.random.default_rng(3).normal(size=(1, 64, 4, 65)))
+    run = lambda: tmf.simulate(game, policy, tmf.Synchronous(), 2_000, engine="agents", rng=1, threads=1)
+    return Work(run, game.horizon, "step")
+
+
+def gaps() -> Work:
+    """Exploitability: forward, and backward twice."""
+    problem = workloads.limit("flow", 64, 500)
+    game, policy = ours.dense_game(problem), tmf.TabularPolicy(problem.pi)
+    return Work(lambda: tmf.exploitability(game, policy, tmf.Synchronous()), problem.steps, "step")
+
+
+def sparse(verb: str) -> Work:
+    """Three successors: forward, backward, or both with the best response."""
+    problem = BeachBar("push-forward", 400, 300)
+    game, policy = ours.beach_game(problem, problem.fixed_reward), tmf.TabularPolicy(problem.pi)
+    flow = tmf.mean_field(game, policy, tmf.Synchronous())
+    run = {
+        "flow": lambda: tmf.mean_field(game, policy, tmf.Synchronous()),
+        "values": lambda: tmf.evaluate(game, policy, tmf.Synchronous(), flow=flow),
+        "gaps": lambda: tmf.exploitability(game, policy, tmf.Synchronous()),
+    }[verb]
+    return Work(run, problem.steps, "step")
+
+
+def gradient(critic: str) -> Work:
+    """Direction of the plain gradient from a run of queueing, every step kept."""
+    steps, n_agents, active = 10_000, 1_000, np.array([0.1])
+    game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=steps * 0.1, step=0.1)
+    policy = tmf.TabularPolicy(np.random.default_rng(5).dirichlet(np.ones(5), size=5))
+    run = tmf.simulate(game, policy, tmf.Batch(n_agents // 10), n_agents, rng=1)
+    mu, decisions = np.ascontiguousarray(run.mu[0]), np.ascontiguousarray(run.decisions[0])
+    direction, visits = np.empty((1, 5, 5, 1)), np.empty((1, 5, 5))
+    if critic == "model":
+        learn = partial(
+            _gradient.model_direction, game.model, policy.kernel, mu, decisions, active, game.discount, False, False,
+            direction, visits,
+        )
+    else:
+        model = game.model
+        cells, passive_cells = model.n_successors, model.n_passive_successors
+        shares = np.random.default_rng(6)
+        acted = np.stack([shares.multinomial(n, np.full(cells, 1 / cells)) for n in decisions])
+        resting = np.full((steps, 5), 180)
+        waited = shares.multinomial(resting, np.full(passive_cells, 1 / passive_cells))
+        flows = (acted, decisions * 0.5, waited, resting * 0.25)
+        learn = partial(
+            _gradient.empirical_direction, policy.kernel, mu, flows, model.successors, model.passive_successors,
+            steps, 1, active, game.discount, False, False, direction, visits,
+        )
+    return Work(learn, steps, "step")
+
+
+def iteration() -> Work:
+    """One iteration of TMF-PG, N=1000, B=1, 20 sweeps, S=5: roll-out, gradient, update, exploitability."""
+    game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=1e-3)
+    solver = tmf.solvers.TMFPG(critic="model", replicas=1, iterations=1, tolerance=None)
+    return Work(lambda: solver.solve(game, tmf.Sequential(), 1000, rng=1), game.horizon, "step")
+
+
+def _dense(kind: str, size: int, n_agents: int, steps: int, unit: str) -> Callable[[], Work]:
+    return partial(of_peers, unit, partial(workloads.dense, kind, size, 4, n_agents, steps))
+
+
+def _resources(kind: str, batch: int, steps: int, unit: str) -> Callable[[], Work]:
+    return partial(of_peers, unit, partial(workloads.resources, kind, 8, 1_000_000, batch, steps))
+
+
+def _limit(kind: str, size: int, steps: int) -> Callable[[], Work]:
+    return partial(of_peers, "step", partial(workloads.limit, kind, size, steps))
+
+
+KERNELS: dict[str, Callable[[], Work]] = {
+    "agents, S=8": _dense("agents", 8, 200_000, 20, "agent-step"),
+    "agents, S=64": _dense("agents", 64, 200_000, 20, "agent-step"),
+    "agents, S=512": _dense("agents", 512, 200_000, 10, "agent-step"),
+    "agents, mu only, S=8": _dense("agents, mu only", 8, 200_000, 20, "agent-step"),
+    "agents, mu only, S=64": _dense("agents, mu only", 64, 200_000, 20, "agent-step"),
+    "agents, mu only, S=512": _dense("agents, mu only", 512, 200_000, 10, "agent-step"),
+    "agents, sequential": _resources("sequential agents", 1, 500_000, "event"),
+    "agents, batch of 32": _resources("batch", 32, 5_000, "acting agent"),
+    "agents, batch of 1024": _resources("batch", 1024, 200, "acting agent"),
+    "agents, tables of a policy that sees mu": population_aware,
+    "counts, S=8": _dense("counts", 8, 10**8, 500, "step"),
+    "counts, S=64": _dense("counts", 64, 10**8, 20, "step"),
+    "counts, mu only, S=8": _dense("counts, mu only", 8, 10**8, 3_000, "step"),
+    "counts, mu only, S=64": _dense("counts, mu only", 64, 10**8, 50, "step"),
+    "counts, sequential": _resources("sequential counts", 1, 200_000, "event"),
+    "counts, Bernoulli": partial(of_peers, "run", partial(workloads.dense, "bernoulli", 64, 4, 10**12, 50, 0.01)),
+    "flow, S=8": _limit("flow", 8, 20_000),
+    "flow, S=64": _limit("flow", 64, 1_000),
+    "flow, sparse": partial(sparse, "flow"),
+    "values, S=8": _limit("values", 8, 20_000),
+    "values, S=64": _limit("values", 64, 1_000),
+    "values, sparse": partial(sparse, "values"),
+    "gaps, S=64": gaps,
+    "gaps, sparse": partial(sparse, "gaps"),
+    "gradient, model": partial(gradient, "model"),
+    "gradient, empirical": partial(gradient, "empirical"),
+    "TMF-PG, one iteration": iteration,
+}

@@ -1,0 +1,19 @@
+/* Client requests to callgrind: count from here; write what was counted under a name, and stop. */
+#include <valgrind/callgrind.h>
+
+int under_valgrind(void)
+{
+    return (int)RUNNING_ON_VALGRIND;
+}
+
+void begin(void)
+{
+    CALLGRIND_START_INSTRUMENTATION;
+    CALLGRIND_ZERO_STATS; /* else the first count is taken from an older total */
+}
+
+void end(const char *name)
+{
+    CALLGRIND_DUMP_STATS_AT(name);
+    CALLGRIND_STOP_INSTRUMENTATION; /* after the dump, since it forgets what was counted */
+}
