@@ -171,7 +171,7 @@ class MirrorDescent(BeachBar):
     from the number of some of them to their exploitability.
     """
 
-    iterations: int = 10
+    iterations: int = 50
     rate: float = 0.1
 
     @cached_property

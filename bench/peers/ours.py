@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -223,9 +223,7 @@ def mirror_descent(problem: MirrorDescent) -> list[Entry]:
     kind = getattr(tmf.solvers, "MirrorDescent", None)
     if kind is None:
         return []
-    settings = {"learning_rate": problem.rate, "iterations": problem.iterations}
-    settings |= {f.name: None for f in fields(kind) if f.name in ("tolerance", "patience")}
-    solver = kind(**settings)
+    solver = kind(learning_rate=problem.rate, iterations=problem.iterations, tolerance=None)
     run = lambda game: solver.solve(game, tmf.Synchronous()).history["exploitability"]
     return [
         Entry(label, partial(run, game), problem.iterations + 1, note, ours=True)
