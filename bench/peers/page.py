@@ -44,7 +44,7 @@ python -m pip install '.[bench]'
 python -m bench.peers
 ```
 
-`--quick` takes half a minute and writes nothing, `--only NAME` runs some of it, `--list` names what there is. A peer that
+`--quick` takes a minute or two and writes nothing, `--only NAME` runs some of it, `--list` names what there is. A peer that
 is not installed is left out, with a line that says so.
 """
 
