@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 import tmfcore as tmf
+from bench.peers.learning import CrowdedGame, Direction, Gradient, JostledBar, Learned, Learning, MirrorDescent
 from bench.peers.measure import Entry
 from bench.peers.problems import Answer, BeachBar, Limit, Population
+
+try:
+    from bench.peers import numba_games
+except ImportError:  # without numba there are no games in numba
+    numba_games = None
 
 
 def dense_game(problem: Population | Limit) -> tmf.Game:
     initial = np.asarray(problem.initial, dtype=np.float64)
-    discount = problem.discount if isinstance(problem, Limit) else 1.0
+    discount = problem.discount if isinstance(problem, Limit | Gradient) else 1.0
     return tmf.Game(
         problem.size, problem.n_actions, problem.steps, discount, initial / initial.sum(), problem.reward,
         problem.transition,
@@ -27,12 +34,15 @@ def resource_game(problem: Population) -> tmf.Game:
     )
 
 
-def simulated(problem: Population, game: tmf.Game, schedule, engine: str, decisions: bool, every: int, label: str):
+def simulated(
+    problem: Population, game: tmf.Game, schedule, engine: str, decisions: bool, every: int, label: str, threads: int = 1,
+    note: str = "",
+) -> Entry:
     policy = tmf.TabularPolicy(problem.pi)
 
     def run() -> Answer:
         found = tmf.simulate(
-            game, policy, schedule, problem.n_agents, engine=engine, start=problem.initial, rng=1, threads=1,
+            game, policy, schedule, problem.n_agents, engine=engine, start=problem.initial, rng=1, threads=threads,
             record_every=every, decisions=decisions,
         )
         last = found.decisions[0, -1] if decisions and every == 1 else None
@@ -40,7 +50,34 @@ def simulated(problem: Population, game: tmf.Game, schedule, engine: str, decisi
         return Answer(found.counts[0, -1], game.horizon, last, reward)
 
     units = game.horizon * (problem.batch if problem.kind.startswith(("agents", "batch")) else 1)
-    return Entry(label, run, units, ours=True)
+    return Entry(label, run, units, note, ours=True)
+
+
+def two_threads(problem: Population) -> list[Entry]:
+    """Every step recorded, by two threads and by one."""
+    game = dense_game(problem)
+    return [
+        simulated(problem, game, tmf.Synchronous(), "agents", True, 1, label, threads)
+        for label, threads in (("tmfcore, 2 threads", 2), ("tmfcore, 1 thread", 1))
+    ]
+
+
+def any_n(problem: Population) -> list[Entry]:
+    """Counts of a population, and of a hundred million."""
+    game, fewer = dense_game(problem), replace(problem, n_agents=10**8, batch=10**8)
+    small = simulated(fewer, game, tmf.Synchronous(), "counts", False, 1, "tmfcore, N=1e+08")
+    return [
+        simulated(problem, game, tmf.Synchronous(), "counts", False, 1, "tmfcore"),
+        replace(small, run=lambda: fewer.check(small.run())),
+    ]
+
+
+def chosen_engine(problem: Population) -> list[Entry]:
+    game = dense_game(problem)
+    return [
+        simulated(problem, game, tmf.Synchronous(), engine, False, 1, label)
+        for engine, label in (("auto", "tmfcore"), ("counts", "tmfcore, counts"), ("agents", "tmfcore, agents"))
+    ]
 
 
 def dense(engine: str, decisions: bool, problem: Population) -> list[Entry]:
@@ -94,31 +131,147 @@ def beach_game(problem: BeachBar, reward) -> tmf.Game:
     )
 
 
+def beach_games(problem: BeachBar) -> list[tuple[str, str, tmf.Game]]:
+    """Label, note and game: built in, where this tmfcore has it, and with the reward in Python."""
+    found = []
+    if hasattr(tmf.games, "beach_bar"):
+        found.append(("tmfcore", "", tmf.games.beach_bar(problem.size, horizon=problem.steps)))
+    label = "tmfcore, Python game" if found else "tmfcore"
+    return [*found, (label, "the reward is a Python function of mu", beach_game(problem, problem.reward))]
+
+
 def beach_bar(problem: BeachBar) -> list[Entry]:
-    game, policy = beach_game(problem, problem.reward), tmf.TabularPolicy(problem.pi)
-    run = lambda: tmf.exploitability(game, policy, tmf.Synchronous())
-    return [Entry("tmfcore", run, 1.0, "the reward is a Python function of mu", ours=True)]
+    policy = tmf.TabularPolicy(problem.pi)
+    return [
+        Entry(label, partial(tmf.exploitability, game, policy, tmf.Synchronous()), 1.0, note, ours=True)
+        for label, note, game in beach_games(problem)
+    ]
+
+
+def pushed(problem: BeachBar, game: tmf.Game, label: str, note: str = "") -> Entry:
+    policy, schedule, steps = tmf.TabularPolicy(problem.pi), tmf.Synchronous(), problem.steps
+    run = lambda: tmf.mean_field(game, policy, schedule, record_every=steps).mu[-1]
+    return Entry(label, run, steps, note, ours=True)
 
 
 def push_forward(problem: BeachBar) -> list[Entry]:
-    policy = tmf.TabularPolicy(problem.pi)
-    game = beach_game(problem, problem.fixed_reward)
-    wind = np.broadcast_to(problem.WIND, (problem.size, 3, 3)).copy()
-    moving = tmf.Game(
-        problem.size, 3, problem.steps, 1.0, problem.initial, problem.fixed_reward, lambda mu: wind,
+    return [pushed(problem, beach_game(problem, problem.fixed_reward), "tmfcore")]
+
+
+def jostled(problem: JostledBar) -> list[Entry]:
+    """The game as a compiled function, where numba is there, and as a Python function."""
+    still, windy = np.array([0.0, 1.0, 0.0]), np.array(problem.WIND)
+    shape = (problem.size, 3, 3)
+
+    def transition(mu):
+        return np.broadcast_to(np.where((mu > 1.0 / problem.size)[:, None, None], windy, still), shape)
+
+    python = tmf.Game(
+        problem.size, 3, problem.steps, 1.0, problem.initial, problem.fixed_reward, transition,
         successors=problem.successors,
     )
+    found = []
+    if numba_games is not None:
+        found.append(pushed(problem, numba_games.jostled_bar(problem), "tmfcore", "the game is a numba cfunc"))
+    note = "the kernel is a Python function of mu, called and checked at every step"
+    return [*found, pushed(problem, python, "tmfcore, Python game" if found else "tmfcore", note)]
 
-    def run(which: tmf.Game):
-        return tmf.mean_field(which, policy, tmf.Synchronous(), record_every=problem.steps).mu[-1]
+
+def gradient(problem: Gradient) -> list[Entry]:
+    """Iterations of TMF-PG that learn from what the counts engine observed: play, credit, judge, move.
+
+    A plain step of length one from the policy moves it by the direction. A solve of one iteration plays and judges
+    twice, before and after the step, and is counted as the two it is.
+    """
+    game, policy = dense_game(problem), tmf.TabularPolicy(problem.pi)
+    solver = tmf.solvers.TMFPG(
+        iterations=1, learning_rate=1.0, learning_rate_decay="constant", critic="empirical", gradient="plain",
+        optimizer="sgd", average=None, stages=1, replicas=1, tolerance=None,
+    )
+    start = np.log(problem.pi)
+
+    def run() -> Direction:
+        found = solver.solve(game, tmf.Synchronous(), problem.n_agents, rng=1, initial=policy, threads=1)
+        return Direction(found.state["theta"][0, :, :, 0] - start, problem.n_agents)
+
+    units = 2 * problem.steps * problem.n_agents
+    return [Entry("tmfcore", run, units, "flow statistics by counts; exploitability of every iterate included", ours=True)]
+
+
+def learning(problem: Learning) -> list[Entry]:
+    share = 1.0 / problem.n_agents
+    settings = {"horizon": problem.SWEEPS, "discount": problem.DISCOUNT, "step": share, "initial": np.full(5, 0.2)}
+    if problem.game == "resource selection":
+        game = tmf.games.resource_selection(problem.VALUES, 1.0, switching_cost=problem.COST, **settings)
+    else:
+        game = tmf.games.queueing(problem.CAPACITIES, jockeying_cost=problem.COST, **settings)
+    solver = tmf.solvers.TMFPG(iterations=problem.iterations, replicas=1, tolerance=None)
+
+    def run(threads: int) -> Learned:
+        found = solver.solve(game, tmf.Sequential(), problem.n_agents, rng=1, threads=threads)
+        weights = np.exp(found.policy.theta)
+        return Learned(weights / weights.sum(axis=-1, keepdims=True), found.exploitability)
 
     return [
-        Entry("tmfcore", partial(run, game), problem.steps, ours=True),
-        Entry(
-            "tmfcore, kernel of mu", partial(run, moving), problem.steps,
-            "the kernel is a Python function of mu, called and checked at every step", ours=True,
-        ),
+        Entry("tmfcore", partial(run, 1), problem.iterations + 1, "exploitability of every iterate included", ours=True),
+        Entry("tmfcore, 2 threads", partial(run, 2), problem.iterations + 1, "playing and judging side by side", ours=True),
     ]
+
+
+def mirror_descent(problem: MirrorDescent) -> list[Entry]:
+    """Every iterate judged; nobody where this tmfcore has no such solver."""
+    kind = getattr(tmf.solvers, "MirrorDescent", None)
+    if kind is None:
+        return []
+    solver = kind(learning_rate=problem.rate, iterations=problem.iterations, tolerance=None)
+    run = lambda game: solver.solve(game, tmf.Synchronous()).history["exploitability"]
+    return [
+        Entry(label, partial(run, game), problem.iterations + 1, note, ours=True)
+        for label, note, game in beach_games(problem)
+    ]
+
+
+def functions_alone(problem: CrowdedGame) -> Entry:
+    """What the game's own Python functions take, called as often on one population."""
+    mu = problem.initial.copy()
+    mu.setflags(write=False)
+
+    def run() -> None:
+        for _ in range(problem.steps):
+            problem.reward(mu)
+            problem.transition(mu)
+
+    return Entry("the game's own functions", run, problem.steps, "reward and transition, called as often", ours=True)
+
+
+def crowded_game(problem: CrowdedGame) -> tmf.Game:
+    return tmf.Game(8, 4, problem.steps, 1.0, problem.initial, problem.reward, problem.transition)
+
+
+def python_flow(problem: CrowdedGame) -> list[Entry]:
+    game, policy = crowded_game(problem), tmf.TabularPolicy(problem.pi)
+    run = lambda: tmf.mean_field(game, policy, tmf.Synchronous()).mu
+    return [Entry("tmfcore", run, problem.steps, "its functions included", ours=True), functions_alone(problem)]
+
+
+def python_counts(problem: CrowdedGame) -> list[Entry]:
+    game, policy = crowded_game(problem), tmf.TabularPolicy(problem.pi)
+
+    def run() -> Answer:
+        found = tmf.simulate(game, policy, tmf.Sequential(), problem.n_agents, engine="counts", rng=1, threads=1)
+        return Answer(found.counts[0, -1], problem.steps)
+
+    return [Entry("tmfcore", run, problem.steps, "its functions included", ours=True), functions_alone(problem)]
+
+
+def compiled_game(problem: Population) -> list[Entry]:
+    """Resource selection as a user's cfunc, and as built in."""
+    own, every = resource_game(problem), problem.steps
+    built_in = simulated(problem, own, tmf.Sequential(), "agents", True, every, "tmfcore, built-in game")
+    if numba_games is None:
+        return [built_in]
+    theirs = simulated(problem, numba_games.resources(problem, own), tmf.Sequential(), "agents", True, every, "tmfcore, numba game")
+    return [theirs, built_in]
 
 
 ENTRIES = {
@@ -135,4 +288,14 @@ ENTRIES = {
     "values": values,
     "beach bar": beach_bar,
     "push-forward": push_forward,
+    "jostled push-forward": jostled,
+    "agents, 2 threads": two_threads,
+    "counts, any N": any_n,
+    "engine auto": chosen_engine,
+    "gradient": gradient,
+    "learning": learning,
+    "mirror descent": mirror_descent,
+    "python game, flow": python_flow,
+    "python game, counts": python_counts,
+    "compiled game": compiled_game,
 }

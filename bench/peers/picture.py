@@ -12,6 +12,7 @@ COLOURS = {
     "Python": "#E69F00",
     "numba": "#D55E00",
     "JAX": "#009E73",
+    "torch": "#F0E442",
     "MFGLib": "#CC79A7",
     "OpenSpiel": "#56B4E9",
     "Bench-MFG": "#444444",

@@ -81,7 +81,7 @@ def searched_agents(decisions: bool, problem: Population) -> list[Entry]:
             counts = np.bincount(here, minlength=size)
         return Answer(counts, steps, None if pairs is None else pairs.reshape(size, n_actions))
 
-    return [Entry("numpy searchsorted", run, steps * problem.n_agents, "no rewards")]
+    return [Entry("numpy searchsorted", run, steps * problem.n_agents, "no rewards", usual=True)]
 
 
 def agents(decisions: bool, problem: Population) -> list[Entry]:
@@ -163,7 +163,7 @@ def batches(problem: Population) -> list[Entry]:
         return Answer(counts, steps, reward=reward * problem.step / n_agents)
 
     units = steps * batch
-    found = [Entry("numpy choice", partial(run, False), units)]
+    found = [Entry("numpy choice", partial(run, False), units, usual=True)]
     if batch * batch <= 2 * n_agents:  # else hardly a row is without a repetition
         found.append(Entry("numpy, batches ahead", partial(run, True), units, "indices of 64 steps are drawn at once"))
     return found

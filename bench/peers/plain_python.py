@@ -33,7 +33,7 @@ def with_numpy(problem: Population) -> Entry:
             counts[action] += 1
         return Answer(counts, steps, reward=reward * problem.step / n_agents)
 
-    return Entry("Python with numpy", run, steps, "a numpy call for each draw")
+    return Entry("Python with numpy", run, steps, "a numpy call for each draw", usual=True)
 
 
 def with_lists(problem: Population) -> Entry:

@@ -216,7 +216,7 @@ class BeachBar:
 
     @cached_property
     def initial(self) -> Floats:
-        if self.kind == "beach bar":
+        if not self.kind.endswith("push-forward"):
             return np.full(self.size, 1.0 / self.size)
         weights = np.linspace(2.0, 0.02, self.size)
         return weights / weights.sum()

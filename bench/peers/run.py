@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
+from bench.peers import PROCESSORS, every_processor
 from bench.peers.measure import Entry, Timing, measure
 from bench.peers.problems import Disagreement
 from bench.peers.workloads import Size, Workload, contestants
@@ -38,33 +40,50 @@ def run(wanted: list[Workload], size: Size, families: list[str], say: Callable[[
             say(f"skipped: {library} ({reason})")
 
     for workload in wanted:
-        problem = workload.problem(size)
-        say(f"{workload.name}: {title(workload, size)}")
-        right = []
-        for entry in contestants(problem, families, skip):
-            try:
-                answer = entry.run()
-                if answer is not None:  # a like game has no answer of its own
-                    problem.check(answer)
-            except Disagreement as error:
-                results.wrong.append(f"{workload.name}, {entry.label}: {error}")
-                say(f"  WRONG {entry.label}: {error}")
-            else:
-                right.append(entry)
-        if not right or not right[0].ours:
+        if workload.processors > len(PROCESSORS):
+            skip(f"{workload.name}*", f"needs {workload.processors} processors; this process has {len(PROCESSORS)}")
             continue
-        timings = measure(right, size.effort)
-        base = timings[0].cpu_min
-        lines = [Line(e, t, t.cpu_min / base) for e, t in zip(right, timings, strict=True)]
-        results.lines[workload] = lines
+        say(f"{workload.name}: {title(workload, size)}")
+        with every_processor() if workload.wall else nullcontext():
+            lines = _measured(workload, size, families, skip, results, say)
+        if lines:
+            results.lines[workload] = lines
         for line in lines:
-            say(f"  {line.entry.label:24} {line.timing.cpu_min * 1e9:14,.2f} ns   x{line.ratio:,.2f}")
+            seconds = line.timing.least(workload.wall)
+            say(f"  {line.entry.label:24} {seconds * 1e9:14,.2f} ns   x{line.ratio:,.2f}")
     return results
+
+
+def _measured(
+    workload: Workload, size: Size, families: list[str], skip: Callable[[str, str], None], results: Results,
+    say: Callable[[str], None],
+) -> list[Line]:
+    """Lines of those whose answers are right, ours first; none where ours is missing or wrong."""
+    problem, right = workload.problem(size), []
+    entries = contestants(problem, families, skip)
+    if not (entries and entries[0].ours):  # tmfcore has none of it, or not here
+        return []
+    for entry in entries:
+        try:
+            answer = entry.run()
+            if answer is not None:  # a like game has no answer of its own
+                problem.check(answer)
+        except Disagreement as error:
+            results.wrong.append(f"{workload.name}, {entry.label}: {error}")
+            say(f"  WRONG {entry.label}: {error}")
+        else:
+            right.append(entry)
+    if not right or not right[0].ours:
+        return []
+    timings = measure(right, size.effort)
+    base = timings[0].least(workload.wall)
+    return [Line(e, t, t.least(workload.wall) / base) for e, t in zip(right, timings, strict=True)]
 
 
 def title(workload: Workload, size: Size) -> str:
     """The title with the numbers of this size."""
-    powers = {"agents": size.agents, "small": size.small, "counts": size.counts, "huge": size.huge}
+    powers = {"agents": size.agents, "small": size.small, "counts": size.counts, "huge": size.huge,
+              "learners": size.learners}
     texts = {name: _power(n) for name, n in powers.items()}
     return workload.title.format(steps=size.steps, beach=size.beach, **texts)
 

@@ -10,6 +10,7 @@ import numpy as np
 from benchmfg.envs.mfg_model_class import MFGStationary
 from benchmfg.envs.mfg_model_class_jit import EnvSpec, mean_field_by_transition_kernel_multi_jax
 
+from bench.peers.learning import JostledBar
 from bench.peers.measure import Entry
 from bench.peers.problems import BeachBar
 
@@ -32,15 +33,21 @@ def reward(mean_field, state, action, environment):
     return -jnp.log(mean_field[state] + BeachBar.EPSILON)
 
 
+def jostled(mean_field, state, action, noise, environment):
+    blown = mean_field[state] > 1.0 / environment.N_states
+    return (state + action - 1 + jnp.where(blown, noise - 1, 0)) % environment.N_states
+
+
 def push_forward(problem: BeachBar) -> list[Entry]:
     model = Beach(
         N_states=problem.size, N_actions=3, N_noises=3, horizon=problem.steps, mean_field=problem.initial,
         noise_prob=np.array(problem.WIND), gamma=0.9,
     )
-    spec = EnvSpec(environment=model, transition=following, reward=reward)
+    moves = jostled if isinstance(problem, JostledBar) else following
+    spec = EnvSpec(environment=model, transition=moves, reward=reward)
     pi, mu = jnp.asarray(problem.pi, dtype=jnp.float32), jnp.asarray(problem.initial, dtype=jnp.float32)
     run = lambda: np.asarray(mean_field_by_transition_kernel_multi_jax(pi, spec, problem.steps, mu))
     return [Entry("Bench-MFG", run, problem.steps, "float32; first call with compilation not counted")]
 
 
-ENTRIES = {"push-forward": push_forward}
+ENTRIES = {"push-forward": push_forward, "jostled push-forward": push_forward}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import mfglib.alg  # noqa: F401  before mfglib.scoring, which it imports in a circle
+import mfglib.alg  # before mfglib.scoring, which it imports in a circle
 import numpy as np
 import torch
 from mfglib.env import Environment
 from mfglib.scoring import exploitability_score
 
+from bench.peers.learning import MirrorDescent
 from bench.peers.measure import Entry
 from bench.peers.problems import BeachBar
 
@@ -38,4 +39,17 @@ def beach_bar(problem: BeachBar) -> list[Entry]:
     return [Entry("MFGLib", run, 1.0, "float32, dense kernel")]
 
 
-ENTRIES = {"beach bar": beach_bar}
+def mirror_descent(problem: MirrorDescent) -> list[Entry]:
+    """Its own loop, which scores every iterate."""
+    game = environment(problem)
+    uniform = torch.full((problem.steps, problem.size, 3), 1.0 / 3.0)
+    solver = mfglib.alg.OnlineMirrorDescent(alpha=problem.rate)
+
+    def run():
+        _, scores, _ = solver.solve(game, pi_0=uniform, max_iter=problem.iterations, atol=None, rtol=None)
+        return np.array(scores, dtype=np.float32)
+
+    return [Entry("MFGLib", run, problem.iterations + 1, "float32, dense kernel")]
+
+
+ENTRIES = {"beach bar": beach_bar, "mirror descent": mirror_descent}

@@ -119,7 +119,7 @@ def usual_agents(decisions: bool, problem: Population) -> Entry:
             usual_step(here, actions, moves, made)
         return Answer(np.bincount(here, minlength=problem.size), steps, made if decisions else None)
 
-    return Entry("numba usual", run, steps * problem.n_agents, "np.random and searchsorted in a loop")
+    return Entry("numba usual", run, steps * problem.n_agents, "np.random and searchsorted in a loop", usual=True)
 
 
 # ------------------------------------------------------------------------------------------------ one at a time
@@ -229,7 +229,7 @@ def sequential(counted: bool, problem: Population) -> list[Entry]:
     how = "numba counts" if counted else "numba alias"
     return [
         Entry(how, best, problem.steps, "SplitMix64, packed alias, O(1) reward"),
-        Entry("numba usual", usual, problem.steps, "np.random, searchsorted, O(S) reward"),
+        Entry("numba usual", usual, problem.steps, "np.random, searchsorted, O(S) reward", usual=True),
     ]
 
 

@@ -14,8 +14,10 @@ import numpy as np
 import pyspiel
 from open_spiel.python import policy as policies
 from open_spiel.python.mfg.algorithms.distribution import DistributionPolicy
+from open_spiel.python.mfg.algorithms.mirror_descent import MirrorDescent as OnlineMirrorDescent
 from open_spiel.python.mfg.algorithms.nash_conv import NashConv
 
+from bench.peers.learning import MirrorDescent
 from bench.peers.measure import Entry
 from bench.peers.problems import BeachBar, close
 
@@ -190,4 +192,22 @@ def beach_bar(problem: BeachBar) -> list[Entry]:
     return [python_game(problem), built_in_game(problem)]
 
 
-ENTRIES = {"beach bar": beach_bar}
+def mirror_descent(problem: MirrorDescent) -> list[Entry]:
+    """One iteration from the uniform policy, and the exploitability of what it finds."""
+    own, built_in = Game(problem), pyspiel.load_game("mfg_crowd_modelling", {"size": problem.size, "horizon": problem.steps})
+
+    def once(game) -> float:
+        solver = OnlineMirrorDescent(game, lr=problem.rate)
+        solver.iteration()
+        return float(NashConv(game, solver.get_policy()).nash_conv())
+
+    def like() -> None:
+        once(built_in)
+
+    return [
+        Entry("OpenSpiel Python", lambda: {1: once(own)}, 1.0, "the game in Python; one iteration"),
+        Entry("OpenSpiel C++, like game", like, 1.0, "a like game built into its core, not checked; one iteration"),
+    ]
+
+
+ENTRIES = {"beach bar": beach_bar, "mirror descent": mirror_descent}

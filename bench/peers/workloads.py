@@ -8,6 +8,7 @@ from importlib import import_module
 
 import numpy as np
 
+from bench.peers.learning import CrowdedGame, Gradient, JostledBar, Learning, MirrorDescent
 from bench.peers.measure import Effort, Entry
 from bench.peers.problems import BeachBar, Limit, Population, Problem
 
@@ -15,12 +16,15 @@ from bench.peers.problems import BeachBar, Limit, Population, Problem
 FAMILIES: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "ours": ("tmfcore", None),
     "plain_numpy": ("numpy", None),
+    "plain_numpy_learning": ("numpy", ("gradient", "mirror descent", "jostled push-forward")),
     "plain_python": ("numpy", None),
     "with_numba": ("numba", None),
+    "with_numba_learning": ("numba", ("gradient", "mirror descent", "jostled push-forward")),
     "with_jax": ("jax", ("agents", "agents, mu only", "flow", "values")),
-    "with_openspiel": ("open_spiel", ("beach bar",)),
-    "with_mfglib": ("mfglib", ("beach bar",)),
-    "with_benchmfg": ("bench-mfg-suite", ("push-forward",)),
+    "with_torch": ("torch", ("gradient",)),
+    "with_openspiel": ("open_spiel", ("beach bar", "mirror descent")),
+    "with_mfglib": ("mfglib", ("beach bar", "mirror descent")),
+    "with_benchmfg": ("bench-mfg-suite", ("push-forward", "jostled push-forward")),
     "with_rmftool": ("rmftool", ("sequential small",)),
     "with_mesa": ("mesa", ("sequential small",)),
 }
@@ -36,12 +40,13 @@ class Size:
     huge: int
     steps: int
     beach: tuple[int, int]
+    learners: int
     effort: Effort
 
 
-FULL = Size(1_000_000, 10_000, 10**8, 10**12, 1000, (100, 20), Effort(rounds=9, sample=0.1, budget=10.0))
-QUICK = Size(100_000, 2_000, 10**8, 10**12, 100, (20, 10), Effort(rounds=3, sample=0.02, budget=0.5))
-TINY = Size(5_000, 500, 10**6, 10**9, 20, (10, 4), Effort(rounds=1, sample=0.0, budget=0.1))
+FULL = Size(1_000_000, 10_000, 10**8, 10**12, 1000, (100, 20), 1000, Effort(rounds=9, sample=0.1, budget=10.0))
+QUICK = Size(100_000, 2_000, 10**8, 10**12, 100, (20, 10), 200, Effort(rounds=3, sample=0.02, budget=0.5))
+TINY = Size(5_000, 500, 10**6, 10**9, 20, (10, 4), 100, Effort(rounds=1, sample=0.0, budget=0.1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +67,14 @@ class Workload:
         Seconds per unit that tmfcore must reach at full size (issue figures, AVX-512).
     least : mapping
         Label of a peer -> ratio that must be reached against it.
+    most_avx2 : float or None
+        The same as `most` for a machine without AVX-512, where that differs.
+    less : str
+        Label of the entry whose time is taken off before `most` is asked: what the user's own code takes.
+    wall : bool
+        Compare wall times, on every processor this process was given.
+    processors : int
+        How many that must be at least.
     """
 
     name: str
@@ -70,6 +83,10 @@ class Workload:
     problem: Callable[[Size], Problem]
     most: float | None = None
     least: Mapping[str, float] = field(default_factory=dict)
+    most_avx2: float | None = None
+    less: str = ""
+    wall: bool = False
+    processors: int = 1
 
 
 def dense(kind: str, size: int, n_actions: int, n_agents: int, steps: int, probability: float | None = None) -> Population:
@@ -79,6 +96,11 @@ def dense(kind: str, size: int, n_actions: int, n_agents: int, steps: int, proba
     pi = rng.dirichlet(np.ones(n_actions), size=size)
     batch = n_agents if probability is None else round(n_agents * probability)
     return Population(kind, n_agents, steps, pi, transition, rng.random((size, n_actions)), batch, probability)
+
+
+def gradient(size: int, n_agents: int, steps: int) -> Gradient:
+    made = dense("gradient", size, 4, n_agents, steps)
+    return Gradient("gradient", n_agents, steps, made.pi, made.transition, made.reward, n_agents)
 
 
 def resources(kind: str, size: int, n_agents: int, batch: int, steps: int) -> Population:
@@ -100,14 +122,20 @@ def _agents() -> list[Workload]:
     recorded = {"numpy alias": 8, "numpy searchsorted": 40, "numba alias": 1.5, "JAX alias": 5}
     averaged = {"numpy alias": 10, "JAX alias": 8}
     found = []
-    for size, most in ((8, 1.3e-9), (64, 1.3e-9), (512, 2.2e-9)):
+    for size, most, avx2 in ((8, 1.3e-9, 1.8e-9), (64, 1.3e-9, 1.8e-9), (512, 2.2e-9, 3e-9)):
         make = lambda s, size=size: dense("agents", size, 4, s.agents, min(20, s.steps))
         title = f"agents, Synchronous, decisions recorded, dense kernel, S={size}, A=4, N={{agents}}"
-        found.append(Workload(f"agents-{size}", title, "agent-step", make, most, recorded))
-    for size, most in ((8, 0.5e-9), (64, 1.1e-9), (512, 1.6e-9)):
+        found.append(Workload(f"agents-{size}", title, "agent-step", make, most, recorded, avx2))
+    for size, most, avx2 in ((8, 0.5e-9, 1.5e-9), (64, 1.1e-9, 1.5e-9), (512, 1.6e-9, 2.1e-9)):
         make = lambda s, size=size: dense("agents, mu only", size, 4, s.agents, min(20, s.steps))
         title = f"agents, Synchronous, mu only, dense kernel, S={size}, A=4, N={{agents}}"
-        found.append(Workload(f"mu-{size}", title, "agent-step", make, most, averaged))
+        found.append(Workload(f"mu-{size}", title, "agent-step", make, most, averaged, avx2))
+    for size in (8, 64, 512):
+        make = lambda s, size=size: dense("agents, 2 threads", size, 4, s.agents, min(20, s.steps))
+        title = f"agents-{size} with 2 threads, on 2 processors; wall time"
+        least = {"tmfcore, 1 thread": 1.7}
+        name = f"threads-{size}"
+        found.append(Workload(name, title, "agent-step", make, least=least, wall=True, processors=2))
     return found
 
 
@@ -143,6 +171,14 @@ def _counts() -> list[Workload]:
             name = f"counts-{size}" if decisions else f"counts-mu-{size}"
             goal = None if decisions else most
             found.append(Workload(name, title, "step", make, goal, {"numpy multinomial": 3}))
+    make = lambda s: dense("counts, any N", 8, 4, s.huge, min(1000, s.steps))
+    title = "counts, Synchronous, mu only, dense kernel, S=8, A=4: N={huge}, and N={counts}"
+    found.append(Workload("counts-any-n", title, "step", make, least={f"tmfcore, N={FULL.counts:.0e}": 0.9}))
+    for name, n_agents in (("few", 1000), ("many", None)):
+        make = lambda s, n=n_agents: dense("engine auto", 64, 4, n or s.agents, min(50, s.steps))
+        title = f'engine="auto" and the two it chooses from, mu only, S=64, A=4, N={n_agents or "{agents}"}'
+        rivals = {"tmfcore, counts": 0.9, "tmfcore, agents": 0.9}
+        found.append(Workload(f"auto-{name}", title, "step", make, least=rivals))
     make = lambda s: dense("bernoulli", 64, 4, s.huge, s.steps, 0.01)
     title = "counts, Bernoulli(0.01), dense kernel, S=64, A=4, N={huge}, {steps} steps"
     found.append(Workload("bernoulli", title, "run", make, 1.0))
@@ -163,10 +199,47 @@ def _limits() -> list[Workload]:
     title = "push-forward, beach bar, 3 successors, S=400, 50 in a run"
     make = lambda s: BeachBar("push-forward", 400, 50)
     found.append(Workload("push-forward", title, "step", make, 5e-6))
+    title = "the same with a kernel that depends on mu: wind only where mu(x) > 1 / S"
+    make = lambda s: JostledBar("jostled push-forward", 400, 50)
+    found.append(Workload("push-forward-mu", title, "step", make, 5e-6))
     return found
 
 
-WORKLOADS = (*_agents(), *_few(), *_counts(), *_limits())
+def _learning() -> list[Workload]:
+    """Gradients and solvers."""
+    found = []
+    rivals = {"numpy alias": 30, "numpy searchsorted": 30, "torch alias, table": 100, "torch Categorical": 100}
+    for size in (8, 64):
+        make = lambda s, size=size: gradient(size, s.agents, min(50, s.steps))
+        title = f"gradient of the return, forward sampling included, Synchronous, S={size}, A=4, T=50, N={{agents}}"
+        found.append(Workload(f"gradient-{size}", title, "agent-step", make, 2e-9, rivals))
+    for name, game in (("resources", "resource selection"), ("queueing", "queueing")):
+        make = lambda s, game=game: Learning("learning", game, s.learners)
+        title = f"TMF-PG, {game}, one population an iteration, N={{learners}}, B=1, 20 sweeps, S=5; wall time"
+        found.append(Workload(f"tmfpg-{name}", title, "iteration", make, 4e-3, wall=True))
+    title = "mirror descent, exploitability of every iterate included, beach bar, S={beach[0]}, T={beach[1]}"
+    make = lambda s: MirrorDescent("mirror descent", *s.beach)
+    rivals = {"MFGLib": 100, "OpenSpiel Python": 1000, "OpenSpiel C++, like game": 1000}
+    found.append(Workload("mirror-descent", title, "iteration", make, least=rivals))
+    return found
+
+
+def _users_games() -> list[Workload]:
+    """Games that a user writes: what they cost beside their own functions, and beside a built-in game."""
+    functions = "the game's own functions"
+    make = lambda s: CrowdedGame("python game, flow", s.steps, s.agents, 1.0)
+    title = "mean_field, reward and transition Python functions of mu, S=8, A=4, T={steps}"
+    found = [Workload("python-flow", title, "step", make, 5e-6, less=functions)]
+    make = lambda s: CrowdedGame("python game, counts", s.learners, s.learners, 1.0 / s.learners)
+    title = "simulate, reward and transition Python functions of mu, S=8, A=4, Sequential, N={learners}, one sweep"
+    found.append(Workload("python-simulate", title, "step", make, 5e-6, less=functions))
+    make = lambda s: resources("compiled game", 8, s.learners, 1, s.learners)
+    title = "simulate, Sequential, engine agents, resource selection as a numba cfunc and built in, S=8, N={learners}"
+    found.append(Workload("numba-game", title, "event", make))
+    return found
+
+
+WORKLOADS = (*_agents(), *_few(), *_counts(), *_limits(), *_learning(), *_users_games())
 
 
 def contestants(problem: Problem, families: list[str], skip: Callable[[str, str], None]) -> list[Entry]:

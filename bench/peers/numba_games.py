@@ -1,0 +1,62 @@
+"""Games as a user of numba writes them: the row function of Game.compiled as a cfunc."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import carray, cfunc, types
+
+import tmfcore as tmf
+from bench.peers.learning import JostledBar
+from bench.peers.problems import Population
+
+DOUBLES = types.CPointer(types.double)
+ROW = types.intc(types.intc, types.intc, types.intc, DOUBLES, DOUBLES, DOUBLES, types.voidptr)
+
+
+def jostled_bar(problem: JostledBar) -> tmf.Game:
+    """The beach bar with wind where mu(x) > 1 / S; its size and wind are compiled in."""
+    size, crowd = problem.size, 1.0 / problem.size
+    side, middle, half = problem.WIND[0], problem.WIND[1], problem.size // 2
+
+    @cfunc(ROW)
+    def row(t, x, a, mu, probabilities, reward, user):
+        if a < 0:
+            probabilities[0] = 1.0
+            reward[0] = 0.0
+            return 0
+        blown = mu[x] > crowd
+        probabilities[0] = side if blown else 0.0
+        probabilities[1] = middle if blown else 1.0
+        probabilities[2] = side if blown else 0.0
+        reward[0] = 1.0 - abs(x - half) / half - abs(a - 1) / size
+        return 0
+
+    return tmf.Game.compiled(
+        row.address, size, 3, problem.steps, 1.0, problem.initial, successors=problem.successors,
+        passive_successors=np.arange(size)[:, None], owner=row,
+    )
+
+
+def resources(problem: Population, like: tmf.Game) -> tmf.Game:
+    """Resource selection, `like` the built-in one; its numbers come as user data."""
+    size = problem.size
+    data = np.array([problem.step, problem.SWITCHING, *problem.values])
+
+    @cfunc(ROW)
+    def row(t, o, a, mu, probabilities, reward, user):
+        numbers = carray(user, size + 2, np.float64)
+        reward[0] = numbers[0] * (numbers[o + 2] - mu[o])
+        if a < 0:
+            probabilities[0] = 1.0
+            return 0
+        probabilities[0] = 1.0
+        if a != o:
+            reward[0] -= numbers[1]
+        return 0
+
+    places = np.arange(size)
+    return tmf.Game.compiled(
+        row.address, size, size, like.horizon, like.discount, like.initial, step=like.step,
+        successors=np.broadcast_to(places[None, :, None], (size, size, 1)), passive_successors=places[:, None],
+        user_data=data.ctypes.data, owner=(row, data),
+    )
