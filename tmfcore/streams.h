@@ -14,7 +14,9 @@
  * the same on all. Sanitizers start too late for the loader's choice. */
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__) && defined(__GLIBC__) \
     && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define TMF_EVERY_CPU __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#define TMF_EVERY_CPU __attribute__((unused, target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#elif defined(__GNUC__)
+#define TMF_EVERY_CPU __attribute__((unused))
 #else
 #define TMF_EVERY_CPU
 #endif
