@@ -58,6 +58,8 @@ cdef class RowSplitter:
     cdef void *words
     cdef bint opened
 
+    cdef void open(self, Sampler *sampler) noexcept nogil
+
     # Place the n of the first n_rows by their p.
     cdef void split(self, Sampler *sampler, Py_ssize_t n_rows, Py_ssize_t n_cells) noexcept nogil
 

@@ -185,20 +185,25 @@ cdef class RowSplitter:
         free(self.words)
         free(self.p)
 
+    cdef void open(self, Sampler *sampler) noexcept nogil:
+        cdef uint64_t key[4]
+        cdef int i
+        if self.opened:
+            return
+        for i in range(4):
+            key[i] = sampler.bits.next_uint64(sampler.bits.state)
+        tmf_open_words(<tmf_words *>self.words, key)
+        self.opened = True
+
     cdef void split(self, Sampler *sampler, Py_ssize_t n_rows, Py_ssize_t n_cells) noexcept nogil:
         cdef tmf_words *words = <tmf_words *>self.words
         cdef int64_t *n = self.n
         cdef int64_t *listed = self.listed
         cdef Py_ssize_t j, n_listed = 0
-        cdef uint64_t key[4]
         if n_cells == 1:
             memcpy(self.out, n, n_rows * sizeof(int64_t))
             return
-        if not self.opened:
-            for j in range(4):
-                key[j] = sampler.bits.next_uint64(sampler.bits.state)
-            tmf_open_words(words, key)
-            self.opened = True
+        self.open(sampler)
         memset(self.out, 0, n_rows * n_cells * sizeof(int64_t))
         for j in range(n_rows):
             if n[j] == 0:
@@ -207,7 +212,7 @@ cdef class RowSplitter:
                 split_multinomial(sampler, n[j], self.p + j * n_cells, n_cells, self.tails, self.out + j * n_cells)
                 continue
             tmf_shares(self.p + j * n_cells, self.tails, n_cells)
-            if n[j] <= 4 * n_cells // 3:      # few: one by one (measured crossover)
+            if n[j] <= 40 + 2 * n_cells:      # few: one by one (measured crossover)
                 tmf_place(words, n[j], self.tails, n_cells, self.out + j * n_cells)
             else:
                 listed[n_listed] = j
@@ -272,6 +277,31 @@ def multinomial(bit_generator, int64_t n, const double[::1] p not None):
     with bit_generator.lock, nogil:
         split_multinomial(&sampler, n, &p[0], p.shape[0], &tails[0], &out[0])
     return np.asarray(out)
+
+
+def binomials_abreast(bit_generator, const int64_t[::1] n not None, const double[::1] p not None):
+    """Binomial(n, p) variates (M,) int64 for n (M,) <= 2**50 and p (M,), drawn side by side whatever n is."""
+    cdef Sampler sampler
+    cdef Py_ssize_t size = n.shape[0], j, n_listed = 0
+    cdef int64_t[::1] listed = np.empty(size, np.int64)
+    cdef int64_t[:, ::1] out = np.zeros((size, 2), np.int64)
+    cdef double[:, ::1] shares = np.ones((size, 2))
+    cdef RowSplitter splitter = RowSplitter(1, 2)
+    if p.shape[0] != size:
+        raise ValueError(f"p has {p.shape[0]} entries; must have one for each of the {size} of n")
+    for j in range(size):
+        if n[j] < 0 or n[j] > TMF_MOST:
+            raise ValueError(f"n[{j}] is {n[j]}; must lie in 0..{TMF_MOST}")
+        shares[j, 0] = p[j]
+        if n[j] > 0:
+            listed[n_listed] = j
+            n_listed += 1
+    start(&sampler, bit_generator)
+    if n_listed > 0:
+        with bit_generator.lock, nogil:
+            splitter.open(&sampler)
+            tmf_split_rows(<tmf_words *>splitter.words, &listed[0], n_listed, 2, &n[0], &shares[0, 0], &out[0, 0])
+    return np.ascontiguousarray(np.asarray(out)[:, 0])
 
 
 def multinomials(bit_generator, const int64_t[::1] n not None, const double[:, ::1] p not None):
