@@ -226,8 +226,8 @@ TMF_INLINE void tmf_reject(
     }
 }
 
-/* Binomials of mean below 10 and p <= 1/2 where `small` says so, by inversion from one word each: accepted
- * unless rounding left the word beyond the last value. */
+/* Binomials of mean below 10 and p <= 1/2 where `small` says so, by inversion from one word each: accepted unless
+ * rounding left the word beyond the last value. */
 TMF_INLINE void tmf_invert(int lanes, const double *n, const double *p, const uint64_t *word, const double *small,
                            double *draw, double *accepted)
 {
@@ -266,6 +266,34 @@ TMF_INLINE void tmf_invert(int lanes, const double *n, const double *p, const ui
     }
 }
 
+/* The same where few of the lanes are small: those alone. */
+TMF_INLINE void tmf_invert_few(int lanes, const double *n, const double *p, const uint64_t *word, const double *small,
+                               double *draw, double *accepted)
+{
+    double gn[TMF_ABREAST_FEW], gp[TMF_ABREAST_FEW], gs[TMF_ABREAST_FEW], gd[TMF_ABREAST_FEW], ga[TMF_ABREAST_FEW];
+    uint64_t gw[TMF_ABREAST_FEW];
+    int waiting[TMF_ABREAST + TMF_ABREAST_FEW], n_waiting = 0;
+    for (int i = 0; i < lanes; i++) {
+        waiting[n_waiting] = i;
+        n_waiting += small[i] > 0;
+    }
+    memset(waiting + n_waiting, 0, TMF_ABREAST_FEW * sizeof(int));
+    for (int j = 0; j < TMF_ABREAST_FEW; j++) {
+        const int i = waiting[j];
+        gn[j] = n[i];
+        gp[j] = p[i];
+        gw[j] = word[i];
+        gs[j] = j < n_waiting ? 1 : 0;
+        ga[j] = 1;
+        gd[j] = 0;
+    }
+    tmf_invert(TMF_ABREAST_FEW, gn, gp, gw, gs, gd, ga);
+    for (int j = 0; j < n_waiting; j++) {
+        draw[waiting[j]] = gd[j];
+        accepted[waiting[j]] = ga[j];
+    }
+}
+
 TMF_INLINE void tmf_split_abreast(
     int lanes, tmf_words *restrict words, const int64_t *restrict rows, int64_t n_rows, int64_t n_cells,
     const int64_t *restrict count, const double *restrict share, int64_t *restrict out)
@@ -300,7 +328,9 @@ TMF_INLINE void tmf_split_abreast(
         }
         if (any_large > 0)
             tmf_reject(lanes, n, p, word, draw, accepted);
-        if (any_small > 0)
+        if (any_small > 0 && any_small <= TMF_ABREAST_FEW && lanes > TMF_ABREAST_FEW)
+            tmf_invert_few(lanes, n, p, word, small, draw, accepted);
+        else if (any_small > 0)
             tmf_invert(lanes, n, p, word, small, draw, accepted);
 #pragma omp simd reduction(+ : any_done)
         for (int i = 0; i < lanes; i++) {
