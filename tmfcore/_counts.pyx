@@ -2,6 +2,7 @@
 
 Source     theory.md section 5.  Notation: S observations, A actions, K successors, T steps, J record intervals.
 Contract   counts stay nonnegative and sum to N after every step. Draws do not depend on what is recorded.
+           Rows are split many at a time, by words from a stream that the replica's generator gave the key of.
 Cost       free of N: O(S A K) a step; a single acting agent whose fellows stand still costs O(S + A + K).
 """
 from libc.stdint cimport int32_t, int64_t

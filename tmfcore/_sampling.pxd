@@ -4,7 +4,7 @@ Source     binomials by inversion, by transformed rejection (BTRS: Hoermann, J. 
            large n, by numpy's BTPE (Kachitvichyanukul & Schmeiser 1988); hypergeometrics by numpy's HRUA
            (Stadlober 1990). Many rows at once: binomials.h.
 Contract   a cell of probability zero is never drawn; counts split over cells sum exactly to the total.
-Validity   binomials to n = 10**18, hypergeometrics to a population of 10**12.
+Validity   binomials to n = 10**18 (side by side to 2**50, one by one beyond), hypergeometrics to 10**12 agents.
 """
 from libc.math cimport exp, log1p
 from libc.stdint cimport int64_t, uint64_t

@@ -139,7 +139,7 @@ cdef void split_hypergeometric(
             out[o] = counts[o]
         return
     memset(out, 0, n_cells * sizeof(int64_t))
-    if batch <= 80 * n_cells // (8 + n_cells // 2):    # few: agent by agent, without replacement
+    if batch <= 600 * n_cells // (90 + n_cells):    # few: agent by agent, without replacement (measured crossover)
         while batch > 0:
             index = below(sampler, total)
             o = 0

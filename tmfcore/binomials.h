@@ -6,8 +6,8 @@
  * Notation   M rows, K cells.
  * Contract   a cell of probability zero is never hit; a row's cells sum exactly to its count. Every operation is
  *            rounded as IEEE 754 says and none is fused: the same bits on every instruction set.
- * Accuracy   logarithms to 6e-16 relative, near 1 too, exponentials to 2e-16, Stirling's remainder to 5e-15. With them the
- *            logarithm of an acceptance probability is off by 1e-11 + |k - np| 1e-15 at most: 3e-7 at n = 2^50, where k
+ * Accuracy   logarithms to 6e-16 relative, near 1 too, exponentials to 2e-16, Stirling's remainder to 5e-15. With them
+ *            the logarithm of an acceptance probability is off by 1e-11 + |k - np| 1e-15 at most: 3e-7 at n = 2^50, where k
  *            strays 2e8 from its mean. Beyond, 52 bits of a double do not hold fractions of k, as rounding down needs.
  */
 #ifndef TMFCORE_BINOMIALS_H
@@ -90,8 +90,8 @@ TMF_INLINE int64_t tmf_integer(double x)
     return (int64_t)(tmf_bits_of(x + TMF_SHIFT) - tmf_bits_of(TMF_SHIFT));
 }
 
-/* log(x), x > 0, where x - 1 = t may be known better than x, to 6e-16: x = 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), then
- * log(1 + f) = 2 atanh(s) = 2 (s + s^3 / 3 + s^5 / 5 + ...), s = f / (2 + f). */
+/* log(x), x > 0, where x - 1 = t may be known better than x, to 6e-16 relative: x = 2^e (1 + f) with 1 + f in
+ * [sqrt(1/2), sqrt(2)), then log(1 + f) = 2 atanh(s) = 2 (s + s^3 / 3 + s^5 / 5 + ...), s = f / (2 + f). */
 TMF_INLINE double tmf_log(double x, double t)
 {
     const uint64_t shifted = tmf_bits_of(x) + (0x3FF0000000000000u - 0x3FE6A09E667F3BCDu);
@@ -145,8 +145,8 @@ TMF_INLINE double tmf_small_deviance(double t)
         (1.0 / 30 - t * (1.0 / 42)) + t * t * (1.0 / 56 - t * (1.0 / 72)))));
 }
 
-/* A binomial of mean n p >= 10, p <= 1/2, is first attempted: the value k that the word u stands for is accepted at once
- * where u and v lie in a box under the curve (four times out of five), else `pending`. */
+/* A binomial of mean n p >= 10, p <= 1/2, is first attempted: the value k that the word u stands for is accepted at
+ * once where u and v lie in a box under the curve (four times out of five), else `pending`. */
 TMF_INLINE double tmf_attempt(double mean, double spread, double p, uint64_t word_u, uint64_t word_v, double *pending)
 {
     const double b = 1.15 + 2.53 * spread, a = -0.0873 + 0.0248 * b + 0.01 * p;
@@ -160,8 +160,8 @@ TMF_INLINE double tmf_attempt(double mean, double spread, double p, uint64_t wor
 
 /* Whether a pending k is accepted: 1 or 0.
  *
- * With k' = k + 1, l' = n - k + 1, n' = n + 2, q = 1 - p and d = k' - n' p, the probability of k is, up to a factor free
- * of k,
+ * With k' = k + 1, l' = n - k + 1, n' = n + 2, q = 1 - p and d = k' - n' p, the probability of k is, up to a factor
+ * free of k,
  *     sqrt(k' l') exp(-E(k)),  E(k) = k' log(1 + d / (n' p)) + l' log(1 - d / (n' q)) + remainder(k') + remainder(l').
  * It is compared with that of the mode m. */
 TMF_INLINE double tmf_settle(double n, double spread, double p, double k, uint64_t word_u, uint64_t word_v)
@@ -359,7 +359,8 @@ TMF_INLINE void tmf_split_abreast(
 }
 
 /* Split row j, of 0 < count[j] <= 2^50, over the cells out[j K .. (j + 1) K), zeros before, for the rows j listed in
- * `rows`. share[j K + k] is the probability of cell k among k, k + 1, ...: exactly 1 at the row's last cell with mass. */
+ * `rows`. share[j K + k] is the probability of cell k among k, k + 1, ...: exactly 1 at the row's last cell that has
+ * mass. */
 TMF_EVERY_CPU
 static void tmf_split_rows(
     tmf_words *restrict words, const int64_t *restrict rows, int64_t n_rows, int64_t n_cells,
