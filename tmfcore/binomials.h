@@ -7,8 +7,8 @@
  * Contract   a cell of probability zero is never hit; a row's cells sum exactly to its count. Every operation is
  *            rounded as IEEE 754 says and none is fused: the same bits on every instruction set.
  * Accuracy   logarithms to 6e-16 relative, near 1 too, exponentials to 2e-16, Stirling's remainder to 5e-15. With them
- *            the logarithm of an acceptance probability is off by 1e-11 + |k - np| 1e-15 at most: 3e-7 at n = 2^50, where k
- *            strays 2e8 from its mean. Beyond, 52 bits of a double do not hold fractions of k, as rounding down needs.
+ *            the logarithm of an acceptance probability is off by 1e-11 + |k - np| 1e-15 at most: 3e-7 at n = 2^50,
+ *            where k strays 2e8 from its mean. Beyond, a double holds no fractions of k, as rounding down needs.
  */
 #ifndef TMFCORE_BINOMIALS_H
 #define TMFCORE_BINOMIALS_H
