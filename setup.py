@@ -83,7 +83,7 @@ if TRACE:
 
 def unix_flags() -> tuple[list[str], list[str]]:
     """Compile and link flags for gcc and clang. IEEE arithmetic is kept: the same bits on every instruction set."""
-    compile_flags = ["-ffp-contract=off", "-fno-trapping-math", "-fopenmp-simd"]
+    compile_flags = ["-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno", "-fopenmp-simd"]
     if SANITIZE:  # -fno-wrapv: some interpreters are built with -fwrapv, which would hide signed overflow
         sanitizers = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
         return [*compile_flags, "-O1", "-g", "-fno-wrapv", "-UNDEBUG", *sanitizers], sanitizers

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import zlib
 
 import numpy as np
 import pytest
@@ -81,6 +82,123 @@ def test_binomial_at_the_ends(p):
     """p = 0 and 1 are certain; a denormal p almost so."""
     draws = _sampling.binomials(bits(5), 10**6, p, 100)
     assert ((draws == 0) if p < 0.5 else (draws >= 10**6 - 1)).all()
+
+
+# On either side of a mean of 10, where inversion hands over to rejection, and at both ends of p.
+BINOMIALS = [
+    (1, 0.3), (1, 1e-9), (2, 0.5), (7, 0.999), (19, 0.5), (20, 0.5), (21, 0.5), (45, 0.2), (50, 0.2), (51, 0.2), (1000, 0.0099),
+    (1000, 0.01), (1000, 0.0101), (1000, 0.985), (1000, 0.99), (1000, 0.995), (100, 0.5), (400, 0.3), (1000, 0.9),
+    (10**4, 0.0012), (10**5, 0.4), (10**6, 1e-6), (10**6, 9.99e-6), (10**6, 1.5e-5), (10**6, 1 - 1.2e-5), (10**6, 0.5),
+    (10**9, 3e-8), (10**12, 1.1e-11), (2**50, 1e-16), (2**50, 1e-14), (2**50, 1 - 2**-46),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def side_by_side():
+    """100,000 draws of every (n, p) of BINOMIALS, all of them neighbours of each other."""
+    n, p = (np.tile(np.array(column), 100_000) for column in zip(*BINOMIALS))
+    draws = _sampling.binomials_abreast(bits(21), n.astype(np.int64), p)
+    return dict(zip(BINOMIALS, draws.reshape(100_000, -1).T))
+
+
+@pytest.mark.parametrize(("n", "p"), BINOMIALS)
+def test_binomials_drawn_side_by_side_have_their_law(side_by_side, n, p):
+    """100,000 draws, chi-square, rate 1e-6."""
+    stat_tests.assert_law(side_by_side[n, p].tolist(), binomial_law(n, p))
+
+
+@pytest.mark.parametrize("n", [10**6, 10**12, 10**14, 10**15])
+@pytest.mark.parametrize("p", [0.3, 0.5, 0.9, 1e-3])
+def test_binomials_drawn_side_by_side_are_normal_for_large_n(n, p):
+    """100,000 draws: variance and Kolmogorov-Smirnov against the normal law, rate 1e-6 each; skewness is below 1e-2."""
+    draws = _sampling.binomials_abreast(bits(22), np.full(100_000, n), np.full(100_000, p))
+    spread = math.sqrt(n * p * (1 - p))
+    jitter = np.random.default_rng(4).random(len(draws)) - 0.5
+    z = ((draws - np.int64(round(n * p))) + jitter) / spread
+    stat_tests.assert_mean(z**2, 1.0)
+    if spread > 1e3:
+        stat_tests.assert_uniform(stats.norm.cdf(z))
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 5e-324, 1 - 2**-53])
+def test_binomials_drawn_side_by_side_at_the_ends(p):
+    """p = 0 and 1 are certain; nobody makes nothing."""
+    n = np.array([0, 1, 10**6, 2**50, 0, 3])
+    draws = _sampling.binomials_abreast(bits(23), n, np.full(6, p))
+    assert (draws[n == 0] == 0).all()
+    expected = 0 * n if p < 0.5 else n
+    np.testing.assert_allclose(draws, expected, atol=0 if p in (0.0, 1.0) else 5)
+
+
+def test_binomials_drawn_side_by_side_refuse_what_doubles_cannot_hold():
+    """The message names the index, the value and the bound."""
+    with pytest.raises(ValueError, match=rf"n\[1\] is {2**50 + 1}; must lie in 0..{2**50}"):
+        _sampling.binomials_abreast(bits(0), np.array([1, 2**50 + 1]), np.array([0.5, 0.5]))
+    with pytest.raises(ValueError, match="p has 1 entries"):
+        _sampling.binomials_abreast(bits(0), np.array([1, 2]), np.array([0.5]))
+
+
+@pytest.mark.parametrize("row", NASTY_ROWS)
+@pytest.mark.parametrize("n", [1, 4])
+def test_multinomials_of_many_rows_have_their_law(row, n):
+    """20,000 rows against the enumerated law, chi-square, rate 1e-6."""
+    table = np.tile(np.array(row), (20_000, 1))
+    rows_drawn = _sampling.multinomials(bits(24), np.full(20_000, n), table)
+    stat_tests.assert_law([tuple(r) for r in rows_drawn.tolist()], dict(reference.multinomial_law(n, row)))
+
+
+@pytest.mark.parametrize("n", [30, 70, 300, 2_000, 10**6])
+@pytest.mark.parametrize("row", [row for row in NASTY_ROWS if len(row) > 1])
+def test_cells_of_many_rows_are_binomial(row, n):
+    """Every cell, and every cell together with the next, is binomial: chi-square each, rate 1e-6; 20,000 rows."""
+    table = np.tile(np.array(row), (20_000, 1))
+    drawn = _sampling.multinomials(bits(25), np.full(20_000, n), table)
+    assert (drawn.sum(axis=1) == n).all()
+    for k, p in enumerate(row):
+        stat_tests.assert_law(drawn[:, k].tolist(), binomial_law(n, min(1.0, p)))
+        if k + 1 < len(row):
+            stat_tests.assert_law(drawn[:, k : k + 2].sum(axis=1).tolist(), binomial_law(n, min(1.0, p + row[k + 1])))
+
+
+@pytest.mark.parametrize("n_cells", [2, 9, 100])
+def test_rows_drawn_one_by_one_or_by_binomials_have_the_same_law(n_cells):
+    """At the two counts around the switch the cells are binomial: chi-square of the first and the largest, rate 1e-6."""
+    p = np.random.default_rng(5).dirichlet(np.full(n_cells, 0.7))
+    for n in (40 + 2 * n_cells, 41 + 2 * n_cells):
+        drawn = _sampling.multinomials(bits(26), np.full(20_000, n), np.tile(p, (20_000, 1)))
+        for k in (0, int(p.argmax()), n_cells - 1):
+            stat_tests.assert_law(drawn[:, k].tolist(), binomial_law(n, p[k]))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 80), st.integers(1, 70), st.sampled_from((0.02, 1.0, 50.0)))
+def test_multinomials_of_many_rows_conserve(seed, n_rows, n_cells, concentration):
+    """Rows of any count up to 10**18, none included: they sum to n, are nonnegative and avoid zero cells."""
+    random = np.random.default_rng(seed)
+    p = rows(random, (n_rows, n_cells), concentration)
+    n = (10.0 ** random.uniform(-1, 18, n_rows)).astype(np.int64)
+    drawn = _sampling.multinomials(bits(seed), n, p)
+    np.testing.assert_array_equal(drawn.sum(axis=1), n)
+    assert (drawn >= 0).all()
+    assert (drawn[p == 0] == 0).all()
+
+
+@pytest.mark.parametrize("n", [10**6, 10**12, 10**15, 10**16, 10**18])
+def test_multinomials_of_many_rows_never_leak_into_empty_cells(n):
+    """No agent in a cell of probability zero; each cell is within 6 standard deviations (2e-9 each)."""
+    row = np.array([0.1] * 10 + [0.0, 0.0])
+    drawn = _sampling.multinomials(bits(27), np.full(100, n), np.tile(row, (100, 1)))
+    assert (drawn.sum(axis=1) == n).all()
+    assert (drawn[:, row == 0] == 0).all()
+    away = (drawn[:, :10] - n // 10).astype(float)
+    assert (np.abs(away) <= stat_tests.Z * math.sqrt(n * 0.09) + 1e-15 * n).all()
+
+
+def test_rows_side_by_side_draw_the_same_everywhere():
+    """Every instruction set and compiler: the checksum of 51 rows of all sizes, written down once."""
+    random = np.random.default_rng(28)
+    p = random.random((51, 40))
+    drawn = _sampling.multinomials(bits(29), 2 ** np.arange(51), p * p)
+    assert zlib.crc32(drawn.astype("<i8").tobytes()) == 2618068272
 
 
 @pytest.mark.parametrize("row", NASTY_ROWS)

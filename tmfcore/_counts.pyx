@@ -2,6 +2,7 @@
 
 Source     theory.md section 5.  Notation: S observations, A actions, K successors, T steps, J record intervals.
 Contract   counts stay nonnegative and sum to N after every step. Draws do not depend on what is recorded.
+           Rows are split many at a time, by words from a stream that the replica's generator gave the key of.
 Cost       free of N: O(S A K) a step; a single acting agent whose fellows stand still costs O(S + A + K).
 """
 from libc.stdint cimport int32_t, int64_t
@@ -12,13 +13,16 @@ from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._ledger cimport Ledger, end_step, open_ledger
 from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy
-from tmfcore._sampling cimport Sampler, binomial, bits_of, split_hypergeometric, split_multinomial
+from tmfcore._sampling cimport RowSplitter, Sampler, bits_of, split_hypergeometric
 from tmfcore._schedule cimport Activation, read_activation, single_steps
 from tmfcore._singles cimport Event, Singles
 from tmfcore._singles cimport Population as Players
 
 MAX_AGENTS = 10**18            # numpy's binomial has the right variance up to here
 MAX_AGENTS_BATCH = 10**12      # and its hypergeometric up to here (1 < B < N)
+
+cdef extern from "push.h" nogil:
+    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
 
 
 cdef struct Population:
@@ -27,10 +31,9 @@ cdef struct Population:
     int64_t *next_counts       # (S,)
     double *mu                 # (S,)   counts / N, always derived
     int64_t *acting            # (S,)
-    int64_t *actions           # (A,)
-    int64_t *cells             # (max(K, K0),)
+    int64_t *resting           # (S,)
+    int64_t *actions           # (S, A)
     double *row                # (max(K, K0),)
-    double *tails              # (max(A, K, K0),)
     bint averaged              # nobody asks what was done: successors are drawn averaged over the policy's actions
 
 
@@ -60,91 +63,154 @@ cdef void note_passive_staying(Evaluator at, Record *record, Py_ssize_t o, int64
     record.passive[o * at.n_passive_successors + cell] += n
 
 
-cdef double act(Evaluator at, Sampler *sampler, Population *people, Record *record, Py_ssize_t o) noexcept nogil:
-    """people.acting[o] agents choose their actions and move; returns what they earn."""
-    cdef Py_ssize_t A = at.n_actions, K = at.n_successors
-    cdef Py_ssize_t a, k, row
+cdef void arrive(
+    const int64_t *moved, const int32_t *successor, Py_ssize_t n_cells, int64_t *next_counts, int64_t *flow
+) noexcept nogil:
+    """Book a row of moves (K,) where it leads, and in a row of the record where there is one."""
+    cdef Py_ssize_t k
+    if successor == NULL:
+        for k in range(n_cells):
+            next_counts[k] += moved[k]
+    else:
+        for k in range(n_cells):
+            next_counts[successor[k]] += moved[k]
+    if flow != NULL:
+        for k in range(n_cells):
+            flow[k] += moved[k]
+
+
+cdef double act(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record
+) noexcept nogil:
+    """Those of people.acting (S,) choose their actions and move; returns what they earn."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
+    cdef Py_ssize_t row = 0, n_rows, j
     cdef int64_t n
-    cdef double reward = 0
-    cdef const int32_t *successor
-    split_multinomial(sampler, people.acting[o], at.pi + o * A, A, people.tails, people.actions)
-    for a in range(A):
-        n = people.actions[a]
+    cdef double own, reward = 0
+    memset(people.actions, 0, S * A * sizeof(int64_t))
+    while row < S:
+        n_rows = splitter.split_next(sampler, people.acting, at.pi, S, A, &row)
+        for j in range(n_rows):
+            memcpy(people.actions + splitter.label[j] * A, splitter.out + j * A, A * sizeof(int64_t))
+    for row in range(S * A):
+        n = people.actions[row]
         if n == 0:
             continue
-        row = o * A + a
-        reward += n * at.tables.reward[row]
+        own = n * at.tables.reward[row]
+        reward += own
         if record.decisions != NULL:
             record.decisions[row] += n
         if record.reward_sums != NULL:
-            record.reward_sums[row] += n * at.tables.reward[row]
-        split_multinomial(sampler, n, at.tables.transition + row * K, K, people.tails, people.cells)
-        successor = successors_of(at, row)
-        for k in range(K):
-            if people.cells[k] > 0:
-                people.next_counts[k if successor == NULL else successor[k]] += people.cells[k]
-                note_active(at, record, row, k, people.cells[k])
+            record.reward_sums[row] += own
+    row = 0
+    while row < S * A:
+        n_rows = splitter.split_next(sampler, people.actions, at.tables.transition, S * A, K, &row)
+        for j in range(n_rows):
+            arrive(splitter.out + j * K, successors_of(at, splitter.label[j]), K, people.next_counts,
+                   NULL if record.active == NULL else record.active + splitter.label[j] * K)
     return reward
 
 
-cdef double act_averaged(Evaluator at, Sampler *sampler, Population *people, Py_ssize_t o) noexcept nogil:
-    """The same by one draw from sum_a pi(a | o) P(x | o, a); returns what they are expected to earn."""
+cdef double average_row(Evaluator at, Py_ssize_t o, double *out) noexcept nogil:
+    """out (S,) = sum_a pi(a | o) P(. | o, a); returns the mean reward."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
-    cdef Py_ssize_t a, k, x
+    cdef Py_ssize_t a, k
     cdef double share, mean = 0
-    cdef const double *row
-    cdef const int32_t *successor
-    memset(people.row, 0, S * sizeof(double))
+    cdef const double *row = at.tables.transition + o * A * K
+    cdef const int32_t *successor = successors_of(at, o * A)
+    memset(out, 0, S * sizeof(double))
+    if successor == NULL:
+        tmf_add_rows(at.pi + o * A, row, A, K, out)
     for a in range(A):
         share = at.pi[o * A + a]
-        if share == 0:
-            continue
         mean += share * at.tables.reward[o * A + a]
-        row = at.tables.transition + (o * A + a) * K
-        successor = successors_of(at, o * A + a)
-        for k in range(K):
-            people.row[k if successor == NULL else successor[k]] += share * row[k]
-    split_multinomial(sampler, people.acting[o], people.row, S, people.tails, people.cells)
-    for x in range(S):
-        people.next_counts[x] += people.cells[x]
-    return people.acting[o] * mean
+        if successor != NULL and share > 0:
+            for k in range(K):
+                out[successor[a * K + k]] += share * row[a * K + k]
+    return mean
 
 
-cdef double step_counts(Evaluator at, Sampler *sampler, Population *people, Record *record) noexcept nogil:
-    """Everybody moves: people.acting (S,) act, the others drift. Returns the reward of all agents together."""
-    cdef Py_ssize_t S = at.n_observations, K0 = at.n_passive_successors
-    cdef Py_ssize_t o, k
-    cdef int64_t n
+cdef double act_averaged(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people
+) noexcept nogil:
+    """The same by one draw from the rows averaged over actions; returns what they are expected to earn."""
+    cdef Py_ssize_t S = at.n_observations, room = splitter.capacity // S
+    cdef Py_ssize_t o = 0, n_rows, j
     cdef double reward = 0
-    cdef const int32_t *successor
-    memset(people.next_counts, 0, S * sizeof(int64_t))
+    while o < S:
+        n_rows = 0
+        while o < S and n_rows < room:
+            if people.acting[o] > 0:
+                splitter.n[n_rows] = people.acting[o]
+                reward += people.acting[o] * average_row(at, o, splitter.p + n_rows * S)
+                n_rows += 1
+            o += 1
+        splitter.split(sampler, n_rows, S)
+        for j in range(n_rows):
+            arrive(splitter.out + j * S, NULL, S, people.next_counts, NULL)
+    return reward
+
+
+cdef double rest(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record
+) noexcept nogil:
+    """Those of people.resting (S,) drift; returns what they earn."""
+    cdef Py_ssize_t S = at.n_observations, K0 = at.n_passive_successors
+    cdef Py_ssize_t o, row = 0, n_rows, j
+    cdef double own, reward = 0
     for o in range(S):
-        if people.acting[o] > 0 and people.averaged:
-            reward += act_averaged(at, sampler, people, o)
-        elif people.acting[o] > 0:
-            reward += act(at, sampler, people, record, o)
-        n = people.counts[o] - people.acting[o]
-        if n == 0:
-            continue
-        reward += n * at.tables.passive_reward[o]
+        own = people.resting[o] * at.tables.passive_reward[o]
+        reward += own
         if record.passive_reward_sums != NULL:
-            record.passive_reward_sums[o] += n * at.tables.passive_reward[o]
-        if at.model.passive_identity:
-            people.next_counts[o] += n
+            record.passive_reward_sums[o] += own
+    if at.model.passive_identity:
+        for o in range(S):
+            people.next_counts[o] += people.resting[o]
             if record.passive != NULL:
-                note_passive_staying(at, record, o, n)
-            continue
-        split_multinomial(sampler, n, at.tables.passive_transition + o * K0, K0, people.tails, people.cells)
-        successor = passive_successors_of(at, o)
-        for k in range(K0):
-            if people.cells[k] > 0:
-                people.next_counts[k if successor == NULL else successor[k]] += people.cells[k]
-                if record.passive != NULL:
-                    record.passive[o * K0 + k] += people.cells[k]
+                note_passive_staying(at, record, o, people.resting[o])
+        return reward
+    while row < S:
+        n_rows = splitter.split_next(sampler, people.resting, at.tables.passive_transition, S, K0, &row)
+        for j in range(n_rows):
+            o = splitter.label[j]
+            arrive(splitter.out + j * K0, passive_successors_of(at, o), K0, people.next_counts,
+                   NULL if record.passive == NULL else record.passive + o * K0)
+    return reward
+
+
+cdef double step_counts(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record
+) noexcept nogil:
+    """Everybody moves: people.acting (S,) act, the others drift. Returns the reward of all agents together."""
+    cdef Py_ssize_t S = at.n_observations, o
+    cdef double reward
+    memset(people.next_counts, 0, S * sizeof(int64_t))
+    if people.averaged:
+        reward = act_averaged(at, sampler, splitter, people)
+    else:
+        reward = act(at, sampler, splitter, people, record)
+    for o in range(S):
+        people.resting[o] = people.counts[o] - people.acting[o]
+    reward += rest(at, sampler, splitter, people, record)
     people.counts, people.next_counts = people.next_counts, people.counts
     for o in range(S):
         people.mu[o] = <double>people.counts[o] / people.n_agents
     return reward
+
+
+cdef void activate(Sampler *sampler, RowSplitter splitter, Population *people, Py_ssize_t S, double p) noexcept nogil:
+    """Each agent acts with probability p: people.acting (S,)."""
+    cdef Py_ssize_t room = splitter.capacity // 2, o = 0, n_rows, j
+    while o < S:
+        n_rows = min(room, S - o)
+        for j in range(n_rows):
+            splitter.n[j] = people.counts[o + j]
+            splitter.p[2 * j] = p
+            splitter.p[2 * j + 1] = 1 - p
+        splitter.split(sampler, n_rows, 2)
+        for j in range(n_rows):
+            people.acting[o + j] = splitter.out[2 * j]
+        o += n_rows
 
 
 cdef void note_standing(Evaluator at, Record *record, const int64_t *counts) noexcept nogil:
@@ -166,20 +232,31 @@ cdef void note_single(Evaluator at, Record *record, const Event *event) noexcept
 cdef int allocate(Population *people, Evaluator at) except -1:
     """One block of memory for everything, which begins at people.mu: freeing that is the caller's."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t widest = max(at.n_successors, at.n_passive_successors, S if people.averaged else 1)
-    cdef Py_ssize_t n_doubles = S + widest + max(A, widest)
-    cdef double *memory = <double *>malloc((n_doubles + 3 * S + A + widest) * sizeof(double))
+    cdef Py_ssize_t n_doubles = S + max(at.n_successors, at.n_passive_successors)
+    cdef double *memory = <double *>malloc((n_doubles + 4 * S + S * A) * sizeof(double))
     if memory == NULL:
         raise MemoryError(f"no memory for a population over {S} observations")
     people.mu = memory
     people.row = people.mu + S
-    people.tails = people.row + widest
     people.counts = <int64_t *>(memory + n_doubles)
     people.next_counts = people.counts + S
     people.acting = people.next_counts + S
-    people.actions = people.acting + S
-    people.cells = people.actions + A
+    people.resting = people.acting + S
+    people.actions = people.resting + S
     return 0
+
+
+cdef RowSplitter splitter_for(Evaluator at, bint averaged):
+    """Room for the widest table that is split: by actions, by successors, or who acts."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors, K0 = at.n_passive_successors
+    cdef Py_ssize_t widest = max(2, A, K, K0)
+    cdef Py_ssize_t most = S * max(2, A, K0)
+    if averaged:
+        widest = max(widest, S)
+        most = max(most, S * S)
+    else:
+        most = max(most, S * A * K)
+    return RowSplitter((most + widest - 1) // widest, widest)
 
 
 def run(Model model not None, Policy policy not None, bit_generator, const int64_t[::1] initial_counts not None,
@@ -227,6 +304,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     cdef int64_t n_acting
     cdef double reward
     cdef Sampler sampler
+    cdef RowSplitter splitter
     cdef Population people
     cdef Players players               # the same people, when one of them acts
     cdef Singles singles = None
@@ -262,6 +340,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
             n_single += batch[t] == 1
         if n_single > 0:
             singles = Singles.of(at, n_single if activation.stride else horizon)
+    splitter = splitter_for(at, people.averaged)
     allocate(&people, at)
     memset(&players, 0, sizeof(Players))
     players.n_agents = people.n_agents
@@ -303,11 +382,9 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
                     if n_acting >= 0:
                         split_hypergeometric(&sampler, people.counts, S, people.n_agents, n_acting, people.acting)
                     else:
-                        for o in range(S):
-                            people.acting[o] = binomial(
-                                &sampler, people.counts[o], activation.probability[t * activation.stride])
+                        activate(&sampler, splitter, &people, S, activation.probability[t * activation.stride])
                     at.at(<int>t, people.mu)
-                    reward = step_counts(at, &sampler, &people, &record)
+                    reward = step_counts(at, &sampler, splitter, &people, &record)
                     end_step(&ledger, reward, people.counts)
                     players.passive.fresh = False
                 t += n_steps

@@ -2,9 +2,9 @@
 
 Source     binomials by inversion, by transformed rejection (BTRS: Hoermann, J. Stat. Comput. Simul. 46, 1993) and, for
            large n, by numpy's BTPE (Kachitvichyanukul & Schmeiser 1988); hypergeometrics by numpy's HRUA
-           (Stadlober 1990).
+           (Stadlober 1990). Many rows at once: binomials.h.
 Contract   a cell of probability zero is never drawn; counts split over cells sum exactly to the total.
-Validity   binomials to n = 10**18, hypergeometrics to a population of 10**12.
+Validity   binomials to n = 10**18 (side by side to 2**50, one by one beyond), hypergeometrics to 10**12 agents.
 """
 from libc.math cimport exp, log1p
 from libc.stdint cimport int64_t, uint64_t
@@ -41,6 +41,38 @@ cdef void split_hypergeometric(
     int64_t batch,            # IN           0 <= batch <= N
     int64_t *out,             # OUT  (S,)    sums to batch, 0 <= out <= counts
 ) noexcept nogil
+
+
+cdef class RowSplitter:
+    """Multinomials of many rows side by side, from a stream of words of their own.
+
+    The stream's key is four words of the sampler's bit generator, taken when the first rows are split.
+    """
+    cdef Py_ssize_t capacity      # cells of M rows
+    cdef Py_ssize_t *label        # (M,)    which row of the caller's it is
+    cdef int64_t *n               # (M,)    how many to place
+    cdef double *p                # (M, K)  probabilities, overwritten by split
+    cdef int64_t *out             # (M, K)  each row sums to its n
+    cdef int64_t *listed
+    cdef double *tails
+    cdef void *words
+    cdef bint opened
+
+    cdef void open(self, Sampler *sampler) noexcept nogil
+
+    # Place the n of the first n_rows by their p.
+    cdef void split(self, Sampler *sampler, Py_ssize_t n_rows, Py_ssize_t n_cells) noexcept nogil
+
+    # Split the next rows of a table that have anybody to place, as many as there is room for; returns how many.
+    cdef Py_ssize_t split_next(
+        self,
+        Sampler *sampler,
+        const int64_t *counts,    # IN   (rows,)
+        const double *table,      # IN   (rows, K)
+        Py_ssize_t rows,
+        Py_ssize_t n_cells,       # IN           K
+        Py_ssize_t *row,          # INOUT        the first row not yet looked at
+    ) noexcept nogil
 
 
 cdef inline double uniform(Sampler *sampler) noexcept nogil:

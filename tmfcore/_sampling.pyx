@@ -4,7 +4,8 @@ Source     theory.md section 5; see _sampling.pxd for the contract and the range
 """
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport fabs, floor, log, sqrt
-from libc.string cimport memset
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 import os
 
@@ -25,6 +26,18 @@ if tmf_instruction_set() == NULL:
     raise ValueError(
         f"TMFCORE_INSTRUCTION_SET is {os.environ['TMFCORE_INSTRUCTION_SET']!r}; "
         "must be base, avx2, avx512 or avx512vbmi, or unset")
+
+
+cdef extern from "binomials.h" nogil:
+    int64_t TMF_MOST
+    int TMF_ABREAST
+    ctypedef struct tmf_words:
+        pass
+    void tmf_open_words(tmf_words *words, const uint64_t *key)
+    void tmf_shares(double *p, double *tails, int64_t n_cells)
+    void tmf_place(tmf_words *words, int64_t n, const double *tails, int64_t n_cells, int64_t *out)
+    void tmf_split_rows(tmf_words *words, const int64_t *rows, int64_t n_rows, int64_t n_cells, const int64_t *count,
+                        const double *share, int64_t *out)
 
 
 cdef bitgen_t *bits_of(object bit_generator) except NULL:
@@ -133,7 +146,7 @@ cdef void split_hypergeometric(
             out[o] = counts[o]
         return
     memset(out, 0, n_cells * sizeof(int64_t))
-    if batch <= 80 * n_cells // (8 + n_cells // 2):    # few: agent by agent, without replacement
+    if batch <= 600 * n_cells // (90 + n_cells):    # few: agent by agent, without replacement (measured crossover)
         while batch > 0:
             index = below(sampler, total)
             o = 0
@@ -157,6 +170,77 @@ cdef void split_hypergeometric(
             out[o] = drawn
         total -= counts[o]
         batch -= drawn
+
+
+cdef class RowSplitter:
+    def __cinit__(self, Py_ssize_t n_rows, Py_ssize_t n_cells):
+        """Room for n_rows rows of up to n_cells, or for a part of them that stays in the cache."""
+        if n_rows < 1 or n_cells < 1:
+            raise ValueError(f"n_rows is {n_rows} and n_cells {n_cells}; both must be >= 1")
+        self.capacity = min(n_rows * n_cells, max(<Py_ssize_t>2**14, TMF_ABREAST * n_cells))
+        self.words = malloc(sizeof(tmf_words))
+        self.p = <double *>malloc((5 * self.capacity + n_cells) * sizeof(double))
+        if self.words == NULL or self.p == NULL:
+            raise MemoryError(f"no memory for {self.capacity} cells")
+        self.tails = self.p + self.capacity
+        self.out = <int64_t *>(self.tails + n_cells)
+        self.n = self.out + self.capacity
+        self.listed = self.n + self.capacity
+        self.label = <Py_ssize_t *>(self.listed + self.capacity)
+
+    def __dealloc__(self):
+        free(self.words)
+        free(self.p)
+
+    cdef void open(self, Sampler *sampler) noexcept nogil:
+        cdef uint64_t key[4]
+        cdef int i
+        if self.opened:
+            return
+        for i in range(4):
+            key[i] = sampler.bits.next_uint64(sampler.bits.state)
+        tmf_open_words(<tmf_words *>self.words, key)
+        self.opened = True
+
+    cdef void split(self, Sampler *sampler, Py_ssize_t n_rows, Py_ssize_t n_cells) noexcept nogil:
+        cdef tmf_words *words = <tmf_words *>self.words
+        cdef int64_t *n = self.n
+        cdef int64_t *listed = self.listed
+        cdef Py_ssize_t j, n_listed = 0
+        if n_cells == 1:
+            memcpy(self.out, n, n_rows * sizeof(int64_t))
+            return
+        self.open(sampler)
+        memset(self.out, 0, n_rows * n_cells * sizeof(int64_t))
+        for j in range(n_rows):
+            if n[j] == 0:
+                continue
+            if n[j] > TMF_MOST:
+                split_multinomial(sampler, n[j], self.p + j * n_cells, n_cells, self.tails, self.out + j * n_cells)
+                continue
+            tmf_shares(self.p + j * n_cells, self.tails, n_cells)
+            if n[j] <= 40 + 2 * n_cells:      # few: one by one (measured crossover)
+                tmf_place(words, n[j], self.tails, n_cells, self.out + j * n_cells)
+            else:
+                listed[n_listed] = j
+                n_listed += 1
+        tmf_split_rows(words, listed, n_listed, n_cells, n, self.p, self.out)
+
+    cdef Py_ssize_t split_next(
+        self, Sampler *sampler, const int64_t *counts, const double *table, Py_ssize_t rows, Py_ssize_t n_cells,
+        Py_ssize_t *row
+    ) noexcept nogil:
+        cdef Py_ssize_t room = self.capacity // n_cells, n_rows = 0, j = row[0]
+        while j < rows and n_rows < room:
+            if counts[j] > 0:
+                self.label[n_rows] = j
+                self.n[n_rows] = counts[j]
+                memcpy(self.p + n_rows * n_cells, table + j * n_cells, n_cells * sizeof(double))
+                n_rows += 1
+            j += 1
+        row[0] = j
+        self.split(sampler, n_rows, n_cells)
+        return n_rows
 
 
 # ---------------------------------------------------------------- doors
@@ -199,6 +283,51 @@ def multinomial(bit_generator, int64_t n, const double[::1] p not None):
     start(&sampler, bit_generator)
     with bit_generator.lock, nogil:
         split_multinomial(&sampler, n, &p[0], p.shape[0], &tails[0], &out[0])
+    return np.asarray(out)
+
+
+def binomials_abreast(bit_generator, const int64_t[::1] n not None, const double[::1] p not None):
+    """Binomial(n, p) variates (M,) int64 for n (M,) <= 2**50 and p (M,), drawn side by side whatever n is."""
+    cdef Sampler sampler
+    cdef Py_ssize_t size = n.shape[0], j, n_listed = 0
+    cdef int64_t[::1] listed = np.empty(size, np.int64)
+    cdef int64_t[:, ::1] out = np.zeros((size, 2), np.int64)
+    cdef double[:, ::1] shares = np.ones((size, 2))
+    cdef RowSplitter splitter = RowSplitter(1, 2)
+    if p.shape[0] != size:
+        raise ValueError(f"p has {p.shape[0]} entries; must have one for each of the {size} of n")
+    for j in range(size):
+        if n[j] < 0 or n[j] > TMF_MOST:
+            raise ValueError(f"n[{j}] is {n[j]}; must lie in 0..{TMF_MOST}")
+        shares[j, 0] = p[j]
+        if n[j] > 0:
+            listed[n_listed] = j
+            n_listed += 1
+    start(&sampler, bit_generator)
+    if n_listed > 0:
+        with bit_generator.lock, nogil:
+            splitter.open(&sampler)
+            tmf_split_rows(<tmf_words *>splitter.words, &listed[0], n_listed, 2, &n[0], &shares[0, 0], &out[0, 0])
+    return np.ascontiguousarray(np.asarray(out)[:, 0])
+
+
+def multinomials(bit_generator, const int64_t[::1] n not None, const double[:, ::1] p not None):
+    """Counts (M, K) int64 of n (M,) agents placed by the rows of p (M, K), by the sampler that draws rows side by side.
+
+    Exact for n <= 10**18; from 2**50 on the rows are drawn one by one.
+    """
+    cdef Sampler sampler
+    cdef Py_ssize_t n_rows, j, row = 0
+    cdef int64_t[:, ::1] out = np.zeros((p.shape[0], p.shape[1]), np.int64)
+    cdef RowSplitter splitter = RowSplitter(p.shape[0], p.shape[1])
+    if n.shape[0] != p.shape[0]:
+        raise ValueError(f"n has {n.shape[0]} entries; must have one for each of the {p.shape[0]} rows of p")
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        while row < p.shape[0]:
+            n_rows = splitter.split_next(&sampler, &n[0], &p[0, 0], p.shape[0], p.shape[1], &row)
+            for j in range(n_rows):
+                memcpy(&out[splitter.label[j], 0], splitter.out + j * p.shape[1], p.shape[1] * sizeof(int64_t))
     return np.asarray(out)
 
 
