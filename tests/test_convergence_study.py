@@ -60,11 +60,11 @@ def test_intervals(uniform):
 
 
 def test_the_slope_is_minus_a_half(uniform):
-    """Seeded; slope_se is about 0.01, so five of them."""
+    """Seeded; slope_se is 0.01 to 0.03, and five of them are allowed."""
     found = convergence(build(), uniform, [tmf.Synchronous(), tmf.Fraction(0.5)], [64, 256, 1024, 4096], 60, rng=3)
     assert found.labels == ("B=N", "B=0.5 N")
     for label in found.labels:
-        assert abs(found.slope[label] + 0.5) < 5 * found.slope_se[label] < 0.1
+        assert abs(found.slope[label] + 0.5) < 5 * found.slope_se[label] < 0.15
         assert abs(found.final_slope[label] + 0.5) < 5 * found.final_slope_se[label]
 
 

@@ -29,7 +29,7 @@ COMPILED = sorted(
 FLOORS = (
     {"_counts", "_agents", "_alias", "_few", "_flow", "_gradient", "_evaluator", "_games", "_model", "_passive", "_policy",
      "_push", "_sampling", "_schedule", "_singles", "_tiles"},
-    {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording"},
+    {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "_costs"},
     {"game", "games", "policy", "schedule"},
     {"simulate", "meanfield", "equilibrium"},
     {"solvers", "analysis"},

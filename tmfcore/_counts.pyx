@@ -13,7 +13,7 @@ from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._ledger cimport Ledger, end_step, open_ledger
 from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy
-from tmfcore._sampling cimport RowSplitter, Sampler, bits_of, split_hypergeometric
+from tmfcore._sampling cimport RowSplitter, Sampler, bits_of, scan, split_hypergeometric
 from tmfcore._schedule cimport Activation, read_activation, single_steps
 from tmfcore._singles cimport Event, Singles
 from tmfcore._singles cimport Population as Players
@@ -111,6 +111,30 @@ cdef double act(
     return reward
 
 
+cdef double act_alone(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record
+) noexcept nogil:
+    """The same where people.acting is a single agent."""
+    cdef Py_ssize_t A = at.n_actions, K = at.n_successors
+    cdef Py_ssize_t o = 0, a, row, k = 0
+    cdef const int32_t *successor
+    splitter.open(sampler)
+    while people.acting[o] == 0:
+        o += 1
+    a = scan(splitter.uniform(), at.pi + o * A, A)
+    row = o * A + a
+    if K > 1:
+        k = scan(splitter.uniform(), at.tables.transition + row * K, K)
+    successor = successors_of(at, row)
+    people.next_counts[k if successor == NULL else successor[k]] += 1
+    if record.decisions != NULL:
+        record.decisions[row] += 1
+    if record.reward_sums != NULL:
+        record.reward_sums[row] += at.tables.reward[row]
+        note_active(at, record, row, k, 1)
+    return at.tables.reward[row]
+
+
 cdef double average_row(Evaluator at, Py_ssize_t o, double *out) noexcept nogil:
     """out (S,) = sum_a pi(a | o) P(. | o, a); returns the mean reward."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
@@ -157,6 +181,7 @@ cdef double rest(
     """Those of people.resting (S,) drift; returns what they earn."""
     cdef Py_ssize_t S = at.n_observations, K0 = at.n_passive_successors
     cdef Py_ssize_t o, row = 0, n_rows, j
+    cdef int64_t[2] pair
     cdef double own, reward = 0
     for o in range(S):
         own = people.resting[o] * at.tables.passive_reward[o]
@@ -169,6 +194,13 @@ cdef double rest(
             if record.passive != NULL:
                 note_passive_staying(at, record, o, people.resting[o])
         return reward
+    if K0 == 2:
+        splitter.open(sampler)
+        for o in range(S):
+            if people.resting[o] > 0 and splitter.rare(people.resting[o], at.tables.passive_transition + 2 * o, pair):
+                arrive(pair, passive_successors_of(at, o), 2, people.next_counts,
+                       NULL if record.passive == NULL else record.passive + 2 * o)
+                people.resting[o] = 0
     while row < S:
         n_rows = splitter.split_next(sampler, people.resting, at.tables.passive_transition, S, K0, &row)
         for j in range(n_rows):
@@ -179,13 +211,15 @@ cdef double rest(
 
 
 cdef double step_counts(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record, int64_t n_acting
 ) noexcept nogil:
-    """Everybody moves: people.acting (S,) act, the others drift. Returns the reward of all agents together."""
+    """Everybody moves: people.acting (S,) act, n_acting together unless that is negative, the others drift. Returns the reward of all agents together."""
     cdef Py_ssize_t S = at.n_observations, o
     cdef double reward
     memset(people.next_counts, 0, S * sizeof(int64_t))
-    if people.averaged:
+    if n_acting == 1:
+        reward = act_alone(at, sampler, splitter, people, record)
+    elif people.averaged:
         reward = act_averaged(at, sampler, splitter, people)
     else:
         reward = act(at, sampler, splitter, people, record)
@@ -384,7 +418,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
                     else:
                         activate(&sampler, splitter, &people, S, activation.probability[t * activation.stride])
                     at.at(<int>t, people.mu)
-                    reward = step_counts(at, &sampler, splitter, &people, &record)
+                    reward = step_counts(at, &sampler, splitter, &people, &record, n_acting)
                     end_step(&ledger, reward, people.counts)
                     players.passive.fresh = False
                 t += n_steps

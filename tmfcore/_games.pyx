@@ -136,20 +136,24 @@ cdef class Queueing(Model):
         cdef double service, done, stays, reward, moved
         cdef double *rewards = tables.reward
         cdef double *cells = tables.transition
+        cdef double *passive_rewards = tables.passive_reward
+        cdef double *passive_cells = tables.passive_transition
         for o in range(n):
             service = self.service(o, mu[o])
             done = self.step * service
             stays = 1 - done
             reward = self.waiting(o, service)
             moved = reward - self.jockeying_cost if o > 0 else reward
-            tables.passive_reward[o] = reward
-            tables.passive_transition[2 * o] = done
-            tables.passive_transition[2 * o + 1] = stays
+            passive_rewards[o] = reward
+            passive_cells[0] = done
+            passive_cells[1] = stays
             for a in range(n):
-                cells[0] = done
-                cells[1] = stays
-                cells += 2
+                cells[2 * a] = done
+                cells[2 * a + 1] = stays
+            for a in range(n):
                 rewards[a] = moved
             rewards[0] = rewards[o] = reward
             rewards += n
+            cells += 2 * n
+            passive_cells += 2
         return 0

@@ -60,6 +60,12 @@ cdef class RowSplitter:
 
     cdef void open(self, Sampler *sampler) noexcept nogil
 
+    # Place n by p (2,) in out (2,) if hardly anybody goes to one of the two: at once, as vectors would be idle.
+    cdef bint rare(self, int64_t n, const double *p, int64_t *out) noexcept nogil
+
+    # A double in (0, 1); like rare after open only.
+    cdef double uniform(self) noexcept nogil
+
     # Place the n of the first n_rows by their p.
     cdef void split(self, Sampler *sampler, Py_ssize_t n_rows, Py_ssize_t n_cells) noexcept nogil
 

@@ -34,6 +34,9 @@ cdef extern from "binomials.h" nogil:
     ctypedef struct tmf_words:
         pass
     void tmf_open_words(tmf_words *words, const uint64_t *key)
+    const uint64_t *tmf_take(tmf_words *words, int n)
+    double tmf_open_uniform(uint64_t word)
+    int64_t tmf_rare(tmf_words *words, double n, double p)
     void tmf_shares(double *p, double *tails, int64_t n_cells)
     void tmf_place(tmf_words *words, int64_t n, const double *tails, int64_t n_cells, int64_t *out)
     void tmf_split_rows(tmf_words *words, const int64_t *rows, int64_t n_rows, int64_t n_cells, const int64_t *count,
@@ -218,13 +221,30 @@ cdef class RowSplitter:
             if n[j] > TMF_MOST:
                 split_multinomial(sampler, n[j], self.p + j * n_cells, n_cells, self.tails, self.out + j * n_cells)
                 continue
+            if n_cells == 2 and self.rare(n[j], self.p + 2 * j, self.out + 2 * j):
+                continue
             tmf_shares(self.p + j * n_cells, self.tails, n_cells)
             if n[j] <= 40 + 2 * n_cells:      # few: one by one (measured crossover)
                 tmf_place(words, n[j], self.tails, n_cells, self.out + j * n_cells)
             else:
                 listed[n_listed] = j
                 n_listed += 1
-        tmf_split_rows(words, listed, n_listed, n_cells, n, self.p, self.out)
+        if n_listed > 0:
+            tmf_split_rows(words, listed, n_listed, n_cells, n, self.p, self.out)
+
+    cdef bint rare(self, int64_t n, const double *p, int64_t *out) noexcept nogil:
+        cdef Py_ssize_t rarer = p[1] < p[0]
+        cdef double share = p[rarer] / (p[0] + p[1])
+        if not n * share < 1:
+            return False
+        out[rarer] = 0
+        if share > 0:
+            out[rarer] = tmf_rare(<tmf_words *>self.words, <double>n, share)
+        out[1 - rarer] = n - out[rarer]
+        return True
+
+    cdef double uniform(self) noexcept nogil:
+        return tmf_open_uniform(tmf_take(<tmf_words *>self.words, 1)[0])
 
     cdef Py_ssize_t split_next(
         self, Sampler *sampler, const int64_t *counts, const double *table, Py_ssize_t rows, Py_ssize_t n_cells,

@@ -395,4 +395,22 @@ static void tmf_place(tmf_words *words, int64_t n, const double *tails, int64_t 
     }
 }
 
+/* One binomial of mean n p < 2, p <= 1/2, by inversion. */
+static int64_t tmf_rare(tmf_words *words, double n, double p)
+{
+    for (;;) { /* again where rounding left u beyond the last value */
+        double u = tmf_open_uniform(*tmf_take(words, 1));
+        if (u < 1 - n * p) /* (1 - p)^n >= 1 - n p */
+            return 0;
+        double mass = tmf_exp(n * tmf_log(1 - p, -p));
+        const double odds = p / (1 - p);
+        for (int64_t k = 0; k < 200; k++) { /* P(k >= 200) < 1e-300 */
+            if (u <= mass)
+                return k;
+            u -= mass;
+            mass *= (n - (double)k) / (double)(k + 1) * odds;
+        }
+    }
+}
+
 #endif

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from tmfcore import _agents, _counts, _files, _progress, _rng, _sampling
 from tmfcore import _validation as check
+from tmfcore._costs import seconds_per_step
 from tmfcore._model import Model
 from tmfcore._policy import CallablePolicy, Policy
 from tmfcore._threads import over_replicas, workers_for
@@ -30,6 +31,8 @@ __all__ = ["Simulation", "Trajectories", "simulate"]
 
 ENGINES = ("auto", "counts", "agents")
 
+MOST_AGENTS = 10**8  # and ...
+MOST_CELLS = 2**24  # ... cells of the game's kernel, up to which engine="auto" may move agents one by one
 AGENTS_PER_THREAD = 100_000  # below, the threads of one population lose to their own meetings at every step
 
 
@@ -171,8 +174,10 @@ def simulate(
     replicas : int, optional
         R, independent populations.
     engine : {"auto", "counts", "agents"}, optional
-        "counts" moves the histogram, at a cost free of N; "agents" moves every agent. Same law. "auto" is
-        counts unless trajectories are asked for.
+        "counts" moves the histogram, at a cost free of N; "agents" moves every agent. Same law, other draws. "auto"
+        is agents where trajectories are asked for, or where so few agents move that drawing them one by one is
+        expected to be cheaper; else counts. It is decided from the sizes of the game, the schedule, N and
+        `decisions` alone.
     start : {"rounded", "sampled"} or (S,) or (R, S) integers, optional
         Counts at the start: n_agents * game.initial by largest remainder (ties to the lower index); drawn
         from it, agent by agent, for each replica; or given, each row summing to n_agents.
@@ -231,6 +236,9 @@ def simulate(
     _progress.check(progress)
     check_population(n_agents, engine)
     batch, probability = schedule._kernel(game.horizon, n_agents)
+    costs = seconds_per_step(game.model, kernel, n_agents, batch, probability, decisions)
+    if engine == "auto":
+        engine = _cheaper_engine(game.model, n_agents, batch, costs)
     check_batches(n_agents, batch, engine)
     given = _given_start(start, n_agents, replicas, game)
 
@@ -249,7 +257,7 @@ def simulate(
     )
     out = _Output.allocate(run, replicas, decisions, trajectories)
     generators = _rng.generators(rng, replicas)
-    seconds = _seconds_per_replica(run)
+    seconds = game.horizon * costs[engine]
     python = calls_python(game, kernel)
     workers = workers_for(threads, replicas, seconds, python=python)
     inside = 1
@@ -368,22 +376,6 @@ class _Run:
         out.returns[r] = value
 
 
-def _seconds_per_replica(run: _Run) -> float:
-    """A rough estimate (within a factor of five or so) that only decides about threads and chunks."""
-    n_obs, n_act = run.model.n_observations, run.model.n_actions
-    if run.batch is not None:
-        acting = float(run.batch.mean())
-    else:
-        assert run.probability is not None, "a schedule gives batches or probabilities"
-        acting = float(run.probability.mean()) * run.n_agents
-    if run.engine == "counts":
-        per_step = 4e-8 + 4e-8 * min(acting, n_obs * n_act * min(run.model.n_successors, n_obs))
-    else:
-        idle_moves = run.model.n_passive_successors > 1 and acting < run.n_agents
-        per_step = 4e-8 + 4e-9 * (run.n_agents if idle_moves else acting)
-    return run.horizon * per_step
-
-
 def calls_python(game: Game, kernel: Policy) -> bool:
     """Whether the kernels call user code with the GIL, at least once a step."""
     tables = (game.reward, game.transition, game.passive_reward, game.passive_transition)
@@ -395,7 +387,7 @@ def calls_python(game: Game, kernel: Policy) -> bool:
 
 def _choose_engine(engine: str, trajectories: bool, replicas: int) -> str:
     if not trajectories:
-        return "counts" if engine == "auto" else engine
+        return engine
     if engine == "counts":
         raise ValueError("engine is 'counts', which knows no individuals; trajectories=True needs 'agents' or 'auto'")
     if replicas != 1:
@@ -403,10 +395,26 @@ def _choose_engine(engine: str, trajectories: bool, replicas: int) -> str:
     return "agents"
 
 
+def _cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: dict[str, float]) -> str:
+    """What "auto" stands for: counts, unless moving agents is expected to take less than 4/5 of the time.
+
+    Neither a population that takes a tenth of a second to set up nor play by single agents, which both engines do at
+    nearly the same cost, is moved one by one.
+    """
+    single = batch is not None and bool((batch <= 1).all()) and model.passive_identity
+    if single or n_agents > MOST_AGENTS or model.n_observations > _agents.MAX_OBSERVATIONS:
+        return "counts"
+    cells = model.n_observations * model.n_actions * model.n_successors
+    if cells > MOST_CELLS:
+        return "counts"
+    return "agents" if costs["agents"] < 0.8 * costs["counts"] else "counts"
+
+
 def check_population(n_agents: int, engine: str) -> None:
-    limit = _counts.MAX_AGENTS if engine == "counts" else _agents.MAX_AGENTS
+    limit = _agents.MAX_AGENTS if engine == "agents" else _counts.MAX_AGENTS
     if n_agents > limit:
-        raise ValueError(f"n_agents is {n_agents}; must be <= {limit}, what the {engine} engine samples correctly")
+        name = "agents" if engine == "agents" else "counts"
+        raise ValueError(f"n_agents is {n_agents}; must be <= {limit}, what the {name} engine samples correctly")
 
 
 def check_batches(n_agents: int, batch: IntArray | None, engine: str) -> None:
