@@ -80,6 +80,30 @@ def queueing(capacities, service_reward=1.0, waiting_cost=0.1, jockeying_cost=0.
     return Game(size, size, round(horizon / step), discount**step, initial, tables)
 
 
+def beach_bar(n_places=100, bar=None, attraction=None, wind=(0.25, 0.5, 0.25), crowding=1.0, epsilon=1e-6,
+              moving_cost=None, wrap=True, horizon=20, discount=1.0, initial=None, step=1.0):
+    """The beach bar: moves -1, 0, 1, then shifts by the wind; a crowded place pays less (games.beach_bar)."""
+    bar = n_places // 2 if bar is None else bar
+    cost = 1 / n_places if moving_cost is None else moving_cost
+
+    def tables(mu, t):
+        passive_reward = np.empty(n_places)
+        reward = np.empty((n_places, 3))
+        transition = np.zeros((n_places, 3, n_places))
+        for x in range(n_places):
+            worth = 1 - abs(x - bar) / (n_places // 2) if attraction is None else attraction[x]
+            passive_reward[x] = step * (worth - crowding * math.log(mu[x] + epsilon))
+            for a, move in enumerate((-1, 0, 1)):
+                reward[x, a] = passive_reward[x] - cost * abs(move)
+                for shift, probability in zip((-1, 0, 1), wind, strict=True):
+                    y = x + move + shift
+                    transition[x, a, y % n_places if wrap else min(max(y, 0), n_places - 1)] += probability
+        return reward, transition, passive_reward, np.eye(n_places)
+
+    initial = np.full(n_places, 1 / n_places) if initial is None else np.asarray(initial, float)
+    return Game(n_places, 3, round(horizon / step), discount**step, initial, tables)
+
+
 def water_filling(values, congestion, power=1.0):
     """Wardrop equilibrium of resource selection without switching costs (section 8) -> (mu (S,), lambda).
 
@@ -182,6 +206,16 @@ def exploitability(game, policy, active, clock):
     mu = flow(game, policy, active)
     gap = values(game, None, mu, active, clock)[0] - values(game, policy, mu, active, clock)[0]
     return float(game.initial @ gap[0]), float(gap.max())
+
+
+# -------------------------------------------------------------------------------------- iterations of the solvers
+
+
+def mirror_step(game, logits, active, clock, rate):
+    """One iteration of online mirror descent (Perolat et al. 2021): logits (T,S,A) + rate Q at the policy's own flow."""
+    policy = tabular(softmax(logits), game.horizon)
+    mu = flow(game, policy, active)
+    return logits + rate * values(game, policy, mu, active, clock)[1]
 
 
 # ----------------------------------------------------------------------------- fluctuations: section 6, first order
