@@ -1,0 +1,34 @@
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from ._model import Model
+
+@disjoint_base
+class Iterate:
+    horizon: int
+    n_observations: int
+    n_actions: int
+    policy: NDArray[np.float64]
+    mu: NDArray[np.float64]
+    q: NDArray[np.float64]
+    greedy: NDArray[np.int32]
+    def __init__(
+        self,
+        model: Model,
+        initial: NDArray[np.float64],
+        active: NDArray[np.float64],
+        horizon: int,
+        discount: float,
+        always: bool,
+        kept_bytes: float = ...,
+    ) -> None: ...
+    def evaluate(self) -> tuple[float, float, float]: ...
+    def ascend(
+        self,
+        logits: NDArray[np.float64],
+        velocity: NDArray[np.float64] | None,
+        rate: float,
+        momentum: float,
+    ) -> bool: ...
+    def soften(self, logits: NDArray[np.float64]) -> bool: ...

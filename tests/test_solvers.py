@@ -1,0 +1,346 @@
+"""The exact solvers: one iteration is the reference's, what they report is true, they resume to the bit, they converge."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference
+import tmfcore as tmf
+from strategies import games, random_game, schedules, seeds
+from tmfcore import solvers
+from tmfcore._descent import Iterate
+from tmfcore.solvers import MirrorDescent
+
+N_AGENTS = 20
+
+# Every solver with few iterations, as hypothesis runs it on random games.
+QUICK = {
+    "MirrorDescent": MirrorDescent(iterations=5, tolerance=None),
+    "MirrorDescent, plain": MirrorDescent(iterations=5, tolerance=None, learning_rate=0.5, learning_rate_decay="sqrt"),
+    "MirrorDescent, momentum": MirrorDescent(iterations=5, tolerance=None, momentum=0.5, clock="always"),
+}
+quick = pytest.mark.parametrize("solver", QUICK.values(), ids=QUICK.keys())
+
+
+def resource_selection(**options) -> tmf.Game:
+    return tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0, **options)
+
+
+def queueing(**options) -> tmf.Game:
+    return tmf.games.queueing((0.1, 0.2, 0.3), **options)
+
+
+def clock_of(solver) -> str:
+    return solver.clock
+
+
+def same(one: tmf.Solution, two: tmf.Solution) -> bool:
+    columns = set(one.history) - {"seconds"}
+    return one.policy == two.policy and all(np.array_equal(one.history[c], two.history[c]) for c in columns)
+
+
+# ------------------------------------------------------------------------------------------- one iteration, by hand
+
+
+@given(games(), st.data(), seeds, st.sampled_from(["schedule", "always"]))
+def test_an_iterate_is_judged_as_the_reference_does(spec, data, seed, clock):
+    """Flow, Q, best response, exploitability both ways and return; twice, as tables are kept between evaluations."""
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS))
+    active = reference.active_fraction(schedule.moves(spec.horizon, N_AGENTS), N_AGENTS)
+    game, plain = spec.build(), spec.reference()
+    iterate = Iterate(game.model, game.initial, active, game.horizon, game.discount, clock == "always")
+    rng = np.random.default_rng(seed)
+    for _ in range(2):
+        iterate.policy[...] = rng.dirichlet(np.full(game.n_actions, 0.5), size=iterate.policy.shape[:2])
+        found = iterate.evaluate()
+        policy = reference.tabular(iterate.policy, game.horizon)
+        mu = reference.flow(plain, policy, active)
+        played, q = reference.values(plain, policy, mu, active, clock)
+        best, best_q = reference.values(plain, None, mu, active, clock)
+        np.testing.assert_allclose(iterate.mu, mu, atol=1e-12)
+        np.testing.assert_allclose(iterate.q, q, atol=1e-12)
+        chosen = np.take_along_axis(best_q, iterate.greedy[..., None].astype(np.int64), axis=-1)[..., 0]
+        np.testing.assert_allclose(chosen, best_q.max(axis=-1), atol=1e-12)
+        gap = best - played
+        expected = (game.initial @ gap[0], gap.max(), game.initial @ played[0])
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@given(games(dependences=("mu", "mu_t")), seeds)
+def test_tables_too_large_to_keep_are_evaluated_twice(spec, seed):
+    game = spec.build()
+    active = np.array([0.5])
+    policy = np.random.default_rng(seed).dirichlet(np.ones(spec.n_actions), size=(spec.horizon, spec.n_observations))
+    judged = []
+    for kept_bytes in (0, 2**20):
+        iterate = Iterate(game.model, game.initial, active, game.horizon, game.discount, False, kept_bytes)
+        iterate.policy[...] = policy
+        judged.append((*iterate.evaluate(), *iterate.evaluate(), iterate.q.tolist()))
+    assert judged[0] == judged[1]
+
+
+@given(games(), st.data(), st.sampled_from(["schedule", "always"]))
+def test_mirror_descent_is_that_of_the_reference(spec, data, clock):
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS))
+    active = reference.active_fraction(schedule.moves(spec.horizon, N_AGENTS), N_AGENTS)
+    logits = np.zeros((spec.horizon, spec.n_observations, spec.n_actions))
+    for _ in range(3):
+        logits = reference.mirror_step(spec.reference(), logits, active, clock, 0.3)
+    solver = MirrorDescent(iterations=3, tolerance=None, absolute_tolerance=None, learning_rate=0.3, clock=clock)
+    found = solver.solve(spec.build(), schedule.build(), N_AGENTS)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    np.testing.assert_allclose(found.state["logits"], shifted, atol=1e-12)
+
+
+def test_mirror_descent_on_the_beach_is_that_of_the_peers():
+    """Exploitabilities that MFGLib and a plain loop in numpy agreed on, at rate 0.1."""
+    game = tmf.games.beach_bar(10, horizon=10)
+    solver = MirrorDescent(iterations=50, tolerance=None, learning_rate=0.1)
+    history = solver.solve(game, tmf.Synchronous()).history["exploitability"]
+    assert (history[0], history[10], history[50]) == pytest.approx((3.1956, 0.6696, 0.5291), abs=5e-5)
+    game = tmf.games.beach_bar(100, horizon=20)
+    history = solver.solve(game, tmf.Synchronous()).history["exploitability"]
+    assert (history[0], history[10], history[50]) == pytest.approx((3.2113, 1.6319, 0.2788), abs=1e-4)
+
+
+def test_momentum_is_the_heavy_ball():
+    game = queueing(horizon=4)
+    logits, velocity = np.zeros((4, 4, 4)), np.zeros((4, 4, 4))
+    for _ in range(3):
+        policy = tmf.SoftmaxPolicy(logits)
+        velocity = 0.5 * velocity + tmf.evaluate(game, policy, tmf.Fraction(0.5)).q
+        logits = logits + 0.2 * velocity
+    solver = MirrorDescent(iterations=3, tolerance=None, learning_rate=0.2, momentum=0.5)
+    found = solver.solve(game, tmf.Fraction(0.5)).state["logits"]
+    np.testing.assert_allclose(found, logits - logits.max(axis=-1, keepdims=True), atol=1e-12)
+
+
+def test_decays():
+    game = resource_selection(horizon=3)
+    for decay, rates in {
+        "harmonic": [0.5, 0.5 / (1 + 1 / 2), 0.5 / 2],
+        "linear": [0.5, 0.25, 0.0],
+        "constant": [0.5] * 3,
+        (lambda k: 1.0 + k): [0.5, 1.0, 1.5],
+    }.items():
+        solver = MirrorDescent(
+            iterations=2, tolerance=None, learning_rate=0.5, learning_rate_decay=decay, decay_iterations=2
+        )
+        found = solver.solve(game, tmf.Synchronous())
+        np.testing.assert_allclose(found.history["learning_rate"], rates)
+
+
+# ------------------------------------------------------------------------------------------------- what is reported
+
+
+@quick
+@settings(max_examples=25)
+@given(data=st.data(), spec=games())
+def test_reported_exploitability_is_that_of_the_policy(solver, data, spec):
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS)).build()
+    game = spec.build()
+    found = solver.solve(game, schedule, N_AGENTS)
+    gap = tmf.exploitability(game, found.policy, schedule, N_AGENTS, clock=clock_of(solver))
+    assert found.exploitability == gap
+    value = tmf.evaluate(game, found.policy, schedule, N_AGENTS, clock=clock_of(solver)).mean_return
+    assert found.mean_return == pytest.approx(value, abs=1e-12)
+    np.testing.assert_array_equal(found.flow.mu, tmf.mean_field(game, found.policy, schedule, N_AGENTS).mu)
+    history = found.history
+    assert history["iteration"].tolist() == list(range(len(history["iteration"])))
+    assert gap == pytest.approx(history["exploitability"].min(), abs=1e-11)
+    assert history["exploitability"][found.best_iteration] == history["exploitability"].min()
+    assert found.policy.table.shape == (game.horizon, game.n_observations, game.n_actions)
+
+
+@quick
+@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Batch(3), tmf.Bernoulli(0.2)])
+def test_resuming_is_going_on(solver, schedule):
+    """Ten iterations, and five of which five are made later: the same to the bit, also through a file."""
+    game = random_game(4, 4, 3, 6, dependence="mu", sparse=True, passive="dense").build()
+    first = solver.solve(game, schedule, N_AGENTS)
+    whole = dataclasses.replace(solver, iterations=10).solve(game, schedule, N_AGENTS)
+    second = solver.solve(game, schedule, N_AGENTS, initial=first)
+    assert second.policy == whole.policy
+    assert second.exploitability == whole.exploitability
+    assert second.best_iteration == whole.best_iteration
+    for name, array in whole.state.items():
+        np.testing.assert_array_equal(second.state[name], array)
+    for column in ("iteration", "exploitability", "mean_return"):
+        np.testing.assert_array_equal(second.history[column], whole.history[column][5:])
+
+
+@quick
+def test_same_again(solver, tmp_path):
+    game = queueing(horizon=5)
+    one, two = solver.solve(game, tmf.Fraction(0.5), rng=1), solver.solve(game, tmf.Fraction(0.5), rng=2)
+    assert same(one, two)
+    one.save(tmp_path / "s.npz")
+    back = tmf.Solution.load(tmp_path / "s.npz")
+    assert same(one, back)
+    assert back.solver == one.solver and one.solver["name"] == type(solver).__name__
+    onward = [solver.solve(game, tmf.Fraction(0.5), initial=each) for each in (one, back)]
+    assert same(*onward)
+
+
+@quick
+def test_callbacks_and_progress(solver):
+    game = queueing(horizon=5)
+    seen, done = [], []
+    found = solver.solve(
+        game, tmf.Synchronous(), callback=lambda now: seen.append(now) or now.iteration == 3,
+        progress=lambda *pair: done.append(pair),
+    )  # fmt: skip
+    assert [now.iteration for now in seen] == [0, 1, 2, 3]
+    assert found.reason == "stopped by callback at iteration 3" and not found.converged
+    assert [now.exploitability for now in seen] == found.history["exploitability"].tolist()
+    assert seen[1].relative_exploitability == seen[1].exploitability / seen[1].mean_return
+    assert done == [(1, 5), (2, 5), (3, 5)]
+
+    def fail(now):
+        if now.iteration == 2:
+            seen.append(now)
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError) as caught:
+        solver.solve(game, tmf.Synchronous(), callback=fail)
+    assert caught.value.__notes__ == [f"in iteration 2 of {solver.name}"]
+    assert len(seen[-1].solution().history["iteration"]) == 3
+
+
+@quick
+def test_starting_from_a_policy(solver):
+    game = queueing(horizon=5)
+    rng = np.random.default_rng(0)
+    for initial in (
+        tmf.TabularPolicy(rng.dirichlet(np.ones(4), size=(5, 4))),
+        tmf.SoftmaxPolicy(rng.normal(size=(2, 4, 4))),
+        tmf.SoftmaxPolicy(rng.normal(size=(1, 4, 4, 5))),
+        lambda mu, t: np.full((4, 4), 0.25) + 0.01 * t * np.outer(np.ones(4), [1, -1, 0, 0]),
+    ):
+        found = solver.solve(game, tmf.Fraction(0.3), initial=initial)
+        gap = tmf.exploitability(game, initial, tmf.Fraction(0.3), clock=clock_of(solver))
+        assert found.history["exploitability"][0] == pytest.approx(gap, rel=1e-9)
+        assert found.exploitability <= gap * (1 + 1e-9)
+
+
+# --------------------------------------------------------------------------------------------------- when it stops
+
+
+@quick
+def test_tolerances(solver):
+    still = tmf.Game(2, 2, 3, 1.0, [1, 0], np.zeros((2, 2)), np.full((2, 2, 2), 0.5))
+    found = dataclasses.replace(solver, tolerance=0.0).solve(still, tmf.Synchronous())
+    assert found.converged and found.exploitability == 0 and found.relative_exploitability == 0
+    found = solver.solve(still, tmf.Synchronous())
+    assert found.converged and "absolute_tolerance 1e-09 at iteration 0" in found.reason
+    found = dataclasses.replace(solver, absolute_tolerance=None).solve(still, tmf.Synchronous())
+    assert not found.converged and found.reason.startswith("iterations exhausted: best exploitability 0, of iteration 0")
+    assert found.history["iteration"][-1] == 5
+
+
+# ------------------------------------------------------------------------------------------------------- equilibria
+
+
+@pytest.mark.parametrize("clock", ["schedule", "always"])
+@pytest.mark.parametrize("step", [1.0, 0.1])
+@pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(20, **o)])
+def test_mirror_descent_reaches_equilibrium(build, step, clock):
+    game = build(step=step)
+    found = MirrorDescent(clock=clock).solve(game, tmf.Fraction(step))
+    assert found.converged and found.relative_exploitability <= 1e-4
+
+
+def test_free_switching_ends_at_the_water_level():
+    """The flow in mid-game is Wardrop's, in closed form."""
+    found = MirrorDescent(tolerance=1e-9).solve(resource_selection(), tmf.Synchronous())
+    np.testing.assert_allclose(found.flow.mu[10], tmf.games.wardrop((1.0, 0.8, 0.6, 0.4), 1.0), atol=1e-4)
+
+
+def test_the_rate_does_not_depend_on_how_rarely_one_acts():
+    """The same rate on steps of 1, 1/10 and 1/50 sweep reaches the tolerance after about as many iterations."""
+    needed = []
+    for step in (1.0, 0.1, 0.02):
+        found = MirrorDescent(learning_rate=1.0).solve(queueing(step=step), tmf.Fraction(step))
+        assert found.converged
+        needed.append(found.best_iteration)
+    assert max(needed) <= 1.2 * min(needed)
+
+
+# ------------------------------------------------------------------------------------------------------------ errors
+
+
+def test_nan_is_an_error_that_names_the_iteration():
+    calls = []
+
+    def reward(mu, t):
+        calls.append(t)
+        return np.full((2, 2), 1e308 if len(calls) > 7 else 1.0)
+
+    game = tmf.Game(2, 2, 3, 1.0, [1, 0], reward, np.full((2, 2, 2), 0.5))
+    calls.clear()
+    with pytest.raises(ValueError, match=r"exploitability is (inf|nan) at iteration 2; must be finite") as caught:
+        MirrorDescent(tolerance=None, absolute_tolerance=None).solve(game, tmf.Synchronous())
+    assert caught.value.__notes__ == ["in iteration 2 of MirrorDescent"]
+
+
+@quick
+def test_a_broken_game_is_an_error(solver):
+    game = tmf.Game(2, 2, 3, 1.0, [1, 0], lambda mu: np.full((2, 2), np.nan if mu[0] < 1 else 0.0), np.full((2, 2, 2), 0.5))
+    with pytest.raises(ValueError, match=r"reward\(mu, t=1\)\[0, 0\] is nan; must be finite"):
+        solver.solve(game, tmf.Synchronous())
+
+
+@quick
+def test_arguments_are_checked(solver):
+    game, schedule = resource_selection(horizon=3), tmf.Synchronous()
+    for changes, error, text in (
+        ({"initial": 3}, TypeError, "policy is 3"),
+        ({"initial": tmf.TabularPolicy([[0.5, 0.5]])}, ValueError, r"policy has \(S, A\) = \(1, 2\); must be"),
+        ({"callback": 3}, TypeError, "callback is 3; must be a function"),
+        ({"progress": 3}, TypeError, "progress is 3"),
+        ({"rng": "seed"}, TypeError, "rng is 'seed'"),
+    ):
+        with pytest.raises(error, match=text):
+            solver.solve(game, schedule, **changes)
+    with pytest.raises(ValueError, match="n_agents"):
+        solver.solve(game, tmf.Sequential())
+    with pytest.raises(TypeError, match="game is None"):
+        solver.solve(None, schedule)
+    other = solvers.TMFPG(iterations=1).solve(game, schedule)
+    with pytest.raises(ValueError, match=f"initial is a Solution of TMFPG; must be one of {solver.name} to go on"):
+        solver.solve(game, schedule, initial=other)
+    longer = solver.solve(resource_selection(horizon=4), schedule)
+    with pytest.raises(ValueError, match=r"initial.state\['\w+'\] has shape \(4, 4"):
+        solver.solve(game, schedule, initial=longer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        ({"iterations": 0}, ValueError, "iterations is 0; must be >= 1"),
+        ({"tolerance": -1}, ValueError, "tolerance is -1.0; must be >= 0"),
+        ({"absolute_tolerance": "x"}, TypeError, "absolute_tolerance is 'x'"),
+        ({"clock": "never"}, ValueError, "clock is 'never'"),
+        ({"learning_rate": 0}, ValueError, "learning_rate is 0.0; must be > 0"),
+        ({"learning_rate": 1, "learning_rate_decay": "sqr"}, ValueError, "learning_rate_decay is 'sqr'; must be one of"),
+        ({"learning_rate_decay": "sqrt"}, ValueError, "learning_rate_decay is given with an adaptive rate"),
+        ({"momentum": 1}, ValueError, "momentum is 1.0; must be < 1"),
+        ({"decay_iterations": 0}, ValueError, "decay_iterations is 0; must be >= 1"),
+    ],
+)
+def test_mirror_descent_hyperparameters(changes, error, text):
+    with pytest.raises(error, match=text):
+        MirrorDescent(**changes)
+
+
+def test_mirror_descent_needs_an_interior_start():
+    game = resource_selection(horizon=3)
+    with pytest.raises(ValueError, match=r"initial is 0 at \[t, observation, action\] = \[0, 0, 1\]; must be > 0"):
+        MirrorDescent().solve(game, tmf.Synchronous(), initial=tmf.TabularPolicy(np.eye(4)))
+    with pytest.raises(ValueError, match=r"learning_rate_decay\(0\) is -1.0; must be finite and >= 0"):
+        MirrorDescent(learning_rate=1.0, learning_rate_decay=lambda k: -1.0).solve(game, tmf.Synchronous())
