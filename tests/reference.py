@@ -218,6 +218,41 @@ def mirror_step(game, logits, active, clock, rate):
     return logits + rate * values(game, policy, mu, active, clock)[1]
 
 
+def greedy(game, pi, active, clock):
+    """(T,S,A) the best response to the flow of pi (T,S,A) as a policy; the lowest of equally good actions."""
+    mu = flow(game, tabular(pi, game.horizon), active)
+    q = values(game, None, mu, active, clock)[1]
+    return np.eye(game.n_actions)[q.argmax(axis=-1)]
+
+
+def fictitious_step(game, pi, active, clock, weight):
+    """One iteration of fictitious play (Perrin et al. 2020) on pi (T,S,A), rows mixed by who is there."""
+    mu, best = flow(game, tabular(pi, game.horizon), active), greedy(game, pi, active, clock)
+    there = np.array(game.initial, float)  # of one who responds, among the others
+    mixed = np.empty_like(pi)
+    for t in range(game.horizon):
+        for o in range(game.n_observations):
+            own, other = (1 - weight) * mu[t, o], weight * there[o]
+            mixed[t, o] = (own * pi[t, o] + other * best[t, o]) / (own + other) if own + other > 0 else best[t, o]
+        there = there @ mixed_kernel(game, lambda mu, t: best[t], mu[t], t, active[t])
+    return mixed
+
+
+def prior_step(game, logits, prior, active, clock, temperature, weight):
+    """One update of logits (T,S,A) towards the response under relative entropy to prior (T,S,A) (Cui and Koeppl 2021)."""
+    mu = flow(game, tabular(softmax(logits), game.horizon), active)
+    v = np.zeros(game.n_observations)
+    moved = np.empty_like(logits)
+    for t in reversed(range(game.horizon)):
+        reward, transition, passive_reward, passive = game.tables(mu[t], t)
+        beta = 1.0 if clock == "always" else active[t]
+        q = reward + game.discount * transition @ v
+        acting = temperature * np.log((prior[t] * np.exp(q / temperature)).sum(axis=-1))
+        v = beta * acting + (1 - beta) * (passive_reward + game.discount * passive @ v)
+        moved[t] = (1 - weight) * logits[t] + weight * (np.log(prior[t]) + q / temperature)
+    return moved
+
+
 # ----------------------------------------------------------------------------- fluctuations: section 6, first order
 
 

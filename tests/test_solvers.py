@@ -14,7 +14,7 @@ import tmfcore as tmf
 from strategies import games, random_game, schedules, seeds
 from tmfcore import solvers
 from tmfcore._descent import Iterate
-from tmfcore.solvers import MirrorDescent
+from tmfcore.solvers import FictitiousPlay, FixedPoint, MirrorDescent, PriorDescent
 
 N_AGENTS = 20
 
@@ -23,6 +23,12 @@ QUICK = {
     "MirrorDescent": MirrorDescent(iterations=5, tolerance=None),
     "MirrorDescent, plain": MirrorDescent(iterations=5, tolerance=None, learning_rate=0.5, learning_rate_decay="sqrt"),
     "MirrorDescent, momentum": MirrorDescent(iterations=5, tolerance=None, momentum=0.5, clock="always"),
+    "FictitiousPlay": FictitiousPlay(iterations=5, tolerance=None),
+    "FictitiousPlay, damped": FictitiousPlay(iterations=5, tolerance=None, weight=0.3, clock="always"),
+    "FixedPoint": FixedPoint(iterations=5, tolerance=None),
+    "PriorDescent": PriorDescent(iterations=5, tolerance=None, clock="always"),
+    "PriorDescent, slow": PriorDescent(iterations=5, tolerance=None, temperature=2.0, prior_every=3, weight=0.5),
+    "PriorDescent, still": PriorDescent(iterations=5, tolerance=None, prior_every=None),
 }
 quick = pytest.mark.parametrize("solver", QUICK.values(), ids=QUICK.keys())
 
@@ -133,6 +139,66 @@ def test_decays():
         )
         found = solver.solve(game, tmf.Synchronous())
         np.testing.assert_allclose(found.history["learning_rate"], rates)
+
+
+@given(games(), st.data(), seeds, st.sampled_from(["schedule", "always"]))
+def test_best_responses_are_mixed_as_in_the_reference(spec, data, seed, clock):
+    """From a random policy, so that best responses are not ties; fictitious play, and rows mixed."""
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS))
+    active = reference.active_fraction(schedule.moves(spec.horizon, N_AGENTS), N_AGENTS)
+    game, plain = spec.build(), spec.reference()
+    first = np.random.default_rng(seed).dirichlet(
+        np.ones(spec.n_actions), size=(spec.horizon, spec.n_observations)
+    )  # fmt: skip
+    common = {"iterations": 1, "tolerance": None, "absolute_tolerance": None, "clock": clock}
+    for solver, expected in (
+        (FictitiousPlay(**common), reference.fictitious_step(plain, first, active, clock, 0.5)),
+        (FictitiousPlay(weight=0.1, **common), reference.fictitious_step(plain, first, active, clock, 0.1)),
+        (FixedPoint(weight=0.3, **common), 0.7 * first + 0.3 * reference.greedy(plain, first, active, clock)),
+        (FixedPoint(**common), reference.greedy(plain, first, active, clock)),
+    ):
+        found = solver.solve(game, schedule.build(), N_AGENTS, initial=tmf.TabularPolicy(first))
+        np.testing.assert_allclose(found.state["policy"], expected, atol=1e-9)
+
+
+def test_the_flow_of_fictitious_play_is_the_mean_of_best_flows():
+    """The paper's definition, where kernels do not depend on mu: mu_k is the mean of the first and k best flows."""
+    game, schedule = resource_selection(horizon=4, switching_cost=0.1), tmf.Fraction(0.7)
+    policy = tmf.TabularPolicy.uniform(game, stages=4)
+    flows = [tmf.mean_field(game, policy, schedule).mu]
+    for k in range(6):
+        mu = tmf.mean_field(game, policy, schedule)
+        np.testing.assert_allclose(mu.mu, np.mean(flows, axis=0), atol=1e-12)
+        flows.append(tmf.mean_field(game, tmf.best_response(game, mu, schedule)[0], schedule).mu)
+        solver = FictitiousPlay(iterations=k + 1, tolerance=None)
+        policy = tmf.TabularPolicy(solver.solve(game, schedule).state["policy"])
+
+
+@given(games(), st.data(), st.sampled_from(["schedule", "always"]))
+def test_prior_descent_is_that_of_the_reference(spec, data, clock):
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS))
+    active = reference.active_fraction(schedule.moves(spec.horizon, N_AGENTS), N_AGENTS)
+    logits = np.zeros((spec.horizon, spec.n_observations, spec.n_actions))
+    prior = np.full_like(logits, 1 / spec.n_actions)
+    for k in range(5):
+        logits = reference.prior_step(spec.reference(), logits, prior, active, clock, 0.7, 0.6)
+        if k % 2 == 1:
+            prior = reference.softmax(logits)
+    solver = PriorDescent(
+        iterations=5, tolerance=None, absolute_tolerance=None, temperature=0.7, weight=0.6, prior_every=2, clock=clock
+    )
+    found = solver.solve(spec.build(), schedule.build(), N_AGENTS)
+    np.testing.assert_allclose(found.state["logits"], logits - logits.max(axis=-1, keepdims=True), atol=1e-10)
+    np.testing.assert_allclose(found.state["prior"], np.log(prior), atol=1e-10)
+
+
+def test_a_prior_that_stays_gives_the_logit_equilibrium():
+    """One decision between two places: pi is the softmax of what they pay after it, in closed form at the next step."""
+    game = tmf.games.resource_selection((1.0, 0.5), 1.0, horizon=2, discount=1.0, initial=(0.5, 0.5))
+    solver = PriorDescent(temperature=0.5, prior_every=None, weight=0.5, iterations=200, tolerance=None)
+    logits = solver.solve(game, tmf.Synchronous()).state["logits"]
+    pi = np.exp(logits[0, 0]) / np.exp(logits[0, 0]).sum()  # mu_1 = pi, from either place
+    np.testing.assert_allclose(np.log(pi[0] / pi[1]), ((1.0 - pi[0]) - (0.5 - pi[1])) / 0.5, atol=1e-9)
 
 
 # ------------------------------------------------------------------------------------------------- what is reported
@@ -246,12 +312,14 @@ def test_tolerances(solver):
 # ------------------------------------------------------------------------------------------------------- equilibria
 
 
+@pytest.mark.parametrize("solver", [MirrorDescent, FictitiousPlay, FixedPoint, PriorDescent])
 @pytest.mark.parametrize("clock", ["schedule", "always"])
 @pytest.mark.parametrize("step", [1.0, 0.1])
-@pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(20, **o)])
-def test_mirror_descent_reaches_equilibrium(build, step, clock):
+@pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(10, **o)])
+def test_every_solver_reaches_equilibrium(solver, build, step, clock):
+    """Monotone games, synchronous and a tenth at a time: one ten-thousandth of the return, by default."""
     game = build(step=step)
-    found = MirrorDescent(clock=clock).solve(game, tmf.Fraction(step))
+    found = solver(clock=clock, iterations=40_000).solve(game, tmf.Fraction(step))
     assert found.converged and found.relative_exploitability <= 1e-4
 
 
@@ -317,6 +385,31 @@ def test_arguments_are_checked(solver):
     longer = solver.solve(resource_selection(horizon=4), schedule)
     with pytest.raises(ValueError, match=r"initial.state\['\w+'\] has shape \(4, 4"):
         solver.solve(game, schedule, initial=longer)
+
+
+@pytest.mark.parametrize(
+    ("solver", "changes", "error", "text"),
+    [
+        (FictitiousPlay, {"average": -1}, ValueError, "average is -1.0; must be >= 0"),
+        (FictitiousPlay, {"weight": 0}, ValueError, r"weight is 0.0; must be in \(0, 1\]"),
+        (FictitiousPlay, {"weight": 0.5, "average": 1}, ValueError, "average is 1; must be 0 where weight is given"),
+        (FixedPoint, {"weight": 2}, ValueError, r"weight is 2.0; must be in \(0, 1\]"),
+        (FixedPoint, {"weight_decay": "sqr"}, ValueError, "weight_decay is 'sqr'; must be one of"),
+        (FixedPoint, {"decay_iterations": 0}, ValueError, "decay_iterations is 0; must be >= 1"),
+        (PriorDescent, {"temperature": 0}, ValueError, "temperature is 0.0; must be > 0"),
+        (PriorDescent, {"prior_every": 0}, ValueError, "prior_every is 0; must be >= 1"),
+        (PriorDescent, {"weight": 0}, ValueError, r"weight is 0.0; must be in \(0, 1\]"),
+    ],
+)
+def test_hyperparameters(solver, changes, error, text):
+    with pytest.raises(error, match=text):
+        solver(**changes)
+
+
+def test_a_weight_above_one_is_an_error():
+    solver = FixedPoint(weight=0.5, weight_decay=lambda k: 3.0)
+    with pytest.raises(ValueError, match=r"weight \* weight_decay\(0\) is 1.5; must be <= 1"):
+        solver.solve(resource_selection(horizon=3), tmf.Synchronous())
 
 
 @pytest.mark.parametrize(

@@ -43,3 +43,18 @@ cdef class Iterate:
     cdef int forward(self) except -1 nogil
     cdef int backward(self, double *gap, double *pointwise, double *mean_return) except -1 nogil
     cdef int check_table(self, str name, const double[:, :, ::1] table) except -1
+
+
+cdef inline double row_mean(
+    const double *table, const int32_t *successor, Py_ssize_t row, Py_ssize_t n_cells, const double *values
+) noexcept nogil:
+    """sum_k table[row, k] values[successor[row, k]]; successor NULL: dense."""
+    cdef Py_ssize_t k, first = row * n_cells
+    cdef double total = 0
+    if successor == NULL:
+        for k in range(n_cells):
+            total += table[first + k] * values[k]
+    else:
+        for k in range(n_cells):
+            total += table[first + k] * values[successor[first + k]]
+    return total

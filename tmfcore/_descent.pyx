@@ -26,6 +26,8 @@ cdef extern from "descent.h" nogil:
                           const Py_ssize_t *start, Py_ssize_t n_observations, double *out)
 
 cdef extern from "elementary.h" nogil:
+    double tmf_exp_one(double x)
+    double tmf_log_one(double x)
     void tmf_exp_all(const double *x, Py_ssize_t n, double *out)
 
 cdef enum:
@@ -372,12 +374,138 @@ cdef class Iterate:
                                 &self.pi[0, 0, 0])
         return fine
 
+    def respond(self, double weight, bint by_flow):
+        """Mix the best response into the policy: fictitious play, or a damped fixed point.
+
+        Parameters
+        ----------
+        weight : float
+            w in [0, 1], of the best response.
+        by_flow : bool
+            Mix where agents are: pi = ((1 - w) mu pi + w d 1{greedy}) / ((1 - w) mu + w d), with d the distribution of
+            an agent that plays the best response among the others, and the best response where both are 0.
+            Else mix the rows: pi = (1 - w) pi + w 1{greedy}.
+
+        Notes
+        -----
+        Perrin et al., arXiv:2007.03458, equation 2 and algorithm 1, at the kernels of the present flow: where they do
+        not depend on mu, the flow of the mixture is the mixture of the flows. O(T S A K).
+        """
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions
+        cdef Py_ssize_t t, o, a
+        cdef double beta, own, other, total
+        cdef double *now = self.pairs
+        cdef double *after = self.pairs + S
+        cdef double *pi
+        with nogil:
+            memcpy(now, &self.initial[0], S * sizeof(double))
+            for t in range(self.horizon):
+                beta = self.beta(t)
+                pi = &self.pi[t, 0, 0]
+                if by_flow:
+                    memset(self.weights, 0, S * A * sizeof(double))
+                for o in range(S):
+                    own, other = 1 - weight, weight
+                    if by_flow:
+                        own *= self.flow[t, o]
+                        other *= now[o]
+                        total = own + other
+                        own = own / total if total > 0 else 0.0
+                        other = other / total if total > 0 else 1.0
+                        self.weights[o * A + self.best[t, o]] = beta * now[o]
+                    for a in range(A):
+                        pi[a] *= own
+                    pi[self.best[t, o]] += other
+                    pi += A
+                if by_flow:
+                    if not self.kept:
+                        self.refresh(t)
+                    self.push(self.tables(t), beta, now, self.weights, after)
+                    now, after = after, now
+
+    def regularise(self, double[:, :, ::1] logits not None, const double[:, :, ::1] prior not None,
+                   double temperature, double weight):
+        """Move the logits towards the best response to the flow of those who pay for leaving a prior policy.
+
+        Parameters
+        ----------
+        logits : ndarray of float64, shape (T, S, A)
+            INOUT. (1 - weight) logits + weight (log prior + Q~ / temperature), shifted to a largest entry of 0;
+            the policy becomes their softmax.
+        prior : ndarray of float64, shape (T, S, A)
+            Log probabilities.
+        temperature : float
+            tau > 0, what a unit of relative entropy costs who acts.
+        weight : float
+            In (0, 1].
+
+        Returns
+        -------
+        bool
+            Whether every probability is a number.
+
+        Notes
+        -----
+        Cui and Koeppl, arXiv:2102.01585, section 4 (relative entropy):
+
+            Q~_t = r_t + gamma P_t V~_{t+1}
+            V~_t = beta_t tau log sum_a exp(log prior_t + Q~_t / tau) + (1 - beta_t) (r0_t + gamma P0_t V~_{t+1})
+
+        The waiting term is this package's; beta_t = 1 for the clock "always". O(T S A K).
+        """
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions
+        cdef Py_ssize_t K = self.model.n_successors, K0 = self.model.n_passive_successors
+        cdef Py_ssize_t t, o, a
+        cdef double beta, acting, still
+        cdef double *now = self.pairs
+        cdef double *after = self.pairs + S
+        cdef double *y
+        cdef const Tables *tables
+        cdef bint fine
+        self.check_table("logits", logits)
+        self.check_table("prior", prior)
+        with nogil:
+            memset(after, 0, S * sizeof(double))
+            for t in range(self.horizon - 1, -1, -1):
+                if not self.kept and not self.model.constant:
+                    self.refresh(t)
+                tables = self.tables(t)
+                beta = 1.0 if self.always else self.beta(t)
+                for o in range(S):
+                    y = self.best_q + o * A
+                    for a in range(A):
+                        y[a] = prior[t, o, a] + (tables.reward[o * A + a] + self.discount * row_mean(
+                            tables.transition, self.model.successor, o * A + a, K, after)) / temperature
+                    acting = temperature * log_of_sum(y, A)
+                    if beta < 1:
+                        still = tables.passive_reward[o] + self.discount * row_mean(
+                            tables.passive_transition, self.model.passive_successor, o, K0, after)
+                        acting = beta * acting + (1 - beta) * still
+                    now[o] = acting
+                y = self.best_q
+                for o in range(S):
+                    for a in range(A):
+                        logits[t, o, a] = (1 - weight) * logits[t, o, a] + weight * y[a]
+                    y += A
+                now, after = after, now
+            fine = softmax_rows(&logits[0, 0, 0], self.horizon * S, A, &self.pi[0, 0, 0])
+        return fine
+
     cdef int check_table(self, str name, const double[:, :, ::1] table) except -1:
         if (table.shape[0] != self.horizon or table.shape[1] != self.n_observations
                 or table.shape[2] != self.n_actions):
             raise ValueError(f"{name} has shape ({table.shape[0]}, {table.shape[1]}, {table.shape[2]}); must be "
                              f"({self.horizon}, {self.n_observations}, {self.n_actions})")
         return 0
+
+
+cdef double log_of_sum(const double *y, Py_ssize_t n) noexcept nogil:
+    """log sum_a exp(y(a))."""
+    cdef double largest = y[best_action(y, n)], total = 0
+    cdef Py_ssize_t a
+    for a in range(n):
+        total += tmf_exp_one(y[a] - largest)
+    return largest + tmf_log_one(total)
 
 
 cdef bint softmax_rows(double *logits, Py_ssize_t n_rows, Py_ssize_t n_actions, double *pi) noexcept nogil:

@@ -1,3 +1,5 @@
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
@@ -13,8 +15,8 @@ class Iterate:
     mu: NDArray[np.float64]
     q: NDArray[np.float64]
     greedy: NDArray[np.int32]
-    def __init__(
-        self,
+    def __new__(
+        cls,
         model: Model,
         initial: NDArray[np.float64],
         active: NDArray[np.float64],
@@ -22,7 +24,7 @@ class Iterate:
         discount: float,
         always: bool,
         kept_bytes: float = ...,
-    ) -> None: ...
+    ) -> Self: ...
     def evaluate(self) -> tuple[float, float, float]: ...
     def ascend(
         self,
@@ -32,3 +34,11 @@ class Iterate:
         momentum: float,
     ) -> bool: ...
     def soften(self, logits: NDArray[np.float64]) -> bool: ...
+    def respond(self, weight: float, by_flow: bool) -> None: ...
+    def regularise(
+        self,
+        logits: NDArray[np.float64],
+        prior: NDArray[np.float64],
+        temperature: float,
+        weight: float,
+    ) -> bool: ...

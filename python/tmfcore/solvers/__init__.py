@@ -1,15 +1,21 @@
 """Solvers of mean-field games: hyperparameters in the constructor, `.solve(game, schedule, ...) -> Solution`.
 
-    TMFPG         temporal mean-field policy gradient, theory.md section 7
-    MirrorDescent online mirror descent, exact
-    Solution      what every solver returns; save and load
-    Iteration     what a callback is given
+    TMFPG            temporal mean-field policy gradient, theory.md section 7: learns from N sampled agents
+    MirrorDescent    online mirror descent; what `tmf.solve` tries first
+    FictitiousPlay   the average of best responses, by where agents are
+    FixedPoint       damped best response
+    PriorDescent     entropy-regularised responses with a moving prior
+    Solution         what every solver returns; save and load
+    Iteration        what a callback is given
 
-A solver is a frozen dataclass: it can be reused, compared and printed, and holds nothing of a solve.
+All but TMFPG know the game and sample nothing. A solver is a frozen dataclass: it can be reused, compared and printed,
+and holds nothing of a solve.
 """
 
 from tmfcore.solvers.base import Iteration, Solution
+from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
 from tmfcore.solvers.mirror_descent import MirrorDescent
+from tmfcore.solvers.prior_descent import PriorDescent
 from tmfcore.solvers.tmfpg import TMFPG
 
-__all__ = ["TMFPG", "Iteration", "MirrorDescent", "Solution"]
+__all__ = ["TMFPG", "FictitiousPlay", "FixedPoint", "Iteration", "MirrorDescent", "PriorDescent", "Solution"]

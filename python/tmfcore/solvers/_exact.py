@@ -31,7 +31,13 @@ from tmfcore.schedule import Schedule
 from tmfcore.solvers._ascent import DECAYS, decay_factor
 from tmfcore.solvers.base import Callback, Iteration, Solution, relative, row_arrays
 
-__all__ = ["Descent", "ExactSolver", "Rule", "check_decay", "logits_of", "next_rate"]
+__all__ = ["GROWTH", "SHRINKAGE", "SLACK", "Descent", "ExactSolver", "Rule", "check_decay", "logits_of", "next_rate"]
+
+GROWTH, SHRINKAGE, SLACK = (
+    1.05,
+    0.5,
+    1.5,
+)  # of adaptive rates: at a best iterate; at one SLACK times worse
 
 _Arrays = Mapping[str, npt.NDArray[Any]]
 

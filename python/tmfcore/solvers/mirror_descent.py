@@ -16,8 +16,6 @@ from tmfcore.solvers import _exact
 
 __all__ = ["MirrorDescent"]
 
-GROWTH, SHRINKAGE, SLACK = 1.05, 0.5, 1.5  # of the adaptive rate
-
 
 @dataclass(frozen=True, kw_only=True)
 class MirrorDescent(_exact.ExactSolver):
@@ -142,12 +140,12 @@ class _Ascent:
             spread = float(np.ptp(self.iterate.q, axis=-1).max())
             self.now = 1.0 / spread if spread > 0 else 1.0
         if gap <= self.reference:
-            self.now *= GROWTH if np.isfinite(self.reference) else 1.0
+            self.now *= _exact.GROWTH if np.isfinite(self.reference) else 1.0
             self.reference = gap
             np.copyto(self.best_logits, self.logits)
             np.copyto(self.best_q, self.iterate.q)
-        elif gap > SLACK * self.reference:
-            self.now *= SHRINKAGE
+        elif gap > _exact.SLACK * self.reference:
+            self.now *= _exact.SHRINKAGE
             np.copyto(self.logits, self.best_logits)
             np.copyto(self.iterate.q, self.best_q)
             if self.velocity is not None:
