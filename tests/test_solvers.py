@@ -14,7 +14,9 @@ import tmfcore as tmf
 from strategies import games, random_game, schedules, seeds
 from tmfcore import solvers
 from tmfcore._descent import Iterate
-from tmfcore.solvers import FictitiousPlay, FixedPoint, MirrorDescent, PriorDescent
+from tmfcore._occupation import Occupation
+from tmfcore.solvers import MFOMO, FictitiousPlay, FixedPoint, MirrorDescent, PriorDescent
+from tmfcore.solvers._minimise import minimise
 
 N_AGENTS = 20
 
@@ -29,6 +31,8 @@ QUICK = {
     "PriorDescent": PriorDescent(iterations=5, tolerance=None, clock="always"),
     "PriorDescent, slow": PriorDescent(iterations=5, tolerance=None, temperature=2.0, prior_every=3, weight=0.5),
     "PriorDescent, still": PriorDescent(iterations=5, tolerance=None, prior_every=None),
+    "MFOMO": MFOMO(iterations=5, tolerance=None, steps=4),
+    "MFOMO, always": MFOMO(iterations=5, tolerance=None, steps=4, clock="always"),
 }
 quick = pytest.mark.parametrize("solver", QUICK.values(), ids=QUICK.keys())
 
@@ -201,6 +205,85 @@ def test_a_prior_that_stays_gives_the_logit_equilibrium():
     np.testing.assert_allclose(np.log(pi[0] / pi[1]), ((1.0 - pi[0]) - (0.5 - pi[1])) / 0.5, atol=1e-9)
 
 
+def occupation_objective(game, L, y, z, active, clock, flow_weight, value_weight):
+    """F of _occupation.Occupation, term by term."""
+    total = 0.0
+    expected = np.asarray(game.initial)
+    for t in range(game.horizon):
+        there = L[t].sum(axis=-1)
+        total += flow_weight * ((there - expected) ** 2).sum()
+        reward, transition, passive_reward, passive = game.tables(there / there.sum(), t)
+        b = 1.0 if clock == "always" else active[t]
+        mixed = active[t] * transition + (1 - active[t]) * passive[:, None, :]
+        expected = np.einsum("oa,oax->x", L[t], mixed)
+        acting = z[t] + reward + game.discount * transition @ y[t + 1]
+        waiting = passive_reward + game.discount * passive @ y[t + 1]
+        e = y[t][:, None] - b * acting - (1 - b) * waiting[:, None]
+        total += value_weight * (e**2).sum() + b * (z[t] * L[t]).sum()
+    return total
+
+
+@given(games(), st.data(), seeds, st.sampled_from(["schedule", "always"]))
+def test_the_objective_of_mfomo(spec, data, seed, clock):
+    """Its value is that of the definition; its gradient that of central differences; both 0 residuals at a policy."""
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS))
+    active = reference.active_fraction(schedule.moves(spec.horizon, N_AGENTS), N_AGENTS)
+    game, plain = spec.build(), spec.reference()
+    occupation = Occupation(game.model, game.initial, active, game.horizon, game.discount, clock == "always", 3.0, 2.0)
+    rng = np.random.default_rng(seed)
+    shape = (game.horizon, game.n_observations, game.n_actions)
+    point = [rng.random(shape), rng.normal(size=(shape[0] + 1, shape[1])), rng.random(shape)]
+    point[1][-1] = 0
+    slopes = [np.empty_like(array) for array in point]
+    value = occupation.objective(*point, *slopes)
+    assert value == pytest.approx(occupation_objective(plain, *point, active, clock, 3.0, 2.0), rel=1e-9)
+    assert (slopes[1][-1] == 0).all()
+    towards = [rng.normal(size=array.shape) for array in point]
+    towards[1][-1] = 0
+
+    def along(h):
+        moved = [array + h * step for array, step in zip(point, towards, strict=True)]
+        return occupation_objective(plain, *moved, active, clock, 3.0, 2.0)
+
+    numeric = (8 * (along(1e-4) - along(-1e-4)) - (along(2e-4) - along(-2e-4))) / 12e-4
+    exact = sum((slope * step).sum() for slope, step in zip(slopes, towards, strict=True))
+    assert exact == pytest.approx(numeric, rel=1e-5, abs=1e-5 * (1 + value))
+
+
+def test_the_objective_is_the_exploitability_at_a_policy():
+    """Without discount; with it the steps count alike in the objective, and less and less in exploitability."""
+    for schedule in (tmf.Synchronous(), tmf.Fraction(0.3)):
+        game = queueing(horizon=6, discount=1.0)
+        policy = tmf.TabularPolicy.uniform(game, stages=6)
+        flow = tmf.mean_field(game, policy, schedule)
+        response, values = tmf.best_response(game, flow, schedule)
+        q = tmf.evaluate(game, response, schedule, flow=flow).q
+        L, z = flow.mu[:-1, :, None] * policy.table, q.max(axis=-1, keepdims=True) - q
+        active = flow.active_fraction[:1].copy()
+        occupation = Occupation(game.model, game.initial, active, 6, game.discount, False, 1e6, 1e6)
+        value = occupation.objective(L, values, z, np.empty_like(L), np.empty_like(values), np.empty_like(z))
+        assert value == pytest.approx(tmf.exploitability(game, policy, schedule), rel=1e-9)
+
+
+def test_minimise_finds_the_point_of_a_quadratic_at_its_bounds():
+    """min 1/2 x'Hx - c'x over x >= 0 in half of the components: the conditions of Karush, Kuhn and Tucker."""
+    rng = np.random.default_rng(0)
+    for n in (1, 4, 30):
+        root = rng.normal(size=(n, n))
+        h, c = root @ root.T + np.eye(n), rng.normal(size=n) * 3
+        bound = np.arange(n) % 2 == 0
+
+        def quadratic(x, h=h, c=c):
+            return 0.5 * x @ h @ x - c @ x, h @ x - c
+
+        x = minimise(quadratic, np.ones(n), bound, 500, -np.inf)
+        slope = h @ x - c
+        assert (x[bound] >= 0).all()
+        np.testing.assert_allclose(slope[~bound], 0, atol=1e-5)
+        np.testing.assert_allclose(slope[bound & (x > 1e-9)], 0, atol=1e-5)
+        assert (slope[bound] >= -1e-5).all()
+
+
 # ------------------------------------------------------------------------------------------------- what is reported
 
 
@@ -323,6 +406,34 @@ def test_every_solver_reaches_equilibrium(solver, build, step, clock):
     assert found.converged and found.relative_exploitability <= 1e-4
 
 
+@pytest.mark.parametrize("clock", ["schedule", "always"])
+@pytest.mark.parametrize("build", [resource_selection, queueing])
+def test_mfomo_reaches_equilibrium(build, clock):
+    for schedule in (tmf.Synchronous(), tmf.Fraction(0.5)):
+        found = MFOMO(clock=clock).solve(build(horizon=10), schedule)
+        assert found.converged and found.relative_exploitability <= 1e-4
+
+
+def rock_paper_scissors() -> tmf.Game:
+    """A start and three hands; the payoffs of MFGLib's rock_paper_scissors, T = 1 there."""
+
+    def reward(mu):
+        return np.array([0, 2 * mu[3] - mu[2], 4 * mu[1] - 2 * mu[3], 6 * mu[2] - 3 * mu[1]])[:, None].repeat(3, axis=1)
+
+    return tmf.Game(4, 3, 2, 1.0, [1, 0, 0, 0], reward, np.tile(np.eye(4)[1:], (4, 1, 1)))
+
+
+def test_mfomo_needs_no_monotonicity():
+    """Where every hand beats another mirror descent goes round; at the equilibrium all hands pay the same."""
+    game = rock_paper_scissors()
+    pay = np.array([[0, -1, 2], [4, 0, -2], [-3, 6, 0]])
+    system = np.vstack([pay[0] - pay[1], pay[1] - pay[2], np.ones(3)])
+    shares = np.linalg.solve(system, [0, 0, 1])
+    found = MFOMO(tolerance=None, absolute_tolerance=1e-9).solve(game, tmf.Synchronous())
+    assert found.converged and found.exploitability <= 1e-9
+    np.testing.assert_allclose(found.flow.mu[1, 1:], shares, atol=1e-4)
+
+
 def test_free_switching_ends_at_the_water_level():
     """The flow in mid-game is Wardrop's, in closed form."""
     found = MirrorDescent(tolerance=1e-9).solve(resource_selection(), tmf.Synchronous())
@@ -398,6 +509,8 @@ def test_arguments_are_checked(solver):
         (FixedPoint, {"decay_iterations": 0}, ValueError, "decay_iterations is 0; must be >= 1"),
         (PriorDescent, {"temperature": 0}, ValueError, "temperature is 0.0; must be > 0"),
         (PriorDescent, {"prior_every": 0}, ValueError, "prior_every is 0; must be >= 1"),
+        (MFOMO, {"penalty": 0}, ValueError, "penalty is 0.0; must be > 0"),
+        (MFOMO, {"steps": 0}, ValueError, "steps is 0; must be >= 1"),
         (PriorDescent, {"weight": 0}, ValueError, r"weight is 0.0; must be in \(0, 1\]"),
     ],
 )

@@ -5,6 +5,7 @@
     FictitiousPlay   the average of best responses, by where agents are
     FixedPoint       damped best response
     PriorDescent     entropy-regularised responses with a moving prior
+    MFOMO            occupation-measure optimisation: needs no monotonicity
     Solution         what every solver returns; save and load
     Iteration        what a callback is given
 
@@ -14,8 +15,9 @@ and holds nothing of a solve.
 
 from tmfcore.solvers.base import Iteration, Solution
 from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
+from tmfcore.solvers.mfomo import MFOMO
 from tmfcore.solvers.mirror_descent import MirrorDescent
 from tmfcore.solvers.prior_descent import PriorDescent
 from tmfcore.solvers.tmfpg import TMFPG
 
-__all__ = ["TMFPG", "FictitiousPlay", "FixedPoint", "Iteration", "MirrorDescent", "PriorDescent", "Solution"]
+__all__ = ["MFOMO", "TMFPG", "FictitiousPlay", "FixedPoint", "Iteration", "MirrorDescent", "PriorDescent", "Solution"]
