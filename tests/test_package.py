@@ -28,7 +28,7 @@ COMPILED = sorted(
 # The house of docs/architecture.md, bottom up. A module may import from its own floor and from those below.
 FLOORS = (
     {"_counts", "_agents", "_alias", "_descent", "_flow", "_gradient", "_evaluator", "_games", "_model", "_occupation", "_passive", "_policy", "_sampling",
-     "_schedule", "_tiles"},
+     "_schedule", "_stationary", "_tiles"},
     {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording"},
     {"game", "games", "policy", "schedule"},
     {"simulate", "meanfield", "equilibrium"},

@@ -15,6 +15,7 @@ cdef class Iterate:
     cdef Model model
     cdef readonly Py_ssize_t horizon, n_observations, n_actions
     cdef readonly object policy, mu, q, greedy
+    cdef readonly double residual
     cdef double[:, :, ::1] pi            # (T, S, A), the data of `policy`
     cdef double[:, ::1] flow             # (T + 1, S), of `mu`
     cdef double[:, :, ::1] played        # (T, S, A), of `q`
@@ -40,7 +41,10 @@ cdef class Iterate:
     # next_mu (S,) of those at mu (S,) of whom beta act; weights (S, A) holds beta mu(o) pi(a|o).
     cdef void push(self, const Tables *tables, double beta, const double *mu, const double *weights,
                    double *next_mu) noexcept nogil
+    cdef void advance(self, Py_ssize_t t) noexcept nogil
     cdef int forward(self) except -1 nogil
+    cdef double step_back(self, Py_ssize_t t, const double *next, double *now) noexcept nogil
+    cdef void weigh(self, const double *mu, const double *pairs, double *gap, double *mean_return) noexcept nogil
     cdef int backward(self, double *gap, double *pointwise, double *mean_return) except -1 nogil
     cdef int check_table(self, str name, const double[:, :, ::1] table) except -1
 

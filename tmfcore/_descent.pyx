@@ -90,6 +90,8 @@ cdef class Iterate:
         Q_t(o, a) of the policy along its flow: of an agent that acts.
     greedy : ndarray of int32, shape (T, S)
         The best response to the flow; among equally good actions the lowest.
+    residual : float
+        How far the flow is from being one: 0, since every step of it is computed from the one before.
 
     Notes
     -----
@@ -222,85 +224,101 @@ cdef class Iterate:
         for o in range(S):
             next_mu[o] *= total
 
-    cdef int forward(self) except -1 nogil:
+    cdef void advance(self, Py_ssize_t t) noexcept nogil:
+        """flow[t + 1] from flow[t] and the policy, at the tables of step t."""
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions
-        cdef Py_ssize_t t, o, a
-        cdef double beta, share
-        cdef const double *pi
-        cdef double *weights
-        memcpy(&self.flow[0, 0], &self.initial[0], S * sizeof(double))
+        cdef Py_ssize_t o, a
+        cdef double share, beta = self.beta(t)
+        cdef const double *pi = &self.pi[t, 0, 0]
+        cdef double *weights = self.weights
+        for o in range(S):
+            share = beta * self.flow[t, o]
+            for a in range(A):
+                weights[a] = share * pi[a]
+            weights += A
+            pi += A
+        self.push(self.tables(t), beta, &self.flow[t, 0], self.weights, &self.flow[t + 1, 0])
+
+    cdef int forward(self) except -1 nogil:
+        cdef Py_ssize_t t
+        memcpy(&self.flow[0, 0], &self.initial[0], self.n_observations * sizeof(double))
         for t in range(self.horizon):
             self.refresh(t)
-            beta = self.beta(t)
-            pi = &self.pi[t, 0, 0]
-            weights = self.weights
-            for o in range(S):
-                share = beta * self.flow[t, o]
-                for a in range(A):
-                    weights[a] = share * pi[a]
-                weights += A
-                pi += A
-            self.push(self.tables(t), beta, &self.flow[t, 0], self.weights, &self.flow[t + 1, 0])
+            self.advance(t)
         return 0
 
-    cdef int backward(self, double *gap, double *pointwise, double *mean_return) except -1 nogil:
-        """Values of the policy and of the best response in one pass; pairs: now and next, played and best of each."""
+    cdef double step_back(self, Py_ssize_t t, const double *next, double *now) noexcept nogil:
+        """Values at t from those at t + 1, played and best of each, and the largest gap; Q and best response as well.
+
+        Dense rows want either value contiguous, sparse ones both side by side: the pair of o is at o * stride and
+        o * stride + other.
+        """
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions
         cdef Py_ssize_t K = self.model.n_successors, K0 = self.model.n_passive_successors
-        cdef Py_ssize_t t, o, k, x
         cdef bint dense = self.model.successor == NULL
-        cdef double beta, own, best, own_still, best_still, share, largest = 0
-        cdef const Tables *tables
-        cdef const double *row
-        cdef const int32_t *successor
-        cdef double *now = self.pairs
-        cdef double *next = self.pairs + 2 * S
-        cdef double *q
-        # dense rows want either value contiguous, sparse ones both side by side
         cdef Py_ssize_t stride = 1 if dense else 2
         cdef Py_ssize_t other = S if dense else 1
+        cdef Py_ssize_t o, k, x
+        cdef double own, best, own_still, best_still, largest = 0
+        cdef double beta = 1.0 if self.always else self.beta(t)
+        cdef const Tables *tables = self.tables(t)
+        cdef const double *row
+        cdef const int32_t *successor
+        cdef double *q = &self.played[t, 0, 0]
+        if dense:
+            tmf_row_values(tables.reward, tables.transition, next, self.discount, S * A, K, q)
+            tmf_row_values(tables.reward, tables.transition, next + S, self.discount, S * A, K, self.best_q)
+        else:
+            tmf_row_pairs(tables.reward, tables.transition, self.model.successor, next, self.discount, S * A, K, q,
+                          self.best_q)
+        for o in range(S):
+            x = best_action(self.best_q + o * A, A)
+            self.best[t, o] = <int32_t>x
+            best = self.best_q[o * A + x]
+            own = policy_mean(&self.pi[t, o, 0], q + o * A, A)
+            if beta < 1:
+                if self.model.passive_identity:
+                    own_still = next[o * stride]
+                    best_still = next[o * stride + other]
+                else:
+                    own_still = best_still = 0
+                    row = tables.passive_transition + o * K0
+                    successor = self.model.passive_successor
+                    for k in range(K0):
+                        x = (k if successor == NULL else successor[o * K0 + k]) * stride
+                        own_still += row[k] * next[x]
+                        best_still += row[k] * next[x + other]
+                own = beta * own + (1 - beta) * (tables.passive_reward[o] + self.discount * own_still)
+                best = beta * best + (1 - beta) * (tables.passive_reward[o] + self.discount * best_still)
+            now[o * stride] = own
+            now[o * stride + other] = best
+            largest = max(largest, best - own)
+        return largest
+
+    cdef void weigh(self, const double *mu, const double *pairs, double *gap, double *mean_return) noexcept nogil:
+        """Gap and played value of one drawn from mu (S,)."""
+        cdef bint dense = self.model.successor == NULL
+        cdef Py_ssize_t stride = 1 if dense else 2
+        cdef Py_ssize_t other = self.n_observations if dense else 1
+        cdef Py_ssize_t o
+        gap[0] = mean_return[0] = 0
+        for o in range(self.n_observations):
+            gap[0] += mu[o] * (pairs[o * stride + other] - pairs[o * stride])
+            mean_return[0] += mu[o] * pairs[o * stride]
+
+    cdef int backward(self, double *gap, double *pointwise, double *mean_return) except -1 nogil:
+        """Values of the policy and of the best response in one pass."""
+        cdef Py_ssize_t t, S = self.n_observations
+        cdef double *now = self.pairs
+        cdef double *next = self.pairs + 2 * S
+        pointwise[0] = 0
         memset(next, 0, 2 * S * sizeof(double))
         for t in range(self.horizon - 1, -1, -1):
             if not self.kept and not self.model.constant:
                 self.refresh(t)
-            tables = self.tables(t)
-            beta = 1.0 if self.always else self.beta(t)
-            q = &self.played[t, 0, 0]
-            if dense:
-                tmf_row_values(tables.reward, tables.transition, next, self.discount, S * A, K, q)
-                tmf_row_values(tables.reward, tables.transition, next + S, self.discount, S * A, K, self.best_q)
-            else:
-                tmf_row_pairs(tables.reward, tables.transition, self.model.successor, next, self.discount, S * A, K, q,
-                              self.best_q)
-            for o in range(S):
-                x = best_action(self.best_q + o * A, A)
-                self.best[t, o] = <int32_t>x
-                best = self.best_q[o * A + x]
-                own = policy_mean(&self.pi[t, o, 0], q + o * A, A)
-                if beta < 1:
-                    if self.model.passive_identity:
-                        own_still = next[o * stride]
-                        best_still = next[o * stride + other]
-                    else:
-                        own_still = best_still = 0
-                        row = tables.passive_transition + o * K0
-                        successor = self.model.passive_successor
-                        for k in range(K0):
-                            x = (k if successor == NULL else successor[o * K0 + k]) * stride
-                            own_still += row[k] * next[x]
-                            best_still += row[k] * next[x + other]
-                    share = tables.passive_reward[o]
-                    own = beta * own + (1 - beta) * (share + self.discount * own_still)
-                    best = beta * best + (1 - beta) * (share + self.discount * best_still)
-                now[o * stride] = own
-                now[o * stride + other] = best
-                largest = max(largest, best - own)
+            pointwise[0] = max(pointwise[0], self.step_back(t, next, now))
             now, next = next, now
-        gap[0] = mean_return[0] = 0
-        for o in range(S):
-            gap[0] += self.initial[o] * (next[o * stride + other] - next[o * stride])
-            mean_return[0] += self.initial[o] * next[o * stride]
-        pointwise[0] = largest
+        self.weigh(&self.initial[0], next, gap, mean_return)
         return 0
 
     def evaluate(self):

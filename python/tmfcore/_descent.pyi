@@ -15,6 +15,7 @@ class Iterate:
     mu: NDArray[np.float64]
     q: NDArray[np.float64]
     greedy: NDArray[np.int32]
+    residual: float
     def __new__(
         cls,
         model: Model,

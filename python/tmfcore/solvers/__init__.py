@@ -6,6 +6,7 @@
     FixedPoint       damped best response
     PriorDescent     entropy-regularised responses with a moving prior
     MFOMO            occupation-measure optimisation: needs no monotonicity
+    Stationary       one policy for all time, at the distribution it settles at
     Solution         what every solver returns; save and load
     Iteration        what a callback is given
 
@@ -18,6 +19,17 @@ from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
 from tmfcore.solvers.mfomo import MFOMO
 from tmfcore.solvers.mirror_descent import MirrorDescent
 from tmfcore.solvers.prior_descent import PriorDescent
+from tmfcore.solvers.stationary import Stationary
 from tmfcore.solvers.tmfpg import TMFPG
 
-__all__ = ["MFOMO", "TMFPG", "FictitiousPlay", "FixedPoint", "Iteration", "MirrorDescent", "PriorDescent", "Solution"]
+__all__ = [
+    "MFOMO",
+    "TMFPG",
+    "FictitiousPlay",
+    "FixedPoint",
+    "Iteration",
+    "MirrorDescent",
+    "PriorDescent",
+    "Solution",
+    "Stationary",
+]

@@ -5,7 +5,8 @@
     Descent         one solve: the loop, where it starts, when it stops, what it remembers
 
 An iterate is a table (T, S, A), one stage a step. Its exploitability is measured at its own mean-field flow, recomputed
-from the table at every iteration in float64: the flow's fixed-point residual is zero up to rounding by construction.
+from the table at every iteration in float64. The column `residual` of history is the l1 distance of that flow from its
+own image under the policy: 0 by construction over a finite horizon.
 """
 
 from __future__ import annotations
@@ -31,13 +32,7 @@ from tmfcore.schedule import Schedule
 from tmfcore.solvers._ascent import DECAYS, decay_factor
 from tmfcore.solvers.base import Callback, Iteration, Solution, relative, row_arrays
 
-__all__ = ["GROWTH", "SHRINKAGE", "SLACK", "Descent", "ExactSolver", "Rule", "check_decay", "logits_of", "next_rate"]
-
-GROWTH, SHRINKAGE, SLACK = (
-    1.05,
-    0.5,
-    1.5,
-)  # of adaptive rates: at a best iterate; at one SLACK times worse
+__all__ = ["Descent", "ExactSolver", "Problem", "Rule", "check_decay", "logits_of", "next_rate"]
 
 _Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -96,6 +91,29 @@ class ExactSolver(ABC):
     def name(self) -> str:
         """The solver's name, as Solution.solver has it."""
         return type(self).__name__
+
+    def _iterate(self, problem: Problem) -> Iterate:
+        """The uniform policy of the problem."""
+        game = problem.game
+        always = problem.clock == "always"
+        return Iterate(game.model, game.initial, problem.active, game.horizon, game.discount, always)
+
+    def _table(self, problem: Problem, initial: object) -> FloatArray:
+        """The policy `initial` at every step of its own flow, (T, S, A)."""
+        game = problem.game
+        kernel = as_policy(initial, game)
+        mu = np.empty((game.horizon + 1, game.n_observations))
+        _flow.forward(game.model, kernel, game.initial, problem.active, game.horizon, 1, mu)
+        return np.stack([kernel.probabilities(mu[t], t, game.horizon) for t in range(game.horizon)])
+
+    def _judge(self, problem: Problem, policy: TabularPolicy) -> tuple[Flow, float, float]:
+        """Flow, exploitability and mean return of a policy found, by the kernels of tmf.exploitability."""
+        game, active = problem.game, problem.active
+        mu = np.empty((game.horizon + 1, game.n_observations))
+        _flow.forward(game.model, policy.kernel, game.initial, active, game.horizon, 1, mu)
+        gap, _, value = _flow.gaps(game.model, policy.kernel, mu, active, game.discount, problem.clock == "always")
+        steps = np.arange(game.horizon + 1, dtype=np.int64)
+        return Flow(mu, steps, np.broadcast_to(active, (game.horizon,)), game.horizon, game.name), gap, value
 
     @abstractmethod
     def _rule(self, iterate: Iterate, problem: Problem) -> Rule:
@@ -183,34 +201,20 @@ class Problem:
     active: FloatArray  # (1 or T,)
     clock: str
 
-    def iterate(self) -> Iterate:
-        """The uniform policy of this problem."""
-        game = self.game
-        always = self.clock == "always"
-        return Iterate(game.model, game.initial, self.active, game.horizon, game.discount, always)
-
-    def table(self, initial: object) -> FloatArray:
-        """The policy `initial` at every step of its own flow, (T, S, A)."""
-        game = self.game
-        kernel = as_policy(initial, game)
-        mu = np.empty((game.horizon + 1, game.n_observations))
-        _flow.forward(game.model, kernel, game.initial, self.active, game.horizon, 1, mu)
-        return np.stack([kernel.probabilities(mu[t], t, game.horizon) for t in range(game.horizon)])
-
 
 class Descent:
     """One solve: the iterate, its history, and the best so far."""
 
     def __init__(self, solver: ExactSolver, problem: Problem, initial: object) -> None:
         self.solver, self.problem = solver, problem
-        self.iterate = problem.iterate()
+        self.iterate = solver._iterate(problem)
         self.rule = solver._rule(self.iterate, problem)
         self.iteration = 0
         self.best, self.best_return, self.best_iteration = np.inf, np.nan, 0
         if isinstance(initial, Solution):
             self.resume(initial)
         else:
-            self.rule.start(None if initial is None else problem.table(initial))
+            self.rule.start(None if initial is None else solver._table(problem, initial))
             self.best_policy = self.iterate.policy.copy()
         self.last_iteration = self.iteration + solver.iterations
         self.first_iteration = self.iteration
@@ -261,7 +265,7 @@ class Descent:
             row = {"exploitability": gap, "mean_return": value, "learning_rate": rate}
             name = next(name for name, number in row.items() if not isfinite(number))
             raise ValueError(f"{name} is {row[name]} at iteration {k}; must be finite")
-        self.rows.append((k, gap, value, value, rate, seconds))
+        self.rows.append((k, gap, value, value, rate, seconds, self.iterate.residual))
         if gap < self.best:
             self.best, self.best_return, self.best_iteration = gap, value, k
             np.copyto(self.best_policy, self.iterate.policy)
@@ -290,18 +294,17 @@ class Descent:
 
     def report(self) -> Iteration:
         """What a callback sees."""
-        k, gap, value, _, rate, seconds = self.rows[-1]
+        k, gap, value, _, rate, seconds, _ = self.rows[-1]
         return Iteration(int(k), gap, value, value, rate, seconds, self.solution)
 
     def solution(self) -> Solution:
         """The Solution so far: the best policy, judged by the kernels of tmf.exploitability."""
-        game, active = self.problem.game, self.problem.active
+        game = self.problem.game
         policy = TabularPolicy(self.best_policy)
-        mu = np.empty((game.horizon + 1, game.n_observations))
-        _flow.forward(game.model, policy.kernel, game.initial, active, game.horizon, 1, mu)
-        gap, _, value = _flow.gaps(game.model, policy.kernel, mu, active, game.discount, self.problem.clock == "always")
-        steps = np.arange(game.horizon + 1, dtype=np.int64)
-        names = ("iteration", "exploitability", "mean_return", "sampled_return", "learning_rate", "seconds")
+        flow, gap, value = self.solver._judge(self.problem, policy)
+        names = (
+            "iteration", "exploitability", "mean_return", "sampled_return", "learning_rate", "seconds", "residual",
+        )  # fmt: skip
         state = {
             **self.rule.state(),
             "iteration": np.array(self.iteration),
@@ -312,7 +315,7 @@ class Descent:
             reason = f"interrupted after iteration {self.iteration}" if self.rows else reason
         return Solution(
             policy=policy,
-            flow=Flow(mu, steps, np.broadcast_to(active, (game.horizon,)), game.horizon, game.name),
+            flow=flow,
             history=row_arrays([dict(zip(names, row, strict=True)) for row in self.rows]),
             converged=self.converged,
             reason=reason,

@@ -59,8 +59,9 @@ class MFOMO(_exact.ExactSolver):
     -----
     On clock="always" minima with F = 0 are equilibria if everybody has a chance to act at every step.
 
-    Cost of a step: O(T S A K), and where the game depends on mu O(T S^2 A K) with 2 S evaluations of its tables at every
-    t, since derivatives are one-sided differences of order h^2, h = 1e-7. For games of up to about 100 observations.
+    Cost of a step: O(T S A K), and where the game depends on mu O(T S^2 A K) with 2 S evaluations of its tables at
+    every t, since derivatives are one-sided differences of order h^2, h = 1e-7. For games of up to about 100
+    observations.
 
     Examples
     --------

@@ -13,6 +13,7 @@ from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._validation import FloatArray
 from tmfcore.solvers import _exact
+from tmfcore.solvers._adaptive import AdaptiveRate
 
 __all__ = ["MirrorDescent"]
 
@@ -34,9 +35,9 @@ class MirrorDescent(_exact.ExactSolver):
         in units of return; whose values are learnt and judged.
     learning_rate : float or None, optional
         alpha > 0, in units of 1 / reward: what the log-odds of two actions move per difference of their values. None:
-        adaptive. It starts at 1 / max_{t,o} (max_a Q - min_a Q) and grows by 5% with every iterate that is the
-        best so far; an iterate 1.5 times as exploitable as the best is dropped, and the step from the best one is
-        tried again at half the rate.
+        adaptive. It starts at 1 / max_{t,o} (max_a Q - min_a Q) and grows by 5% with every iterate that is the best so
+        far. An iterate 1.5 times as exploitable as the best (half as much more each time in a row) is dropped, and the
+        step from the best one tried again at half the rate; it also halves after 50 iterates none of which is best.
     learning_rate_decay : {"constant", "sqrt", "harmonic", "linear"} or callable k -> factor, optional
         Factor of update k: 1; 1 / sqrt(1 + k / decay_iterations); the square of that; from 1 to 0 over
         `iterations`; or the caller's own, >= 0. Not with an adaptive rate.
@@ -89,16 +90,14 @@ class MirrorDescent(_exact.ExactSolver):
 
 
 class _Ascent:
-    """Logits, velocity and, where the rate is adaptive, the best logits with the direction from them."""
+    """Logits, velocity and, where the rate is adaptive, the best logits with the direction from there."""
 
     def __init__(self, solver: MirrorDescent, iterate: Iterate) -> None:
         self.solver, self.iterate = solver, iterate
         self.logits = np.zeros(iterate.policy.shape)
         self.velocity = np.zeros_like(self.logits) if solver.momentum > 0 else None
-        self.adaptive = solver.learning_rate is None
-        self.now = 0.0 if solver.learning_rate is None else solver.learning_rate  # 0: not chosen yet
-        self.reference = np.inf  # exploitability of the best logits
-        if self.adaptive:
+        self.adaptive = AdaptiveRate() if solver.learning_rate is None else None
+        if self.adaptive is not None:
             self.best_logits, self.best_q = np.zeros_like(self.logits), np.zeros_like(self.logits)
 
     def start(self, table: FloatArray | None) -> None:
@@ -107,45 +106,47 @@ class _Ascent:
             self.iterate.soften(self.logits)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        state = {"logits": self.logits.copy(), "rate": np.array([self.now, self.reference])}
+        state = {"logits": self.logits.copy()}
         if self.velocity is not None:
             state["velocity"] = self.velocity.copy()
-        if self.adaptive:
+        if self.adaptive is not None:
+            state["rate"] = self.adaptive.state()
             state |= {"best_logits": self.best_logits.copy(), "best_q": self.best_q.copy()}
         return state
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         self.logits[...] = state["logits"]
-        if self.adaptive:
-            self.now, self.reference = (float(number) for number in state["rate"])
-            self.best_logits[...], self.best_q[...] = state["best_logits"], state["best_q"]
         if self.velocity is not None:
             self.velocity[...] = state["velocity"]
+        if self.adaptive is not None:
+            self.adaptive.restore(state["rate"])
+            self.best_logits[...], self.best_q[...] = state["best_logits"], state["best_q"]
         self.iterate.soften(self.logits)
 
     def rate(self, iteration: int) -> float:
         s = self.solver
+        if self.adaptive is not None:
+            return self.adaptive.now
+        assert s.learning_rate is not None, "else it is adaptive"
         return _exact.next_rate(
-            self.now, s.learning_rate_decay, "learning_rate_decay", iteration, s.decay_iterations, s.iterations
+            s.learning_rate, s.learning_rate_decay, "learning_rate_decay", iteration, s.decay_iterations, s.iterations
         )
 
     def update(self, iteration: int, gap: float) -> bool:
-        if self.adaptive:
-            self.adapt(gap)
+        if self.adaptive is not None:
+            self.adapt(self.adaptive, gap)
         return self.iterate.ascend(self.logits, self.velocity, self.rate(iteration), self.solver.momentum)
 
-    def adapt(self, gap: float) -> None:
+    def adapt(self, adaptive: AdaptiveRate, gap: float) -> None:
         """Choose the rate of the next update, and whether it starts from here or from the best logits."""
-        if self.now == 0.0:
+        if adaptive.now == 0.0:
             spread = float(np.ptp(self.iterate.q, axis=-1).max())
-            self.now = 1.0 / spread if spread > 0 else 1.0
-        if gap <= self.reference:
-            self.now *= _exact.GROWTH if np.isfinite(self.reference) else 1.0
-            self.reference = gap
+            adaptive.now = 1.0 / spread if spread > 0 else 1.0
+        verdict = adaptive.judge(gap)
+        if verdict == "keep":
             np.copyto(self.best_logits, self.logits)
             np.copyto(self.best_q, self.iterate.q)
-        elif gap > _exact.SLACK * self.reference:
-            self.now *= _exact.SHRINKAGE
+        elif verdict == "go back":
             np.copyto(self.logits, self.best_logits)
             np.copyto(self.iterate.q, self.best_q)
             if self.velocity is not None:

@@ -13,6 +13,7 @@ from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._validation import FloatArray
 from tmfcore.solvers import _exact
+from tmfcore.solvers._adaptive import AdaptiveRate
 
 __all__ = ["PriorDescent"]
 
@@ -36,9 +37,9 @@ class PriorDescent(_exact.ExactSolver):
         in units of return; whose values are learnt and judged.
     temperature : float or None, optional
         tau > 0, in units of return. Large values contract, and take more iterations. None: adaptive. It starts at
-        the largest difference of two Q at one (t, o) along the flow of the first policy and falls by 5% with every
-        iterate that is the best so far; at an iterate 1.5 times as exploitable as the best it doubles, and policy and
-        prior go back to the best one. A prior that stays has no adaptive temperature: it keeps the first.
+        the largest difference of two Q at one (t, o) along the flow of the first policy; 1 / temperature then grows
+        and shrinks as the adaptive rate of MirrorDescent does, and going back takes an iteration of its own. A prior
+        that stays has no adaptive temperature: it keeps the first.
     prior_every : int or None, optional
         Updates between two moves of the prior. None: it stays uniform, or the policy of `initial`.
     weight : float, optional
@@ -83,16 +84,17 @@ class PriorDescent(_exact.ExactSolver):
 
 
 class _Response:
-    """Logits of the policy, log probabilities of the prior, and the temperature."""
+    """Logits of the policy, log probabilities of the prior, and 1 / temperature."""
 
     def __init__(self, solver: PriorDescent, iterate: Iterate) -> None:
         self.solver, self.iterate = solver, iterate
         self.logits = np.zeros(iterate.policy.shape)
         self.prior = np.full(iterate.policy.shape, -np.log(iterate.n_actions))
-        self.temperature = 0.0 if solver.temperature is None else solver.temperature  # 0: not chosen yet
-        self.reference = np.inf  # exploitability of the best logits
-        self.adaptive = solver.temperature is None and solver.prior_every is not None
-        if self.adaptive:
+        self.adaptive = AdaptiveRate()  # of 1 / temperature, where the caller gives none
+        self.moves = solver.temperature is None and solver.prior_every is not None
+        if solver.temperature is not None:
+            self.adaptive.now = 1.0 / solver.temperature
+        if self.moves:
             self.best_logits = np.zeros_like(self.logits)
 
     def start(self, table: FloatArray | None) -> None:
@@ -102,49 +104,36 @@ class _Response:
             self.prior[...] = _log_probabilities(self.logits)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        state = {
-            "logits": self.logits.copy(),
-            "prior": self.prior.copy(),
-            "temperature": np.array([self.temperature, self.reference]),
-        }
-        return state | {"best_logits": self.best_logits.copy()} if self.adaptive else state
+        state = {"logits": self.logits.copy(), "prior": self.prior.copy(), "rate": self.adaptive.state()}
+        return state | {"best_logits": self.best_logits.copy()} if self.moves else state
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         self.logits[...], self.prior[...] = state["logits"], state["prior"]
-        if self.solver.temperature is None:
-            self.temperature, self.reference = (float(number) for number in state["temperature"])
-        if self.adaptive:
+        self.adaptive.restore(state["rate"])
+        if self.moves:
             self.best_logits[...] = state["best_logits"]
         self.iterate.soften(self.logits)
 
     def rate(self, iteration: int) -> float:
-        return self.solver.weight / self.temperature if self.temperature > 0 else 0.0
+        return self.solver.weight * self.adaptive.now
 
     def update(self, iteration: int, gap: float) -> bool:
-        s = self.solver
-        if self.temperature == 0.0:
+        s, adaptive = self.solver, self.adaptive
+        if adaptive.now == 0.0:
             spread = float(np.ptp(self.iterate.q, axis=-1).max())
-            self.temperature = spread if spread > 0 else 1.0
-        if self.adaptive and self.gone_back(gap):
-            return True
-        fine = self.iterate.regularise(self.logits, self.prior, self.temperature, s.weight)
+            adaptive.now = 1.0 / spread if spread > 0 else 1.0
+        if self.moves:
+            verdict = adaptive.judge(gap)
+            if verdict == "keep":
+                np.copyto(self.best_logits, self.logits)
+            elif verdict == "go back":
+                np.copyto(self.logits, self.best_logits)
+                self.prior[...] = _log_probabilities(self.logits)
+                return self.iterate.soften(self.logits)
+        fine = self.iterate.regularise(self.logits, self.prior, 1.0 / adaptive.now, s.weight)
         if s.prior_every is not None and (iteration + 1) % s.prior_every == 0:
             self.prior[...] = _log_probabilities(self.logits)
         return fine
-
-    def gone_back(self, gap: float) -> bool:
-        """Adapt the temperature; whether the next iterate is the best so far once more."""
-        if gap <= self.reference:
-            self.temperature /= _exact.GROWTH if np.isfinite(self.reference) else 1.0
-            self.reference = gap
-            np.copyto(self.best_logits, self.logits)
-        elif gap > _exact.SLACK * self.reference:
-            self.temperature /= _exact.SHRINKAGE
-            np.copyto(self.logits, self.best_logits)
-            self.prior[...] = _log_probabilities(self.logits)
-            self.iterate.soften(self.logits)
-            return True
-        return False
 
 
 def _log_probabilities(logits: FloatArray) -> FloatArray:
