@@ -531,6 +531,66 @@ def test_stationary_errors():
         Stationary(distribution_tolerance=-1)
 
 
+# ------------------------------------------------------------------------------------------- one call, and agreement
+
+
+def test_solve_says_what_it_used():
+    found = tmf.solve(queueing(), tmf.Batch(100), 1000)
+    assert found.converged and found.solver["name"] == "MirrorDescent"
+    assert found.reason.startswith("MirrorDescent: exploitability ") and found.n_agents == 1000
+    again = tmf.solve(queueing(), tmf.Fraction(0.1), initial=found)
+    assert again.best_iteration == 0 and again.converged
+
+
+def test_solve_goes_on_where_mirror_descent_fails():
+    found = tmf.solve(rock_paper_scissors(), tmf.Synchronous())
+    assert found.converged and found.relative_exploitability <= 1e-4 and found.solver["name"] == "MFOMO"
+    assert found.reason.startswith("MirrorDescent: iterations exhausted") and "; MFOMO: expl" in found.reason
+
+
+def test_solve_stops_for_a_callback():
+    found = tmf.solve(queueing(), tmf.Synchronous(), tolerance=None, callback=lambda now: now.iteration == 3)
+    assert found.reason == "MirrorDescent: stopped by callback at iteration 3"
+
+
+def test_solve_in_large_games_ends_with_fictitious_play(monkeypatch):
+    from tmfcore.solvers import auto
+
+    monkeypatch.setattr(auto, "MirrorDescent", lambda **o: MirrorDescent(iterations=2, **o))
+    auto.MirrorDescent.__name__ = "MirrorDescent"
+    for size, second in ((101, "FictitiousPlay"), (5, "MFOMO")):
+        calls = []
+        found = tmf.solve(
+            tmf.games.beach_bar(size, horizon=3), tmf.Synchronous(), tolerance=1e-3,
+            callback=lambda now, calls=calls: calls.append(now.iteration),
+        )  # fmt: skip
+        assert found.converged and found.solver["name"] == second
+        assert found.reason.startswith("MirrorDescent: iterations exhausted") and f"; {second}: " in found.reason
+        assert calls[:4] == [0, 1, 2, 0]
+
+
+def test_sampled_agents_learn_the_same_equilibrium():
+    """TMF-PG, which knows only what a thousand agents did, and the exact solvers end at the same flow and return."""
+    for game in (resource_selection(switching_cost=0.05), queueing()):
+        exact = tmf.solve(game, tmf.Synchronous(), tolerance=1e-7)
+        learnt = solvers.TMFPG(tolerance=0.002, iterations=400).solve(game, tmf.Synchronous(), 1000, rng=3)
+        assert learnt.converged
+        assert learnt.mean_return == pytest.approx(exact.mean_return, rel=0.005)
+        assert np.abs(learnt.flow.mu - exact.flow.mu)[:-1].sum(axis=-1).max() < 0.06
+        gap = tmf.exploitability(game, learnt.policy, tmf.Synchronous())
+        assert exact.exploitability < 0.01 * gap
+
+
+def test_all_solvers_end_at_the_same_flow():
+    for game in (resource_selection(switching_cost=0.05, horizon=8), queueing(horizon=8)):
+        flows = [
+            solver(tolerance=1e-5, iterations=100_000).solve(game, tmf.Fraction(0.5)).flow.mu
+            for solver in (MirrorDescent, FictitiousPlay, PriorDescent, MFOMO)
+        ]
+        for mu in flows[1:]:
+            assert np.abs(mu - flows[0])[:-1].max() < 0.02  # the last decision pays nobody
+
+
 # ------------------------------------------------------------------------------------------------------------ errors
 
 

@@ -7,6 +7,7 @@
     PriorDescent     entropy-regularised responses with a moving prior
     MFOMO            occupation-measure optimisation: needs no monotonicity
     Stationary       one policy for all time, at the distribution it settles at
+    solve            an equilibrium by the first of them that finds one
     Solution         what every solver returns; save and load
     Iteration        what a callback is given
 
@@ -14,6 +15,7 @@ All but TMFPG know the game and sample nothing. A solver is a frozen dataclass: 
 and holds nothing of a solve.
 """
 
+from tmfcore.solvers.auto import solve
 from tmfcore.solvers.base import Iteration, Solution
 from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
 from tmfcore.solvers.mfomo import MFOMO
@@ -32,4 +34,5 @@ __all__ = [
     "PriorDescent",
     "Solution",
     "Stationary",
+    "solve",
 ]

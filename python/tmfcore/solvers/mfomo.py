@@ -78,7 +78,7 @@ class MFOMO(_exact.ExactSolver):
     [0.33 0.33 0.33]
     """
 
-    iterations: int = 200
+    iterations: int = 100
     penalty: float = 100.0
     steps: int = 100
 
