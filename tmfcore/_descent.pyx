@@ -265,6 +265,9 @@ cdef class Iterate:
         cdef const double *row
         cdef const int32_t *successor
         cdef double *q = &self.played[t, 0, 0]
+        cdef const double *best_q = self.best_q
+        cdef const double *pi = &self.pi[t, 0, 0]
+        cdef int32_t *greedy = &self.best[t, 0]
         if dense:
             tmf_row_values(tables.reward, tables.transition, next, self.discount, S * A, K, q)
             tmf_row_values(tables.reward, tables.transition, next + S, self.discount, S * A, K, self.best_q)
@@ -272,10 +275,13 @@ cdef class Iterate:
             tmf_row_pairs(tables.reward, tables.transition, self.model.successor, next, self.discount, S * A, K, q,
                           self.best_q)
         for o in range(S):
-            x = best_action(self.best_q + o * A, A)
-            self.best[t, o] = <int32_t>x
-            best = self.best_q[o * A + x]
-            own = policy_mean(&self.pi[t, o, 0], q + o * A, A)
+            x = best_action(best_q, A)
+            greedy[o] = <int32_t>x
+            best = best_q[x]
+            own = policy_mean(pi, q, A)
+            best_q += A
+            pi += A
+            q += A
             if beta < 1:
                 if self.model.passive_identity:
                     own_still = next[o * stride]
