@@ -80,6 +80,30 @@ def queueing(capacities, service_reward=1.0, waiting_cost=0.1, jockeying_cost=0.
     return Game(size, size, round(horizon / step), discount**step, initial, tables)
 
 
+def beach_bar(n_places=100, bar=None, attraction=None, wind=(0.25, 0.5, 0.25), crowding=1.0, epsilon=1e-6,
+              moving_cost=None, wrap=True, horizon=20, discount=1.0, initial=None, step=1.0):
+    """The beach bar: moves -1, 0, 1, then shifts by the wind; a crowded place pays less (games.beach_bar)."""
+    bar = n_places // 2 if bar is None else bar
+    cost = 1 / n_places if moving_cost is None else moving_cost
+
+    def tables(mu, t):
+        passive_reward = np.empty(n_places)
+        reward = np.empty((n_places, 3))
+        transition = np.zeros((n_places, 3, n_places))
+        for x in range(n_places):
+            worth = 1 - abs(x - bar) / (n_places // 2) if attraction is None else attraction[x]
+            passive_reward[x] = step * (worth - crowding * math.log(mu[x] + epsilon))
+            for a, move in enumerate((-1, 0, 1)):
+                reward[x, a] = passive_reward[x] - cost * abs(move)
+                for shift, probability in zip((-1, 0, 1), wind, strict=True):
+                    y = x + move + shift
+                    transition[x, a, y % n_places if wrap else min(max(y, 0), n_places - 1)] += probability
+        return reward, transition, passive_reward, np.eye(n_places)
+
+    initial = np.full(n_places, 1 / n_places) if initial is None else np.asarray(initial, float)
+    return Game(n_places, 3, round(horizon / step), discount**step, initial, tables)
+
+
 def water_filling(values, congestion, power=1.0):
     """Wardrop equilibrium of resource selection without switching costs (section 8) -> (mu (S,), lambda).
 
@@ -182,6 +206,51 @@ def exploitability(game, policy, active, clock):
     mu = flow(game, policy, active)
     gap = values(game, None, mu, active, clock)[0] - values(game, policy, mu, active, clock)[0]
     return float(game.initial @ gap[0]), float(gap.max())
+
+
+# -------------------------------------------------------------------------------------- iterations of the solvers
+
+
+def mirror_step(game, logits, active, clock, rate):
+    """One iteration of online mirror descent (Perolat et al. 2021): logits (T,S,A) + rate Q at the policy's own flow."""
+    policy = tabular(softmax(logits), game.horizon)
+    mu = flow(game, policy, active)
+    return logits + rate * values(game, policy, mu, active, clock)[1]
+
+
+def greedy(game, pi, active, clock):
+    """(T,S,A) the best response to the flow of pi (T,S,A) as a policy; the lowest of equally good actions."""
+    mu = flow(game, tabular(pi, game.horizon), active)
+    q = values(game, None, mu, active, clock)[1]
+    return np.eye(game.n_actions)[q.argmax(axis=-1)]
+
+
+def fictitious_step(game, pi, active, clock, weight):
+    """One iteration of fictitious play (Perrin et al. 2020) on pi (T,S,A), rows mixed by who is there."""
+    mu, best = flow(game, tabular(pi, game.horizon), active), greedy(game, pi, active, clock)
+    there = np.array(game.initial, float)  # of one who responds, among the others
+    mixed = np.empty_like(pi)
+    for t in range(game.horizon):
+        for o in range(game.n_observations):
+            own, other = (1 - weight) * mu[t, o], weight * there[o]
+            mixed[t, o] = (own * pi[t, o] + other * best[t, o]) / (own + other) if own + other > 0 else best[t, o]
+        there = there @ mixed_kernel(game, lambda mu, t: best[t], mu[t], t, active[t])
+    return mixed
+
+
+def prior_step(game, logits, prior, active, clock, temperature, weight):
+    """One update of logits (T,S,A) towards the response under relative entropy to prior (T,S,A) (Cui and Koeppl 2021)."""
+    mu = flow(game, tabular(softmax(logits), game.horizon), active)
+    v = np.zeros(game.n_observations)
+    moved = np.empty_like(logits)
+    for t in reversed(range(game.horizon)):
+        reward, transition, passive_reward, passive = game.tables(mu[t], t)
+        beta = 1.0 if clock == "always" else active[t]
+        q = reward + game.discount * transition @ v
+        acting = temperature * np.log((prior[t] * np.exp(q / temperature)).sum(axis=-1))
+        v = beta * acting + (1 - beta) * (passive_reward + game.discount * passive @ v)
+        moved[t] = (1 - weight) * logits[t] + weight * (np.log(prior[t]) + q / temperature)
+    return moved
 
 
 # ----------------------------------------------------------------------------- fluctuations: section 6, first order

@@ -116,6 +116,9 @@ REFUSED = [
     (["solve", "queueing", "--step", "2"], "step is 2"),
     (["solve", "queueing", "--critic", "modell"], "did you mean model?"),
     (["solve", "queueing", "--tolerance", "-1"], "tolerance is -1"),
+    (["solve", "queueing", "--solver", "mirror"], "'mirror' is unknown"),
+    (["solve", "queueing", "--solver", "mfomo", "--critic", "model"], "--critic is no option of mfomo"),
+    (["solve", "queueing", "--solver", "stationary", "--discount", "1"], "discount is 1; must be < 1"),
     (["solve", "queueing", "--seed", "-1"], "--seed"),
     (["solve", "queueing", "--discount", "1.5"], "discount is 1.5"),
     (["solve", "resource-selection", "--values", "1,nan"], "values[1] is nan"),
@@ -187,6 +190,19 @@ def test_solve_then_simulate(tmp_path):
     )
     np.testing.assert_array_equal(played.counts, wanted.counts)  # played in parts, and yet the same
     np.testing.assert_array_equal(played.returns, wanted.returns)
+
+
+@pytest.mark.parametrize("solver", ["mirror-descent", "Fictitious_Play", "fixed-point", "prior-descent", "mfomo", "stationary"])
+def test_solve_with_an_exact_solver(solver, tmp_path):
+    path = tmp_path / "solution.npz"
+    result = run("solve", "queueing", *SMALL, "--solver", solver, "--tolerance", "0.05", "--batch", "25", "--out", path)
+    assert result.exit_code == 0, result.output
+    found = tmf.Solution.load(path)
+    kind = getattr(tmf.solvers, found.solver["name"])
+    assert kind.__name__.lower() == solver.replace("-", "").replace("_", "").lower()
+    assert f"{kind.__name__}: queueing, B=25" in result.output
+    game = tmf.games.queueing([0.2, 0.3, 0.4, 0.5, 0.6], jockeying_cost=0.2, horizon=4, step=0.5)
+    assert found.policy == kind(tolerance=0.05).solve(game, tmf.Batch(25), 50).policy
 
 
 def test_a_policy_of_another_game_is_refused(tmp_path):

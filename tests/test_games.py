@@ -1,4 +1,4 @@
-"""The two games: table by table what theory.md section 8 says, in sweeps; and water-filling."""
+"""The games: table by table what theory.md section 8 or their page says, in sweeps; and water-filling."""
 
 import pickle
 import re
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import reference
 import tmfcore as tmf
-from tmfcore.games import BY_NAME, queueing, resource_selection, wardrop
+from tmfcore.games import BY_NAME, beach_bar, queueing, resource_selection, wardrop
 
 CLOSE = {"rtol": 1e-14, "atol": 1e-15}
 steps = st.sampled_from([1.0, 0.5, 0.1, 0.001])
@@ -21,7 +21,7 @@ def vectors(elements, min_size=1):
     return st.lists(elements, min_size=min_size, max_size=6)
 
 
-def assert_same_game(game, expected, seed, rng_size=3):
+def assert_same_game(game, expected, seed, rng_size=3, close=CLOSE):
     assert (game.n_observations, game.n_actions) == (expected.n_observations, expected.n_actions)
     assert game.horizon == expected.horizon
     assert game.discount == expected.discount
@@ -30,7 +30,7 @@ def assert_same_game(game, expected, seed, rng_size=3):
     populations = [expected.initial, *rng.dirichlet(np.full(game.n_observations, 0.5), size=rng_size)]
     for mu in populations:
         for table, wanted in zip(game.tables(mu), expected.tables(mu, 0), strict=True):
-            np.testing.assert_allclose(table, wanted, **CLOSE)
+            np.testing.assert_allclose(table, wanted, **close)
 
 
 @given(
@@ -64,6 +64,76 @@ def test_queueing_is_that_of_the_theory(capacities, paid, waiting, jockeying, st
     assert game.model.n_successors == 2
 
 
+@given(
+    st.integers(2, 9),
+    st.data(),
+    st.booleans(),
+    st.floats(0, 2),
+    st.sampled_from([1e-6, 1e-20, 0.5]),
+    steps,
+    st.integers(0, 2**32 - 1),
+)
+def test_beach_bar_is_that_of_its_page(size, data, wrap, crowding, epsilon, step, seed):
+    rng = np.random.default_rng(seed)
+    options = {
+        "wind": rng.dirichlet(np.ones(3)),
+        "crowding": crowding,
+        "epsilon": epsilon,
+        "wrap": wrap,
+        "step": step,
+        "horizon": 7,
+        "discount": 0.8,
+        "bar": data.draw(st.none() | st.integers(0, size - 1)),
+        "attraction": data.draw(st.none() | st.just(rng.normal(size=size))),
+        "moving_cost": data.draw(st.none() | st.floats(0, 1)),
+    }
+    game = beach_bar(size, **options)
+    assert_same_game(game, reference.beach_bar(size, **options), seed, close={"rtol": 1e-14, "atol": 1e-13})
+    assert game.model.n_successors == 3
+    mu = rng.dirichlet(np.full(size, 0.1))
+    tables = game.model.tables(mu)
+    for o in range(size):
+        row, reward = game.model.row(mu, 0, o, -1)
+        assert (row.tolist(), reward) == ([1.0], tables[2][o])
+        for a in range(3):
+            row, reward = game.model.row(mu, 0, o, a)
+            assert reward == tables[0][o, a]
+            np.testing.assert_array_equal(row, tables[1][o, a])
+
+
+def test_beach_bar_of_the_peers():
+    """Where OpenSpiel's and MFGLib's rewards are said to be the same: their formulas, written out."""
+    n, bar = 7, 2
+    x = np.arange(n)
+    mu = np.random.default_rng(3).dirichlet(np.ones(n))
+    spiel = beach_bar(n, wind=[1 / 3] * 3, epsilon=1e-25).tables(mu)[0][:, 1]
+    np.testing.assert_allclose(spiel, 1 - np.abs(x - n // 2) / (n // 2) - np.log(mu + 1e-25), rtol=1e-14, atol=1e-14)
+    ring = np.minimum((x - bar) % n, (bar - x) % n)
+    mfglib = beach_bar(n, bar, attraction=-ring, wrap=False, epsilon=1e-20)
+    np.testing.assert_array_equal(mfglib.initial, np.full(n, 1 / n))
+    reward, moves, *_ = mfglib.tables(mu)
+    theirs = -ring[:, None] - np.array([1, 0, 1]) / n - np.log(mu + 1e-20)[:, None]
+    np.testing.assert_allclose(reward, theirs, rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(moves[0, 0], [1, 0, 0, 0, 0, 0, 0])
+    np.testing.assert_allclose(moves[6, 1], [0, 0, 0, 0, 0, 0.25, 0.75])
+
+
+def test_the_uniform_policy_on_the_beach():
+    """Its exploitability as three other implementations have it, and by the reference."""
+    for n, horizon, known in ((10, 10, 3.1956), (100, 20, 3.2113)):
+        game = beach_bar(n, horizon=horizon)
+        gap = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
+        assert gap == pytest.approx(known, abs=5e-5)
+
+
+def test_logarithms_to_the_last_bits():
+    """The rewards of empty, crowded and nearly full places are within a few units in the last place of math.log."""
+    rng = np.random.default_rng(0)
+    mu = np.concatenate([10.0 ** -rng.uniform(0, 300, 300), 1 - 10.0 ** -rng.uniform(1, 16, 300), [0.0, 1.0]])
+    game = beach_bar(len(mu), attraction=np.zeros(len(mu)), epsilon=1e-300)
+    np.testing.assert_allclose(game.model.tables(mu)[2], -np.log(mu + 1e-300), rtol=4e-16, atol=0)
+
+
 def test_defaults_are_those_of_the_design():
     game = resource_selection([1, 0.8, 0.6, 0.4], 1)
     assert_same_game(game, reference.resource_selection([1, 0.8, 0.6, 0.4], np.ones(4)), 0)
@@ -78,16 +148,19 @@ def test_names_and_labels():
     game = resource_selection([1, 2], 1)
     assert game.name == "resource_selection"
     assert game.observation_labels == game.action_labels == ("resource 1", "resource 2")
+    assert beach_bar(2).action_labels == ("left", "stay", "right")
     game = queueing([1, 2])
     assert game.name == "queueing"
     assert game.observation_labels == ("idle", "server 1", "server 2")
     assert game.action_labels == ("stay", "server 1", "server 2")
     for name, make in BY_NAME.items():
-        assert make([1, 2], *([1] if name == "resource_selection" else [])).name == name
+        arguments = {"resource_selection": ([1, 2], 1), "queueing": ([1, 2],)}.get(name, ())
+        assert make(*arguments).name == name
 
 
 @pytest.mark.parametrize(
-    "make", [lambda **o: resource_selection([1, 2], 1, **o), lambda **o: queueing([1, 2], **o)]
+    "make",
+    [lambda **o: resource_selection([1, 2], 1, **o), lambda **o: queueing([1, 2], **o), lambda **o: beach_bar(4, **o)],
 )
 def test_time_is_measured_in_sweeps(make):
     game = make(horizon=20, discount=0.9, step=0.001)
@@ -112,6 +185,7 @@ def test_a_start_of_ones_own():
     [
         resource_selection([1, 2, 3], [1, 2, 1], 0.5, 2.0, 8, 0.5, [0, 1, 0], 0.25),
         queueing([1, 2], 2.0, 0.3, 0.2, 8, 0.5, [0, 1, 0], 0.25),
+        beach_bar(3, 0, wind=[0.1, 0.2, 0.7], crowding=2.0, epsilon=0.1, moving_cost=0.3, wrap=False, step=0.25),
     ],
 )
 def test_pickle(game):
@@ -175,6 +249,25 @@ def test_resource_selection_errors(changes, error, text):
 def test_queueing_errors(changes, error, text):
     with pytest.raises(error, match=f"^{re.escape(text)}$"):
         queueing(**({"capacities": [1, 2]} | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        *COMMON,
+        ({"n_places": 1}, ValueError, "n_places is 1; must be >= 2"),
+        ({"bar": 3}, ValueError, "bar is 3; must be in [0, 2]"),
+        ({"attraction": [1, 2]}, ValueError, "attraction has shape (2,); must be (S,) = (3,)"),
+        ({"wind": [0.5, 0.5]}, ValueError, "wind has shape (2,); must be (3,)"),
+        ({"epsilon": 0}, ValueError, "epsilon is 0.0; must be >= 1e-300"),
+        ({"crowding": -1}, ValueError, "crowding is -1.0; must be >= 0"),
+        ({"moving_cost": -1}, ValueError, "moving_cost is -1.0; must be >= 0"),
+        ({"wrap": 1}, TypeError, "wrap is 1 (int); must be True or False"),
+    ],
+)
+def test_beach_bar_errors(changes, error, text):
+    with pytest.raises(error, match=f"^{re.escape(text)}$"):
+        beach_bar(**({"n_places": 3} | changes))
 
 
 # ---------------------------------------------------------------------------------------------- water-filling

@@ -213,7 +213,10 @@ cdef double rest(
 cdef double step_counts(
     Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record, int64_t n_acting
 ) noexcept nogil:
-    """Everybody moves: people.acting (S,) act, n_acting together unless that is negative, the others drift. Returns the reward of all agents together."""
+    """Everybody moves: people.acting (S,) act, n_acting in all unless that is negative, the others drift.
+
+    Returns the reward of all agents together.
+    """
     cdef Py_ssize_t S = at.n_observations, o
     cdef double reward
     memset(people.next_counts, 0, S * sizeof(int64_t))

@@ -22,7 +22,7 @@ from tmfcore.meanfield import Evaluation, Flow, evaluate, mean_field
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy
 from tmfcore.schedule import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
 from tmfcore.simulate import Simulation, simulate
-from tmfcore.solvers import Solution
+from tmfcore.solvers import Solution, solve
 
 __all__ = [
     "Batch",
@@ -49,6 +49,7 @@ __all__ = [
     "get_include",
     "mean_field",
     "simulate",
+    "solve",
     "solvers",
 ]
 

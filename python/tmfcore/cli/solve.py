@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["solve"]
 
+SOLVERS = {
+    "tmf-pg": "TMFPG",
+    "mirror-descent": "MirrorDescent",
+    "fictitious-play": "FictitiousPlay",
+    "fixed-point": "FixedPoint",
+    "prior-descent": "PriorDescent",
+    "mfomo": "MFOMO",
+    "stationary": "Stationary",
+}
 CRITICS = ("model", "empirical", "returns")
 GRADIENTS = ("natural", "plain")
 
@@ -24,39 +33,30 @@ GRADIENTS = ("natural", "plain")
 @click.command()
 @words.game_options
 @words.schedule_options
-@click.option("--iterations", type=count, default=150, show_default=True, help="Updates at most.")
-@click.option("--tolerance", type=float, default=0.005, show_default=True,
-              help="Stop at this exploitability / |mean return|.")  # fmt: skip
-@click.option(
-    "--critic",
-    **one_of(CRITICS),
-    default="model",
-    show_default=True,
-    help="Where advantages come from.",
-)
-@click.option(
-    "--gradient",
-    **one_of(GRADIENTS),
-    default="natural",
-    show_default=True,
-    help="Direction of ascent.",
-)
-@click.option("--learning-rate", type=float, help="Step length of the ascent.")
+@click.option("--solver", **one_of(tuple(SOLVERS)), default="tmf-pg", show_default=True,
+              help="How. All but tmf-pg know the game and sample nobody.")  # fmt: skip
+@click.option("--iterations", type=count, help="Updates at most.  [default: 150 of tmf-pg, else the solver's own]")
+@click.option("--tolerance", type=float,
+              help="Stop at this exploitability / |mean return|.  [default: 0.005 of tmf-pg, else 0.0001]")  # fmt: skip
+@click.option("--critic", **one_of(CRITICS), help="tmf-pg: where advantages come from.  [default: model]")
+@click.option("--gradient", **one_of(GRADIENTS), help="tmf-pg: direction of ascent.  [default: natural]")
+@click.option("--learning-rate", type=float, help="tmf-pg, mirror-descent, stationary: step length of the ascent.")
 @words.seed_option
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the solution (.npz).")
 def solve(
     game: str,
     n_agents: int,
-    iterations: int,
-    tolerance: float,
-    critic: str,
-    gradient: str,
+    solver: str,
+    iterations: int | None,
+    tolerance: float | None,
+    critic: str | None,
+    gradient: str | None,
     learning_rate: float | None,
     seed: int,
     out: Path | None,
     **options: Any,
 ) -> None:
-    """Learn an equilibrium policy of GAME with TMF-PG.
+    """Learn an equilibrium policy of GAME, with TMF-PG unless told.
 
     GAME is resource-selection or queueing; its options left out are those of `tmfcore reproduce`.
     """
@@ -66,22 +66,37 @@ def solve(
 
     schedule = words.build_schedule(options, n_agents)
     played = words.build_game(game, options, schedule, n_agents)
-    rates: dict[str, Any] = {} if learning_rate is None else {"learning_rate": learning_rate}
-    with usage_errors():
-        solver = tmf.solvers.TMFPG(
-            iterations=iterations, tolerance=tolerance, critic=critic, gradient=gradient, **rates
+    settings = {
+        name: value
+        for name, value in (
+            ("iterations", iterations),
+            ("tolerance", tolerance),
+            ("critic", critic),
+            ("gradient", gradient),
+            ("learning_rate", learning_rate),
         )
+        if value is not None
+    }
+    kind = getattr(tmf.solvers, SOLVERS[solver])
+    for name in settings:
+        if name not in {field.name for field in dataclasses.fields(kind)}:
+            raise click.UsageError(f"--{name.replace('_', '-')} is no option of {solver}")
+    if solver == "tmf-pg":
+        settings = {"iterations": 150} | settings
+    with usage_errors():
+        method = kind(**settings)
+    title = "TMF-PG" if solver == "tmf-pg" else SOLVERS[solver]
     last: tmf.solvers.Iteration | None = None
     interrupted = False
     try:
-        with usage_errors(), progress(f"TMF-PG, {game}, {schedule}") as bar:
+        with usage_errors(), progress(f"{title}, {game}, {schedule}") as bar:
 
             def remember(now: tmf.solvers.Iteration) -> None:
                 nonlocal last
                 last = now
-                bar(now.iteration, iterations)
+                bar(now.iteration, method.iterations)
 
-            solution = solver.solve(played, schedule, n_agents, rng=seed, callback=remember)
+            solution = method.solve(played, schedule, n_agents, rng=seed, callback=remember)
     except KeyboardInterrupt:
         if last is None:
             raise
@@ -91,7 +106,7 @@ def solve(
         solution.save(out)
     print_tables(
         [
-            _solution_table(solution, played),
+            _solution_table(solution, played, title),
             mu_table("mean-field flow of the policy", played, solution.flow.steps, {"mean field": solution.flow.mu}),
         ]
     )
@@ -101,7 +116,7 @@ def solve(
         raise KeyboardInterrupt
 
 
-def _solution_table(solution: tmf.Solution, game: tmf.Game) -> Table:
+def _solution_table(solution: tmf.Solution, game: tmf.Game, title: str) -> Table:
     from tmfcore.reproduce.report import Table
 
     history = solution.history
@@ -114,4 +129,4 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game) -> Table:
         ("seconds", f"{history['seconds'][-1]:.2f}"),
         ("stopped because", solution.reason),
     )
-    return Table(f"TMF-PG: {game.name}, {solution.schedule}", ("", "value"), rows)
+    return Table(f"{title}: {game.name}, {solution.schedule}", ("", "value"), rows)

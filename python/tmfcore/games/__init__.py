@@ -2,6 +2,7 @@
 
 resource_selection(values, congestion, ...)     M resources, crowded ones pay less
 queueing(capacities, ...)                       K servers, long queues serve slowly
+beach_bar(n_places, ...)                        near the bar, but not where everybody lies
 wardrop(values, congestion, power)              where resource selection ends up
 BY_NAME                                         name -> function, for tools that take names
 
@@ -14,11 +15,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from tmfcore.game import Game
+from tmfcore.games.beach_bar import beach_bar
 from tmfcore.games.queueing import queueing
 from tmfcore.games.resource_selection import resource_selection, wardrop
 
-__all__ = ["BY_NAME", "queueing", "resource_selection", "wardrop"]
+__all__ = ["BY_NAME", "beach_bar", "queueing", "resource_selection", "wardrop"]
 
 BY_NAME: Mapping[str, Callable[..., Game]] = MappingProxyType(
-    {"resource_selection": resource_selection, "queueing": queueing}
+    {"resource_selection": resource_selection, "queueing": queueing, "beach_bar": beach_bar}
 )

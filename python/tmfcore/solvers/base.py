@@ -28,12 +28,13 @@ class Solution:
     policy : SoftmaxPolicy or TabularPolicy
         The iterate with the smallest exploitability.
     flow : Flow
-        Its mean-field flow, at every step.
+        Its mean-field flow, at every step; of a stationary equilibrium one step from its distribution.
     history : dict of str to (n,) arrays
         One row for each evaluated iteration: iteration (updates made), exploitability (in units of return) and
         mean_return of the policy judged, in its mean field; sampled_return (discounted return per agent, mean over
-        the sampled populations, which play the current iterate and not its average); learning_rate; seconds since
-        the start of the solve.
+        the sampled populations, which play the current iterate and not its average; mean_return where nothing is
+        sampled); learning_rate; seconds since the start of the solve; and of exact solvers residual, the l1 distance
+        of the distributions judged at from their own image (0 over a finite horizon).
     converged : bool
         Whether the tolerance was met.
     reason : str
@@ -45,7 +46,8 @@ class Solution:
     game, schedule : str
         Name of the game, label of the schedule.
     n_agents : int or None
-        Size of the sampled population; None: the mean-field limit.
+        Size of the sampled population; of exact solvers the N given, which only sets active fractions. None: the
+        mean-field limit.
     clock : str
     solver : dict
         Name and hyperparameters of the solver.

@@ -1,0 +1,31 @@
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from ._model import Model
+
+@disjoint_base
+class Occupation:
+    def __new__(
+        cls,
+        model: Model,
+        initial: NDArray[np.float64],
+        active: NDArray[np.float64],
+        horizon: int,
+        discount: float,
+        always: bool,
+        flow_weight: float,
+        value_weight: float,
+        step: float = ...,
+    ) -> Self: ...
+    def objective(
+        self,
+        L: NDArray[np.float64],
+        y: NDArray[np.float64],
+        z: NDArray[np.float64],
+        L_gradient: NDArray[np.float64],
+        y_gradient: NDArray[np.float64],
+        z_gradient: NDArray[np.float64],
+    ) -> float: ...

@@ -1,0 +1,9 @@
+from typing_extensions import disjoint_base
+
+from ._descent import Iterate
+
+@disjoint_base
+class StationaryIterate(Iterate):
+    tolerance: float
+    max_steps: int
+    def __init__(self, *arguments: object) -> None: ...

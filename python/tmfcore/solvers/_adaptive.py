@@ -1,0 +1,51 @@
+"""An adaptive rate: grow while iterates improve, shrink where they do not."""
+
+from __future__ import annotations
+
+from math import inf
+
+import numpy as np
+
+from tmfcore._validation import FloatArray
+
+__all__ = ["AdaptiveRate"]
+
+GROWTH, SHRINKAGE, SLACK, PATIENCE = 1.05, 0.5, 1.5, 50
+
+
+class AdaptiveRate:
+    """A step length, and whether to go back to the best iterate.
+
+    It grows by 5% with every iterate that is the best so far. An iterate more than `slack` times as exploitable as the
+    best is dropped, the rate halves and the slack, 1.5 after a best iterate, grows by half: some descents must climb
+    first. After 50 iterates none of which is best the rate halves where it stands.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0  # not chosen yet
+        self.reference, self.slack, self.waited = inf, SLACK, 0.0
+
+    def state(self) -> FloatArray:
+        """Its numbers, (4,)."""
+        return np.array([self.now, self.reference, self.slack, self.waited])
+
+    def restore(self, state: FloatArray) -> None:
+        """The inverse of `state`."""
+        self.now, self.reference, self.slack, self.waited = (float(number) for number in state)
+
+    def judge(self, gap: float) -> str:
+        """What to do with an iterate of this exploitability: "keep" it as the best, "go back" to that, or "go on"."""
+        if gap <= self.reference:
+            self.now *= GROWTH
+            self.reference, self.slack, self.waited = gap, SLACK, 0.0
+            return "keep"
+        self.waited += 1
+        if gap > self.slack * self.reference:
+            self.now *= SHRINKAGE
+            self.slack *= SLACK
+            self.waited = 0.0
+            return "go back"
+        if self.waited >= PATIENCE:
+            self.now *= SHRINKAGE
+            self.waited = 0.0
+        return "go on"

@@ -1,0 +1,153 @@
+"""Online mirror descent: logits follow the action values of the policy along its own flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _validation as check
+from tmfcore._descent import Iterate
+from tmfcore._validation import FloatArray
+from tmfcore.solvers import _exact
+from tmfcore.solvers._adaptive import AdaptiveRate
+
+__all__ = ["MirrorDescent"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MirrorDescent(_exact.ExactSolver):
+    """Online mirror descent (Perolat et al., arXiv:2103.00623, algorithm 1).
+
+        y_{k+1}(t, o, a) = y_k(t, o, a) + alpha_k Q_t^{pi_k}(o, a),   pi_{k+1} = softmax(y_{k+1})
+
+    with Q along the flow of pi_k itself (theory.md section 3). Converges where the game is monotone and alpha is
+    small. The tabular Munchausen iteration (Lauriere et al., arXiv:2203.11973, section 4) makes the same iterates: its
+    temperature is 1 / alpha.
+
+    Parameters
+    ----------
+    iterations, tolerance, absolute_tolerance, clock
+        As in every exact solver: updates at most; the exploitability at which to stop, in shares of |mean return| and
+        in units of return; whose values are learnt and judged.
+    learning_rate : float or None, optional
+        alpha > 0, in units of 1 / reward: what the log-odds of two actions move per difference of their values. None:
+        adaptive. It starts at 1 / max_{t,o} (max_a Q - min_a Q) and grows by 5% with every iterate that is the best so
+        far. An iterate 1.5 times as exploitable as the best (half as much more each time in a row) is dropped, and the
+        step from the best one tried again at half the rate; it also halves after 50 iterates none of which is best.
+    learning_rate_decay : {"constant", "sqrt", "harmonic", "linear"} or callable k -> factor, optional
+        Factor of update k: 1; 1 / sqrt(1 + k / decay_iterations); the square of that; from 1 to 0 over
+        `iterations`; or the caller's own, >= 0. Not with an adaptive rate.
+    decay_iterations : int, optional
+    momentum : float, optional
+        m in [0, 1): what is added is the heavy ball v_k = m v_{k-1} + Q instead of Q, with v_{-1} = 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A hyperparameter of the wrong kind or out of bounds.
+
+    Notes
+    -----
+    What moves the logits is the value of acting, Q, of an agent that acts at t, and not the chance beta_t mu_t(o)
+    that there is one. On the clock "schedule" an action is kept until one acts again, about one sweep, so that
+    differences of Q are sums of rewards over a sweep: they, and with them the rates that converge, do not depend on
+    how many steps a sweep is cut into. On the clock "always" an action is kept for one step, and differences of Q
+    fall with its length; an adaptive rate makes up for that.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.beach_bar(20, horizon=10)
+    >>> solution = tmf.solvers.MirrorDescent().solve(game, tmf.Synchronous())
+    >>> solution.converged, solution.exploitability < 1e-4 * solution.mean_return
+    (True, True)
+    """
+
+    learning_rate: float | None = None
+    learning_rate_decay: str | Callable[[int], float] = "constant"
+    decay_iterations: int = 10
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.learning_rate is not None:
+            rate = check.as_float(self.learning_rate, "learning_rate", low=0.0, low_open=True)
+            self._store("learning_rate", rate)
+        _exact.check_decay(self.learning_rate_decay, "learning_rate_decay")
+        self._store("decay_iterations", check.as_positive_int(self.decay_iterations, "decay_iterations"))
+        self._store("momentum", check.as_float(self.momentum, "momentum", low=0.0, high=1.0))
+        if self.momentum == 1.0:
+            raise ValueError("momentum is 1.0; must be < 1")
+        if self.learning_rate is None and self.learning_rate_decay != "constant":
+            raise ValueError("learning_rate_decay is given with an adaptive rate; must come with a learning_rate")
+
+    def _rule(self, iterate: Iterate, problem: _exact.Problem) -> _Ascent:
+        return _Ascent(self, iterate)
+
+
+class _Ascent:
+    """Logits, velocity and, where the rate is adaptive, the best logits with the direction from there."""
+
+    def __init__(self, solver: MirrorDescent, iterate: Iterate) -> None:
+        self.solver, self.iterate = solver, iterate
+        self.logits = np.zeros(iterate.policy.shape)
+        self.velocity = np.zeros_like(self.logits) if solver.momentum > 0 else None
+        self.adaptive = AdaptiveRate() if solver.learning_rate is None else None
+        if self.adaptive is not None:
+            self.best_logits, self.best_q = np.zeros_like(self.logits), np.zeros_like(self.logits)
+
+    def start(self, table: FloatArray | None) -> None:
+        if table is not None:
+            self.logits[...] = _exact.logits_of(table)
+            self.iterate.soften(self.logits)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        state = {"logits": self.logits.copy()}
+        if self.velocity is not None:
+            state["velocity"] = self.velocity.copy()
+        if self.adaptive is not None:
+            state["rate"] = self.adaptive.state()
+            state |= {"best_logits": self.best_logits.copy(), "best_q": self.best_q.copy()}
+        return state
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        self.logits[...] = state["logits"]
+        if self.velocity is not None:
+            self.velocity[...] = state["velocity"]
+        if self.adaptive is not None:
+            self.adaptive.restore(state["rate"])
+            self.best_logits[...], self.best_q[...] = state["best_logits"], state["best_q"]
+        self.iterate.soften(self.logits)
+
+    def rate(self, iteration: int) -> float:
+        s = self.solver
+        if self.adaptive is not None:
+            return self.adaptive.now
+        assert s.learning_rate is not None, "else it is adaptive"
+        return _exact.next_rate(
+            s.learning_rate, s.learning_rate_decay, "learning_rate_decay", iteration, s.decay_iterations, s.iterations
+        )
+
+    def update(self, iteration: int, gap: float) -> bool:
+        if self.adaptive is not None:
+            self.adapt(self.adaptive, gap)
+        return self.iterate.ascend(self.logits, self.velocity, self.rate(iteration), self.solver.momentum)
+
+    def adapt(self, adaptive: AdaptiveRate, gap: float) -> None:
+        """Choose the rate of the next update, and whether it starts from here or from the best logits."""
+        if adaptive.now == 0.0:
+            spread = float(np.ptp(self.iterate.q, axis=-1).max())
+            adaptive.now = 1.0 / spread if spread > 0 else 1.0
+        verdict = adaptive.judge(gap)
+        if verdict == "keep":
+            np.copyto(self.best_logits, self.logits)
+            np.copyto(self.best_q, self.iterate.q)
+        elif verdict == "go back":
+            np.copyto(self.logits, self.best_logits)
+            np.copyto(self.iterate.q, self.best_q)
+            if self.velocity is not None:
+                self.velocity.fill(0.0)

@@ -1,0 +1,103 @@
+"""Stationary equilibria: one policy for all time, at the distribution it settles at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._descent import Iterate
+from tmfcore._stationary import StationaryIterate
+from tmfcore._validation import FloatArray
+from tmfcore.meanfield import Flow
+from tmfcore.policy import TabularPolicy, as_policy
+from tmfcore.solvers import _exact
+from tmfcore.solvers.mirror_descent import MirrorDescent
+
+__all__ = ["Stationary"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stationary(MirrorDescent):
+    """Stationary equilibrium of the game played for ever, by mirror descent (Perolat et al., arXiv:2103.00623).
+
+    A policy pi (S, A) and a distribution mu with Phi(mu; pi) = mu such that no policy earns more than pi at mu, over an
+    infinite horizon with the game's discount (the discounted case of Guo et al., arXiv:1901.09585). An iterate is
+    judged at its own distribution, the limit of mu <- (mu + Phi(mu)) / 2 from game.initial:
+
+        exploitability = sum_o mu(o) [V^BR(o) - V^pi(o)],   V = V^pi and V^BR of theory.md section 3, with V_t = V_{t+1}
+
+    and its logits move by its Q there, as in MirrorDescent.
+
+    Parameters
+    ----------
+    iterations, tolerance, absolute_tolerance, clock, learning_rate, learning_rate_decay, decay_iterations, momentum
+        As in MirrorDescent.
+    distribution_tolerance : float, optional
+        Residual sum_o |Phi(mu)(o) - mu(o)| <= this at which mu is taken for stationary.
+    distribution_steps : int, optional
+        Steps in which that must happen.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A hyperparameter of the wrong kind or out of bounds. From `solve`: a discount of 1, a game or schedule that
+        depends on t (a game is asked at its first, second and last step), an iterate whose distribution does not
+        settle.
+
+    Notes
+    -----
+    The horizon of the game plays no role. Solution.policy has one stage; Solution.flow is one step, from mu to Phi(mu),
+    and history["residual"] their distance. Who starts elsewhere than at mu may see another distribution if the
+    population falls into parts that never mix.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> solution = tmf.solvers.Stationary().solve(game, tmf.Synchronous())
+    >>> print(solution.flow.mu[0].round(2), solution.history["residual"].max() <= 1e-12)
+    [0.53 0.33 0.13 0.  ] True
+    """
+
+    distribution_tolerance: float = 1e-12
+    distribution_steps: int = 100_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        tolerance = check.as_float(self.distribution_tolerance, "distribution_tolerance", low=0.0)
+        self._store("distribution_tolerance", tolerance)
+        self._store("distribution_steps", check.as_positive_int(self.distribution_steps, "distribution_steps"))
+
+    def _iterate(self, problem: _exact.Problem) -> Iterate:
+        game, active = problem.game, problem.active
+        if not game.discount < 1:
+            raise ValueError(f"game.discount is {game.discount:g}; must be < 1 over an infinite horizon")
+        if (active != active[0]).any():
+            t = int(np.argmax(active != active[0]))
+            raise ValueError(
+                f"the active fraction is {active[t]:g} at t={t} and {active[0]:g} at t=0; must not depend on t"
+            )
+        first = game.tables(game.initial, 0)
+        for t in sorted({min(1, game.horizon - 1), game.horizon - 1}):
+            if any((now != then).any() for now, then in zip(game.tables(game.initial, t), first, strict=True)):
+                raise ValueError(f"the game's tables at t={t} are not those at t=0; must not depend on t")
+        iterate = StationaryIterate(
+            game.model, game.initial, active[:1].copy(), 1, game.discount, problem.clock == "always"
+        )
+        iterate.tolerance, iterate.max_steps = self.distribution_tolerance, self.distribution_steps
+        return iterate
+
+    def _table(self, problem: _exact.Problem, initial: object) -> FloatArray:
+        kernel = as_policy(initial, problem.game)
+        if kernel.n_stages != 1:
+            raise ValueError(f"initial has {kernel.n_stages} stages; must have 1: a stationary policy does not change")
+        return kernel.probabilities(problem.game.initial, 0, 1)[np.newaxis]
+
+    def _judge(self, problem: _exact.Problem, policy: TabularPolicy) -> tuple[Flow, float, float]:
+        iterate = self._iterate(problem)
+        iterate.policy[...] = policy.table
+        gap, _, value = iterate.evaluate()
+        active = np.array([float(problem.active[0])])
+        return Flow(iterate.mu.copy(), np.arange(2), active, 1, problem.game.name), gap, value

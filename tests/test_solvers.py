@@ -1,0 +1,693 @@
+"""The exact solvers: one iteration is the reference's, what they report is true, they resume to the bit, they converge."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference
+import tmfcore as tmf
+from strategies import games, random_game, schedules, seeds
+from tmfcore import solvers
+from tmfcore._descent import Iterate
+from tmfcore._occupation import Occupation
+from tmfcore.solvers import MFOMO, FictitiousPlay, FixedPoint, MirrorDescent, PriorDescent, Stationary
+from tmfcore.solvers._minimise import minimise
+
+N_AGENTS = 20
+
+# Every solver with few iterations, as hypothesis runs it on random games.
+QUICK = {
+    "MirrorDescent": MirrorDescent(iterations=5, tolerance=None),
+    "MirrorDescent, plain": MirrorDescent(iterations=5, tolerance=None, learning_rate=0.5, learning_rate_decay="sqrt"),
+    "MirrorDescent, momentum": MirrorDescent(iterations=5, tolerance=None, momentum=0.5, clock="always"),
+    "FictitiousPlay": FictitiousPlay(iterations=5, tolerance=None),
+    "FictitiousPlay, damped": FictitiousPlay(iterations=5, tolerance=None, weight=0.3, clock="always"),
+    "FixedPoint": FixedPoint(iterations=5, tolerance=None),
+    "PriorDescent": PriorDescent(iterations=5, tolerance=None, clock="always"),
+    "PriorDescent, slow": PriorDescent(iterations=5, tolerance=None, temperature=2.0, prior_every=3, weight=0.5),
+    "PriorDescent, still": PriorDescent(iterations=5, tolerance=None, prior_every=None),
+    "MFOMO": MFOMO(iterations=5, tolerance=None, steps=4),
+    "MFOMO, always": MFOMO(iterations=5, tolerance=None, steps=4, clock="always"),
+}
+quick = pytest.mark.parametrize("solver", QUICK.values(), ids=QUICK.keys())
+
+
+def resource_selection(**options) -> tmf.Game:
+    return tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0, **options)
+
+
+def queueing(**options) -> tmf.Game:
+    return tmf.games.queueing((0.1, 0.2, 0.3), **options)
+
+
+def clock_of(solver) -> str:
+    return solver.clock
+
+
+def same(one: tmf.Solution, two: tmf.Solution) -> bool:
+    columns = set(one.history) - {"seconds"}
+    return one.policy == two.policy and all(np.array_equal(one.history[c], two.history[c]) for c in columns)
+
+
+# ------------------------------------------------------------------------------------------- one iteration, by hand
+
+
+@given(games(), st.data(), seeds, st.sampled_from(["schedule", "always"]))
+def test_an_iterate_is_judged_as_the_reference_does(spec, data, seed, clock):
+    """Flow, Q, best response, exploitability both ways and return; twice, as tables are kept between evaluations."""
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS))
+    active = reference.active_fraction(schedule.moves(spec.horizon, N_AGENTS), N_AGENTS)
+    game, plain = spec.build(), spec.reference()
+    iterate = Iterate(game.model, game.initial, active, game.horizon, game.discount, clock == "always")
+    rng = np.random.default_rng(seed)
+    for _ in range(2):
+        iterate.policy[...] = rng.dirichlet(np.full(game.n_actions, 0.5), size=iterate.policy.shape[:2])
+        found = iterate.evaluate()
+        policy = reference.tabular(iterate.policy, game.horizon)
+        mu = reference.flow(plain, policy, active)
+        played, q = reference.values(plain, policy, mu, active, clock)
+        best, best_q = reference.values(plain, None, mu, active, clock)
+        np.testing.assert_allclose(iterate.mu, mu, atol=1e-12)
+        np.testing.assert_allclose(iterate.q, q, atol=1e-12)
+        chosen = np.take_along_axis(best_q, iterate.greedy[..., None].astype(np.int64), axis=-1)[..., 0]
+        np.testing.assert_allclose(chosen, best_q.max(axis=-1), atol=1e-12)
+        gap = best - played
+        expected = (game.initial @ gap[0], gap.max(), game.initial @ played[0])
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@given(games(dependences=("mu", "mu_t")), seeds)
+def test_tables_too_large_to_keep_are_evaluated_twice(spec, seed):
+    game = spec.build()
+    active = np.array([0.5])
+    policy = np.random.default_rng(seed).dirichlet(np.ones(spec.n_actions), size=(spec.horizon, spec.n_observations))
+    judged = []
+    for kept_bytes in (0, 2**20):
+        iterate = Iterate(game.model, game.initial, active, game.horizon, game.discount, False, kept_bytes)
+        iterate.policy[...] = policy
+        judged.append((*iterate.evaluate(), *iterate.evaluate(), iterate.q.tolist()))
+    assert judged[0] == judged[1]
+
+
+@given(games(), st.data(), st.sampled_from(["schedule", "always"]))
+def test_mirror_descent_is_that_of_the_reference(spec, data, clock):
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS))
+    active = reference.active_fraction(schedule.moves(spec.horizon, N_AGENTS), N_AGENTS)
+    logits = np.zeros((spec.horizon, spec.n_observations, spec.n_actions))
+    for _ in range(3):
+        logits = reference.mirror_step(spec.reference(), logits, active, clock, 0.3)
+    solver = MirrorDescent(iterations=3, tolerance=None, absolute_tolerance=None, learning_rate=0.3, clock=clock)
+    found = solver.solve(spec.build(), schedule.build(), N_AGENTS)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    np.testing.assert_allclose(found.state["logits"], shifted, atol=1e-12)
+
+
+def test_mirror_descent_on_the_beach_is_that_of_the_peers():
+    """Exploitabilities that MFGLib and a plain loop in numpy agreed on, at rate 0.1."""
+    game = tmf.games.beach_bar(10, horizon=10)
+    solver = MirrorDescent(iterations=50, tolerance=None, learning_rate=0.1)
+    history = solver.solve(game, tmf.Synchronous()).history["exploitability"]
+    assert (history[0], history[10], history[50]) == pytest.approx((3.1956, 0.6696, 0.5291), abs=5e-5)
+    game = tmf.games.beach_bar(100, horizon=20)
+    history = solver.solve(game, tmf.Synchronous()).history["exploitability"]
+    assert (history[0], history[10], history[50]) == pytest.approx((3.2113, 1.6319, 0.2788), abs=1e-4)
+
+
+def test_momentum_is_the_heavy_ball():
+    game = queueing(horizon=4)
+    logits, velocity = np.zeros((4, 4, 4)), np.zeros((4, 4, 4))
+    for _ in range(3):
+        policy = tmf.SoftmaxPolicy(logits)
+        velocity = 0.5 * velocity + tmf.evaluate(game, policy, tmf.Fraction(0.5)).q
+        logits = logits + 0.2 * velocity
+    solver = MirrorDescent(iterations=3, tolerance=None, learning_rate=0.2, momentum=0.5)
+    found = solver.solve(game, tmf.Fraction(0.5)).state["logits"]
+    np.testing.assert_allclose(found, logits - logits.max(axis=-1, keepdims=True), atol=1e-12)
+
+
+def test_decays():
+    game = resource_selection(horizon=3)
+    for decay, rates in {
+        "harmonic": [0.5, 0.5 / (1 + 1 / 2), 0.5 / 2],
+        "linear": [0.5, 0.25, 0.0],
+        "constant": [0.5] * 3,
+        (lambda k: 1.0 + k): [0.5, 1.0, 1.5],
+    }.items():
+        solver = MirrorDescent(
+            iterations=2, tolerance=None, learning_rate=0.5, learning_rate_decay=decay, decay_iterations=2
+        )
+        found = solver.solve(game, tmf.Synchronous())
+        np.testing.assert_allclose(found.history["learning_rate"], rates)
+
+
+@given(games(), st.data(), seeds, st.sampled_from(["schedule", "always"]))
+def test_best_responses_are_mixed_as_in_the_reference(spec, data, seed, clock):
+    """From a random policy, so that best responses are not ties; fictitious play, and rows mixed."""
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS))
+    active = reference.active_fraction(schedule.moves(spec.horizon, N_AGENTS), N_AGENTS)
+    game, plain = spec.build(), spec.reference()
+    first = np.random.default_rng(seed).dirichlet(
+        np.ones(spec.n_actions), size=(spec.horizon, spec.n_observations)
+    )  # fmt: skip
+    common = {"iterations": 1, "tolerance": None, "absolute_tolerance": None, "clock": clock}
+    for solver, expected in (
+        (FictitiousPlay(**common), reference.fictitious_step(plain, first, active, clock, 0.5)),
+        (FictitiousPlay(weight=0.1, **common), reference.fictitious_step(plain, first, active, clock, 0.1)),
+        (FixedPoint(weight=0.3, **common), 0.7 * first + 0.3 * reference.greedy(plain, first, active, clock)),
+        (FixedPoint(**common), reference.greedy(plain, first, active, clock)),
+    ):
+        found = solver.solve(game, schedule.build(), N_AGENTS, initial=tmf.TabularPolicy(first))
+        np.testing.assert_allclose(found.state["policy"], expected, atol=1e-9)
+
+
+def test_the_flow_of_fictitious_play_is_the_mean_of_best_flows():
+    """The paper's definition, where kernels do not depend on mu: mu_k is the mean of the first and k best flows."""
+    game, schedule = resource_selection(horizon=4, switching_cost=0.1), tmf.Fraction(0.7)
+    policy = tmf.TabularPolicy.uniform(game, stages=4)
+    flows = [tmf.mean_field(game, policy, schedule).mu]
+    for k in range(6):
+        mu = tmf.mean_field(game, policy, schedule)
+        np.testing.assert_allclose(mu.mu, np.mean(flows, axis=0), atol=1e-12)
+        flows.append(tmf.mean_field(game, tmf.best_response(game, mu, schedule)[0], schedule).mu)
+        solver = FictitiousPlay(iterations=k + 1, tolerance=None)
+        policy = tmf.TabularPolicy(solver.solve(game, schedule).state["policy"])
+
+
+@given(games(), st.data(), st.sampled_from(["schedule", "always"]))
+def test_prior_descent_is_that_of_the_reference(spec, data, clock):
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS))
+    active = reference.active_fraction(schedule.moves(spec.horizon, N_AGENTS), N_AGENTS)
+    logits = np.zeros((spec.horizon, spec.n_observations, spec.n_actions))
+    prior = np.full_like(logits, 1 / spec.n_actions)
+    for k in range(5):
+        logits = reference.prior_step(spec.reference(), logits, prior, active, clock, 0.7, 0.6)
+        if k % 2 == 1:
+            prior = reference.softmax(logits)
+    solver = PriorDescent(
+        iterations=5, tolerance=None, absolute_tolerance=None, temperature=0.7, weight=0.6, prior_every=2, clock=clock
+    )
+    found = solver.solve(spec.build(), schedule.build(), N_AGENTS)
+    np.testing.assert_allclose(found.state["logits"], logits - logits.max(axis=-1, keepdims=True), atol=1e-10)
+    np.testing.assert_allclose(found.state["prior"], np.log(prior), atol=1e-10)
+
+
+def test_a_prior_that_stays_gives_the_logit_equilibrium():
+    """One decision between two places: pi is the softmax of what they pay after it, in closed form at the next step."""
+    game = tmf.games.resource_selection((1.0, 0.5), 1.0, horizon=2, discount=1.0, initial=(0.5, 0.5))
+    solver = PriorDescent(temperature=0.5, prior_every=None, weight=0.5, iterations=200, tolerance=None)
+    logits = solver.solve(game, tmf.Synchronous()).state["logits"]
+    pi = np.exp(logits[0, 0]) / np.exp(logits[0, 0]).sum()  # mu_1 = pi, from either place
+    np.testing.assert_allclose(np.log(pi[0] / pi[1]), ((1.0 - pi[0]) - (0.5 - pi[1])) / 0.5, atol=1e-9)
+
+
+def occupation_objective(game, L, y, z, active, clock, flow_weight, value_weight):
+    """F of _occupation.Occupation, term by term."""
+    total = 0.0
+    expected = np.asarray(game.initial)
+    for t in range(game.horizon):
+        there = L[t].sum(axis=-1)
+        total += flow_weight * ((there - expected) ** 2).sum()
+        reward, transition, passive_reward, passive = game.tables(there / there.sum(), t)
+        b = 1.0 if clock == "always" else active[t]
+        mixed = active[t] * transition + (1 - active[t]) * passive[:, None, :]
+        expected = np.einsum("oa,oax->x", L[t], mixed)
+        acting = z[t] + reward + game.discount * transition @ y[t + 1]
+        waiting = passive_reward + game.discount * passive @ y[t + 1]
+        e = y[t][:, None] - b * acting - (1 - b) * waiting[:, None]
+        total += value_weight * (e**2).sum() + b * (z[t] * L[t]).sum()
+    return total
+
+
+@given(games(), st.data(), seeds, st.sampled_from(["schedule", "always"]))
+def test_the_objective_of_mfomo(spec, data, seed, clock):
+    """Its value is that of the definition; its gradient that of central differences; both 0 residuals at a policy."""
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS))
+    active = reference.active_fraction(schedule.moves(spec.horizon, N_AGENTS), N_AGENTS)
+    game, plain = spec.build(), spec.reference()
+    occupation = Occupation(game.model, game.initial, active, game.horizon, game.discount, clock == "always", 3.0, 2.0)
+    rng = np.random.default_rng(seed)
+    shape = (game.horizon, game.n_observations, game.n_actions)
+    point = [rng.random(shape), rng.normal(size=(shape[0] + 1, shape[1])), rng.random(shape)]
+    point[1][-1] = 0
+    slopes = [np.empty_like(array) for array in point]
+    value = occupation.objective(*point, *slopes)
+    assert value == pytest.approx(occupation_objective(plain, *point, active, clock, 3.0, 2.0), rel=1e-9)
+    assert (slopes[1][-1] == 0).all()
+    towards = [rng.normal(size=array.shape) for array in point]
+    towards[1][-1] = 0
+
+    def along(h):
+        moved = [array + h * step for array, step in zip(point, towards, strict=True)]
+        return occupation_objective(plain, *moved, active, clock, 3.0, 2.0)
+
+    numeric = (8 * (along(1e-4) - along(-1e-4)) - (along(2e-4) - along(-2e-4))) / 12e-4
+    exact = sum((slope * step).sum() for slope, step in zip(slopes, towards, strict=True))
+    assert exact == pytest.approx(numeric, rel=1e-5, abs=1e-5 * (1 + value))
+
+
+def test_the_objective_is_the_exploitability_at_a_policy():
+    """Without discount; with it the steps count alike in the objective, and less and less in exploitability."""
+    for schedule in (tmf.Synchronous(), tmf.Fraction(0.3)):
+        game = queueing(horizon=6, discount=1.0)
+        policy = tmf.TabularPolicy.uniform(game, stages=6)
+        flow = tmf.mean_field(game, policy, schedule)
+        response, values = tmf.best_response(game, flow, schedule)
+        q = tmf.evaluate(game, response, schedule, flow=flow).q
+        L, z = flow.mu[:-1, :, None] * policy.table, q.max(axis=-1, keepdims=True) - q
+        active = flow.active_fraction[:1].copy()
+        occupation = Occupation(game.model, game.initial, active, 6, game.discount, False, 1e6, 1e6)
+        value = occupation.objective(L, values, z, np.empty_like(L), np.empty_like(values), np.empty_like(z))
+        assert value == pytest.approx(tmf.exploitability(game, policy, schedule), rel=1e-9)
+
+
+def test_minimise_finds_the_point_of_a_quadratic_at_its_bounds():
+    """min 1/2 x'Hx - c'x over x >= 0 in half of the components: the conditions of Karush, Kuhn and Tucker."""
+    rng = np.random.default_rng(0)
+    for n in (1, 4, 30):
+        root = rng.normal(size=(n, n))
+        h, c = root @ root.T + np.eye(n), rng.normal(size=n) * 3
+        bound = np.arange(n) % 2 == 0
+
+        def quadratic(x, h=h, c=c):
+            return 0.5 * x @ h @ x - c @ x, h @ x - c
+
+        x = minimise(quadratic, np.ones(n), bound, 500, -np.inf)
+        slope = h @ x - c
+        assert (x[bound] >= 0).all()
+        np.testing.assert_allclose(slope[~bound], 0, atol=1e-5)
+        np.testing.assert_allclose(slope[bound & (x > 1e-9)], 0, atol=1e-5)
+        assert (slope[bound] >= -1e-5).all()
+
+
+# ------------------------------------------------------------------------------------------------- what is reported
+
+
+@quick
+@settings(max_examples=25)
+@given(data=st.data(), spec=games())
+def test_reported_exploitability_is_that_of_the_policy(solver, data, spec):
+    schedule = data.draw(schedules(spec.horizon, N_AGENTS)).build()
+    game = spec.build()
+    found = solver.solve(game, schedule, N_AGENTS)
+    gap = tmf.exploitability(game, found.policy, schedule, N_AGENTS, clock=clock_of(solver))
+    assert found.exploitability == gap
+    value = tmf.evaluate(game, found.policy, schedule, N_AGENTS, clock=clock_of(solver)).mean_return
+    assert found.mean_return == pytest.approx(value, abs=1e-12)
+    np.testing.assert_array_equal(found.flow.mu, tmf.mean_field(game, found.policy, schedule, N_AGENTS).mu)
+    history = found.history
+    assert history["iteration"].tolist() == list(range(len(history["iteration"])))
+    assert gap == pytest.approx(history["exploitability"].min(), abs=1e-11)
+    assert history["exploitability"][found.best_iteration] == history["exploitability"].min()
+    assert found.policy.table.shape == (game.horizon, game.n_observations, game.n_actions)
+
+
+@quick
+@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Batch(3), tmf.Bernoulli(0.2)])
+def test_resuming_is_going_on(solver, schedule):
+    """Ten iterations, and five of which five are made later: the same to the bit, also through a file."""
+    game = random_game(4, 4, 3, 6, dependence="mu", sparse=True, passive="dense").build()
+    first = solver.solve(game, schedule, N_AGENTS)
+    whole = dataclasses.replace(solver, iterations=10).solve(game, schedule, N_AGENTS)
+    second = solver.solve(game, schedule, N_AGENTS, initial=first)
+    assert second.policy == whole.policy
+    assert second.exploitability == whole.exploitability
+    assert second.best_iteration == whole.best_iteration
+    for name, array in whole.state.items():
+        np.testing.assert_array_equal(second.state[name], array)
+    assert (whole.history["residual"] == 0).all()
+    for column in ("iteration", "exploitability", "mean_return"):
+        np.testing.assert_array_equal(second.history[column], whole.history[column][5:])
+
+
+@quick
+def test_same_again(solver, tmp_path):
+    game = queueing(horizon=5)
+    one, two = solver.solve(game, tmf.Fraction(0.5), rng=1), solver.solve(game, tmf.Fraction(0.5), rng=2)
+    assert same(one, two)
+    one.save(tmp_path / "s.npz")
+    back = tmf.Solution.load(tmp_path / "s.npz")
+    assert same(one, back)
+    assert back.solver == one.solver and one.solver["name"] == type(solver).__name__
+    onward = [solver.solve(game, tmf.Fraction(0.5), initial=each) for each in (one, back)]
+    assert same(*onward)
+
+
+@quick
+def test_callbacks_and_progress(solver):
+    game = queueing(horizon=5)
+    seen, done = [], []
+    found = solver.solve(
+        game, tmf.Synchronous(), callback=lambda now: seen.append(now) or now.iteration == 3,
+        progress=lambda *pair: done.append(pair),
+    )  # fmt: skip
+    assert [now.iteration for now in seen] == [0, 1, 2, 3]
+    assert found.reason == "stopped by callback at iteration 3" and not found.converged
+    assert [now.exploitability for now in seen] == found.history["exploitability"].tolist()
+    assert seen[1].relative_exploitability == seen[1].exploitability / seen[1].mean_return
+    assert done == [(1, 5), (2, 5), (3, 5)]
+
+    def fail(now):
+        if now.iteration == 2:
+            seen.append(now)
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError) as caught:
+        solver.solve(game, tmf.Synchronous(), callback=fail)
+    assert caught.value.__notes__ == [f"in iteration 2 of {solver.name}"]
+    assert len(seen[-1].solution().history["iteration"]) == 3
+
+
+@quick
+def test_starting_from_a_policy(solver):
+    game = queueing(horizon=5)
+    rng = np.random.default_rng(0)
+    for initial in (
+        tmf.TabularPolicy(rng.dirichlet(np.ones(4), size=(5, 4))),
+        tmf.SoftmaxPolicy(rng.normal(size=(2, 4, 4))),
+        tmf.SoftmaxPolicy(rng.normal(size=(1, 4, 4, 5))),
+        lambda mu, t: np.full((4, 4), 0.25) + 0.01 * t * np.outer(np.ones(4), [1, -1, 0, 0]),
+    ):
+        found = solver.solve(game, tmf.Fraction(0.3), initial=initial)
+        gap = tmf.exploitability(game, initial, tmf.Fraction(0.3), clock=clock_of(solver))
+        assert found.history["exploitability"][0] == pytest.approx(gap, rel=1e-9)
+        assert found.exploitability <= gap * (1 + 1e-9)
+
+
+# --------------------------------------------------------------------------------------------------- when it stops
+
+
+@quick
+def test_tolerances(solver):
+    still = tmf.Game(2, 2, 3, 1.0, [1, 0], np.zeros((2, 2)), np.full((2, 2, 2), 0.5))
+    found = dataclasses.replace(solver, tolerance=0.0).solve(still, tmf.Synchronous())
+    assert found.converged and found.exploitability == 0 and found.relative_exploitability == 0
+    found = solver.solve(still, tmf.Synchronous())
+    assert found.converged and "absolute_tolerance 1e-09 at iteration 0" in found.reason
+    found = dataclasses.replace(solver, absolute_tolerance=None).solve(still, tmf.Synchronous())
+    assert not found.converged and found.reason.startswith("iterations exhausted: best exploitability 0, of iteration 0")
+    assert found.history["iteration"][-1] == 5
+
+
+# ------------------------------------------------------------------------------------------------------- equilibria
+
+
+@pytest.mark.parametrize("solver", [MirrorDescent, FictitiousPlay, FixedPoint, PriorDescent])
+@pytest.mark.parametrize("clock", ["schedule", "always"])
+@pytest.mark.parametrize("step", [1.0, 0.1])
+@pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(10, **o)])
+def test_every_solver_reaches_equilibrium(solver, build, step, clock):
+    """Monotone games, synchronous and a tenth at a time: one ten-thousandth of the return, by default."""
+    game = build(step=step)
+    found = solver(clock=clock, iterations=40_000).solve(game, tmf.Fraction(step))
+    assert found.converged and found.relative_exploitability <= 1e-4
+
+
+@pytest.mark.parametrize("clock", ["schedule", "always"])
+@pytest.mark.parametrize("build", [resource_selection, queueing])
+def test_mfomo_reaches_equilibrium(build, clock):
+    for schedule in (tmf.Synchronous(), tmf.Fraction(0.5)):
+        found = MFOMO(clock=clock).solve(build(horizon=10), schedule)
+        assert found.converged and found.relative_exploitability <= 1e-4
+
+
+def rock_paper_scissors() -> tmf.Game:
+    """A start and three hands; the payoffs of MFGLib's rock_paper_scissors, T = 1 there."""
+
+    def reward(mu):
+        return np.array([0, 2 * mu[3] - mu[2], 4 * mu[1] - 2 * mu[3], 6 * mu[2] - 3 * mu[1]])[:, None].repeat(3, axis=1)
+
+    return tmf.Game(4, 3, 2, 1.0, [1, 0, 0, 0], reward, np.tile(np.eye(4)[1:], (4, 1, 1)))
+
+
+def test_mfomo_needs_no_monotonicity():
+    """Where every hand beats another mirror descent goes round; at the equilibrium all hands pay the same."""
+    game = rock_paper_scissors()
+    pay = np.array([[0, -1, 2], [4, 0, -2], [-3, 6, 0]])
+    system = np.vstack([pay[0] - pay[1], pay[1] - pay[2], np.ones(3)])
+    shares = np.linalg.solve(system, [0, 0, 1])
+    found = MFOMO(tolerance=None, absolute_tolerance=1e-9).solve(game, tmf.Synchronous())
+    assert found.converged and found.exploitability <= 1e-9
+    np.testing.assert_allclose(found.flow.mu[1, 1:], shares, atol=1e-4)
+
+
+def test_free_switching_ends_at_the_water_level():
+    """The flow in mid-game is Wardrop's, in closed form."""
+    found = MirrorDescent(tolerance=1e-9).solve(resource_selection(), tmf.Synchronous())
+    np.testing.assert_allclose(found.flow.mu[10], tmf.games.wardrop((1.0, 0.8, 0.6, 0.4), 1.0), atol=1e-4)
+
+
+def test_the_rate_does_not_depend_on_how_rarely_one_acts():
+    """The same rate on steps of 1, 1/10 and 1/50 sweep reaches the tolerance after about as many iterations."""
+    needed = []
+    for step in (1.0, 0.1, 0.02):
+        found = MirrorDescent(learning_rate=1.0).solve(queueing(step=step), tmf.Fraction(step))
+        assert found.converged
+        needed.append(found.best_iteration)
+    assert max(needed) <= 1.2 * min(needed)
+
+
+# ------------------------------------------------------------------------------------------------------ stationary
+
+
+def lasting(game: tmf.Game, initial, horizon: int) -> tmf.Game:
+    """The same game over another horizon, from another start."""
+    return tmf.Game.from_model(game.model, horizon, game.discount, initial)
+
+
+@pytest.mark.parametrize("clock", ["schedule", "always"])
+@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.3), tmf.Bernoulli(0.5)])
+@pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(7, discount=0.9, **o)])
+def test_stationary_scores_are_those_of_a_long_game(build, schedule, clock):
+    """Played from the distribution it settles at, over so long a time that the rest does not count."""
+    game = build()
+    solver = Stationary(iterations=4, tolerance=None, clock=clock)
+    for found in (solver.solve(game, schedule), Stationary(clock=clock).solve(game, schedule)):
+        mu, after = found.flow.mu
+        assert np.abs(after - mu).sum() == pytest.approx(found.history["residual"][found.best_iteration], abs=1e-15)
+        assert np.abs(after - mu).sum() <= 1e-12
+        long = lasting(game, mu, 800)
+        assert np.abs(tmf.mean_field(long, found.policy, schedule).mu - mu).max() < 1e-10
+        gap = tmf.exploitability(long, found.policy, schedule, clock=clock)
+        assert found.exploitability == pytest.approx(gap, abs=1e-9)
+        value = tmf.evaluate(long, found.policy, schedule, clock=clock).mean_return
+        assert found.mean_return == pytest.approx(value, rel=1e-9)
+    assert found.converged and found.relative_exploitability <= 1e-4
+
+
+def test_the_stationary_equilibrium_of_free_switching_is_wardrop():
+    values, congestion = (1.0, 0.8, 0.6, 0.4), (1.0, 2.0, 0.5, 1.0)
+    game = tmf.games.resource_selection(values, congestion, horizon=1)
+    for schedule in (tmf.Synchronous(), tmf.Fraction(0.1)):
+        found = Stationary(tolerance=1e-10).solve(game, schedule)
+        np.testing.assert_allclose(found.flow.mu[0], tmf.games.wardrop(values, congestion), atol=1e-5)
+
+
+def test_a_stationary_distribution_by_hand():
+    """Two places, left with probabilities 0.2 and 0.6 whatever one does: mu = (3/4, 1/4), also where steps alternate."""
+    for moves, mu in (([[0.8, 0.2], [0.6, 0.4]], [0.75, 0.25]), ([[0.0, 1.0], [1.0, 0.0]], [0.5, 0.5])):
+        game = tmf.Game(2, 1, 5, 0.5, [1, 0], [[1.0], [3.0]], np.array(moves)[:, None, :])
+        found = Stationary().solve(game, tmf.Synchronous())
+        np.testing.assert_allclose(found.flow.mu[0], mu, atol=1e-11)
+        assert found.mean_return == pytest.approx((mu[0] + 3 * mu[1]) / (1 - 0.5))
+        assert found.exploitability == 0
+
+
+def test_stationary_resumes_saves_and_starts_from_policies(tmp_path):
+    game, schedule = queueing(), tmf.Fraction(0.5)
+    solver = Stationary(iterations=5, tolerance=None)
+    first = solver.solve(game, schedule)
+    first.save(tmp_path / "s.npz")
+    second = solver.solve(game, schedule, initial=tmf.Solution.load(tmp_path / "s.npz"))
+    whole = dataclasses.replace(solver, iterations=10).solve(game, schedule)
+    assert second.policy == whole.policy and second.exploitability == whole.exploitability
+    found = solver.solve(game, schedule, initial=first.policy)
+    assert found.history["exploitability"][0] == pytest.approx(first.exploitability, rel=1e-6)
+
+
+def test_stationary_errors():
+    def solve(game, schedule=None, **options):
+        return Stationary(**options).solve(game, schedule or tmf.Synchronous())
+
+    with pytest.raises(ValueError, match="discount is 1; must be < 1"):
+        solve(queueing(discount=1.0))
+    with pytest.raises(ValueError, match=r"active fraction is 0\.5 at t=2 and 1 at t=0; must not depend on t"):
+        solve(queueing(horizon=3), tmf.Fraction([1.0, 1.0, 0.5]))
+    game = tmf.Game(2, 2, 3, 0.9, [1, 0], lambda mu, t: np.full((2, 2), float(t == 2)), np.full((2, 2, 2), 0.5))
+    with pytest.raises(ValueError, match="tables at t=2 are not those at t=0; must not depend on t"):
+        solve(game)
+    with pytest.raises(ValueError, match=r"still moves by .* a step after 3 steps; must settle within 1e-12") as caught:
+        solve(queueing(), distribution_steps=3)
+    assert caught.value.__notes__ == ["in iteration 0 of Stationary"]
+    with pytest.raises(ValueError, match="initial has 2 stages; must have 1"):
+        Stationary().solve(queueing(), tmf.Synchronous(), initial=tmf.TabularPolicy.uniform(queueing(), stages=2))
+    with pytest.raises(ValueError, match="distribution_steps is 0"):
+        Stationary(distribution_steps=0)
+    with pytest.raises(ValueError, match="distribution_tolerance is -1"):
+        Stationary(distribution_tolerance=-1)
+
+
+# ------------------------------------------------------------------------------------------- one call, and agreement
+
+
+def test_solve_says_what_it_used():
+    found = tmf.solve(queueing(), tmf.Batch(100), 1000)
+    assert found.converged and found.solver["name"] == "MirrorDescent"
+    assert found.reason.startswith("MirrorDescent: exploitability ") and found.n_agents == 1000
+    again = tmf.solve(queueing(), tmf.Fraction(0.1), initial=found)
+    assert again.best_iteration == 0 and again.converged
+
+
+def test_solve_goes_on_where_mirror_descent_fails():
+    found = tmf.solve(rock_paper_scissors(), tmf.Synchronous())
+    assert found.converged and found.relative_exploitability <= 1e-4 and found.solver["name"] == "MFOMO"
+    assert found.reason.startswith("MirrorDescent: iterations exhausted") and "; MFOMO: expl" in found.reason
+
+
+def test_solve_stops_for_a_callback():
+    found = tmf.solve(queueing(), tmf.Synchronous(), tolerance=None, callback=lambda now: now.iteration == 3)
+    assert found.reason == "MirrorDescent: stopped by callback at iteration 3"
+
+
+def test_solve_in_large_games_ends_with_fictitious_play(monkeypatch):
+    from tmfcore.solvers import auto
+
+    monkeypatch.setattr(auto, "MirrorDescent", lambda **o: MirrorDescent(iterations=2, **o))
+    auto.MirrorDescent.__name__ = "MirrorDescent"
+    for size, second in ((101, "FictitiousPlay"), (5, "MFOMO")):
+        calls = []
+        found = tmf.solve(
+            tmf.games.beach_bar(size, horizon=3), tmf.Synchronous(), tolerance=1e-3,
+            callback=lambda now, calls=calls: calls.append(now.iteration),
+        )  # fmt: skip
+        assert found.converged and found.solver["name"] == second
+        assert found.reason.startswith("MirrorDescent: iterations exhausted") and f"; {second}: " in found.reason
+        assert calls[:4] == [0, 1, 2, 0]
+
+
+def test_sampled_agents_learn_the_same_equilibrium():
+    """TMF-PG, which knows only what a thousand agents did, and the exact solvers end at the same flow and return."""
+    for game in (resource_selection(switching_cost=0.05), queueing()):
+        exact = tmf.solve(game, tmf.Synchronous(), tolerance=1e-7)
+        learnt = solvers.TMFPG(tolerance=0.002, iterations=400).solve(game, tmf.Synchronous(), 1000, rng=3)
+        assert learnt.converged
+        assert learnt.mean_return == pytest.approx(exact.mean_return, rel=0.005)
+        assert np.abs(learnt.flow.mu - exact.flow.mu)[:-1].sum(axis=-1).max() < 0.06
+        gap = tmf.exploitability(game, learnt.policy, tmf.Synchronous())
+        assert exact.exploitability < 0.01 * gap
+
+
+def test_all_solvers_end_at_the_same_flow():
+    for game in (resource_selection(switching_cost=0.05, horizon=8), queueing(horizon=8)):
+        flows = [
+            solver(tolerance=1e-5, iterations=100_000).solve(game, tmf.Fraction(0.5)).flow.mu
+            for solver in (MirrorDescent, FictitiousPlay, PriorDescent, MFOMO)
+        ]
+        for mu in flows[1:]:
+            assert np.abs(mu - flows[0])[:-1].max() < 0.02  # the last decision pays nobody
+
+
+# ------------------------------------------------------------------------------------------------------------ errors
+
+
+def test_nan_is_an_error_that_names_the_iteration():
+    calls = []
+
+    def reward(mu, t):
+        calls.append(t)
+        return np.full((2, 2), 1e308 if len(calls) > 7 else 1.0)
+
+    game = tmf.Game(2, 2, 3, 1.0, [1, 0], reward, np.full((2, 2, 2), 0.5))
+    calls.clear()
+    with pytest.raises(ValueError, match=r"exploitability is (inf|nan) at iteration 2; must be finite") as caught:
+        MirrorDescent(tolerance=None, absolute_tolerance=None).solve(game, tmf.Synchronous())
+    assert caught.value.__notes__ == ["in iteration 2 of MirrorDescent"]
+
+
+@quick
+def test_a_broken_game_is_an_error(solver):
+    game = tmf.Game(2, 2, 3, 1.0, [1, 0], lambda mu: np.full((2, 2), np.nan if mu[0] < 1 else 0.0), np.full((2, 2, 2), 0.5))
+    with pytest.raises(ValueError, match=r"reward\(mu, t=1\)\[0, 0\] is nan; must be finite"):
+        solver.solve(game, tmf.Synchronous())
+
+
+@quick
+def test_arguments_are_checked(solver):
+    game, schedule = resource_selection(horizon=3), tmf.Synchronous()
+    for changes, error, text in (
+        ({"initial": 3}, TypeError, "policy is 3"),
+        ({"initial": tmf.TabularPolicy([[0.5, 0.5]])}, ValueError, r"policy has \(S, A\) = \(1, 2\); must be"),
+        ({"callback": 3}, TypeError, "callback is 3; must be a function"),
+        ({"progress": 3}, TypeError, "progress is 3"),
+        ({"rng": "seed"}, TypeError, "rng is 'seed'"),
+    ):
+        with pytest.raises(error, match=text):
+            solver.solve(game, schedule, **changes)
+    with pytest.raises(ValueError, match="n_agents"):
+        solver.solve(game, tmf.Sequential())
+    with pytest.raises(TypeError, match="game is None"):
+        solver.solve(None, schedule)
+    other = solvers.TMFPG(iterations=1).solve(game, schedule)
+    with pytest.raises(ValueError, match=f"initial is a Solution of TMFPG; must be one of {solver.name} to go on"):
+        solver.solve(game, schedule, initial=other)
+    longer = solver.solve(resource_selection(horizon=4), schedule)
+    with pytest.raises(ValueError, match=r"initial.state\['\w+'\] has shape \(4, 4"):
+        solver.solve(game, schedule, initial=longer)
+
+
+@pytest.mark.parametrize(
+    ("solver", "changes", "error", "text"),
+    [
+        (FictitiousPlay, {"average": -1}, ValueError, "average is -1.0; must be >= 0"),
+        (FictitiousPlay, {"weight": 0}, ValueError, r"weight is 0.0; must be in \(0, 1\]"),
+        (FictitiousPlay, {"weight": 0.5, "average": 1}, ValueError, "average is 1; must be 0 where weight is given"),
+        (FixedPoint, {"weight": 2}, ValueError, r"weight is 2.0; must be in \(0, 1\]"),
+        (FixedPoint, {"weight_decay": "sqr"}, ValueError, "weight_decay is 'sqr'; must be one of"),
+        (FixedPoint, {"decay_iterations": 0}, ValueError, "decay_iterations is 0; must be >= 1"),
+        (PriorDescent, {"temperature": 0}, ValueError, "temperature is 0.0; must be > 0"),
+        (PriorDescent, {"prior_every": 0}, ValueError, "prior_every is 0; must be >= 1"),
+        (MFOMO, {"penalty": 0}, ValueError, "penalty is 0.0; must be > 0"),
+        (MFOMO, {"steps": 0}, ValueError, "steps is 0; must be >= 1"),
+        (PriorDescent, {"weight": 0}, ValueError, r"weight is 0.0; must be in \(0, 1\]"),
+    ],
+)
+def test_hyperparameters(solver, changes, error, text):
+    with pytest.raises(error, match=text):
+        solver(**changes)
+
+
+def test_a_weight_above_one_is_an_error():
+    solver = FixedPoint(weight=0.5, weight_decay=lambda k: 3.0)
+    with pytest.raises(ValueError, match=r"weight \* weight_decay\(0\) is 1.5; must be <= 1"):
+        solver.solve(resource_selection(horizon=3), tmf.Synchronous())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        ({"iterations": 0}, ValueError, "iterations is 0; must be >= 1"),
+        ({"tolerance": -1}, ValueError, "tolerance is -1.0; must be >= 0"),
+        ({"absolute_tolerance": "x"}, TypeError, "absolute_tolerance is 'x'"),
+        ({"clock": "never"}, ValueError, "clock is 'never'"),
+        ({"learning_rate": 0}, ValueError, "learning_rate is 0.0; must be > 0"),
+        ({"learning_rate": 1, "learning_rate_decay": "sqr"}, ValueError, "learning_rate_decay is 'sqr'; must be one of"),
+        ({"learning_rate_decay": "sqrt"}, ValueError, "learning_rate_decay is given with an adaptive rate"),
+        ({"momentum": 1}, ValueError, "momentum is 1.0; must be < 1"),
+        ({"decay_iterations": 0}, ValueError, "decay_iterations is 0; must be >= 1"),
+    ],
+)
+def test_mirror_descent_hyperparameters(changes, error, text):
+    with pytest.raises(error, match=text):
+        MirrorDescent(**changes)
+
+
+def test_mirror_descent_needs_an_interior_start():
+    game = resource_selection(horizon=3)
+    with pytest.raises(ValueError, match=r"initial is 0 at \[t, observation, action\] = \[0, 0, 1\]; must be > 0"):
+        MirrorDescent().solve(game, tmf.Synchronous(), initial=tmf.TabularPolicy(np.eye(4)))
+    with pytest.raises(ValueError, match=r"learning_rate_decay\(0\) is -1.0; must be finite and >= 0"):
+        MirrorDescent(learning_rate=1.0, learning_rate_decay=lambda k: -1.0).solve(game, tmf.Synchronous())
