@@ -37,7 +37,6 @@ cdef double RANK_TOLERANCE = 1e-14
 cdef class Recursion:
     """Scratch memory of one run, and the pieces of a step."""
     cdef Evaluator at
-    cdef Model model
     cdef Py_ssize_t n_observations, n_actions
     cdef int horizon
     cdef bint exact, linear                     # derivatives known; and Phi linear in mu
@@ -47,14 +46,16 @@ cdef class Recursion:
     cdef double *kernel                         # (S, S) beta A + (1 - beta) P0
     cdef double *transposed                     # (S, S)
     cdef double *factor                         # (S, S) row k is column k of F
-    cdef double *image                          # (S, S) row k is J f_k
     cdef double *square                         # (S, S)
+    cdef double *directions                     # (S, S + 1) columns of F, and the bias
+    cdef double *images                         # (S, S + 1) J times them
     cdef double *weights                        # (S, A)
-    cdef double *first                          # (S, A) derivatives of the policy
-    cdef double *second                         # (S, A)
+    cdef double *first                          # (A, S + 1) derivatives of a row of the policy
+    cdef double *second                         # (A, S + 1)
     cdef double *centre                         # (S,) Phi(mu), as push computes it
     cdef double *curvature                      # (S,) H : Sigma
     cdef double *bias                           # (S,) J m
+    cdef double *slope                          # (S,)
     cdef double *argument                       # (S,)
     cdef double *population                     # (S,)
     cdef double *plus                           # (S,)
@@ -62,11 +63,10 @@ cdef class Recursion:
 
     def __cinit__(self, Evaluator at not None, bint exact):
         cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-        cdef double[::1] memory = np.zeros(7 * S * S + 3 * S * A + 7 * S)
+        cdef double[::1] memory = np.zeros(6 * S * S + 2 * (S + A) * (S + 1) + S * A + 8 * S)
         cdef double *next_free = &memory[0]
         self.memory = memory
         self.at = at
-        self.model = at.model
         self.horizon = at.horizon
         self.n_observations = S
         self.n_actions = A
@@ -77,15 +77,17 @@ cdef class Recursion:
         self.kernel = self.passive + S * S
         self.transposed = self.kernel + S * S
         self.factor = self.transposed + S * S
-        self.image = self.factor + S * S
-        self.square = self.image + S * S
-        self.weights = self.square + S * S
-        self.first = self.weights + S * A
-        self.second = self.first + S * A
-        self.centre = self.second + S * A
+        self.square = self.factor + S * S
+        self.directions = self.square + S * S
+        self.images = self.directions + S * (S + 1)
+        self.first = self.images + S * (S + 1)
+        self.second = self.first + A * (S + 1)
+        self.weights = self.second + A * (S + 1)
+        self.centre = self.weights + S * A
         self.curvature = self.centre + S
         self.bias = self.curvature + S
-        self.argument = self.bias + S
+        self.slope = self.bias + S
+        self.argument = self.slope + S
         self.population = self.argument + S
         self.plus = self.population + S
         self.toward = self.plus + S
@@ -243,28 +245,44 @@ cdef class Recursion:
                 left[y * S + pivot] = 0
         return S
 
-    cdef int along_exactly(
-        self, int t, const double *mu, double beta, const double *f, double *slope, double *curvature
-    ) except -1 nogil:
-        """slope = J f, curvature += H[f, f] (unless NULL) where only the policy depends on mu."""
-        cdef Py_ssize_t S = self.n_observations, A = self.n_actions
-        cdef Py_ssize_t o, a, i
-        memset(slope, 0, S * sizeof(double))
-        tmf_add_rows(f, self.kernel, S, S, slope)
-        if self.linear:
+    cdef int along_exactly(self, Evaluator at, int t, const double *mu, double beta, Py_ssize_t rank) except -1 nogil:
+        """images = J directions, curvature += H : Sigma, where only the policy depends on mu.
+
+        Column `rank` is the bias, which has no part in the curvature.
+        """
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions, K = at.n_successors, n = rank + 1
+        cdef Py_ssize_t o, a, k, x
+        cdef const int32_t *successor
+        cdef const double *row
+        cdef const double *f
+        cdef double *first
+        cdef double *second
+        cdef double bend, p
+        memset(self.images, 0, S * n * sizeof(double))
+        for x in range(S):
+            tmf_add_rows(self.transposed + x * S, self.directions, S, n, self.images + x * n)
+        if beta == 0:
             return 0
-        self.at.policy.slopes_at(t, self.horizon, mu, f, self.first, self.second)
         for o in range(S):
+            at.policy.slopes_at(t, self.horizon, o, at.pi + o * A, self.directions, n, self.first, self.second)
+            f = self.directions + o * n
             for a in range(A):
-                i = o * A + a
-                self.weights[i] = beta * mu[o] * self.first[i]
-        self.add_active(self.at, self.weights, slope)
-        if curvature != NULL:
-            for o in range(S):
-                for a in range(A):
-                    i = o * A + a
-                    self.weights[i] = beta * (2 * f[o] * self.first[i] + mu[o] * self.second[i])
-            self.add_active(self.at, self.weights, curvature)
+                first = self.first + a * n
+                second = self.second + a * n
+                bend = 0
+                for k in range(rank):
+                    bend += 2 * f[k] * first[k] + mu[o] * second[k]
+                bend *= beta
+                for k in range(n):
+                    first[k] *= beta * mu[o]
+                row = at.tables.transition + (o * A + a) * K
+                successor = successors_of(at, o * A + a)
+                for k in range(K):
+                    p = row[k]
+                    if p != 0:
+                        x = k if successor == NULL else successor[k]
+                        self.curvature[x] += p * bend
+                        tmf_add_rows(&p, first, 1, n, self.images + x * n)
         return 0
 
     cdef double direction(self, const double *mu, const double *f, bint forward, double *room) noexcept nogil:
@@ -308,9 +326,7 @@ cdef class Recursion:
         self.push(self.population, beta, out)
         return 0
 
-    cdef int along(
-        self, int t, const double *mu, double beta, const double *f, double *slope, double *curvature
-    ) except -1 nogil:
+    cdef int along(self, int t, const double *mu, double beta, const double *f, double *slope) except -1 nogil:
         """slope = J f, curvature += H[f, f], by central differences."""
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t x
@@ -324,13 +340,11 @@ cdef class Recursion:
         first = scale / (2 * h)
         second = (scale / h) * (scale / h)
         for x in range(S):
-            curvature[x] += second * ((self.plus[x] - self.centre[x]) + (slope[x] - self.centre[x]))
+            self.curvature[x] += second * ((self.plus[x] - self.centre[x]) + (slope[x] - self.centre[x]))
             slope[x] = first * (self.plus[x] - slope[x])
         return 0
 
-    cdef int along_forward(
-        self, int t, const double *mu, double beta, const double *f, double *slope
-    ) except -1 nogil:
+    cdef int along_forward(self, int t, const double *mu, double beta, const double *f, double *slope) except -1 nogil:
         """slope = J f by the three-point forward difference: f may point where nobody is."""
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t x
@@ -358,7 +372,7 @@ cdef class Recursion:
     ) except -1 nogil:
         """mu_t, Sigma_t, m_t -> mu_{t+1}, Sigma_{t+1}, m_{t+1}."""
         cdef Py_ssize_t S = self.n_observations
-        cdef Py_ssize_t k, x, y, rank
+        cdef Py_ssize_t k, n, x, y, rank
         cdef double total = 0, trace = 0
         self.at.at(t, mu)
         self.fill_rows(self.at, beta)
@@ -375,21 +389,29 @@ cdef class Recursion:
             self.add_noise(mu, self.centre, beta, ratio, coins, sigma)
         else:
             rank = self.factorise(sigma)
+            n = rank + 1
             memset(sigma, 0, S * S * sizeof(double))
             self.add_noise(mu, self.centre, beta, ratio, coins, sigma)  # before the evaluator moves on
-            for k in range(rank):
-                if self.exact:
-                    self.along_exactly(t, mu, beta, self.factor + k * S, self.image + k * S, self.curvature)
-                else:
-                    self.along(t, mu, beta, self.factor + k * S, self.image + k * S, self.curvature)
             if self.exact:
-                self.along_exactly(t, mu, beta, bias, self.bias, NULL)
+                for x in range(S):
+                    for k in range(rank):
+                        self.directions[x * n + k] = self.factor[k * S + x]
+                    self.directions[x * n + rank] = bias[x]
+                self.along_exactly(self.at, t, mu, beta, rank)
             else:
-                self.along_forward(t, mu, beta, bias, self.bias)
+                for k in range(n):
+                    if k < rank:
+                        self.along(t, mu, beta, self.factor + k * S, self.slope)
+                    else:
+                        self.along_forward(t, mu, beta, bias, self.slope)
+                    for x in range(S):
+                        self.images[x * n + k] = self.slope[x]
             for x in range(S):
-                for k in range(rank):
-                    self.square[k] = self.image[k * S + x]
-                tmf_add_rows(self.square, self.image, rank, S, sigma + x * S)
+                self.bias[x] = self.images[x * n + rank]
+                self.images[x * n + rank] = 0
+            for x in range(S):                  # sigma += images images'
+                memcpy(self.slope, sigma + x * S, S * sizeof(double))
+                tmf_row_values(self.slope, self.images, self.images + x * n, 1.0, S, n, sigma + x * S)
         for x in range(S):
             bias[x] = self.bias[x] + 0.5 * self.curvature[x]
             for y in range(x):

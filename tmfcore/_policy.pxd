@@ -13,9 +13,10 @@ cdef class Policy:
     cdef int row_at(
         self, int t, int horizon, Py_ssize_t observation, const double *mu, double *buffer, const double **out
     ) except -1 nogil
-    # First and second derivatives (S, A) of the probabilities at mu along `direction` (S,).
+    # First and second derivatives (A, n) in mu of one observation's row, `pi` (A,) at mu, along `directions` (S, n).
     cdef int slopes_at(
-        self, int t, int horizon, const double *mu, const double *direction, double *first, double *second
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
     ) except -1 nogil
 
 

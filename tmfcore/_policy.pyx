@@ -10,6 +10,9 @@ import numpy as np
 
 from tmfcore._model cimport check_row
 
+cdef extern from "dense.h" nogil:
+    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
+
 
 cdef int softmax_row(double *row, Py_ssize_t n) noexcept nogil:
     """Logits -> probabilities in place; 1 when a logit is NaN or +-inf."""
@@ -67,7 +70,8 @@ cdef class Policy:
         return 0
 
     cdef int slopes_at(
-        self, int t, int horizon, const double *mu, const double *direction, double *first, double *second
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
     ) except -1 nogil:
         with gil:
             raise NotImplementedError(f"{type(self).__name__} does not override slopes_at")
@@ -125,10 +129,11 @@ cdef class TablePolicy(Policy):
         return 0
 
     cdef int slopes_at(
-        self, int t, int horizon, const double *mu, const double *direction, double *first, double *second
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
     ) except -1 nogil:
-        memset(first, 0, self.n_observations * self.n_actions * sizeof(double))
-        memset(second, 0, self.n_observations * self.n_actions * sizeof(double))
+        memset(first, 0, self.n_actions * n * sizeof(double))
+        memset(second, 0, self.n_actions * n * sizeof(double))
         return 0
 
 
@@ -179,33 +184,29 @@ cdef class AffinePolicy(Policy):
         return 0
 
     cdef int slopes_at(
-        self, int t, int horizon, const double *mu, const double *direction, double *first, double *second
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
     ) except -1 nogil:
         # With s(a) the slope of logit a, <s> and var(s) its mean and variance under pi:
         # pi' = pi (s - <s>), pi'' = pi ((s - <s>)^2 - var(s)).
         cdef Py_ssize_t l = stage_of(t, horizon, self.n_stages)
         cdef Py_ssize_t A = self.n_actions
-        cdef Py_ssize_t o, a, x
-        cdef const double *pi
-        cdef const double *weights
-        cdef double *slope
-        cdef double mean, variance, excess
-        for o in range(self.n_observations):
-            self.row_at(t, horizon, o, mu, first, &pi)         # pi is row o of first
-            slope = second + o * A
+        cdef Py_ssize_t a, k
+        cdef double excess, mean, variance
+        memset(first, 0, A * n * sizeof(double))
+        for a in range(A):
+            tmf_add_rows(&self.theta[l, observation, a, 1], directions, self.n_observations, n, first + a * n)
+        for k in range(n):
             mean = variance = 0
             for a in range(A):
-                weights = &self.theta[l, o, a, 0]
-                slope[a] = 0
-                for x in range(self.n_observations):
-                    slope[a] += weights[1 + x] * direction[x]
-                mean += pi[a] * slope[a]
+                mean += pi[a] * first[a * n + k]
             for a in range(A):
-                variance += pi[a] * (slope[a] - mean) * (slope[a] - mean)
+                excess = first[a * n + k] - mean
+                variance += pi[a] * excess * excess
             for a in range(A):
-                excess = slope[a] - mean
-                second[o * A + a] = pi[a] * (excess * excess - variance)
-                first[o * A + a] = pi[a] * excess
+                excess = first[a * n + k] - mean
+                first[a * n + k] = pi[a] * excess
+                second[a * n + k] = pi[a] * (excess * excess - variance)
         return 0
 
 

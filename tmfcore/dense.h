@@ -36,7 +36,7 @@ static void tmf_add_rows(const double *restrict weights, const double *restrict 
 }
 
 /* out[i] = reward[i] + discount sum_x table[i, x] values[x] */
-TMF_EVERY_CPU
+TMF_EVERY_CPU __attribute__((unused)) /* not every kernel goes both ways */
 static void tmf_row_values(const double *restrict reward, const double *restrict table, const double *restrict values,
                            double discount, ptrdiff_t n_rows, ptrdiff_t n_cells, double *restrict out)
 {
