@@ -27,12 +27,15 @@ FEWEST = 100  # replicas below which a row says nothing
 INTRODUCTION = """# Fluctuations: the theory of finite N, predicted and measured
 
 Written by `python bench/fluctuations.py`; run it again to measure again (fixed seeds). The formulas are those of
-[theory.md](theory.md), section 6; `tmf.analysis.fluctuations` computes them and `Fluctuations.compare(simulation)` sets them
-beside a simulation. Ratios are predicted / measured, with the standard error of the measurement.
+[theory.md](theory.md), section 6; `tmf.analysis.fluctuations` computes them and `Fluctuations.compare(simulation)` sets
+them beside a simulation. Ratios are predicted / measured, with the standard error of the measurement.
 
-Games last {sweeps} sweeps, and a step of B of N agents lasts B / N of a sweep. "uniform" plays every action alike; "aware" is a
-softmax policy with normal logits affine in mu, whose response to the population is part of the Jacobian. "herd" is a game of
-Python callables in which agents follow the crowd, so that its kernel is nonlinear in mu and its derivatives are differences.
+Games last {sweeps} sweeps, and a step of B of N agents lasts B / N of a sweep. "uniform" plays every action alike;
+"aware" is a softmax policy with normal logits affine in mu, whose response to the population is part of the Jacobian.
+"herd" is a game of Python callables in which agents follow the crowd, so that its kernel is nonlinear in mu and its
+derivatives are differences; its longest runs are left out.
+
+![prediction over simulation](fluctuations.png)
 """
 
 
@@ -124,8 +127,8 @@ def biases(n, replicas):
     """Table of the bias where it is seen."""
     lines = [
         f"\n### N = {n}\n",
-        "Observations and times where the measured bias exceeds 5 standard errors; `all` is the line through all of them.\n",
-        "| game | policy | schedule | replicas | seen | largest N bias | in units of se | worst ratio | beyond 15% | all |",
+        "`seen`: observations and times where the measured bias exceeds 5 se. `all`: the line through all of them.\n",
+        "| game | policy | schedule | replicas | seen | largest N bias | in se | worst ratio | beyond 15% | all |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     beyond = total = 0
@@ -190,7 +193,7 @@ def timings():
 def picture(path):
     from tmfcore import plotting
 
-    figure, panels = plotting.figure(2, width=5.4, height=3.6, title="Predicted (bands: two deviations) over simulation")
+    figure, panels = plotting.figure(2, width=5.4, height=3.6, title="Prediction over simulation")
     for ax, (name, n) in zip(panels, (("resource selection", 300), ("queueing", 300)), strict=True):
         game = GAMES[name](1 / 20)
         playing = policies(game)["aware"]
@@ -206,11 +209,11 @@ def main():
     options = parser.parse_args()
     share = 20 if options.quick else 1
     lines = [INTRODUCTION.format(sweeps=SWEEPS)]
-    lines.append("\n## Error: E ‖mu-hat − mu‖₁, averaged over time")
+    lines.append("\n## Error: E ‖mu-hat - mu‖₁, averaged over time")
     lines += errors(1000, 8000 // share)
     lines += errors(1000, 2000 // share, engine="agents", names=("resource selection", "queueing"))
     lines += errors(100_000, 2000 // share)
-    lines.append("\n## Bias: N (E mu-hat − mu)")
+    lines.append("\n## Bias: N (E mu-hat - mu)")
     lines += biases(200, 400_000 // share)
     lines += timings()
     if options.picture:

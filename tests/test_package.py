@@ -28,10 +28,10 @@ COMPILED = sorted(
 # The house of docs/architecture.md, bottom up. A module may import from its own floor and from those below.
 FLOORS = (
     {"_counts", "_agents", "_alias", "_flow", "_fluctuations", "_gradient", "_evaluator", "_games", "_model", "_passive", "_policy", "_sampling",
-     "_schedule", "_tiles"},
+     "_schedule", "_tagged", "_tiles"},
     {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "plotting"},
     {"game", "games", "policy", "schedule"},
-    {"simulate", "meanfield", "equilibrium"},
+    {"simulate", "meanfield", "equilibrium", "finite"},
     {"solvers", "analysis"},
     {"cli", "reproduce", "interop", "__main__"},
 )
