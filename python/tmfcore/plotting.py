@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ErrorLine", "convergence", "exploitability", "figure", "fluctuations", "population", "returns", "save"]
+__all__ = [
+    "ErrorLine",
+    "bound",
+    "convergence",
+    "exploitability",
+    "figure",
+    "fluctuations",
+    "population",
+    "returns",
+    "save",
+]
 
 #: Okabe and Ito (2008), without the yellow that vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -291,6 +301,39 @@ def fluctuations(
     if legend:
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5, handletextpad=0.2)
     return ax
+
+
+def bound(times: ArrayLike, lines: Mapping[str, ArrayLike], *, title: str = "", ax: Axes | None = None) -> Axes:
+    """Draw errors against time on a log scale, one line each, markers at about ten times.
+
+    Parameters
+    ----------
+    times : (J,) array_like
+        In sweeps.
+    lines : mapping of label to (J,) array_like
+        E || mu-hat - mu ||_1; values of zero or below have no place on a log scale and are left out.
+    """
+    ax = _axes(ax)
+    at = np.asarray(times, dtype=np.float64)
+    for k, (label, values) in enumerate(lines.items()):
+        y = np.asarray(values, dtype=np.float64)
+        seen = np.isfinite(y) & (y > 0)
+        every = max(1, int(seen.sum()) // 10)
+        ax.plot(
+            at[seen],
+            y[seen],
+            color=_color(k),
+            marker=_marker(k),
+            linewidth=1.6,
+            markersize=5,
+            markevery=every,
+            label=label,
+        )
+    ax.set_yscale("log")
+    _log_ticks(ax)
+    ax.set_xlabel("time (sweeps)")
+    ax.set_ylabel("E \u2016\u03bc\u0302 \u2212 \u03bc\u2016\u2081")
+    return _finish(ax, title)
 
 
 def convergence(lines: Mapping[str, ErrorLine], *, guide: bool = True, title: str = "", ax: Axes | None = None) -> Axes:
