@@ -32,6 +32,8 @@ cdef double STEP = 1.0 / 4096
 cdef double FLOOR = 1e-9
 # Pivots below this share of the largest variance count as zero.
 cdef double RANK_TOLERANCE = 1e-14
+# Entries of the policy's derivatives held at a time: directions are taken in blocks that fit.
+cdef Py_ssize_t BLOCK_ENTRIES = 1 << 16
 
 
 cdef class Recursion:
@@ -40,6 +42,8 @@ cdef class Recursion:
     cdef Py_ssize_t n_observations, n_actions
     cdef int horizon
     cdef bint exact, linear                     # derivatives known; and Phi linear in mu
+    cdef bint smooth                            # the policy depends on mu, with derivatives that are known
+    cdef Py_ssize_t block                       # directions taken together where only the policy's are known
     cdef object memory
     cdef double *active                         # (S, S) rows of an agent that acts, A_o
     cdef double *passive                        # (S, S) rows of one that does not, P0_o
@@ -50,8 +54,12 @@ cdef class Recursion:
     cdef double *directions                     # (S, S + 1) columns of F, and the bias
     cdef double *images                         # (S, S + 1) J times them
     cdef double *weights                        # (S, A)
-    cdef double *first                          # (A, S + 1) derivatives of a row of the policy
-    cdef double *second                         # (A, S + 1)
+    cdef double *first                          # (A, S + 1) derivatives of a row of the policy, or (S, A, block)
+    cdef double *second
+    cdef double *pi                             # (S, A) at mu
+    cdef double *moved                          # (S, A) near it
+    cdef double *scales                         # (S,) of a block: length of each direction
+    cdef double *rooms                          # (S,) and how far mu can move along it
     cdef double *centre                         # (S,) Phi(mu), as push computes it
     cdef double *curvature                      # (S,) H : Sigma
     cdef double *bias                           # (S,) J m
@@ -63,7 +71,9 @@ cdef class Recursion:
 
     def __cinit__(self, Evaluator at not None, bint exact):
         cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-        cdef double[::1] memory = np.zeros(6 * S * S + 2 * (S + A) * (S + 1) + S * A + 8 * S)
+        cdef Py_ssize_t block = max(1, min(S, BLOCK_ENTRIES // (S * A)))
+        cdef Py_ssize_t n_slopes = A * max(S + 1, S * block)
+        cdef double[::1] memory = np.zeros(6 * S * S + 2 * S * (S + 1) + 2 * n_slopes + 3 * S * A + 10 * S)
         cdef double *next_free = &memory[0]
         self.memory = memory
         self.at = at
@@ -72,6 +82,8 @@ cdef class Recursion:
         self.n_actions = A
         self.exact = exact
         self.linear = exact and not at.policy.depends_on_mu
+        self.smooth = at.policy.depends_on_mu and at.policy.differentiable
+        self.block = block
         self.active = next_free
         self.passive = self.active + S * S
         self.kernel = self.passive + S * S
@@ -81,9 +93,13 @@ cdef class Recursion:
         self.directions = self.square + S * S
         self.images = self.directions + S * (S + 1)
         self.first = self.images + S * (S + 1)
-        self.second = self.first + A * (S + 1)
-        self.weights = self.second + A * (S + 1)
-        self.centre = self.weights + S * A
+        self.second = self.first + n_slopes
+        self.weights = self.second + n_slopes
+        self.pi = self.weights + S * A
+        self.moved = self.pi + S * A
+        self.scales = self.moved + S * A
+        self.rooms = self.scales + S
+        self.centre = self.rooms + S
         self.curvature = self.centre + S
         self.bias = self.curvature + S
         self.slope = self.bias + S
@@ -315,33 +331,66 @@ cdef class Recursion:
 
     cdef int evaluate(
         self, int t, const double *mu, double beta, const double *f, double scale, const double *u, double h,
-        double *out
+        const double *first, const double *second, double *out
     ) except -1 nogil:
-        """out = K(mu + h u)' (mu + h f / scale)."""
-        cdef Py_ssize_t x
+        """out = K(mu + h u)' (mu + h f / scale); the policy by its derivatives along u, if given."""
+        cdef Py_ssize_t x, i
         for x in range(self.n_observations):
             self.argument[x] = max(0.0, mu[x] + h * u[x])
             self.population[x] = mu[x] + h * f[x] / scale
-        self.at.at(t, self.argument)
+        if first == NULL:
+            self.at.at(t, self.argument)
+        else:                                   # what is left out is odd in h, or as small as the differences' error
+            self.at.tables_at(t, self.argument)
+            for i in range(self.n_observations * self.n_actions):
+                self.moved[i] = self.pi[i] + h * (first[0] + 0.5 * h * second[0])
+                first += self.block
+                second += self.block
+            self.at.pi = self.moved
         self.push(self.population, beta, out)
         return 0
 
-    cdef int along(self, int t, const double *mu, double beta, const double *f, double *slope) except -1 nogil:
-        """slope = J f, curvature += H[f, f], by central differences."""
-        cdef Py_ssize_t S = self.n_observations
-        cdef Py_ssize_t x
-        cdef double h, first, second
-        cdef double scale = self.direction(mu, f, False, &h)
-        if scale == 0:
-            memset(slope, 0, S * sizeof(double))
-            return 0
-        self.evaluate(t, mu, beta, f, scale, self.toward, h, self.plus)
-        self.evaluate(t, mu, beta, f, scale, self.toward, -h, slope)
-        first = scale / (2 * h)
-        second = (scale / h) * (scale / h)
-        for x in range(S):
-            self.curvature[x] += second * ((self.plus[x] - self.centre[x]) + (slope[x] - self.centre[x]))
-            slope[x] = first * (self.plus[x] - slope[x])
+    cdef int along(self, int t, const double *mu, double beta, Py_ssize_t rank) except -1 nogil:
+        """images = J times the first `rank` directions, curvature += H : Sigma, by central differences."""
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions, block = self.block
+        cdef Py_ssize_t k, j, x, o, i, n
+        cdef double h, scale, by_one, by_two
+        cdef const double *f
+        cdef const double *first
+        cdef const double *second
+        memcpy(self.pi, self.at.pi, S * A * sizeof(double))
+        k = 0
+        while k < rank:
+            n = min(block, rank - k)
+            memset(self.directions, 0, S * block * sizeof(double))
+            for j in range(n):
+                self.scales[j] = self.direction(mu, self.factor + (k + j) * S, False, &self.rooms[j])
+                if self.scales[j] > 0:
+                    for x in range(S):
+                        self.directions[x * block + j] = self.toward[x]
+            if self.smooth:
+                for o in range(S):
+                    i = o * A * block
+                    self.at.policy.slopes_at(t, self.horizon, o, self.pi + o * A, self.directions, block,
+                                             self.first + i, self.second + i)
+            for j in range(n):
+                scale = self.scales[j]
+                h = self.rooms[j]
+                if scale == 0:
+                    continue
+                f = self.factor + (k + j) * S
+                for x in range(S):
+                    self.toward[x] = self.directions[x * block + j]
+                first = self.first + j if self.smooth else NULL
+                second = self.second + j if self.smooth else NULL
+                self.evaluate(t, mu, beta, f, scale, self.toward, h, first, second, self.plus)
+                self.evaluate(t, mu, beta, f, scale, self.toward, -h, first, second, self.slope)
+                by_one = scale / (2 * h)
+                by_two = (scale / h) * (scale / h)
+                for x in range(S):
+                    self.curvature[x] += by_two * ((self.plus[x] - self.centre[x]) + (self.slope[x] - self.centre[x]))
+                    self.images[x * (rank + 1) + k + j] = by_one * (self.plus[x] - self.slope[x])
+            k += block
         return 0
 
     cdef int along_forward(self, int t, const double *mu, double beta, const double *f, double *slope) except -1 nogil:
@@ -354,8 +403,8 @@ cdef class Recursion:
             memset(slope, 0, S * sizeof(double))
             return 0
         h /= 2
-        self.evaluate(t, mu, beta, f, scale, self.toward, h, self.plus)
-        self.evaluate(t, mu, beta, f, scale, self.toward, 2 * h, slope)
+        self.evaluate(t, mu, beta, f, scale, self.toward, h, NULL, NULL, self.plus)
+        self.evaluate(t, mu, beta, f, scale, self.toward, 2 * h, NULL, NULL, slope)
         for x in range(S):
             slope[x] = scale * (4 * (self.plus[x] - self.centre[x]) - (slope[x] - self.centre[x])) / (2 * h)
         return 0
@@ -399,13 +448,11 @@ cdef class Recursion:
                     self.directions[x * n + rank] = bias[x]
                 self.along_exactly(self.at, t, mu, beta, rank)
             else:
-                for k in range(n):
-                    if k < rank:
-                        self.along(t, mu, beta, self.factor + k * S, self.slope)
-                    else:
-                        self.along_forward(t, mu, beta, bias, self.slope)
-                    for x in range(S):
-                        self.images[x * n + k] = self.slope[x]
+                memset(self.images, 0, S * n * sizeof(double))
+                self.along(t, mu, beta, rank)
+                self.along_forward(t, mu, beta, bias, self.slope)
+                for x in range(S):
+                    self.images[x * n + rank] = self.slope[x]
             for x in range(S):
                 self.bias[x] = self.images[x * n + rank]
                 self.images[x * n + rank] = 0

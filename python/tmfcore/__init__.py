@@ -4,12 +4,12 @@
 
 The house, bottom up; imports point only down:
 
-    cli  reproduce  plotting                        what people touch (not imported here)
+    cli  reproduce                                  what people touch (not imported here)
     solvers  analysis                               what is computed from games
     simulate  |  mean_field, evaluate  |  best_response, exploitability, finite_exploitability
     Game, games  TabularPolicy, SoftmaxPolicy  Synchronous, Sequential, Batch, Fraction, Bernoulli
-    _validation  _rng  _files                       the gates: every user value is checked once
-    _counts _agents _flow _gradient _model _policy  compiled kernels
+    _validation  _rng  _files  plotting             the gates: every user value is checked once
+    _counts _agents _flow _gradient _fluctuations _tagged _model _policy  compiled kernels
 """
 
 from __future__ import annotations
