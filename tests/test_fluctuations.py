@@ -54,6 +54,16 @@ def test_differences_agree_with_exact_derivatives(kind, start):
     np.testing.assert_allclose(near.bias, exact.bias, atol=1e-7)
 
 
+def test_directions_in_blocks():
+    """So many actions that the policy's derivatives are held for some of the directions at a time."""
+    game = strategies.random_game(3, 12, 700, 2, dependence="fixed", zeros=False).build()
+    policy = strategies.random_policy(3, 12, 700, kind="affine").build(2)
+    exact = fluctuations(game, policy, tmf.Fraction(0.4), start="sampled")
+    near = fluctuations(game, policy, tmf.Fraction(0.4), start="sampled", jacobian="differences")
+    np.testing.assert_allclose(near.covariance, exact.covariance, atol=1e-9)
+    np.testing.assert_allclose(near.bias, exact.bias, atol=1e-8)
+
+
 def test_the_flow_is_the_mean_field():
     case, spec = population()
     game, policy = case.build(), spec.build(case.horizon)
