@@ -181,7 +181,8 @@ def biases(n, evaluations):
             f"{worst} | {out} |"
         )
         print(lines[-1], flush=True)
-    lines.append(f"\n{total} seen, {beyond} of them beyond 15%; a bias of 5 standard errors is itself known to 20% only.")
+    note = "a bias of 5 standard errors is itself known to 20% only"
+    lines.append(f"\n{total} seen, {beyond} of them beyond 15%; {note}.")
     return lines
 
 

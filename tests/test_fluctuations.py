@@ -155,6 +155,20 @@ def test_constant_and_error():
     assert shifted.error()[1] == pytest.approx(2 * np.abs(fluent + 5 / 101).mean(), rel=0.005)
 
 
+def test_nearly_empty_observations():
+    """Forty agents over 120 observations of a geometric law: the mean error is that of binomials, within 6%."""
+    from scipy.stats import binom
+
+    n, mu = 40, 0.9 ** np.arange(120) * 0.1
+    mu /= mu.sum()
+    game = tmf.Game(120, 1, 1, 1.0, mu, np.zeros((120, 1)), np.eye(120)[:, None])
+    found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), n, start="sampled")
+    counts = np.arange(n + 1)
+    exact = sum((binom.pmf(counts, n, p) * np.abs(counts / n - p)).sum() for p in mu)
+    assert found.error()[1] == pytest.approx(exact, rel=0.06)
+    assert found.constant[1] / math.sqrt(n) > 1.1 * exact
+
+
 # ------------------------------------------------------------------------------------------------- exact chains
 
 

@@ -100,7 +100,8 @@ class Fluctuations:
         -------
         (J+1,) float64
             constant / sqrt(N), and what the bias adds to it: mu-hat(x) - mu(x) is taken as normal with mean m(x) / N
-            and variance Sigma(x,x) / N, so that a start rounded to whole agents shows its rounding.
+            and variance Sigma(x,x) / N, so that a start rounded to whole agents shows its rounding. Where hardly an
+            agent is expected that is too much, and gives way to mu(x) + E mu-hat(x), the most for a share that is >= 0.
 
         Raises
         ------
@@ -114,7 +115,8 @@ class Fluctuations:
         still = spread == 0
         ratio = shift / np.where(still, 1.0, spread)
         folded = spread * np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2) + shift * erf(ratio / np.sqrt(2))
-        return np.asarray(np.where(still, shift, folded).sum(axis=1))
+        most = self.mu + np.maximum(self.mu + self.bias / n, 0.0)
+        return np.asarray(np.minimum(np.where(still, shift, folded), most).sum(axis=1))
 
     def compare(self, simulation: Simulation) -> Comparison:
         """Set the prediction beside what a simulation of the same system measured.
