@@ -34,7 +34,7 @@ def dense(table, successors, size):
     """Table (..., K) over successors (..., K) or None -> (..., S)."""
     if successors is None:
         return table
-    full = np.zeros((*table.shape[:-1], size))
+    full = np.zeros((*table.shape[:-1], size), table.dtype)
     for index in np.ndindex(table.shape):
         full[(*index[:-1], successors[index])] += table[index]
     return full

@@ -4,6 +4,7 @@
 cdef class Policy:
     cdef readonly Py_ssize_t n_observations, n_actions, n_stages
     cdef readonly bint depends_on_mu        # or on t other than through the stage
+    cdef readonly bint differentiable       # slopes_at knows the derivatives in mu
 
     # Point `out` at the (S, A) table at step t of T; `buffer` (S, A) may hold it.
     cdef int table_at(
@@ -11,6 +12,11 @@ cdef class Policy:
     # Point `out` at row (A,) of one observation; `buffer` (S, A) may hold it.
     cdef int row_at(
         self, int t, int horizon, Py_ssize_t observation, const double *mu, double *buffer, const double **out
+    ) except -1 nogil
+    # First and second derivatives (A, n) in mu of one observation's row, `pi` (A,) at mu, along `directions` (S, n).
+    cdef int slopes_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
     ) except -1 nogil
 
 

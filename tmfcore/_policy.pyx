@@ -4,11 +4,14 @@ Source     theory.md sections 1 and 7.  Notation: S observations, A actions, L s
 Contract   probabilities handed to a kernel are distributions: checked once for tables, at every use for callables.
 """
 from libc.math cimport exp, isfinite
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
 from tmfcore._model cimport check_row
+
+cdef extern from "push.h" nogil:
+    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
 
 
 cdef int softmax_row(double *row, Py_ssize_t n) noexcept nogil:
@@ -49,6 +52,8 @@ cdef class Policy:
         S, A and L.
     depends_on_mu : bool
         Whether the probabilities depend on mu, or on t other than through the stage.
+    differentiable : bool
+        Whether their derivatives in mu are known exactly.
     """
 
     cdef int table_at(
@@ -63,6 +68,13 @@ cdef class Policy:
         self.table_at(t, horizon, mu, buffer, out)
         out[0] += observation * self.n_actions
         return 0
+
+    cdef int slopes_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
+    ) except -1 nogil:
+        with gil:
+            raise NotImplementedError(f"{type(self).__name__} does not override slopes_at")
 
     def probabilities(self, const double[::1] mu not None, int t, int horizon):
         """Action probabilities (S, A) float64 at step t of `horizon` and population mu (S,)."""
@@ -91,6 +103,7 @@ cdef class TablePolicy(Policy):
         self.n_stages = array.shape[0]
         self.n_observations = array.shape[1]
         self.n_actions = array.shape[2]
+        self.differentiable = True
         if array.size == 0:
             raise ValueError(f"probabilities has shape {array.shape}; must have at least one entry in each axis")
         for l in range(self.n_stages):
@@ -115,6 +128,14 @@ cdef class TablePolicy(Policy):
         out[0] = &self.stages[stage_of(t, horizon, self.n_stages), observation, 0]
         return 0
 
+    cdef int slopes_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
+    ) except -1 nogil:
+        memset(first, 0, self.n_actions * n * sizeof(double))
+        memset(second, 0, self.n_actions * n * sizeof(double))
+        return 0
+
 
 cdef class AffinePolicy(Policy):
     """Softmax of logits affine in mu: theta[l, o, a, 0] + sum_x theta[l, o, a, 1 + x] mu(x)."""
@@ -128,6 +149,7 @@ cdef class AffinePolicy(Policy):
         self.n_observations = array.shape[1]
         self.n_actions = array.shape[2]
         self.depends_on_mu = True
+        self.differentiable = True
         if array.size == 0 or array.shape[3] != 1 + self.n_observations:
             raise ValueError(f"theta has shape {array.shape}; must be (L, S, A, 1 + S)")
         if not np.isfinite(array).all():
@@ -159,6 +181,32 @@ cdef class AffinePolicy(Policy):
         for o in range(self.n_observations):
             self.row_at(t, horizon, o, mu, buffer, out)
         out[0] = buffer
+        return 0
+
+    cdef int slopes_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
+    ) except -1 nogil:
+        # With s(a) the slope of logit a, <s> and var(s) its mean and variance under pi:
+        # pi' = pi (s - <s>), pi'' = pi ((s - <s>)^2 - var(s)).
+        cdef Py_ssize_t l = stage_of(t, horizon, self.n_stages)
+        cdef Py_ssize_t A = self.n_actions
+        cdef Py_ssize_t a, k
+        cdef double excess, mean, variance
+        memset(first, 0, A * n * sizeof(double))
+        for a in range(A):
+            tmf_add_rows(&self.theta[l, observation, a, 1], directions, self.n_observations, n, first + a * n)
+        for k in range(n):
+            mean = variance = 0
+            for a in range(A):
+                mean += pi[a] * first[a * n + k]
+            for a in range(A):
+                excess = first[a * n + k] - mean
+                variance += pi[a] * excess * excess
+            for a in range(A):
+                excess = first[a * n + k] - mean
+                first[a * n + k] = pi[a] * excess
+                second[a * n + k] = pi[a] * (excess * excess - variance)
         return 0
 
 

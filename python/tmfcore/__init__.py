@@ -4,12 +4,12 @@
 
 The house, bottom up; imports point only down:
 
-    cli  reproduce  plotting                        what people touch (not imported here)
+    cli  reproduce                                  what people touch (not imported here)
     solvers  analysis                               what is computed from games
-    simulate  |  mean_field, evaluate  |  best_response, exploitability
+    simulate  |  mean_field, evaluate  |  best_response, exploitability, finite_exploitability
     Game, games  TabularPolicy, SoftmaxPolicy  Synchronous, Sequential, Batch, Fraction, Bernoulli
-    _validation  _rng  _files                       the gates: every user value is checked once
-    _counts _agents _flow _gradient _model _policy  compiled kernels
+    _validation  _rng  _files  plotting             the gates: every user value is checked once
+    _counts _agents _flow _gradient _fluctuations _tagged _model _policy  compiled kernels
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 from tmfcore import analysis, games, solvers
 from tmfcore._about import build_info, get_cython_path, get_include
 from tmfcore.equilibrium import best_response, exploitability
+from tmfcore.finite import FiniteExploitability, finite_exploitability
 from tmfcore.game import Game
 from tmfcore.meanfield import Evaluation, Flow, evaluate, mean_field
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy
@@ -28,6 +29,7 @@ __all__ = [
     "Batch",
     "Bernoulli",
     "Evaluation",
+    "FiniteExploitability",
     "Flow",
     "Fraction",
     "Game",
@@ -44,6 +46,7 @@ __all__ = [
     "build_info",
     "evaluate",
     "exploitability",
+    "finite_exploitability",
     "games",
     "get_cython_path",
     "get_include",

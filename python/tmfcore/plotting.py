@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ErrorLine", "convergence", "exploitability", "figure", "population", "returns", "save"]
+__all__ = [
+    "ErrorLine",
+    "bound",
+    "convergence",
+    "exploitability",
+    "figure",
+    "fluctuations",
+    "population",
+    "returns",
+    "save",
+]
 
 #: Okabe and Ito (2008), without the yellow that vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -234,6 +244,96 @@ def population(
     if legend:
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5, handletextpad=0.2)
     return ax
+
+
+def fluctuations(
+    times: ArrayLike,
+    mean: ArrayLike,
+    deviation: ArrayLike,
+    labels: Sequence[str],
+    *,
+    measured: tuple[ArrayLike, ArrayLike, ArrayLike | None] | None = None,
+    marker_every: int = 1,
+    legend: bool = True,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what is predicted of mu-hat, mean and a band of two standard deviations, over what was measured.
+
+    Parameters
+    ----------
+    times, mean, deviation : (J,), (J, S), (J, S) array_like
+        Times in sweeps, predicted mean and standard deviation of mu-hat.
+    labels : (S,) sequence of str
+        Names of the observations.
+    measured : (times (K,), mean (K, S), deviation (K, S) or None), optional
+        Drawn as markers, with bars of two standard deviations.
+    marker_every : int
+        Draw a marker at every so manyth measured time.
+    """
+    ax = _axes(ax)
+    at = np.asarray(times, dtype=np.float64)
+    centre, spread = np.asarray(mean, dtype=np.float64), np.asarray(deviation, dtype=np.float64)
+    for o, (label, color) in enumerate(zip(labels, _ordered_colors(len(labels)), strict=True)):
+        low, high = centre[:, o] - 2 * spread[:, o], centre[:, o] + 2 * spread[:, o]
+        ax.fill_between(at, low, high, color=color, alpha=0.22, linewidth=0)
+        ax.plot(at, centre[:, o], color=color, linewidth=1.5, zorder=2, label=label if measured is None else None)
+        if measured is None:
+            continue
+        bars = None if measured[2] is None else 2 * np.asarray(measured[2], dtype=np.float64)[::marker_every, o]
+        ax.errorbar(
+            np.asarray(measured[0], dtype=np.float64)[::marker_every],
+            np.asarray(measured[1], dtype=np.float64)[::marker_every, o],
+            yerr=bars,
+            color=color,
+            marker=_marker(o),
+            markersize=3.8,
+            linestyle="none",
+            linewidth=1.0,
+            capsize=2,
+            zorder=3,
+            label=label,
+        )
+    ax.set_ylim(bottom=0.0)
+    ax.set_xlabel("time (sweeps)")
+    ax.set_ylabel("share of the population \u03bc\u0302")
+    _finish(ax, title, legend=False)
+    if legend:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5, handletextpad=0.2)
+    return ax
+
+
+def bound(times: ArrayLike, lines: Mapping[str, ArrayLike], *, title: str = "", ax: Axes | None = None) -> Axes:
+    """Draw errors against time on a log scale, one line each, markers at about ten times.
+
+    Parameters
+    ----------
+    times : (J,) array_like
+        In sweeps.
+    lines : mapping of label to (J,) array_like
+        E || mu-hat - mu ||_1; values of zero or below have no place on a log scale and are left out.
+    """
+    ax = _axes(ax)
+    at = np.asarray(times, dtype=np.float64)
+    for k, (label, values) in enumerate(lines.items()):
+        y = np.asarray(values, dtype=np.float64)
+        seen = np.isfinite(y) & (y > 0)
+        every = max(1, int(seen.sum()) // 10)
+        ax.plot(
+            at[seen],
+            y[seen],
+            color=_color(k),
+            marker=_marker(k),
+            linewidth=1.6,
+            markersize=5,
+            markevery=every,
+            label=label,
+        )
+    ax.set_yscale("log")
+    _log_ticks(ax)
+    ax.set_xlabel("time (sweeps)")
+    ax.set_ylabel("E \u2016\u03bc\u0302 \u2212 \u03bc\u2016\u2081")
+    return _finish(ax, title)
 
 
 def convergence(lines: Mapping[str, ErrorLine], *, guide: bool = True, title: str = "", ax: Axes | None = None) -> Axes:

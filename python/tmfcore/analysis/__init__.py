@@ -1,10 +1,30 @@
-"""What is computed from games: studies that need many runs.
+"""What is computed from games: studies that need many runs, and what the theory says about them.
 
     convergence(...) -> Convergence      the finite-N error E || mu-hat - mu ||_1 against N, and its slope
+    fluctuations(...) -> Fluctuations    covariance, bias and error of N agents, predicted; compare(simulation)
+    monotonicity(...) -> Monotonicity    a proof that the equilibrium is unique, or two flows that refute it, or neither
+    lipschitz(...) -> Lipschitz          constants of rewards, rows and flow: exact for affine games, else lower bounds
+    bound(...) -> Bound                  the worst-case error of N agents beside the predicted and the measured one
 
-Every study returns plain arrays with intervals; plotting is elsewhere.
+Every study returns plain arrays; measurements come with intervals or standard errors.
 """
 
 from tmfcore.analysis.convergence import Convergence, convergence
+from tmfcore.analysis.fluctuations import Comparison, Fluctuations, fluctuations
+from tmfcore.analysis.lipschitz import Bound, Lipschitz, bound, lipschitz
+from tmfcore.analysis.monotonicity import Monotonicity, Violation, monotonicity
 
-__all__ = ["Convergence", "convergence"]
+__all__ = [
+    "Bound",
+    "Comparison",
+    "Convergence",
+    "Fluctuations",
+    "Lipschitz",
+    "Monotonicity",
+    "Violation",
+    "bound",
+    "convergence",
+    "fluctuations",
+    "lipschitz",
+    "monotonicity",
+]

@@ -1,0 +1,23 @@
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from ._model import Model
+from ._policy import Policy
+
+@disjoint_base
+class Recursion: ...
+
+def run(
+    model: Model,
+    policy: Policy,
+    active: NDArray[np.float64],
+    ratio: float,
+    coins: bool,
+    exact: bool,
+    record_every: int,
+    horizon: int,
+    mu: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    bias: NDArray[np.float64],
+) -> None: ...

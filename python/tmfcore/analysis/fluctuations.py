@@ -1,0 +1,440 @@
+"""How N agents stray from their mean field, predicted (theory.md section 6) and compared with simulation.
+
+    fluctuations(...) -> Fluctuations     covariance, bias and expected error of mu-hat, to first order in 1/N
+    Fluctuations.compare(simulation)      predicted over measured, with standard errors
+
+The recursions run in a compiled kernel; this module checks, allocates, and reads the numbers.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tmfcore import _files, _fluctuations
+from tmfcore import _validation as check
+from tmfcore._validation import FloatArray, IntArray
+from tmfcore.game import Game
+from tmfcore.meanfield import active_fractions
+from tmfcore.policy import as_policy
+from tmfcore.schedule import Bernoulli, Schedule
+from tmfcore.simulate import Simulation, recorded_steps, rounded_counts
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Comparison", "Fluctuations", "fluctuations"]
+
+STARTS = ("rounded", "sampled")
+JACOBIANS = ("auto", "exact", "differences")
+BIAS_LEVEL = 5.0  # a measured bias counts where it exceeds so many of its standard errors
+
+
+@dataclass(frozen=True, eq=False)
+class Fluctuations:
+    """Mean field, covariance and bias of the population distribution mu-hat of N agents, to first order in 1/N.
+
+    Parameters
+    ----------
+    mu : (J+1, S) float64
+        Mean-field flow at each recorded time.
+    covariance : (J+1, S, S) float64
+        Sigma: N times the covariance of mu-hat.
+    bias : (J+1, S) float64
+        m: N times the mean of mu-hat - mu. Starts at the rounding of n_agents * initial to whole agents.
+    steps : (J+1,) int64
+        Time index of each, from 0 to the horizon.
+    n_agents : int or None
+        N the predictions are for; None: any N (then the limit of the schedule's noise is used, and no rounding).
+    horizon : int
+        T.
+    jacobian : {"exact", "differences"}
+        Whether the derivatives of the step Phi_t were exact or differences (central; forward along the bias).
+    start : {"rounded", "sampled"}
+    schedule, game : str
+        Label and name.
+    observation_labels : tuple of S str
+    step : float
+        dt, the share of a sweep a step lasts.
+    """
+
+    mu: FloatArray
+    covariance: FloatArray
+    bias: FloatArray
+    steps: IntArray
+    n_agents: int | None
+    horizon: int
+    jacobian: str
+    start: str
+    schedule: str
+    game: str
+    observation_labels: tuple[str, ...]
+    step: float = 1.0
+
+    @property
+    def constant(self) -> FloatArray:
+        """E || mu-hat_t - mu_t ||_1 in units of 1 / sqrt(N) as N grows, (J+1,): sum_x sqrt(2 Sigma(x,x) / pi)."""
+        return np.asarray(np.sqrt(2 / np.pi * self._variances()).sum(axis=1))
+
+    def expected(self, n_agents: int | None = None) -> FloatArray:
+        """E mu-hat to first order, mu + m / N, (J+1, S)."""
+        return self.mu + self.bias / self._n(n_agents)
+
+    def deviation(self, n_agents: int | None = None) -> FloatArray:
+        """Standard deviation of mu-hat, sqrt(Sigma(x,x) / N), (J+1, S)."""
+        return np.asarray(np.sqrt(self._variances() / self._n(n_agents)))
+
+    def error(self, n_agents: int | None = None) -> FloatArray:
+        """E || mu-hat_t - mu_t ||_1 of N agents, (J+1,).
+
+        Parameters
+        ----------
+        n_agents : int or None, optional
+            N; None: the one the prediction was made for.
+
+        Returns
+        -------
+        (J+1,) float64
+            constant / sqrt(N), and what the bias adds to it: mu-hat(x) - mu(x) is taken as normal with mean m(x) / N
+            and variance Sigma(x,x) / N, so that a start rounded to whole agents shows its rounding. Where hardly an
+            agent is expected that is too much, and gives way to mu(x) + E mu-hat(x), the most for a share that is >= 0.
+
+        Raises
+        ------
+        TypeError, ValueError
+            n_agents is no number of agents, or not the one the prediction was made for.
+        """
+        from scipy.special import erf  # scipy takes longer to import than the rest of the package
+
+        n = self._n(n_agents)
+        spread, shift = np.sqrt(self._variances() / n), np.abs(self.bias) / n
+        still = spread == 0
+        ratio = shift / np.where(still, 1.0, spread)
+        folded = spread * np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2) + shift * erf(ratio / np.sqrt(2))
+        most = self.mu + np.maximum(self.mu + self.bias / n, 0.0)
+        return np.asarray(np.minimum(np.where(still, shift, folded), most).sum(axis=1))
+
+    def compare(self, simulation: Simulation) -> Comparison:
+        """Set the prediction beside what a simulation of the same system measured.
+
+        Parameters
+        ----------
+        simulation : Simulation
+            At least two replicas of the same game, policy, schedule and start, recorded at some of the same times.
+
+        Returns
+        -------
+        Comparison
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another horizon, population or number of observations; one replica; no recorded time t > 0 in common.
+        """
+        check.as_instance(simulation, "simulation", Simulation)
+        n = self._n(simulation.n_agents, "simulation.n_agents")
+        if simulation.horizon != self.horizon:
+            raise ValueError(f"simulation.horizon is {simulation.horizon}; must be {self.horizon}")
+        if simulation.counts.shape[-1] != self.mu.shape[1]:
+            raise ValueError(
+                f"simulation.counts has {simulation.counts.shape[-1]} observations; must have {self.mu.shape[1]}"
+            )
+        if simulation.replicas < 2:
+            raise ValueError(f"simulation has {simulation.replicas} replica; must have at least 2 to measure a spread")
+        steps, here, there = np.intersect1d(self.steps, simulation.steps, return_indices=True)
+        if not (steps > 0).any():
+            raise ValueError("simulation.steps shares no time t > 0 with the prediction; choose record_every alike")
+        off = simulation.mu[:, there] - self.mu[here]
+        root = np.sqrt(simulation.replicas)
+        errors = np.abs(off).sum(axis=-1)
+        late = steps > 0
+        averages = errors[:, late].mean(axis=1)
+        centred = off - off.mean(axis=0)
+        squares = n * centred**2 * (simulation.replicas / (simulation.replicas - 1))
+        return Comparison(
+            steps=steps,
+            n_agents=n,
+            replicas=simulation.replicas,
+            error=self.error(simulation.n_agents)[here],
+            error_measured=errors.mean(axis=0),
+            error_se=errors.std(axis=0, ddof=1) / root,
+            mean_error=float(self.error(simulation.n_agents)[here][late].mean()),
+            mean_error_measured=float(averages.mean()),
+            mean_error_se=float(averages.std(ddof=1) / root),
+            variance=self._variances()[here],
+            variance_measured=squares.mean(axis=0),
+            variance_se=squares.std(axis=0, ddof=1) / root,
+            bias=self.bias[here],
+            bias_measured=n * off.mean(axis=0),
+            bias_se=n * off.std(axis=0, ddof=1) / root,
+        )
+
+    def plot(
+        self,
+        simulation: Simulation | None = None,
+        *,
+        n_agents: int | None = None,
+        markers: int = 20,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the predicted mean of mu-hat with a band of two standard deviations, over a simulation.
+
+        Parameters
+        ----------
+        simulation : Simulation or None, optional
+            Drawn as the mean over its replicas (markers) and bars of two standard deviations; as in `compare`, but one
+            replica will do, and is drawn without bars.
+        n_agents : int or None, optional
+            N of the band; None: the simulation's, or the one the prediction was made for.
+        markers : int, optional
+            At most so many markers a line.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        TypeError, ValueError
+            As `compare` and `error`.
+        """
+        from tmfcore import plotting
+
+        markers = check.as_positive_int(markers, "markers")
+        measured, every = None, 1
+        if simulation is not None:
+            check.as_instance(simulation, "simulation", Simulation)
+            n_agents = int(self._n(simulation.n_agents if n_agents is None else n_agents))
+            mu = simulation.mu
+            spread = mu.std(axis=0, ddof=1) if simulation.replicas > 1 else None
+            measured = (simulation.steps * self.step, mu.mean(axis=0), spread)
+            every = -(-len(simulation.steps) // markers)
+        n = int(self._n(n_agents))
+        title = ", ".join(part for part in (self.game, self.schedule, f"N = {n}") if part)
+        return plotting.fluctuations(
+            self.steps * self.step, self.expected(n_agents), self.deviation(n_agents), self.observation_labels,
+            measured=measured, marker_every=every, title=title, ax=ax,
+        )  # fmt: skip
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to `path` (npz), whole or not at all."""
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
+        header = {name: getattr(self, name) for name in _HEADER}
+        _files.save_npz(Path(path), arrays, {"kind": "fluctuations", **header})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Fluctuations:
+        """The Fluctuations that `save` wrote to `path`."""
+        arrays, header = _files.load_npz(Path(path), "fluctuations")
+        fields: dict[str, Any] = {name: arrays[name] for name in _ARRAYS} | {name: header[name] for name in _HEADER}
+        return cls(**fields | {"observation_labels": tuple(fields["observation_labels"])})
+
+    def _variances(self) -> FloatArray:
+        """Sigma(x, x), (J+1, S); rounding may leave a variance of zero just below it."""
+        return np.maximum(np.diagonal(self.covariance, axis1=1, axis2=2), 0.0)
+
+    def _n(self, n_agents: int | None, name: str = "n_agents") -> float:
+        if n_agents is None:
+            if self.n_agents is None:
+                raise ValueError(f"{name} is None; the prediction is for any N, so it must be given")
+            return float(self.n_agents)
+        n_agents = check.as_positive_int(n_agents, name)
+        if self.n_agents is not None and n_agents != self.n_agents:
+            raise ValueError(f"{name} is {n_agents}; the prediction was made for N = {self.n_agents}")
+        return float(n_agents)
+
+
+_ARRAYS = ("mu", "covariance", "bias", "steps")
+_HEADER = (
+    "n_agents", "horizon", "jacobian", "start", "schedule", "game", "observation_labels", "step",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Predictions beside what R replicas of N agents measured, at the recorded times they share.
+
+    Parameters
+    ----------
+    steps : (K,) int64
+    n_agents : float
+        N.
+    replicas : int
+        R.
+    error, error_measured, error_se : (K,) float64
+        E || mu-hat_t - mu_t ||_1: predicted, measured, and the standard error of the measurement.
+    mean_error, mean_error_measured, mean_error_se : float
+        The same averaged over the times t > 0.
+    variance, variance_measured, variance_se : (K, S) float64
+        N Var(mu-hat_t(x)).
+    bias, bias_measured, bias_se : (K, S) float64
+        N E(mu-hat_t(x) - mu_t(x)).
+    """
+
+    steps: IntArray
+    n_agents: float
+    replicas: int
+    error: FloatArray
+    error_measured: FloatArray
+    error_se: FloatArray
+    mean_error: float
+    mean_error_measured: float
+    mean_error_se: float
+    variance: FloatArray
+    variance_measured: FloatArray
+    variance_se: FloatArray
+    bias: FloatArray
+    bias_measured: FloatArray
+    bias_se: FloatArray
+
+    @property
+    def error_ratio(self) -> float:
+        """Predicted over measured error, averaged over time."""
+        return self.mean_error / self.mean_error_measured
+
+    @property
+    def error_ratio_se(self) -> float:
+        """Its standard error, from that of the measurement."""
+        return self.error_ratio * self.mean_error_se / self.mean_error_measured
+
+    @property
+    def bias_seen(self) -> FloatArray:
+        """Predicted over measured bias where that exceeds 5 of its standard errors (t > 0), else NaN; (K, S)."""
+        seen = (np.abs(self.bias_measured) > BIAS_LEVEL * self.bias_se) & (self.steps > 0)[:, np.newaxis]
+        return np.where(seen, self.bias / np.where(seen, self.bias_measured, 1.0), np.nan)
+
+    @property
+    def bias_ratio(self) -> float:
+        """Predicted over measured bias: a line through the origin, all times and observations weighted by 1 / se^2.
+
+        NaN where no bias is predicted.
+        """
+        slope, _ = self._bias_slope()
+        return 1 / slope if slope else np.nan
+
+    @property
+    def bias_ratio_se(self) -> float:
+        """Its standard error, taking the times as dependent: as if there were as many samples as observations."""
+        slope, se = self._bias_slope()
+        return se / slope**2 if slope else np.nan
+
+    def _bias_slope(self) -> tuple[float, float]:
+        """Measured on predicted bias, and a cautious standard error."""
+        use = (self.bias_se > 0) & (self.steps > 0)[:, np.newaxis]
+        weight = np.where(use, self.bias_se, np.inf) ** -2.0
+        energy = float((weight * self.bias**2).sum())
+        if energy == 0:
+            return np.nan, np.nan
+        # Along a path errors of different times are nearly one error: the squares of a single time set the scale.
+        alone = float((weight * self.bias**2).sum(axis=1).max())
+        return float((weight * self.bias * self.bias_measured).sum()) / energy, alone**-0.5
+
+
+def fluctuations(
+    game: Game,
+    policy: object,
+    schedule: Schedule,
+    n_agents: int | None = None,
+    *,
+    start: str = "rounded",
+    record_every: int = 1,
+    jacobian: str = "auto",
+) -> Fluctuations:
+    """Predict how N agents stray from their mean-field flow: covariance, bias, expected error (theory.md section 6).
+
+    Parameters
+    ----------
+    game : Game
+    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+        May depend on the population: its derivative in mu is part of the dynamics.
+    schedule : Schedule
+        Who acts. Batches drawn without replacement and Bernoulli activation have different covariances.
+    n_agents : int or None, optional
+        N. Sequential and Batch need it. None (Synchronous, Fraction, Bernoulli): a prediction for any N.
+    start : {"rounded", "sampled"}, optional
+        As in simulate. "rounded": Sigma_0 = 0, and the bias starts at the rounding, counts - N mu_0 (0 without
+        n_agents). "sampled": every agent drawn from mu_0, so Sigma_0 = diag mu_0 - mu_0 mu_0'.
+    record_every : int, optional
+        Steps between recorded times; the last interval may be shorter. J = ceil(T / record_every).
+    jacobian : {"auto", "exact", "differences"}, optional
+        "exact": the kernel does not depend on mu or t, and the policy is a TabularPolicy or SoftmaxPolicy.
+        "differences": differences of Phi_t, step 1/4096 in units of mu, inside the simplex, with a relative error
+        near 1e-7 where the game is smooth on the scale of 1. "auto" (default): exact where possible.
+
+    Returns
+    -------
+    Fluctuations
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments, n_agents missing, jacobian="exact" where it is not known, a row of the game or policy that is no
+        distribution; a covariance that overflows.
+
+    Notes
+    -----
+    Sigma_{t+1} = J Sigma_t J' + Q_t, m_{t+1} = J m_t + 1/2 H : Sigma_t, with the step's own noise Q_t, the Jacobian J
+    and the second derivative H of Phi_t at mu_t: a system-size expansion, valid where Phi_t is twice differentiable
+    along the flow and N mu_t(x) is large, or small enough not to matter. Observations that hold less than 1e-9 of
+    the population move with the rest, but what their share does to rows of the game is left out.
+    Cost: O(T S (S^2 + S A K)) time, O(J S^2) memory.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> found = tmf.analysis.fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), 1000)
+    >>> found.jacobian
+    'exact'
+    >>> print(f"{found.error()[-1]:.3f}")
+    0.044
+    """
+    check.as_instance(game, "game", Game)
+    kernel = as_policy(policy, game)
+    active = active_fractions(game, schedule, n_agents)
+    start = check.as_choice(start, "start", STARTS)
+    record_every = check.as_positive_int(record_every, "record_every")
+    jacobian = check.as_choice(jacobian, "jacobian", JACOBIANS)
+    known = game.model.constant_transition and kernel.differentiable
+    if jacobian == "exact" and not known:
+        what = "transitions depend on mu or t" if not game.model.constant_transition else "policy is a callable"
+        raise ValueError(f"jacobian is 'exact', but the {what}; must be 'auto' or 'differences'")
+    exact = known and jacobian != "differences"
+
+    n_obs = game.n_observations
+    steps = recorded_steps(game.horizon, record_every)
+    mu = np.zeros((len(steps), n_obs))
+    covariance = np.zeros((len(steps), n_obs, n_obs))
+    bias = np.zeros((len(steps), n_obs))
+    mu[0] = game.initial
+    if start == "sampled":
+        covariance[0] = np.diag(game.initial) - np.outer(game.initial, game.initial)
+    elif n_agents is not None:
+        bias[0] = rounded_counts(game.initial, n_agents) - n_agents * game.initial
+    ratio = 1.0 if n_agents is None or n_agents == 1 else n_agents / (n_agents - 1)
+    coins = isinstance(schedule, Bernoulli)
+    _fluctuations.run(
+        game.model, kernel, active, ratio, coins, exact, record_every, game.horizon, mu, covariance, bias
+    )
+    return Fluctuations(
+        mu=mu,
+        covariance=covariance,
+        bias=bias,
+        steps=steps,
+        n_agents=n_agents,
+        horizon=game.horizon,
+        jacobian="exact" if exact else "differences",
+        start=start,
+        schedule=schedule.label,
+        game=game.name,
+        observation_labels=game.observation_labels,
+        step=game.step,
+    )

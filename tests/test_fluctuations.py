@@ -1,0 +1,381 @@
+"""Predicted fluctuations: against slow recursions, exact chains, closed forms and both engines.
+
+Statistical tests have fixed seeds and a false-alarm rate below 1e-6 (|z| < 6, or stat_tests).
+"""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import reference_fluctuations as slow
+import stat_tests
+import strategies
+import tmfcore as tmf
+from tmfcore.analysis import Fluctuations, fluctuations
+
+
+def population(seed=0, n_observations=3, kind="affine", scale=2.0, **options):
+    """A game that depends on mu, with its policy: (GameSpec, PolicySpec)."""
+    game = strategies.random_game(seed, n_observations, 2, options.pop("horizon", 5), dependence="mu_t", passive="dense",
+                                  zeros=False, **options)  # fmt: skip
+    return game, strategies.random_policy(seed, n_observations, 2, kind=kind, scale=scale)
+
+
+# ---------------------------------------------------------------------------------------------- the recursions
+
+
+@given(strategies.cases(n_agents=7))
+def test_equals_the_slow_recursion(case):
+    """All kinds of games, policies and schedules, differences and exact derivatives alike."""
+    game, policy, schedule = case.build()
+    n_agents = 7
+    found = fluctuations(game, policy, schedule, n_agents, start="sampled")
+    mu, sigma, bias = slow.recursion(
+        *case.reference(), case.moves(n_agents), n_agents, found.covariance[0], found.bias[0]
+    )
+    scale = max(1.0, np.abs(sigma).max(), np.abs(bias).max())
+    np.testing.assert_allclose(found.mu, mu, atol=1e-12)
+    np.testing.assert_allclose(found.covariance, sigma, atol=1e-6 * scale)
+    np.testing.assert_allclose(found.bias, bias, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("start", ["rounded", "sampled"])
+@pytest.mark.parametrize("kind", ["tabular", "softmax", "affine"])
+def test_differences_agree_with_exact_derivatives(kind, start):
+    game = strategies.random_game(3, 4, 3, 6, dependence="fixed", passive="dense", zeros=False)
+    policy = strategies.random_policy(3, 4, 3, kind=kind).build(6)
+    args = (game.build(), policy, tmf.Fraction(0.4), 25)
+    exact = fluctuations(*args, start=start)
+    near = fluctuations(*args, start=start, jacobian="differences")
+    assert (exact.jacobian, near.jacobian) == ("exact", "differences")
+    np.testing.assert_allclose(near.covariance, exact.covariance, atol=1e-8)
+    np.testing.assert_allclose(near.bias, exact.bias, atol=1e-7)
+
+
+def test_directions_in_blocks():
+    """So many actions that the policy's derivatives are held for some of the directions at a time."""
+    game = strategies.random_game(3, 12, 700, 2, dependence="fixed", zeros=False).build()
+    policy = strategies.random_policy(3, 12, 700, kind="affine").build(2)
+    exact = fluctuations(game, policy, tmf.Fraction(0.4), start="sampled")
+    near = fluctuations(game, policy, tmf.Fraction(0.4), start="sampled", jacobian="differences")
+    np.testing.assert_allclose(near.covariance, exact.covariance, atol=1e-9)
+    np.testing.assert_allclose(near.bias, exact.bias, atol=1e-8)
+
+
+def test_the_flow_is_the_mean_field():
+    case, spec = population()
+    game, policy = case.build(), spec.build(case.horizon)
+    found = fluctuations(game, policy, tmf.Fraction(0.3))
+    np.testing.assert_allclose(found.mu, tmf.mean_field(game, policy, tmf.Fraction(0.3)).mu, atol=1e-14)
+
+
+def test_user_functions_see_distributions_only():
+    """Every mu handed to a callable is a distribution, also at the border of the simplex."""
+    seen = []
+
+    def watch(mu, t):
+        assert (mu >= 0).all() and abs(mu.sum() - 1) < 1e-12
+        seen.append(mu)
+        return np.array([[[1 - 0.5 * mu[1], 0.5 * mu[1], 0.0], [0.5, 0.5, 0.0]], [[0, 0, 1.0], [0, 1.0, 0]],
+                         [[0.2, 0, 0.8], [0, 0, 1]]])  # fmt: skip
+
+    game = tmf.Game(3, 2, 6, 0.9, [1.0, 0.0, 0.0], np.zeros((3, 2)), watch)
+    found = fluctuations(game, lambda mu, t: np.full((3, 2), 0.5) + 0.2 * (mu[0] - 0.5) * np.array([1, -1]), tmf.Bernoulli(0.7))
+    assert found.jacobian == "differences"
+    assert len(seen) > 6
+    assert np.abs(found.covariance.sum(axis=2)).max() < 1e-12  # mass is conserved
+    assert np.abs(found.bias.sum(axis=1)).max() < 1e-9
+
+
+def test_bias_that_points_to_where_nobody_is():
+    """Agents go to 2 at the rate (mu(0) - 1/2)^2, which is 0 along the flow: only fluctuations lead there, and m(2) > 0."""
+
+    def transition(mu):
+        p = (mu[0] - 0.5) ** 2
+        stay = np.array([[0.5 - p / 2, 0.5 - p / 2, p]])
+        return np.stack([stay, stay, np.array([[mu[2], 0, 1 - mu[2]]])])
+
+    game = tmf.Game(3, 1, 3, 1.0, [0.5, 0.5, 0.0], np.zeros((3, 1)), transition)
+    found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
+    # Sigma_1(0,0) = 1/4; m_2(2) = 1/2 * 2 * Sigma_1(0,0) = 1/4; then the same again, and m(2) itself stays.
+    np.testing.assert_allclose(found.bias[:, 2], [0.0, 0.0, 0.25, 0.5], atol=1e-6)
+
+
+# -------------------------------------------------------------------------------------------------- closed forms
+
+
+@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Bernoulli(0.3)])
+def test_independent_agents(schedule):
+    """No dependence on mu and no batch: N Cov(mu-hat) is the multinomial one exactly, however sampled agents move."""
+    case = strategies.random_game(1, 4, 2, 6, passive="dense")
+    policy = strategies.random_policy(1, 4, 2).build(6)
+    found = fluctuations(case.build(), policy, schedule, start="sampled")
+    expected = [np.diag(mu) - np.outer(mu, mu) for mu in found.mu]
+    np.testing.assert_allclose(found.covariance, expected, atol=1e-13)
+    assert not found.bias.any()
+
+
+def test_one_step_of_a_batch():
+    """Everyone at 0, a batch of B leaves: the number that leaves is B p +- sqrt(B p (1 - p)), whatever N."""
+    game = tmf.Game(2, 1, 1, 1.0, [1, 0], np.zeros((2, 1)), [[[0.25, 0.75]], [[0, 1]]])
+    n, b = 50, 20
+    found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Batch(b), n)
+    assert found.covariance[1, 0, 0] / n == pytest.approx(b * 0.25 * 0.75 / n**2, rel=1e-13)
+
+
+def test_a_batch_without_replacement_is_hypergeometric():
+    """Agents at 0 that act move to 1 for certain: their number is hypergeometric, with its exact variance."""
+    from scipy.stats import hypergeom
+
+    game = tmf.Game(2, 1, 1, 1.0, [0.4, 0.6], np.zeros((2, 1)), [[[0, 1.0]], [[0, 1.0]]])
+    n, b = 50, 20
+    found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Batch(b), n)
+    assert found.covariance[1, 0, 0] / n == pytest.approx(hypergeom.var(n, 20, b) / n**2, rel=1e-12)
+
+
+def test_rounding_is_part_of_the_bias():
+    game = tmf.Game(3, 1, 2, 1.0, [1 / 3, 1 / 3, 1 / 3], np.zeros((3, 1)), np.eye(3)[:, None, :])
+    found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), 100)
+    np.testing.assert_allclose(found.bias, np.tile([2 / 3, -1 / 3, -1 / 3], (3, 1)), atol=1e-12)
+    np.testing.assert_allclose(found.error(), 4 / 3 / 100, rtol=1e-12)
+    np.testing.assert_allclose(found.expected()[2], [0.34, 0.33, 0.33], rtol=1e-12)
+    assert not fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous()).bias.any()
+
+
+def test_constant_and_error():
+    """|normal| has mean sqrt(2 / pi) sigma; a bias adds to it as for the folded normal."""
+    game = tmf.Game(2, 1, 1, 1.0, [0.5, 0.5], np.zeros((2, 1)), np.full((2, 1, 2), 0.5))
+    found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), 101)
+    assert found.constant[1] == pytest.approx(2 * math.sqrt(2 / math.pi * 0.25))
+    fluent = np.random.default_rng(0).normal(0.5 / 101 * 0, 0.5 / math.sqrt(101), 10**6)
+    assert found.error()[1] == pytest.approx(2 * np.abs(fluent).mean(), rel=0.005)
+    shifted = Fluctuations(**{**vars(found), "bias": np.array([[5.0, -5.0]] * 2)})
+    assert shifted.error()[1] == pytest.approx(2 * np.abs(fluent + 5 / 101).mean(), rel=0.005)
+
+
+def test_nearly_empty_observations():
+    """Forty agents over 120 observations of a geometric law: the mean error is that of binomials, within 6%."""
+    from scipy.stats import binom
+
+    n, mu = 40, 0.9 ** np.arange(120) * 0.1
+    mu /= mu.sum()
+    game = tmf.Game(120, 1, 1, 1.0, mu, np.zeros((120, 1)), np.eye(120)[:, None])
+    found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), n, start="sampled")
+    counts = np.arange(n + 1)
+    exact = sum((binom.pmf(counts, n, p) * np.abs(counts / n - p)).sum() for p in mu)
+    assert found.error()[1] == pytest.approx(exact, rel=0.06)
+    assert found.constant[1] / math.sqrt(n) > 1.1 * exact
+
+
+# ------------------------------------------------------------------------------------------------- exact chains
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["synchronous", "sequential", "half", "bernoulli"],
+)
+def test_exact_chain_of_two_observations(kind):
+    """N Var and N (E - mu) of the enumerated chain, extrapolated to N = infinity, are Sigma and m."""
+    case, spec = population(5, 2, scale=3.0, horizon=4, initial=[0.25, 0.75])
+    game, policy = case.build(), spec.build(case.horizon)
+    sizes = (12, 24) if kind == "bernoulli" else (32, 64)
+    schedule = {
+        "synchronous": tmf.Synchronous(), "sequential": tmf.Batch(2), "half": tmf.Fraction(0.5), "bernoulli": tmf.Bernoulli(0.4),
+    }[kind]  # fmt: skip
+    gaps = []
+    for n in sizes:
+        amount = {"synchronous": n, "sequential": 2, "half": n // 2, "bernoulli": 0.4}[kind]
+        moves = [("coin" if kind == "bernoulli" else "batch", amount)] * case.horizon
+        mean, variance = slow.exact_two(case.reference(), spec.reference(case.horizon), moves, n, (n // 4, 3 * n // 4))
+        found = fluctuations(game, policy, schedule, n)
+        gaps.append((n * variance - found.covariance[:, 0, 0], n * (mean - found.mu[:, 0]) - found.bias[:, 0], found))
+    found = gaps[1][2]
+    for gap, size in ((0, np.abs(found.covariance[:, 0, 0]).max()), (1, np.abs(found.bias[:, 0]).max())):
+        small, large = gaps[0][gap], gaps[1][gap]
+        assert size > (0.03 if kind != "sequential" else 0.003)
+        assert np.abs(large).max() < 0.1 * size
+        # What is left falls like 1 / N: twice the second less the first vanishes to the next order.
+        assert np.abs(2 * large - small).max() < 0.02 * size
+
+
+# --------------------------------------------------------------------------------------------------- simulation
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.parametrize("kind", ["B=1", "B=sqrt N", "B=N", "Bernoulli"])
+def test_simulation(engine, kind):
+    """Covariance, bias and error at T of both engines: |z| < 6 with a slack of 2 / sqrt(N) of the scale."""
+    n = 900
+    case, spec = population(2, 3, scale=2.0, horizon=90 if kind == "B=1" else 8)
+    game, policy = case.build(), spec.build(case.horizon)
+    schedule = {"B=1": tmf.Sequential(), "B=sqrt N": tmf.Batch(30), "B=N": tmf.Synchronous(), "Bernoulli": tmf.Bernoulli(0.3)}[kind]
+    found = fluctuations(game, policy, schedule, n, record_every=case.horizon, start="sampled")
+    run = tmf.simulate(game, policy, schedule, n, replicas=600, engine=engine, rng=11, record_every=case.horizon,
+                       start="sampled", decisions=False)  # fmt: skip
+    seen = found.compare(run)
+    scale = np.sqrt(np.outer(seen.variance[1], seen.variance[1]))
+    off = run.mu[:, 1] - found.mu[1]
+    centred = off - off.mean(axis=0)
+    products = n * centred[:, :, None] * centred[:, None, :]
+    stat_tests.assert_mean(products, found.covariance[1], slack=2 / math.sqrt(n) * scale)
+    stat_tests.assert_mean(n * off, found.bias[1], slack=2 / math.sqrt(n))
+    stat_tests.assert_mean(np.abs(off).sum(axis=1), found.error()[1], slack=2 / math.sqrt(n) * found.error()[1])
+
+
+def test_bias_of_simulation():
+    """The bias of a logistic response, 1/2 sigma'' b^2 mu(1 - mu), is 20 standard errors large; within 6 of them and 3%."""
+    game = tmf.Game(2, 2, 2, 1.0, [0.5, 0.5], np.zeros((2, 2)), np.eye(2)[None].repeat(2, axis=0))
+    theta = np.zeros((1, 2, 2, 3))
+    theta[0, :, 0, 0], theta[0, :, 0, 1] = -1.3 - 4.0, 8.0
+    policy, n = tmf.SoftmaxPolicy(theta), 400
+    found = fluctuations(game, policy, tmf.Synchronous(), n, start="sampled")
+    run = tmf.simulate(game, policy, tmf.Synchronous(), n, replicas=200_000, rng=3, start="sampled", decisions=False)
+    seen = found.compare(run)
+    p = 1 / (1 + math.exp(1.3))
+    assert found.bias[1, 0] == pytest.approx(0.5 * p * (1 - p) * (1 - 2 * p) * 64 * 0.25, rel=1e-12)
+    assert abs(seen.bias_measured[1, 0]) > 20 * seen.bias_se[1, 0]
+    assert abs(seen.bias_measured[1, 0] - found.bias[1, 0]) < 6 * seen.bias_se[1, 0] + 0.03 * found.bias[1, 0]
+    assert abs(seen.bias_ratio - 1) < 0.03 + 6 * seen.bias_ratio_se
+    assert np.nanmax(np.abs(seen.bias_seen - 1)) < 0.2
+
+
+def test_population_aware_policies_damp_fluctuations():
+    """Crowd-averse logits make J contract: ignoring d pi / d mu would miss a factor, which simulation shows."""
+    game = tmf.Game(2, 2, 6, 1.0, [0.5, 0.5], np.zeros((2, 2)), np.eye(2)[None].repeat(2, axis=0))
+    theta = np.zeros((1, 2, 2, 3))
+    theta[0, :, 0, 1] = -6.0  # the fuller 0, the fewer choose 0
+    theta[0, :, 0, 0] = 3.0
+    aware, blind = tmf.SoftmaxPolicy(theta), tmf.TabularPolicy.uniform(game)
+    n = 2500
+    seen = [
+        fluctuations(game, p, tmf.Fraction(0.2), n).compare(
+            tmf.simulate(game, p, tmf.Fraction(0.2), n, replicas=4000, rng=5, decisions=False))
+        for p in (aware, blind)
+    ]  # fmt: skip
+    assert seen[0].variance[-1, 0] < 0.65 * seen[1].variance[-1, 0]
+    for found in seen:
+        assert abs(found.error_ratio - 1) < 0.01 + 6 * found.error_ratio_se
+        np.testing.assert_array_less(np.abs(found.variance - found.variance_measured)[1:], 6 * found.variance_se[1:] + 0.01)
+
+
+# ------------------------------------------------------------------------------------------------- the interface
+
+
+def test_long_sequential_play():
+    """T = 20 N: thinned records equal the full run, and the time rescaled limit is reached."""
+    case = tmf.games.queueing((0.1, 0.2, 0.3), horizon=20, step=1 / 500)
+    policy = tmf.TabularPolicy.uniform(case)
+    thin = fluctuations(case, policy, tmf.Sequential(), 500, record_every=3000)
+    full = fluctuations(case, policy, tmf.Sequential(), 500)
+    assert thin.steps.tolist() == [0, 3000, 6000, 9000, 10000]
+    assert (thin.mu == full.mu[thin.steps]).all() and (thin.covariance == full.covariance[thin.steps]).all()
+    assert (thin.bias == full.bias[thin.steps]).all()
+    finer = fluctuations(
+        tmf.games.queueing((0.1, 0.2, 0.3), horizon=20, step=1 / 1000), policy, tmf.Sequential(), 1000, record_every=20000
+    )
+    np.testing.assert_allclose(finer.covariance[-1], thin.covariance[-1], atol=1e-3)
+
+
+def test_any_n_from_one_prediction():
+    case, spec = population()
+    game, policy = case.build(), spec.build(case.horizon)
+    limit = fluctuations(game, policy, tmf.Fraction(0.5))
+    assert limit.n_agents is None
+    np.testing.assert_allclose(limit.error(10**8), limit.constant / 10**4, rtol=1e-3, atol=1e-12)
+    near = fluctuations(game, policy, tmf.Fraction(0.5), 10**6)
+    np.testing.assert_allclose(near.covariance, limit.covariance, atol=1e-5)
+    np.testing.assert_allclose(limit.deviation(100), np.sqrt(np.maximum(0, np.diagonal(limit.covariance, axis1=1, axis2=2)) / 100))
+    with pytest.raises(ValueError, match="n_agents is None; the prediction is for any N"):
+        limit.error()
+    with pytest.raises(ValueError, match="n_agents is 5; the prediction was made for N = 1000000"):
+        near.error(5)
+
+
+def test_round_trip(tmp_path):
+    case, spec = population()
+    found = fluctuations(case.build(), spec.build(case.horizon), tmf.Batch(3), 17)
+    found.save(tmp_path / "f.npz")
+    back = Fluctuations.load(tmp_path / "f.npz")
+    for name, value in vars(found).items():
+        np.testing.assert_array_equal(getattr(back, name), value)
+    assert back.observation_labels == found.observation_labels
+
+
+def test_plot():
+    case, spec = population(n_observations=3)
+    game, policy = case.build(), spec.build(case.horizon)
+    found = fluctuations(game, policy, tmf.Batch(30), 100)
+    bare = found.plot()
+    assert len(bare.lines) == 3 and len(bare.collections) == 3
+    assert [text.get_text() for text in bare.get_legend().get_texts()] == ["0", "1", "2"]
+    run = tmf.simulate(game, policy, tmf.Batch(30), 100, replicas=10, rng=0)
+    both = found.plot(run, ax=tmf_axes())
+    assert "B=30" in both.get_title(loc="left") and "N = 100" in both.get_title(loc="left")
+    assert len(both.containers) == 3  # error bars
+    assert len(found.plot(tmf.simulate(game, policy, tmf.Batch(30), 100, rng=0)).containers) == 3
+    with pytest.raises(ValueError, match="n_agents is None"):
+        fluctuations(game, policy, tmf.Synchronous()).plot()
+
+
+def tmf_axes():
+    from tmfcore import plotting
+
+    return plotting.figure(1)[1][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"game": 1}, TypeError, "game is 1"),
+        ({"policy": 1}, TypeError, "policy is 1"),
+        ({"schedule": 1}, TypeError, "schedule is 1"),
+        ({"schedule": tmf.Sequential()}, ValueError, "n_agents is None"),
+        ({"n_agents": 0}, ValueError, "n_agents is 0"),
+        ({"start": "there"}, ValueError, "start is 'there'"),
+        ({"record_every": 0}, ValueError, "record_every is 0"),
+        ({"jacobian": "guess"}, ValueError, "jacobian is 'guess'"),
+        ({"jacobian": "exact"}, ValueError, "jacobian is 'exact', but the transitions depend on mu or t"),
+    ],
+)
+def test_errors(change, error, message):
+    case, spec = population()
+    arguments = {"game": case.build(), "policy": spec.build(5), "schedule": tmf.Synchronous()} | change
+    with pytest.raises(error, match=message):
+        fluctuations(**arguments)
+
+
+def test_exact_needs_a_known_policy():
+    game = strategies.random_game(0).build()
+    with pytest.raises(ValueError, match="policy is a callable"):
+        fluctuations(game, lambda mu: np.full((3, 2), 0.5), tmf.Synchronous(), jacobian="exact")
+
+
+def test_errors_of_compare():
+    case, spec = population()
+    game, policy = case.build(), spec.build(case.horizon)
+    found = fluctuations(game, policy, tmf.Synchronous(), 10, record_every=2)
+    with pytest.raises(ValueError, match="simulation has 1 replica"):
+        found.compare(tmf.simulate(game, policy, tmf.Synchronous(), 10))
+    with pytest.raises(ValueError, match=r"simulation.n_agents is 11; the prediction was made for N = 10"):
+        found.compare(tmf.simulate(game, policy, tmf.Synchronous(), 11, replicas=2))
+    with pytest.raises(TypeError, match="simulation is 1"):
+        found.compare(1)
+    other = strategies.random_game(0, horizon=3).build()
+    with pytest.raises(ValueError, match=r"simulation.horizon is 3; must be 5"):
+        found.compare(tmf.simulate(other, tmf.TabularPolicy.uniform(other), tmf.Synchronous(), 10, replicas=2))
+    partly = found.compare(tmf.simulate(game, policy, tmf.Synchronous(), 10, replicas=2, record_every=4))
+    assert partly.steps.tolist() == [0, 4, 5]
+
+
+def test_an_overflow_is_an_error():
+    """Phi' = 3/2 at the centre, 2000 steps: (3/2)^4000 is no double."""
+
+    def transition(mu):
+        p = np.clip(0.5 + 1.5 * (mu[0] - 0.5), 0, 1)
+        return np.array([[[p, 1 - p]], [[p, 1 - p]]])
+
+    game = tmf.Game(2, 1, 2000, 1.0, [0.5, 0.5], np.zeros((2, 1)), transition)
+    with pytest.raises(ValueError, match="the covariance overflows at t = 8"):
+        fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), record_every=100)
