@@ -186,6 +186,29 @@ def biases(n, evaluations):
     return lines
 
 
+def approach(replicas):
+    """Table of the exploitability among N agents on its way to that of the limit."""
+    lines = [
+        "\n## Exploitability among N agents: queueing, uniform policy, 20 sweeps\n",
+        "| schedule | N | finite N, 95% interval | limit | difference | times sqrt N |",
+        "|---|---|---|---|---|---|",
+    ]
+    for schedule in (tmf.Synchronous(), tmf.Fraction(0.1)):
+        step = schedule.active_fraction(1)[0]
+        game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=20, step=step)
+        for n in (10, 100, 1000, 10_000):
+            found = tmf.finite_exploitability(
+                game, tmf.TabularPolicy.uniform(game), schedule, n, rng=1, replicas=replicas
+            )
+            gap = found.value - found.mean_field
+            lines.append(
+                f"| {schedule} | {n:,} | {found.value:.4f} [{found.low:.4f}, {found.high:.4f}] | "
+                f"{found.mean_field:.4f} | {gap:+.4f} | {gap * math.sqrt(n):+.3f} |"
+            )
+            print(lines[-1], flush=True)
+    return lines
+
+
 def timings():
     """Table of processor time, S = 64, T = 100, best of three."""
     size, horizon = 64, 100
@@ -250,6 +273,7 @@ def main():
     lines += errors(100_000, 1500 // share)
     lines.append("\n## Bias: N (E mu-hat - mu)")
     lines += biases(1000, 250_000 // share)
+    lines += approach(2000 // share)
     lines += timings()
     if options.picture:
         picture(options.picture)
