@@ -118,6 +118,29 @@ def test_mirror_descent_on_the_beach_is_that_of_the_peers():
     assert (history[0], history[10], history[50]) == pytest.approx((3.2113, 1.6319, 0.2788), abs=1e-4)
 
 
+def test_fictitious_play_on_the_beach_is_that_of_the_peers():
+    """MFGLib's figure after 50 iterations; larger beaches tell apart how equally good actions are chosen from."""
+    history = FictitiousPlay(iterations=50, tolerance=None).solve(
+        tmf.games.beach_bar(10, horizon=10), tmf.Synchronous()
+    )  # fmt: skip
+    assert history.history["exploitability"][50] == pytest.approx(0.063, abs=6e-4)
+
+
+def test_policies_are_softmax_to_the_last_bits():
+    """Logits of every size, also those whose exponentials are below the smallest normal number: then 0."""
+    game = tmf.Game(3, 400, 2, 1.0, [1, 0, 0], np.zeros((3, 400)), np.full((3, 400, 3), 1 / 3))
+    iterate = Iterate(game.model, game.initial, np.array([1.0]), 2, 1.0, False)
+    rng = np.random.default_rng(0)
+    logits = -(10.0 ** rng.uniform(-18, 4, size=iterate.policy.shape))
+    logits[0, 0] = np.linspace(-720, 0, 400)
+    expected = reference.softmax(logits)
+    assert iterate.soften(logits)
+    np.testing.assert_allclose(iterate.policy, expected, rtol=2e-15, atol=1e-307)
+    assert (iterate.policy[logits < -708] == 0).all() and (iterate.policy[logits > -708] > 0).all()
+    logits[1, 2, 3] = np.nan
+    assert not iterate.soften(logits)
+
+
 def test_momentum_is_the_heavy_ball():
     game = queueing(horizon=4)
     logits, velocity = np.zeros((4, 4, 4)), np.zeros((4, 4, 4))

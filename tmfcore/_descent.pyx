@@ -413,7 +413,7 @@ cdef class Iterate:
 
         Notes
         -----
-        Perrin et al., arXiv:2007.03458, equation 2 and algorithm 1, at the kernels of the present flow: where they do
+        Perrin et al., arXiv:2007.03458, algorithm 1, at the kernels of the present flow: where they do
         not depend on mu, the flow of the mixture is the mixture of the flows. O(T S A K).
         """
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions
@@ -471,7 +471,7 @@ cdef class Iterate:
 
         Notes
         -----
-        Cui and Koeppl, arXiv:2102.01585, section 4 (relative entropy):
+        Cui and Koeppl, arXiv:2102.01585 (relative entropy):
 
             Q~_t = r_t + gamma P_t V~_{t+1}
             V~_t = beta_t tau log sum_a exp(log prior_t + Q~_t / tau) + (1 - beta_t) (r0_t + gamma P0_t V~_{t+1})

@@ -1,6 +1,6 @@
 """Mean-field equilibrium as an optimisation over occupation measures: the objective and its gradient.
 
-Source     MF-OMO: Guo, Hu and Zhang, arXiv:2206.09906, section 3; the waiting agents are this package's.
+Source     MF-OMO: Guo, Hu and Zhang, arXiv:2206.09608; the waiting agents are this package's.
 Notation   S observations, A actions, K successors, T steps.
            L_t(o, a) >= 0   share of the population that is at o at step t and would do a; m_t(o) = sum_a L_t(o, a)
            y_t(o)           a value, y_T = 0;  z_t(o, a) >= 0 by how much an action falls short of it

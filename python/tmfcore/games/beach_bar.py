@@ -29,7 +29,7 @@ def beach_bar(
     initial: object = None,
     step: float = 1.0,
 ) -> Game:
-    """S places on a beach, with a bar at one of them (Perrin et al., arXiv:2007.03458, section 5.1).
+    """S places on a beach, with a bar at one of them (Perrin et al., arXiv:2007.03458).
 
     Action a = 0, 1, 2 moves by -1, 0, 1; the wind then shifts who moved or meant to stay by e = -1, 0, 1.
 

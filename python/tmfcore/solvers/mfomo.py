@@ -24,7 +24,7 @@ UNVISITED = 1e-12  # share of the population below which a row of L says nothing
 
 @dataclass(frozen=True, kw_only=True)
 class MFOMO(_exact.ExactSolver):
-    """Mean-field occupation-measure optimisation (Guo, Hu and Zhang, arXiv:2206.09906, section 3).
+    """Mean-field occupation-measure optimisation (Guo, Hu and Zhang, arXiv:2206.09608).
 
     Minimises, over L >= 0, y and z >= 0,
 

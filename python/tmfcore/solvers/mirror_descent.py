@@ -25,7 +25,7 @@ class MirrorDescent(_exact.ExactSolver):
         y_{k+1}(t, o, a) = y_k(t, o, a) + alpha_k Q_t^{pi_k}(o, a),   pi_{k+1} = softmax(y_{k+1})
 
     with Q along the flow of pi_k itself (theory.md section 3). Converges where the game is monotone and alpha is
-    small. The tabular Munchausen iteration (Lauriere et al., arXiv:2203.11973, section 4) makes the same iterates: its
+    small. The tabular Munchausen iteration (Lauriere et al., arXiv:2203.11973) makes the same iterates: its
     temperature is 1 / alpha.
 
     Parameters

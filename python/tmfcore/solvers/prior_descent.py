@@ -20,7 +20,7 @@ __all__ = ["PriorDescent"]
 
 @dataclass(frozen=True, kw_only=True)
 class PriorDescent(_exact.ExactSolver):
-    """Entropy-regularised iteration with a moving prior (Cui and Koeppl, arXiv:2102.01585, sections 4 and 5).
+    """Entropy-regularised iteration with a moving prior (Cui and Koeppl, arXiv:2102.01585).
 
     Each update responds to the flow of pi_k as one who pays temperature * KL(pi || prior) whenever he acts,
 
