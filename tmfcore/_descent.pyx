@@ -25,7 +25,7 @@ cdef extern from "descent.h" nogil:
     void tmf_row_pairs(const double *reward, const double *table, const int32_t *successor, const double *pairs,
                        double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *first, double *second)
     void tmf_arrive(const double *weights, const double *share, const int32_t *cell, const int32_t *row,
-                          const Py_ssize_t *start, Py_ssize_t n_observations, double *out)
+                    const Py_ssize_t *start, Py_ssize_t n_observations, double *out)
 
 cdef extern from "elementary.h" nogil:
     double tmf_exp_one(double x)

@@ -13,6 +13,11 @@ cdef void policy_values(
     double *values,               # OUT  (S,)
 ) noexcept nogil
 
+# The same of the best response.
+cdef void best_values(
+    Evaluator at, const double *next_values, double discount, double beta, double *q, double *values
+) noexcept nogil
+
 
 cdef inline double policy_mean(const double *pi, const double *q, Py_ssize_t n_actions) noexcept nogil:
     """sum_a pi(a) q(a) of one row."""

@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from tmfcore._evaluator cimport Evaluator
-from tmfcore._flow cimport action_values, best_action, observation_values
+from tmfcore._flow cimport best_action, best_values, policy_values
 from tmfcore._model cimport Model, Tables
 from tmfcore._policy cimport Policy
 
@@ -234,8 +234,7 @@ cdef inline int add_values(
     at.tables_at(t, &mu[0])
     if at.policy is not None:
         at.policy.table_at(t, at.horizon, &mu[0], at.pi_buffer, &at.pi)
-    action_values(at, next_values, discount, &q[0, 0])
-    observation_values(at, &q[0, 0], next_values, discount, 0.0, True, &waiting[0])
+    best_values(at, next_values, discount, 0.0, &q[0, 0], &waiting[0])
     return 0
 
 
@@ -296,8 +295,7 @@ def surprises(Model model not None, Policy policy not None, const int64_t[:, :, 
                 for o in range(S):
                     mu[o] = counts[r, t, o] / n_agents
                 at.at(<int>t, &mu[0])
-                action_values(at, &values[t + 1, 0], discount, &q[0])
-                observation_values(at, &q[0], &values[t + 1, 0], discount, active[t * stride], False, &value[0])
+                policy_values(at, &values[t + 1, 0], discount, active[t * stride], &q[0], &value[0])
                 for o in range(S):
                     total += factor * valued[r, t, o] * (value[o] - values[t, o])
                 factor *= discount
