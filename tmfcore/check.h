@@ -54,10 +54,18 @@ TMF_INLINE int tmf_distributions_of(const double *restrict rows, ptrdiff_t n_row
 /* Whether a row has no negative entry or NaN and sums to 1; a sum may differ from one taken in order by rounding. */
 static inline int tmf_distribution(const double *restrict row, ptrdiff_t n_cells, double tolerance)
 {
-    double sums[TMF_SUMS] = {0};
-    int bad[TMF_SUMS] = {0};
     double rest = 0;
     ptrdiff_t k = 0;
+    if (n_cells < TMF_SUMS) {
+        int wrong = 0;
+        for (; k < n_cells; k++) {
+            rest += row[k];
+            wrong |= !(row[k] >= 0);
+        }
+        return !wrong && fabs(rest - 1) <= tolerance;
+    }
+    double sums[TMF_SUMS] = {0};
+    int bad[TMF_SUMS] = {0};
     for (; k + TMF_SUMS <= n_cells; k += TMF_SUMS)
 #pragma omp simd
         for (int lane = 0; lane < TMF_SUMS; lane++) {

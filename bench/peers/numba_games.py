@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from numba import carray, cfunc, types
+from numba import carray, cfunc, njit, types
 
 import tmfcore as tmf
 from bench.peers.learning import JostledBar
-from bench.peers.problems import Population
+from bench.peers.problems import Floats, Population
 
 DOUBLES = types.CPointer(types.double)
 ROW = types.intc(types.intc, types.intc, types.intc, DOUBLES, DOUBLES, DOUBLES, types.voidptr)
@@ -35,6 +37,27 @@ def jostled_bar(problem: JostledBar) -> tmf.Game:
         row.address, size, 3, problem.steps, 1.0, problem.initial, successors=problem.successors,
         passive_successors=np.arange(size)[:, None], owner=row,
     )
+
+
+def jostled_kernel(problem: JostledBar) -> Callable[[Floats], Floats]:
+    """Its kernel as a compiled function of mu, (S, 3, 3)."""
+    size, crowd = problem.size, 1.0 / problem.size
+    side, middle = problem.WIND[0], problem.WIND[1]
+
+    @njit
+    def transition(mu):
+        rows = np.empty((size, 3, 3))
+        for x in range(size):
+            blown = mu[x] > crowd
+            aside, ahead = (side, middle) if blown else (0.0, 1.0)
+            for a in range(3):
+                rows[x, a, 0] = aside
+                rows[x, a, 1] = ahead
+                rows[x, a, 2] = aside
+        return rows
+
+    transition(problem.initial)
+    return lambda mu: transition(mu)
 
 
 def resources(problem: Population, like: tmf.Game) -> tmf.Game:

@@ -159,22 +159,25 @@ def push_forward(problem: BeachBar) -> list[Entry]:
 
 
 def jostled(problem: JostledBar) -> list[Entry]:
-    """The game as a compiled function, where numba is there, and as a Python function."""
+    """The kernel compiled, where numba is there, whole and by rows; and in Python."""
     still, windy = np.array([0.0, 1.0, 0.0]), np.array(problem.WIND)
     shape = (problem.size, 3, 3)
 
     def transition(mu):
         return np.broadcast_to(np.where((mu > 1.0 / problem.size)[:, None, None], windy, still), shape)
 
-    python = tmf.Game(
-        problem.size, 3, problem.steps, 1.0, problem.initial, problem.fixed_reward, transition,
-        successors=problem.successors,
-    )
+    def game(kernel):
+        return tmf.Game(
+            problem.size, 3, problem.steps, 1.0, problem.initial, problem.fixed_reward, kernel,
+            successors=problem.successors,
+        )
+
     found = []
     if numba_games is not None:
-        found.append(pushed(problem, numba_games.jostled_bar(problem), "tmfcore", "the game is a numba cfunc"))
+        found.append(pushed(problem, game(numba_games.jostled_kernel(problem)), "tmfcore", "the kernel is a numba function of mu"))
+        found.append(pushed(problem, numba_games.jostled_bar(problem), "tmfcore, numba game", "every row by a numba cfunc"))
     note = "the kernel is a Python function of mu, called and checked at every step"
-    return [*found, pushed(problem, python, "tmfcore, Python game" if found else "tmfcore", note)]
+    return [*found, pushed(problem, game(transition), "tmfcore, Python game" if found else "tmfcore", note)]
 
 
 def gradient(problem: Gradient) -> list[Entry]:

@@ -132,7 +132,7 @@ def own_time(workload: Workload, found: list[Line]) -> float:
 
 def most_of(workload: Workload) -> float | None:
     """The bound for this machine's instruction set."""
-    narrow = workload.most_avx2 is not None and tmf.build_info()["instruction_set"] != "AVX-512"
+    narrow = workload.most_avx2 is not None and not tmf.build_info()["instruction_set"].startswith("AVX-512")
     return workload.most_avx2 if narrow else workload.most
 
 
