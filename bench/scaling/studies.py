@@ -15,7 +15,9 @@ import tmfcore as tmf
 from bench.peers import ours, workloads
 from bench.peers.measure import Effort, Entry, Timing, measure
 from bench.peers.problems import Answer, Population
+from tmfcore._costs import seconds_per_step
 from tmfcore._threads import available_processors
+from tmfcore.simulate import MOST_AGENTS, cheaper_engine
 
 N_ACTIONS = 4
 
@@ -132,11 +134,23 @@ def crossing(counts: Line, agents: Line) -> float | None:
     return float(xs[i] * (xs[i + 1] / xs[i]) ** share)
 
 
+def expected_crossing(size: int, decisions: bool) -> float:
+    """N from which on engine="auto" takes the counts; 0: at all."""
+    problem = workloads.dense("agents", size, N_ACTIONS, 1000, 1)
+    model, kernel = ours.dense_game(problem).model, tmf.TabularPolicy(problem.pi).kernel
+    n = MOST_AGENTS
+    while n > 10:
+        batch = np.array([n])
+        if cheaper_engine(model, n, batch, seconds_per_step(model, kernel, n, batch, None, decisions)) == "agents":
+            return float(n)
+        n = int(n / 1.02)
+    return 0.0
+
+
 def study_population(ranges: Ranges, say: Say) -> Study:
     """Both engines against N, everybody acting, and where they cross."""
     panels: dict[str, list[Line]] = {}
-    rows = ["| S | recorded | N* measured |", "|---|---|---|"]
-    # The place for N* by the cost model of engine="auto": a fourth column, by the function simulate() decides with.
+    rows = ['| S | recorded | N* measured | engine="auto" counts from |', "|---|---|---|---|"]
     for size in ranges.sizes:
         lines = []
         for kind, label in (("", "decisions"), (", mu only", "mu only")):
@@ -152,7 +166,8 @@ def study_population(ranges: Ranges, say: Say) -> Study:
                 xs = ranges.counts if engine == "counts" else ranges.agents
                 pair.append(line(ranges, say, f"{engine}, {label}", xs, make))
             lines += pair
-            rows.append(f"| {size} | {label} | {_crossed(crossing(*pair))} |")
+            measured, believed = _crossed(crossing(*pair)), _crossed(expected_crossing(size, label == "decisions"))
+            rows.append(f"| {size} | {label} | {measured} | {believed} |")
         panels[f"S = {size}"] = lines
     text = (
         f"Synchronous, a dense kernel, A = {N_ACTIONS}, every step recorded, one thread. The counts engine draws at "

@@ -238,7 +238,7 @@ def simulate(
     batch, probability = schedule._kernel(game.horizon, n_agents)
     costs = seconds_per_step(game.model, kernel, n_agents, batch, probability, decisions)
     if engine == "auto":
-        engine = _cheaper_engine(game.model, n_agents, batch, costs)
+        engine = cheaper_engine(game.model, n_agents, batch, costs)
     check_batches(n_agents, batch, engine)
     given = _given_start(start, n_agents, replicas, game)
 
@@ -395,7 +395,7 @@ def _choose_engine(engine: str, trajectories: bool, replicas: int) -> str:
     return "agents"
 
 
-def _cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: dict[str, float]) -> str:
+def cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: dict[str, float]) -> str:
     """What "auto" stands for: counts, unless moving agents is expected to take less than 4/5 of the time.
 
     Neither a population that takes a tenth of a second to set up nor play by single agents, which both engines do at
