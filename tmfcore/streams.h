@@ -36,11 +36,20 @@ static inline void tmf_philox(uint64_t counter[4], uint64_t key0, uint64_t key1)
     }
 }
 
-static inline uint64_t tmf_mix(uint64_t x)
+TMF_INLINE uint64_t tmf_mix(uint64_t x)
 {
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
     return x ^ (x >> 31);
+}
+
+/* Four words of seed -> four words of state for every lane, word by word. */
+TMF_BY_LEVEL(tmf_seed_lanes, (const uint64_t *restrict seed, uint64_t *restrict state), (seed, state))
+{
+    for (int word = 0; word < 4; word++, state += TMF_LANES)
+#pragma omp simd
+        for (int lane = 0; lane < TMF_LANES; lane++)
+            state[lane] = tmf_mix(seed[word] + 0x9E3779B97F4A7C15u * (uint64_t)(lane + 1));
 }
 
 /* The stream at address (step, block, purpose) under a 256-bit key; four independent words seed every lane. */
@@ -48,9 +57,7 @@ static inline void tmf_open(tmf_stream *stream, const uint64_t key[4], uint64_t 
 {
     uint64_t seed[4] = {step, block, key[2] ^ purpose, key[3]};
     tmf_philox(seed, key[0], key[1]);
-    for (int word = 0; word < 4; word++)
-        for (int lane = 0; lane < TMF_LANES; lane++)
-            stream->state[word][lane] = tmf_mix(seed[word] + 0x9E3779B97F4A7C15u * (uint64_t)(lane + 1));
+    tmf_seed_lanes(seed, stream->state[0]);
     stream->left = 0;
 }
 
