@@ -325,8 +325,8 @@ def study_threads(ranges: Ranges, say: Say) -> Study:
     """Two threads over one, in wall time: inside one population, and over replicas."""
     text = (
         f"Synchronous, a dense kernel, A = {N_ACTIONS}, mu only: wall time of one thread over that of two, the best of "
-        "repeats in turns. One large population shares its agents among the threads, and where they are few it stays with "
-        "one: a ratio of 1. Replicas go to the threads that were asked for, small ones at a loss; left to itself, "
+        "repeats in turns. One large population shares its agents among the threads, and where they are few it stays "
+        "with one: a ratio of 1. Replicas go to the threads that were asked for, small ones at a loss; left to itself, "
         "simulate takes one thread there. Other work on the machine lowers the ratio."
     )
     study = Study("threads", "What a second thread gains", text, "agents N", None, {})

@@ -10,6 +10,7 @@ _Table: TypeAlias = ArrayLike | Callable[[NDArray[np.float64], int], ArrayLike]
 ROW_TOLERANCE: Final[float]
 ROW_SIGNATURES: Final[tuple[str, ...]]
 TABLE_NAMES: Final[tuple[str, ...]]
+FLOAT64: Final[np.dtype[np.float64]]
 
 @disjoint_base
 class Model:
@@ -33,6 +34,8 @@ class Model:
     def passive_identity(self) -> bool: ...
     @property
     def local_passive_reward(self) -> bool: ...
+    @property
+    def separable_reward(self) -> bool: ...
     def tables(
         self, mu: NDArray[np.float64], t: int = 0
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...

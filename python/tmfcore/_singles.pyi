@@ -1,1 +1,5 @@
-# No Python names: singles agents, cimported by the engines.
+# What single agents do in turn.
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Singles: ...
