@@ -109,15 +109,6 @@ cdef inline Py_ssize_t scan(double u, const double *p, Py_ssize_t n_cells) noexc
     return k
 
 
-cdef inline Py_ssize_t scan_counts(int64_t index, const int64_t *counts) noexcept nogil:
-    """The cell holding the index-th agent, 0 <= index < sum(counts)."""
-    cdef Py_ssize_t k = 0
-    while index >= counts[k]:
-        index -= counts[k]
-        k += 1
-    return k
-
-
 cdef inline int64_t binomial(Sampler *sampler, int64_t n, double p) noexcept nogil:
     """A Binomial(n, p) variate, exact for 0 <= n <= 10**18."""
     if n == 0 or p <= 0:
