@@ -535,3 +535,16 @@ def test_from_model():
     )
     with pytest.raises(TypeError, match="model is an ndarray; must be a Model"):
         tmf.Game.from_model(np.zeros(2), 7, 0.5, [1, 0])
+
+
+def test_observation_shape():
+    game = tmf.Game(6, 1, 2, 1.0, np.full(6, 1 / 6), np.zeros((6, 1)), np.eye(6)[:, None], observation_shape=[2, 3])
+    assert game.observation_shape == pickle.loads(pickle.dumps(game)).observation_shape == (2, 3)
+    assert tmf.games.queueing([0.1, 0.2]).observation_shape == (3,)
+    for wrong, kind, text in (
+        ((2, 2), ValueError, "observation_shape is (2, 2), 4 points; must be 6 = n_observations"),
+        ((-2, -3), ValueError, "observation_shape[0] is -2; must be in [1, 2147483647]"),
+        (6, TypeError, "observation_shape is int; must be a tuple of ints"),
+    ):
+        with pytest.raises(kind, match=message(text)):
+            tmf.Game(6, 1, 2, 1.0, np.full(6, 1 / 6), np.zeros((6, 1)), np.eye(6)[:, None], observation_shape=wrong)

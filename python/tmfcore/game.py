@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -62,6 +63,9 @@ class Game:
     name : str, optional
     observation_labels, action_labels : sequences of S and of A different strings, optional
         For tables and plots; default "0", "1", ...
+    observation_shape : tuple of int, optional
+        Observations as points of a grid, numbered row by row, for plots: (rows, columns), say, with product S.
+        Default (S,).
 
     Attributes
     ----------
@@ -115,6 +119,7 @@ class Game:
     name: str
     observation_labels: tuple[str, ...]
     action_labels: tuple[str, ...]
+    observation_shape: tuple[int, ...]
     step: float
     model: Model
     _recipe: Callable[[], Game] | None  # makes an equal game; how pickle copies it
@@ -136,6 +141,7 @@ class Game:
         name: str = "",
         observation_labels: Sequence[str] | None = None,
         action_labels: Sequence[str] | None = None,
+        observation_shape: Sequence[int] | None = None,
     ) -> None:
         n_obs, n_act = _sizes(n_observations, n_actions)
         if passive_transition is None and passive_successors is not None:
@@ -180,6 +186,7 @@ class Game:
             name=name,
             observation_labels=observation_labels,
             action_labels=action_labels,
+            observation_shape=observation_shape,
             probe=any(callable(table) for table in (rewards, moves, passive_rewards, passive_moves)),
         )
         again = partial(
@@ -198,6 +205,7 @@ class Game:
             name=self.name,
             observation_labels=self.observation_labels,
             action_labels=self.action_labels,
+            observation_shape=self.observation_shape,
         )
         object.__setattr__(self, "_recipe", again)
 
@@ -218,6 +226,7 @@ class Game:
         name: str = "",
         observation_labels: Sequence[str] | None = None,
         action_labels: Sequence[str] | None = None,
+        observation_shape: Sequence[int] | None = None,
         step: float = 1.0,
     ) -> Game:
         """A game whose rows come from a compiled function, called without the GIL.
@@ -230,7 +239,8 @@ class Game:
         ----------
         function : scipy.LowLevelCallable, PyCapsule or int
             The function, a capsule named by its C signature, or its address (numba: `cfunc.address`).
-        n_observations, n_actions, horizon, discount, initial, name, observation_labels, action_labels
+        n_observations, n_actions, horizon, discount, initial, name, observation_labels, action_labels,
+        observation_shape
             As in Game.
         successors, passive_successors : (S, A, K) and (S, K0) integers, optional
             The observations the K and K0 cells stand for; None: cell x is observation x.
@@ -260,6 +270,7 @@ class Game:
             name=name,
             observation_labels=observation_labels,
             action_labels=action_labels,
+            observation_shape=observation_shape,
             step=step,
             probe=True,
         )
@@ -276,6 +287,7 @@ class Game:
         name: str = "",
         observation_labels: Sequence[str] | None = None,
         action_labels: Sequence[str] | None = None,
+        observation_shape: Sequence[int] | None = None,
         step: float = 1.0,
     ) -> Game:
         """A game on a compiled Model, such as a cdef subclass of tmfcore._model.Model.
@@ -283,7 +295,8 @@ class Game:
         Parameters
         ----------
         model : tmfcore._model.Model
-        horizon, discount, initial, name, observation_labels, action_labels
+        horizon, discount, initial, name, observation_labels, action_labels,
+        observation_shape
             As in Game.
         step : float, optional
             dt in (0, 1], for the record: `discount` and `horizon` are per step already.
@@ -307,6 +320,7 @@ class Game:
             name=name,
             observation_labels=observation_labels,
             action_labels=action_labels,
+            observation_shape=observation_shape,
             step=step,
             probe=True,
         )
@@ -332,6 +346,7 @@ class Game:
         name: object = "",
         observation_labels: object = None,
         action_labels: object = None,
+        observation_shape: object = None,
         step: object = 1.0,
         reward: Table | None = None,
         transition: Table | None = None,
@@ -358,6 +373,7 @@ class Game:
             "name": check.as_string(name, "name"),
             "observation_labels": _labels(observation_labels, "observation_labels", n_obs),
             "action_labels": _labels(action_labels, "action_labels", n_act),
+            "observation_shape": _shape(observation_shape, n_obs),
             "step": check.as_float(step, "step", low=0.0, high=1.0, low_open=True),
             "model": model,
             "_recipe": recipe,
@@ -471,6 +487,19 @@ def _source(table: Table, name: str) -> Table:
 
 def _labels(value: object, name: str, n: int) -> tuple[str, ...]:
     return tuple(map(str, range(n))) if value is None else check.as_labels(value, name, n)
+
+
+def _shape(value: object, n: int) -> tuple[int, ...]:
+    if value is None:
+        return (n,)
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise TypeError(f"observation_shape is {type(value).__name__}; must be a tuple of ints")
+    shape = tuple(
+        check.as_positive_int(size, f"observation_shape[{i}]", high=INT32_MAX) for i, size in enumerate(value)
+    )
+    if prod(shape) != n:
+        raise ValueError(f"observation_shape is {shape}, {prod(shape)} points; must be {n} = n_observations")
+    return shape
 
 
 def _dense(rows: FloatArray, successors: SuccessorArray) -> FloatArray:
