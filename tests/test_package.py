@@ -29,7 +29,7 @@ COMPILED = sorted(
 FLOORS = (
     {"_counts", "_agents", "_alias", "_descent", "_few", "_flow", "_fluctuations", "_gradient", "_evaluator", "_games",
      "_model", "_occupation", "_passive", "_policy", "_push", "_sampling", "_schedule", "_singles", "_stationary", "_tagged",
-     "_tiles"},
+     "_tiles", "_typed"},
     {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "_costs", "plotting"},
     {"game", "games", "policy", "schedule"},
     {"simulate", "meanfield", "equilibrium", "finite"},
