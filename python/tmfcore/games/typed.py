@@ -185,7 +185,8 @@ def _coupling(coupling: Any, sizes: list[int]) -> Any:
         coupling = np.ones((n_types, n_types))
     whole = (n_observations, n_observations)
     if sp.issparse(coupling):
-        matrix = sp.csr_array(coupling, dtype=np.float64)
+        given: Any = coupling
+        matrix = given.tocsr().astype(np.float64)
         if matrix.shape != whole:
             raise ValueError(f"coupling has shape {matrix.shape}; must be {whole} = (S, S)")
         matrix.sum_duplicates()
