@@ -33,8 +33,8 @@ def typed(
         x_i = sum_j W_ij mu_j,   or   x = C mu   with a matrix C over all observations,
 
     mu_j(o) being the share of all N agents that are of type j and at o, so that mu_j sums to the share of type j. This
-    is the multi-type (multi-population) mean-field game; with W_ij = W(alpha_i, alpha_j) it is the graphon game of
-    Caines and Huang (arXiv:1808.00307) sampled on M blocks.
+    is the multi-type (multi-population) mean-field game; with W_ij = W(alpha_i, alpha_j) it is the graphon game (Caines
+    and Huang, SIAM J. Control Optim. 59, 2021) sampled on M blocks.
 
     Parameters
     ----------
