@@ -3,6 +3,7 @@
 resource_selection(values, congestion, ...)     M resources, crowded ones pay less
 queueing(capacities, ...)                       K servers, long queues serve slowly
 beach_bar(n_places, ...)                        near the bar, but not where everybody lies
+affine(reward0, reward_mu, ...)                 one's own, from arrays: rewards and rows affine in mu
 wardrop(values, congestion, power)              where resource selection ends up
 BY_NAME                                         name -> function, for tools that take names
 
@@ -15,12 +16,24 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from tmfcore.game import Game
+from tmfcore.games.affine import affine
 from tmfcore.games.beach_bar import beach_bar
 from tmfcore.games.queueing import queueing
 from tmfcore.games.resource_selection import resource_selection, wardrop
 
-__all__ = ["BY_NAME", "beach_bar", "queueing", "resource_selection", "wardrop"]
+__all__ = [
+    "BY_NAME",
+    "affine",
+    "beach_bar",
+    "queueing",
+    "resource_selection",
+    "wardrop",
+]
 
 BY_NAME: Mapping[str, Callable[..., Game]] = MappingProxyType(
-    {"resource_selection": resource_selection, "queueing": queueing, "beach_bar": beach_bar}
+    {
+        "resource_selection": resource_selection,
+        "queueing": queueing,
+        "beach_bar": beach_bar,
+    }
 )
