@@ -32,7 +32,7 @@ FLOORS = (
      "_tiles", "_typed"},
     {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "_costs", "plotting"},
     {"game", "games", "policy", "schedule"},
-    {"simulate", "meanfield", "equilibrium", "finite"},
+    {"simulate", "meanfield", "equilibrium", "finite", "fit"},
     {"solvers", "analysis"},
     {"cli", "reproduce", "interop", "__main__"},
 )

@@ -18,6 +18,7 @@ from tmfcore import analysis, games, solvers
 from tmfcore._about import build_info, get_cython_path, get_include
 from tmfcore.equilibrium import best_response, exploitability
 from tmfcore.finite import FiniteExploitability, finite_exploitability
+from tmfcore.fit import Fit, fit
 from tmfcore.game import Game
 from tmfcore.meanfield import Evaluation, Flow, evaluate, mean_field
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy
@@ -30,6 +31,7 @@ __all__ = [
     "Bernoulli",
     "Evaluation",
     "FiniteExploitability",
+    "Fit",
     "Flow",
     "Fraction",
     "Game",
@@ -47,6 +49,7 @@ __all__ = [
     "evaluate",
     "exploitability",
     "finite_exploitability",
+    "fit",
     "games",
     "get_cython_path",
     "get_include",
