@@ -403,6 +403,18 @@ def test_queueing_has_exact_fluctuations(kind, schedule):
     np.testing.assert_allclose(found.bias, bias, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("kind", ["tabular", "affine"])
+def test_mass_is_conserved_for_long(kind):
+    """Rows that are mixtures over mu could double the rounding of the mass at each of 2,000 steps."""
+    game = tmf.games.garnet(5, 3, 3, coupling=1.0, horizon=2000)
+    policy = strategies.random_policy(1, 5, 3, kind=kind).build(2000)
+    found = fluctuations(game, policy, tmf.Fraction(0.5), start="sampled", record_every=100, jacobian="exact")
+    assert np.abs(found.covariance.sum(axis=-1)).max() < 1e-12
+    assert np.abs(found.bias.sum(axis=-1)).max() < 1e-11
+    near = fluctuations(game, policy, tmf.Fraction(0.5), start="sampled", record_every=100, jacobian="differences")
+    np.testing.assert_allclose(near.covariance, found.covariance, atol=1e-7)
+
+
 def test_an_epidemic_in_closed_form():
     """No recovery, everybody out: m = mu(1) grows by i m (1 - m), so J = 1 + i (1 - 2 m), H = -2 i in m."""
     rate, n_steps = 0.3, 12

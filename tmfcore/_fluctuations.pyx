@@ -330,7 +330,14 @@ cdef class Recursion:
                         self.curvature[x] += p * bend
                         tmf_add_rows(&p, first, 1, n, self.images + x * n)
         if self.moving:
+            # Slopes are known up to an addition that is the same for all y. Without the one that makes them 0 along mu,
+            # columns of J could sum to 2, and the rounding of the mass would double at every step.
             for x in range(S):
+                bend = 0
+                for k in range(S):
+                    bend += self.square[x * S + k] * mu[k]
+                for k in range(S):
+                    self.square[x * S + k] -= bend
                 tmf_add_rows(self.square + x * S, self.directions, S, n, self.images + x * n)
         return 0
 

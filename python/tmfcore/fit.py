@@ -122,8 +122,8 @@ def fit(
     -----
     Individuals: smoothed frequencies and means; in affine games, for each (o, a), the ridge regression of rewards and
     of who went where on mu_t, towards them. Counts: the same regressions of c_{t+1} and of the mean reward on who did
-    what, of all (o, a) together, since nobody is seen to move. They are slower to learn from, and of batches of one size
-    they cannot tell what all who act earn from what all who do not: let the number vary, or say passive="stay".
+    what, of all (o, a) together, since nobody is seen to move. They are slower to learn from, and of batches of one
+    size they cannot tell what all who act earn from what all who do not: let the number vary, or say passive="stay".
 
     Rows of a regression are projected on the simplex, at each corner in affine games. Standard errors are those before
     that, and of counts robust to unequal variances. With F = 1 feature, or S where affine, the time is

@@ -50,7 +50,7 @@ def garnet(
     monotone : bool, optional
         True: C = c (I + G G' / S) / 2, scaled to a largest diagonal of c, G of independent normal entries: positive
         definite, so that rewards are strictly monotone if c > 0. False: C = c (I / 2 + U), U uniform on [-1, 1] off
-        the diagonal and on [0, 1/2] on it, which for most seeds is not.
+        the diagonal and on [0, 1/2] on it: neither symmetric nor, but for tiny S, definite.
     coupling : float, optional
         k in [0, 1], how much the transitions depend on mu.
     seed : int, optional
