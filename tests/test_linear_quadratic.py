@@ -251,6 +251,17 @@ def test_the_uniform_policy_has_the_exploitability_of_mfglib():
     assert gap == pytest.approx(2.138, abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"mean_reversion": 0.0, "wrap": True, "n_positions": 10}, {"step": 0.25}], ids=repr
+)
+def test_mirror_descent_solves_them(options):
+    """1e-4 of the mean return by the adaptive rate, though they are not monotone."""
+    game = linear_quadratic(**options)
+    schedule = tmf.Fraction(game.step) if game.step < 1 else tmf.Synchronous()
+    solution = tmf.solvers.MirrorDescent(iterations=3000, tolerance=1e-4).solve(game, schedule)
+    assert solution.relative_exploitability <= 1e-4
+
+
 def test_pickle_and_names():
     game = linear_quadratic(5, [-0.5, 0, 1], step=0.5, horizon=3, wrap=True, rounding="nearest", initial=np.eye(5)[1])
     assert game.action_labels == ("-0.5", "0", "1")

@@ -13,24 +13,39 @@ cdef extern from "elementary.h" nogil:
     double tmf_log_one(double x)
     void tmf_log_all(const double *x, double shift, Py_ssize_t n, double *out)
 
+cdef enum:
+    SHORT = 5
+
 
 cdef inline void spread(
     const double *passive,      # IN   (S,)
-    const double *extra,        # IN   (S, A)
+    const double *extra,        # IN   (S, A), or (A,) for every o where stride = 0
+    Py_ssize_t stride,
     double scale,
     Py_ssize_t S,
     Py_ssize_t A,
     double *reward,             # OUT  (S, A)  passive[o] + scale extra[o, a]
 ) noexcept nogil:
-    cdef Py_ssize_t o, a
+    cdef Py_ssize_t _, a
     cdef double standing
-    for o in range(S):
+    for _ in range(S):
         standing = passive[0]
         for a in range(A):
             reward[a] = standing + scale * extra[a]
         passive += 1
-        extra += A
+        extra += stride
         reward += A
+
+
+cdef inline void spread_same(
+    const double *passive, const double *extra, double scale, Py_ssize_t S, Py_ssize_t A, double *reward
+) noexcept nogil:
+    """spread where every o has the same row of at most SHORT actions: it stays in registers."""
+    cdef double gain[SHORT]
+    cdef Py_ssize_t a
+    for a in range(A):
+        gain[a] = scale * extra[a]
+    spread(passive, gain, 0, 1.0, S, A, reward)
 
 
 cdef class CrowdAversion(Model):
@@ -59,6 +74,7 @@ cdef class CrowdAversion(Model):
     cdef const double[:, ::1] passive_transition, worth, extra
     cdef const double[::1] scale
     cdef double crowding, epsilon
+    cdef bint same                          # extra has the same row everywhere
 
     def __init__(self, transition, passive_transition, successors, passive_successors, worth, extra, scale,
                  double crowding, double epsilon):
@@ -83,6 +99,7 @@ cdef class CrowdAversion(Model):
             raise ValueError("worth and scale are empty; must have a row")
         if not epsilon > 0:
             raise ValueError(f"epsilon is {epsilon}; must be > 0: empty places have mu = 0")
+        self.same = bool((np.asarray(self.extra) == np.asarray(self.extra)[:1]).all())
         self.crowding = crowding
         self.epsilon = epsilon
         self.constant_transition = self.by_row = self.trusted = True
@@ -125,12 +142,12 @@ cdef class CrowdAversion(Model):
         tmf_log_all(mu, self.epsilon, S, passive)
         for o in range(S):
             passive[o] = worth[o] - crowding * passive[o]
-        if A == 3:                                     # a number of actions known to the compiler: no inner loop
-            spread(passive, extra, scale, S, 3, tables.reward)
-        elif A == 5:
-            spread(passive, extra, scale, S, 5, tables.reward)
+        if self.same and A == 3:                       # numbers known to the compiler: no inner loop
+            spread_same(passive, extra, scale, S, 3, tables.reward)
+        elif self.same and A == SHORT:
+            spread_same(passive, extra, scale, S, SHORT, tables.reward)
         else:
-            spread(passive, extra, scale, S, A, tables.reward)
+            spread(passive, extra, A, scale, S, A, tables.reward)
         if everything:
             memcpy(tables.transition, &self.transition[0, 0, 0], S * A * self.n_successors * sizeof(double))
             memcpy(tables.passive_transition, &self.passive_transition[0, 0],

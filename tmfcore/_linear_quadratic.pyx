@@ -45,8 +45,8 @@ cdef class LinearQuadratic(Model):
     standing, terminal : float
         Cost of a squared cell of distance to the mean: in a step, and in the last one.
     rounding : int
-        LINEAR (0): mass is split between the two nearest cells. DISPLACEMENT (1): displacements are rounded, ties to the
-        even one. POSITION (2): positions are, counted from the middle, (S - 1) // 2.
+        LINEAR (0): mass is split between the two nearest cells. DISPLACEMENT (1): displacements are rounded, ties to
+        the even one. POSITION (2): positions are, counted from the middle, (S - 1) // 2.
     wrap : bool
         A ring; else a line with two ends.
     """

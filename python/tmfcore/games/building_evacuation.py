@@ -27,10 +27,11 @@ def building_evacuation(
     initial: object = None,
     step: float = 1.0,
 ) -> Game:
-    """A building of F floors, each L x W; stairs down in one corner and up in the opposite one (Perolat et al., arXiv:2103.00623).
+    """A building of F floors of L x W, stairs down in one corner and up in the opposite (arXiv:2103.00623).
 
-    The observation of place (l, w) of floor f is W (L f + l) + w. Actions: l + 1, l - 1, w - 1, w + 1, each stopping at the walls;
-    down a floor from (0, 0), up a floor from (L - 1, W - 1), else a stay. Moves are certain; passive agents stay.
+    The observation of place (l, w) of floor f is W (L f + l) + w. Actions: l + 1, l - 1, w - 1, w + 1, each
+    stopping at the walls; down a floor from (0, 0), up a floor from (L - 1, W - 1), else a stay. Moves are
+    certain; passive agents stay.
 
         r0(o, mu) = r(o, a, mu) = dt (R 1{f = 0} - c log(mu(o) + epsilon)),   P0 = identity
 
@@ -59,8 +60,8 @@ def building_evacuation(
     Returns
     -------
     Game
-        S = F L W with observation_shape (F, L, W), A = 6, K = 1; observations "0,0,0", ...; actions "right", "left", "up",
-        "down", "downstairs", "upstairs"; name "building_evacuation". Compiled.
+        S = F L W with observation_shape (F, L, W), A = 6, K = 1; observations "0,0,0", ...; actions "right",
+        "left", "up", "down", "downstairs", "upstairs"; name "building_evacuation". Compiled.
 
     Raises
     ------
@@ -69,8 +70,9 @@ def building_evacuation(
 
     Notes
     -----
-    MFGLib's building_evacuation(T=t, n_floor=F, floor_l=L, floor_w=W, eta=c, evac_r=R, log_eps=epsilon) is horizon=t+1. It takes
-    log(max(mu, epsilon)), the same to rounding unless mu(o) is as small as epsilon without being 0.
+    MFGLib's building_evacuation(T=t, n_floor=F, floor_l=L, floor_w=W, eta=c, evac_r=R, log_eps=epsilon) is
+    horizon=t+1. It takes log(max(mu, epsilon)), the same to rounding unless mu(o) is as small as epsilon
+    without being 0.
 
     Examples
     --------
@@ -90,8 +92,8 @@ def building_evacuation(
     if initial is None:
         mu = np.full(n, 1.0 / n)
     else:
-        start = np.asarray(initial).ravel() if np.shape(initial) == shape else initial
-        mu = check.as_probabilities(start, "initial", shape=(n,), letters="S")
+        given = check.as_float_array(initial, "initial", shape=[(n,), shape], letters=["S", "F, L, W"])
+        mu = check.as_probabilities(given.ravel(), "initial", shape=(n,), letters="S")
     f, y, x = np.indices(shape).reshape(3, n)
     targets = np.stack(
         [

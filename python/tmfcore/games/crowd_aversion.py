@@ -36,7 +36,7 @@ def crowd_aversion(
     action_labels: Sequence[str] | None = None,
     observation_shape: Sequence[int] | None = None,
 ) -> Game:
-    """Fixed kernels of one's own, and a reward that falls with the logarithm of the crowd (Perrin et al., arXiv:2007.03458).
+    """Fixed kernels of one's own, a reward that falls with the logarithm of the crowd (arXiv:2007.03458).
 
         r0_t(o, mu) = dt (worth_t(o) - c log(mu(o) + epsilon)),   r_t(o, a, mu) = r0_t(o, mu) + scale_t g(o, a)
 
@@ -85,9 +85,9 @@ def crowd_aversion(
 
     Notes
     -----
-    OpenSpiel's mfg_garnet, by its tables p(x, a, k), next(x, a, k) and g(x, a): there a reward is that of the last action at the
-    place reached, so that action_reward(x, a) = sum_k p g(next, a), worth_0(x) = g(x, 0), worth_t = 0 later,
-    action_scale = (1, ..., 1, 0), epsilon = 1e-25 (in single precision), crowding = eta.
+    OpenSpiel's mfg_garnet, by its tables p(x, a, k), next(x, a, k) and g(x, a): there a reward is that of the
+    last action at the place reached, so that action_reward(x, a) = sum_k p g(next, a), worth_0(x) = g(x, 0),
+    worth_t = 0 later, action_scale = (1, ..., 1, 0), epsilon = 1e-25 (in single precision), crowding = eta.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def crowd_aversion(
         passive_cells = check.as_successors(
             passive_successors, "passive_successors", shape=passive.shape, letters="S, K0", n_observations=n_obs
         )
-    worths = worth_by_step(worth, n_steps, n_obs)
+    worths = worth_by_step(worth, "worth", n_steps, n_obs)
     gains = _table(action_reward, "action_reward", (n_obs, n_act), "S, A")
     scales = by_step(action_scale, "action_scale", n_steps)
     crowd = check.as_float(crowding, "crowding", low=0.0)
@@ -166,12 +166,12 @@ def by_step(value: object, name: str, n_steps: int, low: float | None = None) ->
     return check.as_float_array(value, name, shape=(n_steps,), letters="T", low=low)
 
 
-def worth_by_step(worth: object, n_steps: int, n_observations: int) -> FloatArray:
+def worth_by_step(worth: object, name: str, n_steps: int, n_observations: int) -> FloatArray:
     """(1, S) from one number or (S,), (T, S) as it is."""
     if not check.is_array(worth):
-        return np.full((1, n_observations), check.as_float(worth, "worth"))
+        return np.full((1, n_observations), check.as_float(worth, name))
     found = check.as_float_array(
-        worth, "worth", shape=[(n_observations,), (n_steps, n_observations)], letters=["S", "T, S"]
+        worth, name, shape=[(n_observations,), (n_steps, n_observations)], letters=["S", "T, S"]
     )
     return found.reshape(-1, n_observations)
 

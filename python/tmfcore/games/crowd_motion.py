@@ -39,7 +39,7 @@ def crowd_motion(
     initial: object = None,
     step: float = 1.0,
 ) -> Game:
-    """Agents on a grid near a bar, away from the crowd (Perrin et al., arXiv:2007.03458; Perolat et al., arXiv:2103.00623).
+    """Agents on a grid near a bar, away from the crowd (arXiv:2007.03458, arXiv:2103.00623).
 
     The observation of cell (y, x) of R rows and C columns is C y + x. Actions: left, up, stay, down, right by one cell;
     then noise moves by one of the five again.
@@ -95,17 +95,19 @@ def crowd_motion(
 
     Notes
     -----
-    OpenSpiel's mfg_crowd_modelling_2d(size=n, horizon=H) is shape=(n, n), horizon=H with moving_cost = (1/n, ..., 1/n, 0):
-    a move is paid for there with the reward of the next step, so that the last one is free; the returns of any two policies are then
-    the same. Its x is the row, its actions have the numbers of these, noise_intensity is `noise`, crowd_aversion_coef
-    `crowding`, its epsilon 1e-25 in single precision. Moves into obstacles are illegal there; here they are stays that pay, so that
-    nobody gains by them. Positional rewards: worth = 2 - sum_i 2 v_i / n (|y - y_i| + |x - x_i|);
-    only_distribution_reward: worth = 0 and moving_cost = 0. initial_distribution="[a|b]" starts there in row b and column a.
-    with_congestion, where a move costs as much as its end is crowded on arrival, is no reward of (o, a, mu_t) and is left out.
+    OpenSpiel's mfg_crowd_modelling_2d(size=n, horizon=H) is shape=(n, n), horizon=H with moving_cost = (1/n,
+    ..., 1/n, 0): a move is paid for there with the reward of the next step, so that the last one is free; the
+    returns of any two policies are then the same. Its x is the row, its actions have the numbers of these,
+    noise_intensity is `noise`, crowd_aversion_coef `crowding`, its epsilon 1e-25 in single precision. Moves
+    into obstacles are illegal there; here they are stays that pay, so that nobody gains by them. Positional
+    rewards: worth = 2 - sum_i 2 v_i / n (|y - y_i| + |x - x_i|); only_distribution_reward: worth = 0 and
+    moving_cost = 0. initial_distribution="[a|b]" starts there in row b and column a. In step 0 it takes the
+    population for uniform, however it starts: a constant, whatever the policy. with_congestion, where a move
+    costs as much as its end is crowded on arrival, is no reward of (o, a, mu_t) and is left out.
 
-    MFGLib's crowd_motion(T=t, torus_l=R, torus_w=C) is horizon=t+1, wrap=False, noise=(e, e, p_still, e, e) with
-    e = (1 - p_still) / 4, moving_cost=0, epsilon=log_eps, and worth_t = c (1 - (|y - y_t| + |x - x_t|) / (R + C)) with its bar
-    (y_t, x_t), which its seed moves; actions down, up, right, left, stay.
+    MFGLib's crowd_motion(T=t, torus_l=R, torus_w=C) is horizon=t+1, wrap=False, noise=(e, e, p_still, e, e)
+    with e = (1 - p_still) / 4, moving_cost=0, epsilon=log_eps, and worth_t = c (1 - (|y - y_t| + |x - x_t|) /
+    (R + C)) with its bar (y_t, x_t), which its seed moves; actions down, up, right, left, stay.
 
     Examples
     --------
@@ -180,7 +182,7 @@ def _kernel(
 ) -> tuple[IntArray, FloatArray]:
     """Successors and probabilities (S, 5, 5) by action and shift; noise strikes with probability `strikes`."""
     size = np.array(walls.shape)
-    cells = np.stack(np.indices(walls.shape), axis=-1).reshape(-1, 2)
+    cells = np.indices(walls.shape).reshape(2, -1).T
 
     def landing(places: IntArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         """The cells of places near the grid, and whether an obstacle stands there."""
@@ -214,7 +216,8 @@ def _trimmed(successors: IntArray, probabilities: FloatArray) -> tuple[IntArray,
 def _proximity(places: IntArray, rows: int, columns: int) -> FloatArray:
     """(1, S) or (T, S): 2 - 2 |y - bar_y| / R - 2 |x - bar_x| / C."""
     y, x = np.indices((rows, columns)).reshape(2, 1, -1)
-    return 2.0 - 2.0 / rows * np.abs(y - places[:, :1]) - 2.0 / columns * np.abs(x - places[:, 1:])
+    worths: FloatArray = 2.0 - 2.0 / rows * np.abs(y - places[:, :1]) - 2.0 / columns * np.abs(x - places[:, 1:])
+    return worths
 
 
 def _bar(bar: object, n_steps: int, size: tuple[int, int]) -> IntArray:
@@ -264,9 +267,8 @@ def _sizes(shape: object, walls: npt.NDArray[np.bool_] | None) -> tuple[int, int
 def _initial(value: object, walls: npt.NDArray[np.bool_]) -> FloatArray:
     if value is None:
         return (~walls).ravel() / np.count_nonzero(~walls)
-    if np.shape(value) == walls.shape:
-        value = np.asarray(value).ravel()
-    mu = check.as_probabilities(value, "initial", shape=(walls.size,), letters="S")
+    given = check.as_float_array(value, "initial", shape=[(walls.size,), walls.shape], letters=["S", "R, C"])
+    mu = check.as_probabilities(given.ravel(), "initial", shape=(walls.size,), letters="S")
     if mu[walls.ravel()].any():
         o = int(np.argmax((mu > 0) & walls.ravel()))
         raise ValueError(f"initial[{o}] is {mu[o]:g}; must be 0 on an obstacle")

@@ -36,7 +36,7 @@ def linear_quadratic(
     initial: object = None,
     step: float = 1.0,
 ) -> Game:
-    """Agents on a line of S positions steer to the mean m of the population (Carmona, Fouque, Sun 2015; arXiv:2007.03458, 4.1).
+    """Agents on a line steer to the mean of the population (Carmona, Fouque, Sun 2015; arXiv:2007.03458, 4.1).
 
     The dynamics dX = (K (m - X) + a) dt + sigma dW and the costs a^2 / 2 - q a (m - X) + kappa (m - X)^2 / 2, with
     c (m - X)^2 / 2 at the end, in sweeps of length delta and steps that last the share s of one, on positions h apart.
@@ -46,7 +46,8 @@ def linear_quadratic(
         r0(x, mu) = -s delta kappa (m - x)^2 / 2,   r(x, a, mu) = r0 + delta (-a^2 / 2 + q a (m - x))
         in the last step, where nothing but the end counts:   r = r0 = -c (m - x)^2 / 2
 
-    with m the mean of mu_t, and e a shift of the noise with probability s, 0 else. x' is brought to the grid by `rounding`.
+    with m the mean of mu_t, and e a shift of the noise with probability s, 0 else. x' is brought to the grid by
+    `rounding`.
 
     Parameters
     ----------
@@ -97,19 +98,21 @@ def linear_quadratic(
 
     Notes
     -----
-    In continuous time and space the equilibrium is a = (q + eta_t) (m - x), with eta' = 2 (K + q) eta + eta^2 - (kappa - q^2)
-    and eta = c at the end (Carmona, Fouque, Sun 2015), and m stays where it is. The reward is not monotone: agents attract
-    each other.
+    In continuous time and space the equilibrium is a = (q + eta_t) (m - x), with eta' = 2 (K + q) eta + eta^2 -
+    (kappa - q^2) and eta = c at the end (Carmona, Fouque, Sun 2015), and m stays where it is. The reward is not
+    monotone: agents attract each other.
 
-    MFGLib's linear_quadratic(T, el, m, sigma, delta, k, q, kappa, c_term) is S = 2 el + 1, actions -m..m, horizon=T, mean_reversion=k,
-    rounding="nearest position", and shifts sigma^2 sqrt(delta) j with probabilities proportional to exp(-(sigma j)^2 / 2), j = -3..3.
-    In single precision there, ties are broken by the rounding of m where it is not 0.
+    MFGLib's linear_quadratic(T, el, m, sigma, delta, k, q, kappa, c_term) is S = 2 el + 1, actions -m..m,
+    horizon=T, mean_reversion=k, rounding="nearest position", and shifts sigma^2 sqrt(delta) j with
+    probabilities proportional to exp(-(sigma j)^2 / 2), j = -3..3. In single precision there, ties are broken
+    by the rounding of m where it is not 0.
 
-    OpenSpiel's mean_field_lin_quad is wrap=True, S = size, actions -n..n, delta = dt, horizon = its horizon / dt - 1,
-    rounding="nearest", terminal_cost = dt kappa, and shifts round(volatility sqrt(dt) j) with the normal probabilities of
-    (j - 1/2, j + 1/2), tails included, j = -n..n. An action is paid for there with the reward of the next step, where q a (m - x) is
-    taken, too; the last action and its terminal cost are never paid, since the game ends before. The returns of any policy are
-    the same for q = 0; otherwise its reward is not one of (o, a, mu_t).
+    OpenSpiel's mean_field_lin_quad is wrap=True, S = size, actions -n..n, delta = dt, horizon = its horizon /
+    dt - 1, rounding="nearest", terminal_cost = dt kappa, and shifts round(volatility sqrt(dt) j) with the
+    normal probabilities of (j - 1/2, j + 1/2), tails included, j = -n..n. An action is paid for there with the
+    reward of the next step, where q a (m - x) is taken, too; the last action and its terminal cost are never
+    paid, since the game ends before. The returns of any policy are the same for q = 0; otherwise its reward is
+    not one of (o, a, mu_t).
 
     Examples
     --------
