@@ -118,6 +118,17 @@ def test_beach_bar_of_the_peers():
     np.testing.assert_allclose(moves[6, 1], [0, 0, 0, 0, 0, 0.25, 0.75])
 
 
+def test_beach_bar_whose_worth_and_cost_change():
+    """A row of attraction and a cost a step: step t is that of the game with these alone."""
+    rng = np.random.default_rng(0)
+    worth, cost, mu = rng.normal(size=(6, 4)), rng.random(6), rng.dirichlet(np.ones(4))
+    game = beach_bar(4, attraction=worth, moving_cost=cost, horizon=3, step=0.5)
+    for t in range(6):
+        fixed = beach_bar(4, attraction=worth[t], moving_cost=cost[t], horizon=3, step=0.5)
+        for found, wanted in zip(game.tables(mu, t), fixed.tables(mu), strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
 def test_the_uniform_policy_on_the_beach():
     """Its exploitability as three other implementations have it, and by the reference."""
     for n, horizon, known in ((10, 10, 3.1956), (100, 20, 3.2113)):
@@ -257,7 +268,7 @@ def test_queueing_errors(changes, error, text):
         *COMMON,
         ({"n_places": 1}, ValueError, "n_places is 1; must be >= 2"),
         ({"bar": 3}, ValueError, "bar is 3; must be in [0, 2]"),
-        ({"attraction": [1, 2]}, ValueError, "attraction has shape (2,); must be (S,) = (3,)"),
+        ({"attraction": [1, 2]}, ValueError, "attraction has shape (2,); must be (S,) = (3,) or (T, S) = (20, 3)"),
         ({"wind": [0.5, 0.5]}, ValueError, "wind has shape (2,); must be (3,)"),
         ({"epsilon": 0}, ValueError, "epsilon is 0.0; must be >= 1e-300"),
         ({"crowding": -1}, ValueError, "crowding is -1.0; must be >= 0"),

@@ -10,10 +10,6 @@ import numpy as np
 
 from tmfcore._model cimport Model, Tables
 
-cdef extern from "elementary.h" nogil:
-    double tmf_log_one(double x)
-    void tmf_log_all(const double *x, double shift, Py_ssize_t n, double *out)
-
 
 cdef class ResourceSelection(Model):
     """Resource selection: hold one of M resources, or switch (theory.md section 8).
@@ -177,81 +173,4 @@ cdef class Queueing(Model):
             rewards += n
             cells += 2 * n
             passive_cells += 2
-        return 0
-
-
-cdef class BeachBar(Model):
-    """The beach bar: S places, three moves and three shifts by the wind (games.beach_bar has the formulas).
-
-    Parameters
-    ----------
-    attraction : array_like of float, shape (S,)
-        What a place is worth, per sweep.
-    wind : array_like of float, shape (3,)
-        Probabilities of a shift by -1, 0 and 1.
-    crowding, epsilon, moving_cost, step : float
-        c, epsilon > 0, k and dt.
-    wrap : bool
-        A circle; else agents stop at both ends.
-    """
-    cdef double[::1] attraction             # times dt
-    cdef double wind[3]
-    cdef double crowding, epsilon, moving_cost
-
-    def __init__(self, attraction, wind, double crowding, double epsilon, double moving_cost, double step,
-                 bint wrap):
-        n = len(attraction)
-        shifts = np.arange(-1, 2)
-        targets = np.arange(n)[:, None, None] + shifts[:, None] + shifts
-        self.set_shape(n, 3, targets % n if wrap else np.clip(targets, 0, n - 1), np.arange(n)[:, None])
-        if not epsilon > 0:
-            raise ValueError(f"epsilon is {epsilon}; must be > 0: empty places have mu = 0")
-        self.attraction = np.array(attraction, np.float64) * step
-        self.wind = wind
-        self.crowding = crowding * step
-        self.epsilon = epsilon
-        self.moving_cost = moving_cost
-        self.constant_transition = self.passive_identity = self.local_passive_reward = True
-        self.by_row = self.trusted = True
-
-    cdef inline double lying(self, Py_ssize_t o, double share) noexcept nogil:
-        """dt (attraction - c log(mu(o) + epsilon))"""
-        return self.attraction[o] - self.crowding * tmf_log_one(share + self.epsilon)
-
-    cdef int row_at(
-        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
-    ) except -1 nogil:
-        reward[0] = self.lying(observation, mu[observation])
-        if action < 0:
-            probabilities[0] = 1
-            return 0
-        if action != 1:
-            reward[0] -= self.moving_cost
-        probabilities[0] = self.wind[0]
-        probabilities[1] = self.wind[1]
-        probabilities[2] = self.wind[2]
-        return 0
-
-    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
-        cdef Py_ssize_t o, _, n = self.n_observations
-        cdef double lying, cost = self.moving_cost, crowding = self.crowding
-        cdef const double *attraction = &self.attraction[0]
-        cdef double *passive = tables.passive_reward
-        cdef double *row = tables.reward
-        tmf_log_all(mu, self.epsilon, n, passive)
-        for o in range(n):
-            lying = attraction[o] - crowding * passive[o]
-            passive[o] = lying
-            row[0] = row[2] = lying - cost
-            row[1] = lying
-            row += 3
-        if everything:
-            for o in range(n):
-                tables.passive_transition[o] = 1
-            row = tables.transition
-            for _ in range(3 * n):
-                row[0] = self.wind[0]
-                row[1] = self.wind[1]
-                row[2] = self.wind[2]
-                row += 3
         return 0

@@ -24,16 +24,3 @@ class Queueing(Model):
         jockeying_cost: float,
         step: float,
     ) -> None: ...
-
-@disjoint_base
-class BeachBar(Model):
-    def __init__(
-        self,
-        attraction: ArrayLike,
-        wind: ArrayLike,
-        crowding: float,
-        epsilon: float,
-        moving_cost: float,
-        step: float,
-        wrap: bool,
-    ) -> None: ...

@@ -10,6 +10,10 @@ garnet(n_observations, ..., seed)               random affine games
 affine(reward0, reward_mu, ...)                 one's own, from arrays: rewards and rows affine in mu
 typed(games, shares, coupling=...)              agents of several types; by_type takes results apart
 joint(...)                                      rewards and kernels of the joint law of observation and action
+crowd_motion(shape, ...)                        the same in two dimensions, with obstacles
+building_evacuation(n_floors, ...)              down the stairs, but not in a crowd
+crowd_aversion(transition, worth, ...)          what these have in common, on kernels of one's own
+linear_quadratic(n_positions, ...)              near the mean of all, steering as little as possible
 wardrop(values, congestion, power)              where resource selection ends up
 BY_NAME                                         name -> function, for tools that take names
 """
@@ -22,9 +26,13 @@ from types import MappingProxyType
 from tmfcore.game import Game
 from tmfcore.games.affine import affine
 from tmfcore.games.beach_bar import beach_bar
+from tmfcore.games.building_evacuation import building_evacuation
+from tmfcore.games.crowd_aversion import crowd_aversion
+from tmfcore.games.crowd_motion import crowd_motion
 from tmfcore.games.garnet import garnet
 from tmfcore.games.joint import by_half_step, joint
 from tmfcore.games.left_right import left_right
+from tmfcore.games.linear_quadratic import linear_quadratic
 from tmfcore.games.queueing import queueing
 from tmfcore.games.resource_selection import resource_selection, wardrop
 from tmfcore.games.rock_paper_scissors import rock_paper_scissors
@@ -35,11 +43,15 @@ __all__ = [
     "BY_NAME",
     "affine",
     "beach_bar",
+    "building_evacuation",
     "by_half_step",
     "by_type",
+    "crowd_aversion",
+    "crowd_motion",
     "garnet",
     "joint",
     "left_right",
+    "linear_quadratic",
     "queueing",
     "resource_selection",
     "rock_paper_scissors",
@@ -57,5 +69,8 @@ BY_NAME: Mapping[str, Callable[..., Game]] = MappingProxyType(
         "rock_paper_scissors": rock_paper_scissors,
         "susceptible_infected": susceptible_infected,
         "garnet": garnet,
+        "crowd_motion": crowd_motion,
+        "building_evacuation": building_evacuation,
+        "linear_quadratic": linear_quadratic,
     }
 )

@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 
 from tmfcore import _validation as check
-from tmfcore._games import BeachBar
+from tmfcore._crowd import CrowdAversion
 from tmfcore.game import Game
 from tmfcore.games import _sweeps
+from tmfcore.games.crowd_aversion import by_step, worth_by_step
 
 __all__ = ["beach_bar"]
 
@@ -22,7 +23,7 @@ def beach_bar(
     wind: object = (0.25, 0.5, 0.25),
     crowding: float = 1.0,
     epsilon: float = 1e-6,
-    moving_cost: float | None = None,
+    moving_cost: object = None,
     wrap: bool = True,
     horizon: float = 20,
     discount: float = 1.0,
@@ -33,7 +34,7 @@ def beach_bar(
 
     Action a = 0, 1, 2 moves by -1, 0, 1; the wind then shifts who moved or meant to stay by e = -1, 0, 1.
 
-        r0(x, mu) = dt (attraction(x) - c log(mu(x) + epsilon)),   r(x, a, mu) = r0(x, mu) - k 1{a != 1}
+        r0_t(x, mu) = dt (attraction_t(x) - c log(mu(x) + epsilon)),   r_t(x, a, mu) = r0_t(x, mu) - k_t 1{a != 1}
         P(x + a - 1 + e | x, a) += wind(e),                        P0 = identity
 
     Parameters
@@ -42,16 +43,16 @@ def beach_bar(
         S >= 2.
     bar : int or None, optional
         Place of the bar. None: S // 2.
-    attraction : (S,) floats or None, optional
-        What a place is worth, per sweep. None: 1 - |x - bar| / (S // 2).
+    attraction : (S,) or (T, S) floats or None, optional
+        What a place is worth, per sweep, at every step where there are T rows. None: 1 - |x - bar| / (S // 2).
     wind : (3,) floats, optional
         Probabilities of a shift by -1, 0 and 1.
     crowding : float, optional
         c >= 0. Strictly monotone where > 0.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty place.
-    moving_cost : float or None, optional
-        k >= 0, per move. None: 1 / S.
+    moving_cost : float or (T,) floats or None, optional
+        k >= 0, per move, at every step where there are T of them. None: 1 / S.
     wrap : bool, optional
         True: a circle. False: moves and shifts together stop at both ends.
     horizon : float, optional
@@ -76,9 +77,11 @@ def beach_bar(
 
     Notes
     -----
-    The reward of OpenSpiel's mfg_crowd_modelling is that of wind=(1/3, 1/3, 1/3), epsilon=1e-25, where a move is
-    paid for one step later. MFGLib's beach_bar is that of wrap=False and attraction(x) = -min((x - bar) mod S,
-    (bar - x) mod S), with epsilon=1e-20; its T counts from 0 to T, so that T there is T - 1.
+    OpenSpiel's mfg_crowd_modelling(size=n, horizon=H) is n_places=n, horizon=H, wind=(1/3, 1/3, 1/3),
+    epsilon=1e-25 with moving_cost = (1/n, ..., 1/n, 0): a move is paid for there with the reward of the next
+    step, so that the last one is free; the returns of any policy are then the same. MFGLib's beach_bar is that
+    of wrap=False and attraction(x) = -min((x - bar) mod S, (bar - x) mod S), with epsilon=1e-20; its T counts
+    from 0 to T, so that T there is T - 1.
 
     Examples
     --------
@@ -88,27 +91,33 @@ def beach_bar(
     """
     n = check.as_int(n_places, "n_places", low=2)
     place = n // 2 if bar is None else check.as_int(bar, "bar", low=0, high=n - 1)
+    dt = _sweeps.step_length(step)
+    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     if attraction is None:
-        worth = 1.0 - np.abs(np.arange(n) - place) / (n // 2)
+        worths = (1.0 - np.abs(np.arange(n) - place) / (n // 2))[np.newaxis]
     else:
-        worth = check.as_float_array(attraction, "attraction", shape=(n,), letters="S")
+        worths = worth_by_step(attraction, "attraction", n_steps, n)
     shifts = check.as_probabilities(wind, "wind", shape=(3,))
     crowd = check.as_float(crowding, "crowding", low=0.0)
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
-    cost = 1.0 / n if moving_cost is None else check.as_float(moving_cost, "moving_cost", low=0.0)
+    costs = by_step(1.0 / n if moving_cost is None else moving_cost, "moving_cost", n_steps, low=0.0)
     circle = check.as_bool(wrap, "wrap")
-    dt = _sweeps.step_length(step)
     if initial is None:
         mu = np.full(n, 1.0 / n)
     else:
         mu = check.as_probabilities(initial, "initial", shape=(n,), letters="S")
-    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
+    targets = np.arange(n)[:, np.newaxis, np.newaxis] + np.arange(-1, 2)[:, np.newaxis] + np.arange(-1, 2)
     recipe = partial(
-        beach_bar, n, place, attraction=worth, wind=shifts, crowding=crowd, epsilon=floor, moving_cost=cost,
-        wrap=circle, horizon=horizon, discount=discount, initial=mu, step=dt,
+        beach_bar, n, place, attraction=worths if len(worths) > 1 else worths[0], wind=shifts, crowding=crowd,
+        epsilon=floor, moving_cost=costs if len(costs) > 1 else float(costs[0]), wrap=circle, horizon=horizon,
+        discount=discount, initial=mu, step=dt,
     )  # fmt: skip
     return Game._trusted(
-        BeachBar(worth, shifts, crowd, floor, cost, dt, circle),
+        CrowdAversion(
+            np.broadcast_to(shifts, (n, 3, 3)), np.ones((n, 1)),
+            targets % n if circle else np.clip(targets, 0, n - 1), np.arange(n)[:, np.newaxis],
+            worths * dt, np.broadcast_to([-1.0, 0.0, -1.0], (n, 3)), costs, crowd * dt, floor,
+        ),
         n_steps,
         gamma,
         mu,
@@ -116,4 +125,4 @@ def beach_bar(
         action_labels=("left", "stay", "right"),
         step=dt,
         recipe=recipe,
-    )
+    )  # fmt: skip

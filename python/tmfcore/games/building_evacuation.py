@@ -1,0 +1,130 @@
+"""Building evacuation: down the stairs as fast as one can, but not in a crowd."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._crowd import CrowdAversion
+from tmfcore.game import Game
+from tmfcore.games import _sweeps
+
+__all__ = ["building_evacuation"]
+
+
+def building_evacuation(
+    n_floors: int = 5,
+    length: int = 10,
+    width: int = 10,
+    *,
+    crowding: float = 1.0,
+    evacuation_reward: float = 10.0,
+    epsilon: float = 1e-20,
+    horizon: float = 4,
+    discount: float = 1.0,
+    initial: object = None,
+    step: float = 1.0,
+) -> Game:
+    """A building of F floors of L x W, stairs down in one corner and up in the opposite (arXiv:2103.00623).
+
+    The observation of place (l, w) of floor f is W (L f + l) + w. Actions: l + 1, l - 1, w - 1, w + 1, each
+    stopping at the walls; down a floor from (0, 0), up a floor from (L - 1, W - 1), else a stay. Moves are
+    certain; passive agents stay.
+
+        r0(o, mu) = r(o, a, mu) = dt (R 1{f = 0} - c log(mu(o) + epsilon)),   P0 = identity
+
+    Strictly monotone for c > 0.
+
+    Parameters
+    ----------
+    n_floors, length, width : int, optional
+        F, L, W.
+    crowding : float, optional
+        c >= 0.
+    evacuation_reward : float, optional
+        R, per sweep on the ground floor.
+    epsilon : float, optional
+        >= 1e-300; bounds the reward of an empty place.
+    horizon : float, optional
+        T in sweeps; the game lasts round(T / step) steps.
+    discount : float, optional
+        gamma in [0, 1] per sweep; gamma**step per step.
+    initial : (S,) or (F, L, W) floats or None, optional
+        mu_0. None: uniform.
+    step : float, optional
+        dt in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts. B of N
+        agents acting a step with dt = B / N plays the same game, over the same time, whatever B.
+
+    Returns
+    -------
+    Game
+        S = F L W with observation_shape (F, L, W), A = 6, K = 1; observations "0,0,0", ...; actions "right",
+        "left", "up", "down", "downstairs", "upstairs"; name "building_evacuation". Compiled.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value out of range or of the wrong kind or shape.
+
+    Notes
+    -----
+    MFGLib's building_evacuation(T=t, n_floor=F, floor_l=L, floor_w=W, eta=c, evac_r=R, log_eps=epsilon) is
+    horizon=t+1. It takes log(max(mu, epsilon)), the same to rounding unless mu(o) is as small as epsilon
+    without being 0.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> tmf.games.building_evacuation()
+    Game('building_evacuation', S=500, A=6, T=4, discount=1)
+    """
+    floors = check.as_positive_int(n_floors, "n_floors")
+    long, wide = check.as_positive_int(length, "length"), check.as_positive_int(width, "width")
+    crowd = check.as_float(crowding, "crowding", low=0.0)
+    safe = check.as_float(evacuation_reward, "evacuation_reward")
+    floor = check.as_float(epsilon, "epsilon", low=1e-300)
+    dt = _sweeps.step_length(step)
+    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
+    shape = (floors, long, wide)
+    n = floors * long * wide
+    if initial is None:
+        mu = np.full(n, 1.0 / n)
+    else:
+        given = check.as_float_array(initial, "initial", shape=[(n,), shape], letters=["S", "F, L, W"])
+        mu = check.as_probabilities(given.ravel(), "initial", shape=(n,), letters="S")
+    f, y, x = np.indices(shape).reshape(3, n)
+    targets = np.stack(
+        [
+            np.ravel_multi_index(place, shape)
+            for place in (
+                (f, np.minimum(y + 1, long - 1), x),
+                (f, np.maximum(y - 1, 0), x),
+                (f, y, np.maximum(x - 1, 0)),
+                (f, y, np.minimum(x + 1, wide - 1)),
+                (np.maximum(f - ((y == 0) & (x == 0)), 0), y, x),
+                (np.minimum(f + ((y == long - 1) & (x == wide - 1)), floors - 1), y, x),
+            )
+        ],
+        axis=-1,
+    )
+    recipe = partial(
+        building_evacuation, floors, long, wide, crowding=crowd, evacuation_reward=safe, epsilon=floor, horizon=horizon,
+        discount=discount, initial=mu, step=dt,
+    )  # fmt: skip
+    return Game._trusted(
+        CrowdAversion(
+            np.ones((n, 6, 1)), np.ones((n, 1)), targets[..., np.newaxis], np.arange(n)[:, np.newaxis],
+            safe * dt * (f == 0)[np.newaxis], np.zeros((n, 6)), [1.0], crowd * dt, floor,
+        ),
+        n_steps,
+        gamma,
+        mu,
+        name="building_evacuation",
+        observation_labels=tuple(f"{i},{j},{k}" for i, j, k in np.ndindex(*shape)),
+        action_labels=("right", "left", "up", "down", "downstairs", "upstairs"),
+        observation_shape=shape,
+        step=dt,
+        recipe=recipe,
+    )  # fmt: skip

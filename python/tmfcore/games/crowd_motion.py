@@ -1,0 +1,275 @@
+"""Crowd motion: the beach bar in two dimensions, with obstacles, walls, and a bar that may move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _validation as check
+from tmfcore._crowd import CrowdAversion
+from tmfcore._validation import FloatArray, IntArray
+from tmfcore.game import Game
+from tmfcore.games import _sweeps
+from tmfcore.games.crowd_aversion import by_step
+
+__all__ = ["crowd_motion"]
+
+MOVES = np.array([(0, -1), (-1, 0), (0, 0), (1, 0), (0, 1)])  # left, up, stay, down, right
+STAY = 2
+MOVE_LABELS = ("left", "up", "stay", "down", "right")
+
+
+def crowd_motion(
+    shape: Sequence[int] | None = None,
+    *,
+    bar: object = None,
+    worth: object = None,
+    obstacles: object = None,
+    wrap: bool = True,
+    noise: object = 1.0,
+    drift: bool = False,
+    crowding: float = 1.0,
+    epsilon: float = 1e-25,
+    moving_cost: object = None,
+    horizon: float = 10,
+    discount: float = 1.0,
+    initial: object = None,
+    step: float = 1.0,
+) -> Game:
+    """Agents on a grid near a bar, away from the crowd (arXiv:2007.03458, arXiv:2103.00623).
+
+    The observation of cell (y, x) of R rows and C columns is C y + x. Actions: left, up, stay, down, right by one cell;
+    then noise moves by one of the five again.
+
+        r0_t(o, mu) = dt (worth_t(o) - c log(mu(o) + epsilon)),   r_t(o, a, mu) = r0_t(o, mu) - k_t 1{a != stay}
+
+    Strictly monotone for c > 0.
+
+    Parameters
+    ----------
+    shape : (R, C) integers or None, optional
+        None: that of `obstacles`, or (10, 10).
+    bar : (2,) or (T, 2) integers or None, optional
+        Row and column of the bar, at every step where there are T of them. None: (R // 2, C // 2).
+    worth : (R, C), (S,), (T, R, C) or (T, S) floats or None, optional
+        What a cell is worth, per sweep. None: 2 - 2 |y - bar_y| / R - 2 |x - bar_x| / C. Not with `bar`.
+    obstacles : R strings of C characters, or (R, C) booleans, or None, optional
+        Cells nobody enters, "#" or True. A move into one, and each shift by the noise, is a stay.
+    wrap : bool, optional
+        True: a torus. False: a move and the shift after it, together, stop at the walls.
+    noise : float or (5,) floats, optional
+        Five numbers: the probabilities of a shift left, up, none, down and right. One number nu: with
+        probability nu one of the cells around that are no obstacles, or none, all equally likely.
+    drift : bool, optional
+        False: noise strikes who acts, once an act; passive agents stay. True: noise strikes everybody, with
+        probability dt a step, acting or not: once a sweep. Both are the same where dt = 1 and all act.
+    crowding : float, optional
+        c >= 0.
+    epsilon : float, optional
+        >= 1e-300; bounds the reward of an empty cell.
+    moving_cost : float or (T,) floats or None, optional
+        k >= 0, per move, at every step where there are T of them. None: 1 / max(R, C).
+    horizon : float, optional
+        T in sweeps; the game lasts round(T / step) steps.
+    discount : float, optional
+        gamma in [0, 1] per sweep; gamma**step per step.
+    initial : (S,) or (R, C) floats or None, optional
+        mu_0, nobody on an obstacle. None: uniform on the free cells.
+    step : float, optional
+        dt in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts. B of N
+        agents acting a step with dt = B / N plays the same game, over the same time, whatever B.
+
+    Returns
+    -------
+    Game
+        S = R C with observation_shape (R, C), A = 5, K = 5 (fewer where some shifts never happen); observations
+        "0,0", "0,1", ...; name "crowd_motion". Compiled.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value out of range or of the wrong kind or shape; somebody starts on an obstacle.
+
+    Notes
+    -----
+    OpenSpiel's mfg_crowd_modelling_2d(size=n, horizon=H) is shape=(n, n), horizon=H with moving_cost = (1/n,
+    ..., 1/n, 0): a move is paid for there with the reward of the next step, so that the last one is free; the
+    returns of any two policies are then the same. Its x is the row, its actions have the numbers of these,
+    noise_intensity is `noise`, crowd_aversion_coef `crowding`, its epsilon 1e-25 in single precision. Moves
+    into obstacles are illegal there; here they are stays that pay, so that nobody gains by them. Positional
+    rewards: worth = 2 - sum_i 2 v_i / n (|y - y_i| + |x - x_i|); only_distribution_reward: worth = 0 and
+    moving_cost = 0. initial_distribution="[a|b]" starts there in row b and column a. In step 0 it takes the
+    population for uniform, however it starts: a constant, whatever the policy. with_congestion, where a move
+    costs as much as its end is crowded on arrival, is no reward of (o, a, mu_t) and is left out.
+
+    MFGLib's crowd_motion(T=t, torus_l=R, torus_w=C) is horizon=t+1, wrap=False, noise=(e, e, p_still, e, e)
+    with e = (1 - p_still) / 4, moving_cost=0, epsilon=log_eps, and worth_t = c (1 - (|y - y_t| + |x - x_t|) /
+    (R + C)) with its bar (y_t, x_t), which its seed moves; actions down, up, right, left, stay.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> tmf.games.crowd_motion()
+    Game('crowd_motion', S=100, A=5, T=10, discount=1)
+    >>> rooms = ["#######", "#  #  #", "#     #", "#  #  #", "#######"]
+    >>> tmf.games.crowd_motion(obstacles=rooms, bar=(1, 5), horizon=20)
+    Game('crowd_motion', S=35, A=5, T=20, discount=1)
+    """
+    walls = _obstacles(obstacles)
+    rows, columns = _sizes(shape, walls)
+    if walls is None:
+        walls = np.zeros((rows, columns), bool)
+    n = rows * columns
+    dt = _sweeps.step_length(step)
+    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
+    if worth is None:
+        places = _bar(bar, n_steps, (rows, columns))
+        worths = _proximity(places, rows, columns)
+    elif bar is not None:
+        raise ValueError("bar and worth are both given; must be one of them: worth says where the bar is")
+    else:
+        allowed = [(n,), (rows, columns), (n_steps, n), (n_steps, rows, columns)]
+        worths = check.as_float_array(
+            worth, "worth", shape=allowed, letters=["S", "R, C", "T, S", "T, R, C"]
+        ).reshape(-1, n)
+    torus = check.as_bool(wrap, "wrap")
+    shifts: float | FloatArray
+    if check.is_array(noise):
+        shifts = check.as_probabilities(noise, "noise", shape=(5,))
+    else:
+        shifts = check.as_float(noise, "noise", low=0.0, high=1.0)
+    everybody = check.as_bool(drift, "drift")
+    crowd = check.as_float(crowding, "crowding", low=0.0)
+    floor = check.as_float(epsilon, "epsilon", low=1e-300)
+    costs = by_step(1.0 / max(rows, columns) if moving_cost is None else moving_cost, "moving_cost", n_steps, low=0.0)
+    mu = _initial(initial, walls)
+
+    successors, transition = _kernel(walls, torus, shifts, dt if everybody else 1.0)
+    if everybody:
+        passive_successors, passive = _trimmed(successors[:, STAY], transition[:, STAY])
+    else:
+        passive_successors, passive = np.arange(n)[:, np.newaxis], np.ones((n, 1))
+    successors, transition = _trimmed(successors, transition)
+    recipe = partial(
+        crowd_motion, (rows, columns), worth=worths, obstacles=walls, wrap=torus, noise=shifts, drift=everybody,
+        crowding=crowd, epsilon=floor, moving_cost=costs if len(costs) > 1 else float(costs[0]), horizon=horizon,
+        discount=discount, initial=mu, step=dt,
+    )  # fmt: skip
+    if len(worths) == 1:
+        recipe.keywords["worth"] = worths[0]
+    return Game._trusted(
+        CrowdAversion(
+            transition, passive, successors, passive_successors, worths * dt,
+            np.broadcast_to(-1.0 * (np.arange(5) != STAY), (n, 5)), costs, crowd * dt, floor,
+        ),
+        n_steps,
+        gamma,
+        mu,
+        name="crowd_motion",
+        observation_labels=tuple(f"{y},{x}" for y in range(rows) for x in range(columns)),
+        action_labels=MOVE_LABELS,
+        observation_shape=(rows, columns),
+        step=dt,
+        recipe=recipe,
+    )  # fmt: skip
+
+
+def _kernel(
+    walls: npt.NDArray[np.bool_], wrap: bool, noise: float | FloatArray, strikes: float
+) -> tuple[IntArray, FloatArray]:
+    """Successors and probabilities (S, 5, 5) by action and shift; noise strikes with probability `strikes`."""
+    size = np.array(walls.shape)
+    cells = np.indices(walls.shape).reshape(2, -1).T
+
+    def landing(places: IntArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        """The cells of places near the grid, and whether an obstacle stands there."""
+        there = places % size if wrap else np.clip(places, 0, size - 1)
+        return there, walls[there[..., 0], there[..., 1]]
+
+    moved = cells[:, np.newaxis] + MOVES
+    outside = ~((moved >= 0) & (moved < size)).all(-1) & (not wrap)
+    blocked = landing(moved)[1] & ~outside  # beyond a wall only the sum of move and shift counts
+    moved[blocked] = np.broadcast_to(cells[:, np.newaxis], moved.shape)[blocked]
+    ends, blocked = landing(moved[:, :, np.newaxis] + MOVES)
+    free = ~blocked
+    free[..., STAY] = True
+    ends = np.where(free[..., np.newaxis], ends, landing(moved)[0][:, :, np.newaxis])
+    if isinstance(noise, float):
+        pushed = noise * free / free.sum(-1, keepdims=True)
+        pushed[..., STAY] += 1.0 - noise
+    else:
+        pushed = np.broadcast_to(noise, free.shape)
+    probabilities = strikes * pushed
+    probabilities[..., STAY] += 1.0 - strikes
+    return ends[..., 0] * size[1] + ends[..., 1], probabilities
+
+
+def _trimmed(successors: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Without the cells that have no probability in any row."""
+    used = probabilities.any(axis=tuple(range(probabilities.ndim - 1)))
+    return successors[..., used], probabilities[..., used]
+
+
+def _proximity(places: IntArray, rows: int, columns: int) -> FloatArray:
+    """(1, S) or (T, S): 2 - 2 |y - bar_y| / R - 2 |x - bar_x| / C."""
+    y, x = np.indices((rows, columns)).reshape(2, 1, -1)
+    worths: FloatArray = 2.0 - 2.0 / rows * np.abs(y - places[:, :1]) - 2.0 / columns * np.abs(x - places[:, 1:])
+    return worths
+
+
+def _bar(bar: object, n_steps: int, size: tuple[int, int]) -> IntArray:
+    """Places of the bar, (1, 2) or (T, 2)."""
+    if bar is None:
+        return np.array([[size[0] // 2, size[1] // 2]])
+    places = check.as_int_array(bar, "bar", shape=[(2,), (n_steps, 2)], letters=["2", "T, 2"], low=0)
+    places = places.reshape(-1, 2)
+    if (places >= size).any():
+        t = int(np.argmax((places >= size).any(-1)))
+        raise ValueError(f"bar is at {tuple(places[t].tolist())}; must lie in the grid of {size[0]} x {size[1]}")
+    return places
+
+
+def _obstacles(value: object) -> npt.NDArray[np.bool_] | None:
+    """(R, C) booleans, or None."""
+    if value is None:
+        return None
+    if isinstance(value, Sequence) and len(value) > 0 and all(isinstance(row, str) for row in value):
+        lengths = {len(row) for row in value}
+        if len(lengths) != 1:
+            raise ValueError(f"obstacles has rows of {min(lengths)} to {max(lengths)} characters; must be equally long")
+        if set("".join(value)) - set("# ."):
+            raise ValueError("obstacles has characters other than '#', ' ' and '.'; must have none")
+        walls = np.array([[cell == "#" for cell in row] for row in value], bool)
+    else:
+        walls = np.array(value)
+        if walls.dtype != np.bool_:
+            raise TypeError(f"obstacles has dtype {walls.dtype}; must be strings or an array of booleans")
+    if walls.ndim != 2 or walls.size == 0:
+        raise ValueError(f"obstacles has shape {walls.shape}; must be (R, C)")
+    if walls.all():
+        raise ValueError("obstacles stand on every cell; must leave one free")
+    return walls
+
+
+def _sizes(shape: object, walls: npt.NDArray[np.bool_] | None) -> tuple[int, int]:
+    if shape is None:
+        return (10, 10) if walls is None else (walls.shape[0], walls.shape[1])
+    sizes = check.as_int_array(shape, "shape", shape=(2,), low=1)
+    rows, columns = int(sizes[0]), int(sizes[1])
+    if walls is not None and walls.shape != (rows, columns):
+        raise ValueError(f"obstacles has shape {walls.shape}; must be shape = {(rows, columns)}")
+    return rows, columns
+
+
+def _initial(value: object, walls: npt.NDArray[np.bool_]) -> FloatArray:
+    if value is None:
+        return (~walls).ravel() / np.count_nonzero(~walls)
+    given = check.as_float_array(value, "initial", shape=[(walls.size,), walls.shape], letters=["S", "R, C"])
+    mu = check.as_probabilities(given.ravel(), "initial", shape=(walls.size,), letters="S")
+    if mu[walls.ravel()].any():
+        o = int(np.argmax((mu > 0) & walls.ravel()))
+        raise ValueError(f"initial[{o}] is {mu[o]:g}; must be 0 on an obstacle")
+    return mu

@@ -1,0 +1,171 @@
+"""Linear-quadratic games: stay near the mean of the population, steering as little as possible."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._linear_quadratic import LinearQuadratic
+from tmfcore._validation import FloatArray
+from tmfcore.game import Game
+from tmfcore.games import _sweeps
+
+__all__ = ["linear_quadratic"]
+
+ROUNDINGS = ("linear", "nearest", "nearest position")  # as the kernel numbers them
+
+
+def linear_quadratic(
+    n_positions: int = 21,
+    actions: object = None,
+    *,
+    spacing: float = 1.0,
+    delta: float = 0.1,
+    volatility: float = 1.0,
+    noise: object = None,
+    mean_reversion: float = 1.0,
+    cross: float = 0.01,
+    kappa: float = 0.5,
+    terminal_cost: float = 1.0,
+    rounding: str = "linear",
+    wrap: bool = False,
+    horizon: float = 20,
+    discount: float = 1.0,
+    initial: object = None,
+    step: float = 1.0,
+) -> Game:
+    """Agents on a line steer to the mean of the population (Carmona, Fouque, Sun 2015; arXiv:2007.03458, 4.1).
+
+    The dynamics dX = (K (m - X) + a) dt + sigma dW and the costs a^2 / 2 - q a (m - X) + kappa (m - X)^2 / 2, with
+    c (m - X)^2 / 2 at the end, in sweeps of length delta and steps that last the share s of one, on positions h apart.
+    An agent that acts pays and moves for a sweep; time, drift and noise pass for everybody, acting or not:
+
+        x' = x + a delta + s K (m - x) delta + e   acting,   x' = x + s K (m - x) delta + e   passive,
+        r0(x, mu) = -s delta kappa (m - x)^2 / 2,   r(x, a, mu) = r0 + delta (-a^2 / 2 + q a (m - x))
+        in the last step, where nothing but the end counts:   r = r0 = -c (m - x)^2 / 2
+
+    with m the mean of mu_t, and e a shift of the noise with probability s, 0 else. x' is brought to the grid by
+    `rounding`.
+
+    Parameters
+    ----------
+    n_positions : int, optional
+        S >= 2.
+    actions : (A,) floats or None, optional
+        Speeds a. None: -3, -2, ..., 3 times spacing.
+    spacing : float, optional
+        h > 0.
+    delta : float, optional
+        Time that a sweep lasts, > 0.
+    volatility : float, optional
+        sigma >= 0.
+    noise : (2, J) floats or None, optional
+        Shifts and their probabilities. None: sigma sqrt(delta) j with probability proportional to exp(-j^2 / 2),
+        j = -3, ..., 3.
+    mean_reversion : float, optional
+        K >= 0.
+    cross : float, optional
+        q.
+    kappa, terminal_cost : float, optional
+        kappa, c >= 0.
+    rounding : {"linear", "nearest", "nearest position"}, optional
+        "linear": the mass is split between the two positions around x', which keeps its mean; continuous in mu.
+        "nearest": displacements go to the nearest whole number of positions, ties to the even one; jumps in mu where
+        K > 0. "nearest position": x' goes to the nearest position, ties to the even one counted from (S - 1) // 2.
+    wrap : bool, optional
+        True: a ring, on which m and m - x are those of the numbers of the positions. False: agents stop at both ends.
+    horizon : float, optional
+        T in sweeps; the game lasts round(T / step) steps and the last one.
+    discount : float, optional
+        gamma in [0, 1] per sweep; gamma**step per step.
+    initial : (S,) floats or None, optional
+        mu_0. None: uniform.
+    step : float, optional
+        s in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts. B of N
+        agents acting a step with s = B / N plays the same game, over the same time, whatever B.
+
+    Returns
+    -------
+    Game
+        S positions "0", "1", ..., A actions labelled by their speeds; name "linear_quadratic". Compiled.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value out of range or of the wrong kind or shape.
+
+    Notes
+    -----
+    In continuous time and space the equilibrium is a = (q + eta_t) (m - x), with eta' = 2 (K + q) eta + eta^2 -
+    (kappa - q^2) and eta = c at the end (Carmona, Fouque, Sun 2015), and m stays where it is. The reward is not
+    monotone: agents attract each other.
+
+    MFGLib's linear_quadratic(T, el, m, sigma, delta, k, q, kappa, c_term) is S = 2 el + 1, actions -m..m,
+    horizon=T, mean_reversion=k, rounding="nearest position", and shifts sigma^2 sqrt(delta) j with
+    probabilities proportional to exp(-(sigma j)^2 / 2), j = -3..3. In single precision there, ties are broken
+    by the rounding of m where it is not 0.
+
+    OpenSpiel's mean_field_lin_quad is wrap=True, S = size, actions -n..n, delta = dt, horizon = its horizon /
+    dt - 1, rounding="nearest", terminal_cost = dt kappa, and shifts round(volatility sqrt(dt) j) with the
+    normal probabilities of (j - 1/2, j + 1/2), tails included, j = -n..n. An action is paid for there with the
+    reward of the next step, where q a (m - x) is taken, too; the last action and its terminal cost are never
+    paid, since the game ends before. The returns of any policy are the same for q = 0; otherwise its reward is
+    not one of (o, a, mu_t).
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> tmf.games.linear_quadratic()
+    Game('linear_quadratic', S=21, A=7, T=21, discount=1)
+    """
+    n = check.as_int(n_positions, "n_positions", low=2)
+    h = check.as_float(spacing, "spacing", low=0.0, low_open=True)
+    speeds: FloatArray
+    if actions is None:
+        speeds = np.arange(-3.0, 4.0) * h
+    else:
+        speeds = check.as_float_array(actions, "actions", shape=(None,), letters="A")
+    lasts = check.as_float(delta, "delta", low=0.0, low_open=True)
+    sigma = check.as_float(volatility, "volatility", low=0.0)
+    pull = check.as_float(mean_reversion, "mean_reversion", low=0.0)
+    q = check.as_float(cross, "cross")
+    lag = check.as_float(kappa, "kappa", low=0.0)
+    end = check.as_float(terminal_cost, "terminal_cost", low=0.0)
+    manner = ROUNDINGS.index(check.as_choice(rounding, "rounding", ROUNDINGS))
+    ring = check.as_bool(wrap, "wrap")
+    dt = _sweeps.step_length(step)
+    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
+    mu = np.full(n, 1.0 / n) if initial is None else check.as_probabilities(initial, "initial", shape=(n,), letters="S")
+    if noise is not None:
+        given = check.as_float_array(noise, "noise", shape=(2, None), letters="2, J")
+        shifts, chances = given[0], check.as_probabilities(given[1], "noise[1]", shape=(None,), letters="J")
+    elif sigma == 0:
+        shifts, chances = np.zeros(1), np.ones(1)
+    else:
+        j = np.arange(-3.0, 4.0)
+        shifts, chances = sigma * np.sqrt(lasts) * j, np.exp(-(j**2) / 2)
+        chances /= chances.sum()
+    recipe = partial(
+        linear_quadratic, n, speeds, spacing=h, delta=lasts, volatility=sigma, noise=np.stack([shifts, chances]),
+        mean_reversion=pull, cross=q, kappa=lag, terminal_cost=end, rounding=rounding, wrap=ring, horizon=horizon,
+        discount=discount, initial=mu, step=dt,
+    )  # fmt: skip
+    if dt < 1:
+        shifts, chances = np.append(shifts, 0.0), np.append(chances * dt, 1.0 - dt)
+    model = LinearQuadratic(
+        n, n_steps + 1, speeds / h, pull * dt, lasts, shifts / h, chances, -0.5 * lasts * speeds**2,
+        lasts * q * speeds * h, 0.5 * lag * lasts * dt * h**2, 0.5 * end * h**2, manner, ring,
+    )  # fmt: skip
+    labels = tuple(f"{a:g}" for a in speeds)
+    return Game._trusted(
+        model,
+        n_steps + 1,
+        gamma,
+        mu,
+        name="linear_quadratic",
+        action_labels=labels if len(set(labels)) == len(labels) else None,
+        step=dt,
+        recipe=recipe,
+    )

@@ -1,0 +1,598 @@
+"""Games of crowd aversion: table by table what their pages say, in play and in the limit, and what the peers have."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tmfcore as tmf
+from tmfcore.games import beach_bar, building_evacuation, crowd_aversion, crowd_motion
+
+MOVES = [(0, -1), (-1, 0), (0, 0), (1, 0), (0, 1)]
+CLOSE = {"rtol": 1e-13, "atol": 1e-13}
+FLOAT32 = np.float64(np.float32(1e-25))  # OpenSpiel's epsilon
+ROOMS = ["#######", "#  #  #", "#     #", "#  #  #", "#######"]
+
+
+def grid_rows(cell, action, walls, wrap, noise, strikes):
+    """Where an agent at `cell` goes: {cell: probability}, one case after another."""
+    rows, columns = walls.shape
+
+    def seen(place):
+        return (
+            (place[0] % rows, place[1] % columns)
+            if wrap
+            else (min(max(place[0], 0), rows - 1), min(max(place[1], 0), columns - 1))
+        )
+
+    def inside(place):
+        return wrap or (0 <= place[0] < rows and 0 <= place[1] < columns)
+
+    place = (cell[0] + MOVES[action][0], cell[1] + MOVES[action][1])
+    if inside(place) and walls[seen(place)]:
+        place = cell
+    ends = []
+    for move in MOVES:
+        end = seen((place[0] + move[0], place[1] + move[1]))
+        ends.append(None if walls[end] and move != (0, 0) else end)
+    n_free = sum(end is not None for end in ends)
+    found = {}
+    for k, end in enumerate(ends):
+        if np.ndim(noise) == 0:
+            p = (1 - noise) * (k == 2) + (noise / n_free if end is not None else 0.0)
+        else:
+            p = noise[k]
+        p = strikes * p + (1 - strikes) * (k == 2)
+        end = seen(place) if end is None else end
+        found[end] = found.get(end, 0.0) + p
+    return found
+
+
+def grid_tables(walls, wrap, noise, drift, step):
+    """Dense transition (S, 5, S) and passive transition (S, S)."""
+    size, columns = walls.size, walls.shape[1]
+    strikes = step if drift else 1.0
+    transition, passive = np.zeros((size, 5, size)), np.eye(size)
+    for cell in np.ndindex(walls.shape):
+        o = cell[0] * columns + cell[1]
+        for a in range(5):
+            for end, p in grid_rows(cell, a, walls, wrap, noise, strikes).items():
+                transition[o, a, end[0] * columns + end[1]] += p
+        if drift:
+            passive[o] = transition[o, 2]
+    return transition, passive
+
+
+def check_tables(game, mu, t, reward, transition, passive_reward, passive):
+    """game.tables and every row of the model."""
+    for found, wanted in zip(game.tables(mu, t), (reward, transition, passive_reward, passive), strict=True):
+        np.testing.assert_allclose(found, wanted, **CLOSE)
+    tables = game.model.tables(mu, t)
+    for o in range(game.n_observations):
+        for a in range(-1, game.n_actions):
+            row, paid = game.model.row(mu, t, o, a)
+            assert paid == (tables[2][o] if a < 0 else tables[0][o, a])
+            np.testing.assert_array_equal(row, tables[3][o] if a < 0 else tables[1][o, a])
+
+
+@given(
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([1.0, 0.5, 0.1]),
+    st.sampled_from(["fixed", "moving", "bar", "bars"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_crowd_motion_is_that_of_its_page(shape, wrap, some_noise, drift, step, worths, seed):
+    rng = np.random.default_rng(seed)
+    rows, columns = shape
+    size, horizon = rows * columns, 3
+    n_steps = round(horizon / step)
+    walls = rng.random(shape) < 0.3
+    walls[rng.integers(rows), rng.integers(columns)] = False
+    noise = rng.random() if some_noise else rng.dirichlet(np.ones(5))
+    cost = rng.random(n_steps) if seed % 2 else float(rng.random())
+    crowding, epsilon = rng.random(), 1e-3
+    options = {}
+    bars = np.array([[rows // 2, columns // 2]])
+    if worths in ("fixed", "moving"):
+        worth = rng.normal(size=(n_steps if worths == "moving" else 1, size))
+        options["worth"] = worth[0].reshape(shape) if worths == "fixed" else worth
+    elif worths == "bars":
+        bars = options["bar"] = rng.integers(shape, size=(n_steps, 2))
+    if worths in ("bar", "bars"):
+        worth = np.array(
+            [
+                [2 - 2 * abs(y - b[0]) / rows - 2 * abs(x - b[1]) / columns for y, x in np.ndindex(shape)]
+                for b in bars
+            ]
+        )
+    game = crowd_motion(
+        shape, obstacles=walls, wrap=wrap, noise=noise, drift=drift, step=step, moving_cost=cost, crowding=crowding,
+        epsilon=epsilon, horizon=horizon, discount=0.9, **options,
+    )  # fmt: skip
+    assert (game.horizon, game.discount) == (n_steps, 0.9**step)
+    assert game.observation_shape == shape
+    np.testing.assert_allclose(game.initial, (~walls).ravel() / (~walls).sum())
+    transition, passive = grid_tables(walls, wrap, noise, drift, step)
+    for t in {0, n_steps // 2, n_steps - 1}:
+        mu = rng.dirichlet(np.full(size, 0.5))
+        standing = step * (worth[min(t, len(worth) - 1)] - crowding * np.log(mu + epsilon))
+        paid = np.broadcast_to(cost, n_steps)[t] * (np.arange(5) != 2)
+        check_tables(game, mu, t, standing[:, None] - paid, transition, standing, passive)
+    free = ~walls.ravel()
+    flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5))
+    assert (flow.mu[:, ~free] == 0).all()
+    np.testing.assert_allclose(flow.mu.sum(-1), 1, rtol=1e-12)
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.booleans(), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_crowd_aversion_is_that_of_its_page(n_obs, n_act, sparse, passive_moves, varies, seed):
+    rng = np.random.default_rng(seed)
+    step, n_steps = 0.5, 4
+    cells = rng.integers(n_obs, size=(n_obs, n_act, 3)) if sparse else None
+    moves = rng.dirichlet(np.ones(3 if sparse else n_obs), size=(n_obs, n_act))
+    passive_cells = rng.integers(n_obs, size=(n_obs, 2)) if sparse and passive_moves else None
+    passive = rng.dirichlet(np.ones(2 if sparse else n_obs), size=n_obs) if passive_moves else None
+    worth = rng.normal(size=(n_steps, n_obs) if varies else n_obs)
+    gains, scale = rng.normal(size=(n_obs, n_act)), rng.random(n_steps) if varies else 0.5
+    game = crowd_aversion(
+        moves, worth, successors=cells, action_reward=gains, action_scale=scale, crowding=1.5, epsilon=0.01,
+        passive_transition=passive, passive_successors=passive_cells, horizon=2, discount=0.8, step=step,
+    )  # fmt: skip
+
+    def dense(table, successors):
+        if successors is None:
+            return table
+        full = np.zeros((*table.shape[:-1], n_obs))
+        for index in np.ndindex(table.shape):
+            full[(*index[:-1], successors[index])] += table[index]
+        return full
+
+    wanted, wanted_passive = dense(moves, cells), np.eye(n_obs) if passive is None else dense(passive, passive_cells)
+
+    def standing(mu, t):
+        return step * (np.atleast_2d(worth)[t if varies else 0] - 1.5 * np.log(mu + 0.01))
+
+    def reward(mu, t):
+        return standing(mu, t)[:, None] + (scale[t] if varies else scale) * gains
+
+    for t in range(n_steps):
+        mu = rng.dirichlet(np.ones(n_obs))
+        check_tables(game, mu, t, reward(mu, t), wanted, standing(mu, t), wanted_passive)
+    slow = tmf.Game(
+        n_obs, n_act, n_steps, game.discount, game.initial, reward, wanted,
+        passive_reward=standing, passive_transition=wanted_passive,
+    )  # fmt: skip
+    policy = tmf.TabularPolicy(rng.dirichlet(np.ones(n_act), size=n_obs))
+    for clock in ("schedule", "always"):
+        ours = tmf.evaluate(game, policy, tmf.Fraction(0.3), clock=clock)
+        theirs = tmf.evaluate(slow, policy, tmf.Fraction(0.3), clock=clock)
+        np.testing.assert_allclose(ours.flow.mu, theirs.flow.mu, **CLOSE)
+        np.testing.assert_allclose(ours.q, theirs.q, **CLOSE)
+
+
+GAMES = {
+    "grid": lambda: crowd_motion((3, 4), step=0.25, horizon=5, noise=0.7),
+    "drift": lambda: crowd_motion(obstacles=ROOMS, drift=True, step=0.25, horizon=5),
+    "moving bar": lambda: crowd_motion(
+        (3, 3), bar=[(i % 3, 0) for i in range(20)], moving_cost=np.linspace(0, 1, 20), step=0.25, horizon=5
+    ),
+    "building": lambda: building_evacuation(2, 3, 3, step=0.25, horizon=5),
+}
+
+
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("schedule", [tmf.Sequential(), tmf.Batch(7), tmf.Synchronous(), tmf.Bernoulli(0.3)], ids=repr)
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+def test_rewards_in_play_are_those_of_the_tables(name, schedule, engine):
+    """Whatever shortcut prices a step, the mean reward of a head is the sum over who did what, by the tables."""
+    game, n_agents = GAMES[name](), 50
+    policy = tmf.TabularPolicy(np.random.default_rng(1).dirichlet(np.ones(game.n_actions), size=game.n_observations))
+    run = tmf.simulate(game, policy, schedule, n_agents, engine=engine, rng=3)
+    for t in range(game.horizon):
+        reward, transition, passive_reward, passive = game.tables(run.mu[0, t], t)
+        acted = run.decisions[0, t]
+        waited = run.counts[0, t] - acted.sum(-1)
+        wanted = ((acted * reward).sum() + (waited * passive_reward).sum()) / n_agents
+        assert run.rewards[0, t] == pytest.approx(wanted, rel=1e-11, abs=1e-11)
+        reached = (acted[..., None] * transition).sum((0, 1)) + waited @ passive
+        assert (run.counts[0, t + 1][reached == 0] == 0).all()
+
+
+def test_a_grid_of_one_row_is_a_beach():
+    rng = np.random.default_rng(0)
+    wind, worth, mu = rng.dirichlet(np.ones(3)), rng.normal(size=6), rng.dirichlet(np.ones(6))
+    for wrap in (True, False):
+        beach = beach_bar(6, attraction=worth, wind=wind, wrap=wrap, moving_cost=0.2)
+        grid = crowd_motion(
+            (1, 6), worth=worth, noise=[wind[0], 0, wind[1], 0, wind[2]], wrap=wrap, epsilon=1e-6, moving_cost=0.2
+        )
+        ours, theirs = grid.tables(mu), beach.tables(mu)
+        along = [0, 2, 4]
+        np.testing.assert_allclose(ours[0][:, along], theirs[0], **CLOSE)
+        np.testing.assert_allclose(ours[1][:, along], theirs[1], **CLOSE)
+        np.testing.assert_allclose(ours[2], theirs[2], **CLOSE)
+
+
+def test_noise_that_strikes_everybody_strikes_once_a_sweep():
+    """With drift, the spread of agents that do not move is that of dt = 1 in the mean and variance, whatever dt."""
+    spread = {}
+    for step in (1.0, 0.1):
+        game = crowd_motion(
+            (1, 41), noise=[0.25, 0, 0.5, 0, 0.25], drift=True, step=step, horizon=8, wrap=False,
+            initial=np.eye(41)[20],
+        )  # fmt: skip
+        stay = tmf.TabularPolicy(np.eye(5)[np.full(41, 2)])
+        for schedule in (tmf.Synchronous(), tmf.Fraction(step)):
+            mu = tmf.mean_field(game, stay, schedule).mu[-1]
+            x = np.arange(41)
+            spread[step, repr(schedule)] = mu @ (x - mu @ x) ** 2
+    assert list(spread.values()) == pytest.approx([4.0] * 4, rel=1e-9)
+
+
+def test_building_evacuation_by_hand():
+    """Every move from every place of a small building, and the reward."""
+    floors, long, wide = shape = (3, 2, 3)
+    game = building_evacuation(*shape, crowding=2.0, evacuation_reward=5.0, epsilon=0.1, step=0.5, horizon=2)
+    mu = np.random.default_rng(0).dirichlet(np.ones(game.n_observations))
+    transition = np.zeros((18, 6, 18))
+    for o, (f, y, x) in enumerate(np.ndindex(shape)):
+        ends = [
+            (f, min(y + 1, long - 1), x),
+            (f, max(y - 1, 0), x),
+            (f, y, max(x - 1, 0)),
+            (f, y, min(x + 1, wide - 1)),
+            (max(f - 1, 0) if y == x == 0 else f, y, x),
+            (min(f + 1, floors - 1) if (y, x) == (long - 1, wide - 1) else f, y, x),
+        ]
+        for a, end in enumerate(ends):
+            transition[o, a, np.ravel_multi_index(end, shape)] = 1
+    standing = 0.5 * (5.0 * (np.arange(18) < 6) - 2.0 * np.log(mu + 0.1))
+    check_tables(game, mu, 0, np.tile(standing[:, None], 6), transition, standing, np.eye(18))
+    assert game.observation_shape == shape
+    assert game.model.n_successors == 1
+
+
+def test_the_uniform_policy_in_a_building():
+    """Its exploitability as MFGLib has it."""
+    game = building_evacuation()
+    gap = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
+    assert gap == pytest.approx(0.321, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    "game",
+    [
+        crowd_motion(),
+        crowd_motion(obstacles=ROOMS, bar=(1, 5), horizon=20),
+        crowd_motion((6, 6), drift=True, step=0.25, horizon=5),
+        building_evacuation(),
+    ],
+    ids=["torus", "rooms", "drift", "building"],
+)
+def test_mirror_descent_solves_them(game):
+    """All are monotone: 1e-4 of the mean return by the adaptive rate."""
+    schedule = tmf.Fraction(game.step) if game.step < 1 else tmf.Synchronous()
+    solution = tmf.solvers.MirrorDescent(iterations=3000, tolerance=1e-4).solve(game, schedule)
+    assert solution.relative_exploitability <= 1e-4
+
+
+def test_pickle_and_names():
+    for make in (*GAMES.values(), lambda: crowd_aversion([[[1.0]]], horizon=3)):
+        game = make()
+        again = pickle.loads(pickle.dumps(game))
+        assert repr(again) == repr(game)
+        assert again.observation_shape == game.observation_shape
+        assert again.observation_labels == game.observation_labels
+        mu = np.random.default_rng(0).dirichlet(np.ones(game.n_observations))
+        for t in (0, game.horizon - 1):
+            for ours, theirs in zip(game.tables(mu, t), again.tables(mu, t), strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+    assert crowd_motion().action_labels == ("left", "up", "stay", "down", "right")
+    assert crowd_motion((2, 2)).observation_labels == ("0,0", "0,1", "1,0", "1,1")
+
+
+def test_steps_beyond_the_last_take_the_last():
+    """The kernels ask for t < T only; whoever asks the model for more reads no foreign memory."""
+    model = crowd_motion((2, 2), bar=[(0, 0), (1, 1)], horizon=2, moving_cost=[1.0, 0.5]).model
+    mu = np.full(4, 0.25)
+    for t, same in ((5, 1), (2**31 - 1, 1), (-3, 0)):
+        for found, wanted in zip(model.tables(mu, t), model.tables(mu, same), strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "error", "text"),
+    [
+        (crowd_motion, {"shape": (0, 3)}, ValueError, "shape[0] is 0; must be >= 1"),
+        (crowd_motion, {"shape": (3, 3, 3)}, ValueError, "shape has shape (3,); must be (2,)"),
+        (crowd_motion, {"bar": (10, 0)}, ValueError, "bar is at (10, 0); must lie in the grid of 10 x 10"),
+        (crowd_motion, {"bar": (1, 1), "worth": np.zeros(100)}, ValueError, "bar and worth are both given"),
+        (crowd_motion, {"worth": np.zeros((3, 3))}, ValueError, "worth has shape (3, 3)"),
+        (crowd_motion, {"obstacles": ["##", "#"]}, ValueError, "obstacles has rows of 1 to 2 characters"),
+        (crowd_motion, {"obstacles": ["a "]}, ValueError, "obstacles has characters other than"),
+        (crowd_motion, {"obstacles": ["##"]}, ValueError, "obstacles stand on every cell"),
+        (crowd_motion, {"obstacles": [[0, 1]]}, TypeError, "obstacles has dtype int64"),
+        (crowd_motion, {"obstacles": ["# "], "shape": (3, 3)}, ValueError, "obstacles has shape (1, 2); must be shape"),
+        (crowd_motion, {"obstacles": ["# "], "initial": [0.5, 0.5]}, ValueError, "initial[0] is 0.5; must be 0 on an"),
+        (crowd_motion, {"noise": 1.5}, ValueError, "noise is 1.5; must be in [0, 1]"),
+        (crowd_motion, {"noise": [0.5, 0.5]}, ValueError, "noise has shape (2,); must be (5,)"),
+        (crowd_motion, {"moving_cost": [0.1, 0.2]}, ValueError, "moving_cost has shape (2,); must be (T,) = (10,)"),
+        (crowd_motion, {"moving_cost": -1}, ValueError, "moving_cost is -1.0; must be >= 0"),
+        (crowd_motion, {"epsilon": 0}, ValueError, "epsilon is 0.0; must be >= 1e-300"),
+        (crowd_motion, {"crowding": -1}, ValueError, "crowding is -1.0; must be >= 0"),
+        (crowd_motion, {"drift": 1}, TypeError, "drift is 1 (int); must be True or False"),
+        (building_evacuation, {"n_floors": 0}, ValueError, "n_floors is 0; must be >= 1"),
+        (building_evacuation, {"initial": [1.0]}, ValueError, "initial has shape (1,); must be (S,) = (500,) or"),
+        (crowd_aversion, {"transition": np.ones((2, 1, 1))}, ValueError, "transition has shape (2, 1, 1); must be (S, A"),
+        (crowd_aversion, {"transition": [[[0.5]]]}, ValueError, "transition[0, 0] sums to 0.5"),
+        (crowd_aversion, {"transition": [[[1.0]]], "successors": [[[1]]]}, ValueError, "successors[0, 0, 0] is 1"),
+        (crowd_aversion, {"transition": [[[1.0]]], "worth": [1, 2]}, ValueError, "worth has shape (2,)"),
+        (crowd_aversion, {"transition": [[[1.0]]], "action_scale": [1, 2]}, ValueError, "action_scale has shape (2,)"),
+        (crowd_aversion, {"transition": [[[1.0]]], "passive_successors": [[0]]}, ValueError, "passive_successors is given"),
+    ],
+)
+def test_errors(make, changes, error, text):
+    with pytest.raises(error, match=f"^{re.escape(text)}"):
+        make(**changes)
+
+
+# ------------------------------------------------------------------------------------------------------ the peers
+
+
+def joint_of(torch, mu, shape, n_actions):
+    """mu spread evenly over the actions, as MFGLib takes it."""
+    return torch.tensor(np.repeat(mu / n_actions, n_actions).reshape(*shape, n_actions), dtype=torch.float32)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("options", [{}, {"torus_l": 4, "torus_w": 6, "loc_change_freq": 1, "c": 3.0, "p_still": 0.1}])
+def test_crowd_motion_has_the_tables_and_the_exploitability_of_mfglib(options):
+    """To 1e-6 of their size at random mu, every step; the uniform policy's exploitability, 1.467 by default."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("mfglib.alg")
+    from mfglib.env import Environment
+    from mfglib.scoring import exploitability_score
+
+    theirs = Environment.crowd_motion(T=5, seed=3, **options)
+    shape, still, c = theirs.S, options.get("p_still", 0.5), options.get("c", 10.0)
+    nearest = [tuple(np.unravel_index(int(worth[..., 0].argmax()), shape)) for worth in theirs.reward_fn.c1s]
+    assert len(set(nearest)) > 1
+    y, x = np.indices(shape)
+    worth = [c * (1 - (abs(y - bar[0]) + abs(x - bar[1])) / sum(shape)) for bar in nearest]
+    part = (1 - still) / 4
+    game = crowd_motion(
+        shape, worth=worth, wrap=False, noise=[part, part, still, part, part], moving_cost=0.0, epsilon=1e-10, horizon=6
+    )
+    ours = [3, 1, 4, 0, 2]  # its down, up, right, left, stay
+    rng = np.random.default_rng(0)
+    for t in range(6):
+        mu = rng.dirichlet(np.ones(game.n_observations))
+        joint = joint_of(torch, mu, shape, 5)
+        reward, transition, *_ = game.tables(mu, t)
+        found = theirs.reward(t, joint).numpy().reshape(-1, 5)
+        np.testing.assert_allclose(found, reward[:, ours], rtol=1e-6, atol=2e-6)
+        moves = theirs.prob(t, joint).numpy().reshape(len(mu), len(mu), 5)
+        np.testing.assert_allclose(np.moveaxis(moves, 0, -1), transition[:, ours], atol=1e-6)
+    gap = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
+    assert exploitability_score(theirs, torch.full((6, *shape, 5), 0.2)) == pytest.approx(gap, rel=1e-5)
+
+
+@pytest.mark.peers
+def test_crowd_motion_has_the_exploitability_of_mfglib_by_default():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("mfglib.alg")
+    from mfglib.env import Environment
+    from mfglib.scoring import exploitability_score
+
+    theirs = Environment.crowd_motion()
+    worth = [10.0 * table[..., 0].numpy().astype(float) for table in theirs.reward_fn.c1s]
+    game = crowd_motion(
+        (20, 20), worth=worth, wrap=False, noise=[0.125, 0.125, 0.5, 0.125, 0.125], moving_cost=0.0, epsilon=1e-10,
+        horizon=4,
+    )  # fmt: skip
+    gap = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
+    assert gap == pytest.approx(1.467, abs=1e-3)
+    assert exploitability_score(theirs, torch.full((4, 20, 20, 5), 0.2)) == pytest.approx(gap, rel=1e-5)
+
+
+@pytest.mark.peers
+def test_building_evacuation_has_the_tables_and_the_exploitability_of_mfglib():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("mfglib.alg")
+    from mfglib.env import Environment
+    from mfglib.scoring import exploitability_score
+
+    shape = (3, 4, 2)
+    theirs = Environment.building_evacuation(T=4, n_floor=3, floor_l=4, floor_w=2, eta=0.7, evac_r=3.0)
+    game = building_evacuation(*shape, crowding=0.7, evacuation_reward=3.0, horizon=5)
+    rng = np.random.default_rng(0)
+    for t in range(5):
+        mu = rng.dirichlet(np.ones(24))
+        joint = joint_of(torch, mu, shape, 6)
+        reward, transition, *_ = game.tables(mu, t)
+        np.testing.assert_allclose(theirs.reward(t, joint).numpy().reshape(-1, 6), reward, rtol=1e-6, atol=2e-6)
+        moves = theirs.prob(t, joint).numpy().reshape(24, 24, 6)
+        np.testing.assert_allclose(np.moveaxis(moves, 0, -1), transition, atol=1e-6)
+    gap = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
+    assert exploitability_score(theirs, torch.full((5, *shape, 6), 1 / 6)) == pytest.approx(gap, rel=1e-5)
+
+
+def spiel_tree(pyspiel, spiel, place, action_chances, flow, keyed):
+    """Mean return and flow of a policy by a recursion over OpenSpiel's State objects.
+
+    The reward of its state depends on the last action, which its own keys of values leave out; here a state is known by its string,
+    its player and the last action. place(state) is the observation; action_chances(t, o) a row; flow (T+1, S) is fed to
+    the mean-field nodes; keyed(state) tells the step.
+    """
+    known = {}
+
+    def value(state, last):
+        key = (str(state), int(state.current_player()), last)
+        if key in known:
+            return known[key]
+        if state.current_player() == pyspiel.PlayerId.MEAN_FIELD:
+            below = state.clone()
+            below.update_distribution(list(flow[keyed(state)]))
+            total = value(below, last)
+        else:
+            total = state.rewards()[0]
+            if not state.is_terminal():
+                if state.is_chance_node():
+                    branches = [(k, p, last) for k, p in state.chance_outcomes()]
+                else:
+                    row = action_chances(keyed(state), place(state))
+                    branches = [(a, row[a], a) for a in state.legal_actions()]
+                    assert sum(p for _, p, _ in branches) == pytest.approx(1)
+                total += sum(p * value(state.child(k), a) for k, p, a in branches if p > 0)
+        known[key] = total
+        return total
+
+    return value(spiel.new_initial_state(), None)
+
+
+SPIEL_GRIDS = {
+    "plain": ({"size": 4, "horizon": 3}, {}),
+    "aversion": ({"size": 3, "horizon": 4, "crowd_aversion_coef": 0.3, "noise_intensity": 0.4}, {}),
+    "obstacles": (
+        {"size": 5, "horizon": 4, "forbidden_states": "[1|1;1|2;3|3;3|4;4|3]", "noise_intensity": 0.8,
+         "initial_distribution": "[0|2;0|4]", "initial_distribution_value": "[0.25;0.75]"},
+        {"walls": [(1, 1), (1, 2), (3, 3), (3, 4), (4, 3)], "starts": {(2, 0): 0.25, (4, 0): 0.75}},
+    ),
+    "places": (
+        {"size": 4, "horizon": 3, "positional_reward": "[0|1;3|2]", "positional_reward_value": "[1.5;-0.5]"},
+        {"worths": {(0, 1): 1.5, (3, 2): -0.5}},
+    ),
+    "crowd only": ({"size": 4, "horizon": 3, "only_distribution_reward": True}, {"worths": None}),
+}  # fmt: skip
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", SPIEL_GRIDS)
+def test_crowd_motion_has_the_flow_and_values_of_openspiel(name):
+    """Random policies on mfg_crowd_modelling_2d: the flow by its own DistributionPolicy, the mean return by the tree, to 1e-8."""
+    pyspiel = pytest.importorskip("pyspiel")
+    spiel_policy = pytest.importorskip("open_spiel.python.policy")
+    distribution = pytest.importorskip("open_spiel.python.mfg.algorithms.distribution")
+    parameters, ours = SPIEL_GRIDS[name]
+    spiel = pyspiel.load_game("mfg_crowd_modelling_2d", parameters)
+    n, horizon = parameters["size"], parameters["horizon"]
+    walls, initial = np.zeros((n, n), bool), None
+    for cell in ours.get("walls", ()):
+        walls[cell] = True
+    if "starts" in ours:
+        initial = np.zeros((n, n))
+        for cell, share in ours["starts"].items():
+            initial[cell] = share
+    y, x = np.indices((n, n))
+    worths = ours.get("worths", {(n // 2, n // 2): 1.0})
+    worth = np.zeros((n, n)) if worths is None else 2.0 + np.zeros((n, n))
+    for (row, column), v in (worths or {}).items():
+        worth -= 2 * v / n * (abs(y - row) + abs(x - column))
+    game = crowd_motion(
+        (n, n), worth=worth, obstacles=walls, noise=parameters.get("noise_intensity", 1.0), epsilon=FLOAT32,
+        crowding=parameters.get("crowd_aversion_coef", 1.0), horizon=horizon, initial=initial,
+        moving_cost=0.0 if worths is None else [1 / n] * (horizon - 1) + [0.0],
+    )  # fmt: skip
+    legal = np.zeros((n * n, 5), bool)
+    for o, (row, column) in enumerate(np.ndindex(n, n)):
+        legal[o] = [not walls[(row + down) % n, (column + right) % n] for down, right in MOVES]
+    legal[walls.ravel()] = True
+    rng = np.random.default_rng(7)
+    for _ in range(3):
+        table = rng.dirichlet(np.ones(5), size=(horizon, n * n)) * legal
+        table /= table.sum(-1, keepdims=True)
+        evaluation = tmf.evaluate(game, tmf.TabularPolicy(table), tmf.Synchronous())
+        flow = evaluation.flow.mu
+
+        def where(state):
+            row, column, t = (int(part) for part in str(state).split("_")[0].strip("()").split(","))
+            return row * n + column, t
+
+        class Played(spiel_policy.Policy):
+            def action_probabilities(self, state, player_id=None):
+                o, t = where(state)
+                return {a: table[t, o, a] for a in state.legal_actions()}  # noqa: B023  used within this turn only
+
+        law = distribution.DistributionPolicy(spiel, Played(spiel, [0])).distribution
+        for t in range(1, horizon + 1):
+            suffix = "" if t < horizon else "_a"
+            found = [law.get(f"({row}, {column}, {t}){suffix}", 0.0) for row, column in np.ndindex(n, n)]
+            np.testing.assert_allclose(found, flow[t], rtol=0, atol=1e-8)
+        returned = spiel_tree(
+            pyspiel, spiel, lambda s: where(s)[0], lambda t, o: table[t, o], flow, lambda s: where(s)[1]  # noqa: B023
+        )
+        # Its reward of step 0 takes the population for uniform, however it starts: the same for every policy.
+        there = game.initial > 0
+        taken = np.log(game.initial[there] + FLOAT32) - np.log(1 / n**2 + FLOAT32)
+        returned -= parameters.get("crowd_aversion_coef", 1.0) * (game.initial[there] @ taken)
+        assert returned == pytest.approx(evaluation.mean_return, abs=1e-8)
+
+
+@pytest.mark.peers
+def test_the_beach_has_the_returns_of_openspiel():
+    """mfg_crowd_modelling: a move is paid for one step later, the last never."""
+    pyspiel = pytest.importorskip("pyspiel")
+    n, horizon = 6, 4
+    spiel = pyspiel.load_game("mfg_crowd_modelling", {"size": n, "horizon": horizon})
+    game = beach_bar(
+        n, wind=[1 / 3] * 3, epsilon=FLOAT32, moving_cost=[1 / n] * (horizon - 1) + [0.0], horizon=horizon
+    )
+    rng = np.random.default_rng(7)
+    for _ in range(3):
+        table = rng.dirichlet(np.ones(3), size=(horizon, n))
+        evaluation = tmf.evaluate(game, tmf.TabularPolicy(table), tmf.Synchronous())
+
+        def where(state):
+            return tuple(int(part) for part in str(state).split("_")[0].strip("()").split(","))
+
+        returned = spiel_tree(
+            pyspiel, spiel, lambda s: where(s)[0], lambda t, o: table[t, o], evaluation.flow.mu,  # noqa: B023
+            lambda s: where(s)[1],
+        )  # fmt: skip
+        assert returned == pytest.approx(evaluation.mean_return, abs=1e-8)
+
+
+@pytest.mark.peers
+def test_crowd_aversion_has_the_returns_of_openspiels_garnet():
+    """Its tables read off its states; mfg_garnet pays for the last action at the place reached."""
+    pyspiel = pytest.importorskip("pyspiel")
+    n, n_act, horizon, eta = 5, 3, 4, 0.7
+    spiel = pyspiel.load_game(
+        "mfg_garnet", {"size": n, "horizon": horizon, "num_action": n_act, "eta": eta, "seed": 4, "sparsity_factor": 0.8}
+    )
+
+    def where(state):
+        return tuple(int(part) for part in str(state).split("_")[0].strip("()").split(","))[:2]
+
+    even = [1 / n] * n
+    moves, cells = np.zeros((n, n_act, 3)), np.zeros((n, n_act, 3), int)
+    gains, first = np.zeros((n, n_act)), np.zeros(n)
+    for x in range(n):
+        here = spiel.new_initial_state().child(x)
+        first[x] = here.rewards()[0] + eta * np.log(1 / n + FLOAT32)
+        for a in range(n_act):
+            moved = here.child(a)
+            for k, p in moved.chance_outcomes():
+                there = moved.child(k)
+                there.update_distribution(even)
+                moves[x, a, k], cells[x, a, k] = p, where(there)[0]
+                gains[x, a] += p * (there.rewards()[0] + eta * np.log(1 / n + FLOAT32))
+    game = crowd_aversion(
+        moves, np.vstack([first, np.zeros((horizon - 1, n))]), successors=cells, action_reward=gains,
+        action_scale=[1.0] * (horizon - 1) + [0.0], crowding=eta, epsilon=FLOAT32, horizon=horizon,
+    )  # fmt: skip
+    rng = np.random.default_rng(7)
+    for _ in range(3):
+        table = rng.dirichlet(np.ones(n_act), size=(horizon, n))
+        evaluation = tmf.evaluate(game, tmf.TabularPolicy(table), tmf.Synchronous())
+        returned = spiel_tree(
+            pyspiel, spiel, lambda s: where(s)[0], lambda t, o: table[t, o], evaluation.flow.mu,  # noqa: B023
+            lambda s: where(s)[1],
+        )  # fmt: skip
+        assert returned == pytest.approx(evaluation.mean_return, abs=1e-8)
