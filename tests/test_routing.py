@@ -183,6 +183,15 @@ def test_a_travel_time_is_split_between_whole_steps():
         assert road.travel_times([0, 0.9, 0]) == pytest.approx([0, 2.85, 0.1])
 
 
+def test_trips_of_no_length_and_beyond_the_horizon():
+    """Who stands before the destination arrives in step 0; who leaves after the horizon pays for all of it."""
+    road = RoadNetwork([(1, 2), (2, 3)])
+    for trip, time in ((("1->2", "2->3", 1.0), 0.0), (("1->2", "2->3", 1.0, 100.0), 4 * 0.25)):
+        game = routing(road, [trip], horizon=3)
+        found = tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
+        assert found.mean_return == -time
+
+
 # ------------------------------------------------------------------------------------------------ Braess' paradox
 
 
@@ -331,10 +340,14 @@ def test_delays_of_sioux_falls():
 
 
 def test_sioux_falls_is_solved():
-    solution = tmf.solvers.MirrorDescent(tolerance=1e-3, iterations=120).solve(sioux_falls(), tmf.Synchronous())
+    """To 1e-3 in 11 iterations at rate 0.4, half a second; rounded down, this rate is too large."""
+    solver = tmf.solvers.MirrorDescent(tolerance=1e-3, iterations=20, learning_rate=0.4)
+    game = sioux_falls()
+    solution = solver.solve(game, tmf.Synchronous())
     assert solution.converged, solution.reason
-    arrived = [name.startswith("arrived") for name in sioux_falls().observation_labels]
+    arrived = [name.startswith("arrived") for name in game.observation_labels]
     assert solution.flow.mu[-1] @ arrived > 0.999
+    assert not solver.solve(sioux_falls(rounding="down"), tmf.Synchronous()).converged
 
 
 # ------------------------------------------------------------------------------------------------ words and errors

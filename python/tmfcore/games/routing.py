@@ -48,9 +48,10 @@ def routing(
 
     **Rounding.** "linear" (default) divides those who enter between the two neighbouring whole numbers of steps:
     floor(x) for 1 - frac(x) of them, one more for the others, so that their mean travel time is x dt exactly. Its rows
-    are continuous in mu, hence an equilibrium exists, the mean field is the limit of many vehicles, and solvers
-    converge; their derivatives jump where x is whole, and the theory of fluctuations holds elsewhere. "down" has
-    everybody take floor(x) steps, as OpenSpiel does: the rows jump with mu, and an equilibrium need not exist.
+    are continuous in mu, hence an equilibrium exists and the mean field is the limit of many vehicles; their
+    derivatives jump where x is whole, and the theory of fluctuations holds elsewhere. "down" has everybody take
+    floor(x) steps, as OpenSpiel does: the rows jump with mu, an equilibrium need not exist, and solvers need smaller
+    steps.
 
     **Passive agents** (asynchronous play) drive on: they use up the steps left on their link, learn how long a link
     takes, and follow the road where a node has a single exit. Where it has several, only who acts chooses: a passive
