@@ -14,6 +14,9 @@ crowd_motion(shape, ...)                        the same in two dimensions, with
 building_evacuation(n_floors, ...)              down the stairs, but not in a crowd
 crowd_aversion(transition, worth, ...)          what these have in common, on kernels of one's own
 linear_quadratic(n_positions, ...)              near the mean of all, steering as little as possible
+routing(network, demand, ...)                   drivers on a RoadNetwork choose roads, full ones are slow
+braess(shortcut)                                a road that makes everybody slower
+sioux_falls(demand, ...)                        24 nodes and 76 links
 wardrop(values, congestion, power)              where resource selection ends up
 BY_NAME                                         name -> function, for tools that take names
 """
@@ -24,6 +27,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from tmfcore.game import Game
+from tmfcore.games._network import Demand, RoadNetwork
 from tmfcore.games.affine import affine
 from tmfcore.games.beach_bar import beach_bar
 from tmfcore.games.building_evacuation import building_evacuation
@@ -36,13 +40,18 @@ from tmfcore.games.linear_quadratic import linear_quadratic
 from tmfcore.games.queueing import queueing
 from tmfcore.games.resource_selection import resource_selection, wardrop
 from tmfcore.games.rock_paper_scissors import rock_paper_scissors
+from tmfcore.games.routing import braess, routing
+from tmfcore.games.sioux_falls import sioux_falls
 from tmfcore.games.susceptible_infected import susceptible_infected
 from tmfcore.games.typed import by_type, typed
 
 __all__ = [
     "BY_NAME",
+    "Demand",
+    "RoadNetwork",
     "affine",
     "beach_bar",
+    "braess",
     "building_evacuation",
     "by_half_step",
     "by_type",
@@ -55,6 +64,8 @@ __all__ = [
     "queueing",
     "resource_selection",
     "rock_paper_scissors",
+    "routing",
+    "sioux_falls",
     "susceptible_infected",
     "typed",
     "wardrop",
@@ -72,5 +83,8 @@ BY_NAME: Mapping[str, Callable[..., Game]] = MappingProxyType(
         "crowd_motion": crowd_motion,
         "building_evacuation": building_evacuation,
         "linear_quadratic": linear_quadratic,
+        "routing": routing,
+        "braess": braess,
+        "sioux_falls": sioux_falls,
     }
 )

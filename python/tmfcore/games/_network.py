@@ -1,0 +1,183 @@
+"""Road networks, and who wants to go where on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._validation import FloatArray
+
+__all__ = ["Demand", "RoadNetwork"]
+
+
+class Demand(NamedTuple):
+    """Vehicles with the same origin, destination and time of departure.
+
+    Parameters
+    ----------
+    origin, destination : str
+        Links, as "1->2": who starts stands at the end of the origin, who enters the destination has arrived.
+    vehicles : float
+        > 0, in the unit of the capacities.
+    departure : float, optional
+        >= 0, in the unit of the travel times; rounded down to a whole number of steps.
+    """
+
+    origin: str
+    destination: str
+    vehicles: float
+    departure: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class RoadNetwork:
+    """One-way links between nodes, and how long each takes at a volume of v vehicles: c (1 + a (v / capacity)^b).
+
+    The form is that of the U.S. Bureau of Public Roads, which took a = 0.15 and b = 4.
+
+    Parameters
+    ----------
+    edges : sequence of (tail, head)
+        The links, in order; nodes are named by strings or integers. No link twice.
+    free_flow_time : (E,) floats or one number, optional
+        c >= 0, the travel time on an empty link.
+    capacity : (E,) floats or one number, optional
+        > 0, in vehicles.
+    congestion : (E,) floats or one number, optional
+        a >= 0. 0: the travel time does not depend on the volume.
+    power : (E,) floats or one number, optional
+        b >= 0.
+    positions : mapping of node -> (x, y) or None, optional
+        Where nodes lie in a picture; every node, or none.
+
+    Attributes
+    ----------
+    links : tuple of str
+        "tail->head" of each edge.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value out of range or of the wrong kind or shape.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> road = tmf.games.RoadNetwork([("home", 1), (1, 2), (2, "work")], free_flow_time=[0, 1, 0])
+    >>> road.links
+    ('home->1', '1->2', '2->work')
+    """
+
+    edges: Any
+    free_flow_time: Any = 1.0
+    capacity: Any = 1.0
+    congestion: Any = 0.0
+    power: Any = 1.0
+    positions: Any = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.edges, str) or not isinstance(self.edges, Iterable):
+            raise TypeError(f"edges is {type(self.edges).__name__}; must be a sequence of pairs (tail, head)")
+        edges = tuple(_edge(edge, i) for i, edge in enumerate(self.edges))
+        if not edges:
+            raise ValueError("edges is empty; must have at least one link")
+        first: dict[tuple[str, str], int] = {}
+        for i, edge in enumerate(edges):
+            if first.setdefault(edge, i) != i:
+                raise ValueError(f"edges[{i}] is {'->'.join(edge)!r}; must differ from edges[{first[edge]}]")
+        values: dict[str, Any] = {"edges": edges}
+        for name, low_open in (("free_flow_time", False), ("capacity", True), ("congestion", False), ("power", False)):
+            values[name] = check.frozen(_by_link(getattr(self, name), name, len(edges), low_open))
+        if self.positions is not None:
+            values["positions"] = _positions(self.positions, edges)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """"tail->head" of each edge."""
+        return tuple("->".join(edge) for edge in self.edges)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Nodes, in the order in which the edges name them."""
+        return tuple(dict.fromkeys(node for edge in self.edges for node in edge))
+
+    def travel_times(self, volumes: object) -> FloatArray:
+        """Travel time of each link at `volumes`, (E,) floats >= 0 or one number, in vehicles."""
+        v = _by_link(volumes, "volumes", len(self.edges), False)
+        return np.asarray(self.free_flow_time * (1.0 + self.congestion * (v / self.capacity) ** self.power))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        positions = None if self.positions is None else dict(self.positions)
+        return RoadNetwork, (
+            self.edges, self.free_flow_time, self.capacity, self.congestion, self.power, positions,
+        )  # fmt: skip
+
+
+def demands(value: object, network: RoadNetwork) -> tuple[Demand, ...]:
+    """`value` as checked demands on the links of a network."""
+    if isinstance(value, (str, Demand)) or not isinstance(value, Iterable):
+        raise TypeError(f"demand is {type(value).__name__}; must be a sequence of (origin, destination, vehicles)")
+    known = set(network.links)
+    tails = {tail for tail, _ in network.edges}
+    found = []
+    for i, entry in enumerate(value):
+        if isinstance(entry, str) or not isinstance(entry, Iterable):
+            raise TypeError(f"demand[{i}] is {entry!r}; must be (origin, destination, vehicles[, departure])")
+        fields = tuple(entry)
+        if not 3 <= len(fields) <= 4:
+            raise ValueError(
+                f"demand[{i}] has {len(fields)} entries; must be (origin, destination, vehicles[, departure])"
+            )
+        for name, link in zip(("origin", "destination"), fields, strict=False):
+            if check.as_string(link, f"demand[{i}].{name}") not in known:
+                raise ValueError(f"demand[{i}].{name} is {link!r}; must be a link of the network")
+        if fields[0] == fields[1]:
+            raise ValueError(f"demand[{i}].destination is {fields[1]!r}; must differ from its origin")
+        if fields[0].split("->")[1] not in tails:
+            raise ValueError(f"demand[{i}].origin is {fields[0]!r}; must be a link that another one follows")
+        vehicles = check.as_float(fields[2], f"demand[{i}].vehicles", low=0.0, low_open=True)
+        departure = check.as_float(fields[3] if len(fields) == 4 else 0.0, f"demand[{i}].departure", low=0.0)
+        found.append(Demand(fields[0], fields[1], vehicles, departure))
+    if not found:
+        raise ValueError("demand is empty; must have at least one (origin, destination, vehicles)")
+    return tuple(found)
+
+
+def _edge(edge: object, i: int) -> tuple[str, str]:
+    if isinstance(edge, str) or not isinstance(edge, Iterable):
+        raise TypeError(f"edges[{i}] is {edge!r}; must be a pair (tail, head)")
+    ends = tuple(edge)
+    if len(ends) != 2:
+        raise ValueError(f"edges[{i}] has {len(ends)} entries; must be a pair (tail, head)")
+    for end in ends:
+        if isinstance(end, bool) or not isinstance(end, (str, int, np.integer)):
+            raise TypeError(f"edges[{i}] names node {end!r}; must be a string or an integer")
+        if "->" in str(end) or not str(end):
+            raise ValueError(f"edges[{i}] names node {str(end)!r}; must be a nonempty name without '->'")
+    return str(ends[0]), str(ends[1])
+
+
+def _by_link(value: object, name: str, n: int, low_open: bool) -> FloatArray:
+    if not check.is_array(value):
+        return np.full(n, check.as_float(value, name, low=0.0, low_open=low_open))
+    return check.as_float_array(value, name, shape=(n,), letters="E", low=0.0, low_open=low_open)
+
+
+def _positions(value: object, edges: tuple[tuple[str, str], ...]) -> Mapping[str, tuple[float, float]]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"positions is {type(value).__name__}; must be a mapping of node -> (x, y)")
+    found = {}
+    for node, place in value.items():
+        x, y = check.as_float_array(place, f"positions[{node!r}]", shape=(2,))
+        found[str(node)] = (float(x), float(y))
+    missing = [node for edge in edges for node in edge if node not in found]
+    if missing:
+        raise ValueError(f"positions lacks node {missing[0]!r}; must have every node of the edges")
+    return MappingProxyType(found)
