@@ -169,7 +169,7 @@ def test_momentum_grows_where_the_rate_adapts():
 
 
 def test_large_beaches_need_no_tuning():
-    """Where plain descent at the rate 0.1 goes nowhere; by default, a tenth and twentieth of the iterations allowed."""
+    """Where plain descent at the rate 0.1 goes nowhere, the default needs a few hundred iterations."""
     for size, steps, allowed in ((100, 100, 500), (400, 100, 1000)):
         game = tmf.games.beach_bar(size, horizon=steps)
         found = MirrorDescent(iterations=allowed).solve(game, tmf.Synchronous())
@@ -243,6 +243,25 @@ def test_prior_descent_is_that_of_the_reference(spec, data, clock):
     found = solver.solve(spec.build(), schedule.build(), N_AGENTS)
     np.testing.assert_allclose(found.state["logits"], logits - logits.max(axis=-1, keepdims=True), atol=1e-10)
     np.testing.assert_allclose(found.state["prior"], np.log(prior), atol=1e-10)
+
+
+@pytest.mark.parametrize("prior_every", [1, 2])
+def test_prior_descent_gathers_momentum_where_the_temperature_adapts(prior_every):
+    """The moves of the reference at the rates that history shows, and min(k / (k + 10), 0.95) of the move before."""
+    spec = random_game(1, 4, 3, 6, dependence="mu")
+    solver = PriorDescent(iterations=8, tolerance=None, prior_every=prior_every, weight=0.8)
+    found = solver.solve(spec.build(), tmf.Fraction(0.5))
+    gaps = found.history["exploitability"]
+    assert (gaps[1:] < 1.5 * np.minimum.accumulate(gaps)[:-1]).all()  # nothing was dropped
+    logits = velocity = np.zeros((6, 4, 3))
+    prior = np.full_like(logits, 1 / 3)
+    for k, rate in enumerate(found.history["learning_rate"][1:] / 0.8):
+        moved = reference.prior_step(spec.reference(), logits, prior, np.full(6, 0.5), "schedule", 1 / rate, 0.8)
+        velocity = k / (k + 10) * velocity + moved - logits
+        logits = logits + velocity
+        if (k + 1) % prior_every == 0:
+            prior = reference.softmax(logits)
+    np.testing.assert_allclose(reference.softmax(found.state["logits"]), reference.softmax(logits), atol=1e-9)
 
 
 def test_a_prior_that_stays_gives_the_logit_equilibrium():
