@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
+from tmfcore._evaluator import keep_kernels
 from tmfcore.equilibrium import best_response, exploitability
 
 SCHEDULES = [tmf.Synchronous(), tmf.Fraction(0.4), tmf.Bernoulli(0.1)]
@@ -79,3 +80,63 @@ def test_errors(game, uniform):
     sparse = tmf.mean_field(game, uniform, tmf.Synchronous(), record_every=3)
     with pytest.raises(ValueError, match="must have T"):
         best_response(game, sparse, tmf.Synchronous())
+
+
+def moving(horizon: int, calls: list[str], everything: bool) -> tmf.Game:
+    """Kernels that depend on the population, and say when they are called; the passive one if `everything`."""
+    rng = np.random.default_rng(0)
+    base, drift = rng.dirichlet(np.ones(3), size=(3, 2)), rng.dirichlet(np.ones(3), size=3)
+
+    def transition(mu, t):
+        calls.append(f"P{t}")
+        return 0.7 * base + 0.3 * mu
+
+    def passive(mu):
+        calls.append("passive")
+        return 0.5 * drift + 0.5 * mu
+
+    def reward(mu):
+        calls.append("r")
+        return np.arange(6).reshape(3, 2) - mu[:, None]
+
+    return tmf.Game(
+        3, 2, horizon, 0.9, [0.2, 0.3, 0.5], reward, transition, passive_reward=rng.normal(size=3),
+        passive_transition=passive if everything else drift,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_kernels_are_called_once_a_step(everything, monkeypatch):
+    """Flow and values share them, to the bit of calling them twice, which is what games too large to keep do."""
+    calls: list[str] = []
+    game, policy = moving(6, calls, everything), tmf.TabularPolicy.uniform(moving(6, calls, everything))
+    verbs = {
+        "exploitability": lambda: exploitability(game, policy, tmf.Fraction(0.4)),
+        "evaluate": lambda: tmf.evaluate(game, policy, tmf.Fraction(0.4)).values.tolist(),
+        "solve": lambda: tmf.solvers.TMFPG(iterations=3).solve(game, tmf.Fraction(0.4)).exploitability,
+    }
+    found, made = {}, {}
+    for name, verb in verbs.items():
+        calls.clear()
+        found[name] = verb()
+        made[name] = calls.copy()
+    for name in ("exploitability", "evaluate"):
+        expected = ["r"] * 6 + [f"P{t}" for t in range(6)] + ["passive"] * (6 if everything else 0)
+        assert sorted(made[name]) == sorted(expected)
+    for module in ("tmfcore.equilibrium", "tmfcore.meanfield", "tmfcore.solvers._solve", "tmfcore.solvers._exact"):
+        monkeypatch.setattr(f"{module}.keep_kernels", lambda model, horizon: None)
+    for name, verb in verbs.items():
+        calls.clear()
+        assert verb() == found[name]
+        assert len(calls) > len(made[name])
+
+
+def test_which_kernels_are_kept():
+    game = moving(6, [], False)
+    assert keep_kernels(game.model, 6) is not None
+    assert keep_kernels(game.model, 6, 6 * (18 + 9) * 8) is not None
+    assert keep_kernels(game.model, 6, 6 * (18 + 9) * 8 - 1) is None
+    assert keep_kernels(tmf.games.beach_bar(5).model, 6) is None
+    assert keep_kernels(tmf.games.queueing((0.1, 0.2)).model, 6) is None  # comes with its rewards
+    with pytest.raises(ValueError, match="horizon is 0; must lie in 1"):
+        keep_kernels(game.model, 0)

@@ -92,7 +92,7 @@ def test_import_is_light():
     """Nothing that plots, prints or tests is loaded by `import tmfcore`, nor scipy, which takes as long as numpy."""
     code = "import sys, tmfcore; print(*{name.split('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"matplotlib", "scipy", "rich", "click", "pytest"} & set(loaded)
+    assert not {"matplotlib", "scipy", "rich", "click", "optuna", "pytest"} & set(loaded)
 
 
 def test_public_names_are_there_and_documented():
@@ -142,6 +142,8 @@ def test_build_info_reports_the_switches():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name, tmp_path, monkeypatch):
+    if name == "tmfcore.solvers.tuning":
+        pytest.importorskip("optuna", reason="extra `tune`")
     monkeypatch.chdir(tmp_path)
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     assert result.failed == 0

@@ -153,6 +153,32 @@ def test_momentum_is_the_heavy_ball():
     np.testing.assert_allclose(found, logits - logits.max(axis=-1, keepdims=True), atol=1e-12)
 
 
+def test_momentum_grows_where_the_rate_adapts():
+    """min(k / (k + 10), 0.95), at the rates that history shows after each update; none where the rate is given."""
+    game, schedule = tmf.games.beach_bar(20, horizon=20), tmf.Fraction(0.5)
+    found = MirrorDescent(iterations=12, tolerance=None).solve(game, schedule)
+    gaps = found.history["exploitability"]
+    assert (gaps[1:] < 1.5 * np.minimum.accumulate(gaps)[:-1]).all()  # nothing was dropped
+    logits, velocity = np.zeros((20, 20, 3)), np.zeros((20, 20, 3))
+    for k, rate in enumerate(found.history["learning_rate"][1:]):
+        q = tmf.evaluate(game, tmf.SoftmaxPolicy(logits), schedule).q
+        velocity = k / (k + 10) * velocity + q
+        logits = logits + rate * velocity
+    np.testing.assert_allclose(found.state["logits"], logits - logits.max(axis=-1, keepdims=True), atol=1e-10)
+    assert "velocity" not in MirrorDescent(iterations=1, learning_rate=1.0).solve(game, schedule).state
+
+
+def test_large_beaches_need_no_tuning():
+    """Where plain descent at the rate 0.1 goes nowhere, the default needs a few hundred iterations."""
+    for size, steps, allowed in ((100, 100, 500), (400, 100, 1000)):
+        game = tmf.games.beach_bar(size, horizon=steps)
+        found = MirrorDescent(iterations=allowed).solve(game, tmf.Synchronous())
+        assert found.converged and found.relative_exploitability <= 1e-4
+    game = tmf.games.beach_bar(100, horizon=100)
+    plain = MirrorDescent(learning_rate=0.1, iterations=500).solve(game, tmf.Synchronous())
+    assert plain.relative_exploitability > 0.01
+
+
 def test_decays():
     game = resource_selection(horizon=3)
     for decay, rates in {
@@ -217,6 +243,25 @@ def test_prior_descent_is_that_of_the_reference(spec, data, clock):
     found = solver.solve(spec.build(), schedule.build(), N_AGENTS)
     np.testing.assert_allclose(found.state["logits"], logits - logits.max(axis=-1, keepdims=True), atol=1e-10)
     np.testing.assert_allclose(found.state["prior"], np.log(prior), atol=1e-10)
+
+
+@pytest.mark.parametrize("prior_every", [1, 2])
+def test_prior_descent_gathers_momentum_where_the_temperature_adapts(prior_every):
+    """The moves of the reference at the rates that history shows, and min(k / (k + 10), 0.95) of the move before."""
+    spec = random_game(1, 4, 3, 6, dependence="mu")
+    solver = PriorDescent(iterations=8, tolerance=None, prior_every=prior_every, weight=0.8)
+    found = solver.solve(spec.build(), tmf.Fraction(0.5))
+    gaps = found.history["exploitability"]
+    assert (gaps[1:] < 1.5 * np.minimum.accumulate(gaps)[:-1]).all()  # nothing was dropped
+    logits = velocity = np.zeros((6, 4, 3))
+    prior = np.full_like(logits, 1 / 3)
+    for k, rate in enumerate(found.history["learning_rate"][1:] / 0.8):
+        moved = reference.prior_step(spec.reference(), logits, prior, np.full(6, 0.5), "schedule", 1 / rate, 0.8)
+        velocity = k / (k + 10) * velocity + moved - logits
+        logits = logits + velocity
+        if (k + 1) % prior_every == 0:
+            prior = reference.softmax(logits)
+    np.testing.assert_allclose(reference.softmax(found.state["logits"]), reference.softmax(logits), atol=1e-9)
 
 
 def test_a_prior_that_stays_gives_the_logit_equilibrium():
@@ -699,7 +744,7 @@ def test_a_weight_above_one_is_an_error():
         ({"learning_rate": 0}, ValueError, "learning_rate is 0.0; must be > 0"),
         ({"learning_rate": 1, "learning_rate_decay": "sqr"}, ValueError, "learning_rate_decay is 'sqr'; must be one of"),
         ({"learning_rate_decay": "sqrt"}, ValueError, "learning_rate_decay is given with an adaptive rate"),
-        ({"momentum": 1}, ValueError, "momentum is 1.0; must be < 1"),
+        ({"momentum": 1}, ValueError, r"momentum is 1.0; must be in \[0, 1\)"),
         ({"decay_iterations": 0}, ValueError, "decay_iterations is 0; must be >= 1"),
     ],
 )

@@ -11,6 +11,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._evaluator cimport check_active, check_horizon
 from tmfcore._flow cimport best_action, policy_mean
 from tmfcore._model cimport Model, Tables
 
@@ -109,10 +110,8 @@ cdef class Iterate:
         cdef double *free_memory
         if initial.shape[0] != S:
             raise ValueError(f"initial has shape ({initial.shape[0]},); must be ({S},)")
-        if not 1 <= horizon < 2**31:
-            raise ValueError(f"horizon is {horizon}; must lie in 1..{2**31 - 1}")
-        if active.shape[0] != 1 and active.shape[0] != horizon:
-            raise ValueError(f"active has {active.shape[0]} entries; must have 1 or {horizon}")
+        check_horizon(horizon)
+        check_active(active.shape[0], horizon)
         self.model = model
         self.initial = initial
         self.active = active

@@ -5,6 +5,17 @@ from tmfcore._model cimport Model, Tables
 from tmfcore._policy cimport Policy
 
 
+# Raise unless a run has 1..2**31 - 1 steps; unless there is one active fraction or one a step.
+cdef int check_horizon(object horizon) except -1
+cdef int check_active(Py_ssize_t n_active, Py_ssize_t horizon) except -1
+
+
+cdef class Kept:
+    cdef Py_ssize_t size            # cells of both kernels at one step
+    cdef double *kernels            # (T, size)
+    cdef bint *filled               # (T,)
+
+
 cdef class Evaluator:
     cdef Model model
     cdef Policy policy              # None for best responses
@@ -18,6 +29,11 @@ cdef class Evaluator:
     cdef double *turned             # the active kernel with rows side by side (values.h), or NULL
     cdef void *turned_memory
     cdef bint turned_filled
+    cdef Kept kept                  # None: the kernels of a step are evaluated in every pass
+
+    # Take kernels from `kept` where an earlier pass along the same flow left them, and leave them there. May be None.
+    cdef int keep(self, Kept kept) except -1
+    cdef int kept_at(self, int t, const double *mu, bint with_rewards) except -1 nogil
 
     # Refresh tables and pi for step t and population mu (S,).
     cdef int at(self, int t, const double *mu) except -1 nogil

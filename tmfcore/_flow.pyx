@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._evaluator cimport Kept, check_active
 from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy
 from tmfcore._push cimport Push
@@ -145,14 +146,12 @@ cdef void both_values(
 cdef int check_flow(Model model, Py_ssize_t width, Py_ssize_t n_active, Py_ssize_t horizon) except -1:
     if width != model.n_observations:
         raise ValueError(f"mu has {width} entries a step; the game has {model.n_observations} observations")
-    if n_active != 1 and n_active != horizon:
-        raise ValueError(f"active has {n_active} entries; must have 1 or {horizon}")
-    return 0
+    return check_active(n_active, horizon)
 
 
 def forward(Model model not None, Policy policy not None, const double[::1] initial not None,
             const double[::1] active not None, Py_ssize_t horizon, Py_ssize_t record_every,
-            double[:, ::1] mu not None):
+            double[:, ::1] mu not None, Kept kept=None):
     """Push `initial` forward for `horizon` steps.
 
     Parameters
@@ -165,6 +164,8 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
         Steps between two rows of mu.
     mu : ndarray of float64, shape (J + 1, S), J = ceil(T / record_every)
         OUT. Row j is mu after min(j * record_every, T) steps.
+    kept : Kept or None
+        OUT. The kernels of all steps, for `backward` or `gaps` along this flow.
 
     Notes
     -----
@@ -182,6 +183,7 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
     check_flow(model, mu.shape[1], active.shape[0], horizon)
     if record_every < 1 or mu.shape[0] != 1 + (horizon + record_every - 1) // record_every:
         raise ValueError(f"mu has {mu.shape[0]} rows; must have 1 + ceil({horizon} / {record_every})")
+    at.keep(kept)
     if record_every > 1:
         pair = np.empty((2, S))
     with nogil:
@@ -201,7 +203,7 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
 
 def backward(Model model not None, Policy policy, const double[:, ::1] mu not None,
              const double[::1] active not None, double discount, bint always, double[:, ::1] values not None,
-             double[:, :, ::1] q=None, int64_t[:, ::1] greedy=None):
+             double[:, :, ::1] q=None, int64_t[:, ::1] greedy=None, Kept kept=None):
     """Values along a flow, of the policy or (policy None) of the best response to the flow.
 
     Parameters
@@ -218,6 +220,8 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
         OUT. Q_t(o, a).
     greedy : ndarray of int64, shape (T, S), optional
         OUT. The first maximiser of Q_t(o, .).
+    kept : Kept or None
+        As `forward` left it.
 
     Notes
     -----
@@ -239,6 +243,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
     if greedy is not None and (greedy.shape[0] != horizon or greedy.shape[1] != S):
         raise ValueError(f"greedy must have shape ({horizon}, {S})")
     expect_steps(at, horizon)
+    at.keep(kept)
     with nogil:
         memset(&values[horizon, 0], 0, S * sizeof(double))
         for t in range(horizon - 1, -1, -1):
@@ -257,7 +262,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
 
 
 def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu not None,
-         const double[::1] active not None, double discount, bint always):
+         const double[::1] active not None, double discount, bint always, Kept kept=None):
     """How much a best response gains on the policy along a flow.
 
     Parameters
@@ -268,6 +273,8 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
         beta_t.
     always : bool
         Clock "always" instead of "schedule".
+    kept : Kept or None
+        As `forward` left it.
 
     Returns
     -------
@@ -296,6 +303,7 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
     cdef double beta, gap = 0, pointwise = 0, mean_return = 0
     check_flow(model, mu.shape[1], active.shape[0], horizon)
     expect_steps(at, horizon)
+    at.keep(kept)
     with nogil:
         for t in range(horizon - 1, -1, -1):
             beta = 1.0 if always else active[t * stride]

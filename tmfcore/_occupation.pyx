@@ -11,6 +11,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from tmfcore._descent cimport row_mean
+from tmfcore._evaluator cimport check_active, check_horizon
 from tmfcore._model cimport Model, Tables
 
 cdef enum:
@@ -72,8 +73,8 @@ cdef class Occupation:
         cdef Tables *tables
         if initial.shape[0] != S:
             raise ValueError(f"initial has shape ({initial.shape[0]},); must be ({S},)")
-        if horizon < 1 or (active.shape[0] != 1 and active.shape[0] != horizon):
-            raise ValueError(f"active has {active.shape[0]} entries; must have 1 or {horizon}")
+        check_horizon(horizon)
+        check_active(active.shape[0], horizon)
         self.model, self.initial, self.active, self.horizon = model, initial, active, horizon
         self.discount, self.always, self.step = discount, always, step
         self.flow_weight, self.value_weight = flow_weight, value_weight

@@ -8,13 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cpu.h"
+#include "values.h"
 
 /* pairs[2 x] and pairs[2 x + 1] are two values of observation x:
  *     first[i] = reward[i] + discount sum_k table[i, k] pairs[2 successor[i, k]], second[i] the same of the other. */
-TMF_INLINE void tmf_pairs_of(const double *restrict reward, const double *restrict table,
+TMF_INLINE void tmf_pairs_of(const ptrdiff_t n_cells, const double *restrict reward, const double *restrict table,
                              const int32_t *restrict successor, const double *restrict pairs, double discount,
-                             ptrdiff_t n_rows, ptrdiff_t n_cells, double *restrict first, double *restrict second)
+                             ptrdiff_t n_rows, double *restrict first, double *restrict second)
 {
     for (ptrdiff_t i = 0; i < n_rows; i++, table += n_cells, successor += n_cells) {
         double a = 0, b = 0;
@@ -28,23 +28,10 @@ TMF_INLINE void tmf_pairs_of(const double *restrict reward, const double *restri
     }
 }
 
-/* The loop over cells unrolled where it is short. */
 static void tmf_row_pairs(const double *reward, const double *table, const int32_t *successor, const double *pairs,
                           double discount, ptrdiff_t n_rows, ptrdiff_t n_cells, double *first, double *second)
 {
-    switch (n_cells) {
-    case 1:
-        tmf_pairs_of(reward, table, successor, pairs, discount, n_rows, 1, first, second);
-        break;
-    case 2:
-        tmf_pairs_of(reward, table, successor, pairs, discount, n_rows, 2, first, second);
-        break;
-    case 3:
-        tmf_pairs_of(reward, table, successor, pairs, discount, n_rows, 3, first, second);
-        break;
-    default:
-        tmf_pairs_of(reward, table, successor, pairs, discount, n_rows, n_cells, first, second);
-    }
+    TMF_BY_CELLS(tmf_pairs_of, n_cells, reward, table, successor, pairs, discount, n_rows, first, second)
 }
 
 /* out[x] += sum of weights[row[i]] share[i] over the cells i in start[x]..start[x + 1] - 1 that lead to x; with `cell`,

@@ -153,9 +153,20 @@ TMF_BY_LEVEL(
 
 /* ---------------------------------------------------------------- sparse rows */
 
-TMF_INLINE void tmf_sparse_values_of(const double *restrict reward, const double *restrict table,
-                                     const int32_t *restrict successor, const double *restrict values, double discount,
-                                     ptrdiff_t n_rows, const ptrdiff_t n_cells, double *restrict out)
+/* of(n_cells, ...), with n_cells a constant where rows are short: the loop over cells is then unrolled. */
+#define TMF_BY_CELLS(of, n_cells, ...) \
+    switch (n_cells) { \
+    case 1: of(1, __VA_ARGS__); break; \
+    case 2: of(2, __VA_ARGS__); break; \
+    case 3: of(3, __VA_ARGS__); break; \
+    case 4: of(4, __VA_ARGS__); break; \
+    default: of(n_cells, __VA_ARGS__); \
+    }
+
+TMF_INLINE void tmf_sparse_values_of(const ptrdiff_t n_cells, const double *restrict reward,
+                                     const double *restrict table, const int32_t *restrict successor,
+                                     const double *restrict values, double discount, ptrdiff_t n_rows,
+                                     double *restrict out)
 {
     for (ptrdiff_t i = 0; i < n_rows; i++, table += n_cells, successor += n_cells) {
         double total = 0;
@@ -170,20 +181,14 @@ static inline void tmf_sparse_values(const double *reward, const double *table, 
                                      const double *values, double discount, ptrdiff_t n_rows, ptrdiff_t n_cells,
                                      double *out)
 {
-    switch (n_cells) {
-    case 1: tmf_sparse_values_of(reward, table, successor, values, discount, n_rows, 1, out); break;
-    case 2: tmf_sparse_values_of(reward, table, successor, values, discount, n_rows, 2, out); break;
-    case 3: tmf_sparse_values_of(reward, table, successor, values, discount, n_rows, 3, out); break;
-    case 4: tmf_sparse_values_of(reward, table, successor, values, discount, n_rows, 4, out); break;
-    default: tmf_sparse_values_of(reward, table, successor, values, discount, n_rows, n_cells, out);
-    }
+    TMF_BY_CELLS(tmf_sparse_values_of, n_cells, reward, table, successor, values, discount, n_rows, out)
 }
 
 /* The same as q[o, a], and means[o] = sum_a pi[o, a] q[o, a] while they are at hand. */
-TMF_INLINE void tmf_sparse_means_of(const double *restrict reward, const double *restrict table,
-                                    const int32_t *restrict successor, const double *restrict values,
-                                    const double *restrict pi, double discount, ptrdiff_t n_observations,
-                                    ptrdiff_t n_actions, const ptrdiff_t n_cells, double *restrict q,
+TMF_INLINE void tmf_sparse_means_of(const ptrdiff_t n_cells, const double *restrict reward,
+                                    const double *restrict table, const int32_t *restrict successor,
+                                    const double *restrict values, const double *restrict pi, double discount,
+                                    ptrdiff_t n_observations, ptrdiff_t n_actions, double *restrict q,
                                     double *restrict means)
 {
     for (ptrdiff_t o = 0; o < n_observations; o++, reward += n_actions, pi += n_actions, q += n_actions) {
@@ -203,26 +208,16 @@ static inline void tmf_sparse_means(const double *reward, const double *table, c
                                     const double *values, const double *pi, double discount, ptrdiff_t n_observations,
                                     ptrdiff_t n_actions, ptrdiff_t n_cells, double *q, double *means)
 {
-    switch (n_cells) {
-    case 1: tmf_sparse_means_of(reward, table, successor, values, pi, discount, n_observations,
-        n_actions, 1, q, means); break;
-    case 2: tmf_sparse_means_of(reward, table, successor, values, pi, discount, n_observations,
-        n_actions, 2, q, means); break;
-    case 3: tmf_sparse_means_of(reward, table, successor, values, pi, discount, n_observations,
-        n_actions, 3, q, means); break;
-    case 4: tmf_sparse_means_of(reward, table, successor, values, pi, discount, n_observations,
-        n_actions, 4, q, means); break;
-    default: tmf_sparse_means_of(reward, table, successor, values, pi, discount, n_observations,
-        n_actions, n_cells, q, means);
-    }
+    TMF_BY_CELLS(tmf_sparse_means_of, n_cells, reward, table, successor, values, pi, discount, n_observations, n_actions,
+                 q, means)
 }
 
 /* Two vectors of values side by side, pairs (S, 2): of the first the policy's means, of the second the largest values.
  * A cell and its successor are read once for both. */
-TMF_INLINE void tmf_sparse_both_of(const double *restrict reward, const double *restrict table,
-                                   const int32_t *restrict successor, const double *restrict pairs,
-                                   const double *restrict pi, double discount, ptrdiff_t n_observations,
-                                   ptrdiff_t n_actions, const ptrdiff_t n_cells, double *restrict means,
+TMF_INLINE void tmf_sparse_both_of(const ptrdiff_t n_cells, const double *restrict reward,
+                                   const double *restrict table, const int32_t *restrict successor,
+                                   const double *restrict pairs, const double *restrict pi, double discount,
+                                   ptrdiff_t n_observations, ptrdiff_t n_actions, double *restrict means,
                                    double *restrict largest)
 {
     for (ptrdiff_t o = 0; o < n_observations; o++, reward += n_actions, pi += n_actions) {
@@ -247,18 +242,8 @@ static inline void tmf_sparse_both(const double *reward, const double *table, co
                                    const double *pairs, const double *pi, double discount, ptrdiff_t n_observations,
                                    ptrdiff_t n_actions, ptrdiff_t n_cells, double *means, double *largest)
 {
-    switch (n_cells) {
-    case 1: tmf_sparse_both_of(reward, table, successor, pairs, pi, discount, n_observations,
-        n_actions, 1, means, largest); break;
-    case 2: tmf_sparse_both_of(reward, table, successor, pairs, pi, discount, n_observations,
-        n_actions, 2, means, largest); break;
-    case 3: tmf_sparse_both_of(reward, table, successor, pairs, pi, discount, n_observations,
-        n_actions, 3, means, largest); break;
-    case 4: tmf_sparse_both_of(reward, table, successor, pairs, pi, discount, n_observations,
-        n_actions, 4, means, largest); break;
-    default: tmf_sparse_both_of(reward, table, successor, pairs, pi, discount, n_observations,
-        n_actions, n_cells, means, largest);
-    }
+    TMF_BY_CELLS(tmf_sparse_both_of, n_cells, reward, table, successor, pairs, pi, discount, n_observations, n_actions,
+                 means, largest)
 }
 
 /* ---------------------------------------------------------------- over the actions */

@@ -24,7 +24,7 @@ from tmfcore.meanfield import Evaluation, Flow, evaluate, mean_field
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy
 from tmfcore.schedule import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
 from tmfcore.simulate import Simulation, simulate
-from tmfcore.solvers import Solution, solve
+from tmfcore.solvers import Solution, solve, tune
 
 __all__ = [
     "Batch",
@@ -57,6 +57,7 @@ __all__ = [
     "simulate",
     "solve",
     "solvers",
+    "tune",
 ]
 
 

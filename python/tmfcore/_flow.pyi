@@ -1,6 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ._evaluator import Kept
 from ._model import Model
 from ._policy import Policy
 
@@ -12,6 +13,7 @@ def forward(
     horizon: int,
     record_every: int,
     mu: NDArray[np.float64],
+    kept: Kept | None = None,
 ) -> None: ...
 def backward(
     model: Model,
@@ -23,6 +25,7 @@ def backward(
     values: NDArray[np.float64],
     q: NDArray[np.float64] | None = None,
     greedy: NDArray[np.int64] | None = None,
+    kept: Kept | None = None,
 ) -> None: ...
 def gaps(
     model: Model,
@@ -31,4 +34,5 @@ def gaps(
     active: NDArray[np.float64],
     discount: float,
     always: bool,
+    kept: Kept | None = None,
 ) -> tuple[float, float, float]: ...

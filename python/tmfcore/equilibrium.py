@@ -6,6 +6,7 @@ import numpy as np
 
 from tmfcore import _flow
 from tmfcore import _validation as check
+from tmfcore._evaluator import keep_kernels
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.meanfield import Flow, active_fractions, full_flow, is_always
@@ -104,7 +105,8 @@ def exploitability(
 
     Notes
     -----
-    Along the policy's own mean-field flow. Cost: O(T S A K) time, O(T S) memory.
+    Along the policy's own mean-field flow. Cost: O(T S A K) time, O(T S) memory; kernels given as functions of mu
+    are called once a step, and kept up to 64 MB.
 
     Examples
     --------
@@ -119,6 +121,7 @@ def exploitability(
     always = is_always(clock)
     pointwise = check.as_bool(pointwise, "pointwise")
     mu = np.empty((game.horizon + 1, game.n_observations))
-    _flow.forward(game.model, kernel, game.initial, active, game.horizon, 1, mu)
-    average, largest, _ = _flow.gaps(game.model, kernel, mu, active, game.discount, always)
+    kept = keep_kernels(game.model, game.horizon)
+    _flow.forward(game.model, kernel, game.initial, active, game.horizon, 1, mu, kept)
+    average, largest, _ = _flow.gaps(game.model, kernel, mu, active, game.discount, always, kept)
     return float(largest if pointwise else average)

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from tmfcore import _files, _flow
 from tmfcore import _validation as check
+from tmfcore._evaluator import Kept, keep_kernels
+from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
 from tmfcore.policy import as_policy
@@ -135,9 +137,14 @@ def mean_field(
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     record_every = check.as_positive_int(record_every, "record_every")
+    return _flow_of(game, kernel, active, record_every, None)
+
+
+def _flow_of(game: Game, kernel: Policy, active: FloatArray, record_every: int, kept: Kept | None) -> Flow:
+    """The flow of a policy, and in `kept` the kernels along it."""
     steps = recorded_steps(game.horizon, record_every)
     mu = np.empty((len(steps), game.n_observations))
-    _flow.forward(game.model, kernel, game.initial, active, game.horizon, record_every, mu)
+    _flow.forward(game.model, kernel, game.initial, active, game.horizon, record_every, mu, kept)
     return Flow(mu, steps, np.broadcast_to(active, (game.horizon,)), game.horizon, game.name)
 
 
@@ -191,12 +198,13 @@ def evaluate(
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     always = is_always(clock)
+    kept = keep_kernels(game.model, game.horizon) if flow is None else None
     if flow is None:
-        flow = mean_field(game, policy, schedule, n_agents)
+        flow = _flow_of(game, kernel, active, 1, kept)
     mu = full_flow(flow, game)
     values = np.empty((game.horizon + 1, game.n_observations))
     q = np.empty((game.horizon, game.n_observations, game.n_actions))
-    _flow.backward(game.model, kernel, mu, active, game.discount, always, values, q, None)
+    _flow.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept)
     return Evaluation(flow, values, q, float(game.initial @ values[0]), clock)
 
 

@@ -8,13 +8,17 @@
     MFOMO            occupation-measure optimisation: needs no monotonicity
     Stationary       one policy for all time, at the distribution it settles at
     solve            an equilibrium by the first of them that finds one
+    tune             the settings of one of them that serve a game best, or several games
     Solution         what every solver returns; save and load
     Iteration        what a callback is given
+    Tuning           what `tune` returns
+    default_space    what `tune` searches unless told
 
 All but TMFPG know the game and sample nothing. A solver is a frozen dataclass: it can be reused, compared and printed,
 and holds nothing of a solve.
 """
 
+from tmfcore.solvers._space import default_space
 from tmfcore.solvers.auto import solve
 from tmfcore.solvers.base import Iteration, Solution
 from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
@@ -23,6 +27,7 @@ from tmfcore.solvers.mirror_descent import MirrorDescent
 from tmfcore.solvers.prior_descent import PriorDescent
 from tmfcore.solvers.stationary import Stationary
 from tmfcore.solvers.tmfpg import TMFPG
+from tmfcore.solvers.tuning import Tuning, tune
 
 __all__ = [
     "MFOMO",
@@ -34,5 +39,8 @@ __all__ = [
     "PriorDescent",
     "Solution",
     "Stationary",
+    "Tuning",
+    "default_space",
     "solve",
+    "tune",
 ]

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from tmfcore import _flow, _progress, _rng
 from tmfcore import _validation as check
 from tmfcore._descent import Iterate
+from tmfcore._evaluator import keep_kernels
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.meanfield import CLOCKS, Flow, active_fractions
@@ -110,8 +111,9 @@ class ExactSolver(ABC):
         """Flow, exploitability and mean return of a policy found, by the kernels of tmf.exploitability."""
         game, active = problem.game, problem.active
         mu = np.empty((game.horizon + 1, game.n_observations))
-        _flow.forward(game.model, policy.kernel, game.initial, active, game.horizon, 1, mu)
-        gap, _, value = _flow.gaps(game.model, policy.kernel, mu, active, game.discount, problem.clock == "always")
+        always, kept = problem.clock == "always", keep_kernels(game.model, game.horizon)
+        _flow.forward(game.model, policy.kernel, game.initial, active, game.horizon, 1, mu, kept)
+        gap, _, value = _flow.gaps(game.model, policy.kernel, mu, active, game.discount, always, kept)
         steps = np.arange(game.horizon + 1, dtype=np.int64)
         return Flow(mu, steps, np.broadcast_to(active, (game.horizon,)), game.horizon, game.name), gap, value
 

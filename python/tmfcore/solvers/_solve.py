@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tmfcore import _flow, _policy
+from tmfcore._evaluator import keep_kernels
 from tmfcore._policy import Policy
 from tmfcore._threads import Together
 from tmfcore._validation import FloatArray
@@ -115,8 +116,9 @@ class Ascent:
     def judge(self) -> None:
         """Exploitability and mean return of the averaged iterate in its mean field."""
         p, policy = self.problem, self.kernel(self.average)
-        _flow.forward(p.model, policy, p.initial, p.active, p.horizon, 1, self.mu)
-        self.gap, _, self.value = _flow.gaps(p.model, policy, self.mu, p.active, p.discount, p.always)
+        kept = keep_kernels(p.model, p.horizon)
+        _flow.forward(p.model, policy, p.initial, p.active, p.horizon, 1, self.mu, kept)
+        self.gap, _, self.value = _flow.gaps(p.model, policy, self.mu, p.active, p.discount, p.always, kept)
 
     def record(self, sampled: float, seconds: float) -> None:
         """What was judged, as a row of history; keep the best."""

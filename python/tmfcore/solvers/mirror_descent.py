@@ -13,7 +13,7 @@ from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._validation import FloatArray
 from tmfcore.solvers import _exact
-from tmfcore.solvers._adaptive import AdaptiveRate
+from tmfcore.solvers._adaptive import AdaptiveRate, growing_momentum
 
 __all__ = ["MirrorDescent"]
 
@@ -42,8 +42,10 @@ class MirrorDescent(_exact.ExactSolver):
         Factor of update k: 1; 1 / sqrt(1 + k / decay_iterations); the square of that; from 1 to 0 over
         `iterations`; or the caller's own, >= 0. Not with an adaptive rate.
     decay_iterations : int, optional
-    momentum : float, optional
-        m in [0, 1): what is added is the heavy ball v_k = m v_{k-1} + Q instead of Q, with v_{-1} = 0.
+    momentum : float or None, optional
+        m in [0, 1): what is added is the heavy ball v_k = m v_{k-1} + Q instead of Q, with v_{-1} = 0; an adaptive rate
+        that drops an iterate drops v with it. None: with an adaptive rate min(k / (k + 10), 0.95) at update k, with a
+        given one 0, the iteration of the paper.
 
     Raises
     ------
@@ -70,7 +72,7 @@ class MirrorDescent(_exact.ExactSolver):
     learning_rate: float | None = None
     learning_rate_decay: str | Callable[[int], float] = "constant"
     decay_iterations: int = 10
-    momentum: float = 0.0
+    momentum: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,9 +81,9 @@ class MirrorDescent(_exact.ExactSolver):
             self._store("learning_rate", rate)
         _exact.check_decay(self.learning_rate_decay, "learning_rate_decay")
         self._store("decay_iterations", check.as_positive_int(self.decay_iterations, "decay_iterations"))
-        self._store("momentum", check.as_float(self.momentum, "momentum", low=0.0, high=1.0))
-        if self.momentum == 1.0:
-            raise ValueError("momentum is 1.0; must be < 1")
+        if self.momentum is not None:
+            momentum = check.as_float(self.momentum, "momentum", low=0.0, high=1.0, high_open=True)
+            self._store("momentum", momentum)
         if self.learning_rate is None and self.learning_rate_decay != "constant":
             raise ValueError("learning_rate_decay is given with an adaptive rate; must come with a learning_rate")
 
@@ -95,7 +97,8 @@ class _Ascent:
     def __init__(self, solver: MirrorDescent, iterate: Iterate) -> None:
         self.solver, self.iterate = solver, iterate
         self.logits = np.zeros(iterate.policy.shape)
-        self.velocity = np.zeros_like(self.logits) if solver.momentum > 0 else None
+        moves = solver.learning_rate is None if solver.momentum is None else solver.momentum > 0
+        self.velocity = np.zeros_like(self.logits) if moves else None
         self.adaptive = AdaptiveRate() if solver.learning_rate is None else None
         if self.adaptive is not None:
             self.best_logits, self.best_q = np.zeros_like(self.logits), np.zeros_like(self.logits)
@@ -135,7 +138,12 @@ class _Ascent:
     def update(self, iteration: int, gap: float) -> bool:
         if self.adaptive is not None:
             self.adapt(self.adaptive, gap)
-        return self.iterate.ascend(self.logits, self.velocity, self.rate(iteration), self.solver.momentum)
+        return self.iterate.ascend(self.logits, self.velocity, self.rate(iteration), self.momentum(iteration))
+
+    def momentum(self, iteration: int) -> float:
+        """Of this update."""
+        given = self.solver.momentum
+        return growing_momentum(iteration) if given is None else given
 
     def adapt(self, adaptive: AdaptiveRate, gap: float) -> None:
         """Choose the rate of the next update, and whether it starts from here or from the best logits."""

@@ -13,7 +13,7 @@ from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._validation import FloatArray
 from tmfcore.solvers import _exact
-from tmfcore.solvers._adaptive import AdaptiveRate
+from tmfcore.solvers._adaptive import AdaptiveRate, growing_momentum
 
 __all__ = ["PriorDescent"]
 
@@ -38,8 +38,9 @@ class PriorDescent(_exact.ExactSolver):
     temperature : float or None, optional
         tau > 0, in units of return. Large values contract, and take more iterations. None: adaptive. It starts at
         the largest difference of two Q at one (t, o) along the flow of the first policy; 1 / temperature then grows
-        and shrinks as the adaptive rate of MirrorDescent does, and going back takes an iteration of its own. A prior
-        that stays has no adaptive temperature: it keeps the first.
+        and shrinks as the adaptive rate of MirrorDescent does, and going back takes an iteration of its own. The
+        logits then gather momentum as they do there: what moves them is v_k = min(k / (k + 10), 0.95) v_{k-1} + the
+        move above, with v dropped on going back. A prior that stays has no adaptive temperature: it keeps the first.
     prior_every : int or None, optional
         Updates between two moves of the prior. None: it stays uniform, or the policy of `initial`.
     weight : float, optional
@@ -95,7 +96,7 @@ class _Response:
         if solver.temperature is not None:
             self.adaptive.now = 1.0 / solver.temperature
         if self.moves:
-            self.best_logits = np.zeros_like(self.logits)
+            self.best_logits, self.velocity = np.zeros_like(self.logits), np.zeros_like(self.logits)
 
     def start(self, table: FloatArray | None) -> None:
         if table is not None:
@@ -105,13 +106,15 @@ class _Response:
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         state = {"logits": self.logits.copy(), "prior": self.prior.copy(), "rate": self.adaptive.state()}
-        return state | {"best_logits": self.best_logits.copy()} if self.moves else state
+        if self.moves:
+            state |= {"best_logits": self.best_logits.copy(), "velocity": self.velocity.copy()}
+        return state
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         self.logits[...], self.prior[...] = state["logits"], state["prior"]
         self.adaptive.restore(state["rate"])
         if self.moves:
-            self.best_logits[...] = state["best_logits"]
+            self.best_logits[...], self.velocity[...] = state["best_logits"], state["velocity"]
         self.iterate.soften(self.logits)
 
     def rate(self, iteration: int) -> float:
@@ -128,12 +131,28 @@ class _Response:
                 np.copyto(self.best_logits, self.logits)
             elif verdict == "go back":
                 np.copyto(self.logits, self.best_logits)
+                self.velocity.fill(0.0)
                 self.prior[...] = _log_probabilities(self.logits)
                 return self.iterate.soften(self.logits)
-        fine = self.iterate.regularise(self.logits, self.prior, 1.0 / adaptive.now, s.weight)
+        fine = self.gather(iteration) if self.moves else self.respond()
         if s.prior_every is not None and (iteration + 1) % s.prior_every == 0:
             self.prior[...] = _log_probabilities(self.logits)
         return fine
+
+    def respond(self) -> bool:
+        """Move the logits towards the response."""
+        return self.iterate.regularise(self.logits, self.prior, 1.0 / self.adaptive.now, self.solver.weight)
+
+    def gather(self, iteration: int) -> bool:
+        """Move them by what momentum makes of that."""
+        before = self.logits.copy()
+        if not self.respond():
+            return False
+        self.velocity *= growing_momentum(iteration)
+        self.velocity += self.logits
+        self.velocity -= before
+        np.add(before, self.velocity, out=self.logits)
+        return self.iterate.soften(self.logits)
 
 
 def _log_probabilities(logits: FloatArray) -> FloatArray:

@@ -1,0 +1,129 @@
+"""What `tune` searches: the settings of a solver, and where each may lie."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from math import exp, isfinite, log
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore import _wording as say
+from tmfcore._descent import Iterate
+from tmfcore.game import Game
+from tmfcore.meanfield import active_fractions
+from tmfcore.schedule import Schedule
+from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
+from tmfcore.solvers.mfomo import MFOMO
+from tmfcore.solvers.mirror_descent import MirrorDescent
+from tmfcore.solvers.prior_descent import PriorDescent
+from tmfcore.solvers.tmfpg import TMFPG
+
+if TYPE_CHECKING:
+    import optuna
+
+__all__ = ["Solver", "Space", "checked", "default_space", "scale_of", "suggest"]
+
+Solver: TypeAlias = ExactSolver | TMFPG
+Space: TypeAlias = dict[str, tuple[Any, ...] | list[Any]]
+
+FIXED = ("iterations", "tolerance", "absolute_tolerance", "clock")  # what is asked for, not how it is sought
+
+
+def default_space(solver: Solver, scale: float = 1.0) -> Space:
+    """What `tune` searches where no space is given.
+
+    Parameters
+    ----------
+    solver : solver
+    scale : float, optional
+        R, the unit of reward: rates lie around 1 / R and temperatures around R.
+
+    Returns
+    -------
+    dict of str to (low, high), (low, high, "log") or list of choices
+    """
+    if isinstance(solver, MirrorDescent):  # and Stationary
+        return {"learning_rate": (0.02 / scale, 50.0 / scale, "log"), "momentum": (0.0, 0.98)}
+    if isinstance(solver, FictitiousPlay):
+        return {"average": (0.0, 3.0)}
+    if isinstance(solver, FixedPoint):
+        return {"weight": (0.05, 1.0), "weight_decay": ["harmonic", "sqrt"], "decay_iterations": (1, 100, "log")}
+    if isinstance(solver, PriorDescent):
+        return {"temperature": (0.001 * scale, 10.0 * scale, "log"), "prior_every": (1, 10), "weight": (0.1, 1.0)}
+    if isinstance(solver, MFOMO):
+        return {"penalty": (1.0, 1e4, "log"), "steps": (20, 500, "log")}
+    if isinstance(solver, TMFPG):
+        return {"learning_rate": (0.05, 5.0, "log"), "decay_iterations": (1, 100, "log"), "average": (0.0, 5.0)}
+    raise ValueError(f"space is None; must be given for {type(solver).__name__}, which has no default")
+
+
+def scale_of(problems: list[tuple[Game, Schedule, int | None]], clock: str) -> float:
+    """The geometric mean over the games of the largest difference of two Q at one (t, o), at the uniform policy."""
+    spreads = []
+    for game, schedule, n_agents in problems:
+        active = active_fractions(game, schedule, n_agents)
+        uniform = Iterate(game.model, game.initial, active, game.horizon, game.discount, clock == "always")
+        uniform.evaluate()
+        spread = float(np.ptp(uniform.q, axis=-1).max())
+        if isfinite(spread) and spread > 0:
+            spreads.append(log(spread))
+    return exp(sum(spreads) / len(spreads)) if spreads else 1.0
+
+
+def checked(space: Mapping[str, Any], base: Solver) -> dict[str, tuple[Any, bool]]:
+    """By setting, what it may be, and whether it is an integer; every bound and choice is tried on the solver."""
+    if not isinstance(space, Mapping):
+        raise TypeError(f"space is {say.show(space)}; must be a dict of settings")
+    if not space:
+        raise ValueError("space is empty; must name at least one setting")
+    types = {each.name: str(each.type) for each in dataclasses.fields(base)}
+    searched: dict[str, tuple[Any, bool]] = {}
+    for name, allowed in space.items():
+        label = f"space[{name!r}]"
+        if name in FIXED:
+            raise ValueError(f"{label} cannot be searched: {say.listed(FIXED)} say what is asked of a solver")
+        check.as_choice(name, "a setting of space", [each for each in types if each not in FIXED])
+        whole = "int" in types[name].split() and "float" not in types[name].split()
+        if isinstance(allowed, list):
+            if not allowed:
+                raise ValueError(f"{label} is empty; must list at least one choice")
+            searched[name] = (list(allowed), whole)
+            continue
+        if not (isinstance(allowed, tuple) and (len(allowed) == 2 or (len(allowed) == 3 and allowed[2] == "log"))):
+            found = repr(allowed) if isinstance(allowed, tuple) else say.show(allowed)
+            raise TypeError(f'{label} is {found}; must be (low, high), (low, high, "log") or a list of choices')
+        if not whole and "float" not in types[name].split():
+            raise TypeError(f"{label} is {allowed!r}; must be a list of choices, since {name} is no number")
+        as_number: Any = check.as_int if whole else check.as_float
+        low = as_number(allowed[0], f"{label}[0]", **({"low": 1} if whole and len(allowed) == 3 else {}))
+        if len(allowed) == 3 and not low > 0:
+            raise ValueError(f"{label}[0] is {low}; must be > 0 in a search of logarithms")
+        high = as_number(allowed[1], f"{label}[1]", low=low)
+        searched[name] = ((low, high, len(allowed) == 3), whole)
+    first = {name: allowed[0] for name, (allowed, _) in searched.items()}
+    for name, (allowed, _) in searched.items():
+        for choice in allowed if isinstance(allowed, list) else allowed[:2]:
+            try:
+                dataclasses.replace(base, **{**first, name: choice})
+            except (TypeError, ValueError) as error:
+                error.add_note(f"in space[{name!r}]")
+                raise
+    return searched
+
+
+def suggest(trial: optuna.Trial, name: str, allowed: Any, whole: bool) -> Any:
+    """A value of one setting."""
+    if isinstance(allowed, list):
+        # Optuna keeps plain values; a tuple or function goes by its place in the list.
+        plain = all(choice is None or isinstance(choice, (bool, int, float, str)) for choice in allowed)
+        if plain:
+            return trial.suggest_categorical(name, allowed)
+        return allowed[int(str(trial.suggest_categorical(name, [f"{i}" for i in range(len(allowed))])))]
+    low, high, logarithmic = allowed
+    if whole:
+        return trial.suggest_int(name, low, high, log=logarithmic)
+    return trial.suggest_float(name, low, high, log=logarithmic)

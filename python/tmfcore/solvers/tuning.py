@@ -1,0 +1,356 @@
+"""`tune`: search a solver's settings with Optuna (extra `tune`), over one game or several."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import exp, isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _progress, _rng
+from tmfcore import _validation as check
+from tmfcore import _wording as say
+from tmfcore.game import Game
+from tmfcore.schedule import Schedule
+from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._space import Solver, checked, default_space, scale_of, suggest
+from tmfcore.solvers.base import Solution
+from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
+from tmfcore.solvers.mfomo import MFOMO
+from tmfcore.solvers.mirror_descent import MirrorDescent
+from tmfcore.solvers.prior_descent import PriorDescent
+from tmfcore.solvers.stationary import Stationary
+from tmfcore.solvers.tmfpg import TMFPG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import optuna
+
+__all__ = ["METRICS", "Tuning", "tune"]
+
+METRICS = ("exploitability", "iterations", "seconds")
+SOLVERS: dict[str, type[Solver]] = {
+    kind.__name__: kind
+    for kind in (MirrorDescent, FictitiousPlay, FixedPoint, PriorDescent, MFOMO, Stationary, TMFPG)
+}
+LEAST = 1e-15  # what an exploitability counts as at least, so that a zero does not decide a geometric mean alone
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """The best settings found, and all that were tried.
+
+    Parameters
+    ----------
+    solver : solver
+        With the best settings; ready to `solve`.
+    solutions : tuple of Solution
+        What it found, one a game.
+    value : float
+        Its metric: what was made small.
+    metric : str
+    best_trial : int
+    trials : dict of str to (n,) arrays
+        One row a trial, of which row 0 is the solver as it was given. value (infinite where the trial failed), seconds
+        of its solves; the settings, by name; and by game, (n, G): exploitability (the best), iterations (updates made)
+        and converged (NaN, -1 and False where the solve raised).
+    errors : tuple of str
+        By trial, the message of the error that ended it, or "".
+    study : optuna.Study
+        With every trial but row 0: optuna.visualization and optuna.importance take it.
+    """
+
+    solver: Solver
+    solutions: tuple[Solution, ...] = field(repr=False)
+    value: float
+    metric: str
+    best_trial: int
+    trials: dict[str, npt.NDArray[Any]] = field(repr=False)
+    errors: tuple[str, ...] = field(repr=False)
+    study: optuna.Study = field(repr=False)
+
+    @property
+    def solution(self) -> Solution:
+        """That of the first game."""
+        return self.solutions[0]
+
+    @property
+    def failures(self) -> npt.NDArray[np.int64]:
+        """By trial, in how many games the tolerance was missed or an error raised, (n,)."""
+        return np.asarray((~self.trials["converged"]).sum(axis=-1), dtype=np.int64)
+
+
+def tune(
+    game: Game | Sequence[Game],
+    schedule: Schedule | Sequence[Schedule],
+    n_agents: int | Sequence[int | None] | None = None,
+    *,
+    solver: str | type[Solver] | Solver = "MirrorDescent",
+    space: Mapping[str, tuple[Any, ...] | list[Any]] | None = None,
+    trials: int = 50,
+    seconds: float | None = None,
+    metric: str | Callable[[tuple[Solution, ...]], float] = "exploitability",
+    sampler: optuna.samplers.BaseSampler | None = None,
+    rng: _rng.RNG = None,
+    initial: object = None,
+    callback: Callable[[Tuning], object] | None = None,
+    progress: _progress.Progress = False,
+) -> Tuning:
+    """Search the settings of a solver that serve a game, or several, best; needs Optuna (extra `tune`).
+
+    Parameters
+    ----------
+    game : Game or sequence of Games
+        G of them; the metric is then the geometric mean over them.
+    schedule : Schedule or sequence of Schedules
+        One for all games, or one each.
+    n_agents : int, None or a sequence of these, optional
+        As `solve` takes it; one for all games, or one each.
+    solver : str, class or solver, optional
+        The name or class of a solver, or one with settings of its own, which those searched replace. Its
+        `iterations` is what a solve may take.
+    space : dict of str to (low, high), (low, high, "log") or list, optional
+        What is searched: settings by name, each between bounds (evenly, or in their logarithms; integers where the
+        setting is one) or among choices. All others keep their values. None: `solvers.default_space`, in units of
+        the largest difference of two Q at one (t, o) along the flow of the uniform policy.
+    trials : int, optional
+        Settings to try, beside those of the solver as it is.
+    seconds : float or None, optional
+        No trial is begun after so many seconds.
+    metric : {"exploitability", "iterations", "seconds"} or callable of a tuple of Solutions, optional
+        What to make small. "exploitability": the best reached in all iterations, in units of return, at least 1e-15;
+        the solver's tolerance stops no solve. The other two: evaluations made and seconds taken until a tolerance of
+        the solver is met; a solve that does not meet it counts as many times more as it remains above it, as if
+        exploitability fell like 1 / k. A callable: its own, of the Solutions of all games.
+    sampler : optuna.samplers.BaseSampler or None, optional
+        None: TPESampler, seeded by `rng`.
+    rng : int, Generator, SeedSequence or None, optional
+        Seeds the sampler, and the solves, which draw the same in every trial.
+    initial : policy or None, optional
+        Where every solve starts.
+    callback : callable, optional
+        Called with the Tuning so far after each trial that leaves one; returning True stops.
+    progress : bool or callable, optional
+        True draws a bar over trials (extra `app`); a callable receives (done, total).
+
+    Returns
+    -------
+    Tuning
+        Never worse than the solver as it was given, which is the first trial. It depends on `rng` alone, but for
+        "seconds" as a metric or a limit.
+
+    Raises
+    ------
+    ImportError
+        Optuna is not installed.
+    TypeError, ValueError
+        Bad arguments; what every trial raises, if all do. A trial that raises ValueError has failed, and the search
+        goes on.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.beach_bar(20, horizon=10)
+    >>> slow = tmf.solvers.MirrorDescent(learning_rate=0.01, iterations=40)
+    >>> found = tmf.tune(game, tmf.Synchronous(), solver=slow, trials=20, rng=1)
+    >>> bool(found.value < 0.05 * found.trials["value"][0])
+    True
+    """
+    optuna = _optuna()
+    games = _each(game, "game", Game)
+    schedules = _each(schedule, "schedule", Schedule, len(games))
+    numbers = _each(n_agents, "n_agents", (int, np.integer, type(None)), len(games))
+    base = _solver(solver)
+    trials = check.as_positive_int(trials, "trials")
+    if seconds is not None:
+        seconds = check.as_float(seconds, "seconds", low=0.0)
+    if not callable(metric):
+        check.as_choice(metric, "metric", METRICS)
+        if metric != "exploitability" and base.tolerance is None and getattr(base, "absolute_tolerance", None) is None:
+            raise ValueError(f"metric is {metric!r}; needs a solver with a tolerance, which {base!r} has not")
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is {callback!r}; must be a function of a Tuning")
+    if sampler is not None:
+        check.as_instance(sampler, "sampler", optuna.samplers.BaseSampler)
+    if isinstance(initial, Solution):
+        raise TypeError("initial is a Solution; must be a policy: other settings cannot go on from its state")
+    problems = list(zip(games, schedules, numbers, strict=True))
+    if space is None:
+        space = default_space(base, scale_of(problems, base.clock))
+    searched = checked(space, base)
+    streams = _rng.generators(rng, 1 + len(games))
+    seed = int(streams[0].integers(2**32))
+    seeds = [int(stream.integers(2**63)) for stream in streams[1:]]
+    with _quiet(optuna), _progress.reporter(progress, trials + 1, "tune") as report:
+        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed) if sampler is None else sampler)
+        search = _Search(base, problems, metric, tuple(searched), seeds, initial, study)
+        began = time.perf_counter()
+
+        def over() -> bool:
+            """After a trial: whether it was the last."""
+            report(len(search.rows))
+            stop = callback is not None and search.best is not None and callback(search.tuning()) is True
+            return stop or (seconds is not None and time.perf_counter() - began > seconds)
+
+        def objective(trial: Any) -> float:
+            value = search.attempt({name: suggest(trial, name, *where) for name, where in searched.items()})
+            if not isfinite(value):
+                raise _Failed
+            return value
+
+        search.attempt({})
+        if not over():
+            watch = [lambda study, trial: study.stop() if over() else None]
+            study.optimize(objective, n_trials=trials, catch=(_Failed,), callbacks=watch)
+    return search.tuning()
+
+
+class _Failed(Exception):
+    """A trial without a value, as Optuna is told of it."""
+
+
+class _Search:
+    """What has been tried."""
+
+    def __init__(
+        self, base: Solver, problems: list[tuple[Game, Schedule, int | None]],
+        metric: str | Callable[[tuple[Solution, ...]], float], names: tuple[str, ...], seeds: list[int], initial: Any,
+        study: optuna.Study,
+    ) -> None:  # fmt: skip
+        self.base, self.problems, self.metric, self.names, self.seeds = base, problems, metric, names, seeds
+        self.initial, self.study = initial, study
+        self.rows: list[dict[str, Any]] = []
+        self.errors: list[ValueError | None] = []
+        self.best: tuple[float, int, Solver, tuple[Solution, ...]] | None = None
+
+    def attempt(self, settings: Mapping[str, Any]) -> float:
+        """The metric of these settings, infinite where they fail."""
+        began = time.perf_counter()
+        solutions: list[Solution] = []
+        value, error, solver = np.inf, None, self.base
+        try:
+            solver = dataclasses.replace(self.base, **settings)
+            used = dataclasses.replace(solver, tolerance=None) if self.metric == "exploitability" else solver
+            for (game, schedule, n_agents), seed in zip(self.problems, self.seeds, strict=True):
+                solutions.append(used.solve(game, schedule, n_agents, rng=seed, initial=self.initial))
+        except ValueError as raised:
+            error = raised
+        seconds = time.perf_counter() - began
+        if error is None:
+            if callable(self.metric):
+                value = float(self.metric(tuple(solutions)))
+            else:
+                costs = [self.cost(found) for found in solutions]
+                value = costs[0] if len(costs) == 1 else exp(float(np.mean(np.log(costs))))
+        missing = len(self.problems) - len(solutions)
+        self.rows.append(
+            {name: settings.get(name, getattr(self.base, name)) for name in self.names}
+            | {
+                "value": value if isfinite(value) else np.inf,
+                "seconds": seconds,
+                "exploitability": [found.exploitability for found in solutions] + [np.nan] * missing,
+                "iterations": [_updates(found) for found in solutions] + [-1] * missing,
+                "converged": [self.excess(found) <= 1 for found in solutions] + [False] * missing,
+            }
+        )
+        self.errors.append(error)
+        if isfinite(value) and (self.best is None or value < self.best[0]):
+            self.best = value, len(self.rows) - 1, solver, tuple(solutions)
+        return value
+
+    def cost(self, found: Solution) -> float:
+        """The metric of one solve, > 0."""
+        if self.metric == "exploitability":
+            return max(found.exploitability, LEAST)
+        factor = max(1.0, self.excess(found))
+        return factor * (float(found.history["seconds"][-1]) if self.metric == "seconds" else _updates(found) + 1)
+
+    def excess(self, found: Solution) -> float:
+        """How many times the tolerance its exploitability is."""
+        tolerance, absolute = self.base.tolerance, getattr(self.base, "absolute_tolerance", None)
+        bound = max(0.0 if tolerance is None else tolerance * abs(found.mean_return), absolute or 0.0, 1e-300)
+        return max(found.exploitability, 0.0) / bound
+
+    def tuning(self) -> Tuning:
+        """What was found."""
+        if self.best is None:
+            first = next((error for error in self.errors if error is not None), None)
+            if first is not None:
+                raise first
+            raise ValueError(f"metric is {self.metric!r}; gave no finite number in {len(self.rows)} trials")
+        value, best, solver, solutions = self.best
+        columns: dict[str, npt.NDArray[Any]] = {}
+        for name in self.rows[0]:
+            column = [row[name] for row in self.rows]
+            plain = name not in self.names or all(type(entry) in (int, float) for entry in column)
+            columns[name] = np.array(column) if plain else _objects(column)
+        return Tuning(
+            solver=solver,
+            solutions=solutions,
+            value=value,
+            metric=self.metric if isinstance(self.metric, str) else getattr(self.metric, "__name__", "callable"),
+            best_trial=best,
+            trials=columns,
+            errors=tuple("" if error is None else str(error) for error in self.errors),
+            study=self.study,
+        )
+
+
+def _updates(found: Solution) -> int:
+    """Updates of a solve."""
+    return int(found.history["iteration"][-1])
+
+
+def _objects(entries: list[Any]) -> npt.NDArray[Any]:
+    array = np.empty(len(entries), dtype=object)
+    array[:] = entries
+    return array
+
+
+def _optuna() -> Any:
+    """The module, imported when it is needed."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise ImportError("tune searches with optuna, which is not installed; pip install 'tmfcore[tune]'") from error
+    return optuna
+
+
+@contextmanager
+def _quiet(optuna: Any) -> Iterator[None]:
+    """Optuna without its lines on standard error; its verbosity is afterwards what it was."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _each(value: Any, name: str, kinds: Any, n: int | None = None) -> list[Any]:
+    """One value a game; a single one serves all."""
+    if not isinstance(value, (list, tuple)):
+        return [check.as_instance(value, name, kinds)] * (1 if n is None else n)
+    if not value:
+        raise ValueError(f"{name} is empty; must have at least one")
+    if n is not None and len(value) != n:
+        raise ValueError(f"{name} has {len(value)} entries; must be one for all {n} games or have one each")
+    return [check.as_instance(each, f"{name}[{i}]", kinds) for i, each in enumerate(value)]
+
+
+def _solver(solver: object) -> Solver:
+    """The solver of a name or class, or itself."""
+    if isinstance(solver, str):
+        return SOLVERS[check.as_choice(solver, "solver", SOLVERS)]()
+    if isinstance(solver, type) and issubclass(solver, (ExactSolver, TMFPG)):
+        return solver()
+    if not isinstance(solver, (ExactSolver, TMFPG)):
+        raise TypeError(f"solver is {say.show(solver)}; must be a solver, its class, or one of {say.listed(SOLVERS)}")
+    return solver
