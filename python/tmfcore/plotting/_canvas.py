@@ -51,16 +51,18 @@ def figure(
     return new, list(panels.ravel())
 
 
-def save(picture: Figure, path: str | os.PathLike[str], *, dpi: int = DPI) -> None:
-    """Write a figure to `path` as PNG, all of it or nothing.
+def save(picture: Figure | Axes, path: str | os.PathLike[str], *, dpi: int = DPI) -> None:
+    """Write a figure, or the whole figure of an Axes, to `path` as PNG, all of it or nothing.
 
     Raises
     ------
     OSError
         The folder is missing or cannot be written to.
     """
+    whole = picture.get_figure(root=True)
+    assert whole is not None, "every Axes of this package lies in a figure"
     with _files.replacing(path) as file:
-        picture.savefig(file, dpi=dpi, format="png")
+        whole.savefig(file, dpi=dpi, format="png")
 
 
 def axes(ax: Axes | None, *, width: float = 4.8, height: float = 3.6) -> Axes:
