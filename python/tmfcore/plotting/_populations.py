@@ -437,10 +437,11 @@ def _name_axis(axis: object, labels: Sequence[str]) -> None:
 
     n = len(labels)
     few = n <= MOST_NAMES
-    axis.set_major_locator(FixedLocator(range(n)) if few else MaxNLocator(8, integer=True, steps=STEPS))  # type: ignore[attr-defined]
+    places = range(n) if few else MaxNLocator(8, integer=True, steps=STEPS).tick_values(0, n - 1)
+    axis.set_major_locator(FixedLocator([place for place in places if 0 <= place < n]))  # type: ignore[attr-defined]
 
     def name(place: float, _: object) -> str:
-        return labels[round(place)] if 0 <= round(place) < n and abs(place - round(place)) < 1e-6 else ""
+        return labels[round(place)]
 
     axis.set_major_formatter(FuncFormatter(name))  # type: ignore[attr-defined]
     crowded = isinstance(axis, XAxis) and sum(map(len, labels)) > 60 if few else False
