@@ -53,23 +53,48 @@ ENTRIES = (
     Entry(
         "resource_selection",
         "Drivers and roads, users and channels, shoppers and shops: everybody would take the best, if only the others "
-        "did not. Changing one's mind costs.",
-        "The four worst of ten resources are left within five sweeps, for the best five, which end up paying the same. "
-        "The sixth pays less by so little that no one of it pays for a switch.",
+        "did not. Changing one's mind can cost.",
+        "Everybody starts at the best of four resources and leaves it until the three best pay the same. The fourth "
+        "pays less even to who is alone there. The last moves earn nothing, and are made at random.",
         "--batch 100",
     ),
     Entry(
         "queueing",
         "Jobs wait at servers of different capacity, a longer queue serves each of them more slowly, and who is served "
         "comes back idle.",
-        "Everybody is idle at first. Queues then fill in proportion to the capacities of their servers, 0.2 to 0.6 "
-        "jobs a head and sweep.",
+        "Everybody is idle at first. Queues then fill in proportion to the capacities of their servers, 0.1, 0.2 and "
+        "0.3 jobs a head and sweep.",
         "--batch 10",
     ),
     Entry(
         "beach_bar",
         "Towels on a beach: near the bar is best, but not where everybody lies, and the wind carries off who moves.",
         "From a beach evenly covered people gather around the bar at place 50, the nearer the more densely.",
+    ),
+    Entry(
+        "left_right",
+        "Two sides of a street: both are worse the fuller they are, and one is twice as bad as the other.",
+        "Two thirds go left, where a crowd costs half as much as on the right. The second and last move earns nothing, "
+        "and is made at random.",
+    ),
+    Entry(
+        "rock_paper_scissors",
+        "Everybody shows a hand to everybody, and hands win different stakes: the game is not monotone, and methods "
+        "that rely on monotonicity need not find its equilibrium.",
+        "No hand earns more than another. Mirror descent does not get there; the optimisation that `tmf.solve` tries "
+        "next, which needs no monotonicity, does. The last move earns nothing, and is made at random.",
+    ),
+    Entry(
+        "susceptible_infected",
+        "An epidemic: who goes out may catch it from those who are ill, keeping away costs every day, being ill costs "
+        "more.",
+        "From a wave with more than half of all people ill, the infection falls to the share at which going out and "
+        "keeping away are worth the same. Towards the end there is less to protect, and it comes back.",
+    ),
+    Entry(
+        "garnet",
+        "A random game, to try methods on: few successors a row, random rewards, and crowds that are felt.",
+        "Twenty observations without names. Within five steps the population gathers in some of them.",
     ),
 )
 

@@ -191,7 +191,7 @@ def test_solve_then_simulate(tmp_path):
     learned = tmf.Solution.load(solution)
     assert learned.schedule == "B=10"
     assert learned.flow.horizon == 20  # 4 sweeps of 5 steps
-    game = tmf.games.queueing([0.2, 0.3, 0.4, 0.5, 0.6], jockeying_cost=0.2, horizon=4, step=0.2)
+    game = tmf.games.queueing(horizon=4, step=0.2)
     solver = tmf.solvers.TMFPG(iterations=5)
     np.testing.assert_array_equal(learned.policy.theta, solver.solve(game, tmf.Batch(10), 50, rng=3).policy.theta)
 
@@ -199,7 +199,7 @@ def test_solve_then_simulate(tmp_path):
     result = run("simulate", "queueing", *SMALL, *options)
     assert result.exit_code == 0, result.output
     assert "95% interval" in result.output
-    assert "server 5" in result.output
+    assert "server 3" in result.output
     played = tmf.Simulation.load(simulation)
     wanted = tmf.simulate(
         game, learned.policy, tmf.Batch(10), 50, replicas=7, rng=np.random.SeedSequence(5), record_every=5
@@ -218,14 +218,14 @@ def test_solve_with_an_exact_solver(solver, tmp_path):
     assert kind.__name__.lower() == solver.replace("-", "").replace("_", "").lower()
     assert "queueing, B=25" in result.output
     assert f"{solver.lower().replace('_', '-')}, as asked" in result.output
-    game = tmf.games.queueing([0.2, 0.3, 0.4, 0.5, 0.6], jockeying_cost=0.2, horizon=4, step=0.5)
+    game = tmf.games.queueing(horizon=4, step=0.5)
     assert found.policy == kind(tolerance=0.05).solve(game, tmf.Batch(25), 50).policy
 
 
 def test_a_policy_of_another_game_is_refused(tmp_path):
     path = tmp_path / "solution.npz"
     assert run("solve", "queueing", *SMALL, "--out", path).exit_code == 0
-    result = run("simulate", "resource-selection", *SMALL, "--policy", path)
+    result = run("simulate", "beach-bar", *SMALL, "--policy", path)
     assert result.exit_code == 2
     assert len(result.output.splitlines()) == 1
 
@@ -268,7 +268,7 @@ def test_auto_is_the_default_and_says_what_it_picked(tmp_path):
     result = run("solve", "queueing", *SMALL, "--batch", "10", "--out", path)
     assert result.exit_code == 0, result.output
     found = tmf.Solution.load(path)
-    game = tmf.games.queueing([0.2, 0.3, 0.4, 0.5, 0.6], jockeying_cost=0.2, horizon=4, step=0.2)
+    game = tmf.games.queueing(horizon=4, step=0.2)
     wanted = tmf.solve(game, tmf.Batch(10), 50)
     assert found.policy == wanted.policy
     assert "mirror-descent, picked by auto: the first to meet the tolerance" in result.output

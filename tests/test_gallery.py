@@ -79,12 +79,12 @@ def test_pages_are_written_from_what_was_solved(tmp_path):
         "queueing-exploitability.png",
         "README.md",
     }
-    game = tmf.games.queueing([0.2, 0.3, 0.4, 0.5, 0.6], jockeying_cost=0.2, step=0.01)
+    game = tmf.games.queueing(step=0.01)
     found = tmf.solve(game, tmf.Batch(10), 1000, tolerance=0.1)
     text = (tmp_path / "queueing.md").read_text(encoding="utf-8")
     assert f"| mean return | {found.mean_return:.4f} |" in text
     assert f"| exploitability | {found.exploitability:.1e}, " in text
-    assert "| game | S = 6 observations, A = 6 actions, T = 2000 steps of 0.01 sweeps |" in text
+    assert "| game | S = 4 observations, A = 4 actions, T = 2000 steps of 0.01 sweeps |" in text
 
 
 def test_a_command_that_fails_is_an_error(tmp_path):

@@ -32,8 +32,6 @@ _OWN_OPTIONS: dict[str, dict[str, tuple[Any, str]]] = {
         "jockeying_cost": (float, "cost of changing the queue"),
     },
 }
-#: The parameter whose length is the number of resources or servers.
-_LEADING = {"resource_selection": "values", "queueing": "capacities"}
 _SHARED = ("initial", "discount", "horizon", "step")
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -66,11 +64,10 @@ def game_options(command: Command) -> Command:
 
 
 def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
-    """Return the game of the user's options; what they leave out is as `tmfcore games NAME` says."""
+    """Return the game of the user's options; what they leave out is as in its function."""
     import tmfcore as tmf
 
-    key = name.replace("-", "_")
-    builder = tmf.games.BY_NAME[key]
+    builder = tmf.games.BY_NAME[name.replace("-", "_")]
     known = inspect.signature(builder).parameters
     for other, parameters in _OWN_OPTIONS.items():
         foreign = [p for p in parameters if other != name and options[p] is not None]
@@ -89,17 +86,13 @@ def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_age
         if parameter in given:
             raise click.UsageError(f"--set {parameter}: {parameter} is given twice")
         given[parameter] = value
-    keywords = _defaults(key)
-    if _LEADING.get(key) in given:
-        keywords.pop("initial", None)  # of another number of observations
-    keywords |= given
-    if "step" in known and "step" not in keywords:
-        keywords["step"] = float(schedule.active_fraction(1, n_agents)[0])
-    missing = [p for p, spec in known.items() if spec.default is spec.empty and p not in keywords]
+    if "step" in known and "step" not in given:
+        given["step"] = float(schedule.active_fraction(1, n_agents)[0])
+    missing = [p for p, spec in known.items() if spec.default is spec.empty and p not in given]
     if missing:
         raise click.UsageError(f"{name} needs {', '.join(missing)}: --set {missing[0]}=...")
     with usage_errors():
-        return builder(**keywords)
+        return builder(**given)
 
 
 @click.command()
@@ -116,11 +109,10 @@ def games(game: str | None) -> None:
         title = "Games: tmfcore games GAME shows the parameters of one"
         print_tables([Table(title, ("name", "what it is"), lines)], words=True)
         return
-    key = game.replace("-", "_")
-    builder, defaults = tmf.games.BY_NAME[key], _defaults(key)
+    builder = tmf.games.BY_NAME[game.replace("-", "_")]
     texts = _parameter_texts(inspect.getdoc(builder) or "")
     rows = tuple(
-        (name, _shown(defaults.get(name, spec.default)), texts.get(name, ""))
+        (name, _shown(spec.default), texts.get(name, ""))
         for name, spec in inspect.signature(builder).parameters.items()
     )
     print_tables([Table(f"{game}: {_summary(builder)}", ("--set", "default", "meaning"), rows)], words=True)
@@ -130,13 +122,6 @@ def _names() -> tuple[str, ...]:
     from tmfcore.games import BY_NAME
 
     return tuple(name.replace("_", "-") for name in BY_NAME)
-
-
-def _defaults(key: str) -> dict[str, Any]:
-    """What the command line has for parameters left out, other than the function's own defaults."""
-    from tmfcore.reproduce.settings import GAMES
-
-    return dict(GAMES[key].parameters) if key in GAMES else {}
 
 
 # ----------------------------------------------------------------------------------------------------- name=value
