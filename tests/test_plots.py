@@ -62,7 +62,9 @@ def test_flow_draws_a_line_for_each_of_few_observations(solution, queueing):
     for o, line in enumerate(lines.values()):
         np.testing.assert_array_equal(line.get_ydata(), solution.flow.mu[:, o])
         np.testing.assert_allclose(line.get_xdata(), solution.flow.steps * 0.1)
-    assert len({line.get_color() for line in lines.values()}) == len({line.get_marker() for line in lines.values()}) == 4
+    assert (
+        len({line.get_color() for line in lines.values()}) == len({line.get_marker() for line in lines.values()}) == 4
+    )
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("time (sweeps)", plotting.SHARE)
     assert ax.get_title(loc="left") == "queueing"
 

@@ -97,6 +97,9 @@ def exploitability(
     if goal is not None and goal > 0:
         ax.axhline(scale * goal, color=GUIDE, linestyle="--", linewidth=1.2,
                    label=f"{goal_label} {plain_number(float(f'{scale * goal:.3g}'))}{unit}")  # fmt: skip
+    if not relative:  # room for a legend as wide as the picture, where the line is highest
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high * (high / low) ** 0.2)
     log_ticks(ax, unit)
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=(1, 2, 5, 10)))
     ax.set_xlabel("iteration")
