@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tmfcore import _rng
+from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray
@@ -66,6 +66,33 @@ class Lipschitz:
             f"transition {self.transition:.4g} ({self.transition_kind}), "
             f"flow {self.flow.max():.4g} in l1, {self.flow_euclidean.max():.4g} Euclidean ({self.flow_kind})"
         )
+
+    def plot(self, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the constants of the flow against time, and the level 1 below which a step contracts.
+
+        Parameters
+        ----------
+        title : str or None, optional
+            None: which constants they are.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        """
+        from tmfcore import plotting
+
+        return plotting.by_step(
+            {"l1 norm": self.flow, "Euclidean norm": self.flow_euclidean}, 1.0, level_label="1: contracts below",
+            quantity="Lipschitz constant of \u03a6", ax=ax,
+            title=f"Lipschitz constants of the flow ({self.flow_kind})" if title is None else title,
+        )  # fmt: skip
 
 
 def lipschitz(
@@ -283,8 +310,25 @@ class Bound:
                 limits.append(np.sqrt(share) / (1 - largest) if power == 1 else np.sqrt(share / (1 - largest**2)))
         return float(min(limits)) if limits else np.inf
 
-    def plot(self, *, ax: Axes | None = None) -> Axes:
-        """Draw worst case, prediction and measurement against time, on a log scale; returns the matplotlib Axes."""
+    def plot(self, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw worst case, prediction and measurement against time, on a log scale.
+
+        Parameters
+        ----------
+        title : str or None, optional
+            None: game, schedule and N.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        """
         from tmfcore import plotting
 
         times = self.predicted.steps * self.predicted.step
@@ -292,8 +336,10 @@ class Bound:
         lines = {word: self.worst_case, "predicted": self.predicted.error()}
         if self.measured is not None:
             lines["measured"] = self.measured
-        title = ", ".join(p for p in (self.predicted.game, self.predicted.schedule, f"N = {self.n_agents}") if p)
-        return plotting.bound(times, lines, title=title, ax=ax)
+        if title is None:
+            agents = f"N = {self.n_agents:,} agents"
+            title = ", ".join(part for part in (self.predicted.game, self.predicted.schedule, agents) if part)
+        return plotting.bound(times, lines, unit=_appearance.unit_of(self.predicted.step), title=title, ax=ax)
 
 
 def bound(

@@ -8,10 +8,11 @@ Nothing is claimed that is not proved or shown: see Monotonicity.verdict.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tmfcore import _rng
+from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
 from tmfcore._validation import FloatArray
 from tmfcore.analysis import _tables
@@ -19,6 +20,9 @@ from tmfcore.game import Game
 from tmfcore.meanfield import active_fractions, mean_field
 from tmfcore.policy import TabularPolicy
 from tmfcore.schedule import Schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Monotonicity", "Violation", "monotonicity"]
 
@@ -78,6 +82,45 @@ class Monotonicity:
     def unique(self) -> bool | None:
         """True where the equilibrium's flow before the horizon is proved unique; None where this does not tell."""
         return True if self.verdict == "strictly monotone" and not self.transition_depends_on_mu else None
+
+    def plot(self, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw what the verdict rests on: the largest eigenvalue of each step, or the two flows that violate it.
+
+        Parameters
+        ----------
+        title : str or None, optional
+            None: the verdict.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        ValueError
+            There is neither: no eigenvalue, and no violation was found.
+        """
+        from tmfcore import plotting
+
+        title = self.verdict if title is None else title
+        if self.violation is not None:
+            first, second = self.violation.flows
+            times = np.arange(len(first), dtype=np.float64)
+            return plotting.lines(
+                plotting.Course(times, first), _appearance.numbered(first.shape[1]),
+                field=plotting.Course(times, second), names=("first flow", "second flow"), unit="steps",
+                title=title, ax=ax,
+            )  # fmt: skip
+        if self.eigenvalues is None or np.isnan(self.eigenvalues).all():
+            raise ValueError(f"nothing to draw: {self}")
+        return plotting.by_step(
+            {"largest eigenvalue": self.eigenvalues}, 0.0, level_label="0: monotone up to here",
+            quantity="eigenvalue (units of reward)", title=title, ax=ax,
+        )  # fmt: skip
 
     def __str__(self) -> str:
         parts = [self.verdict]
