@@ -1,0 +1,106 @@
+"""Which games are compared, at what size, and which of theirs they are.
+
+SMALL       by name in games.BY_NAME, options that make it small enough for Python objects; the rest are compared as
+            they come without arguments
+IN_MFGLIB   games that MFGLib has
+IN_OPENSPIEL    games that OpenSpiel has
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import tmfcore as tmf
+from tmfcore import games
+
+SKEWED = np.array([0.05, 0.3, 0.02, 0.2, 0.13, 0.1, 0.2])  # no symmetry, hence no two actions that are as good
+
+SMALL: dict[str, dict[str, Any]] = {
+    "resource_selection": {
+        "values": [1.0, 0.8, 0.6, 0.4], "congestion": [1.0, 0.5, 2.0, 1.5], "switching_cost": 0.1, "power": 1.7,
+        "horizon": 7, "initial": [0.1, 0.2, 0.3, 0.4],
+    },
+    "queueing": {"capacities": [0.1, 0.25, 0.3], "horizon": 6, "initial": [0.6, 0.3, 0.1, 0.0]},
+    "beach_bar": {"n_places": 7, "horizon": 6, "wind": [0.2, 0.5, 0.3], "initial": SKEWED},
+}  # fmt: skip
+
+
+def small(name: str, **options) -> tmf.Game:
+    """The game of that name, small; options on top."""
+    return games.BY_NAME[name](**(SMALL.get(name, {}) | options))
+
+
+@dataclass(frozen=True)
+class InMFGLib:
+    """A game that is one of MFGLib's.
+
+    ours, theirs    make it; observations and actions of ours are numbered as theirs are once flattened
+    rate            of a mirror descent that neither diverges nor stands still
+    """
+
+    name: str
+    ours: Callable[[], tmf.Game]
+    theirs: Callable[[Any], Any]  # of the class Environment
+    rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class InOpenSpiel:
+    """A game that is one of OpenSpiel's.
+
+    ours        makes it
+    theirs      name there and its parameters
+    place       (t, x) of a decision node
+    late        what a decision node pays for the action before it: a function of that action (None at the start).
+                Values there are keyed without it, so that their own figures are wrong where this is not 0.
+    """
+
+    name: str
+    ours: Callable[[], tmf.Game]
+    theirs: tuple[str, dict[str, Any]]
+    place: Callable[[Any], tuple[int, int]]
+    late: Callable[[int | None], float] = field(default=lambda action: 0.0)
+    rate: float = 0.5
+
+
+def mfglib_beach_bar(n: int, bar: int, last: int, p_still: float) -> tmf.Game:
+    x = np.arange(n)
+    wind = [(1 - p_still) / 2, p_still, (1 - p_still) / 2]
+    return games.beach_bar(
+        n, bar, attraction=-np.minimum((x - bar) % n, (bar - x) % n).astype(float), wind=wind, epsilon=1e-20,
+        wrap=False, horizon=last + 1,
+    )  # fmt: skip
+
+
+IN_MFGLIB = [
+    InMFGLib("beach_bar", lambda: mfglib_beach_bar(4, 2, 2, 0.5), lambda Environment: Environment.beach_bar()),
+    InMFGLib(
+        "beach_bar", lambda: mfglib_beach_bar(9, 3, 7, 0.3),
+        lambda Environment: Environment.beach_bar(T=7, n=9, bar_loc=3, p_still=0.3), rate=0.1,
+    ),
+]  # fmt: skip
+
+
+def openspiel_crowd(size: int, horizon: int) -> tmf.Game:
+    """beach_bar whose last move is free: there a move is paid for at the next decision, and after the last is none."""
+    bar = games.beach_bar(size, wind=[1 / 3] * 3, epsilon=1e-25, horizon=horizon)
+    fare = np.array([1.0, 0.0, 1.0]) / size
+
+    def reward(mu, t):
+        return bar.tables(mu)[0] + (fare if t == horizon - 1 else 0.0)
+
+    _, moves, _, _ = bar.tables(bar.initial)
+    return tmf.Game(size, 3, horizon, 1.0, bar.initial, reward, moves)
+
+
+def _crowd(name: str, size: int, horizon: int) -> InOpenSpiel:
+    return InOpenSpiel(
+        "beach_bar", lambda: openspiel_crowd(size, horizon), (name, {"size": size, "horizon": horizon}),
+        place=lambda state: tuple(int(n) for n in str(state).strip("()").split(","))[::-1],
+        late=lambda action: 0.0 if action in (None, 1) else -1.0 / size,
+    )  # fmt: skip
+
+
+IN_OPENSPIEL = [_crowd("python_mfg_crowd_modelling", 10, 10), _crowd("mfg_crowd_modelling", 10, 10)]
