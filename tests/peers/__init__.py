@@ -16,8 +16,6 @@ import os
 import warnings
 from types import ModuleType
 
-import pytest
-
 
 def need(name: str) -> ModuleType:
     """The module, imported; where it is missing a skip, or an error if TMFCORE_PEERS=required."""
@@ -25,4 +23,6 @@ def need(name: str) -> ModuleType:
         warnings.simplefilter("ignore")  # theirs
         if os.environ.get("TMFCORE_PEERS") == "required":
             return importlib.import_module(name)
+        import pytest
+
         return pytest.importorskip(name, reason=f"{name} (extra `peers`) is not installed", exc_type=ImportError)

@@ -80,6 +80,10 @@ IN_MFGLIB = [
         "beach_bar", lambda: mfglib_beach_bar(9, 3, 7, 0.3),
         lambda Environment: Environment.beach_bar(T=7, n=9, bar_loc=3, p_still=0.3), rate=0.1,
     ),
+    InMFGLib(
+        "beach_bar", lambda: mfglib_beach_bar(100, 50, 19, 0.5),
+        lambda Environment: Environment.beach_bar(T=19, n=100, bar_loc=50), rate=0.01,
+    ),
 ]  # fmt: skip
 
 
