@@ -40,14 +40,15 @@ def runs(entry, aims: tuple[float, ...], limit: float, judge) -> list[Run]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for who, make in ITERATIVE.items():
-            found.append(_loop(who, make(), entry.theirs(Environment), aims, limit, judge))
+            found.append(_loop(who, make(), entry, aims, limit, judge))
         for who, make in MFOMO.items():
-            found.append(_whole(who, make(), entry.theirs(Environment), aims, limit, judge))
+            found.append(_whole(who, make(), entry, aims, limit, judge))
     return found
 
 
-def _loop(who, solver, env, aims, limit, judge) -> Run:
+def _loop(who, solver, entry, aims, limit, judge) -> Run:
     """What their `solve` does, with a clock beside it."""
+    env = entry.theirs(Environment)
     pi = torch.ones((env.T + 1, *env.S, *env.A)) / env.n_actions
     began = time.process_time()
     scores, times = [exploitability_score(env, pi)], [0.0]
@@ -59,22 +60,25 @@ def _loop(who, solver, env, aims, limit, judge) -> Run:
         times.append(time.process_time() - began)
         if scores[-1] == min(scores):
             best = state.pi
-    return _run(who, env, best, scores, times, aims, judge)
+    return _run(who, entry, env, best, scores, times, aims, judge)
 
 
-def _whole(who, solver, env, aims, limit, judge) -> Run:
+def _whole(who, solver, entry, aims, limit, judge) -> Run:
     """Their `solve`, from the start again with more iterations, until it takes the time that there is."""
+    env = entry.theirs(Environment)
     n = 5
     while True:
         pis, scores, times = solver.solve(env, max_iter=n, atol=min(aims), rtol=None)
         if times[-1] >= 0.7 * limit or min(scores) <= min(aims):
             break
         n = int(n * min(20.0, 1.1 * limit / times[-1])) + 1
-    return _run(who, env, pis[int(np.argmin(scores))], scores, times, aims, judge)
+    return _run(who, entry, env, pis[int(np.argmin(scores))], scores, times, aims, judge)
 
 
-def _run(who, env, pi, scores, times, aims, judge) -> Run:
+def _run(who, entry, env, pi, scores, times, aims, judge) -> Run:
     table = pi.detach().numpy().reshape(env.T + 1, env.n_states, env.n_actions).astype(np.float64)
+    if entry.actions is not None:
+        table = table[..., np.argsort(entry.actions)]
     ours, theirs = judge(table / table.sum(axis=-1, keepdims=True)), min(scores)
     if abs(ours - theirs) > 1e-3 * scores[0]:
         raise AssertionError(f"MFGLib, {who}: scored {theirs} there and {ours} here")

@@ -45,15 +45,19 @@ def environment(tables: Tables):
 
 
 class Side:
-    """Their answers about the flow of `env` and the values of `lived`, by default the same; `discount` ours."""
+    """Their answers about the flow of `env` and the values of `lived`, by default the same; `discount` ours.
 
-    def __init__(self, env, lived=None, discount: float = 1.0) -> None:
+    actions[b] is our number of their action b; None where they are numbered alike.
+    """
+
+    def __init__(self, env, lived=None, discount: float = 1.0, actions=None) -> None:
         self.env, self.lived = env, lived or env
+        self.actions = np.arange(env.n_actions) if actions is None else np.array(actions)
         self.shape = (env.T + 1, env.n_states, env.n_actions)
         self.scale = discount ** np.arange(env.T + 1)[:, None, None]
 
     def tensor(self, pi: np.ndarray):
-        return torch.tensor(pi.reshape(env_shape(self.env)))
+        return torch.tensor(pi[..., self.actions].reshape(self.env.T + 1, *self.env.S, *self.env.A))
 
     def answer(self, pi: np.ndarray) -> Answer:
         there = self.tensor(pi)
@@ -62,9 +66,10 @@ class Side:
         q, best = (x.numpy().reshape(self.shape) for x in (values.for_policy(there), values.optimal()))
         gap = scoring.exploitability_score(self.env, there)
         if self.lived is not self.env:  # their score knows one game only
-            first = best[0].max(axis=-1) - (pi[0] * q[0]).sum(axis=-1)
+            first = best[0].max(axis=-1) - (pi[0][:, self.actions] * q[0]).sum(axis=-1)
             gap = float(self.env.mu0.numpy().ravel() @ first)
-        q, best = q / self.scale, best / self.scale
+        back = np.argsort(self.actions)
+        q, best = q[..., back] / self.scale, best[..., back] / self.scale
         mu = law.numpy().reshape(self.shape).sum(axis=-1)
         return Answer(mu, (pi * q).sum(axis=-1), best.max(axis=-1), q, best, gap)
 
@@ -77,7 +82,3 @@ class Side:
     def _curve(self, solver, iterations: int, initial) -> np.ndarray:
         _, scores, _ = solver.solve(self.env, pi_0=initial, max_iter=iterations, atol=None, rtol=None)
         return np.array(scores)
-
-
-def env_shape(env) -> tuple[int, ...]:
-    return (env.T + 1, *env.S, *env.A)

@@ -37,7 +37,7 @@ def test_mirror_descent_on_our_tables(name, schedule):
     beta = float(schedule.active_fraction(1)[0])
     ours = our_side.mirror_descent(game, schedule, 0.3, 10)
     np.testing.assert_allclose(ours, side.mirror_descent(0.3 / beta, 10), **CLOSE)
-    assert ours[-1] < ours[0]
+    assert np.ptp(ours) > 1e-3
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
@@ -51,7 +51,7 @@ def test_fictitious_play_on_our_tables(name, schedule):
     np.testing.assert_allclose(our_side.fictitious_play_of_everybody(game, schedule, 6, start), theirs, **CLOSE)
     if not our_side.kernels_move(game):
         np.testing.assert_allclose(our_side.fictitious_play(game, schedule, 6, start), theirs, **CLOSE)
-    assert theirs[-1] < theirs[0]
+    assert np.ptp(theirs) > 1e-3
 
 
 @pytest.mark.parametrize("entry", games.IN_OPENSPIEL, ids=lambda entry: entry.theirs[0])
