@@ -26,6 +26,8 @@ BESIDE = """Wanted: at least 100 times faster than either, to the same exploitab
 solvers over several settings (listed below); ours is `tmf.solve` with none. Where none of theirs got there in the time
 it was given, ">=" says how many times ours that was. Their last word is scored by our kernels, to which tests/peers
 holds theirs; judging is on the clock for MFGLib, whose solvers do it, and for us, and not for OpenSpiel, whose do not.
+Most of OpenSpiel's games book the cost of an action under a key that does not name it, so that its solvers head for
+another equilibrium: they play the same game made of our tables, too ("tables"), and the best of all counts.
 """
 
 RERUN = """## How to measure it again

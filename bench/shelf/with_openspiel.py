@@ -1,4 +1,8 @@
-"""OpenSpiel's solvers at OpenSpiel's games. Its iterates are scored by our kernels, off the clock: see tests/peers."""
+"""OpenSpiel's solvers at OpenSpiel's games. Its iterates are scored by our kernels, off the clock: see tests/peers.
+
+Twice: at the game as it comes, where rewards for the last action are booked under keys that do not name it, so that a
+solver heads for another equilibrium; and ("tables") at the same game made of our tables, whose keys are right.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,9 @@ from open_spiel.python.mfg.algorithms.distribution import DistributionPolicy
 from open_spiel.python.mfg.algorithms.fictitious_play import FictitiousPlay
 from open_spiel.python.mfg.algorithms.mirror_descent import MirrorDescent
 
+import tmfcore as tmf
 from bench.shelf import Run
+from peers import in_openspiel, tables
 from peers.games import IN_OPENSPIEL
 
 ENTRIES = IN_OPENSPIEL
@@ -30,9 +36,15 @@ def size(entry) -> str:
 
 
 def runs(entry, aims: tuple[float, ...], limit: float, judge) -> list[Run]:
-    game = pyspiel.load_game(*entry.theirs)
-    nodes = decisions(game, entry.place)
-    return [_run(who, make(game), nodes, entry, aims, limit, judge) for who, make in SOLVERS.items()]
+    made = in_openspiel.Game(tables.of(entry.ours(), tmf.Synchronous()))
+    found = []
+    for label, game, place in (
+        ("", pyspiel.load_game(*entry.theirs), entry.place),
+        (", tables", made, lambda state: (state.now.t, state.now.x)),
+    ):
+        nodes = decisions(game, place)
+        found += [_run(who + label, make(game), nodes, entry, aims, limit, judge) for who, make in SOLVERS.items()]
+    return found
 
 
 def decisions(game, place) -> dict:

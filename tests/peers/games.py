@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 import tmfcore as tmf
 from tmfcore import games
@@ -185,4 +186,44 @@ def _crowd(name: str, size: int, horizon: int) -> InOpenSpiel:
     )  # fmt: skip
 
 
-IN_OPENSPIEL = [_crowd("python_mfg_crowd_modelling", 10, 10), _crowd("mfg_crowd_modelling", 10, 10)]
+def _crowd_2d(size: int, horizon: int) -> InOpenSpiel:
+    def place(state):
+        row, column, t = (int(n) for n in str(state).strip("()").split(","))
+        return t, size * row + column
+
+    return InOpenSpiel(
+        "crowd_motion",
+        lambda: games.crowd_motion((size, size), horizon=horizon, moving_cost=[1 / size] * (horizon - 1) + [0.0]),
+        ("mfg_crowd_modelling_2d", {"size": size, "horizon": horizon}),
+        place,
+        late=lambda action: 0.0 if action in (None, 2) else -1.0 / size,
+    )
+
+
+def _line(size: int, horizon: int, side: int) -> InOpenSpiel:
+    """Without their cross term, which pays for an action by the next step's mean."""
+
+    def ours():
+        j = np.arange(-side, side + 1.0)
+        edges = np.concatenate([[-np.inf], j[:-1] + 0.5, [np.inf]])
+        noise = [j, np.diff(norm.cdf(edges))]
+        return games.linear_quadratic(
+            size, j, delta=1.0, noise=noise, mean_reversion=0.0, cross=0.0, kappa=0.5, terminal_cost=0.5, wrap=True,
+            rounding="nearest", horizon=horizon - 1,
+        )  # fmt: skip
+
+    parameters = {"size": size, "horizon": horizon, "n_actions_per_side": side, "cross_q": 0.0}
+    return InOpenSpiel(
+        "linear_quadratic", ours, ("mean_field_lin_quad", parameters),
+        place=lambda state: tuple(int(n) for n in str(state).strip("()").split(","))[::-1],
+        late=lambda action: 0.0 if action is None else -0.5 * (action - side) ** 2,
+    )  # fmt: skip
+
+
+IN_OPENSPIEL = [
+    _crowd("python_mfg_crowd_modelling", 10, 10),
+    _crowd("mfg_crowd_modelling", 10, 10),
+    _crowd_2d(3, 4),
+    _line(5, 3, 1),
+]
+IN_OPENSPIEL = [entry for entry in IN_OPENSPIEL if entry.name in games.BY_NAME]

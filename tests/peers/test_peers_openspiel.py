@@ -70,11 +70,11 @@ def test_solvers_on_their_game(entry):
     """Curves of their solvers on their states, with right keys and, in mirror descent, a policy that stands still."""
     game, schedule = entry.ours(), tmf.Synchronous()
     side = openspiel_states.Side(entry)
-    ours = our_side.mirror_descent(game, schedule, entry.rate, 5)
-    np.testing.assert_allclose(ours, side.mirror_descent(entry.rate, 5), **CLOSE)
+    ours = our_side.mirror_descent(game, schedule, entry.rate, 3)
+    np.testing.assert_allclose(ours, side.mirror_descent(entry.rate, 3), **CLOSE)
     start = tables.random_policies(game, np.random.default_rng(4), 3)[1]
     rule = our_side.fictitious_play_of_everybody if our_side.kernels_move(game) else our_side.fictitious_play
-    np.testing.assert_allclose(rule(game, schedule, 5, start), side.fictitious_play(5, start), **CLOSE)
+    np.testing.assert_allclose(rule(game, schedule, 3, start), side.fictitious_play(3, start), **CLOSE)
 
 
 CROWDS = [e for e in games.IN_OPENSPIEL if "crowd_modelling" in e.theirs[0] and e.name == "beach_bar"]
