@@ -12,10 +12,11 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import tmfcore as tmf
+from peers import need
 from tmfcore.analysis import fluctuations
 
-rmftool = pytest.importorskip("rmftool.population_processes", reason="rmftool (extra `bench`) is not installed")
-transient = pytest.importorskip("rmftool.refinedRefined_transientRegime")
+rmftool = need("rmftool.population_processes")
+transient = need("rmftool.refinedRefined_transientRegime")
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
 

@@ -1,0 +1,113 @@
+"""Solvers of tmfcore at a game, until a target is reached or the time is up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+import tmfcore as tmf
+from bench.shelf import TARGETS, Limits, Run
+from tmfcore.games import BY_NAME
+from tmfcore.solvers import MFOMO, FictitiousPlay, MirrorDescent
+
+#: Arguments of the games that have none of their own.
+ARGUMENTS = {
+    "resource_selection": {"values": (1.0, 0.8, 0.6, 0.4), "congestion": 1.0},
+    "queueing": {"capacities": (0.1, 0.2, 0.3)},
+}
+SYNCHRONOUS = tmf.Synchronous()
+TINY = 1e-6  # of the uniform policy's exploitability: what is aimed at where mean returns are 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """A game of the shelf: what tmf.solve and single solvers made of it."""
+
+    name: str
+    game: tmf.Game
+    verdict: str
+    mean_return: float
+    gap: float
+    chosen: str
+    runs: list[Run]
+
+
+def plain(name: str) -> tmf.Game:
+    """The game as it comes."""
+    return BY_NAME[name](**ARGUMENTS.get(name, {}))
+
+
+def targets(game: tmf.Game, mean_return: float) -> tuple[float, ...]:
+    """Exploitabilities in units of return."""
+    if abs(mean_return) > 1e-9:
+        return tuple(share * abs(mean_return) for share in TARGETS)
+    uniform = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), SYNCHRONOUS)
+    return tuple(share * uniform for share in TARGETS)
+
+
+def until(game: tmf.Game, who: str, solve: Callable, aims: tuple[float, ...], limits: Limits) -> tuple[Run, object]:
+    """The fastest of a few solves; each target is timed by a solve that aims at it and stops there."""
+    seconds: list[float | None] = []
+    best, iterations, spent, solution = np.inf, 0, 0.0, None
+    for aim in aims:
+        fastest, total = None, 0.0
+        for _ in range(limits.repeats):
+            began = time.process_time()
+            late = lambda report, end=began + limits.ours: time.process_time() > end
+            solution = solve(game, aim, late)
+            took = time.process_time() - began
+            total += took
+            if solution.exploitability <= aim * (1 + 1e-9):
+                fastest = took if fastest is None else min(fastest, took)
+            if fastest is None or total > limits.ours:
+                break
+        seconds.append(fastest)
+        best, iterations = solution.exploitability, len(solution.history["iteration"]) - 1
+        spent = took if fastest is None else fastest
+    return Run(who, tuple(seconds), float(best), iterations, spent), solution
+
+
+def solving(solver: type) -> Callable:
+    """A solver with its own settings, but for when to stop."""
+
+    def solve(game, aim, late):
+        made = solver(tolerance=None, absolute_tolerance=aim, iterations=10**7)
+        return made.solve(game, SYNCHRONOUS, callback=late)
+
+    return solve
+
+
+def choosing(game, aim, late):
+    """tmf.solve as it comes: it may go through several solvers."""
+    return tmf.solve(game, SYNCHRONOUS, tolerance=None, absolute_tolerance=aim, callback=late)
+
+
+SOLVERS = {"MirrorDescent": MirrorDescent, "MFOMO": MFOMO, "FictitiousPlay": FictitiousPlay}
+
+
+def shelf_row(name: str, game: tmf.Game, limits: Limits) -> Row:
+    verdict = tmf.analysis.monotonicity(game, SYNCHRONOUS, trials=50, rng=1)
+    first = tmf.solve(game, SYNCHRONOUS, callback=_timer(limits.ours))
+    aims = targets(game, first.mean_return)
+    run, solution = until(game, "tmf.solve", choosing, aims, limits)
+    runs = [run, *(until(game, who, solving(solver), aims, limits)[0] for who, solver in SOLVERS.items())]
+    text = verdict.verdict
+    if verdict.transition_depends_on_mu:
+        text += ", transitions of mu"
+    if verdict.verdict == "undecided":
+        text = f"no violation in {verdict.trials} trials"
+    return Row(name, game, text, first.mean_return, solution.exploitability, solution.solver["name"], runs)
+
+
+def _timer(seconds: float) -> Callable:
+    end = time.process_time() + seconds
+    return lambda report: time.process_time() > end
+
+
+def fastest(runs: list[Run], target: int) -> Run | None:
+    """The run that reached a target first."""
+    reached = [run for run in runs if run.seconds[target] is not None]
+    return min(reached, key=lambda run: run.seconds[target]) if reached else None

@@ -1,0 +1,117 @@
+"""docs/shelf.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.peers.page import duration, machine
+from bench.shelf import TARGETS
+from bench.shelf.ours import Row, fastest
+from bench.shelf.pairs import Pair
+
+HEAD = """# The shelf, solved
+
+Every game of `tmf.games.BY_NAME` as it comes without arguments, played synchronously; then the games that OpenSpiel or
+MFGLib has, too, beside their solvers. Processor time on one processor and one thread, the smallest of a few solves,
+from the uniform policy until the exploitability is at most 1e-4 of the mean return (of the exploitability of the
+uniform policy where the mean return is 0), the exploitability of every iterate included.
+"""
+
+WANTED = """Wanted of each game with a monotone reward: 1e-4 in at most 10 s. "Best" is the fastest single solver of
+MirrorDescent, MFOMO and FictitiousPlay with its own settings; `tmf.solve` chooses by itself.
+"""
+
+BESIDE = """Wanted: at least 100 times faster than either, to the same exploitability. Theirs is the fastest of their
+solvers over several settings (listed below); ours is `tmf.solve` with none. Where none of theirs got there in the time
+it was given, ">=" says how many times ours that was. Their last word is scored by our kernels, to which tests/peers
+holds theirs; judging is on the clock for MFGLib, whose solvers do it, and for us, and not for OpenSpiel, whose do not.
+Most of OpenSpiel's games book the cost of an action under a key that does not name it, so that its solvers head for
+another equilibrium: they play the same game made of our tables, too ("tables"), and the best of all counts.
+"""
+
+RERUN = """## How to measure it again
+
+From a clone with tmfcore and its extra `bench` installed (docs/benchmarks.md says how):
+
+```sh
+python -m bench.shelf
+```
+
+`--quick` takes a minute and writes nothing, `--only NAME` runs some of it. A library that is not installed is left out.
+"""
+
+
+def text(rows: list[Row], pairs: list[Pair], skipped: dict[str, str], whole: bool, seconds: float) -> str:
+    lines = [HEAD, *machine(seconds), ""]
+    if not whole:
+        lines += ["**A part of the games, or short limits: no figures to quote.**", ""]
+    if rows:
+        lines += ["## Every game", "", WANTED, *games(rows), ""]
+    lines += [f"- left out: {library} ({reason})" for library, reason in skipped.items()]
+    if pairs:
+        lines += ["## Beside others, at their games", "", BESIDE, *beside(pairs), ""]
+        lines += ["### Every solver of theirs", "", *each(pairs), ""]
+    return "\n".join([*lines, RERUN]).rstrip() + "\n"
+
+
+def write(path: Path, *parts) -> None:
+    path.write_text(text(*parts), encoding="utf-8")
+
+
+def games(rows: list[Row]) -> Iterator[str]:
+    yield "| game | size | reward | chosen | exploitability, relative | iterations | tmf.solve | best | met |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for row in rows:
+        game, first, last = row.game, row.runs[0], len(TARGETS) - 1
+        best = fastest(row.runs[1:], last)
+        named = "none" if best is None else f"{best.who}, {duration(best.seconds[last])}"
+        asked = row.verdict != "not monotone"
+        quick = [s for s in (first.seconds[last], best and best.seconds[last]) if s is not None and s <= 10]
+        met = "" if not asked else "yes" if quick else "**no**"
+        cells = (
+            row.name, f"S={game.n_observations}, A={game.n_actions}, T={game.horizon}", row.verdict, row.chosen,
+            relative(row), first.iterations, reached(first, last), named, met,
+        )  # fmt: skip
+        yield f"| {' | '.join(map(str, cells))} |"
+
+
+def relative(row: Row) -> str:
+    if abs(row.mean_return) > 1e-9:
+        return f"{row.gap / abs(row.mean_return):.1e}"
+    return f"{row.gap:.1e} (mean return 0)"
+
+
+def reached(run, target: int) -> str:
+    seconds = run.seconds[target]
+    return f"not in {duration(run.spent)}" if seconds is None else duration(seconds)
+
+
+def beside(pairs: list[Pair]) -> Iterator[str]:
+    yield "| game | library | size | to 1e-2: ours | theirs | x | to 1e-4: ours | theirs | x | met |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for pair in pairs:
+        cells = []
+        for k in range(len(TARGETS)):
+            best, ratio = pair.best(k), pair.ratio(k)
+            theirs = f"{duration(best.seconds[k])}, {best.who.split(' ', 1)[1]}" if best else "not reached"
+            times = "" if ratio is None else f"{'>= ' if ratio[1] else ''}{_figures(ratio[0])}"
+            cells += [reached(pair.ours, k), theirs, times]
+        last = pair.ratio(len(TARGETS) - 1)
+        met = "yes" if last is not None and last[0] >= 100 else "**no**"
+        yield f"| {pair.name} | {pair.library} | {pair.size} | {' | '.join(cells)} | {met} |"
+
+
+def each(pairs: list[Pair]) -> Iterator[str]:
+    yield "| game | size | solver | to 1e-2 | to 1e-4 | least exploitability | iterations | in |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for pair in pairs:
+        for run in (pair.ours, *pair.theirs):
+            yield (
+                f"| {pair.name} | {pair.size} | {run.who} | {reached(run, 0)} | {reached(run, 1)} | {run.best:.2e} "
+                f"| {run.iterations} | {duration(run.spent)} |"
+            )
+
+
+def _figures(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"

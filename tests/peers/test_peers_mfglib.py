@@ -1,0 +1,85 @@
+"""Flow, values and exploitability, and the curves of two solvers, beside MFGLib in float64."""
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+from peers import games, need, our_side, tables
+from peers.our_side import CLOSE, assert_same
+from tmfcore.games import BY_NAME
+
+need("torch"), need("mfglib")
+
+from peers import in_mfglib  # noqa: E402
+
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
+SCHEDULES = [tmf.Synchronous(), tmf.Fraction(0.3)]
+
+
+@pytest.fixture(autouse=True)
+def _float64():
+    with in_mfglib.float64():
+        in_mfglib.torch.set_num_threads(1)
+        yield
+
+
+@pytest.mark.parametrize("clock", ["schedule", "always"])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+@pytest.mark.parametrize("name", BY_NAME)
+def test_our_tables(name, schedule, clock):
+    """Every game, synchronous and not, on both clocks: MFGLib is given the tables only."""
+    game = games.small(name)
+    env = in_mfglib.environment(tables.of(game, schedule))
+    lived = None if clock == "schedule" else in_mfglib.environment(tables.of(game, schedule, clock))
+    side = in_mfglib.Side(env, lived, game.discount)
+    for pi in tables.random_policies(game, np.random.default_rng(1)):
+        assert_same(our_side.answer(game, pi, schedule, clock), side.answer(pi))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+@pytest.mark.parametrize("name", BY_NAME)
+def test_mirror_descent_on_our_tables(name, schedule):
+    """Our Q is that of an acting agent, theirs beta times as different between actions: their rate is ours / beta.
+
+    Without discount, since their values at t are ours times gamma**t.
+    """
+    game = games.small(name, discount=1.0)
+    side = in_mfglib.Side(in_mfglib.environment(tables.of(game, schedule)))
+    beta = float(schedule.active_fraction(1)[0])
+    ours = our_side.mirror_descent(game, schedule, 0.3, 50)
+    np.testing.assert_allclose(ours, side.mirror_descent(0.3 / beta, 50), **CLOSE)
+    assert np.ptp(ours) > 1e-3
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+@pytest.mark.parametrize("name", BY_NAME)
+def test_fictitious_play_on_our_tables(name, schedule):
+    """From a random policy, so that no two actions are equally good by chance: they split ties, we take the first.
+
+    Where kernels depend on mu their rule is another: see our_side.fictitious_play_of_everybody.
+    """
+    game = games.small(name)
+    side = in_mfglib.Side(in_mfglib.environment(tables.of(game, schedule)))
+    start = tables.random_policies(game, np.random.default_rng(2), 3)[1]
+    theirs = side.fictitious_play(50, start)
+    np.testing.assert_allclose(our_side.fictitious_play_of_everybody(game, schedule, 50, start), theirs, **CLOSE)
+    if not our_side.kernels_move(game):
+        np.testing.assert_allclose(our_side.fictitious_play(game, schedule, 50, start), theirs, **CLOSE)
+    assert np.ptp(theirs) > 1e-3
+
+
+@pytest.mark.parametrize("entry", games.IN_MFGLIB, ids=lambda entry: entry.name)
+def test_their_game(entry):
+    """MFGLib's own game is ours: flow, values, exploitability, and both solvers' curves."""
+    game, schedule = entry.ours(), tmf.Synchronous()
+    side = in_mfglib.Side(entry.theirs(in_mfglib.Environment), actions=entry.actions)
+    rng = np.random.default_rng(3)
+    for pi in tables.random_policies(game, rng):
+        assert_same(our_side.answer(game, pi, schedule), side.answer(pi))
+    ours = our_side.mirror_descent(game, schedule, entry.rate, entry.iterations)
+    np.testing.assert_allclose(ours, side.mirror_descent(entry.rate, entry.iterations), **CLOSE)
+    assert np.ptp(ours) > 1e-3
+    start = rng.dirichlet(np.ones(game.n_actions), size=(game.horizon, game.n_observations))
+    rule = our_side.fictitious_play_of_everybody if our_side.kernels_move(game) else our_side.fictitious_play
+    theirs = side.fictitious_play(entry.iterations, start)
+    np.testing.assert_allclose(rule(game, schedule, entry.iterations, start), theirs, **CLOSE)
