@@ -97,7 +97,7 @@ def crowd_motion(
     -----
     OpenSpiel's mfg_crowd_modelling_2d(size=n, horizon=H) is shape=(n, n), horizon=H with moving_cost = (1/n,
     ..., 1/n, 0): a move is paid for there with the reward of the next step, so that the last one is free; the
-    returns of any two policies are then the same. Its x is the row, its actions have the numbers of these,
+    returns of any policy are then the same. Its x is the row, its actions have the numbers of these,
     noise_intensity is `noise`, crowd_aversion_coef `crowding`, its epsilon 1e-25 in single precision. Moves
     into obstacles are illegal there; here they are stays that pay, so that nobody gains by them. Positional
     rewards: worth = 2 - sum_i 2 v_i / n (|y - y_i| + |x - x_i|); only_distribution_reward: worth = 0 and
