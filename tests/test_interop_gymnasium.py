@@ -133,12 +133,12 @@ KINDS = [
 @pytest.mark.parametrize("passive", ["identity", "dense"])
 def test_one_of_three_earns_what_it_should(schedule, passive):
     """A deviating agent among finitely many, by enumeration of who is where; and where everybody is at the end."""
-    spec = random_game(31, 2, 2, horizon=2, dependence="mu_t", passive=passive, initial=[0.7, 0.3], compiled=True)
+    spec = random_game(31, 2, 2, horizon=2, dependence="mu_t", passive=passive, initial=[0.7, 0.3])
     game, plain = spec.build(), spec.reference()
     own, others = random_policy(32, 2, 2, stages=2).reference(2), random_policy(33, 2, 2, kind="affine")
     moves = schedule.moves(2, 3)
     start = (0, 0, 1)
-    R = 60_000
+    R = 20_000  # a game in Python is asked once for each copy
     envs = make_vec(game, others.build(2), schedule.build(), 3, num_envs=R, autoreset_mode="Disabled")
     _, total, _, _ = play(envs, own, np.random.default_rng(6))
     policies = [own, others.reference(2), others.reference(2)]
