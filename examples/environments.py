@@ -43,6 +43,8 @@ print(f"PPO gains {returns.mean() - base:.2f} over the uniform policy; the best 
 # Ten agents of whom any three act at a step, one after another.
 env = tmf.interop.pettingzoo.aec_env(game, tmf.Batch(3), n_agents=10, render_mode="ansi")
 env.reset(seed=3)
+for i, agent in enumerate(env.agents):
+    env.action_space(agent).seed(i)
 for agent in env.agent_iter():
     observation, reward, terminated, truncated, info = env.last()
     env.step(None if terminated else env.action_space(agent).sample(info["action_mask"]))
