@@ -365,7 +365,8 @@ def fluctuations(
     record_every : int, optional
         Steps between recorded times; the last interval may be shorter. J = ceil(T / record_every).
     jacobian : {"auto", "exact", "differences"}, optional
-        "exact": the kernel does not depend on mu or t, and the policy is a TabularPolicy or SoftmaxPolicy.
+        "exact": the kernel does not depend on mu or t, or the game gives its derivatives (games.affine, those made of
+        it, queueing), and the policy is a TabularPolicy or SoftmaxPolicy.
         "differences": differences of Phi_t, step 1/4096 in units of mu, inside the simplex, with a relative error
         near 1e-7 where the game is smooth on the scale of 1. "auto" (default): exact where possible.
 
@@ -403,9 +404,10 @@ def fluctuations(
     start = check.as_choice(start, "start", STARTS)
     record_every = check.as_positive_int(record_every, "record_every")
     jacobian = check.as_choice(jacobian, "jacobian", JACOBIANS)
-    known = game.model.constant_transition and kernel.differentiable
+    moves = not (game.model.constant_transition or game.model.differentiable)
+    known = not moves and kernel.differentiable
     if jacobian == "exact" and not known:
-        what = "transitions depend on mu or t" if not game.model.constant_transition else "policy is a callable"
+        what = "transitions depend on mu or t" if moves else "policy is a callable"
         raise ValueError(f"jacobian is 'exact', but the {what}; must be 'auto' or 'differences'")
     exact = known and jacobian != "differences"
 

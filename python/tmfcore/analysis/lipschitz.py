@@ -104,8 +104,10 @@ def lipschitz(
     A constant of an affine function is attained between two corners of the simplex, so it is the largest difference
     there, over || e_y - e_z ||_1 = 2. If the rows are affine in mu and the policy does not depend on it, Phi_t is
     quadratic and its Jacobian affine: the norm of the Jacobian on differences of populations is convex in mu, so it
-    is largest at a corner. Affinity is checked at 8 random populations a step. Cost: O(T S) tables of the game and
-    O(T S^4) for the Jacobians (one of them where nothing depends on mu or t), or O(T trials) tables.
+    is largest at a corner. Games made by games.affine, and their like, are affine by construction
+    (`game.model.affine`); of others it is checked at 8 random populations a step. Cost: O(T S) tables of the game and
+    O(T S^4) for the Jacobians (where nothing depends on t, one for each active fraction and stage of the policy, and
+    O(S) tables), or O(T trials) tables.
 
     Examples
     --------
@@ -145,7 +147,7 @@ def _pairs(generator: np.random.Generator, trials: int, size: int) -> FloatArray
 def _constant(game: Game, what: object, populations: FloatArray, pairs: FloatArray) -> tuple[float, str]:
     """Constant of the tables over all steps, and its kind."""
     largest, kind = 0.0, EXACT
-    for t in range(game.horizon):
+    for t in _tables.steps(game):
         at_corners = _tables.corners(game, what, t)
         # Differences of rows are measured in l1 over successors, of rewards by themselves.
         summed = what is _tables.rows
@@ -172,7 +174,7 @@ def _exact_flow(game: Game, kernel: Policy, beta: FloatArray) -> FloatArray:
     known: dict[tuple[float, int], FloatArray] = {}
     for t in range(game.horizon):
         key = float(beta[t]), t * kernel.n_stages // game.horizon
-        if not fixed or key not in known:
+        if not (fixed or game.model.affine) or key not in known:
             pi = kernel.probabilities(game.initial, t, game.horizon)
             mixed = []
             for corner in np.eye(size)[: 1 if fixed else size]:

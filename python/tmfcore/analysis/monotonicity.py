@@ -55,7 +55,8 @@ class Monotonicity:
         "not monotone" comes with a violation. The first two are proved: the rewards are affine in mu, with a matrix
         that is negative (semi)definite on the tangent space of the simplex.
     affine : bool
-        Whether the rewards agreed with an affine function of mu at every random population tried.
+        Whether the rewards are affine in mu by construction, or agreed with an affine function of it at every random
+        population tried.
     eigenvalues : (T,) float64 or None
         Affine rewards: the largest eigenvalue at each step of the symmetric part of the matrix on the tangent space;
         NaN where nothing depends on mu. None otherwise.
@@ -126,10 +127,11 @@ def monotonicity(
     is <= 0 in a monotone game. Rewards r(o,a,mu) = r(o,a,0) + sum_y R(o,a,y) mu(y) make each step a quadratic form in
     rho - rho', whose entries sum to 0: negative semidefinite there is monotone, whatever the transitions. If R depends
     on a, no such form is (a change of actions alone moves the reward but not mu). R is read off the corners of the
-    simplex; affinity is checked at 8 random populations a step, which settles it with probability one for rewards
-    analytic in mu, and not for piecewise ones. A matrix that is not semidefinite is no violation yet, because flows
-    of the game may not reach its eigenvectors: those are searched for as in games that are not affine, by random
-    pairs of policies, far and near. Cost: O(T S) tables of the game for the proof, O(T S A K) a trial.
+    simplex. Games made by games.affine, and their like, are affine by construction; of others it is checked at 8 random
+    populations a step, which settles it with probability one for rewards analytic in mu, and not for piecewise ones. A
+    matrix that is not semidefinite is no violation yet, because flows of the game may not reach its eigenvectors: those
+    are searched for as in games that are not affine, by random pairs of policies, far and near. Cost: O(T S) tables of
+    the game for the proof, O(S) where nothing depends on t; O(T S A K) a trial.
 
     Examples
     --------
@@ -162,7 +164,7 @@ def monotonicity(
 
 
 def _rows_depend_on_mu(game: Game, populations: FloatArray) -> bool:
-    for t in range(game.horizon):
+    for t in _tables.steps(game):
         first = _tables.rows(game, populations[0], t)
         for mu in populations[1:3]:
             if any((a != b).any() for a, b in zip(first, _tables.rows(game, mu, t), strict=True)):
@@ -178,16 +180,20 @@ def _eigenvalues(game: Game, beta: FloatArray, populations: FloatArray) -> Float
         return found
     before: tuple[list[FloatArray], float, float] | None = None
     for t in range(game.horizon):
-        at_corners = _tables.corners(game, _tables.rewards, t)
+        at_corners = before[0] if before and game.model.affine else _tables.corners(game, _tables.rewards, t)
         if not _tables.is_affine(game, _tables.rewards, at_corners, populations, t):
             return None
         same = before is not None and before[1] == beta[t]
-        if same and before is not None and all((a == b).all() for a, b in zip(before[0], at_corners, strict=True)):
+        if same and before is not None and (before[0] is at_corners or _equal(before[0], at_corners)):
             found[t] = before[2]
             continue
         found[t] = _largest_eigenvalue(at_corners[0], at_corners[1], float(beta[t]), size)
         before = at_corners, float(beta[t]), float(found[t])
     return found
+
+
+def _equal(first: list[FloatArray], second: list[FloatArray]) -> bool:
+    return all((a == b).all() for a, b in zip(first, second, strict=True))
 
 
 def _largest_eigenvalue(reward: FloatArray, passive: FloatArray, beta: float, size: int) -> float:
