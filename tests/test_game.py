@@ -131,6 +131,11 @@ def module_level_reward(mu, t):
     return np.full((S, A), t + mu[0])
 
 
+def test_a_deep_copy_is_the_game_itself():
+    game = tmf.Game.from_model(tmf.games.queueing([0.1, 0.2]).model, T, 0.9, [1, 0, 0])
+    assert copy.deepcopy({"game": game})["game"] is game
+
+
 def test_pickle_makes_an_equal_frozen_game():
     game = tmf.Game(**arguments(reward=module_level_reward, name="toy", passive_transition=np.eye(S)))
     again = pickle.loads(pickle.dumps(game))

@@ -36,6 +36,9 @@ FLOORS = (
     {"cli", "reproduce", "interop", "__main__"},
 )
 
+# Libraries that rooms of interop/ are bridges to; such a room raises ModuleNotFoundError where its library is missing.
+FOREIGN = {"gymnasium", "pettingzoo", "stable_baselines3"}
+
 
 def floor_of(module):
     room = module.split(".")[1]
@@ -93,7 +96,7 @@ def test_import_is_light():
     """Nothing that plots, prints or tests is loaded by `import tmfcore`, nor scipy, which takes as long as numpy."""
     code = "import sys, tmfcore; print(*{name.split('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"matplotlib", "scipy", "rich", "click", "optuna", "pytest"} & set(loaded)
+    assert not {"matplotlib", "scipy", "rich", "click", "optuna", "pytest", *FOREIGN} & set(loaded)
 
 
 def test_public_names_are_there_and_documented():
@@ -146,5 +149,11 @@ def test_docstring_examples(name, tmp_path, monkeypatch):
     if name == "tmfcore.solvers.tuning":
         pytest.importorskip("optuna", reason="extra `tune`")
     monkeypatch.chdir(tmp_path)
-    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name not in FOREIGN:
+            raise
+        pytest.skip(str(error))
+    result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     assert result.failed == 0

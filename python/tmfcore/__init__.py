@@ -4,7 +4,7 @@
 
 The house, bottom up; imports point only down:
 
-    cli  reproduce                                  what people touch (not imported here)
+    cli  reproduce  interop                         what people touch (not imported here but interop, which is lazy)
     solvers  analysis                               what is computed from games
     simulate  |  mean_field, evaluate  |  best_response, exploitability, finite_exploitability
     Game, games  TabularPolicy, SoftmaxPolicy  Synchronous, Sequential, Batch, Fraction, Bernoulli
@@ -14,7 +14,7 @@ The house, bottom up; imports point only down:
 
 from __future__ import annotations
 
-from tmfcore import analysis, games, solvers
+from tmfcore import analysis, games, interop, solvers
 from tmfcore._about import build_info, get_cython_path, get_include
 from tmfcore.equilibrium import best_response, exploitability
 from tmfcore.finite import FiniteExploitability, finite_exploitability
@@ -53,6 +53,7 @@ __all__ = [
     "games",
     "get_cython_path",
     "get_include",
+    "interop",
     "mean_field",
     "simulate",
     "solve",

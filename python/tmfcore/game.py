@@ -475,6 +475,10 @@ class Game:
         step = f", step={self.step:g}" if self.step != 1 else ""
         return f"Game({name}{sizes}, discount={self.discount:g}{step})"
 
+    def __deepcopy__(self, memo: object) -> Game:
+        """The game itself, which is frozen: libraries copy the settings they keep, games on compiled code too."""
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         if self._recipe is None:
             raise TypeError(

@@ -1,0 +1,80 @@
+"""What the environments of both libraries share: observations, masks, actions as arrays, starts, pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _individuals, _sampling
+from tmfcore._validation import FloatArray, IntArray
+from tmfcore.game import Game
+from tmfcore.plotting import PALETTE
+
+HEIGHT, WIDTH = 160, 320  # pixels of a picture; wider where there are more observations than that
+
+Rows = npt.NDArray[np.float32]
+Masks = npt.NDArray[np.int8]
+Flags = npt.NDArray[np.bool_]
+
+
+def missing(module: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
+    """The error of a library that is not installed, naming the extra that brings it."""
+    message = f"{module} needs {error.name}, which is not installed: python -m pip install 'tmfcore[envs]'"
+    return ModuleNotFoundError(message, name=error.name)
+
+
+def encode(observations: IntArray, mu: FloatArray, t: int, horizon: int) -> Rows:
+    """What learners see, (n, 2S+1) float32, fresh: one-hot own observation, mu (of all (S,) or each (n, S)), t / T."""
+    mu = mu.reshape(-1, mu.shape[-1])
+    out = np.empty((len(observations), 2 * mu.shape[1] + 1), dtype=np.float32)
+    _individuals.encode(observations, mu, t / horizon, out)
+    return out
+
+
+def masks(acts: Flags, n_actions: int) -> Masks:
+    """Action masks (n, A) int8: everything for those who act, action 0 alone for the others."""
+    out = np.zeros((len(acts), n_actions), dtype=np.int8)
+    out[acts] = 1
+    out[:, 0] = 1
+    return out
+
+
+def as_actions(values: object, n: int, n_actions: int) -> IntArray:
+    """`n` actions as (n,) int64, each checked to lie in 0..A-1."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu" and array.size > 0:
+        raise TypeError(f"actions have dtype {array.dtype}; must be integers")
+    if array.shape != (n,):
+        raise ValueError(f"actions have shape {array.shape}; must be ({n},)")
+    bad = (array < 0) | (array >= n_actions)
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise ValueError(
+            f"actions[{i}] is {array[i]}; must lie in 0..{n_actions - 1} ({np.count_nonzero(bad)} of {n} are bad)"
+        )
+    return array.astype(np.int64)
+
+
+def categorical(rng: np.random.Generator, p: FloatArray, n: int) -> IntArray:
+    """`n` draws from p (S,)."""
+    return _sampling.categorical(rng.bit_generator, p, n)
+
+
+def text(game: Game, mu: FloatArray, t: int, own: int | None = None) -> str:
+    """One population as a line of text."""
+    shares = ", ".join(f"{name} {share:.3f}" for name, share in zip(game.observation_labels, mu.tolist()))
+    agent = "" if own is None else f" | agent at {game.observation_labels[own]}"
+    return f"step {t} of {game.horizon}: {shares}{agent}"
+
+
+def image(mu: FloatArray, own: int | None = None) -> npt.NDArray[np.uint8]:
+    """One population as bars, (height, width, 3) uint8; the bar of `own` in another colour."""
+    size = len(mu)
+    wide = max(1, WIDTH // size)
+    picture = np.full((HEIGHT, wide * size, 3), 255, dtype=np.uint8)
+    colours = [tuple(bytes.fromhex(code[1:])) for code in PALETTE[:2]]
+    gap = 1 if wide > 2 else 0
+    for o, share in enumerate(mu.tolist()):
+        tall = round(share * (HEIGHT - 1)) + 1  # one row at least, so that empty places and their colour are seen
+        picture[HEIGHT - tall :, o * wide : (o + 1) * wide - gap] = colours[o == own]
+    return picture

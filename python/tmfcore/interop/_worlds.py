@@ -1,0 +1,196 @@
+"""What tagged agents face: a mean-field flow, or finite populations of which each is a member.
+
+n agents step together. They do not meet: facing the flow they are nobody's neighbours, and in finite populations each
+has N - 1 others of its own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from tmfcore import _individuals
+from tmfcore import _validation as check
+from tmfcore._validation import FloatArray, IntArray
+from tmfcore.game import Game
+from tmfcore.interop._shared import Flags, Rows, categorical, encode
+from tmfcore.meanfield import Flow, full_flow, is_always
+from tmfcore.policy import as_policy
+from tmfcore.schedule import Schedule, as_schedule
+from tmfcore.simulate import rounded_counts
+
+
+class World(ABC):
+    """n tagged agents at step t of a game."""
+
+    def __init__(self, game: Game, n: int, always: bool) -> None:
+        self.game = game
+        self.n = n
+        self.always = always
+        self.t = -1  # before the first reset
+        self.observations: IntArray
+        self.acts: Flags
+
+    @property
+    def over(self) -> bool:
+        return self.t == self.game.horizon
+
+    @property
+    @abstractmethod
+    def mu(self) -> FloatArray:
+        """The population of all (S,), or of each (n, S)."""
+
+    @abstractmethod
+    def reset(self, rng: np.random.Generator) -> None:
+        """All agents to the start of the game."""
+
+    @abstractmethod
+    def step(self, rng: np.random.Generator, actions: IntArray) -> FloatArray:
+        """Move everybody; `actions` (n,) of passive agents are not read. Returns the rewards (n,)."""
+
+    @abstractmethod
+    def _draw_acts(self, rng: np.random.Generator) -> Flags:
+        """Who of the n acts at step t."""
+
+    def _look(self, rng: np.random.Generator) -> None:
+        if self.over:
+            self.acts = np.zeros(self.n, dtype=np.bool_)
+        else:
+            self.acts = np.ones(self.n, dtype=np.bool_) if self.always else self._draw_acts(rng)
+
+    def rows(self) -> Rows:
+        """What each sees, (n, 2S+1)."""
+        return encode(self.observations, self.mu, self.t, self.game.horizon)
+
+
+class InFlow(World):
+    """Tagged agents in a population of infinitely many: they change nothing."""
+
+    def __init__(self, game: Game, flow: Flow, n: int, always: bool) -> None:
+        super().__init__(game, n, always)
+        self.flow = full_flow(flow, game)
+        active = check.as_float_array(
+            flow.active_fraction, "flow.active_fraction", shape=(game.horizon,), letters="T", low=0.0, high=1.0
+        )
+        self.active = active.tolist()
+        self.kernel = _individuals.Individuals(game.model, None, game.horizon)
+
+    @property
+    def mu(self) -> FloatArray:
+        row: FloatArray = self.flow[self.t]
+        return row
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self.observations = categorical(rng, self.game.initial, self.n)
+        self.t = 0
+        self._look(rng)
+
+    def step(self, rng: np.random.Generator, actions: IntArray) -> FloatArray:
+        arrived = np.empty(self.n, dtype=np.int64)
+        rewards = np.empty(self.n)
+        chosen = actions if self.acts.all() else np.where(self.acts, actions, -1)
+        self.kernel.move(rng.bit_generator, self.t, self.mu, self.observations, chosen, arrived, rewards)
+        self.observations = arrived
+        self.t += 1
+        self._look(rng)
+        return rewards
+
+    def _draw_acts(self, rng: np.random.Generator) -> Flags:
+        acts: Flags = rng.random(self.n) < self.active[self.t]
+        return acts
+
+
+class InPopulation(World):
+    """Tagged agents that each are one of N; the N - 1 others play a policy."""
+
+    def __init__(
+        self, game: Game, policy: object, schedule: Schedule, n_agents: int, start: str, n: int, always: bool
+    ) -> None:
+        super().__init__(game, n, always)
+        kernel = as_policy(policy, game)
+        self.n_agents = check.as_positive_int(n_agents, "n_agents", high=10**12)
+        self.start = check.as_choice(start, "start", ("rounded", "sampled"))
+        batch, probability = as_schedule(schedule)._kernel(game.horizon, self.n_agents)
+        self.batch = None if batch is None else np.broadcast_to(batch, (game.horizon,)).tolist()
+        self.probability = None if probability is None else np.broadcast_to(probability, (game.horizon,)).tolist()
+        if always and self.batch is not None and 0 in self.batch:
+            t = self.batch.index(0)
+            raise ValueError(f"schedule lets nobody act at step {t}; must let one act where clock is 'always'")
+        self.kernel = _individuals.Individuals(game.model, kernel, game.horizon)
+        self.counts: IntArray  # (n, S), the tagged agent among them
+
+    @property
+    def mu(self) -> FloatArray:
+        return self.counts / float(self.n_agents)
+
+    def reset(self, rng: np.random.Generator) -> None:
+        if self.start == "sampled":
+            counts = rng.multinomial(self.n_agents, self.game.initial, size=self.n)
+        else:
+            counts = np.tile(rounded_counts(self.game.initial, self.n_agents), (self.n, 1))
+        who = rng.integers(0, self.n_agents, size=(self.n, 1))  # one of the agents, each as likely
+        self.observations = (who >= counts.cumsum(axis=1)).sum(axis=1)
+        self.counts = counts
+        self.t = 0
+        self._look(rng)
+
+    def step(self, rng: np.random.Generator, actions: IntArray) -> FloatArray:
+        arrived = np.empty(self.n, dtype=np.int64)
+        rewards = np.empty(self.n)
+        next_counts = np.empty_like(self.counts)
+        chosen = np.where(self.acts, actions, -1)
+        self.kernel.move_among(
+            rng.bit_generator,
+            self.t,
+            -1 if self.batch is None else self.batch[self.t],
+            0.0 if self.probability is None else self.probability[self.t],
+            self.counts,
+            self.observations,
+            chosen,
+            next_counts,
+            arrived,
+            rewards,
+        )
+        self.observations, self.counts = arrived, next_counts
+        self.t += 1
+        self._look(rng)
+        return rewards
+
+    def _draw_acts(self, rng: np.random.Generator) -> Flags:
+        acts: Flags
+        if self.batch is not None:
+            acts = rng.integers(0, self.n_agents, size=self.n) < self.batch[self.t]
+        else:
+            assert self.probability is not None, "a schedule has batches or probabilities"
+            acts = rng.random(self.n) < self.probability[self.t]
+        return acts
+
+
+def world(
+    game: object,
+    population: object,
+    schedule: Schedule | None,
+    n_agents: int | None,
+    *,
+    clock: str,
+    start: str,
+    n: int,
+) -> World:
+    """The world of n tagged agents, from what a user gives."""
+    game = check.as_instance(game, "game", Game)
+    always = is_always(clock)
+    if isinstance(population, Flow):
+        if schedule is not None or n_agents is not None:
+            raise TypeError(
+                "schedule and n_agents must be left out where population is a Flow: it has its active fraction"
+            )
+        if check.as_choice(start, "start", ("rounded", "sampled")) != "rounded":
+            raise ValueError("start is 'sampled'; a Flow starts at game.initial, so leave it out")
+        return InFlow(game, population, n, always)
+    if schedule is None or n_agents is None:
+        raise TypeError(
+            "schedule and n_agents are needed where population is a policy, played by N agents; "
+            "for their limit, give mean_field(game, policy, schedule)"
+        )
+    return InPopulation(game, population, schedule, n_agents, start, n, always)

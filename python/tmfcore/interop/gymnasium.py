@@ -1,0 +1,351 @@
+"""One tagged agent facing a population, as a Gymnasium environment, single or vectorised (extra `envs`).
+
+    env(game, population, ...)                   gymnasium.Env
+    make_vec(game, population, ..., num_envs=)   gymnasium.vector.VectorEnv, run by the kernels
+    to_stable_baselines3(envs)                   the same for stable-baselines3
+
+Importing this module registers ``tmfcore/Tagged-v0``, so ``gymnasium.make`` and ``gymnasium.make_vec`` make them too:
+``gymnasium.make("tmfcore/Tagged-v0", game=game, population=flow)``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _validation as check
+from tmfcore._validation import FloatArray
+from tmfcore.game import Game
+from tmfcore.interop import _shared
+from tmfcore.interop._worlds import World, world
+from tmfcore.schedule import Schedule
+
+try:
+    import gymnasium
+    from gymnasium import spaces
+    from gymnasium.error import ResetNeeded
+    from gymnasium.vector import AutoresetMode, VectorEnv
+    from gymnasium.vector.utils import batch_space
+except ModuleNotFoundError as error:
+    raise _shared.missing(__name__, error) from error
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecEnv
+
+__all__ = ["ID", "TaggedEnv", "TaggedVectorEnv", "env", "make_vec", "to_stable_baselines3"]
+
+ID = "tmfcore/Tagged-v0"
+RENDER_MODES = ("ansi", "rgb_array")
+
+Row = npt.NDArray[np.float32]
+
+
+def env(
+    game: Game,
+    population: object,
+    schedule: Schedule | None = None,
+    n_agents: int | None = None,
+    *,
+    clock: str = "schedule",
+    start: str = "rounded",
+    render_mode: str | None = None,
+) -> TaggedEnv:
+    """One tagged agent of a game, facing a mean-field flow or a finite population that plays a policy.
+
+    Observations are (2S+1,) float32 in [0, 1]: own observation (one-hot, S), mu (S), t / T. The agent terminates after
+    T steps: no value is left then, so this is no truncation. ``info`` has
+
+    * ``"acts"``: bool, whether the agent acts at this step. If not, its action is not read;
+    * ``"action_mask"``: (A,) int8, every action if it acts, else action 0 alone;
+    * ``"observation"``: int, its own observation.
+
+    Parameters
+    ----------
+    game : Game
+    population : Flow, or TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+        A Flow, recorded at every step: the agent is one of infinitely many and changes nothing. A policy: what the
+        N - 1 others play; the agent counts in mu and in the batch.
+    schedule : Schedule, optional
+        Who acts among N agents; only with a policy. A Flow has its active fraction.
+    n_agents : int, optional
+        N >= 1; only with a policy.
+    clock : {"schedule", "always"}, optional
+        "schedule" (default): the agent acts as often as everybody, with probability beta_t, or when it is in the batch.
+        "always": at every step; among N agents it is then in every batch, with B_t - 1 others.
+    start : {"rounded", "sampled"}, optional
+        Counts of the N agents at the start, as in simulate; the tagged one is any of them.
+    render_mode : {"ansi", "rgb_array"} or None, optional
+        ``render()`` returns a line of text, or the population as bars, (160, width, 3) uint8.
+
+    Returns
+    -------
+    TaggedEnv
+        A ``gymnasium.Env`` without wrappers. ``reset`` accepts ``options``, as Gymnasium demands, and reads nothing
+        from them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments; a schedule under which nobody acts at some step, with N agents and clock="always".
+
+    Notes
+    -----
+    Undiscounted: give the learner ``game.discount``. With it the expected return of a policy facing its flow is
+    ``evaluate(game, policy, schedule, flow=flow, clock=clock).mean_return``.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.queueing([0.1, 0.2, 0.3])
+    >>> flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5))
+    >>> env = tmf.interop.gymnasium.env(game, flow)
+    >>> observation, info = env.reset(seed=1)
+    >>> observation.tolist()  # idle, as all the others are, at time 0
+    [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    >>> observation, reward, terminated, truncated, info = env.step(1)
+    """
+    made = gymnasium.make(
+        ID, game=game, population=population, schedule=schedule, n_agents=n_agents, clock=clock, start=start,
+        render_mode=render_mode,
+    )  # fmt: skip
+    bare: TaggedEnv = made.unwrapped
+    return bare
+
+
+def make_vec(
+    game: Game,
+    population: object,
+    schedule: Schedule | None = None,
+    n_agents: int | None = None,
+    *,
+    num_envs: int,
+    clock: str = "schedule",
+    start: str = "rounded",
+    autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+) -> TaggedVectorEnv:
+    """`num_envs` independent copies of `env`, stepped by the kernels in one call.
+
+    All copies are at the same step of the game, so that their episodes end together. ``infos`` has the entries of
+    `env` as arrays ("acts", "action_mask", "observation"), with Gymnasium's masks ("_acts", ...).
+
+    Parameters
+    ----------
+    game, population, schedule, n_agents, clock, start
+        As for `env`.
+    num_envs : int
+        Copies, n >= 1. Facing a policy, each has a finite population of its own.
+    autoreset_mode : gymnasium.vector.AutoresetMode or its value, optional
+        SAME_STEP (default): the step that ends the episodes returns the first observations of the next ones, and the
+        last of the old in ``infos["final_obs"]`` and ``infos["final_info"]``. NEXT_STEP: the step after does nothing
+        but reset. DISABLED: ``reset`` must be called.
+
+    Returns
+    -------
+    TaggedVectorEnv
+        A ``gymnasium.vector.VectorEnv``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `env`.
+
+    Notes
+    -----
+    Facing a flow O(n S) time a step beside the tables of the game; among N agents O(n S A K), free of N.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.queueing([0.1, 0.2, 0.3])
+    >>> flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5))
+    >>> envs = tmf.interop.gymnasium.make_vec(game, flow, num_envs=1000)
+    >>> observations, infos = envs.reset(seed=1)
+    >>> observations, rewards, terminations, truncations, infos = envs.step(envs.action_space.sample())
+    >>> observations.shape
+    (1000, 9)
+    """
+    made: TaggedVectorEnv = gymnasium.make_vec(
+        ID, num_envs=check.as_positive_int(num_envs, "num_envs"), vectorization_mode="vector_entry_point", game=game,
+        population=population, schedule=schedule, n_agents=n_agents, clock=clock, start=start,
+        autoreset_mode=autoreset_mode,
+    )  # fmt: skip
+    return made
+
+
+class TaggedEnv(gymnasium.Env):
+    """One tagged agent; made by `env`, or by ``gymnasium.make(ID, game=..., population=...)``."""
+
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 4}  # noqa: RUF012  as Gymnasium reads it
+
+    def __init__(
+        self,
+        game: Game,
+        population: object,
+        schedule: Schedule | None = None,
+        n_agents: int | None = None,
+        *,
+        clock: str = "schedule",
+        start: str = "rounded",
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode is not None:
+            check.as_choice(render_mode, "render_mode", RENDER_MODES)
+        self._world = world(game, population, schedule, n_agents, clock=clock, start=start, n=1)
+        self.render_mode = render_mode
+        self.observation_space, self.action_space = _spaces(game)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Row, dict[str, Any]]:
+        """To the start of the game; returns the observation and the info."""
+        super().reset(seed=seed)
+        self._world.reset(self.np_random)
+        return self._world.rows()[0], self._info()
+
+    def step(self, action: Any) -> tuple[Row, float, bool, bool, dict[str, Any]]:
+        """One step; returns observation, reward, terminated, truncated (never) and info."""
+        _ready(self._world)
+        actions = _shared.as_actions([action], 1, self._world.game.n_actions)
+        rewards = self._world.step(self.np_random, actions)
+        return self._world.rows()[0], float(rewards[0]), self._world.over, False, self._info()
+
+    def render(self) -> str | npt.NDArray[np.uint8] | None:
+        """The population and the agent as `render_mode` says; see `env`."""
+        _begun(self._world)
+        mu, own = self._world.mu.reshape(-1), int(self._world.observations[0])
+        if self.render_mode == "ansi":
+            return _shared.text(self._world.game, mu, self._world.t, own)
+        return _shared.image(mu, own) if self.render_mode == "rgb_array" else None
+
+    def _info(self) -> dict[str, Any]:
+        acts = self._world.acts
+        return {
+            "acts": bool(acts[0]),
+            "action_mask": _shared.masks(acts, self._world.game.n_actions)[0],
+            "observation": int(self._world.observations[0]),
+        }
+
+
+class TaggedVectorEnv(VectorEnv):
+    """Many tagged agents; made by `make_vec`, or by ``gymnasium.make_vec(ID, game=..., population=...)``."""
+
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
+
+    def __init__(
+        self,
+        num_envs: int,
+        game: Game,
+        population: object,
+        schedule: Schedule | None = None,
+        n_agents: int | None = None,
+        *,
+        clock: str = "schedule",
+        start: str = "rounded",
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+    ) -> None:
+        self.num_envs = check.as_positive_int(num_envs, "num_envs")
+        self._world = world(game, population, schedule, n_agents, clock=clock, start=start, n=self.num_envs)
+        self._mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self._mode}
+        self.single_observation_space, self.single_action_space = _spaces(game)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Row, dict[str, Any]]:
+        """All copies to the start; returns observations (n, 2S+1) and infos.
+
+        ``options["reset_mask"]`` (n,) may say so too: all True, since the copies step together.
+        """
+        mask = (options or {}).get("reset_mask")
+        if mask is not None and (np.shape(mask) != (self.num_envs,) or not np.all(mask)):
+            raise ValueError(f"options['reset_mask'] must be True for all {self.num_envs} copies, which step together")
+        super().reset(seed=seed)
+        self._world.reset(self.np_random)
+        return self._world.rows(), self._infos()
+
+    def step(
+        self, actions: Any
+    ) -> tuple[Row, FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
+        """One step of all copies; `actions` (n,) integers.
+
+        Returns
+        -------
+        observations : (n, 2S+1) float32
+        rewards : (n,) float64
+        terminations, truncations : (n,) bool
+        infos : dict
+        """
+        faced = self._world
+        nothing = np.zeros(self.num_envs, dtype=np.bool_)
+        if faced.over and self._mode is AutoresetMode.NEXT_STEP:
+            faced.reset(self.np_random)
+            return faced.rows(), np.zeros(self.num_envs), nothing, nothing.copy(), self._infos()
+        _ready(faced)
+        chosen = _shared.as_actions(actions, self.num_envs, faced.game.n_actions)
+        rewards = faced.step(self.np_random, chosen)
+        terminations = np.full(self.num_envs, faced.over)
+        infos: dict[str, Any] = {}
+        if faced.over and self._mode is AutoresetMode.SAME_STEP:
+            last = np.empty(self.num_envs, dtype=object)
+            last[:] = list(faced.rows())
+            infos = {"final_obs": last, "final_info": self._infos()}
+            infos |= {f"_{name}": np.ones(self.num_envs, dtype=np.bool_) for name in infos}
+            faced.reset(self.np_random)
+        return faced.rows(), rewards, terminations, nothing, infos | self._infos()
+
+    def _infos(self) -> dict[str, Any]:
+        acts = self._world.acts
+        infos: dict[str, Any] = {
+            "acts": acts.copy(),
+            "action_mask": _shared.masks(acts, self._world.game.n_actions),
+            "observation": self._world.observations.copy(),
+        }
+        return infos | {f"_{name}": np.ones(self.num_envs, dtype=np.bool_) for name in infos}
+
+
+def to_stable_baselines3(envs: TaggedVectorEnv) -> VecEnv:
+    """The copies of `make_vec` as a stable-baselines3 VecEnv, which is another interface than Gymnasium's.
+
+    Parameters
+    ----------
+    envs : TaggedVectorEnv
+        With autoreset_mode SAME_STEP.
+
+    Returns
+    -------
+    stable_baselines3.common.vec_env.VecEnv
+        ``action_masks()`` is what sb3-contrib's MaskablePPO asks for.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        stable-baselines3 is not installed (no extra brings it: it needs PyTorch).
+    TypeError, ValueError
+        Other environments, or another autoreset_mode.
+    """
+    check.as_instance(envs, "envs", TaggedVectorEnv)
+    mode = envs.metadata["autoreset_mode"]
+    if mode is not AutoresetMode.SAME_STEP:
+        raise ValueError(f"envs have autoreset_mode {mode.name}; must be SAME_STEP, as in stable-baselines3")
+    from tmfcore.interop._stable_baselines3 import Copies
+
+    return Copies(envs)
+
+
+def _spaces(game: Game) -> tuple[spaces.Box, spaces.Discrete]:
+    box = spaces.Box(0.0, 1.0, (2 * game.n_observations + 1,), np.float32)
+    return box, spaces.Discrete(game.n_actions)
+
+
+def _begun(faced: World) -> None:
+    if faced.t < 0:
+        raise ResetNeeded("the environment has not begun; call reset() first")
+
+
+def _ready(faced: World) -> None:
+    _begun(faced)
+    if faced.over:
+        raise ResetNeeded("the episode is over; call reset()")
+
+
+gymnasium.register(id=ID, entry_point=f"{__name__}:TaggedEnv", vector_entry_point=f"{__name__}:TaggedVectorEnv")

@@ -1,0 +1,440 @@
+"""N agents as a PettingZoo environment: all at once, or the acting ones of every step in turn (extra `envs`).
+
+    parallel_env(game, schedule, n_agents)   every agent is listed at every step, those who do not act are masked
+    aec_env(game, schedule, n_agents)        the agents of a batch act one after another, in random order
+
+Both sample the law of `simulate` (theory.md sections 1 and 5): a batch is drawn uniformly without replacement, and all
+draws of a step are made at the population of its start. With one seed and the same actions both go the same way.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _individuals
+from tmfcore import _validation as check
+from tmfcore._validation import FloatArray, IntArray
+from tmfcore.game import Game
+from tmfcore.interop import _shared
+from tmfcore.schedule import Schedule, as_schedule
+from tmfcore.simulate import rounded_counts
+
+try:
+    from gymnasium import spaces
+    from pettingzoo import AECEnv, ParallelEnv
+except ModuleNotFoundError as error:
+    raise _shared.missing(__name__, error) from error
+
+__all__ = ["AgentByAgent", "Parallel", "aec_env", "parallel_env"]
+
+RENDER_MODES = ("human", "ansi", "rgb_array")
+
+Row = npt.NDArray[np.float32]
+
+
+def parallel_env(
+    game: Game,
+    schedule: Schedule,
+    n_agents: int,
+    *,
+    start: str = "rounded",
+    render_mode: str | None = None,
+) -> Parallel:
+    """N agents as a PettingZoo ParallelEnv.
+
+    Every agent, "agent_0" to "agent_{N-1}", is listed at every step. Who acts is drawn before the actions are chosen
+    and told in ``infos[agent]``:
+
+    * ``"acts"``: bool, whether the agent acts at this step;
+    * ``"action_mask"``: (A,) int8, every action for those who act and action 0 alone for the others. Theirs is ignored,
+      whatever it is, or missing: with the mask a policy gives it probability 1 and no gradient;
+    * ``"observation"``: int, the agent's own observation.
+
+    Observations are (2S+1,) float32 in [0, 1]: own observation (one-hot, S), mu (S), t / T. ``state()`` is
+    (mu, t / T). Rewards are the game's, of acting and passive agents. All agents terminate after T steps: no value is
+    left then, so this is no truncation.
+
+    Parameters
+    ----------
+    game : Game
+    schedule : Schedule
+        Who acts at each step.
+    n_agents : int
+        N >= 1.
+    start : {"rounded", "sampled"}, optional
+        Counts at the start, as in simulate. Which agent stands where is drawn uniformly.
+    render_mode : {"human", "ansi", "rgb_array"} or None, optional
+        ``render()`` writes a line to the standard output, returns that line, or returns bars, (160, width, 3) uint8.
+
+    Returns
+    -------
+    Parallel
+        A ``pettingzoo.ParallelEnv``. ``reset(seed)`` begins a new stream of random numbers; without a seed it goes on
+        in the old one. ``options`` are accepted, as PettingZoo demands, and nothing is read from them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments; in ``step``, an acting agent without an action, or an action out of range.
+
+    Notes
+    -----
+    O(N S) time and fresh memory a step, beside the tables of the game.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.queueing([0.1, 0.2, 0.3])
+    >>> env = tmf.interop.pettingzoo.parallel_env(game, tmf.Batch(2), n_agents=5)
+    >>> observations, infos = env.reset(seed=1)
+    >>> sum(info["acts"] for info in infos.values())
+    2
+    >>> observations, rewards, *_ = env.step({agent: 1 for agent in env.agents})
+    >>> env.state().round(2).tolist()[:2]  # two of five went to the first server
+    [0.6000000238418579, 0.4000000059604645]
+    """
+    return Parallel(_Crowd(game, schedule, n_agents, start), render_mode)
+
+
+def aec_env(
+    game: Game,
+    schedule: Schedule,
+    n_agents: int,
+    *,
+    start: str = "rounded",
+    render_mode: str | None = None,
+) -> AgentByAgent:
+    """N agents as a PettingZoo AECEnv: those who act at a step do so one by one, in random order.
+
+    ``agent_selection`` walks over the batch of a step. All of them see, and are moved from, the population of its
+    start; when the last has chosen, everybody moves and is paid, and the next batch is drawn. Steps at which nobody
+    acts are passed over, their rewards added up. ``last()`` gives what an agent earned since it acted the last time, by
+    acting and by standing still.
+
+    Observations, rewards and the end are those of `parallel_env`. Whoever is selected finds ``"action_mask"`` (all
+    actions, (A,) int8) and ``"observation"`` in its info; the infos of the others are empty.
+
+    Parameters
+    ----------
+    game, schedule, n_agents, start, render_mode
+        As for `parallel_env`.
+
+    Returns
+    -------
+    AgentByAgent
+        A ``pettingzoo.AECEnv``; ``reset`` as for `parallel_env`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments, or an action out of range.
+
+    Notes
+    -----
+    O(S) time for an agent that acts, and O(N) at the end of a step, which fills PettingZoo's dictionaries.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.queueing([0.1, 0.2, 0.3], horizon=1)
+    >>> env = tmf.interop.pettingzoo.aec_env(game, tmf.Batch(2), n_agents=5)
+    >>> env.reset(seed=1)
+    >>> for agent in env.agent_iter():
+    ...     observation, reward, terminated, truncated, info = env.last()
+    ...     env.step(None if terminated else 1)
+    >>> env.state().round(2).tolist()[:2]
+    [0.6000000238418579, 0.4000000059604645]
+    """
+    return AgentByAgent(_Crowd(game, schedule, n_agents, start), render_mode)
+
+
+class _Crowd:
+    """N individuals at step t, and the batch that acts: what both environments play on."""
+
+    def __init__(self, game: Game, schedule: Schedule, n_agents: int, start: str) -> None:
+        self.game = check.as_instance(game, "game", Game)
+        self.n_agents = check.as_positive_int(n_agents, "n_agents", high=2**31 - 1)
+        self.start = check.as_choice(start, "start", ("rounded", "sampled"))
+        batch, probability = as_schedule(schedule)._kernel(game.horizon, self.n_agents)
+        self.batch = None if batch is None else np.broadcast_to(batch, (game.horizon,))
+        self.probability = None if probability is None else np.broadcast_to(probability, (game.horizon,))
+        self.names = [f"agent_{i}" for i in range(self.n_agents)]
+        self.index = {name: i for i, name in enumerate(self.names)}
+        self.kernel = _individuals.Individuals(game.model, None, game.horizon)
+        self.rng = np.random.default_rng()
+        self.t = -1  # before the first reset
+
+    @property
+    def over(self) -> bool:
+        return self.t == self.game.horizon
+
+    def reset(self, seed: int | None) -> None:
+        if seed is not None:
+            self.rng = np.random.default_rng(check.as_int(seed, "seed", low=0))
+        if self.start == "rounded":
+            counts = rounded_counts(self.game.initial, self.n_agents)
+            self.observations = self.rng.permutation(np.repeat(np.arange(len(counts)), counts))
+        else:
+            self.observations = _shared.categorical(self.rng, self.game.initial, self.n_agents)
+        self.t = 0
+        self._look()
+
+    def _look(self) -> None:
+        """Count mu, and, before the end, draw the next batch in the order in which it acts."""
+        self.mu: FloatArray = np.bincount(self.observations, minlength=self.game.n_observations) / self.n_agents
+        self.acting: IntArray = np.zeros(0, dtype=np.int64)
+        if self.over:
+            return
+        if self.batch is not None:
+            self.acting = self.rng.choice(self.n_agents, int(self.batch[self.t]), replace=False)
+        elif self.probability is not None:
+            acting = np.flatnonzero(self.rng.random(self.n_agents) < self.probability[self.t])
+            self.acting = self.rng.permutation(acting)
+
+    def step(self, actions: IntArray) -> FloatArray:
+        """Everybody moves: `actions` (B,) are those of self.acting. Returns the rewards (N,)."""
+        chosen = np.full(self.n_agents, -1, dtype=np.int64)
+        chosen[self.acting] = actions
+        arrived = np.empty(self.n_agents, dtype=np.int64)
+        rewards = np.empty(self.n_agents)
+        self.kernel.move(self.rng.bit_generator, self.t, self.mu, self.observations, chosen, arrived, rewards)
+        self.observations = arrived
+        self.t += 1
+        self._look()
+        return rewards
+
+    def rows(self) -> _shared.Rows:
+        """What everybody sees, (N, 2S+1)."""
+        return _shared.encode(self.observations, self.mu, self.t, self.game.horizon)
+
+    def row(self, i: int) -> Row:
+        """What one agent sees, (2S+1,)."""
+        row: Row = _shared.encode(self.observations[i : i + 1], self.mu, self.t, self.game.horizon)[0]
+        return row
+
+    def state(self) -> Row:
+        """(mu, t / T), (S+1,)."""
+        return np.append(self.mu, self.t / self.game.horizon).astype(np.float32)
+
+
+class _Common:
+    """What PettingZoo asks of both kinds of environment."""
+
+    metadata: dict[str, Any]
+
+    def __init__(self, crowd: _Crowd, render_mode: str | None, *, parallel: bool) -> None:
+        if render_mode is not None:
+            check.as_choice(render_mode, "render_mode", RENDER_MODES)
+        name = "_".join((crowd.game.name or "game").split())
+        self.metadata = {"name": name, "render_modes": list(RENDER_MODES), "is_parallelizable": parallel}
+        self.render_mode = render_mode
+        self.possible_agents: list[str] = list(crowd.names)
+        self.agents: list[str] = []
+        self._crowd = crowd
+        self._observation_spaces: dict[str, spaces.Box] = {}
+        self._action_spaces: dict[str, spaces.Discrete] = {}
+        size = crowd.game.n_observations + 1
+        self.state_space = spaces.Box(0.0, 1.0, (size,), np.float32)
+
+    def observation_space(self, agent: str) -> spaces.Box:
+        """Box(0, 1, (2S+1,), float32), one object for each agent."""
+        if agent not in self._observation_spaces:
+            self._known(agent)
+            self._observation_spaces[agent] = spaces.Box(
+                0.0, 1.0, (2 * self._crowd.game.n_observations + 1,), np.float32
+            )
+        return self._observation_spaces[agent]
+
+    def action_space(self, agent: str) -> spaces.Discrete:
+        """Discrete(A), one object for each agent, so that each has a stream of its own."""
+        if agent not in self._action_spaces:
+            self._known(agent)
+            self._action_spaces[agent] = spaces.Discrete(self._crowd.game.n_actions)
+        return self._action_spaces[agent]
+
+    def state(self) -> Row:
+        """(mu, t / T), (S+1,) float32."""
+        self._begun()
+        return self._crowd.state()
+
+    def render(self) -> str | npt.NDArray[np.uint8] | None:
+        """The population as `render_mode` says; see `parallel_env`."""
+        self._begun()
+        crowd = self._crowd
+        if self.render_mode == "rgb_array":
+            return _shared.image(crowd.mu)
+        line = _shared.text(crowd.game, crowd.mu, crowd.t)
+        if self.render_mode == "ansi":
+            return line
+        if self.render_mode == "human":
+            sys.stdout.write(line + "\n")
+        return None
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _begun(self) -> None:
+        if self._crowd.t < 0:
+            raise ValueError("the environment has not begun; call reset() first")
+
+    def _known(self, agent: str) -> int:
+        if agent not in self._crowd.index:
+            raise KeyError(f"{agent!r} is no agent; they are agent_0 .. agent_{self._crowd.n_agents - 1}")
+        return self._crowd.index[agent]
+
+
+class Parallel(_Common, ParallelEnv):
+    """N agents, all of them at every step; made by `parallel_env`."""
+
+    def __init__(self, crowd: _Crowd, render_mode: str | None) -> None:
+        super().__init__(crowd, render_mode, parallel=True)
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Row], dict[str, dict[str, Any]]]:
+        """Everybody to the start; returns observations and infos."""
+        self._crowd.reset(seed)
+        self.agents = list(self.possible_agents)
+        return self._seen()
+
+    def step(
+        self, actions: Mapping[str, Any]
+    ) -> tuple[dict[str, Row], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
+        """One step of everybody; of `actions` only those of the acting agents are read.
+
+        Returns
+        -------
+        observations, rewards, terminations, truncations, infos : dict
+            By agent.
+        """
+        self._begun()
+        if not self.agents:
+            return {}, {}, {}, {}, {}
+        crowd = self._crowd
+        names = crowd.names
+        acting = crowd.acting.tolist()
+        try:
+            given = [actions[names[i]] for i in acting]
+        except KeyError as error:
+            raise ValueError(f"actions has no entry for {error.args[0]}, who acts at this step") from None
+        rewards = crowd.step(_shared.as_actions(given, len(acting), crowd.game.n_actions))
+        observations, infos = self._seen()
+        earned = dict(zip(names, rewards.tolist()))
+        terminations = dict.fromkeys(names, crowd.over)
+        if crowd.over:
+            self.agents = []
+        return observations, earned, terminations, dict.fromkeys(names, False), infos
+
+    def _seen(self) -> tuple[dict[str, Row], dict[str, dict[str, Any]]]:
+        """Observations and infos: rows of arrays made for this step."""
+        crowd = self._crowd
+        acts = np.zeros(crowd.n_agents, dtype=np.bool_)
+        acts[crowd.acting] = True
+        infos = [
+            {"acts": a, "action_mask": mask, "observation": o}
+            for a, mask, o in zip(acts.tolist(), _shared.masks(acts, crowd.game.n_actions), crowd.observations.tolist())
+        ]
+        return dict(zip(crowd.names, crowd.rows())), dict(zip(crowd.names, infos))
+
+
+class AgentByAgent(_Common, AECEnv):
+    """N agents, the acting ones in turn; made by `aec_env`."""
+
+    def __init__(self, crowd: _Crowd, render_mode: str | None) -> None:
+        super().__init__(crowd, render_mode, parallel=False)
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
+        """Everybody to the start, and the first batch drawn."""
+        self._crowd.reset(seed)
+        names = self.possible_agents
+        self.agents = list(names)
+        self.rewards = dict.fromkeys(names, 0.0)
+        self.terminations = dict.fromkeys(names, False)
+        self.truncations = dict.fromkeys(names, False)
+        self.infos: dict[str, dict[str, Any]] = {name: {} for name in names}
+        self._cumulative_rewards = dict.fromkeys(names, 0.0)
+        self._owed = np.zeros(self._crowd.n_agents)  # the same as an array
+        self._paid = False  # whether self.rewards has anything but zeros
+        self._chosen: list[int] = []  # by those of the batch who have had their turn
+        earned = self._pass_over()
+        if earned is not None:
+            self._pay(earned)
+        self._select()
+
+    def step(self, action: Any) -> None:
+        """The action of `agent_selection`, None for one that is terminated."""
+        self._begun()
+        agent = self.agent_selection
+        if not self.agents:
+            raise ValueError("the episode is over; call reset()")
+        if self.terminations[agent]:
+            self._bury(agent, action)
+            return
+        crowd = self._crowd
+        chosen = [*self._chosen, int(_shared.as_actions([action], 1, crowd.game.n_actions)[0])]
+        complete = len(chosen) == len(crowd.acting)
+        earned = crowd.step(np.array(chosen, dtype=np.int64)) if complete else None  # raises before anything changes
+        self._chosen = [] if complete else chosen
+        self._owed[crowd.index[agent]] = 0.0
+        self._cumulative_rewards[agent] = 0.0
+        self.infos[agent] = {}
+        self._clear()
+        if earned is not None:
+            more = self._pass_over()
+            self._pay(earned if more is None else earned + more)
+        self._select()
+
+    def observe(self, agent: str) -> Row:
+        """What an agent sees, (2S+1,) float32: own observation (one-hot), mu, t / T."""
+        self._begun()
+        return self._crowd.row(self._known(agent))
+
+    def _pass_over(self) -> FloatArray | None:
+        """Steps at which nobody acts; returns what everybody earns there, None without any."""
+        crowd = self._crowd
+        earned = None
+        while not crowd.over and len(crowd.acting) == 0:
+            rewards = crowd.step(np.zeros(0, dtype=np.int64))
+            earned = rewards if earned is None else earned + rewards
+        return earned
+
+    def _pay(self, earned: FloatArray) -> None:
+        self._owed += earned
+        self.rewards = dict(zip(self.possible_agents, earned.tolist()))
+        self._cumulative_rewards = dict(zip(self.possible_agents, self._owed.tolist()))
+        self._paid = True
+
+    def _clear(self) -> None:
+        if self._paid:
+            self.rewards = dict.fromkeys(self.agents, 0.0)
+            self._paid = False
+
+    def _select(self) -> None:
+        """The next of the batch; at the end, everybody terminated and the first of them."""
+        crowd = self._crowd
+        if crowd.over:
+            self.terminations = dict.fromkeys(self.agents, True)
+            self.agent_selection = self.agents[0]
+            return
+        i = int(crowd.acting[len(self._chosen)])
+        self.agent_selection = crowd.names[i]
+        self.infos[crowd.names[i]] = {
+            "action_mask": np.ones(crowd.game.n_actions, dtype=np.int8),
+            "observation": int(crowd.observations[i]),
+        }
+
+    def _bury(self, agent: str, action: object) -> None:
+        """Take a terminated agent out; AECEnv's own way looks through all agents at each."""
+        if action is not None:
+            raise ValueError(f"action is {action!r}; must be None, for {agent} is terminated")
+        self._clear()
+        for held in (self.terminations, self.truncations, self.rewards, self._cumulative_rewards, self.infos):
+            del held[agent]
+        self.agents.remove(agent)
+        if self.agents:
+            self.agent_selection = self.agents[0]

@@ -1,0 +1,486 @@
+"""Tagged agents as Gymnasium environments: its own checker, and the exact law of one agent."""
+
+import itertools
+import pickle
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+
+import reference
+import tmfcore as tmf
+from stat_tests import Z, assert_law, assert_mean
+from strategies import ScheduleSpec, random_game, random_policy
+
+gymnasium = pytest.importorskip("gymnasium", reason="needs the extra `envs`")
+
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+
+from tmfcore.interop.gymnasium import ID, env, make_vec
+
+GAME = tmf.games.queueing([0.1, 0.2, 0.3])
+UNIFORM = tmf.TabularPolicy.uniform(GAME)
+FLOW = tmf.mean_field(GAME, UNIFORM, tmf.Fraction(0.5))
+FACED = {
+    "flow": (GAME, FLOW),
+    "batch": (GAME, UNIFORM, tmf.Batch(3), 10),
+    "single": (GAME, UNIFORM, tmf.Sequential(), 10),
+    "coin": (GAME, lambda mu, t: np.full((4, 4), 0.25), tmf.Bernoulli(0.3), 10),
+}
+
+
+# ------------------------------------------------------------------------------------- Gymnasium's own checker
+
+
+@pytest.mark.parametrize("clock", ["schedule", "always"])
+@pytest.mark.parametrize("faced", FACED)
+@pytest.mark.parametrize("render_mode", [None, "ansi", "rgb_array"])
+def test_gymnasium_finds_nothing(faced, clock, render_mode):
+    """Not a warning either: they are errors in this suite. The checker renders in every mode."""
+    check_env(env(*FACED[faced], clock=clock, render_mode=render_mode))
+
+
+def test_gymnasium_makes_it():
+    made = gymnasium.make(ID, game=GAME, population=FLOW)
+    assert made.reset(seed=1)[0].tolist() == [1, 0, 0, 0, 1, 0, 0, 0, 0]
+    assert made.spec.id == ID
+    envs = gymnasium.make_vec(ID, num_envs=3, game=GAME, population=FLOW)
+    assert type(envs.unwrapped).__name__ == "TaggedVectorEnv"
+    assert envs.reset(seed=1)[0].shape == (3, 9)
+    plain = gymnasium.make_vec(ID, num_envs=3, vectorization_mode="sync", game=GAME, population=FLOW)
+    assert plain.reset(seed=1)[0].shape == (3, 9)
+
+
+def test_pictures():
+    shown = env(GAME, FLOW, render_mode="ansi")
+    shown.reset(seed=1)
+    line = "step 0 of 20: idle 1.000, server 1 0.000, server 2 0.000, server 3 0.000"
+    assert shown.render() == line + " | agent at idle"
+    picture = env(GAME, FLOW, render_mode="rgb_array")
+    picture.reset(seed=1)
+    bars = picture.render()
+    assert bars.shape == (160, 320, 3) and bars[100, 10].tolist() != bars[159, 90].tolist() != [255, 255, 255]
+    blind = env(GAME, FLOW)
+    blind.reset(seed=1)
+    assert blind.render() is None
+
+
+# ---------------------------------------------------------------------------------------------------- the law
+
+
+def play(envs, policy, rng, seed=1):
+    """One episode of all copies: observations (T+1, n), returns (n,), acts (T, n), rows [(n, 2S+1)]."""
+    game = envs._world.game
+    rows, infos = envs.reset(seed=seed)
+    seen, acts, held = [infos["observation"]], [], [rows]
+    total, factor = np.zeros(envs.num_envs), 1.0
+    for t in range(game.horizon):
+        p = policy(None, t)[infos["observation"]]
+        actions = (rng.random((envs.num_envs, 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
+        acts.append(infos["acts"])
+        rows, rewards, terminations, truncations, infos = envs.step(actions)
+        total += factor * rewards
+        factor *= game.discount
+        held.append(rows)
+        seen.append(infos["observation"])
+        assert terminations.all() == terminations.any() == (t == game.horizon - 1) and not truncations.any()
+    return np.array(seen), total, np.array(acts), held
+
+
+@pytest.mark.parametrize("clock", ["schedule", "always"])
+@pytest.mark.parametrize("passive", ["identity", "dense", "sparse"])
+def test_paths_in_a_flow_follow_its_rows(clock, passive):
+    spec = random_game(21, 3, 2, horizon=3, dependence="mu_t", passive=passive, sparse=passive == "sparse")
+    game, plain = spec.build(), spec.reference()
+    own, others = random_policy(22, 3, 2, stages=3).reference(3), random_policy(23, 3, 2)
+    beta = np.array([0.3, 1.0, 0.6])
+    flow = tmf.mean_field(game, others.build(3), tmf.Fraction(beta))
+    law = {(o,): p for o, p in enumerate(plain.initial)}
+    for t in range(3):
+        mu = flow.mu[t]
+        _, transition, _, resting = plain.tables(mu, t)
+        share = 1.0 if clock == "always" else beta[t]
+        step = share * np.einsum("oa,oax->ox", own(mu, t), transition) + (1 - share) * resting
+        law = {(*path, x): p * step[path[-1], x] for path, p in law.items() for x in range(3)}
+    envs = make_vec(game, flow, num_envs=100_000, clock=clock, autoreset_mode="Disabled")
+    seen, total, acts, rows = play(envs, own, np.random.default_rng(5))
+    total_mass = sum(law.values())
+    assert_law(map(tuple, seen.T.tolist()), {path: p / total_mass for path, p in law.items() if p > 0})
+    value = tmf.evaluate(game, as_stages(own, 3), tmf.Fraction(beta), clock=clock, flow=flow).mean_return
+    assert_mean(total, value)
+    assert_mean(acts.T.astype(float), np.ones(3) if clock == "always" else beta, slack=1e-12)
+    for t in range(4):
+        expected = np.concatenate([np.eye(3)[seen[t]], np.tile(flow.mu[t], (100_000, 1)), np.full((100_000, 1), t / 3)], 1)
+        np.testing.assert_array_equal(rows[t], expected.astype(np.float32))
+
+
+def as_stages(policy, horizon):
+    return tmf.TabularPolicy(np.array([policy(None, t) for t in range(horizon)]))
+
+
+KINDS = [
+    ScheduleSpec("sequential"),
+    ScheduleSpec("batch", np.array([2, 1])),
+    ScheduleSpec("synchronous"),
+    ScheduleSpec("bernoulli", 0.6),
+]
+
+
+@pytest.mark.parametrize("schedule", KINDS, ids=lambda spec: spec.kind)
+@pytest.mark.parametrize("passive", ["identity", "dense"])
+def test_one_of_three_earns_what_it_should(schedule, passive):
+    """A deviating agent among finitely many, by enumeration of who is where; and where everybody is at the end."""
+    spec = random_game(31, 2, 2, horizon=2, dependence="mu_t", passive=passive, initial=[0.7, 0.3])
+    game, plain = spec.build(), spec.reference()
+    own, others = random_policy(32, 2, 2, stages=2).reference(2), random_policy(33, 2, 2, kind="affine")
+    moves = schedule.moves(2, 3)
+    start = (0, 0, 1)
+    R = 20_000  # a game in Python is asked once for each copy
+    envs = make_vec(game, others.build(2), schedule.build(), 3, num_envs=R, autoreset_mode="Disabled")
+    _, total, _, _ = play(envs, own, np.random.default_rng(6))
+    policies = [own, others.reference(2), others.reference(2)]
+    values = [
+        reference.agent_value(plain, [policies[abs(j - i)] for j in range(3)], moves, start, i) for i in range(3)
+    ]
+    assert_mean(total, np.mean(values))
+
+    with_others = make_vec(game, others.build(2), schedule.build(), 3, num_envs=R, autoreset_mode="Disabled")
+    affine = others.reference(2)
+    _, infos = with_others.reset(seed=4)
+    rng = np.random.default_rng(7)
+    for t in range(2):
+        at_first = with_others._world.counts[:, 0]
+        tables = np.array([affine(np.array([c, 3 - c]) / 3, t) for c in range(4)])
+        p = tables[at_first, infos["observation"], 0]
+        _, _, _, _, infos = with_others.step((rng.random(R) >= p).astype(np.int64))
+    laws = reference.configuration_laws(plain, affine, moves, start)[-1]
+    law = defaultdict(float)
+    for x in itertools.product(range(2), repeat=3):
+        for own_place in x:
+            law[own_place, x.count(0)] += laws[x] / 3
+    ends = zip(infos["observation"].tolist(), with_others._world.counts[:, 0].tolist())
+    assert_law(Counter(ends), law)
+
+
+def test_always_is_in_every_batch():
+    """With batches of one nobody else moves."""
+    game = tmf.games.resource_selection((1.0, 0.8, 0.6), 1.0, initial=[0.5, 0.3, 0.2])
+    envs = make_vec(game, tmf.TabularPolicy.uniform(game), tmf.Sequential(), 10, num_envs=500, clock="always")
+    _, infos = envs.reset(seed=1)
+    others = envs._world.counts - np.eye(3, dtype=int)[infos["observation"]]
+    for _ in range(5):
+        assert infos["acts"].all()
+        actions = np.random.default_rng(2).integers(0, 3, 500)
+        _, _, _, _, infos = envs.step(actions)
+        assert (infos["observation"] == actions).all()
+        assert (envs._world.counts - np.eye(3, dtype=int)[actions] == others).all()
+    with pytest.raises(ValueError, match="nobody act at step 3"):
+        make_vec(game, tmf.TabularPolicy.uniform(game), tmf.Batch([1, 1, 1, 0] * 5), 10, num_envs=5, clock="always")
+
+
+@pytest.mark.parametrize("start", ["rounded", "sampled"])
+def test_the_tagged_agent_is_any_of_them(start):
+    game = tmf.games.queueing([0.1, 0.2], initial=[0.5, 0.25, 0.25])
+    envs = make_vec(game, tmf.TabularPolicy.uniform(game), tmf.Batch(1), 4, num_envs=20_000, start=start)
+    _, infos = envs.reset(seed=1)
+    counts = envs._world.counts
+    if start == "rounded":
+        assert (counts == [2, 1, 1]).all()
+        law = {(o, (2, 1, 1)): p for o, p in enumerate(game.initial)}
+    else:
+        law = {
+            (o, c): p * c[o] / 4 for c, p in reference.multinomial_law(4, game.initial) for o in range(3) if c[o] > 0
+        }
+    assert_law(Counter(zip(infos["observation"].tolist(), map(tuple, counts.tolist()))), law)
+
+
+@pytest.mark.parametrize("faced", FACED)
+def test_single_and_vectorised_are_one_game(faced):
+    """One copy and the single environment draw alike: the same seed, the same path."""
+    one, many = env(*FACED[faced]), make_vec(*FACED[faced], num_envs=1)
+    row, info = one.reset(seed=3)
+    rows, infos = many.reset(seed=3)
+    actions = np.random.default_rng(4).integers(0, 4, 20)
+    for t, a in enumerate(actions):
+        assert (row == rows[0]).all() and info["acts"] == infos["acts"][0]
+        assert (info["action_mask"] == infos["action_mask"][0]).all()
+        assert (info["action_mask"] == (1 if info["acts"] else [1, 0, 0, 0])).all()
+        row, reward, terminated, _, info = one.step(a)
+        rows, rewards, terminations, _, infos = many.step(np.array([a]))
+        assert reward == rewards[0] and terminated == terminations[0] == (t == 19)
+    assert (infos["final_obs"][0] == row).all()
+
+
+# ----------------------------------------------------------------------------------------- episodes of many copies
+
+
+def test_same_step():
+    envs = make_vec(GAME, FLOW, num_envs=5)
+    assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    rows, _ = envs.reset(seed=1)
+    for _ in range(3):
+        for t in range(20):
+            assert (rows[:, -1] == np.float32(t / 20)).all() and rows in envs.observation_space
+            rows, _, done, _, infos = envs.step(envs.action_space.sample())
+            assert ("final_obs" in infos) == done.all() == (t == 19)
+        assert infos["_final_obs"].all() and infos["_final_info"].all() and infos["_acts"].all()
+        for i, last in enumerate(infos["final_obs"]):
+            assert last[-1] == 1 and last in envs.single_observation_space
+            assert last[:4].argmax() == infos["final_info"]["observation"][i]
+
+
+def test_next_step():
+    envs = make_vec(GAME, FLOW, num_envs=5, autoreset_mode=AutoresetMode.NEXT_STEP)
+    assert envs.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    envs.reset(seed=1)
+    for _ in range(3):
+        for _ in range(20):
+            rows, _, done, _, infos = envs.step(envs.action_space.sample())
+        assert done.all() and (rows[:, -1] == 1).all() and "final_obs" not in infos
+        rows, rewards, done, _, infos = envs.step(envs.action_space.sample())
+        assert not done.any() and (rewards == 0).all() and (rows[:, -1] == 0).all()
+
+
+def test_no_reset_of_its_own():
+    envs = make_vec(GAME, FLOW, num_envs=5, autoreset_mode="Disabled")
+    envs.reset(seed=1)
+    for _ in range(20):
+        envs.step(envs.action_space.sample())
+    with pytest.raises(ResetNeeded, match="the episode is over"):
+        envs.step(envs.action_space.sample())
+    with pytest.raises(ValueError, match="True for all 5 copies"):
+        envs.reset(options={"reset_mask": np.array([True, False, True, True, True])})
+    rows, _ = envs.reset(options={"reset_mask": np.ones(5, np.bool_)})
+    assert (rows[:, -1] == 0).all()
+
+
+@pytest.mark.parametrize("mode", ["SameStep", "NextStep"])
+def test_wrappers_of_gymnasium(mode):
+    envs = RecordEpisodeStatistics(make_vec(GAME, FLOW, num_envs=6, autoreset_mode=mode))
+    envs.reset(seed=1)
+    total = np.zeros(6)
+    for _ in range(20):
+        _, rewards, _, _, infos = envs.step(envs.action_space.sample())
+        total += rewards
+    np.testing.assert_allclose(infos["episode"]["r"], total)
+    assert (infos["episode"]["l"] == 20).all()
+
+
+@pytest.mark.parametrize("faced", FACED)
+def test_seeds(faced):
+    def run(seed):
+        envs = make_vec(*FACED[faced], num_envs=50)
+        rows, _ = envs.reset(seed=seed)
+        out = [rows]
+        for t in range(25):
+            rows, rewards, *_ = envs.step(np.full(50, t % 4))
+            out += [rows, rewards]
+        return [part.tobytes() for part in out]
+
+    assert run(1) == run(1) != run(2)
+
+
+def test_what_was_returned_stays():
+    envs = make_vec(GAME, FLOW, num_envs=50)
+    rows, infos = envs.reset(seed=1)
+    held = [(part, part.copy()) for part in (rows, *infos.values())]
+    for t in range(30):
+        rows, rewards, done, cut, infos = envs.step(np.full(50, t % 4))
+        held += [(part, part.copy()) for part in (rows, rewards, done, cut, infos["acts"], infos["observation"])]
+    assert all((part == copy).all() for part, copy in held)
+    infos["observation"][:] = 99  # the caller's own
+    envs.step(np.zeros(50, np.int64))
+
+
+# ---------------------------------------------------------------------------------------------------- mistakes
+
+
+def test_steps_out_of_turn():
+    for made, action in ((env(GAME, FLOW), 0), (make_vec(GAME, FLOW, num_envs=2), [0, 0])):
+        with pytest.raises(ResetNeeded, match="call reset"):
+            made.step(action)
+    with pytest.raises(ResetNeeded, match="call reset"):
+        env(GAME, FLOW, render_mode="ansi").render()
+    made = env(GAME, FLOW)
+    made.reset(seed=1)
+    for _ in range(20):
+        *_, terminated, truncated, _ = made.step(0)
+    assert terminated and not truncated
+    with pytest.raises(ResetNeeded, match="the episode is over"):
+        made.step(0)
+
+
+def test_bad_actions():
+    envs = make_vec(GAME, FLOW, num_envs=3)
+    envs.reset(seed=1)
+    with pytest.raises(ValueError, match=r"actions\[1\] is 4; must lie in 0..3 \(2 of 3 are bad\)"):
+        envs.step(np.array([0, 4, -1]))
+    with pytest.raises(ValueError, match=r"shape \(2,\); must be \(3,\)"):
+        envs.step(np.array([0, 1]))
+    with pytest.raises(TypeError, match="float64; must be integers"):
+        envs.step(np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "kind", "message"),
+    [
+        ((GAME, UNIFORM), {}, TypeError, "schedule and n_agents are needed"),
+        ((GAME, UNIFORM, tmf.Batch(1)), {}, TypeError, "schedule and n_agents are needed"),
+        ((GAME, FLOW, tmf.Batch(1)), {}, TypeError, "must be left out"),
+        ((GAME, FLOW), {"start": "sampled"}, ValueError, "starts at game.initial"),
+        ((GAME, FLOW), {"clock": "mine"}, ValueError, "clock is 'mine'"),
+        ((GAME, UNIFORM, tmf.Batch(6), 5), {}, ValueError, "n_agents = 5"),
+        ((GAME, UNIFORM, tmf.Batch(1), 5), {"start": "x"}, ValueError, "start is 'x'"),
+        ((GAME, 7, tmf.Batch(1), 5), {}, TypeError, "policy is 7"),
+        ((None, FLOW), {}, TypeError, "game"),
+        (
+            (GAME, tmf.mean_field(GAME, UNIFORM, tmf.Fraction(0.5), record_every=2)), {}, ValueError, "every step",
+        ),
+        ((tmf.games.queueing([0.1, 0.2, 0.3], horizon=3), FLOW), {}, ValueError, "flow.horizon is 20"),
+    ],
+)  # fmt: skip
+def test_bad_arguments(arguments, options, kind, message):
+    with pytest.raises(kind, match=message):
+        make_vec(*arguments, num_envs=2, **options)
+    with pytest.raises(kind, match=message):
+        env(*arguments, **options)
+
+
+def test_bad_modes():
+    with pytest.raises(ValueError, match="NoSuchMode"):
+        make_vec(GAME, FLOW, num_envs=2, autoreset_mode="NoSuchMode")
+    with pytest.raises(ValueError, match="num_envs is 0"):
+        make_vec(GAME, FLOW, num_envs=0)
+
+
+def test_other_ways_of_making_it():
+    """Environments are remade in other processes by pickling what they were made from."""
+    made = gymnasium.make(ID, game=GAME, population=FLOW)
+    again = pickle.loads(pickle.dumps(made.spec)).make()
+    assert (again.reset(seed=1)[0] == made.reset(seed=1)[0]).all()
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch):
+    import importlib
+    import sys
+
+    for name in ("gymnasium", "pettingzoo"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, name, None)
+            patch.delitem(sys.modules, f"tmfcore.interop.{name}", raising=False)
+            with pytest.raises(ModuleNotFoundError, match=rf"interop\.{name} needs .*'tmfcore\[envs\]'"):
+                importlib.import_module(f"tmfcore.interop.{name}")
+    with pytest.raises(AttributeError, match="nonsense"):
+        tmf.interop.nonsense  # noqa: B018  the access is the test
+    assert {"gymnasium", "pettingzoo"} <= set(dir(tmf.interop))
+
+
+# ------------------------------------------------------------------------------------------ stable-baselines3
+
+
+@pytest.fixture
+def sb3():
+    return pytest.importorskip("stable_baselines3")
+
+
+def test_as_stable_baselines3_sees_it(sb3):
+    from tmfcore.interop.gymnasium import to_stable_baselines3
+
+    copies, envs = to_stable_baselines3(make_vec(GAME, FLOW, num_envs=7)), make_vec(GAME, FLOW, num_envs=7)
+    with pytest.raises(ValueError, match="call reset"):
+        copies.action_masks()
+    copies.seed(3)
+    rows, infos = envs.reset(seed=3)
+    assert (copies.reset() == rows).all() and (copies.action_masks() == infos["action_mask"]).all()
+    for t in range(20):
+        rows, rewards, done, _, infos = envs.step(np.full(7, t % 4))
+        theirs = copies.step(np.full(7, t % 4))
+        assert (theirs[0] == rows).all() and (theirs[1] == rewards.astype(np.float32)).all()
+        assert (theirs[2] == done).all() and len(theirs[3]) == 7
+        assert np.array_equal(copies.env_method("action_masks"), infos["action_mask"])
+    for last, info in zip(infos["final_obs"], theirs[3]):
+        assert (info["terminal_observation"] == last).all() and not info["TimeLimit.truncated"]
+    assert copies.get_attr("num_envs", indices=[0, 1]) == [7, 7]
+    assert copies.env_is_wrapped(object) == [False] * 7
+    with pytest.raises(AttributeError, match="cannot be set"):
+        copies.set_attr("num_envs", 3)
+    with pytest.raises(AttributeError, match="cannot be called"):
+        copies.env_method("close")
+    with pytest.raises(ValueError, match="must be SAME_STEP"):
+        to_stable_baselines3(make_vec(GAME, FLOW, num_envs=2, autoreset_mode="NextStep"))
+    with pytest.raises(TypeError, match="envs"):
+        to_stable_baselines3(env(GAME, FLOW))
+    copies.close()
+
+
+def learned(sb3, game, flow, rounds):
+    """What PPO plays after so many rounds of 256 episodes, as a policy of (t, o) along the flow; and its model."""
+    import torch
+
+    from tmfcore.interop.gymnasium import to_stable_baselines3
+
+    torch.set_num_threads(1)
+    copies = to_stable_baselines3(make_vec(game, flow, num_envs=256))
+    model = sb3.PPO(
+        "MlpPolicy", copies, n_steps=game.horizon, batch_size=1280, n_epochs=8, learning_rate=2e-3,
+        gamma=game.discount, ent_coef=0.0, seed=1, device="cpu",
+    )  # fmt: skip
+    model.learn(256 * game.horizon * rounds)
+    S = game.n_observations
+    rows = np.empty((game.horizon, S, 2 * S + 1), np.float32)
+    rows[:, :, :S], rows[:, :, S : 2 * S] = np.eye(S), flow.mu[:-1, None]
+    rows[:, :, 2 * S] = (np.arange(game.horizon) / game.horizon)[:, None]
+    with torch.no_grad():
+        found = model.policy.get_distribution(torch.as_tensor(rows.reshape(-1, 2 * S + 1))).distribution.probs
+    table = found.double().numpy().reshape(game.horizon, S, -1)
+    return model, tmf.TabularPolicy(table / table.sum(axis=-1, keepdims=True))
+
+
+def returns(game, flow, choose, seed):
+    """Discounted returns (n,) of 40,000 copies that play choose(rows, infos, t)."""
+    envs = make_vec(game, flow, num_envs=40_000, autoreset_mode="Disabled")
+    rows, infos = envs.reset(seed=seed)
+    total, factor = np.zeros(40_000), 1.0
+    for t in range(game.horizon):
+        rows, rewards, _, _, infos = envs.step(choose(rows, infos, t))
+        total, factor = total + factor * rewards, factor * game.discount
+    return total
+
+
+@pytest.mark.envs
+def test_ppo_gains_nothing_over_the_equilibrium(sb3):
+    """A minute of training on the queueing game: against the equilibrium flow nothing is to be gained, and PPO, which
+    finds nearly all there is to gain against another flow, finds nothing."""
+    schedule = tmf.Fraction(0.5)
+    equilibrium = tmf.solve(GAME, schedule).policy
+    gains = {}
+    for name, policy, rounds in (("uniform", UNIFORM, 30), ("equilibrium", equilibrium, 100)):
+        flow = tmf.mean_field(GAME, policy, schedule)
+        model, found = learned(sb3, GAME, flow, rounds)
+        kernel = np.broadcast_to(policy.table, (GAME.horizon, 4, 4)) if len(policy.table) == 1 else policy.table
+        rng = np.random.default_rng(5)
+
+        def play_policy(rows, infos, t, kernel=kernel, rng=rng):
+            p = kernel[t][infos["observation"]]
+            return (rng.random((len(p), 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
+
+        theirs = returns(GAME, flow, lambda rows, infos, t, model=model: model.predict(rows)[0], seed=2)
+        ours = returns(GAME, flow, play_policy, seed=3)
+        gain = theirs.mean() - ours.mean()
+        half = Z * np.hypot(theirs.std() / np.sqrt(len(theirs)), ours.std() / np.sqrt(len(ours)))
+        exactly = (
+            tmf.evaluate(GAME, found, schedule, flow=flow).mean_return
+            - tmf.evaluate(GAME, policy, schedule, flow=flow).mean_return
+        )
+        assert abs(gain - exactly) < half, "the samples and the exact value of what was learned disagree"
+        gap = tmf.exploitability(GAME, policy, schedule)
+        assert exactly <= gap + 1e-9, "nobody gains more than the best response does"
+        gains[name] = gain, half, exactly, gap
+    gain, half, exactly, gap = gains["uniform"]
+    assert gain > half and exactly > 0.95 * gap, "PPO has not learned to play against the uniform policy"
+    gain, half, exactly, gap = gains["equilibrium"]
+    assert gain < half, "PPO gains over the equilibrium policy"
+    assert exactly > -0.01, "PPO has not learned to play as well as the equilibrium"
