@@ -30,7 +30,7 @@ FLOORS = (
     {"_counts", "_agents", "_alias", "_descent", "_few", "_flow", "_fluctuations", "_gradient", "_evaluator", "_games",
      "_model", "_occupation", "_passive", "_policy", "_push", "_sampling", "_schedule", "_singles", "_stationary", "_tagged",
      "_tiles"},
-    {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "_costs", "plotting"},
+    {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "_costs", "_native", "_promises", "plotting"},
     {"game", "games", "policy", "schedule"},
     {"simulate", "meanfield", "equilibrium", "finite"},
     {"solvers", "analysis"},

@@ -42,6 +42,7 @@ cdef class Model:
     cdef const double *standing_level           # (S,) both; NULL unless the reward is separable with
     cdef const double *standing_slope           # r0(o, mu) = standing_level[o] + standing_slope[o] mu(o)
     cdef bint by_row                            # row_at costs less than tables_at
+    cdef bint asked_by_row        # every row costs a call: tables only where most of their rows are read
     cdef bint in_parts                          # tables_at leaves out the tables whose pointer is NULL
     cdef bint trusted                           # rows need no check: they are right by construction
 
@@ -50,8 +51,8 @@ cdef class Model:
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) except -1 nogil
-    # r0(o, mu) where mu(o) = share; called for a separable_reward only.
-    cdef double standing_reward(self, int observation, double share) noexcept nogil
+    # r0(o, mu), which reads mu(o) only; called for a separable_reward only, and looked at where it is used.
+    cdef double standing_reward(self, int observation, const double *mu) noexcept nogil
     # Refreshes the tables that vary; all four when `everything`.
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil
 
@@ -63,6 +64,10 @@ cdef class Model:
 cdef int check_row(
     const double *probabilities, Py_ssize_t n_cells, double reward, int t, int observation, int action
 ) except -1 nogil
+
+
+# Raise for a standing_reward that is not finite.
+cdef int refuse_standing(Model model, int t, int observation, const double *mu) except -1 nogil
 
 
 cdef inline int checked_row(
