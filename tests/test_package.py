@@ -33,7 +33,7 @@ FLOORS = (
     {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "_costs", "_native", "_promises", "plotting"},
     {"game", "games", "policy", "schedule"},
     {"simulate", "meanfield", "equilibrium", "finite"},
-    {"solvers", "analysis"},
+    {"solvers", "analysis", "testing"},
     {"cli", "reproduce", "interop", "__main__"},
 )
 

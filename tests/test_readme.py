@@ -41,7 +41,7 @@ def test_ci_runs_the_command_of_the_readme():
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CHANGELOG.md", "docs/architecture.md", "docs/theory.md", "docs/results.md"]
+    "document", ["README.md", "CHANGELOG.md", "docs/architecture.md", "docs/theory.md", "docs/results.md", "docs/games.md"]
 )
 def test_links_lead_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")

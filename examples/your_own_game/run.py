@@ -28,4 +28,6 @@ for module, words in WAYS.items():
     gap = tmf.exploitability(game, solution.policy, tmf.Fraction(0.5))
     np.testing.assert_allclose(gap, solution.exploitability, rtol=1e-6)
     run = tmf.simulate(game, solution.policy, tmf.Sequential(), 1000, rng=1)
+    report = tmf.testing.check_game(game, rng=1)
+    assert report.ok, report
     print(f"{words:28}  exploitability {gap:.4f}, return {run.returns[0]:.3f} in a population of 1000")
