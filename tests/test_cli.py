@@ -1,5 +1,6 @@
 """The command line: what it prints and writes, exit codes, refusals in one line, and Ctrl-C in a real process."""
 
+import inspect
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import tmfcore as tmf
+from tmfcore.cli import games
 from tmfcore.cli.app import app
 
 SMALL = ["--n-agents", "50", "--horizon", "4"]
@@ -29,14 +31,14 @@ def process(*arguments, **options):
 # --------------------------------------------------------------------------------------------------------- the door
 
 
-def test_help_names_the_four_commands():
+def test_help_names_the_commands():
     result = process("--help")
     assert result.returncode == 0
-    for command in ("reproduce", "solve", "simulate", "info"):
+    for command in ("reproduce", "solve", "simulate", "games", "info"):
         assert f"  {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", ["reproduce", "solve", "simulate", "info"])
+@pytest.mark.parametrize("command", ["reproduce", "solve", "simulate", "games", "info"])
 def test_each_command_explains_itself(command):
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -75,7 +77,7 @@ def test_version():
 
 
 def test_a_terminal_without_the_signs_gets_others():
-    result = process("solve", "queueing", *SMALL, "--iterations", "1", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    result = process("solve", "queueing", *SMALL, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert result.returncode == 0, result.stderr
 
 
@@ -120,6 +122,20 @@ REFUSED = [
     (["solve", "queueing", "--solver", "mfomo", "--critic", "model"], "--critic is no option of mfomo"),
     (["solve", "queueing", "--solver", "stationary", "--discount", "1"], "discount is 1; must be < 1"),
     (["solve", "queueing", "--seed", "-1"], "--seed"),
+    (["solve", "queueing", "--iterations", "3"], "--iterations needs a --solver of that option"),
+    (["solve", "queueing", "--critic", "model"], "--critic needs a --solver of that option"),
+    (["solve", "beach-bar", "--capacities", "1,2"], "--capacities belongs to queueing; the game is beach-bar"),
+    (["solve", "beach-bar", "--set", "n_plases=3"], "no such parameter (did you mean n_places?)"),
+    (["solve", "beach-bar", "--set", "n_places=3.5"], "n_places: '3.5' is not a whole number"),
+    (["solve", "beach-bar", "--set", "n_places=1"], "n_places is 1"),
+    (["solve", "beach-bar", "--set", "crowding=much"], "crowding: 'much' is not a number"),
+    (["solve", "beach-bar", "--set", "wrap=maybe"], "wrap: 'maybe' is neither true nor false"),
+    (["solve", "beach-bar", "--set", "wind=1,b"], "wind: 'b' is not a number"),
+    (["solve", "beach-bar", "--set", "wind=0.3,0.3,0.3"], "wind sums to 0.9"),
+    (["solve", "beach-bar", "--set", "wind"], "must be NAME=VALUE"),
+    (["solve", "beach-bar", "--set", "horizon=3", "--horizon", "4"], "horizon is given twice"),
+    (["simulate", "beach-bar", "--set", "bar=3", "--set", "bar=4"], "bar is given twice"),
+    (["games", "chess"], "must be one of resource-selection, queueing"),
     (["solve", "queueing", "--discount", "1.5"], "discount is 1.5"),
     (["solve", "resource-selection", "--values", "1,nan"], "values[1] is nan"),
     (["solve", "resource-selection", "--initial", "1,1"], "initial"),
@@ -169,7 +185,7 @@ def test_a_file_that_is_no_policy_is_refused(tmp_path):
 
 def test_solve_then_simulate(tmp_path):
     solution, simulation = tmp_path / "solution.npz", tmp_path / "simulation.npz"
-    result = run("solve", "queueing", *SMALL, "--batch", "10", "--iterations", "5", "--seed", "3", "--out", solution)
+    result = run("solve", "queueing", *SMALL, "--solver", "tmf-pg", "--batch", "10", "--iterations", "5", "--seed", "3", "--out", solution)
     assert result.exit_code == 0, result.output
     assert "exploitability" in result.output
     learned = tmf.Solution.load(solution)
@@ -200,14 +216,15 @@ def test_solve_with_an_exact_solver(solver, tmp_path):
     found = tmf.Solution.load(path)
     kind = getattr(tmf.solvers, found.solver["name"])
     assert kind.__name__.lower() == solver.replace("-", "").replace("_", "").lower()
-    assert f"{kind.__name__}: queueing, B=25" in result.output
+    assert "queueing, B=25" in result.output
+    assert f"{solver.lower().replace('_', '-')}, as asked" in result.output
     game = tmf.games.queueing([0.2, 0.3, 0.4, 0.5, 0.6], jockeying_cost=0.2, horizon=4, step=0.5)
     assert found.policy == kind(tolerance=0.05).solve(game, tmf.Batch(25), 50).policy
 
 
 def test_a_policy_of_another_game_is_refused(tmp_path):
     path = tmp_path / "solution.npz"
-    assert run("solve", "queueing", *SMALL, "--iterations", "1", "--out", path).exit_code == 0
+    assert run("solve", "queueing", *SMALL, "--out", path).exit_code == 0
     result = run("simulate", "resource-selection", *SMALL, "--policy", path)
     assert result.exit_code == 2
     assert len(result.output.splitlines()) == 1
@@ -246,8 +263,113 @@ def test_game_parameters_reach_the_game(tmp_path):
     assert played.counts[0, 0].tolist() == [0, 0, 1000]
 
 
+def test_auto_is_the_default_and_says_what_it_picked(tmp_path):
+    path = tmp_path / "a.npz"
+    result = run("solve", "queueing", *SMALL, "--batch", "10", "--out", path)
+    assert result.exit_code == 0, result.output
+    found = tmf.Solution.load(path)
+    game = tmf.games.queueing([0.2, 0.3, 0.4, 0.5, 0.6], jockeying_cost=0.2, horizon=4, step=0.2)
+    wanted = tmf.solve(game, tmf.Batch(10), 50)
+    assert found.policy == wanted.policy
+    assert "mirror-descent, picked by auto: the first to meet the tolerance" in result.output
+    assert f"{wanted.exploitability:.3e}" in result.output
+    assert wanted.reason in result.output
+    result = run("solve", "queueing", *SMALL, "--tolerance", "0.05", "--out", path)
+    assert tmf.Solution.load(path).solver["tolerance"] == 0.05
+
+
+@pytest.mark.parametrize("name", sorted(tmf.games.BY_NAME))
+def test_every_game_can_be_played(name, tmp_path):
+    """With the command line's defaults, and with every number changed by --set to what it is."""
+    path = tmp_path / "a.npz"
+    result = run("simulate", name, "--n-agents", "20", "--replicas", "1", "--out", path)
+    assert result.exit_code == 0, result.output
+    played = tmf.Simulation.load(path)
+    assert played.game == name
+    result = run("simulate", name, "--n-agents", "20", "--replicas", "1", "--set", f"horizon={played.horizon}",
+                 "--out", path)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    np.testing.assert_array_equal(tmf.Simulation.load(path).counts, played.counts)
+
+
+def test_set_takes_every_kind_of_value(tmp_path):
+    path = tmp_path / "a.npz"
+    result = run("simulate", "Beach_Bar", "--n-agents", "60", "--set", "n-places=6", "--set", "bar=none", "--set", "wrap=No",
+                 "--set", "wind=0,1,0", "--set", "crowding=2", "--set", "epsilon=1e-3", "--set", "initial=0,0,1,0,0,0",
+                 "--set", "attraction=0, 0, 0, 0, 0, 9", "--horizon", "3", "--seed", "4", "--replicas", "2", "--out", path)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    game = tmf.games.beach_bar(6, wrap=False, wind=(0, 1, 0), crowding=2, epsilon=1e-3, initial=[0, 0, 1, 0, 0, 0],
+                               attraction=[0, 0, 0, 0, 0, 9], horizon=3)  # fmt: skip
+    wanted = tmf.simulate(game, tmf.SoftmaxPolicy.uniform(game), tmf.Synchronous(), 60, replicas=2,
+                          rng=np.random.SeedSequence(4))  # fmt: skip
+    played = tmf.Simulation.load(path)
+    np.testing.assert_array_equal(played.counts, wanted.counts)
+    np.testing.assert_array_equal(played.returns, wanted.returns)
+
+
+@pytest.mark.parametrize(
+    ("text", "annotation", "value"),
+    [
+        ("1", "object", 1), ("1.5", "object", 1.5), ("1,", "object", [1]), ("1,2.5", "object", [1, 2.5]),
+        ("1,2;3,4", "object", [[1, 2], [3, 4]]), ("braess", "object", "braess"), ("none", "object | None", None),
+        ("a, b", "Sequence[str] | None", ("a", "b")), ("-3", "int", -3), ("1e-3", "float", 1e-3), ("Yes", "bool", True),
+        ("None", "int | None", None), ("7", "int | None", 7), ("7", "str", "7"),
+    ],
+)  # fmt: skip
+def test_values_have_the_type_of_the_parameter(text, annotation, value):
+    parameter = inspect.Parameter("p", inspect.Parameter.KEYWORD_ONLY, default=1.0, annotation=annotation)
+    found = games._value(text, parameter)
+    assert found == value and type(found) is type(value)
+
+
+def test_games_lists_them_all_and_their_parameters():
+    result = run("games")
+    assert result.exit_code == 0
+    for name, function in tmf.games.BY_NAME.items():
+        (line,) = (line for line in result.output.splitlines() if line.split()[:1] == [name.replace("_", "-")])
+        assert function.__doc__.split()[0] in line
+    result = run("games", "beach-bar")
+    for name in inspect.signature(tmf.games.beach_bar).parameters:
+        assert any(line.split()[:1] == [name] for line in result.output.splitlines())
+    assert "gamma in [0, 1] per sweep" in result.output
+    (line,) = (line for line in result.output.splitlines() if line.split()[:1] == ["wind"])
+    assert line.split()[1] == "0.25,0.5,0.25"
+
+
+def test_pictures_are_written_to_the_folder(tmp_path):
+    result = run("solve", "beach-bar", "--set", "n_places=12", "--horizon", "3", "--pictures", tmp_path / "new" / "a")
+    assert result.exit_code == 0, result.output
+    assert "wrote exploitability.png, flow.png to" in result.output
+    result = run("simulate", "queueing", *SMALL, "--pictures", tmp_path / "b")
+    assert result.exit_code == 0, result.output
+    written = {str(path.relative_to(tmp_path)): path for path in tmp_path.rglob("*.png")}
+    assert set(written) == {"new/a/exploitability.png", "new/a/flow.png", "b/population.png"}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written.values())
+
+
+def test_pictures_that_cannot_be_made_are_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for command in ("solve", "simulate"):
+        result = run(command, "queueing", *SMALL, "--pictures", tmp_path / "file")
+        assert (result.exit_code, len(result.output.splitlines())) == (2, 1)
+        assert "cannot be written to" in result.output
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for command in ("solve", "simulate"):
+        result = run(command, "queueing", *SMALL, "--pictures", tmp_path / "a")
+        assert (result.exit_code, len(result.output.splitlines())) == (2, 1)
+        assert "pip install 'tmfcore[app]'" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_table_of_many_observations_shows_the_largest():
+    result = run("solve", "beach-bar", "--tolerance", "0.001")
+    assert "(the 20 largest of 100)" in result.output
+    shown = [int(line.split()[0]) for line in result.output.splitlines() if line.strip()[:1].isdigit()]
+    assert len(shown) == 20 and 50 in shown and 0 not in shown
+
+
 def test_output_is_quiet_where_nobody_looks(tmp_path):
-    result = process("solve", "queueing", *SMALL, "--iterations", "3")
+    result = process("solve", "queueing", *SMALL)
     assert result.returncode == 0
     assert result.stderr == ""
 
@@ -294,7 +416,7 @@ def test_ctrl_c_saves_what_reproduce_has_finished(tmp_path):
 def test_ctrl_c_saves_the_solution_so_far(tmp_path):
     began = time.monotonic()
     code, out, err = interrupt_when(
-        lambda: time.monotonic() > began + 1.5, "solve", "queueing", "--schedule", "sequential", "--iterations", "1e9",
+        lambda: time.monotonic() > began + 1.5, "solve", "queueing", "--solver", "tmf-pg", "--schedule", "sequential", "--iterations", "1e9",
         "--tolerance", "0", "--out", tmp_path / "a.npz", cwd=tmp_path,
     )  # fmt: skip
     assert code == 130, err

@@ -13,7 +13,7 @@ from scipy import LowLevelCallable
 
 import strategies
 import tmfcore as tmf
-from tmfcore._functions import takes_time
+from tmfcore._functions import n_arguments
 from tmfcore._model import CompiledModel, TableModel
 
 S, A, T = 3, 2, 4
@@ -157,23 +157,23 @@ class Method:
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
-        (lambda mu: 0, False),
-        (lambda mu, t: 0, True),
-        (lambda x, y: 0, True),
-        (lambda mu, t=0: 0, True),
-        (lambda mu, scale=2: 0, False),
-        (lambda mu, t, scale=2: 0, True),
-        (lambda mu, *rest: 0, False),
-        (lambda mu, t, *rest, **named: 0, True),
-        (lambda mu, *, scale=2: 0, False),
-        (lambda mu=None: 0, False),
-        (lambda mu=None, t=0: 0, True),
-        (Method().of_mu, False),
-        (Method(), True),
+        (lambda mu: 0, 1),
+        (lambda mu, t: 0, 2),
+        (lambda x, y: 0, 2),
+        (lambda mu, t=0: 0, 2),
+        (lambda mu, scale=2: 0, 1),
+        (lambda mu, t, scale=2: 0, 2),
+        (lambda mu, *rest: 0, 1),
+        (lambda mu, t, *rest, **named: 0, 2),
+        (lambda mu, *, scale=2: 0, 1),
+        (lambda mu=None: 0, 1),
+        (lambda mu=None, t=0: 0, 2),
+        (Method().of_mu, 1),
+        (Method(), 2),
     ],
 )
 def test_signatures(function, expected):
-    assert takes_time(function, "f") is expected
+    assert n_arguments(function, "f") == expected
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_signatures(function, expected):
 )
 def test_signatures_that_are_refused(function, message):
     with pytest.raises(TypeError, match=message):
-        takes_time(function, "f")
+        n_arguments(function, "f")
 
 
 def test_a_callable_gets_a_read_only_distribution_and_an_int():
@@ -548,3 +548,54 @@ def test_observation_shape():
     ):
         with pytest.raises(kind, match=message(text)):
             tmf.Game(6, 1, 2, 1.0, np.full(6, 1 / 6), np.zeros((6, 1)), np.eye(6)[:, None], observation_shape=wrong)
+
+
+def demand(mu, t, z):
+    return np.repeat((z[0] - mu * z[1])[:, None], 2, axis=1)
+
+
+def drifting(mu, t, z):
+    row = np.array([0.5 + 0.4 * z[0], 0.5 - 0.4 * z[0]])
+    return np.broadcast_to(row, (2, 2, 2))
+
+
+def test_common_noise_is_the_same_for_every_verb():
+    """A game given a path is the game whose callables have the path written into them."""
+    paths = np.random.default_rng(3).uniform(0, 1, size=(2, 5, 2))
+    first = tmf.Game(2, 2, 5, 0.9, [1, 0], demand, drifting, passive_transition=lambda mu: np.eye(2), noise=paths[0])
+    uniform = tmf.TabularPolicy.uniform(first)
+    for path in paths:
+        game = first.given(path)
+        np.testing.assert_array_equal(game.noise, path)
+        written = tmf.Game(
+            2, 2, 5, 0.9, [1, 0], lambda mu, t: demand(mu, t, path[t]), lambda mu, t: drifting(mu, t, path[t]))  # noqa: B023
+        for schedule in (tmf.Synchronous(), tmf.Batch(10)):
+            found, wanted = (tmf.mean_field(g, uniform, schedule, 30).mu for g in (game, written))
+            np.testing.assert_array_equal(found, wanted)
+            assert tmf.exploitability(game, uniform, schedule, 30) == tmf.exploitability(written, uniform, schedule, 30)
+            np.testing.assert_array_equal(
+                tmf.simulate(game, uniform, schedule, 30, rng=1).counts, tmf.simulate(written, uniform, schedule, 30, rng=1).counts)
+    again = pickle.loads(pickle.dumps(tmf.Game(2, 2, 5, 0.9, [1, 0], demand, drifting, noise=paths[1])))
+    np.testing.assert_array_equal(again.noise, paths[1])
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "text"),
+    [
+        (np.zeros((4, 2)), ValueError, "noise has shape (4, 2); must be (5, ...), one entry a step"),
+        (np.zeros((5, 3)), ValueError, "noise has shape (5, 3); must be (5, 2)"),
+        (np.full((5, 2), np.nan), ValueError, "noise[0, 0] is nan; must be finite (10 of 10 entries are bad)"),
+        (0.5, ValueError, "noise has shape (); must be (5, ...), one entry a step"),
+    ],
+)
+def test_paths_that_do_not_fit(path, kind, text):
+    game = tmf.Game(2, 2, 5, 0.9, [1, 0], demand, drifting, noise=np.zeros((5, 2)))
+    with pytest.raises(kind, match=message(text)):
+        game.given(path)
+
+
+def test_noise_that_is_not_there():
+    with pytest.raises(TypeError, match="must be a function of"):
+        tmf.Game(2, 2, 5, 0.9, [1, 0], demand, drifting)
+    with pytest.raises(TypeError, match="has no noise"):
+        tmf.games.queueing([0.1]).given([1.0])

@@ -135,11 +135,11 @@ def test_logarithms_to_the_last_bits():
 
 
 def test_defaults_are_those_of_the_design():
-    game = resource_selection([1, 0.8, 0.6, 0.4], 1)
+    game = resource_selection()
     assert_same_game(game, reference.resource_selection([1, 0.8, 0.6, 0.4], np.ones(4)), 0)
     assert (game.horizon, game.discount, game.step) == (20, 0.95, 1.0)
     assert game.initial.tolist() == [1, 0, 0, 0]
-    game = queueing([0.1, 0.2, 0.3])
+    game = queueing()
     assert_same_game(game, reference.queueing([0.1, 0.2, 0.3]), 0)
     assert game.initial.tolist() == [1, 0, 0, 0]
 

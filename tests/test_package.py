@@ -27,10 +27,11 @@ COMPILED = sorted(
 
 # The house of docs/architecture.md, bottom up. A module may import from its own floor and from those below.
 FLOORS = (
-    {"_counts", "_agents", "_alias", "_descent", "_few", "_flow", "_fluctuations", "_gradient", "_evaluator", "_games",
+    {"_affine", "_counts", "_agents", "_alias", "_descent", "_few", "_flow", "_fluctuations", "_gradient", "_evaluator", "_games",
      "_model", "_occupation", "_passive", "_policy", "_push", "_sampling", "_schedule", "_singles", "_stationary", "_tagged",
-     "_tiles"},
-    {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "_costs", "_native", "_promises", "plotting"},
+     "_tiles", "_typed"},
+    {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "_costs", "_native",
+     "_promises", "_appearance", "_frames", "plotting"},
     {"game", "games", "policy", "schedule"},
     {"simulate", "meanfield", "equilibrium", "finite"},
     {"solvers", "analysis", "testing"},

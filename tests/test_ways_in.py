@@ -42,6 +42,7 @@ CAPSULES = {
 VTABLE = [  # methods of Model in their order, which is that of the table of functions a subclass was compiled with
     "int row_at(self, int t, int observation, int action, const double *mu, double *probabilities, double *reward) except -1 nogil",
     "double standing_reward(self, int observation, const double *mu) noexcept nogil",
+    "int slopes_at(self, int t, int observation, int action, const double *mu, const double *sigma, double *slope, double *bend) except -1 nogil",
     "int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil",
     "int set_shape(self, Py_ssize_t n_observations, Py_ssize_t n_actions, object successors, object passive_successors) except -1",
 ]

@@ -7,7 +7,8 @@ Method     Sigma = F F' is factorised, and Phi is differentiated along the colum
            H : Sigma = sum over columns f of H[f, f]. Columns of F are directions in which the population can really be
            off, so they lie in the simplex, on observations that hold somebody, and no user function is ever asked
            about a mu that is no distribution.
-Cost       a step: O(S^3), and 2 S evaluations of Phi where the derivatives are differences.
+Cost       a step: O(S^3); O(S^2 A K) more where the rows depend on mu with derivatives that are known, O(S^3 A) where
+           the policy does, too; 2 S evaluations of Phi where the derivatives are differences.
 """
 from libc.math cimport fabs, isfinite, sqrt
 from libc.stdint cimport int32_t
@@ -44,6 +45,7 @@ cdef class Recursion:
     cdef Py_ssize_t n_observations, n_actions
     cdef int horizon
     cdef bint exact, linear                     # derivatives known; and Phi linear in mu
+    cdef bint moving                            # rows depend on mu, with derivatives that are known
     cdef bint smooth                            # the policy depends on mu, with derivatives that are known
     cdef Py_ssize_t block                       # directions taken together where only the policy's are known
     cdef object memory
@@ -70,12 +72,18 @@ cdef class Recursion:
     cdef double *population                     # (S,)
     cdef double *plus                           # (S,)
     cdef double *toward                         # (S,) the direction in which mu is moved
+    cdef double *spread                         # (S, S) Sigma, where rows move
+    cdef double *row_slope                      # (K, S) derivatives of a row
+    cdef double *row_bend                       # (K,)
 
     def __cinit__(self, Evaluator at not None, bint exact):
         cdef Py_ssize_t S = at.n_observations, A = at.n_actions
         cdef Py_ssize_t block = max(1, min(S, BLOCK_ENTRIES // (S * A)))
         cdef Py_ssize_t n_slopes = A * max(S + 1, S * block)
-        cdef double[::1] memory = np.zeros(6 * S * S + 2 * S * (S + 1) + 2 * n_slopes + 3 * S * A + 10 * S)
+        cdef Py_ssize_t K = max(at.n_successors, at.n_passive_successors)
+        cdef bint moving = exact and not at.model.constant_transition
+        cdef double[::1] memory = np.zeros(6 * S * S + 2 * S * (S + 1) + 2 * n_slopes + 3 * S * A + 10 * S
+                                           + (S * S + K * (S + 1) if moving else 0))
         cdef double *next_free = &memory[0]
         self.memory = memory
         self.at = at
@@ -83,7 +91,8 @@ cdef class Recursion:
         self.n_observations = S
         self.n_actions = A
         self.exact = exact
-        self.linear = exact and not at.policy.depends_on_mu
+        self.moving = moving
+        self.linear = exact and not moving and not at.policy.depends_on_mu
         self.smooth = at.policy.depends_on_mu and at.policy.differentiable
         self.block = block
         self.active = next_free
@@ -109,6 +118,9 @@ cdef class Recursion:
         self.population = self.argument + S
         self.plus = self.population + S
         self.toward = self.plus + S
+        self.spread = self.toward + S                              # these three lie there where rows move
+        self.row_slope = self.spread + S * S
+        self.row_bend = self.row_slope + K * S
 
     cdef void add_active(self, Evaluator at, const double *weights, double *out) noexcept nogil:
         """out[x] += sum_{o,a} weights[o, a] P(x | o, a)."""
@@ -264,7 +276,7 @@ cdef class Recursion:
         return S
 
     cdef int along_exactly(self, Evaluator at, int t, const double *mu, double beta, Py_ssize_t rank) except -1 nogil:
-        """images = J directions, curvature += H : Sigma, where only the policy depends on mu.
+        """images = J directions, curvature += H : Sigma, from the derivatives of the policy and of the rows.
 
         Column `rank` is the bias, which has no part in the curvature.
         """
@@ -279,9 +291,18 @@ cdef class Recursion:
         memset(self.images, 0, S * n * sizeof(double))
         for x in range(S):
             tmf_add_rows(self.transposed + x * S, self.directions, S, n, self.images + x * n)
-        if beta == 0:
-            return 0
+        if self.moving:
+            memset(self.square, 0, S * S * sizeof(double))          # the part of J by which the rows move
+            if beta < 1 and not at.model.passive_identity:
+                for o in range(S):
+                    self.add_moving_row(at, t, o, -1, mu, 1 - beta, NULL)
         for o in range(S):
+            if beta == 0:
+                break
+            if not at.policy.depends_on_mu:
+                for a in range(A):
+                    self.add_moving_row(at, t, o, a, mu, beta * at.pi[o * A + a], NULL)
+                continue
             at.policy.slopes_at(t, self.horizon, o, at.pi + o * A, self.directions, n, self.first, self.second)
             f = self.directions + o * n
             for a in range(A):
@@ -291,6 +312,13 @@ cdef class Recursion:
                 for k in range(rank):
                     bend += 2 * f[k] * first[k] + mu[o] * second[k]
                 bend *= beta
+                if self.moving:                                     # sum over k < rank: the pull of the policy
+                    for x in range(S):
+                        self.slope[x] = 0
+                        for k in range(rank):
+                            self.slope[x] += first[k] * self.directions[x * n + k]
+                        self.slope[x] *= beta
+                    self.add_moving_row(at, t, o, a, mu, beta * at.pi[o * A + a], self.slope)
                 for k in range(n):
                     first[k] *= beta * mu[o]
                 row = at.tables.transition + (o * A + a) * K
@@ -301,6 +329,45 @@ cdef class Recursion:
                         x = k if successor == NULL else successor[k]
                         self.curvature[x] += p * bend
                         tmf_add_rows(&p, first, 1, n, self.images + x * n)
+        if self.moving:
+            for x in range(S):
+                tmf_add_rows(self.square + x * S, self.directions, S, n, self.images + x * n)
+        return 0
+
+    cdef int add_moving_row(
+        self,
+        Evaluator at,
+        int t,
+        Py_ssize_t o,
+        Py_ssize_t a,             # IN             -1: the passive row
+        const double *mu,         # IN     (S,)
+        double share,             # IN             of the agents at o, those who go by this row
+        const double *pull,       # IN     (S,)    sum over directions f of (d share / d f) f; NULL: 0
+    ) except -1 nogil:
+        """What the dependence of one row on mu adds to J (`square`) and to H : Sigma (`curvature`).
+
+        With p(mu) the row and w(mu) = mu(o) share(mu), the second derivative of w p has 2 dw dp + w d2p: dw along f is
+        f(o) share + mu(o) dshare, and sums over f of f f' are Sigma.
+        """
+        cdef Py_ssize_t S = self.n_observations
+        cdef Py_ssize_t K = at.n_passive_successors if a < 0 else at.n_successors
+        cdef Py_ssize_t k, x, y
+        cdef const int32_t *successor
+        cdef const double *slope = self.row_slope
+        cdef double weight = mu[o] * share, bend
+        if not self.moving or (share == 0 and pull == NULL):
+            return 0
+        at.model.slopes_at(t, <int>o, <int>a, mu, self.spread, self.row_slope, self.row_bend)
+        successor = passive_successors_of(at, o) if a < 0 else successors_of(at, o * self.n_actions + a)
+        for k in range(K):
+            x = k if successor == NULL else successor[k]
+            bend = 0
+            for y in range(S):
+                bend += slope[y] * (share * self.spread[o * S + y] + (mu[o] * pull[y] if pull != NULL else 0.0))
+            self.curvature[x] += 2 * bend + weight * self.row_bend[k]
+            if weight != 0:
+                tmf_add_rows(&weight, slope, 1, S, self.square + x * S)
+            slope += S
         return 0
 
     cdef double direction(self, const double *mu, const double *f, bint forward, double *room) noexcept nogil:
@@ -441,6 +508,8 @@ cdef class Recursion:
         else:
             rank = self.factorise(sigma)
             n = rank + 1
+            if self.moving:
+                memcpy(self.spread, sigma, S * S * sizeof(double))
             memset(sigma, 0, S * S * sizeof(double))
             self.add_noise(mu, self.centre, beta, ratio, coins, sigma)  # before the evaluator moves on
             if self.exact:
@@ -490,7 +559,8 @@ def run(Model model not None, Policy policy not None, const double[::1] active n
     coins : bool
         Every agent acts by itself (Bernoulli) instead of a batch drawn without replacement.
     exact : bool
-        Use the policy's own derivatives; only for models with constant transitions and a differentiable policy.
+        Use the derivatives that policy and model give; only for a differentiable policy and a model that is
+        differentiable or has constant transitions.
     record_every : int
         Steps between two records.
     mu, bias : ndarray of float64, shape (J + 1, S), J = ceil(T / record_every)
@@ -499,7 +569,7 @@ def run(Model model not None, Policy policy not None, const double[::1] active n
 
     Notes
     -----
-    theory.md section 6. O(T S (S^2 + S A K)) time, O(S^2 + S A) scratch memory.
+    theory.md section 6. O(T S (S^2 + S A K)) time, O(S^2 + S A + S K) scratch memory.
     """
     cdef Recursion recursion
     cdef Py_ssize_t S = model.n_observations
@@ -519,8 +589,8 @@ def run(Model model not None, Policy policy not None, const double[::1] active n
     if mu.shape[1] != S or bias.shape[1] != S or sigma.shape[1] != S or sigma.shape[2] != S:
         raise ValueError(f"mu, sigma and bias must be over {S} observations; are over {mu.shape[1]}, {sigma.shape[1]}, "
                          f"{bias.shape[1]}")
-    if exact and not (model.constant_transition and policy.differentiable):
-        raise ValueError("exact is True; needs constant transitions and a policy whose derivatives are known")
+    if exact and not ((model.constant_transition or model.differentiable) and policy.differentiable):
+        raise ValueError("exact is True; needs transitions and a policy whose derivatives are known")
     recursion = Recursion(Evaluator(model, policy, horizon), exact)
     with nogil:
         for t in range(horizon):

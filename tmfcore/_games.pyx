@@ -4,6 +4,7 @@ Source     theory.md section 8.  Notation: _model.pxd; mu(o) the share of the po
 Contract   rows are distributions by construction, so that nothing is checked while they run.
 """
 from libc.math cimport pow
+from libc.string cimport memset
 
 import numpy as np
 
@@ -38,6 +39,7 @@ cdef class ResourceSelection(Model):
         if power == 1:
             self.standing_level = &self.value[0]
             self.standing_slope = &self.slope[0]
+            self.affine = True
         self.switching_cost = switching_cost
         self.power = power
         self.constant_transition = self.passive_identity = True
@@ -111,7 +113,7 @@ cdef class Queueing(Model):
         self.jockeying_cost = jockeying_cost
         self.step = step
         self.local_passive_reward = self.separable_reward = True
-        self.by_row = self.trusted = True
+        self.by_row = self.trusted = self.differentiable = True
 
     cdef inline double service(self, Py_ssize_t o, double share) noexcept nogil:
         """d_o(mu) = s_o / (s_o + mu(o)), 0 when idle"""
@@ -133,6 +135,21 @@ cdef class Queueing(Model):
         reward[0] = self.waiting(observation, service)
         if observation != 0 and action > 0 and action != observation:
             reward[0] -= self.jockeying_cost
+        return 0
+
+    cdef int slopes_at(
+        self, int t, int observation, int action, const double *mu, const double *sigma, double *slope, double *bend
+    ) except -1 nogil:
+        cdef Py_ssize_t S = self.n_observations
+        cdef double s = self.capacity[observation], length
+        memset(slope, 0, 2 * S * sizeof(double))
+        bend[0] = bend[1] = 0
+        if observation > 0:                     # d = s / l: d' = -s / l^2, d'' = 2 s / l^3
+            length = s + mu[observation]
+            slope[observation] = -self.step * s / (length * length)
+            slope[S + observation] = -slope[observation]
+            bend[0] = 2 * self.step * s / (length * length * length) * sigma[observation * S + observation]
+            bend[1] = -bend[0]
         return 0
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:

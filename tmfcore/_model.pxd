@@ -41,6 +41,8 @@ cdef class Model:
     cdef readonly bint separable_reward         # r(o, a, mu) - r0(o, mu) depends on (o, a) only, r0 as above
     cdef const double *standing_level           # (S,) both; NULL unless the reward is separable with
     cdef const double *standing_slope           # r0(o, mu) = standing_level[o] + standing_slope[o] mu(o)
+    cdef readonly bint affine                   # rewards and rows are affine in mu and do not depend on t
+    cdef readonly bint differentiable           # slopes_at gives the derivatives of the rows
     cdef bint by_row                            # row_at costs less than tables_at
     cdef bint asked_by_row        # every row costs a call: tables only where most of their rows are read
     cdef bint in_parts                          # tables_at leaves out the tables whose pointer is NULL
@@ -53,6 +55,12 @@ cdef class Model:
     ) except -1 nogil
     # r0(o, mu), which reads mu(o) only; called for a separable_reward only, and looked at where it is used.
     cdef double standing_reward(self, int observation, const double *mu) noexcept nogil
+    # Derivatives of one row in mu, where `differentiable`: slope (K, S), d row[k] / d mu(y), up to an addition that is
+    # the same for all y, which no difference of populations sees; bend (K,), sum over y and z of sigma[y, z] (S, S)
+    # times d^2 row[k] / d mu(y) d mu(z), sigma symmetric with rows that sum to 0. Action -1: the passive row, K0.
+    cdef int slopes_at(
+        self, int t, int observation, int action, const double *mu, const double *sigma, double *slope, double *bend
+    ) except -1 nogil
     # Refreshes the tables that vary; all four when `everything`.
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil
 

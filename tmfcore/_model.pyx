@@ -90,6 +90,12 @@ cdef class Model:
         The observation each cell stands for; None: cell x is observation x.
     passive_successors : ndarray of int32, shape (S, K0), or None
         The same for passive rows.
+    constant, constant_transition : bool
+        Whether no table, or no transition row, depends on mu or t.
+    affine : bool
+        Rewards and rows are known to be affine in mu and not to depend on t.
+    differentiable : bool
+        The derivatives of the rows are known: `slopes`.
     """
 
     cdef int set_shape(
@@ -133,6 +139,12 @@ cdef class Model:
 
     cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
         return NAN
+
+    cdef int slopes_at(
+        self, int t, int observation, int action, const double *mu, const double *sigma, double *slope, double *bend
+    ) except -1 nogil:
+        with gil:
+            raise NotImplementedError(f"{type(self).__name__} does not override slopes_at")
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
         cdef Py_ssize_t o, a
@@ -194,6 +206,50 @@ cdef class Model:
             checked_row(self, t, observation, action, &mu[0], &probabilities[0], &reward)
         return np.asarray(probabilities), reward
 
+    def slopes(self, const double[::1] mu not None, int t, int observation, int action, sigma=None):
+        """Derivatives of one transition row in mu, exact.
+
+        Parameters
+        ----------
+        mu : ndarray of float64, shape (S,)
+        t, observation, action : int
+            Action -1 is passive.
+        sigma : array_like of float, shape (S, S), optional
+            Weights of the second derivatives. Default 0.
+
+        Returns
+        -------
+        slope : ndarray of float64, shape (K, S), or (K0, S) for action -1
+            d row[k] / d mu(y), up to an addition that is the same for all y: what it gives along differences of
+            populations is exact.
+        bend : ndarray of float64, shape (K,) or (K0,)
+            Sum over y and z of sigma[y, z] d^2 row[k] / d mu(y) d mu(z), for a symmetric sigma whose rows sum to 0.
+
+        Raises
+        ------
+        ValueError
+            Derivatives are not known (`differentiable` is False); an index out of range.
+        """
+        cdef Py_ssize_t S = self.n_observations
+        cdef double[:, ::1] weights = np.zeros((S, S)) if sigma is None else np.array(sigma, np.float64, order="C")
+        cdef double[:, ::1] slope
+        cdef double[::1] bend
+        self.check_mu(mu)
+        if not self.differentiable:
+            raise ValueError(f"the derivatives of {type(self).__name__} are not known")
+        if weights.shape[0] != S or weights.shape[1] != S:
+            raise ValueError(f"sigma has shape ({weights.shape[0]}, {weights.shape[1]}); must be ({S}, {S})")
+        if not 0 <= observation < S:
+            raise ValueError(f"observation is {observation}; must lie in 0..{S - 1}")
+        if not -1 <= action < self.n_actions:
+            raise ValueError(f"action is {action}; must lie in -1..{self.n_actions - 1}")
+        n_cells = self.n_passive_successors if action < 0 else self.n_successors
+        slope = np.empty((n_cells, S))
+        bend = np.empty(n_cells)
+        with nogil:
+            self.slopes_at(t, observation, action, &mu[0], &weights[0, 0], &slope[0, 0], &bend[0])
+        return np.asarray(slope), np.asarray(bend)
+
     def check_mu(self, const double[::1] mu not None):
         """Raise ValueError unless mu has one entry an observation."""
         if mu.shape[0] != self.n_observations:
@@ -240,7 +296,7 @@ cdef class TableModel(Model):
                 TABLE_NAMES, (reward, transition, passive_reward, passive_transition), self.shapes))
         varies = [callable(source) for source in self.sources]
         self.varying = frozenset(i for i in range(4) if varies[i])
-        self.constant = not any(varies)
+        self.constant = self.affine = not any(varies)
         self.constant_transition = not (varies[1] or varies[3])
         self.in_parts = True
         self.local_passive_reward = not varies[2]

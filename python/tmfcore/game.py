@@ -61,6 +61,9 @@ class Game:
         successors[o, a, k]. A row may name one twice (as padding, say): the probabilities add up.
     passive_successors : (S, K0) integers, optional
         The same for passive agents.
+    noise : (T, ...) floats, optional
+        A path of common noise, the same for all agents: callables may then be f(mu, t, z), with z = noise[t]. `given`
+        makes the same game on another path.
     name : str, optional
     observation_labels, action_labels : sequences of S and of A different strings, optional
         For tables and plots; default "0", "1", ...
@@ -87,9 +90,9 @@ class Game:
     Notes
     -----
     Each callable is a function of (mu) or (mu, t): two required arguments, or a second one called t, mean the
-    latter. It gets mu as a fresh read-only (S,) float64 array and t as an int, once a step, and returns an
-    array as above. The result is checked at every use, and once here at (initial, 0), so that a slip shows up
-    early. What it raises comes out unchanged.
+    latter; three mean (mu, t, z), in a game with `noise`. It gets mu as a fresh read-only (S,) float64 array and
+    t as an int, once a step, and returns an array as above. The result is checked at every use, and once here at
+    (initial, 0), so that a slip shows up early. What it raises comes out unchanged.
 
     Examples
     --------
@@ -117,6 +120,7 @@ class Game:
     passive_transition: Table | None
     successors: SuccessorArray | None
     passive_successors: SuccessorArray | None
+    noise: FloatArray | None
     name: str
     observation_labels: tuple[str, ...]
     action_labels: tuple[str, ...]
@@ -139,6 +143,7 @@ class Game:
         passive_transition: object = None,
         successors: object = None,
         passive_successors: object = None,
+        noise: object = None,
         name: str = "",
         observation_labels: Sequence[str] | None = None,
         action_labels: Sequence[str] | None = None,
@@ -163,13 +168,14 @@ class Game:
         else:
             passive_moves = _rows(passive_transition, "passive_transition", passive.shape, "S, K0")
 
+        path = None if noise is None else _path(noise, horizon)
         model = TableModel(
             n_obs,
             n_act,
-            _source(rewards, "reward"),
-            _source(moves, "transition"),
-            _source(passive_rewards, "passive_reward"),
-            np.ones((n_obs, 1)) if passive_moves is None else _source(passive_moves, "passive_transition"),
+            _source(rewards, "reward", path),
+            _source(moves, "transition", path),
+            _source(passive_rewards, "passive_reward", path),
+            np.ones((n_obs, 1)) if passive_moves is None else _source(passive_moves, "passive_transition", path),
             active,
             np.arange(n_obs, dtype=np.int32)[:, np.newaxis] if passive_moves is None else passive,
         )
@@ -184,6 +190,7 @@ class Game:
             passive_transition=passive_moves,
             successors=active,
             passive_successors=passive,
+            noise=path,
             name=name,
             observation_labels=observation_labels,
             action_labels=action_labels,
@@ -203,6 +210,7 @@ class Game:
             passive_transition=passive_moves,
             successors=active,
             passive_successors=passive,
+            noise=path,
             name=self.name,
             observation_labels=self.observation_labels,
             action_labels=self.action_labels,
@@ -378,6 +386,7 @@ class Game:
         passive_transition: Table | None = None,
         successors: SuccessorArray | None = None,
         passive_successors: SuccessorArray | None = None,
+        noise: FloatArray | None = None,
         recipe: Callable[[], Game] | None = None,
     ) -> None:
         """Check what every game has, and fill the frozen fields; `probe` runs user code at (initial, 0)."""
@@ -394,6 +403,7 @@ class Game:
             "passive_transition": passive_transition,
             "successors": successors,
             "passive_successors": passive_successors,
+            "noise": noise,
             "name": check.as_string(name, "name"),
             "observation_labels": _labels(observation_labels, "observation_labels", n_obs),
             "action_labels": _labels(action_labels, "action_labels", n_act),
@@ -406,6 +416,47 @@ class Game:
             model.tables(values["initial"], 0)
         for field, value in values.items():
             object.__setattr__(self, field, value)
+
+    def given(self, noise: object) -> Game:
+        """The same game on another path of common noise.
+
+        Parameters
+        ----------
+        noise : (T, ...) floats
+            As in Game.
+
+        Returns
+        -------
+        Game
+            All verbs take it: simulated agents, the mean field and values of one path come from the same Game.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A game without noise; a path of another shape; callables that misbehave on it.
+
+        Examples
+        --------
+        Rain makes the second road slow, for everybody.
+
+        >>> import numpy as np, tmfcore as tmf
+        >>> def reward(mu, t, rain):
+        ...     return np.repeat(-(mu + [0.0, rain])[:, None], 2, axis=1)
+        >>> dry = tmf.Game(2, 2, 3, 1.0, [1, 0], reward, [[[1, 0], [0, 1]]] * 2, noise=np.zeros(3))
+        >>> wet = dry.given([0.0, 1.0, 0.0])
+        >>> uniform = tmf.TabularPolicy.uniform(dry)
+        >>> [tmf.evaluate(game, uniform, tmf.Synchronous()).mean_return for game in (dry, wet)]
+        [-2.0, -2.5]
+        """
+        if self.noise is None:
+            raise TypeError(f"{self!r} has no noise; give Game(..., noise=...) a first path")
+        path = _path(noise, self.horizon)
+        if path.shape != self.noise.shape:
+            raise ValueError(f"noise has shape {path.shape}; must be {self.noise.shape}")
+        recipe = self._recipe
+        assert isinstance(recipe, partial), "a game with noise was made by Game(...)"
+        again: Game = recipe(noise=path)
+        return again
 
     def tables(self, mu: object, t: int = 0) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """The four arrays at one population distribution and step.
@@ -504,9 +555,18 @@ def _rows(value: object, name: str, shape: tuple[int, ...], letters: str) -> Tab
     return check.frozen(check.as_probabilities(value, name, shape=shape, letters=letters))
 
 
-def _source(table: Table, name: str) -> Table:
+def _source(table: Table, name: str, noise: FloatArray | None) -> Table:
     """A table as the compiled model takes it: callables as f(mu, t)."""
-    return of_mu_and_t(table, name) if callable(table) else table
+    return of_mu_and_t(table, name, noise) if callable(table) else table
+
+
+def _path(noise: object, horizon: object) -> FloatArray:
+    """A path of common noise, checked and read-only."""
+    n_steps = check.as_positive_int(horizon, "horizon", high=INT32_MAX)
+    path = check.frozen(check.as_float_array(noise, "noise"))
+    if path.ndim == 0 or len(path) != n_steps:
+        raise ValueError(f"noise has shape {path.shape}; must be ({n_steps}, ...), one entry a step")
+    return path
 
 
 def _labels(value: object, name: str, n: int) -> tuple[str, ...]:

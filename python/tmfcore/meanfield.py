@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _files, _flow
+from tmfcore import _appearance, _files, _flow
 from tmfcore import _validation as check
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
 from tmfcore.policy import as_policy
 from tmfcore.schedule import Schedule, as_schedule
 from tmfcore.simulate import recorded_steps
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["CLOCKS", "Evaluation", "Flow", "evaluate", "mean_field"]
 
@@ -39,6 +42,11 @@ class Flow:
         T.
     name : str
         Name of the game.
+    observation_labels : tuple of S str
+    observation_shape : tuple of int
+        The game's, for pictures.
+    step : float
+        dt, the share of a sweep a step lasts.
     """
 
     mu: FloatArray
@@ -46,16 +54,59 @@ class Flow:
     active_fraction: FloatArray
     horizon: int
     name: str = ""
+    observation_labels: tuple[str, ...] = ()
+    observation_shape: tuple[int, ...] = ()
+    step: float = 1.0
+
+    def plot(self, kind: str = "auto", *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the share of the population at each observation over time.
+
+        Parameters
+        ----------
+        kind : {"auto", "lines", "heat", "profiles", "snapshots"}, optional
+            "auto": snapshots where observations form a grid of two axes; else lines for up to 10 observations, a heat
+            map of observation and time for up to 256, and lines of the largest and the rest beyond. "profiles" are
+            shares against the observation at four times.
+        title : str or None, optional
+            None: the name of the game.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        ValueError
+            An unknown kind, or one that does not fit the observations.
+        """
+        from tmfcore import plotting
+
+        check.as_choice(kind, "kind", plotting.KINDS)
+        times, unit = _appearance.times_of(self)
+        return plotting.over_time(
+            plotting.Course(times, self.mu), self._labels(), self.observation_shape, kind=kind, unit=unit,
+            title=self.name if title is None else title, ax=ax,
+        )  # fmt: skip
+
+    def _labels(self) -> tuple[str, ...]:
+        return self.observation_labels or _appearance.numbered(self.mu.shape[1])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to `path` (npz), whole or not at all."""
-        _files.save_npz(Path(path), self._arrays(), {"kind": "flow", "horizon": self.horizon, "name": self.name})
+        _files.save_npz(Path(path), self._arrays(), {"kind": "flow", **self._header()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Flow:
         """The Flow that `save` wrote to `path`."""
         arrays, header = _files.load_npz(Path(path), "flow")
-        return cls._from_arrays(arrays, header["horizon"], header["name"])
+        return cls._from_arrays(arrays, header, header["name"])
+
+    def _header(self) -> dict[str, Any]:
+        return {"horizon": self.horizon, "name": self.name, **_appearance.to_header(self)}
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays as they are saved: a constant active fraction as one number."""
@@ -65,9 +116,10 @@ class Flow:
         return {"mu": self.mu, "steps": self.steps, "active_fraction": active}
 
     @classmethod
-    def _from_arrays(cls, arrays: dict[str, npt.NDArray[Any]], horizon: int, name: str) -> Flow:
+    def _from_arrays(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any], name: str) -> Flow:
+        horizon, mu = header["horizon"], arrays["mu"]
         active = np.broadcast_to(arrays["active_fraction"], (horizon,))
-        return cls(arrays["mu"], arrays["steps"], active, horizon, name)
+        return cls(mu, arrays["steps"], active, horizon, name, **_appearance.from_header(header, mu.shape[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +144,43 @@ class Evaluation:
     q: FloatArray
     mean_return: float
     clock: str = "schedule"
+
+    def plot(self, kind: str = "auto", *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the value V_t(o) of each observation over time, in units of return.
+
+        Parameters
+        ----------
+        kind : {"auto", "lines", "heat", "profiles", "snapshots"}, optional
+            "auto": snapshots where observations form a grid of two axes; else lines for up to 10 observations, a heat
+            map of observation and time beyond. "profiles" are
+            values against the observation at four times.
+        title : str or None, optional
+            None: the name of the game and its mean return.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        ValueError
+            An unknown kind, or one that does not fit the observations.
+        """
+        from tmfcore import plotting
+
+        check.as_choice(kind, "kind", plotting.KINDS)
+        flow = self.flow
+        steps = np.arange(flow.horizon + 1)
+        if title is None:
+            title = ", ".join(part for part in (flow.name, f"mean return {self.mean_return:.4g}") if part)
+        return plotting.over_time(
+            plotting.Course(steps * flow.step, self.values), flow._labels(), flow.observation_shape, kind=kind,
+            shares=False, quantity="value V (units of return)", unit=_appearance.unit_of(flow.step), title=title, ax=ax,
+        )  # fmt: skip
 
 
 def mean_field(
@@ -138,7 +227,7 @@ def mean_field(
     steps = recorded_steps(game.horizon, record_every)
     mu = np.empty((len(steps), game.n_observations))
     _flow.forward(game.model, kernel, game.initial, active, game.horizon, record_every, mu)
-    return Flow(mu, steps, np.broadcast_to(active, (game.horizon,)), game.horizon, game.name)
+    return flow_of(game, mu, steps, active)
 
 
 def evaluate(
@@ -209,6 +298,13 @@ def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> Fl
     if n_agents is not None:
         n_agents = check.as_positive_int(n_agents, "n_agents")
     return schedule._active(game.horizon, n_agents)
+
+
+def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray) -> Flow:
+    """A flow of the whole horizon of `game`."""
+    horizon = game.horizon
+    active = np.broadcast_to(active, (horizon,))
+    return Flow(mu, steps, active, horizon, game.name, **_appearance.appearance_of(game))
 
 
 def is_always(clock: str) -> bool:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _agents, _counts, _files, _progress, _rng, _sampling
+from tmfcore import _agents, _appearance, _counts, _files, _progress, _rng, _sampling
 from tmfcore import _validation as check
 from tmfcore._costs import seconds_per_step
 from tmfcore._model import Model
@@ -26,6 +26,11 @@ from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
 from tmfcore.policy import as_policy
 from tmfcore.schedule import Schedule, as_schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from tmfcore.meanfield import Flow
 
 __all__ = ["Simulation", "Trajectories", "simulate"]
 
@@ -79,6 +84,11 @@ class Simulation:
         Label of the schedule and name of the game.
     trajectories : Trajectories or None
         Individuals, if they were asked for.
+    observation_labels : tuple of S str
+    observation_shape : tuple of int
+        The game's, for pictures.
+    step : float
+        dt, the share of a sweep a step lasts.
     """
 
     counts: IntArray
@@ -94,6 +104,9 @@ class Simulation:
     schedule: str
     game: str
     trajectories: Trajectories | None = None
+    observation_labels: tuple[str, ...] = ()
+    observation_shape: tuple[int, ...] = ()
+    step: float = 1.0
 
     @property
     def mu(self) -> FloatArray:
@@ -104,6 +117,62 @@ class Simulation:
     def replicas(self) -> int:
         """Number of replicas R."""
         return len(self.returns)
+
+    def plot(
+        self, kind: str = "auto", *, flow: Flow | None = None, title: str | None = None, ax: Axes | None = None
+    ) -> Axes:
+        """Draw the share of the agents at each observation over time: mean of the replicas, and of lines their spread.
+
+        Parameters
+        ----------
+        kind : {"auto", "lines", "heat", "profiles", "snapshots"}, optional
+            "auto": snapshots where observations form a grid of two axes; else lines for up to 10 observations, a heat
+            map of observation and time for up to 256, and lines of the largest and the rest beyond. "profiles" are
+            shares against the observation at four times.
+        flow : Flow or None, optional
+            The mean field, drawn as lines under the agents' markers, or as a second row of snapshots; "auto" then
+            takes profiles where it would take a heat map.
+        title : str or None, optional
+            None: game, schedule, N and R.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        TypeError, ValueError
+            An unknown kind, or one that does not fit the observations; a flow of another horizon or number of
+            observations.
+        """
+        from tmfcore import plotting
+        from tmfcore.meanfield import Flow  # which is made from this module's times
+
+        check.as_choice(kind, "kind", plotting.KINDS)
+        times, unit = _appearance.times_of(self)
+        mu = self.mu
+        field = None
+        if flow is not None:
+            check.as_instance(flow, "flow", Flow)
+            if flow.horizon != self.horizon or flow.mu.shape[1] != mu.shape[2]:
+                raise ValueError(
+                    f"flow has T = {flow.horizon} steps and S = {flow.mu.shape[1]} observations; "
+                    f"must have {self.horizon} and {mu.shape[2]}, as the simulation"
+                )
+            field = plotting.Course(flow.steps * self.step, flow.mu)
+        agents = f"N = {self.n_agents:,} agents"
+        if title is None:
+            runs = f"mean of {self.replicas:,} runs" if self.replicas > 1 else ""
+            title = ", ".join(part for part in (self.game, self.schedule, agents, runs) if part)
+        return plotting.over_time(
+            plotting.Course(times, mu.mean(axis=0)), self.observation_labels or _appearance.numbered(mu.shape[2]),
+            self.observation_shape, kind=kind, field=field, replicas=mu, quantity="share of the agents \u03bc\u0302",
+            names=(agents, "mean field"), unit=unit, title=title, ax=ax,
+        )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to `path` (npz), whole or not at all."""
@@ -119,7 +188,7 @@ class Simulation:
             arrays["observations"] = self.trajectories.observations
             arrays["actions"] = self.trajectories.actions
             arrays["individual_rewards"] = self.trajectories.rewards
-        header = {name: getattr(self, name) for name in _HEADER}
+        header = {name: getattr(self, name) for name in _HEADER} | _appearance.to_header(self)
         _files.save_npz(Path(path), arrays, {"kind": "simulation", **header})
 
     @classmethod
@@ -137,6 +206,7 @@ class Simulation:
             steps=arrays["steps"],
             trajectories=trajectories,
             **{name: header[name] for name in _HEADER},
+            **_appearance.from_header(header, arrays["counts"].shape[-1]),
         )
 
 
@@ -284,6 +354,7 @@ def simulate(
         schedule=schedule.label,
         game=game.name,
         trajectories=individuals,
+        **_appearance.appearance_of(game),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game, _dense
 
-__all__ = ["AFFINE_TOLERANCE", "corners", "is_affine", "random_populations", "rewards", "rows"]
+__all__ = ["AFFINE_TOLERANCE", "corners", "is_affine", "random_populations", "rewards", "rows", "steps"]
 
 AFFINE_TOLERANCE = 1e-9  # relative to the largest entry at the corners
 
@@ -29,6 +29,11 @@ def rows(game: Game, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
     return active, passive
 
 
+def steps(game: Game) -> range:
+    """The steps whose tables have to be looked at: one where they are known not to depend on t."""
+    return range(1 if game.model.affine else game.horizon)
+
+
 def corners(game: Game, what: object, t: int) -> list[FloatArray]:
     """Both tables of `what` (rewards or rows) at mu = e_y for every y, stacked: (S, ...) each."""
     size = game.n_observations
@@ -37,7 +42,9 @@ def corners(game: Game, what: object, t: int) -> list[FloatArray]:
 
 
 def is_affine(game: Game, what: object, stacked: list[FloatArray], populations: FloatArray, t: int) -> bool:
-    """Whether the tables at some populations are the mixtures of those at the corners."""
+    """Whether the game says so, or the tables at some populations are the mixtures of those at the corners."""
+    if game.model.affine:
+        return True
     for mu in populations:
         for found, at_corners in zip(what(game, mu, t), stacked, strict=True):  # type: ignore[operator]
             scale = max(1.0, float(np.abs(at_corners).max()))

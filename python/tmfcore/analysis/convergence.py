@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from tmfcore.game import Game
 from tmfcore.meanfield import mean_field
 from tmfcore.schedule import Schedule
 from tmfcore.simulate import simulate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Convergence", "Fit", "convergence"]
 
@@ -178,6 +181,45 @@ class Convergence:
             for label in self.labels
             for i, n in enumerate(self.n_agents[label])
         ]
+
+    def plot(self, *, final: bool = False, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the errors with their intervals against N, log-log, and the fitted slopes.
+
+        Parameters
+        ----------
+        final : bool, optional
+            True draws the error at T, False (default) the time average.
+        title : str or None, optional
+            None: the name of the game and R.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        """
+        from tmfcore import plotting
+
+        final = check.as_bool(final, "final")
+        mean, low, high = (
+            (self.final_mean, self.final_low, self.final_high)
+            if final
+            else (self.error_mean, self.error_low, self.error_high)
+        )
+        lines = {}
+        for label in self.labels:
+            fit = self.fit(label, final=final)
+            lines[label] = plotting.ErrorLine(
+                self.n_agents[label], mean[label], low[label], high[label], fit.slope, fit.slope_se
+            )
+        if title is None:
+            title = ", ".join(part for part in (self.game, f"{self.replicas:,} runs a point") if part)
+        return plotting.convergence(lines, when="at the end" if final else "mean over time", title=title, ax=ax)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to `path` (npz), whole or not at all."""

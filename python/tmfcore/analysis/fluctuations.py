@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tmfcore import _files, _fluctuations
+from tmfcore import _appearance, _files, _fluctuations
 from tmfcore import _validation as check
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
@@ -179,6 +179,7 @@ class Fluctuations:
         *,
         n_agents: int | None = None,
         markers: int = 20,
+        title: str | None = None,
         ax: Axes | None = None,
     ) -> Axes:
         """Draw the predicted mean of mu-hat with a band of two standard deviations, over a simulation.
@@ -192,6 +193,8 @@ class Fluctuations:
             N of the band; None: the simulation's, or the one the prediction was made for.
         markers : int, optional
             At most so many markers a line.
+        title : str or None, optional
+            None: game, schedule and N.
         ax : matplotlib Axes or None, optional
             Where to draw; None: a new figure.
 
@@ -218,10 +221,12 @@ class Fluctuations:
             measured = (simulation.steps * self.step, mu.mean(axis=0), spread)
             every = -(-len(simulation.steps) // markers)
         n = int(self._n(n_agents))
-        title = ", ".join(part for part in (self.game, self.schedule, f"N = {n}") if part)
+        if title is None:
+            title = ", ".join(part for part in (self.game, self.schedule, f"N = {n:,} agents") if part)
         return plotting.fluctuations(
             self.steps * self.step, self.expected(n_agents), self.deviation(n_agents), self.observation_labels,
-            measured=measured, marker_every=every, title=title, ax=ax,
+            measured=measured, marker_every=every, unit=_appearance.unit_of(self.step), title=title,
+            ax=ax,
         )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -365,7 +370,8 @@ def fluctuations(
     record_every : int, optional
         Steps between recorded times; the last interval may be shorter. J = ceil(T / record_every).
     jacobian : {"auto", "exact", "differences"}, optional
-        "exact": the kernel does not depend on mu or t, and the policy is a TabularPolicy or SoftmaxPolicy.
+        "exact": the kernel does not depend on mu or t, or the game gives its derivatives (games.affine, those made of
+        it, queueing), and the policy is a TabularPolicy or SoftmaxPolicy.
         "differences": differences of Phi_t, step 1/4096 in units of mu, inside the simplex, with a relative error
         near 1e-7 where the game is smooth on the scale of 1. "auto" (default): exact where possible.
 
@@ -403,9 +409,10 @@ def fluctuations(
     start = check.as_choice(start, "start", STARTS)
     record_every = check.as_positive_int(record_every, "record_every")
     jacobian = check.as_choice(jacobian, "jacobian", JACOBIANS)
-    known = game.model.constant_transition and kernel.differentiable
+    moves = not (game.model.constant_transition or game.model.differentiable)
+    known = not moves and kernel.differentiable
     if jacobian == "exact" and not known:
-        what = "transitions depend on mu or t" if not game.model.constant_transition else "policy is a callable"
+        what = "transitions depend on mu or t" if moves else "policy is a callable"
         raise ValueError(f"jacobian is 'exact', but the {what}; must be 'auto' or 'differences'")
     exact = known and jacobian != "differences"
 

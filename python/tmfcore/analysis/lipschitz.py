@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tmfcore import _rng
+from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray
@@ -67,6 +67,33 @@ class Lipschitz:
             f"flow {self.flow.max():.4g} in l1, {self.flow_euclidean.max():.4g} Euclidean ({self.flow_kind})"
         )
 
+    def plot(self, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the constants of the flow against time, and the level 1 below which a step contracts.
+
+        Parameters
+        ----------
+        title : str or None, optional
+            None: which constants they are.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        """
+        from tmfcore import plotting
+
+        return plotting.by_step(
+            {"l1 norm": self.flow, "Euclidean norm": self.flow_euclidean}, 1.0, level_label="1: contracts below",
+            quantity="Lipschitz constant of \u03a6", ax=ax,
+            title=f"Lipschitz constants of the flow ({self.flow_kind})" if title is None else title,
+        )  # fmt: skip
+
 
 def lipschitz(
     game: Game,
@@ -104,8 +131,10 @@ def lipschitz(
     A constant of an affine function is attained between two corners of the simplex, so it is the largest difference
     there, over || e_y - e_z ||_1 = 2. If the rows are affine in mu and the policy does not depend on it, Phi_t is
     quadratic and its Jacobian affine: the norm of the Jacobian on differences of populations is convex in mu, so it
-    is largest at a corner. Affinity is checked at 8 random populations a step. Cost: O(T S) tables of the game and
-    O(T S^4) for the Jacobians (one of them where nothing depends on mu or t), or O(T trials) tables.
+    is largest at a corner. Games made by games.affine, and their like, are affine by construction
+    (`game.model.affine`); of others it is checked at 8 random populations a step. Cost: O(T S) tables of the game and
+    O(T S^4) for the Jacobians (where nothing depends on t, one for each active fraction and stage of the policy, and
+    O(S) tables), or O(T trials) tables.
 
     Examples
     --------
@@ -145,7 +174,7 @@ def _pairs(generator: np.random.Generator, trials: int, size: int) -> FloatArray
 def _constant(game: Game, what: object, populations: FloatArray, pairs: FloatArray) -> tuple[float, str]:
     """Constant of the tables over all steps, and its kind."""
     largest, kind = 0.0, EXACT
-    for t in range(game.horizon):
+    for t in _tables.steps(game):
         at_corners = _tables.corners(game, what, t)
         # Differences of rows are measured in l1 over successors, of rewards by themselves.
         summed = what is _tables.rows
@@ -172,7 +201,7 @@ def _exact_flow(game: Game, kernel: Policy, beta: FloatArray) -> FloatArray:
     known: dict[tuple[float, int], FloatArray] = {}
     for t in range(game.horizon):
         key = float(beta[t]), t * kernel.n_stages // game.horizon
-        if not fixed or key not in known:
+        if not (fixed or game.model.affine) or key not in known:
             pi = kernel.probabilities(game.initial, t, game.horizon)
             mixed = []
             for corner in np.eye(size)[: 1 if fixed else size]:
@@ -281,8 +310,25 @@ class Bound:
                 limits.append(np.sqrt(share) / (1 - largest) if power == 1 else np.sqrt(share / (1 - largest**2)))
         return float(min(limits)) if limits else np.inf
 
-    def plot(self, *, ax: Axes | None = None) -> Axes:
-        """Draw worst case, prediction and measurement against time, on a log scale; returns the matplotlib Axes."""
+    def plot(self, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw worst case, prediction and measurement against time, on a log scale.
+
+        Parameters
+        ----------
+        title : str or None, optional
+            None: game, schedule and N.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        """
         from tmfcore import plotting
 
         times = self.predicted.steps * self.predicted.step
@@ -290,8 +336,10 @@ class Bound:
         lines = {word: self.worst_case, "predicted": self.predicted.error()}
         if self.measured is not None:
             lines["measured"] = self.measured
-        title = ", ".join(p for p in (self.predicted.game, self.predicted.schedule, f"N = {self.n_agents}") if p)
-        return plotting.bound(times, lines, title=title, ax=ax)
+        if title is None:
+            agents = f"N = {self.n_agents:,} agents"
+            title = ", ".join(part for part in (self.predicted.game, self.predicted.schedule, agents) if part)
+        return plotting.bound(times, lines, unit=_appearance.unit_of(self.predicted.step), title=title, ax=ax)
 
 
 def bound(

@@ -8,10 +8,11 @@ Nothing is claimed that is not proved or shown: see Monotonicity.verdict.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tmfcore import _rng
+from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
 from tmfcore._validation import FloatArray
 from tmfcore.analysis import _tables
@@ -19,6 +20,9 @@ from tmfcore.game import Game
 from tmfcore.meanfield import active_fractions, mean_field
 from tmfcore.policy import TabularPolicy
 from tmfcore.schedule import Schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Monotonicity", "Violation", "monotonicity"]
 
@@ -55,7 +59,8 @@ class Monotonicity:
         "not monotone" comes with a violation. The first two are proved: the rewards are affine in mu, with a matrix
         that is negative (semi)definite on the tangent space of the simplex.
     affine : bool
-        Whether the rewards agreed with an affine function of mu at every random population tried.
+        Whether the rewards are affine in mu by construction, or agreed with an affine function of it at every random
+        population tried.
     eigenvalues : (T,) float64 or None
         Affine rewards: the largest eigenvalue at each step of the symmetric part of the matrix on the tangent space;
         NaN where nothing depends on mu. None otherwise.
@@ -77,6 +82,45 @@ class Monotonicity:
     def unique(self) -> bool | None:
         """True where the equilibrium's flow before the horizon is proved unique; None where this does not tell."""
         return True if self.verdict == "strictly monotone" and not self.transition_depends_on_mu else None
+
+    def plot(self, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw what the verdict rests on: the largest eigenvalue of each step, or the two flows that violate it.
+
+        Parameters
+        ----------
+        title : str or None, optional
+            None: the verdict.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        ValueError
+            There is neither: no eigenvalue, and no violation was found.
+        """
+        from tmfcore import plotting
+
+        title = self.verdict if title is None else title
+        if self.violation is not None:
+            first, second = self.violation.flows
+            times = np.arange(len(first), dtype=np.float64)
+            return plotting.lines(
+                plotting.Course(times, first), _appearance.numbered(first.shape[1]),
+                field=plotting.Course(times, second), names=("first flow", "second flow"), unit="steps",
+                title=title, ax=ax,
+            )  # fmt: skip
+        if self.eigenvalues is None or np.isnan(self.eigenvalues).all():
+            raise ValueError(f"nothing to draw: {self}")
+        return plotting.by_step(
+            {"largest eigenvalue": self.eigenvalues}, 0.0, level_label="0: monotone up to here",
+            quantity="eigenvalue (units of reward)", title=title, ax=ax,
+        )  # fmt: skip
 
     def __str__(self) -> str:
         parts = [self.verdict]
@@ -126,10 +170,11 @@ def monotonicity(
     is <= 0 in a monotone game. Rewards r(o,a,mu) = r(o,a,0) + sum_y R(o,a,y) mu(y) make each step a quadratic form in
     rho - rho', whose entries sum to 0: negative semidefinite there is monotone, whatever the transitions. If R depends
     on a, no such form is (a change of actions alone moves the reward but not mu). R is read off the corners of the
-    simplex; affinity is checked at 8 random populations a step, which settles it with probability one for rewards
-    analytic in mu, and not for piecewise ones. A matrix that is not semidefinite is no violation yet, because flows
-    of the game may not reach its eigenvectors: those are searched for as in games that are not affine, by random
-    pairs of policies, far and near. Cost: O(T S) tables of the game for the proof, O(T S A K) a trial.
+    simplex. Games made by games.affine, and their like, are affine by construction; of others it is checked at 8 random
+    populations a step, which settles it with probability one for rewards analytic in mu, and not for piecewise ones. A
+    matrix that is not semidefinite is no violation yet, because flows of the game may not reach its eigenvectors: those
+    are searched for as in games that are not affine, by random pairs of policies, far and near. Cost: O(T S) tables of
+    the game for the proof, O(S) where nothing depends on t; O(T S A K) a trial.
 
     Examples
     --------
@@ -162,7 +207,7 @@ def monotonicity(
 
 
 def _rows_depend_on_mu(game: Game, populations: FloatArray) -> bool:
-    for t in range(game.horizon):
+    for t in _tables.steps(game):
         first = _tables.rows(game, populations[0], t)
         for mu in populations[1:3]:
             if any((a != b).any() for a, b in zip(first, _tables.rows(game, mu, t), strict=True)):
@@ -178,16 +223,20 @@ def _eigenvalues(game: Game, beta: FloatArray, populations: FloatArray) -> Float
         return found
     before: tuple[list[FloatArray], float, float] | None = None
     for t in range(game.horizon):
-        at_corners = _tables.corners(game, _tables.rewards, t)
+        at_corners = before[0] if before and game.model.affine else _tables.corners(game, _tables.rewards, t)
         if not _tables.is_affine(game, _tables.rewards, at_corners, populations, t):
             return None
         same = before is not None and before[1] == beta[t]
-        if same and before is not None and all((a == b).all() for a, b in zip(before[0], at_corners, strict=True)):
+        if same and before is not None and (before[0] is at_corners or _equal(before[0], at_corners)):
             found[t] = before[2]
             continue
         found[t] = _largest_eigenvalue(at_corners[0], at_corners[1], float(beta[t]), size)
         before = at_corners, float(beta[t]), float(found[t])
     return found
+
+
+def _equal(first: list[FloatArray], second: list[FloatArray]) -> bool:
+    return all((a == b).all() for a, b in zip(first, second, strict=True))
 
 
 def _largest_eigenvalue(reward: FloatArray, passive: FloatArray, beta: float, size: int) -> float:

@@ -1,9 +1,10 @@
-"""The command line: tmfcore reproduce | solve | simulate | info.
+"""The command line: tmfcore reproduce | solve | simulate | games | info.
 
     __init__                      main(): the door, and what it says when click and rich are not installed
     app                           the group of commands, how it ends, and `info`
     reproduce, solve, simulate    a command each: what it does, in the order it does it
-    parameters                    words and numbers of the user, turned into games, schedules and file names
+    games                         the list of games, and the options that say which is played
+    parameters                    words and numbers of the user, turned into schedules, files and folders
     console                       tables and progress bars
 
 Exit codes: 0 done, 2 usage (one line, nothing written), 130 interrupted (what was finished is saved), 1 anything else.

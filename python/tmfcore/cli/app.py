@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from . import parameters as words
+from .games import games
 from .reproduce import reproduce
 from .simulate import simulate
 from .solve import solve
@@ -76,7 +77,9 @@ def info() -> None:
     from .console import print_tables
 
     rows = [*tmf.build_info().items(), ("processors available", available_processors())]
-    print_tables([Table("tmfcore", ("", "value"), tuple((str(name), _text(value)) for name, value in rows))])
+    print_tables(
+        [Table("tmfcore", ("", "value"), tuple((str(name), _text(value)) for name, value in rows))], words=True
+    )
 
 
 def _text(value: object) -> str:
@@ -89,5 +92,5 @@ def _text(value: object) -> str:
     )
 
 
-for command in (reproduce, solve, simulate, info):
+for command in (reproduce, solve, simulate, games, info):
     app.add_command(command)

@@ -14,36 +14,43 @@ if TYPE_CHECKING:
     import tmfcore as tmf
     from tmfcore.reproduce.report import Table
 
-__all__ = ["mu_table", "print_tables", "progress", "two_level_progress"]
+__all__ = ["LONGEST", "mu_table", "print_tables", "progress", "two_level_progress"]
 
 #: Columns of a table where no terminal says how wide it is.
 PLAIN_WIDTH = 160
+#: Observations shown in a table.
+LONGEST = 20
 
 
-def print_tables(tables: list[Table]) -> None:
-    """Print each table under its title."""
-    from rich import box, table
+def print_tables(tables: list[Table], *, words: bool = False) -> None:
+    """Print each table under its title; what is not numbers but words is not pushed to the right."""
+    from rich import box, table, text
 
     out = _stdout()
     for one in tables:
         drawn = table.Table(title=one.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
         for i, head in enumerate(one.heads):
-            drawn.add_column(head, justify="right" if i else "left")
+            drawn.add_column(head, justify="right" if i and not words else "left")
         for row in one.rows:
-            drawn.add_row(*row)
+            drawn.add_row(*map(text.Text, row))  # as it is: brackets are no markup
         out.print(drawn)
 
 
 def mu_table(title: str, game: tmf.Game, steps: np.ndarray, flows: dict[str, np.ndarray]) -> Table:
-    """Return mu at the start, in the middle and at the end, of each flow (J+1, S)."""
+    """Return mu at the start, in the middle and at the end, of each flow (J+1, S): of many observations the largest."""
     from tmfcore.reproduce.report import Table
 
     times = {f"t = {steps[j]}": j for j in sorted({0, len(steps) // 2, len(steps) - 1})}
     heads = tuple(f"{when}: {name}" for when in times for name in flows)
+    weight = sum(flow.mean(axis=0) for flow in flows.values())
+    shown = set((-weight).argsort(kind="stable")[:LONGEST].tolist())
     rows = tuple(
         (label, *(f"{flow[j][o]:.4f}" for j in times.values() for flow in flows.values()))
         for o, label in enumerate(game.observation_labels)
+        if o in shown
     )
+    if len(shown) < game.n_observations:
+        title += f" (the {LONGEST} largest of {game.n_observations:,})"
     return Table(title, ("observation", *heads), rows)
 
 

@@ -1,4 +1,4 @@
-"""Words and numbers of the user, turned into games, schedules and file names; what is wrong is said in one line.
+"""Words and numbers of the user, turned into schedules, files and folders; what is wrong is said in one line.
 
 Everything raises click.UsageError (exit code 2) with the name of the option, and does so before any work starts.
 """
@@ -18,20 +18,23 @@ if TYPE_CHECKING:
     import tmfcore as tmf
 
 __all__ = [
-    "build_game",
+    "Command",
     "build_schedule",
     "choose",
     "count",
-    "game_options",
+    "make_folder",
+    "need_matplotlib",
     "new_file",
+    "numbers",
     "one_of",
+    "pictures_option",
     "schedule_options",
     "seed_option",
+    "sweeps",
     "threads_option",
     "usage_errors",
 ]
 
-GAMES = ("resource-selection", "queueing")
 SCHEDULES = ("synchronous", "sequential", "batch", "fraction", "bernoulli")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -97,73 +100,6 @@ def sweeps(text: str) -> float | None:
         return float(text)
     except ValueError:
         raise click.BadParameter(f"{text!r} is neither a number nor auto") from None
-
-
-# ------------------------------------------------------------------------------------------------------------- games
-
-#: Option -> (type, help) of each game; an option left out has the value it has in `tmfcore reproduce`.
-_GAME_PARAMETERS: dict[str, dict[str, tuple[Any, str]]] = {
-    "resource-selection": {
-        "values": (numbers, "value of each resource, by commas; as many as there are resources"),
-        "congestion": (numbers, "cost of a full resource: one number, or one for each"),
-        "switching_cost": (float, "cost of changing the resource"),
-        "power": (float, "exponent of congestion"),
-    },
-    "queueing": {
-        "capacities": (numbers, "capacity of each server per head, by commas; as many as there are servers"),
-        "service_reward": (float, "reward of a finished job"),
-        "waiting_cost": (float, "cost of waiting for one sweep"),
-        "jockeying_cost": (float, "cost of changing the queue"),
-    },
-}
-#: The parameter whose length is the number of resources or servers.
-_LEADING = {"resource-selection": "values", "queueing": "capacities"}
-
-
-def game_options(command: Command) -> Command:
-    """Add the options that say which game is played, and how long."""
-    for game, parameters in reversed(_GAME_PARAMETERS.items()):
-        for name, (kind, text) in reversed(parameters.items()):
-            command = click.option(_flag(name), type=kind, help=f"{game}: {text}.")(command)
-    command = click.option("--initial", type=numbers, help="Share of the population at each observation at the start.")(
-        command
-    )
-    command = click.option("--discount", type=float, help="Discount of one sweep.")(command)
-    command = click.option(
-        "--step", type=sweeps, default="auto", show_default=True,
-        help="Sweeps a step lasts; auto: B/N, so that every agent acts once a sweep on average.",
-    )(command)  # fmt: skip
-    command = click.option("--horizon", type=count, help="Sweeps played.  [default: 20]")(command)
-    return click.argument("game", **{**one_of(GAMES), "metavar": "GAME"})(command)
-
-
-def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
-    """Return the game of the user's options; what they leave out is as in `tmfcore reproduce`."""
-    import tmfcore as tmf
-    from tmfcore.reproduce.settings import GAMES as specs
-
-    builder = name.replace("-", "_")
-    for other, parameters in _GAME_PARAMETERS.items():
-        foreign = [p for p in parameters if other != name and options[p] is not None]
-        if foreign:
-            raise click.UsageError(f"{_flag(foreign[0])} belongs to {other}; the game is {name}")
-    keywords = dict(specs[builder].parameters)
-    if options[_LEADING[name]] is not None:
-        keywords.pop("initial", None)  # of another number of observations
-    for key in (*_GAME_PARAMETERS[name], "initial", "discount", "horizon"):
-        if options[key] is not None:
-            value = options[key]
-            keywords[key] = value[0] if key == "congestion" and len(value) == 1 else value
-    step = options["step"]
-    if step is None:
-        step = float(schedule.active_fraction(1, n_agents)[0])
-    with usage_errors():
-        game: tmf.Game = getattr(tmf.games, builder)(**keywords, step=step)
-    return game
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 # --------------------------------------------------------------------------------------------------------- schedules
@@ -236,6 +172,31 @@ def new_file(ctx: click.Context, param: click.Parameter, value: Path | None) -> 
     except OSError as error:
         raise click.BadParameter(f"{str(value)!r} cannot be written: {error.strerror}", ctx, param) from None
     return value
+
+
+def make_folder(folder: Path, option: str) -> None:
+    """Make a folder for pictures, and fail now if none could be drawn or written."""
+    from tmfcore.reproduce import check_folder
+
+    need_matplotlib("the pictures need")
+    try:
+        check_folder(folder)
+    except OSError as error:
+        raise click.BadParameter(f"{str(folder)!r} cannot be written to: {error.strerror}", param_hint=option) from None
+
+
+def need_matplotlib(what: str) -> None:
+    """Raise UsageError if matplotlib is missing; `what` begins the sentence."""
+    try:
+        import matplotlib.backends.backend_agg  # noqa: F401  # only whether it is there
+    except ImportError:
+        raise click.UsageError(f"{what} matplotlib: pip install 'tmfcore[app]'") from None
+
+
+pictures_option = click.option(
+    "--pictures", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Folder for pictures (.png).",
+)  # fmt: skip
 
 
 @contextmanager

@@ -25,17 +25,13 @@ def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str)
 
     Ctrl-C saves what is finished and ends with code 130.
     """
-    _need_matplotlib()
     from tmfcore import reproduce as experiments
 
     from .console import print_tables, progress, two_level_progress
 
     settings = experiments.SETTINGS["quick" if quick else size]
     results = experiments.new_results(settings, seed)
-    try:
-        experiments.check_folder(out)
-    except OSError as error:
-        raise click.BadParameter(f"{str(out)!r} cannot be written to: {error.strerror}", param_hint="'--out'") from None
+    words.make_folder(out, "'--out'")
     interrupted = False
     try:
         with two_level_progress() as observe:
@@ -51,10 +47,3 @@ def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str)
     click.echo(f"{results['seconds']:.0f} s; wrote {', '.join(path.name for path in written)} to {out}")
     if interrupted:
         raise KeyboardInterrupt
-
-
-def _need_matplotlib() -> None:
-    try:
-        import matplotlib.backends.backend_agg  # noqa: F401  # only whether it is there
-    except ImportError:
-        raise click.UsageError("the figures need matplotlib: pip install 'tmfcore[app]'") from None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import parameters as words
+from .games import build_game, game_options
 from .parameters import count, one_of, usage_errors
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ ENGINES = ("auto", "counts", "agents")
 
 
 @click.command()
-@words.game_options
+@game_options
 @words.schedule_options
 @click.option("--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file of `tmfcore solve --out`.  [default: the uniform policy]")  # fmt: skip
@@ -38,6 +39,7 @@ ENGINES = ("auto", "counts", "agents")
 @words.seed_option
 @words.threads_option
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the simulation (.npz).")
+@words.pictures_option
 def simulate(
     game: str,
     n_agents: int,
@@ -48,11 +50,12 @@ def simulate(
     seed: int,
     threads: int | None,
     out: Path | None,
+    pictures: Path | None,
     **options: Any,
 ) -> None:
     """Let N agents play GAME, beside their mean field.
 
-    GAME is resource-selection or queueing; its options left out are those of `tmfcore reproduce`.
+    GAME is one of `tmfcore games`. --pictures writes population.png.
     """
     import numpy as np
 
@@ -62,13 +65,15 @@ def simulate(
     from .console import mu_table, print_tables, progress
 
     schedule = words.build_schedule(options, n_agents)
-    played = words.build_game(game, options, schedule, n_agents)
+    played = build_game(game, options, schedule, n_agents)
     record_every = record_every or min(played.horizon, max(1, round(1 / played.step)))
     with usage_errors():
         used = tmf.SoftmaxPolicy.uniform(played) if policy is None else tmf.Solution.load(policy).policy
         flow = tmf.mean_field(played, used, schedule, n_agents, record_every=record_every)
     entries = played.horizon * played.n_observations * played.n_actions
     limit = tmf.evaluate(played, used, schedule, n_agents).mean_return if entries <= EVALUATED_ENTRIES else None
+    if pictures is not None:
+        words.make_folder(pictures, "'--pictures'")
     stream = np.random.SeedSequence(seed)
 
     def play(some: int) -> tmf.Simulation:
@@ -91,6 +96,11 @@ def simulate(
     ])  # fmt: skip
     if out is not None:
         click.echo(f"wrote {out}")
+    if pictures is not None:
+        from tmfcore import plotting
+
+        plotting.save(run.plot(flow=flow), pictures / "population.png")
+        click.echo(f"wrote population.png to {pictures}")
     if interrupted:
         raise KeyboardInterrupt
 

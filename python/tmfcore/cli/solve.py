@@ -1,14 +1,17 @@
-"""`tmfcore solve`: learn an equilibrium policy and keep it."""
+"""`tmfcore solve`: find an equilibrium policy, show it and keep it."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import parameters as words
+from .games import build_game, game_options
 from .parameters import count, one_of, usage_errors
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["solve"]
 
+AUTO = "auto"
 SOLVERS = {
     "tmf-pg": "TMFPG",
     "mirror-descent": "MirrorDescent",
@@ -27,15 +31,17 @@ SOLVERS = {
     "stationary": "Stationary",
 }
 CRITICS = ("model", "empirical", "returns")
+PICTURES = ("exploitability", "flow")
 GRADIENTS = ("natural", "plain")
 
 
 @click.command()
-@words.game_options
+@game_options
 @words.schedule_options
-@click.option("--solver", **one_of(tuple(SOLVERS)), default="tmf-pg", show_default=True,
-              help="How. All but tmf-pg know the game and sample nobody.")  # fmt: skip
-@click.option("--iterations", type=count, help="Updates at most.  [default: 150 of tmf-pg, else the solver's own]")
+@click.option("--solver", **one_of((AUTO, *SOLVERS)), default=AUTO, show_default=True,
+              help="How. auto: exact solvers, until one meets the tolerance; tmf-pg learns from samples.")  # fmt: skip
+@click.option("--iterations", type=count,
+              help="Updates at most; not of auto.  [default: 150 of tmf-pg, else the solver's own]")  # fmt: skip
 @click.option("--tolerance", type=float,
               help="Stop at this exploitability / |mean return|.  [default: 0.005 of tmf-pg, else 0.0001]")  # fmt: skip
 @click.option("--critic", **one_of(CRITICS), help="tmf-pg: where advantages come from.  [default: model]")
@@ -43,6 +49,7 @@ GRADIENTS = ("natural", "plain")
 @click.option("--learning-rate", type=float, help="tmf-pg, mirror-descent, stationary: step length of the ascent.")
 @words.seed_option
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the solution (.npz).")
+@words.pictures_option
 def solve(
     game: str,
     n_agents: int,
@@ -54,18 +61,17 @@ def solve(
     learning_rate: float | None,
     seed: int,
     out: Path | None,
+    pictures: Path | None,
     **options: Any,
 ) -> None:
-    """Learn an equilibrium policy of GAME, with TMF-PG unless told.
+    """Find an equilibrium policy of GAME, one of `tmfcore games`.
 
-    GAME is resource-selection or queueing; its options left out are those of `tmfcore reproduce`.
+    --pictures writes exploitability.png, how it fell, and flow.png, where the population goes.
     """
-    import tmfcore as tmf
-
     from .console import mu_table, print_tables, progress
 
     schedule = words.build_schedule(options, n_agents)
-    played = words.build_game(game, options, schedule, n_agents)
+    played = build_game(game, options, schedule, n_agents)
     settings = {
         name: value
         for name, value in (
@@ -77,15 +83,10 @@ def solve(
         )
         if value is not None
     }
-    kind = getattr(tmf.solvers, SOLVERS[solver])
-    for name in settings:
-        if name not in {field.name for field in dataclasses.fields(kind)}:
-            raise click.UsageError(f"--{name.replace('_', '-')} is no option of {solver}")
-    if solver == "tmf-pg":
-        settings = {"iterations": 150} | settings
-    with usage_errors():
-        method = kind(**settings)
-    title = "TMF-PG" if solver == "tmf-pg" else SOLVERS[solver]
+    run = _solver(solver, settings)
+    if pictures is not None:
+        words.make_folder(pictures, "'--pictures'")
+    title = "TMF-PG" if solver == "tmf-pg" else SOLVERS.get(solver, "equilibrium")
     last: tmf.solvers.Iteration | None = None
     interrupted = False
     try:
@@ -94,9 +95,8 @@ def solve(
             def remember(now: tmf.solvers.Iteration) -> None:
                 nonlocal last
                 last = now
-                bar(now.iteration, method.iterations)
 
-            solution = method.solve(played, schedule, n_agents, rng=seed, callback=remember)
+            solution = run(played, schedule, n_agents, rng=seed, callback=remember, progress=bar)
     except KeyboardInterrupt:
         if last is None:
             raise
@@ -106,27 +106,66 @@ def solve(
         solution.save(out)
     print_tables(
         [
-            _solution_table(solution, played, title),
+            _solution_table(solution, played, solver),
             mu_table("mean-field flow of the policy", played, solution.flow.steps, {"mean field": solution.flow.mu}),
         ]
     )
     if out is not None:
         click.echo(f"wrote {out}")
+    if pictures is not None:
+        from tmfcore import plotting
+
+        for which in PICTURES:
+            plotting.save(solution.plot(which), pictures / f"{which}.png")
+        click.echo(f"wrote {', '.join(f'{which}.png' for which in PICTURES)} to {pictures}")
     if interrupted:
         raise KeyboardInterrupt
 
 
-def _solution_table(solution: tmf.Solution, game: tmf.Game, title: str) -> Table:
+def _solver(name: str, settings: dict[str, Any]) -> Callable[..., tmf.Solution]:
+    """What solves: tmf.solve, or the method of a solver with the user's settings."""
+    import tmfcore as tmf
+
+    if name == AUTO:
+        for option in settings.keys() - {"tolerance"}:
+            raise click.UsageError(f"--{option.replace('_', '-')} needs a --solver of that option, such as tmf-pg")
+        return partial(tmf.solve, **settings)
+    kind = getattr(tmf.solvers, SOLVERS[name])
+    for option in settings:
+        if option not in {field.name for field in dataclasses.fields(kind)}:
+            raise click.UsageError(f"--{option.replace('_', '-')} is no option of {name}")
+    if name == "tmf-pg":
+        settings = {"iterations": 150} | settings
+    with usage_errors():
+        method = kind(**settings)
+    solve: Callable[..., tmf.Solution] = method.solve
+    return solve
+
+
+def _solution_table(solution: tmf.Solution, game: tmf.Game, asked: str) -> Table:
     from tmfcore.reproduce.report import Table
 
     history = solution.history
+    name = {kind: word for word, kind in SOLVERS.items()}[solution.solver["name"]]
+    if asked != AUTO:
+        why = "as asked"
+    elif solution.converged:
+        why = "picked by auto: the first to meet the tolerance"
+    else:
+        why = "picked by auto: the least exploitable of those tried"
     rows = (
+        ("solver", f"{name}, {why}"),
         ("exploitability", f"{solution.exploitability:.3e}"),
-        ("exploitability / |mean return|", f"{solution.relative_exploitability:.3%}"),
+        ("exploitability / |mean return|", _percent(solution.relative_exploitability)),
         ("mean return (mean field)", f"{solution.mean_return:.4f}"),
         ("iterations", f"{history['iteration'][-1]}"),
         ("steps, sweeps a step", f"{game.horizon}, {game.step:g}"),
         ("seconds", f"{history['seconds'][-1]:.2f}"),
         ("stopped because", solution.reason),
     )
-    return Table(f"{title}: {game.name}, {solution.schedule}", ("", "value"), rows)
+    return Table(f"{game.name}, {solution.schedule}", ("", "value"), rows)
+
+
+def _percent(fraction: float) -> str:
+    """With the digits that tell it from 0."""
+    return f"{100 * fraction:.3g}%" if fraction >= 1e-6 else f"{fraction:.1e}"

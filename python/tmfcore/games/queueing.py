@@ -13,7 +13,7 @@ __all__ = ["queueing"]
 
 
 def queueing(
-    capacities: object,
+    capacities: object = (0.1, 0.2, 0.3),
     service_reward: float = 1.0,
     waiting_cost: float = 0.1,
     jockeying_cost: float = 0.05,
@@ -36,7 +36,7 @@ def queueing(
 
     Parameters
     ----------
-    capacities : (K,) floats
+    capacities : (K,) floats, optional
         s_j > 0, jobs per agent and sweep.
     service_reward : float, optional
         R, per completed job.

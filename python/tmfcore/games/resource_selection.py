@@ -18,8 +18,8 @@ __all__ = ["resource_selection", "wardrop"]
 
 
 def resource_selection(
-    values: object,
-    congestion: object,
+    values: object = (1.0, 0.8, 0.6, 0.4),
+    congestion: object = 1.0,
     switching_cost: float = 0.0,
     power: float = 1.0,
     horizon: float = 20,
@@ -34,9 +34,9 @@ def resource_selection(
 
     Parameters
     ----------
-    values : (M,) floats
+    values : (M,) floats, optional
         v_o, reward rate of an empty resource, per sweep.
-    congestion : (M,) floats or one number
+    congestion : (M,) floats or one number, optional
         c_o >= 0, reward rate lost when everybody is there, per sweep. Strictly monotone where all are > 0.
     switching_cost : float, optional
         k >= 0, per switch.

@@ -26,7 +26,7 @@ from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
-from tmfcore.meanfield import CLOCKS, Flow, active_fractions
+from tmfcore.meanfield import CLOCKS, Flow, active_fractions, flow_of
 from tmfcore.policy import TabularPolicy, as_policy
 from tmfcore.schedule import Schedule
 from tmfcore.solvers._ascent import DECAYS, decay_factor
@@ -113,7 +113,7 @@ class ExactSolver(ABC):
         _flow.forward(game.model, policy.kernel, game.initial, active, game.horizon, 1, mu)
         gap, _, value = _flow.gaps(game.model, policy.kernel, mu, active, game.discount, problem.clock == "always")
         steps = np.arange(game.horizon + 1, dtype=np.int64)
-        return Flow(mu, steps, np.broadcast_to(active, (game.horizon,)), game.horizon, game.name), gap, value
+        return flow_of(game, mu, steps, active), gap, value
 
     @abstractmethod
     def _rule(self, iterate: Iterate, problem: Problem) -> Rule:

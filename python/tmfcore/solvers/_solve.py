@@ -21,7 +21,7 @@ from tmfcore._policy import Policy
 from tmfcore._threads import Together
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
-from tmfcore.meanfield import Flow
+from tmfcore.meanfield import flow_of
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy
 from tmfcore.schedule import Schedule
 from tmfcore.solvers import _critics
@@ -221,7 +221,7 @@ class Ascent:
         mu = np.empty_like(self.mu)
         _flow.forward(p.model, policy.kernel, p.initial, p.active, p.horizon, 1, mu)
         steps = np.arange(p.horizon + 1, dtype=np.int64)
-        flow = Flow(mu, steps, np.broadcast_to(p.active, (p.horizon,)), p.horizon, self.game.name)
+        flow = flow_of(self.game, mu, steps, p.active)
         state = {
             "theta": self.theta.copy(),
             "average": self.average.copy(),

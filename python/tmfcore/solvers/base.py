@@ -6,17 +6,23 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _files
+from tmfcore import _appearance, _files
+from tmfcore import _validation as check
 from tmfcore._validation import FloatArray
 from tmfcore.meanfield import Flow
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["Callback", "Iteration", "Solution"]
+
+PICTURES = ("exploitability", "flow")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +81,49 @@ class Solution:
         """The ratio exploitability / |mean_return|."""
         return relative(self.exploitability, self.mean_return)
 
+    def plot(self, which: str = "exploitability", *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw how exploitability fell, or where the population goes.
+
+        Parameters
+        ----------
+        which : {"exploitability", "flow"}, optional
+            "exploitability", in units of return, by iteration on a log scale, with the solver's tolerance where it has
+            one; "flow" is that of `flow.plot()`, which draws more kinds.
+        title : str or None, optional
+            None: solver, game and schedule.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        ValueError
+            Another picture.
+        """
+        from tmfcore import plotting
+
+        check.as_choice(which, "which", PICTURES)
+        name = self.solver.get("name", "")
+        if title is None:
+            played = ", ".join(part for part in (self.game, self.schedule) if part)
+            title = f"{name}: {played}" if name and played else name or played
+        if which == "flow":
+            return self.flow.plot(title=title, ax=ax)
+        tolerance = self.solver.get("tolerance")
+        return plotting.exploitability(
+            {name or "solver": (self.history["iteration"], self.history["exploitability"])},
+            goal=None if tolerance is None else tolerance * abs(self.mean_return),
+            goal_label="" if tolerance is None else f"{100 * tolerance:g}% of |mean return|:",
+            relative=False,
+            title=title,
+            ax=ax,
+        )
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to `path` (npz), whole or not at all."""
         soft = isinstance(self.policy, SoftmaxPolicy)
@@ -86,6 +135,7 @@ class Solution:
         arrays |= {f"state.{name}": array for name, array in self.state.items()}
         header = {name: getattr(self, name) for name in _HEADER}
         header |= {"policy": "softmax" if soft else "tabular", "horizon": self.flow.horizon}
+        header |= _appearance.to_header(self.flow)
         _files.save_npz(Path(path), arrays, {"kind": "solution", **header})
 
     @classmethod
@@ -99,7 +149,7 @@ class Solution:
         kind = SoftmaxPolicy if header["policy"] == "softmax" else TabularPolicy
         return cls(
             policy=kind(arrays["policy"]),
-            flow=Flow._from_arrays(group("flow."), header["horizon"], header["game"]),
+            flow=Flow._from_arrays(group("flow."), header, header["game"]),
             history=group("history."),
             state=group("state."),
             **{name: header[name] for name in _HEADER},

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tmfcore import _appearance
 from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._stationary import StationaryIterate
@@ -100,4 +101,6 @@ class Stationary(MirrorDescent):
         iterate.policy[...] = policy.table
         gap, _, value = iterate.evaluate()
         active = np.array([float(problem.active[0])])
-        return Flow(iterate.mu.copy(), np.arange(2), active, 1, problem.game.name), gap, value
+        return Flow(
+            iterate.mu.copy(), np.arange(2), active, 1, problem.game.name, **_appearance.appearance_of(problem.game)
+        ), gap, value

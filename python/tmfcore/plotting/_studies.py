@@ -1,45 +1,28 @@
-"""Pictures of solved games: one function per picture, each draws on one Axes and returns it.
-
-Nothing here computes or shows. matplotlib (extra ``app``) is imported when a picture is drawn, and only its object
-interface is used: no pyplot, no global list of figures, no choice of a screen: it works on a server as in a notebook.
-Give ``ax=`` to draw into a figure of your own; without it a new one is made (``ax.figure``).
-
-Colours are Okabe and Ito's set, which readers with the common colour-vision deficiencies tell apart, and every line
-also has a marker of its own, so the pictures survive a black-and-white printer.
-"""
+"""Pictures of studies: numbers against iterations, population sizes, schedules and time."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from tmfcore import _files
+from tmfcore.plotting._canvas import (
+    GUIDE,
+    PALETTE,
+    axes,
+    color_of,
+    finish,
+    log_ticks,
+    marker_of,
+    ordered_colors,
+    plain_number,
+    time_label,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-__all__ = [
-    "ErrorLine",
-    "bound",
-    "convergence",
-    "exploitability",
-    "figure",
-    "fluctuations",
-    "population",
-    "returns",
-    "save",
-]
-
-#: Okabe and Ito (2008), without the yellow that vanishes on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-GUIDE = "#666666"
-DPI = 150
 
 
 class ErrorLine(NamedTuple):
@@ -63,45 +46,16 @@ class ErrorLine(NamedTuple):
     slope_se: float
 
 
-def figure(
-    columns: int,
-    rows: int = 1,
-    *,
-    width: float = 4.8,
-    height: float = 3.6,
-    title: str = "",
-    share_y: bool = False,
-) -> tuple[Figure, list[Axes]]:
-    """Return a new figure and its ``rows * columns`` Axes, row by row; `width` and `height` in inches for one panel."""
-    from matplotlib.figure import Figure
-
-    new = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    if title:
-        new.suptitle(title, fontsize=12)
-    panels = new.subplots(rows, columns, squeeze=False, sharey="row" if share_y else False)
-    return new, list(panels.ravel())
-
-
-def save(picture: Figure, path: str | os.PathLike[str], *, dpi: int = DPI) -> None:
-    """Write a figure to `path` as PNG, all of it or nothing.
-
-    Raises
-    ------
-    OSError
-        The folder is missing or cannot be written to.
-    """
-    with _files.replacing(path) as file:
-        picture.savefig(file, dpi=dpi, format="png")
-
-
 def exploitability(
     lines: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
     goal: float | None = None,
+    goal_label: str = "goal",
+    relative: bool = True,
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw relative exploitability against solver iterations, on a log scale: one line each, ending in a marker.
+    """Draw exploitability against solver iterations, on a log scale: one line each, ending in a marker.
 
     Parameters
     ----------
@@ -110,28 +64,44 @@ def exploitability(
         Values of zero or below have no place on a log scale and are left out.
     goal : float, optional
         A fraction, drawn as a dashed line.
+    goal_label : str
+        What it is called in the legend, before its value.
+    relative : bool
+        False: ``values`` and `goal` are in units of return, and drawn as they are.
     """
-    ax = _axes(ax)
+    from matplotlib.ticker import MaxNLocator
+
+    ax = axes(ax)
+    scale, unit = (100.0, "%") if relative else (1.0, "")
+    drawn = 0
     for k, (label, (iterations, values)) in enumerate(lines.items()):
-        x, y = np.asarray(iterations, dtype=np.float64), 100.0 * np.asarray(values, dtype=np.float64)
+        x, y = np.asarray(iterations, dtype=np.float64), scale * np.asarray(values, dtype=np.float64)
         seen = np.isfinite(y) & (y > 0)
+        drawn += int(seen.sum())
         ax.plot(
             x[seen],
             y[seen],
-            color=_color(k),
-            marker=_marker(k),
+            color=color_of(k),
+            marker=marker_of(k),
             linewidth=1.6,
             markersize=7,
             markevery=[-1],
             label=label,
         )
     ax.set_yscale("log")
-    if goal is not None:
-        ax.axhline(100.0 * goal, color=GUIDE, linestyle="--", linewidth=1.2, label=f"goal {100 * goal:g}%")
-    _log_ticks(ax, "%")
+    if not drawn:
+        ax.text(0.5, 0.5, "no exploitability above 0", transform=ax.transAxes, ha="center", color=GUIDE)
+    left, right = ax.get_xlim()
+    if right - left < 1:  # a single iteration
+        ax.set_xlim((left + right) / 2 - 0.5, (left + right) / 2 + 0.5)
+    if goal is not None and goal > 0:
+        ax.axhline(scale * goal, color=GUIDE, linestyle="--", linewidth=1.2,
+                   label=f"{goal_label} {plain_number(float(f'{scale * goal:.3g}'))}{unit}")  # fmt: skip
+    log_ticks(ax, unit)
+    ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=(1, 2, 5, 10)))
     ax.set_xlabel("iteration")
-    ax.set_ylabel("exploitability / |mean return|")
-    return _finish(ax, title)
+    ax.set_ylabel("exploitability / |mean return|" if relative else "exploitability (units of return)")
+    return finish(ax, title)
 
 
 def returns(
@@ -159,7 +129,7 @@ def returns(
     tolerance : float, optional
         A fraction: a band of +- tolerance around each mean-field return.
     """
-    ax = _axes(ax)
+    ax = axes(ax)
     x = np.arange(len(labels), dtype=np.float64)
     centre, limit = np.asarray(mean, dtype=np.float64), np.asarray(mean_field, dtype=np.float64)
     ends = np.stack([np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)])
@@ -194,56 +164,7 @@ def returns(
     ax.set_xlabel("agents acting at each step")
     ax.set_ylabel("discounted return per agent")
     ax.grid(axis="x", visible=False)
-    return _finish(ax, title, legend=legend)
-
-
-def population(
-    times: ArrayLike,
-    agents: ArrayLike,
-    field_times: ArrayLike,
-    field: ArrayLike,
-    labels: Sequence[str],
-    *,
-    spread: tuple[ArrayLike, ArrayLike] | None = None,
-    marker_every: int = 1,
-    legend: bool = True,
-    title: str = "",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw mu over time: N agents (markers) over the mean field (lines), one colour for each observation.
-
-    Parameters
-    ----------
-    times, agents : (J,), (J, S) array_like
-        Times in sweeps, and the population distribution of N agents.
-    field_times, field : (I,), (I, S) array_like
-        The same of the mean-field limit; may be finer.
-    labels : (S,) sequence of str
-        Names of the observations.
-    spread : pair of (J, S) array_like, optional
-        Lower and upper edge of a band over replicas.
-    marker_every : int
-        Draw a marker at every so manyth time.
-    """
-    ax = _axes(ax)
-    at, found = np.asarray(times, dtype=np.float64), np.asarray(agents, dtype=np.float64)
-    limit_at, limit = np.asarray(field_times, dtype=np.float64), np.asarray(field, dtype=np.float64)
-    for o, (label, color) in enumerate(zip(labels, _ordered_colors(len(labels)), strict=True)):
-        if spread is not None:
-            low, high = (np.asarray(edge, dtype=np.float64)[:, o] for edge in spread)
-            ax.fill_between(at, low, high, color=color, alpha=0.22, linewidth=0)
-        ax.plot(limit_at, limit[:, o], color=color, linewidth=1.5, zorder=2)
-        x, y = at[::marker_every], found[::marker_every, o]
-        ax.plot(x, y, color=color, marker=_marker(o), markersize=3.8, linestyle="none", zorder=3, label=label)
-    length = float(limit_at[-1] - limit_at[0])
-    ax.set_xlim(float(limit_at[0]) - 0.015 * length, float(limit_at[-1]) + 0.015 * length)
-    ax.set_ylim(bottom=0.0)
-    ax.set_xlabel("time (sweeps)")
-    ax.set_ylabel("share of the population \u03bc")
-    _finish(ax, title, legend=False)
-    if legend:
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5, handletextpad=0.2)
-    return ax
+    return finish(ax, title, legend=legend)
 
 
 def fluctuations(
@@ -254,6 +175,7 @@ def fluctuations(
     *,
     measured: tuple[ArrayLike, ArrayLike, ArrayLike | None] | None = None,
     marker_every: int = 1,
+    unit: str = "sweeps",
     legend: bool = True,
     title: str = "",
     ax: Axes | None = None,
@@ -263,18 +185,20 @@ def fluctuations(
     Parameters
     ----------
     times, mean, deviation : (J,), (J, S), (J, S) array_like
-        Times in sweeps, predicted mean and standard deviation of mu-hat.
+        Times, predicted mean and standard deviation of mu-hat.
     labels : (S,) sequence of str
         Names of the observations.
     measured : (times (K,), mean (K, S), deviation (K, S) or None), optional
         Drawn as markers, with bars of two standard deviations.
     marker_every : int
         Draw a marker at every so manyth measured time.
+    unit : {"sweeps", "steps"}
+        Of the times.
     """
-    ax = _axes(ax)
+    ax = axes(ax)
     at = np.asarray(times, dtype=np.float64)
     centre, spread = np.asarray(mean, dtype=np.float64), np.asarray(deviation, dtype=np.float64)
-    for o, (label, color) in enumerate(zip(labels, _ordered_colors(len(labels)), strict=True)):
+    for o, (label, color) in enumerate(zip(labels, ordered_colors(len(labels)), strict=True)):
         low, high = centre[:, o] - 2 * spread[:, o], centre[:, o] + 2 * spread[:, o]
         ax.fill_between(at, low, high, color=color, alpha=0.22, linewidth=0)
         ax.plot(at, centre[:, o], color=color, linewidth=1.5, zorder=2, label=label if measured is None else None)
@@ -286,7 +210,7 @@ def fluctuations(
             np.asarray(measured[1], dtype=np.float64)[::marker_every, o],
             yerr=bars,
             color=color,
-            marker=_marker(o),
+            marker=marker_of(o),
             markersize=3.8,
             linestyle="none",
             linewidth=1.0,
@@ -295,25 +219,68 @@ def fluctuations(
             label=label,
         )
     ax.set_ylim(bottom=0.0)
-    ax.set_xlabel("time (sweeps)")
+    ax.set_xlabel(time_label(unit))
     ax.set_ylabel("share of the population \u03bc\u0302")
-    _finish(ax, title, legend=False)
+    finish(ax, title, legend=False)
     if legend:
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5, handletextpad=0.2)
     return ax
 
 
-def bound(times: ArrayLike, lines: Mapping[str, ArrayLike], *, title: str = "", ax: Axes | None = None) -> Axes:
+def by_step(
+    lines: Mapping[str, ArrayLike],
+    level: float,
+    *,
+    level_label: str,
+    quantity: str,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw numbers that belong to the steps of a game, one line each, and a level they are held against.
+
+    Parameters
+    ----------
+    lines : mapping of label to (T,) array_like
+        NaN where a step has no number.
+    level, level_label : float, str
+        Drawn as a dashed line.
+    quantity : str
+        What the numbers are.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    ax = axes(ax)
+    for k, (label, values) in enumerate(lines.items()):
+        y = np.asarray(values, dtype=np.float64)
+        every = max(1, len(y) // 10)
+        ax.plot(np.arange(len(y)), y, color=color_of(k), marker=marker_of(k), markevery=every, linewidth=1.6,
+                markersize=5, label=label)  # fmt: skip
+    ax.axhline(level, color=GUIDE, linestyle="--", linewidth=1.2, label=level_label)
+    ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=(1, 2, 5, 10)))
+    ax.set_xlabel("step t")
+    ax.set_ylabel(quantity)
+    return finish(ax, title)
+
+
+def bound(
+    times: ArrayLike,
+    lines: Mapping[str, ArrayLike],
+    *,
+    unit: str = "sweeps",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
     """Draw errors against time on a log scale, one line each, markers at about ten times.
 
     Parameters
     ----------
     times : (J,) array_like
-        In sweeps.
     lines : mapping of label to (J,) array_like
         E || mu-hat - mu ||_1; values of zero or below have no place on a log scale and are left out.
+    unit : {"sweeps", "steps"}
+        Of the times.
     """
-    ax = _axes(ax)
+    ax = axes(ax)
     at = np.asarray(times, dtype=np.float64)
     for k, (label, values) in enumerate(lines.items()):
         y = np.asarray(values, dtype=np.float64)
@@ -322,21 +289,28 @@ def bound(times: ArrayLike, lines: Mapping[str, ArrayLike], *, title: str = "", 
         ax.plot(
             at[seen],
             y[seen],
-            color=_color(k),
-            marker=_marker(k),
+            color=color_of(k),
+            marker=marker_of(k),
             linewidth=1.6,
             markersize=5,
             markevery=every,
             label=label,
         )
     ax.set_yscale("log")
-    _log_ticks(ax)
-    ax.set_xlabel("time (sweeps)")
+    log_ticks(ax)
+    ax.set_xlabel(time_label(unit))
     ax.set_ylabel("E \u2016\u03bc\u0302 \u2212 \u03bc\u2016\u2081")
-    return _finish(ax, title)
+    return finish(ax, title)
 
 
-def convergence(lines: Mapping[str, ErrorLine], *, guide: bool = True, title: str = "", ax: Axes | None = None) -> Axes:
+def convergence(
+    lines: Mapping[str, ErrorLine],
+    *,
+    guide: bool = True,
+    when: str = "mean over time",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the distance between N agents and their mean field against N, log-log, with the fitted slopes in the legend.
 
     Parameters
@@ -344,8 +318,10 @@ def convergence(lines: Mapping[str, ErrorLine], *, guide: bool = True, title: st
     lines : mapping of label to ErrorLine
     guide : bool
         Draw the line proportional to 1/sqrt(N) above the data.
+    when : str
+        The times the error is of.
     """
-    ax = _axes(ax)
+    ax = axes(ax)
     ax.set_xscale("log")
     ax.set_yscale("log")
     for k, (label, line) in enumerate(lines.items()):
@@ -356,8 +332,8 @@ def convergence(lines: Mapping[str, ErrorLine], *, guide: bool = True, title: st
             n,
             error,
             yerr=bars,
-            color=_color(k),
-            marker=_marker(k),
+            color=color_of(k),
+            marker=marker_of(k),
             markersize=max(9.0 - 1.8 * k, 3.0),  # nested, so that lines on top of each other are all seen
             markerfacecolor="none",
             markeredgewidth=1.5,
@@ -378,53 +354,12 @@ def convergence(lines: Mapping[str, ErrorLine], *, guide: bool = True, title: st
             label="guide:  1/\u221aN",
             zorder=1,
         )
-    _log_ticks(ax)
+    log_ticks(ax)
     ax.set_xlabel("number of agents N")
-    ax.set_ylabel("E \u2016\u03bc\u0302 \u2212 \u03bc\u2016\u2081, mean over time")
-    _finish(ax, title, legend=False)
+    ax.set_ylabel(f"E \u2016\u03bc\u0302 \u2212 \u03bc\u2016\u2081, {when}")
+    finish(ax, title, legend=False)
     handles, labels = ax.get_legend_handles_labels()
     if handles:  # lines come before error bars there: the guide goes last
         first = len(handles) > len(lines)
         ax.legend(handles[first:] + handles[:first], labels[first:] + labels[:first], frameon=False, fontsize=9)
-    return ax
-
-
-def _axes(ax: Axes | None) -> Axes:
-    return figure(1)[1][0] if ax is None else ax
-
-
-def _color(k: int) -> str:
-    return PALETTE[k % len(PALETTE)]
-
-
-def _marker(k: int) -> str:
-    return MARKERS[k % len(MARKERS)]
-
-
-def _ordered_colors(n: int) -> list[NDArray[np.float64]] | list[str]:
-    """Return n colours: the palette while it lasts, then viridis without its palest end."""
-    if n <= len(PALETTE):
-        return list(PALETTE[:n])
-    from matplotlib import colormaps
-
-    return [np.asarray(rgba) for rgba in colormaps["viridis"](np.linspace(0.0, 0.92, n))]
-
-
-def _log_ticks(ax: Axes, unit: str = "") -> None:
-    """Label a logarithmic y axis at 1, 2 and 5 of each decade, in plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    ax.yaxis.set_major_locator(LogLocator(base=10.0, subs=(1.0, 2.0, 5.0)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{unit}"))
-    ax.yaxis.set_minor_locator(NullLocator())
-
-
-def _finish(ax: Axes, title: str, *, legend: bool = True) -> Axes:
-    ax.grid(visible=True, which="major", axis="y", color="#E3E3E3", linewidth=0.8)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
-    if title:
-        ax.set_title(title, fontsize=10.5, loc="left")
-    if legend:
-        ax.legend(frameon=False, fontsize=9)
     return ax

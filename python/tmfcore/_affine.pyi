@@ -1,0 +1,33 @@
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from typing_extensions import disjoint_base
+
+from ._model import Model
+
+ROW_TOLERANCE: Final[float]
+
+@disjoint_base
+class Rows:
+    def __init__(
+        self, name: str, base: NDArray[np.float64], slopes: NDArray[np.float64] | None, n_observations: int
+    ) -> None: ...
+    @property
+    def constant(self) -> bool: ...
+
+@disjoint_base
+class Affine(Model):
+    def __init__(
+        self,
+        reward0: ArrayLike,
+        reward_mu: ArrayLike | None,
+        transition0: ArrayLike,
+        transition_mu: ArrayLike | None,
+        passive_reward0: ArrayLike,
+        passive_reward_mu: ArrayLike | None,
+        passive_transition0: ArrayLike | None,
+        passive_transition_mu: ArrayLike | None,
+        successors: ArrayLike | None = None,
+        passive_successors: ArrayLike | None = None,
+    ) -> None: ...

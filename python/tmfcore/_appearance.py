@@ -1,0 +1,75 @@
+"""What results keep of their game so that they can draw themselves: names and places of observations, and the time.
+
+appearance_of(game)             keyword arguments of a result: observation_labels, observation_shape, step
+to_header(result)               the same as JSON has it
+from_header(header, n)          back; files without it have numbered observations on a line, and steps
+times_of(result)                times of its records, and their unit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from tmfcore._validation import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from tmfcore.game import Game
+
+
+class Recorded(Protocol):
+    """A result recorded at some times of a game."""
+
+    @property
+    def steps(self) -> IntArray: ...
+    @property
+    def step(self) -> float: ...
+    @property
+    def observation_labels(self) -> tuple[str, ...]: ...
+    @property
+    def observation_shape(self) -> tuple[int, ...]: ...
+
+
+def appearance_of(game: Game) -> dict[str, Any]:
+    """What a result of `game` keeps."""
+    return {
+        "observation_labels": game.observation_labels,
+        "observation_shape": game.observation_shape,
+        "step": game.step,
+    }
+
+
+def to_header(result: Recorded) -> dict[str, Any]:
+    """For a saved file; labels that are only numbers are left out."""
+    labels = result.observation_labels
+    return {
+        "observation_labels": [] if labels == numbered(len(labels)) else list(labels),
+        "observation_shape": list(result.observation_shape),
+        "step": result.step,
+    }
+
+
+def from_header(header: Mapping[str, Any], n_observations: int) -> dict[str, Any]:
+    """Of a saved file, also of one that was written without."""
+    return {
+        "observation_labels": tuple(header.get("observation_labels") or numbered(n_observations)),
+        "observation_shape": tuple(header.get("observation_shape") or (n_observations,)),
+        "step": float(header.get("step", 1.0)),
+    }
+
+
+def numbered(n: int) -> tuple[str, ...]:
+    """The labels of observations without names."""
+    return tuple(map(str, range(n)))
+
+
+def times_of(result: Recorded) -> tuple[FloatArray, str]:
+    """Times of the records and their unit: sweeps where the game says how long a step lasts, else steps."""
+    return result.steps.astype(np.float64) * result.step, unit_of(result.step)
+
+
+def unit_of(step: float) -> str:
+    """The unit of times in steps of so many sweeps."""
+    return "sweeps" if step < 1 else "steps"

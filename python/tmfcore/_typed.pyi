@@ -1,0 +1,26 @@
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from typing_extensions import disjoint_base
+
+from ._model import Model
+
+@disjoint_base
+class Block: ...
+
+@disjoint_base
+class Typed(Model):
+    @property
+    def models(self) -> tuple[Model, ...]: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    def __init__(
+        self,
+        models: Sequence[Model],
+        rates: ArrayLike,
+        indptr: NDArray[np.int32],
+        indices: NDArray[np.int32],
+        weights: NDArray[np.float64],
+        names: Sequence[str],
+    ) -> None: ...

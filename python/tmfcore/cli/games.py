@@ -1,0 +1,233 @@
+"""`tmfcore games`, and the options that say which game is played: every function of `tmfcore.games.BY_NAME`."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .parameters import Command, choose, count, numbers, sweeps, usage_errors
+
+if TYPE_CHECKING:
+    import tmfcore as tmf
+
+__all__ = ["build_game", "game_options", "games"]
+
+#: Options of their own for the two games of the paper: option -> (type, help).
+_OWN_OPTIONS: dict[str, dict[str, tuple[Any, str]]] = {
+    "resource-selection": {
+        "values": (numbers, "value of each resource, by commas; as many as there are resources"),
+        "congestion": (numbers, "cost of a full resource: one number, or one for each"),
+        "switching_cost": (float, "cost of changing the resource"),
+        "power": (float, "exponent of congestion"),
+    },
+    "queueing": {
+        "capacities": (numbers, "capacity of each server per head, by commas; as many as there are servers"),
+        "service_reward": (float, "reward of a finished job"),
+        "waiting_cost": (float, "cost of waiting for one sweep"),
+        "jockeying_cost": (float, "cost of changing the queue"),
+    },
+}
+#: The parameter whose length is the number of resources or servers.
+_LEADING = {"resource_selection": "values", "queueing": "capacities"}
+_SHARED = ("initial", "discount", "horizon", "step")
+_WORDS = {"true": True, "yes": True, "false": False, "no": False}
+
+
+def _game_name(text: str) -> str:
+    """The name of a game; '-' and '_' are the same, and so are capitals."""
+    return choose(_names(), text)
+
+
+def game_options(command: Command) -> Command:
+    """Add the options that say which game is played, and how long."""
+    for game, parameters in reversed(_OWN_OPTIONS.items()):
+        for name, (kind, text) in reversed(parameters.items()):
+            command = click.option(_flag(name), type=kind, help=f"{game}: {text}.")(command)
+    command = click.option(
+        "--set", "assignments", multiple=True, metavar="NAME=VALUE",
+        help="A parameter of the game, as often as needed; `tmfcore games GAME` lists them. Numbers by commas make an "
+        "array, semicolons its rows.",
+    )(command)  # fmt: skip
+    command = click.option("--initial", type=numbers, help="Share of the population at each observation at the start.")(
+        command
+    )
+    command = click.option("--discount", type=float, help="Discount of one sweep.")(command)
+    command = click.option(
+        "--step", type=sweeps, default="auto", show_default=True,
+        help="Sweeps a step lasts; auto: B/N, so that every agent acts once a sweep on average.",
+    )(command)  # fmt: skip
+    command = click.option("--horizon", type=count, help="Sweeps played.  [default: the game's]")(command)
+    return click.argument("game", type=_game_name, metavar="GAME")(command)
+
+
+def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
+    """Return the game of the user's options; what they leave out is as `tmfcore games NAME` says."""
+    import tmfcore as tmf
+
+    key = name.replace("-", "_")
+    builder = tmf.games.BY_NAME[key]
+    known = inspect.signature(builder).parameters
+    for other, parameters in _OWN_OPTIONS.items():
+        foreign = [p for p in parameters if other != name and options[p] is not None]
+        if foreign:
+            raise click.UsageError(f"{_flag(foreign[0])} belongs to {other}; the game is {name}")
+    given: dict[str, Any] = {}
+    for option in (*_OWN_OPTIONS.get(name, ()), *_SHARED):
+        value = options[option]
+        if value is None:
+            continue
+        if option not in known:
+            raise click.UsageError(f"{_flag(option)} is no option of {name}, which has no parameter {option}")
+        given[option] = value[0] if option == "congestion" and len(value) == 1 else value
+    for assignment in options["assignments"]:
+        parameter, value = _assigned(assignment, name, known)
+        if parameter in given:
+            raise click.UsageError(f"--set {parameter}: {parameter} is given twice")
+        given[parameter] = value
+    keywords = _defaults(key)
+    if _LEADING.get(key) in given:
+        keywords.pop("initial", None)  # of another number of observations
+    keywords |= given
+    if "step" in known and "step" not in keywords:
+        keywords["step"] = float(schedule.active_fraction(1, n_agents)[0])
+    missing = [p for p, spec in known.items() if spec.default is spec.empty and p not in keywords]
+    if missing:
+        raise click.UsageError(f"{name} needs {', '.join(missing)}: --set {missing[0]}=...")
+    with usage_errors():
+        return builder(**keywords)
+
+
+@click.command()
+@click.argument("game", type=_game_name, metavar="[GAME]", required=False)
+def games(game: str | None) -> None:
+    """List the games, or the parameters of GAME with their defaults."""
+    import tmfcore as tmf
+    from tmfcore.reproduce.report import Table
+
+    from .console import print_tables
+
+    if game is None:
+        lines = tuple((name, _summary(tmf.games.BY_NAME[name.replace("-", "_")])) for name in _names())
+        title = "Games: tmfcore games GAME shows the parameters of one"
+        print_tables([Table(title, ("name", "what it is"), lines)], words=True)
+        return
+    key = game.replace("-", "_")
+    builder, defaults = tmf.games.BY_NAME[key], _defaults(key)
+    texts = _parameter_texts(inspect.getdoc(builder) or "")
+    rows = tuple(
+        (name, _shown(defaults.get(name, spec.default)), texts.get(name, ""))
+        for name, spec in inspect.signature(builder).parameters.items()
+    )
+    print_tables([Table(f"{game}: {_summary(builder)}", ("--set", "default", "meaning"), rows)], words=True)
+
+
+def _names() -> tuple[str, ...]:
+    from tmfcore.games import BY_NAME
+
+    return tuple(name.replace("_", "-") for name in BY_NAME)
+
+
+def _defaults(key: str) -> dict[str, Any]:
+    """What the command line has for parameters left out, other than the function's own defaults."""
+    from tmfcore.reproduce.settings import GAMES
+
+    return dict(GAMES[key].parameters) if key in GAMES else {}
+
+
+# ----------------------------------------------------------------------------------------------------- name=value
+
+
+def _assigned(assignment: str, game: str, known: Mapping[str, inspect.Parameter]) -> tuple[str, Any]:
+    """Name and value of `--set NAME=VALUE`, by the type of the parameter."""
+    name, equals, text = assignment.partition("=")
+    name, text = name.strip().replace("-", "_"), text.strip()
+    if not equals or not name or not text:
+        raise click.UsageError(f"--set {assignment}: must be NAME=VALUE")
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise click.UsageError(f"--set {name}: {game} has no such parameter{hint}; it has {', '.join(known)}")
+    try:
+        return name, _value(text, known[name])
+    except ValueError as error:
+        raise click.UsageError(f"--set {name}: {error}") from None
+
+
+def _value(text: str, parameter: inspect.Parameter) -> Any:
+    """The text as a value of the parameter; ValueError if it is none."""
+    kinds = {kind.strip() for kind in str(parameter.annotation).split("|")}
+    word = text.lower()
+    if word == "none" and ("None" in kinds or parameter.default is None):
+        return None
+    if "bool" in kinds:
+        if word not in _WORDS:
+            raise ValueError(f"{text!r} is neither true nor false")
+        return _WORDS[word]
+    if "int" in kinds or "float" in kinds:
+        value = _number(text)
+        if value is None or ("float" not in kinds and not isinstance(value, int)):
+            raise ValueError(f"{text!r} is not a {'number' if 'float' in kinds else 'whole number'}")
+        return value
+    if "str" in kinds:
+        return text
+    if "Sequence[str]" in kinds:
+        return tuple(part.strip() for part in text.split(","))
+    parts = [row.strip().removesuffix(",").split(",") for row in text.split(";")]
+    bad = [part.strip() for row in parts for part in row if _number(part) is None]
+    if bad == [text]:
+        return text  # a word
+    if bad:
+        raise ValueError(f"{bad[0]!r} is not a number (commas between numbers, semicolons between rows)")
+    rows = [[_number(part) for part in row] for row in parts]
+    if len(rows) > 1:
+        return rows
+    return rows[0] if "," in text else rows[0][0]
+
+
+def _number(text: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return None
+
+
+# ----------------------------------------------------------------------------------------------------- docstrings
+
+
+def _summary(builder: object) -> str:
+    """The first paragraph of its docstring."""
+    return " ".join((inspect.getdoc(builder) or "").split("\n\n")[0].split())
+
+
+def _parameter_texts(text: str) -> dict[str, str]:
+    """Name -> description, from the section Parameters of a numpydoc docstring."""
+    section = re.search(r"^Parameters\n-+\n(.*?)(?:\n\n|\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in section[1].splitlines() if section else ():
+        if line.startswith(" "):
+            found |= {name: f"{found.get(name, '')} {line.strip()}".strip() for name in names}
+        else:
+            head, _, kind = line.partition(" : ")
+            names = [name.strip() for name in head.split(",")]
+            found |= {name: f"{kind.removesuffix(', optional')}:" for name in names}
+    return {name: words.rstrip(":") for name, words in found.items()}
+
+
+def _shown(default: Any) -> str:
+    if default is inspect.Parameter.empty:
+        return "needed"
+    if isinstance(default, (tuple, list)):
+        return ",".join(f"{entry:g}" if isinstance(entry, float) else str(entry) for entry in default)
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,161 @@
+"""Affine games: rewards and transitions that are affine in the population distribution, from arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._affine import Affine
+from tmfcore._validation import FloatArray, SuccessorArray
+from tmfcore.game import Game
+
+__all__ = ["affine"]
+
+
+def affine(
+    reward0: object,
+    reward_mu: object,
+    transition0: object,
+    transition_mu: object,
+    *,
+    passive_reward0: object = 0.0,
+    passive_reward_mu: object = None,
+    passive_transition0: object = None,
+    passive_transition_mu: object = None,
+    horizon: int,
+    discount: float,
+    initial: object,
+    successors: object = None,
+    passive_successors: object = None,
+    name: str = "affine",
+    observation_labels: Sequence[str] | None = None,
+    action_labels: Sequence[str] | None = None,
+    observation_shape: Sequence[int] | None = None,
+) -> Game:
+    """A compiled game whose rewards and transition rows are affine in mu.
+
+        r(o, a, mu) = reward0[o, a] + sum_y reward_mu[o, a, y] mu(y)
+        P(k | o, a, mu) = transition0[o, a, k] + sum_y transition_mu[o, a, k, y] mu(y)
+
+    and the same, without a, for agents that do not act. Nothing depends on t.
+
+    Parameters
+    ----------
+    reward0 : (S, A) floats
+    reward_mu : (S, A, S) floats or None
+        None: rewards do not depend on mu.
+    transition0 : (S, A, S) floats, or (S, A, K) with `successors`
+    transition_mu : (S, A, S, S) or (S, A, K, S) floats, or None
+        None: transitions do not depend on mu.
+    passive_reward0 : (S,) floats or one number, optional
+    passive_reward_mu : (S, S) floats or None, optional
+    passive_transition0 : (S, S) floats, (S, K0) with `passive_successors`, or None, optional
+        None: identity.
+    passive_transition_mu : (S, S, S) or (S, K0, S) floats, or None, optional
+    horizon : int
+        T, steps.
+    discount : float
+        gamma in [0, 1], per step.
+    initial : (S,) floats
+        mu_0.
+    successors, passive_successors, name, observation_labels, action_labels, observation_shape
+        As in Game.
+
+    Returns
+    -------
+    Game
+        Compiled, checked once, and picklable. Its kernels find out from the arrays what does not depend on mu, and
+        analysis.fluctuations, monotonicity and lipschitz are exact.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value of the wrong kind or shape; a row that is no distribution. An affine row is one at every mu if it is
+        one at every corner e_y of the simplex, where all agents are at y: an error names the row, y, and what is wrong.
+
+    Notes
+    -----
+    Memory: O(S^2 A K) for rows that depend on mu, O(S^2 A) for rewards. Time to make it: the same. Time of a step:
+    rewards O(S^2 A), O(S^2) where r - r0 does not depend on mu, O(S A) where moreover r0(o, mu) depends on mu(o) only
+    (single agents then cost O(1) a step); O(S K) for each row that depends on mu. Because mu sums to 1, entries of
+    `reward_mu` that are the same for all y are constants. Entries at a corner that are 0 but for the rounding of
+    transition0 + transition_mu (4 units in the last place) are 0.
+
+    Examples
+    --------
+    Two shops; a customer pays the queue where it stands, and finds its way to the other shop less often the more
+    crowded that is.
+
+    >>> import numpy as np, tmfcore as tmf
+    >>> stay, go = np.eye(2), 1 - np.eye(2)
+    >>> crowded = np.zeros((2, 2, 2, 2))                       # (o, a, x, y)
+    >>> for o in range(2):
+    ...     crowded[o, 1, 1 - o, 1 - o], crowded[o, 1, o, 1 - o] = -0.5, 0.5
+    >>> game = tmf.games.affine(
+    ...     np.zeros((2, 2)), -np.eye(2)[:, None, :].repeat(2, axis=1), np.stack([stay, go], axis=1), crowded,
+    ...     passive_reward_mu=-np.eye(2), horizon=10, discount=0.9, initial=[1, 0], name="shops")
+    >>> game
+    Game('shops', S=2, A=2, T=10, discount=0.9)
+    >>> game.tables([0.2, 0.8])[1][0, 1]
+    array([0.4, 0.6])
+    >>> print(f"{tmf.analysis.monotonicity(game, tmf.Synchronous()).eigenvalues.max():.3f}")
+    -1.000
+    """
+    base = check.as_float_array(reward0, "reward0", shape=(None, None), letters="S, A")
+    n, n_act = base.shape
+    active = _successors(successors, "successors", (n, n_act, None), "S, A, K", n)
+    passive = _successors(passive_successors, "passive_successors", (n, None), "S, K0", n)
+    cells = n if active is None else active.shape[-1]
+    passive_cells = n if passive is None else passive.shape[-1]
+    if passive is not None and passive_transition0 is None:
+        raise ValueError("passive_successors is given without passive_transition0; must come with it")
+    if not check.is_array(passive_reward0):
+        passive_reward0 = np.full(n, check.as_float(passive_reward0, "passive_reward0"))
+    tables = (
+        base,
+        _table(reward_mu, "reward_mu", (n, n_act, n), "S, A, S"),
+        check.as_float_array(transition0, "transition0", shape=(n, n_act, cells), letters="S, A, K"),
+        _table(transition_mu, "transition_mu", (n, n_act, cells, n), "S, A, K, S"),
+    )
+    resting = (
+        check.as_float_array(passive_reward0, "passive_reward0", shape=(n,), letters="S"),
+        _table(passive_reward_mu, "passive_reward_mu", (n, n), "S, S"),
+        _table(passive_transition0, "passive_transition0", (n, passive_cells), "S, K0"),
+        _table(passive_transition_mu, "passive_transition_mu", (n, passive_cells, n), "S, K0, S"),
+    )
+    game = Game._trusted(
+        Affine(*tables, *resting, active, passive),
+        horizon,
+        discount,
+        initial,  # type: ignore[arg-type]  # checked there
+        name=name,
+        observation_labels=observation_labels,
+        action_labels=action_labels,
+        observation_shape=observation_shape,
+        successors=active,
+        passive_successors=passive,
+    )
+    recipe = partial(
+        affine, *tables, passive_reward0=resting[0], passive_reward_mu=resting[1], passive_transition0=resting[2],
+        passive_transition_mu=resting[3], horizon=game.horizon, discount=game.discount, initial=game.initial,
+        successors=active, passive_successors=passive, name=game.name, observation_labels=game.observation_labels,
+        action_labels=game.action_labels, observation_shape=game.observation_shape,
+    )  # fmt: skip
+    object.__setattr__(game, "_recipe", recipe)
+    return game
+
+
+def _table(value: object, name: str, shape: tuple[int, ...], letters: str) -> FloatArray | None:
+    return None if value is None else check.as_float_array(value, name, shape=shape, letters=letters)
+
+
+def _successors(
+    value: object, name: str, shape: tuple[int | None, ...], letters: str, n_observations: int
+) -> SuccessorArray | None:
+    if value is None:
+        return None
+    found = check.as_successors(value, name, shape=shape, letters=letters, n_observations=n_observations)
+    return check.frozen(found)

@@ -1,0 +1,145 @@
+"""Random affine games."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._affine import Affine
+from tmfcore._validation import FloatArray
+from tmfcore.game import Game
+from tmfcore.games import _sweeps
+
+__all__ = ["garnet"]
+
+
+def garnet(
+    n_observations: int = 20,
+    n_actions: int = 5,
+    n_successors: int = 3,
+    *,
+    congestion: float = 1.0,
+    monotone: bool = True,
+    coupling: float = 0.0,
+    seed: int = 0,
+    horizon: float = 20,
+    discount: float = 0.95,
+    initial: object = None,
+    step: float = 1.0,
+) -> Game:
+    """A random game: few successors a row, random rewards, and crowds that are felt (Archibald et al. 1995).
+
+    With u(o, a) uniform on [0, 1] and a random matrix C of size c,
+
+        r0(o, mu) = -dt sum_y C(o, y) mu(y),   r(o, a, mu) = r0(o, mu) + u(o, a),   P0 = identity
+        P(. | o, a, mu) = (1 - k) p(. | o, a) + k sum_y mu(y) p_y(. | o, a)
+
+    where p and every p_y have the same K successors, drawn without replacement, with probabilities from K - 1
+    uniform cuts of [0, 1]. An acting agent earns u and feels the crowd; one that does not act stays and feels it.
+
+    Parameters
+    ----------
+    n_observations, n_actions : int, optional
+        S and A.
+    n_successors : int, optional
+        K <= S.
+    congestion : float, optional
+        c >= 0, the size of C, per sweep.
+    monotone : bool, optional
+        True: C = c (I + G G' / S) / 2, scaled to a largest diagonal of c, G of independent normal entries: positive
+        definite, so that rewards are strictly monotone if c > 0. False: C = c (I / 2 + U), U uniform on [-1, 1] off
+        the diagonal and on [0, 1/2] on it, which for most seeds is not.
+    coupling : float, optional
+        k in [0, 1], how much the transitions depend on mu.
+    seed : int, optional
+        The same seed gives the same successors, p, u and G or U, whatever c, k and the step.
+    horizon : float, optional
+        T in sweeps; the game lasts round(T / step) steps.
+    discount : float, optional
+        gamma in [0, 1] per sweep; gamma**step per step.
+    initial : (S,) floats or None, optional
+        mu_0. None: uniform.
+    step : float, optional
+        dt in (0, 1], the share of a sweep that one step lasts; u is earned by acting, whatever dt.
+
+    Returns
+    -------
+    Game
+        name "garnet". Compiled.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value out of range or of the wrong kind or shape.
+
+    Notes
+    -----
+    Memory and time to make it: O(S^2 + S A K), O(S^2 A K) if k > 0. OpenSpiel's mfg_garnet is another family: its
+    reward falls with log mu(o), which is not affine.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.garnet(10, 3, seed=4)
+    >>> game
+    Game('garnet', S=10, A=3, T=20, discount=0.95)
+    >>> tmf.analysis.monotonicity(game, tmf.Synchronous()).verdict
+    'strictly monotone'
+    """
+    n = check.as_positive_int(n_observations, "n_observations", high=2**31 - 1)
+    n_act = check.as_positive_int(n_actions, "n_actions", high=2**31 - 1)
+    cells = check.as_int(n_successors, "n_successors", low=1, high=n)
+    crowding = check.as_float(congestion, "congestion", low=0.0)
+    definite = check.as_bool(monotone, "monotone")
+    share = check.as_float(coupling, "coupling", low=0.0, high=1.0)
+    number = check.as_int(seed, "seed", low=0)
+    dt = _sweeps.step_length(step)
+    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
+    if initial is None:
+        mu = np.full(n, 1.0 / n)
+    else:
+        mu = check.as_probabilities(initial, "initial", shape=(n,), letters="S")
+
+    kernels, rewards, crowds = (np.random.default_rng(s) for s in np.random.SeedSequence(number).spawn(3))
+    successors = np.array([[kernels.permutation(n)[:cells] for _ in range(n_act)] for _ in range(n)], np.int32)
+    rows = _cuts(kernels, (n, n_act, cells))
+    moving = None
+    if share > 0:
+        felt = _cuts(kernels, (n, n, n_act, cells))
+        rows, moving = (1 - share) * rows, np.ascontiguousarray(np.moveaxis(share * felt, 0, -1))
+    felt_crowd = -dt * crowding * _crowds(crowds, n, definite)
+    recipe = partial(
+        garnet, n, n_act, cells, congestion=crowding, monotone=definite, coupling=share, seed=number, horizon=horizon,
+        discount=discount, initial=mu, step=dt,
+    )  # fmt: skip
+    return Game._trusted(
+        Affine(
+            rewards.random((n, n_act)), felt_crowd[:, None, :].repeat(n_act, axis=1), rows, moving,
+            np.zeros(n), felt_crowd, None, None, successors,
+        ),
+        n_steps,
+        gamma,
+        mu,
+        name="garnet",
+        successors=check.frozen(successors),
+        step=dt,
+        recipe=recipe,
+    )  # fmt: skip
+
+
+def _cuts(generator: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
+    """Lengths of the pieces into which uniform cuts divide [0, 1], (..., K)."""
+    cuts = np.sort(generator.random((*shape[:-1], shape[-1] - 1)), axis=-1)
+    return np.diff(cuts, axis=-1, prepend=0.0, append=1.0)
+
+
+def _crowds(generator: np.random.Generator, size: int, definite: bool) -> FloatArray:
+    """The matrix C for c = 1."""
+    if not definite:
+        table = generator.uniform(-1.0, 1.0, (size, size))
+        return np.asarray(np.where(np.eye(size, dtype=bool), 0.5 + np.abs(table) / 2, table))
+    factor = generator.standard_normal((size, size))
+    table = 0.5 * (np.eye(size) + factor @ factor.T / size)
+    return np.asarray(table / table.diagonal().max())

@@ -1,0 +1,294 @@
+"""Games whose rewards and kernels depend on the joint law of observation and action of those who act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._validation import FloatArray, SuccessorArray
+from tmfcore.game import Game
+
+__all__ = ["by_half_step", "joint"]
+
+_Source: TypeAlias = FloatArray | Callable[[FloatArray, FloatArray, int], Any]
+
+
+def joint(
+    n_observations: int,
+    n_actions: int,
+    horizon: int,
+    discount: float,
+    initial: object,
+    reward: object,
+    transition: object,
+    *,
+    passive_reward: object = 0.0,
+    passive_transition: object = None,
+    successors: object = None,
+    passive_successors: object = None,
+    name: str = "",
+    observation_labels: Sequence[str] | None = None,
+    action_labels: Sequence[str] | None = None,
+) -> Game:
+    """A game of the joint law L_t(o, a) = mu_t(o) pi_t(a | o): prices moved by orders, meeting the actions of others.
+
+    L is the law of (observation, action) among those who act at a step, an array (S, A) that sums to 1. At finite N it
+    is the empirical law of the batch, drawn before anybody moves; where nobody acts (a Bernoulli batch may be empty)
+    it is zero everywhere.
+
+    A step of the game is two steps of the Game returned, so that every engine, solver and analysis takes it as it is,
+    and exactly: at even t who acts at o goes to the observation (o, a), at odd t everybody moves and is paid, whoever
+    acts then: from (o, a) by P and r, from o (those who passed) by P0 and r0.
+
+    Parameters
+    ----------
+    n_observations, n_actions, horizon, discount, initial
+        S, A, T, gamma in (0, 1] and mu_0 (S,) of the game.
+    reward : (S, A) floats or callable
+        r_t(o, a, L).
+    transition : (S, A, S) floats or callable
+        P_t(x | o, a, L); (S, A, K) with `successors`.
+    passive_reward : (S,) floats, one number or callable, optional
+    passive_transition : (S, S) floats, callable or None, optional
+        As in Game; (S, K0) with `passive_successors`. None: who passes stays.
+    successors, passive_successors : (S, A, K) and (S, K0) integers, optional
+        As in Game.
+    name, observation_labels, action_labels
+        As in Game, of the S observations and A actions.
+
+    Returns
+    -------
+    Game
+        S (1 + A) observations: o, then (o, a) at S + o A + a, labelled "o, a"; A actions; 2 T steps; discount
+        sqrt(gamma) a step, with rewards over sqrt(gamma), which come to the same. `by_half_step` takes its flows and
+        simulations apart. A schedule of arrays has 2 T entries, of which the odd ones make no difference; neither do
+        a policy's rows at (o, a).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As Game; discount 0.
+
+    Notes
+    -----
+    Each callable is f(law, mu, t) of the law (S, A), the population (S,) at the decision, and the step 0 <= t < T. It
+    is called once a step, and what it returns is checked at every use. Beside the callables a step costs
+    O(S (A + A^2) K), K + 1 cells a row. Mean-action games are of this kind (Yang et al., "Mean Field Multi-Agent
+    Reinforcement Learning", arXiv:1802.05438), and so is the general game of Guo, Hu and Zhang (arXiv:2206.09608).
+
+    Examples
+    --------
+    Sell one of two goods: the price of a good falls with the share that sells it.
+
+    >>> import numpy as np, tmfcore as tmf
+    >>> market = tmf.games.joint(1, 2, horizon=3, discount=1.0, initial=[1.0],
+    ...                          reward=lambda law, mu, t: np.array([[1.0, 0.8]]) - law.sum(axis=0),
+    ...                          transition=np.ones((1, 2, 1)), action_labels=["corn", "rice"])
+    >>> solution = tmf.solve(market, tmf.Synchronous())
+    >>> mu, law = tmf.games.by_half_step(market, solution.flow.mu)
+    >>> law[0].round(2)
+    array([[0.6, 0.4]])
+    """
+    n_obs = check.as_positive_int(n_observations, "n_observations")
+    n_act = check.as_positive_int(n_actions, "n_actions")
+    steps = check.as_positive_int(horizon, "horizon", high=2**30)
+    gamma = check.as_float(discount, "discount", low=0.0, high=1.0, low_open=True)
+    start = check.as_probabilities(initial, "initial", shape=(n_obs,), letters="S")
+    size = n_obs * (1 + n_act)
+    active = _cells(successors, "successors", (n_obs, n_act), "S, A, K", n_obs)
+    if passive_transition is None:
+        if passive_successors is not None:
+            raise ValueError("passive_successors is given without passive_transition; must come with it")
+        passive = np.arange(n_obs, dtype=np.int32)[:, np.newaxis]
+    else:
+        passive = _cells(passive_successors, "passive_successors", (n_obs,), "S, K0", n_obs)
+    if not callable(passive_reward) and not check.is_array(passive_reward):
+        passive_reward = np.full(n_obs, check.as_float(passive_reward, "passive_reward"))
+    halves = _HalfSteps(
+        n_obs,
+        n_act,
+        1.0 / sqrt(gamma),
+        _source(reward, "reward", (n_obs, n_act), "S, A", rows=False),
+        _source(transition, "transition", active.shape, "S, A, K" if successors is not None else "S, A, S", rows=True),
+        _source(passive_reward, "passive_reward", (n_obs,), "S", rows=False),
+        np.ones((n_obs, 1))
+        if passive_transition is None
+        else _source(passive_transition, "passive_transition", passive.shape, "S, K0", rows=True),
+        active.shape[2],
+        passive.shape[1],
+    )
+    labels = tuple(map(str, range(n_obs))) if observation_labels is None else tuple(observation_labels)
+    actions = tuple(map(str, range(n_act))) if action_labels is None else tuple(action_labels)
+    whole = np.zeros(size)
+    whole[:n_obs] = start
+    uniform = np.zeros(size)
+    uniform[n_obs:] = np.repeat(start / n_act, n_act)
+    halves.tables(uniform, 1)  # a slip of the callables shows here, as it would in Game
+    return Game(
+        size,
+        n_act,
+        2 * steps,
+        sqrt(gamma),
+        whole,
+        halves.reward,
+        halves.transition,
+        passive_reward=halves.passive_reward,
+        passive_transition=halves.passive_transition,
+        successors=_acting(active, passive, n_obs, n_act),
+        passive_successors=_passing(active, passive, n_obs, n_act),
+        name=name,
+        observation_labels=(*labels, *(f"{label}, {action}" for label in labels for action in actions)),
+        action_labels=actions,
+    )
+
+
+def by_half_step(game: Game, mu: object) -> tuple[FloatArray, FloatArray]:
+    """Flows or simulated shares of a game of the joint law, taken apart.
+
+    Parameters
+    ----------
+    game : Game
+        Made by `joint`.
+    mu : (..., 2 T + 1, S (1 + A)) floats
+        `flow.mu` or `simulation.mu`, recorded at every step.
+
+    Returns
+    -------
+    mu : (..., T + 1, S) float64
+        The population at each step of the game.
+    law : (..., T, S, A) float64
+        L_t: the law of observation and action of those who act; zero where nobody does.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another kind of game, or an array of another shape.
+    """
+    check.as_instance(game, "game", Game)
+    halves = getattr(game.reward, "__self__", None)
+    if not isinstance(halves, _HalfSteps):
+        raise TypeError(f"game is {game!r}; must be a game made by games.joint")
+    array = np.asarray(mu, dtype=np.float64)
+    wanted = (game.horizon + 1, game.n_observations)
+    if array.shape[-2:] != wanted:
+        raise ValueError(f"mu has shape {array.shape}; must be (..., {wanted[0]}, {wanted[1]}), every step recorded")
+    population = array[..., ::2, : halves.n_observations].copy()
+    return population, halves.law(array[..., 1::2, :])
+
+
+@dataclass(eq=False)
+class _HalfSteps:
+    """The tables of both half-steps, as callables of the population over o and (o, a)."""
+
+    n_observations: int
+    n_actions: int
+    scale: float  # of rewards: 1 / sqrt(gamma)
+    own_reward: _Source
+    own_transition: _Source
+    own_passive_reward: _Source
+    own_passive_transition: _Source
+    n_cells: int
+    n_passive_cells: int
+    _kept: tuple[tuple[int, bytes], tuple[FloatArray, ...]] | None = field(default=None, init=False, repr=False)
+
+    def law(self, mu: FloatArray) -> FloatArray:
+        """(..., S, A) from (..., S (1 + A)): those at (o, a), scaled to sum to 1."""
+        acting = mu[..., self.n_observations :].reshape(*mu.shape[:-1], self.n_observations, self.n_actions)
+        mass = acting.sum(axis=(-2, -1), keepdims=True)
+        law: FloatArray = np.divide(acting, mass, out=np.zeros_like(acting), where=mass > 0)
+        return law
+
+    def tables(self, mu: FloatArray, t: int) -> tuple[FloatArray, ...]:
+        """Reward, transition, passive reward and passive transition at half-step t."""
+        key = (t, mu.tobytes())
+        kept = self._kept
+        if kept is None or kept[0] != key:  # each table is asked for apart
+            kept = (key, self._moving(mu, t // 2) if t % 2 else self._choosing())
+            self._kept = kept
+        return kept[1]
+
+    def _choosing(self) -> tuple[FloatArray, ...]:
+        """Even: o -> (o, a) for who acts, nobody else moves, nobody is paid."""
+        size = self.n_observations * (1 + self.n_actions)
+        transition = np.zeros((size, self.n_actions, self._width))
+        transition[..., -1] = 1.0  # o -> (o, a); (o, a) -> itself
+        passive = np.zeros((size, self._width))
+        passive[:, -1] = 1.0
+        return np.zeros((size, self.n_actions)), transition, np.zeros(size), passive
+
+    def _moving(self, mu: FloatArray, t: int) -> tuple[FloatArray, ...]:
+        """Odd: everybody moves and is paid, whoever acts."""
+        n_obs, n_act = self.n_observations, self.n_actions
+        law = self.law(mu)
+        population = mu[:n_obs] + mu[n_obs:].reshape(n_obs, n_act).sum(axis=1)
+        law.flags.writeable = population.flags.writeable = False
+
+        def at(source: _Source, name: str, shape: tuple[int, ...], rows: bool) -> FloatArray:
+            if not callable(source):
+                return source
+            found, label = source(law, population, t), f"{name}(law, mu, t={t})"
+            return (check.as_probabilities if rows else check.as_float_array)(found, label, shape=shape)
+
+        reward = np.empty(n_obs * (1 + n_act))
+        reward[:n_obs] = at(self.own_passive_reward, "passive_reward", (n_obs,), False)
+        reward[n_obs:] = at(self.own_reward, "reward", (n_obs, n_act), False).ravel()
+        reward *= self.scale
+        rows = np.zeros((n_obs * (1 + n_act), self._width))
+        rows[:n_obs, : self.n_passive_cells] = at(
+            self.own_passive_transition, "passive_transition", (n_obs, self.n_passive_cells), True
+        )
+        rows[n_obs:, : self.n_cells] = at(
+            self.own_transition, "transition", (n_obs, n_act, self.n_cells), True
+        ).reshape(n_obs * n_act, self.n_cells)
+        return np.repeat(reward[:, None], n_act, axis=1), np.repeat(rows[:, None], n_act, axis=1), reward, rows
+
+    @property
+    def _width(self) -> int:
+        return max(self.n_cells, self.n_passive_cells) + 1
+
+    def reward(self, mu: FloatArray, t: int) -> FloatArray:
+        return self.tables(mu, t)[0]
+
+    def transition(self, mu: FloatArray, t: int) -> FloatArray:
+        return self.tables(mu, t)[1]
+
+    def passive_reward(self, mu: FloatArray, t: int) -> FloatArray:
+        return self.tables(mu, t)[2]
+
+    def passive_transition(self, mu: FloatArray, t: int) -> FloatArray:
+        return self.tables(mu, t)[3]
+
+
+def _cells(value: object, name: str, shape: tuple[int, ...], letters: str, n_obs: int) -> SuccessorArray:
+    if value is None:
+        return np.broadcast_to(np.arange(n_obs, dtype=np.int32), (*shape, n_obs))
+    return check.as_successors(value, name, shape=(*shape, None), letters=letters, n_observations=n_obs)
+
+
+def _source(value: object, name: str, shape: tuple[int, ...], letters: str, *, rows: bool) -> _Source:
+    if callable(value):
+        return value
+    gate = check.as_probabilities if rows else check.as_float_array
+    return gate(value, name, shape=shape, letters=letters)
+
+
+def _passing(active: SuccessorArray, passive: SuccessorArray, n_obs: int, n_act: int) -> SuccessorArray:
+    """Where one who does not choose may go: as the passive at o, as decided at (o, a), and, last, nowhere."""
+    width = max(active.shape[2], passive.shape[1]) + 1
+    cells = np.empty((n_obs * (1 + n_act), width), dtype=np.int32)
+    cells[:] = np.arange(len(cells), dtype=np.int32)[:, None]
+    cells[:n_obs, : passive.shape[1]] = passive
+    cells[n_obs:, : active.shape[2]] = active.reshape(n_obs * n_act, -1)
+    return cells
+
+
+def _acting(active: SuccessorArray, passive: SuccessorArray, n_obs: int, n_act: int) -> SuccessorArray:
+    """The same for one who acts: the last cell of (o, a) is the observation (o, a)."""
+    cells = np.repeat(_passing(active, passive, n_obs, n_act)[:, None], n_act, axis=1)
+    cells[:n_obs, :, -1] = n_obs + np.arange(n_obs * n_act, dtype=np.int32).reshape(n_obs, n_act)
+    return cells

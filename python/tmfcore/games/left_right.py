@@ -1,0 +1,90 @@
+"""Left or right: the smallest game of congestion."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._affine import Affine
+from tmfcore.game import Game
+from tmfcore.games import _sweeps
+
+__all__ = ["left_right"]
+
+
+def left_right(
+    costs: object = (1.0, 2.0),
+    *,
+    horizon: float = 2,
+    discount: float = 1.0,
+    initial: object = None,
+    step: float = 1.0,
+) -> Game:
+    """Go left or right; both sides are worse the more agents are there (Cui and Koeppl, arXiv:2102.01585, LR).
+
+    Observation 0 is the start, j = 1, 2 are left and right; action a leads to a + 1 from anywhere.
+
+        r0(0, mu) = 0,   r0(j, mu) = -dt c_j mu(j),   r(o, a, mu) = r0(o, mu),   P(a + 1 | o, a) = 1,   P0 = identity
+
+    Agents that do not act stay and go on paying for where they are.
+
+    Parameters
+    ----------
+    costs : (2,) floats, optional
+        c_1 and c_2 of the two sides, per sweep.
+    horizon : float, optional
+        T in sweeps; the game lasts round(T / step) steps.
+    discount : float, optional
+        gamma in [0, 1] per sweep; gamma**step per step.
+    initial : (3,) floats or None, optional
+        mu_0. None: all at the start.
+    step : float, optional
+        dt in (0, 1], the share of a sweep that one step lasts.
+
+    Returns
+    -------
+    Game
+        S = 3, A = 2, K = 1; observations "start", "left", "right"; actions "left", "right"; name "left_right".
+        Compiled; strictly monotone if both costs are > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value out of range or of the wrong kind or shape.
+
+    Notes
+    -----
+    MFGLib's left_right has these defaults (its T = 1 counts the times 0 and 1: two steps). With horizon 2, all acting,
+    the choice at the first step decides: c_2 / (c_1 + c_2) of the agents go left in equilibrium, 2/3 by default, and
+    each pays c_1 c_2 / (c_1 + c_2). The last choice has no consequence.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.left_right()
+    >>> found = tmf.solve(game, tmf.Synchronous(), tolerance=1e-6)
+    >>> print(found.flow.mu[1].round(2))
+    [0.   0.67 0.33]
+    """
+    cost = check.as_float_array(costs, "costs", shape=(2,))
+    dt = _sweeps.step_length(step)
+    mu = _sweeps.start(initial, 3)
+    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
+    crowding = -dt * np.diag([0.0, *cost])
+    recipe = partial(left_right, cost, horizon=horizon, discount=discount, initial=mu, step=dt)
+    return Game._trusted(
+        Affine(
+            np.zeros((3, 2)), crowding[:, None, :].repeat(2, axis=1), np.ones((3, 2, 1)), None,
+            np.zeros(3), crowding, None, None, np.broadcast_to([[1], [2]], (3, 2, 1)),
+        ),
+        n_steps,
+        gamma,
+        mu,
+        name="left_right",
+        observation_labels=("start", "left", "right"),
+        action_labels=("left", "right"),
+        step=dt,
+        recipe=recipe,
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""Rock, paper, scissors in a crowd: rewards that are affine in mu and not monotone."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._affine import Affine
+from tmfcore.game import Game
+from tmfcore.games import _sweeps
+
+__all__ = ["rock_paper_scissors"]
+
+
+def rock_paper_scissors(
+    stakes: object = (1.0, 2.0, 3.0),
+    *,
+    win: float = 2.0,
+    loss: float = 1.0,
+    horizon: float = 2,
+    discount: float = 1.0,
+    initial: object = None,
+    step: float = 1.0,
+) -> Game:
+    """Hands that beat each other in a circle, with stakes (Shapley 1964; Cui and Koeppl, arXiv:2102.01585, RPS).
+
+    Observation 0 is the start, j = 1, 2, 3 are rock, paper and scissors; action a shows hand a + 1 from anywhere.
+
+        r0(0, mu) = 0,   r0(j, mu) = dt s_j (w mu(hand that j beats) - l mu(hand that beats j)),
+        r(o, a, mu) = r0(o, mu),   P(a + 1 | o, a) = 1,   P0 = identity
+
+    Agents that do not act go on showing what they show.
+
+    Parameters
+    ----------
+    stakes : (3,) floats, optional
+        s_1, s_2, s_3 > 0 of rock, paper and scissors, per sweep.
+    win, loss : float, optional
+        w and l >= 0.
+    horizon : float, optional
+        T in sweeps; the game lasts round(T / step) steps.
+    discount : float, optional
+        gamma in [0, 1] per sweep; gamma**step per step.
+    initial : (4,) floats or None, optional
+        mu_0. None: all at the start.
+    step : float, optional
+        dt in (0, 1], the share of a sweep that one step lasts.
+
+    Returns
+    -------
+    Game
+        S = 4, A = 3, K = 1; observations "start", "rock", "paper", "scissors"; actions the hands; name
+        "rock_paper_scissors". Compiled; not monotone by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value out of range or of the wrong kind or shape.
+
+    Notes
+    -----
+    MFGLib's rock_paper_scissors has these defaults (its T = 1 counts the times 0 and 1: two steps). With horizon 2, all
+    acting, the hands of the equilibrium are (26, 20, 31) / 77, which earn 6/11 each; fictitious play and mirror
+    descent circle around them, MFOMO finds them.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.rock_paper_scissors()
+    >>> uniform = tmf.TabularPolicy.uniform(game)
+    >>> print(f"{tmf.exploitability(game, uniform, tmf.Synchronous()):.4f}")
+    0.3333
+    """
+    stake = check.as_float_array(stakes, "stakes", shape=(3,), low=0.0, low_open=True)
+    gain = check.as_float(win, "win", low=0.0)
+    pain = check.as_float(loss, "loss", low=0.0)
+    dt = _sweeps.step_length(step)
+    mu = _sweeps.start(initial, 4)
+    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
+    hands = np.arange(3)
+    payoff = np.zeros((4, 4))
+    payoff[1 + hands, 1 + (hands - 1) % 3] = dt * stake * gain  # each beats the one before it
+    payoff[1 + hands, 1 + (hands + 1) % 3] = -dt * stake * pain
+    recipe = partial(
+        rock_paper_scissors, stake, win=gain, loss=pain, horizon=horizon, discount=discount, initial=mu, step=dt
+    )
+    return Game._trusted(
+        Affine(
+            np.zeros((4, 3)), payoff[:, None, :].repeat(3, axis=1), np.ones((4, 3, 1)), None,
+            np.zeros(4), payoff, None, None, np.broadcast_to(1 + hands[:, None], (4, 3, 1)),
+        ),
+        n_steps,
+        gamma,
+        mu,
+        name="rock_paper_scissors",
+        observation_labels=("start", "rock", "paper", "scissors"),
+        action_labels=("rock", "paper", "scissors"),
+        step=dt,
+        recipe=recipe,
+    )  # fmt: skip

@@ -1,0 +1,126 @@
+"""What every picture is drawn with: figures without pyplot, colours, ticks, and how a picture ends."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tmfcore import _files
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito (2008), without the yellow that vanishes on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+GUIDE = "#666666"
+DPI = 150
+#: High / low of a logarithmic axis up to which more than powers of ten are labelled.
+DECADES = 1e3
+SUPERSCRIPTS = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+
+
+def figure(
+    columns: int,
+    rows: int = 1,
+    *,
+    width: float = 4.8,
+    height: float = 3.6,
+    title: str = "",
+    share_y: bool = False,
+) -> tuple[Figure, list[Axes]]:
+    """Return a new figure and its ``rows * columns`` Axes, row by row; `width` and `height` in inches for one panel.
+
+    Raises
+    ------
+    ImportError
+        matplotlib (extra ``app``) is not there.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("pictures need matplotlib: pip install 'tmfcore[app]'") from None
+    new = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    if title:
+        new.suptitle(title, fontsize=12)
+    panels = new.subplots(rows, columns, squeeze=False, sharey="row" if share_y else False)
+    return new, list(panels.ravel())
+
+
+def save(picture: Figure | Axes, path: str | os.PathLike[str], *, dpi: int = DPI) -> None:
+    """Write a figure, or the whole figure of an Axes, to `path` as PNG, all of it or nothing.
+
+    Raises
+    ------
+    OSError
+        The folder is missing or cannot be written to.
+    """
+    whole = picture.get_figure(root=True)
+    assert whole is not None, "every Axes of this package lies in a figure"
+    with _files.replacing(path) as file:
+        whole.savefig(file, dpi=dpi, format="png")
+
+
+def axes(ax: Axes | None, *, width: float = 4.8, height: float = 3.6) -> Axes:
+    """Return `ax`, or the only Axes of a new figure of so many inches."""
+    return figure(1, width=width, height=height)[1][0] if ax is None else ax
+
+
+def color_of(k: int) -> str:
+    """Return the k-th colour, over again after the last."""
+    return PALETTE[k % len(PALETTE)]
+
+
+def marker_of(k: int) -> str:
+    """Return the k-th marker, over again after the last."""
+    return MARKERS[k % len(MARKERS)]
+
+
+def ordered_colors(n: int) -> list[NDArray[np.float64]] | list[str]:
+    """Return n colours: the palette while it lasts, then viridis without its palest end."""
+    if n <= len(PALETTE):
+        return list(PALETTE[:n])
+    from matplotlib import colormaps
+
+    return [np.asarray(rgba) for rgba in colormaps["viridis"](np.linspace(0.0, 0.92, n))]
+
+
+def log_ticks(ax: Axes, unit: str = "") -> None:
+    """Label a logarithmic y axis that is drawn already, at 1, 2 and 5 of each decade or at many decades."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = ax.get_ylim()
+    few = high < DECADES * low
+    ax.yaxis.set_major_locator(LogLocator(base=10.0, subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value) + unit))
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def time_label(unit: str) -> str:
+    """Return the label of a time axis."""
+    return f"time ({unit})"
+
+
+def plain_number(value: float) -> str:
+    """Return 0.02 or 50 as they are, and what is far from 1 with a power of ten: 2\u00b710\u207b\u2075."""
+    if value == 0 or 1e-4 < abs(value) < 1e6:
+        return f"{value:g}"
+    digits, _, power = f"{value:.2e}".partition("e")
+    ten = "10" + str(int(power)).translate(SUPERSCRIPTS)
+    return ten if float(digits) == 1 else f"{float(digits):g}\u00b7{ten}"
+
+
+def finish(ax: Axes, title: str, *, legend: bool = True) -> Axes:
+    """Grid, spines, title and legend, the same in every picture."""
+    ax.grid(visible=True, which="major", axis="y", color="#E3E3E3", linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+    if title:
+        ax.set_title(title, fontsize=10.5, loc="left")
+    if legend:
+        ax.legend(frameon=False, fontsize=9)
+    return ax

@@ -1,0 +1,451 @@
+"""Affine games: their tables, rows, flags and derivatives, and that every verb sees in them the game they say they are."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import reference
+import reference_fluctuations as slow
+import stat_tests
+import strategies
+import tmfcore as tmf
+from tmfcore.analysis import fluctuations, lipschitz, monotonicity
+from tmfcore.games import affine
+
+
+def split(base, seed):
+    """A table at the corners (S, ...) as (constant, slopes (..., S)): all sorts of splits mean the same table."""
+    slopes = np.moveaxis(base, 0, -1)
+    constant = (np.zeros(base.shape[1:]), slopes[..., 0], slopes.mean(axis=-1))[seed % 3]
+    return constant, slopes - constant[..., None]
+
+
+def build(spec, seed=0, *, sparse=True):
+    """The GameSpec (dependence "mu", or "fixed") as an affine game; dense if not sparse."""
+    size = spec.n_observations
+    successors, resting = (spec.successors, spec.passive_successors) if sparse else (None, None)
+
+    def dense(table, given):
+        return strategies.dense(table, None if given is None else np.broadcast_to(given, table.shape), size)
+
+    def table(base, given=None):
+        if base is None:
+            return None, None
+        corners = base[0] if sparse else dense(base[0], given)
+        return (corners[0], None) if spec.dependence == "fixed" else split(corners, seed)
+
+    reward, reward_mu = table(spec.reward)
+    moves, moves_mu = table(spec.transition, spec.successors)
+    waiting, waiting_mu = table(spec.passive_reward)
+    staying, staying_mu = table(spec.passive_transition, spec.passive_successors)
+    return affine(
+        reward, reward_mu, moves, moves_mu, passive_reward0=0.0 if waiting is None else waiting,
+        passive_reward_mu=waiting_mu, passive_transition0=staying, passive_transition_mu=staying_mu,
+        horizon=spec.horizon, discount=spec.discount, initial=spec.initial, successors=successors,
+        passive_successors=resting,
+    )  # fmt: skip
+
+
+affine_specs = strategies.games(dependences=("fixed", "mu"), compiled=False)
+
+
+def populations(seed, size):
+    """Random distributions, some with nobody at some observations, and a corner."""
+    rng = np.random.default_rng(seed)
+    return [*strategies.rows(rng, (3, size), 1.0), np.eye(size)[seed % size]]
+
+
+# ------------------------------------------------------------------------------------------------ tables and rows
+
+
+@given(affine_specs, strategies.seeds)
+def test_tables_are_the_mixtures_of_the_corners(spec, seed):
+    game, right = build(spec, seed), spec.reference()
+    for mu in populations(seed, spec.n_observations):
+        tables = game.tables(mu)
+        dense = (tables[0], strategies.dense(tables[1], spec.successors, spec.n_observations), tables[2],
+                 strategies.dense(tables[3], spec.passive_successors, spec.n_observations))  # fmt: skip
+        for found, expected in zip(dense, right.tables(mu, 0), strict=True):
+            np.testing.assert_allclose(found, expected, atol=2e-14)
+        assert (tables[1] >= 0).all() and (tables[3] >= 0).all()
+
+
+@given(affine_specs, strategies.seeds)
+def test_a_row_is_the_row_of_the_tables(spec, seed):
+    """To the bit: single agents are priced by rows, everybody by tables."""
+    model = build(spec, seed).model
+    for mu in populations(seed, spec.n_observations):
+        reward, moves, waiting, staying = model.tables(mu)
+        for o in range(spec.n_observations):
+            for a in range(-1, spec.n_actions):
+                row, value = model.row(mu, 0, o, a)
+                np.testing.assert_array_equal(row, staying[o] if a < 0 else moves[o, a])
+                assert value == (waiting[o] if a < 0 else reward[o, a])
+
+
+@given(affine_specs, strategies.seeds)
+def test_sparse_is_dense(spec, seed):
+    sparse, dense = build(spec, seed), build(spec, seed, sparse=False)
+    policy = strategies.random_policy(seed, spec.n_observations, spec.n_actions, kind="affine").build(spec.horizon)
+    first, second = (tmf.evaluate(game, policy, tmf.Fraction(0.3)) for game in (sparse, dense))
+    np.testing.assert_allclose(first.flow.mu, second.flow.mu, atol=1e-14)
+    np.testing.assert_allclose(first.values, second.values, atol=1e-12)
+
+
+@given(affine_specs, strategies.seeds, st.sampled_from(["schedule", "always"]))
+def test_flow_values_and_exploitability(spec, seed, clock):
+    game, right = build(spec, seed), spec.reference()
+    policy = strategies.random_policy(seed, spec.n_observations, spec.n_actions, stages=spec.horizon)
+    active = np.full(spec.horizon, 0.4)
+    found = tmf.evaluate(game, policy.build(spec.horizon), tmf.Fraction(0.4), clock=clock)
+    plain = policy.reference(spec.horizon)
+    mu = reference.flow(right, plain, active)
+    np.testing.assert_allclose(found.flow.mu, mu, atol=1e-12)
+    np.testing.assert_allclose(found.values, reference.values(right, plain, mu, active, clock)[0], atol=1e-11)
+    gain = tmf.exploitability(game, policy.build(spec.horizon), tmf.Fraction(0.4), clock=clock)
+    assert gain == pytest.approx(reference.exploitability(right, plain, active, clock)[0], abs=1e-10)
+
+
+def test_rounding_takes_no_row_below_zero():
+    """1 - mu(0) - ... - mu(S-1) is 0, or a little less in floating point; the row stays a distribution."""
+    size = 7
+    moves = np.zeros((size, 1, size))
+    moves[:, :, 0] = 1.0
+    slopes = np.zeros((size, 1, size, size))
+    slopes[:, :, 0, :], slopes[:, :, 1, :] = -1.0, 1.0
+    slopes[0, 0] = 0.0
+    slopes[0, 0, 0], slopes[0, 0, 2] = -np.arange(size) / size, np.arange(size) / size
+    game = affine(np.zeros((size, 1)), None, moves, slopes, horizon=3, discount=1, initial=np.eye(size)[0])
+    for mu in np.random.default_rng(0).dirichlet(np.ones(size), size=200):
+        rows = game.tables(mu)[1]
+        assert (rows >= 0).all() and np.abs(rows.sum(axis=-1) - 1).max() < 1e-15
+        assert (rows[1:, 0, 0] == 0).all()
+    for base, slope in ((0.1 + 0.2, -0.3), (0.3, -(0.1 + 0.2))):  # sums of 6e-17 and of -6e-17 are 0
+        moves, slopes = np.tile([base, 1 - base], (2, 1, 1)), np.tile([[slope] * 2, [-slope] * 2], (2, 1, 1, 1))
+        game = affine(np.zeros((2, 1)), None, moves, slopes, horizon=1, discount=1, initial=[1, 0])
+        np.testing.assert_array_equal(game.tables([0.5, 0.5])[1][:, 0, 0], 0)
+
+
+# -------------------------------------------------------------------------------------------------------- flags
+
+
+def flags(**changes):
+    """What the kernels are told of a game whose tables are random but for the changes."""
+    rng = np.random.default_rng(3)
+    size, n_act = 3, 2
+    options = {
+        "reward0": rng.normal(size=(size, n_act)),
+        "reward_mu": rng.normal(size=(size, n_act, size)),
+        "transition0": np.zeros((size, n_act, size)),
+        "transition_mu": np.moveaxis(rng.dirichlet(np.ones(size), size=(size, n_act, size)), -1, 2),
+        "passive_reward0": rng.normal(size=size),
+        "passive_reward_mu": rng.normal(size=(size, size)),
+        "passive_transition0": np.zeros((size, size)),
+        "passive_transition_mu": np.moveaxis(rng.dirichlet(np.ones(size), size=(size, size)), -1, 1),
+        "horizon": 2, "discount": 1.0, "initial": [1, 0, 0],
+    }  # fmt: skip
+    options |= changes
+    first = [options.pop(name) for name in ("reward0", "reward_mu", "transition0", "transition_mu")]
+    game = affine(*first, **options)
+    model = game.model
+    assert model.affine and model.differentiable
+    return tuple(
+        name for name in ("constant", "constant_transition", "passive_identity", "local_passive_reward", "separable_reward")
+        if getattr(model, name)
+    )  # fmt: skip
+
+
+ROWS = np.full((3, 2, 3), 1 / 3)
+STILL = {"transition0": ROWS, "transition_mu": None, "passive_transition0": None, "passive_transition_mu": None}
+
+
+def test_what_does_not_depend_on_mu_is_found():
+    local = np.diag([1.0, -2.0, 0.5]) + np.array([[0.5], [0.25], [0.0]])  # the constants vanish: mu sums to 1
+    assert flags() == ()
+    assert flags(transition0=ROWS, transition_mu=None) == ()
+    assert flags(passive_transition0=None, passive_transition_mu=None) == ("passive_identity",)
+    assert flags(**STILL) == ("constant_transition", "passive_identity")
+    assert flags(**STILL | {"passive_transition0": np.full((3, 3), 1 / 3)}) == ("constant_transition",)
+    assert flags(**STILL | {"transition_mu": np.zeros((3, 2, 3, 3))}) == ("constant_transition", "passive_identity")
+    assert flags(passive_reward_mu=local) == ("local_passive_reward",)
+    assert flags(passive_reward_mu=local, reward_mu=local[:, None].repeat(2, axis=1)) == ("local_passive_reward", "separable_reward")
+    shifted = local[:, None] + np.array([[1.0], [4.0]])  # r - r0 is the same for all y: another constant
+    assert flags(passive_reward_mu=local, reward_mu=shifted) == ("local_passive_reward", "separable_reward")
+    alike = np.arange(9.0).reshape(3, 3)
+    assert flags(passive_reward_mu=alike, reward_mu=alike[:, None].repeat(2, axis=1)) == ()
+    assert flags(passive_reward_mu=None, reward_mu=None, **STILL) == (
+        "constant", "constant_transition", "passive_identity", "local_passive_reward", "separable_reward")  # fmt: skip
+    assert flags(passive_reward_mu=None, **STILL) == ("constant_transition", "passive_identity", "local_passive_reward")
+    assert flags(reward_mu=None, passive_reward_mu=np.full((3, 3), 2.0), **STILL)[0] == "constant"
+    written = {"passive_transition0": [[1, 0], [1, 0], [0, 1]], "passive_successors": [[0, 1], [1, 2], [0, 2]]}
+    assert "passive_identity" in flags(**STILL | written)
+    assert "passive_identity" not in flags(**STILL | written | {"passive_successors": [[0, 1], [1, 2], [2, 0]]})
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("moving", [False, True])
+def test_rewards_of_every_shape(moving, seed):
+    """Fixed, local, additive and free rewards give what their formula says."""
+    rng = np.random.default_rng(seed)
+    local, free = np.diag(rng.normal(size=3)) + 0.5, rng.normal(size=(3, 3))
+    for waiting in (None, np.full((3, 3), 1.5), local, free):
+        for acting in (None, np.full((3, 2, 3), -0.5), rng.normal(size=(3, 2, 3)), "as waiting"):
+            if isinstance(acting, str):
+                acting = None if waiting is None else waiting[:, None].repeat(2, axis=1)
+            base, own = rng.normal(size=(3, 2)), rng.normal(size=3)
+            slopes = np.zeros((3, 2, 3, 3)) if moving else None
+            if moving:
+                slopes[:, :, 0], slopes[:, :, 1] = -1 / 3 * np.eye(3)[0], 1 / 3 * np.eye(3)[0]
+            game = affine(base, acting, ROWS, slopes, passive_reward0=own, passive_reward_mu=waiting, horizon=2, discount=1,
+                          initial=[0, 0, 1])  # fmt: skip
+            for mu in rng.dirichlet(np.ones(3), size=3):
+                reward, rows, passive, _ = game.tables(mu)
+                np.testing.assert_allclose(passive, own + (0 if waiting is None else waiting @ mu), atol=1e-14)
+                np.testing.assert_allclose(reward, base + (0 if acting is None else acting @ mu), atol=1e-14)
+                np.testing.assert_allclose(rows[:, :, 0], 1 / 3 - (mu[0] / 3 if moving else 0), atol=1e-15)
+
+
+# --------------------------------------------------------------------------------------------- errors and copies
+
+
+def test_rows_that_are_no_distributions_are_named():
+    zeros = np.zeros((2, 1))
+    moves = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    common = {"horizon": 1, "discount": 1, "initial": [1, 0]}
+    slopes = np.zeros((2, 1, 2, 2))
+    slopes[1, 0, :, 1] = [-0.25, 0.25]
+    with pytest.raises(ValueError, match=r"transition0\[1, 0\] \+ transition_mu\[1, 0\]\[:, 1\], the row where all agents are "
+                                         r"at y = 1, has entry \[0\] = -0.25; each must be >= 0 \(1 of 8 entries"):  # fmt: skip
+        affine(zeros, None, moves, slopes, **common)
+    slopes[1, 0, :, 1] = [0.25, 0.0]
+    with pytest.raises(ValueError, match=r"\[:, 1\], .* sums to 1.25; each row must sum to 1 within 1e-08 \(1 of 4 rows"):
+        affine(zeros, None, moves, slopes, **common)
+    with pytest.raises(ValueError, match=r"transition0\[0, 0\] sums to 0.5; .*\(1 of 2 rows"):
+        affine(zeros, None, moves * [[[0.5]], [[1]]], None, **common)
+    with pytest.raises(ValueError, match=r"passive_transition0\[0\] \+ passive_transition_mu\[0\]\[:, 1\], .* \[0\] = -1"):
+        affine(zeros, None, moves, None, passive_transition_mu=[[[0, -2], [0, 2]], [[0, 0], [0, 0]]], **common)
+    with pytest.raises(ValueError, match=r"transition_mu has shape \(2, 1, 2\); must be .*S, A, K, S"):
+        affine(zeros, None, moves, slopes[..., 0], **common)
+    with pytest.raises(ValueError, match=r"reward_mu\[0, 0, 1\] is nan; must be finite"):
+        affine(zeros, [[[0, np.nan]], [[0, 0]]], moves, None, **common)
+    with pytest.raises(ValueError, match="passive_successors is given without passive_transition0"):
+        affine(zeros, None, moves, None, passive_successors=[[0], [1]], **common)
+    with pytest.raises(TypeError, match="reward0 is a function"):
+        affine(lambda mu: zeros, None, moves, None, **common)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_pickled_and_labelled(sparse):
+    spec = strategies.random_game(1, 4, 2, 3, dependence="mu", passive="sparse", sparse=sparse)
+    game = build(spec)
+    again = pickle.loads(pickle.dumps(game))
+    for first, second in zip(game.tables(spec.initial), again.tables(spec.initial), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert (again.horizon, again.discount, again.name) == (game.horizon, game.discount, "affine")
+    named = affine(np.zeros((1, 1)), None, [[[1]]], None, horizon=1, discount=1, initial=[1], name="x",
+                   observation_labels=["here"], action_labels=["rest"])  # fmt: skip
+    again = pickle.loads(pickle.dumps(named))
+    assert (again.name, again.observation_labels, again.action_labels) == ("x", ("here",), ("rest",))
+
+
+def test_arrays_are_copied():
+    moves, slopes = np.full((2, 1, 2), 0.5), np.zeros((2, 1, 2, 2))
+    slopes[0, 0, :, 0] = [0.5, -0.5]
+    game = affine(np.zeros((2, 1)), None, moves, slopes, horizon=1, discount=1, initial=[1, 0])
+    before = game.tables([0.5, 0.5])[1]
+    moves[:], slopes[:] = 7.0, 7.0
+    np.testing.assert_array_equal(game.tables([0.5, 0.5])[1], before)
+
+
+# ------------------------------------------------------------------------------------------------------ simulation
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.parametrize(
+    "schedule",
+    [strategies.ScheduleSpec("synchronous"), strategies.ScheduleSpec("sequential"), strategies.ScheduleSpec("batch", 2),
+     strategies.ScheduleSpec("bernoulli", 0.35)],
+    ids=lambda s: s.kind,
+)  # fmt: skip
+@pytest.mark.parametrize("sparse", [False, True])
+def test_engines_sample_the_exact_chain(engine, schedule, sparse):
+    """N = 3, T = 2: the joint laws of (n_0, c_1) and of c_2; chi-square, 8,000 replicas, rate 1e-6 each."""
+    spec = strategies.random_game(5, 3, 2, 2, dependence="mu", passive="sparse", sparse=sparse, initial=[1 / 3, 1 / 3, 1 / 3])
+    policy = strategies.random_policy(6, 3, 2, kind="affine", stages=2)
+    right, plain = spec.reference(), policy.reference(2)
+    moves = schedule.moves(2, 3)
+    run = tmf.simulate(build(spec), policy.build(2), schedule.build(), 3, replicas=8_000, engine=engine, rng=20, threads=1)
+    decisions = run.decisions.reshape(run.replicas, 2, -1).tolist()
+    paths = [
+        (tuple(c[0]), tuple(n[0]), tuple(c[1]), tuple(n[1]), tuple(c[2]))
+        for c, n in zip(run.counts.tolist(), decisions, strict=True)
+    ]
+    for path, rewards in zip(paths[:200], run.rewards[:200], strict=True):
+        np.testing.assert_allclose(rewards, reference.path_rewards(right, path), atol=1e-12)
+    stat_tests.assert_law([path[1:3] for path in paths], reference.counts_step_law(right, plain, (1, 1, 1), 0, moves[0]))
+    stat_tests.assert_law([path[4] for path in paths], reference.counts_laws(right, plain, moves, (1, 1, 1))[-1])
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Sequential(), tmf.Batch(4), tmf.Bernoulli(0.3)])
+def test_resource_selection_written_as_arrays(engine, schedule):
+    """The same draws, to the agent, as the built-in game: the flags lead to the same kernels."""
+    values, costs, switching = np.array([1.0, 0.8, 0.6, 0.4]), np.array([1.0, 2.0, 0.5, 1.0]), 0.1
+    built_in = tmf.games.resource_selection(values, costs, switching_cost=switching, horizon=30)
+    crowding = -np.diag(costs)
+    written = affine(
+        values[:, None] - switching * (1 - np.eye(4)), crowding[:, None].repeat(4, axis=1), np.ones((4, 4, 1)), None,
+        passive_reward0=values, passive_reward_mu=crowding, horizon=30, discount=0.95, initial=[1, 0, 0, 0],
+        successors=np.broadcast_to(np.arange(4)[:, None], (4, 4, 1)),
+    )  # fmt: skip
+    policy = strategies.random_policy(2, 4, 4).build(30)
+    first, second = (
+        tmf.simulate(game, policy, schedule, 50, replicas=5, engine=engine, rng=3, threads=1) for game in (built_in, written)
+    )
+    np.testing.assert_array_equal(first.counts, second.counts)
+    np.testing.assert_allclose(first.rewards, second.rewards, atol=1e-12)
+
+
+# ----------------------------------------------------------------------------------------------------- derivatives
+
+
+@pytest.mark.parametrize("model", ["affine", "sparse", "queueing", "susceptible_infected"])
+def test_slopes_of_rows(model):
+    """Along differences of populations, against central differences; the second derivative, too."""
+    if model == "queueing":
+        game = tmf.games.queueing((0.2, 0.4, 0.3), step=0.5)
+    elif model == "susceptible_infected":
+        game = tmf.games.susceptible_infected()
+    else:
+        game = build(strategies.random_game(8, 4, 3, 3, dependence="mu", passive="dense", sparse=model == "sparse"), 1)
+    size, n_act = game.n_observations, game.n_actions
+    rng = np.random.default_rng(1)
+    mu = rng.dirichlet(np.full(size, 5.0))
+    directions = rng.normal(size=(2, size)) * 0.01
+    directions -= directions.mean(axis=1, keepdims=True)
+    sigma = directions.T @ directions
+    for o in range(size):
+        for a in range(-1, n_act):
+            slope, bend = game.model.slopes(mu, 0, o, a, sigma)
+
+            def row(at, o=o, a=a):
+                return game.model.row(at, 0, o, a)[0]
+
+            second = np.zeros(len(bend))
+            for f in directions:
+                h = 1e-2
+                np.testing.assert_allclose(slope @ f, (row(mu + h * f) - row(mu - h * f)) / (2 * h), atol=1e-9)
+                second += row(mu + f) + row(mu - f) - 2 * row(mu)
+            np.testing.assert_allclose(bend, second, atol=1e-2 * np.abs(second).max() + 1e-15)
+
+
+def test_slopes_are_refused_where_they_are_not_known():
+    game = strategies.random_game(0, dependence="mu").build()
+    assert not game.model.differentiable and not game.model.affine
+    with pytest.raises(ValueError, match="derivatives of TableModel are not known"):
+        game.model.slopes(game.initial, 0, 0, 0)
+    known = tmf.games.susceptible_infected().model
+    with pytest.raises(ValueError, match=r"action is 2; must lie in -1\.\.1"):
+        known.slopes(np.array([0.5, 0.5]), 0, 0, 2)
+    with pytest.raises(ValueError, match=r"sigma has shape \(3, 3\); must be \(2, 2\)"):
+        known.slopes(np.array([0.5, 0.5]), 0, 0, 0, np.eye(3))
+
+
+@given(st.data())
+def test_fluctuations_equal_the_slow_recursion(data):
+    """Exact derivatives of rows and policy together, all schedules: tighter than differences could be."""
+    spec = data.draw(strategies.games(dependences=("mu",), compiled=False))
+    policy = data.draw(strategies.policies(spec, kinds=("tabular", "softmax", "affine")))
+    schedule = data.draw(strategies.schedules(spec.horizon, 7))
+    found = fluctuations(build(spec), policy.build(spec.horizon), schedule.build(), 7, start="sampled", jacobian="exact")
+    assert found.jacobian == "exact"
+    mu, sigma, bias = slow.recursion(
+        spec.reference(), policy.reference(spec.horizon), schedule.moves(spec.horizon, 7), 7, found.covariance[0],
+        found.bias[0],
+    )  # fmt: skip
+    np.testing.assert_allclose(found.mu, mu, atol=1e-12)
+    np.testing.assert_allclose(found.covariance, sigma, atol=1e-10 * max(1.0, np.abs(sigma).max()))
+    np.testing.assert_allclose(found.bias, bias, atol=1e-7 * max(1.0, np.abs(bias).max()))  # its Hessian is a difference
+
+
+@pytest.mark.parametrize("kind", ["tabular", "softmax", "affine"])
+@pytest.mark.parametrize("schedule", [strategies.ScheduleSpec("synchronous"), strategies.ScheduleSpec("fraction", 3 / 7)])
+def test_queueing_has_exact_fluctuations(kind, schedule):
+    options = {"horizon": 4, "step": 0.5, "initial": [0.4, 0.1, 0.2, 0.3]}
+    game, right = tmf.games.queueing([0.2, 0.4, 0.3], **options), reference.queueing([0.2, 0.4, 0.3], **options)
+
+    def tables(mu, t):  # complex arguments: the reference writes into real arrays
+        if not np.iscomplexobj(mu):
+            return right.tables(mu, t)
+        (a, b), step = (right.tables(mu.real, t)[i] for i in (1, 3)), mu.imag
+        d = [0.0] + [s / (s + m) ** 2 for s, m in zip([0.2, 0.4, 0.3], mu.real[1:], strict=True)]
+        change, waiting = np.zeros(a.shape, complex), np.zeros(b.shape, complex)
+        for o in range(1, 4):
+            slope = -0.5j * d[o] * step[o]
+            waiting[o, 0] += slope
+            waiting[o, o] -= slope
+            for x in range(4):
+                change[o, x, 0] += slope
+                change[o, x, x or o] -= slope
+        return None, a + change, None, b + waiting
+
+    policy = strategies.random_policy(4, 4, 4, kind=kind, scale=2.0)
+    found = fluctuations(game, policy.build(8), schedule.build(), 7, start="sampled")
+    assert found.jacobian == "exact"
+    slower = reference.Game(4, 4, 8, right.discount, right.initial, tables)
+    _, sigma, bias = slow.recursion(
+        slower, policy.reference(8), schedule.moves(8, 7), 7, found.covariance[0], found.bias[0]
+    )
+    np.testing.assert_allclose(found.covariance, sigma, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.bias, bias, rtol=1e-6, atol=1e-7)
+
+
+def test_an_epidemic_in_closed_form():
+    """No recovery, everybody out: m = mu(1) grows by i m (1 - m), so J = 1 + i (1 - 2 m), H = -2 i in m."""
+    rate, n_steps = 0.3, 12
+    game = tmf.games.susceptible_infected(rate, 0.0, horizon=n_steps, initial=[0.9, 0.1])
+    out = tmf.TabularPolicy(np.tile([1.0, 0.0], (2, 1)))
+    found = fluctuations(game, out, tmf.Synchronous(), start="sampled")
+    m, variance, bias = 0.1, 0.09, 0.0
+    for t in range(n_steps + 1):
+        assert found.mu[t, 1] == pytest.approx(m, abs=1e-14)
+        assert found.covariance[t, 1, 1] == pytest.approx(variance, abs=1e-13)
+        assert found.bias[t, 1] == pytest.approx(bias, abs=1e-13)
+        slope, p = 1 + rate * (1 - 2 * m), rate * m
+        bias = slope * bias - rate * variance
+        variance = slope**2 * variance + (1 - m) * p * (1 - p)
+        m += rate * m * (1 - m)
+    for schedule in (tmf.Fraction(0.3), tmf.Bernoulli(0.3)):  # passive agents are out, too
+        np.testing.assert_allclose(fluctuations(game, out, schedule, start="sampled").covariance, found.covariance, atol=1e-13)
+
+
+# ------------------------------------------------------------------------------- monotonicity and Lipschitz constants
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_monotonicity_and_constants_are_those_found_by_probing(seed):
+    spec = strategies.random_game(seed, 3, 2, 5, dependence="mu", passive=("dense", "identity")[seed % 2], zeros=False)
+    mine, probed = build(spec, seed), spec.build()
+    policy = strategies.random_policy(seed, 3, 2, stages=2).build(5)
+    schedule = tmf.Fraction(np.array([1.0, 0.5, 0.5, 1.0, 0.2]))
+    first, second = (lipschitz(game, policy, schedule, rng=0) for game in (mine, probed))
+    assert (first.reward_kind, first.transition_kind, first.flow_kind) == ("exact",) * 3
+    assert first.reward == pytest.approx(second.reward, rel=1e-12)
+    assert first.transition == pytest.approx(second.transition, rel=1e-12)
+    np.testing.assert_allclose(first.flow, second.flow, rtol=1e-12)
+    np.testing.assert_allclose(first.flow_euclidean, second.flow_euclidean, rtol=1e-12)
+    first, second = (monotonicity(game, schedule, trials=3, rng=0) for game in (mine, probed))
+    assert first.affine and first.verdict == second.verdict
+    assert first.transition_depends_on_mu and second.transition_depends_on_mu
+    np.testing.assert_allclose(first.eigenvalues, second.eigenvalues, rtol=1e-9, atol=1e-12)
+
+
+def test_a_long_affine_game_is_looked_at_once():
+    """10^5 steps: tables that do not depend on t are not asked for again (seconds, if they were)."""
+    game = tmf.games.garnet(6, 2, 3, coupling=0.5, horizon=100_000, seed=1)
+    assert monotonicity(game, tmf.Synchronous()).verdict == "strictly monotone"
+    found = lipschitz(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5))
+    assert found.flow_kind == "exact" and len(found.flow) == 100_000

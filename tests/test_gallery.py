@@ -1,0 +1,92 @@
+"""The gallery is of all games and of today: entries, pages, equations as in the docstrings, commands that run."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import tmfcore as tmf
+from tmfcore.cli.app import app
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "gallery"
+
+if not (ROOT / "bench" / "gallery.py").is_file():
+    pytest.skip("not in a source tree", allow_module_level=True)
+
+_spec = importlib.util.spec_from_file_location("gallery", ROOT / "bench" / "gallery.py")
+gallery = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(gallery)
+
+ENTRIES = {entry.name: entry for entry in gallery.ENTRIES}
+GAMES = list(tmf.games.BY_NAME)
+
+
+def text_of(name):
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def test_every_game_has_one_entry():
+    assert sorted(entry.name for entry in gallery.ENTRIES) == sorted(GAMES), (
+        "tmfcore.games.BY_NAME and ENTRIES of bench/gallery.py differ: add an entry and run `python -m bench.gallery NAME`"
+    )
+
+
+def test_the_index_is_that_of_the_entries():
+    assert text_of("README.md") == gallery.index(), "run `python -m bench.gallery`"
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_its_page_says_what_the_docstring_says(name):
+    text = text_of(f"{name}.md")
+    entry = ENTRIES[name]
+    for part in (f"# {entry.title}\n", entry.about, entry.picture, gallery.description(name), gallery.notes(name)):
+        assert part in text, f"run `python -m bench.gallery {name}`"
+    assert "```text\n" in gallery.description(name), f"the docstring of {name} has no indented equations"
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_its_pictures_are_there_and_small(name):
+    shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text_of(f"{name}.md"))
+    assert shown == [f"{name}.png", f"{name}-exploitability.png"]
+    for picture in shown:
+        content = (FOLDER / picture).read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert len(content) < 100_000
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_the_command_on_its_page_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (command,) = re.findall(r"^```sh\n(.*)\n```$", text_of(f"{name}.md"), flags=re.MULTILINE)
+    assert command == ENTRIES[name].command
+    program, *words = shlex.split(command)
+    assert program == "tmfcore"
+    done = CliRunner().invoke(app, [*words, "--tolerance", "0.1"])
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in (tmp_path / words[-1]).iterdir()} == {"exploitability.png", "flow.png"}
+
+
+def test_pages_are_written_from_what_was_solved(tmp_path):
+    entry = ENTRIES["queueing"]
+    written = gallery.write(tmp_path, (entry,), quick=True)
+    assert {path.name for path in written} == {
+        "queueing.md",
+        "queueing.png",
+        "queueing-exploitability.png",
+        "README.md",
+    }
+    game = tmf.games.queueing([0.2, 0.3, 0.4, 0.5, 0.6], jockeying_cost=0.2, step=0.01)
+    found = tmf.solve(game, tmf.Batch(10), 1000, tolerance=0.1)
+    text = (tmp_path / "queueing.md").read_text(encoding="utf-8")
+    assert f"| mean return | {found.mean_return:.4f} |" in text
+    assert f"| exploitability | {found.exploitability:.1e}, " in text
+    assert "| game | S = 6 observations, A = 6 actions, T = 2000 steps of 0.01 sweeps |" in text
+
+
+def test_a_command_that_fails_is_an_error(tmp_path):
+    with pytest.raises(RuntimeError, match="no such parameter"):
+        gallery.solve(ENTRIES["queueing"]._replace(options="--set servers=3"), tmp_path)

@@ -1,0 +1,200 @@
+"""Games of several types: table by table what their page says, and what must follow from it."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+
+import strategies
+import tmfcore as tmf
+from tmfcore.games import by_type, queueing, resource_selection, typed
+
+
+def block_tables(games, shares, coupling, rates, mu, t):
+    """The four dense tables of the whole game, type by type, from those of the types."""
+    sizes = [game.n_observations for game in games]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    size, n_actions = starts[-1], max(game.n_actions for game in games)
+    reward, transition = np.zeros((size, n_actions)), np.zeros((size, n_actions, size))
+    passive_reward, passive_transition = np.zeros(size), np.zeros((size, size))
+    for i, game in enumerate(games):
+        seen = np.zeros(sizes[i])
+        for j in range(len(games)):
+            if coupling[i][j]:
+                seen = seen + coupling[i][j] * mu[starts[j] : starts[j + 1]]
+        own_reward, moves, own_passive_reward, stays = game.model.tables(seen, t)
+        here = slice(starts[i], starts[i + 1])
+        passive_reward[here] = own_passive_reward
+        for o in range(sizes[i]):
+            places = range(sizes[i]) if game.model.passive_successors is None else game.model.passive_successors[o]
+            for k, x in enumerate(places):
+                passive_transition[starts[i] + o, starts[i] + x] += stays[o, k]
+            for a in range(n_actions):
+                b = a if a < game.n_actions else 0
+                reward[starts[i] + o, a] = rates[i] * own_reward[o, b] + (1 - rates[i]) * own_passive_reward[o]
+                places = range(sizes[i]) if game.model.successors is None else game.model.successors[o, b]
+                for k, x in enumerate(places):
+                    transition[starts[i] + o, a, starts[i] + x] += rates[i] * moves[o, b, k]
+                transition[starts[i] + o, a] += (1 - rates[i]) * passive_transition[starts[i] + o]
+    return reward, transition, passive_reward, passive_transition
+
+
+@st.composite
+def mixtures(draw):
+    """Two or three random games of one length, shares, coupling and rates."""
+    seeds = st.integers(0, 2**32 - 1)
+    size = draw(st.integers(1, 4))
+    kinds = [
+        strategies.random_game(
+            draw(seeds), size, draw(st.integers(1, 3)), dependence=draw(st.sampled_from(["fixed", "mu", "mu_t"])),
+            sparse=draw(st.booleans()), passive=draw(st.sampled_from(["none", "identity", "dense", "sparse"])),
+        ).build()
+        for _ in range(draw(st.integers(1, 3)))
+    ]  # fmt: skip
+    if draw(st.booleans()):
+        kinds.append(resource_selection(np.linspace(1, 2, size), 1.0, 0.1, horizon=4, discount=0.9))
+    rng = np.random.default_rng(draw(seeds))
+    shares = rng.dirichlet(np.ones(len(kinds)))
+    coupling = draw(st.just(np.ones((len(kinds),) * 2))) if draw(st.booleans()) else rng.uniform(0, 1, (len(kinds),) * 2)
+    # rows whose mixtures are distributions: what random games of callables ask for
+    coupling = coupling / (coupling @ shares)[:, None]
+    rates = np.where(rng.random(len(kinds)) < 0.5, 1.0, rng.uniform(0.1, 1, len(kinds)))
+    return kinds, shares, coupling, rates, rng
+
+
+@given(mixtures())
+def test_tables_are_those_of_the_types(mixture):
+    kinds, shares, coupling, rates, rng = mixture
+    game = typed(kinds, shares, coupling=coupling, rates=rates)
+    assert game.n_observations == sum(kind.n_observations for kind in kinds)
+    parts = by_type(game, game.initial)
+    for (name, part), share, kind in zip(parts.items(), shares, kinds, strict=True):
+        np.testing.assert_allclose(part, share * kind.initial, rtol=1e-15)
+        assert name.startswith("type ")
+    for t in range(2):
+        mu = np.concatenate([share * rng.dirichlet(np.ones(kind.n_observations)) for share, kind in zip(shares, kinds, strict=True)])
+        found, wanted = game.tables(mu, t), block_tables(kinds, shares, coupling, rates, mu, t)
+        for table, expected in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(table, expected, rtol=1e-12, atol=1e-14)
+        tables = game.model.tables(mu, t)
+        for o in range(game.n_observations):
+            for a in range(-1, game.n_actions):
+                row, reward = game.model.row(mu, t, o, a)
+                np.testing.assert_array_equal(row, tables[3][o] if a < 0 else tables[1][o, a])
+                assert reward == (tables[2][o] if a < 0 else tables[0][o, a])
+
+
+@given(strategies.games(), st.integers(0, 2**32 - 1))
+def test_one_type_is_the_game_itself(spec, seed):
+    game = spec.build()
+    whole = typed([game], [1.0])
+    policy = strategies.random_policy(seed, game.n_observations, game.n_actions).build(game.horizon)
+    for schedule in (tmf.Synchronous(), tmf.Fraction(0.3)):
+        np.testing.assert_allclose(
+            tmf.mean_field(whole, policy, schedule).mu, tmf.mean_field(game, policy, schedule).mu, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(
+            tmf.exploitability(whole, policy, schedule), tmf.exploitability(game, policy, schedule), rtol=1e-9, atol=1e-12)  # fmt: skip
+
+
+def test_equal_types_who_see_everybody_are_one_population():
+    """Splitting a population into types that differ in nothing changes nothing."""
+    kind = queueing([0.1, 0.2, 0.3], step=0.5)
+    game = typed([kind] * 3, [0.5, 0.3, 0.2])
+    one = np.random.default_rng(1).dirichlet(np.ones(4), size=4)
+    policy, split = tmf.TabularPolicy(one), tmf.TabularPolicy(np.tile(one, (3, 1)))
+    schedule = tmf.Fraction(0.5)
+    whole = tmf.mean_field(kind, policy, schedule).mu
+    parts = by_type(game, tmf.mean_field(game, split, schedule).mu)
+    np.testing.assert_allclose(sum(parts.values()), whole, rtol=1e-12)
+    np.testing.assert_allclose(parts["type 2"], 0.3 * whole, rtol=1e-12)
+    assert tmf.exploitability(game, split, schedule) == pytest.approx(tmf.exploitability(kind, policy, schedule), rel=1e-9)
+
+
+def test_types_keep_their_numbers_and_follow_their_limit():
+    """Both engines: the agents of a type stay as many as they were, and their empirical flow is near the mean field."""
+    kinds = [resource_selection([1.0, 0.5], 1.0, horizon=6, step=0.5), queueing([0.3, 0.2], horizon=6, step=0.5, discount=0.95)]
+    coupling = sp.block_diag([np.ones((2, 2)), np.eye(3)])
+    game = typed(kinds, [0.25, 0.75], coupling=coupling, rates=[1.0, 0.5], names=["drivers", "clients"])
+    policy = tmf.TabularPolicy.uniform(game)
+    flow = tmf.mean_field(game, policy, tmf.Fraction(0.5)).mu
+    for engine in ("counts", "agents"):
+        run = tmf.simulate(game, policy, tmf.Fraction(0.5), 40_000, engine=engine, rng=5)
+        counts = by_type(game, run.counts[0])
+        assert (counts["drivers"].sum(-1) == 10_000).all()
+        assert (counts["clients"].sum(-1) == 30_000).all()
+        # 12 steps of 5 observations: each share has a standard error below sqrt(1 / (4 N)) = 0.0025 after one step
+        assert np.abs(run.mu[0] - flow).max() < 0.02
+
+
+def test_a_graphon_game_on_blocks():
+    """With W(alpha, beta) = alpha beta those who meet the crowd more avoid it more: the closed form of one shot.
+
+    Resources pay v_o - x_i(o) with x_i = alpha_i sum_j alpha_j mu_j: all types see the same crowd z times alpha_i, so
+    that in equilibrium a type is indifferent only where (v_0 - v_1) = alpha_i (z(0) - z(1)).
+    """
+    alpha, shares = np.array([0.5, 1.0, 2.0]), np.array([0.3, 0.4, 0.3])
+    kind = resource_selection([1.0, 0.9], 1.0, horizon=40, discount=0.5, initial=[0.5, 0.5])
+    game = typed([kind] * 3, shares, coupling=np.outer(alpha, alpha))
+    found = tmf.solve(game, tmf.Synchronous(), tolerance=1e-7)
+    assert found.converged
+    crowd = sum(weight * part for weight, part in zip(alpha, by_type(game, found.flow.mu[20]).values(), strict=True))
+    for weight, share, part in zip(alpha, shares, by_type(game, found.flow.mu[20]).values(), strict=True):
+        gain = 0.1 - weight * (crowd[0] - crowd[1])
+        if gain > 1e-3:
+            assert part[0] == pytest.approx(share, abs=1e-3)
+        elif gain < -1e-3:
+            assert part[1] == pytest.approx(share, abs=1e-3)
+    assert crowd.sum() == pytest.approx(alpha @ shares)
+
+
+def test_a_coupling_between_different_observations():
+    """A matrix over all observations: type 2 sees, at its one place, half of what is at the last place of type 1."""
+    busy = tmf.Game(2, 1, 3, 1.0, [0.5, 0.5], np.zeros((2, 1)), np.full((2, 1, 2), 0.5))
+    watcher = tmf.Game(1, 1, 3, 1.0, [1.0], lambda mu: mu[:, None], np.ones((1, 1, 1)))
+    coupling = np.zeros((3, 3))
+    coupling[2, 1] = 0.5
+    game = typed([busy, watcher], [0.8, 0.2], coupling=coupling)
+    assert game.tables([0.5, 0.3, 0.2])[0][2] == pytest.approx(0.15)
+
+
+def test_pickle():
+    game = typed([queueing([0.1, 0.2]), queueing([0.3, 0.4])], [0.5, 0.5], rates=[1, 0.5], names=["a: b", "c"])
+    again = pickle.loads(pickle.dumps(game))
+    for table, wanted in zip(again.tables(game.initial), game.tables(game.initial), strict=True):
+        np.testing.assert_array_equal(table, wanted)
+    assert list(by_type(again, again.initial)) == ["a: b", "c"]
+    assert again.observation_labels[0] == "a: b: idle"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "kind", "text"),
+    [
+        ((queueing([0.1]), [1.0]), {}, TypeError, "games is Game; must be a sequence of Games"),
+        (([], []), {}, ValueError, "games is empty"),
+        (([queueing([0.1]), 3], [0.5, 0.5]), {}, TypeError, "games[1]"),
+        (([queueing([0.1]), queueing([0.1], horizon=3)], [0.5, 0.5]), {}, ValueError, "games[1] has horizon 3; must be that of games[0], 20"),
+        (([queueing([0.1])] * 2, [0.5, 0.6]), {}, ValueError, "shares sums to 1.1"),
+        (([queueing([0.1]), queueing([0.1, 0.2])], [0.5, 0.5]), {}, ValueError,
+         "coupling[0, 1] is 1, but type 0 has 2 observations and type 1 has 3; must be 0, or give a matrix (S, S) = (5, 5)"),
+        (([queueing([0.1])] * 2, [0.5, 0.5]), {"coupling": np.ones((3, 3))}, ValueError, "coupling has shape (3, 3)"),
+        (([queueing([0.1])] * 2, [0.5, 0.5]), {"coupling": sp.eye_array(3)}, ValueError, "coupling has shape (3, 3); must be (4, 4)"),
+        (([queueing([0.1])] * 2, [0.5, 0.5]), {"coupling": [[1, 1], [1, -1]]}, ValueError, "coupling[1, 1] is -1"),
+        (([queueing([0.1])] * 2, [0.5, 0.5]), {"rates": [1, 0]}, ValueError, "rates[1] is 0"),
+        (([queueing([0.1])] * 2, [0.5, 0.5]), {"names": ["a", "a"]}, ValueError, "names"),
+    ],
+)  # fmt: skip
+def test_mistakes(arguments, options, kind, text):
+    with pytest.raises(kind, match=re.escape(text)):
+        typed(*arguments, **options)
+
+
+def test_by_type_wants_a_typed_game():
+    game = queueing([0.1, 0.2])
+    with pytest.raises(TypeError, match=r"must be a game made by games\.typed"):
+        by_type(game, game.initial)
+    with pytest.raises(ValueError, match="values has 4 entries along axis 0; must be 6"):
+        by_type(typed([game, game], [0.5, 0.5]), np.zeros((4, 6)), axis=0)

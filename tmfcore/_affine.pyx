@@ -1,0 +1,300 @@
+"""Games whose rewards and transition rows are affine in mu: tables, rows and exact derivatives.
+
+Source     theory.md section 1, with r(o,a,mu) = R(o,a) + sum_y R'(o,a,y) mu(y), and rows likewise.
+Notation   _model.pxd; y an observation whose share others feel; the corner e_y of the simplex has everybody at y.
+Method     A row is kept as what it is at the corners, P(k | o, a, mu) = sum_y mu(y) P(k | o, a, e_y): a sum of numbers
+           >= 0, which no rounding takes below 0. Rows that are the same at all corners are kept once.
+Contract   rows are distributions at every corner, hence at every mu: checked when a model is made, never while it runs.
+Cost       rewards O(S^2 A), O(S^2) where r - r0 does not depend on mu, O(S A) where moreover r0(o, mu) depends on mu(o)
+           only; rows O(S K) for each that depends on mu.
+"""
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from tmfcore._model cimport Model, Tables
+
+cdef extern from "values.h" nogil:
+    void tmf_row_values(const double *reward, const double *table, const double *values, const double *other,
+                        double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out, double *other_out)
+
+ROW_TOLERANCE = 1e-8
+
+
+cdef class Rows:
+    """n rows of K cells at every mu; of those that depend on it, the corners are kept."""
+    cdef object arrays                  # owners of the memory below
+    cdef Py_ssize_t n_rows, n_cells, n_observations, n_runs
+    cdef readonly bint constant
+    cdef const double *first            # (n, K) all rows at corner 0
+    cdef const double *corner           # (M, K, S) the rows that depend on mu, at all corners
+    cdef const Py_ssize_t *slot         # (n,) where a row stands among them, or -1
+    cdef const Py_ssize_t *run          # (n_runs, 2) first row and number of rows that depend on mu and are neighbours
+    cdef const double *zeros            # (n K,)
+
+    def __init__(self, str name, base, slopes, Py_ssize_t n_observations):
+        cdef const double[:, ::1] first
+        cdef const double[::1] corner
+        cdef const Py_ssize_t[::1] slot
+        cdef const Py_ssize_t[:, ::1] runs
+        cdef const double[::1] zeros
+        n_cells = base.shape[base.ndim - 1]
+        at_corners = base[..., None] if slopes is None else corners_of(base, slopes)
+        check_rows(name, at_corners, slopes is None)
+        at_corners = at_corners.reshape(-1, n_cells, at_corners.shape[at_corners.ndim - 1])
+        varying = (at_corners != at_corners[:, :, :1]).any((1, 2))
+        table = at_corners[:, :, 0]
+        kept = at_corners[varying].reshape(-1)
+        self.n_rows = len(table)
+        self.n_cells = n_cells
+        self.n_observations = n_observations
+        self.constant = not varying.any()
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], varying, [False]])))
+        bounds = np.ascontiguousarray(np.stack([edges[::2], edges[1::2] - edges[::2]], -1), np.intp)
+        self.n_runs = len(bounds)
+        slots = np.where(varying, np.cumsum(varying) - 1, -1).astype(np.intp)
+        self.arrays = (np.array(table, np.float64, order="C"), kept, slots, bounds, np.zeros(self.n_rows * n_cells))
+        first, corner, slot, runs, zeros = self.arrays
+        self.first = &first[0, 0]
+        self.slot = &slot[0]
+        self.zeros = &zeros[0]
+        if self.n_runs:
+            self.corner = &corner[0]
+            self.run = &runs[0, 0]
+
+    cdef inline void row(self, Py_ssize_t i, const double *mu, double *out) noexcept nogil:
+        cdef Py_ssize_t K = self.n_cells, S = self.n_observations
+        if self.slot[i] < 0:
+            memcpy(out, self.first + i * K, K * sizeof(double))
+        else:
+            tmf_row_values(self.zeros, self.corner + self.slot[i] * K * S, mu, NULL, 1.0, K, S, out, NULL)
+
+    cdef void fill(self, const double *mu, double *out, bint everything) noexcept nogil:
+        """All rows at mu; unless `everything`, `out` holds them as they were at another mu."""
+        cdef Py_ssize_t K = self.n_cells, S = self.n_observations
+        cdef Py_ssize_t i, start
+        if everything:
+            memcpy(out, self.first, self.n_rows * K * sizeof(double))
+        for i in range(self.n_runs):
+            start = self.run[2 * i]
+            tmf_row_values(self.zeros, self.corner + self.slot[start] * K * S, mu, NULL, 1.0, self.run[2 * i + 1] * K,
+                           S, out + start * K, NULL)
+
+    cdef void slopes(self, Py_ssize_t i, double *slope, double *bend) noexcept nogil:
+        cdef Py_ssize_t K = self.n_cells, S = self.n_observations
+        memset(bend, 0, K * sizeof(double))
+        if self.slot[i] < 0:
+            memset(slope, 0, K * S * sizeof(double))
+        else:
+            memcpy(slope, self.corner + self.slot[i] * K * S, K * S * sizeof(double))
+
+
+cdef object corners_of(base, slopes):
+    """base (..., K) + slopes (..., K, S) at every corner; what is 0 but for the rounding of this sum is 0."""
+    at_corners = base[..., None] + slopes
+    at_corners[np.abs(at_corners) <= 4 * np.finfo(np.float64).eps * np.abs(slopes)] = 0.0
+    return at_corners
+
+
+cdef int check_rows(str name, at_corners, bint constant) except -1:
+    """Raise ValueError unless the rows (..., K, S), or (..., K, 1) if constant, are distributions at every corner."""
+    bad = np.argwhere(~(at_corners >= 0))
+    if len(bad):
+        *row, k, y = (int(i) for i in bad[0])
+        raise ValueError(
+            f"{row_name(name, row, y, constant)} has entry [{k}] = {at_corners[(*row, k, y)]:.6g}; each must be >= 0 "
+            f"({len(bad)} of {at_corners.size} entries are bad)")
+    sums = at_corners.sum(at_corners.ndim - 2)
+    bad = np.argwhere(~(np.abs(sums - 1) <= ROW_TOLERANCE))
+    if len(bad):
+        *row, y = (int(i) for i in bad[0])
+        raise ValueError(
+            f"{row_name(name, row, y, constant)} sums to {sums[(*row, y)]:.10g}; each row must sum to 1 within "
+            f"{ROW_TOLERANCE:g} ({len(bad)} of {sums.size} rows are bad)")
+    return 0
+
+
+cdef str row_name(str name, list row, int y, bint constant):
+    if constant:
+        return f"{name}0{row}"
+    return f"{name}0{row} + {name}_mu{row}[:, {y}], the row where all agents are at y = {y},"
+
+
+cdef object owned(str name, value, tuple shape):
+    """A C-contiguous copy, its shape checked; None for None."""
+    if value is None:
+        return None
+    table = np.array(value, np.float64, order="C")
+    if table.shape != shape:
+        raise ValueError(f"{name} has shape {table.shape}; must be {shape}")
+    return table
+
+
+cdef object same_for_all(slopes):
+    """The entry that all y of a row (..., S) share, exactly, and whether all rows have one."""
+    return slopes[..., 0].copy(), bool((slopes == slopes[..., :1]).all())
+
+
+cdef class Affine(Model):
+    """Rewards and transition rows affine in mu (games.affine has the formulas).
+
+    Parameters
+    ----------
+    reward0 : array_like of float, shape (S, A)
+    reward_mu : array_like of float, shape (S, A, S), or None: 0
+    transition0 : array_like of float, shape (S, A, K)
+    transition_mu : array_like of float, shape (S, A, K, S), or None: 0
+    passive_reward0 : array_like of float, shape (S,)
+    passive_reward_mu : array_like of float, shape (S, S), or None: 0
+    passive_transition0 : array_like of float, shape (S, K0), or None: identity
+    passive_transition_mu : array_like of float, shape (S, K0, S), or None: 0
+    successors, passive_successors : array_like of int, optional
+        Shapes (S, A, K) and (S, K0).
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit; a row that is no distribution at some corner, naming it.
+    """
+    cdef Rows active, passive
+    cdef object arrays                  # owners of the memory below
+    cdef bint fixed_reward              # r does not depend on mu
+    cdef bint fixed_passive_reward
+    cdef bint additive                  # r(o, a, mu) = r0(o, mu) + extra(o, a)
+    cdef const double *reward           # (S, A): r where it is fixed, extra where additive, else R
+    cdef const double *slope            # (S, A, S), else NULL
+    cdef const double *level            # (S,): r0(o, mu) = level[o] + passive_slope[o] mu(o) where it is local,
+    cdef const double *passive_slope    # (S,), or (S, S): level[o] + sum_y passive_slope[o, y] mu(y)
+
+    def __init__(self, reward0, reward_mu, transition0, transition_mu, passive_reward0, passive_reward_mu,
+                 passive_transition0, passive_transition_mu, successors=None, passive_successors=None):
+        cdef const double[::1] reward, slope, level, passive_slope
+        S, A = np.shape(reward0)
+        if passive_transition0 is None:
+            if passive_successors is not None:
+                raise ValueError("passive_successors is given without passive_transition0; must come with it")
+            if passive_transition_mu is None:
+                passive_transition0, passive_successors = np.ones((S, 1)), np.arange(S)[:, None]
+            else:
+                passive_transition0 = np.eye(S)
+        self.set_shape(S, A, successors, passive_successors)
+        K, K0 = self.n_successors, self.n_passive_successors
+
+        acting = owned("transition0", transition0, (S, A, K))
+        resting = owned("passive_transition0", passive_transition0, (S, K0))
+        self.active = Rows("transition", acting, owned("transition_mu", transition_mu, (S, A, K, S)), S)
+        self.passive = Rows("passive_transition", resting,
+                            owned("passive_transition_mu", passive_transition_mu, (S, K0, S)), S)
+        self.constant_transition = self.active.constant and self.passive.constant
+        places = np.arange(S)[:, None]
+        elsewhere = (np.arange(S)[None, :] if self.passive_successors is None else self.passive_successors) != places
+        self.passive_identity = self.passive.constant and not resting[elsewhere].any()
+
+        # Rewards: sums over mu are 1, so that entries which all y share are constants.
+        own = owned("passive_reward0", passive_reward0, (S,))
+        base = owned("reward0", reward0, (S, A))
+        waiting = np.zeros((S, S)) if passive_reward_mu is None else passive_reward_mu
+        waiting = owned("passive_reward_mu", waiting, (S, S))
+        moving = owned("reward_mu", reward_mu, (S, A, S))
+        _, self.fixed_passive_reward = same_for_all(waiting)
+        other = waiting[np.arange(S), (np.arange(S) + 1) % S] if S > 1 else np.zeros(S)
+        self.local_passive_reward = bool(((waiting == other[:, None]) | np.eye(S, dtype=bool)).all())
+        differences = (-waiting[:, None, :] if moving is None else moving - waiting[:, None, :])
+        extra, self.additive = same_for_all(differences)
+        constant, self.fixed_reward = (0.0, True) if moving is None else same_for_all(moving)
+        if self.local_passive_reward:
+            level_of, slope_of = own + other, np.diagonal(waiting) - other
+        else:
+            level_of, slope_of = own, waiting
+        if self.fixed_reward:
+            reward_of = base + constant
+        elif self.additive:
+            reward_of = base - own[:, None] + extra
+        else:
+            reward_of = base
+        varies = not (self.fixed_reward or self.additive)
+        self.arrays = tuple(np.ascontiguousarray(array, np.float64).reshape(-1)
+                            for array in (reward_of, moving if varies else np.zeros(1), level_of, slope_of))
+        reward, slope, level, passive_slope = self.arrays
+        self.reward = &reward[0]
+        self.slope = &slope[0] if varies else NULL
+        self.level = &level[0]
+        self.passive_slope = &passive_slope[0]
+        self.separable_reward = self.local_passive_reward and self.additive
+        if self.separable_reward:
+            self.standing_level = self.level
+            self.standing_slope = self.passive_slope
+        self.constant = self.constant_transition and self.fixed_reward and self.fixed_passive_reward
+        self.affine = self.differentiable = True
+        self.by_row = self.trusted = self.in_parts = True
+
+    cdef inline double held(self, Py_ssize_t o, const double *mu) noexcept nogil:
+        """r0(o, mu)"""
+        cdef double out
+        cdef Py_ssize_t S = self.n_observations
+        if self.local_passive_reward:
+            return self.level[o] + self.passive_slope[o] * mu[o]
+        tmf_row_values(self.level + o, self.passive_slope + o * S, mu, NULL, 1.0, 1, S, &out, NULL)
+        return out
+
+    cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
+        return self.level[observation] + self.passive_slope[observation] * mu[observation]
+
+    cdef int row_at(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        cdef Py_ssize_t S = self.n_observations
+        cdef Py_ssize_t i = observation * self.n_actions + action
+        if action < 0:
+            self.passive.row(observation, mu, probabilities)
+            reward[0] = self.held(observation, mu)
+            return 0
+        self.active.row(i, mu, probabilities)
+        if self.fixed_reward:
+            reward[0] = self.reward[i]
+        elif self.additive:
+            reward[0] = self.held(observation, mu) + self.reward[i]
+        else:
+            tmf_row_values(self.reward + i, self.slope + i * S, mu, NULL, 1.0, 1, S, reward, NULL)
+        return 0
+
+    cdef int slopes_at(
+        self, int t, int observation, int action, const double *mu, const double *sigma, double *slope, double *bend
+    ) except -1 nogil:
+        if action < 0:
+            self.passive.slopes(observation, slope, bend)
+        else:
+            self.active.slopes(observation * self.n_actions + action, slope, bend)
+        return 0
+
+    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions
+        cdef Py_ssize_t o, a
+        cdef double held
+        cdef const double *base = self.reward
+        cdef double *passive = tables.passive_reward
+        cdef double *reward = tables.reward
+        if tables.transition != NULL:
+            self.active.fill(mu, tables.transition, everything)
+        if tables.passive_transition != NULL:
+            self.passive.fill(mu, tables.passive_transition, everything)
+        if passive != NULL and (everything or not self.fixed_passive_reward):
+            if self.local_passive_reward:
+                for o in range(S):
+                    passive[o] = self.level[o] + self.passive_slope[o] * mu[o]
+            else:
+                tmf_row_values(self.level, self.passive_slope, mu, NULL, 1.0, S, S, passive, NULL)
+        if reward == NULL or (self.fixed_reward and not everything):
+            return 0
+        if self.fixed_reward:
+            memcpy(reward, base, S * A * sizeof(double))
+        elif self.additive:
+            for o in range(S):
+                held = passive[o] if passive != NULL else self.held(o, mu)
+                for a in range(A):
+                    reward[a] = held + base[a]
+                reward += A
+                base += A
+        else:
+            tmf_row_values(base, self.slope, mu, NULL, 1.0, S * A, S, reward, NULL)
+        return 0
