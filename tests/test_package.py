@@ -34,7 +34,7 @@ FLOORS = (
      "_promises", "_appearance", "_frames", "plotting"},
     {"game", "games", "policy", "schedule"},
     {"simulate", "meanfield", "equilibrium", "finite"},
-    {"solvers", "analysis", "testing"},
+    {"solvers", "analysis", "testing", "gamefile"},
     {"cli", "reproduce", "interop", "__main__"},
 )
 
