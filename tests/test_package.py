@@ -28,11 +28,11 @@ COMPILED = sorted(
 # The house of docs/architecture.md, bottom up. A module may import from its own floor and from those below.
 FLOORS = (
     set(COMPILED),
-    {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "_costs",
-     "_appearance", "plotting"},
+    {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "_costs", "_native",
+     "_promises", "_appearance", "_frames", "plotting"},
     {"game", "games", "policy", "schedule"},
     {"simulate", "meanfield", "equilibrium", "finite", "fit"},
-    {"solvers", "analysis"},
+    {"solvers", "analysis", "testing", "gamefile"},
     {"cli", "reproduce", "interop", "__main__"},
 )
 

@@ -48,6 +48,7 @@ def test_ci_runs_the_command_of_the_readme():
         "docs/architecture.md",
         "docs/theory.md",
         "docs/results.md",
+        "docs/games.md",
         "docs/gallery/README.md",
     ],
 )

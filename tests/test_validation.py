@@ -43,7 +43,7 @@ def test_as_int_takes_integers_of_any_kind(value):
         (None, TypeError, "n is None; must be an integer"),
         ([1], TypeError, "n is a list; must be an integer"),
         (np.array([1, 2]), TypeError, "n is an ndarray; must be an integer"),
-        (np.array(1.0), TypeError, "n is an ndarray; must be an integer"),
+        (np.array(1.0), TypeError, "n is np.float64(1.0) (float64); must be an integer"),
         (0, ValueError, "n is 0; must be in [1, 9]"),
         (10, ValueError, "n is 10; must be in [1, 9]"),
         (10**30, ValueError, f"n is {10**30}; must be in [1, 9]"),

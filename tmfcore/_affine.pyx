@@ -237,8 +237,8 @@ cdef class Affine(Model):
         tmf_row_values(self.level + o, self.passive_slope + o * S, mu, NULL, 1.0, 1, S, &out, NULL)
         return out
 
-    cdef double standing_reward(self, int observation, double share) noexcept nogil:
-        return self.level[observation] + self.passive_slope[observation] * share
+    cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
+        return self.level[observation] + self.passive_slope[observation] * mu[observation]
 
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward

@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 
 from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._ledger cimport Ledger, end_step, open_ledger
-from tmfcore._model cimport Model
+from tmfcore._model cimport Model, checked_row
 from tmfcore._policy cimport Policy
 from tmfcore._sampling cimport RowSplitter, Sampler, bits_of, scan, split_hypergeometric
 from tmfcore._schedule cimport Activation, read_activation, single_steps
@@ -111,10 +111,10 @@ cdef double act(
     return reward
 
 
-cdef double act_alone(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record
-) noexcept nogil:
-    """The same where people.acting is a single agent."""
+cdef int act_alone(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record, int t, double *reward
+) except -1 nogil:
+    """The same where people.acting is a single agent, to whose row alone the game is asked where that is cheaper."""
     cdef Py_ssize_t A = at.n_actions, K = at.n_successors
     cdef Py_ssize_t o = 0, a, row, k = 0
     cdef const int32_t *successor
@@ -123,6 +123,8 @@ cdef double act_alone(
         o += 1
     a = scan(splitter.uniform(), at.pi + o * A, A)
     row = o * A + a
+    if at.model.asked_by_row:
+        checked_row(at.model, t, <int>o, <int>a, people.mu, at.tables.transition + row * K, at.tables.reward + row)
     if K > 1:
         k = scan(splitter.uniform(), at.tables.transition + row * K, K)
     successor = successors_of(at, row)
@@ -132,7 +134,8 @@ cdef double act_alone(
     if record.reward_sums != NULL:
         record.reward_sums[row] += at.tables.reward[row]
         note_active(at, record, row, k, 1)
-    return at.tables.reward[row]
+    reward[0] = at.tables.reward[row]
+    return 0
 
 
 cdef double average_row(Evaluator at, Py_ssize_t o, double *out) noexcept nogil:
@@ -210,29 +213,29 @@ cdef double rest(
     return reward
 
 
-cdef double step_counts(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record, int64_t n_acting
-) noexcept nogil:
+cdef int step_counts(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record, int t, int64_t n_acting,
+    double *reward
+) except -1 nogil:
     """Everybody moves: people.acting (S,) act, n_acting in all unless that is negative, the others drift.
 
-    Returns the reward of all agents together.
+    The reward is that of all agents together.
     """
     cdef Py_ssize_t S = at.n_observations, o
-    cdef double reward
     memset(people.next_counts, 0, S * sizeof(int64_t))
     if n_acting == 1:
-        reward = act_alone(at, sampler, splitter, people, record)
+        act_alone(at, sampler, splitter, people, record, t, reward)
     elif people.averaged:
-        reward = act_averaged(at, sampler, splitter, people)
+        reward[0] = act_averaged(at, sampler, splitter, people)
     else:
-        reward = act(at, sampler, splitter, people, record)
+        reward[0] = act(at, sampler, splitter, people, record)
     for o in range(S):
         people.resting[o] = people.counts[o] - people.acting[o]
-    reward += rest(at, sampler, splitter, people, record)
+    reward[0] += rest(at, sampler, splitter, people, record)
     people.counts, people.next_counts = people.next_counts, people.counts
     for o in range(S):
         people.mu[o] = <double>people.counts[o] / people.n_agents
-    return reward
+    return 0
 
 
 cdef void activate(Sampler *sampler, RowSplitter splitter, Population *people, Py_ssize_t S, double p) noexcept nogil:
@@ -420,8 +423,11 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
                         split_hypergeometric(&sampler, people.counts, S, people.n_agents, n_acting, people.acting)
                     else:
                         activate(&sampler, splitter, &people, S, activation.probability[t * activation.stride])
-                    at.at(<int>t, people.mu)
-                    reward = step_counts(at, &sampler, splitter, &people, &record, n_acting)
+                    if n_acting == 1 and model.asked_by_row:
+                        at.passive_at(<int>t, people.mu)
+                    else:
+                        at.at(<int>t, people.mu)
+                    step_counts(at, &sampler, splitter, &people, &record, <int>t, n_acting, &reward)
                     end_step(&ledger, reward, people.counts)
                     players.passive.fresh = False
                 t += n_steps

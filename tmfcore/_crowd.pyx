@@ -116,8 +116,8 @@ cdef class CrowdAversion(Model):
     cdef inline double share_paid(self, int t) noexcept nogil:
         return self.scale[min(max(t, 0), self.scale.shape[0] - 1)]
 
-    cdef double standing_reward(self, int observation, double share) noexcept nogil:
-        return self.standing(0, observation, share)
+    cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
+        return self.standing(0, observation, mu[observation])
 
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward

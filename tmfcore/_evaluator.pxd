@@ -38,6 +38,8 @@ cdef class Evaluator:
     # Refresh tables and pi for step t and population mu (S,).
     cdef int at(self, int t, const double *mu) except -1 nogil
     cdef int tables_at(self, int t, const double *mu) except -1 nogil
+    # pi and the tables of those who do not act, row by row; a row of one who does is the caller's to ask for.
+    cdef int passive_at(self, int t, const double *mu) except -1 nogil
     # The same for a run that reads no reward: rewards are refreshed only if that is no work.
     cdef int transitions_at(self, int t, const double *mu) except -1 nogil
 

@@ -4,6 +4,8 @@ One Evaluator belongs to one thread; the Model and Policy behind it are shared a
 """
 from libc.stdlib cimport calloc, free, malloc
 
+from tmfcore._model cimport checked_row
+
 cdef extern from "lanes.h" nogil:
     double *tmf_align(void *memory)
     Py_ssize_t TMF_LINE
@@ -135,6 +137,14 @@ cdef class Evaluator:
 
     cdef int at(self, int t, const double *mu) except -1 nogil:
         self.tables_at(t, mu)
+        self.policy.table_at(t, self.horizon, mu, self.pi_buffer, &self.pi)
+        return 0
+
+    cdef int passive_at(self, int t, const double *mu) except -1 nogil:
+        cdef Py_ssize_t o
+        for o in range(self.n_observations):
+            checked_row(self.model, t, <int>o, -1, mu, self.tables.passive_transition + o * self.n_passive_successors,
+                        self.tables.passive_reward + o)
         self.policy.table_at(t, self.horizon, mu, self.pi_buffer, &self.pi)
         return 0
 

@@ -48,8 +48,8 @@ cdef class ResourceSelection(Model):
             return self.value[o] - self.congestion[o] * share
         return self.value[o] - self.congestion[o] * pow(share, self.power)
 
-    cdef double standing_reward(self, int observation, double share) noexcept nogil:
-        return self.held(observation, share)
+    cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
+        return self.held(observation, mu[observation])
 
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
@@ -119,8 +119,8 @@ cdef class Queueing(Model):
         """dt (R d_o - w), 0 when idle"""
         return self.step * (self.service_reward * service - self.waiting_cost) if o > 0 else 0.0
 
-    cdef double standing_reward(self, int observation, double share) noexcept nogil:
-        return self.waiting(observation, self.service(observation, share))
+    cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
+        return self.waiting(observation, self.service(observation, mu[observation]))
 
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward

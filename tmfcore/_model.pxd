@@ -44,6 +44,7 @@ cdef class Model:
     cdef readonly bint affine                   # rewards and rows are affine in mu and do not depend on t
     cdef readonly bint differentiable           # slopes_at gives the derivatives of the rows
     cdef bint by_row                            # row_at costs less than tables_at
+    cdef bint asked_by_row        # every row costs a call: tables only where most of their rows are read
     cdef bint in_parts                          # tables_at leaves out the tables whose pointer is NULL
     cdef bint trusted                           # rows need no check: they are right by construction
 
@@ -52,8 +53,8 @@ cdef class Model:
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) except -1 nogil
-    # r0(o, mu) where mu(o) = share; called for a separable_reward only.
-    cdef double standing_reward(self, int observation, double share) noexcept nogil
+    # r0(o, mu), which reads mu(o) only; called for a separable_reward only, and looked at where it is used.
+    cdef double standing_reward(self, int observation, const double *mu) noexcept nogil
     # Derivatives of one row in mu, where `differentiable`: slope (K, S), d row[k] / d mu(y), up to an addition that is
     # the same for all y, which no difference of populations sees; bend (K,), sum over y and z of sigma[y, z] (S, S)
     # times d^2 row[k] / d mu(y) d mu(z), sigma symmetric with rows that sum to 0. Action -1: the passive row, K0.
@@ -71,6 +72,10 @@ cdef class Model:
 cdef int check_row(
     const double *probabilities, Py_ssize_t n_cells, double reward, int t, int observation, int action
 ) except -1 nogil
+
+
+# Raise for a standing_reward that is not finite.
+cdef int refuse_standing(Model model, int t, int observation, const double *mu) except -1 nogil
 
 
 cdef inline int checked_row(

@@ -12,11 +12,13 @@ from cpython.pycapsule cimport (
     PyCapsule_CheckExact, PyCapsule_GetContext, PyCapsule_GetName, PyCapsule_GetPointer)
 from libc.math cimport NAN, isfinite
 from libc.stdint cimport int32_t
-from libc.string cimport memcpy
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
 cdef extern from "check.h" nogil:
+    int tmf_all_finite(const double *source, Py_ssize_t n)
     int tmf_copy_finite(const double *source, Py_ssize_t n, double *target)
     int tmf_distribution(const double *row, Py_ssize_t n_cells, double tolerance)
     int tmf_distributions(const double *rows, Py_ssize_t n_rows, Py_ssize_t n_cells, double tolerance)
@@ -60,6 +62,19 @@ cdef int refuse_row(
                 f"each must be a number >= 0 (the row sums to {sum(row):.6g})")
     raise ValueError(
         f"transition row {where(t, observation, action)} sums to {sum(row):.10g}; must sum to 1 within {TOLERANCE:g}")
+
+
+cdef int refuse_standing(Model model, int t, int observation, const double *mu) except -1 nogil:
+    refuse_standing_row(model, t, observation, mu)
+    return 0
+
+
+cdef int refuse_standing_row(Model model, int t, int observation, const double *mu) except -1 with gil:
+    cdef double[::1] row = np.empty(model.n_passive_successors)
+    cdef double reward
+    checked_row(model, t, observation, -1, mu, &row[0], &reward)      # names what is wrong, if it is wrong again
+    raise ValueError(f"passive_reward of observation {observation} was not finite near t={t}; "
+                     f"{type(model).__name__} must give the same for the same mu")
 
 
 cdef class Model:
@@ -122,7 +137,7 @@ cdef class Model:
         with gil:
             raise NotImplementedError(f"{type(self).__name__} does not override row_at")
 
-    cdef double standing_reward(self, int observation, double share) noexcept nogil:
+    cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
         return NAN
 
     cdef int slopes_at(
@@ -397,6 +412,50 @@ cdef bint is_identity(table, successors) except -1:
     return bool((np.where(stays, table, 0.0).sum(-1) == 1.0).all() and (table[~stays] == 0).all())
 
 
+# What the one C signature is made of, however it is spelled: the result, then the arguments.
+cdef tuple ROW_TYPES = ("int", "int", "int", "int", "double *", "double *", "double *", "void *")
+
+
+def signature_types(str signature not None):
+    """The types in a C signature, result first, without const, spaces that mean nothing and names of widths.
+
+    Returns
+    -------
+    tuple of str
+        Empty where the text is no signature.
+    """
+    result, parenthesis, rest = signature.replace("(*)", " ").partition("(")
+    if not parenthesis or not rest.rstrip().endswith(")"):
+        return ()
+    types = []
+    for text in (result, *rest.rpartition(")")[0].split(",")):
+        words = [word for word in text.replace("*", " * ").split() if word != "const"]
+        name = " ".join(word for word in words if word != "*")
+        name = {"int32_t": "int", "signed int": "int", "signed": "int"}.get(name, name)
+        types.append(name + (" " + "*" * words.count("*") if "*" in words else ""))
+    return tuple(types)
+
+
+cdef int check_signature(str signature) except -1:
+    """Raise unless the signature is that of a row function; say which argument is another."""
+    types = signature_types(signature)
+    if types == ROW_TYPES:
+        return 0
+    if not types:
+        found = "is no C signature"
+    elif len(types) != len(ROW_TYPES):
+        found = f"takes {len(types) - 1} arguments; must take {len(ROW_TYPES) - 1}"
+    else:
+        i = next(i for i in range(len(types)) if types[i] != ROW_TYPES[i])
+        what = "the result" if i == 0 else f"argument {i} ({ROW_ARGUMENTS[i - 1]})"
+        found = f"has {types[i]!r} as {what}; must have {ROW_TYPES[i]!r}"
+    raise ValueError(f"function has signature {signature!r}, which {found}. Accepted, with or without const: "
+                     + "; ".join(repr(known) for known in ROW_SIGNATURES))
+
+
+cdef tuple ROW_ARGUMENTS = ("t", "observation", "action", "mu", "probabilities", "reward", "user")
+
+
 cdef class CompiledModel(Model):
     """A game given as a compiled row function (the C signature `row_function` of _model.pxd).
 
@@ -404,32 +463,33 @@ cdef class CompiledModel(Model):
     ----------
     n_observations, n_actions : int
     function : scipy.LowLevelCallable, PyCapsule or int
-        The function, its capsule, or its address. A capsule's name must be one of ROW_SIGNATURES; its context
-        is handed to the function as `user`.
+        The function, its capsule, or its address. A capsule's name must be one of ROW_SIGNATURES, however spaced; its
+        context is handed to the function as `user`.
     successors, passive_successors : array_like of int, optional
         Shapes (S, A, K) and (S, K0); the function fills K (K0 for action -1) probabilities.
     user_data : int, optional
         Address handed to the function as `user`, for an `int` function.
     owner : object, optional
         Kept alive as long as the model: whatever owns the code and the user data.
+    constant_transition, local_passive_reward, separable_reward : bool, optional
+        What the author promises of the function, as in Model; a separable reward must have a local passive one.
     """
     cdef row_function function
     cdef void *user
     cdef object owner
+    cdef double[:, ::1] extra      # (S, A) r - r0 where the reward is separable, else None
 
     def __init__(self, n_observations, n_actions, function, successors=None, passive_successors=None,
-                 user_data=None, owner=None):
+                 user_data=None, owner=None, bint constant_transition=False, bint local_passive_reward=False,
+                 bint separable_reward=False):
         self.set_shape(n_observations, n_actions, successors, passive_successors)
-        self.by_row = True
+        self.by_row = self.asked_by_row = True
         self.owner = (function, owner)
         if isinstance(function, tuple):           # scipy.LowLevelCallable hides its capsule in item 0
             function = tuple.__getitem__(function, 0)
         if PyCapsule_CheckExact(function):
             name = PyCapsule_GetName(function)
-            signature = "" if name == NULL else name.decode()
-            if signature not in ROW_SIGNATURES:
-                raise ValueError(f"function has signature {signature!r}; must be one of "
-                                 + "; ".join(repr(known) for known in ROW_SIGNATURES))
+            check_signature("" if name == NULL else name.decode())
             self.function = <row_function>PyCapsule_GetPointer(function, name)
             self.user = PyCapsule_GetContext(function)
         elif isinstance(function, int) and not isinstance(function, bool):
@@ -443,19 +503,90 @@ cdef class CompiledModel(Model):
             self.passive_identity = bool((self.passive_successors == np.arange(n_observations)[:, None]).all())
         if user_data is not None:
             self.user = PyLong_AsVoidPtr(user_data)
+        if separable_reward and not local_passive_reward:
+            raise ValueError("separable_reward is promised without local_passive_reward; must come with it")
+        self.constant_transition = constant_transition
+        self.local_passive_reward = local_passive_reward
+        if separable_reward:
+            reward, _, passive_reward, _ = self.tables(np.full(n_observations, 1.0 / n_observations))
+            self.extra = np.ascontiguousarray(reward - passive_reward[:, None])
+            self.separable_reward = True
 
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) except -1 nogil:
+        # A numba cfunc swallows its exceptions and leaves its outputs unset: NaN makes check_row see it.
         cdef Py_ssize_t k
         cdef int code
-        # A numba cfunc swallows its exceptions and leaves its outputs unset: NaN makes check_row see it.
         for k in range(self.n_passive_successors if action < 0 else self.n_successors):
             probabilities[k] = NAN
         reward[0] = NAN
         code = self.function(t, observation, action, mu, probabilities, reward, self.user)
-        if code != 0:
-            with gil:
-                raise ValueError(f"the row function returned {code} {where(t, observation, action)}; "
-                                 "must return 0")
+        return 0 if code == 0 else refuse_code(code, t, observation, action)
+
+    cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
+        cdef double few[FEW_CELLS]
+        cdef double *row = few
+        cdef double reward = NAN
+        cdef int code
+        if self.n_passive_successors > FEW_CELLS:
+            row = <double *>malloc(self.n_passive_successors * sizeof(double))
+            if row == NULL:
+                return NAN
+        code = self.function(0, observation, -1, mu, row, &reward, self.user)
+        if row != few:
+            free(row)
+        return reward if code == 0 else NAN
+
+    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
+        # Every table is NaN before it is filled, for the reason of row_at, and is checked as a whole.
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions
+        cdef Py_ssize_t K = self.n_successors, K0 = self.n_passive_successors
+        cdef Py_ssize_t o, a
+        cdef bint rewards_only = self.separable_reward and self.constant_transition and not everything
+        cdef double held
+        cdef int code
+        cdef bint right
+        if not rewards_only:
+            fill_nan(tables.reward, S * A)
+            fill_nan(tables.transition, S * A * K)
+            for o in range(S):
+                for a in range(A):
+                    code = self.function(t, <int>o, <int>a, mu, tables.transition + (o * A + a) * K,
+                                         tables.reward + o * A + a, self.user)
+                    if code != 0:
+                        return refuse_code(code, t, <int>o, <int>a)
+        fill_nan(tables.passive_reward, S)
+        fill_nan(tables.passive_transition, S * K0)
+        for o in range(S):
+            code = self.function(t, <int>o, -1, mu, tables.passive_transition + o * K0, tables.passive_reward + o,
+                                 self.user)
+            if code != 0:
+                return refuse_code(code, t, <int>o, -1)
+        if rewards_only:
+            for o in range(S):
+                held = tables.passive_reward[o]
+                for a in range(A):
+                    tables.reward[o * A + a] = held + self.extra[o, a]
+        right = (tmf_all_finite(tables.reward, S * A) and tmf_all_finite(tables.passive_reward, S)
+                 and tmf_distributions(tables.passive_transition, S, K0, TOLERANCE)
+                 and (rewards_only or tmf_distributions(tables.transition, S * A, K, TOLERANCE)))
+        if right:
+            return 0
+        for o in range(S):
+            for a in range(A):
+                check_row(tables.transition + (o * A + a) * K, K, tables.reward[o * A + a], t, <int>o, <int>a)
+            check_row(tables.passive_transition + o * K0, K0, tables.passive_reward[o], t, <int>o, -1)
         return 0
+
+
+cdef enum:
+    FEW_CELLS = 32                 # of a passive row kept on the stack
+
+
+cdef void fill_nan(double *target, Py_ssize_t n) noexcept nogil:
+    memset(target, 0xFF, n * sizeof(double))
+
+
+cdef int refuse_code(int code, int t, int observation, int action) except -1 with gil:
+    raise ValueError(f"the row function returned {code} {where(t, observation, action)}; must return 0")

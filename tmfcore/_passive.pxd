@@ -1,8 +1,9 @@
 """What those who stand still earn together, kept up to date as single agents move."""
+from libc.math cimport isfinite
 from libc.stdint cimport int64_t
 
 from tmfcore._evaluator cimport Evaluator
-from tmfcore._model cimport Model, checked_row
+from tmfcore._model cimport Model, checked_row, refuse_standing
 
 
 cdef struct PassiveRewards:
@@ -26,7 +27,9 @@ cdef inline int reprice(
 ) except -1 nogil:
     """rewards[o] = r0(o, mu), for models where it depends on mu(o) alone."""
     if model.separable_reward:
-        rewards[o] = model.standing_reward(<int>o, mu[o])
+        rewards[o] = model.standing_reward(<int>o, mu)
+        if not isfinite(rewards[o]):
+            return refuse_standing(model, t, <int>o, mu)
     elif model.by_row:
         checked_row(model, t, <int>o, -1, mu, row, rewards + o)
     return 0                   # else it is a table that stays

@@ -7,6 +7,7 @@ Cost       O(1) an event where neither kernel nor policy depends on mu and rewar
            O(S / 8 + 8) to find the agent where individuals are not kept; else what the game needs for one row or, by
            tables, for all.
 """
+from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -15,7 +16,7 @@ import numpy as np
 from tmfcore._alias cimport Layout, cells_in, layout_of, tmf_alias, tmf_draw_one, tmf_successor
 from tmfcore._evaluator cimport successors_of
 from tmfcore._ledger cimport end_step
-from tmfcore._model cimport Model, checked_row
+from tmfcore._model cimport Model, checked_row, refuse_standing
 from tmfcore._passive cimport move_agent, refresh
 from tmfcore._policy cimport stage_end, stage_of
 from tmfcore._sampling cimport scan
@@ -124,6 +125,11 @@ cdef class Singles:
         if self.manner == FIXED:
             n_steps = min(n_steps, stage_end(self.stage, at.horizon, at.policy.n_stages) - t)
             self.play_fixed(at, at.model, people, ledger, t, n_steps)
+            if not isfinite(people.passive.sum):    # once it is not, it stays so
+                for i in range(at.n_observations):
+                    if not isfinite(at.tables.passive_reward[i]):
+                        refuse_standing(at.model, <int>t, <int>i, people.mu)
+                refuse_standing(at.model, <int>t, <int>(self.last.observation), people.mu)
         else:
             for i in range(t, t + n_steps):
                 self.prepare(at, people, i)
@@ -188,8 +194,8 @@ cdef class Singles:
             if not affine:
                 mu[o] = counts[o] / n_agents
                 mu[x] = counts[x] / n_agents
-                standing[o] = model.standing_reward(<int>o, mu[o])
-                standing[x] = model.standing_reward(<int>x, mu[x])
+                standing[o] = model.standing_reward(<int>o, mu)
+                standing[x] = model.standing_reward(<int>x, mu)
                 total += counts[o] * standing[o] + counts[x] * standing[x]
             end_step(&book, reward, counts)
         people.passive.sum = total

@@ -35,6 +35,30 @@ static inline int tmf_copy_finite(const double *source, ptrdiff_t n, double *tar
     return finite;
 }
 
+TMF_BY_LEVEL(
+    tmf_look_at_numbers,
+    (const double *restrict source, ptrdiff_t n, int *restrict finite),
+    (source, n, finite))
+{
+    uint64_t largest = 0;
+#pragma omp simd reduction(max : largest)
+    for (ptrdiff_t i = 0; i < n; i++) {
+        uint64_t bits;
+        memcpy(&bits, source + i, sizeof bits);
+        bits &= 0x7FFFFFFFFFFFFFFFu;
+        largest = bits > largest ? bits : largest;
+    }
+    *finite = largest < 0x7FF0000000000000u;
+}
+
+/* Whether all of n numbers are finite. */
+static inline int tmf_all_finite(const double *source, ptrdiff_t n)
+{
+    int finite;
+    tmf_look_at_numbers(source, n, &finite);
+    return finite;
+}
+
 TMF_INLINE int tmf_distributions_of(const double *restrict rows, ptrdiff_t n_rows, const ptrdiff_t n_cells,
                                     double tolerance)
 {

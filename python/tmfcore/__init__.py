@@ -5,7 +5,7 @@
 The house, bottom up; imports point only down:
 
     cli  reproduce  interop                         what people touch (not imported here but interop, which is lazy)
-    solvers  analysis                               what is computed from games
+    solvers  analysis  testing  gamefile            what is computed from games
     simulate  |  mean_field, evaluate  |  best_response, exploitability, finite_exploitability
     Game, games  TabularPolicy, SoftmaxPolicy  Synchronous, Sequential, Batch, Fraction, Bernoulli
     _validation  _rng  _files  plotting             the gates: every user value is checked once
@@ -14,7 +14,7 @@ The house, bottom up; imports point only down:
 
 from __future__ import annotations
 
-from tmfcore import analysis, games, interop, solvers
+from tmfcore import analysis, games, interop, solvers, testing
 from tmfcore._about import build_info, get_cython_path, get_include
 from tmfcore.equilibrium import best_response, exploitability
 from tmfcore.finite import FiniteExploitability, finite_exploitability
@@ -58,6 +58,7 @@ __all__ = [
     "simulate",
     "solve",
     "solvers",
+    "testing",
     "tune",
 ]
 

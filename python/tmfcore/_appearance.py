@@ -1,6 +1,6 @@
 """What results keep of their game so that they can draw themselves: names and places of observations, and the time.
 
-appearance_of(game)             keyword arguments of a result: observation_labels, observation_shape, step
+appearance_of(game)             keyword arguments of a result: labels, observation_shape, step
 to_header(result)               the same as JSON has it
 from_header(header, n)          back; files without it have numbered observations on a line, and steps
 times_of(result)                times of its records, and their unit
@@ -30,6 +30,8 @@ class Recorded(Protocol):
     def observation_labels(self) -> tuple[str, ...]: ...
     @property
     def observation_shape(self) -> tuple[int, ...]: ...
+    @property
+    def action_labels(self) -> tuple[str, ...]: ...
 
 
 def appearance_of(game: Game) -> dict[str, Any]:
@@ -37,6 +39,7 @@ def appearance_of(game: Game) -> dict[str, Any]:
     return {
         "observation_labels": game.observation_labels,
         "observation_shape": game.observation_shape,
+        "action_labels": game.action_labels,
         "step": game.step,
     }
 
@@ -47,6 +50,7 @@ def to_header(result: Recorded) -> dict[str, Any]:
     return {
         "observation_labels": [] if labels == numbered(len(labels)) else list(labels),
         "observation_shape": list(result.observation_shape),
+        "action_labels": list(result.action_labels),
         "step": result.step,
     }
 
@@ -56,6 +60,7 @@ def from_header(header: Mapping[str, Any], n_observations: int) -> dict[str, Any
     return {
         "observation_labels": tuple(header.get("observation_labels") or numbered(n_observations)),
         "observation_shape": tuple(header.get("observation_shape") or (n_observations,)),
+        "action_labels": tuple(header.get("action_labels") or ()),
         "step": float(header.get("step", 1.0)),
     }
 

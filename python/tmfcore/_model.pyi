@@ -12,6 +12,7 @@ ROW_SIGNATURES: Final[tuple[str, ...]]
 TABLE_NAMES: Final[tuple[str, ...]]
 FLOAT64: Final[np.dtype[np.float64]]
 
+def signature_types(signature: str) -> tuple[str, ...]: ...
 @disjoint_base
 class Model:
     @property
@@ -76,4 +77,7 @@ class CompiledModel(Model):
         passive_successors: ArrayLike | None = None,
         user_data: int | None = None,
         owner: object = None,
+        constant_transition: bool = False,
+        local_passive_reward: bool = False,
+        separable_reward: bool = False,
     ) -> None: ...

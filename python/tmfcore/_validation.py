@@ -73,6 +73,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 def as_int(value: object, name: str, *, low: int | None = None, high: int | None = None) -> int:
     """`value` as an int in [low, high]; anything with `__index__` except booleans."""
+    value = _plain(value, name)
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} is {say.show(value)}; must be an integer")
     try:
@@ -82,6 +83,13 @@ def as_int(value: object, name: str, *, low: int | None = None, high: int | None
     if (low is not None and number < low) or (high is not None and number > high):
         raise ValueError(f"{name} is {number}; must be {say.interval(low, high)}")
     return number
+
+
+def _plain(value: object, name: str) -> object:
+    """`value`, and where it is an array of no dimension, of any library, the number in it."""
+    if getattr(value, "ndim", None) == 0 and not isinstance(value, np.generic):
+        return _as_numpy(value, name)[()]
+    return value
 
 
 def as_positive_int(value: object, name: str, *, high: int | None = None) -> int:
@@ -99,8 +107,7 @@ def as_float(
     high_open: bool = False,
 ) -> float:
     """`value` as a finite float between the bounds, which belong to the interval unless open."""
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
+    value = _plain(value, name)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} is {say.show(value)}; must be a real number")
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _appearance, _files, _flow
+from tmfcore import _appearance, _files, _flow, _frames
 from tmfcore import _validation as check
 from tmfcore._evaluator import Kept, keep_kernels
 from tmfcore._policy import Policy
@@ -29,7 +29,7 @@ CLOCKS = ("schedule", "always")
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
+class Flow(_frames.Frames):
     """A mean-field flow, recorded every so many steps.
 
     Parameters
@@ -46,9 +46,11 @@ class Flow:
         Name of the game.
     observation_labels : tuple of S str
     observation_shape : tuple of int
-        The game's, for pictures.
+        The game's, for pictures and tables.
     step : float
         dt, the share of a sweep a step lasts.
+    action_labels : tuple of A str
+        The game's; empty where it is not known.
     """
 
     mu: FloatArray
@@ -59,6 +61,7 @@ class Flow:
     observation_labels: tuple[str, ...] = ()
     observation_shape: tuple[int, ...] = ()
     step: float = 1.0
+    action_labels: tuple[str, ...] = ()
 
     def plot(self, kind: str = "auto", *, title: str | None = None, ax: Axes | None = None) -> Axes:
         """Draw the share of the population at each observation over time.
@@ -94,6 +97,25 @@ class Flow:
             title=self.name if title is None else title, ax=ax,
         )  # fmt: skip
 
+    def _table(self) -> _frames.Table:
+        return _frames.Table(
+            {
+                "step": self.steps,
+                "interval": np.arange(self.horizon),
+                "observation": _frames.labels_or_numbers(self.observation_labels, self.mu.shape[1]),
+            },
+            {
+                "mu": (("step", "observation"), self.mu),
+                "active_fraction": (("interval",), self.active_fraction),
+            },
+            "mu",
+            {
+                "time": ("step", self.steps * self.step),
+                "interval_time": ("interval", np.arange(self.horizon) * self.step),
+            },
+            {"game": self.name, "horizon": self.horizon, "step": self.step},
+        )
+
     def _labels(self) -> tuple[str, ...]:
         return self.observation_labels or _appearance.numbered(self.mu.shape[1])
 
@@ -125,7 +147,7 @@ class Flow:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(_frames.Frames):
     """Values of a policy along a flow, V_T = 0 (theory.md section 3).
 
     Parameters
@@ -146,6 +168,21 @@ class Evaluation:
     q: FloatArray
     mean_return: float
     clock: str = "schedule"
+
+    def _table(self) -> _frames.Table:
+        table = self.flow._table()
+        labels = _frames.labels_or_numbers(self.flow.action_labels, self.q.shape[2])
+        return _frames.Table(
+            {**table.coordinates, "action": labels},
+            {
+                **table.variables,
+                "values": (("step", "observation"), self.values),
+                "q": (("interval", "observation", "action"), self.q),
+            },
+            "values",
+            table.along,
+            {**table.attributes, "mean_return": self.mean_return, "clock": self.clock},
+        )
 
     def plot(self, kind: str = "auto", *, title: str | None = None, ax: Axes | None = None) -> Axes:
         """Draw the value V_t(o) of each observation over time, in units of return.

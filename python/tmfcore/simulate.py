@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _agents, _appearance, _counts, _files, _progress, _rng, _sampling
+from tmfcore import _agents, _appearance, _counts, _files, _frames, _progress, _rng, _sampling
 from tmfcore import _validation as check
 from tmfcore._costs import seconds_per_step
 from tmfcore._model import Model
@@ -61,7 +61,7 @@ class Trajectories:
 
 
 @dataclass(frozen=True, eq=False)
-class Simulation:
+class Simulation(_frames.Frames):
     """R replicas of an N-agent population, recorded every `record_every` steps into J intervals.
 
     Parameters
@@ -86,9 +86,11 @@ class Simulation:
         Individuals, if they were asked for.
     observation_labels : tuple of S str
     observation_shape : tuple of int
-        The game's, for pictures.
+        The game's, for pictures and tables.
     step : float
         dt, the share of a sweep a step lasts.
+    action_labels : tuple of A str
+        The game's; empty where it is not known.
     """
 
     counts: IntArray
@@ -107,11 +109,45 @@ class Simulation:
     observation_labels: tuple[str, ...] = ()
     observation_shape: tuple[int, ...] = ()
     step: float = 1.0
+    action_labels: tuple[str, ...] = ()
 
     @property
     def mu(self) -> FloatArray:
         """Population distributions counts / n_agents, (R, J+1, S) float64, computed at every call."""
         return self.counts / float(self.n_agents)
+
+    def _table(self) -> _frames.Table:
+        replica = np.arange(self.replicas)
+        n_obs = self.counts.shape[2]
+        n_act = len(self.action_labels) if self.decisions is None else self.decisions.shape[3]
+        variables: dict[str, _frames.Variable] = {
+            "counts": (("replica", "step", "observation"), self.counts),
+            "mu": (("replica", "step", "observation"), self.mu),
+            "rewards": (("replica", "interval"), self.rewards),
+            "returns": (("replica",), self.returns),
+        }
+        if self.decisions is not None:
+            variables["decisions"] = (("replica", "interval", "observation", "action"), self.decisions)
+        if self.trajectories is not None:
+            for name in ("observations", "actions", "rewards"):
+                own = "individual_rewards" if name == "rewards" else name
+                variables[own] = (("agent", "at"), getattr(self.trajectories, name))
+        header = {name: getattr(self, name) for name in (*_HEADER, "step")}
+        return _frames.Table(
+            {
+                "replica": replica,
+                "step": self.steps,
+                "interval": self.steps[:-1],
+                "observation": _frames.labels_or_numbers(self.observation_labels, n_obs),
+                "action": _frames.labels_or_numbers(self.action_labels, n_act),
+                "agent": np.arange(self.n_agents if self.trajectories is not None else 0),
+                "at": np.arange(self.horizon),
+            },
+            variables,
+            "counts",
+            {"time": ("step", self.steps * self.step), "interval_time": ("interval", self.steps[:-1] * self.step)},
+            header,
+        )
 
     @property
     def replicas(self) -> int:

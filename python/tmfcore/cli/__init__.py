@@ -4,6 +4,7 @@
     app                           the group of commands, how it ends, and `info`
     reproduce, solve, simulate    a command each: what it does, in the order it does it
     games                         the list of games, and the options that say which is played
+    new                           a start for a game of one's own
     parameters                    words and numbers of the user, turned into schedules, files and folders
     console                       tables and progress bars
 

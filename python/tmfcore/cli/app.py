@@ -8,6 +8,7 @@ import click
 
 from . import parameters as words
 from .games import games
+from .new import new
 from .reproduce import reproduce
 from .simulate import simulate
 from .solve import solve
@@ -92,5 +93,5 @@ def _text(value: object) -> str:
     )
 
 
-for command in (reproduce, solve, simulate, games, info):
+for command in (reproduce, solve, simulate, games, new, info):
     app.add_command(command)

@@ -37,8 +37,8 @@ _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def _game_name(text: str) -> str:
-    """The name of a game; '-' and '_' are the same, and so are capitals."""
-    return choose(_names(), text)
+    """The name of a game, or of a file with one; '-' and '_' are the same, and so are capitals."""
+    return text if text.endswith(".toml") else choose(_names(), text)
 
 
 def game_options(command: Command) -> Command:
@@ -67,7 +67,10 @@ def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_age
     """Return the game of the user's options; what they leave out is as in its function."""
     import tmfcore as tmf
 
-    builder = tmf.games.BY_NAME[name.replace("-", "_")]
+    if name.endswith(".toml"):
+        return _read_game(name, options, schedule, n_agents)
+    key = name.replace("-", "_")
+    builder = tmf.games.BY_NAME[key]
     known = inspect.signature(builder).parameters
     for other, parameters in _OWN_OPTIONS.items():
         foreign = [p for p in parameters if other != name and options[p] is not None]
@@ -93,6 +96,22 @@ def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_age
         raise click.UsageError(f"{name} needs {', '.join(missing)}: --set {missing[0]}=...")
     with usage_errors():
         return builder(**given)
+
+
+def _read_game(path: str, options: dict[str, Any], schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
+    """Return the game of a file, which holds all that can be said of it but the step."""
+    from tmfcore import gamefile
+
+    said = [p for parameters in _OWN_OPTIONS.values() for p in parameters if options[p] is not None]
+    said += [option for option in _SHARED if option != "step" and options[option] is not None]
+    if said or options["assignments"]:
+        raise click.UsageError(f"{_flag(said[0]) if said else '--set'} goes into {path}, beside the other parameters")
+    step = options["step"] if options["step"] is not None else float(schedule.active_fraction(1, n_agents)[0])
+    try:
+        with usage_errors():
+            return gamefile.read(path, step=step)
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror}") from None
 
 
 @click.command()

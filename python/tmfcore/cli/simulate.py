@@ -55,7 +55,7 @@ def simulate(
 ) -> None:
     """Let N agents play GAME, beside their mean field.
 
-    GAME is one of `tmfcore games`. --pictures writes population.png.
+    GAME is one of `tmfcore games`, or a file (docs/games.md). --pictures writes population.png.
     """
     import numpy as np
 

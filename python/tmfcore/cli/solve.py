@@ -64,7 +64,7 @@ def solve(
     pictures: Path | None,
     **options: Any,
 ) -> None:
-    """Find an equilibrium policy of GAME, one of `tmfcore games`.
+    """Find an equilibrium policy of GAME, one of `tmfcore games` or a file (.toml, docs/games.md).
 
     --pictures writes exploitability.png, how it fell, and flow.png, where the population goes.
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _appearance, _files
+from tmfcore import _appearance, _files, _frames
 from tmfcore import _validation as check
 from tmfcore._validation import FloatArray
 from tmfcore.meanfield import Flow
@@ -26,7 +26,7 @@ PICTURES = ("exploitability", "flow")
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
+class Solution(_frames.Frames):
     """The best policy a solver met, and how it got there.
 
     Parameters
@@ -75,6 +75,19 @@ class Solution:
     clock: str = "schedule"
     solver: dict[str, Any] = field(default_factory=dict)
     state: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    def _table(self) -> _frames.Table:
+        flow = self.flow._table()
+        iteration = self.history.get("iteration", np.zeros(0, np.int64))
+        history = {name: (("iteration",), column) for name, column in self.history.items() if name != "iteration"}
+        facts = ("reason", "best_iteration", "exploitability", "mean_return", "schedule", "clock")
+        return _frames.Table(
+            {"iteration": iteration, **flow.coordinates},
+            {**history, **flow.variables},
+            next(iter(history), "mu"),
+            flow.along,
+            {**flow.attributes, "converged": int(self.converged), **{name: getattr(self, name) for name in facts}},
+        )
 
     @property
     def relative_exploitability(self) -> float:

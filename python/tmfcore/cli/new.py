@@ -1,0 +1,28 @@
+"""`tmfcore new`: a starting point, as a Python file and as a TOML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["new"]
+
+
+@click.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Write NAME.py and NAME.toml, a small game each, to start from; neither may exist."""
+    from tmfcore import gamefile
+    from tmfcore._files import replacing
+
+    if not name.isidentifier():
+        raise click.UsageError(f"NAME is {name!r}; must be letters, digits and underscores, as of a Python module")
+    files = {Path(f"{name}.py"): gamefile.PYTHON_TEMPLATE, Path(f"{name}.toml"): gamefile.TEMPLATE}
+    for path in files:
+        if path.exists():
+            raise click.UsageError(f"{path} exists; remove it or take another name")
+    for path, text in files.items():
+        with replacing(path) as file:
+            file.write(text.format(name=name).encode())
+    click.echo(f"wrote {' and '.join(map(str, files))}")
