@@ -31,16 +31,22 @@ OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "gallery"
 
 
 class Entry(NamedTuple):
-    """A page: the game's name in BY_NAME, what it is about, what its picture shows, and options of `tmfcore solve`."""
+    """A page: the game's name in BY_NAME, what it is about, what its picture shows, and options of `tmfcore solve`.
+
+    `rules` names the function of `tmfcore.games` whose docstring has the rules that the game shares with others;
+    `title` is the name as a title where that needs more than a capital.
+    """
 
     name: str
     about: str
     picture: str
     options: str = ""
+    rules: str = ""
+    title: str = ""
 
     @property
-    def title(self) -> str:
-        return self.name.replace("_", " ").capitalize()
+    def heading(self) -> str:
+        return self.title or self.name.replace("_", " ").capitalize()
 
     @property
     def command(self) -> str:
@@ -48,6 +54,11 @@ class Entry(NamedTuple):
         word = self.name.replace("_", "-")
         return " ".join(part for part in ("tmfcore solve", word, self.options, f"--pictures {word}") if part)
 
+
+ROOMS = (
+    ".....#.....", ".....#.....", "...........", ".....#.....", ".....#.....", "##.#####.##",
+    ".....#.....", ".....#.....", "...........", ".....#.....", ".....#.....",
+)  # fmt: skip
 
 ENTRIES = (
     Entry(
@@ -70,6 +81,46 @@ ENTRIES = (
         "beach_bar",
         "Towels on a beach: near the bar is best, but not where everybody lies, and the wind carries off who moves.",
         "From a beach evenly covered people gather around the bar at place 50, the nearer the more densely.",
+    ),
+    Entry(
+        "crowd_motion",
+        "People in rooms: all want to be near a bar, none in the crowd, and doors are narrow.",
+        "From four rooms evenly filled people go to the bar, in the middle of the room at the lower right. From the "
+        "room at the upper left it is two doors away.",
+        "--set obstacles='" + ";".join(ROOMS) + "' --set bar=8,8 --set wrap=false --horizon 15",
+    ),
+    Entry(
+        "building_evacuation",
+        "A building on fire: the ground floor is safe, one staircase leads down, and stairs are crowded.",
+        "Three floors of 10 by 10 places, layer 0 the ground floor. Stairs down are at the upper left of each floor, "
+        "stairs up at the lower right. People stream to the stairs, and from them spread out over the ground floor. "
+        "The last move earns nothing, and is made at random: some go up.",
+        "--set n-floors=3 --horizon 18",
+    ),
+    Entry(
+        "linear_quadratic",
+        "Fish in a school: each wants to be where the others are on average, steering costs, and water is rough.",
+        "From everywhere on the line all come to its middle, against noise, and steer most towards the end, where "
+        "distance costs most.",
+    ),
+    Entry(
+        "braess",
+        "Five roads, and a shortcut that makes everybody slower: each driver gains by it, and all of them lose.",
+        "Shares of all vehicles by link. Three quarters take A->B. At B a quarter of all goes on to D, and half takes "
+        "the shortcut B->C, so that three quarters crowd C->D as well. Everybody drives for 15 steps, a time of 3.75; "
+        "without the shortcut (`--set shortcut=false`) it is 3.5.",
+        rules="routing",
+        title="Braess' paradox",
+    ),
+    Entry(
+        "sioux_falls",
+        "A town of 24 crossings and 76 roads, and drivers who cross it both ways, each by the fastest roads that the "
+        "others leave.",
+        "Shares of all 14,000 vehicles, on the links used most and arrived. Drivers from 1 to 19 start on 1->2 and "
+        "2->6, all but one in twenty; those from 19 to 1 pass 16->8. All arrive between steps 23 and 30 of 0.01 hours.",
+        "--horizon 40",
+        rules="routing",
+        title="Sioux Falls",
     ),
     Entry(
         "left_right",
@@ -104,13 +155,13 @@ ENTRIES = (
 
 def description(name: str) -> str:
     """What the docstring says of the game before its parameters; equations, which are indented there, as code."""
-    text = inspect.getdoc(tmf.games.BY_NAME[name]) or ""
+    text = inspect.getdoc(getattr(tmf.games, name)) or ""
     return "\n\n".join(map(_block, re.split(r"^Parameters\n-+$", text, flags=re.MULTILINE)[0].strip().split("\n\n")))
 
 
 def notes(name: str) -> str:
     """The section Notes of the docstring, or nothing."""
-    text = inspect.getdoc(tmf.games.BY_NAME[name]) or ""
+    text = inspect.getdoc(getattr(tmf.games, name)) or ""
     found = re.search(r"^Notes\n-+\n(.*?)(?=^\w+\n-+$|\Z)", text, flags=re.MULTILINE | re.DOTALL)
     return "\n\n".join(map(_block, found[1].strip().split("\n\n"))) if found else ""
 
@@ -118,7 +169,7 @@ def notes(name: str) -> str:
 def _block(paragraph: str) -> str:
     if paragraph.startswith("    "):
         return f"```text\n{inspect.cleandoc(paragraph)}\n```"
-    text = re.sub(r"([*<|])", r"\\\1", paragraph.replace("``", "`"))
+    text = re.sub(r"([<|]|(?<!\*)\*(?!\*))", r"\\\1", paragraph.replace("``", "`"))
     text = text.replace("theory.md", "[theory.md](../theory.md)")
     return re.sub(r"arXiv:(\d+\.\d+)", r"[arXiv:\1](https://arxiv.org/abs/\1)", text)
 
@@ -137,7 +188,7 @@ def page(entry: Entry, solution: tmf.Solution) -> str:
     more = notes(entry.name)
     word = entry.name.replace("_", "-")
     parts = [
-        f"# {entry.title}",
+        f"# {entry.heading}",
         entry.about,
         f"![Flow of the population at the equilibrium]({entry.name}.png)",
         entry.picture,
@@ -145,6 +196,7 @@ def page(entry: Entry, solution: tmf.Solution) -> str:
         description(entry.name),
         f"Parameters: `tmfcore games {word}`, or `help(tmf.games.{entry.name})`.",
         *([more] if more else []),
+        *([f"### The rules, of `tmf.games.{entry.rules}`", description(entry.rules)] if entry.rules else []),
         "## Its equilibrium",
         "\n".join(["| | |", "|---|---|", *(f"| {head} | {value} |" for head, value in rows)]),
         f"![Exploitability by iteration]({entry.name}-exploitability.png)",
@@ -173,8 +225,8 @@ def index() -> str:
         "|---|---|",
     ]
     for entry in ENTRIES:
-        picture = f'<a href="{entry.name}.md"><img src="{entry.name}.png" width="280" alt="{entry.title}"></a>'
-        lines.append(f"| {picture} | [**{entry.title}**]({entry.name}.md)<br>{entry.about} |")
+        picture = f'<a href="{entry.name}.md"><img src="{entry.name}.png" width="280" alt="{entry.heading}"></a>'
+        lines.append(f"| {picture} | [**{entry.heading}**]({entry.name}.md)<br>{entry.about} |")
     return "\n".join(lines) + "\n"
 
 

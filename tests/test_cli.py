@@ -280,14 +280,20 @@ def test_auto_is_the_default_and_says_what_it_picked(tmp_path):
 
 @pytest.mark.parametrize("name", sorted(tmf.games.BY_NAME))
 def test_every_game_can_be_played(name, tmp_path):
-    """With the command line's defaults, and with every number changed by --set to what it is."""
+    """With the command line's defaults, and with every number set by --set to its default."""
     path = tmp_path / "a.npz"
     result = run("simulate", name, "--n-agents", "20", "--replicas", "1", "--out", path)
     assert result.exit_code == 0, result.output
     played = tmf.Simulation.load(path)
     assert played.game == name
-    result = run("simulate", name, "--n-agents", "20", "--replicas", "1", "--set", f"horizon={played.horizon}",
-                 "--out", path)  # fmt: skip
+    words = [
+        word
+        for parameter, spec in inspect.signature(tmf.games.BY_NAME[name]).parameters.items()
+        if isinstance(spec.default, (int, float)) and parameter != "step"  # which is the schedule's
+        for word in ("--set", f"{parameter}={spec.default}")
+    ]
+    assert f"horizon={inspect.signature(tmf.games.BY_NAME[name]).parameters['horizon'].default}" in words
+    result = run("simulate", name, "--n-agents", "20", "--replicas", "1", *words, "--out", path)
     assert result.exit_code == 0, result.output
     np.testing.assert_array_equal(tmf.Simulation.load(path).counts, played.counts)
 
@@ -320,6 +326,34 @@ def test_values_have_the_type_of_the_parameter(text, annotation, value):
     parameter = inspect.Parameter("p", inspect.Parameter.KEYWORD_ONLY, default=1.0, annotation=annotation)
     found = games._value(text, parameter)
     assert found == value and type(found) is type(value)
+
+
+def test_words_by_semicolons_are_the_rows_of_a_map(tmp_path):
+    path = tmp_path / "a.npz"
+    result = run("simulate", "crowd-motion", "--n-agents", "100", "--set", "obstacles=..#.;.##.;....", "--out", path)
+    assert result.exit_code == 0, result.output
+    reached = tmf.Simulation.load(path).counts.any(axis=(0, 1)).reshape(3, 4)
+    assert reached.tolist() == [[True, True, False, True], [True, False, False, True], [True] * 4]
+    result = run("simulate", "crowd-motion", "--set", "obstacles=..;1")
+    assert result.exit_code == 2
+    assert "'..' is not a number" in result.output
+
+
+def test_the_table_of_a_road_network_is_of_its_links():
+    result = run("solve", "braess")
+    assert result.exit_code == 0
+    (line,) = (line for line in result.output.splitlines() if line.split()[:1] == ["A->B"])
+    assert [round(float(share), 2) for share in line.split()[1:]] == [0, 0.75, 0, 0, 0]
+    assert any(line.split() == ["arrived", "at", "D->E", *["0.0000"] * 4, "1.0000"] for line in result.output.splitlines())
+
+
+def test_a_table_leaves_out_what_it_would_show_as_zero():
+    result = run("solve", "sioux-falls", "--horizon", "40", "--tolerance", "0.01")
+    assert result.exit_code == 0
+    table = result.output[result.output.index("mean-field flow") :].splitlines()
+    rows = [line.split() for line in table if "->" in line]
+    assert f"(the {len(rows)} largest of 81)" in table[0]
+    assert all(any(float(share) > 0 for share in row[-5:]) for row in rows)
 
 
 def test_games_lists_them_all_and_their_parameters():

@@ -43,7 +43,9 @@ def test_the_index_is_that_of_the_entries():
 def test_its_page_says_what_the_docstring_says(name):
     text = text_of(f"{name}.md")
     entry = ENTRIES[name]
-    for part in (f"# {entry.title}\n", entry.about, entry.picture, gallery.description(name), gallery.notes(name)):
+    parts = [f"# {entry.heading}\n", entry.about, entry.picture, gallery.description(name), gallery.notes(name)]
+    parts += [gallery.description(entry.rules)] if entry.rules else []
+    for part in parts:
         assert part in text, f"run `python -m bench.gallery {name}`"
     assert "```text\n" in gallery.description(name), f"the docstring of {name} has no indented equations"
 

@@ -115,14 +115,56 @@ def test_flow_on_a_grid_is_snapshots_side_by_side():
     initial[0] = 1.0
     flow = flow_of(line_game(12, horizon=6, shape=(3, 4), initial=initial))
     ax = flow.plot()
-    (image,) = ax.get_images()
+    image, nobody = ax.get_images()
     mosaic = np.ma.filled(image.get_array(), np.nan)
+    np.testing.assert_array_equal(nobody.get_array()[:, :4].mask, flow.mu.any(axis=0).reshape(3, 4))
+    assert ax.get_xlabel() == "time (steps); grey: nobody at any time"
     for k, t in enumerate([0, 2, 4, 6]):
         np.testing.assert_array_equal(mosaic[:, 5 * k : 5 * k + 4], flow.mu[t].reshape(3, 4))
     assert names_along(ax.xaxis) == ["0", "2", "4", "6"]
     assert image.get_clim() == (0.0, flow.mu[2:].max())  # the start, all in one place, is off the scale
     (bar,) = (a for a in ax.child_axes)
     assert bar.get_ylabel() == plotting.SHARE
+
+
+def test_a_grid_of_three_axes_has_a_row_of_snapshots_for_each_layer():
+    flow = flow_of(line_game(24, horizon=6, shape=(2, 3, 4)))
+    ax = flow.plot()
+    (image,) = ax.get_images()
+    mosaic = np.ma.filled(image.get_array(), np.nan)
+    for k, t in enumerate([0, 2, 4, 6]):
+        layers = flow.mu[t].reshape(2, 3, 4)
+        np.testing.assert_array_equal(mosaic[:3, 5 * k : 5 * k + 4], layers[1])
+        np.testing.assert_array_equal(mosaic[4:, 5 * k : 5 * k + 4], layers[0])
+    assert names_along(ax.yaxis) == ["layer 1", "layer 0"]
+    assert ax.get_xlabel() == "time (steps)"
+    with pytest.raises(ValueError, match=r"grid of two axes, not \(2, 3, 4\)"):
+        plotting.over_time(plotting.Course(flow.steps, flow.mu), flow.observation_labels, (2, 3, 4), kind="snapshots",
+                           field=plotting.Course(flow.steps, flow.mu))  # fmt: skip
+
+
+@pytest.mark.parametrize(("peak", "norm"), [(0.05, "Normalize"), (0.5, "PowerNorm")])
+def test_peaks_get_a_scale_on_which_small_shares_differ(peak, norm):
+    mu = np.full((4, 100), (1 - peak) / 99)
+    mu[:, 50] = peak
+    ax = plotting.snapshots(plotting.Course(np.arange(4.0), mu), (10, 10))
+    assert type(ax.get_images()[0].norm).__name__ == norm
+
+
+def test_observations_of_a_place_are_added_up():
+    """Vehicles on links: "1->2, 3 steps left, to 4->5"."""
+    game = tmf.games.braess()
+    flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
+    lines = lines_of(flow.plot())
+    assert list(lines) == ["O->A", "A->B", "A->C", "B->C", "B->D", "C->D", "arrived at D->E"]
+    on_link = [k for k, label in enumerate(game.observation_labels) if label.startswith("A->B, ")]
+    np.testing.assert_allclose(lines["A->B"].get_ydata(), flow.mu[:, on_link].sum(axis=1), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(sum(line.get_ydata() for line in lines.values()), 1.0)
+    run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), 50, replicas=3, rng=1)
+    drawn = run.plot(flow=flow)
+    assert [label for label in legend_of(drawn) if "->" in label] == list(lines)
+    with pytest.raises(ValueError, match="no shares"):
+        tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous()).plot("places")
 
 
 def test_profiles_are_observations_to_the_right_at_four_times():

@@ -4,14 +4,16 @@ appearance_of(game)             keyword arguments of a result: labels, observati
 to_header(result)               the same as JSON has it
 from_header(header, n)          back; files without it have numbered observations on a line, and steps
 times_of(result)                times of its records, and their unit
+places_of(labels), by_place     observations that differ in a detail only, added up
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from tmfcore._validation import FloatArray, IntArray
 
@@ -68,6 +70,20 @@ def from_header(header: Mapping[str, Any], n_observations: int) -> dict[str, Any
 def numbered(n: int) -> tuple[str, ...]:
     """The labels of observations without names."""
     return tuple(map(str, range(n)))
+
+
+def places_of(labels: Sequence[str]) -> tuple[tuple[str, ...], IntArray]:
+    """The different places of labels "place, detail", in their order, and which of them is each label's, (S,)."""
+    names = [label.partition(", ")[0] for label in labels]
+    number = {name: k for k, name in enumerate(dict.fromkeys(names))}
+    return tuple(number), np.array([number[name] for name in names])
+
+
+def by_place(values: npt.NDArray[np.floating[Any]], places: IntArray) -> FloatArray:
+    """Sums (..., P) of the values (..., S) at each of P places."""
+    sums = np.zeros((*values.shape[:-1], int(places.max()) + 1))
+    np.add.at(np.moveaxis(sums, -1, 0), places, np.moveaxis(values, -1, 0))
+    return sums
 
 
 def times_of(result: Recorded) -> tuple[FloatArray, str]:

@@ -66,7 +66,7 @@ class Game:
         makes the same game on another path.
     name : str, optional
     observation_labels, action_labels : sequences of S and of A different strings, optional
-        For tables and plots; default "0", "1", ...
+        For tables and plots; default "0", "1", ... Of labels "place, detail" they add up observations of a place.
     observation_shape : tuple of int, optional
         Observations as points of a grid, numbered row by row, for plots: (rows, columns), say, with product S.
         Default (S,).

@@ -68,9 +68,10 @@ class Flow(_frames.Frames):
 
         Parameters
         ----------
-        kind : {"auto", "lines", "heat", "profiles", "snapshots"}, optional
-            "auto": snapshots where observations form a grid of two axes; else lines for up to 10 observations, a heat
-            map of observation and time for up to 256, and lines of the largest and the rest beyond. "profiles" are
+        kind : {"auto", "lines", "places", "heat", "profiles", "snapshots"}, optional
+            "auto": snapshots where observations form a grid of two or three axes; else lines for up to 10 observations;
+            else lines of the largest places where labels are "place, detail", observations of a place added up; else a
+            heat map of observation and time for up to 256, and lines of the largest and the rest beyond. "profiles" are
             shares against the observation at four times.
         title : str or None, optional
             None: the name of the game.
@@ -190,8 +191,8 @@ class Evaluation(_frames.Frames):
         Parameters
         ----------
         kind : {"auto", "lines", "heat", "profiles", "snapshots"}, optional
-            "auto": snapshots where observations form a grid of two axes; else lines for up to 10 observations, a heat
-            map of observation and time beyond. "profiles" are
+            "auto": snapshots where observations form a grid of two or three axes; else lines for up to 10 observations,
+            a heat map of observation and time beyond. "profiles" are
             values against the observation at four times.
         title : str or None, optional
             None: the name of the game and its mean return.

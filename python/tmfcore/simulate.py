@@ -161,9 +161,10 @@ class Simulation(_frames.Frames):
 
         Parameters
         ----------
-        kind : {"auto", "lines", "heat", "profiles", "snapshots"}, optional
-            "auto": snapshots where observations form a grid of two axes; else lines for up to 10 observations, a heat
-            map of observation and time for up to 256, and lines of the largest and the rest beyond. "profiles" are
+        kind : {"auto", "lines", "places", "heat", "profiles", "snapshots"}, optional
+            "auto": snapshots where observations form a grid of two or three axes; else lines for up to 10 observations;
+            else lines of the largest places where labels are "place, detail", observations of a place added up; else a
+            heat map of observation and time for up to 256, and lines of the largest and the rest beyond. "profiles" are
             shares against the observation at four times.
         flow : Flow or None, optional
             The mean field, drawn as lines under the agents' markers, or as a second row of snapshots; "auto" then

@@ -20,6 +20,8 @@ __all__ = ["LONGEST", "mu_table", "print_tables", "progress", "two_level_progres
 PLAIN_WIDTH = 160
 #: Observations shown in a table.
 LONGEST = 20
+#: The least share of a table that leaves some out: smaller ones would be shown as 0.
+SMALLEST = 0.00005
 
 
 def print_tables(tables: list[Table], *, words: bool = False) -> None:
@@ -37,21 +39,36 @@ def print_tables(tables: list[Table], *, words: bool = False) -> None:
 
 
 def mu_table(title: str, game: tmf.Game, steps: np.ndarray, flows: dict[str, np.ndarray]) -> Table:
-    """Return mu at the start, in the middle and at the end, of each flow (J+1, S): of many observations the largest."""
+    """Return mu at three times, or of one flow at five, of each flow (J+1, S): of many observations the largest.
+
+    Of many observations with labels "place, detail" those of a place are added up.
+    """
+    import numpy as np
+
+    from tmfcore._appearance import by_place, places_of
     from tmfcore.reproduce.report import Table
 
-    times = {f"t = {steps[j]}": j for j in sorted({0, len(steps) // 2, len(steps) - 1})}
+    labels, what = game.observation_labels, "observation"
+    if len(labels) > LONGEST:
+        names, places = places_of(labels)
+        if len(names) < len(labels):
+            labels, what = names, "place"
+            flows = {name: by_place(flow, places) for name, flow in flows.items()}
+    quarters = (0, 1, 2, 3, 4) if len(flows) == 1 else (0, 2, 4)
+    times = {f"t = {steps[j]}": j for j in sorted({(len(steps) - 1) * q // 4 for q in quarters})}
     heads = tuple(f"{when}: {name}" for when in times for name in flows)
-    weight = sum(flow.mean(axis=0) for flow in flows.values())
+    weight = np.max([flow[j] for flow in flows.values() for j in times.values()], axis=0)
     shown = set((-weight).argsort(kind="stable")[:LONGEST].tolist())
+    if len(labels) > LONGEST:
+        shown = {o for o in shown if weight[o] >= SMALLEST}
     rows = tuple(
         (label, *(f"{flow[j][o]:.4f}" for j in times.values() for flow in flows.values()))
-        for o, label in enumerate(game.observation_labels)
+        for o, label in enumerate(labels)
         if o in shown
     )
-    if len(shown) < game.n_observations:
-        title += f" (the {LONGEST} largest of {game.n_observations:,})"
-    return Table(title, ("observation", *heads), rows)
+    if len(shown) < len(labels):
+        title += f" (the {len(shown)} largest of {len(labels):,})"
+    return Table(title, (what, *heads), rows)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def game_options(command: Command) -> Command:
     command = click.option(
         "--set", "assignments", multiple=True, metavar="NAME=VALUE",
         help="A parameter of the game, as often as needed; `tmfcore games GAME` lists them. Numbers by commas make an "
-        "array, semicolons its rows.",
+        "array, semicolons its rows; words by semicolons a list of them.",
     )(command)  # fmt: skip
     command = click.option("--initial", type=numbers, help="Share of the population at each observation at the start.")(
         command
@@ -185,6 +185,8 @@ def _value(text: str, parameter: inspect.Parameter) -> Any:
     bad = [part.strip() for row in parts for part in row if _number(part) is None]
     if bad == [text]:
         return text  # a word
+    if len(bad) == len(parts) > 1:
+        return bad  # words: the rows of a map, say
     if bad:
         raise ValueError(f"{bad[0]!r} is not a number (commas between numbers, semicolons between rows)")
     rows = [[_number(part) for part in row] for row in parts]

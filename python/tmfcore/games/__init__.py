@@ -3,22 +3,25 @@
 resource_selection(values, congestion, ...)     M resources, crowded ones pay less
 queueing(capacities, ...)                       K servers, long queues serve slowly
 beach_bar(n_places, ...)                        near the bar, but not where everybody lies
+crowd_motion(shape, ...)                        the beach bar in two dimensions, with obstacles
+building_evacuation(n_floors, ...)              down the stairs, but not in a crowd
+linear_quadratic(n_positions, ...)              near the mean of all, steering as little as possible
+braess(shortcut)                                a road that makes everybody slower
+sioux_falls(demand, ...)                        drivers in a town of 24 nodes and 76 links
 left_right(costs, ...)                          two sides, both worse the fuller they are
 rock_paper_scissors(stakes, ...)                hands that beat each other in a circle
 susceptible_infected(infection, recovery, ...)  go out, or keep away from an infection
 garnet(n_observations, ..., seed)               random affine games
+
+Of these BY_NAME has name -> function. They can be played without arguments, those below cannot, or only as an example:
+
+routing(network, demand, ...)                   drivers on a RoadNetwork of one's own choose roads, full ones are slow
+crowd_aversion(transition, worth, ...)          paid by where one is and how crowded it is there, on one's own kernels
 affine(reward0, reward_mu, ...)                 one's own, from arrays: rewards and rows affine in mu
-typed(games, shares, coupling=...)              agents of several types; by_type takes results apart
 joint(...)                                      rewards and kernels of the joint law of observation and action
-crowd_motion(shape, ...)                        the same in two dimensions, with obstacles
-building_evacuation(n_floors, ...)              down the stairs, but not in a crowd
-crowd_aversion(transition, worth, ...)          what these have in common, on kernels of one's own
-linear_quadratic(n_positions, ...)              near the mean of all, steering as little as possible
-routing(network, demand, ...)                   drivers on a RoadNetwork choose roads, full ones are slow
-braess(shortcut)                                a road that makes everybody slower
-sioux_falls(demand, ...)                        24 nodes and 76 links
+typed(games, shares, coupling=...)              agents of several types; by_type takes results apart
+
 wardrop(values, congestion, power)              where resource selection ends up
-BY_NAME                                         name -> function, for tools that take names
 """
 
 from __future__ import annotations
@@ -76,15 +79,14 @@ BY_NAME: Mapping[str, Callable[..., Game]] = MappingProxyType(
         "resource_selection": resource_selection,
         "queueing": queueing,
         "beach_bar": beach_bar,
+        "crowd_motion": crowd_motion,
+        "building_evacuation": building_evacuation,
+        "linear_quadratic": linear_quadratic,
+        "braess": braess,
+        "sioux_falls": sioux_falls,
         "left_right": left_right,
         "rock_paper_scissors": rock_paper_scissors,
         "susceptible_infected": susceptible_infected,
         "garnet": garnet,
-        "crowd_motion": crowd_motion,
-        "building_evacuation": building_evacuation,
-        "linear_quadratic": linear_quadratic,
-        "routing": routing,
-        "braess": braess,
-        "sioux_falls": sioux_falls,
     }
 )

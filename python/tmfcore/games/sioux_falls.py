@@ -76,8 +76,10 @@ def sioux_falls(
 ) -> Game:
     """Sioux Falls, 24 nodes and 76 links (LeBlanc, Morlok and Pierskalla, Transportation Research 9, 1975, 309-318).
 
-    The game is that of `routing`. Vehicles for node j arrive by entering a link "j->end j", and start from node i at
-    the end of a link "start i->i".
+    The game is that of `routing`, with vehicles of all trips on the same links. Vehicles for node j arrive by entering
+    a link "j->end j", and start from node i at the end of a link "start i->i". With V vehicles on a link it takes
+
+        c (1 + a V^4) = A + B V^4   (hundredths of an hour; A and B of the paper, the same both ways)
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 over_time      the picture that suits the observations
 lines          a line for each of a few observations, or for the largest of many and the rest
+places         lines of observations added up that differ in a detail only: vehicles by link, wherever on it
 heat           observations on a line: time to the right, observations upwards, colour
 profiles       the same at a few times, a line each
 snapshots      observations on a grid of two axes, at a few times side by side
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tmfcore._appearance import by_place, places_of
 from tmfcore.plotting._canvas import GUIDE, axes, finish, marker_of, ordered_colors, time_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-KINDS = ("auto", "lines", "heat", "profiles", "snapshots")
+KINDS = ("auto", "lines", "places", "heat", "profiles", "snapshots")
 SHARE = "share of the population \u03bc"
 
 MOST_LINES = 10  # observations with a line each; of more ...
@@ -37,6 +39,7 @@ TILES = 4  # times of profiles and snapshots
 EARLY = 0.25  # of the time: shares larger than all later ones are off the scale of colours
 STEPS = (1, 2, 5, 10)  # between ticks
 STILL = 1e-6  # relative difference of profiles up to which they are one
+PEAKED = 10.0  # shares so many times their mean get a scale of colours on which small ones differ
 CROWDING = 2.0  # the rest of many is drawn where it is at most so many times the largest
 
 
@@ -78,10 +81,11 @@ def over_time(
         Names of the observations.
     shape : sequence of int, optional
         Observations as points of a grid, row by row.
-    kind : {"auto", "lines", "heat", "profiles", "snapshots"}, optional
-        "auto": snapshots on a grid of two axes; else profiles where there are no more than two times; else lines for up
-        to 10 observations; else a heat map, or profiles where there is a `field` to compare with; of more than 256
-        observations with names, or 4000 with numbers, lines of the largest.
+    kind : {"auto", "lines", "places", "heat", "profiles", "snapshots"}, optional
+        "auto": snapshots on a grid of two axes, or of three where there is no `field`; else profiles where there are no
+        more than two times; else lines for up to 10 observations; else places where observations of more than one
+        detail have labels "place, detail"; else a heat map, or profiles where there is a `field` to compare with; of
+        more than 256 observations with names, or 4000 with numbers, lines of the largest.
     field : Course, optional
         The same of the mean field, drawn with it; not by "heat".
     replicas : (R, J, S) array_like, optional
@@ -96,11 +100,12 @@ def over_time(
     Raises
     ------
     ValueError
-        kind is "snapshots" and the grid has not two axes, or "heat" with a field.
+        kind is "snapshots" and the grid has not two axes, or "heat" with a field, or "places" of values that are no
+        shares.
     """
-    two = len(shape) == 2 and min(shape) > 1
+    grid = min(shape[-2:], default=1) > 1 and (len(shape) == 2 or (len(shape) == 3 and field is None))
     if kind == "auto":
-        kind = "snapshots" if two else _kind(labels, len(course.times), compared=field is not None, shares=shares)
+        kind = "snapshots" if grid else _kind(labels, len(course.times), compared=field is not None, shares=shares)
     common: dict[str, Any] = {"quantity": quantity, "unit": unit, "title": title, "ax": ax}
     if kind == "heat":
         if field is not None:
@@ -109,9 +114,19 @@ def over_time(
     if kind == "profiles":
         return profiles(course, labels, field=field, shares=shares, names=names, **common)
     if kind == "snapshots":
-        if not two:
-            raise ValueError(f"kind is 'snapshots'; observations must form a grid of two axes, not {tuple(shape)}")
+        if not grid:
+            three = "" if field is not None else " or three"
+            raise ValueError(
+                f"kind is 'snapshots'; observations must form a grid of two axes{three}, not {tuple(shape)}"
+            )
         return snapshots(course, shape, field=field, shares=shares, names=names, **common)
+    if kind == "places":
+        if not shares:
+            raise ValueError("kind is 'places'; must be another where values are no shares, which add up")
+        labels, places = places_of(labels)
+        course = Course(course.times, by_place(course.values, places))
+        field = None if field is None else Course(field.times, by_place(field.values, places))
+        replicas = None if replicas is None else by_place(np.asarray(replicas, dtype=np.float64), places)
     return lines(course, labels, field=field, replicas=replicas, shares=shares, names=names, **common)
 
 
@@ -147,7 +162,8 @@ def lines(
         rest = values[:, -1]
         if rest.max() > CROWDING * values[:, :-1].max():
             labels = labels[:-1]
-            others = [_nothing(f"{course.values.shape[1] - LARGEST:,} others: {rest.min():.2g} to {rest.max():.2g}")]
+            low, high = (round(float(end), 12) for end in (rest.min(), rest.max()))  # 0 where rounding errors are left
+            others = [_nothing(f"{course.values.shape[1] - LARGEST:,} others: {low:.2g} to {high:.2g}")]
     every = max(1, -(-len(course.times) // (20 if field is not None else MARKERS_A_LINE)))
     for o, (label, color) in enumerate(zip(labels, _line_colors(len(labels), len(chosen)), strict=True)):
         if runs is not None and len(runs) <= FAINT:
@@ -265,34 +281,47 @@ def snapshots(
 ) -> Axes:
     """Draw the grid at four times side by side, in one scale of colours; with a `field` its grids are a second row.
 
-    Parameters are those of `over_time`. Row 0 of the grid is on top. The scale is that of `heat`.
+    Parameters are those of `over_time`. Row 0 of the grid is on top. The scale is that of `heat`, by square roots where
+    shares reach more than ten times their mean. Of a grid of three axes each layer is a row, the first one at the
+    bottom; it is drawn without a field. Where shares are 0 at all times the grid is grey: obstacles, say.
     """
-    rows, columns = shape
+    from matplotlib.colors import Normalize, PowerNorm
+
+    rows, columns = shape[-2:]
     at = _moments(course.times)
-    strips = [course.values[at]]
+    layers = course.values[at].reshape(len(at), -1, rows * columns)[:, ::-1]
+    strips = list(layers.swapaxes(0, 1))
+    heads = [f"layer {i}" for i in range(len(strips))][::-1] if len(shape) == 3 else []
+    empty = shares & ~(course.values.any(axis=0) | (False if field is None else field.values.any(axis=0)))
     if field is not None:
+        heads = list(names)
         there = [int(np.abs(field.times - time).argmin()) for time in course.times[at]]
         strips.append(field.values[there])
     gap = max(1, round(0.06 * max(rows, columns)))
     tall, wide = len(strips) * (rows + gap) - gap, len(at) * (columns + gap) - gap
-    mosaic = np.full((tall, wide), np.nan)
+    mosaic, nobody = np.full((tall, wide), np.nan), np.full((tall, wide), np.nan)
+    floors = empty.reshape(-1, rows, columns)[::-1]
     for i, strip in enumerate(strips):
         for k, values in enumerate(strip):
             top, left = i * (rows + gap), k * (columns + gap)
             mosaic[top : top + rows, left : left + columns] = np.reshape(values, (rows, columns))
+            nobody[top : top + rows, left : left + columns][floors[i % len(floors)]] = 1.0
     width = 9.0
     ax = axes(ax, width=width, height=min(max((width - 1.2) * tall / wide + 0.9, 2.0), 8.0))
     low, high, extend = _scale(course.times[at], np.concatenate(strips, axis=1), shares)
-    image = ax.imshow(mosaic, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
+    peaked = shares and high > PEAKED * np.mean(strips)
+    norm = PowerNorm(0.5, low, high) if peaked else Normalize(low, high)
+    image = ax.imshow(mosaic, cmap="viridis", norm=norm, interpolation="nearest")
+    if empty.any():
+        ax.imshow(nobody, cmap="Greys", vmin=0.0, vmax=2.5, interpolation="nearest")
     bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.015, 0.0, 0.015, 1.0)), extend=extend)
     bar.set_label(quantity, fontsize=9)
     centres = (columns - 1) / 2 + (columns + gap) * np.arange(len(at))
     ax.set_xticks(centres, [f"{time:g}" for time in course.times[at]])
     middles = (rows - 1) / 2 + (rows + gap) * np.arange(len(strips))
-    ax.set_yticks(middles if field is not None else [], list(names) if field is not None else [],
-                  rotation=90, va="center")  # fmt: skip
+    ax.set_yticks(middles if heads else [], heads, rotation=90, va="center")
     ax.tick_params(length=0)
-    ax.set_xlabel(time_label(unit))
+    ax.set_xlabel(time_label(unit) + ("; grey: nobody at any time" if empty.any() else ""))
     finish(ax, title, legend=False)
     ax.grid(visible=False)
     ax.spines[["left", "bottom"]].set_visible(False)
@@ -355,6 +384,8 @@ def _kind(labels: Sequence[str], n_times: int, *, compared: bool, shares: bool) 
     n = len(labels)
     if n_times <= 2:
         return "profiles"
+    if shares and n > MOST_LINES and len(places_of(labels)[0]) < n:
+        return "places"
     most = MOST_NUMBERED if _numbered(labels) or not shares else MOST_NAMED
     if MOST_LINES < n <= most:
         return "profiles" if compared else "heat"
