@@ -131,6 +131,39 @@ def test_agents_who_stay_are_not_estimated():
     np.testing.assert_allclose(found.transition[0], [[0, 1, 0], [0, 0, 1]], atol=0.05)
 
 
+def test_what_the_data_does_not_tell_has_infinite_standard_errors():
+    """Where the last step was, where a single visit was, at corners no population points to, of too few counts."""
+    log = np.array([[0, 0, 0, 1]]), np.zeros((1, 4), dtype=int), np.array([[1.0, 2.0, 4.0, 5.0]])
+    options = {"n_observations": 2, "n_actions": 1, "discount": 1.0}
+    for prior in (0.0, 1.0):
+        found = tmf.fit(log, prior=prior, **options)
+        assert np.isfinite(found.transition_se[0, 0]).all()
+        assert np.isinf(found.transition_se[1, 0]).all()  # seen at the last step alone
+        assert np.isinf(found.reward_se[1, 0])  # a single reward has no spread
+    found = tmf.fit(log, prior=0.0, **options)
+    assert found.transition_se[0, 0, 1] == pytest.approx(np.sqrt(2 / 27))  # 1 of 3
+    assert found.reward_se[0, 0] == pytest.approx(np.std([1, 2, 4], ddof=1) / np.sqrt(3))
+
+    here = np.tile([[1.0, 0.0]], (4, 1))  # nobody was ever at 1: the corner there is not seen
+    found = tmf.fit(log, kind="affine", prior=0.0, mu=here, **options)
+    assert np.isinf(found.transition_se[0, 0, :, 1]).all() and np.isinf(found.reward_se[0, 0, 1])
+    assert np.isfinite(found.transition_se[0, 0, :, 0]).all() and np.isfinite(found.reward_se[0, 0, 0])
+
+    game = tmf.games.left_right(horizon=5)
+    short = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Bernoulli(0.5), 200, rng=1)
+    assert np.isinf(tmf.fit(short, prior=0.0).reward_se).all()  # 5 steps, 9 cells
+
+
+def test_three_runs_in_a_tuple_are_three_runs():
+    game = true_game("constant")
+    runs = tuple(tuple(vars(run.trajectories).values()) for run in logs(game, 20, 3, 1))
+    options = {"n_observations": S, "n_actions": A, "discount": 0.9}
+    assert all(len(run) == 3 for run in runs)
+    found, wanted = tmf.fit(runs, **options), tmf.fit(list(runs), **options)
+    np.testing.assert_array_equal(found.visits, wanted.visits)
+    assert found.visits.sum() + found.passive_visits.sum() == 3 * 20 * T
+
+
 def test_a_sample_of_agents_with_the_population_beside():
     game = true_game("affine")
     run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5), 500, trajectories=True, rng=1)

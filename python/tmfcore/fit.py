@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tmfcore import _validation as check
 from tmfcore._validation import FloatArray, IntArray
@@ -40,7 +41,9 @@ class Fit:
         How often a passive agent was seen at o.
     reward, reward_se : (S, A) float64, or (S, A, S) of an affine game
         Estimate and standard error; of an affine game the reward at the corners e_y of the simplex, last axis y.
-        infinity where there is nothing to tell it by.
+        infinity where there is nothing to tell it by: (o, a) never seen, or never seen to lead anywhere; rewards seen
+        no more often than there are numbers to tell; counts of no more steps than there are rows; and, where prior=0,
+        corners of which the populations seen say nothing.
     transition, transition_se : (S, A, S) float64, or (S, A, S, S) of an affine game
         The same of P(x | o, a), or of P(x | o, a, e_y).
     passive_reward, passive_reward_se : (S,) float64, or (S, S)
@@ -240,7 +243,9 @@ def _game(
 def _runs(data: object) -> list[Trajectories | Simulation]:
     """The runs of `data`, all logged by individuals or none."""
     single = isinstance(data, (Trajectories, Simulation)) or (
-        isinstance(data, tuple) and len(data) == 3 and all(check.is_array(part) for part in data)
+        isinstance(data, tuple)
+        and len(data) == 3
+        and all(check.is_array(part) and not isinstance(part, tuple) for part in data)  # three runs are tuples each
     )
     several = isinstance(data, (list, tuple)) or (isinstance(data, Iterable) and not check.is_array(data))
     if not single and not several:
@@ -341,6 +346,8 @@ class _Individuals:
             ],
             axis=-1,
         )
+        errors[..., :size][~_told(grams[0], prior)] = np.inf
+        errors[..., size][~_told(grams[1], prior) | (seen <= n_features)[:, None]] = np.inf
         return np.moveaxis(np.concatenate([rows, rewards], axis=-1), 1, 0), np.moveaxis(errors, 1, 0)
 
 
@@ -392,8 +399,11 @@ class _Counts:
         estimate, error = base.copy(), np.zeros_like(base)
         estimate[0, used], inverse = _ridge(x.T @ x, x.T @ y, base[0, used], prior)
         residuals = y - x @ estimate[0, used]
-        freedom = len(x) / max(len(x) - x.shape[1], 1)
-        error[0, used] = np.sqrt(freedom * ((x @ inverse) ** 2).T @ residuals**2)
+        if len(x) > x.shape[1]:
+            freedom = len(x) / (len(x) - x.shape[1])
+            error[0, used] = np.sqrt(freedom * ((x @ inverse) ** 2).T @ residuals**2)
+        else:  # the estimates go through every point
+            error[0, used] = np.inf
         return estimate, error
 
 
@@ -401,6 +411,15 @@ def _ridge(gram: FloatArray, target: FloatArray, base: FloatArray, prior: float)
     """The c of least squared error + prior |c - base|^2, and the inverse of gram + prior; the smallest if singular."""
     inverse = np.asarray(np.linalg.pinv(gram + prior * np.eye(gram.shape[-1]), hermitian=True), dtype=np.float64)
     return base + inverse @ (target - gram @ base), inverse
+
+
+def _told(gram: FloatArray, prior: float) -> npt.NDArray[np.bool_]:
+    """Whether the data, or a prior beside some data, tells each coefficient: (cells, F) of grams (cells, F, F)."""
+    if prior > 0:
+        return np.repeat(np.any(gram != 0, axis=(1, 2), keepdims=True)[:, 0], gram.shape[1], axis=1)
+    within = np.linalg.pinv(gram, hermitian=True) @ gram  # the projection on what was seen
+    told: npt.NDArray[np.bool_] = np.diagonal(within, axis1=1, axis2=2) > 1 - 1e-6
+    return told
 
 
 def _on_simplex(points: FloatArray) -> FloatArray:

@@ -122,8 +122,12 @@ def joint(
         active.shape[2],
         passive.shape[1],
     )
-    labels = tuple(map(str, range(n_obs))) if observation_labels is None else tuple(observation_labels)
-    actions = tuple(map(str, range(n_act))) if action_labels is None else tuple(action_labels)
+    labels, actions = (
+        tuple(map(str, range(n))) if given is None else check.as_labels(given, name_of, n)
+        for given, name_of, n in (
+            (observation_labels, "observation_labels", n_obs), (action_labels, "action_labels", n_act)
+        )
+    )  # fmt: skip
     whole = np.zeros(size)
     whole[:n_obs] = start
     uniform = np.zeros(size)
@@ -196,6 +200,9 @@ class _HalfSteps:
     n_passive_cells: int
     _kept: tuple[tuple[int, bytes], tuple[FloatArray, ...]] | None = field(default=None, init=False, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_kept": None}  # tables are not part of the game
+
     def law(self, mu: FloatArray) -> FloatArray:
         """(..., S, A) from (..., S (1 + A)): those at (o, a), scaled to sum to 1."""
         acting = mu[..., self.n_observations :].reshape(*mu.shape[:-1], self.n_observations, self.n_actions)
@@ -207,7 +214,7 @@ class _HalfSteps:
         """Reward, transition, passive reward and passive transition at half-step t."""
         key = (t, mu.tobytes())
         kept = self._kept
-        if kept is None or kept[0] != key:  # each table is asked for apart
+        if kept is None or kept[0] != key:  # each table is asked for apart; threads may put theirs there in between
             kept = (key, self._moving(mu, t // 2) if t % 2 else self._choosing())
             self._kept = kept
         return kept[1]
