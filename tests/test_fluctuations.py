@@ -8,12 +8,14 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 import reference_fluctuations as slow
 import stat_tests
 import strategies
 import tmfcore as tmf
 from tmfcore.analysis import Fluctuations, fluctuations
+from tmfcore.analysis._deviation import mean_deviation
 
 
 def population(seed=0, n_observations=3, kind="affine", scale=2.0, **options):
@@ -156,7 +158,7 @@ def test_constant_and_error():
 
 
 def test_nearly_empty_observations():
-    """Forty agents over 120 observations of a geometric law: the mean error is that of binomials, within 6%."""
+    """Forty independent agents over 120 observations of a geometric law: the mean error is that of binomials, exactly."""
     from scipy.stats import binom
 
     n, mu = 40, 0.9 ** np.arange(120) * 0.1
@@ -165,8 +167,54 @@ def test_nearly_empty_observations():
     found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), n, start="sampled")
     counts = np.arange(n + 1)
     exact = sum((binom.pmf(counts, n, p) * np.abs(counts / n - p)).sum() for p in mu)
-    assert found.error()[1] == pytest.approx(exact, rel=0.06)
+    assert found.error()[1] == pytest.approx(exact, rel=1e-9)
     assert found.constant[1] / math.sqrt(n) > 1.1 * exact
+
+
+def test_few_agents_that_start_apart():
+    """Counts are sums of unlike coins: the error of two matched moments is within 1% of the enumerated law."""
+    n = 12
+    rows = np.random.default_rng(3).dirichlet(np.full(6, 0.5), size=3)
+    game = tmf.Game(6, 1, 1, 1.0, [0.5, 0.25, 0.25, 0, 0, 0], np.zeros((6, 1)), np.concatenate([rows, rows])[:, None])
+    found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), n)
+    exact = 0.0
+    for x in range(6):
+        law = np.ones(1)
+        for p in np.repeat(rows[:, x], (6, 3, 3)):
+            law = np.convolve(law, [1 - p, p])
+        exact += (law * np.abs(np.arange(n + 1) - n * found.mu[1, x])).sum() / n
+    assert found.error()[1] == pytest.approx(exact, rel=0.01)
+
+
+@given(st.integers(1, 400), st.floats(1e-6, 1 - 1e-6), st.floats(-30, 30))
+def test_mean_deviation_of_a_binomial(n, p, shift):
+    from scipy.stats import binom
+
+    counts, centre = np.arange(n + 1), min(max(n * p + shift, 0.0), n)
+    for c in (n * p, centre):
+        exact = (binom.pmf(counts, n, p) * np.abs(counts - c)).sum()
+        assert mean_deviation(c, n * p, n * p * (1 - p), n) == pytest.approx(exact, rel=1e-6)
+
+
+@given(st.floats(1e-3, 40), st.floats(0, 3), st.floats(0.1, 0.99))
+def test_mean_deviation_of_wider_counts(m, shift, stop):
+    """Poisson, and negative binomial with variance m / stop; all of the mass that counts lies below 20,000."""
+    from scipy.stats import nbinom, poisson
+
+    counts, many = np.arange(20_000), 1e9
+    for law in (poisson(m), nbinom(m * stop / (1 - stop), stop)):
+        for c in (m, m + shift):
+            exact = (law.pmf(counts) * np.abs(counts - c)).sum()
+            assert mean_deviation(c, m, law.var(), many) == pytest.approx(exact, rel=1e-6)
+
+
+def test_mean_deviation_is_that_of_the_normal_law_where_there_are_many():
+    """Across the borders of the families, and at the variance from which the normal law is used."""
+    m = 8000 * np.array([0.25, 1 - 2e-6, 1 - 5e-7, 1, 1 + 5e-7, 1 + 2e-6, 3])
+    for variance in (8000.0, 9999.0, 10001.0):
+        found = mean_deviation(m, m, np.full(7, variance), 1e9)
+        np.testing.assert_allclose(found, math.sqrt(2 * variance / math.pi), rtol=2e-4)
+    np.testing.assert_array_equal(mean_deviation([0.3, 0.3, 9.0], [0.5, -1.0, 9.5], [0.0, 1.0, 0.0], 10), [0.2, 0.3, 0.5])
 
 
 # ------------------------------------------------------------------------------------------------- exact chains

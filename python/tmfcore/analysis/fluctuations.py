@@ -18,6 +18,7 @@ import numpy as np
 from tmfcore import _appearance, _files, _fluctuations
 from tmfcore import _validation as check
 from tmfcore._validation import FloatArray, IntArray
+from tmfcore.analysis._deviation import mean_deviation
 from tmfcore.game import Game
 from tmfcore.meanfield import active_fractions
 from tmfcore.policy import as_policy
@@ -99,24 +100,19 @@ class Fluctuations:
         Returns
         -------
         (J+1,) float64
-            constant / sqrt(N), and what the bias adds to it: mu-hat(x) - mu(x) is taken as normal with mean m(x) / N
-            and variance Sigma(x,x) / N, so that a start rounded to whole agents shows its rounding. Where hardly an
-            agent is expected that is too much, and gives way to mu(x) + E mu-hat(x), the most for a share that is >= 0.
+            constant / sqrt(N) as N grows. At N, each count N mu-hat(x) is taken as a binomial, Poisson or negative
+            binomial one (normal where its variance is large) with mean N mu(x) + m(x) and variance N Sigma(x,x): so a
+            start rounded to whole agents shows its rounding, and where few agents are expected their number is whole
+            and >= 0. Exact for agents that are independent and start alike.
 
         Raises
         ------
         TypeError, ValueError
             n_agents is no number of agents, or not the one the prediction was made for.
         """
-        from scipy.special import erf  # scipy takes longer to import than the rest of the package
-
         n = self._n(n_agents)
-        spread, shift = np.sqrt(self._variances() / n), np.abs(self.bias) / n
-        still = spread == 0
-        ratio = shift / np.where(still, 1.0, spread)
-        folded = spread * np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2) + shift * erf(ratio / np.sqrt(2))
-        most = self.mu + np.maximum(self.mu + self.bias / n, 0.0)
-        return np.asarray(np.minimum(np.where(still, shift, folded), most).sum(axis=1))
+        means = n * self.mu
+        return np.asarray(mean_deviation(means, means + self.bias, n * self._variances(), n).sum(axis=1) / n)
 
     def compare(self, simulation: Simulation) -> Comparison:
         """Set the prediction beside what a simulation of the same system measured.
