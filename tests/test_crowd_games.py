@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tmfcore as tmf
+from peers import need
 from tmfcore.games import beach_bar, building_evacuation, crowd_aversion, crowd_motion
 
 MOVES = [(0, -1), (-1, 0), (0, 0), (1, 0), (0, 1)]
@@ -354,8 +355,8 @@ def joint_of(torch, mu, shape, n_actions):
 @pytest.mark.parametrize("options", [{}, {"torus_l": 4, "torus_w": 6, "loc_change_freq": 1, "c": 3.0, "p_still": 0.1}])
 def test_crowd_motion_has_the_tables_and_the_exploitability_of_mfglib(options):
     """To 1e-6 of their size at random mu, every step; the uniform policy's exploitability, 1.467 by default."""
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("mfglib.alg")
+    torch = need("torch")
+    need("mfglib.alg")
     from mfglib.env import Environment
     from mfglib.scoring import exploitability_score
 
@@ -385,8 +386,8 @@ def test_crowd_motion_has_the_tables_and_the_exploitability_of_mfglib(options):
 
 @pytest.mark.peers
 def test_crowd_motion_has_the_exploitability_of_mfglib_by_default():
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("mfglib.alg")
+    torch = need("torch")
+    need("mfglib.alg")
     from mfglib.env import Environment
     from mfglib.scoring import exploitability_score
 
@@ -403,8 +404,8 @@ def test_crowd_motion_has_the_exploitability_of_mfglib_by_default():
 
 @pytest.mark.peers
 def test_building_evacuation_has_the_tables_and_the_exploitability_of_mfglib():
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("mfglib.alg")
+    torch = need("torch")
+    need("mfglib.alg")
     from mfglib.env import Environment
     from mfglib.scoring import exploitability_score
 
@@ -476,9 +477,9 @@ SPIEL_GRIDS = {
 @pytest.mark.parametrize("name", SPIEL_GRIDS)
 def test_crowd_motion_has_the_flow_and_values_of_openspiel(name):
     """Random policies on mfg_crowd_modelling_2d: the flow by its own DistributionPolicy, the mean return by the tree, to 1e-8."""
-    pyspiel = pytest.importorskip("pyspiel")
-    spiel_policy = pytest.importorskip("open_spiel.python.policy")
-    distribution = pytest.importorskip("open_spiel.python.mfg.algorithms.distribution")
+    pyspiel = need("pyspiel")
+    spiel_policy = need("open_spiel.python.policy")
+    distribution = need("open_spiel.python.mfg.algorithms.distribution")
     parameters, ours = SPIEL_GRIDS[name]
     spiel = pyspiel.load_game("mfg_crowd_modelling_2d", parameters)
     n, horizon = parameters["size"], parameters["horizon"]
@@ -531,68 +532,4 @@ def test_crowd_motion_has_the_flow_and_values_of_openspiel(name):
         there = game.initial > 0
         taken = np.log(game.initial[there] + FLOAT32) - np.log(1 / n**2 + FLOAT32)
         returned -= parameters.get("crowd_aversion_coef", 1.0) * (game.initial[there] @ taken)
-        assert returned == pytest.approx(evaluation.mean_return, abs=1e-8)
-
-
-@pytest.mark.peers
-def test_the_beach_has_the_returns_of_openspiel():
-    """mfg_crowd_modelling: a move is paid for one step later, the last never."""
-    pyspiel = pytest.importorskip("pyspiel")
-    n, horizon = 6, 4
-    spiel = pyspiel.load_game("mfg_crowd_modelling", {"size": n, "horizon": horizon})
-    game = beach_bar(
-        n, wind=[1 / 3] * 3, epsilon=FLOAT32, moving_cost=[1 / n] * (horizon - 1) + [0.0], horizon=horizon
-    )
-    rng = np.random.default_rng(7)
-    for _ in range(3):
-        table = rng.dirichlet(np.ones(3), size=(horizon, n))
-        evaluation = tmf.evaluate(game, tmf.TabularPolicy(table), tmf.Synchronous())
-
-        def where(state):
-            return tuple(int(part) for part in str(state).split("_")[0].strip("()").split(","))
-
-        returned = spiel_tree(
-            pyspiel, spiel, lambda s: where(s)[0], lambda t, o: table[t, o], evaluation.flow.mu,  # noqa: B023
-            lambda s: where(s)[1],
-        )  # fmt: skip
-        assert returned == pytest.approx(evaluation.mean_return, abs=1e-8)
-
-
-@pytest.mark.peers
-def test_crowd_aversion_has_the_returns_of_openspiels_garnet():
-    """Its tables read off its states; mfg_garnet pays for the last action at the place reached."""
-    pyspiel = pytest.importorskip("pyspiel")
-    n, n_act, horizon, eta = 5, 3, 4, 0.7
-    spiel = pyspiel.load_game(
-        "mfg_garnet", {"size": n, "horizon": horizon, "num_action": n_act, "eta": eta, "seed": 4, "sparsity_factor": 0.8}
-    )
-
-    def where(state):
-        return tuple(int(part) for part in str(state).split("_")[0].strip("()").split(","))[:2]
-
-    even = [1 / n] * n
-    moves, cells = np.zeros((n, n_act, 3)), np.zeros((n, n_act, 3), int)
-    gains, first = np.zeros((n, n_act)), np.zeros(n)
-    for x in range(n):
-        here = spiel.new_initial_state().child(x)
-        first[x] = here.rewards()[0] + eta * np.log(1 / n + FLOAT32)
-        for a in range(n_act):
-            moved = here.child(a)
-            for k, p in moved.chance_outcomes():
-                there = moved.child(k)
-                there.update_distribution(even)
-                moves[x, a, k], cells[x, a, k] = p, where(there)[0]
-                gains[x, a] += p * (there.rewards()[0] + eta * np.log(1 / n + FLOAT32))
-    game = crowd_aversion(
-        moves, np.vstack([first, np.zeros((horizon - 1, n))]), successors=cells, action_reward=gains,
-        action_scale=[1.0] * (horizon - 1) + [0.0], crowding=eta, epsilon=FLOAT32, horizon=horizon,
-    )  # fmt: skip
-    rng = np.random.default_rng(7)
-    for _ in range(3):
-        table = rng.dirichlet(np.ones(n_act), size=(horizon, n))
-        evaluation = tmf.evaluate(game, tmf.TabularPolicy(table), tmf.Synchronous())
-        returned = spiel_tree(
-            pyspiel, spiel, lambda s: where(s)[0], lambda t, o: table[t, o], evaluation.flow.mu,  # noqa: B023
-            lambda s: where(s)[1],
-        )  # fmt: skip
         assert returned == pytest.approx(evaluation.mean_return, abs=1e-8)

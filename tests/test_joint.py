@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import reference
 import tmfcore as tmf
+from peers import need
 from tmfcore.games import by_half_step, joint
 
 
@@ -256,8 +257,8 @@ def test_replicas_on_threads_share_the_memo(engine):
 @pytest.mark.parametrize("name", ["equilibrium_price", "conservative_treasure_hunting", "random_linear"])
 def test_games_of_mfglib(name):
     """Its three games of the joint law, by its own functions: flow and exploitability of ten random policies (float64)."""
-    torch = pytest.importorskip("torch", reason="torch (extra `peers`) is not installed")
-    pytest.importorskip("mfglib.alg", reason="mfglib (extra `peers`) is not installed")  # first: its imports are circular
+    torch = need("torch")
+    need("mfglib.alg")  # first: its imports are circular
     from mfglib.env import Environment
     from mfglib.scoring import exploitability_score
     from mfglib.utils import mean_field_from_policy

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 import tmfcore as tmf
+from peers import need
 from tmfcore.games import linear_quadratic
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
@@ -305,8 +306,8 @@ def test_errors(changes, error, text):
 )
 def test_tables_are_those_of_mfglib(options):
     """Rewards to 1e-6 of their size and rows to 1e-6 (float32 there) at random mu, every step."""
-    torch = pytest.importorskip("torch")
-    environments = pytest.importorskip("mfglib.env")
+    torch = need("torch")
+    environments = need("mfglib.env")
     theirs = environments.Environment.linear_quadratic(T=3, **options)
     game = linear_quadratic(**mfglib_options(**options))
     rng = np.random.default_rng(2)
@@ -330,10 +331,10 @@ def test_flow_and_values_are_those_of_openspiel(options):
 
     Its game ends when the last move is made: neither that move nor the terminal cost is ever paid.
     """
-    pyspiel = pytest.importorskip("pyspiel")
-    pytest.importorskip("open_spiel.python.mfg.games.linear_quadratic")
-    spiel_policy = pytest.importorskip("open_spiel.python.policy")
-    distribution = pytest.importorskip("open_spiel.python.mfg.algorithms.distribution")
+    pyspiel = need("pyspiel")
+    need("open_spiel.python.mfg.games.linear_quadratic")
+    spiel_policy = need("open_spiel.python.policy")
+    distribution = need("open_spiel.python.mfg.algorithms.distribution")
     from scipy.stats import norm
 
     spiel = pyspiel.load_game("mean_field_lin_quad", {"cross_q": 0.0, **options})

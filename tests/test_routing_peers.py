@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
+from peers import need
 from tmfcore.games import Demand, RoadNetwork, braess, routing, sioux_falls
 from tmfcore.games.routing import _braess
 from tmfcore.games.sioux_falls import _on_links, _trips
 
-pyspiel = pytest.importorskip("pyspiel", reason="OpenSpiel (extra `bench`) is not installed")
-pytest.importorskip("open_spiel.python.mfg.games.dynamic_routing")
+need("pyspiel"), need("open_spiel.python.mfg.games.dynamic_routing")
 
 from open_spiel.python import policy as spiel_policy  # noqa: E402
 from open_spiel.python.games import dynamic_routing_data, dynamic_routing_utils  # noqa: E402

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import reference
 import strategies
 import tmfcore as tmf
+from peers import need
 from tmfcore.games import BY_NAME, garnet, left_right, rock_paper_scissors, susceptible_infected
 
 NAMES = ("left_right", "rock_paper_scissors", "susceptible_infected", "garnet")
@@ -312,8 +313,8 @@ def test_bad_parameters_are_named(call, error):
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_equals_mfglib(name):
     """Rewards, rows, start and number of steps; flow and exploitability of ten random policies; float32 there."""
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("mfglib.alg", reason="mfglib (extra `bench`) is not installed")
+    torch = need("torch")
+    need("mfglib.alg")
     from mfglib.env import Environment
     from mfglib.scoring import exploitability_score
     from mfglib.utils import mean_field_from_policy

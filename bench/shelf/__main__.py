@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows, beside, skipped = [], [], {}
     for name in BY_NAME:
         if name.startswith(prefixes):
-            rows.append(ours.shelf_row(name, small(name) if chosen.quick else ours.plain(name), limits))
+            rows.append(ours.shelf_row(name, small(name) if chosen.quick else BY_NAME[name](), limits))
             say(f"{name}: {rows[-1].chosen}, {page.relative(rows[-1])}, {page.reached(rows[-1].runs[0], -1)}")
     for library, module in {} if chosen.alone else LIBRARIES.items():
         try:
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             skipped[library] = str(error)
             continue
         for entry in theirs.ENTRIES:
-            if entry.name.startswith(prefixes) and entry.name in BY_NAME:
+            if entry.name.startswith(prefixes):
                 beside.append(pairs.pair(entry, library, theirs, limits))
                 say(f"{entry.name}, {library}, {beside[-1].size}: {beside[-1].ratio(-1)}")
     if not rows and not beside:

@@ -10,14 +10,8 @@ import numpy as np
 
 import tmfcore as tmf
 from bench.shelf import TARGETS, Limits, Run
-from tmfcore.games import BY_NAME
 from tmfcore.solvers import MFOMO, FictitiousPlay, MirrorDescent
 
-#: Arguments of the games that have none of their own.
-ARGUMENTS = {
-    "resource_selection": {"values": (1.0, 0.8, 0.6, 0.4), "congestion": 1.0},
-    "queueing": {"capacities": (0.1, 0.2, 0.3)},
-}
 SYNCHRONOUS = tmf.Synchronous()
 TINY = 1e-6  # of the uniform policy's exploitability: what is aimed at where mean returns are 0
 
@@ -33,11 +27,6 @@ class Row:
     gap: float
     chosen: str
     runs: list[Run]
-
-
-def plain(name: str) -> tmf.Game:
-    """The game as it comes."""
-    return BY_NAME[name](**ARGUMENTS.get(name, {}))
 
 
 def targets(game: tmf.Game, mean_return: float) -> tuple[float, ...]:

@@ -8,12 +8,14 @@ IN_OPENSPIEL    games that OpenSpiel has
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy.stats import norm
 
 import tmfcore as tmf
+from peers import need
 from tmfcore import games
 
 SKEWED = np.array([0.05, 0.3, 0.02, 0.2, 0.13, 0.1, 0.2])  # no symmetry, hence no two actions that are as good
@@ -38,6 +40,16 @@ SMALL: dict[str, dict[str, Any]] = {
     "linear_quadratic": {
         "n_positions": 7, "actions": [-2.0, 0.0, 1.0], "horizon": 4, "volatility": 2.0, "initial": SKEWED,
     },
+    "routing": {
+        "network": games.RoadNetwork(
+            [("i", "a"), ("a", "b"), ("a", "c"), ("c", "b"), ("b", "x"), ("c", "x")], [0.0, 1.0, 0.7, 0.4, 0.3, 1.3],
+            congestion=[0.0, 1.1, 0.6, 0.0, 0.0, 0.9], power=[1.0, 2.0, 1.0, 1.0, 1.0, 3.0],
+        ),
+        "demand": [games.Demand("i->a", "b->x", 0.8), games.Demand("i->a", "c->x", 0.6, 0.5)],
+        "time_step": 0.5, "horizon": 8,
+    },
+    "braess": {"time_step": 0.5, "horizon": 10},
+    "sioux_falls": {"demand": [(1, 6, 7000.0)], "time_step": 6.0, "horizon": 4},
 }  # fmt: skip
 
 
@@ -71,15 +83,15 @@ class InOpenSpiel:
     ours        makes it
     theirs      name there and its parameters
     place       (t, x) of a decision node
-    late        what a decision node pays for the action before it: a function of that action (None at the start).
-                Values there are keyed without it, so that their own figures are wrong where this is not 0.
+    late        what a decision node pays for the action before it: a function of the place and that action (None at
+                the start). Values there are keyed without it, so that their own figures are wrong where this is not 0.
     """
 
     name: str
     ours: Callable[[], tmf.Game]
     theirs: tuple[str, dict[str, Any]]
     place: Callable[[Any], tuple[int, int]]
-    late: Callable[[int | None], float] = field(default=lambda action: 0.0)
+    late: Callable[[int, int | None], float] = field(default=lambda x, action: 0.0)
     rate: float = 0.5
 
 
@@ -163,7 +175,6 @@ IN_MFGLIB = [
         lambda Environment: Environment.linear_quadratic(mu0=_tensor(LINE)), rate=0.1, iterations=5,
     ),
 ]
-IN_MFGLIB = [entry for entry in IN_MFGLIB if entry.name in games.BY_NAME]  # fmt: skip
 
 
 def openspiel_crowd(size: int, horizon: int) -> tmf.Game:
@@ -182,7 +193,7 @@ def _crowd(name: str, size: int, horizon: int) -> InOpenSpiel:
     return InOpenSpiel(
         "beach_bar", lambda: openspiel_crowd(size, horizon), (name, {"size": size, "horizon": horizon}),
         place=lambda state: tuple(int(n) for n in str(state).strip("()").split(","))[::-1],
-        late=lambda action: 0.0 if action in (None, 1) else -1.0 / size,
+        late=lambda x, action: 0.0 if action in (None, 1) else -1.0 / size,
     )  # fmt: skip
 
 
@@ -196,7 +207,7 @@ def _crowd_2d(size: int, horizon: int) -> InOpenSpiel:
         lambda: games.crowd_motion((size, size), horizon=horizon, moving_cost=[1 / size] * (horizon - 1) + [0.0]),
         ("mfg_crowd_modelling_2d", {"size": size, "horizon": horizon}),
         place,
-        late=lambda action: 0.0 if action in (None, 2) else -1.0 / size,
+        late=lambda x, action: 0.0 if action in (None, 2) else -1.0 / size,
     )
 
 
@@ -216,8 +227,56 @@ def _line(size: int, horizon: int, side: int) -> InOpenSpiel:
     return InOpenSpiel(
         "linear_quadratic", ours, ("mean_field_lin_quad", parameters),
         place=lambda state: tuple(int(n) for n in str(state).strip("()").split(","))[::-1],
-        late=lambda action: 0.0 if action is None else -0.5 * (action - side) ** 2,
+        late=lambda x, action: 0.0 if action is None else -0.5 * (action - side) ** 2,
     )  # fmt: skip
+
+
+def _garnet(size: int, n_actions: int, horizon: int) -> InOpenSpiel:
+    """mfg_garnet as crowd_aversion on tables read off its states; an action is paid for at the place that it leads to."""
+    eta, epsilon = 0.7, np.float64(np.float32(1e-25))
+    name = "mfg_garnet"
+    parameters = {
+        "size": size, "num_action": n_actions, "horizon": horizon, "eta": eta, "seed": 4, "sparsity_factor": 0.8,
+    }  # fmt: skip
+
+    def place(state):
+        x, t = str(state).split("_")[0].strip("()").split(",")
+        return int(t), int(x)
+
+    def paid(state):
+        """The crowd, an even one here, apart."""
+        return state.rewards()[0] + eta * np.log(1 / size + epsilon)
+
+    @cache
+    def read():
+        moves, cells = np.zeros((size, n_actions, 3)), np.zeros((size, n_actions, 3), int)
+        first, for_action = np.zeros(size), np.full((size, n_actions), np.nan)  # by the place reached
+        start = need("pyspiel").load_game(name, parameters).new_initial_state()
+        for x in range(size):
+            here = start.child(x)
+            first[x] = paid(here)
+            for a in range(n_actions):
+                moved = here.child(a)
+                for k, (outcome, p) in enumerate(moved.chance_outcomes()):
+                    there = moved.child(outcome)
+                    there.update_distribution([1 / size] * size)
+                    moves[x, a, k], cells[x, a, k] = p, place(there)[1]
+                    for_action[cells[x, a, k], a] = paid(there)
+        return moves, cells, first, for_action
+
+    def ours():
+        moves, cells, first, for_action = read()
+        worth = np.vstack([first, np.zeros((horizon - 1, size))])
+        gains = (moves * np.nan_to_num(for_action)[cells, np.arange(n_actions)[None, :, None]]).sum(axis=-1)
+        return games.crowd_aversion(
+            moves, worth, successors=cells, action_reward=gains, action_scale=[1.0] * (horizon - 1) + [0.0],
+            crowding=eta, epsilon=epsilon, horizon=horizon,
+        )  # fmt: skip
+
+    def late(x, action):
+        return 0.0 if action is None else read()[3][x, action]
+
+    return InOpenSpiel("crowd_aversion", ours, (name, parameters), place, late)
 
 
 IN_OPENSPIEL = [
@@ -225,5 +284,5 @@ IN_OPENSPIEL = [
     _crowd("mfg_crowd_modelling", 10, 10),
     _crowd_2d(3, 4),
     _line(5, 3, 1),
+    _garnet(5, 3, 4),
 ]
-IN_OPENSPIEL = [entry for entry in IN_OPENSPIEL if entry.name in games.BY_NAME]

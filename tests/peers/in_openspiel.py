@@ -8,7 +8,7 @@ The reward r(x, a, mu_t) is that of the node "pay": what the tables there say is
 import numpy as np
 
 from peers import need
-from peers.our_side import Answer
+from peers.our_side import Answer, kernels_move
 from peers.tables import Tables
 
 pyspiel = need("pyspiel")
@@ -55,13 +55,19 @@ class Now:
 
 
 class Game(pyspiel.Game):
-    def __init__(self, tables: Tables) -> None:
+    """`every`: chance has outcomes of probability 0, too.
+
+    Their solvers keep policies for the states met at one flow, and ask for them at another: where rows move with mu, what
+    may be met must not.
+    """
+
+    def __init__(self, tables: Tables, every: bool = False) -> None:
         info = pyspiel.GameInfo(
             num_distinct_actions=tables.n_actions, max_chance_outcomes=tables.n_observations, num_players=1,
             min_utility=-np.inf, max_utility=np.inf, utility_sum=None, max_game_length=tables.horizon,
         )
         super().__init__(KIND, info, {})
-        self.tables = tables
+        self.tables, self.every = tables, every
 
     def new_initial_state(self):
         return State(self)
@@ -84,7 +90,8 @@ class State(pyspiel.State):
     def chance_outcomes(self):
         now = self.now
         row = now.game.tables.initial if now.phase == START else self._tables()[1][now.x, now.a]
-        return [(int(x), float(row[x])) for x in np.flatnonzero(row)]
+        places = range(len(row)) if now.game.every else np.flatnonzero(row)
+        return [(int(x), float(row[x])) for x in places]
 
     def _tables(self):
         return self.now.game.tables(self.now.t, self.now.mu)
@@ -186,12 +193,17 @@ class Side:
         return Answer(mu, *values, *qs, gap)
 
     def mirror_descent(self, rate: float, iterations: int) -> np.ndarray:
-        return curve(OnlineMirrorDescent(self.game, lr=rate), self.game, iterations)
+        game = self._to_solve()
+        return curve(OnlineMirrorDescent(game, lr=rate), game, iterations)
 
     def fictitious_play(self, iterations: int, initial: np.ndarray) -> np.ndarray:
-        solver = TheirFictitiousPlay(self.game)
-        solver._policy = self.policy(self.game, initial)
-        return curve(solver, self.game, iterations)
+        game = self._to_solve()
+        solver = TheirFictitiousPlay(game)
+        solver._policy = self.policy(game, initial)
+        return curve(solver, game, iterations)
+
+    def _to_solve(self) -> Game:
+        return Game(self.tables, kernels_move(self.tables.game))
 
 
 def curve(solver, game, iterations: int, frozen: bool = False) -> np.ndarray:

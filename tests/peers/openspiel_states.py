@@ -97,7 +97,7 @@ class Recursion:
             value = reward + max(ahead.values())
         else:
             value = reward + sum(self.pi[t, x, a] * v for a, v in ahead.items())
-        late = self.side.entry.late(last)
+        late = self.side.entry.late(x, last)
         string = state.observation_string(pyspiel.PlayerId.DEFAULT_PLAYER_ID)
         found = value - late, {a: reward - late + v for a, v in ahead.items()}, self.flow.value_str(string, 0.0)
         if (t, x) in self.decisions:

@@ -69,11 +69,12 @@ def fictitious_play(game: tmf.Game, schedule, iterations: int, initial: np.ndarr
     return _curve(solver, game, schedule, tmf.TabularPolicy(initial))
 
 
-def fictitious_play_of_everybody(game: tmf.Game, schedule, iterations: int, initial: np.ndarray) -> np.ndarray:
+def fictitious_play_of_everybody(game, schedule, iterations: int, initial: np.ndarray, split=False) -> np.ndarray:
     """The rule of the other packages: mix with the flow that arises when everybody plays the best response.
 
     tmf.solvers.FictitiousPlay takes the flow of one agent who plays it among the others, so that what it mixes are flows
-    along one sequence of kernels. The same where kernels do not depend on mu.
+    along one sequence of kernels. The same where kernels do not depend on mu. Where nobody is, they play uniformly.
+    `split`: of actions that are equally good each is played as often; else the first.
     """
     pi, found = initial, []
     for k in range(iterations + 1):
@@ -81,12 +82,16 @@ def fictitious_play_of_everybody(game: tmf.Game, schedule, iterations: int, init
         found.append(tmf.exploitability(game, policy, schedule))
         flow = tmf.mean_field(game, policy, schedule)
         best, _ = tmf.best_response(game, flow, schedule)
+        if split:
+            q = tmf.evaluate(game, best, schedule, flow=flow).q
+            ties = q > q.max(axis=-1, keepdims=True) - 1e-12
+            best = tmf.TabularPolicy(ties / ties.sum(axis=-1, keepdims=True))
         weight = 1 / (k + 2)
         own = (1 - weight) * flow.mu[:-1, :, None]
         other = weight * tmf.mean_field(game, best, schedule).mu[:-1, :, None]
         total = own + other
         mixed = own * pi + other * best.table
-        pi = np.where(total > 0, mixed / np.where(total > 0, total, 1), best.table)
+        pi = np.where(total > 0, mixed / np.where(total > 0, total, 1), 1 / game.n_actions)
     return np.array(found)
 
 
