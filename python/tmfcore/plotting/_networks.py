@@ -64,7 +64,8 @@ def roads(
             linewidth=max(WIDEST * share, THINNEST), color=PALETTE[0] if share > 1e-3 else "#CCCCCC", zorder=1 + share,
         ))  # fmt: skip
         if link in numbered and share > 1e-3:
-            ax.text(*((start + end) / 2 + 2.4 * aside * shift), plain_number(float(f"{volume[link]:.3g}")), fontsize=8,
+            x, y = (start + end) / 2 + 2.0 * aside * shift
+            ax.text(float(x), float(y), plain_number(float(f"{volume[link]:.3g}")), fontsize=8,
                     ha="center", va="center", color=PALETTE[1], zorder=4)  # fmt: skip
     for node, (x, y) in network.positions.items():
         if any(node in network.edges[link] for link in drawn):
