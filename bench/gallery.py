@@ -1,4 +1,4 @@
-"""Solve a game of each kind by the command line, and write docs/gallery: a page and two pictures a game, and the index.
+"""Solve a game of each kind by the command line, and write docs/gallery: a page and pictures a game, and the index.
 
     python -m bench.gallery                     every page, some seconds a game
     python -m bench.gallery NAME ...            only these games; the index is written, too
@@ -18,13 +18,13 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from click.testing import CliRunner
 from PIL import Image
 
 import tmfcore as tmf
-from tmfcore import _files
+from tmfcore import _files, plotting
 from tmfcore.cli.app import app
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "gallery"
@@ -49,11 +49,29 @@ class Entry(NamedTuple):
         return self.title or self.name.replace("_", " ").capitalize()
 
     @property
+    def map(self) -> str:
+        """Of a road network, the program that draws its map as the figure of `ax`; else nothing."""
+        if self.rules != "routing":
+            return ""
+        arguments = ", ".join(f"{name}={value}" for name, value in re.findall(r"--(\w+) (\S+)", self.options))
+        return MAP.format(name=self.name, arguments=arguments)
+
+    @property
     def command(self) -> str:
         """As a reader types it."""
         word = self.name.replace("_", "-")
         return " ".join(part for part in ("tmfcore solve", word, self.options, f"--pictures {word}") if part)
 
+
+MAP = """\
+import tmfcore as tmf
+from tmfcore.plotting import roads
+
+game = tmf.games.{name}({arguments})
+flow = tmf.solve(game, tmf.Synchronous()).flow
+most = [max(on_link) for on_link in zip(*map(game.model.volumes, flow.mu))]
+ax = roads(game.model.network, most, quantity="most vehicles at once")
+"""
 
 ROOMS = (
     ".....#.....", ".....#.....", "...........", ".....#.....", ".....#.....", "##.#####.##",
@@ -192,6 +210,7 @@ def page(entry: Entry, solution: tmf.Solution) -> str:
         entry.about,
         f"![Flow of the population at the equilibrium]({entry.name}.png)",
         entry.picture,
+        *([f"![Map of the roads]({entry.name}-map.png)", f"```python\n{entry.map}```"] if entry.map else []),
         "## The game",
         description(entry.name),
         f"Parameters: `tmfcore games {word}`, or `help(tmf.games.{entry.name})`.",
@@ -200,7 +219,7 @@ def page(entry: Entry, solution: tmf.Solution) -> str:
         "## Its equilibrium",
         "\n".join(["| | |", "|---|---|", *(f"| {head} | {value} |" for head, value in rows)]),
         f"![Exploitability by iteration]({entry.name}-exploitability.png)",
-        "The command that made both pictures:",
+        "The command that made this picture and the first:",
         f"```sh\n{entry.command}\n```",
         "[All games](README.md)",
     ]
@@ -256,9 +275,19 @@ def write(folder: Path, entries: tuple[Entry, ...] = ENTRIES, *, quick: bool = F
             found = solve(entry, Path(work), quick=quick)
             names = {"flow.png": f"{entry.name}.png", "exploitability.png": f"{entry.name}-exploitability.png"}
             contents = {name: small(Path(work) / drawn) for drawn, name in names.items()}
+            if entry.map:
+                contents[f"{entry.name}-map.png"] = _map(entry.map, Path(work))
         contents[f"{entry.name}.md"] = page(entry, found).encode()
         written += [_write(folder / name, content) for name, content in contents.items()]
     return [*written, _write(folder / "README.md", index().encode())]
+
+
+def _map(program: str, work: Path) -> bytes:
+    """The picture that the program of a page draws."""
+    names: dict[str, Any] = {}
+    exec(program, names)
+    plotting.save(names["ax"], work / "map.png", dpi=100)
+    return small(work / "map.png")
 
 
 def small(picture: Path) -> bytes:

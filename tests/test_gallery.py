@@ -25,6 +25,10 @@ ENTRIES = {entry.name: entry for entry in gallery.ENTRIES}
 GAMES = list(tmf.games.BY_NAME)
 
 
+def maps_of(name):
+    return [f"{name}-map.png"] if ENTRIES[name].map else []
+
+
 def text_of(name):
     return (FOLDER / name).read_text(encoding="utf-8")
 
@@ -45,6 +49,7 @@ def test_its_page_says_what_the_docstring_says(name):
     entry = ENTRIES[name]
     parts = [f"# {entry.heading}\n", entry.about, entry.picture, gallery.description(name), gallery.notes(name)]
     parts += [gallery.description(entry.rules)] if entry.rules else []
+    parts += [f"```python\n{ENTRIES[name].map}```"] if maps_of(name) else []
     for part in parts:
         assert part in text, f"run `python -m bench.gallery {name}`"
     assert "```text\n" in gallery.description(name), f"the docstring of {name} has no indented equations"
@@ -53,7 +58,7 @@ def test_its_page_says_what_the_docstring_says(name):
 @pytest.mark.parametrize("name", GAMES)
 def test_its_pictures_are_there_and_small(name):
     shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text_of(f"{name}.md"))
-    assert shown == [f"{name}.png", f"{name}-exploitability.png"]
+    assert shown == [f"{name}.png", *maps_of(name), f"{name}-exploitability.png"]
     for picture in shown:
         content = (FOLDER / picture).read_bytes()
         assert content.startswith(b"\x89PNG")
@@ -87,6 +92,12 @@ def test_pages_are_written_from_what_was_solved(tmp_path):
     assert f"| mean return | {found.mean_return:.4f} |" in text
     assert f"| exploitability | {found.exploitability:.1e}, " in text
     assert "| game | S = 4 observations, A = 4 actions, T = 2000 steps of 0.01 sweeps |" in text
+
+
+def test_a_page_of_roads_has_the_map_its_program_draws(tmp_path):
+    written = {path.name for path in gallery.write(tmp_path, (ENTRIES["braess"],), quick=True)}
+    assert "braess-map.png" in written
+    assert (tmp_path / "braess-map.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_command_that_fails_is_an_error(tmp_path):

@@ -167,6 +167,21 @@ def test_observations_of_a_place_are_added_up():
         tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous()).plot("places")
 
 
+def test_a_map_of_roads_is_as_wide_as_volumes_and_has_numbers():
+    network = tmf.games.braess().model.network
+    volumes = np.array([5.0, 3.75, 1.25, 2.5, 1.25, 3.75, 0.0])
+    ax = plotting.roads(network, volumes, quantity="cars")
+    np.testing.assert_allclose([arrow.get_linewidth() for arrow in ax.patches], np.maximum(9.0 * volumes / 5, 0.6))
+    assert sorted(text.get_text() for text in ax.texts) == sorted(["5", "3.75", "1.25", "2.5", "1.25", "3.75", *"OABCDE"])
+    assert ax.get_xlabel() == "width: cars, up to 5; numbers at the largest"
+    assert len(plotting.roads(tmf.games.sioux_falls().model.network, np.zeros(80)).patches) == 76
+    with pytest.raises(ValueError, match="no positions"):
+        plotting.roads(tmf.games.RoadNetwork([(1, 2)]), [1.0])
+    for bad in ([1.0], -volumes):
+        with pytest.raises(ValueError, match="must be 7 numbers >= 0"):
+            plotting.roads(network, bad)
+
+
 def test_profiles_are_observations_to_the_right_at_four_times():
     initial = np.zeros(30)
     initial[:2] = 0.5

@@ -51,6 +51,7 @@ cdef class Routing(Model):
         Travel times between two whole numbers of steps are split between them, else rounded down.
     """
     cdef readonly Py_ssize_t n_links
+    cdef public object network              # the RoadNetwork, for pictures
     cdef int32_t[:, ::1] place, steps
     cdef uint8_t[:, ::1] arriving
     cdef uint8_t[::1] passive_arriving, paying

@@ -1,3 +1,5 @@
+from typing import Any
+
 from numpy import float64, int32
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
@@ -6,6 +8,7 @@ from ._model import Model
 
 @disjoint_base
 class Routing(Model):
+    network: Any
     @property
     def n_links(self) -> int: ...
     def __init__(

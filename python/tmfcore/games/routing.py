@@ -84,7 +84,8 @@ def routing(
         Observations "1->2, 3 steps left, to 4->5" ("0 steps left": at the end of the link; "entering": how many is
         not yet known), then "arrived at 4->5", and "in a dead end" where there is one; only those a vehicle may come
         to. A is the largest number of exits, and action a the exit a in the order of the edges; of E < A exits, it is
-        exit a mod E. Name "routing". Compiled and sparse; `game.model.volumes(mu)` gives the vehicles on each link.
+        exit a mod E. Name "routing". Compiled and sparse; `game.model.volumes(mu)` gives the vehicles on each link
+        of `game.model.network`.
 
     Raises
     ------
@@ -385,7 +386,9 @@ class _Places:
         steps = self.steps.copy()
         idle = np.setdiff1d(np.arange(len(self.links)), in_use)
         steps[idle, 1] = steps[idle, 0]
-        return Routing(
+        model = Routing(
             successors, passive, self.place, arriving, passive_arriving, paying, delay, steps, self.vehicles, self.dt,
             late, self.horizon, self.linear,
         )  # fmt: skip
+        model.network = network
+        return model

@@ -1,6 +1,7 @@
 """Pictures of solved games: one function per picture, each draws on one Axes and returns it.
 
     lines, heat, profiles, snapshots     one number of every observation over time; `over_time` chooses among them
+    roads                                a map of a road network, links as wide as their volumes
     population                           N agents (markers) over their mean field (lines)
     exploitability, returns, convergence, fluctuations, bound, by_step     what studies measure
 
@@ -16,6 +17,7 @@ and the ``plot`` of what ``tmfcore.analysis`` returns.
 """
 
 from tmfcore.plotting._canvas import DPI, GUIDE, MARKERS, PALETTE, figure, save
+from tmfcore.plotting._networks import roads
 from tmfcore.plotting._populations import (
     KINDS,
     SHARE,
@@ -50,6 +52,7 @@ __all__ = [
     "population",
     "profiles",
     "returns",
+    "roads",
     "save",
     "snapshots",
 ]

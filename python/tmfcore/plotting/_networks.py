@@ -1,0 +1,83 @@
+"""Maps of road networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tmfcore.plotting._canvas import PALETTE, axes, finish, plain_number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from tmfcore.games import RoadNetwork
+
+NUMBERED = 10  # links whose numbers are written beside them
+WIDEST, THINNEST = 9.0, 0.6  # points
+ASIDE = 0.09  # distance of a link from the middle of its road, as a share of the shortest road
+
+
+def roads(
+    network: RoadNetwork, volumes: ArrayLike, *, quantity: str = "vehicles", title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Draw a road network with links as wide as their volumes, each on the right of its road; the largest have numbers.
+
+    Parameters
+    ----------
+    network : RoadNetwork
+        With positions. Links between nodes in the same place are not drawn.
+    volumes : (E,) array_like
+        >= 0, of each link. ``game.model.volumes(mu)`` of a routing game has the vehicles on each.
+    quantity : str, optional
+        What they are.
+
+    Raises
+    ------
+    ValueError
+        The network has no positions, or volumes are not one number >= 0 for each link.
+    """
+    from matplotlib.patches import FancyArrowPatch
+
+    if network.positions is None:
+        raise ValueError("network has no positions; must say where its nodes lie")
+    volume = np.asarray(volumes, dtype=np.float64)
+    if volume.shape != (len(network.edges),) or not (volume >= 0).all():
+        raise ValueError(f"volumes has shape {volume.shape}; must be {len(network.edges)} numbers >= 0, one a link")
+    ends = np.array([[network.positions[node] for node in edge] for edge in network.edges])
+    along = ends[:, 1] - ends[:, 0]
+    length = np.hypot(*along.T)
+    drawn = np.flatnonzero(length)
+    unit = along[drawn] / length[drawn, np.newaxis]
+    right = np.stack([unit[:, 1], -unit[:, 0]], axis=1)
+    aside = ASIDE * length[drawn].min(initial=np.inf)
+    wide, tall = np.ptp(ends, axis=(0, 1))
+    ax = axes(ax, width=6.4, height=6.4 * float(np.clip(tall / max(wide, 1e-9), 0.5, 1.4)))
+    top = volume[drawn].max(initial=0.0) or 1.0
+    numbered = set(drawn[np.argsort(-volume[drawn], kind="stable")[:NUMBERED]].tolist())
+    for link, forward, shift in zip(drawn.tolist(), unit, right, strict=True):
+        share = volume[link] / top
+        start, end = ends[link, 0] + aside * (shift + 2 * forward), ends[link, 1] + aside * (shift - 2 * forward)
+        ax.add_patch(FancyArrowPatch(
+            tuple(start), tuple(end), arrowstyle="-|>", mutation_scale=5 + 9 * share, shrinkA=0, shrinkB=0,
+            linewidth=max(WIDEST * share, THINNEST), color=PALETTE[0] if share > 1e-3 else "#CCCCCC", zorder=1 + share,
+        ))  # fmt: skip
+        if link in numbered and share > 1e-3:
+            x, y = (start + end) / 2 + 2.0 * aside * shift
+            ax.text(float(x), float(y), plain_number(float(f"{volume[link]:.3g}")), fontsize=8,
+                    ha="center", va="center", color=PALETTE[1], zorder=4)  # fmt: skip
+    for node, (x, y) in network.positions.items():
+        if any(node in network.edges[link] for link in drawn):
+            ax.text(x, y, node, fontsize=8, ha="center", va="center", zorder=3,
+                    bbox={"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": "#666666"})  # fmt: skip
+    ax.set_aspect("equal")
+    ax.margins(0.06)
+    ax.autoscale_view()
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_xlabel(f"width: {quantity}, up to {plain_number(float(f'{top:.3g}'))}; numbers at the largest")
+    finish(ax, title, legend=False)
+    ax.grid(visible=False)
+    ax.spines[["left", "bottom"]].set_visible(False)
+    return ax
