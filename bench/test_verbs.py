@@ -46,14 +46,50 @@ def new_game():
     return tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], np.ones(4)).n_actions == 4
 
 
+def new_typed():
+    return tmf.games.typed([GAME, GAME], [0.3, 0.7], rates=[1.0, 0.5]).n_observations == 8
+
+
+PRICES = np.linspace(1.0, 0.4, 4)
+JOINT = tmf.games.joint(4, 4, 20, 0.95, np.full(4, 0.25), lambda law, mu, t: PRICES - law, np.full((4, 4, 4), 0.25))
+JOINT_POLICY = tmf.TabularPolicy.uniform(JOINT)
+
+
+def joint_exploitability():
+    return tmf.exploitability(JOINT, JOINT_POLICY, SCHEDULE) > 0
+
+
+LOG = tmf.simulate(GAME, POLICY, SCHEDULE, 1000, trajectories=True, rng=1).trajectories
+
+
+def fit():
+    found = tmf.fit(LOG, n_observations=4, n_actions=4, discount=0.95)
+    return found.visits.sum() + found.passive_visits.sum() == LOG.observations.size
+
+
 @pytest.mark.benchmark(group="verbs")
 @pytest.mark.parametrize(
-    "verb", [new_game, simulate, simulate_replicas, mean_field, evaluate, best_response, exploitability, solve],
+    "verb",
+    [
+        new_game, simulate, simulate_replicas, mean_field, evaluate, best_response, exploitability, solve, new_typed,
+        joint_exploitability, fit,
+    ],
     ids=lambda verb: verb.__name__,
-)
+)  # fmt: skip
 def test_verb(measure, verb):
     """us of one call; horizon 20, S = 4."""
     assert measure(verb, units=1, unit="call")
+
+
+@pytest.mark.benchmark(group="tune")
+def test_tune(measure):
+    """ms per trial of a search whose solves are three iterations, the settings as they are among them."""
+    pytest.importorskip("optuna", reason="optuna (extra `tune`) is not installed")
+    solver = tmf.solvers.MirrorDescent(iterations=3, tolerance=None)
+    found = measure(
+        lambda: tmf.solvers.tune(GAME, SCHEDULE, solver=solver, trials=5, rng=1), units=6, unit="trial", rounds=3
+    )
+    assert len(found.trials["value"]) == 6
 
 
 @pytest.mark.benchmark(group="convergence")

@@ -58,3 +58,27 @@ def test_a_list_of_ones_is_sequential_play(engine):
     for t in range(game.horizon):
         rewards = reference.step_reward(game, mixed.counts[0, t], mixed.decisions[0, t], t)
         assert mixed.rewards[0, t] == pytest.approx(rewards, abs=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tmf.games.garnet(7, horizon=60, coupling=0.3),
+        lambda: tmf.games.rock_paper_scissors(horizon=60),
+        lambda: tmf.games.braess(horizon=60),
+        lambda: tmf.games.beach_bar(8, attraction=np.random.default_rng(3).normal(size=(60, 8)), horizon=60),
+        lambda: tmf.games.beach_bar(9, horizon=60),
+        lambda: tmf.games.linear_quadratic(7, horizon=60),
+    ],
+    ids=["garnet", "rock_paper_scissors", "braess", "beach of changing worth", "beach", "linear_quadratic"],
+)
+def test_rewards_are_those_of_the_tables(make, engine):
+    """What all earn in a step, those who stand still included, is what the tables at its population pay."""
+    game = make()
+    run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Sequential(), 30, engine=engine, rng=6)
+    for t in range(game.horizon):
+        reward, _, passive_reward, _ = game.tables(run.mu[0, t], t)
+        acted = run.decisions[0, t]
+        earned = (acted * reward).sum() + (run.counts[0, t] - acted.sum(axis=1)) @ passive_reward
+        assert run.rewards[0, t] == pytest.approx(earned / 30, rel=1e-11, abs=1e-11)

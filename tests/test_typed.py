@@ -88,6 +88,23 @@ def test_tables_are_those_of_the_types(mixture):
                 assert reward == (tables[2][o] if a < 0 else tables[0][o, a])
 
 
+def test_who_stays_stays_in_one_cell_whatever_the_shape_of_its_game():
+    """A dense identity beside dense passive rows of the same width: rows and tables agree on the cell."""
+    rng = np.random.default_rng(2)
+    rows = rng.dirichlet(np.ones(3), size=(3, 2))
+    still, moving = (
+        tmf.Game(3, 2, 4, 0.9, np.full(3, 1 / 3), rng.normal(size=(3, 2)), rows, passive_transition=passive)
+        for passive in (np.eye(3), rng.dirichlet(np.ones(3), size=3))
+    )
+    game = typed([still, moving], [0.5, 0.5])
+    tables = game.model.tables(game.initial)
+    for o in range(6):
+        row, _ = game.model.row(game.initial, 0, o, -1)
+        np.testing.assert_array_equal(row, tables[3][o])
+        if o < 3:
+            assert row[game.model.passive_successors[o] == o].sum() == 1
+
+
 @given(strategies.games(), st.integers(0, 2**32 - 1))
 def test_one_type_is_the_game_itself(spec, seed):
     game = spec.build()

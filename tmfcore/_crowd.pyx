@@ -40,12 +40,25 @@ cdef inline void spread(
 cdef inline void spread_same(
     const double *passive, const double *extra, double scale, Py_ssize_t S, Py_ssize_t A, double *reward
 ) noexcept nogil:
-    """spread where every o has the same row of at most SHORT actions: it stays in registers."""
+    """spread where every o has the same row of at most SHORT actions: it stays in registers. Two o at a time, whose
+    sums fill whole vectors."""
     cdef double gain[SHORT]
-    cdef Py_ssize_t a
+    cdef Py_ssize_t _, a
+    cdef double standing, other
     for a in range(A):
         gain[a] = scale * extra[a]
-    spread(passive, gain, 0, 1.0, S, A, reward)
+    for _ in range(S // 2):
+        standing = passive[0]
+        other = passive[1]
+        for a in range(A):
+            reward[a] = standing + gain[a]
+        for a in range(A):
+            reward[A + a] = other + gain[a]
+        passive += 2
+        reward += 2 * A
+    if S % 2:
+        for a in range(A):
+            reward[a] = passive[0] + gain[a]
 
 
 cdef class CrowdAversion(Model):
@@ -102,7 +115,7 @@ cdef class CrowdAversion(Model):
         self.same = bool((np.asarray(self.extra) == np.asarray(self.extra)[:1]).all())
         self.crowding = crowding
         self.epsilon = epsilon
-        self.constant_transition = self.by_row = self.trusted = True
+        self.constant_transition = self.by_row = self.in_parts = self.trusted = True
         self.passive_identity = bool(
             self.passive_successors is not None and (self.passive_successors == np.arange(S)[:, None]).all())
         self.local_passive_reward = self.worth.shape[0] == 1
@@ -133,23 +146,39 @@ cdef class CrowdAversion(Model):
             probabilities[k] = self.transition[observation, action, k]
         return 0
 
+    cdef void fill_reward(self, int t, const double *mu, double *reward) noexcept nogil:
+        """The rewards of who acts, where those of the others are not asked for."""
+        cdef Py_ssize_t o, a, A = self.n_actions
+        cdef double standing
+        for o in range(self.n_observations):
+            standing = self.standing(t, o, mu[o])
+            for a in range(A):
+                reward[a] = standing + self.share_paid(t) * self.extra[o, a]
+            reward += A
+
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
         cdef Py_ssize_t o, S = self.n_observations, A = self.n_actions
         cdef double scale = self.share_paid(t), crowding = self.crowding
         cdef const double *worth = &self.worth[min(max(t, 0), self.worth.shape[0] - 1), 0]
         cdef const double *extra = &self.extra[0, 0]
         cdef double *passive = tables.passive_reward
-        tmf_log_all(mu, self.epsilon, S, passive)
-        for o in range(S):
-            passive[o] = worth[o] - crowding * passive[o]
-        if self.same and A == 3:                       # numbers known to the compiler: no inner loop
+        if passive != NULL:
+            tmf_log_all(mu, self.epsilon, S, passive)
+            for o in range(S):
+                passive[o] = worth[o] - crowding * passive[o]
+        if tables.reward == NULL:
+            pass
+        elif passive == NULL:
+            self.fill_reward(t, mu, tables.reward)
+        elif self.same and A == 3:                       # numbers known to the compiler: no inner loop
             spread_same(passive, extra, scale, S, 3, tables.reward)
         elif self.same and A == SHORT:
             spread_same(passive, extra, scale, S, SHORT, tables.reward)
         else:
             spread(passive, extra, A, scale, S, A, tables.reward)
-        if everything:
+        if everything and tables.transition != NULL:
             memcpy(tables.transition, &self.transition[0, 0, 0], S * A * self.n_successors * sizeof(double))
+        if everything and tables.passive_transition != NULL:
             memcpy(tables.passive_transition, &self.passive_transition[0, 0],
                    S * self.n_passive_successors * sizeof(double))
         return 0

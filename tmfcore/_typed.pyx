@@ -187,7 +187,8 @@ cdef class Typed(Model):
             block.rate = rates[i]
             block.direct = (
                 rates[i] == 1 and model.n_actions == A and model.n_successors == self.n_successors
-                and model.n_passive_successors == self.n_passive_successors)
+                and model.n_passive_successors == self.n_passive_successors
+                and (model.n_passive_successors == 1 or not model.passive_identity))      # rows have it in cell 0
             self.scratch_size = max(self.scratch_size, model.n_observations * (
                 (model.n_actions * (1 + model.n_successors) + 1 + model.n_passive_successors)))
             rest = block

@@ -95,6 +95,54 @@ def iteration() -> Work:
     return Work(lambda: solver.solve(game, tmf.Sequential(), 1000, rng=1), game.horizon, "step")
 
 
+def shelf(make: Callable[[float], tmf.Game], horizon: int, verb: str) -> Work:
+    """A game of tmf.games: its tables at every step of an exploitability, or its rows in sequential play."""
+    game = make(horizon)
+    policy = tmf.TabularPolicy.uniform(game)
+    if verb == "gaps":
+        return Work(lambda: tmf.exploitability(game, policy, tmf.Synchronous()), game.horizon, "step")
+    run = lambda: tmf.simulate(
+        game, policy, tmf.Sequential(), 1_000, rng=1, threads=1, decisions=False, record_every=game.horizon
+    )
+    return Work(run, game.horizon, "event")
+
+
+def _dense_affine(horizon: float) -> tmf.Game:
+    """Every reward and every row depends on all of mu."""
+    rng = np.random.default_rng(8)
+    corners = rng.dirichlet(np.ones(16), size=(16, 4, 16)).swapaxes(2, 3)
+    return tmf.games.affine(
+        rng.normal(size=(16, 4)), rng.normal(size=(16, 4, 16)), np.zeros((16, 4, 16)), corners,
+        passive_reward_mu=rng.normal(size=(16, 16)), horizon=horizon, discount=0.95, initial=np.full(16, 1 / 16),
+    )  # fmt: skip
+
+
+def _types(horizon: float) -> tmf.Game:
+    """Tables that are widened, a type that passes turns, and one whose tables are in place."""
+    kinds = [
+        tmf.games.resource_selection([1, 0.7, 0.3], np.ones(3), 0.05, horizon=horizon),
+        tmf.games.queueing([0.1, 0.2, 0.3], horizon=horizon),
+        tmf.games.beach_bar(12, horizon=horizon, discount=0.95),
+    ]
+    sizes = [kind.n_observations for kind in kinds]
+    coupling = np.eye(sum(sizes)) + 0.01
+    return tmf.games.typed(kinds, [0.2, 0.3, 0.5], coupling=coupling, rates=[1, 0.7, 1])
+
+
+#: Games of tmf.games, and how many steps of an exploitability and of sequential play are counted.
+SHELF: dict[str, tuple[Callable[[float], tmf.Game], int, int]] = {
+    "crowd": (lambda T: tmf.games.beach_bar(100, horizon=T), 2_000, 50_000),
+    "crowd of changing worth": (
+        lambda T: tmf.games.beach_bar(32, attraction=np.ones((int(T), 32)), horizon=T), 4_000, 30_000,
+    ),
+    "linear-quadratic": (lambda T: tmf.games.linear_quadratic(horizon=T), 1_000, 1_000),
+    "routing": (lambda T: tmf.games.braess(horizon=int(T)), 2_000, 10_000),
+    "affine, dense": (_dense_affine, 2_000, 30_000),
+    "affine, sparse": (lambda T: tmf.games.garnet(horizon=T, coupling=0.3), 4_000, 30_000),
+    "types": (_types, 4_000, 5_000),
+}  # fmt: skip
+
+
 def _dense(kind: str, size: int, n_agents: int, steps: int, unit: str) -> Callable[[], Work]:
     return partial(of_peers, unit, partial(workloads.dense, kind, size, 4, n_agents, steps))
 
@@ -135,4 +183,6 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "gradient, model": partial(gradient, "model"),
     "gradient, empirical": partial(gradient, "empirical"),
     "TMF-PG, one iteration": iteration,
+    **{f"gaps, {name}": partial(shelf, make, steps, "gaps") for name, (make, steps, _) in SHELF.items()},
+    **{f"sequential, {name}": partial(shelf, make, events, "play") for name, (make, _, events) in SHELF.items()},
 }
