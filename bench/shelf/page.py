@@ -34,10 +34,10 @@ Once one of their solvers got there, the next is given no more time than that to
 NOT_COMPARED = """## What is not compared
 
 - Play in which not everybody acts: the others do not know it. tests/peers holds it to them on tables that say the same.
-- resource_selection and queueing: neither has them. OpenSpiel's garnet is `crowd_aversion` on its tables; `garnet` is not it.
+- resource_selection and queueing: neither has them. OpenSpiel's garnet is `crowd_aversion` on its tables, not `garnet`.
 - routing, where times are divided between two whole numbers of steps: OpenSpiel rounds down, so that rows jump with the
-  population, an equilibrium need not exist, and 1e-4 may be out of anybody's reach. It has Braess and Sioux Falls in
-  ten and fourteen steps here; with the default of a hundred, one of its iterations takes minutes.
+  population, an equilibrium need not exist, and 1e-4 may be out of anybody's reach. Its Braess and Sioux Falls are played
+  rounded down, on ten and on fourteen steps.
 - Whether the reward of sioux_falls is monotone: the search takes too long at its size.
 """
 
@@ -49,7 +49,8 @@ From a clone with tmfcore and its extra `bench` installed (docs/benchmarks.md sa
 python -m bench.shelf
 ```
 
-It takes some eight minutes, `--quick` one or two, on small games, and writes nothing; `--only NAME` runs some of it. A library that is not installed is left out.
+`--quick` plays small games for a minute or two and writes nothing, `--only NAME` runs some of it. A library that is not
+installed is left out.
 """
 
 
