@@ -37,7 +37,7 @@ NOT_COMPARED = """## What is not compared
 - resource_selection and queueing: neither has them. OpenSpiel's garnet is `crowd_aversion` on its tables, not `garnet`.
 - routing, where times are divided between two whole numbers of steps: OpenSpiel rounds down, so that rows jump with the
   population, an equilibrium need not exist, and 1e-4 may be out of anybody's reach. Its Braess and Sioux Falls are
-  played rounded down, on ten and on fourteen steps.
+  played rounded down, on twenty and on fourteen steps.
 - Whether the reward of sioux_falls is monotone: the search takes too long at its size.
 """
 

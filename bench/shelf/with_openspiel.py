@@ -39,10 +39,10 @@ class Route:
 
 def _routes() -> list[Route]:
     game, data = openspiel_routing.dynamic_routing.MeanFieldRoutingGame, openspiel_routing.dynamic_routing_data
-    short = {"max_num_time_step": 10, "time_step_length": 0.5, "players": -1}
+    short = {"max_num_time_step": 20, "time_step_length": 0.25, "players": -1}
     long = {"max_num_time_step": 14, "time_step_length": 3.0, "players": -1}
     return [
-        Route("braess", lambda: tmf.games.braess(time_step=0.5, horizon=10, rounding="down"), lambda: game(short),
+        Route("braess", lambda: tmf.games.braess(time_step=0.25, horizon=20, rounding="down"), lambda: game(short),
               _braess(True)[0]),
         Route("sioux_falls",
               lambda: tmf.games.sioux_falls(
