@@ -32,7 +32,7 @@ class Limits:
     ours : float
         Seconds that a solver of ours may take.
     repeats : int
-        Solves of which the fastest counts, as long as they take less than `ours` together.
+        Solves of which the fastest counts, as long as they take less than a second together.
     share, least, most : float
         One of theirs gets `share` times our time, but at least `least` and at most `most` seconds.
     """
@@ -47,7 +47,7 @@ class Limits:
         return min(max(self.share * our_seconds, self.least), self.most)
 
 
-FULL = Limits(ours=10.0, repeats=7, share=300.0, least=3.0, most=30.0)
+FULL = Limits(ours=10.0, repeats=5, share=150.0, least=1.5, most=10.0)
 QUICK = Limits(ours=2.0, repeats=1, share=20.0, least=0.2, most=1.0)
 TARGETS = (1e-2, 1e-4)  # exploitability / |mean return|
 
@@ -74,3 +74,8 @@ class Run:
     best: float
     iterations: int
     spent: float
+
+
+def time_left(found: list[Run], limit: float) -> float:
+    """What the next of their solvers is given: no more than the best of them needed for the last target."""
+    return min([limit, *(run.seconds[-1] for run in found if run.seconds[-1] is not None)])

@@ -11,7 +11,7 @@ import torch
 from mfglib.env import Environment
 from mfglib.scoring import exploitability_score
 
-from bench.shelf import Run
+from bench.shelf import Run, time_left
 from peers.games import IN_MFGLIB
 
 torch.set_num_threads(1)
@@ -40,9 +40,9 @@ def runs(entry, aims: tuple[float, ...], limit: float, judge) -> list[Run]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for who, make in ITERATIVE.items():
-            found.append(_loop(who, make(), entry, aims, limit, judge))
+            found.append(_loop(who, make(), entry, aims, time_left(found, limit), judge))
         for who, make in MFOMO.items():
-            found.append(_whole(who, make(), entry, aims, limit, judge))
+            found.append(_whole(who, make(), entry, aims, time_left(found, limit), judge))
     return found
 
 

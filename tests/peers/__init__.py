@@ -5,6 +5,7 @@ our_side.py     the answers of this package
 in_mfglib.py    the answers of MFGLib, for an Environment of theirs or one made of our tables
 in_openspiel.py the answers of OpenSpiel, for a game made of our tables
 openspiel_states.py  values by a recursion over OpenSpiel's states, keyed by all that their rewards depend on
+openspiel_routing.py    OpenSpiel's routing game on our networks
 games.py        which games, how large, and which of theirs they are
 
 A module of the others is asked for by `need`. TMFCORE_PEERS=required makes its absence an error, so that a run that is
