@@ -503,6 +503,16 @@ def test_mfomo_needs_no_monotonicity():
     np.testing.assert_allclose(found.flow.mu[1, 1:], shares, atol=1e-4)
 
 
+def test_mfomo_says_when_it_is_stuck():
+    """The penalty is bounded: what makes no more progress stops with a reason, and goes on to the same words."""
+    game = tmf.games.susceptible_infected(horizon=10)
+    solver = MFOMO(iterations=1500, steps=2, tolerance=1e-9)
+    found = solver.solve(game, tmf.Synchronous())
+    assert not found.converged and found.reason.startswith("stuck at iteration ") and "the penalty has" in found.reason
+    assert found.history["learning_rate"].max() <= 1e6 * solver.penalty and len(found.history["seconds"]) < 1500
+    assert solver.solve(game, tmf.Synchronous(), initial=found).reason == found.reason
+
+
 def test_free_switching_ends_at_the_water_level():
     """The flow in mid-game is Wardrop's, in closed form."""
     found = MirrorDescent(tolerance=1e-9).solve(resource_selection(), tmf.Synchronous())
