@@ -155,11 +155,12 @@ def test_momentum_is_the_heavy_ball():
 
 def test_momentum_grows_where_the_rate_adapts():
     """min(k / (k + 10), 0.95), at the rates that history shows after each update; none where the rate is given."""
-    game, schedule = tmf.games.beach_bar(20, horizon=20), tmf.Fraction(0.5)
+    game, schedule = tmf.games.linear_quadratic(), tmf.Fraction(0.5)
     found = MirrorDescent(iterations=12, tolerance=None).solve(game, schedule)
     gaps = found.history["exploitability"]
     assert (gaps[1:] < 1.5 * np.minimum.accumulate(gaps)[:-1]).all()  # nothing was dropped
-    logits, velocity = np.zeros((20, 20, 3)), np.zeros((20, 20, 3))
+    assert found.history["learning_rate"][2:] == pytest.approx(1.2 * found.history["learning_rate"][1:-1])
+    logits, velocity = np.zeros_like(found.state["logits"]), np.zeros_like(found.state["logits"])
     for k, rate in enumerate(found.history["learning_rate"][1:]):
         q = tmf.evaluate(game, tmf.SoftmaxPolicy(logits), schedule).q
         velocity = k / (k + 10) * velocity + q
