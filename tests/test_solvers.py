@@ -155,11 +155,12 @@ def test_momentum_is_the_heavy_ball():
 
 def test_momentum_grows_where_the_rate_adapts():
     """min(k / (k + 10), 0.95), at the rates that history shows after each update; none where the rate is given."""
-    game, schedule = tmf.games.beach_bar(20, horizon=20), tmf.Fraction(0.5)
+    game, schedule = tmf.games.linear_quadratic(), tmf.Fraction(0.5)
     found = MirrorDescent(iterations=12, tolerance=None).solve(game, schedule)
     gaps = found.history["exploitability"]
     assert (gaps[1:] < 1.5 * np.minimum.accumulate(gaps)[:-1]).all()  # nothing was dropped
-    logits, velocity = np.zeros((20, 20, 3)), np.zeros((20, 20, 3))
+    assert found.history["learning_rate"][2:] == pytest.approx(1.2 * found.history["learning_rate"][1:-1])
+    logits, velocity = np.zeros_like(found.state["logits"]), np.zeros_like(found.state["logits"])
     for k, rate in enumerate(found.history["learning_rate"][1:]):
         q = tmf.evaluate(game, tmf.SoftmaxPolicy(logits), schedule).q
         velocity = k / (k + 10) * velocity + q
@@ -501,6 +502,16 @@ def test_mfomo_needs_no_monotonicity():
     found = MFOMO(tolerance=None, absolute_tolerance=1e-9).solve(game, tmf.Synchronous())
     assert found.converged and found.exploitability <= 1e-9
     np.testing.assert_allclose(found.flow.mu[1, 1:], shares, atol=1e-4)
+
+
+def test_mfomo_says_when_it_is_stuck():
+    """The penalty is bounded: what makes no more progress stops with a reason, and goes on to the same words."""
+    game = tmf.games.susceptible_infected(horizon=10)
+    solver = MFOMO(iterations=1500, steps=2, tolerance=1e-9)
+    found = solver.solve(game, tmf.Synchronous())
+    assert not found.converged and found.reason.startswith("stuck at iteration ") and "the penalty has" in found.reason
+    assert found.history["learning_rate"].max() <= 1e6 * solver.penalty and len(found.history["seconds"]) < 1500
+    assert solver.solve(game, tmf.Synchronous(), initial=found).reason == found.reason
 
 
 def test_free_switching_ends_at_the_water_level():

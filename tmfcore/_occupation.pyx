@@ -99,12 +99,24 @@ cdef class Occupation:
 
     cdef double slope(self, const Tables *tables, double beta, double b, const double *L, const double *y_next,
                       const double *f_next) noexcept nogil:
-        """What of the objective's derivative depends on the tables, with L, y, e and f held fixed."""
+        """What of the objective's derivative depends on the tables, with L, y, e and f held fixed.
+
+        Kernels that never change are left out: no difference of two such numbers sees them.
+        """
         cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
         cdef Py_ssize_t K = self.model.n_successors, K0 = self.model.n_passive_successors
         cdef Py_ssize_t o, a, i
         cdef double total = 0, still, shortfalls, there
         cdef const int32_t *successor = self.model.successor
+        if self.model.constant_transition:
+            for o in range(S):
+                shortfalls = still = 0
+                for a in range(A):
+                    i = o * A + a
+                    shortfalls += self.e[i]
+                    still += self.e[i] * tables.reward[i]
+                total += b * still + (1 - b) * shortfalls * tables.passive_reward[o]
+            return -2 * self.value_weight * total
         for o in range(S):
             shortfalls = there = 0
             for a in range(A):

@@ -10,7 +10,7 @@ from tmfcore._validation import FloatArray
 
 __all__ = ["AdaptiveRate", "growing_momentum"]
 
-GROWTH, SHRINKAGE, SLACK, PATIENCE = 1.05, 0.5, 1.5, 50
+FIRST_GROWTH, GROWTH, SHRINKAGE, SLACK, PATIENCE = 1.2, 1.05, 0.5, 1.5, 50
 WARM_UP, MOST_MOMENTUM = 10, 0.95
 
 
@@ -25,36 +25,41 @@ def growing_momentum(iteration: int) -> float:
 class AdaptiveRate:
     """A step length, and whether to go back to the best iterate.
 
-    It grows by 5% with every iterate that is the best so far. An iterate more than `slack` times as exploitable as the
-    best is dropped, the rate halves and the slack, 1.5 after a best iterate, grows by half: some descents must climb
-    first. After 50 iterates none of which is best the rate halves where it stands.
+    It grows with every iterate that is the best so far: by 20% until it has been too long for the first time, which
+    finds the right order of magnitude in a few iterations, and by 5% from then on. An iterate more than `slack` times
+    as exploitable as the best is dropped, the rate halves and the slack, 1.5 after a best iterate, grows by half: some
+    descents must climb first. After 50 iterates none of which is best the rate halves where it stands.
     """
 
     def __init__(self) -> None:
         self.now = 0.0  # not chosen yet
         self.reference, self.slack, self.waited = inf, SLACK, 0.0
+        self.growth = FIRST_GROWTH
 
     def state(self) -> FloatArray:
-        """Its numbers, (4,)."""
-        return np.array([self.now, self.reference, self.slack, self.waited])
+        """Its numbers, (5,)."""
+        return np.array([self.now, self.reference, self.slack, self.waited, self.growth])
 
     def restore(self, state: FloatArray) -> None:
         """The inverse of `state`."""
-        self.now, self.reference, self.slack, self.waited = (float(number) for number in state)
+        self.now, self.reference, self.slack, self.waited, self.growth = (float(number) for number in state)
 
     def judge(self, gap: float) -> str:
         """What to do with an iterate of this exploitability: "keep" it as the best, "go back" to that, or "go on"."""
         if gap <= self.reference:
-            self.now *= GROWTH
+            self.now *= self.growth
             self.reference, self.slack, self.waited = gap, SLACK, 0.0
             return "keep"
         self.waited += 1
         if gap > self.slack * self.reference:
-            self.now *= SHRINKAGE
+            self.shrink()
             self.slack *= SLACK
-            self.waited = 0.0
             return "go back"
         if self.waited >= PATIENCE:
-            self.now *= SHRINKAGE
-            self.waited = 0.0
+            self.shrink()
         return "go on"
+
+    def shrink(self) -> None:
+        """The rate has been too long."""
+        self.now *= SHRINKAGE
+        self.growth, self.waited = GROWTH, 0.0

@@ -33,9 +33,13 @@ from tmfcore.schedule import Schedule
 from tmfcore.solvers._ascent import DECAYS, decay_factor
 from tmfcore.solvers.base import Callback, Iteration, Solution, relative, row_arrays
 
-__all__ = ["Descent", "ExactSolver", "Problem", "Rule", "check_decay", "logits_of", "next_rate"]
+__all__ = ["Descent", "ExactSolver", "Problem", "Rule", "Stuck", "check_decay", "logits_of", "next_rate"]
 
 _Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+class Stuck(Exception):
+    """A rule has no better iterate to offer; its text says why, and the rule is as it was."""
 
 
 class Rule(Protocol):
@@ -54,7 +58,7 @@ class Rule(Protocol):
         """Step length of the next update, as history shows it."""
 
     def update(self, iteration: int, gap: float) -> bool:
-        """Write the next policy into the iterate; False when it is no policy (NaN)."""
+        """Write the next policy into the iterate; False when it is no policy (NaN). Raises Stuck to stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +258,13 @@ class Descent:
                 self.reason, stop = f"stopped by callback at iteration {k}", True
             if stop:
                 return
-            if not self.rule.update(k, gap):
+            try:
+                fine = self.rule.update(k, gap)
+            except Stuck as error:
+                best = f"best exploitability {relative(self.best, self.best_return):.3g}, of iteration "
+                self.reason = f"stuck at iteration {k}: {error}; {best}{self.best_iteration}"
+                return
+            if not fine:
                 raise ValueError(f"the policy is not a number after update {k}; must be finite (a smaller step helps)")
             self.iteration = k + 1
             report(k + 1 - self.first_iteration)

@@ -20,6 +20,7 @@ from tmfcore.solvers._minimise import minimise
 __all__ = ["MFOMO"]
 
 UNVISITED = 1e-12  # share of the population below which a row of L says nothing
+LARGEST = 1e6  # times the penalty at the start: L-BFGS makes no way against so stiff a residual
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,8 @@ class MFOMO(_exact.ExactSolver):
     falls short of it: both residuals are then 0, and F is the exploitability (with all steps counted alike). It makes
     `steps` steps of a projected L-BFGS method and takes the policy L_t(o, a) / sum_b L_t(o, b), best responses where
     nobody is. If that is more exploitable than the policy before, the penalty c doubles for the next iteration, else
-    it is divided by 1.2. History has c as the learning rate.
+    it is divided by 1.2. At a million times its start the method is stuck, and stops. History has c as the learning
+    rate.
 
     Parameters
     ----------
@@ -125,7 +127,10 @@ class _Optimisation:
             spread = float((best - self.q).max())
             self.scale = spread if spread > 0 else 1.0
         if np.isfinite(self.before):
-            self.penalty *= 2.0 if gap >= self.before else 1.0 / 1.2
+            penalty = self.penalty * (2.0 if gap >= self.before else 1.0 / 1.2)
+            if penalty > LARGEST * self.solver.penalty:
+                raise _exact.Stuck(f"the penalty has grown from {self.solver.penalty:g} to {self.penalty:.3g}")
+            self.penalty = penalty
         self.before = gap
 
         objective = Occupation(
