@@ -1,6 +1,6 @@
 """Hold the predicted fluctuations of N agents against simulation, and write docs/fluctuations.md.
 
-    python bench/fluctuations.py                every game of the shelf, about five minutes on one core
+    python bench/fluctuations.py                every game of the shelf, about eight minutes on one core
     python bench/fluctuations.py --quick        fewer replicas, about one minute; prints, writes nothing
     python bench/fluctuations.py --picture P    also draw prediction over simulation into the PNG file P
 
@@ -22,6 +22,8 @@ SWEEPS = 3
 GOAL = {1000: 0.10, 100_000: 0.03}
 FEWEST, MOST = 60, 4000  # replicas of a row
 MICROSECONDS = {1000: 0.3e6, 100_000: 2e6, "B=1": 5e6}  # of simulation in a row; "B=1": at N = 100,000
+# How many times that, at N = 100,000, the slow or noisy ones take: with B = 1, herd with sqrt N.
+PATIENCE = {"queueing": 3, "linear_quadratic": 5, "routing": 5, "herd": 5}
 BIAS_LEVEL = 5  # standard errors from which a bias is judged
 
 INTRODUCTION = """# Fluctuations: the theory of finite N, predicted and measured
@@ -162,6 +164,8 @@ def errors(n, share, engine="counts", names=tuple(GAMES), wanted=("uniform", "aw
     worst = {}
     for seed, (name, policy, which, game, playing, schedule, every, cost) in enumerate(cases(n, names, wanted)):
         budget = MICROSECONDS["B=1" if which == "B=1" and n > 1000 else n]
+        if n > 1000 and which != "B=N":
+            budget *= PATIENCE.get(name, 1) if which == "B=1" or name == "herd" else 1
         count = replicas or int(min(MOST, max(FEWEST, budget / cost))) // share
         found, seen = measure(game, playing, schedule, n, every, max(2, count), seed, engine)
         worst[name] = max(worst.get(name, (0, 0)), (abs(seen.error_ratio - 1), seen.error_ratio_se))
