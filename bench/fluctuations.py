@@ -356,7 +356,7 @@ def main():
     lines += errors(100_000, share, wanted=("aware",))
     lines.append("\n## Bias: N (E mu-hat - mu)")
     lines += biases(1000, 50_000 // share)
-    lines += approach(1000 // share)
+    lines += approach(2000 // share)
     lines += timings()
     if options.picture:
         picture(options.picture)
