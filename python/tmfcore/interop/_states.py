@@ -202,7 +202,7 @@ class Reader:
                 self._same(seen, by_last[last], key, last)
             for key_too, state_too in past.get(s, ()):
                 self._same_past(by_last[key_too[1]], self.segment(state_too, key_too[1], random, third), key_too)
-        known: _Others = [(key, state) for more in (second, third) for key, state in more.items()]
+        known: _Others = list({**second, **third}.items())  # third: at another population too
         for key, state in known:
             found.setdefault(key, state)
         if not steady or len(set(display.values())) < len(display):
