@@ -15,6 +15,7 @@ pyspiel = need("pyspiel")
 
 from open_spiel.python import policy as spiel_policy
 from open_spiel.python.mfg.algorithms import distribution, nash_conv
+from open_spiel.python.mfg.games import normal_form_game  # noqa: F401  registers it
 
 from peers.in_openspiel import KIND
 from peers.openspiel_states import Keyed
@@ -37,6 +38,8 @@ GAMES = [
     ("mfg_dynamic_routing", ROAD | {"players": -1}, False, True),
     ("python_mfg_dynamic_routing", ROAD, False, True),
     ("mfg_garnet", {"size": 5, "horizon": 4, "seed": 3, "sparsity_factor": 0.7}, True, False),
+    ("mean_field_nfg", {"num_actions": 3, "reward_function": "coop"}, False, False),
+    ("mean_field_nfg", {"num_actions": 3, "reward_function": "biased_indirect_rps"}, False, False),
     ("python_mfg_periodic_aversion", {"size": 5, "horizon": 3, "n_actions_per_side": 1}, True, False),
 ]  # fmt: skip
 NAMES = [f"{name}-{i}" for i, (name, *_) in enumerate(GAMES)]

@@ -87,7 +87,7 @@ class Reader:
         here = paid(state)
         if state.get_type() == FIELD:
             state = updated(state, shares)
-            if state.get_type() in (DECISION, TERMINAL):
+            if state.get_type() == DECISION:
                 here += paid(state)
         actions: tuple[int, ...] = (-1,)
         if state.get_type() == DECISION:
@@ -276,7 +276,7 @@ class Reader:
             found[names[key]] = paid(state)
             if state.get_type() == FIELD:
                 moved = updated(state, shares)
-                if moved.get_type() in (DECISION, TERMINAL):
+                if moved.get_type() == DECISION:
                     found[names[key]] += paid(moved)
         return found
 
