@@ -37,7 +37,7 @@ FLOORS = (
 )
 
 # Libraries that rooms of interop/ are bridges to; such a room raises ModuleNotFoundError where its library is missing.
-FOREIGN = {"gymnasium", "pettingzoo", "stable_baselines3"}
+FOREIGN = {"gymnasium", "mfglib", "open_spiel", "pettingzoo", "pyspiel", "stable_baselines3", "torch"}
 
 
 def floor_of(module):

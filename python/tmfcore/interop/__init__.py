@@ -1,9 +1,11 @@
-"""At home in other libraries: games as environments. Nothing here is loaded before it is asked for.
+"""At home in other libraries: games as environments, and games of others. Nothing is loaded before it is asked for.
 
     interop.pettingzoo      N agents as a PettingZoo environment, parallel or agent by agent
     interop.gymnasium       one tagged agent facing a population, single or vectorised
+    interop.openspiel       mean-field games and policies of OpenSpiel, in and out
+    interop.mfglib          environments and policies of MFGLib, in and out
 
-Both need the extra `envs`.
+The first two need the extra `envs`, the others `peers`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["gymnasium", "pettingzoo"]
+__all__ = ["gymnasium", "mfglib", "openspiel", "pettingzoo"]
 
 
 def __getattr__(name: str) -> ModuleType:

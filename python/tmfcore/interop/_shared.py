@@ -17,9 +17,9 @@ Masks = npt.NDArray[np.int8]
 Flags = npt.NDArray[np.bool_]
 
 
-def missing(module: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
+def missing(module: str, error: ModuleNotFoundError, extra: str = "envs") -> ModuleNotFoundError:
     """The error of a library that is not installed, naming the extra that brings it."""
-    message = f"{module} needs {error.name}, which is not installed: python -m pip install 'tmfcore[envs]'"
+    message = f"{module} needs {error.name}, which is not installed: python -m pip install 'tmfcore[{extra}]'"
     return ModuleNotFoundError(message, name=error.name)
 
 

@@ -1,0 +1,82 @@
+"""A game under a schedule, as the tables of a synchronous game without discount: what other packages can be given.
+
+    reward(t, mu) = gamma**t [ beta_t r + (1 - beta_t) r0 ],     kernel(t, mu) = beta_t P + (1 - beta_t) P0
+
+An agent who acts with probability beta_t has the flow and, on the clock "schedule", the values of one who acts at every
+step of these. On the clock "always" the flow is the same, the values those of gamma**t r and P.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _validation as check
+from tmfcore._validation import FloatArray, SuccessorArray
+from tmfcore.game import Game
+from tmfcore.schedule import Schedule, Synchronous
+
+
+class Tables:
+    """Dense tables of `game`, those of an agent who acts with probability `active` (T,); the last few are kept."""
+
+    def __init__(self, game: Game, active: FloatArray) -> None:
+        self.game, self.active = game, active
+        self.n_observations, self.n_actions, self.horizon = game.n_observations, game.n_actions, game.horizon
+        self.initial, self.discount = game.initial, game.discount
+        self._known: dict[tuple[int, bytes], tuple[FloatArray, FloatArray]] = {}
+        self._may = _may_follow(game, active)
+
+    def __call__(self, t: int, mu: object) -> tuple[FloatArray, FloatArray]:
+        """Reward (S, A) and kernel (S, A, S) at step t and the population mu (S,). O(S A S) where not kept."""
+        population = np.asarray(mu, dtype=np.float64)
+        key = (t, population.tobytes())
+        if key not in self._known:
+            if len(self._known) > 4 * self.horizon:
+                self._known.clear()
+            self._known[key] = self._tables(t, population)
+        return self._known[key]
+
+    def outcomes(self, t: int, mu: object, o: int, a: int) -> list[tuple[int, float]]:
+        """(observation, probability) of all that may follow at some mu, hence also those that do not at this one."""
+        row = self(t, mu)[1][o, a]
+        found = np.flatnonzero(row if self._may is None else self._may[o, a])
+        return [(int(x), float(row[x])) for x in found]
+
+    def _tables(self, t: int, mu: FloatArray) -> tuple[FloatArray, FloatArray]:
+        game, beta = self.game, self.active[t]
+        reward, moves, passive_reward, stays = game.tables(mu / mu.sum(), t)
+        moves = dense(moves, game.successors, game.n_observations)
+        stays = dense(stays, game.passive_successors, game.n_observations)
+        reward = beta * reward + (1 - beta) * passive_reward[:, None]
+        return self.discount**t * reward, beta * moves + (1 - beta) * stays[:, None]
+
+
+def of(game: object, schedule: object = None) -> Tables:
+    """Tables of `game` as the agents of `schedule` live it; None: everybody acts at every step."""
+    game = check.as_instance(game, "game", Game)
+    who = Synchronous() if schedule is None else check.as_instance(schedule, "schedule", Schedule)
+    return Tables(game, np.ones(game.horizon) * who.active_fraction(game.horizon))
+
+
+def dense(rows: FloatArray, successors: SuccessorArray | None, size: int) -> FloatArray:
+    """Rows (..., K) over successors as rows over all observations (..., S)."""
+    if successors is None:
+        return rows
+    found = np.zeros((*rows.shape[:-1], size))
+    where = np.indices(rows.shape)
+    np.add.at(found, (*where[:-1], successors), rows)
+    return found
+
+
+def _may_follow(game: Game, active: FloatArray) -> npt.NDArray[np.bool_] | None:
+    """(S, A, S); None where the game does not say."""
+    if game.successors is None:
+        return None
+    found = dense(np.ones(game.successors.shape), game.successors, game.n_observations) > 0
+    if (active < 1).any():
+        if game.passive_successors is None:
+            return None
+        stays = dense(np.ones(game.passive_successors.shape), game.passive_successors, game.n_observations) > 0
+        found = found | stays[:, None]
+    return found

@@ -1,0 +1,390 @@
+"""Environments and policies of MFGLib, in and out (extra `peers`).
+
+    from_environment(env)           tmf.Game
+    to_environment(game, schedule)  mfglib.env.Environment on our tables, for its solvers
+    to_policy(policy, game, env)    our policy as a tensor (T + 1, *S, *A)
+    from_policy(tensor, game)       theirs as a TabularPolicy
+
+MFGLib works in torch's default type, float32 unless that is changed: agreement is to about 1e-6 then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._validation import FloatArray
+from tmfcore.game import Game
+from tmfcore.games.joint import _HalfSteps, joint
+from tmfcore.interop import _shared, _tables
+from tmfcore.meanfield import mean_field
+from tmfcore.policy import TabularPolicy, as_policy
+from tmfcore.schedule import Schedule, Synchronous
+
+try:
+    import torch
+    from mfglib.env import Environment
+except ModuleNotFoundError as error:
+    raise _shared.missing(__name__, error, "peers") from error
+
+__all__ = ["from_environment", "from_policy", "to_environment", "to_policy"]
+
+ROUNDING = 1e-5  # of distributions in float32: rows that miss 1 by less are divided by their sum
+
+
+def from_environment(env: Any, *, depends: str | None = None) -> Game:
+    """An environment of MFGLib as a Game; their T counts from 0, so that ours is T + 1.
+
+    Parameters
+    ----------
+    env : mfglib.env.Environment
+    depends : {"nothing", "mu", "law"}, optional
+        What rewards and transitions depend on: neither on anything but step, observation and action; at most on the
+        population mu; on the law L of observation and action. None (default): each is found out by trying, at every
+        step, the even population, three random ones and everybody at one place, for every place, with two ways to act
+        each. Give it where a dependence could hide from these.
+
+    Returns
+    -------
+    Game
+        S and A flattened, discount 1, `observation_shape` env.S. What depends on nothing is kept as an array. Where
+        rewards or transitions depend on more of L than mu, it is a game of the joint law (`games.joint`), with two
+        steps for one and S (1 + A) observations.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No Environment; tables of a wrong shape; rows that are no distributions.
+
+    Notes
+    -----
+    Their functions are called with L in the type of ``env.mu0``, which is torch's default type while they run. Rows
+    that miss 1 by less than 1e-5, as float32 has it, are divided by their sum. Transitions of the last step, which
+    nobody lives to see, are those of the step before. A synchronous game: for agents who do not act, see
+    Game; here they stay, for nothing.
+
+    Examples
+    --------
+    >>> from mfglib.env import Environment
+    >>> import tmfcore as tmf
+    >>> game = tmf.interop.mfglib.from_environment(Environment.left_right())
+    >>> game
+    Game('left_right', S=3, A=2, T=2, discount=1)
+    >>> round(tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous()), 4)
+    0.25
+    """
+    env = check.as_instance(env, "env", Environment)
+    theirs = _Theirs(env)
+    if depends is not None:
+        depends = check.as_choice(depends, "depends", ("nothing", "mu", "law"))
+    rewards = depends or theirs.what(env.reward, env.T + 1)
+    moves = depends or theirs.what(env.prob, env.T)
+    n_obs, n_act, horizon = theirs.n_observations, theirs.n_actions, theirs.horizon
+    observations, actions = _labels(theirs.env.S), _labels(theirs.env.A)
+    module = type(theirs.env.reward_fn).__module__
+    name = module.rsplit(".", 1)[-1] if module.startswith("mfglib.env.examples.") else ""
+    if "law" in (rewards, moves):
+        return joint(
+            n_obs,
+            n_act,
+            horizon,
+            1.0,
+            theirs.initial,
+            theirs.of_law(theirs.reward, rewards),
+            theirs.of_law(theirs.transition, moves),
+            name=name,
+            observation_labels=observations,
+            action_labels=actions,
+        )
+    return Game(
+        n_obs,
+        n_act,
+        horizon,
+        1.0,
+        theirs.initial,
+        theirs.of_mu(theirs.reward, rewards),
+        theirs.of_mu(theirs.transition, moves),
+        name=name,
+        observation_labels=observations,
+        action_labels=actions,
+        observation_shape=tuple(theirs.env.S),
+    )
+
+
+_Table = Callable[[int, FloatArray], FloatArray]
+
+
+class _Theirs:
+    """Their two functions on arrays: (t, L (S, A)) -> (S, A) and (S, A, S)."""
+
+    def __init__(self, env: Any) -> None:
+        self.env = env
+        self.horizon = env.T + 1
+        self.n_observations, self.n_actions = prod(env.S), prod(env.A)
+        self.kind = env.mu0.dtype
+        self.close = 1e-9 if self.kind == torch.float64 else 1e-4
+        self.initial = _rounded(env.mu0.detach().cpu().double().numpy().ravel(), "env.mu0")
+
+    def _law(self, law: FloatArray) -> Any:
+        return torch.as_tensor(np.array(law), dtype=self.kind).reshape(*self.env.S, *self.env.A)
+
+    def _asked(self, function: Any, t: int, law: FloatArray) -> Any:
+        with _default(self.kind):
+            return function(t, self._law(law)).detach()
+
+    def reward(self, t: int, law: FloatArray) -> FloatArray:
+        found = self._asked(self.env.reward, t, law).cpu().double().numpy()
+        rewards: FloatArray = found.reshape(self.n_observations, self.n_actions)
+        return rewards
+
+    def transition(self, t: int, law: FloatArray) -> FloatArray:
+        if self.horizon == 1:
+            return np.repeat(np.eye(self.n_observations)[:, None], self.n_actions, axis=1)
+        t = min(t, self.horizon - 2)
+        found = self._asked(self.env.prob, t, law).cpu().double().numpy()
+        rows = found.reshape(self.n_observations, self.n_observations, self.n_actions).transpose(1, 2, 0)
+        return _rounded(np.ascontiguousarray(rows), f"env.prob(t={t})")
+
+    def what(self, function: Any, steps: int) -> str:
+        """What their `function` depends on at the first so many steps: nothing, mu or law."""
+        rng = np.random.default_rng(0)
+        size, n_act = self.n_observations, self.n_actions
+        found = "nothing"
+        for t in range(steps):
+            base = None
+            for mu in [np.full(size, 1 / size), *rng.dirichlet(np.ones(size), size=3), *np.eye(size)]:
+                choices = rng.dirichlet(np.ones(n_act), size=(2, size))
+                one, two = (self._asked(function, t, mu[:, None] * rows) for rows in choices)
+                if not self._alike(one, two):
+                    return "law"
+                base = one if base is None else base
+                if found == "nothing" and not self._alike(base, one):
+                    found = "mu"
+        return found
+
+    def _alike(self, one: Any, two: Any) -> bool:
+        if one.data_ptr() == two.data_ptr():  # a table that they keep
+            return True
+        return float((one - two).abs().max()) <= self.close * max(1.0, float(one.abs().max()))
+
+    def _steps(self, table: _Table) -> FloatArray:
+        even = np.full((self.n_observations, self.n_actions), 1 / (self.n_observations * self.n_actions))
+        return np.stack([table(t, even) for t in range(self.horizon)])
+
+    def of_mu(self, table: _Table, depends: str) -> object:
+        """As Game takes it: all that act at o, and hence L, spread evenly over actions."""
+        if depends == "nothing":
+            steps = self._steps(table)
+            return steps[0] if (steps == steps[0]).all() else _BySteps(steps)
+        return _OfMu(table, self.n_actions)
+
+    def of_law(self, table: _Table, depends: str) -> object:
+        """As games.joint takes it."""
+        if depends == "nothing":
+            steps = self._steps(table)
+            return steps[0] if (steps == steps[0]).all() else _BySteps(steps)
+        return _OfLaw(table)
+
+
+class _BySteps:
+    def __init__(self, steps: FloatArray) -> None:
+        self.steps = steps
+
+    def __call__(self, *arguments: Any) -> FloatArray:
+        table: FloatArray = self.steps[arguments[-1]]
+        return table
+
+
+class _OfMu:
+    def __init__(self, table: _Table, n_actions: int) -> None:
+        self.table, self.n_actions = table, n_actions
+
+    def __call__(self, mu: FloatArray, t: int) -> FloatArray:
+        return self.table(t, np.repeat(mu[:, None], self.n_actions, axis=1) / self.n_actions)
+
+
+class _OfLaw:
+    def __init__(self, table: _Table) -> None:
+        self.table = table
+
+    def __call__(self, law: FloatArray, mu: FloatArray, t: int) -> FloatArray:
+        return self.table(t, law)
+
+
+@contextmanager
+def _default(kind: Any) -> Iterator[None]:
+    """Torch's default type, and no gradients."""
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(kind)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_default_dtype(usual)
+
+
+def _rounded(rows: FloatArray, name: str) -> FloatArray:
+    total = rows.sum(axis=-1, keepdims=True)
+    if np.abs(total - 1).max() < ROUNDING:
+        rows = rows / total
+    return check.as_probabilities(rows, name)
+
+
+def _labels(shape: tuple[int, ...]) -> list[str]:
+    if len(shape) == 1:
+        return [str(i) for i in range(shape[0])]
+    return [", ".join(map(str, index)) for index in np.ndindex(*shape)]
+
+
+def to_environment(game: object, schedule: object = None, *, r_max: float | None = None) -> Any:
+    """A game under a schedule as an Environment of MFGLib.
+
+    Parameters
+    ----------
+    game : Game
+    schedule : Schedule, optional
+        Who acts. Theirs is the game of everybody acting, with rewards and transitions of one who acts with probability
+        beta_t, rewards discounted. Default: everybody acts at every step.
+    r_max : float, optional
+        A bound of all |rewards|, which their MFOMO asks for. Default: the largest at the first and last step, at the
+        start, evenly spread, and with everybody at one place, for every place.
+
+    Returns
+    -------
+    mfglib.env.Environment
+        T = horizon - 1, S = observation_shape, A = (A,); its exploitability_score of `to_policy(policy, game, it)` is
+        the exploitability of the policy in `game` under `schedule`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No Game, no Schedule, r_max that is not positive.
+
+    Notes
+    -----
+    Tables are dense, O(S A S), and come from numpy: solvers of theirs that differentiate an environment (MFOMO) fail
+    with torch's message.
+
+    Examples
+    --------
+    >>> from mfglib.alg import OnlineMirrorDescent
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.left_right()
+    >>> env = tmf.interop.mfglib.to_environment(game)
+    >>> policies, scores, _ = OnlineMirrorDescent(alpha=1.0).solve(env, max_iter=50)
+    >>> policy = tmf.interop.mfglib.from_policy(policies[-1], game)
+    >>> tmf.exploitability(game, policy, tmf.Synchronous()) < 0.01
+    True
+    """
+    tables = _tables.of(game, schedule)
+    if r_max is None:
+        size = tables.n_observations
+        places = [tables.initial, np.full(size, 1 / size), *np.eye(size)]
+        bound = max(float(np.abs(tables(t, mu)[0]).max()) for t in {0, tables.horizon - 1} for mu in places)
+    else:
+        bound = check.as_float(r_max, "r_max", low=0.0, low_open=True)
+    shape = tables.game.observation_shape
+    n_obs, n_act = tables.n_observations, tables.n_actions
+
+    def at(t: int, law: Any) -> tuple[FloatArray, FloatArray]:
+        return tables(t, law.reshape(n_obs, n_act).sum(dim=1).double().numpy())
+
+    def as_tensor(array: FloatArray, size: tuple[int, ...]) -> Any:
+        return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.get_default_dtype()).reshape(size)
+
+    return Environment(
+        T=tables.horizon - 1,
+        S=shape,
+        A=(n_act,),
+        mu0=as_tensor(tables.initial.copy(), shape),
+        r_max=bound,
+        reward_fn=lambda env, t, law: as_tensor(at(t, law)[0], (*shape, n_act)),
+        transition_fn=lambda env, t, law: as_tensor(at(t, law)[1].transpose(2, 0, 1), (*shape, *shape, n_act)),
+    )
+
+
+def _halves(game: Game) -> _HalfSteps | None:
+    """What a game of the joint law is made of; None for other games."""
+    owner = getattr(game.reward, "__self__", None)
+    return owner if isinstance(owner, _HalfSteps) else None
+
+
+def to_policy(policy: object, game: object, env: object, schedule: object = None) -> Any:
+    """Our policy as MFGLib's: a tensor (T + 1, *S, *A) in torch's default type.
+
+    Parameters
+    ----------
+    policy : TabularPolicy, SoftmaxPolicy or callable
+        A policy of `game`; one that looks at mu is taken along its own flow.
+    game : Game
+        Made by `from_environment(env)`, or what `env` was made of by `to_environment`.
+    env : mfglib.env.Environment
+    schedule : Schedule, optional
+        The one that `env` was made with: where a policy looks at mu it decides which flow is its own.
+
+    Returns
+    -------
+    torch.Tensor
+
+    Raises
+    ------
+    TypeError, ValueError
+        A game of other sizes than `env`.
+    """
+    ours = check.as_instance(game, "game", Game)
+    theirs = check.as_instance(env, "env", Environment)
+    given = as_policy(policy, ours)
+    who = Synchronous() if schedule is None else check.as_instance(schedule, "schedule", Schedule)
+    mu = mean_field(ours, given, who).mu
+    rows = np.stack([given.probabilities(mu[t], t, ours.horizon) for t in range(ours.horizon)])
+    halves = _halves(ours)
+    if halves is not None:
+        rows = rows[::2, : halves.n_observations]
+    wanted = (theirs.T + 1, prod(theirs.S), prod(theirs.A))
+    if rows.shape != wanted:
+        raise ValueError(f"policy has shape {rows.shape}; must be {wanted}, steps, observations and actions of env")
+    tensor = torch.as_tensor(rows, dtype=torch.get_default_dtype())
+    return tensor.reshape(wanted[0], *theirs.S, *theirs.A)
+
+
+def from_policy(policy: object, game: object) -> TabularPolicy:
+    """A policy of MFGLib as one of ours.
+
+    Parameters
+    ----------
+    policy : torch.Tensor or array, (T + 1, *S, *A)
+    game : Game
+        Made by `from_environment`, or what was handed to `to_environment`.
+
+    Returns
+    -------
+    TabularPolicy
+        Of a game of the joint law: at (o, a), where nothing is decided, uniform.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another shape; rows that miss 1 by more than 1e-5.
+    """
+    ours = check.as_instance(game, "game", Game)
+    halves = _halves(ours)
+    horizon = ours.horizon if halves is None else ours.horizon // 2
+    size = ours.n_observations if halves is None else halves.n_observations
+    array = policy.detach().cpu().double().numpy() if isinstance(policy, torch.Tensor) else policy
+    rows = check.as_float_array(array, "policy")
+    if rows.ndim < 3 or len(rows) != horizon or rows[0].size != size * ours.n_actions:
+        raise ValueError(
+            f"policy has shape {rows.shape}; must be ({horizon}, *S, *A) with {size} observations and "
+            f"{ours.n_actions} actions"
+        )
+    table = _rounded(rows.reshape(horizon, size, ours.n_actions), "policy")
+    if halves is None:
+        return TabularPolicy(table)
+    lifted = np.full((ours.horizon, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
+    lifted[::2, :size] = table
+    return TabularPolicy(lifted)

@@ -1,0 +1,624 @@
+"""Mean-field games of OpenSpiel, in and out (extra `peers`).
+
+from_game(name_or_game)         tmf.Game, read by walking its states
+to_game(game, schedule)         an OpenSpiel game in Python on our tables, for its solvers
+to_policy(policy, game)         our policy as an open_spiel.python.policy.Policy
+from_policy(policy, game)       theirs as a TabularPolicy
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._validation import FloatArray, IntArray
+from tmfcore.game import Game
+from tmfcore.interop import _shared, _tables
+from tmfcore.meanfield import mean_field
+from tmfcore.policy import TabularPolicy, as_policy
+from tmfcore.schedule import Schedule, Synchronous
+
+try:
+    import pyspiel
+    from open_spiel.python import policy as spiel_policy
+    from open_spiel.python.mfg import games as _games  # registers those written in Python
+except ModuleNotFoundError as error:
+    raise _shared.missing(__name__, error, "peers") from error
+
+from tmfcore.interop._states import DECISION, FIELD, Reader, Segment, updated
+from tmfcore.interop._states import string as _string
+
+__all__ = ["from_game", "from_policy", "to_game", "to_policy"]
+
+del _games
+
+_READ: WeakKeyDictionary[Game, _Source] = WeakKeyDictionary()
+
+
+def from_game(
+    game: object,
+    parameters: dict[str, Any] | None = None,
+    *,
+    last_action: str = "carry",
+    constant: bool | None = None,
+) -> Game:
+    """A mean-field game of OpenSpiel, written in C++ or Python, as a Game.
+
+    An observation is what OpenSpiel's distributions are keyed by, without the step in it: the string of a mean-field
+    node, or of a first decision node, shown as the string of the decision made there where that is one. The population
+    at step t is what ``update_distribution`` is told there. Rewards of mean-field, decision and terminal nodes count,
+    as they do in OpenSpiel's algorithms; what is paid at the end counts, in expectation, at the last step.
+
+    Parameters
+    ----------
+    game : str or pyspiel.Game
+        A name for ``pyspiel.load_game`` ("mfg_garnet", "mean_field_lin_quad(size=5)"), or a game object.
+    parameters : dict, optional
+        Of the game, with a name.
+    last_action : {"carry", "refuse"}, optional
+        Where rewards at a state depend on the action before it, which its string does not name (true of most of
+        OpenSpiel's own games, whose values are wrong for that reason): "carry" (default) makes it part of the
+        observation, "(3, t) after 2"; "refuse" raises.
+    constant : bool, optional
+        Whether transitions depend on the step, the state and the action alone. None (default): found out by trying six
+        populations at every state: even, random, all at this state, none, all at the first and at the last. True:
+        taken from the even one. False: followed state by state at every population, for the case that a dependence
+        hides from these six.
+
+    Returns
+    -------
+    Game
+        T = decisions of an agent; discount 1. Not every observation exists at every step: those that do not lead to
+        themselves and pay nothing. An agent that does not act stays where it is for nothing: of the game's own play,
+        everybody at once, that is no part.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No mean-field game; several populations; rewards at chance nodes, which OpenSpiel's algorithms leave out; ends
+        at different times; rewards or transitions that depend on more of the past than the last action; later, while
+        the game is used, a state that none of the populations tried had led to.
+
+    Notes
+    -----
+    Actions keep their numbers where every state has the same; else action k is the k-th that is legal, counted again
+    from the first beyond the last. Transitions found constant are kept as arrays, as are rewards that do not depend
+    on the population; a reward that does costs one ``update_distribution`` and one ``rewards`` an observation and
+    step, a transition that does the states of the step: O(S A K) of OpenSpiel's objects.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> beach = tmf.interop.openspiel.from_game("mfg_crowd_modelling", {"size": 10, "horizon": 10})
+    >>> beach
+    Game('mfg_crowd_modelling', S=40, A=3, T=10, discount=1)
+    >>> beach.observation_labels[:3]
+    ('(0, t)', '(0, t) after 0', '(0, t) after 1')
+    >>> round(tmf.exploitability(beach, tmf.TabularPolicy.uniform(beach), tmf.Synchronous()), 4)
+    2.7867
+    """
+    last_action = check.as_choice(last_action, "last_action", ("carry", "refuse"))
+    if isinstance(game, str):
+        spiel = pyspiel.load_game(game, parameters) if parameters else pyspiel.load_game(game)
+    else:
+        spiel = check.as_instance(game, "game", pyspiel.Game)
+        if parameters is not None:
+            raise TypeError("parameters are given with a game object; must come with a name")
+    reader = Reader(spiel, last_action)
+    source = _Source(reader, reader.moving if constant is None else not check.as_bool(constant, "constant"))
+    made = source.game()
+    if isinstance(game, str):
+        recipe = partial(from_game, game, parameters, last_action=last_action, constant=constant)
+        object.__setattr__(made, "_recipe", recipe)
+    _READ[made] = source
+    return made
+
+
+class _Source:
+    """The tables of a game that was read, at any population."""
+
+    def __init__(self, reader: Reader, moving: bool) -> None:
+        self.reader, self.moving = reader, moving
+        self.horizon = reader.horizon
+        self.size = len(reader.observation_labels)
+        legal = {actions for actions in reader.legal if actions != (-1,)}
+        if not legal:
+            raise ValueError(f"{reader.title} has no decisions")
+        self.n_actions = max(map(len, legal))
+        numbers = next(iter(legal)) if len(legal) == 1 else tuple(range(self.n_actions))
+        self.action_labels = tuple(map(str, numbers))
+        self.initial = np.zeros(self.size)
+        for key, p in reader.initial.items():
+            self.initial[reader.names[0][key if reader.carries else (key[0], None)]] += p
+        self._known: tuple[tuple[int, bytes], tuple[FloatArray, FloatArray]] | None = None
+
+    def game(self) -> Game:
+        reader = self.reader
+        even = np.full(self.size, 1 / self.size)
+        layers = [reader.segments(t, even) for t in range(self.horizon)]
+        rewards = np.stack([self._rewards(one) for one in layers])
+        self.later = rewards - np.stack([self._here({o: s.here for o, s in one.items()}) for one in layers])
+        walked = self.moving or reader.moved_after
+        reward: FloatArray | Callable[..., FloatArray]
+        transition: FloatArray | Callable[..., FloatArray]
+        if walked:
+            reward = self.walked_reward
+        elif reader.moved_here:
+            reward = self.moved_reward
+        else:
+            reward = _by_step(_filled(rewards, layers))
+        successors = None
+        if self.moving:
+            transition = self.walked_transition
+        else:
+            successors, rows = self._sparse(layers)
+            transition = _by_step(_filled(rows, layers))
+        return Game(
+            self.size,
+            self.n_actions,
+            self.horizon,
+            1.0,
+            self.initial,
+            reward,
+            transition,
+            successors=successors,
+            name=reader.title,
+            observation_labels=reader.observation_labels,
+            action_labels=self.action_labels,
+        )
+
+    def moved_reward(self, mu: FloatArray, t: int) -> FloatArray:
+        found: FloatArray = self.later[t] + self._here(self.reader.here(t, mu))
+        return found
+
+    def walked_reward(self, mu: FloatArray, t: int) -> FloatArray:
+        return self._walked(mu, t)[0]
+
+    def walked_transition(self, mu: FloatArray, t: int) -> FloatArray:
+        return self._walked(mu, t)[1]
+
+    def _walked(self, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
+        key = (t, mu.tobytes())
+        kept = self._known
+        if kept is None or kept[0] != key:  # reward and transition are asked for apart
+            one = self.reader.segments(t, mu)
+            rows = np.zeros((self.size, self.n_actions, self.size))
+            rows[np.arange(self.size), :, np.arange(self.size)] = 1.0
+            for o, segment in one.items():
+                rows[o] = 0.0
+                for a in range(self.n_actions):
+                    for x, p in self.reader.row(t, segment.moves[a % len(segment.moves)]).items():
+                        rows[o, a, x] += p
+            kept = (key, (self._rewards(one), rows))
+            self._known = kept
+        return kept[1]
+
+    def _here(self, paid: dict[int, float]) -> FloatArray:
+        found = np.zeros((self.size, self.n_actions))
+        found[list(paid)] = np.array(list(paid.values()))[:, None]
+        return found
+
+    def _rewards(self, one: dict[int, Segment]) -> FloatArray:
+        found = np.zeros((self.size, self.n_actions))
+        for o, segment in one.items():
+            found[o] = [segment.here + segment.after[a % len(segment.after)] for a in range(self.n_actions)]
+        return found
+
+    def _sparse(self, layers: list[dict[int, Segment]]) -> tuple[IntArray, FloatArray]:
+        """Successors (S, A, K), what may follow at any step, and rows (T, S, A, K)."""
+        rows: list[dict[tuple[int, int], dict[int, float]]] = []
+        after: dict[tuple[int, int], set[int]] = {(o, a): {o} for o in range(self.size) for a in range(self.n_actions)}
+        everywhere = set.intersection(*(set(one) for one in layers))
+        for o in everywhere:
+            for a in range(self.n_actions):
+                after[o, a] = set()
+        for t, one in enumerate(layers):
+            cells = {}
+            for o, segment in one.items():
+                for a in range(self.n_actions):
+                    cells[o, a] = self.reader.row(t, segment.moves[a % len(segment.moves)])
+                    after[o, a] |= cells[o, a].keys()
+            rows.append(cells)
+        width = max(map(len, after.values()))
+        successors = np.zeros((self.size, self.n_actions, width), dtype=np.int64)
+        table = np.zeros((self.horizon, self.size, self.n_actions, width))
+        for (o, a), reached in after.items():
+            order = sorted(reached)
+            successors[o, a] = order + [order[0]] * (width - len(order))
+            for t, cells in enumerate(rows):
+                table[t, o, a, : len(order)] = [cells.get((o, a), {o: 1.0}).get(x, 0.0) for x in order]
+        return successors, table
+
+
+def _filled(table: FloatArray, layers: list[dict[int, Segment]]) -> FloatArray:
+    """(T, S, ...) with observations that do not exist at a step as they are at the first step at which they do."""
+    found = table.copy()
+    for o in range(table.shape[1]):
+        there = [t for t, one in enumerate(layers) if o in one]
+        for t in range(len(layers)):
+            if there and t not in there:
+                found[t, o] = table[there[0], o]
+    return found
+
+
+def _by_step(table: FloatArray) -> FloatArray | Callable[[FloatArray, int], FloatArray]:
+    """(T, ...) as one array where all steps are the same, else as a function."""
+    return table[0] if (table == table[0]).all() else _BySteps(table)
+
+
+class _BySteps:
+    def __init__(self, table: FloatArray) -> None:
+        self.table = table
+
+    def __call__(self, mu: FloatArray, t: int) -> FloatArray:
+        found: FloatArray = self.table[t]
+        return found
+
+
+def _source_of(game: Game) -> _Source:
+    if game not in _READ:
+        raise ValueError(f"game is {game!r}; must be made by interop.openspiel.from_game")
+    return _READ[game]
+
+
+# Policies.
+
+
+def to_policy(policy: object, game: object) -> Any:
+    """Our policy as one of OpenSpiel's.
+
+    Parameters
+    ----------
+    policy : TabularPolicy, SoftmaxPolicy or callable
+        A policy of `game`.
+    game : Game made by `from_game`, or pyspiel.Game made by `to_game`
+
+    Returns
+    -------
+    open_spiel.python.policy.Policy
+        Of the game that was read, or of the game given. It finds the state by its string; where one string stands for
+        several of our observations (last actions that are carried), it plays their mixture by their shares in the
+        policy's own flow, which has the same flow and values. ``to_tabular()`` of it works wherever OpenSpiel's does.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another game; while it is played, a state that does not exist in the policy's own flow.
+    """
+    if isinstance(game, pyspiel.Game):
+        owner = _game_of(game)
+        given = as_policy(policy, owner)
+        return _OfTables(game, _in_flow(given, owner, mean_field(owner, given, _schedule_of(game)).mu))
+    ours = check.as_instance(game, "game", Game)
+    source = _source_of(ours)
+    given = as_policy(policy, ours)
+    mu = mean_field(ours, given, Synchronous()).mu
+    table = _in_flow(given, ours, mu)
+    shares: dict[str, dict[int, float]] = {}
+    weights: dict[str, float] = {}
+    plain: dict[str, list[dict[int, float]]] = {}
+    for t in range(source.horizon):
+        for o, state in _decisions(source, t, mu[t]):
+            legal = state.legal_actions()
+            row: dict[int, float] = dict.fromkeys(legal, 0.0)
+            for a, p in enumerate(table[t, o].tolist()):
+                row[legal[a % len(legal)]] += p
+            name, weight = _string(state), float(mu[t, o])
+            plain.setdefault(name, []).append(row)
+            mixed = shares.setdefault(name, dict.fromkeys(legal, 0.0))
+            weights[name] = weights.get(name, 0.0) + weight
+            for a, p in row.items():
+                mixed[a] += weight * p
+    for name, rows in plain.items():
+        if len(rows) == 1:
+            shares[name] = rows[0]
+        elif weights[name] > 0:
+            shares[name] = {a: p / weights[name] for a, p in shares[name].items()}
+        else:
+            shares[name] = {a: sum(row[a] for row in rows) / len(rows) for a in rows[0]}
+    return _ByString(source.reader.game, shares)
+
+
+def from_policy(policy: object, game: object) -> TabularPolicy:
+    """A policy of OpenSpiel's as one of ours: its probabilities at every state of its own flow.
+
+    Parameters
+    ----------
+    policy : open_spiel.python.policy.Policy
+        Anything with ``action_probabilities(state)``, a TabularPolicy, say, or what a solver returns.
+    game : Game made by `from_game`, or pyspiel.Game made by `to_game`
+
+    Returns
+    -------
+    TabularPolicy
+        (T, S, A); uniform at observations that do not exist at a step.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another game; probabilities that do not sum to 1.
+    """
+    if not callable(getattr(policy, "action_probabilities", None)):
+        raise TypeError(f"policy is {type(policy).__name__}; must have action_probabilities(state)")
+    ask: Any = policy
+    if isinstance(game, pyspiel.Game):
+        return TabularPolicy(_asked_of_tables(ask, game))
+    ours = check.as_instance(game, "game", Game)
+    source = _source_of(ours)
+    table = np.full((source.horizon, source.size, source.n_actions), 1 / source.n_actions)
+    mu = source.initial
+    for t in range(source.horizon):
+        for o, state in _decisions(source, t, mu):
+            legal, found = state.legal_actions(), dict(ask.action_probabilities(state))
+            table[t, o] = 0.0
+            table[t, o, : len(legal)] = [found.get(a, 0.0) for a in legal]
+        table[t] = check.as_probabilities(table[t], f"policy at step {t}")
+        _, moves, _, _ = ours.tables(mu, t)
+        rows = _tables.dense(moves, ours.successors, source.size)
+        mu = np.einsum("o,oa,oax->x", mu, table[t], rows)
+    return TabularPolicy(table)
+
+
+def _decisions(source: _Source, t: int, mu: FloatArray) -> list[tuple[int, Any]]:
+    """(observation, deciding state) of layer t at the population mu; without those where nothing is decided."""
+    reader, found = source.reader, []
+    names = reader.names[t]
+    shares: dict[str, float] = {}
+    for key, o in names.items():
+        shares[key[0]] = shares.get(key[0], 0.0) + float(mu[o])
+    for key, state in reader.layers[t].items():
+        there = updated(state, shares) if state.get_type() == FIELD else state
+        if there.get_type() == DECISION:
+            found.append((names[key], there))
+    return found
+
+
+def _in_flow(policy: Any, game: Game, mu: FloatArray) -> FloatArray:
+    """Rows (T, S, A) that are played along a flow mu (T + 1, S)."""
+    return np.stack([policy.probabilities(mu[t], t, game.horizon) for t in range(game.horizon)])
+
+
+class _ByString(spiel_policy.Policy):
+    """Probabilities of the legal actions by state string."""
+
+    def __init__(self, game: Any, rows: dict[str, dict[int, float]]) -> None:
+        super().__init__(game, [0])
+        self.rows = rows
+
+    def action_probabilities(self, state: Any, player_id: int | None = None) -> dict[int, float]:
+        name = _string(state)
+        if name not in self.rows:
+            raise ValueError(
+                f"state is {name!r}; must be one of the {len(self.rows)} decisions in the flow of the policy"
+            )
+        return dict(self.rows[name])
+
+
+# The other way round: a game of theirs on our tables.
+
+_START, _DECIDE, _PAY, _BLOW, _MEET = "start", "decide", "pay", "blow", "meet"
+_CHANCE, _FIELD, _END = pyspiel.PlayerId.CHANCE, pyspiel.PlayerId.MEAN_FIELD, pyspiel.PlayerId.TERMINAL
+_MOVER = {_START: _CHANCE, _DECIDE: 0, _PAY: _FIELD, _BLOW: _CHANCE, _MEET: _FIELD}
+_KIND = pyspiel.GameType(
+    short_name="tmfcore_game",
+    long_name="A game of tmfcore",
+    dynamics=pyspiel.GameType.Dynamics.MEAN_FIELD,
+    chance_mode=pyspiel.GameType.ChanceMode.EXPLICIT_STOCHASTIC,
+    information=pyspiel.GameType.Information.PERFECT_INFORMATION,
+    utility=pyspiel.GameType.Utility.GENERAL_SUM,
+    reward_model=pyspiel.GameType.RewardModel.REWARDS,
+    max_num_players=1,
+    min_num_players=1,
+    provides_information_state_string=True,
+    provides_information_state_tensor=False,
+    provides_observation_string=True,
+    provides_observation_tensor=False,
+    parameter_specification={},
+)
+
+
+def to_game(game: object, schedule: object = None) -> Any:
+    """A game under a schedule as a mean-field game of OpenSpiel, in Python on our tables, for its algorithms.
+
+    T times: decide (t, o), a mean-field node (t, o, a) that pays r(o, a, mu_t), chance, a mean-field node (t + 1, o)
+    that is told mu_{t+1}. Strings are keyed by all that rewards depend on, "decide,3,0,0" for step 3, observation 0.
+
+    Parameters
+    ----------
+    game : Game
+    schedule : Schedule, optional
+        Who acts. The game there is that of everybody acting with rewards and transitions of one who acts with
+        probability beta_t; rewards are discounted. Default: everybody acts at every step.
+
+    Returns
+    -------
+    pyspiel.Game
+        Its NashConv of `to_policy(policy, it)` is the exploitability of the policy in `game` under `schedule`.
+
+    Raises
+    ------
+    TypeError
+        No Game, or no Schedule.
+
+    Examples
+    --------
+    >>> from open_spiel.python.mfg.algorithms import mirror_descent
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.left_right()
+    >>> theirs = tmf.interop.openspiel.to_game(game)
+    >>> solver = mirror_descent.MirrorDescent(theirs, lr=1.0)
+    >>> for _ in range(30):
+    ...     solver.iteration()
+    >>> policy = tmf.interop.openspiel.from_policy(solver.get_policy(), theirs)
+    >>> tmf.exploitability(game, policy, tmf.Synchronous()) < 0.01
+    True
+    """
+    return _TablesGame(_tables.of(game, schedule), schedule)
+
+
+def _game_of(game: Any) -> Game:
+    if not isinstance(game, _TablesGame):
+        raise ValueError(f"game is {game}; must be made by interop.openspiel.to_game")
+    return game.tables.game
+
+
+def _schedule_of(game: Any) -> Schedule:
+    schedule: Schedule = game.schedule
+    return schedule
+
+
+class _Now:
+    """What a state knows. OpenSpiel deep-copies the attributes of a Python state: here one, copied by hand."""
+
+    __slots__ = ("action", "game", "mu", "observation", "phase", "t")
+
+    def __init__(self, game: Any, phase: str, t: int, observation: int, action: int, mu: FloatArray) -> None:
+        self.game, self.phase, self.t, self.mu = game, phase, t, mu
+        self.observation, self.action = observation, action
+
+    def __deepcopy__(self, memo: object) -> _Now:
+        return _Now(self.game, self.phase, self.t, self.observation, self.action, self.mu)
+
+
+class _TablesGame(pyspiel.Game):
+    def __init__(self, tables: _tables.Tables, schedule: object) -> None:
+        info = pyspiel.GameInfo(
+            num_distinct_actions=tables.n_actions,
+            max_chance_outcomes=tables.n_observations,
+            num_players=1,
+            min_utility=-np.inf,
+            max_utility=np.inf,
+            utility_sum=None,
+            max_game_length=tables.horizon,
+        )
+        super().__init__(_KIND, info, {})
+        self.tables = tables
+        self.schedule = Synchronous() if schedule is None else schedule
+
+    def new_initial_state(self) -> _TablesState:
+        return _TablesState(self)
+
+    def make_py_observer(self, iig_obs_type: object = None, params: object = None) -> _Observer:
+        return _Observer()
+
+    def max_chance_nodes_in_history(self) -> int:
+        return self.tables.horizon + 1
+
+
+class _TablesState(pyspiel.State):
+    def __init__(self, game: _TablesGame) -> None:
+        super().__init__(game)
+        self.now = _Now(game, _START, 0, 0, 0, game.tables.initial)
+
+    def _legal_actions(self, player: int) -> list[int]:
+        return list(range(self.now.game.tables.n_actions))
+
+    def chance_outcomes(self) -> list[tuple[int, float]]:
+        now, tables = self.now, self.now.game.tables
+        if now.phase == _START:
+            return [(int(x), float(tables.initial[x])) for x in np.flatnonzero(tables.initial)]
+        found: list[tuple[int, float]] = tables.outcomes(now.t, now.mu, now.observation, now.action)
+        return found
+
+    def _apply_action(self, action: int) -> None:
+        now = self.now
+        if now.phase == _START:
+            now.observation, now.phase = action, _DECIDE
+        elif now.phase == _DECIDE:
+            now.action, now.phase = action, _PAY
+        else:
+            now.observation, now.action, now.t, now.phase = action, 0, now.t + 1, _MEET
+
+    def distribution_support(self) -> list[str]:
+        now = self.now
+        return [] if now.phase == _PAY else [f"{_MEET},{now.t},{o},0" for o in range(now.game.tables.n_observations)]
+
+    def update_distribution(self, distribution: object) -> None:
+        now = self.now
+        if now.phase == _PAY:
+            now.phase = _BLOW
+        else:
+            now.mu, now.phase = np.array(distribution), _DECIDE
+
+    def is_terminal(self) -> bool:
+        end: bool = self.now.phase == _MEET and self.now.t == self.now.game.tables.horizon
+        return end
+
+    def current_player(self) -> Any:
+        return _END if self.is_terminal() else _MOVER[self.now.phase]
+
+    def rewards(self) -> list[float]:
+        now = self.now
+        paid = now.game.tables(now.t, now.mu)[0][now.observation, now.action] if now.phase == _PAY else 0.0
+        return [float(paid)]
+
+    def returns(self) -> list[float]:
+        raise NotImplementedError("their mean-field algorithms add rewards up themselves")
+
+    def _action_to_string(self, player: int, action: int) -> str:
+        return str(action)
+
+    def __str__(self) -> str:
+        now = self.now
+        return f"{now.phase},{now.t},{now.observation},{now.action}"
+
+
+class _Observer:
+    """What their tables are keyed by."""
+
+    def __init__(self) -> None:
+        self.tensor, self.dict = np.zeros(1, np.float32), dict[str, object]()
+
+    def set_from(self, state: object, player: int) -> None:
+        """Nothing: the tensor is not used."""
+
+    def string_from(self, state: object, player: int) -> str:
+        return str(state)
+
+
+class _OfTables(spiel_policy.Policy):
+    """Rows (T, S, A) at the states of a game made by `to_game`."""
+
+    def __init__(self, game: Any, table: FloatArray) -> None:
+        super().__init__(game, [0])
+        self.rows = [[dict(enumerate(row)) for row in stage] for stage in table.tolist()]
+
+    def action_probabilities(self, state: Any, player_id: int | None = None) -> dict[int, float]:
+        row: dict[int, float] = self.rows[state.now.t][state.now.observation]
+        return row
+
+
+def _asked_of_tables(policy: Any, game: Any) -> FloatArray:
+    """Probabilities (T, S, A) of their policy at every decision of a game made by `to_game` that may be met."""
+    ours = _game_of(game)
+    table = np.full((ours.horizon, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
+    state = game.new_initial_state()
+    layer = {x: state.child(x) for x, _ in state.chance_outcomes()}
+    for t in range(ours.horizon):
+        following: dict[int, Any] = {}
+        for o, at in layer.items():
+            found = dict(policy.action_probabilities(at))
+            table[t, o] = [found.get(a, 0.0) for a in range(ours.n_actions)]
+        for at in layer.values():
+            for a in range(ours.n_actions):
+                blown = updated(at.child(a), {})
+                for x, _ in blown.chance_outcomes():
+                    following.setdefault(x, blown.child(x))
+        if t + 1 < ours.horizon:
+            mu = _flow_until(game, table, t + 1)
+            shares = {f"{_MEET},{t + 1},{x},0": float(mu[x]) for x in range(ours.n_observations)}
+            layer = {x: updated(at, shares) for x, at in following.items()}
+    return np.stack([check.as_probabilities(rows, f"policy at step {t}") for t, rows in enumerate(table)])
+
+
+def _flow_until(game: Any, table: FloatArray, t: int) -> FloatArray:
+    """mu_t of the policy (T, S, A)."""
+    mu: FloatArray = game.tables.initial
+    for s in range(t):
+        mu = np.einsum("o,oa,oax->x", mu, table[s], game.tables(s, mu)[1])
+    return mu

@@ -1,0 +1,334 @@
+"""Games and policies of OpenSpiel, in and out, held against its own algorithms."""
+
+import importlib
+import pickle
+import sys
+import zlib
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+from peers import need
+
+pyspiel = need("pyspiel")
+
+from open_spiel.python import policy as spiel_policy
+from open_spiel.python.mfg.algorithms import distribution, nash_conv
+from open_spiel.python.mfg.games import normal_form_game  # noqa: F401  registers it
+
+from peers.in_openspiel import KIND
+from peers.openspiel_states import Keyed
+from tmfcore.interop import openspiel
+
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
+
+SYNCHRONOUS = tmf.Synchronous()
+ROAD = {"max_num_time_step": 14, "time_step_length": 0.5}
+#: name, parameters, whether rewards there depend on the last action, whether transitions depend on mu
+GAMES = [
+    ("mfg_crowd_modelling", {"size": 6, "horizon": 5}, True, False),
+    ("python_mfg_crowd_modelling", {"size": 5, "horizon": 3}, True, False),
+    ("mfg_crowd_modelling_2d", {"size": 3, "horizon": 3}, True, False),
+    ("mfg_crowd_modelling_2d", {"size": 4, "horizon": 4, "forbidden_states": "[0|0;1|2]", "only_distribution_reward": True,
+                                "initial_distribution": "[3|0;0|3]", "initial_distribution_value": "[0.3;0.7]"}, False, False),
+    ("mfg_crowd_modelling_2d", {"size": 3, "horizon": 4, "with_congestion": True, "noise_intensity": 0.4}, True, False),
+    ("mean_field_lin_quad", {"size": 5, "horizon": 3, "n_actions_per_side": 1}, True, False),
+    ("mean_field_lin_quad", {"size": 5, "horizon": 3, "n_actions_per_side": 1, "mean_revert": 0.6}, True, True),
+    ("mfg_dynamic_routing", ROAD | {"players": -1}, False, True),
+    ("python_mfg_dynamic_routing", ROAD, False, True),
+    ("mfg_garnet", {"size": 5, "horizon": 4, "seed": 3, "sparsity_factor": 0.7}, True, False),
+    ("mean_field_nfg", {"num_actions": 3, "reward_function": "coop"}, False, False),
+    ("mean_field_nfg", {"num_actions": 3, "reward_function": "biased_indirect_rps"}, False, False),
+    ("python_mfg_periodic_aversion", {"size": 5, "horizon": 3, "n_actions_per_side": 1}, True, False),
+]  # fmt: skip
+NAMES = [f"{name}-{i}" for i, (name, *_) in enumerate(GAMES)]
+
+
+class ByHash(spiel_policy.Policy):
+    """A random row for every decision string, the same in whatever order they are asked for."""
+
+    def __init__(self, game, seed):
+        super().__init__(game, [0])
+        self.seed = seed
+
+    def action_probabilities(self, state, player_id=None):
+        legal = state.legal_actions()
+        key = zlib.crc32(state.observation_string(0).encode())
+        return dict(zip(legal, np.random.default_rng([self.seed, key]).dirichlet(np.full(len(legal), 0.7)).tolist()))
+
+
+class Inside(spiel_policy.Policy):
+    """A policy of a game, for the same one with the last action in its strings."""
+
+    def __init__(self, keyed, policy):
+        super().__init__(keyed, [0])
+        self.policy = policy
+
+    def action_probabilities(self, state, player_id=None):
+        return self.policy.action_probabilities(state.now.state)
+
+
+def their_gap(game, policy, carries):
+    """NashConv on right keys."""
+    if not carries:
+        return nash_conv.NashConv(game, policy).nash_conv()
+    keyed = Keyed(game)
+    return nash_conv.NashConv(keyed, Inside(keyed, policy)).nash_conv()
+
+
+@pytest.mark.parametrize(("name", "parameters", "carries", "moves"), GAMES, ids=NAMES)
+def test_exploitability_of_their_policies(name, parameters, carries, moves):
+    """Random policies of theirs: the same flow to any of their strings, the same exploitability, and back again."""
+    game = openspiel.from_game(name, parameters)
+    spiel = pyspiel.load_game(name, parameters)
+    assert any(" after " in label for label in game.observation_labels) == carries
+    assert isinstance(game.transition, np.ndarray) != moves
+    for seed in range(2):
+        theirs = ByHash(spiel, seed)
+        ours = openspiel.from_policy(theirs, game)
+        gap = tmf.exploitability(game, ours, SYNCHRONOUS)
+        assert gap == pytest.approx(their_gap(spiel, theirs, carries), rel=1e-8, abs=1e-8)
+        again = openspiel.to_policy(ours, game)
+        assert their_gap(spiel, again, carries) == pytest.approx(gap, rel=1e-8, abs=1e-8)
+        flow = distribution.DistributionPolicy(spiel, theirs)
+        back = distribution.DistributionPolicy(spiel, again).distribution
+        assert back == pytest.approx(flow.distribution, abs=1e-12)
+    assert gap > 1e-3
+
+
+@pytest.mark.parametrize(("name", "parameters", "carries", "moves"), GAMES, ids=NAMES)
+def test_exploitability_of_our_policies(name, parameters, carries, moves):
+    """Random tables, which look at the last action where it is carried: theirs is a mixture that does as well."""
+    game = openspiel.from_game(name, parameters)
+    spiel = pyspiel.load_game(name, parameters)
+    rng = np.random.default_rng(1)
+    for _ in range(1 if "quad" in name else 2):  # theirs is slow
+        table = rng.dirichlet(np.full(game.n_actions, 0.7), size=(game.horizon, game.n_observations))
+        ours = tmf.TabularPolicy(table)
+        gap = tmf.exploitability(game, ours, SYNCHRONOUS)
+        assert their_gap(spiel, openspiel.to_policy(ours, game), carries) == pytest.approx(gap, rel=1e-8, abs=1e-8)
+
+
+@pytest.mark.parametrize("constant", [None, False])
+def test_followed_state_by_state(constant):
+    """Tables kept as arrays and tables walked at every population are the same."""
+    name, parameters = "mfg_crowd_modelling", {"size": 4, "horizon": 3}
+    kept = openspiel.from_game(name, parameters)
+    game = openspiel.from_game(name, parameters, constant=constant)
+    rng = np.random.default_rng(2)
+    for _ in range(3):
+        policy = tmf.TabularPolicy(rng.dirichlet(np.ones(3), size=(3, game.n_observations)))
+        np.testing.assert_allclose(tmf.mean_field(game, policy, SYNCHRONOUS).mu, tmf.mean_field(kept, policy, SYNCHRONOUS).mu, atol=1e-14)
+        one, two = (tmf.exploitability(g, policy, SYNCHRONOUS) for g in (game, kept))
+        assert one == pytest.approx(two, abs=1e-12)
+
+
+def test_the_uniform_policy_of_the_crowd():
+    """Exactly 2.7867; OpenSpiel's own NashConv says 2.8135, since its keys leave the last action out."""
+    game = openspiel.from_game("mfg_crowd_modelling(size=10,horizon=10)")
+    uniform = tmf.TabularPolicy.uniform(game)
+    assert tmf.exploitability(game, uniform, SYNCHRONOUS) == pytest.approx(2.7867, abs=1e-4)
+    spiel = pyspiel.load_game("mfg_crowd_modelling(size=10,horizon=10)")
+    said = nash_conv.NashConv(spiel, openspiel.to_policy(uniform, game)).nash_conv()
+    assert said == pytest.approx(2.8135, abs=1e-4)
+
+
+def test_simulated_with_many_agents():
+    """Mean returns of N agents are near the limit's, and their distribution near its flow, 1/sqrt(N)."""
+    game = openspiel.from_game("mfg_crowd_modelling", {"size": 6, "horizon": 5})
+    policy = openspiel.from_policy(ByHash(openspiel._READ[game].reader.game, 4), game)
+    limit = tmf.evaluate(game, policy, SYNCHRONOUS)
+    run = tmf.simulate(game, policy, SYNCHRONOUS, n_agents=20_000, replicas=40, rng=1)
+    assert np.abs(run.mu.mean(axis=0) - limit.flow.mu).max() < 1e-3
+    error = 5.5 * run.returns.std(ddof=1) / np.sqrt(40) + 10 / 20_000  # false alarm 1e-6 or so, bias of order 1/N
+    assert abs(run.returns.mean() - limit.mean_return) < error
+
+
+def test_pickled_by_name():
+    game = openspiel.from_game("mfg_garnet", {"size": 4, "horizon": 3})
+    copy = pickle.loads(pickle.dumps(game))
+    mu = np.random.default_rng(0).dirichlet(np.ones(game.n_observations))
+    for one, two in zip(game.tables(mu, 1), copy.tables(mu, 1), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert openspiel.to_policy(tmf.TabularPolicy.uniform(copy), copy) is not None
+
+
+# Out: our games there.
+
+
+OURS = {
+    "beach": lambda: tmf.games.beach_bar(5, horizon=4),
+    "infected": lambda: tmf.games.susceptible_infected(horizon=5),
+    "queueing": lambda: tmf.games.queueing([0.1, 0.25], horizon=4),
+}
+
+
+@pytest.mark.parametrize("schedule", [None, tmf.Fraction(0.3)], ids=["everybody", "some"])
+@pytest.mark.parametrize("name", OURS)
+def test_our_games_there(name, schedule):
+    game = OURS[name]()
+    spiel = openspiel.to_game(game, schedule)
+    who = schedule or SYNCHRONOUS
+    rng = np.random.default_rng(3)
+    for _ in range(2):
+        policy = tmf.TabularPolicy(rng.dirichlet(np.ones(game.n_actions), size=(game.horizon, game.n_observations)))
+        theirs = openspiel.to_policy(policy, spiel)
+        gap = tmf.exploitability(game, policy, who)
+        assert nash_conv.NashConv(spiel, theirs).nash_conv() == pytest.approx(gap, rel=1e-8, abs=1e-8)
+        back = openspiel.from_policy(theirs, spiel)
+        assert tmf.exploitability(game, back, who) == pytest.approx(gap, abs=1e-12)
+        reached = tmf.mean_field(game, policy, who).mu[:-1] > 0
+        np.testing.assert_array_equal(back.table[reached], policy.table[reached])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_there_and_back(name):
+    """Our game taken over from what was made of it: the same exploitability at every step of the way."""
+    game = OURS[name]()
+    spiel = openspiel.to_game(game)
+    again = openspiel.from_game(spiel)
+    theirs = ByHash(spiel, 5)
+    gap = tmf.exploitability(again, openspiel.from_policy(theirs, again), SYNCHRONOUS)
+    own = tmf.exploitability(game, openspiel.from_policy(theirs, spiel), SYNCHRONOUS)
+    assert gap == pytest.approx(own, rel=1e-8, abs=1e-8)
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("python_mfg_predator_prey", r"has 3 populations; only games of one can be taken over"),
+        ("python_mfg_crowd_avoidance", r"has 2 populations; only games of one"),
+        ("kuhn_poker", r"is no mean-field game; its dynamics are"),
+    ],
+)
+def test_refused(name, reason):
+    with pytest.raises(ValueError, match=reason):
+        openspiel.from_game(name)
+
+
+def test_last_action_refused():
+    with pytest.raises(ValueError, match="depend on the last action, which its state strings do not name"):
+        openspiel.from_game("mfg_crowd_modelling", last_action="refuse")
+    assert openspiel.from_game("mfg_dynamic_routing", ROAD, last_action="refuse").n_actions == 2
+
+
+class Odd(pyspiel.Game):
+    """Two steps at one place; `kind` is what is odd about them."""
+
+    def __init__(self, kind):
+        info = pyspiel.GameInfo(
+            num_distinct_actions=2, max_chance_outcomes=2, num_players=1, min_utility=-9, max_utility=9, utility_sum=None,
+            max_game_length=3,
+        )  # fmt: skip
+        super().__init__(KIND, info, {})
+        self.kind = kind
+
+    def new_initial_state(self):
+        return OddState(self, self.kind)
+
+    def make_py_observer(self, iig_obs_type=None, params=None):
+        from peers.in_openspiel import Observer
+
+        return Observer()
+
+
+class OddState(pyspiel.State):
+    """Steps: decide, be told the population, decide, be told, decide, end."""
+
+    def __init__(self, game, kind):
+        super().__init__(game)
+        self.kind, self.past, self.chance, self.field, self.mu = kind, [], True, False, 0.5
+
+    def _legal_actions(self, player):
+        return [0] if self.kind == "legal" and self.past[-1:] == [1] else [0, 1]
+
+    def chance_outcomes(self):
+        return [(0, 1.0)]
+
+    def _apply_action(self, action):
+        if self.chance:
+            self.chance = False
+        else:
+            self.past.append(action)
+            self.field = True
+
+    def distribution_support(self):
+        return [f"x{self._place()},{len(self.past)},field"]
+
+    def _place(self):
+        return self.past[-1] if self.kind == "earlier population" and self.past else ""
+
+    def update_distribution(self, shares):
+        self.mu += shares[0] if self.kind == "earlier population" else 0.0
+        self.field = False
+
+    def is_terminal(self):
+        return len(self.past) == 3 or (self.kind == "early end" and self.past == [1])
+
+    def current_player(self):
+        if self.is_terminal():
+            return pyspiel.PlayerId.TERMINAL
+        if self.chance:
+            return pyspiel.PlayerId.CHANCE
+        return pyspiel.PlayerId.MEAN_FIELD if self.field else 0
+
+    def rewards(self):
+        if self.kind == "chance" and self.chance:
+            return [1.0]
+        if self.kind == "earlier action" and len(self.past) == 2:
+            return [float(self.past[0])]
+        return [self.mu if self.kind == "earlier population" and len(self.past) == 2 and not self.field else 0.0]
+
+    def returns(self):
+        return [0.0]
+
+    def __str__(self):
+        if self.kind == "early end" and self.is_terminal():
+            return f"end,{len(self.past)}"
+        return f"x{self._place()},{len(self.past)},{'chance' if self.chance else 'field' if self.field else 'decide'}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("chance", "pays 1.0 at the chance node"),
+        ("earlier action", "on earlier states or populations"),
+        ("earlier population", "on earlier states or populations"),
+        ("early end", "ends earlier along some paths than along others"),
+        ("legal", "what may be done at .* depends on the last action"),
+    ],
+)
+def test_what_cannot_be_told_apart_is_refused(kind, reason):
+    with pytest.raises(ValueError, match=reason):
+        openspiel.from_game(Odd(kind))
+
+
+def test_nothing_odd_is_taken():
+    assert openspiel.from_game(Odd("nothing")).horizon == 3
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyspiel", None)
+    monkeypatch.delitem(sys.modules, "tmfcore.interop.openspiel")
+    with pytest.raises(ModuleNotFoundError, match=r"interop\.openspiel needs .*'tmfcore\[peers\]'"):
+        importlib.import_module("tmfcore.interop.openspiel")
+
+
+def test_bad_arguments():
+    game = openspiel.from_game("mfg_crowd_modelling", {"size": 4, "horizon": 2})
+    with pytest.raises(ValueError, match=r"must be made by interop\.openspiel\.from_game"):
+        openspiel.to_policy(None, tmf.games.queueing([0.1]))
+    with pytest.raises(TypeError, match=r"policy is int; must have action_probabilities"):
+        openspiel.from_policy(3, game)
+    with pytest.raises(TypeError, match="parameters are given with a game object"):
+        openspiel.from_game(pyspiel.load_game("mfg_garnet"), {"size": 3})
+    with pytest.raises(ValueError, match="last_action"):
+        openspiel.from_game("mfg_garnet", last_action="drop")
+    theirs = openspiel.to_policy(tmf.TabularPolicy.uniform(game), game)
+    far = pyspiel.load_game("mfg_crowd_modelling", {"size": 9, "horizon": 2}).new_initial_state().child(8)
+    with pytest.raises(ValueError, match=r"must be one of the \d+ decisions"):
+        theirs.action_probabilities(far)
