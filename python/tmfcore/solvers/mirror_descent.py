@@ -35,10 +35,10 @@ class MirrorDescent(_exact.ExactSolver):
         in units of return; whose values are learnt and judged.
     learning_rate : float or None, optional
         alpha > 0, in units of 1 / reward: what the log-odds of two actions move per difference of their values. None:
-        adaptive. It starts at 2 / max_{t,o} (max_a Q - min_a Q) and grows with every iterate that is the best so far,
-        by 20% until it halves for the first time and by 5% from then on. An iterate 1.5 times as exploitable as the
-        best (half as much more each time in a row) is dropped, and the step from the best one tried again at half the rate;
-        it also halves after 50 iterates none of which is best.
+        adaptive. It starts at 2 / max_{t,o} (max_a Q - min_a Q) and grows with every iterate that is the best
+        so far, by 20% until it halves for the first time and by 5% from then on. An iterate 1.5 times as
+        exploitable as the best (half as much more each time in a row) is dropped, and the step from the best
+        one tried again at half the rate; it also halves after 50 iterates none of which is best.
     learning_rate_decay : {"constant", "sqrt", "harmonic", "linear"} or callable k -> factor, optional
         Factor of update k: 1; 1 / sqrt(1 + k / decay_iterations); the square of that; from 1 to 0 over
         `iterations`; or the caller's own, >= 0. Not with an adaptive rate.
