@@ -10,7 +10,7 @@ def pytest_sessionfinish(session, exitstatus):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("TMFCORE_PEERS") != "required" or reporter is None:
         return
-    skipped = [r.nodeid for r in reporter.stats.get("skipped", []) if "peers" in r.keywords or "peers" in r.nodeid]
+    skipped = [r.nodeid for r in reporter.stats.get("skipped", []) if "peers" in getattr(r, "keywords", ()) or "peers" in r.nodeid]
     if skipped:
         reporter.write_line(f"TMFCORE_PEERS=required, but skipped: {', '.join(skipped)}", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
