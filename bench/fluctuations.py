@@ -83,7 +83,7 @@ def in_steps(name, drive=True, **options):
     """A game with a horizon in steps."""
 
     def build(sweeps, step, horizon):
-        return tmf.games.BY_NAME[name](horizon=DRIVE if drive and step == 1 else horizon, **options)
+        return getattr(tmf.games, name)(horizon=DRIVE if drive and step == 1 else horizon, **options)
 
     return build
 
