@@ -17,9 +17,9 @@ from open_spiel.python import policy as spiel_policy
 from open_spiel.python.mfg.algorithms import distribution, nash_conv
 from open_spiel.python.mfg.games import normal_form_game  # noqa: F401  registers it
 
-from peers.in_openspiel import KIND
 from peers.openspiel_states import Keyed
 from tmfcore.interop import openspiel
+from tmfcore.interop._spiel import KIND, Observer
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
 
@@ -231,8 +231,6 @@ class Odd(pyspiel.Game):
         return OddState(self, self.kind)
 
     def make_py_observer(self, iig_obs_type=None, params=None):
-        from peers.in_openspiel import Observer
-
         return Observer()
 
 

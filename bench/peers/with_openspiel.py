@@ -20,27 +20,7 @@ from open_spiel.python.mfg.algorithms.nash_conv import NashConv
 from bench.peers.learning import MirrorDescent
 from bench.peers.measure import Entry
 from bench.peers.problems import BeachBar, close
-
-KIND = pyspiel.GameType(
-    short_name="tmfcore_beach_bar",
-    long_name="Beach bar",
-    dynamics=pyspiel.GameType.Dynamics.MEAN_FIELD,
-    chance_mode=pyspiel.GameType.ChanceMode.EXPLICIT_STOCHASTIC,
-    information=pyspiel.GameType.Information.PERFECT_INFORMATION,
-    utility=pyspiel.GameType.Utility.GENERAL_SUM,
-    reward_model=pyspiel.GameType.RewardModel.REWARDS,
-    max_num_players=1,
-    min_num_players=1,
-    provides_information_state_string=True,
-    provides_information_state_tensor=False,
-    provides_observation_string=True,
-    provides_observation_tensor=False,
-    parameter_specification={},
-)
-
-CHANCE, FIELD, TERMINAL = pyspiel.PlayerId.CHANCE, pyspiel.PlayerId.MEAN_FIELD, pyspiel.PlayerId.TERMINAL
-START, DECIDE, PAY, BLOW, MEET = "start", "decide", "pay", "blow", "meet"  # phases of a step
-MOVER = {START: CHANCE, DECIDE: 0, PAY: FIELD, BLOW: CHANCE, MEET: FIELD}
+from tmfcore.interop._spiel import BLOW, DECIDE, KIND, MEET, MOVER, PAY, START, TERMINAL, Observer
 
 
 class Now:
@@ -138,18 +118,6 @@ class State(pyspiel.State):
     def __str__(self):
         now = self.now
         return f"{now.phase},{now.x},{now.move},{now.t}"
-
-
-class Observer:
-    """What OpenSpiel's value tables are keyed by."""
-
-    tensor, dict = np.zeros(1, np.float32), {}
-
-    def set_from(self, state, player):
-        """Nothing: the tensor is not used."""
-
-    def string_from(self, state, player):
-        return str(state)
 
 
 class Stationary(policies.Policy):

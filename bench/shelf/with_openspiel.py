@@ -20,10 +20,12 @@ from open_spiel.python.mfg.algorithms.mirror_descent import MirrorDescent
 
 import tmfcore as tmf
 from bench.shelf import Run, time_left
-from peers import in_openspiel, openspiel_routing, tables
+from peers import openspiel_routing
 from peers.games import IN_OPENSPIEL
 from tmfcore.games.routing import _braess
 from tmfcore.games.sioux_falls import _on_links, _trips
+from tmfcore.interop import openspiel
+from tmfcore.interop._spiel import place
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,7 @@ def _games(entry) -> Iterator[tuple[str, pyspiel.Game, Callable]]:
         yield "", game, _by_link(entry, game)
         return
     yield "", *_by_place(pyspiel.load_game(*entry.theirs), entry.place)
-    made = in_openspiel.Game(tables.of(entry.ours(), tmf.Synchronous()))
-    yield ", tables", *_by_place(made, lambda state: (state.now.t, state.now.x))
+    yield ", tables", *_by_place(openspiel.to_game(entry.ours()), place)
 
 
 def _by_place(game, place) -> tuple[pyspiel.Game, Callable]:

@@ -1,6 +1,5 @@
 """Held against code we did not write: OpenSpiel's mean-field games and MFGLib.
 
-tables.py       a game under a schedule as tables of a game in which everybody acts, which is what the others know
 our_side.py     the answers of this package
 in_mfglib.py    the answers of MFGLib, for an Environment of theirs or one made of our tables
 in_openspiel.py the answers of OpenSpiel, for a game made of our tables

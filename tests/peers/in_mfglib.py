@@ -1,4 +1,4 @@
-"""MFGLib: an Environment, theirs or made of our tables, and their answers about it."""
+"""MFGLib: an Environment, theirs or made of our tables (interop.mfglib.to_environment), and their answers about it."""
 
 import contextlib
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from peers import need
 from peers.our_side import Answer
-from peers.tables import Tables
 
 torch = need("torch")
 alg = need("mfglib.alg")  # before mfglib.scoring, which it imports in a circle
@@ -25,23 +24,6 @@ def float64():
         yield
     finally:
         torch.set_default_dtype(usual)
-
-
-def environment(tables: Tables):
-    """An Environment of our tables; its T counts from 0 to T, so that T there is T - 1."""
-
-    def at(t, law):
-        return tables(t, law.sum(dim=1).numpy())
-
-    return Environment(
-        T=tables.horizon - 1,
-        S=(tables.n_observations,),
-        A=(tables.n_actions,),
-        mu0=torch.tensor(tables.initial),
-        r_max=1.0,  # read by occupation-measure methods only
-        reward_fn=lambda env, t, law: torch.tensor(at(t, law)[0]),
-        transition_fn=lambda env, t, law: torch.tensor(at(t, law)[1].transpose(2, 0, 1).copy()),
-    )
 
 
 class Side:

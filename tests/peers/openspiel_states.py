@@ -9,18 +9,16 @@ import numpy as np
 
 from peers import need
 from peers.in_openspiel import (
-    KIND,
     Distribution,
     NashConv,
-    Observer,
     OnlineMirrorDescent,
-    Rows,
     TheirFictitiousPlay,
     curve,
 )
 from peers.our_side import Answer
 
 pyspiel = need("pyspiel")
+ours = need("tmfcore.interop._spiel")
 need("open_spiel.python.mfg.games")  # registers those written in Python
 
 
@@ -32,11 +30,11 @@ class Side:
         self.entry, self.game = entry, pyspiel.load_game(name, parameters)
         self.keyed = Keyed(self.game)
 
-    def policy(self, pi: np.ndarray) -> Rows:
-        return Rows(self.game, pi, self.entry.place)
+    def policy(self, pi: np.ndarray) -> ours.Rows:
+        return ours.Rows(self.game, pi, self.entry.place)
 
-    def keyed_policy(self, pi: np.ndarray) -> Rows:
-        return Rows(self.keyed, pi, lambda state: self.entry.place(state.now.state))
+    def keyed_policy(self, pi: np.ndarray) -> ours.Rows:
+        return ours.Rows(self.keyed, pi, lambda state: self.entry.place(state.now.state))
 
     def nash_conv(self, pi: np.ndarray) -> float:
         """Theirs, on the game with its last action in the key."""
@@ -136,7 +134,7 @@ class Keyed(pyspiel.Game):
             num_players=1, min_utility=-np.inf, max_utility=np.inf, utility_sum=None,
             max_game_length=game.max_game_length(),
         )  # fmt: skip
-        super().__init__(KIND, info, {})
+        super().__init__(ours.KIND, info, {})
         self.game = game
         self.actions = [None, *range(game.num_distinct_actions())]
 
@@ -144,7 +142,7 @@ class Keyed(pyspiel.Game):
         return KeyedState(self)
 
     def make_py_observer(self, iig_obs_type=None, params=None):
-        return Observer()
+        return ours.Observer()
 
     def max_chance_nodes_in_history(self):
         return self.game.max_chance_nodes_in_history()

@@ -58,6 +58,14 @@ def _of_anyone(game, mu, q, values, schedule) -> np.ndarray:
     return found
 
 
+def random_policies(game: tmf.Game, rng: np.random.Generator, n: int = 10) -> list[np.ndarray]:
+    """Tables (T, S, A): rows near uniform, spread and nearly pure in turn, the last of them pure."""
+    shape = (game.horizon, game.n_observations)
+    spreads = [50.0, 1.0, 0.05]
+    found = [rng.dirichlet(np.full(game.n_actions, spreads[i % 3]), size=shape) for i in range(n - 1)]
+    return [*found, np.eye(game.n_actions)[rng.integers(game.n_actions, size=shape)]]
+
+
 def mirror_descent(game: tmf.Game, schedule, rate: float, iterations: int) -> np.ndarray:
     """Exploitability of the uniform policy and of what each update makes of it, (iterations + 1,)."""
     return _curve(tmf.solvers.MirrorDescent(learning_rate=rate, **_to_the_end(iterations)), game, schedule, None)

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from peers import games, need, our_side, tables
+from peers import games, need, our_side
 from peers.our_side import CLOSE, assert_same
 from tmfcore.games import BY_NAME
 
 need("torch"), need("mfglib")
 
 from peers import in_mfglib  # noqa: E402
+from tmfcore.interop import mfglib  # noqa: E402
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
 SCHEDULES = [tmf.Synchronous(), tmf.Fraction(0.3)]
@@ -29,10 +30,9 @@ def _float64():
 def test_our_tables(name, schedule, clock):
     """Every game, synchronous and not, on both clocks: MFGLib is given the tables only."""
     game = games.small(name)
-    env = in_mfglib.environment(tables.of(game, schedule))
-    lived = None if clock == "schedule" else in_mfglib.environment(tables.of(game, schedule, clock))
-    side = in_mfglib.Side(env, lived, game.discount)
-    for pi in tables.random_policies(game, np.random.default_rng(1)):
+    lived = mfglib.to_environment(game) if clock == "always" else None
+    side = in_mfglib.Side(mfglib.to_environment(game, schedule), lived, game.discount)
+    for pi in our_side.random_policies(game, np.random.default_rng(1)):
         assert_same(our_side.answer(game, pi, schedule, clock), side.answer(pi))
 
 
@@ -44,7 +44,7 @@ def test_mirror_descent_on_our_tables(name, schedule):
     Without discount, since their values at t are ours times gamma**t.
     """
     game = games.small(name, discount=1.0)
-    side = in_mfglib.Side(in_mfglib.environment(tables.of(game, schedule)))
+    side = in_mfglib.Side(mfglib.to_environment(game, schedule))
     beta = float(schedule.active_fraction(1)[0])
     ours = our_side.mirror_descent(game, schedule, 0.3, 50)
     np.testing.assert_allclose(ours, side.mirror_descent(0.3 / beta, 50), **CLOSE)
@@ -60,8 +60,8 @@ def test_fictitious_play_on_our_tables(name, schedule):
     Where kernels depend on mu their rule is another: see our_side.fictitious_play_of_everybody.
     """
     game = games.small(name)
-    side = in_mfglib.Side(in_mfglib.environment(tables.of(game, schedule)))
-    start = tables.random_policies(game, np.random.default_rng(2), 3)[1]
+    side = in_mfglib.Side(mfglib.to_environment(game, schedule))
+    start = our_side.random_policies(game, np.random.default_rng(2), 3)[1]
     theirs = side.fictitious_play(50, start)
     ours = our_side.fictitious_play_of_everybody(game, schedule, 50, start, split=name == "routing")
     np.testing.assert_allclose(ours, theirs, **CLOSE)
@@ -76,7 +76,7 @@ def test_their_game(entry):
     game, schedule = entry.ours(), tmf.Synchronous()
     side = in_mfglib.Side(entry.theirs(in_mfglib.Environment), actions=entry.actions)
     rng = np.random.default_rng(3)
-    for pi in tables.random_policies(game, rng):
+    for pi in our_side.random_policies(game, rng):
         assert_same(our_side.answer(game, pi, schedule), side.answer(pi))
     ours = our_side.mirror_descent(game, schedule, entry.rate, entry.iterations)
     np.testing.assert_allclose(ours, side.mirror_descent(entry.rate, entry.iterations), **CLOSE)

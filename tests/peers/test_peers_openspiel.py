@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from peers import games, need, our_side, tables
+from peers import games, need, our_side
 from peers.our_side import CLOSE, assert_same
 from tmfcore.games import BY_NAME
 
@@ -23,9 +23,8 @@ SOLVED = [name for name in BY_NAME if name != "sioux_falls"]  # that is routing 
 def test_our_tables(name, schedule, clock):
     """Every game, synchronous and not, on both clocks: OpenSpiel is given a game made of the tables only."""
     game = games.small(name)
-    lived = None if clock == "schedule" else tables.of(game, schedule, clock)
-    side = in_openspiel.Side(tables.of(game, schedule), lived)
-    for pi in tables.random_policies(game, np.random.default_rng(1)):
+    side = in_openspiel.Side(game, schedule, clock)
+    for pi in our_side.random_policies(game, np.random.default_rng(1)):
         assert_same(our_side.answer(game, pi, schedule, clock), side.answer(pi))
 
 
@@ -34,7 +33,7 @@ def test_our_tables(name, schedule, clock):
 def test_mirror_descent_on_our_tables(name, schedule):
     """Rates, and why without discount, as in the same test beside MFGLib."""
     game = games.small(name, discount=1.0)
-    side = in_openspiel.Side(tables.of(game, schedule))
+    side = in_openspiel.Side(game, schedule)
     beta = float(schedule.active_fraction(1)[0])
     ours = our_side.mirror_descent(game, schedule, 0.3, 10)
     np.testing.assert_allclose(ours, side.mirror_descent(0.3 / beta, 10), **CLOSE)
@@ -46,8 +45,8 @@ def test_mirror_descent_on_our_tables(name, schedule):
 def test_fictitious_play_on_our_tables(name, schedule):
     """From a random policy, and where kernels depend on mu by their rule, as in the same test beside MFGLib."""
     game = games.small(name)
-    side = in_openspiel.Side(tables.of(game, schedule))
-    start = tables.random_policies(game, np.random.default_rng(2), 3)[1]
+    side = in_openspiel.Side(game, schedule)
+    start = our_side.random_policies(game, np.random.default_rng(2), 3)[1]
     theirs = side.fictitious_play(6, start)
     np.testing.assert_allclose(our_side.fictitious_play_of_everybody(game, schedule, 6, start), theirs, **CLOSE)
     if not our_side.kernels_move(game):
@@ -60,7 +59,7 @@ def test_their_game(entry):
     """OpenSpiel's own game is ours: flow, values and exploitability over their states, and their NashConv on right keys."""
     game, schedule = entry.ours(), tmf.Synchronous()
     side = openspiel_states.Side(entry)
-    for pi in tables.random_policies(game, np.random.default_rng(3)):
+    for pi in our_side.random_policies(game, np.random.default_rng(3)):
         ours = our_side.answer(game, pi, schedule)
         assert_same(ours, side.answer(pi))
     np.testing.assert_allclose(side.nash_conv(pi), ours.exploitability, **CLOSE)
@@ -73,7 +72,7 @@ def test_solvers_on_their_game(entry):
     side = openspiel_states.Side(entry)
     ours = our_side.mirror_descent(game, schedule, entry.rate, 3)
     np.testing.assert_allclose(ours, side.mirror_descent(entry.rate, 3), **CLOSE)
-    start = tables.random_policies(game, np.random.default_rng(4), 3)[1]
+    start = our_side.random_policies(game, np.random.default_rng(4), 3)[1]
     rule = our_side.fictitious_play_of_everybody if our_side.kernels_move(game) else our_side.fictitious_play
     np.testing.assert_allclose(rule(game, schedule, 3, start), side.fictitious_play(3, start), **CLOSE)
 

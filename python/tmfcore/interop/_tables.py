@@ -18,14 +18,17 @@ from tmfcore.schedule import Schedule, Synchronous
 
 
 class Tables:
-    """Dense tables of `game`, those of an agent who acts with probability `active` (T,); the last few are kept."""
+    """Dense tables of `game`, those of an agent who acts with probability `active` (T,); the last few are kept.
+
+    may_follow (S, A, S): what is an outcome, even with probability 0; None: what has a positive one at the mu given.
+    """
 
     def __init__(self, game: Game, active: FloatArray) -> None:
         self.game, self.active = game, active
         self.n_observations, self.n_actions, self.horizon = game.n_observations, game.n_actions, game.horizon
         self.initial, self.discount = game.initial, game.discount
         self._known: dict[tuple[int, bytes], tuple[FloatArray, FloatArray]] = {}
-        self._may = _may_follow(game, active)
+        self.may_follow = _may_follow(game, active)
 
     def __call__(self, t: int, mu: object) -> tuple[FloatArray, FloatArray]:
         """Reward (S, A) and kernel (S, A, S) at step t and the population mu (S,). O(S A S) where not kept."""
@@ -40,7 +43,7 @@ class Tables:
     def outcomes(self, t: int, mu: object, o: int, a: int) -> list[tuple[int, float]]:
         """(observation, probability) of all that may follow at some mu, hence also those that do not at this one."""
         row = self(t, mu)[1][o, a]
-        found = np.flatnonzero(row if self._may is None else self._may[o, a])
+        found = np.flatnonzero(row if self.may_follow is None else self.may_follow[o, a])
         return [(int(x), float(row[x])) for x in found]
 
     def _tables(self, t: int, mu: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -30,6 +30,7 @@ try:
 except ModuleNotFoundError as error:
     raise _shared.missing(__name__, error, "peers") from error
 
+from tmfcore.interop._spiel import MEET, Rows, TablesGame
 from tmfcore.interop._states import DECISION, FIELD, Reader, Segment, updated
 from tmfcore.interop._states import string as _string
 
@@ -293,7 +294,7 @@ def to_policy(policy: object, game: object) -> Any:
     if isinstance(game, pyspiel.Game):
         owner = _game_of(game)
         given = as_policy(policy, owner)
-        return _OfTables(game, _in_flow(given, owner, mean_field(owner, given, _schedule_of(game)).mu))
+        return Rows(game, _in_flow(given, owner, mean_field(owner, given, _schedule_of(game)).mu))
     ours = check.as_instance(game, "game", Game)
     source = _source_of(ours)
     given = as_policy(policy, ours)
@@ -401,26 +402,6 @@ class _ByString(spiel_policy.Policy):
 
 # The other way round: a game of theirs on our tables.
 
-_START, _DECIDE, _PAY, _BLOW, _MEET = "start", "decide", "pay", "blow", "meet"
-_CHANCE, _FIELD, _END = pyspiel.PlayerId.CHANCE, pyspiel.PlayerId.MEAN_FIELD, pyspiel.PlayerId.TERMINAL
-_MOVER = {_START: _CHANCE, _DECIDE: 0, _PAY: _FIELD, _BLOW: _CHANCE, _MEET: _FIELD}
-_KIND = pyspiel.GameType(
-    short_name="tmfcore_game",
-    long_name="A game of tmfcore",
-    dynamics=pyspiel.GameType.Dynamics.MEAN_FIELD,
-    chance_mode=pyspiel.GameType.ChanceMode.EXPLICIT_STOCHASTIC,
-    information=pyspiel.GameType.Information.PERFECT_INFORMATION,
-    utility=pyspiel.GameType.Utility.GENERAL_SUM,
-    reward_model=pyspiel.GameType.RewardModel.REWARDS,
-    max_num_players=1,
-    min_num_players=1,
-    provides_information_state_string=True,
-    provides_information_state_tensor=False,
-    provides_observation_string=True,
-    provides_observation_tensor=False,
-    parameter_specification={},
-)
-
 
 def to_game(game: object, schedule: object = None) -> Any:
     """A game under a schedule as a mean-field game of OpenSpiel, in Python on our tables, for its algorithms.
@@ -458,11 +439,11 @@ def to_game(game: object, schedule: object = None) -> Any:
     >>> tmf.exploitability(game, policy, tmf.Synchronous()) < 0.01
     True
     """
-    return _TablesGame(_tables.of(game, schedule), schedule)
+    return TablesGame(_tables.of(game, schedule), schedule)
 
 
 def _game_of(game: Any) -> Game:
-    if not isinstance(game, _TablesGame):
+    if not isinstance(game, TablesGame):
         raise ValueError(f"game is {game}; must be made by interop.openspiel.to_game")
     return game.tables.game
 
@@ -470,127 +451,6 @@ def _game_of(game: Any) -> Game:
 def _schedule_of(game: Any) -> Schedule:
     schedule: Schedule = game.schedule
     return schedule
-
-
-class _Now:
-    """What a state knows. OpenSpiel deep-copies the attributes of a Python state: here one, copied by hand."""
-
-    __slots__ = ("action", "game", "mu", "observation", "phase", "t")
-
-    def __init__(self, game: Any, phase: str, t: int, observation: int, action: int, mu: FloatArray) -> None:
-        self.game, self.phase, self.t, self.mu = game, phase, t, mu
-        self.observation, self.action = observation, action
-
-    def __deepcopy__(self, memo: object) -> _Now:
-        return _Now(self.game, self.phase, self.t, self.observation, self.action, self.mu)
-
-
-class _TablesGame(pyspiel.Game):
-    def __init__(self, tables: _tables.Tables, schedule: object) -> None:
-        info = pyspiel.GameInfo(
-            num_distinct_actions=tables.n_actions,
-            max_chance_outcomes=tables.n_observations,
-            num_players=1,
-            min_utility=-np.inf,
-            max_utility=np.inf,
-            utility_sum=None,
-            max_game_length=tables.horizon,
-        )
-        super().__init__(_KIND, info, {})
-        self.tables = tables
-        self.schedule = Synchronous() if schedule is None else schedule
-
-    def new_initial_state(self) -> _TablesState:
-        return _TablesState(self)
-
-    def make_py_observer(self, iig_obs_type: object = None, params: object = None) -> _Observer:
-        return _Observer()
-
-    def max_chance_nodes_in_history(self) -> int:
-        return self.tables.horizon + 1
-
-
-class _TablesState(pyspiel.State):
-    def __init__(self, game: _TablesGame) -> None:
-        super().__init__(game)
-        self.now = _Now(game, _START, 0, 0, 0, game.tables.initial)
-
-    def _legal_actions(self, player: int) -> list[int]:
-        return list(range(self.now.game.tables.n_actions))
-
-    def chance_outcomes(self) -> list[tuple[int, float]]:
-        now, tables = self.now, self.now.game.tables
-        if now.phase == _START:
-            return [(int(x), float(tables.initial[x])) for x in np.flatnonzero(tables.initial)]
-        found: list[tuple[int, float]] = tables.outcomes(now.t, now.mu, now.observation, now.action)
-        return found
-
-    def _apply_action(self, action: int) -> None:
-        now = self.now
-        if now.phase == _START:
-            now.observation, now.phase = action, _DECIDE
-        elif now.phase == _DECIDE:
-            now.action, now.phase = action, _PAY
-        else:
-            now.observation, now.action, now.t, now.phase = action, 0, now.t + 1, _MEET
-
-    def distribution_support(self) -> list[str]:
-        now = self.now
-        return [] if now.phase == _PAY else [f"{_MEET},{now.t},{o},0" for o in range(now.game.tables.n_observations)]
-
-    def update_distribution(self, distribution: object) -> None:
-        now = self.now
-        if now.phase == _PAY:
-            now.phase = _BLOW
-        else:
-            now.mu, now.phase = np.array(distribution), _DECIDE
-
-    def is_terminal(self) -> bool:
-        end: bool = self.now.phase == _MEET and self.now.t == self.now.game.tables.horizon
-        return end
-
-    def current_player(self) -> Any:
-        return _END if self.is_terminal() else _MOVER[self.now.phase]
-
-    def rewards(self) -> list[float]:
-        now = self.now
-        paid = now.game.tables(now.t, now.mu)[0][now.observation, now.action] if now.phase == _PAY else 0.0
-        return [float(paid)]
-
-    def returns(self) -> list[float]:
-        raise NotImplementedError("their mean-field algorithms add rewards up themselves")
-
-    def _action_to_string(self, player: int, action: int) -> str:
-        return str(action)
-
-    def __str__(self) -> str:
-        now = self.now
-        return f"{now.phase},{now.t},{now.observation},{now.action}"
-
-
-class _Observer:
-    """What their tables are keyed by."""
-
-    def __init__(self) -> None:
-        self.tensor, self.dict = np.zeros(1, np.float32), dict[str, object]()
-
-    def set_from(self, state: object, player: int) -> None:
-        """Nothing: the tensor is not used."""
-
-    def string_from(self, state: object, player: int) -> str:
-        return str(state)
-
-
-class _OfTables(spiel_policy.Policy):
-    """Rows (T, S, A) at the states of a game made by `to_game`."""
-
-    def __init__(self, game: Any, table: FloatArray) -> None:
-        super().__init__(game, [0])
-        self.rows = [[dict(enumerate(row)) for row in stage] for stage in table.tolist()]
-
-    def action_probabilities(self, state: Any, player_id: int | None = None) -> dict[int, float]:
-        row: dict[int, float] = self.rows[state.now.t][state.now.observation]
-        return row
 
 
 def _asked_of_tables(policy: Any, game: Any) -> FloatArray:
@@ -611,7 +471,7 @@ def _asked_of_tables(policy: Any, game: Any) -> FloatArray:
                     following.setdefault(x, blown.child(x))
         if t + 1 < ours.horizon:
             mu = _flow_until(game, table, t + 1)
-            shares = {f"{_MEET},{t + 1},{x},0": float(mu[x]) for x in range(ours.n_observations)}
+            shares = {f"{MEET},{t + 1},{x},0": float(mu[x]) for x in range(ours.n_observations)}
             layer = {x: updated(at, shares) for x, at in following.items()}
     return np.stack([check.as_probabilities(rows, f"policy at step {t}") for t, rows in enumerate(table)])
 

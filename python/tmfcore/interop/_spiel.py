@@ -1,0 +1,168 @@
+"""A mean-field game of OpenSpiel made of our tables, and policies by place.
+
+    start (chance), then T times:   decide (t, o)  ->  pay (t, o, a)  ->  blow (chance)  ->  meet (t + 1, o)
+
+"pay" and "meet" are mean-field nodes; the population is told at "meet".
+The reward r(o, a, mu_t) is that of "pay": what tables of values there say is keyed by all that it depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyspiel
+from open_spiel.python import policy as spiel_policy
+
+from tmfcore._validation import FloatArray
+from tmfcore.interop._tables import Tables
+from tmfcore.schedule import Synchronous
+
+START, DECIDE, PAY, BLOW, MEET = "start", "decide", "pay", "blow", "meet"
+CHANCE, FIELD, TERMINAL = pyspiel.PlayerId.CHANCE, pyspiel.PlayerId.MEAN_FIELD, pyspiel.PlayerId.TERMINAL
+MOVER = {START: CHANCE, DECIDE: 0, PAY: FIELD, BLOW: CHANCE, MEET: FIELD}
+KIND = pyspiel.GameType(
+    short_name="tmfcore_game",
+    long_name="A game of tmfcore",
+    dynamics=pyspiel.GameType.Dynamics.MEAN_FIELD,
+    chance_mode=pyspiel.GameType.ChanceMode.EXPLICIT_STOCHASTIC,
+    information=pyspiel.GameType.Information.PERFECT_INFORMATION,
+    utility=pyspiel.GameType.Utility.GENERAL_SUM,
+    reward_model=pyspiel.GameType.RewardModel.REWARDS,
+    max_num_players=1,
+    min_num_players=1,
+    provides_information_state_string=True,
+    provides_information_state_tensor=False,
+    provides_observation_string=True,
+    provides_observation_tensor=False,
+    parameter_specification={},
+)
+
+
+class Now:
+    """What a state knows. OpenSpiel deep-copies the attributes of a Python state: here one, copied by hand."""
+
+    __slots__ = ("action", "game", "mu", "observation", "phase", "t")
+
+    def __init__(self, game: Any, phase: str, t: int, observation: int, action: int, mu: FloatArray) -> None:
+        self.game, self.phase, self.t, self.mu = game, phase, t, mu
+        self.observation, self.action = observation, action
+
+    def __deepcopy__(self, memo: object) -> Now:
+        return Now(self.game, self.phase, self.t, self.observation, self.action, self.mu)
+
+
+class TablesGame(pyspiel.Game):
+    def __init__(self, tables: Tables, schedule: object) -> None:
+        info = pyspiel.GameInfo(
+            num_distinct_actions=tables.n_actions,
+            max_chance_outcomes=tables.n_observations,
+            num_players=1,
+            min_utility=-np.inf,
+            max_utility=np.inf,
+            utility_sum=None,
+            max_game_length=tables.horizon,
+        )
+        super().__init__(KIND, info, {})
+        self.tables = tables
+        self.schedule = Synchronous() if schedule is None else schedule
+
+    def new_initial_state(self) -> TablesState:
+        return TablesState(self)
+
+    def make_py_observer(self, iig_obs_type: object = None, params: object = None) -> Observer:
+        return Observer()
+
+    def max_chance_nodes_in_history(self) -> int:
+        return self.tables.horizon + 1
+
+
+class TablesState(pyspiel.State):
+    def __init__(self, game: TablesGame) -> None:
+        super().__init__(game)
+        self.now = Now(game, START, 0, 0, 0, game.tables.initial)
+
+    def _legal_actions(self, player: int) -> list[int]:
+        return list(range(self.now.game.tables.n_actions))
+
+    def chance_outcomes(self) -> list[tuple[int, float]]:
+        now, tables = self.now, self.now.game.tables
+        if now.phase == START:
+            return [(int(x), float(tables.initial[x])) for x in np.flatnonzero(tables.initial)]
+        found: list[tuple[int, float]] = tables.outcomes(now.t, now.mu, now.observation, now.action)
+        return found
+
+    def _apply_action(self, action: int) -> None:
+        now = self.now
+        if now.phase == START:
+            now.observation, now.phase = action, DECIDE
+        elif now.phase == DECIDE:
+            now.action, now.phase = action, PAY
+        else:
+            now.observation, now.action, now.t, now.phase = action, 0, now.t + 1, MEET
+
+    def distribution_support(self) -> list[str]:
+        now = self.now
+        return [] if now.phase == PAY else [f"{MEET},{now.t},{o},0" for o in range(now.game.tables.n_observations)]
+
+    def update_distribution(self, distribution: object) -> None:
+        now = self.now
+        if now.phase == PAY:
+            now.phase = BLOW
+        else:
+            now.mu, now.phase = np.array(distribution), DECIDE
+
+    def is_terminal(self) -> bool:
+        end: bool = self.now.phase == MEET and self.now.t == self.now.game.tables.horizon
+        return end
+
+    def current_player(self) -> Any:
+        return TERMINAL if self.is_terminal() else MOVER[self.now.phase]
+
+    def rewards(self) -> list[float]:
+        now = self.now
+        paid = now.game.tables(now.t, now.mu)[0][now.observation, now.action] if now.phase == PAY else 0.0
+        return [float(paid)]
+
+    def returns(self) -> list[float]:
+        raise NotImplementedError("their mean-field algorithms add rewards up themselves")
+
+    def _action_to_string(self, player: int, action: int) -> str:
+        return str(action)
+
+    def __str__(self) -> str:
+        now = self.now
+        return f"{now.phase},{now.t},{now.observation},{now.action}"
+
+
+class Observer:
+    """What their tables are keyed by."""
+
+    def __init__(self) -> None:
+        self.tensor, self.dict = np.zeros(1, np.float32), dict[str, object]()
+
+    def set_from(self, state: object, player: int) -> None:
+        """Nothing: the tensor is not used."""
+
+    def string_from(self, state: object, player: int) -> str:
+        return str(state)
+
+
+def place(state: Any) -> tuple[int, int]:
+    """(t, o) of a state of such a game."""
+    return state.now.t, state.now.observation
+
+
+class Rows(spiel_policy.Policy):
+    """Rows (T, S, A) at the states of `game`, whatever it is; `place` reads (t, o) off a state."""
+
+    def __init__(self, game: Any, table: FloatArray, place: Callable[[Any], tuple[int, int]] = place) -> None:
+        super().__init__(game, [0])
+        self.rows = [[dict(enumerate(row)) for row in stage] for stage in table.tolist()]
+        self.place = place
+
+    def action_probabilities(self, state: Any, player_id: int | None = None) -> dict[int, float]:
+        t, o = self.place(state)
+        row: dict[int, float] = self.rows[t][o]
+        return row
