@@ -4,7 +4,7 @@ import numpy as np
 
 import tmfcore as tmf
 from peers import need
-from peers.our_side import Answer, kernels_move
+from peers.our_side import Answer
 
 need("pyspiel")
 Distribution = need("open_spiel.python.mfg.algorithms.distribution").DistributionPolicy
@@ -46,25 +46,14 @@ class Side:
         return Answer(mu, *values, *qs, gap)
 
     def mirror_descent(self, rate: float, iterations: int) -> np.ndarray:
-        game = self._to_solve()
+        game = openspiel.to_game(self.game.tables.game, self.game.schedule)
         return curve(OnlineMirrorDescent(game, lr=rate), game, iterations)
 
     def fictitious_play(self, iterations: int, initial: np.ndarray) -> np.ndarray:
-        game = self._to_solve()
+        game = openspiel.to_game(self.game.tables.game, self.game.schedule)
         solver = TheirFictitiousPlay(game)
         solver._policy = self.policy(game, initial)
         return curve(solver, game, iterations)
-
-    def _to_solve(self):
-        """Their solvers keep policies for the states met at one flow, and ask for them at another: where rows move with
-        mu, what may be met must not.
-        """
-        ours = self.game.tables.game
-        made = openspiel.to_game(ours, self.game.schedule)
-        if kernels_move(ours):
-            size = ours.n_observations
-            made.tables.may_follow = np.ones((size, ours.n_actions, size), dtype=bool)
-        return made
 
 
 def curve(solver, game, iterations: int, frozen: bool = False) -> np.ndarray:

@@ -20,7 +20,8 @@ from tmfcore.schedule import Schedule, Synchronous
 class Tables:
     """Dense tables of `game`, those of an agent who acts with probability `active` (T,); the last few are kept.
 
-    may_follow (S, A, S): what is an outcome, even with probability 0; None: what has a positive one at the mu given.
+    may_follow (S, A, S): what is an outcome, even with probability 0, since it may have another elsewhere; None: what
+    has a positive one.
     """
 
     def __init__(self, game: Game, active: FloatArray) -> None:
@@ -73,13 +74,17 @@ def dense(rows: FloatArray, successors: SuccessorArray | None, size: int) -> Flo
 
 
 def _may_follow(game: Game, active: FloatArray) -> npt.NDArray[np.bool_] | None:
-    """(S, A, S); None where the game does not say."""
-    if game.successors is None:
+    """(S, A, S): what the model can lead to at any mu; None where mu makes no difference."""
+    model, size = game.model, game.n_observations
+    if model.constant_transition:
         return None
-    found = dense(np.ones(game.successors.shape), game.successors, game.n_observations) > 0
+    found = np.ones((size, game.n_actions, size), dtype=bool)
+    if model.successors is not None:
+        found = dense(np.ones(model.successors.shape), model.successors, size) > 0
     if (active < 1).any():
-        if game.passive_successors is None:
-            return None
-        stays = dense(np.ones(game.passive_successors.shape), game.passive_successors, game.n_observations) > 0
+        stays = np.eye(size, dtype=bool)
+        if not model.passive_identity:
+            cells = model.passive_successors
+            stays = np.ones_like(stays) if cells is None else dense(np.ones(cells.shape), cells, size) > 0
         found = found | stays[:, None]
     return found
