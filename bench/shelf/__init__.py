@@ -47,7 +47,7 @@ class Limits:
         return min(max(self.share * our_seconds, self.least), self.most)
 
 
-FULL = Limits(ours=10.0, repeats=5, share=150.0, least=1.5, most=10.0)
+FULL = Limits(ours=10.0, repeats=3, share=150.0, least=1.0, most=6.0)
 QUICK = Limits(ours=2.0, repeats=1, share=20.0, least=0.2, most=1.0)
 TARGETS = (1e-2, 1e-4)  # exploitability / |mean return|
 
