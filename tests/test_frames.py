@@ -202,7 +202,6 @@ def test_torch_tensors():
         check.as_float_array(torch.tensor(WANTED, requires_grad=True), "x")
 
 
-@pytest.mark.peers
 def test_jax_arrays():
     jnp = pytest.importorskip("jax.numpy")
     np.testing.assert_array_equal(check.as_float_array(jnp.array(WANTED), "x"), WANTED)

@@ -151,7 +151,6 @@ def test_what_is_no_compiled_function():
         made(ROW(stay), user_data="x")
 
 
-@pytest.mark.peers
 def test_numba_and_cffi_functions_are_taken_as_they_are():
     numba = pytest.importorskip("numba")
     cffi = pytest.importorskip("cffi")
