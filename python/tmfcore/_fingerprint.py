@@ -1,0 +1,269 @@
+"""Which game, schedule, number of agents and clock a result belongs to, so that only what belongs together is combined.
+
+    Fingerprint.of(game, schedule, n_agents, clock)     what a result carries; costs nothing until it is compared
+    same("run", run.fingerprint, other, PARTS)          a ValueError that names both where they do not belong together
+
+A game is known by a digest, 16 hexadecimal digits of blake2b, the same in every process. Games that are the same object
+are the same without one. Of a game of constant arrays the digest takes every bit. Of any other it takes name, sizes,
+horizon, discount, step, initial, the path of noise, and the tables at up to 20 pairs (mu, t), to 2**-32 of each number:
+the last bits of exp and log differ between processors. Two such games that agree at all of them have one digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore._validation import FloatArray
+
+if TYPE_CHECKING:
+    from tmfcore.game import Game
+    from tmfcore.schedule import Schedule
+
+__all__ = ["LIMIT", "PARTS", "Fingerprint", "differences", "digest_of", "same"]
+
+PARTS = ("game", "schedule", "n_agents")  # of two results of one finite system
+LIMIT = ("game", "fractions")  # of two results in the limit: who acts matters by the active fractions alone
+NAMES = {"game": "game", "schedule": "schedule", "fractions": "active fraction", "n_agents": "N", "clock": "clock"}
+
+MOST_CELLS = 50_000  # entries of tables that a digest evaluates where it may choose
+PAIRS = 5, 20  # (mu, t) at the least and at the most
+HALF = 1 << 19  # of the last bit that counts, the 32nd of 52; carries go into the exponent, as they should
+NOISE = 2.0**-48  # below this share of a table's largest entry everything is 0
+
+
+class Fingerprint:
+    """What a result belongs to.
+
+    It keeps the game and the schedule until it is pickled or saved, when their digests take their place.
+
+    Attributes
+    ----------
+    name : str
+        Of the game.
+    label : str
+        Of the schedule; empty where there is none.
+    n_agents : int or None
+    clock : str
+        "schedule", "always", or empty where nothing was valued.
+    """
+
+    __slots__ = ("_digests", "_game", "_schedule", "clock", "label", "n_agents", "name")
+
+    name: str
+    label: str
+    n_agents: int | None
+    clock: str
+
+    def __init__(
+        self, name: str, label: str, n_agents: int | None, clock: str, digests: Mapping[str, str] | None = None
+    ) -> None:
+        self.name, self.label, self.n_agents, self.clock = name, label, n_agents, clock
+        self._game: Game | None = None
+        self._schedule: Schedule | None = None
+        self._digests = dict(digests or {})
+
+    @classmethod
+    def of(
+        cls, game: Game, schedule: Schedule | None = None, n_agents: int | None = None, clock: str = ""
+    ) -> Fingerprint:
+        """Of what is computed from these; all checked by the caller."""
+        made = cls(game.name, "" if schedule is None else schedule.label, n_agents, clock)
+        made._game, made._schedule = game, schedule
+        return made
+
+    @property
+    def game(self) -> str:
+        """Digest of the game, 16 hexadecimal digits."""
+        return self._digest("game")
+
+    @property
+    def schedule(self) -> str:
+        """Digest of who acts: the batch of every step or the probabilities; of the active fractions without N."""
+        return self._digest("schedule")
+
+    @property
+    def fractions(self) -> str:
+        """Digest of the active fraction of every step, which is all that the limit knows of a schedule."""
+        return self._digest("fractions")
+
+    def to_header(self) -> dict[str, Any]:
+        """As JSON can hold it, for saved files."""
+        digests = {name: self._digest(name) for name in ("game", "schedule", "fractions")}
+        numbers = {"name": self.name, "label": self.label, "n_agents": self.n_agents, "clock": self.clock}
+        return {"fingerprint": {**numbers, "digests": digests}}
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> Fingerprint:
+        """The inverse of `to_header`."""
+        found = header["fingerprint"]
+        n_agents = found["n_agents"]
+        return cls(
+            str(found["name"]), str(found["label"]), None if n_agents is None else int(n_agents),
+            str(found["clock"]), {str(key): str(value) for key, value in found["digests"].items()},
+        )  # fmt: skip
+
+    def _digest(self, name: str) -> str:
+        if name not in self._digests:
+            game, schedule = self._game, self._schedule
+            if name == "game":
+                assert game is not None, "a fingerprint without a game has its digest"
+                self._digests[name] = digest_of(game)
+            elif game is None or schedule is None:
+                self._digests[name] = ""
+            elif name == "schedule" and self.n_agents is not None:
+                batch, probability = schedule._kernel(game.horizon, self.n_agents)
+                who = ("batches", batch) if batch is not None else ("probabilities", probability)
+                self._digests[name] = _hash([who[0], _short(who[1])])
+            else:
+                self._digests[name] = _hash(["fractions", _short(schedule._active(game.horizon, self.n_agents))])
+        return self._digests[name]
+
+    def _part(self, name: str) -> object:
+        return getattr(self, name)
+
+    def _has(self, name: str, other: Fingerprint) -> bool:
+        """Whether the two agree in one part, without a digest where that can be known."""
+        if name == "game" and self._game is not None and self._game is other._game:
+            return True
+        return bool(self._part(name) == other._part(name))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Fingerprint):
+            return NotImplemented
+        return not differences(self, other, (*PARTS, "clock"))
+
+    def __hash__(self) -> int:
+        return hash((self.game, self.schedule, self.n_agents, self.clock))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        digests = {name: self._digest(name) for name in ("game", "schedule", "fractions")}
+        return Fingerprint, (self.name, self.label, self.n_agents, self.clock, digests)
+
+    def __deepcopy__(self, memo: object) -> Fingerprint:
+        return self
+
+    def __str__(self) -> str:
+        """The game, under which schedule, with which N, as an error names them."""
+        game = f"game {self.name!r}" if self.name else "a game without a name"
+        schedule = f" under {self.label}" if self.label else ""
+        agents = f" with N = {self.n_agents}" if self.n_agents is not None else ""
+        clock = f" on clock {self.clock!r}" if self.clock == "always" else ""
+        return game + schedule + agents + clock
+
+    __repr__ = __str__
+
+
+def differences(one: Fingerprint, other: Fingerprint, parts: Iterable[str] = PARTS) -> list[str]:
+    """In which of `parts` (of "game", "schedule", "fractions", "n_agents", "clock") the two differ."""
+    return [name for name in parts if not one._has(name, other)]
+
+
+def same(what: str, one: Fingerprint | None, other: Fingerprint | None, parts: Iterable[str] = PARTS) -> None:
+    """Raise unless a result belongs to what it is combined with.
+
+    Parameters
+    ----------
+    what : str
+        The argument that holds the result, as the caller calls it.
+    one : Fingerprint or None
+        Of the result; None: it does not say where it comes from.
+    other : Fingerprint or None
+        Of what it must belong to.
+    parts : iterable of str, optional
+        What must agree: PARTS, LIMIT, or any of "game", "schedule", "fractions", "n_agents", "clock".
+
+    Raises
+    ------
+    ValueError
+        Something differs, or one of the two has no fingerprint; both are named.
+    """
+    if one is None or other is None:
+        whose = what if one is None else f"what {what} is combined with"
+        raise ValueError(
+            f"{whose} has no fingerprint, so that it may be of another game; must be a result as tmfcore returns it "
+            "(dataclasses.replace puts other numbers into one)"
+        )
+    found = differences(one, other, parts)
+    if not found:
+        return
+    words = [NAMES[name] for name in found]
+    differ = f"{' and '.join(words)} {'differs' if len(words) == 1 else 'differ'}"
+    hint = ""
+    if "game" in found and one.name == other.name:
+        hint = f": the games have digests {one.game} and {other.game}"
+    elif "fractions" in found and one.label == other.label:
+        hint = f": N is {one.n_agents} and {other.n_agents}"
+    raise ValueError(f"{what} is of {one}; must be of {other} ({differ}{hint})")
+
+
+def digest_of(game: Game) -> str:
+    """Digest of a game, computed once."""
+    known: str | None = vars(game).get("_digest")
+    if known is None:
+        known = _hash(_parts(game))
+        object.__setattr__(game, "_digest", known)
+    return known
+
+
+def _parts(game: Game) -> Iterator[object]:
+    yield from (game.n_observations, game.n_actions, game.horizon, game.discount, game.step, game.initial)
+    given = (game.reward, game.transition, game.passive_reward, game.passive_transition)
+    if all(isinstance(table, np.ndarray) for table in given[:3]) and not callable(given[3]):
+        yield from (*given, game.successors, game.passive_successors)
+        return
+    model = game.model
+    yield from (game.name, game.noise, model.successors, model.passive_successors)
+    for mu, t in _pairs(game):
+        try:
+            with np.errstate(all="ignore"):
+                tables = model.tables(mu, t)
+        except Exception as error:  # a game need not be defined where nobody ever is: that, too, tells it from others
+            yield type(error).__name__
+        else:
+            yield from (_rounded(table) for table in tables)
+
+
+def _pairs(game: Game) -> Iterator[tuple[FloatArray, int]]:
+    """Populations and steps at which a game is asked: (0, initial), and four populations along the horizon."""
+    n, last = game.n_observations, game.horizon - 1
+    cells = n * (1 + game.n_actions) * (1 + game.model.n_successors)
+    count = int(min(max(PAIRS[0], MOST_CELLS // cells), PAIRS[1]))
+    golden = (np.sqrt(5.0) - 1) / 2
+    populations = [game.initial, np.full(n, 1.0 / n)]
+    for k in (1, 2):
+        weights = 0.05 + (np.arange(1, n + 1) * golden * k) % 1.0
+        populations.append(weights**k / (weights**k).sum())
+    for j in range(count):
+        # Five steps to four populations, so that populations and steps do not go round together.
+        yield populations[j % 4], round(last * j / (count - 1))
+
+
+def _rounded(table: FloatArray) -> npt.NDArray[np.int64]:
+    """The leading bits of each number, rounded in the binary representation."""
+    size = np.abs(table)
+    words = np.where(size < size.max(initial=0.0) * NOISE, 0.0, table).view(np.int64)
+    return np.asarray((words + HALF) & -2 * HALF)
+
+
+def _short(values: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    """One number where all steps have the same."""
+    assert values is not None, "a schedule has batches or probabilities"
+    return values[:1] if (values == values[0]).all() else values
+
+
+def _hash(parts: Iterable[object]) -> str:
+    digest = blake2b(digest_size=8)
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            kind = "<f8" if part.dtype.kind == "f" else "<i8"
+            array = np.ascontiguousarray(part, dtype=kind)
+            digest.update(f"{kind}{array.shape}".encode())
+            digest.update((array + 0).tobytes())  # -0.0 + 0 is 0.0
+        else:
+            digest.update(f"{type(part).__name__} {part!r};".encode())
+    return digest.hexdigest()
