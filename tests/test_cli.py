@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -420,26 +419,52 @@ def test_reproduce_writes_and_prints(tmp_path):
     assert "Queueing, 5 servers: TMF-PG" in result.output
 
 
-def interrupt_when(ready, *arguments, cwd):
-    """Start the command line, send SIGINT when ready() has been true for a while, and wait."""
-    child = subprocess.Popen([sys.executable, "-m", "tmfcore", *map(str, arguments)], cwd=cwd, text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
-    try:
-        until = time.monotonic() + 60
-        while not ready() and child.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        time.sleep(1.0)
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=60)
-    finally:
-        child.kill()
-    return child.returncode, out, err
+# `python -m tmfcore`, but SIGINT interrupts it even where it is inherited as ignored (nohup, `pytest &`), and the process
+# ends itself if whoever started it is gone. It sends itself SIGINT once it has been in solve() of a module for a while.
+INTERRUPTED = """
+import os, runpy, signal, sys, threading, time
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.alarm(LIMIT)
+
+def solving():
+    frame = sys._current_frames()[threading.main_thread().ident]
+    while frame and not (frame.f_code.co_name == "solve" and "MODULE" in frame.f_globals["__name__"]):
+        frame = frame.f_back
+    return frame
+
+def interrupt():
+    while not solving():
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+runpy.run_module("tmfcore", run_name="__main__", alter_sys=True)
+"""
+
+
+def interrupted_in(module, *arguments, cwd, limit=60):
+    """Run the command line until Ctrl-C in a function solve() of `module`; return its code, output and errors."""
+    code = INTERRUPTED.replace("MODULE", module).replace("LIMIT", str(limit))
+    ended = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=cwd, text=True, capture_output=True,
+                           check=False)  # fmt: skip
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+@pytest.fixture
+def sigint_ignored():
+    """As if the tests were started by `pytest &` of a script: what a new process inherits."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.usefixtures("sigint_ignored")
 def test_ctrl_c_saves_what_reproduce_has_finished(tmp_path):
     out = tmp_path / "out"
-    code, _, err = interrupt_when(out.is_dir, "reproduce", "--out", out, cwd=tmp_path)
+    code, _, err = interrupted_in("tmfcore.reproduce", "reproduce", "--out", out, cwd=tmp_path)
     assert code == 130, err
     assert err == "interrupted\n"
     assert sorted(path.name for path in out.iterdir()) == ["results.json", "summary.md"]
@@ -447,10 +472,10 @@ def test_ctrl_c_saves_what_reproduce_has_finished(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.usefixtures("sigint_ignored")
 def test_ctrl_c_saves_the_solution_so_far(tmp_path):
-    began = time.monotonic()
-    code, out, err = interrupt_when(
-        lambda: time.monotonic() > began + 1.5, "solve", "queueing", "--solver", "tmf-pg", "--schedule", "sequential", "--iterations", "1e9",
+    code, out, err = interrupted_in(
+        "tmfcore.solvers", "solve", "queueing", "--solver", "tmf-pg", "--schedule", "sequential", "--iterations", "1e9",
         "--tolerance", "0", "--out", tmp_path / "a.npz", cwd=tmp_path,
     )  # fmt: skip
     assert code == 130, err

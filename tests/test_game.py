@@ -450,7 +450,7 @@ def address(function):
     return ctypes.cast(function, ctypes.c_void_p).value
 
 
-@pytest.mark.parametrize("function", [address(crowd), LowLevelCallable(crowd)])
+@pytest.mark.parametrize("function", [address(crowd), LowLevelCallable(crowd)], ids=["address", "LowLevelCallable"])
 def test_a_compiled_row_function_is_a_game(function):
     game = tmf.Game.compiled(function, 2, 2, 5, 0.5, [0.5, 0.5], owner=crowd, name="crowd", step=0.5)
     reward, transition, passive_reward, passive_transition = game.tables([0.75, 0.25], 1)

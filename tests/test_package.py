@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
@@ -142,6 +143,23 @@ def test_build_info_reports_the_switches():
     assert info["tmfcore"] == tmfcore.__version__
     for name in ("abi3", "debug", "trace", "sanitize"):
         assert name in info
+
+
+def test_every_process_collects_the_same_tests():
+    """pytest-xdist needs it: no id of a test holds an address, or what depends on the order of a set."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--assert=plain", "-p", "no:cacheprovider", "tests", "bench"]
+    settings = os.environ | {"PYTEST_ADDOPTS": ""}
+    collecting = [
+        subprocess.Popen(command, cwd=ROOT, env=settings | {"PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True)
+        for seed in ("1", "2")
+    ]
+    printed = [process.communicate()[0] for process in collecting]
+    assert [process.returncode for process in collecting] == [0, 0], printed[0]
+    first, second = [[line for line in lines.splitlines() if "::" in line] for lines in printed]
+    assert f"{Path(__file__).relative_to(ROOT).as_posix()}::test_version_is_that_of_the_metadata" in first
+    differing = sorted(set(first) ^ set(second))
+    assert differing == [], "give these tests ids="
+    assert first == second  # the order, too
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -134,7 +134,7 @@ def test_equal_types_who_see_everybody_are_one_population():
 def test_types_keep_their_numbers_and_follow_their_limit():
     """Both engines: the agents of a type stay as many as they were, and their empirical flow is near the mean field."""
     kinds = [resource_selection([1.0, 0.5], 1.0, horizon=6, step=0.5), queueing([0.3, 0.2], horizon=6, step=0.5, discount=0.95)]
-    coupling = sp.block_diag([np.ones((2, 2)), np.eye(3)])
+    coupling = sp.block_diag([sp.coo_array(np.ones((2, 2))), sp.eye_array(3)])
     game = typed(kinds, [0.25, 0.75], coupling=coupling, rates=[1.0, 0.5], names=["drivers", "clients"])
     policy = tmf.TabularPolicy.uniform(game)
     flow = tmf.mean_field(game, policy, tmf.Fraction(0.5)).mu
