@@ -72,8 +72,15 @@ class Fingerprint:
         cls, game: Game, schedule: Schedule | None = None, n_agents: int | None = None, clock: str = ""
     ) -> Fingerprint:
         """Of what is computed from these; all checked by the caller."""
+        n_agents = None if n_agents is None else int(n_agents)
         made = cls(game.name, "" if schedule is None else schedule.label, n_agents, clock)
         made._game, made._schedule = game, schedule
+        return made
+
+    def on(self, clock: str) -> Fingerprint:
+        """The same on another clock."""
+        made = Fingerprint(self.name, self.label, self.n_agents, clock, self._digests)
+        made._game, made._schedule = self._game, self._schedule
         return made
 
     @property
@@ -92,15 +99,21 @@ class Fingerprint:
         return self._digest("fractions")
 
     def to_header(self) -> dict[str, Any]:
-        """As JSON can hold it, for saved files."""
+        """As JSON can hold it."""
         digests = {name: self._digest(name) for name in ("game", "schedule", "fractions")}
         numbers = {"name": self.name, "label": self.label, "n_agents": self.n_agents, "clock": self.clock}
-        return {"fingerprint": {**numbers, "digests": digests}}
+        return {**numbers, "digests": digests}
 
     @classmethod
-    def from_header(cls, header: Mapping[str, Any]) -> Fingerprint:
-        """The inverse of `to_header`."""
+    def from_header(cls, header: Mapping[str, Any]) -> Fingerprint | None:
+        """That of a saved file: what `to_header` made, or None, under "fingerprint"."""
+        if "fingerprint" not in header:
+            raise ValueError(
+                "the file has no fingerprint of game and schedule: an older version wrote it; make it again"
+            )
         found = header["fingerprint"]
+        if found is None:
+            return None
         n_agents = found["n_agents"]
         return cls(
             str(found["name"]), str(found["label"]), None if n_agents is None else int(n_agents),

@@ -7,6 +7,7 @@ import numpy as np
 from tmfcore import _flow
 from tmfcore import _validation as check
 from tmfcore._evaluator import keep_kernels
+from tmfcore._fingerprint import LIMIT, Fingerprint, same
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.meanfield import Flow, active_fractions, full_flow, is_always
@@ -25,7 +26,7 @@ def best_response(
     ----------
     game : Game
     flow : Flow
-        Recorded at every step.
+        Of the same game under the same active fractions, recorded at every step.
     schedule : Schedule
     n_agents : int or None, optional
         Turns batch sizes into fractions, as in mean_field.
@@ -42,7 +43,7 @@ def best_response(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; a flow of another horizon or number of observations, or not recorded at every step.
+        Bad arguments; a flow of another game or other active fractions, or not recorded at every step.
 
     Notes
     -----
@@ -61,6 +62,7 @@ def best_response(
     active = active_fractions(game, schedule, n_agents)
     always = is_always(clock)
     mu = full_flow(flow, game)
+    same("flow", flow.fingerprint, Fingerprint.of(game, schedule, n_agents), LIMIT)
     values = np.empty((game.horizon + 1, game.n_observations))
     greedy = np.empty((game.horizon, game.n_observations), dtype=np.int64)
     _flow.backward(game.model, None, mu, active, game.discount, always, values, None, greedy)

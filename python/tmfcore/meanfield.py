@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tmfcore import _appearance, _files, _flow, _frames
 from tmfcore import _validation as check
 from tmfcore._evaluator import Kept, keep_kernels
+from tmfcore._fingerprint import LIMIT, Fingerprint, same
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
@@ -51,6 +52,8 @@ class Flow(_frames.Frames):
         dt, the share of a sweep a step lasts.
     action_labels : tuple of A str
         The game's; empty where it is not known.
+    fingerprint : Fingerprint or None
+        Of game, schedule and N: what it may be combined with. None: made by hand, and combined with nothing.
     """
 
     mu: FloatArray
@@ -62,6 +65,7 @@ class Flow(_frames.Frames):
     observation_shape: tuple[int, ...] = ()
     step: float = 1.0
     action_labels: tuple[str, ...] = ()
+    fingerprint: Fingerprint | None = None
 
     def plot(self, kind: str = "auto", *, title: str | None = None, ax: Axes | None = None) -> Axes:
         """Draw the share of the population at each observation over time.
@@ -128,10 +132,11 @@ class Flow(_frames.Frames):
     def load(cls, path: str | os.PathLike[str]) -> Flow:
         """The Flow that `save` wrote to `path`."""
         arrays, header = _files.load_npz(Path(path), "flow")
-        return cls._from_arrays(arrays, header, header["name"])
+        return cls._from_arrays(arrays, header, header["name"], Fingerprint.from_header(header))
 
     def _header(self) -> dict[str, Any]:
-        return {"horizon": self.horizon, "name": self.name, **_appearance.to_header(self)}
+        own = None if self.fingerprint is None else self.fingerprint.to_header()
+        return {"horizon": self.horizon, "name": self.name, "fingerprint": own, **_appearance.to_header(self)}
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays as they are saved: a constant active fraction as one number."""
@@ -141,10 +146,13 @@ class Flow(_frames.Frames):
         return {"mu": self.mu, "steps": self.steps, "active_fraction": active}
 
     @classmethod
-    def _from_arrays(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any], name: str) -> Flow:
+    def _from_arrays(
+        cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any], name: str, fingerprint: Fingerprint | None
+    ) -> Flow:
         horizon, mu = header["horizon"], arrays["mu"]
         active = np.broadcast_to(arrays["active_fraction"], (horizon,))
-        return cls(mu, arrays["steps"], active, horizon, name, **_appearance.from_header(header, mu.shape[1]))
+        appearance = _appearance.from_header(header, mu.shape[1])
+        return cls(mu, arrays["steps"], active, horizon, name, **appearance, fingerprint=fingerprint)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +170,8 @@ class Evaluation(_frames.Frames):
     mean_return : float
         sum_o mu_0(o) V_0(o).
     clock : {"schedule", "always"}
+    fingerprint : Fingerprint or None
+        Of game, schedule, N and clock.
     """
 
     flow: Flow
@@ -169,6 +179,7 @@ class Evaluation(_frames.Frames):
     q: FloatArray
     mean_return: float
     clock: str = "schedule"
+    fingerprint: Fingerprint | None = None
 
     def _table(self) -> _frames.Table:
         table = self.flow._table()
@@ -264,15 +275,17 @@ def mean_field(
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     record_every = check.as_positive_int(record_every, "record_every")
-    return _flow_of(game, kernel, active, record_every, None)
+    return _flow_of(game, kernel, active, record_every, None, Fingerprint.of(game, schedule, n_agents))
 
 
-def _flow_of(game: Game, kernel: Policy, active: FloatArray, record_every: int, kept: Kept | None) -> Flow:
+def _flow_of(
+    game: Game, kernel: Policy, active: FloatArray, record_every: int, kept: Kept | None, fingerprint: Fingerprint
+) -> Flow:
     """The flow of a policy, and in `kept` the kernels along it."""
     steps = recorded_steps(game.horizon, record_every)
     mu = np.empty((len(steps), game.n_observations))
     _flow.forward(game.model, kernel, game.initial, active, game.horizon, record_every, mu, kept)
-    return flow_of(game, mu, steps, active)
+    return flow_of(game, mu, steps, active, fingerprint)
 
 
 def evaluate(
@@ -298,7 +311,8 @@ def evaluate(
         "schedule" (default): what an agent of the population earns, acting with probability beta_t a step.
         "always": the paper's value, of an agent that acts at every step. They coincide where everybody acts.
     flow : Flow or None, optional
-        Value the policy along this flow instead of its own (a deviation from it). Recorded at every step.
+        Value the policy along this flow instead of its own (a deviation from it): of the same game under the same
+        active fractions, recorded at every step.
 
     Returns
     -------
@@ -307,7 +321,7 @@ def evaluate(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; a flow of another horizon or number of observations, or not recorded at every step.
+        Bad arguments; a flow of another game or other active fractions, or not recorded at every step.
 
     Notes
     -----
@@ -326,13 +340,15 @@ def evaluate(
     active = active_fractions(game, schedule, n_agents)
     always = is_always(clock)
     kept = keep_kernels(game.model, game.horizon) if flow is None else None
+    own = Fingerprint.of(game, schedule, n_agents)
     if flow is None:
-        flow = _flow_of(game, kernel, active, 1, kept)
+        flow = _flow_of(game, kernel, active, 1, kept, own)
     mu = full_flow(flow, game)
+    same("flow", flow.fingerprint, own, LIMIT)
     values = np.empty((game.horizon + 1, game.n_observations))
     q = np.empty((game.horizon, game.n_observations, game.n_actions))
     _flow.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept)
-    return Evaluation(flow, values, q, float(game.initial @ values[0]), clock)
+    return Evaluation(flow, values, q, float(game.initial @ values[0]), clock, own.on(clock))
 
 
 # --------------------------------------------------------------------------- shared with equilibrium, solvers
@@ -346,11 +362,11 @@ def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> Fl
     return schedule._active(game.horizon, n_agents)
 
 
-def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray) -> Flow:
+def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray, fingerprint: Fingerprint) -> Flow:
     """A flow of the whole horizon of `game`."""
-    horizon = game.horizon
+    horizon, appearance = game.horizon, _appearance.appearance_of(game)
     active = np.broadcast_to(active, (horizon,))
-    return Flow(mu, steps, active, horizon, game.name, **_appearance.appearance_of(game))
+    return Flow(mu, steps, active, horizon, game.name, **appearance, fingerprint=fingerprint)
 
 
 def is_always(clock: str) -> bool:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from tmfcore import _agents, _appearance, _counts, _files, _frames, _progress, _rng, _sampling
 from tmfcore import _validation as check
 from tmfcore._costs import seconds_per_step
+from tmfcore._fingerprint import LIMIT, Fingerprint, same
 from tmfcore._model import Model
 from tmfcore._policy import CallablePolicy, Policy
 from tmfcore._threads import over_replicas, workers_for
@@ -91,6 +92,8 @@ class Simulation(_frames.Frames):
         dt, the share of a sweep a step lasts.
     action_labels : tuple of A str
         The game's; empty where it is not known.
+    fingerprint : Fingerprint or None
+        Of game, schedule and N: what it may be combined with. None: made by hand, and combined with nothing.
     """
 
     counts: IntArray
@@ -110,6 +113,7 @@ class Simulation(_frames.Frames):
     observation_shape: tuple[int, ...] = ()
     step: float = 1.0
     action_labels: tuple[str, ...] = ()
+    fingerprint: Fingerprint | None = None
 
     @property
     def mu(self) -> FloatArray:
@@ -183,8 +187,8 @@ class Simulation(_frames.Frames):
         ImportError
             matplotlib (extra `app`) is not there.
         TypeError, ValueError
-            An unknown kind, or one that does not fit the observations; a flow of another horizon or number of
-            observations.
+            An unknown kind, or one that does not fit the observations; a flow of another game or other active
+            fractions.
         """
         from tmfcore import plotting
         from tmfcore.meanfield import Flow  # which is made from this module's times
@@ -200,6 +204,7 @@ class Simulation(_frames.Frames):
                     f"flow has T = {flow.horizon} steps and S = {flow.mu.shape[1]} observations; "
                     f"must have {self.horizon} and {mu.shape[2]}, as the simulation"
                 )
+            same("flow", flow.fingerprint, self.fingerprint, LIMIT)
             field = plotting.Course(flow.steps * self.step, flow.mu)
         agents = f"N = {self.n_agents:,} agents"
         if title is None:
@@ -226,6 +231,7 @@ class Simulation(_frames.Frames):
             arrays["actions"] = self.trajectories.actions
             arrays["individual_rewards"] = self.trajectories.rewards
         header = {name: getattr(self, name) for name in _HEADER} | _appearance.to_header(self)
+        header["fingerprint"] = None if self.fingerprint is None else self.fingerprint.to_header()
         _files.save_npz(Path(path), arrays, {"kind": "simulation", **header})
 
     @classmethod
@@ -244,6 +250,7 @@ class Simulation(_frames.Frames):
             trajectories=trajectories,
             **{name: header[name] for name in _HEADER},
             **_appearance.from_header(header, arrays["counts"].shape[-1]),
+            fingerprint=Fingerprint.from_header(header),
         )
 
 
@@ -392,6 +399,7 @@ def simulate(
         game=game.name,
         trajectories=individuals,
         **_appearance.appearance_of(game),
+        fingerprint=Fingerprint.of(game, schedule, n_agents),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tmfcore import _individuals
 from tmfcore import _validation as check
+from tmfcore._fingerprint import Fingerprint, same
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
 from tmfcore.interop._shared import Flags, Rows, categorical, encode
@@ -70,6 +71,7 @@ class InFlow(World):
     def __init__(self, game: Game, flow: Flow, n: int, always: bool) -> None:
         super().__init__(game, n, always)
         self.flow = full_flow(flow, game)
+        same("population", flow.fingerprint, Fingerprint.of(game), ("game",))
         active = check.as_float_array(
             flow.active_fraction, "flow.active_fraction", shape=(game.horizon,), letters="T", low=0.0, high=1.0
         )

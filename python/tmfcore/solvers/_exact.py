@@ -25,6 +25,7 @@ from tmfcore import _flow, _progress, _rng
 from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._evaluator import keep_kernels
+from tmfcore._fingerprint import Fingerprint
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.meanfield import CLOCKS, Flow, active_fractions, flow_of
@@ -119,7 +120,7 @@ class ExactSolver(ABC):
         _flow.forward(game.model, policy.kernel, game.initial, active, game.horizon, 1, mu, kept)
         gap, _, value = _flow.gaps(game.model, policy.kernel, mu, active, game.discount, always, kept)
         steps = np.arange(game.horizon + 1, dtype=np.int64)
-        return flow_of(game, mu, steps, active), gap, value
+        return flow_of(game, mu, steps, active, problem.fingerprint.on("")), gap, value
 
     @abstractmethod
     def _rule(self, iterate: Iterate, problem: Problem) -> Rule:
@@ -206,6 +207,11 @@ class Problem:
     n_agents: int | None
     active: FloatArray  # (1 or T,)
     clock: str
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What results of the solve belong to."""
+        return Fingerprint.of(self.game, self.schedule, self.n_agents, self.clock)
 
 
 class Descent:
@@ -340,6 +346,7 @@ class Descent:
             clock=self.problem.clock,
             solver=self.solver._hyperparameters(),
             state=state,
+            fingerprint=self.problem.fingerprint,
         )
 
 

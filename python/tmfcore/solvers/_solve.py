@@ -18,6 +18,7 @@ import numpy as np
 
 from tmfcore import _flow, _policy
 from tmfcore._evaluator import keep_kernels
+from tmfcore._fingerprint import Fingerprint
 from tmfcore._policy import Policy
 from tmfcore._threads import Together
 from tmfcore._validation import FloatArray
@@ -223,7 +224,8 @@ class Ascent:
         mu = np.empty_like(self.mu)
         _flow.forward(p.model, policy.kernel, p.initial, p.active, p.horizon, 1, mu)
         steps = np.arange(p.horizon + 1, dtype=np.int64)
-        flow = flow_of(self.game, mu, steps, p.active)
+        fingerprint = Fingerprint.of(self.game, self.schedule, p.n_agents, self.solver.clock)
+        flow = flow_of(self.game, mu, steps, p.active, fingerprint.on(""))
         state = {
             "theta": self.theta.copy(),
             "average": self.average.copy(),
@@ -245,6 +247,7 @@ class Ascent:
             clock=self.solver.clock,
             solver=self.solver._hyperparameters(),
             state=state,
+            fingerprint=fingerprint,
         )
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tmfcore import _appearance, _files, _frames
 from tmfcore import _validation as check
+from tmfcore._fingerprint import Fingerprint
 from tmfcore._validation import FloatArray
 from tmfcore.meanfield import Flow
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy
@@ -59,6 +60,8 @@ class Solution(_frames.Frames):
         Name and hyperparameters of the solver.
     state : dict of str to arrays
         Where the solver stood when it stopped; pass the Solution as `initial` to go on from there.
+    fingerprint : Fingerprint or None
+        Of game, schedule, N and clock.
     """
 
     policy: SoftmaxPolicy | TabularPolicy
@@ -75,6 +78,7 @@ class Solution(_frames.Frames):
     clock: str = "schedule"
     solver: dict[str, Any] = field(default_factory=dict)
     state: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    fingerprint: Fingerprint | None = None
 
     def _table(self) -> _frames.Table:
         flow = self.flow._table()
@@ -149,6 +153,7 @@ class Solution(_frames.Frames):
         header = {name: getattr(self, name) for name in _HEADER}
         header |= {"policy": "softmax" if soft else "tabular", "horizon": self.flow.horizon}
         header |= _appearance.to_header(self.flow)
+        header["fingerprint"] = None if self.fingerprint is None else self.fingerprint.to_header()
         _files.save_npz(Path(path), arrays, {"kind": "solution", **header})
 
     @classmethod
@@ -160,12 +165,14 @@ class Solution(_frames.Frames):
             return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
         kind = SoftmaxPolicy if header["policy"] == "softmax" else TabularPolicy
+        fingerprint = Fingerprint.from_header(header)
         return cls(
             policy=kind(arrays["policy"]),
-            flow=Flow._from_arrays(group("flow."), header, header["game"]),
+            flow=Flow._from_arrays(group("flow."), header, header["game"], fingerprint and fingerprint.on("")),
             history=group("history."),
             state=group("state."),
             **{name: header[name] for name in _HEADER},
+            fingerprint=fingerprint,
         )
 
 

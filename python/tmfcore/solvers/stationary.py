@@ -102,5 +102,6 @@ class Stationary(MirrorDescent):
         gap, _, value = iterate.evaluate()
         active = np.array([float(problem.active[0])])
         return Flow(
-            iterate.mu.copy(), np.arange(2), active, 1, problem.game.name, **_appearance.appearance_of(problem.game)
-        ), gap, value
+            iterate.mu.copy(), np.arange(2), active, 1, problem.game.name, **_appearance.appearance_of(problem.game),
+            fingerprint=problem.fingerprint.on(""),
+        ), gap, value  # fmt: skip
