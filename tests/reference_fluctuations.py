@@ -2,7 +2,10 @@
 
 recursion      the covariance and bias recursions with full Jacobian and Hessian, derivatives by complex step
 exact_two      the chain of the counts for S = 2 by enumeration: mean and covariance of mu-hat without approximation
+exact_batches  the same for any S, agent by agent, for few agents and batches
 """
+
+import itertools
 
 import numpy as np
 from scipy import stats
@@ -24,8 +27,11 @@ def mixed(game, policy, mu, t, beta):
     return beta * active + (1 - beta) * passive
 
 
-def recursion(game, policy, moves, n_agents, sigma, bias):
-    """mu (T+1,S), Sigma (T+1,S,S), m (T+1,S); n_agents None is the limit (moves then hold fractions)."""
+def recursion(game, policy, moves, n_agents, sigma, bias, fixed=False):
+    """mu (T+1,S), Sigma (T+1,S,S), m (T+1,S); n_agents None is the limit (moves then hold fractions).
+
+    fixed: rows and policy do not depend on mu, so that the noise is averaged over mu-hat, not taken at mu.
+    """
     size = game.n_observations
     mus, sigmas, biases = [np.array(game.initial)], [np.array(sigma)], [np.array(bias)]
     ratio = 1.0 if n_agents in (None, 1) else n_agents / (n_agents - 1)
@@ -42,11 +48,14 @@ def recursion(game, policy, moves, n_agents, sigma, bias):
         hessian = np.stack([(gradient(mu + h * e) - gradient(mu - h * e)) / (2 * h) for e in np.eye(size)], axis=-1)
         active, passive = rows(game, policy, mu, t)
         noise = np.zeros((size, size))
+        averaged = fixed and n_agents is not None
+        at = mu + bias / n_agents if averaged else mu
+        spread = sigma / n_agents if averaged else 0 * sigma
         for o in range(size):
-            noise += mu[o] * beta * (np.diag(active[o]) - np.outer(active[o], active[o]))
-            noise += mu[o] * (1 - beta) * (np.diag(passive[o]) - np.outer(passive[o], passive[o]))
+            noise += at[o] * beta * (np.diag(active[o]) - np.outer(active[o], active[o]))
+            noise += at[o] * (1 - beta) * (np.diag(passive[o]) - np.outer(passive[o], passive[o]))
         difference = active - passive
-        who = np.diag(mu) if kind == "coin" else ratio * (np.diag(mu) - np.outer(mu, mu))
+        who = np.diag(at) if kind == "coin" else ratio * (np.diag(at) - np.outer(at, at) - spread)
         noise += beta * (1 - beta) * difference.T @ who @ difference
         sigmas.append(jacobian @ sigma @ jacobian.T + noise)
         biases.append(jacobian @ bias + 0.5 * np.einsum("xyz,yz->x", hessian, sigma))
@@ -88,3 +97,38 @@ def exact_two(game, policy, moves, n_agents, start):
         law = after
         record()
     return np.array(means), np.array(variances)
+
+
+def exact_batches(active, passive, initial_counts, batch, horizon):
+    """Mean (T+1,S) and covariance (T+1,S,S) of mu-hat, rows (S,S) of acting and passive agents independent of mu.
+
+    One- and two-agent laws: which agents act is a uniform subset, and given that they move independently.
+    """
+    places = np.repeat(np.arange(len(initial_counts)), initial_counts)
+    n, size = len(places), len(initial_counts)
+    subsets = list(itertools.combinations(range(n), batch))
+    single = np.eye(size)[places]  # (N, S)
+    pair = np.einsum("ix,jy->ijxy", single, single)  # (N, N, S, S) joint laws
+    means, covariances = [], []
+
+    def record():
+        mean = single.mean(axis=0)
+        second = np.zeros((size, size))
+        for i in range(n):
+            for j in range(n):
+                second += np.diag(single[i]) if i == j else pair[i, j]
+        means.append(mean)
+        covariances.append(second / n**2 - np.outer(mean, mean))
+
+    record()
+    for _ in range(horizon):
+        after, both = np.zeros_like(single), np.zeros_like(pair)
+        for chosen in subsets:
+            rows_of = [active if i in chosen else passive for i in range(n)]
+            for i in range(n):
+                after[i] += single[i] @ rows_of[i] / len(subsets)
+                for j in range(n):
+                    both[i, j] += rows_of[i].T @ pair[i, j] @ rows_of[j] / len(subsets)
+        single, pair = after, both
+        record()
+    return np.array(means), np.array(covariances)

@@ -35,8 +35,9 @@ def test_equals_the_slow_recursion(case):
     n_agents = 7
     found = fluctuations(game, policy, schedule, n_agents, start="sampled")
     mu, sigma, bias = slow.recursion(
-        *case.reference(), case.moves(n_agents), n_agents, found.covariance[0], found.bias[0]
-    )
+        *case.reference(), case.moves(n_agents), n_agents, found.covariance[0], found.bias[0],
+        fixed=game.model.constant_transition and case.policy.kind in ("tabular", "softmax"),
+    )  # fmt: skip
     scale = max(1.0, np.abs(sigma).max(), np.abs(bias).max())
     np.testing.assert_allclose(found.mu, mu, atol=1e-12)
     np.testing.assert_allclose(found.covariance, sigma, atol=1e-6 * scale)
@@ -103,6 +104,62 @@ def test_bias_that_points_to_where_nobody_is():
     found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
     # Sigma_1(0,0) = 1/4; m_2(2) = 1/2 * 2 * Sigma_1(0,0) = 1/4; then the same again, and m(2) itself stays.
     np.testing.assert_allclose(found.bias[:, 2], [0.0, 0.0, 0.25, 0.5], atol=1e-6)
+
+
+# ------------------------------------------------------------------------- exactly, where rows do not depend on mu
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("n_agents", [5, 7, 12, 40])
+def test_exact_for_all_batches(n_agents, seed):
+    """Mean and variance of N mu-hat(0) are those of the enumerated chain, whatever N and B, rounded starts included."""
+    horizon = 4
+    game = strategies.random_game(seed, 2, 2, horizon, passive=("none", "dense")[seed % 2], zeros=False)
+    policy = strategies.random_policy(seed, 2, 2)
+    start = np.array(tmf.simulate(game.build(), policy.build(horizon), tmf.Synchronous(), n_agents, rng=0).counts[0, 0])
+    for batch in range(1, n_agents + 1) if n_agents < 40 else (1, 2, 7, 20, 39):
+        found = fluctuations(game.build(), policy.build(horizon), tmf.Batch(batch), n_agents)
+        mean, variance = slow.exact_two(game.reference(), policy.reference(horizon), [("batch", batch)] * horizon, n_agents, start)
+        np.testing.assert_allclose(found.expected()[:, 0], mean, atol=1e-12)
+        np.testing.assert_allclose(found.covariance[:, 0, 0] / n_agents, variance, atol=1e-12)
+
+
+@pytest.mark.parametrize("jacobian", ["exact", "differences"])
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_exact_for_more_observations(batch, jacobian):
+    """S = 4, five agents: the whole covariance, from the laws of all pairs of agents over all batches."""
+    rng = np.random.default_rng(batch)
+    active, passive = rng.dirichlet(np.ones(4), size=(2, 4))
+    game = tmf.Game(4, 1, 6, 1.0, [0.4, 0.4, 0.2, 0.0], np.zeros((4, 1)), active[:, None], passive_transition=passive)
+    found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Batch(batch), 5, jacobian=jacobian)
+    mean, covariance = slow.exact_batches(active, passive, [2, 2, 1, 0], batch, 6)
+    tolerance = 1e-13 if jacobian == "exact" else 1e-7
+    np.testing.assert_allclose(found.expected(), mean, atol=tolerance)
+    np.testing.assert_allclose(found.covariance / 5, covariance, atol=tolerance)
+
+
+def test_ehrenfest():
+    """One of N agents changes urns a step: half of the agents on average, with variance N/4 exactly; .2778 without."""
+    game = tmf.Game(2, 1, 2000, 1.0, [0.5, 0.5], np.zeros((2, 1)), [[[0, 1.0]], [[1.0, 0]]])
+    for n in range(6, 41, 2):
+        found = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Sequential(), n, record_every=2000)
+        assert found.covariance[-1, 0, 0] == pytest.approx(0.25, rel=1e-9)
+    limit = fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1), record_every=2000)
+    assert limit.covariance[-1, 0, 0] == pytest.approx(0.25, rel=1e-9)  # beta (1 - beta) / (1 - (1 - 2 beta)^2)
+
+
+@pytest.mark.parametrize("dependence", ["mu_t", "fixed"])
+def test_no_harm_where_rows_depend_on_mu(dependence):
+    """Rows or policy respond to mu: the covariance is that of the plain recursion, so its error has not grown."""
+    game = strategies.random_game(3, 2, 2, 5, dependence=dependence, passive="dense", zeros=False)
+    policy = strategies.random_policy(3, 2, 2, kind="affine" if dependence == "fixed" else "tabular")
+    found = fluctuations(game.build(), policy.build(5), tmf.Batch(3), 11)
+    moves = [("batch", 3)] * 5
+    _, plain, _ = slow.recursion(game.reference(), policy.reference(5), moves, 11, found.covariance[0], found.bias[0])
+    np.testing.assert_allclose(found.covariance, plain, atol=1e-6)
+    start = np.rint(11 * (found.mu[0] + found.bias[0] / 11)).astype(int)
+    _, variance = slow.exact_two(game.reference(), policy.reference(5), moves, 11, start)
+    assert np.abs(found.covariance[1:, 0, 0] / 11 / variance[1:] - 1).max() < 0.25  # of order 1/N
 
 
 # -------------------------------------------------------------------------------------------------- closed forms

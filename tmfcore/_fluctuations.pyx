@@ -45,6 +45,7 @@ cdef class Recursion:
     cdef Py_ssize_t n_observations, n_actions
     cdef int horizon
     cdef bint exact, linear                     # derivatives known; and Phi linear in mu
+    cdef bint fixed                             # rows of the game and the policy do not depend on mu
     cdef bint moving                            # rows depend on mu, with derivatives that are known
     cdef bint smooth                            # the policy depends on mu, with derivatives that are known
     cdef Py_ssize_t block                       # directions taken together where only the policy's are known
@@ -75,6 +76,9 @@ cdef class Recursion:
     cdef double *spread                         # (S, S) Sigma, where rows move
     cdef double *row_slope                      # (K, S) derivatives of a row
     cdef double *row_bend                       # (K,)
+    cdef double *mean                           # (S,) E mu-hat, and
+    cdef double *mean_after                     # (S,) Phi of it, where rows are fixed
+    cdef double *less                           # (S, S) what the noise of a batch lacks because mu-hat itself strays
 
     def __cinit__(self, Evaluator at not None, bint exact):
         cdef Py_ssize_t S = at.n_observations, A = at.n_actions
@@ -82,7 +86,7 @@ cdef class Recursion:
         cdef Py_ssize_t n_slopes = A * max(S + 1, S * block)
         cdef Py_ssize_t K = max(at.n_successors, at.n_passive_successors)
         cdef bint moving = exact and not at.model.constant_transition
-        cdef double[::1] memory = np.zeros(6 * S * S + 2 * S * (S + 1) + 2 * n_slopes + 3 * S * A + 10 * S
+        cdef double[::1] memory = np.zeros(7 * S * S + 2 * S * (S + 1) + 2 * n_slopes + 3 * S * A + 12 * S
                                            + (S * S + K * (S + 1) if moving else 0))
         cdef double *next_free = &memory[0]
         self.memory = memory
@@ -92,7 +96,8 @@ cdef class Recursion:
         self.n_actions = A
         self.exact = exact
         self.moving = moving
-        self.linear = exact and not moving and not at.policy.depends_on_mu
+        self.fixed = at.model.constant_transition and not at.policy.depends_on_mu
+        self.linear = exact and self.fixed
         self.smooth = at.policy.depends_on_mu and at.policy.differentiable
         self.block = block
         self.active = next_free
@@ -118,7 +123,10 @@ cdef class Recursion:
         self.population = self.argument + S
         self.plus = self.population + S
         self.toward = self.plus + S
-        self.spread = self.toward + S                              # these three lie there where rows move
+        self.mean = self.toward + S
+        self.mean_after = self.mean + S
+        self.less = self.mean_after + S
+        self.spread = self.less + S * S                            # these three lie there where rows move
         self.row_slope = self.spread + S * S
         self.row_bend = self.row_slope + K * S
 
@@ -243,6 +251,48 @@ cdef class Recursion:
             for x in range(S):
                 for y in range(S):
                     sigma[x * S + y] -= c * drift[x] * drift[y]
+
+    cdef void fill_less(self, const double *sigma, double weight) noexcept nogil:
+        """less = weight D' sigma D, with D the rows of agents that act minus those of agents that do not."""
+        cdef Py_ssize_t S = self.n_observations
+        cdef Py_ssize_t o, x
+        cdef double difference
+        memset(self.square, 0, S * S * sizeof(double))              # sigma D
+        memset(self.less, 0, S * S * sizeof(double))
+        for o in range(S):
+            tmf_add_rows(sigma + o * S, self.active, S, S, self.square + o * S)
+            for x in range(S):
+                self.slope[x] = -sigma[o * S + x]
+            tmf_add_rows(self.slope, self.passive, S, S, self.square + o * S)
+        for o in range(S):
+            for x in range(S):
+                difference = weight * (self.active[o * S + x] - self.passive[o * S + x])
+                if difference != 0:
+                    tmf_add_rows(&difference, self.square + o * S, 1, S, self.less + x * S)
+
+    cdef void add_step(
+        self,
+        const double *mu,         # IN     (S,)
+        double beta,              # IN
+        double ratio,             # IN
+        bint coins,               # IN
+        double share,             # IN             1 / N, or 0 in the limit
+        const double *bias,       # IN     (S,)
+        double *sigma,            # INOUT  (S, S)  += the noise of the step
+    ) noexcept nogil:
+        """The covariance of one step, exact at N where rows are fixed: it is quadratic in mu-hat then, and its mean is
+        that at E mu-hat less `less`. Elsewhere the noise at mu: other terms of order 1/N are left out there, too."""
+        cdef Py_ssize_t x
+        if not self.fixed or share == 0:
+            self.add_noise(mu, self.centre, beta, ratio, coins, sigma)
+            return
+        for x in range(self.n_observations):
+            self.mean[x] = mu[x] + share * bias[x]
+        self.push(self.mean, beta, self.mean_after)
+        self.add_noise(self.mean, self.mean_after, beta, ratio, coins, sigma)
+        if not coins and 0 < beta < 1:
+            for x in range(self.n_observations * self.n_observations):
+                sigma[x] -= self.less[x]
 
     cdef Py_ssize_t factorise(self, const double *sigma) noexcept nogil:
         """Pivoted Cholesky: rows of `factor` f_k with sum_k f_k f_k' = sigma; returns their number, the rank."""
@@ -491,6 +541,7 @@ cdef class Recursion:
         double beta,              # IN
         double ratio,             # IN
         bint coins,               # IN
+        double share,             # IN             1 / N, or 0 in the limit
         double *mu,               # INOUT  (S,)
         double *sigma,            # INOUT  (S, S)
         double *bias,             # INOUT  (S,)
@@ -503,6 +554,8 @@ cdef class Recursion:
         self.fill_rows(self.at, beta)
         self.push(mu, beta, self.centre)
         memset(self.curvature, 0, S * sizeof(double))
+        if self.fixed and share > 0 and not coins and 0 < beta < 1:
+            self.fill_less(sigma, beta * (1 - beta) * ratio * share)
         if self.linear:
             memset(self.square, 0, S * S * sizeof(double))
             for x in range(S):
@@ -511,14 +564,14 @@ cdef class Recursion:
             memset(sigma, 0, S * S * sizeof(double))
             for x in range(S):
                 tmf_add_rows(self.transposed + x * S, self.square, S, S, sigma + x * S)
-            self.add_noise(mu, self.centre, beta, ratio, coins, sigma)
+            self.add_step(mu, beta, ratio, coins, share, bias, sigma)
         else:
             rank = self.factorise(sigma)
             n = rank + 1
             if self.moving:
                 memcpy(self.spread, sigma, S * S * sizeof(double))
             memset(sigma, 0, S * S * sizeof(double))
-            self.add_noise(mu, self.centre, beta, ratio, coins, sigma)  # before the evaluator moves on
+            self.add_step(mu, beta, ratio, coins, share, bias, sigma)   # before the evaluator moves on
             if self.exact:
                 for x in range(S):
                     for k in range(rank):
@@ -553,7 +606,7 @@ cdef class Recursion:
 
 
 def run(Model model not None, Policy policy not None, const double[::1] active not None, double ratio, bint coins,
-        bint exact, Py_ssize_t record_every, Py_ssize_t horizon,
+        double share, bint exact, Py_ssize_t record_every, Py_ssize_t horizon,
         double[:, ::1] mu not None, double[:, :, ::1] sigma not None, double[:, ::1] bias not None):
     """Mean field, covariance and bias of a population, recorded every so many steps.
 
@@ -565,6 +618,8 @@ def run(Model model not None, Policy policy not None, const double[::1] active n
         N / (N - 1), or 1 in the limit of many agents.
     coins : bool
         Every agent acts by itself (Bernoulli) instead of a batch drawn without replacement.
+    share : float
+        1 / N, or 0 in the limit of many agents.
     exact : bool
         Use the derivatives that policy and model give; only for a differentiable policy and a model that is
         differentiable or has constant transitions.
@@ -576,7 +631,7 @@ def run(Model model not None, Policy policy not None, const double[::1] active n
 
     Notes
     -----
-    theory.md section 6. O(T S (S^2 + S A K)) time, O(S^2 + S A + S K) scratch memory.
+    theory.md section 6; exact at N where neither rows nor policy depend on mu. O(T S (S^2 + S A K)) time, O(S^2 + S A + S K) scratch memory.
     """
     cdef Recursion recursion
     cdef Py_ssize_t S = model.n_observations
@@ -601,7 +656,7 @@ def run(Model model not None, Policy policy not None, const double[::1] active n
     recursion = Recursion(Evaluator(model, policy, horizon), exact)
     with nogil:
         for t in range(horizon):
-            recursion.step(<int>t, active[t * stride], ratio, coins, &now[0], &covariance[0, 0], &offset[0])
+            recursion.step(<int>t, active[t * stride], ratio, coins, share, &now[0], &covariance[0, 0], &offset[0])
             if (t + 1) % record_every == 0 or t + 1 == horizon:
                 j += 1
                 memcpy(&mu[j, 0], &now[0], S * sizeof(double))

@@ -14,6 +14,7 @@ def run(
     active: NDArray[np.float64],
     ratio: float,
     coins: bool,
+    share: float,
     exact: bool,
     record_every: int,
     horizon: int,

@@ -39,12 +39,14 @@ BIAS_LEVEL = 5.0  # a measured bias counts where it exceeds so many of its stand
 class Fluctuations:
     """Mean field, covariance and bias of the population distribution mu-hat of N agents, to first order in 1/N.
 
+    Exact at n_agents where the game declares constant transitions and the policy does not depend on the population.
+
     Parameters
     ----------
     mu : (J+1, S) float64
         Mean-field flow at each recorded time.
     covariance : (J+1, S, S) float64
-        Sigma: N times the covariance of mu-hat.
+        Sigma: N times the covariance of mu-hat at n_agents. It depends on N further through the batches' noise.
     bias : (J+1, S) float64
         m: N times the mean of mu-hat - mu. Starts at the rounding of n_agents * initial to whole agents.
     steps : (J+1,) int64
@@ -384,7 +386,8 @@ def fluctuations(
     Notes
     -----
     Sigma_{t+1} = J Sigma_t J' + Q_t, m_{t+1} = J m_t + 1/2 H : Sigma_t, with the step's own noise Q_t, the Jacobian J
-    and the second derivative H of Phi_t at mu_t: a system-size expansion, valid where Phi_t is twice differentiable
+    and the second derivative H of Phi_t at mu_t. Where transitions are declared constant (arrays, say) and the policy
+    does not depend on mu, mean and covariance at n_agents are exact. Elsewhere a system-size expansion, valid where Phi_t is twice differentiable
     along the flow and N is large. Where Phi_t has a kink at mu_t (games.routing at travel times of a whole number of
     steps, say), the mean of mu-hat - mu is of order 1 / sqrt(N) and the bias from differences means nothing; where it
     jumps, nothing here holds. Observations that hold less than 1e-9 of the population move with the rest, but what
@@ -425,9 +428,10 @@ def fluctuations(
     elif n_agents is not None:
         bias[0] = rounded_counts(game.initial, n_agents) - n_agents * game.initial
     ratio = 1.0 if n_agents is None or n_agents == 1 else n_agents / (n_agents - 1)
+    share = 0.0 if n_agents is None else 1.0 / n_agents
     coins = isinstance(schedule, Bernoulli)
     _fluctuations.run(
-        game.model, kernel, active, ratio, coins, exact, record_every, game.horizon, mu, covariance, bias
+        game.model, kernel, active, ratio, coins, share, exact, record_every, game.horizon, mu, covariance, bias
     )
     return Fluctuations(
         mu=mu,
