@@ -631,7 +631,8 @@ def run(Model model not None, Policy policy not None, const double[::1] active n
 
     Notes
     -----
-    theory.md section 6; exact at N where neither rows nor policy depend on mu. O(T S (S^2 + S A K)) time, O(S^2 + S A + S K) scratch memory.
+    theory.md section 6; exact at N where neither rows nor policy depend on mu.
+    O(T S (S^2 + S A K)) time, O(S^2 + S A + S K) scratch memory.
     """
     cdef Recursion recursion
     cdef Py_ssize_t S = model.n_observations

@@ -387,11 +387,11 @@ def fluctuations(
     -----
     Sigma_{t+1} = J Sigma_t J' + Q_t, m_{t+1} = J m_t + 1/2 H : Sigma_t, with the step's own noise Q_t, the Jacobian J
     and the second derivative H of Phi_t at mu_t. Where transitions are declared constant (arrays, say) and the policy
-    does not depend on mu, mean and covariance at n_agents are exact. Elsewhere a system-size expansion, valid where Phi_t is twice differentiable
-    along the flow and N is large. Where Phi_t has a kink at mu_t (games.routing at travel times of a whole number of
-    steps, say), the mean of mu-hat - mu is of order 1 / sqrt(N) and the bias from differences means nothing; where it
-    jumps, nothing here holds. Observations that hold less than 1e-9 of the population move with the rest, but what
-    their share does to rows of the game is left out.
+    does not depend on mu, mean and covariance at n_agents are exact. Elsewhere a system-size expansion, valid where
+    Phi_t is twice differentiable along the flow and N is large. Where Phi_t has a kink at mu_t (games.routing at travel
+    times of a whole number of steps, say), the mean of mu-hat - mu is of order 1 / sqrt(N) and the bias from
+    differences means nothing; where it jumps, nothing here holds. Observations that hold less than 1e-9 of the
+    population move with the rest, but what their share does to rows of the game is left out.
     Cost: O(T S (S^2 + S A K)) time, O(J S^2) memory.
 
     Examples
