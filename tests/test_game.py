@@ -211,12 +211,45 @@ def test_a_callable_gets_a_read_only_distribution_and_an_int():
     assert not np.shares_memory(seen[0][0], game.initial)
 
 
-def test_what_a_callable_raises_comes_out_unchanged():
-    def broken(mu):
-        raise LookupError("no such table")
+def test_what_a_callable_raises_comes_out_with_a_note():
+    def broken(mu, t):
+        if t == 3:
+            raise LookupError("no such table")
+        return np.zeros((S, A))
 
-    with pytest.raises(LookupError, match=r"^no such table$"):
-        tmf.Game(**arguments(reward=broken))
+    game = tmf.Game(**arguments(reward=broken))
+    with pytest.raises(LookupError) as caught:
+        tmf.evaluate(game, np.full((S, A), 1 / A), tmf.Synchronous())
+    assert str(caught.value) == "no such table"
+    assert caught.value.__notes__ == ["raised by reward(mu, t) at step t = 3"]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.zeros((S, A), complex), "holds dtype complex128; must hold real numbers"),
+        (np.ma.zeros((S, A)), "is a masked array; must be a plain array"),
+        ([[np.ma.masked] * A] * S, "holds a masked array; must hold plain numbers"),
+        ("zero", "is 'zero' (str); must be an array"),
+        (None, "is None; must be an array"),
+        (np.zeros((S, A), "m8[s]"), "holds dtype timedelta64[s]; must hold real numbers"),
+        ([["0"] * A] * S, "holds dtype <U1; must hold real numbers"),
+        (np.zeros((S, A), bool), "holds dtype bool; must hold real numbers"),
+    ],
+)
+def test_what_a_callable_returns_holds_real_numbers(value, words):
+    with pytest.raises(TypeError, match=re.escape(f"reward(mu, t=0) {words}")):
+        tmf.Game(**arguments(reward=lambda mu: value))
+    game = tmf.Game(**arguments())
+    with pytest.raises(TypeError, match=re.escape(f"policy(mu, t=0) {words}")):
+        tmf.mean_field(game, lambda mu: value, tmf.Synchronous())
+
+
+def test_what_a_callable_returns_may_be_of_any_width():
+    wide = tmf.Game(**arguments(reward=lambda mu: np.zeros((S, A))))
+    for value in (np.zeros((S, A), np.float32), np.zeros((S, A), ">f8"), np.zeros((S, A), int), [[0] * A] * S):
+        game = tmf.Game(**arguments(reward=lambda mu, value=value: value))
+        np.testing.assert_array_equal(game.tables([1, 0, 0])[0], wide.tables([1, 0, 0])[0])
 
 
 @pytest.mark.parametrize(
@@ -317,7 +350,7 @@ ROWS = "each row must sum to 1 within 1e-08"
     ("changes", "error", "text"),
     [
         ({"n_observations": 0}, ValueError, "n_observations is 0; must be in [1, 2147483647]"),
-        ({"n_observations": 3.0}, TypeError, "n_observations is 3.0 (float); must be an integer"),
+        ({"n_observations": 3.5}, TypeError, "n_observations is 3.5 (float); must be an integer"),
         ({"n_actions": 2**31}, ValueError, "n_actions is 2147483648; must be in [1, 2147483647]"),
         ({"horizon": 0}, ValueError, "horizon is 0; must be in [1, 2147483647]"),
         ({"horizon": True}, TypeError, "horizon is True (bool); must be an integer"),
@@ -347,7 +380,10 @@ ROWS = "each row must sum to 1 within 1e-08"
         (
             {"reward": lambda a, b, c: 0},
             TypeError,
-            "reward takes (a, b, c); must be a function of (mu) or (mu, t)",
+            (
+                "reward takes (a, b, c); must be a function of (mu) or (mu, t), or give noise=, a path (T, ...), for "
+                "functions of (mu, t, z)"
+            ),
         ),
         (
             {"transition": BAD},
@@ -384,9 +420,9 @@ ROWS = "each row must sum to 1 within 1e-08"
             "successors[0, 0, 0] is 3; must be in [0, 2] (6 of 6 entries are bad)",
         ),
         (
-            {"successors": np.zeros((S, A, 1))},
-            TypeError,
-            "successors holds dtype float64; must hold integers",
+            {"successors": np.full((S, A, 1), 0.5)},
+            ValueError,
+            f"successors[0, 0, 0] is 0.5; must be an integer ({S * A} of {S * A} entries are bad)",
         ),
         (
             {"successors": np.zeros((S, A, 1), int)},
@@ -414,7 +450,7 @@ def test_bad_arguments(changes, error, text):
         ([1, 1, 0], 0, ValueError, "mu sums to 2; must sum to 1 within 1e-08"),
         ([1, 0, 0], T, ValueError, "t is 4; must be in [0, 3]"),
         ([1, 0, 0], -1, ValueError, "t is -1; must be in [0, 3]"),
-        ([1, 0, 0], 0.0, TypeError, "t is 0.0 (float); must be an integer"),
+        ([1, 0, 0], 0.5, TypeError, "t is 0.5 (float); must be an integer"),
     ],
 )
 def test_bad_questions(mu, t, error, text):

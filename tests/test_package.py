@@ -29,8 +29,8 @@ COMPILED = sorted(
 # The house of docs/architecture.md, bottom up. A module may import from its own floor and from those below.
 FLOORS = (
     set(COMPILED),
-    {"_validation", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording", "_costs", "_native",
-     "_promises", "_appearance", "_fingerprint", "_frames", "plotting"},
+    {"_validation", "_scalars", "_arrays", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording",
+     "_costs", "_native", "_promises", "_appearance", "_fingerprint", "_frames", "plotting"},
     {"game", "games", "policy", "schedule"},
     {"simulate", "meanfield", "equilibrium", "finite", "fit"},
     {"solvers", "analysis", "testing", "gamefile"},

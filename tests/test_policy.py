@@ -17,7 +17,10 @@ from tmfcore.policy import as_policy
 S, A = 3, 2
 GAME = tmf.Game(S, A, 6, 0.9, [1, 0, 0], np.zeros((S, A)), np.full((S, A, S), 1 / 3))
 MU = [0.5, 0.25, 0.25]
-WANTED = "must be a TabularPolicy, a SoftmaxPolicy or a callable f(mu, t) returning (S, A) probabilities"
+WANTED = (
+    "must be a TabularPolicy, a SoftmaxPolicy, a Solution, an array (S, A) or (L, S, A) of probabilities or a callable "
+    "f(mu, t) returning (S, A) probabilities"
+)
 
 
 @given(st.data(), st.sampled_from(["tabular", "softmax", "affine", "callable"]), st.integers(1, 7))
@@ -242,9 +245,14 @@ def test_as_policy_takes_what_plays_the_game():
             "policy has 7 stages; must have at most one a step, horizon = 6",
         ),
         (
-            np.full((S, A), 0.5),
-            TypeError,
-            f"policy is an ndarray; {WANTED}",
+            np.full((S, A), 0.25),
+            ValueError,
+            "policy[0] sums to 0.5; each row must sum to 1 within 1e-08 (3 of 3 rows are bad)",
+        ),
+        (
+            [0.5, 0.5],
+            ValueError,
+            "policy has shape (2,); must be (S, A) or (L, S, A)",
         ),
         (
             None,
@@ -257,6 +265,16 @@ def test_as_policy_takes_what_plays_the_game():
 def test_as_policy_refuses_the_rest(policy, error, text):
     with pytest.raises(error, match=f"^{re.escape(text)}$"):
         as_policy(policy, GAME)
+
+
+def test_arrays_and_solutions_are_policies():
+    table = np.array([[0.25, 0.75], [1.0, 0.0], [0.5, 0.5]])
+    wanted = tmf.mean_field(GAME, tmf.TabularPolicy(table), tmf.Synchronous()).mu
+    for policy in (table, table.tolist(), np.stack([table] * 6)):
+        np.testing.assert_allclose(tmf.mean_field(GAME, policy, tmf.Synchronous()).mu, wanted, rtol=1e-14)
+    solution = tmf.solvers.MirrorDescent(iterations=3).solve(GAME, tmf.Synchronous())
+    found = tmf.exploitability(GAME, solution, tmf.Synchronous())
+    assert found == tmf.exploitability(GAME, solution.policy, tmf.Synchronous())
 
 
 @pytest.mark.parametrize("value", [np.full((A, S), 0.5), np.full((S, A), 0.4), np.full((S, A), np.nan)])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tmfcore as tmf
 from tmfcore import _rng
 
 
@@ -52,6 +53,33 @@ def test_key():
     assert max(int(key.max()) for key in keys) > 2**62  # all 64 bits are in use
 
 
+HOLDS_ITSELF: list = [1]
+HOLDS_ITSELF.append(HOLDS_ITSELF)
+
+
+def matrix():
+    with pytest.warns(PendingDeprecationWarning, match="matrix subclass"):
+        return np.matrix([[1, 2]])
+
+
+@pytest.mark.parametrize("rng", [matrix(), np.ones((2, 2), int), np.timedelta64(3), np.ma.array(3), set()])
+def test_what_numpy_would_take_or_fall_over_is_refused(rng):
+    with pytest.raises(TypeError, match=r"^rng is .*; must be an int, a Generator, a SeedSequence or None"):
+        _rng.generators(rng, 1)
+
+
+@pytest.mark.parametrize(("rng", "index"), [(HOLDS_ITSELF, 1), ([1, True], 1), (np.array([1.0]), 0), ([[1], 2], 0)])
+def test_sequences_of_seeds_hold_integers(rng, index):
+    with pytest.raises(TypeError, match=rf"^rng\[{index}\] is .*; must be an int$"):
+        _rng.generators(rng, 1)
+
+
+def test_sequences_of_seeds_are_numpys():
+    expected = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence([5, 2**70]).spawn(2)]
+    assert draws(_rng.generators([5, 2**70], 2)) == draws(expected)
+    assert draws(_rng.generators(np.array([5, 7]), 2)) == draws(_rng.generators((5, 7), 2))
+
+
 @pytest.mark.parametrize("rng", [True, np.False_, "seed", b"seed", 1.0, object(), {}])
 def test_other_kinds_are_refused(rng):
     with pytest.raises(TypeError, match=r"^rng is .*; must be an int, a Generator, a SeedSequence or None"):
@@ -70,3 +98,11 @@ def test_a_generator_that_cannot_spawn_is_refused():
 
     with pytest.raises(TypeError, match="cannot spawn"):
         _rng.generators(np.random.Generator(np.random.PCG64(Seedless())), 1)
+
+
+def test_who_says_seed_is_told_to_say_rng():
+    game = tmf.games.left_right()
+    with pytest.raises(TypeError, match=r"^simulate\(\) has no argument 'seed'; say rng=1$"):
+        tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Sequential(), 10, seed=1)
+    with pytest.raises(TypeError, match=r"^check_game\(\) has no argument 'random_state'; say rng=3$"):
+        tmf.testing.check_game(game, random_state=3)

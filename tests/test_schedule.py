@@ -135,11 +135,11 @@ def test_frozen():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: tmf.Batch(1.0), TypeError, "size is 1.0 (float); must be an integer"),
+        (lambda: tmf.Batch(1.5), TypeError, "size is 1.5 (float); must be an integer"),
         (lambda: tmf.Batch(True), TypeError, "size is True (bool); must be an integer"),
         (lambda: tmf.Batch(None), TypeError, "size is None; must be an integer"),
         (lambda: tmf.Batch("10"), TypeError, "size is '10' (str); must be an integer"),
-        (lambda: tmf.Batch([1.0]), TypeError, "size holds dtype float64; must hold integers"),
+        (lambda: tmf.Batch([1.5]), ValueError, "size[0] is 1.5; must be an integer (1 of 1 entries are bad)"),
         (lambda: tmf.Batch(-1), ValueError, "size is -1; must be in [0, 9223372036854775807]"),
         (lambda: tmf.Batch([1, -1]), ValueError, "size[1] is -1; must be >= 0 (1 of 2 entries are bad)"),
         (lambda: tmf.Batch([]), ValueError, "size has shape (0,); must be (T,)"),
@@ -198,9 +198,18 @@ def test_a_bare_number_is_no_schedule():
         (1.0, "1.0 (float)"),
         ("B=1", "'B=1' (str)"),
         (None, "None"),
-        (tmf.Batch, "an ABCMeta"),
+        (int, "the class int"),
     ]:
         with pytest.raises(
             TypeError, match=rf"^schedule is {re.escape(shown)}; must be a schedule: Synchronous\(\), "
         ):
             as_schedule(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "call"), [(tmf.Sequential, "Sequential()"), (tmf.Batch, "Batch(size)"), (tmf.Bernoulli, "Bernoulli(p)")]
+)
+def test_a_class_is_no_schedule_without_parentheses(kind, call):
+    words = f"schedule is the class {kind.__name__}; must be a schedule: {call}"
+    with pytest.raises(TypeError, match=f"^{re.escape(words)}$"):
+        as_schedule(kind)

@@ -74,7 +74,7 @@ def test_start(game, uniform, engine):
         ([[1, 2, 7], [1, 2, 8]], ValueError, r"start\[1\] sums to 11; must sum to n_agents = 10 \(1 of 2 rows are bad\)"),
         ([[-1, 4, 7], [1, 2, 7]], ValueError, r"start\[0, 0\] is -1"),
         ([5, 5], ValueError, r"start has shape \(2,\)"),
-        ([1.0, 2.0, 7.0], TypeError, "start holds dtype float64; must hold integers"),
+        ([1.5, 1.5, 7.0], ValueError, r"start\[0\] is 1.5; must be an integer \(2 of 3 entries are bad\)"),
     ],
 )
 def test_bad_start(game, uniform, start, error, message):
@@ -245,9 +245,10 @@ def test_bad_progress(game, uniform):
     ("options", "error", "message"),
     [
         ({"n_agents": 0}, ValueError, "n_agents is 0; must be >= 1"),
-        ({"n_agents": 10.0}, TypeError, "n_agents is 10.0"),
+        ({"n_agents": 10.5}, TypeError, "n_agents is 10.5"),
         ({"n_agents": True}, TypeError, "n_agents is True"),
-        ({"n_agents": 2**63}, ValueError, "n_agents is 9223372036854775808; must be <= 1000000000000000000"),
+        ({"n_agents": 2**63}, ValueError, "n_agents is 9223372036854775808"),
+        ({"n_agents": 2**63 - 1}, ValueError, "n_agents is 9223372036854775807; must be <= 1000000000000000000"),
         ({"n_agents": 2**32, "engine": "agents"}, ValueError, "must be <= 4294967295, what the agents engine samples"),
         ({"replicas": 0}, ValueError, "replicas is 0; must be >= 1"),
         ({"record_every": 0}, ValueError, "record_every is 0; must be >= 1"),

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import deque
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,8 +27,10 @@ def test_tolerance_is_that_of_the_kernels():
 # ---------------------------------------------------------------------------------------------------- scalars
 
 
-@pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3), np.array(3)])
-def test_as_int_takes_integers_of_any_kind(value):
+@pytest.mark.parametrize(
+    "value", [3, np.int8(3), np.uint64(3), np.array(3), 3.0, np.float16(3), np.longdouble(3), np.array(3.0)]
+)
+def test_as_int_takes_integers_of_any_kind_and_whole_floats(value):
     result = check.as_int(value, "n", low=3, high=3)
     assert result == 3
     assert type(result) is int
@@ -38,12 +41,18 @@ def test_as_int_takes_integers_of_any_kind(value):
     [
         (True, TypeError, "n is True (bool); must be an integer"),
         (np.True_, TypeError, "n is np.True_ (bool); must be an integer"),
-        (1.0, TypeError, "n is 1.0 (float); must be an integer"),
+        (1.5, TypeError, "n is 1.5 (float); must be an integer"),
+        (np.inf, TypeError, "n is inf (float); must be an integer"),
+        (float("nan"), TypeError, "n is nan (float); must be an integer"),
+        (int, TypeError, "n is the class int; must be an integer"),
+        (np.timedelta64(3, "s"), TypeError, "n is np.timedelta64(3,'s') (timedelta64); must be an integer"),
+        (np.ma.array(3), TypeError, "n is a MaskedArray; must be an integer"),
+        (1e300, ValueError, "n is 1e300 or so; must be in [1, 9]"),
         ("1", TypeError, "n is '1' (str); must be an integer"),
         (None, TypeError, "n is None; must be an integer"),
         ([1], TypeError, "n is a list; must be an integer"),
         (np.array([1, 2]), TypeError, "n is an ndarray; must be an integer"),
-        (np.array(1.0), TypeError, "n is np.float64(1.0) (float64); must be an integer"),
+        (np.array(1.5), TypeError, "n is np.float64(1.5) (float64); must be an integer"),
         (0, ValueError, "n is 0; must be in [1, 9]"),
         (10, ValueError, "n is 10; must be in [1, 9]"),
         (10**30, ValueError, f"n is {10**30}; must be in [1, 9]"),
@@ -52,6 +61,20 @@ def test_as_int_takes_integers_of_any_kind(value):
 def test_as_int_refuses(value, error, message):
     with pytest.raises(error, match=text(message)):
         check.as_int(value, "n", low=1, high=9)
+
+
+def test_as_int_has_an_end_without_a_bound():
+    for value in (2**63, -(2**63) - 1, 10**400, 1e300):
+        with pytest.raises(ValueError, match=re.escape("must be in [-2**63, 2**63)")):
+            check.as_int(value, "n")
+    assert check.as_int(-(2**63), "n") == -(2**63)
+
+
+def test_integers_that_python_does_not_write_out_are_named_by_their_size():
+    with pytest.raises(ValueError, match=text("n is -1e5000 or so; must be in [1, 9]")):
+        check.as_int(-(10**5000), "n", low=1, high=9)
+    with pytest.raises(TypeError, match=text("name is 1e5000 or so (int); must be a string")):
+        check.as_string(10**5000, "name")
 
 
 def test_as_positive_int():
@@ -126,6 +149,32 @@ def test_as_instance_and_string():
         check.as_string(3, "name")
 
 
+def test_as_path(tmp_path):
+    assert check.as_path(str(tmp_path)) == check.as_path(tmp_path) == tmp_path
+    for value, error, message in [
+        (3, TypeError, "path is 3 (int); must be a string or a path"),
+        (b"run.npz", TypeError, "path is a bytes; must be a string or a path"),
+        (None, TypeError, "path is None; must be a string or a path"),
+        ("", ValueError, "path is ''; must name a file"),
+        ("a\0b", ValueError, r"path is 'a\x00b'; must name a file"),
+        ("\ud800", ValueError, r"path is '\ud800'; must be text that a file can be called"),
+    ]:
+        with pytest.raises(error, match=text(message)):
+            check.as_path(value)
+
+
+def test_as_function():
+    assert check.as_function(abs, "callback", "an Iteration") is abs
+    for value, words in ((3, "3 (int)"), (int, "the class int"), ("f", "'f' (str)")):
+        with pytest.raises(TypeError, match=text(f"callback is {words}; must be a function of an Iteration")):
+            check.as_function(value, "callback", "an Iteration")
+
+
+def test_what_is_long_is_shown_short():
+    with pytest.raises(TypeError, match=r"^n is 'x{76}\.\.\. \(str\); must be an integer$"):
+        check.as_int("x" * 1000, "n")
+
+
 def test_as_labels():
     assert check.as_labels(["a", "b"], "labels", 2) == ("a", "b")
     for value, error, message in [
@@ -185,6 +234,18 @@ def test_dlpack_that_fails_is_a_type_error():
         check.as_float_array(foreign, "x")
 
 
+def endless_list():
+    values = [1.0]
+    values.append(values)
+    return values
+
+
+def endless_deque():
+    values = deque([1.0])
+    values.append([values])
+    return values
+
+
 class Unwilling:
     def __array__(self, dtype=None, copy=None):
         raise RuntimeError("no arrays today")
@@ -204,6 +265,12 @@ class Unwilling:
         (["a"], TypeError, "x holds dtype <U1; must hold real numbers"),
         ([None], TypeError, "x holds objects; must hold real numbers"),
         (np.ma.array([1.0]), TypeError, "x is a masked array; must be a plain array"),
+        ([[np.ma.array([1.0])]], TypeError, "x holds a masked array; must hold plain numbers"),
+        (endless_list(), TypeError, "x holds sequences nested deeper than 32; must be an array"),
+        (endless_deque(), TypeError, "x holds sequences nested deeper than 32; must be an array"),
+        (list, TypeError, "x is the class list; must be an array"),
+        ([np.timedelta64(1, "s")], TypeError, "x holds dtype timedelta64[s]; must hold real numbers"),
+        (np.full((2, 3), "9e4000", np.longdouble), ValueError, "x[0, 0] is inf; must be finite (6 of 6 entries are bad)"),
         ([1.0, 2.0], ValueError, "x has shape (2,); must be (S, A) = (2, 3)"),
         (np.zeros((3, 2)), ValueError, "x has shape (3, 2); must be (S, A) = (2, 3)"),
         (
@@ -239,7 +306,13 @@ def test_int_arrays():
     result = check.as_int_array(np.array([1, 2], dtype=np.uint8), "n", low=0)
     assert result.dtype == np.int64
     for value, error, message in [
-        ([1.0], TypeError, "n holds dtype float64; must hold integers"),
+        ([1, 0.5], ValueError, "n[1] is 0.5; must be an integer (1 of 2 entries are bad)"),
+        ([np.nan], ValueError, "n[0] is nan; must be an integer (1 of 1 entries are bad)"),
+        (
+            [2.0**63],
+            ValueError,
+            "n[0] is 9.22337203685e+18; must be in [-9.22337e+18, 9.22337e+18) (1 of 1 entries are bad)",
+        ),
         ([True], TypeError, "n holds dtype bool; must hold integers"),
         ([2**64], TypeError, "n holds objects; must hold integers"),
         (
@@ -325,8 +398,8 @@ def test_successors():
         check.as_successors([[[4], [-1]]], "successors", shape=(1, 2, None), n_observations=3)
     with pytest.raises(ValueError, match=text(message.replace("2 of 2", "1 of 2"))):
         check.as_successors([[[0], [3]]], "successors", shape=(1, 2, None), n_observations=3)
-    with pytest.raises(TypeError, match="successors holds dtype float64; must hold integers"):
-        check.as_successors([[[0.0], [1.0]]], "successors", shape=(1, 2, None), n_observations=3)
+    whole = check.as_successors([[[0.0], [1.0]]], "successors", shape=(1, 2, None), n_observations=3)
+    assert whole.dtype == np.int32
 
 
 def test_frozen_and_is_array():

@@ -1,32 +1,46 @@
-"""User functions of the population: f(mu), f(mu, t) or f(mu, t, z), told apart once by their signature."""
+"""User functions: of the population, f(mu), f(mu, t) or f(mu, t, z), told apart once by their signature; and keywords.
+
+of_mu_and_t(function, name, noise)      the function as f(mu, t), which returns float64 and says where it failed
+n_arguments(function, name, most)       how many of (mu, t, z) it takes
+takes_rng                               decorator: who says seed= is told to say rng=
+"""
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tmfcore import _validation as check
+
 TimeFunction: TypeAlias = Callable[[Any, int], Any]
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_FLOAT64 = np.dtype(np.float64)
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
-def n_arguments(function: Callable[..., Any], name: str, most: int = 2) -> int:
+def n_arguments(function: Callable[..., Any], name: str, most: int = 2, hint: str = "") -> int:
     """How many arguments `function` is called with: 1 of (mu), 2 of (mu, t) or, where `most` is 3, 3 of (mu, t, z).
 
     It is f(mu, t) if two positional parameters are required or the second is called t; f(mu) if one is
     required, or none and there is one to fill; f(mu, t, z) if three are required. Further parameters with defaults keep
-    their defaults.
+    their defaults. The `hint` ends the error of a function of three where there may be two.
 
     Raises
     ------
     TypeError
-        Any other signature, one that cannot be read, or `*args` alone, which would take both.
+        Any other signature, one that cannot be read, `*args` alone, which would take both, or a class.
     """
     shape = f"must be a function of {'(mu) or (mu, t)' if most == 2 else '(mu), (mu, t) or (mu, t, z)'}"
+    if isinstance(function, type):
+        raise TypeError(f"{name} is the class {function.__name__}; {shape}")
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -37,23 +51,49 @@ def n_arguments(function: Callable[..., Any], name: str, most: int = 2) -> int:
     if forced:
         raise TypeError(f"{name} needs the keyword argument {forced[0].name!r}; {shape}")
     if not positional or len(required) > most:
-        raise TypeError(f"{name} takes ({', '.join(str(p) for p in parameters)}); {shape}")
+        hint = hint if len(required) == 3 else ""
+        raise TypeError(f"{name} takes ({', '.join(str(p) for p in parameters)}); {shape}{hint}")
     if len(required) > 1:
         return len(required)
     return 2 if len(positional) > 1 and positional[1].name == "t" else 1
 
 
-def of_mu_and_t(function: Callable[..., Any], name: str, noise: NDArray[np.float64] | None = None) -> TimeFunction:
-    """`function` as f(mu, t): itself, or a wrapper that drops t or adds z = noise[t]."""
-    n = n_arguments(function, name, most=2 if noise is None else 3)
-    if n == 2:
-        return function
+def of_mu_and_t(
+    function: Callable[..., Any], name: str, noise: NDArray[np.float64] | None = None, hint: str = ""
+) -> TimeFunction:
+    """`function` as f(mu, t), which drops t or adds z = noise[t] as the function wants it.
 
-    def without_time(mu: Any, t: int) -> Any:
-        return function(mu)
+    What it raises comes out as it is, with a note that names the function and the step. What it returns is checked to
+    be real numbers and comes out as an array of float64; the shape is for the caller to check.
+    """
+    n = n_arguments(function, name, most=2 if noise is None else 3, hint=hint)
 
-    def with_noise(mu: Any, t: int) -> Any:
-        assert noise is not None
-        return function(mu, t, noise[t])
+    def called(mu: Any, t: int) -> Any:
+        try:
+            if n == 2:
+                value = function(mu, t)
+            elif n == 1:
+                value = function(mu)
+            else:
+                value = function(mu, t, None if noise is None else noise[t])
+        except Exception as error:
+            error.add_note(f"raised by {name}(mu, t) at step t = {t}")
+            raise
+        if type(value) is np.ndarray and value.dtype == _FLOAT64:
+            return value
+        return check.as_real_array(value, f"{name}(mu, t={t})")
 
-    return without_time if n == 1 else with_noise
+    return called
+
+
+def takes_rng(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """`function`, which has an argument `rng`; the error of a call with `seed` or `random_state` says so."""
+
+    @functools.wraps(function)
+    def asked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for other in ("seed", "random_state"):
+            if other in kwargs:
+                raise TypeError(f"{function.__name__}() has no argument {other!r}; say rng={kwargs[other]!r}")
+        return function(*args, **kwargs)
+
+    return asked

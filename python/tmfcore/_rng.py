@@ -9,8 +9,9 @@ result.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -48,16 +49,28 @@ def key(generator: Generator) -> npt.NDArray[np.uint64]:
     return generator.integers(0, 2**64, size=4, dtype=np.uint64)
 
 
-def _parent(rng: RNG) -> Generator:
+def _parent(rng: object) -> Generator:
     what = "an int, a Generator, a SeedSequence or None"
-    if isinstance(rng, (bool, np.bool_, str, bytes, float)):
-        raise TypeError(f"rng is {say.show(rng)}; must be {what}")
-    try:
-        parent = np.random.default_rng(rng)
-    except TypeError:
-        raise TypeError(f"rng is {say.show(rng)}; must be {what}") from None
-    except ValueError:
-        raise ValueError(f"rng is {rng!r}; seeds must be >= 0") from None
+    if rng is None or isinstance(rng, (Generator, BitGenerator, SeedSequence)):
+        seed: Any = rng
+    elif isinstance(rng, (list, tuple, range)) or (isinstance(rng, np.ndarray) and rng.ndim == 1):
+        seed = [_word(word, f"rng[{i}]", "an int") for i, word in enumerate(rng)]
+    else:
+        seed = _word(rng, "rng", what)
+    parent = np.random.default_rng(seed)
     if not hasattr(parent.bit_generator.seed_seq, "spawn"):
         raise TypeError("rng is a Generator that cannot spawn streams; make it from a seed or a SeedSequence")
     return parent
+
+
+def _word(value: object, name: str, what: str) -> int:
+    """A seed, of any size: numpy is handed nothing else, since it follows a list that holds itself without end."""
+    if isinstance(value, (bool, np.bool_, np.timedelta64, np.ma.MaskedArray)):
+        raise TypeError(f"{name} is {say.show(value)}; must be {what}")
+    try:
+        seed = operator.index(value)  # type: ignore[arg-type]  # whatever it is: the error is the answer
+    except Exception:
+        raise TypeError(f"{name} is {say.show(value)}; must be {what}") from None
+    if seed < 0:
+        raise ValueError(f"{name} is {say.integer(seed)}; seeds must be >= 0")
+    return seed

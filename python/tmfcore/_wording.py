@@ -1,6 +1,8 @@
 """How errors word things: `argument[index] is VALUE; must BOUND (k of n entries are bad)`.
 
     number(value)               a number, to twelve digits
+    integer(value)              an integer, its size where it is long
+    short(text)                 a text, cut where it is long
     show(value)                 a value of the wrong kind
     article(noun)               the noun with its article
     listed(choices)             strings one may choose from
@@ -26,13 +28,29 @@ def number(value: Any) -> str:
     return str(int(value)) if np.asarray(value).dtype.kind in "iu" else f"{float(value):.12g}"
 
 
+def integer(value: int) -> str:
+    """An integer; of more than forty digits how many they are, since Python refuses to write out the longest."""
+    digits = int(value.bit_length() * 0.30103) + 1
+    return str(value) if digits <= 40 else f"{'-' if value < 0 else ''}1e{digits - 1} or so"
+
+
+def short(text: str) -> str:
+    """A text, its beginning alone where it is longer than eighty characters."""
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def show(value: object) -> str:
     """A value of the wrong kind: small ones in full, others by type."""
     if value is None:
         return "None"
-    if isinstance(value, (bool, str, int, float, np.generic)):
-        return f"{value!r} ({type(value).__name__})"
-    return article(type(value).__name__)
+    kind = type(value).__name__
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{integer(int(value))} ({kind})"
+    if isinstance(value, (bool, str, float, np.generic)):
+        return f"{short(repr(value))} ({kind})"
+    return article(kind)
 
 
 def article(noun: str) -> str:

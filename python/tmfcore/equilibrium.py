@@ -85,7 +85,7 @@ def exploitability(
     Parameters
     ----------
     game : Game
-    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedule : Schedule
     n_agents : int or None, optional
         Turns batch sizes into fractions, as in mean_field.

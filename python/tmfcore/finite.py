@@ -8,6 +8,7 @@ import numpy as np
 
 from tmfcore import _rng, _tagged
 from tmfcore import _validation as check
+from tmfcore._functions import takes_rng
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.equilibrium import exploitability
@@ -75,6 +76,7 @@ class FiniteExploitability:
         )
 
 
+@takes_rng
 def finite_exploitability(
     game: Game,
     policy: object,
@@ -94,7 +96,7 @@ def finite_exploitability(
     Parameters
     ----------
     game : Game
-    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
         What everybody plays, and the others go on to play.
     schedule : Schedule
         Who acts; the deviating agent acts as often as the others.

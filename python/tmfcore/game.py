@@ -92,7 +92,8 @@ class Game:
     Each callable is a function of (mu) or (mu, t): two required arguments, or a second one called t, mean the
     latter; three mean (mu, t, z), in a game with `noise`. It gets mu as a fresh read-only (S,) float64 array and
     t as an int, once a step, and returns an array as above. The result is checked at every use, and once here at
-    (initial, 0), so that a slip shows up early. What it raises comes out unchanged.
+    (initial, 0), so that a slip shows up early. What it raises comes out as it is, with a note that names the callable
+    and the step.
 
     Examples
     --------
@@ -561,7 +562,8 @@ def _rows(value: object, name: str, shape: tuple[int, ...], letters: str) -> Tab
 
 def _source(table: Table, name: str, noise: FloatArray | None) -> Table:
     """A table as the compiled model takes it: callables as f(mu, t)."""
-    return of_mu_and_t(table, name, noise) if callable(table) else table
+    hint = ", or give noise=, a path (T, ...), for functions of (mu, t, z)"
+    return of_mu_and_t(table, name, noise, hint) if callable(table) else table
 
 
 def _path(noise: object, horizon: object) -> FloatArray:

@@ -242,7 +242,7 @@ def mean_field(
     Parameters
     ----------
     game : Game
-    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedule : Schedule
     n_agents : int or None, optional
         Turns batch sizes into fractions beta = B / N; not needed by Synchronous, Fraction and Bernoulli. The
@@ -302,7 +302,7 @@ def evaluate(
     Parameters
     ----------
     game : Game
-    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedule : Schedule
         Who acts: sets the flow (unless given) and, for clock="schedule", how often the valued agent acts.
     n_agents : int or None, optional

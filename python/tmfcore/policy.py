@@ -242,14 +242,21 @@ class SoftmaxPolicy(_ArrayPolicy):
         return cls(np.zeros((*shape, 1 + game.n_observations) if check.as_bool(affine, "affine") else shape))
 
 
+class Played:
+    """What has a policy and is taken for it where one is wanted: a Solution."""
+
+    policy: SoftmaxPolicy | TabularPolicy
+
+
 def as_policy(policy: object, game: Game) -> Policy:
     """The compiled policy of whatever `tmf` takes as one, checked against the game.
 
     Parameters
     ----------
     policy
-        TabularPolicy, SoftmaxPolicy, a compiled tmfcore._policy.Policy, or a callable f(mu, t) (or f(mu))
-        returning (S, A) probabilities, called once a step with mu (S,) read-only and checked at every use.
+        TabularPolicy, SoftmaxPolicy, an array (S, A) or (L, S, A) of probabilities, a Solution (its policy), a compiled
+        tmfcore._policy.Policy, or a callable f(mu, t) (or f(mu)) returning (S, A) probabilities, called once a step
+        with mu (S,) read-only and checked at every use.
     game
         Sets S, A and the horizon.
 
@@ -260,14 +267,21 @@ def as_policy(policy: object, game: Game) -> Policy:
     ValueError
         S or A is not the game's, or there are more stages than steps.
     """
+    if isinstance(policy, Played):
+        policy = policy.policy
+    if check.is_array(policy) and not callable(policy):
+        table = check.as_probabilities(
+            policy, "policy", shape=[(None, None), (None, None, None)], letters=["S, A", "L, S, A"]
+        )
+        policy = TabularPolicy(table)
     if isinstance(policy, (_ArrayPolicy, Policy)):
         kernel = policy.kernel if isinstance(policy, _ArrayPolicy) else policy
     elif callable(policy):
         return CallablePolicy(of_mu_and_t(policy, "policy"), game.n_observations, game.n_actions)
     else:
         raise TypeError(
-            f"policy is {say.show(policy)}; must be a TabularPolicy, a SoftmaxPolicy or a "
-            "callable f(mu, t) returning (S, A) probabilities"
+            f"policy is {say.show(policy)}; must be a TabularPolicy, a SoftmaxPolicy, a Solution, an array (S, A) or "
+            "(L, S, A) of probabilities or a callable f(mu, t) returning (S, A) probabilities"
         )
     have, want = (kernel.n_observations, kernel.n_actions), (game.n_observations, game.n_actions)
     if have != want:

@@ -25,8 +25,6 @@ from tmfcore._validation import FloatArray, IntArray
 
 __all__ = ["Batch", "Bernoulli", "Fraction", "Schedule", "Sequential", "Synchronous", "as_schedule"]
 
-INT64_MAX = 2**63 - 1
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Schedule(ABC):
@@ -147,7 +145,7 @@ class Batch(Schedule):
         if check.is_array(self.size):
             _store(self, "size", check.as_int_array(self.size, "size", shape=(None,), letters="T", low=0))
         else:
-            _store(self, "size", check.as_int(self.size, "size", low=0, high=INT64_MAX))
+            _store(self, "size", check.as_int(self.size, "size", low=0, high=check.INT64_MAX))
 
     @property
     def label(self) -> str:
@@ -256,6 +254,8 @@ class Bernoulli(Schedule):
 
 def as_schedule(value: object, name: str = "schedule") -> Schedule:
     """`value` if it is a Schedule; a TypeError that lists them otherwise."""
+    if isinstance(value, type) and issubclass(value, Schedule):
+        raise TypeError(f"{name} is the class {value.__name__}; must be a schedule: {_call_of(value)}")
     if not isinstance(value, Schedule):
         raise TypeError(
             f"{name} is {say.show(value)}; must be a schedule: Synchronous(), Sequential(), Batch(size), "
@@ -267,8 +267,13 @@ def as_schedule(value: object, name: str = "schedule") -> Schedule:
 # ----------------------------------------------------------------------------------------------------- pieces
 
 
+def _call_of(kind: type[Schedule]) -> str:
+    """How a schedule of a class is made, with the parentheses that were forgotten."""
+    return f"{kind.__name__}({', '.join(field.name for field in fields(kind))})"
+
+
 def _agents(n_agents: object) -> int:
-    return check.as_positive_int(n_agents, "n_agents", high=INT64_MAX)
+    return check.as_positive_int(n_agents, "n_agents", high=check.INT64_MAX)
 
 
 def _store(schedule: Schedule, field: str, value: float | npt.NDArray[Any]) -> None:

@@ -20,6 +20,7 @@ from tmfcore import _agents, _appearance, _counts, _files, _frames, _progress, _
 from tmfcore import _validation as check
 from tmfcore._costs import seconds_per_step
 from tmfcore._fingerprint import LIMIT, Fingerprint, same
+from tmfcore._functions import takes_rng
 from tmfcore._model import Model
 from tmfcore._policy import CallablePolicy, Policy
 from tmfcore._threads import over_replicas, workers_for
@@ -257,6 +258,7 @@ class Simulation(_frames.Frames):
 _HEADER = ("n_agents", "discount", "horizon", "record_every", "engine", "schedule", "game")
 
 
+@takes_rng
 def simulate(
     game: Game,
     policy: object,
@@ -278,7 +280,7 @@ def simulate(
     Parameters
     ----------
     game : Game
-    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedule : Schedule
         Who acts at each step.
     n_agents : int

@@ -14,6 +14,7 @@ import numpy as np
 
 from tmfcore import _promises, _rng
 from tmfcore import _validation as check
+from tmfcore._functions import takes_rng
 from tmfcore._promises import ROUNDING
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
@@ -110,6 +111,7 @@ class GameReport:
         return "\n".join([head, changing, *map(str, self.findings)])
 
 
+@takes_rng
 def check_game(game: Game, *, trials: int = 20, rng: _rng.RNG = None, play: bool = True) -> GameReport:
     """Ask a game for its tables at many distributions and steps, and report all that is wrong or odd.
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from tmfcore import _files, _progress, _rng
 from tmfcore import _validation as check
+from tmfcore._functions import takes_rng
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
 from tmfcore.meanfield import mean_field
@@ -265,6 +266,7 @@ class Convergence:
         return np.asarray(quantile * errors.std(axis=1, ddof=1) / np.sqrt(replicas))
 
 
+@takes_rng
 def convergence(
     game: GameEntry,
     policy: object,
@@ -286,7 +288,7 @@ def convergence(
     ----------
     game : Game or callable (schedule, n_agents) -> Game
         A callable lets the step length follow B / N.
-    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedules : Schedule, callable n_agents -> Schedule, sequence of Schedule, or dict label -> one of the
     first two
         A callable makes the batch depend on N, as in {"B=N/10": lambda n: tmf.Batch(n // 10)}.

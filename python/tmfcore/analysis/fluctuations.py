@@ -356,7 +356,7 @@ def fluctuations(
     Parameters
     ----------
     game : Game
-    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
         May depend on the population: its derivative in mu is part of the dynamics.
     schedule : Schedule
         Who acts. Batches drawn without replacement and Bernoulli activation have different covariances.

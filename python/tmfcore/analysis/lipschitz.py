@@ -15,6 +15,7 @@ import numpy as np
 
 from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
+from tmfcore._functions import takes_rng
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray
 from tmfcore.analysis import _tables
@@ -95,6 +96,7 @@ class Lipschitz:
         )  # fmt: skip
 
 
+@takes_rng
 def lipschitz(
     game: Game,
     policy: object,
@@ -109,7 +111,7 @@ def lipschitz(
     Parameters
     ----------
     game : Game
-    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedule : Schedule
     n_agents : int or None, optional
         Turns batch sizes into fractions, as in mean_field.
@@ -342,6 +344,7 @@ class Bound:
         return plotting.bound(times, lines, unit=_appearance.unit_of(self.predicted.step), title=title, ax=ax)
 
 
+@takes_rng
 def bound(
     game: Game,
     policy: object,
@@ -358,7 +361,7 @@ def bound(
     Parameters
     ----------
     game : Game
-    policy : TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedule : Schedule
     n_agents : int
         N.

@@ -14,6 +14,7 @@ import numpy as np
 
 from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
+from tmfcore._functions import takes_rng
 from tmfcore._validation import FloatArray
 from tmfcore.analysis import _tables
 from tmfcore.game import Game
@@ -135,6 +136,7 @@ class Monotonicity:
         return "; ".join(parts)
 
 
+@takes_rng
 def monotonicity(
     game: Game, schedule: Schedule, n_agents: int | None = None, *, trials: int = 200, rng: _rng.RNG = None
 ) -> Monotonicity:

@@ -6,6 +6,7 @@ import dataclasses
 
 from tmfcore import _progress, _rng
 from tmfcore import _validation as check
+from tmfcore._functions import takes_rng
 from tmfcore.game import Game
 from tmfcore.schedule import Schedule
 from tmfcore.solvers._exact import ExactSolver
@@ -20,6 +21,7 @@ SMALL = 20_000  # entries T S A of a policy up to which MFOMO is tried, with at 
 FEW = 100  # ... so many observations
 
 
+@takes_rng
 def solve(
     game: Game,
     schedule: Schedule,

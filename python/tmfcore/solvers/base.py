@@ -16,7 +16,7 @@ from tmfcore import _validation as check
 from tmfcore._fingerprint import Fingerprint
 from tmfcore._validation import FloatArray
 from tmfcore.meanfield import Flow
-from tmfcore.policy import SoftmaxPolicy, TabularPolicy
+from tmfcore.policy import Played, SoftmaxPolicy, TabularPolicy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ PICTURES = ("exploitability", "flow")
 
 
 @dataclass(frozen=True, eq=False)
-class Solution(_frames.Frames):
+class Solution(_frames.Frames, Played):
     """The best policy a solver met, and how it got there.
 
     Parameters

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tmfcore import _progress, _rng
 from tmfcore import _validation as check
 from tmfcore import _wording as say
+from tmfcore._functions import takes_rng
 from tmfcore.game import Game
 from tmfcore.schedule import Schedule
 from tmfcore.solvers._exact import ExactSolver
@@ -87,6 +88,7 @@ class Tuning:
         return np.asarray((~self.trials["converged"]).sum(axis=-1), dtype=np.int64)
 
 
+@takes_rng
 def tune(
     game: Game | Sequence[Game],
     schedule: Schedule | Sequence[Schedule],
