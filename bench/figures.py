@@ -287,13 +287,13 @@ def experiment_tables(results):
                 f"| {played['mean']:.4f} ({played['low']:.4f} to {played['high']:.4f}) |"
             )
         yield ""
-        yield "| agents a step | N | error at the smallest N, at the largest | slope |"
+        yield "| agents a step | N | error at the smallest N, at the largest | slope, 95% interval |"
         yield "|---|---|---|---|"
         for label, line in part["convergence"].items():
             sizes, error = line["n_agents"], line["error"]
             yield (
                 f"| {label} | {sizes[0]:,} to {sizes[-1]:,} | {error[0]:.5f}, {error[-1]:.5f} "
-                f"| {line['slope']:.3f} \u00b1 {line['slope_se']:.3f} |"
+                f"| {line['slope']:.3f} \u00b1 {line['slope_half']:.3f} |"
             )
         yield ""
 

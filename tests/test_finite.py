@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import reference
 import strategies
@@ -83,6 +84,23 @@ def test_a_deviation_to_the_policy_itself_gains_nothing():
         assert found.policy is policy
         assert abs(found.value) < Z * found.se
         assert found.low < 0 < found.high or abs(found.value) > 1.96 * found.se
+
+
+def test_the_interval_is_welchs():
+    """Ends and degrees of freedom from the two standard errors, by scipy, at the level asked for."""
+    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0, horizon=5)
+    uniform = tmf.TabularPolicy.uniform(game)
+    for replicas, level in ((3, 0.5), (4, 0.95), (40, 0.999)):
+        found = tmf.finite_exploitability(
+            game, uniform, tmf.Fraction(0.5), 10, replicas=replicas, confidence=level, rng=1
+        )
+        parts = np.array([found.deviator_se, found.population_se]) ** 2
+        degrees = parts.sum() ** 2 / (parts**2 / (replicas - 1)).sum()
+        assert replicas - 1 < degrees < 2 * (replicas - 1)
+        assert found.degrees == pytest.approx(degrees)
+        assert found.se == pytest.approx(np.sqrt(parts.sum()))
+        for interval, at in (((found.low, found.high), level), (found.interval(0.8), 0.8)):
+            np.testing.assert_allclose(tuple(interval), stats.t.interval(at, degrees, found.value, found.se))
 
 
 def test_a_single_agent_solves_its_own_problem():

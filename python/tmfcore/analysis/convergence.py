@@ -8,17 +8,20 @@ Errors are kept by replica; means, intervals and slopes are computed from them w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tmfcore import _files, _progress, _rng
+from tmfcore import _files, _intervals, _progress, _rng
 from tmfcore import _validation as check
 from tmfcore._functions import takes_rng
+from tmfcore._intervals import Interval
 from tmfcore._validation import FloatArray, IntArray
+from tmfcore.analysis._entries import GameEntry, ScheduleEntry, game_at, population_sizes, schedule_at, schedule_entries
+from tmfcore.analysis._line import Fit, fit_line
 from tmfcore.game import Game
 from tmfcore.meanfield import mean_field
 from tmfcore.schedule import Schedule
@@ -28,30 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Convergence", "Fit", "convergence"]
-
-GameEntry: TypeAlias = Game | Callable[[Schedule, int], Game]
-ScheduleEntry: TypeAlias = Schedule | Callable[[int], Schedule]
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A line fitted to log error against log N.
-
-    Parameters
-    ----------
-    slope, slope_se : float
-        Fitted slope and its standard error; NaN where fewer than two N, or an error of 0, leave it
-        undetermined.
-    intercept : float
-        log error at log N = 0.
-    chi2 : float
-        Squared residuals in units of their standard errors, summed; about n - 2 where the law is a line.
-    """
-
-    slope: float
-    slope_se: float
-    intercept: float
-    chi2: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +56,10 @@ class Convergence:
     Notes
     -----
     All else is computed from these: `error_mean`, `error_low`, `error_high` and `final_mean`, `final_low`,
-    `final_high` are dicts label -> (n,), with Student-t intervals over the replicas; `fit(label)` is the
-    line.
+    `final_high` are dicts label -> (n,), with Student's intervals of the logarithm over the replicas (an error is
+    positive and skewed: at t = T with two observations that of the error itself would cover 92% instead of 95%). Where
+    the replicas of one N agree but others do not, that is chance: the relative spread is then the mean of all N, and
+    the ends are NaN if all errors are 0. `fit(label)` is the line.
     """
 
     labels: tuple[str, ...]
@@ -102,12 +83,12 @@ class Convergence:
     @property
     def error_low(self) -> dict[str, FloatArray]:
         """Lower ends of its intervals, label -> (n,)."""
-        return {label: e.mean(axis=1) - self._half_width(e) for label, e in self.errors.items()}
+        return {label: self._interval(e).low for label, e in self.errors.items()}
 
     @property
     def error_high(self) -> dict[str, FloatArray]:
         """Upper ends of its intervals, label -> (n,)."""
-        return {label: e.mean(axis=1) + self._half_width(e) for label, e in self.errors.items()}
+        return {label: self._interval(e).high for label, e in self.errors.items()}
 
     @property
     def final_mean(self) -> dict[str, FloatArray]:
@@ -117,12 +98,12 @@ class Convergence:
     @property
     def final_low(self) -> dict[str, FloatArray]:
         """Lower ends of its intervals, label -> (n,)."""
-        return {label: e.mean(axis=1) - self._half_width(e) for label, e in self.final_errors.items()}
+        return {label: self._interval(e).low for label, e in self.final_errors.items()}
 
     @property
     def final_high(self) -> dict[str, FloatArray]:
         """Upper ends of its intervals, label -> (n,)."""
-        return {label: e.mean(axis=1) + self._half_width(e) for label, e in self.final_errors.items()}
+        return {label: self._interval(e).high for label, e in self.final_errors.items()}
 
     @property
     def slope(self) -> dict[str, float]:
@@ -145,12 +126,13 @@ class Convergence:
         return {label: self.fit(label, final=True).slope_se for label in self.labels}
 
     def fit(self, label: str, *, final: bool = False) -> Fit:
-        """The line through log error against log N, by weighted least squares.
+        """The line through log error against log N, by least squares; `fit(label).interval(level)` of its slope.
 
-        Each point is weighted by the inverse variance of its log mean, (s / (sqrt(R) mean))**2 with s the
-        standard deviation over replicas (delta method), so the width of the intervals goes into `slope_se`.
-        Where the points miss the line by more than that (chi2 > n - 2: higher orders in 1/N), `slope_se` is
-        multiplied by sqrt(chi2 / (n - 2)).
+        To leading order the error has the same law at every N but for its scale. So the relative variance over
+        replicas is pooled: n (R - 1) degrees of freedom, which is what makes two replicas enough. Where the spread of
+        one point stands out (Cochran's test, one in 1,000), each point counts with its own (Satterthwaite's degrees of
+        freedom). Where the points miss the line by more than their spread explains (an F test, one in 100: higher
+        orders in 1/N), `slope_se` is that of the scatter about the line, with n - 2 degrees of freedom.
 
         Parameters
         ----------
@@ -159,7 +141,7 @@ class Convergence:
             True fits the error at T, False (default) the time average.
         """
         check.as_choice(label, "label", self.labels)
-        return _fit_line(self.n_agents[label], (self.final_errors if final else self.errors)[label])
+        return fit_line(self.n_agents[label], (self.final_errors if final else self.errors)[label])
 
     def table(self) -> list[dict[str, Any]]:
         """One row for each label and N: label, schedule, n_agents, replicas, the two errors with their intervals."""
@@ -215,8 +197,9 @@ class Convergence:
         lines = {}
         for label in self.labels:
             fit = self.fit(label, final=final)
+            half = fit.interval(self.confidence).high - fit.slope
             lines[label] = plotting.ErrorLine(
-                self.n_agents[label], mean[label], low[label], high[label], fit.slope, fit.slope_se
+                self.n_agents[label], mean[label], low[label], high[label], fit.slope, half
             )
         if title is None:
             title = ", ".join(part for part in (self.game, f"{self.replicas:,} runs a point") if part)
@@ -257,13 +240,15 @@ class Convergence:
             confidence=header["confidence"],
         )
 
-    def _half_width(self, errors: FloatArray) -> FloatArray:
-        """Half the width of the t-interval of the mean of each row; (n,)."""
-        from scipy.special import stdtrit  # scipy takes longer to import than the rest of the package
-
+    def _interval(self, errors: FloatArray) -> Interval:
+        """Of the mean of each row (n, R)."""
         replicas = errors.shape[1]
-        quantile = float(stdtrit(replicas - 1, 0.5 + self.confidence / 2))
-        return np.asarray(quantile * errors.std(axis=1, ddof=1) / np.sqrt(replicas))
+        means = errors.mean(axis=1)
+        relative = errors.std(axis=1, ddof=1) / np.where(means > 0, means, 1.0)
+        if relative.any():
+            relative = np.where(relative > 0, relative, np.sqrt((relative[means > 0] ** 2).mean()))
+            means = np.where(means > 0, means, np.nan)
+        return _intervals.student_of_logs(means, relative / np.sqrt(replicas), replicas - 1, self.confidence)
 
 
 @takes_rng
@@ -275,6 +260,7 @@ def convergence(
     replicas: int,
     *,
     engine: str = "auto",
+    confidence: float = 0.95,
     rng: _rng.RNG = None,
     threads: int | None = None,
     progress: _progress.Progress = False,
@@ -298,6 +284,8 @@ def convergence(
         R >= 2 independent populations for each N.
     engine, threads
         As in simulate.
+    confidence : float, optional
+        Level of the intervals of the errors, in (0, 1).
     rng : int, Generator, SeedSequence or None, optional
         Seed; every (schedule, N) has its own stream, so a result does not depend on what else is in the
         study, as long as what comes before it stays.
@@ -329,8 +317,9 @@ def convergence(
     -0.5
     """
     replicas = check.as_int(replicas, "replicas", low=2)
-    entries = _schedule_entries(schedules)
-    sizes = _population_sizes(n_agents, tuple(entries))
+    confidence = _intervals.as_level(confidence, "confidence")
+    entries = schedule_entries(schedules)
+    sizes = population_sizes(n_agents, tuple(entries))
     _progress.check(progress)
     generators = iter(_rng.generators(rng, sum(len(row) for row in sizes.values())))
 
@@ -345,8 +334,8 @@ def convergence(
             measured = []
             played = []
             for n in sizes[label].tolist():
-                schedule = _schedule_at(entry, n, label)
-                played_game = _game_at(game, schedule, n)
+                schedule = schedule_at(entry, n, label)
+                played_game = game_at(game, schedule, n)
                 name = name or played_game.name
 
                 def step(finished: int, _: int, before: int = done) -> None:
@@ -364,7 +353,7 @@ def convergence(
             errors[label] = np.array([average for average, _ in measured])
             final_errors[label] = np.array([final for _, final in measured])
             names[label] = tuple(played)
-    return Convergence(tuple(entries), sizes, errors, final_errors, names, name)
+    return Convergence(tuple(entries), sizes, errors, final_errors, names, name, confidence)
 
 
 def _measure(
@@ -387,90 +376,3 @@ def _measure(
     )  # fmt: skip
     distances = np.abs(run.mu[:, 1:] - flow.mu[1:]).sum(axis=-1)
     return distances.mean(axis=1), distances[:, -1].copy()
-
-
-def _fit_line(n_agents: IntArray, errors: FloatArray) -> Fit:
-    """Weighted least squares of log mean error on log N; see Convergence.fit."""
-    means = errors.mean(axis=1)
-    if len(n_agents) < 2 or not (means > 0).all():
-        return Fit(np.nan, np.nan, np.nan, np.nan)
-    sigma = errors.std(axis=1, ddof=1) / np.sqrt(errors.shape[1]) / means
-    exact = sigma <= 0  # replicas without spread: give them the smallest spread seen, or all the same weight
-    if exact.any():
-        sigma = np.where(exact, sigma[~exact].min() if (~exact).any() else 1.0, sigma)
-    weight = sigma**-2
-    x, y = np.log(n_agents.astype(float)), np.log(means)
-    x_mean, y_mean = np.average(x, weights=weight), np.average(y, weights=weight)
-    spread = float(weight @ (x - x_mean) ** 2)
-    slope = float(weight @ ((x - x_mean) * (y - y_mean))) / spread
-    intercept = float(y_mean - slope * x_mean)
-    chi2 = float(weight @ (y - intercept - slope * x) ** 2)
-    freedom = len(x) - 2
-    scale = max(1.0, chi2 / freedom) if freedom > 0 else 1.0
-    if exact.all():
-        scale = chi2 / freedom if freedom > 0 else np.nan
-    return Fit(slope, float(np.sqrt(scale / spread)), intercept, chi2)
-
-
-# ----------------------------------------------------------------------------------------------------- checks
-
-
-def _schedule_entries(
-    schedules: ScheduleEntry | Sequence[Schedule] | Mapping[str, ScheduleEntry],
-) -> dict[str, ScheduleEntry]:
-    """Entries by label; schedules without a label of their own are called by it."""
-    if isinstance(schedules, Mapping):
-        entries = {check.as_string(label, "schedules: a label"): entry for label, entry in schedules.items()}
-    elif isinstance(schedules, Schedule):
-        entries = {schedules.label: schedules}
-    elif isinstance(schedules, Sequence) and not isinstance(schedules, str):
-        listed = [check.as_instance(s, f"schedules[{i}]", Schedule) for i, s in enumerate(schedules)]
-        labels = check.as_labels([s.label for s in listed], "schedules: labels", len(listed))
-        entries = dict(zip(labels, listed, strict=True))
-    elif callable(schedules):
-        entries = {"schedule": schedules}
-    else:
-        raise TypeError(
-            f"schedules is {schedules!r}; must be a Schedule, a function n_agents -> Schedule, "
-            "a sequence of schedules, or a dict of labels to either of the first two"
-        )
-    if not entries:
-        raise ValueError("schedules is empty; must hold at least one schedule")
-    for label, entry in entries.items():
-        if not isinstance(entry, Schedule) and not callable(entry):
-            raise TypeError(f"schedules[{label!r}] is {entry!r}; must be a Schedule or a function n_agents -> Schedule")
-    return entries
-
-
-def _population_sizes(
-    n_agents: Sequence[int] | Mapping[str, Sequence[int]], labels: tuple[str, ...]
-) -> dict[str, IntArray]:
-    """Increasing (n,) int64 by label."""
-    if isinstance(n_agents, Mapping):
-        if set(n_agents) != set(labels):
-            raise ValueError(f"n_agents has labels {sorted(n_agents)}; must have those of schedules, {sorted(labels)}")
-        rows: dict[str, Any] = {label: n_agents[label] for label in labels}
-    else:
-        rows = dict.fromkeys(labels, n_agents)
-    sizes = {}
-    for label, row in rows.items():
-        name = f"n_agents[{label!r}]" if isinstance(n_agents, Mapping) else "n_agents"
-        sizes[label] = check.as_int_array(row, name, shape=(None,), low=1)
-        falls = np.diff(sizes[label]) <= 0
-        if falls.any():
-            i = int(np.argmax(falls)) + 1
-            raise ValueError(f"{name}[{i}] is {sizes[label][i]}; must be > {name}[{i - 1}] = {sizes[label][i - 1]}")
-    return sizes
-
-
-def _schedule_at(entry: ScheduleEntry, n_agents: int, label: str) -> Schedule:
-    schedule = entry if isinstance(entry, Schedule) else entry(n_agents)
-    return check.as_instance(schedule, f"schedules[{label!r}]({n_agents})", Schedule)
-
-
-def _game_at(game: GameEntry, schedule: Schedule, n_agents: int) -> Game:
-    if isinstance(game, Game):
-        return game
-    if not callable(game):
-        raise TypeError(f"game is {game!r}; must be a Game or a function (schedule, n_agents) -> Game")
-    return check.as_instance(game(schedule, n_agents), f"game({schedule!r}, {n_agents})", Game)

@@ -33,9 +33,9 @@ class ErrorLine(NamedTuple):
     n_agents : (K,) array_like
         Population sizes N.
     error, low, high : (K,) array_like
-        Mean distance to the mean field and its 95% interval, in units of probability (l1 norm, 0 to 2).
-    slope, slope_se : float
-        Fitted slope of log error on log N, and its standard error.
+        Mean distance to the mean field and its interval, in units of probability (l1 norm, 0 to 2).
+    slope, slope_half : float
+        Fitted slope of log error on log N, and half the width of its interval: the legend says slope +- half.
     """
 
     n_agents: ArrayLike
@@ -43,7 +43,7 @@ class ErrorLine(NamedTuple):
     low: ArrayLike
     high: ArrayLike
     slope: float
-    slope_se: float
+    slope_half: float
 
 
 def exploitability(
@@ -330,7 +330,7 @@ def convergence(
     for k, (label, line) in enumerate(lines.items()):
         n, error = np.asarray(line.n_agents, dtype=np.float64), np.asarray(line.error, dtype=np.float64)
         bars = np.abs(np.stack([np.asarray(line.low), np.asarray(line.high)]) - error)
-        slope = f":  slope {line.slope:.3f} \u00b1 {line.slope_se:.3f}" if np.isfinite(line.slope) else ""
+        slope = f":  slope {line.slope:.3f} \u00b1 {line.slope_half:.3f}" if np.isfinite(line.slope) else ""
         ax.errorbar(
             n,
             error,

@@ -108,8 +108,8 @@ def _cases(results: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _error_line(line: dict[str, Any]) -> plotting.ErrorLine:
-    slope, slope_se = (math.nan if line[key] is None else line[key] for key in ("slope", "slope_se"))
-    return plotting.ErrorLine(line["n_agents"], line["error"], line["low"], line["high"], slope, slope_se)
+    slope, half = (math.nan if line[key] is None else line[key] for key in ("slope", "slope_half"))
+    return plotting.ErrorLine(line["n_agents"], line["error"], line["low"], line["high"], slope, half)
 
 
 def _label_outer(panels: list[Axes]) -> None:

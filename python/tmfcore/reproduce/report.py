@@ -108,14 +108,14 @@ def _converged(title: str, lines: dict[str, Any]) -> Table:
     rows = []
     for rule, line in lines.items():
         sizes, error = line["n_agents"], line["error"]
-        slope = "-" if line["slope"] is None else f"{line['slope']:.4f} \u00b1 {line['slope_se']:.4f}"
+        slope = "-" if line["slope"] is None else f"{line['slope']:.4f} \u00b1 {line['slope_half']:.4f}"
         rows.append((
             rule, f"{sizes[0]:,} to {sizes[-1]:,}", f"{error[0]:.5f}", f"{error[-1]:.5f}", slope,
             str(line["replicas"]), f"{line['seconds']:.1f}",
         ))  # fmt: skip
     heads = (
-        "agents a step", "N", "error at the smallest N", "at the largest", "slope of log error on log N", "populations",
-        "seconds",
+        "agents a step", "N", "error at the smallest N", "at the largest", "slope of log error on log N, 95%",
+        "populations", "seconds",
     )  # fmt: skip
     return Table(f"{title}: distance of N agents to the mean field (policy learned at B = N)", heads, tuple(rows))
 

@@ -1,0 +1,106 @@
+"""The line through log error against log N, and how well it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tmfcore import _intervals
+from tmfcore._intervals import Interval
+from tmfcore._validation import FloatArray, IntArray
+
+UNEQUAL = 1e-3  # points are taken to differ in relative spread where equal ones would differ as much so rarely
+BENT = 1e-2  # and to miss a line where points on one would miss it as much so rarely
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A line fitted to log error against log N.
+
+    Parameters
+    ----------
+    slope, slope_se : float
+        Fitted slope and its standard error; NaN where fewer than two N, or an error of 0, leave it
+        undetermined. With two replicas a standard error is itself poorly known: `interval` takes account of that.
+    intercept : float
+        log error at log N = 0.
+    chi2 : float
+        Squared residuals in units of the variance that the spread over replicas gives them, summed; about n - 2 where
+        the law is a line. NaN where the replicas have no spread.
+    degrees : float
+        Degrees of freedom of `slope_se`.
+    """
+
+    slope: float
+    slope_se: float
+    intercept: float
+    chi2: float
+    degrees: float
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Student's interval of the slope.
+
+        Parameters
+        ----------
+        level : float, optional
+            In (0, 1).
+        """
+        return _intervals.student(self.slope, self.slope_se, self.degrees, _intervals.as_level(level))
+
+
+def fit_line(n_agents: IntArray, errors: FloatArray) -> Fit:
+    """Least squares of log mean error on log N; see Convergence.fit.
+
+    Parameters
+    ----------
+    n_agents : (n,) int64
+    errors : (n, R) float64
+        R >= 2 replicas at each N.
+    """
+    size, replicas = errors.shape
+    means = errors.mean(axis=1)
+    if size < 2 or not (means > 0).all():
+        return Fit(np.nan, np.nan, np.nan, np.nan, np.nan)
+    x, y = np.log(n_agents.astype(float)), np.log(means)
+    centred = x - x.mean()
+    pull = centred / (centred @ centred)  # the slope is pull @ y
+    slope = float(pull @ y)
+    intercept = float(y.mean() - slope * x.mean())
+    # Variances of the log means (delta method), relative to the line, which is better known than each mean.
+    spread = errors.var(axis=1, ddof=1) / replicas / np.exp(2 * (intercept + slope * x))
+    expected = spread.mean()
+    if _outlies(spread, replicas - 1):
+        variance = float(pull**2 @ spread)
+        degrees = _intervals.welch_degrees(pull**2 * spread, replicas - 1)
+    else:
+        variance = float(pull @ pull * expected)
+        degrees = float(size * (replicas - 1))
+
+    squares = float(((y - intercept - slope * x) ** 2).sum())
+    chi2 = np.nan
+    bent = expected == 0
+    if expected > 0:
+        leverage = 1 / size + centred * pull
+        chi2 = squares * (size - 2) / float((1 - leverage) @ spread) if size > 2 else 0.0
+        bent = size > 2 and _exceeds(chi2 / (size - 2), size - 2, degrees, BENT)
+    if bent:  # the scatter about the line is all there is to judge by
+        degrees = float(size - 2)
+        variance = float(pull @ pull) * squares / degrees if degrees else np.nan
+    return Fit(slope, float(np.sqrt(variance)), intercept, chi2, degrees)
+
+
+def _outlies(variances: FloatArray, degrees: int) -> bool:
+    """Whether the largest of the variances is too large for those of one law (Cochran's C test)."""
+    size = len(variances)
+    others = variances.sum() - variances.max()
+    if others == 0:
+        return False
+    return _exceeds(variances.max() * (size - 1) / others, degrees, degrees * (size - 1), UNEQUAL / size)
+
+
+def _exceeds(ratio: float, above: float, below: float, chance: float) -> bool:
+    """Whether a ratio of variances of these degrees of freedom is as large as this with less than `chance`."""
+    from scipy.special import fdtrc  # scipy takes longer to import than the rest of the package
+
+    return float(fdtrc(above, below, ratio)) < chance
