@@ -5,35 +5,30 @@ Notation   _model.pxd; y an observation whose share others feel; the corner e_y 
 Method     A row is kept as what it is at the corners, P(k | o, a, mu) = sum_y mu(y) P(k | o, a, e_y): a sum of numbers
            >= 0, which no rounding takes below 0. Rows that are the same at all corners are kept once.
 Contract   rows are distributions at every corner, hence at every mu: checked when a model is made, never while it runs.
+           Where mu is no distribution (games.typed) the formula may give other rows than the mixture of corners:
+           `stretch_row` and `stretch_tables` make those of these, and games.typed checks first that they are rows.
 Cost       rewards O(S^2 A), O(S^2) where r - r0 does not depend on mu, O(S A) where moreover r0(o, mu) depends on mu(o)
            only; rows O(S K) for each that depends on mu.
 """
+from libc.math cimport fabs
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from tmfcore._model cimport Model, Tables
+from tmfcore._model cimport Tables
 
 cdef extern from "values.h" nogil:
     void tmf_row_values(const double *reward, const double *table, const double *values, const double *other,
                         double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out, double *other_out)
 
 ROW_TOLERANCE = 1e-8
+cdef double ROUNDING = 1e-12           # entries below 0 by less than this share of their terms are 0
 
 
 cdef class Rows:
-    """n rows of K cells at every mu; of those that depend on it, the corners are kept."""
-    cdef object arrays                  # owners of the memory below
-    cdef Py_ssize_t n_rows, n_cells, n_observations, n_runs
-    cdef readonly bint constant
-    cdef const double *first            # (n, K) all rows at corner 0
-    cdef const double *corner           # (M, K, S) the rows that depend on mu, at all corners
-    cdef const Py_ssize_t *slot         # (n,) where a row stands among them, or -1
-    cdef const Py_ssize_t *run          # (n_runs, 2) first row and number of rows that depend on mu and are neighbours
-    cdef const double *zeros            # (n K,)
 
     def __init__(self, str name, base, slopes, Py_ssize_t n_observations):
-        cdef const double[:, ::1] first
+        cdef const double[:, ::1] first, constants
         cdef const double[::1] corner
         cdef const Py_ssize_t[::1] slot
         cdef const Py_ssize_t[:, ::1] runs
@@ -53,8 +48,12 @@ cdef class Rows:
         bounds = np.ascontiguousarray(np.stack([edges[::2], edges[1::2] - edges[::2]], -1), np.intp)
         self.n_runs = len(bounds)
         slots = np.where(varying, np.cumsum(varying) - 1, -1).astype(np.intp)
-        self.arrays = (np.array(table, np.float64, order="C"), kept, slots, bounds, np.zeros(self.n_rows * n_cells))
-        first, corner, slot, runs, zeros = self.arrays
+        constants = np.ascontiguousarray(base.reshape(-1, n_cells))
+        self.arrays = (np.array(table, np.float64, order="C"), kept, slots, bounds, np.zeros(self.n_rows * n_cells),
+                       constants)
+        first, corner, slot, runs, zeros, _ = self.arrays
+        self.rigid = self.constant and np.array_equal(first, constants)
+        self.base = &constants[0, 0]
         self.first = &first[0, 0]
         self.slot = &slot[0]
         self.zeros = &zeros[0]
@@ -62,7 +61,7 @@ cdef class Rows:
             self.corner = &corner[0]
             self.run = &runs[0, 0]
 
-    cdef inline void row(self, Py_ssize_t i, const double *mu, double *out) noexcept nogil:
+    cdef void row(self, Py_ssize_t i, const double *mu, double *out) noexcept nogil:
         cdef Py_ssize_t K = self.n_cells, S = self.n_observations
         if self.slot[i] < 0:
             memcpy(out, self.first + i * K, K * sizeof(double))
@@ -87,6 +86,52 @@ cdef class Rows:
             memset(slope, 0, K * S * sizeof(double))
         else:
             memcpy(slope, self.corner + self.slot[i] * K * S, K * S * sizeof(double))
+
+    cdef void stretch(self, Py_ssize_t first, Py_ssize_t n, double mass, double *rows) noexcept nogil:
+        # base + sum_y slope(y) mu(y) = sum_y corner(y) mu(y) + (1 - mass) base
+        cdef Py_ssize_t i, k, K = self.n_cells
+        cdef double scale, constant
+        for i in range(n):
+            scale = mass if self.slot[first + i] < 0 else 1.0
+            for k in range(K):
+                constant = (1 - mass) * self.base[(first + i) * K + k]
+                rows[k] = scale * rows[k] + constant
+                if rows[k] < 0 and rows[k] >= -ROUNDING * (mass + fabs(constant)):
+                    rows[k] = 0
+            rows += K
+
+    @property
+    def shape(self):
+        """(n, K)"""
+        return self.n_rows, self.n_cells
+
+    def terms(self, Py_ssize_t first, Py_ssize_t n, matrix not None):
+        """The rows first..first + n - 1 of the formula at the columns of a matrix in place of mu, in two terms.
+
+        Parameters
+        ----------
+        matrix : sparse array of float64, shape (S, M)
+
+        Returns
+        -------
+        constants : ndarray of float64, shape (n, K)
+        moved : ndarray of float64, shape (n, K, M)
+            Slopes times columns; the rows are the sum of the two.
+        """
+        cdef Py_ssize_t i, k, y, at, K = self.n_cells, S = self.n_observations
+        cdef double[:, :, ::1] slopes = np.empty((n, K, S))
+        cdef double[:, ::1] constants = np.empty((n, K))
+        if first < 0 or n < 0 or first + n > self.n_rows:
+            raise ValueError(f"first is {first} and n is {n}; must lie within the {self.n_rows} rows")
+        for i in range(n):
+            at = self.slot[first + i]
+            for k in range(K):
+                constants[i, k] = self.base[(first + i) * K + k]
+                for y in range(S):
+                    slopes[i, k, y] = (self.first[(first + i) * K + k] if at < 0
+                                       else self.corner[(at * K + k) * S + y]) - constants[i, k]
+        moved = (matrix.T @ np.asarray(slopes).reshape(n * K, S).T).T
+        return np.asarray(constants), moved.reshape(n, K, -1)
 
 
 cdef object corners_of(base, slopes):
@@ -156,19 +201,9 @@ cdef class Affine(Model):
     ValueError
         Shapes that do not fit; a row that is no distribution at some corner, naming it.
     """
-    cdef Rows active, passive
-    cdef object arrays                  # owners of the memory below
-    cdef bint fixed_reward              # r does not depend on mu
-    cdef bint fixed_passive_reward
-    cdef bint additive                  # r(o, a, mu) = r0(o, mu) + extra(o, a)
-    cdef const double *reward           # (S, A): r where it is fixed, extra where additive, else R
-    cdef const double *slope            # (S, A, S), else NULL
-    cdef const double *level            # (S,): r0(o, mu) = level[o] + passive_slope[o] mu(o) where it is local,
-    cdef const double *passive_slope    # (S,), or (S, S): level[o] + sum_y passive_slope[o, y] mu(y)
-
     def __init__(self, reward0, reward_mu, transition0, transition_mu, passive_reward0, passive_reward_mu,
                  passive_transition0, passive_transition_mu, successors=None, passive_successors=None):
-        cdef const double[::1] reward, slope, level, passive_slope
+        cdef const double[::1] reward, slope, level, passive_slope, reward_share, level_share
         S, A = np.shape(reward0)
         if passive_transition0 is None:
             if passive_successors is not None:
@@ -188,7 +223,7 @@ cdef class Affine(Model):
         self.constant_transition = self.active.constant and self.passive.constant
         places = np.arange(S)[:, None]
         elsewhere = (np.arange(S)[None, :] if self.passive_successors is None else self.passive_successors) != places
-        self.passive_identity = self.passive.constant and not resting[elsewhere].any()
+        self.passive_identity = self.passive.constant and not self.passive.arrays[0][elsewhere].any()
 
         # Rewards: sums over mu are 1, so that entries which all y share are constants.
         own = owned("passive_reward0", passive_reward0, (S,))
@@ -202,20 +237,25 @@ cdef class Affine(Model):
         differences = (-waiting[:, None, :] if moving is None else moving - waiting[:, None, :])
         extra, self.additive = same_for_all(differences)
         constant, self.fixed_reward = (0.0, True) if moving is None else same_for_all(moving)
+        no_reward = np.zeros((S, A))
         if self.local_passive_reward:
-            level_of, slope_of = own + other, np.diagonal(waiting) - other
+            level_of, slope_of, shared = own + other, np.diagonal(waiting) - other, other
         else:
-            level_of, slope_of = own, waiting
+            level_of, slope_of, shared = own, waiting, np.zeros(S)
         if self.fixed_reward:
-            reward_of = base + constant
+            reward_of, shared_reward = base + constant, no_reward + constant
         elif self.additive:
-            reward_of = base - own[:, None] + extra
+            reward_of, shared_reward = base - own[:, None] + extra, extra
         else:
-            reward_of = base
+            reward_of, shared_reward = base, no_reward
         varies = not (self.fixed_reward or self.additive)
         self.arrays = tuple(np.ascontiguousarray(array, np.float64).reshape(-1)
-                            for array in (reward_of, moving if varies else np.zeros(1), level_of, slope_of))
-        reward, slope, level, passive_slope = self.arrays
+                            for array in (reward_of, moving if varies else np.zeros(1), level_of, slope_of,
+                                          shared_reward, shared))
+        reward, slope, level, passive_slope, reward_share, level_share = self.arrays
+        self.reward_share = &reward_share[0]
+        self.level_share = &level_share[0]
+        self.by_mass = bool(not (self.active.rigid and self.passive.rigid) or np.any(shared) or np.any(shared_reward))
         self.reward = &reward[0]
         self.slope = &slope[0] if varies else NULL
         self.level = &level[0]
@@ -228,7 +268,7 @@ cdef class Affine(Model):
         self.affine = self.differentiable = True
         self.by_row = self.trusted = self.in_parts = True
 
-    cdef inline double held(self, Py_ssize_t o, const double *mu) noexcept nogil:
+    cdef double held(self, Py_ssize_t o, const double *mu) noexcept nogil:
         """r0(o, mu)"""
         cdef double out
         cdef Py_ssize_t S = self.n_observations
@@ -257,6 +297,30 @@ cdef class Affine(Model):
         else:
             tmf_row_values(self.reward + i, self.slope + i * S, mu, NULL, 1.0, 1, S, reward, NULL)
         return 0
+
+    cdef void stretch_row(self, Py_ssize_t o, Py_ssize_t a, double mass, double *row, double *reward) noexcept nogil:
+        cdef double more = mass - 1
+        cdef Py_ssize_t i = o * self.n_actions + a
+        if a < 0:
+            self.passive.stretch(o, 1, mass, row)
+            reward[0] += more * self.level_share[o]
+            return
+        self.active.stretch(i, 1, mass, row)
+        reward[0] += more * self.reward_share[i]
+        if self.additive and not self.fixed_reward:
+            reward[0] += more * self.level_share[o]
+
+    cdef void stretch_tables(self, double mass, Tables *tables) noexcept nogil:
+        cdef double more = mass - 1
+        cdef bint held = self.additive and not self.fixed_reward
+        cdef Py_ssize_t o, a, A = self.n_actions
+        self.active.stretch(0, self.active.n_rows, mass, tables.transition)
+        self.passive.stretch(0, self.passive.n_rows, mass, tables.passive_transition)
+        for o in range(self.n_observations):
+            tables.passive_reward[o] += more * self.level_share[o]
+            for a in range(A):
+                tables.reward[o * A + a] += more * (
+                    self.reward_share[o * A + a] + (self.level_share[o] if held else 0.0))
 
     cdef int slopes_at(
         self, int t, int observation, int action, const double *mu, const double *sigma, double *slope, double *bend

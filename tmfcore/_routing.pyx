@@ -52,6 +52,7 @@ cdef class Routing(Model):
     """
     cdef readonly Py_ssize_t n_links
     cdef public object network              # the RoadNetwork, for pictures
+    cdef public object on_way, room         # (L,) shares of the vehicles: most on each link, and what `steps` is for
     cdef int32_t[:, ::1] place, steps
     cdef uint8_t[:, ::1] arriving
     cdef uint8_t[::1] passive_arriving, paying
@@ -60,7 +61,8 @@ cdef class Routing(Model):
     cdef int32_t[::1] entered               # (E,) observations of vehicles that just entered a link
     cdef double[:, ::1] spent               # (S, A) minus the steps that an action takes; rows of entered links: -1
     cdef double[::1] passive_spent          # (S,)
-    cdef double vehicles, time_step, late
+    cdef readonly double vehicles
+    cdef double time_step, late
     cdef int horizon
     cdef bint linear
 

@@ -3,14 +3,24 @@
 Source     the multi-type (multi-population) mean-field game; with a coupling matrix, the graphon game on blocks.
 Notation   _model.pxd; M types, S_i observations of type i, S = sum_i S_i, mu (S,) the share of all agents at each
            (type, observation), x_i = C_i mu (S_i,) what type i sees in place of a population distribution.
-Contract   an agent keeps its type: rows of block i lead into block i. Rows come from the types' models, checked there.
+Contract   an agent keeps its type: rows of block i lead into block i. Rows come from the types' models, checked there;
+           x_i need not sum to 1, so that models whose rows are distributions only where it does (games.affine,
+           games.linear_quadratic) have a `manner` of their own, which games.typed chooses and checks.
 """
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 
 import numpy as np
 
+from tmfcore._affine cimport Affine
 from tmfcore._model cimport Model, Tables, checked_row
+
+cdef enum:
+    PLAIN = 0                  # shown x_i
+    STRETCHED = 1              # shown x_i, whose sum an affine model must be told
+    SCALED = 2                 # shown x_i over its sum
+
+cdef double WHOLE = 1e-12      # a sum that is 1 but for rounding
 
 
 cdef struct Shape:                           # of the tables of all types together
@@ -25,6 +35,34 @@ cdef class Block:
     cdef Py_ssize_t first                    # its first observation
     cdef double rate                         # share of its turns that an agent of this type takes
     cdef bint direct                         # its tables have the shape of the whole model's
+    cdef int manner
+    cdef Affine affine                       # the model where it is stretched
+    cdef str name
+
+    cdef double mass(self, const double *seen) noexcept nogil:
+        """What the distribution that is shown to this type sums to."""
+        cdef Py_ssize_t o
+        cdef double total = 0
+        for o in range(self.first, self.first + self.model.n_observations):
+            total += seen[o]
+        return total
+
+    cdef int look(self, const double *mu, double *seen) except -1 nogil:
+        """Scale what is shown to this type, and to those after it, to sum to 1 where it must."""
+        cdef Py_ssize_t o, size = self.model.n_observations
+        cdef double total, present = 0
+        if self.manner == SCALED:
+            total = self.mass(seen)
+            if not total > 0:
+                for o in range(self.first, self.first + size):
+                    present += mu[o]
+                if present > 0:
+                    with gil:
+                        raise ValueError(f"{self.name} is shown an empty population at mu; every type must see some "
+                                         "agent: take more agents, or a coupling with fewer zeros")
+            for o in range(self.first, self.first + size):      # where none of the type is, any distribution will do
+                seen[o] = seen[o] / total if total > 0 else 1.0 / size
+        return 0 if self.last else self.rest.look(mu, seen)
 
     cdef void fill(self, Shape shape, Tables *own, Tables *out, bint transitions) noexcept nogil:
         """The type's tables `own`, widened to the shape of all types', into those."""
@@ -70,22 +108,40 @@ cdef class Block:
         """The tables of this type and of those after it."""
         cdef Tables own
         cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
+        cdef bint stretched = self.manner == STRETCHED
+        cdef double mass
         if self.direct:
             own.reward = out.reward + self.first * A
             own.transition = out.transition + self.first * A * shape.n_cells
             own.passive_reward = out.passive_reward + self.first
             own.passive_transition = out.passive_transition + self.first * shape.n_passive_cells
-            self.model.tables_at(t, seen + self.first, &own, everything)
+            self.model.tables_at(t, seen + self.first, &own, everything or stretched)
         else:
             own.reward = scratch
             own.passive_reward = own.reward + S * A
             own.transition = own.passive_reward + S
             own.passive_transition = own.transition + S * A * self.model.n_successors
             self.model.tables_at(t, seen + self.first, &own, True)
+        if stretched:
+            mass = self.mass(seen)
+            if not -WHOLE <= mass - 1 <= WHOLE:
+                self.affine.stretch_tables(mass, &own)
+        if not self.direct:
             self.fill(shape, &own, out, transitions)
         if self.last:
             return 0
         return self.rest.tables(shape, t, seen, scratch, out, everything, transitions)
+
+    cdef int own_row(
+        self, int t, int o, int action, const double *seen, double *probabilities, double *reward
+    ) except -1 nogil:
+        cdef double mass
+        checked_row(self.model, t, o, action, seen + self.first, probabilities, reward)
+        if self.manner == STRETCHED:
+            mass = self.mass(seen)
+            if not -WHOLE <= mass - 1 <= WHOLE:
+                self.affine.stretch_row(o, action, mass, probabilities, reward)
+        return 0
 
     cdef int row(self, Shape shape, int t, Py_ssize_t observation, int action, const double *seen, double *scratch,
                  double *probabilities, double *reward) except -1 nogil:
@@ -100,7 +156,7 @@ cdef class Block:
         for k in range(shape.n_passive_cells if action < 0 else shape.n_cells):
             probabilities[k] = 0
         if action < 0 or self.rate < 1:
-            checked_row(self.model, t, here, -1, seen + self.first, scratch, &passive_reward)
+            self.own_row(t, here, -1, seen, scratch, &passive_reward)
             if self.model.passive_identity:
                 scratch[0] = 1
             if action < 0:
@@ -112,7 +168,7 @@ cdef class Block:
                 probabilities[n_own + k] = (1 - self.rate) * scratch[k]
         if action >= self.model.n_actions:
             action = 0
-        checked_row(self.model, t, here, action, seen + self.first, scratch, reward)
+        self.own_row(t, here, action, seen, scratch, reward)
         for k in range(n_own):
             probabilities[k] = self.rate * scratch[k]
         if self.rate < 1:
@@ -132,20 +188,26 @@ cdef class Typed(Model):
     indptr, indices : ndarray of int32; weights : ndarray of float64
         The coupling C (S, S) by rows (CSR): what the types see is C mu, type after type.
     names : sequence of str, length M
-        For the record.
+        For the record, and for errors.
+    manners : sequence of int, length M
+        How what a type is shown meets its model: as it is (0); as it is, in an affine model that is told its sum (1);
+        scaled to sum to 1 (2). The caller answers for rows that are distributions.
     """
     cdef Block head
-    cdef readonly tuple models, names
-    cdef const int32_t[::1] indptr, indices
-    cdef const double[::1] weights
+    cdef readonly tuple models, names, manners
+    cdef readonly object rates, indptr, indices, weights
+    cdef const int32_t[::1] starts, columns
+    cdef const double[::1] entries
     cdef Shape shape
     cdef Py_ssize_t scratch_size
 
     def __init__(self, models, rates, const int32_t[::1] indptr not None, const int32_t[::1] indices not None,
-                 const double[::1] weights not None, names):
+                 const double[::1] weights not None, names, manners):
         cdef Block block, rest = None
         cdef Model model
-        self.models, self.names = tuple(models), tuple(names)
+        cdef Affine affine
+        self.models, self.names, self.manners = tuple(models), tuple(names), tuple(manners)
+        self.rates = tuple(float(rate) for rate in rates)
         first = np.concatenate([[0], np.cumsum([m.n_observations for m in self.models])])
         S, A = int(first[len(self.models)]), max(m.n_actions for m in self.models)
         cells, passive_cells = [], []
@@ -172,6 +234,10 @@ cdef class Typed(Model):
             passive_cells.append(stay + first[i])
             self.constant &= model.constant
             self.constant_transition &= model.constant_transition
+            if self.manners[i] == STRETCHED:
+                affine = model                                   # TypeError for another model
+                self.constant &= not affine.by_mass
+                self.constant_transition &= affine.active.rigid and affine.passive.rigid
             self.passive_identity &= model.passive_identity
         self.set_shape(S, A, together(cells), together(passive_cells))
         if (indptr.shape[0] != S + 1 or indices.shape[0] != weights.shape[0] or indptr[0] != 0
@@ -185,6 +251,10 @@ cdef class Typed(Model):
             block.last = rest is None
             block.first = first[i]
             block.rate = rates[i]
+            block.name = self.names[i]
+            block.manner = self.manners[i]
+            if block.manner == STRETCHED:
+                block.affine = model
             block.direct = (
                 rates[i] == 1 and model.n_actions == A and model.n_successors == self.n_successors
                 and model.n_passive_successors == self.n_passive_successors
@@ -194,22 +264,30 @@ cdef class Typed(Model):
             rest = block
         self.head = rest
         self.shape = Shape(self.n_actions, self.n_successors, self.n_passive_successors)
-        self.indptr, self.indices, self.weights = indptr, indices, weights
+        self.indptr, self.indices, self.weights = np.asarray(indptr), np.asarray(indices), np.asarray(weights)
+        self.starts, self.columns, self.entries = indptr, indices, weights
         self.trusted = True
 
     cdef double *look(self, const double *mu) except NULL nogil:
         """C mu (S,), then scratch: the caller frees it."""
         cdef Py_ssize_t o, k
         cdef double total
+        cdef bint looked = False
         cdef double *seen = <double *>malloc((self.n_observations + self.scratch_size) * sizeof(double))
         if seen == NULL:
             with gil:
                 raise MemoryError(f"{self.n_observations + self.scratch_size} floats for the types' own tables")
         for o in range(self.n_observations):
             total = 0
-            for k in range(self.indptr[o], self.indptr[o + 1]):
-                total += self.weights[k] * mu[self.indices[k]]
+            for k in range(self.starts[o], self.starts[o + 1]):
+                total += self.entries[k] * mu[self.columns[k]]
             seen[o] = total
+        try:
+            self.head.look(mu, seen)
+            looked = True
+        finally:
+            if not looked:
+                free(seen)
         return seen
 
     cdef int row_at(

@@ -9,6 +9,10 @@ from ._model import Model
 @disjoint_base
 class Routing(Model):
     network: Any
+    on_way: NDArray[float64]
+    room: NDArray[float64]
+    @property
+    def vehicles(self) -> float: ...
     @property
     def n_links(self) -> int: ...
     def __init__(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tmfcore import _validation as check
 from tmfcore._routing import Routing
+from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.games._network import Demand, RoadNetwork, demands
 
@@ -288,16 +289,28 @@ class _Places:
 
     def _steps(self, longest: float | None) -> _Ints:
         """The fewest and the most steps each link takes, (L, 2)."""
-        on_way = np.zeros(len(self.links))
+        self.on_way = on_way = np.zeros(len(self.links))
         for trip in self.trips:
             block = self.destinations.index(self.number[trip.destination])
             on_way[list(self.entered[block] | {self.number[trip.origin]})] += trip.vehicles
         times = [self.network.travel_times(v) / self.dt for v in (0.0, on_way)]
         fewest = np.clip(np.floor(times[0]), 1, self.horizon)
         most = np.clip(np.ceil(times[1]) if self.linear else np.floor(times[1]), fewest, self.horizon)
+        cut = most >= self.horizon
         if longest is not None:
-            most = np.minimum(most, fewest + ceil(min(longest / self.dt, self.horizon)))
+            cap = fewest + ceil(min(longest / self.dt, self.horizon))
+            cut |= most >= cap
+            most = np.minimum(most, cap)
+        self.room = np.where(cut, np.inf, self._volumes(most if self.linear else most + 1))
         return np.stack([fewest, most], axis=1).astype(np.int32)
+
+    def _volumes(self, steps: FloatArray) -> FloatArray:
+        """Vehicles with which each link takes so many steps; inf where no number makes it that slow."""
+        roads = self.network
+        with np.errstate(divide="ignore", invalid="ignore"):
+            excess = np.maximum(steps * self.dt / roads.free_flow_time - 1, 0.0) / roads.congestion
+            found = np.maximum(roads.capacity * excess ** (1 / roads.power), self.on_way)
+        return np.where(roads.free_flow_time * roads.congestion * roads.power > 0, found, np.inf)
 
     def _number_observations(self) -> None:
         """first[link, block]: the observation with 0 steps left, which the one just entered, if any, precedes."""
@@ -391,4 +404,5 @@ class _Places:
             late, self.horizon, self.linear,
         )  # fmt: skip
         model.network = network
+        model.on_way, model.room = self.on_way / self.vehicles, self.room / self.vehicles
         return model

@@ -13,6 +13,7 @@ from tmfcore import _validation as check
 from tmfcore._typed import Typed
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
+from tmfcore.games import _coupling
 
 __all__ = ["by_type", "typed"]
 
@@ -35,6 +36,14 @@ def typed(
     mu_j(o) being the share of all N agents that are of type j and at o, so that mu_j sums to the share of type j. This
     is the multi-type (multi-population) mean-field game; with W_ij = W(alpha_i, alpha_j) it is the graphon game (Caines
     and Huang, SIAM J. Control Optim. 59, 2021) sampled on M blocks.
+
+    **What x_i sums to.** A game is made for distributions; x_i is one for sure where W_ij = 1 for all j (all columns of
+    the rows of i in C sum to 1). Elsewhere rewards, queues, crowds and travel times are those at x_i, as the formulas
+    of the games say. Transition rows must be distributions for whatever agents there are: those of affine games
+    (`affine`, `garnet`, `susceptible_infected`) are looked at when the game is made, and a coupling is refused where
+    one is not. If sum_j W_ij shares[j] = 1, which makes x_i a distribution in the limit, such games and
+    `linear_quadratic` are shown x_i over its sum, so that it remains one among N agents, whose numbers by type are
+    rounded or drawn. Arrays and callables of one's own are called with x_i, and their rows are checked at every use.
 
     Parameters
     ----------
@@ -60,12 +69,15 @@ def typed(
     ------
     TypeError, ValueError
         Values of the wrong kind, shape or range; games that do not last equally long, or see each other at different
-        observations.
+        observations; a coupling at which rows of a game would be no distributions, or vehicles more than its road
+        network has travel times for: the error names an entry of `coupling`, and what is accepted. While the game is
+        used: a type whose x_i must be scaled sees nobody.
 
     Notes
     -----
     Sparse where every type is: K is the largest K_i (K_i + K0_i of a type with a rate below 1). A step costs the types'
-    own tables and one product with C. `start="rounded"` gives the types N * shares agents, rounded.
+    own tables and one product with C. To make it costs O(S_i A_i K_i S) more for an affine type i whose x_i is no
+    distribution. `start="rounded"` gives the types N * shares agents, rounded.
 
     Examples
     --------
@@ -88,29 +100,32 @@ def typed(
     called = (
         tuple(f"type {i + 1}" for i in range(n_types)) if names is None else check.as_labels(names, "names", n_types)
     )
-    matrix = _coupling(coupling, [game.n_observations for game in kinds])
-    first = kinds[0]
+    shown = _coupling.read(coupling, [game.n_observations for game in kinds])
+    initial = np.concatenate([part * game.initial for part, game in zip(share, kinds, strict=True)])
+    models, manners = _coupling.settle(shown, [game.model for game in kinds], initial)
+    matrix, first = shown.matrix, kinds[0]
     n_actions = max(game.n_actions for game in kinds)
     richest = next(game for game in kinds if game.n_actions == n_actions)
     return Game._trusted(
         Typed(
-            [game.model for game in kinds],
+            models,
             rate,
             matrix.indptr.astype(np.int32),
             matrix.indices.astype(np.int32),
             matrix.data,
             called,
+            manners,
         ),
         first.horizon,
         first.discount,
-        np.concatenate([part * game.initial for part, game in zip(share, kinds, strict=True)]),
+        initial,
         name="typed",
         observation_labels=tuple(
             f"{name}: {label}" for name, game in zip(called, kinds, strict=True) for label in game.observation_labels
         ),
         action_labels=richest.action_labels,
         step=first.step,
-        recipe=partial(typed, kinds, share, coupling=matrix, rates=rate, names=called),
+        recipe=partial(typed, kinds, share, coupling=shown.given, rates=rate, names=called),
     )
 
 
@@ -174,37 +189,3 @@ def _rates(rates: object, n_types: int) -> FloatArray:
     if not check.is_array(rates):
         return np.full(n_types, check.as_float(rates, "rates", low=0.0, high=1.0, low_open=True))
     return check.as_float_array(rates, "rates", shape=(n_types,), letters="M", low=0.0, low_open=True, high=1.0)
-
-
-def _coupling(coupling: Any, sizes: list[int]) -> Any:
-    """C (S, S), a scipy.sparse.csr_array, from W, C or None."""
-    import scipy.sparse as sp  # takes longer to load than the rest of the package
-
-    n_types, n_observations = len(sizes), sum(sizes)
-    if coupling is None:
-        coupling = np.ones((n_types, n_types))
-    whole = (n_observations, n_observations)
-    if sp.issparse(coupling):
-        given: Any = coupling
-        matrix = given.tocsr().astype(np.float64)
-        if matrix.shape != whole:
-            raise ValueError(f"coupling has shape {matrix.shape}; must be {whole} = (S, S)")
-        matrix.sum_duplicates()
-        check.as_float_array(matrix.data, "coupling.data", shape=(matrix.nnz,), letters="nnz", low=0.0)
-        return matrix
-    weights = np.asarray(coupling)
-    if weights.shape == whole:
-        return sp.csr_array(check.as_float_array(weights, "coupling", shape=whole, letters="S, S", low=0.0))
-    weights = check.as_float_array(weights, "coupling", shape=(n_types, n_types), letters="M, M", low=0.0)
-    for i, j in np.argwhere(weights):
-        if sizes[i] != sizes[j]:
-            raise ValueError(
-                f"coupling[{i}, {j}] is {weights[i, j]:g}, but type {i} has {sizes[i]} observations and type {j} has "
-                f"{sizes[j]}; must be 0, or give a matrix (S, S) = {whole}"
-            )
-    blocks = [
-        [sp.diags_array(np.full(sizes[i], weights[i, j])) if weights[i, j] else sp.csr_array((sizes[i], sizes[j]))
-         for j in range(n_types)]
-        for i in range(n_types)
-    ]  # fmt: skip
-    return sp.csr_array(sp.block_array(blocks, format="csr"))

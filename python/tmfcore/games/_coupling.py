@@ -1,0 +1,281 @@
+"""What each type of a typed game is shown of the population, and whether its game can bear it.
+
+A game is made for population distributions. What a type is shown, x = C mu, is one where every agent counts 1 in it;
+otherwise x sums to something else, and rows that are distributions where mu is one need not be at x. The manner in
+which x meets the model of a type, as the kernel numbers them:
+
+    PLAIN       x as it is: it is a distribution, or the rows are right whatever x >= 0
+    STRETCHED   x as it is, in an affine model that must know its sum; its rows are right at every column of C, hence at
+                every C mu
+    SCALED      x over its sum, which is 1 in the limit and, where the numbers of agents by type are rounded or drawn,
+                near it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tmfcore import _validation as check
+from tmfcore._affine import Affine, Rows
+from tmfcore._linear_quadratic import LinearQuadratic
+from tmfcore._model import Model
+from tmfcore._routing import Routing
+from tmfcore._typed import Typed
+from tmfcore._validation import FloatArray
+
+PLAIN, STRETCHED, SCALED = range(3)
+EQUAL = 1e-9  # sums that differ by less are the same
+NEAR = 1e-7  # of what is shown: scaled to 1, it may be off by the tolerance of shares and of starts
+ROUNDING = 1e-12  # entries below 0 by less than this share of their terms are 0, as the kernel takes them
+ENTRIES = 1 << 20  # of rows at all columns that are looked at together
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """C (S, S), a scipy.sparse.csr_array, and W (M, M) where that was given."""
+
+    matrix: Any
+    weights: FloatArray | None
+
+    @property
+    def given(self) -> Any:
+        """What makes it again."""
+        return self.matrix if self.weights is None else self.weights
+
+    def entry(self, i: int, rows: slice, column: int, sizes: Sequence[int]) -> tuple[str, float]:
+        """The entry by which type i is shown who is at `column`: its name and value."""
+        if self.weights is not None:
+            j = int(np.searchsorted(np.cumsum(sizes), column, side="right"))
+            return f"coupling[{i}, {j}]", float(self.weights[i, j])
+        shown = self.matrix[rows, :][:, [column]].toarray().ravel()
+        row = int(np.argmax(shown))
+        return f"coupling[{rows.start + row}, {column}]", float(shown[row])
+
+
+def read(coupling: object, sizes: list[int]) -> Coupling:
+    """C from W, C or None, checked."""
+    import scipy.sparse as sp  # takes longer to load than the rest of the package
+
+    n_types, n_observations = len(sizes), sum(sizes)
+    if coupling is None:
+        coupling = np.ones((n_types, n_types))
+    whole = (n_observations, n_observations)
+    if sp.issparse(coupling):
+        given: Any = coupling
+        matrix = given.tocsr().astype(np.float64)
+        if matrix.shape != whole:
+            raise ValueError(f"coupling has shape {matrix.shape}; must be {whole} = (S, S)")
+        matrix.sum_duplicates()
+        check.as_float_array(matrix.data, "coupling.data", shape=(matrix.nnz,), letters="nnz", low=0.0)
+        return Coupling(sp.csr_array(matrix), None)
+    weights = check.as_float_array(
+        coupling, "coupling", shape=[whole, (n_types, n_types)], letters=["S, S", "M, M"], low=0.0
+    )
+    if weights.shape == whole:
+        return Coupling(sp.csr_array(weights), None)
+    for i, j in np.argwhere(weights):
+        if sizes[i] != sizes[j]:
+            raise ValueError(
+                f"coupling[{i}, {j}] is {weights[i, j]:g}, but type {i} has {sizes[i]} observations and type {j} has "
+                f"{sizes[j]}; must be 0, or give a matrix (S, S) = {whole}"
+            )
+    blocks = [
+        [sp.diags_array(np.full(sizes[i], weights[i, j])) if weights[i, j] else sp.csr_array((sizes[i], sizes[j]))
+         for j in range(n_types)]
+        for i in range(n_types)
+    ]  # fmt: skip
+    return Coupling(sp.csr_array(sp.block_array(blocks, format="csr")), weights)
+
+
+def settle(coupling: Coupling, models: Sequence[Model], initial: FloatArray) -> tuple[list[Model], list[int]]:
+    """The models as they are to be used, and the manner of each.
+
+    Raises
+    ------
+    ValueError
+        A coupling at which some model has rows that are no distributions, or another game than it says.
+    """
+    sizes = [model.n_observations for model in models]
+    ends = np.cumsum(sizes).tolist()
+    found, manners = [], []
+    for i, model in enumerate(models):
+        rows = slice(ends[i] - sizes[i], ends[i])
+        sight = _Sight(coupling, i, rows, sizes, tuple(_leaves(models, initial)))
+        model_too, manner = sight.of(model, coupling.matrix[rows, :])
+        found.append(model_too)
+        manners.append(manner)
+    return found, manners
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """Agents who keep their type: their model, their observations, and their share."""
+
+    model: Model
+    here: slice
+    share: float
+
+
+def _leaves(models: Sequence[Model], initial: FloatArray, first: int = 0) -> Iterator[_Leaf]:
+    for model in models:
+        if isinstance(model, Typed):
+            yield from _leaves(model.models, initial, first)
+        else:
+            here = slice(first, first + model.n_observations)
+            yield _Leaf(model, here, float(initial[here].sum()))
+        first += model.n_observations
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """How type i sees the agents of all types."""
+
+    coupling: Coupling
+    i: int
+    rows: slice
+    sizes: list[int]
+    leaves: tuple[_Leaf, ...]
+
+    def of(self, model: Model, matrix: Any) -> tuple[Model, int]:
+        """The model and the manner in which it is shown matrix @ mu, (S_i, S) times (S,)."""
+        if isinstance(model, Typed):
+            return self._nested(model, matrix), PLAIN
+        sums = np.asarray(matrix.sum(axis=0)).ravel()
+        if (np.abs(sums - 1) <= EQUAL).all():
+            return model, PLAIN
+        if isinstance(model, Routing):
+            self._check_roads(model, matrix)
+        elif isinstance(model, LinearQuadratic):
+            if not self._whole(sums):
+                self._refuse_sum(sums, "the mean position is that of a population that sums to 1")
+            return model, SCALED
+        elif isinstance(model, Affine) and model.by_mass:
+            if model.active.rigid and model.passive.rigid:
+                return model, STRETCHED
+            if self._whole(sums):
+                return model, SCALED
+            for table, name, n_actions in (
+                (model.active, "transition row", model.n_actions), (model.passive, "passive transition row", 0)
+            ):  # fmt: skip
+                self._check_rows(table, name, n_actions, matrix, sums)
+            return model, STRETCHED
+        return model, PLAIN
+
+    def _nested(self, model: Typed, matrix: Any) -> Typed:
+        import scipy.sparse as sp
+
+        size = model.n_observations
+        own = sp.csr_array((model.weights, model.indices, model.indptr), shape=(size, size)) @ matrix
+        models, manners, first = [], [], 0
+        for part in model.models:
+            part_too, manner = self.of(part, own[first : first + part.n_observations, :])
+            models.append(part_too)
+            manners.append(manner)
+            first += part.n_observations
+        return Typed(models, model.rates, model.indptr, model.indices, model.weights, model.names, manners)
+
+    def _whole(self, sums: FloatArray) -> bool:
+        """Whether what is shown sums to 1 for the shares that the types have, wherever their agents are."""
+        total = 0.0
+        for leaf in self.leaves:
+            if leaf.share > 0:
+                part = sums[leaf.here]
+                if np.ptp(part) > NEAR:
+                    return False
+                total += leaf.share * float(part[0])
+        return abs(total - 1) <= NEAR
+
+    def _refuse_sum(self, sums: FloatArray, reason: str) -> NoReturn:
+        worst = int(np.argmax(np.abs(sums - 1)))
+        name, value = self.coupling.entry(self.i, self.rows, worst, self.sizes)
+        i = self.i
+        if self.coupling.weights is None:
+            raise ValueError(
+                f"{name} is {value:g}, in a column that sums to {sums[worst]:.6g} over the rows of type {i}; each must "
+                f"sum to 1 there: for games[{i}] {reason}. Divide the columns by their sums"
+            )
+        total = float(sum(leaf.share * sums[leaf.here.start] for leaf in self.leaves))
+        remedy = f"divide coupling[{i}, :] by {total:.6g}" if total > 0 else "let the type see somebody"
+        raise ValueError(
+            f"{name} is {value:g}; all of coupling[{i}, :] must be 1, or sum_j coupling[{i}, j] shares[j] = "
+            f"{total:.6g} must be 1: for games[{i}] {reason}; {remedy}"
+        )
+
+    def _check_rows(self, table: Rows, name: str, n_actions: int, matrix: Any, sums: FloatArray) -> None:
+        """Rows are distributions where any one agent is all that is shown, hence at every population."""
+        shown, n_columns = matrix.tocsc(), matrix.shape[1]
+        n_rows, n_cells = table.shape
+        block = max(1, ENTRIES // max(1, n_cells * max(n_columns, table.n_observations)))
+        low, high = np.zeros(n_columns), np.full(n_columns, np.inf)  # what a column may be multiplied by
+        worst = (0.0, 0, 0, 0)
+        for first in range(0, n_rows, block):
+            base, moved = table.terms(first, min(block, n_rows - first), shown)
+            base = np.broadcast_to(base[..., None], moved.shape)
+            off = np.abs((base + moved).sum(axis=1) - 1)
+            if not (off <= check.ROW_TOLERANCE).all():
+                row = int(np.unravel_index(int(np.argmax(off)), off.shape)[0])
+                self._refuse_sum(sums, f"the {_place(name, first + row, n_actions)} sums to 1 only where mu does")
+            bad = base + moved < -ROUNDING * (np.abs(base) + np.abs(moved))
+            if bad.any():
+                row, cell, c = (int(k) for k in np.unravel_index(int(np.argmin(base + moved)), moved.shape))
+                worst = min(worst, (float(base[row, cell, c] + moved[row, cell, c]), first + row, cell, c))
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    factor = -base / moved  # at which an entry is 0
+                low = np.maximum(low, np.where(bad & (base < 0), factor, 0.0).max(axis=(0, 1)))
+                high = np.minimum(high, np.where(bad & (moved < 0), factor, np.inf).min(axis=(0, 1)))
+        found, row, cell, c = worst
+        if found == 0:
+            return
+        entry, value = self.coupling.entry(self.i, self.rows, c, self.sizes)
+        alike = [c]
+        if self.coupling.weights is not None:
+            type_of = np.repeat(np.arange(len(self.sizes)), self.sizes)
+            alike = np.flatnonzero(type_of == type_of[c]).tolist()
+        least, most = float(low[alike].max()), float(high[alike].min())
+        bound = f"at least {least * value:.6g}" if most == np.inf else f"at most {most * value:.6g}"
+        if least > most:
+            bound = "0, if anything: no multiple of it will do"
+        raise ValueError(
+            f"{entry} is {value:g}; must be {bound}: where all agents are at observation {c}, the "
+            f"{_place(name, row, n_actions)} of games[{self.i}] has entry [{cell}] = {found:.6g}, and each must be "
+            f">= 0. Or let what the type is shown sum to 1, counted by `shares`: it is then scaled to a distribution"
+        )
+
+    def _check_roads(self, model: Routing, matrix: Any) -> None:
+        """No link of a road network is fuller than its game has room for travel times."""
+        volumes = np.zeros((len(self.leaves), model.n_links))
+        for leaf, volume in zip(self.leaves, volumes, strict=True):
+            part = matrix[:, leaf.here]
+            weight = float(part[0, 0])
+            other = leaf.model
+            alike = part.shape[0] == part.shape[1] and abs(part - weight * _eye(part.shape[0])).sum() == 0
+            if alike and isinstance(other, Routing) and other.room.shape == model.room.shape:
+                volume += leaf.share * weight * other.on_way
+            elif leaf.share > 0:
+                shown = [model.volumes(np.ascontiguousarray(column)) for column in part.toarray().T]
+                volume += leaf.share * np.max(shown, axis=0) / model.vehicles
+        over = volumes.sum(axis=0) / model.room
+        link = int(np.argmax(over))
+        if over[link] > 1 + EQUAL:
+            here = self.leaves[int(np.argmax(volumes[:, link]))].here
+            column = here.start + int(np.argmax(np.asarray(matrix[:, here].sum(axis=0)).ravel()))
+            name, value = self.coupling.entry(self.i, self.rows, column, self.sizes)
+            raise ValueError(
+                f"{name} is {value:g}; must be at most {value / over[link]:.6g}, with all of coupling[{self.i}, :] "
+                f"scaled alike: link {model.network.links[link]} is shown {over[link]:.6g} times the vehicles that "
+                f"games[{self.i}] has travel times for. Or give it a max_delay, to which longer delays are cut"
+            )
+
+
+def _eye(size: int) -> Any:
+    import scipy.sparse as sp
+
+    return sp.eye_array(size)
+
+
+def _place(name: str, row: int, n_actions: int) -> str:
+    return f"{name} [{row // n_actions}, {row % n_actions}]" if n_actions else f"{name} [{row}]"
