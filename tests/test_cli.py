@@ -495,9 +495,41 @@ def test_ctrl_c_saves_the_replicas_so_far(tmp_path, monkeypatch):
         return simulate(*arguments, replicas=replicas, **options)
 
     monkeypatch.setattr(tmf, "simulate", interrupted)
-    result = run("simulate", "queueing", *SMALL, "--replicas", "1e6", "--out", tmp_path / "a.npz")
+    options = ("--replicas", "1e6", "--out", tmp_path / "a.npz", "--pictures", tmp_path)
+    result = run("simulate", "queueing", *SMALL, *options)
     assert result.exit_code == 130
     assert tmf.Simulation.load(tmp_path / "a.npz").replicas == calls[0]
+
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    calls.clear()
+    result = run("simulate", "queueing", *SMALL, *options)
+    assert result.exit_code == 130
+    assert "wrote population.unfinished.png" in result.output
+    after = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert before.items() < after.items()
+    assert sorted(path.name for path in after.keys() - before.keys()) == ["a.unfinished.npz", "population.unfinished.png"]
+
+
+def test_ctrl_c_in_solve_leaves_what_was_finished(tmp_path, monkeypatch):
+    options = ("--horizon", "4", "--out", tmp_path / "a.npz", "--pictures", tmp_path, "--solver", "mirror-descent")
+    assert run("solve", "queueing", *options).exit_code == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    solve = tmf.solvers.MirrorDescent.solve
+
+    def interrupted(*arguments, callback, **more):
+        def once(now):
+            callback(now)
+            raise KeyboardInterrupt
+
+        return solve(*arguments, callback=once, **more)
+
+    monkeypatch.setattr(tmf.solvers.MirrorDescent, "solve", interrupted)
+    assert run("solve", "queueing", *options).exit_code == 130
+    after = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert before.items() < after.items()
+    assert {path.name for path in after.keys() - before.keys()} == {
+        "a.unfinished.npz", "exploitability.unfinished.png", "flow.unfinished.png",
+    }  # fmt: skip
 
 
 def test_ctrl_c_with_nothing_finished_writes_nothing(tmp_path, monkeypatch):

@@ -82,6 +82,67 @@ def test_an_interruption_keeps_what_was_finished(tmp_path, when):
     assert "Ended early" in (tmp_path / "summary.md").read_text()
 
 
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def ended_early(results, pieces):
+    """The results as they are when Ctrl-C comes after the solves and some of what follows."""
+    early = copy.deepcopy(results) | {"complete": False}
+    for part in early["games"].values():
+        part["convergence"] = dict(list(part["convergence"].items())[:pieces])
+    return early
+
+
+def test_what_ends_early_replaces_nothing_better(results, tmp_path):
+    first, second, third = (ended_early(results, pieces) for pieces in (1, 2, 3))
+    assert [path.parent for path in reproduce.write(second, tmp_path)] == [tmp_path] * 2
+    before = contents(tmp_path)
+    assert [path.parent for path in reproduce.write(first, tmp_path)] == [tmp_path / "unfinished"] * 2
+    assert contents(tmp_path).items() > before.items()
+    assert json.loads((tmp_path / "unfinished" / "results.json").read_text())["complete"] is False
+    assert [path.parent for path in reproduce.write(third, tmp_path)] == [tmp_path] * 2
+    assert len(json.loads((tmp_path / "results.json").read_text())["games"]["queueing"]["convergence"]) == 3
+
+    reproduce.write(results, tmp_path)
+    before = contents(tmp_path)
+    written = reproduce.write(third, tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in written] == ["unfinished/results.json", "unfinished/summary.md"]
+    assert {name: data for name, data in contents(tmp_path).items() if not name.startswith("unfinished")} == {
+        name: data for name, data in before.items() if not name.startswith("unfinished")
+    }
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"complete": false, "games": 3}', "\udc80"])
+def test_a_file_of_somebody_else_stays(results, tmp_path, text):
+    (tmp_path / "results.json").write_text(text, errors="surrogateescape")
+    before = contents(tmp_path)
+    assert reproduce.write(ended_early(results, 2), tmp_path)[0] == tmp_path / "unfinished" / "results.json"
+    assert contents(tmp_path).items() > before.items()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_drawing_that_ends_early_leaves_old_figures_with_old_numbers(results, tmp_path, there, monkeypatch):
+    if there:
+        reproduce.write(results, tmp_path)
+    before = contents(tmp_path)
+
+    def interrupt(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reproduce.write({**results, "seed": 8}, tmp_path, progress=interrupt)
+    after = contents(tmp_path)
+    place = "unfinished/" if there else ""
+    assert set(after) == {*before, f"{place}results.json", f"{place}summary.md"}
+    assert before.items() <= after.items()
+    assert json.loads(after[f"{place}results.json"])["seed"] == 8
+    text = after[f"{place}summary.md"].decode()
+    assert "there are none" in text
+    assert ".png" not in text
+
+
 def test_write_writes_json_tables_and_pictures_and_nothing_else(results, tmp_path):
     reproduce.write(results, tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())

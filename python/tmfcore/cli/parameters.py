@@ -32,6 +32,7 @@ __all__ = [
     "seed_option",
     "sweeps",
     "threads_option",
+    "unfinished",
     "usage_errors",
 ]
 
@@ -172,6 +173,11 @@ def new_file(ctx: click.Context, param: click.Parameter, value: Path | None) -> 
     except OSError as error:
         raise click.BadParameter(f"{str(value)!r} cannot be written: {error.strerror}", ctx, param) from None
     return value
+
+
+def unfinished(path: Path) -> Path:
+    """Where an interrupted command writes what was to be `path`: beside a file that is there, which stays."""
+    return path.with_name(f"{path.stem}.unfinished{path.suffix}") if path.exists() else path
 
 
 def make_folder(folder: Path, option: str) -> None:

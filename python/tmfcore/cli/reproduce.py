@@ -23,7 +23,8 @@ __all__ = ["reproduce"]
 def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str) -> None:
     """Run both experiments of the paper: TMF-PG and N agents at every B, and the error against N.
 
-    Ctrl-C saves what is finished and ends with code 130.
+    Ctrl-C saves what is finished and ends with code 130. Results in the folder of a run that finished, or got further,
+    stay as they are; what is finished then goes into its subfolder "unfinished".
     """
     from tmfcore import reproduce as experiments
 
@@ -44,6 +45,6 @@ def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str)
     with progress("drawing") as bar:
         written = experiments.write(results, out, progress=bar)
     print_tables(experiments.report.tables(results))
-    click.echo(f"{results['seconds']:.0f} s; wrote {', '.join(path.name for path in written)} to {out}")
+    click.echo(f"{results['seconds']:.0f} s; wrote {', '.join(path.name for path in written)} to {written[0].parent}")
     if interrupted:
         raise KeyboardInterrupt

@@ -84,7 +84,9 @@ def simulate(
         run, interrupted = _in_parts(play, replicas, bar)
     if run is None:
         raise KeyboardInterrupt
+    place = words.unfinished if interrupted else Path
     if out is not None:
+        out = place(out)
         run.save(out)
     agents = (
         f"mean of {run.replicas} runs of N = {n_agents:,} agents" if run.replicas > 1 else f"N = {n_agents:,} agents"
@@ -99,8 +101,9 @@ def simulate(
     if pictures is not None:
         from tmfcore import plotting
 
-        plotting.save(run.plot(flow=flow), pictures / "population.png")
-        click.echo(f"wrote population.png to {pictures}")
+        path = place(pictures / "population.png")
+        plotting.save(run.plot(flow=flow), path)
+        click.echo(f"wrote {path.name} to {pictures}")
     if interrupted:
         raise KeyboardInterrupt
 

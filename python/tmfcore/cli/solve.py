@@ -102,7 +102,9 @@ def solve(
             raise
         interrupted = True
         solution = dataclasses.replace(last.solution(), reason=f"interrupted after iteration {last.iteration}")
+    place = words.unfinished if interrupted else Path
     if out is not None:
+        out = place(out)
         solution.save(out)
     print_tables(
         [
@@ -115,9 +117,10 @@ def solve(
     if pictures is not None:
         from tmfcore import plotting
 
-        for which in PICTURES:
-            plotting.save(solution.plot(which), pictures / f"{which}.png")
-        click.echo(f"wrote {', '.join(f'{which}.png' for which in PICTURES)} to {pictures}")
+        drawn = {place(pictures / f"{which}.png"): which for which in PICTURES}
+        for path, which in drawn.items():
+            plotting.save(solution.plot(which), path)
+        click.echo(f"wrote {', '.join(path.name for path in drawn)} to {pictures}")
     if interrupted:
         raise KeyboardInterrupt
 

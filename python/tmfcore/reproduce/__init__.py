@@ -1,7 +1,7 @@
 """Both experiments of the paper from one call: TMF-PG at every B, N agents beside the mean field, the error against N.
 
     run(settings, results, ...)       compute; fills `results`, a plain dict ready for JSON, as it goes
-    write(results, folder)            results.json, summary.md and the figures, each whole or not at all
+    write(results, folder)            results.json, summary.md and the figures; what ended early replaces nothing better
     check_folder(folder)              raise before the work starts if nothing could be written there
 
 `compute` has the numbers, `report` the tables, `figures` the pictures, `settings` the games, sizes and goals. Every
@@ -90,19 +90,63 @@ def run(
 
 
 def write(results: dict[str, Any], folder: Path, *, progress: compute.Report = lambda done, total: None) -> list[Path]:
-    """Write results.json, summary.md and, if the results are complete, the figures; return their paths."""
-    written = [folder / "results.json", folder / "summary.md"]
-    texts = (json.dumps(_plain(results), indent=1, allow_nan=False), report.summary(results))
-    for path, text in zip(written, texts, strict=True):
+    """Write results.json, summary.md and, if the results are complete, the figures; return their paths.
+
+    Complete results replace what is in the folder once all figures are drawn. Results that ended early replace those
+    that ended earlier; where the folder has better, or a results.json that cannot be read, they go into its subfolder
+    "unfinished", as do complete ones if an exception (Ctrl-C too) ends the drawing.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written to.
+    """
+    if not results["complete"]:
+        return _write_texts(results, _place_of_unfinished(results, folder), figures=False)
+    with tempfile.TemporaryDirectory(prefix=".drawing-", dir=folder) as drawing:
+        try:
+            pictures = figures.draw(results)
+            for done, (name, picture) in enumerate(pictures.items()):
+                progress(done, len(pictures))
+                plotting.save(picture, Path(drawing) / name)
+        except BaseException:
+            _write_texts(results, _place_of_unfinished(results, folder), figures=False)
+            raise
+        written = _write_texts(results, folder, figures=True)
+        return written + [(Path(drawing) / name).replace(folder / name) for name in pictures]
+
+
+def _write_texts(results: dict[str, Any], folder: Path, *, figures: bool) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    texts = {
+        folder / "results.json": json.dumps(_plain(results), indent=1, allow_nan=False),
+        folder / "summary.md": report.summary(results, figures=figures),
+    }
+    for path, text in texts.items():
         with _files.replacing(path) as file:
             file.write(text.encode())
-    if results["complete"]:
-        pictures = figures.draw(results)
-        for done, (name, picture) in enumerate(pictures.items()):
-            progress(done, len(pictures))
-            plotting.save(picture, folder / name)
-            written.append(folder / name)
-    return written
+    return list(texts)
+
+
+def _place_of_unfinished(results: dict[str, Any], folder: Path) -> Path:
+    """`folder`, or its subfolder if what is there has got as far."""
+    path = folder / "results.json"
+    try:
+        found = json.loads(path.read_bytes())
+        better = bool(found["complete"]) or _finished(found) > _finished(results)
+    except FileNotFoundError:
+        better = False
+    except (AttributeError, KeyError, OSError, TypeError, ValueError):  # not ours to replace
+        better = True
+    return folder / "unfinished" if better else folder
+
+
+def _finished(results: dict[str, Any]) -> int:
+    """Pieces of work that the results hold."""
+    return sum(
+        len(part["convergence"]) + sum(len(case) for case in part["batches"].values())
+        for part in results["games"].values()
+    )
 
 
 def check_folder(folder: Path) -> None:

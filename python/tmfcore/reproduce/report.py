@@ -46,14 +46,14 @@ def tables(results: dict[str, Any]) -> list[Table]:
     return found
 
 
-def summary(results: dict[str, Any]) -> str:
-    """Return summary.md."""
+def summary(results: dict[str, Any], *, figures: bool = True) -> str:
+    """Return summary.md, which shows the figures if they are drawn."""
     versions, parameters = results["versions"], results["parameters"]
     head = f"# tmfcore reproduce ({results['settings']})\n\n"
     if not results["complete"]:
-        head += (
-            "**Ended early: only what was finished is listed, and no figures were drawn (those here are older).**\n\n"
-        )
+        head += "**Ended early: only what was finished is listed, and no figures were drawn.**\n\n"
+    elif not figures:
+        head += "**Ended while the figures were drawn: there are none.**\n\n"
     head += (
         f"{results['date']}, seed {results['seed']}, {results['seconds']:.0f} s. tmfcore {versions['tmfcore']}, "
         f"Python {versions['python']}, numpy {versions['numpy']}, scipy {versions['scipy']}.\n\n"
@@ -68,7 +68,7 @@ def summary(results: dict[str, Any]) -> str:
         met = sum(goal["met"] for goal in results["goals"])
         head += f"\n**{met} of {len(results['goals'])} goals met.**\n"
     parts = [f"\n## {table.title}\n\n{table.markdown()}\n" for table in tables(results)]
-    if results["complete"]:
+    if results["complete"] and figures:
         parts.append("\n## Figures\n" + "".join(f"\n![{name}]({name})\n" for name in FIGURES))
     return head + "".join(parts)
 
