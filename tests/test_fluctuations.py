@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 import reference_fluctuations as slow
 import stat_tests
@@ -327,6 +328,33 @@ def test_simulation(engine, kind):
     stat_tests.assert_mean(products, found.covariance[1], slack=2 / math.sqrt(n) * scale)
     stat_tests.assert_mean(n * off, found.bias[1], slack=2 / math.sqrt(n))
     stat_tests.assert_mean(np.abs(off).sum(axis=1), found.error()[1], slack=2 / math.sqrt(n) * found.error()[1])
+
+
+def test_what_compare_measures():
+    """Of few replicas, by hand: unbiased variances, R / (R - 1), and standard errors of means of R."""
+    game = tmf.games.queueing((0.1, 0.2), horizon=4)
+    uniform = tmf.TabularPolicy.uniform(game)
+    found = fluctuations(game, uniform, tmf.Synchronous(), 30)
+    for replicas in (2, 5):
+        run = tmf.simulate(game, uniform, tmf.Synchronous(), 30, replicas=replicas, rng=replicas, decisions=False)
+        seen = found.compare(run)
+        off = run.mu - found.mu
+        errors = np.abs(off).sum(axis=-1)
+        averages = errors[:, 1:].mean(axis=1)
+        squares = 30 * (run.mu - run.mu.mean(axis=0)) ** 2 * replicas / (replicas - 1)
+        for value, wanted in (
+            (seen.variance_measured, 30 * run.mu.var(axis=0, ddof=1)),
+            (seen.variance_se, stats.sem(squares)),
+            (seen.error_measured, errors.mean(axis=0)),
+            (seen.error_se, stats.sem(errors)),
+            (seen.mean_error_measured, averages.mean()),
+            (seen.mean_error_se, stats.sem(averages)),
+            (seen.bias_measured, 30 * off.mean(axis=0)),
+            (seen.bias_se, stats.sem(30 * off)),
+            (seen.error_ratio_se, seen.mean_error * stats.sem(averages) / averages.mean() ** 2),
+        ):
+            np.testing.assert_allclose(value, wanted, atol=1e-12)
+        assert seen.variance_measured[1:].min() > 0
 
 
 def test_bias_of_simulation():

@@ -19,7 +19,7 @@ from tmfcore._about import build_info, get_cython_path, get_include
 from tmfcore._intervals import Interval
 from tmfcore.equilibrium import best_response, exploitability
 from tmfcore.finite import FiniteExploitability, finite_exploitability
-from tmfcore.fit import Fit, fit
+from tmfcore.fit import Fit, FitIntervals, fit
 from tmfcore.game import Game
 from tmfcore.meanfield import Evaluation, Flow, evaluate, mean_field
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy
@@ -33,6 +33,7 @@ __all__ = [
     "Evaluation",
     "FiniteExploitability",
     "Fit",
+    "FitIntervals",
     "Flow",
     "Fraction",
     "Game",
