@@ -77,6 +77,10 @@ def test_errors(game, uniform):
         exploitability(game, uniform, tmf.Synchronous(), pointwise=1)
     with pytest.raises(TypeError, match="flow"):
         best_response(game, None, tmf.Synchronous())
+    flow = tmf.mean_field(game, uniform, tmf.Synchronous())
+    for verb, what in ((exploitability, uniform), (best_response, flow), (tmf.mean_field, uniform), (tmf.evaluate, uniform)):
+        with pytest.raises(TypeError, match="game is"):
+            verb("game", what, tmf.Synchronous())
     sparse = tmf.mean_field(game, uniform, tmf.Synchronous(), record_every=3)
     with pytest.raises(ValueError, match="must have T"):
         best_response(game, sparse, tmf.Synchronous())

@@ -1,0 +1,107 @@
+"""Every game of the shelf says the same of itself in each way that kernels ask: tables, rows, standing rewards, slopes."""
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+
+GAMES = {name: build() for name, build in tmf.games.BY_NAME.items() if name != "sioux_falls"} | {
+    "queueing, unequal": tmf.games.queueing([0.4, 0.03, 0.2], jockeying_cost=0.3, step=0.25),
+    "resource_selection, square": tmf.games.resource_selection([1.0, 0.5, 0.2], [1.0, 2.0, 0.3], power=2.0, switching_cost=0.4),
+    "left_right, as one": tmf.games.typed([tmf.games.left_right()] * 2, [0.3, 0.7]),
+}
+
+
+def some_rows(game):
+    """Up to 12 observations, with every action of each, passive included."""
+    observations = np.unique(np.linspace(0, game.n_observations - 1, 12).astype(int))
+    return [(int(o), a) for o in observations for a in range(-1, game.n_actions)]
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_rows_are_those_of_the_tables(name):
+    game = GAMES[name]
+    rng = np.random.default_rng(1)
+    for t in (0, game.horizon - 1):
+        mu = rng.dirichlet(np.full(game.n_observations, 0.5))
+        rewards, moves, passive_rewards, passive_moves = game.model.tables(mu, t)
+        for o, a in some_rows(game):
+            row, reward = game.model.row(mu, t, o, a)
+            np.testing.assert_allclose(row, passive_moves[o] if a < 0 else moves[o, a], rtol=1e-13, atol=1e-16)
+            assert reward == pytest.approx(passive_rewards[o] if a < 0 else rewards[o, a], rel=1e-12, abs=1e-14)
+            assert row.sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name, game in GAMES.items() if game.model.differentiable])
+def test_slopes_are_the_derivatives_of_rows(name):
+    """Central differences along random directions of the simplex; sigma is that of the two directions."""
+    game = GAMES[name]
+    size = game.n_observations
+    rng = np.random.default_rng(2)
+    mu = rng.dirichlet(np.full(size, 20.0))
+    directions = rng.normal(size=(2, size))
+    directions = (directions - directions.mean(axis=1, keepdims=True)) * mu.min() / 10
+    sigma = directions.T @ directions
+    for t in (0, game.horizon - 1):
+        for o, a in some_rows(game):
+            slope, bend = game.model.slopes(mu, t, o, a, sigma)
+            second = np.zeros(len(bend))
+            for f in directions:
+                ahead, here, behind = (game.model.row(mu + h * f, t, o, a)[0] for h in (1, 0, -1))
+                np.testing.assert_allclose(slope @ f, (ahead - behind) / 2, rtol=1e-2, atol=1e-11)
+                second += ahead + behind - 2 * here
+            np.testing.assert_allclose(bend, second, rtol=3e-2, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_what_is_said_not_to_change_does_not_change(name):
+    """constant, constant_transition, passive_identity, local_passive_reward, separable_reward, affine: at random mu and t."""
+    game = GAMES[name]
+    model, size = game.model, game.n_observations
+    rng = np.random.default_rng(3)
+    first, second = rng.dirichlet(np.ones(size), size=2)
+    here, there, between = (model.tables(mu, 0) for mu in (first, second, (first + second) / 2))
+    if model.constant_transition:
+        np.testing.assert_array_equal(here[1], there[1])
+        np.testing.assert_array_equal(here[3], there[3])
+    if model.constant:
+        np.testing.assert_array_equal(here[0], there[0])
+    if model.passive_identity:
+        np.testing.assert_array_equal(model.passive_successors, np.arange(size)[:, None])
+        np.testing.assert_array_equal(here[3], 1)
+    if model.local_passive_reward:
+        moved = second.copy()
+        moved[0] = first[0]
+        assert model.tables(moved, 0)[2][0] == pytest.approx(here[2][0], rel=1e-13)
+    if model.separable_reward:
+        np.testing.assert_allclose(here[0] - here[2][:, None], there[0] - there[2][:, None], rtol=1e-12, atol=1e-12)
+    if model.affine:
+        for left, right, middle in zip(here, there, between, strict=True):
+            np.testing.assert_allclose(middle, (left + right) / 2, rtol=1e-12, atol=1e-13)
+
+
+ONE_PLACE = {"local_passive_reward", "separable_reward"}
+STAYING = {"constant_transition", "passive_identity"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("resource_selection", STAYING | ONE_PLACE | {"affine"}),
+        ("resource_selection, square", STAYING | ONE_PLACE),
+        ("queueing", ONE_PLACE | {"differentiable"}),
+        ("beach_bar", STAYING | ONE_PLACE),
+        ("crowd_motion", STAYING | ONE_PLACE),
+        ("building_evacuation", STAYING | ONE_PLACE),
+        ("linear_quadratic", set()),
+        ("braess", set()),
+        ("left_right", STAYING | ONE_PLACE | {"affine", "differentiable"}),
+        ("rock_paper_scissors", STAYING | {"affine", "differentiable"}),
+        ("susceptible_infected", ONE_PLACE | {"affine", "differentiable"}),
+        ("garnet", STAYING | {"affine", "differentiable"}),
+    ],
+)
+def test_what_is_said_makes_play_fast(name, said):
+    """Results do not depend on these, only the time they take: what a model no longer says is otherwise not seen."""
+    flags = ("constant", "constant_transition", "passive_identity", "local_passive_reward", "separable_reward", "affine", "differentiable")
+    assert {flag for flag in flags if getattr(GAMES[name].model, flag)} == said
