@@ -1,0 +1,102 @@
+"""What docstrings of solvers say to the digit: the weights of MFOMO, and what a stationary equilibrium needs."""
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+from tmfcore.solvers import MFOMO, Stationary, mfomo
+
+SYNCHRONOUS = tmf.Synchronous()
+
+
+def queueing(**options):
+    return tmf.games.queueing((0.1, 0.2, 0.3), **options)
+
+
+@pytest.fixture
+def weighed(monkeypatch):
+    """The last two arguments of every objective that MFOMO makes: what the residuals of the flow and of values weigh."""
+    made = []
+
+    def objective(*arguments):
+        made.append(arguments[-2:])
+        return mfomo_objective(*arguments)
+
+    mfomo_objective = mfomo.Occupation
+    monkeypatch.setattr(mfomo, "Occupation", objective)
+    return made
+
+
+@pytest.mark.parametrize(("penalty", "falls_only"), [(100.0, True), (3.0, False)])
+def test_weights_of_mfomo(weighed, penalty, falls_only):
+    """c R and c / (10 R); c doubles after a policy that is no better than the one before, else it falls by 1.2."""
+    game = queueing(horizon=6)
+    found = MFOMO(iterations=12, tolerance=None, steps=3, penalty=penalty).solve(game, SYNCHRONOUS)
+    uniform = tmf.TabularPolicy.uniform(game)
+    flow = tmf.mean_field(game, uniform, SYNCHRONOUS)
+    values = tmf.best_response(game, flow, SYNCHRONOUS)[1]
+    q = np.array([(lambda r, p: r + game.discount * p)(*_now_and_then(game, flow.mu[t], values[t + 1], t)) for t in range(6)])
+    scale = (q.max(axis=-1, keepdims=True) - q).max()
+    gaps, c = found.history["exploitability"], penalty
+    assert len(weighed) == 12
+    for i, (of_flow, of_values) in enumerate(weighed):
+        if i:
+            c *= 2 if gaps[i] >= gaps[i - 1] else 1 / 1.2
+        assert of_flow == pytest.approx(c * scale, rel=1e-12)
+        assert of_values == pytest.approx(c / (10 * scale), rel=1e-12)
+    assert (np.diff(gaps[:12]) < 0).all() == falls_only
+
+
+def _now_and_then(game, mu, values, t):
+    reward, transition, _, _ = game.tables(mu, t)
+    return reward, transition @ values
+
+
+TABLES = {
+    "reward": np.zeros((2, 2)), "transition": np.full((2, 2, 2), 0.5), "passive_reward": np.zeros(2), "passive_transition": np.eye(2),
+}  # fmt: skip
+OTHER = {
+    "reward": np.ones((2, 2)), "transition": np.tile(np.eye(2), (2, 1, 1)), "passive_reward": np.ones(2),
+    "passive_transition": np.full((2, 2), 0.5),
+}  # fmt: skip
+
+
+def changing(name, when, horizon):
+    """A game of which one table is another at `when`."""
+    tables = {**TABLES, name: lambda mu, t: OTHER[name] if t == when else TABLES[name]}
+    return tmf.Game(2, 2, horizon, 0.9, [0.5, 0.5], **tables)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(("when", "horizon"), [(1, 4), (3, 4), (1, 2)])
+def test_a_stationary_equilibrium_needs_a_game_that_stays_the_same(name, when, horizon):
+    with pytest.raises(ValueError, match=rf"tables at t={when} are not those at t=0"):
+        Stationary().solve(changing(name, when, horizon), tmf.Fraction(0.5))
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 5])
+def test_the_horizon_plays_no_role_in_a_stationary_equilibrium(horizon):
+    found, other = (Stationary(iterations=20, tolerance=None).solve(queueing(horizon=h), tmf.Fraction(0.5)) for h in (horizon, 20))
+    assert found.policy == other.policy
+    np.testing.assert_array_equal(found.history["exploitability"], other.history["exploitability"])
+
+
+def test_a_stationary_equilibrium_needs_a_schedule_that_stays_the_same():
+    with pytest.raises(ValueError, match=r"active fraction is 0\.5 at t=1 and 1 at t=0"):
+        Stationary().solve(queueing(horizon=3), tmf.Fraction([1.0, 0.5, 0.25]))
+    found = Stationary(iterations=3, tolerance=None).solve(queueing(horizon=3), tmf.Fraction([0.5, 0.5, 0.5]))
+    assert found.flow.active_fraction.tolist() == [0.5]
+
+
+def test_a_distribution_settles_within_the_steps_and_the_tolerance_that_are_given():
+    def residual(**options):
+        return Stationary(iterations=1, tolerance=None, **options).solve(queueing(), SYNCHRONOUS).history["residual"]
+
+    assert residual().max() <= 1e-12
+    loose = residual(distribution_tolerance=1e-3)
+    assert 1e-6 < loose.max() <= 1e-3
+    assert residual(distribution_tolerance=10.0)[0] == pytest.approx(  # the start is taken for stationary
+        np.abs(np.subtract(*tmf.mean_field(queueing(), tmf.TabularPolicy.uniform(queueing()), SYNCHRONOUS).mu[[1, 0]])).sum()
+    )
+    with pytest.raises(ValueError, match="after 3 steps; must settle within 1e-12"):
+        residual(distribution_steps=3)
