@@ -62,7 +62,7 @@ def matrix():
         return np.matrix([[1, 2]])
 
 
-@pytest.mark.parametrize("rng", [matrix(), np.ones((2, 2), int), np.timedelta64(3), np.ma.array(3), set()])
+@pytest.mark.parametrize("rng", [matrix(), np.ones((2, 2), int), np.timedelta64(3, "s"), np.ma.array(3), set()])
 def test_what_numpy_would_take_or_fall_over_is_refused(rng):
     with pytest.raises(TypeError, match=r"^rng is .*; must be an int, a Generator, a SeedSequence or None"):
         _rng.generators(rng, 1)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import tmfcore as tmf
 from tmfcore import _agents, _counts
 from tmfcore._threads import available_processors, workers_for
-from tmfcore.simulate import Simulation, recorded_steps, rounded_counts, simulate
+from tmfcore.policy import as_policy
+from tmfcore.simulate import Simulation, calls_python, recorded_steps, rounded_counts, simulate
 
 
 @pytest.fixture
@@ -316,3 +317,15 @@ def test_loading_something_else(game, uniform, tmp_path):
     tmf.mean_field(game, uniform, tmf.Synchronous()).save(tmp_path / "flow.npz")
     with pytest.raises(ValueError, match="holds a flow; must hold a simulation"):
         Simulation.load(tmp_path / "flow.npz")
+
+
+def test_user_code_is_known_wherever_it_is():
+    """One callable among arrays, whichever it is: replicas then take turns with the GIL instead of threads."""
+    tables = {"reward": np.zeros((2, 2)), "transition": np.full((2, 2, 2), 0.5), "passive_reward": np.zeros(2),
+              "passive_transition": np.eye(2)}  # fmt: skip
+    kernel = as_policy(tmf.TabularPolicy(np.full((2, 2), 0.5)), tmf.Game(2, 2, 3, 1.0, [1, 0], **tables))
+    assert not calls_python(tmf.Game(2, 2, 3, 1.0, [1, 0], **tables), kernel)
+    for name, table in tables.items():
+        game = tmf.Game(2, 2, 3, 1.0, [1, 0], **{**tables, name: lambda mu, table=table: table})
+        assert calls_python(game, kernel)
+        assert calls_python(game, as_policy(lambda mu: np.full((2, 2), 0.5), game))
