@@ -81,7 +81,7 @@ def test_defaults_reach_half_a_percent(build, size, seed):
 def test_every_variant_learns(build, options, bound):
     """From the uniform policy, at 25% or more, in 60 iterations to below a bound; one agent in ten acting a step."""
     game = build(0.1)
-    solution = TMFPG(**{"iterations": 60, "tolerance": 0.02} | options).solve(game, tmf.Batch(100), N, rng=0)
+    solution = TMFPG(**{"iterations": 60, "tolerance": None} | options).solve(game, tmf.Batch(100), N, rng=0)
     first = solution.history["exploitability"][0] / abs(solution.history["mean_return"][0])
     assert first > 0.25
     assert solution.relative_exploitability <= bound
@@ -130,7 +130,7 @@ def test_tolerance():
     share = solution.history["exploitability"] / np.abs(solution.history["mean_return"])
     k = int(solution.history["iteration"][-1])
     assert solution.converged
-    assert solution.reason == f"exploitability {share[-1]:.3g} <= tolerance 0.05 at iteration {k}"
+    assert solution.reason == f"relative exploitability {share[-1]:.3g} <= tolerance 0.05 at iteration {k}"
     assert share[-1] <= 0.05 < share[:-1].min()
     assert solution.best_iteration == k
 
@@ -138,11 +138,11 @@ def test_tolerance():
 def test_iterations_exhausted():
     solution = TMFPG(tolerance=None, iterations=7).solve(small(), tmf.Synchronous(), N, rng=0)
     assert not solution.converged
-    assert solution.reason.startswith("iterations exhausted: best exploitability ")
+    assert solution.reason.startswith("iterations exhausted: best relative exploitability ")
     assert solution.reason.endswith("after 7 iterations")
     assert solution.history["iteration"].tolist() == list(range(8))
     assert set(solution.history) == {
-        "iteration", "exploitability", "mean_return", "sampled_return", "learning_rate", "seconds"
+        "iteration", "exploitability", "mean_return", "sampled_return", "learning_rate", "seconds", "residual"
     }  # fmt: skip
     assert all(len(column) == 8 for column in solution.history.values())
     best = int(np.argmin(solution.history["exploitability"]))
@@ -155,7 +155,7 @@ def test_stall():
     solver = TMFPG(tolerance=None, patience=5, min_improvement=0.5)
     solution = solver.solve(small(), tmf.Synchronous(), N, rng=0)
     assert not solution.converged
-    assert solution.reason.startswith("stalled: best exploitability ")
+    assert solution.reason.startswith("stalled: best relative exploitability ")
     assert len(solution.history["iteration"]) < 40
 
 
@@ -271,16 +271,21 @@ def test_starting_from_a_policy():
     theta = np.random.default_rng(0).normal(size=(2, 2, 2, 3))
     expected = tmf.exploitability(small(), tmf.SoftmaxPolicy(theta), tmf.Synchronous())
     assert start(tmf.SoftmaxPolicy(theta), population_aware=True) == pytest.approx(expected)
+    # What does not fit the parameters is taken along its own flow, stage by stage; zeros get a little.
+    assert start(tmf.SoftmaxPolicy(theta)) == pytest.approx(expected)
+    assert start(table) == pytest.approx(tmf.exploitability(small(), tabular, tmf.Synchronous()))
+    assert start(lambda mu, t: table[t // 2]) == pytest.approx(tmf.exploitability(small(), tabular, tmf.Synchronous()))
+    pure = tmf.TabularPolicy([[1.0, 0.0], [0.5, 0.5]])
+    assert start(pure) == pytest.approx(tmf.exploitability(small(), pure, tmf.Synchronous()), abs=1e-5)
 
 
 @pytest.mark.parametrize(
     ("initial", "options", "error", "message"),
     [
-        (tmf.TabularPolicy([[1.0, 0.0], [0.5, 0.5]]), {}, ValueError, r"initial\.probabilities\[0, 0, 1\] is 0"),
-        (tmf.TabularPolicy(np.full((3, 3), 1 / 3)), {}, ValueError, r"initial has \(S, A\) = \(3, 3\)"),
-        (tmf.SoftmaxPolicy(np.zeros((3, 2, 2))), {}, ValueError, "initial has L = 3 stages; must divide the solver's, 4"),
-        (tmf.SoftmaxPolicy(np.zeros((1, 2, 2, 3))), {}, ValueError, "population_aware=False"),
-        (lambda mu, t: np.full((2, 2), 0.5), {}, TypeError, "initial is function; must be a SoftmaxPolicy"),
+        (tmf.TabularPolicy(np.full((3, 3), 1 / 3)), {}, ValueError, r"\(S, A\) = \(3, 3\); must be the game's, \(2, 2\)"),
+        (tmf.SoftmaxPolicy(np.zeros((5, 2, 2))), {}, ValueError, "5 stages; must have at most one a step, horizon = 4"),
+        (np.full((2, 2), 0.6), {}, ValueError, "initial is no policy: .* sums to 1.2"),
+        ("uniform", {}, TypeError, "initial is 'uniform' "),
     ],
 )
 def test_bad_starts(initial, options, error, message):
@@ -288,13 +293,13 @@ def test_bad_starts(initial, options, error, message):
         TMFPG(**options).solve(small(), tmf.Synchronous(), N, initial=initial)
 
 
-def test_resuming_something_else():
-    other = TMFPG(iterations=1, tolerance=None, stages=2).solve(small(), tmf.Synchronous(), N, rng=0)
-    with pytest.raises(ValueError, match=r"initial\.state\['theta'\] has shape \(2, 2, 2, 1\); must be \(4, 2, 2, 1\)"):
-        TMFPG().solve(small(), tmf.Synchronous(), N, initial=other)
+def test_a_solution_whose_state_does_not_fit_lends_its_policy():
+    other = TMFPG(iterations=3, tolerance=None, stages=2).solve(small(), tmf.Synchronous(), N, rng=0)
     stateless = Solution(**{**vars(other), "state": {}})
-    with pytest.raises(ValueError, match="another solver"):
-        TMFPG().solve(small(), tmf.Synchronous(), N, initial=stateless)
+    for initial in (other, stateless):
+        found = TMFPG(tolerance=None, iterations=1).solve(small(), tmf.Synchronous(), N, initial=initial)
+        assert found.history["exploitability"][0] == pytest.approx(other.exploitability, rel=1e-9)
+        assert found.history["iteration"].tolist() == [0, 1]
 
 
 # --------------------------------------------------------------------------------------------------------------- files
@@ -381,12 +386,11 @@ def test_bad_hyperparameters(options, error, message):
         ({}, {"threads": 0}, ValueError, "threads is 0"),
         ({}, {"rng": "x"}, TypeError, "rng"),
         ({"learning_rate_decay": lambda k: -1.0}, {}, ValueError, r"learning_rate_decay\(0\) is -1.0"),
-        ({"learning_rate": 1e308, "optimizer": "sgd"}, {}, ValueError, "finite|theta"),
     ],
 )
 def test_bad_arguments(solver, arguments, error, message):
     given = {"game": small(), "schedule": tmf.Synchronous(), "n_agents": N, "rng": 0} | arguments
-    with pytest.raises(error, match=message), np.errstate(all="ignore"):
+    with pytest.raises(error, match=message):
         TMFPG(**solver).solve(**given)
 
 
@@ -406,7 +410,14 @@ def test_a_bad_row_of_the_game_ends_the_solve(threads):
     game = tmf.Game(2, 2, 4, 0.9, [0.5, 0.5], reward, np.full((2, 2, 2), 0.5))
     with pytest.raises(ValueError, match="reward") as raised:
         TMFPG().solve(game, tmf.Synchronous(), N, threads=threads)
-    assert raised.value.__notes__ == ["in iteration 0 of TMF-PG"]
+    assert raised.value.__notes__ == ["in iteration 0 of TMFPG"] and raised.value.partial is None
+
+
+def test_a_step_too_long_ends_the_solve_with_what_was_found():
+    solver = TMFPG(learning_rate=1e308, optimizer="sgd")
+    with pytest.warns(tmf.ConvergenceWarning, match="finite"), np.errstate(all="ignore"):
+        found = solver.solve(small(), tmf.Synchronous(), N, rng=0)
+    assert found.exploitability == found.history["exploitability"][0] and not found.state
 
 
 # --------------------------------------------------------------------------------------------------------------- parts

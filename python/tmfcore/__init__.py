@@ -25,11 +25,12 @@ from tmfcore.meanfield import Evaluation, Flow, evaluate, mean_field
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy
 from tmfcore.schedule import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
 from tmfcore.simulate import Simulation, simulate
-from tmfcore.solvers import Solution, solve, tune
+from tmfcore.solvers import ConvergenceWarning, Solution, solve, tune
 
 __all__ = [
     "Batch",
     "Bernoulli",
+    "ConvergenceWarning",
     "Evaluation",
     "FiniteExploitability",
     "Fit",

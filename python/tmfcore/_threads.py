@@ -13,7 +13,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from types import TracebackType
 from typing import TypeVar
 
 __all__ = ["Together", "available_processors", "over_replicas", "workers_for"]
@@ -84,17 +83,13 @@ def available_processors() -> int:
 
 
 class Together:
-    """Context that runs independent jobs on a fixed number of threads, the caller's own with one."""
+    """Runs independent jobs on a fixed number of threads, the caller's own with one, until it is closed."""
 
     def __init__(self, workers: int) -> None:
         self.pool = ThreadPoolExecutor(workers, thread_name_prefix="tmfcore") if workers > 1 else None
 
-    def __enter__(self) -> Together:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Wait for what still runs, and end the threads."""
         if self.pool is not None:
             self.pool.shutdown(wait=True, cancel_futures=True)
 

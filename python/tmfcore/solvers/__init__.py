@@ -11,6 +11,7 @@
     tune             the settings of one of them that serve a game best, or several games
     Solution         what every solver returns; save and load
     Iteration        what a callback is given
+    ConvergenceWarning   what a solver issues that ends without meeting its tolerance
     Tuning           what `tune` returns
     default_space    what `tune` searches unless told
 
@@ -20,7 +21,7 @@ and holds nothing of a solve.
 
 from tmfcore.solvers._space import default_space
 from tmfcore.solvers.auto import solve
-from tmfcore.solvers.base import Iteration, Solution
+from tmfcore.solvers.base import ConvergenceWarning, Iteration, Solution
 from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
 from tmfcore.solvers.mfomo import MFOMO
 from tmfcore.solvers.mirror_descent import MirrorDescent
@@ -32,6 +33,7 @@ from tmfcore.solvers.tuning import Tuning, tune
 __all__ = [
     "MFOMO",
     "TMFPG",
+    "ConvergenceWarning",
     "FictitiousPlay",
     "FixedPoint",
     "Iteration",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from math import inf
 
 import numpy as np
@@ -43,6 +44,13 @@ class AdaptiveRate:
     def restore(self, state: FloatArray) -> None:
         """The inverse of `state`."""
         self.now, self.reference, self.slack, self.waited, self.growth = (float(number) for number in state)
+
+    def after(self, gap: float, first: float) -> float:
+        """What `judge` is going to make of the rate, or of `first` where none is chosen yet."""
+        trial = copy(self)
+        trial.now = trial.now or first
+        trial.judge(gap)
+        return trial.now
 
     def judge(self, gap: float) -> str:
         """What to do with an iterate of this exploitability: "keep" it as the best, "go back" to that, or "go on"."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tmfcore._validation import FloatArray
 
@@ -53,6 +55,9 @@ class Sgd:
         """Nothing to remember."""
         return {}
 
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Nothing to remember."""
+
 
 @dataclass
 class Adam:
@@ -81,3 +86,7 @@ class Adam:
     def state(self) -> dict[str, FloatArray]:
         """Both moments and the number of steps."""
         return {"first": self.first.copy(), "second": self.second.copy(), "count": np.array(float(self.count))}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """The inverse of `state`."""
+        self.first[...], self.second[...], self.count = state["first"], state["second"], int(state["count"])

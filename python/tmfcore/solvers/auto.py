@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 from tmfcore import _progress, _rng
 from tmfcore import _validation as check
@@ -10,7 +11,7 @@ from tmfcore._functions import takes_rng
 from tmfcore.game import Game
 from tmfcore.schedule import Schedule
 from tmfcore.solvers._exact import ExactSolver
-from tmfcore.solvers.base import Callback, Iteration, Solution
+from tmfcore.solvers.base import Callback, ConvergenceWarning, Iteration, Solution
 from tmfcore.solvers.best_response import FictitiousPlay
 from tmfcore.solvers.mfomo import MFOMO
 from tmfcore.solvers.mirror_descent import MirrorDescent
@@ -56,8 +57,7 @@ def solve(
     rng : int, Generator, SeedSequence or None, optional
         As every solver takes it; nothing is drawn.
     initial : policy, Solution or None, optional
-        Where to start: None, the uniform policy; a policy that gives every action some probability; or a Solution,
-        for its policy.
+        Where to start, as every solver takes it.
     callback : callable, optional
         Called with an Iteration after each evaluation of each solver; returning True stops.
     progress : bool or callable, optional
@@ -71,7 +71,12 @@ def solve(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; a row of the game that is no distribution; a number that is not finite, naming the iteration.
+        As every solver does; `partial` of what the game or a callback raises is the best Solution of all solvers.
+
+    Warns
+    -----
+    ConvergenceWarning
+        None of the solvers meets the tolerance.
 
     Examples
     --------
@@ -92,19 +97,31 @@ def solve(
     size = game.horizon * game.n_observations * game.n_actions
     second: type[ExactSolver] = MFOMO if game.n_observations <= FEW and size <= SMALL else FictitiousPlay
     options = {"clock": clock, "tolerance": tolerance, "absolute_tolerance": absolute_tolerance}
-    start = initial.policy if isinstance(initial, Solution) else initial
+    start = initial
     best: Solution | None = None
+    missed = False
     tried = []
     for kind in (MirrorDescent, second):
-        found = kind(**options).solve(  # type: ignore[arg-type]
-            game, schedule, n_agents, rng=rng, initial=start,
-            callback=watched if callable(callback) else callback, progress=progress,
-        )  # fmt: skip
+        try:
+            loop = kind(**options)._run(  # type: ignore[arg-type]
+                game, schedule, n_agents, rng=rng, initial=start,
+                callback=watched if callable(callback) else callback, progress=progress,
+            )  # fmt: skip
+        except BaseException as error:
+            partial = getattr(error, "partial", None)
+            if best is not None and (partial is None or best.exploitability <= partial.exploitability):
+                error.partial = best  # type: ignore[attr-defined]  # what Loop.run gives every exception
+            raise
+        found = loop.solution()
         tried.append(f"{kind.__name__}: {found.reason}")
-        if best is None or found.exploitability < best.exploitability:
+        missed = loop.missed
+        if best is None or found.converged or found.exploitability < best.exploitability:
             best = found
         if best.converged or stopped:
             break
-        start = best.policy
+        start = best
     assert best is not None, "two solvers were tried"
-    return dataclasses.replace(best, reason="; ".join(tried))
+    solution = dataclasses.replace(best, reason="; ".join(tried))
+    if missed:
+        warnings.warn(f"solve has not converged: {solution.reason}", ConvergenceWarning, stacklevel=2)
+    return solution

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,16 +14,19 @@ import numpy.typing as npt
 from tmfcore import _appearance, _files, _frames
 from tmfcore import _validation as check
 from tmfcore._fingerprint import Fingerprint
-from tmfcore._validation import FloatArray
 from tmfcore.meanfield import Flow
 from tmfcore.policy import Played, SoftmaxPolicy, TabularPolicy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Callback", "Iteration", "Solution"]
+__all__ = ["Callback", "ConvergenceWarning", "Iteration", "Solution"]
 
 PICTURES = ("exploitability", "flow")
+
+
+class ConvergenceWarning(UserWarning):
+    """A solver that has a tolerance ended without meeting it; the Solution's `reason` says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +43,13 @@ class Solution(_frames.Frames, Played):
         One row for each evaluated iteration: iteration (updates made), exploitability (in units of return) and
         mean_return of the policy judged, in its mean field; sampled_return (discounted return per agent, mean over
         the sampled populations, which play the current iterate and not its average; mean_return where nothing is
-        sampled); learning_rate; seconds since the start of the solve; and of exact solvers residual, the l1 distance
-        of the distributions judged at from their own image (0 over a finite horizon).
+        sampled); learning_rate, of the update made from that policy (of the last row, of the one that would have
+        come next); seconds since the start of the solve; and residual, the l1 distance of the distributions judged at
+        from their own image (0 over a finite horizon).
     converged : bool
         Whether the tolerance was met.
     reason : str
-        Why the solver stopped.
+        Why the solver stopped; "relative" exploitability is in shares of |mean return|, "absolute" in units of return.
     best_iteration : int
         The iteration `policy` comes from.
     exploitability, mean_return : float
@@ -59,7 +63,8 @@ class Solution(_frames.Frames, Played):
     solver : dict
         Name and hyperparameters of the solver.
     state : dict of str to arrays
-        Where the solver stood when it stopped; pass the Solution as `initial` to go on from there.
+        Where the solver stood when it stopped; pass the Solution as `initial` to go on from there. Empty where that
+        is worth nothing: an update was interrupted, or left numbers that are not finite.
     fingerprint : Fingerprint or None
         Of game, schedule, N and clock.
     """
@@ -228,10 +233,8 @@ def relative(exploitability: float, mean_return: float) -> float:
     return exploitability / abs(mean_return)
 
 
-def row_arrays(rows: list[dict[str, float]]) -> dict[str, FloatArray]:
+def row_arrays(rows: list[dict[str, float]], names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
     """History rows as arrays by column; iteration becomes int64."""
-    if not rows:
-        return {}
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    columns: dict[str, npt.NDArray[Any]] = {name: np.array([row[name] for row in rows], dtype=float) for name in names}
     columns["iteration"] = columns["iteration"].astype(np.int64)
     return columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,16 @@ import numpy.typing as npt
 
 from tmfcore import _validation as check
 from tmfcore._descent import Iterate
-from tmfcore._validation import FloatArray
-from tmfcore.solvers import _exact
 from tmfcore.solvers._ascent import averaging_weight
+from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule, check_decay, next_rate
 
 __all__ = ["FictitiousPlay", "FixedPoint"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FictitiousPlay(_exact.ExactSolver):
+class FictitiousPlay(ExactSolver):
     """Fictitious play (Perrin et al., arXiv:2007.03458, algorithm 1): average the flows of best responses.
 
         rho_{k+1} = (1 - w_k) rho_k + w_k rho^BR_k,   w_k = 1 / (k + 2)
@@ -29,9 +30,10 @@ class FictitiousPlay(_exact.ExactSolver):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, clock
-        As in every exact solver: updates at most; the exploitability at which to stop, in shares of |mean return| and
-        in units of return; whose values are learnt and judged.
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in
+        units of return; after how many iterations without an improvement of what share to give up (None: never); whose
+        values are learnt and judged.
     average : float, optional
         a >= 0: w_k = (a + 1) / (k + 2 + a), which weights best response k about as k**a. 0 is the paper's plain mean,
         larger a forget the start sooner.
@@ -67,15 +69,15 @@ class FictitiousPlay(_exact.ExactSolver):
             if self.average > 0:
                 raise ValueError(f"average is {self.average:g}; must be 0 where weight is given: it sets the weights")
 
-    def _rule(self, iterate: Iterate, problem: _exact.Problem) -> _Mixing:
+    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Mixing:
         return _Mixing(iterate, self._weight, by_flow=True)
 
-    def _weight(self, iteration: int) -> float:
+    def _weight(self, iteration: int, last: int) -> float:
         return averaging_weight(self.average, iteration + 1) if self.weight is None else self.weight
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixedPoint(_exact.ExactSolver):
+class FixedPoint(ExactSolver):
     """Damped best response: pi_{k+1} = (1 - w_k) pi_k + w_k BR(flow of pi_k), row by row.
 
     With weight_decay="constant" and weight 1 the fixed-point iteration of Huang, Malhame and Caines (Communications in
@@ -84,9 +86,10 @@ class FixedPoint(_exact.ExactSolver):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, clock
-        As in every exact solver: updates at most; the exploitability at which to stop, in shares of |mean return| and
-        in units of return; whose values are learnt and judged.
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in
+        units of return; after how many iterations without an improvement of what share to give up (None: never); whose
+        values are learnt and judged.
     weight : float, optional
         w in (0, 1], of the best response.
     weight_decay : {"harmonic", "sqrt", "linear", "constant"} or callable k -> factor, optional
@@ -114,37 +117,38 @@ class FixedPoint(_exact.ExactSolver):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._store("weight", check.as_float(self.weight, "weight", low=0.0, high=1.0, low_open=True))
-        _exact.check_decay(self.weight_decay, "weight_decay")
+        check_decay(self.weight_decay, "weight_decay")
         self._store("decay_iterations", check.as_positive_int(self.decay_iterations, "decay_iterations"))
 
-    def _rule(self, iterate: Iterate, problem: _exact.Problem) -> _Mixing:
+    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Mixing:
         return _Mixing(iterate, self._weight, by_flow=False)
 
-    def _weight(self, iteration: int) -> float:
-        weight = _exact.next_rate(
-            self.weight, self.weight_decay, "weight_decay", iteration, self.decay_iterations, self.iterations
-        )
+    def _weight(self, iteration: int, last: int) -> float:
+        weight = next_rate(self.weight, self.weight_decay, "weight_decay", iteration, self.decay_iterations, last)
         if weight > 1:
             raise ValueError(f"weight * weight_decay({iteration}) is {weight:g}; must be <= 1")
         return weight
 
 
-class _Mixing:
+class _Mixing(TableRule):
     """Nothing to remember but the policy."""
 
-    def __init__(self, iterate: Iterate, weight: Callable[[int], float], *, by_flow: bool) -> None:
-        self.iterate, self.rate, self.by_flow = iterate, weight, by_flow
-
-    def start(self, table: FloatArray | None) -> None:
-        if table is not None:
-            self.iterate.policy[...] = table
+    def __init__(self, iterate: Iterate, weight: Callable[[int, int], float], *, by_flow: bool) -> None:
+        super().__init__(iterate)
+        self.weight, self.by_flow = weight, by_flow
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"policy": self.iterate.policy.copy()}
+        return {"policy": self.policy.copy()}
 
-    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        self.iterate.policy[...] = state["policy"]
+    def restore(self, state: Arrays) -> None:
+        self.policy[...] = state["policy"]
 
-    def update(self, iteration: int, gap: float) -> bool:
-        self.iterate.respond(self.rate(iteration), self.by_flow)
-        return bool(np.isfinite(self.iterate.policy[0, 0, 0]))
+    def rate(self, iteration: int, gap: float) -> float:
+        return self.weight(iteration, self.last)
+
+    def update(self, iteration: int, gap: float) -> float:
+        rate = self.rate(iteration, gap)
+        self.iterate.respond(rate, self.by_flow)
+        if not np.isfinite(self.policy[0, 0, 0]):
+            raise Diverged(NOT_A_NUMBER.format(iteration))
+        return rate

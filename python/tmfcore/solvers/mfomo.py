@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,10 @@ from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._occupation import Occupation
 from tmfcore._validation import FloatArray
-from tmfcore.solvers import _exact
+from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._minimise import minimise
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, Stuck, TableRule
 
 __all__ = ["MFOMO"]
 
@@ -24,7 +25,7 @@ LARGEST = 1e6  # times the penalty at the start: L-BFGS makes no way against so 
 
 
 @dataclass(frozen=True, kw_only=True)
-class MFOMO(_exact.ExactSolver):
+class MFOMO(ExactSolver):
     """Mean-field occupation-measure optimisation (Guo, Hu and Zhang, arXiv:2206.09608).
 
     Minimises, over L >= 0, y and z >= 0,
@@ -44,9 +45,10 @@ class MFOMO(_exact.ExactSolver):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, clock
-        As in every exact solver: updates at most; the exploitability at which to stop, in shares of |mean return| and
-        in units of return; whose values are learnt and judged.
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in
+        units of return; after how many iterations without an improvement of what share to give up (None: never); whose
+        values are learnt and judged.
     penalty : float, optional
         c > 0 at the start.
     steps : int, optional
@@ -89,49 +91,50 @@ class MFOMO(_exact.ExactSolver):
         self._store("penalty", check.as_float(self.penalty, "penalty", low=0.0, low_open=True))
         self._store("steps", check.as_positive_int(self.steps, "steps"))
 
-    def _rule(self, iterate: Iterate, problem: _exact.Problem) -> _Optimisation:
+    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Optimisation:
         return _Optimisation(self, iterate, problem)
 
 
-class _Optimisation:
+class _Optimisation(TableRule):
     """The policy, the penalty, the scale R, and the exploitability of the policy before."""
 
-    def __init__(self, solver: MFOMO, iterate: Iterate, problem: _exact.Problem) -> None:
-        self.solver, self.iterate, self.problem = solver, iterate, problem
+    def __init__(self, solver: MFOMO, iterate: Iterate, problem: Problem) -> None:
+        super().__init__(iterate)
+        self.solver, self.problem = solver, problem
         self.penalty, self.scale, self.before = solver.penalty, 0.0, np.inf  # scale 0: not known yet
         shape = iterate.policy.shape
         self.values, self.q = np.zeros((shape[0] + 1, shape[1])), np.zeros(shape)
         self.slopes = np.zeros(shape), np.zeros_like(self.values), np.zeros(shape)
 
-    def start(self, table: FloatArray | None) -> None:
-        if table is not None:
-            self.iterate.policy[...] = table
-
     def state(self) -> dict[str, npt.NDArray[Any]]:
         numbers = np.array([self.penalty, self.scale, self.before])
         return {"policy": self.iterate.policy.copy(), "penalty": numbers}
 
-    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    def restore(self, state: Arrays) -> None:
         self.iterate.policy[...] = state["policy"]
         self.penalty, self.scale, self.before = (float(number) for number in state["penalty"])
 
-    def rate(self, iteration: int) -> float:
-        return self.penalty
+    def rate(self, iteration: int, gap: float) -> float:
+        return min(self.grown(gap), LARGEST * self.solver.penalty)
 
-    def update(self, iteration: int, gap: float) -> bool:
+    def grown(self, gap: float) -> float:
+        """The penalty after a policy of that exploitability."""
+        if not np.isfinite(self.before):
+            return self.penalty
+        return self.penalty * (2.0 if gap >= self.before else 1.0 / 1.2)
+
+    def update(self, iteration: int, gap: float) -> float:
         game, active, always = self.problem.game, self.problem.active, self.problem.clock == "always"
         policy, mu = self.iterate.policy, self.iterate.mu
         _flow.backward(game.model, None, mu, active, game.discount, always, self.values, self.q, None)
         best = self.q.max(axis=-1, keepdims=True)
+        penalty = self.grown(gap)
+        if penalty > LARGEST * self.solver.penalty:
+            raise Stuck(f"the penalty has grown from {self.solver.penalty:g} to {self.penalty:.3g}")
+        self.penalty, self.before = penalty, gap
         if self.scale == 0.0:
             spread = float((best - self.q).max())
             self.scale = spread if spread > 0 else 1.0
-        if np.isfinite(self.before):
-            penalty = self.penalty * (2.0 if gap >= self.before else 1.0 / 1.2)
-            if penalty > LARGEST * self.solver.penalty:
-                raise _exact.Stuck(f"the penalty has grown from {self.solver.penalty:g} to {self.penalty:.3g}")
-            self.penalty = penalty
-        self.before = gap
 
         objective = Occupation(
             game.model, game.initial, active, game.horizon, game.discount, always,
@@ -158,4 +161,6 @@ class _Optimisation:
         responses = np.eye(policy.shape[2])[self.q.argmax(axis=-1)]
         policy[...] = np.where(there > UNVISITED, occupation / np.maximum(there, UNVISITED), responses)
         policy /= policy.sum(axis=-1, keepdims=True)
-        return bool(np.isfinite(policy).all())
+        if not np.isfinite(policy).all():
+            raise Diverged(NOT_A_NUMBER.format(iteration))
+        return penalty

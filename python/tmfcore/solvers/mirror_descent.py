@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +12,16 @@ import numpy.typing as npt
 from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._validation import FloatArray
-from tmfcore.solvers import _exact
 from tmfcore.solvers._adaptive import AdaptiveRate, growing_momentum
+from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule, check_decay, next_rate
 
 __all__ = ["MirrorDescent"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MirrorDescent(_exact.ExactSolver):
+class MirrorDescent(ExactSolver):
     """Online mirror descent (Perolat et al., arXiv:2103.00623, algorithm 1).
 
         y_{k+1}(t, o, a) = y_k(t, o, a) + alpha_k Q_t^{pi_k}(o, a),   pi_{k+1} = softmax(y_{k+1})
@@ -30,9 +32,10 @@ class MirrorDescent(_exact.ExactSolver):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, clock
-        As in every exact solver: updates at most; the exploitability at which to stop, in shares of |mean return| and
-        in units of return; whose values are learnt and judged.
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in
+        units of return; after how many iterations without an improvement of what share to give up (None: never); whose
+        values are learnt and judged.
     learning_rate : float or None, optional
         alpha > 0, in units of 1 / reward: what the log-odds of two actions move per difference of their values. None:
         adaptive. It starts at 2 / max_{t,o} (max_a Q - min_a Q) and grows with every iterate that is the best
@@ -75,12 +78,14 @@ class MirrorDescent(_exact.ExactSolver):
     decay_iterations: int = 10
     momentum: float | None = None
 
+    _soft: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.learning_rate is not None:
             rate = check.as_float(self.learning_rate, "learning_rate", low=0.0, low_open=True)
             self._store("learning_rate", rate)
-        _exact.check_decay(self.learning_rate_decay, "learning_rate_decay")
+        check_decay(self.learning_rate_decay, "learning_rate_decay")
         self._store("decay_iterations", check.as_positive_int(self.decay_iterations, "decay_iterations"))
         if self.momentum is not None:
             momentum = check.as_float(self.momentum, "momentum", low=0.0, high=1.0, high_open=True)
@@ -88,15 +93,16 @@ class MirrorDescent(_exact.ExactSolver):
         if self.learning_rate is None and self.learning_rate_decay != "constant":
             raise ValueError("learning_rate_decay is given with an adaptive rate; must come with a learning_rate")
 
-    def _rule(self, iterate: Iterate, problem: _exact.Problem) -> _Ascent:
+    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Ascent:
         return _Ascent(self, iterate)
 
 
-class _Ascent:
+class _Ascent(TableRule):
     """Logits, velocity and, where the rate is adaptive, the best logits with the direction from there."""
 
     def __init__(self, solver: MirrorDescent, iterate: Iterate) -> None:
-        self.solver, self.iterate = solver, iterate
+        super().__init__(iterate)
+        self.solver = solver
         self.logits = np.zeros(iterate.policy.shape)
         moves = solver.learning_rate is None if solver.momentum is None else solver.momentum > 0
         self.velocity = np.zeros_like(self.logits) if moves else None
@@ -104,9 +110,9 @@ class _Ascent:
         if self.adaptive is not None:
             self.best_logits, self.best_q = np.zeros_like(self.logits), np.zeros_like(self.logits)
 
-    def start(self, table: FloatArray | None) -> None:
-        if table is not None:
-            self.logits[...] = _exact.logits_of(table)
+    def start(self, policy: FloatArray | None) -> None:
+        if policy is not None:
+            self.logits[...] = np.log(policy)
             self.iterate.soften(self.logits)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -118,7 +124,7 @@ class _Ascent:
             state |= {"best_logits": self.best_logits.copy(), "best_q": self.best_q.copy()}
         return state
 
-    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    def restore(self, state: Arrays) -> None:
         self.logits[...] = state["logits"]
         if self.velocity is not None:
             self.velocity[...] = state["velocity"]
@@ -127,19 +133,27 @@ class _Ascent:
             self.best_logits[...], self.best_q[...] = state["best_logits"], state["best_q"]
         self.iterate.soften(self.logits)
 
-    def rate(self, iteration: int) -> float:
+    def rate(self, iteration: int, gap: float) -> float:
         s = self.solver
         if self.adaptive is not None:
-            return self.adaptive.now
+            return self.adaptive.after(gap, self.first_rate())
         assert s.learning_rate is not None, "else it is adaptive"
-        return _exact.next_rate(
-            s.learning_rate, s.learning_rate_decay, "learning_rate_decay", iteration, s.decay_iterations, s.iterations
+        return next_rate(
+            s.learning_rate, s.learning_rate_decay, "learning_rate_decay", iteration, s.decay_iterations, self.last
         )
 
-    def update(self, iteration: int, gap: float) -> bool:
+    def update(self, iteration: int, gap: float) -> float:
+        rate = self.rate(iteration, gap)
         if self.adaptive is not None:
             self.adapt(self.adaptive, gap)
-        return self.iterate.ascend(self.logits, self.velocity, self.rate(iteration), self.momentum(iteration))
+        if not self.iterate.ascend(self.logits, self.velocity, rate, self.momentum(iteration)):
+            raise Diverged(NOT_A_NUMBER.format(iteration))
+        return rate
+
+    def first_rate(self) -> float:
+        """Of an adaptive rate."""
+        spread = float(np.ptp(self.iterate.q, axis=-1).max())
+        return 2.0 / spread if spread > 0 else 1.0
 
     def momentum(self, iteration: int) -> float:
         """Of this update."""
@@ -149,8 +163,7 @@ class _Ascent:
     def adapt(self, adaptive: AdaptiveRate, gap: float) -> None:
         """Choose the rate of the next update, and whether it starts from here or from the best logits."""
         if adaptive.now == 0.0:
-            spread = float(np.ptp(self.iterate.q, axis=-1).max())
-            adaptive.now = 2.0 / spread if spread > 0 else 1.0
+            adaptive.now = self.first_rate()
         verdict = adaptive.judge(gap)
         if verdict == "keep":
             np.copyto(self.best_logits, self.logits)

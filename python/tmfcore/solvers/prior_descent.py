@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +11,16 @@ import numpy.typing as npt
 from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._validation import FloatArray
-from tmfcore.solvers import _exact
 from tmfcore.solvers._adaptive import AdaptiveRate, growing_momentum
+from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule
 
 __all__ = ["PriorDescent"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PriorDescent(_exact.ExactSolver):
+class PriorDescent(ExactSolver):
     """Entropy-regularised iteration with a moving prior (Cui and Koeppl, arXiv:2102.01585).
 
     Each update responds to the flow of pi_k as one who pays temperature * KL(pi || prior) whenever he acts,
@@ -32,9 +33,10 @@ class PriorDescent(_exact.ExactSolver):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, clock
-        As in every exact solver: updates at most; the exploitability at which to stop, in shares of |mean return| and
-        in units of return; whose values are learnt and judged.
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in
+        units of return; after how many iterations without an improvement of what share to give up (None: never); whose
+        values are learnt and judged.
     temperature : float or None, optional
         tau > 0, in units of return. Large values contract, and take more iterations. None: adaptive. It starts at
         the largest difference of two Q at one (t, o) along the flow of the first policy; 1 / temperature then grows
@@ -72,6 +74,8 @@ class PriorDescent(_exact.ExactSolver):
     prior_every: int | None = 1
     weight: float = 1.0
 
+    _soft: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.temperature is not None:
@@ -80,15 +84,16 @@ class PriorDescent(_exact.ExactSolver):
             self._store("prior_every", check.as_positive_int(self.prior_every, "prior_every"))
         self._store("weight", check.as_float(self.weight, "weight", low=0.0, high=1.0, low_open=True))
 
-    def _rule(self, iterate: Iterate, problem: _exact.Problem) -> _Response:
+    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Response:
         return _Response(self, iterate)
 
 
-class _Response:
+class _Response(TableRule):
     """Logits of the policy, log probabilities of the prior, and 1 / temperature."""
 
     def __init__(self, solver: PriorDescent, iterate: Iterate) -> None:
-        self.solver, self.iterate = solver, iterate
+        super().__init__(iterate)
+        self.solver = solver
         self.logits = np.zeros(iterate.policy.shape)
         self.prior = np.full(iterate.policy.shape, -np.log(iterate.n_actions))
         self.adaptive = AdaptiveRate()  # of 1 / temperature, where the caller gives none
@@ -98,9 +103,9 @@ class _Response:
         if self.moves:
             self.best_logits, self.velocity = np.zeros_like(self.logits), np.zeros_like(self.logits)
 
-    def start(self, table: FloatArray | None) -> None:
-        if table is not None:
-            self.logits[...] = _exact.logits_of(table)
+    def start(self, policy: FloatArray | None) -> None:
+        if policy is not None:
+            self.logits[...] = np.log(policy)
             self.iterate.soften(self.logits)
             self.prior[...] = _log_probabilities(self.logits)
 
@@ -110,21 +115,33 @@ class _Response:
             state |= {"best_logits": self.best_logits.copy(), "velocity": self.velocity.copy()}
         return state
 
-    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    def restore(self, state: Arrays) -> None:
         self.logits[...], self.prior[...] = state["logits"], state["prior"]
         self.adaptive.restore(state["rate"])
         if self.moves:
             self.best_logits[...], self.velocity[...] = state["best_logits"], state["velocity"]
         self.iterate.soften(self.logits)
 
-    def rate(self, iteration: int) -> float:
-        return self.solver.weight * self.adaptive.now
+    def rate(self, iteration: int, gap: float) -> float:
+        now = self.adaptive.after(gap, self.first_rate()) if self.moves else self.adaptive.now or self.first_rate()
+        return self.solver.weight * now
 
-    def update(self, iteration: int, gap: float) -> bool:
+    def first_rate(self) -> float:
+        """1 / temperature at the start, where the caller gives none."""
+        spread = float(np.ptp(self.iterate.q, axis=-1).max())
+        return 1.0 / spread if spread > 0 else 1.0
+
+    def update(self, iteration: int, gap: float) -> float:
+        rate = self.rate(iteration, gap)
+        if not self.move(iteration, gap):
+            raise Diverged(NOT_A_NUMBER.format(iteration))
+        return rate
+
+    def move(self, iteration: int, gap: float) -> bool:
+        """The update; False where it is no policy."""
         s, adaptive = self.solver, self.adaptive
         if adaptive.now == 0.0:
-            spread = float(np.ptp(self.iterate.q, axis=-1).max())
-            adaptive.now = 1.0 / spread if spread > 0 else 1.0
+            adaptive.now = self.first_rate()
         if self.moves:
             verdict = adaptive.judge(gap)
             if verdict == "keep":

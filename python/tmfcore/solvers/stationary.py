@@ -12,8 +12,8 @@ from tmfcore._descent import Iterate
 from tmfcore._stationary import StationaryIterate
 from tmfcore._validation import FloatArray
 from tmfcore.meanfield import Flow
-from tmfcore.policy import TabularPolicy, as_policy
-from tmfcore.solvers import _exact
+from tmfcore.policy import SoftmaxPolicy, TabularPolicy, as_policy
+from tmfcore.solvers._problem import Problem
 from tmfcore.solvers.mirror_descent import MirrorDescent
 
 __all__ = ["Stationary"]
@@ -33,7 +33,8 @@ class Stationary(MirrorDescent):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, clock, learning_rate, learning_rate_decay, decay_iterations, momentum
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock, learning_rate, learning_rate_decay,
+    decay_iterations, momentum
         As in MirrorDescent.
     distribution_tolerance : float, optional
         Residual sum_o |Phi(mu)(o) - mu(o)| <= this at which mu is taken for stationary.
@@ -71,7 +72,7 @@ class Stationary(MirrorDescent):
         self._store("distribution_tolerance", tolerance)
         self._store("distribution_steps", check.as_positive_int(self.distribution_steps, "distribution_steps"))
 
-    def _iterate(self, problem: _exact.Problem) -> Iterate:
+    def _iterate(self, problem: Problem) -> Iterate:
         game, active = problem.game, problem.active
         if not game.discount < 1:
             raise ValueError(f"game.discount is {game.discount:g}; must be < 1 over an infinite horizon")
@@ -85,23 +86,25 @@ class Stationary(MirrorDescent):
             if any((now != then).any() for now, then in zip(game.tables(game.initial, t), first, strict=True)):
                 raise ValueError(f"the game's tables at t={t} are not those at t=0; must not depend on t")
         iterate = StationaryIterate(
-            game.model, game.initial, active[:1].copy(), 1, game.discount, problem.clock == "always"
+            game.model, game.initial, active[:1].copy(), 1, game.discount, problem.always
         )
         iterate.tolerance, iterate.max_steps = self.distribution_tolerance, self.distribution_steps
         return iterate
 
-    def _table(self, problem: _exact.Problem, initial: object) -> FloatArray:
-        kernel = as_policy(initial, problem.game)
+    def _table(self, problem: Problem, policy: object) -> FloatArray:
+        kernel = as_policy(policy, problem.game)
         if kernel.n_stages != 1:
             raise ValueError(f"initial has {kernel.n_stages} stages; must have 1: a stationary policy does not change")
         return kernel.probabilities(problem.game.initial, 0, 1)[np.newaxis]
 
-    def _judge(self, problem: _exact.Problem, policy: TabularPolicy) -> tuple[Flow, float, float]:
+    def _judge(self, problem: Problem, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
         iterate = self._iterate(problem)
-        iterate.policy[...] = policy.table
+        iterate.policy[...] = self._parameters(policy)
         gap, _, value = iterate.evaluate()
-        active = np.array([float(problem.active[0])])
+        return self._flow(problem, iterate.mu.copy()), gap, value
+
+    def _flow(self, problem: Problem, mu: FloatArray) -> Flow:
+        active, appearance = np.array([float(problem.active[0])]), _appearance.appearance_of(problem.game)
         return Flow(
-            iterate.mu.copy(), np.arange(2), active, 1, problem.game.name, **_appearance.appearance_of(problem.game),
-            fingerprint=problem.fingerprint.on(""),
-        ), gap, value  # fmt: skip
+            mu, np.arange(2), active, 1, problem.game.name, **appearance, fingerprint=problem.fingerprint.on("")
+        )

@@ -2,36 +2,35 @@
 
     TMFPG(...).solve(game, schedule, n_agents) -> Solution
 
-The loop of one solve is in _solve, sampling and credit in _critics, step rules in _ascent.
+The rule of one solve is in _policy_gradient, sampling and credit in _critics, step rules in _ascent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from tmfcore import _progress, _rng
 from tmfcore import _validation as check
-from tmfcore._threads import Together, workers_for
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
-from tmfcore.meanfield import CLOCKS, active_fractions
-from tmfcore.policy import SoftmaxPolicy, TabularPolicy
+from tmfcore.meanfield import active_fractions
+from tmfcore.policy import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore.schedule import Schedule
-from tmfcore.simulate import calls_python, check_batches, check_population, rounded_counts
+from tmfcore.simulate import check_batches, check_population, rounded_counts
 from tmfcore.solvers import _critics
-from tmfcore.solvers._ascent import DECAYS
-from tmfcore.solvers._solve import CRITICS, Ascent
-from tmfcore.solvers.base import Callback, Solution
+from tmfcore.solvers._policy_gradient import CRITICS, Ascent
+from tmfcore.solvers._problem import Problem, softened
+from tmfcore.solvers._rule import check_decay
+from tmfcore.solvers._solver import Solver
 
 __all__ = ["TMFPG"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TMFPG:
+class TMFPG(Solver):
     """Temporal mean-field policy gradient: play, credit those who acted, ascend (theory.md section 7).
 
     Every iteration plays the N-agent system with the softmax policy pi_theta under the schedule, computes
@@ -76,14 +75,10 @@ class TMFPG:
         Updates per sampled population, with advantages recomputed for the current policy along the same flow.
     replicas : int, optional
         Populations sampled per iteration. Not used in the mean-field limit.
-    clock : {"schedule", "always"}, optional
-        Whose values are learnt and judged, theory.md section 3.
-    tolerance : float or None, optional
-        Stop, converged, when exploitability <= tolerance * |mean return|. None: never.
-    patience : int or None, optional
-        Stop when the best exploitability has not fallen by the share `min_improvement` over so many
-        iterations. None: never.
-    min_improvement : float, optional
+    tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver: the exploitability at which to stop, in shares of |mean return| and in units of return;
+        after how many iterations without an improvement of what share to give up (None: never); whose values are
+        learnt and judged.
     evaluate_every : int, optional
         Iterations between evaluations of exploitability, of which stops, callbacks and history are made.
 
@@ -123,30 +118,24 @@ class TMFPG:
     entropy: float = 0.0
     inner_updates: int = 1
     replicas: int = 4
-    clock: str = "schedule"
     tolerance: float | None = 0.005
-    patience: int | None = None
-    min_improvement: float = 0.01
     evaluate_every: int = 1
 
+    _depends_on: ClassVar[tuple[str, ...]] = ("game", "schedule", "n_agents", "clock")
+
     def __post_init__(self) -> None:
-        for name in ("iterations", "decay_iterations", "inner_updates", "replicas", "evaluate_every"):
+        super().__post_init__()
+        for name in ("decay_iterations", "inner_updates", "replicas", "evaluate_every"):
             self._store(name, check.as_positive_int(getattr(self, name), name))
-        for name in ("stages", "patience"):
-            if getattr(self, name) is not None:
-                self._store(name, check.as_positive_int(getattr(self, name), name))
+        if self.stages is not None:
+            self._store("stages", check.as_positive_int(self.stages, "stages"))
         self._store("learning_rate", check.as_float(self.learning_rate, "learning_rate", low=0.0, low_open=True))
-        if not callable(self.learning_rate_decay):
-            check.as_choice(self.learning_rate_decay, "learning_rate_decay", DECAYS)
+        check_decay(self.learning_rate_decay, "learning_rate_decay")
         check.as_choice(self.critic, "critic", CRITICS)
         check.as_choice(self.gradient, "gradient", ("natural", "plain"))
         check.as_choice(self.optimizer, "optimizer", ("sgd", "adam"))
-        check.as_choice(self.clock, "clock", CLOCKS)
         self._store("population_aware", check.as_bool(self.population_aware, "population_aware"))
         self._store("entropy", check.as_float(self.entropy, "entropy", low=0.0))
-        self._store("min_improvement", check.as_float(self.min_improvement, "min_improvement", low=0.0, high=1.0))
-        if self.tolerance is not None:
-            self._store("tolerance", check.as_float(self.tolerance, "tolerance", low=0.0))
         if self.average is not None:
             self._store("average", check.as_float(self.average, "average", low=0.0))
         betas = check.as_float_array(self.betas, "betas", shape=(2,), low=0.0, high=1.0, high_open=True)
@@ -157,81 +146,51 @@ class TMFPG:
                 "the policy that was played, and say nothing unbiased about the next one"
             )
 
-    def _store(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+    @property
+    def _every(self) -> int:
+        return self.evaluate_every
 
-    def solve(
-        self,
-        game: Game,
-        schedule: Schedule,
-        n_agents: int | None = None,
-        *,
-        rng: _rng.RNG = None,
-        initial: SoftmaxPolicy | TabularPolicy | Solution | None = None,
-        callback: Callback | None = None,
-        progress: _progress.Progress = False,
-        threads: int | None = None,
-    ) -> Solution:
-        """Learn a policy of `game` played under `schedule`.
+    def _rule(self, problem: Problem, generator: np.random.Generator, threads: int | None) -> Ascent:
+        sampled = self._problem(problem.game, problem.schedule, problem.n_agents)
+        return Ascent(self, problem.game, sampled, generator, threads)
 
-        Parameters
-        ----------
-        game : Game
-        schedule : Schedule
-        n_agents : int or None, optional
-            N, agents of the sampled populations. None: the mean-field limit itself, without sampling, critic
-            "model" only; then only schedules that need no N.
-        rng : int, Generator, SeedSequence or None, optional
-            Seed. One stream is spawned per iteration and replica.
-        initial : policy, Solution or None, optional
-            Where to start: None, the uniform policy; a policy (its stages repeated to fit); or a Solution of
-            the same shape to go on from, with its iteration count and optimiser.
-        callback : callable, optional
-            Called with an Iteration after each evaluation; returning True stops. An exception,
-            KeyboardInterrupt included, passes through solve: what was learnt until then is in
-            `iteration.solution()`.
-        progress : bool or callable, optional
-            True draws a bar over iterations (extra `app`); a callable receives (done, total).
-        threads : int or None, optional
-            Upper bound on the threads that sample the replicas and judge the average at the same time. None:
-            as many as processors where that gains, else 1. Results do not depend on it.
+    def _shape(self, game: Game) -> tuple[int, int, int, int]:
+        """Of theta, (L, S, A, F)."""
+        features = 1 + game.n_observations if self.population_aware else 1
+        return self._n_stages(game), game.n_observations, game.n_actions, features
 
-        Returns
-        -------
-        Solution
+    def _n_stages(self, game: Game) -> int:
+        stages = round(game.horizon * game.step) if self.stages is None else self.stages
+        return max(1, min(stages, game.horizon))
 
-        Raises
-        ------
-        TypeError, ValueError
-            Bad arguments; critic="returns" with clock="always" and agents that do not all act; a row of the
-            game that is no distribution; a number that is not finite, naming the iteration.
+    def _start(self, problem: Problem, policy: object) -> FloatArray:
+        """Logits as they are, repeated to fit the stages; else the logarithms of the mean policy of each stage."""
+        game = problem.game
+        as_policy(policy, game)
+        theta = np.zeros(self._shape(game))
+        n_stages, features = theta.shape[0], theta.shape[-1]
+        if isinstance(policy, SoftmaxPolicy):
+            given = self._parameters(policy)
+            if given.shape[-1] <= features and n_stages % len(given) == 0:
+                theta[..., : given.shape[-1]] = np.repeat(given, n_stages // len(given), axis=0)
+                return theta
+        table = softened(problem.table(policy))
+        stage = np.arange(game.horizon) * n_stages // game.horizon
+        starts = np.searchsorted(stage, np.arange(n_stages))
+        means = np.add.reduceat(table, starts, axis=0) / np.bincount(stage)[:, np.newaxis, np.newaxis]
+        theta[..., 0] = np.log(means)
+        return theta
 
-        Notes
-        -----
-        Cost of an iteration: one run of each replica, and O(T S A K) each for its statistics and the
-        evaluation. Memory: O(R T S A) for the samples; critic "returns" needs 2 T N bytes or more.
-        """
-        _progress.check(progress)
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback is {callback!r}; must be a function of an Iteration")
-        threads = None if threads is None else check.as_positive_int(threads, "threads")
-        problem = self._problem(game, schedule, n_agents)
-        ascent = Ascent(self, game, schedule, problem, initial)
-        generator = _rng.generators(rng, 1)[0]
-        jobs = 1 + len(ascent.critics)
-        python = calls_python(game, ascent.kernel(ascent.theta))
-        workers = workers_for(threads, jobs, _seconds_per_job(game), python=python, worthwhile=5e-4)
-        with _progress.reporter(progress, self.iterations, "TMF-PG") as report, Together(workers) as together:
-            try:
-                ascent.run(generator, callback, report, together)
-            except Exception as error:
-                error.add_note(f"in iteration {ascent.iteration} of TMF-PG")
-                raise
-        return ascent.solution()
+    def _policy(self, parameters: FloatArray) -> SoftmaxPolicy:
+        return SoftmaxPolicy(parameters if parameters.shape[-1] > 1 else parameters[..., 0])
+
+    def _parameters(self, policy: TabularPolicy | SoftmaxPolicy) -> FloatArray:
+        if not isinstance(policy, SoftmaxPolicy):
+            return np.empty(0)
+        return policy.theta if policy.affine else policy.theta[..., np.newaxis]
 
     def _problem(self, game: Game, schedule: Schedule, n_agents: int | None) -> _critics.Problem:
         """Everything a solve holds fixed, checked."""
-        check.as_instance(game, "game", Game)
         active = active_fractions(game, schedule, n_agents)
         always = self.clock == "always"
         batch, probability = None, None
@@ -244,7 +203,6 @@ class TMFPG:
                 )
         else:
             engine = "agents" if self.critic == "returns" else "counts"
-            n_agents = check.as_positive_int(n_agents, "n_agents")
             check_population(n_agents, engine)
             batch, probability = schedule._kernel(game.horizon, n_agents)
             check_batches(n_agents, batch, engine)
@@ -255,8 +213,7 @@ class TMFPG:
                 "that waits between its actions earns the returns of clock='schedule', and none that always acts is "
                 "there to sample; use critic='model' or 'empirical', or clock='schedule'"
             )
-        stages = round(game.horizon * game.step) if self.stages is None else self.stages
-        n_stages = max(1, min(stages, game.horizon))
+        n_stages = self._n_stages(game)
         return _critics.Problem(
             model=game.model,
             horizon=game.horizon,
@@ -272,19 +229,6 @@ class TMFPG:
             n_stages=n_stages,
             pool=max(1, min(_steps_per_sweep(active, game.horizon), game.horizon // n_stages)),
         )
-
-    def _hyperparameters(self) -> dict[str, Any]:
-        """Name and fields, as JSON can hold them."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        if callable(self.learning_rate_decay):
-            values["learning_rate_decay"] = getattr(self.learning_rate_decay, "__name__", "callable")
-        return {"name": "TMFPG", **values}
-
-
-def _seconds_per_job(game: Game) -> float:
-    """A rough estimate of one pass over the horizon, that only decides about threads."""
-    cells = game.n_observations * (10 + game.n_actions * min(game.model.n_successors, game.n_observations))
-    return 2e-9 * game.horizon * cells
 
 
 def _steps_per_sweep(active: FloatArray, horizon: int) -> int:

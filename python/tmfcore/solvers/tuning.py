@@ -241,7 +241,8 @@ class _Search:
             solver = dataclasses.replace(self.base, **settings)
             used = dataclasses.replace(solver, tolerance=None) if self.metric == "exploitability" else solver
             for (game, schedule, n_agents), seed in zip(self.problems, self.seeds, strict=True):
-                solutions.append(used.solve(game, schedule, n_agents, rng=seed, initial=self.initial))
+                loop = used._run(game, schedule, n_agents, rng=seed, initial=self.initial)
+                solutions.append(loop.solution())
         except ValueError as raised:
             error = raised
         seconds = time.perf_counter() - began

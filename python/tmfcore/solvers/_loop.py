@@ -1,0 +1,261 @@
+"""The loop under every solver: where it starts, when it stops, what is kept, and what comes out whatever happens.
+
+    Loop(solver, problem, rule, initial).run(callback, report)
+    Loop.solution()                                                 the Solution so far, at any time
+
+The rule of a solver (_rule) makes policies; all else is here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf, isfinite, nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tmfcore._fingerprint import differences
+from tmfcore._validation import FloatArray
+from tmfcore.meanfield import Flow
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._rule import Diverged, Judged, Rule, Stuck
+from tmfcore.solvers.base import Callback, Iteration, Solution, relative, row_arrays
+
+if TYPE_CHECKING:
+    from tmfcore.solvers._solver import Solver
+
+__all__ = ["Loop"]
+
+COLUMNS = (
+    "iteration", "exploitability", "mean_return", "sampled_return", "learning_rate", "seconds", "residual",
+)  # fmt: skip
+
+
+class Loop:
+    """One solve: its iteration, history, and the best policy so far."""
+
+    def __init__(self, solver: Solver, problem: Problem, rule: Rule, initial: object) -> None:
+        self.solver, self.problem, self.rule = solver, problem, rule
+        self.iteration = 0
+        self.best, self.best_return, self.best_iteration = inf, nan, 0
+        self.reference, self.reference_iteration = inf, 0  # for the stall test
+        self.usable = True  # whether the rule can go on from its state
+        if isinstance(initial, Solution) and self.belongs(initial):
+            self.resume(initial)
+        else:
+            policy = initial.policy if isinstance(initial, Solution) else initial
+            rule.start(None if policy is None else solver._start(problem, policy))
+            self.best_policy, self.best_mu = rule.policy.copy(), rule.mu.copy()
+        self.first, self.last = self.iteration, self.iteration + solver.iterations
+        rule.last = self.last
+        self.begin = rule.policy.copy()
+        self.rows: list[dict[str, float]] = []
+        self.converged, self.stopped = False, False
+        self.reason = "stopped before the first evaluation"
+        self.verdict: tuple[Flow, float, float] | None = None  # of the policy that met the tolerance
+
+    # ------------------------------------------------------------------------------------------------------ start
+
+    def belongs(self, initial: Solution) -> bool:
+        """Whether `initial` is an earlier part of this very solve: same solver, problem, and shapes of its state."""
+        found, own = initial.fingerprint, self.problem.fingerprint
+        if initial.solver.get("name") != self.solver.name or found is None:
+            return False
+        if differences(found, own, self.solver._depends_on):
+            return False
+        wanted = {name: array.shape for name, array in self.rule.state().items()} | {"iteration": (), "best": (5,)}
+        have = {name: array.shape for name, array in initial.state.items()}
+        same_policy = self.solver._parameters(initial.policy).shape == self.rule.policy.shape
+        return have == wanted and same_policy and initial.flow.mu.shape == self.rule.mu.shape
+
+    def resume(self, initial: Solution) -> None:
+        """Stand where `initial` stood."""
+        self.rule.restore(initial.state)
+        self.iteration = int(initial.state["iteration"])
+        self.best, self.best_return, best_iteration, self.reference, reference_iteration = map(
+            float, initial.state["best"]
+        )
+        self.best_iteration, self.reference_iteration = int(best_iteration), int(reference_iteration)
+        self.best_policy = self.solver._parameters(initial.policy).copy()
+        self.best_mu = initial.flow.mu.copy()
+
+    # -------------------------------------------------------------------------------------------------------- run
+
+    def run(self, callback: Callback | None, report: Callable[[int], None]) -> None:
+        """Iterate until something says stop.
+
+        What the game, a callback or the user raises comes out with the Solution so far as its `partial`.
+        """
+        try:
+            self.iterate(callback, report)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                error.add_note(f"in iteration {self.iteration} of {self.solver.name}")
+                self.reason = f"interrupted in iteration {self.iteration}: {type(error).__name__}: {error}"
+            else:
+                self.reason = f"interrupted after iteration {self.iteration}"
+            known = isfinite(self.best)
+            error.partial = self.solution(again=False) if known else None  # type: ignore[attr-defined]  # ours
+            raise
+
+    def iterate(self, callback: Callback | None, report: Callable[[int], None]) -> None:
+        """The iterations."""
+        began = time.perf_counter()
+        gap = nan
+        while True:
+            k = self.iteration
+            try:
+                judged = self.rule.evaluate(k == self.last or (k - self.first) % self.solver._every == 0)
+                if judged is not None:
+                    gap = judged.gap
+                    self.record(judged, time.perf_counter() - began)
+                    stop = self.stops(judged)
+                    if callback is not None and callback(self.report()) is True and not stop:
+                        self.reason, self.stopped, stop = f"stopped by callback at iteration {k}", True, True
+                    if stop:
+                        return
+                self.usable = False  # until the update is whole
+                rate = self.rule.update(k, gap)
+                self.usable = True
+            except Stuck as error:
+                self.usable = not isinstance(error, Diverged)
+                if not isfinite(self.best):
+                    raise ValueError(str(error)) from None
+                self.reason = f"stuck at iteration {k}: {error}; {self.best_words()}{self.unmoved()}"
+                return
+            if judged is not None:
+                self.rows[-1]["learning_rate"] = rate
+            self.iteration = k + 1
+            report(k + 1 - self.first)
+
+    def record(self, judged: Judged, seconds: float) -> None:
+        """What was judged, as a row of history; keep the best."""
+        k, gap, value = self.iteration, judged.gap, judged.value
+        known = isfinite(gap) and isfinite(value)
+        rate = self.rule.rate(k, gap) if known else nan
+        row = dict(zip(COLUMNS, (float(k), gap, value, judged.sampled, rate, seconds, judged.residual), strict=True))
+        for name, number in row.items():
+            if not isfinite(number):
+                raise Diverged(f"{name} is {number} at iteration {k}; must be finite")
+        self.rows.append(row)
+        self.reason = f"interrupted after iteration {k}"
+        if gap < self.best:
+            self.keep(gap, value)
+        if gap < self.reference * (1 - self.solver.min_improvement) or self.reference == inf:
+            self.reference, self.reference_iteration = gap, k
+
+    def keep(self, gap: float, value: float) -> None:
+        """The policy just judged is the best."""
+        self.best, self.best_return, self.best_iteration = gap, value, self.iteration
+        np.copyto(self.best_policy, self.rule.policy)
+        np.copyto(self.best_mu, self.rule.mu)
+
+    # ------------------------------------------------------------------------------------------------------- stop
+
+    def stops(self, judged: Judged) -> bool:
+        """Whether the policy just recorded is the last; sets `reason`."""
+        k, solver = self.iteration, self.solver
+        met = self.met(judged.gap, judged.value)
+        if met:
+            # Only what tmf.exploitability says of the policy that comes out counts.
+            verdict = solver._judge(self.problem, solver._policy(self.rule.policy))
+            met = self.met(verdict[1], verdict[2])
+            if met:
+                self.keep(judged.gap, judged.value)
+                self.converged, self.verdict, self.reason = True, verdict, met
+                return True
+        if solver.patience is not None and k - self.reference_iteration >= solver.patience:
+            self.reason = (
+                f"stalled: {self.best_words()}, has not fallen by {solver.min_improvement:g} of itself in the "
+                f"{solver.patience} iterations up to {k}{self.unmoved()}"
+            )
+        elif k == self.last:
+            self.reason = f"iterations exhausted: {self.best_words()}, after {k} iterations{self.unmoved()}"
+        else:
+            return False
+        return True
+
+    def met(self, gap: float, value: float) -> str:
+        """The tolerance that these meet, in words; empty if there is none."""
+        k, solver = self.iteration, self.solver
+        if solver.tolerance is not None and gap <= solver.tolerance * abs(value):
+            share = relative(max(gap, 0.0), value)
+            return f"relative exploitability {share:.3g} <= tolerance {solver.tolerance:g} at iteration {k}"
+        if solver.absolute_tolerance is not None and gap <= solver.absolute_tolerance:
+            return (
+                f"absolute exploitability {gap:.3g} <= absolute_tolerance {solver.absolute_tolerance:g} "
+                f"at iteration {k}"
+            )
+        return ""
+
+    @property
+    def missed(self) -> bool:
+        """Whether the solve ended without what was asked for."""
+        return not (self.converged or self.stopped) and (self.solver._has_tolerance or not self.usable)
+
+    def best_words(self) -> str:
+        """The best exploitability, and whether it is in shares of the mean return."""
+        if self.best_return == 0:
+            return f"best absolute exploitability {self.best:.3g}, of iteration {self.best_iteration}"
+        share = relative(self.best, self.best_return)
+        return f"best relative exploitability {share:.3g}, of iteration {self.best_iteration}"
+
+    def unmoved(self) -> str:
+        """Said of a solve whose updates have changed nothing."""
+        gaps = {row["exploitability"] for row in self.rows}
+        if self.best <= 0 or self.iteration == self.first or len(gaps) > 1:
+            return ""
+        if not np.array_equal(self.probabilities(self.begin), self.probabilities(self.rule.policy)):
+            return ""
+        return f"; nothing moved: the policy is the first one after {self.iteration - self.first} updates"
+
+    def probabilities(self, parameters: FloatArray) -> FloatArray:
+        """Of a policy along the best flow, step by step."""
+        kernel, steps = self.solver._policy(parameters).kernel, len(self.best_mu) - 1
+        return np.stack([kernel.probabilities(self.best_mu[t], t, steps) for t in range(steps)])
+
+    # -------------------------------------------------------------------------------------------------------- out
+
+    def report(self) -> Iteration:
+        """What a callback sees."""
+        row = {name: value for name, value in self.rows[-1].items() if name not in ("iteration", "residual")}
+        return Iteration(iteration=self.iteration, solution=self.solution, **row)
+
+    def solution(self, again: bool = True) -> Solution:
+        """The Solution so far: the best policy, judged again by the kernels of tmf.exploitability if possible."""
+        solver, problem = self.solver, self.problem
+        policy = solver._policy(self.best_policy)
+        flow, gap, value = solver._flow(problem, self.best_mu.copy()), self.best, self.best_return
+        if self.verdict is not None:
+            flow, gap, value = self.verdict
+        elif again:
+            with suppress(Exception):  # of a game that fails now: what it said of this policy before stands
+                verdict = solver._judge(problem, policy)
+                if isfinite(verdict[1]) and isfinite(verdict[2]):
+                    flow, gap, value = verdict
+        state = {
+            **self.rule.state(),
+            "iteration": np.array(self.iteration),
+            "best": np.array(
+                [self.best, self.best_return, self.best_iteration, self.reference, self.reference_iteration]
+            ),
+        }
+        return Solution(
+            policy=policy,
+            flow=flow,
+            history=row_arrays(self.rows, COLUMNS),
+            converged=self.converged,
+            reason=self.reason,
+            best_iteration=self.best_iteration,
+            exploitability=float(gap),
+            mean_return=float(value),
+            game=problem.game.name,
+            schedule=problem.schedule.label,
+            n_agents=problem.n_agents,
+            clock=problem.clock,
+            solver=solver._hyperparameters(),
+            state=state if self.usable else {},
+            fingerprint=problem.fingerprint,
+        )

@@ -1,0 +1,159 @@
+"""The rule of TMF-PG: play theta, learn a direction from what was played, and judge the running average of theta.
+
+The first and the last do not wait for each other, so they go side by side.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _flow, _policy
+from tmfcore._evaluator import keep_kernels
+from tmfcore._policy import Policy
+from tmfcore._threads import Together, workers_for
+from tmfcore._validation import FloatArray
+from tmfcore.game import Game
+from tmfcore.simulate import calls_python
+from tmfcore.solvers import _critics
+from tmfcore.solvers._ascent import Adam, Sgd, averaging_weight
+from tmfcore.solvers._rule import Arrays, Diverged, Judged, Rule, next_rate
+
+if TYPE_CHECKING:
+    from tmfcore.solvers.tmfpg import TMFPG
+
+__all__ = ["CRITICS", "Ascent"]
+
+CRITICS: dict[str, type[_critics.ModelCritic] | type[_critics.EmpiricalCritic] | type[_critics.ReturnsCritic]] = {
+    "model": _critics.ModelCritic,
+    "empirical": _critics.EmpiricalCritic,
+    "returns": _critics.ReturnsCritic,
+}
+
+
+class Ascent(Rule):
+    """Parameters, their running average, the optimiser, and populations to learn from."""
+
+    def __init__(
+        self, solver: TMFPG, game: Game, problem: _critics.Problem, generator: np.random.Generator, threads: int | None
+    ) -> None:
+        self.solver, self.problem, self.generator = solver, problem, generator
+        shape = solver._shape(game)
+        self.theta = np.zeros(shape)
+        self.policy = np.zeros(shape)  # the average, which is judged
+        self.mu = np.empty((problem.horizon + 1, shape[1]))
+        self.gap = self.value = np.nan
+        self.optimizer = Sgd() if solver.optimizer == "sgd" else Adam.like(self.theta, solver.betas)
+        kind = _critics.MeanFieldCritic if problem.n_agents is None else CRITICS[solver.critic]
+        n_critics = 1 if problem.n_agents is None else solver.replicas
+        self.critics: list[_critics.Critic] = [kind(problem, shape) for _ in range(n_critics)]
+        python = calls_python(game, self.kernel(self.theta))
+        workers = workers_for(threads, 1 + n_critics, _seconds_per_job(game), python=python, worthwhile=5e-4)
+        self.together = Together(workers)
+
+    def close(self) -> None:
+        self.together.close()
+
+    def start(self, policy: FloatArray | None) -> None:
+        if policy is not None:
+            self.theta[...] = self.policy[...] = policy
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        return {"theta": self.theta.copy(), "average": self.policy.copy(), **self.optimizer.state()}
+
+    def restore(self, state: Arrays) -> None:
+        self.theta[...], self.policy[...] = state["theta"], state["average"]
+        self.optimizer.restore(state)
+
+    def evaluate(self, due: bool) -> Judged | None:
+        policy = self.kernel(self.theta)
+        streams = self.generator.spawn(len(self.critics))
+        jobs = [partial(self.learn, *pair, policy) for pair in zip(self.critics, streams, strict=True)]
+        returns = self.together(jobs, self.judge if due else None)
+        if not due:
+            return None
+        sampled = self.value if self.problem.n_agents is None else float(np.mean(returns))
+        return Judged(self.gap, self.value, sampled)
+
+    def learn(self, critic: _critics.Critic, generator: np.random.Generator, policy: Policy) -> float:
+        """One population played, and what is to be learnt from it."""
+        value = critic.sample(policy, self.theta, generator)
+        critic.learn(policy)
+        return value
+
+    def judge(self) -> None:
+        """Exploitability and mean return of the averaged iterate in its mean field."""
+        p, policy = self.problem, self.kernel(self.policy)
+        kept = keep_kernels(p.model, p.horizon)
+        _flow.forward(p.model, policy, p.initial, p.active, p.horizon, 1, self.mu, kept)
+        self.gap, _, self.value = _flow.gaps(p.model, policy, self.mu, p.active, p.discount, p.always, kept)
+
+    def kernel(self, theta: FloatArray) -> Policy:
+        """The compiled policy at theta."""
+        if theta.shape[-1] > 1:
+            return _policy.AffinePolicy(theta)
+        return _policy.TablePolicy(_policy.softmax(theta[..., 0]))
+
+    def rate(self, iteration: int, gap: float) -> float:
+        s = self.solver
+        return next_rate(
+            s.learning_rate, s.learning_rate_decay, "learning_rate_decay", iteration, s.decay_iterations, self.last
+        )
+
+    def update(self, iteration: int, gap: float) -> float:
+        """Move theta, `inner_updates` times along the same samples, and the average after it."""
+        rate = self.rate(iteration, gap)
+        for inner in range(self.solver.inner_updates):
+            if inner:
+                policy = self.kernel(self.theta)
+                for critic in self.critics:
+                    critic.learn(policy)
+            total = np.sum([critic.direction for critic in self.critics], axis=0)
+            weight = sum(critic.weight for critic in self.critics)
+            step = self.natural_step(total) if self.problem.natural else total / weight
+            if self.solver.entropy > 0:
+                step += self.solver.entropy * self.entropy_step(weight)
+            if not np.isfinite(step).all():
+                raise Diverged(f"the update direction is not finite at iteration {iteration}")
+            self.optimizer.step(self.theta, step, rate)
+            if not np.isfinite(self.theta).all():
+                raise Diverged(f"theta is not finite after update {iteration}; lower learning_rate")
+        self.policy += averaging_weight(self.solver.average, iteration + 1) * (self.theta - self.policy)
+        return rate
+
+    def natural_step(self, total: FloatArray) -> FloatArray:
+        """Visit-weighted mean advantages, 0 where nobody acted."""
+        visits = np.sum([critic.visits for critic in self.critics], axis=0)
+        seen = visits > 0
+        return np.asarray(total / np.where(seen, visits, 1.0)[..., np.newaxis] * seen[..., np.newaxis])
+
+    def entropy_step(self, weight: float) -> FloatArray:
+        """Ascent direction of the entropy of the policy along the samples, in the metric of the gradient."""
+        step, row_visits = np.zeros_like(self.theta), np.zeros(self.theta.shape[:2])
+        for critic in self.critics:
+            mu, decisions, stages = critic.occupied()
+            pi = _critics.probabilities(self.theta, mu, stages)
+            visits = decisions.sum(axis=-1)
+            logs = np.log(np.maximum(pi, np.finfo(np.float64).tiny))
+            bonus = -(logs - (pi * logs).sum(axis=-1, keepdims=True))
+            bonus *= visits[..., np.newaxis] if self.problem.natural else visits[..., np.newaxis] * pi
+            features = np.ones((len(mu), 1))
+            if self.theta.shape[-1] > 1:
+                features = np.concatenate([features, mu], axis=1)
+            for stage in np.unique(stages):
+                here = stages == stage
+                step[stage] += np.einsum("joa,jf->oaf", bonus[here], features[here])
+                row_visits[stage] += visits[here].sum(axis=0)
+        if not self.problem.natural:
+            return step / weight
+        seen = row_visits > 0
+        return step / np.where(seen, row_visits, 1.0)[..., np.newaxis, np.newaxis]
+
+
+def _seconds_per_job(game: Game) -> float:
+    """A rough estimate of one pass over the horizon, that only decides about threads."""
+    cells = game.n_observations * (10 + game.n_actions * min(game.model.n_successors, game.n_observations))
+    return 2e-9 * game.horizon * cells

@@ -1,0 +1,83 @@
+"""What a solve holds fixed: the game, who acts, and whose values are learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tmfcore import _flow
+from tmfcore import _validation as check
+from tmfcore._evaluator import keep_kernels
+from tmfcore._fingerprint import Fingerprint
+from tmfcore._validation import FloatArray
+from tmfcore.game import Game
+from tmfcore.meanfield import Flow, active_fractions, flow_of
+from tmfcore.policy import SoftmaxPolicy, TabularPolicy, as_policy
+from tmfcore.schedule import Schedule
+
+__all__ = ["Problem", "softened"]
+
+SHARE = 1e-6  # of the uniform policy in rows that a softmax could not give
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A game under a schedule, on a clock; `active` is the active fraction of every step, (1 or T,)."""
+
+    game: Game
+    schedule: Schedule
+    n_agents: int | None
+    active: FloatArray
+    clock: str
+
+    @classmethod
+    def of(cls, game: object, schedule: Schedule, n_agents: int | None, clock: str) -> Problem:
+        """From what a user gives, checked."""
+        game = check.as_instance(game, "game", Game)
+        active = active_fractions(game, schedule, n_agents)
+        n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
+        return cls(game, schedule, n_agents, active, clock)
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """What results of the solve belong to."""
+        return Fingerprint.of(self.game, self.schedule, self.n_agents, self.clock)
+
+    @property
+    def always(self) -> bool:
+        """Whether the agent whose values are learnt acts at every step."""
+        return self.clock == "always"
+
+    def table(self, policy: object) -> FloatArray:
+        """A policy at every step of its own flow, (T, S, A)."""
+        game = self.game
+        kernel = as_policy(policy, game)
+        mu = np.empty((game.horizon + 1, game.n_observations))
+        _flow.forward(game.model, kernel, game.initial, self.active, game.horizon, 1, mu)
+        return np.stack([kernel.probabilities(mu[t], t, game.horizon) for t in range(game.horizon)])
+
+    def judge(self, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
+        """Flow, exploitability and mean return of a policy, by the kernels of tmf.exploitability."""
+        game = self.game
+        mu = np.empty((game.horizon + 1, game.n_observations))
+        kept = keep_kernels(game.model, game.horizon)
+        _flow.forward(game.model, policy.kernel, game.initial, self.active, game.horizon, 1, mu, kept)
+        gap, _, value = _flow.gaps(game.model, policy.kernel, mu, self.active, game.discount, self.always, kept)
+        return self.flow(mu), gap, value
+
+    def flow(self, mu: FloatArray) -> Flow:
+        """The flow (T+1, S) of a policy of this problem."""
+        steps = np.arange(self.game.horizon + 1, dtype=np.int64)
+        return flow_of(self.game, mu, steps, self.active, self.fingerprint.on(""))
+
+
+def softened(table: FloatArray) -> FloatArray:
+    """A policy (..., A) as a softmax can give and leave it.
+
+    Rows with an entry below 1e-6 / A are mixed with a share of 1e-6 of the uniform row; all others stay.
+    """
+    least = SHARE / table.shape[-1]
+    hard = (table < least).any(axis=-1, keepdims=True)
+    return np.asarray(np.where(hard, (1 - SHARE) * table + least, table))
