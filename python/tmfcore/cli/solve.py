@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,8 @@ def solve(
 
     --pictures writes exploitability.png, how it fell, and flow.png, where the population goes.
     """
+    import tmfcore as tmf
+
     from .console import mu_table, print_tables, progress
 
     schedule = words.build_schedule(options, n_agents)
@@ -87,21 +90,18 @@ def solve(
     if pictures is not None:
         words.make_folder(pictures, "'--pictures'")
     title = "TMF-PG" if solver == "tmf-pg" else SOLVERS.get(solver, "equilibrium")
-    last: tmf.solvers.Iteration | None = None
     interrupted = False
     try:
-        with usage_errors(), progress(f"{title}, {game}, {schedule}") as bar:
-
-            def remember(now: tmf.solvers.Iteration) -> None:
-                nonlocal last
-                last = now
-
-            solution = run(played, schedule, n_agents, rng=seed, callback=remember, progress=bar)
-    except KeyboardInterrupt:
-        if last is None:
+        with usage_errors(), progress(f"{title}, {game}, {schedule}") as bar, warnings.catch_warnings():
+            warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # said below, in a line
+            solution = run(played, schedule, n_agents, rng=seed, progress=bar)
+    except KeyboardInterrupt as interrupt:
+        partial_solution: tmf.Solution | None = getattr(interrupt, "partial", None)
+        if partial_solution is None:
             raise
-        interrupted = True
-        solution = dataclasses.replace(last.solution(), reason=f"interrupted after iteration {last.iteration}")
+        interrupted, solution = True, partial_solution
+    if not (solution.converged or interrupted):
+        click.echo(f"warning: not converged: {solution.reason}", err=True)
     place = words.unfinished if interrupted else Path
     if out is not None:
         out = place(out)

@@ -8,6 +8,7 @@ study(...)            the distance between N agents and the mean field, for grow
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -72,9 +73,11 @@ def solve(
     n_agents = settings.n_agents
     game, schedule = spec.build(batch / n_agents), schedule_of(batch, n_agents)
     solver = settings.solver()
-    solution = solver.solve(
-        game, schedule, n_agents, rng=seed, callback=lambda now: report(now.iteration, settings.iterations)
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # the report has its own goals, and the reason
+        solution = solver.solve(
+            game, schedule, n_agents, rng=seed, callback=lambda now: report(now.iteration, settings.iterations)
+        )
     return solution.policy, {
         "batch": batch,
         "step": batch / n_agents,

@@ -15,6 +15,7 @@ import numpy as np
 from tmfcore import _progress, _rng
 from tmfcore import _validation as check
 from tmfcore import _wording as say
+from tmfcore._functions import takes_rng
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
@@ -112,6 +113,7 @@ class Solver(ABC):
         """The flow that a rule has in its `mu`."""
         return problem.flow(mu)
 
+    @takes_rng
     def solve(
         self,
         game: Game,
@@ -179,7 +181,7 @@ class Solver(ABC):
         loop = self._run(game, schedule, n_agents, rng, initial, callback, progress, threads)
         solution = loop.solution()
         if loop.missed:
-            warnings.warn(f"{self.name} has not converged: {solution.reason}", ConvergenceWarning, stacklevel=2)
+            warnings.warn(f"{self.name} has not converged: {solution.reason}", ConvergenceWarning, stacklevel=3)
         return solution
 
     def _run(

@@ -123,5 +123,5 @@ def solve(
     assert best is not None, "two solvers were tried"
     solution = dataclasses.replace(best, reason="; ".join(tried))
     if missed:
-        warnings.warn(f"solve has not converged: {solution.reason}", ConvergenceWarning, stacklevel=2)
+        warnings.warn(f"solve has not converged: {solution.reason}", ConvergenceWarning, stacklevel=3)
     return solution
