@@ -30,7 +30,8 @@ __all__ = ["Solver", "Space", "checked", "default_space", "scale_of", "suggest"]
 Solver: TypeAlias = ExactSolver | TMFPG
 Space: TypeAlias = dict[str, tuple[Any, ...] | list[Any]]
 
-FIXED = ("iterations", "tolerance", "absolute_tolerance", "patience", "min_improvement", "clock")  # what is asked for, not how it is sought
+# What is asked for, not how it is sought.
+FIXED = ("iterations", "tolerance", "absolute_tolerance", "patience", "min_improvement", "clock")
 
 
 def default_space(solver: Solver, scale: float = 1.0) -> Space:
