@@ -48,10 +48,10 @@ def _routes() -> list[Route]:
               _braess(True)[0]),
         Route("sioux_falls",
               lambda: tmf.games.sioux_falls(
-                  delay="relative", time_step=3.0, horizon=14, rounding="down", max_delay=None
+                  source="openspiel", time_step=3.0, horizon=14, rounding="down", max_delay=None
               ),
               lambda: game(long, data.SIOUX_FALLS_NETWORK, data.SIOUX_FALLS_DUMMY_OD_DEMAND),
-              _on_links(_trips("pair"), relative=True)[0]),
+              _on_links(_trips("pair"), True, True)[0]),
     ]  # fmt: skip
 
 

@@ -111,7 +111,7 @@ def test_several_demands_departures_and_dead_ends():
 
 @pytest.mark.parametrize(("demand", "trips"), [("pair", "SIOUX_FALLS_DUMMY_OD_DEMAND"), ("table", "SIOUX_FALLS_OD_DEMAND")])
 def test_data_of_sioux_falls(demand, trips):
-    network, on_links = _on_links(_trips(demand), relative=True)
+    network, on_links = _on_links(_trips(demand, True), True, True)
     expected = dynamic_routing_data.SIOUX_FALLS_NETWORK
     for link, time, congestion in zip(network.links, network.free_flow_time, network.congestion, strict=True):
         assert time == expected._free_flow_travel_time[theirs(link)]
@@ -124,11 +124,11 @@ def test_data_of_sioux_falls(demand, trips):
 def test_sioux_falls(n_policies):
     """7000 vehicles each way between 1 and 19 on OpenSpiel's own network, in steps of three units."""
     horizon, time_step = 14, 3.0
-    game = sioux_falls(delay="relative", time_step=time_step, horizon=horizon, rounding="down", max_delay=None)
+    game = sioux_falls(source="openspiel", time_step=time_step, horizon=horizon, rounding="down", max_delay=None)
     spiel = dynamic_routing.MeanFieldRoutingGame(
         {"max_num_time_step": horizon, "time_step_length": time_step, "players": -1},
         dynamic_routing_data.SIOUX_FALLS_NETWORK,
         dynamic_routing_data.SIOUX_FALLS_DUMMY_OD_DEMAND,
     )
-    network = _on_links(_trips("pair"), relative=True)[0]
+    network = _on_links(_trips("pair"), True, True)[0]
     compare(game, spiel, network, time_step, seed=5, n_policies=n_policies)

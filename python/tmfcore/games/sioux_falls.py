@@ -14,42 +14,47 @@ from tmfcore.games.routing import _routing
 
 __all__ = ["sioux_falls"]
 
-# Nodes, A in 0.01 hours, and B in 1e-18, of the travel time A + B v^4; the same both ways.
+# Nodes, free-flow time in 0.01 hours, and capacity of SiouxFalls_net.tntp (repository TransportationNetworks): a link
+# takes time (1 + 0.15 (v / capacity)^4), the paper's A + B v^4 with B to ten digits; the same both ways.
 ROADS = (
-    (1, 2, 6, 2), (1, 3, 4, 2), (2, 6, 5, 1240), (3, 4, 4, 6), (3, 12, 4, 2), (4, 5, 2, 3), (4, 11, 6, 1550),
-    (5, 6, 4, 1000), (5, 9, 5, 75), (6, 8, 2, 520), (7, 8, 3, 119), (7, 18, 2, 1), (8, 9, 10, 2306), (8, 16, 5, 1156),
-    (9, 10, 3, 11), (10, 11, 5, 75), (10, 15, 6, 26), (10, 16, 4, 1080), (10, 17, 8, 1929), (11, 12, 6, 1550),
-    (11, 14, 4, 1061), (12, 13, 3, 1), (13, 24, 4, 893), (14, 15, 5, 1085), (14, 23, 4, 1020), (15, 19, 3, 10),
-    (15, 22, 3, 53), (16, 17, 2, 401), (16, 18, 3, 3), (17, 19, 2, 553), (18, 20, 4, 2), (19, 20, 4, 957),
-    (20, 21, 6, 1373), (20, 22, 5, 1130), (21, 22, 2, 401), (21, 24, 3, 789), (22, 23, 4, 960), (23, 24, 2, 451),
+    (1, 2, 6, 25900.20064), (1, 3, 4, 23403.47319), (2, 6, 5, 4958.180928), (3, 4, 4, 17110.52372),
+    (3, 12, 4, 23403.47319), (4, 5, 2, 17782.7941), (4, 11, 6, 4908.82673), (5, 6, 4, 4947.995469), (5, 9, 5, 10000),
+    (6, 8, 2, 4898.587646), (7, 8, 3, 7841.81131), (7, 18, 2, 23403.47319), (8, 9, 10, 5050.193156),
+    (8, 16, 5, 5045.822583), (9, 10, 3, 13915.78842), (10, 11, 5, 10000), (10, 15, 6, 13512.00155),
+    (10, 16, 4, 4854.917717), (10, 17, 8, 4993.510694), (11, 12, 6, 4908.82673), (11, 14, 4, 4876.508287),
+    (12, 13, 3, 25900.20064), (13, 24, 4, 5091.256152), (14, 15, 5, 5127.526119), (14, 23, 4, 4924.790605),
+    (15, 19, 3, 14564.75315), (15, 22, 3, 9599.180565), (16, 17, 2, 5229.910063), (16, 18, 3, 19679.89671),
+    (17, 19, 2, 4823.950831), (18, 20, 4, 23403.47319), (19, 20, 4, 5002.607563), (20, 21, 6, 5059.91234),
+    (20, 22, 5, 5075.697193), (21, 22, 2, 5229.910063), (21, 24, 3, 4885.357564), (22, 23, 4, 5000),
+    (23, 24, 2, 5078.508436),
 )  # fmt: skip
 
-# Trips in hundreds, from the node of the row to that of the column.
+# Trips in hundreds, from the node of the row to that of the column (SiouxFalls_trips.tntp).
 TRIPS = """
     0 1 1 5 2 3 5 8 5 13 5 2 5 3 5 5 4 1 3 3 1 4 3 1
     1 0 1 2 1 4 2 4 2 6 2 1 3 1 1 4 2 0 1 1 0 1 0 0
     1 1 0 2 1 3 1 2 1 3 3 2 1 1 1 2 1 0 0 0 0 1 1 0
-    5 2 2 0 5 4 4 7 7 12 15 6 6 5 5 8 5 1 2 3 2 4 5 2
+    5 2 2 0 5 4 4 7 7 12 14 6 6 5 5 8 5 1 2 3 2 4 5 2
     2 1 1 5 0 2 2 5 8 10 5 2 2 1 2 5 2 0 1 1 1 2 1 0
     3 4 3 4 2 0 4 8 4 8 4 2 2 1 2 9 5 1 2 3 1 2 1 1
     5 2 1 4 2 4 0 10 6 19 5 7 4 2 5 14 10 2 4 5 2 5 2 1
     8 4 2 7 5 8 10 0 8 16 8 6 6 4 6 22 14 3 7 9 4 5 3 2
-    5 2 1 7 8 4 6 8 0 28 14 6 6 6 10 14 9 2 4 6 3 7 5 2
-    13 6 3 12 10 8 19 16 28 0 39 20 19 21 40 44 39 7 18 25 12 26 18 8
-    5 2 3 14 5 4 5 8 14 40 0 14 10 16 14 14 10 2 4 6 4 11 13 6
-    2 1 2 6 2 2 7 6 6 20 14 0 13 7 7 7 6 2 3 5 3 7 7 5
-    5 3 1 6 2 2 4 6 6 19 10 13 0 6 7 6 5 1 3 6 6 13 8 7
+    5 2 1 7 8 4 6 8 0 28 14 6 6 6 9 14 9 2 4 6 3 7 5 2
+    13 6 3 12 10 8 19 16 28 0 40 20 19 21 40 44 39 7 18 25 12 26 18 8
+    5 2 3 15 5 4 5 8 14 39 0 14 10 16 14 14 10 1 4 6 4 11 13 6
+    2 1 2 6 2 2 7 6 6 20 14 0 13 7 7 7 6 2 3 4 3 7 7 5
+    5 3 1 6 2 2 4 6 6 19 10 13 0 6 7 6 5 1 3 6 6 13 8 8
     3 1 1 5 1 1 2 4 6 21 16 7 6 0 13 7 7 1 3 5 4 12 11 4
-    5 1 1 5 2 2 5 6 9 40 14 7 7 13 0 12 15 2 8 11 8 26 10 4
+    5 1 1 5 2 2 5 6 10 40 14 7 7 13 0 12 15 2 8 11 8 26 10 4
     5 4 2 8 5 9 14 22 14 44 14 7 6 7 12 0 28 5 13 16 6 12 5 3
     4 2 1 5 2 5 10 14 9 39 10 6 5 7 15 28 0 6 17 17 6 17 6 3
-    1 0 0 1 0 1 2 3 2 7 1 2 1 1 2 5 6 0 3 4 1 3 1 0
+    1 0 0 1 0 1 2 3 2 7 2 2 1 1 2 5 6 0 3 4 1 3 1 0
     3 1 0 2 1 2 4 7 4 18 4 3 3 3 8 13 17 3 0 12 4 12 3 1
-    3 1 0 3 1 3 5 9 6 25 6 4 6 5 11 16 17 4 12 0 12 24 7 4
+    3 1 0 3 1 3 5 9 6 25 6 5 6 5 11 16 17 4 12 0 12 24 7 4
     1 0 0 2 1 1 2 4 3 12 4 3 6 4 8 6 6 1 4 12 0 18 7 5
     4 1 1 4 2 2 5 5 7 26 11 7 13 12 26 12 17 3 12 24 18 0 21 11
     3 0 1 5 1 1 2 3 5 18 13 7 8 11 10 5 6 1 3 7 7 21 0 7
-    1 0 0 2 0 1 1 2 2 8 6 5 8 4 4 3 3 0 1 4 5 11 7 0
+    1 0 0 2 0 1 1 2 2 8 6 5 7 4 4 3 3 0 1 4 5 11 7 0
 """
 
 # Column and row of each node in a drawing.
@@ -66,7 +71,8 @@ TWO_WAYS = ((1, 19, 7000.0), (19, 1, 7000.0))
 def sioux_falls(
     demand: object = "pair",
     *,
-    delay: str = "absolute",
+    source: str = "published",
+    delay: str | None = None,
     time_step: float = 1.0,
     horizon: int = 100,
     rounding: str = "linear",
@@ -79,16 +85,20 @@ def sioux_falls(
     The game is that of `routing`, with vehicles of all trips on the same links. Vehicles for node j arrive by entering
     a link "j->end j", and start from node i at the end of a link "start i->i". With V vehicles on a link it takes
 
-        c (1 + a V^4) = A + B V^4   (hundredths of an hour; A and B of the paper, the same both ways)
+        c (1 + 0.15 (V / capacity)^4) = A + B V^4   (hundredths of an hour, the same both ways)
 
     Parameters
     ----------
     demand : {"pair", "table"} or sequence of (from, to, vehicles[, departure]), optional
         Between nodes 1..24. "pair": 7000 vehicles from 1 to 19 and as many from 19 to 1, as in OpenSpiel.
-        "table": the paper's 528 pairs, 360,600 vehicles, all at once.
-    delay : {"absolute", "relative"}, optional
-        Travel time of a link at v vehicles, from the paper's A and B: A + B v^4 as there, or A (1 + B v^4) as in
-        OpenSpiel.
+        "table": the published 528 pairs, 360,600 vehicles, all at once.
+    source : {"published", "openspiel"}, optional
+        "published": SiouxFalls_net.tntp and SiouxFalls_trips.tntp of the repository TransportationNetworks, where the
+        static equilibrium of the table takes 7,480,225 altogether. "openspiel": the copy in OpenSpiel, where B is cut
+        to a whole number of 1e-18, which makes it too small by that on 22 links, and the table is transposed.
+    delay : {"absolute", "relative"} or None, optional
+        Travel time of a link at v vehicles: A + B v^4, or A (1 + B v^4), to which OpenSpiel takes these numbers. None:
+        absolute for the published ones, relative for OpenSpiel's.
     time_step : float, optional
         dt > 0, in units of 0.01 hours, as all times here; empty links take 2 to 10.
     horizon : int, optional
@@ -114,9 +124,9 @@ def sioux_falls(
     table, 26,329, in 53. Rounded down, the pair takes a rate of 0.05; at 0.4, or with an adaptive rate, it stalls above
     5e-3.
 
-    OpenSpiel's python_mfg_dynamic_routing on SIOUX_FALLS_NETWORK with SIOUX_FALLS_DUMMY_OD_DEMAND is delay="relative",
-    rounding="down", max_delay=None, but that every node has a dead end there, which no best response takes; "table" is
-    its SIOUX_FALLS_OD_DEMAND.
+    OpenSpiel's python_mfg_dynamic_routing on SIOUX_FALLS_NETWORK with SIOUX_FALLS_DUMMY_OD_DEMAND is
+    source="openspiel", rounding="down", max_delay=None, but that every node has a dead end there, which no best
+    response takes; "table" is its SIOUX_FALLS_OD_DEMAND.
 
     Examples
     --------
@@ -124,41 +134,51 @@ def sioux_falls(
     >>> tmf.games.sioux_falls().horizon
     100
     """
-    relative = check.as_choice(delay, "delay", ("absolute", "relative")) == "relative"
-    trips = _trips(demand)
-    network, on_links = _on_links(trips, relative)
+    copied = check.as_choice(source, "source", ("published", "openspiel")) == "openspiel"
+    relative = copied if delay is None else check.as_choice(delay, "delay", ("absolute", "relative")) == "relative"
+    trips = _trips(demand, copied)
+    network, on_links = _on_links(trips, copied, relative)
     return _routing(
         network, on_links, time_step, horizon, rounding, max_delay, late_cost, discount, "sioux_falls",
-        recipe=partial(sioux_falls, demand if isinstance(demand, str) else trips, delay=delay, time_step=time_step,
-                       horizon=horizon, rounding=rounding, max_delay=max_delay, late_cost=late_cost, discount=discount),
+        recipe=partial(sioux_falls, demand if isinstance(demand, str) else trips, source=source, delay=delay,
+                       time_step=time_step, horizon=horizon, rounding=rounding, max_delay=max_delay,
+                       late_cost=late_cost, discount=discount),
     )  # fmt: skip
 
 
-def _on_links(trips: _Trips, relative: bool) -> tuple[RoadNetwork, tuple[Demand, ...]]:
+def _on_links(trips: _Trips, copied: bool, relative: bool) -> tuple[RoadNetwork, tuple[Demand, ...]]:
     """The network with the starts and ends of the trips, and the trips on its links."""
-    roads = sorted([(u, v, a, b) for u, v, a, b in ROADS] + [(v, u, a, b) for u, v, a, b in ROADS])
+    roads = sorted([(u, v, a, c) for u, v, a, c in ROADS] + [(v, u, a, c) for u, v, a, c in ROADS])
     edges = [(str(u), str(v)) for u, v, _, _ in roads]
     edges += [(str(n), f"end {n}") for n in sorted({d for _, d, *_ in trips})]
     edges += [(f"start {n}", str(n)) for n in sorted({o for o, *_ in trips})]
-    times, congestion = np.zeros(len(edges)), np.zeros(len(edges))
-    times[: len(roads)] = [a for _, _, a, _ in roads]
-    congestion[: len(roads)] = [b * 1e-18 / (1.0 if relative else a) for _, _, a, b in roads]
+    times, congestion, capacity = np.zeros(len(edges)), np.zeros(len(edges)), np.ones(len(edges))
+    free, full = np.array(roads)[:, 2:].T
+    times[: len(roads)] = free
+    congestion[: len(roads)] = 0.15 * free if relative else 0.15
+    capacity[: len(roads)] = full
+    if copied:
+        b = np.floor(0.15 * free / full**4 * 1e18) * 1e-18
+        congestion[: len(roads)], capacity[:] = b if relative else b / free, 1.0
     network = RoadNetwork(
         edges,
         times,
-        congestion=congestion,
+        capacity,
+        congestion,
         power=4.0,
         positions={node: GRID[int(node.split()[-1]) - 1] for edge in edges for node in edge},
     )
     return network, tuple(Demand(f"start {o}->{o}", f"{d}->end {d}", *rest) for o, d, *rest in trips)
 
 
-def _trips(demand: object) -> _Trips:
-    """(from, to, vehicles[, departure]) between nodes."""
+def _trips(demand: object, copied: bool = False) -> _Trips:
+    """(from, to, vehicles[, departure]) between nodes; `copied`: of the table as OpenSpiel has it."""
     if isinstance(demand, str):
         if check.as_choice(demand, "demand", ("pair", "table")) == "pair":
             return TWO_WAYS
         table = [[int(word) for word in line.split()] for line in TRIPS.split("\n") if line.strip()]
+        if copied:
+            table = [list(column) for column in zip(*table, strict=True)]
         return tuple(
             (o + 1, d + 1, 100.0 * hundreds) for d in range(24) for o, row in enumerate(table) if (hundreds := row[d])
         )
