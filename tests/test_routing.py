@@ -294,6 +294,36 @@ def test_fluctuations_of_the_continuous_game():
     np.testing.assert_allclose(measured[1:], predicted[1:], rtol=0.1)
 
 
+def six_cars(time_step, rounding):
+    """Braess' own roads without the shortcut: 10 x, then 50 + x, or the other way round."""
+    edges = [("O", "A"), ("A", "B"), ("A", "C"), ("B", "D"), ("C", "D"), ("D", "E")]
+    network = RoadNetwork(
+        edges, [0, 1e-9, 50, 50, 1e-9, 0], capacity=[1, 1e-10, 50, 50, 1e-10, 1], congestion=[0, 1, 1, 1, 1, 0]
+    )
+    return routing(
+        network, [("O->A", "D->E", 6)], time_step=time_step, horizon=int(90 / time_step), rounding=rounding, max_delay=35
+    )
+
+
+@pytest.mark.parametrize(("time_step", "down", "linear"), [(1.4, 81.2, 80.796), (0.7, 81.9, 79.755), (0.35, 82.6, 79.020)])
+def test_travel_times_as_the_steps_become_short(time_step, down, linear):
+    """Three cars each way need 83. Rounded down, each of three links is too fast by less than a step. What "linear" gives
+    is what its page says: it divides cars that leave together, and does not converge."""
+    found = {}
+    for rounding in ("down", "linear"):
+        game = six_cars(time_step, rounding)
+        found[rounding] = -tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous()).mean_return
+    assert 83 - 3 * time_step <= found["down"] <= 83
+    assert found["down"] == pytest.approx(down, abs=1e-9)
+    assert found["linear"] == pytest.approx(linear, abs=1e-3)
+
+
+def test_a_remark_says_that_linear_rounding_divides():
+    for rounding, codes in (("linear", ["steps"]), ("down", [])):
+        report = tmf.testing.check_game(six_cars(10.0, rounding), trials=2, rng=1, play=False)
+        assert [finding.code for finding in report.remarks if finding.code == "steps"] == codes
+
+
 # ----------------------------------------------------------------------------------------------------- Sioux Falls
 
 

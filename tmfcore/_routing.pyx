@@ -64,7 +64,7 @@ cdef class Routing(Model):
     cdef readonly double vehicles
     cdef double time_step, late
     cdef int horizon
-    cdef bint linear
+    cdef readonly bint linear
 
     def __init__(self, successors, passive_successors, place, arriving, passive_arriving, paying, delay, steps,
                  double vehicles, double time_step, double late, int horizon, bint linear):

@@ -16,6 +16,7 @@ from tmfcore import _promises, _rng
 from tmfcore import _validation as check
 from tmfcore._functions import takes_rng
 from tmfcore._promises import ROUNDING
+from tmfcore._routing import Routing
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.meanfield import mean_field
@@ -47,7 +48,7 @@ class Finding:
         An error will make a run fail or be wrong; a remark is what an author should know and may want.
     code : str
         What was looked at: "raises", "rows", "repeatable", "by_row", "promise", "ranges", "smooth", "mu", "time",
-        "passive", "reach", "labels", "limit".
+        "passive", "reach", "labels", "steps", "limit".
     text : str
         What was found, with index and value.
     """
@@ -162,7 +163,7 @@ def check_game(game: Game, *, trials: int = 20, rng: _rng.RNG = None, play: bool
     for look in (_repeatable, _by_row, _promised):
         findings += _guarded(look, probe)
     errors = bool(findings)
-    for look in (_ranges, _smooth, _dependence, _passive, _reach, _labels):
+    for look in (_ranges, _smooth, _dependence, _passive, _reach, _labels, _divided):
         findings += _guarded(look, probe)
     if play and not errors and game.n_observations**2 * game.n_actions <= LONGEST:
         findings += _limit(game, agents)
@@ -471,6 +472,19 @@ def _labels(probe: _Probe) -> Iterator[Finding]:
     ]
     if plain and not game.name:
         yield Finding("remark", "labels", f"no name and no {' or '.join(plain)} labels: plots will show numbers")
+
+
+def _divided(probe: _Probe) -> Iterator[Finding]:
+    """Routing that divides vehicles between two numbers of steps."""
+    model = probe.game.model
+    if isinstance(model, Routing) and model.linear:
+        yield Finding(
+            "remark",
+            "steps",
+            "rounding='linear' divides vehicles that leave together, and the first of them meet only each other on the "
+            "next link: where travel times are no whole numbers of steps, they do not converge as time_step falls; "
+            "those of rounding='down' do",
+        )
 
 
 def _limit(game: Game, rng: np.random.Generator) -> Iterator[Finding]:

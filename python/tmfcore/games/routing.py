@@ -50,9 +50,14 @@ def routing(
     **Rounding.** "linear" (default) divides those who enter between the two neighbouring whole numbers of steps:
     floor(x) for 1 - frac(x) of them, one more for the others, so that their mean travel time is x dt exactly. Its rows
     are continuous in mu, hence an equilibrium exists and the mean field is the limit of many vehicles; their
-    derivatives jump where x is whole, and the theory of fluctuations holds elsewhere. "down" has everybody take
-    floor(x) steps, as OpenSpiel does: the rows jump with mu, an equilibrium need not exist, and solvers need smaller
-    steps.
+    derivatives jump where x is whole, and the theory of fluctuations holds elsewhere. But it divides vehicles that
+    leave together, and the first part of them is alone on the next link when it learns how long that takes, however
+    short the steps: travel times come out too small, and do not converge as dt falls. On Braess' roads with six cars,
+    where three each way need 83 by symmetry, they need 79.8, 79.0, 80.8, 79.8 at dt = 0.7, 0.35, 0.175, 0.0875. Choose
+    a dt of which the travel times at equilibrium are multiples, as `braess` does, or "down". "down" has everybody take
+    floor(x) steps, as OpenSpiel does: vehicles that leave together stay together, a link is too fast by less than dt,
+    and travel times converge (81.9, 82.6, 82.8, 82.9 there); but the rows jump with mu, an equilibrium need not exist,
+    and solvers need smaller steps.
 
     **Passive agents** (asynchronous play) drive on: they use up the steps left on their link, learn how long a link
     takes, and follow the road where a node has a single exit. Where it has several, only who acts chooses: a passive
@@ -69,7 +74,7 @@ def routing(
     horizon : int, optional
         T in steps.
     rounding : {"linear", "down"}, optional
-        How travel times become whole steps.
+        How travel times become whole steps: continuous in mu, or convergent as dt falls.
     max_delay : float or None, optional
         The most time that congestion adds to a link, rounded up to whole steps: longer delays are cut to it. It bounds
         the number of observations, about max_delay / dt for each link and destination, and the K cells of a row. None:
