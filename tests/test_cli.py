@@ -540,3 +540,37 @@ def test_ctrl_c_with_nothing_finished_writes_nothing(tmp_path, monkeypatch):
     result = run("simulate", "queueing", *SMALL, "--out", tmp_path / "a.npz")
     assert result.exit_code == 130
     assert not list(tmp_path.iterdir())
+
+
+# --------------------------------------------------------------------------------------------------------- wide tables
+
+
+@pytest.mark.parametrize("columns", [40, 80, 160])
+def test_a_table_of_thirty_columns_is_readable(columns, monkeypatch, capsys):
+    """Whatever the width: no line is longer, no number is broken or cut, and every part names its rows and columns."""
+    from tmfcore.cli.console import print_tables
+    from tmfcore.reproduce.report import Table
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    heads = ("observation", *(f"t = {j}: mean field" for j in range(30)))
+    rows = tuple((f"place {o}, east", *(f"{o}.{j:04d}" for j in range(30))) for o in range(3))
+    print_tables([Table("shares", heads, rows)])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= columns
+    assert "…" not in text
+    numbers = [word for line in text.splitlines() for word in line.split() if word[1:2] == "." and word[2:].isdigit()]
+    assert sorted(numbers) == sorted(number for row in rows for number in row[1:])
+    parts = text.split("(columns ")[1:]
+    assert sum(int(b) - int(a) + 1 for a, b in (part.split(" of 30")[0].split(" to ") for part in parts)) == 30
+    assert all(part.count("place") == 3 and "observation" in part.replace("\n", "") for part in parts if columns > 40)
+
+
+def test_a_simulation_of_thirty_observations_fits_a_terminal():
+    result = process(
+        "simulate", "beach-bar", "--set", "n_places=30", "--n-agents", "30", "--horizon", "4",
+        env={**os.environ, "COLUMNS": "80"},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "…" not in result.stdout
+    assert "observation" in result.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LONGEST", "mu_table", "print_tables", "progress", "two_level_progress"]
 
-#: Columns of a table where no terminal says how wide it is.
+#: Columns of a table where neither a terminal nor COLUMNS says how wide it is.
 PLAIN_WIDTH = 160
 #: Observations shown in a table.
 LONGEST = 20
@@ -25,17 +26,57 @@ SMALLEST = 0.00005
 
 
 def print_tables(tables: list[Table], *, words: bool = False) -> None:
-    """Print each table under its title; what is not numbers but words is not pushed to the right."""
+    """Print each table under its title, one too wide for the terminal in parts that repeat the first column.
+
+    Words, unlike numbers, are not pushed to the right, and may be broken into lines.
+    """
     from rich import box, table, text
 
     out = _stdout()
     for one in tables:
-        drawn = table.Table(title=one.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-        for i, head in enumerate(one.heads):
-            drawn.add_column(head, justify="right" if i and not words else "left")
-        for row in one.rows:
-            drawn.add_row(*map(text.Text, row))  # as it is: brackets are no markup
-        out.print(drawn)
+        parts = [list(range(len(one.heads)))] if words else _parts(one, out.width)
+        for columns in parts:
+            title = one.title
+            if len(parts) > 1:
+                title += f" (columns {columns[1]} to {columns[-1]} of {len(one.heads) - 1})"
+            tight = not words and sum(_longest(one, i) + 3 for i in columns) >= out.width
+            drawn = table.Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+            for i in columns:
+                drawn.add_column(
+                    one.heads[i], justify="right" if i and not words else "left", overflow="fold",
+                    width=(_least(one, i) if i else _label(one, out.width)) if tight else None,
+                )  # fmt: skip
+            for row in one.rows:
+                drawn.add_row(*(text.Text(row[i]) for i in columns))  # as it is: brackets are no markup
+            out.print(drawn)
+
+
+def _parts(one: Table, width: int) -> list[list[int]]:
+    """The columns of each part of a table that is not wider than `width`, whose first column takes a third at most."""
+    start = width - _label(one, width) - 4
+    parts, room = [[0]], start
+    for i in range(1, len(one.heads)):
+        wide = _least(one, i) + 3  # a space on both sides, and one between columns
+        if wide > room and len(parts[-1]) > 1:
+            parts.append([0])
+            room = start
+        parts[-1].append(i)
+        room -= wide
+    return parts
+
+
+def _label(one: Table, width: int) -> int:
+    """Characters of the first column."""
+    return min(_longest(one, 0), width // 3)
+
+
+def _longest(one: Table, column: int) -> int:
+    return max(len(row[column]) for row in [one.heads, *one.rows])
+
+
+def _least(one: Table, column: int) -> int:
+    """Characters of the longest number, or word of the head, of a column."""
+    return max(len(word) for word in [*one.heads[column].split(), *(row[column] for row in one.rows)])
 
 
 def mu_table(title: str, game: tmf.Game, steps: np.ndarray, flows: dict[str, np.ndarray]) -> Table:
@@ -110,4 +151,5 @@ def _stdout() -> Console:
     from rich.console import Console
 
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+    told = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return console if told else Console(highlight=False, width=PLAIN_WIDTH)
