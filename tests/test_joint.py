@@ -165,7 +165,7 @@ def test_the_law_of_a_simulation_is_what_its_agents_did(engine):
     case = Definition(7, 3, 2, 3, 0.9)
     game = case.game()
     run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Batch(10), 40, replicas=3, engine=engine, rng=2)
-    mu, law = by_half_step(game, run.mu)
+    mu, law = by_half_step(game, run)
     np.testing.assert_allclose(law, run.decisions[:, ::2, :3] / 10)
     np.testing.assert_allclose(mu.sum(-1), 1)
     empty = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Bernoulli(0.2), 2, replicas=50, engine=engine, rng=2)
@@ -183,7 +183,7 @@ def test_sparse_rows_and_a_price():
     )  # fmt: skip
     assert game.observation_labels == ("full", "sold", "full, hold", "full, sell", "sold, hold", "sold, sell")
     found = tmf.solve(game, tmf.Synchronous(), tolerance=1e-8)
-    mu, law = by_half_step(game, found.flow.mu)
+    mu, law = by_half_step(game, found)
     np.testing.assert_allclose(law[0, 0], [0.35, 0.35], atol=1e-5)
     np.testing.assert_allclose(mu[1], [0.35, 0.65], atol=1e-5)
 

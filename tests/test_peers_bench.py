@@ -188,6 +188,14 @@ def test_summary_takes_off_the_users_own_time_and_parts_best_from_usual(workload
     ]
     row = list(page.goals(Results({workload: lines}), workloads.FULL))[-1]
     assert row == "| x | 4.50 us | (<= 5.00 us) | yes | best 1.00 (2) | **no** | usual 444 (300) | yes |"
+    for own, scatter, shown in ((9.1e-6, 0.0, "| within the noise of 0.00 ns | (<= 5.00 us) | not measured |"),
+                                (8.9e-6, 0.3e-6, "| within the noise of 600 ns | (<= 5.00 us) | not measured |"),
+                                (8.0e-6, 0.3e-6, "| 1.00 us | (<= 5.00 us) | yes |")):  # fmt: skip
+        noisy = [
+            dataclasses.replace(line, timing=Timing(s, s + scatter, s, s, 9))
+            for line, s in zip(lines[:2], (9e-6, own), strict=True)
+        ]
+        assert shown in list(page.goals(Results({workload: noisy}), workloads.FULL))[-1]
     by_wall = dataclasses.replace(workload, wall=True)
     assert "| 9.00 us | (<= 5.00 us) | **no** |" in list(page.goals(Results({by_wall: lines}), workloads.FULL))[-1]
 

@@ -209,6 +209,23 @@ def test_mistakes(arguments, options, kind, text):
         typed(*arguments, **options)
 
 
+def test_by_type_takes_results():
+    kinds = [queueing([0.1, 0.2], horizon=5), queueing([0.3], horizon=5)]
+    game = typed(kinds, [0.5, 0.5], coupling=np.zeros((2, 2)))
+    policy, schedule = tmf.TabularPolicy.uniform(game), tmf.Synchronous()
+    flow, run = tmf.mean_field(game, policy, schedule), tmf.simulate(game, policy, schedule, 10, rng=1)
+    solution = tmf.solve(game, schedule)
+    for result, mu in ((flow, flow.mu), (run, run.mu), (solution, solution.flow.mu)):
+        for name, part in by_type(game, result).items():
+            np.testing.assert_array_equal(part, by_type(game, mu)[name])
+    other = typed(kinds, [0.4, 0.6], coupling=np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="values"):
+        by_type(other, run)
+    for wrong in (3, None, object()):
+        with pytest.raises(TypeError, match=r"values is .*; must be an array over the observations, a Simulation"):
+            by_type(game, wrong)
+
+
 def test_by_type_wants_a_typed_game():
     game = queueing([0.1, 0.2])
     with pytest.raises(TypeError, match=r"must be a game made by games\.typed"):

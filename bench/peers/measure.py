@@ -57,6 +57,10 @@ class Timing:
         """The figure: smallest wall or processor time."""
         return self.wall_min if wall else self.cpu_min
 
+    def typical(self, wall: bool) -> float:
+        """Its median."""
+        return self.wall_median if wall else self.cpu_median
+
 
 @dataclass(frozen=True)
 class Effort:

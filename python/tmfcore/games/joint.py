@@ -12,6 +12,7 @@ import numpy as np
 from tmfcore import _validation as check
 from tmfcore._validation import FloatArray, SuccessorArray
 from tmfcore.game import Game
+from tmfcore.games import _results
 
 __all__ = ["by_half_step", "joint"]
 
@@ -158,8 +159,8 @@ def by_half_step(game: Game, mu: object) -> tuple[FloatArray, FloatArray]:
     ----------
     game : Game
         Made by `joint`.
-    mu : (..., 2 T + 1, S (1 + A)) floats
-        `flow.mu` or `simulation.mu`, recorded at every step.
+    mu : (..., 2 T + 1, S (1 + A)) floats, Simulation, Flow or Solution
+        Of a result its mu is taken. Recorded at every step.
 
     Returns
     -------
@@ -171,13 +172,13 @@ def by_half_step(game: Game, mu: object) -> tuple[FloatArray, FloatArray]:
     Raises
     ------
     TypeError, ValueError
-        Another kind of game, or an array of another shape.
+        Another kind of game, an array of another shape, or a result of another game.
     """
     check.as_instance(game, "game", Game)
     halves = getattr(game.reward, "__self__", None)
     if not isinstance(halves, _HalfSteps):
         raise TypeError(f"game is {game!r}; must be a game made by games.joint")
-    array = np.asarray(mu, dtype=np.float64)
+    array = check.as_real_array(_results.shares(game, mu, "mu"), "mu")
     wanted = (game.horizon + 1, game.n_observations)
     if array.shape[-2:] != wanted:
         raise ValueError(f"mu has shape {array.shape}; must be (..., {wanted[0]}, {wanted[1]}), every step recorded")

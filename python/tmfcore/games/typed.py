@@ -13,7 +13,7 @@ from tmfcore import _validation as check
 from tmfcore._typed import Typed
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
-from tmfcore.games import _coupling
+from tmfcore.games import _coupling, _results
 
 __all__ = ["by_type", "typed"]
 
@@ -130,14 +130,15 @@ def typed(
 
 
 def by_type(game: Game, values: object, *, axis: int = -1) -> dict[str, npt.NDArray[Any]]:
-    """An array over the observations of a typed game, taken apart.
+    """An array over the observations of a typed game, or the shares of a result, taken apart.
 
     Parameters
     ----------
     game : Game
         Made by `typed`.
-    values : array
-        With S entries along `axis`: counts, mu or values, say; or a policy (S, A) with axis=0.
+    values : array, Simulation, Flow or Solution
+        An array with S entries along `axis`: counts, mu or values, say; or a policy (S, A) with axis=0. Of a result its
+        mu is taken.
     axis : int, optional
 
     Returns
@@ -148,7 +149,7 @@ def by_type(game: Game, values: object, *, axis: int = -1) -> dict[str, npt.NDAr
     Raises
     ------
     TypeError, ValueError
-        A game without types; an axis of another length.
+        A game without types; an axis of another length; a result of another game.
 
     Examples
     --------
@@ -161,7 +162,7 @@ def by_type(game: Game, values: object, *, axis: int = -1) -> dict[str, npt.NDAr
     check.as_instance(game, "game", Game)
     if not isinstance(game.model, Typed):
         raise TypeError(f"game is {game!r}; must be a game made by games.typed")
-    array = np.asarray(values)
+    array = _results.shares(game, values, "values")
     place = check.as_int(axis, "axis", low=-array.ndim, high=array.ndim - 1)
     if array.shape[place] != game.n_observations:
         raise ValueError(

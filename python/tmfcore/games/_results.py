@@ -1,0 +1,27 @@
+"""What takes shares of the population also takes the results that have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore import _wording as say
+from tmfcore._fingerprint import Fingerprint, same
+from tmfcore.game import Game
+
+
+def shares(game: Game, values: object, name: str) -> npt.NDArray[Any]:
+    """`values` as an array of one dimension at least; of a Simulation, Flow or Solution of the game its mu."""
+    result: Any = getattr(values, "flow", values)  # a Solution has its flow
+    if hasattr(result, "fingerprint") and hasattr(result, "mu"):
+        same(name, result.fingerprint, Fingerprint.of(game), ("game",))
+        found: npt.NDArray[Any] = result.mu
+        return found
+    array = np.asarray(values)
+    if array.ndim == 0:
+        raise TypeError(
+            f"{name} is {say.show(values)}; must be an array over the observations, a Simulation, a Flow or a Solution"
+        )
+    return array
