@@ -35,7 +35,7 @@ def test_round_trip(tmp_path):
         "name": "Schlange",
         "x": 0.1,
         "tmfcore": tmf.__version__,
-        "format": 1,
+        "format": 2,
     }
 
 
@@ -143,6 +143,6 @@ def test_foreign_and_damaged_files(tmp_path, make):
 
 def test_a_newer_format_says_which_version_wrote_it(tmp_path):
     path = tmp_path / "run.npz"
-    np.savez(path, header=packed({"kind": "flow", "format": 2, "tmfcore": "9.1"}))
-    with pytest.raises(ValueError, match=r"has format 2, of tmfcore 9\.1; must be <= 1"):
+    np.savez(path, header=packed({"kind": "flow", "format": 3, "tmfcore": "9.1"}))
+    with pytest.raises(tmf.FileError, match=r"has format 3, of tmfcore 9\.1; must be 2"):
         _files.load_npz(path, "flow")

@@ -30,7 +30,7 @@ COMPILED = sorted(
 FLOORS = (
     set(COMPILED),
     {"_validation", "_scalars", "_arrays", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording",
-     "_costs", "_native", "_promises", "_appearance", "_fingerprint", "_frames", "_intervals", "plotting"},
+     "_costs", "_native", "_promises", "_appearance", "_fingerprint", "_frames", "_records", "_intervals", "plotting"},
     {"game", "games", "policy", "schedule"},
     {"simulate", "meanfield", "equilibrium", "finite", "fit"},
     {"solvers", "analysis", "testing", "gamefile"},

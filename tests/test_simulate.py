@@ -235,7 +235,7 @@ def test_progress_without_rich_says_what_to_install(game, uniform, monkeypatch):
 
 
 def test_bad_progress(game, uniform):
-    with pytest.raises(TypeError, match="progress is 'yes'; must be True, False or a function"):
+    with pytest.raises(TypeError, match=r"progress is 'yes' \(str\); must be True, False or a function"):
         simulate(game, uniform, tmf.Sequential(), 10, progress="yes")
 
 

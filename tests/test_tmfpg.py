@@ -381,7 +381,7 @@ def test_bad_hyperparameters(options, error, message):
         ({}, {"schedule": tmf.Batch(N + 1)}, ValueError, "size is 1001; must be <= n_agents = 1000"),
         ({}, {"schedule": 1}, TypeError, "schedule"),
         ({}, {"game": 1}, TypeError, "game"),
-        ({}, {"callback": 1}, TypeError, "callback is 1; must be a function"),
+        ({}, {"callback": 1}, TypeError, r"callback is 1 \(int\); must be a function"),
         ({}, {"progress": 1}, TypeError, "progress is 1"),
         ({}, {"threads": 0}, ValueError, "threads is 0"),
         ({}, {"rng": "x"}, TypeError, "rng"),
@@ -459,11 +459,11 @@ def test_relative():
 
 
 def test_decay_factors():
-    assert [decay_factor("constant", k, 10, 100) for k in (0, 50)] == [1, 1]
-    assert decay_factor("sqrt", 30, 10, 100) == pytest.approx(0.5)
-    assert decay_factor("harmonic", 30, 10, 100) == pytest.approx(0.25)
-    assert [decay_factor("linear", k, 10, 100) for k in (0, 50, 100, 150)] == [1, 0.5, 0, 0]
-    assert decay_factor(lambda k: 1 / (1 + k), 3, 10, 100) == 0.25
+    assert [decay_factor("constant", "rate", k, 10, 100) for k in (0, 50)] == [1, 1]
+    assert decay_factor("sqrt", "rate", 30, 10, 100) == pytest.approx(0.5)
+    assert decay_factor("harmonic", "rate", 30, 10, 100) == pytest.approx(0.25)
+    assert [decay_factor("linear", "rate", k, 10, 100) for k in (0, 50, 100, 150)] == [1, 0.5, 0, 0]
+    assert decay_factor(lambda k: 1 / (1 + k), "rate", 3, 10, 100) == 0.25
 
 
 def test_averages_weight_iterates_as_powers():

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from tmfcore import analysis, games, interop, solvers, testing
 from tmfcore._about import build_info, get_cython_path, get_include
+from tmfcore._files import FileError
 from tmfcore._intervals import Interval
 from tmfcore.equilibrium import best_response, exploitability
 from tmfcore.finite import FiniteExploitability, finite_exploitability
@@ -32,6 +33,7 @@ __all__ = [
     "Bernoulli",
     "ConvergenceWarning",
     "Evaluation",
+    "FileError",
     "FiniteExploitability",
     "Fit",
     "FitIntervals",

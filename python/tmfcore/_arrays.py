@@ -60,8 +60,7 @@ def as_float_array(
     ValueError
         A wrong shape; an entry that is not finite or out of bounds (the first is named, all are counted).
     """
-    array = _convert(value, name, np.float64, "iuf", "real numbers", copy)
-    _check_shape(array, name, shape, letters)
+    array = _convert(value, name, np.float64, "iuf", "real numbers", copy, shape, letters)
     _check_entries(array, name, np.isfinite, "must be finite")
     _check_bounds(array, name, low, high, low_open, high_open)
     return array
@@ -83,8 +82,7 @@ def as_int_array(
     copy: bool = True,
 ) -> IntArray:
     """`value` as a C-contiguous int64 array, entries in [low, high]; floats are taken where all are whole."""
-    array = _convert(value, name, np.int64, "iuf", "integers", copy)
-    _check_shape(array, name, shape, letters)
+    array = _convert(value, name, np.int64, "iuf", "integers", copy, shape, letters)
     _check_bounds(array, name, low, high)
     return array
 
@@ -172,16 +170,28 @@ def is_array(value: object) -> bool:
 
 
 def _convert(
-    value: object, name: str, dtype: type[Any], kinds: str, what: str, copy: bool
+    value: object,
+    name: str,
+    dtype: type[Any],
+    kinds: str,
+    what: str,
+    copy: bool,
+    shape: Shape | Sequence[Shape] | None = None,
+    letters: str | Sequence[str] = "",
 ) -> npt.NDArray[Any]:
-    """Any array-like as a C-contiguous array of `dtype`, refusing dtypes whose kind is not among `kinds`."""
+    """Any array-like as a C-contiguous array of `dtype`, refusing dtypes whose kind is not among `kinds`.
+
+    The shape is checked before anything is copied.
+    """
     raw = _as_numpy(value, name)
     if raw.dtype.kind not in kinds:
         kind = "objects" if raw.dtype.kind == "O" else f"dtype {say.short(str(raw.dtype))}"
         raise TypeError(f"{name} holds {kind}; must hold {what}")
+    _check_shape(raw, name, shape, letters)
     if dtype is np.int64 and raw.dtype.kind == "f":
         _check_entries(raw, name, _are_whole, "must be an integer")
-        _check_bounds(raw, name, -(2.0**63), 2.0**63, high_open=True)
+        if raw.dtype.itemsize >= 4:  # no float16 is as large
+            _check_bounds(raw, name, -(2.0**63), 2.0**63, high_open=True)
     if dtype is np.int64 and raw.dtype.kind == "u":
         _check_bounds(raw, name, None, np.iinfo(np.int64).max)
     try:

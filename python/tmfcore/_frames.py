@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore import _validation as check
+from tmfcore._records import Record
 
 if TYPE_CHECKING:
     import pandas
@@ -86,7 +87,7 @@ class Table:
         return {dim: self.coordinates[dim], **more}
 
 
-class Frames:
+class Frames(Record):
     """What results have in common: ways out into tables. A subclass says what it holds, in `_table`."""
 
     def _table(self) -> Table:

@@ -2,6 +2,7 @@
 
 of_mu_and_t(function, name, noise)      the function as f(mu, t), which returns float64 and says where it failed
 n_arguments(function, name, most)       how many of (mu, t, z) it takes
+noted(function, name, of)               a callback, whose errors come out with a note that names it
 takes_rng                               decorator: who says seed= is told to say rng=
 """
 
@@ -82,6 +83,20 @@ def of_mu_and_t(
         if type(value) is np.ndarray and value.dtype == _FLOAT64:
             return value
         return check.as_real_array(value, f"{name}(mu, t={t})")
+
+    return called
+
+
+def noted(function: object, name: str, of: str) -> Callable[..., Any]:
+    """`function`, a callback of what `of` says, checked to be one; what it raises has a note that names it."""
+    call = check.as_function(function, name, of)
+
+    def called(*arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except Exception as error:
+            error.add_note(f"raised by {name}, called as a function of {of}")
+            raise
 
     return called
 

@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tmfcore import _validation as check
+from tmfcore._records import Record
 from tmfcore._validation import FloatArray
 
 __all__ = ["Interval"]
 
 
 @dataclass(frozen=True, eq=False)
-class Interval:
+class Interval(Record):
     """A confidence interval of a number, or of each entry of an array; `low, high = interval` takes it apart.
 
     Parameters

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tmfcore import _validation as check
 from tmfcore._model import ROW_SIGNATURES
 
 __all__ = ["row_function"]
@@ -22,10 +23,13 @@ def row_function(function: Any, user_data: int | None, owner: object) -> tuple[A
     TypeError
         Something else, a Python function say.
     ValueError
-        A ctypes function whose types were not declared.
+        An integer that is no address; a ctypes function whose types were not declared.
     """
-    if isinstance(function, (tuple, int)) or type(function).__name__ == "PyCapsule":
+    inside = tuple.__getitem__(function, 0) if isinstance(function, tuple) and function else function
+    if type(inside).__name__ == "PyCapsule":
         return function, user_data, owner
+    if isinstance(function, int) and not isinstance(function, bool):
+        return check.as_int(function, "function", low=0), user_data, owner  # 0 is refused there
     if hasattr(function, "address") and hasattr(function, "ctypes"):  # numba.core.ccallback.CFunc
         native = function.ctypes
     elif hasattr(function, "argtypes") and hasattr(function, "restype"):  # ctypes

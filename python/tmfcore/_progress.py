@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from tmfcore import _wording as say
+from tmfcore._functions import noted
+
 Progress: TypeAlias = bool | Callable[[int, int], object]
 
 __all__ = ["Progress", "check", "reporter"]
@@ -21,8 +24,8 @@ def check(progress: object) -> None:
                 "progress=True draws its bar with rich, which is not installed; "
                 "pip install 'tmfcore[app]', or pass progress=a function of (done, total)"
             ) from error
-    elif progress is not False and not callable(progress):
-        raise TypeError(f"progress is {progress!r}; must be True, False or a function of (done, total)")
+    elif progress is not False and (not callable(progress) or isinstance(progress, type)):
+        raise TypeError(f"progress is {say.show(progress)}; must be True, False or a function of (done, total)")
 
 
 @contextmanager
@@ -45,8 +48,5 @@ def reporter(progress: Progress, total: int, description: str) -> Iterator[Calla
             task = bar.add_task(description, total=total)
             yield lambda done: bar.update(task, completed=done)
     else:
-        yield lambda done: _call(progress, done, total)
-
-
-def _call(progress: Callable[[int, int], object], done: int, total: int) -> None:
-    progress(done, total)
+        call = noted(progress, "progress", "(done, total)")
+        yield lambda done: call(done, total)

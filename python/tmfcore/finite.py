@@ -11,6 +11,7 @@ from tmfcore import _validation as check
 from tmfcore._functions import takes_rng
 from tmfcore._intervals import Interval
 from tmfcore._policy import Policy
+from tmfcore._records import Record
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.equilibrium import exploitability
 from tmfcore.game import Game
@@ -25,7 +26,7 @@ CHUNK_BYTES = 64 << 20  # of paths of the deviating agent kept at a time
 
 
 @dataclass(frozen=True, eq=False)
-class FiniteExploitability:
+class FiniteExploitability(Record):
     """What one of N agents gains by deviating, estimated, with its confidence interval.
 
     Parameters

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,12 +125,25 @@ class Flow(_frames.Frames):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to `path` (npz), whole or not at all."""
-        _files.save_npz(Path(path), self._arrays(), {"kind": "flow", **self._header()})
+        _files.save_npz(path, self._arrays(), {"kind": "flow", **self._header()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Flow:
-        """The Flow that `save` wrote to `path`."""
-        arrays, header = _files.load_npz(Path(path), "flow")
+        """The Flow that `save` wrote to `path`.
+
+        Raises
+        ------
+        FileError
+            A ValueError: the file is damaged, of another kind or another format, and named.
+        OSError
+            It cannot be read.
+        TypeError, ValueError
+            `path` is no path.
+        """
+        return _files.made(path, "flow", cls._from_file)
+
+    @classmethod
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Flow:
         return cls._from_arrays(arrays, header, header["name"], Fingerprint.from_header(header))
 
     def _header(self) -> dict[str, Any]:
@@ -284,7 +296,7 @@ def _flow_of(
     """The flow of a policy, and in `kept` the kernels along it."""
     steps = recorded_steps(game.horizon, record_every)
     mu = np.empty((len(steps), game.n_observations))
-    _flow.forward(game.model, kernel, game.initial, active, game.horizon, record_every, mu, kept)
+    _flow.forward(game.model, kernel, game.initial, active, game.horizon, min(record_every, game.horizon), mu, kept)
     return flow_of(game, mu, steps, active, fingerprint)
 
 

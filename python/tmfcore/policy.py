@@ -267,6 +267,7 @@ def as_policy(policy: object, game: Game) -> Policy:
     ValueError
         S or A is not the game's, or there are more stages than steps.
     """
+    check.as_instance(game, "game", Game)
     if isinstance(policy, Played):
         policy = policy.policy
     if check.is_array(policy) and not callable(policy):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -233,12 +232,25 @@ class Simulation(_frames.Frames):
             arrays["individual_rewards"] = self.trajectories.rewards
         header = {name: getattr(self, name) for name in _HEADER} | _appearance.to_header(self)
         header["fingerprint"] = None if self.fingerprint is None else self.fingerprint.to_header()
-        _files.save_npz(Path(path), arrays, {"kind": "simulation", **header})
+        _files.save_npz(path, arrays, {"kind": "simulation", **header})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Simulation:
-        """The Simulation that `save` wrote to `path`."""
-        arrays, header = _files.load_npz(Path(path), "simulation")
+        """The Simulation that `save` wrote to `path`.
+
+        Raises
+        ------
+        FileError
+            A ValueError: the file is damaged, of another kind or another format, and named.
+        OSError
+            It cannot be read.
+        TypeError, ValueError
+            `path` is no path.
+        """
+        return _files.made(path, "simulation", cls._from_file)
+
+    @classmethod
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Simulation:
         trajectories = None
         if "observations" in arrays:
             trajectories = Trajectories(arrays["observations"], arrays["actions"], arrays["individual_rewards"])
@@ -367,7 +379,7 @@ def simulate(
         discount=game.discount,
         batch=batch,
         probability=probability,
-        record_every=record_every,
+        record_every=min(record_every, game.horizon),
         initial=game.initial,
         start=given,
     )

@@ -16,6 +16,7 @@ from tmfcore import _promises, _rng
 from tmfcore import _validation as check
 from tmfcore._functions import takes_rng
 from tmfcore._promises import ROUNDING
+from tmfcore._records import Record
 from tmfcore._routing import Routing
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
@@ -39,7 +40,7 @@ LONGEST = 2_000_000  # cells of the kernel, beyond which no population is played
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Record):
     """One thing found.
 
     Parameters
@@ -62,7 +63,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class GameReport:
+class GameReport(Record):
     """What check_game found.
 
     Parameters

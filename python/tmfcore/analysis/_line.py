@@ -8,6 +8,7 @@ import numpy as np
 
 from tmfcore import _intervals
 from tmfcore._intervals import Interval
+from tmfcore._records import Record
 from tmfcore._validation import FloatArray, IntArray
 
 UNEQUAL = 1e-3  # points are taken to differ in relative spread where equal ones would differ as much so rarely
@@ -15,7 +16,7 @@ BENT = 1e-2  # and to miss a line where points on one would miss it as much so r
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(Record):
     """A line fitted to log error against log N.
 
     Parameters

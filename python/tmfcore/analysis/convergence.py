@@ -10,15 +10,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tmfcore import _files, _intervals, _progress, _rng
 from tmfcore import _validation as check
 from tmfcore._functions import takes_rng
 from tmfcore._intervals import Interval
+from tmfcore._records import Record
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.analysis._entries import GameEntry, ScheduleEntry, game_at, population_sizes, schedule_at, schedule_entries
 from tmfcore.analysis._line import Fit, fit_line
@@ -34,7 +35,7 @@ __all__ = ["Convergence", "Fit", "convergence"]
 
 
 @dataclass(frozen=True, eq=False)
-class Convergence:
+class Convergence(Record):
     """Errors of R replicas at several N, by label (one label for each schedule).
 
     Parameters
@@ -219,12 +220,25 @@ class Convergence:
             "game": self.game,
             "confidence": self.confidence,
         }
-        _files.save_npz(Path(path), arrays, header)
+        _files.save_npz(path, arrays, header)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Convergence:
-        """The Convergence that `save` wrote to `path`."""
-        arrays, header = _files.load_npz(Path(path), "convergence")
+        """The Convergence that `save` wrote to `path`.
+
+        Raises
+        ------
+        FileError
+            A ValueError: the file is damaged, of another kind or another format, and named.
+        OSError
+            It cannot be read.
+        TypeError, ValueError
+            `path` is no path.
+        """
+        return _files.made(path, "convergence", cls._from_file)
+
+    @classmethod
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Convergence:
         labels = tuple(header["labels"])
 
         def by_label(name: str) -> dict[str, Any]:

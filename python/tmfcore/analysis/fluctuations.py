@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tmfcore import _appearance, _files, _fluctuations
 from tmfcore import _validation as check
+from tmfcore._records import Record
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.analysis._deviation import mean_deviation
 from tmfcore.game import Game
@@ -36,7 +37,7 @@ BIAS_LEVEL = 5.0  # a measured bias counts where it exceeds so many of its stand
 
 
 @dataclass(frozen=True, eq=False)
-class Fluctuations:
+class Fluctuations(Record):
     """Mean field, covariance and bias of the population distribution mu-hat of N agents, to first order in 1/N.
 
     Exact at n_agents where the game declares constant transitions and the policy does not depend on the population.
@@ -231,12 +232,25 @@ class Fluctuations:
         """Write everything to `path` (npz), whole or not at all."""
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         header = {name: getattr(self, name) for name in _HEADER}
-        _files.save_npz(Path(path), arrays, {"kind": "fluctuations", **header})
+        _files.save_npz(path, arrays, {"kind": "fluctuations", **header})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Fluctuations:
-        """The Fluctuations that `save` wrote to `path`."""
-        arrays, header = _files.load_npz(Path(path), "fluctuations")
+        """The Fluctuations that `save` wrote to `path`.
+
+        Raises
+        ------
+        FileError
+            A ValueError: the file is damaged, of another kind or another format, and named.
+        OSError
+            It cannot be read.
+        TypeError, ValueError
+            `path` is no path.
+        """
+        return _files.made(path, "fluctuations", cls._from_file)
+
+    @classmethod
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Fluctuations:
         fields: dict[str, Any] = {name: arrays[name] for name in _ARRAYS} | {name: header[name] for name in _HEADER}
         return cls(**fields | {"observation_labels": tuple(fields["observation_labels"])})
 
@@ -262,7 +276,7 @@ _HEADER = (
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Record):
     """Predictions beside what R replicas of N agents measured, at the recorded times they share.
 
     Parameters
@@ -408,7 +422,7 @@ def fluctuations(
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     start = check.as_choice(start, "start", STARTS)
-    record_every = check.as_positive_int(record_every, "record_every")
+    record_every = min(check.as_positive_int(record_every, "record_every"), game.horizon)
     jacobian = check.as_choice(jacobian, "jacobian", JACOBIANS)
     moves = not (game.model.constant_transition or game.model.differentiable)
     known = not moves and kernel.differentiable

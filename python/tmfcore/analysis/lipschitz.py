@@ -17,6 +17,7 @@ from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
 from tmfcore._functions import takes_rng
 from tmfcore._policy import Policy
+from tmfcore._records import Record
 from tmfcore._validation import FloatArray
 from tmfcore.analysis import _tables
 from tmfcore.analysis.fluctuations import Fluctuations, fluctuations
@@ -36,7 +37,7 @@ EXACT, LOWER = "exact", "lower bound"
 
 
 @dataclass(frozen=True, eq=False)
-class Lipschitz:
+class Lipschitz(Record):
     """Lipschitz constants in mu, distances of populations in the l1 norm unless said otherwise.
 
     Parameters
@@ -253,7 +254,7 @@ def _sampled_flow(game: Game, kernel: Policy, beta: FloatArray, pairs: FloatArra
 
 
 @dataclass(frozen=True, eq=False)
-class Bound:
+class Bound(Record):
     """Worst case, prediction and (if asked for) measurement of E || mu-hat_t - mu_t ||_1.
 
     Parameters

@@ -15,6 +15,7 @@ import numpy as np
 from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
 from tmfcore._functions import takes_rng
+from tmfcore._records import Record
 from tmfcore._validation import FloatArray
 from tmfcore.analysis import _tables
 from tmfcore.game import Game
@@ -33,7 +34,7 @@ ROUNDING = 1e-11  # a sum counts as positive beyond this share of its terms' abs
 
 
 @dataclass(frozen=True, eq=False)
-class Violation:
+class Violation(Record):
     """Two flows of the game that contradict monotonicity.
 
     Parameters
@@ -51,7 +52,7 @@ class Violation:
 
 
 @dataclass(frozen=True, eq=False)
-class Monotonicity:
+class Monotonicity(Record):
     """What is known about monotonicity of a game under a schedule.
 
     Parameters

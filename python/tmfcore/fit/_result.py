@@ -8,13 +8,14 @@ import numpy as np
 
 from tmfcore import _intervals
 from tmfcore._intervals import Interval
+from tmfcore._records import Record
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.fit._regression import Regression
 from tmfcore.game import Game
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(Record):
     """An estimated game.
 
     Parameters
@@ -116,7 +117,7 @@ class Fit:
 
 
 @dataclass(frozen=True, eq=False)
-class FitIntervals:
+class FitIntervals(Record):
     """Confidence intervals of what `fit` estimated; arrays of the shapes in Fit, NaN where not identified.
 
     Parameters

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore import _validation as check
+from tmfcore._functions import noted
 from tmfcore._validation import FloatArray
 
 __all__ = ["DECAYS", "Adam", "Sgd", "averaging_weight", "decay_factor"]
@@ -17,14 +19,16 @@ EPSILON = 1e-8  # of Adam, in units of the direction
 DECAYS = ("constant", "sqrt", "harmonic", "linear")
 
 
-def decay_factor(decay: str | Callable[[int], float], iteration: int, decay_iterations: int, last: int) -> float:
+def decay_factor(
+    decay: str | Callable[[int], float], name: str, iteration: int, decay_iterations: int, last: int
+) -> float:
     """Factor of the learning rate at an iteration k >= 0.
 
     "constant" 1; "sqrt" 1 / sqrt(1 + k / d); "harmonic" 1 / (1 + k / d), d = decay_iterations; "linear" from
-    1 down to 0 at iteration `last`; a callable gives its own.
+    1 down to 0 at iteration `last`; a callable gives its own, checked under `name`.
     """
     if callable(decay):
-        return float(decay(iteration))
+        return check.as_float(noted(decay, name, "the iteration")(iteration), f"{name}({iteration})", low=0.0)
     if decay == "sqrt":
         return float((1.0 + iteration / decay_iterations) ** -0.5)
     if decay == "harmonic":

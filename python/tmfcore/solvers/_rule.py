@@ -20,7 +20,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy.typing as npt
@@ -118,7 +117,7 @@ class TableRule(Rule):
 
 def check_decay(decay: object, name: str) -> None:
     """Raise unless `decay` is one of the decays or a function of the iteration."""
-    if not callable(decay):
+    if isinstance(decay, type) or not callable(decay):
         check.as_choice(decay, name, DECAYS)
 
 
@@ -126,7 +125,4 @@ def next_rate(
     rate: float, decay: str | Callable[[int], float], name: str, iteration: int, decay_iterations: int, last: int
 ) -> float:
     """The rate of update k times its decay, checked."""
-    factor = decay_factor(decay, iteration, decay_iterations, last)
-    if not (isfinite(factor) and factor >= 0):
-        raise ValueError(f"{name}({iteration}) is {factor}; must be finite and >= 0")
-    return rate * factor
+    return rate * decay_factor(decay, name, iteration, decay_iterations, last)

@@ -15,7 +15,7 @@ import numpy as np
 from tmfcore import _progress, _rng
 from tmfcore import _validation as check
 from tmfcore import _wording as say
-from tmfcore._functions import takes_rng
+from tmfcore._functions import noted, takes_rng
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
@@ -197,8 +197,7 @@ class Solver(ABC):
     ) -> Loop:
         """`solve`, without a warning: the loop when it has ended."""
         _progress.check(progress)
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback is {callback!r}; must be a function of an Iteration")
+        callback = None if callback is None else noted(callback, "callback", "an Iteration")
         threads = None if threads is None else check.as_positive_int(threads, "threads")
         problem = Problem.of(game, schedule, n_agents, self.clock)
         initial = _as_initial(initial)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from tmfcore import _appearance, _files, _frames
 from tmfcore import _validation as check
 from tmfcore._fingerprint import Fingerprint
+from tmfcore._records import Record
 from tmfcore.meanfield import Flow
 from tmfcore.policy import Played, SoftmaxPolicy, TabularPolicy
 
@@ -159,12 +159,25 @@ class Solution(_frames.Frames, Played):
         header |= {"policy": "softmax" if soft else "tabular", "horizon": self.flow.horizon}
         header |= _appearance.to_header(self.flow)
         header["fingerprint"] = None if self.fingerprint is None else self.fingerprint.to_header()
-        _files.save_npz(Path(path), arrays, {"kind": "solution", **header})
+        _files.save_npz(path, arrays, {"kind": "solution", **header})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Solution:
-        """The Solution that `save` wrote to `path`."""
-        arrays, header = _files.load_npz(Path(path), "solution")
+        """The Solution that `save` wrote to `path`.
+
+        Raises
+        ------
+        FileError
+            A ValueError: the file is damaged, of another kind or another format, and named.
+        OSError
+            It cannot be read.
+        TypeError, ValueError
+            `path` is no path.
+        """
+        return _files.made(path, "solution", cls._from_file)
+
+    @classmethod
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Solution:
 
         def group(prefix: str) -> dict[str, npt.NDArray[Any]]:
             return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
@@ -196,7 +209,7 @@ _HEADER = (
 
 
 @dataclass(frozen=True, eq=False)
-class Iteration:
+class Iteration(Record):
     """One evaluated iteration, as a callback sees it.
 
     Parameters

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from tmfcore import _progress, _rng
 from tmfcore import _validation as check
 from tmfcore import _wording as say
-from tmfcore._functions import takes_rng
+from tmfcore._functions import noted, takes_rng
+from tmfcore._records import Record
 from tmfcore.game import Game
 from tmfcore.schedule import Schedule
 from tmfcore.solvers._exact import ExactSolver
@@ -45,7 +46,7 @@ LEAST = 1e-15  # what an exploitability counts as at least, so that a zero does 
 
 
 @dataclass(frozen=True, eq=False)
-class Tuning:
+class Tuning(Record):
     """The best settings found, and all that were tried.
 
     Parameters
@@ -68,7 +69,7 @@ class Tuning:
         With every trial but row 0: optuna.visualization and optuna.importance take it.
     """
 
-    solver: Solver
+    solver: ExactSolver | TMFPG
     solutions: tuple[Solution, ...] = field(repr=False)
     value: float
     metric: str
@@ -177,8 +178,7 @@ def tune(
         check.as_choice(metric, "metric", METRICS)
         if metric != "exploitability" and base.tolerance is None and getattr(base, "absolute_tolerance", None) is None:
             raise ValueError(f"metric is {metric!r}; needs a solver with a tolerance, which {base!r} has not")
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback is {callback!r}; must be a function of a Tuning")
+    callback = None if callback is None else noted(callback, "callback", "a Tuning")
     if sampler is not None:
         check.as_instance(sampler, "sampler", optuna.samplers.BaseSampler)
     if isinstance(initial, Solution):

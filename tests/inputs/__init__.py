@@ -1,0 +1,10 @@
+"""Bad input for every public callable: what may come of it is a sensible result, or an error that names the argument.
+
+    doors       every public callable, found by inspection
+    examples    a valid call of each; a callable without one fails the test
+    values      what is put in the place of an argument
+    judge       what came of it, and whether it may
+    files       damaged files for every `load`
+
+`python -m tests.inputs` tries all of it in processes with limits of time and memory and writes docs/inputs.md.
+"""

@@ -1,0 +1,138 @@
+"""Try every bad input in processes with limits of time and memory: python -m tests.inputs.
+
+    --pairs N       pairs of bad arguments drawn beside all single ones (default 20,000)
+    --files N       damaged files (default 10,000)
+    --only TEXT     doors whose name holds it
+    --write         write docs/inputs.md
+"""
+
+import argparse
+import json
+import mmap
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests")] if str(ROOT / "tests") not in sys.path else []
+
+GIGABYTE = 1 << 30
+STUCK = 120.0  # seconds on one case after which its process is ended
+SEED = 7
+
+
+def cases(arguments):
+    """All cases, in one order for every process."""
+    from inputs.cases import pairs, singles
+
+    yield from singles(arguments.only)
+    for case in pairs(arguments.pairs, SEED):
+        if arguments.only in case.door.name:
+            yield case
+
+
+def work(arguments):
+    """Judge cases from number `--start` on; leaks go to standard output, the number under way to the shared file."""
+    from inputs import files
+    from inputs.examples import EXAMPLES
+    from inputs.judge import judged
+
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    os.chdir(tempfile.mkdtemp(prefix="tmfcore-inputs-"))  # whatever is written by a bad path
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    with open(arguments.worker, "r+b") as file:
+        shared = mmap.mmap(file.fileno(), 8)
+    number = -1
+    for number, case in enumerate(cases(arguments)):
+        if number < arguments.start:
+            continue
+        if number % 100 == 0:  # what earlier cases keep is not counted against this one
+            size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (size + GIGABYTE, resource.RLIM_INFINITY))
+        shared[:8] = number.to_bytes(8, "little")
+        leak = judged(case, EXAMPLES[case.door.name])
+        if leak is not None:
+            print(json.dumps([case.label, leak]), flush=True)
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    for label, leak in files.trials(0 if arguments.only else arguments.files, SEED):
+        number += 1
+        shared[:8] = number.to_bytes(8, "little")
+        if leak is not None:
+            print(json.dumps([label, leak]), flush=True)
+    print(json.dumps(["count", number + 1]), flush=True)
+
+
+def attempt(arguments):
+    """All cases, in as many processes one after the other as it takes; number of cases, and the leaks."""
+    leaks, start, count = [], 0, None
+    with tempfile.NamedTemporaryFile() as where, tempfile.TemporaryFile("w+", encoding="utf-8") as out:
+        while count is None:
+            where.write((start).to_bytes(8, "little"))
+            where.flush()
+            where.seek(0)
+            command = [
+                sys.executable, "-m", "tests.inputs", "--worker", where.name, "--start", str(start),
+                "--pairs", str(arguments.pairs), "--files", str(arguments.files), "--only", arguments.only,
+            ]  # fmt: skip
+            out.seek(0)
+            out.truncate()
+            process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.PIPE, text=True)
+            number, since = start, time.monotonic()
+            while process.poll() is None:
+                time.sleep(0.2)
+                now = int.from_bytes(os.pread(where.fileno(), 8, 0), "little")
+                if now != number:
+                    number, since = now, time.monotonic()
+                elif time.monotonic() - since > STUCK and number > start:
+                    process.kill()
+            errors = process.stderr.read()
+            number = int.from_bytes(os.pread(where.fileno(), 8, 0), "little")
+            out.seek(0)
+            for line in out:
+                label, leak = json.loads(line)
+                if label == "count":
+                    count = leak
+                else:
+                    leaks.append((label, leak))
+            if count is None:
+                if number < start or process.returncode == 1:
+                    raise SystemExit(f"the harness itself failed at case {number}:\n{errors}")
+                label = next(case.label for i, case in enumerate(cases(arguments)) if i == number)
+                ended = "took too long, and was ended" if process.returncode == -9 else f"crash {process.returncode}"
+                leaks.append((label, ended))
+                start = number + 1
+    return count, leaks
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.inputs", description=__doc__.partition("\n")[0])
+    parser.add_argument("--pairs", type=int, default=20_000)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--start", type=int, default=0, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        return work(arguments)
+    began = time.monotonic()
+    count, leaks = attempt(arguments)
+    for label, leak in leaks:
+        print(f"{label}\n    {leak}")
+    for door, n in Counter(label.partition("(")[0] for label, _ in leaks).most_common():
+        print(f"{n:6}  {door}")
+    print(f"{count:,} inputs, {len(leaks)} leaked, {time.monotonic() - began:.0f} s")
+    if arguments.write:
+        from inputs.report import write
+
+        write(ROOT / "docs" / "inputs.md", count, leaks, arguments)
+    return bool(leaks)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,605 @@
+"""A valid call of every public callable: keyword arguments by name, in which values are then replaced by bad ones.
+
+Objects that are costly and cannot be changed by a call are made once. The games have three observations and two
+actions, so that no two axes can be taken for each other.
+"""
+
+import ctypes
+import tempfile
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+import tmfcore as tmf
+from tmfcore import plotting
+from tmfcore.analysis import Violation
+from tmfcore.games import Demand, RoadNetwork
+from tmfcore.solvers import Iteration
+
+S, A, T, N = 3, 2, 4, 12
+INITIAL = np.array([0.5, 0.25, 0.25])
+REWARD = np.array([[0.0, 1.0], [0.5, 0.25], [1.0, 0.0]])
+ROWS = np.array([[[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], [[0.2, 0.6, 0.2], [0.1, 0.1, 0.8]], [[0.5, 0.25, 0.25]] * 2])
+PASSIVE_REWARD = np.array([0.1, 0.2, 0.3])
+PASSIVE_ROWS = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.25, 0.75]])
+SUCCESSORS = np.broadcast_to(np.arange(S), (S, A, S)).copy()
+LABELS = ["left", "middle", "right"]
+TABLE = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]])
+COMMON = {"horizon": T, "discount": 0.9, "initial": INITIAL.copy(), "step": 0.5}
+SWEEPS = {"horizon": 2, "discount": 1.0, "step": 0.5}
+ROW = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_double),
+    ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_double), ctypes.c_void_p,
+)  # fmt: skip
+
+
+@ROW
+def row(t, observation, action, mu, probabilities, reward, user):
+    for k in range(S):
+        probabilities[k] = 1.0 / S
+    reward[0] = float(action) - mu[observation]
+    return 0
+
+
+#: Solvers that stop after their iterations have not missed a tolerance.
+ENDLESS = {"tolerance": None, "absolute_tolerance": None}
+
+
+def crowded(mu, t):
+    return REWARD - mu[:, None]
+
+
+@cache
+def folder():
+    """Where files go, one for each process."""
+    return Path(tempfile.mkdtemp(prefix="tmfcore-inputs-"))
+
+
+@cache
+def game():
+    return tmf.Game(S, A, T, 0.9, INITIAL, crowded, ROWS, passive_reward=PASSIVE_REWARD, name="example")
+
+
+@cache
+def noisy():
+    return tmf.Game(S, A, T, 0.9, INITIAL, lambda mu, t, z: crowded(mu, t) * z, ROWS, noise=np.ones(T))
+
+
+@cache
+def policy():
+    return tmf.TabularPolicy(TABLE)
+
+
+@cache
+def flow():
+    return tmf.mean_field(game(), policy(), tmf.Fraction(0.5))
+
+
+@cache
+def run():
+    return tmf.simulate(game(), policy(), tmf.Fraction(0.5), N, replicas=3, rng=1)
+
+
+@cache
+def logged():
+    return tmf.simulate(game(), policy(), tmf.Fraction(0.5), N, trajectories=True, rng=1).trajectories
+
+
+@cache
+def evaluation():
+    return tmf.evaluate(game(), policy(), tmf.Fraction(0.5))
+
+
+@cache
+def solution():
+    return tmf.solvers.MirrorDescent(iterations=3, **ENDLESS).solve(game(), tmf.Fraction(0.5))
+
+
+@cache
+def stationary():
+    return tmf.games.resource_selection((1.0, 0.8), horizon=3)
+
+
+@cache
+def fluctuations():
+    return tmf.analysis.fluctuations(game(), policy(), tmf.Fraction(0.5), N)
+
+
+@cache
+def bound():
+    return tmf.analysis.bound(game(), policy(), tmf.Fraction(0.5), N, replicas=2, trials=4, rng=1)
+
+
+@cache
+def finite():
+    return tmf.finite_exploitability(game(), policy(), tmf.Fraction(0.5), N, replicas=2, rng=1)
+
+
+@cache
+def fitted():
+    return tmf.fit(logged(), n_observations=S, n_actions=A, discount=0.9)
+
+
+@cache
+def lipschitz():
+    return tmf.analysis.lipschitz(game(), policy(), tmf.Fraction(0.5), trials=4, rng=1)
+
+
+@cache
+def monotonicity():
+    return tmf.analysis.monotonicity(game(), tmf.Fraction(0.5), trials=4, rng=1)
+
+
+@cache
+def convergence():
+    return tmf.analysis.convergence(game(), policy(), {"B=N": tmf.Synchronous()}, [8, 16, 32], 3, rng=1)
+
+
+@cache
+def comparison():
+    return fluctuations().compare(run())
+
+
+@cache
+def network():
+    places = {"home": (0, 0), "a": (1, 0), "b": (1, 1), "work": (2, 1)}
+    return RoadNetwork([("home", "a"), ("a", "b"), ("b", "work")], [0.0, 1.0, 0.0], positions=places)
+
+
+@cache
+def saved(kind):
+    """A file of `kind`."""
+    path = folder() / f"{kind}.npz"
+    {"flow": flow, "simulation": run, "solution": solution, "convergence": convergence, "fluctuations": fluctuations}[
+        kind
+    ]().save(path)
+    return path
+
+
+@cache
+def toml():
+    path = folder() / "game.toml"
+    path.write_text('[game]\nkind = "queueing"\ncapacities = [0.5, 0.4]', encoding="utf-8")
+    return path
+
+
+@cache
+def axes():
+    return plotting.figure(1)[1][0]
+
+
+def course():
+    return plotting.Course(np.arange(T + 1.0), flow().mu)
+
+
+def fields(record, **changes):
+    """The fields of a record as the arguments that make it again."""
+    return {name: getattr(record, name) for name in type(record).__dataclass_fields__} | changes
+
+
+def labels():
+    return {"name": "example", "observation_labels": list(LABELS), "action_labels": ["stay", "go"]}
+
+
+def played(**more):
+    return {"game": game(), "policy": policy(), "schedule": tmf.Fraction(0.5), "n_agents": N, **more}
+
+
+def solving(solver, where=game, **more):
+    return {
+        "self": solver, "game": where(), "schedule": tmf.Fraction(0.5), "n_agents": None, "rng": 1, "initial": None,
+        "callback": lambda iteration: None, "progress": False, "threads": 1, **more,
+    }  # fmt: skip
+
+
+def exact(**more):
+    return {
+        "iterations": 3, "tolerance": 1e-4, "absolute_tolerance": 1e-9, "clock": "schedule", "patience": 3,
+        "min_improvement": 0.01, **more,
+    }  # fmt: skip
+
+
+def descending(**more):
+    return exact(learning_rate=0.5, learning_rate_decay="constant", decay_iterations=10, momentum=0.5, **more)
+
+
+def picture(**more):
+    return {"title": "title", "ax": None, **more}
+
+
+def drawn(**more):
+    return picture(shares=True, quantity="share", unit="steps", **more)
+
+
+def compared(**more):
+    return drawn(course=course(), field=course(), names=("N agents", "mean field"), **more)
+
+
+def tabled(record, **more):
+    return {"self": record(), "kind": None, **more}
+
+
+def file_of(kind):
+    return lambda: {"path": str(saved(kind))}
+
+
+def into(record):
+    return lambda: {"self": record(), "path": str(folder() / "out.npz")}
+
+
+def at_share(schedule):
+    return lambda: {"self": schedule, "horizon": T, "n_agents": N}
+
+
+def sioux():
+    return {
+        "demand": "pair", "delay": "absolute", "time_step": 1.0, "horizon": 12, "rounding": "linear", "max_delay": 10.0,
+        "late_cost": 5.0, "discount": 1.0,
+    }  # fmt: skip
+
+
+def tmfpg():
+    return {
+        "iterations": 2, "learning_rate": 0.7, "learning_rate_decay": "harmonic", "decay_iterations": 10,
+        "critic": "model", "gradient": "natural", "optimizer": "adam", "betas": (0.5, 0.99), "average": 2.0,
+        "stages": 2, "population_aware": False, "entropy": 0.0, "inner_updates": 1, "replicas": 2, "clock": "schedule",
+        "tolerance": 0.005, "absolute_tolerance": 1e-9, "patience": 5, "min_improvement": 0.01, "evaluate_every": 1,
+    }  # fmt: skip
+
+
+def grid_game():
+    return {
+        "transition": ROWS.copy(), "worth": PASSIVE_REWARD.copy(), "successors": SUCCESSORS.copy(), "action_reward": 0.0,
+        "action_scale": 1.0, "crowding": 1.0, "epsilon": 1e-6, "passive_transition": PASSIVE_ROWS.copy(),
+        "passive_successors": None, "observation_shape": (3,), **COMMON, **labels(), "horizon": 2,
+    }  # fmt: skip
+
+
+def arrays():
+    return {
+        "n_observations": S, "n_actions": A, "horizon": T, "discount": 0.9, "initial": INITIAL.copy(),
+        "reward": REWARD.copy(), "transition": ROWS.copy(), "passive_reward": PASSIVE_REWARD.copy(),
+        "passive_transition": PASSIVE_ROWS.copy(), "successors": SUCCESSORS.copy(), "passive_successors": None,
+    }  # fmt: skip
+
+
+def tuning():
+    pytest_free = tmf.tune(game(), tmf.Synchronous(), solver=tmf.solvers.MirrorDescent(iterations=2, **ENDLESS), trials=2, rng=1)
+    return fields(pytest_free)
+
+
+EXAMPLES = {
+    "tmfcore.Batch": lambda: {"size": 3},
+    "tmfcore.Bernoulli": lambda: {"p": 0.5},
+    "tmfcore.Fraction": lambda: {"beta": 0.5},
+    "tmfcore.Sequential": dict,
+    "tmfcore.Synchronous": dict,
+    "tmfcore.Batch.active_fraction": at_share(tmf.Batch(3)),
+    "tmfcore.Bernoulli.active_fraction": at_share(tmf.Bernoulli(0.5)),
+    "tmfcore.Fraction.active_fraction": at_share(tmf.Fraction([0.5, 0.25, 1.0, 0.5])),
+    "tmfcore.Sequential.active_fraction": at_share(tmf.Sequential()),
+    "tmfcore.Synchronous.active_fraction": at_share(tmf.Synchronous()),
+    "tmfcore.Schedule.active_fraction": at_share(tmf.Batch([1, 2, 3, 4])),
+    "tmfcore.Game": lambda: arrays() | {"noise": np.ones(T), "observation_shape": (3,), **labels()},
+    "tmfcore.Game.compiled": lambda: {
+        "function": row, "n_observations": S, "n_actions": A, "horizon": T, "discount": 0.9, "initial": INITIAL.copy(),
+        "successors": None, "passive_successors": None, "user_data": None, "owner": None, "constant_transition": True,
+        "local_passive_reward": True, "separable_reward": False, "observation_shape": (3,), "step": 0.5, **labels(),
+    },
+    "tmfcore.Game.from_model": lambda: {"model": game().model, "observation_shape": (3,), **COMMON, **labels()},
+    "tmfcore.Game.given": lambda: {"self": noisy(), "noise": np.linspace(0.5, 1.0, T)},
+    "tmfcore.Game.tables": lambda: {"self": game(), "mu": INITIAL.copy(), "t": 1},
+    "tmfcore.TabularPolicy": lambda: {"probabilities": TABLE.copy()},
+    "tmfcore.SoftmaxPolicy": lambda: {"theta": REWARD.copy()},
+    "tmfcore.TabularPolicy.from_json": lambda: {"text": policy().to_json()},
+    "tmfcore.SoftmaxPolicy.from_json": lambda: {"text": tmf.SoftmaxPolicy(REWARD).to_json()},
+    "tmfcore.TabularPolicy.to_json": lambda: {"self": policy()},
+    "tmfcore.SoftmaxPolicy.to_json": lambda: {"self": tmf.SoftmaxPolicy(REWARD)},
+    "tmfcore.TabularPolicy.probabilities": lambda: {"self": policy(), "mu": INITIAL.copy(), "t": 1, "horizon": T},
+    "tmfcore.SoftmaxPolicy.probabilities": lambda: {
+        "self": tmf.SoftmaxPolicy(np.zeros((2, S, A, 1 + S))), "mu": INITIAL.copy(), "t": 1, "horizon": T,
+    },
+    "tmfcore.TabularPolicy.uniform": lambda: {"game": game(), "stages": 2},
+    "tmfcore.SoftmaxPolicy.uniform": lambda: {"game": game(), "stages": 2, "affine": True},
+    "tmfcore.policy.as_policy": lambda: {"policy": policy(), "game": game()},
+    "tmfcore.schedule.as_schedule": lambda: {"value": tmf.Sequential(), "name": "schedule"},
+    # verbs
+    "tmfcore.simulate": lambda: played(
+        replicas=2, engine="auto", start=np.array([6, 3, 3]), rng=1, threads=1, record_every=2, decisions=True,
+        trajectories=False, progress=False,
+    ),
+    "tmfcore.mean_field": lambda: played(record_every=2),
+    "tmfcore.evaluate": lambda: played(clock="always", flow=flow()),
+    "tmfcore.best_response": lambda: {
+        "game": game(), "flow": flow(), "schedule": tmf.Fraction(0.5), "n_agents": N, "clock": "schedule",
+    },
+    "tmfcore.exploitability": lambda: played(clock="schedule", pointwise=True),
+    "tmfcore.finite_exploitability": lambda: played(
+        deviation=None, start="rounded", replicas=4, engine="counts", confidence=0.9, rng=1, threads=1
+    ),
+    "tmfcore.fit": lambda: {
+        "data": (logged().observations, logged().actions, logged().rewards), "n_observations": S, "n_actions": A,
+        "kind": "constant", "passive": "fit", "prior": 1.0, "mu": flow().mu[:-1].copy(), "horizon": T, "discount": 0.9,
+        "initial": INITIAL.copy(), "name": "fitted",
+    },
+    "tmfcore.solve": lambda: {
+        "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": None, "clock": "schedule", "tolerance": 1e-2,
+        "absolute_tolerance": 1e-3, "rng": 1, "initial": None, "callback": lambda iteration: None, "progress": False,
+    },
+    "tmfcore.tune": lambda: {
+        "game": game(), "schedule": tmf.Synchronous(), "n_agents": None,
+        "solver": tmf.solvers.MirrorDescent(iterations=2, **ENDLESS), "space": {"momentum": (0.1, 0.9)}, "trials": 1,
+        "seconds": 5.0, "metric": "exploitability", "sampler": None, "rng": 1, "initial": None, "callback": None,
+        "progress": False,
+    },
+    "tmfcore.build_info": dict,
+    "tmfcore.get_cython_path": dict,
+    "tmfcore.get_include": dict,
+    "tmfcore.gamefile.read": lambda: {"path": str(toml())},
+    # records
+    "tmfcore.Flow": lambda: fields(flow()),
+    "tmfcore.Simulation": lambda: fields(run()),
+    "tmfcore.Evaluation": lambda: fields(evaluation()),
+    "tmfcore.Solution": lambda: fields(solution()),
+    "tmfcore.FiniteExploitability": lambda: fields(finite()),
+    "tmfcore.FiniteExploitability.interval": lambda: {"self": finite(), "level": 0.9},
+    "tmfcore.Fit": lambda: fields(fitted()),
+    "tmfcore.Fit.interval": lambda: {"self": fitted(), "level": 0.9},
+    "tmfcore.FitIntervals": lambda: fields(fitted().interval(0.9)),
+    "tmfcore.Interval": lambda: fields(finite().interval(0.9)),
+    "tmfcore.simulate.Trajectories": lambda: fields(logged()),
+    "tmfcore.analysis.Bound": lambda: fields(bound()),
+    "tmfcore.analysis.Comparison": lambda: fields(comparison()),
+    "tmfcore.analysis.Convergence": lambda: fields(convergence()),
+    "tmfcore.analysis.convergence.Fit": lambda: fields(convergence().fit("B=N")),
+    "tmfcore.analysis.convergence.Fit.interval": lambda: {"self": convergence().fit("B=N"), "level": 0.9},
+    "tmfcore.analysis.Fluctuations": lambda: fields(fluctuations()),
+    "tmfcore.analysis.Lipschitz": lambda: fields(lipschitz()),
+    "tmfcore.analysis.Monotonicity": lambda: fields(monotonicity()),
+    "tmfcore.analysis.Violation": lambda: fields(Violation(0.1, (policy(), policy()), (flow().mu, flow().mu))),
+    "tmfcore.solvers.Iteration": lambda: fields(Iteration(1, 0.1, 1.0, 1.0, 0.5, 0.1, solution)),
+    "tmfcore.solvers.Tuning": tuning,
+    "tmfcore.testing.Finding": lambda: {"kind": "error", "code": "rows", "text": "text"},
+    "tmfcore.testing.GameReport": lambda: fields(tmf.testing.check_game(game(), trials=2, rng=1, play=False)),
+    "tmfcore.plotting.Course": lambda: {"times": np.arange(T + 1.0), "values": flow().mu.copy()},
+    "tmfcore.plotting.ErrorLine": lambda: {
+        "n_agents": np.array([8, 16]), "error": np.array([0.2, 0.1]), "low": np.array([0.1, 0.05]),
+        "high": np.array([0.3, 0.2]), "slope": -0.5, "slope_half": 0.1,
+    },
+    "tmfcore.games.Demand": lambda: {"origin": "home->a", "destination": "b->work", "vehicles": 1.0, "departure": 0.0},
+    # what records do
+    "tmfcore.Flow.plot": lambda: picture(self=flow(), kind="auto"),
+    "tmfcore.Evaluation.plot": lambda: picture(self=evaluation(), kind="auto"),
+    "tmfcore.Simulation.plot": lambda: picture(self=run(), kind="auto", flow=flow()),
+    "tmfcore.Solution.plot": lambda: picture(self=solution(), which="exploitability"),
+    "tmfcore.analysis.Bound.plot": lambda: picture(self=bound()),
+    "tmfcore.analysis.Convergence.plot": lambda: picture(self=convergence(), final=True),
+    "tmfcore.analysis.Fluctuations.plot": lambda: picture(self=fluctuations(), simulation=run(), n_agents=N, markers=5),
+    "tmfcore.analysis.Lipschitz.plot": lambda: picture(self=lipschitz()),
+    "tmfcore.analysis.Monotonicity.plot": lambda: picture(
+        self=tmf.analysis.monotonicity(tmf.games.left_right(), tmf.Synchronous(), trials=2, rng=1)
+    ),
+    "tmfcore.Flow.load": file_of("flow"),
+    "tmfcore.Simulation.load": file_of("simulation"),
+    "tmfcore.Solution.load": file_of("solution"),
+    "tmfcore.analysis.Convergence.load": file_of("convergence"),
+    "tmfcore.analysis.Fluctuations.load": file_of("fluctuations"),
+    "tmfcore.Flow.save": into(flow),
+    "tmfcore.Simulation.save": into(run),
+    "tmfcore.Solution.save": into(solution),
+    "tmfcore.analysis.Convergence.save": into(convergence),
+    "tmfcore.analysis.Fluctuations.save": into(fluctuations),
+    "tmfcore.analysis.Convergence.fit": lambda: {"self": convergence(), "label": "B=N", "final": True},
+    "tmfcore.analysis.Convergence.table": lambda: {"self": convergence()},
+    "tmfcore.analysis.Fluctuations.compare": lambda: {"self": fluctuations(), "simulation": run()},
+    "tmfcore.analysis.Fluctuations.deviation": lambda: {"self": fluctuations(), "n_agents": N},
+    "tmfcore.analysis.Fluctuations.error": lambda: {"self": fluctuations(), "n_agents": N},
+    "tmfcore.analysis.Fluctuations.expected": lambda: {"self": fluctuations(), "n_agents": N},
+    "tmfcore.testing.GameReport.raise_errors": lambda: {"self": tmf.testing.check_game(game(), trials=2, rng=1)},
+    # studies
+    "tmfcore.analysis.bound": lambda: played(start="rounded", replicas=2, trials=3, rng=1),
+    "tmfcore.analysis.convergence": lambda: {
+        "game": game(), "policy": policy(), "schedules": {"B=N": tmf.Synchronous()}, "n_agents": [8, 16],
+        "replicas": 2, "engine": "counts", "confidence": 0.9, "rng": 1, "threads": 1, "progress": False,
+    },
+    "tmfcore.analysis.fluctuations": lambda: played(start="rounded", record_every=2, jacobian="auto"),
+    "tmfcore.analysis.lipschitz": lambda: played(trials=3, rng=1),
+    "tmfcore.analysis.monotonicity": lambda: {
+        "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": N, "trials": 3, "rng": 1,
+    },
+    "tmfcore.testing.check_game": lambda: {"game": game(), "trials": 2, "rng": 1, "play": False},
+    # solvers
+    "tmfcore.solvers.MirrorDescent": descending,
+    "tmfcore.solvers.Stationary": lambda: descending(distribution_tolerance=1e-9, distribution_steps=1000),
+    "tmfcore.solvers.FictitiousPlay": lambda: exact(average=0.5, weight=None),
+    "tmfcore.solvers.FixedPoint": lambda: exact(weight=0.5, weight_decay="harmonic", decay_iterations=2),
+    "tmfcore.solvers.PriorDescent": lambda: exact(temperature=0.5, prior_every=1, weight=0.5),
+    "tmfcore.solvers.MFOMO": lambda: exact(penalty=10.0, steps=3),
+    "tmfcore.solvers.TMFPG": tmfpg,
+    "tmfcore.solvers.MirrorDescent.solve": lambda: solving(tmf.solvers.MirrorDescent(iterations=2, **ENDLESS)),
+    "tmfcore.solvers.Stationary.solve": lambda: solving(tmf.solvers.Stationary(iterations=2, **ENDLESS), stationary),
+    "tmfcore.solvers.FictitiousPlay.solve": lambda: solving(tmf.solvers.FictitiousPlay(iterations=2, **ENDLESS)),
+    "tmfcore.solvers.FixedPoint.solve": lambda: solving(tmf.solvers.FixedPoint(iterations=2, **ENDLESS)),
+    "tmfcore.solvers.PriorDescent.solve": lambda: solving(tmf.solvers.PriorDescent(iterations=2, **ENDLESS)),
+    "tmfcore.solvers.MFOMO.solve": lambda: solving(tmf.solvers.MFOMO(iterations=1, steps=2, **ENDLESS)),
+    "tmfcore.solvers.TMFPG.solve": lambda: solving(tmf.solvers.TMFPG(iterations=1, replicas=1, **ENDLESS), n_agents=N),
+    "tmfcore.solvers.default_space": lambda: {"solver": tmf.solvers.MirrorDescent(), "scale": 1.0},
+    # games
+    "tmfcore.games.affine": lambda: {
+        "reward0": REWARD.copy(), "reward_mu": np.zeros((S, A, S)), "transition0": ROWS.copy(),
+        "transition_mu": np.zeros((S, A, S, S)), "passive_reward0": PASSIVE_REWARD.copy(),
+        "passive_reward_mu": np.zeros((S, S)), "passive_transition0": PASSIVE_ROWS.copy(),
+        "passive_transition_mu": np.zeros((S, S, S)), "horizon": T, "discount": 0.9, "initial": INITIAL.copy(),
+        "successors": SUCCESSORS.copy(), "passive_successors": None, "observation_shape": (3,), **labels(),
+    },
+    "tmfcore.games.beach_bar": lambda: {
+        "n_places": 3, "bar": 1, "attraction": PASSIVE_REWARD.copy(), "wind": (0.25, 0.5, 0.25), "crowding": 1.0,
+        "epsilon": 1e-6, "moving_cost": None, "wrap": True, "initial": INITIAL.copy(), **SWEEPS,
+    },
+    "tmfcore.games.braess": lambda: {
+        "shortcut": True, "time_step": 1.0, "horizon": 8, "rounding": "linear", "late_cost": 5.0, "discount": 1.0,
+    },
+    "tmfcore.games.building_evacuation": lambda: {
+        "n_floors": 2, "length": 3, "width": 3, "crowding": 1.0, "evacuation_reward": 10.0, "epsilon": 1e-20,
+        "initial": None, **SWEEPS,
+    },
+    "tmfcore.games.by_half_step": lambda: {"game": joint(), "mu": joint_mu()},
+    "tmfcore.games.by_type": lambda: {"game": typed(), "values": np.full(2 * S, 0.5), "axis": -1},
+    "tmfcore.games.crowd_aversion": grid_game,
+    "tmfcore.games.crowd_motion": lambda: {
+        "shape": (3, 3), "bar": (1, 1), "worth": None, "obstacles": None, "wrap": True, "noise": 0.5, "drift": False,
+        "crowding": 1.0, "epsilon": 1e-6, "moving_cost": None, "initial": None, **SWEEPS,
+    },
+    "tmfcore.games.garnet": lambda: {
+        "n_observations": 4, "n_actions": 2, "n_successors": 2, "congestion": 1.0, "monotone": True, "coupling": 0.5,
+        "seed": 1, "initial": None, **SWEEPS,
+    },
+    "tmfcore.games.joint": lambda: arrays()
+    | {"reward": lambda mu, joint, t: REWARD, "transition": ROWS.copy(), **labels()},
+    "tmfcore.games.left_right": lambda: {"costs": (1.0, 2.0), "initial": None, **SWEEPS},
+    "tmfcore.games.linear_quadratic": lambda: {
+        "n_positions": 5, "actions": [-1, 0, 1], "spacing": 1.0, "delta": 0.1, "volatility": 1.0, "noise": None,
+        "mean_reversion": 1.0, "cross": 0.01, "kappa": 0.5, "terminal_cost": 1.0, "rounding": "linear", "wrap": False,
+        "initial": None, **SWEEPS,
+    },
+    "tmfcore.games.queueing": lambda: {
+        "capacities": (0.1, 0.2), "service_reward": 1.0, "waiting_cost": 0.1, "jockeying_cost": 0.05, "initial": None,
+        **SWEEPS,
+    },
+    "tmfcore.games.resource_selection": lambda: {
+        "values": (1.0, 0.8), "congestion": 1.0, "switching_cost": 0.1, "power": 1.0, "initial": None, **SWEEPS,
+    },
+    "tmfcore.games.rock_paper_scissors": lambda: {
+        "stakes": (1.0, 2.0, 3.0), "win": 2.0, "loss": 1.0, "initial": None, **SWEEPS,
+    },
+    "tmfcore.games.routing": lambda: {
+        "network": network(), "demand": [Demand("home->a", "b->work", 1.0)], "time_step": 1.0, "horizon": 5, "rounding": "linear",
+        "max_delay": 3.0, "late_cost": 5.0, "discount": 1.0,
+    },
+    "tmfcore.games.sioux_falls": sioux,
+    "tmfcore.games.susceptible_infected": lambda: {
+        "infection": 0.8, "recovery": 0.3, "distancing_cost": 0.5, "illness_cost": 1.0, "horizon": 5, "discount": 1.0,
+        "initial": (0.4, 0.6),
+    },
+    "tmfcore.games.typed": lambda: {
+        "games": [game(), game()], "shares": [0.5, 0.5], "coupling": np.eye(2), "rates": [1.0, 0.5],
+        "names": ["one", "two"],
+    },
+    "tmfcore.games.wardrop": lambda: {"values": [1.0, 0.8], "congestion": 1.0, "power": 1.0},
+    "tmfcore.games.RoadNetwork": lambda: {
+        "edges": [("a", "b"), ("b", "c")], "free_flow_time": [1.0, 2.0], "capacity": 1.0, "congestion": 0.5, "power": 1.0,
+        "positions": {"a": (0.0, 0.0), "b": (1.0, 0.0), "c": (1.0, 1.0)},
+    },
+    "tmfcore.games.RoadNetwork.travel_times": lambda: {"self": network(), "volumes": np.ones(3)},
+    # pictures
+    "tmfcore.plotting.figure": lambda: {
+        "columns": 2, "rows": 1, "width": 3.0, "height": 2.0, "title": "title", "share_y": True,
+    },
+    "tmfcore.plotting.save": lambda: {"picture": axes(), "path": str(folder() / "out.png"), "dpi": 50},
+    "tmfcore.plotting.over_time": lambda: compared(
+        labels=list(LABELS), shape=(3,), kind="auto", replicas=np.stack([flow().mu] * 2)
+    ),
+    "tmfcore.plotting.lines": lambda: compared(labels=list(LABELS), replicas=np.stack([flow().mu] * 2)),
+    "tmfcore.plotting.heat": lambda: drawn(course=course(), labels=list(LABELS)),
+    "tmfcore.plotting.profiles": lambda: compared(labels=list(LABELS)),
+    "tmfcore.plotting.snapshots": lambda: compared(shape=(2, 3)) | dict.fromkeys(
+        ("course", "field"), plotting.Course(np.arange(3.0), np.full((3, 6), 1 / 6))
+    ),
+    "tmfcore.plotting.population": lambda: picture(
+        times=np.arange(T + 1.0), agents=flow().mu.copy(), field_times=np.arange(T + 1.0), field=flow().mu.copy(),
+        labels=list(LABELS), spread=(flow().mu * 0.9, flow().mu * 1.1), marker_every=1, legend=True,
+    ),
+    "tmfcore.plotting.exploitability": lambda: picture(
+        lines={"a": (np.arange(3), np.array([1.0, 0.1, 0.01]))}, goal=0.05, goal_label="goal", relative=True
+    ),
+    "tmfcore.plotting.returns": lambda: picture(
+        labels=["a", "b"], mean=np.array([1.0, 2.0]), low=np.array([0.9, 1.9]), high=np.array([1.1, 2.1]),
+        mean_field=np.array([1.0, 2.0]), tolerance=0.1, legend=True,
+    ),
+    "tmfcore.plotting.fluctuations": lambda: picture(
+        times=np.arange(T + 1.0), mean=flow().mu.copy(), deviation=flow().mu * 0.1, labels=list(LABELS),
+        measured=(np.arange(T + 1.0), flow().mu.copy(), None), marker_every=1, unit="steps", legend=True,
+    ),
+    "tmfcore.plotting.by_step": lambda: picture(
+        lines={"a": np.array([1.0, 2.0])}, level=1.0, level_label="level", quantity="number"
+    ),
+    "tmfcore.plotting.bound": lambda: picture(times=np.arange(3.0), lines={"a": np.array([0.1, 0.2, 0.3])}, unit="steps"),
+    "tmfcore.plotting.convergence": lambda: picture(
+        lines={"a": plotting.ErrorLine([8, 16], [0.2, 0.1], [0.1, 0.05], [0.3, 0.2], -0.5, 0.1)}, guide=True, when="mean"
+    ),
+    "tmfcore.plotting.roads": lambda: picture(network=network(), volumes=np.ones(3), quantity="vehicles"),
+}
+
+
+FRAMES = {"Flow": flow, "Evaluation": evaluation, "Simulation": run, "Solution": solution}
+for record, maker in FRAMES.items():
+    EXAMPLES[f"tmfcore.{record}.to_pandas"] = EXAMPLES[f"tmfcore.{record}.to_polars"] = partial(tabled, maker)
+    EXAMPLES[f"tmfcore.{record}.to_xarray"] = lambda maker=maker: {"self": maker()}
+
+
+@cache
+def joint():
+    return tmf.games.joint(**EXAMPLES["tmfcore.games.joint"]())
+
+
+@cache
+def joint_mu():
+    return tmf.mean_field(joint(), tmf.TabularPolicy.uniform(joint()), tmf.Fraction(0.5)).mu
+
+
+@cache
+def typed():
+    return tmf.games.typed([game(), game()], [0.5, 0.5])
+
+
+def _environments():
+    """Calls of interop, where its libraries are there."""
+    try:
+        from tmfcore.interop import gymnasium, pettingzoo
+    except ModuleNotFoundError:
+        return {}
+    tagged = {
+        "game": game(), "population": policy(), "schedule": tmf.Fraction(0.5), "n_agents": N, "clock": "schedule",
+        "start": "rounded",
+    }  # fmt: skip
+    crowd = {"game": game(), "schedule": tmf.Fraction(0.5), "n_agents": 3, "start": "rounded", "render_mode": None}
+    several = tagged | {"num_envs": 2, "autoreset_mode": "SameStep"}
+
+    def begun(env):
+        env.reset(seed=1)
+        return env
+
+    found = {
+        "gymnasium.TaggedEnv": lambda: {**tagged, "render_mode": "ansi"},
+        "gymnasium.env": lambda: {**tagged, "render_mode": "ansi"},
+        "gymnasium.TaggedVectorEnv": lambda: dict(several),
+        "gymnasium.make_vec": lambda: dict(several),
+        "pettingzoo.aec_env": lambda: dict(crowd),
+        "pettingzoo.parallel_env": lambda: dict(crowd),
+    }
+    for name, make in (
+        ("gymnasium.TaggedEnv", lambda: gymnasium.TaggedEnv(**tagged, render_mode="ansi")),
+        ("gymnasium.TaggedVectorEnv", lambda: gymnasium.TaggedVectorEnv(**several)),
+        ("pettingzoo.AgentByAgent", lambda: pettingzoo.aec_env(**crowd | {"render_mode": "ansi"})),
+        ("pettingzoo.Parallel", lambda: pettingzoo.parallel_env(**crowd | {"render_mode": "ansi"})),
+    ):
+        alone = "AgentByAgent" in name or name.endswith("TaggedEnv")
+        actions = {"action": 1} if alone else {"actions": np.array([1, 0])}
+        if name.endswith("Parallel"):
+            actions = {"actions": dict.fromkeys(begun(make()).agents, 1)}
+        for method, more in (
+            ("reset", {"seed": 1, "options": None}), ("step", actions), ("render", {}), ("close", {}), ("state", {}),
+            ("observe", {"agent": "agent_0"}), ("action_space", {"agent": "agent_0"}),
+            ("observation_space", {"agent": "agent_0"}),
+        ):  # fmt: skip
+            if getattr(getattr(type(make()), method, None), "__module__", "").startswith("tmfcore"):
+                found[f"{name}.{method}"] = lambda make=make, more=more: {"self": begun(make()), **more}
+    found["gymnasium.to_stable_baselines3"] = lambda: {"envs": gymnasium.TaggedVectorEnv(**several)}
+    for name, make in (("AgentByAgent", pettingzoo.aec_env), ("Parallel", pettingzoo.parallel_env)):
+        inside = make(**crowd)._crowd
+        found[f"pettingzoo.{name}"] = lambda inside=inside: {"crowd": inside, "render_mode": "ansi"}
+    return {f"tmfcore.interop.{name}": example for name, example in found.items()}
+
+
+EXAMPLES |= _environments()

@@ -1,0 +1,213 @@
+"""What came of a call with a bad argument, and whether it may.
+
+Allowed: a sensible result; TypeError or ValueError that names an argument; an OSError of the file system that names
+the file; ImportError that names the extra; MemoryError in words of our own; what the caller's own function raises,
+with a note that names it. Everything else is a leak.
+"""
+
+import gc
+import re
+import signal
+import time
+import warnings
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from numbers import Real
+
+import numpy as np
+
+from . import values
+
+SECONDS = 5.0
+
+#: Arguments that keep whatever they are given, and why.
+KEEPS = {
+    ("tmfcore.Game.compiled", "owner"): "kept alive with the game, whatever it is",
+    "tmfcore.simulate.Trajectories": "arrays of any kind, which `fit` checks",
+    "tmfcore.games.Demand": "a NamedTuple, which `routing` checks",
+    "tmfcore.plotting.Course": "a NamedTuple, which the pictures check",
+    "tmfcore.plotting.ErrorLine": "a NamedTuple, which the picture checks",
+}
+#: What else errors of a door may name: the rows of a compiled function.
+ALIASES = {"tmfcore.Game.compiled": {"transition", "reward"}, "tmfcore.schedule.as_schedule": {"schedule"}}
+#: What errors call a part of an argument by: a schedule's own number.
+PARTS = {"schedule": {"size", "beta", "p"}}
+#: Results in which NaN stands for "no number", as documented.
+MAY_BE_NAN = (
+    "tmfcore.analysis.", "tmfcore.solvers.Iteration", "tmfcore.plotting.", "tmfcore.Solution", "tmfcore.tune",
+    "tmfcore.solvers.Tuning",
+)  # fmt: skip
+
+
+class TooLong(BaseException):
+    """The alarm rang. Not an Exception, so that nobody takes it for an error of a callable."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A door and what replaces its arguments."""
+
+    door: object
+    bad: tuple  # of (argument, Bad)
+
+    @property
+    def label(self):
+        return f"{self.door.name}({', '.join(f'{name}: {bad.label}' for name, bad in self.bad)})"
+
+
+@contextmanager
+def alarm(seconds):
+    """TooLong after so many seconds of work; kernels that do not return are ended from outside."""
+
+    def ring(number, frame):
+        raise TooLong
+
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def judged(case, example):
+    """None where what comes of the case is allowed, else what leaked, in a line."""
+    try:
+        arguments = dict(example())
+        for name, bad in case.bad:
+            arguments[name] = bad.make()
+    except MemoryError:
+        return None
+    began = time.process_time()
+    try:
+        with warnings.catch_warnings(record=True) as warned, alarm(SECONDS):
+            warnings.simplefilter("always")
+            result = case.door.function(**arguments)
+            if hasattr(result, "__next__"):
+                result = list(result)
+        found = nonsense(case, result) or internal_warning(warned)
+    except TooLong:
+        found = f"took more than {SECONDS:g} s of work"
+    except BaseException as error:
+        found = leaked(case, error)
+        error.__traceback__ = None
+    took = time.process_time() - began
+    if took > 2 * SECONDS and found is None:
+        found = f"took {took:.0f} s"
+    if took > 0.5:
+        gc.collect()
+    return found
+
+
+def leaked(case, error):
+    """What is wrong with an error, or None."""
+    text = str(error)
+    notes = "\n".join(getattr(error, "__notes__", ()))
+    whole = f"{type(error).__name__}: {text[:200]}"
+    if names_argument(case, notes):  # the caller's own function, named
+        return None
+    if isinstance(error, values.Raised):
+        return f"{whole} (without a note)"
+    if isinstance(error, (UnicodeError, RecursionError)):
+        return whole
+    if isinstance(error, OSError):
+        return None if error.filename is not None else whole
+    if isinstance(error, ImportError):
+        return None if "tmfcore[" in text or "pip install" in text else whole
+    if isinstance(error, MemoryError):
+        return None if text and not text.startswith("Unable to allocate") else whole or "MemoryError"
+    if type(error).__module__.startswith("tmfcore") or type(error) in (TypeError, ValueError):
+        return None if names_argument(case, text) else whole
+    if isinstance(error, ValueError) and type(error).__module__ == "json.decoder":
+        return whole
+    return whole
+
+
+def names_argument(case, text):
+    """Whether a message names one of the arguments, or the file that was given."""
+    words = set(re.findall(r"\w+", text))
+    known = case.door.names | ALIASES.get(case.door.name, set())
+    known = known.union(*(PARTS.get(name, set()) for name in case.door.names))
+    return bool(words & known) or any(
+        isinstance(value, str) and value and value in text for name, bad in case.bad for value in [paths(name, bad)]
+    )
+
+
+def paths(name, bad):
+    return str(bad.make()) if name == "path" and bad.kind in ("text", "path") else None
+
+
+def internal_warning(warned):
+    """A warning that is not for the user, or None."""
+    for warning in warned:
+        if issubclass(warning.category, (RuntimeWarning, DeprecationWarning, PendingDeprecationWarning)) or (
+            warning.category.__module__.startswith("numpy")
+        ):
+            return f"{warning.category.__name__}: {str(warning.message)[:150]}"
+    return None
+
+
+def nonsense(case, result):
+    """What makes a result no sensible one, or None."""
+    for name, bad in case.bad:
+        if case.door.name in KEEPS or (case.door.name, name) in KEEPS:
+            return None
+        if bad.kind == "never" and not declares(case, name, bad):
+            return "accepted"
+        if bad.kind not in accepted_kinds(case.door.annotations.get(name, "")):
+            return "accepted"
+    if not case.door.name.startswith(MAY_BE_NAN) and any(np.isnan(number) for number in numbers(result)):
+        return "result holds nan"
+    return None
+
+
+def declares(case, name, bad):
+    """Whether a signature says that it takes such a thing."""
+    annotation = case.door.annotations.get(name, "")
+    return bad.label in ("frozenset", "set", "generator", "iterator", "text array") and (
+        "Iterable" in annotation or "Sequence[str]" in annotation
+    )
+
+
+def accepted_kinds(annotation):
+    """Kinds of bad values that an annotation of plain types lets pass; all of them where it is not that plain."""
+    words = {word.strip() for word in annotation.split("|")}
+    everything = {*values.SCALARS, *values.FRESH, "bent", "fine"}
+    if not words <= {"int", "float", "bool", "str", "None", "str.PathLike[str]", "os.PathLike[str]"}:
+        return everything
+    kinds = set()
+    if words & {"int", "float"}:
+        kinds |= {"number"}
+    if "bool" in words:
+        kinds |= {"bool"}
+    if "str" in words:
+        kinds |= {"text"}
+    if "None" in words:
+        kinds |= {"none"}
+    if "os.PathLike[str]" in words:
+        kinds |= {"path"}
+    return kinds
+
+
+def numbers(result, depth=0):
+    """Every float in a result."""
+    if depth > 4 or isinstance(result, (str, bytes)):
+        return
+    if isinstance(result, np.ndarray):
+        if result.dtype.kind == "f" and result.size:
+            yield float(result.ravel()[np.isnan(result).argmax()])
+    elif isinstance(result, (float, np.floating)):
+        yield float(result)
+    elif isinstance(result, Real):
+        return
+    elif isinstance(result, Mapping):
+        for value in result.values():
+            yield from numbers(value, depth + 1)
+    elif isinstance(result, (list, tuple)):
+        for value in result[:100]:
+            yield from numbers(value, depth + 1)
+    elif is_dataclass(result) and not isinstance(result, type):
+        for field in fields(result):
+            yield from numbers(getattr(result, field.name), depth + 1)
