@@ -146,3 +146,13 @@ def test_a_newer_format_says_which_version_wrote_it(tmp_path):
     np.savez(path, header=packed({"kind": "flow", "format": 3, "tmfcore": "9.1"}))
     with pytest.raises(tmf.FileError, match=r"has format 3, of tmfcore 9\.1; must be 2"):
         _files.load_npz(path, "flow")
+
+
+@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.5), tmf.Fraction([0.5] * 20), tmf.Fraction([0.5] * 19 + [1.0])])
+def test_an_active_fraction_that_stays_the_same_is_one_number_in_the_file(schedule, tmp_path):
+    game = tmf.games.resource_selection((1.0, 0.5), 1.0)
+    flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), schedule)
+    flow.save(tmp_path / "flow.npz")
+    with np.load(tmp_path / "flow.npz") as file:
+        assert len(file["active_fraction"]) == (1 if np.ptp(flow.active_fraction) == 0 else 20)
+    np.testing.assert_array_equal(type(flow).load(tmp_path / "flow.npz").active_fraction, flow.active_fraction)

@@ -6,6 +6,12 @@ import pytest
 import tmfcore as tmf
 
 GAMES = {name: build() for name, build in tmf.games.BY_NAME.items() if name != "sioux_falls"} | {
+    "linear_quadratic, at rest": tmf.games.linear_quadratic(9, mean_reversion=0.0, horizon=4),
+    "beach_bar, short steps": tmf.games.beach_bar(9, step=0.25, horizon=2, moving_cost=0.3),
+    "crowd_aversion, other scales": tmf.games.crowd_aversion(
+        np.tile(np.eye(3)[::-1], (3, 1, 1)), [0.3, 0.1, 0.0], action_reward=np.outer([1.0, 2.0, 0.5], [0.5, 0.2, 0.1]), action_scale=[2.0, 0.5, 3.0, 1.0],
+        horizon=4, discount=0.9, initial=[0.5, 0.3, 0.2], crowding=0.2,
+    ),
     "queueing, unequal": tmf.games.queueing([0.4, 0.03, 0.2], jockeying_cost=0.3, step=0.25),
     "resource_selection, square": tmf.games.resource_selection([1.0, 0.5, 0.2], [1.0, 2.0, 0.3], power=2.0, switching_cost=0.4),
     "left_right, as one": tmf.games.typed([tmf.games.left_right()] * 2, [0.3, 0.7]),
@@ -105,3 +111,44 @@ def test_what_is_said_makes_play_fast(name, said):
     """Results do not depend on these, only the time they take: what a model no longer says is otherwise not seen."""
     flags = ("constant", "constant_transition", "passive_identity", "local_passive_reward", "separable_reward", "affine", "differentiable")
     assert {flag for flag in flags if getattr(GAMES[name].model, flag)} == said
+
+
+def spread(rows, successors, size):
+    """Rows over their successors as rows over all observations."""
+    if successors is None:
+        return rows
+    full = np.zeros((*rows.shape[:-1], size))
+    for place in np.ndindex(rows.shape):
+        full[(*place[:-1], successors[place])] += rows[place]
+    return full
+
+
+@pytest.mark.parametrize("name", [name for name, game in GAMES.items() if game.n_observations <= 100])
+def test_flow_and_values_are_those_of_the_tables(name):
+    """Kernels ask for what may have changed only; here everything is asked for at every step."""
+    game, beta = GAMES[name], 0.5
+    rng = np.random.default_rng(4)
+    pi = rng.dirichlet(np.ones(game.n_actions), size=game.n_observations)
+    policy = tmf.TabularPolicy(pi[None])
+    found = tmf.evaluate(game, policy, tmf.Fraction(beta))
+    flow = [np.asarray(game.initial)]
+    tables, rewards, moves = [], [], []
+    for t in range(game.horizon):
+        reward, active, passive_reward, passive = game.model.tables(flow[t], t)
+        active = spread(active, game.model.successors, game.n_observations)
+        passive = spread(passive, game.model.passive_successors, game.n_observations)
+        tables.append((reward, active, passive_reward, passive))
+        rewards.append(beta * (pi * reward).sum(axis=1) + (1 - beta) * passive_reward)
+        moves.append(beta * np.einsum("oa,oax->ox", pi, active) + (1 - beta) * passive)
+        flow.append(flow[t] @ moves[t] / (flow[t] @ moves[t]).sum())
+    values = best = np.zeros(game.n_observations)
+    for t in reversed(range(game.horizon)):
+        reward, active, passive_reward, passive = tables[t]
+        values = rewards[t] + game.discount * moves[t] @ values
+        chosen = (reward + game.discount * active @ best).max(axis=1)
+        best = beta * chosen + (1 - beta) * (passive_reward + game.discount * passive @ best)
+    np.testing.assert_allclose(found.flow.mu, flow, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.values[0], values, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(tmf.best_response(game, found.flow, tmf.Fraction(beta))[1][0], best, rtol=1e-8, atol=1e-9)
+    gap = game.initial @ (best - values)
+    assert tmf.exploitability(game, policy, tmf.Fraction(beta)) == pytest.approx(gap, rel=1e-7, abs=1e-8)

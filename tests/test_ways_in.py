@@ -13,7 +13,7 @@ from scipy import LowLevelCallable
 
 import strategies
 import tmfcore as tmf
-from tmfcore import _evaluator, _model, _policy, _sampling
+from tmfcore import _evaluator, _model, _policy, _promises, _sampling
 
 ROOT = Path(__file__).resolve().parents[1]
 DOUBLES = ctypes.POINTER(ctypes.c_double)
@@ -201,6 +201,32 @@ SOME = [{}, {"local_passive_reward": True}, {"constant_transition": True}, ALL,
         {"local_passive_reward": True, "separable_reward": True}]  # fmt: skip
 PLAY = [(tmf.Sequential(), 50), (tmf.Batch(1), 7), (tmf.Batch(3), 40), (tmf.Fraction(0.5), 40), (tmf.Bernoulli(0.3), 40),
         (tmf.Synchronous(), 1000)]  # fmt: skip
+
+
+def test_promises_are_tried_at_distributions():
+    """Of any size: the sum of a thousand shares as of two."""
+    for size in (1, 2, 1000):
+        initial = np.eye(1, size)[0]
+        mus = _promises.points(initial)
+        np.testing.assert_array_equal(mus[0], initial)
+        np.testing.assert_allclose(np.sum(mus, axis=1), 1, rtol=1e-14)
+        assert size == 1 or np.ptp(mus[1]) == 0 < np.ptp(mus[2])
+
+
+def test_a_promise_kept_up_to_rounding_is_kept():
+    """What a sum of 1e8 and 0.1 loses is no broken promise; a millionth of it is."""
+    for off, kept in ((0.0, True), (100.0, False)):
+
+        def tables(mu, t, off=off):
+            waiting = np.array([0.0, 1e8 * mu[1]])
+            rewards = waiting[:, None] + np.array([[0.1, 0.2], [0.3, 0.4]])
+            rewards[1, 1] += off * mu[1]
+            return rewards, np.ones((2, 2, 1)), waiting, np.ones((2, 1))
+
+        mus = [np.array([1.0, 0.0]), np.array([0.25, 0.75])]
+        found = _promises.broken(tables, ("local_passive_reward", "separable_reward"), mus, [0])
+        assert (found is None) is kept
+        assert kept or found.startswith("separable_reward is promised, but reward[1, 1] - passive_reward[1] is 0.4 at one")
 
 
 @pytest.mark.parametrize("promises", SOME)
