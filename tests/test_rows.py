@@ -5,6 +5,34 @@ import pytest
 
 import tmfcore as tmf
 
+
+def _paid_alike():
+    """Affine; rewards and passive rewards depend on the sum of what is shown, and differ by less than that."""
+    rng = np.random.default_rng(5)
+    level = rng.normal(size=3)
+    return tmf.games.affine(
+        rng.normal(size=(3, 2)), np.ones((3, 2, 3)) * rng.normal(size=(3, 2, 1)), np.full((3, 2, 3), 1 / 3), None,
+        passive_reward0=level, passive_reward_mu=np.ones((3, 3)) * level[:, None], horizon=3, discount=0.9, initial=[0.2, 0.3, 0.5],
+    )  # fmt: skip
+
+
+def _varying_here_and_there():
+    """Affine; of 12 rows of who acts five depend on mu, in three runs, and two of 6 of who does not."""
+    size, n_actions = 6, 2
+    rng = np.random.default_rng(6)
+    rows, waiting = rng.dirichlet(np.ones(size), size=(size, n_actions)), rng.dirichlet(np.ones(size), size=size)
+    rows, waiting = 0.5 * rows + 0.5 / size, 0.5 * waiting + 0.5 / size
+    slopes, waiting_slopes = rng.uniform(-0.04, 0.04, (size, n_actions, size, size)), rng.uniform(-0.04, 0.04, (size, size, size))
+    slopes -= slopes.mean(axis=2, keepdims=True)
+    waiting_slopes -= waiting_slopes.mean(axis=1, keepdims=True)
+    slopes.reshape(12, size, size)[[0, 1, 3, 6, 7, 10, 11]] = 0.0
+    waiting_slopes[[0, 2, 3, 5]] = 0.0
+    return tmf.games.affine(
+        rng.normal(size=(size, n_actions)), rng.normal(size=(size, n_actions, size)), rows, slopes,
+        passive_transition0=waiting, passive_transition_mu=waiting_slopes, horizon=5, discount=0.9, initial=waiting[0],
+    )  # fmt: skip
+
+
 GAMES = {name: build() for name, build in tmf.games.BY_NAME.items() if name != "sioux_falls"} | {
     "linear_quadratic, at rest": tmf.games.linear_quadratic(9, mean_reversion=0.0, horizon=4),
     "beach_bar, short steps": tmf.games.beach_bar(9, step=0.25, horizon=2, moving_cost=0.3),
@@ -15,6 +43,10 @@ GAMES = {name: build() for name, build in tmf.games.BY_NAME.items() if name != "
     "queueing, unequal": tmf.games.queueing([0.4, 0.03, 0.2], jockeying_cost=0.3, step=0.25),
     "resource_selection, square": tmf.games.resource_selection([1.0, 0.5, 0.2], [1.0, 2.0, 0.3], power=2.0, switching_cost=0.4),
     "left_right, as one": tmf.games.typed([tmf.games.left_right()] * 2, [0.3, 0.7]),
+    "left_right, coupled": tmf.games.typed([tmf.games.left_right()] * 2, [0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
+    "hands, coupled": tmf.games.typed([tmf.games.rock_paper_scissors()] * 2, [0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
+    "affine, here and there": _varying_here_and_there(),
+    "affine, coupled": tmf.games.typed([_paid_alike()] * 2, [0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
 }
 
 
@@ -68,8 +100,8 @@ def test_what_is_said_not_to_change_does_not_change(name):
     first, second = rng.dirichlet(np.ones(size), size=2)
     here, there, between = (model.tables(mu, 0) for mu in (first, second, (first + second) / 2))
     if model.constant_transition:
-        np.testing.assert_array_equal(here[1], there[1])
-        np.testing.assert_array_equal(here[3], there[3])
+        np.testing.assert_allclose(here[1], there[1], rtol=1e-14)
+        np.testing.assert_allclose(here[3], there[3], rtol=1e-14)
     if model.constant:
         np.testing.assert_array_equal(here[0], there[0])
     if model.passive_identity:

@@ -229,6 +229,31 @@ def test_a_promise_kept_up_to_rounding_is_kept():
         assert kept or found.startswith("separable_reward is promised, but reward[1, 1] - passive_reward[1] is 0.4 at one")
 
 
+@pytest.mark.parametrize("size", [3, 4, 16, 17, 31, 33, 100, 257])
+def test_sets_hold_one_of_two_apart(size):
+    sets = [set(kept.tolist()) for kept in _promises._kept_apart(size)]
+    assert all(size - len(kept) >= 2 for kept in sets)
+    for one in range(size):
+        mine = [kept for kept in sets if one in kept]
+        assert set.intersection(*mine) == {one}
+
+
+@pytest.mark.parametrize("size", [3, 4, 5, 16, 17, 40])
+def test_a_promise_broken_at_one_place_is_found_wherever_that_is(size):
+    """The reward of waiting at one place looks at another one; elsewhere it does not."""
+    pairs = [(odd, other) for odd in range(size) for other in range(size) if other != odd]
+    for odd, other in pairs if size < 6 else pairs[:: size // 3]:
+
+        def tables(mu, t, odd=odd, other=other):
+            waiting = mu.copy()
+            waiting[odd] += mu[other]
+            return np.zeros((size, 1)), np.ones((size, 1, 1)), waiting, np.ones((size, 1))
+
+        found = _promises.broken(tables, ("local_passive_reward",), _promises.points(np.full(size, 1 / size)), [0])
+        assert found is not None, (odd, other)
+        assert found.startswith(f"local_passive_reward is promised, but passive_reward[{odd}] is ")
+
+
 @pytest.mark.parametrize("promises", SOME)
 @pytest.mark.parametrize("dense_passive", [False, True])
 def test_promises_change_nothing_but_the_time(promises, dense_passive):

@@ -21,6 +21,7 @@ from tmfcore._validation import FloatArray
 __all__ = ["NAMES", "ROUNDING", "broken", "differently_elsewhere", "points"]
 
 NAMES = ("constant_transition", "local_passive_reward", "separable_reward")
+ALONE = 16  # observations that are looked at one by one
 ROUNDING = 1e-9  # by which equal rewards may differ, relative to the largest of them
 
 
@@ -46,6 +47,20 @@ def differently_elsewhere(mu: FloatArray, kept: npt.NDArray[np.intp]) -> FloatAr
     return moved
 
 
+def _kept_apart(n: int) -> list[npt.NDArray[np.intp]]:
+    """Sets of observations such that, of each two, some set holds the first and not the second.
+
+    Few observations are each a set; many get numbers, and a set is of those whose number has a certain bit, or has it
+    not. At least two observations are left out of each, where there are three.
+    """
+    places = np.arange(n, dtype=np.intp)
+    if n <= ALONE:
+        return list(places[:, np.newaxis])
+    bits = (n - 1).bit_length()
+    numbers = (places << bits) // n  # spread over all of them, so that no bit is nearly everywhere the same
+    return [places[(numbers >> bit & 1) == value] for bit in range(bits) for value in (0, 1)]
+
+
 def broken(
     tables_at: Callable[[FloatArray, int], tuple[FloatArray, ...]],
     promises: Iterable[str],
@@ -56,6 +71,8 @@ def broken(
     promises = tuple(promises)
     first = tables_at(mus[0], steps[0])
     for mu in mus:
+        apart = _kept_apart(len(mu)) if "local_passive_reward" in promises else []
+        moved = [tables_at(differently_elsewhere(mu, kept), steps[-1])[2][kept] for kept in apart]
         for t in steps:
             tables = tables_at(mu, t)
             if "constant_transition" in promises:
@@ -76,18 +93,15 @@ def broken(
                         f"separable_reward is promised, but reward{list(at)} - passive_reward[{at[0]}] is "
                         f"{extra_first[at]:.6g} at one (mu, t) and {extra[at]:.6g} at another"
                     )
-            if "local_passive_reward" in promises:
-                for half in (slice(0, None, 2), slice(1, None, 2)):
-                    kept = np.arange(len(mu), dtype=np.intp)[half]
-                    here = tables[2][kept]
-                    there = tables_at(differently_elsewhere(mu, kept), steps[-1])[2][kept]
-                    bad = np.argwhere(~_close(here, there, tables[2], here))
-                    if len(bad):
-                        k = int(bad[0, 0])
-                        return (
-                            f"local_passive_reward is promised, but passive_reward[{kept[k]}] is {here[k]:.6g} at "
-                            f"one (mu, t) and {there[k]:.6g} at another with the same mu[{kept[k]}]"
-                        )
+            for kept, there in zip(apart, moved, strict=True):
+                here = tables[2][kept]
+                bad = np.argwhere(~_close(here, there, tables[2], here))
+                if len(bad):
+                    k = int(bad[0, 0])
+                    return (
+                        f"local_passive_reward is promised, but passive_reward[{kept[k]}] is {here[k]:.6g} at "
+                        f"one (mu, t) and {there[k]:.6g} at another with the same mu[{kept[k]}]"
+                    )
     return None
 
 
