@@ -206,6 +206,12 @@ def test_solve_then_simulate(tmp_path):
     )
     np.testing.assert_array_equal(played.counts, wanted.counts)  # played in parts, and yet the same
     np.testing.assert_array_equal(played.returns, wanted.returns)
+    assert "warning" not in result.stderr
+
+    other = run("simulate", "queueing", *SMALL, "--schedule", "sequential", "--policy", solution, "--replicas", "2")
+    assert other.exit_code == 0 and "warning: the policy was learnt for game 'queueing' under B=10 with" in other.stderr
+    other = run("simulate", "resource-selection", *SMALL, "--policy", solution)
+    assert other.exit_code == 2 and "was learnt for game 'queueing'" in other.output
 
 
 @pytest.mark.parametrize("solver", ["mirror-descent", "Fictitious_Play", "fixed-point", "prior-descent", "mfomo", "stationary"])

@@ -356,3 +356,18 @@ def test_a_stationary_solution_is_a_start_of_stationary():
     assert again.converged and again.best_iteration == first.best_iteration
     other = Stationary().solve(queueing(0.3, 0.2, 0.1), tmf.Synchronous(), initial=first)
     assert other.converged and other.history["iteration"][0] == 0
+
+
+@pytest.mark.parametrize("aware", [False, True])
+def test_policies_that_solvers_return_know_their_horizon(aware, tmp_path):
+    """Twelve stages over 240 steps: step 120 is in stage 6, with or without being told the horizon."""
+    game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=12, step=0.05)
+    found = run(TMFPG(population_aware=aware), game, tmf.Fraction(0.05))
+    found.save(tmp_path / "found.npz")
+    mu = [0.2, 0.3, 0.4, 0.1]
+    for policy in (found.policy, tmf.Solution.load(tmp_path / "found.npz").policy):
+        assert (policy.n_stages, policy.horizon) == (12, 240)
+        for t in (0, 5, 120, 239):
+            np.testing.assert_array_equal(policy.probabilities(mu, t), policy.kernel.probabilities(np.array(mu), t, 240))
+        with pytest.raises(ValueError, match=r"t is 240; must be in \[0, 239\]"):
+            policy.probabilities(mu, 240)

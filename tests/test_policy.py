@@ -60,10 +60,23 @@ def test_number_of_axes_decides():
 
 def test_horizon_defaults():
     stages = tmf.TabularPolicy([np.eye(2), np.eye(2)[::-1]])
-    assert [stages.probabilities([1, 0], t)[0, 0] for t in range(2)] == [1, 0]
+    assert stages.probabilities([1, 0])[0, 0] == 1
+    assert [stages.probabilities([1, 0], t, 2)[0, 0] for t in range(2)] == [1, 0]
     assert [stages.probabilities([1, 0], t, 5)[0, 0] for t in range(5)] == [1, 1, 1, 0, 0]
     with pytest.raises(ValueError, match=r"^t is 2; must be in \[0, 1\]$"):
-        stages.probabilities([1, 0], 2)
+        stages.probabilities([1, 0], 2, 2)
+    for policy in (stages, tmf.SoftmaxPolicy(np.zeros((2, 2, 2))), tmf.SoftmaxPolicy(np.zeros((2, 2, 2, 3)))):
+        with pytest.raises(ValueError, match=r"t is 1 and horizon None, of a policy of 2 stages; must come with horizon=T"):
+            policy.probabilities([1, 0], 1)
+        with pytest.raises(ValueError, match=r"^horizon is 1; must be >= 2, the number of stages$"):
+            policy.probabilities([1, 0], 0, 1)
+    with pytest.raises(ValueError, match=r"^horizon is 1; must be >= 2$"):
+        tmf.TabularPolicy(np.full((2, 2, 2), 0.5), horizon=1)
+    own = tmf.TabularPolicy([np.eye(2), np.eye(2)[::-1]], horizon=5)
+    for policy in (own, pickle.loads(pickle.dumps(own)), tmf.TabularPolicy.from_json(own.to_json())):
+        assert [policy.probabilities([1, 0], t)[0, 0] for t in range(5)] == [1, 1, 1, 0, 0]
+        assert [policy.probabilities([1, 0], t, 2)[0, 0] for t in range(2)] == [1, 0]
+    assert own == stages, "horizons are no part of what is played"
     stationary = tmf.TabularPolicy(np.eye(2))
     np.testing.assert_array_equal(stationary.probabilities([1, 0], 12345), np.eye(2))
     with pytest.raises(ValueError, match=r"^t is 5; must be in \[0, 4\]$"):

@@ -1,4 +1,4 @@
-"""Which game, schedule, number of agents and clock a result belongs to, so that only what belongs together is combined.
+"""Which game, schedule, N and policy a result belongs to, so that only what belongs together is combined.
 
     Fingerprint.of(game, schedule, n_agents, clock)     what a result carries; costs nothing until it is compared
     same("run", run.fingerprint, other, PARTS)          a ValueError that names both where they do not belong together
@@ -18,17 +18,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._policy import Policy, TablePolicy
 from tmfcore._validation import FloatArray
 
 if TYPE_CHECKING:
     from tmfcore.game import Game
     from tmfcore.schedule import Schedule
 
-__all__ = ["LIMIT", "PARTS", "Fingerprint", "differences", "digest_of", "same"]
+__all__ = ["LIMIT", "PARTS", "Fingerprint", "differences", "differing", "digest_of", "same"]
 
 PARTS = ("game", "schedule", "n_agents")  # of two results of one finite system
 LIMIT = ("game", "fractions")  # of two results in the limit: who acts matters by the active fractions alone
-NAMES = {"game": "game", "schedule": "schedule", "fractions": "active fraction", "n_agents": "N", "clock": "clock"}
+NAMES = {
+    "game": "game", "dynamics": "game", "schedule": "schedule", "fractions": "active fraction",
+    "activation": "schedule", "n_agents": "N", "clock": "clock", "policy": "policy", "start": "start",
+}  # fmt: skip
+DIGESTS = ("game", "dynamics", "schedule", "fractions", "activation", "rule", "policy")
 
 MOST_CELLS = 50_000  # entries of tables that a digest evaluates where it may choose
 PAIRS = 5, 20  # (mu, t) at the least and at the most
@@ -50,37 +55,43 @@ class Fingerprint:
     n_agents : int or None
     clock : str
         "schedule", "always", or empty where nothing was valued.
+    start : str
+        "rounded", "sampled", "given", or empty where no agents started.
     """
 
-    __slots__ = ("_digests", "_game", "_schedule", "clock", "label", "n_agents", "name")
+    __slots__ = ("_digests", "_game", "_policy", "_schedule", "clock", "label", "n_agents", "name", "start")
 
     name: str
     label: str
     n_agents: int | None
     clock: str
+    start: str
 
     def __init__(
-        self, name: str, label: str, n_agents: int | None, clock: str, digests: Mapping[str, str] | None = None
-    ) -> None:
-        self.name, self.label, self.n_agents, self.clock = name, label, n_agents, clock
+        self, name: str, label: str, n_agents: int | None, clock: str, start: str,
+        digests: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self.label, self.n_agents, self.clock, self.start = name, label, n_agents, clock, start
         self._game: Game | None = None
         self._schedule: Schedule | None = None
+        self._policy: Policy | None = None
         self._digests = dict(digests or {})
 
     @classmethod
     def of(
-        cls, game: Game, schedule: Schedule | None = None, n_agents: int | None = None, clock: str = ""
-    ) -> Fingerprint:
+        cls, game: Game, schedule: Schedule | None = None, n_agents: int | None = None, clock: str = "",
+        policy: Policy | None = None, start: str = "",
+    ) -> Fingerprint:  # fmt: skip
         """Of what is computed from these; all checked by the caller."""
         n_agents = None if n_agents is None else int(n_agents)
-        made = cls(game.name, "" if schedule is None else schedule.label, n_agents, clock)
-        made._game, made._schedule = game, schedule
+        made = cls(game.name, "" if schedule is None else schedule.label, n_agents, clock, start)
+        made._game, made._schedule, made._policy = game, schedule, policy
         return made
 
     def on(self, clock: str) -> Fingerprint:
         """The same on another clock."""
-        made = Fingerprint(self.name, self.label, self.n_agents, clock, self._digests)
-        made._game, made._schedule = self._game, self._schedule
+        made = Fingerprint(self.name, self.label, self.n_agents, clock, self.start, self._digests)
+        made._game, made._schedule, made._policy = self._game, self._schedule, self._policy
         return made
 
     @property
@@ -100,9 +111,8 @@ class Fingerprint:
 
     def to_header(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        digests = {name: self._digest(name) for name in ("game", "schedule", "fractions")}
-        numbers = {"name": self.name, "label": self.label, "n_agents": self.n_agents, "clock": self.clock}
-        return {**numbers, "digests": digests}
+        plain = {name: getattr(self, name) for name in ("name", "label", "n_agents", "clock", "start")}
+        return {**plain, "digests": {name: self._digest(name) for name in DIGESTS}}
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> Fingerprint | None:
@@ -117,33 +127,48 @@ class Fingerprint:
         n_agents = found["n_agents"]
         return cls(
             str(found["name"]), str(found["label"]), None if n_agents is None else int(n_agents),
-            str(found["clock"]), {str(key): str(value) for key, value in found["digests"].items()},
+            str(found["clock"]), str(found["start"]), {str(key): str(value) for key, value in found["digests"].items()},
         )  # fmt: skip
 
     def _digest(self, name: str) -> str:
         if name not in self._digests:
-            game, schedule = self._game, self._schedule
-            if name == "game":
-                assert game is not None, "a fingerprint without a game has its digest"
-                self._digests[name] = digest_of(game)
-            elif game is None or schedule is None:
-                self._digests[name] = ""
-            elif name == "schedule" and self.n_agents is not None:
-                batch, probability = schedule._kernel(game.horizon, self.n_agents)
-                who = ("batches", batch) if batch is not None else ("probabilities", probability)
-                self._digests[name] = _hash([who[0], _short(who[1])])
-            else:
-                self._digests[name] = _hash(["fractions", _short(schedule._active(game.horizon, self.n_agents))])
+            self._digests[name] = self._compute(name)
         return self._digests[name]
 
-    def _part(self, name: str) -> object:
-        return getattr(self, name)
+    def _compute(self, name: str) -> str:
+        game, schedule, n_agents = self._game, self._schedule, self.n_agents
+        assert game is not None, "a fingerprint without a game has its digests"
+        if name == "game":
+            return digest_of(game)
+        if name == "dynamics":
+            return _hash(_parts(game, whole=False))
+        if name == "policy":
+            return "" if self._policy is None else _hash(_policy_parts(self._policy, game))
+        if schedule is None:
+            return ""
+        kind = "each" if type(schedule).__name__ == "Bernoulli" else "batches"
+        if name == "rule":  # of whatever N
+            try:
+                return _hash([kind, _short(schedule._active(game.horizon, None))])
+            except ValueError:
+                return ""
+        if name == "schedule" and n_agents is not None:
+            batch, probability = schedule._kernel(game.horizon, n_agents)
+            return _hash([kind, _short(probability if batch is None else batch)])
+        fractions = _short(schedule._active(game.horizon, n_agents))
+        return _hash([fractions] if name == "fractions" else [kind, fractions])
 
     def _has(self, name: str, other: Fingerprint) -> bool:
         """Whether the two agree in one part, without a digest where that can be known."""
-        if name == "game" and self._game is not None and self._game is other._game:
+        if name in ("n_agents", "clock", "start"):
+            return bool(getattr(self, name) == getattr(other, name))
+        if name in ("game", "dynamics") and self._game is not None and self._game is other._game:
             return True
-        return bool(self._part(name) == other._part(name))
+        if self._digest(name) == other._digest(name):
+            return True
+        # What is predicted for any N holds at every N at which the schedule is the same rule.
+        anyhow = name == "activation" and (self.n_agents is None or other.n_agents is None)
+        return anyhow and self._digest("rule") == other._digest("rule") != ""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Fingerprint):
@@ -154,8 +179,8 @@ class Fingerprint:
         return hash((self.game, self.schedule, self.n_agents, self.clock))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        digests = {name: self._digest(name) for name in ("game", "schedule", "fractions")}
-        return Fingerprint, (self.name, self.label, self.n_agents, self.clock, digests)
+        digests = {name: self._digest(name) for name in DIGESTS}
+        return Fingerprint, (self.name, self.label, self.n_agents, self.clock, self.start, digests)
 
     def __deepcopy__(self, memo: object) -> Fingerprint:
         return self
@@ -172,7 +197,7 @@ class Fingerprint:
 
 
 def differences(one: Fingerprint, other: Fingerprint, parts: Iterable[str] = PARTS) -> list[str]:
-    """In which of `parts` (of "game", "schedule", "fractions", "n_agents", "clock") the two differ."""
+    """In which of `parts` the two differ; see `same`."""
     return [name for name in parts if not one._has(name, other)]
 
 
@@ -188,7 +213,9 @@ def same(what: str, one: Fingerprint | None, other: Fingerprint | None, parts: I
     other : Fingerprint or None
         Of what it must belong to.
     parts : iterable of str, optional
-        What must agree: PARTS, LIMIT, or any of "game", "schedule", "fractions", "n_agents", "clock".
+        What must agree: PARTS, LIMIT, or any of "game"; "dynamics", the game but for name, horizon, discount and start;
+        "schedule", who acts among N; "activation", the same in shares, of any N where one was made for any;
+        "fractions", the active fractions alone; "n_agents", "clock", "policy", "start".
 
     Raises
     ------
@@ -204,14 +231,21 @@ def same(what: str, one: Fingerprint | None, other: Fingerprint | None, parts: I
     found = differences(one, other, parts)
     if not found:
         return
-    words = [NAMES[name] for name in found]
-    differ = f"{' and '.join(words)} {'differs' if len(words) == 1 else 'differ'}"
+    differ = differing(found)
     hint = ""
+    if "start" in found:
+        hint = f": {one.start!r} and {other.start!r}"
     if "game" in found and one.name == other.name:
         hint = f": the games have digests {one.game} and {other.game}"
     elif "fractions" in found and one.label == other.label:
         hint = f": N is {one.n_agents} and {other.n_agents}"
     raise ValueError(f"{what} is of {one}; must be of {other} ({differ}{hint})")
+
+
+def differing(found: Iterable[str]) -> str:
+    """Parts that differ, in words."""
+    words = list(dict.fromkeys(NAMES[name] for name in found))
+    return f"{' and '.join(words)} {'differs' if len(words) == 1 else 'differ'}"
 
 
 def digest_of(game: Game) -> str:
@@ -223,15 +257,22 @@ def digest_of(game: Game) -> str:
     return known
 
 
-def _parts(game: Game) -> Iterator[object]:
-    yield from (game.n_observations, game.n_actions, game.horizon, game.discount, game.step, game.initial)
+def _parts(game: Game, whole: bool = True) -> Iterator[object]:
+    """All of a game, or what runs of it have in common whatever their length, discount and start."""
+    yield from (game.n_observations, game.n_actions)
+    if whole:
+        yield from (game.horizon, game.discount, game.step, game.initial)
     given = (game.reward, game.transition, game.passive_reward, game.passive_transition)
     if all(isinstance(table, np.ndarray) for table in given[:3]) and not callable(given[3]):
         yield from (*given, game.successors, game.passive_successors)
         return
     model = game.model
-    yield from (game.name, game.noise, model.successors, model.passive_successors)
-    for mu, t in _pairs(game):
+    if whole:
+        yield from (game.name, game.noise)
+    yield from (model.successors, model.passive_successors)
+    cells = game.n_observations * (1 + game.n_actions) * (1 + game.model.n_successors)
+    pairs = _pairs(game, cells, PAIRS[1]) if whole else [(mu, 0) for mu in _populations(game)[1:]]
+    for mu, t in pairs:
         try:
             with np.errstate(all="ignore"):
                 tables = model.tables(mu, t)
@@ -241,16 +282,38 @@ def _parts(game: Game) -> Iterator[object]:
             yield from (_rounded(table) for table in tables)
 
 
-def _pairs(game: Game) -> Iterator[tuple[FloatArray, int]]:
-    """Populations and steps at which a game is asked: (0, initial), and four populations along the horizon."""
-    n, last = game.n_observations, game.horizon - 1
-    cells = n * (1 + game.n_actions) * (1 + game.model.n_successors)
-    count = int(min(max(PAIRS[0], MOST_CELLS // cells), PAIRS[1]))
+def _policy_parts(policy: Policy, game: Game) -> Iterator[object]:
+    """Probabilities: of tables at every stage, of others at some populations and steps."""
+    stages = policy.n_stages if isinstance(policy, TablePolicy) else 0
+    if stages:
+        rows = [policy.probabilities(game.initial, stage, stages) for stage in range(stages)]
+        same_rows = all(np.array_equal(row, rows[0]) for row in rows)
+        yield _rounded(np.array(rows[:1] if same_rows else rows))
+        return
+    for mu, t in _pairs(game, game.n_observations * game.n_actions, 64):
+        try:
+            played = policy.probabilities(mu, t, game.horizon)
+        except Exception as error:  # as of games
+            yield type(error).__name__
+        else:
+            yield _rounded(played)
+
+
+def _populations(game: Game) -> list[FloatArray]:
+    """Four distributions at which games and policies are asked; the first is where the game starts."""
+    n = game.n_observations
     golden = (np.sqrt(5.0) - 1) / 2
     populations = [game.initial, np.full(n, 1.0 / n)]
     for k in (1, 2):
         weights = 0.05 + (np.arange(1, n + 1) * golden * k) % 1.0
         populations.append(weights**k / (weights**k).sum())
+    return populations
+
+
+def _pairs(game: Game, cells: int, most: int) -> Iterator[tuple[FloatArray, int]]:
+    """Populations and steps at which to ask for so many numbers each: four populations along the horizon."""
+    populations, last = _populations(game), game.horizon - 1
+    count = int(min(max(PAIRS[0], MOST_CELLS // cells), most))
     for j in range(count):
         # Five steps to four populations, so that populations and steps do not go round together.
         yield populations[j % 4], round(last * j / (count - 1))

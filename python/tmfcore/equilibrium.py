@@ -68,7 +68,7 @@ def best_response(
     _flow.backward(game.model, None, mu, active, game.discount, always, values, None, greedy)
     probabilities = np.zeros((game.horizon, game.n_observations, game.n_actions))
     np.put_along_axis(probabilities, greedy[..., np.newaxis], 1.0, axis=-1)
-    return TabularPolicy(probabilities), values
+    return TabularPolicy(probabilities, horizon=game.horizon), values
 
 
 def exploitability(

@@ -8,6 +8,7 @@ import numpy as np
 
 from tmfcore import _intervals, _rng, _tagged
 from tmfcore import _validation as check
+from tmfcore._fingerprint import Fingerprint
 from tmfcore._functions import takes_rng
 from tmfcore._intervals import Interval
 from tmfcore._policy import Policy
@@ -53,6 +54,8 @@ class FiniteExploitability(Record):
         Degrees of freedom of `se`, between R - 1 and 2 (R - 1).
     schedule, game : str
         Label and name.
+    fingerprint : Fingerprint or None
+        Of game, schedule, N and policy.
     """
 
     value: float
@@ -71,6 +74,7 @@ class FiniteExploitability(Record):
     degrees: float
     schedule: str
     game: str
+    fingerprint: Fingerprint | None = None
 
     def interval(self, level: float = 0.95) -> Interval:
         """Student's interval of the gain of `policy`.
@@ -195,7 +199,7 @@ def finite_exploitability(
         best, greedy = _respond(game, None, counts, n_agents, active)
         probabilities = np.zeros((game.horizon, game.n_observations, game.n_actions))
         np.put_along_axis(probabilities, greedy[..., np.newaxis], 1.0, axis=-1)
-        deviation = TabularPolicy(probabilities)
+        deviation = TabularPolicy(probabilities, horizon=game.horizon)
     else:
         best = _respond(game, deviation.kernel, counts, n_agents, active)[0]
     del counts
@@ -229,6 +233,7 @@ def finite_exploitability(
         degrees=degrees,
         schedule=schedule.label,
         game=game.name,
+        fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -30,9 +31,10 @@ class _ArrayPolicy(ABC):
     """What the two have in common: one read-only array, and the compiled policy the kernels run on."""
 
     kernel: Policy
+    horizon: int | None
 
     @abstractmethod
-    def __init__(self, array: object, /) -> None: ...
+    def __init__(self, array: object, /, *, horizon: object = None) -> None: ...
 
     @property
     @abstractmethod
@@ -63,7 +65,8 @@ class _ArrayPolicy(ABC):
         t : int, optional
             Step, 0 <= t < horizon.
         horizon : int or None, optional
-            T; None: one stage a step (T = L), and any t for a policy of one stage.
+            T, over which the stages are spread. None: the policy's own, which policies that a solver returns have; any
+            t for a policy of one stage.
 
         Returns
         -------
@@ -73,20 +76,31 @@ class _ArrayPolicy(ABC):
         Raises
         ------
         TypeError, ValueError
-            mu is no distribution over S observations, or t is out of range.
+            mu is no distribution over S observations, t is out of range, or t > 0 asks for a stage of a policy of
+            several without a horizon to spread them over.
         """
         mu = check.as_probabilities(mu, "mu", shape=(self.n_observations,), letters="S")
+        if horizon is None and self.n_stages == 1:
+            check.as_int(t, "t", low=0)
+            return self.kernel.probabilities(mu, 0, 1)
+        horizon = self.horizon if horizon is None else horizon
         if horizon is None:
-            if self.n_stages == 1:
-                check.as_int(t, "t", low=0)
-                return self.kernel.probabilities(mu, 0, 1)
-            horizon = self.n_stages
+            t = check.as_int(t, "t", low=0)
+            if t > 0:
+                raise ValueError(
+                    f"t is {t} and horizon None, of a policy of {self.n_stages} stages; must come with horizon=T, the "
+                    "number of steps over which its stages are spread"
+                )
+            return self.kernel.probabilities(mu, 0, self.n_stages)
         horizon = check.as_positive_int(horizon, "horizon")
+        if horizon < self.n_stages:
+            raise ValueError(f"horizon is {horizon}; must be >= {self.n_stages}, the number of stages")
         return self.kernel.probabilities(mu, check.as_int(t, "t", low=0, high=horizon - 1), horizon)
 
     def to_json(self) -> str:
         """The policy as a JSON text; `from_json` restores every bit of it."""
-        return json.dumps({"kind": type(self).__name__, "array": self._array.tolist()})
+        own = {} if self.horizon is None else {"horizon": self.horizon}
+        return json.dumps({"kind": type(self).__name__, "array": self._array.tolist(), **own})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -99,7 +113,7 @@ class _ArrayPolicy(ABC):
         """
         try:
             data = json.loads(check.as_string(text, "text"))
-            kind, array = data["kind"], data["array"]
+            kind, array, horizon = data["kind"], data["array"], data.get("horizon")
         except (ValueError, KeyError, TypeError) as error:
             if not isinstance(text, str):
                 raise
@@ -108,7 +122,7 @@ class _ArrayPolicy(ABC):
             ) from None
         if kind != cls.__name__:
             raise ValueError(f"text holds a {kind}; must hold a {cls.__name__}")
-        return cls(array)
+        return cls(array, horizon=horizon)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(L={self.n_stages}, S={self.n_observations}, A={self.n_actions})"
@@ -122,7 +136,14 @@ class _ArrayPolicy(ABC):
         return hash((type(self), self._array.shape, self._array.tobytes()))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._array,)
+        return partial(type(self), horizon=self.horizon), (self._array,)
+
+    def _settle(self, name: str, array: FloatArray, kernel: Policy, horizon: object) -> None:
+        """Fill the frozen fields."""
+        if horizon is not None:
+            horizon = check.as_int(horizon, "horizon", low=len(array))
+        for field, value in ((name, array), ("kernel", kernel), ("horizon", horizon)):
+            object.__setattr__(self, field, value)
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -133,6 +154,8 @@ class TabularPolicy(_ArrayPolicy):
     ----------
     probabilities : (S, A) or (L, S, A) floats
         pi(a | o): entries >= 0, every row summing to 1 within 1e-8. (S, A) is L = 1.
+    horizon : int or None, optional
+        T >= L, over which `probabilities` spreads the stages where it is not told; games have their own.
 
     Attributes
     ----------
@@ -156,7 +179,7 @@ class TabularPolicy(_ArrayPolicy):
 
     table: FloatArray
 
-    def __init__(self, probabilities: object) -> None:
+    def __init__(self, probabilities: object, *, horizon: object = None) -> None:
         table = check.as_probabilities(
             probabilities,
             "probabilities",
@@ -164,8 +187,7 @@ class TabularPolicy(_ArrayPolicy):
             letters=["S, A", "L, S, A"],
         )
         table = check.frozen(table.reshape(-1, *table.shape[-2:]))
-        object.__setattr__(self, "table", table)
-        object.__setattr__(self, "kernel", TablePolicy(table))
+        self._settle("table", table, TablePolicy(table), horizon)
 
     @property
     def _array(self) -> FloatArray:
@@ -174,7 +196,7 @@ class TabularPolicy(_ArrayPolicy):
     @classmethod
     def uniform(cls, game: Game, stages: int = 1) -> Self:
         """Every action equally likely, in `stages` equal stages."""
-        return cls(np.full(_shape(game, stages), 1.0 / game.n_actions))
+        return cls(np.full(_shape(game, stages), 1.0 / game.n_actions), horizon=game.horizon)
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -188,6 +210,8 @@ class SoftmaxPolicy(_ArrayPolicy):
     ----------
     theta : (S, A), (L, S, A) or (L, S, A, 1+S) floats
         Finite. (S, A) is L = 1.
+    horizon : int or None, optional
+        T >= L, over which `probabilities` spreads the stages where it is not told; games have their own.
 
     Attributes
     ----------
@@ -209,7 +233,7 @@ class SoftmaxPolicy(_ArrayPolicy):
 
     theta: FloatArray
 
-    def __init__(self, theta: object) -> None:
+    def __init__(self, theta: object, *, horizon: object = None) -> None:
         array = check.as_float_array(
             theta,
             "theta",
@@ -221,10 +245,8 @@ class SoftmaxPolicy(_ArrayPolicy):
                 f"theta has shape {array.shape}; must be (L, S, A, 1+S), so end in {1 + array.shape[1]}"
             )
         array = check.frozen(array[np.newaxis] if array.ndim == 2 else array)
-        object.__setattr__(self, "theta", array)
-        object.__setattr__(
-            self, "kernel", TablePolicy(softmax(array)) if array.ndim == 3 else AffinePolicy(array)
-        )
+        kernel = TablePolicy(softmax(array)) if array.ndim == 3 else AffinePolicy(array)
+        self._settle("theta", array, kernel, horizon)
 
     @property
     def _array(self) -> FloatArray:
@@ -238,8 +260,9 @@ class SoftmaxPolicy(_ArrayPolicy):
     @classmethod
     def uniform(cls, game: Game, stages: int = 1, *, affine: bool = False) -> Self:
         """Zero theta: every action equally likely, in `stages` equal stages; affine in mu if asked for."""
-        shape = _shape(game, stages)
-        return cls(np.zeros((*shape, 1 + game.n_observations) if check.as_bool(affine, "affine") else shape))
+        shape: tuple[int, ...] = _shape(game, stages)
+        shape = (*shape, 1 + game.n_observations) if check.as_bool(affine, "affine") else shape
+        return cls(np.zeros(shape), horizon=game.horizon)
 
 
 class Played:

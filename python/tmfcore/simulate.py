@@ -93,7 +93,8 @@ class Simulation(_frames.Frames):
     action_labels : tuple of A str
         The game's; empty where it is not known.
     fingerprint : Fingerprint or None
-        Of game, schedule and N: what it may be combined with. None: made by hand, and combined with nothing.
+        Of game, schedule, N, policy and start: what it may be combined with. None: made by hand, and combined with
+        nothing.
     """
 
     counts: IntArray
@@ -413,7 +414,7 @@ def simulate(
         game=game.name,
         trajectories=individuals,
         **_appearance.appearance_of(game),
-        fingerprint=Fingerprint.of(game, schedule, n_agents),
+        fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=_start_name(start, given, game)),
     )
 
 
@@ -558,6 +559,15 @@ def check_batches(n_agents: int, batch: IntArray | None, engine: str) -> None:
             f"({int(batch[t])} at step {t}): the counts engine cannot draw them correctly beyond; "
             "use Bernoulli, Sequential or Synchronous"
         )
+
+
+def _start_name(start: object, given: IntArray | None, game: Game) -> str:
+    """How the agents started: given counts may be the rounded ones."""
+    if isinstance(start, str):
+        return start
+    assert given is not None, "counts were given"
+    rounded = rounded_counts(game.initial, int(given[0].sum()))
+    return "rounded" if (given == rounded).all() else "given"
 
 
 def _given_start(start: object, n_agents: int, replicas: int, game: Game) -> IntArray | None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tmfcore import _appearance, _files, _fluctuations
 from tmfcore import _validation as check
+from tmfcore._fingerprint import Fingerprint, same
 from tmfcore._records import Record
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.analysis._deviation import mean_deviation
@@ -33,6 +34,7 @@ __all__ = ["Comparison", "Fluctuations", "fluctuations"]
 
 STARTS = ("rounded", "sampled")
 JACOBIANS = ("auto", "exact", "differences")
+SYSTEM = ("game", "activation", "policy", "start")  # in what a simulation must agree with a prediction
 BIAS_LEVEL = 5.0  # a measured bias counts where it exceeds so many of its standard errors
 
 
@@ -64,6 +66,8 @@ class Fluctuations(Record):
     observation_labels : tuple of S str
     step : float
         dt, the share of a sweep a step lasts.
+    fingerprint : Fingerprint or None
+        Of game, schedule, N, policy and start: what simulations it may be compared with.
     """
 
     mu: FloatArray
@@ -78,6 +82,7 @@ class Fluctuations(Record):
     game: str
     observation_labels: tuple[str, ...]
     step: float = 1.0
+    fingerprint: Fingerprint | None = None
 
     @property
     def constant(self) -> FloatArray:
@@ -132,16 +137,13 @@ class Fluctuations(Record):
         Raises
         ------
         TypeError, ValueError
-            Another horizon, population or number of observations; one replica; no recorded time t > 0 in common.
+            Another game, policy, schedule, N or start; one replica; no recorded time t > 0 in common.
         """
         check.as_instance(simulation, "simulation", Simulation)
         n = self._n(simulation.n_agents, "simulation.n_agents")
         if simulation.horizon != self.horizon:
             raise ValueError(f"simulation.horizon is {simulation.horizon}; must be {self.horizon}")
-        if simulation.counts.shape[-1] != self.mu.shape[1]:
-            raise ValueError(
-                f"simulation.counts has {simulation.counts.shape[-1]} observations; must have {self.mu.shape[1]}"
-            )
+        same("simulation", simulation.fingerprint, self.fingerprint, SYSTEM)
         if simulation.replicas < 2:
             raise ValueError(f"simulation has {simulation.replicas} replica; must have at least 2 to measure a spread")
         steps, here, there = np.intersect1d(self.steps, simulation.steps, return_indices=True)
@@ -215,6 +217,7 @@ class Fluctuations(Record):
         if simulation is not None:
             check.as_instance(simulation, "simulation", Simulation)
             n_agents = int(self._n(simulation.n_agents if n_agents is None else n_agents))
+            same("simulation", simulation.fingerprint, self.fingerprint, SYSTEM)
             mu = simulation.mu
             spread = mu.std(axis=0, ddof=1) if simulation.replicas > 1 else None
             measured = (simulation.steps * self.step, mu.mean(axis=0), spread)
@@ -232,6 +235,7 @@ class Fluctuations(Record):
         """Write everything to `path` (npz), whole or not at all."""
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         header = {name: getattr(self, name) for name in _HEADER}
+        header["fingerprint"] = None if self.fingerprint is None else self.fingerprint.to_header()
         _files.save_npz(path, arrays, {"kind": "fluctuations", **header})
 
     @classmethod
@@ -252,7 +256,8 @@ class Fluctuations(Record):
     @classmethod
     def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Fluctuations:
         fields: dict[str, Any] = {name: arrays[name] for name in _ARRAYS} | {name: header[name] for name in _HEADER}
-        return cls(**fields | {"observation_labels": tuple(fields["observation_labels"])})
+        fields |= {"observation_labels": tuple(fields["observation_labels"])}
+        return cls(**fields, fingerprint=Fingerprint.from_header(header))
 
     def _variances(self) -> FloatArray:
         """Sigma(x, x), (J+1, S); rounding may leave a variance of zero just below it."""
@@ -460,4 +465,5 @@ def fluctuations(
         game=game.name,
         observation_labels=game.observation_labels,
         step=game.step,
+        fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start),
     )

@@ -68,7 +68,7 @@ def simulate(
     played = build_game(game, options, schedule, n_agents)
     record_every = record_every or min(played.horizon, max(1, round(1 / played.step)))
     with usage_errors():
-        used = tmf.SoftmaxPolicy.uniform(played) if policy is None else tmf.Solution.load(policy).policy
+        used = tmf.SoftmaxPolicy.uniform(played) if policy is None else _learnt(policy, played, schedule, n_agents)
         flow = tmf.mean_field(played, used, schedule, n_agents, record_every=record_every)
     entries = played.horizon * played.n_observations * played.n_actions
     limit = tmf.evaluate(played, used, schedule, n_agents).mean_return if entries <= EVALUATED_ENTRIES else None
@@ -106,6 +106,23 @@ def simulate(
         click.echo(f"wrote {path.name} to {pictures}")
     if interrupted:
         raise KeyboardInterrupt
+
+
+def _learnt(
+    path: Path, game: tmf.Game, schedule: tmf.Schedule, n_agents: int
+) -> tmf.SoftmaxPolicy | tmf.TabularPolicy:
+    """The policy of a saved Solution of this game; a word where it was learnt under other settings."""
+    import tmfcore as tmf
+    from tmfcore._fingerprint import Fingerprint, differences, differing
+
+    solution = tmf.Solution.load(path)
+    learnt, here = solution.fingerprint, Fingerprint.of(game, schedule, n_agents)
+    if learnt is None or learnt.name != here.name:
+        raise ValueError(f"--policy {path} was learnt for {learnt or 'no known game'}; must be for game {here.name!r}")
+    found = differences(learnt, here, ("game", "activation"))
+    if found:
+        click.echo(f"warning: the policy was learnt for {learnt}, and plays {here}: {differing(found)}", err=True)
+    return solution.policy
 
 
 def _in_parts(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tmfcore import _validation as check
+from tmfcore._fingerprint import same
 from tmfcore._validation import FloatArray
 from tmfcore.fit._by_agents import Individuals
 from tmfcore.fit._by_counts import Counts
@@ -70,8 +71,9 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        Values of the wrong kind, shape or range; observations or actions outside S and A; no data; passive="stay" of
-        agents that move, or are paid, when they do not act.
+        Values of the wrong kind, shape or range; observations or actions outside S and A; no data; Simulations of games
+        that differ in more than horizon, discount and start; passive="stay" of agents that move, or are paid, when they
+        do not act.
 
     Notes
     -----
@@ -102,7 +104,10 @@ def fit(
     stays = check.as_choice(passive, "passive", PASSIVE) == "stay"
     strength = check.as_float(prior, "prior", low=0.0)
     runs = _runs(data)
-    discounts = {run.discount for run in runs if isinstance(run, Simulation)}
+    simulated = [run for run in runs if isinstance(run, Simulation)]
+    for i, run in enumerate(simulated[1:], 1):
+        same(f"data[{i}]", run.fingerprint, simulated[0].fingerprint, ("dynamics",))
+    discounts = {run.discount for run in simulated}
     if discount is None:
         if len(discounts) != 1:
             raise TypeError("discount is None; must be given: the data does not tell one")

@@ -384,7 +384,7 @@ def from_policy(policy: object, game: object) -> TabularPolicy:
         )
     table = _rounded(rows.reshape(horizon, size, ours.n_actions), "policy")
     if halves is None:
-        return TabularPolicy(table)
+        return TabularPolicy(table, horizon=horizon)
     lifted = np.full((ours.horizon, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
     lifted[::2, :size] = table
-    return TabularPolicy(lifted)
+    return TabularPolicy(lifted, horizon=ours.horizon)

@@ -362,7 +362,7 @@ def from_policy(policy: object, game: object) -> TabularPolicy:
         _, moves, _, _ = ours.tables(mu, t)
         rows = _tables.dense(moves, ours.successors, source.size)
         mu = np.einsum("o,oa,oax->x", mu, table[t], rows)
-    return TabularPolicy(table)
+    return TabularPolicy(table, horizon=source.horizon)
 
 
 def _decisions(source: _Source, t: int, mu: FloatArray) -> list[tuple[int, Any]]:

@@ -58,8 +58,8 @@ class ExactSolver(Solver):
         table = self._table(problem, policy)
         return softened(table) if self._soft else table
 
-    def _policy(self, parameters: FloatArray) -> TabularPolicy:
-        return TabularPolicy(parameters)
+    def _policy(self, parameters: FloatArray, horizon: int) -> TabularPolicy:
+        return TabularPolicy(parameters, horizon=horizon)
 
     def _parameters(self, policy: TabularPolicy | SoftmaxPolicy) -> FloatArray:
         return policy.table if isinstance(policy, TabularPolicy) else np.empty(0)

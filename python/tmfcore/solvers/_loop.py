@@ -19,6 +19,7 @@ import numpy as np
 from tmfcore._fingerprint import differences
 from tmfcore._validation import FloatArray
 from tmfcore.meanfield import Flow
+from tmfcore.policy import SoftmaxPolicy, TabularPolicy
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Diverged, Judged, Rule, Stuck
 from tmfcore.solvers.base import Callback, Iteration, Solution, relative, row_arrays
@@ -160,7 +161,7 @@ class Loop:
         met = self.met(judged.gap, judged.value)
         if met:
             # Only what tmf.exploitability says of the policy that comes out counts.
-            verdict = solver._judge(self.problem, solver._policy(self.rule.policy))
+            verdict = solver._judge(self.problem, self.policy(self.rule.policy))
             met = self.met(verdict[1], verdict[2])
             if met:
                 self.keep(judged.gap, judged.value)
@@ -211,9 +212,13 @@ class Loop:
             return ""
         return f"; nothing moved: the policy is the first one after {self.iteration - self.first} updates"
 
+    def policy(self, parameters: FloatArray) -> TabularPolicy | SoftmaxPolicy:
+        """The policy of parameters of the rule."""
+        return self.solver._policy(parameters, self.problem.game.horizon)
+
     def probabilities(self, parameters: FloatArray) -> FloatArray:
         """Of a policy along the best flow, step by step."""
-        kernel, steps = self.solver._policy(parameters).kernel, len(self.best_mu) - 1
+        kernel, steps = self.policy(parameters).kernel, len(self.best_mu) - 1
         return np.stack([kernel.probabilities(self.best_mu[t], t, steps) for t in range(steps)])
 
     # -------------------------------------------------------------------------------------------------------- out
@@ -226,7 +231,7 @@ class Loop:
     def solution(self, again: bool = True) -> Solution:
         """The Solution so far: the best policy, judged again by the kernels of tmf.exploitability if possible."""
         solver, problem = self.solver, self.problem
-        policy = solver._policy(self.best_policy)
+        policy = self.policy(self.best_policy)
         flow, gap, value = solver._flow(problem, self.best_mu.copy()), self.best, self.best_return
         if self.verdict is not None:
             flow, gap, value = self.verdict

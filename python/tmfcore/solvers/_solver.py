@@ -98,8 +98,8 @@ class Solver(ABC):
         """Parameters at which the rule begins, of any policy of the game."""
 
     @abstractmethod
-    def _policy(self, parameters: FloatArray) -> TabularPolicy | SoftmaxPolicy:
-        """The policy of a rule's parameters."""
+    def _policy(self, parameters: FloatArray, horizon: int) -> TabularPolicy | SoftmaxPolicy:
+        """The policy of a rule's parameters, for a game of so many steps."""
 
     @abstractmethod
     def _parameters(self, policy: TabularPolicy | SoftmaxPolicy) -> FloatArray:

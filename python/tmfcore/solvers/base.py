@@ -156,7 +156,8 @@ class Solution(_frames.Frames, Played):
         arrays |= {f"history.{name}": array for name, array in self.history.items()}
         arrays |= {f"state.{name}": array for name, array in self.state.items()}
         header = {name: getattr(self, name) for name in _HEADER}
-        header |= {"policy": "softmax" if soft else "tabular", "horizon": self.flow.horizon}
+        header |= {"policy": "softmax" if soft else "tabular", "policy_horizon": self.policy.horizon}
+        header["horizon"] = self.flow.horizon
         header |= _appearance.to_header(self.flow)
         header["fingerprint"] = None if self.fingerprint is None else self.fingerprint.to_header()
         _files.save_npz(path, arrays, {"kind": "solution", **header})
@@ -185,7 +186,7 @@ class Solution(_frames.Frames, Played):
         kind = SoftmaxPolicy if header["policy"] == "softmax" else TabularPolicy
         fingerprint = Fingerprint.from_header(header)
         return cls(
-            policy=kind(arrays["policy"]),
+            policy=kind(arrays["policy"], horizon=header["policy_horizon"]),
             flow=Flow._from_arrays(group("flow."), header, header["game"], fingerprint and fingerprint.on("")),
             history=group("history."),
             state=group("state."),

@@ -181,8 +181,8 @@ class TMFPG(Solver):
         theta[..., 0] = np.log(means)
         return theta
 
-    def _policy(self, parameters: FloatArray) -> SoftmaxPolicy:
-        return SoftmaxPolicy(parameters if parameters.shape[-1] > 1 else parameters[..., 0])
+    def _policy(self, parameters: FloatArray, horizon: int) -> SoftmaxPolicy:
+        return SoftmaxPolicy(parameters if parameters.shape[-1] > 1 else parameters[..., 0], horizon=horizon)
 
     def _parameters(self, policy: TabularPolicy | SoftmaxPolicy) -> FloatArray:
         if not isinstance(policy, SoftmaxPolicy):
