@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore import _counts, _gradient
+from tmfcore import _counts, _gradient, _observed
 
 from . import plain
 
@@ -19,6 +19,13 @@ def setup(steps):
     pi = np.random.default_rng(5).dirichlet(np.ones(5), size=5)
     run = tmf.simulate(game, tmf.TabularPolicy(pi), tmf.Batch(N // 10), N, rng=1)
     return game, tables, pi, run.mu[0], np.ascontiguousarray(run.decisions[0])
+
+
+def observed_arrays(intervals):
+    """direction, visits, tables, sums, level, surplus of one stage and S = A = 5."""
+    tables = np.zeros((intervals, 5, 5)), np.zeros((intervals, 5))
+    sums = np.empty((2, intervals, 5, 5)), np.empty((2, intervals, 5))
+    return np.empty((1, 5, 5, 1)), np.empty((1, 5, 5)), tables, sums, np.empty((1, 5, 5, 1)), np.empty((1, 5))
 
 
 @pytest.mark.benchmark(group="gradient, model critic")
@@ -62,10 +69,10 @@ def test_empirical_direction(measure):
         model, policy, np.random.PCG64(1), np.full(5, N // 5), steps, game.discount, np.array([N // 10]), None, 1,
         counts, decisions, np.zeros(steps), flows,
     )
-    direction, visits = np.empty((1, 5, 5, 1)), np.empty((1, 5, 5))
-    mine = lambda: _gradient.empirical_direction(
+    direction, visits, tables, sums, level, surplus = observed_arrays(steps)
+    mine = lambda: _observed.empirical_direction(
         policy, counts / N, flows, model.successors, model.passive_successors, steps, 1, np.array([0.1]), game.discount,
-        False, False, direction, visits,
+        False, tables, sums, False, direction, visits, level, surplus,
     )
     mine()
     np.testing.assert_array_equal(visits[0], decisions.sum(0))
@@ -83,9 +90,10 @@ def test_returns_direction(measure):
     run = tmf.simulate(game, policy, tmf.Batch(N // 10), N, rng=1, trajectories=True)
     observations = np.ascontiguousarray(run.trajectories.observations.T)
     actions = np.ascontiguousarray(run.trajectories.actions.T)
-    direction, visits = np.empty((1, 5, 5, 1)), np.empty((1, 5, 5))
-    mine = lambda: _gradient.returns_direction(
-        game.model, policy.kernel, run.mu[0], observations, actions, game.discount, 10, False, direction, visits
+    direction, visits, tables, sums, level, surplus = observed_arrays(steps // 10)
+    mine = lambda: _observed.returns_direction(
+        game.model, policy.kernel, run.mu[0], observations, actions, np.array([0.1]), game.discount, 10, tables, sums,
+        False, direction, visits, level, surplus,
     )
     assert mine() == pytest.approx(run.returns[0], rel=1e-9)
     np.testing.assert_array_equal(visits[0], run.decisions[0].sum(0))

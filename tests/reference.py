@@ -608,64 +608,75 @@ def direction(policy, mu, decisions, weights, n_stages, n_features, natural):
     return total, visits
 
 
-def returns_weights(game, observations, actions, discount, pool, n_stages):
-    """(T,S,A) sums of G_i minus the mean G of those acting at o in the same bin (arrays (T,N)).
+def returns_weights(game, policy, observations, actions, active, discount, pool, tables):
+    """Credit of every decision by the returns of individuals (arrays (T,N)): (T,S,A) sums over agents, and two sums.
 
-    A bin is `pool` steps, counted from 0 and cut where the policy's stage changes.
+    tables = q (J,S,A), w (J,S): what acting and waiting are taken to be worth. d_s, what agent i's activation and choice at
+    s > t differ by from their expectation, is taken from its return, and sum_a pi q from the whole. The two sums are
+    (2,J,S,A) and (2,J,S): returns of those who acted and waited, and how many they were.
     """
-    horizon, n_agents = actions.shape
-    rewards = np.empty((horizon, n_agents))
+    (horizon, n_agents), (q, w) = actions.shape, tables
+    rewards, luck, base = (np.empty(actions.shape) for _ in range(3))
     for t in range(horizon):
         mu = np.bincount(observations[t], minlength=game.n_observations) / n_agents
         reward, _, passive_reward, _ = game.tables(mu, t)
         for i in range(n_agents):
-            o, a = observations[t, i], actions[t, i]
+            o, a, j = observations[t, i], actions[t, i], t // pool
+            base[t, i] = policy(mu, t)[o] @ q[j, o]
             rewards[t, i] = reward[o, a] if a >= 0 else passive_reward[o]
-    gain = returns_to_go(rewards, discount)
-    bins = np.array([(t // pool) * n_stages + t * n_stages // horizon for t in range(horizon)])
-    weights = np.zeros((horizon, game.n_observations, game.n_actions))
-    for t in range(horizon):
-        block = bins == bins[t]
-        for i in range(n_agents):
-            if actions[t, i] >= 0:
-                peers = (actions[block] >= 0) & (observations[block] == observations[t, i])
-                weights[t, observations[t, i], actions[t, i]] += gain[t, i] - gain[block][peers].mean()
-    return weights
+            luck[t, i] = (q[j, o, a] if a >= 0 else w[j, o]) - active[t] * base[t, i] - (1 - active[t]) * w[j, o]
+    gain = returns_to_go(rewards - luck, discount) + luck
+    weights = np.zeros((horizon, *q.shape[1:]))
+    acted, waited = np.zeros((2, *q.shape)), np.zeros((2, *w.shape))
+    for t, i in itertools.product(range(horizon), range(n_agents)):
+        o, a, j = observations[t, i], actions[t, i], t // pool
+        if a >= 0:
+            weights[t, o, a] += gain[t, i] - base[t, i]
+            acted[:, j, o, a] += gain[t, i], 1
+        else:
+            waited[:, j, o] += gain[t, i], 1
+    return weights, acted, waited
 
 
-def empirical_advantages(policy, mu, acted, reward_sums, waited, waiting_sums, horizon, record_every, active, discount,
-                         clock):
-    """Advantages (J,S,A) by the recursion of section 3 with what was observed in each record interval, and V_0 (S,).
+def empirical_advantages(policy, mu, gone, reward_sums, stayed, waiting_sums, horizon, pool, active, discount, clock,
+                         tables):  # fmt: skip
+    """Advantages (J,S,A) by the recursion of section 3 with what was observed in each interval, V_0 (S,), and two sums.
 
-    acted (J,S,A,S), reward_sums (J,S,A), waited (J,S,S), waiting_sums (J,S): agents by where they went, rewards paid.
-    Actions not taken have advantage 0 and stay out of the policy's mean; where nobody acted the value of waiting
-    stands in, and where nobody stood the next step's value.  An interval's advantage is the mean over its steps.
+    gone (J,S,A,S), reward_sums (J,S,A), stayed (J,S,S), waiting_sums (J,S): agents by where they went, rewards paid.
+    tables = q (J,S,A), w (J,S): V is what they make of the policy, and the mean over the agents at o of what they did not
+    foresee (on the clock "always" the mean of Q under pi over the actions taken); where nobody is valued, the value of
+    waiting, or where nobody was, V of the next step. Advantages are over sum_a pi q, on the clock "always" shifted by the
+    mean under pi of what was not foreseen. An interval's advantage is the mean over its steps, 0 where nobody acted. The two sums are as in returns_weights.
     """
-    n_intervals, size, n_actions, _ = acted.shape
-    advantages = np.zeros((n_intervals, size, n_actions))
+    (q, w), (n_intervals, size) = tables, gone.shape[:2]
+    n, n0 = gone.sum(axis=3), stayed.sum(axis=2)
+    acted, waited = np.zeros((2, *q.shape)), np.zeros((2, *w.shape))
+    acted[1], waited[1] = n, n0
     following = np.zeros(size)
+    steps = np.bincount(np.arange(horizon) // pool)
+    pi = np.array([policy(mu[j], j * pool) for j in range(n_intervals)])
+    base = (pi * q).sum(axis=2)
     for t in reversed(range(horizon)):
-        j = t // record_every
-        pi = policy(mu[j], j * record_every)
+        j = t // pool
         beta = 1.0 if clock == "always" else active[t]
-        steps = min((j + 1) * record_every, horizon) - j * record_every
-        current = np.zeros(size)
-        for o in range(size):
-            n, waiters = acted[j, o].sum(axis=1), waited[j, o].sum()
-            waiting = following[o]
-            if waiters > 0:
-                waiting = (waiting_sums[j, o] + discount * waited[j, o] @ following) / waiters
-            seen = n > 0
-            if pi[o, seen].sum() == 0:
-                current[o] = waiting
-                continue
-            q = np.zeros(n_actions)
-            q[seen] = (reward_sums[j, o, seen] + discount * acted[j, o, seen] @ following) / n[seen]
-            mean = pi[o, seen] @ q[seen] / pi[o, seen].sum()
-            advantages[j, o, seen] += (q[seen] - mean) / steps
-            current[o] = beta * mean + (1 - beta) * waiting
-        following = current
-    return advantages, following
+        acting = reward_sums[j] + discount * gone[j] @ following  # sums over agents
+        waiting = waiting_sums[j] + discount * stayed[j] @ following
+        acted[0, j] += acting / steps[j]
+        waited[0, j] += waiting / steps[j]
+        weight = pi[j] * (n[j] > 0) if clock == "always" else n[j]
+        unforeseen, people = (weight * (acting / np.maximum(n[j], 1) - q[j])).sum(axis=1), weight.sum(axis=1)
+        stand_in = np.where(n0[j] > 0, waiting / np.maximum(n0[j], 1), following)
+        if clock != "always":
+            unforeseen, people = unforeseen + waiting - n0[j] * w[j], people + n0[j]
+        foreseen = beta * (pi[j] * q[j]).sum(axis=1) + (1 - beta) * w[j]
+        people_or_1 = np.where(people > 0, people, 1)
+        valued = foreseen + unforeseen / people_or_1
+        if clock == "always":
+            base[j] += unforeseen / people_or_1 / steps[j]
+            valued = (weight * acting / np.maximum(n[j], 1)).sum(axis=1) / people_or_1
+        following = np.where(people > 0, valued, stand_in)
+    advantages = np.where(n > 0, acted[0] / np.maximum(n, 1) - base[..., None], 0)
+    return advantages, following, acted, waited
 
 
 def model_advantages(game, policy, mu, active, clock):

@@ -1,5 +1,7 @@
 """Gradient statistics against the reference, and the policy-gradient identity (theory.md section 7)."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ import reference
 import stat_tests
 import tmfcore as tmf
 from strategies import cases, random_game, random_policy, seeds
-from tmfcore import _counts, _gradient
+from tmfcore import _counts, _gradient, _observed
 from tmfcore.policy import as_policy
 
 N_AGENTS = 9
@@ -119,14 +121,28 @@ def test_model_direction_is_unbiased_where_nothing_depends_on_mu(moves):
     assert np.abs(expected).max() > 0.02
 
 
+def memory(data, game, pool):
+    """(tables q and w, what a kernel must overwrite with its sums) of J intervals."""
+    n_intervals, size = -(-game.horizon // pool), game.n_observations
+    rng = np.random.default_rng(data.draw(seeds))
+    tables = rng.normal(size=(n_intervals, size, game.n_actions)), rng.normal(size=(n_intervals, size))
+    return tables, tuple(np.full((2, *table.shape), np.nan) for table in tables)
+
+
+def levels(direction):
+    """(level, surplus) filled with what a kernel must overwrite."""
+    return np.full(direction.shape, np.nan), np.full(direction.shape[:2], np.nan)
+
+
 @given(st.data(), cases(N_AGENTS), st.booleans(), st.sampled_from(("schedule", "always")), st.integers(1, 4))
-def test_empirical_direction_is_that_of_the_reference(data, case, natural, clock, record_every):
-    """The recursion on observed rewards and frequencies, pooled over record intervals, sparse and dense."""
+def test_empirical_direction_is_that_of_the_reference(data, case, natural, clock, pool):
+    """The recursion on observed rewards and frequencies, pooled over intervals, sparse and dense."""
     game, policy, schedule = case.build()
     n_stages, n_features, seed = data.draw(st.integers(1, game.horizon)), features_of(data, game), data.draw(seeds)
     start, active = population(case, game, seed)
     model, horizon, size = game.model, game.horizon, game.n_observations
-    intervals = -(-horizon // record_every)
+    tables, sums = memory(data, game, pool)
+    intervals = -(-horizon // pool)
     shape = (intervals, size, game.n_actions)
     counts, decisions = np.zeros((intervals + 1, size), np.int64), np.zeros(shape, np.int64)
     flows = (np.zeros((*shape, model.n_successors), np.int64), np.zeros(shape),
@@ -134,43 +150,50 @@ def test_empirical_direction_is_that_of_the_reference(data, case, natural, clock
              np.zeros((intervals, size)))  # fmt: skip
     kernel = as_policy(policy, game)
     _counts.run(model, kernel, np.random.PCG64(seed), start, horizon, game.discount,
-                *schedule._kernel(horizon, N_AGENTS), record_every, counts, decisions, np.zeros(intervals),
+                *schedule._kernel(horizon, N_AGENTS), pool, counts, decisions, np.zeros(intervals),
                 flows)  # fmt: skip
     mu = counts / N_AGENTS
     direction, visits = outputs(n_stages, game, n_features)
-    value = _gradient.empirical_direction(
-        kernel, mu, flows, model.successors, model.passive_successors, horizon, record_every, active, game.discount,
-        clock == "always", natural, direction, visits,
+    value = _observed.empirical_direction(
+        kernel, mu, flows, model.successors, model.passive_successors, horizon, pool, active, game.discount,
+        clock == "always", tables, sums, natural, direction, visits, *(level := levels(direction)),
     )  # fmt: skip
 
-    acted, waited = np.zeros((*shape, size)), np.zeros((intervals, size, size))
+    gone, stayed = np.zeros((*shape, size)), np.zeros((intervals, size, size))
     for index, n in np.ndenumerate(flows[0]):
         target = index[3] if model.successors is None else model.successors[index[1:]]
-        acted[(*index[:3], target)] += n
+        gone[(*index[:3], target)] += n
     for index, n in np.ndenumerate(flows[2]):
         target = index[2] if model.passive_successors is None else model.passive_successors[index[1:]]
-        waited[(*index[:2], target)] += n
+        stayed[(*index[:2], target)] += n
     _, right_policy = case.reference()
-    advantages, v = reference.empirical_advantages(
-        right_policy, mu, acted, flows[1], waited, flows[3], horizon, record_every, active, game.discount, clock
+    advantages, v, acted, waited = reference.empirical_advantages(
+        right_policy, mu, gone, flows[1], stayed, flows[3], horizon, pool, active, game.discount, clock, tables
     )
-    expected = np.zeros((n_stages, size, game.n_actions, n_features))
-    seen = np.zeros((n_stages, size, game.n_actions))
+    expected, expected_level = np.zeros((2, n_stages, size, game.n_actions, n_features))
+    seen, surplus = np.zeros((n_stages, size, game.n_actions)), np.zeros((n_stages, size))
     for j in range(intervals):
-        first = j * record_every
-        stage, phi = first * n_stages // horizon, reference.features(mu[j])[:n_features]
-        weights = decisions[j] * advantages[j]
+        first = j * pool
+        stage = (first + min(first + pool, horizon)) // 2 * n_stages // horizon
+        phi = reference.features(mu[j])[:n_features]
+        weights, ones = decisions[j] * advantages[j], decisions[j].astype(float)
+        surplus[stage] += weights.sum(axis=1)
         if not natural:
-            weights = weights - right_policy(mu[j], first) * weights.sum(axis=1, keepdims=True)
+            weights, ones = (x - right_policy(mu[j], first) * x.sum(axis=1, keepdims=True) for x in (weights, ones))
         expected[stage] += weights[..., None] * phi
+        expected_level[stage] += ones[..., None] * phi
         seen[stage] += decisions[j]
     np.testing.assert_allclose(direction, expected, rtol=0, atol=1e-10)
     np.testing.assert_array_equal(visits, seen)
+    np.testing.assert_allclose(sums[0], acted, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(sums[1], waited, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(level[0], expected_level, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(level[1], surplus, rtol=0, atol=1e-10)
     assert value == pytest.approx(mu[0] @ v, abs=1e-11)
 
 
 def test_empirical_is_model_where_all_was_seen():
-    """Resource selection moves agents with certainty: where every action was taken, observation is the model."""
+    """Resource selection moves agents with certainty: with the model's own Q as tables nothing is unforeseen."""
     game = tmf.games.resource_selection([1.0, 0.7, 0.4], [1.0, 1.0, 2.0], switching_cost=0.1, horizon=6)
     game_start = np.array([400, 300, 300])
     policy = tmf.SoftmaxPolicy(np.random.default_rng(1).normal(size=(2, 3, 3)))
@@ -179,42 +202,62 @@ def test_empirical_is_model_where_all_was_seen():
     counts, decisions, active = np.zeros((7, 3), np.int64), np.zeros(shape, np.int64), np.array([0.5])
     _counts.run(game.model, policy.kernel, np.random.PCG64(2), game_start, 6, game.discount, np.array([500]), None, 1,
                 counts, decisions, np.zeros(6), flows)  # fmt: skip
-    assert (decisions > 0).all()
     mu = counts / 1000
+    right = reference.resource_selection([1.0, 0.7, 0.4], [1.0, 1.0, 2.0], switching_cost=0.1, horizon=6)
+    pi = reference.tabular(reference.softmax(policy.theta), 6)
+    values, q = reference.values(right, pi, mu, np.full(6, 0.5), "schedule")
+    resting = np.array([right.tables(mu[t], t)[2] for t in range(6)]) + game.discount * values[1:]
     seen, visits = outputs(2, game, 1)
     known, known_visits = outputs(2, game, 1)
     cells = game.model.successors, game.model.passive_successors
-    one = _gradient.empirical_direction(policy.kernel, mu, flows, *cells, 6, 1, active, game.discount, False, False,
-                                        seen, visits)  # fmt: skip
+    tables = np.array(q), resting
+    sums = tuple(np.full((2, *table.shape), np.nan) for table in tables)
+    one = _observed.empirical_direction(policy.kernel, mu, flows, *cells, 6, 1, active, game.discount, False, tables,
+                                        sums, False, seen, visits, *levels(seen))  # fmt: skip
     other = _gradient.model_direction(game.model, policy.kernel, mu, decisions, active, game.discount, False, False,
                                       known, known_visits)  # fmt: skip
     np.testing.assert_allclose(seen, known, rtol=1e-10)
     np.testing.assert_array_equal(visits, known_visits)
+    np.testing.assert_allclose(sums[0][0], decisions * q, rtol=1e-10)
     assert one == pytest.approx(other, rel=1e-12)
 
 
 @given(st.data(), cases(N_AGENTS), st.booleans(), st.integers(1, 6))
 def test_returns_direction_is_that_of_the_reference(data, case, natural, pool):
-    """Monte-Carlo returns of individuals minus the mean of those acting at the same place in the same bin of steps."""
+    """Monte-Carlo returns of individuals, net of what tables of other samples foresee."""
     game, policy, schedule = case.build()
     n_stages, n_features = data.draw(st.integers(1, game.horizon)), features_of(data, game)
     run = tmf.simulate(game, policy, schedule, N_AGENTS, trajectories=True, rng=data.draw(seeds))
     observations = np.ascontiguousarray(run.trajectories.observations.T)
     actions = np.ascontiguousarray(run.trajectories.actions.T)
     direction, visits = outputs(n_stages, game, n_features)
+    tables, sums = memory(data, game, pool)
     mu, decisions = run.mu[0], run.decisions[0]
-    value = _gradient.returns_direction(game.model, as_policy(policy, game), mu, observations, actions, game.discount,
-                                        pool, natural, direction, visits)  # fmt: skip
+    _, active = population(case, game, 0)
+    value = _observed.returns_direction(game.model, as_policy(policy, game), mu, observations, actions, active,
+                                        game.discount, pool, tables, sums, natural, direction, visits,
+                                        *(level := levels(direction)))  # fmt: skip
     right, right_policy = case.reference()
-    weights = reference.returns_weights(right, observations, actions, game.discount, pool, n_stages)
-    expected, seen = reference.direction(right_policy, mu, decisions, weights, n_stages, n_features, natural=False)
+    weights, acted, waited = reference.returns_weights(
+        right, right_policy, observations, actions, active, game.discount, pool, tables
+    )
+    plain = partial(reference.direction, right_policy, mu, decisions, n_stages=n_stages, n_features=n_features, natural=False)
+    (expected, seen), (expected_level, _) = plain(weights), plain(decisions.astype(float))
+    surplus = np.zeros((n_stages, game.n_observations))
     if natural:
-        expected = np.zeros_like(expected)
-        for t in range(game.horizon):
-            phi = reference.features(mu[t])[:n_features]
-            expected[t * n_stages // game.horizon] += weights[t][..., None] * phi
+        expected, expected_level = np.zeros((2, *expected.shape))
+    for t in range(game.horizon):
+        stage, phi = t * n_stages // game.horizon, reference.features(mu[t])[:n_features]
+        surplus[stage] += weights[t].sum(axis=1)
+        if natural:
+            expected[stage] += weights[t][..., None] * phi
+            expected_level[stage] += decisions[t][..., None] * phi
+    np.testing.assert_allclose(level[0], expected_level, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(level[1], surplus, rtol=0, atol=1e-10)
     np.testing.assert_allclose(direction, expected, rtol=0, atol=1e-10)
     np.testing.assert_array_equal(visits, seen)
+    np.testing.assert_allclose(sums[0], acted, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(sums[1], waited, rtol=0, atol=1e-10)
     assert value == pytest.approx(run.returns[0], abs=1e-12)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import tmfcore as tmf
 from bench.peers import ours, workloads
 from bench.peers.problems import BeachBar
-from tmfcore import _gradient
+from tmfcore import _gradient, _observed
 
 
 class Work(NamedTuple):
@@ -81,9 +81,12 @@ def gradient(critic: str) -> Work:
         resting = np.full((steps, 5), 180)
         waited = shares.multinomial(resting, np.full(passive_cells, 1 / passive_cells))
         flows = (acted, decisions * 0.5, waited, resting * 0.25)
+        tables = np.zeros((steps, 5, 5)), np.zeros((steps, 5))
+        sums = np.empty((2, steps, 5, 5)), np.empty((2, steps, 5))
         learn = partial(
-            _gradient.empirical_direction, policy.kernel, mu, flows, model.successors, model.passive_successors,
-            steps, 1, active, game.discount, False, False, direction, visits,
+            _observed.empirical_direction, policy.kernel, mu, flows, model.successors, model.passive_successors,
+            steps, 1, active, game.discount, False, tables, sums, False, direction, visits, np.empty((1, 5, 5, 1)),
+            np.empty((1, 5)),
         )
     return Work(learn, steps, "step")
 

@@ -9,7 +9,7 @@ The house, bottom up; imports point only down:
     simulate  |  mean_field, evaluate  |  best_response, exploitability, finite_exploitability
     Game, games  TabularPolicy, SoftmaxPolicy  Synchronous, Sequential, Batch, Fraction, Bernoulli
     _validation  _rng  _files  plotting             the gates: every user value is checked once
-    _counts _agents _flow _gradient _fluctuations _tagged _model _policy  compiled kernels
+    _counts _agents _flow _gradient _observed _fluctuations _tagged _model _policy  compiled kernels
 """
 
 from __future__ import annotations

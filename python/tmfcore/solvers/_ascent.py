@@ -13,7 +13,7 @@ from tmfcore import _validation as check
 from tmfcore._functions import noted
 from tmfcore._validation import FloatArray
 
-__all__ = ["DECAYS", "Adam", "Sgd", "averaging_weight", "decay_factor"]
+__all__ = ["DECAYS", "Adam", "Normalized", "Sgd", "averaging_weight", "decay_factor"]
 
 EPSILON = 1e-8  # of Adam, in units of the direction
 DECAYS = ("constant", "sqrt", "harmonic", "linear")
@@ -61,6 +61,36 @@ class Sgd:
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Nothing to remember."""
+
+
+@dataclass
+class Normalized:
+    """theta <- theta + rate * direction / s, s the size of the directions so far: the mean of their root mean squares.
+
+    Entries that are 0 do not count. One unit for all entries, whatever the scale of the rewards: unlike with
+    Adam, an entry that is mostly noise does not move as far as one whose gradient is plain to see.
+    """
+
+    size: float = 0.0
+    count: int = 0
+
+    def step(self, theta: FloatArray, direction: FloatArray, rate: float) -> None:
+        """Update `theta` in place."""
+        moved = direction[direction != 0]
+        if moved.size == 0:
+            return
+        largest = float(np.abs(moved).max())  # so that no square overflows, nor vanishes
+        self.count += 1
+        self.size += (largest * float(np.sqrt(np.mean((moved / largest) ** 2))) - self.size) / self.count
+        theta += rate * (direction / self.size)
+
+    def state(self) -> dict[str, FloatArray]:
+        """The size, and of how many directions it is."""
+        return {"size": np.array(self.size), "count": np.array(float(self.count))}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """The inverse of `state`."""
+        self.size, self.count = float(state["size"]), int(state["count"])
 
 
 @dataclass

@@ -3,22 +3,24 @@
     MeanFieldCritic      no sampling: the flow itself, model values
     ModelCritic          sampled counts, Q of the model along the sampled flow
     EmpiricalCritic      sampled counts, the same recursion on observed rewards and transition frequencies
-    ReturnsCritic        sampled individuals, Monte-Carlo returns over a baseline
+    ReturnsCritic        sampled individuals, Monte-Carlo returns
 
 Each `sample`s with one policy and then gives the `direction` for it (or, in inner updates, for its
-successors) as the kernels of tmfcore._gradient define it: direction (L, S, A, F), visits (L, S, A), F = 1 or
-1 + S. Buffers are allocated once per solve.
+successors) as the kernels of tmfcore._gradient and tmfcore._observed define it: direction (L, S, A, F), visits
+(L, S, A), F = 1 or 1 + S. The last two judge by the Memory of earlier samples, which all populations of a solve
+share. Buffers are allocated once per solve.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _agents, _counts, _flow, _gradient, _rng
+from tmfcore import _agents, _counts, _flow, _gradient, _observed, _rng
 from tmfcore._model import Model
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray, IntArray
@@ -26,15 +28,23 @@ from tmfcore._validation import FloatArray, IntArray
 _Flows: TypeAlias = tuple[IntArray, FloatArray, IntArray, FloatArray]
 
 __all__ = [
+    "CRITICS",
     "Critic",
     "EmpiricalCritic",
     "MeanFieldCritic",
+    "Memory",
     "ModelCritic",
+    "Observed",
     "Problem",
     "ReturnsCritic",
+    "populations",
     "probabilities",
+    "settle",
     "stages_of",
 ]
+
+
+CRITICS = ("model", "empirical", "returns")
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class Problem:
     always: bool
     natural: bool
     n_stages: int
-    pool: int  # steps pooled by the empirical critic and the baseline of returns
+    pool: int  # steps that the empirical critic pools, and that share what the memory holds
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -122,11 +132,74 @@ class ModelCritic(_Sampled):
         )  # fmt: skip
 
 
-class EmpiricalCritic(_Sampled):
-    """Counts and flows of one sampled population, by sweep; Q by observed rewards and transition frequencies."""
+class Memory:
+    """What acting and waiting were worth in earlier samples, by interval, observation and action.
 
-    def __init__(self, problem: Problem, shape: tuple[int, int, int, int]) -> None:
-        super().__init__(problem, shape, problem.pool)
+    Averages over the decisions of the samples so far, in which those before the last count as MEMORY at most, and
+    rise and fall with everybody at (interval, observation): what is seldom done is not left behind as the policy
+    learns. Where little is known they are drawn, as by PRIOR decisions more, to the mean over everybody there, or
+    in the interval where nobody was there.
+
+    Attributes
+    ----------
+    tables : (ndarray of float64 (J, S, A), ndarray of float64 (J, S))
+        q and w of tmfcore._observed; 0 before the first sample.
+    """
+
+    MEMORY = 30.0
+    PRIOR = 1.0
+
+    def __init__(self, problem: Problem) -> None:
+        _, n_obs, n_act = problem.shape
+        n_intervals = -(-problem.horizon // problem.pool)
+        self.acted = np.zeros((2, n_intervals, n_obs, n_act))  # sums and counts
+        self.waited = np.zeros((2, n_intervals, n_obs))
+        self.tables = np.zeros(self.acted.shape[1:]), np.zeros(self.waited.shape[1:])
+
+    @property
+    def empty(self) -> bool:
+        """Whether no sample was kept yet."""
+        return not (self.acted[1].any() or self.waited[1].any())
+
+    def keep(self, samples: Sequence[Observed]) -> None:
+        """Take in what these samples, all of one policy, have shown."""
+        acting, waiting = self.tables
+        acted = np.sum([sample.acted for sample in samples], axis=0)
+        waited = np.sum([sample.waited for sample in samples], axis=0)
+        unforeseen = (acted[0] - acted[1] * acting).sum(axis=-1) + waited[0] - waited[1] * waiting
+        lag = unforeseen / (acted[1].sum(axis=-1) + waited[1] + self.PRIOR)
+        for kept, new, behind in ((self.acted, acted, lag[..., np.newaxis]), (self.waited, waited, lag)):
+            kept[0] += kept[1] * behind
+            kept *= np.minimum(1.0, self.MEMORY / np.maximum(kept[1], 1.0))
+            kept += new
+        everybody = self.acted.sum(axis=-1) + self.waited
+        mean = _mean(everybody, _mean(everybody.sum(axis=-1), 0.0)[:, np.newaxis])
+        acting[...] = (self.acted[0] + self.PRIOR * mean[..., np.newaxis]) / (self.acted[1] + self.PRIOR)
+        waiting[...] = (self.waited[0] + self.PRIOR * mean) / (self.waited[1] + self.PRIOR)
+
+
+def _mean(total: FloatArray, otherwise: FloatArray | float) -> FloatArray:
+    """Sums total[0] over counts total[1], `otherwise` where these are 0."""
+    return np.where(total[1] > 0, total[0] / np.maximum(total[1], 1.0), otherwise)
+
+
+class Observed(_Sampled):
+    """A sample judged by the memory of earlier ones, and what it adds to it."""
+
+    def __init__(
+        self, problem: Problem, shape: tuple[int, int, int, int], memory: Memory, record_every: int = 1
+    ) -> None:
+        super().__init__(problem, shape, record_every)
+        self.memory = memory
+        self.acted, self.waited = np.zeros_like(memory.acted), np.zeros_like(memory.waited)
+        self.level, self.surplus = np.zeros(shape), np.zeros(shape[:2])
+
+
+class EmpiricalCritic(Observed):
+    """Counts and flows of one sampled population, by interval; Q by observed rewards and transition frequencies."""
+
+    def __init__(self, problem: Problem, shape: tuple[int, int, int, int], memory: Memory) -> None:
+        super().__init__(problem, shape, memory, problem.pool)
         n_pools, n_obs, n_act = self.decisions.shape
         self.flows = (
             np.zeros((n_pools, n_obs, n_act, problem.model.n_successors), dtype=np.int64),
@@ -139,17 +212,18 @@ class EmpiricalCritic(_Sampled):
         """Empirical Q along the sampled flow."""
         p = self.problem
         assert self.flows is not None, "made in __init__"
-        _gradient.empirical_direction(
+        _observed.empirical_direction(
             policy, self.mu, self.flows, p.model.successors, p.model.passive_successors, p.horizon, p.pool,
-            p.active, p.discount, p.always, p.natural, self.direction, self.visits,
+            p.active, p.discount, p.always, self.memory.tables, (self.acted, self.waited), p.natural,
+            self.direction, self.visits, self.level, self.surplus,
         )  # fmt: skip
 
 
-class ReturnsCritic(_Sampled):
-    """Individuals of one sampled population; their own returns over the mean return at (o, sweep)."""
+class ReturnsCritic(Observed):
+    """Individuals of one sampled population, and their own returns."""
 
-    def __init__(self, problem: Problem, shape: tuple[int, int, int, int]) -> None:
-        super().__init__(problem, shape)
+    def __init__(self, problem: Problem, shape: tuple[int, int, int, int], memory: Memory) -> None:
+        super().__init__(problem, shape, memory)
         n_steps, n_obs, n_act = problem.shape
         table = (n_steps, int(self.weight))
         self.observations = np.zeros(table, dtype=_agents.observation_dtype(n_obs))
@@ -168,9 +242,10 @@ class ReturnsCritic(_Sampled):
     def learn(self, policy: Policy) -> None:
         """Monte-Carlo advantages."""
         p = self.problem
-        _gradient.returns_direction(
-            p.model, policy, self.mu, self.observations, self.actions, p.discount, p.pool, p.natural,
-            self.direction, self.visits,
+        _observed.returns_direction(
+            p.model, policy, self.mu, self.observations, self.actions, p.active, p.discount, p.pool,
+            self.memory.tables, (self.acted, self.waited), p.natural, self.direction, self.visits, self.level,
+            self.surplus,
         )  # fmt: skip
 
 
@@ -207,6 +282,31 @@ class MeanFieldCritic:
         return mu, decisions, stages
 
 
+def settle(samples: Sequence[Observed]) -> None:
+    """Judge every sample of an iteration by the others as well: memory may lag behind the policy.
+
+    The mean advantage that the other samples find at (stage, observation), the memory counting as MEMORY decisions
+    of mean 0, is taken from every advantage of a sample. It does not depend on that sample: nothing is biased.
+    """
+    surplus = np.sum([sample.surplus for sample in samples], axis=0)
+    visits = np.sum([sample.visits for sample in samples], axis=(0, -1))
+    for sample in samples:
+        others = visits - sample.visits.sum(axis=-1)
+        lack = (surplus - sample.surplus) / (others + Memory.MEMORY)
+        sample.direction -= lack[..., np.newaxis, np.newaxis] * sample.level
+
+
+def populations(problem: Problem, shape: tuple[int, int, int, int], critic: str, n: int) -> list[Critic]:
+    """The critics of one solve: n populations that share their memory, or the mean field where N is None."""
+    if problem.n_agents is None:
+        return [MeanFieldCritic(problem, shape)]
+    if critic == "model":
+        return [ModelCritic(problem, shape) for _ in range(n)]
+    memory = Memory(problem)
+    kind = EmpiricalCritic if critic == "empirical" else ReturnsCritic
+    return [kind(problem, shape, memory) for _ in range(n)]
+
+
 def probabilities(theta: FloatArray, mu: FloatArray, stages: IntArray) -> FloatArray:
     """Softmax of logits theta (L, S, A, F) at each of J populations mu (J, S), met in stages (J,); (J, S, A)."""
     logits = theta[stages, :, :, 0]
@@ -219,5 +319,7 @@ def probabilities(theta: FloatArray, mu: FloatArray, stages: IntArray) -> FloatA
 
 
 def stages_of(problem: Problem, record_every: int) -> IntArray:
-    """Stage t * L // T of the first step t of each interval; (J,) int64."""
-    return np.arange(0, problem.horizon, record_every, dtype=np.int64) * problem.n_stages // problem.horizon
+    """Stage t * L // T of the middle step t of each interval; (J,) int64."""
+    first = np.arange(0, problem.horizon, record_every, dtype=np.int64)
+    middle = (first + np.minimum(first + record_every, problem.horizon)) // 2
+    return middle * problem.n_stages // problem.horizon

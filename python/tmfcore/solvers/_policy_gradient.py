@@ -19,19 +19,13 @@ from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.simulate import calls_python
 from tmfcore.solvers import _critics
-from tmfcore.solvers._ascent import Adam, Sgd, averaging_weight
+from tmfcore.solvers._ascent import averaging_weight
 from tmfcore.solvers._rule import Arrays, Diverged, Judged, Rule, next_rate
 
 if TYPE_CHECKING:
     from tmfcore.solvers.tmfpg import TMFPG
 
-__all__ = ["CRITICS", "Ascent"]
-
-CRITICS: dict[str, type[_critics.ModelCritic] | type[_critics.EmpiricalCritic] | type[_critics.ReturnsCritic]] = {
-    "model": _critics.ModelCritic,
-    "empirical": _critics.EmpiricalCritic,
-    "returns": _critics.ReturnsCritic,
-}
+__all__ = ["Ascent"]
 
 
 class Ascent(Rule):
@@ -46,12 +40,11 @@ class Ascent(Rule):
         self.policy = np.zeros(shape)  # the average, which is judged
         self.mu = np.empty((problem.horizon + 1, shape[1]))
         self.gap = self.value = np.nan
-        self.optimizer = Sgd() if solver.optimizer == "sgd" else Adam.like(self.theta, solver.betas)
-        kind = _critics.MeanFieldCritic if problem.n_agents is None else CRITICS[solver.critic]
-        n_critics = 1 if problem.n_agents is None else solver.replicas
-        self.critics: list[_critics.Critic] = [kind(problem, shape) for _ in range(n_critics)]
+        self.optimizer = solver._step_rule(self.theta)
+        self.critics = _critics.populations(problem, shape, solver.critic, solver.replicas)
+        self.observed = [critic for critic in self.critics if isinstance(critic, _critics.Observed)]
         python = calls_python(game, self.kernel(self.theta))
-        workers = workers_for(threads, 1 + n_critics, _seconds_per_job(game), python=python, worthwhile=5e-4)
+        workers = workers_for(threads, 1 + len(self.critics), _seconds_per_job(game), python=python, worthwhile=5e-4)
         self.together = Together(workers)
 
     def close(self) -> None:
@@ -70,6 +63,10 @@ class Ascent(Rule):
 
     def evaluate(self, due: bool) -> Judged | None:
         policy = self.kernel(self.theta)
+        if self.observed and self.observed[0].memory.empty:
+            # One population is played for the memory alone: what judges a sample must be older than it.
+            self.learn(self.observed[0], self.generator.spawn(1)[0], policy)
+            self.observed[0].memory.keep(self.observed[:1])
         streams = self.generator.spawn(len(self.critics))
         jobs = [partial(self.learn, *pair, policy) for pair in zip(self.critics, streams, strict=True)]
         returns = self.together(jobs, self.judge if due else None)
@@ -111,6 +108,8 @@ class Ascent(Rule):
                 policy = self.kernel(self.theta)
                 for critic in self.critics:
                     critic.learn(policy)
+            if self.observed:
+                _critics.settle(self.observed)
             total = np.sum([critic.direction for critic in self.critics], axis=0)
             weight = sum(critic.weight for critic in self.critics)
             step = self.natural_step(total) if self.problem.natural else total / weight
@@ -121,6 +120,8 @@ class Ascent(Rule):
             self.optimizer.step(self.theta, step, rate)
             if not np.isfinite(self.theta).all():
                 raise Diverged(f"theta is not finite after update {iteration}; lower learning_rate")
+        if self.observed:
+            self.observed[0].memory.keep(self.observed)
         self.policy += averaging_weight(self.solver.average, iteration + 1) * (self.theta - self.policy)
         return rate
 

@@ -21,12 +21,16 @@ from tmfcore.policy import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore.schedule import Schedule
 from tmfcore.simulate import check_batches, check_population, rounded_counts
 from tmfcore.solvers import _critics
-from tmfcore.solvers._policy_gradient import CRITICS, Ascent
+from tmfcore.solvers._ascent import Adam, Normalized, Sgd
+from tmfcore.solvers._critics import CRITICS
+from tmfcore.solvers._policy_gradient import Ascent
 from tmfcore.solvers._problem import Problem, softened
 from tmfcore.solvers._rule import check_decay
 from tmfcore.solvers._solver import Solver
 
 __all__ = ["TMFPG"]
+
+OPTIMIZERS = ("sgd", "adam", "normalized")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +46,8 @@ class TMFPG(Solver):
     iterations : int, optional
         Updates at most.
     learning_rate : float, optional
-        Step length of theta: with adam about what a logit moves in one update, whatever the scale of the
-        rewards; with sgd and the natural gradient, in units of 1 / reward, what the log-odds of two actions
+        Step length of theta: with adam and normalized about what a logit moves in one update, whatever the scale
+        of the rewards; with sgd and the natural gradient, in units of 1 / reward, what the log-odds of two actions
         move per difference of their advantages.
     learning_rate_decay : {"harmonic", "sqrt", "linear", "constant"} or callable k -> factor, optional
         Factor of update k: 1 / (1 + k / decay_iterations); the square root of that; from 1 to 0 over
@@ -52,12 +56,14 @@ class TMFPG(Solver):
     critic : {"model", "empirical", "returns"}, optional
         "model": Q of the game along the sampled flow. "empirical": the same recursion on observed rewards and
         transition frequencies, pooled over a sweep (or a stage, if shorter); needs no model. "returns": every
-        agent's own discounted return minus the mean at its observation in the same sweep; clock="schedule"
-        only.
+        agent's own discounted return; clock="schedule" only. The last two are compared with what acting was worth
+        in earlier and in the other populations, never in the agent's own: however few act, nothing is lost.
     gradient : {"natural", "plain"}, optional
         "natural": visit-weighted mean advantage of every action at each (stage, observation), entropic mirror
-        ascent; where nobody acted nothing moves. "plain": the sum over decisions, per agent.
-    optimizer : {"adam", "sgd"}, optional
+        ascent; 0 where nobody acted. "plain": the sum over decisions, per agent.
+    optimizer : {"adam", "sgd", "normalized"} or None, optional
+        "normalized": sgd in units of the mean size of the directions so far. None: "normalized" for the natural
+        gradient of critic "returns", whose noise it does not enlarge; else "adam".
     betas : (float, float), optional
         Of adam, in [0, 1).
     average : float or None, optional
@@ -110,7 +116,7 @@ class TMFPG(Solver):
     decay_iterations: int = 10
     critic: str = "model"
     gradient: str = "natural"
-    optimizer: str = "adam"
+    optimizer: str | None = None
     betas: tuple[float, float] = (0.5, 0.99)
     average: float | None = 2.0
     stages: int | None = None
@@ -133,7 +139,8 @@ class TMFPG(Solver):
         check_decay(self.learning_rate_decay, "learning_rate_decay")
         check.as_choice(self.critic, "critic", CRITICS)
         check.as_choice(self.gradient, "gradient", ("natural", "plain"))
-        check.as_choice(self.optimizer, "optimizer", ("sgd", "adam"))
+        if self.optimizer is not None:
+            check.as_choice(self.optimizer, "optimizer", OPTIMIZERS)
         self._store("population_aware", check.as_bool(self.population_aware, "population_aware"))
         self._store("entropy", check.as_float(self.entropy, "entropy", low=0.0))
         if self.average is not None:
@@ -153,6 +160,14 @@ class TMFPG(Solver):
     def _rule(self, problem: Problem, generator: np.random.Generator, threads: int | None) -> Ascent:
         sampled = self._problem(problem.game, problem.schedule, problem.n_agents)
         return Ascent(self, problem.game, sampled, generator, threads)
+
+    def _step_rule(self, theta: FloatArray) -> Sgd | Adam | Normalized:
+        """The optimiser, at rest."""
+        noisy = self.critic == "returns" and self.gradient == "natural"
+        optimizer = self.optimizer or ("normalized" if noisy else "adam")
+        if optimizer == "adam":
+            return Adam.like(theta, self.betas)
+        return Sgd() if optimizer == "sgd" else Normalized()
 
     def _shape(self, game: Game) -> tuple[int, int, int, int]:
         """Of theta, (L, S, A, F)."""
