@@ -99,6 +99,18 @@ def test_agents_by_chance(measure, probability):
     assert abs(run.decisions.sum() - mean) <= 6 * np.sqrt(mean * (1 - probability))
 
 
+@pytest.mark.benchmark(group="agents, Bernoulli, kernel of mu")
+@pytest.mark.parametrize("schedule", [tmf.Bernoulli(0.5), tmf.Fraction(0.5)], ids=str)
+def test_few_agents_by_chance(measure, schedule):
+    """us per step of 200 agents on a kernel that depends on mu, S = 100, A = 5: by chance costs what a batch does."""
+    game = tmf.games.garnet(100, n_actions=5, horizon=200, coupling=0.5)
+    policy = tmf.TabularPolicy.uniform(game)
+    run = measure(
+        lambda: tmf.simulate(game, policy, schedule, 200, engine="agents", rng=1, threads=1), units=200, unit="step"
+    )
+    assert abs(run.decisions.sum() - 20_000) <= 6 * np.sqrt(10_000)
+
+
 @pytest.mark.benchmark(group="agents, policy of mu")
 def test_agents_that_see_the_population(measure):
     """ns per step of few agents when the policy depends on mu: its tables are made anew at every step; S = A = 64."""

@@ -8,9 +8,11 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,6 +141,10 @@ def results():
     policy = tmf.TabularPolicy.uniform(dense(512, 4))
     many = tmf.simulate(dense(512, 4), policy, tmf.Synchronous(), 400_000, engine="agents", rng=1, threads=1)
     yield "4.8 million draws, of which some tie", arrays_of(many)
+    coin = dense(3, 2, passive=True)
+    for share in (0.02, 0.3, 0.5, 0.97):  # bits of who acts: of 2 million numbers of 16 bits, 30 are the threshold itself
+        drawn = tmf.simulate(coin, tmf.TabularPolicy.uniform(coin), tmf.Fraction(share), 200_003, engine="agents", rng=4)
+        yield f"who acts, {share}", arrays_of(drawn)
     small = games()["queueing"]
     single = tmf.simulate(small, tmf.TabularPolicy.uniform(small), tmf.Batch(50), 300, rng=2, trajectories=True)
     yield "trajectories", arrays_of(single.trajectories)
@@ -180,6 +186,17 @@ def test_same_bits_at_every_level(level):
     assert len(expected) > 250
     different = [name for name in expected if found[name] != expected[name]]
     assert not different, f"{level} differs from base in {len(different)} results: {different[:8]}"
+
+
+def test_only_one_header_asks_the_cpu():
+    """All others go by tmf_instruction_level(), which TMFCORE_INSTRUCTION_SET caps: their base bodies are tested too."""
+    folder = Path(__file__).resolve().parents[1] / "tmfcore"
+    if not folder.is_dir():
+        pytest.skip("not in a source tree")
+    sources = [path for path in folder.iterdir() if path.suffix in (".h", ".pyx", ".pxd")]
+    assert "cpu.h" in [path.name for path in sources]
+    asking = re.compile(r"cpu_supports|cpu_init|cpuid|__AVX|__SSE|target\(")
+    assert [path.name for path in sources if asking.search(path.read_text(encoding="utf-8"))] == ["cpu.h"]
 
 
 def test_unknown_level_is_refused():

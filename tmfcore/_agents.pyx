@@ -20,11 +20,12 @@ from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy, stage_of
 from tmfcore._schedule cimport Activation, read_activation, single_steps
 from tmfcore._singles cimport Population, Singles
-from tmfcore._streams cimport SELECTION, TMF_TILE, tmf_below, tmf_fill, tmf_open, tmf_store_one, tmf_stream
+from tmfcore._streams cimport (
+    NAMES, SELECTION, TMF_PART, TMF_TILE, tmf_below, tmf_fill, tmf_open, tmf_pick, tmf_store_one, tmf_stream)
 from tmfcore._tiles cimport Crowd, Memory, Team, Trajectory, write_action, write_standing
 
 cdef extern from "bits.h" nogil:
-    void tmf_bits_below(const uint16_t *random, uint16_t threshold, uint64_t *bits, int n_words)
+    void tmf_bits_below(const uint64_t *random, uint16_t threshold, uint64_t *bits, int n_words)
     int64_t tmf_count_bits(const uint64_t *bits, int64_t n_words)
 
 MAX_AGENTS = 2**32 - 1
@@ -73,7 +74,7 @@ cdef void select_bits(Population *people, uint64_t *acting, int t, int64_t n_act
     by symmetry all batches of that number are equally likely, whatever the probability was.
     """
     cdef tmf_stream stream
-    cdef uint16_t random[TMF_TILE]
+    cdef uint64_t random[TMF_PART]            # four numbers of 16 bits each
     cdef int64_t N = people.n_agents, first = 0
     cdef Py_ssize_t n_words = (N + 63) // 64
     cdef int64_t threshold = <int64_t>(65536.0 * <double>n_acting / <double>N)
@@ -83,9 +84,9 @@ cdef void select_bits(Population *people, uint64_t *acting, int t, int64_t n_act
         adjust_bits(people, acting, &stream, -n_acting if 2 * n_acting < N else N - n_acting)
         return
     while first < N:
-        tmf_fill(&stream, <uint64_t *>random, TMF_TILE // 32)
-        tmf_bits_below(random, <uint16_t>threshold, acting + first // 64, TMF_TILE // 64)
-        first += TMF_TILE
+        tmf_fill(&stream, random, TMF_PART // 8)
+        tmf_bits_below(random, <uint16_t>threshold, acting + first // 64, TMF_PART // 16)
+        first += 4 * TMF_PART                 # which divides TMF_TILE, so that `acting` has room for whole parts
     if N % 64:
         acting[n_words - 1] &= (<uint64_t>1 << (N % 64)) - 1
     adjust_bits(people, acting, &stream, tmf_count_bits(acting, n_words) - n_acting)
@@ -155,7 +156,7 @@ cdef int64_t set_up(
 ) except -2:
     """Choose how moves are drawn, and take the memory for it; returns the largest small batch, -1 without any."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef int64_t largest = 0, largest_few = -1
+    cdef int64_t largest = -1, largest_few = -1      # batches: of all who move at once, of those picked out
     cdef bint passive_rows = False, needs_bits = False, fixed
     cdef double n_cells
     cdef Py_ssize_t i
@@ -171,10 +172,7 @@ cdef int64_t set_up(
             largest_few = max(largest_few, activation.batch[i])
     # Rows averaged over the policy are narrower, but do not tell what was done.
     crowd.layout = layout_of(at, passive_rows, (
-        not actions_matter and largest_few < 0 and A > 1 and S <= A * at.n_successors))
-    if <double>crowd.layout.n_rows * (1 << crowd.layout.action_bits) > MAX_ROWS:
-        raise ValueError(f"the agents engine takes up to {MAX_ROWS} rows of observation and action; the game has "
-                         f"{S} observations and {A} actions: use engine='counts'")
+        not actions_matter and largest_few < 0 and A > 1 and S <= <double>A * at.n_successors))
     # Tables that never change within a stage are worth building for any number of agents; others only when the
     # agents that move outnumber what scanning rows costs (both measured).
     fixed = at.model.constant_transition and not at.policy.depends_on_mu
@@ -183,6 +181,9 @@ cdef int64_t set_up(
         fixed or 8 * n_cells < <double>max(largest, largest_few) * (8 + A + at.n_successors))
     if not crowd.aliased and crowd.layout.averaged:
         crowd.layout = layout_of(at, passive_rows, False)     # scanning needs the actions
+    if <double>crowd.layout.n_rows * (<int64_t>1 << crowd.layout.action_bits) > MAX_ROWS:
+        raise ValueError(f"the agents engine takes up to {MAX_ROWS} rows of observation and action; the game has "
+                         f"{S} observations and {A} actions: use engine='counts'")
     crowd.fixed_tables = crowd.aliased and fixed
     crowd.people.observations = <uint8_t *>memory.take(crowd.people.n_agents * crowd.people.width)
     crowd.people.counts = <int64_t *>memory.take(S * sizeof(int64_t))
@@ -190,6 +191,7 @@ cdef int64_t set_up(
     crowd.people.row = <double *>memory.take(max(at.n_successors, at.n_passive_successors) * sizeof(double))
     crowd.decided = <int64_t *>memory.take(S * A * sizeof(int64_t))
     crowd.arrived = <int64_t *>memory.take(S * sizeof(int64_t))
+    crowd.moves_all = largest >= 0
     if needs_bits:
         crowd.acting = <uint64_t *>memory.take((crowd.people.n_agents + TMF_TILE - 1) // TMF_TILE * (TMF_TILE // 8))
     return largest_few
@@ -207,7 +209,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     key : ndarray of uint64, shape (4,)
         The key of all random numbers.
     initial_counts : ndarray of int64, shape (S,)
-        Agents at each observation; agent i starts where their running sum first exceeds i.
+        Agents at each observation; agent i starts where their running sum first exceeds i, until `rename`.
     batch, probability, record_every, counts, decisions, rewards
         As for tmfcore._counts.run.
     observations : ndarray of observation_dtype(S), shape (T, N), optional
@@ -272,9 +274,9 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         singles = Singles.of(at, n_single if activation.stride else horizon)
     if largest_few >= 0:
         few = Few.of(at, memory, &crowd, largest_few)
-    if crowd.aliased and n_single < n_batches or activation.batch == NULL:
+    if crowd.aliased and (crowd.moves_all or few is not None):
         alias = AliasTables.of(crowd.layout)
-    team = Team.of(at, alias, &crowd, memory, threads if n_single + (largest_few >= 0) < max(1, n_batches) else 1)
+    team = Team.of(at, alias, &crowd, memory, threads if crowd.moves_all else 1)
     open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
                 people.counts)
     with team, nogil:
@@ -311,12 +313,84 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     return ledger.total / people.n_agents
 
 
+def rename(const uint64_t[::1] key not None, observations not None, actions not None,
+           double[:, ::1] rewards not None):
+    """Number the individuals of a run anew, in place, so that they are exchangeable.
+
+    `run` has them in order of their first observation, where those that begin together are exchangeable already. Here
+    the order of their first observations is drawn uniformly, and each place in it is given to the next of those that
+    begin there: rows are read nearly in order. The stream is one of its own, so that all other results have the same
+    bits whether individuals are kept or not.
+
+    Parameters
+    ----------
+    key : ndarray of uint64, shape (4,)
+        The key of the run.
+    observations, actions, rewards : ndarrays, shape (T, N)
+        INOUT. As `run` left them.
+
+    Notes
+    -----
+    theory.md section 1. O(T N) time, 12 N bytes of memory. The order by Fisher and Yates, exactly uniform.
+    """
+    cdef Py_ssize_t horizon = rewards.shape[0], N = rewards.shape[1], t, i, j, n
+    cdef uint32_t[::1] order, following
+    cdef uint32_t begun, running = 0
+    cdef uint8_t[::1] row
+    cdef uint64_t words[DRAWN]
+    cdef uint64_t other
+    cdef tmf_stream stream
+    cdef uint8_t[:, ::1] seen, did
+    cdef int width, action_width
+    check_key(key)
+    if horizon < 1 or not 1 <= N <= <int64_t>MAX_AGENTS:
+        raise ValueError(f"rewards have shape ({horizon}, {N}); must have 1 step or more and 1..{MAX_AGENTS} agents")
+    for name, array in (("observations", observations), ("actions", actions)):
+        if array.ndim != 2 or array.shape[0] != horizon or array.shape[1] != N or not array.flags.c_contiguous:
+            raise ValueError(f"{name} have shape {array.shape}; must be C-contiguous of shape ({horizon}, {N})")
+    width, action_width = observations.itemsize, actions.itemsize
+    seen, did = observations.view(np.uint8), actions.view(np.uint8)
+    order = observations[0].astype(np.uint32)
+    following = np.zeros(int(observations[0].max()) + 1, np.uint32)      # by observation: agents, then the next one
+    row = np.empty(N * sizeof(double), np.uint8)
+    with nogil:
+        tmf_open(&stream, &key[0], 0, 0, NAMES)
+        i = N
+        while i > 1:
+            n = min(i - 1, <Py_ssize_t>DRAWN)
+            tmf_fill(&stream, words, <int>((n + 7) // 8))
+            for j in range(n):
+                tmf_below(&stream, &words[j], <uint64_t>i, &other, 1)
+                i -= 1
+                order[i], order[other] = order[other], order[i]
+        for i in range(N):
+            following[order[i]] += 1
+        for i in range(following.shape[0]):
+            begun = following[i]
+            following[i] = running
+            running += begun
+        for i in range(N):
+            begun = order[i]
+            order[i] = following[begun]
+            following[begun] += 1
+        for t in range(horizon):
+            tmf_pick(&seen[t, 0], width, &order[0], N, &row[0])
+            tmf_pick(&did[t, 0], action_width, &order[0], N, &row[0])
+            tmf_pick(&rewards[t, 0], sizeof(double), &order[0], N, &row[0])
+
+
 cdef void write_single(Evaluator at, Singles singles, Trajectory *trajectory) noexcept nogil:
     """What the last single agent did and earned, over what it would have standing still."""
     if trajectory.actions != NULL:
         write_action(trajectory, singles.last.agent, singles.last.action)
     if trajectory.rewards != NULL:
         trajectory.rewards[singles.last.agent] += singles.last.extra
+
+
+cdef int check_key(const uint64_t[::1] key) except -1:
+    if key.shape[0] != 4:
+        raise ValueError(f"key has {key.shape[0]} words; must have 4")
+    return 0
 
 
 cdef int64_t check_arguments(
@@ -327,8 +401,7 @@ cdef int64_t check_arguments(
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
     cdef Py_ssize_t o, n_intervals
     cdef int64_t n_agents = 0
-    if key.shape[0] != 4:
-        raise ValueError(f"key has {key.shape[0]} words; must have 4")
+    check_key(key)
     if S > MAX_OBSERVATIONS:
         raise ValueError(f"the agents engine takes up to {MAX_OBSERVATIONS} observations; the game has {S}: "
                          "use engine='counts'")

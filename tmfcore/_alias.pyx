@@ -6,13 +6,14 @@ Contract   column (a, k) of row o has probability pi(a | o) P(k | o, a) to doubl
            sum_a pi(a | o) P(x | o, a); a column of probability zero, the padding up to 2^b included, is never drawn.
 Cost       about 4 ns a column.
 """
-from libc.stdint cimport int32_t, uint32_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 import numpy as np
 
 from tmfcore._evaluator cimport passive_successors_of, successors_of
+from tmfcore._memory cimport room_for
 
 cdef extern from "vose.h" nogil:
     enum: TMF_ROWS
@@ -37,7 +38,7 @@ cdef Layout layout_of(Evaluator at, bint passive_rows, bint averaged) noexcept:
     layout.cell_bits = bits_for(at.n_observations if averaged else at.n_successors)
     layout.n_rows = 2 * at.n_observations if passive_rows else at.n_observations
     if not layout.dense and passive_rows and not at.model.passive_identity:
-        while 1 << (layout.action_bits + layout.cell_bits) < at.n_passive_successors:
+        while <int64_t>1 << (layout.action_bits + layout.cell_bits) < at.n_passive_successors:
             layout.cell_bits += 1
     if layout.action_bits + layout.cell_bits == 0:
         layout.cell_bits = 1              # a draw must leave fewer than 32 bits for the threshold
@@ -46,7 +47,7 @@ cdef Layout layout_of(Evaluator at, bint passive_rows, bint averaged) noexcept:
 
 cdef double cells_in(Layout *layout) noexcept nogil:
     """Cells of all rows, as a double: it may not fit an integer."""
-    return <double>layout.n_rows * (<double>(1 << layout.action_bits)) * (<double>(1 << layout.cell_bits))
+    return <double>layout.n_rows * <double>(<int64_t>1 << (layout.action_bits + layout.cell_bits))
 
 
 cdef class AliasTables:
@@ -55,25 +56,22 @@ cdef class AliasTables:
     cdef AliasTables of(Layout layout):
         cdef AliasTables self = AliasTables.__new__(AliasTables)
         cdef int bits = layout.action_bits + layout.cell_bits
-        cdef size_t size = <size_t>layout.n_rows << bits
+        cdef double size = cells_in(&layout)
+        cdef double scratch = <double>TMF_ROWS * (<size_t>1 << bits)
         self.layout = layout
-        self.cells = <uint32_t *>malloc(size * sizeof(uint32_t))
-        self.finer = <uint32_t *>malloc(size * sizeof(uint32_t))
-        self.mass = <double *>malloc((<size_t>TMF_ROWS << bits) * sizeof(double))
-        self.order = <uint32_t *>malloc((<size_t>TMF_ROWS << bits) * sizeof(uint32_t))
+        self.cells = <uint32_t *>room_for(size, sizeof(uint32_t), b"alias tables")
+        self.finer = <uint32_t *>room_for(size, sizeof(uint32_t), b"alias tables")
+        self.mass = <double *>room_for(scratch, sizeof(double), b"alias tables")
+        self.order = <uint32_t *>room_for(scratch, sizeof(uint32_t), b"alias tables")
         if not layout.dense:
-            self.successors = <uint32_t *>malloc(size * sizeof(uint32_t))
-        if not (self.cells and self.finer and self.mass and self.order and (self.successors or layout.dense)):
-            raise MemoryError(f"alias tables of {size} cells do not fit in memory")
+            self.successors = <uint32_t *>room_for(size, sizeof(uint32_t), b"alias tables")
         self.alias.column_bits = bits
         self.alias.cell_bits = layout.cell_bits
         self.alias.cells = self.cells
         self.alias.finer = self.finer
         self.alias.successors = self.successors
         if size <= 256:
-            self.memory = malloc(sizeof(tmf_bytes) + 64)
-            if self.memory == NULL:
-                raise MemoryError(f"alias tables of {size} cells do not fit in memory")
+            self.memory = room_for(1, sizeof(tmf_bytes) + 64, b"alias tables")
             self.bytes = <tmf_bytes *>((<size_t>self.memory + 63) & ~<size_t>63)
             memset(self.bytes, 0, sizeof(tmf_bytes))
         return self

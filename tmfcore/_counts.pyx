@@ -6,20 +6,22 @@ Contract   counts stay nonnegative and sum to N after every step. Draws do not d
 Cost       free of N: O(S A K) a step; a single acting agent whose fellows stand still costs O(S + A + K).
 """
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._ledger cimport Ledger, end_step, open_ledger
+from tmfcore._memory cimport room_for
 from tmfcore._model cimport Model, checked_row
 from tmfcore._policy cimport Policy
-from tmfcore._sampling cimport RowSplitter, Sampler, bits_of, scan, split_hypergeometric
+from tmfcore._sampling cimport (
+    TMF_MOST_AGENTS, TMF_MOST_BATCHED, RowSplitter, Sampler, bits_of, check_batch, scan, split_hypergeometric)
 from tmfcore._schedule cimport Activation, read_activation, single_steps
 from tmfcore._singles cimport Event, Singles
 from tmfcore._singles cimport Population as Players
 
-MAX_AGENTS = 10**18            # numpy's binomial has the right variance up to here
-MAX_AGENTS_BATCH = 10**12      # and its hypergeometric up to here (1 < B < N)
+MAX_AGENTS = TMF_MOST_AGENTS
+MAX_AGENTS_BATCH = TMF_MOST_BATCHED      # where 1 < B < N
 
 cdef extern from "push.h" nogil:
     void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
@@ -273,9 +275,8 @@ cdef int allocate(Population *people, Evaluator at) except -1:
     """One block of memory for everything, which begins at people.mu: freeing that is the caller's."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t n_doubles = S + max(at.n_successors, at.n_passive_successors)
-    cdef double *memory = <double *>malloc((n_doubles + 4 * S + S * A) * sizeof(double))
-    if memory == NULL:
-        raise MemoryError(f"no memory for a population over {S} observations")
+    cdef double *memory = <double *>room_for(
+        n_doubles + 4.0 * S + <double>S * A, sizeof(double), b"the counts of a population")
     people.mu = memory
     people.row = people.mu + S
     people.counts = <int64_t *>(memory + n_doubles)
@@ -364,6 +365,8 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     sampler.bits = bits_of(bit_generator)
     people.n_agents = total_of(initial_counts)
     read_activation(&activation, batch, probability, people.n_agents, horizon)
+    for o in range(0 if batch is None else batch.shape[0]):
+        check_batch(people.n_agents, batch[o])
     if flows is not None:
         active, reward_sums, passive, passive_reward_sums = flows
         for array in flows:

@@ -6,13 +6,14 @@ Contract   what is judged is the policy at its own flow, in float64: nothing is 
 Cost       an iteration O(T S A K), and the tables of the game once at every (t, mu_t) where they depend on it.
 """
 from libc.stdint cimport int32_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
 from tmfcore._evaluator cimport check_active, check_horizon
 from tmfcore._flow cimport best_action, policy_mean
+from tmfcore._memory cimport room_for
 from tmfcore._model cimport Model, Tables
 
 cdef extern from "push.h" nogil:
@@ -41,6 +42,8 @@ cdef enum:
 cdef tuple by_arrival(successors, Py_ssize_t n_observations):
     """(start (S + 1,), cell, row) of successors (..., K): the cells of a sparse table by where they lead."""
     flat = successors.reshape(-1)
+    if flat.shape[0] > 2**31 - 1:
+        raise ValueError(f"successors have {flat.shape[0]} cells; must have at most {2**31 - 1}")
     order = np.argsort(flat, kind="stable")
     start = np.searchsorted(flat[order], np.arange(n_observations + 1)).astype(np.intp)
     return start, order.astype(np.int32), (order // successors.shape[successors.ndim - 1]).astype(np.int32)
@@ -105,8 +108,9 @@ cdef class Iterate:
                   Py_ssize_t horizon, double discount, bint always, double kept_bytes=KEPT_BYTES):
         cdef Py_ssize_t S = model.n_observations, A = model.n_actions
         cdef Py_ssize_t K = model.n_successors, K0 = model.n_passive_successors
-        cdef Py_ssize_t rewards = S * A + S, moves = S * A * K + S * K0
-        cdef Py_ssize_t i, scratch = 2 * S * A + 5 * S, size
+        cdef double most = <double>S * A + S + <double>S * A * K + <double>S * K0     # cells of a step's tables
+        cdef Py_ssize_t rewards = S * A + S, moves = S * A * K + S * K0               # not read before `most` has room
+        cdef Py_ssize_t i
         cdef double *free_memory
         if initial.shape[0] != S:
             raise ValueError(f"initial has shape ({initial.shape[0]},); must be ({S},)")
@@ -127,15 +131,15 @@ cdef class Iterate:
         self.pi, self.flow, self.played, self.best = self.policy, self.mu, self.q, self.greedy
 
         self.shared = model.constant_transition
-        size = rewards if self.shared else rewards + moves
-        self.kept = not model.constant and <double>horizon * size * sizeof(double) <= kept_bytes
+        self.kept = not model.constant and horizon * (rewards if self.shared else most) * sizeof(double) <= kept_bytes
         self.n_slots = horizon if self.kept else 1
-        scratch += self.n_slots * size + (2 * moves if self.shared else 0)
-        self.memory = <double *>malloc(scratch * sizeof(double))
-        self.slots = <Tables *>malloc(self.n_slots * sizeof(Tables))
-        self.filled = <bint *>calloc(self.n_slots, sizeof(bint))
-        if self.memory == NULL or self.slots == NULL or self.filled == NULL:
-            raise MemoryError(f"the tables of {S} observations, {A} actions and {K} successors do not fit in memory")
+        self.memory = <double *>room_for(
+            2.0 * S * A + 5.0 * S + (
+                self.n_slots * <double>rewards + 2 * (most - rewards) if self.shared else self.n_slots * most),
+            sizeof(double), b"the tables of the game")
+        self.slots = <Tables *>room_for(self.n_slots, sizeof(Tables), b"the tables of the game")
+        self.filled = <bint *>room_for(self.n_slots, sizeof(bint), b"the tables of the game")
+        memset(self.filled, 0, self.n_slots * sizeof(bint))
         self.weights = self.memory
         self.still = self.weights + S * A
         self.best_q = self.still + S

@@ -2,8 +2,10 @@
 
 One Evaluator belongs to one thread; the Model and Policy behind it are shared and never written to.
 """
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free
+from libc.string cimport memset
 
+from tmfcore._memory cimport room_for
 from tmfcore._model cimport checked_row
 
 cdef extern from "lanes.h" nogil:
@@ -44,11 +46,11 @@ def keep_kernels(Model model not None, horizon, double most_bytes=KEPT_BYTES):
         None: the kernels never change, or come with the rewards at no further cost, or take more room than that.
     """
     cdef Py_ssize_t S = model.n_observations
-    cdef Py_ssize_t size = S * model.n_actions * model.n_successors + S * model.n_passive_successors
+    cdef double size = (<double>S * model.n_actions * model.n_successors + <double>S * model.n_passive_successors)
     check_horizon(horizon)
-    if model.constant_transition or not model.in_parts or <double>size * horizon * sizeof(double) > most_bytes:
+    if model.constant_transition or not model.in_parts or size * horizon * sizeof(double) > most_bytes:
         return None
-    return Kept(size, horizon)
+    return Kept(<Py_ssize_t>size, horizon)
 
 
 cdef class Kept:
@@ -64,10 +66,9 @@ cdef class Kept:
 
     def __cinit__(self, Py_ssize_t size, Py_ssize_t horizon):
         self.size = size
-        self.kernels = <double *>malloc(size * horizon * sizeof(double))
-        self.filled = <bint *>calloc(horizon, sizeof(bint))
-        if self.kernels == NULL or self.filled == NULL:
-            raise MemoryError(f"the kernels of {horizon} steps of {size} cells do not fit in memory")
+        self.kernels = <double *>room_for(<double>size * horizon, sizeof(double), b"the kernels of a flow")
+        self.filled = <bint *>room_for(horizon, sizeof(bint), b"the kernels of a flow")
+        memset(self.filled, 0, horizon * sizeof(bint))
 
     def __dealloc__(self):
         free(self.kernels)
@@ -90,9 +91,8 @@ cdef class Evaluator:
         self.n_actions = A
         self.n_successors = K
         self.n_passive_successors = K0
-        self.memory = malloc((2 * S * A + S * A * K + S + S * K0) * sizeof(double) + TMF_LINE)
-        if self.memory == NULL:
-            raise MemoryError(f"the tables of {S} observations, {A} actions and {K} successors do not fit in memory")
+        self.memory = room_for(2.0 * S * A + <double>S * A * K + S + <double>S * K0 + TMF_LINE, sizeof(double),
+                               b"the tables of the game")
         self.tables.transition = tmf_align(self.memory)
         self.tables.reward = self.tables.transition + S * A * K
         self.tables.passive_reward = self.tables.reward + S * A

@@ -5,12 +5,12 @@ Notation   S observations, A actions, K successors, T steps; the loop over time 
 Cost       O(S A K) a step, plus the tables of the game where they depend on mu or t.
 """
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport malloc
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
 from tmfcore._evaluator cimport Kept, check_active
+from tmfcore._memory cimport room_for
 from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy
 from tmfcore._push cimport Push
@@ -46,9 +46,8 @@ cdef int expect_steps(Evaluator at, Py_ssize_t n_steps) except -1:
     cdef Py_ssize_t K = at.n_successors, n_rows = at.n_observations * at.n_actions
     if (at.model.successor == NULL and at.model.constant_transition and K <= SHORT_ROWS and n_steps >= WORTH_TURNING
             and at.turned == NULL):
-        at.turned_memory = malloc(tmf_turned_size(n_rows, K) * sizeof(double) + TMF_LINE)
-        if at.turned_memory == NULL:
-            raise MemoryError(f"a second table of {n_rows} rows and {K} cells does not fit in memory")
+        at.turned_memory = room_for(
+            <double>tmf_turned_size(n_rows, K) + TMF_LINE, sizeof(double), b"tables with rows turned")
         at.turned = tmf_align(at.turned_memory)
     return 0
 

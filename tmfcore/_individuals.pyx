@@ -6,14 +6,15 @@ Contract   all draws of a step are made at the population of its start. What com
            that fails.
 """
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
+from tmfcore._memory cimport room_for
 from tmfcore._model cimport Model
 from tmfcore._policy cimport Policy
 from tmfcore._sampling cimport (
-    Sampler, binomial, bits_of, scan, split_hypergeometric, split_multinomial, uniform)
+    TMF_MOST_AGENTS, Sampler, binomial, bits_of, check_batch, scan, split_hypergeometric, split_multinomial, uniform)
 
 
 cdef inline int64_t moved(Evaluator at, Sampler *sampler, int64_t o, int64_t a, double *reward) noexcept nogil:
@@ -218,12 +219,15 @@ cdef int check_populations(
         for o in range(S):
             if counts[i, o] < 0:
                 raise ValueError(f"counts[{i}, {o}] is {counts[i, o]}; must be >= 0")
+            if total > TMF_MOST_AGENTS - counts[i, o]:
+                raise ValueError(f"counts[{i}] sum to more than {TMF_MOST_AGENTS}, up to which binomials are exact")
             total += counts[i, o]
         if counts[i, observations[i]] < 1:
             raise ValueError(f"counts[{i}, {observations[i]}] is 0; the individual there must be counted")
         if batch >= 0 and not 0 <= batch - (actions[i] >= 0) <= total - 1:
             raise ValueError(f"batch is {batch}; individual {i}, {'acting' if actions[i] >= 0 else 'passive'}, "
                              f"and {total - 1} others cannot be a batch and the rest")
+        check_batch(total, batch)
     return 0
 
 
@@ -231,9 +235,8 @@ cdef void *allocate(Scratch *scratch, Evaluator at) except NULL:
     """One block of memory for everything; freeing it is the caller's."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t widest = max(at.n_successors, at.n_passive_successors)
-    cdef int64_t *memory = <int64_t *>malloc((3 * S + 2 * A + 2 * widest) * sizeof(int64_t))
-    if memory == NULL:
-        raise MemoryError(f"no memory for a population over {S} observations")
+    cdef int64_t *memory = <int64_t *>room_for(
+        3.0 * S + 2.0 * A + 2.0 * widest, sizeof(int64_t), b"the counts of a population")
     scratch.others = memory
     scratch.acting = scratch.others + S
     scratch.decided = scratch.acting + S

@@ -7,11 +7,12 @@ Notation   S observations, A actions, K successors, T steps.
 Contract   games are asked at m_t / sum(m_t), a distribution.
 """
 from libc.stdint cimport int32_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 from tmfcore._descent cimport row_mean
 from tmfcore._evaluator cimport check_active, check_horizon
+from tmfcore._memory cimport room_for
 from tmfcore._model cimport Model, Tables
 
 cdef enum:
@@ -78,9 +79,9 @@ cdef class Occupation:
         self.model, self.initial, self.active, self.horizon = model, initial, active, horizon
         self.discount, self.always, self.step = discount, always, step
         self.flow_weight, self.value_weight = flow_weight, value_weight
-        self.memory = <double *>malloc((N_TABLES * (S * A + S + S * A * K + S * K0) + S * A + 4 * S) * sizeof(double))
-        if self.memory == NULL:
-            raise MemoryError(f"the tables of {S} observations, {A} actions and {K} successors do not fit in memory")
+        self.memory = <double *>room_for(
+            N_TABLES * (<double>S * A + S + <double>S * A * K + <double>S * K0) + <double>S * A + 4.0 * S,
+            sizeof(double), b"the tables of the game")
         free_memory = self.memory
         for i in range(N_TABLES):
             tables = &self.here if i == 0 else &self.moved

@@ -9,11 +9,12 @@ stage, Kbar(o, x) = sum_a pi(a | o) P(x | o, a), which leaves S^2 cells a step i
 by where they come from and lead to; where that leaves hardly fewer cells than S^2, the average is dense.
 """
 from libc.stdint cimport int32_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 import numpy as np
 
+from tmfcore._memory cimport room_for
 from tmfcore._model cimport Model
 from tmfcore._policy cimport stage_end, stage_of
 
@@ -46,11 +47,9 @@ cdef class Incoming:
         self.n_cells = n_cells
         if n_cells > 2**31 - 1:
             raise ValueError(f"successors have {n_cells} cells; must have at most {2**31 - 1}")
-        self.start = <Py_ssize_t *>malloc((n_observations + 1) * sizeof(Py_ssize_t))
-        self.cell = <int32_t *>malloc(n_cells * sizeof(int32_t))
-        self.row = <int32_t *>malloc(n_cells * sizeof(int32_t))
-        if self.start == NULL or self.cell == NULL or self.row == NULL:
-            raise MemoryError(f"the arrivals of {n_cells} cells do not fit in memory")
+        self.start = <Py_ssize_t *>room_for(n_observations + 1.0, sizeof(Py_ssize_t), b"the arrivals of a kernel")
+        self.cell = <int32_t *>room_for(n_cells, sizeof(int32_t), b"the arrivals of a kernel")
+        self.row = <int32_t *>room_for(n_cells, sizeof(int32_t), b"the arrivals of a kernel")
         memset(self.start, 0, (n_observations + 1) * sizeof(Py_ssize_t))
         for i in range(n_cells):
             self.start[flat[i]] += 1
@@ -97,9 +96,7 @@ cdef class Push:
             n_merged = S * S
             if self.arriving is not None and 2 * self.arriving.n_cells < S * S:
                 n_merged = self.merge(A)
-        self.memory = malloc((S * A + n_merged) * sizeof(double) + TMF_LINE)
-        if self.memory == NULL:
-            raise MemoryError(f"the averaged kernel of {n_merged} cells does not fit in memory")
+        self.memory = room_for(<double>S * A + n_merged + TMF_LINE, sizeof(double), b"averaged kernels")
         self.average = tmf_align(self.memory)
         self.weights = self.average + n_merged
 

@@ -1,7 +1,7 @@
 """Exact samplers on a borrowed numpy bit generator: no allocation, no Python.
 
 Source     binomials by inversion, by transformed rejection (BTRS: Hoermann, J. Stat. Comput. Simul. 46, 1993) and, for
-           large n, by numpy's BTPE (Kachitvichyanukul & Schmeiser 1988); hypergeometrics by numpy's HRUA
+           large means, by numpy's BTPE (Kachitvichyanukul & Schmeiser 1988); hypergeometrics by numpy's HRUA
            (Stadlober 1990). Many rows at once: binomials.h.
 Contract   a cell of probability zero is never drawn; counts split over cells sum exactly to the total.
 Validity   binomials to n = 10**18 (side by side to 2**50, one by one beyond), hypergeometrics to 10**12 agents.
@@ -15,6 +15,8 @@ from numpy.random.c_distributions cimport binomial_t, random_binomial, random_hy
 cdef extern from "sampling.h" nogil:
     uint64_t tmf_multiply_high(uint64_t a, uint64_t b, uint64_t *low)
     bint tmf_biased(uint64_t low, uint64_t n)
+    int64_t TMF_MOST_AGENTS
+    int64_t TMF_MOST_BATCHED
 
 
 cdef struct Sampler:
@@ -23,6 +25,9 @@ cdef struct Sampler:
 
 
 cdef bitgen_t *bits_of(object bit_generator) except NULL
+
+# Refuse a batch 1 < B < N of a population whose hypergeometric law numpy cannot draw.
+cdef int check_batch(int64_t n_agents, int64_t batch) except -1
 cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexcept nogil
 cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexcept nogil
 cdef void split_multinomial(
@@ -119,6 +124,6 @@ cdef inline int64_t binomial(Sampler *sampler, int64_t n, double p) noexcept nog
         return n - binomial(sampler, n, 1 - p)
     if n * p < 15:
         return binomial_by_inversion(sampler, n, p)
-    if n <= <int64_t>1e14:    # beyond, the logarithms of BTRS cancel
+    if n * p <= 562949953421312.0:     # 2^49: beyond, a double holds no fractions of k, as BTRS needs
         return binomial_by_rejection(sampler, n, p)
     return random_binomial(sampler.bits, p, n, &sampler.binomial)

@@ -3,13 +3,16 @@
 Source     theory.md section 5; see _sampling.pxd for the contract and the ranges of validity.
 """
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport fabs, floor, log, sqrt
-from libc.stdlib cimport free, malloc
+from libc.math cimport isfinite, sqrt
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 import os
 
 import numpy as np
+
+from tmfcore._memory cimport room_for
+from tmfcore._streams cimport TMF_LANES, tmf_below, tmf_fill, tmf_open, tmf_stream
 
 cdef extern from "build.h" nogil:
     const char *TMF_COMPILER
@@ -36,6 +39,8 @@ cdef extern from "binomials.h" nogil:
     void tmf_open_words(tmf_words *words, const uint64_t *key)
     const uint64_t *tmf_take(tmf_words *words, int n)
     double tmf_open_uniform(uint64_t word)
+    double tmf_attempt(double mean, double spread, double p, uint64_t word_u, uint64_t word_v, double *pending)
+    double tmf_settle(double n, double spread, double p, double k, uint64_t word_u, uint64_t word_v)
     int64_t tmf_rare(tmf_words *words, double n, double p)
     void tmf_shares(double *p, double *tails, int64_t n_cells)
     void tmf_place(tmf_words *words, int64_t n, const double *tails, int64_t n_cells, int64_t *out)
@@ -66,45 +71,27 @@ cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexce
         u = uniform(sampler)  # u fell into the rounding left over beyond the last cell
 
 
-cdef double *STIRLING = [
-    0.08106146679532726, 0.04134069595540929, 0.02767792568499834, 0.02079067210376509, 0.01664469118982119,
-    0.01387612882307075, 0.01189670994589177, 0.01041126526197209, 0.009255462182712733, 0.008330563433362871]
-
-
-cdef inline double stirling(double k) noexcept nogil:
-    """log k! - [log sqrt(2 pi) + (k + 1/2) log(k + 1) - (k + 1)]"""
-    cdef double inverse = 1 / (k + 1)
-    if k < 10:
-        return STIRLING[<int>k]
-    return (1.0 / 12 - (1.0 / 360 - inverse * inverse / 1260) * inverse * inverse) * inverse
-
-
 cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexcept nogil:
-    """BTRS, for n p >= 10 and p <= 1/2; no set-up to speak of, which pays where (n, p) change with every draw."""
-    cdef double spread = sqrt(n * p * (1 - p))
-    cdef double b = 1.15 + 2.53 * spread
-    cdef double a = -0.0873 + 0.0248 * b + 0.01 * p
-    cdef double c = n * p + 0.5
-    cdef double v_r = 0.92 - 4.2 / b
-    cdef double u, v, us, k, m, odds
+    """BTRS, for 10 <= n p <= 2^49 and p <= 1/2; hardly any set-up, which pays where (n, p) change with every draw."""
+    cdef double size = <double>n, spread = sqrt(size * p * (1 - p))
+    cdef double k, pending
+    cdef uint64_t u, v
     while True:
-        u = uniform(sampler) - 0.5
-        v = uniform(sampler)
-        us = 0.5 - fabs(u)
-        if us == 0:
-            continue
-        k = floor((2 * a / us + b) * u + c)
-        if us >= 0.07 and v <= v_r:
+        u = sampler.bits.next_uint64(sampler.bits.state)
+        v = sampler.bits.next_uint64(sampler.bits.state)
+        k = tmf_attempt(size * p, spread, p, u, v, &pending)
+        if pending == 0 or tmf_settle(size, spread, p, k, u, v) > 0:
             return <int64_t>k
-        if k < 0 or k > n:
-            continue
-        m = floor((n + 1) * p)
-        odds = p / (1 - p)
-        v = log(v * (2.83 + 5.1 / b) * spread / (a / (us * us) + b))
-        if v <= ((m + 0.5) * log((m + 1) / (odds * (n - m + 1))) + (n + 1) * log((n - m + 1) / (n - k + 1))
-                 + (k + 0.5) * log(odds * (n - k + 1) / (k + 1))
-                 + stirling(m) + stirling(n - m) - stirling(k) - stirling(n - k)):
-            return <int64_t>k
+
+
+cdef inline int64_t first_of_two(Sampler *sampler, int64_t n, double p, double rest) noexcept nogil:
+    """How many of n go to the first of two sides of weights p and rest.
+
+    The rarer side is drawn: 1 minus a share near 1 would not know 1e-17 from nothing.
+    """
+    if p <= rest:
+        return binomial(sampler, n, p / (p + rest))
+    return n - binomial(sampler, n, rest / (p + rest))
 
 
 cdef void split_multinomial(
@@ -116,7 +103,7 @@ cdef void split_multinomial(
         out[0] = n
         return
     if n_cells == 2:
-        out[0] = binomial(sampler, n, p[0] / (p[0] + p[1]))
+        out[0] = first_of_two(sampler, n, p[0], p[1])
         out[1] = n - out[0]
         return
     memset(out, 0, n_cells * sizeof(int64_t))
@@ -125,14 +112,14 @@ cdef void split_multinomial(
             out[scan(uniform(sampler), p, n_cells)] += 1
             n -= 1
         return
-    # Tails summed from the right: p[k] / tails[k] is exactly 1 at the last cell that has mass, so
-    # nobody is left over for a cell of probability zero.
+    # Tails summed from the right: behind the last cell that has mass there is exactly none, so nobody is left over for
+    # a cell of probability zero.
     tails[n_cells - 1] = p[n_cells - 1]
     for k in range(n_cells - 2, -1, -1):
         tails[k] = p[k] + tails[k + 1]
     for k in range(n_cells):
         if p[k] > 0:
-            drawn = binomial(sampler, n, p[k] / tails[k])
+            drawn = first_of_two(sampler, n, p[k], tails[k + 1] if k + 1 < n_cells else 0.0)
             out[k] = drawn
             n -= drawn
             if n == 0:
@@ -180,11 +167,11 @@ cdef class RowSplitter:
         """Room for n_rows rows of up to n_cells, or for a part of them that stays in the cache."""
         if n_rows < 1 or n_cells < 1:
             raise ValueError(f"n_rows is {n_rows} and n_cells {n_cells}; both must be >= 1")
-        self.capacity = min(n_rows * n_cells, max(<Py_ssize_t>2**14, TMF_ABREAST * n_cells))
-        self.words = malloc(sizeof(tmf_words))
-        self.p = <double *>malloc((5 * self.capacity + n_cells) * sizeof(double))
-        if self.words == NULL or self.p == NULL:
-            raise MemoryError(f"no memory for {self.capacity} cells")
+        self.capacity = max(<Py_ssize_t>2**14, TMF_ABREAST * n_cells)
+        if <double>n_rows * n_cells < self.capacity:
+            self.capacity = n_rows * n_cells
+        self.words = room_for(1, sizeof(tmf_words), b"random words")
+        self.p = <double *>room_for(5.0 * self.capacity + n_cells, sizeof(double), b"rows to be split")
         self.tails = self.p + self.capacity
         self.out = <int64_t *>(self.tails + n_cells)
         self.n = self.out + self.capacity
@@ -271,6 +258,36 @@ cdef int start(Sampler *sampler, object bit_generator) except -1:
     return 0
 
 
+cdef inline str entry(str name, Py_ssize_t i):
+    return name if i < 0 else f"{name}[{i}]"
+
+
+cdef int check_number(str name, Py_ssize_t i, int64_t n) except -1:
+    """Entry i of an argument, or, with i = -1, the argument."""
+    if not 0 <= n <= TMF_MOST_AGENTS:
+        raise ValueError(f"{entry(name, i)} is {n}; must lie in 0..{TMF_MOST_AGENTS}, up to which binomials are exact")
+    return 0
+
+
+cdef int check_weights(str name, Py_ssize_t i, const double *p, Py_ssize_t n_cells) except -1:
+    cdef double total = 0
+    cdef Py_ssize_t k
+    for k in range(n_cells):
+        if not (isfinite(p[k]) and p[k] >= 0):
+            raise ValueError(f"{entry(entry(name, i), k)} is {p[k]}; must be finite and >= 0")
+        total += p[k]
+    if not (isfinite(total) and total > 0):
+        raise ValueError(f"{entry(name, i)} sums to {total}; must sum to more than 0, and finitely")
+    return 0
+
+
+cdef int check_batch(int64_t n_agents, int64_t batch) except -1:
+    if 1 < batch < n_agents and n_agents > TMF_MOST_BATCHED:
+        raise ValueError(f"batch is {batch} of {n_agents} agents; batches of 1 < B < N are drawn exactly up to "
+                         f"{TMF_MOST_BATCHED} agents: use Bernoulli, Sequential or Synchronous")
+    return 0
+
+
 def categorical(bit_generator, const double[::1] p not None, Py_ssize_t size):
     """Cells (size,) int64 drawn from p (K,) by the scan that moves single agents; O(K) a draw."""
     cdef Sampler sampler
@@ -283,11 +300,40 @@ def categorical(bit_generator, const double[::1] p not None, Py_ssize_t size):
     return np.asarray(out)
 
 
+def bounded(bit_generator, int64_t n, Py_ssize_t size, bint addressed=False):
+    """Integers (size,) int64 uniform on {0..n-1}; `addressed`: from a stream, as the agents engine draws them."""
+    cdef Sampler sampler
+    cdef tmf_stream stream
+    cdef uint64_t key[4]
+    cdef uint64_t words[TMF_LANES]
+    cdef uint64_t[::1] out = np.empty(size, np.uint64)
+    cdef Py_ssize_t i
+    if n < 1:
+        raise ValueError(f"n is {n}; must be >= 1")
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        if addressed:
+            for i in range(4):
+                key[i] = sampler.bits.next_uint64(sampler.bits.state)
+            tmf_open(&stream, key, 0, 0, 0)
+        for i in range(size):
+            if not addressed:
+                out[i] = <uint64_t>below(&sampler, n)
+                continue
+            if i % TMF_LANES == 0:
+                tmf_fill(&stream, words, 1)
+            tmf_below(&stream, &words[i % TMF_LANES], <uint64_t>n, &out[i], 1)
+    return np.asarray(out).astype(np.int64)
+
+
 def binomials(bit_generator, int64_t n, double p, Py_ssize_t size):
     """Binomial(n, p) variates (size,) int64, exact for n <= 10**18."""
     cdef Sampler sampler
     cdef int64_t[::1] out = np.empty(size, np.int64)
     cdef Py_ssize_t i
+    check_number("n", -1, n)
+    if not 0 <= p <= 1:
+        raise ValueError(f"p is {p}; must lie in [0, 1]")
     start(&sampler, bit_generator)
     with bit_generator.lock, nogil:
         for i in range(size):
@@ -296,10 +342,15 @@ def binomials(bit_generator, int64_t n, double p, Py_ssize_t size):
 
 
 def multinomial(bit_generator, int64_t n, const double[::1] p not None):
-    """Counts (K,) int64 of n agents placed by p (K,), summing to n; no cell of probability zero is hit."""
+    """Counts (K,) int64 of n agents placed by p (K,), summing to n; no cell of probability zero is hit.
+
+    Exact for n <= 10**18.
+    """
     cdef Sampler sampler
     cdef int64_t[::1] out = np.empty(p.shape[0], np.int64)
     cdef double[::1] tails = np.empty(p.shape[0])
+    check_number("n", -1, n)
+    check_weights("p", -1, &p[0], p.shape[0])
     start(&sampler, bit_generator)
     with bit_generator.lock, nogil:
         split_multinomial(&sampler, n, &p[0], p.shape[0], &tails[0], &out[0])
@@ -312,14 +363,14 @@ def binomials_abreast(bit_generator, const int64_t[::1] n not None, const double
     cdef Py_ssize_t size = n.shape[0], j, n_listed = 0
     cdef int64_t[::1] listed = np.empty(size, np.int64)
     cdef int64_t[:, ::1] out = np.zeros((size, 2), np.int64)
-    cdef double[:, ::1] shares = np.ones((size, 2))
+    cdef double[:, ::1] shares = np.full((size, 2), -1.0)
     cdef RowSplitter splitter = RowSplitter(1, 2)
     if p.shape[0] != size:
         raise ValueError(f"p has {p.shape[0]} entries; must have one for each of the {size} of n")
     for j in range(size):
         if n[j] < 0 or n[j] > TMF_MOST:
             raise ValueError(f"n[{j}] is {n[j]}; must lie in 0..{TMF_MOST}")
-        shares[j, 0] = p[j]
+        shares[j, 0] = p[j] if p[j] <= 0.5 else p[j] - 1 if p[j] < 1 else -1.0       # as tmf_shares has them
         if n[j] > 0:
             listed[n_listed] = j
             n_listed += 1
@@ -342,6 +393,9 @@ def multinomials(bit_generator, const int64_t[::1] n not None, const double[:, :
     cdef RowSplitter splitter = RowSplitter(p.shape[0], p.shape[1])
     if n.shape[0] != p.shape[0]:
         raise ValueError(f"n has {n.shape[0]} entries; must have one for each of the {p.shape[0]} rows of p")
+    for j in range(p.shape[0]):
+        check_number("n", j, n[j])
+        check_weights("p", j, &p[j, 0], p.shape[1])
     start(&sampler, bit_generator)
     with bit_generator.lock, nogil:
         while row < p.shape[0]:
@@ -358,9 +412,12 @@ def hypergeometric_split(bit_generator, const int64_t[::1] counts not None, int6
     cdef Py_ssize_t o
     cdef int64_t[::1] out = np.empty(counts.shape[0], np.int64)
     for o in range(counts.shape[0]):
+        check_number("counts", o, counts[o])
         total += counts[o]
+        check_number("the sum of counts", -1, total)
     if batch < 0 or batch > total:
         raise ValueError(f"batch is {batch}; must lie in 0..{total}")
+    check_batch(total, batch)
     start(&sampler, bit_generator)
     with bit_generator.lock, nogil:
         split_hypergeometric(&sampler, &counts[0], counts.shape[0], total, batch, &out[0])

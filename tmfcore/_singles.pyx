@@ -71,7 +71,7 @@ cdef class Singles:
         # A cell takes as long to build as a draw saves (measured).
         if (model.constant_transition and model.local_passive_reward and (model.constant or model.separable_reward)
                 and not at.policy.depends_on_mu and layout.action_bits + layout.cell_bits <= 20
-                and n_stages * n_cells <= 4096 + <double>n_single):
+                and n_cells <= 2**26 and n_stages * n_cells <= 4096 + <double>n_single):
             self.manner = FIXED
             self.affine = model.constant or model.standing_slope != NULL
             self.alias = AliasTables.of(layout)

@@ -1,8 +1,9 @@
 """Addressed random streams and packed observations: streams.h and observations.h, as Cython sees them."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 
 cdef extern from "streams.h" nogil:
+    enum: TMF_LANES
     enum: TMF_TILE
     enum: TMF_PART
     ctypedef struct tmf_stream:
@@ -16,6 +17,7 @@ cdef extern from "streams.h" nogil:
 cdef extern from "observations.h" nogil:
     uint32_t tmf_load_one(const void *observations, int width, uint64_t i)
     void tmf_store_one(void *observations, int width, uint64_t i, uint32_t observation)
+    void tmf_pick(void *row, int width, const uint32_t *source, int64_t n, void *scratch)
     void tmf_prefetch_one(const void *observations, int width, uint64_t i)
 
 
@@ -25,3 +27,4 @@ cdef enum Purpose:             # the last word of a stream's address
     SELECTION
     TIES
     SINGLES
+    NAMES

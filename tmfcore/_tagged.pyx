@@ -6,13 +6,14 @@ Method     Observations of the two types are told apart: o for the tagged agent,
            2 S observations and runs on every engine. Only the tagged agent is paid: N times the mean reward is its own.
 """
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
 from tmfcore._evaluator cimport Evaluator
 from tmfcore._flow cimport best_action, best_values, policy_values
+from tmfcore._memory cimport room_for
 from tmfcore._model cimport Model, Tables
 from tmfcore._policy cimport Policy
 
@@ -22,11 +23,8 @@ cdef Py_ssize_t STAND_INS = 32
 
 cdef double *marginal(const double *mu, Py_ssize_t n_observations) except NULL nogil:
     """mu over observations, whoever is there; the caller frees it."""
-    cdef double *total = <double *>malloc(n_observations * sizeof(double))
+    cdef double *total = <double *>room_for(n_observations, sizeof(double), b"a population")
     cdef Py_ssize_t o
-    if total == NULL:
-        with gil:
-            raise MemoryError(f"{n_observations} observations do not fit in memory")
     for o in range(n_observations):
         total[o] = mu[o] + mu[n_observations + o]
     return total

@@ -24,6 +24,7 @@ cdef struct Crowd:
     Layout layout              # of flows, whether tables are built or rows scanned
     bint aliased               # moves are drawn from alias tables, not by scanning rows
     bint fixed_tables          # ... which stay the same for a whole stage
+    bint moves_all             # there are steps at which everybody acts or drifts
     uint64_t *acting           # bits (N,); NULL until a batch needs them
     int64_t *decided           # (S, A)  of the present step, when all move
     int64_t *arrived           # (S,)

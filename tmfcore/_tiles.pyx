@@ -22,15 +22,15 @@ cdef extern from "tiles.h" nogil:
     void tmf_mark_passive(uint32_t *rows, const uint8_t *acting, uint32_t n_observations, int n)
     void tmf_unpack_bits(const uint64_t *bits, uint8_t *acting, int n)
     void tmf_bernoulli(const uint64_t *words, uint64_t threshold, uint8_t *acting, int n)
-    uint32_t tmf_draw(const uint32_t *rows, const uint32_t *random, const uint32_t *cells, int column_bits,
+    uint32_t tmf_draw(const uint32_t *rows, const uint64_t *random, const uint32_t *cells, int column_bits,
                       uint32_t *flows, int n)
-    void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint32_t *random, uint32_t *flows, int n,
+    void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint64_t *random, uint32_t *flows, int n,
                          const uint64_t *key, uint64_t step, uint64_t first, uint64_t purpose)
     void tmf_successors(const tmf_alias *alias, const uint32_t *flows, uint32_t *next, int n)
     void tmf_codes(const uint32_t *flows, int cell_bits, uint32_t *codes, int n)
     bint tmf_moves_fused(int n)
     int tmf_move(const tmf_alias *alias, const void *observations, int width, const uint8_t *acting,
-                 uint32_t n_observations, const uint32_t *random, int shift, uint16_t *keys, void *after, int n)
+                 uint32_t n_observations, const uint64_t *random, int shift, uint16_t *keys, void *after, int n)
     void tmf_count_packed(const uint16_t *packed, uint32_t *tables, size_t n_cells, int n)
     void tmf_count(const uint32_t *at, uint16_t *packed, uint32_t *tables, size_t n_cells, int n)
     enum: TMF_SPREAD
@@ -92,8 +92,8 @@ cdef void draw_tile(
         scan_tile(at, crowd, hands, n)
         return
     tmf_fill(stream, hands.words, (n + 15) // 16)
-    if tmf_draw(hands.rows, <uint32_t *>hands.words, alias.alias.cells, alias.alias.column_bits, hands.flows, n):
-        tmf_settle_ties(&alias.alias, hands.rows, <uint32_t *>hands.words, hands.flows, n,
+    if tmf_draw(hands.rows, hands.words, alias.alias.cells, alias.alias.column_bits, hands.flows, n):
+        tmf_settle_ties(&alias.alias, hands.rows, hands.words, hands.flows, n,
                         crowd.people.key, t, first, TIES)
     tmf_successors(&alias.alias, hands.flows, hands.next, n)
     tmf_codes(hands.flows, alias.alias.cell_bits, hands.codes, n)
@@ -231,7 +231,7 @@ cdef bint move_fused(
     cdef uint8_t *observations = crowd.people.observations + first * width
     cdef int shift = 0 if hands.by_flow else alias.alias.cell_bits
     tmf_fill(stream, hands.words, (n + 15) // 16)
-    if tmf_move(&alias.alias, observations, width, acting, <uint32_t>at.n_observations, <uint32_t *>hands.words, shift,
+    if tmf_move(&alias.alias, observations, width, acting, <uint32_t>at.n_observations, hands.words, shift,
                 NULL if arrivals_only else hands.packed, hands.after, n):
         return False
     memcpy(observations, hands.after, n * width)
@@ -365,10 +365,16 @@ cdef class Team:
         return self
 
     def __enter__(self):
-        for member in range(1, self.n_members):
-            thread = threading.Thread(target=self.help, args=(member,), name=f"tmfcore-{member}", daemon=True)
-            thread.start()
-            self.threads.append(thread)
+        try:
+            for member in range(1, self.n_members):
+                thread = threading.Thread(target=self.help, args=(member,), name=f"tmfcore-{member}", daemon=True)
+                thread.start()
+                self.threads.append(thread)
+        except (RuntimeError, MemoryError):      # the system starts no more threads: those there are share the tiles
+            self.n_members = 1 + <int>len(self.threads)
+        except BaseException:
+            tmf_team_begin(&self.team, -1)       # interrupted: the helpers go home, and own the team until they have
+            raise
         return self
 
     def __exit__(self, *error):

@@ -8,11 +8,12 @@ Contract   an agent keeps its type: rows of block i lead into block i. Rows come
            games.linear_quadratic) have a `manner` of their own, which games.typed chooses and checks.
 """
 from libc.stdint cimport int32_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 
 import numpy as np
 
 from tmfcore._affine cimport Affine
+from tmfcore._memory cimport room_for
 from tmfcore._model cimport Model, Tables, checked_row
 
 cdef enum:
@@ -199,7 +200,7 @@ cdef class Typed(Model):
     cdef const int32_t[::1] starts, columns
     cdef const double[::1] entries
     cdef Shape shape
-    cdef Py_ssize_t scratch_size
+    cdef double scratch_size       # a double: see _memory.pxd
 
     def __init__(self, models, rates, const int32_t[::1] indptr not None, const int32_t[::1] indices not None,
                  const double[::1] weights not None, names, manners):
@@ -259,7 +260,7 @@ cdef class Typed(Model):
                 rates[i] == 1 and model.n_actions == A and model.n_successors == self.n_successors
                 and model.n_passive_successors == self.n_passive_successors
                 and (model.n_passive_successors == 1 or not model.passive_identity))      # rows have it in cell 0
-            self.scratch_size = max(self.scratch_size, model.n_observations * (
+            self.scratch_size = max(self.scratch_size, <double>model.n_observations * (
                 (model.n_actions * (1 + model.n_successors) + 1 + model.n_passive_successors)))
             rest = block
         self.head = rest
@@ -273,10 +274,8 @@ cdef class Typed(Model):
         cdef Py_ssize_t o, k
         cdef double total
         cdef bint looked = False
-        cdef double *seen = <double *>malloc((self.n_observations + self.scratch_size) * sizeof(double))
-        if seen == NULL:
-            with gil:
-                raise MemoryError(f"{self.n_observations + self.scratch_size} floats for the types' own tables")
+        cdef double *seen = <double *>room_for(
+            <double>self.n_observations + self.scratch_size, sizeof(double), b"the tables of the types")
         for o in range(self.n_observations):
             total = 0
             for k in range(self.starts[o], self.starts[o + 1]):

@@ -308,9 +308,10 @@ TMF_INLINE void tmf_split_abreast(
         double any_small = 0, any_large = 0, any_done = 0;
 #pragma omp simd reduction(+ : any_small, any_large)
         for (int i = 0; i < lanes; i++) {
-            const double whole = share[cell[i]];
-            const double least = whole > 0.5 ? 1 - whole : whole;
-            given[i] = whole;
+            const double side = share[cell[i]];
+            const double rarer = side < 0 ? -side : side;
+            const double least = side > -1 ? rarer : 0;
+            given[i] = side;
             const double few = n[i] * least < TMF_LEAST_MEAN ? 1 : 0;
             p[i] = least;
             small[i] = n[i] * least > 0 ? few : 0;
@@ -327,7 +328,7 @@ TMF_INLINE void tmf_split_abreast(
             tmf_invert(lanes, n, p, word, small, draw, accepted);
 #pragma omp simd reduction(+ : any_done)
         for (int i = 0; i < lanes; i++) {
-            const double drawn = given[i] > 0.5 ? n[i] - draw[i] : draw[i];
+            const double drawn = given[i] < 0 ? n[i] - draw[i] : draw[i];
             value[i] = tmf_integer(drawn);
             forward[i] = tmf_integer(accepted[i]);
             n[i] -= accepted[i] > 0 ? drawn : 0;
@@ -339,7 +340,7 @@ TMF_INLINE void tmf_split_abreast(
             cell[i] += forward[i];
         if (any_done == 0)
             continue;
-        for (int i = 0; i < lanes; i++) { /* a row is done when nobody is left: its last share is 1 */
+        for (int i = 0; i < lanes; i++) { /* a row is done when nobody is left: its last share is -1 */
             if (forward[i] && !(n[i] > 0)) {
                 const int some = next < n_rows;
                 cell[i] = some ? rows[next] * n_cells : 0;
@@ -352,8 +353,7 @@ TMF_INLINE void tmf_split_abreast(
 }
 
 /* Split row j, of 0 < count[j] <= 2^50, over the cells out[j K .. (j + 1) K), zeros before, for the rows j listed in
- * `rows`. share[j K + k] is the probability of cell k among k, k + 1, ...: exactly 1 at the row's last cell that has
- * mass. */
+ * `rows`. share[j K + k] is that of the rarer side, as tmf_shares has it. */
 TMF_BY_LEVEL(
     tmf_split_rows,
     (tmf_words *restrict words, const int64_t *restrict rows, int64_t n_rows, int64_t n_cells,
@@ -366,7 +366,9 @@ TMF_BY_LEVEL(
         tmf_split_abreast(TMF_ABREAST, words, rows, n_rows, n_cells, count, share, out);
 }
 
-/* tails[k] = p[k] + p[k + 1] + ..., summed from the right; then p[k] / tails[k] in place of p[k]. */
+/* tails[k] = p[k] + p[k + 1] + ..., summed from the right; then, in place of p[k], the share of the rarer side: of cell k
+ * in tails[k], or, as a negative number, of the cells behind it, -1 where they have no mass. One minus a share near 1
+ * would not know 1e-17 from nothing. */
 TMF_BY_LEVEL(tmf_shares, (double *restrict p, double *restrict tails, int64_t n_cells), (p, tails, n_cells))
 {
     double tail = 0;
@@ -375,8 +377,12 @@ TMF_BY_LEVEL(tmf_shares, (double *restrict p, double *restrict tails, int64_t n_
         tails[k] = tail;
     }
 #pragma omp simd
-    for (int64_t k = 0; k < n_cells; k++)
-        p[k] = p[k] / tails[k];
+    for (int64_t k = 0; k < n_cells - 1; k++) {
+        const double behind = tails[k + 1] > 0 ? tails[k + 1] : tails[k];
+        const double side = p[k] <= tails[k + 1] ? p[k] : -behind;
+        p[k] = side / tails[k];
+    }
+    p[n_cells - 1] = -1;
 }
 
 /* Put n agents into the cells of out one by one: cell k is hit where tails[k] > x >= tails[k + 1], which no cell of

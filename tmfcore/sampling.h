@@ -26,6 +26,9 @@ static inline uint64_t tmf_multiply_high(uint64_t a, uint64_t b, uint64_t *low)
 }
 #endif
 
+#define TMF_MOST_AGENTS ((int64_t)1000000000000000000) /* 10^18: binomials are exact up to here, ... */
+#define TMF_MOST_BATCHED ((int64_t)1000000000000)      /* 10^12: ... and hypergeometrics */
+
 /* Whether the draw with low product word `low` falls in the sliver that would bias {0..n-1}. */
 static inline int tmf_biased(uint64_t low, uint64_t n)
 {

@@ -76,13 +76,21 @@ TMF_BY_LEVEL(
 
 /* ---------------------------------------------------------------- moves */
 
-/* Draw a flow (alias.h) for each agent of the tile; returns whether a tie occurred.
+/* The i-th of the 32-bit numbers that words hold, two a word in the order they lie in memory. */
+TMF_INLINE uint32_t tmf_half(const uint64_t *words, int i)
+{
+    uint32_t half;
+    memcpy(&half, (const char *)words + 4 * (size_t)i, sizeof half);
+    return half;
+}
+
+/* Draw a flow (alias.h) for each agent of the tile, from half a random word each; returns whether a tie occurred.
  *
  * Written for each instruction set, since gcc does not vectorise gathers when it tunes for no CPU in particular.
  * Tables stay below 2^31 cells, so 32-bit signed indices reach all of them.
  */
 #define TMF_DRAW_ARGUMENTS \
-    const uint32_t *restrict rows, const uint32_t *restrict random, const uint32_t *restrict cells, \
+    const uint32_t *restrict rows, const uint64_t *restrict random, const uint32_t *restrict cells, \
     int column_bits, uint32_t *restrict flows, int n
 
 static uint32_t tmf_draw_from(TMF_DRAW_ARGUMENTS, int first)
@@ -91,9 +99,9 @@ static uint32_t tmf_draw_from(TMF_DRAW_ARGUMENTS, int first)
     const uint32_t fraction_mask = (1u << shift) - 1, column_mask = (1u << column_bits) - 1;
     uint32_t tie = 0;
     for (int i = first; i < n; i++) {
-        const uint32_t base = rows[i] << column_bits;
-        const uint32_t column = random[i] >> shift;
-        const uint32_t fraction = random[i] & fraction_mask;
+        const uint32_t base = rows[i] << column_bits, drawn = tmf_half(random, i);
+        const uint32_t column = drawn >> shift;
+        const uint32_t fraction = drawn & fraction_mask;
         const uint32_t cell = cells[base | column];
         const uint32_t threshold = cell >> column_bits;
         const uint32_t alias = cell & column_mask;
@@ -114,7 +122,7 @@ static uint32_t tmf_draw_avx2(TMF_DRAW_ARGUMENTS)
     __m256i tie = _mm256_setzero_si256();
     int i = 0;
     for (; i + 8 <= n; i += 8) {
-        const __m256i drawn = _mm256_loadu_si256((const __m256i *)(random + i));
+        const __m256i drawn = _mm256_loadu_si256((const __m256i *)(random + i / 2));
         const __m256i base = _mm256_sll_epi32(_mm256_loadu_si256((const __m256i *)(rows + i)), bits);
         const __m256i column = _mm256_srl_epi32(drawn, shift);
         const __m256i fraction = _mm256_and_si256(drawn, fraction_mask);
@@ -137,7 +145,7 @@ static uint32_t tmf_draw_avx512(TMF_DRAW_ARGUMENTS)
     __mmask16 tie = 0;
     int i = 0;
     for (; i + 16 <= n; i += 16) {
-        const __m512i drawn = _mm512_loadu_si512(random + i);
+        const __m512i drawn = _mm512_loadu_si512(random + i / 2);
         const __m512i base = _mm512_sll_epi32(_mm512_loadu_si512(rows + i), bits);
         const __m512i column = _mm512_srl_epi32(drawn, shift);
         const __m512i fraction = _mm512_and_si512(drawn, fraction_mask);
@@ -174,16 +182,16 @@ static uint32_t tmf_draw(TMF_DRAW_ARGUMENTS)
 }
 
 /* Redraw the tied agents of a tile. `first` is the address of the tile's first draw, for the deciding bits. */
-static void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint32_t *random, uint32_t *flows, int n,
+static void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint64_t *random, uint32_t *flows, int n,
                             const uint64_t key[4], uint64_t step, uint64_t first, uint64_t purpose)
 {
     const int b = alias->column_bits;
     for (int i = 0; i < n; i++) {
-        const uint32_t at = rows[i] << b | random[i] >> (32 - b);
-        if ((random[i] & ((1u << (32 - b)) - 1)) == alias->cells[at] >> b) {
+        const uint32_t drawn = tmf_half(random, i), at = rows[i] << b | drawn >> (32 - b);
+        if ((drawn & ((1u << (32 - b)) - 1)) == alias->cells[at] >> b) {
             uint64_t more[4] = {step, first + (uint64_t)i, key[2] ^ purpose, key[3]};
             tmf_philox(more, key[0], key[1]);
-            flows[i] = tmf_draw_one(alias, rows[i], random[i], (uint32_t)more[0]);
+            flows[i] = tmf_draw_one(alias, rows[i], drawn, (uint32_t)more[0]);
         }
     }
 }
@@ -231,7 +239,7 @@ TMF_BY_LEVEL(
  */
 #define TMF_MOVE_ARGUMENTS \
     const tmf_alias *alias, const void *restrict observations, int width, const uint8_t *restrict acting, \
-    uint32_t n_observations, const uint32_t *restrict random, int shift, uint16_t *restrict keys, void *restrict after, \
+    uint32_t n_observations, const uint64_t *restrict random, int shift, uint16_t *restrict keys, void *restrict after, \
     int n
 
 #ifdef TMF_X86
@@ -263,7 +271,7 @@ static int tmf_move_avx2(TMF_MOVE_ARGUMENTS)
     const __m256i passive = _mm256_set1_epi32((int)n_observations), zero = _mm256_setzero_si256();
     __m256i tie = zero;
     for (int i = 0; i < n; i += 8) {
-        const __m256i drawn = _mm256_loadu_si256((const __m256i *)(random + i));
+        const __m256i drawn = _mm256_loadu_si256((const __m256i *)(random + i / 2));
         __m256i rows = tmf_widen_avx2(observations, width, i);
         if (acting) {
             const __m256i acts = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(acting + i)));
@@ -305,7 +313,7 @@ static inline __attribute__((always_inline)) int tmf_move_width_avx512(TMF_MOVE_
     const uint32_t *const cells = alias->cells, *const successors = alias->successors;
     __mmask16 tie = 0;
     for (int i = 0; i < n; i += 16) {
-        const __m512i drawn = _mm512_loadu_si512(random + i);
+        const __m512i drawn = _mm512_loadu_si512(random + i / 2);
         __m512i rows = width == 1   ? _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)((const uint8_t *)observations + i)))
                        : width == 2 ? _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)((const uint16_t *)observations + i)))
                                     : _mm512_loadu_si512((const uint32_t *)observations + i);

@@ -40,6 +40,14 @@ def population_aware() -> Work:
     return Work(run, game.horizon, "step")
 
 
+def by_chance() -> Work:
+    """Few agents that act by chance on a kernel that depends on mu: rows are scanned, tables would serve nobody."""
+    game = tmf.games.garnet(100, n_actions=5, horizon=200, coupling=0.5)
+    policy = tmf.TabularPolicy.uniform(game)
+    run = lambda: tmf.simulate(game, policy, tmf.Bernoulli(0.5), 200, engine="agents", rng=1, threads=1)
+    return Work(run, game.horizon, "step")
+
+
 def gaps() -> Work:
     """Exploitability: forward, and backward twice."""
     problem = workloads.limit("flow", 64, 500)
@@ -169,6 +177,7 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "agents, batch of 32": _resources("batch", 32, 5_000, "acting agent"),
     "agents, batch of 1024": _resources("batch", 1024, 200, "acting agent"),
     "agents, tables of a policy that sees mu": population_aware,
+    "agents, Bernoulli, kernel of mu": by_chance,
     "counts, S=8": _dense("counts", 8, 10**8, 500, "step"),
     "counts, S=64": _dense("counts", 64, 10**8, 20, "step"),
     "counts, mu only, S=8": _dense("counts, mu only", 8, 10**8, 3_000, "step"),

@@ -30,3 +30,9 @@ def run(
     individual_rewards: NDArray[np.float64] | None = None,
     threads: int = 1,
 ) -> float: ...
+def rename(
+    key: NDArray[np.uint64],
+    observations: NDArray[np.unsignedinteger[Any]],
+    actions: NDArray[np.signedinteger[Any]],
+    rewards: NDArray[np.float64],
+) -> None: ...

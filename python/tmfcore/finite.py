@@ -19,7 +19,7 @@ from tmfcore.game import Game
 from tmfcore.meanfield import active_fractions
 from tmfcore.policy import TabularPolicy, as_policy
 from tmfcore.schedule import Schedule
-from tmfcore.simulate import calls_python, rounded_counts, simulate
+from tmfcore.simulate import calls_python, rounded_counts, sampled_counts, simulate
 
 __all__ = ["FiniteExploitability", "finite_exploitability"]
 
@@ -265,7 +265,7 @@ class _Alone:
         pair = Game.from_model(_tagged.TaggedModel(game.model), game.horizon, game.discount, split)
         policy = _tagged.TaggedPolicy(self.own, self.others)
         if self.start == "sampled":
-            first = tagging.multinomial(n, game.initial, size=replicas)
+            first = sampled_counts(tagging, game.initial, n, replicas)
         else:
             first = np.tile(rounded_counts(game.initial, n), (replicas, 1))
         who = np.array([tagging.choice(size, p=row / n) for row in first])

@@ -46,6 +46,8 @@ AGENTS_PER_THREAD = 100_000  # below, the threads of one population lose to thei
 class Trajectories:
     """What every individual saw, did and earned.
 
+    Individuals are exchangeable: their numbers say nothing of where they start, whatever `start` was.
+
     Parameters
     ----------
     observations : (N, T) unsigned integers
@@ -309,7 +311,8 @@ def simulate(
         `decisions` alone.
     start : {"rounded", "sampled"} or (S,) or (R, S) integers, optional
         Counts at the start: n_agents * game.initial by largest remainder (ties to the lower index); drawn
-        from it, agent by agent, for each replica; or given, each row summing to n_agents.
+        from it, agent by agent, for each replica; or given, each row summing to n_agents. Which individual of
+        `trajectories` stands where is drawn uniformly.
     rng : int, Generator, SeedSequence or None, optional
         Seed. One stream is spawned per replica, so results never depend on `threads` or `record_every`.
     threads : int or None, optional
@@ -440,6 +443,13 @@ def rounded_counts(initial: FloatArray, n_agents: int) -> IntArray:
     return np.array(shares, dtype=np.int64)
 
 
+def sampled_counts(rng: np.random.Generator, initial: FloatArray, n_agents: int, size: int) -> IntArray:
+    """`size` populations of `n_agents` drawn from `initial` (S,) agent by agent; (size, S) int64."""
+    return _sampling.multinomials(
+        rng.bit_generator, np.full(size, n_agents, dtype=np.int64), np.tile(initial, (size, 1))
+    )
+
+
 # ---------------------------------------------------------------------------------------------------------- one replica
 
 
@@ -504,6 +514,8 @@ class _Run:
             value = _agents.run(
                 self.model, self.policy, key, start, *shared, *outputs, observations, actions, rewards, threads
             )
+            if out.individuals is not None:
+                _agents.rename(key, *out.individuals)
         out.returns[r] = value
 
 

@@ -19,7 +19,7 @@ from tmfcore.interop._shared import Flags, Rows, categorical, encode
 from tmfcore.meanfield import Flow, full_flow, is_always
 from tmfcore.policy import as_policy
 from tmfcore.schedule import Schedule, as_schedule
-from tmfcore.simulate import rounded_counts
+from tmfcore.simulate import check_batches, check_population, rounded_counts, sampled_counts
 
 
 class World(ABC):
@@ -111,9 +111,11 @@ class InPopulation(World):
     ) -> None:
         super().__init__(game, n, always)
         kernel = as_policy(policy, game)
-        self.n_agents = check.as_positive_int(n_agents, "n_agents", high=10**12)
+        self.n_agents = check.as_positive_int(n_agents, "n_agents")
+        check_population(self.n_agents, "counts")
         self.start = check.as_choice(start, "start", ("rounded", "sampled"))
         batch, probability = as_schedule(schedule)._kernel(game.horizon, self.n_agents)
+        check_batches(self.n_agents, batch, "counts")
         self.batch = None if batch is None else np.broadcast_to(batch, (game.horizon,)).tolist()
         self.probability = None if probability is None else np.broadcast_to(probability, (game.horizon,)).tolist()
         if always and self.batch is not None and 0 in self.batch:
@@ -128,7 +130,7 @@ class InPopulation(World):
 
     def reset(self, rng: np.random.Generator) -> None:
         if self.start == "sampled":
-            counts = rng.multinomial(self.n_agents, self.game.initial, size=self.n)
+            counts = sampled_counts(rng, self.game.initial, self.n_agents, self.n)
         else:
             counts = np.tile(rounded_counts(self.game.initial, self.n_agents), (self.n, 1))
         who = rng.integers(0, self.n_agents, size=(self.n, 1))  # one of the agents, each as likely

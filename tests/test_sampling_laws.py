@@ -1,0 +1,256 @@
+"""Whole laws of the samplers, and shares that differ by many orders of magnitude.
+
+Every chi-square against an exact law has a false-alarm rate of 1e-6 or less; seeds are fixed.
+"""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import stat_tests
+import tmfcore as tmf
+from tmfcore import _counts, _individuals, _sampling
+
+DRAWS = 400_000
+
+
+def bits(seed):
+    return np.random.PCG64(seed)
+
+
+def walked(mode, ratio, low, high):
+    """Law {value: probability} from the ratios pmf(k + 1) / pmf(k), away from the mode until 1e-18 of it is left."""
+    law = {mode: 1.0}
+    for step in (1, -1):
+        k, mass = mode, 1.0
+        while low <= k + step <= high and mass > 1e-18:
+            mass = mass * ratio(k) if step == 1 else mass / ratio(k - 1)
+            k += step
+            law[k] = mass
+    total = math.fsum(law.values())
+    return {k: mass / total for k, mass in law.items() if mass > 1e-18 * total}
+
+
+def binomial_law(n, p):
+    """Exact to rounding for every n: the ratio (n - k) p / ((k + 1) q) is taken in whole numbers n and k."""
+    mode = min(n, int((n + 1) * p))
+    return walked(mode, lambda k: (n - k) * p / ((k + 1) * (1 - p)), 0, n)
+
+
+def hypergeometric_law(good, bad, batch):
+    """How many of `batch` drawn without replacement are among the `good`."""
+    mode = (batch + 1) * (good + 1) // (good + bad + 2)
+    low, high = max(0, batch - bad), min(batch, good)
+    return walked(mode, lambda k: (good - k) * (batch - k) / ((k + 1) * (bad - batch + k + 1)), low, high)
+
+
+def assert_law(draws, law):
+    """Chi-square with values that have next to no mass left out of the support pooled at the ends."""
+    values, often = np.unique(draws, return_counts=True)
+    stat_tests.assert_law(Counter(dict(zip(values.tolist(), often.tolist(), strict=True))), law)
+
+
+# Means on either side of 15, where inversion hands over to BTRS; p up to 1/2 and its mirror; n to where numpy takes over.
+BINOMIALS = [
+    (30, 0.5), (31, 0.5), (44, 0.35), (60, 0.25), (60, 0.75), (100, 0.16), (200, 0.5), (300, 0.9), (1000, 0.0149),
+    (1000, 0.0151), (1000, 0.1), (5000, 0.5), (10**5, 3e-4), (10**5, 0.01), (10**6, 2e-5), (10**6, 0.9999),
+    (10**9, 1e-7), (10**12, 4e-11), (10**15, 2e-14), (10**15, 1e-12), (10**17, 1.6e-16), (10**18, 1.4e-17),
+    (10**18, 2e-17), (10**18, 2.9e-17), (10**18, 1e-16), (10**18, 3e-15), (10**18, 1 - 2**-53),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "p"), BINOMIALS)
+def test_binomials_have_their_whole_law(n, p):
+    """400,000 draws one by one, chi-square over every value, rate 1e-6."""
+    assert_law(_sampling.binomials(bits(1), n, p, DRAWS), binomial_law(n, p))
+
+
+@pytest.mark.parametrize(("n", "p"), [b for b in BINOMIALS if b[0] <= 2**50])
+def test_binomials_side_by_side_have_their_whole_law(n, p):
+    """400,000 draws as rows are split, chi-square over every value, rate 1e-6."""
+    draws = _sampling.binomials_abreast(bits(2), np.full(DRAWS, n), np.full(DRAWS, p))
+    assert_law(draws, binomial_law(n, p))
+
+
+def test_binomials_of_large_means_are_normal_to_the_fourth_moment():
+    """On either side of a mean of 2^49, where numpy's BTPE takes over: Kolmogorov-Smirnov (1e-6) and |z| < 6 (2e-9)."""
+    for n, p in ((10**18, 5.6e-4), (10**18, 5.7e-4), (10**18, 0.5), (10**15, 0.5)):
+        draws = _sampling.binomials(bits(3), n, p, 50_000)
+        spread = math.sqrt(n * p * (1 - p))
+        z = (draws - round(n * p)) / spread
+        stat_tests.assert_uniform(stats.norm.cdf(z))
+        for power, moment in ((1, 0), (2, 1), (3, 0), (4, 3)):
+            stat_tests.assert_mean(z**power, moment)
+
+
+HYPERGEOMETRICS = [
+    (20, 30, 14), (20, 30, 25), (20, 30, 36), (300, 10, 40), (10, 300, 40), (50, 50, 86), (500, 500, 300), (2000, 100, 1000),
+    (100, 10**6, 10**5), (10**6, 10**6, 500), (10**5, 10**5, 10**5), (10**6, 10**9, 40_000), (10**9, 10**9, 1000),
+    (10**6, 10**12 - 10**6, 10**8), (5 * 10**11, 5 * 10**11, 400), (10**12 - 50, 50, 5 * 10**11),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("good", "bad", "batch"), HYPERGEOMETRICS)
+def test_hypergeometrics_have_their_whole_law(good, bad, batch):
+    """40,000 splits over two cells, chi-square over every value, rate 1e-6."""
+    generator, counts = bits(4), np.array([good, bad])
+    draws = np.array([_sampling.hypergeometric_split(generator, counts, batch)[0] for _ in range(40_000)])
+    assert_law(draws, hypergeometric_law(good, bad, batch))
+
+
+@pytest.mark.parametrize("n", [1, 3, 10**12, 3 * 2**61, 3 * 2**61 - 1, 5 * 2**60, 2**63 - 1])
+@pytest.mark.parametrize("addressed", [False, True])
+def test_bounded_draws_are_uniform(n, addressed):
+    """Kolmogorov-Smirnov and residues mod 3 and 8, rate 1e-6 each.
+
+    At 3 2^61 a quarter of the words is rejected: without that, multiples of 3 would have 3/8 of the draws.
+    """
+    draws = _sampling.bounded(bits(5), n, 100_000, addressed)
+    assert 0 <= draws.min() <= draws.max() < n
+    if n >= 10**12:
+        stat_tests.assert_uniform(draws / n)
+    for base in (3, 8):
+        law = {r: (n - r + base - 1) // base / n for r in range(min(base, n))}
+        stat_tests.assert_law((draws % base).tolist(), law)
+
+
+# ------------------------------------------------------------------------------------------ the rarer side first
+
+RARE = [
+    (10**18, 1e-17), (10**18, 1e-16), (10**16, 1e-16), (2**50, 4e-15), (10**13, 2e-12),
+]  # fmt: skip
+
+
+def placed(n, row, seed, how, often):
+    """(often, K) counts of n agents placed by `row`, through one of the ways to split a row."""
+    p = np.array(row)
+    if how == "one by one":
+        generator = bits(seed)
+        return np.array([_sampling.multinomial(generator, n, p) for _ in range(often)])
+    return _sampling.multinomials(bits(seed), np.full(often, n), np.tile(p, (often, 1)))
+
+
+@pytest.mark.parametrize("how", ["one by one", "side by side"])
+@pytest.mark.parametrize(("n", "rare"), RARE)
+@pytest.mark.parametrize("order", ["last", "first", "middle", "both ends", "two last"])
+def test_rare_cells_have_their_law_in_any_order(n, rare, order, how):
+    """8,000 rows: what the rare cells get is binomial, chi-square, rate 1e-6, wherever they stand in the row."""
+    row, cells = {
+        "last": ([1.0, rare], [1]),
+        "first": ([rare, 1.0], [0]),
+        "middle": ([0.5, rare, 0.5], [1]),
+        "both ends": ([rare, 1.0, rare], [0, 2]),
+        "two last": ([0.25, 0.75, rare, 0.0, rare], [2, 4]),
+    }[order]
+    drawn = placed(n, row, 6, how, 8_000)
+    assert (drawn.sum(axis=1) == n).all()
+    assert (drawn[:, np.array(row) == 0] == 0).all()
+    for cell in cells:
+        assert_law(drawn[:, cell], binomial_law(n, rare))
+
+
+@pytest.mark.parametrize("n", [10**18, 10**15])
+@pytest.mark.parametrize("rare_first", [True, False])
+def test_rare_observations_are_there_at_the_start(n, rare_first):
+    """start="sampled" of 10^18 agents: 2,000 replicas, how many stand at the rare one, chi-square, rate 1e-6."""
+    rare = 20 / n
+    initial = [rare, 1.0] if rare_first else [1.0, rare]
+    game = tmf.Game(2, 1, 1, 1.0, initial, np.zeros((2, 1)), np.full((2, 1, 2), 0.5))
+    run = tmf.simulate(
+        game, tmf.TabularPolicy([[1.0], [1.0]]), tmf.Sequential(), n, replicas=2_000, engine="counts", start="sampled", rng=7
+    )
+    assert_law(run.counts[:, 0, 0 if rare_first else 1], binomial_law(n, rare))
+
+
+@pytest.mark.parametrize("n", [10**18, 10**15])
+@pytest.mark.parametrize("rare_first", [True, False])
+@pytest.mark.parametrize("decisions", [True, False])
+def test_rare_moves_are_made(n, rare_first, decisions):
+    """One synchronous step of the counts engine, rare successors and rare actions first or last: chi-square, 1e-6."""
+    rare = 20 / n
+    row = [rare, 1.0] if rare_first else [1.0, rare]
+    for kernel, pi in (([row, row], [1.0]), ([[0.0, 1.0], [1.0, 0.0]], row)):
+        table = np.tile(np.array(kernel)[: len(pi)], (2, 1, 1))
+        game = tmf.Game(2, len(pi), 1, 1.0, [0.5, 0.5], np.zeros((2, len(pi))), table)
+        run = tmf.simulate(
+            game, tmf.TabularPolicy([pi, pi]), tmf.Synchronous(), n, replicas=2_000, engine="counts", rng=8,
+            decisions=decisions,
+        )
+        assert_law(run.counts[:, 1].min(axis=1), binomial_law(n, rare))
+
+
+# ------------------------------------------------------------------------------------------ limits at every door
+
+BEYOND = 10**12 + 1
+
+
+def test_samplers_refuse_what_they_cannot_draw():
+    """Each message names the argument, its value and the bound."""
+    half = np.array([0.5, 0.5])
+    with pytest.raises(ValueError, match=rf"n is {10**18 + 1}; must lie in 0..{10**18}"):
+        _sampling.binomials(bits(0), 10**18 + 1, 0.5, 1)
+    with pytest.raises(ValueError, match="p is nan"):
+        _sampling.binomials(bits(0), 5, math.nan, 1)
+    with pytest.raises(ValueError, match="n is -1"):
+        _sampling.multinomial(bits(0), -1, half)
+    with pytest.raises(ValueError, match=r"p\[1\] is -0.5"):
+        _sampling.multinomial(bits(0), 1, -half + np.array([1.0, 0.0]))
+    with pytest.raises(ValueError, match="p sums to 0"):
+        _sampling.multinomial(bits(0), 1, 0 * half)
+    with pytest.raises(ValueError, match=rf"n\[1\] is {10**18 + 1}"):
+        _sampling.multinomials(bits(0), np.array([1, 10**18 + 1]), np.tile(half, (2, 1)))
+    with pytest.raises(ValueError, match=r"p\[1\]\[0\] is inf"):
+        _sampling.multinomials(bits(0), np.array([1, 1]), np.array([[0.5, 0.5], [np.inf, 0.5]]))
+    with pytest.raises(ValueError, match=r"counts\[1\] is -1"):
+        _sampling.hypergeometric_split(bits(0), np.array([5, -1]), 2)
+    with pytest.raises(ValueError, match="the sum of counts is"):
+        _sampling.hypergeometric_split(bits(0), np.full(20, 10**18), 2)
+    with pytest.raises(ValueError, match="n is 0; must be >= 1"):
+        _sampling.bounded(bits(0), 0, 1)
+
+
+def test_batches_beyond_the_hypergeometric_are_refused_at_every_door():
+    """10^12 agents may be drawn from in batches, one more may not, except for 1 and for all of them."""
+    game = tmf.games.queueing([0.1, 0.2], horizon=2)
+    policy, batch = tmf.TabularPolicy.uniform(game), tmf.Batch(2)
+    start = np.array([BEYOND, 0, 0])
+    with pytest.raises(ValueError, match=str(10**12)):
+        tmf.simulate(game, policy, batch, BEYOND, engine="counts")
+    with pytest.raises(ValueError, match=str(10**12)):
+        tmf.solvers.TMFPG(critic="empirical").solve(game, batch, BEYOND)
+    with pytest.raises(ValueError, match=str(10**12)):
+        tmf.finite_exploitability(game, policy, batch, BEYOND)
+    with pytest.raises(ValueError, match=f"batch is 2 of {BEYOND} agents.*{10**12}"):
+        _sampling.hypergeometric_split(bits(0), start, 2)
+    assert _sampling.hypergeometric_split(bits(0), start, 1).tolist() == [1, 0, 0]
+    assert _sampling.hypergeometric_split(bits(0), start, BEYOND).tolist() == start.tolist()
+    counts, rewards = np.zeros((3, 3), np.int64), np.zeros(2)
+    with pytest.raises(ValueError, match=f"batch is 2 of {BEYOND} agents"):
+        _counts.run(game.model, policy.kernel, bits(0), start, 2, 1.0, np.array([2]), None, 1, counts, None, rewards)
+    people = _individuals.Individuals(game.model, policy.kernel, 2)
+    one, more = np.zeros(1, np.int64), np.array([start])
+    with pytest.raises(ValueError, match=f"batch is 2 of {BEYOND} agents"):
+        people.move_among(bits(0), 0, 2, 0.0, more, one, one - 1, more.copy(), one.copy(), np.zeros(1))
+    with pytest.raises(ValueError, match=r"counts\[0\] sum to more than"):
+        people.move_among(bits(0), 0, 1, 0.0, 10**6 * more, one, one - 1, more.copy(), one.copy(), np.zeros(1))
+    people.move_among(bits(0), 0, 1, 0.0, more, one, one - 1, more.copy(), one.copy(), np.zeros(1))
+
+
+def test_environments_refuse_what_the_counts_engine_does():
+    """interop's world of one agent among N: batches up to 10^12, coins up to 10^18."""
+    from tmfcore.interop._worlds import world
+
+    game = tmf.games.queueing([0.1, 0.2], horizon=2)
+    policy = tmf.TabularPolicy.uniform(game)
+    options = {"clock": "schedule", "start": "sampled", "n": 3}
+    with pytest.raises(ValueError, match=str(10**12)):
+        world(game, policy, tmf.Batch(2), BEYOND, **options)
+    with pytest.raises(ValueError, match=str(10**18)):
+        world(game, policy, tmf.Bernoulli(0.5), 10**18 + 1, **options)
+    coins = world(game, policy, tmf.Bernoulli(0.5), 10**18, **options)
+    coins.reset(np.random.default_rng(9))
+    coins.step(np.random.default_rng(9), np.zeros(3, np.int64))
+    assert (coins.counts.sum(axis=1) == 10**18).all()
