@@ -4,20 +4,91 @@
     over_replicas(job, n, ...)             job(r) for every replica; the first error ends the rest
     Together(workers)                      a few jobs side by side, again and again
 
-Every job writes to arrays of its own and draws from a stream of its own.
+Every job writes to arrays of its own and draws from a stream of its own. Where the system starts fewer threads than
+asked for, those there are do the work; without any, the caller's does.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from queue import Empty, SimpleQueue
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 __all__ = ["Together", "available_processors", "over_replicas", "workers_for"]
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+_Jobs: TypeAlias = "SimpleQueue[tuple[Future[Any], Callable[[], None]] | None]"
+
+
+def _work(jobs: _Jobs) -> None:
+    while (found := jobs.get()) is not None:
+        found[1]()
+        del found  # a result lives no longer than its future
+
+
+def _dismiss(jobs: _Jobs, workers: int) -> None:
+    for _ in range(workers):
+        jobs.put(None)
+
+
+class _Pool(Executor):
+    """Threads that take jobs from one queue: `workers` of them, or as many as the system starts.
+
+    A ThreadPoolExecutor that cannot start a thread raises, though it has put the job in its queue. Threads of a pool
+    that is forgotten go home.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.jobs: _Jobs = SimpleQueue()
+        self.threads: list[threading.Thread] = []
+        weakref.finalize(self, _dismiss, self.jobs, workers)
+        for number in range(workers):
+            thread = threading.Thread(target=_work, args=(self.jobs,), name=f"tmfcore-{number}", daemon=True)
+            try:
+                thread.start()
+            except (RuntimeError, MemoryError):
+                break
+            self.threads.append(thread)
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """The future of fn(*args, **kwargs): done on return where there is no thread."""
+        future: Future[_T] = Future()
+
+        def job() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        if self.threads:
+            self.jobs.put((future, job))
+        else:
+            job()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the threads after the jobs in the queue, which `cancel_futures` takes out."""
+        while cancel_futures:
+            try:
+                found = self.jobs.get_nowait()
+            except Empty:
+                break
+            if found is not None:
+                found[0].cancel()
+        _dismiss(self.jobs, len(self.threads))
+        for thread in self.threads if wait else ():
+            thread.join()
 
 
 def over_replicas(
@@ -45,7 +116,7 @@ def over_replicas(
 
     size = max(1, min(int(2e-3 / seconds), -(-replicas // (4 * workers))))
     done = 0
-    with ThreadPoolExecutor(workers, thread_name_prefix="tmfcore") as pool:
+    with _Pool(workers) as pool:
         try:
             pending: set[Future[int]] = {
                 pool.submit(chunk, first, min(first + size, replicas)) for first in range(0, replicas, size)
@@ -86,7 +157,7 @@ class Together:
     """Runs independent jobs on a fixed number of threads, the caller's own with one, until it is closed."""
 
     def __init__(self, workers: int) -> None:
-        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="tmfcore") if workers > 1 else None
+        self.pool = _Pool(workers) if workers > 1 else None
 
     def close(self) -> None:
         """Wait for what still runs, and end the threads."""
