@@ -1,0 +1,317 @@
+"""Measure the coverage of every interval of the package, and write docs/intervals.md.
+
+    python bench/intervals.py            about four minutes on one core
+    python bench/intervals.py --quick    a tenth of the samples; prints, writes nothing
+
+Seeds are fixed: the same tables come out again.
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+import tmfcore as tmf
+from tmfcore import _intervals
+from tmfcore.analysis import Convergence
+
+OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "intervals.md"
+LEVEL = 0.95
+
+INTRODUCTION = """# Intervals: what they cover
+
+Written by `python bench/intervals.py` (fixed seeds). Every interval is at 95%; the tables give the share of samples, in
+percent, whose interval holds the true value. The standard error of such a share of n samples is 22 / sqrt(n) points.
+"""
+
+INTERVALS = (
+    (
+        "slope of `analysis.convergence`",
+        "Student's; relative variance pooled over the n values of N, n (R - 1) degrees of freedom",
+        "`Convergence.fit(label).interval(level)`",
+    ),
+    (
+        "error at one N or one time",
+        "Student's, of the logarithm; R - 1 degrees of freedom",
+        "`Convergence.error_low`, `error_high`, `final_low`, `final_high`; `Bound.interval(level)`",
+    ),
+    ("gain of `finite_exploitability`", "Welch's", "`low`, `high`; `interval(level)`"),
+    (
+        "probabilities of `fit`, constant game, individuals",
+        "Jeffreys'",
+        "`Fit.interval(level).transition`, `.passive_transition`",
+    ),
+    (
+        "the same, affine game, or from counts",
+        "score interval of least squares (one coefficient: Wilson's)",
+        "as above",
+    ),
+    (
+        "rewards of `fit`",
+        "Student's; of two values, as probabilities; from counts with HC1 errors",
+        "`Fit.interval(level).reward`, `.passive_reward`",
+    ),
+    (
+        "mean returns of `tmfcore simulate` and `tmfcore reproduce`",
+        "Student's, R - 1 degrees of freedom",
+        "the commands' tables",
+    ),
+)
+
+REMARK = """
+Attributes that end in `_se` are standard errors, not intervals: two of them to both sides cover 95% only where degrees
+of freedom are many. NaN ends mean that the data does not identify the number.
+"""
+
+
+def percent(inside):
+    return f"{100 * np.mean(inside):.1f}"
+
+
+def table(*heads):
+    return ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+
+
+def row(*cells):
+    line = "| " + " | ".join(map(str, cells)) + " |"
+    print(line, flush=True)
+    return line
+
+
+# --------------------------------------------------------------------------------------------------- convergence
+
+
+def study(sizes, errors):
+    return Convergence(("a",), {"a": sizes}, {"a": errors}, {"a": errors}, {"a": ("a",) * len(sizes)})
+
+
+def covered(sizes, errors, true):
+    """Shares of studies (M, n, R) whose intervals hold the slope of the true errors (n,), and those themselves."""
+    x = np.log(sizes) - np.log(sizes).mean()
+    slope = x @ np.log(true) / (x @ x)
+    slopes, points = [], []
+    for sample in errors:
+        found = study(sizes, sample)
+        low, high = found.fit("a").interval(LEVEL)
+        slopes.append(low <= slope <= high)
+        points.append((found.error_low["a"] <= true) & (true <= found.error_high["a"]))
+    return np.mean(slopes), np.mean(points)
+
+
+def made_up(share):
+    lines = [
+        "\n## Convergence\n",
+        "Normal fluctuations, the limit of large N: sums of |z| over S places whose z sum to 0, averaged over J",
+        "independent times. S = 2, J = 1 is the most skewed law there is. n values of N, R replicas.\n",
+        *table("S", "J", "n", "R", "slope", "error at one N", "samples"),
+    ]
+    rng = np.random.default_rng(0)
+    count = 4_000 // share
+    for places, times in ((2, 1), (3, 1), (10, 3)):
+        for points in (2, 4):
+            sizes = 10 ** np.arange(2, 2 + points)
+            true = places * math.sqrt(2 / math.pi * (1 - 1 / places)) / np.sqrt(sizes)
+            for replicas in (2, 3, 10):
+                z = rng.standard_normal((count, points, replicas, times, places))
+                z -= z.mean(axis=-1, keepdims=True)
+                errors = np.abs(z).sum(axis=-1).mean(axis=-1) / np.sqrt(sizes)[:, None]
+                slope, point = covered(sizes, errors, true)
+                lines.append(row(places, times, points, replicas, percent(slope), percent(point), count))
+    return lines
+
+
+def simulated(share):
+    lines = [
+        "\nGames, at T and averaged over time, N = 10, 40, 160, 640, uniform policy. The true values are the means of",
+        "all samples together.\n",
+        *table("game", "schedule", "error", "R", "slope", "error at one N", "samples"),
+    ]
+    games = {
+        "resource_selection": tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0, horizon=6),
+        "susceptible_infected": tmf.games.susceptible_infected(horizon=8),
+        "queueing": tmf.games.queueing((0.1, 0.2, 0.3), horizon=8),
+    }
+    sizes, pool = np.array([10, 40, 160, 640]), 6_000 // share
+    for name, game in games.items():
+        for schedule in (tmf.Synchronous(), tmf.Fraction(0.5)):
+            measured = tmf.analysis.convergence(game, tmf.TabularPolicy.uniform(game), schedule, sizes, pool, rng=1)
+            for what, errors in (("time", measured.errors), ("T", measured.final_errors)):
+                (errors,) = errors.values()
+                for replicas in (2, 3, 10):
+                    samples = np.moveaxis(errors.reshape(len(sizes), -1, replicas), 1, 0)
+                    slope, point = covered(sizes, samples, errors.mean(axis=1))
+                    lines.append(
+                        row(name, schedule.label, what, replicas, percent(slope), percent(point), len(samples))
+                    )
+    return lines
+
+
+# ---------------------------------------------------------------------------------------------------------- gains
+
+
+def gains(share):
+    lines = [
+        "\n## Exploitability among N agents, and mean returns\n",
+        "The gain of one deviation from a random policy; the true value is the mean of 100,000 replicas. Where one or",
+        "two agents act, two or three replicas may agree by chance and leave no spread: 5 replicas are wanted. `return`:",
+        "Student's interval of the mean return.\n",
+        *table("game", "schedule", "N", "R", "gain", "samples", "return", "samples"),
+    ]
+    games = {
+        "resource_selection": tmf.games.resource_selection((1.0, 0.8, 0.6), 1.0, switching_cost=0.1, horizon=4),
+        "queueing": tmf.games.queueing((0.1, 0.3), horizon=4),
+    }
+    count, truth = 400 // share, 100_000 // share
+    for name, game in games.items():
+        policy = tmf.TabularPolicy(
+            np.random.default_rng(0).dirichlet(np.ones(game.n_actions), size=game.n_observations)
+        )
+        for schedule in (tmf.Synchronous(), tmf.Fraction(0.5)):
+            for n in (2, 10, 100):
+                play = (game, policy, schedule, n)
+                options = {"deviation": tmf.finite_exploitability(*play, replicas=2_000, rng=1).policy}
+                true = tmf.finite_exploitability(*play, replicas=truth, rng=2, **options).value
+                returns = tmf.simulate(*play, replicas=truth, rng=3, decisions=False).returns
+                for replicas in (2, 3, 5, 20):
+                    found = (
+                        tmf.finite_exploitability(*play, replicas=replicas, rng=[4, k], **options) for k in range(count)
+                    )
+                    inside = [one.low - 1e-12 <= true <= one.high + 1e-12 for one in found]
+                    paid = returns[: 3_000 // share * replicas].reshape(-1, replicas)
+                    ends = _intervals.student(paid.mean(1), stats.sem(paid, axis=1), replicas - 1, LEVEL)
+                    earned = (ends.low - 1e-12 <= returns.mean()) & (returns.mean() <= ends.high + 1e-12)
+                    lines.append(
+                        row(name, schedule.label, n, replicas, percent(inside), count, percent(earned), len(paid))
+                    )
+    return lines
+
+
+# ------------------------------------------------------------------------------------------------------------ fit
+
+
+def frequencies(_):
+    lines = [
+        "\n## Fit: frequencies\n",
+        "Jeffreys' interval after n visits, by enumeration (no sampling): at single probabilities p, on average over",
+        "these, over p uniform on [0, 1] and p ~ Beta(1, 9) (an entry of a row of 10), and at the worst p. Hits are",
+        "whole numbers, so that no interval covers 95% at every p; this one does on average. Below 5 visits: not",
+        "identified.\n",
+        *table("n", "p = .02", ".1", ".5", ".9", "the four", "uniform", "Beta(1, 9)", "worst"),
+    ]
+    grid = (np.arange(4_000) + 0.5) / 4_000
+    weight = stats.beta.pdf(grid, 1, 9)
+    for n in (5, 6, 8, 10, 15, 20, 30, 50, 100, 1000):
+        hits = np.arange(n + 1)
+        low, high = _intervals.proportion(hits, n, LEVEL)
+
+        def coverage(p, n=n, hits=hits, low=low, high=high):
+            p = np.asarray(p)[:, None]
+            return (stats.binom.pmf(hits, n, p) * ((low <= p) & (p <= high))).sum(axis=1)
+
+        four, all_p = coverage([0.02, 0.1, 0.5, 0.9]), coverage(grid)
+        means = (four.mean(), all_p.mean(), np.average(all_p, weights=weight), all_p.min())
+        lines.append(row(n, *map(percent, four), *map(percent, means)))
+    return lines
+
+
+def random_game(rng, kind, size, actions, horizon):
+    corners = 1 if kind == "constant" else size
+    reward, rows = (
+        rng.normal(size=(size, actions, corners)),
+        rng.dirichlet(np.ones(size), size=(size, actions, corners)),
+    )
+    paid, stay = rng.normal(size=(size, corners)), rng.dirichlet(np.ones(size), size=(size, corners))
+    initial = np.full(size, 1 / size)
+    if kind == "constant":
+        game = tmf.Game(
+            size, actions, horizon, 0.9, initial, reward[..., 0], rows[:, :, 0],
+            passive_reward=paid[:, 0], passive_transition=stay[:, 0],
+        )  # fmt: skip
+        return game, rows[:, :, 0], reward[..., 0], stay[:, 0], paid[:, 0]
+    rows, stay = rows.swapaxes(2, 3), stay.swapaxes(1, 2)
+    game = tmf.games.affine(
+        np.zeros((size, actions)), reward, np.zeros((size, actions, size)), rows, passive_reward_mu=paid,
+        passive_transition0=np.zeros((size, size)), passive_transition_mu=stay, horizon=horizon, discount=0.9,
+        initial=initial,
+    )  # fmt: skip
+    return game, rows, reward, stay, paid
+
+
+NOISES = {
+    "none": lambda rng, mean: mean,
+    "normal": lambda rng, mean: mean + 0.5 * rng.standard_normal(mean.shape),
+    "exponential": lambda rng, mean: mean + 0.5 * (rng.exponential(size=mean.shape) - 1),
+    "0 or 1": lambda rng, mean: (rng.random(mean.shape) < 1 / (1 + np.exp(-mean))).astype(float),
+}
+
+
+def fits(share):
+    lines = [
+        "\n## Fit: random games\n",
+        "Rows drawn uniformly, rewards standard normal, S = 3, A = 2, random policies and starts, 60% act a step, prior",
+        "1 (the default). `identified`: the share of probabilities that have an interval; coverage is of those. Rewards",
+        "have the noise named; with none they are known to rounding, and 100% is right. Student's interval is for normal",
+        "noise: of skewed noise it covers less after few visits. Rewards 0 or 1 have means that are logistic in a normal",
+        "number.\n",
+        *table("kind", "data", "agents", "runs", "T", "noise", "identified", "probabilities", "n", "rewards", "n"),
+    ]
+    cases = [
+        ("constant", True, 3, 5, 8, "none"), ("constant", True, 3, 5, 8, "normal"),
+        ("constant", True, 3, 5, 8, "exponential"), ("constant", True, 3, 5, 8, "0 or 1"),
+        ("constant", True, 30, 5, 12, "normal"), ("constant", True, 30, 5, 12, "exponential"),
+        ("affine", True, 4, 30, 6, "normal"), ("affine", True, 10, 10, 12, "normal"),
+        ("affine", True, 40, 20, 12, "normal"), ("affine", True, 10, 10, 12, "none"),
+        ("constant", False, 2, 20, 12, "none"), ("constant", False, 5, 10, 12, "none"),
+        ("constant", False, 50, 20, 12, "none"),
+    ]  # fmt: skip
+    for kind, individuals, n, runs, horizon, noise in cases:
+        found = {"shares": [], "rewards": []}
+        known = total = 0
+        for k in range((200 if kind == "constant" else 80) // share):
+            rng = np.random.default_rng([5, k])
+            game, *truth = random_game(rng, kind, 3, 2, horizon)
+            logs = []
+            for i in range(runs):
+                policy = tmf.TabularPolicy(rng.dirichlet(np.ones(2), size=3))
+                start = rng.multinomial(n, rng.dirichlet(np.full(3, 0.5)))
+                run = tmf.simulate(
+                    game, policy, tmf.Bernoulli(0.6), n, start=start, rng=[6, k, i], trajectories=individuals
+                )
+                logs.append(run)
+                if individuals:
+                    log = run.trajectories
+                    logs[-1] = (log.observations, log.actions, NOISES[noise](rng, log.rewards))
+            if noise == "0 or 1":
+                truth[1], truth[3] = (1 / (1 + np.exp(-x)) for x in (truth[1], truth[3]))
+            sizes = {"n_observations": 3, "n_actions": 2} if individuals else {}
+            ends = tmf.fit(logs, kind=kind, discount=0.9, **sizes).interval(LEVEL)
+            estimates = (ends.transition, ends.reward, ends.passive_transition, ends.passive_reward)
+            for what, interval, true in zip(("shares", "rewards") * 2, estimates, truth, strict=True):
+                inside = (interval.low <= true) & (true <= interval.high)
+                found[what] += list(inside[interval.identified])
+                if what == "shares":
+                    known, total = known + interval.identified.sum(), total + interval.identified.size
+        data = "individuals" if individuals else "counts"
+        shares, rewards = found["shares"], found["rewards"]
+        cells = (percent(known / total), percent(shares), len(shares), percent(rewards), len(rewards))
+        lines.append(row(kind, data, n, runs, horizon, noise, *cells))
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    share = 10 if options.quick else 1
+    listed = ("| " + " | ".join(cells) + " |" for cells in INTERVALS)
+    lines = [INTRODUCTION, *table("estimate", "interval", "where"), *listed, REMARK]
+    for part in (made_up, simulated, gains, frequencies, fits):
+        lines += part(share)
+    if not options.quick:
+        OUTPUT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
