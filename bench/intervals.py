@@ -8,6 +8,7 @@ Seeds are fixed: the same tables come out again.
 
 import argparse
 import math
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,10 @@ def percent(inside):
     return f"{100 * np.mean(inside):.1f}"
 
 
+def prose(text):
+    return textwrap.fill(" ".join(text.split()), 119) + "\n"
+
+
 def table(*heads):
     return ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
 
@@ -103,8 +108,10 @@ def covered(sizes, errors, true):
 def made_up(share):
     lines = [
         "\n## Convergence\n",
-        "Normal fluctuations, the limit of large N: sums of |z| over S places whose z sum to 0, averaged over J",
-        "independent times. S = 2, J = 1 is the most skewed law there is. n values of N, R replicas.\n",
+        prose("""
+            Normal fluctuations, the limit of large N: sums of |z| over S places whose z sum to 0, averaged over J
+            independent times. S = 2, J = 1 is the most skewed law there is. n values of N, R replicas.
+        """),
         *table("S", "J", "n", "R", "slope", "error at one N", "samples"),
     ]
     rng = np.random.default_rng(0)
@@ -124,8 +131,11 @@ def made_up(share):
 
 def simulated(share):
     lines = [
-        "\nGames, at T and averaged over time, N = 10, 40, 160, 640, uniform policy. The true values are the means of",
-        "all samples together.\n",
+        "",
+        prose("""
+            Games, at T and averaged over time, N = 10, 40, 160, 640, uniform policy. The true values are the means of
+            all samples together.
+        """),
         *table("game", "schedule", "error", "R", "slope", "error at one N", "samples"),
     ]
     games = {
@@ -154,10 +164,12 @@ def simulated(share):
 def gains(share):
     lines = [
         "\n## Exploitability among N agents, and mean returns\n",
-        "The gain of one deviation from a random policy; the true value is the mean of 100,000 replicas. Where one or",
-        "two agents act, two or three replicas may agree by chance and leave no spread: 5 replicas are wanted. `return`:",
-        "Student's interval of the mean return.\n",
-        *table("game", "schedule", "N", "R", "gain", "samples", "return", "samples"),
+        prose("""
+            The gain of one deviation from a random policy; the true value is the mean of 100,000 replicas. Fewer than 5
+            replicas that agree by chance have no interval; `known`: the share that has one, and coverage is of those.
+            `return`: Student's interval of the mean return.
+        """),
+        *table("game", "schedule", "N", "R", "known", "gain", "samples", "return", "samples"),
     ]
     games = {
         "resource_selection": tmf.games.resource_selection((1.0, 0.8, 0.6), 1.0, switching_cost=0.1, horizon=4),
@@ -175,16 +187,17 @@ def gains(share):
                 true = tmf.finite_exploitability(*play, replicas=truth, rng=2, **options).value
                 returns = tmf.simulate(*play, replicas=truth, rng=3, decisions=False).returns
                 for replicas in (2, 3, 5, 20):
-                    found = (
-                        tmf.finite_exploitability(*play, replicas=replicas, rng=[4, k], **options) for k in range(count)
-                    )
-                    inside = [one.low - 1e-12 <= true <= one.high + 1e-12 for one in found]
+                    ends = [
+                        tmf.finite_exploitability(*play, replicas=replicas, rng=[4, k], **options).interval(LEVEL)
+                        for k in range(count)
+                    ]
+                    known = [one for one in ends if one.identified]
+                    inside = [one.low - 1e-12 <= true <= one.high + 1e-12 for one in known]
                     paid = returns[: 3_000 // share * replicas].reshape(-1, replicas)
                     ends = _intervals.student(paid.mean(1), stats.sem(paid, axis=1), replicas - 1, LEVEL)
                     earned = (ends.low - 1e-12 <= returns.mean()) & (returns.mean() <= ends.high + 1e-12)
-                    lines.append(
-                        row(name, schedule.label, n, replicas, percent(inside), count, percent(earned), len(paid))
-                    )
+                    cells = (percent(len(known) / count), percent(inside), len(known), percent(earned), len(paid))
+                    lines.append(row(name, schedule.label, n, replicas, *cells))
     return lines
 
 
@@ -194,10 +207,12 @@ def gains(share):
 def frequencies(_):
     lines = [
         "\n## Fit: frequencies\n",
-        "Jeffreys' interval after n visits, by enumeration (no sampling): at single probabilities p, on average over",
-        "these, over p uniform on [0, 1] and p ~ Beta(1, 9) (an entry of a row of 10), and at the worst p. Hits are",
-        "whole numbers, so that no interval covers 95% at every p; this one does on average. Below 5 visits: not",
-        "identified.\n",
+        prose("""
+            Jeffreys' interval after n visits, by enumeration (no sampling): at single probabilities p, on average over
+            these, over p uniform on [0, 1] and p ~ Beta(1, 9) (an entry of a row of 10), and at the worst p. Hits are
+            whole numbers, so that no interval covers 95% at every p; this one does on average. Below 5 visits: not
+            identified.
+        """),
         *table("n", "p = .02", ".1", ".5", ".9", "the four", "uniform", "Beta(1, 9)", "worst"),
     ]
     grid = (np.arange(4_000) + 0.5) / 4_000
@@ -250,11 +265,13 @@ NOISES = {
 def fits(share):
     lines = [
         "\n## Fit: random games\n",
-        "Rows drawn uniformly, rewards standard normal, S = 3, A = 2, random policies and starts, 60% act a step, prior",
-        "1 (the default). `identified`: the share of probabilities that have an interval; coverage is of those. Rewards",
-        "have the noise named; with none they are known to rounding, and 100% is right. Student's interval is for normal",
-        "noise: of skewed noise it covers less after few visits. Rewards 0 or 1 have means that are logistic in a normal",
-        "number.\n",
+        prose("""
+            Rows drawn uniformly, rewards standard normal, S = 3, A = 2, random policies and starts, 60% act a step,
+            prior 1 (the default). `identified`: the share of probabilities that have an interval; coverage is of those.
+            Rewards have the noise named; with none they are known to rounding, and 100% is right. Student's interval is
+            for normal noise: of skewed noise it covers less after few visits. Rewards 0 or 1 have means that are
+            logistic in a normal number.
+        """),
         *table("kind", "data", "agents", "runs", "T", "noise", "identified", "probabilities", "n", "rewards", "n"),
     ]
     cases = [

@@ -103,6 +103,25 @@ def test_the_interval_is_welchs():
             np.testing.assert_allclose(tuple(interval), stats.t.interval(at, degrees, found.value, found.se))
 
 
+def test_few_replicas_that_agree_are_no_certainty():
+    """One of two agents acts: two replicas often earn the same. Either there is a spread, or there is no interval."""
+    game = tmf.games.queueing((0.1, 0.3), horizon=4)
+    play = (game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5), 2)
+    found = [tmf.finite_exploitability(*play, replicas=2, rng=k) for k in range(60)]
+    agree = [min(one.deviator_se, one.population_se) < 1e-12 for one in found]
+    assert sum(agree) > 5
+    unknown = [not one.interval().identified for one in found]
+    assert sum(unknown) > 5
+    for one, still, missing in zip(found, agree, unknown, strict=True):
+        assert np.isnan(one.low) == np.isnan(one.high) == missing
+        assert still or not missing
+    sure = tmf.Game(2, 2, 2, 1.0, [1.0, 0.0], np.array([[0.0, 1.0], [0.0, 1.0]]), np.eye(2)[None].repeat(2, axis=0))
+    stay = tmf.TabularPolicy([[1.0, 0.0], [1.0, 0.0]])
+    for replicas in (2, 50):  # nothing is random: no uncertainty
+        one = tmf.finite_exploitability(sure, stay, tmf.Synchronous(), 4, replicas=replicas, rng=0)
+        assert one.low == pytest.approx(one.value) and one.high == pytest.approx(one.value)
+
+
 def test_a_single_agent_solves_its_own_problem():
     """N = 1: the agent is the population, mu = e_o, and the best response is that of dynamic programming."""
     spec = strategies.random_game(3, 3, 2, 4, dependence="mu_t", initial=[1.0, 0.0, 0.0])

@@ -23,6 +23,7 @@ from tmfcore.simulate import calls_python, rounded_counts, sampled_counts, simul
 
 __all__ = ["FiniteExploitability", "finite_exploitability"]
 
+FEW = 5  # replicas, below which agreement is no certainty
 CHUNK_BYTES = 64 << 20  # of paths of the deviating agent kept at a time
 
 
@@ -37,7 +38,8 @@ class FiniteExploitability(Record):
         nothing is estimated around 0.
     low, high : float
         Confidence interval of the gain of `policy`, a lower bound for the gain of the best deviation; `interval` gives
-        it at other levels.
+        it at other levels. NaN where fewer than 5 replicas earn the same although populations are random: that may be
+        chance.
     deviator_return, deviator_se : float
         Expected discounted return of the one who deviates.
     population_return, population_se : float
@@ -51,7 +53,7 @@ class FiniteExploitability(Record):
     confidence : float
         Level of the interval.
     degrees : float
-        Degrees of freedom of `se`, between R - 1 and 2 (R - 1).
+        Degrees of freedom of `se`, between R - 1 and 2 (R - 1); NaN where there is no interval.
     schedule, game : str
         Label and name.
     fingerprint : Fingerprint or None
@@ -158,9 +160,8 @@ def finite_exploitability(
 
     Returns are estimated by their conditional expectation along the path, which leaves the noise of the population and
     takes out that of the single agent: the standard error is of order 1/sqrt(N R). The interval is Welch's, for two
-    means of different variance; from 5 replicas its coverage is within 2 points of the level (docs/intervals.md), but 2
-    or 3 replicas of a few agents may agree by chance, which leaves no spread. Cost: O(R T S A K) time beside the
-    simulations, O(R T S) memory for the paths that choose the deviation.
+    means of different variance; docs/intervals.md has its coverage. Cost: O(R T S A K) time beside the simulations,
+    O(R T S) memory for the paths that choose the deviation.
 
     Examples
     --------
@@ -202,6 +203,7 @@ def finite_exploitability(
         deviation = TabularPolicy(probabilities, horizon=game.horizon)
     else:
         best = _respond(game, deviation.kernel, counts, n_agents, active)[0]
+    random = bool((counts != counts[:1]).any())
     del counts
 
     counts = populations(playing)
@@ -215,6 +217,8 @@ def finite_exploitability(
     deviator_se, population_se = (float(x.std(ddof=1) / np.sqrt(replicas)) for x in (deviated, played))
     se = float(np.hypot(deviator_se, population_se))
     degrees = _intervals.welch_degrees([deviator_se**2, population_se**2], replicas - 1)
+    if random and replicas < FEW and min(deviator_se, population_se) <= 1e-12 * float(np.abs(best).max()):
+        degrees = np.nan
     low, high = _intervals.student(value, se, degrees, confidence)
     return FiniteExploitability(
         value=value,
