@@ -101,6 +101,19 @@ def test_intervals_cover(replicas, places, times, sizes):
     assert 0.91 < np.mean(inside) < 0.99
 
 
+def test_a_point_of_another_spread_is_not_pooled():
+    """Its slope has the standard error of that point's own variance, and Satterthwaite's degrees of freedom."""
+    n_agents = np.array([100, 1000, 10000])
+    ladder = np.linspace(-1, 1, 20)
+    for spread, pooled in (([0.1, 0.1, 0.1], True), ([0.1, 0.13, 0.08], True), ([0.1, 0.1, 0.6], False)):
+        fit = fit_line(n_agents, n_agents[:, None] ** -0.5 * (1 + np.array(spread)[:, None] * ladder))
+        variances = np.array(spread) ** 2 * ladder.var(ddof=1) / 20
+        pull = np.array([-1, 0, 1]) / (2 * np.log(10))
+        parts = pull**2 * (np.full(3, variances.mean()) if pooled else variances)
+        assert fit.slope_se == pytest.approx(np.sqrt(parts.sum()))
+        assert fit.degrees == pytest.approx(3 * 19 if pooled else parts.sum() ** 2 / (parts**2 / 19).sum())
+
+
 def test_the_level_of_an_interval():
     fit = fit_line(np.array([10, 100, 1000]), np.array([[0.9, 1.1], [0.3, 0.36], [0.1, 0.09]]))
     assert fit.degrees == 3

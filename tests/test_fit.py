@@ -314,6 +314,27 @@ def test_intervals_from_counts_cover():
     assert len(inside) > 900 and 0.915 < np.mean(inside) < 0.985
 
 
+def test_counts_of_few_do_not_identify():
+    """What each coefficient is worth, 1 / sum w^2 over agents, by numpy: an interval from 5 visits."""
+    game = true_game("constant")
+    seen = set()
+    for runs in (3, 4, 6):
+        data = logs(game, 3, runs, 5, individuals=False)
+        cells, sizes = [], []
+        for run in data:
+            resting = run.counts[:, :-1] - run.decisions.sum(-1)
+            cells.append(np.concatenate([run.decisions, resting[..., None]], axis=-1).reshape(-1, S * (A + 1)))
+            sizes += [run.n_agents] * len(cells[-1])
+        d, n = np.concatenate(cells).astype(float), np.array(sizes)[:, None]
+        weights = np.linalg.inv(d.T @ (d / n)) @ (d / n).T
+        worth = (1 / (weights**2 @ d.sum(axis=1))).reshape(S, A + 1)
+        found = tmf.fit(data).interval()
+        np.testing.assert_array_equal(found.transition.identified, np.repeat(worth[:, :A, None] >= 5, S, axis=2))
+        np.testing.assert_array_equal(found.passive_transition.identified, np.repeat(worth[:, A:] >= 5, S, axis=1))
+        seen |= set((worth >= 5).ravel().tolist())
+    assert seen == {False, True}
+
+
 def test_standard_errors_of_counts_are_hc1():
     """By numpy: n / (n - P) times the sandwich of squared residuals, rows weighted by 1 / N; rewards that depend on mu."""
     game = tmf.games.resource_selection((1.0, 0.8), 1.0, switching_cost=0.2, horizon=6)
