@@ -38,8 +38,8 @@ class FiniteExploitability(Record):
         nothing is estimated around 0.
     low, high : float
         Confidence interval of the gain of `policy`, a lower bound for the gain of the best deviation; `interval` gives
-        it at other levels. NaN where fewer than 5 replicas earn the same although populations are random: that may be
-        chance.
+        it at other levels. NaN where fewer than 5 replicas all earn the same although populations are random: that may
+        be chance.
     deviator_return, deviator_se : float
         Expected discounted return of the one who deviates.
     population_return, population_se : float
@@ -217,7 +217,7 @@ def finite_exploitability(
     deviator_se, population_se = (float(x.std(ddof=1) / np.sqrt(replicas)) for x in (deviated, played))
     se = float(np.hypot(deviator_se, population_se))
     degrees = _intervals.welch_degrees([deviator_se**2, population_se**2], replicas - 1)
-    if random and replicas < FEW and min(deviator_se, population_se) <= 1e-12 * float(np.abs(best).max()):
+    if random and replicas < FEW and se <= 1e-12 * float(np.abs(best).max()):
         degrees = np.nan
     low, high = _intervals.student(value, se, degrees, confidence)
     return FiniteExploitability(
