@@ -165,7 +165,7 @@ def gains(share):
     lines = [
         "\n## Exploitability among N agents, and mean returns\n",
         prose("""
-            The gain of one deviation from a random policy; the true value is the mean of 100,000 replicas. Fewer than 5
+            The gain of one deviation from a random policy; the true value is the mean of 20,000 replicas. Fewer than 5
             replicas that agree by chance have no interval; `known`: the share that has one, and coverage is of those.
             `return`: Student's interval of the mean return.
         """),
@@ -175,13 +175,13 @@ def gains(share):
         "resource_selection": tmf.games.resource_selection((1.0, 0.8, 0.6), 1.0, switching_cost=0.1, horizon=4),
         "queueing": tmf.games.queueing((0.1, 0.3), horizon=4),
     }
-    count, truth = 400 // share, 100_000 // share
+    count, truth = 400 // share, 20_000 // share
     for name, game in games.items():
         policy = tmf.TabularPolicy(
             np.random.default_rng(0).dirichlet(np.ones(game.n_actions), size=game.n_observations)
         )
         for schedule in (tmf.Synchronous(), tmf.Fraction(0.5)):
-            for n in (2, 10, 100):
+            for n in (2, 20):
                 play = (game, policy, schedule, n)
                 options = {"deviation": tmf.finite_exploitability(*play, replicas=2_000, rng=1).policy}
                 true = tmf.finite_exploitability(*play, replicas=truth, rng=2, **options).value
@@ -193,7 +193,7 @@ def gains(share):
                     ]
                     known = [one for one in ends if one.identified]
                     inside = [one.low - 1e-12 <= true <= one.high + 1e-12 for one in known]
-                    paid = returns[: 3_000 // share * replicas].reshape(-1, replicas)
+                    paid = returns[: min(3_000, truth // replicas) * replicas].reshape(-1, replicas)
                     ends = _intervals.student(paid.mean(1), stats.sem(paid, axis=1), replicas - 1, LEVEL)
                     earned = (ends.low - 1e-12 <= returns.mean()) & (returns.mean() <= ends.high + 1e-12)
                     cells = (percent(len(known) / count), percent(inside), len(known), percent(earned), len(paid))

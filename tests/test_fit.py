@@ -449,6 +449,7 @@ SIZES = {"n_observations": 2, "n_actions": 2, "discount": 1.0}
         ((LOG[0] + 2, *LOG[1:]), SIZES, ValueError, "data[0].observations[0, 0] is 2; must be in [0, 1]"),
         ((LOG[0], LOG[1] - 2, LOG[2]), SIZES, ValueError, "data[0].actions[0, 0] is -2; must be in [-1, 1]"),
         ((*LOG[:2], LOG[2] * np.nan), SIZES, ValueError, "data[0].rewards[0, 0] is nan; must be finite"),
+        ((*LOG[:2], LOG[2] + 1e200), SIZES, ValueError, "data[0].rewards[0, 0] is 1e+200; must be in [-1e+100, 1e+100]"),
         ((LOG[0], LOG[1][:1], LOG[2]), SIZES, ValueError, "data[0].actions has shape (1, 3); must be (N, T) = (2, 3)"),
         (LOG, SIZES | {"mu": [np.ones((3, 2))] * 2}, ValueError, "mu has 2 populations; must be 1"),
         (LOG, SIZES | {"kind": "linear"}, ValueError, "kind is 'linear'"),

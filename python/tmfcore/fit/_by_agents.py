@@ -12,6 +12,7 @@ from tmfcore import _intervals
 from tmfcore import _validation as check
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.fit._regression import (
+    LARGEST,
     VISITS,
     Regression,
     likely_variance,
@@ -43,7 +44,9 @@ class Individuals:
             actions = check.as_int_array(
                 log.actions, f"data[{i}].actions", shape=shape, letters="N, T", low=-1, high=n_actions - 1
             )
-            rewards = check.as_float_array(log.rewards, f"data[{i}].rewards", shape=shape, letters="N, T")
+            rewards = check.as_float_array(
+                log.rewards, f"data[{i}].rewards", shape=shape, letters="N, T", low=-LARGEST, high=LARGEST
+            )
             if stays:
                 _refuse_movers(i, observations, actions, rewards)
             cells = observations * (n_actions + 1) + np.where(actions < 0, n_actions, actions)

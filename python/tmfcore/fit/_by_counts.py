@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore import _intervals
+from tmfcore import _validation as check
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.fit._regression import (
+    LARGEST,
     VISITS,
     Regression,
     likely_variance,
@@ -36,6 +38,7 @@ class Counts:
                     f"data[{i}] has no decisions of single steps; must be simulated with decisions=True, record_every=1"
                 )
             counts, decisions = run.counts, run.decisions
+            check.as_float_array(run.rewards, f"data[{i}].rewards", low=-LARGEST, high=LARGEST)
             resting = counts[:, :-1] - decisions.sum(axis=-1)
             if stays:
                 _refuse_leavers(i, counts, resting)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tmfcore._validation import FloatArray
 
 VISITS = 5  # fewer tell too little for an interval
+LARGEST = 1e100  # absolute reward, so that sums of squares are finite
 HALVINGS = 40  # of [0, 1], to 1e-12
 EPS = float(np.finfo(np.float64).eps)
 
