@@ -3,6 +3,8 @@
 Each stands beside the same work written plainly: a loop over agents, as one would write it, and numpy over copies.
 """
 
+import time
+
 import numpy as np
 import pytest
 
@@ -135,3 +137,37 @@ def test_step_of_tagged_agents(measure, make):
     """ns per agent and step; episodes begin anew every 20 steps."""
     rows, rewards, *_ = measure(make(), units=COPIES, unit="agent-step")
     assert rows.shape == (COPIES, 9) and rewards.shape == (COPIES,)
+
+
+@pytest.mark.benchmark(group="openspiel")
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("mean_field_lin_quad", None),
+        ("python_mfg_periodic_aversion", {"size": 9, "horizon": 3}),
+        ("mfg_crowd_modelling", {"size": 10, "horizon": 10}),
+        ("mfg_garnet", None),
+    ],
+)
+def test_openspiel_game(benchmark, name, parameters):
+    """Read a game of OpenSpiel and value the uniform policy in it; beside its own NashConv ("over_nash_conv")."""
+    pyspiel = pytest.importorskip("pyspiel")
+    pytest.importorskip("open_spiel.python.mfg.games")
+    from open_spiel.python import policy as spiel_policy
+    from open_spiel.python.mfg.algorithms import nash_conv
+
+    theirs = pyspiel.load_game(name, parameters) if parameters else pyspiel.load_game(name)
+    before = time.process_time()
+    nash_conv.NashConv(theirs, spiel_policy.UniformRandomPolicy(theirs)).nash_conv()
+    their_seconds = time.process_time() - before
+    seconds = []
+
+    def ours():
+        start = time.process_time()
+        game = tmf.interop.openspiel.from_game(name, parameters)
+        gap = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
+        seconds.append(time.process_time() - start)
+        return gap
+
+    assert benchmark.pedantic(ours, rounds=2, warmup_rounds=1) > 0
+    benchmark.extra_info["over_nash_conv"] = min(seconds) / their_seconds

@@ -18,6 +18,7 @@ from open_spiel.python.mfg.algorithms import distribution, nash_conv
 from open_spiel.python.mfg.games import normal_form_game  # noqa: F401  registers it
 
 from peers.openspiel_states import Keyed
+from tmfcore.interop import _states as states
 from tmfcore.interop import openspiel
 from tmfcore.interop._spiel import KIND, Observer
 
@@ -108,6 +109,37 @@ def test_exploitability_of_our_policies(name, parameters, carries, moves):
         ours = tmf.TabularPolicy(table)
         gap = tmf.exploitability(game, ours, SYNCHRONOUS)
         assert their_gap(spiel, openspiel.to_policy(ours, game), carries) == pytest.approx(gap, rel=1e-8, abs=1e-8)
+
+
+@pytest.mark.parametrize(("name", "parameters", "carries", "moves"), GAMES, ids=NAMES)
+def test_verified_along_a_flow(name, parameters, carries, moves):
+    """What was found out by trying holds along a flow; what was declared and does not hold is named."""
+    game = openspiel.from_game(name, parameters)
+    rng = np.random.default_rng(3)
+    policy = tmf.TabularPolicy(rng.dirichlet(np.full(game.n_actions, 0.5), size=(game.horizon, game.n_observations)))
+    openspiel.verify(game, tmf.mean_field(game, policy, SYNCHRONOUS))
+    if moves and "quad" in name:
+        wrong = openspiel.from_game(name, parameters, constant=True)
+        with pytest.raises(ValueError, match=r"transition\[.*\] of .* at step \d is .*; its states say .*constant=False"):
+            openspiel.verify(wrong, tmf.mean_field(wrong, policy, SYNCHRONOUS))
+    with pytest.raises(ValueError, match="flow has shape"):
+        openspiel.verify(game, np.ones((2, 1)))
+
+
+def test_reading_makes_few_states(monkeypatch):
+    """States made to read a game: about S A and two walks a step, where every way to every string took 50 walks."""
+    made = 0
+    segment = states.Reader._spread
+
+    def counted(self, *arguments):
+        nonlocal made
+        made += 1
+        return segment(self, *arguments)
+
+    monkeypatch.setattr(states.Reader, "_spread", counted)
+    game = openspiel.from_game("mean_field_lin_quad", {"size": 10, "horizon": 10, "n_actions_per_side": 3})
+    assert (game.n_observations, game.n_actions, game.horizon) == (80, 7, 10)
+    assert made < 10 * (3 * 10 * 7 + 3 * 10 * 7 + 200)
 
 
 @pytest.mark.parametrize("constant", [None, False])

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +43,14 @@ class Segment(NamedTuple):
     moves: tuple[dict[Key, float], ...]  # probability of the next state, by action
 
 
+class Stop(NamedTuple):
+    """A state of a layer at one population, without the step that follows."""
+
+    decision: str
+    here: float
+    actions: tuple[int, ...]
+
+
 def string(state: Any) -> str:
     """What their distributions and values are keyed by."""
     return str(state.observation_string(pyspiel.PlayerId.DEFAULT_PLAYER_ID))
@@ -62,8 +71,14 @@ class Reader:
     """A game of one population: what there is to observe, and the tables at (mu, t).
 
     layers[t]   {(string, last action or None): state}, T + 1 layers of which the last is terminal
+    walked[t]   {the same key: the step from it at some population}
     names[t]    {the same key: observation}
     legal       the sets of legal actions met
+
+    What is tried: from every string the step at two populations (even and random), what is paid and what may be done
+    there at four more, by every last action and from another way to it; at one string of the first two layers and of
+    every fourth after them the step at all six populations, by another last action and from another way to it; and all
+    of it at all strings once a transition is seen to depend on the population, or what follows on the last action.
     """
 
     def __init__(self, game: Any, last_action: str) -> None:
@@ -73,8 +88,9 @@ class Reader:
         self.displays: list[dict[str, str]] = []  # by layer: what a string is shown as
         self.legal: set[tuple[int, ...]] = set()
         self.moving = self.moved_after = self.moved_here = False  # what depends on the population
-        self.carries = False
-        self._last: set[int | None] = set()
+        self.carries = self.deep = False  # deep: what follows a string depends on the action before it
+        self.walked: list[dict[Key, Segment]] = []
+        self._told: set[str] = set()  # mean-field nodes that are told something: to ask is as dear as to be told
         self._explore(last_action)
         self._name()
 
@@ -82,48 +98,90 @@ class Reader:
     def horizon(self) -> int:
         return len(self.layers) - 1
 
-    def segment(self, state: Any, last: int | None, shares: Mapping[str, float], found: States | None) -> Segment:
-        """One step from `state`; the states reached go into `found`, the first of each key."""
+    def stop(self, state: Any, shares: Mapping[str, float]) -> tuple[Stop, Any]:
+        """What is paid and may be done at `state`, and the state once the population is told."""
         here = paid(state)
         if state.get_type() == FIELD:
             state = updated(state, shares)
             if state.get_type() == DECISION:
                 here += paid(state)
-        actions: tuple[int, ...] = (-1,)
-        if state.get_type() == DECISION:
-            actions = tuple(state.legal_actions())
+        actions = tuple(state.legal_actions()) if state.get_type() == DECISION else (-1,)
+        return Stop(string(state), here, actions), state
+
+    def segment(
+        self, state: Any, last: int | None, shares: Mapping[str, float], found: States | None, memo: _Memo | None = None
+    ) -> Segment:
+        """One step from `state`; the states reached go into `found`, the first of each key.
+
+        With a `memo`, of one layer, chance nodes of one string and the same outcomes lead to the same strings.
+        """
+        stop, state = self.stop(state, shares)
         after, moves = [], []
-        for a in actions:
+        for a in stop.actions:
             reached: dict[Key, float] = {}
             if a >= 0:
-                reward = self._spread(state.child(a), 1.0, a, reached, found)
+                reward = self._spread(state.child(a), 1.0, a, reached, found, memo)
             else:
-                reward = self._spread(state, 1.0, last, reached, found)
+                reward = self._spread(state, 1.0, last, reached, found, memo)
             after.append(reward)
             moves.append(reached)
-        return Segment(string(state), here, actions, tuple(after), tuple(moves))
+        return Segment(stop.decision, stop.here, stop.actions, tuple(after), tuple(moves))
 
     def _spread(
-        self, state: Any, p: float, last: int | None, reached: dict[Key, float], found: States | None
-    ) -> float:
+        self, state: Any, p: float, last: int | None, reached: dict[Key, float], found: States | None,
+        memo: _Memo | None = None,
+    ) -> float:  # fmt: skip
         """Follow chance from `state` to the next layer; returns what is paid on the way, times p."""
-        kind = state.get_type()
+        kind, name = state.get_type(), string(state)
         if kind == CHANCE:
             if abs(paid(state)) > 0:
                 raise ValueError(
-                    f"{self.title} pays {paid(state)} at the chance node {string(state)!r}; OpenSpiel's own algorithms "
+                    f"{self.title} pays {paid(state)} at the chance node {name!r}; OpenSpiel's own algorithms "
                     "leave such rewards out, so that it is not clear which game is meant"
                 )
-            return sum(self._spread(state.child(x), p * q, last, reached, found) for x, q in state.chance_outcomes())
-        if kind == FIELD and not state.distribution_support():
-            through = updated(state, {})
-            if through.get_type() == CHANCE:
-                return p * paid(state) + self._spread(through, p, last, reached, found)
-        key = (string(state), last)
+            return self._blow(state, name, p, last, reached, found, memo)
+        if kind == FIELD and name not in self._told:
+            if state.distribution_support():
+                self._told.add(name)
+            else:
+                through = updated(state, {})
+                if through.get_type() == CHANCE:
+                    return p * paid(state) + self._spread(through, p, last, reached, found, memo)
+        key = (name, last)
         reached[key] = reached.get(key, 0.0) + p
         if found is not None:
             found.setdefault(key, state)
         return p * paid(state) if kind == TERMINAL else 0.0
+
+    def _blow(
+        self, state: Any, name: str, p: float, last: int | None, reached: dict[Key, float], found: States | None,
+        memo: _Memo | None,
+    ) -> float:  # fmt: skip
+        """Follow the outcomes of a chance node."""
+        known, ends = ([], []) if memo is None else memo.get(name, ([], []))
+        outcomes = known if known and memo is not None and memo.sure else state.chance_outcomes()
+        if known and known == outcomes:
+            for (x, q), end in zip(outcomes, ends, strict=True):
+                key = (end, last)
+                reached[key] = reached.get(key, 0.0) + p * q
+                if isinstance(found, _Latest):
+                    found[key] = partial(state.child, x)
+                elif found is not None and key not in found:
+                    found[key] = state.child(x)
+            return 0.0
+        total, plain, leads = 0.0, not known, list[str]()
+        for x, q in outcomes:
+            following = state.child(x)
+            total += self._spread(following, p * q, last, reached, found, memo)
+            end = following.get_type()
+            if end == TERMINAL:  # what it pays may depend on the last action
+                plain = plain and memo is not None and memo.sure and paid(following) == 0
+            else:
+                plain = plain and end in (FIELD, DECISION) and (string(following), last) in reached
+            leads.append(string(following))
+        if plain and memo is not None:
+            memo[name] = outcomes, leads
+        return total
 
     @property
     def title(self) -> str:
@@ -162,6 +220,7 @@ class Reader:
         if not self.carries:
             self.initial = _merged(self.initial)
             self.layers = [{(s, None): state for (s, _), state in reversed(one.items())} for one in self.layers]
+            self.walked = [{(s, None): step for (s, _), step in reversed(one.items())} for one in self.walked]
 
     def _explore_layer(self, layer: dict[Key, Any], others: _Others) -> tuple[dict[Key, Any], _Others]:
         """Try every state of a layer at several populations; the next layer, and other ways to its keys."""
@@ -179,36 +238,61 @@ class Reader:
         weights = np.random.default_rng(len(self.layers)).dirichlet(np.ones(len(strings)))
         random = dict(zip(strings, weights.tolist()))
         even = dict.fromkeys(strings, 1 / len(strings))
+        t = len(self.layers) - 1
+        closely = strings[(7 * t) % len(strings)] if t % 4 == 1 or t == 0 else None
         found: dict[Key, Any] = {}
         second, third = _Latest(), _Latest()
         display: dict[str, str] = {}
+        walked: dict[Key, Segment] = {}
         steady = True
+        at_random, at_even, elsewhere = _Memo(False), _Memo(True), _Memo(False)
         for s, (key, state) in first.items():
-            seen = self.segment(state, key[1], random, second)
-            tried = [self.segment(state, key[1], even, found), seen]
+            seen = self.segment(state, key[1], random, second, None if s == closely else at_random)
+            tried = [self.segment(state, key[1], even, found, at_even), seen]
+            others_at = []
             if state.get_type() == FIELD:
-                tried += [self.segment(state, key[1], _at(s, share, state, strings), found) for share in (0.0, 1.0)]
-                tried += [self.segment(state, key[1], {x: 1.0}, found) for x in (strings[0], strings[-1])]
+                others_at = [_at(s, share, state, strings) for share in (0.0, 1.0)]
+                others_at += [{x: 1.0} for x in (strings[0], strings[-1])]
                 self._compare(tried)
+                if s == closely or self.moving:
+                    tried += [self.segment(state, key[1], shares, found, elsewhere) for shares in others_at]
+                    others_at = []
+                    self._compare(tried)
                 if any(one.decision != seen.decision or one.moves != seen.moves for one in tried):
                     levels = np.linspace(0.0, 1.0, LEVELS).tolist()
                     tried += [self.segment(state, key[1], _at(s, share, state, strings), found) for share in levels]
+            stops: list[Segment | Stop] = [*tried, *(self.stop(state, shares)[0] for shares in others_at)]
+            self.moved_here |= any(one.here != seen.here for one in stops)
+            self.moving |= any(one.actions != seen.actions for one in stops)
             display[s] = seen.decision
-            steady = steady and all(one.decision == seen.decision for one in tried)
-            self.legal.update(one.actions for one in tried)
-            by_last = {key[1]: seen}
-            for (_, last), state_too in beside.get(s, ()):
-                by_last[last] = self.segment(state_too, last, random, third)
+            steady = steady and all(one.decision == seen.decision for one in stops)
+            self.legal.update(one.actions for one in stops)
+            walked[key] = tried[0]
+            by_last: dict[int | None, Segment] = {key[1]: seen}
+            for i, ((_, last), state_too) in enumerate(beside.get(s, ())):
+                if self.deep or (s == closely and i == 0):
+                    by_last[last] = self.segment(state_too, last, random, third, elsewhere)
+                else:
+                    by_last[last] = _stopping(seen, self.stop(state_too, random)[0], last)
+                walked[s, last] = by_last[last]
                 self._same(seen, by_last[last], key, last)
             for key_too, state_too in past.get(s, ()):
-                self._same_past(by_last[key_too[1]], self.segment(state_too, key_too[1], random, third), key_too)
-        known: _Others = list({**second, **third}.items())  # third: at another population too
+                before = by_last[key_too[1]]
+                if self.deep or s == closely:
+                    again = self.segment(state_too, key_too[1], random, third, elsewhere)
+                else:
+                    again = _stopping(before, self.stop(state_too, random)[0], key_too[1])
+                self._same_past(before, again, key_too)
+        self.walked.append(walked)
+        # third: at another population too
+        known: _Others = list({**second.states(found), **third.states(found)}.items())
         for key, state in known:
             found.setdefault(key, state)
         if not steady or len(set(display.values())) < len(display):
             display = {s: s for s in strings}
         self.displays.append(display)
-        return found, [(key, state) for key, state in known if found[key] is not state]
+        ways = {key[0]: (key, state) for key, state in known if found[key] is not state}  # one to each string
+        return found, list(ways.values())
 
     def _compare(self, tried: list[Segment]) -> None:
         one = tried[0]
@@ -224,7 +308,9 @@ class Reader:
                 f"{self.title}: what may be done at {key[0]!r} depends on the last action ({key[1]} or {last}), "
                 "which the string does not name"
             )
-        self.carries |= not _alike(one, two, apart=False)
+        alike = _alike(one, two, apart=False)
+        self.carries |= not alike
+        self.deep |= not alike and not _alike(one, two._replace(here=one.here), apart=False)
 
     def _same_past(self, one: Segment, two: Segment, key: Key) -> None:
         """Two ways to one string by the same action."""
@@ -233,6 +319,14 @@ class Reader:
                 f"{self.title}: rewards or transitions at {key[0]!r} depend on more than this string, the last action "
                 "and the population: on earlier states or populations"
             )
+
+    def steps(self, t: int) -> dict[int, Segment]:
+        """The step from every state of layer t at some population, by observation."""
+        if self.deep:
+            names = self.names[t]
+            share = np.bincount(list(names.values()), minlength=len(self.observation_labels)) / len(names)
+            return self.segments(t, share)
+        return {self.names[t][key]: step for key, step in self.walked[t].items()}
 
     # Names: the strings without the step.
 
@@ -294,12 +388,29 @@ class Reader:
         return row
 
 
+class _Memo(dict[str, tuple[list[tuple[int, float]], list[str]]]):
+    """Outcomes of chance nodes, and where they lead; `sure`: nodes of one string have the same ones, unasked."""
+
+    def __init__(self, sure: bool) -> None:
+        super().__init__()
+        self.sure = sure
+
+
 class _Latest(dict[Key, Any]):
-    """Keeps what came last."""
+    """Keeps what came last, states or what makes them."""
 
     def setdefault(self, key: Key, default: Any = None) -> Any:
         self[key] = default
         return default
+
+    def states(self, found: States) -> States:
+        """One of every string, and all that were not found."""
+        kept = {key[0]: key for key in self}
+        return {
+            key: state() if isinstance(state, partial) else state
+            for key, state in self.items()
+            if key not in found or kept[key[0]] == key
+        }
 
 
 def _at(s: str, share: float, state: Any, strings: list[str]) -> dict[str, float]:
@@ -309,6 +420,14 @@ def _at(s: str, share: float, state: Any, strings: list[str]) -> dict[str, float
     if not rest:
         return {s: 1.0}
     return {**dict.fromkeys(rest, (1.0 - share) / len(rest)), s: share}
+
+
+def _stopping(step: Segment, stop: Stop, last: int | None) -> Segment:
+    """The step from a state that was not followed, with what is paid and may be done there: else like another's."""
+    moves = step.moves
+    if step.actions == (-1,):  # nothing is decided: the last action stays the last
+        moves = tuple({(s, last): p for (s, _), p in reached.items()} for reached in moves)
+    return Segment(stop.decision, stop.here, stop.actions, step.after, moves)
 
 
 def _merged(law: dict[Key, float]) -> dict[Key, float]:
@@ -321,12 +440,16 @@ def _merged(law: dict[Key, float]) -> dict[Key, float]:
 def _alike(one: Segment, two: Segment, *, apart: bool) -> bool:
     """Same rewards and moves; `apart`: the last action of a step in which nothing is decided counts too."""
     ours, theirs = one.moves, two.moves
-    if not apart:
+    if ours is not theirs and not apart:
         ours, theirs = tuple(map(_merged, ours)), tuple(map(_merged, theirs))
     if abs(one.here - two.here) > CLOSE * max(1.0, abs(one.here)) or one.actions != two.actions:
         return False
-    if any(abs(x - y) > CLOSE * max(1.0, abs(x)) for x, y in zip(one.after, two.after)):
+    if one.after is not two.after and any(
+        abs(x - y) > CLOSE * max(1.0, abs(x)) for x, y in zip(one.after, two.after)
+    ):
         return False
+    if ours is theirs:
+        return True
     return all(x.keys() == y.keys() and all(abs(x[k] - y[k]) < CLOSE for k in x) for x, y in zip(ours, theirs))
 
 

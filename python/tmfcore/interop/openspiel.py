@@ -4,11 +4,11 @@ from_game(name_or_game)         tmf.Game, read by walking its states
 to_game(game, schedule)         an OpenSpiel game in Python on our tables, for its solvers
 to_policy(policy, game)         our policy as an open_spiel.python.policy.Policy
 from_policy(policy, game)       theirs as a TabularPolicy
+verify(game, flow)              whether the tables that were read are those of its states along a flow
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from tmfcore import _validation as check
-from tmfcore._validation import FloatArray, IntArray
+from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.interop import _shared, _tables
 from tmfcore.meanfield import mean_field
@@ -30,15 +30,16 @@ try:
 except ModuleNotFoundError as error:
     raise _shared.missing(__name__, error, "peers") from error
 
+from tmfcore.interop._source import Source
 from tmfcore.interop._spiel import MEET, Rows, TablesGame
-from tmfcore.interop._states import DECISION, FIELD, Reader, Segment, updated
+from tmfcore.interop._states import CLOSE, DECISION, FIELD, Reader, updated
 from tmfcore.interop._states import string as _string
 
-__all__ = ["from_game", "from_policy", "to_game", "to_policy"]
+__all__ = ["from_game", "from_policy", "to_game", "to_policy", "verify"]
 
 del _games
 
-_READ: WeakKeyDictionary[Game, _Source] = WeakKeyDictionary()
+_READ: WeakKeyDictionary[Game, Source] = WeakKeyDictionary()
 
 
 def from_game(
@@ -66,10 +67,10 @@ def from_game(
         OpenSpiel's own games, whose values are wrong for that reason): "carry" (default) makes it part of the
         observation, "(3, t) after 2"; "refuse" raises.
     constant : bool, optional
-        Whether transitions depend on the step, the state and the action alone. None (default): found out by trying six
-        populations at every state: even, random, all at this state, none, all at the first and at the last. True:
-        taken from the even one. False: followed state by state at every population, for the case that a dependence
-        hides from these six.
+        Whether transitions depend on the step, the state and the action alone. None (default): found out by trying
+        two populations at every state, even and random, and four more at one state of every fourth step: all at this
+        state, none, all at the first and at the last. That is no proof: `verify` holds it against any flow. True:
+        declared, and taken from the even one. False: followed state by state at every population.
 
     Returns
     -------
@@ -90,7 +91,9 @@ def from_game(
     Actions keep their numbers where every state has the same; else action k is the k-th that is legal, counted again
     from the first beyond the last. Transitions found constant are kept as arrays, as are rewards that do not depend
     on the population; a reward that does costs one ``update_distribution`` and one ``rewards`` an observation and
-    step, a transition that does the states of the step: O(S A K) of OpenSpiel's objects.
+    step, a transition that does the states of the step: O(S A K) of OpenSpiel's objects. To read a game makes about
+    S A + 2 S' (A + K) of them a step, S' the number of strings and S that of observations. As in OpenSpiel's own
+    algorithms, chance nodes of one string, with the same outcomes, are followed once.
 
     Examples
     --------
@@ -111,7 +114,7 @@ def from_game(
         if parameters is not None:
             raise TypeError("parameters are given with a game object; must come with a name")
     reader = Reader(spiel, last_action)
-    source = _Source(reader, reader.moving if constant is None else not check.as_bool(constant, "constant"))
+    source = Source(reader, reader.moving if constant is None else not check.as_bool(constant, "constant"))
     made = source.game()
     if isinstance(game, str):
         recipe = partial(from_game, game, parameters, last_action=last_action, constant=constant)
@@ -120,148 +123,49 @@ def from_game(
     return made
 
 
-class _Source:
-    """The tables of a game that was read, at any population."""
+def verify(game: object, flow: object) -> None:
+    """Hold the tables of a game that was read against its states, walked anew at every population of a flow.
 
-    def __init__(self, reader: Reader, moving: bool) -> None:
-        self.reader, self.moving = reader, moving
-        self.horizon = reader.horizon
-        self.size = len(reader.observation_labels)
-        legal = {actions for actions in reader.legal if actions != (-1,)}
-        if not legal:
-            raise ValueError(f"{reader.title} has no decisions")
-        self.n_actions = max(map(len, legal))
-        numbers = next(iter(legal)) if len(legal) == 1 else tuple(range(self.n_actions))
-        self.action_labels = tuple(map(str, numbers))
-        self.initial = np.zeros(self.size)
-        for key, p in reader.initial.items():
-            self.initial[reader.names[0][key if reader.carries else (key[0], None)]] += p
-        self._known: tuple[tuple[int, bytes], tuple[FloatArray, FloatArray]] | None = None
+    What `from_game` takes for constant it found out by trying; along the flow that matters, a solution's, say, this is
+    a check. Cost: O(T S A K) of OpenSpiel's objects.
 
-    def game(self) -> Game:
-        reader = self.reader
-        even = np.full(self.size, 1 / self.size)
-        layers = [reader.segments(t, even) for t in range(self.horizon)]
-        rewards = np.stack([self._rewards(one) for one in layers])
-        self.later = rewards - np.stack([self._here({o: s.here for o, s in one.items()}) for one in layers])
-        walked = self.moving or reader.moved_after
-        reward: FloatArray | Callable[..., FloatArray]
-        transition: FloatArray | Callable[..., FloatArray]
-        if walked:
-            reward = self.walked_reward
-        elif reader.moved_here:
-            reward = self.moved_reward
-        else:
-            reward = _by_step(_filled(rewards, layers))
-        successors = None
-        if self.moving:
-            transition = self.walked_transition
-        else:
-            successors, rows = self._sparse(layers)
-            transition = _by_step(_filled(rows, layers))
-        return Game(
-            self.size,
-            self.n_actions,
-            self.horizon,
-            1.0,
-            self.initial,
-            reward,
-            transition,
-            successors=successors,
-            name=reader.title,
-            observation_labels=reader.observation_labels,
-            action_labels=self.action_labels,
-        )
+    Parameters
+    ----------
+    game : Game made by `from_game`
+    flow : Flow or (T + 1, S) floats
+        Populations: `tmf.mean_field(game, policy, tmf.Synchronous())`, or `solution.flow`.
 
-    def moved_reward(self, mu: FloatArray, t: int) -> FloatArray:
-        found: FloatArray = self.later[t] + self._here(self.reader.here(t, mu))
-        return found
+    Raises
+    ------
+    TypeError, ValueError
+        Another game or shape; a reward or transition that is another one: it names step, observation and action.
 
-    def walked_reward(self, mu: FloatArray, t: int) -> FloatArray:
-        return self._walked(mu, t)[0]
-
-    def walked_transition(self, mu: FloatArray, t: int) -> FloatArray:
-        return self._walked(mu, t)[1]
-
-    def _walked(self, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
-        key = (t, mu.tobytes())
-        kept = self._known
-        if kept is None or kept[0] != key:  # reward and transition are asked for apart
-            one = self.reader.segments(t, mu)
-            rows = np.zeros((self.size, self.n_actions, self.size))
-            rows[np.arange(self.size), :, np.arange(self.size)] = 1.0
-            for o, segment in one.items():
-                rows[o] = 0.0
-                for a in range(self.n_actions):
-                    for x, p in self.reader.row(t, segment.moves[a % len(segment.moves)]).items():
-                        rows[o, a, x] += p
-            kept = (key, (self._rewards(one), rows))
-            self._known = kept
-        return kept[1]
-
-    def _here(self, paid: dict[int, float]) -> FloatArray:
-        found = np.zeros((self.size, self.n_actions))
-        found[list(paid)] = np.array(list(paid.values()))[:, None]
-        return found
-
-    def _rewards(self, one: dict[int, Segment]) -> FloatArray:
-        found = np.zeros((self.size, self.n_actions))
-        for o, segment in one.items():
-            found[o] = [segment.here + segment.after[a % len(segment.after)] for a in range(self.n_actions)]
-        return found
-
-    def _sparse(self, layers: list[dict[int, Segment]]) -> tuple[IntArray, FloatArray]:
-        """Successors (S, A, K), what may follow at any step, and rows (T, S, A, K)."""
-        rows: list[dict[tuple[int, int], dict[int, float]]] = []
-        after: dict[tuple[int, int], set[int]] = {(o, a): {o} for o in range(self.size) for a in range(self.n_actions)}
-        everywhere = set.intersection(*(set(one) for one in layers))
-        for o in everywhere:
-            for a in range(self.n_actions):
-                after[o, a] = set()
-        for t, one in enumerate(layers):
-            cells = {}
-            for o, segment in one.items():
-                for a in range(self.n_actions):
-                    cells[o, a] = self.reader.row(t, segment.moves[a % len(segment.moves)])
-                    after[o, a] |= cells[o, a].keys()
-            rows.append(cells)
-        width = max(map(len, after.values()))
-        successors = np.zeros((self.size, self.n_actions, width), dtype=np.int64)
-        table = np.zeros((self.horizon, self.size, self.n_actions, width))
-        for (o, a), reached in after.items():
-            order = sorted(reached)
-            successors[o, a] = order + [order[0]] * (width - len(order))
-            for t, cells in enumerate(rows):
-                table[t, o, a, : len(order)] = [cells.get((o, a), {o: 1.0}).get(x, 0.0) for x in order]
-        return successors, table
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> beach = tmf.interop.openspiel.from_game("mfg_crowd_modelling", {"size": 4, "horizon": 3})
+    >>> tmf.interop.openspiel.verify(beach, tmf.solve(beach, tmf.Synchronous()).flow)
+    """
+    ours = check.as_instance(game, "game", Game)
+    source = _source_of(ours)
+    shape = (source.horizon + 1, source.size)
+    mu = check.as_probabilities(getattr(flow, "mu", flow), "flow", shape=shape, letters="T + 1, S")
+    for t in range(source.horizon):
+        there = source.reader.segments(t, mu[t])
+        wanted = source.tables_of(t, there)
+        reward, moves, _, _ = ours.tables(mu[t], t)
+        found = reward, _tables.dense(moves, ours.successors, source.size)
+        for name, one, two in zip(("reward", "transition"), found, wanted, strict=True):
+            off = np.abs(one - two) > CLOSE * np.maximum(1.0, np.abs(two))
+            bad = [tuple(map(int, index)) for index in np.argwhere(off) if index[0] in there]
+            if bad:
+                raise ValueError(
+                    f"{name}{list(bad[0])} of {ours!r} at step {t} is {one[bad[0]]:.6g}; its states say "
+                    f"{two[bad[0]]:.6g} at this population ({len(bad)} entries differ): read it with constant=False"
+                )
 
 
-def _filled(table: FloatArray, layers: list[dict[int, Segment]]) -> FloatArray:
-    """(T, S, ...) with observations that do not exist at a step as they are at the first step at which they do."""
-    found = table.copy()
-    for o in range(table.shape[1]):
-        there = [t for t, one in enumerate(layers) if o in one]
-        for t in range(len(layers)):
-            if there and t not in there:
-                found[t, o] = table[there[0], o]
-    return found
-
-
-def _by_step(table: FloatArray) -> FloatArray | Callable[[FloatArray, int], FloatArray]:
-    """(T, ...) as one array where all steps are the same, else as a function."""
-    return table[0] if (table == table[0]).all() else _BySteps(table)
-
-
-class _BySteps:
-    def __init__(self, table: FloatArray) -> None:
-        self.table = table
-
-    def __call__(self, mu: FloatArray, t: int) -> FloatArray:
-        found: FloatArray = self.table[t]
-        return found
-
-
-def _source_of(game: Game) -> _Source:
+def _source_of(game: Game) -> Source:
     if game not in _READ:
         raise ValueError(f"game is {game!r}; must be made by interop.openspiel.from_game")
     return _READ[game]
@@ -365,7 +269,7 @@ def from_policy(policy: object, game: object) -> TabularPolicy:
     return TabularPolicy(table, horizon=source.horizon)
 
 
-def _decisions(source: _Source, t: int, mu: FloatArray) -> list[tuple[int, Any]]:
+def _decisions(source: Source, t: int, mu: FloatArray) -> list[tuple[int, Any]]:
     """(observation, deciding state) of layer t at the population mu; without those where nothing is decided."""
     reader, found = source.reader, []
     names = reader.names[t]
