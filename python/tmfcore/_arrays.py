@@ -71,6 +71,19 @@ def as_real_array(value: object, name: str) -> FloatArray:
     return _convert(value, name, np.float64, "iuf", "real numbers", False)
 
 
+def as_numbers(value: object, name: str) -> npt.NDArray[Any]:
+    """`value` as an array of real numbers of any shape and width, NaN and infinity included; it may share memory."""
+    raw = _as_numpy(value, name)
+    if raw.dtype.kind not in "iuf":
+        raise TypeError(f"{name} holds dtype {say.short(str(raw.dtype))}; must hold real numbers")
+    return raw
+
+
+def as_bool_array(value: object, name: str) -> npt.NDArray[np.bool_]:
+    """`value` as a C-contiguous array of booleans of any shape, its own copy."""
+    return _convert(value, name, np.bool_, "b", "True or False, or be strings", True)
+
+
 def as_int_array(
     value: object,
     name: str,

@@ -3,6 +3,7 @@
 of_mu_and_t(function, name, noise)      the function as f(mu, t), which returns float64 and says where it failed
 n_arguments(function, name, most)       how many of (mu, t, z) it takes
 noted(function, name, of)               a callback, whose errors come out with a note that names it
+fits_memory(advice)                     decorator: who asks for more than there is gets advice
 takes_rng                               decorator: who says seed= is told to say rng=
 """
 
@@ -22,6 +23,11 @@ TimeFunction: TypeAlias = Callable[[Any, int], Any]
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _FLOAT64 = np.dtype(np.float64)
+
+#: How numpy begins the errors of arrays that no memory holds.
+_TOO_LARGE = (
+    "Maximum allowed dimension exceeded", "array is too big", "maximum supported dimension", "Python int too large",
+)  # fmt: skip
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -99,6 +105,29 @@ def noted(function: object, name: str, of: str) -> Callable[..., Any]:
             raise
 
     return called
+
+
+def fits_memory(advice: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Decorator of a function that may need more memory than there is: `advice` says which arguments make it so.
+
+    numpy names the shape it could not allocate, or says that a dimension is too large, and no argument.
+    """
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @functools.wraps(function)
+        def tried(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            try:
+                return function(*args, **kwargs)
+            except (MemoryError, OverflowError, ValueError) as error:
+                text = str(error)
+                if isinstance(error, MemoryError) or text.startswith(_TOO_LARGE):
+                    what = f"{function.__name__}() needs more memory than there is"
+                    raise MemoryError(f"{what}{f' ({text})' if text else ''}; {advice}") from None
+                raise
+
+        return tried
+
+    return decorate
 
 
 def takes_rng(function: Callable[_P, _R]) -> Callable[_P, _R]:

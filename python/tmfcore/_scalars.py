@@ -128,9 +128,7 @@ def as_string(value: object, name: str) -> str:
 def as_labels(value: object, name: str, n: int | None = None) -> tuple[str, ...]:
     """`value` as a tuple of `n` different strings; of any number of them if `n` is None."""
     wanted = f"a sequence of {'' if n is None else f'{n} '}strings"
-    if isinstance(value, str) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
-        raise TypeError(f"{name} is {say.show(value)}; must be {wanted}")
-    labels = tuple(as_string(label, f"{name}[{i}]") for i, label in enumerate(value))
+    labels = tuple(as_string(label, f"{name}[{i}]") for i, label in enumerate(as_items(value, name, wanted)))
     if n is not None and len(labels) != n:
         raise ValueError(f"{name} has {len(labels)} labels; must have {n}")
     first: dict[str, int] = {}
@@ -138,6 +136,13 @@ def as_labels(value: object, name: str, n: int | None = None) -> tuple[str, ...]
         if first.setdefault(label, i) != i:
             raise ValueError(f"{name}[{i}] is {say.short(repr(label))}; must differ from {name}[{first[label]}]")
     return labels
+
+
+def as_items(value: object, name: str, wanted: str) -> tuple[Any, ...]:
+    """What `value` holds, of anything that can be gone through but a text; `wanted` says what it must be."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
+        raise TypeError(f"{name} is {say.show(value)}; must be {wanted}")
+    return tuple(value)
 
 
 def as_path(value: object, name: str = "path") -> Path:

@@ -8,12 +8,15 @@
     as_instance(value, name, kinds)             the value itself, of one of the classes
     as_string(value, name)                      str
     as_labels(value, name, n)                   tuple of n different strings
+    as_items(value, name, wanted)               tuple of what a sequence holds
     as_path(value, name)                        Path, from a str or a path
     as_function(value, name, of)                the value itself, if it can be called
 
     as_float_array(value, name, shape, ...)     float64, finite, C-contiguous, own copy unless copy=False
+    as_numbers(value, name)                     real numbers of any shape and width, as they are
     as_real_array(value, name)                  float64 of any shape, NaN and infinity included; may share memory
     as_int_array(value, name, shape, ...)       int64, C-contiguous, own copy unless copy=False; whole floats are taken
+    as_bool_array(value, name)                  booleans of any shape
     as_probabilities(value, name, shape, ...)   float64 array whose last axis is a distribution, row by row
     as_counts(value, name, shape, n_agents)     int64, >= 0, every row summing to n_agents
     as_successors(value, name, shape, n)        int32 indices of observations
@@ -33,9 +36,11 @@ from tmfcore._arrays import (
     FloatArray,
     IntArray,
     SuccessorArray,
+    as_bool_array,
     as_counts,
     as_float_array,
     as_int_array,
+    as_numbers,
     as_probabilities,
     as_real_array,
     as_successors,
@@ -50,6 +55,7 @@ from tmfcore._scalars import (
     as_function,
     as_instance,
     as_int,
+    as_items,
     as_labels,
     as_path,
     as_positive_int,
@@ -63,6 +69,7 @@ __all__ = [
     "IntArray",
     "SuccessorArray",
     "as_bool",
+    "as_bool_array",
     "as_choice",
     "as_counts",
     "as_float",
@@ -71,7 +78,9 @@ __all__ = [
     "as_instance",
     "as_int",
     "as_int_array",
+    "as_items",
     "as_labels",
+    "as_numbers",
     "as_path",
     "as_positive_int",
     "as_probabilities",

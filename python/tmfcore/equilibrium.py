@@ -10,7 +10,7 @@ from tmfcore._evaluator import keep_kernels
 from tmfcore._fingerprint import LIMIT, Fingerprint, same
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
-from tmfcore.meanfield import Flow, active_fractions, full_flow, is_always
+from tmfcore.meanfield import Flow, active_fractions, evaluate, full_flow, is_always, mean_field, refuse_overflow
 from tmfcore.policy import TabularPolicy, as_policy
 from tmfcore.schedule import Schedule
 
@@ -66,6 +66,7 @@ def best_response(
     values = np.empty((game.horizon + 1, game.n_observations))
     greedy = np.empty((game.horizon, game.n_observations), dtype=np.int64)
     _flow.backward(game.model, None, mu, active, game.discount, always, values, None, greedy)
+    refuse_overflow(values)
     probabilities = np.zeros((game.horizon, game.n_observations, game.n_actions))
     np.put_along_axis(probabilities, greedy[..., np.newaxis], 1.0, axis=-1)
     return TabularPolicy(probabilities, horizon=game.horizon), values
@@ -126,4 +127,8 @@ def exploitability(
     kept = keep_kernels(game.model, game.horizon)
     _flow.forward(game.model, kernel, game.initial, active, game.horizon, 1, mu, kept)
     average, largest, _ = _flow.gaps(game.model, kernel, mu, active, game.discount, always, kept)
+    if not np.isfinite([average, largest]).all():
+        evaluate(game, policy, schedule, n_agents, clock=clock)  # which names the step
+        best_response(game, mean_field(game, policy, schedule, n_agents), schedule, n_agents, clock=clock)
+        raise ValueError(f"the difference of two values is {largest}; must be finite: the rewards are too large")
     return float(largest if pointwise else average)

@@ -9,7 +9,7 @@ import numpy as np
 from tmfcore import _intervals, _rng, _tagged
 from tmfcore import _validation as check
 from tmfcore._fingerprint import Fingerprint
-from tmfcore._functions import takes_rng
+from tmfcore._functions import fits_memory, takes_rng
 from tmfcore._intervals import Interval
 from tmfcore._policy import Policy
 from tmfcore._records import Record
@@ -99,6 +99,7 @@ class FiniteExploitability(Record):
 
 
 @takes_rng
+@fits_memory("replicas must be fewer")
 def finite_exploitability(
     game: Game,
     policy: object,
@@ -177,7 +178,7 @@ def finite_exploitability(
     n_agents = check.as_positive_int(n_agents, "n_agents")
     active = active_fractions(game, schedule, n_agents)
     if deviation is not None:
-        as_policy(check.as_instance(deviation, "deviation", TabularPolicy), game)
+        as_policy(check.as_instance(deviation, "deviation", TabularPolicy), game, "deviation")
     start = check.as_choice(start, "start", ("rounded", "sampled"))
     replicas = check.as_int(replicas, "replicas", low=2)
     engine = check.as_choice(engine, "engine", ("counts", "agents"))

@@ -27,9 +27,9 @@ import os
 import tomllib
 from collections.abc import Callable
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
+from tmfcore import _validation as check
 from tmfcore.game import Game
 from tmfcore.games import BY_NAME, affine
 
@@ -114,9 +114,10 @@ def read(path: str | os.PathLike[str], **defaults: Any) -> Game:
     >>> read(path)
     Game('queueing', S=3, A=3, T=20, discount=0.95)
     """
-    where = os.fspath(path)
+    source = check.as_path(path)
+    where = os.fspath(source)
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        content = tomllib.loads(source.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{where} is no TOML file: {error}") from None
     if not isinstance(content.get("game"), dict):

@@ -13,6 +13,7 @@ from tmfcore import _appearance, _files, _flow, _frames
 from tmfcore import _validation as check
 from tmfcore._evaluator import Kept, keep_kernels
 from tmfcore._fingerprint import LIMIT, Fingerprint, same
+from tmfcore._functions import fits_memory
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
@@ -246,6 +247,7 @@ class Evaluation(_frames.Frames):
         )  # fmt: skip
 
 
+@fits_memory("record_every must be larger")
 def mean_field(
     game: Game, policy: object, schedule: Schedule, n_agents: int | None = None, *, record_every: int = 1
 ) -> Flow:
@@ -360,6 +362,8 @@ def evaluate(
     values = np.empty((game.horizon + 1, game.n_observations))
     q = np.empty((game.horizon, game.n_observations, game.n_actions))
     _flow.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept)
+    refuse_overflow(values)
+    refuse_overflow(q)
     return Evaluation(flow, values, q, float(game.initial @ values[0]), clock, own.on(clock))
 
 
@@ -379,6 +383,18 @@ def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray, fin
     horizon, appearance = game.horizon, _appearance.appearance_of(game)
     active = np.broadcast_to(active, (horizon,))
     return Flow(mu, steps, active, horizon, game.name, **appearance, fingerprint=fingerprint)
+
+
+def refuse_overflow(values: FloatArray) -> None:
+    """Raise unless values (T+1, S) or (T, S, A) are finite, naming the last step at which one is not: it came first."""
+    if np.isfinite(values).all():
+        return
+    t = int(np.flatnonzero((~np.isfinite(values)).reshape(len(values), -1).any(axis=1))[-1])
+    where = (t, *(int(i) for i in np.argwhere(~np.isfinite(values[t]))[0]))
+    raise ValueError(
+        f"the value at step t = {t}, observation {where[1]} is {values[where]}; must be finite: the rewards from there "
+        "on are too large to be added"
+    )
 
 
 def is_always(clock: str) -> bool:

@@ -271,7 +271,7 @@ class Played:
     policy: SoftmaxPolicy | TabularPolicy
 
 
-def as_policy(policy: object, game: Game) -> Policy:
+def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
     """The compiled policy of whatever `tmf` takes as one, checked against the game.
 
     Parameters
@@ -280,6 +280,8 @@ def as_policy(policy: object, game: Game) -> Policy:
         TabularPolicy, SoftmaxPolicy, an array (S, A) or (L, S, A) of probabilities, a Solution (its policy), a compiled
         tmfcore._policy.Policy, or a callable f(mu, t) (or f(mu)) returning (S, A) probabilities, called once a step
         with mu (S,) read-only and checked at every use.
+    name
+        What errors call it.
     game
         Sets S, A and the horizon.
 
@@ -295,24 +297,24 @@ def as_policy(policy: object, game: Game) -> Policy:
         policy = policy.policy
     if check.is_array(policy) and not callable(policy):
         table = check.as_probabilities(
-            policy, "policy", shape=[(None, None), (None, None, None)], letters=["S, A", "L, S, A"]
+            policy, name, shape=[(None, None), (None, None, None)], letters=["S, A", "L, S, A"]
         )
         policy = TabularPolicy(table)
     if isinstance(policy, (_ArrayPolicy, Policy)):
         kernel = policy.kernel if isinstance(policy, _ArrayPolicy) else policy
     elif callable(policy):
-        return CallablePolicy(of_mu_and_t(policy, "policy"), game.n_observations, game.n_actions)
+        return CallablePolicy(of_mu_and_t(policy, name), game.n_observations, game.n_actions)
     else:
         raise TypeError(
-            f"policy is {say.show(policy)}; must be a TabularPolicy, a SoftmaxPolicy, a Solution, an array (S, A) or "
+            f"{name} is {say.show(policy)}; must be a TabularPolicy, a SoftmaxPolicy, a Solution, an array (S, A) or "
             "(L, S, A) of probabilities or a callable f(mu, t) returning (S, A) probabilities"
         )
     have, want = (kernel.n_observations, kernel.n_actions), (game.n_observations, game.n_actions)
     if have != want:
-        raise ValueError(f"policy has (S, A) = {have}; must be the game's, {want}")
+        raise ValueError(f"{name} has (S, A) = {have}; must be the game's, {want}")
     if kernel.n_stages > game.horizon:
         raise ValueError(
-            f"policy has {kernel.n_stages} stages; must have at most one a step, horizon = {game.horizon}"
+            f"{name} has {kernel.n_stages} stages; must have at most one a step, horizon = {game.horizon}"
         )
     return kernel
 

@@ -19,7 +19,7 @@ from tmfcore import _agents, _appearance, _counts, _files, _frames, _progress, _
 from tmfcore import _validation as check
 from tmfcore._costs import seconds_per_step
 from tmfcore._fingerprint import LIMIT, Fingerprint, same
-from tmfcore._functions import takes_rng
+from tmfcore._functions import fits_memory, takes_rng
 from tmfcore._model import Model
 from tmfcore._policy import CallablePolicy, Policy
 from tmfcore._threads import over_replicas, workers_for
@@ -274,6 +274,7 @@ _HEADER = ("n_agents", "discount", "horizon", "record_every", "engine", "schedul
 
 
 @takes_rng
+@fits_memory("replicas must be fewer, or record_every larger, or decisions and trajectories False")
 def simulate(
     game: Game,
     policy: object,
@@ -398,6 +399,7 @@ def simulate(
     with _progress.reporter(progress, replicas, "replicas") as report:
         over_replicas(lambda r: run.replica(r, generators[r], out, inside), replicas, workers, seconds, report)
 
+    _refuse_overflow(out, min(record_every, game.horizon))
     individuals = None
     if out.individuals is not None:
         observations, actions, rewards = out.individuals
@@ -517,6 +519,20 @@ class _Run:
             if out.individuals is not None:
                 _agents.rename(key, *out.individuals)
         out.returns[r] = value
+
+
+def _refuse_overflow(out: _Output, record_every: int) -> None:
+    """Raise unless rewards and returns are finite, naming the interval of the first that is not."""
+    bad = ~np.isfinite(out.rewards)
+    if bad.any():
+        r, j = (int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"the mean reward of replica {r} from step t = {j * record_every} on is {out.rewards[r, j]}; "
+            "must be finite: rewards are too large to be added"
+        )
+    if not np.isfinite(out.returns).all():
+        r = int(np.argmin(np.isfinite(out.returns)))
+        raise ValueError(f"the return of replica {r} is {out.returns[r]}; must be finite: the rewards are too large")
 
 
 def calls_python(game: Game, kernel: Policy) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tmfcore import _promises, _rng
 from tmfcore import _validation as check
-from tmfcore._functions import takes_rng
+from tmfcore._functions import fits_memory, takes_rng
 from tmfcore._promises import ROUNDING
 from tmfcore._records import Record
 from tmfcore._routing import Routing
@@ -114,6 +114,7 @@ class GameReport(Record):
 
 
 @takes_rng
+@fits_memory("trials must be fewer")
 def check_game(game: Game, *, trials: int = 20, rng: _rng.RNG = None, play: bool = True) -> GameReport:
     """Ask a game for its tables at many distributions and steps, and report all that is wrong or odd.
 

@@ -10,7 +10,6 @@ import argparse
 import json
 import mmap
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests")] if str(ROOT / "tests") not in sys.path else []
 
-GIGABYTE = 1 << 30
 STUCK = 120.0  # seconds on one case after which its process is ended
 SEED = 7
 
@@ -44,21 +42,16 @@ def work(arguments):
 
     os.environ.setdefault("MPLBACKEND", "Agg")
     os.chdir(tempfile.mkdtemp(prefix="tmfcore-inputs-"))  # whatever is written by a bad path
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     with open(arguments.worker, "r+b") as file:
         shared = mmap.mmap(file.fileno(), 8)
     number = -1
     for number, case in enumerate(cases(arguments)):
         if number < arguments.start:
             continue
-        if number % 100 == 0:  # what earlier cases keep is not counted against this one
-            size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (size + GIGABYTE, resource.RLIM_INFINITY))
         shared[:8] = number.to_bytes(8, "little")
         leak = judged(case, EXAMPLES[case.door.name])
         if leak is not None:
             print(json.dumps([case.label, leak]), flush=True)
-    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     for label, leak in files.trials(0 if arguments.only else arguments.files, SEED):
         number += 1
         shared[:8] = number.to_bytes(8, "little")

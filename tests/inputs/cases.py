@@ -10,11 +10,15 @@ from .judge import Case
 #: Arguments that say how much work to do: a large number is a wish, and takes as long as it takes.
 WORK = {
     "iterations", "replicas", "trials", "steps", "inner_updates", "distribution_steps", "horizon", "n_places", "seconds",
+    "n_observations", "n_actions", "n_successors",
 }  # fmt: skip
 #: Arguments that are an address of code where they are an integer: nobody can tell a wrong one.
 ADDRESSES = {("tmfcore.Game.compiled", "function")}
 #: Numbers that are valid there and mean more work than a trial may take.
-LARGE = {"1e6", "2**31-1", "2**31", "2**53+1", "2**62", "2**63-1", "maxsize", "1e300", "int64 max"}
+LARGE = {"1e6", "2**31-1", "2**31", "2**53+1", "2**62", "2**63-1", "maxsize", "1e300"}
+#: Of these, what no memory holds is tried where the work is an array.
+BEYOND = {"2**62", "2**63-1", "maxsize"}
+ARRAYS = {"replicas", "trials", "n_places"}
 
 
 def arguments(door):
@@ -25,7 +29,7 @@ def arguments(door):
 def bad_values(door, name, valid):
     """Bad values for one argument, those aside that ask for much work."""
     for bad in (*values.general(), *values.bent(valid)):
-        if name in WORK and bad.label in LARGE:
+        if name in WORK and bad.label in LARGE and not (name in ARRAYS and bad.label in BEYOND):
             continue
         if (door.name, name) in ADDRESSES and bad.kind in ("number", "bool"):
             continue

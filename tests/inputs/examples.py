@@ -234,7 +234,7 @@ def at_share(schedule):
 
 def sioux():
     return {
-        "demand": "pair", "delay": "absolute", "time_step": 1.0, "horizon": 12, "rounding": "linear", "max_delay": 10.0,
+        "demand": "pair", "delay": "absolute", "source": "published", "time_step": 1.0, "horizon": 12, "rounding": "linear", "max_delay": 10.0,
         "late_cost": 5.0, "discount": 1.0,
     }  # fmt: skip
 
@@ -302,7 +302,7 @@ EXAMPLES = {
     },
     "tmfcore.TabularPolicy.uniform": lambda: {"game": game(), "stages": 2},
     "tmfcore.SoftmaxPolicy.uniform": lambda: {"game": game(), "stages": 2, "affine": True},
-    "tmfcore.policy.as_policy": lambda: {"policy": policy(), "game": game()},
+    "tmfcore.policy.as_policy": lambda: {"policy": policy(), "game": game(), "name": "policy"},
     "tmfcore.schedule.as_schedule": lambda: {"value": tmf.Sequential(), "name": "schedule"},
     # verbs
     "tmfcore.simulate": lambda: played(

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tmfcore import _validation as check
+from tmfcore import _wording as say
+from tmfcore._functions import noted
 from tmfcore._validation import IntArray
 from tmfcore.game import Game
 from tmfcore.schedule import Schedule
@@ -32,7 +34,7 @@ def schedule_entries(
         entries = {"schedule": schedules}
     else:
         raise TypeError(
-            f"schedules is {schedules!r}; must be a Schedule, a function n_agents -> Schedule, "
+            f"schedules is {say.show(schedules)}; must be a Schedule, a function n_agents -> Schedule, "
             "a sequence of schedules, or a dict of labels to either of the first two"
         )
     if not entries:
@@ -65,7 +67,7 @@ def population_sizes(
 
 
 def schedule_at(entry: ScheduleEntry, n_agents: int, label: str) -> Schedule:
-    schedule = entry if isinstance(entry, Schedule) else entry(n_agents)
+    schedule = entry if isinstance(entry, Schedule) else noted(entry, "schedules", "(n_agents)")(n_agents)
     return check.as_instance(schedule, f"schedules[{label!r}]({n_agents})", Schedule)
 
 
@@ -73,5 +75,6 @@ def game_at(game: GameEntry, schedule: Schedule, n_agents: int) -> Game:
     if isinstance(game, Game):
         return game
     if not callable(game):
-        raise TypeError(f"game is {game!r}; must be a Game or a function (schedule, n_agents) -> Game")
-    return check.as_instance(game(schedule, n_agents), f"game({schedule!r}, {n_agents})", Game)
+        raise TypeError(f"game is {say.show(game)}; must be a Game or a function (schedule, n_agents) -> Game")
+    made = noted(game, "game", "(schedule, n_agents)")(schedule, n_agents)
+    return check.as_instance(made, f"game({schedule!r}, {n_agents})", Game)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tmfcore import _files, _intervals, _progress, _rng
 from tmfcore import _validation as check
-from tmfcore._functions import takes_rng
+from tmfcore._functions import fits_memory, takes_rng
 from tmfcore._intervals import Interval
 from tmfcore._records import Record
 from tmfcore._validation import FloatArray, IntArray
@@ -142,6 +142,7 @@ class Convergence(Record):
             True fits the error at T, False (default) the time average.
         """
         check.as_choice(label, "label", self.labels)
+        final = check.as_bool(final, "final")
         return fit_line(self.n_agents[label], (self.final_errors if final else self.errors)[label])
 
     def table(self) -> list[dict[str, Any]]:
@@ -266,6 +267,7 @@ class Convergence(Record):
 
 
 @takes_rng
+@fits_memory("replicas must be fewer")
 def convergence(
     game: GameEntry,
     policy: object,

@@ -425,6 +425,7 @@ def fluctuations(
     """
     check.as_instance(game, "game", Game)
     kernel = as_policy(policy, game)
+    n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
     active = active_fractions(game, schedule, n_agents)
     start = check.as_choice(start, "start", STARTS)
     record_every = min(check.as_positive_int(record_every, "record_every"), game.horizon)

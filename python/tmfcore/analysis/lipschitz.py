@@ -15,7 +15,7 @@ import numpy as np
 
 from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
-from tmfcore._functions import takes_rng
+from tmfcore._functions import fits_memory, takes_rng
 from tmfcore._policy import Policy
 from tmfcore._records import Record
 from tmfcore._validation import FloatArray
@@ -98,6 +98,7 @@ class Lipschitz(Record):
 
 
 @takes_rng
+@fits_memory("trials must be fewer")
 def lipschitz(
     game: Game,
     policy: object,
@@ -346,6 +347,7 @@ class Bound(Record):
 
 
 @takes_rng
+@fits_memory("trials or replicas must be fewer")
 def bound(
     game: Game,
     policy: object,

@@ -14,7 +14,7 @@ import numpy as np
 
 from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
-from tmfcore._functions import takes_rng
+from tmfcore._functions import fits_memory, takes_rng
 from tmfcore._records import Record
 from tmfcore._validation import FloatArray
 from tmfcore.analysis import _tables
@@ -138,6 +138,7 @@ class Monotonicity(Record):
 
 
 @takes_rng
+@fits_memory("trials must be fewer")
 def monotonicity(
     game: Game, schedule: Schedule, n_agents: int | None = None, *, trials: int = 200, rng: _rng.RNG = None
 ) -> Monotonicity:

@@ -67,7 +67,8 @@ class Individuals:
         size = self.n_observations
         if mu is None:
             return [np.stack([np.bincount(at, minlength=size) for at in log[0].T]) / len(log[0]) for log in self.logs]
-        given = [mu] if len(self.logs) == 1 and np.ndim(mu) == 2 else list(mu)  # type: ignore[arg-type, call-overload]
+        one = len(self.logs) == 1 and _axes(mu) == 2
+        given = (mu,) if one else check.as_items(mu, "mu", "(T, S) floats, or a sequence of them, one a trajectory")
         if len(given) != len(self.logs):
             raise ValueError(f"mu has {len(given)} populations; must be {len(self.logs)}, one a trajectory")
         return [
@@ -137,6 +138,14 @@ class Individuals:
             np.moveaxis(smoothed, 1, 0), np.moveaxis(free, 1, 0), np.moveaxis(error, 1, 0), features, weights, grams,
             noise, degrees, largest, self.two_rewards, self.stays,
         )  # fmt: skip
+
+
+def _axes(value: object) -> int:
+    """How many axes an array or nested sequences have, by their first entries."""
+    axes = 0
+    while isinstance(value, (list, tuple)) and value and axes < 3:
+        value, axes = value[0], axes + 1
+    return axes + int(getattr(value, "ndim", 0))
 
 
 @dataclass(frozen=True, eq=False)

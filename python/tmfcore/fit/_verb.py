@@ -8,6 +8,7 @@ import numpy as np
 
 from tmfcore import _validation as check
 from tmfcore._fingerprint import same
+from tmfcore._functions import fits_memory
 from tmfcore._validation import FloatArray
 from tmfcore.fit._by_agents import Individuals
 from tmfcore.fit._by_counts import Counts
@@ -21,6 +22,7 @@ KINDS = ("constant", "affine")
 PASSIVE = ("fit", "stay")
 
 
+@fits_memory("n_observations and n_actions must be smaller")
 def fit(
     data: object,
     *,
@@ -103,6 +105,8 @@ def fit(
     affine_in_mu = check.as_choice(kind, "kind", KINDS) == "affine"
     stays = check.as_choice(passive, "passive", PASSIVE) == "stay"
     strength = check.as_float(prior, "prior", low=0.0)
+    if 0 < strength < LEAST_PRIOR:
+        raise ValueError(f"prior is {strength}; must be 0 or at least {LEAST_PRIOR}")
     runs = _runs(data)
     simulated = [run for run in runs if isinstance(run, Simulation)]
     for i, run in enumerate(simulated[1:], 1):
@@ -207,7 +211,9 @@ def _runs(data: object) -> list[Trajectories | Simulation]:
         and len(data) == 3
         and all(check.is_array(part) and not isinstance(part, tuple) for part in data)  # three runs are tuples each
     )
-    several = isinstance(data, (list, tuple)) or (isinstance(data, Iterable) and not check.is_array(data))
+    several = isinstance(data, (list, tuple)) or (
+        isinstance(data, Iterable) and not check.is_array(data) and not hasattr(data, "ndim")
+    )
     if not single and not several:
         raise TypeError(f"data is {type(data).__name__}; must be {_KINDS_OF_DATA}, or a sequence of one of them")
     runs: list[Trajectories | Simulation] = []
@@ -227,4 +233,5 @@ def _runs(data: object) -> list[Trajectories | Simulation]:
     return runs
 
 
+LEAST_PRIOR = 1e-100  # below, what it smooths is no number
 _KINDS_OF_DATA = "Trajectories, a Simulation or (observations, actions, rewards)"

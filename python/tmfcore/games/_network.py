@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tmfcore import _validation as check
+from tmfcore import _wording as say
 from tmfcore._validation import FloatArray
 
 __all__ = ["Demand", "RoadNetwork"]
@@ -81,9 +82,8 @@ class RoadNetwork:
     positions: Any = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.edges, str) or not isinstance(self.edges, Iterable):
-            raise TypeError(f"edges is {type(self.edges).__name__}; must be a sequence of pairs (tail, head)")
-        edges = tuple(_edge(edge, i) for i, edge in enumerate(self.edges))
+        given = check.as_items(self.edges, "edges", "a sequence of pairs (tail, head)")
+        edges = tuple(_edge(edge, i) for i, edge in enumerate(given))
         if not edges:
             raise ValueError("edges is empty; must have at least one link")
         first: dict[tuple[str, str], int] = {}
@@ -122,22 +122,21 @@ class RoadNetwork:
 
 def demands(value: object, network: RoadNetwork) -> tuple[Demand, ...]:
     """`value` as checked demands on the links of a network."""
-    if isinstance(value, (str, Demand)) or not isinstance(value, Iterable):
-        raise TypeError(f"demand is {type(value).__name__}; must be a sequence of (origin, destination, vehicles)")
+    if isinstance(value, Demand):
+        raise TypeError("demand is one Demand; must be a sequence of them")
+    given = check.as_items(value, "demand", "a sequence of (origin, destination, vehicles)")
     known = set(network.links)
     tails = {tail for tail, _ in network.edges}
     found = []
-    for i, entry in enumerate(value):
-        if isinstance(entry, str) or not isinstance(entry, Iterable):
-            raise TypeError(f"demand[{i}] is {entry!r}; must be (origin, destination, vehicles[, departure])")
-        fields = tuple(entry)
+    for i, entry in enumerate(given):
+        fields = check.as_items(entry, f"demand[{i}]", "(origin, destination, vehicles[, departure])")
         if not 3 <= len(fields) <= 4:
             raise ValueError(
                 f"demand[{i}] has {len(fields)} entries; must be (origin, destination, vehicles[, departure])"
             )
         for name, link in zip(("origin", "destination"), fields, strict=False):
             if check.as_string(link, f"demand[{i}].{name}") not in known:
-                raise ValueError(f"demand[{i}].{name} is {link!r}; must be a link of the network")
+                raise ValueError(f"demand[{i}].{name} is {say.short(repr(link))}; must be a link of the network")
         if fields[0] == fields[1]:
             raise ValueError(f"demand[{i}].destination is {fields[1]!r}; must differ from its origin")
         if fields[0].split("->")[1] not in tails:
@@ -151,14 +150,12 @@ def demands(value: object, network: RoadNetwork) -> tuple[Demand, ...]:
 
 
 def _edge(edge: object, i: int) -> tuple[str, str]:
-    if isinstance(edge, str) or not isinstance(edge, Iterable):
-        raise TypeError(f"edges[{i}] is {edge!r}; must be a pair (tail, head)")
-    ends = tuple(edge)
+    ends = check.as_items(edge, f"edges[{i}]", "a pair (tail, head)")
     if len(ends) != 2:
         raise ValueError(f"edges[{i}] has {len(ends)} entries; must be a pair (tail, head)")
     for end in ends:
         if isinstance(end, bool) or not isinstance(end, (str, int, np.integer)):
-            raise TypeError(f"edges[{i}] names node {end!r}; must be a string or an integer")
+            raise TypeError(f"edges[{i}] names node {say.show(end)}; must be a string or an integer")
         if "->" in str(end) or not str(end):
             raise ValueError(f"edges[{i}] names node {str(end)!r}; must be a nonempty name without '->'")
     return str(ends[0]), str(ends[1])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore import _validation as check
 from tmfcore import _wording as say
 from tmfcore._fingerprint import Fingerprint, same
 from tmfcore.game import Game
@@ -19,7 +20,7 @@ def shares(game: Game, values: object, name: str) -> npt.NDArray[Any]:
         same(name, result.fingerprint, Fingerprint.of(game), ("game",))
         found: npt.NDArray[Any] = result.mu
         return found
-    array = np.asarray(values)
+    array = check.as_numbers(values, name) if check.is_array(values) else np.zeros(())
     if array.ndim == 0:
         raise TypeError(
             f"{name} is {say.show(values)}; must be an array over the observations, a Simulation, a Flow or a Solution"

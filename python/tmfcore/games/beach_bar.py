@@ -8,6 +8,7 @@ import numpy as np
 
 from tmfcore import _validation as check
 from tmfcore._crowd import CrowdAversion
+from tmfcore._functions import fits_memory
 from tmfcore.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games.crowd_aversion import by_step, worth_by_step
@@ -15,6 +16,7 @@ from tmfcore.games.crowd_aversion import by_step, worth_by_step
 __all__ = ["beach_bar"]
 
 
+@fits_memory("n_places must be smaller")
 def beach_bar(
     n_places: int = 100,
     bar: int | None = None,

@@ -8,12 +8,14 @@ import numpy as np
 
 from tmfcore import _validation as check
 from tmfcore._crowd import CrowdAversion
+from tmfcore._functions import fits_memory
 from tmfcore.game import Game
 from tmfcore.games import _sweeps
 
 __all__ = ["building_evacuation"]
 
 
+@fits_memory("n_floors, length or width must be smaller")
 def building_evacuation(
     n_floors: int = 5,
     length: int = 10,
@@ -82,6 +84,10 @@ def building_evacuation(
     """
     floors = check.as_positive_int(n_floors, "n_floors")
     long, wide = check.as_positive_int(length, "length"), check.as_positive_int(width, "width")
+    if floors * long * wide > 2**31 - 1:
+        raise ValueError(
+            f"n_floors, length and width are {floors}, {long} and {wide}; their product must be at most {2**31 - 1}"
+        )
     crowd = check.as_float(crowding, "crowding", low=0.0)
     safe = check.as_float(evacuation_reward, "evacuation_reward")
     floor = check.as_float(epsilon, "epsilon", low=1e-300)

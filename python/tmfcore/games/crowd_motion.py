@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tmfcore import _validation as check
 from tmfcore._crowd import CrowdAversion
+from tmfcore._functions import fits_memory
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
 from tmfcore.games import _sweeps
@@ -22,6 +23,7 @@ STAY = 2
 MOVE_LABELS = ("left", "up", "stay", "down", "right")
 
 
+@fits_memory("shape must be smaller")
 def crowd_motion(
     shape: Sequence[int] | None = None,
     *,
@@ -244,9 +246,7 @@ def _obstacles(value: object) -> npt.NDArray[np.bool_] | None:
             raise ValueError("obstacles has characters other than '#', ' ' and '.'; must have none")
         walls = np.array([[cell == "#" for cell in row] for row in value], bool)
     else:
-        walls = np.array(value)
-        if walls.dtype != np.bool_:
-            raise TypeError(f"obstacles has dtype {walls.dtype}; must be strings or an array of booleans")
+        walls = check.as_bool_array(value, "obstacles")
     if walls.ndim != 2 or walls.size == 0:
         raise ValueError(f"obstacles has shape {walls.shape}; must be (R, C)")
     if walls.all():

@@ -8,6 +8,7 @@ import numpy as np
 
 from tmfcore import _validation as check
 from tmfcore._affine import Affine
+from tmfcore._functions import fits_memory
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.games import _sweeps
@@ -15,6 +16,7 @@ from tmfcore.games import _sweeps
 __all__ = ["garnet"]
 
 
+@fits_memory("n_observations, n_actions or n_successors must be smaller")
 def garnet(
     n_observations: int = 20,
     n_actions: int = 5,

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tmfcore import _validation as check
+from tmfcore._functions import noted
 from tmfcore._validation import FloatArray, SuccessorArray
 from tmfcore.game import Game
 from tmfcore.games import _results
@@ -239,7 +240,7 @@ class _HalfSteps:
         def at(source: _Source, name: str, shape: tuple[int, ...], rows: bool) -> FloatArray:
             if not callable(source):
                 return source
-            found, label = source(law, population, t), f"{name}(law, mu, t={t})"
+            found, label = noted(source, name, "(law, mu, t)")(law, population, t), f"{name}(law, mu, t={t})"
             return (check.as_probabilities if rows else check.as_float_array)(found, label, shape=shape)
 
         reward = np.empty(n_obs * (1 + n_act))

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from tmfcore import _validation as check
+from tmfcore._functions import fits_memory
 from tmfcore._linear_quadratic import LinearQuadratic
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
@@ -17,6 +18,7 @@ __all__ = ["linear_quadratic"]
 ROUNDINGS = ("linear", "nearest", "nearest position")  # as the kernel numbers them
 
 
+@fits_memory("n_positions or volatility must be smaller, or spacing larger")
 def linear_quadratic(
     n_positions: int = 21,
     actions: object = None,
@@ -120,8 +122,8 @@ def linear_quadratic(
     >>> tmf.games.linear_quadratic()
     Game('linear_quadratic', S=21, A=7, T=21, discount=1)
     """
-    n = check.as_int(n_positions, "n_positions", low=2)
-    h = check.as_float(spacing, "spacing", low=0.0, low_open=True)
+    n = check.as_int(n_positions, "n_positions", low=2, high=2**31 - 1)
+    h = check.as_float(spacing, "spacing", low=1e-100, high=1e100)
     speeds: FloatArray
     if actions is None:
         speeds = np.arange(-3.0, 4.0) * h

@@ -125,7 +125,7 @@ def wardrop(values: object, congestion: object, power: float = 1.0) -> FloatArra
     array([0.533, 0.333, 0.133, 0.   ])
     """
     v = check.as_float_array(values, "values", shape=(None,), letters="M")
-    c = _sweeps.vector(congestion, "congestion", len(v), "M", low=0.0, low_open=True)
+    c = _sweeps.vector(congestion, "congestion", len(v), "M", low=1e-100, low_open=False)
     p = check.as_float(power, "power", low=0.0, low_open=True)
     order = np.argsort(-v, kind="stable")
     c, gap = c[order], (v.max() - v)[order]  # gap: how much each pays less than the best, empty; ascending

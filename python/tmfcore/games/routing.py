@@ -217,7 +217,7 @@ def _routing(
 ) -> Game:
     """The game of `routing`, under a name of its own."""
     trips = demands(demand, network)
-    dt = check.as_float(time_step, "time_step", low=0.0, low_open=True)
+    dt = check.as_float(time_step, "time_step", low=1e-100)
     n_steps = check.as_positive_int(horizon, "horizon", high=2**31 - 2)
     linear = check.as_choice(rounding, "rounding", ROUNDINGS) == "linear"
     longest = None if max_delay is None else check.as_float(max_delay, "max_delay", low=0.0)

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from tmfcore import _validation as check
+from tmfcore import _wording as say
 from tmfcore.game import Game
 from tmfcore.games._network import Demand, RoadNetwork
 from tmfcore.games.routing import _routing
@@ -183,7 +184,7 @@ def _trips(demand: object, copied: bool = False) -> _Trips:
             (o + 1, d + 1, 100.0 * hundreds) for d in range(24) for o, row in enumerate(table) if (hundreds := row[d])
         )
     if not isinstance(demand, Iterable):
-        raise TypeError(f"demand is {demand!r}; must be 'pair', 'table' or a sequence of (from, to, vehicles)")
+        raise TypeError(f"demand is {say.show(demand)}; must be 'pair', 'table' or a sequence of (from, to, vehicles)")
     trips = []
     for i, entry in enumerate(demand):
         fields = tuple(entry) if isinstance(entry, Iterable) and not isinstance(entry, str) else ()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tmfcore import _files
+from tmfcore import _validation as check
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,15 +41,27 @@ def figure(
     ImportError
         matplotlib (extra ``app``) is not there.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError("pictures need matplotlib: pip install 'tmfcore[app]'") from None
+    columns, rows = check.as_positive_int(columns, "columns", high=100), check.as_positive_int(rows, "rows", high=100)
+    width = check.as_float(width, "width", low=0.1, high=100.0)
+    height = check.as_float(height, "height", low=0.1, high=100.0)
+    check.as_string(title, "title")
+    share_y = check.as_bool(share_y, "share_y")
+    need_matplotlib()
+    from matplotlib.figure import Figure
+
     new = Figure(figsize=(width * columns, height * rows), layout="constrained")
     if title:
         new.suptitle(title, fontsize=12)
     panels = new.subplots(rows, columns, squeeze=False, sharey="row" if share_y else False)
     return new, list(panels.ravel())
+
+
+def need_matplotlib() -> None:
+    """Raise ImportError, which names the extra, where matplotlib is not there."""
+    try:
+        import matplotlib  # noqa: F401  # only whether it is there
+    except ImportError:
+        raise ImportError("pictures need matplotlib: pip install 'tmfcore[app]'") from None
 
 
 def save(picture: Figure | Axes, path: str | os.PathLike[str], *, dpi: int = DPI) -> None:
@@ -59,15 +72,27 @@ def save(picture: Figure | Axes, path: str | os.PathLike[str], *, dpi: int = DPI
     OSError
         The folder is missing or cannot be written to.
     """
+    need_matplotlib()
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    check.as_instance(picture, "picture", (Figure, Axes))
+    dpi = check.as_positive_int(dpi, "dpi", high=10_000)
     whole = picture.get_figure(root=True)
-    assert whole is not None, "every Axes of this package lies in a figure"
+    if whole is None:
+        raise ValueError("picture lies in no figure; must be Axes of a figure")
     with _files.replacing(path) as file:
         whole.savefig(file, dpi=dpi, format="png")
 
 
 def axes(ax: Axes | None, *, width: float = 4.8, height: float = 3.6) -> Axes:
     """Return `ax`, or the only Axes of a new figure of so many inches."""
-    return figure(1, width=width, height=height)[1][0] if ax is None else ax
+    if ax is None:
+        return figure(1, width=width, height=height)[1][0]
+    need_matplotlib()
+    from matplotlib.axes import Axes
+
+    return check.as_instance(ax, "ax", Axes)
 
 
 def color_of(k: int) -> str:
@@ -116,6 +141,7 @@ def plain_number(value: float) -> str:
 
 def finish(ax: Axes, title: str, *, legend: bool = True) -> Axes:
     """Grid, spines, title and legend, the same in every picture."""
+    check.as_string(title, "title")
     ax.grid(visible=True, which="major", axis="y", color="#E3E3E3", linewidth=0.8)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tmfcore.plotting._canvas import PALETTE, axes, finish, plain_number
+from tmfcore import _validation as check
+from tmfcore import _wording as say
+from tmfcore.plotting import _checks
+from tmfcore.plotting._canvas import PALETTE, axes, finish, need_matplotlib, plain_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,13 +41,15 @@ def roads(
     ValueError
         The network has no positions, or volumes are not one number >= 0 for each link.
     """
+    if not all(hasattr(network, part) for part in ("edges", "positions", "links")):  # games lie above pictures
+        raise TypeError(f"network is {say.show(network)}; must be a RoadNetwork")
+    _checks.texts(quantity=quantity)
+    need_matplotlib()
     from matplotlib.patches import FancyArrowPatch
 
     if network.positions is None:
         raise ValueError("network has no positions; must say where its nodes lie")
-    volume = np.asarray(volumes, dtype=np.float64)
-    if volume.shape != (len(network.edges),) or not (volume >= 0).all():
-        raise ValueError(f"volumes has shape {volume.shape}; must be {len(network.edges)} numbers >= 0, one a link")
+    volume = check.as_float_array(volumes, "volumes", shape=(len(network.edges),), letters="E", low=0.0)
     ends = np.array([[network.positions[node] for node in edge] for edge in network.edges])
     along = ends[:, 1] - ends[:, 0]
     length = np.hypot(*along.T)

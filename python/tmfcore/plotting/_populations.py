@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tmfcore import _validation as check
 from tmfcore._appearance import by_place, places_of
-from tmfcore.plotting._canvas import GUIDE, axes, finish, marker_of, ordered_colors, time_label
+from tmfcore.plotting import _checks
+from tmfcore.plotting._canvas import GUIDE, axes, finish, marker_of, need_matplotlib, ordered_colors, time_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,6 +105,9 @@ def over_time(
         kind is "snapshots" and the grid has not two axes, or "heat" with a field, or "places" of values that are no
         shares.
     """
+    course, labels, field = _checked(course, labels, field, shares, quantity, unit)
+    shape = _checks.grid(shape, len(labels))
+    check.as_choice(kind, "kind", KINDS)
     grid = min(shape[-2:], default=1) > 1 and (len(shape) == 2 or (len(shape) == 3 and field is None))
     if kind == "auto":
         kind = "snapshots" if grid else _kind(labels, len(course.times), compared=field is not None, shares=shares)
@@ -149,8 +154,12 @@ def lines(
     replicas are faint lines, more are a band that holds 90% of them at each time. A rest that would dwarf the largest
     is not drawn; the legend says how large it is.
     """
+    course, labels, field = _checked(course, labels, field, shares, quantity, unit)
+    names = _checks.names(names)
+    runs: NDArray[np.floating[Any]] | None = None
+    if replicas is not None:
+        runs = _checks.numbers(replicas, "replicas", None, *course.values.shape)
     ax = axes(ax, width=6.0)
-    runs: NDArray[np.floating[Any]] | None = None if replicas is None else np.asarray(replicas, dtype=np.float64)
     if runs is not None and len(runs) < 2:
         runs = None
     chosen, labels = _largest(course.values, labels, shares)
@@ -205,6 +214,7 @@ def heat(
     Of shares the colours reach as far as after the first quarter of the time; the colour bar has a point where earlier
     ones, such as a start in one place, are larger.
     """
+    course, labels, _ = _checked(course, labels, None, shares, quantity, unit)
     ax = axes(ax, width=6.0)
     keep = np.unique(np.linspace(0, len(course.times) - 1, MOST_COLUMNS).round().astype(int))
     times, values = course.times[keep], course.values[keep]
@@ -237,6 +247,8 @@ def profiles(
 
     With a `field` its lines are drawn and the course is markers.
     """
+    course, labels, field = _checked(course, labels, field, shares, quantity, unit)
+    names = _checks.names(names)
     ax = axes(ax, width=6.0)
     x = np.arange(course.values.shape[1])
     every = max(1, -(-len(x) // (25 if field is None else 50)))
@@ -285,6 +297,12 @@ def snapshots(
     shares reach more than ten times their mean. Of a grid of three axes each layer is a row, the first one at the
     bottom; it is drawn without a field. Where shares are 0 at all times the grid is grey: obstacles, say.
     """
+    course, _, field = _checked(course, None, field, shares, quantity, unit)
+    names = _checks.names(names)
+    shape = _checks.grid(shape, course.values.shape[1])
+    if not 2 <= len(shape) <= 3:
+        raise ValueError(f"shape is {shape}; must be a grid of two axes or three")
+    need_matplotlib()
     from matplotlib.colors import Normalize, PowerNorm
 
     rows, columns = shape[-2:]
@@ -356,9 +374,17 @@ def population(
     marker_every : int
         Draw a marker at every so manyth time.
     """
+    found, limit = _checks.numbers(agents, "agents", None, None), _checks.numbers(field, "field", None, None)
+    labels = check.as_labels(labels, "labels", found.shape[1])
+    if limit.shape[1] != found.shape[1]:
+        raise ValueError(f"field has {limit.shape[1]} observations; must have {found.shape[1]}, as agents")
+    at, limit_at = _checks.numbers(times, "times", len(found)), _checks.numbers(field_times, "field_times", len(limit))
+    if spread is not None:
+        low, high = _checks.several(spread, "spread", 2, "a pair of arrays (J, S)")
+        spread = _checks.numbers(low, "spread[0]", *found.shape), _checks.numbers(high, "spread[1]", *found.shape)
+    marker_every = check.as_positive_int(marker_every, "marker_every")
+    _checks.flags(legend=legend)
     ax = axes(ax)
-    at, found = np.asarray(times, dtype=np.float64), np.asarray(agents, dtype=np.float64)
-    limit_at, limit = np.asarray(field_times, dtype=np.float64), np.asarray(field, dtype=np.float64)
     for o, (label, color) in enumerate(zip(labels, ordered_colors(len(labels)), strict=True)):
         if spread is not None:
             low, high = (np.asarray(edge, dtype=np.float64)[:, o] for edge in spread)
@@ -378,6 +404,23 @@ def population(
 
 
 # ------------------------------------------------------------------------------------------------------------- pieces
+
+
+def _checked(
+    course: object, labels: object, field: object, shares: object, quantity: object, unit: object
+) -> tuple[Course, tuple[str, ...], Course | None]:
+    """What most pictures have in common, checked."""
+    _checks.flags(shares=shares)
+    _checks.texts(quantity=quantity, unit=unit)
+    drawn = Course(*_checks.course(course, "course"))
+    n = drawn.values.shape[1]
+    called = () if labels is None else check.as_labels(labels, "labels", n)
+    if field is None:
+        return drawn, called, None
+    limit = Course(*_checks.course(field, "field"))
+    if limit.values.shape[1] != n:
+        raise ValueError(f"field has {limit.values.shape[1]} observations; must have {n}, as course")
+    return drawn, called, limit
 
 
 def _kind(labels: Sequence[str], n_times: int, *, compared: bool, shares: bool) -> str:

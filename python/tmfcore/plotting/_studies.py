@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tmfcore import _validation as check
+from tmfcore._validation import FloatArray
+from tmfcore.plotting import _checks
 from tmfcore.plotting._canvas import (
     GUIDE,
     PALETTE,
@@ -16,6 +19,7 @@ from tmfcore.plotting._canvas import (
     finish,
     log_ticks,
     marker_of,
+    need_matplotlib,
     ordered_colors,
     plain_number,
     time_label,
@@ -69,13 +73,18 @@ def exploitability(
     relative : bool
         False: ``values`` and `goal` are in units of return, and drawn as they are.
     """
+    given = {label: _curve(line, f"lines[{label!r}]") for label, line in _checks.by_label(lines).items()}
+    goal = None if goal is None else check.as_float(goal, "goal")
+    _checks.texts(goal_label=goal_label)
+    _checks.flags(relative=relative)
+    need_matplotlib()
     from matplotlib.ticker import MaxNLocator
 
     ax = axes(ax)
     scale, unit = (100.0, "%") if relative else (1.0, "")
     drawn = 0
-    for k, (label, (iterations, values)) in enumerate(lines.items()):
-        x, y = np.asarray(iterations, dtype=np.float64), scale * np.asarray(values, dtype=np.float64)
+    for k, (label, (x, values)) in enumerate(given.items()):
+        y = scale * values
         seen = np.isfinite(y) & (y > 0)
         drawn += int(seen.sum())
         ax.plot(
@@ -132,10 +141,14 @@ def returns(
     tolerance : float, optional
         A fraction: a band of +- tolerance around each mean-field return.
     """
+    labels = check.as_labels(labels, "labels")
+    n = len(labels)
+    centre, limit = _checks.numbers(mean, "mean", n), _checks.numbers(mean_field, "mean_field", n)
+    ends = np.stack([_checks.numbers(low, "low", n), _checks.numbers(high, "high", n)])
+    tolerance = None if tolerance is None else check.as_float(tolerance, "tolerance", low=0.0)
+    _checks.flags(legend=legend)
     ax = axes(ax)
-    x = np.arange(len(labels), dtype=np.float64)
-    centre, limit = np.asarray(mean, dtype=np.float64), np.asarray(mean_field, dtype=np.float64)
-    ends = np.stack([np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)])
+    x = np.arange(n, dtype=np.float64)
     seen = [*ends, limit]
     if tolerance is not None:
         seen += [limit * (1 - tolerance), limit * (1 + tolerance)]
@@ -198,9 +211,18 @@ def fluctuations(
     unit : {"sweeps", "steps"}
         Of the times.
     """
+    centre = _checks.numbers(mean, "mean", None, None)
+    spread, at = _checks.numbers(deviation, "deviation", *centre.shape), _checks.numbers(times, "times", len(centre))
+    labels = check.as_labels(labels, "labels", centre.shape[1])
+    marker_every = check.as_positive_int(marker_every, "marker_every")
+    if measured is not None:
+        when, seen, bars = _checks.several(measured, "measured", 3, "(times, mean, deviation or None)")
+        values = _checks.numbers(seen, "measured[1]", None, centre.shape[1])
+        ends = None if bars is None else _checks.numbers(bars, "measured[2]", *values.shape, gaps=True)
+        measured = _checks.numbers(when, "measured[0]", len(values)), values, ends
+    _checks.texts(unit=unit)
+    _checks.flags(legend=legend)
     ax = axes(ax)
-    at = np.asarray(times, dtype=np.float64)
-    centre, spread = np.asarray(mean, dtype=np.float64), np.asarray(deviation, dtype=np.float64)
     for o, (label, color) in enumerate(zip(labels, ordered_colors(len(labels)), strict=True)):
         low, high = centre[:, o] - 2 * spread[:, o], centre[:, o] + 2 * spread[:, o]
         ax.fill_between(at, low, high, color=color, alpha=0.22, linewidth=0)
@@ -250,11 +272,17 @@ def by_step(
     quantity : str
         What the numbers are.
     """
+    given = {
+        label: _checks.numbers(line, f"lines[{label!r}]", None, gaps=True)
+        for label, line in _checks.by_label(lines).items()
+    }
+    level = check.as_float(level, "level")
+    _checks.texts(level_label=level_label, quantity=quantity)
+    need_matplotlib()
     from matplotlib.ticker import MaxNLocator
 
     ax = axes(ax)
-    for k, (label, values) in enumerate(lines.items()):
-        y = np.asarray(values, dtype=np.float64)
+    for k, (label, y) in enumerate(given.items()):
         every = max(1, len(y) // 10)
         ax.plot(np.arange(len(y)), y, color=color_of(k), marker=marker_of(k), markevery=every, linewidth=1.6,
                 markersize=5, label=label)  # fmt: skip
@@ -283,10 +311,14 @@ def bound(
     unit : {"sweeps", "steps"}
         Of the times.
     """
+    at = _checks.numbers(times, "times", None)
+    given = {
+        label: _checks.numbers(line, f"lines[{label!r}]", len(at), gaps=True)
+        for label, line in _checks.by_label(lines).items()
+    }
+    _checks.texts(unit=unit)
     ax = axes(ax)
-    at = np.asarray(times, dtype=np.float64)
-    for k, (label, values) in enumerate(lines.items()):
-        y = np.asarray(values, dtype=np.float64)
+    for k, (label, y) in enumerate(given.items()):
         seen = np.isfinite(y) & (y > 0)
         every = max(1, int(seen.sum()) // 10)
         ax.plot(
@@ -324,11 +356,14 @@ def convergence(
     when : str
         The times the error is of.
     """
+    given = {label: _error_line(line, f"lines[{label!r}]") for label, line in _checks.by_label(lines).items()}
+    _checks.flags(guide=guide)
+    _checks.texts(when=when)
     ax = axes(ax)
     ax.set_xscale("log")
     ax.set_yscale("log")
-    for k, (label, line) in enumerate(lines.items()):
-        n, error = np.asarray(line.n_agents, dtype=np.float64), np.asarray(line.error, dtype=np.float64)
+    for k, (label, line) in enumerate(given.items()):
+        n, error = np.asarray(line.n_agents), np.asarray(line.error)
         bars = np.abs(np.stack([np.asarray(line.low), np.asarray(line.high)]) - error)
         slope = f":  slope {line.slope:.3f} \u00b1 {line.slope_half:.3f}" if np.isfinite(line.slope) else ""
         ax.errorbar(
@@ -344,9 +379,9 @@ def convergence(
             capsize=3,
             label=label + slope.replace("-", "\u2212"),
         )
-    if guide and lines:
-        sizes = np.concatenate([np.asarray(line.n_agents, dtype=np.float64) for line in lines.values()])
-        height = max(float(np.max(np.asarray(e.error) * np.sqrt(np.asarray(e.n_agents)))) for e in lines.values())
+    if guide:
+        sizes = np.concatenate([np.asarray(line.n_agents) for line in given.values()])
+        height = max(float(np.max(np.asarray(e.error) * np.sqrt(np.asarray(e.n_agents)))) for e in given.values())
         ends = np.array([sizes.min(), sizes.max()])
         ax.plot(
             ends,
@@ -363,6 +398,28 @@ def convergence(
     finish(ax, title, legend=False)
     handles, labels = ax.get_legend_handles_labels()
     if handles:  # lines come before error bars there: the guide goes last
-        first = len(handles) > len(lines)
+        first = len(handles) > len(given)
         ax.legend(handles[first:] + handles[:first], labels[first:] + labels[:first], frameon=False, fontsize=9)
     return ax
+
+
+def _curve(line: object, name: str) -> tuple[FloatArray, FloatArray]:
+    """Iterations and values of a line; values may be NaN or infinite, and are then not drawn."""
+    x, y = _checks.several(line, name, 2, "a pair (iterations, values)")
+    iterations = _checks.numbers(x, f"{name}[0]", None)
+    return iterations, _checks.numbers(y, f"{name}[1]", len(iterations), gaps=True)
+
+
+def _error_line(line: object, name: str) -> ErrorLine:
+    """An ErrorLine of float64 arrays; its slope may be NaN."""
+    fields = _checks.several(line, name, len(ErrorLine._fields), "an ErrorLine")
+    n_agents = check.as_float_array(fields[0], f"{name}.n_agents", shape=(None,), low=0.0, low_open=True)
+    error, low, high = (
+        _checks.numbers(value, f"{name}.{field}", len(n_agents))
+        for field, value in zip(("error", "low", "high"), fields[1:4], strict=True)
+    )
+    slope, half = (
+        float(_checks.numbers(value, f"{name}.{field}", gaps=True))
+        for field, value in zip(ErrorLine._fields[4:], fields[4:], strict=True)
+    )
+    return ErrorLine(n_agents, error, low, high, slope, half)

@@ -53,7 +53,7 @@ class Problem:
     def table(self, policy: object) -> FloatArray:
         """A policy at every step of its own flow, (T, S, A)."""
         game = self.game
-        kernel = as_policy(policy, game)
+        kernel = as_policy(policy, game, "initial")
         mu = np.empty((game.horizon + 1, game.n_observations))
         _flow.forward(game.model, kernel, game.initial, self.active, game.horizon, 1, mu)
         return np.stack([kernel.probabilities(mu[t], t, game.horizon) for t in range(game.horizon)])

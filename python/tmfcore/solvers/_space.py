@@ -47,6 +47,7 @@ def default_space(solver: Solver, scale: float = 1.0) -> Space:
     -------
     dict of str to (low, high), (low, high, "log") or list of choices
     """
+    scale = check.as_float(scale, "scale", low=1e-100, high=1e100)
     if isinstance(solver, MirrorDescent):  # and Stationary
         return {"learning_rate": (0.02 / scale, 50.0 / scale, "log"), "momentum": (0.0, 0.98)}
     if isinstance(solver, FictitiousPlay):
@@ -59,7 +60,9 @@ def default_space(solver: Solver, scale: float = 1.0) -> Space:
         return {"penalty": (1.0, 1e4, "log"), "steps": (20, 500, "log")}
     if isinstance(solver, TMFPG):
         return {"learning_rate": (0.05, 5.0, "log"), "decay_iterations": (1, 100, "log"), "average": (0.0, 5.0)}
-    raise ValueError(f"space is None; must be given for {type(solver).__name__}, which has no default")
+    if not isinstance(solver, Solver):
+        raise TypeError(f"solver is {say.show(solver)}; must be a solver")
+    raise ValueError(f"space is None; must be given for the solver {type(solver).__name__}, which has no default")
 
 
 def scale_of(problems: list[tuple[Game, Schedule, int | None]], clock: str) -> float:

@@ -92,7 +92,7 @@ class Stationary(MirrorDescent):
         return iterate
 
     def _table(self, problem: Problem, policy: object) -> FloatArray:
-        kernel = as_policy(policy, problem.game)
+        kernel = as_policy(policy, problem.game, "initial")
         if kernel.n_stages != 1:
             raise ValueError(f"initial has {kernel.n_stages} stages; must have 1: a stationary policy does not change")
         return kernel.probabilities(problem.game.initial, 0, 1)[np.newaxis]

@@ -181,7 +181,7 @@ class TMFPG(Solver):
     def _start(self, problem: Problem, policy: object) -> FloatArray:
         """Logits as they are, repeated to fit the stages; else the logarithms of the mean policy of each stage."""
         game = problem.game
-        as_policy(policy, game)
+        as_policy(policy, game, "initial")
         theta = np.zeros(self._shape(game))
         n_stages, features = theta.shape[0], theta.shape[-1]
         if isinstance(policy, SoftmaxPolicy):

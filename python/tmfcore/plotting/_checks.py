@@ -1,0 +1,77 @@
+"""What pictures are drawn from, checked: numbers by shape, names, courses, lines by label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tmfcore import _validation as check
+from tmfcore import _wording as say
+from tmfcore._validation import FloatArray
+
+
+def numbers(value: object, name: str, *shape: int | None, gaps: bool = False) -> FloatArray:
+    """`value` as a float64 array of that shape, None any length >= 1; with `gaps` NaN and infinity may be among it."""
+    if gaps:
+        array = check.as_real_array(value, name)
+        if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
+            raise ValueError(f"{name} has shape {array.shape}; must be {say.shape(shape)}")
+        return array
+    return check.as_float_array(value, name, shape=shape)
+
+
+def course(value: Any, name: str) -> tuple[FloatArray, FloatArray]:
+    """Times (J,) and values (J, S) of a Course."""
+    if not (isinstance(value, tuple) and len(value) == 2):
+        raise TypeError(f"{name} is {say.show(value)}; must be a Course")
+    values = numbers(value[1], f"{name}.values", None, None)
+    return numbers(value[0], f"{name}.times", len(values)), values
+
+
+def by_label(lines: object, name: str = "lines") -> dict[str, Any]:
+    """What is to be drawn, by its label."""
+    if not isinstance(lines, Mapping) or not lines:
+        what = "empty" if isinstance(lines, Mapping) else say.show(lines)
+        raise (ValueError if isinstance(lines, Mapping) else TypeError)(f"{name} is {what}; must map labels to lines")
+    return {check.as_string(label, f"a label of {name}"): line for label, line in lines.items()}
+
+
+def several(value: object, name: str, n: int, of: str) -> tuple[Any, ...]:
+    """The `n` parts of a tuple or list."""
+    if not isinstance(value, (tuple, list)) or len(value) != n:
+        raise TypeError(f"{name} is {say.show(value)}; must be {of}")
+    return tuple(value)
+
+
+def names(value: object) -> tuple[str, str]:
+    """What two courses are called in a legend."""
+    first, second = several(value, "names", 2, "two strings")
+    return check.as_string(first, "names[0]"), check.as_string(second, "names[1]")
+
+
+def texts(**given: object) -> None:
+    """Refuse what is no string."""
+    for name, value in given.items():
+        check.as_string(value, name)
+
+
+def flags(**given: object) -> None:
+    """Refuse what is neither True nor False."""
+    for name, value in given.items():
+        check.as_bool(value, name)
+
+
+def grid(shape: object, n: int) -> tuple[int, ...]:
+    """Points of a grid of `n` observations; () where there is none."""
+    sizes = tuple(
+        check.as_positive_int(size, f"shape[{i}]")
+        for i, size in enumerate(check.as_items(shape, "shape", "a sequence of integers"))
+    )
+    points = 1
+    for size in sizes:
+        points *= size
+    if sizes and points != n:
+        raise ValueError(f"shape is {sizes}, {say.integer(points)} points; must be {n}, one an observation")
+    return sizes
+
+
