@@ -247,7 +247,7 @@ def prior_step(game, logits, prior, active, clock, temperature, weight):
         reward, transition, passive_reward, passive = game.tables(mu[t], t)
         beta = 1.0 if clock == "always" else active[t]
         q = reward + game.discount * transition @ v
-        acting = temperature * np.log((prior[t] * np.exp(q / temperature)).sum(axis=-1))
+        acting = temperature * np.logaddexp.reduce(np.log(prior[t]) + q / temperature, axis=-1)
         v = beta * acting + (1 - beta) * (passive_reward + game.discount * passive @ v)
         moved[t] = (1 - weight) * logits[t] + weight * (np.log(prior[t]) + q / temperature)
     return moved

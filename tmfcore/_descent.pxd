@@ -16,6 +16,7 @@ cdef class Iterate:
     cdef readonly Py_ssize_t horizon, n_observations, n_actions
     cdef readonly object policy, mu, q, greedy
     cdef readonly double residual
+    cdef readonly long flows
     cdef double[:, :, ::1] pi            # (T, S, A), the data of `policy`
     cdef double[:, ::1] flow             # (T + 1, S), of `mu`
     cdef double[:, :, ::1] played        # (T, S, A), of `q`

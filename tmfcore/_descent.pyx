@@ -98,6 +98,8 @@ cdef class Iterate:
         The best response to the flow; among equally good actions the lowest.
     residual : float
         How far the flow is from being one: 0, since every step of it is computed from the one before.
+    flows : int
+        Flows computed so far: what the work of a solver is measured in.
 
     Notes
     -----
@@ -246,6 +248,7 @@ cdef class Iterate:
 
     cdef int forward(self) except -1 nogil:
         cdef Py_ssize_t t
+        self.flows += 1
         memcpy(&self.flow[0, 0], &self.initial[0], self.n_observations * sizeof(double))
         for t in range(self.horizon):
             self.refresh(t)
@@ -352,6 +355,60 @@ cdef class Iterate:
             self.forward()
             self.backward(&gap, &pointwise, &mean_return)
         return gap, pointwise, mean_return
+
+    def play(self):
+        """The flow `mu` of the policy, without its values; O(T S A K)."""
+        with nogil:
+            self.forward()
+
+    def stiffness(self, const double[:, :, ::1] policy not None, const double[:, :, ::1] q not None,
+                  const double[:, ::1] mu not None, const double[:, :, ::1] moved not None):
+        """How strongly the population answers a change of policy: - <Q - q, pi - policy> / <moved, pi - policy>.
+
+        Parameters
+        ----------
+        policy, q : ndarray of float64, shape (T, S, A)
+            Policy and Q of an earlier iterate.
+        mu : ndarray of float64, shape (T + 1, S)
+            Its flow.
+        moved : ndarray of float64, shape (T, S, A)
+            What the logits moved by from there to the present policy, up to a constant a row.
+
+        Returns
+        -------
+        float
+            In units of reward; 0 where the policy did not change. pi and Q are the present ones, as of the last
+            `evaluate`; <., .> sums over t, o and a with the mean of both flows, (mu_t(o) + mu'_t(o)) / 2, as weight.
+
+        Notes
+        -----
+        The inverse is the spectral step length of Barzilai and Borwein (IMA J. Numer. Anal. 8, 1988) in the geometry
+        of the entropy, in which pi - policy is dual to `moved`. O(T S A).
+        """
+        cdef Py_ssize_t t, o, a, S = self.n_observations, A = self.n_actions
+        cdef double weight, change, answer = 0, gain = 0
+        cdef const double *old_pi
+        cdef const double *old_q
+        cdef const double *step
+        cdef const double *pi
+        cdef const double *now
+        for name, table in (("policy", policy), ("q", q), ("moved", moved)):
+            self.check_table(name, table)
+        if mu.shape[0] != self.horizon + 1 or mu.shape[1] != S:
+            raise ValueError(f"mu has shape ({mu.shape[0]}, {mu.shape[1]}); must be ({self.horizon + 1}, {S})")
+        with nogil:
+            old_pi, old_q, step = &policy[0, 0, 0], &q[0, 0, 0], &moved[0, 0, 0]
+            pi, now = &self.pi[0, 0, 0], &self.played[0, 0, 0]
+            for t in range(self.horizon):
+                for o in range(S):
+                    weight = 0.5 * (self.flow[t, o] + mu[t, o])
+                    for a in range(A):
+                        change = weight * (pi[a] - old_pi[a])
+                        answer -= change * (now[a] - old_q[a])
+                        gain += change * step[a]
+                    pi, now = pi + A, now + A
+                    old_pi, old_q, step = old_pi + A, old_q + A, step + A
+        return answer / gain if gain != 0 else 0.0
 
     def ascend(self, double[:, :, ::1] logits not None, double[:, :, ::1] velocity, double rate, double momentum):
         """The next policy of mirror descent: logits += rate Q, policy = softmax(logits).

@@ -31,6 +31,7 @@ cdef class StationaryIterate(Iterate):
     """
     cdef public double tolerance
     cdef public Py_ssize_t max_steps
+    cdef bint settled            # whether mu is that of the present policy
 
     def __init__(self, *arguments):
         self.tolerance = 1e-12
@@ -40,10 +41,11 @@ cdef class StationaryIterate(Iterate):
         if not self.discount < 1:
             raise ValueError(f"discount is {self.discount}; must be < 1: an infinite horizon without has no values")
 
-    cdef int settle(self) except -1 nogil:
+    cdef bint settle(self) except -1 nogil:
         """mu <- (mu + Phi(mu)) / 2, which has the fixed points of Phi and no cycles where Phi does not depend on mu."""
         cdef Py_ssize_t o, S = self.n_observations
         cdef Py_ssize_t step = 0
+        self.flows += 1
         memcpy(&self.flow[0, 0], &self.initial[0], S * sizeof(double))
         while True:
             self.refresh(0)
@@ -52,15 +54,18 @@ cdef class StationaryIterate(Iterate):
             for o in range(S):
                 self.residual += fabs(self.flow[1, o] - self.flow[0, o])
             if self.residual <= self.tolerance:
-                return 0
+                return True
             if step == self.max_steps:
-                with gil:
-                    raise ValueError(
-                        f"the distribution still moves by {self.residual:.3g} a step after {step} steps; must settle "
-                        f"within {self.tolerance:g}")
+                return False
             for o in range(S):
                 self.flow[0, o] += 0.5 * (self.flow[1, o] - self.flow[0, o])
             step += 1
+
+    def settles(self):
+        """Whether the distribution of a new policy settles in so many steps; the next `evaluate` takes it from here."""
+        with nogil:
+            self.settled = self.settle()
+        return self.settled
 
     def evaluate(self):
         """Find the distribution, and judge the policy there.
@@ -74,6 +79,11 @@ cdef class StationaryIterate(Iterate):
         mean_return : float
             sum_o mu(o) V(o).
 
+        Raises
+        ------
+        ValueError
+            The distribution does not settle.
+
         Notes
         -----
         Both values by value iteration until they move by less than 1e-14 of the largest, or as many sweeps as shrink
@@ -84,8 +94,12 @@ cdef class StationaryIterate(Iterate):
         cdef Py_ssize_t i
         cdef double *now = self.pairs
         cdef double *next = self.pairs + 2 * S
+        if not (self.settled or self.settles()):
+            raise ValueError(
+                f"the distribution still moves by {self.residual:.3g} a step after {self.max_steps} steps; must settle "
+                f"within {self.tolerance:g}")
+        self.settled = False
         with nogil:
-            self.settle()
             memset(next, 0, 2 * S * sizeof(double))
             while True:
                 pointwise = self.step_back(0, next, now)

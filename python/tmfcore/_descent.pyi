@@ -16,6 +16,7 @@ class Iterate:
     q: NDArray[np.float64]
     greedy: NDArray[np.int32]
     residual: float
+    flows: int
     def __new__(
         cls,
         model: Model,
@@ -27,6 +28,14 @@ class Iterate:
         kept_bytes: float = ...,
     ) -> Self: ...
     def evaluate(self) -> tuple[float, float, float]: ...
+    def play(self) -> None: ...
+    def stiffness(
+        self,
+        policy: NDArray[np.float64],
+        q: NDArray[np.float64],
+        mu: NDArray[np.float64],
+        moved: NDArray[np.float64],
+    ) -> float: ...
     def ascend(
         self,
         logits: NDArray[np.float64],

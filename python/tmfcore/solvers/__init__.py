@@ -5,6 +5,7 @@
     FictitiousPlay   the average of best responses, by where agents are
     FixedPoint       damped best response
     PriorDescent     entropy-regularised responses with a moving prior
+    Homotopy         equilibria of players who err less and less, by Newton's method: needs no monotonicity
     MFOMO            occupation-measure optimisation: needs no monotonicity
     Stationary       one policy for all time, at the distribution it settles at
     solve            an equilibrium by the first of them that finds one
@@ -23,6 +24,7 @@ from tmfcore.solvers._space import default_space
 from tmfcore.solvers.auto import solve
 from tmfcore.solvers.base import ConvergenceWarning, Iteration, Solution
 from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
+from tmfcore.solvers.homotopy import Homotopy
 from tmfcore.solvers.mfomo import MFOMO
 from tmfcore.solvers.mirror_descent import MirrorDescent
 from tmfcore.solvers.prior_descent import PriorDescent
@@ -36,6 +38,7 @@ __all__ = [
     "ConvergenceWarning",
     "FictitiousPlay",
     "FixedPoint",
+    "Homotopy",
     "Iteration",
     "MirrorDescent",
     "PriorDescent",

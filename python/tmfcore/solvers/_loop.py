@@ -53,7 +53,7 @@ class Loop:
         rule.last = self.last
         self.begin = rule.policy.copy()
         self.rows: list[dict[str, float]] = []
-        self.converged, self.stopped = False, False
+        self.converged, self.stopped, self.ended, self.seconds = False, False, False, 0.0
         self.reason = "stopped before the first evaluation"
         self.verdict: tuple[Flow, float, float] | None = None  # of the policy that met the tolerance
 
@@ -84,13 +84,16 @@ class Loop:
 
     # -------------------------------------------------------------------------------------------------------- run
 
-    def run(self, callback: Callback | None, report: Callable[[int], None]) -> None:
-        """Iterate until something says stop.
+    def run(
+        self, callback: Callback | None, report: Callable[[int], None], pause: Callable[[], bool] | None = None
+    ) -> None:
+        """Iterate until something says stop: then the loop has `ended`. Or until `pause`, to be run again later.
 
         What the game, a callback or the user raises comes out with the Solution so far as its `partial`.
         """
+        began = time.perf_counter() - self.seconds
         try:
-            self.iterate(callback, report)
+            self.ended = self.iterate(callback, report, pause, began)
         except BaseException as error:
             if isinstance(error, Exception):
                 error.add_note(f"in iteration {self.iteration} of {self.solver.name}")
@@ -100,12 +103,19 @@ class Loop:
             known = isfinite(self.best)
             error.partial = self.solution(again=False) if known else None  # type: ignore[attr-defined]  # ours
             raise
+        finally:
+            self.seconds = time.perf_counter() - began
 
-    def iterate(self, callback: Callback | None, report: Callable[[int], None]) -> None:
-        """The iterations."""
-        began = time.perf_counter()
+    def iterate(
+        self,
+        callback: Callback | None,
+        report: Callable[[int], None],
+        pause: Callable[[], bool] | None,
+        began: float,
+    ) -> bool:
+        """The iterations; False where they paused."""
         gap = nan
-        while True:
+        while pause is None or not pause():
             k = self.iteration
             try:
                 judged = self.rule.evaluate(k == self.last or (k - self.first) % self.solver._every == 0)
@@ -116,7 +126,7 @@ class Loop:
                     if callback is not None and callback(self.report()) is True and not stop:
                         self.reason, self.stopped, stop = f"stopped by callback at iteration {k}", True, True
                     if stop:
-                        return
+                        return True
                 self.usable = False  # until the update is whole
                 rate = self.rule.update(k, gap)
                 self.usable = True
@@ -125,11 +135,12 @@ class Loop:
                 if not isfinite(self.best):
                     raise ValueError(str(error)) from None
                 self.reason = f"stuck at iteration {k}: {error}; {self.best_words()}{self.unmoved()}"
-                return
+                return True
             if judged is not None:
                 self.rows[-1]["learning_rate"] = rate
             self.iteration = k + 1
             report(k + 1 - self.first)
+        return False
 
     def record(self, judged: Judged, seconds: float) -> None:
         """What was judged, as a row of history; keep the best."""

@@ -27,7 +27,7 @@ from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Rule
 from tmfcore.solvers.base import Callback, ConvergenceWarning, Solution
 
-__all__ = ["Solver"]
+__all__ = ["Solver", "watcher"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,19 +196,28 @@ class Solver(ABC):
         threads: int | None = None,
     ) -> Loop:
         """`solve`, without a warning: the loop when it has ended."""
-        _progress.check(progress)
-        callback = None if callback is None else noted(callback, "callback", "an Iteration")
+        callback = watcher(callback, progress)
         threads = None if threads is None else check.as_positive_int(threads, "threads")
         problem = Problem.of(game, schedule, n_agents, self.clock)
-        initial = _as_initial(initial)
-        rule = self._rule(problem, _rng.generators(rng, 1)[0], threads)
+        loop = self._loop(problem, initial, _rng.generators(rng, 1)[0], threads)
         try:
-            loop = Loop(self, problem, rule, initial)
             with _progress.reporter(progress, self.iterations, self.name) as report:
                 loop.run(callback, report)
         finally:
-            rule.close()
+            loop.rule.close()
         return loop
+
+    def _loop(
+        self, problem: Problem, initial: object, generator: np.random.Generator, threads: int | None = None
+    ) -> Loop:
+        """A solve that has not begun."""
+        initial = _as_initial(initial)
+        rule = self._rule(problem, generator, threads)
+        try:
+            return Loop(self, problem, rule, initial)
+        except BaseException:
+            rule.close()
+            raise
 
     def _hyperparameters(self) -> dict[str, Any]:
         """Name and fields, as JSON can hold them."""
@@ -217,6 +226,12 @@ class Solver(ABC):
             if callable(value):
                 values[name] = getattr(value, "__name__", "callable")
         return {"name": self.name, **values}
+
+
+def watcher(callback: Callback | None, progress: _progress.Progress) -> Callback | None:
+    """The callback, checked with `progress`; its errors say that they are its own."""
+    _progress.check(progress)
+    return None if callback is None else noted(callback, "callback", "an Iteration")
 
 
 def _as_initial(initial: object) -> object:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Callable
+
+import numpy as np
 
 from tmfcore import _progress, _rng
-from tmfcore import _validation as check
 from tmfcore._functions import takes_rng
 from tmfcore.game import Game
 from tmfcore.schedule import Schedule
 from tmfcore.solvers._exact import ExactSolver
-from tmfcore.solvers.base import Callback, ConvergenceWarning, Iteration, Solution
+from tmfcore.solvers._loop import Loop
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._rule import TableRule
+from tmfcore.solvers._solver import watcher
+from tmfcore.solvers.base import Callback, ConvergenceWarning, Solution
 from tmfcore.solvers.best_response import FictitiousPlay
-from tmfcore.solvers.mfomo import MFOMO
+from tmfcore.solvers.homotopy import Homotopy
 from tmfcore.solvers.mirror_descent import MirrorDescent
 
 __all__ = ["solve"]
 
-SMALL = 20_000  # entries T S A of a policy up to which MFOMO is tried, with at most ...
-FEW = 100  # ... so many observations
+LARGE = 200_000  # entries T S A of a policy beyond which Homotopy would need gigabytes
+FLOWS = {MirrorDescent: 1000, Homotopy: 500, FictitiousPlay: 500}  # of the first turn
 
 
 @takes_rng
@@ -36,11 +42,13 @@ def solve(
     callback: Callback | None = None,
     progress: _progress.Progress = False,
 ) -> Solution:
-    """An equilibrium of `game` played under `schedule`, by the first exact solver that finds one.
+    """An equilibrium of `game` played under `schedule`, by the exact solver that is the first to find one.
 
-    MirrorDescent comes first. Where it does not meet the tolerance, the game is taken for one that is not monotone:
-    MFOMO goes on from its policy in games of up to 100 observations and 20,000 policy entries T S A, FictitiousPlay in
-    larger ones. The least exploitable policy of all is returned.
+    Three solvers take turns: MirrorDescent, which is fast where the game is monotone; Homotopy, which needs no
+    monotonicity, in games of up to 200,000 policy entries T S A; and FictitiousPlay. A turn lasts until a solver has
+    computed a number of flows, 1,000 of MirrorDescent and 500 of the others in the first round and twice as many in
+    each that follows, so that the whole takes a few times as long as the solver that wins. The least exploitable policy
+    of all is returned where none meets the tolerance.
 
     Parameters
     ----------
@@ -86,42 +94,71 @@ def solve(
     >>> solution.solver["name"], solution.converged
     ('MirrorDescent', True)
     """
-    stopped = False
-
-    def watched(now: Iteration) -> bool:
-        nonlocal stopped
-        stopped = callback is not None and callback(now) is True
-        return stopped
-
-    check.as_instance(game, "game", Game)
+    callback = watcher(callback, progress)
+    problem = Problem.of(game, schedule, n_agents, clock)
+    generator = _rng.generators(rng, 1)[0]
     size = game.horizon * game.n_observations * game.n_actions
-    second: type[ExactSolver] = MFOMO if game.n_observations <= FEW and size <= SMALL else FictitiousPlay
+    kinds: list[type[ExactSolver]] = [MirrorDescent, Homotopy, FictitiousPlay]
+    if size > LARGE:
+        kinds.remove(Homotopy)
     options = {"clock": clock, "tolerance": tolerance, "absolute_tolerance": absolute_tolerance}
-    start = initial
-    best: Solution | None = None
-    missed = False
-    tried = []
-    for kind in (MirrorDescent, second):
+    turns = [_Contender(kind(**options), FLOWS[kind]) for kind in kinds]  # type: ignore[arg-type]  # clock is checked
+    with _progress.reporter(progress, sum(turn.solver.iterations for turn in turns), "solve") as report:
         try:
-            loop = kind(**options)._run(  # type: ignore[arg-type]
-                game, schedule, n_agents, rng=rng, initial=start,
-                callback=watched if callable(callback) else callback, progress=progress,
-            )  # fmt: skip
+            while not (_over(turns) or all(turn.ended for turn in turns)):
+                for turn in turns:
+                    if not (turn.ended or _over(turns)):
+                        turn.play(problem, initial, generator, callback, lambda _: report(sum(t.done for t in turns)))
         except BaseException as error:
-            partial = getattr(error, "partial", None)
-            if best is not None and (partial is None or best.exploitability <= partial.exploitability):
-                error.partial = best  # type: ignore[attr-defined]  # what Loop.run gives every exception
+            found = [each.loop.solution(again=False) for each in turns if each.loop is not None and each.loop.rows]
+            error.partial = min(found, key=_exploitability, default=None)  # type: ignore[attr-defined]  # as Loop.run
             raise
-        found = loop.solution()
-        tried.append(f"{kind.__name__}: {found.reason}")
-        missed = loop.missed
-        if best is None or found.converged or found.exploitability < best.exploitability:
-            best = found
-        if best.converged or stopped:
-            break
-        start = best
-    assert best is not None, "two solvers were tried"
-    solution = dataclasses.replace(best, reason="; ".join(tried))
-    if missed:
-        warnings.warn(f"solve has not converged: {solution.reason}", ConvergenceWarning, stacklevel=3)
+    loops = [turn.loop for turn in turns if turn.loop is not None and turn.loop.rows]
+    found = [loop.solution() for loop in loops]
+    converged = [solution for solution in found if solution.converged]
+    best = converged[0] if converged else min(found, key=_exploitability)
+    reason = "; ".join(f"{solution.solver['name']}: {solution.reason}" for solution in found)
+    solution = dataclasses.replace(best, reason=reason)
+    if not converged and all(loop.missed for loop in loops):
+        warnings.warn(f"solve has not converged: {reason}", ConvergenceWarning, stacklevel=3)
     return solution
+
+
+class _Contender:
+    """One solver, and how far it got."""
+
+    def __init__(self, solver: ExactSolver, flows: int) -> None:
+        self.solver, self.flows, self.allowed = solver, flows, 0
+        self.loop: Loop | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not play again."""
+        return self.loop is not None and self.loop.ended
+
+    @property
+    def done(self) -> int:
+        """Updates made."""
+        return 0 if self.loop is None else self.loop.iteration - self.loop.first
+
+    def play(
+        self, problem: Problem, initial: object, generator: np.random.Generator, callback: Callback | None,
+        report: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        """One turn, twice as long as the one before."""
+        if self.loop is None:
+            self.loop = self.solver._loop(problem, initial, generator)
+        rule = self.loop.rule
+        assert isinstance(rule, TableRule), "exact solvers move tables"
+        self.allowed += self.flows
+        self.loop.run(callback, report, lambda: rule.iterate.flows >= self.allowed)
+        self.flows *= 2
+
+
+def _over(turns: list[_Contender]) -> bool:
+    """Whether one of them has converged, or was stopped."""
+    return any(turn.loop is not None and (turn.loop.converged or turn.loop.stopped) for turn in turns)
+
+
+def _exploitability(solution: Solution) -> float:
+    return solution.exploitability

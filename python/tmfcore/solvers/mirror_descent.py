@@ -12,12 +12,12 @@ import numpy.typing as npt
 from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._validation import FloatArray
-from tmfcore.solvers._adaptive import AdaptiveRate, growing_momentum
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule, check_decay, next_rate
+from tmfcore.solvers._spectral import SpectralRate
 
-__all__ = ["MirrorDescent"]
+__all__ = ["Ascent", "MirrorDescent"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +38,18 @@ class MirrorDescent(ExactSolver):
         values are learnt and judged.
     learning_rate : float or None, optional
         alpha > 0, in units of 1 / reward: what the log-odds of two actions move per difference of their values. None:
-        adaptive. It starts at 2 / max_{t,o} (max_a Q - min_a Q) and grows with every iterate that is the best
-        so far, by 20% until it halves for the first time and by 5% from then on. An iterate 1.5 times as
-        exploitable as the best (half as much more each time in a row) is dropped, and the step from the best
-        one tried again at half the rate; it also halves after 50 iterates none of which is best.
+        spectral. Where an update moved the policy by d pi and the action values answered by d Q, the next rate is the
+        inverse of the stiffness -<dQ, d pi> / <d y, d pi> (Barzilai and Borwein, IMA J. Numer. Anal. 8, 1988), weighted
+        by where agents are. The first is 4 / max_{t,o} (max_a Q - min_a Q); from one update to the next it at most
+        quadruples, also where the stiffness is not positive, and falls at most to a fiftieth. After 100 iterates none
+        of which is the best of its descent the solve begins again where it started, with a growth of at most 2, then
+        sqrt 2 and so on; after five descents it is stuck.
     learning_rate_decay : {"constant", "sqrt", "harmonic", "linear"} or callable k -> factor, optional
         Factor of update k: 1; 1 / sqrt(1 + k / decay_iterations); the square of that; from 1 to 0 over
-        `iterations`; or the caller's own, >= 0. Not with an adaptive rate.
+        `iterations`; or the caller's own, >= 0. Only with a rate of the caller's.
     decay_iterations : int, optional
-    momentum : float or None, optional
-        m in [0, 1): what is added is the heavy ball v_k = m v_{k-1} + Q instead of Q, with v_{-1} = 0; an adaptive rate
-        that drops an iterate drops v with it. None: with an adaptive rate min(k / (k + 10), 0.95) at update k, with a
-        given one 0, the iteration of the paper.
+    momentum : float, optional
+        m in [0, 1): what is added is the heavy ball v_k = m v_{k-1} + Q instead of Q, with v_{-1} = 0.
 
     Raises
     ------
@@ -62,7 +62,7 @@ class MirrorDescent(ExactSolver):
     that there is one. On the clock "schedule" an action is kept until one acts again, about one sweep, so that
     differences of Q are sums of rewards over a sweep: they, and with them the rates that converge, do not depend on
     how many steps a sweep is cut into. On the clock "always" an action is kept for one step, and differences of Q
-    fall with its length; an adaptive rate makes up for that.
+    fall with its length; a spectral rate makes up for that.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class MirrorDescent(ExactSolver):
     learning_rate: float | None = None
     learning_rate_decay: str | Callable[[int], float] = "constant"
     decay_iterations: int = 10
-    momentum: float | None = None
+    momentum: float = 0.0
 
     _soft: ClassVar[bool] = True
 
@@ -87,89 +87,82 @@ class MirrorDescent(ExactSolver):
             self._store("learning_rate", rate)
         check_decay(self.learning_rate_decay, "learning_rate_decay")
         self._store("decay_iterations", check.as_positive_int(self.decay_iterations, "decay_iterations"))
-        if self.momentum is not None:
-            momentum = check.as_float(self.momentum, "momentum", low=0.0, high=1.0, high_open=True)
-            self._store("momentum", momentum)
+        momentum = check.as_float(self.momentum, "momentum", low=0.0, high=1.0, high_open=True)
+        self._store("momentum", momentum)
         if self.learning_rate is None and self.learning_rate_decay != "constant":
-            raise ValueError("learning_rate_decay is given with an adaptive rate; must come with a learning_rate")
+            raise ValueError("learning_rate_decay is given with a spectral rate; must come with a learning_rate")
 
-    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Ascent:
-        return _Ascent(self, iterate)
+    def _exact_rule(self, iterate: Iterate, problem: Problem) -> Ascent:
+        return Ascent(self, iterate)
 
 
-class _Ascent(TableRule):
-    """Logits, velocity and, where the rate is adaptive, the best logits with the direction from there."""
+class Ascent(TableRule):
+    """Logits, where they began, what they move by with momentum, and the spectral rate where there is one."""
 
     def __init__(self, solver: MirrorDescent, iterate: Iterate) -> None:
         super().__init__(iterate)
         self.solver = solver
         self.logits = np.zeros(iterate.policy.shape)
-        moves = solver.learning_rate is None if solver.momentum is None else solver.momentum > 0
-        self.velocity = np.zeros_like(self.logits) if moves else None
-        self.adaptive = AdaptiveRate() if solver.learning_rate is None else None
-        if self.adaptive is not None:
-            self.best_logits, self.best_q = np.zeros_like(self.logits), np.zeros_like(self.logits)
+        self.velocity = np.zeros_like(self.logits) if solver.momentum > 0 else None
+        self.spectral = SpectralRate(iterate) if solver.learning_rate is None else None
+        self.first_logits = self.logits.copy() if self.spectral is not None else None
 
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
             self.logits[...] = np.log(policy)
             self.iterate.soften(self.logits)
+            if self.first_logits is not None:
+                np.copyto(self.first_logits, self.logits)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         state = {"logits": self.logits.copy()}
         if self.velocity is not None:
             state["velocity"] = self.velocity.copy()
-        if self.adaptive is not None:
-            state["rate"] = self.adaptive.state()
-            state |= {"best_logits": self.best_logits.copy(), "best_q": self.best_q.copy()}
+        if self.spectral is not None and self.first_logits is not None:
+            state |= {"first_logits": self.first_logits.copy(), **self.spectral.state()}
         return state
 
     def restore(self, state: Arrays) -> None:
         self.logits[...] = state["logits"]
         if self.velocity is not None:
             self.velocity[...] = state["velocity"]
-        if self.adaptive is not None:
-            self.adaptive.restore(state["rate"])
-            self.best_logits[...], self.best_q[...] = state["best_logits"], state["best_q"]
+        if self.spectral is not None and self.first_logits is not None:
+            self.first_logits[...] = state["first_logits"]
+            self.spectral.restore(state)
         self.iterate.soften(self.logits)
 
     def rate(self, iteration: int, gap: float) -> float:
         s = self.solver
-        if self.adaptive is not None:
-            return self.adaptive.after(gap, self.first_rate())
-        assert s.learning_rate is not None, "else it is adaptive"
+        if self.spectral is not None:
+            return self.spectral.rate(gap, self.spectral.q if self.velocity is None else self.velocity)
+        assert s.learning_rate is not None, "else it is spectral"
         return next_rate(
             s.learning_rate, s.learning_rate_decay, "learning_rate_decay", iteration, s.decay_iterations, self.last
         )
 
     def update(self, iteration: int, gap: float) -> float:
         rate = self.rate(iteration, gap)
-        if self.adaptive is not None:
-            self.adapt(self.adaptive, gap)
-        if not self.iterate.ascend(self.logits, self.velocity, rate, self.momentum(iteration)):
+        if self.spectral is not None:
+            if self.spectral.stalled(gap):
+                self.begin_again(self.spectral)
+                return rate
+            self.spectral.take(rate, gap)
+        rate, fine = self.climb(rate)
+        if not fine:
             raise Diverged(NOT_A_NUMBER.format(iteration))
+        if self.spectral is not None:
+            self.spectral.now = rate
         return rate
 
-    def first_rate(self) -> float:
-        """Of an adaptive rate."""
-        spread = float(np.ptp(self.iterate.q, axis=-1).max())
-        return 2.0 / spread if spread > 0 else 1.0
+    def climb(self, rate: float) -> tuple[float, bool]:
+        """Make the next policy: the rate that was used, and whether it is a policy."""
+        return rate, self.iterate.ascend(self.logits, self.velocity, rate, self.solver.momentum)
 
-    def momentum(self, iteration: int) -> float:
-        """Of this update."""
-        given = self.solver.momentum
-        return growing_momentum(iteration) if given is None else given
-
-    def adapt(self, adaptive: AdaptiveRate, gap: float) -> None:
-        """Choose the rate of the next update, and whether it starts from here or from the best logits."""
-        if adaptive.now == 0.0:
-            adaptive.now = self.first_rate()
-        verdict = adaptive.judge(gap)
-        if verdict == "keep":
-            np.copyto(self.best_logits, self.logits)
-            np.copyto(self.best_q, self.iterate.q)
-        elif verdict == "go back":
-            np.copyto(self.logits, self.best_logits)
-            np.copyto(self.iterate.q, self.best_q)
-            if self.velocity is not None:
-                self.velocity.fill(0.0)
+    def begin_again(self, spectral: SpectralRate) -> None:
+        """The next descent, from the first policy."""
+        assert self.first_logits is not None, "kept for this"
+        spectral.begin_again()
+        np.copyto(self.logits, self.first_logits)
+        if self.velocity is not None:
+            self.velocity.fill(0.0)
+        self.iterate.soften(self.logits)

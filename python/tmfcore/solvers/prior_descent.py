@@ -11,10 +11,10 @@ import numpy.typing as npt
 from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._validation import FloatArray
-from tmfcore.solvers._adaptive import AdaptiveRate, growing_momentum
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule
+from tmfcore.solvers._spectral import SpectralRate, first_rate
 
 __all__ = ["PriorDescent"]
 
@@ -38,11 +38,9 @@ class PriorDescent(ExactSolver):
         units of return; after how many iterations without an improvement of what share to give up (None: never); whose
         values are learnt and judged.
     temperature : float or None, optional
-        tau > 0, in units of return. Large values contract, and take more iterations. None: adaptive. It starts at
-        the largest difference of two Q at one (t, o) along the flow of the first policy; 1 / temperature then grows
-        and shrinks as the adaptive rate of MirrorDescent does, and going back takes an iteration of its own. The
-        logits then gather momentum as they do there: what moves them is v_k = min(k / (k + 10), 0.95) v_{k-1} + the
-        move above, with v dropped on going back. A prior that stays has no adaptive temperature: it keeps the first.
+        tau > 0, in units of return. Large values contract, and take more iterations. None: 1 / tau is the spectral rate
+        of MirrorDescent, begins again as it does, and starts at 4 over the largest difference of two Q at one (t, o)
+        along the flow of the first policy; a prior that stays keeps the first.
     prior_every : int or None, optional
         Updates between two moves of the prior. None: it stays uniform, or the policy of `initial`.
     weight : float, optional
@@ -89,87 +87,71 @@ class PriorDescent(ExactSolver):
 
 
 class _Response(TableRule):
-    """Logits of the policy, log probabilities of the prior, and 1 / temperature."""
+    """Logits of the policy, log probabilities of the prior, and 1 / temperature, fixed or spectral."""
 
     def __init__(self, solver: PriorDescent, iterate: Iterate) -> None:
         super().__init__(iterate)
         self.solver = solver
         self.logits = np.zeros(iterate.policy.shape)
         self.prior = np.full(iterate.policy.shape, -np.log(iterate.n_actions))
-        self.adaptive = AdaptiveRate()  # of 1 / temperature, where the caller gives none
-        self.moves = solver.temperature is None and solver.prior_every is not None
-        if solver.temperature is not None:
-            self.adaptive.now = 1.0 / solver.temperature
-        if self.moves:
-            self.best_logits, self.velocity = np.zeros_like(self.logits), np.zeros_like(self.logits)
+        self.fixed = 1.0 / solver.temperature if solver.temperature is not None else 0.0  # 0: not known yet
+        self.spectral = None
+        if solver.temperature is None and solver.prior_every is not None:
+            self.spectral = SpectralRate(iterate)
+            self.first_logits, self.moved = np.zeros_like(self.logits), np.zeros_like(self.logits)
 
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
             self.logits[...] = np.log(policy)
             self.iterate.soften(self.logits)
             self.prior[...] = _log_probabilities(self.logits)
+            if self.spectral is not None:
+                np.copyto(self.first_logits, self.logits)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        state = {"logits": self.logits.copy(), "prior": self.prior.copy(), "rate": self.adaptive.state()}
-        if self.moves:
-            state |= {"best_logits": self.best_logits.copy(), "velocity": self.velocity.copy()}
+        state = {"logits": self.logits.copy(), "prior": self.prior.copy(), "fixed": np.array(self.fixed)}
+        if self.spectral is not None:
+            state |= {"first_logits": self.first_logits.copy(), "moved": self.moved.copy(), **self.spectral.state()}
         return state
 
     def restore(self, state: Arrays) -> None:
         self.logits[...], self.prior[...] = state["logits"], state["prior"]
-        self.adaptive.restore(state["rate"])
-        if self.moves:
-            self.best_logits[...], self.velocity[...] = state["best_logits"], state["velocity"]
+        self.fixed = float(state["fixed"])
+        if self.spectral is not None:
+            self.first_logits[...], self.moved[...] = state["first_logits"], state["moved"]
+            self.spectral.restore(state)
         self.iterate.soften(self.logits)
 
     def rate(self, iteration: int, gap: float) -> float:
-        now = self.adaptive.after(gap, self.first_rate()) if self.moves else self.adaptive.now or self.first_rate()
-        return self.solver.weight * now
+        return self.solver.weight * self.inverse_temperature(gap)
 
-    def first_rate(self) -> float:
-        """1 / temperature at the start, where the caller gives none."""
-        spread = float(np.ptp(self.iterate.q, axis=-1).max())
-        return 1.0 / spread if spread > 0 else 1.0
+    def inverse_temperature(self, gap: float) -> float:
+        """1 / temperature of the next update; 0 where a descent begins again."""
+        if self.spectral is not None:
+            return self.spectral.rate(gap, self.moved)
+        return self.fixed or first_rate(self.iterate)
 
     def update(self, iteration: int, gap: float) -> float:
-        rate = self.rate(iteration, gap)
-        if not self.move(iteration, gap):
+        s, inverse = self.solver, self.inverse_temperature(gap)
+        if self.spectral is None:
+            self.fixed = inverse
+            fine = self.iterate.regularise(self.logits, self.prior, 1.0 / inverse, s.weight)
+        elif self.spectral.stalled(gap):
+            self.spectral.begin_again()
+            np.copyto(self.logits, self.first_logits)
+            self.prior[...] = _log_probabilities(self.logits)
+            fine = self.iterate.soften(self.logits)
+        else:
+            self.spectral.take(inverse, gap)
+            np.copyto(self.moved, self.logits)
+            fine = self.iterate.regularise(self.logits, self.prior, 1.0 / inverse, s.weight)
+            np.subtract(self.logits, self.moved, out=self.moved)
+            self.moved /= inverse
+        if not fine:
             raise Diverged(NOT_A_NUMBER.format(iteration))
-        return rate
-
-    def move(self, iteration: int, gap: float) -> bool:
-        """The update; False where it is no policy."""
-        s, adaptive = self.solver, self.adaptive
-        if adaptive.now == 0.0:
-            adaptive.now = self.first_rate()
-        if self.moves:
-            verdict = adaptive.judge(gap)
-            if verdict == "keep":
-                np.copyto(self.best_logits, self.logits)
-            elif verdict == "go back":
-                np.copyto(self.logits, self.best_logits)
-                self.velocity.fill(0.0)
-                self.prior[...] = _log_probabilities(self.logits)
-                return self.iterate.soften(self.logits)
-        fine = self.gather(iteration) if self.moves else self.respond()
         if s.prior_every is not None and (iteration + 1) % s.prior_every == 0:
             self.prior[...] = _log_probabilities(self.logits)
-        return fine
-
-    def respond(self) -> bool:
-        """Move the logits towards the response."""
-        return self.iterate.regularise(self.logits, self.prior, 1.0 / self.adaptive.now, self.solver.weight)
-
-    def gather(self, iteration: int) -> bool:
-        """Move them by what momentum makes of that."""
-        before = self.logits.copy()
-        if not self.respond():
-            return False
-        self.velocity *= growing_momentum(iteration)
-        self.velocity += self.logits
-        self.velocity -= before
-        np.add(before, self.velocity, out=self.logits)
-        return self.iterate.soften(self.logits)
+        return s.weight * inverse
 
 
 def _log_probabilities(logits: FloatArray) -> FloatArray:

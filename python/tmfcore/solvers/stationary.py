@@ -14,9 +14,12 @@ from tmfcore._validation import FloatArray
 from tmfcore.meanfield import Flow
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore.solvers._problem import Problem
-from tmfcore.solvers.mirror_descent import MirrorDescent
+from tmfcore.solvers._rule import Stuck
+from tmfcore.solvers.mirror_descent import Ascent, MirrorDescent
 
 __all__ = ["Stationary"]
+
+TRIES, SHORTER = 6, 0.1  # of an update, and the rate of each after the first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +48,14 @@ class Stationary(MirrorDescent):
     ------
     TypeError, ValueError
         A hyperparameter of the wrong kind or out of bounds. From `solve`: a discount of 1, a game or schedule that
-        depends on t (a game is asked at its first, second and last step), an iterate whose distribution does not
+        depends on t (a game is asked at its first, second and last step), a first policy whose distribution does not
         settle.
 
     Notes
     -----
+    An update to a policy whose distribution does not settle is made again with a tenth of its rate; after six such
+    failures the solver is stuck, and returns the best policy so far.
+
     The horizon of the game plays no role. Solution.policy has one stage; Solution.flow is one step, from mu to Phi(mu),
     and history["residual"] their distance. Who starts elsewhere than at mu may see another distribution if the
     population falls into parts that never mix.
@@ -91,6 +97,9 @@ class Stationary(MirrorDescent):
         iterate.tolerance, iterate.max_steps = self.distribution_tolerance, self.distribution_steps
         return iterate
 
+    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _SettledAscent:
+        return _SettledAscent(self, iterate)
+
     def _table(self, problem: Problem, policy: object) -> FloatArray:
         kernel = as_policy(policy, problem.game, "initial")
         if kernel.n_stages != 1:
@@ -107,4 +116,26 @@ class Stationary(MirrorDescent):
         active, appearance = np.array([float(problem.active[0])]), _appearance.appearance_of(problem.game)
         return Flow(
             mu, np.arange(2), active, 1, problem.game.name, **appearance, fingerprint=problem.fingerprint.on("")
+        )
+
+
+class _SettledAscent(Ascent):
+    """Mirror descent that takes back a step to a policy whose distribution does not settle."""
+
+    iterate: StationaryIterate
+
+    def climb(self, rate: float) -> tuple[float, bool]:
+        logits, velocity = self.logits.copy(), None if self.velocity is None else self.velocity.copy()
+        for _ in range(TRIES):
+            rate, fine = super().climb(rate)
+            if not fine or self.iterate.settles():
+                return rate, fine
+            np.copyto(self.logits, logits)
+            if self.velocity is not None and velocity is not None:
+                np.copyto(self.velocity, velocity)
+            rate *= SHORTER
+        self.iterate.soften(self.logits)
+        raise Stuck(
+            f"after {TRIES} steps, each a tenth of the one before, the distribution still moves by "
+            f"{self.iterate.residual:.3g} a step; raise distribution_steps"
         )

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["METRICS", "Tuning", "tune"]
 
-METRICS = ("exploitability", "iterations", "seconds")
+METRICS = ("iterations", "seconds", "exploitability")
 SOLVERS: dict[str, type[Solver]] = {
     kind.__name__: kind
     for kind in (MirrorDescent, FictitiousPlay, FixedPoint, PriorDescent, MFOMO, Stationary, TMFPG)
@@ -99,7 +99,7 @@ def tune(
     space: Mapping[str, tuple[Any, ...] | list[Any]] | None = None,
     trials: int = 50,
     seconds: float | None = None,
-    metric: str | Callable[[tuple[Solution, ...]], float] = "exploitability",
+    metric: str | Callable[[tuple[Solution, ...]], float] = "iterations",
     sampler: optuna.samplers.BaseSampler | None = None,
     rng: _rng.RNG = None,
     initial: object = None,
@@ -127,11 +127,12 @@ def tune(
         Settings to try, beside those of the solver as it is.
     seconds : float or None, optional
         No trial is begun after so many seconds.
-    metric : {"exploitability", "iterations", "seconds"} or callable of a tuple of Solutions, optional
-        What to make small. "exploitability": the best reached in all iterations, in units of return, at least 1e-15;
-        the solver's tolerance stops no solve. The other two: evaluations made and seconds taken until a tolerance of
-        the solver is met; a solve that does not meet it counts as many times more as it remains above it, as if
-        exploitability fell like 1 / k. A callable: its own, of the Solutions of all games.
+    metric : {"iterations", "seconds", "exploitability"} or callable of a tuple of Solutions, optional
+        What to make small. "iterations" and "seconds": evaluations made and seconds taken until a tolerance of the
+        solver is met; a solve that does not meet it counts as many times more as it remains above it, as if
+        exploitability fell like 1 / k, and a trial ends where it has made four times the iterations of the best one.
+        "exploitability": the best reached in all `iterations` of the solver, in units of return, at least 1e-15; the
+        tolerance stops no solve. A callable: its own, of the Solutions of all games.
     sampler : optuna.samplers.BaseSampler or None, optional
         None: TPESampler, seeded by `rng`.
     rng : int, Generator, SeedSequence or None, optional
@@ -239,8 +240,8 @@ class _Search:
         value, error, solver = np.inf, None, self.base
         try:
             solver = dataclasses.replace(self.base, **settings)
-            used = dataclasses.replace(solver, tolerance=None) if self.metric == "exploitability" else solver
-            for (game, schedule, n_agents), seed in zip(self.problems, self.seeds, strict=True):
+            for i, ((game, schedule, n_agents), seed) in enumerate(zip(self.problems, self.seeds, strict=True)):
+                used = self.limited(solver, i)
                 loop = used._run(game, schedule, n_agents, rng=seed, initial=self.initial)
                 solutions.append(loop.solution())
         except ValueError as raised:
@@ -267,6 +268,14 @@ class _Search:
         if isfinite(value) and (self.best is None or value < self.best[0]):
             self.best = value, len(self.rows) - 1, solver, tuple(solutions)
         return value
+
+    def limited(self, solver: Solver, i: int) -> Solver:
+        """The solver that a trial runs on game i: it stops where the trial cannot be the best any more."""
+        if self.metric == "exploitability":
+            return dataclasses.replace(solver, tolerance=None)
+        if callable(self.metric) or self.best is None or self.excess(self.best[3][i]) > 1:
+            return solver
+        return dataclasses.replace(solver, iterations=min(solver.iterations, 4 * _updates(self.best[3][i]) + 10))
 
     def cost(self, found: Solution) -> float:
         """The metric of one solve, > 0."""

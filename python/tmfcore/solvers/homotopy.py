@@ -1,0 +1,212 @@
+"""Path following in the temperature: Newton's method on equilibria of players who err less and less."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, isfinite, sqrt
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse.linalg import LinearOperator, gmres
+
+from tmfcore import _validation as check
+from tmfcore._descent import Iterate
+from tmfcore._validation import FloatArray
+from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._rule import Arrays, Stuck, TableRule
+
+__all__ = ["Homotopy"]
+
+FACTOR, LEAST_FACTOR = 0.5, 0.01  # of the temperature, from one equilibrium to the next; its root where that fails
+RISE, TRIES = 4.0, 7
+SOLVED = 1e-3  # residual, in log-odds, weighted by where agents are
+STEPS, FORCING = 8, 0.05  # of Newton's method; the residual to which its linear systems are solved
+HALVINGS = 6
+DIFFERENCE = 1e-6  # what logits move by at most in a difference
+FAINT = 1e-8  # weight of rows where nobody is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Homotopy(ExactSolver):
+    """Path following in the temperature, with a Newton-Krylov method; needs no monotonicity.
+
+    The equilibrium of players who err, pi proportional to exp(Q~ / tau), with Q~ the values of players who are paid
+    tau for a unit of entropy (McKelvey and Palfrey, Games Econ. Behav. 10, 1995; Cui and Koeppl, arXiv:2102.01585),
+    is one for each tau where tau is large. An iteration follows it from one tau to a smaller one, and tau to 0 leads to
+    an equilibrium of the game if the path does not turn back.
+
+    With y the logits and G(y, tau) = Q~ / tau at the flow of softmax(y), Newton's method solves y = G(y, tau) by GMRES;
+    products with the Jacobian are differences, each one flow and one pass of values. Rows count by where agents are.
+    tau falls faster while Newton's method needs few steps; where it fails, a smaller fall is tried, and after seven
+    the solver is stuck. History has 1 / tau as the learning rate.
+
+    Parameters
+    ----------
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in units
+        of return; after how many iterations without progress; whose values are learnt and judged.
+    temperature : float or None, optional
+        tau > 0 to begin at, in units of reward. None: max_{t,o} (max_a Q - min_a Q) at the first policy.
+    krylov : int, optional
+        Directions of GMRES at most, for each of which a table of the policy's size is kept.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A hyperparameter of the wrong kind or out of bounds.
+
+    Notes
+    -----
+    An iteration costs tens to hundreds of flows, however large the game: as many as directions matter in which the
+    population answers. Memory O(krylov T S A).
+
+    Examples
+    --------
+    Rock, paper, scissors, where mirror descent and fictitious play go round:
+
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.rock_paper_scissors()
+    >>> solution = tmf.solvers.Homotopy().solve(game, tmf.Synchronous())
+    >>> solution.converged, len(solution.history["iteration"]) < 10
+    (True, True)
+    """
+
+    iterations: int = 200
+    temperature: float | None = None
+    krylov: int = 80
+
+    _soft: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.temperature is not None:
+            self._store("temperature", check.as_float(self.temperature, "temperature", low=0.0, low_open=True))
+        self._store("krylov", check.as_positive_int(self.krylov, "krylov"))
+
+    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Path:
+        return _Path(self, iterate)
+
+
+class _Path(TableRule):
+    """The logits of the last equilibrium found, its temperature (0: none yet), and the factor to the next."""
+
+    def __init__(self, solver: Homotopy, iterate: Iterate) -> None:
+        super().__init__(iterate)
+        self.solver = solver
+        self.logits = np.zeros(iterate.policy.shape)
+        self.temperature, self.factor = 0.0, FACTOR
+        self.level = np.zeros(iterate.policy.shape)  # log probabilities of no prior: entropy itself
+        self.response = np.zeros(iterate.policy.shape)
+
+    def start(self, policy: FloatArray | None) -> None:
+        if policy is not None:
+            self.logits[...] = np.log(policy)
+            self.iterate.soften(self.logits)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        return {"logits": self.logits.copy(), "temperature": np.array([self.temperature, self.factor])}
+
+    def restore(self, state: Arrays) -> None:
+        self.logits[...] = state["logits"]
+        self.temperature, self.factor = (float(number) for number in state["temperature"])
+        self.iterate.soften(self.logits)
+
+    def rate(self, iteration: int, gap: float) -> float:
+        return 1.0 / self.next_temperature(self.factor)
+
+    def next_temperature(self, factor: float) -> float:
+        """Where the path is followed to."""
+        if self.temperature > 0:
+            return factor * self.temperature
+        if self.solver.temperature is not None:
+            return self.solver.temperature
+        spread = float(np.ptp(self.iterate.q, axis=-1).max())
+        return spread if spread > 0 else 1.0
+
+    def update(self, iteration: int, gap: float) -> float:
+        factor, first = self.factor, self.next_temperature(self.factor)
+        q = self.iterate.q.copy()
+        for tries in range(TRIES):
+            if self.temperature > 0:
+                temperature, y = factor * self.temperature, self.logits
+            else:  # no equilibrium yet: the higher the temperature, the easier it is found
+                temperature = first * RISE**tries
+                y = q / temperature
+            found, steps = self.newton(y.copy(), temperature)
+            if found is not None:
+                break
+            factor = sqrt(factor)
+        else:
+            self.iterate.soften(self.logits)
+            self.iterate.evaluate()
+            raise Stuck(f"the path of equilibria is lost after temperature {self.temperature:.3g}")
+        if steps <= 3:
+            factor = max(0.6 * factor, LEAST_FACTOR)
+        elif steps > 5:
+            factor = sqrt(factor)
+        self.logits[...], self.temperature, self.factor = found, temperature, factor
+        self.iterate.soften(self.logits)
+        return 1.0 / temperature
+
+    def residual(self, y: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
+        """Y - G(y, temperature), and the shares of agents by decision, under which it has mean 0; (T, S, A).
+
+        Shares are the mean of what the policies of y and of G do: an action that only one of them plays counts.
+        """
+        it = self.iterate
+        np.copyto(self.response, y)
+        it.soften(self.response)
+        pi = it.policy.copy()
+        it.play()
+        it.regularise(self.response, self.level, temperature, 1.0)
+        pi += it.policy
+        pi *= 0.5
+        off = y - self.response
+        off -= (pi * off).sum(axis=-1, keepdims=True)
+        return off, it.mu[:-1, :, np.newaxis] * pi
+
+    def newton(self, y: FloatArray, temperature: float) -> tuple[FloatArray | None, int]:
+        """The equilibrium of a temperature near y, and the steps taken; None where there is none in reach."""
+        off, shares = self.residual(y, temperature)
+        size = _norm(off, shares)
+        for step in range(STEPS):
+            if size <= SOLVED:
+                return y, step
+            scale = np.sqrt(shares + FAINT)
+            direction = self.direction(y, off, scale, temperature)
+            length = 1.0
+            for _ in range(HALVINGS):
+                moved = y + length * direction
+                there, shares = self.residual(moved, temperature)
+                found = _norm(there, shares)
+                if found < size * (1 - 0.1 * length):
+                    break
+                length *= 0.5
+            if not found < size:
+                return None, step
+            y, off, size = moved, there, found
+        return (y, STEPS) if size <= SOLVED else (None, STEPS)
+
+    def direction(self, y: FloatArray, off: FloatArray, scale: FloatArray, temperature: float) -> FloatArray:
+        """Newton's step from y, by GMRES in coordinates in which rows count by where agents are."""
+
+        def product(vector: FloatArray) -> FloatArray:
+            along = vector.reshape(y.shape) / scale
+            largest = float(np.abs(along).max())
+            if largest == 0.0:
+                return np.zeros_like(vector)
+            h = DIFFERENCE / largest
+            return np.asarray((scale * (self.residual(y + h * along, temperature)[0] - off)).ravel() / h)
+
+        system = LinearOperator((y.size, y.size), matvec=product, dtype=np.float64)
+        krylov = min(self.solver.krylov, y.size)
+        found, _ = gmres(system, -(scale * off).ravel(), rtol=FORCING, restart=krylov, maxiter=1)
+        return np.asarray(found.reshape(y.shape) / scale)
+
+
+def _norm(off: FloatArray, shares: FloatArray) -> float:
+    """Root mean square of log-odds over agents and steps; infinite where it is not a number."""
+    size = sqrt(float((shares * off * off).sum()) / len(off)) if isfinite(float(np.abs(off).max())) else inf
+    return size
