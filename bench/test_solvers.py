@@ -7,7 +7,7 @@ import tmfcore as tmf
 
 SIZE, HORIZON = 100, 20
 ITERATIONS = 50
-SOLVERS = ("MirrorDescent", "FictitiousPlay", "FixedPoint", "PriorDescent", "MFOMO", "Stationary")
+SOLVERS = ("MirrorDescent", "FictitiousPlay", "FixedPoint", "PriorDescent", "Homotopy", "MFOMO", "Stationary")
 
 
 def plain_mirror_descent(game, rate, iterations):

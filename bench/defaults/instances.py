@@ -116,8 +116,9 @@ def instances() -> Iterator[Instance]:
             monotone=bool(i % 5), horizon=int(rng.integers(2, 30)), discount=[0.95, 1.0][i % 2],
         )  # fmt: skip
     for i in range(30):
+        shape = int(rng.integers(2, 9)), int(rng.integers(2, 9))
         yield add(
-            "crowd_motion", games.crowd_motion, steps[i % 3], i, shape=(int(rng.integers(2, 9)), int(rng.integers(2, 9))),
+            "crowd_motion", games.crowd_motion, steps[i % 3], i, shape=shape,
             wrap=bool(i % 2), crowding=number(0.3, 2.0), horizon=int(rng.integers(3, 15)),
         )  # fmt: skip
     for i in range(20):

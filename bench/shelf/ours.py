@@ -11,9 +11,9 @@ import numpy as np
 
 import tmfcore as tmf
 from bench.shelf import TARGETS, Limits, Run
-from tmfcore.solvers import MFOMO, FictitiousPlay, MirrorDescent
+from tmfcore.solvers import FictitiousPlay, Homotopy, MirrorDescent
 
-LARGE = 10**5  # S A T beyond which a search for a violation takes minutes, and an iteration of MFOMO too
+LARGE = 10**5  # S A T beyond which a search for a violation takes minutes, and an iteration of Homotopy too
 SYNCHRONOUS = tmf.Synchronous()
 SINGLE = 3.0  # seconds that a single solver gets
 TINY = 1e-6  # of the uniform policy's exploitability: what is aimed at where mean returns are 0
@@ -80,7 +80,7 @@ def choosing(game, aim, late):
     return tmf.solve(game, SYNCHRONOUS, tolerance=None, absolute_tolerance=aim, callback=late)
 
 
-SOLVERS = {"MirrorDescent": MirrorDescent, "MFOMO": MFOMO, "FictitiousPlay": FictitiousPlay}
+SOLVERS = {"MirrorDescent": MirrorDescent, "Homotopy": Homotopy, "FictitiousPlay": FictitiousPlay}
 
 
 def shelf_row(name: str, game: tmf.Game, limits: Limits) -> Row:
@@ -88,7 +88,7 @@ def shelf_row(name: str, game: tmf.Game, limits: Limits) -> Row:
     aims = targets(game, first.mean_return)
     run, solution = until(game, "tmf.solve", choosing, aims, limits)
     single = dataclasses.replace(limits, ours=min(limits.ours, SINGLE))
-    fit = {who: solver for who, solver in SOLVERS.items() if solver is not MFOMO or _size(game) <= LARGE}
+    fit = {who: solver for who, solver in SOLVERS.items() if solver is not Homotopy or _size(game) <= LARGE}
     runs = [run, *(until(game, who, solving(solver), aims, single)[0] for who, solver in fit.items())]
     return Row(name, game, _verdict(game), first.mean_return, solution.exploitability, solution.solver["name"], runs)
 

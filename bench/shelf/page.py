@@ -19,7 +19,7 @@ uniform policy where the mean return is 0), the exploitability of every iterate 
 """
 
 WANTED = """Wanted of each game with a monotone reward: 1e-4 in at most 10 s. "Best" is the fastest single solver of
-MirrorDescent, MFOMO and FictitiousPlay with its own settings; `tmf.solve` chooses by itself.
+MirrorDescent, Homotopy and FictitiousPlay with its own settings; `tmf.solve` chooses by itself.
 """
 
 BESIDE = """Wanted: at least 100 times faster than either, to the same exploitability. Theirs is the fastest of their

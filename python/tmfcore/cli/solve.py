@@ -28,6 +28,7 @@ SOLVERS = {
     "fictitious-play": "FictitiousPlay",
     "fixed-point": "FixedPoint",
     "prior-descent": "PriorDescent",
+    "homotopy": "Homotopy",
     "mfomo": "MFOMO",
     "stationary": "Stationary",
 }

@@ -63,7 +63,7 @@ def rock_paper_scissors(
     -----
     MFGLib's rock_paper_scissors has these defaults (its T = 1 counts the times 0 and 1: two steps). With horizon 2, all
     acting, the hands of the equilibrium are (26, 20, 31) / 77, which earn 6/11 each; fictitious play and mirror
-    descent circle around them, MFOMO finds them.
+    descent circle around them, Homotopy and MFOMO find them.
 
     Examples
     --------

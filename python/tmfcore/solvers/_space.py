@@ -17,6 +17,7 @@ from tmfcore.meanfield import active_fractions
 from tmfcore.schedule import Schedule
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
+from tmfcore.solvers.homotopy import Homotopy
 from tmfcore.solvers.mfomo import MFOMO
 from tmfcore.solvers.mirror_descent import MirrorDescent
 from tmfcore.solvers.prior_descent import PriorDescent
@@ -56,6 +57,8 @@ def default_space(solver: Solver, scale: float = 1.0) -> Space:
         return {"weight": (0.05, 1.0), "weight_decay": ["harmonic", "sqrt"], "decay_iterations": (1, 100, "log")}
     if isinstance(solver, PriorDescent):
         return {"temperature": (0.001 * scale, 10.0 * scale, "log"), "prior_every": (1, 10), "weight": (0.1, 1.0)}
+    if isinstance(solver, Homotopy):
+        return {"temperature": (0.01 * scale, 10.0 * scale, "log"), "krylov": (10, 200, "log")}
     if isinstance(solver, MFOMO):
         return {"penalty": (1.0, 1e4, "log"), "steps": (20, 500, "log")}
     if isinstance(solver, TMFPG):

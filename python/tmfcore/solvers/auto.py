@@ -25,7 +25,7 @@ from tmfcore.solvers.mirror_descent import MirrorDescent
 __all__ = ["solve"]
 
 LARGE = 200_000  # entries T S A of a policy beyond which Homotopy would need gigabytes
-FLOWS = {MirrorDescent: 1000, Homotopy: 500, FictitiousPlay: 500}  # of the first turn
+FLOWS = {MirrorDescent: 200, Homotopy: 100, FictitiousPlay: 100}  # of the first turn
 
 
 @takes_rng
@@ -46,7 +46,7 @@ def solve(
 
     Three solvers take turns: MirrorDescent, which is fast where the game is monotone; Homotopy, which needs no
     monotonicity, in games of up to 200,000 policy entries T S A; and FictitiousPlay. A turn lasts until a solver has
-    computed a number of flows, 1,000 of MirrorDescent and 500 of the others in the first round and twice as many in
+    computed a number of flows, 200 of MirrorDescent and 100 of the others in the first round and twice as many in
     each that follows, so that the whole takes a few times as long as the solver that wins. The least exploitable policy
     of all is returned where none meets the tolerance.
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse.linalg import LinearOperator, gmres
 
 from tmfcore import _validation as check
 from tmfcore._descent import Iterate
@@ -45,8 +44,9 @@ class Homotopy(ExactSolver):
     Parameters
     ----------
     iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
-        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in units
-        of return; after how many iterations without progress; whose values are learnt and judged.
+        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in
+        units of return; after how many iterations without an improvement of what share to give up (None: never); whose
+        values are learnt and judged.
     temperature : float or None, optional
         tau > 0 to begin at, in units of reward. None: max_{t,o} (max_a Q - min_a Q) at the first policy.
     krylov : int, optional
@@ -191,6 +191,7 @@ class _Path(TableRule):
 
     def direction(self, y: FloatArray, off: FloatArray, scale: FloatArray, temperature: float) -> FloatArray:
         """Newton's step from y, by GMRES in coordinates in which rows count by where agents are."""
+        from scipy.sparse.linalg import LinearOperator, gmres  # a tenth of a second, which others need not wait for
 
         def product(vector: FloatArray) -> FloatArray:
             along = vector.reshape(y.shape) / scale

@@ -24,6 +24,7 @@ from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._space import Solver, checked, default_space, scale_of, suggest
 from tmfcore.solvers.base import Solution
 from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
+from tmfcore.solvers.homotopy import Homotopy
 from tmfcore.solvers.mfomo import MFOMO
 from tmfcore.solvers.mirror_descent import MirrorDescent
 from tmfcore.solvers.prior_descent import PriorDescent
@@ -40,7 +41,7 @@ __all__ = ["METRICS", "Tuning", "tune"]
 METRICS = ("iterations", "seconds", "exploitability")
 SOLVERS: dict[str, type[Solver]] = {
     kind.__name__: kind
-    for kind in (MirrorDescent, FictitiousPlay, FixedPoint, PriorDescent, MFOMO, Stationary, TMFPG)
+    for kind in (MirrorDescent, FictitiousPlay, FixedPoint, PriorDescent, Homotopy, MFOMO, Stationary, TMFPG)
 }
 LEAST = 1e-15  # what an exploitability counts as at least, so that a zero does not decide a geometric mean alone
 

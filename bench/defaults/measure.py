@@ -1,0 +1,74 @@
+"""One instance: tmf.solve, the solvers it chooses from alone, and mirror descent at its best fixed rate."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+import tmfcore as tmf
+from bench.defaults.instances import Instance
+from tmfcore.solvers import FictitiousPlay, Homotopy, MirrorDescent
+
+ALONE = (MirrorDescent, Homotopy, FictitiousPlay)
+RATES = 2.0 ** np.arange(-3, 12)  # over the largest difference of two Q at the uniform policy
+FIXED_ITERATIONS, FIXED_SECONDS = 3000, 20.0  # of a fixed rate, and of all of them
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of an instance; None: not reached, within what it was given."""
+
+    instance: Instance
+    converged: bool
+    chosen: str
+    gap: float  # relative
+    seconds: float  # of tmf.solve
+    fastest: float | None  # seconds of the fastest of the solvers alone, where one was faster than tmf.solve
+    iterations: int | None  # of MirrorDescent
+    fixed: int | None  # of MirrorDescent at its best fixed rate
+    cut: bool  # whether fixed rates ran out of time
+
+
+def measure(instance: Instance) -> Row:
+    game, who = instance.build(), (instance.schedule, instance.n_agents)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tmf.ConvergenceWarning)
+        began = time.perf_counter()
+        found = tmf.solve(game, *who)
+        seconds = time.perf_counter() - began
+        fastest = None
+        iterations = None
+        for kind in ALONE:
+            began = time.perf_counter()
+            late = lambda now, end=began + seconds: time.perf_counter() > end
+            alone = kind().solve(game, *who, callback=None if kind is MirrorDescent else late)
+            took = time.perf_counter() - began
+            if alone.converged and took < (seconds if fastest is None else fastest):
+                fastest = took
+            if kind is MirrorDescent and alone.converged:
+                iterations = int(alone.history["iteration"][-1])
+        fixed, cut = best_fixed(game, who)
+    return Row(
+        instance, found.converged, found.solver["name"], found.relative_exploitability, seconds, fastest, iterations,
+        fixed, cut,
+    )  # fmt: skip
+
+
+def best_fixed(game: tmf.Game, who: tuple[tmf.Schedule, int | None]) -> tuple[int | None, bool]:
+    """Iterations to the tolerance at the best of RATES, and whether some of them were not tried to the end."""
+    policy = tmf.TabularPolicy.uniform(game)
+    spread = float(np.ptp(tmf.evaluate(game, policy, *who).q, axis=-1).max()) or 1.0
+    end = time.perf_counter() + FIXED_SECONDS
+    best, late = None, lambda now: time.perf_counter() > end
+    for rate in RATES / spread:
+        limit = FIXED_ITERATIONS if best is None else best - 1
+        if limit < 1:
+            break
+        solver = MirrorDescent(learning_rate=rate, iterations=limit)
+        found = solver.solve(game, *who, callback=late)
+        if found.converged:
+            best = int(found.history["iteration"][-1])
+    return best, time.perf_counter() > end
