@@ -691,7 +691,7 @@ def test_solve_says_what_it_used():
 def test_solve_goes_on_where_mirror_descent_fails():
     found = tmf.solve(rock_paper_scissors(), tmf.Synchronous())
     assert found.converged and found.relative_exploitability <= 1e-4 and found.solver["name"] == "Homotopy"
-    assert found.reason.startswith("MirrorDescent: interrupted after") and "; Homotopy: relative expl" in found.reason
+    assert found.reason.startswith("MirrorDescent: paused after") and "; Homotopy: relative expl" in found.reason
 
 
 def test_solve_stops_for_a_callback():

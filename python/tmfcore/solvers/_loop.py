@@ -140,6 +140,7 @@ class Loop:
                 self.rows[-1]["learning_rate"] = rate
             self.iteration = k + 1
             report(k + 1 - self.first)
+        self.reason = f"paused after iteration {self.iteration}"
         return False
 
     def record(self, judged: Judged, seconds: float) -> None:
