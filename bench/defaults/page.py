@@ -18,8 +18,8 @@ an exploitability of 1e-4 of the mean return, from the uniform policy. "Best fix
 rates, 2^-3 to 2^11 over the largest difference of two Q, up to 3,000 iterations each.
 """
 
-FIXED = """Wanted: at most twice the iterations of the best fixed rate, which nobody knows beforehand. Counted as missed where
-it is more than twice that and ten more: a fixed rate of 2,000 over the spread of Q is at a pure equilibrium after one
+FIXED = """Wanted: at most twice the updates of the best fixed rate, which nobody knows beforehand. Missed is what
+needs more than twice that and ten more: a fixed rate of 2,000 over the spread of Q is at a pure equilibrium after one
 update, and a default that starts lower and grows fourfold needs a few.
 """
 
@@ -59,7 +59,7 @@ def text(rows: list[Row], whole: bool, seconds: float) -> str:
 
 
 def table(rows: list[Row]) -> Iterator[str]:
-    yield "| game | instances | tmf.solve | MirrorDescent | updates, median | most | chosen instead | median | longest |"
+    yield "| game | instances | tmf.solve | MirrorDescent | updates, median | most | chosen otherwise | median | most |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for family in dict.fromkeys(row.instance.family for row in rows):
         mine = [row for row in rows if row.instance.family == family]
@@ -82,7 +82,7 @@ def beside_fixed(rows: list[Row]) -> Iterator[str]:
     cut = sum(row.cut for row in rows)
     missed = [row for row in both if row.iterations > 2 * row.fixed + 10]
     mean, high = np.exp(np.mean(np.log(ratios))), np.quantile(ratios, 0.95)
-    yield f"On {len(both)} instances both converge; the default needs {mean:.2f} times the updates in the geometric mean,"
+    yield f"Both converge on {len(both)} instances; the default needs {mean:.2f} times the updates in geometric mean,"
     yield f"{high:.2f} at the 95th percentile. On {only} only the default converges, on {other} only a fixed rate"
     yield f"({cut} instances ran out of 20 s before all rates were tried)."
     yield f"More than twice and ten more: **{len(missed)} of {len(both)}**."
