@@ -3,6 +3,7 @@
     python bench/figures.py                   kernels, import, memory, and the quick reproduction
     python bench/figures.py --full            the full reproduction instead of the quick one (minutes)
     python bench/figures.py --fresh           also the README's two commands, each in a new virtual environment
+    python bench/figures.py --critics         also TMF-PG with its sampled critics, three seeds each (minutes)
     python bench/figures.py --dry-run         print, write nothing
 
 Run it with tmfcore and its extra `app` installed; --fresh needs pip's package index within reach. Timings of
@@ -25,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 import tmfcore as tmf
+from tmfcore.reproduce.settings import GAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "docs" / "results.md"
@@ -84,6 +86,26 @@ def iteration_seconds(game, replicas):
     solver = tmf.solvers.TMFPG(critic="model", replicas=replicas, iterations=40, tolerance=None)
     seconds = np.diff(solver.solve(game, tmf.Sequential(), 1000, rng=1).history["seconds"])
     return float(seconds.min()), float(np.median(seconds))
+
+
+def critic_figures():
+    """TMFPG by its sampled critics at its defaults but for the tolerance, N = 1000, B = 1, sqrt N and N, 20 sweeps."""
+    n_agents, seeds = 1000, (1, 2, 3)
+    for critic in ("returns", "empirical"):
+        for name, spec in GAMES.items():
+            for batch in (1, 31, n_agents):
+                game = spec.build(batch / n_agents)
+                solver = tmf.solvers.TMFPG(critic=critic, tolerance=0.01)
+                found = [solver.solve(game, tmf.Batch(batch), n_agents, rng=seed) for seed in seeds]
+                iterations = [int(solution.history["iteration"][-1]) for solution in found]
+                seconds = [solution.history["seconds"][-1] for solution in found]
+                worst = max(solution.relative_exploitability for solution in found)
+                yield Figure(
+                    f"TMFPG, critic {critic}, {name.replace('_', ' ')}, N={n_agents}, B={batch}, seeds 1 to 3: "
+                    "exploitability / \\|mean return\\|", "<= 1% in 200 iterations",
+                    f"at most {worst:.2%} after {min(iterations)} to {max(iterations)} iterations "
+                    f"({min(seconds):.1f} to {max(seconds):.1f} s)", worst <= 0.01,
+                )
 
 
 def counts_figure():
@@ -245,6 +267,7 @@ def page(figures, results, arguments):
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     kind, quick = ("full", "") if arguments.full else ("quick", " --quick")
     command = "python bench/figures.py" + " --full" * arguments.full + " --fresh" * arguments.fresh
+    command += " --critics" * arguments.critics
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     lines = [
         "# Measured figures",
@@ -302,6 +325,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="the full reproduction instead of the quick one")
     parser.add_argument("--fresh", action="store_true", help="also the README's commands in new environments")
+    parser.add_argument("--critics", action="store_true", help="also TMF-PG with its sampled critics")
     parser.add_argument("--dry-run", action="store_true", help="print the page, write nothing")
     arguments = parser.parse_args()
 
@@ -314,7 +338,8 @@ def main():
             0, Figure("`tmfcore reproduce --quick`, installed", "under 60 s", f"{seconds:.0f} s", seconds < 60)
         )
     commands = [*fresh_figures()] if arguments.fresh else []
-    text = page([*commands, *experiments, *figures], results, arguments)
+    critics = [*critic_figures()] if arguments.critics else []
+    text = page([*commands, *experiments, *critics, *figures], results, arguments)
     print(text)
     if not arguments.dry_run:
         OUTPUT.write_text(text, encoding="utf-8")

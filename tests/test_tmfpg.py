@@ -87,6 +87,23 @@ def test_every_variant_learns(build, options, bound):
     assert solution.relative_exploitability <= bound
 
 
+@pytest.mark.parametrize("critic", ["model", "empirical", "returns"])
+@pytest.mark.parametrize("step", [1.0, 0.02])
+@pytest.mark.parametrize("game", ["choice", "queueing", "resource_selection"])
+def test_one_agent_a_step_learns(game, step, critic):
+    """B = 1 of 50 at the defaults, in 40 iterations: 20 decisions where a step is a sweep, 1,000 where it is a fiftieth."""
+    made = {
+        "choice": lambda: tmf.Game(1, 2, round(20 / step), 1.0, [1.0], [[0.0, 1.0]], np.ones((1, 2, 1))),
+        "queueing": lambda: tmf.games.queueing([0.1, 0.2, 0.3], horizon=20, step=step),
+        "resource_selection": lambda: tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0, horizon=20, step=step),
+    }[game]()
+    solver = TMFPG(critic=critic, iterations=40, tolerance=None, evaluate_every=40)
+    solution = solver.solve(made, tmf.Sequential(), 50, rng=1)
+    first, last = solution.history["exploitability"] / np.abs(solution.history["mean_return"])
+    assert first > 0.2
+    assert last < 0.25 * first
+
+
 def test_the_mean_field_limit_converges_further():
     """Without sampling noise what is left is the policy being constant within a sweep."""
     game = queueing(0.1)

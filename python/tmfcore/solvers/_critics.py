@@ -137,8 +137,8 @@ class Memory:
 
     Averages over the decisions of the samples so far, in which those before the last count as MEMORY at most, and
     rise and fall with everybody at (interval, observation): what is seldom done is not left behind as the policy
-    learns. Where little is known they are drawn, as by PRIOR decisions more, to the mean over everybody there, or
-    in the interval where nobody was there.
+    learns. What an action is worth is drawn, as by PRIOR decisions more, to the mean over all who acted there;
+    where nobody did, the mean over everybody there, or in the interval, stands in.
 
     Attributes
     ----------
@@ -174,8 +174,9 @@ class Memory:
             kept += new
         everybody = self.acted.sum(axis=-1) + self.waited
         mean = _mean(everybody, _mean(everybody.sum(axis=-1), 0.0)[:, np.newaxis])
-        acting[...] = (self.acted[0] + self.PRIOR * mean[..., np.newaxis]) / (self.acted[1] + self.PRIOR)
-        waiting[...] = (self.waited[0] + self.PRIOR * mean) / (self.waited[1] + self.PRIOR)
+        prior = _mean(self.acted.sum(axis=-1), mean)[..., np.newaxis]
+        acting[...] = (self.acted[0] + self.PRIOR * prior) / (self.acted[1] + self.PRIOR)
+        waiting[...] = _mean(self.waited, mean)
 
 
 def _mean(total: FloatArray, otherwise: FloatArray | float) -> FloatArray:
