@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -128,6 +128,8 @@ def as_string(value: object, name: str) -> str:
 def as_labels(value: object, name: str, n: int | None = None) -> tuple[str, ...]:
     """`value` as a tuple of `n` different strings; of any number of them if `n` is None."""
     wanted = f"a sequence of {'' if n is None else f'{n} '}strings"
+    if n is not None and isinstance(value, Sized) and len(value) != n and not isinstance(value, str):
+        raise ValueError(f"{name} has {len(value)} labels; must have {n}")
     labels = tuple(as_string(label, f"{name}[{i}]") for i, label in enumerate(as_items(value, name, wanted)))
     if n is not None and len(labels) != n:
         raise ValueError(f"{name} has {len(labels)} labels; must have {n}")
@@ -142,7 +144,10 @@ def as_items(value: object, name: str, wanted: str) -> tuple[Any, ...]:
     """What `value` holds, of anything that can be gone through but a text; `wanted` says what it must be."""
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
         raise TypeError(f"{name} is {say.show(value)}; must be {wanted}")
-    return tuple(value)
+    try:
+        return tuple(value)
+    except MemoryError:
+        raise MemoryError(f"{name} does not fit in memory; must be {wanted}") from None
 
 
 def as_path(value: object, name: str = "path") -> Path:

@@ -45,6 +45,7 @@ PARTS = {"schedule": {"size", "beta", "p"}, "initial": {"policy"}}
 MAY_BE_NAN = (
     "tmfcore.analysis.", "tmfcore.solvers.Iteration", "tmfcore.plotting.", "tmfcore.Solution", "tmfcore.tune",
     "tmfcore.solvers.Tuning", "tmfcore.Fit.interval", "tmfcore.games.by_type",
+    "tmfcore.games.by_half_step",
 )  # fmt: skip
 
 

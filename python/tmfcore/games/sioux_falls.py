@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -183,13 +182,12 @@ def _trips(demand: object, copied: bool = False) -> _Trips:
         return tuple(
             (o + 1, d + 1, 100.0 * hundreds) for d in range(24) for o, row in enumerate(table) if (hundreds := row[d])
         )
-    if not isinstance(demand, Iterable):
-        raise TypeError(f"demand is {say.show(demand)}; must be 'pair', 'table' or a sequence of (from, to, vehicles)")
+    given = check.as_items(demand, "demand", "'pair', 'table' or a sequence of (from, to, vehicles)")
     trips = []
-    for i, entry in enumerate(demand):
-        fields = tuple(entry) if isinstance(entry, Iterable) and not isinstance(entry, str) else ()
+    for i, entry in enumerate(given):
+        fields = check.as_items(entry, f"demand[{i}]", "(from, to, vehicles[, departure])")
         if not 3 <= len(fields) <= 4:
-            raise ValueError(f"demand[{i}] is {entry!r}; must be (from, to, vehicles[, departure])")
+            raise ValueError(f"demand[{i}] is {say.short(repr(entry))}; must be (from, to, vehicles[, departure])")
         o, d = (check.as_int(node, f"demand[{i}][{j}]", low=1, high=24) for j, node in enumerate(fields[:2]))
         trips.append((o, d, *fields[2:]))
     return tuple(trips)
