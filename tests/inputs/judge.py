@@ -40,7 +40,7 @@ KEEPS = {
 ALIASES = {"tmfcore.Game.compiled": {"transition", "reward"}, "tmfcore.schedule.as_schedule": {"schedule"},
     "tmfcore.policy.as_policy": {"policy"}}
 #: What errors call a part of an argument by: a schedule's own number.
-PARTS = {"schedule": {"size", "beta", "p"}, "initial": {"policy"}}
+PARTS = {"schedule": {"size", "beta", "p"}, "schedules": {"size", "beta", "p"}, "initial": {"policy"}}
 #: Results in which NaN stands for "no number", as documented.
 MAY_BE_NAN = (
     "tmfcore.analysis.", "tmfcore.solvers.Iteration", "tmfcore.plotting.", "tmfcore.Solution", "tmfcore.tune",
@@ -156,7 +156,7 @@ def names_argument(case, text):
     known = case.door.names | ALIASES.get(case.door.name, set())
     known = known.union(*(PARTS.get(name, set()) for name in case.door.names))
     return bool(words & known) or any(
-        isinstance(value, str) and value and value in text for name, bad in case.bad for value in [paths(name, bad)]
+        isinstance(value, str) and value and (value in text or repr(value) in text) for name, bad in case.bad for value in [paths(name, bad)]
     )
 
 
