@@ -145,7 +145,8 @@ def _axes(value: object) -> int:
     axes = 0
     while isinstance(value, (list, tuple)) and value and axes < 3:
         value, axes = value[0], axes + 1
-    return axes + int(getattr(value, "ndim", 0))
+    ndim = getattr(value, "ndim", 0)
+    return axes + (ndim if isinstance(ndim, int) else 0)
 
 
 @dataclass(frozen=True, eq=False)
