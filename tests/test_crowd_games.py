@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import tmfcore as tmf
 from peers import need
+from tmfcore._crowd import CrowdAversion
 from tmfcore.games import beach_bar, building_evacuation, crowd_aversion, crowd_motion
 
 MOVES = [(0, -1), (-1, 0), (0, 0), (1, 0), (0, 1)]
@@ -533,3 +534,17 @@ def test_crowd_motion_has_the_flow_and_values_of_openspiel(name):
         taken = np.log(game.initial[there] + FLOAT32) - np.log(1 / n**2 + FLOAT32)
         returned -= parameters.get("crowd_aversion_coef", 1.0) * (game.initial[there] @ taken)
         assert returned == pytest.approx(evaluation.mean_return, abs=1e-8)
+
+
+@pytest.mark.parametrize(("rows", "scales"), [(0, 1), (1, 0), (0, 0)])
+def test_a_model_of_no_steps_is_refused(rows, scales):
+    with pytest.raises(ValueError, match="worth and scale are empty; must have a row"):
+        CrowdAversion(np.ones((2, 1, 1)), np.ones((2, 1)), np.zeros((2, 1, 1)), np.zeros((2, 1)), np.zeros((rows, 2)), np.zeros((2, 1)),
+                      np.ones(scales), 1.0, 1e-3)  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4)])
+def test_a_step_costs_one_over_the_longer_side(shape):
+    """Of a crowd in motion, unless told otherwise: an action that moves is paid that much less than the one that stays."""
+    reward = crowd_motion(shape).tables(np.full(shape[0] * shape[1], 1 / (shape[0] * shape[1])))[0]
+    assert np.ptp(reward, axis=1).max() == pytest.approx(1 / max(shape), rel=1e-9)

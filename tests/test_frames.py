@@ -57,6 +57,13 @@ def test_labels_that_are_numbers_stay_numbers():
     assert flow._table().columns(None)["observation"].tolist() == [0, 1] * 4
 
 
+def test_actions_without_labels_are_numbers():
+    """As many as there are actions, not as there are observations."""
+    plain = tmf.Game(2, 3, 2, 1.0, [1, 0], np.zeros((2, 3)), np.full((2, 3, 2), 0.5))
+    found = tmf.evaluate(plain, tmf.TabularPolicy.uniform(plain), tmf.Synchronous())
+    assert found._table().columns("q")["action"].tolist() == [0, 1, 2] * 4
+
+
 def test_action_labels_survive_a_file(tmp_path):
     for name, result in results().items():
         if name != "evaluation":

@@ -310,6 +310,15 @@ def test_wardrop_in_closed_form_and_by_bisection_agree(resources):
     np.testing.assert_allclose(nearly, wardrop(values, congestion), atol=1e-12)
 
 
+@pytest.mark.parametrize("power", [0.01, 0.1, 1.0, 3.0])
+def test_wardrop_sums_to_one_to_the_last_bit(power):
+    """Where shares are steep in the level, the last bit of the level moves their sum by more."""
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        mu = wardrop(rng.uniform(0, 1, 30), rng.uniform(0.1, 2, 30), power=power)
+        assert abs(mu.sum() - 1) <= 1e-15
+
+
 def test_wardrop_by_hand():
     np.testing.assert_allclose(wardrop([1, 0.8, 0.6, 0.4], 1), [8 / 15, 1 / 3, 2 / 15, 0], atol=1e-15)
     np.testing.assert_allclose(wardrop([1, 0.8, 0.6], 1, power=2), [0.6, 0.4, 0], atol=1e-15)
@@ -337,3 +346,8 @@ def test_the_field_settles_at_the_water_level():
     mu = wardrop([1, 0.8, 0.6, 0.4], 1)
     held = tmf.games.resource_selection([1, 0.8, 0.6, 0.4], 1).tables(mu)[2]
     np.testing.assert_allclose(held, [7 / 15, 7 / 15, 7 / 15, 0.4], atol=1e-15)
+
+
+@pytest.mark.parametrize(("horizon", "step", "n_steps"), [(1, 1, 1), (0.25, 0.25, 1), (2, 0.5, 4), (3, 1, 3)])
+def test_a_horizon_of_sweeps_is_so_many_steps(horizon, step, n_steps):
+    assert queueing([0.5, 0.3], horizon=horizon, step=step).horizon == n_steps

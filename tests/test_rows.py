@@ -1,5 +1,7 @@
 """Every game of the shelf says the same of itself in each way that kernels ask: tables, rows, standing rewards, slopes."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,9 @@ def _varying_here_and_there():
 
 GAMES = {name: build() for name, build in tmf.games.BY_NAME.items() if name != "sioux_falls"} | {
     "linear_quadratic, at rest": tmf.games.linear_quadratic(9, mean_reversion=0.0, horizon=4),
+    "beach_bar, by step": tmf.games.beach_bar(
+        5, horizon=3, moving_cost=[0.3, 0.1, 0.2], attraction=np.arange(15.0).reshape(3, 5) % 4
+    ),
     "beach_bar, short steps": tmf.games.beach_bar(9, step=0.25, horizon=2, moving_cost=0.3),
     "crowd_aversion, other scales": tmf.games.crowd_aversion(
         np.tile(np.eye(3)[::-1], (3, 1, 1)), [0.3, 0.1, 0.0], action_reward=np.outer([1.0, 2.0, 0.5], [0.5, 0.2, 0.1]), action_scale=[2.0, 0.5, 3.0, 1.0],
@@ -118,6 +123,23 @@ def test_what_is_said_not_to_change_does_not_change(name):
             np.testing.assert_allclose(middle, (left + right) / 2, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("name", GAMES)
+def test_a_pickled_game_is_the_same_game(name):
+    game = GAMES[name]
+    again = pickle.loads(pickle.dumps(game))
+    mu = np.random.default_rng(7).dirichlet(np.ones(game.n_observations))
+    for t in range(0, game.horizon, max(1, game.horizon // 4)):
+        for mine, other in zip(game.model.tables(mu, t), again.model.tables(mu, t), strict=True):
+            np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("name", [name for name in tmf.games.BY_NAME if name not in ("braess", "sioux_falls")])
+@pytest.mark.parametrize("discount", [0.0, 0.5, 1.0])
+def test_every_discount_from_0_to_1_is_taken(name, discount):
+    game = tmf.games.BY_NAME[name](discount=discount)
+    assert game.discount == discount
+
+
 ONE_PLACE = {"local_passive_reward", "separable_reward"}
 STAYING = {"constant_transition", "passive_identity"}
 
@@ -155,10 +177,11 @@ def spread(rows, successors, size):
     return full
 
 
+@pytest.mark.parametrize("beta", [0.5, 1.0])
 @pytest.mark.parametrize("name", [name for name, game in GAMES.items() if game.n_observations <= 100])
-def test_flow_and_values_are_those_of_the_tables(name):
-    """Kernels ask for what may have changed only; here everything is asked for at every step."""
-    game, beta = GAMES[name], 0.5
+def test_flow_and_values_are_those_of_the_tables(name, beta):
+    """Kernels ask for what may have changed, and of those that act if all do; here everything is asked for."""
+    game = GAMES[name]
     rng = np.random.default_rng(4)
     pi = rng.dirichlet(np.ones(game.n_actions), size=game.n_observations)
     policy = tmf.TabularPolicy(pi[None])

@@ -82,3 +82,13 @@ def test_rewards_are_those_of_the_tables(make, engine):
         acted = run.decisions[0, t]
         earned = (acted * reward).sum() + (run.counts[0, t] - acted.sum(axis=1)) @ passive_reward
         assert run.rewards[0, t] == pytest.approx(earned / 30, rel=1e-11, abs=1e-11)
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+def test_a_callable_policy_is_asked_for_the_row_of_the_agent_that_acts(engine):
+    """Everywhere another action, with certainty: one agent goes round, whatever is drawn."""
+    game = tmf.games.resource_selection((1.0, 0.5, 0.2), 1.0, horizon=7, initial=(0.0, 1.0, 0.0))
+    onwards = np.eye(3)[[1, 2, 0]]
+    for policy in (lambda mu: onwards, lambda mu, t: onwards, tmf.TabularPolicy(onwards[None])):
+        run = tmf.simulate(game, policy, tmf.Sequential(), n_agents=1, rng=1, engine=engine)
+        assert run.counts[0].argmax(axis=-1).tolist() == [1, 2, 0, 1, 2, 0, 1, 2]

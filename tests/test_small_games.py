@@ -267,6 +267,17 @@ def test_garnet_is_as_described(size, n_act, n_cells, coupling, monotone, seed):
         assert (np.abs(felt) <= 2.0).all() and (np.diagonal(felt) >= 1.0).all()
 
 
+@pytest.mark.parametrize("coupling", [0.2, 0.7])
+def test_rows_of_garnet_mix_what_is_felt(coupling):
+    """(1 - coupling) of a row is that of no coupling, the rest that of coupling 1, which is another one at every corner."""
+    plain, mixed, whole = (garnet(5, 2, 3, coupling=c, seed=1, horizon=2) for c in (0.0, coupling, 1.0))
+    corners = np.eye(5)
+    for e in corners:
+        rows, felt = plain.tables(e)[1], whole.tables(e)[1]
+        np.testing.assert_allclose(mixed.tables(e)[1], (1 - coupling) * rows + coupling * felt, atol=1e-14)
+    assert min(np.ptp([whole.tables(e)[1] for e in corners], axis=0).ravel()) > 0.01
+
+
 def test_garnet_says_what_is_monotone():
     verdicts = [tmf.analysis.monotonicity(garnet(8, 3, monotone=m, seed=s, horizon=4), tmf.Synchronous(), trials=20, rng=0).verdict
                 for m in (True, False) for s in range(3)]  # fmt: skip
@@ -296,6 +307,9 @@ def test_garnet_pieces_are_uniform_cuts():
         (lambda: susceptible_infected(initial=(0.5, 0.6)), "initial sums to 1.1"),
         (lambda: susceptible_infected(horizon=0), "horizon is 0"),
         (lambda: garnet(3, 2, 4), "n_successors is 4"),
+        (lambda: garnet(3, 2, 0), "n_successors is 0"),
+        (lambda: garnet(2**31), "n_observations is 2147483648"),
+        (lambda: garnet(2, 2**31), "n_actions is 2147483648"),
         (lambda: garnet(seed=-1), "seed is -1"),
         (lambda: garnet(coupling=1.5), "coupling is 1.5"),
     ],

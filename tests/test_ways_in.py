@@ -309,6 +309,26 @@ def test_promises_are_checked():
         crowd_game(neighbours, local_passive_reward=True)
 
 
+def test_promises_are_held_against_the_first_step_and_the_last():
+    asked = set()
+
+    @ROW
+    def late(t, o, a, mu, probabilities, reward, user):
+        asked.add(t)
+        probabilities[0], reward[0] = 1.0, mu[o] + float(t == 7 and a > 0)
+        if a >= 0:
+            probabilities[1] = 0.0
+        return 0
+
+    successors = np.broadcast_to([0, 1], (5, 2, 2))
+    options = {"successors": successors, "passive_successors": np.arange(5)[:, None],
+               "local_passive_reward": True, "separable_reward": True}  # fmt: skip
+    with pytest.raises(ValueError, match="separable_reward is promised, but"):
+        tmf.Game.compiled(late, 5, 2, 8, 1.0, np.full(5, 0.2), **options)
+    tmf.Game.compiled(late, 5, 2, 7, 1.0, np.full(5, 0.2), **options)
+    assert asked == {0, 6, 7}
+
+
 @pytest.mark.parametrize("promises", SOME)
 @pytest.mark.parametrize("fault", ["nan", "code", "row", "unset"])
 def test_a_function_that_fails_later_is_found_whatever_was_promised(promises, fault):
