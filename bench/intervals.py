@@ -1,6 +1,6 @@
 """Measure the coverage of every interval of the package, and write docs/intervals.md.
 
-    python bench/intervals.py            about six minutes on one core
+    python bench/intervals.py            about four minutes on one core
     python bench/intervals.py --quick    a tenth of the samples; prints, writes nothing
 
 Seeds are fixed: the same tables come out again.
@@ -34,9 +34,9 @@ INTERVALS = (
         "`Convergence.fit(label).interval(level)`",
     ),
     (
-        "error at one N",
+        "error at one N or one time",
         "Student's, of the logarithm; R - 1 degrees of freedom",
-        "`Convergence.error_low`, `error_high`, `final_low`, `final_high`",
+        "`Convergence.error_low`, `error_high`, `final_low`, `final_high`; `Bound.interval(level)`",
     ),
     ("gain of `finite_exploitability`", "Welch's", "`low`, `high`; `interval(level)`"),
     (

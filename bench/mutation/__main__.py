@@ -1,0 +1,87 @@
+"""The command line of `python -m bench.mutation`; what it is for stands in the package's docstring."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from . import MUTANTS_EACH, ROOT, WORK, page, results
+from .selection import modules
+
+
+def copy_tree(tree: Path) -> None:
+    """Copy what git knows, as it is here now, and the kernels as they are built."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    names = [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+    libraries = [path.relative_to(ROOT).as_posix() for path in (ROOT / "python" / "tmfcore").glob("*.so")]
+    (tree / "build").mkdir(parents=True)
+    for name in names + libraries:
+        target = tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+
+
+def run(named: list[str], count: int, seed: str, work: Path) -> bool:
+    """Try `count` mutants of each module in a copy of the tree; whether that went through."""
+    tree = work / f"tree-{os.getpid()}"  # several may run at a time
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(tree / "python"), str(tree)]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        results.VARIABLE: str(work / "results.jsonl"),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    well = True
+    try:
+        copy_tree(tree)
+        for name in named:
+            before = _of(name)
+            command = [sys.executable, "-m", "bench.mutation.session", name, str(count), seed]
+            ended = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+            print(f"{name}: {_of(name) - before} tried, {page.counted(results.stored().values(), name)}", flush=True)
+            if ended.returncode:
+                well = False
+                print(ended.stdout[-2000:], ended.stderr[-2000:], sep="\n", file=sys.stderr)
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
+    return well
+
+
+def _of(module: str) -> int:
+    return sum(row["module"] == module for row in results.stored().values())
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.mutation", description="Do tests fail if a module is wrong")
+    parser.add_argument("modules", nargs="*", help="below python/tmfcore, or a kernel's file name; default: all")
+    parser.add_argument("--mutants", type=int, default=MUTANTS_EACH, help="of each module (default: %(default)s)")
+    parser.add_argument("--seed", default="1", help="which mutants (default: %(default)s)")
+    parser.add_argument("--again", action="store_true", help="try the survivors of these modules again, and no others")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder of copy and results (default: %(default)s)")
+    parser.add_argument("--page", action="store_true", help="only write docs/mutation.md from what is stored")
+    options = parser.parse_args()
+    known = modules()
+    for name in options.modules:
+        if name not in known:
+            parser.error(f"there is no module {name}; must be one of {', '.join(known)}")
+    work = options.work.resolve()
+    os.environ[results.VARIABLE] = str(work / "results.jsonl")
+    if options.page:
+        print(page.write())
+        return
+    named = options.modules or known
+    if options.again:
+        named = results.forget_survivors(named)
+    well = run(named, 0 if options.again else options.mutants, options.seed, work)
+    print(page.figures(results.stored().values()))
+    raise SystemExit(0 if well else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What was found of each mutant: one line of JSON each, written as it comes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from . import REASONS, ROOT, WORK
+from .operators import Mutant, chosen, mutants
+from .selection import path_of
+
+#: Names the file of results; what runs in a copy of the tree is told by it.
+VARIABLE = "TMFCORE_MUTATION_RESULTS"
+
+
+def identity(text: str, mutant: Mutant) -> dict[str, Any]:
+    """What tells a mutant from others of its module, whatever is written above its line."""
+    start = text.rfind("\n", 0, mutant.start) + 1
+    line = text[start : text.find("\n", mutant.start)]
+    above = text[:start].splitlines()
+    return {
+        "kind": mutant.kind,
+        "text": line.strip(),
+        "column": mutant.start - start - (len(line) - len(line.lstrip())),
+        "before": text[mutant.start : mutant.end],
+        "after": mutant.after,
+        "twin": sum(other.strip() == line.strip() for other in above),
+    }
+
+
+def key(module: str, told: dict[str, Any]) -> str:
+    """A short name of a mutant, the same wherever its line stands."""
+    parts = [module, *(str(told[name]) for name in ("text", "column", "before", "after", "twin"))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def stored() -> dict[str, dict[str, Any]]:
+    """Results by key; of a mutant tried twice the last. What is forgotten is not among them."""
+    return {name: row for name, row in _all().items() if row["outcome"] != "again"}
+
+
+def _all() -> dict[str, dict[str, Any]]:
+    path = _path()
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return {row["key"]: row for row in rows}
+
+
+def standing(modules: list[str]) -> list[dict[str, Any]]:
+    """Results of mutants whose line is still there, in the order of the modules and of their lines."""
+    known, found = stored(), []
+    for module in modules:
+        text = (ROOT / path_of(module)).read_text(encoding="utf-8")
+        names = {key(module, identity(text, mutant)): mutant.line for mutant in mutants(text)}
+        found += [known[name] | {"line": line} for name, line in names.items() if name in known]
+    return found
+
+
+def missing(module: str, text: str, count: int, seed: str) -> list[Mutant]:
+    """Those of the chosen mutants that are not stored, and those that are to be tried again."""
+    known, every = _all(), mutants(text)
+    names = {key(module, identity(text, mutant)): mutant for mutant in every}
+    picked = {key(module, identity(text, mutant)): mutant for mutant in chosen(every, count, f"{seed} {module}")}
+    again = [mutant for name, mutant in names.items() if name in known and known[name]["outcome"] == "again"]
+    return again + [mutant for name, mutant in picked.items() if name not in known]
+
+
+def store(module: str, text: str, mutant: Mutant, found: dict[str, Any], seconds: float) -> None:
+    """Append what was found."""
+    told = identity(text, mutant)
+    killed = f"the process ends: {found['died']}" if "died" in found else found.get("answer")
+    outcome = "invalid" if "invalid" in found else "killed" if killed else "survived"
+    row = {"key": key(module, told), "module": module, "line": mutant.line, **told, "outcome": outcome,
+           "by": killed, "seconds": round(seconds, 1)}  # fmt: skip
+    with _path().open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def forget_survivors(modules: list[str]) -> list[str]:
+    """Mark the survivors of these modules as to be tried again; return the modules that have some such."""
+    rows = [row for row in _all().values() if row["module"] in modules and row["outcome"] in ("survived", "again")]
+    with _path().open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row | {"outcome": "again"}) + "\n" for row in rows)
+    return [name for name in modules if any(row["module"] == name for row in rows)]
+
+
+def reasons() -> dict[str, dict[str, Any]]:
+    """Why a mutant survives, by key: {"equivalent": bool, "reason": text}."""
+    return dict(json.loads(REASONS.read_text(encoding="utf-8"))) if REASONS.exists() else {}
+
+
+def _path() -> Path:
+    return Path(os.environ.get(VARIABLE, WORK / "results.jsonl"))

@@ -1,0 +1,261 @@
+"""Try the mutants of one module, in a copy of the tree: `python -m bench.mutation.session MODULE COUNT SEED`.
+
+The tests of a Python module are collected once. Each mutant is a fork, in which the code of the changed function is
+exchanged, and the tests that run through that statement follow, quickest first, until one fails. What survives that,
+lies outside functions, or is of a kernel is tried in a process that imports everything and runs every test.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+from . import build, results
+from .children import LONGEST, in_child
+from .operators import Mutant
+from .selection import path_of, tests_of
+
+#: Seconds of processor time a mutant may take beyond three times what its tests take.
+SPARE = 30
+#: Examples of a property, derandomised: fewer than the test suites' own, so that what is killed here is killed there.
+EXAMPLES = 25
+NOT_EXCHANGED = "not exchanged"
+OPTIONS = [
+    "-q", "--assert=plain", "--capture=sys", "--basetemp=build/mutation-tmp",
+    "-p", "no:cacheprovider", "-p", "no:benchmark",
+]  # fmt: skip
+
+
+class Runner:
+    """A plugin of pytest: runs the collected tests in child processes, and answers for each mutant."""
+
+    def __init__(self, module: str, todo: list[Mutant]) -> None:
+        self.module, self.todo = module, todo
+        self.path = path_of(module)
+        self.text = self.path.read_text(encoding="utf-8")
+        self.failed: str | None = None
+        self.seconds: dict[str, float] = {}
+
+    def pytest_collection(self) -> None:
+        from hypothesis import settings
+
+        usual = settings.get_profile("dev")
+        settings.register_profile("mutation", usual, max_examples=EXAMPLES, derandomize=True, database=None)
+        settings.load_profile("mutation")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+        if report.failed:
+            self.failed = report.nodeid
+
+    def run(self, items: list[pytest.Item]) -> str | None:
+        """Run the tests until one fails; return which."""
+        self.failed = None
+        for i, item in enumerate(items):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=items[i + 1] if i + 1 < len(items) else None)
+            if self.failed:
+                break
+        return self.failed
+
+
+class Server(Runner):
+    """Tries the mutants of a Python module that lie in functions; `left` are those it cannot."""
+
+    left: list[int]
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.items, self.left = session.items, []
+        known = in_child(self.measure, LONGEST)
+        if "answer" not in known:
+            raise SystemExit(f"the tests of {self.module} do not end: {known}")
+        seconds, lines, self.broken = known["answer"]
+        self.seconds = seconds
+        for i, mutant in enumerate(self.todo):
+            mine = [
+                item for item in self.items
+                if item.nodeid not in self.broken
+                and any(mutant.lines[0] <= line <= mutant.lines[1] for line in lines[item.nodeid])
+            ]  # fmt: skip
+            mine.sort(key=lambda item: seconds[item.nodeid])
+            if (function := _function_at(self.text, mutant.line)) is None:
+                self.left.append(i)
+                continue
+            began = time.perf_counter()
+            limit = SPARE + 3 * sum(seconds[item.nodeid] for item in mine)
+            with changed(self.path, mutant.apply(self.text)):
+                found = in_child(partial(self.attempt, function, mine), limit)
+            if found.get("answer", "died") in (None, NOT_EXCHANGED):
+                self.left.append(i)  # survivors too: what a decorator made when it was imported has the old code
+                continue
+            results.store(self.module, self.text, mutant, found, time.perf_counter() - began)
+        return True
+
+    def attempt(self, function: str, items: list[pytest.Item]) -> str | None:
+        """The test that fails with the code that the file has now."""
+        return self.run(items) if _exchange(self.module, self.path, function) else NOT_EXCHANGED
+
+    def measure(self) -> tuple[dict[str, float], dict[str, list[int]], list[str]]:
+        """Run every test: how long it takes, the lines of the module it runs through, and those that fail."""
+        target, lines, broken = str(self.path.resolve()), {}, []
+        now: set[int] = set()
+
+        def local(frame: FrameType, event: str, argument: Any) -> Any:
+            now.add(frame.f_lineno)
+            return local
+
+        def trace(frame: FrameType, event: str, argument: Any) -> Any:
+            return local(frame, event, argument) if frame.f_code.co_filename == target else None
+
+        threading.settrace(trace)
+        for item in self.items:
+            now.clear()
+            sys.settrace(trace)
+            failed = self.run([item])
+            sys.settrace(None)
+            lines[item.nodeid] = sorted(now)
+            broken += [failed] if failed else []
+        return self.seconds, lines, broken
+
+
+class Fresh(Runner):
+    """Runs all tests of a module in this process, quickest first, until one fails."""
+
+    order: dict[str, float]
+    broken: list[str]
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = [item for item in session.items if item.nodeid not in self.broken]
+        self.run(sorted(items, key=lambda item: self.order.get(item.nodeid, 0.0)))
+        return True
+
+
+def afresh(module: str, order: dict[str, float], broken: list[str]) -> str | None:
+    """The test that fails where everything is imported as it is now; for processes that have not imported it."""
+    runner = Fresh(module, [])
+    runner.order, runner.broken = order, broken
+    code = pytest.main([*OPTIONS, *tests_of(module)], plugins=[runner])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
+        raise RuntimeError(f"pytest ends with {code!r}")
+    return runner.failed or ("the tests cannot be collected" if code else None)
+
+
+@contextlib.contextmanager
+def changed(path: Path, text: str) -> Iterator[bool]:
+    """The file with another text, for subprocesses that import it."""
+    before, times = path.read_bytes(), path.stat()
+    path.write_text(text, encoding="utf-8")
+    try:
+        yield True
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _function_at(text: str, line: int) -> str | None:
+    """Qualified name of the outermost function whose body holds the line."""
+    names: list[str] = []
+    node: ast.AST = ast.parse(text)
+    while True:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, (ast.ClassDef, ast.FunctionDef)) and child.lineno <= line <= (child.end_lineno or 0):
+                names.append(child.name)
+                if isinstance(child, ast.FunctionDef):
+                    return ".".join(names) if line >= child.body[0].lineno else None
+                node = child
+                break
+            if isinstance(child, (ast.If, ast.With, ast.Try)) and child.lineno <= line <= (child.end_lineno or 0):
+                node = child
+                break
+        else:
+            return None
+
+
+def _exchange(module: str, path: Path, qualified: str) -> bool:
+    """Give the function of the loaded module the code that its file has now; False where it cannot be found."""
+    name = "tmfcore." + module.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    code = compile(path.read_text(encoding="utf-8"), str(path.resolve()), "exec")
+    codes = list(_codes_named(code, qualified))
+    found: Any = importlib.import_module(name)
+    for part in qualified.split("."):
+        found = found.__dict__.get(part) if hasattr(found, "__dict__") else None
+    found = getattr(found, "fget", None) or getattr(found, "func", None) or getattr(found, "__func__", None) or found
+    while hasattr(found, "__wrapped__"):
+        found = found.__wrapped__
+    if len(codes) != 1 or not hasattr(found, "__code__") or found.__code__.co_freevars != codes[0].co_freevars:
+        return False
+    if found.__code__.co_qualname != qualified:
+        return False
+    found.__code__ = codes[0]
+    return True
+
+
+def _codes_named(code: CodeType, qualified: str) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            if constant.co_qualname == qualified:
+                yield constant
+            yield from _codes_named(constant, qualified)
+
+
+def measured(module: str) -> tuple[dict[str, float], list[str]]:
+    """How long each test of a module takes, and which of them fail."""
+    broken: list[str] = []
+
+    class All(Runner):
+        def pytest_runtestloop(self, session: pytest.Session) -> bool:
+            for item in session.items:
+                if self.run([item]):
+                    broken.append(item.nodeid)
+            return True
+
+    runner = All(module, [])
+    pytest.main([*OPTIONS, *tests_of(module)], plugins=[runner])
+    return runner.seconds, broken
+
+
+def served(module: str, todo: list[Mutant]) -> tuple[list[int], dict[str, float], list[str]]:
+    """Try what a server can; return what it cannot, how long the tests take, and which fail."""
+    server = Server(module, todo)
+    if code := pytest.main([*OPTIONS, *tests_of(module)], plugins=[server]):
+        raise RuntimeError(f"pytest ends with {code}")
+    return server.left, server.seconds, server.broken
+
+
+def main(module: str, count: str, seed: str) -> None:
+    """Try what is not stored yet of `count` mutants of a module."""
+    path = path_of(module)
+    text = path.read_text(encoding="utf-8")
+    todo = results.missing(module, text, int(count), seed)
+    if not todo:
+        return
+    is_kernel = module.endswith(".pyx")
+    first = in_child(partial(measured, module), LONGEST) if is_kernel else in_child(partial(served, module, todo), None)
+    if "answer" not in first:
+        raise SystemExit(f"the tests of {module} do not end: {first}")
+    *left, order, broken = first["answer"]
+    if broken:
+        print(f"{module}: these tests fail without a change: {broken}", file=sys.stderr)
+    for name in ("Cython.Compiler.Main", "hypothesis", "matplotlib.pyplot", "numpy", "scipy.sparse", "scipy.stats"):
+        importlib.import_module(name)  # once, before the forks
+    limit = SPARE + 3 * sum(order.values())
+    for mutant in todo if is_kernel else [todo[i] for i in left[0]]:
+        began = time.perf_counter()
+        with (build.mutated if is_kernel else changed)(path, mutant.apply(text)) as made:
+            found = in_child(partial(afresh, module, order, broken), limit) if made else {"invalid": True}
+        results.store(module, text, mutant, found, time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
