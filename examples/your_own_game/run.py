@@ -20,7 +20,7 @@ WAYS = {
 }
 built_in = tmf.games.beach_bar(100, horizon=20)
 flow = tmf.mean_field(built_in, tmf.TabularPolicy.uniform(built_in), tmf.Fraction(0.5))
-solution = tmf.solvers.MirrorDescent(iterations=50).solve(built_in, tmf.Fraction(0.5))
+solution = tmf.solvers.MirrorDescent().solve(built_in, tmf.Fraction(0.5))
 for module, words in WAYS.items():
     game = import_module(module).game
     same = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5))

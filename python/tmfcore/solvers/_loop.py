@@ -32,6 +32,7 @@ __all__ = ["Loop"]
 COLUMNS = (
     "iteration", "exploitability", "mean_return", "sampled_return", "learning_rate", "seconds", "residual",
 )  # fmt: skip
+GAP, RATE = COLUMNS.index("exploitability"), COLUMNS.index("learning_rate")
 
 
 class Loop:
@@ -52,7 +53,7 @@ class Loop:
         self.first, self.last = self.iteration, self.iteration + solver.iterations
         rule.last = self.last
         self.begin = rule.policy.copy()
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[list[float]] = []  # as COLUMNS has them
         self.converged, self.stopped, self.ended, self.seconds = False, False, False, 0.0
         self.reason = "stopped before the first evaluation"
         self.verdict: tuple[Flow, float, float] | None = None  # of the policy that met the tolerance
@@ -137,7 +138,7 @@ class Loop:
                 self.reason = f"stuck at iteration {k}: {error}; {self.best_words()}{self.unmoved()}"
                 return True
             if judged is not None:
-                self.rows[-1]["learning_rate"] = rate
+                self.rows[-1][RATE] = rate
             self.iteration = k + 1
             report(k + 1 - self.first)
         self.reason = f"paused after iteration {self.iteration}"
@@ -146,12 +147,11 @@ class Loop:
     def record(self, judged: Judged, seconds: float) -> None:
         """What was judged, as a row of history; keep the best."""
         k, gap, value = self.iteration, judged.gap, judged.value
-        known = isfinite(gap) and isfinite(value)
-        rate = self.rule.rate(k, gap) if known else nan
-        row = dict(zip(COLUMNS, (float(k), gap, value, judged.sampled, rate, seconds, judged.residual), strict=True))
-        for name, number in row.items():
-            if not isfinite(number):
-                raise Diverged(f"{name} is {number} at iteration {k}; must be finite")
+        rate = self.rule.rate(k, gap) if isfinite(gap) and isfinite(value) else nan
+        row = [k, gap, value, judged.sampled, rate, seconds, judged.residual]
+        if not all(map(isfinite, row)):
+            name, number = next(pair for pair in zip(COLUMNS, row, strict=True) if not isfinite(pair[1]))
+            raise Diverged(f"{name} is {number} at iteration {k}; must be finite")
         self.rows.append(row)
         self.reason = f"interrupted after iteration {k}"
         if gap < self.best:
@@ -217,7 +217,7 @@ class Loop:
 
     def unmoved(self) -> str:
         """Said of a solve whose updates have changed nothing."""
-        gaps = {row["exploitability"] for row in self.rows}
+        gaps = {row[GAP] for row in self.rows}
         if self.best <= 0 or self.iteration == self.first or len(gaps) > 1:
             return ""
         if not np.array_equal(self.probabilities(self.begin), self.probabilities(self.rule.policy)):
@@ -237,8 +237,7 @@ class Loop:
 
     def report(self) -> Iteration:
         """What a callback sees."""
-        row = {name: value for name, value in self.rows[-1].items() if name not in ("iteration", "residual")}
-        return Iteration(iteration=self.iteration, solution=self.solution, **row)
+        return Iteration(self.iteration, *self.rows[-1][1:-1], solution=self.solution)
 
     def solution(self, again: bool = True) -> Solution:
         """The Solution so far: the best policy, judged again by the kernels of tmf.exploitability if possible."""

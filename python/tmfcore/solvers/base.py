@@ -247,8 +247,9 @@ def relative(exploitability: float, mean_return: float) -> float:
     return exploitability / abs(mean_return)
 
 
-def row_arrays(rows: list[dict[str, float]], names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+def row_arrays(rows: list[list[float]], names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
     """History rows as arrays by column; iteration becomes int64."""
-    columns: dict[str, npt.NDArray[Any]] = {name: np.array([row[name] for row in rows], dtype=float) for name in names}
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+    columns: dict[str, npt.NDArray[Any]] = {name: table[:, i].copy() for i, name in enumerate(names)}
     columns["iteration"] = columns["iteration"].astype(np.int64)
     return columns
