@@ -237,7 +237,8 @@ class Loop:
 
     def report(self) -> Iteration:
         """What a callback sees."""
-        return Iteration(self.iteration, *self.rows[-1][1:-1], solution=self.solution)
+        _, gap, value, sampled, rate, seconds, _ = self.rows[-1]
+        return Iteration(self.iteration, gap, value, sampled, rate, seconds, self.solution)
 
     def solution(self, again: bool = True) -> Solution:
         """The Solution so far: the best policy, judged again by the kernels of tmf.exploitability if possible."""
