@@ -15,14 +15,23 @@ from tmfcore.analysis import bound, lipschitz, monotonicity
 MOVES = np.eye(3)[None].repeat(3, axis=0)  # action a leads to a
 
 
-def congestion(matrix, horizon=3, **options):
-    """Rewards u + R mu, the same for every action, where one goes where one wants."""
+def congestion(matrix, horizon=3, passive=None):
+    """Rewards u + R mu, the same for every action, where one goes where one wants; declared affine."""
     matrix = np.asarray(matrix, float)
+    return tmf.games.affine(
+        np.repeat([[1.0], [0.5], [0.2]], 3, axis=1), matrix[:, None].repeat(3, axis=1), MOVES, None,
+        passive_reward_mu=passive, horizon=horizon, discount=0.9, initial=[0.5, 0.3, 0.2],
+    )  # fmt: skip
 
-    def reward(mu):
-        return np.repeat((np.array([1.0, 0.5, 0.2]) + matrix @ mu)[:, None], 3, axis=1)
 
-    return tmf.Game(3, 3, horizon, 0.9, [0.5, 0.3, 0.2], reward, MOVES, **options)
+def called(game):
+    """The same game as Python callables, of which nothing is declared."""
+    return tmf.Game(
+        game.n_observations, game.n_actions, game.horizon, game.discount, game.initial, lambda mu: game.tables(mu)[0],
+        lambda mu: game.tables(mu)[1], passive_reward=lambda mu: game.tables(mu)[2],
+        passive_transition=lambda mu: game.tables(mu)[3], successors=game.model.successors,
+        passive_successors=game.model.passive_successors,
+    )  # fmt: skip
 
 
 def lasry_lions(game, beta, policies, flows):
@@ -51,21 +60,22 @@ def test_affine_rewards(entries, beta):
     basis = np.array([[1, -1, 0], [1, 1, -2]]) / np.sqrt([[2], [6]])
     top = beta * np.linalg.eigvalsh(basis @ (matrix + matrix.T) @ basis.T / 2)[-1]
     assert found.affine and not found.transition_depends_on_mu
-    if np.abs(matrix - matrix.mean(axis=1, keepdims=True)).max() < 1e-8:
-        return  # nothing depends on mu but for rounding
+    assert (found.verdict == "not monotone") == (found.violation is not None)
+    if np.isnan(found.eigenvalues).any():
+        assert found.verdict == "monotone" and found.unique is None  # nothing depends on mu
+        return
     np.testing.assert_allclose(found.eigenvalues, top, atol=1e-8)
     if top < -1e-8:
         assert found.verdict == "strictly monotone" and found.unique is True and found.trials == 0
     elif top > 1e-8:
-        assert found.verdict in ("not monotone", "undecided") and found.unique is None
-        assert (found.verdict == "undecided") == (found.violation is None)
+        assert found.verdict in ("not monotone", "no violation found") and found.unique is None
 
 
 def test_a_violation_is_one():
     """Herding: the certificate's own flows, followed and summed slowly, give its value, which is positive."""
-    game = congestion(np.eye(3), passive_reward=lambda mu: 0.5 * mu)
+    game = congestion(np.eye(3), passive=0.5 * np.eye(3))
     for schedule, beta in ((tmf.Synchronous(), 1.0), (tmf.Fraction(0.5), 0.5)):
-        found = monotonicity(game, schedule, trials=10, rng=1)
+        found = monotonicity(game, schedule, trials=30, rng=1)
         assert found.verdict == "not monotone" and found.eigenvalues.min() > 0
         flows = [tmf.mean_field(game, p, schedule).mu for p in found.violation.policies]
         for mine, followed in zip(found.violation.flows, flows, strict=True):
@@ -81,19 +91,16 @@ def test_rewards_that_are_not_affine():
         return tmf.Game(3, 3, 4, 0.9, [0.5, 0.3, 0.2], lambda mu: np.repeat(sign * mu[:, None] ** 2, 3, axis=1), MOVES)
 
     falling = monotonicity(game(-1), tmf.Synchronous(), trials=30, rng=0)
-    assert (falling.verdict, falling.affine, falling.eigenvalues) == ("undecided", False, None)
+    assert (falling.verdict, falling.affine, falling.eigenvalues) == ("no violation found", False, None)
     assert falling.unique is None and "no violation found in 30 trials" in str(falling)
     assert monotonicity(game(+1), tmf.Synchronous(), trials=30, rng=0).verdict == "not monotone"
 
 
 def test_a_slope_that_depends_on_the_action():
     """Congestion that only those who stay feel is no monotone form, though each row of it falls."""
-    def reward(mu):
-        table = np.zeros((3, 3))
-        table[np.arange(3), np.arange(3)] = -mu
-        return table
-
-    game = tmf.Game(3, 3, 4, 1.0, [0.5, 0.3, 0.2], reward, MOVES)
+    slopes = np.zeros((3, 3, 3))
+    slopes[np.arange(3), np.arange(3), np.arange(3)] = -1.0
+    game = tmf.games.affine(np.zeros((3, 3)), slopes, MOVES, None, horizon=4, discount=1.0, initial=[0.5, 0.3, 0.2])
     found = monotonicity(game, tmf.Synchronous(), trials=300, rng=0)
     assert found.affine and found.eigenvalues.min() > 0
     assert found.verdict == "not monotone"
@@ -120,16 +127,24 @@ def test_what_is_said_of_other_games():
 # ------------------------------------------------------------------------------------------ Lipschitz constants
 
 
-def affine_population(seed, n_observations=3, dependence="mu_t", kind="tabular"):
-    game = strategies.random_game(seed, n_observations, 2, 4, dependence=dependence, passive="dense")
-    return game, strategies.random_policy(seed, n_observations, 2, kind=kind, scale=2.0)
+def affine_population(seed, n_observations=3, dependence="mu", kind="tabular"):
+    """Specs of a game and a policy, and the game with its form declared."""
+    spec = strategies.random_game(seed, n_observations, 2, 4, dependence=dependence, passive="dense")
+    if dependence == "fixed":
+        return spec, spec.build(), strategies.random_policy(seed, n_observations, 2, kind=kind, scale=2.0)
+    moves, resting = (np.moveaxis(base[0], 0, -1) for base in (spec.transition, spec.passive_transition))
+    game = tmf.games.affine(
+        np.zeros((n_observations, 2)), np.moveaxis(spec.reward[0], 0, -1), 0 * moves[..., 0], moves,
+        passive_reward_mu=np.moveaxis(spec.passive_reward[0], 0, -1), passive_transition0=0 * resting[..., 0],
+        passive_transition_mu=resting, horizon=4, discount=spec.discount, initial=spec.initial,
+    )  # fmt: skip
+    return spec, game, strategies.random_policy(seed, n_observations, 2, kind=kind, scale=2.0)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_exact_constants_are_reached_and_never_passed(seed):
     """No slope between populations exceeds an exact constant, and some corner of the simplex comes near it."""
-    spec, policy = affine_population(seed)
-    game = spec.build()
+    spec, game, policy = affine_population(seed)
     found = lipschitz(game, policy.build(4), tmf.Fraction(0.6), rng=0)
     assert (found.reward_kind, found.transition_kind, found.flow_kind) == ("exact",) * 3
     rng = np.random.default_rng(seed)
@@ -170,10 +185,10 @@ def slopes(phi, mu, nu, t):
 
 def test_lower_bounds_say_so():
     """A population-aware policy: constants of the flow are slopes that were seen, below a bound by its logits."""
-    spec, policy = affine_population(1, dependence="fixed", kind="affine")
-    found = lipschitz(spec.build(), policy.build(4), tmf.Synchronous(), trials=50, rng=0)
+    _, game, policy = affine_population(1, dependence="fixed", kind="affine")
+    found = lipschitz(game, policy.build(4), tmf.Synchronous(), trials=50, rng=0)
     assert (found.reward, found.reward_kind, found.transition, found.flow_kind) == (0.0, "exact", 0.0, "lower bound")
-    more = lipschitz(spec.build(), policy.build(4), tmf.Synchronous(), trials=400, rng=0)
+    more = lipschitz(game, policy.build(4), tmf.Synchronous(), trials=400, rng=0)
     assert (more.flow >= 0.8 * found.flow).all()
     spread = np.ptp(policy.parameters[0, :, :, 1:], axis=2).max()  # of a logit, per unit of l1 / 2
     assert more.flow.max() <= 1 + spread
@@ -201,8 +216,8 @@ def test_dobrushin():
 @pytest.mark.parametrize("start", ["rounded", "sampled"])
 def test_the_bound_bounds(schedule, start):
     """Measured errors stay below the rigorous bound (6 standard errors of room), predictions well below."""
-    spec, policy = affine_population(3)
-    found = bound(spec.build(), policy.build(4), schedule, 60, start=start, replicas=300, rng=0)
+    _, game, policy = affine_population(3)
+    found = bound(game, policy.build(4), schedule, 60, start=start, replicas=300, rng=0)
     assert found.rigorous
     for line in (found.l1, found.euclidean, found.worst_case):
         assert (found.measured <= line + 6 * found.measured_se + 1e-12).all()
@@ -234,17 +249,36 @@ def test_a_flow_that_does_not_contract():
     assert not found.worst_case.any()  # nobody moves: no noise, and so no error
 
 
+def test_the_bound_is_no_looser_than_it_says():
+    """Agents that draw their place anew: err <= sqrt((S - 1) / N) to the digit, 1.25 times the error of normal counts."""
+    n, size = 400, 5
+    game = tmf.Game(size, 1, 3, 1.0, np.full(size, 0.2), np.zeros((size, 1)), np.full((size, 1, size), 0.2))
+    found = bound(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), n, replicas=400, rng=0)
+    assert found.rigorous
+    for line in (found.l1, found.euclidean, found.worst_case):
+        np.testing.assert_allclose(line, [0.0] + [np.sqrt((size - 1) / n)] * 3, rtol=1e-12)
+    ratio = found.worst_case[1:] / found.measured[1:]
+    # sqrt(pi / 2) = 1.253; |z| < 6 of 400 replicas of a relative spread below 0.4
+    assert (np.abs(ratio - np.sqrt(np.pi / 2)) < 6 * 0.4 / np.sqrt(400) * 1.3).all()
+    # One of N = 4 leaves 0 for 1 a step: L = 1 - 1/4 and q = c = 1/4 3/4 4/3 ((1)^2 + (1)^2) = 1/2, plus no noise of rows.
+    leave = tmf.Game(2, 1, 1, 1.0, [1.0, 0.0], np.zeros((2, 1)), [[[0.0, 1.0]], [[0.0, 1.0]]])
+    step = bound(leave, tmf.TabularPolicy.uniform(leave), tmf.Sequential(), 4)
+    assert step.noise[0] == pytest.approx(0.25 * 0.75 * (4 / 3) * 2, rel=1e-12)
+    assert step.l1[1] == pytest.approx(np.sqrt(2 * step.noise[0] / 4), rel=1e-12)
+    assert step.lipschitz.flow[0] == pytest.approx(0.75, rel=1e-12)
+
+
 def test_estimates_are_not_called_bounds():
-    spec, policy = affine_population(1, kind="affine")
-    found = bound(spec.build(), policy.build(4), tmf.Synchronous(), 50, trials=20, rng=0)
+    _, game, policy = affine_population(1, kind="affine")
+    found = bound(game, policy.build(4), tmf.Synchronous(), 50, trials=20, rng=0)
     assert not found.rigorous and found.measured is None
     ax = found.plot()
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["worst case (estimate)", "predicted"]
 
 
 def test_plot_with_measurement():
-    spec, policy = affine_population(3)
-    ax = bound(spec.build(), policy.build(4), tmf.Batch(8), 60, replicas=20, rng=0).plot()
+    _, game, policy = affine_population(3)
+    ax = bound(game, policy.build(4), tmf.Batch(8), 60, replicas=20, rng=0).plot()
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["worst case", "predicted", "measured"]
     assert "N = 60" in ax.get_title(loc="left") and ax.get_yscale() == "log"
 

@@ -261,12 +261,32 @@ cdef class Affine(Model):
         self.level = &level[0]
         self.passive_slope = &passive_slope[0]
         self.separable_reward = self.local_passive_reward and self.additive
+        self.constant_reward = self.fixed_reward and self.fixed_passive_reward
+        if self.separable_reward and not (slope_of > 0).any():
+            self.falling_reward = 2 if (slope_of == 0).sum() <= 1 else 1
         if self.separable_reward:
             self.standing_level = self.level
             self.standing_slope = self.passive_slope
-        self.constant = self.constant_transition and self.fixed_reward and self.fixed_passive_reward
+        self.constant = self.constant_transition and self.constant_reward
         self.affine = self.differentiable = True
         self.by_row = self.trusted = self.in_parts = True
+
+    def reward_slopes(self):
+        """The derivatives of the rewards in mu, up to an addition that is the same for all y, as they are kept.
+
+        Returns
+        -------
+        reward : ndarray of float64, shape (S, A, S)
+        passive_reward : ndarray of float64, shape (S, S)
+        """
+        S, A = self.n_observations, self.n_actions
+        kept = self.arrays[3]
+        waiting = np.diag(kept) if self.local_passive_reward else kept.reshape(S, S)
+        if self.fixed_reward:
+            return np.zeros((S, A, S)), waiting.copy()
+        if self.additive:
+            return np.repeat(waiting[:, None], A, axis=1), waiting.copy()
+        return self.arrays[1].reshape(S, A, S).copy(), waiting.copy()
 
     cdef double held(self, Py_ssize_t o, const double *mu) noexcept nogil:
         """r0(o, mu)"""

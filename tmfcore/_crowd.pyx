@@ -115,6 +115,8 @@ cdef class CrowdAversion(Model):
         self.same = bool((np.asarray(self.extra) == np.asarray(self.extra)[:1]).all())
         self.crowding = crowding
         self.epsilon = epsilon
+        self.constant_reward = crowding == 0
+        self.falling_reward = (2 if crowding > 0 else 1) if crowding >= 0 else 0
         self.constant_transition = self.by_row = self.in_parts = self.trusted = True
         self.passive_identity = bool(
             self.passive_successors is not None and (self.passive_successors == np.arange(S)[:, None]).all())

@@ -11,6 +11,13 @@ import numpy as np
 from tmfcore._model cimport Model, Tables
 
 
+cdef int falling(slopes):
+    """`Model.falling_reward` of rewards whose part in mu(o) has the sign of slopes[o] everywhere."""
+    if (slopes > 0).any():
+        return 0
+    return 2 if (slopes == 0).sum() <= 1 else 1
+
+
 cdef class ResourceSelection(Model):
     """Resource selection: hold one of M resources, or switch (theory.md section 8).
 
@@ -38,6 +45,7 @@ cdef class ResourceSelection(Model):
             self.affine = True
         self.switching_cost = switching_cost
         self.power = power
+        self.falling_reward = falling(np.asarray(self.slope) if power > 0 else np.zeros(n))
         self.constant_transition = self.passive_identity = True
         self.local_passive_reward = self.separable_reward = True
         self.by_row = self.trusted = True
@@ -108,6 +116,7 @@ cdef class Queueing(Model):
         self.waiting_cost = waiting_cost
         self.jockeying_cost = jockeying_cost
         self.step = step
+        self.falling_reward = falling(-service_reward * np.asarray(self.capacity))
         self.local_passive_reward = self.separable_reward = True
         self.by_row = self.trusted = self.differentiable = True
 

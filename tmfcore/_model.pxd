@@ -36,6 +36,10 @@ cdef class Model:
     cdef const int32_t *passive_successor
     cdef readonly bint constant                 # no table depends on mu or t
     cdef readonly bint constant_transition      # neither kernel depends on mu or t
+    cdef readonly bint constant_reward          # neither reward depends on mu
+    # r_t(o, a, mu) = g_t(o, a) + h_t(o, mu(o)) and r0_t(o, mu) = h_t(o, mu(o)), with h never rising in mu(o): 1; and
+    # falling strictly at every observation but one at most: 2. 0: nothing is known.
+    cdef readonly int falling_reward
     cdef readonly bint passive_identity         # passive agents stay where they are
     cdef readonly bint local_passive_reward     # r0(o, mu) depends on o and mu(o) only
     cdef readonly bint separable_reward         # r(o, a, mu) - r0(o, mu) depends on (o, a) only, r0 as above

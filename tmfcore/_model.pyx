@@ -92,6 +92,11 @@ cdef class Model:
         The same for passive rows.
     constant, constant_transition : bool
         Whether no table, or no transition row, depends on mu or t.
+    constant_reward : bool
+        Neither reward depends on mu.
+    falling_reward : int
+        1: rewards are a number of (t, o, a) plus h_t(o, mu(o)), the same h acting or not, which never rises in mu(o).
+        2: h falls strictly, at every observation but one at most. 0: nothing of the kind is known.
     affine : bool
         Rewards and rows are known to be affine in mu and not to depend on t.
     differentiable : bool
@@ -298,6 +303,7 @@ cdef class TableModel(Model):
         self.varying = frozenset(i for i in range(4) if varies[i])
         self.constant = self.affine = not any(varies)
         self.constant_transition = not (varies[1] or varies[3])
+        self.constant_reward = not (varies[0] or varies[2])
         self.in_parts = True
         self.local_passive_reward = not varies[2]
         self.passive_identity = not varies[3] and is_identity(self.sources[3], self.passive_successors)

@@ -212,7 +212,7 @@ cdef class Typed(Model):
         first = np.concatenate([[0], np.cumsum([m.n_observations for m in self.models])])
         S, A = int(first[len(self.models)]), max(m.n_actions for m in self.models)
         cells, passive_cells = [], []
-        self.constant = self.constant_transition = self.passive_identity = True
+        self.constant = self.constant_transition = self.constant_reward = self.passive_identity = True
         for i in range(len(self.models)):
             model = self.models[i]
             actions = np.minimum(np.arange(A), model.n_actions)
@@ -235,9 +235,11 @@ cdef class Typed(Model):
             passive_cells.append(stay + first[i])
             self.constant &= model.constant
             self.constant_transition &= model.constant_transition
+            self.constant_reward &= model.constant_reward
             if self.manners[i] == STRETCHED:
                 affine = model                                   # TypeError for another model
                 self.constant &= not affine.by_mass
+                self.constant_reward &= not affine.by_mass
                 self.constant_transition &= affine.active.rigid and affine.passive.rigid
             self.passive_identity &= model.passive_identity
         self.set_shape(S, A, together(cells), together(passive_cells))

@@ -2,16 +2,17 @@
 
     convergence(...) -> Convergence      the finite-N error E || mu-hat - mu ||_1 against N, and its slope
     fluctuations(...) -> Fluctuations    covariance, bias and error of N agents, predicted; compare(simulation)
-    monotonicity(...) -> Monotonicity    a proof that the equilibrium is unique, or two flows that refute it, or neither
-    lipschitz(...) -> Lipschitz          constants of rewards, rows and flow: exact for affine games, else lower bounds
+    monotonicity(...) -> Monotonicity    a proof from what the game declares, a refutation, or trials in vain
+    lipschitz(...) -> Lipschitz          constants of rewards, rows and flow: exact where declared, else lower bounds
     bound(...) -> Bound                  the worst-case error of N agents beside the predicted and the measured one
 
 Every study returns plain arrays; measurements come with intervals or standard errors (docs/intervals.md).
 """
 
+from tmfcore.analysis.bound import Bound, bound
 from tmfcore.analysis.convergence import Convergence, convergence
 from tmfcore.analysis.fluctuations import Comparison, Fluctuations, fluctuations
-from tmfcore.analysis.lipschitz import Bound, Lipschitz, bound, lipschitz
+from tmfcore.analysis.lipschitz import Lipschitz, lipschitz
 from tmfcore.analysis.monotonicity import Monotonicity, Violation, monotonicity
 
 __all__ = [

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game, _dense
 
-__all__ = ["AFFINE_TOLERANCE", "corners", "is_affine", "random_populations", "rewards", "rows", "steps"]
+__all__ = ["Look", "corners", "rewards", "rows", "steps"]
 
-AFFINE_TOLERANCE = 1e-9  # relative to the largest entry at the corners
+Look: TypeAlias = Callable[[Game, FloatArray, int], tuple[FloatArray, FloatArray]]  # of who acts and who does not
 
 
 def rewards(game: Game, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
@@ -34,27 +37,8 @@ def steps(game: Game) -> range:
     return range(1 if game.model.affine else game.horizon)
 
 
-def corners(game: Game, what: object, t: int) -> list[FloatArray]:
+def corners(game: Game, what: Look, t: int) -> list[FloatArray]:
     """Both tables of `what` (rewards or rows) at mu = e_y for every y, stacked: (S, ...) each."""
     size = game.n_observations
-    at = [what(game, corner, t) for corner in np.eye(size)]  # type: ignore[operator]
+    at = [what(game, corner, t) for corner in np.eye(size)]
     return [np.stack([pair[i] for pair in at]) for i in (0, 1)]
-
-
-def is_affine(game: Game, what: object, stacked: list[FloatArray], populations: FloatArray, t: int) -> bool:
-    """Whether the game says so, or the tables at some populations are the mixtures of those at the corners."""
-    if game.model.affine:
-        return True
-    for mu in populations:
-        for found, at_corners in zip(what(game, mu, t), stacked, strict=True):  # type: ignore[operator]
-            scale = max(1.0, float(np.abs(at_corners).max()))
-            if np.abs(found - np.tensordot(mu, at_corners, axes=1)).max() > AFFINE_TOLERANCE * scale:
-                return False
-    return True
-
-
-def random_populations(generator: np.random.Generator, n: int, size: int) -> FloatArray:
-    """(n, S) distributions, from near the corners to the middle of the simplex."""
-    concentration = 10.0 ** generator.uniform(-1.0, 1.0, size=n)
-    weights = np.array([generator.gamma(c, size=size) for c in concentration]) + 1e-12
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))

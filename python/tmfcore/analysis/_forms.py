@@ -1,0 +1,130 @@
+"""The quadratic form by which affine rewards are monotone (theory.md section 4): its sign, proved.
+
+    signs(game, beta) -> eigenvalues and signs of all steps
+
+A sign is what the coefficients of the game say, not what rounding leaves of it: where an eigenvalue is too near 0 to
+tell, a small form is decided in rational arithmetic, and of a large one nothing is said.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from tmfcore._affine import Affine
+from tmfcore._validation import FloatArray
+from tmfcore.analysis import _tables
+from tmfcore.game import Game
+
+__all__ = ["NEGATIVE", "SEMIDEFINITE", "UNKNOWN", "signs"]
+
+NEGATIVE, SEMIDEFINITE, UNKNOWN = -2, -1, 0  # definite, semidefinite, or neither proved
+EXACTLY = 24  # observations up to which a form near 0 is decided in rational arithmetic, O(S^3) fractions
+EPS = float(np.finfo(np.float64).eps)
+
+
+def signs(game: Game, beta: FloatArray) -> tuple[FloatArray | None, list[int]]:
+    """What the game declares of its rewards at each step.
+
+    Parameters
+    ----------
+    game : Game
+    beta : (T,) float64
+        Active fractions.
+
+    Returns
+    -------
+    eigenvalues : (T,) float64 or None
+        Of affine rewards, the largest on the tangent space; NaN where nothing depends on mu. None of other rewards.
+    signs : list of T ints
+        NEGATIVE or SEMIDEFINITE where that is proved.
+    """
+    model = game.model
+    declared = {2: NEGATIVE, 1: SEMIDEFINITE}.get(model.falling_reward, UNKNOWN)
+    if game.n_observations == 1:
+        declared = SEMIDEFINITE  # there is one population only
+    if model.constant_reward:
+        return np.full(game.horizon, np.nan), [SEMIDEFINITE] * game.horizon
+    if not model.affine:
+        return None, [declared] * game.horizon
+    slopes, waiting = _slopes(game)
+    known: dict[float, tuple[float, int]] = {}
+    for b in np.unique(beta).tolist():
+        known[b] = _largest(slopes, waiting, b)
+    eigenvalues = np.array([known[float(b)][0] for b in beta])
+    return eigenvalues, [min(declared, known[float(b)][1]) for b in beta]
+
+
+def _slopes(game: Game) -> tuple[FloatArray, FloatArray]:
+    """Derivatives of the rewards in mu, (S, A, S) and (S, S), up to an addition that is the same for all y."""
+    if isinstance(game.model, Affine):
+        return game.model.reward_slopes()
+    reward, passive = _tables.corners(game, _tables.rewards, 0)
+    return np.moveaxis(reward, 0, -1), np.ascontiguousarray(passive.T)
+
+
+def _largest(slopes: FloatArray, waiting: FloatArray, beta: float) -> tuple[float, int]:
+    """The largest eigenvalue of the form of one step on the tangent space, and its sign if that can be proved."""
+    size, n_actions = slopes.shape[:2]
+    alike = beta == 0 or all(_same_on_tangent(slopes[:, a], slopes[:, 0]) for a in range(1, n_actions))
+    scale = float(max(np.abs(slopes).max() * beta, np.abs(waiting).max() * (1 - beta)))
+    if alike:
+        form = beta * slopes[:, 0] + (1 - beta) * waiting
+    else:  # the form over (o, a): every b at y adds to mu(y)
+        rows = (beta * slopes + (1 - beta) * waiting[:, np.newaxis]).reshape(-1, size)
+        form = np.repeat(rows, n_actions, axis=1)
+    n = len(form)
+    if n == 1:
+        return np.nan, SEMIDEFINITE
+    form = form - form.mean(axis=1, keepdims=True)
+    onto = np.eye(n) - 1.0 / n
+    basis = np.linalg.svd(onto)[0][:, : n - 1]
+    top = float(np.linalg.eigvalsh(basis.T @ (form + form.T) @ basis / 2)[-1])
+    margin = 16 * n**2 * EPS * scale  # of rounding in the form and of the eigenvalues' backward error
+    if not alike:  # who changes the action alone moves the reward of others but not mu: no such form is semidefinite
+        return top, UNKNOWN
+    if abs(top) > margin:
+        return top, NEGATIVE if top < 0 else UNKNOWN
+    if size > EXACTLY:
+        return top, UNKNOWN
+    sign = _exact_sign(slopes[:, 0], waiting, beta)
+    return (0.0 if sign == SEMIDEFINITE else top), sign
+
+
+def _same_on_tangent(first: FloatArray, second: FloatArray) -> bool:
+    """Whether first - second (S, S) is the same for all y, exactly: a difference of floats is a float and its rest."""
+    difference = first - second
+    back = difference - first
+    remainder = (first - (difference - back)) + (-second - back)
+    return bool((difference == difference[:, :1]).all() and (remainder == remainder[:, :1]).all())
+
+
+def _exact_sign(slopes: FloatArray, waiting: FloatArray, beta: float) -> int:
+    """The sign of the symmetric part on the tangent space in rational arithmetic, by symmetric elimination."""
+    share = Fraction(beta)
+    form = [
+        [share * Fraction(x) + (1 - share) * Fraction(y) for x, y in zip(row, other, strict=True)]
+        for row, other in zip(slopes.tolist(), waiting.tolist(), strict=True)
+    ]
+    n = len(form) - 1  # in the basis e_i - e_n
+    symmetric = [[form[i][j] + form[j][i] for j in range(n + 1)] for i in range(n + 1)]
+    left = [
+        [symmetric[i][j] - symmetric[i][n] - symmetric[n][j] + symmetric[n][n] for j in range(n)] for i in range(n)
+    ]
+    sign = NEGATIVE
+    for k in range(n):
+        pivot = left[k][k]
+        if pivot > 0:
+            return UNKNOWN
+        if pivot == 0:
+            if any(left[k][j] != 0 for j in range(k + 1, n)):
+                return UNKNOWN
+            sign = SEMIDEFINITE
+            continue
+        for i in range(k + 1, n):
+            factor = left[i][k] / pivot
+            if factor:
+                for j in range(k + 1, n):
+                    left[i][j] -= factor * left[k][j]
+    return sign

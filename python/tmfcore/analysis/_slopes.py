@@ -1,0 +1,75 @@
+"""The steepest slopes found of a function of the population: lower bounds of a Lipschitz constant.
+
+steepest(look, slopes, anchor, trials, generator) -> (n,) float64
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tmfcore._validation import FloatArray
+from tmfcore.analysis import _adversary
+
+__all__ = ["steepest"]
+
+LINE = 25  # populations of a line
+
+
+def steepest(
+    look: Callable[[FloatArray], Any],
+    slopes: Callable[[Any, Any, FloatArray], FloatArray],
+    anchor: FloatArray,
+    trials: int,
+    generator: np.random.Generator,
+) -> FloatArray:
+    """The largest slopes between populations on lines across the simplex, refined where they are large or change.
+
+    Of two halves of an interval one is as steep as the whole, so that refinement never loses what it has found.
+
+    Parameters
+    ----------
+    look : f(mu) -> anything
+        Called at most `trials` times, at least twice; first at the corners and next to them, where half are enough.
+    slopes : f(x, y, mu - nu) -> (n,) float64
+        Slopes between two populations, by each of n measures, less what rounding may add.
+    anchor : (S,) float64
+        A population around which more is looked at: where the game's flow is.
+    """
+    size = len(anchor)
+    largest: FloatArray | None = None
+    left = max(trials, 2)
+    corners = np.eye(size)
+    groups = [corners] if 1 < size <= left // 2 else []
+    if groups and size**2 <= left // 2:  # next to a corner the Jacobian of an affine game is largest
+        groups += [corner + _adversary.SHORT * (corners - corner) for corner in corners]
+    for group in groups:
+        left -= size
+        seen = [look(mu) for mu in group]
+        pairs = [slopes(seen[y], seen[z], group[y] - group[z]) for y in range(size) for z in range(y)]
+        found = np.asarray(np.max(pairs, axis=0))
+        largest = found if largest is None else np.maximum(largest, found)
+    for first, second in _adversary.lines(anchor, generator):
+        n = min(LINE, left)
+        if n < 2:
+            break
+        left -= n
+        across = second - first
+
+        def along(s: float, first: FloatArray = first, across: FloatArray = across) -> Any:
+            mu = np.maximum(first + s * across, 0.0)
+            return mu, look(mu)
+
+        def compare(x: Any, y: Any, width: float) -> FloatArray:
+            nonlocal largest
+            moved = x[0] - y[0]
+            found = slopes(x[1], y[1], moved) if moved.any() else np.zeros(1)
+            largest = found if largest is None else np.maximum(largest, found)
+            return found
+
+        for _ in _adversary.scan(along, compare, n, generator):
+            pass
+    assert largest is not None
+    return largest

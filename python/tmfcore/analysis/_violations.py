@@ -1,0 +1,179 @@
+"""A search for two flows of a game that contradict monotonicity (theory.md section 4).
+
+    search(...) -> the violation found, or None, and how many flows were compared
+
+Mixtures of two policies, by the share of the population that plays either, make a line of flows, a straight one where
+transitions do not depend on mu. On such a line the terms of the sum are the same everywhere if rewards are affine;
+lines are refined where they are not (_adversary.scan).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tmfcore._records import Record
+from tmfcore._validation import FloatArray
+from tmfcore.analysis import _adversary, _tables
+from tmfcore.game import Game
+from tmfcore.meanfield import mean_field
+from tmfcore.policy import TabularPolicy
+from tmfcore.schedule import Schedule
+
+__all__ = ["Violation", "search"]
+
+LINE = 25  # flows of a line, where it is refined
+PAIRS = 4  # lines between random policies for each of the others, with FEW flows each
+FEW = 3
+ROUNDING = 1e-11  # a sum counts as positive beyond this share of its terms' absolute values
+
+
+@dataclass(frozen=True, eq=False)
+class Violation(Record):
+    """Two flows of the game that contradict monotonicity.
+
+    Parameters
+    ----------
+    value : float
+        The sum of theory.md section 4, discounted: > 0.
+    policies : pair of TabularPolicy
+        What makes the flows, L = T.
+    flows : pair of (T+1, S) float64
+    """
+
+    value: float
+    policies: tuple[TabularPolicy, TabularPolicy]
+    flows: tuple[FloatArray, FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class _Flow:
+    """A policy (T, S, A), its flow (T+1, S), the law of (o, a) at each step, and the rewards met."""
+
+    policy: TabularPolicy
+    mu: FloatArray
+    acting: FloatArray  # (T, S, A)
+    reward: FloatArray  # (T, S, A)
+    passive_reward: FloatArray  # (T, S)
+
+
+class _Search:
+    def __init__(self, game: Game, schedule: Schedule, n_agents: int | None, beta: FloatArray) -> None:
+        self.game, self.schedule, self.n_agents, self.beta = game, schedule, n_agents, beta
+        self.weights = game.discount ** np.arange(game.horizon)
+        self.compared = 0
+        self.best: Violation | None = None
+
+    def follow(self, table: FloatArray) -> _Flow:
+        game = self.game
+        policy = TabularPolicy(table)
+        mu = mean_field(game, policy, self.schedule, self.n_agents).mu
+        rewards = [_tables.rewards(game, mu[t], t) for t in range(game.horizon)]
+        self.compared += 1
+        return _Flow(
+            policy, mu, mu[:-1, :, None] * table, np.stack([r for r, _ in rewards]), np.stack([r for _, r in rewards])
+        )
+
+    def compare(self, one: _Flow, two: _Flow, width: float) -> FloatArray:
+        """Terms of the sum by step, over the square of the width, and their sum; keeps the largest violation."""
+        beta, factor = self.beta[:, None, None], self.weights[:, None, None]
+        change = one.reward - two.reward
+        acting = factor * beta * change * (one.acting - two.acting)
+        held = factor[..., 0] * (1 - beta[..., 0]) * (one.passive_reward - two.passive_reward)
+        waiting = held * (one.mu - two.mu)[:-1]
+        terms = acting.sum(axis=(1, 2)) + waiting.sum(axis=1)
+        sizes = factor * beta * (np.abs(one.reward) + np.abs(two.reward)) * np.abs(one.acting - two.acting)
+        others = factor[..., 0] * (1 - beta[..., 0]) * (np.abs(one.passive_reward) + np.abs(two.passive_reward))
+        scale = float(sizes.sum() + (others * np.abs(one.mu - two.mu)[:-1]).sum())
+        value = float(terms.sum())
+        if value > ROUNDING * scale and (self.best is None or value > self.best.value):
+            self.best = Violation(value, (one.policy, two.policy), (one.mu, two.mu))
+        return np.append(terms, value) / width**2
+
+    def between(self, first: FloatArray, second: FloatArray, s: float) -> FloatArray:
+        """The policy of a population of which a share s plays the second (T, S, A); flows as if kernels were fixed."""
+        if s in (0.0, 1.0):
+            return second if s else first
+        one, two = (self.flow_of[id(table)] for table in (first, second))
+        rho = (1 - s) * one[:-1, :, None] * first + s * two[:-1, :, None] * second
+        mass = rho.sum(axis=-1, keepdims=True)
+        return np.where(mass > 1e-300, rho / np.maximum(mass, 1e-300), (1 - s) * first + s * second)
+
+    def line(self, first: FloatArray, second: FloatArray, n: int, generator: np.random.Generator) -> None:
+        """Flows between two policies."""
+        self.flow_of = {
+            id(table): mean_field(self.game, TabularPolicy(table), self.schedule, self.n_agents).mu
+            for table in (first, second)
+        }
+        for _ in _adversary.scan(
+            lambda s: self.follow(self.between(first, second, s)), self.compare, n, generator
+        ):
+            if self.best is not None:
+                return
+
+
+def search(
+    game: Game,
+    schedule: Schedule,
+    n_agents: int | None,
+    beta: FloatArray,
+    trials: int,
+    generator: np.random.Generator,
+) -> tuple[Violation | None, int]:
+    """Follow up to `trials` flows, at least 2, on lines between policies; stops at the first line with a violation."""
+    looking = _Search(game, schedule, n_agents, beta)
+    trials = max(trials, 2)
+    for first, second, n in _policies(game, generator):
+        left = trials - looking.compared
+        if left < 2 or looking.best is not None:
+            break
+        looking.line(first, second, min(n, left), generator)
+    return looking.best, looking.compared
+
+
+def _policies(game: Game, generator: np.random.Generator) -> Iterator[tuple[FloatArray, FloatArray, int]]:
+    """Pairs of policies (T, S, A), and flows to follow between them, for ever; every way takes its turn.
+
+    One way against a mixture of the others, along which one share goes from its largest to its smallest; one way
+    against another; the same but for one step's decisions; random ones, far and near.
+    """
+    shape = (game.horizon, game.n_observations, game.n_actions)
+    ways = _ways(game)
+
+    def always(way: FloatArray) -> FloatArray:
+        return np.broadcast_to(way, shape).copy()
+
+    while True:
+        order = generator.permutation(len(ways))
+        for k, i in enumerate(order):
+            first, other = always(ways[i]), ways[order[k - 1]]
+            share = generator.dirichlet(np.ones(len(ways)))
+            yield first, always(np.tensordot(share, ways, axes=1)), LINE
+            base = always(ways[generator.integers(len(ways))]) if k % 2 else _random(generator, shape, 1.0)
+            second = base.copy()
+            # What is decided at step t shows from t + 1 on: the last decision changes nothing that is paid for.
+            t = int(generator.integers(game.horizon - 1))
+            base[t], second[t] = ways[i], other
+            yield base, second, LINE
+            if k % 2:
+                yield first, always(other), LINE
+            for j in range(PAIRS):
+                concentration = (1.0, 0.05, 20.0)[int(generator.integers(3))]
+                first, second = _random(generator, shape, concentration), _random(generator, shape, concentration)
+                yield first, second if j % 2 else 0.9 * first + 0.1 * second, FEW
+
+
+def _ways(game: Game) -> FloatArray:
+    """(M, S, A): each action always, and for each place what leads there with the largest probability."""
+    size, n_actions = game.n_observations, game.n_actions
+    active, _ = _tables.rows(game, game.initial, 0)
+    actions = np.repeat(np.eye(n_actions)[:, None], size, axis=1)
+    toward = np.eye(n_actions)[active.argmax(axis=1).T]  # (S target, S, A)
+    return np.unique(np.concatenate([actions, toward]), axis=0)
+
+
+def _random(generator: np.random.Generator, shape: tuple[int, ...], concentration: float) -> FloatArray:
+    weights = generator.gamma(concentration, size=shape) + 1e-300
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))

@@ -1,0 +1,244 @@
+"""The worst case of a finite population's error, beside the predicted and the measured one.
+
+bound(...) -> Bound     bounds where the constants of the flow are exact, else estimates that say so
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tmfcore import _appearance, _rng
+from tmfcore import _validation as check
+from tmfcore._functions import fits_memory, takes_rng
+from tmfcore._policy import Policy
+from tmfcore._records import Record
+from tmfcore._validation import FloatArray
+from tmfcore.analysis import _tables
+from tmfcore.analysis.fluctuations import Fluctuations, fluctuations
+from tmfcore.analysis.lipschitz import EXACT, Lipschitz, lipschitz
+from tmfcore.game import Game
+from tmfcore.meanfield import active_fractions
+from tmfcore.policy import as_policy
+from tmfcore.schedule import Bernoulli, Schedule
+from tmfcore.simulate import simulate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Bound", "bound"]
+
+
+@dataclass(frozen=True, eq=False)
+class Bound(Record):
+    """Worst case, prediction and (if asked for) measurement of E || mu-hat_t - mu_t ||_1.
+
+    Parameters
+    ----------
+    l1 : (T+1,) float64
+        err_{t+1} <= L_t err_t + sqrt(S q_t / N), with L_t the l1 constant of Phi_t: errors of the steps add up.
+    euclidean : (T+1,) float64
+        sqrt(S v_t), v_{t+1} <= L_t^2 v_t + q_t / N with the Euclidean constant: their squares add up.
+    noise : (T,) float64
+        q_t, the largest trace of the step's covariance C_t(mu) over mu, or a bound on it.
+    predicted : Fluctuations
+        `predicted.error()` is the prediction.
+    measured, measured_se : (T+1,) float64 or None
+        Mean over replicas and its standard error.
+    lipschitz : Lipschitz
+    rigorous : bool
+        Whether the constants of the flow are exact, which is never so for transitions that are Python callables, or
+        compiled functions without a promise, nor for policies that depend on mu. If not, `l1` and `euclidean` are
+        estimates from the steepest slopes found, no bounds, and so are `stays_bounded` and `limit`.
+    n_agents : int
+    """
+
+    l1: FloatArray
+    euclidean: FloatArray
+    noise: FloatArray
+    predicted: Fluctuations
+    measured: FloatArray | None
+    measured_se: FloatArray | None
+    lipschitz: Lipschitz
+    rigorous: bool
+    n_agents: int
+
+    @property
+    def worst_case(self) -> FloatArray:
+        """The smaller of the two, and of 2, which no distance of distributions exceeds; (T+1,)."""
+        return np.minimum(np.minimum(self.l1, self.euclidean), 2.0)
+
+    @property
+    def stays_bounded(self) -> bool:
+        """Whether the bound has a limit as the horizon grows: Phi_t contracts, in one of the norms, at every step."""
+        return bool(self.lipschitz.flow.max() < 1 or self.lipschitz.flow_euclidean.max() < 1)
+
+    @property
+    def limit(self) -> float:
+        """What the bound cannot exceed however long the game, from an exact start; inf where it grows without end.
+
+        sqrt(S q / N) / (1 - L) in l1 or sqrt(S q / (N (1 - L^2))) in the Euclidean norm. When B agents act a step and
+        the others stay, 1 - L = (1 - l) B / N with l the constant of a sweep in which all act, and q is of order B / N:
+        the first is of order sqrt(S / B) / (1 - l), which batches that grow with N keep small, the second of order
+        sqrt(S / N) / sqrt(1 - l) whatever B.
+        """
+        size = self.predicted.mu.shape[1]
+        share = size * float(self.noise.max()) / self.n_agents
+        limits = []
+        for constants, power in ((self.lipschitz.flow, 1), (self.lipschitz.flow_euclidean, 2)):
+            largest = float(constants.max())
+            if largest < 1:
+                limits.append(np.sqrt(share) / (1 - largest) if power == 1 else np.sqrt(share / (1 - largest**2)))
+        return float(min(limits)) if limits else np.inf
+
+    def plot(self, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw worst case, prediction and measurement against time, on a log scale.
+
+        Parameters
+        ----------
+        title : str or None, optional
+            None: game, schedule and N.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        """
+        from tmfcore import plotting
+
+        times = self.predicted.steps * self.predicted.step
+        word = "worst case" if self.rigorous else "worst case (estimate)"
+        lines = {word: self.worst_case, "predicted": self.predicted.error()}
+        if self.measured is not None:
+            lines["measured"] = self.measured
+        if title is None:
+            agents = f"N = {self.n_agents:,} agents"
+            title = ", ".join(part for part in (self.predicted.game, self.predicted.schedule, agents) if part)
+        return plotting.bound(times, lines, unit=_appearance.unit_of(self.predicted.step), title=title, ax=ax)
+
+
+@takes_rng
+@fits_memory("trials or replicas must be fewer")
+def bound(
+    game: Game,
+    policy: object,
+    schedule: Schedule,
+    n_agents: int,
+    *,
+    start: str = "rounded",
+    replicas: int = 0,
+    trials: int = 200,
+    rng: _rng.RNG = None,
+) -> Bound:
+    """Bound E || mu-hat_t - mu_t ||_1 in the worst case, beside the predicted and the measured error.
+
+    Parameters
+    ----------
+    game : Game
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
+    schedule : Schedule
+    n_agents : int
+        N.
+    start : {"rounded", "sampled"}, optional
+        As in simulate.
+    replicas : int, optional
+        Populations simulated to measure the error, 0 or at least 2.
+    trials : int, optional
+        As in lipschitz.
+    rng : int, Generator, SeedSequence or None, optional
+
+    Returns
+    -------
+    Bound
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments; what the game's own functions raise.
+
+    Notes
+    -----
+    Given mu-hat_t, mu-hat_{t+1} is Phi_t(mu-hat_t) plus noise of mean 0 and covariance C_t(mu-hat_t) / N (theory.md
+    section 6). So errors obey err_{t+1} <= L_t err_t + E || noise ||_1, and, the noise being orthogonal to the past,
+    mean squares obey v_{t+1} <= L_t^2 v_t + trace / N. Traces are bounded over all mu from the rows where these do
+    not depend on mu, and by that of the uniform law, 1 - 1/S a row, otherwise.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> found = tmf.analysis.bound(game, tmf.TabularPolicy.uniform(game), tmf.Batch(100), 1000)
+    >>> found.rigorous, found.stays_bounded
+    (True, True)
+    >>> print(f"{found.predicted.error()[-1]:.3f} <= {found.worst_case[-1]:.3f} <= {found.limit:.3f}")
+    0.043 <= 0.054 <= 0.055
+    """
+    n_agents = check.as_positive_int(n_agents, "n_agents")
+    replicas = check.as_int(replicas, "replicas", low=0)
+    if replicas == 1:
+        raise ValueError("replicas is 1; must be 0 (no measurement) or at least 2")
+    bounding, measuring = _rng.generators(rng, 2)
+    constants = lipschitz(game, policy, schedule, n_agents, trials=trials, rng=bounding)
+    predicted = fluctuations(game, policy, schedule, n_agents, start=start)
+    kernel = as_policy(policy, game)
+    beta = np.broadcast_to(active_fractions(game, schedule, n_agents), (game.horizon,))
+    noise = _traces(game, kernel, beta, n_agents, isinstance(schedule, Bernoulli))
+
+    size = game.n_observations
+    l1, squares = np.empty(game.horizon + 1), np.empty(game.horizon + 1)
+    off = predicted.bias[0] / n_agents
+    squares[0] = off @ off + np.trace(predicted.covariance[0]) / n_agents
+    l1[0] = np.abs(off).sum() if start == "rounded" else np.sqrt(size * squares[0])
+    for t in range(game.horizon):
+        l1[t + 1] = constants.flow[t] * l1[t] + np.sqrt(size * noise[t] / n_agents)
+        squares[t + 1] = constants.flow_euclidean[t] ** 2 * squares[t] + noise[t] / n_agents
+    measured = se = None
+    if replicas:
+        run = simulate(
+            game, policy, schedule, n_agents, replicas=replicas, start=start, rng=measuring, decisions=False
+        )
+        seen = predicted.compare(run)
+        measured, se = seen.error_measured, seen.error_se
+    return Bound(
+        l1=l1,
+        euclidean=np.sqrt(size * squares),
+        noise=noise,
+        predicted=predicted,
+        measured=measured,
+        measured_se=se,
+        lipschitz=constants,
+        rigorous=constants.flow_kind == EXACT,
+        n_agents=n_agents,
+    )
+
+
+def _traces(game: Game, kernel: Policy, beta: FloatArray, n_agents: int, coins: bool) -> FloatArray:
+    """(T,) bounds over mu on the trace of C_t(mu) of theory.md section 6."""
+    size = game.n_observations
+    ratio = 1.0 if coins or n_agents == 1 else n_agents / (n_agents - 1)
+    out = np.empty(game.horizon)
+    known: dict[tuple[float, int], float] = {}
+    fixed = game.model.constant_transition and not kernel.depends_on_mu
+    spread = 1 - 1 / size  # of the uniform law; no law has a larger trace
+    for t in range(game.horizon):
+        who = beta[t] * (1 - beta[t]) * ratio
+        if not fixed:
+            still = game.model.passive_identity
+            out[t] = beta[t] * spread + (1 - beta[t]) * (0.0 if still else spread) + 2 * who
+            continue
+        key = float(beta[t]), t * kernel.n_stages // game.horizon
+        if key not in known:
+            active, passive = _tables.rows(game, game.initial, t)
+            acting = np.einsum("oa,oax->ox", kernel.probabilities(game.initial, t, game.horizon), active)
+            each = beta[t] * (1 - (acting**2).sum(axis=1)) + (1 - beta[t]) * (1 - (passive**2).sum(axis=1))
+            known[key] = float((each + who * ((acting - passive) ** 2).sum(axis=1)).max())
+        out[t] = known[key]
+    return out
