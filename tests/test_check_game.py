@@ -107,7 +107,7 @@ def unkept(local=False, **promises):
 
     successors = np.broadcast_to([0, 1], (3, 3, 2))
     model = Unkept(3, 3, ctypes.cast(row, ctypes.c_void_p).value, successors, successors[:, 0], None, row, **promises)
-    return tmf.Game.from_model(model, 12, 0.9, [1, 0, 0], **LABELS)
+    return tmf.Game.from_model(model, 12, 0.9, [1 / 3, 1 / 3, 1 / 3], **LABELS)
 
 
 def chaotic(mu):

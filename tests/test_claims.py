@@ -155,3 +155,74 @@ def test_local_congestion_needs_no_affinity():
     level = monotonicity(tmf.games.resource_selection([1.0, 0.5, 0.2], [1.0, 0.0, 0.0]), tmf.Synchronous())
     assert level.verdict == "monotone" and level.unique is None
     assert monotonicity(tmf.games.crowd_aversion(np.full((3, 2, 3), 1 / 3), crowding=0.0), tmf.Synchronous()).verdict == "monotone"
+
+
+def test_arrays_found_by_trying_prove_nothing():
+    """assumed=True: the game is played as it is, copies and typed games know, and no word of proof is said."""
+    import pickle
+
+    arrays = (2, 2, 3, 0.9, [0.5, 0.5], [[1.0, 0.0], [0.0, 1.0]], np.eye(2)[None].repeat(2, axis=0))
+    known, assumed = tmf.Game(*arrays), tmf.Game(*arrays, assumed=True)
+    policy, schedule = tmf.TabularPolicy.uniform(known), tmf.Synchronous()
+    assert bound(known, policy, schedule, 10).rigorous and monotonicity(known, schedule).verdict == "monotone"
+    for game in (assumed, pickle.loads(pickle.dumps(assumed)), tmf.games.typed([assumed, known], [0.5, 0.5])):
+        found = bound(game, tmf.TabularPolicy.uniform(game), schedule, 10, trials=4, rng=0)
+        assert game.assumed and not found.rigorous and found.lipschitz.reward_kind == "lower bound"
+        answer = monotonicity(game, schedule, trials=4, rng=0)
+        assert answer.verdict == "no violation found" and answer.transition_depends_on_mu is None
+    np.testing.assert_array_equal(
+        tmf.mean_field(assumed, policy, schedule).mu, tmf.mean_field(known, policy, schedule).mu
+    )
+    with pytest.raises(TypeError, match="assumed"):
+        tmf.Game(*arrays, assumed="yes")
+
+
+def test_a_promise_is_held_wherever_a_row_is_asked_for(claims):
+    """Constant rows but for a window that the three points tried at the start do not meet."""
+    import ctypes
+
+    pointer = ctypes.POINTER(ctypes.c_double)
+    signature = ctypes.CFUNCTYPE(
+        ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int, pointer, pointer, pointer, ctypes.c_void_p
+    )
+
+    def row(t, o, a, mu, probabilities, reward, user):
+        probabilities[0] = 0.25 if 0.9 < mu[0] < 0.95 else 0.5
+        probabilities[1] = 1 - probabilities[0]
+        reward[0] = 0.0
+        return 0
+
+    function = signature(row)
+    game = tmf.Game.compiled(ctypes.cast(function, ctypes.c_void_p).value, 2, 1, 3, 1.0, [0.5, 0.5], owner=function,
+                             constant_transition=True)  # fmt: skip
+    message = r"constant_transition is promised, but (passive_)?transition\[0, .*0\] is 0.25 at one"
+    with pytest.raises(ValueError, match=message):
+        game.tables([0.92, 0.08])
+    for action in (0, -1):
+        with pytest.raises(ValueError, match=message):
+            game.model.row(np.array([0.92, 0.08]), 0, 0, action)
+    report = tmf.testing.check_game(game, trials=400, rng=0, play=False)
+    assert any(finding.code == "promise" for finding in report.errors)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("affine", True), ("constant_reward", True), ("falling_reward", 1)]
+)
+def test_what_is_declared_is_held_against_the_tables(flag, value, monkeypatch):
+    """A model whose flags are not true of it is an error of check_game; the same flags left out are none."""
+    from tmfcore import testing
+    from tmfcore.analysis._tables import Declared
+
+    rising = tmf.Game(3, 3, 2, 1.0, [0.5, 0.3, 0.2], lambda mu: np.repeat(mu[:, None] ** 2, 3, axis=1),
+                      np.eye(3)[None].repeat(3, axis=0), passive_reward=lambda mu: mu**2)  # fmt: skip
+    assert not testing.check_game(rising, rng=0, play=False).errors
+    nothing = Declared(False, False, False, 0)
+
+    class Lying:
+        @staticmethod
+        def by(game):
+            return nothing._replace(**{flag: value})
+
+    monkeypatch.setattr(testing, "Declared", Lying)
+    errors = testing.check_game(rising, rng=0, play=False).errors
+    assert [finding.code for finding in errors] == ["declared"] and f"{flag} is declared" in errors[0].text

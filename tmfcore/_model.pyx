@@ -484,6 +484,7 @@ cdef class CompiledModel(Model):
     cdef void *user
     cdef object owner
     cdef double[:, ::1] extra      # (S, A) r - r0 where the reward is separable, else None
+    cdef double[::1] promised      # (S A K + S K0) the rows, active and passive, where they are promised constant
 
     def __init__(self, n_observations, n_actions, function, successors=None, passive_successors=None,
                  user_data=None, owner=None, bint constant_transition=False, bint local_passive_reward=False,
@@ -511,8 +512,11 @@ cdef class CompiledModel(Model):
             self.user = PyLong_AsVoidPtr(user_data)
         if separable_reward and not local_passive_reward:
             raise ValueError("separable_reward is promised without local_passive_reward; must come with it")
-        self.constant_transition = constant_transition
         self.local_passive_reward = local_passive_reward
+        if constant_transition:
+            _, rows, _, passive_rows = self.tables(np.full(n_observations, 1.0 / n_observations))
+            self.promised = np.concatenate([rows.reshape(-1), passive_rows.reshape(-1)])
+            self.constant_transition = True
         if separable_reward:
             reward, _, passive_reward, _ = self.tables(np.full(n_observations, 1.0 / n_observations))
             self.extra = np.ascontiguousarray(reward - passive_reward[:, None])
@@ -528,7 +532,22 @@ cdef class CompiledModel(Model):
             probabilities[k] = NAN
         reward[0] = NAN
         code = self.function(t, observation, action, mu, probabilities, reward, self.user)
-        return 0 if code == 0 else refuse_code(code, t, observation, action)
+        if code != 0:
+            return refuse_code(code, t, observation, action)
+        if not self.constant_transition:
+            return 0
+        if action < 0:
+            k = self.n_observations * self.n_actions * self.n_successors + observation * self.n_passive_successors
+            return self.hold(probabilities, k, self.n_passive_successors)
+        return self.hold(probabilities, (observation * self.n_actions + action) * self.n_successors, self.n_successors)
+
+    cdef int hold(self, const double *rows, Py_ssize_t start, Py_ssize_t n) except -1 nogil:
+        """Raise unless a row is the one promised, from cell `start` on; what is no distribution is for check_row."""
+        cdef Py_ssize_t i
+        for i in range(n):
+            if rows[i] != self.promised[start + i] and tmf_distribution(rows, n, TOLERANCE):
+                return refuse_promise(self, start + i, rows[i], self.promised[start + i])
+        return 0
 
     cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
         cdef double few[FEW_CELLS]
@@ -578,6 +597,11 @@ cdef class CompiledModel(Model):
                  and tmf_distributions(tables.passive_transition, S, K0, TOLERANCE)
                  and (rewards_only or tmf_distributions(tables.transition, S * A, K, TOLERANCE)))
         if right:
+            if self.constant_transition:
+                for o in range(0 if rewards_only else S * A):
+                    self.hold(tables.transition + o * K, o * K, K)
+                for o in range(S):
+                    self.hold(tables.passive_transition + o * K0, S * A * K + o * K0, K0)
             return 0
         for o in range(S):
             for a in range(A):
@@ -592,6 +616,17 @@ cdef enum:
 
 cdef void fill_nan(double *target, Py_ssize_t n) noexcept nogil:
     memset(target, 0xFF, n * sizeof(double))
+
+
+cdef int refuse_promise(CompiledModel model, Py_ssize_t cell, double first, double second) except -1 with gil:
+    n_active = model.n_observations * model.n_actions * model.n_successors
+    if cell < n_active:
+        name, shape = "transition", (model.n_observations, model.n_actions, model.n_successors)
+    else:
+        name, shape, cell = "passive_transition", (model.n_observations, model.n_passive_successors), cell - n_active
+    index = [int(i) for i in np.unravel_index(cell, shape)]
+    raise ValueError(f"constant_transition is promised, but {name}{index} is {first:.6g} at one (mu, t) and "
+                     f"{second:.6g} at another; leave the promise out")
 
 
 cdef int refuse_code(int code, int t, int observation, int action) except -1 with gil:

@@ -6,7 +6,8 @@ constant_transition      neither kernel depends on mu or t
 local_passive_reward     r0_t(o, mu) depends on o and mu(o) only
 separable_reward         r_t(o, a, mu) - r0_t(o, mu) depends on o and a only
 
-A promise that holds at the points tried is believed elsewhere. Cost: two tables for each mu and step.
+A promise that holds at the points tried is believed elsewhere; constant rows are held to it wherever they are asked for
+(_model.CompiledModel), and may not be asked for again by a run that has them. Cost: two tables for each mu and step.
 """
 
 from __future__ import annotations

@@ -64,6 +64,9 @@ class Game:
     noise : (T, ...) floats, optional
         A path of common noise, the same for all agents: callables may then be f(mu, t, z), with z = noise[t]. `given`
         makes the same game on another path.
+    assumed : bool, optional
+        The arrays among the tables were found constant by trying, not known to be: the game is played with them as they
+        are, but analysis proves nothing from them.
     name : str, optional
     observation_labels, action_labels : sequences of S and of A different strings, optional
         For tables and plots; default "0", "1", ... Of labels "place, detail" they add up observations of a place.
@@ -122,6 +125,7 @@ class Game:
     successors: SuccessorArray | None
     passive_successors: SuccessorArray | None
     noise: FloatArray | None
+    assumed: bool
     name: str
     observation_labels: tuple[str, ...]
     action_labels: tuple[str, ...]
@@ -145,6 +149,7 @@ class Game:
         successors: object = None,
         passive_successors: object = None,
         noise: object = None,
+        assumed: bool = False,
         name: str = "",
         observation_labels: Sequence[str] | None = None,
         action_labels: Sequence[str] | None = None,
@@ -192,6 +197,7 @@ class Game:
             successors=active,
             passive_successors=passive,
             noise=path,
+            assumed=assumed,
             name=name,
             observation_labels=observation_labels,
             action_labels=action_labels,
@@ -212,6 +218,7 @@ class Game:
             successors=active,
             passive_successors=passive,
             noise=path,
+            assumed=self.assumed,
             name=self.name,
             observation_labels=self.observation_labels,
             action_labels=self.action_labels,
@@ -264,7 +271,8 @@ class Game:
         constant_transition, local_passive_reward, separable_reward : bool, optional
             Promises that let kernels call the function less often: rows depend on neither mu nor t; the passive reward
             of o depends on o and mu(o) alone; reward and passive reward differ by a number of (o, a) alone (needs the
-            promise before it). Tried here at three distributions and two steps; `testing.check_game` tries more.
+            promise before it). Tried here at three distributions and two steps; `testing.check_game` tries more, and
+            rows promised constant are held to it whenever the function is asked for one. Analysis proves from promises.
         step : float, optional
             dt in (0, 1], for the record: `discount` and `horizon` are per step already.
 
@@ -388,6 +396,7 @@ class Game:
         successors: SuccessorArray | None = None,
         passive_successors: SuccessorArray | None = None,
         noise: FloatArray | None = None,
+        assumed: object = False,
         recipe: Callable[[], Game] | None = None,
     ) -> None:
         """Check what every game has, and fill the frozen fields; `probe` runs user code at (initial, 0)."""
@@ -405,6 +414,7 @@ class Game:
             "successors": successors,
             "passive_successors": passive_successors,
             "noise": noise,
+            "assumed": check.as_bool(assumed, "assumed"),
             "name": check.as_string(name, "name"),
             "observation_labels": _labels(observation_labels, "observation_labels", n_obs),
             "action_labels": _labels(action_labels, "action_labels", n_act),

@@ -19,6 +19,7 @@ from tmfcore._promises import ROUNDING
 from tmfcore._records import Record
 from tmfcore._routing import Routing
 from tmfcore._validation import FloatArray
+from tmfcore.analysis._tables import Declared
 from tmfcore.game import Game
 from tmfcore.meanfield import mean_field
 from tmfcore.policy import TabularPolicy
@@ -48,8 +49,8 @@ class Finding(Record):
     kind : {"error", "remark"}
         An error will make a run fail or be wrong; a remark is what an author should know and may want.
     code : str
-        What was looked at: "raises", "rows", "repeatable", "by_row", "promise", "ranges", "smooth", "mu", "time",
-        "passive", "reach", "labels", "steps", "limit".
+        What was looked at: "raises", "rows", "repeatable", "by_row", "promise", "declared", "ranges", "smooth", "mu",
+        "time", "passive", "reach", "labels", "steps", "limit".
     text : str
         What was found, with index and value.
     """
@@ -142,9 +143,10 @@ def check_game(game: Game, *, trials: int = 20, rng: _rng.RNG = None, play: bool
     Notes
     -----
     Looked at: whether the game raises, or returns what is no distribution or not finite, anywhere; whether it gives the
-    same twice; whether single rows equal the tables; whether promises and flags of a compiled game hold; ranges;
-    jumps of a table along lines between distributions, by bisection; dependence on mu and on time; passive agents;
-    observations that nobody can reach; labels; and populations beside their limit. What was not met was not found:
+    same twice; whether single rows equal the tables; whether promises of a compiled game hold, and what a model
+    declares for proofs; ranges; jumps of a table along lines between distributions, by bisection; dependence on mu and
+    on time; passive agents; observations that nobody can reach; labels; and populations beside their limit. What was
+    not met was not found:
     more trials see more. Cost: O((trials + S) S A K) and the simulations.
 
     Examples
@@ -162,7 +164,7 @@ def check_game(game: Game, *, trials: int = 20, rng: _rng.RNG = None, play: bool
     findings: list[Finding] = []
     if probe.failures:
         findings += probe.failures
-    for look in (_repeatable, _by_row, _promised):
+    for look in (_repeatable, _by_row, _promised, _declared):
         findings += _guarded(look, probe)
     errors = bool(findings)
     for look in (_ranges, _smooth, _dependence, _passive, _reach, _labels, _divided):
@@ -274,7 +276,7 @@ def _asked(call: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return call(*arguments)
     except ValueError as error:
-        raise _FailedError("rows", str(error)) from error
+        raise _FailedError("promise" if " is promised, but " in str(error) else "rows", str(error)) from error
     except Exception as error:
         raise _FailedError("raises", f"{type(error).__name__}: {error}") from error
 
@@ -358,6 +360,40 @@ def _promised(probe: _Probe) -> Iterator[Finding]:
                     f"{away[o]:.6g} at t={t}",
                 )
                 return
+
+
+def _declared(probe: _Probe) -> Iterator[Finding]:
+    """Flags of the model from which analysis proves: they are held against every table known."""
+    said, n = Declared.by(probe.game), probe.game.n_observations
+    if said.affine and n**3 * probe.game.n_actions <= LONGEST:
+        corners = [probe.ask(corner, probe.steps[0]) for corner in np.eye(n)]
+        for (i, t), tables in probe.tables.items():
+            for k in range(4):
+                mixed = np.tensordot(probe.mus[i], np.stack([corner[k] for corner in corners]), axes=1)
+                scale = max(1.0, *(float(np.abs(corner[k]).max()) for corner in corners))
+                if np.abs(tables[k] - mixed).max() > ROUNDING * scale:
+                    yield _broken("affine", k, t, probe.mus[i], "the mixture of what it is at the corners")
+                    return
+    for (i, t), tables in probe.tables.items():
+        first = probe.tables.get((0, t))
+        if first is None:
+            continue
+        for k in (0, 2):
+            if said.constant_reward and not _equal(tables[k], first[k]):
+                yield _broken("constant_reward", k, t, probe.mus[i], "what it is at the start's population")
+                return
+        if said.falling_reward:
+            added, before = tables[0] - tables[2][:, np.newaxis], first[0] - first[2][:, np.newaxis]
+            scale = max(1.0, *(float(np.abs(table).max()) for table in (tables[0], first[0], tables[2], first[2])))
+            rises = (tables[2] - first[2]) * np.sign(probe.mus[i] - probe.mus[0])
+            if np.abs(added - before).max() > ROUNDING * scale or rises.max() > ROUNDING * scale:
+                yield _broken("falling_reward", 2, t, probe.mus[i], "falling in the share of the own place alone")
+                return
+
+
+def _broken(flag: str, k: int, t: int, mu: FloatArray, wanted: str) -> Finding:
+    text = f"{flag} is declared, but {TABLES[k]} at t={t} and mu = {_short(mu)} is not {wanted}"
+    return Finding("error", "declared", text)
 
 
 def _ranges(probe: _Probe) -> Iterator[Finding]:

@@ -40,13 +40,13 @@ def signs(game: Game, beta: FloatArray) -> tuple[FloatArray | None, list[int]]:
     signs : list of T ints
         NEGATIVE or SEMIDEFINITE where that is proved.
     """
-    model = game.model
-    declared = {2: NEGATIVE, 1: SEMIDEFINITE}.get(model.falling_reward, UNKNOWN)
+    said = _tables.Declared.by(game)
+    declared = {2: NEGATIVE, 1: SEMIDEFINITE}.get(said.falling_reward, UNKNOWN)
     if game.n_observations == 1:
         declared = SEMIDEFINITE  # there is one population only
-    if model.constant_reward:
+    if said.constant_reward:
         return np.full(game.horizon, np.nan), [SEMIDEFINITE] * game.horizon
-    if not model.affine:
+    if not said.affine:
         return None, [declared] * game.horizon
     slopes, waiting = _slopes(game)
     known: dict[float, tuple[float, int]] = {}

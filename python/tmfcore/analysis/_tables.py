@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game, _dense
 
-__all__ = ["Look", "corners", "rewards", "rows", "steps"]
+__all__ = ["Declared", "Look", "corners", "rewards", "rows", "steps"]
 
 Look: TypeAlias = Callable[[Game, FloatArray, int], tuple[FloatArray, FloatArray]]  # of who acts and who does not
+
+
+class Declared(NamedTuple):
+    """What a game says of itself, the only ground of a proof: flags of its model, none of tables found by trying."""
+
+    affine: bool
+    constant_reward: bool
+    constant_transition: bool
+    falling_reward: int
+
+    @classmethod
+    def by(cls, game: Game) -> Declared:
+        if game.assumed:
+            return cls(False, False, False, 0)
+        model = game.model
+        return cls(model.affine, model.constant_reward, model.constant_transition, model.falling_reward)
 
 
 def rewards(game: Game, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
@@ -34,7 +50,7 @@ def rows(game: Game, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
 
 def steps(game: Game) -> range:
     """The steps whose tables have to be looked at: one where they are known not to depend on t."""
-    return range(1 if game.model.affine else game.horizon)
+    return range(1 if Declared.by(game).affine else game.horizon)
 
 
 def corners(game: Game, what: Look, t: int) -> list[FloatArray]:

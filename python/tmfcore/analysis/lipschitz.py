@@ -152,20 +152,20 @@ def lipschitz(
     beta = np.broadcast_to(active_fractions(game, schedule, n_agents), (game.horizon,))
     trials = check.as_positive_int(trials, "trials")
     of_rewards, of_rows, of_flow = _rng.generators(rng, 3)
-    model = game.model
+    said = _tables.Declared.by(game)
 
-    declared = model.affine or (model.constant_reward and model.constant_transition)
+    declared = said.affine or (said.constant_reward and said.constant_transition)
     looking = kernel.depends_on_mu or not declared
     met = mean_field(game, kernel, schedule, n_agents).mu if looking else np.empty((0, game.n_observations))
     reward = transition = 0.0
-    if not model.constant_reward:
+    if not said.constant_reward:
         what = _tables.rewards
-        reward = _at_corners(game, what) if model.affine else _steepest(game, what, met, of_rewards, trials)
-    if not model.constant_transition:
+        reward = _at_corners(game, what) if said.affine else _steepest(game, what, met, of_rewards, trials)
+    if not said.constant_transition:
         what = _tables.rows
-        transition = _at_corners(game, what) if model.affine else _steepest(game, what, met, of_rows, trials)
-    reward_kind = EXACT if model.constant_reward or model.affine else LOWER
-    transition_kind = EXACT if model.constant_transition or model.affine else LOWER
+        transition = _at_corners(game, what) if said.affine else _steepest(game, what, met, of_rows, trials)
+    reward_kind = EXACT if said.constant_reward or said.affine else LOWER
+    transition_kind = EXACT if said.constant_transition or said.affine else LOWER
     if kernel.depends_on_mu or transition_kind == LOWER:
         flow, flow_kind = _steepest_flow(game, kernel, beta, met, of_flow, trials), LOWER
     else:

@@ -189,7 +189,7 @@ def monotonicity(
     trials = check.as_positive_int(trials, "trials")
     probing, searching = _rng.generators(rng, 2)
     beta = np.broadcast_to(active, (game.horizon,))
-    moved = False if game.model.constant_transition else _rows_seen_to_move(game, probing)
+    moved = False if _tables.Declared.by(game).constant_transition else _rows_seen_to_move(game, probing)
 
     eigenvalues, signs = _forms.signs(game, beta)
     affine = eigenvalues is not None

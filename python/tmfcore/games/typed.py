@@ -125,6 +125,7 @@ def typed(
         ),
         action_labels=richest.action_labels,
         step=first.step,
+        assumed=any(game.assumed for game in kinds),
         recipe=partial(typed, kinds, share, coupling=shown.given, rates=rate, names=called),
     )
 

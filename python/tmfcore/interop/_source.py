@@ -59,6 +59,7 @@ class Source:
             reward,
             transition,
             successors=successors,
+            assumed=True,  # what is an array was found constant at the populations tried
             name=reader.title,
             observation_labels=reader.observation_labels,
             action_labels=self.action_labels,

@@ -109,6 +109,7 @@ def from_environment(env: Any, *, depends: str | None = None) -> Game:
         theirs.initial,
         theirs.of_mu(theirs.reward, rewards),
         theirs.of_mu(theirs.transition, moves),
+        assumed=depends is None,
         name=name,
         observation_labels=observations,
         action_labels=actions,

@@ -11,6 +11,7 @@ from tmfcore import _validation as check
 from tmfcore._descent import Iterate
 from tmfcore._stationary import StationaryIterate
 from tmfcore._validation import FloatArray
+from tmfcore.game import Game
 from tmfcore.meanfield import Flow
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore.solvers._problem import Problem
@@ -48,8 +49,8 @@ class Stationary(MirrorDescent):
     ------
     TypeError, ValueError
         A hyperparameter of the wrong kind or out of bounds. From `solve`: a discount of 1, a game or schedule that
-        depends on t (a game is asked at its first, second and last step), a first policy whose distribution does not
-        settle.
+        depends on t (a game is asked at every step, at its start's population and at the one found), a first policy
+        whose distribution does not settle.
 
     Notes
     -----
@@ -87,10 +88,7 @@ class Stationary(MirrorDescent):
             raise ValueError(
                 f"the active fraction is {active[t]:g} at t={t} and {active[0]:g} at t=0; must not depend on t"
             )
-        first = game.tables(game.initial, 0)
-        for t in sorted({min(1, game.horizon - 1), game.horizon - 1}):
-            if any((now != then).any() for now, then in zip(game.tables(game.initial, t), first, strict=True)):
-                raise ValueError(f"the game's tables at t={t} are not those at t=0; must not depend on t")
+        _refuse_time(game, game.initial)
         iterate = StationaryIterate(
             game.model, game.initial, active[:1].copy(), 1, game.discount, problem.always
         )
@@ -110,6 +108,7 @@ class Stationary(MirrorDescent):
         iterate = self._iterate(problem)
         iterate.policy[...] = self._parameters(policy)
         gap, _, value = iterate.evaluate()
+        _refuse_time(problem.game, iterate.mu[0].copy())
         return self._flow(problem, iterate.mu.copy()), gap, value
 
     def _flow(self, problem: Problem, mu: FloatArray) -> Flow:
@@ -139,3 +138,14 @@ class _SettledAscent(Ascent):
             f"after {TRIES} steps, each a tenth of the one before, the distribution still moves by "
             f"{self.iterate.residual:.3g} a step; raise distribution_steps"
         )
+
+
+def _refuse_time(game: Game, mu: FloatArray) -> None:
+    """Raise ValueError where the game's tables at mu depend on t. O(T) tables, none of a game declared free of t."""
+    if game.model.affine:
+        return
+    mu = mu / mu.sum()
+    first = game.tables(mu, 0)
+    for t in range(1, game.horizon):
+        if any((now != then).any() for now, then in zip(game.tables(mu, t), first, strict=True)):
+            raise ValueError(f"the game's tables at t={t} are not those at t=0; must not depend on t")
