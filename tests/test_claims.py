@@ -226,3 +226,13 @@ def test_what_is_declared_is_held_against_the_tables(flag, value, monkeypatch):
     monkeypatch.setattr(testing, "Declared", Lying)
     errors = testing.check_game(rising, rng=0, play=False).errors
     assert [finding.code for finding in errors] == ["declared"] and f"{flag} is declared" in errors[0].text
+
+
+def test_everybody_at_one_place_and_a_single_place():
+    """Lines from a corner to itself are no lines, and one observation has no slopes."""
+    for size in (1, 2, 4):
+        game = tmf.Game(size, 1, 3, 1.0, np.eye(size)[0], np.zeros((size, 1)), lambda mu: np.eye(len(mu))[:, None])
+        found = lipschitz(game, lambda mu: np.ones((len(mu), 1)), tmf.Synchronous(), trials=150, rng=0)
+        assert found.flow.shape == (3,) and found.transition == 0.0
+        np.testing.assert_allclose(found.flow, float(size > 1), rtol=1e-6)
+        monotonicity(game, tmf.Synchronous(), rng=0)
