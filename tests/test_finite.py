@@ -196,7 +196,7 @@ def test_reads_well():
         ({"engine": "auto"}, ValueError, "engine is 'auto'"),
         ({"confidence": 1.0}, ValueError, "confidence is 1"),
         ({"deviation": lambda mu: mu}, TypeError, "deviation is"),
-        ({"deviation": tmf.TabularPolicy(np.full((3, 2), 0.5))}, ValueError, r"policy has \(S, A\) = \(3, 2\)"),
+        ({"deviation": tmf.TabularPolicy(np.full((3, 2), 0.5))}, ValueError, r"deviation has \(S, A\) = \(3, 2\)"),
     ],
 )
 def test_errors(change, error, message):

@@ -330,8 +330,8 @@ def test_wardrop_by_hand():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (([1, 2], 0), "congestion is 0.0; must be > 0"),
-        (([1, 2], [1, 0]), "congestion[1] is 0; must be > 0 (1 of 2 entries are bad)"),
+        (([1, 2], 0), "congestion is 0.0; must be >= 1e-100"),
+        (([1, 2], [1, 0]), "congestion[1] is 0; must be >= 1e-100 (1 of 2 entries are bad)"),
         (([1, 2], 1, 0), "power is 0.0; must be > 0"),
         (([1, np.inf], 1), "values[1] is inf; must be finite (1 of 2 entries are bad)"),
     ],

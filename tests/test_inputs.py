@@ -14,6 +14,14 @@ from inputs.examples import EXAMPLES
 from inputs.judge import Case, judged
 
 DOORS = doors()
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """What is written to a bad name is written here."""
+    monkeypatch.chdir(tmp_path)
+
+
 #: Bad values tried for each door, of those of all its arguments; of doors that draw or search, fewer.
 SAMPLE, SLOW_SAMPLE = 24, 4
 SLOW = ("plot", "tmfcore.solvers.Tuning", "tmfcore.tune", "tmfcore.solve", "sioux_falls", "tmfcore.interop", "bound")

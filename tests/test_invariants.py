@@ -247,7 +247,7 @@ def test_bad_games_are_refused(label):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"horizon": 3.0}, {"n_actions": "2"}, {"discount": "0.9"}, {"reward": "no"}], ids=str
+    "changes", [{"horizon": 3.5}, {"n_actions": "2"}, {"discount": "0.9"}, {"reward": "no"}], ids=str
 )
 def test_games_of_the_wrong_kind_are_type_errors(changes):
     """Kind, not content."""
@@ -295,7 +295,7 @@ def test_bad_runs_are_refused(label):
 
 
 @pytest.mark.parametrize("options", [
-    {"schedule": 1}, {"schedule": 1.0}, {"n_agents": 10.0}, {"policy": 3}, {"rng": "seed"}, {"replicas": True},
+    {"schedule": 1}, {"schedule": 1.0}, {"n_agents": 10.5}, {"policy": 3}, {"rng": "seed"}, {"replicas": True},
     {"decisions": 1},
 ], ids=str)  # fmt: skip
 def test_runs_of_the_wrong_kind_are_type_errors(options):

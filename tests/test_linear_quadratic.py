@@ -277,9 +277,9 @@ def test_pickle_and_names():
 @pytest.mark.parametrize(
     ("changes", "error", "text"),
     [
-        ({"n_positions": 1}, ValueError, "n_positions is 1; must be >= 2"),
+        ({"n_positions": 1}, ValueError, "n_positions is 1; must be in [2, 2147483647]"),
         ({"actions": []}, ValueError, "actions has shape (0,); must be (A,)"),
-        ({"spacing": 0}, ValueError, "spacing is 0.0; must be > 0"),
+        ({"spacing": 0}, ValueError, "spacing is 0.0; must be in [1e-100, 1e+100]"),
         ({"delta": 0}, ValueError, "delta is 0.0; must be > 0"),
         ({"volatility": -1}, ValueError, "volatility is -1.0; must be >= 0"),
         ({"noise": [[0, 1], [0.5, 0.6]]}, ValueError, "noise[1] sums to 1.1"),

@@ -823,7 +823,7 @@ def test_arguments_are_checked(solver):
     game, schedule = resource_selection(horizon=3), tmf.Synchronous()
     for changes, error, text in (
         ({"initial": 3}, TypeError, r"initial is 3 \(int\); must be None, a policy, its probabilities, or a Solution"),
-        ({"initial": tmf.TabularPolicy([[0.5, 0.5]])}, ValueError, r"policy has \(S, A\) = \(1, 2\); must be"),
+        ({"initial": tmf.TabularPolicy([[0.5, 0.5]])}, ValueError, r"initial has \(S, A\) = \(1, 2\); must be"),
         ({"callback": 3}, TypeError, r"callback is 3 \(int\); must be a function"),
         ({"progress": 3}, TypeError, "progress is 3"),
         ({"rng": "seed"}, TypeError, "rng is 'seed'"),
@@ -835,7 +835,7 @@ def test_arguments_are_checked(solver):
     with pytest.raises(TypeError, match="game is None"):
         solver.solve(None, schedule)
     longer = solver.solve(resource_selection(horizon=4), schedule)
-    with pytest.raises(ValueError, match="policy has 4 stages; must have at most one a step, horizon = 3"):
+    with pytest.raises(ValueError, match="initial has 4 stages; must have at most one a step, horizon = 3"):
         solver.solve(game, schedule, initial=longer)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -128,7 +128,7 @@ def as_string(value: object, name: str) -> str:
 def as_labels(value: object, name: str, n: int | None = None) -> tuple[str, ...]:
     """`value` as a tuple of `n` different strings; of any number of them if `n` is None."""
     wanted = f"a sequence of {'' if n is None else f'{n} '}strings"
-    if n is not None and isinstance(value, Sized) and len(value) != n and not isinstance(value, str):
+    if n is not None and isinstance(value, Sequence) and len(value) != n and not isinstance(value, str):
         raise ValueError(f"{name} has {len(value)} labels; must have {n}")
     labels = tuple(as_string(label, f"{name}[{i}]") for i, label in enumerate(as_items(value, name, wanted)))
     if n is not None and len(labels) != n:

@@ -265,8 +265,8 @@ def arrays():
 
 
 def tuning():
-    pytest_free = tmf.tune(game(), tmf.Synchronous(), solver=tmf.solvers.MirrorDescent(iterations=2, **ENDLESS), trials=2, rng=1)
-    return fields(pytest_free)
+    solver = tmf.solvers.MirrorDescent(iterations=2, **ENDLESS)
+    return fields(tmf.tune(game(), tmf.Synchronous(), solver=solver, metric="exploitability", trials=2, rng=1))
 
 
 EXAMPLES = {
@@ -281,7 +281,7 @@ EXAMPLES = {
     "tmfcore.Sequential.active_fraction": at_share(tmf.Sequential()),
     "tmfcore.Synchronous.active_fraction": at_share(tmf.Synchronous()),
     "tmfcore.Schedule.active_fraction": at_share(tmf.Batch([1, 2, 3, 4])),
-    "tmfcore.Game": lambda: arrays() | {"noise": np.ones(T), "observation_shape": (3,), **labels()},
+    "tmfcore.Game": lambda: arrays() | {"noise": np.ones(T), "assumed": False, "observation_shape": (3,), **labels()},
     "tmfcore.Game.compiled": lambda: {
         "function": row, "n_observations": S, "n_actions": A, "horizon": T, "discount": 0.9, "initial": INITIAL.copy(),
         "successors": None, "passive_successors": None, "user_data": None, "owner": None, "constant_transition": True,
@@ -415,6 +415,7 @@ EXAMPLES = {
     "tmfcore.solvers.FictitiousPlay": lambda: exact(average=0.5, weight=None),
     "tmfcore.solvers.FixedPoint": lambda: exact(weight=0.5, weight_decay="harmonic", decay_iterations=2),
     "tmfcore.solvers.PriorDescent": lambda: exact(temperature=0.5, prior_every=1, weight=0.5),
+    "tmfcore.solvers.Homotopy": lambda: exact(temperature=0.5, krylov=8),
     "tmfcore.solvers.MFOMO": lambda: exact(penalty=10.0, steps=3),
     "tmfcore.solvers.TMFPG": tmfpg,
     "tmfcore.solvers.MirrorDescent.solve": lambda: solving(tmf.solvers.MirrorDescent(iterations=2, **ENDLESS)),
@@ -422,6 +423,7 @@ EXAMPLES = {
     "tmfcore.solvers.FictitiousPlay.solve": lambda: solving(tmf.solvers.FictitiousPlay(iterations=2, **ENDLESS)),
     "tmfcore.solvers.FixedPoint.solve": lambda: solving(tmf.solvers.FixedPoint(iterations=2, **ENDLESS)),
     "tmfcore.solvers.PriorDescent.solve": lambda: solving(tmf.solvers.PriorDescent(iterations=2, **ENDLESS)),
+    "tmfcore.solvers.Homotopy.solve": lambda: solving(tmf.solvers.Homotopy(iterations=1, krylov=4, **ENDLESS)),
     "tmfcore.solvers.MFOMO.solve": lambda: solving(tmf.solvers.MFOMO(iterations=1, steps=2, **ENDLESS)),
     "tmfcore.solvers.TMFPG.solve": lambda: solving(tmf.solvers.TMFPG(iterations=1, replicas=1, **ENDLESS), n_agents=N),
     "tmfcore.solvers.default_space": lambda: {"solver": tmf.solvers.MirrorDescent(), "scale": 1.0},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,10 +42,11 @@ def print_tables(tables: list[Table], *, words: bool = False) -> None:
             tight = not words and sum(_longest(one, i) + 3 for i in columns) >= out.width
             drawn = table.Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
             for i in columns:
-                drawn.add_column(
-                    one.heads[i], justify="right" if i and not words else "left", overflow="fold",
-                    width=(_least(one, i) if i else _label(one, out.width)) if tight else None,
-                )  # fmt: skip
+                width = (_least(one, i) if i else _label(one, out.width)) if tight else None
+                if len(one.heads) == 2 and i:
+                    width = None  # the rest of the line: a sentence is broken there
+                justify: Literal["left", "right"] = "right" if i and not words else "left"
+                drawn.add_column(one.heads[i], justify=justify, overflow="fold", width=width)
             for row in one.rows:
                 drawn.add_row(*(text.Text(row[i]) for i in columns))  # as it is: brackets are no markup
             out.print(drawn)
@@ -66,8 +67,8 @@ def _parts(one: Table, width: int) -> list[list[int]]:
 
 
 def _label(one: Table, width: int) -> int:
-    """Characters of the first column."""
-    return min(_longest(one, 0), width // 3)
+    """Characters of the first column: a third of the line at most, or half of it beside a single one."""
+    return min(_longest(one, 0), width // (2 if len(one.heads) == 2 else 3))
 
 
 def _longest(one: Table, column: int) -> int:

@@ -14,9 +14,10 @@ from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.meanfield import Flow
 from tmfcore.policy import SoftmaxPolicy, TabularPolicy, as_policy
+from tmfcore.solvers._mirror import Ascent
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Stuck
-from tmfcore.solvers.mirror_descent import Ascent, MirrorDescent
+from tmfcore.solvers.mirror_descent import MirrorDescent
 
 __all__ = ["Stationary"]
 
