@@ -1,6 +1,6 @@
 """Measure the coverage of every interval of the package, and write docs/intervals.md.
 
-    python bench/intervals.py            about four minutes on one core
+    python bench/intervals.py            about six minutes on one core
     python bench/intervals.py --quick    a tenth of the samples; prints, writes nothing
 
 Seeds are fixed: the same tables come out again.

@@ -75,3 +75,16 @@ def test_welch_degrees():
     assert _intervals.welch_degrees([2.0, 0.0], 4) == pytest.approx(4)
     assert _intervals.welch_degrees([0.0, 0.0], 4) == 4
     assert _intervals.welch_degrees([3.0, 1.0], [2, 5]) == pytest.approx(16 / (9 / 2 + 1 / 5))
+
+
+def test_the_interval_of_a_measured_error():
+    """Student's of the logarithm, R - 1 degrees of freedom, at every time; the rounded start has none to either side."""
+    game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=4)
+    policy, schedule = tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5)
+    found = tmf.analysis.bound(game, policy, schedule, 40, replicas=6, rng=1)
+    low, high = found.interval(0.9)
+    factor = np.exp(stats.t.ppf(0.95, 5) * found.measured_se[1:] / found.measured[1:])
+    np.testing.assert_allclose([low[1:], high[1:]], [found.measured[1:] / factor, found.measured[1:] * factor])
+    assert low[0] == high[0] == found.measured[0]
+    with pytest.raises(ValueError, match="nothing was measured; pass replicas"):
+        tmf.analysis.bound(game, policy, schedule, 40, rng=1).interval()

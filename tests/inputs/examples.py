@@ -350,6 +350,7 @@ EXAMPLES = {
     "tmfcore.Interval": lambda: fields(finite().interval(0.9)),
     "tmfcore.simulate.Trajectories": lambda: fields(logged()),
     "tmfcore.analysis.Bound": lambda: fields(bound()),
+    "tmfcore.analysis.Bound.interval": lambda: {"self": bound(), "level": 0.9},
     "tmfcore.analysis.Comparison": lambda: fields(comparison()),
     "tmfcore.analysis.Convergence": lambda: fields(convergence()),
     "tmfcore.analysis.convergence.Fit": lambda: fields(convergence().fit("B=N")),

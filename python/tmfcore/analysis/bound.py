@@ -13,6 +13,7 @@ import numpy as np
 from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
 from tmfcore._functions import fits_memory, takes_rng
+from tmfcore._intervals import Interval, as_level, student_of_logs
 from tmfcore._policy import Policy
 from tmfcore._records import Record
 from tmfcore._validation import FloatArray
@@ -47,6 +48,8 @@ class Bound(Record):
         `predicted.error()` is the prediction.
     measured, measured_se : (T+1,) float64 or None
         Mean over replicas and its standard error.
+    replicas : int
+        Of the measurement; 0 without one.
     lipschitz : Lipschitz
     rigorous : bool
         Whether the constants of the flow are exact, which is never so for transitions that are Python callables, or
@@ -61,6 +64,7 @@ class Bound(Record):
     predicted: Fluctuations
     measured: FloatArray | None
     measured_se: FloatArray | None
+    replicas: int
     lipschitz: Lipschitz
     rigorous: bool
     n_agents: int
@@ -92,6 +96,33 @@ class Bound(Record):
             if largest < 1:
                 limits.append(np.sqrt(share) / (1 - largest) if power == 1 else np.sqrt(share / (1 - largest**2)))
         return float(min(limits)) if limits else np.inf
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Confidence interval of the measured error at each time, (T+1,): Student's, of its logarithm.
+
+        Parameters
+        ----------
+        level : float, optional
+            In (0, 1).
+
+        Returns
+        -------
+        Interval
+            With replicas - 1 degrees of freedom. Where all replicas agree, as at a rounded start, both ends are the
+            error itself.
+
+        Raises
+        ------
+        ValueError
+            Nothing was measured; a level out of bounds.
+        """
+        level = as_level(level)
+        if self.measured is None or self.measured_se is None:
+            raise ValueError("nothing was measured; pass replicas to analysis.bound")
+        relative = np.divide(
+            self.measured_se, self.measured, out=np.zeros_like(self.measured), where=self.measured > 0
+        )
+        return student_of_logs(self.measured, relative, self.replicas - 1, level)
 
     def plot(self, *, title: str | None = None, ax: Axes | None = None) -> Axes:
         """Draw worst case, prediction and measurement against time, on a log scale.
@@ -214,6 +245,7 @@ def bound(
         predicted=predicted,
         measured=measured,
         measured_se=se,
+        replicas=replicas or 0,
         lipschitz=constants,
         rigorous=constants.flow_kind == EXACT,
         n_agents=n_agents,
