@@ -157,8 +157,9 @@ ENTRIES = (
         "susceptible_infected",
         "An epidemic: who goes out may catch it from those who are ill, keeping away costs every day, being ill costs "
         "more.",
-        "From a wave with more than half of all people ill, the infection falls to the share at which going out and "
-        "keeping away are worth the same. Towards the end there is less to protect, and it comes back.",
+        "From a wave with more than half of all people ill, the infection falls to about the share at which going out "
+        "and keeping away are worth the same, and then goes above and below it: nobody mixes, on some days everybody "
+        "goes out. Towards the end there is less to protect, and it comes back.",
     ),
     Entry(
         "garnet",
