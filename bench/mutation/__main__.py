@@ -14,16 +14,19 @@ from .selection import modules
 
 
 def copy_tree(tree: Path) -> None:
-    """Copy what git knows, as it is here now, and the kernels as they are built."""
+    """Copy what git knows, as it is here now, and the kernels as they are installed: in place, or elsewhere."""
+    import tmfcore
+
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     names = [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
-    libraries = [path.relative_to(ROOT).as_posix() for path in (ROOT / "python" / "tmfcore").glob("*.so")]
     (tree / "build").mkdir(parents=True)
-    for name in names + libraries:
+    for name in names:
         target = tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
+    for library in Path(tmfcore.__file__).parent.glob("*.so"):
+        shutil.copy2(library, tree / "python" / "tmfcore")
 
 
 def run(named: list[str], count: int, seed: str, work: Path) -> bool:
