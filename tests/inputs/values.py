@@ -133,7 +133,7 @@ SCALARS = {
     "none": {"None": None},
     "never": {
         "complex": 1j, "complex real": complex(1), "complex64": np.complex64(1), "timedelta64": np.timedelta64(3, "s"),
-        "timedelta64 bare": np.timedelta64(3), "NaT": np.timedelta64("NaT"), "datetime64": np.datetime64("2020-01-01"),
+        "NaT": np.timedelta64("NaT", "s"), "datetime64": np.datetime64("2020-01-01"),
         "date": datetime.date(2020, 1, 1), "timedelta": datetime.timedelta(1), "bytes": b"abc", "empty bytes": b"",
         "bytearray": bytearray(b"abc"), "object": object(), "Ellipsis": ...,
         "NotImplemented": NotImplemented, "masked": np.ma.masked, "0-d masked": np.ma.array(3), "slice": slice(1),
