@@ -134,6 +134,7 @@ def test_a_mutant_keeps_its_name_where_its_line_is_moved(mutation):
 
 def test_a_wrong_module_is_found_out(mutation, tmp_path):
     """The whole way, on the module with the quickest tests: mutants are killed, and results are stored once."""
+    pytest.importorskip("Cython", reason="extra `dev`: kernels are mutated, too")
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)]), "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip

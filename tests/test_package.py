@@ -148,7 +148,7 @@ def test_build_info_reports_the_switches():
 def test_every_process_collects_the_same_tests():
     """pytest-xdist needs it: no id of a test holds an address, or what depends on the order of a set."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--assert=plain", "-p", "no:cacheprovider", "tests", "bench"]
-    settings = os.environ | {"PYTEST_ADDOPTS": ""}
+    settings = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # no worker of xdist
     collecting = [
         subprocess.Popen(command, cwd=ROOT, env=settings | {"PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True)
         for seed in ("1", "2")

@@ -201,13 +201,13 @@ def _convert(
         kind = "objects" if raw.dtype.kind == "O" else f"dtype {say.short(str(raw.dtype))}"
         raise TypeError(f"{name} holds {kind}; must hold {what}")
     _check_shape(raw, name, shape, letters)
-    if dtype is np.int64 and raw.dtype.kind == "f":
-        _check_entries(raw, name, _are_whole, "must be an integer")
-        if raw.dtype.itemsize >= 4:  # no float16 is as large
-            _check_bounds(raw, name, -(2.0**63), 2.0**63, high_open=True)
-    if dtype is np.int64 and raw.dtype.kind == "u":
-        _check_bounds(raw, name, None, np.iinfo(np.int64).max)
     try:
+        if dtype is np.int64 and raw.dtype.kind == "f":
+            _check_entries(raw, name, _are_whole, "must be an integer")
+            if raw.dtype.itemsize >= 4:  # no float16 is as large
+                _check_bounds(raw, name, -(2.0**63), 2.0**63, high_open=True)
+        if dtype is np.int64 and raw.dtype.kind == "u":
+            _check_bounds(raw, name, None, np.iinfo(np.int64).max)
         with np.errstate(over="ignore"):  # a longdouble beyond float64 is infinite, and refused as such
             result = raw.astype(dtype, order="C", copy=copy, subok=False)
         return np.ascontiguousarray(result).reshape(raw.shape)

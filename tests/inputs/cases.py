@@ -18,7 +18,7 @@ ADDRESSES = {("tmfcore.Game.compiled", "function")}
 LARGE = {"1e6", "2**31-1", "2**31", "2**53+1", "2**62", "2**63-1", "maxsize", "1e300"}
 #: Of these, what no memory holds is tried where the work is an array.
 BEYOND = {"2**62", "2**63-1", "maxsize"}
-ARRAYS = {"replicas", "trials", "n_places"}
+ARRAYS = {"replicas", "n_places"}
 
 
 def arguments(door):
