@@ -41,6 +41,7 @@ class SpectralRate:
         self.now, self.first, self.least, self.waited, self.descents = 0.0, 0.0, inf, 0, 1  # rate 0: not chosen yet
         self.policy, self.q = np.zeros_like(iterate.policy), np.zeros_like(iterate.q)
         self.mu = np.zeros_like(iterate.mu)
+        self.chosen: float | None = None  # the rate from the present iterate: history asks for it, and then the update
 
     def state(self) -> dict[str, npt.NDArray[np.float64]]:
         """Where it stands, copied."""
@@ -61,6 +62,12 @@ class SpectralRate:
 
         `moved` is what the last update moved the logits by, per rate, up to a constant a row: Q, where that is all.
         """
+        if self.chosen is None:
+            self.chosen = self.choose(gap, moved)
+        return self.chosen
+
+    def choose(self, gap: float, moved: FloatArray) -> float:
+        """The same, found anew; O(T S A)."""
         if self.stalled(gap):
             return 0.0
         if self.now == 0.0:
@@ -77,7 +84,7 @@ class SpectralRate:
 
     def take(self, rate: float, gap: float) -> None:
         """Remember the iterate that an update of this rate starts from."""
-        self.now, self.first = rate, self.first or rate
+        self.now, self.first, self.chosen = rate, self.first or rate, None
         self.waited = 0 if gap < self.least else self.waited + 1
         self.least = min(gap, self.least)
         np.copyto(self.policy, self.iterate.policy)
@@ -89,6 +96,7 @@ class SpectralRate:
         if self.descents == DESCENTS:
             raise Stuck(f"none of {DESCENTS} descents found a better policy in its last {PATIENCE} iterations")
         self.now, self.first, self.least, self.waited, self.descents = 0.0, 0.0, inf, 0, self.descents + 1
+        self.chosen = None
 
 
 def first_rate(iterate: Iterate) -> float:

@@ -69,7 +69,7 @@ def solve(
     callback : callable, optional
         Called with an Iteration after each evaluation of each solver; returning True stops.
     progress : bool or callable, optional
-        True draws a bar a solver (extra `app`); a callable receives (done, total) of each.
+        True draws one bar (extra `app`); a callable receives (done, total), updates of all solvers together.
 
     Returns
     -------
