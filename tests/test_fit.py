@@ -265,7 +265,7 @@ def test_the_prior_is_in_the_estimate_and_its_error_but_not_in_the_interval():
 
 
 def test_intervals_of_rewards():
-    """Student's; two values are a proportion; agreement is certainty only where nothing at all varies."""
+    """Student's, less skewness; two values are a proportion; agreement is certainty only where nothing at all varies."""
 
     def reward(*by_cell, **options):
         rewards = np.concatenate(by_cell)
@@ -275,8 +275,13 @@ def test_intervals_of_rewards():
         low, high = found.interval(0.9).reward
         return np.column_stack([low[:, 0], high[:, 0]])
 
+    even = np.array([1.0, 2.0, 2.5, 3.0, 4.0])
+    np.testing.assert_allclose(reward(even)[0], stats.t.interval(0.9, 4, even.mean(), stats.sem(even)))
     sample = np.array([1.0, 2.0, 2.5, 4.0, 7.0])
-    np.testing.assert_allclose(reward(sample)[0], stats.t.interval(0.9, 4, sample.mean(), stats.sem(sample)))
+    a = stats.kstat(sample, 3) / stats.kstat(sample, 2) ** 1.5 / np.sqrt(5)
+    for end, quantile in zip(reward(sample)[0], (0.95, 0.05), strict=True):
+        x = (sample.mean() - end) / stats.sem(sample)
+        assert x + a * x**2 / 3 + a**2 * x**3 / 27 + a / 6 == pytest.approx(stats.t.ppf(quantile, 4))
     assert np.isnan(reward(sample[:4])).all()
     steady = np.full(6, 3.0)  # six visits that agree, where others do not: the variance of all together
     pooled = np.sqrt(4 * sample.var(ddof=1) / 9 / 6)
@@ -286,6 +291,30 @@ def test_intervals_of_rewards():
     ends = reward(coins, np.full(7, 5.0))
     np.testing.assert_allclose(ends[0], 5 * np.array(stats.beta(1.5, 5.5).interval(0.9)))
     np.testing.assert_allclose(ends[1], [5 * stats.beta.ppf(0.05, 7.5, 0.5), 5])
+
+
+def test_skewness_is_that_of_the_coefficient():
+    """By numpy, for a game affine in mu: third cumulant of sum w y over that of a reward, w = G^-1 mu_t of each visit."""
+    rng, agents, steps = np.random.default_rng(3), 6, 40
+    observations = rng.integers(0, 2, (agents, steps))
+    paid = rng.exponential(size=(agents, steps))
+    log = (observations, np.zeros((agents, steps), int), paid)
+    found = tmf.fit(log, kind="affine", discount=1.0, n_observations=2, n_actions=1).interval(0.9).reward
+    mu = np.stack([1 - observations.mean(axis=0), observations.mean(axis=0)], axis=1)
+    for o in range(2):
+        where = observations.T == o
+        x, y = np.repeat(mu, where.sum(axis=1), axis=0), paid.T[where]
+        inverse = np.linalg.inv(x.T @ x)
+        weights = x @ inverse
+        fitted, d = weights.T @ y, len(y) - 2
+        off = y - x @ fitted
+        variance = (off**2).sum() / d
+        third = (off**3).sum() * (d + 1) / (d * (d - 1))
+        for k in range(2):
+            a = third / variance**1.5 * (weights[:, k] ** 3).sum() / (weights[:, k] ** 2).sum() ** 1.5
+            for end, quantile in ((found.low[o, 0, k], 0.95), (found.high[o, 0, k], 0.05)):
+                z = (fitted[k] - end) / np.sqrt(variance * inverse[k, k])
+                assert z + a * z**2 / 3 + a**2 * z**3 / 27 + a / 6 == pytest.approx(stats.t.ppf(quantile, d))
 
 
 def test_intervals_hold_rewards_that_are_functions():

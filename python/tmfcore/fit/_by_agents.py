@@ -16,6 +16,7 @@ from tmfcore.fit._regression import (
     VISITS,
     Regression,
     likely_variance,
+    reward_skewness,
     reward_variance,
     ridge,
     rounding,
@@ -113,13 +114,14 @@ class Individuals:
             )
             for strength in (0.0, prior)
         )
-        squares = np.zeros(n_cells)
+        largest = max(float(np.abs(log[2]).max()) for log in self.logs)
+        squares, cubes = np.zeros((2, n_cells))
         for (_, cells, rewards), flow in zip(self.logs, flows, strict=True):
             expected = flow @ free[..., size].T  # (T, cells)
             off = rewards - expected[np.arange(len(flow)), cells]
             squares += np.bincount(cells.ravel(), off.ravel() ** 2, minlength=n_cells)
+            cubes += np.bincount(cells.ravel(), (off.ravel() / max(largest, 1e-300)) ** 3, minlength=n_cells)
         degrees = np.maximum(weights[..., 1].sum(axis=0) - len(base), 0.0)
-        largest = max(float(np.abs(log[2]).max()) for log in self.logs)
         noise = reward_variance(squares, degrees, largest)
 
         likely = np.clip((start if on_mu else free)[..., :size], 0.0, 1.0)
@@ -136,7 +138,7 @@ class Individuals:
         error[..., size][~sure[1] | vague[:, np.newaxis]] = np.inf
         return _ByCell(
             np.moveaxis(smoothed, 1, 0), np.moveaxis(free, 1, 0), np.moveaxis(error, 1, 0), features, weights, grams,
-            noise, degrees, largest, self.two_rewards, self.stays,
+            noise, reward_skewness(noise, cubes, degrees, largest), degrees, largest, self.two_rewards, self.stays,
         )  # fmt: skip
 
 
@@ -161,8 +163,8 @@ class _ByCell(Regression):
         Agents there who were seen to move, and who were seen.
     grams : (2, cells, F, F) float64
         The sums of x x' of both.
-    noise, degrees : (cells,) float64
-        Variance of a reward, and its degrees of freedom.
+    noise, skewness, degrees : (cells,) float64
+        Variance and skewness of a reward, and their degrees of freedom.
     largest : float
         Largest absolute reward.
     two_rewards : (float, float) or None
@@ -175,6 +177,7 @@ class _ByCell(Regression):
     weights: FloatArray
     grams: FloatArray
     noise: FloatArray
+    skewness: FloatArray
     degrees: FloatArray
     largest: float
     two_rewards: tuple[float, float] | None
@@ -221,13 +224,19 @@ class _ByCell(Regression):
         return np.stack(score_limits(fitted, inverse, told(gram) & (worth >= VISITS), variance, level))
 
     def _rewards(self, cell: int, level: float) -> FloatArray:
-        """Ends (2, F) of Student's intervals of rewards."""
+        """Ends (2, F) of intervals of rewards: Student's, less the skewness of the residuals."""
         gram, degrees = self.grams[1, cell], self.degrees[cell]
         estimate = self.free[:, cell, -1]
         known = told(gram) & (degrees >= VISITS - 1)
-        se = np.sqrt(self.noise[cell] * np.diagonal(np.linalg.pinv(gram, hermitian=True)))
-        half = _intervals.t_quantile(max(degrees, 1.0), level) * se + rounding(gram, degrees, self.largest)
-        return np.where(known, [estimate - half, estimate + half], np.nan)
+        inverse = np.linalg.pinv(gram, hermitian=True)
+        widths = np.diagonal(inverse)
+        # The estimate is a sum over agents of pulls[t] times what each was paid, and so are its cumulants, of powers.
+        third = self.weights[:, cell, 1] @ (self.features @ inverse) ** 3
+        skewness = self.skewness[cell] * third / np.maximum(widths, 1e-100) ** 1.5
+        se = np.sqrt(self.noise[cell] * widths)
+        low, high = _intervals.student_of_skewed(estimate, se, skewness, max(degrees, 1.0), level)
+        slack = rounding(gram, degrees, self.largest)
+        return np.where(known, [low - slack, high + slack], np.nan)
 
 
 def _refuse_movers(i: int, observations: IntArray, actions: IntArray, rewards: FloatArray) -> None:

@@ -155,6 +155,17 @@ def reward_variance(squares: FloatArray, degrees: FloatArray, largest: float) ->
     return np.where(still, squares.sum() / max(degrees.sum(), 1.0), noise)
 
 
+def reward_skewness(noise: FloatArray, cubes: FloatArray, degrees: FloatArray, largest: float) -> FloatArray:
+    """Skewness of a reward in each cell, (cells,), from cubed residuals, which are in units of `largest`; 0 if unknown.
+
+    With d degrees of freedom the sum of cubes is near d (d - 1) / (d + 1) times the third cumulant, for a mean exactly.
+    """
+    scaled = np.sqrt(noise) / max(largest, 1e-300)
+    divisor = degrees * (degrees - 1) * scaled**3
+    known = (degrees > 1) & (divisor > 0)
+    return np.where(known, cubes * (degrees + 1) / np.where(known, divisor, 1.0), 0.0)
+
+
 def standard_errors(variance: FloatArray, smoothed: FloatArray, free: FloatArray) -> FloatArray:
     """Standard errors of what the prior has pulled: those of the data alone, and how far it pulled."""
     return np.sqrt(variance + (smoothed - free) ** 2)

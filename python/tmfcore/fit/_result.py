@@ -84,16 +84,16 @@ class Fit(Record):
 
         Probabilities of constant games from individuals have Jeffreys' intervals. Those of affine games, and from
         counts, have score intervals of the least-squares coefficients; where one coefficient is all there is, that is
-        Wilson's. Rewards have Student's (from counts, of standard errors robust to unequal variances), which hold for
-        normal noise; rewards of two values are treated as probabilities; rewards in which nothing is random are known
-        to rounding.
+        Wilson's. Rewards have Student's after Hall's transformation, which takes out the skewness that the cell's
+        rewards show; from counts, Student's of standard errors robust to unequal variances. Rewards of two values are
+        treated as probabilities; rewards in which nothing is random are known to rounding.
 
         Not identified, and NaN: what fewer than 5 visits tell. In an affine game a coefficient is told by as many
         visits as would tell it as well at its own corner of the simplex, a number that the populations seen determine;
         from counts alike. Rewards need 4 visits more than there are coefficients.
 
         Coverage is within 2 points of 95% on average over the probability. At a single probability and few visits it
-        may be less, down to 87%, since visits come in whole numbers: docs/intervals.md.
+        may be less, down to 87% (p = 0.217 after 10 visits), since visits come in whole numbers: docs/intervals.md.
         """
         level = _intervals.as_level(level)
         n_obs, n_act = self.visits.shape
