@@ -76,11 +76,17 @@ TMF_BY_LEVEL(
 
 /* ---------------------------------------------------------------- moves */
 
-/* The i-th of the 32-bit numbers that words hold, two a word in the order they lie in memory. */
+/* Where the i-th of the 32-bit numbers lies that words hold, two a word. In bytes: i / 2 of a signed i is more
+ * than a shift. */
+TMF_INLINE const void *tmf_half_at(const uint64_t *words, int i)
+{
+    return (const char *)words + 4 * (size_t)i;
+}
+
 TMF_INLINE uint32_t tmf_half(const uint64_t *words, int i)
 {
     uint32_t half;
-    memcpy(&half, (const char *)words + 4 * (size_t)i, sizeof half);
+    memcpy(&half, tmf_half_at(words, i), sizeof half);
     return half;
 }
 
@@ -122,7 +128,7 @@ static uint32_t tmf_draw_avx2(TMF_DRAW_ARGUMENTS)
     __m256i tie = _mm256_setzero_si256();
     int i = 0;
     for (; i + 8 <= n; i += 8) {
-        const __m256i drawn = _mm256_loadu_si256((const __m256i *)(random + i / 2));
+        const __m256i drawn = _mm256_loadu_si256((const __m256i *)tmf_half_at(random, i));
         const __m256i base = _mm256_sll_epi32(_mm256_loadu_si256((const __m256i *)(rows + i)), bits);
         const __m256i column = _mm256_srl_epi32(drawn, shift);
         const __m256i fraction = _mm256_and_si256(drawn, fraction_mask);
@@ -145,7 +151,7 @@ static uint32_t tmf_draw_avx512(TMF_DRAW_ARGUMENTS)
     __mmask16 tie = 0;
     int i = 0;
     for (; i + 16 <= n; i += 16) {
-        const __m512i drawn = _mm512_loadu_si512(random + i / 2);
+        const __m512i drawn = _mm512_loadu_si512(tmf_half_at(random, i));
         const __m512i base = _mm512_sll_epi32(_mm512_loadu_si512(rows + i), bits);
         const __m512i column = _mm512_srl_epi32(drawn, shift);
         const __m512i fraction = _mm512_and_si512(drawn, fraction_mask);
@@ -271,7 +277,7 @@ static int tmf_move_avx2(TMF_MOVE_ARGUMENTS)
     const __m256i passive = _mm256_set1_epi32((int)n_observations), zero = _mm256_setzero_si256();
     __m256i tie = zero;
     for (int i = 0; i < n; i += 8) {
-        const __m256i drawn = _mm256_loadu_si256((const __m256i *)(random + i / 2));
+        const __m256i drawn = _mm256_loadu_si256((const __m256i *)tmf_half_at(random, i));
         __m256i rows = tmf_widen_avx2(observations, width, i);
         if (acting) {
             const __m256i acts = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(acting + i)));
@@ -313,7 +319,7 @@ static inline __attribute__((always_inline)) int tmf_move_width_avx512(TMF_MOVE_
     const uint32_t *const cells = alias->cells, *const successors = alias->successors;
     __mmask16 tie = 0;
     for (int i = 0; i < n; i += 16) {
-        const __m512i drawn = _mm512_loadu_si512(random + i / 2);
+        const __m512i drawn = _mm512_loadu_si512(tmf_half_at(random, i));
         __m512i rows = width == 1   ? _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)((const uint8_t *)observations + i)))
                        : width == 2 ? _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)((const uint16_t *)observations + i)))
                                     : _mm512_loadu_si512((const uint32_t *)observations + i);
