@@ -29,7 +29,7 @@ def copy_tree(tree: Path) -> None:
         shutil.copy2(library, tree / "python" / "tmfcore")
 
 
-def run(named: list[str], count: int, seed: str, work: Path) -> bool:
+def run(named: list[str], count: int, seed: str, most: float, work: Path) -> bool:
     """Try `count` mutants of each module in a copy of the tree; whether that went through."""
     tree = work / f"tree-{os.getpid()}"  # several may run at a time
     environment = os.environ | {
@@ -44,7 +44,7 @@ def run(named: list[str], count: int, seed: str, work: Path) -> bool:
         copy_tree(tree)
         for name in named:
             before = _of(name)
-            command = [sys.executable, "-m", "bench.mutation.session", name, str(count), seed]
+            command = [sys.executable, "-m", "bench.mutation.session", name, str(count), seed, str(most)]
             ended = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
             print(f"{name}: {_of(name) - before} tried, {page.counted(results.stored().values(), name)}", flush=True)
             if ended.returncode:
@@ -65,6 +65,8 @@ def main() -> None:
     parser.add_argument("modules", nargs="*", help="below python/tmfcore, or a kernel's file name; default: all")
     parser.add_argument("--mutants", type=int, default=MUTANTS_EACH, help="of each module (default: %(default)s)")
     parser.add_argument("--seed", default="1", help="which mutants (default: %(default)s)")
+    seconds = "of tests a kernel's mutant is tried by, quickest first (default: all)"
+    parser.add_argument("--seconds", type=float, default=float("inf"), help=seconds)
     parser.add_argument("--again", action="store_true", help="try the survivors of these modules again, and no others")
     parser.add_argument("--work", type=Path, default=WORK, help="folder of copy and results (default: %(default)s)")
     parser.add_argument("--page", action="store_true", help="only write docs/mutation.md from what is stored")
@@ -81,7 +83,7 @@ def main() -> None:
     named = options.modules or known
     if options.again:
         named = results.forget_survivors(named)
-    well = run(named, 0 if options.again else options.mutants, options.seed, work)
+    well = run(named, 0 if options.again else options.mutants, options.seed, options.seconds, work)
     print(page.figures(results.stored().values()))
     raise SystemExit(0 if well else 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import os
 import shutil
@@ -25,19 +26,37 @@ def _setup() -> Any:
 
 
 @contextlib.contextmanager
-def mutated(path: Path, text: str) -> Iterator[bool]:
-    """The kernel with another text, built; yields whether it could be. The copy is as it was afterwards."""
-    (library,) = Path("python/tmfcore").glob(f"{path.stem}.*.so")
-    before, kept = path.read_bytes(), library.with_suffix(".kept")
-    times = path.stat()
-    shutil.copy2(library, kept)
+def mutated(path: Path, text: str, kernels: tuple[str, ...]) -> Iterator[bool]:
+    """A kernel or header with another text, and the kernels built; undone afterwards.
+
+    Yields whether that made another program: False where a compiler refuses, and where all objects are as they were.
+    """
+    sources = [path.parent / name for name in kernels]
+    before, times = path.read_bytes(), path.stat()
+    usual = [_usual(source) for source in sources]
     path.write_text(text, encoding="utf-8")
+    libraries: list[Path] = []
     try:
-        yield compiled(path, library)
+        made = [compiled(source, cython=source == path) for source in sources]
+        other = None not in made and made != usual
+        if other:
+            for source in sources:
+                library = next(Path("python/tmfcore").glob(f"{source.stem}.*.so"))
+                shutil.copy2(library, library.with_suffix(".kept"))
+                libraries.append(library)
+                other = other and _linked(source, library)
+        yield other
     finally:
         path.write_bytes(before)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        os.replace(kept, library)
+        for library in libraries:
+            os.replace(library.with_suffix(".kept"), library)
+
+
+@functools.cache
+def _usual(source: Path) -> bytes | None:
+    """The object of a kernel as it is."""
+    return compiled(source, cython=True)
 
 
 def _cython_errors(path: Path, source: Path, directives: dict[str, Any]) -> int:
@@ -50,28 +69,36 @@ def _cython_errors(path: Path, source: Path, directives: dict[str, Any]) -> int:
     return errors
 
 
-def compiled(path: Path, library: Path) -> bool:
-    """Build `library` from a .pyx; False if Cython or the compiler refuses."""
+def _object(source: Path) -> Path:
+    return Path("build") / f"mutation{source.stem}.o"
+
+
+def compiled(source: Path, *, cython: bool) -> bytes | None:
+    """The object made of a .pyx; None if Cython or the compiler refuses. Without `cython` its C is there already."""
     import numpy as np
 
     setup = _setup()
-    source = Path("build/mutation-kernel.c")
-    source.parent.mkdir(exist_ok=True)
-    if in_child(partial(_cython_errors, path, source, setup.DIRECTIVES), 60).get("answer") != 0:
-        return False
-    include = Path(np.get_include())
+    made = _object(source)
+    made.parent.mkdir(exist_ok=True)
+    c = made.with_suffix(".c")
+    if cython and in_child(partial(_cython_errors, source, c, setup.DIRECTIVES), 60).get("answer") != 0:
+        return None
     flags = [flag for flag in setup.unix_flags()[0] if not flag.startswith("-O")]
     macros = [f"-D{name}={value}" for name, value in setup.MACROS]
+    command = [
+        *os.environ.get("CC", "cc").split(), "-c", "-fPIC", "-O1", "-w", *flags, *macros, f"-I{np.get_include()}",
+        "-Itmfcore", f"-I{sysconfig.get_paths()['include']}", str(c), "-o", str(made),
+    ]  # fmt: skip
+    return None if subprocess.run(command, capture_output=True).returncode else made.read_bytes()
+
+
+def _linked(source: Path, library: Path) -> bool:
+    import numpy as np
+
+    include, part = Path(np.get_include()), library.with_suffix(".part")
     folders = [f"-L{include.parents[1] / 'random' / 'lib'}", f"-L{include.parent / 'lib'}"]
-    part = library.with_suffix(".part")
-    commands = (
-        [*os.environ.get("CC", "cc").split(), "-c", "-fPIC", "-O1", "-w", *flags, *macros, f"-I{include}", "-Itmfcore",
-         f"-I{sysconfig.get_paths()['include']}", str(source), "-o", str(source.with_suffix(".o"))],
-        ["cc", "-shared", str(source.with_suffix(".o")), "-o", str(part), *folders,
-         "-lnpyrandom", "-lnpymath", "-lm"],
-    )  # fmt: skip
-    for command in commands:
-        if subprocess.run(command, capture_output=True).returncode:
-            return False
+    command = ["cc", "-shared", str(_object(source)), "-o", str(part), *folders, "-lnpyrandom", "-lnpymath", "-lm"]
+    if subprocess.run(command, capture_output=True).returncode:
+        return False
     os.replace(part, library)
     return True

@@ -1,13 +1,14 @@
-"""The mutants of a source text, Python or Cython, found in its tokens."""
+"""The mutants of a source text, Python, Cython or C, found in its tokens."""
 
 from __future__ import annotations
 
-import io
 import keyword
 import random
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+
+from .statements import Token, of_c, of_python
 
 #: What stands for an operator; the first comparison of each moves a boundary, the second turns the comparison round.
 COMPARISONS = {
@@ -18,17 +19,15 @@ AUGMENTED = {"+=": ("-=",), "-=": ("+=",), "*=": ("/=",), "/=": ("*=",), "|=": (
 WORDS = {"and": ("or",), "or": ("and",), "True": ("False",), "False": ("True",), "min": ("max",), "max": ("min",),
          "any": ("all",), "all": ("any",), "break": ("continue",), "continue": ("break",)}  # fmt: skip
 
-#: Statements that hold no behaviour, or that no test can be expected to see.
-SKIPPED = {
-    "@", "assert", "cdef class", "cimport", "class", "ctypedef", "from", "global", "import", "include", "nonlocal",
-}  # fmt: skip
 #: Names of C types and their qualifiers: beside them < and * are no operators.
 TYPES = {
     "Py_ssize_t", "bint", "bitgen_t", "char", "const", "double", "float", "int", "int32_t", "int64_t", "object",
-    "size_t", "uint16_t", "uint32_t", "uint64_t", "uint8_t", "void",
+    "ptrdiff_t", "restrict", "size_t", "uint16_t", "uint32_t", "uint64_t", "uint8_t", "void",
 }  # fmt: skip
 _KINDS = {"and": "logic", "or": "logic", "True": "constant", "False": "constant"}
-LAYOUT = {tokenize.NL, tokenize.COMMENT, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING}
+#: Of C alone: in Python | joins types, and & takes addresses in Cython.
+C_LOGIC = {"&&": ("||",), "||": ("&&",)}
+C_BITS = {"<<": (">>",), ">>": ("<<",), "&": ("|",), "|": ("&",), "^": ("&",)}
 
 
 @dataclass(frozen=True)
@@ -48,20 +47,11 @@ class Mutant:
         return text[: self.start] + self.after + "\n" * missing + text[self.end :]
 
 
-@dataclass(frozen=True)
-class _Token:
-    type: int
-    string: str
-    start: int
-    end: int
-    line: int
-
-
-def mutants(text: str) -> list[Mutant]:
-    """Every mutant of a module, in the order of the text, each another text."""
+def mutants(text: str, *, c: bool = False) -> list[Mutant]:
+    """Every mutant of a module, in the order of the text, each another text; `c`: it is a header of C."""
     found = []
-    for statement in _statements(text):
-        for mutant in _of_statement(text, statement):
+    for statement in (of_c if c else of_python)(text):
+        for mutant in _of_c_statement(text, statement) if c else _of_statement(text, statement):
             lines = (statement[0].line, text.count("\n", 0, statement[-1].end) + 1)
             found.append(replace(mutant, lines=lines))
     return found
@@ -81,28 +71,7 @@ def chosen(found: list[Mutant], count: int, seed: str) -> list[Mutant]:
     return order[:count]
 
 
-def _statements(text: str) -> Iterator[list[_Token]]:
-    """The logical lines, without layout, comments, docstrings and what SKIPPED names."""
-    starts = [0]
-    for line in text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-
-    def flat(place: tuple[int, int]) -> int:
-        return starts[place[0] - 1] + place[1]
-
-    statement: list[_Token] = []
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type not in LAYOUT and token.type != tokenize.ENDMARKER:
-            statement.append(_Token(token.type, token.string, flat(token.start), flat(token.end), token.start[0]))
-        if token.type == tokenize.NEWLINE and statement:
-            first = statement[0].string
-            two = " ".join(part.string for part in statement[:2])
-            if first not in SKIPPED and two not in SKIPPED and statement[0].type != tokenize.STRING:
-                yield statement
-            statement = []
-
-
-def _of_statement(text: str, tokens: list[_Token]) -> Iterator[Mutant]:
+def _of_statement(text: str, tokens: list[Token]) -> Iterator[Mutant]:
     first = tokens[0].string
     if first in ("def", "cdef", "cpdef", "async"):
         if tokens[-1].string == ":":
@@ -122,7 +91,7 @@ def _of_statement(text: str, tokens: list[_Token]) -> Iterator[Mutant]:
     yield from _of_whole(text, tokens)
 
 
-def _of_whole(text: str, tokens: list[_Token]) -> Iterator[Mutant]:
+def _of_whole(text: str, tokens: list[Token]) -> Iterator[Mutant]:
     """Statements dropped, and other values returned."""
     first, start, end = tokens[0].string, tokens[0].start, tokens[-1].end
     if first == "return" and len(tokens) > 1:
@@ -140,8 +109,42 @@ def _of_whole(text: str, tokens: list[_Token]) -> Iterator[Mutant]:
         yield Mutant("dropped statement", start, end, "pass", tokens[0].line)
 
 
-def _top_level(tokens: list[_Token], string: str) -> int | None:
-    """Place of the first token `string` that stands in no brackets."""
+def _of_c_statement(text: str, tokens: list[Token]) -> Iterator[Mutant]:
+    yield from _of_tokens(text, tokens, c=True)
+    while tokens and tokens[0].string in ("if", "else", "for", "while", "do", "switch"):
+        head = tokens[0]
+        if head.string in ("else", "do"):
+            tokens = tokens[1:]
+            continue
+        end = _top_level(tokens, ")")
+        if end is None:
+            return
+        if head.string in ("if", "while"):
+            condition = text[tokens[2].start : tokens[end - 1].end]
+            yield Mutant("negated condition", tokens[2].start, tokens[end - 1].end, f"!({condition})", head.line)
+        tokens = tokens[end + 1 :]
+    if not tokens:
+        return
+    first, start, end_of = tokens[0], tokens[0].start, tokens[-1].end
+    if first.string == "return":
+        if len(tokens) > 1 and text[tokens[1].start : end_of] != "0":
+            yield Mutant("return value", tokens[1].start, end_of, "0", first.line)
+        return
+    if len(tokens) < 2 or tokens[1].type == tokenize.NAME:  # a declaration
+        return
+    equals = _top_level(tokens, "=")
+    if any(token.string in AUGMENTED or token.string in ("++", "--") for token in tokens):
+        drops = True
+    elif equals is not None:
+        drops = tokens[equals - 1].string == "]" or tokens[0].string == "*" or tokens[equals - 2].string in (".", "->")
+    else:
+        drops = tokens[-1].string == ")" and first.type == tokenize.NAME and first.string != "free"
+    if drops:
+        yield Mutant("dropped statement", start, end_of, "", first.line)
+
+
+def _top_level(tokens: list[Token], string: str) -> int | None:
+    """Place of the first token `string` that stands in no brackets, or closes the outermost."""
     depth = 0
     for i, token in enumerate(tokens):
         depth += (token.string in "([{") - (token.string in ")]}")
@@ -150,7 +153,7 @@ def _top_level(tokens: list[_Token], string: str) -> int | None:
     return None
 
 
-def _of_tokens(text: str, tokens: list[_Token]) -> Iterator[Mutant]:
+def _of_tokens(text: str, tokens: list[Token], *, c: bool = False) -> Iterator[Mutant]:
     fstring = 0
     for i, token in enumerate(tokens):
         name = tokenize.tok_name[token.type]
@@ -159,7 +162,7 @@ def _of_tokens(text: str, tokens: list[_Token]) -> Iterator[Mutant]:
             continue
         before, after = tokens[i - 1] if i else None, tokens[i + 1] if i + 1 < len(tokens) else None
 
-        def put(kind: str, strings: tuple[str, ...], token: _Token = token) -> Iterator[Mutant]:
+        def put(kind: str, strings: tuple[str, ...], token: Token = token) -> Iterator[Mutant]:
             for string in strings:
                 yield Mutant(kind, token.start, token.end, string, token.line)
 
@@ -184,6 +187,10 @@ def _of_tokens(text: str, tokens: list[_Token]) -> Iterator[Mutant]:
                 continue
             elif before.string in TYPES or after.string in TYPES:
                 continue  # a cast
+            elif c and token.string in C_LOGIC:
+                yield from put("logic", C_LOGIC[token.string])
+            elif c and token.string in C_BITS:
+                yield from put("arithmetic", C_BITS[token.string])
             elif token.string in COMPARISONS:
                 boundary, *turned = COMPARISONS[token.string]
                 yield from put("boundary" if turned else "comparison", (boundary,))
@@ -192,34 +199,37 @@ def _of_tokens(text: str, tokens: list[_Token]) -> Iterator[Mutant]:
                 yield from put("arithmetic", ARITHMETIC[token.string])
 
 
-def _is(token: _Token, after: _Token) -> Iterator[Mutant]:
+def _is(token: Token, after: Token) -> Iterator[Mutant]:
     yield Mutant("comparison", token.start, after.end, "is", token.line)
 
 
-def _is_value(token: _Token, *, closing: bool) -> bool:
+def _is_value(token: Token, *, closing: bool) -> bool:
     """Whether a value can end (closing) or begin with this token: then what stands beside it is a binary operator."""
     if token.type in (tokenize.NUMBER, tokenize.STRING):
         return True
     if token.type == tokenize.NAME:
         return not keyword.iskeyword(token.string) or token.string in ("None", "True", "False") or not closing
-    return token.string in (")]}" if closing else "([{-+~&<")
+    return token.string in (")]}" if closing else "([{-+~&<!")
 
 
 def _other_numbers(string: str) -> tuple[str, ...]:
+    suffix = string[len(string.rstrip("uUlL")) :]
+    if suffix:  # of C
+        return tuple(other + suffix for other in _other_numbers(string.removesuffix(suffix)))
     try:
         value = int(string, 0)
     except ValueError:
         try:
-            number = float(string)
+            number = float.fromhex(string) if string.startswith("0x") else float(string)
         except ValueError:
-            return ()  # a complex number, or a suffix of C
+            return ()  # a complex number
         if number >= 0.01:
             return (repr(number + 1), repr(number / 2))
         return ("1.0", repr(number * 1000)) if number else ("1.0",)
     return (str(value + 1), str(value - 1)) if value > 1 else (str(value + 1),) if value == 0 else ("2", "0")
 
 
-def _swapped(text: str, tokens: list[_Token], opening: int) -> Iterator[Mutant]:
+def _swapped(text: str, tokens: list[Token], opening: int) -> Iterator[Mutant]:
     """The first two arguments of a call, exchanged."""
     depth, parts, begin = 0, [], opening + 1
     for i in range(opening, len(tokens)):

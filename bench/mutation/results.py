@@ -43,8 +43,8 @@ def stored() -> dict[str, dict[str, Any]]:
 
 
 def _all() -> dict[str, dict[str, Any]]:
-    path = _path()
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    stands = path()
+    rows = [json.loads(line) for line in stands.read_text(encoding="utf-8").splitlines()] if stands.exists() else []
     return {row["key"]: row for row in rows}
 
 
@@ -53,35 +53,37 @@ def standing(modules: list[str]) -> list[dict[str, Any]]:
     known, found = stored(), []
     for module in modules:
         text = (ROOT / path_of(module)).read_text(encoding="utf-8")
-        names = {key(module, identity(text, mutant)): mutant.line for mutant in mutants(text)}
+        names = {key(module, identity(text, mutant)): mutant.line for mutant in mutants(text, c=module.endswith(".h"))}
         found += [known[name] | {"line": line} for name, line in names.items() if name in known]
     return found
 
 
 def missing(module: str, text: str, count: int, seed: str) -> list[Mutant]:
     """Those of the chosen mutants that are not stored, and those that are to be tried again."""
-    known, every = _all(), mutants(text)
+    known, every = _all(), mutants(text, c=module.endswith(".h"))
     names = {key(module, identity(text, mutant)): mutant for mutant in every}
     picked = {key(module, identity(text, mutant)): mutant for mutant in chosen(every, count, f"{seed} {module}")}
     again = [mutant for name, mutant in names.items() if name in known and known[name]["outcome"] == "again"]
     return again + [mutant for name, mutant in picked.items() if name not in known]
 
 
-def store(module: str, text: str, mutant: Mutant, found: dict[str, Any], seconds: float) -> None:
-    """Append what was found."""
+def store(module: str, text: str, mutant: Mutant, found: dict[str, Any], seed: str) -> None:
+    """Append what was found; `first` is the outcome of the first try, which a later one does not change."""
     told = identity(text, mutant)
+    name = key(module, told)
+    known = _all().get(name, {})
     killed = f"the process ends: {found['died']}" if "died" in found else found.get("answer")
     outcome = "invalid" if "invalid" in found else "killed" if killed else "survived"
-    row = {"key": key(module, told), "module": module, "line": mutant.line, **told, "outcome": outcome,
-           "by": killed, "seconds": round(seconds, 1)}  # fmt: skip
-    with _path().open("a", encoding="utf-8") as file:
+    row = {"key": name, "module": module, **told, "seed": known.get("seed", seed), "outcome": outcome,
+           "first": known.get("first", outcome), "by": killed}  # fmt: skip
+    with path().open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 
 
 def forget_survivors(modules: list[str]) -> list[str]:
     """Mark the survivors of these modules as to be tried again; return the modules that have some such."""
     rows = [row for row in _all().values() if row["module"] in modules and row["outcome"] in ("survived", "again")]
-    with _path().open("a", encoding="utf-8") as file:
+    with path().open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(row | {"outcome": "again"}) + "\n" for row in rows)
     return [name for name in modules if any(row["module"] == name for row in rows)]
 
@@ -91,5 +93,6 @@ def reasons() -> dict[str, dict[str, Any]]:
     return dict(json.loads(REASONS.read_text(encoding="utf-8"))) if REASONS.exists() else {}
 
 
-def _path() -> Path:
+def path() -> Path:
+    """The file of results."""
     return Path(os.environ.get(VARIABLE, WORK / "results.jsonl"))

@@ -1,4 +1,4 @@
-"""Try the mutants of one module, in a copy of the tree: `python -m bench.mutation.session MODULE COUNT SEED`.
+"""Try the mutants of one module, in a copy of the tree: `python -m bench.mutation.session MODULE COUNT SEED SECONDS`.
 
 The tests of a Python module are collected once. Each mutant is a fork, in which the code of the changed function is
 exchanged, and the tests that run through that statement follow, quickest first, until one fails. What survives that,
@@ -10,10 +10,10 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
+import json
 import os
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ import pytest
 from . import build, results
 from .children import LONGEST, in_child
 from .operators import Mutant
-from .selection import path_of, tests_of
+from .selection import is_compiled, kernels_of, path_of, tests_of
 
 #: Seconds of processor time a mutant may take beyond three times what its tests take.
 SPARE = 30
@@ -74,6 +74,7 @@ class Server(Runner):
     """Tries the mutants of a Python module that lie in functions; `left` are those it cannot."""
 
     left: list[int]
+    seed: str
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.items, self.left = session.items, []
@@ -92,14 +93,13 @@ class Server(Runner):
             if (function := _function_at(self.text, mutant.line)) is None:
                 self.left.append(i)
                 continue
-            began = time.perf_counter()
             limit = SPARE + 3 * sum(seconds[item.nodeid] for item in mine)
             with changed(self.path, mutant.apply(self.text)):
                 found = in_child(partial(self.attempt, function, mine), limit)
             if found.get("answer", "died") in (None, NOT_EXCHANGED):
                 self.left.append(i)  # survivors too: what a decorator made when it was imported has the old code
                 continue
-            results.store(self.module, self.text, mutant, found, time.perf_counter() - began)
+            results.store(self.module, self.text, mutant, found, self.seed)
         return True
 
     def attempt(self, function: str, items: list[pytest.Item]) -> str | None:
@@ -130,21 +130,27 @@ class Server(Runner):
 
 
 class Fresh(Runner):
-    """Runs all tests of a module in this process, quickest first, until one fails."""
+    """Runs tests of a module in this process, quickest first, until one fails or `most` seconds are over."""
 
     order: dict[str, float]
     broken: list[str]
+    most: float
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        items = [item for item in session.items if item.nodeid not in self.broken]
-        self.run(sorted(items, key=lambda item: self.order.get(item.nodeid, 0.0)))
+        taken = 0.0
+        items = []
+        for item in sorted(session.items, key=lambda item: self.order.get(item.nodeid, 0.0)):
+            taken += self.order.get(item.nodeid, 0.0)
+            if item.nodeid not in self.broken and taken <= self.most:
+                items.append(item)
+        self.run(items)
         return True
 
 
-def afresh(module: str, order: dict[str, float], broken: list[str]) -> str | None:
+def afresh(module: str, order: dict[str, float], broken: list[str], most: float) -> str | None:
     """The test that fails where everything is imported as it is now; for processes that have not imported it."""
     runner = Fresh(module, [])
-    runner.order, runner.broken = order, broken
+    runner.order, runner.broken, runner.most = order, broken, most
     code = pytest.main([*OPTIONS, *tests_of(module)], plugins=[runner])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise RuntimeError(f"pytest ends with {code!r}")
@@ -209,8 +215,8 @@ def _codes_named(code: CodeType, qualified: str) -> Iterator[CodeType]:
             yield from _codes_named(constant, qualified)
 
 
-def measured(module: str) -> tuple[dict[str, float], list[str]]:
-    """How long each test of a module takes, and which of them fail."""
+def measured(files: list[str]) -> tuple[dict[str, float], list[str]]:
+    """How long each test of these files takes, and which of them fail."""
     broken: list[str] = []
 
     class All(Runner):
@@ -220,28 +226,46 @@ def measured(module: str) -> tuple[dict[str, float], list[str]]:
                     broken.append(item.nodeid)
             return True
 
-    runner = All(module, [])
-    pytest.main([*OPTIONS, *tests_of(module)], plugins=[runner])
+    runner = All("__init__.py", [])
+    pytest.main([*OPTIONS, *files], plugins=[runner])
     return runner.seconds, broken
 
 
-def served(module: str, todo: list[Mutant]) -> tuple[list[int], dict[str, float], list[str]]:
+def known_tests(module: str) -> dict[str, Any]:
+    """What `measured` says of the tests of a module; each file is measured once."""
+    memory = results.path().with_name("tests.json")
+    seconds, broken = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else ({}, [])
+    files = tests_of(module)
+    fresh = [name for name in files if not any(test.startswith(f"{name}::") for test in seconds)]
+    if fresh:
+        found = in_child(partial(measured, fresh), LONGEST)
+        if "answer" not in found:
+            return found
+        seconds, broken = seconds | found["answer"][0], broken + found["answer"][1]
+        memory.write_text(json.dumps([seconds, broken]), encoding="utf-8")
+    mine = tuple(f"{name}::" for name in files)
+    order = dict(sorted((pair for pair in seconds.items() if pair[0].startswith(mine)), key=lambda pair: pair[1]))
+    return {"answer": [order, [name for name in broken if name.startswith(mine)]]}
+
+
+def served(module: str, todo: list[Mutant], seed: str) -> tuple[list[int], dict[str, float], list[str]]:
     """Try what a server can; return what it cannot, how long the tests take, and which fail."""
     server = Server(module, todo)
+    server.seed = seed
     if code := pytest.main([*OPTIONS, *tests_of(module)], plugins=[server]):
         raise RuntimeError(f"pytest ends with {code}")
     return server.left, server.seconds, server.broken
 
 
-def main(module: str, count: str, seed: str) -> None:
-    """Try what is not stored yet of `count` mutants of a module."""
+def main(module: str, count: str, seed: str, most: str) -> None:
+    """Try what is not stored yet of `count` mutants of a module; a kernel by `most` seconds of its quickest tests."""
     path = path_of(module)
     text = path.read_text(encoding="utf-8")
     todo = results.missing(module, text, int(count), seed)
     if not todo:
         return
-    is_kernel = module.endswith(".pyx")
-    first = in_child(partial(measured, module), LONGEST) if is_kernel else in_child(partial(served, module, todo), None)
+    is_kernel = is_compiled(module)
+    first = known_tests(module) if is_kernel else in_child(partial(served, module, todo, seed), None)
     if "answer" not in first:
         raise SystemExit(f"the tests of {module} do not end: {first}")
     *left, order, broken = first["answer"]
@@ -251,10 +275,10 @@ def main(module: str, count: str, seed: str) -> None:
         importlib.import_module(name)  # once, before the forks
     limit = SPARE + 3 * sum(order.values())
     for mutant in todo if is_kernel else [todo[i] for i in left[0]]:
-        began = time.perf_counter()
-        with (build.mutated if is_kernel else changed)(path, mutant.apply(text)) as made:
-            found = in_child(partial(afresh, module, order, broken), limit) if made else {"invalid": True}
-        results.store(module, text, mutant, found, time.perf_counter() - began)
+        wrong = mutant.apply(text)
+        with build.mutated(path, wrong, kernels_of(module)) if is_kernel else changed(path, wrong) as made:
+            found = in_child(partial(afresh, module, order, broken, float(most)), limit) if made else {"invalid": True}
+        results.store(module, text, mutant, found, seed)
 
 
 if __name__ == "__main__":
