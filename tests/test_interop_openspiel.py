@@ -4,6 +4,7 @@ import importlib
 import pickle
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,6 +143,38 @@ def test_reading_makes_few_states(monkeypatch):
     assert made < 10 * (3 * 10 * 7 + 3 * 10 * 7 + 200)
 
 
+@pytest.fixture
+def reading(monkeypatch):
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "bench" / "reading.py").is_file():
+        pytest.skip("not in a source tree")
+    monkeypatch.syspath_prepend(str(root / "bench"))
+    return importlib.import_module("reading")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("mean_field_lin_quad", {"size": 6, "horizon": 4}),
+        ("python_mfg_periodic_aversion", {"size": 7, "horizon": 3, "n_actions_per_side": 3}),
+        ("mfg_crowd_modelling_2d", {"size": 5, "horizon": 5}),
+        ("python_mfg_predator_prey", {"size": 3, "horizon": 3, "init_distrib": ""}),
+    ],
+)
+def test_reading_makes_less_than_twice_the_states_of_nash_conv(reading, name, parameters):
+    spiel = pyspiel.load_game(name, parameters)
+    theirs = reading.states(lambda: nash_conv.NashConv(spiel, spiel_policy.UniformRandomPolicy(spiel)))
+    assert 0 < reading.states(lambda: openspiel.from_game(name, parameters)) < 2 * theirs
+
+
+def test_reading_is_measured(reading, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["reading.py", "mean_field_nfg"])
+    reading.main()
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert row.startswith("| mean_field_nfg | 4, 3, 2 | ")
+    assert set(reading.names()) >= {name for name, *_ in GAMES}
+
+
 @pytest.mark.parametrize("constant", [None, False])
 def test_followed_state_by_state(constant):
     """Tables kept as arrays and tables walked at every population are the same."""
@@ -232,8 +265,6 @@ def test_there_and_back(name):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("python_mfg_predator_prey", r"has 3 populations; only games of one can be taken over"),
-        ("python_mfg_crowd_avoidance", r"has 2 populations; only games of one"),
         ("kuhn_poker", r"is no mean-field game; its dynamics are"),
     ],
 )
@@ -246,6 +277,57 @@ def test_last_action_refused():
     with pytest.raises(ValueError, match="depend on the last action, which its state strings do not name"):
         openspiel.from_game("mfg_crowd_modelling", last_action="refuse")
     assert openspiel.from_game("mfg_dynamic_routing", ROAD, last_action="refuse").n_actions == 2
+
+
+# Several populations.
+
+PREY = {"size": 3, "horizon": 3, "init_distrib": ""}
+POPULATIONS = [
+    ("python_mfg_predator_prey", PREY, 3),
+    ("python_mfg_predator_prey", PREY | {"players": 4, "reward_matrix": "0 1 0 -1 -1 0 1 0 0 -1 0 1 1 0 -1 0", "geometry": 1}, 4),
+    ("python_mfg_crowd_avoidance", {"horizon": 2, "coef_congestion": 20.0}, 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "parameters", "n_populations"), POPULATIONS)
+def test_several_populations(name, parameters, n_populations):
+    """Each population's values of a policy and of its best response are those of OpenSpiel's NashConv; and back again."""
+    game, spiel = openspiel.from_game(name, parameters), pyspiel.load_game(name, parameters)
+    assert list(tmf.games.by_type(game, game.initial)) == [f"population {i}" for i in range(n_populations)]
+    for seed in range(2 if n_populations == 3 else 1):
+        theirs = ByHash(spiel, seed)
+        ours = openspiel.from_policy(theirs, game)
+        said = nash_conv.NashConv(spiel, theirs)
+        flow = tmf.mean_field(game, ours, SYNCHRONOUS)
+        best = tmf.best_response(game, flow, SYNCHRONOUS)[1][0]
+        own = tmf.evaluate(game, ours, SYNCHRONOUS).values[0]
+        for value, wanted in ((best, said.br_values()), (own, [said._pi_value.eval_state(s) for s in said._root_states])):
+            parts = tmf.games.by_type(game, game.initial * value).values()
+            assert [n_populations * part.sum() for part in parts] == pytest.approx(wanted, rel=1e-8, abs=1e-8)
+        gap = n_populations * tmf.exploitability(game, ours, SYNCHRONOUS)
+        assert gap == pytest.approx(said.nash_conv(), rel=1e-8, abs=1e-8)
+        assert gap > 1e-2
+        again = openspiel.to_policy(ours, game)
+        back = distribution.DistributionPolicy(spiel, again).distribution
+        assert back == pytest.approx(said.distribution.distribution, abs=1e-12)
+        openspiel.verify(game, flow)
+
+
+def test_populations_among_agents():
+    """Agents stay in their population, about N / M each, near the limit's flow."""
+    game = openspiel.from_game("python_mfg_predator_prey", PREY)
+    policy = tmf.TabularPolicy.uniform(game)
+    limit = tmf.evaluate(game, policy, SYNCHRONOUS)
+    run = tmf.simulate(game, policy, SYNCHRONOUS, n_agents=3000, replicas=20, rng=2)
+    for mu in tmf.games.by_type(game, run).values():
+        np.testing.assert_allclose(mu.sum(axis=-1), mu[0, 0].sum(), atol=1e-12)
+        assert mu[0, 0].sum() == pytest.approx(1 / 3, abs=9 / 3000)
+    assert np.abs(run.mu.mean(axis=0) - limit.flow.mu).max() < 5.5 * 0.5 / np.sqrt(3000 * 20)  # per entry; false alarm 1e-6
+    copy = pickle.loads(pickle.dumps(game))
+    np.testing.assert_array_equal(copy.tables(game.initial, 1)[0], game.tables(game.initial, 1)[0])
+    solution = tmf.solve(copy, SYNCHRONOUS, tolerance=1e-3)
+    assert solution.converged
+    openspiel.verify(copy, solution.flow)
 
 
 class Odd(pyspiel.Game):
@@ -339,6 +421,115 @@ def test_what_cannot_be_told_apart_is_refused(kind, reason):
 
 def test_nothing_odd_is_taken():
     assert openspiel.from_game(Odd("nothing")).horizon == 3
+
+
+class Plain(pyspiel.Game):
+    """Decide, chance, be told the population, twice; one place in `size`, and `kind` what is peculiar."""
+
+    def __init__(self, kind):
+        info = pyspiel.GameInfo(
+            num_distinct_actions=3, max_chance_outcomes=6, num_players=1, min_utility=-9, max_utility=9, utility_sum=None,
+            max_game_length=2,
+        )  # fmt: skip
+        super().__init__(KIND, info, {})
+        self.kind = kind
+
+    def new_initial_state(self):
+        return PlainState(self, self.kind)
+
+    def make_py_observer(self, iig_obs_type=None, params=None):
+        return Observer()
+
+
+class PlainState(pyspiel.State):
+    SIZE = 6
+
+    def __init__(self, game, kind):
+        super().__init__(game)
+        self.kind, self.t, self.x, self.last, self.phase, self.mu = kind, 0, 0, 0, "start", [1 / 6] * 6
+
+    def _legal_actions(self, player):
+        return [0, 1, 2]
+
+    def chance_outcomes(self):
+        if self.phase == "chance" and self.kind == f"outcomes of {self.last}":
+            return [(x, float(x == 0)) for x in range(self.SIZE)]
+        if self.phase == "chance" and self.kind == "crowded" and self.t == 1 and 0.7 < self.mu[1] < 0.99:
+            return [(x, float(x == 1)) for x in range(self.SIZE)]
+        return [(x, 1 / self.SIZE) for x in range(self.SIZE)]
+
+    def _apply_action(self, action):
+        if self.phase == "decide":
+            self.last, self.phase = action, "chance"
+        else:
+            self.t += self.phase == "chance"
+            self.x, self.phase = action, "field"
+
+    def distribution_support(self):
+        if self.kind == "support" and self.last:
+            return [f"{x},{self.t},field" for x in reversed(range(self.SIZE))]
+        return [f"{x},{self.t},field" for x in range(self.SIZE)]
+
+    def update_distribution(self, shares):
+        self.mu, self.phase = list(shares), "decide"
+
+    def is_terminal(self):
+        return self.t == 2
+
+    def current_player(self):
+        if self.is_terminal():
+            return pyspiel.PlayerId.TERMINAL
+        where = {"start": pyspiel.PlayerId.CHANCE, "chance": pyspiel.PlayerId.CHANCE, "decide": 0}
+        return where.get(self.phase, pyspiel.PlayerId.MEAN_FIELD)
+
+    def rewards(self):
+        if self.is_terminal():
+            return [float(self.last) if self.kind == "paid at the end" else 0.0]
+        return [self.mu[self.x] if self.phase == "decide" else 0.0]
+
+    def returns(self):
+        return [0.0]
+
+    def __str__(self):
+        return f"{self.x},{self.t},{self.phase}"
+
+
+def test_what_the_end_pays_for_the_last_action():
+    """Also where it pays nothing for the first action that is tried."""
+    game = openspiel.from_game(Plain("paid at the end"))
+    assert tmf.exploitability(game, tmf.TabularPolicy.uniform(game), SYNCHRONOUS) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("action", range(3))
+def test_chance_nodes_of_one_string_with_other_outcomes(action):
+    """Outcomes that depend on what the string does not say are those of each way to it."""
+    game = openspiel.from_game(Plain(f"outcomes of {action}"))
+    table = np.zeros((2, game.n_observations, 3))
+    table[..., action] = 1.0
+    mu = tmf.mean_field(game, tmf.TabularPolicy(table), SYNCHRONOUS).mu
+    assert sorted(mu[1][mu[1] > 0]) == [1.0]
+    mu = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), SYNCHRONOUS).mu
+    np.testing.assert_allclose(sorted(mu[1])[-6:], [1 / 9] * 5 + [4 / 9], atol=1e-12)
+
+
+def test_other_shares_asked_for_along_another_way():
+    with pytest.raises(ValueError, match="asks for other shares at"):
+        openspiel.from_game(Plain("support"))
+
+
+def test_what_was_found_constant_is_held_in_use():
+    """A transition that jumps where no population tried shows it: using the game there says so, sooner or later."""
+    game = openspiel.from_game(Plain("crowded"))
+    assert game.assumed
+    names = openspiel._READ[game].reader.names[1]
+    mu = 0.9 * np.eye(game.n_observations)[names["1,1,field", None]] + 0.1 / game.n_observations
+    with pytest.raises(ValueError, match="depends on the population, which none of those tried showed"):
+        _asked(game, [mu + 1e-6 * k * (1 / len(mu) - mu) for k in range(40)])
+
+
+def _asked(game, populations):
+    for mu in populations:
+        game.tables(mu, 1)
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch):

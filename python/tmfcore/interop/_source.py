@@ -3,85 +3,151 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from tmfcore import games
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
-from tmfcore.interop._states import Reader, Segment
+from tmfcore.interop._states import Reader
+from tmfcore.interop._walk import Key, Segment
 
 
 class Source:
-    """The tables of a game that was read, at any population."""
+    """The tables of a game that was read, at any population; `declared`: nothing found by trying is checked in use.
 
-    def __init__(self, reader: Reader, moving: bool) -> None:
-        self.reader, self.moving = reader, moving
+    Populations share the S observations of all: owner (S,) says whose each is, and a game of several populations is
+    one of `games.typed` whose types have S observations each; index (S,) is the observation there.
+    """
+
+    def __init__(self, reader: Reader, constant: bool | None) -> None:
+        self.reader = reader
+        self.moving = reader.trial.moving if constant is None else not constant
+        self.declared = constant is not None
         self.horizon = reader.horizon
         self.size = len(reader.observation_labels)
-        legal = {actions for actions in reader.legal if actions != (-1,)}
+        legal = {actions for actions in reader.trial.legal if actions != (-1,)}
         if not legal:
             raise ValueError(f"{reader.title} has no decisions")
         self.n_actions = max(map(len, legal))
         numbers = next(iter(legal)) if len(legal) == 1 else tuple(range(self.n_actions))
         self.action_labels = tuple(map(str, numbers))
-        self.initial = np.zeros(self.size)
-        for key, p in reader.initial.items():
-            self.initial[reader.names[0][key if reader.carries else (key[0], None)]] += p
+        self.starts = np.zeros((reader.n_populations, self.size))
+        for i, law in enumerate(reader.initial):
+            for key, p in law.items():
+                self.starts[i, reader.names[0][key]] += p
+        self.initial: FloatArray = self.starts.mean(axis=0)
+        self.index = reader.owner * self.size + np.arange(self.size)
         self._known: tuple[tuple[int, bytes], tuple[FloatArray, FloatArray]] | None = None
+        self._turn = 0
 
     def game(self) -> Game:
-        reader = self.reader
-        walked = self.moving or reader.moved_after
-        layers = [] if walked and self.moving else [reader.steps(t) for t in range(self.horizon)]
-        if not walked:
-            self.later = np.stack([self._rewards({o: s._replace(here=0.0) for o, s in one.items()}) for one in layers])
-            rewards = np.stack([self._rewards(one) for one in layers])
-        reward: FloatArray | Callable[..., FloatArray]
-        transition: FloatArray | Callable[..., FloatArray]
-        if walked:
-            reward = self.walked_reward
-        elif reader.moved_here:
-            reward = self.moved_reward
-        else:
-            reward = _by_step(_filled(rewards, layers))
-        successors = None
-        if self.moving:
-            transition = self.walked_transition
-        else:
-            successors, rows = self._sparse(layers)
-            transition = _by_step(_filled(rows, layers))
-        return Game(
-            self.size,
-            self.n_actions,
-            self.horizon,
-            1.0,
-            self.initial,
-            reward,
-            transition,
-            successors=successors,
-            assumed=True,  # what is an array was found constant at the populations tried
-            name=reader.title,
-            observation_labels=reader.observation_labels,
-            action_labels=self.action_labels,
-        )
+        """One Game, or one of `games.typed` with a type a population, of equal shares."""
+        kinds = self._kinds()
+        if len(kinds) == 1:
+            return kinds[0]
+        share = np.full(len(kinds), 1 / len(kinds))
+        return games.typed(kinds, share, names=[f"population {i}" for i in range(len(kinds))])
 
-    def moved_reward(self, mu: FloatArray, t: int) -> FloatArray:
-        found: FloatArray = self.later[t] + self._here(self.reader.here(t, mu))
+    def together(self, values: FloatArray) -> FloatArray:
+        """(..., S of the game) as (..., S): what the types have at an observation, added up."""
+        found: FloatArray = values.reshape(*values.shape[:-1], -1, self.size).sum(axis=-2)
         return found
 
+    def _kinds(self) -> list[Game]:
+        """The game as each population plays it: they differ in where they start."""
+        trial = self.reader.trial
+        reward: FloatArray | Callable[..., FloatArray]
+        transition: FloatArray | Callable[..., FloatArray]
+        successors = None
+        layers = [] if self.moving else [self.reader.steps(t) for t in range(self.horizon)]
+        if self.moving:
+            reward, transition = self.walked_reward, self.walked_transition
+        else:
+            successors, rows = self._sparse(layers)
+            transition = _by_step(rows)
+            if trial.moved_after:
+                reward = self.walked_reward
+            elif trial.moved_here:
+                self.later = np.stack([self._after(one) for one in layers])
+                reward = self.moved_reward
+            else:
+                paid = np.stack([self._after(one) + self._standing(one)[:, None] for one in layers])
+                reward = _by_step(_filled(paid, layers))
+        return [
+            Game(
+                self.size,
+                self.n_actions,
+                self.horizon,
+                1.0,
+                start,
+                reward,
+                transition,
+                successors=successors,
+                assumed=True,  # what is an array was found constant at the populations tried
+                name=self.reader.title,
+                observation_labels=self.reader.observation_labels,
+                action_labels=self.action_labels,
+            )
+            for start in self.starts
+        ]
+
+    # Functions of the population.
+
+    def moved_reward(self, mu: FloatArray, t: int) -> FloatArray:
+        return self._kept(mu, t, self._moved)[0]
+
     def walked_reward(self, mu: FloatArray, t: int) -> FloatArray:
-        return self._walked(mu, t)[0]
+        return self._kept(mu, t, self._walked)[0]
 
     def walked_transition(self, mu: FloatArray, t: int) -> FloatArray:
-        return self._walked(mu, t)[1]
+        return self._kept(mu, t, self._walked)[1]
 
-    def _walked(self, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
+    def _kept(
+        self, mu: FloatArray, t: int, make: Callable[[FloatArray, int], tuple[FloatArray, FloatArray]]
+    ) -> tuple[FloatArray, FloatArray]:
         key = (t, mu.tobytes())
         kept = self._known
-        if kept is None or kept[0] != key:  # reward and transition are asked for apart
-            kept = (key, self.tables_of(t, self.reader.segments(t, mu)))
+        if kept is None or kept[0] != key:  # reward and transition are asked for apart, and by every population
+            kept = (key, make(mu, t))
             self._known = kept
         return kept[1]
+
+    def _moved(self, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
+        crowd = self.reader.crowd(t, mu)
+        self._hold(mu, t)
+        reward: FloatArray = self.later[t] + self.reader.here(t, crowd)[:, None]
+        return reward, reward
+
+    def _walked(self, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
+        self._hold(mu, t)
+        return self.tables_of(t, self.reader.segments(t, self.reader.crowd(t, mu)))
+
+    def _hold(self, mu: FloatArray, t: int) -> None:
+        """Hold one move that was found constant against its states at this population: another one every time."""
+        if self.moving or self.declared:
+            return
+        reader, standing = self.reader, self.reader.standing(t)
+        self._turn += 1
+        o, key, state, _, _ = standing[self._turn * 31 % len(standing)]
+        stop, state = reader.stop(state, reader.crowd(t, mu), key[0])
+        step = reader.walked[t][key]
+        a = self._turn % len(step.actions)
+        if stop.actions == step.actions:
+            reached: dict[Key, float] = {}
+            action = step.actions[a]
+            after = state.child(action) if action >= 0 else state
+            paid = reader._spread(after, 1.0, action if action >= 0 else key[1], reached, None)
+            if reader.row(t, reached) == reader.row(t, step.moves[a]) and (
+                reader.trial.moved_after or abs(paid - step.after[a]) <= 1e-9 * max(1.0, abs(paid))
+            ):
+                return
+        raise ValueError(
+            f"{reader.title} at step {t}: what follows action {a} at {reader.observation_labels[o]!r} depends on the "
+            "population, which none of those tried showed; read it with constant=False"
+        )
 
     def tables_of(self, t: int, one: dict[int, Segment]) -> tuple[FloatArray, FloatArray]:
         """Rewards (S, A) and dense rows (S, A, S) of the steps from a layer; who is not in it stays."""
@@ -92,58 +158,92 @@ class Source:
             for a in range(self.n_actions):
                 for x, p in self.reader.row(t, segment.moves[a % len(segment.moves)]).items():
                     rows[o, a, x] += p
-        return self._rewards(one), rows
+        return self._after(one) + self._standing(one)[:, None], rows
 
-    def _here(self, paid: dict[int, float]) -> FloatArray:
-        found = np.zeros((self.size, self.n_actions))
-        found[list(paid)] = np.array(list(paid.values()))[:, None]
+    def _standing(self, one: dict[int, Segment]) -> FloatArray:
+        found = np.zeros(self.size)
+        found[list(one)] = [segment.here for segment in one.values()]
         return found
 
-    def _rewards(self, one: dict[int, Segment]) -> FloatArray:
+    def _after(self, one: dict[int, Segment]) -> FloatArray:
         found = np.zeros((self.size, self.n_actions))
-        for o, segment in one.items():
-            found[o] = [segment.here + segment.after[a % len(segment.after)] for a in range(self.n_actions)]
+        found[list(one)] = [_cycled(segment.after, self.n_actions) for segment in one.values()]
         return found
+
+    # Arrays.
 
     def _sparse(self, layers: list[dict[int, Segment]]) -> tuple[IntArray, FloatArray]:
-        """Successors (S, A, K), what may follow at any step, and rows (T, S, A, K)."""
-        rows: list[dict[tuple[int, int], dict[int, float]]] = []
-        after: dict[tuple[int, int], set[int]] = {(o, a): {o} for o in range(self.size) for a in range(self.n_actions)}
-        everywhere = set.intersection(*(set(one) for one in layers))
-        for o in everywhere:
-            for a in range(self.n_actions):
-                after[o, a] = set()
+        """Successors (S, A, K), what may follow at any step, and rows (T, S, A, K).
+
+        Observations that do not exist at a step move as at the first step at which they do, or else stay.
+        """
+        moves = _Moves()
+        which = np.full((self.horizon, self.size, self.n_actions), -1)
         for t, one in enumerate(layers):
-            cells = {}
-            known: dict[int, dict[int, float]] = {}  # states of one string share their moves
+            known: dict[int, tuple[int, ...]] = {}  # states of one string share their moves
             for o, segment in one.items():
-                for a in range(self.n_actions):
-                    moves = segment.moves[a % len(segment.moves)]
-                    if id(moves) not in known:
-                        known[id(moves)] = self.reader.row(t, moves)
-                    cells[o, a] = known[id(moves)]
-                    after[o, a] |= cells[o, a].keys()
-            rows.append(cells)
-        width = max(map(len, after.values()))
-        successors = np.zeros((self.size, self.n_actions, width), dtype=np.int64)
-        table = np.zeros((self.horizon, self.size, self.n_actions, width))
-        for (o, a), reached in after.items():
-            order = sorted(reached)
-            successors[o, a] = order + [order[0]] * (width - len(order))
-            for t, cells in enumerate(rows):
-                table[t, o, a, : len(order)] = [cells.get((o, a), {o: 1.0}).get(x, 0.0) for x in order]
-        return successors, table
+                numbers = known.get(id(segment.moves))
+                if numbers is None:
+                    found = tuple(moves.add(self.reader.row(t, reached)) for reached in segment.moves)
+                    numbers = known[id(segment.moves)] = _cycled(found, self.n_actions)
+                which[t, o] = numbers
+        which = _filled(which, layers)
+        for o in np.flatnonzero((which < 0).any(axis=(0, 2))).tolist():
+            which[:, o] = moves.add({o: 1.0})
+        return moves.sparse(which)
 
 
-def _filled(table: FloatArray, layers: list[dict[int, Segment]]) -> FloatArray:
+class _Moves:
+    """Distinct rows, as (observations, probabilities) one after the other."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[int, float]] = []
+
+    def add(self, row: dict[int, float]) -> int:
+        self.rows.append(row)
+        return len(self.rows) - 1
+
+    def sparse(self, which: IntArray) -> tuple[IntArray, FloatArray]:
+        """Successors (S, A, K) and rows (T, S, A, K) of the moves numbered in `which` (T, S, A)."""
+        horizon, size, n_actions = which.shape
+        cells = size * n_actions
+        lengths = np.array([len(row) for row in self.rows])
+        begins = np.cumsum(lengths) - lengths
+        ends = np.array([x for row in self.rows for x in row])
+        shares = np.array([p for row in self.rows for p in row.values()])
+        used, back = np.unique(which.reshape(horizon, cells) + np.arange(cells) * len(self.rows), return_inverse=True)
+        cell, move = np.divmod(used, len(self.rows))
+        count = lengths[move]
+        owner = np.repeat(np.arange(len(used)), count)
+        entry = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + begins[move[owner]]
+        pairs, place = np.unique(cell[owner] * size + ends[entry], return_inverse=True)
+        start = np.searchsorted(pairs, np.arange(cells) * size)
+        width = int(np.diff(start, append=len(pairs)).max())
+        slot = np.arange(len(pairs)) - start[pairs // size]
+        successors = np.repeat((pairs[start] % size)[:, None], width, axis=1)  # padded with the first
+        successors[pairs // size, slot] = pairs % size
+        rows = np.zeros((len(used), width))
+        rows[owner, slot[place]] = shares[entry]
+        shape = (size, n_actions, width)
+        return successors.reshape(shape), rows[back].reshape(horizon, *shape)
+
+
+def _filled(table: npt.NDArray[Any], layers: list[dict[int, Segment]]) -> npt.NDArray[Any]:
     """(T, S, ...) with observations that do not exist at a step as they are at the first step at which they do."""
     found = table.copy()
-    for o in range(table.shape[1]):
-        there = [t for t, one in enumerate(layers) if o in one]
-        for t in range(len(layers)):
-            if there and t not in there:
-                found[t, o] = table[there[0], o]
+    first: dict[int, int] = {}
+    for t, one in enumerate(layers):
+        for o in one:
+            first.setdefault(o, t)
+    for t, one in enumerate(layers):
+        absent = [o for o in first if o not in one]
+        found[t, absent] = table[[first[o] for o in absent], absent]
     return found
+
+
+def _cycled(of: tuple[Any, ...], n: int) -> tuple[Any, ...]:
+    """Action k is the k-th that is legal, counted again from the first beyond the last."""
+    return of if len(of) == n else tuple(of[a % len(of)] for a in range(n))
 
 
 def _by_step(table: FloatArray) -> FloatArray | Callable[[FloatArray, int], FloatArray]:

@@ -15,6 +15,7 @@ import numpy as np
 import pyspiel
 from open_spiel.python import policy as spiel_policy
 
+from tmfcore import _validation as check
 from tmfcore._validation import FloatArray
 from tmfcore.interop._tables import Tables
 from tmfcore.schedule import Synchronous
@@ -166,3 +167,41 @@ class Rows(spiel_policy.Policy):
         t, o = self.place(state)
         row: dict[int, float] = self.rows[t][o]
         return row
+
+
+def asked(policy: Any, game: TablesGame) -> FloatArray:
+    """Probabilities (T, S, A) of their policy at every decision of a game made by `to_game` that may be met."""
+    ours = game.tables.game
+    table = np.full((ours.horizon, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
+    state = game.new_initial_state()
+    layer = {x: state.child(x) for x, _ in state.chance_outcomes()}
+    for t in range(ours.horizon):
+        following: dict[int, Any] = {}
+        for o, at in layer.items():
+            found = dict(policy.action_probabilities(at))
+            table[t, o] = [found.get(a, 0.0) for a in range(ours.n_actions)]
+        for at in layer.values():
+            for a in range(ours.n_actions):
+                blown = _told(at.child(a), {})
+                for x, _ in blown.chance_outcomes():
+                    following.setdefault(x, blown.child(x))
+        if t + 1 < ours.horizon:
+            mu = _flow_until(game, table, t + 1)
+            shares = {f"{MEET},{t + 1},{x},0": float(mu[x]) for x in range(ours.n_observations)}
+            layer = {x: _told(at, shares) for x, at in following.items()}
+    return np.stack([check.as_probabilities(rows, f"policy at step {t}") for t, rows in enumerate(table)])
+
+
+def _told(state: Any, shares: dict[str, float]) -> Any:
+    """The state after the population is told to it."""
+    moved = state.clone()
+    moved.update_distribution([shares.get(s, 0.0) for s in state.distribution_support()])
+    return moved
+
+
+def _flow_until(game: Any, table: FloatArray, t: int) -> FloatArray:
+    """mu_t of the policy (T, S, A)."""
+    mu: FloatArray = game.tables.initial
+    for s in range(t):
+        mu = np.einsum("o,oa,oax->x", mu, table[s], game.tables(s, mu)[1])
+    return mu

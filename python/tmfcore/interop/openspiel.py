@@ -31,9 +31,11 @@ except ModuleNotFoundError as error:
     raise _shared.missing(__name__, error, "peers") from error
 
 from tmfcore.interop._source import Source
-from tmfcore.interop._spiel import MEET, Rows, TablesGame
-from tmfcore.interop._states import CLOSE, DECISION, FIELD, Reader, updated
-from tmfcore.interop._states import string as _string
+from tmfcore.interop._spiel import Rows, TablesGame, asked
+from tmfcore.interop._states import Reader
+from tmfcore.interop._trial import CLOSE
+from tmfcore.interop._walk import DECISION, FIELD
+from tmfcore.interop._walk import string as _string
 
 __all__ = ["from_game", "from_policy", "to_game", "to_policy", "verify"]
 
@@ -56,6 +58,11 @@ def from_game(
     at step t is what ``update_distribution`` is told there. Rewards of mean-field, decision and terminal nodes count,
     as they do in OpenSpiel's algorithms; what is paid at the end counts, in expectation, at the last step.
 
+    A game of M populations becomes one of `tmfcore.games.typed`, a type each ("population 0", ...) of equal shares.
+    Every type has the observations of all populations, can only be at those of its own, and sees everybody, so that a
+    population's rewards are those at the distribution of each population among its own agents. NashConv, which adds
+    populations up, is M times `tmf.exploitability`.
+
     Parameters
     ----------
     game : str or pyspiel.Game
@@ -69,22 +76,24 @@ def from_game(
     constant : bool, optional
         Whether transitions depend on the step, the state and the action alone. None (default): found out by trying
         two populations at every state, even and random, and four more at one state of every fourth step: all at this
-        state, none, all at the first and at the last. That is no proof: `verify` holds it against any flow. True:
-        declared, and taken from the even one. False: followed state by state at every population.
+        state, none, all at the first and at the last. That is no proof: while the game is used, every population at
+        which a reward is asked for checks one move, another one each time; `verify` checks all along a flow. True:
+        declared, and taken from the even one, unchecked. False: followed state by state at every population.
 
     Returns
     -------
     Game
-        T = decisions of an agent; discount 1. Not every observation exists at every step: those that do not lead to
-        themselves and pay nothing. An agent that does not act stays where it is for nothing: of the game's own play,
-        everybody at once, that is no part.
+        T = decisions of an agent; discount 1; `assumed`. Not every observation exists at every step: those that do not
+        are never reached. An agent that does not act stays where it is for nothing: of the game's own play, everybody
+        at once, that is no part.
 
     Raises
     ------
     TypeError, ValueError
-        No mean-field game; several populations; rewards at chance nodes, which OpenSpiel's algorithms leave out; ends
-        at different times; rewards or transitions that depend on more of the past than the last action; later, while
-        the game is used, a state that none of the populations tried had led to.
+        No mean-field game; rewards at chance nodes, which OpenSpiel's algorithms leave out; ends at different times;
+        rewards or transitions that depend on more of the past than the last action; a node that is told other shares
+        along another way to its string; later, while the game is used, a state that none of the populations tried had
+        led to, or a move that is not constant.
 
     Notes
     -----
@@ -92,8 +101,9 @@ def from_game(
     from the first beyond the last. Transitions found constant are kept as arrays, as are rewards that do not depend
     on the population; a reward that does costs one ``update_distribution`` and one ``rewards`` an observation and
     step, a transition that does the states of the step: O(S A K) of OpenSpiel's objects. To read a game makes about
-    S A + 2 S' (A + K) of them a step, S' the number of strings and S that of observations. As in OpenSpiel's own
-    algorithms, chance nodes of one string, with the same outcomes, are followed once.
+    S A + 2 S' (A + K) of them a step, S' the number of strings and S that of observations: about what its NashConv
+    makes (docs/reading.md). Chance nodes of one string are followed once, as in OpenSpiel's own algorithms, unless two
+    that are tried differ.
 
     Examples
     --------
@@ -114,7 +124,7 @@ def from_game(
         if parameters is not None:
             raise TypeError("parameters are given with a game object; must come with a name")
     reader = Reader(spiel, last_action)
-    source = Source(reader, reader.moving if constant is None else not check.as_bool(constant, "constant"))
+    source = Source(reader, None if constant is None else check.as_bool(constant, "constant"))
     made = source.game()
     if isinstance(game, str):
         recipe = partial(from_game, game, parameters, last_action=last_action, constant=constant)
@@ -148,19 +158,21 @@ def verify(game: object, flow: object) -> None:
     """
     ours = check.as_instance(game, "game", Game)
     source = _source_of(ours)
-    shape = (source.horizon + 1, source.size)
+    shape = (source.horizon + 1, ours.n_observations)
     mu = check.as_probabilities(getattr(flow, "mu", flow), "flow", shape=shape, letters="T + 1, S")
     for t in range(source.horizon):
-        there = source.reader.segments(t, mu[t])
+        there = source.reader.segments(t, source.reader.crowd(t, source.together(mu[t])))
         wanted = source.tables_of(t, there)
         reward, moves, _, _ = ours.tables(mu[t], t)
-        found = reward, _tables.dense(moves, ours.successors, source.size)
+        rows = _tables.dense(moves, ours.successors, ours.n_observations)
+        found = reward[source.index], source.together(rows[source.index])
         for name, one, two in zip(("reward", "transition"), found, wanted, strict=True):
             off = np.abs(one - two) > CLOSE * np.maximum(1.0, np.abs(two))
             bad = [tuple(map(int, index)) for index in np.argwhere(off) if index[0] in there]
             if bad:
+                at = [int(source.index[bad[0][0]]), *bad[0][1:]]
                 raise ValueError(
-                    f"{name}{list(bad[0])} of {ours!r} at step {t} is {one[bad[0]]:.6g}; its states say "
+                    f"{name}{at} of {ours!r} at step {t} is {one[bad[0]]:.6g}; its states say "
                     f"{two[bad[0]]:.6g} at this population ({len(bad)} entries differ): read it with constant=False"
                 )
 
@@ -203,7 +215,8 @@ def to_policy(policy: object, game: object) -> Any:
     source = _source_of(ours)
     given = as_policy(policy, ours)
     mu = mean_field(ours, given, Synchronous()).mu
-    table = _in_flow(given, ours, mu)
+    table = _in_flow(given, ours, mu)[:, source.index]
+    mu = source.together(mu)
     shares: dict[str, dict[int, float]] = {}
     weights: dict[str, float] = {}
     plain: dict[str, list[dict[int, float]]] = {}
@@ -252,34 +265,31 @@ def from_policy(policy: object, game: object) -> TabularPolicy:
         raise TypeError(f"policy is {type(policy).__name__}; must have action_probabilities(state)")
     ask: Any = policy
     if isinstance(game, pyspiel.Game):
-        return TabularPolicy(_asked_of_tables(ask, game))
+        return TabularPolicy(asked(ask, game))
     ours = check.as_instance(game, "game", Game)
     source = _source_of(ours)
     table = np.full((source.horizon, source.size, source.n_actions), 1 / source.n_actions)
-    mu = source.initial
+    n_populations, mu = source.reader.n_populations, ours.initial
     for t in range(source.horizon):
-        for o, state in _decisions(source, t, mu):
+        for o, state in _decisions(source, t, source.together(mu)):
             legal, found = state.legal_actions(), dict(ask.action_probabilities(state))
             table[t, o] = 0.0
             table[t, o, : len(legal)] = [found.get(a, 0.0) for a in legal]
         table[t] = check.as_probabilities(table[t], f"policy at step {t}")
         _, moves, _, _ = ours.tables(mu, t)
-        rows = _tables.dense(moves, ours.successors, source.size)
-        mu = np.einsum("o,oa,oax->x", mu, table[t], rows)
-    return TabularPolicy(table, horizon=source.horizon)
+        rows = _tables.dense(moves, ours.successors, ours.n_observations)
+        mu = np.einsum("o,oa,oax->x", mu, np.tile(table[t], (n_populations, 1)), rows)
+    return TabularPolicy(np.tile(table, (1, n_populations, 1)), horizon=source.horizon)
 
 
 def _decisions(source: Source, t: int, mu: FloatArray) -> list[tuple[int, Any]]:
     """(observation, deciding state) of layer t at the population mu; without those where nothing is decided."""
     reader, found = source.reader, []
-    names = reader.names[t]
-    shares: dict[str, float] = {}
-    for key, o in names.items():
-        shares[key[0]] = shares.get(key[0], 0.0) + float(mu[o])
+    crowd = reader.crowd(t, mu)
     for key, state in reader.layers[t].items():
-        there = updated(state, shares) if state.get_type() == FIELD else state
+        there = reader.updated(state, crowd, key[0]) if state.get_type() == FIELD else state
         if there.get_type() == DECISION:
-            found.append((names[key], there))
+            found.append((reader.names[t][key], there))
     return found
 
 
@@ -292,7 +302,7 @@ class _ByString(spiel_policy.Policy):
     """Probabilities of the legal actions by state string."""
 
     def __init__(self, game: Any, rows: dict[str, dict[int, float]]) -> None:
-        super().__init__(game, [0])
+        super().__init__(game, list(range(game.num_players())))
         self.rows = rows
 
     def action_probabilities(self, state: Any, player_id: int | None = None) -> dict[int, float]:
@@ -355,34 +365,3 @@ def _game_of(game: Any) -> Game:
 def _schedule_of(game: Any) -> Schedule:
     schedule: Schedule = game.schedule
     return schedule
-
-
-def _asked_of_tables(policy: Any, game: Any) -> FloatArray:
-    """Probabilities (T, S, A) of their policy at every decision of a game made by `to_game` that may be met."""
-    ours = _game_of(game)
-    table = np.full((ours.horizon, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
-    state = game.new_initial_state()
-    layer = {x: state.child(x) for x, _ in state.chance_outcomes()}
-    for t in range(ours.horizon):
-        following: dict[int, Any] = {}
-        for o, at in layer.items():
-            found = dict(policy.action_probabilities(at))
-            table[t, o] = [found.get(a, 0.0) for a in range(ours.n_actions)]
-        for at in layer.values():
-            for a in range(ours.n_actions):
-                blown = updated(at.child(a), {})
-                for x, _ in blown.chance_outcomes():
-                    following.setdefault(x, blown.child(x))
-        if t + 1 < ours.horizon:
-            mu = _flow_until(game, table, t + 1)
-            shares = {f"{MEET},{t + 1},{x},0": float(mu[x]) for x in range(ours.n_observations)}
-            layer = {x: updated(at, shares) for x, at in following.items()}
-    return np.stack([check.as_probabilities(rows, f"policy at step {t}") for t, rows in enumerate(table)])
-
-
-def _flow_until(game: Any, table: FloatArray, t: int) -> FloatArray:
-    """mu_t of the policy (T, S, A)."""
-    mu: FloatArray = game.tables.initial
-    for s in range(t):
-        mu = np.einsum("o,oa,oax->x", mu, table[s], game.tables(s, mu)[1])
-    return mu
