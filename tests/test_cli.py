@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -53,6 +54,54 @@ def test_help_does_not_load_what_only_the_work_needs():
         "assert not {'matplotlib', 'scipy', 'rich.progress'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "short"),
+    [
+        ("simulate", ["queueing"], "tmfcore.simulate"),
+        ("simulate", ["queueing"], "tmfcore.mean_field"),
+        ("solve", ["queueing"], "tmfcore.solve"),
+        ("solve", ["queueing", "--solver", "mirror-descent"], "tmfcore.solvers.MirrorDescent.solve"),
+        ("reproduce", [], "tmfcore.reproduce.new_results"),
+    ],
+)
+def test_where_memory_is_short_the_advice_is_of_the_command_s_own_options(monkeypatch, command, arguments, short):
+    def full(*_, **__):
+        raise MemoryError("Unable to allocate 9 TiB")
+
+    monkeypatch.setattr(short, full)
+    result = run(command, *arguments)
+    assert result.exit_code == 1
+    advice = result.output.partition("not enough memory (Unable to allocate 9 TiB); ")[2]
+    named = re.findall(r"--[\w-]+", advice)
+    assert named
+    known = {option for parameter in app.commands[command].params for option in parameter.opts}
+    assert set(named) <= known
+
+
+def test_a_game_too_large_for_memory_says_which_parameter(tmp_path):
+    large = run("solve", "beach-bar", "--set", f"n_places={2**40}")
+    assert large.exit_code == 1
+    assert "n_places must be smaller; parameters are given by --set NAME=VALUE" in large.output
+    (tmp_path / "game.toml").write_text(f'[game]\nkind = "beach_bar"\nn_places = {2**40}', encoding="utf-8")
+    large = run("simulate", tmp_path / "game.toml")
+    assert large.exit_code == 1
+    assert "n_places must be smaller; parameters are in" in large.output
+
+
+def test_the_horizon_of_a_file_is_lowered_in_the_file(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    file = tmp_path / "game.toml"
+    file.write_text('[game]\nkind = "queueing"\ncapacities = [0.5, 0.4]', encoding="utf-8")
+    monkeypatch.setattr("tmfcore.simulate", full)
+    result = run("simulate", file)
+    assert f"not enough memory; lower --replicas, the horizon in {file}" in result.output
+    monkeypatch.setattr("tmfcore.Solution.load", full)
+    result = run("simulate", file, "--policy", file)
+    assert f"--policy {file} does not fit in memory" in result.output
 
 
 @pytest.mark.parametrize("missing", ["click", "rich"])

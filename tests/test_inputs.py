@@ -11,7 +11,9 @@ from inputs import files
 from inputs.cases import arguments, bad_values
 from inputs.doors import doors
 from inputs.examples import EXAMPLES
-from inputs.judge import Case, judged
+from inputs.judge import Case, gigabyte, judged
+from tmfcore import plotting
+from tmfcore._functions import fits_memory
 
 DOORS = doors()
 
@@ -55,9 +57,12 @@ def test_bad_input_is_refused_by_name_or_makes_sense(name):
 
 
 def test_damaged_files_are_refused_by_name():
-    assert [(label, leak) for label, leak in files.trials(300, seed=1) if leak is not None] == []
+    leaks = ((label, look()) for label, look in files.trials(300, seed=1))
+    assert [(label, leak) for label, leak in leaks if leak is not None] == []
 
 
+LONG = tmf.games.resource_selection(np.ones(3), horizon=2**31 - 1)  # 8 gigabytes for a number a step
+UNIFORM = np.full((3, 3), 1 / 3)
 HUGE = tmf.Game(2, 2, 4, 1.0, [0.5, 0.5], np.full((2, 2), 1e308), np.full((2, 2, 2), 0.5), passive_reward=1e308)
 
 
@@ -86,11 +91,39 @@ def test_rewards_too_large_to_add_are_an_error_that_names_the_step(call, step):
     [
         (lambda: simulate_many(replicas=2**62), "replicas must be fewer"),
         (lambda: simulate_many(replicas=2**40), "replicas must be fewer"),
+        (lambda: tmf.evaluate(LONG, UNIFORM, tmf.Synchronous()), r"^evaluate\(\).* game must have fewer steps"),
+        (lambda: tmf.exploitability(LONG, UNIFORM, tmf.Synchronous()), r"^exploitability\(\).* game must have fewer"),
+        (lambda: tmf.solve(LONG, tmf.Synchronous()), r"^solve\(\).* game must have fewer steps"),
+        (lambda: tmf.solvers.Homotopy().solve(LONG, tmf.Synchronous()), r"^solve\(\).* game must have fewer steps"),
+        (lambda: tmf.tune(LONG, tmf.Synchronous(), trials=1), r"^tune\(\).* game must have fewer steps"),
+        (
+            lambda: tmf.analysis.fluctuations(LONG, UNIFORM, tmf.Synchronous(), 10),
+            r"^fluctuations\(\).* record_every must be larger",
+        ),
+        (lambda: tmf.analysis.bound(LONG, UNIFORM, tmf.Synchronous(), 10), r"^bound\(\) [^;]*; trials or replicas"),
+        (lambda: tmf.TabularPolicy.uniform(LONG, 2**30), r"^uniform\(\).* stages must be fewer"),
     ],
 )
 def test_more_memory_than_there_is_gets_advice(call, advice):
-    with pytest.raises(MemoryError, match=advice):
+    with gigabyte(), pytest.raises(MemoryError, match=advice):
         call()
+
+
+def test_the_advice_is_of_the_function_called_and_what_was_found_stays():
+    @fits_memory("x must be smaller")
+    def inner():
+        error = MemoryError("Unable to allocate 9 TiB")
+        error.partial = "found"
+        raise error
+
+    @fits_memory("y must be smaller")
+    def outer():
+        inner()
+
+    with pytest.raises(MemoryError) as caught:
+        outer()
+    assert str(caught.value) == "outer() needs more memory than there is (Unable to allocate 9 TiB); y must be smaller"
+    assert caught.value.partial == "found"
 
 
 def simulate_many(**more):
@@ -118,3 +151,29 @@ def test_records_hold_what_they_say():
         dataclasses.replace(flow, observation_labels=(1, 2))
     with pytest.raises(TypeError, match=r"^fingerprint is 3 \(int\); must be a Fingerprint or None$"):
         dataclasses.replace(flow, fingerprint=3)
+
+
+@pytest.mark.parametrize("metric", [int, lambda: 0.0, lambda found: "a", lambda found: 1j, lambda found: [1.0, 2.0]])
+def test_a_metric_that_gives_no_number_is_named(metric):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        tmf.tune(tmf.games.left_right(), tmf.Synchronous(), metric=metric, trials=1, rng=1)
+    assert "metric" in str(caught.value) + "".join(getattr(caught.value, "__notes__", ()))
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plotting.by_step({"a": [1e300]}, 1.0, level_label="l", quantity="q"), r"^lines\['a'\] holds 1e\+300"),
+        (lambda: plotting.by_step({"a": [1.0]}, 1e300, level_label="l", quantity="q"), "^level is 1e"),
+        (lambda: plotting.heat(plotting.Course([0, 1], [[1e300], [0]]), ["a"]), r"^course\.values\[0, 0\] is 1e"),
+        (lambda: plotting.lines(plotting.Course([0, 1], [[1], [0]]), None), "^labels is None"),
+        (lambda: plotting.profiles(plotting.Course([0, 1], [[1], [0]]), None), "^labels is None"),
+        (lambda: plotting.figure(1, title="\ud800"), r"^title is '\\ud800'; must be text that can be drawn"),
+        (lambda: plotting.figure(1, title="$x_{$"), "^title is .*mathematics between dollar signs"),
+        (lambda: plotting.heat(plotting.Course([0, 1], [[1], [0]]), ["$_$"]), r"^labels\[0\] is .*mathematics"),
+        (lambda: plotting.save(plotting.figure(1)[1][0], "out.png", dpi=1), r"^dpi is 1; must be in \[10, 10000\]"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_before_it_is(draw, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        draw()

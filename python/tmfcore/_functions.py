@@ -4,6 +4,7 @@ of_mu_and_t(function, name, noise)      the function as f(mu, t), which returns 
 n_arguments(function, name, most)       how many of (mu, t, z) it takes
 noted(function, name, of)               a callback, whose errors come out with a note that names it
 fits_memory(advice)                     decorator: who asks for more than there is gets advice
+SMALLER_GAME                            the advice of what needs memory for each step of a game
 takes_rng                               decorator: who says seed= is told to say rng=
 """
 
@@ -28,6 +29,8 @@ _FLOAT64 = np.dtype(np.float64)
 _TOO_LARGE = (
     "Maximum allowed dimension exceeded", "array is too big", "maximum supported dimension", "Python int too large",
 )  # fmt: skip
+
+SMALLER_GAME = "game must have fewer steps (horizon), observations or actions"
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -110,7 +113,8 @@ def noted(function: object, name: str, of: str) -> Callable[..., Any]:
 def fits_memory(advice: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Decorator of a function that may need more memory than there is: `advice` says which arguments make it so.
 
-    numpy names the shape it could not allocate, or says that a dimension is too large, and no argument.
+    numpy names the shape it could not allocate, or says that a dimension is too large, and no argument. Where such
+    functions call each other the advice is of the first; the error's `cause` is what numpy said, without advice.
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -121,8 +125,11 @@ def fits_memory(advice: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
             except (MemoryError, OverflowError, ValueError) as error:
                 text = str(error)
                 if isinstance(error, MemoryError) or text.startswith(_TOO_LARGE):
+                    cause = getattr(error, "cause", text)
                     what = f"{function.__name__}() needs more memory than there is"
-                    raise MemoryError(f"{what}{f' ({text})' if text else ''}; {advice}") from None
+                    told = MemoryError(f"{what}{f' ({cause})' if cause else ''}; {advice}")
+                    told.__dict__.update(vars(error) | {"cause": cause})  # what a solve had found, and notes
+                    raise told from None
                 raise
 
         return tried

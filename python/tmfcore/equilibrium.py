@@ -8,6 +8,7 @@ from tmfcore import _flow
 from tmfcore import _validation as check
 from tmfcore._evaluator import keep_kernels
 from tmfcore._fingerprint import LIMIT, Fingerprint, same
+from tmfcore._functions import SMALLER_GAME, fits_memory
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.meanfield import Flow, active_fractions, evaluate, full_flow, is_always, mean_field, refuse_overflow
@@ -17,6 +18,7 @@ from tmfcore.schedule import Schedule
 __all__ = ["best_response", "exploitability"]
 
 
+@fits_memory(SMALLER_GAME)
 def best_response(
     game: Game, flow: Flow, schedule: Schedule, n_agents: int | None = None, *, clock: str = "schedule"
 ) -> tuple[TabularPolicy, FloatArray]:
@@ -72,6 +74,7 @@ def best_response(
     return TabularPolicy(probabilities, horizon=game.horizon), values
 
 
+@fits_memory(SMALLER_GAME)
 def exploitability(
     game: Game,
     policy: object,

@@ -9,7 +9,7 @@ import numpy as np
 from tmfcore import _intervals, _rng, _tagged
 from tmfcore import _validation as check
 from tmfcore._fingerprint import Fingerprint
-from tmfcore._functions import fits_memory, takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._intervals import Interval
 from tmfcore._policy import Policy
 from tmfcore._records import Record
@@ -99,7 +99,7 @@ class FiniteExploitability(Record):
 
 
 @takes_rng
-@fits_memory("replicas must be fewer")
+@fits_memory(f"replicas must be fewer, or {SMALLER_GAME}")
 def finite_exploitability(
     game: Game,
     policy: object,

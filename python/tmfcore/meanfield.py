@@ -13,7 +13,7 @@ from tmfcore import _appearance, _files, _flow, _frames
 from tmfcore import _validation as check
 from tmfcore._evaluator import Kept, keep_kernels
 from tmfcore._fingerprint import LIMIT, Fingerprint, same
-from tmfcore._functions import fits_memory
+from tmfcore._functions import SMALLER_GAME, fits_memory
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
@@ -247,7 +247,7 @@ class Evaluation(_frames.Frames):
         )  # fmt: skip
 
 
-@fits_memory("record_every must be larger")
+@fits_memory(f"record_every must be larger, or {SMALLER_GAME}")
 def mean_field(
     game: Game, policy: object, schedule: Schedule, n_agents: int | None = None, *, record_every: int = 1
 ) -> Flow:
@@ -302,6 +302,7 @@ def _flow_of(
     return flow_of(game, mu, steps, active, fingerprint)
 
 
+@fits_memory(SMALLER_GAME)
 def evaluate(
     game: Game,
     policy: object,

@@ -18,7 +18,7 @@ import numpy as np
 
 from tmfcore import _validation as check
 from tmfcore import _wording as say
-from tmfcore._functions import of_mu_and_t
+from tmfcore._functions import SMALLER_GAME, fits_memory, of_mu_and_t
 from tmfcore._policy import AffinePolicy, CallablePolicy, Policy, TablePolicy, softmax
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
@@ -194,6 +194,7 @@ class TabularPolicy(_ArrayPolicy):
         return self.table
 
     @classmethod
+    @fits_memory(f"stages must be fewer, or {SMALLER_GAME}")
     def uniform(cls, game: Game, stages: int = 1) -> Self:
         """Every action equally likely, in `stages` equal stages."""
         return cls(np.full(_shape(game, stages), 1.0 / game.n_actions), horizon=game.horizon)
@@ -258,6 +259,7 @@ class SoftmaxPolicy(_ArrayPolicy):
         return self.theta.ndim == 4
 
     @classmethod
+    @fits_memory(f"stages must be fewer, or {SMALLER_GAME}")
     def uniform(cls, game: Game, stages: int = 1, *, affine: bool = False) -> Self:
         """Zero theta: every action equally likely, in `stages` equal stages; affine in mu if asked for."""
         shape: tuple[int, ...] = _shape(game, stages)

@@ -19,7 +19,7 @@ from tmfcore import _agents, _appearance, _counts, _files, _frames, _progress, _
 from tmfcore import _validation as check
 from tmfcore._costs import seconds_per_step
 from tmfcore._fingerprint import LIMIT, Fingerprint, same
-from tmfcore._functions import fits_memory, takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._model import Model
 from tmfcore._policy import CallablePolicy, Policy
 from tmfcore._threads import over_replicas, workers_for
@@ -274,7 +274,7 @@ _HEADER = ("n_agents", "discount", "horizon", "record_every", "engine", "schedul
 
 
 @takes_rng
-@fits_memory("replicas must be fewer, or record_every larger, or decisions and trajectories False")
+@fits_memory(f"replicas must be fewer, record_every larger, decisions and trajectories False, or {SMALLER_GAME}")
 def simulate(
     game: Game,
     policy: object,

@@ -14,7 +14,7 @@ import numpy as np
 
 from tmfcore import _promises, _rng
 from tmfcore import _validation as check
-from tmfcore._functions import fits_memory, takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._promises import ROUNDING
 from tmfcore._records import Record
 from tmfcore._routing import Routing
@@ -115,7 +115,7 @@ class GameReport(Record):
 
 
 @takes_rng
-@fits_memory("trials must be fewer")
+@fits_memory(f"trials must be fewer, or {SMALLER_GAME}")
 def check_game(game: Game, *, trials: int = 20, rng: _rng.RNG = None, play: bool = True) -> GameReport:
     """Ask a game for its tables at many distributions and steps, and report all that is wrong or odd.
 

@@ -3,6 +3,7 @@
     --pairs N       pairs of bad arguments drawn beside all single ones (default 20,000)
     --files N       damaged files (default 10,000)
     --only TEXT     doors whose name holds it
+    --processes P   cases are shared out to P processes (default 1)
     --write         write docs/inputs.md
 """
 
@@ -15,6 +16,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,24 +49,32 @@ def work(arguments):
         shared = mmap.mmap(file.fileno(), 8)
     number = -1
     for number, case in enumerate(cases(arguments)):
-        if number < arguments.start:
+        if number < arguments.start or number % arguments.processes != arguments.part:
             continue
         shared[:8] = number.to_bytes(8, "little")
         leak = judged(case, EXAMPLES[case.door.name])
         if leak is not None:
             print(json.dumps([case.label, leak]), flush=True)
-    for label, leak in files.trials(0 if arguments.only else arguments.files, SEED):
+    damaged = 0 if arguments.only or arguments.part else arguments.files
+    for label, look in files.trials(damaged, SEED):
         number += 1
+        if number < arguments.start:
+            continue
         shared[:8] = number.to_bytes(8, "little")
+        leak = look()
         if leak is not None:
             print(json.dumps([label, leak]), flush=True)
     print(json.dumps(["count", number + 1]), flush=True)
 
 
-def attempt(arguments):
-    """All cases, in as many processes one after the other as it takes; number of cases, and the leaks."""
+def attempt(arguments, part):
+    """One part of the cases, in as many processes one after the other as it takes; number of all, and the leaks."""
     leaks, start, count = [], 0, None
-    with tempfile.NamedTemporaryFile() as where, tempfile.TemporaryFile("w+", encoding="utf-8") as out:
+    with (
+        tempfile.NamedTemporaryFile() as where,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
+    ):
         while count is None:
             where.write((start).to_bytes(8, "little"))
             where.flush()
@@ -71,19 +82,20 @@ def attempt(arguments):
             command = [
                 sys.executable, "-m", "tests.inputs", "--worker", where.name, "--start", str(start),
                 "--pairs", str(arguments.pairs), "--files", str(arguments.files), "--only", arguments.only,
+                "--processes", str(arguments.processes), "--part", str(part),
             ]  # fmt: skip
-            out.seek(0)
-            out.truncate()
-            process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.PIPE, text=True)
+            for file in (out, errors):
+                file.seek(0)
+                file.truncate()
+            process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=errors)
             number, since = start, time.monotonic()
             while process.poll() is None:
                 time.sleep(0.2)
                 now = int.from_bytes(os.pread(where.fileno(), 8, 0), "little")
                 if now != number:
                     number, since = now, time.monotonic()
-                elif time.monotonic() - since > STUCK and number > start:
+                elif time.monotonic() - since > STUCK:
                     process.kill()
-            errors = process.stderr.read()
             number = int.from_bytes(os.pread(where.fileno(), 8, 0), "little")
             out.seek(0)
             for line in out:
@@ -94,8 +106,9 @@ def attempt(arguments):
                     leaks.append((label, leak))
             if count is None:
                 if number < start or process.returncode == 1:
-                    raise SystemExit(f"the harness itself failed at case {number}:\n{errors}")
-                label = next(case.label for i, case in enumerate(cases(arguments)) if i == number)
+                    errors.seek(0)
+                    raise SystemExit(f"the harness itself failed at case {number}:\n{errors.read()}")
+                label = next((case.label for i, case in enumerate(cases(arguments)) if i == number), "a damaged file")
                 ended = "took too long, and was ended" if process.returncode == -9 else f"crash {process.returncode}"
                 leaks.append((label, ended))
                 start = number + 1
@@ -107,14 +120,18 @@ def main():
     parser.add_argument("--pairs", type=int, default=20_000)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--only", default="")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--part", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--start", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         return work(arguments)
     began = time.monotonic()
-    count, leaks = attempt(arguments)
+    with ThreadPoolExecutor(arguments.processes) as pool:
+        found = list(pool.map(partial(attempt, arguments), range(arguments.processes)))
+    count, leaks = found[0][0], [leak for _, part in found for leak in part]  # the first also reads the files
     for label, leak in leaks:
         print(f"{label}\n    {leak}")
     for door, n in Counter(label.partition("(")[0] for label, _ in leaks).most_common():

@@ -36,8 +36,8 @@ ROW = ctypes.CFUNCTYPE(
 
 @ROW
 def row(t, observation, action, mu, probabilities, reward, user):
-    for k in range(S):
-        probabilities[k] = 1.0 / S
+    """One successor, so that nothing is written beyond a row however long another argument makes it."""
+    probabilities[0] = 1.0
     reward[0] = float(action) - mu[observation]
     return 0
 
@@ -284,7 +284,8 @@ EXAMPLES = {
     "tmfcore.Game": lambda: arrays() | {"noise": np.ones(T), "assumed": False, "observation_shape": (3,), **labels()},
     "tmfcore.Game.compiled": lambda: {
         "function": row, "n_observations": S, "n_actions": A, "horizon": T, "discount": 0.9, "initial": INITIAL.copy(),
-        "successors": None, "passive_successors": None, "user_data": None, "owner": None, "constant_transition": True,
+        "successors": SUCCESSORS[..., :1].copy(), "passive_successors": SUCCESSORS[:, 0, :1].copy(), "user_data": None,
+        "owner": None, "constant_transition": True,
         "local_passive_reward": True, "separable_reward": False, "observation_shape": (3,), "step": 0.5, **labels(),
     },
     "tmfcore.Game.from_model": lambda: {"model": game().model, "observation_shape": (3,), **COMMON, **labels()},

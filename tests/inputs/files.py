@@ -8,6 +8,7 @@ import io
 import json
 import random
 import zipfile
+from functools import partial
 
 import numpy as np
 
@@ -22,7 +23,7 @@ KINDS = {
 
 
 def trials(count, seed):
-    """`count` pairs of a label and what leaked, or None."""
+    """`count` pairs of a label and a function that says what leaked, or None."""
     rng = random.Random(seed)
     path = folder() / "damaged.npz"
     originals = {kind: saved(kind).read_bytes() for kind in KINDS}
@@ -30,7 +31,7 @@ def trials(count, seed):
         kind = rng.choice(sorted(KINDS))
         damage = rng.choice(DAMAGES)
         path.write_bytes(damage(originals[kind], rng, originals))
-        yield f"{KINDS[kind].__name__}.load({damage.__name__})", judged(kind, path)
+        yield f"{KINDS[kind].__name__}.load({damage.__name__})", partial(judged, kind, path)
 
 
 def judged(kind, path):

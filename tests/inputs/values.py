@@ -127,7 +127,7 @@ SCALARS = {
     "bool": {"True": True, "False": False, "np.True_": np.True_, "0-d bool": np.array(True)},
     "text": {
         "''": "", "'a'": "a", "'3'": "3", "long text": "x" * 10_000, "null": "a\0b", "surrogate": "\ud800",
-        "right to left": "\u202e", "np.str_": np.str_("a"), "braces": "{}", "dollar": "$x_{", "folder": "/",
+        "right to left": "\u202e", "np.str_": np.str_("a"), "braces": "{}", "dollar": "$x_{", "bad mathematics": "$x_{$", "folder": "/",
         "no such folder": "/no/such/folder/file", "dots": "..", "long name": "a" * 300,
     },
     "none": {"None": None},

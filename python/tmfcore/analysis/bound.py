@@ -12,7 +12,7 @@ import numpy as np
 
 from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
-from tmfcore._functions import fits_memory, takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._intervals import Interval, as_level, student_of_logs
 from tmfcore._policy import Policy
 from tmfcore._records import Record
@@ -157,7 +157,7 @@ class Bound(Record):
 
 
 @takes_rng
-@fits_memory("trials or replicas must be fewer")
+@fits_memory(f"trials or replicas must be fewer, or {SMALLER_GAME}")
 def bound(
     game: Game,
     policy: object,

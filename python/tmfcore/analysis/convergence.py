@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tmfcore import _files, _intervals, _progress, _rng
 from tmfcore import _validation as check
-from tmfcore._functions import fits_memory, takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._intervals import Interval
 from tmfcore._records import Record
 from tmfcore._validation import FloatArray, IntArray
@@ -267,7 +267,7 @@ class Convergence(Record):
 
 
 @takes_rng
-@fits_memory("replicas must be fewer")
+@fits_memory(f"replicas must be fewer, or {SMALLER_GAME}")
 def convergence(
     game: GameEntry,
     policy: object,

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from tmfcore import _appearance, _files, _fluctuations
 from tmfcore import _validation as check
 from tmfcore._fingerprint import Fingerprint, same
+from tmfcore._functions import SMALLER_GAME, fits_memory
 from tmfcore._records import Record
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.analysis._comparison import Comparison
@@ -280,6 +281,7 @@ _HEADER = (
 )  # fmt: skip
 
 
+@fits_memory(f"record_every must be larger, or {SMALLER_GAME}")
 def fluctuations(
     game: Game,
     policy: object,

@@ -14,7 +14,7 @@ import numpy as np
 
 from tmfcore import _rng
 from tmfcore import _validation as check
-from tmfcore._functions import fits_memory, takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._policy import Policy
 from tmfcore._records import Record
 from tmfcore._validation import FloatArray
@@ -97,7 +97,7 @@ class Lipschitz(Record):
 
 
 @takes_rng
-@fits_memory("trials must be fewer")
+@fits_memory(f"trials must be fewer, or {SMALLER_GAME}")
 def lipschitz(
     game: Game,
     policy: object,

@@ -14,7 +14,7 @@ import numpy as np
 
 from tmfcore import _appearance, _rng
 from tmfcore import _validation as check
-from tmfcore._functions import fits_memory, takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._records import Record
 from tmfcore._validation import FloatArray
 from tmfcore.analysis import _adversary, _forms, _tables, _violations
@@ -128,7 +128,7 @@ class Monotonicity(Record):
 
 
 @takes_rng
-@fits_memory("trials must be fewer")
+@fits_memory(f"trials must be fewer, or {SMALLER_GAME}")
 def monotonicity(
     game: Game, schedule: Schedule, n_agents: int | None = None, *, trials: int = 500, rng: _rng.RNG = None
 ) -> Monotonicity:

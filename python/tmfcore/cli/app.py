@@ -27,10 +27,8 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             raise _OneLine(error) from None
-        except MemoryError:
-            raise click.ClickException(
-                "not enough memory; play fewer steps or replicas, or record less often"
-            ) from None
+        except MemoryError as error:  # of a command that has no sizes to choose
+            raise click.ClickException(f"not enough memory{f' ({error})' if str(error) else ''}") from None
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)

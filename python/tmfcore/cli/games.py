@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -94,7 +95,7 @@ def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_age
     missing = [p for p, spec in known.items() if spec.default is spec.empty and p not in given]
     if missing:
         raise click.UsageError(f"{name} needs {', '.join(missing)}: --set {missing[0]}=...")
-    with usage_errors():
+    with usage_errors(), _sizes("parameters are given by --set NAME=VALUE"):
         return builder(**given)
 
 
@@ -108,10 +109,20 @@ def _read_game(path: str, options: dict[str, Any], schedule: tmf.Schedule, n_age
         raise click.UsageError(f"{_flag(said[0]) if said else '--set'} goes into {path}, beside the other parameters")
     step = options["step"] if options["step"] is not None else float(schedule.active_fraction(1, n_agents)[0])
     try:
-        with usage_errors():
+        with usage_errors(), _sizes(f"parameters are in {path}"):
             return gamefile.read(path, step=step)
     except OSError as error:
         raise click.UsageError(f"{path}: {error.strerror}") from None
+
+
+@contextmanager
+def _sizes(where: str) -> Iterator[None]:
+    """Context in which a game is too large for memory by parameters, which its error names; `where` they are given."""
+    try:
+        yield
+    except MemoryError as error:
+        text = str(error)
+        raise click.ClickException(f"{text or 'the game does not fit in memory'}; {where}") from None
 
 
 @click.command()

@@ -6,6 +6,7 @@ Everything raises click.UsageError (exit code 2) with the name of the option, an
 from __future__ import annotations
 
 import difflib
+import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ __all__ = [
     "build_schedule",
     "choose",
     "count",
+    "fits_memory",
     "make_folder",
     "need_matplotlib",
     "new_file",
@@ -203,6 +205,27 @@ pictures_option = click.option(
     "--pictures", type=click.Path(path_type=Path), metavar="FOLDER",
     help="Folder for pictures (.png).",
 )  # fmt: skip
+
+
+def fits_memory(advice: str) -> Callable[[Command], Command]:
+    """Decorator of a command: where memory is short, it ends with `advice`, which names options of its own.
+
+    The horizon of a game in a file is said there, not by --horizon.
+    """
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def tried(*args: Any, **options: Any) -> Any:
+            try:
+                return command(*args, **options)
+            except MemoryError as error:
+                file, cause = str(options.get("game", "")), str(getattr(error, "cause", error))
+                fitting = advice.replace("--horizon", f"the horizon in {file}") if file.endswith(".toml") else advice
+                raise click.ClickException(f"not enough memory{f' ({cause})' if cause else ''}; {fitting}") from None
+
+        return tried  # type: ignore[return-value]  # of the same options
+
+    return decorate
 
 
 @contextmanager

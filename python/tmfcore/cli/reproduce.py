@@ -20,6 +20,7 @@ __all__ = ["reproduce"]
 @words.seed_option
 @words.threads_option
 @click.option("--size", **words.one_of(("full", "quick", "tiny")), default="full", hidden=True)  # tiny: for the tests
+@words.fits_memory("try --quick, or fewer --threads")
 def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str) -> None:
     """Run both experiments of the paper: TMF-PG and N agents at every B, and the error against N.
 

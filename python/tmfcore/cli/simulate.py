@@ -40,6 +40,7 @@ ENGINES = ("auto", "counts", "agents")
 @words.threads_option
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the simulation (.npz).")
 @words.pictures_option
+@words.fits_memory("lower --replicas, --horizon or --n-agents, or raise --record-every or --step")
 def simulate(
     game: str,
     n_agents: int,
@@ -115,7 +116,10 @@ def _learnt(
     import tmfcore as tmf
     from tmfcore._fingerprint import Fingerprint, differences, differing
 
-    solution = tmf.Solution.load(path)
+    try:
+        solution = tmf.Solution.load(path)
+    except MemoryError:
+        raise click.ClickException(f"--policy {path} does not fit in memory; must be a smaller file") from None
     learnt, here = solution.fingerprint, Fingerprint.of(game, schedule, n_agents)
     if learnt is None or learnt.name != here.name:
         raise ValueError(f"--policy {path} was learnt for {learnt or 'no known game'}; must be for game {here.name!r}")

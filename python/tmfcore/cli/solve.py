@@ -52,6 +52,9 @@ GRADIENTS = ("natural", "plain")
 @words.seed_option
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the solution (.npz).")
 @words.pictures_option
+@words.fits_memory(
+    "lower --horizon, or raise --step or the agents that act at a step (--batch, --fraction, --probability)"
+)
 def solve(
     game: str,
     n_agents: int,

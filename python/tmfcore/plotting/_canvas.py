@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from tmfcore import _files
 from tmfcore import _validation as check
+from tmfcore import _wording as say
+from tmfcore._functions import fits_memory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +22,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GUIDE = "#666666"
 DPI = 150
+LOWEST_DPI = 10  # at which letters are a pixel high; FreeType refuses smaller ones
 #: High / low of a logarithmic axis up to which more than powers of ten are labelled.
 DECADES = 1e3
 SUPERSCRIPTS = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
@@ -44,7 +47,7 @@ def figure(
     columns, rows = check.as_positive_int(columns, "columns", high=100), check.as_positive_int(rows, "rows", high=100)
     width = check.as_float(width, "width", low=0.1, high=100.0)
     height = check.as_float(height, "height", low=0.1, high=100.0)
-    check.as_string(title, "title")
+    text(title, "title")
     share_y = check.as_bool(share_y, "share_y")
     need_matplotlib()
     from matplotlib.figure import Figure
@@ -64,6 +67,7 @@ def need_matplotlib() -> None:
         raise ImportError("pictures need matplotlib: pip install 'tmfcore[app]'") from None
 
 
+@fits_memory("dpi must be smaller, or the picture")
 def save(picture: Figure | Axes, path: str | os.PathLike[str], *, dpi: int = DPI) -> None:
     """Write a figure, or the whole figure of an Axes, to `path` as PNG, all of it or nothing.
 
@@ -71,18 +75,43 @@ def save(picture: Figure | Axes, path: str | os.PathLike[str], *, dpi: int = DPI
     ------
     OSError
         The folder is missing or cannot be written to.
+    MemoryError
+        The picture has too many pixels.
     """
     need_matplotlib()
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     check.as_instance(picture, "picture", (Figure, Axes))
-    dpi = check.as_positive_int(dpi, "dpi", high=10_000)
+    dpi = check.as_int(dpi, "dpi", low=LOWEST_DPI, high=10_000)
     whole = picture.get_figure(root=True)
     if whole is None:
         raise ValueError("picture lies in no figure; must be Axes of a figure")
     with _files.replacing(path) as file:
         whole.savefig(file, dpi=dpi, format="png")
+
+
+def text(value: object, name: str) -> str:
+    """`value` if it is a string that matplotlib can draw, mathematics between dollar signs included."""
+    string = check.as_string(value, name)
+    try:
+        string.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} is {say.short(ascii(string))}; must be text that can be drawn") from None
+    if "$" in string:
+        need_matplotlib()
+        from matplotlib.cbook import is_math_text
+        from matplotlib.mathtext import MathTextParser
+
+        try:
+            if is_math_text(string):
+                MathTextParser("path").parse(string)
+        except ValueError:
+            raise ValueError(
+                f"{name} is {say.short(repr(string))}; must be text, or mathematics between dollar signs "
+                r"(\$ is a dollar)"
+            ) from None
+    return string
 
 
 def axes(ax: Axes | None, *, width: float = 4.8, height: float = 3.6) -> Axes:
@@ -141,7 +170,7 @@ def plain_number(value: float) -> str:
 
 def finish(ax: Axes, title: str, *, legend: bool = True) -> Axes:
     """Grid, spines, title and legend, the same in every picture."""
-    check.as_string(title, "title")
+    text(title, "title")
     ax.grid(visible=True, which="major", axis="y", color="#E3E3E3", linewidth=0.8)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)

@@ -5,19 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tmfcore import _validation as check
 from tmfcore import _wording as say
 from tmfcore._validation import FloatArray
+from tmfcore.plotting._canvas import text
+
+#: Numbers up to which the margins and scales around them are finite.
+LARGEST = 1e100
 
 
 def numbers(value: object, name: str, *shape: int | None, gaps: bool = False) -> FloatArray:
-    """`value` as a float64 array of that shape, None any length >= 1; with `gaps` NaN and infinity may be among it."""
+    """`value` as a float64 array of that shape, None any length >= 1, which can be drawn.
+
+    With `gaps` NaN and infinity may be among it.
+    """
     if gaps:
         array = check.as_real_array(value, name)
         if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
             raise ValueError(f"{name} has shape {array.shape}; must be {say.shape(shape)}")
+        large = np.abs(array[np.isfinite(array)]).max(initial=0.0)
+        if large > LARGEST:
+            raise ValueError(f"{name} holds {large:g}; must be at most {LARGEST:g} to be drawn")
         return array
-    return check.as_float_array(value, name, shape=shape)
+    return check.as_float_array(value, name, shape=shape, low=-LARGEST, high=LARGEST)
+
+
+def number(value: object, name: str, low: float = -LARGEST) -> float:
+    """`value` as a float that can be drawn."""
+    return check.as_float(value, name, low=low, high=LARGEST)
 
 
 def course(value: Any, name: str) -> tuple[FloatArray, FloatArray]:
@@ -33,7 +50,12 @@ def by_label(lines: object, name: str = "lines") -> dict[str, Any]:
     if not isinstance(lines, Mapping) or not lines:
         what = "empty" if isinstance(lines, Mapping) else say.show(lines)
         raise (ValueError if isinstance(lines, Mapping) else TypeError)(f"{name} is {what}; must map labels to lines")
-    return {check.as_string(label, f"a label of {name}"): line for label, line in lines.items()}
+    return {text(label, f"a label of {name}"): line for label, line in lines.items()}
+
+
+def labels(value: object, n: int | None = None) -> tuple[str, ...]:
+    """Labels that can be drawn."""
+    return tuple(text(label, f"labels[{i}]") for i, label in enumerate(check.as_labels(value, "labels", n)))
 
 
 def several(value: object, name: str, n: int, of: str) -> tuple[Any, ...]:
@@ -46,13 +68,13 @@ def several(value: object, name: str, n: int, of: str) -> tuple[Any, ...]:
 def names(value: object) -> tuple[str, str]:
     """What two courses are called in a legend."""
     first, second = several(value, "names", 2, "two strings")
-    return check.as_string(first, "names[0]"), check.as_string(second, "names[1]")
+    return text(first, "names[0]"), text(second, "names[1]")
 
 
 def texts(**given: object) -> None:
-    """Refuse what is no string."""
+    """Refuse what is no string that can be drawn."""
     for name, value in given.items():
-        check.as_string(value, name)
+        text(value, name)
 
 
 def flags(**given: object) -> None:
@@ -63,15 +85,10 @@ def flags(**given: object) -> None:
 
 def grid(shape: object, n: int) -> tuple[int, ...]:
     """Points of a grid of `n` observations; () where there is none."""
-    sizes = tuple(
-        check.as_positive_int(size, f"shape[{i}]")
-        for i, size in enumerate(check.as_items(shape, "shape", "a sequence of integers"))
-    )
+    sizes = tuple(int(size) for size in check.as_int_array(shape, "shape", shape=[(None,), (0,)], low=1))
     points = 1
     for size in sizes:
         points *= size
     if sizes and points != n:
         raise ValueError(f"shape is {sizes}, {say.integer(points)} points; must be {n}, one an observation")
     return sizes
-
-

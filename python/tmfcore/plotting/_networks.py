@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from tmfcore import _validation as check
 from tmfcore import _wording as say
 from tmfcore.plotting import _checks
-from tmfcore.plotting._canvas import PALETTE, axes, finish, need_matplotlib, plain_number
+from tmfcore.plotting._canvas import PALETTE, axes, finish, need_matplotlib, plain_number, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,8 +49,10 @@ def roads(
 
     if network.positions is None:
         raise ValueError("network has no positions; must say where its nodes lie")
-    volume = check.as_float_array(volumes, "volumes", shape=(len(network.edges),), letters="E", low=0.0)
-    ends = np.array([[network.positions[node] for node in edge] for edge in network.edges])
+    given = check.as_float_array(volumes, "volumes", shape=(len(network.edges),), letters="E", low=0.0)
+    volume = _checks.numbers(given, "volumes", None)
+    places = [[network.positions[node] for node in edge] for edge in network.edges]
+    ends = _checks.numbers(places, "positions of network", None, 2, 2)
     along = ends[:, 1] - ends[:, 0]
     length = np.hypot(*along.T)
     drawn = np.flatnonzero(length)
@@ -74,7 +76,7 @@ def roads(
                     ha="center", va="center", color=PALETTE[1], zorder=4)  # fmt: skip
     for node, (x, y) in network.positions.items():
         if any(node in network.edges[link] for link in drawn):
-            ax.text(x, y, node, fontsize=8, ha="center", va="center", zorder=3,
+            ax.text(x, y, text(str(node), "a node of network"), fontsize=8, ha="center", va="center", zorder=3,
                     bbox={"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": "#666666"})  # fmt: skip
     ax.set_aspect("equal")
     ax.margins(0.06)

@@ -297,7 +297,7 @@ def snapshots(
     shares reach more than ten times their mean. Of a grid of three axes each layer is a row, the first one at the
     bottom; it is drawn without a field. Where shares are 0 at all times the grid is grey: obstacles, say.
     """
-    course, _, field = _checked(course, None, field, shares, quantity, unit)
+    course, _, field = _checked(course, None, field, shares, quantity, unit, named=False)
     names = _checks.names(names)
     shape = _checks.grid(shape, course.values.shape[1])
     if not 2 <= len(shape) <= 3:
@@ -375,7 +375,7 @@ def population(
         Draw a marker at every so manyth time.
     """
     found, limit = _checks.numbers(agents, "agents", None, None), _checks.numbers(field, "field", None, None)
-    labels = check.as_labels(labels, "labels", found.shape[1])
+    labels = _checks.labels(labels, found.shape[1])
     if limit.shape[1] != found.shape[1]:
         raise ValueError(f"field has {limit.shape[1]} observations; must have {found.shape[1]}, as agents")
     at, limit_at = _checks.numbers(times, "times", len(found)), _checks.numbers(field_times, "field_times", len(limit))
@@ -407,14 +407,14 @@ def population(
 
 
 def _checked(
-    course: object, labels: object, field: object, shares: object, quantity: object, unit: object
+    course: object, labels: object, field: object, shares: object, quantity: object, unit: object, *, named: bool = True
 ) -> tuple[Course, tuple[str, ...], Course | None]:
-    """What most pictures have in common, checked."""
+    """What most pictures have in common, checked; one that is not `named` has no labels."""
     _checks.flags(shares=shares)
     _checks.texts(quantity=quantity, unit=unit)
     drawn = Course(*_checks.course(course, "course"))
     n = drawn.values.shape[1]
-    called = () if labels is None else check.as_labels(labels, "labels", n)
+    called = _checks.labels(labels, n) if named else ()
     if field is None:
         return drawn, called, None
     limit = Course(*_checks.course(field, "field"))

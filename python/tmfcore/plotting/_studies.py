@@ -74,7 +74,7 @@ def exploitability(
         False: ``values`` and `goal` are in units of return, and drawn as they are.
     """
     given = {label: _curve(line, f"lines[{label!r}]") for label, line in _checks.by_label(lines).items()}
-    goal = None if goal is None else check.as_float(goal, "goal")
+    goal = None if goal is None else _checks.number(goal, "goal")
     _checks.texts(goal_label=goal_label)
     _checks.flags(relative=relative)
     need_matplotlib()
@@ -141,11 +141,11 @@ def returns(
     tolerance : float, optional
         A fraction: a band of +- tolerance around each mean-field return.
     """
-    labels = check.as_labels(labels, "labels")
+    labels = _checks.labels(labels)
     n = len(labels)
     centre, limit = _checks.numbers(mean, "mean", n), _checks.numbers(mean_field, "mean_field", n)
     ends = np.stack([_checks.numbers(low, "low", n), _checks.numbers(high, "high", n)])
-    tolerance = None if tolerance is None else check.as_float(tolerance, "tolerance", low=0.0)
+    tolerance = None if tolerance is None else _checks.number(tolerance, "tolerance", low=0.0)
     _checks.flags(legend=legend)
     ax = axes(ax)
     x = np.arange(n, dtype=np.float64)
@@ -213,7 +213,7 @@ def fluctuations(
     """
     centre = _checks.numbers(mean, "mean", None, None)
     spread, at = _checks.numbers(deviation, "deviation", *centre.shape), _checks.numbers(times, "times", len(centre))
-    labels = check.as_labels(labels, "labels", centre.shape[1])
+    labels = _checks.labels(labels, centre.shape[1])
     marker_every = check.as_positive_int(marker_every, "marker_every")
     if measured is not None:
         when, seen, bars = _checks.several(measured, "measured", 3, "(times, mean, deviation or None)")
@@ -276,7 +276,7 @@ def by_step(
         label: _checks.numbers(line, f"lines[{label!r}]", None, gaps=True)
         for label, line in _checks.by_label(lines).items()
     }
-    level = check.as_float(level, "level")
+    level = _checks.number(level, "level")
     _checks.texts(level_label=level_label, quantity=quantity)
     need_matplotlib()
     from matplotlib.ticker import MaxNLocator
@@ -413,7 +413,9 @@ def _curve(line: object, name: str) -> tuple[FloatArray, FloatArray]:
 def _error_line(line: object, name: str) -> ErrorLine:
     """An ErrorLine of float64 arrays; its slope may be NaN."""
     fields = _checks.several(line, name, len(ErrorLine._fields), "an ErrorLine")
-    n_agents = check.as_float_array(fields[0], f"{name}.n_agents", shape=(None,), low=0.0, low_open=True)
+    n_agents = check.as_float_array(
+        fields[0], f"{name}.n_agents", shape=(None,), low=0.0, low_open=True, high=_checks.LARGEST
+    )
     error, low, high = (
         _checks.numbers(value, f"{name}.{field}", len(n_agents))
         for field, value in zip(("error", "low", "high"), fields[1:4], strict=True)

@@ -15,7 +15,7 @@ import numpy as np
 from tmfcore import _progress, _rng
 from tmfcore import _validation as check
 from tmfcore import _wording as say
-from tmfcore._functions import noted, takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, noted, takes_rng
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
@@ -114,6 +114,7 @@ class Solver(ABC):
         return problem.flow(mu)
 
     @takes_rng
+    @fits_memory(SMALLER_GAME)
     def solve(
         self,
         game: Game,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tmfcore import _progress, _rng
-from tmfcore._functions import takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore.game import Game
 from tmfcore.schedule import Schedule
 from tmfcore.solvers._exact import ExactSolver
@@ -29,6 +29,7 @@ FLOWS = {MirrorDescent: 200, Homotopy: 100, FictitiousPlay: 100}  # of the first
 
 
 @takes_rng
+@fits_memory(SMALLER_GAME)
 def solve(
     game: Game,
     schedule: Schedule,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tmfcore import _progress, _rng
 from tmfcore import _validation as check
 from tmfcore import _wording as say
-from tmfcore._functions import noted, takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, noted, takes_rng
 from tmfcore._records import Record
 from tmfcore.game import Game
 from tmfcore.schedule import Schedule
@@ -91,6 +91,7 @@ class Tuning(Record):
 
 
 @takes_rng
+@fits_memory(SMALLER_GAME)
 def tune(
     game: Game | Sequence[Game],
     schedule: Schedule | Sequence[Schedule],
@@ -176,7 +177,9 @@ def tune(
     trials = check.as_positive_int(trials, "trials")
     if seconds is not None:
         seconds = check.as_float(seconds, "seconds", low=0.0)
-    if not callable(metric):
+    if callable(metric):
+        check.as_function(metric, "metric", "a tuple of Solutions")
+    else:
         check.as_choice(metric, "metric", METRICS)
         if metric != "exploitability" and base.tolerance is None and getattr(base, "absolute_tolerance", None) is None:
             raise ValueError(f"metric is {metric!r}; needs a solver with a tolerance, which {base!r} has not")
@@ -250,7 +253,7 @@ class _Search:
         seconds = time.perf_counter() - began
         if error is None:
             if callable(self.metric):
-                value = float(self.metric(tuple(solutions)))
+                value = _number(noted(self.metric, "metric", "a tuple of Solutions")(tuple(solutions)))
             else:
                 costs = [self.cost(found) for found in solutions]
                 value = costs[0] if len(costs) == 1 else exp(float(np.mean(np.log(costs))))
@@ -314,6 +317,14 @@ class _Search:
             errors=tuple("" if error is None else str(error) for error in self.errors),
             study=self.study,
         )
+
+
+def _number(value: object) -> float:
+    """What a metric returned, if it is a number; NaN and infinity are trials that failed."""
+    array = check.as_real_array(value, "metric(solutions)")
+    if array.ndim:
+        raise ValueError(f"metric(solutions) has shape {array.shape}; must be a number")
+    return float(array)
 
 
 def _updates(found: Solution) -> int:
