@@ -45,6 +45,29 @@ def test_any_change_makes_another_digest(make):
     assert len({digest_of(crowded(bump=bump)) for bump in (0.0, 1e-6, 1.0)}) == 3, "a step alone tells games apart"
 
 
+def test_tables_of_small_games_are_rounded_together(monkeypatch):
+    """A call of numpy a table would cost milliseconds; the digest is that of each pair alone."""
+    whole = [digest_of(make()) for make in (crowded, lambda: tmf.games.beach_bar(30), lambda: failing_off(0.5))]
+    calls, rounded = [], _fingerprint._rounded
+    monkeypatch.setattr(_fingerprint, "_rounded", lambda tables: calls.append(tables.shape) or rounded(tables))
+    digest_of(crowded())
+    assert [shape[0] for shape in calls] == [20] * 4
+    monkeypatch.setattr(_fingerprint, "BLOCK", 1)
+    alone = [digest_of(make()) for make in (crowded, lambda: tmf.games.beach_bar(30), lambda: failing_off(0.5))]
+    assert alone == whole and calls[-1][0] == 1
+
+
+def failing_off(share):
+    """A game that is not defined where half of the agents are at each place, and starts elsewhere."""
+
+    def reward(mu, t):
+        if mu[0] == share:
+            raise ZeroDivisionError("nobody is ever here")
+        return -np.repeat(mu[:, None], 2, axis=1)
+
+    return arrays(reward, initial=[0.25, 0.75])
+
+
 def test_shipped_games_of_one_shape_differ():
     games = [tmf.games.queueing((0.1, 0.2, 0.3)), tmf.games.queueing((0.1, 0.2, 0.31))]
     games += [tmf.games.resource_selection((1.0, 0.8, slope), 1.0) for slope in (0.6, 0.4)]

@@ -37,6 +37,7 @@ DIGESTS = ("game", "dynamics", "schedule", "fractions", "activation", "rule", "p
 
 MOST_CELLS = 50_000  # entries of tables that a digest evaluates where it may choose
 PAIRS = 5, 20  # (mu, t) at the least and at the most
+BLOCK = 1 << 13  # entries that are rounded at a time
 HALF = 1 << 19  # of the last bit that counts, the 32nd of 52; carries go into the exponent, as they should
 NOISE = 2.0**-48  # below this share of a table's largest entry everything is 0
 
@@ -271,15 +272,29 @@ def _parts(game: Game, whole: bool = True) -> Iterator[object]:
         yield from (game.name, game.noise)
     yield from (model.successors, model.passive_successors)
     cells = game.n_observations * (1 + game.n_actions) * (1 + game.model.n_successors)
-    pairs = _pairs(game, cells, PAIRS[1]) if whole else [(mu, 0) for mu in _populations(game)[1:]]
-    for mu, t in pairs:
-        try:
-            with np.errstate(all="ignore"):
-                tables = model.tables(mu, t)
-        except Exception as error:  # a game need not be defined where nobody ever is: that, too, tells it from others
-            yield type(error).__name__
-        else:
-            yield from (_rounded(table) for table in tables)
+    pairs = list(_pairs(game, cells, PAIRS[1])) if whole else [(mu, 0) for mu in _populations(game)[1:]]
+    together = max(1, BLOCK // cells)  # small tables are rounded in one go
+    for first in range(0, len(pairs), together):
+        yield from _rounded_tables(game, pairs[first : first + together])
+
+
+def _rounded_tables(game: Game, pairs: list[tuple[FloatArray, int]]) -> Iterator[object]:
+    """The four tables at each pair, rounded; the name of the error where the game is not defined.
+
+    A game need not be defined where nobody ever is: that, too, tells it from others.
+    """
+    asked: list[tuple[FloatArray, ...] | str] = []
+    with np.errstate(all="ignore"):
+        for mu, t in pairs:
+            try:
+                asked.append(game.model.tables(mu, t))
+            except Exception as error:
+                asked.append(type(error).__name__)
+    found = [tables for tables in asked if not isinstance(tables, str)]
+    kinds = [_rounded(np.stack(tables)) for tables in zip(*found, strict=True)]
+    rounded = zip(*kinds, strict=True)
+    for tables in asked:
+        yield from (tables,) if isinstance(tables, str) else next(rounded)
 
 
 def _policy_parts(policy: Policy, game: Game) -> Iterator[object]:
@@ -288,7 +303,7 @@ def _policy_parts(policy: Policy, game: Game) -> Iterator[object]:
     if stages:
         rows = [policy.probabilities(game.initial, stage, stages) for stage in range(stages)]
         same_rows = all(np.array_equal(row, rows[0]) for row in rows)
-        yield _rounded(np.array(rows[:1] if same_rows else rows))
+        yield _rounded(np.array([rows[:1] if same_rows else rows]))[0]
         return
     for mu, t in _pairs(game, game.n_observations * game.n_actions, 64):
         try:
@@ -296,7 +311,7 @@ def _policy_parts(policy: Policy, game: Game) -> Iterator[object]:
         except Exception as error:  # as of games
             yield type(error).__name__
         else:
-            yield _rounded(played)
+            yield _rounded(played[np.newaxis])[0]
 
 
 def _populations(game: Game) -> list[FloatArray]:
@@ -319,10 +334,11 @@ def _pairs(game: Game, cells: int, most: int) -> Iterator[tuple[FloatArray, int]
         yield populations[j % 4], round(last * j / (count - 1))
 
 
-def _rounded(table: FloatArray) -> npt.NDArray[np.int64]:
-    """The leading bits of each number, rounded in the binary representation."""
-    size = np.abs(table)
-    words = np.where(size < size.max(initial=0.0) * NOISE, 0.0, table).view(np.int64)
+def _rounded(tables: FloatArray) -> npt.NDArray[np.int64]:
+    """The leading bits of each number of tables (n, ...), rounded in the binary representation."""
+    size = np.abs(tables)
+    largest = size.max(axis=tuple(range(1, size.ndim)), keepdims=True, initial=0.0)
+    words = np.where(size < largest * NOISE, 0.0, tables).view(np.int64)
     return np.asarray((words + HALF) & -2 * HALF)
 
 
@@ -339,7 +355,7 @@ def _hash(parts: Iterable[object]) -> str:
             kind = "<f8" if part.dtype.kind == "f" else "<i8"
             array = np.ascontiguousarray(part, dtype=kind)
             digest.update(f"{kind}{array.shape}".encode())
-            digest.update((array + 0).tobytes())  # -0.0 + 0 is 0.0
+            digest.update(array if kind == "<i8" else array + 0.0)  # -0.0 + 0 is 0.0
         else:
             digest.update(f"{type(part).__name__} {part!r};".encode())
     return digest.hexdigest()
