@@ -642,6 +642,20 @@ def test_a_stationary_distribution_by_hand():
         assert found.exploitability == 0
 
 
+@pytest.mark.parametrize("leaving", [1e-3, 1e-7, 1e-11])
+def test_a_chain_that_is_nearly_frozen_settles(leaving):
+    """Left once in 10^11 steps, places have their shares by balance: mu(o) leaving(o) alike; parts that never mix keep theirs."""
+    rates = leaving * np.array([1.0, 3.0, 2.0])
+    rows = np.diag(1 - rates) + np.diag(rates)[:, [2, 0, 1]]
+    whole = np.zeros((5, 5))
+    whole[:3, :3], whole[3:, 3:] = rows, [[0.0, 1.0], [1.0, 0.0]]
+    game = tmf.Game(5, 1, 5, 0.5, [0.6, 0, 0, 0.4, 0], np.zeros((5, 1)), whole[:, None, :])
+    found = Stationary(distribution_tolerance=1e-15).solve(game, tmf.Synchronous())
+    shares = 0.6 * (1 / rates) / (1 / rates).sum()
+    np.testing.assert_allclose(found.flow.mu[0], [*shares, 0.2, 0.2], rtol=max(1e-9, 4e-16 / leaving))
+    assert found.history["residual"].max() <= 1e-15
+
+
 def test_stationary_resumes_saves_and_starts_from_policies(tmp_path):
     game, schedule = queueing(), tmf.Fraction(0.5)
     solver = Stationary(iterations=5, tolerance=None)

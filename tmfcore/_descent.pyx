@@ -410,6 +410,56 @@ cdef class Iterate:
                     old_pi, old_q, step = old_pi + A, old_q + A, step + A
         return answer / gain if gain != 0 else 0.0
 
+    def covariances(self, const double[:, :, :, ::1] tables not None):
+        """How tables and Q vary together among the decisions that the policy makes along its flow.
+
+        Parameters
+        ----------
+        tables : ndarray of float64, shape (n, T, S, A)
+
+        Returns
+        -------
+        ndarray of float64, shape (n + 1, n + 1)
+            sum_{t,o} mu_t(o) Cov_{a ~ pi_t(o)}(f, g) for any two of the tables, and Q as the last, as of the last
+            `evaluate`. Constants a row make no difference.
+
+        Notes
+        -----
+        The inner product of log-odds in the geometry of the entropy. O(n^2 T S A).
+        """
+        cdef Py_ssize_t n = tables.shape[0], T = self.horizon, S = self.n_observations, A = self.n_actions
+        cdef Py_ssize_t i, j, a, row, size = T * S * A
+        cdef double mean, weight, total
+        cdef double[:, ::1] found = np.zeros((n + 1, n + 1))
+        cdef double[:, ::1] rows = np.empty((n + 1, A))
+        cdef const double *f
+        cdef const double *pi
+        if tables.shape[1] != T or tables.shape[2] != S or tables.shape[3] != A:
+            raise ValueError(f"tables has shape ({n}, {tables.shape[1]}, {tables.shape[2]}, {tables.shape[3]}); must be "
+                             f"(n, {T}, {S}, {A})")
+        with nogil:
+            for row in range(T * S):
+                weight = (&self.flow[0, 0])[row]
+                if weight <= 0:
+                    continue
+                pi = &self.pi[0, 0, 0] + row * A
+                for i in range(n + 1):
+                    f = (&tables[0, 0, 0, 0] + i * size if i < n else &self.played[0, 0, 0]) + row * A
+                    mean = 0
+                    for a in range(A):
+                        mean += pi[a] * f[a]
+                    for a in range(A):
+                        rows[i, a] = f[a] - mean
+                    for j in range(i + 1):
+                        total = 0
+                        for a in range(A):
+                            total += pi[a] * rows[i, a] * rows[j, a]
+                        found[i, j] += weight * total
+        for i in range(n + 1):
+            for j in range(i):
+                found[j, i] = found[i, j]
+        return np.asarray(found)
+
     def ascend(self, double[:, :, ::1] logits not None, double[:, :, ::1] velocity, double rate, double momentum):
         """The next policy of mirror descent: logits += rate Q, policy = softmax(logits).
 

@@ -6,7 +6,17 @@ Contract   nothing is carried over from an iterate before: the distribution is s
 from libc.math cimport fabs
 from libc.string cimport memcpy, memset
 
+import numpy as np
+
 from tmfcore._descent cimport Iterate
+
+cdef extern from "push.h" nogil:
+    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
+
+cdef enum:
+    SINGLE = 200               # steps before powers of a kernel are worth their S^3
+    SQUARINGS = 80             # 2^80 steps: below that a row that has left is not 1 any more
+    LARGEST = 1000             # S, beyond which powers take more than a second each
 
 
 cdef class StationaryIterate(Iterate):
@@ -27,7 +37,12 @@ cdef class StationaryIterate(Iterate):
     tolerance : float
         The residual at which a distribution is taken for stationary.
     max_steps : int
-        Steps in which it must be found.
+        Steps in which it must be found, one by one.
+
+    Notes
+    -----
+    Where neither kernel depends on mu, at most 1000 observations have powers of their kernel, 2^k steps at once, after
+    200 steps: rows that are hardly ever left need as many steps as they are left seldom. O(S^3) each, memory O(S^2).
     """
     cdef public double tolerance
     cdef public Py_ssize_t max_steps
@@ -41,30 +56,84 @@ cdef class StationaryIterate(Iterate):
         if not self.discount < 1:
             raise ValueError(f"discount is {self.discount}; must be < 1: an infinite horizon without has no values")
 
-    cdef bint settle(self) except -1 nogil:
+    cdef bint rests(self) except -1 nogil:
+        """Whether the distribution in hand is stationary; sets where it is a step later, and `residual`."""
+        cdef Py_ssize_t o
+        self.refresh(0)
+        self.advance(0)
+        self.residual = 0
+        for o in range(self.n_observations):
+            self.residual += fabs(self.flow[1, o] - self.flow[0, o])
+        return self.residual <= self.tolerance
+
+    cdef bint settle(self, Py_ssize_t max_steps) except -1 nogil:
         """mu <- (mu + Phi(mu)) / 2, which has the fixed points of Phi and no cycles where Phi does not depend on mu."""
         cdef Py_ssize_t o, S = self.n_observations
         cdef Py_ssize_t step = 0
         self.flows += 1
         memcpy(&self.flow[0, 0], &self.initial[0], S * sizeof(double))
         while True:
-            self.refresh(0)
-            self.advance(0)
-            self.residual = 0
-            for o in range(S):
-                self.residual += fabs(self.flow[1, o] - self.flow[0, o])
-            if self.residual <= self.tolerance:
+            if self.rests():
                 return True
-            if step == self.max_steps:
+            if step == max_steps:
                 return False
             for o in range(S):
                 self.flow[0, o] += 0.5 * (self.flow[1, o] - self.flow[0, o])
             step += 1
 
+    cdef void halfway(self, double *kernel) noexcept nogil:
+        """(I + Phi) / 2 as a matrix (S, S), at tables that do not depend on mu."""
+        cdef Py_ssize_t o, a, S = self.n_observations, A = self.n_actions
+        cdef double beta = self.beta(0)
+        memset(self.weights, 0, S * A * sizeof(double))
+        memset(self.pairs, 0, S * sizeof(double))
+        for o in range(S):
+            self.pairs[o] = 1
+            for a in range(A):
+                self.weights[o * A + a] = beta * self.pi[0, o, a]
+            self.push(self.tables(0), beta, self.pairs, self.weights, kernel + o * S)
+            self.pairs[o] = 0
+            memset(self.weights + o * A, 0, A * sizeof(double))
+            for a in range(S):
+                kernel[o * S + a] *= 0.5
+            kernel[o * S + o] += 0.5
+
+    cdef bint leap(self, double *kernel, double *squared) except -1 nogil:
+        """The same as `settle` by powers of the kernel (S, S): initial (I + Phi)^(2^k) / 2^(2^k).
+
+        Rows are brought back to a sum of 1 after every squaring: what is added is never negative, so that the chance
+        to leave keeps its leading digits however small it is.
+        """
+        cdef Py_ssize_t k, i, o, S = self.n_observations
+        cdef double total
+        self.halfway(kernel)
+        for k in range(SQUARINGS):
+            memset(squared, 0, S * S * sizeof(double))
+            for i in range(S):
+                tmf_add_rows(kernel + i * S, kernel, S, S, squared + i * S)
+                total = 0
+                for o in range(S):
+                    total += squared[i * S + o]
+                for o in range(S):
+                    squared[i * S + o] /= total
+            kernel, squared = squared, kernel
+            memset(&self.flow[0, 0], 0, S * sizeof(double))
+            tmf_add_rows(&self.initial[0], kernel, S, S, &self.flow[0, 0])
+            if self.rests():
+                return True
+        return False
+
     def settles(self):
         """Whether the distribution of a new policy settles in so many steps; the next `evaluate` takes it from here."""
+        cdef Py_ssize_t S = self.n_observations
+        cdef bint powers = self.model.constant_transition and S <= LARGEST and self.max_steps > SINGLE
+        cdef double[:, :, ::1] room
         with nogil:
-            self.settled = self.settle()
+            self.settled = self.settle(SINGLE if powers else self.max_steps)
+        if powers and not self.settled:
+            room = np.empty((2, S, S))
+            with nogil:
+                self.settled = self.leap(&room[0, 0, 0], &room[1, 0, 0])
         return self.settled
 
     def evaluate(self):

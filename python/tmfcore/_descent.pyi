@@ -36,6 +36,7 @@ class Iterate:
         mu: NDArray[np.float64],
         moved: NDArray[np.float64],
     ) -> float: ...
+    def covariances(self, tables: NDArray[np.float64]) -> NDArray[np.float64]: ...
     def ascend(
         self,
         logits: NDArray[np.float64],

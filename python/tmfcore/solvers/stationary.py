@@ -44,7 +44,8 @@ class Stationary(MirrorDescent):
     distribution_tolerance : float, optional
         Residual sum_o |Phi(mu)(o) - mu(o)| <= this at which mu is taken for stationary.
     distribution_steps : int, optional
-        Steps in which that must happen.
+        Steps in which that must happen, one by one. Where the kernels do not depend on mu, games of up to 1000
+        observations go on after 200 steps with powers of the kernel, O(S^3) for twice as many steps, until it happens.
 
     Raises
     ------
