@@ -363,7 +363,7 @@ cdef class Iterate:
 
     def stiffness(self, const double[:, :, ::1] policy not None, const double[:, :, ::1] q not None,
                   const double[:, ::1] mu not None, const double[:, :, ::1] moved not None):
-        """How strongly the population answers a change of policy: - <Q - q, pi - policy> / <moved, pi - policy>.
+        """How strongly the population answers a change of policy: - <Q - q, pi - policy> and <moved, pi - policy>.
 
         Parameters
         ----------
@@ -376,13 +376,13 @@ cdef class Iterate:
 
         Returns
         -------
-        float
-            In units of reward; 0 where the policy did not change. pi and Q are the present ones, as of the last
-            `evaluate`; <., .> sums over t, o and a with the mean of both flows, (mu_t(o) + mu'_t(o)) / 2, as weight.
+        answer, gain : float
+            Their ratio is the stiffness, in units of reward. pi and Q are the present ones, as of the last `evaluate`;
+            <., .> sums over t, o and a with the mean of both flows, (mu_t(o) + mu'_t(o)) / 2, as weight.
 
         Notes
         -----
-        The inverse is the spectral step length of Barzilai and Borwein (IMA J. Numer. Anal. 8, 1988) in the geometry
+        gain / answer is the spectral step length of Barzilai and Borwein (IMA J. Numer. Anal. 8, 1988) in the geometry
         of the entropy, in which pi - policy is dual to `moved`. O(T S A).
         """
         cdef Py_ssize_t t, o, a, S = self.n_observations, A = self.n_actions
@@ -408,7 +408,7 @@ cdef class Iterate:
                         gain += change * step[a]
                     pi, now = pi + A, now + A
                     old_pi, old_q, step = old_pi + A, old_q + A, step + A
-        return answer / gain if gain != 0 else 0.0
+        return answer, gain
 
     def covariances(self, const double[:, :, :, ::1] tables not None):
         """How tables and Q vary together among the decisions that the policy makes along its flow.

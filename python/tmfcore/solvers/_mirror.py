@@ -19,7 +19,7 @@ __all__ = ["Ascent"]
 
 
 class Ascent(TableRule):
-    """Logits, where they began, what they move by with momentum, and the spectral rate where there is one."""
+    """Logits, what they move by with momentum, and the spectral rate where there is one."""
 
     def __init__(self, solver: MirrorDescent, iterate: Iterate) -> None:
         super().__init__(iterate)
@@ -27,36 +27,34 @@ class Ascent(TableRule):
         self.logits = np.zeros(iterate.policy.shape)
         self.velocity = np.zeros_like(self.logits) if solver.momentum > 0 else None
         self.spectral = SpectralRate(iterate) if solver.learning_rate is None else None
-        self.first_logits = self.logits.copy() if self.spectral is not None else None
 
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
             self.logits[...] = np.log(policy)
             self.iterate.soften(self.logits)
-            if self.first_logits is not None:
-                np.copyto(self.first_logits, self.logits)
+            if self.spectral is not None:
+                self.spectral.start(self.logits)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         state = {"logits": self.logits.copy()}
         if self.velocity is not None:
             state["velocity"] = self.velocity.copy()
-        if self.spectral is not None and self.first_logits is not None:
-            state |= {"first_logits": self.first_logits.copy(), **self.spectral.state()}
+        if self.spectral is not None:
+            state |= self.spectral.state()
         return state
 
     def restore(self, state: Arrays) -> None:
         self.logits[...] = state["logits"]
         if self.velocity is not None:
             self.velocity[...] = state["velocity"]
-        if self.spectral is not None and self.first_logits is not None:
-            self.first_logits[...] = state["first_logits"]
+        if self.spectral is not None:
             self.spectral.restore(state)
         self.iterate.soften(self.logits)
 
     def rate(self, iteration: int, gap: float) -> float:
         s = self.solver
         if self.spectral is not None:
-            return self.spectral.rate(gap, self.spectral.q if self.velocity is None else self.velocity)
+            return self.spectral.rate(gap)
         assert s.learning_rate is not None, "else it is spectral"
         return next_rate(
             s.learning_rate, s.learning_rate_decay, "learning_rate_decay", iteration, s.decay_iterations, self.last
@@ -66,25 +64,20 @@ class Ascent(TableRule):
         rate = self.rate(iteration, gap)
         if self.spectral is not None:
             if self.spectral.stalled(gap):
-                self.begin_again(self.spectral)
+                self.spectral.begin_again(self.logits)
+                if self.velocity is not None:
+                    self.velocity.fill(0.0)
+                self.iterate.soften(self.logits)
                 return rate
-            self.spectral.take(rate, gap)
+            if self.spectral.take(gap, self.logits) and self.velocity is None:
+                self.spectral.correct(rate, self.logits)
         rate, fine = self.climb(rate)
         if not fine:
             raise Diverged(NOT_A_NUMBER.format(iteration))
         if self.spectral is not None:
-            self.spectral.now = rate
+            self.spectral.moved(rate, self.logits)
         return rate
 
     def climb(self, rate: float) -> tuple[float, bool]:
         """Make the next policy: the rate that was used, and whether it is a policy."""
         return rate, self.iterate.ascend(self.logits, self.velocity, rate, self.solver.momentum)
-
-    def begin_again(self, spectral: SpectralRate) -> None:
-        """The next descent, from the first policy."""
-        assert self.first_logits is not None, "kept for this"
-        spectral.begin_again()
-        np.copyto(self.logits, self.first_logits)
-        if self.velocity is not None:
-            self.velocity.fill(0.0)
-        self.iterate.soften(self.logits)

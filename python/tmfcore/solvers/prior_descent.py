@@ -98,7 +98,6 @@ class _Response(TableRule):
         self.spectral = None
         if solver.temperature is None and solver.prior_every is not None:
             self.spectral = SpectralRate(iterate)
-            self.first_logits, self.moved = np.zeros_like(self.logits), np.zeros_like(self.logits)
 
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
@@ -106,19 +105,18 @@ class _Response(TableRule):
             self.iterate.soften(self.logits)
             self.prior[...] = _log_probabilities(self.logits)
             if self.spectral is not None:
-                np.copyto(self.first_logits, self.logits)
+                self.spectral.start(self.logits)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         state = {"logits": self.logits.copy(), "prior": self.prior.copy(), "fixed": np.array(self.fixed)}
         if self.spectral is not None:
-            state |= {"first_logits": self.first_logits.copy(), "moved": self.moved.copy(), **self.spectral.state()}
+            state |= self.spectral.state()
         return state
 
     def restore(self, state: Arrays) -> None:
         self.logits[...], self.prior[...] = state["logits"], state["prior"]
         self.fixed = float(state["fixed"])
         if self.spectral is not None:
-            self.first_logits[...], self.moved[...] = state["first_logits"], state["moved"]
             self.spectral.restore(state)
         self.iterate.soften(self.logits)
 
@@ -128,7 +126,7 @@ class _Response(TableRule):
     def inverse_temperature(self, gap: float) -> float:
         """1 / temperature of the next update; 0 where a descent begins again."""
         if self.spectral is not None:
-            return self.spectral.rate(gap, self.moved)
+            return self.spectral.rate(gap)
         return self.fixed or first_rate(self.iterate)
 
     def update(self, iteration: int, gap: float) -> float:
@@ -137,16 +135,13 @@ class _Response(TableRule):
             self.fixed = inverse
             fine = self.iterate.regularise(self.logits, self.prior, 1.0 / inverse, s.weight)
         elif self.spectral.stalled(gap):
-            self.spectral.begin_again()
-            np.copyto(self.logits, self.first_logits)
+            self.spectral.begin_again(self.logits)
             self.prior[...] = _log_probabilities(self.logits)
             fine = self.iterate.soften(self.logits)
         else:
-            self.spectral.take(inverse, gap)
-            np.copyto(self.moved, self.logits)
+            self.spectral.take(gap, self.logits)
             fine = self.iterate.regularise(self.logits, self.prior, 1.0 / inverse, s.weight)
-            np.subtract(self.logits, self.moved, out=self.moved)
-            self.moved /= inverse
+            self.spectral.moved(inverse, self.logits)
         if not fine:
             raise Diverged(NOT_A_NUMBER.format(iteration))
         if s.prior_every is not None and (iteration + 1) % s.prior_every == 0:
