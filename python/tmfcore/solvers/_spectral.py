@@ -18,8 +18,8 @@ __all__ = ["SpectralRate", "first_rate"]
 
 FIRST = 4.0  # log-odds that the first update moves at most
 GROWTH, SHRINKAGE = 4.0, 0.02  # of the rate from one update to the next, at most and at least, in the first descent
-TAU = 0.8
-RECENT = 5  # updates of whose short rates the shortest is taken
+SHORT = 0.8  # times the rate of the stiffness, above which a short rate makes no difference
+RECENT = 3  # updates of whose short rates the shortest is taken
 PAIRS, EARLY = 2, 12  # updates that secants are drawn through, and those of a descent that none corrects
 DAMPING = 1e-8  # of nearly dependent secants, in shares of their size
 PATIENCE = 100  # iterates without a best one after which a descent has stalled
@@ -34,7 +34,7 @@ class SpectralRate:
     resists with the stiffness l = -<dQ, d pi> / <dy, d pi>, and the next rate is 1 / l. The first is
     4 / max_{t,o} (max_a Q - min_a Q). From one update to the next the rate grows at most fourfold, also where l <= 0,
     and falls at most to a fiftieth. After an iterate that is not the best of its descent the next rate is a short one:
-    the least -<dQ, d pi> / Var(dQ) of the last five updates.
+    the least -<dQ, d pi> / Var(dQ) of the last three updates.
 
     From the 13th update on one that starts at the best iterate so far is corrected by secants (`correct`).
 
@@ -99,7 +99,7 @@ class SpectralRate:
         if self.descents == 1:
             spread = self.iterate.covariances(self.pairs[last + 1 : last + 2])[0, 0]
             short = answer / spread if spread > 0 else inf
-            if gap >= self.least and short < TAU * rate:
+            if gap >= self.least and short < SHORT * rate:
                 rate = min(short, float(self.short[1:].min()))
         return min(max(self.now * SHRINKAGE, rate), longest), short
 
@@ -131,8 +131,8 @@ class SpectralRate:
     def correct(self, rate: float, logits: FloatArray) -> None:
         """Subtract sum_i c_i (dy_i + rate dQ_i) from logits that the update will add rate Q to.
 
-        Q + sum_i -c_i dQ_i is what Q will be after y moves by sum_i -c_i dy_i, if the last updates tell. It shall have no
-        part along any dy_i: <dy_i, Q - sum_j c_j dQ_j> = 0, as conjugate gradients have it where the game has a
+        Q - sum_i c_i dQ_i is what Q will be after y moves by -sum_i c_i dy_i, if the last updates tell. It shall have
+        no part along any dy_i: <dy_i, Q - sum_j c_j dQ_j> = 0, as conjugate gradients have it where the game has a
         potential, or, where that makes it larger than Q, be as small as it can (Anderson, J. ACM 12, 1965). Inner
         products are covariances under pi and mu. O(T S A).
         """

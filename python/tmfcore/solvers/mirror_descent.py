@@ -37,9 +37,11 @@ class MirrorDescent(ExactSolver):
         spectral. Where an update moved the policy by d pi and the action values answered by d Q, the next rate is the
         inverse of the stiffness -<dQ, d pi> / <d y, d pi> (Barzilai and Borwein, IMA J. Numer. Anal. 8, 1988), weighted
         by where agents are. The first is 4 / max_{t,o} (max_a Q - min_a Q); from one update to the next it at most
-        quadruples, also where the stiffness is not positive, and falls at most to a fiftieth. After 100 iterates none
+        quadruples, also where the stiffness is not positive, and falls at most to a fiftieth. After an iterate that is
+        not the best it is the shortest of three that heed the stiffest direction; from the 13th update on those that
+        start at the best are corrected by secants through the last two (theory.md section 9). After 100 iterates none
         of which is the best of its descent the solve begins again where it started, with a growth of at most 2, then
-        sqrt 2 and so on; after five descents it is stuck.
+        sqrt 2 and so on, without short rates and secants; after five descents it is stuck.
     learning_rate_decay : {"constant", "sqrt", "harmonic", "linear"} or callable k -> factor, optional
         Factor of update k: 1; 1 / sqrt(1 + k / decay_iterations); the square of that; from 1 to 0 over
         `iterations`; or the caller's own, >= 0. Only with a rate of the caller's.
