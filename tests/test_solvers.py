@@ -178,7 +178,10 @@ def covariance(evaluated, f, g):
 
 def secants(now, steps, answers):
     """Shares c of the last two steps, with <dy, Q - c dQ> = 0; the least Q - c dQ where that one is larger than Q."""
-    inner = lambda tables, others: np.array([[covariance(now, f, g) for g in others] for f in tables])
+
+    def inner(tables, others):
+        return np.array([[covariance(now, f, g) for g in others] for f in tables])
+
     q, square = [now[1].q], inner(answers, answers)
     c = np.linalg.solve(inner(steps, answers), inner(steps, q))[:, 0]
     left = now[1].q - c[0] * answers[0] - c[1] * answers[1]
