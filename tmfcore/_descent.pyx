@@ -435,8 +435,9 @@ cdef class Iterate:
         cdef const double *f
         cdef const double *pi
         if tables.shape[1] != T or tables.shape[2] != S or tables.shape[3] != A:
-            raise ValueError(f"tables has shape ({n}, {tables.shape[1]}, {tables.shape[2]}, {tables.shape[3]}); must be "
-                             f"(n, {T}, {S}, {A})")
+            raise ValueError(
+                f"tables has shape ({n}, {tables.shape[1]}, {tables.shape[2]}, {tables.shape[3]}); must be "
+                f"({n}, {T}, {S}, {A})")
         with nogil:
             for row in range(T * S):
                 weight = (&self.flow[0, 0])[row]

@@ -104,10 +104,10 @@ cdef class StationaryIterate(Iterate):
         Rows are brought back to a sum of 1 after every squaring: what is added is never negative, so that the chance
         to leave keeps its leading digits however small it is.
         """
-        cdef Py_ssize_t k, i, o, S = self.n_observations
+        cdef Py_ssize_t _, i, o, S = self.n_observations
         cdef double total
         self.halfway(kernel)
-        for k in range(SQUARINGS):
+        for _ in range(SQUARINGS):
             memset(squared, 0, S * S * sizeof(double))
             for i in range(S):
                 tmf_add_rows(kernel + i * S, kernel, S, S, squared + i * S)
