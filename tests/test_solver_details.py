@@ -57,6 +57,28 @@ def _now_and_then(game, mu, values, t):
     return reward, transition @ values
 
 
+def six_cars(slow=50):
+    """Braess' own roads without the shortcut, travel times in whole steps: slopes are 0 wherever they are asked for."""
+    edges = [("O", "A"), ("A", "B"), ("A", "C"), ("B", "D"), ("C", "D"), ("D", "E")]
+    network = tmf.games.RoadNetwork(
+        edges, [0, 1e-9, slow, 50, 1e-9, 0], capacity=[1, 1e-10, 50, 50, 1e-10, 1], congestion=[0, 1, 1, 1, 1, 0]
+    )
+    return tmf.games.routing(network, [("O->A", "D->E", 6)], time_step=10.0, horizon=9, rounding="down", max_delay=35)
+
+
+def test_mfomo_leaves_a_minimum_above_0_for_the_uniform_policy_or_says_so():
+    game = six_cars()
+    first = tmf.TabularPolicy(np.tile([0.8, 0.2], (game.n_observations, 1)))
+    found = MFOMO(steps=5).solve(game, SYNCHRONOUS, initial=first)
+    rates = found.history["learning_rate"]
+    assert found.converged and (rates[:-1] == 0).sum() == 1
+    assert len(rates) > 15 and found.history["exploitability"][:-1].min() > 1e-2 * abs(found.mean_return)
+    with pytest.warns(tmf.ConvergenceWarning, match=r"stuck at .* a minimum above 0: .* or take tmf\.solve"):
+        stuck = MFOMO(steps=5).solve(six_cars(slow=35), SYNCHRONOUS)
+    assert not stuck.converged and 0 not in stuck.history["learning_rate"][:-1]
+    assert tmf.solve(six_cars(slow=35), SYNCHRONOUS, initial=stuck).converged
+
+
 TABLES = {
     "reward": np.zeros((2, 2)), "transition": np.full((2, 2, 2), 0.5), "passive_reward": np.zeros(2), "passive_transition": np.eye(2),
 }  # fmt: skip

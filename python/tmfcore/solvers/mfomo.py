@@ -22,6 +22,7 @@ __all__ = ["MFOMO"]
 
 UNVISITED = 1e-12  # share of the population below which a row of L says nothing
 LARGEST = 1e6  # times the penalty at the start: L-BFGS makes no way against so stiff a residual
+STALLED, PROGRESS = 15, 0.01  # iterations in which the best exploitability has not fallen by that share of itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,10 @@ class MFOMO(ExactSolver):
     nobody is. If that is more exploitable than the policy before, the penalty c doubles for the next iteration, else
     it is divided by 1.2. At a million times its start the method is stuck, and stops. History has c as the learning
     rate.
+
+    Where 15 iterations have not lowered the best exploitability by 1%, the policy is at a minimum above 0. A solve
+    from another policy than the uniform one begins again there, which history has as rate 0; one from the uniform
+    policy is stuck.
 
     Parameters
     ----------
@@ -102,20 +107,27 @@ class _Optimisation(TableRule):
         super().__init__(iterate)
         self.solver, self.problem = solver, problem
         self.penalty, self.scale, self.before = solver.penalty, 0.0, np.inf  # scale 0: not known yet
+        self.best, self.waited, self.uniform = np.inf, 0, True
         shape = iterate.policy.shape
         self.values, self.q = np.zeros((shape[0] + 1, shape[1])), np.zeros(shape)
         self.slopes = np.zeros(shape), np.zeros_like(self.values), np.zeros(shape)
 
+    def start(self, policy: FloatArray | None) -> None:
+        super().start(policy)
+        self.uniform = policy is None
+
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        numbers = np.array([self.penalty, self.scale, self.before])
+        numbers = np.array([self.penalty, self.scale, self.before, self.best, self.waited, self.uniform])
         return {"policy": self.iterate.policy.copy(), "penalty": numbers}
 
     def restore(self, state: Arrays) -> None:
         self.iterate.policy[...] = state["policy"]
-        self.penalty, self.scale, self.before = (float(number) for number in state["penalty"])
+        numbers = (float(number) for number in state["penalty"])
+        self.penalty, self.scale, self.before, self.best, waited, uniform = numbers
+        self.waited, self.uniform = int(waited), bool(uniform)
 
     def rate(self, iteration: int, gap: float) -> float:
-        return min(self.grown(gap), LARGEST * self.solver.penalty)
+        return 0.0 if self.stalled(gap) else min(self.grown(gap), LARGEST * self.solver.penalty)
 
     def grown(self, gap: float) -> float:
         """The penalty after a policy of that exploitability."""
@@ -123,7 +135,29 @@ class _Optimisation(TableRule):
             return self.penalty
         return self.penalty * (2.0 if gap >= self.before else 1.0 / 1.2)
 
+    def stalled(self, gap: float) -> bool:
+        """Whether a policy of that exploitability is at a minimum above 0, or near one."""
+        return gap > self.best * (1 - PROGRESS) and self.waited + 1 >= STALLED
+
+    def begin_again(self) -> None:
+        """From the uniform policy, unless the solve came from there."""
+        if self.uniform:
+            raise Stuck(
+                f"a minimum above 0: {STALLED} iterations have not lowered the best exploitability by "
+                f"{PROGRESS:.0%}; begin at another policy (initial=) or take tmf.solve"
+            )
+        self.uniform, self.best, self.waited, self.before = True, np.inf, 0, np.inf
+        self.penalty = self.solver.penalty
+        self.policy.fill(1.0 / self.iterate.n_actions)
+
     def update(self, iteration: int, gap: float) -> float:
+        if self.stalled(gap):
+            self.begin_again()
+            return 0.0
+        if gap > self.best * (1 - PROGRESS):
+            self.waited += 1
+        else:
+            self.best, self.waited = gap, 0
         game, active, always = self.problem.game, self.problem.active, self.problem.clock == "always"
         policy, mu = self.iterate.policy, self.iterate.mu
         _flow.backward(game.model, None, mu, active, game.discount, always, self.values, self.q, None)
