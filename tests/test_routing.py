@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
+from tmfcore._routing import Routing
 from tmfcore.analysis import fluctuations
 from tmfcore.games import Demand, RoadNetwork, braess, routing, sioux_falls
 
@@ -508,6 +509,25 @@ def test_routing_errors(changes, error, text):
     with pytest.raises(error) as caught:
         routing(**({"network": RoadNetwork([(1, 2), (2, 3), (4, 1)]), "demand": [("1->2", "2->3", 1)]} | changes))
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "place", [[1, 0, 2], [0, 2, 1], [0, 1, 3], [2, 1, 0]], ids=["order", "off the road first", "no such link", "reversed"]
+)
+def test_the_model_takes_observations_in_order_of_the_links(place):
+    """Two links of one observation each, and one off the road: every other order is refused."""
+    rows = np.arange(3, dtype=np.int32)[:, None, None]
+    links = np.array([[0, -1], [1, -1], [-1, -1]])
+
+    def model(place):
+        zeros = np.zeros(3, np.uint8)
+        return Routing(rows, rows[:, 0], place, zeros[:, None], zeros, zeros, np.ones((2, 4)), np.ones((2, 2)), 1.0, 1.0,
+                       0.0, 3, False)  # fmt: skip
+
+    assert model(links).n_links == 2
+    bad = np.vstack([links, [[2, -1]]])[place]
+    with pytest.raises(ValueError, match="place must list the observations of the links in order"):
+        model(bad)
 
 
 def test_other_errors():

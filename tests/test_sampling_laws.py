@@ -86,6 +86,79 @@ def test_binomials_of_large_means_are_normal_to_the_fourth_moment():
             stat_tests.assert_mean(z**power, moment)
 
 
+LOG_RATIOS = [
+    (20, 0.5), (33, 0.31), (100, 0.1), (1000, 0.01), (1000, 0.5), (10**5, 0.2), (10**6, 1e-5), (10**9, 0.3), (2**50, 2e-14),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "p"), LOG_RATIOS)
+def test_probabilities_of_btrs_are_exact(n, p):
+    """log P(k) - log P(mode) against sums of logarithms of ratios, 40 deviations to either side, as binomials.h says."""
+    mode = int((n + 1) * p)
+    reach = min(20_000, int(40 * math.sqrt(n * p * (1 - p))))
+    k = np.arange(max(0, mode - reach), min(n, mode + reach) + 1)
+    steps = np.log((n - k[:-1]) / (k[:-1] + 1.0)) + math.log(p / (1 - p))
+    chosen, at = np.arange(0, len(k), 1 + len(k) // 400), mode - int(k[0])
+    exact = np.array([math.fsum(steps[at:i]) - math.fsum(steps[i:at]) for i in chosen])
+    found = _sampling.binomial_log_ratios(n, p, k[chosen])
+    assert (np.abs(found - exact) <= 2e-11 + 1e-14 * np.abs(exact) + 1e-15 * np.abs(k[chosen] - n * p)).all()
+
+
+@pytest.mark.parametrize(("n", "p"), [(12, 0.5), (100, 0.1), (1000, 0.0102)])
+def test_probabilities_of_btrs_are_those_of_scipy(n, p):
+    k = np.arange(min(n, 60) + 1)
+    known = stats.binom.logpmf(k, n, p) - stats.binom.logpmf(int((n + 1) * p), n, p)
+    np.testing.assert_allclose(_sampling.binomial_log_ratios(n, p, k), known, rtol=1e-13, atol=1e-11)
+
+
+def words_at(x):
+    """64-bit words that stand for x of (0, 1)."""
+    return (np.asarray(x) * 2.0**52).astype(np.uint64) << np.uint64(12)
+
+
+ATTEMPTS = [(20, 0.5), (40, 0.25), (100, 0.1), (1000, 0.01), (1000, 0.5), (10**6, 0.3), (10**9, 1.1e-8)]
+
+
+@pytest.mark.parametrize(("n", "p"), ATTEMPTS)
+def test_the_box_of_btrs_lies_under_the_curve_and_the_curve_under_the_hat(n, p):
+    """What is accepted at once would be on a closer look, up to the border of the box; at v = 1 nothing is."""
+    u = (np.arange(20_000) + 0.5) / 20_000
+    top = 0.92 - 4.2 / (1.15 + 2.53 * math.sqrt(n * p * (1 - p)))
+    for v in (0.1 * top, 0.5 * top, top - 1e-9):
+        _, pending, fits = _sampling.binomial_attempts(n, p, words_at(u), words_at(np.full_like(u, v)))
+        np.testing.assert_array_equal(~pending, np.abs(u - 0.5) <= 0.43)
+        assert fits[~pending].all()
+    above = words_at(np.full_like(u, top + 1e-9))
+    assert _sampling.binomial_attempts(n, p, words_at(u), above)[1].all()
+    _, _, fits = _sampling.binomial_attempts(n, p, words_at(u), words_at(np.full_like(u, 1 - 1e-9)))
+    assert not fits.any()
+
+
+@pytest.mark.parametrize(("n", "p"), [(20, 0.5), (100, 0.1), (1000, 0.012)])
+def test_the_law_of_btrs_by_quadrature(n, p):
+    """20,000 x 100 midpoints of (u, v), no randomness: every value of 1% and more to 1% of its probability."""
+    u, v = ((np.arange(size) + 0.5) / size for size in (20_000, 100))
+    pairs = np.repeat(words_at(u), len(v)), np.tile(words_at(v), len(u))
+    k, pending, fits = _sampling.binomial_attempts(n, p, *pairs)
+    taken = k[~pending | fits]
+    values = np.arange(n + 1)
+    found = np.bincount(taken[(taken >= 0) & (taken <= n)], minlength=n + 1) / len(taken)
+    law = stats.binom.pmf(values, n, p)
+    often = law > 0.01
+    np.testing.assert_allclose(found[often], law[often], rtol=0.01)
+    assert abs(found - law).max() < 1e-3
+    assert 0.5 < len(taken) / len(k) < 0.9
+
+
+@pytest.mark.parametrize(("n", "p"), [(12, 0.5), (100, 0.05), (2**50 + 1, 0.5), (100, 0.6)])
+def test_doors_of_btrs_refuse_what_it_cannot_do(n, p):
+    words = np.zeros(2, np.uint64)
+    with pytest.raises(ValueError, match="n p >= 10"):
+        _sampling.binomial_attempts(n, p, words, words)
+    with pytest.raises(ValueError, match=r"must lie in 1..1125899906842624 and \(0, 0.5\]|must lie in 0.."):
+        _sampling.binomial_log_ratios(n, p, np.array([-1]))
+
+
 HYPERGEOMETRICS = [
     (20, 30, 14), (20, 30, 25), (20, 30, 36), (300, 10, 40), (10, 300, 40), (50, 50, 86), (500, 500, 300), (2000, 100, 1000),
     (100, 10**6, 10**5), (10**6, 10**6, 500), (10**5, 10**5, 10**5), (10**6, 10**9, 40_000), (10**9, 10**9, 1000),

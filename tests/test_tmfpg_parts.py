@@ -61,6 +61,32 @@ def test_memory_counts_thirty_decisions_and_rises_with_everybody():
     np.testing.assert_allclose(memory.tables[0][0, 0], [(total + mean) / (count + 1), mean])
 
 
+def test_memory_by_loops():
+    """Acting and waiting through four updates, entry by entry: what lags, what is forgotten, and who stands in for whom."""
+    rng, memory = np.random.default_rng(5), small_memory()
+    sums, counts = np.zeros((2, 3)), np.zeros((2, 3))  # by observation: action 0, action 1, waiting
+    known = np.zeros((2, 3))
+    for _ in range(4):
+        new = rng.integers(0, 40, (2, 3)) * (rng.random((2, 3)) < 0.7)
+        paid = new * rng.normal(3, 2, (2, 3))
+        for o in range(2):
+            lag = (paid[o] - new[o] * known[o]).sum() / (new[o].sum() + 1)
+            for a in range(3):
+                kept = min(1, 30 / max(counts[o, a], 1))
+                sums[o, a] = (sums[o, a] + counts[o, a] * lag) * kept + paid[o, a]
+                counts[o, a] = counts[o, a] * kept + new[o, a]
+        everywhere = sums.sum() / counts.sum()
+        for o in range(2):
+            mean = sums[o].sum() / counts[o].sum() if counts[o].sum() else everywhere
+            acted = sums[o, :2].sum() / counts[o, :2].sum() if counts[o, :2].sum() else mean
+            for a in range(2):
+                known[o, a] = (sums[o, a] + acted) / (counts[o, a] + 1)
+            known[o, 2] = sums[o, 2] / counts[o, 2] if counts[o, 2] else mean
+        memory.keep([sample([paid[None, :, :2], new[None, :, :2]], [paid[None, :, 2], new[None, :, 2]])])
+        np.testing.assert_allclose(memory.tables[0][0], known[:, :2])
+        np.testing.assert_allclose(memory.tables[1][0], known[:, 2])
+
+
 def test_a_population_is_judged_by_the_others_and_not_by_itself():
     level = np.arange(4.0).reshape(1, 1, 2, 2)
     made = [

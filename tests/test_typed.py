@@ -178,6 +178,58 @@ def test_a_coupling_between_different_observations():
     assert game.tables([0.5, 0.3, 0.2])[0][2] == pytest.approx(0.15)
 
 
+@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.3)])
+@pytest.mark.parametrize("name", ["resource_selection", "queueing", "susceptible_infected", "garnet"])
+def test_values_of_one_type_and_of_twins_are_those_of_the_game(name, schedule):
+    """Step by step: a table that is only refreshed where it changes must be, at every observation."""
+    game = {
+        "resource_selection": resource_selection([1.0, 0.8, 0.5], 1.0, 0.1, horizon=6),
+        "queueing": queueing([0.1, 0.3], horizon=6),
+        "susceptible_infected": tmf.games.susceptible_infected(horizon=6),
+        "garnet": tmf.games.garnet(4, horizon=6, coupling=0.5),
+    }[name]
+    rng = np.random.default_rng(1)
+    pi = rng.dirichlet(np.ones(game.n_actions), size=game.n_observations)
+    known = tmf.evaluate(game, tmf.TabularPolicy(pi), schedule)
+    for shares in ([1.0], [0.3, 0.7]):
+        both = typed([game] * len(shares), shares, coupling=np.ones((len(shares),) * 2))
+        found = tmf.evaluate(both, tmf.TabularPolicy(np.tile(pi, (len(shares), 1))), schedule)
+        np.testing.assert_allclose(found.values, np.tile(known.values, len(shares)), rtol=1e-12, atol=1e-12)
+        assert found.mean_return == pytest.approx(known.mean_return)
+    # Beside a type with more actions, which it does not see, its tables are copied into wider ones.
+    size, wider = game.n_observations, game.n_actions + 1
+    other = tmf.Game(size, wider, game.horizon, game.discount, np.full(size, 1 / size), lambda mu: np.ones((size, wider)),
+                     np.full((size, wider, size), 1 / size))  # fmt: skip
+    wide = np.concatenate([pi, np.zeros((size, 1))], axis=1)
+    policy = tmf.TabularPolicy(np.concatenate([wide, np.full((size, wider), 1 / wider)]))
+    found = tmf.evaluate(typed([game, other], [0.3, 0.7], coupling=np.diag([1 / 0.3, 1 / 0.7])), policy, schedule)
+    np.testing.assert_allclose(found.values[:, :size], known.values, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("other", ["reward", "passive reward", "transition", "passive transition", "identity"])
+def test_what_is_constant_is_so_of_every_type(other, order):
+    """A typed game says no more than the type that says least, wherever it stands."""
+    reward, rows, paid, stay = np.zeros((2, 2)), np.full((2, 2, 2), 0.5), np.zeros(2), np.eye(2)
+    one = {"reward": reward, "transition": rows, "passive_reward": paid, "passive_transition": None}
+    two = one | {
+        "reward": {"reward": lambda mu: reward},
+        "passive reward": {"passive_reward": lambda mu: paid},
+        "transition": {"transition": lambda mu: rows},
+        "passive transition": {"passive_transition": lambda mu: stay},
+        "identity": {"passive_transition": stay[::-1]},
+    }[other]
+    both = [
+        tmf.Game(2, 2, 3, 1.0, [0.5, 0.5], kind["reward"], kind["transition"], passive_reward=kind["passive_reward"],
+                 passive_transition=kind["passive_transition"])
+        for kind in (one, two)
+    ][::order]  # fmt: skip
+    model = typed(both, [0.5, 0.5]).model
+    for flag in ("constant", "constant_reward", "constant_transition", "passive_identity"):
+        assert getattr(model, flag) == all(getattr(game.model, flag) for game in both), flag
+    assert any(not game.model.constant or not game.model.passive_identity for game in both)
+
+
 def test_pickle():
     game = typed([queueing([0.1, 0.2]), queueing([0.3, 0.4])], [0.5, 0.5], rates=[1, 0.5], names=["a: b", "c"])
     again = pickle.loads(pickle.dumps(game))

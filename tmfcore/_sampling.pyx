@@ -3,7 +3,7 @@
 Source     theory.md section 5; see _sampling.pxd for the contract and the ranges of validity.
 """
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport isfinite, sqrt
+from libc.math cimport isfinite, log, sqrt
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
@@ -40,6 +40,7 @@ cdef extern from "binomials.h" nogil:
     const uint64_t *tmf_take(tmf_words *words, int n)
     double tmf_open_uniform(uint64_t word)
     double tmf_attempt(double mean, double spread, double p, uint64_t word_u, uint64_t word_v, double *pending)
+    double tmf_log_to_mode(double n, double p, double k, double *odds)
     double tmf_settle(double n, double spread, double p, double k, uint64_t word_u, uint64_t word_v)
     int64_t tmf_rare(tmf_words *words, double n, double p)
     void tmf_shares(double *p, double *tails, int64_t n_cells)
@@ -338,6 +339,41 @@ def binomials(bit_generator, int64_t n, double p, Py_ssize_t size):
     with bit_generator.lock, nogil:
         for i in range(size):
             out[i] = binomial(&sampler, n, p)
+    return np.asarray(out)
+
+
+def binomial_attempts(int64_t n, double p, const uint64_t[::1] u not None, const uint64_t[::1] v not None):
+    """What BTRS makes of pairs of words (M,): the value k, whether the pair lies outside the box, and is accepted then.
+
+    Returns three arrays (M,): int64, bool, bool. 10 <= n p, p <= 1/2, n <= 2**50.
+    """
+    cdef Py_ssize_t size = u.shape[0], i
+    cdef int64_t[::1] k = np.empty(size, np.int64)
+    cdef double[:, ::1] out = np.empty((2, size))
+    cdef double mean = <double>n * p, spread = sqrt(mean * (1 - p)), drawn
+    if not (n <= TMF_MOST and mean >= 10 and p <= 0.5 and v.shape[0] == size):
+        raise ValueError(f"n is {n}, p is {p}, u has {size} words and v {v.shape[0]}; must be n <= {TMF_MOST}, "
+                         "n p >= 10 and p <= 0.5, and as many words")
+    for i in range(size):
+        drawn = tmf_attempt(mean, spread, p, u[i], v[i], &out[0, i])
+        out[1, i] = tmf_settle(<double>n, spread, p, drawn, u[i], v[i])
+        k[i] = <int64_t>drawn
+    pending, fits = np.asarray(out) > 0
+    return np.asarray(k), pending, fits
+
+
+def binomial_log_ratios(int64_t n, double p, const int64_t[::1] k not None):
+    """log P(k) - log P(mode) (M,) of Binomial(n, p) at k (M,), as BTRS compares them; 0 < p <= 1/2, 1 <= n <= 2**50."""
+    cdef double[::1] out = np.empty(k.shape[0])
+    cdef double odds
+    cdef Py_ssize_t i
+    if not (1 <= n <= TMF_MOST and 0 < p <= 0.5):
+        raise ValueError(f"n is {n} and p is {p}; must lie in 1..{TMF_MOST} and (0, 0.5]")
+    for i in range(k.shape[0]):
+        if not 0 <= k[i] <= n:
+            raise ValueError(f"k[{i}] is {k[i]}; must lie in 0..{n}")
+        out[i] = tmf_log_to_mode(<double>n, p, <double>k[i], &odds)
+        out[i] -= 0.5 * log(odds)
     return np.asarray(out)
 
 

@@ -7,7 +7,7 @@
  * Contract   a cell of probability zero is never hit; a row's cells sum exactly to its count. Every operation is
  *            rounded as IEEE 754 says and none is fused: the same bits on every instruction set.
  * Accuracy   logarithms to 6e-16 relative, near 1 too, exponentials to 2e-16, Stirling's remainder to 5e-15. With them
- *            the logarithm of an acceptance probability is off by 1e-11 + |k - np| 1e-15 at most: 3e-7 at n = 2^50,
+ *            the logarithm of an acceptance probability is off by 2e-11 + |k - np| 1e-15 at most: 3e-7 at n = 2^50,
  *            where k strays 2e8 from its mean. Beyond, a double holds no fractions of k, as rounding down needs.
  */
 #ifndef TMFCORE_BINOMIALS_H
@@ -151,19 +151,14 @@ TMF_INLINE double tmf_attempt(double mean, double spread, double p, uint64_t wor
     return tmf_floor((2 * a * (both * b) + b) * u + (mean + 0.5));
 }
 
-/* Whether a pending k is accepted: 1 or 0.
+/* The probability of 0 <= k <= n over that of the mode m = floor((n + 1) p): exp(what is returned) / sqrt(*odds).
  *
  * With k' = k + 1, l' = n - k + 1, n' = n + 2, q = 1 - p and d = k' - n' p, the probability of k is, up to a factor
  * free of k,
- *     sqrt(k' l') exp(-E(k)),  E(k) = k' log(1 + d / (n' p)) + l' log(1 - d / (n' q)) + remainder(k') + remainder(l').
- * It is compared with that of the mode m. */
-TMF_INLINE double tmf_settle(double n, double spread, double p, double k, uint64_t word_u, uint64_t word_v)
+ *     sqrt(k' l') exp(-E(k)),  E(k) = k' log(1 + d / (n' p)) + l' log(1 - d / (n' q)) + remainder(k') + remainder(l'). */
+TMF_INLINE double tmf_log_to_mode(double n, double p, double k, double *odds)
 {
-    const double q = 1 - p;
-    const double b = 1.15 + 2.53 * spread, a = -0.0873 + 0.0248 * b + 0.01 * p;
-    const double u = tmf_open_uniform(word_u) - 0.5, v = tmf_open_uniform(word_v);
-    const double us = 0.5 - fabs(u);
-    const double m = tmf_floor((n + 1) * p);
+    const double q = 1 - p, m = tmf_floor((n + 1) * p);
     const double np = (n + 2) * p, nq = (n + 2) * q;
     const double k1 = k + 1, l1 = n - k + 1, m1 = m + 1, o1 = n - m + 1;
     const double per_pq = 1 / (np * nq), per_m = 1 / (m1 * o1), per_k = 1 / (k1 * l1);
@@ -173,9 +168,21 @@ TMF_INLINE double tmf_settle(double n, double spread, double p, double k, uint64
                       + tmf_stirling(o1 * per_m) + tmf_stirling(m1 * per_m);
     const double here = k1 * tmf_log(1 + above, above) + l1 * tmf_log(1 + below, below)
                       + tmf_stirling(l1 * per_k) + tmf_stirling(k1 * per_k);
+    *odds = (m1 * o1) * per_k;
+    return mode - here;
+}
+
+/* Whether a pending k is accepted: 1 or 0. */
+TMF_INLINE double tmf_settle(double n, double spread, double p, double k, uint64_t word_u, uint64_t word_v)
+{
+    const double b = 1.15 + 2.53 * spread, a = -0.0873 + 0.0248 * b + 0.01 * p;
+    const double u = tmf_open_uniform(word_u) - 0.5, v = tmf_open_uniform(word_v);
+    const double us = 0.5 - fabs(u);
+    double odds;
+    const double drop = tmf_log_to_mode(n, p, k, &odds);
     const double height = v * (2.83 * b + 5.1) * spread * (us * us) / (b * (a + b * (us * us)));
-    const double odds = height * height * (m1 * o1) * per_k;
-    const double fits = 0.5 * tmf_log(odds, odds - 1) <= mode - here ? 1 : 0;
+    const double square = height * height * odds;
+    const double fits = 0.5 * tmf_log(square, square - 1) <= drop ? 1 : 0;
     return k < 0 ? 0 : k > n ? 0 : fits;
 }
 
