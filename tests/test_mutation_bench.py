@@ -138,7 +138,7 @@ def test_a_wrong_module_is_found_out(mutation, tmp_path):
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)]), "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
-    command = [sys.executable, "-m", "bench.mutation", "_rng.py", "--mutants", "4", "--work", str(tmp_path / "work")]
+    command = [sys.executable, "-m", "bench.mutation", "_rng.py", "--mutants", "4", "--seed", "a test", "--work", str(tmp_path / "work")]
     for tried in (4, 0):
         ended = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
         assert ended.returncode == 0, ended.stderr

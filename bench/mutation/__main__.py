@@ -84,7 +84,7 @@ def main() -> None:
     if options.again:
         named = results.forget_survivors(named)
     well = run(named, 0 if options.again else options.mutants, options.seed, options.seconds, work)
-    print(page.figures(results.stored().values()))
+    print(page.figures(page.every(results.stored().values())))
     raise SystemExit(0 if well else 1)
 
 

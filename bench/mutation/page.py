@@ -15,7 +15,11 @@ HEAD = """\
 Written by `python -m bench.mutation --page`. A mutant is one small change of one line: a comparison, a boundary, an
 operator, a constant, a condition, a statement, an argument, a return value. It is killed if a test of its module fails,
 runs out of time, or ends the process. Mutants are chosen by a seed. Properties run with 25 examples, the same each
-time, instead of the 50 of `pytest`. A mutant that does not compile is not counted.
+time, instead of the 50 of `pytest`. A mutant that does not compile, or compiles to the same object, is not counted.
+
+Kernels and headers are tried by 30 to 60 seconds of their quickest tests at the first try, so that some survive there
+that the whole suite would kill. Where tests were written or listed for a survivor, and for its siblings, it was tried
+again. Of the first seed, how the first try ended was not kept.
 """
 
 
@@ -39,14 +43,34 @@ def figures(rows: Iterable[dict[str, Any]]) -> str:
     )
 
 
+def every(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These rows and the bare ones, each as often as it counts."""
+    return [*rows, *(row for row in results.bare() for _ in range(row["count"]))]
+
+
+def by_seed(tried: list[dict[str, Any]]) -> list[str]:
+    """Lines of the table that says how the first try of each seed ended, and how things stand."""
+    lines = ["| seed | mutants | killed at the first try | killed now |", "| :-- | --: | --: | --: |"]
+    for seed in sorted({row["seed"] for row in tried}):
+        mine = [row for row in tried if row["seed"] == seed]
+        killed = [sum(row.get(when) == "killed" for row in mine) for when in ("first", "outcome")]
+        shares = [f"{n} ({n / len(mine):.1%})" for n in killed]
+        known = all(row.get("first") for row in mine)
+        lines.append(f"| {seed} | {len(mine)} | {shares[0] if known else 'not kept'} | {shares[1]} |")
+    return lines
+
+
 def write() -> str:
-    """Write the page from what is stored; return its figures."""
+    """Write the page from what is stored, and keep that beside the program; return the page's figures."""
     why = results.reasons()
     order = modules()
-    tried = [row for row in results.standing(order) if row["outcome"] != "invalid"]
+    kept = [row for row in results.standing(order) if row["outcome"] != "invalid"]
+    results.keep([{name: value for name, value in row.items() if name != "line"} for row in kept])
+    tried = every(kept)
     survivors = [row for row in tried if row["outcome"] == "survived"]
     told = figures(tried)
-    parts = [HEAD, told + "\n", "| module | mutants | killed | survived |", "| :-- | --: | --: | --: |"]
+    parts = [HEAD, told + "\n", *by_seed(tried), ""]
+    parts += ["| module | mutants | killed | survived |", "| :-- | --: | --: | --: |"]
     for name in order:
         mine = [row for row in tried if row["module"] == name]
         if mine:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from . import REASONS, ROOT, WORK
+from . import REASONS, RESULTS, ROOT, WORK
 from .operators import Mutant, chosen, mutants
 from .selection import path_of
 
@@ -43,9 +43,21 @@ def stored() -> dict[str, dict[str, Any]]:
 
 
 def _all() -> dict[str, dict[str, Any]]:
-    stands = path()
-    rows = [json.loads(line) for line in stands.read_text(encoding="utf-8").splitlines()] if stands.exists() else []
-    return {row["key"]: row for row in rows}
+    return {row["key"]: row for row in _read(RESULTS) + _read(path()) if "key" in row}
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
+def bare() -> list[dict[str, Any]]:
+    """Rows of RESULTS that only say how many mutants of a module were killed: module, seed, outcome and count."""
+    return [row for row in _read(RESULTS) if "key" not in row]
+
+
+def keep(rows: list[dict[str, Any]]) -> None:
+    """Write RESULTS anew: these rows, and the bare ones."""
+    RESULTS.write_text("".join(json.dumps(row) + "\n" for row in bare() + rows), encoding="utf-8")
 
 
 def standing(modules: list[str]) -> list[dict[str, Any]]:

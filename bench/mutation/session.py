@@ -273,7 +273,7 @@ def main(module: str, count: str, seed: str, most: str) -> None:
         print(f"{module}: these tests fail without a change: {broken}", file=sys.stderr)
     for name in ("Cython.Compiler.Main", "hypothesis", "matplotlib.pyplot", "numpy", "scipy.sparse", "scipy.stats"):
         importlib.import_module(name)  # once, before the forks
-    limit = SPARE + 3 * sum(order.values())
+    limit = SPARE + 3 * min(sum(order.values()), float(most))
     for mutant in todo if is_kernel else [todo[i] for i in left[0]]:
         wrong = mutant.apply(text)
         with build.mutated(path, wrong, kernels_of(module)) if is_kernel else changed(path, wrong) as made:
