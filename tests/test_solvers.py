@@ -16,7 +16,7 @@ from strategies import games, random_game, schedules, seeds
 from tmfcore import solvers
 from tmfcore._descent import Iterate
 from tmfcore._occupation import Occupation
-from tmfcore.solvers import MFOMO, FictitiousPlay, FixedPoint, Homotopy, MirrorDescent, PriorDescent, Stationary
+from tmfcore.solvers import MFOMO, FictitiousPlay, FixedPoint, Homotopy, MirrorDescent, PriorDescent, Stationary, mfomo
 from tmfcore.solvers._minimise import minimise
 
 N_AGENTS = 20
@@ -616,14 +616,23 @@ def test_mfomo_needs_no_monotonicity():
     np.testing.assert_allclose(found.flow.mu[1, 1:], shares, atol=1e-4)
 
 
-def test_mfomo_says_when_it_is_stuck():
-    """The penalty is bounded: what makes no more progress stops with a reason, and goes on to the same words."""
-    game = tmf.games.susceptible_infected(horizon=10)
+def epidemic():
+    return tmf.games.susceptible_infected(horizon=10)
+
+
+@pytest.mark.parametrize(
+    ("game", "largest", "why"),
+    [(epidemic(), 1e6, "a minimum above 0"), (queueing(horizon=6), 1e-3, "the penalty has grown from 100")],
+    ids=["progress", "penalty"],
+)
+def test_mfomo_says_when_it_is_stuck(monkeypatch, game, largest, why):
+    """What makes no more progress stops with a reason, and goes on to the same words; so does too large a penalty."""
+    monkeypatch.setattr(mfomo, "LARGEST", largest)
     solver = MFOMO(iterations=1500, steps=2, tolerance=1e-9)
     with pytest.warns(tmf.ConvergenceWarning, match="MFOMO has not converged: stuck at iteration "):
         found = solver.solve(game, tmf.Synchronous())
-    assert not found.converged and found.reason.startswith("stuck at iteration ") and "the penalty has" in found.reason
-    assert found.history["learning_rate"].max() <= 1e6 * solver.penalty and len(found.history["seconds"]) < 1500
+    assert not found.converged and found.reason.startswith("stuck at iteration ") and why in found.reason
+    assert found.history["learning_rate"].max() <= largest * solver.penalty and len(found.history["seconds"]) < 1500
     with pytest.warns(tmf.ConvergenceWarning):
         assert solver.solve(game, tmf.Synchronous(), initial=found).reason == found.reason
 
@@ -702,6 +711,32 @@ def test_a_chain_that_is_nearly_frozen_settles(leaving):
     shares = 0.6 * (1 / rates) / (1 / rates).sum()
     np.testing.assert_allclose(found.flow.mu[0], [*shares, 0.2, 0.2], rtol=max(1e-9, 4e-16 / leaving))
     assert found.history["residual"].max() <= 1e-15
+
+
+@pytest.mark.parametrize(
+    "game",
+    [
+        tmf.games.beach_bar(20, discount=0.99),  # the first descent freezes at one end of the beach
+        tmf.games.beach_bar(20, discount=0.9),
+        tmf.games.beach_bar(20, discount=0.95, wind=(0.0, 1.0, 0.0)),
+        tmf.games.queueing((0.057, 0.505), discount=0.99),
+        tmf.games.crowd_motion((5, 5), discount=0.95),
+        tmf.games.garnet(12, 4, seed=1, discount=0.99, congestion=1.5, coupling=0.3),
+    ],
+    ids=lambda game: f"{game.name} {game.n_observations} {game.discount}",
+)
+def test_stationary_converges_where_chains_are_slow(game):
+    found = Stationary().solve(game, tmf.Synchronous())
+    assert found.converged and found.history["residual"].max() <= 1e-12
+    (begun,) = np.nonzero(found.history["learning_rate"][:-1] == 0)
+    first = found.history["learning_rate"][[0, *(begun + 1)]]
+    np.testing.assert_allclose(first, first[0] * 0.1 ** np.arange(len(first)), rtol=1e-9)
+
+
+def test_stationary_says_where_it_goes_round():
+    game = tmf.Game.from_model(rock_paper_scissors().model, 5, 0.9, [1, 0, 0, 0])
+    with pytest.warns(tmf.ConvergenceWarning, match="none of 5 descents found a better policy"):
+        assert not Stationary().solve(game, tmf.Synchronous()).converged
 
 
 def test_stationary_resumes_saves_and_starts_from_policies(tmp_path):

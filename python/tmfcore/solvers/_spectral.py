@@ -47,6 +47,7 @@ class SpectralRate:
         self.iterate = iterate
         self.now, self.first, self.least, self.waited, self.descents = 0.0, 0.0, inf, 0, 1  # rate 0: not chosen yet
         self.updates = 0  # of this descent
+        self.caution = 1.0  # the first rate of a descent, in shares of the one before
         self.policy, self.q = np.zeros_like(iterate.policy), np.zeros_like(iterate.q)
         self.mu = np.zeros_like(iterate.mu)
         self.first_logits = np.zeros_like(iterate.policy)
@@ -88,7 +89,7 @@ class SpectralRate:
         if self.stalled(gap):
             return 0.0, inf
         if self.now == 0.0:
-            return first_rate(self.iterate), inf
+            return first_rate(self.iterate) * self.caution ** (self.descents - 1), inf
         last = 2 * ((self.updates - 1) % PAIRS)
         np.subtract(self.iterate.q, self.q, out=self.pairs[last + 1])
         answer, gain = self.iterate.stiffness(self.policy, self.q, self.mu, self.pairs[last])

@@ -22,6 +22,7 @@ from tmfcore.solvers.mirror_descent import MirrorDescent
 __all__ = ["Stationary"]
 
 TRIES, SHORTER = 6, 0.1  # of an update, and the rate of each after the first
+CAUTION = 0.1  # the first rate of a descent, in shares of the one before: one long step can freeze a chain in a corner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,10 @@ class Stationary(MirrorDescent):
 
     Notes
     -----
+    Each descent begins at a tenth of the first rate of the one before: one long step can freeze the chain in a corner.
+    Mirror descent goes round, and ends stuck, where a game is not monotone, as rock, paper, scissors is not;
+    `tmf.solve` over a long horizon is the alternative.
+
     An update to a policy whose distribution does not settle is made again with a tenth of its rate; after six such
     failures the solver is stuck, and returns the best policy so far.
 
@@ -124,6 +129,11 @@ class _SettledAscent(Ascent):
     """Mirror descent that takes back a step to a policy whose distribution does not settle."""
 
     iterate: StationaryIterate
+
+    def __init__(self, solver: MirrorDescent, iterate: Iterate) -> None:
+        super().__init__(solver, iterate)
+        if self.spectral is not None:
+            self.spectral.caution = CAUTION
 
     def climb(self, rate: float) -> tuple[float, bool]:
         logits, velocity = self.logits.copy(), None if self.velocity is None else self.velocity.copy()
