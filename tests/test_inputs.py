@@ -10,9 +10,9 @@ import tmfcore as tmf
 from inputs import files
 from inputs.cases import arguments, bad_values
 from inputs.doors import doors
-from inputs.examples import EXAMPLES
+from inputs.examples import EXAMPLES, saved
 from inputs.judge import Case, gigabyte, judged
-from tmfcore import plotting
+from tmfcore import _files, plotting
 from tmfcore._functions import fits_memory
 
 DOORS = doors()
@@ -151,6 +151,25 @@ def test_records_hold_what_they_say():
         dataclasses.replace(flow, observation_labels=(1, 2))
     with pytest.raises(TypeError, match=r"^fingerprint is 3 \(int\); must be a Fingerprint or None$"):
         dataclasses.replace(flow, fingerprint=3)
+    with pytest.raises(ValueError, match=r"^steps has shape \(4,\); must be \(J\+1\) with J = 4, as mu$"):
+        dataclasses.replace(flow, steps=flow.steps[:-1])
+    with pytest.raises(ValueError, match=r"^mu has shape \(10,\); must be \(J\+1, S\)$"):
+        dataclasses.replace(flow, mu=flow.mu.ravel())
+
+
+@pytest.mark.parametrize("kind", ["flow", "simulation", "convergence", "fluctuations"])
+def test_a_file_whose_arrays_do_not_fit_each_other_is_refused_whatever_its_checksum(kind, tmp_path):
+    arrays, header = _files.load_npz(saved(kind), kind)
+    for name in arrays.keys() - {"active_fraction"}:  # (T,), which nothing else is
+        other = arrays | {name: np.concatenate([arrays[name]] * 2)}
+        _files.save_npz(tmp_path / "other.npz", other, header)
+        with pytest.raises(tmf.FileError, match="has shape"):
+            files.KINDS[kind].load(tmp_path / "other.npz")
+    if header.get("fingerprint") is not None:
+        del header["fingerprint"]["digests"]["game"]
+        _files.save_npz(tmp_path / "other.npz", arrays, header)
+        with pytest.raises(tmf.FileError, match="'game'"):
+            files.KINDS[kind].load(tmp_path / "other.npz")
 
 
 @pytest.mark.parametrize("metric", [int, lambda: 0.0, lambda found: "a", lambda found: 1j, lambda found: [1.0, 2.0]])

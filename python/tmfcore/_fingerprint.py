@@ -128,7 +128,7 @@ class Fingerprint:
         n_agents = found["n_agents"]
         return cls(
             str(found["name"]), str(found["label"]), None if n_agents is None else int(n_agents),
-            str(found["clock"]), str(found["start"]), {str(key): str(value) for key, value in found["digests"].items()},
+            str(found["clock"]), str(found["start"]), {name: str(found["digests"][name]) for name in DIGESTS},
         )  # fmt: skip
 
     def _digest(self, name: str) -> str:

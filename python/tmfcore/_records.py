@@ -2,7 +2,8 @@
 
     class Flow(Record)      a frozen dataclass; its annotations are all there is to say
 
-The kind of a value is checked, not its content: arrays by dtype, tuples and dicts by what they hold. O(1) for arrays.
+The kind of a value is checked, not its content: arrays by dtype, tuples and dicts by what they hold; and that arrays
+whose SHAPES are given in letters fit each other. O(1) for arrays.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,12 +36,36 @@ _KINDS: dict[str, tuple[str, Check]] = {
 class Record:
     """Base of the dataclasses that verbs return."""
 
+    #: Field -> its dimensions by letter, "R J+1 S": where a letter returns, so does the length. None has no shape, nor
+    #: have labels that are not there; of a dict each entry has a length of its own for each letter.
+    SHAPES: ClassVar[dict[str, str]] = {}
+
     def __post_init__(self) -> None:
         kind: Any = type(self)
         for name, (wanted, fits) in _checks(kind).items():
             value = getattr(self, name)
             if not fits(value):
                 raise TypeError(f"{name} is {say.show(value)}; must be {wanted}")
+        known: dict[tuple[str, str], tuple[int, str]] = {}
+        for name, letters in kind.SHAPES.items():
+            value = getattr(self, name)
+            for key, entry in value.items() if isinstance(value, Mapping) else [("", value)]:
+                if entry is not None and (isinstance(entry, np.ndarray) or len(entry)):
+                    _fit(f"{name}[{key!r}]" if key else name, entry, letters.split(), key, known)
+
+
+def _fit(name: str, value: Any, letters: list[str], key: str, known: dict[tuple[str, str], tuple[int, str]]) -> None:
+    """Refuse an array or a tuple whose lengths are not those `known` by letter so far; add its own."""
+    shape = value.shape if isinstance(value, np.ndarray) else (len(value),)
+    if len(shape) != len(letters):
+        raise ValueError(f"{name} has shape {shape}; must be ({', '.join(letters)})")
+    for n, dimension in zip(shape, letters, strict=True):
+        letter, _, more = dimension.partition("+")
+        length, where = known.setdefault((letter, key), (n - int(more or 0), name))
+        if n - int(more or 0) != length:
+            raise ValueError(
+                f"{name} has shape {shape}; must be ({', '.join(letters)}) with {letter} = {length}, as {where}"
+            )
 
 
 @cache

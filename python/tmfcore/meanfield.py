@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,10 @@ class Flow(_frames.Frames):
     fingerprint : Fingerprint or None
         Of game, schedule and N: what it may be combined with. None: made by hand, and combined with nothing.
     """
+
+    SHAPES: ClassVar[dict[str, str]] = {
+        "mu": "J+1 S", "steps": "J+1", "active_fraction": "T", "observation_labels": "S", "action_labels": "A",
+    }  # fmt: skip
 
     mu: FloatArray
     steps: IntArray

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +98,11 @@ class Simulation(_frames.Frames):
         Of game, schedule, N, policy and start: what it may be combined with. None: made by hand, and combined with
         nothing.
     """
+
+    SHAPES: ClassVar[dict[str, str]] = {
+        "counts": "R J+1 S", "decisions": "R J S A", "rewards": "R J", "returns": "R", "steps": "J+1",
+        "observation_labels": "S", "action_labels": "A",
+    }  # fmt: skip
 
     counts: IntArray
     decisions: IntArray | None

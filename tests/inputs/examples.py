@@ -607,3 +607,63 @@ def _environments():
 
 
 EXAMPLES |= _environments()
+
+
+def _games_of_others():
+    """Calls of interop's rooms for OpenSpiel and MFGLib, where these are there."""
+    found = {}
+    try:
+        from tmfcore.interop import openspiel
+    except ModuleNotFoundError:
+        pass
+    else:
+
+        @cache
+        def beach():
+            return openspiel.from_game("mfg_crowd_modelling", {"size": 4, "horizon": 2})
+
+        def uniform():
+            return tmf.TabularPolicy.uniform(beach())
+
+        found |= {
+            "openspiel.from_game": lambda: {
+                "game": "mfg_crowd_modelling", "parameters": {"size": 4, "horizon": 2}, "last_action": "carry",
+                "constant": True,
+            },
+            "openspiel.from_policy": lambda: {"policy": openspiel.to_policy(uniform(), beach()), "game": beach()},
+            "openspiel.to_game": lambda: {"game": game(), "schedule": tmf.Fraction(0.5)},
+            "openspiel.to_policy": lambda: {"policy": uniform(), "game": beach()},
+            "openspiel.verify": lambda: {"game": beach(), "flow": tmf.mean_field(beach(), uniform(), tmf.Synchronous())},
+        }  # fmt: skip
+    try:
+        from mfglib.env import Environment
+
+        from tmfcore.interop import mfglib
+    except ModuleNotFoundError:
+        pass
+    else:
+
+        @cache
+        def environment():
+            return Environment.left_right()
+
+        @cache
+        def read():
+            return mfglib.from_environment(environment(), depends="mu")
+
+        @cache
+        def theirs():
+            return mfglib.to_policy(tmf.TabularPolicy.uniform(read()), read(), environment())
+
+        found |= {
+            "mfglib.from_environment": lambda: {"env": environment(), "depends": "mu"},
+            "mfglib.from_policy": lambda: {"policy": theirs(), "game": read()},
+            "mfglib.to_environment": lambda: {"game": game(), "schedule": tmf.Fraction(0.5), "r_max": 3.0},
+            "mfglib.to_policy": lambda: {
+                "policy": tmf.TabularPolicy.uniform(read()), "game": read(), "env": environment(), "schedule": None,
+            },
+        }  # fmt: skip
+    return {f"tmfcore.interop.{name}": example for name, example in found.items()}
+
+
+EXAMPLES |= _games_of_others()

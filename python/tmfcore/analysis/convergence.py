@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,8 @@ class Convergence(Record):
     the replicas of one N agree but others do not, that is chance: the relative spread is then the mean of all N, and
     the ends are NaN if all errors are 0. `fit(label)` is the line.
     """
+
+    SHAPES: ClassVar[dict[str, str]] = {"n_agents": "K", "errors": "K R", "final_errors": "K R", "schedules": "K"}
 
     labels: tuple[str, ...]
     n_agents: dict[str, IntArray]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,10 @@ class Fluctuations(Record):
     fingerprint : Fingerprint or None
         Of game, schedule, N, policy and start: what simulations it may be compared with.
     """
+
+    SHAPES: ClassVar[dict[str, str]] = {
+        "mu": "J+1 S", "covariance": "J+1 S S", "bias": "J+1 S", "steps": "J+1", "observation_labels": "S",
+    }  # fmt: skip
 
     mu: FloatArray
     covariance: FloatArray
