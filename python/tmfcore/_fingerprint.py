@@ -355,7 +355,7 @@ def _hash(parts: Iterable[object]) -> str:
             kind = "<f8" if part.dtype.kind == "f" else "<i8"
             array = np.ascontiguousarray(part, dtype=kind)
             digest.update(f"{kind}{array.shape}".encode())
-            digest.update(array if kind == "<i8" else array + 0.0)  # -0.0 + 0 is 0.0
+            digest.update((array if kind == "<i8" else array + 0.0).tobytes())  # -0.0 + 0 is 0.0
         else:
             digest.update(f"{type(part).__name__} {part!r};".encode())
     return digest.hexdigest()
