@@ -12,7 +12,8 @@ from tmfcore import games
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
 from tmfcore.interop._states import Reader
-from tmfcore.interop._walk import Key, Segment
+from tmfcore.interop._trial import CLOSE
+from tmfcore.interop._walk import Segment
 
 
 class Source:
@@ -40,6 +41,7 @@ class Source:
                 self.starts[i, reader.names[0][key]] += p
         self.initial: FloatArray = self.starts.mean(axis=0)
         self.index = reader.owner * self.size + np.arange(self.size)
+        self.layers = [] if self.moving else [reader.steps(t) for t in range(self.horizon)]
         self._known: tuple[tuple[int, bytes], tuple[FloatArray, FloatArray]] | None = None
         self._turn = 0
 
@@ -62,7 +64,7 @@ class Source:
         reward: FloatArray | Callable[..., FloatArray]
         transition: FloatArray | Callable[..., FloatArray]
         successors = None
-        layers = [] if self.moving else [self.reader.steps(t) for t in range(self.horizon)]
+        layers = self.layers
         if self.moving:
             reward, transition = self.walked_reward, self.walked_transition
         else:
@@ -133,15 +135,15 @@ class Source:
         self._turn += 1
         o, key, state, _, _ = standing[self._turn * 31 % len(standing)]
         stop, state = reader.stop(state, reader.crowd(t, mu), key[0])
-        step = reader.walked[t][key]
+        step = self.layers[t][o]
         a = self._turn % len(step.actions)
         if stop.actions == step.actions:
-            reached: dict[Key, float] = {}
-            action = step.actions[a]
-            after = state.child(action) if action >= 0 else state
-            paid = reader._spread(after, 1.0, action if action >= 0 else key[1], reached, None)
-            if reader.row(t, reached) == reader.row(t, step.moves[a]) and (
-                reader.trial.moved_after or abs(paid - step.after[a]) <= 1e-9 * max(1.0, abs(paid))
+            paid, reached = reader.move(state, step.actions[a], key[1])
+            found, kept = reader.row(t, reached), reader.row(t, step.moves[a])
+            if (
+                found.keys() == kept.keys()
+                and all(abs(found[x] - kept[x]) < CLOSE for x in kept)
+                and (reader.trial.moved_after or abs(paid - step.after[a]) <= CLOSE * max(1.0, abs(paid)))
             ):
                 return
         raise ValueError(

@@ -226,13 +226,14 @@ class Trial:
                 f"{self.reader.title}: what may be done at {key[0]!r} depends on the last action ({key[1]} or {last}), "
                 "which the string does not name"
             )
-        alike = _alike(one, two, apart=False)
-        self.carries |= not alike
-        self.deep |= not alike and not _alike(one, two._replace(here=one.here), apart=False)
+        following = _follow_alike(one, two, apart=False)
+        self.deep |= not following
+        self.carries |= not following or not _pay_alike(one.here, two.here)
 
     def _same_past(self, one: Segment, two: Segment, key: Key) -> None:
         """Two ways to one string by the same action."""
-        if not _alike(one, two, apart=True):
+        alike = one.actions == two.actions and _pay_alike(one.here, two.here)
+        if not alike or not _follow_alike(one, two, apart=True):
             raise ValueError(
                 f"{self.reader.title}: rewards or transitions at {key[0]!r} depend on more than this string, the last "
                 "action and the population: on earlier states or populations"
@@ -274,15 +275,15 @@ def _close(ours: tuple[dict[Key, float], ...], theirs: tuple[dict[Key, float], .
     )
 
 
-def _alike(one: Segment, two: Segment, *, apart: bool) -> bool:
-    """Same rewards and moves; `apart`: the last action of a step in which nothing is decided counts too."""
+def _pay_alike(one: float, two: float) -> bool:
+    return abs(one - two) <= CLOSE * max(1.0, abs(one))
+
+
+def _follow_alike(one: Segment, two: Segment, *, apart: bool) -> bool:
+    """Same rewards after a layer, and moves; `apart`: the last action where nothing is decided counts too."""
     ours, theirs = one.moves, two.moves
+    if one.after is not two.after and not all(map(_pay_alike, one.after, two.after)):
+        return False
     if ours is not theirs and not apart:
         ours, theirs = tuple(map(merged, ours)), tuple(map(merged, theirs))
-    if abs(one.here - two.here) > CLOSE * max(1.0, abs(one.here)) or one.actions != two.actions:
-        return False
-    if one.after is not two.after and any(
-        abs(x - y) > CLOSE * max(1.0, abs(x)) for x, y in zip(one.after, two.after, strict=True)
-    ):
-        return False
     return ours is theirs or _close(ours, theirs)

@@ -138,7 +138,7 @@ class Walker:
 
     def paid(self, state: Any) -> float:
         """To an agent of the population whose state it is."""
-        return float(state.rewards()[self.population(state)])
+        return float(state.rewards()[0 if self.n_populations == 1 else self.population(state)])
 
     def support(self, state: Any, name: str, *, again: bool = False) -> tuple[str, ...]:
         """What the population is asked for at a mean-field node; a function of its string, which `again` checks."""
@@ -195,17 +195,25 @@ class Walker:
         after, moves, via = zip(*(steps if like is None else reversed(steps)), strict=True)
         return Segment(stop.decision, stop.here, stop.actions, after, moves, via)
 
+    def move(self, state: Any, action: int, last: int | None) -> tuple[float, dict[Key, float]]:
+        """What is paid after `action`, -1 for none, from a state that was told, and the law of where it leads."""
+        reached: dict[Key, float] = {}
+        if action >= 0:
+            return self._spread(state.child(action), 1.0, action, reached, None), reached
+        return self._spread(state, 1.0, last, reached, None), reached
+
     def _spread(self, state: Any, p: float, last: int | None, reached: dict[Key, float], found: States | None) -> float:
         """Follow chance from `state` to the next layer; returns what is paid on the way, times p."""
         return self._follow(state, string(state), p, last, reached, found, None)
 
     def _follow(
         self, state: Any, name: str, p: float, last: int | None, reached: dict[Key, float], found: States | None,
-        memo: Memo | None,
+        memo: Memo | None, kind: Any = None,
     ) -> float:  # fmt: skip
         if memo is not None and name in memo:
             return self._known(state, memo[name], p, last, reached, found, memo)
-        kind = state.get_type()
+        if kind is None:
+            kind = state.get_type()
         if kind == CHANCE:
             return self._blow(state, name, p, last, reached, found, memo)
         if kind == FIELD and name not in self._supports and not self.support(state, name):
@@ -234,7 +242,8 @@ class Walker:
                 found[key] = partial(state.child, x) if isinstance(found, Later) else state.child(x)
             if node.terminal:  # what it pays may depend on the last action
                 if key not in memo.pays:
-                    memo.pays[key] = self.paid(state.child(x))
+                    there = None if found is None or isinstance(found, Later) else found[key]
+                    memo.pays[key] = self.paid(state.child(x) if there is None else there)
                 total += p * q * memo.pays[key]
         return total
 
@@ -252,9 +261,9 @@ class Walker:
         total, plain, terminal, leads = 0.0, True, False, list[str]()
         for x, q in outcomes:
             following = state.child(x)
-            end = string(following)
-            total += self._follow(following, end, p * q, last, reached, found, memo)
-            terminal = terminal or following.get_type() == TERMINAL
+            end, kind = string(following), following.get_type()
+            total += self._follow(following, end, p * q, last, reached, found, memo, kind)
+            terminal = terminal or kind == TERMINAL
             plain = plain and (end, last) in reached
             leads.append(end)
         if plain and memo is not None:
