@@ -20,7 +20,7 @@ import numpy as np
 from tmfcore._validation import FloatArray
 from tmfcore.interop import _names
 from tmfcore.interop._trial import LEVELS, Trial, merged
-from tmfcore.interop._walk import DECISION, FIELD, TERMINAL, Crowd, Key, Segment, States, Walker
+from tmfcore.interop._walk import DECISION, FIELD, TERMINAL, Crowd, Key, Segment, States, Walker, kind_of
 
 __all__ = ["Reader"]
 
@@ -72,7 +72,7 @@ class Reader(Walker):
         others: list[tuple[Key, Any]] = []
         while True:
             self._place(layer)
-            ends = [state.get_type() == TERMINAL for state in layer.values()]
+            ends = [kind_of(state) == TERMINAL for state in layer.values()]
             if all(ends):
                 break
             if any(ends):
@@ -129,7 +129,7 @@ class Reader(Walker):
         if t not in self._standing:
             names = self.names[t]
             self._standing[t] = [
-                (names[key], key, state, state.get_type() == FIELD, self.paid(state))
+                (names[key], key, state, kind_of(state) == FIELD, self.paid(state))
                 for key, state in self.layers[t].items()
             ]
         return self._standing[t]
@@ -141,7 +141,7 @@ class Reader(Walker):
             here = paid
             if told:
                 moved = self.updated(state, crowd, key[0])
-                if moved.get_type() == DECISION:
+                if kind_of(moved) == DECISION:
                     here += self.paid(moved)
             found[o] = here
         return found

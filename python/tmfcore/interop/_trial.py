@@ -15,7 +15,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tmfcore.interop._walk import FIELD, Crowd, Key, Later, Memo, Segment, States, Stop
+from tmfcore.interop._walk import FIELD, Crowd, Key, Later, Memo, Segment, States, Stop, kind_of
 
 if TYPE_CHECKING:
     from tmfcore.interop._states import Reader
@@ -149,7 +149,7 @@ class Trial:
         whole = closely or self.moving
         seen, stops = tried[1], list[Segment | Stop](tried)
         asked = whole or not (self.moved_here or self.moved_after)
-        if asked and state.get_type() == FIELD and self.reader.support(state, s):
+        if asked and kind_of(state) == FIELD and self.reader.support(state, s):
             support = self.reader.support(state, s)
             crowds = [self._at(s, share, support, strings) for share in (0.0, 1.0)]
             if closely or not whole:
@@ -204,7 +204,7 @@ class Trial:
         self, step: Segment, key: Key, state: Any, crowd: Crowd, found: States, whole: bool, ask: bool
     ) -> Segment:
         """The step from another state of a string; unless `whole`, like `step` but for what is paid and may be done."""
-        if ask and state.get_type() == FIELD:
+        if ask and kind_of(state) == FIELD:
             self.reader.support(state, key[0], again=True)
         if whole:
             return self.reader.segment(state, key, crowd, found, None if self.apart else Memo())

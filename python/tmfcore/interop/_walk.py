@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import pyspiel
 
-DECISION, CHANCE, FIELD = pyspiel.StateType.DECISION, pyspiel.StateType.CHANCE, pyspiel.StateType.MEAN_FIELD
-TERMINAL = pyspiel.StateType.TERMINAL
-PLAYER = pyspiel.PlayerId.DEFAULT_PLAYER_ID
+# kinds of states as whole numbers, those of who moves: to compare the library's own takes as long as to make a state
+CHANCE, FIELD, TERMINAL = map(int, (pyspiel.PlayerId.CHANCE, pyspiel.PlayerId.MEAN_FIELD, pyspiel.PlayerId.TERMINAL))
+DECISION = PLAYER = int(pyspiel.PlayerId.DEFAULT_PLAYER_ID)
 
 Key = tuple[str, int | None]  # state string, last action where it is carried
 States = dict[Key, Any]
@@ -108,6 +108,12 @@ class Crowd:
         return found
 
 
+def kind_of(state: Any) -> int:
+    """CHANCE, FIELD, TERMINAL, or DECISION whoever decides."""
+    player = int(state.current_player())
+    return player if player < 0 else DECISION
+
+
 def string(state: Any) -> str:
     """What their distributions and values are keyed by."""
     found: str = state.observation_string(PLAYER)
@@ -158,11 +164,11 @@ class Walker:
         return moved
 
     def stop(self, state: Any, crowd: Crowd, name: str) -> tuple[Stop, Any]:
-        """What is paid and may be done at `state`, and the state once the population is told."""
-        here, kind = self.paid(state), state.get_type()
+        """What is paid and may be done at `state`, of that string, and the state once the population is told."""
+        here, kind = self.paid(state), kind_of(state)
         if kind == FIELD:
             state = self.updated(state, crowd, name)
-            kind, name = state.get_type(), string(state)
+            kind, name = kind_of(state), string(state)
             if kind == DECISION:
                 here += self.paid(state)
         return Stop(name, here, tuple(state.legal_actions()) if kind == DECISION else (-1,)), state
@@ -208,19 +214,19 @@ class Walker:
 
     def _follow(
         self, state: Any, name: str, p: float, last: int | None, reached: dict[Key, float], found: States | None,
-        memo: Memo | None, kind: Any = None,
+        memo: Memo | None, kind: int | None = None,
     ) -> float:  # fmt: skip
         if memo is not None and name in memo:
             return self._known(state, memo[name], p, last, reached, found, memo)
         if kind is None:
-            kind = state.get_type()
+            kind = kind_of(state)
         if kind == CHANCE:
             return self._blow(state, name, p, last, reached, found, memo)
         if kind == FIELD and name not in self._supports and not self.support(state, name):
             del self._supports[name]
             through = state.clone()
             through.update_distribution([])
-            if through.get_type() == CHANCE:
+            if kind_of(through) == CHANCE:
                 return p * self.paid(state) + self._follow(through, string(through), p, last, reached, found, memo)
             self._supports[name] = ()
         key = (name, last)
@@ -261,7 +267,7 @@ class Walker:
         total, plain, terminal, leads = 0.0, True, False, list[str]()
         for x, q in outcomes:
             following = state.child(x)
-            end, kind = string(following), following.get_type()
+            end, kind = string(following), kind_of(following)
             total += self._follow(following, end, p * q, last, reached, found, memo, kind)
             terminal = terminal or kind == TERMINAL
             plain = plain and (end, last) in reached

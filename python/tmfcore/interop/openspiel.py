@@ -34,7 +34,7 @@ from tmfcore.interop._source import Source
 from tmfcore.interop._spiel import Rows, TablesGame, asked
 from tmfcore.interop._states import Reader
 from tmfcore.interop._trial import CLOSE
-from tmfcore.interop._walk import DECISION, FIELD
+from tmfcore.interop._walk import DECISION, FIELD, kind_of
 from tmfcore.interop._walk import string as _string
 
 __all__ = ["from_game", "from_policy", "to_game", "to_policy", "verify"]
@@ -287,8 +287,8 @@ def _decisions(source: Source, t: int, mu: FloatArray) -> list[tuple[int, Any]]:
     reader, found = source.reader, []
     crowd = reader.crowd(t, mu)
     for key, state in reader.layers[t].items():
-        there = reader.updated(state, crowd, key[0]) if state.get_type() == FIELD else state
-        if there.get_type() == DECISION:
+        there = reader.updated(state, crowd, key[0]) if kind_of(state) == FIELD else state
+        if kind_of(there) == DECISION:
             found.append((reader.names[t][key], there))
     return found
 
