@@ -464,3 +464,24 @@ def test_a_long_affine_game_is_looked_at_once():
     assert monotonicity(game, tmf.Synchronous()).verdict == "strictly monotone"
     found = lipschitz(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5))
     assert found.flow_kind == "exact" and len(found.flow) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("slopes", "falling"),
+    [([-1, -2, -3], 2), ([0, -1, -2], 2), ([0, 0, -1], 1), ([0, 0, 0], 1), ([1, -1, -1], 0), ([-1, -1, 1e-9], 0), ([2, 1, 1], 0)],
+)
+@pytest.mark.parametrize("shared", [0.0, 0.5])
+def test_rewards_that_fall_are_told(slopes, falling, shared):
+    """What monotonicity rests on: h(o, mu(o)) of these slopes, plus what everybody is paid by everybody."""
+    paid = np.diag(np.array(slopes, float)) + shared
+    game = tmf.games.affine(
+        np.arange(6.0).reshape(3, 2), np.repeat(paid[:, None], 2, axis=1), np.full((3, 2, 3), 1 / 3), np.zeros((3, 2, 3, 3)),
+        passive_reward_mu=paid, horizon=3, discount=1.0, initial=np.full(3, 1 / 3),
+    )  # fmt: skip
+    assert game.model.falling_reward == falling
+    crowded = paid + np.eye(3)[::-1]  # one is paid by who is elsewhere: no such reward
+    game = tmf.games.affine(
+        np.zeros((3, 2)), np.repeat(crowded[:, None], 2, axis=1), np.full((3, 2, 3), 1 / 3), np.zeros((3, 2, 3, 3)),
+        passive_reward_mu=crowded, horizon=3, discount=1.0, initial=np.full(3, 1 / 3),
+    )  # fmt: skip
+    assert game.model.falling_reward == 0
