@@ -19,7 +19,9 @@ time, instead of the 50 of `pytest`. A mutant that does not compile, or compiles
 
 Kernels and headers are tried by 30 to 60 seconds of their quickest tests at the first try, so that some survive there
 that the whole suite would kill. Where tests were written or listed for a survivor, and for its siblings, it was tried
-again. Of the first seed, how the first try ended was not kept.
+again. Of the first seed, how the first try ended was not kept. Of the second, eight mutants of games/_coupling.py all
+survived tests that were listed for it by mistake and do not reach it; the list was mended, and the try after that is
+counted as their first. With the earlier one the first try killed 85 of 108 (78.7%).
 """
 
 

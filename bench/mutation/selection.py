@@ -34,6 +34,8 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "_scalars.py": ("validation",),
     "_wording.py": ("validation", "ways_in", "game", "cli"),
     "analysis": ("monotonicity", "claims", "convergence_study", "fluctuations"),
+    "analysis/_line.py": ("convergence_study", "intervals"),
+    "analysis/bound.py": ("convergence_study", "monotonicity", "intervals"),
     "analysis/convergence.py": ("convergence_study", "intervals"),
     "analysis/fluctuations.py": ("fluctuations",),
     "cli": ("cli", "gamefile"),
