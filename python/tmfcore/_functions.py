@@ -6,13 +6,17 @@ noted(function, name, of)               a callback, whose errors come out with a
 fits_memory(advice)                     decorator: who asks for more than there is gets advice
 SMALLER_GAME                            the advice of what needs memory for each step of a game
 takes_rng                               decorator: who says seed= is told to say rng=
+warn(text, category)                    a warning that points at the caller's own line
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import sys
+import warnings
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
@@ -148,3 +152,12 @@ def takes_rng(function: Callable[_P, _R]) -> Callable[_P, _R]:
         return function(*args, **kwargs)
 
     return asked
+
+
+def warn(text: str, category: type[Warning]) -> None:
+    """Warn about the line that called the package, however many functions of the package lie between."""
+    frame: FrameType | None = sys._getframe(1)
+    level = 2
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "tmfcore":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level)

@@ -5,6 +5,7 @@ actions, so that no two axes can be taken for each other.
 """
 
 import ctypes
+import dataclasses
 import tempfile
 from functools import cache, partial
 from pathlib import Path
@@ -175,7 +176,7 @@ def course():
 
 def fields(record, **changes):
     """The fields of a record as the arguments that make it again."""
-    return {name: getattr(record, name) for name in type(record).__dataclass_fields__} | changes
+    return {name: getattr(record, name) for name in (field.name for field in dataclasses.fields(record))} | changes
 
 
 def labels():

@@ -5,7 +5,6 @@ A solver is a frozen dataclass of settings. What it has of its own is a rule (_r
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
@@ -15,7 +14,7 @@ import numpy as np
 from tmfcore import _progress, _rng
 from tmfcore import _validation as check
 from tmfcore import _wording as say
-from tmfcore._functions import SMALLER_GAME, fits_memory, noted, takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, noted, takes_rng, warn
 from tmfcore._policy import Policy
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
@@ -182,7 +181,7 @@ class Solver(ABC):
         loop = self._run(game, schedule, n_agents, rng, initial, callback, progress, threads)
         solution = loop.solution()
         if loop.missed:
-            warnings.warn(f"{self.name} has not converged: {solution.reason}", ConvergenceWarning, stacklevel=3)
+            warn(f"{self.name} has not converged: {solution.reason}", ConvergenceWarning)
         return solution
 
     def _run(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable
 
 import numpy as np
 
 from tmfcore import _progress, _rng
-from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
+from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng, warn
 from tmfcore.game import Game
 from tmfcore.schedule import Schedule
 from tmfcore.solvers._exact import ExactSolver
@@ -121,7 +120,7 @@ def solve(
     reason = "; ".join(f"{solution.solver['name']}: {solution.reason}" for solution in found)
     solution = dataclasses.replace(best, reason=reason)
     if not converged and all(loop.missed for loop in loops):
-        warnings.warn(f"solve has not converged: {reason}", ConvergenceWarning, stacklevel=3)
+        warn(f"solve has not converged: {reason}", ConvergenceWarning)
     return solution
 
 
