@@ -15,7 +15,8 @@ HEAD = """# The defaults, on every size
 Every game of the shelf over its sizes, horizons and random parameters, under every kind of schedule and steps from
 0.001 to 1, and two games of callables that a user would write first. `tmf.solve` and `MirrorDescent` as they come: to
 an exploitability of 1e-4 of the mean return, from the uniform policy. "Best fixed" is `MirrorDescent` at the best of 15
-rates, 2^-3 to 2^11 over the largest difference of two Q, up to 3,000 iterations each.
+rates, 2^-3 to 2^11 over the largest difference of two Q, up to 3,000 iterations each. Times are processor time, each
+solver on a game of its own that it has made one update on: what is loaded or set up once is nobody's time.
 """
 
 FIXED = """Wanted: at most twice the updates of the best fixed rate, which nobody knows beforehand. Missed is what
