@@ -12,12 +12,11 @@ Switches, read from the environment; ``tmfcore.build_info()`` reports them:
     TMFCORE_ANNOTATE=1                  Cython's annotated HTML beside the generated C
 
 The kernels see them as the C macros TMFCORE_ABI3, TMFCORE_DEBUG, TMFCORE_TRACE, TMFCORE_ANNOTATE (0 or 1) and, as
-strings, TMFCORE_SANITIZE, TMFCORE_BUILD_NUMPY, TMFCORE_BUILD_CYTHON. Each combination has a folder of its own under
-build/, because generated C that is newer than its .pyx is reused whatever the directives were.
+strings, TMFCORE_SANITIZE, TMFCORE_BUILD_NUMPY, TMFCORE_BUILD_CYTHON. Each combination of switches, numpy and Cython has
+a folder of its own under build/: what is newer than its source is used again there.
 """
 
 import os
-import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -50,6 +49,7 @@ VARIANT = "-".join(
     ["abi3" if ABI3 else sys.implementation.cache_tag + ("t" if FREE_THREADED else "")]
     + [name for name, on in (("debug", DEBUG), ("trace", TRACE), ("annotate", ANNOTATE)) if on]
     + [part for part in SANITIZE.split(",") if part]
+    + [f"numpy{np.__version__}", f"cython{Cython.__version__}"]
 )
 
 DIRECTIVES = {
@@ -128,11 +128,18 @@ class BuildPy(build_py):
 
     def run(self) -> None:
         if not self.editable_mode:
-            shutil.rmtree(Path(self.build_lib) / "tmfcore", ignore_errors=True)
+            self.drop_what_is_not_built_again()
         super().run()
         if not self.editable_mode:
             for source in interface_files():
                 self.copy_file(source, os.path.join(self.build_lib, source))
+
+    def drop_what_is_not_built_again(self) -> None:
+        """Delete what lies in the build's copy of the package, but for compiled kernels that have a source."""
+        kernels = {source.stem for source in KERNELS.glob("*.pyx")}
+        for old in Path(self.build_lib, "tmfcore").rglob("*"):
+            if old.is_file() and not (old.suffix in (".so", ".pyd") and old.name.partition(".")[0] in kernels):
+                old.unlink()
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         headers = [] if self.editable_mode else interface_files()
@@ -153,7 +160,7 @@ def extensions() -> list[Extension]:
             library_dirs=library_dirs,
             libraries=["npyrandom", "npymath"] + ([] if sys.platform == "win32" else ["m"]),
             define_macros=MACROS,
-            depends=interface_files(),
+            depends=[*interface_files(), "setup.py"],
             py_limited_api=ABI3,
         )
         for source in sorted(KERNELS.glob("*.pyx"))
@@ -161,7 +168,7 @@ def extensions() -> list[Extension]:
     # Worker processes only where they are forked: elsewhere each would import this file again.
     workers = 2 if sys.platform == "linux" and sys.version_info < (3, 14) else 0
     return cythonize(
-        found, compiler_directives=DIRECTIVES, build_dir=f"build/{VARIANT}/c-{Cython.__version__}",
+        found, compiler_directives=DIRECTIVES, build_dir=f"build/{VARIANT}/c",
         annotate=ANNOTATE, nthreads=workers,
     )
 

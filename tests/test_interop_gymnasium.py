@@ -316,7 +316,7 @@ def test_steps_out_of_turn():
 def test_bad_actions():
     envs = make_vec(GAME, FLOW, num_envs=3)
     envs.reset(seed=1)
-    with pytest.raises(ValueError, match=r"actions\[1\] is 4; must lie in 0..3 \(2 of 3 are bad\)"):
+    with pytest.raises(ValueError, match=r"actions\[1\] is 4; must be in \[0, 3\] \(2 of 3 entries are bad\)"):
         envs.step(np.array([0, 4, -1]))
     with pytest.raises(ValueError, match=r"shape \(2,\); must be \(3,\)"):
         envs.step(np.array([0, 1]))
@@ -334,7 +334,7 @@ def test_bad_actions():
         ((GAME, FLOW), {"clock": "mine"}, ValueError, "clock is 'mine'"),
         ((GAME, UNIFORM, tmf.Batch(6), 5), {}, ValueError, "n_agents = 5"),
         ((GAME, UNIFORM, tmf.Batch(1), 5), {"start": "x"}, ValueError, "start is 'x'"),
-        ((GAME, 7, tmf.Batch(1), 5), {}, TypeError, "policy is 7"),
+        ((GAME, 7, tmf.Batch(1), 5), {}, TypeError, "population is 7"),
         ((None, FLOW), {}, TypeError, "game"),
         (
             (GAME, tmf.mean_field(GAME, UNIFORM, tmf.Fraction(0.5), record_every=2)), {}, ValueError, "every step",

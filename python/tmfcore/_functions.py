@@ -130,7 +130,8 @@ def fits_memory(advice: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
                 text = str(error)
                 if isinstance(error, MemoryError) or text.startswith(_TOO_LARGE):
                     cause = getattr(error, "cause", text)
-                    what = f"{function.__name__}() needs more memory than there is"
+                    name = function.__qualname__ if function.__name__ == "__init__" else function.__name__
+                    what = f"{name.removesuffix('.__init__')}() needs more memory than there is"
                     told = MemoryError(f"{what}{f' ({cause})' if cause else ''}; {advice}")
                     told.__dict__.update(vars(error) | {"cause": cause})  # what a solve had found, and notes
                     raise told from None

@@ -295,6 +295,7 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
         S or A is not the game's, or there are more stages than steps.
     """
     check.as_instance(game, "game", Game)
+    check.as_string(name, "name")
     if isinstance(policy, Played):
         policy = policy.policy
     if check.is_array(policy) and not callable(policy):

@@ -61,7 +61,10 @@ class Schedule(ABC):
     def _active(self, horizon: int, n_agents: int | None) -> FloatArray:
         """beta_t as the mean-field kernels take it: float64, (1,) where constant, else (T,)."""
         if n_agents is None:
-            raise ValueError(f"n_agents is None; {self!r} needs it to know which fraction of the agents acts")
+            raise ValueError(
+                f"schedule is {self!r} and n_agents is None; which fraction of the agents acts depends on n_agents: "
+                "give it, or Fraction(share)"
+            )
         batch, _ = self._kernel(horizon, n_agents)
         assert batch is not None, "only Bernoulli has no batches, and it overrides this"
         return np.divide(batch, float(n_agents))

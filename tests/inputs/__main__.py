@@ -132,6 +132,7 @@ def main():
     with ThreadPoolExecutor(arguments.processes) as pool:
         found = list(pool.map(partial(attempt, arguments), range(arguments.processes)))
     count, leaks = found[0][0], [leak for _, part in found for leak in part]  # the first also reads the files
+    sys.stdout.reconfigure(errors="backslashreplace")  # labels and messages hold text that no encoding takes
     for label, leak in leaks:
         print(f"{label}\n    {leak}")
     for door, n in Counter(label.partition("(")[0] for label, _ in leaks).most_common():

@@ -163,7 +163,7 @@ def names_argument(case, text):
 
 
 def paths(name, bad):
-    return str(bad.make()) if name == "path" and bad.kind in ("text", "path") else None
+    return str(bad.make()) if name in ("path", "name") and bad.kind in ("text", "path") else None
 
 
 def internal_warning(warned):
@@ -199,6 +199,8 @@ def seen_when_drawn(bad):
 def declares(case, name, bad):
     """Whether a signature says that it takes such a thing."""
     annotation = case.door.annotations.get(name, "")
+    if bad.label == "endless dict":
+        return "dict[str, Any]" in annotation
     return bad.label in ("frozenset", "set", "generator", "iterator", "text array") and (
         "Iterable" in annotation or "Sequence[str]" in annotation
     )

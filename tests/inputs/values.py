@@ -272,8 +272,9 @@ def bent_array(valid):
         yield Bad("[0] = 2**63", "bent", lambda: with_entry(2**63, np.uint64) if (valid >= 0).all() else with_entry(-9))
         yield Bad("[0] = None", "never", lambda: with_entry(None, object))
         yield Bad("[0] = 10**400", "bent", lambda: with_entry(10**400, object))
+        yield Bad("sparse", "never", lambda: sparse(real.reshape(len(np.atleast_1d(real)), -1)))
     for scale in (0.0, 1e308, -1.0, 1e-310):
-        yield Bad(f"times {scale}", "bent", lambda scale=scale: real * scale)
+        yield Bad(f"times {scale}", "bent", lambda scale=scale: scaled(real, scale))
     shapes = {
         "transposed": lambda: real.T, "one axis more": lambda: real[np.newaxis], "flat": lambda: real.ravel(),
         "shortened": lambda: real[:-1] if real.ndim else real, "doubled": lambda: np.concatenate([real, real]) if real.ndim else real,
@@ -292,12 +293,16 @@ def bent_array(valid):
     yield Bad("masked in list", "never", lambda: [np.ma.array(part, mask=True) for part in np.atleast_1d(valid)])
     yield Bad("struct", "never", lambda: np.zeros(valid.shape, [("a", float)]))
     yield Bad("matrix", "bent", lambda: matrix(np.atleast_2d(real)) if real.ndim <= 2 else real)
-    yield Bad("sparse", "never", lambda: sparse(real.reshape(len(np.atleast_1d(real)), -1)))
     yield Bad("read-only", "fine", lambda: read_only(real))
     yield Bad("reversed twice", "fine", lambda: real[::-1].copy()[::-1] if real.ndim else real)
     yield Bad("strided", "fine", lambda: np.repeat(real, 2, axis=0)[::2] if real.ndim else real)
     yield Bad("fortran", "fine", lambda: np.asfortranarray(real))
     yield Bad("unaligned", "fine", lambda: unaligned(real))
+
+
+def scaled(values, factor):
+    with np.errstate(over="ignore"):
+        return values * factor
 
 
 def converted(valid, dtype):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from tmfcore import _individuals, _sampling
+from tmfcore import _validation as check
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
 from tmfcore.plotting import PALETTE
@@ -41,18 +44,32 @@ def masks(acts: Flags, n_actions: int) -> Masks:
 
 def as_actions(values: object, n: int, n_actions: int) -> IntArray:
     """`n` actions as (n,) int64, each checked to lie in 0..A-1."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "iu" and array.size > 0:
-        raise TypeError(f"actions have dtype {array.dtype}; must be integers")
-    if array.shape != (n,):
-        raise ValueError(f"actions have shape {array.shape}; must be ({n},)")
-    bad = (array < 0) | (array >= n_actions)
-    if bad.any():
-        i = int(np.argmax(bad))
-        raise ValueError(
-            f"actions[{i}] is {array[i]}; must lie in 0..{n_actions - 1} ({np.count_nonzero(bad)} of {n} are bad)"
-        )
-    return array.astype(np.int64)
+    array = values if isinstance(values, np.ndarray) else np.zeros(0)
+    if array.dtype.kind in "iu" and array.shape == (n,) and not np.ma.isMaskedArray(array):  # the quick way
+        bad = (array < 0) | (array >= n_actions)
+        if not bad.any():
+            return array.astype(np.int64)
+    numbers = check.as_numbers(values, "actions")
+    if numbers.dtype.kind == "f" and numbers.size > 0:
+        raise TypeError(f"actions have dtype {numbers.dtype}; must be integers")
+    return check.as_int_array(numbers, "actions", shape=(n,), low=0, high=n_actions - 1)
+
+
+def as_action(value: object, n_actions: int) -> int:
+    """One action, checked to lie in 0..A-1; arrays of one integer are taken, as learners return them."""
+    if isinstance(value, np.ndarray) and value.shape == (1,):
+        value = value[0]
+    return check.as_int(value, "action", low=0, high=n_actions - 1)
+
+
+def as_seed(seed: object) -> int | None:
+    """The seed of a reset, None to go on in the old stream."""
+    return None if seed is None else check.as_int(seed, "seed", low=0)
+
+
+def as_options(options: object) -> dict[str, Any]:
+    """The options of a reset."""
+    return {} if options is None else check.as_instance(options, "options", dict)
 
 
 def categorical(rng: np.random.Generator, p: FloatArray, n: int) -> IntArray:

@@ -110,7 +110,7 @@ class InPopulation(World):
         self, game: Game, policy: object, schedule: Schedule, n_agents: int, start: str, n: int, always: bool
     ) -> None:
         super().__init__(game, n, always)
-        kernel = as_policy(policy, game)
+        kernel = as_policy(policy, game, "population")
         self.n_agents = check.as_positive_int(n_agents, "n_agents")
         check_population(self.n_agents, "counts")
         self.start = check.as_choice(start, "start", ("rounded", "sampled"))

@@ -10,12 +10,14 @@ Importing this module registers ``tmfcore/Tagged-v0``, so ``gymnasium.make`` and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tmfcore import _validation as check
+from tmfcore._functions import fits_memory
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.interop import _shared
@@ -106,12 +108,13 @@ def env(
     [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
     >>> observation, reward, terminated, truncated, info = env.step(1)
     """
-    made = gymnasium.make(
-        ID, game=game, population=population, schedule=schedule, n_agents=n_agents, clock=clock, start=start,
-        render_mode=render_mode,
-    )  # fmt: skip
-    bare: TaggedEnv = made.unwrapped
-    return bare
+    options: dict[str, Any] = {
+        "game": game, "population": population, "schedule": schedule, "n_agents": n_agents, "clock": clock,
+        "start": start, "render_mode": render_mode,
+    }  # fmt: skip
+    made = TaggedEnv(**options)
+    made.spec = replace(gymnasium.spec(ID), kwargs=options)
+    return made
 
 
 def make_vec(
@@ -166,11 +169,13 @@ def make_vec(
     >>> observations.shape
     (1000, 9)
     """
-    made: TaggedVectorEnv = gymnasium.make_vec(
-        ID, num_envs=check.as_positive_int(num_envs, "num_envs"), vectorization_mode="vector_entry_point", game=game,
-        population=population, schedule=schedule, n_agents=n_agents, clock=clock, start=start,
-        autoreset_mode=autoreset_mode,
-    )  # fmt: skip
+    options: dict[str, Any] = {
+        "game": game, "population": population, "schedule": schedule, "n_agents": n_agents, "clock": clock,
+        "start": start, "autoreset_mode": autoreset_mode,
+    }  # fmt: skip
+    made = TaggedVectorEnv(num_envs, **options)
+    mode = {"num_envs": made.num_envs, "vectorization_mode": "vector_entry_point"}
+    made.spec = replace(gymnasium.spec(ID), kwargs={**options, **mode})
     return made
 
 
@@ -190,22 +195,21 @@ class TaggedEnv(gymnasium.Env):
         start: str = "rounded",
         render_mode: str | None = None,
     ) -> None:
-        if render_mode is not None:
-            check.as_choice(render_mode, "render_mode", RENDER_MODES)
+        self.render_mode = _as_render_mode(render_mode)
         self._world = world(game, population, schedule, n_agents, clock=clock, start=start, n=1)
-        self.render_mode = render_mode
         self.observation_space, self.action_space = _spaces(game)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Row, dict[str, Any]]:
         """To the start of the game; returns the observation and the info."""
-        super().reset(seed=seed)
+        _shared.as_options(options)
+        super().reset(seed=_shared.as_seed(seed))
         self._world.reset(self.np_random)
         return self._world.rows()[0], self._info()
 
     def step(self, action: Any) -> tuple[Row, float, bool, bool, dict[str, Any]]:
         """One step; returns observation, reward, terminated, truncated (never) and info."""
         _ready(self._world)
-        actions = _shared.as_actions([action], 1, self._world.game.n_actions)
+        actions = np.array([_shared.as_action(action, self._world.game.n_actions)])
         rewards = self._world.step(self.np_random, actions)
         return self._world.rows()[0], float(rewards[0]), self._world.over, False, self._info()
 
@@ -231,6 +235,7 @@ class TaggedVectorEnv(VectorEnv):
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
 
+    @fits_memory("num_envs must be smaller")
     def __init__(
         self,
         num_envs: int,
@@ -245,7 +250,7 @@ class TaggedVectorEnv(VectorEnv):
     ) -> None:
         self.num_envs = check.as_positive_int(num_envs, "num_envs")
         self._world = world(game, population, schedule, n_agents, clock=clock, start=start, n=self.num_envs)
-        self._mode = AutoresetMode(autoreset_mode)
+        self._mode = _as_mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self._mode}
         self.single_observation_space, self.single_action_space = _spaces(game)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -256,10 +261,10 @@ class TaggedVectorEnv(VectorEnv):
 
         ``options["reset_mask"]`` (n,) may say so too: all True, since the copies step together.
         """
-        mask = (options or {}).get("reset_mask")
+        mask = _shared.as_options(options).get("reset_mask")
         if mask is not None and (np.shape(mask) != (self.num_envs,) or not np.all(mask)):
             raise ValueError(f"options['reset_mask'] must be True for all {self.num_envs} copies, which step together")
-        super().reset(seed=seed)
+        super().reset(seed=_shared.as_seed(seed))
         self._world.reset(self.np_random)
         return self._world.rows(), self._infos()
 
@@ -335,6 +340,16 @@ def to_stable_baselines3(envs: TaggedVectorEnv) -> VecEnv:
 def _spaces(game: Game) -> tuple[spaces.Box, spaces.Discrete]:
     box = spaces.Box(0.0, 1.0, (2 * game.n_observations + 1,), np.float32)
     return box, spaces.Discrete(game.n_actions)
+
+
+def _as_mode(mode: object) -> AutoresetMode:
+    if isinstance(mode, AutoresetMode):
+        return mode
+    return AutoresetMode(check.as_choice(mode, "autoreset_mode", [choice.value for choice in AutoresetMode]))
+
+
+def _as_render_mode(mode: object) -> str | None:
+    return None if mode is None else check.as_choice(mode, "render_mode", RENDER_MODES)
 
 
 def _begun(faced: World) -> None:

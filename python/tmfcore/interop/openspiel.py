@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from tmfcore import _validation as check
+from tmfcore import _wording as say
 from tmfcore._validation import FloatArray
 from tmfcore.game import Game
 from tmfcore.interop import _shared, _tables
@@ -118,7 +119,7 @@ def from_game(
     """
     last_action = check.as_choice(last_action, "last_action", ("carry", "refuse"))
     if isinstance(game, str):
-        spiel = pyspiel.load_game(game, parameters) if parameters else pyspiel.load_game(game)
+        spiel = _loaded(game, parameters)
     else:
         spiel = check.as_instance(game, "game", pyspiel.Game)
         if parameters is not None:
@@ -131,6 +132,19 @@ def from_game(
         object.__setattr__(made, "_recipe", recipe)
     _READ[made] = source
     return made
+
+
+def _loaded(name: str, parameters: dict[str, Any] | None) -> Any:
+    """The game of OpenSpiel of a name and parameters."""
+    if parameters is not None:
+        for key, value in check.as_instance(parameters, "parameters", dict).items():
+            check.as_instance(value, f"parameters[{say.show(key)}]", (bool, int, float, str))
+    try:
+        return pyspiel.load_game(name, parameters) if parameters else pyspiel.load_game(name)
+    except (pyspiel.SpielError, TypeError, ValueError, RuntimeError) as error:
+        told = str(error).partition("\n")[0]
+        given = f" with parameters {say.short(str(parameters))}" if parameters else ""
+        raise ValueError(f"game is {say.short(repr(name))}{given}, which OpenSpiel cannot load: {told}") from error
 
 
 def verify(game: object, flow: object) -> None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from tmfcore import _individuals
 from tmfcore import _validation as check
+from tmfcore import _wording as say
 from tmfcore._validation import FloatArray, IntArray
 from tmfcore.game import Game
 from tmfcore.interop import _shared
@@ -33,6 +34,7 @@ except ModuleNotFoundError as error:
 __all__ = ["AgentByAgent", "Parallel", "aec_env", "parallel_env"]
 
 RENDER_MODES = ("human", "ansi", "rgb_array")
+MOST_AGENTS = 10_000_000  # PettingZoo's dictionaries take more than a kilobyte an agent
 
 Row = npt.NDArray[np.float32]
 
@@ -65,7 +67,7 @@ def parallel_env(
     schedule : Schedule
         Who acts at each step.
     n_agents : int
-        N >= 1.
+        1 to 10,000,000.
     start : {"rounded", "sampled"}, optional
         Counts at the start, as in simulate. Which agent stands where is drawn uniformly.
     render_mode : {"human", "ansi", "rgb_array"} or None, optional
@@ -158,7 +160,7 @@ class _Crowd:
 
     def __init__(self, game: Game, schedule: Schedule, n_agents: int, start: str) -> None:
         self.game = check.as_instance(game, "game", Game)
-        self.n_agents = check.as_positive_int(n_agents, "n_agents", high=2**31 - 1)
+        self.n_agents = check.as_positive_int(n_agents, "n_agents", high=MOST_AGENTS)
         self.start = check.as_choice(start, "start", ("rounded", "sampled"))
         batch, probability = as_schedule(schedule)._kernel(game.horizon, self.n_agents)
         self.batch = None if batch is None else np.broadcast_to(batch, (game.horizon,))
@@ -175,7 +177,7 @@ class _Crowd:
 
     def reset(self, seed: int | None) -> None:
         if seed is not None:
-            self.rng = np.random.default_rng(check.as_int(seed, "seed", low=0))
+            self.rng = np.random.default_rng(_shared.as_seed(seed))
         if self.start == "rounded":
             counts = rounded_counts(self.game.initial, self.n_agents)
             self.observations = self.rng.permutation(np.repeat(np.arange(len(counts)), counts))
@@ -228,6 +230,7 @@ class _Common:
     metadata: dict[str, Any]
 
     def __init__(self, crowd: _Crowd, render_mode: str | None, *, parallel: bool) -> None:
+        check.as_instance(crowd, "crowd", _Crowd)
         if render_mode is not None:
             check.as_choice(render_mode, "render_mode", RENDER_MODES)
         name = "_".join((crowd.game.name or "game").split())
@@ -243,8 +246,8 @@ class _Common:
 
     def observation_space(self, agent: str) -> spaces.Box:
         """Box(0, 1, (2S+1,), float32), one object for each agent."""
+        self._known(agent)
         if agent not in self._observation_spaces:
-            self._known(agent)
             self._observation_spaces[agent] = spaces.Box(
                 0.0, 1.0, (2 * self._crowd.game.n_observations + 1,), np.float32
             )
@@ -252,8 +255,8 @@ class _Common:
 
     def action_space(self, agent: str) -> spaces.Discrete:
         """Discrete(A), one object for each agent, so that each has a stream of its own."""
+        self._known(agent)
         if agent not in self._action_spaces:
-            self._known(agent)
             self._action_spaces[agent] = spaces.Discrete(self._crowd.game.n_actions)
         return self._action_spaces[agent]
 
@@ -283,8 +286,9 @@ class _Common:
             raise ValueError("the environment has not begun; call reset() first")
 
     def _known(self, agent: str) -> int:
-        if agent not in self._crowd.index:
-            raise KeyError(f"{agent!r} is no agent; they are agent_0 .. agent_{self._crowd.n_agents - 1}")
+        if not isinstance(agent, str) or agent not in self._crowd.index:
+            last = self._crowd.n_agents - 1
+            raise ValueError(f"agent is {say.show(agent)}; must be one of 'agent_0' .. 'agent_{last}'")
         return self._crowd.index[agent]
 
 
@@ -298,6 +302,7 @@ class Parallel(_Common, ParallelEnv):
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Row], dict[str, dict[str, Any]]]:
         """Everybody to the start; returns observations and infos."""
+        _shared.as_options(options)
         self._crowd.reset(seed)
         self.agents = list(self.possible_agents)
         return self._seen()
@@ -318,6 +323,7 @@ class Parallel(_Common, ParallelEnv):
         crowd = self._crowd
         names = crowd.names
         acting = crowd.acting.tolist()
+        check.as_instance(actions, "actions", Mapping)
         try:
             given = [actions[names[i]] for i in acting]
         except KeyError as error:
@@ -350,6 +356,7 @@ class AgentByAgent(_Common, AECEnv):
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Everybody to the start, and the first batch drawn."""
+        _shared.as_options(options)
         self._crowd.reset(seed)
         names = self.possible_agents
         self.agents = list(names)
@@ -376,7 +383,7 @@ class AgentByAgent(_Common, AECEnv):
             self._bury(agent, action)
             return
         crowd = self._crowd
-        chosen = [*self._chosen, int(_shared.as_actions([action], 1, crowd.game.n_actions)[0])]
+        chosen = [*self._chosen, _shared.as_action(action, crowd.game.n_actions)]
         complete = len(chosen) == len(crowd.acting)
         earned = crowd.step(np.array(chosen, dtype=np.int64)) if complete else None  # raises before anything changes
         self._chosen = [] if complete else chosen
@@ -431,7 +438,7 @@ class AgentByAgent(_Common, AECEnv):
     def _bury(self, agent: str, action: object) -> None:
         """Take a terminated agent out; AECEnv's own way looks through all agents at each."""
         if action is not None:
-            raise ValueError(f"action is {action!r}; must be None, for {agent} is terminated")
+            raise ValueError(f"action is {say.show(action)}; must be None, for {agent} is terminated")
         self._clear()
         for held in (self.terminations, self.truncations, self.rewards, self._cumulative_rewards, self.infos):
             del held[agent]
