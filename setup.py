@@ -1,6 +1,7 @@
 """What must be computed at build time: the Cython kernels. Everything static is in pyproject.toml.
 
-Every ``tmfcore/<name>.pyx`` becomes the extension module ``tmfcore.<name>``, placed in ``python/tmfcore/``.
+Every ``tmfcore/ROOM/NAME.pyx`` becomes the extension module ``tmfcore.ROOM.NAME``, placed in ``python/tmfcore/ROOM/``,
+beside the Python that drives it, and compiled again when a file changes that it includes or cimports.
 Directives are set here and nowhere else: one in a file header would silently win over a checked build.
 
 Switches, read from the environment; ``tmfcore.build_info()`` reports them:
@@ -17,8 +18,10 @@ a folder of its own under build/: what is newer than its source is used again th
 """
 
 import os
+import re
 import sys
 import sysconfig
+from functools import cache
 from pathlib import Path
 
 import Cython
@@ -94,7 +97,19 @@ def unix_flags() -> tuple[list[str], list[str]]:
 
 def interface_files() -> list[str]:
     """The .pxd and .h files other projects cimport and include."""
-    return sorted(str(path) for pattern in ("*.pxd", "*.h") for path in KERNELS.glob(pattern))
+    return sorted(str(path) for pattern in ("*.pxd", "*.h") for path in KERNELS.rglob(pattern))
+
+
+@cache
+def named_by(path: Path) -> frozenset[Path]:
+    """The headers and .pxd files that a kernel file includes or cimports, and what those name in turn."""
+    text = path.read_text()
+    named = [KERNELS / name for name in re.findall(r'(?:#include|extern from) "([\w/]+\.h)"', text)]
+    for module in re.findall(r"^ *from tmfcore\.([\w.]+) cimport", text, re.MULTILINE):
+        named.append(KERNELS / f"{module.replace('.', '/')}.pxd")
+    if path.suffix == ".pyx" and path.with_suffix(".pxd").exists():
+        named.append(path.with_suffix(".pxd"))
+    return frozenset(named).union(*(named_by(one) for one in named))
 
 
 class BuildExt(build_ext):
@@ -113,7 +128,7 @@ class BuildExt(build_ext):
         if self.inplace:
             if not stamp.exists() or stamp.read_text() != VARIANT:
                 self.force = True
-            for old in Path("python/tmfcore").glob("_*.*"):  # an extension of another variant would be imported first
+            for old in Path("python/tmfcore").rglob("*"):  # an extension of another variant would be imported first
                 suffix = ".abi3.so" if ABI3 else sysconfig.get_config_var("EXT_SUFFIX")
                 if old.suffix in (".so", ".pyd") and not old.name.endswith(suffix):
                     old.unlink()
@@ -136,9 +151,10 @@ class BuildPy(build_py):
 
     def drop_what_is_not_built_again(self) -> None:
         """Delete what lies in the build's copy of the package, but for compiled kernels that have a source."""
-        kernels = {source.stem for source in KERNELS.glob("*.pyx")}
+        kernels = {source.with_suffix("") for source in KERNELS.rglob("*.pyx")}
         for old in Path(self.build_lib, "tmfcore").rglob("*"):
-            if old.is_file() and not (old.suffix in (".so", ".pyd") and old.name.partition(".")[0] in kernels):
+            module = old.relative_to(self.build_lib).with_name(old.name.partition(".")[0])
+            if old.is_file() and not (old.suffix in (".so", ".pyd") and module in kernels):
                 old.unlink()
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
@@ -154,16 +170,16 @@ def extensions() -> list[Extension]:
     library_dirs = [str(numpy_folder / "random" / "lib"), str(Path(np.get_include()).parent / "lib")]
     found = [
         Extension(
-            f"tmfcore.{source.stem}",
+            ".".join(source.with_suffix("").parts),
             [str(source)],
             include_dirs=[np.get_include(), str(KERNELS)],
             library_dirs=library_dirs,
             libraries=["npyrandom", "npymath"] + ([] if sys.platform == "win32" else ["m"]),
             define_macros=MACROS,
-            depends=[*interface_files(), "setup.py"],
+            depends=["setup.py", *sorted(str(path) for path in named_by(source))],
             py_limited_api=ABI3,
         )
-        for source in sorted(KERNELS.glob("*.pyx"))
+        for source in sorted(KERNELS.rglob("*.pyx"))
     ]
     # Worker processes only where they are forked: elsewhere each would import this file again.
     workers = 2 if sys.platform == "linux" and sys.version_info < (3, 14) else 0

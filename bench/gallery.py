@@ -24,7 +24,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 import tmfcore as tmf
-from tmfcore import _files, plotting
+from tmfcore import plotting
+from tmfcore._base import files
 from tmfcore.cli.app import app
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "gallery"
@@ -299,7 +300,7 @@ def small(picture: Path) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    with _files.replacing(path) as file:
+    with files.replacing(path) as file:
         file.write(content)
     return path
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 import tmfcore as tmf
-from tmfcore import _intervals
+from tmfcore._base import confidence
 from tmfcore.analysis import Convergence
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "intervals.md"
@@ -196,7 +196,7 @@ def gains(share):
                     known = [one for one in ends if one.identified]
                     inside = [one.low - 1e-12 <= true <= one.high + 1e-12 for one in known]
                     paid = returns[: min(3_000, truth // replicas) * replicas].reshape(-1, replicas)
-                    ends = _intervals.student(paid.mean(1), stats.sem(paid, axis=1), replicas - 1, LEVEL)
+                    ends = confidence.student(paid.mean(1), stats.sem(paid, axis=1), replicas - 1, LEVEL)
                     earned = (ends.low - 1e-12 <= returns.mean()) & (returns.mean() <= ends.high + 1e-12)
                     cells = (percent(len(known) / count), percent(inside), len(known), percent(earned), len(paid))
                     lines.append(row(name, schedule.label, n, replicas, *cells))
@@ -222,7 +222,7 @@ def frequencies(_):
     weight = stats.beta.pdf(grid, 1, 9)
     for n in (5, 6, 8, 10, 15, 20, 30, 50, 100, 1000):
         hits = np.arange(n + 1)
-        low, high = _intervals.proportion(hits, n, LEVEL)
+        low, high = confidence.proportion(hits, n, LEVEL)
 
         def coverage(p, n=n, hits=hits, low=low, high=high):
             p = np.asarray(p)[:, None]

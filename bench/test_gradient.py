@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore import _counts, _gradient, _observed
+from tmfcore._population import counts as counts_kernel
+from tmfcore.solvers import _gradient, _observed
 
 from . import plain
 
@@ -65,7 +66,7 @@ def test_empirical_direction(measure):
         np.zeros((steps, 5, 5, model.n_successors), np.int64), np.zeros((steps, 5, 5)),
         np.zeros((steps, 5, model.n_passive_successors), np.int64), np.zeros((steps, 5)),
     )
-    _counts.run(
+    counts_kernel.run(
         model, policy, np.random.PCG64(1), np.full(5, N // 5), steps, game.discount, np.array([N // 10]), None, 1,
         counts, decisions, np.zeros(steps), flows,
     )

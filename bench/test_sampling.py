@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tmfcore import _alias, _sampling
+from tmfcore._population import alias as alias_kernel
+from tmfcore._random import sampling
 
 DRAWS = 10_000
 
@@ -21,7 +22,7 @@ def test_multinomial(measure, code, size):
     """ns per cell of one multinomial draw of a million agents; a Python-level call is part of it."""
     p = np.random.default_rng(3).dirichlet(np.ones(size))
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
-    mine = lambda: _sampling.multinomial(bits, 1_000_000, p)
+    mine = lambda: sampling.multinomial(bits, 1_000_000, p)
     theirs = lambda: rng.multinomial(1_000_000, p)
     moments_agree(np.array([mine() for _ in range(500)]), np.array([theirs() for _ in range(500)]))
     measure(mine if code == "tmfcore" else theirs, units=size, unit="cell")
@@ -34,7 +35,7 @@ def test_hypergeometric_split(measure, code, batch):
     """ns per draw: who of a million act, by observation; S = 8."""
     counts = np.full(8, 125_000)
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
-    mine = lambda: _sampling.hypergeometric_split(bits, counts, batch)
+    mine = lambda: sampling.hypergeometric_split(bits, counts, batch)
     theirs = lambda: rng.multivariate_hypergeometric(counts, batch, method="marginals")
     moments_agree(np.array([mine() for _ in range(500)]), np.array([theirs() for _ in range(500)]))
     measure(mine if code == "tmfcore" else theirs, units=1, unit="draw")
@@ -46,7 +47,7 @@ def test_categorical(measure, code):
     """ns per draw of a cell of eight, one agent at a time."""
     p = np.random.default_rng(3).dirichlet(np.ones(8))
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
-    mine = lambda: _sampling.categorical(bits, p, DRAWS)
+    mine = lambda: sampling.categorical(bits, p, DRAWS)
     theirs = lambda: np.searchsorted(p.cumsum(), rng.random(DRAWS), side="right")
     cells = np.arange(8)
     moments_agree((mine()[:, None] == cells).astype(float), (theirs()[:, None] == cells).astype(float))
@@ -59,7 +60,7 @@ def test_categorical(measure, code):
 def test_binomials(measure, code, n, p):
     """ns per variate: inversion at a small mean, rejection above; free of n."""
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
-    mine = lambda: _sampling.binomials(bits, n, p, DRAWS)
+    mine = lambda: sampling.binomials(bits, n, p, DRAWS)
     theirs = lambda: rng.binomial(n, p, DRAWS)
     moments_agree(mine().astype(float), theirs().astype(float))
     measure(mine if code == "tmfcore" else theirs, units=DRAWS, unit="variate")
@@ -71,7 +72,7 @@ def test_alias_draws(measure, code):
     """ns per draw of 64 cells through one packed row, its making and 8 random bytes a draw included."""
     p = np.random.default_rng(3).dirichlet(np.ones(64))
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
-    mine = lambda: _alias.alias_draws(bits, p, DRAWS)
+    mine = lambda: alias_kernel.alias_draws(bits, p, DRAWS)
     theirs = lambda: rng.choice(64, DRAWS, p=p)
     cells = np.arange(64)
     moments_agree((mine()[:, None] == cells).astype(float), (theirs()[:, None] == cells).astype(float))
@@ -83,5 +84,5 @@ def test_alias_draws(measure, code):
 def test_alias_row(measure, size):
     """ns per cell of making a packed row, and of reading off what it says."""
     p = np.random.default_rng(3).dirichlet(np.ones(size))
-    np.testing.assert_allclose(_alias.alias_probabilities(p)[:size], p, atol=1e-12)
-    measure(lambda: _alias.alias_probabilities(p), units=size, unit="cell")
+    np.testing.assert_allclose(alias_kernel.alias_probabilities(p)[:size], p, atol=1e-12)
+    measure(lambda: alias_kernel.alias_probabilities(p), units=size, unit="cell")

@@ -14,7 +14,7 @@ import reference
 import stat_tests
 import tmfcore as tmf
 from strategies import ScheduleSpec, cases, random_game, random_policy, seeds
-from tmfcore import _agents
+from tmfcore._population import agents as agents_kernel
 
 N_AGENTS = 9
 
@@ -273,12 +273,12 @@ def test_ties_of_the_alias_tables_are_settled_in_the_engine():
 
 def test_observations_and_actions_take_the_smallest_type():
     """One byte while the values fit, -1 included."""
-    assert _agents.observation_dtype(256) == np.uint8
-    assert _agents.observation_dtype(257) == np.uint16
-    assert _agents.observation_dtype(2**16 + 1) == np.uint32
-    assert _agents.action_dtype(128) == np.int8
-    assert _agents.action_dtype(129) == np.int16
-    assert _agents.action_dtype(2**15 + 1) == np.int32
+    assert agents_kernel.observation_dtype(256) == np.uint8
+    assert agents_kernel.observation_dtype(257) == np.uint16
+    assert agents_kernel.observation_dtype(2**16 + 1) == np.uint32
+    assert agents_kernel.action_dtype(128) == np.int8
+    assert agents_kernel.action_dtype(129) == np.int16
+    assert agents_kernel.action_dtype(2**15 + 1) == np.int32
 
 
 def test_trajectories_need_one_replica_and_the_agents_engine():

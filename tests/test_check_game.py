@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import strategies
 import tmfcore as tmf
 from tmfcore import testing
-from tmfcore._model import CompiledModel
-from tmfcore.testing import check_game
+from tmfcore._model.model import CompiledModel
+from tmfcore.testing.check import check_game
 
 DOUBLES = ctypes.POINTER(ctypes.c_double)
 ROW = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int, DOUBLES, DOUBLES, DOUBLES, ctypes.c_void_p)

@@ -11,7 +11,7 @@ import reference
 import stat_tests
 import tmfcore as tmf
 from strategies import cases, random_game, random_policy, seeds
-from tmfcore import _counts
+from tmfcore._population import counts as counts_kernel
 
 N_AGENTS = 9
 
@@ -35,7 +35,7 @@ def run_kernel(game, policy, schedule, counts, seed, record_every=1):
         np.zeros((intervals, size)),
     )
     batch, probability = schedule._kernel(horizon, int(counts.sum()))
-    value = _counts.run(model, policy, bits(seed), counts, horizon, game.discount, batch, probability, record_every,
+    value = counts_kernel.run(model, policy, bits(seed), counts, horizon, game.discount, batch, probability, record_every,
                         out, decisions, rewards, flows)  # fmt: skip
     return out, decisions, rewards, flows, value
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import tmfcore as tmf
 from peers import need
-from tmfcore._crowd import CrowdAversion
 from tmfcore.games import beach_bar, building_evacuation, crowd_aversion, crowd_motion
+from tmfcore.games._crowd_aversion import CrowdAversion
 
 MOVES = [(0, -1), (-1, 0), (0, 0), (1, 0), (0, 1)]
 CLOSE = {"rtol": 1e-13, "atol": 1e-13}

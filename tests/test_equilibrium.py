@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore._evaluator import keep_kernels
-from tmfcore.equilibrium import best_response, exploitability
+from tmfcore._limit.exploitability import best_response, exploitability
+from tmfcore._model.evaluator import keep_kernels
 
 SCHEDULES = [tmf.Synchronous(), tmf.Fraction(0.4), tmf.Bernoulli(0.1)]
 
@@ -127,7 +127,7 @@ def test_kernels_are_called_once_a_step(everything, monkeypatch):
     for name in ("exploitability", "evaluate"):
         expected = ["r"] * 6 + [f"P{t}" for t in range(6)] + ["passive"] * (6 if everything else 0)
         assert sorted(made[name]) == sorted(expected)
-    for module in ("tmfcore.equilibrium", "tmfcore.meanfield", "tmfcore.solvers._policy_gradient", "tmfcore.solvers._problem"):
+    for module in ("tmfcore._limit.exploitability", "tmfcore._limit.mean_field", "tmfcore.solvers._policy_gradient", "tmfcore.solvers._problem"):
         monkeypatch.setattr(f"{module}.keep_kernels", lambda model, horizon: None)
     for name, verb in verbs.items():
         calls.clear()

@@ -14,7 +14,8 @@ import reference
 import stat_tests
 import tmfcore as tmf
 from strategies import ScheduleSpec, random_game, random_policy
-from tmfcore import _agents, _rng
+from tmfcore._population import agents as agents_kernel
+from tmfcore._random import seeding
 
 INITIAL = (0.2, 0.5, 0.3)
 STARTS = {"sampled": "sampled", "rounded": "rounded", "given": [1, 0, 3]}
@@ -109,9 +110,9 @@ def test_numbers_are_permuted_uniformly_and_whole(n_agents):
     agents = np.arange(n_agents)
     orders = []
     for seed in range(1 if n_agents != 3 else 6_000):
-        key = _rng.key(np.random.default_rng(seed))
+        key = seeding.key(np.random.default_rng(seed))
         table = [np.tile(agents, (2, 1)).astype(dtype) for dtype in (np.uint16, np.int32, np.float64)]
-        _agents.rename(key, *table)
+        agents_kernel.rename(key, *table)
         np.testing.assert_array_equal(np.sort(table[2], axis=1), np.tile(agents, (2, 1)))
         for other in table:
             np.testing.assert_array_equal(other, np.tile(table[0][0], (2, 1)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore import _files
+from tmfcore._base import files
 
 ARRAYS = {
     "counts": np.arange(6, dtype=np.int64).reshape(2, 3),
@@ -22,8 +22,8 @@ ARRAYS = {
 
 def test_round_trip(tmp_path):
     path = tmp_path / "run.npz"
-    _files.save_npz(path, ARRAYS, {"kind": "flow", "n": 3, "name": "Schlange", "x": 0.1})
-    arrays, header = _files.load_npz(path, "flow")
+    files.save_npz(path, ARRAYS, {"kind": "flow", "n": 3, "name": "Schlange", "x": 0.1})
+    arrays, header = files.load_npz(path, "flow")
     assert arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         assert arrays[name].dtype == np.asarray(array).dtype
@@ -40,13 +40,13 @@ def test_round_trip(tmp_path):
 
 
 def test_the_name_is_taken_as_given(tmp_path):
-    _files.save_npz(str(tmp_path / "run"), {}, {"kind": "flow"})
+    files.save_npz(str(tmp_path / "run"), {}, {"kind": "flow"})
     assert os.listdir(tmp_path) == ["run"]
 
 
 def test_new_files_have_the_usual_permissions(tmp_path):
     (tmp_path / "plain").touch()
-    _files.save_npz(tmp_path / "ours", {}, {"kind": "flow"})
+    files.save_npz(tmp_path / "ours", {}, {"kind": "flow"})
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "ours")}
     assert len(modes) == 1
 
@@ -57,7 +57,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, error):
     path.write_text("old")
 
     def write():
-        with _files.replacing(path) as file:
+        with files.replacing(path) as file:
             file.write(b"half of the n")
             raise error
 
@@ -70,7 +70,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, error):
 def test_a_finished_write_replaces_it(tmp_path):
     path = tmp_path / "results.json"
     path.write_text("old")
-    with _files.replacing(path) as file:
+    with files.replacing(path) as file:
         file.write(b"new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -79,35 +79,35 @@ def test_a_finished_write_replaces_it(tmp_path):
 
 def test_bad_targets(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        _files.save_npz(tmp_path / "nowhere" / "run.npz", {}, {"kind": "flow"})
+        files.save_npz(tmp_path / "nowhere" / "run.npz", {}, {"kind": "flow"})
     with pytest.raises(IsADirectoryError, match="must be a file name"):
-        _files.save_npz(tmp_path, {}, {"kind": "flow"})
+        files.save_npz(tmp_path, {}, {"kind": "flow"})
     assert os.listdir(tmp_path) == []
 
 
 def test_what_cannot_be_saved_writes_nothing(tmp_path):
     path = tmp_path / "run.npz"
     with pytest.raises(TypeError, match=r"arrays\['x'\] holds object"):
-        _files.save_npz(path, {"x": np.array([None])}, {"kind": "flow"})
+        files.save_npz(path, {"x": np.array([None])}, {"kind": "flow"})
     with pytest.raises(TypeError, match="JSON"):
-        _files.save_npz(path, {}, {"kind": "flow", "x": object()})
+        files.save_npz(path, {}, {"kind": "flow", "x": object()})
     with pytest.raises(ValueError, match="kind"):
-        _files.save_npz(path, {}, {})
+        files.save_npz(path, {}, {})
     with pytest.raises(ValueError, match="header"):
-        _files.save_npz(path, {"header": np.zeros(1)}, {"kind": "flow"})
+        files.save_npz(path, {"header": np.zeros(1)}, {"kind": "flow"})
     assert os.listdir(tmp_path) == []
 
 
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
-        _files.load_npz(tmp_path / "run.npz", "flow")
+        files.load_npz(tmp_path / "run.npz", "flow")
 
 
 def test_another_kind_is_refused(tmp_path):
     path = tmp_path / "run.npz"
-    _files.save_npz(path, {}, {"kind": "flow"})
+    files.save_npz(path, {}, {"kind": "flow"})
     with pytest.raises(ValueError, match="holds a flow; must hold a simulation"):
-        _files.load_npz(path, "simulation")
+        files.load_npz(path, "simulation")
 
 
 def npy(array):
@@ -138,14 +138,14 @@ def test_foreign_and_damaged_files(tmp_path, make):
     path = tmp_path / "run.npz"
     make(path)
     with pytest.raises(ValueError, match="is damaged or no file of tmfcore; must be a saved flow"):
-        _files.load_npz(path, "flow")
+        files.load_npz(path, "flow")
 
 
 def test_a_newer_format_says_which_version_wrote_it(tmp_path):
     path = tmp_path / "run.npz"
     np.savez(path, header=packed({"kind": "flow", "format": 3, "tmfcore": "9.1"}))
     with pytest.raises(tmf.FileError, match=r"has format 3, of tmfcore 9\.1; must be 2"):
-        _files.load_npz(path, "flow")
+        files.load_npz(path, "flow")
 
 
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.5), tmf.Fraction([0.5] * 20), tmf.Fraction([0.5] * 19 + [1.0])])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore import _fingerprint
-from tmfcore._fingerprint import LIMIT, PARTS, Fingerprint, digest_of, same
+from tmfcore._model import fingerprint as _fingerprint
+from tmfcore._model.fingerprint import LIMIT, PARTS, Fingerprint, digest_of, same
 
 EYE = np.eye(2)[None].repeat(2, 0)
 
@@ -82,7 +82,7 @@ def test_a_path_of_noise_belongs_to_the_game():
 
 
 def test_another_process_finds_the_same_digest():
-    code = "import tmfcore as tmf; from tmfcore._fingerprint import digest_of as d; print(d(tmf.games.beach_bar(9)))"
+    code = "import tmfcore as tmf; from tmfcore._model.fingerprint import digest_of as d; print(d(tmf.games.beach_bar(9)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert found == digest_of(tmf.games.beach_bar(9))
 

@@ -168,7 +168,7 @@ def test_own_weight_counts():
 
 def test_many_paths_in_parts(monkeypatch):
     """A long run is cut into parts of replicas: the same law, and every replica counted."""
-    monkeypatch.setattr(tmf.finite, "CHUNK_BYTES", 1)
+    monkeypatch.setattr("tmfcore._population.finite.CHUNK_BYTES", 1)
     case = CASES[0]
     found = tmf.finite_exploitability(*case.build(), 3, replicas=200, rng=7)
     assert abs(found.deviator_return - exact_return(case, 3, found.policy.table)) < Z * found.deviator_se

@@ -12,7 +12,7 @@ from scipy import stats
 
 import strategies
 import tmfcore as tmf
-from tmfcore.fit._regression import on_simplex
+from tmfcore.analysis.fit._regression import on_simplex
 
 S, A, T = 3, 2, 12
 

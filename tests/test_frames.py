@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore import _validation as check
+from tmfcore._base import validation as check
 
 ROOT = Path(__file__).resolve().parents[1]
 GAME = tmf.Game(2, 3, 6, 0.9, [0.5, 0.5], lambda mu: -mu[:, None] * np.ones(3),
@@ -81,7 +81,7 @@ def test_a_missing_library_says_what_to_install(library, monkeypatch):
             raise ImportError(f"No module named {name!r}")
         return builtins.__import__(name, *arguments, **options)
 
-    monkeypatch.setattr("tmfcore._frames.import_module", without)
+    monkeypatch.setattr("tmfcore._base.frames.import_module", without)
     with pytest.raises(ImportError, match=rf"{library} is not installed: pip install 'tmfcore\[tables\]'"):
         getattr(results()["flow"], f"to_{library}")()
 

@@ -13,8 +13,8 @@ from scipy import LowLevelCallable
 
 import strategies
 import tmfcore as tmf
-from tmfcore._functions import n_arguments
-from tmfcore._model import CompiledModel, TableModel
+from tmfcore._base.functions import n_arguments
+from tmfcore._model.model import CompiledModel, TableModel
 
 S, A, T = 3, 2, 4
 EXACT = {"rtol": 0, "atol": 1e-15}

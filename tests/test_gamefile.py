@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore import gamefile
+from tmfcore.games import gamefile
 
 ARRAYS = """
 [game]

@@ -11,8 +11,9 @@ import reference
 import stat_tests
 import tmfcore as tmf
 from strategies import cases, random_game, random_policy, seeds
-from tmfcore import _counts, _gradient, _observed
-from tmfcore.policy import as_policy
+from tmfcore._model.policies import as_policy
+from tmfcore._population import counts as counts_kernel
+from tmfcore.solvers import _gradient, _observed
 
 N_AGENTS = 9
 
@@ -149,7 +150,7 @@ def test_empirical_direction_is_that_of_the_reference(data, case, natural, clock
              np.zeros((intervals, size, model.n_passive_successors), np.int64),
              np.zeros((intervals, size)))  # fmt: skip
     kernel = as_policy(policy, game)
-    _counts.run(model, kernel, np.random.PCG64(seed), start, horizon, game.discount,
+    counts_kernel.run(model, kernel, np.random.PCG64(seed), start, horizon, game.discount,
                 *schedule._kernel(horizon, N_AGENTS), pool, counts, decisions, np.zeros(intervals),
                 flows)  # fmt: skip
     mu = counts / N_AGENTS
@@ -200,7 +201,7 @@ def test_empirical_is_model_where_all_was_seen():
     shape = (6, 3, 3)
     flows = (np.zeros((*shape, 1), np.int64), np.zeros(shape), np.zeros((6, 3, 1), np.int64), np.zeros((6, 3)))
     counts, decisions, active = np.zeros((7, 3), np.int64), np.zeros(shape, np.int64), np.array([0.5])
-    _counts.run(game.model, policy.kernel, np.random.PCG64(2), game_start, 6, game.discount, np.array([500]), None, 1,
+    counts_kernel.run(game.model, policy.kernel, np.random.PCG64(2), game_start, 6, game.discount, np.array([500]), None, 1,
                 counts, decisions, np.zeros(6), flows)  # fmt: skip
     mu = counts / 1000
     right = reference.resource_selection([1.0, 0.7, 0.4], [1.0, 1.0, 2.0], switching_cost=0.1, horizon=6)

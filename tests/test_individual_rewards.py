@@ -8,7 +8,8 @@ import pytest
 
 import tmfcore as tmf
 from strategies import random_game, random_policy
-from tmfcore import _agents, _rng
+from tmfcore._population import agents as agents_kernel
+from tmfcore._random import seeding
 
 
 def shelf(kind, size=3, horizon=12):
@@ -98,8 +99,8 @@ def test_pairs_count_as_singles_do(size, decisions):
         made = np.zeros((4, size, 2), np.int64) if decisions else None
         start = np.full(size, 200_003 // size)
         start[0] += 200_003 - start.sum()
-        _agents.run(
-            game.model, policy.kernel, _rng.key(np.random.default_rng(45)), start, 4, 1.0, np.array([200_003]), None, 1,
+        agents_kernel.run(
+            game.model, policy.kernel, seeding.key(np.random.default_rng(45)), start, 4, 1.0, np.array([200_003]), None, 1,
             counts, made, rewards, threads=threads,
         )
         found.append(counts)

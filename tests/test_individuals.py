@@ -10,14 +10,14 @@ import reference
 import tmfcore as tmf
 from stat_tests import assert_law
 from strategies import random_game, random_policy
-from tmfcore import _individuals
-from tmfcore.policy import as_policy
+from tmfcore._model.policies import as_policy
+from tmfcore._population import individuals
 
 R = 40_000
 
 
 def moved(game, t, mu, observations, actions, rng, policy=None):
-    kernel = _individuals.Individuals(game.model, policy, game.horizon)
+    kernel = individuals.Individuals(game.model, policy, game.horizon)
     arrived, rewards = np.empty(len(observations), np.int64), np.empty(len(observations))
     kernel.move(rng.bit_generator, t, mu, observations, actions, arrived, rewards)
     return arrived, rewards
@@ -68,7 +68,7 @@ def test_one_of_a_population_moves_with_the_others(passive, action, move):
     spec = random_game(5, 3, 2, horizon=3, dependence="mu", passive=passive, sparse=passive == "sparse")
     policy = random_policy(6, 3, 2, kind="affine")
     game = spec.build()
-    kernel = _individuals.Individuals(game.model, as_policy(policy.build(3), game), 3)
+    kernel = individuals.Individuals(game.model, as_policy(policy.build(3), game), 3)
     rng = np.random.default_rng(2)
     populations = np.tile(np.array(counts), (R, 1))
     arrived, rewards, after = np.empty(R, np.int64), np.empty(R), np.empty_like(populations)
@@ -85,7 +85,7 @@ def test_one_of_a_population_moves_with_the_others(passive, action, move):
 
 def test_an_agent_alone_moves_alone():
     game = tmf.games.queueing([0.1, 0.2])
-    kernel = _individuals.Individuals(game.model, as_policy(tmf.TabularPolicy.uniform(game), game), game.horizon)
+    kernel = individuals.Individuals(game.model, as_policy(tmf.TabularPolicy.uniform(game), game), game.horizon)
     arrived, rewards, after = np.empty(1, np.int64), np.empty(1), np.empty((1, 3), np.int64)
     rng = np.random.default_rng(1)
     kernel.move_among(
@@ -101,7 +101,7 @@ def test_what_learners_see(shared):
     observations = rng.integers(0, 5, 7)
     mu = rng.dirichlet(np.ones(5), 1 if shared else 7)
     out = np.full((7, 11), np.nan, np.float32)
-    _individuals.encode(observations, mu, 0.25, out)
+    individuals.encode(observations, mu, 0.25, out)
     expected = np.concatenate([np.eye(5)[observations], np.broadcast_to(mu, (7, 5)), np.full((7, 1), 0.25)], axis=1)
     np.testing.assert_array_equal(out, expected.astype(np.float32))
 
@@ -122,9 +122,9 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="mu has shape"):
         moved(game, 0, np.ones(1), one, one, rng)
     with pytest.raises(ValueError, match=r"out \(2, 6\)"):
-        _individuals.encode(one, mu[None], 0.0, np.empty((2, 6), np.float32))
+        individuals.encode(one, mu[None], 0.0, np.empty((2, 6), np.float32))
     with pytest.raises(ValueError, match=r"observations\[0\] is -1"):
-        _individuals.encode(one - 1, mu[None], 0.0, np.empty((2, 7), np.float32))
+        individuals.encode(one - 1, mu[None], 0.0, np.empty((2, 7), np.float32))
 
 
 @pytest.mark.parametrize(
@@ -143,11 +143,11 @@ def test_bad_populations_are_named(counts, own, action, batch, p, message):
     rng = np.random.default_rng(1)
     populations = np.array([counts])
     arguments = (np.array([own]), np.array([action]), np.empty_like(populations), np.empty(1, np.int64), np.empty(1))
-    kernel = _individuals.Individuals(game.model, as_policy(tmf.TabularPolicy.uniform(game), game), game.horizon)
+    kernel = individuals.Individuals(game.model, as_policy(tmf.TabularPolicy.uniform(game), game), game.horizon)
     with pytest.raises(ValueError, match=message):
         kernel.move_among(rng.bit_generator, 0, batch, p, populations, *arguments)
     with pytest.raises(ValueError, match="policy is None"):
-        _individuals.Individuals(game.model, None, 20).move_among(
+        individuals.Individuals(game.model, None, 20).move_among(
             rng.bit_generator, 0, batch, p, populations, *arguments
         )
 

@@ -12,8 +12,9 @@ from inputs.cases import arguments, bad_values
 from inputs.doors import doors
 from inputs.examples import EXAMPLES, saved
 from inputs.judge import Case, gigabyte, judged
-from tmfcore import _files, plotting
-from tmfcore._functions import fits_memory
+from tmfcore import plotting
+from tmfcore._base import files as _files
+from tmfcore._base.functions import fits_memory
 
 DOORS = doors()
 

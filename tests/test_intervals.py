@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import tmfcore as tmf
-from tmfcore import _intervals
+from tmfcore._base import confidence
 
 
 def test_an_interval_comes_apart():
@@ -23,18 +23,18 @@ def test_an_interval_comes_apart():
 @pytest.mark.parametrize("level", [0.0, 1.0, -1, np.nan, 95])
 def test_levels_are_between_0_and_1(level):
     with pytest.raises(ValueError, match=re.escape("level is")):
-        _intervals.as_level(level)
+        confidence.as_level(level)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
 def test_quantiles_are_those_of_scipy_stats(level):
-    np.testing.assert_allclose(tuple(_intervals.student(3.0, 0.5, 4, level)), stats.t.interval(level, 4, 3.0, 0.5))
-    logs = _intervals.student_of_logs(3.0, 0.5, 4, level)
+    np.testing.assert_allclose(tuple(confidence.student(3.0, 0.5, 4, level)), stats.t.interval(level, 4, 3.0, 0.5))
+    logs = confidence.student_of_logs(3.0, 0.5, 4, level)
     np.testing.assert_allclose(np.log(tuple(logs)), stats.t.interval(level, 4, np.log(3.0), 0.5))
     hits = np.arange(1, 7)
-    low, high = _intervals.proportion(hits, 7, level)
+    low, high = confidence.proportion(hits, 7, level)
     np.testing.assert_allclose([low, high], stats.beta(hits + 0.5, 7 - hits + 0.5).interval(level))
-    low, high = _intervals.proportion([0, 7], 7, level)
+    low, high = confidence.proportion([0, 7], 7, level)
     assert (low[0], high[1]) == (0.0, 1.0)
     np.testing.assert_allclose([high[0], 1 - low[1]], stats.beta(0.5, 7.5).ppf(0.5 + level / 2))
 
@@ -43,7 +43,7 @@ def test_quantiles_are_those_of_scipy_stats(level):
 def test_coverage_of_proportions(trials):
     """Enumerated: within 2 points of 95% on average over the proportion, uniform or one of four; 86% at the worst."""
     hits = np.arange(trials + 1)
-    low, high = _intervals.proportion(hits, trials, 0.95)
+    low, high = confidence.proportion(hits, trials, 0.95)
 
     def coverage(p):
         p = np.asarray(p)[:, None]
@@ -73,7 +73,7 @@ def test_coverage_of_skewed_means(noise, visits, coverage):
     off = samples - samples.mean(axis=1, keepdims=True)
     third = (off**3).sum(axis=1) * visits / ((visits - 1) * (visits - 2))
     skewness = third / samples.std(axis=1, ddof=1) ** 3 / np.sqrt(visits)
-    ends = _intervals.student_of_skewed(samples.mean(axis=1), stats.sem(samples, axis=1), skewness, visits - 1, 0.95)
+    ends = confidence.student_of_skewed(samples.mean(axis=1), stats.sem(samples, axis=1), skewness, visits - 1, 0.95)
     covered = np.mean((ends.low <= true) & (true <= ends.high))
     assert abs(covered - coverage) < 6 * np.sqrt(coverage * (1 - coverage) / 20_000)
 
@@ -86,18 +86,18 @@ def test_coverage_of_welch(ratio, low, high):
     parts = samples.var(axis=-1, ddof=1) / 3
     inside = 0
     for means, variances in zip(samples.mean(axis=-1), parts, strict=True):
-        degrees = _intervals.welch_degrees(variances, 2)
-        ends = _intervals.student(means[0] - means[1], np.sqrt(variances.sum()), degrees, 0.95)
+        degrees = confidence.welch_degrees(variances, 2)
+        ends = confidence.student(means[0] - means[1], np.sqrt(variances.sum()), degrees, 0.95)
         inside += ends.low < 0 < ends.high
     assert low < inside / 10_000 < high
 
 
 def test_welch_degrees():
-    assert _intervals.welch_degrees([1.0, 1.0], 4) == pytest.approx(8)
-    assert _intervals.welch_degrees([1e-300, 1e-300], [4, 4]) == pytest.approx(8)
-    assert _intervals.welch_degrees([2.0, 0.0], 4) == pytest.approx(4)
-    assert _intervals.welch_degrees([0.0, 0.0], 4) == 4
-    assert _intervals.welch_degrees([3.0, 1.0], [2, 5]) == pytest.approx(16 / (9 / 2 + 1 / 5))
+    assert confidence.welch_degrees([1.0, 1.0], 4) == pytest.approx(8)
+    assert confidence.welch_degrees([1e-300, 1e-300], [4, 4]) == pytest.approx(8)
+    assert confidence.welch_degrees([2.0, 0.0], 4) == pytest.approx(4)
+    assert confidence.welch_degrees([0.0, 0.0], 4) == 4
+    assert confidence.welch_degrees([3.0, 1.0], [2, 5]) == pytest.approx(16 / (9 / 2 + 1 / 5))
 
 
 def test_the_interval_of_a_measured_error():

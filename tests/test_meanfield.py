@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore.meanfield import Evaluation, Flow, evaluate, mean_field
+from tmfcore._limit.mean_field import Evaluation, Flow, evaluate, mean_field
 
 
 @pytest.fixture

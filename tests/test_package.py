@@ -5,6 +5,7 @@ import doctest
 import importlib
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
@@ -22,28 +23,29 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(
     name for _, name, _ in pkgutil.walk_packages(tmfcore.__path__, "tmfcore.") if not name.endswith("__main__")
 )
+KERNELS = ROOT / "tmfcore"
 COMPILED = sorted(
-    path.name.split(".")[0] for path in PACKAGE.iterdir() if path.name.endswith(tuple(EXTENSION_SUFFIXES))
+    path.relative_to(PACKAGE).with_name(path.name.partition(".")[0]).as_posix()
+    for path in PACKAGE.rglob("*")
+    if path.name.endswith(tuple(EXTENSION_SUFFIXES))
 )
 
-# The house of docs/architecture.md, bottom up. A module may import from its own floor and from those below.
-FLOORS = (
-    set(COMPILED),
-    {"_validation", "_scalars", "_arrays", "_rng", "_files", "_about", "_progress", "_threads", "_functions", "_wording",
-     "_costs", "_native", "_promises", "_appearance", "_fingerprint", "_frames", "_records", "_intervals", "plotting"},
-    {"game", "games", "policy", "schedule"},
-    {"simulate", "meanfield", "equilibrium", "finite", "fit"},
-    {"solvers", "analysis", "testing", "gamefile"},
-    {"cli", "reproduce", "interop", "__main__"},
-)
+# The house of docs/architecture.md, bottom up: each room imports, and its kernels include and cimport, from itself and
+# from rooms that stand before it.
+ROOMS = (
+    "_base", "_random", "plotting", "_model", "_limit", "games", "_population", "solvers", "analysis", "testing", "interop",
+    "reproduce", "cli",
+)  # fmt: skip
+FRONT = ("cli", "reproduce", "interop", "__main__")  # may come in by the front door, `import tmfcore`
 
 # Libraries that rooms of interop/ are bridges to; such a room raises ModuleNotFoundError where its library is missing.
 FOREIGN = {"gymnasium", "mfglib", "open_spiel", "pettingzoo", "pyspiel", "stable_baselines3", "torch"}
 
 
-def floor_of(module):
-    room = module.split(".")[1]
-    return next(k for k, rooms in enumerate(FLOORS) if room in rooms)
+def room_of(module):
+    """The room of a dotted name; names of the front door, such as tmfcore.Game, are of no room."""
+    name = module.split(".")[1] if "." in module else ""
+    return name if name in ROOMS else None
 
 
 def is_type_checking(node):
@@ -79,18 +81,32 @@ def test_imports_point_down_only():
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         if module == "tmfcore":
             continue  # the front door opens every room
+        own = room_of(module)
         for target in imported_modules(path, module):
-            if target == "tmfcore":
-                assert floor_of(module) == len(FLOORS) - 1, f"{module} imports the front door from below"
-            elif target.split(".")[1] in set().union(*FLOORS):
-                assert floor_of(target) <= floor_of(module), f"{module} imports {target}, which lies above it"
-            else:
-                assert target.split(".")[1] in dir(tmfcore), f"{module} imports {target}, which has no floor"
+            room = room_of(target)
+            if room is None:
+                assert module.split(".")[1] in FRONT, f"{module} imports {target} by the front door from below"
+            elif own is not None:
+                assert ROOMS.index(room) <= ROOMS.index(own), f"{module} imports {target}, which lies above it"
 
 
-def test_every_module_has_a_floor():
+def test_kernels_point_down_only():
+    named = re.compile(r'^ *from tmfcore\.(\w+)\.\w+ c?import|(?:#include|extern from) "(\w+)/', re.MULTILINE)
+    for path in KERNELS.rglob("*.*"):
+        own = path.relative_to(KERNELS).parts[0]
+        if own not in ROOMS:
+            assert path.parent == KERNELS and path.name in ("__init__.pxd", "cython_api.pxd"), path
+            continue
+        for found in named.findall(path.read_text(encoding="utf-8")):
+            room = found[0] or found[1]
+            if room in ROOMS:
+                assert ROOMS.index(room) <= ROOMS.index(own), f"{path} names {room}, which lies above it"
+
+
+def test_every_module_has_a_room():
     for module in MODULES:
-        floor_of(module)
+        assert room_of(module), f"{module} stands in no room"
+    assert sorted(path.name for path in PACKAGE.iterdir() if path.is_file()) == ["__init__.py", "__main__.py", "py.typed"]
 
 
 def test_import_is_light():
@@ -118,7 +134,7 @@ def test_version_is_that_of_the_metadata():
 
 
 def test_every_kernel_is_compiled_and_has_a_stub():
-    assert [path.stem for path in sorted((ROOT / "tmfcore").glob("*.pyx"))] == COMPILED
+    assert sorted(path.relative_to(KERNELS).with_suffix("").as_posix() for path in KERNELS.rglob("*.pyx")) == COMPILED
     for name in COMPILED:
         assert (PACKAGE / f"{name}.pyi").is_file(), f"{name} has no stub"
     assert (PACKAGE / "py.typed").is_file()
@@ -126,7 +142,7 @@ def test_every_kernel_is_compiled_and_has_a_stub():
 
 def test_kernel_folder_never_becomes_a_package():
     """An __init__.py there would shadow the installed package for everyone who stands in the repository root."""
-    assert not list((ROOT / "tmfcore").glob("*.py"))
+    assert not list(KERNELS.rglob("*.py"))
     code = "import tmfcore; print(tmfcore.__file__)"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert Path(found.strip()).parent == PACKAGE
@@ -134,8 +150,9 @@ def test_kernel_folder_never_becomes_a_package():
 
 def test_interface_files_are_where_get_include_says():
     folder = Path(tmfcore.get_include())
-    expected = {path.name for pattern in ("*.pxd", "*.h") for path in (ROOT / "tmfcore").glob(pattern)}
-    assert expected <= {path.name for path in folder.iterdir()}
+    for pattern in ("*.pxd", "*.h"):
+        for path in KERNELS.rglob(pattern):
+            assert (folder / path.relative_to(KERNELS)).is_file()
 
 
 def test_build_info_reports_the_switches():

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore import _files, plotting
+from tmfcore import plotting
+from tmfcore._base import files as _files
 
 N = 200
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import strategies
 import tmfcore as tmf
-from tmfcore._policy import AffinePolicy, CallablePolicy, TablePolicy
-from tmfcore.policy import as_policy
+from tmfcore._model.policies import as_policy
+from tmfcore._model.policy import AffinePolicy, CallablePolicy, TablePolicy
 
 S, A = 3, 2
 GAME = tmf.Game(S, A, 6, 0.9, [1, 0, 0], np.zeros((S, A)), np.full((S, A, S), 1 / 3))

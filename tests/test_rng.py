@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tmfcore as tmf
-from tmfcore import _rng
+from tmfcore._random import seeding
 
 
 def draws(generators):
@@ -15,39 +15,39 @@ def draws(generators):
 
 @given(st.integers(0, 2**64), st.integers(1, 5), st.integers(0, 5))
 def test_an_int_gives_the_same_streams_whatever_their_number(seed, n, more):
-    few, many = draws(_rng.generators(seed, n)), draws(_rng.generators(seed, n + more))
+    few, many = draws(seeding.generators(seed, n)), draws(seeding.generators(seed, n + more))
     assert few == many[:n]
     assert len({tuple(words) for words in many}) == n + more
 
 
 def test_streams_are_numpys_own_spawning():
     expected = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(5).spawn(3)]
-    assert draws(_rng.generators(5, 3)) == draws(expected)
-    assert draws(_rng.generators(np.random.SeedSequence(5), 3)) == draws(_rng.generators(5, 3))
-    assert draws(_rng.generators(np.random.default_rng(5), 3)) == draws(_rng.generators(5, 3))
+    assert draws(seeding.generators(5, 3)) == draws(expected)
+    assert draws(seeding.generators(np.random.SeedSequence(5), 3)) == draws(seeding.generators(5, 3))
+    assert draws(seeding.generators(np.random.default_rng(5), 3)) == draws(seeding.generators(5, 3))
 
 
 def test_a_generator_gives_fresh_streams_at_every_call_and_keeps_its_own_state():
     rng = np.random.default_rng(5)
     state = rng.bit_generator.state
-    first, second = draws(_rng.generators(rng, 2)), draws(_rng.generators(rng, 2))
+    first, second = draws(seeding.generators(rng, 2)), draws(seeding.generators(rng, 2))
     assert first != second
     assert rng.bit_generator.state == state
 
 
 @pytest.mark.parametrize("kind", [np.random.Philox, np.random.MT19937, np.random.SFC64, np.random.PCG64DXSM])
 def test_the_bit_generator_is_the_users_choice(kind):
-    (stream,) = _rng.generators(np.random.Generator(kind(1)), 1)
+    (stream,) = seeding.generators(np.random.Generator(kind(1)), 1)
     assert isinstance(stream.bit_generator, kind)
-    assert _rng.key(stream).dtype == np.uint64
+    assert seeding.key(stream).dtype == np.uint64
 
 
 def test_none_differs_every_time():
-    assert draws(_rng.generators(None, 1)) != draws(_rng.generators(None, 1))
+    assert draws(seeding.generators(None, 1)) != draws(seeding.generators(None, 1))
 
 
 def test_key():
-    keys = [_rng.key(g) for g in _rng.generators(0, 3)]
+    keys = [seeding.key(g) for g in seeding.generators(0, 3)]
     assert all(key.shape == (4,) and key.dtype == np.uint64 for key in keys)
     assert len({key.tobytes() for key in keys}) == 3
     assert max(int(key.max()) for key in keys) > 2**62  # all 64 bits are in use
@@ -65,30 +65,30 @@ def matrix():
 @pytest.mark.parametrize("rng", [matrix(), np.ones((2, 2), int), np.timedelta64(3, "s"), np.ma.array(3), set()])
 def test_what_numpy_would_take_or_fall_over_is_refused(rng):
     with pytest.raises(TypeError, match=r"^rng is .*; must be an int, a Generator, a SeedSequence or None"):
-        _rng.generators(rng, 1)
+        seeding.generators(rng, 1)
 
 
 @pytest.mark.parametrize(("rng", "index"), [(HOLDS_ITSELF, 1), ([1, True], 1), (np.array([1.0]), 0), ([[1], 2], 0)])
 def test_sequences_of_seeds_hold_integers(rng, index):
     with pytest.raises(TypeError, match=rf"^rng\[{index}\] is .*; must be an int$"):
-        _rng.generators(rng, 1)
+        seeding.generators(rng, 1)
 
 
 def test_sequences_of_seeds_are_numpys():
     expected = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence([5, 2**70]).spawn(2)]
-    assert draws(_rng.generators([5, 2**70], 2)) == draws(expected)
-    assert draws(_rng.generators(np.array([5, 7]), 2)) == draws(_rng.generators((5, 7), 2))
+    assert draws(seeding.generators([5, 2**70], 2)) == draws(expected)
+    assert draws(seeding.generators(np.array([5, 7]), 2)) == draws(seeding.generators((5, 7), 2))
 
 
 @pytest.mark.parametrize("rng", [True, np.False_, "seed", b"seed", 1.0, object(), {}])
 def test_other_kinds_are_refused(rng):
     with pytest.raises(TypeError, match=r"^rng is .*; must be an int, a Generator, a SeedSequence or None"):
-        _rng.generators(rng, 1)
+        seeding.generators(rng, 1)
 
 
 def test_negative_seed():
     with pytest.raises(ValueError, match=r"^rng is -1; seeds must be >= 0"):
-        _rng.generators(-1, 1)
+        seeding.generators(-1, 1)
 
 
 def test_a_generator_that_cannot_spawn_is_refused():
@@ -97,7 +97,7 @@ def test_a_generator_that_cannot_spawn_is_refused():
             return np.ones(n_words, dtype=dtype)
 
     with pytest.raises(TypeError, match="cannot spawn"):
-        _rng.generators(np.random.Generator(np.random.PCG64(Seedless())), 1)
+        seeding.generators(np.random.Generator(np.random.PCG64(Seedless())), 1)
 
 
 def test_who_says_seed_is_told_to_say_rng():

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore._routing import Routing
 from tmfcore.analysis import fluctuations
 from tmfcore.games import Demand, RoadNetwork, braess, routing, sioux_falls
+from tmfcore.games._routing import Routing
 
 ROUNDINGS = ("linear", "down")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import strategies
 import tmfcore as tmf
-from tmfcore.schedule import as_schedule
+from tmfcore._model.schedules import as_schedule
 
 T = 4
 TOO_FEW = (

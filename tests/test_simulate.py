@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tmfcore as tmf
-from tmfcore import _agents, _counts
-from tmfcore._threads import available_processors, workers_for
-from tmfcore.policy import as_policy
-from tmfcore.simulate import Simulation, calls_python, recorded_steps, rounded_counts, simulate
+from tmfcore._base.threads import available_processors, workers_for
+from tmfcore._model.policies import as_policy
+from tmfcore._population import agents as agents_kernel
+from tmfcore._population import counts as counts_kernel
+from tmfcore._population.simulate import Simulation, calls_python, recorded_steps, rounded_counts, simulate
 
 
 @pytest.fixture
@@ -272,12 +273,12 @@ def test_bad_arguments(game, uniform, options, error, message):
 
 
 def test_the_counts_engine_says_where_it_stops(game, uniform):
-    above = _counts.MAX_AGENTS_BATCH + 1
+    above = counts_kernel.MAX_AGENTS_BATCH + 1
     for schedule in (tmf.Sequential(), tmf.Synchronous(), tmf.Bernoulli(0.5)):
         assert simulate(game, uniform, schedule, above, rng=0).counts[0, -1].sum() == above
     with pytest.raises(ValueError, match=r"n_agents is 1000000000001; must be <= 1000000000000 .*\(5 at step 2\)"):
         simulate(game, uniform, tmf.Batch([0, 1, 5, 1, 1, 1, 1]), above)
-    assert _agents.MAX_AGENTS == 2**32 - 1
+    assert agents_kernel.MAX_AGENTS == 2**32 - 1
 
 
 def test_a_bad_row_met_mid_run_is_named(uniform):

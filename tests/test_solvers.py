@@ -14,10 +14,10 @@ import reference
 import tmfcore as tmf
 from strategies import games, random_game, schedules, seeds
 from tmfcore import solvers
-from tmfcore._descent import Iterate
-from tmfcore._occupation import Occupation
 from tmfcore.solvers import MFOMO, FictitiousPlay, FixedPoint, Homotopy, MirrorDescent, PriorDescent, Stationary, mfomo
+from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._minimise import minimise
+from tmfcore.solvers._occupation import Occupation
 
 N_AGENTS = 20
 

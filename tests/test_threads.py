@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore import _threads
+from tmfcore._base import threads as _threads
 
 N_AGENTS = 400_000  # four threads share a population of so many
 

@@ -7,7 +7,7 @@ import reference
 import stat_tests
 import tmfcore as tmf
 from strategies import random_game, random_policy
-from tmfcore import _gradient, _observed
+from tmfcore.solvers import _gradient, _observed
 
 SCHEDULES = [
     tmf.Synchronous(), tmf.Sequential(), tmf.Batch([2, 1]), tmf.Batch([1, 2]), tmf.Fraction(0.5), tmf.Bernoulli([0.4, 0.7])

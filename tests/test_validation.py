@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tmfcore import _model
-from tmfcore import _validation as check
+from tmfcore._base import validation as check
+from tmfcore._model import model
 
 
 def text(message):
@@ -21,7 +21,7 @@ def text(message):
 
 
 def test_tolerance_is_that_of_the_kernels():
-    assert check.ROW_TOLERANCE == _model.ROW_TOLERANCE
+    assert check.ROW_TOLERANCE == model.ROW_TOLERANCE
 
 
 # ---------------------------------------------------------------------------------------------------- scalars

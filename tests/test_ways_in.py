@@ -13,7 +13,10 @@ from scipy import LowLevelCallable
 
 import strategies
 import tmfcore as tmf
-from tmfcore import _evaluator, _model, _policy, _promises, _sampling
+from tmfcore._model import evaluator, model
+from tmfcore._model import policy as policy_kernel
+from tmfcore._model import promises as _promises
+from tmfcore._random import sampling
 
 ROOT = Path(__file__).resolve().parents[1]
 DOUBLES = ctypes.POINTER(ctypes.c_double)
@@ -24,16 +27,16 @@ ROW = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int, D
 
 # What other projects were compiled against. A line may be added; one that changes breaks them.
 CYTHON_API = {
-    "tmfcore._evaluator": ["Evaluator", "passive_successors_of", "successors_of"],
-    "tmfcore._model": ["Model", "Tables", "checked_row", "row_function"],
-    "tmfcore._policy": ["Policy", "stage_of"],
-    "tmfcore._sampling": ["Sampler", "below", "binomial", "bits_of", "scan", "split_hypergeometric", "split_multinomial", "uniform"],
+    "tmfcore._model.evaluator": ["Evaluator", "passive_successors_of", "successors_of"],
+    "tmfcore._model.model": ["Model", "Tables", "checked_row", "row_function"],
+    "tmfcore._model.policy": ["Policy", "stage_of"],
+    "tmfcore._random.sampling": ["Sampler", "below", "binomial", "bits_of", "scan", "split_hypergeometric", "split_multinomial", "uniform"],
 }
 CAPSULES = {
-    _model: {
+    model: {
         "check_row": "int (double const *, Py_ssize_t, double, int, int, int)",
     },
-    _sampling: {
+    sampling: {
         "bits_of": "bitgen_t *(PyObject *)",
         "split_multinomial": None,
         "split_hypergeometric": None,
@@ -79,23 +82,23 @@ def test_capsules_of_the_interface_are_frozen():
             assert name in module.__pyx_capi__
             if signature is not None:
                 assert f'"{signature}"' in repr(module.__pyx_capi__[name])
-    assert _model.Model.__pyx_vtable__ and _policy.Policy.__pyx_vtable__ and _evaluator.Evaluator.__pyx_vtable__
+    assert model.Model.__pyx_vtable__ and policy_kernel.Policy.__pyx_vtable__ and evaluator.Evaluator.__pyx_vtable__
 
 
 # --------------------------------------------------------------------------------------------------------- signatures
 
 
 def test_accepted_signatures_are_frozen():
-    assert _model.ROW_SIGNATURES == (
+    assert model.ROW_SIGNATURES == (
         "int (int, int, int, double const *, double *, double *, void *)",
         "int (int, int, int, double *, double *, double *, void *)",
         "int32_t (int32_t, int32_t, int32_t, double const *, double *, double *, void *)",
     )
     wanted = ("int", "int", "int", "int", "double *", "double *", "double *", "void *")
-    for signature in (*_model.ROW_SIGNATURES, "int(*)(int, int, int, double *, double *, double *, void *)",
+    for signature in (*model.ROW_SIGNATURES, "int(*)(int, int, int, double *, double *, double *, void *)",
                       "signed int(int,int32_t,int,const double*,double*,double*,void*)"):  # fmt: skip
-        assert _model.signature_types(signature) == wanted
-    assert _model.signature_types("nothing") == ()
+        assert model.signature_types(signature) == wanted
+    assert model.signature_types("nothing") == ()
 
 
 def stay(t, o, a, mu, probabilities, reward, user):

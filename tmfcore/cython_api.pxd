@@ -8,8 +8,8 @@ Policy         action probabilities at (t, mu): table_at, row_at
 Evaluator      a model and a policy at one (t, mu): at(t, mu), then .tables and .pi
 Sampler        a borrowed numpy bit generator: uniform, below, binomial, scan, split_multinomial, split_hypergeometric
 """
-from tmfcore._evaluator cimport Evaluator, passive_successors_of, successors_of
-from tmfcore._model cimport Model, Tables, checked_row, row_function
-from tmfcore._policy cimport Policy, stage_of
-from tmfcore._sampling cimport (
+from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
+from tmfcore._model.model cimport Model, Tables, checked_row, row_function
+from tmfcore._model.policy cimport Policy, stage_of
+from tmfcore._random.sampling cimport (
     Sampler, below, binomial, bits_of, scan, split_hypergeometric, split_multinomial, uniform)

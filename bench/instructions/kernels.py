@@ -14,7 +14,7 @@ import numpy as np
 import tmfcore as tmf
 from bench.peers import ours, workloads
 from bench.peers.problems import BeachBar
-from tmfcore import _gradient, _observed
+from tmfcore.solvers import _gradient, _observed
 
 
 class Work(NamedTuple):

@@ -25,8 +25,9 @@ def copy_tree(tree: Path) -> None:
         target = tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
-    for library in Path(tmfcore.__file__).parent.glob("*.so"):
-        shutil.copy2(library, tree / "python" / "tmfcore")
+    package = Path(tmfcore.__file__).parent
+    for library in package.rglob("*.so"):
+        shutil.copy2(library, tree / "python" / "tmfcore" / library.relative_to(package))
 
 
 def run(named: list[str], count: int, seed: str, most: float, work: Path) -> bool:

@@ -31,7 +31,7 @@ def mutated(path: Path, text: str, kernels: tuple[str, ...]) -> Iterator[bool]:
 
     Yields whether that made another program: False where a compiler refuses, and where all objects are as they were.
     """
-    sources = [path.parent / name for name in kernels]
+    sources = [Path("tmfcore") / name for name in kernels]
     before, times = path.read_bytes(), path.stat()
     usual = [_usual(source) for source in sources]
     path.write_text(text, encoding="utf-8")
@@ -41,7 +41,7 @@ def mutated(path: Path, text: str, kernels: tuple[str, ...]) -> Iterator[bool]:
         other = None not in made and made != usual
         if other:
             for source in sources:
-                library = next(Path("python/tmfcore").glob(f"{source.stem}.*.so"))
+                library = next((Path("python") / source).parent.glob(f"{source.stem}.*.so"))
                 shutil.copy2(library, library.with_suffix(".kept"))
                 libraries.append(library)
                 other = other and _linked(source, library)
@@ -70,7 +70,7 @@ def _cython_errors(path: Path, source: Path, directives: dict[str, Any]) -> int:
 
 
 def _object(source: Path) -> Path:
-    return Path("build") / f"mutation{source.stem}.o"
+    return Path("build") / f"mutation-{'-'.join(source.with_suffix('').parts)}.o"
 
 
 def compiled(source: Path, *, cython: bool) -> bytes | None:

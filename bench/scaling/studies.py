@@ -15,9 +15,9 @@ import tmfcore as tmf
 from bench.peers import ours, workloads
 from bench.peers.measure import Effort, Entry, Timing, measure
 from bench.peers.problems import Answer, Population
-from tmfcore._costs import seconds_per_step
-from tmfcore._threads import available_processors
-from tmfcore.simulate import MOST_AGENTS, cheaper_engine
+from tmfcore._base.threads import available_processors
+from tmfcore._population.costs import seconds_per_step
+from tmfcore._population.simulate import MOST_AGENTS, cheaper_engine
 
 N_ACTIONS = 4
 

@@ -2,30 +2,32 @@
 
     import tmfcore as tmf
 
-The house, bottom up; imports point only down:
+Rooms, each of which imports only from those below it (docs/architecture.md):
 
-    cli  reproduce  interop                         what people touch (not imported here but interop, which is lazy)
-    solvers  analysis  testing  gamefile            what is computed from games
-    simulate  |  mean_field, evaluate  |  best_response, exploitability, finite_exploitability
-    Game, games  TabularPolicy, SoftmaxPolicy  Synchronous, Sequential, Batch, Fraction, Bernoulli
-    _validation  _rng  _files  plotting             the gates: every user value is checked once
-    _counts _agents _flow _gradient _observed _fluctuations _tagged _model _policy  compiled kernels
+    cli  reproduce  interop  testing     what people touch (cli and reproduce are not imported here)
+    solvers  analysis                    what is computed from games
+    _population                          N agents: simulate, finite_exploitability
+    games                                the shelf
+    _limit                               the mean field: mean_field, evaluate, best_response, exploitability
+    _model                               what is played: Game, policies, schedules
+    plotting  _random  _base             pictures; seeds and streams; checks of every user value
 """
 
 from __future__ import annotations
 
 from tmfcore import analysis, games, interop, solvers, testing
-from tmfcore._about import build_info, get_cython_path, get_include
-from tmfcore._files import FileError
-from tmfcore._intervals import Interval
-from tmfcore.equilibrium import best_response, exploitability
-from tmfcore.finite import FiniteExploitability, finite_exploitability
-from tmfcore.fit import Fit, FitIntervals, fit
-from tmfcore.game import Game
-from tmfcore.meanfield import Evaluation, Flow, evaluate, mean_field
-from tmfcore.policy import SoftmaxPolicy, TabularPolicy
-from tmfcore.schedule import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
-from tmfcore.simulate import Simulation, simulate
+from tmfcore._base.about import build_info, get_cython_path, get_include
+from tmfcore._base.confidence import Interval
+from tmfcore._base.files import FileError
+from tmfcore._limit.exploitability import best_response, exploitability
+from tmfcore._limit.mean_field import Evaluation, Flow, evaluate, mean_field
+from tmfcore._model.game import Game
+from tmfcore._model.model import Model
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
+from tmfcore._model.schedules import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
+from tmfcore._population.finite import FiniteExploitability, finite_exploitability
+from tmfcore._population.simulate import Simulation, Trajectories, simulate
+from tmfcore.analysis.fit import Fit, FitIntervals, fit
 from tmfcore.solvers import ConvergenceWarning, Solution, solve, tune
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "Fraction",
     "Game",
     "Interval",
+    "Model",
     "Schedule",
     "Sequential",
     "Simulation",
@@ -48,6 +51,7 @@ __all__ = [
     "Solution",
     "Synchronous",
     "TabularPolicy",
+    "Trajectories",
     "__version__",
     "analysis",
     "best_response",
@@ -75,6 +79,10 @@ def __getattr__(name: str) -> str:
         from importlib.metadata import version
 
         return version("tmfcore")
+    if name == "plotting":
+        from importlib import import_module
+
+        return import_module("tmfcore.plotting")
     raise AttributeError(f"module 'tmfcore' has no attribute {name!r}")
 
 

@@ -304,8 +304,6 @@ EXAMPLES = {
     },
     "tmfcore.TabularPolicy.uniform": lambda: {"game": game(), "stages": 2},
     "tmfcore.SoftmaxPolicy.uniform": lambda: {"game": game(), "stages": 2, "affine": True},
-    "tmfcore.policy.as_policy": lambda: {"policy": policy(), "game": game(), "name": "policy"},
-    "tmfcore.schedule.as_schedule": lambda: {"value": tmf.Sequential(), "name": "schedule"},
     # verbs
     "tmfcore.simulate": lambda: played(
         replicas=2, engine="auto", start=np.array([6, 3, 3]), rng=1, threads=1, record_every=2, decisions=True,
@@ -338,7 +336,7 @@ EXAMPLES = {
     "tmfcore.build_info": dict,
     "tmfcore.get_cython_path": dict,
     "tmfcore.get_include": dict,
-    "tmfcore.gamefile.read": lambda: {"path": str(toml())},
+    "tmfcore.games.gamefile.read": lambda: {"path": str(toml())},
     # records
     "tmfcore.Flow": lambda: fields(flow()),
     "tmfcore.Simulation": lambda: fields(run()),
@@ -350,7 +348,7 @@ EXAMPLES = {
     "tmfcore.Fit.interval": lambda: {"self": fitted(), "level": 0.9},
     "tmfcore.FitIntervals": lambda: fields(fitted().interval(0.9)),
     "tmfcore.Interval": lambda: fields(finite().interval(0.9)),
-    "tmfcore.simulate.Trajectories": lambda: fields(logged()),
+    "tmfcore.Trajectories": lambda: fields(logged()),
     "tmfcore.analysis.Bound": lambda: fields(bound()),
     "tmfcore.analysis.Bound.interval": lambda: {"self": bound(), "level": 0.9},
     "tmfcore.analysis.Comparison": lambda: fields(comparison()),

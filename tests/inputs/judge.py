@@ -29,16 +29,13 @@ KEEPS = {
     ("tmfcore.Game.compiled", "owner"): "kept alive with the game, whatever it is",
     ("tmfcore.Interval", "low"): "a number or an array, as the estimate is",
     ("tmfcore.Interval", "high"): "a number or an array, as the estimate is",
-    ("tmfcore.policy.as_policy", "name"): "what errors call the argument",
-    ("tmfcore.schedule.as_schedule", "name"): "what errors call the argument",
-    "tmfcore.simulate.Trajectories": "arrays of any kind, which `fit` checks",
+    "tmfcore.Trajectories": "arrays of any kind, which `fit` checks",
     "tmfcore.games.Demand": "a NamedTuple, which `routing` checks",
     "tmfcore.plotting.Course": "a NamedTuple, which the pictures check",
     "tmfcore.plotting.ErrorLine": "a NamedTuple, which the picture checks",
 }
 #: What else errors of a door may name: the rows of a compiled function.
-ALIASES = {"tmfcore.Game.compiled": {"transition", "reward"}, "tmfcore.schedule.as_schedule": {"schedule"},
-    "tmfcore.policy.as_policy": {"policy"}}
+ALIASES = {"tmfcore.Game.compiled": {"transition", "reward"}}
 #: What errors call a part of an argument by: a schedule's own number.
 PARTS = {"schedule": {"size", "beta", "p"}, "schedules": {"size", "beta", "p"}, "initial": {"policy"}}
 #: Results in which NaN stands for "no number", as documented.
@@ -163,7 +160,7 @@ def names_argument(case, text):
 
 
 def paths(name, bad):
-    return str(bad.make()) if name in ("path", "name") and bad.kind in ("text", "path") else None
+    return str(bad.make()) if name == "path" and bad.kind in ("text", "path") else None
 
 
 def internal_warning(warned):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tmfcore._validation import FloatArray
+from tmfcore._base.validation import FloatArray
 
 __all__ = ["SHORT", "lines", "random_populations", "scan"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tmfcore._records import Record
-from tmfcore._validation import FloatArray, IntArray
+from tmfcore._base.records import Record
+from tmfcore._base.validation import FloatArray, IntArray
 
 __all__ = ["Comparison"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tmfcore._validation import FloatArray
+from tmfcore._base.validation import FloatArray
 
 MANY = 1e4  # a variance from which a count is taken as normal; at c = m and v <= 4 m the two differ by 1e-4 or less
 POISSON = 1e-6  # relative difference of mean and variance below which the count is taken as Poisson

@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore import _wording as say
-from tmfcore._functions import noted
-from tmfcore._validation import IntArray
-from tmfcore.game import Game
-from tmfcore.schedule import Schedule
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._base.functions import noted
+from tmfcore._base.validation import IntArray
+from tmfcore._model.game import Game
+from tmfcore._model.schedules import Schedule
 
 GameEntry: TypeAlias = Game | Callable[[Schedule, int], Game]
 ScheduleEntry: TypeAlias = Schedule | Callable[[int], Schedule]

@@ -12,10 +12,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from tmfcore._affine import Affine
-from tmfcore._validation import FloatArray
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.game import Game
 from tmfcore.analysis import _tables
-from tmfcore.game import Game
+from tmfcore.games._affine import Affine
 
 __all__ = ["NEGATIVE", "SEMIDEFINITE", "UNKNOWN", "signs"]
 

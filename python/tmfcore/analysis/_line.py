@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tmfcore import _intervals
-from tmfcore._intervals import Interval
-from tmfcore._records import Record
-from tmfcore._validation import FloatArray, IntArray
+from tmfcore._base import confidence
+from tmfcore._base.confidence import Interval
+from tmfcore._base.records import Record
+from tmfcore._base.validation import FloatArray, IntArray
 
 UNEQUAL = 1e-3  # points are taken to differ in relative spread where equal ones would differ as much so rarely
 BENT = 1e-2  # and to miss a line where points on one would miss it as much so rarely
@@ -47,7 +47,7 @@ class Fit(Record):
         level : float, optional
             In (0, 1).
         """
-        return _intervals.student(self.slope, self.slope_se, self.degrees, _intervals.as_level(level))
+        return confidence.student(self.slope, self.slope_se, self.degrees, confidence.as_level(level))
 
 
 def fit_line(n_agents: IntArray, errors: FloatArray) -> Fit:
@@ -73,7 +73,7 @@ def fit_line(n_agents: IntArray, errors: FloatArray) -> Fit:
     expected = spread.mean()
     if _outlies(spread, replicas - 1):
         variance = float(pull**2 @ spread)
-        degrees = _intervals.welch_degrees(pull**2 * spread, replicas - 1)
+        degrees = confidence.welch_degrees(pull**2 * spread, replicas - 1)
     else:
         variance = float(pull @ pull * expected)
         degrees = float(size * (replicas - 1))

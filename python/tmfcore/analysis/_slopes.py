@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tmfcore._validation import FloatArray
+from tmfcore._base.validation import FloatArray
 from tmfcore.analysis import _adversary
 
 __all__ = ["steepest"]

@@ -7,8 +7,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game, _dense
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.game import Game, _dense
 
 __all__ = ["Declared", "Look", "corners", "rewards", "rows", "steps"]
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tmfcore._records import Record
-from tmfcore._validation import FloatArray
+from tmfcore._base.records import Record
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit.mean_field import mean_field
+from tmfcore._model.game import Game
+from tmfcore._model.policies import TabularPolicy
+from tmfcore._model.schedules import Schedule
 from tmfcore.analysis import _adversary, _tables
-from tmfcore.game import Game
-from tmfcore.meanfield import mean_field
-from tmfcore.policy import TabularPolicy
-from tmfcore.schedule import Schedule
 
 __all__ = ["Violation", "search"]
 

@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tmfcore import _appearance, _rng
-from tmfcore import _validation as check
-from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._intervals import Interval, as_level, student_of_logs
-from tmfcore._policy import Policy
-from tmfcore._records import Record
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.confidence import Interval, as_level, student_of_logs
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
+from tmfcore._base.records import Record
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit.mean_field import active_fractions
+from tmfcore._model import appearance
+from tmfcore._model.game import Game
+from tmfcore._model.policies import as_policy
+from tmfcore._model.policy import Policy
+from tmfcore._model.schedules import Bernoulli, Schedule
+from tmfcore._population.simulate import simulate
+from tmfcore._random import seeding
 from tmfcore.analysis import _tables
 from tmfcore.analysis.fluctuations import Fluctuations, fluctuations
 from tmfcore.analysis.lipschitz import EXACT, Lipschitz, lipschitz
-from tmfcore.game import Game
-from tmfcore.meanfield import active_fractions
-from tmfcore.policy import as_policy
-from tmfcore.schedule import Bernoulli, Schedule
-from tmfcore.simulate import simulate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,7 +154,7 @@ class Bound(Record):
         if title is None:
             agents = f"N = {self.n_agents:,} agents"
             title = ", ".join(part for part in (self.predicted.game, self.predicted.schedule, agents) if part)
-        return plotting.bound(times, lines, unit=_appearance.unit_of(self.predicted.step), title=title, ax=ax)
+        return plotting.bound(times, lines, unit=appearance.unit_of(self.predicted.step), title=title, ax=ax)
 
 
 @takes_rng
@@ -167,7 +168,7 @@ def bound(
     start: str = "rounded",
     replicas: int = 0,
     trials: int = 200,
-    rng: _rng.RNG = None,
+    rng: seeding.RNG = None,
 ) -> Bound:
     """Bound E || mu-hat_t - mu_t ||_1 in the worst case, beside the predicted and the measured error.
 
@@ -216,7 +217,7 @@ def bound(
     replicas = check.as_int(replicas, "replicas", low=0)
     if replicas == 1:
         raise ValueError("replicas is 1; must be 0 (no measurement) or at least 2")
-    bounding, measuring = _rng.generators(rng, 2)
+    bounding, measuring = seeding.generators(rng, 2)
     constants = lipschitz(game, policy, schedule, n_agents, trials=trials, rng=bounding)
     predicted = fluctuations(game, policy, schedule, n_agents, start=start)
     kernel = as_policy(policy, game)

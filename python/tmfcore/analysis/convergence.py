@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _files, _intervals, _progress, _rng
-from tmfcore import _validation as check
-from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._intervals import Interval
-from tmfcore._records import Record
-from tmfcore._validation import FloatArray, IntArray
+from tmfcore._base import bars, files
+from tmfcore._base import confidence as _intervals
+from tmfcore._base import validation as check
+from tmfcore._base.confidence import Interval
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
+from tmfcore._base.records import Record
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._limit.mean_field import mean_field
+from tmfcore._model.game import Game
+from tmfcore._model.schedules import Schedule
+from tmfcore._population.simulate import simulate
+from tmfcore._random import seeding
 from tmfcore.analysis._entries import GameEntry, ScheduleEntry, game_at, population_sizes, schedule_at, schedule_entries
 from tmfcore.analysis._line import Fit, fit_line
-from tmfcore.game import Game
-from tmfcore.meanfield import mean_field
-from tmfcore.schedule import Schedule
-from tmfcore.simulate import simulate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -223,7 +225,7 @@ class Convergence(Record):
             "game": self.game,
             "confidence": self.confidence,
         }
-        _files.save_npz(path, arrays, header)
+        files.save_npz(path, arrays, header)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Convergence:
@@ -238,7 +240,7 @@ class Convergence(Record):
         TypeError, ValueError
             `path` is no path.
         """
-        return _files.made(path, "convergence", cls._from_file)
+        return files.made(path, "convergence", cls._from_file)
 
     @classmethod
     def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Convergence:
@@ -279,9 +281,9 @@ def convergence(
     *,
     engine: str = "auto",
     confidence: float = 0.95,
-    rng: _rng.RNG = None,
+    rng: seeding.RNG = None,
     threads: int | None = None,
-    progress: _progress.Progress = False,
+    progress: bars.Progress = False,
 ) -> Convergence:
     """Measure how the N-agent population closes in on its mean-field flow as N grows.
 
@@ -338,8 +340,8 @@ def convergence(
     confidence = _intervals.as_level(confidence, "confidence")
     entries = schedule_entries(schedules)
     sizes = population_sizes(n_agents, tuple(entries))
-    _progress.check(progress)
-    generators = iter(_rng.generators(rng, sum(len(row) for row in sizes.values())))
+    bars.check(progress)
+    generators = iter(seeding.generators(rng, sum(len(row) for row in sizes.values())))
 
     errors: dict[str, FloatArray] = {}
     final_errors: dict[str, FloatArray] = {}
@@ -347,7 +349,7 @@ def convergence(
     name = game.name if isinstance(game, Game) else ""
     total = replicas * sum(len(row) for row in sizes.values())
     done = 0
-    with _progress.reporter(progress, total, "convergence") as report:
+    with bars.reporter(progress, total, "convergence") as report:
         for label, entry in entries.items():
             measured = []
             played = []
@@ -383,7 +385,7 @@ def _measure(
     engine: str,
     generator: np.random.Generator,
     threads: int | None,
-    progress: _progress.Progress,
+    progress: bars.Progress,
 ) -> tuple[FloatArray, FloatArray]:
     """Errors of the replicas at one N: time average and at T, (R,) each."""
     sweep = min(game.horizon, max(1, round(1 / game.step)))

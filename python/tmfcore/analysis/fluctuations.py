@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _appearance, _files, _fluctuations
-from tmfcore import _validation as check
-from tmfcore._fingerprint import Fingerprint, same
-from tmfcore._functions import SMALLER_GAME, fits_memory
-from tmfcore._records import Record
-from tmfcore._validation import FloatArray, IntArray
+from tmfcore._base import files
+from tmfcore._base import validation as check
+from tmfcore._base.functions import SMALLER_GAME, fits_memory
+from tmfcore._base.records import Record
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._limit.mean_field import active_fractions
+from tmfcore._model import appearance
+from tmfcore._model.fingerprint import Fingerprint, same
+from tmfcore._model.game import Game
+from tmfcore._model.policies import as_policy
+from tmfcore._model.schedules import Bernoulli, Schedule
+from tmfcore._population.simulate import Simulation, rounded_counts
+from tmfcore.analysis import _fluctuations
 from tmfcore.analysis._comparison import Comparison
 from tmfcore.analysis._deviation import mean_deviation
-from tmfcore.game import Game
-from tmfcore.meanfield import active_fractions
-from tmfcore.policy import as_policy
-from tmfcore.schedule import Bernoulli, Schedule
-from tmfcore.simulate import Simulation, recorded_steps, rounded_counts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -232,7 +234,7 @@ class Fluctuations(Record):
             title = ", ".join(part for part in (self.game, self.schedule, f"N = {n:,} agents") if part)
         return plotting.fluctuations(
             self.steps * self.step, self.expected(n_agents), self.deviation(n_agents), self.observation_labels,
-            measured=measured, marker_every=every, unit=_appearance.unit_of(self.step), title=title,
+            measured=measured, marker_every=every, unit=appearance.unit_of(self.step), title=title,
             ax=ax,
         )  # fmt: skip
 
@@ -241,7 +243,7 @@ class Fluctuations(Record):
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         header = {name: getattr(self, name) for name in _HEADER}
         header["fingerprint"] = None if self.fingerprint is None else self.fingerprint.to_header()
-        _files.save_npz(path, arrays, {"kind": "fluctuations", **header})
+        files.save_npz(path, arrays, {"kind": "fluctuations", **header})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Fluctuations:
@@ -256,7 +258,7 @@ class Fluctuations(Record):
         TypeError, ValueError
             `path` is no path.
         """
-        return _files.made(path, "fluctuations", cls._from_file)
+        return files.made(path, "fluctuations", cls._from_file)
 
     @classmethod
     def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Fluctuations:
@@ -364,7 +366,7 @@ def fluctuations(
     exact = known and jacobian != "differences"
 
     n_obs = game.n_observations
-    steps = recorded_steps(game.horizon, record_every)
+    steps = appearance.recorded_steps(game.horizon, record_every)
     mu = np.zeros((len(steps), n_obs))
     covariance = np.zeros((len(steps), n_obs, n_obs))
     bias = np.zeros((len(steps), n_obs))

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tmfcore import _rng
-from tmfcore import _validation as check
-from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._policy import Policy
-from tmfcore._records import Record
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
+from tmfcore._base.records import Record
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit.mean_field import active_fractions, mean_field
+from tmfcore._model.game import Game
+from tmfcore._model.policies import as_policy
+from tmfcore._model.policy import Policy
+from tmfcore._model.schedules import Schedule
+from tmfcore._random import seeding
 from tmfcore.analysis import _slopes, _tables
-from tmfcore.game import Game
-from tmfcore.meanfield import active_fractions, mean_field
-from tmfcore.policy import as_policy
-from tmfcore.schedule import Schedule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,7 +105,7 @@ def lipschitz(
     n_agents: int | None = None,
     *,
     trials: int = 200,
-    rng: _rng.RNG = None,
+    rng: seeding.RNG = None,
 ) -> Lipschitz:
     """Lipschitz constants of rewards, rows and the flow map: exact where declared, else lower bounds, named as such.
 
@@ -151,7 +151,7 @@ def lipschitz(
     kernel = as_policy(policy, game)
     beta = np.broadcast_to(active_fractions(game, schedule, n_agents), (game.horizon,))
     trials = check.as_positive_int(trials, "trials")
-    of_rewards, of_rows, of_flow = _rng.generators(rng, 3)
+    of_rewards, of_rows, of_flow = seeding.generators(rng, 3)
     said = _tables.Declared.by(game)
 
     declared = said.affine or (said.constant_reward and said.constant_transition)

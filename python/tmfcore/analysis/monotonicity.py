@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tmfcore import _appearance, _rng
-from tmfcore import _validation as check
-from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._records import Record
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
+from tmfcore._base.records import Record
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit.mean_field import active_fractions
+from tmfcore._model import appearance
+from tmfcore._model.game import Game
+from tmfcore._model.schedules import Schedule
+from tmfcore._random import seeding
 from tmfcore.analysis import _adversary, _forms, _tables, _violations
 from tmfcore.analysis._violations import Violation
-from tmfcore.game import Game
-from tmfcore.meanfield import active_fractions
-from tmfcore.schedule import Schedule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,7 +103,7 @@ class Monotonicity(Record):
             first, second = self.violation.flows
             times = np.arange(len(first), dtype=np.float64)
             return plotting.lines(
-                plotting.Course(times, first), _appearance.numbered(first.shape[1]),
+                plotting.Course(times, first), appearance.numbered(first.shape[1]),
                 field=plotting.Course(times, second), names=("first flow", "second flow"), unit="steps",
                 title=title, ax=ax,
             )  # fmt: skip
@@ -130,7 +131,7 @@ class Monotonicity(Record):
 @takes_rng
 @fits_memory(f"trials must be fewer, or {SMALLER_GAME}")
 def monotonicity(
-    game: Game, schedule: Schedule, n_agents: int | None = None, *, trials: int = 500, rng: _rng.RNG = None
+    game: Game, schedule: Schedule, n_agents: int | None = None, *, trials: int = 500, rng: seeding.RNG = None
 ) -> Monotonicity:
     """Prove monotonicity from what the game declares, refute it by two flows, or say how many were tried.
 
@@ -187,7 +188,7 @@ def monotonicity(
     check.as_instance(game, "game", Game)
     active = active_fractions(game, schedule, n_agents)
     trials = check.as_positive_int(trials, "trials")
-    probing, searching = _rng.generators(rng, 2)
+    probing, searching = seeding.generators(rng, 2)
     beta = np.broadcast_to(active, (game.horizon,))
     moved = False if _tables.Declared.by(game).constant_transition else _rows_seen_to_move(game, probing)
 

@@ -70,7 +70,7 @@ def app() -> None:
 def info() -> None:
     """Show versions, CPU features, build switches and threads."""
     import tmfcore as tmf
-    from tmfcore._threads import available_processors
+    from tmfcore._base.threads import available_processors
     from tmfcore.reproduce.report import Table
 
     from .console import print_tables

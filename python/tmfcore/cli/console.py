@@ -87,7 +87,7 @@ def mu_table(title: str, game: tmf.Game, steps: np.ndarray, flows: dict[str, np.
     """
     import numpy as np
 
-    from tmfcore._appearance import by_place, places_of
+    from tmfcore.plotting._places import by_place, places_of
     from tmfcore.reproduce.report import Table
 
     labels, what = game.observation_labels, "observation"

@@ -101,7 +101,7 @@ def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_age
 
 def _read_game(path: str, options: dict[str, Any], schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
     """Return the game of a file, which holds all that can be said of it but the step."""
-    from tmfcore import gamefile
+    from tmfcore.games import gamefile
 
     said = [p for parameters in _OWN_OPTIONS.values() for p in parameters if options[p] is not None]
     said += [option for option in _SHARED if option != "step" and options[option] is not None]

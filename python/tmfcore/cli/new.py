@@ -13,8 +13,8 @@ __all__ = ["new"]
 @click.argument("name")
 def new(name: str) -> None:
     """Write NAME.py and NAME.toml, a small game each, to start from; neither may exist."""
-    from tmfcore import gamefile
-    from tmfcore._files import replacing
+    from tmfcore._base.files import replacing
+    from tmfcore.games import gamefile
 
     if not name.isidentifier():
         raise click.UsageError(f"NAME is {name!r}; must be letters, digits and underscores, as of a Python module")

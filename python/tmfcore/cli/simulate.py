@@ -114,7 +114,7 @@ def _learnt(
 ) -> tmf.SoftmaxPolicy | tmf.TabularPolicy:
     """The policy of a saved Solution of this game; a word where it was learnt under other settings."""
     import tmfcore as tmf
-    from tmfcore._fingerprint import Fingerprint, differences, differing
+    from tmfcore._model.fingerprint import Fingerprint, differences, differing
 
     try:
         solution = tmf.Solution.load(path)

@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from tmfcore.game import Game
+from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork
 from tmfcore.games.affine import affine
 from tmfcore.games.beach_bar import beach_bar

@@ -19,13 +19,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore._affine import Affine, Rows
-from tmfcore._linear_quadratic import LinearQuadratic
-from tmfcore._model import Model
-from tmfcore._routing import Routing
-from tmfcore._typed import Typed
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.model import Model
+from tmfcore.games._affine import Affine, Rows
+from tmfcore.games._linear_quadratic import LinearQuadratic
+from tmfcore.games._routing import Routing
+from tmfcore.games._typed import Typed
 
 PLAIN, STRETCHED, SCALED = range(3)
 EQUAL = 1e-9  # sums that differ by less are the same

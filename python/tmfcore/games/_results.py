@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _validation as check
-from tmfcore import _wording as say
-from tmfcore._fingerprint import Fingerprint, same
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._model.fingerprint import Fingerprint, same
+from tmfcore._model.game import Game
 
 
 def shares(game: Game, values: object, name: str) -> npt.NDArray[Any]:

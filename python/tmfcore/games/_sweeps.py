@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
 
 
 def step_length(step: object) -> float:

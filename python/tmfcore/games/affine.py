@@ -7,10 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore._affine import Affine
-from tmfcore._validation import FloatArray, SuccessorArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray, SuccessorArray
+from tmfcore._model.game import Game
+from tmfcore.games._affine import Affine
 
 __all__ = ["affine"]
 

@@ -6,11 +6,11 @@ from functools import partial
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore._crowd import CrowdAversion
-from tmfcore._functions import fits_memory
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
+from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
+from tmfcore.games._crowd_aversion import CrowdAversion
 from tmfcore.games.crowd_aversion import by_step, worth_by_step
 
 __all__ = ["beach_bar"]

@@ -7,11 +7,11 @@ from functools import partial
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore._crowd import CrowdAversion
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
+from tmfcore.games._crowd_aversion import CrowdAversion
 
 __all__ = ["crowd_aversion"]
 

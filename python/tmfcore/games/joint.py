@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore._functions import noted
-from tmfcore._validation import FloatArray, SuccessorArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.functions import noted
+from tmfcore._base.validation import FloatArray, SuccessorArray
+from tmfcore._model.game import Game
 from tmfcore.games import _results
 
 __all__ = ["by_half_step", "joint"]

@@ -6,12 +6,12 @@ from functools import partial
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore._functions import fits_memory
-from tmfcore._linear_quadratic import LinearQuadratic
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
+from tmfcore.games._linear_quadratic import LinearQuadratic
 
 __all__ = ["linear_quadratic"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from tmfcore import _validation as check
-from tmfcore._games import Queueing
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
+from tmfcore.games._queues import Queueing
 
 __all__ = ["queueing"]
 

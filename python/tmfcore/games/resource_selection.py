@@ -8,11 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore._games import ResourceSelection
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
+from tmfcore.games._queues import ResourceSelection
 
 __all__ = ["resource_selection", "wardrop"]
 

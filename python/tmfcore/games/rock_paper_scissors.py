@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore._affine import Affine
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
+from tmfcore.games._affine import Affine
 
 __all__ = ["rock_paper_scissors"]
 

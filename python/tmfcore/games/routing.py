@@ -8,11 +8,11 @@ from math import ceil, floor
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _validation as check
-from tmfcore._routing import Routing
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork, demands
+from tmfcore.games._routing import Routing
 
 __all__ = ["braess", "routing"]
 

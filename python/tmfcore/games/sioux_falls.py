@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore import _wording as say
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork
 from tmfcore.games.routing import _routing
 

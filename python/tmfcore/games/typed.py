@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _validation as check
-from tmfcore._typed import Typed
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.game import Game
 from tmfcore.games import _coupling, _results
+from tmfcore.games._typed import Typed
 
 __all__ = ["by_type", "typed"]
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _individuals, _sampling
-from tmfcore import _validation as check
-from tmfcore._validation import FloatArray, IntArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._model.game import Game
+from tmfcore._population import individuals
+from tmfcore._random import sampling
 from tmfcore.plotting import PALETTE
 
 HEIGHT, WIDTH = 160, 320  # pixels of a picture; wider where there are more observations than that
@@ -30,7 +31,7 @@ def encode(observations: IntArray, mu: FloatArray, t: int, horizon: int) -> Rows
     """What learners see, (n, 2S+1) float32, fresh: one-hot own observation, mu (of all (S,) or each (n, S)), t / T."""
     mu = mu.reshape(-1, mu.shape[-1])
     out = np.empty((len(observations), 2 * mu.shape[1] + 1), dtype=np.float32)
-    _individuals.encode(observations, mu, t / horizon, out)
+    individuals.encode(observations, mu, t / horizon, out)
     return out
 
 
@@ -74,7 +75,7 @@ def as_options(options: object) -> dict[str, Any]:
 
 def categorical(rng: np.random.Generator, p: FloatArray, n: int) -> IntArray:
     """`n` draws from p (S,)."""
-    return _sampling.categorical(rng.bit_generator, p, n)
+    return sampling.categorical(rng.bit_generator, p, n)
 
 
 def text(game: Game, mu: FloatArray, t: int, own: int | None = None) -> str:

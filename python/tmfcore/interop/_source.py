@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore import games
-from tmfcore._validation import FloatArray, IntArray
-from tmfcore.game import Game
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._model.game import Game
 from tmfcore.interop._states import Reader
 from tmfcore.interop._trial import CLOSE
 from tmfcore.interop._walk import Segment

@@ -15,10 +15,10 @@ import numpy as np
 import pyspiel
 from open_spiel.python import policy as spiel_policy
 
-from tmfcore import _validation as check
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.schedules import Synchronous
 from tmfcore.interop._tables import Tables
-from tmfcore.schedule import Synchronous
 
 START, DECIDE, PAY, BLOW, MEET = "start", "decide", "pay", "blow", "meet"
 CHANCE, FIELD, TERMINAL = pyspiel.PlayerId.CHANCE, pyspiel.PlayerId.MEAN_FIELD, pyspiel.PlayerId.TERMINAL

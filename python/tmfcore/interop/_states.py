@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tmfcore._validation import FloatArray
+from tmfcore._base.validation import FloatArray
 from tmfcore.interop import _names
 from tmfcore.interop._trial import LEVELS, Trial, merged
 from tmfcore.interop._walk import DECISION, FIELD, TERMINAL, Crowd, Key, Segment, States, Walker, kind_of

@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _validation as check
-from tmfcore._validation import FloatArray, SuccessorArray
-from tmfcore.game import Game
-from tmfcore.schedule import Schedule, Synchronous
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray, SuccessorArray
+from tmfcore._model.game import Game
+from tmfcore._model.schedules import Schedule, Synchronous
 
 
 class Tables:

@@ -10,16 +10,16 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from tmfcore import _individuals
-from tmfcore import _validation as check
-from tmfcore._fingerprint import Fingerprint, same
-from tmfcore._validation import FloatArray, IntArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._limit.mean_field import Flow, full_flow, is_always
+from tmfcore._model.fingerprint import Fingerprint, same
+from tmfcore._model.game import Game
+from tmfcore._model.policies import as_policy
+from tmfcore._model.schedules import Schedule, as_schedule
+from tmfcore._population import individuals
+from tmfcore._population.simulate import check_batches, check_population, rounded_counts, sampled_counts
 from tmfcore.interop._shared import Flags, Rows, categorical, encode
-from tmfcore.meanfield import Flow, full_flow, is_always
-from tmfcore.policy import as_policy
-from tmfcore.schedule import Schedule, as_schedule
-from tmfcore.simulate import check_batches, check_population, rounded_counts, sampled_counts
 
 
 class World(ABC):
@@ -76,7 +76,7 @@ class InFlow(World):
             flow.active_fraction, "flow.active_fraction", shape=(game.horizon,), letters="T", low=0.0, high=1.0
         )
         self.active = active.tolist()
-        self.kernel = _individuals.Individuals(game.model, None, game.horizon)
+        self.kernel = individuals.Individuals(game.model, None, game.horizon)
 
     @property
     def mu(self) -> FloatArray:
@@ -121,7 +121,7 @@ class InPopulation(World):
         if always and self.batch is not None and 0 in self.batch:
             t = self.batch.index(0)
             raise ValueError(f"schedule lets nobody act at step {t}; must let one act where clock is 'always'")
-        self.kernel = _individuals.Individuals(game.model, kernel, game.horizon)
+        self.kernel = individuals.Individuals(game.model, kernel, game.horizon)
         self.counts: IntArray  # (n, S), the tagged agent among them
 
     @property

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _validation as check
-from tmfcore._functions import fits_memory
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.game import Game
+from tmfcore._model.schedules import Schedule
 from tmfcore.interop import _shared
 from tmfcore.interop._worlds import World, world
-from tmfcore.schedule import Schedule
 
 try:
     import gymnasium

@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit.mean_field import mean_field
+from tmfcore._model.game import Game
+from tmfcore._model.policies import TabularPolicy, as_policy
+from tmfcore._model.schedules import Schedule, Synchronous
 from tmfcore.games.joint import _HalfSteps, joint
 from tmfcore.interop import _shared, _tables
-from tmfcore.meanfield import mean_field
-from tmfcore.policy import TabularPolicy, as_policy
-from tmfcore.schedule import Schedule, Synchronous
 
 try:
     import torch

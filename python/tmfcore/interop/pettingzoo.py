@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _individuals
-from tmfcore import _validation as check
-from tmfcore import _wording as say
-from tmfcore._validation import FloatArray, IntArray
-from tmfcore.game import Game
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._model.game import Game
+from tmfcore._model.schedules import Schedule, as_schedule
+from tmfcore._population import individuals as individuals_kernel
+from tmfcore._population.simulate import rounded_counts
 from tmfcore.interop import _shared
-from tmfcore.schedule import Schedule, as_schedule
-from tmfcore.simulate import rounded_counts
 
 try:
     from gymnasium import spaces
@@ -167,7 +167,7 @@ class _Crowd:
         self.probability = None if probability is None else np.broadcast_to(probability, (game.horizon,))
         self.names = [f"agent_{i}" for i in range(self.n_agents)]
         self.index = {name: i for i, name in enumerate(self.names)}
-        self.kernel = _individuals.Individuals(game.model, None, game.horizon)
+        self.kernel = individuals_kernel.Individuals(game.model, None, game.horizon)
         self.rng = np.random.default_rng()
         self.t = -1  # before the first reset
 

@@ -18,17 +18,7 @@ and the ``plot`` of what ``tmfcore.analysis`` returns.
 
 from tmfcore.plotting._canvas import DPI, GUIDE, MARKERS, PALETTE, figure, save
 from tmfcore.plotting._networks import roads
-from tmfcore.plotting._populations import (
-    KINDS,
-    SHARE,
-    Course,
-    heat,
-    lines,
-    over_time,
-    population,
-    profiles,
-    snapshots,
-)
+from tmfcore.plotting._populations import KINDS, SHARE, Course, heat, lines, over_time, population, profiles, snapshots
 from tmfcore.plotting._studies import ErrorLine, bound, by_step, convergence, exploitability, fluctuations, returns
 
 __all__ = [

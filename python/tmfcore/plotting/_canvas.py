@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tmfcore import _files
-from tmfcore import _validation as check
-from tmfcore import _wording as say
-from tmfcore._functions import fits_memory
+from tmfcore._base import files
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._base.functions import fits_memory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +87,7 @@ def save(picture: Figure | Axes, path: str | os.PathLike[str], *, dpi: int = DPI
     whole = picture.get_figure(root=True)
     if whole is None:
         raise ValueError("picture lies in no figure; must be Axes of a figure")
-    with _files.replacing(path) as file:
+    with files.replacing(path) as file:
         whole.savefig(file, dpi=dpi, format="png")
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore import _wording as say
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._base.validation import FloatArray
 from tmfcore.plotting._canvas import text
 
 #: Numbers up to which the margins and scales around them are finite.

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tmfcore import _validation as check
-from tmfcore import _wording as say
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
 from tmfcore.plotting import _checks
 from tmfcore.plotting._canvas import PALETTE, axes, finish, need_matplotlib, plain_number, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from tmfcore.games import RoadNetwork
-
 NUMBERED = 10  # links whose numbers are written beside them
 WIDEST, THINNEST = 9.0, 0.6  # points
 ASIDE = 0.09  # distance of a link from the middle of its road, as a share of the shortest road
 
 
+class Network(Protocol):
+    """What is drawn of a road network: tmfcore.games.RoadNetwork has it."""
+
+    @property
+    def edges(self) -> Sequence[tuple[str, str]]: ...
+    @property
+    def positions(self) -> Mapping[str, tuple[float, float]] | None: ...
+
+
 def roads(
-    network: RoadNetwork, volumes: ArrayLike, *, quantity: str = "vehicles", title: str = "", ax: Axes | None = None
+    network: Network, volumes: ArrayLike, *, quantity: str = "vehicles", title: str = "", ax: Axes | None = None
 ) -> Axes:
     """Draw a road network with links as wide as their volumes, each on the right of its road; the largest have numbers.
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tmfcore import _validation as check
-from tmfcore._appearance import by_place, places_of
+from tmfcore._base import validation as check
 from tmfcore.plotting import _checks
 from tmfcore.plotting._canvas import GUIDE, axes, finish, marker_of, need_matplotlib, ordered_colors, time_label
+from tmfcore.plotting._places import by_place, places_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

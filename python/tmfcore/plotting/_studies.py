@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tmfcore import _validation as check
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
 from tmfcore.plotting import _checks
 from tmfcore.plotting._canvas import (
     GUIDE,

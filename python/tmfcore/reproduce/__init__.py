@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 import tmfcore as tmf
-from tmfcore import _files, plotting
+from tmfcore import plotting
+from tmfcore._base import files as _files
 
 from . import compute, figures, report
 from .settings import GAMES, SETTINGS, Settings

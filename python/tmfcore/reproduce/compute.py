@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import tmfcore as tmf
-from tmfcore import _intervals
+from tmfcore._base import confidence
 
 from .settings import GameSpec, Settings
 
@@ -52,7 +52,7 @@ def interval(samples: ArrayLike) -> tuple[float, float, float]:
     """Return mean, and lower and upper end of its 95% t-interval, of independent samples (R,), R >= 2."""
     values = np.asarray(samples, dtype=np.float64)
     mean = float(values.mean())
-    low, high = _intervals.student(mean, float(values.std(ddof=1)) / len(values) ** 0.5, len(values) - 1, 0.95)
+    low, high = confidence.student(mean, float(values.std(ddof=1)) / len(values) ** 0.5, len(values) - 1, 0.95)
     return mean, float(low), float(high)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _validation as check
-from tmfcore._functions import noted
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.functions import noted
+from tmfcore._base.validation import FloatArray
 
 __all__ = ["DECAYS", "Adam", "Normalized", "Sgd", "averaging_weight", "decay_factor"]
 

@@ -6,8 +6,8 @@
     ReturnsCritic        sampled individuals, Monte-Carlo returns
 
 Each `sample`s with one policy and then gives the `direction` for it (or, in inner updates, for its
-successors) as the kernels of tmfcore._gradient and tmfcore._observed define it: direction (L, S, A, F), visits
-(L, S, A), F = 1 or 1 + S. The last two judge by the Memory of earlier samples, which all populations of a solve
+successors) as the kernels _gradient and _observed define it: direction (L, S, A, F), visits (L, S, A),
+F = 1 or 1 + S. The last two judge by the Memory of earlier samples, which all populations of a solve
 share. Buffers are allocated once per solve.
 """
 
@@ -20,10 +20,14 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _agents, _counts, _flow, _gradient, _observed, _rng
-from tmfcore._model import Model
-from tmfcore._policy import Policy
-from tmfcore._validation import FloatArray, IntArray
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._limit import values as values_kernel
+from tmfcore._model.model import Model
+from tmfcore._model.policy import Policy
+from tmfcore._population import agents as agents_kernel
+from tmfcore._population import counts as counts_kernel
+from tmfcore._random import seeding
+from tmfcore.solvers import _gradient, _observed
 
 _Flows: TypeAlias = tuple[IntArray, FloatArray, IntArray, FloatArray]
 
@@ -108,7 +112,7 @@ class _Sampled:
     def sample(self, policy: Policy, theta: FloatArray, generator: np.random.Generator) -> float:
         """Play the policy with the counts engine."""
         p = self.problem
-        value = _counts.run(
+        value = counts_kernel.run(
             p.model, policy, generator.bit_generator, p.start, p.horizon, p.discount, p.batch, p.probability,
             self.record_every, self.counts, self.decisions, self.rewards, self.flows,
         )  # fmt: skip
@@ -143,7 +147,7 @@ class Memory:
     Attributes
     ----------
     tables : (ndarray of float64 (J, S, A), ndarray of float64 (J, S))
-        q and w of tmfcore._observed; 0 before the first sample.
+        q and w of tmfcore.solvers._observed; 0 before the first sample.
     """
 
     MEMORY = 30.0
@@ -227,14 +231,14 @@ class ReturnsCritic(Observed):
         super().__init__(problem, shape, memory)
         n_steps, n_obs, n_act = problem.shape
         table = (n_steps, int(self.weight))
-        self.observations = np.zeros(table, dtype=_agents.observation_dtype(n_obs))
-        self.actions = np.zeros(table, dtype=_agents.action_dtype(n_act))
+        self.observations = np.zeros(table, dtype=agents_kernel.observation_dtype(n_obs))
+        self.actions = np.zeros(table, dtype=agents_kernel.action_dtype(n_act))
 
     def sample(self, policy: Policy, theta: FloatArray, generator: np.random.Generator) -> float:
         """Play the policy with the agents engine."""
         p = self.problem
-        value = _agents.run(
-            p.model, policy, _rng.key(generator), p.start, p.horizon, p.discount, p.batch, p.probability,
+        value = agents_kernel.run(
+            p.model, policy, seeding.key(generator), p.start, p.horizon, p.discount, p.batch, p.probability,
             self.record_every, self.counts, self.decisions, self.rewards, self.observations, self.actions, None,
         )  # fmt: skip
         np.divide(self.counts, self.weight, out=self.mu)
@@ -265,7 +269,7 @@ class MeanFieldCritic:
         """The flow of the policy."""
         p = self.problem
         self.theta[...] = theta
-        _flow.forward(p.model, policy, p.initial, p.active, p.horizon, 1, self.mu)
+        values_kernel.forward(p.model, policy, p.initial, p.active, p.horizon, 1, self.mu)
         return np.nan
 
     def learn(self, policy: Policy) -> None:

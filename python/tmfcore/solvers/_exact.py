@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from tmfcore._descent import Iterate
-from tmfcore._validation import FloatArray
-from tmfcore.policy import SoftmaxPolicy, TabularPolicy
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
+from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._problem import Problem, softened
 from tmfcore.solvers._rule import TableRule
 from tmfcore.solvers._solver import Solver

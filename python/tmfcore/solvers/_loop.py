@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tmfcore._fingerprint import differences
-from tmfcore._validation import FloatArray
-from tmfcore.meanfield import Flow
-from tmfcore.policy import SoftmaxPolicy, TabularPolicy
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit.mean_field import Flow
+from tmfcore._model.fingerprint import differences
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Diverged, Judged, Rule, Stuck
 from tmfcore.solvers.base import Callback, Iteration, Solution, relative, row_arrays

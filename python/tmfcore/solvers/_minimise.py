@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._validation import FloatArray
+from tmfcore._base.validation import FloatArray
 
 __all__ = ["minimise"]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._descent import Iterate
-from tmfcore._validation import FloatArray
+from tmfcore._base.validation import FloatArray
+from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule, next_rate
 from tmfcore.solvers._spectral import SpectralRate
 

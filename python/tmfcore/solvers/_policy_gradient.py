@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _flow, _policy
-from tmfcore._evaluator import keep_kernels
-from tmfcore._policy import Policy
-from tmfcore._threads import Together, workers_for
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
-from tmfcore.simulate import calls_python
+from tmfcore._base.threads import Together, workers_for
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit import values
+from tmfcore._model import policy as policy_kernel
+from tmfcore._model.evaluator import keep_kernels
+from tmfcore._model.game import Game
+from tmfcore._model.policy import Policy
+from tmfcore._population.simulate import calls_python
 from tmfcore.solvers import _critics
 from tmfcore.solvers._ascent import averaging_weight
 from tmfcore.solvers._rule import Arrays, Diverged, Judged, Rule, next_rate
@@ -85,14 +86,14 @@ class Ascent(Rule):
         """Exploitability and mean return of the averaged iterate in its mean field."""
         p, policy = self.problem, self.kernel(self.policy)
         kept = keep_kernels(p.model, p.horizon)
-        _flow.forward(p.model, policy, p.initial, p.active, p.horizon, 1, self.mu, kept)
-        self.gap, _, self.value = _flow.gaps(p.model, policy, self.mu, p.active, p.discount, p.always, kept)
+        values.forward(p.model, policy, p.initial, p.active, p.horizon, 1, self.mu, kept)
+        self.gap, _, self.value = values.gaps(p.model, policy, self.mu, p.active, p.discount, p.always, kept)
 
     def kernel(self, theta: FloatArray) -> Policy:
         """The compiled policy at theta."""
         if theta.shape[-1] > 1:
-            return _policy.AffinePolicy(theta)
-        return _policy.TablePolicy(_policy.softmax(theta[..., 0]))
+            return policy_kernel.AffinePolicy(theta)
+        return policy_kernel.TablePolicy(policy_kernel.softmax(theta[..., 0]))
 
     def rate(self, iteration: int, gap: float) -> float:
         s = self.solver

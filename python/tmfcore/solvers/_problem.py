@@ -7,15 +7,15 @@ from functools import cached_property
 
 import numpy as np
 
-from tmfcore import _flow
-from tmfcore import _validation as check
-from tmfcore._evaluator import keep_kernels
-from tmfcore._fingerprint import Fingerprint
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
-from tmfcore.meanfield import Flow, active_fractions, flow_of
-from tmfcore.policy import SoftmaxPolicy, TabularPolicy, as_policy
-from tmfcore.schedule import Schedule
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit import values as values_kernel
+from tmfcore._limit.mean_field import Flow, active_fractions, flow_of
+from tmfcore._model.evaluator import keep_kernels
+from tmfcore._model.fingerprint import Fingerprint
+from tmfcore._model.game import Game
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
+from tmfcore._model.schedules import Schedule
 
 __all__ = ["Problem", "softened"]
 
@@ -55,7 +55,7 @@ class Problem:
         game = self.game
         kernel = as_policy(policy, game, "initial")
         mu = np.empty((game.horizon + 1, game.n_observations))
-        _flow.forward(game.model, kernel, game.initial, self.active, game.horizon, 1, mu)
+        values_kernel.forward(game.model, kernel, game.initial, self.active, game.horizon, 1, mu)
         return np.stack([kernel.probabilities(mu[t], t, game.horizon) for t in range(game.horizon)])
 
     def judge(self, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
@@ -63,8 +63,8 @@ class Problem:
         game = self.game
         mu = np.empty((game.horizon + 1, game.n_observations))
         kept = keep_kernels(game.model, game.horizon)
-        _flow.forward(game.model, policy.kernel, game.initial, self.active, game.horizon, 1, mu, kept)
-        gap, _, value = _flow.gaps(game.model, policy.kernel, mu, self.active, game.discount, self.always, kept)
+        values_kernel.forward(game.model, policy.kernel, game.initial, self.active, game.horizon, 1, mu, kept)
+        gap, _, value = values_kernel.gaps(game.model, policy.kernel, mu, self.active, game.discount, self.always, kept)
         return self.flow(mu), gap, value
 
     def flow(self, mu: FloatArray) -> Flow:

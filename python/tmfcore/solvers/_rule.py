@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from tmfcore import _validation as check
-from tmfcore._descent import Iterate
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._ascent import DECAYS, decay_factor
+from tmfcore.solvers._iterate import Iterate
 
 __all__ = ["NOT_A_NUMBER", "Arrays", "Diverged", "Judged", "Rule", "Stuck", "TableRule", "check_decay", "next_rate"]
 

@@ -11,16 +11,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tmfcore import _progress, _rng
-from tmfcore import _validation as check
-from tmfcore import _wording as say
-from tmfcore._functions import SMALLER_GAME, fits_memory, noted, takes_rng, warn
-from tmfcore._policy import Policy
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
-from tmfcore.meanfield import CLOCKS, Flow
-from tmfcore.policy import SoftmaxPolicy, TabularPolicy
-from tmfcore.schedule import Schedule
+from tmfcore._base import bars
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng, warn
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit.mean_field import CLOCKS, Flow
+from tmfcore._model.game import Game
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
+from tmfcore._model.policy import Policy
+from tmfcore._model.schedules import Schedule
+from tmfcore._random import seeding
 from tmfcore.solvers._loop import Loop
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Rule
@@ -56,7 +57,7 @@ class Solver(ABC):
     min_improvement: float = 0.01
     clock: str = "schedule"
 
-    # In which parts (tmfcore._fingerprint) the problem of a Solution must agree with the present one to go on from it.
+    # In which parts (_model.fingerprint) the problem of a Solution must agree with the present one to go on from it.
     _depends_on: ClassVar[tuple[str, ...]] = ("game", "fractions", "clock")
 
     def __post_init__(self) -> None:
@@ -120,10 +121,10 @@ class Solver(ABC):
         schedule: Schedule,
         n_agents: int | None = None,
         *,
-        rng: _rng.RNG = None,
+        rng: seeding.RNG = None,
         initial: object = None,
         callback: Callback | None = None,
-        progress: _progress.Progress = False,
+        progress: bars.Progress = False,
         threads: int | None = None,
     ) -> Solution:
         """Find a policy of `game` played under `schedule`.
@@ -189,19 +190,19 @@ class Solver(ABC):
         game: Game,
         schedule: Schedule,
         n_agents: int | None,
-        rng: _rng.RNG = None,
+        rng: seeding.RNG = None,
         initial: object = None,
         callback: Callback | None = None,
-        progress: _progress.Progress = False,
+        progress: bars.Progress = False,
         threads: int | None = None,
     ) -> Loop:
         """`solve`, without a warning: the loop when it has ended."""
         callback = watcher(callback, progress)
         threads = None if threads is None else check.as_positive_int(threads, "threads")
         problem = Problem.of(game, schedule, n_agents, self.clock)
-        loop = self._loop(problem, initial, _rng.generators(rng, 1)[0], threads)
+        loop = self._loop(problem, initial, seeding.generators(rng, 1)[0], threads)
         try:
-            with _progress.reporter(progress, self.iterations, self.name) as report:
+            with bars.reporter(progress, self.iterations, self.name) as report:
                 loop.run(callback, report)
         finally:
             loop.rule.close()
@@ -228,9 +229,9 @@ class Solver(ABC):
         return {"name": self.name, **values}
 
 
-def watcher(callback: Callback | None, progress: _progress.Progress) -> Callback | None:
+def watcher(callback: Callback | None, progress: bars.Progress) -> Callback | None:
     """The callback, checked with `progress`; its errors say that they are its own."""
-    _progress.check(progress)
+    bars.check(progress)
     return None if callback is None else noted(callback, "callback", "an Iteration")
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore import _wording as say
-from tmfcore._descent import Iterate
-from tmfcore.game import Game
-from tmfcore.meanfield import active_fractions
-from tmfcore.schedule import Schedule
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._limit.mean_field import active_fractions
+from tmfcore._model.game import Game
+from tmfcore._model.schedules import Schedule
 from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
 from tmfcore.solvers.homotopy import Homotopy
 from tmfcore.solvers.mfomo import MFOMO

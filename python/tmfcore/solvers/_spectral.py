@@ -10,8 +10,8 @@ from math import inf
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._descent import Iterate
-from tmfcore._validation import FloatArray
+from tmfcore._base.validation import FloatArray
+from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._rule import Arrays, Stuck
 
 __all__ = ["SpectralRate", "first_rate"]

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tmfcore import _progress, _rng
-from tmfcore._functions import SMALLER_GAME, fits_memory, takes_rng, warn
-from tmfcore.game import Game
-from tmfcore.schedule import Schedule
+from tmfcore._base import bars
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
+from tmfcore._model.game import Game
+from tmfcore._model.schedules import Schedule
+from tmfcore._random import seeding
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._loop import Loop
 from tmfcore.solvers._problem import Problem
@@ -37,10 +38,10 @@ def solve(
     clock: str = "schedule",
     tolerance: float | None = 1e-4,
     absolute_tolerance: float | None = 1e-9,
-    rng: _rng.RNG = None,
+    rng: seeding.RNG = None,
     initial: object = None,
     callback: Callback | None = None,
-    progress: _progress.Progress = False,
+    progress: bars.Progress = False,
 ) -> Solution:
     """An equilibrium of `game` played under `schedule`, by the exact solver that is the first to find one.
 
@@ -96,14 +97,14 @@ def solve(
     """
     callback = watcher(callback, progress)
     problem = Problem.of(game, schedule, n_agents, clock)
-    generator = _rng.generators(rng, 1)[0]
+    generator = seeding.generators(rng, 1)[0]
     size = game.horizon * game.n_observations * game.n_actions
     kinds: list[type[ExactSolver]] = [MirrorDescent, Homotopy, FictitiousPlay]
     if size > LARGE:
         kinds.remove(Homotopy)
     options = {"clock": clock, "tolerance": tolerance, "absolute_tolerance": absolute_tolerance}
     turns = [_Contender(kind(**options), FLOWS[kind]) for kind in kinds]  # type: ignore[arg-type]  # clock is checked
-    with _progress.reporter(progress, sum(turn.solver.iterations for turn in turns), "solve") as report:
+    with bars.reporter(progress, sum(turn.solver.iterations for turn in turns), "solve") as report:
         try:
             while not (_over(turns) or all(turn.ended for turn in turns)):
                 for turn in turns:

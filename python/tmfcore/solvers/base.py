@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _appearance, _files, _frames
-from tmfcore import _validation as check
-from tmfcore._fingerprint import Fingerprint
-from tmfcore._records import Record
-from tmfcore.meanfield import Flow
-from tmfcore.policy import Played, SoftmaxPolicy, TabularPolicy
+from tmfcore._base import files, frames
+from tmfcore._base import validation as check
+from tmfcore._base.records import Record
+from tmfcore._limit.mean_field import Flow
+from tmfcore._model import appearance
+from tmfcore._model.fingerprint import Fingerprint
+from tmfcore._model.policies import Played, SoftmaxPolicy, TabularPolicy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ class ConvergenceWarning(UserWarning):
 
 
 @dataclass(frozen=True, eq=False)
-class Solution(_frames.Frames, Played):
+class Solution(frames.Frames, Played):
     """The best policy a solver met, and how it got there.
 
     Parameters
@@ -85,12 +86,12 @@ class Solution(_frames.Frames, Played):
     state: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     fingerprint: Fingerprint | None = None
 
-    def _table(self) -> _frames.Table:
+    def _table(self) -> frames.Table:
         flow = self.flow._table()
         iteration = self.history.get("iteration", np.zeros(0, np.int64))
         history = {name: (("iteration",), column) for name, column in self.history.items() if name != "iteration"}
         facts = ("reason", "best_iteration", "exploitability", "mean_return", "schedule", "clock")
-        return _frames.Table(
+        return frames.Table(
             {"iteration": iteration, **flow.coordinates},
             {**history, **flow.variables},
             next(iter(history), "mu"),
@@ -158,9 +159,9 @@ class Solution(_frames.Frames, Played):
         header = {name: getattr(self, name) for name in _HEADER}
         header |= {"policy": "softmax" if soft else "tabular", "policy_horizon": self.policy.horizon}
         header["horizon"] = self.flow.horizon
-        header |= _appearance.to_header(self.flow)
+        header |= appearance.to_header(self.flow)
         header["fingerprint"] = None if self.fingerprint is None else self.fingerprint.to_header()
-        _files.save_npz(path, arrays, {"kind": "solution", **header})
+        files.save_npz(path, arrays, {"kind": "solution", **header})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Solution:
@@ -175,7 +176,7 @@ class Solution(_frames.Frames, Played):
         TypeError, ValueError
             `path` is no path.
         """
-        return _files.made(path, "solution", cls._from_file)
+        return files.made(path, "solution", cls._from_file)
 
     @classmethod
     def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Solution:

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _validation as check
-from tmfcore._descent import Iterate
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Arrays, Stuck, TableRule
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _flow
-from tmfcore import _validation as check
-from tmfcore._descent import Iterate
-from tmfcore._occupation import Occupation
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit import values as values_kernel
 from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._minimise import minimise
+from tmfcore.solvers._occupation import Occupation
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, Stuck, TableRule
 
@@ -160,7 +160,7 @@ class _Optimisation(TableRule):
             self.best, self.waited = gap, 0
         game, active, always = self.problem.game, self.problem.active, self.problem.clock == "always"
         policy, mu = self.iterate.policy, self.iterate.mu
-        _flow.backward(game.model, None, mu, active, game.discount, always, self.values, self.q, None)
+        values_kernel.backward(game.model, None, mu, active, game.discount, always, self.values, self.q, None)
         best = self.q.max(axis=-1, keepdims=True)
         penalty = self.grown(gap)
         if penalty > LARGEST * self.solver.penalty:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tmfcore import _validation as check
-from tmfcore._descent import Iterate
+from tmfcore._base import validation as check
 from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._mirror import Ascent
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import check_decay

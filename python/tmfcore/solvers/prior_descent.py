@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _validation as check
-from tmfcore._descent import Iterate
-from tmfcore._validation import FloatArray
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule
 from tmfcore.solvers._spectral import SpectralRate, first_rate
@@ -27,7 +27,7 @@ class PriorDescent(ExactSolver):
 
         pi' is proportional to prior exp(Q~ / temperature),   log pi_{k+1} = (1 - w) log pi_k + w log pi' + constant
 
-    with Q~ the action values of that response (relative entropy; _descent.Iterate.regularise has the recursion). Every
+    with Q~ the action values of that response (relative entropy; _iterate.Iterate.regularise has the recursion). Every
     `prior_every` updates the prior becomes the policy, so that the cost fades and exploitability goes to 0; with a
     prior that stays the iteration ends at the regularised equilibrium, whose exploitability is not 0.
 

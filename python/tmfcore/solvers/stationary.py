@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tmfcore import _appearance
-from tmfcore import _validation as check
-from tmfcore._descent import Iterate
-from tmfcore._stationary import StationaryIterate
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
-from tmfcore.meanfield import Flow
-from tmfcore.policy import SoftmaxPolicy, TabularPolicy, as_policy
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit.mean_field import Flow
+from tmfcore._model import appearance as _appearance
+from tmfcore._model.game import Game
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
+from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._mirror import Ascent
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Stuck
+from tmfcore.solvers._stationary import StationaryIterate
 from tmfcore.solvers.mirror_descent import MirrorDescent
 
 __all__ = ["Stationary"]

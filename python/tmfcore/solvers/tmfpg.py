@@ -13,13 +13,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from tmfcore import _validation as check
-from tmfcore._validation import FloatArray
-from tmfcore.game import Game
-from tmfcore.meanfield import active_fractions
-from tmfcore.policy import SoftmaxPolicy, TabularPolicy, as_policy
-from tmfcore.schedule import Schedule
-from tmfcore.simulate import check_batches, check_population, rounded_counts
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore._limit.mean_field import active_fractions
+from tmfcore._model.game import Game
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
+from tmfcore._model.schedules import Schedule
+from tmfcore._population.simulate import check_batches, check_population, rounded_counts
 from tmfcore.solvers import _critics
 from tmfcore.solvers._ascent import Adam, Normalized, Sgd
 from tmfcore.solvers._critics import CRITICS

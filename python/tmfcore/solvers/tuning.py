@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore import _progress, _rng
-from tmfcore import _validation as check
-from tmfcore import _wording as say
-from tmfcore._functions import SMALLER_GAME, fits_memory, noted, takes_rng
-from tmfcore._records import Record
-from tmfcore.game import Game
-from tmfcore.schedule import Schedule
+from tmfcore._base import bars
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng
+from tmfcore._base.records import Record
+from tmfcore._model.game import Game
+from tmfcore._model.schedules import Schedule
+from tmfcore._random import seeding
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._space import Solver, checked, default_space, scale_of, suggest
 from tmfcore.solvers.base import Solution
@@ -103,10 +104,10 @@ def tune(
     seconds: float | None = None,
     metric: str | Callable[[tuple[Solution, ...]], float] = "iterations",
     sampler: optuna.samplers.BaseSampler | None = None,
-    rng: _rng.RNG = None,
+    rng: seeding.RNG = None,
     initial: object = None,
     callback: Callable[[Tuning], object] | None = None,
-    progress: _progress.Progress = False,
+    progress: bars.Progress = False,
 ) -> Tuning:
     """Search the settings of a solver that serve a game, or several, best; needs Optuna (extra `tune`).
 
@@ -192,10 +193,10 @@ def tune(
     if space is None:
         space = default_space(base, scale_of(problems, base.clock))
     searched = checked(space, base)
-    streams = _rng.generators(rng, 1 + len(games))
+    streams = seeding.generators(rng, 1 + len(games))
     seed = int(streams[0].integers(2**32))
     seeds = [int(stream.integers(2**63)) for stream in streams[1:]]
-    with _quiet(optuna), _progress.reporter(progress, trials + 1, "tune") as report:
+    with _quiet(optuna), bars.reporter(progress, trials + 1, "tune") as report:
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed) if sampler is None else sampler)
         search = _Search(base, problems, metric, tuple(searched), seeds, initial, study)
         began = time.perf_counter()

@@ -1,0 +1,201 @@
+"""Results on disk: an .npz of plain arrays with a JSON header, written whole or not at all.
+
+replacing(path)                     a binary file that becomes `path` only when the block ends well
+save_npz(path, arrays, header)      arrays + header, atomically
+load_npz(path, kind)                (arrays, header), checked to be a tmfcore file of that kind
+
+No pickle either way: a file from a stranger runs nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from math import prod
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore._base import validation as check
+
+_HEADER = "header"
+_CHECKSUM = "checksum"  # in the header, of all the rest
+_FORMAT = 2  # raised when a file of today could no longer be read as one of tomorrow
+_DTYPES = "biufcUS"  # kinds of dtypes that are saved and loaded
+
+_T = TypeVar("_T")
+
+
+class FileError(ValueError):
+    """A file that is damaged, of another kind or format, or none of tmfcore; the text begins with its name."""
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A binary file to write; it takes the name `path` when the block ends, and goes if the block raises.
+
+    The bytes are written beside the target, so a crash, a full disk or Ctrl-C leaves an older file at `path`
+    as it was.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder of `path` does not exist.
+    IsADirectoryError
+        `path` is a folder.
+    OSError
+        The folder cannot be written to.
+    """
+    target = check.as_path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", str(target.parent))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder; must be a file name", str(target))
+    part = target.with_name(f".tmfcore-{os.urandom(6).hex()}.part")  # as short for a name that is as long as may be
+    try:
+        with open(part, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            part.unlink()
+        raise
+
+
+def save_npz(
+    path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]
+) -> None:
+    """Write `arrays` and a JSON `header` to `path`, exactly that name, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; nothing is appended to its name.
+    arrays
+        Name -> array of numbers, booleans or strings; not "header".
+    header
+        What json can hold. Must have "kind", what the file is; "tmfcore" (version), "format" and "checksum" are added.
+
+    Raises
+    ------
+    TypeError
+        An array of objects, or a header json cannot hold. Nothing is written.
+    """
+    from importlib.metadata import version
+
+    if "kind" not in header or _HEADER in arrays:
+        raise ValueError(f"header must have a 'kind', and no array may be called {_HEADER!r}")
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.kind not in _DTYPES:
+            raise TypeError(f"arrays[{name!r}] holds {np.asarray(array).dtype}; must hold numbers or strings")
+    whole = json.loads(json.dumps({**header, "tmfcore": version("tmfcore"), "format": _FORMAT}))
+    text = json.dumps({**whole, _CHECKSUM: _checksum(arrays, whole)})
+    packed = np.frombuffer(text.encode(), dtype=np.uint8)
+    with replacing(path) as file:
+        np.savez(file, **{_HEADER: packed, **arrays})  # type: ignore[arg-type]  # one of them could be "allow_pickle"
+
+
+def load_npz(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Read what save_npz wrote.
+
+    Returns
+    -------
+    arrays, header
+        All arrays, in memory and writable; the header with "kind", "tmfcore" and "format".
+
+    Raises
+    ------
+    TypeError, ValueError
+        `path` is none.
+    FileError
+        Not a file of save_npz, damaged, of another kind, or of another format.
+    OSError
+        The file is not there or cannot be read.
+
+    Notes
+    -----
+    The checksum (SHA-256, of names, types, shapes and contents) finds what the sums of the zip cannot: a member of
+    another file in its place, or an array written over.
+    """
+    where = os.fspath(check.as_path(path))
+    with open(where, "rb") as raw:
+        try:
+            arrays = _members(raw)
+            header = json.loads(arrays.pop(_HEADER).tobytes())
+            format_, found, made_by = int(header["format"]), str(header["kind"]), str(header["tmfcore"])
+            sound = format_ != _FORMAT or header.pop(_CHECKSUM) == _checksum(arrays, header)
+        except MemoryError:
+            raise MemoryError(f"{where!r} does not fit in memory; path must name a smaller file") from None
+        except Exception as error:  # whatever zipfile, json and numpy make of bytes that are not theirs
+            raise FileError(f"{where!r} is damaged or no file of tmfcore; must be a saved {kind}") from error
+    if format_ != _FORMAT:
+        raise FileError(
+            f"{where!r} has format {format_}, of tmfcore {made_by}; must be {_FORMAT}: load it with that version"
+        )
+    if not sound:
+        raise FileError(f"{where!r} is damaged: its content is not what was saved; must be a saved {kind}")
+    if found != kind:
+        raise FileError(f"{where!r} holds a {found}; must hold a {kind}")
+    return arrays, header
+
+
+def made(
+    path: str | os.PathLike[str], kind: str, make: Callable[[dict[str, npt.NDArray[Any]], dict[str, Any]], _T]
+) -> _T:
+    """What `make` makes of the arrays and the header in a file; that it cannot is a FileError like the others."""
+    arrays, header = load_npz(path, kind)
+    try:
+        return make(arrays, header)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise FileError(
+            f"{os.fspath(path)!r} holds no {kind} of this version ({error}); must be a saved {kind}"
+        ) from error
+
+
+def _members(raw: BinaryIO) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an .npz, none larger than its bytes in the file."""
+    size = os.fstat(raw.fileno()).st_size
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    with zipfile.ZipFile(raw) as file:
+        members = file.infolist()
+        if sum(member.file_size for member in members) > size or len(set(file.namelist())) < len(members):
+            raise ValueError("members overlap")
+        for member in members:
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError("compressed, as save_npz does not")
+            with file.open(member) as stream:
+                arrays[member.filename.removesuffix(".npy")] = _array(stream, member.file_size)
+    return arrays
+
+
+def _array(stream: Any, size: int) -> npt.NDArray[Any]:
+    """The array of an .npy of so many bytes."""
+    version = np.lib.format.read_magic(stream)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+    shape, fortran, dtype = read(stream)
+    left = size - stream.tell()
+    if dtype.kind not in _DTYPES or min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != left:
+        raise ValueError("the header of an array does not fit its bytes")
+    buffer = bytearray(left)
+    if stream.readinto(buffer) != left:
+        raise ValueError("cut short")
+    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _checksum(arrays: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> str:
+    """SHA-256 of names, types, shapes and contents."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name])
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        if array.size:
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

@@ -1,0 +1,164 @@
+"""User functions: of the population, f(mu), f(mu, t) or f(mu, t, z), told apart once by their signature; and keywords.
+
+of_mu_and_t(function, name, noise)      the function as f(mu, t), which returns float64 and says where it failed
+n_arguments(function, name, most)       how many of (mu, t, z) it takes
+noted(function, name, of)               a callback, whose errors come out with a note that names it
+fits_memory(advice)                     decorator: who asks for more than there is gets advice
+SMALLER_GAME                            the advice of what needs memory for each step of a game
+takes_rng                               decorator: who says seed= is told to say rng=
+warn(text, category)                    a warning that points at the caller's own line
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import warnings
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tmfcore._base import validation as check
+
+TimeFunction: TypeAlias = Callable[[Any, int], Any]
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_FLOAT64 = np.dtype(np.float64)
+
+#: How numpy begins the errors of arrays that no memory holds.
+_TOO_LARGE = (
+    "Maximum allowed dimension exceeded", "array is too big", "maximum supported dimension", "Python int too large",
+)  # fmt: skip
+
+SMALLER_GAME = "game must have fewer steps (horizon), observations or actions"
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def n_arguments(function: Callable[..., Any], name: str, most: int = 2, hint: str = "") -> int:
+    """How many arguments `function` is called with: 1 of (mu), 2 of (mu, t) or, where `most` is 3, 3 of (mu, t, z).
+
+    It is f(mu, t) if two positional parameters are required or the second is called t; f(mu) if one is
+    required, or none and there is one to fill; f(mu, t, z) if three are required. Further parameters with defaults keep
+    their defaults. The `hint` ends the error of a function of three where there may be two.
+
+    Raises
+    ------
+    TypeError
+        Any other signature, one that cannot be read, `*args` alone, which would take both, or a class.
+    """
+    shape = f"must be a function of {'(mu) or (mu, t)' if most == 2 else '(mu), (mu, t) or (mu, t, z)'}"
+    if isinstance(function, type):
+        raise TypeError(f"{name} is the class {function.__name__}; {shape}")
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} has no signature that can be read; {shape}: wrap it in one") from None
+    positional = [p for p in parameters if p.kind in _POSITIONAL]
+    required = [p for p in positional if p.default is p.empty]
+    forced = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if forced:
+        raise TypeError(f"{name} needs the keyword argument {forced[0].name!r}; {shape}")
+    if not positional or len(required) > most:
+        hint = hint if len(required) == 3 else ""
+        raise TypeError(f"{name} takes ({', '.join(str(p) for p in parameters)}); {shape}{hint}")
+    if len(required) > 1:
+        return len(required)
+    return 2 if len(positional) > 1 and positional[1].name == "t" else 1
+
+
+def of_mu_and_t(
+    function: Callable[..., Any], name: str, noise: NDArray[np.float64] | None = None, hint: str = ""
+) -> TimeFunction:
+    """`function` as f(mu, t), which drops t or adds z = noise[t] as the function wants it.
+
+    What it raises comes out as it is, with a note that names the function and the step. What it returns is checked to
+    be real numbers and comes out as an array of float64; the shape is for the caller to check.
+    """
+    n = n_arguments(function, name, most=2 if noise is None else 3, hint=hint)
+
+    def called(mu: Any, t: int) -> Any:
+        try:
+            if n == 2:
+                value = function(mu, t)
+            elif n == 1:
+                value = function(mu)
+            else:
+                value = function(mu, t, None if noise is None else noise[t])
+        except Exception as error:
+            error.add_note(f"raised by {name}(mu, t) at step t = {t}")
+            raise
+        if type(value) is np.ndarray and value.dtype == _FLOAT64:
+            return value
+        return check.as_real_array(value, f"{name}(mu, t={t})")
+
+    return called
+
+
+def noted(function: object, name: str, of: str) -> Callable[..., Any]:
+    """`function`, a callback of what `of` says, checked to be one; what it raises has a note that names it."""
+    call = check.as_function(function, name, of)
+
+    def called(*arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except Exception as error:
+            error.add_note(f"raised by {name}, called as a function of {of}")
+            raise
+
+    return called
+
+
+def fits_memory(advice: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Decorator of a function that may need more memory than there is: `advice` says which arguments make it so.
+
+    numpy names the shape it could not allocate, or says that a dimension is too large, and no argument. Where such
+    functions call each other the advice is of the first; the error's `cause` is what numpy said, without advice.
+    """
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @functools.wraps(function)
+        def tried(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            try:
+                return function(*args, **kwargs)
+            except (MemoryError, OverflowError, ValueError) as error:
+                text = str(error)
+                if isinstance(error, MemoryError) or text.startswith(_TOO_LARGE):
+                    cause = getattr(error, "cause", text)
+                    name = function.__qualname__ if function.__name__ == "__init__" else function.__name__
+                    what = f"{name.removesuffix('.__init__')}() needs more memory than there is"
+                    told = MemoryError(f"{what}{f' ({cause})' if cause else ''}; {advice}")
+                    told.__dict__.update(vars(error) | {"cause": cause})  # what a solve had found, and notes
+                    raise told from None
+                raise
+
+        return tried
+
+    return decorate
+
+
+def takes_rng(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """`function`, which has an argument `rng`; the error of a call with `seed` or `random_state` says so."""
+
+    @functools.wraps(function)
+    def asked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for other in ("seed", "random_state"):
+            if other in kwargs:
+                raise TypeError(f"{function.__name__}() has no argument {other!r}; say rng={kwargs[other]!r}")
+        return function(*args, **kwargs)
+
+    return asked
+
+
+def warn(text: str, category: type[Warning]) -> None:
+    """Warn about the line that called the package, however many functions of the package lie between."""
+    frame: FrameType | None = sys._getframe(1)
+    level = 2
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "tmfcore":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level)

@@ -1,0 +1,124 @@
+"""Records: what verbs return. Each field is held to its annotation when one is made, by hand or from a file.
+
+    class Flow(Record)      a frozen dataclass; its annotations are all there is to say
+
+The kind of a value is checked, not its content: arrays by dtype, tuples and dicts by what they hold; and that arrays
+whose SHAPES are given in letters fit each other. O(1) for arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tmfcore._base import wording as say
+
+Check = Callable[[object], bool]
+
+_KINDS: dict[str, tuple[str, Check]] = {
+    "None": ("None", lambda value: value is None),
+    "Any": ("anything", lambda value: True),
+    "object": ("anything", lambda value: True),
+    "str": ("a string", lambda value: isinstance(value, str)),
+    "bool": ("True or False", lambda value: isinstance(value, (bool, np.bool_))),
+    "int": ("an integer", lambda value: _is_number(value, int, np.integer)),
+    "float": ("a real number", lambda value: _is_number(value, int, float, np.integer, np.floating)),
+    "FloatArray": ("an array of floats", lambda value: _is_array(value, "f")),
+    "IntArray": ("an array of integers", lambda value: _is_array(value, "iu")),
+    "npt.NDArray[Any]": ("an array of numbers or texts", lambda value: _is_array(value, "biufUO")),
+}
+
+
+class Record:
+    """Base of the dataclasses that verbs return."""
+
+    #: Field -> its dimensions by letter, "R J+1 S": where a letter returns, so does the length. None has no shape, nor
+    #: have labels that are not there; of a dict each entry has a length of its own for each letter.
+    SHAPES: ClassVar[dict[str, str]] = {}
+
+    def __post_init__(self) -> None:
+        kind: Any = type(self)
+        for name, (wanted, fits) in _checks(kind).items():
+            value = getattr(self, name)
+            if not fits(value):
+                raise TypeError(f"{name} is {say.show(value)}; must be {wanted}")
+        known: dict[tuple[str, str], tuple[int, str]] = {}
+        for name, letters in kind.SHAPES.items():
+            value = getattr(self, name)
+            for key, entry in value.items() if isinstance(value, Mapping) else [("", value)]:
+                if entry is not None and (isinstance(entry, np.ndarray) or len(entry)):
+                    _fit(f"{name}[{key!r}]" if key else name, entry, letters.split(), key, known)
+
+
+def _fit(name: str, value: Any, letters: list[str], key: str, known: dict[tuple[str, str], tuple[int, str]]) -> None:
+    """Refuse an array or a tuple whose lengths are not those `known` by letter so far; add its own."""
+    shape = value.shape if isinstance(value, np.ndarray) else (len(value),)
+    if len(shape) != len(letters):
+        raise ValueError(f"{name} has shape {shape}; must be ({', '.join(letters)})")
+    for n, dimension in zip(shape, letters, strict=True):
+        letter, _, more = dimension.partition("+")
+        length, where = known.setdefault((letter, key), (n - int(more or 0), name))
+        if n - int(more or 0) != length:
+            raise ValueError(
+                f"{name} has shape {shape}; must be ({', '.join(letters)}) with {letter} = {length}, as {where}"
+            )
+
+
+@cache
+def _checks(kind: Any) -> dict[str, tuple[str, Check]]:
+    """For each field of a dataclass what it must be, in words, and the check."""
+    return {field.name: _check_of(str(field.type)) for field in fields(kind)}
+
+
+def _check_of(annotation: str) -> tuple[str, Check]:
+    """The check of an annotation: alternatives, tuples, dicts, callables, and classes by their names."""
+    options = _split(annotation, "|")
+    if len(options) > 1:
+        checks = [_check_of(option) for option in options]
+        return " or ".join(words for words, _ in checks), lambda value: any(fits(value) for _, fits in checks)
+    if annotation in _KINDS:
+        return _KINDS[annotation]
+    outer, _, inner = annotation.partition("[")
+    if not inner:
+        name = outer.rpartition(".")[2]
+        return say.article(name), lambda value: any(base.__name__ == name for base in type(value).__mro__)
+    parts = [_check_of(part) for part in _split(inner[:-1], ",") if part != "..."]
+    if outer == "Callable":
+        return "a function", callable
+    if outer == "dict":
+        (_, key), (words, item) = parts
+        return f"a dict, each entry {words}", lambda value: (
+            isinstance(value, Mapping) and all(key(k) and item(v) for k, v in value.items())
+        )
+    words = f"a tuple, each entry {' or '.join(dict.fromkeys(words for words, _ in parts))}"
+    if inner.endswith("...]"):
+        return words, lambda value: isinstance(value, tuple) and all(parts[0][1](entry) for entry in value)
+    return words, lambda value: (
+        isinstance(value, tuple)
+        and len(value) == len(parts)
+        and all(fits(entry) for (_, fits), entry in zip(parts, value, strict=True))
+    )
+
+
+def _split(text: str, mark: str) -> list[str]:
+    """The parts of an annotation between marks that stand in no brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == mark and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts]
+
+
+def _is_number(value: object, *kinds: type[Any]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, (bool, np.timedelta64))
+
+
+def _is_array(value: object, dtypes: str) -> bool:
+    return isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray) and value.dtype.kind in dtypes

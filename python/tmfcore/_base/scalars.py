@@ -1,0 +1,173 @@
+"""Checks of single values: numbers, flags, choices, names, paths, functions. What they share is in _validation."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tmfcore._base import wording as say
+
+INT64_MAX = 2**63 - 1
+
+_T = TypeVar("_T")
+
+
+def as_int(value: object, name: str, *, low: int | None = None, high: int | None = None) -> int:
+    """`value` as an int in [low, high], at most 2**63 - 1 in any case.
+
+    Anything with `__index__` but booleans, and floats that are whole (1e6).
+    """
+    value = plain(value)
+    number = _whole(value)
+    if number is None:
+        raise TypeError(f"{name} is {say.show(value)}; must be an integer")
+    if (low is not None and number < low) or (high is not None and number > high):
+        raise ValueError(f"{name} is {say.integer(number)}; must be {say.interval(low, high)}")
+    if not -INT64_MAX - 1 <= number <= INT64_MAX:
+        raise ValueError(f"{name} is {say.integer(number)}; must be in [-2**63, 2**63)")
+    return number
+
+
+def _whole(value: object) -> int | None:
+    """The integer that `value` is, or None."""
+    if isinstance(value, (bool, np.bool_, np.timedelta64, np.ma.MaskedArray)):  # which all have __index__
+        return None
+    if isinstance(value, (float, np.floating)):
+        return int(value) if np.isfinite(value) and value == np.trunc(value) else None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]  # whatever it is: the error is the answer
+    except Exception:
+        return None
+
+
+def plain(value: object) -> object:
+    """`value`, and where it is an array of no dimension, of any library, the number in it."""
+    if isinstance(value, (np.generic, int, float, np.ma.MaskedArray)) or getattr(value, "ndim", None) != 0:
+        return value
+    try:
+        return np.asarray(value)[()]
+    except Exception:  # an array of another device, say: no number
+        return value
+
+
+def as_positive_int(value: object, name: str, *, high: int | None = None) -> int:
+    """`value` as an int in [1, high]."""
+    return as_int(value, name, low=1, high=high)
+
+
+def as_float(
+    value: object,
+    name: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> float:
+    """`value` as a finite float between the bounds, which belong to the interval unless open."""
+    value = plain(value)
+    real = isinstance(value, (int, float, np.integer, np.floating))
+    if not real or isinstance(value, (bool, np.bool_, np.timedelta64)):
+        raise TypeError(f"{name} is {say.show(value)}; must be a real number")
+    try:
+        with np.errstate(over="ignore"):  # a longdouble may be larger than any float
+            number = float(value)  # type: ignore[arg-type]  # one of the kinds above
+    except OverflowError:
+        number = np.inf
+    if not np.isfinite(number):
+        raise ValueError(f"{name} is {number}; must be finite")
+    below = low is not None and (number < low or (low_open and number == low))
+    above = high is not None and (number > high or (high_open and number == high))
+    if below or above:
+        raise ValueError(f"{name} is {number!r}; must be {say.interval(low, high, low_open, high_open)}")
+    return number
+
+
+def as_bool(value: object, name: str) -> bool:
+    """`value` as a bool; 0 and 1 are not booleans."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} is {say.show(value)}; must be True or False")
+    return bool(value)
+
+
+def as_choice(value: object, name: str, choices: Iterable[str]) -> str:
+    """`value` if it is one of the strings in `choices`; the error lists them and suggests the closest."""
+    choices = tuple(choices)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {say.show(value)}; must be one of {say.listed(choices)}")
+    if value not in choices:
+        from difflib import get_close_matches  # only on the way to an error
+
+        close = get_close_matches(value[:100], choices, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(f"{name} is {say.short(repr(value))}; must be one of {say.listed(choices)}{hint}")
+    return value
+
+
+def as_instance(value: Any, name: str, kinds: type[_T] | tuple[type[_T], ...]) -> _T:
+    """`value` itself if it is an instance of one of `kinds`."""
+    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not isinstance(value, kinds):
+        wanted = " or ".join(say.article(kind.__name__) for kind in kinds)
+        raise TypeError(f"{name} is {say.show(value)}; must be {wanted}")
+    return value
+
+
+def as_string(value: object, name: str) -> str:
+    """`value` if it is a str."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {say.show(value)}; must be a string")
+    return value
+
+
+def as_labels(value: object, name: str, n: int | None = None) -> tuple[str, ...]:
+    """`value` as a tuple of `n` different strings; of any number of them if `n` is None."""
+    wanted = f"a sequence of {'' if n is None else f'{n} '}strings"
+    if n is not None and isinstance(value, Sequence) and len(value) != n and not isinstance(value, str):
+        raise ValueError(f"{name} has {len(value)} labels; must have {n}")
+    labels = tuple(as_string(label, f"{name}[{i}]") for i, label in enumerate(as_items(value, name, wanted)))
+    if n is not None and len(labels) != n:
+        raise ValueError(f"{name} has {len(labels)} labels; must have {n}")
+    first: dict[str, int] = {}
+    for i, label in enumerate(labels):
+        if first.setdefault(label, i) != i:
+            raise ValueError(f"{name}[{i}] is {say.short(repr(label))}; must differ from {name}[{first[label]}]")
+    return labels
+
+
+def as_items(value: object, name: str, wanted: str) -> tuple[Any, ...]:
+    """What `value` holds, of anything that can be gone through but a text; `wanted` says what it must be."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
+        raise TypeError(f"{name} is {say.show(value)}; must be {wanted}")
+    try:
+        return tuple(value)
+    except MemoryError:
+        raise MemoryError(f"{name} does not fit in memory; must be {wanted}") from None
+
+
+def as_path(value: object, name: str = "path") -> Path:
+    """`value`, a str or a path, as a Path: never a file descriptor, and nothing that no file can be called."""
+    text = value if isinstance(value, str) else None
+    if isinstance(value, os.PathLike):
+        text = value.__fspath__()
+    if not isinstance(text, str):
+        raise TypeError(f"{name} is {say.show(value)}; must be a string or a path")
+    if not text or "\0" in text:
+        raise ValueError(f"{name} is {say.short(repr(text))}; must name a file")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} is {say.short(ascii(text))}; must be text that a file can be called") from None
+    return Path(text)
+
+
+def as_function(value: object, name: str, of: str) -> Any:
+    """`value` if it can be called; `of` says with what."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(f"{name} is {say.show(value)}; must be a function of {of}")
+    return value

@@ -1,0 +1,92 @@
+"""The gate: every value a user hands over is checked once, here, and leaves as a plain number or array.
+
+    as_int(value, name, low, high)              int below 2**63; whole floats are taken, booleans are not
+    as_positive_int(value, name, high)          int >= 1
+    as_float(value, name, low, high, ...)       finite float, closed or open bounds
+    as_bool(value, name)                        bool
+    as_choice(value, name, choices)             one of the strings, with a "did you mean"
+    as_instance(value, name, kinds)             the value itself, of one of the classes
+    as_string(value, name)                      str
+    as_labels(value, name, n)                   tuple of n different strings
+    as_items(value, name, wanted)               tuple of what a sequence holds
+    as_path(value, name)                        Path, from a str or a path
+    as_function(value, name, of)                the value itself, if it can be called
+
+    as_float_array(value, name, shape, ...)     float64, finite, C-contiguous, own copy unless copy=False
+    as_numbers(value, name)                     real numbers of any shape and width, as they are
+    as_real_array(value, name)                  float64 of any shape, NaN and infinity included; may share memory
+    as_int_array(value, name, shape, ...)       int64, C-contiguous, own copy unless copy=False; whole floats are taken
+    as_bool_array(value, name)                  booleans of any shape
+    as_probabilities(value, name, shape, ...)   float64 array whose last axis is a distribution, row by row
+    as_counts(value, name, shape, n_agents)     int64, >= 0, every row summing to n_agents
+    as_successors(value, name, shape, n)        int32 indices of observations
+    frozen(array)                               the same array, made read-only
+    is_array(value)                             whether it is array-like rather than one number
+
+Errors come in one shape, `argument[index] is VALUE; must BOUND (k of n entries are bad)`: ValueError for
+content, TypeError for kind. Nothing is clipped, renormalised or guessed. A `shape` is a tuple in which None
+means any length >= 1; `letters` names its dimensions in the error ("S, A"; a list with a list of shapes).
+Arrays may be anything with `__dlpack__` or that numpy.asarray takes. Cost: O(size) for arrays.
+"""
+
+from __future__ import annotations
+
+from tmfcore._base.arrays import (
+    ROW_TOLERANCE,
+    FloatArray,
+    IntArray,
+    SuccessorArray,
+    as_bool_array,
+    as_counts,
+    as_float_array,
+    as_int_array,
+    as_numbers,
+    as_probabilities,
+    as_real_array,
+    as_successors,
+    frozen,
+    is_array,
+)
+from tmfcore._base.scalars import (
+    INT64_MAX,
+    as_bool,
+    as_choice,
+    as_float,
+    as_function,
+    as_instance,
+    as_int,
+    as_items,
+    as_labels,
+    as_path,
+    as_positive_int,
+    as_string,
+)
+
+__all__ = [
+    "INT64_MAX",
+    "ROW_TOLERANCE",
+    "FloatArray",
+    "IntArray",
+    "SuccessorArray",
+    "as_bool",
+    "as_bool_array",
+    "as_choice",
+    "as_counts",
+    "as_float",
+    "as_float_array",
+    "as_function",
+    "as_instance",
+    "as_int",
+    "as_int_array",
+    "as_items",
+    "as_labels",
+    "as_numbers",
+    "as_path",
+    "as_positive_int",
+    "as_probabilities",
+    "as_real_array",
+    "as_string",
+    "as_successors",
+    "frozen",
+    "is_array",
+]

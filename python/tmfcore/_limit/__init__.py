@@ -1,0 +1,1 @@
+"""The mean-field limit: flows, evaluation, best responses, exploitability."""

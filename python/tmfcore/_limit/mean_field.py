@@ -1,0 +1,424 @@
+"""The limit of infinitely many agents: the flow of the population (theory.md section 2) and values along it (3)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore._base import files, frames
+from tmfcore._base import validation as check
+from tmfcore._base.functions import SMALLER_GAME, fits_memory
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._limit import values as values_kernel
+from tmfcore._model import appearance as _appearance
+from tmfcore._model.evaluator import Kept, keep_kernels
+from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
+from tmfcore._model.game import Game
+from tmfcore._model.policies import as_policy
+from tmfcore._model.policy import Policy
+from tmfcore._model.schedules import Schedule, as_schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["CLOCKS", "Evaluation", "Flow", "evaluate", "mean_field"]
+
+CLOCKS = ("schedule", "always")
+
+
+@dataclass(frozen=True, eq=False)
+class Flow(frames.Frames):
+    """A mean-field flow, recorded every so many steps.
+
+    Parameters
+    ----------
+    mu : (J+1, S) float64
+        Population distribution at each recorded time.
+    steps : (J+1,) int64
+        Time index of each, from 0 to the horizon.
+    active_fraction : (T,) float64
+        Share of the population acting at each step; may be a read-only view of one number.
+    horizon : int
+        T.
+    name : str
+        Name of the game.
+    observation_labels : tuple of S str
+    observation_shape : tuple of int
+        The game's, for pictures and tables.
+    step : float
+        dt, the share of a sweep a step lasts.
+    action_labels : tuple of A str
+        The game's; empty where it is not known.
+    fingerprint : Fingerprint or None
+        Of game, schedule and N: what it may be combined with. None: made by hand, and combined with nothing.
+    """
+
+    SHAPES: ClassVar[dict[str, str]] = {
+        "mu": "J+1 S", "steps": "J+1", "active_fraction": "T", "observation_labels": "S", "action_labels": "A",
+    }  # fmt: skip
+
+    mu: FloatArray
+    steps: IntArray
+    active_fraction: FloatArray
+    horizon: int
+    name: str = ""
+    observation_labels: tuple[str, ...] = ()
+    observation_shape: tuple[int, ...] = ()
+    step: float = 1.0
+    action_labels: tuple[str, ...] = ()
+    fingerprint: Fingerprint | None = None
+
+    def plot(self, kind: str = "auto", *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the share of the population at each observation over time.
+
+        Parameters
+        ----------
+        kind : {"auto", "lines", "places", "heat", "profiles", "snapshots"}, optional
+            "auto": snapshots where observations form a grid of two or three axes; else lines for up to 10 observations;
+            else lines of the largest places where labels are "place, detail", observations of a place added up; else a
+            heat map of observation and time for up to 256, and lines of the largest and the rest beyond. "profiles" are
+            shares against the observation at four times.
+        title : str or None, optional
+            None: the name of the game.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        ValueError
+            An unknown kind, or one that does not fit the observations.
+        """
+        from tmfcore import plotting
+
+        check.as_choice(kind, "kind", plotting.KINDS)
+        times, unit = _appearance.times_of(self)
+        return plotting.over_time(
+            plotting.Course(times, self.mu), self._labels(), self.observation_shape, kind=kind, unit=unit,
+            title=self.name if title is None else title, ax=ax,
+        )  # fmt: skip
+
+    def _table(self) -> frames.Table:
+        return frames.Table(
+            {
+                "step": self.steps,
+                "interval": np.arange(self.horizon),
+                "observation": frames.labels_or_numbers(self.observation_labels, self.mu.shape[1]),
+            },
+            {
+                "mu": (("step", "observation"), self.mu),
+                "active_fraction": (("interval",), self.active_fraction),
+            },
+            "mu",
+            {
+                "time": ("step", self.steps * self.step),
+                "interval_time": ("interval", np.arange(self.horizon) * self.step),
+            },
+            {"game": self.name, "horizon": self.horizon, "step": self.step},
+        )
+
+    def _labels(self) -> tuple[str, ...]:
+        return self.observation_labels or _appearance.numbered(self.mu.shape[1])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to `path` (npz), whole or not at all."""
+        files.save_npz(path, self._arrays(), {"kind": "flow", **self._header()})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Flow:
+        """The Flow that `save` wrote to `path`.
+
+        Raises
+        ------
+        FileError
+            A ValueError: the file is damaged, of another kind or another format, and named.
+        OSError
+            It cannot be read.
+        TypeError, ValueError
+            `path` is no path.
+        """
+        return files.made(path, "flow", cls._from_file)
+
+    @classmethod
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Flow:
+        return cls._from_arrays(arrays, header, header["name"], Fingerprint.from_header(header))
+
+    def _header(self) -> dict[str, Any]:
+        own = None if self.fingerprint is None else self.fingerprint.to_header()
+        return {"horizon": self.horizon, "name": self.name, "fingerprint": own, **_appearance.to_header(self)}
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays as they are saved: a constant active fraction as one number."""
+        active = self.active_fraction
+        if active.strides == (0,) or (active == active[0]).all():
+            active = active[:1]
+        return {"mu": self.mu, "steps": self.steps, "active_fraction": active}
+
+    @classmethod
+    def _from_arrays(
+        cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any], name: str, fingerprint: Fingerprint | None
+    ) -> Flow:
+        horizon, mu = header["horizon"], arrays["mu"]
+        active = np.broadcast_to(arrays["active_fraction"], (horizon,))
+        appearance = _appearance.from_header(header, mu.shape[1])
+        return cls(mu, arrays["steps"], active, horizon, name, **appearance, fingerprint=fingerprint)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation(frames.Frames):
+    """Values of a policy along a flow, V_T = 0 (theory.md section 3).
+
+    Parameters
+    ----------
+    flow : Flow
+        Recorded at every step.
+    values : (T+1, S) float64
+        V_t(o).
+    q : (T, S, A) float64
+        Q_t(o, a), the value of an agent acting now.
+    mean_return : float
+        sum_o mu_0(o) V_0(o).
+    clock : {"schedule", "always"}
+    fingerprint : Fingerprint or None
+        Of game, schedule, N and clock.
+    """
+
+    flow: Flow
+    values: FloatArray
+    q: FloatArray
+    mean_return: float
+    clock: str = "schedule"
+    fingerprint: Fingerprint | None = None
+
+    def _table(self) -> frames.Table:
+        table = self.flow._table()
+        labels = frames.labels_or_numbers(self.flow.action_labels, self.q.shape[2])
+        return frames.Table(
+            {**table.coordinates, "action": labels},
+            {
+                **table.variables,
+                "values": (("step", "observation"), self.values),
+                "q": (("interval", "observation", "action"), self.q),
+            },
+            "values",
+            table.along,
+            {**table.attributes, "mean_return": self.mean_return, "clock": self.clock},
+        )
+
+    def plot(self, kind: str = "auto", *, title: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the value V_t(o) of each observation over time, in units of return.
+
+        Parameters
+        ----------
+        kind : {"auto", "lines", "heat", "profiles", "snapshots"}, optional
+            "auto": snapshots where observations form a grid of two or three axes; else lines for up to 10 observations,
+            a heat map of observation and time beyond. "profiles" are
+            values against the observation at four times.
+        title : str or None, optional
+            None: the name of the game and its mean return.
+        ax : matplotlib Axes or None, optional
+            Where to draw; None: a new figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        ValueError
+            An unknown kind, or one that does not fit the observations.
+        """
+        from tmfcore import plotting
+
+        check.as_choice(kind, "kind", plotting.KINDS)
+        flow = self.flow
+        steps = np.arange(flow.horizon + 1)
+        if title is None:
+            title = ", ".join(part for part in (flow.name, f"mean return {self.mean_return:.4g}") if part)
+        return plotting.over_time(
+            plotting.Course(steps * flow.step, self.values), flow._labels(), flow.observation_shape, kind=kind,
+            shares=False, quantity="value V (units of return)", unit=_appearance.unit_of(flow.step), title=title, ax=ax,
+        )  # fmt: skip
+
+
+@fits_memory(f"record_every must be larger, or {SMALLER_GAME}")
+def mean_field(
+    game: Game, policy: object, schedule: Schedule, n_agents: int | None = None, *, record_every: int = 1
+) -> Flow:
+    """The mean-field flow mu_{t+1} = Phi_t(mu_t) from game.initial (theory.md section 2).
+
+    Parameters
+    ----------
+    game : Game
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
+    schedule : Schedule
+    n_agents : int or None, optional
+        Turns batch sizes into fractions beta = B / N; not needed by Synchronous, Fraction and Bernoulli. The
+        flow is the limit at these fractions: it has no sampling noise and is no expectation at finite N.
+    record_every : int, optional
+        Steps between recorded distributions; the last interval may be shorter. J = ceil(T / record_every).
+
+    Returns
+    -------
+    Flow
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments, n_agents missing, a row of the game or policy that is no distribution.
+
+    Notes
+    -----
+    Cost: O(T S A K) time for kernels that move everyone, O(J S) memory.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1))
+    >>> print(flow.mu[-1].round(2))
+    [0.34 0.22 0.22 0.22]
+    """
+    check.as_instance(game, "game", Game)
+    kernel = as_policy(policy, game)
+    active = active_fractions(game, schedule, n_agents)
+    record_every = check.as_positive_int(record_every, "record_every")
+    return _flow_of(game, kernel, active, record_every, None, Fingerprint.of(game, schedule, n_agents))
+
+
+def _flow_of(
+    game: Game, kernel: Policy, active: FloatArray, record_every: int, kept: Kept | None, fingerprint: Fingerprint
+) -> Flow:
+    """The flow of a policy, and in `kept` the kernels along it."""
+    steps = _appearance.recorded_steps(game.horizon, record_every)
+    mu = np.empty((len(steps), game.n_observations))
+    every = min(record_every, game.horizon)
+    values_kernel.forward(game.model, kernel, game.initial, active, game.horizon, every, mu, kept)
+    return flow_of(game, mu, steps, active, fingerprint)
+
+
+@fits_memory(SMALLER_GAME)
+def evaluate(
+    game: Game,
+    policy: object,
+    schedule: Schedule,
+    n_agents: int | None = None,
+    *,
+    clock: str = "schedule",
+    flow: Flow | None = None,
+) -> Evaluation:
+    """Values of `policy` along a flow, by default its own (theory.md section 3).
+
+    Parameters
+    ----------
+    game : Game
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
+    schedule : Schedule
+        Who acts: sets the flow (unless given) and, for clock="schedule", how often the valued agent acts.
+    n_agents : int or None, optional
+        Turns batch sizes into fractions, as in mean_field.
+    clock : {"schedule", "always"}, optional
+        "schedule" (default): what an agent of the population earns, acting with probability beta_t a step.
+        "always": the paper's value, of an agent that acts at every step. They coincide where everybody acts.
+    flow : Flow or None, optional
+        Value the policy along this flow instead of its own (a deviation from it): of the same game under the same
+        active fractions, recorded at every step.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments; a flow of another game or other active fractions, or not recorded at every step.
+
+    Notes
+    -----
+    Cost: O(T S A K) time, O(T S A) memory.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> found = tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1))
+    >>> print(f"{found.mean_return:.2f}")
+    4.52
+    """
+    check.as_instance(game, "game", Game)
+    kernel = as_policy(policy, game)
+    active = active_fractions(game, schedule, n_agents)
+    always = is_always(clock)
+    kept = keep_kernels(game.model, game.horizon) if flow is None else None
+    own = Fingerprint.of(game, schedule, n_agents)
+    if flow is None:
+        flow = _flow_of(game, kernel, active, 1, kept, own)
+    mu = full_flow(flow, game)
+    same("flow", flow.fingerprint, own, LIMIT)
+    values = np.empty((game.horizon + 1, game.n_observations))
+    q = np.empty((game.horizon, game.n_observations, game.n_actions))
+    values_kernel.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept)
+    refuse_overflow(values)
+    refuse_overflow(q)
+    return Evaluation(flow, values, q, float(game.initial @ values[0]), clock, own.on(clock))
+
+
+# --------------------------------------------------------------------------- shared with equilibrium, solvers
+
+
+def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> FloatArray:
+    """beta_t as the kernels take it: float64, (1,) where constant, else (T,)."""
+    as_schedule(schedule)
+    if n_agents is not None:
+        n_agents = check.as_positive_int(n_agents, "n_agents")
+    return schedule._active(game.horizon, n_agents)
+
+
+def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray, fingerprint: Fingerprint) -> Flow:
+    """A flow of the whole horizon of `game`."""
+    horizon, appearance = game.horizon, _appearance.appearance_of(game)
+    active = np.broadcast_to(active, (horizon,))
+    return Flow(mu, steps, active, horizon, game.name, **appearance, fingerprint=fingerprint)
+
+
+def refuse_overflow(values: FloatArray) -> None:
+    """Raise unless values (T+1, S) or (T, S, A) are finite, naming the last step at which one is not: it came first."""
+    if np.isfinite(values).all():
+        return
+    t = int(np.flatnonzero((~np.isfinite(values)).reshape(len(values), -1).any(axis=1))[-1])
+    where = (t, *(int(i) for i in np.argwhere(~np.isfinite(values[t]))[0]))
+    raise ValueError(
+        f"the value at step t = {t}, observation {where[1]} is {values[where]}; must be finite: the rewards from there "
+        "on are too large to be added"
+    )
+
+
+def is_always(clock: str) -> bool:
+    """Whether the valued agent acts at every step."""
+    return check.as_choice(clock, "clock", CLOCKS) == "always"
+
+
+def full_flow(flow: Flow, game: Game) -> FloatArray:
+    """Distributions (T+1, S) of a flow recorded at every step of this game, C-contiguous."""
+    check.as_instance(flow, "flow", Flow)
+    if flow.horizon != game.horizon:
+        raise ValueError(f"flow.horizon is {flow.horizon}; must be the game's, {game.horizon}")
+    if len(flow.mu) != game.horizon + 1:
+        raise ValueError(
+            f"flow.mu has {len(flow.mu)} rows; must have T + 1 = {game.horizon + 1}: "
+            "values need the flow at every step (record_every=1)"
+        )
+    return check.as_float_array(
+        flow.mu, "flow.mu", shape=(game.horizon + 1, game.n_observations), letters="T+1, S", low=0.0, copy=False
+    )

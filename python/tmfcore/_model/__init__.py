@@ -1,0 +1,1 @@
+"""What a population plays: games, policies, schedules, and how models and results are told apart."""

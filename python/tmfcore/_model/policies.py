@@ -1,0 +1,327 @@
+"""Policies: how one plays, as arrays. Any callable f(mu, t) -> (S, A) is a policy too (`as_policy`).
+
+    TabularPolicy(probabilities)    (S, A) or (L, S, A)
+    SoftmaxPolicy(theta)            (S, A), (L, S, A), or (L, S, A, 1+S) with logits affine in mu
+
+L stages are spread evenly over a horizon of T steps: stage floor(t L / T) plays at step t.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, of_mu_and_t
+from tmfcore._base.validation import FloatArray
+from tmfcore._model.game import Game
+from tmfcore._model.policy import AffinePolicy, CallablePolicy, Policy, TablePolicy, softmax
+
+__all__ = ["SoftmaxPolicy", "TabularPolicy", "as_policy"]
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class _ArrayPolicy(ABC):
+    """What the two have in common: one read-only array, and the compiled policy the kernels run on."""
+
+    kernel: Policy
+    horizon: int | None
+
+    @abstractmethod
+    def __init__(self, array: object, /, *, horizon: object = None) -> None: ...
+
+    @property
+    @abstractmethod
+    def _array(self) -> FloatArray: ...
+
+    @property
+    def n_stages(self) -> int:
+        """L, stages the horizon is divided into."""
+        return int(self._array.shape[0])
+
+    @property
+    def n_observations(self) -> int:
+        """S."""
+        return int(self._array.shape[1])
+
+    @property
+    def n_actions(self) -> int:
+        """A."""
+        return int(self._array.shape[2])
+
+    def probabilities(self, mu: object, t: int = 0, horizon: int | None = None) -> FloatArray:
+        """Action probabilities at one step.
+
+        Parameters
+        ----------
+        mu : (S,) floats
+            Population distribution.
+        t : int, optional
+            Step, 0 <= t < horizon.
+        horizon : int or None, optional
+            T, over which the stages are spread. None: the policy's own, which policies that a solver returns have; any
+            t for a policy of one stage.
+
+        Returns
+        -------
+        (S, A) float64
+            pi_t(a | o, mu).
+
+        Raises
+        ------
+        TypeError, ValueError
+            mu is no distribution over S observations, t is out of range, or t > 0 asks for a stage of a policy of
+            several without a horizon to spread them over.
+        """
+        mu = check.as_probabilities(mu, "mu", shape=(self.n_observations,), letters="S")
+        if horizon is None and self.n_stages == 1:
+            check.as_int(t, "t", low=0)
+            return self.kernel.probabilities(mu, 0, 1)
+        horizon = self.horizon if horizon is None else horizon
+        if horizon is None:
+            t = check.as_int(t, "t", low=0)
+            if t > 0:
+                raise ValueError(
+                    f"t is {t} and horizon None, of a policy of {self.n_stages} stages; must come with horizon=T, the "
+                    "number of steps over which its stages are spread"
+                )
+            return self.kernel.probabilities(mu, 0, self.n_stages)
+        horizon = check.as_positive_int(horizon, "horizon")
+        if horizon < self.n_stages:
+            raise ValueError(f"horizon is {horizon}; must be >= {self.n_stages}, the number of stages")
+        return self.kernel.probabilities(mu, check.as_int(t, "t", low=0, high=horizon - 1), horizon)
+
+    def to_json(self) -> str:
+        """The policy as a JSON text; `from_json` restores every bit of it."""
+        own = {} if self.horizon is None else {"horizon": self.horizon}
+        return json.dumps({"kind": type(self).__name__, "array": self._array.tolist(), **own})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The policy that `to_json` wrote.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Not such a text, one of another kind of policy, or an array that is no policy.
+        """
+        try:
+            data = json.loads(check.as_string(text, "text"))
+            kind, array, horizon = data["kind"], data["array"], data.get("horizon")
+        except (ValueError, KeyError, TypeError) as error:
+            if not isinstance(text, str):
+                raise
+            raise ValueError(
+                f"text is no policy in JSON ({error!r}); must come from {cls.__name__}.to_json"
+            ) from None
+        if kind != cls.__name__:
+            raise ValueError(f"text holds a {kind}; must hold a {cls.__name__}")
+        return cls(array, horizon=horizon)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(L={self.n_stages}, S={self.n_observations}, A={self.n_actions})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _ArrayPolicy):
+            return NotImplemented
+        return type(self) is type(other) and np.array_equal(self._array, other._array)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._array.shape, self._array.tobytes()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), horizon=self.horizon), (self._array,)
+
+    def _settle(self, name: str, array: FloatArray, kernel: Policy, horizon: object) -> None:
+        """Fill the frozen fields."""
+        if horizon is not None:
+            horizon = check.as_int(horizon, "horizon", low=len(array))
+        for field, value in ((name, array), ("kernel", kernel), ("horizon", horizon)):
+            object.__setattr__(self, field, value)
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class TabularPolicy(_ArrayPolicy):
+    """Action probabilities by stage and observation, whatever the population does.
+
+    Parameters
+    ----------
+    probabilities : (S, A) or (L, S, A) floats
+        pi(a | o): entries >= 0, every row summing to 1 within 1e-8. (S, A) is L = 1.
+    horizon : int or None, optional
+        T >= L, over which `probabilities` spreads the stages where it is not told; games have their own.
+
+    Attributes
+    ----------
+    table : (L, S, A) float64, read-only
+    kernel : tmfcore._model.policy.TablePolicy
+        What the compiled kernels run on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another shape, or a row that is no distribution.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> policy = tmf.TabularPolicy([[0.9, 0.1], [0.5, 0.5]])
+    >>> policy.probabilities(mu=[0.5, 0.5])
+    array([[0.9, 0.1],
+           [0.5, 0.5]])
+    """
+
+    table: FloatArray
+
+    def __init__(self, probabilities: object, *, horizon: object = None) -> None:
+        table = check.as_probabilities(
+            probabilities,
+            "probabilities",
+            shape=[(None, None), (None, None, None)],
+            letters=["S, A", "L, S, A"],
+        )
+        table = check.frozen(table.reshape(-1, *table.shape[-2:]))
+        self._settle("table", table, TablePolicy(table), horizon)
+
+    @property
+    def _array(self) -> FloatArray:
+        return self.table
+
+    @classmethod
+    @fits_memory(f"stages must be fewer, or {SMALLER_GAME}")
+    def uniform(cls, game: Game, stages: int = 1) -> Self:
+        """Every action equally likely, in `stages` equal stages."""
+        return cls(np.full(_shape(game, stages), 1.0 / game.n_actions), horizon=game.horizon)
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class SoftmaxPolicy(_ArrayPolicy):
+    """Softmax of logits by stage and observation; with a fourth axis the logits are affine in the population.
+
+    pi(a | o, mu) is proportional to exp(theta[l, o, a]),
+    or to exp(theta[l, o, a, 0] + sum_x theta[l, o, a, 1+x] mu(x)).
+
+    Parameters
+    ----------
+    theta : (S, A), (L, S, A) or (L, S, A, 1+S) floats
+        Finite. (S, A) is L = 1.
+    horizon : int or None, optional
+        T >= L, over which `probabilities` spreads the stages where it is not told; games have their own.
+
+    Attributes
+    ----------
+    theta : (L, S, A) or (L, S, A, 1+S) float64, read-only
+    kernel : tmfcore._model.policy.TablePolicy or AffinePolicy
+        What the compiled kernels run on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another shape, or an entry that is not finite.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> tmf.SoftmaxPolicy([[0.0, 0.0]]).probabilities(mu=[1.0])
+    array([[0.5, 0.5]])
+    """
+
+    theta: FloatArray
+
+    def __init__(self, theta: object, *, horizon: object = None) -> None:
+        array = check.as_float_array(
+            theta,
+            "theta",
+            shape=[(None,) * n for n in (2, 3, 4)],
+            letters=["S, A", "L, S, A", "L, S, A, 1+S"],
+        )
+        if array.ndim == 4 and array.shape[3] != 1 + array.shape[1]:
+            raise ValueError(
+                f"theta has shape {array.shape}; must be (L, S, A, 1+S), so end in {1 + array.shape[1]}"
+            )
+        array = check.frozen(array[np.newaxis] if array.ndim == 2 else array)
+        kernel = TablePolicy(softmax(array)) if array.ndim == 3 else AffinePolicy(array)
+        self._settle("theta", array, kernel, horizon)
+
+    @property
+    def _array(self) -> FloatArray:
+        return self.theta
+
+    @property
+    def affine(self) -> bool:
+        """Whether the logits depend on the population."""
+        return self.theta.ndim == 4
+
+    @classmethod
+    @fits_memory(f"stages must be fewer, or {SMALLER_GAME}")
+    def uniform(cls, game: Game, stages: int = 1, *, affine: bool = False) -> Self:
+        """Zero theta: every action equally likely, in `stages` equal stages; affine in mu if asked for."""
+        shape: tuple[int, ...] = _shape(game, stages)
+        shape = (*shape, 1 + game.n_observations) if check.as_bool(affine, "affine") else shape
+        return cls(np.zeros(shape), horizon=game.horizon)
+
+
+class Played:
+    """What has a policy and is taken for it where one is wanted: a Solution."""
+
+    policy: SoftmaxPolicy | TabularPolicy
+
+
+def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
+    """The compiled policy of whatever `tmf` takes as one, checked against the game.
+
+    Parameters
+    ----------
+    policy
+        TabularPolicy, SoftmaxPolicy, an array (S, A) or (L, S, A) of probabilities, a Solution (its policy), a compiled
+        tmfcore._model.policy.Policy, or a callable f(mu, t) (or f(mu)) returning (S, A) probabilities, called once a
+        step with mu (S,) read-only and checked at every use.
+    name
+        What errors call it.
+    game
+        Sets S, A and the horizon.
+
+    Raises
+    ------
+    TypeError
+        None of these.
+    ValueError
+        S or A is not the game's, or there are more stages than steps.
+    """
+    check.as_instance(game, "game", Game)
+    check.as_string(name, "name")
+    if isinstance(policy, Played):
+        policy = policy.policy
+    if check.is_array(policy) and not callable(policy):
+        table = check.as_probabilities(
+            policy, name, shape=[(None, None), (None, None, None)], letters=["S, A", "L, S, A"]
+        )
+        policy = TabularPolicy(table)
+    if isinstance(policy, (_ArrayPolicy, Policy)):
+        kernel = policy.kernel if isinstance(policy, _ArrayPolicy) else policy
+    elif callable(policy):
+        return CallablePolicy(of_mu_and_t(policy, name), game.n_observations, game.n_actions)
+    else:
+        raise TypeError(
+            f"{name} is {say.show(policy)}; must be a TabularPolicy, a SoftmaxPolicy, a Solution, an array (S, A) or "
+            "(L, S, A) of probabilities or a callable f(mu, t) returning (S, A) probabilities"
+        )
+    have, want = (kernel.n_observations, kernel.n_actions), (game.n_observations, game.n_actions)
+    if have != want:
+        raise ValueError(f"{name} has (S, A) = {have}; must be the game's, {want}")
+    if kernel.n_stages > game.horizon:
+        raise ValueError(
+            f"{name} has {kernel.n_stages} stages; must have at most one a step, horizon = {game.horizon}"
+        )
+    return kernel
+
+
+def _shape(game: Game, stages: int) -> tuple[int, int, int]:
+    check.as_instance(game, "game", Game)
+    return check.as_positive_int(stages, "stages", high=game.horizon), game.n_observations, game.n_actions

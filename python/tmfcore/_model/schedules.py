@@ -1,0 +1,308 @@
+"""Schedules: who acts. B_t agents drawn without replacement, or each agent by itself with probability p_t.
+
+    Synchronous()      everybody, B = N
+    Sequential()       one agent a step, B = 1
+    Batch(size)        B agents a step
+    Fraction(beta)     B = beta N agents a step, to the nearest whole agent
+    Bernoulli(p)       each agent independently with probability p
+
+size, beta and p are a number, or an array with one number a step. Never a bare number in place of a schedule:
+1 and 1.0 would mean opposite ends of the spectrum.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._base.validation import FloatArray, IntArray
+
+__all__ = ["Batch", "Bernoulli", "Fraction", "Schedule", "Sequential", "Synchronous", "as_schedule"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Schedule(ABC):
+    """Who acts at each step; abstract. Frozen; equal when of one class with equal numbers."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """Short name for tables and legends: "B=1", "B=N", "p=0.1"."""
+
+    def active_fraction(self, horizon: int, n_agents: int | None = None) -> FloatArray:
+        """beta_t, the expected share of the population that acts at each step.
+
+        Parameters
+        ----------
+        horizon : int
+            T, steps.
+        n_agents : int or None, optional
+            N. Sequential and Batch need it; Fraction takes whole agents into account when it is given.
+
+        Returns
+        -------
+        (T,) float64, read-only
+            A view of one number where the schedule is constant.
+
+        Raises
+        ------
+        ValueError
+            n_agents missing, a batch larger than n_agents, or an array whose length is not T.
+        """
+        horizon = check.as_positive_int(horizon, "horizon")
+        return np.broadcast_to(self._active(horizon, n_agents), (horizon,))
+
+    def _active(self, horizon: int, n_agents: int | None) -> FloatArray:
+        """beta_t as the mean-field kernels take it: float64, (1,) where constant, else (T,)."""
+        if n_agents is None:
+            raise ValueError(
+                f"schedule is {self!r} and n_agents is None; which fraction of the agents acts depends on n_agents: "
+                "give it, or Fraction(share)"
+            )
+        batch, _ = self._kernel(horizon, n_agents)
+        assert batch is not None, "only Bernoulli has no batches, and it overrides this"
+        return np.divide(batch, float(n_agents))
+
+    @abstractmethod
+    def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray | None, FloatArray | None]:
+        """(batch sizes int64, None) or (None, probabilities float64), (1,) or (T,): what the engines take."""
+
+    def __str__(self) -> str:
+        return self.label
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self._values()))})"
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+    def _key(self) -> tuple[Any, ...]:
+        return type(self), *((np.shape(value), np.asarray(value).tobytes()) for value in self._values())
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, Schedule) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._values()  # through the constructor: a copy is read-only too
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Synchronous(Schedule):
+    """Everybody acts at every step, B = N."""
+
+    @property
+    def label(self) -> str:
+        return "B=N"
+
+    def _active(self, horizon: int, n_agents: int | None) -> FloatArray:
+        if n_agents is not None:
+            _agents(n_agents)
+        return np.ones(1)
+
+    def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray, None]:
+        return np.array([_agents(n_agents)], dtype=np.int64), None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sequential(Schedule):
+    """One agent acts at a time, B = 1, drawn uniformly at every step."""
+
+    @property
+    def label(self) -> str:
+        return "B=1"
+
+    def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray, None]:
+        _agents(n_agents)
+        return np.ones(1, dtype=np.int64), None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Batch(Schedule):
+    """`size` agents act at each step, drawn uniformly without replacement.
+
+    Parameters
+    ----------
+    size : int or (T,) integers
+        B_t, 0 <= B_t <= N.
+
+    Raises
+    ------
+    TypeError
+        Not integers.
+    ValueError
+        A negative size, an empty array; on use, a size above n_agents or an array whose length is not T.
+    """
+
+    size: int | IntArray
+
+    def __post_init__(self) -> None:
+        if check.is_array(self.size):
+            _store(self, "size", check.as_int_array(self.size, "size", shape=(None,), letters="T", low=0))
+        else:
+            _store(self, "size", check.as_int(self.size, "size", low=0, high=check.INT64_MAX))
+
+    @property
+    def label(self) -> str:
+        return f"B={_span(self.size)}"
+
+    def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray, None]:
+        sizes = _per_step(self.size, "size", horizon)
+        if sizes.max() > _agents(n_agents):
+            if not isinstance(self.size, np.ndarray):
+                raise ValueError(f"size is {self.size}; must be <= n_agents = {n_agents}")
+            t = int(np.argmax(sizes > n_agents))
+            tally = f"{np.count_nonzero(sizes > n_agents)} of {horizon} entries are bad"
+            raise ValueError(f"size[{t}] is {sizes[t]}; must be <= n_agents = {n_agents} ({tally})")
+        return sizes, None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fraction(Schedule):
+    """A share of the agents acts at each step: B = floor(beta N + 1/2) of them, drawn without replacement.
+
+    Parameters
+    ----------
+    beta : float or (T,) floats
+        In [0, 1].
+
+    Raises
+    ------
+    TypeError
+        Not numbers.
+    ValueError
+        A number outside [0, 1], an empty array; on use, an array whose length is not T, or a beta > 0 so
+        small that nobody of n_agents would act.
+
+    Notes
+    -----
+    Without n_agents the active fraction is beta itself; with it, that of the whole agents, B / N.
+    """
+
+    beta: float | FloatArray
+
+    def __post_init__(self) -> None:
+        _store_unit_interval(self, "beta")
+
+    @property
+    def label(self) -> str:
+        return f"B={_span(self.beta)} N"
+
+    def _active(self, horizon: int, n_agents: int | None) -> FloatArray:
+        if n_agents is not None:
+            return super()._active(horizon, n_agents)
+        beta: FloatArray = _per_step(self.beta, "beta", horizon)
+        return beta
+
+    def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray, None]:
+        beta = _per_step(self.beta, "beta", horizon)
+        share = np.floor(beta * _agents(n_agents) + 0.5)
+        # Beyond 2**53 agents the product is rounded, at beta = 1 possibly to above N (and then above int64).
+        batch = np.where(share < n_agents, share, 0).astype(np.int64)
+        batch[share >= n_agents] = n_agents
+        nobody = (batch == 0) & (beta > 0)
+        if nobody.any():
+            t = int(np.argmax(nobody))
+            at = f"beta[{t}]" if isinstance(self.beta, np.ndarray) else "beta"
+            raise ValueError(
+                f"{at} is {beta[t]:.12g}; must be 0 or at least {0.5 / n_agents:.12g}, or it rounds to a "
+                f"batch of 0 of n_agents = {n_agents} (use Bernoulli, or Batch)"
+            )
+        return batch, None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Bernoulli(Schedule):
+    """Each agent acts independently with probability `p` at each step, so the number that act is random.
+
+    Parameters
+    ----------
+    p : float or (T,) floats
+        In [0, 1].
+
+    Raises
+    ------
+    TypeError
+        Not numbers.
+    ValueError
+        A number outside [0, 1], an empty array; on use, an array whose length is not T.
+    """
+
+    p: float | FloatArray
+
+    def __post_init__(self) -> None:
+        _store_unit_interval(self, "p")
+
+    @property
+    def label(self) -> str:
+        return f"p={_span(self.p)}"
+
+    def _active(self, horizon: int, n_agents: int | None) -> FloatArray:
+        if n_agents is not None:
+            _agents(n_agents)
+        p: FloatArray = _per_step(self.p, "p", horizon)
+        return p
+
+    def _kernel(self, horizon: int, n_agents: int) -> tuple[None, FloatArray]:
+        return None, self._active(horizon, n_agents)
+
+
+def as_schedule(value: object, name: str = "schedule") -> Schedule:
+    """`value` if it is a Schedule; a TypeError that lists them otherwise."""
+    if isinstance(value, type) and issubclass(value, Schedule):
+        raise TypeError(f"{name} is the class {value.__name__}; must be a schedule: {_call_of(value)}")
+    if not isinstance(value, Schedule):
+        raise TypeError(
+            f"{name} is {say.show(value)}; must be a schedule: Synchronous(), Sequential(), Batch(size), "
+            "Fraction(beta) or Bernoulli(p)"
+        )
+    return value
+
+
+# ----------------------------------------------------------------------------------------------------- pieces
+
+
+def _call_of(kind: type[Schedule]) -> str:
+    """How a schedule of a class is made, with the parentheses that were forgotten."""
+    return f"{kind.__name__}({', '.join(field.name for field in fields(kind))})"
+
+
+def _agents(n_agents: object) -> int:
+    return check.as_positive_int(n_agents, "n_agents", high=check.INT64_MAX)
+
+
+def _store(schedule: Schedule, field: str, value: float | npt.NDArray[Any]) -> None:
+    """Set a field of a frozen schedule while it is being made."""
+    object.__setattr__(schedule, field, check.frozen(value) if isinstance(value, np.ndarray) else value)
+
+
+def _store_unit_interval(schedule: Schedule, field: str) -> None:
+    value = getattr(schedule, field)
+    if check.is_array(value):
+        shares = check.as_float_array(value, field, shape=(None,), letters="T", low=0.0, high=1.0)
+        _store(schedule, field, shares)
+    else:
+        _store(schedule, field, check.as_float(value, field, low=0.0, high=1.0))
+
+
+def _per_step(value: float | npt.NDArray[Any], name: str, horizon: int) -> Any:
+    """A parameter as an array: (1,) if one number, else its own T entries."""
+    if not isinstance(value, np.ndarray):
+        return np.array([value], dtype=np.int64 if isinstance(value, int) else np.float64)
+    if len(value) != horizon:
+        raise ValueError(f"{name} has {len(value)} entries; must have one a step, horizon = {horizon}")
+    return value
+
+
+def _span(value: float | npt.NDArray[Any]) -> str:
+    """A number, or the range of an array, as labels show it."""
+    low, high = (f"{end:g}" if isinstance(end, float) else str(end) for end in (np.min(value), np.max(value)))
+    return low if low == high else f"{low}..{high}"

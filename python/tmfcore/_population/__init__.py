@@ -1,0 +1,1 @@
+"""N agents: simulation by two engines of one law, and what one of N gains by deviating."""

@@ -1,0 +1,100 @@
+"""What a step of either engine costs, by measurement: it decides about engines and threads, never about a law.
+
+    seconds_per_step(...) -> {"counts": seconds, "agents": seconds}
+
+N* is where the two meet: up to it moving every agent costs less than drawing the counts, beyond it the counts win at
+a cost free of N. Constants are nanoseconds measured on one core of a Zen 4 with AVX-512, kernels of docs/scaling.md;
+they are right within a factor of two or so there, and their ratios carry over better than they do themselves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._model.model import Model
+from tmfcore._model.policy import Policy
+
+__all__ = ["seconds_per_step"]
+
+NANO = 1e-9
+
+
+def seconds_per_step(
+    model: Model,
+    policy: Policy,
+    n_agents: int,
+    batch: IntArray | None,
+    probability: FloatArray | None,
+    decisions: bool,
+) -> dict[str, float]:
+    """Expected seconds of a step of both engines, the game's own tables not counted; O(1), or O(T) for batches."""
+    if batch is None:
+        assert probability is not None, "a schedule gives batches or probabilities"
+        acting, kinds = float(probability.mean()) * n_agents, [(1.0, -1)]
+    else:
+        sizes, often = np.unique(batch, return_counts=True)
+        acting, kinds = float(batch.mean()), [(n / len(batch), int(b)) for b, n in zip(sizes, often)]
+    counts = agents = 0.0
+    for share, size in kinds:
+        n_acting = acting if size < 0 else float(size)
+        if size == 1 and model.passive_identity:
+            counts += share * (20 + 0.3 * model.n_observations / 8)
+            agents += share * 12
+            continue
+        counts += share * _counts_step(model, n_agents, n_acting, decisions)
+        agents += share * _agents_step(model, policy, n_agents, n_acting, size, decisions)
+    return {"counts": counts * NANO, "agents": agents * NANO}
+
+
+def _counts_step(model: Model, n_agents: int, n_acting: float, decisions: bool) -> float:
+    n_obs, n_act, n_next = model.n_observations, model.n_actions, model.n_successors
+    total = 150.0
+    if 0 < n_acting < n_agents:
+        total += min(60.0 * n_obs, 8 * n_acting + 50)
+    if not decisions and n_obs < n_act * n_next:
+        total += _split(n_obs, n_obs, n_acting) + 0.4 * n_obs * n_act * n_next
+    else:
+        total += _split(n_obs, n_act, n_acting) + _split(n_obs * n_act, n_next, n_acting)
+    if not model.passive_identity:
+        total += _split(n_obs, model.n_passive_successors, n_agents - n_acting)
+    return total
+
+
+def _split(n_rows: int, n_cells: int, n_agents: float) -> float:
+    """Rows of n_agents / n_rows each, over their cells: agents one by one where they are few, else binomials."""
+    if n_cells == 1:
+        return float(n_rows)
+    tables = 0.7 * n_cells * min(n_rows, n_agents)
+    each = n_agents / n_rows
+    if each <= 40 + 2 * n_cells:
+        return float(tables + (3 + 0.5 * np.log2(n_cells)) * n_agents)
+    binomial = 32 if n_rows <= 16 else 14 if each / n_cells > 20 else 28
+    return float(tables + binomial * n_rows * (n_cells - 1))
+
+
+def _agents_step(
+    model: Model, policy: Policy, n_agents: int, n_acting: float, size: int, decisions: bool
+) -> float:
+    n_obs, n_act, n_next = model.n_observations, model.n_actions, model.n_successors
+    fixed = model.constant_transition and not policy.depends_on_mu
+    averaged = not decisions and n_obs <= n_act * n_next
+    rows = n_obs if n_acting >= n_agents else 2 * n_obs
+    cells = rows * (_padded(n_obs) if averaged else _padded(n_act) * _padded(n_next))
+    each = (0.3 if averaged else 0.7) if cells <= 256 else 1.0 if averaged else 1.5
+    if cells > 2**17:
+        each *= 2
+    scanned = 10 + 0.5 * (n_act + n_next)
+    few = model.passive_identity and 0 <= size and 8 * size <= n_agents
+    moved = n_acting if few else n_agents
+    if few:
+        each = 14
+    elif n_acting < n_agents:
+        each += 0.5
+    total = moved * each if fixed else min(moved * scanned, 5.0 * cells + moved * each)
+    return 500.0 + 2.0 * n_obs * n_act + total
+
+
+def _padded(n: int) -> int:
+    """The least power of two that is not below n."""
+    return 1 << max(0, (n - 1).bit_length())

@@ -1,0 +1,323 @@
+"""Who would deviate among finitely many agents: the exploitability of the N-agent game (theory.md sections 4 and 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tmfcore._base import confidence as _intervals
+from tmfcore._base import validation as check
+from tmfcore._base.confidence import Interval
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
+from tmfcore._base.records import Record
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._limit.exploitability import exploitability
+from tmfcore._limit.mean_field import active_fractions
+from tmfcore._model.fingerprint import Fingerprint
+from tmfcore._model.game import Game
+from tmfcore._model.policies import TabularPolicy, as_policy
+from tmfcore._model.policy import Policy
+from tmfcore._model.schedules import Schedule
+from tmfcore._population import tagged as tagged_kernel
+from tmfcore._population.simulate import calls_python, rounded_counts, sampled_counts, simulate
+from tmfcore._random import seeding
+
+__all__ = ["FiniteExploitability", "finite_exploitability"]
+
+FEW = 5  # replicas, below which agreement is no certainty
+CHUNK_BYTES = 64 << 20  # of paths of the deviating agent kept at a time
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteExploitability(Record):
+    """What one of N agents gains by deviating, estimated, with its confidence interval.
+
+    Parameters
+    ----------
+    value, se : float
+        Gain of the deviation, in units of return, and its standard error. Not clipped at 0: a deviation that gains
+        nothing is estimated around 0.
+    low, high : float
+        Confidence interval of the gain of `policy`, a lower bound for the gain of the best deviation; `interval` gives
+        it at other levels. NaN where fewer than 5 replicas all earn the same although populations are random: that may
+        be chance.
+    deviator_return, deviator_se : float
+        Expected discounted return of the one who deviates.
+    population_return, population_se : float
+        Expected discounted return of an agent when nobody deviates.
+    policy : TabularPolicy
+        The deviation, one stage a step (L = T) unless it was given.
+    mean_field : float
+        `exploitability` of the limit at the same active fractions.
+    n_agents, replicas : int
+        N and R.
+    confidence : float
+        Level of the interval.
+    degrees : float
+        Degrees of freedom of `se`, between R - 1 and 2 (R - 1); NaN where there is no interval.
+    schedule, game : str
+        Label and name.
+    fingerprint : Fingerprint or None
+        Of game, schedule, N and policy.
+    """
+
+    value: float
+    se: float
+    low: float
+    high: float
+    deviator_return: float
+    deviator_se: float
+    population_return: float
+    population_se: float
+    policy: TabularPolicy
+    mean_field: float
+    n_agents: int
+    replicas: int
+    confidence: float
+    degrees: float
+    schedule: str
+    game: str
+    fingerprint: Fingerprint | None = None
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Student's interval of the gain of `policy`.
+
+        Parameters
+        ----------
+        level : float, optional
+            In (0, 1).
+        """
+        return _intervals.student(self.value, self.se, self.degrees, _intervals.as_level(level))
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __str__(self) -> str:
+        return (
+            f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] at {self.confidence:.0%}, N = {self.n_agents}, "
+            f"{self.schedule}; {self.mean_field:.4g} in the limit"
+        )
+
+
+@takes_rng
+@fits_memory(f"replicas must be fewer, or {SMALLER_GAME}")
+def finite_exploitability(
+    game: Game,
+    policy: object,
+    schedule: Schedule,
+    n_agents: int,
+    *,
+    deviation: TabularPolicy | None = None,
+    start: str = "rounded",
+    replicas: int = 256,
+    engine: str = "counts",
+    confidence: float = 0.95,
+    rng: seeding.RNG = None,
+    threads: int | None = None,
+) -> FiniteExploitability:
+    """Estimate what one of `n_agents` agents gains by deviating while the others play on (theory.md section 10).
+
+    Parameters
+    ----------
+    game : Game
+    policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
+        What everybody plays, and the others go on to play.
+    schedule : Schedule
+        Who acts; the deviating agent acts as often as the others.
+    n_agents : int
+        N >= 1.
+    deviation : TabularPolicy or None, optional
+        Policy of the one who deviates. None: chosen as below.
+    start : {"rounded", "sampled"}, optional
+        As in simulate. Who deviates is one of the agents, drawn uniformly.
+    replicas : int, optional
+        R >= 2 populations in each of three independent samples: to choose the deviation, to value it, and to value
+        the policy.
+    engine : {"counts", "agents"}, optional
+        As in simulate.
+    confidence : float, optional
+        Level of the interval, in (0, 1).
+    rng : int, Generator, SeedSequence or None, optional
+    threads : int or None, optional
+        As in simulate.
+
+    Returns
+    -------
+    FiniteExploitability
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments; whatever simulate raises.
+
+    Notes
+    -----
+    The deviations are the policies of (t, o): the deviating agent does not see the others. The best of them answers a
+    game that is Markov in (t, o, counts) only; it is approximated by the best response to the rewards and rows of an
+    agent at (t, o), averaged over simulated populations in which nobody deviates, weighted by how many agents are at
+    o. That leaves out what the own past tells about the others, and what the own action does to them later, both of
+    order 1/N. Nothing is left out where the deviation is valued: it is played in populations of N in which the
+    deviating agent counts as one, on paths independent of its choice. So `value` is unbiased for the gain of `policy`
+    given that policy, and in expectation a lower bound for the gain of the best deviation.
+
+    Returns are estimated by their conditional expectation along the path, which leaves the noise of the population and
+    takes out that of the single agent: the standard error is of order 1/sqrt(N R). The interval is Welch's, for two
+    means of different variance; docs/intervals.md has its coverage. Cost: O(R T S A K) time beside the simulations,
+    O(R T S) memory for the paths that choose the deviation.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> uniform = tmf.TabularPolicy.uniform(game)
+    >>> found = tmf.finite_exploitability(game, uniform, tmf.Fraction(0.1), 100, rng=1)
+    >>> print(f"{found.value:.1f}, {found.mean_field:.1f} in the limit")
+    1.2, 1.2 in the limit
+    """
+    check.as_instance(game, "game", Game)
+    kernel = as_policy(policy, game)
+    n_agents = check.as_positive_int(n_agents, "n_agents")
+    active = active_fractions(game, schedule, n_agents)
+    if deviation is not None:
+        as_policy(check.as_instance(deviation, "deviation", TabularPolicy), game, "deviation")
+    start = check.as_choice(start, "start", ("rounded", "sampled"))
+    replicas = check.as_int(replicas, "replicas", low=2)
+    engine = check.as_choice(engine, "engine", ("counts", "agents"))
+    confidence = _intervals.as_level(confidence, "confidence")
+    if calls_python(game, kernel) and threads is None:
+        threads = 1
+    choosing, deviating, playing, tagging = seeding.generators(rng, 4)
+
+    def populations(generator: np.random.Generator) -> IntArray:
+        run = simulate(
+            game, kernel, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=generator,
+            threads=threads, decisions=False,
+        )  # fmt: skip
+        return run.counts
+
+    # What each would foresee: the policy's own values, and those of the best answer to populations that play it.
+    counts = populations(choosing)
+    foreseen = _respond(game, kernel, counts, n_agents, active)[0]
+    if deviation is None:
+        best, greedy = _respond(game, None, counts, n_agents, active)
+        probabilities = np.zeros((game.horizon, game.n_observations, game.n_actions))
+        np.put_along_axis(probabilities, greedy[..., np.newaxis], 1.0, axis=-1)
+        deviation = TabularPolicy(probabilities, horizon=game.horizon)
+    else:
+        best = _respond(game, deviation.kernel, counts, n_agents, active)[0]
+    random = bool((counts != counts[:1]).any())
+    del counts
+
+    counts = populations(playing)
+    played = counts[:, 0] @ foreseen[0] / n_agents
+    played += _surprises(game, kernel, counts, counts, n_agents, active, foreseen)
+    del counts
+    alone = _Alone(game, kernel, deviation.kernel, schedule, n_agents, start, engine, threads)
+    deviated = alone.returns(active, best, replicas, deviating, tagging)
+
+    value = float(deviated.mean() - played.mean())
+    deviator_se, population_se = (float(x.std(ddof=1) / np.sqrt(replicas)) for x in (deviated, played))
+    se = float(np.hypot(deviator_se, population_se))
+    degrees = _intervals.welch_degrees([deviator_se**2, population_se**2], replicas - 1)
+    if random and replicas < FEW and se <= 1e-12 * float(np.abs(best).max()):
+        degrees = np.nan
+    low, high = _intervals.student(value, se, degrees, confidence)
+    return FiniteExploitability(
+        value=value,
+        se=se,
+        low=float(low),
+        high=float(high),
+        deviator_return=float(deviated.mean()),
+        deviator_se=deviator_se,
+        population_return=float(played.mean()),
+        population_se=population_se,
+        policy=deviation,
+        mean_field=exploitability(game, kernel, schedule, n_agents),
+        n_agents=n_agents,
+        replicas=replicas,
+        confidence=confidence,
+        degrees=degrees,
+        schedule=schedule.label,
+        game=game.name,
+        fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start),
+    )
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """Populations in which one agent plays a policy of its own: observations 0..S-1 are its, S..2S-1 the others'."""
+
+    game: Game
+    others: Policy
+    own: Policy
+    schedule: Schedule
+    n_agents: int
+    start: str
+    engine: str
+    threads: int | None
+
+    def returns(
+        self,
+        active: FloatArray,
+        foreseen: FloatArray,
+        replicas: int,
+        generator: np.random.Generator,
+        tagging: np.random.Generator,
+    ) -> FloatArray:
+        """(R,) unbiased estimates of the return of the one who deviates."""
+        game, n = self.game, self.n_agents
+        size = game.n_observations
+        split = np.concatenate([game.initial / n, game.initial * (1 - 1 / n)])
+        pair = Game.from_model(tagged_kernel.TaggedModel(game.model), game.horizon, game.discount, split)
+        policy = tagged_kernel.TaggedPolicy(self.own, self.others)
+        if self.start == "sampled":
+            first = sampled_counts(tagging, game.initial, n, replicas)
+        else:
+            first = np.tile(rounded_counts(game.initial, n), (replicas, 1))
+        who = np.array([tagging.choice(size, p=row / n) for row in first])
+        tagged = np.zeros((replicas, 2 * size), np.int64)
+        tagged[:, size:] = first
+        rows = np.arange(replicas)
+        tagged[rows, size + who] -= 1
+        tagged[rows, who] += 1
+        found = np.empty(replicas)
+        chunk = max(1, CHUNK_BYTES // (32 * size * (game.horizon + 1)))
+        streams = generator.spawn(-(-replicas // chunk))
+        for i, stream in enumerate(streams):
+            part = slice(i * chunk, min((i + 1) * chunk, replicas))
+            run = simulate(
+                pair, policy, self.schedule, n, replicas=part.stop - part.start, engine=self.engine,
+                start=tagged[part], rng=stream, threads=self.threads, decisions=False,
+            )  # fmt: skip
+            own = np.ascontiguousarray(run.counts[..., :size])
+            everybody = own + run.counts[..., size:]
+            # Whoever deviates is one of the agents at the start: the mean over all of them, not the one drawn.
+            found[part] = first[part] @ foreseen[0] / n
+            found[part] += _surprises(game, self.own, everybody, own, n, active, foreseen)
+        return found
+
+
+def _respond(
+    game: Game, policy: Policy | None, counts: IntArray, n_agents: int, active: FloatArray
+) -> tuple[FloatArray, IntArray]:
+    """Values (T+1, S) of one agent in sampled populations, and its best actions (T, S) if policy is None."""
+    values = np.empty((game.horizon + 1, game.n_observations))
+    greedy = np.zeros((game.horizon, game.n_observations), np.int64)
+    tagged_kernel.respond(game.model, policy, counts, float(n_agents), active, game.discount, values, greedy)
+    return values, greedy
+
+
+def _surprises(
+    game: Game,
+    policy: Policy,
+    counts: IntArray,
+    valued: IntArray,
+    n_agents: int,
+    active: FloatArray,
+    foreseen: FloatArray,
+) -> FloatArray:
+    """What the valued agents earn beyond what is foreseen from where they start, (R,)."""
+    out = np.empty(len(counts))
+    tagged_kernel.surprises(game.model, policy, counts, valued, float(n_agents), active, game.discount, foreseen, out)
+    return out

@@ -1,0 +1,155 @@
+"""Games in TOML files, read with the standard library: `tmfcore solve game.toml`, `tmfcore simulate game.toml`.
+
+read(path) -> Game              the game of a file; errors name the file and the key
+TEMPLATE, PYTHON_TEMPLATE       what `tmfcore new` writes
+
+    [game]
+    kind = "queueing"                       a function of tmfcore.games; every other key is a parameter of it
+    capacities = [0.5, 0.4, 0.3]
+
+    [game]
+    kind = "arrays"                         or "affine": the arguments of Game or games.affine
+    n_observations = 2
+    n_actions = 2
+    horizon = 20
+    discount = 0.95
+    initial = [1.0, 0.0]
+    reward = [[0.0, 1.0], [0.5, 0.0]]
+    transition = [[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]]
+
+Nothing else may be in the file.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import tomllib
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from tmfcore._base import validation as check
+from tmfcore._model.game import Game
+from tmfcore.games import BY_NAME, affine
+
+__all__ = ["PYTHON_TEMPLATE", "TEMPLATE", "read"]
+
+ARRAYS = "arrays"
+KINDS: dict[str, Callable[..., Game]] = {ARRAYS: Game, "affine": affine, **BY_NAME}
+
+TEMPLATE = '''\
+# tmfcore solve {name}.toml --n-agents 1000
+[game]
+kind = "arrays"                 # or a game of `tmfcore games`, with its parameters as keys
+name = "{name}"
+n_observations = 2
+n_actions = 2
+horizon = 20                    # steps
+discount = 0.95                 # per step
+initial = [1.0, 0.0]            # share of the population at each observation
+observation_labels = ["here", "there"]
+action_labels = ["to here", "to there"]
+reward = [[0.0, 0.5], [0.8, 1.0]]                                       # of observation and action
+transition = [[[0.9, 0.1], [0.1, 0.9]], [[0.9, 0.1], [0.1, 0.9]]]       # of observation, action and next observation
+passive_reward = [0.0, 1.0]     # of those who do not act; they stay where they are
+'''
+
+PYTHON_TEMPLATE = '''\
+"""{name}: a game whose rewards depend on the population."""
+
+import numpy as np
+
+import tmfcore as tmf
+
+
+def standing(mu):
+    return np.array([0.0, 1.0]) - mu  # what a place pays, less in a crowd
+
+
+def reward(mu):
+    return standing(mu)[:, None] - [[0.0, 0.5], [0.5, 0.0]]  # a move costs
+
+
+moves = np.array([[[0.9, 0.1], [0.1, 0.9]]] * 2)  # of observation, action and next observation
+game = tmf.Game(
+    2, 2, 20, 0.95, [1.0, 0.0], reward, moves, passive_reward=standing, name="{name}",
+    observation_labels=["here", "there"], action_labels=["to here", "to there"],
+)
+
+if __name__ == "__main__":
+    print(tmf.testing.check_game(game, rng=1))
+    solution = tmf.solve(game, tmf.Fraction(0.1))
+    print(f"exploitability {{solution.exploitability:.2g}}, mean return {{solution.mean_return:.3f}}")
+'''
+
+
+def read(path: str | os.PathLike[str], **defaults: Any) -> Game:
+    r"""The game of a TOML file.
+
+    Parameters
+    ----------
+    path : str or path
+    **defaults
+        Parameters of the game that the file may leave out: `step` of a game in sweeps, say. Those that the game does
+        not have are left aside.
+
+    Returns
+    -------
+    Game
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    ValueError
+        No TOML (the line is named), a table or key that does not belong there, a missing one, or a value the game
+        refuses: the file and the key are named.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "game.toml"
+    >>> _ = path.write_text('[game]\nkind = "queueing"\ncapacities = [0.5, 0.4]')
+    >>> read(path)
+    Game('queueing', S=3, A=3, T=20, discount=0.95)
+    """
+    source = check.as_path(path)
+    where = os.fspath(source)
+    try:
+        content = tomllib.loads(source.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{where} is no TOML file: {error}") from None
+    if not isinstance(content.get("game"), dict):
+        raise ValueError(f"{where} has no table [game]")
+    for key in content:
+        if key != "game":
+            raise ValueError(f"{where}: [{key}] is unknown; must have the table [game] alone")
+    given = dict(content["game"])
+    if "kind" not in given:
+        raise ValueError(f"{where}: game.kind is missing; must be one of {', '.join(KINDS)}")
+    kind = given.pop("kind")
+    name = kind.replace("-", "_") if isinstance(kind, str) else kind
+    if not isinstance(name, str) or name not in KINDS:
+        raise ValueError(
+            f"{where}: game.kind is {kind!r}; must be one of {', '.join(KINDS)}"
+            + (_hint(name, tuple(KINDS)) if isinstance(name, str) else "")
+        )
+    make = KINDS[name]
+    known = inspect.signature(make).parameters
+    for key in given:
+        if key not in known:
+            raise ValueError(f"{where}: game.{key} is no parameter of {kind}{_hint(key, tuple(known))}")
+    given = {key: value for key, value in defaults.items() if key in known} | given
+    for key, parameter in known.items():
+        if parameter.default is parameter.empty and key not in given:
+            raise ValueError(f"{where}: game.{key} is missing; {kind} needs it")
+    try:
+        return make(**given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: game.{error}") from None
+
+
+def _hint(word: str, choices: tuple[str, ...]) -> str:
+    close = get_close_matches(word, choices, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,28 @@
+/* What the kernels were compiled with, and the instructions they use here. The TMFCORE_ macros come from setup.py. */
+#ifndef TMFCORE_BUILD_H
+#define TMFCORE_BUILD_H
+
+#include "_base/simd/cpu.h"
+
+#if defined(__clang__)
+#define TMF_COMPILER "clang " __clang_version__
+#elif defined(__GNUC__)
+#define TMF_COMPILER "gcc " __VERSION__
+#elif defined(_MSC_VER)
+#define TMF_COMPILER "msvc"
+#else
+#define TMF_COMPILER "unknown"
+#endif
+
+/* The name of the level in use (cpu.h); NULL if the environment asks for one there is not. */
+static inline const char *tmf_instruction_set(void)
+{
+#ifdef TMF_X86
+    static const char *const names[] = {"x86-64", "AVX2", "AVX-512", "AVX-512 VBMI"};
+    return tmf_instruction_level() < 0 ? 0 : names[tmf_instruction_level()];
+#else
+    return "portable";
+#endif
+}
+
+#endif

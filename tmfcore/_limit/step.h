@@ -1,0 +1,138 @@
+/* One step of the mean field forwards: a population against the rows of a kernel.
+ *
+ * Every sum has an order fixed in the source, over the rows where columns lie side by side in a vector: the bits are the
+ * same on every instruction set.
+ */
+#ifndef TMFCORE_PUSH_H
+#define TMFCORE_PUSH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "_base/simd/lanes.h"
+#include "_base/simd/cpu.h"
+#include "_base/simd/dense.h"
+
+/* Divide mu by its sum. */
+TMF_INLINE void tmf_normalise_of(double *restrict mu, ptrdiff_t n)
+{
+    double sums[TMF_SUMS] = {0};
+    double rest = 0;
+    ptrdiff_t x = 0;
+    for (; x + TMF_SUMS <= n; x += TMF_SUMS)
+#pragma omp simd
+        for (int lane = 0; lane < TMF_SUMS; lane++)
+            sums[lane] += mu[x + lane];
+    for (; x < n; x++)
+        rest += mu[x];
+    const double scale = 1 / (tmf_lanes(sums) + rest);
+#pragma omp simd
+    for (x = 0; x < n; x++)
+        mu[x] *= scale;
+}
+
+TMF_BY_LEVEL(
+    tmf_normalise,
+    (double *restrict mu, ptrdiff_t n),
+    (mu, n))
+{
+    tmf_normalise_of(mu, n);
+}
+
+/* One step of a population of which a share beta moves by the kernel (n, n) and the others stay: next, summing to 1. */
+TMF_INLINE void tmf_finish_step(const double *restrict mu, double beta, ptrdiff_t n, double *restrict next)
+{
+    if (beta < 1) {
+        const double stay = 1 - beta;
+#pragma omp simd
+        for (ptrdiff_t x = 0; x < n; x++)
+            next[x] = beta * next[x] + stay * mu[x];
+    }
+    tmf_normalise_of(next, n);
+}
+
+TMF_BY_LEVEL(
+    tmf_step,
+    (const double *restrict mu, const double *restrict kernel, double beta, ptrdiff_t n, double *restrict next),
+    (mu, kernel, beta, n, next))
+{
+    if (n == 8) { /* in registers from end to end */
+        double sums[8] = {0};
+        for (int o = 0; o < 8; o += 4)
+#pragma omp simd
+            for (int x = 0; x < 8; x++)
+                sums[x] += (mu[o] * kernel[8 * o + x] + mu[o + 1] * kernel[8 * o + 8 + x])
+                    + (mu[o + 2] * kernel[8 * o + 16 + x] + mu[o + 3] * kernel[8 * o + 24 + x]);
+        tmf_finish_step(mu, beta, 8, sums);
+        memcpy(next, sums, sizeof sums);
+    } else if (n <= 64) { /* in whole lines of the cache */
+        TMF_ALIGNED double sums[64];
+        memset(sums, 0, (size_t)n * sizeof *sums);
+        tmf_add_rows_of(mu, kernel, n, n, sums);
+        tmf_finish_step(mu, beta, n, sums);
+        memcpy(next, sums, (size_t)n * sizeof *sums);
+    } else {
+        memset(next, 0, (size_t)n * sizeof *next);
+        tmf_add_rows_of(mu, kernel, n, n, next);
+        tmf_finish_step(mu, beta, n, next);
+    }
+}
+
+/* out[o, x] = sum_a pi[o, a] table[o, a, x] */
+TMF_BY_LEVEL(
+    tmf_average,
+    (const double *restrict pi, const double *restrict table, ptrdiff_t n_observations, ptrdiff_t n_actions,
+     ptrdiff_t n_cells, double *restrict out),
+    (pi, table, n_observations, n_actions, n_cells, out))
+{
+    memset(out, 0, (size_t)(n_observations * n_cells) * sizeof *out);
+    for (ptrdiff_t o = 0; o < n_observations; o++, pi += n_actions, out += n_cells, table += n_actions * n_cells)
+        tmf_add_rows_of(pi, table, n_actions, n_cells, out);
+}
+
+/* ---------------------------------------------------------------- sparse rows */
+
+/* out[x] = sum over i in start[x]..start[x+1]-1 of share[i] mu[origin[i]] */
+static inline void tmf_gather_moved(const ptrdiff_t *restrict start, const int32_t *restrict origin,
+                                    const double *restrict share, const double *restrict mu, ptrdiff_t n,
+                                    double *restrict out)
+{
+    ptrdiff_t i = start[0];
+    for (ptrdiff_t x = 0; x < n; x++) {
+        const ptrdiff_t last = start[x + 1];
+        double even = 0, odd = 0;
+        for (; i + 1 < last; i += 2) {
+            even += share[i] * mu[origin[i]];
+            odd += share[i + 1] * mu[origin[i + 1]];
+        }
+        if (i < last) {
+            even += share[i] * mu[origin[i]];
+            i++;
+        }
+        out[x] = even + odd;
+    }
+}
+
+/* out[x] += sum over i in start[x]..start[x+1]-1 of weights[row[i]] table[cell[i]] */
+static inline void tmf_add_arrivals(const ptrdiff_t *restrict start, const int32_t *restrict cell,
+                                    const int32_t *restrict row, const double *restrict weights,
+                                    const double *restrict table, ptrdiff_t n, double *restrict out)
+{
+    ptrdiff_t i = start[0];
+    for (ptrdiff_t x = 0; x < n; x++) {
+        const ptrdiff_t last = start[x + 1];
+        double even = 0, odd = 0;
+        for (; i + 1 < last; i += 2) {
+            even += weights[row[i]] * table[cell[i]];
+            odd += weights[row[i + 1]] * table[cell[i + 1]];
+        }
+        if (i < last) {
+            even += weights[row[i]] * table[cell[i]];
+            i++;
+        }
+        out[x] += even + odd;
+    }
+}
+
+#endif

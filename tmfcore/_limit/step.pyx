@@ -1,0 +1,207 @@
+"""One step of the mean field forwards: mu_{t+1} = Phi_t(mu_t).
+
+Source     theory.md section 2.  Notation: S observations, A actions, K successors.
+Contract   next_mu sums to 1 to rounding: the error of a step must not feed the next, since a kernel linear in mu would
+           double it every time.
+
+Where the policy stays the same for a stage and the kernel for good, the kernel is averaged over the policy once a
+stage, Kbar(o, x) = sum_a pi(a | o) P(x | o, a), which leaves S^2 cells a step instead of S A K. Sparse rows are merged
+by where they come from and lead to; where that leaves hardly fewer cells than S^2, the average is dense.
+"""
+from libc.stdint cimport int32_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+import numpy as np
+
+from tmfcore._base.memory cimport room_for
+from tmfcore._model.model cimport Model
+from tmfcore._model.policy cimport stage_end, stage_of
+
+cdef extern from "_base/simd/dense.h" nogil:
+    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
+
+cdef extern from "_limit/step.h" nogil:
+    double *tmf_align(void *memory)
+    Py_ssize_t TMF_LINE
+    void tmf_average(const double *pi, const double *table, Py_ssize_t n_observations, Py_ssize_t n_actions,
+                     Py_ssize_t n_cells, double *out)
+    void tmf_normalise(double *mu, Py_ssize_t n)
+    void tmf_step(const double *mu, const double *kernel, double beta, Py_ssize_t n, double *next_mu)
+    void tmf_add_arrivals(const Py_ssize_t *start, const int32_t *cell, const int32_t *row, const double *weights,
+                          const double *table, Py_ssize_t n, double *out)
+    void tmf_gather_moved(const Py_ssize_t *start, const int32_t *origin, const double *share, const double *mu,
+                          Py_ssize_t n, double *out)
+
+# Averaging costs about one step that is not averaged.
+cdef enum:
+    WORTH_AVERAGING = 4
+
+
+cdef class Incoming:
+
+    def __cinit__(self, successors, Py_ssize_t n_observations):
+        cdef const int32_t[::1] flat = successors.reshape(-1)
+        cdef Py_ssize_t K = successors.shape[successors.ndim - 1]
+        cdef Py_ssize_t n_cells = flat.shape[0]
+        cdef Py_ssize_t i, x, at, earlier, number
+        self.n_observations = n_observations
+        self.n_cells = n_cells
+        if n_cells > 2**31 - 1:
+            raise ValueError(f"successors have {n_cells} cells; must have at most {2**31 - 1}")
+        self.start = <Py_ssize_t *>room_for(n_observations + 1.0, sizeof(Py_ssize_t), b"the arrivals of a kernel")
+        self.cell = <int32_t *>room_for(n_cells, sizeof(int32_t), b"the arrivals of a kernel")
+        self.row = <int32_t *>room_for(n_cells, sizeof(int32_t), b"the arrivals of a kernel")
+        memset(self.start, 0, (n_observations + 1) * sizeof(Py_ssize_t))
+        for i in range(n_cells):
+            self.start[flat[i]] += 1
+        earlier = 0
+        for x in range(n_observations):
+            number = self.start[x]
+            self.start[x] = earlier
+            earlier += number
+        at = 0
+        for i in range(n_cells // K):
+            for _ in range(K):
+                x = flat[at]
+                self.cell[self.start[x]] = <int32_t>at
+                self.row[self.start[x]] = <int32_t>i
+                self.start[x] += 1
+                at += 1
+        for x in range(n_observations, 0, -1):      # each start has moved to the next one
+            self.start[x] = self.start[x - 1]
+        self.start[0] = 0
+
+    def __dealloc__(self):
+        free(self.start)
+        free(self.cell)
+        free(self.row)
+
+    cdef void add(self, const double *weights, const double *table, double *out) noexcept nogil:
+        """out[x] += sum over the cells that lead to x of weights[row] table[cell]."""
+        tmf_add_arrivals(self.start, self.cell, self.row, weights, table, self.n_observations, out)
+
+
+cdef class Push:
+
+    def __cinit__(self, Evaluator at not None):
+        cdef Model model = at.model
+        cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+        cdef Py_ssize_t n_merged = 0
+        self.steady = (model.constant_transition and not at.policy.depends_on_mu
+                       and at.horizon // at.policy.n_stages >= WORTH_AVERAGING)
+        if model.successors is not None:
+            self.arriving = Incoming(model.successors, S)
+        if model.passive_successors is not None and not model.passive_identity:
+            self.drifting = Incoming(model.passive_successors, S)
+        if self.steady:
+            n_merged = S * S
+            if self.arriving is not None and 2 * self.arriving.n_cells < S * S:
+                n_merged = self.merge(A)
+        self.memory = room_for(<double>S * A + n_merged + TMF_LINE, sizeof(double), b"averaged kernels")
+        self.average = tmf_align(self.memory)
+        self.weights = self.average + n_merged
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    cdef Py_ssize_t merge(self, Py_ssize_t A) except -1:
+        """Arrivals by origin instead of by row: `start` and `origin`; their number."""
+        cdef Py_ssize_t S = self.arriving.n_observations
+        cdef Incoming arriving = self.arriving
+        cdef Py_ssize_t x, i, number = 0
+        cdef int32_t o
+        self.merged = True
+        self.start = np.empty(S + 1, np.intp)
+        self.origin = np.empty(arriving.n_cells, np.int32)
+        for x in range(S):
+            self.start[x] = number
+            for i in range(arriving.start[x], arriving.start[x + 1]):
+                o = <int32_t>(arriving.row[i] // A)
+                if number == self.start[x] or self.origin[number - 1] != o:     # rows arrive in order
+                    self.origin[number] = o
+                    number += 1
+        self.start[S] = number
+        return number
+
+    cdef int open_stage(self, Evaluator at, int t, const double *mu) except -1 nogil:
+        """Average the kernel of the stage that begins at step t."""
+        cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
+        cdef Py_ssize_t L = at.policy.n_stages
+        cdef Py_ssize_t x, i, j, row
+        cdef const double *table
+        cdef double *average = self.average
+        self.stage_end = stage_end(stage_of(t, at.horizon, L), at.horizon, L)
+        at.transitions_at(t, mu)
+        table = at.tables.transition
+        if self.arriving is None:
+            tmf_average(at.pi, table, S, A, K, average)
+        elif not self.merged:
+            memset(average, 0, S * S * sizeof(double))
+            for row in range(S * A):
+                for i in range(row * K, (row + 1) * K):
+                    average[row // A * S + at.model.successor[i]] += at.pi[row] * table[i]
+        else:
+            for x in range(S):
+                j = self.start[x] - 1
+                for i in range(self.arriving.start[x], self.arriving.start[x + 1]):
+                    row = self.arriving.row[i]
+                    if j < self.start[x] or self.origin[j] != row // A:
+                        j += 1
+                        average[j] = 0
+                    average[j] += at.pi[row] * table[self.arriving.cell[i]]
+        return 0
+
+    cdef int step(
+        self, Evaluator at, int t, const double *mu, double beta, double *next_mu
+    ) except -1 nogil:
+        cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+        cdef Py_ssize_t o, a
+        cdef double *weights = self.weights
+        cdef double *row
+        cdef const double *pi
+        cdef double acting
+        if self.steady:
+            if t >= self.stage_end:
+                self.open_stage(at, t, mu)
+            if not self.merged and (beta == 1 or at.model.passive_identity):
+                tmf_step(mu, self.average, beta, S, next_mu)
+                return 0
+        else:
+            at.transitions_at(t, mu)
+        if beta > 0 and self.steady and self.merged:
+            tmf_gather_moved(&self.start[0], &self.origin[0], self.average, mu, S, next_mu)
+            if beta < 1:
+                for o in range(S):
+                    next_mu[o] *= beta
+        else:
+            memset(next_mu, 0, S * sizeof(double))
+            if beta > 0 and self.steady:
+                for o in range(S):
+                    weights[o] = mu[o] * beta
+                tmf_add_rows(weights, self.average, S, S, next_mu)
+            elif beta > 0:
+                pi = at.pi
+                row = weights
+                for o in range(S):
+                    acting = mu[o] * beta
+                    for a in range(A):
+                        row[a] = acting * pi[a]
+                    row += A
+                    pi += A
+                if self.arriving is None:
+                    tmf_add_rows(weights, at.tables.transition, S * A, at.n_successors, next_mu)
+                else:
+                    self.arriving.add(weights, at.tables.transition, next_mu)
+        if beta < 1:
+            for o in range(S):
+                weights[o] = mu[o] * (1 - beta)
+            if at.model.passive_identity:
+                for o in range(S):
+                    next_mu[o] += weights[o]
+            elif self.drifting is None:
+                tmf_add_rows(weights, at.tables.passive_transition, S, at.n_passive_successors, next_mu)
+            else:
+                self.drifting.add(weights, at.tables.passive_transition, next_mu)
+        tmf_normalise(next_mu, S)
+        return 0

@@ -1,0 +1,335 @@
+/* One step of values backwards: the rows of a kernel against the values of the next step.
+ *
+ * Every sum has an order fixed in the source, over the cells where rows lie side by side in a vector, over eight lanes
+ * where a row is summed up: the bits are the same on every instruction set. Two vectors of values (a policy's own and the
+ * best response's) share one pass over the table.
+ */
+#ifndef TMFCORE_VALUES_H
+#define TMFCORE_VALUES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "_base/simd/lanes.h"
+#include "_base/simd/cpu.h"
+
+enum {
+    TMF_PANEL = 32,  /* rows of a turned table whose sums stay in registers */
+    TMF_COPIED = 512 /* values that are copied for their alignment */
+};
+
+/* ---------------------------------------------------------------- dense rows */
+
+/* out[j] = reward[j] + discount sum_x table[j, x] values[x] for `n_rows` rows, a constant. */
+TMF_INLINE void tmf_few_rows(const double *restrict reward, const double *restrict table, const double *restrict values,
+                             double discount, const int n_rows, ptrdiff_t n_cells, double *restrict out)
+{
+    double sums[4][TMF_SUMS] = {{0}};
+    double rest[4] = {0};
+    ptrdiff_t x = 0;
+    for (; x + TMF_SUMS <= n_cells; x += TMF_SUMS)
+#pragma omp simd
+        for (int lane = 0; lane < TMF_SUMS; lane++) {
+            const double value = values[x + lane];
+            for (int j = 0; j < n_rows; j++)
+                sums[j][lane] += table[j * n_cells + x + lane] * value;
+        }
+    for (; x < n_cells; x++)
+        for (int j = 0; j < n_rows; j++)
+            rest[j] += table[j * n_cells + x] * values[x];
+    for (int j = 0; j < n_rows; j++)
+        out[j] = reward[j] + discount * (tmf_lanes(sums[j]) + rest[j]);
+}
+
+/* out[i] = reward[i] + discount sum_x table[i, x] values[x]; the same for `other` unless it is NULL, in the same pass. */
+TMF_BY_LEVEL(
+    tmf_row_values,
+    (const double *restrict reward, const double *restrict table, const double *restrict values, const double
+     *restrict other, double discount, ptrdiff_t n_rows, ptrdiff_t n_cells, double *restrict out, double
+     *restrict other_out),
+    (reward, table, values, other, discount, n_rows, n_cells, out, other_out))
+{
+    TMF_ALIGNED double copy[TMF_COPIED], other_copy[TMF_COPIED];
+    ptrdiff_t i = 0;
+    if (n_cells <= TMF_COPIED) { /* in whole lines of the cache */
+        values = memcpy(copy, values, (size_t)n_cells * sizeof *values);
+        if (other)
+            other = memcpy(other_copy, other, (size_t)n_cells * sizeof *other);
+    }
+    for (; i + 4 <= n_rows; i += 4, table += 4 * n_cells) {
+        tmf_few_rows(reward + i, table, values, discount, 4, n_cells, out + i);
+        if (other)
+            tmf_few_rows(reward + i, table, other, discount, 4, n_cells, other_out + i);
+    }
+    for (; i < n_rows; i++, table += n_cells) {
+        tmf_few_rows(reward + i, table, values, discount, 1, n_cells, out + i);
+        if (other)
+            tmf_few_rows(reward + i, table, other, discount, 1, n_cells, other_out + i);
+    }
+}
+
+/* A turned table lists, for every panel of rows, cell 0 of all of them, then cell 1, ...: rows lie side by side in a
+ * vector, and their sums need not be gathered from lanes. Panels are TMF_PANEL wide, the last ones TMF_SUMS, filled up
+ * with zeros. Pays for short rows; long ones are bound by memory either way. */
+static inline ptrdiff_t tmf_turned_size(ptrdiff_t n_rows, ptrdiff_t n_cells)
+{
+    return (n_rows + TMF_SUMS - 1) / TMF_SUMS * TMF_SUMS * n_cells;
+}
+
+static inline void tmf_turn(const double *table, ptrdiff_t n_rows, ptrdiff_t n_cells, double *turned)
+{
+    for (ptrdiff_t i = 0; i < n_rows;) {
+        const ptrdiff_t width = i + TMF_PANEL <= n_rows ? TMF_PANEL : TMF_SUMS;
+        for (ptrdiff_t x = 0; x < n_cells; x++)
+            for (ptrdiff_t lane = 0; lane < width; lane++)
+                *turned++ = i + lane < n_rows ? table[(i + lane) * n_cells + x] : 0;
+        i += width;
+    }
+}
+
+/* out[lane] = reward[lane] + discount sum_x panel[x, lane] values[x]; `width` is a constant, `n` <= width lanes count. */
+TMF_INLINE void tmf_panel_values(const double *restrict reward, const double *restrict panel,
+                                 const double *restrict values, double discount, ptrdiff_t n_cells, const int width,
+                                 ptrdiff_t n, double *restrict out)
+{
+    double sums[TMF_PANEL];
+    ptrdiff_t x = 0;
+    for (int lane = 0; lane < width; lane++)
+        sums[lane] = 0;
+    for (; x + 4 <= n_cells; x += 4, panel += 4 * width) {
+        const double a = values[x], b = values[x + 1], c = values[x + 2], d = values[x + 3];
+#pragma omp simd
+        for (int lane = 0; lane < width; lane++)
+            sums[lane] += (a * panel[lane] + b * panel[width + lane])
+                + (c * panel[2 * width + lane] + d * panel[3 * width + lane]);
+    }
+    for (; x < n_cells; x++, panel += width) {
+        const double a = values[x];
+#pragma omp simd
+        for (int lane = 0; lane < width; lane++)
+            sums[lane] += a * panel[lane];
+    }
+    if (n >= width)
+#pragma omp simd
+        for (int lane = 0; lane < width; lane++)
+            out[lane] = reward[lane] + discount * sums[lane];
+    else
+        for (int lane = 0; lane < n; lane++)
+            out[lane] = reward[lane] + discount * sums[lane];
+}
+
+TMF_INLINE void tmf_turned_values_of(const double *restrict reward, const double *restrict turned,
+                                     const double *restrict values, const double *restrict other, double discount,
+                                     ptrdiff_t n_rows, ptrdiff_t n_cells, double *restrict out,
+                                     double *restrict other_out)
+{
+    ptrdiff_t i = 0;
+    for (; i + TMF_PANEL <= n_rows; i += TMF_PANEL, turned += TMF_PANEL * n_cells) {
+        tmf_panel_values(reward + i, turned, values, discount, n_cells, TMF_PANEL, TMF_PANEL, out + i);
+        if (other)
+            tmf_panel_values(reward + i, turned, other, discount, n_cells, TMF_PANEL, TMF_PANEL, other_out + i);
+    }
+    for (; i < n_rows; i += TMF_SUMS, turned += TMF_SUMS * n_cells) {
+        tmf_panel_values(reward + i, turned, values, discount, n_cells, TMF_SUMS, n_rows - i, out + i);
+        if (other)
+            tmf_panel_values(reward + i, turned, other, discount, n_cells, TMF_SUMS, n_rows - i, other_out + i);
+    }
+}
+
+/* tmf_row_values from a turned table. */
+TMF_BY_LEVEL(
+    tmf_turned_values,
+    (const double *restrict reward, const double *restrict turned, const double *restrict values, const double
+     *restrict other, double discount, ptrdiff_t n_rows, ptrdiff_t n_cells, double *restrict out, double
+     *restrict other_out),
+    (reward, turned, values, other, discount, n_rows, n_cells, out, other_out))
+{
+    if (n_cells == 8)
+        tmf_turned_values_of(reward, turned, values, other, discount, n_rows, 8, out, other_out);
+    else
+        tmf_turned_values_of(reward, turned, values, other, discount, n_rows, n_cells, out, other_out);
+}
+
+/* ---------------------------------------------------------------- sparse rows */
+
+/* of(n_cells, ...), with n_cells a constant where rows are short: the loop over cells is then unrolled. */
+#define TMF_BY_CELLS(of, n_cells, ...) \
+    switch (n_cells) { \
+    case 1: of(1, __VA_ARGS__); break; \
+    case 2: of(2, __VA_ARGS__); break; \
+    case 3: of(3, __VA_ARGS__); break; \
+    case 4: of(4, __VA_ARGS__); break; \
+    default: of(n_cells, __VA_ARGS__); \
+    }
+
+TMF_INLINE void tmf_sparse_values_of(const ptrdiff_t n_cells, const double *restrict reward,
+                                     const double *restrict table, const int32_t *restrict successor,
+                                     const double *restrict values, double discount, ptrdiff_t n_rows,
+                                     double *restrict out)
+{
+    for (ptrdiff_t i = 0; i < n_rows; i++, table += n_cells, successor += n_cells) {
+        double total = 0;
+        for (ptrdiff_t k = 0; k < n_cells; k++)
+            total += table[k] * values[successor[k]];
+        out[i] = reward[i] + discount * total;
+    }
+}
+
+/* out[i] = reward[i] + discount sum_k table[i, k] values[successor[i, k]] */
+static inline void tmf_sparse_values(const double *reward, const double *table, const int32_t *successor,
+                                     const double *values, double discount, ptrdiff_t n_rows, ptrdiff_t n_cells,
+                                     double *out)
+{
+    TMF_BY_CELLS(tmf_sparse_values_of, n_cells, reward, table, successor, values, discount, n_rows, out)
+}
+
+/* The same as q[o, a], and means[o] = sum_a pi[o, a] q[o, a] while they are at hand. */
+TMF_INLINE void tmf_sparse_means_of(const ptrdiff_t n_cells, const double *restrict reward,
+                                    const double *restrict table, const int32_t *restrict successor,
+                                    const double *restrict values, const double *restrict pi, double discount,
+                                    ptrdiff_t n_observations, ptrdiff_t n_actions, double *restrict q,
+                                    double *restrict means)
+{
+    for (ptrdiff_t o = 0; o < n_observations; o++, reward += n_actions, pi += n_actions, q += n_actions) {
+        double mean = 0;
+        for (ptrdiff_t a = 0; a < n_actions; a++, table += n_cells, successor += n_cells) {
+            double total = 0;
+            for (ptrdiff_t k = 0; k < n_cells; k++)
+                total += table[k] * values[successor[k]];
+            q[a] = reward[a] + discount * total;
+            mean += pi[a] * q[a];
+        }
+        means[o] = mean;
+    }
+}
+
+static inline void tmf_sparse_means(const double *reward, const double *table, const int32_t *successor,
+                                    const double *values, const double *pi, double discount, ptrdiff_t n_observations,
+                                    ptrdiff_t n_actions, ptrdiff_t n_cells, double *q, double *means)
+{
+    TMF_BY_CELLS(tmf_sparse_means_of, n_cells, reward, table, successor, values, pi, discount, n_observations, n_actions,
+                 q, means)
+}
+
+/* Two vectors of values side by side, pairs (S, 2): of the first the policy's means, of the second the largest values.
+ * A cell and its successor are read once for both. */
+TMF_INLINE void tmf_sparse_both_of(const ptrdiff_t n_cells, const double *restrict reward,
+                                   const double *restrict table, const int32_t *restrict successor,
+                                   const double *restrict pairs, const double *restrict pi, double discount,
+                                   ptrdiff_t n_observations, ptrdiff_t n_actions, double *restrict means,
+                                   double *restrict largest)
+{
+    for (ptrdiff_t o = 0; o < n_observations; o++, reward += n_actions, pi += n_actions) {
+        double mean = 0, top = 0;
+        for (ptrdiff_t a = 0; a < n_actions; a++, table += n_cells, successor += n_cells) {
+            double total = 0, other = 0;
+            for (ptrdiff_t k = 0; k < n_cells; k++) {
+                const double *const pair = pairs + 2 * (ptrdiff_t)successor[k];
+                total += table[k] * pair[0];
+                other += table[k] * pair[1];
+            }
+            mean += pi[a] * (reward[a] + discount * total);
+            other = reward[a] + discount * other;
+            top = a == 0 || other > top ? other : top;
+        }
+        means[o] = mean;
+        largest[o] = top;
+    }
+}
+
+static inline void tmf_sparse_both(const double *reward, const double *table, const int32_t *successor,
+                                   const double *pairs, const double *pi, double discount, ptrdiff_t n_observations,
+                                   ptrdiff_t n_actions, ptrdiff_t n_cells, double *means, double *largest)
+{
+    TMF_BY_CELLS(tmf_sparse_both_of, n_cells, reward, table, successor, pairs, pi, discount, n_observations, n_actions,
+                 means, largest)
+}
+
+/* ---------------------------------------------------------------- over the actions */
+
+/* out[o] = sum_a pi[o, a] q[o, a] */
+TMF_INLINE void tmf_means_of(const double *restrict pi, const double *restrict q, ptrdiff_t n_observations,
+                             const ptrdiff_t n_actions, double *restrict out)
+{
+    for (ptrdiff_t o = 0; o < n_observations; o++, pi += n_actions, q += n_actions) {
+        double total = 0;
+        for (ptrdiff_t a = 0; a < n_actions; a++)
+            total += pi[a] * q[a];
+        out[o] = total;
+    }
+}
+
+/* out[o] = max_a q[o, a] */
+TMF_INLINE void tmf_largest_of(const double *restrict q, ptrdiff_t n_observations, const ptrdiff_t n_actions,
+                               double *restrict out)
+{
+    for (ptrdiff_t o = 0; o < n_observations; o++, q += n_actions) {
+        double largest = q[0];
+        for (ptrdiff_t a = 1; a < n_actions; a++)
+            largest = q[a] > largest ? q[a] : largest;
+        out[o] = largest;
+    }
+}
+
+TMF_BY_LEVEL(
+    tmf_means,
+    (const double *restrict pi, const double *restrict q, ptrdiff_t n_observations, ptrdiff_t n_actions, double
+     *restrict out),
+    (pi, q, n_observations, n_actions, out))
+{
+    switch (n_actions) { /* a known number of actions: no inner loop */
+    case 2: tmf_means_of(pi, q, n_observations, 2, out); break;
+    case 3: tmf_means_of(pi, q, n_observations, 3, out); break;
+    case 4: tmf_means_of(pi, q, n_observations, 4, out); break;
+    case 5: tmf_means_of(pi, q, n_observations, 5, out); break;
+    case 6: tmf_means_of(pi, q, n_observations, 6, out); break;
+    default: tmf_means_of(pi, q, n_observations, n_actions, out);
+    }
+}
+
+TMF_BY_LEVEL(
+    tmf_largest,
+    (const double *restrict q, ptrdiff_t n_observations, ptrdiff_t n_actions, double *restrict out),
+    (q, n_observations, n_actions, out))
+{
+    switch (n_actions) {
+    case 2: tmf_largest_of(q, n_observations, 2, out); break;
+    case 3: tmf_largest_of(q, n_observations, 3, out); break;
+    case 4: tmf_largest_of(q, n_observations, 4, out); break;
+    case 5: tmf_largest_of(q, n_observations, 5, out); break;
+    case 6: tmf_largest_of(q, n_observations, 6, out); break;
+    default: tmf_largest_of(q, n_observations, n_actions, out);
+    }
+}
+
+/* ---------------------------------------------------------------- those who rest */
+
+/* values[o] = beta values[o] + (1 - beta) (reward[o] + discount sum_k table[o, k] next_values[successor[o, k]]);
+ * `table` NULL: they stay where they are; `successor` NULL: cell k is observation k. */
+static inline void tmf_add_resting(const double *restrict reward, const double *restrict table,
+                                   const int32_t *restrict successor, const double *restrict next_values,
+                                   double discount, double beta, ptrdiff_t n_observations, ptrdiff_t n_cells,
+                                   double *restrict values)
+{
+    const double rest = 1 - beta;
+    if (!table) {
+#pragma omp simd
+        for (ptrdiff_t o = 0; o < n_observations; o++)
+            values[o] = beta * values[o] + rest * (reward[o] + discount * next_values[o]);
+        return;
+    }
+    for (ptrdiff_t o = 0; o < n_observations; o++, table += n_cells) {
+        double ahead = 0;
+        if (successor) {
+            for (ptrdiff_t k = 0; k < n_cells; k++)
+                ahead += table[k] * next_values[successor[k]];
+            successor += n_cells;
+        } else
+            for (ptrdiff_t k = 0; k < n_cells; k++)
+                ahead += table[k] * next_values[k];
+        values[o] = beta * values[o] + rest * (reward[o] + discount * ahead);
+    }
+}
+
+#endif

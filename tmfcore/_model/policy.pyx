@@ -1,0 +1,251 @@
+"""Policies: action probabilities by stage, affine in mu, or from a Python callable.
+
+Source     theory.md sections 1 and 7.  Notation: S observations, A actions, L stages, T steps.
+Contract   probabilities handed to a kernel are distributions: checked once for tables, at every use for callables.
+"""
+from libc.math cimport exp, isfinite
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from tmfcore._model.model cimport check_row
+
+cdef extern from "_base/simd/dense.h" nogil:
+    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
+
+
+cdef int softmax_row(double *row, Py_ssize_t n) noexcept nogil:
+    """Logits -> probabilities in place; 1 when a logit is NaN or +-inf."""
+    cdef double largest = row[0], total = 0
+    cdef Py_ssize_t a
+    for a in range(n):
+        if not isfinite(row[a]):
+            return 1
+        if row[a] > largest:
+            largest = row[a]
+    for a in range(n):
+        row[a] = exp(row[a] - largest)
+        total += row[a]
+    for a in range(n):
+        row[a] /= total
+    return 0
+
+
+def softmax(theta):
+    """Softmax over the last axis of theta (..., A); ValueError when an entry is not finite."""
+    out = np.array(theta, np.float64, order="C")
+    cdef double[:, ::1] rows = out.reshape(-1, out.shape[out.ndim - 1])
+    cdef Py_ssize_t i
+    for i in range(rows.shape[0]):
+        if softmax_row(&rows[i, 0], rows.shape[1]):
+            index = np.argwhere(~np.isfinite(np.asarray(theta, np.float64)))[0]
+            raise ValueError(f"theta{[int(j) for j in index]} is {np.asarray(theta)[tuple(index)]}; must be finite")
+    return out
+
+
+cdef class Policy:
+    """Action probabilities pi_t(a | o, mu); abstract.
+
+    Attributes
+    ----------
+    n_observations, n_actions, n_stages : int
+        S, A and L.
+    depends_on_mu : bool
+        Whether the probabilities depend on mu, or on t other than through the stage.
+    differentiable : bool
+        Whether their derivatives in mu are known exactly.
+    """
+
+    cdef int table_at(
+        self, int t, int horizon, const double *mu, double *buffer, const double **out
+    ) except -1 nogil:
+        with gil:
+            raise NotImplementedError(f"{type(self).__name__} does not override table_at")
+
+    cdef int row_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *mu, double *buffer, const double **out
+    ) except -1 nogil:
+        self.table_at(t, horizon, mu, buffer, out)
+        out[0] += observation * self.n_actions
+        return 0
+
+    cdef int slopes_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
+    ) except -1 nogil:
+        with gil:
+            raise NotImplementedError(f"{type(self).__name__} does not override slopes_at")
+
+    def probabilities(self, const double[::1] mu not None, int t, int horizon):
+        """Action probabilities (S, A) float64 at step t of `horizon` and population mu (S,)."""
+        cdef double[:, ::1] buffer = np.empty((self.n_observations, self.n_actions))
+        cdef const double *table
+        if mu.shape[0] != self.n_observations:
+            raise ValueError(f"mu has shape ({mu.shape[0]},); must be ({self.n_observations},)")
+        if not 0 <= t < horizon:
+            raise ValueError(f"t is {t}; must lie in 0..{horizon - 1}")
+        with nogil:
+            self.table_at(t, horizon, &mu[0], &buffer[0, 0], &table)
+            if table != &buffer[0, 0]:
+                memcpy(&buffer[0, 0], table, self.n_observations * self.n_actions * sizeof(double))
+        return np.asarray(buffer)
+
+
+cdef class TablePolicy(Policy):
+    """Probabilities (L, S, A) by stage, read in place: no copy, no evaluation."""
+    cdef const double[:, :, ::1] stages
+
+    def __init__(self, probabilities):
+        cdef Py_ssize_t l, o
+        array = np.array(probabilities, np.float64, order="C")
+        array.flags.writeable = False
+        self.stages = array
+        self.n_stages = array.shape[0]
+        self.n_observations = array.shape[1]
+        self.n_actions = array.shape[2]
+        self.differentiable = True
+        if array.size == 0:
+            raise ValueError(f"probabilities has shape {array.shape}; must have at least one entry in each axis")
+        for l in range(self.n_stages):
+            for o in range(self.n_observations):
+                try:
+                    check_row(&self.stages[l, o, 0], self.n_actions, 0, 0, <int>o, -1)
+                except ValueError:
+                    raise ValueError(
+                        f"probabilities[{l}, {o}] is {[float(p) for p in array[l, o]]}, which sums to "
+                        f"{float(array[l, o].sum()):.10g}; each row must be >= 0 and sum to 1 within 1e-08"
+                    ) from None
+
+    cdef int table_at(
+        self, int t, int horizon, const double *mu, double *buffer, const double **out
+    ) except -1 nogil:
+        out[0] = &self.stages[stage_of(t, horizon, self.n_stages), 0, 0]
+        return 0
+
+    cdef int row_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *mu, double *buffer, const double **out
+    ) except -1 nogil:
+        out[0] = &self.stages[stage_of(t, horizon, self.n_stages), observation, 0]
+        return 0
+
+    cdef int slopes_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
+    ) except -1 nogil:
+        memset(first, 0, self.n_actions * n * sizeof(double))
+        memset(second, 0, self.n_actions * n * sizeof(double))
+        return 0
+
+
+cdef class AffinePolicy(Policy):
+    """Softmax of logits affine in mu: theta[l, o, a, 0] + sum_x theta[l, o, a, 1 + x] mu(x)."""
+    cdef const double[:, :, :, ::1] theta
+
+    def __init__(self, theta):
+        array = np.array(theta, np.float64, order="C")
+        array.flags.writeable = False
+        self.theta = array
+        self.n_stages = array.shape[0]
+        self.n_observations = array.shape[1]
+        self.n_actions = array.shape[2]
+        self.depends_on_mu = True
+        self.differentiable = True
+        if array.size == 0 or array.shape[3] != 1 + self.n_observations:
+            raise ValueError(f"theta has shape {array.shape}; must be (L, S, A, 1 + S)")
+        if not np.isfinite(array).all():
+            index = np.argwhere(~np.isfinite(array))[0]
+            raise ValueError(f"theta{[int(i) for i in index]} is {array[tuple(index)]}; must be finite")
+
+    cdef int row_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *mu, double *buffer, const double **out
+    ) except -1 nogil:
+        cdef Py_ssize_t l = stage_of(t, horizon, self.n_stages)
+        cdef Py_ssize_t a, x
+        cdef const double *weights
+        cdef double *row = buffer + observation * self.n_actions
+        for a in range(self.n_actions):
+            weights = &self.theta[l, observation, a, 0]
+            row[a] = weights[0]
+            for x in range(self.n_observations):
+                row[a] += weights[1 + x] * mu[x]
+        if softmax_row(row, self.n_actions):
+            with gil:
+                raise ValueError(f"the logits of observation {observation} at t={t} are not finite")
+        out[0] = row
+        return 0
+
+    cdef int table_at(
+        self, int t, int horizon, const double *mu, double *buffer, const double **out
+    ) except -1 nogil:
+        cdef Py_ssize_t o
+        for o in range(self.n_observations):
+            self.row_at(t, horizon, o, mu, buffer, out)
+        out[0] = buffer
+        return 0
+
+    cdef int slopes_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
+    ) except -1 nogil:
+        # With s(a) the slope of logit a, <s> and var(s) its mean and variance under pi:
+        # pi' = pi (s - <s>), pi'' = pi ((s - <s>)^2 - var(s)).
+        cdef Py_ssize_t l = stage_of(t, horizon, self.n_stages)
+        cdef Py_ssize_t A = self.n_actions
+        cdef Py_ssize_t a, k
+        cdef double excess, mean, variance
+        memset(first, 0, A * n * sizeof(double))
+        for a in range(A):
+            tmf_add_rows(&self.theta[l, observation, a, 1], directions, self.n_observations, n, first + a * n)
+        for k in range(n):
+            mean = variance = 0
+            for a in range(A):
+                mean += pi[a] * first[a * n + k]
+            for a in range(A):
+                excess = first[a * n + k] - mean
+                variance += pi[a] * excess * excess
+            for a in range(A):
+                excess = first[a * n + k] - mean
+                first[a * n + k] = pi[a] * excess
+                second[a * n + k] = pi[a] * (excess * excess - variance)
+        return 0
+
+
+cdef class CallablePolicy(Policy):
+    """Probabilities from a Python callable f(mu, t) -> (S, A), checked at every use."""
+    cdef object function
+
+    def __init__(self, function, Py_ssize_t n_observations, Py_ssize_t n_actions):
+        if not callable(function):
+            raise TypeError(f"policy is {type(function).__name__}; must be callable")
+        self.function = function
+        self.n_observations = n_observations
+        self.n_actions = n_actions
+        self.n_stages = 1
+        self.depends_on_mu = True
+
+    cdef int table_at(
+        self, int t, int horizon, const double *mu, double *buffer, const double **out
+    ) except -1 nogil:
+        self.call(t, mu, buffer)
+        out[0] = buffer
+        return 0
+
+    cdef int call(self, int t, const double *mu, double *buffer) except -1 with gil:
+        cdef const double[:, ::1] table
+        cdef Py_ssize_t o, S = self.n_observations, A = self.n_actions
+        population = np.array(<const double[:S]>mu)
+        population.flags.writeable = False
+        array = np.array(self.function(population, t), np.float64, order="C")
+        if array.shape != (S, A):
+            raise ValueError(f"policy(mu, t={t}) has shape {array.shape}; must be {(S, A)}")
+        table = array
+        memcpy(buffer, &table[0, 0], S * A * sizeof(double))
+        for o in range(S):
+            try:
+                check_row(buffer + o * A, A, 0, t, <int>o, -1)
+            except ValueError:
+                raise ValueError(
+                    f"policy(mu, t={t})[{o}] is {[float(p) for p in array[o]]}, which sums to "
+                    f"{float(array[o].sum()):.10g}; each row must be >= 0 and sum to 1 within 1e-08"
+                ) from None
+        return 0

@@ -1,0 +1,431 @@
+"""The agents engine: every agent keeps its own observation, and moves when it acts or drifts.
+
+Source     theory.md section 1.  Notation: N agents, S observations, A actions, K successors, T steps, J intervals.
+Contract   the draw of agent i at step t is addressed by (key, t, i): it depends neither on what is recorded nor on
+           the instruction set. Integer counts are taken from the agents at every step, mu = counts / N from them.
+Cost       all agents move: O(N) a step. B agents act and the others stand still: O(B) a step, plus what the game
+           needs to evaluate its tables where they depend on mu.
+Memory     1, 2 or 4 bytes an agent for S up to 2^8, 2^16, 2^20, and one bit for who acts.
+"""
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.string cimport memset
+
+import numpy as np
+
+from tmfcore._population.alias cimport AliasTables, cells_in, layout_of
+from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._population.few cimport Few
+from tmfcore._population.ledger cimport Ledger, end_step, open_ledger
+from tmfcore._model.model cimport Model
+from tmfcore._model.policy cimport Policy, stage_of
+from tmfcore._model.activation cimport Activation, read_activation, single_steps
+from tmfcore._population.one cimport Population, Singles
+from tmfcore._population.observations cimport tmf_pick, tmf_store_one
+from tmfcore._random.streams cimport NAMES, SELECTION, TMF_PART, TMF_TILE, tmf_below, tmf_fill, tmf_open, tmf_stream
+from tmfcore._population.tiles cimport Crowd, Memory, Team, Trajectory, write_action, write_standing
+
+cdef extern from "_population/acting.h" nogil:
+    void tmf_bits_below(const uint64_t *random, uint16_t threshold, uint64_t *bits, int n_words)
+    int64_t tmf_count_bits(const uint64_t *bits, int64_t n_words)
+
+MAX_AGENTS = 2**32 - 1
+MAX_OBSERVATIONS = 2**20
+MAX_ROWS = 2**30               # 2 S rows, times actions rounded up to a power of two
+
+
+cdef enum:
+    DRAWN = 256                # agents drawn together
+
+
+def observation_dtype(Py_ssize_t n_observations):
+    """The smallest unsigned dtype that holds 0..n_observations - 1."""
+    return np.dtype(np.uint8 if n_observations <= 2**8 else np.uint16 if n_observations <= 2**16 else np.uint32)
+
+
+def action_dtype(Py_ssize_t n_actions):
+    """The smallest signed dtype that holds -1 (passive)..n_actions - 1."""
+    return np.dtype(np.int8 if n_actions <= 2**7 else np.int16 if n_actions <= 2**15 else np.int32)
+
+
+# ---------------------------------------------------------------- a step at which everybody moves
+
+cdef void adjust_bits(Population *people, uint64_t *acting, tmf_stream *stream, int64_t excess) noexcept nogil:
+    """Clear `excess` bits drawn uniformly among those set, or set -excess among those clear."""
+    cdef uint64_t words[DRAWN]
+    cdef uint64_t agents[DRAWN]
+    cdef uint64_t bit
+    cdef uint64_t wanted = excess > 0       # value of the bits to be changed
+    cdef int64_t left = excess if excess > 0 else -excess
+    cdef int i, n
+    while left > 0:
+        n = <int>min(left, <int64_t>DRAWN)
+        tmf_fill(stream, words, (n + 7) // 8)
+        tmf_below(stream, words, people.n_agents, agents, n)
+        for i in range(n):
+            bit = acting[agents[i] >> 6] >> (agents[i] & 63) & 1
+            acting[agents[i] >> 6] ^= <uint64_t>(bit == wanted) << (agents[i] & 63)
+            left -= bit == wanted
+
+
+cdef void select_bits(Population *people, uint64_t *acting, int t, int64_t n_acting) noexcept nogil:
+    """Set the bits of a uniformly drawn batch of n_acting < N agents.
+
+    Every bit is drawn with nearly the right probability, and then random ones are changed until their number is right:
+    by symmetry all batches of that number are equally likely, whatever the probability was.
+    """
+    cdef tmf_stream stream
+    cdef uint64_t random[TMF_PART]            # four numbers of 16 bits each
+    cdef int64_t N = people.n_agents, first = 0
+    cdef Py_ssize_t n_words = (N + 63) // 64
+    cdef int64_t threshold = <int64_t>(65536.0 * <double>n_acting / <double>N)
+    tmf_open(&stream, people.key, t, 0, SELECTION)
+    if 64 * <double>n_acting < <double>N or 64 * <double>(N - n_acting) < <double>N:
+        memset(acting, 0 if 2 * n_acting < N else 0xFF, n_words * sizeof(uint64_t))
+        adjust_bits(people, acting, &stream, -n_acting if 2 * n_acting < N else N - n_acting)
+        return
+    while first < N:
+        tmf_fill(&stream, random, TMF_PART // 8)
+        tmf_bits_below(random, <uint16_t>threshold, acting + first // 64, TMF_PART // 16)
+        first += 4 * TMF_PART                 # which divides TMF_TILE, so that `acting` has room for whole parts
+    if N % 64:
+        acting[n_words - 1] &= (<uint64_t>1 << (N % 64)) - 1
+    adjust_bits(people, acting, &stream, tmf_count_bits(acting, n_words) - n_acting)
+
+
+cdef void play_all(
+    Evaluator at, Crowd *crowd, Team team, Trajectory *trajectory, Ledger *ledger, int t, int64_t n_acting, double p
+) noexcept nogil:
+    """n_acting agents act (n_acting < 0: each with probability p), the others drift."""
+    cdef Population *people = &crowd.people
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef Py_ssize_t o, a
+    cdef int64_t acted
+    cdef double reward = 0
+    cdef uint64_t threshold = 0
+    cdef bint everybody = n_acting == people.n_agents or (n_acting < 0 and p >= 1)
+    if n_acting < 0 and p < 1:
+        threshold = <uint64_t>(p * 18446744073709551616.0)
+    elif not everybody:
+        select_bits(people, crowd.acting, t, n_acting)
+    team.move(trajectory, t, everybody, threshold)
+    for o in range(S):
+        acted = 0
+        for a in range(A):
+            acted += crowd.decided[o * A + a]
+            if crowd.layout.averaged:         # decided[o, 0] agents acted: their mean reward
+                reward += crowd.decided[o * A] * at.pi[o * A + a] * at.tables.reward[o * A + a]
+            else:
+                reward += crowd.decided[o * A + a] * at.tables.reward[o * A + a]
+        reward += (people.counts[o] - acted) * at.tables.passive_reward[o]
+    for o in range(S):
+        people.counts[o] = crowd.arrived[o]
+        people.mu[o] = <double>people.counts[o] / people.n_agents
+    people.passive.fresh = False
+    if ledger.decisions != NULL:
+        for o in range(S * A):
+            ledger.decisions[o] += crowd.decided[o]
+    end_step(ledger, reward, people.counts)
+
+
+# ---------------------------------------------------------------- a run
+
+cdef bint plays_few(Evaluator at, int64_t n_acting, int64_t n_agents) noexcept nogil:
+    """Whether a batch is small enough to be picked out; measured: eight times fewer than all."""
+    return at.model.passive_identity and 0 <= n_acting and (8 * n_acting <= n_agents or n_acting == 1)
+
+
+cdef int place(Population *people, const int64_t[::1] initial_counts) except -1:
+    """Agent i starts where the running sum of the counts first exceeds i."""
+    cdef Py_ssize_t o
+    cdef int64_t i = 0, end = 0
+    for o in range(initial_counts.shape[0]):
+        people.counts[o] = initial_counts[o]
+        people.mu[o] = <double>initial_counts[o] / people.n_agents
+        end += initial_counts[o]
+        if people.width == 1:
+            memset(people.observations + i, <int>o, end - i)
+            i = end
+        while i < end:
+            tmf_store_one(people.observations, people.width, i, <uint32_t>o)
+            i += 1
+    return 0
+
+
+cdef int64_t set_up(
+    Crowd *crowd, Memory memory, Evaluator at, Activation *activation, Py_ssize_t n_batches, bint actions_matter
+) except -2:
+    """Choose how moves are drawn, and take the memory for it; returns the largest small batch, -1 without any."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef int64_t largest = -1, largest_few = -1      # batches: of all who move at once, of those picked out
+    cdef bint passive_rows = False, needs_bits = False, fixed
+    cdef double n_cells
+    cdef Py_ssize_t i
+    if activation.batch == NULL:
+        largest = crowd.people.n_agents
+        passive_rows = True
+    for i in range(n_batches):
+        if not plays_few(at, activation.batch[i], crowd.people.n_agents):
+            largest = max(largest, activation.batch[i])
+            passive_rows |= activation.batch[i] < crowd.people.n_agents
+            needs_bits |= activation.batch[i] < crowd.people.n_agents
+        elif activation.batch[i] != 1:
+            largest_few = max(largest_few, activation.batch[i])
+    # Rows averaged over the policy are narrower, but do not tell what was done.
+    crowd.layout = layout_of(at, passive_rows, (
+        not actions_matter and largest_few < 0 and A > 1 and S <= <double>A * at.n_successors))
+    # Tables that never change within a stage are worth building for any number of agents; others only when the
+    # agents that move outnumber what scanning rows costs (both measured).
+    fixed = at.model.constant_transition and not at.policy.depends_on_mu
+    n_cells = cells_in(&crowd.layout)
+    crowd.aliased = n_cells <= 2**26 and crowd.layout.action_bits + crowd.layout.cell_bits <= 20 and (
+        fixed or 8 * n_cells < <double>max(largest, largest_few) * (8 + A + at.n_successors))
+    if not crowd.aliased and crowd.layout.averaged:
+        crowd.layout = layout_of(at, passive_rows, False)     # scanning needs the actions
+    if <double>crowd.layout.n_rows * (<int64_t>1 << crowd.layout.action_bits) > MAX_ROWS:
+        raise ValueError(f"the agents engine takes up to {MAX_ROWS} rows of observation and action; the game has "
+                         f"{S} observations and {A} actions: use engine='counts'")
+    crowd.fixed_tables = crowd.aliased and fixed
+    crowd.people.observations = <uint8_t *>memory.take(crowd.people.n_agents * crowd.people.width)
+    crowd.people.counts = <int64_t *>memory.take(S * sizeof(int64_t))
+    crowd.people.mu = <double *>memory.take(S * sizeof(double))
+    crowd.people.row = <double *>memory.take(max(at.n_successors, at.n_passive_successors) * sizeof(double))
+    crowd.decided = <int64_t *>memory.take(S * A * sizeof(int64_t))
+    crowd.arrived = <int64_t *>memory.take(S * sizeof(int64_t))
+    crowd.moves_all = largest >= 0
+    if needs_bits:
+        crowd.acting = <uint64_t *>memory.take((crowd.people.n_agents + TMF_TILE - 1) // TMF_TILE * (TMF_TILE // 8))
+    return largest_few
+
+
+def run(Model model not None, Policy policy not None, const uint64_t[::1] key not None,
+        const int64_t[::1] initial_counts not None, Py_ssize_t horizon, double discount,
+        const int64_t[::1] batch, const double[::1] probability, Py_ssize_t record_every,
+        int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions, double[::1] rewards not None,
+        observations=None, actions=None, double[:, ::1] individual_rewards=None, int threads=1):
+    """Simulate one population, agent by agent.
+
+    Parameters
+    ----------
+    key : ndarray of uint64, shape (4,)
+        The key of all random numbers.
+    initial_counts : ndarray of int64, shape (S,)
+        Agents at each observation; agent i starts where their running sum first exceeds i, until `rename`.
+    batch, probability, record_every, counts, decisions, rewards
+        As for tmfcore._counts.run.
+    observations : ndarray of observation_dtype(S), shape (T, N), optional
+        OUT. Where every agent stands before each step.
+    actions : ndarray of action_dtype(A), shape (T, N), optional
+        OUT. What it does, -1 when passive.
+    individual_rewards : ndarray of float64, shape (T, N), optional
+        OUT. What it earns.
+    threads : int, optional
+        Threads that share the tiles of a step at which all agents move; the result does not depend on it.
+
+    Returns
+    -------
+    float
+        Discounted return, mean over the agents.
+
+    Notes
+    -----
+    theory.md section 1. Memory 1, 2 or 4 bytes an agent, plus one bit when a batch is drawn.
+    """
+    cdef Evaluator at = Evaluator(model, policy, horizon)
+    cdef AliasTables alias = None
+    cdef Memory memory = Memory()
+    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+    cdef Py_ssize_t t = 0, i, n_steps, n_single = 0, stage = -1
+    cdef Py_ssize_t n_batches = 0 if batch is None else batch.shape[0]
+    cdef int64_t n_acting, largest_few
+    cdef double p
+    cdef bint tracked = observations is not None or actions is not None or individual_rewards is not None
+    cdef Crowd crowd
+    cdef Population *people = &crowd.people
+    cdef Team team
+    cdef Trajectory trajectory
+    cdef Activation activation
+    cdef Singles singles = None
+    cdef Few few = None
+    cdef Ledger ledger
+    cdef uint8_t[:, ::1] observation_bytes, action_bytes
+
+    memset(&crowd, 0, sizeof(Crowd))
+    memset(&trajectory, 0, sizeof(Trajectory))
+    people.n_agents = check_arguments(model, key, initial_counts, horizon, record_every, counts, decisions, rewards)
+    read_activation(&activation, batch, probability, people.n_agents, horizon)
+    people.width = observation_dtype(S).itemsize
+    for i in range(4):
+        people.key[i] = key[i]
+    if observations is not None:
+        check_trajectory("observations", observations, horizon, people.n_agents, observation_dtype(S))
+        observation_bytes = observations.view(np.uint8)
+    if actions is not None:
+        check_trajectory("actions", actions, horizon, people.n_agents, action_dtype(A))
+        action_bytes = actions.view(np.uint8)
+        trajectory.action_width = actions.dtype.itemsize
+    if individual_rewards is not None and (
+            individual_rewards.shape[0] != horizon or individual_rewards.shape[1] != people.n_agents):
+        raise ValueError(f"individual_rewards must have shape ({horizon}, {people.n_agents})")
+    largest_few = set_up(&crowd, memory, at, &activation, n_batches, decisions is not None or tracked)
+    place(people, initial_counts)
+    for i in range(n_batches):
+        n_single += batch[i] == 1 and plays_few(at, 1, people.n_agents)
+    if n_single > 0:
+        singles = Singles.of(at, n_single if activation.stride else horizon)
+    if largest_few >= 0:
+        few = Few.of(at, memory, &crowd, largest_few)
+    if crowd.aliased and (crowd.moves_all or few is not None):
+        alias = AliasTables.of(crowd.layout)
+    team = Team.of(at, alias, &crowd, memory, threads if crowd.moves_all else 1)
+    open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
+                people.counts)
+    with team, nogil:
+        while t < horizon:
+            if tracked:
+                if observations is not None:
+                    trajectory.observations = &observation_bytes[t, 0]
+                if actions is not None:
+                    trajectory.actions = &action_bytes[t, 0]
+                if individual_rewards is not None:
+                    trajectory.rewards = &individual_rewards[t, 0]
+            n_steps = 1
+            n_acting = activation.batch[t * activation.stride] if activation.batch != NULL else -1
+            p = activation.probability[t * activation.stride] if activation.probability != NULL else 0
+            if n_acting == 1 and singles is not None:
+                if tracked:
+                    singles.prepare(at, people, t)
+                    write_standing(at, &crowd, &trajectory)
+                n_steps = singles.play(at, people, &ledger, t, 1 if tracked else single_steps(&activation, t, horizon))
+                if tracked:
+                    write_single(at, singles, &trajectory)
+            else:
+                if few is None or not few.priced or not plays_few(at, n_acting, people.n_agents):
+                    at.at(<int>t, people.mu)
+                if alias is not None and (not crowd.fixed_tables or stage != stage_of(t, horizon, policy.n_stages)):
+                    stage = stage_of(t, horizon, policy.n_stages)
+                    policy.table_at(<int>t, at.horizon, people.mu, at.pi_buffer, &at.pi)
+                    alias.build(at)
+                if plays_few(at, n_acting, people.n_agents):
+                    few.play(at, alias, &crowd, &team.hands[0], &trajectory, &ledger, <int>t, n_acting)
+                else:
+                    play_all(at, &crowd, team, &trajectory, &ledger, <int>t, n_acting, p)
+            t += n_steps
+    return ledger.total / people.n_agents
+
+
+def rename(const uint64_t[::1] key not None, observations not None, actions not None,
+           double[:, ::1] rewards not None):
+    """Number the individuals of a run anew, in place, so that they are exchangeable.
+
+    `run` has them in order of their first observation, where those that begin together are exchangeable already. Here
+    the order of their first observations is drawn uniformly, and each place in it is given to the next of those that
+    begin there: rows are read nearly in order. The stream is one of its own, so that all other results have the same
+    bits whether individuals are kept or not.
+
+    Parameters
+    ----------
+    key : ndarray of uint64, shape (4,)
+        The key of the run.
+    observations, actions, rewards : ndarrays, shape (T, N)
+        INOUT. As `run` left them.
+
+    Notes
+    -----
+    theory.md section 1. O(T N) time, 12 N bytes of memory. The order by Fisher and Yates, exactly uniform.
+    """
+    cdef Py_ssize_t horizon = rewards.shape[0], N = rewards.shape[1], t, i, j, n
+    cdef uint32_t[::1] order, following
+    cdef uint32_t begun, running = 0
+    cdef uint8_t[::1] row
+    cdef uint64_t words[DRAWN]
+    cdef uint64_t other
+    cdef tmf_stream stream
+    cdef uint8_t[:, ::1] seen, did
+    cdef int width, action_width
+    check_key(key)
+    if horizon < 1 or not 1 <= N <= <int64_t>MAX_AGENTS:
+        raise ValueError(f"rewards have shape ({horizon}, {N}); must have 1 step or more and 1..{MAX_AGENTS} agents")
+    for name, array in (("observations", observations), ("actions", actions)):
+        if array.ndim != 2 or array.shape[0] != horizon or array.shape[1] != N or not array.flags.c_contiguous:
+            raise ValueError(f"{name} have shape {array.shape}; must be C-contiguous of shape ({horizon}, {N})")
+    width, action_width = observations.itemsize, actions.itemsize
+    seen, did = observations.view(np.uint8), actions.view(np.uint8)
+    order = observations[0].astype(np.uint32)
+    following = np.zeros(int(observations[0].max()) + 1, np.uint32)      # by observation: agents, then the next one
+    row = np.empty(N * sizeof(double), np.uint8)
+    with nogil:
+        tmf_open(&stream, &key[0], 0, 0, NAMES)
+        i = N
+        while i > 1:
+            n = min(i - 1, <Py_ssize_t>DRAWN)
+            tmf_fill(&stream, words, <int>((n + 7) // 8))
+            for j in range(n):
+                tmf_below(&stream, &words[j], <uint64_t>i, &other, 1)
+                i -= 1
+                order[i], order[other] = order[other], order[i]
+        for i in range(N):
+            following[order[i]] += 1
+        for i in range(following.shape[0]):
+            begun = following[i]
+            following[i] = running
+            running += begun
+        for i in range(N):
+            begun = order[i]
+            order[i] = following[begun]
+            following[begun] += 1
+        for t in range(horizon):
+            tmf_pick(&seen[t, 0], width, &order[0], N, &row[0])
+            tmf_pick(&did[t, 0], action_width, &order[0], N, &row[0])
+            tmf_pick(&rewards[t, 0], sizeof(double), &order[0], N, &row[0])
+
+
+cdef void write_single(Evaluator at, Singles singles, Trajectory *trajectory) noexcept nogil:
+    """What the last single agent did and earned, over what it would have standing still."""
+    if trajectory.actions != NULL:
+        write_action(trajectory, singles.last.agent, singles.last.action)
+    if trajectory.rewards != NULL:
+        trajectory.rewards[singles.last.agent] += singles.last.extra
+
+
+cdef int check_key(const uint64_t[::1] key) except -1:
+    if key.shape[0] != 4:
+        raise ValueError(f"key has {key.shape[0]} words; must have 4")
+    return 0
+
+
+cdef int64_t check_arguments(
+    Model model, const uint64_t[::1] key, const int64_t[::1] initial_counts, Py_ssize_t horizon,
+    Py_ssize_t record_every, int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards
+) except -1:
+    """The number of agents."""
+    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+    cdef Py_ssize_t o, n_intervals
+    cdef int64_t n_agents = 0
+    check_key(key)
+    if S > MAX_OBSERVATIONS:
+        raise ValueError(f"the agents engine takes up to {MAX_OBSERVATIONS} observations; the game has {S}: "
+                         "use engine='counts'")
+    if record_every < 1:
+        raise ValueError(f"record_every is {record_every}; must be >= 1")
+    n_intervals = (horizon + record_every - 1) // record_every
+    if initial_counts.shape[0] != S:
+        raise ValueError(f"initial_counts has {initial_counts.shape[0]} entries; must have {S}")
+    if counts.shape[0] != n_intervals + 1 or counts.shape[1] != S or rewards.shape[0] != n_intervals:
+        raise ValueError(f"counts must have shape ({n_intervals + 1}, {S}) and rewards ({n_intervals},)")
+    if decisions is not None and (
+            decisions.shape[0] != n_intervals or decisions.shape[1] != S or decisions.shape[2] != A):
+        raise ValueError(f"decisions must have shape ({n_intervals}, {S}, {A})")
+    for o in range(S):
+        if initial_counts[o] < 0 or initial_counts[o] > <int64_t>MAX_AGENTS:
+            raise ValueError(f"initial_counts[{o}] is {initial_counts[o]}; must lie in 0..{MAX_AGENTS}")
+        n_agents += initial_counts[o]
+    if not 1 <= n_agents <= <int64_t>MAX_AGENTS:
+        raise ValueError(f"initial_counts sum to {n_agents}; the agents engine takes 1..{MAX_AGENTS}")
+    return n_agents
+
+
+cdef int check_trajectory(str name, array, Py_ssize_t horizon, int64_t n_agents, dtype) except -1:
+    if array.shape != (horizon, n_agents) or array.dtype != dtype or not array.flags.c_contiguous:
+        raise ValueError(f"{name} is {array.dtype} of shape {array.shape}; must be C-contiguous {dtype} "
+                         f"of shape {(horizon, n_agents)}")
+    return 0

@@ -1,0 +1,76 @@
+/* Alias tables packed into 32-bit cells, and a single draw from them.
+ *
+ * A row has 2^b columns. The top b bits of a 32-bit draw choose the column, the other 32 - b are compared with the
+ * column's threshold: below it the column stands, else its alias. A cell packs threshold << b | alias, the threshold
+ * cut to 32 - b bits; where the bits drawn equal the cut threshold, 32 more bits of it (`finer`) decide with a draw of
+ * their own, so nothing is lost to the packing.
+ *
+ * A column is action << s | successor cell; what is drawn is a `flow`, row << b | column: which row, which action,
+ * which cell.
+ *
+ * Sources    Walker (1977), Vose (1991).
+ */
+#ifndef TMFCORE_ALIAS_H
+#define TMFCORE_ALIAS_H
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define TMF_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#else
+#define TMF_UNLIKELY(condition) (condition)
+#endif
+
+typedef struct {
+    int column_bits;            /* b */
+    int cell_bits;              /* s */
+    const uint32_t *cells;      /* (rows << b) */
+    const uint32_t *finer;      /* (rows << b) */
+    const uint32_t *successors; /* (rows << b) the observation a flow leads to; NULL: its lowest s bits are it */
+} tmf_alias;
+
+static inline uint32_t tmf_successor(const tmf_alias *alias, uint32_t flow)
+{
+    return alias->successors ? alias->successors[flow] : flow & ((1u << alias->cell_bits) - 1);
+}
+
+/* The flow of one row for one 32-bit draw; `more` decides a tie. */
+static inline uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
+{
+    const int b = alias->column_bits;
+    const uint32_t column = random >> (32 - b);
+    const uint32_t fraction = random & ((1u << (32 - b)) - 1);
+    const uint32_t at = row << b | column;
+    const uint32_t cell = alias->cells[at];
+    const uint32_t threshold = cell >> b;
+    const uint32_t other = cell & ((1u << b) - 1);
+    uint32_t stands = 0u - (uint32_t)(fraction < threshold); /* a mask: a branch would be mispredicted */
+    if (TMF_UNLIKELY(fraction == threshold))
+        stands = 0u - (uint32_t)(more < alias->finer[at]);
+    return row << b | (other ^ ((other ^ column) & stands));
+}
+
+/* The same tables by bytes, where there are at most 256 cells (small_tables.h). */
+typedef struct {
+    int column_bits;                             /* b <= 8 */
+    int n_quarters;                              /* 1, 2 or 4 times 64 cells hold the table */
+    _Alignas(64) uint8_t high[256], low[256];    /* of the top 16 - b bits of the thresholds */
+    _Alignas(64) uint8_t other[256];             /* alias columns */
+    _Alignas(64) uint8_t successor[256];         /* by flow */
+} tmf_bytes;
+
+static inline void tmf_bytes_build(tmf_bytes *bytes, const tmf_alias *alias, int n_cells)
+{
+    const int b = alias->column_bits;
+    bytes->column_bits = b;
+    bytes->n_quarters = n_cells <= 64 ? 1 : n_cells <= 128 ? 2 : 4;
+    for (int i = 0; i < n_cells; i++) {
+        const uint32_t threshold = alias->cells[i] >> (b + 16);
+        bytes->high[i] = (uint8_t)(threshold >> 8);
+        bytes->low[i] = (uint8_t)threshold;
+        bytes->other[i] = (uint8_t)(alias->cells[i] & ((1u << b) - 1));
+        bytes->successor[i] = (uint8_t)tmf_successor(alias, (uint32_t)i);
+    }
+}
+
+#endif

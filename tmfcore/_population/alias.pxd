@@ -1,0 +1,50 @@
+"""Alias tables of a step: one row per observation, drawing action and successor at once."""
+from libc.stdint cimport uint32_t
+
+from tmfcore._model.evaluator cimport Evaluator
+
+
+cdef extern from "_population/alias.h" nogil:
+    ctypedef struct tmf_alias:
+        int column_bits
+        int cell_bits
+        const uint32_t *cells
+        const uint32_t *finer
+        const uint32_t *successors
+    uint32_t tmf_successor(const tmf_alias *alias, uint32_t flow)
+    ctypedef struct tmf_bytes:
+        pass
+    void tmf_bytes_build(tmf_bytes *bytes, const tmf_alias *alias, int n_cells)
+    uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
+
+
+cdef struct Layout:
+    bint averaged             # columns are successors alone, averaged over the policy's actions
+    bint dense                # the cell of a flow is the observation it leads to
+    int action_bits
+    int cell_bits
+    Py_ssize_t n_rows         # S, or 2 S with the passive rows behind
+
+
+cdef class AliasTables:
+    cdef Layout layout
+    cdef tmf_alias alias
+    cdef uint32_t *cells
+    cdef uint32_t *finer
+    cdef uint32_t *successors
+    cdef tmf_bytes *bytes     # the same by bytes; NULL for more than 256 cells
+    cdef void *memory         # of it
+    cdef double *mass         # (TMF_ROWS, 2^b) scratch
+    cdef uint32_t *order      # (TMF_ROWS, 2^b) scratch
+
+    @staticmethod
+    cdef AliasTables of(Layout layout)
+    cdef void build(self, Evaluator at) noexcept nogil
+    cdef void build_rows(self, Py_ssize_t first, int n_rows) noexcept nogil
+    cdef void clear(self, double *mass, Py_ssize_t row, Py_ssize_t observation) noexcept nogil
+    cdef void fill_active(self, Evaluator at, Py_ssize_t o, double *mass) noexcept nogil
+    cdef void fill_passive(self, Evaluator at, Py_ssize_t o, double *mass) noexcept nogil
+
+
+cdef Layout layout_of(Evaluator at, bint passive_rows, bint averaged) noexcept
+cdef double cells_in(Layout *layout) noexcept nogil

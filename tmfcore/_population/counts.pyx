@@ -1,0 +1,468 @@
+"""The counts engine: the exact Markov chain of the population histogram.
+
+Source     theory.md section 5.  Notation: S observations, A actions, K successors, T steps, J record intervals.
+Contract   counts stay nonnegative and sum to N after every step. Draws do not depend on what is recorded.
+           Rows are split many at a time, by words from a stream that the replica's generator gave the key of.
+Cost       free of N: O(S A K) a step; a single acting agent whose fellows stand still costs O(S + A + K).
+"""
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
+from tmfcore._population.ledger cimport Ledger, end_step, open_ledger
+from tmfcore._base.memory cimport room_for
+from tmfcore._model.model cimport Model, checked_row
+from tmfcore._model.policy cimport Policy
+from tmfcore._random.sampling cimport (
+    TMF_MOST_AGENTS, TMF_MOST_BATCHED, RowSplitter, Sampler, bits_of, check_batch, scan, split_hypergeometric)
+from tmfcore._model.activation cimport Activation, read_activation, single_steps
+from tmfcore._population.one cimport Event, Singles
+from tmfcore._population.one cimport Population as Players
+
+MAX_AGENTS = TMF_MOST_AGENTS
+MAX_AGENTS_BATCH = TMF_MOST_BATCHED      # where 1 < B < N
+
+cdef extern from "_base/simd/dense.h" nogil:
+    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
+
+
+cdef struct Population:
+    int64_t n_agents
+    int64_t *counts            # (S,)
+    int64_t *next_counts       # (S,)
+    double *mu                 # (S,)   counts / N, always derived
+    int64_t *acting            # (S,)
+    int64_t *resting           # (S,)
+    int64_t *actions           # (S, A)
+    double *row                # (max(K, K0),)
+    bint averaged              # nobody asks what was done: successors are drawn averaged over the policy's actions
+
+
+cdef struct Record:            # of the present interval; NULL where not asked for
+    int64_t *decisions             # (S, A)
+    int64_t *active                # (S, A, K)
+    double *reward_sums            # (S, A)
+    int64_t *passive               # (S, K0)
+    double *passive_reward_sums    # (S,)
+
+
+cdef inline void note_active(
+    Evaluator at, Record *record, Py_ssize_t row, Py_ssize_t cell, int64_t n
+) noexcept nogil:
+    if record.active != NULL:
+        record.active[row * at.n_successors + cell] += n
+
+
+cdef void note_passive_staying(Evaluator at, Record *record, Py_ssize_t o, int64_t n) noexcept nogil:
+    cdef const int32_t *successor = passive_successors_of(at, o)
+    cdef Py_ssize_t cell = 0
+    if successor == NULL:
+        cell = o
+    else:
+        while successor[cell] != o:
+            cell += 1
+    record.passive[o * at.n_passive_successors + cell] += n
+
+
+cdef void arrive(
+    const int64_t *moved, const int32_t *successor, Py_ssize_t n_cells, int64_t *next_counts, int64_t *flow
+) noexcept nogil:
+    """Book a row of moves (K,) where it leads, and in a row of the record where there is one."""
+    cdef Py_ssize_t k
+    if successor == NULL:
+        for k in range(n_cells):
+            next_counts[k] += moved[k]
+    else:
+        for k in range(n_cells):
+            next_counts[successor[k]] += moved[k]
+    if flow != NULL:
+        for k in range(n_cells):
+            flow[k] += moved[k]
+
+
+cdef double act(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record
+) noexcept nogil:
+    """Those of people.acting (S,) choose their actions and move; returns what they earn."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
+    cdef Py_ssize_t row = 0, n_rows, j
+    cdef int64_t n
+    cdef double own, reward = 0
+    memset(people.actions, 0, S * A * sizeof(int64_t))
+    while row < S:
+        n_rows = splitter.split_next(sampler, people.acting, at.pi, S, A, &row)
+        for j in range(n_rows):
+            memcpy(people.actions + splitter.label[j] * A, splitter.out + j * A, A * sizeof(int64_t))
+    for row in range(S * A):
+        n = people.actions[row]
+        if n == 0:
+            continue
+        own = n * at.tables.reward[row]
+        reward += own
+        if record.decisions != NULL:
+            record.decisions[row] += n
+        if record.reward_sums != NULL:
+            record.reward_sums[row] += own
+    row = 0
+    while row < S * A:
+        n_rows = splitter.split_next(sampler, people.actions, at.tables.transition, S * A, K, &row)
+        for j in range(n_rows):
+            arrive(splitter.out + j * K, successors_of(at, splitter.label[j]), K, people.next_counts,
+                   NULL if record.active == NULL else record.active + splitter.label[j] * K)
+    return reward
+
+
+cdef int act_alone(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record, int t, double *reward
+) except -1 nogil:
+    """The same where people.acting is a single agent, to whose row alone the game is asked where that is cheaper."""
+    cdef Py_ssize_t A = at.n_actions, K = at.n_successors
+    cdef Py_ssize_t o = 0, a, row, k = 0
+    cdef const int32_t *successor
+    splitter.open(sampler)
+    while people.acting[o] == 0:
+        o += 1
+    a = scan(splitter.uniform(), at.pi + o * A, A)
+    row = o * A + a
+    if at.model.asked_by_row:
+        checked_row(at.model, t, <int>o, <int>a, people.mu, at.tables.transition + row * K, at.tables.reward + row)
+    if K > 1:
+        k = scan(splitter.uniform(), at.tables.transition + row * K, K)
+    successor = successors_of(at, row)
+    people.next_counts[k if successor == NULL else successor[k]] += 1
+    if record.decisions != NULL:
+        record.decisions[row] += 1
+    if record.reward_sums != NULL:
+        record.reward_sums[row] += at.tables.reward[row]
+        note_active(at, record, row, k, 1)
+    reward[0] = at.tables.reward[row]
+    return 0
+
+
+cdef double average_row(Evaluator at, Py_ssize_t o, double *out) noexcept nogil:
+    """out (S,) = sum_a pi(a | o) P(. | o, a); returns the mean reward."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
+    cdef Py_ssize_t a, k
+    cdef double share, mean = 0
+    cdef const double *row = at.tables.transition + o * A * K
+    cdef const int32_t *successor = successors_of(at, o * A)
+    memset(out, 0, S * sizeof(double))
+    if successor == NULL:
+        tmf_add_rows(at.pi + o * A, row, A, K, out)
+    for a in range(A):
+        share = at.pi[o * A + a]
+        mean += share * at.tables.reward[o * A + a]
+        if successor != NULL and share > 0:
+            for k in range(K):
+                out[successor[a * K + k]] += share * row[a * K + k]
+    return mean
+
+
+cdef double act_averaged(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people
+) noexcept nogil:
+    """The same by one draw from the rows averaged over actions; returns what they are expected to earn."""
+    cdef Py_ssize_t S = at.n_observations, room = splitter.capacity // S
+    cdef Py_ssize_t o = 0, n_rows, j
+    cdef double reward = 0
+    while o < S:
+        n_rows = 0
+        while o < S and n_rows < room:
+            if people.acting[o] > 0:
+                splitter.n[n_rows] = people.acting[o]
+                reward += people.acting[o] * average_row(at, o, splitter.p + n_rows * S)
+                n_rows += 1
+            o += 1
+        splitter.split(sampler, n_rows, S)
+        for j in range(n_rows):
+            arrive(splitter.out + j * S, NULL, S, people.next_counts, NULL)
+    return reward
+
+
+cdef double rest(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record
+) noexcept nogil:
+    """Those of people.resting (S,) drift; returns what they earn."""
+    cdef Py_ssize_t S = at.n_observations, K0 = at.n_passive_successors
+    cdef Py_ssize_t o, row = 0, n_rows, j
+    cdef int64_t[2] pair
+    cdef double own, reward = 0
+    for o in range(S):
+        own = people.resting[o] * at.tables.passive_reward[o]
+        reward += own
+        if record.passive_reward_sums != NULL:
+            record.passive_reward_sums[o] += own
+    if at.model.passive_identity:
+        for o in range(S):
+            people.next_counts[o] += people.resting[o]
+            if record.passive != NULL:
+                note_passive_staying(at, record, o, people.resting[o])
+        return reward
+    if K0 == 2:
+        splitter.open(sampler)
+        for o in range(S):
+            if people.resting[o] > 0 and splitter.rare(people.resting[o], at.tables.passive_transition + 2 * o, pair):
+                arrive(pair, passive_successors_of(at, o), 2, people.next_counts,
+                       NULL if record.passive == NULL else record.passive + 2 * o)
+                people.resting[o] = 0
+    while row < S:
+        n_rows = splitter.split_next(sampler, people.resting, at.tables.passive_transition, S, K0, &row)
+        for j in range(n_rows):
+            o = splitter.label[j]
+            arrive(splitter.out + j * K0, passive_successors_of(at, o), K0, people.next_counts,
+                   NULL if record.passive == NULL else record.passive + o * K0)
+    return reward
+
+
+cdef int step_counts(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record, int t, int64_t n_acting,
+    double *reward
+) except -1 nogil:
+    """Everybody moves: people.acting (S,) act, n_acting in all unless that is negative, the others drift.
+
+    The reward is that of all agents together.
+    """
+    cdef Py_ssize_t S = at.n_observations, o
+    memset(people.next_counts, 0, S * sizeof(int64_t))
+    if n_acting == 1:
+        act_alone(at, sampler, splitter, people, record, t, reward)
+    elif people.averaged:
+        reward[0] = act_averaged(at, sampler, splitter, people)
+    else:
+        reward[0] = act(at, sampler, splitter, people, record)
+    for o in range(S):
+        people.resting[o] = people.counts[o] - people.acting[o]
+    reward[0] += rest(at, sampler, splitter, people, record)
+    people.counts, people.next_counts = people.next_counts, people.counts
+    for o in range(S):
+        people.mu[o] = <double>people.counts[o] / people.n_agents
+    return 0
+
+
+cdef void activate(Sampler *sampler, RowSplitter splitter, Population *people, Py_ssize_t S, double p) noexcept nogil:
+    """Each agent acts with probability p: people.acting (S,)."""
+    cdef Py_ssize_t room = splitter.capacity // 2, o = 0, n_rows, j
+    while o < S:
+        n_rows = min(room, S - o)
+        for j in range(n_rows):
+            splitter.n[j] = people.counts[o + j]
+            splitter.p[2 * j] = p
+            splitter.p[2 * j + 1] = 1 - p
+        splitter.split(sampler, n_rows, 2)
+        for j in range(n_rows):
+            people.acting[o + j] = splitter.out[2 * j]
+        o += n_rows
+
+
+cdef void note_standing(Evaluator at, Record *record, const int64_t *counts) noexcept nogil:
+    """Everybody stands still; the single agent that does not is taken out again by note_single."""
+    cdef Py_ssize_t o
+    for o in range(at.n_observations):
+        note_passive_staying(at, record, o, counts[o])
+        record.passive_reward_sums[o] += counts[o] * at.tables.passive_reward[o]
+
+
+cdef void note_single(Evaluator at, Record *record, const Event *event) noexcept nogil:
+    cdef Py_ssize_t row = event.observation * at.n_actions + event.action
+    note_active(at, record, row, event.cell, 1)
+    record.reward_sums[row] += event.standing + event.extra
+    note_passive_staying(at, record, event.observation, -1)
+    record.passive_reward_sums[event.observation] -= event.standing
+
+
+cdef int allocate(Population *people, Evaluator at) except -1:
+    """One block of memory for everything, which begins at people.mu: freeing that is the caller's."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef Py_ssize_t n_doubles = S + max(at.n_successors, at.n_passive_successors)
+    cdef double *memory = <double *>room_for(
+        n_doubles + 4.0 * S + <double>S * A, sizeof(double), b"the counts of a population")
+    people.mu = memory
+    people.row = people.mu + S
+    people.counts = <int64_t *>(memory + n_doubles)
+    people.next_counts = people.counts + S
+    people.acting = people.next_counts + S
+    people.resting = people.acting + S
+    people.actions = people.resting + S
+    return 0
+
+
+cdef RowSplitter splitter_for(Evaluator at, bint averaged):
+    """Room for the widest table that is split: by actions, by successors, or who acts."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors, K0 = at.n_passive_successors
+    cdef Py_ssize_t widest = max(2, A, K, K0)
+    cdef Py_ssize_t most = S * max(2, A, K0)
+    if averaged:
+        widest = max(widest, S)
+        most = max(most, S * S)
+    else:
+        most = max(most, S * A * K)
+    return RowSplitter((most + widest - 1) // widest, widest)
+
+
+def run(Model model not None, Policy policy not None, bit_generator, const int64_t[::1] initial_counts not None,
+        Py_ssize_t horizon, double discount, const int64_t[::1] batch, const double[::1] probability,
+        Py_ssize_t record_every, int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions,
+        double[::1] rewards not None, flows=None):
+    """Simulate one replica of the counts chain.
+
+    Parameters
+    ----------
+    bit_generator : numpy.random.BitGenerator
+        Borrowed; its lock is held during the run.
+    initial_counts : ndarray of int64, shape (S,)
+        Agents at each observation; sums to N >= 1.
+    batch : ndarray of int64, shape (1,) or (T,), or None
+        How many act at each step.
+    probability : ndarray of float64, shape (1,) or (T,), or None
+        With which probability each agent acts, in place of batch.
+    record_every : int
+        Steps an interval lasts; J = ceil(T / record_every).
+    counts : ndarray of int64, shape (J + 1, S)
+        OUT. The start, and the counts at the end of every interval.
+    decisions : ndarray of int64, shape (J, S, A), or None
+        OUT. Acting agents by observation and action, summed over the interval. None: batches may be drawn from rows
+        averaged over the policy's actions, and rewards are then expected over actions given the counts.
+    rewards : ndarray of float64, shape (J,)
+        OUT. Mean reward an agent, summed over the interval.
+    flows : tuple of ndarrays or None
+        OUT. (active (J, S, A, K) int64, reward_sums (J, S, A) float64, passive (J, S, K0) int64,
+        passive_reward_sums (J, S) float64): agents by cell of their row, and the rewards paid.
+
+    Returns
+    -------
+    float
+        Discounted return, mean over the agents.
+
+    Notes
+    -----
+    theory.md section 5.
+    """
+    cdef Evaluator at = Evaluator(model, policy, horizon)
+    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+    cdef Py_ssize_t t = 0, o, j = 0, n_steps, n_single = 0
+    cdef Py_ssize_t n_intervals
+    cdef int64_t n_acting
+    cdef double reward
+    cdef Sampler sampler
+    cdef RowSplitter splitter
+    cdef Population people
+    cdef Players players               # the same people, when one of them acts
+    cdef Singles singles = None
+    cdef Ledger ledger
+    cdef Record record
+    cdef Activation activation
+    cdef int64_t[:, :, :, ::1] active
+    cdef int64_t[:, :, ::1] passive
+    cdef double[:, :, ::1] reward_sums
+    cdef double[:, ::1] passive_reward_sums
+    if record_every < 1:
+        raise ValueError(f"record_every is {record_every}; must be >= 1")
+    n_intervals = (horizon + record_every - 1) // record_every
+    check_outputs(model, n_intervals, initial_counts, counts, decisions, rewards)
+    memset(&sampler, 0, sizeof(Sampler))
+    memset(&record, 0, sizeof(Record))
+    sampler.bits = bits_of(bit_generator)
+    people.n_agents = total_of(initial_counts)
+    read_activation(&activation, batch, probability, people.n_agents, horizon)
+    for o in range(0 if batch is None else batch.shape[0]):
+        check_batch(people.n_agents, batch[o])
+    if flows is not None:
+        active, reward_sums, passive, passive_reward_sums = flows
+        for array in flows:
+            if array.shape[0] != n_intervals:
+                raise ValueError(f"flows must have {n_intervals} intervals; got {array.shape[0]}")
+            array[...] = 0
+        if (active.shape[1] != S or active.shape[2] != A or active.shape[3] != at.n_successors
+                or reward_sums.shape[1] != S or reward_sums.shape[2] != A or passive.shape[1] != S
+                or passive.shape[2] != at.n_passive_successors or passive_reward_sums.shape[1] != S):
+            raise ValueError("flows must have shapes (J, S, A, K), (J, S, A), (J, S, K0), (J, S)")
+    people.averaged = decisions is None and flows is None and S < A * model.n_successors
+    if batch is not None and model.passive_identity:
+        for t in range(batch.shape[0]):
+            n_single += batch[t] == 1
+        if n_single > 0:
+            singles = Singles.of(at, n_single if activation.stride else horizon)
+    splitter = splitter_for(at, people.averaged)
+    allocate(&people, at)
+    memset(&players, 0, sizeof(Players))
+    players.n_agents = people.n_agents
+    players.mu = people.mu
+    players.row = people.row
+    t = 0
+    try:
+        with bit_generator.lock, nogil:
+            memcpy(people.counts, &initial_counts[0], S * sizeof(int64_t))
+            for o in range(S):
+                people.mu[o] = <double>people.counts[o] / people.n_agents
+            for o in range(4):
+                players.key[o] = sampler.bits.next_uint64(sampler.bits.state)
+            open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
+                        people.counts)
+            while t < horizon:
+                j = ledger.interval
+                record.decisions = ledger.decisions
+                if flows is not None:
+                    record.active = &active[j, 0, 0, 0]
+                    record.reward_sums = &reward_sums[j, 0, 0]
+                    record.passive = &passive[j, 0, 0]
+                    record.passive_reward_sums = &passive_reward_sums[j, 0]
+                n_steps = 1
+                n_acting = -1
+                if activation.batch != NULL:
+                    n_acting = activation.batch[t * activation.stride]
+                if n_acting == 1 and singles is not None:
+                    players.counts = people.counts
+                    if flows is not None:
+                        singles.prepare(at, &players, t)
+                        note_standing(at, &record, people.counts)
+                    else:
+                        n_steps = single_steps(&activation, t, horizon)
+                    n_steps = singles.play(at, &players, &ledger, t, n_steps)
+                    if flows is not None:
+                        note_single(at, &record, &singles.last)
+                else:
+                    if n_acting >= 0:
+                        split_hypergeometric(&sampler, people.counts, S, people.n_agents, n_acting, people.acting)
+                    else:
+                        activate(&sampler, splitter, &people, S, activation.probability[t * activation.stride])
+                    if n_acting == 1 and model.asked_by_row:
+                        at.passive_at(<int>t, people.mu)
+                    else:
+                        at.at(<int>t, people.mu)
+                    step_counts(at, &sampler, splitter, &people, &record, <int>t, n_acting, &reward)
+                    end_step(&ledger, reward, people.counts)
+                    players.passive.fresh = False
+                t += n_steps
+    finally:
+        free(people.mu)        # the one block behind all of people's arrays
+    return ledger.total / people.n_agents
+
+
+cdef int64_t total_of(const int64_t[::1] counts) except -1:
+    cdef int64_t total = 0
+    cdef Py_ssize_t o
+    for o in range(counts.shape[0]):
+        if counts[o] < 0:
+            raise ValueError(f"initial_counts[{o}] is {counts[o]}; must be >= 0")
+        if total > <int64_t>MAX_AGENTS - counts[o]:
+            raise ValueError(f"initial_counts sum to more than {MAX_AGENTS}, up to which binomials are exact")
+        total += counts[o]
+    if total < 1:
+        raise ValueError("initial_counts sum to 0; must sum to at least 1")
+    return total
+
+
+cdef int check_outputs(Model model, Py_ssize_t n_intervals, const int64_t[::1] initial_counts,
+                       int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards) except -1:
+    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+    if initial_counts.shape[0] != S:
+        raise ValueError(f"initial_counts has {initial_counts.shape[0]} entries; must have {S}")
+    if counts.shape[0] != n_intervals + 1 or counts.shape[1] != S:
+        raise ValueError(f"counts has shape ({counts.shape[0]}, {counts.shape[1]}); must be ({n_intervals + 1}, {S})")
+    if rewards.shape[0] != n_intervals:
+        raise ValueError(f"rewards has {rewards.shape[0]} entries; must have {n_intervals}")
+    if decisions is not None and (
+            decisions.shape[0] != n_intervals or decisions.shape[1] != S or decisions.shape[2] != A):
+        raise ValueError(f"decisions must have shape ({n_intervals}, {S}, {A})")
+    return 0

@@ -1,0 +1,284 @@
+"""Individuals whose actions are decided elsewhere: one step at a time, for environments of other libraries.
+
+Source     theory.md sections 1, 2 and 5.
+Notation   n individuals, N agents of a population, S observations, A actions (-1: passive), K successors, T steps.
+Contract   all draws of a step are made at the population of its start. What comes in is left as it is, also by a call
+           that fails.
+"""
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
+from tmfcore._base.memory cimport room_for
+from tmfcore._model.model cimport Model
+from tmfcore._model.policy cimport Policy
+from tmfcore._random.sampling cimport (
+    TMF_MOST_AGENTS, Sampler, binomial, bits_of, check_batch, scan, split_hypergeometric, split_multinomial, uniform)
+
+
+cdef inline int64_t moved(Evaluator at, Sampler *sampler, int64_t o, int64_t a, double *reward) noexcept nogil:
+    """Where one individual at o that does a goes from the tables of `at`, and what it earns."""
+    cdef Py_ssize_t K = at.n_successors, K0 = at.n_passive_successors
+    cdef Py_ssize_t row = o * at.n_actions + a, k
+    cdef const int32_t *successor
+    if a < 0:
+        reward[0] = at.tables.passive_reward[o]
+        if at.model.passive_identity:
+            return o
+        k = scan(uniform(sampler), at.tables.passive_transition + o * K0, K0)
+        successor = passive_successors_of(at, o)
+    else:
+        reward[0] = at.tables.reward[row]
+        k = scan(uniform(sampler), at.tables.transition + row * K, K)
+        successor = successors_of(at, row)
+    return k if successor == NULL else successor[k]
+
+
+cdef inline void add(
+    const int64_t *drawn, const int32_t *successor, Py_ssize_t n_cells, int64_t *counts
+) noexcept nogil:
+    """counts[successor of k] += drawn[k]."""
+    cdef Py_ssize_t k
+    for k in range(n_cells):
+        counts[k if successor == NULL else successor[k]] += drawn[k]
+
+
+cdef struct Scratch:
+    int64_t *others               # (S,)  everybody but the individual
+    int64_t *acting               # (S,)
+    int64_t *decided              # (A,)
+    int64_t *drawn                # (max(K, K0),)
+    double *tails                 # (max(A, K, K0),)
+    double *mu                    # (S,)
+
+
+cdef void move_others(Evaluator at, Sampler *sampler, Scratch *scratch, int64_t *arrived) noexcept nogil:
+    """scratch.acting of scratch.others act by the policy, the rest drift; adds them to arrived (S,)."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef Py_ssize_t K = at.n_successors, K0 = at.n_passive_successors
+    cdef Py_ssize_t o, a, row
+    cdef int64_t resting
+    for o in range(S):
+        resting = scratch.others[o] - scratch.acting[o]
+        if scratch.acting[o] > 0:
+            split_multinomial(sampler, scratch.acting[o], at.pi + o * A, A, scratch.tails, scratch.decided)
+            for a in range(A):
+                if scratch.decided[a] > 0:
+                    row = o * A + a
+                    split_multinomial(sampler, scratch.decided[a], at.tables.transition + row * K, K, scratch.tails,
+                                      scratch.drawn)
+                    add(scratch.drawn, successors_of(at, row), K, arrived)
+        if resting > 0 and at.model.passive_identity:
+            arrived[o] += resting
+        elif resting > 0:
+            split_multinomial(sampler, resting, at.tables.passive_transition + o * K0, K0, scratch.tails,
+                              scratch.drawn)
+            add(scratch.drawn, passive_successors_of(at, o), K0, arrived)
+
+
+cdef class Individuals:
+    """Moves individuals of one game.
+
+    Parameters
+    ----------
+    model : Model
+    policy : Policy or None
+        What the others play, for `move_among`.
+    horizon : int
+        T.
+    """
+    cdef Evaluator at
+
+    def __init__(self, Model model not None, Policy policy, horizon):
+        self.at = Evaluator(model, policy, horizon)
+
+    def move(self, bit_generator, int t, const double[::1] mu not None, const int64_t[::1] observations not None,
+             const int64_t[::1] actions not None, int64_t[::1] arrived not None, double[::1] rewards not None):
+        """Move individuals that face one population.
+
+        Parameters
+        ----------
+        bit_generator : numpy.random.BitGenerator
+            Borrowed; its lock is held during the call.
+        t : int
+            Step.
+        mu : ndarray of float64, shape (S,)
+            The population at its start.
+        observations, actions : ndarray of int64, shape (n,)
+            Where each stands and what it does, -1 where passive.
+        arrived : ndarray of int64, shape (n,)
+            OUT. Where each goes.
+        rewards : ndarray of float64, shape (n,)
+            OUT. What each earns.
+
+        Notes
+        -----
+        The tables of the game once, O(S A K) unless they are constant, and O(K) for each individual.
+        """
+        cdef Evaluator at = self.at
+        cdef Py_ssize_t n = observations.shape[0], i
+        cdef Sampler sampler
+        self.check_individuals(t, observations, actions, arrived, rewards)
+        at.model.check_mu(mu)
+        memset(&sampler, 0, sizeof(Sampler))
+        sampler.bits = bits_of(bit_generator)
+        with bit_generator.lock, nogil:
+            at.tables_at(t, &mu[0])
+            for i in range(n):
+                arrived[i] = moved(at, &sampler, observations[i], actions[i], &rewards[i])
+
+    def move_among(self, bit_generator, int t, int64_t batch, double probability,
+                   const int64_t[:, ::1] counts not None, const int64_t[::1] observations not None,
+                   const int64_t[::1] actions not None, int64_t[:, ::1] next_counts not None,
+                   int64_t[::1] arrived not None, double[::1] rewards not None):
+        """Move individuals that each belong to a population of N agents of its own, and the others of it.
+
+        Parameters
+        ----------
+        bit_generator, t, observations, actions, arrived, rewards
+            As for `move`.
+        batch : int
+            How many of the N act, the individual among them if its action is not -1; -1: each of the others acts with
+            `probability`.
+        counts : ndarray of int64, shape (n, S)
+            Everybody at each observation, the individual among them; rows sum to N.
+        next_counts : ndarray of int64, shape (n, S)
+            OUT. The same after the step.
+
+        Notes
+        -----
+        The others are drawn by counts (theory.md section 5): O(S A K) for each individual, free of N.
+        """
+        cdef Evaluator at = self.at
+        cdef Py_ssize_t n = observations.shape[0], S = at.n_observations, i, o
+        cdef int64_t n_others
+        cdef void *memory
+        cdef Scratch scratch
+        cdef Sampler sampler
+        self.check_individuals(t, observations, actions, arrived, rewards)
+        if at.policy is None:
+            raise ValueError("policy is None; the others need one")
+        check_populations(counts, next_counts, observations, actions, batch, probability, S)
+        memory = allocate(&scratch, at)
+        memset(&sampler, 0, sizeof(Sampler))
+        sampler.bits = bits_of(bit_generator)
+        try:
+            with bit_generator.lock, nogil:
+                for i in range(n):
+                    n_others = -1
+                    for o in range(S):
+                        n_others += counts[i, o]
+                    for o in range(S):
+                        scratch.mu[o] = counts[i, o] / <double>(n_others + 1)
+                    memcpy(scratch.others, &counts[i, 0], S * sizeof(int64_t))
+                    scratch.others[observations[i]] -= 1
+                    if batch >= 0:
+                        split_hypergeometric(&sampler, scratch.others, S, n_others, batch - (actions[i] >= 0),
+                                             scratch.acting)
+                    else:
+                        for o in range(S):
+                            scratch.acting[o] = binomial(&sampler, scratch.others[o], probability)
+                    at.at(t, scratch.mu)
+                    memset(&next_counts[i, 0], 0, S * sizeof(int64_t))
+                    move_others(at, &sampler, &scratch, &next_counts[i, 0])
+                    arrived[i] = moved(at, &sampler, observations[i], actions[i], &rewards[i])
+                    next_counts[i, arrived[i]] += 1
+        finally:
+            free(memory)
+
+    cdef int check_individuals(self, int t, const int64_t[::1] observations, const int64_t[::1] actions,
+                               const int64_t[::1] arrived, const double[::1] rewards) except -1:
+        cdef Py_ssize_t n = observations.shape[0], S = self.at.n_observations, A = self.at.n_actions, i
+        if actions.shape[0] != n or arrived.shape[0] != n or rewards.shape[0] != n:
+            raise ValueError(f"observations, actions, arrived and rewards have {n}, {actions.shape[0]}, "
+                             f"{arrived.shape[0]} and {rewards.shape[0]} entries; must have equally many")
+        if not 0 <= t < self.at.horizon:
+            raise ValueError(f"t is {t}; must lie in 0..{self.at.horizon - 1}")
+        for i in range(n):
+            if not 0 <= observations[i] < S:
+                raise ValueError(f"observations[{i}] is {observations[i]}; must lie in 0..{S - 1}")
+            if not -1 <= actions[i] < A:
+                raise ValueError(f"actions[{i}] is {actions[i]}; must lie in -1..{A - 1}")
+        return 0
+
+
+cdef int check_populations(
+    const int64_t[:, ::1] counts, const int64_t[:, ::1] next_counts, const int64_t[::1] observations,
+    const int64_t[::1] actions, int64_t batch, double probability, Py_ssize_t S
+) except -1:
+    cdef Py_ssize_t n = observations.shape[0], i, o
+    cdef int64_t total
+    if counts.shape[0] != n or counts.shape[1] != S or next_counts.shape[0] != n or next_counts.shape[1] != S:
+        raise ValueError(f"counts and next_counts have shapes ({counts.shape[0]}, {counts.shape[1]}) and "
+                         f"({next_counts.shape[0]}, {next_counts.shape[1]}); must be ({n}, {S})")
+    if batch < -1 or (batch < 0 and not 0 <= probability <= 1):
+        raise ValueError(f"batch is {batch} and probability {probability}; one must be a batch or a probability")
+    for i in range(n):
+        total = 0
+        for o in range(S):
+            if counts[i, o] < 0:
+                raise ValueError(f"counts[{i}, {o}] is {counts[i, o]}; must be >= 0")
+            if total > TMF_MOST_AGENTS - counts[i, o]:
+                raise ValueError(f"counts[{i}] sum to more than {TMF_MOST_AGENTS}, up to which binomials are exact")
+            total += counts[i, o]
+        if counts[i, observations[i]] < 1:
+            raise ValueError(f"counts[{i}, {observations[i]}] is 0; the individual there must be counted")
+        if batch >= 0 and not 0 <= batch - (actions[i] >= 0) <= total - 1:
+            raise ValueError(f"batch is {batch}; individual {i}, {'acting' if actions[i] >= 0 else 'passive'}, "
+                             f"and {total - 1} others cannot be a batch and the rest")
+        check_batch(total, batch)
+    return 0
+
+
+cdef void *allocate(Scratch *scratch, Evaluator at) except NULL:
+    """One block of memory for everything; freeing it is the caller's."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef Py_ssize_t widest = max(at.n_successors, at.n_passive_successors)
+    cdef int64_t *memory = <int64_t *>room_for(
+        3.0 * S + 2.0 * A + 2.0 * widest, sizeof(int64_t), b"the counts of a population")
+    scratch.others = memory
+    scratch.acting = scratch.others + S
+    scratch.decided = scratch.acting + S
+    scratch.drawn = scratch.decided + A
+    scratch.mu = <double *>(scratch.drawn + widest)
+    scratch.tails = scratch.mu + S      # as long as the longer of A and `widest`
+    return memory
+
+
+def encode(const int64_t[::1] observations not None, const double[:, ::1] mu not None, double time,
+           float[:, ::1] out not None):
+    """What a learner sees: where it stands, the population, and the time, as one row of numbers in [0, 1].
+
+    Parameters
+    ----------
+    observations : ndarray of int64, shape (n,)
+    mu : ndarray of float64, shape (1, S) or (n, S)
+        One population for all, or one each.
+    time : float
+        t / T.
+    out : ndarray of float32, shape (n, 2 S + 1)
+        OUT. One where it stands and zero elsewhere (S), mu (S), time.
+    """
+    cdef Py_ssize_t n = observations.shape[0], S = mu.shape[1], i, o
+    cdef bint shared = mu.shape[0] == 1
+    cdef float *row
+    if out.shape[0] != n or out.shape[1] != 2 * S + 1 or not (shared or mu.shape[0] == n):
+        raise ValueError(f"mu has shape ({mu.shape[0]}, {S}) and out ({out.shape[0]}, {out.shape[1]}); must be "
+                         f"(1 or {n}, {S}) and ({n}, {2 * S + 1})")
+    for i in range(n):
+        if not 0 <= observations[i] < S:
+            raise ValueError(f"observations[{i}] is {observations[i]}; must lie in 0..{S - 1}")
+    if n == 0:
+        return
+    with nogil:
+        for i in range(n):
+            row = &out[i, 0]
+            memset(row, 0, S * sizeof(float))
+            row[observations[i]] = 1
+            if shared and i > 0:
+                memcpy(row + S, &out[0, S], (S + 1) * sizeof(float))
+                continue
+            for o in range(S):
+                row[S + o] = <float>mu[i, o]
+            row[2 * S] = <float>time

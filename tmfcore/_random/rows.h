@@ -1,0 +1,429 @@
+/* Many multinomials at once: rows of counts split over cells by binomials drawn side by side.
+ *
+ * Source     BTRS (W. Hoermann, J. Stat. Comput. Simul. 46, 1993) for means of 10 and above, inversion below. The
+ *            probabilities that BTRS compares are written as deviances (C. Loader, "Fast and accurate computation of
+ *            binomial probabilities", 2000), so that no large terms cancel.
+ * Notation   M rows, K cells.
+ * Contract   a cell of probability zero is never hit; a row's cells sum exactly to its count. Every operation is
+ *            rounded as IEEE 754 says and none is fused: the same bits on every instruction set.
+ * Accuracy   logarithms to 6e-16 relative, near 1 too, exponentials to 2e-16, Stirling's remainder to 5e-15. With them
+ *            the logarithm of an acceptance probability is off by 2e-11 + |k - np| 1e-15 at most: 3e-7 at n = 2^50,
+ *            where k strays 2e8 from its mean. Beyond, a double holds no fractions of k, as rounding down needs.
+ */
+#ifndef TMFCORE_BINOMIALS_H
+#define TMFCORE_BINOMIALS_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "_random/streams.h"
+
+#define TMF_ABREAST 32                      /* rows drawn from side by side: vectors that hide each other's waiting */
+#define TMF_ABREAST_FEW 8                   /* where there are no more rows than these */
+#define TMF_SETTLED 4                       /* binomials settled side by side */
+#define TMF_DRAWN_AHEAD 1024                /* words */
+#define TMF_MOST ((int64_t)1 << 50)         /* agents in a row */
+#define TMF_LEAST_MEAN 10.0                 /* of BTRS */
+
+typedef struct {
+    tmf_stream stream;
+    int used; /* of the words drawn ahead */
+    uint64_t words[TMF_DRAWN_AHEAD];
+} tmf_words;
+
+static inline void tmf_open_words(tmf_words *words, const uint64_t key[4])
+{
+    tmf_open(&words->stream, key, 0, 0, 0);
+    words->used = TMF_DRAWN_AHEAD;
+}
+
+/* The next n words, n at most TMF_DRAWN_AHEAD. */
+static inline const uint64_t *tmf_take(tmf_words *words, int n)
+{
+    if (words->used + n > TMF_DRAWN_AHEAD) {
+        tmf_fill(&words->stream, words->words, TMF_DRAWN_AHEAD / TMF_LANES);
+        words->used = 0;
+    }
+    words->used += n;
+    return words->words + words->used - n;
+}
+
+TMF_INLINE double tmf_double_of(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+TMF_INLINE uint64_t tmf_bits_of(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* Uniform on the odd multiples of 2^-53 in (0, 1). */
+TMF_INLINE double tmf_open_uniform(uint64_t word)
+{
+    return tmf_double_of(word >> 12 | 0x3FF0000000000000u) - (1 - 0x1p-53);
+}
+
+#define TMF_SHIFT 0x1.8p52 /* x + TMF_SHIFT has no room for a fraction, and holds the integer in its low bits */
+
+/* The largest integer <= x, |x| < 2^51. */
+TMF_INLINE double tmf_floor(double x)
+{
+    const double nearest = (x + TMF_SHIFT) - TMF_SHIFT;
+    return nearest > x ? nearest - 1 : nearest;
+}
+
+TMF_INLINE int64_t tmf_integer(double x)
+{
+    return (int64_t)(tmf_bits_of(x + TMF_SHIFT) - tmf_bits_of(TMF_SHIFT));
+}
+
+/* log(x), x > 0, where x - 1 = t may be known better than x, to 6e-16 relative: x = 2^e (1 + f) with 1 + f in
+ * [sqrt(1/2), sqrt(2)), then log(1 + f) = 2 atanh(s) = 2 (s + s^3 / 3 + s^5 / 5 + ...), s = f / (2 + f). */
+TMF_INLINE double tmf_log(double x, double t)
+{
+    const uint64_t shifted = tmf_bits_of(x) + (0x3FF0000000000000u - 0x3FE6A09E667F3BCDu);
+    const double e = tmf_double_of(shifted >> 52 | 0x4330000000000000u) - (0x1p52 + 1023);
+    const double m = tmf_double_of((shifted & 0x000FFFFFFFFFFFFFu) + 0x3FE6A09E667F3BCDu);
+    const double f = e == 0 ? t : m - 1;
+    const double s = f / (2 + f);
+    const double z = s * s, zz = z * z;
+    const double low = (2.0 / 3 + z * (2.0 / 5)) + zz * (2.0 / 7 + z * (2.0 / 9));
+    const double high = (2.0 / 11 + z * (2.0 / 13)) + zz * (2.0 / 15 + z * (2.0 / 17 + z * (2.0 / 19)));
+    return e * 0.6931471805599453 + s * (2 + z * (low + zz * zz * high));
+}
+
+/* exp(x), -700 < x <= 0, to 2e-16 relative: Taylor's series after x = e log(2) + r, |r| <= log(2) / 2. */
+TMF_INLINE double tmf_exp(double x)
+{
+    const double shifted = x * 1.4426950408889634 + TMF_SHIFT;
+    const double e = shifted - TMF_SHIFT;
+    const double r = (x - e * 0x1.62e42fee00000p-1) - e * 0x1.a39ef35793c76p-33;
+    const double scale = tmf_double_of((tmf_bits_of(shifted) << 52) + 0x3FF0000000000000u);
+    double sum = 1.0 / 6227020800;
+    sum = sum * r + 1.0 / 479001600;
+    sum = sum * r + 1.0 / 39916800;
+    sum = sum * r + 1.0 / 3628800;
+    sum = sum * r + 1.0 / 362880;
+    sum = sum * r + 1.0 / 40320;
+    sum = sum * r + 1.0 / 5040;
+    sum = sum * r + 1.0 / 720;
+    sum = sum * r + 1.0 / 120;
+    sum = sum * r + 1.0 / 24;
+    sum = sum * r + 1.0 / 6;
+    sum = sum * r + 0.5;
+    return scale * (1 + (r + r * r * sum));
+}
+
+/* log k! - [log sqrt(2 pi k) + k log k - k] with y = 1 / k, at the integers k >= 1, to 5e-15: fitted in y^2. */
+TMF_INLINE double tmf_stirling(double y)
+{
+    const double z = y * y, zz = z * z;
+    const double low = (0.08333333333309187 + z * -0.002777777660032967)
+                     + zz * (0.0007936344238512012 + z * -0.0005942604372011923);
+    const double high = (0.0008125048320274882 + z * -0.0014459379731403162)
+                      + zz * (0.0020042610187890986 + z * -0.0010642907420561768);
+    return y * (low + zz * zz * high);
+}
+
+/* (1 + t) log(1 + t) - t for |t| <= 0.11, to 4e-12. */
+TMF_INLINE double tmf_small_deviance(double t)
+{
+    return t * t * ((1.0 / 2 - t * (1.0 / 6)) + t * t * ((1.0 / 12 - t * (1.0 / 20)) + t * t * (
+        (1.0 / 30 - t * (1.0 / 42)) + t * t * (1.0 / 56 - t * (1.0 / 72)))));
+}
+
+/* A binomial of mean n p >= 10, p <= 1/2, is first attempted: the value k that the word u stands for is accepted at
+ * once where u and v lie in a box under the curve (four times out of five), else `pending`. */
+TMF_INLINE double tmf_attempt(double mean, double spread, double p, uint64_t word_u, uint64_t word_v, double *pending)
+{
+    const double b = 1.15 + 2.53 * spread, a = -0.0873 + 0.0248 * b + 0.01 * p;
+    const double u = tmf_open_uniform(word_u) - 0.5, v = tmf_open_uniform(word_v);
+    const double us = 0.5 - fabs(u);
+    const double both = 1 / (us * b);
+    const double outside = us < 0.07 ? 1 : 0;
+    *pending = v > 0.92 - 4.2 * (both * us) ? 1 : outside;
+    return tmf_floor((2 * a * (both * b) + b) * u + (mean + 0.5));
+}
+
+/* The probability of 0 <= k <= n over that of the mode m = floor((n + 1) p): exp(what is returned) / sqrt(*odds).
+ *
+ * With k' = k + 1, l' = n - k + 1, n' = n + 2, q = 1 - p and d = k' - n' p, the probability of k is, up to a factor
+ * free of k,
+ *     sqrt(k' l') exp(-E(k)),  E(k) = k' log(1 + d / (n' p)) + l' log(1 - d / (n' q)) + remainder(k') + remainder(l'). */
+TMF_INLINE double tmf_log_to_mode(double n, double p, double k, double *odds)
+{
+    const double q = 1 - p, m = tmf_floor((n + 1) * p);
+    const double np = (n + 2) * p, nq = (n + 2) * q;
+    const double k1 = k + 1, l1 = n - k + 1, m1 = m + 1, o1 = n - m + 1;
+    const double per_pq = 1 / (np * nq), per_m = 1 / (m1 * o1), per_k = 1 / (k1 * l1);
+    const double per_p = nq * per_pq, per_q = np * per_pq;
+    const double above = (k1 - np) * per_p, below = (np - k1) * per_q;
+    const double mode = np * tmf_small_deviance((m1 - np) * per_p) + nq * tmf_small_deviance((np - m1) * per_q)
+                      + tmf_stirling(o1 * per_m) + tmf_stirling(m1 * per_m);
+    const double here = k1 * tmf_log(1 + above, above) + l1 * tmf_log(1 + below, below)
+                      + tmf_stirling(l1 * per_k) + tmf_stirling(k1 * per_k);
+    *odds = (m1 * o1) * per_k;
+    return mode - here;
+}
+
+/* Whether a pending k is accepted: 1 or 0. */
+TMF_INLINE double tmf_settle(double n, double spread, double p, double k, uint64_t word_u, uint64_t word_v)
+{
+    const double b = 1.15 + 2.53 * spread, a = -0.0873 + 0.0248 * b + 0.01 * p;
+    const double u = tmf_open_uniform(word_u) - 0.5, v = tmf_open_uniform(word_v);
+    const double us = 0.5 - fabs(u);
+    double odds;
+    const double drop = tmf_log_to_mode(n, p, k, &odds);
+    const double height = v * (2.83 * b + 5.1) * spread * (us * us) / (b * (a + b * (us * us)));
+    const double square = height * height * odds;
+    const double fits = 0.5 * tmf_log(square, square - 1) <= drop ? 1 : 0;
+    return k < 0 ? 0 : k > n ? 0 : fits;
+}
+
+/* Attempts at the binomials whose mean is not below 10, and the decision about those that are pending. */
+TMF_INLINE void tmf_reject(
+    int lanes, const double *n, const double *p, const uint64_t *word, double *draw, double *accepted)
+{
+    double spread[TMF_ABREAST], k[TMF_ABREAST], pending[TMF_ABREAST], fits[TMF_SETTLED];
+    int waiting[TMF_ABREAST + TMF_SETTLED], n_waiting = 0;
+#pragma omp simd
+    for (int i = 0; i < lanes; i++) {
+        const double mean = n[i] * p[i];
+        double open;
+        spread[i] = sqrt(mean * (1 - p[i]));
+        k[i] = tmf_attempt(mean, spread[i], p[i], word[i], word[i + lanes], &open);
+        pending[i] = mean < TMF_LEAST_MEAN ? 0 : open;
+        draw[i] = mean < TMF_LEAST_MEAN ? 0 : k[i];
+    }
+    for (int i = 0; i < lanes; i++) {
+        waiting[n_waiting] = i;
+        n_waiting += pending[i] > 0;
+    }
+    memset(waiting + n_waiting, 0, TMF_SETTLED * sizeof(int));
+    for (int first = 0; first < n_waiting; first += TMF_SETTLED) {
+        double gn[TMF_SETTLED], gs[TMF_SETTLED], gp[TMF_SETTLED], gk[TMF_SETTLED];
+        uint64_t gu[TMF_SETTLED], gv[TMF_SETTLED];
+        for (int j = 0; j < TMF_SETTLED; j++) {
+            const int i = waiting[first + j];
+            gn[j] = n[i];
+            gs[j] = spread[i];
+            gp[j] = p[i];
+            gk[j] = k[i];
+            gu[j] = word[i];
+            gv[j] = word[i + lanes];
+        }
+#pragma omp simd
+        for (int j = 0; j < TMF_SETTLED; j++)
+            fits[j] = tmf_settle(gn[j], gs[j], gp[j], gk[j], gu[j], gv[j]);
+        for (int j = 0; j < TMF_SETTLED && first + j < n_waiting; j++)
+            accepted[waiting[first + j]] = fits[j];
+    }
+}
+
+/* Binomials of mean below 10 and p <= 1/2 where `small` says so, by inversion from one word each: accepted unless
+ * rounding left the word beyond the last value. */
+TMF_INLINE void tmf_invert(int lanes, const double *n, const double *p, const uint64_t *word, const double *small,
+                           double *draw, double *accepted)
+{
+    double u[TMF_ABREAST], mass[TMF_ABREAST], count[TMF_ABREAST], odds[TMF_ABREAST];
+#pragma omp simd
+    for (int i = 0; i < lanes; i++) {
+        const double nothing = tmf_exp(n[i] * tmf_log(1 - p[i], -p[i]));
+        u[i] = small[i] > 0 ? tmf_open_uniform(word[i]) : 0;
+        mass[i] = small[i] > 0 ? nothing : 1;
+        odds[i] = p[i] / (1 - p[i]);
+        count[i] = 0;
+    }
+    double more = 1;
+    for (int k = 1; more > 0 && k < 200; k += 4) { /* P(k >= 200) < 1e-150 */
+        more = 0;
+        for (int step = k; step < k + 4; step++) {
+            const double per_step = 1.0 / step, before = step - 1;
+#pragma omp simd
+            for (int i = 0; i < lanes; i++) {
+                const double here = mass[i], factor = (n[i] - before) * per_step * odds[i];
+                const double left = u[i];
+                u[i] = left > here ? left - here : left;
+                count[i] += left > here ? 1 : 0;
+                mass[i] = left > here ? here * factor : here;
+            }
+        }
+#pragma omp simd reduction(+ : more)
+        for (int i = 0; i < lanes; i++)
+            more += u[i] > mass[i] ? 1 : 0;
+    }
+#pragma omp simd
+    for (int i = 0; i < lanes; i++) {
+        const double beyond = u[i] > mass[i] ? 1 : 0;
+        draw[i] = small[i] > 0 ? count[i] : draw[i];
+        accepted[i] = beyond > 0 ? 0 : accepted[i];
+    }
+}
+
+/* The same where few of the lanes are small: those alone. */
+TMF_INLINE void tmf_invert_few(int lanes, const double *n, const double *p, const uint64_t *word, const double *small,
+                               double *draw, double *accepted)
+{
+    double gn[TMF_ABREAST_FEW], gp[TMF_ABREAST_FEW], gs[TMF_ABREAST_FEW], gd[TMF_ABREAST_FEW], ga[TMF_ABREAST_FEW];
+    uint64_t gw[TMF_ABREAST_FEW];
+    int waiting[TMF_ABREAST + TMF_ABREAST_FEW], n_waiting = 0;
+    for (int i = 0; i < lanes; i++) {
+        waiting[n_waiting] = i;
+        n_waiting += small[i] > 0;
+    }
+    memset(waiting + n_waiting, 0, TMF_ABREAST_FEW * sizeof(int));
+    for (int j = 0; j < TMF_ABREAST_FEW; j++) {
+        const int i = waiting[j];
+        gn[j] = n[i];
+        gp[j] = p[i];
+        gw[j] = word[i];
+        gs[j] = j < n_waiting ? 1 : 0;
+        ga[j] = 1;
+        gd[j] = 0;
+    }
+    tmf_invert(TMF_ABREAST_FEW, gn, gp, gw, gs, gd, ga);
+    for (int j = 0; j < n_waiting; j++) {
+        draw[waiting[j]] = gd[j];
+        accepted[waiting[j]] = ga[j];
+    }
+}
+
+TMF_INLINE void tmf_split_abreast(
+    int lanes, tmf_words *restrict words, const int64_t *restrict rows, int64_t n_rows, int64_t n_cells,
+    const int64_t *restrict count, const double *restrict share, int64_t *restrict out)
+{
+    double n[TMF_ABREAST], given[TMF_ABREAST], p[TMF_ABREAST], draw[TMF_ABREAST];
+    double small[TMF_ABREAST], accepted[TMF_ABREAST];
+    int64_t cell[TMF_ABREAST], value[TMF_ABREAST], forward[TMF_ABREAST];
+    int64_t next = 0;
+    int at_work = 0;
+    for (int i = 0; i < lanes; i++) {
+        const int some = next < n_rows;
+        cell[i] = some ? rows[next] * n_cells : 0;
+        n[i] = some ? (double)count[rows[next]] : 0;
+        next += some;
+        at_work += some;
+    }
+    while (at_work > 0) {
+        const uint64_t *const word = tmf_take(words, 2 * lanes);
+        double any_small = 0, any_large = 0, any_done = 0;
+#pragma omp simd reduction(+ : any_small, any_large)
+        for (int i = 0; i < lanes; i++) {
+            const double side = share[cell[i]];
+            const double rarer = side < 0 ? -side : side;
+            const double least = side > -1 ? rarer : 0;
+            given[i] = side;
+            const double few = n[i] * least < TMF_LEAST_MEAN ? 1 : 0;
+            p[i] = least;
+            small[i] = n[i] * least > 0 ? few : 0;
+            any_small += small[i];
+            any_large += 1 - few;
+            accepted[i] = n[i] > 0 ? 1 : 0;
+            draw[i] = 0;
+        }
+        if (any_large > 0)
+            tmf_reject(lanes, n, p, word, draw, accepted);
+        if (any_small > 0 && any_small <= TMF_ABREAST_FEW && lanes > TMF_ABREAST_FEW)
+            tmf_invert_few(lanes, n, p, word, small, draw, accepted);
+        else if (any_small > 0)
+            tmf_invert(lanes, n, p, word, small, draw, accepted);
+#pragma omp simd reduction(+ : any_done)
+        for (int i = 0; i < lanes; i++) {
+            const double drawn = given[i] < 0 ? n[i] - draw[i] : draw[i];
+            value[i] = tmf_integer(drawn);
+            forward[i] = tmf_integer(accepted[i]);
+            n[i] -= accepted[i] > 0 ? drawn : 0;
+            any_done += n[i] > 0 ? 0 : 1;
+        }
+        for (int i = 0; i < lanes; i++)
+            out[cell[i]] = forward[i] ? value[i] : out[cell[i]];
+        for (int i = 0; i < lanes; i++)
+            cell[i] += forward[i];
+        if (any_done == 0)
+            continue;
+        for (int i = 0; i < lanes; i++) { /* a row is done when nobody is left: its last share is -1 */
+            if (forward[i] && !(n[i] > 0)) {
+                const int some = next < n_rows;
+                cell[i] = some ? rows[next] * n_cells : 0;
+                n[i] = some ? (double)count[rows[next]] : 0;
+                next += some;
+                at_work += some - 1;
+            }
+        }
+    }
+}
+
+/* Split row j, of 0 < count[j] <= 2^50, over the cells out[j K .. (j + 1) K), zeros before, for the rows j listed in
+ * `rows`. share[j K + k] is that of the rarer side, as tmf_shares has it. */
+TMF_BY_LEVEL(
+    tmf_split_rows,
+    (tmf_words *restrict words, const int64_t *restrict rows, int64_t n_rows, int64_t n_cells,
+     const int64_t *restrict count, const double *restrict share, int64_t *restrict out),
+    (words, rows, n_rows, n_cells, count, share, out))
+{
+    if (n_rows <= TMF_ABREAST_FEW)
+        tmf_split_abreast(TMF_ABREAST_FEW, words, rows, n_rows, n_cells, count, share, out);
+    else
+        tmf_split_abreast(TMF_ABREAST, words, rows, n_rows, n_cells, count, share, out);
+}
+
+/* tails[k] = p[k] + p[k + 1] + ..., summed from the right; then, in place of p[k], the share of the rarer side: of cell k
+ * in tails[k], or, as a negative number, of the cells behind it, -1 where they have no mass. One minus a share near 1
+ * would not know 1e-17 from nothing. */
+TMF_BY_LEVEL(tmf_shares, (double *restrict p, double *restrict tails, int64_t n_cells), (p, tails, n_cells))
+{
+    double tail = 0;
+    for (int64_t k = n_cells - 1; k >= 0; k--) {
+        tail += p[k];
+        tails[k] = tail;
+    }
+#pragma omp simd
+    for (int64_t k = 0; k < n_cells - 1; k++) {
+        const double behind = tails[k + 1] > 0 ? tails[k + 1] : tails[k];
+        const double side = p[k] <= tails[k + 1] ? p[k] : -behind;
+        p[k] = side / tails[k];
+    }
+    p[n_cells - 1] = -1;
+}
+
+/* Put n agents into the cells of out one by one: cell k is hit where tails[k] > x >= tails[k + 1], which no cell of
+ * probability zero can satisfy. */
+static void tmf_place(tmf_words *words, int64_t n, const double *tails, int64_t n_cells, int64_t *out)
+{
+    for (; n > 0; n--) {
+        const double x = (double)(*tmf_take(words, 1) >> 12) * 0x1p-52 * tails[0]; /* below tails[0] when rounded */
+        int64_t cell = 0;
+        for (int64_t left = n_cells; left > 1;) {
+            const int64_t half = left / 2;
+            cell += tails[cell + half] > x ? half : 0;
+            left -= half;
+        }
+        out[cell]++;
+    }
+}
+
+/* One binomial of mean n p < 2, p <= 1/2, by inversion. */
+static int64_t tmf_rare(tmf_words *words, double n, double p)
+{
+    for (;;) { /* again where rounding left u beyond the last value */
+        double u = tmf_open_uniform(*tmf_take(words, 1));
+        if (u < 1 - n * p) /* (1 - p)^n >= 1 - n p */
+            return 0;
+        double mass = tmf_exp(n * tmf_log(1 - p, -p));
+        const double odds = p / (1 - p);
+        for (int64_t k = 0; k < 200; k++) { /* P(k >= 200) < 1e-300 */
+            if (u <= mass)
+                return k;
+            u -= mass;
+            mass *= (n - (double)k) / (double)(k + 1) * odds;
+        }
+    }
+}
+
+#endif

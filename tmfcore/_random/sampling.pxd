@@ -1,0 +1,129 @@
+"""Exact samplers on a borrowed numpy bit generator: no allocation, no Python.
+
+Source     binomials by inversion, by transformed rejection (BTRS: Hoermann, J. Stat. Comput. Simul. 46, 1993) and, for
+           large means, by numpy's BTPE (Kachitvichyanukul & Schmeiser 1988); hypergeometrics by numpy's HRUA
+           (Stadlober 1990). Many rows at once: rows.h.
+Contract   a cell of probability zero is never drawn; counts split over cells sum exactly to the total.
+Validity   binomials to n = 10**18 (side by side to 2**50, one by one beyond), hypergeometrics to 10**12 agents.
+"""
+from libc.math cimport exp, log1p
+from libc.stdint cimport int64_t, uint64_t
+from numpy.random cimport bitgen_t
+from numpy.random.c_distributions cimport binomial_t, random_binomial, random_hypergeometric
+
+
+cdef extern from "_random/sampling.h" nogil:
+    uint64_t tmf_multiply_high(uint64_t a, uint64_t b, uint64_t *low)
+    bint tmf_biased(uint64_t low, uint64_t n)
+    int64_t TMF_MOST_AGENTS
+    int64_t TMF_MOST_BATCHED
+
+
+cdef struct Sampler:
+    bitgen_t *bits
+    binomial_t binomial       # numpy's set-up cache for repeated (n, p)
+
+
+cdef bitgen_t *bits_of(object bit_generator) except NULL
+
+# Refuse a batch 1 < B < N of a population whose hypergeometric law numpy cannot draw.
+cdef int check_batch(int64_t n_agents, int64_t batch) except -1
+cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexcept nogil
+cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexcept nogil
+cdef void split_multinomial(
+    Sampler *sampler,
+    int64_t n,                # IN           how many to place
+    const double *p,          # IN   (K,)    probabilities, sum to 1
+    Py_ssize_t n_cells,       # IN           K
+    double *tails,            # SCRATCH (K,)
+    int64_t *out,             # OUT  (K,)    sums to n
+) noexcept nogil
+cdef void split_hypergeometric(
+    Sampler *sampler,
+    const int64_t *counts,    # IN   (S,)    sums to total
+    Py_ssize_t n_cells,       # IN           S
+    int64_t total,            # IN           N
+    int64_t batch,            # IN           0 <= batch <= N
+    int64_t *out,             # OUT  (S,)    sums to batch, 0 <= out <= counts
+) noexcept nogil
+
+
+cdef class RowSplitter:
+    """Multinomials of many rows side by side, from a stream of words of their own.
+
+    The stream's key is four words of the sampler's bit generator, taken when the first rows are split.
+    """
+    cdef Py_ssize_t capacity      # cells of M rows
+    cdef Py_ssize_t *label        # (M,)    which row of the caller's it is
+    cdef int64_t *n               # (M,)    how many to place
+    cdef double *p                # (M, K)  probabilities, overwritten by split
+    cdef int64_t *out             # (M, K)  each row sums to its n
+    cdef int64_t *listed
+    cdef double *tails
+    cdef void *words
+    cdef bint opened
+
+    cdef void open(self, Sampler *sampler) noexcept nogil
+
+    # Place n by p (2,) in out (2,) if hardly anybody goes to one of the two: at once, as vectors would be idle.
+    cdef bint rare(self, int64_t n, const double *p, int64_t *out) noexcept nogil
+
+    # A double in (0, 1); like rare after open only.
+    cdef double uniform(self) noexcept nogil
+
+    # Place the n of the first n_rows by their p.
+    cdef void split(self, Sampler *sampler, Py_ssize_t n_rows, Py_ssize_t n_cells) noexcept nogil
+
+    # Split the next rows of a table that have anybody to place, as many as there is room for; returns how many.
+    cdef Py_ssize_t split_next(
+        self,
+        Sampler *sampler,
+        const int64_t *counts,    # IN   (rows,)
+        const double *table,      # IN   (rows, K)
+        Py_ssize_t rows,
+        Py_ssize_t n_cells,       # IN           K
+        Py_ssize_t *row,          # INOUT        the first row not yet looked at
+    ) noexcept nogil
+
+
+cdef inline double uniform(Sampler *sampler) noexcept nogil:
+    """A double in [0, 1), 53 random bits."""
+    return sampler.bits.next_double(sampler.bits.state)
+
+
+cdef inline int64_t below(Sampler *sampler, int64_t n) noexcept nogil:
+    """An integer exactly uniform on {0..n-1}, n >= 1."""
+    cdef uint64_t low
+    cdef uint64_t high = tmf_multiply_high(
+        sampler.bits.next_uint64(sampler.bits.state), <uint64_t>n, &low)
+    while tmf_biased(low, <uint64_t>n):
+        high = tmf_multiply_high(sampler.bits.next_uint64(sampler.bits.state), <uint64_t>n, &low)
+    return <int64_t>high
+
+
+cdef inline Py_ssize_t scan(double u, const double *p, Py_ssize_t n_cells) noexcept nogil:
+    """The cell in which u of [0, 1) falls; rounding left over goes to the last cell that has mass."""
+    cdef Py_ssize_t k
+    for k in range(n_cells):
+        u -= p[k]
+        if u < 0:
+            return k
+    k = n_cells - 1
+    while k > 0 and p[k] <= 0:
+        k -= 1
+    return k
+
+
+cdef inline int64_t binomial(Sampler *sampler, int64_t n, double p) noexcept nogil:
+    """A Binomial(n, p) variate, exact for 0 <= n <= 10**18."""
+    if n == 0 or p <= 0:
+        return 0
+    if p >= 1:
+        return n
+    if p > 0.5:               # n - k in integers: above 2**53 a double could not hold it
+        return n - binomial(sampler, n, 1 - p)
+    if n * p < 15:
+        return binomial_by_inversion(sampler, n, p)
+    if n * p <= 562949953421312.0:     # 2^49: beyond, a double holds no fractions of k, as BTRS needs
+        return binomial_by_rejection(sampler, n, p)
+    return random_binomial(sampler.bits, p, n, &sampler.binomial)

@@ -1,0 +1,449 @@
+"""Exact samplers on a borrowed numpy bit generator, and the doors that let tests reach them.
+
+Source     theory.md section 5; see sampling.pxd for the contract and the ranges of validity.
+"""
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.math cimport isfinite, log, sqrt
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+import os
+
+import numpy as np
+
+from tmfcore._base.memory cimport room_for
+from tmfcore._random.streams cimport TMF_LANES, tmf_below, tmf_fill, tmf_open, tmf_stream
+
+if tmf_instruction_set() == NULL:
+    raise ValueError(
+        f"TMFCORE_INSTRUCTION_SET is {os.environ['TMFCORE_INSTRUCTION_SET']!r}; "
+        "must be base, avx2, avx512 or avx512vbmi, or unset")
+
+
+cdef extern from "_random/rows.h" nogil:
+    int64_t TMF_MOST
+    int TMF_ABREAST
+    ctypedef struct tmf_words:
+        pass
+    void tmf_open_words(tmf_words *words, const uint64_t *key)
+    const uint64_t *tmf_take(tmf_words *words, int n)
+    double tmf_open_uniform(uint64_t word)
+    double tmf_attempt(double mean, double spread, double p, uint64_t word_u, uint64_t word_v, double *pending)
+    double tmf_log_to_mode(double n, double p, double k, double *odds)
+    double tmf_settle(double n, double spread, double p, double k, uint64_t word_u, uint64_t word_v)
+    int64_t tmf_rare(tmf_words *words, double n, double p)
+    void tmf_shares(double *p, double *tails, int64_t n_cells)
+    void tmf_place(tmf_words *words, int64_t n, const double *tails, int64_t n_cells, int64_t *out)
+    void tmf_split_rows(tmf_words *words, const int64_t *rows, int64_t n_rows, int64_t n_cells, const int64_t *count,
+                        const double *share, int64_t *out)
+
+
+cdef bitgen_t *bits_of(object bit_generator) except NULL:
+    return <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+
+
+cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexcept nogil:
+    cdef double u = uniform(sampler)
+    cdef double nothing, mass
+    cdef int64_t k
+    if u < 1 - n * p:         # (1-p)**n >= 1 - np: zero without the exponential
+        return 0
+    nothing = exp(n * log1p(-p))
+    while True:
+        mass = nothing
+        k = 0
+        while u > mass and k < n and k < 400:     # P(k >= 400) < 1e-300 for a mean below 15
+            k += 1
+            u -= mass
+            mass *= (n - k + 1) * p / (k * (1 - p))
+        if u <= mass:
+            return k
+        u = uniform(sampler)  # u fell into the rounding left over beyond the last cell
+
+
+cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexcept nogil:
+    """BTRS, for 10 <= n p <= 2^49 and p <= 1/2; hardly any set-up, which pays where (n, p) change with every draw."""
+    cdef double size = <double>n, spread = sqrt(size * p * (1 - p))
+    cdef double k, pending
+    cdef uint64_t u, v
+    while True:
+        u = sampler.bits.next_uint64(sampler.bits.state)
+        v = sampler.bits.next_uint64(sampler.bits.state)
+        k = tmf_attempt(size * p, spread, p, u, v, &pending)
+        if pending == 0 or tmf_settle(size, spread, p, k, u, v) > 0:
+            return <int64_t>k
+
+
+cdef inline int64_t first_of_two(Sampler *sampler, int64_t n, double p, double rest) noexcept nogil:
+    """How many of n go to the first of two sides of weights p and rest.
+
+    The rarer side is drawn: 1 minus a share near 1 would not know 1e-17 from nothing.
+    """
+    if p <= rest:
+        return binomial(sampler, n, p / (p + rest))
+    return n - binomial(sampler, n, rest / (p + rest))
+
+
+cdef void split_multinomial(
+    Sampler *sampler, int64_t n, const double *p, Py_ssize_t n_cells, double *tails, int64_t *out
+) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef int64_t drawn
+    if n_cells == 1:
+        out[0] = n
+        return
+    if n_cells == 2:
+        out[0] = first_of_two(sampler, n, p[0], p[1])
+        out[1] = n - out[0]
+        return
+    memset(out, 0, n_cells * sizeof(int64_t))
+    if n <= 150 * (n_cells - 1) // (10 + n_cells):    # few: one by one (measured crossover)
+        while n > 0:
+            out[scan(uniform(sampler), p, n_cells)] += 1
+            n -= 1
+        return
+    # Tails summed from the right: behind the last cell that has mass there is exactly none, so nobody is left over for
+    # a cell of probability zero.
+    tails[n_cells - 1] = p[n_cells - 1]
+    for k in range(n_cells - 2, -1, -1):
+        tails[k] = p[k] + tails[k + 1]
+    for k in range(n_cells):
+        if p[k] > 0:
+            drawn = first_of_two(sampler, n, p[k], tails[k + 1] if k + 1 < n_cells else 0.0)
+            out[k] = drawn
+            n -= drawn
+            if n == 0:
+                return
+
+
+cdef void split_hypergeometric(
+    Sampler *sampler, const int64_t *counts, Py_ssize_t n_cells, int64_t total, int64_t batch, int64_t *out
+) noexcept nogil:
+    cdef Py_ssize_t o
+    cdef int64_t index, drawn
+    if batch == total:
+        for o in range(n_cells):
+            out[o] = counts[o]
+        return
+    memset(out, 0, n_cells * sizeof(int64_t))
+    if batch <= 600 * n_cells // (90 + n_cells):    # few: agent by agent, without replacement (measured crossover)
+        while batch > 0:
+            index = below(sampler, total)
+            o = 0
+            while index >= counts[o] - out[o]:
+                index -= counts[o] - out[o]
+                o += 1
+            out[o] += 1
+            total -= 1
+            batch -= 1
+        return
+    for o in range(n_cells):
+        if batch == 0:
+            return
+        if counts[o] == 0:
+            continue
+        if batch == total:
+            out[o] = counts[o]
+            drawn = counts[o]
+        else:
+            drawn = random_hypergeometric(sampler.bits, counts[o], total - counts[o], batch)
+            out[o] = drawn
+        total -= counts[o]
+        batch -= drawn
+
+
+cdef class RowSplitter:
+    def __cinit__(self, Py_ssize_t n_rows, Py_ssize_t n_cells):
+        """Room for n_rows rows of up to n_cells, or for a part of them that stays in the cache."""
+        if n_rows < 1 or n_cells < 1:
+            raise ValueError(f"n_rows is {n_rows} and n_cells {n_cells}; both must be >= 1")
+        self.capacity = max(<Py_ssize_t>2**14, TMF_ABREAST * n_cells)
+        if <double>n_rows * n_cells < self.capacity:
+            self.capacity = n_rows * n_cells
+        self.words = room_for(1, sizeof(tmf_words), b"random words")
+        self.p = <double *>room_for(5.0 * self.capacity + n_cells, sizeof(double), b"rows to be split")
+        self.tails = self.p + self.capacity
+        self.out = <int64_t *>(self.tails + n_cells)
+        self.n = self.out + self.capacity
+        self.listed = self.n + self.capacity
+        self.label = <Py_ssize_t *>(self.listed + self.capacity)
+
+    def __dealloc__(self):
+        free(self.words)
+        free(self.p)
+
+    cdef void open(self, Sampler *sampler) noexcept nogil:
+        cdef uint64_t key[4]
+        cdef int i
+        if self.opened:
+            return
+        for i in range(4):
+            key[i] = sampler.bits.next_uint64(sampler.bits.state)
+        tmf_open_words(<tmf_words *>self.words, key)
+        self.opened = True
+
+    cdef void split(self, Sampler *sampler, Py_ssize_t n_rows, Py_ssize_t n_cells) noexcept nogil:
+        cdef tmf_words *words = <tmf_words *>self.words
+        cdef int64_t *n = self.n
+        cdef int64_t *listed = self.listed
+        cdef Py_ssize_t j, n_listed = 0
+        if n_cells == 1:
+            memcpy(self.out, n, n_rows * sizeof(int64_t))
+            return
+        self.open(sampler)
+        memset(self.out, 0, n_rows * n_cells * sizeof(int64_t))
+        for j in range(n_rows):
+            if n[j] == 0:
+                continue
+            if n[j] > TMF_MOST:
+                split_multinomial(sampler, n[j], self.p + j * n_cells, n_cells, self.tails, self.out + j * n_cells)
+                continue
+            if n_cells == 2 and self.rare(n[j], self.p + 2 * j, self.out + 2 * j):
+                continue
+            tmf_shares(self.p + j * n_cells, self.tails, n_cells)
+            if n[j] <= 40 + 2 * n_cells:      # few: one by one (measured crossover)
+                tmf_place(words, n[j], self.tails, n_cells, self.out + j * n_cells)
+            else:
+                listed[n_listed] = j
+                n_listed += 1
+        if n_listed > 0:
+            tmf_split_rows(words, listed, n_listed, n_cells, n, self.p, self.out)
+
+    cdef bint rare(self, int64_t n, const double *p, int64_t *out) noexcept nogil:
+        cdef Py_ssize_t rarer = p[1] < p[0]
+        cdef double share = p[rarer] / (p[0] + p[1])
+        if not n * share < 1:
+            return False
+        out[rarer] = 0
+        if share > 0:
+            out[rarer] = tmf_rare(<tmf_words *>self.words, <double>n, share)
+        out[1 - rarer] = n - out[rarer]
+        return True
+
+    cdef double uniform(self) noexcept nogil:
+        return tmf_open_uniform(tmf_take(<tmf_words *>self.words, 1)[0])
+
+    cdef Py_ssize_t split_next(
+        self, Sampler *sampler, const int64_t *counts, const double *table, Py_ssize_t rows, Py_ssize_t n_cells,
+        Py_ssize_t *row
+    ) noexcept nogil:
+        cdef Py_ssize_t room = self.capacity // n_cells, n_rows = 0, j = row[0]
+        while j < rows and n_rows < room:
+            if counts[j] > 0:
+                self.label[n_rows] = j
+                self.n[n_rows] = counts[j]
+                memcpy(self.p + n_rows * n_cells, table + j * n_cells, n_cells * sizeof(double))
+                n_rows += 1
+            j += 1
+        row[0] = j
+        self.split(sampler, n_rows, n_cells)
+        return n_rows
+
+
+# ---------------------------------------------------------------- doors
+
+cdef int start(Sampler *sampler, object bit_generator) except -1:
+    memset(sampler, 0, sizeof(Sampler))
+    sampler.bits = bits_of(bit_generator)
+    return 0
+
+
+cdef inline str entry(str name, Py_ssize_t i):
+    return name if i < 0 else f"{name}[{i}]"
+
+
+cdef int check_number(str name, Py_ssize_t i, int64_t n) except -1:
+    """Entry i of an argument, or, with i = -1, the argument."""
+    if not 0 <= n <= TMF_MOST_AGENTS:
+        raise ValueError(f"{entry(name, i)} is {n}; must lie in 0..{TMF_MOST_AGENTS}, up to which binomials are exact")
+    return 0
+
+
+cdef int check_weights(str name, Py_ssize_t i, const double *p, Py_ssize_t n_cells) except -1:
+    cdef double total = 0
+    cdef Py_ssize_t k
+    for k in range(n_cells):
+        if not (isfinite(p[k]) and p[k] >= 0):
+            raise ValueError(f"{entry(entry(name, i), k)} is {p[k]}; must be finite and >= 0")
+        total += p[k]
+    if not (isfinite(total) and total > 0):
+        raise ValueError(f"{entry(name, i)} sums to {total}; must sum to more than 0, and finitely")
+    return 0
+
+
+cdef int check_batch(int64_t n_agents, int64_t batch) except -1:
+    if 1 < batch < n_agents and n_agents > TMF_MOST_BATCHED:
+        raise ValueError(f"batch is {batch} of {n_agents} agents; batches of 1 < B < N are drawn exactly up to "
+                         f"{TMF_MOST_BATCHED} agents: use Bernoulli, Sequential or Synchronous")
+    return 0
+
+
+def categorical(bit_generator, const double[::1] p not None, Py_ssize_t size):
+    """Cells (size,) int64 drawn from p (K,) by the scan that moves single agents; O(K) a draw."""
+    cdef Sampler sampler
+    cdef int64_t[::1] out = np.empty(size, np.int64)
+    cdef Py_ssize_t i
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        for i in range(size):
+            out[i] = scan(uniform(&sampler), &p[0], p.shape[0])
+    return np.asarray(out)
+
+
+def bounded(bit_generator, int64_t n, Py_ssize_t size, bint addressed=False):
+    """Integers (size,) int64 uniform on {0..n-1}; `addressed`: from a stream, as the agents engine draws them."""
+    cdef Sampler sampler
+    cdef tmf_stream stream
+    cdef uint64_t key[4]
+    cdef uint64_t words[TMF_LANES]
+    cdef uint64_t[::1] out = np.empty(size, np.uint64)
+    cdef Py_ssize_t i
+    if n < 1:
+        raise ValueError(f"n is {n}; must be >= 1")
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        if addressed:
+            for i in range(4):
+                key[i] = sampler.bits.next_uint64(sampler.bits.state)
+            tmf_open(&stream, key, 0, 0, 0)
+        for i in range(size):
+            if not addressed:
+                out[i] = <uint64_t>below(&sampler, n)
+                continue
+            if i % TMF_LANES == 0:
+                tmf_fill(&stream, words, 1)
+            tmf_below(&stream, &words[i % TMF_LANES], <uint64_t>n, &out[i], 1)
+    return np.asarray(out).astype(np.int64)
+
+
+def binomials(bit_generator, int64_t n, double p, Py_ssize_t size):
+    """Binomial(n, p) variates (size,) int64, exact for n <= 10**18."""
+    cdef Sampler sampler
+    cdef int64_t[::1] out = np.empty(size, np.int64)
+    cdef Py_ssize_t i
+    check_number("n", -1, n)
+    if not 0 <= p <= 1:
+        raise ValueError(f"p is {p}; must lie in [0, 1]")
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        for i in range(size):
+            out[i] = binomial(&sampler, n, p)
+    return np.asarray(out)
+
+
+def binomial_attempts(int64_t n, double p, const uint64_t[::1] u not None, const uint64_t[::1] v not None):
+    """What BTRS makes of pairs of words (M,): the value k, whether the pair lies outside the box, and is accepted then.
+
+    Returns three arrays (M,): int64, bool, bool. 10 <= n p, p <= 1/2, n <= 2**50.
+    """
+    cdef Py_ssize_t size = u.shape[0], i
+    cdef int64_t[::1] k = np.empty(size, np.int64)
+    cdef double[:, ::1] out = np.empty((2, size))
+    cdef double mean = <double>n * p, spread = sqrt(mean * (1 - p)), drawn
+    if not (n <= TMF_MOST and mean >= 10 and p <= 0.5 and v.shape[0] == size):
+        raise ValueError(f"n is {n}, p is {p}, u has {size} words and v {v.shape[0]}; must be n <= {TMF_MOST}, "
+                         "n p >= 10 and p <= 0.5, and as many words")
+    for i in range(size):
+        drawn = tmf_attempt(mean, spread, p, u[i], v[i], &out[0, i])
+        out[1, i] = tmf_settle(<double>n, spread, p, drawn, u[i], v[i])
+        k[i] = <int64_t>drawn
+    pending, fits = np.asarray(out) > 0
+    return np.asarray(k), pending, fits
+
+
+def binomial_log_ratios(int64_t n, double p, const int64_t[::1] k not None):
+    """log P(k) - log P(mode) (M,) of Binomial(n, p) at k (M,), as BTRS compares them; 0 < p <= 1/2, 1 <= n <= 2**50."""
+    cdef double[::1] out = np.empty(k.shape[0])
+    cdef double odds
+    cdef Py_ssize_t i
+    if not (1 <= n <= TMF_MOST and 0 < p <= 0.5):
+        raise ValueError(f"n is {n} and p is {p}; must lie in 1..{TMF_MOST} and (0, 0.5]")
+    for i in range(k.shape[0]):
+        if not 0 <= k[i] <= n:
+            raise ValueError(f"k[{i}] is {k[i]}; must lie in 0..{n}")
+        out[i] = tmf_log_to_mode(<double>n, p, <double>k[i], &odds)
+        out[i] -= 0.5 * log(odds)
+    return np.asarray(out)
+
+
+def multinomial(bit_generator, int64_t n, const double[::1] p not None):
+    """Counts (K,) int64 of n agents placed by p (K,), summing to n; no cell of probability zero is hit.
+
+    Exact for n <= 10**18.
+    """
+    cdef Sampler sampler
+    cdef int64_t[::1] out = np.empty(p.shape[0], np.int64)
+    cdef double[::1] tails = np.empty(p.shape[0])
+    check_number("n", -1, n)
+    check_weights("p", -1, &p[0], p.shape[0])
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        split_multinomial(&sampler, n, &p[0], p.shape[0], &tails[0], &out[0])
+    return np.asarray(out)
+
+
+def binomials_abreast(bit_generator, const int64_t[::1] n not None, const double[::1] p not None):
+    """Binomial(n, p) variates (M,) int64 for n (M,) <= 2**50 and p (M,), drawn side by side whatever n is."""
+    cdef Sampler sampler
+    cdef Py_ssize_t size = n.shape[0], j, n_listed = 0
+    cdef int64_t[::1] listed = np.empty(size, np.int64)
+    cdef int64_t[:, ::1] out = np.zeros((size, 2), np.int64)
+    cdef double[:, ::1] shares = np.full((size, 2), -1.0)
+    cdef RowSplitter splitter = RowSplitter(1, 2)
+    if p.shape[0] != size:
+        raise ValueError(f"p has {p.shape[0]} entries; must have one for each of the {size} of n")
+    for j in range(size):
+        if n[j] < 0 or n[j] > TMF_MOST:
+            raise ValueError(f"n[{j}] is {n[j]}; must lie in 0..{TMF_MOST}")
+        shares[j, 0] = p[j] if p[j] <= 0.5 else p[j] - 1 if p[j] < 1 else -1.0       # as tmf_shares has them
+        if n[j] > 0:
+            listed[n_listed] = j
+            n_listed += 1
+    start(&sampler, bit_generator)
+    if n_listed > 0:
+        with bit_generator.lock, nogil:
+            splitter.open(&sampler)
+            tmf_split_rows(<tmf_words *>splitter.words, &listed[0], n_listed, 2, &n[0], &shares[0, 0], &out[0, 0])
+    return np.ascontiguousarray(np.asarray(out)[:, 0])
+
+
+def multinomials(bit_generator, const int64_t[::1] n not None, const double[:, ::1] p not None):
+    """Counts (M, K) int64 of n (M,) agents placed by the rows of p (M, K), by the sampler that draws rows side by side.
+
+    Exact for n <= 10**18; from 2**50 on the rows are drawn one by one.
+    """
+    cdef Sampler sampler
+    cdef Py_ssize_t n_rows, j, row = 0
+    cdef int64_t[:, ::1] out = np.zeros((p.shape[0], p.shape[1]), np.int64)
+    cdef RowSplitter splitter = RowSplitter(p.shape[0], p.shape[1])
+    if n.shape[0] != p.shape[0]:
+        raise ValueError(f"n has {n.shape[0]} entries; must have one for each of the {p.shape[0]} rows of p")
+    for j in range(p.shape[0]):
+        check_number("n", j, n[j])
+        check_weights("p", j, &p[j, 0], p.shape[1])
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        while row < p.shape[0]:
+            n_rows = splitter.split_next(&sampler, &n[0], &p[0, 0], p.shape[0], p.shape[1], &row)
+            for j in range(n_rows):
+                memcpy(&out[splitter.label[j], 0], splitter.out + j * p.shape[1], p.shape[1] * sizeof(int64_t))
+    return np.asarray(out)
+
+
+def hypergeometric_split(bit_generator, const int64_t[::1] counts not None, int64_t batch):
+    """How many of `batch` agents, drawn without replacement, stand in each cell of counts (S,) -> (S,) int64."""
+    cdef Sampler sampler
+    cdef int64_t total = 0
+    cdef Py_ssize_t o
+    cdef int64_t[::1] out = np.empty(counts.shape[0], np.int64)
+    for o in range(counts.shape[0]):
+        check_number("counts", o, counts[o])
+        total += counts[o]
+        check_number("the sum of counts", -1, total)
+    if batch < 0 or batch > total:
+        raise ValueError(f"batch is {batch}; must lie in 0..{total}")
+    check_batch(total, batch)
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        split_hypergeometric(&sampler, &counts[0], counts.shape[0], total, batch, &out[0])
+    return np.asarray(out)

@@ -1,0 +1,384 @@
+"""Games whose rewards and transition rows are affine in mu: tables, rows and exact derivatives.
+
+Source     theory.md section 1, with r(o,a,mu) = R(o,a) + sum_y R'(o,a,y) mu(y), and rows likewise.
+Notation   model.pxd; y an observation whose share others feel; the corner e_y of the simplex has everybody at y.
+Method     A row is kept as what it is at the corners, P(k | o, a, mu) = sum_y mu(y) P(k | o, a, e_y): a sum of numbers
+           >= 0, which no rounding takes below 0. Rows that are the same at all corners are kept once.
+Contract   rows are distributions at every corner, hence at every mu: checked when a model is made, never while it runs.
+           Where mu is no distribution (games.typed) the formula may give other rows than the mixture of corners:
+           `stretch_row` and `stretch_tables` make those of these, and games.typed checks first that they are rows.
+Cost       rewards O(S^2 A), O(S^2) where r - r0 does not depend on mu, O(S A) where moreover r0(o, mu) depends on mu(o)
+           only; rows O(S K) for each that depends on mu.
+"""
+from libc.math cimport fabs
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from tmfcore._model.model cimport Tables
+
+cdef extern from "_limit/values.h" nogil:
+    void tmf_row_values(const double *reward, const double *table, const double *values, const double *other,
+                        double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out, double *other_out)
+
+ROW_TOLERANCE = 1e-8
+cdef double ROUNDING = 1e-12           # entries below 0 by less than this share of their terms are 0
+
+
+cdef class Rows:
+
+    def __init__(self, str name, base, slopes, Py_ssize_t n_observations):
+        cdef const double[:, ::1] first, constants
+        cdef const double[::1] corner
+        cdef const Py_ssize_t[::1] slot
+        cdef const Py_ssize_t[:, ::1] runs
+        cdef const double[::1] zeros
+        n_cells = base.shape[base.ndim - 1]
+        at_corners = base[..., None] if slopes is None else corners_of(base, slopes)
+        check_rows(name, at_corners, slopes is None)
+        at_corners = at_corners.reshape(-1, n_cells, at_corners.shape[at_corners.ndim - 1])
+        varying = (at_corners != at_corners[:, :, :1]).any((1, 2))
+        table = at_corners[:, :, 0]
+        kept = at_corners[varying].reshape(-1)
+        self.n_rows = len(table)
+        self.n_cells = n_cells
+        self.n_observations = n_observations
+        self.constant = not varying.any()
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], varying, [False]])))
+        bounds = np.ascontiguousarray(np.stack([edges[::2], edges[1::2] - edges[::2]], -1), np.intp)
+        self.n_runs = len(bounds)
+        slots = np.where(varying, np.cumsum(varying) - 1, -1).astype(np.intp)
+        constants = np.ascontiguousarray(base.reshape(-1, n_cells))
+        self.arrays = (np.array(table, np.float64, order="C"), kept, slots, bounds, np.zeros(self.n_rows * n_cells),
+                       constants)
+        first, corner, slot, runs, zeros, _ = self.arrays
+        self.rigid = self.constant and np.array_equal(first, constants)
+        self.base = &constants[0, 0]
+        self.first = &first[0, 0]
+        self.slot = &slot[0]
+        self.zeros = &zeros[0]
+        if self.n_runs:
+            self.corner = &corner[0]
+            self.run = &runs[0, 0]
+
+    cdef void row(self, Py_ssize_t i, const double *mu, double *out) noexcept nogil:
+        cdef Py_ssize_t K = self.n_cells, S = self.n_observations
+        if self.slot[i] < 0:
+            memcpy(out, self.first + i * K, K * sizeof(double))
+        else:
+            tmf_row_values(self.zeros, self.corner + self.slot[i] * K * S, mu, NULL, 1.0, K, S, out, NULL)
+
+    cdef void fill(self, const double *mu, double *out, bint everything) noexcept nogil:
+        """All rows at mu; unless `everything`, `out` holds them as they were at another mu."""
+        cdef Py_ssize_t K = self.n_cells, S = self.n_observations
+        cdef Py_ssize_t i, start
+        if everything:
+            memcpy(out, self.first, self.n_rows * K * sizeof(double))
+        for i in range(self.n_runs):
+            start = self.run[2 * i]
+            tmf_row_values(self.zeros, self.corner + self.slot[start] * K * S, mu, NULL, 1.0, self.run[2 * i + 1] * K,
+                           S, out + start * K, NULL)
+
+    cdef void slopes(self, Py_ssize_t i, double *slope, double *bend) noexcept nogil:
+        cdef Py_ssize_t K = self.n_cells, S = self.n_observations
+        memset(bend, 0, K * sizeof(double))
+        if self.slot[i] < 0:
+            memset(slope, 0, K * S * sizeof(double))
+        else:
+            memcpy(slope, self.corner + self.slot[i] * K * S, K * S * sizeof(double))
+
+    cdef void stretch(self, Py_ssize_t first, Py_ssize_t n, double mass, double *rows) noexcept nogil:
+        # base + sum_y slope(y) mu(y) = sum_y corner(y) mu(y) + (1 - mass) base
+        cdef Py_ssize_t i, k, K = self.n_cells
+        cdef double scale, constant
+        for i in range(n):
+            scale = mass if self.slot[first + i] < 0 else 1.0
+            for k in range(K):
+                constant = (1 - mass) * self.base[(first + i) * K + k]
+                rows[k] = scale * rows[k] + constant
+                if rows[k] < 0 and rows[k] >= -ROUNDING * (mass + fabs(constant)):
+                    rows[k] = 0
+            rows += K
+
+    @property
+    def shape(self):
+        """(n, K)"""
+        return self.n_rows, self.n_cells
+
+    def terms(self, Py_ssize_t first, Py_ssize_t n, matrix not None):
+        """The rows first..first + n - 1 of the formula at the columns of a matrix in place of mu, in two terms.
+
+        Parameters
+        ----------
+        matrix : sparse array of float64, shape (S, M)
+
+        Returns
+        -------
+        constants : ndarray of float64, shape (n, K)
+        moved : ndarray of float64, shape (n, K, M)
+            Slopes times columns; the rows are the sum of the two.
+        """
+        cdef Py_ssize_t i, k, y, at, K = self.n_cells, S = self.n_observations
+        cdef double[:, :, ::1] slopes = np.empty((n, K, S))
+        cdef double[:, ::1] constants = np.empty((n, K))
+        if first < 0 or n < 0 or first + n > self.n_rows:
+            raise ValueError(f"first is {first} and n is {n}; must lie within the {self.n_rows} rows")
+        for i in range(n):
+            at = self.slot[first + i]
+            for k in range(K):
+                constants[i, k] = self.base[(first + i) * K + k]
+                for y in range(S):
+                    slopes[i, k, y] = (self.first[(first + i) * K + k] if at < 0
+                                       else self.corner[(at * K + k) * S + y]) - constants[i, k]
+        moved = (matrix.T @ np.asarray(slopes).reshape(n * K, S).T).T
+        return np.asarray(constants), moved.reshape(n, K, -1)
+
+
+cdef object corners_of(base, slopes):
+    """base (..., K) + slopes (..., K, S) at every corner; what is 0 but for the rounding of this sum is 0."""
+    at_corners = base[..., None] + slopes
+    at_corners[np.abs(at_corners) <= 4 * np.finfo(np.float64).eps * np.abs(slopes)] = 0.0
+    return at_corners
+
+
+cdef int check_rows(str name, at_corners, bint constant) except -1:
+    """Raise ValueError unless the rows (..., K, S), or (..., K, 1) if constant, are distributions at every corner."""
+    bad = np.argwhere(~(at_corners >= 0))
+    if len(bad):
+        *row, k, y = (int(i) for i in bad[0])
+        raise ValueError(
+            f"{row_name(name, row, y, constant)} has entry [{k}] = {at_corners[(*row, k, y)]:.6g}; each must be >= 0 "
+            f"({len(bad)} of {at_corners.size} entries are bad)")
+    sums = at_corners.sum(at_corners.ndim - 2)
+    bad = np.argwhere(~(np.abs(sums - 1) <= ROW_TOLERANCE))
+    if len(bad):
+        *row, y = (int(i) for i in bad[0])
+        raise ValueError(
+            f"{row_name(name, row, y, constant)} sums to {sums[(*row, y)]:.10g}; each row must sum to 1 within "
+            f"{ROW_TOLERANCE:g} ({len(bad)} of {sums.size} rows are bad)")
+    return 0
+
+
+cdef str row_name(str name, list row, int y, bint constant):
+    if constant:
+        return f"{name}0{row}"
+    return f"{name}0{row} + {name}_mu{row}[:, {y}], the row where all agents are at y = {y},"
+
+
+cdef object owned(str name, value, tuple shape):
+    """A C-contiguous copy, its shape checked; None for None."""
+    if value is None:
+        return None
+    table = np.array(value, np.float64, order="C")
+    if table.shape != shape:
+        raise ValueError(f"{name} has shape {table.shape}; must be {shape}")
+    return table
+
+
+cdef object same_for_all(slopes):
+    """The entry that all y of a row (..., S) share, exactly, and whether all rows have one."""
+    return slopes[..., 0].copy(), bool((slopes == slopes[..., :1]).all())
+
+
+cdef class Affine(Model):
+    """Rewards and transition rows affine in mu (games.affine has the formulas).
+
+    Parameters
+    ----------
+    reward0 : array_like of float, shape (S, A)
+    reward_mu : array_like of float, shape (S, A, S), or None: 0
+    transition0 : array_like of float, shape (S, A, K)
+    transition_mu : array_like of float, shape (S, A, K, S), or None: 0
+    passive_reward0 : array_like of float, shape (S,)
+    passive_reward_mu : array_like of float, shape (S, S), or None: 0
+    passive_transition0 : array_like of float, shape (S, K0), or None: identity
+    passive_transition_mu : array_like of float, shape (S, K0, S), or None: 0
+    successors, passive_successors : array_like of int, optional
+        Shapes (S, A, K) and (S, K0).
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit; a row that is no distribution at some corner, naming it.
+    """
+    def __init__(self, reward0, reward_mu, transition0, transition_mu, passive_reward0, passive_reward_mu,
+                 passive_transition0, passive_transition_mu, successors=None, passive_successors=None):
+        cdef const double[::1] reward, slope, level, passive_slope, reward_share, level_share
+        S, A = np.shape(reward0)
+        if passive_transition0 is None:
+            if passive_successors is not None:
+                raise ValueError("passive_successors is given without passive_transition0; must come with it")
+            if passive_transition_mu is None:
+                passive_transition0, passive_successors = np.ones((S, 1)), np.arange(S)[:, None]
+            else:
+                passive_transition0 = np.eye(S)
+        self.set_shape(S, A, successors, passive_successors)
+        K, K0 = self.n_successors, self.n_passive_successors
+
+        acting = owned("transition0", transition0, (S, A, K))
+        resting = owned("passive_transition0", passive_transition0, (S, K0))
+        self.active = Rows("transition", acting, owned("transition_mu", transition_mu, (S, A, K, S)), S)
+        self.passive = Rows("passive_transition", resting,
+                            owned("passive_transition_mu", passive_transition_mu, (S, K0, S)), S)
+        self.constant_transition = self.active.constant and self.passive.constant
+        places = np.arange(S)[:, None]
+        elsewhere = (np.arange(S)[None, :] if self.passive_successors is None else self.passive_successors) != places
+        self.passive_identity = self.passive.constant and not self.passive.arrays[0][elsewhere].any()
+
+        # Rewards: sums over mu are 1, so that entries which all y share are constants.
+        own = owned("passive_reward0", passive_reward0, (S,))
+        base = owned("reward0", reward0, (S, A))
+        waiting = np.zeros((S, S)) if passive_reward_mu is None else passive_reward_mu
+        waiting = owned("passive_reward_mu", waiting, (S, S))
+        moving = owned("reward_mu", reward_mu, (S, A, S))
+        _, self.fixed_passive_reward = same_for_all(waiting)
+        other = waiting[np.arange(S), (np.arange(S) + 1) % S] if S > 1 else np.zeros(S)
+        self.local_passive_reward = bool(((waiting == other[:, None]) | np.eye(S, dtype=bool)).all())
+        differences = (-waiting[:, None, :] if moving is None else moving - waiting[:, None, :])
+        extra, self.additive = same_for_all(differences)
+        constant, self.fixed_reward = (0.0, True) if moving is None else same_for_all(moving)
+        no_reward = np.zeros((S, A))
+        if self.local_passive_reward:
+            level_of, slope_of, shared = own + other, np.diagonal(waiting) - other, other
+        else:
+            level_of, slope_of, shared = own, waiting, np.zeros(S)
+        if self.fixed_reward:
+            reward_of, shared_reward = base + constant, no_reward + constant
+        elif self.additive:
+            reward_of, shared_reward = base - own[:, None] + extra, extra
+        else:
+            reward_of, shared_reward = base, no_reward
+        varies = not (self.fixed_reward or self.additive)
+        self.arrays = tuple(np.ascontiguousarray(array, np.float64).reshape(-1)
+                            for array in (reward_of, moving if varies else np.zeros(1), level_of, slope_of,
+                                          shared_reward, shared))
+        reward, slope, level, passive_slope, reward_share, level_share = self.arrays
+        self.reward_share = &reward_share[0]
+        self.level_share = &level_share[0]
+        self.by_mass = bool(not (self.active.rigid and self.passive.rigid) or np.any(shared) or np.any(shared_reward))
+        self.reward = &reward[0]
+        self.slope = &slope[0] if varies else NULL
+        self.level = &level[0]
+        self.passive_slope = &passive_slope[0]
+        self.separable_reward = self.local_passive_reward and self.additive
+        self.constant_reward = self.fixed_reward and self.fixed_passive_reward
+        if self.separable_reward and not (slope_of > 0).any():
+            self.falling_reward = 2 if (slope_of == 0).sum() <= 1 else 1
+        if self.separable_reward:
+            self.standing_level = self.level
+            self.standing_slope = self.passive_slope
+        self.constant = self.constant_transition and self.constant_reward
+        self.affine = self.differentiable = True
+        self.by_row = self.trusted = self.in_parts = True
+
+    def reward_slopes(self):
+        """The derivatives of the rewards in mu, up to an addition that is the same for all y, as they are kept.
+
+        Returns
+        -------
+        reward : ndarray of float64, shape (S, A, S)
+        passive_reward : ndarray of float64, shape (S, S)
+        """
+        S, A = self.n_observations, self.n_actions
+        kept = self.arrays[3]
+        waiting = np.diag(kept) if self.local_passive_reward else kept.reshape(S, S)
+        if self.fixed_reward:
+            return np.zeros((S, A, S)), waiting.copy()
+        if self.additive:
+            return np.repeat(waiting[:, None], A, axis=1), waiting.copy()
+        return self.arrays[1].reshape(S, A, S).copy(), waiting.copy()
+
+    cdef double held(self, Py_ssize_t o, const double *mu) noexcept nogil:
+        """r0(o, mu)"""
+        cdef double out
+        cdef Py_ssize_t S = self.n_observations
+        if self.local_passive_reward:
+            return self.level[o] + self.passive_slope[o] * mu[o]
+        tmf_row_values(self.level + o, self.passive_slope + o * S, mu, NULL, 1.0, 1, S, &out, NULL)
+        return out
+
+    cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
+        return self.level[observation] + self.passive_slope[observation] * mu[observation]
+
+    cdef int row_at(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        cdef Py_ssize_t S = self.n_observations
+        cdef Py_ssize_t i = observation * self.n_actions + action
+        if action < 0:
+            self.passive.row(observation, mu, probabilities)
+            reward[0] = self.held(observation, mu)
+            return 0
+        self.active.row(i, mu, probabilities)
+        if self.fixed_reward:
+            reward[0] = self.reward[i]
+        elif self.additive:
+            reward[0] = self.held(observation, mu) + self.reward[i]
+        else:
+            tmf_row_values(self.reward + i, self.slope + i * S, mu, NULL, 1.0, 1, S, reward, NULL)
+        return 0
+
+    cdef void stretch_row(self, Py_ssize_t o, Py_ssize_t a, double mass, double *row, double *reward) noexcept nogil:
+        cdef double more = mass - 1
+        cdef Py_ssize_t i = o * self.n_actions + a
+        if a < 0:
+            self.passive.stretch(o, 1, mass, row)
+            reward[0] += more * self.level_share[o]
+            return
+        self.active.stretch(i, 1, mass, row)
+        reward[0] += more * self.reward_share[i]
+        if self.additive and not self.fixed_reward:
+            reward[0] += more * self.level_share[o]
+
+    cdef void stretch_tables(self, double mass, Tables *tables) noexcept nogil:
+        cdef double more = mass - 1
+        cdef bint held = self.additive and not self.fixed_reward
+        cdef Py_ssize_t o, a, A = self.n_actions
+        self.active.stretch(0, self.active.n_rows, mass, tables.transition)
+        self.passive.stretch(0, self.passive.n_rows, mass, tables.passive_transition)
+        for o in range(self.n_observations):
+            tables.passive_reward[o] += more * self.level_share[o]
+            for a in range(A):
+                tables.reward[o * A + a] += more * (
+                    self.reward_share[o * A + a] + (self.level_share[o] if held else 0.0))
+
+    cdef int slopes_at(
+        self, int t, int observation, int action, const double *mu, const double *sigma, double *slope, double *bend
+    ) except -1 nogil:
+        if action < 0:
+            self.passive.slopes(observation, slope, bend)
+        else:
+            self.active.slopes(observation * self.n_actions + action, slope, bend)
+        return 0
+
+    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions
+        cdef Py_ssize_t o, a
+        cdef double held
+        cdef const double *base = self.reward
+        cdef double *passive = tables.passive_reward
+        cdef double *reward = tables.reward
+        if tables.transition != NULL:
+            self.active.fill(mu, tables.transition, everything)
+        if tables.passive_transition != NULL:
+            self.passive.fill(mu, tables.passive_transition, everything)
+        if passive != NULL and (everything or not self.fixed_passive_reward):
+            if self.local_passive_reward:
+                for o in range(S):
+                    passive[o] = self.level[o] + self.passive_slope[o] * mu[o]
+            else:
+                tmf_row_values(self.level, self.passive_slope, mu, NULL, 1.0, S, S, passive, NULL)
+        if reward == NULL or (self.fixed_reward and not everything):
+            return 0
+        if self.fixed_reward:
+            memcpy(reward, base, S * A * sizeof(double))
+        elif self.additive:
+            for o in range(S):
+                held = passive[o] if passive != NULL else self.held(o, mu)
+                for a in range(A):
+                    reward[a] = held + base[a]
+                reward += A
+                base += A
+        else:
+            tmf_row_values(base, self.slope, mu, NULL, 1.0, S * A, S, reward, NULL)
+        return 0

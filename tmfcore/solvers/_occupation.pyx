@@ -1,0 +1,280 @@
+"""Mean-field equilibrium as an optimisation over occupation measures: the objective and its gradient.
+
+Source     MF-OMO: Guo, Hu and Zhang, arXiv:2206.09608; the waiting agents are this package's.
+Notation   S observations, A actions, K successors, T steps.
+           L_t(o, a) >= 0   share of the population that is at o at step t and would do a; m_t(o) = sum_a L_t(o, a)
+           y_t(o)           a value, y_T = 0;  z_t(o, a) >= 0 by how much an action falls short of it
+Contract   games are asked at m_t / sum(m_t), a distribution.
+"""
+from libc.stdint cimport int32_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from tmfcore.solvers._iterate cimport row_mean
+from tmfcore._model.evaluator cimport check_active, check_horizon
+from tmfcore._base.memory cimport room_for
+from tmfcore._model.model cimport Model, Tables
+
+cdef enum:
+    N_TABLES = 2
+
+
+cdef inline void add_row(
+    const double *table, const int32_t *successor, Py_ssize_t row, Py_ssize_t n_cells, double weight, double *out
+) noexcept nogil:
+    """out[successor[row, k]] += weight table[row, k]"""
+    cdef Py_ssize_t k, first = row * n_cells
+    for k in range(n_cells):
+        out[k if successor == NULL else successor[first + k]] += weight * table[first + k]
+
+
+cdef class Occupation:
+    """The objective of MF-OMO for one game, schedule and clock.
+
+        F(L, y, z) = flow_weight sum_t |f_t|^2 + value_weight sum_t |e_t|^2 + sum_{t,o,a} b_t z_t(o, a) L_t(o, a)
+
+        f_0 = m_0 - mu_0,   f_{t+1}(x) = m_{t+1}(x) - sum_{o,a} L_t(o,a) [beta_t P_t(x|o,a) + (1 - beta_t) P0_t(x|o)]
+        e_t(o, a) = y_t(o) - b_t [z_t(o, a) + r_t(o, a) + gamma sum_x P_t(x|o,a) y_{t+1}(x)]
+                    - (1 - b_t) [r0_t(o) + gamma sum_x P0_t(x|o) y_{t+1}(x)]
+
+    with b_t = beta_t on the clock "schedule" and 1 on the clock "always". F >= 0, and F = 0 at the equilibria: L is
+    then a flow and what it does, y are its values, and nobody does what falls short.
+
+    Parameters
+    ----------
+    model : Model
+    initial : ndarray of float64, shape (S,)
+    active : ndarray of float64, shape (1,) or (T,)
+    horizon : int
+    discount : float
+    always : bool
+    flow_weight, value_weight : float
+    step : float
+        h of the one-sided differences (order h^2) that give derivatives of the tables along n + h (delta_x - n).
+    """
+    cdef Model model
+    cdef Py_ssize_t horizon
+    cdef const double[::1] initial, active
+    cdef double discount, flow_weight, value_weight, step
+    cdef bint always, filled
+    cdef double *memory
+    cdef Tables here, moved
+    cdef double *n                # (S,)   m_t / sum(m_t)
+    cdef double *shifted          # (S,)
+    cdef double *e                # (S, A)
+    cdef double *f                # (2, S) f_t and f_{t+1}
+
+    def __cinit__(self, Model model not None, const double[::1] initial not None, const double[::1] active not None,
+                  Py_ssize_t horizon, double discount, bint always, double flow_weight, double value_weight,
+                  double step=1e-7):
+        cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+        cdef Py_ssize_t K = model.n_successors, K0 = model.n_passive_successors
+        cdef Py_ssize_t i
+        cdef double *free_memory
+        cdef Tables *tables
+        if initial.shape[0] != S:
+            raise ValueError(f"initial has shape ({initial.shape[0]},); must be ({S},)")
+        check_horizon(horizon)
+        check_active(active.shape[0], horizon)
+        self.model, self.initial, self.active, self.horizon = model, initial, active, horizon
+        self.discount, self.always, self.step = discount, always, step
+        self.flow_weight, self.value_weight = flow_weight, value_weight
+        self.memory = <double *>room_for(
+            N_TABLES * (<double>S * A + S + <double>S * A * K + <double>S * K0) + <double>S * A + 4.0 * S,
+            sizeof(double), b"the tables of the game")
+        free_memory = self.memory
+        for i in range(N_TABLES):
+            tables = &self.here if i == 0 else &self.moved
+            tables.reward = free_memory
+            tables.passive_reward = tables.reward + S * A
+            tables.transition = tables.passive_reward + S
+            tables.passive_transition = tables.transition + S * A * K
+            free_memory = tables.passive_transition + S * K0
+        self.n = free_memory
+        self.shifted = self.n + S
+        self.f = self.shifted + S
+        self.e = self.f + 2 * S
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    cdef double slope(self, const Tables *tables, double beta, double b, const double *L, const double *y_next,
+                      const double *f_next) noexcept nogil:
+        """What of the objective's derivative depends on the tables, with L, y, e and f held fixed.
+
+        Kernels that never change are left out: no difference of two such numbers sees them.
+        """
+        cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
+        cdef Py_ssize_t K = self.model.n_successors, K0 = self.model.n_passive_successors
+        cdef Py_ssize_t o, a, i
+        cdef double total = 0, still, shortfalls, there
+        cdef const int32_t *successor = self.model.successor
+        if self.model.constant_transition:
+            for o in range(S):
+                shortfalls = still = 0
+                for a in range(A):
+                    i = o * A + a
+                    shortfalls += self.e[i]
+                    still += self.e[i] * tables.reward[i]
+                total += b * still + (1 - b) * shortfalls * tables.passive_reward[o]
+            return -2 * self.value_weight * total
+        for o in range(S):
+            shortfalls = there = 0
+            for a in range(A):
+                i = o * A + a
+                shortfalls += self.e[i]
+                there += L[i]
+                if b > 0:
+                    total -= 2 * self.value_weight * self.e[i] * b * (
+                        tables.reward[i] + self.discount * row_mean(tables.transition, successor, i, K, y_next))
+                if f_next != NULL and beta > 0:
+                    total -= 2 * self.flow_weight * L[i] * beta * row_mean(tables.transition, successor, i, K, f_next)
+            if b < 1:
+                still = tables.passive_reward[o] + self.discount * row_mean(
+                    tables.passive_transition, self.model.passive_successor, o, K0, y_next)
+                total -= 2 * self.value_weight * shortfalls * (1 - b) * still
+            if f_next != NULL and beta < 1:
+                total -= 2 * self.flow_weight * there * (1 - beta) * row_mean(
+                    tables.passive_transition, self.model.passive_successor, o, K0, f_next)
+        return total
+
+    cdef int follow_tables(self, int t, double beta, double b, double mass, const double *L, const double *y_next,
+                           const double *f_next, double *L_gradient) except -1 nogil:
+        """Add the derivative with respect to L_t that goes through the tables: D_x / sum(m_t) to every (x, a)."""
+        cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
+        cdef Py_ssize_t o, a, x, part
+        cdef double middle = self.slope(&self.here, beta, b, L, y_next, f_next)
+        cdef double h, derivative
+        for x in range(S):
+            derivative = -3 * middle
+            for part in range(1, 3):
+                h = part * self.step
+                for o in range(S):
+                    self.shifted[o] = (1 - h) * self.n[o]
+                self.shifted[x] += h
+                self.model.tables_at(t, self.shifted, &self.moved, False)
+                derivative += (4 if part == 1 else -1) * self.slope(&self.moved, beta, b, L, y_next, f_next)
+            derivative /= 2 * self.step * mass
+            for a in range(A):
+                L_gradient[x * A + a] += derivative
+        return 0
+
+    cdef int evaluate(self, const double *L, const double *y, const double *z, double *L_gradient, double *y_gradient,
+                      double *z_gradient, double *value) except -1 nogil:
+        cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
+        cdef Py_ssize_t K = self.model.n_successors, K0 = self.model.n_passive_successors
+        cdef Py_ssize_t t, o, a, i, width = S * A
+        cdef double beta, b, mass, there, still, total = 0, pull, push
+        cdef const int32_t *successor = self.model.successor
+        cdef const int32_t *waiting = self.model.passive_successor
+        cdef double *f_now = self.f
+        cdef double *f_next = self.f + S
+        cdef const double *y_next
+        cdef bint last
+        memset(y_gradient, 0, (self.horizon + 1) * S * sizeof(double))
+        for o in range(S):
+            f_now[o] = -self.initial[o]
+            for a in range(A):
+                f_now[o] += L[o * A + a]
+        for t in range(self.horizon):
+            last = t + 1 == self.horizon
+            beta = self.active[t if self.active.shape[0] > 1 else 0]
+            b = 1.0 if self.always else beta
+            y_next = y + S
+            mass = 0
+            for o in range(S):
+                there = 0
+                for a in range(A):
+                    there += L[o * A + a]
+                self.n[o] = there
+                mass += there
+                f_next[o] = 0
+                if not last:
+                    for a in range(A):
+                        f_next[o] += L[width + o * A + a]
+            for o in range(S):
+                self.n[o] = self.n[o] / mass if mass > 0 else 1.0 / S
+            self.model.tables_at(<int>t, self.n, &self.here, True)
+            for o in range(S):
+                there = 0
+                still = self.here.passive_reward[o] + self.discount * row_mean(
+                    self.here.passive_transition, waiting, o, K0, y_next)
+                for a in range(A):
+                    i = o * A + a
+                    there += L[i]
+                    add_row(self.here.transition, successor, i, K, -beta * L[i], f_next)
+                    self.e[i] = y[o] - b * (z[i] + self.here.reward[i] + self.discount * row_mean(
+                        self.here.transition, successor, i, K, y_next)) - (1 - b) * still
+                add_row(self.here.passive_transition, waiting, o, K0, -(1 - beta) * there, f_next)
+            for o in range(S):
+                pull = push = 0
+                if not last and beta < 1:
+                    push = (1 - beta) * row_mean(self.here.passive_transition, waiting, o, K0, f_next)
+                for a in range(A):
+                    i = o * A + a
+                    pull += self.e[i]
+                    total += self.value_weight * self.e[i] * self.e[i] + b * z[i] * L[i]
+                    z_gradient[i] = b * (L[i] - 2 * self.value_weight * self.e[i])
+                    L_gradient[i] = b * z[i] + 2 * self.flow_weight * (f_now[o] - push)
+                    if not last:
+                        L_gradient[i] -= 2 * self.flow_weight * beta * row_mean(
+                            self.here.transition, successor, i, K, f_next)
+                    add_row(self.here.transition, successor, i, K,
+                            -2 * self.value_weight * self.discount * b * self.e[i], y_gradient + S)
+                y_gradient[o] += 2 * self.value_weight * pull
+                add_row(self.here.passive_transition, waiting, o, K0,
+                        -2 * self.value_weight * self.discount * (1 - b) * pull, y_gradient + S)
+                total += self.flow_weight * f_now[o] * f_now[o]
+            if not self.model.constant and mass > 0:
+                if not self.filled:
+                    self.model.tables_at(<int>t, self.n, &self.moved, True)
+                    self.filled = True
+                self.follow_tables(<int>t, beta, b, mass, L, y_next, NULL if last else f_next, L_gradient)
+            L += width
+            z += width
+            L_gradient += width
+            z_gradient += width
+            y += S
+            y_gradient += S
+            f_now, f_next = f_next, f_now
+        for o in range(S):
+            y_gradient[o] = 0          # y_T is no variable
+        value[0] = total
+        return 0
+
+    def objective(self, const double[:, :, ::1] L not None, const double[:, ::1] y not None,
+                  const double[:, :, ::1] z not None, double[:, :, ::1] L_gradient not None,
+                  double[:, ::1] y_gradient not None, double[:, :, ::1] z_gradient not None):
+        """F(L, y, z) and its gradient.
+
+        Parameters
+        ----------
+        L, z : ndarray of float64, shape (T, S, A)
+            >= 0.
+        y : ndarray of float64, shape (T + 1, S)
+            The last row 0.
+        L_gradient, y_gradient, z_gradient : ndarrays of float64
+            OUT. Of the same shapes; y's last row is 0.
+
+        Returns
+        -------
+        float
+            F.
+
+        Notes
+        -----
+        O(T S A K), and O(T S^2 A K) where tables depend on mu, with 2 S evaluations of them a step.
+        """
+        cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
+        cdef double value
+        cdef tuple shape = (self.horizon, S, A)
+        for name, array in (("L", L), ("z", z), ("L_gradient", L_gradient), ("z_gradient", z_gradient)):
+            if array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}; must be {shape}")
+        for name, array in (("y", y), ("y_gradient", y_gradient)):
+            if array.shape != (self.horizon + 1, S):
+                raise ValueError(f"{name} has shape {array.shape}; must be {(self.horizon + 1, S)}")
+        with nogil:
+            self.evaluate(&L[0, 0, 0], &y[0, 0], &z[0, 0, 0], &L_gradient[0, 0, 0], &y_gradient[0, 0],
+                          &z_gradient[0, 0, 0], &value)
+        return value
