@@ -147,7 +147,9 @@ class BuildPy(build_py):
         super().run()
         if not self.editable_mode:
             for source in interface_files():
-                self.copy_file(source, os.path.join(self.build_lib, source))
+                target = os.path.join(self.build_lib, source)
+                self.mkpath(os.path.dirname(target))
+                self.copy_file(source, target)
 
     def drop_what_is_not_built_again(self) -> None:
         """Delete what lies in the build's copy of the package, but for compiled kernels that have a source."""

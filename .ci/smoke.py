@@ -9,7 +9,7 @@ spec = find_spec("tmfcore")
 assert spec is not None and spec.origin is not None
 package = Path(spec.origin).parent
 assert "site-packages" in package.parts, package
-for name in ("py.typed", "__init__.pxd", "_model.pxd", "_model.pyi"):
+for name in ("py.typed", "__init__.pxd", "_model/model.pxd", "_model/model.pyi"):
     assert (package / name).is_file(), f"{name} is not in the wheel"
 assert Path(tmf.get_include()) == package, tmf.get_include()
 

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 import tmfcore as tmf
 from tmfcore._base.threads import available_processors, workers_for
+from tmfcore._model.appearance import recorded_steps
 from tmfcore._model.policies import as_policy
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
-from tmfcore._population.simulate import Simulation, calls_python, recorded_steps, rounded_counts, simulate
+from tmfcore._population.simulate import calls_python, rounded_counts, simulate
+from tmfcore._population.simulation import Simulation
 
 
 @pytest.fixture

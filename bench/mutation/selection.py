@@ -76,6 +76,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "_model/policies.py": ("policy", "game", "flow", "invariants"),
     "reproduce": ("reproduce", "cli"),
     "_model/schedules.py": ("schedule", "invariants"),
+    "_population/simulation.py": ("fingerprint", "simulate", "frames", "plots", "files"),
     "_population/simulate.py": ("fingerprint", "simulate", "counts_engine", "invariants", "frames", "plots", "costs"),
     "solvers": _SOLVERS,
     "solvers/mfomo.py": ("solver_details", "solvers"),

@@ -26,7 +26,8 @@ from tmfcore._model.model import Model
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
 from tmfcore._population.finite import FiniteExploitability, finite_exploitability
-from tmfcore._population.simulate import Simulation, Trajectories, simulate
+from tmfcore._population.simulate import simulate
+from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore.analysis.fit import Fit, FitIntervals, fit
 from tmfcore.solvers import ConvergenceWarning, Solution, solve, tune
 

@@ -14,6 +14,9 @@ import numpy as np
 from tmfcore._base.memory cimport room_for
 from tmfcore._random.streams cimport TMF_LANES, tmf_below, tmf_fill, tmf_open, tmf_stream
 
+cdef extern from "_base/build.h" nogil:
+    const char *tmf_instruction_set()
+
 if tmf_instruction_set() == NULL:
     raise ValueError(
         f"TMFCORE_INSTRUCTION_SET is {os.environ['TMFCORE_INSTRUCTION_SET']!r}; "

@@ -26,7 +26,8 @@ from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game
 from tmfcore._model.policies import as_policy
 from tmfcore._model.schedules import Bernoulli, Schedule
-from tmfcore._population.simulate import Simulation, rounded_counts
+from tmfcore._population.simulate import rounded_counts
+from tmfcore._population.simulation import Simulation
 from tmfcore.analysis import _fluctuations
 from tmfcore.analysis._comparison import Comparison
 from tmfcore.analysis._deviation import mean_deviation

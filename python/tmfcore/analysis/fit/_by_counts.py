@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tmfcore._base import confidence
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._population.simulate import Simulation
+from tmfcore._population.simulation import Simulation
 from tmfcore.analysis.fit._regression import (
     LARGEST,
     VISITS,

@@ -11,7 +11,7 @@ from tmfcore._base.functions import fits_memory
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.fingerprint import same
 from tmfcore._model.game import Game
-from tmfcore._population.simulate import Simulation, Trajectories
+from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore.analysis.fit._by_agents import Individuals
 from tmfcore.analysis.fit._by_counts import Counts
 from tmfcore.analysis.fit._regression import on_simplex
