@@ -1,0 +1,122 @@
+"""Draw the rooms of the package and what each imports: python -m bench.rooms writes docs/rooms.png.
+
+A room is a folder of python/tmfcore with its half in tmfcore/. An arrow leads to a room from which Python imports, or
+kernels cimport or include; where a longer way leads there too, it is left out. Whoever imports tmfcore itself imports
+from what its front door opens. It exits with 1 where arrows go in a circle. Needs matplotlib (extra `app`).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE, KERNELS = ROOT / "python" / "tmfcore", ROOT / "tmfcore"
+PICTURE = ROOT / "docs" / "rooms.png"
+NAMED = re.compile(r'^ *from tmfcore\.(\w+)[\w.]* c?import|(?:#include|extern from) "(\w+)/', re.MULTILINE)
+
+
+def rooms() -> list[str]:
+    """Folders of the package."""
+    return sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+
+
+def _python(path: Path) -> Iterator[str]:
+    """Rooms that a Python file imports from, but for types."""
+    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        pending += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import) and any(alias.name == "tmfcore" for alias in node.names):
+            yield from _python(PACKAGE / "__init__.py")
+        elif isinstance(node, ast.ImportFrom) and node.module == "tmfcore":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tmfcore."):
+            yield str(node.module).split(".")[1]
+
+
+def imports() -> dict[str, set[str]]:
+    """For each room, the rooms it imports, cimports or includes from."""
+    known = rooms()
+    found: dict[str, set[str]] = {room: set() for room in known}
+    for room in known:
+        for path in (PACKAGE / room).rglob("*.py"):
+            found[room].update(_python(path))
+        for path in (KERNELS / room).rglob("*.*"):
+            found[room].update(name or header for name, header in NAMED.findall(path.read_text(encoding="utf-8")))
+        found[room] &= set(known) - {room}
+    return found
+
+
+def floors(found: dict[str, set[str]]) -> dict[str, int]:
+    """The floor of each room: one above the highest it imports from. ValueError where they go in a circle."""
+    floor: dict[str, int] = {}
+    while len(floor) < len(found):
+        ready = [room for room in found if room not in floor and found[room] <= set(floor)]
+        if not ready:
+            raise ValueError(f"in a circle: {', '.join(sorted(set(found) - set(floor)))}")
+        floor |= {room: 1 + max((floor[other] for other in found[room]), default=-1) for room in ready}
+    return floor
+
+
+def beyond(found: dict[str, set[str]], room: str) -> set[str]:
+    """All rooms that can be reached from a room."""
+    return set().union(*(found[other] | beyond(found, other) for other in found[room]))
+
+
+def draw(found: dict[str, set[str]], floor: dict[str, int], path: Path) -> None:
+    """The rooms by floors, and arrows to what they import from."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    height = max(floor.values())
+    where = {}
+    for level in range(height + 1):
+        here = [room for room in found if floor[room] == level]
+        for i, room in enumerate(here):
+            shift = 0.35 * (-1) ** level  # so that arrows pass beside the rooms between
+            where[room] = ((i - (len(here) - 1) / 2) * 2.4 + shift, float(level))
+    figure, axes = plt.subplots(figsize=(8.0, 0.95 * (height + 1)), layout="constrained")
+    boxes = {
+        room: axes.text(
+            x, y, room, ha="center", va="center", family="monospace", fontsize=11, zorder=2,
+            bbox={"boxstyle": "round,pad=0.45", "facecolor": "#eef2f7", "edgecolor": "#33415c"},
+        ).get_bbox_patch()
+        for room, (x, y) in where.items()
+    }  # fmt: skip
+    for room, others in found.items():
+        for other in others - beyond(found, room):
+            style = {"arrowstyle": "-|>", "color": "#33415c", "patchA": boxes[room], "patchB": boxes[other]}
+            axes.annotate("", where[other], where[room], zorder=1, arrowprops=style)
+    across = [x for x, _ in where.values()]
+    axes.set_xlim(min(across) - 1.4, max(across) + 1.4)
+    axes.set_ylim(-0.6, height + 0.6)
+    axes.axis("off")
+    figure.savefig(path, dpi=110, facecolor="white")
+
+
+def main() -> int:
+    """Draw; print rooms, arrows and floors."""
+    found = imports()
+    try:
+        floor = floors(found)
+    except ValueError as error:
+        print(error)
+        return 1
+    draw(found, floor, PICTURE)
+    arrows = sum(map(len, found.values()))
+    files = [path for path in PACKAGE.iterdir() if path.is_file() and path.suffix != ".so"]
+    print(f"{len(found)} rooms on {max(floor.values()) + 1} floors, {arrows} arrows, none of them up")
+    print(f"{len(files)} files in the root: {', '.join(sorted(path.name for path in files))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
