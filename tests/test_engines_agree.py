@@ -24,7 +24,7 @@ SCHEDULES = {
     "bernoulli": ScheduleSpec("bernoulli", 0.35),
     "coins": ScheduleSpec("bernoulli", np.array([1.0, 0.5])),
 }
-REPLICAS = 8_000
+REPLICAS = 4_000
 
 
 def enumerated(kind, n_agents):
@@ -66,7 +66,7 @@ def paths_of(run):
 def test_engine_samples_the_enumerated_chain(engine, schedule, kind):
     """N = 3, T = 2: the joint laws of (n_0, c_1), (n_1, c_2) and of c_2, and where S = 2 of the whole path.
 
-    Four chi-square tests, 8,000 replicas (1,000 where tables are Python code), rate 1e-6 each.
+    Four chi-square tests, 4,000 replicas (1,000 where tables are Python code), rate 1e-6 each.
     """
     game, policy, right, right_policy, start = enumerated(kind, 3)
     moves = SCHEDULES[schedule].moves(2, 3)
