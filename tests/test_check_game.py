@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 import strategies
 import tmfcore as tmf
-from tmfcore import testing
 from tmfcore._model.model import CompiledModel
-from tmfcore.testing.check import check_game
+from tmfcore.testing import _looks, _probe, check_game
 
 DOUBLES = ctypes.POINTER(ctypes.c_double)
 ROW = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int, DOUBLES, DOUBLES, DOUBLES, ctypes.c_void_p)
@@ -203,14 +202,14 @@ def test_a_report_depends_on_the_seed_alone():
 
 @pytest.mark.parametrize(("odd", "who"), [(-1, "passive"), (0, "action 0"), (2, "action 2")])
 def test_a_row_unlike_the_tables_is_named(odd, who, monkeypatch):
-    asked = testing._asked
+    asked = _looks.asked
 
     def other(ask, *at):
         found = asked(ask, *at)
         return found if len(at) == 2 else (found[0], found[1] + (at[-1] == odd))
 
     game = tmf.games.resource_selection((1.0, 0.5, 0.2), 1.0)
-    monkeypatch.setattr(testing, "_asked", other)
+    monkeypatch.setattr(_looks, "asked", other)
     (found,) = [finding for finding in check_game(game, rng=1).findings if finding.code == "by_row"]
     assert re.match(rf"the row of observation \d, {who} is \[1\.\] with reward ", found.text)
 
@@ -220,18 +219,18 @@ def test_what_fails_is_counted_and_its_distribution_shown():
     assert re.fullmatch(r"at t=0 and mu = \[0, 1, 0\]: ZeroDivisionError: nobody is left \(\d+ of \d+ trials\)", found.text)
     failed, asked = map(int, re.search(r"\((\d+) of (\d+) trials", found.text).groups())
     assert 0 < failed < asked
-    assert testing._short(np.array([0.5, 0.25, 0.125, 0.125])) == "[0.5, 0.25, 0.125, 0.125]"
-    assert testing._short(np.array([0.5, 0.0, 0.125, 0.125, 0.25])) == "mostly 0.5 at 0, 0.25 at 4, 0.125 at 2"
-    assert testing._short(np.array([0.0, 0.0, 1.0, 0.0, 0.0])) == "mostly 1 at 2"
+    assert _looks.short(np.array([0.5, 0.25, 0.125, 0.125])) == "[0.5, 0.25, 0.125, 0.125]"
+    assert _looks.short(np.array([0.5, 0.0, 0.125, 0.125, 0.25])) == "mostly 0.5 at 0, 0.25 at 4, 0.125 at 2"
+    assert _looks.short(np.array([0.0, 0.0, 1.0, 0.0, 0.0])) == "mostly 1 at 2"
 
 
 def test_trials_are_what_their_page_says():
     """The start, uniform, one for each place, then drawn ones, of which every fourth leaves places empty."""
     game = lanes()
-    mus = testing._distributions(game, 13, np.random.default_rng(1))
+    mus = _probe.distributions(game, 13, np.random.default_rng(1))
     assert len(mus) == 2 + 3 + 13
     np.testing.assert_array_equal(mus[:5], [[1, 0, 0], [1 / 3] * 3, *np.eye(3)])
     np.testing.assert_allclose(np.sum(mus, axis=1), 1, rtol=1e-15)
     large = tmf.games.beach_bar(40)
-    drawn = testing._distributions(large, 13, np.random.default_rng(1))[2 + 13 :]
+    drawn = _probe.distributions(large, 13, np.random.default_rng(1))[2 + 13 :]
     assert [i for i, mu in enumerate(drawn) if np.sum(mu == 0) > 10] == [3, 7, 11]

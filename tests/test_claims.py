@@ -223,7 +223,7 @@ def test_what_is_declared_is_held_against_the_tables(flag, value, monkeypatch):
         def by(game):
             return nothing._replace(**{flag: value})
 
-    monkeypatch.setattr(testing, "Declared", Lying)
+    monkeypatch.setattr("tmfcore.testing._looks.Declared", Lying)
     errors = testing.check_game(rising, rng=0, play=False).errors
     assert [finding.code for finding in errors] == ["declared"] and f"{flag} is declared" in errors[0].text
 

@@ -11,6 +11,7 @@ import reference
 import stat_tests
 import tmfcore as tmf
 from strategies import cases, random_game, random_policy, seeds
+from tmfcore._model.policies import as_policy
 from tmfcore._population import counts as counts_kernel
 
 N_AGENTS = 9
@@ -55,7 +56,7 @@ def test_flows_add_up(case, seed):
     """Every agent leaves where it was and arrives somewhere possible: flows, decisions, counts and rewards balance."""
     game, policy, schedule = case.build()
     start = np.random.default_rng(seed).multinomial(N_AGENTS, game.initial)
-    kernel = tmf.policy.as_policy(policy, game)
+    kernel = as_policy(policy, game)
     counts, decisions, rewards, flows, value = run_kernel(game, kernel, schedule, start, seed)
     active, reward_sums, passive, passive_reward_sums = flows
     size = game.n_observations
@@ -82,7 +83,7 @@ def test_flows_pool_over_record_intervals(case, seed, record_every):
     """Outputs of an interval are the sums of those of its steps; integers exactly, rewards to rounding."""
     game, policy, schedule = case.build()
     start = np.random.default_rng(seed).multinomial(N_AGENTS, game.initial)
-    kernel = tmf.policy.as_policy(policy, game)
+    kernel = as_policy(policy, game)
     fine = run_kernel(game, kernel, schedule, start, seed)
     coarse = run_kernel(game, kernel, schedule, start, seed, record_every)
     edges = np.arange(0, game.horizon, record_every)

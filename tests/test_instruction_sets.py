@@ -193,7 +193,7 @@ def test_only_one_header_asks_the_cpu():
     folder = Path(__file__).resolve().parents[1] / "tmfcore"
     if not folder.is_dir():
         pytest.skip("not in a source tree")
-    sources = [path for path in folder.iterdir() if path.suffix in (".h", ".pyx", ".pxd")]
+    sources = [path for path in folder.rglob("*") if path.suffix in (".h", ".pyx", ".pxd")]
     assert "cpu.h" in [path.name for path in sources]
     asking = re.compile(r"cpu_supports|cpu_init|cpuid|__AVX|__SSE|target\(")
     assert [path.name for path in sources if asking.search(path.read_text(encoding="utf-8"))] == ["cpu.h"]

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_every_module_has_tests(mutation):
         assert (ROOT / mutation.selection.path_of(module)).is_file()
         for name in mutation.selection.tests_of(module):
             assert (ROOT / name).is_file(), f"{module}: {name}"
-    rooms = {module.partition("/")[0] for module in known}
+    rooms = {str(folder) for module in known for folder in PurePosixPath(module).parents}
     assert set(mutation.selection._TESTS) <= {*known, *rooms}, "tests of modules that are gone"
     with pytest.raises(KeyError):
         mutation.selection.tests_of("no_module.py")
@@ -102,7 +102,7 @@ def test_mutants_of_a_kernel(mutation):
 
 
 def test_a_mutant_is_another_text_of_as_many_lines(mutation):
-    texts = [ROOT / mutation.selection.path_of(name) for name in ("game.py", "games/routing.py", "_counts.pyx")]
+    texts = [ROOT / mutation.selection.path_of(name) for name in ("_model/game.py", "games/routing.py", "_population/counts.pyx")]
     for path in texts:
         text = path.read_text(encoding="utf-8")
         found = mutation.operators.mutants(text)
@@ -138,11 +138,11 @@ def test_a_wrong_module_is_found_out(mutation, tmp_path):
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)]), "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
-    command = [sys.executable, "-m", "bench.mutation", "_rng.py", "--mutants", "4", "--seed", "a test", "--work", str(tmp_path / "work")]
+    command = [sys.executable, "-m", "bench.mutation", "_random/seeding.py", "--mutants", "4", "--seed", "a test", "--work", str(tmp_path / "work")]
     for tried in (4, 0):
         ended = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
         assert ended.returncode == 0, ended.stderr
-        assert f"_rng.py: {tried} tried" in ended.stdout
+        assert f"_random/seeding.py: {tried} tried" in ended.stdout
     rows = [json.loads(line) for line in (tmp_path / "work" / "results.jsonl").read_text().splitlines()]
     assert len({row["key"] for row in rows}) == 4
     killed = [row for row in rows if row["outcome"] == "killed"]

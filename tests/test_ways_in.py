@@ -64,12 +64,12 @@ def declarations(name):
 
 def test_cython_api_names_are_frozen():
     text = declarations("cython_api.pxd") + " "
-    found = re.findall(r"from (tmfcore\.\w+) cimport \(?((?:\w+, )*\w+)\)? ", text[text.rindex('"""') :])
+    found = re.findall(r"from (tmfcore\.[\w.]+) cimport \(?((?:\w+, )*\w+)\)? ", text[text.rindex('"""') :])
     assert {module: sorted(names.split(", ")) for module, names in found} == CYTHON_API
 
 
 def test_methods_of_a_model_are_frozen():
-    text = declarations("_model.pxd")
+    text = declarations("_model/model.pxd")
     body = text[text.index("cdef class Model:") :]
     found = re.findall(r"cdef (\w+ \w+\(self, [^)]*\)(?: except -1| noexcept)?(?: nogil)?)", body)
     assert found == VTABLE

@@ -6,7 +6,7 @@ kernel or a C header, below tmfcore. A wrong header is built into the kernels th
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from . import ROOT
 
@@ -178,8 +178,9 @@ def tests_of(module: str) -> list[str]:
         kernels, more = HEADERS[module]
         named = [f"tests/test_{name}.py" for name in more] + [name for kernel in kernels for name in tests_of(kernel)]
         return list(dict.fromkeys(named))
+    folders = [str(folder) for folder in PurePosixPath(module).parents]
     room = module.partition("/")[0].partition(".")[0]
-    names = _TESTS.get(module) or _TESTS.get(room)
+    names = next((_TESTS[name] for name in (module, *folders) if name in _TESTS), None)
     if names is None and (ROOT / "tests" / f"test_{room.lstrip('_')}.py").is_file():
         names = (room.lstrip("_"),)
     if names is None:

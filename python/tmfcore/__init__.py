@@ -15,6 +15,8 @@ Rooms, each of which imports only from those below it (docs/architecture.md):
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from tmfcore import analysis, games, interop, solvers, testing
 from tmfcore._base.about import build_info, get_cython_path, get_include
 from tmfcore._base.confidence import Interval
@@ -30,6 +32,11 @@ from tmfcore._population.simulate import simulate
 from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore.analysis.fit import Fit, FitIntervals, fit
 from tmfcore.solvers import ConvergenceWarning, Solution, solve, tune
+
+if TYPE_CHECKING:
+    from tmfcore import plotting as plotting
+
+__version__: str
 
 __all__ = [
     "Batch",
@@ -74,8 +81,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
-    """`__version__`, from the installed metadata, read when asked for: that takes longer than the imports."""
+def __getattr__(name: str) -> Any:
+    """`__version__`, from the installed metadata, and `plotting`, when asked for: both take longer than the rest."""
     if name == "__version__":
         from importlib.metadata import version
 

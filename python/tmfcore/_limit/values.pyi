@@ -1,9 +1,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ._evaluator import Kept
-from ._model import Model
-from ._policy import Policy
+from tmfcore._model.evaluator import Kept
+from tmfcore._model.model import Model
+from tmfcore._model.policy import Policy
 
 def forward(
     model: Model,

@@ -1,6 +1,6 @@
 from typing_extensions import disjoint_base
 
-from ._model import Model
+from tmfcore._model.model import Model
 
 @disjoint_base
 class Evaluator: ...

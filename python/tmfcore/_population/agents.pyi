@@ -3,8 +3,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ._model import Model
-from ._policy import Policy
+from tmfcore._model.model import Model
+from tmfcore._model.policy import Policy
 
 MAX_AGENTS: Final[int]
 MAX_OBSERVATIONS: Final[int]

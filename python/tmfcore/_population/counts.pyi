@@ -4,8 +4,8 @@ import numpy as np
 from numpy.random import BitGenerator
 from numpy.typing import NDArray
 
-from ._model import Model
-from ._policy import Policy
+from tmfcore._model.model import Model
+from tmfcore._model.policy import Policy
 
 MAX_AGENTS: Final[int]
 MAX_AGENTS_BATCH: Final[int]

@@ -3,8 +3,8 @@ from numpy.random import BitGenerator
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from ._model import Model
-from ._policy import Policy
+from tmfcore._model.model import Model
+from tmfcore._model.policy import Policy
 
 @disjoint_base
 class Individuals:

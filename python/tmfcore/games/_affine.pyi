@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
-from ._model import Model
+from tmfcore._model.model import Model
 
 ROW_TOLERANCE: Final[float]
 

@@ -1,7 +1,7 @@
 from numpy.typing import ArrayLike
 from typing_extensions import disjoint_base
 
-from ._model import Model
+from tmfcore._model.model import Model
 
 @disjoint_base
 class LinearQuadratic(Model):

@@ -4,7 +4,7 @@ from numpy import float64, int32
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
-from ._model import Model
+from tmfcore._model.model import Model
 
 @disjoint_base
 class Routing(Model):

@@ -83,7 +83,7 @@ def roads(
             ax.text(float(x), float(y), plain_number(float(f"{volume[link]:.3g}")), fontsize=8,
                     ha="center", va="center", color=PALETTE[1], zorder=4)  # fmt: skip
     for node, (x, y) in network.positions.items():
-        if any(node in network.edges[link] for link in drawn):
+        if any(node in network.edges[int(link)] for link in drawn):
             ax.text(x, y, text(str(node), "a node of network"), fontsize=8, ha="center", va="center", zorder=3,
                     bbox={"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": "#666666"})  # fmt: skip
     ax.set_aspect("equal")

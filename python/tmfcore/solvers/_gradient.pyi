@@ -1,8 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ._model import Model
-from ._policy import Policy
+from tmfcore._model.model import Model
+from tmfcore._model.policy import Policy
 
 def model_direction(
     model: Model,

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from ._model import Model
+from tmfcore._model.model import Model
 
 @disjoint_base
 class Iterate:

@@ -3,8 +3,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ._model import Model
-from ._policy import Policy
+from tmfcore._model.model import Model
+from tmfcore._model.policy import Policy
 
 _Pair: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 

@@ -1,6 +1,6 @@
 from typing_extensions import disjoint_base
 
-from ._descent import Iterate
+from tmfcore.solvers._iterate import Iterate
 
 @disjoint_base
 class StationaryIterate(Iterate):
