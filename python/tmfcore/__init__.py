@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from tmfcore import analysis, games, interop, solvers, testing
 from tmfcore._base.about import build_info, get_cython_path, get_include
 from tmfcore._base.confidence import Interval
-from tmfcore._base.files import FileError
-from tmfcore._limit.exploitability import best_response, exploitability
+from tmfcore._base.files import FileError, load
+from tmfcore._limit.exploitability import BestResponse, best_response, exploitability
 from tmfcore._limit.mean_field import Evaluation, Flow, evaluate, mean_field
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, Tables
 from tmfcore._model.model import Model
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
@@ -41,6 +41,7 @@ __version__: str
 __all__ = [
     "Batch",
     "Bernoulli",
+    "BestResponse",
     "ConvergenceWarning",
     "Evaluation",
     "FileError",
@@ -58,6 +59,7 @@ __all__ = [
     "SoftmaxPolicy",
     "Solution",
     "Synchronous",
+    "Tables",
     "TabularPolicy",
     "Trajectories",
     "__version__",
@@ -72,6 +74,7 @@ __all__ = [
     "get_cython_path",
     "get_include",
     "interop",
+    "load",
     "mean_field",
     "simulate",
     "solve",

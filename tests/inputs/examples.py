@@ -8,6 +8,7 @@ import ctypes
 import dataclasses
 import tempfile
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -381,6 +382,9 @@ EXAMPLES = {
     "tmfcore.analysis.Monotonicity.plot": lambda: picture(
         self=tmf.analysis.monotonicity(tmf.games.left_right(), tmf.Synchronous(), trials=2, rng=1)
     ),
+    "tmfcore.load": file_of("flow"),
+    "tmfcore.BestResponse": lambda: tmf.best_response(game(), flow(), tmf.Fraction(0.5))._asdict(),
+    "tmfcore.Tables": lambda: game().tables(INITIAL.copy())._asdict(),
     "tmfcore.Flow.load": file_of("flow"),
     "tmfcore.Simulation.load": file_of("simulation"),
     "tmfcore.Solution.load": file_of("solution"),
@@ -666,3 +670,19 @@ def _games_of_others():
 
 
 EXAMPLES |= _games_of_others()
+
+
+def _comparisons():
+    """`equals` of every record."""
+    from tmfcore._base.records import Record
+
+    found = {}
+    for name, example in EXAMPLES.items():
+        module, _, last = name.rpartition(".")
+        kind = getattr(import_module(module), last, None) if module.islower() else None
+        if isinstance(kind, type) and issubclass(kind, Record):
+            found[f"{name}.equals"] = lambda kind=kind, example=example: {"self": kind(**example()), "other": None}
+    return found
+
+
+EXAMPLES |= _comparisons()

@@ -30,6 +30,8 @@ _FORMAT = 2  # raised when a file of today could no longer be read as one of tom
 _DTYPES = "biufcUS"  # kinds of dtypes that are saved and loaded
 
 _T = TypeVar("_T")
+_Maker = Callable[[dict[str, npt.NDArray[Any]], dict[str, Any]], _T]
+_MAKERS: dict[str, _Maker[Any]] = {}  # by kind of file
 
 
 class FileError(ValueError):
@@ -103,8 +105,10 @@ def save_npz(
         np.savez(file, **{_HEADER: packed, **arrays})  # type: ignore[arg-type]  # one of them could be "allow_pickle"
 
 
-def load_npz(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """Read what save_npz wrote.
+def load_npz(
+    path: str | os.PathLike[str], kind: str | None = None
+) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Read what save_npz wrote, of a kind or of any.
 
     Returns
     -------
@@ -126,6 +130,7 @@ def load_npz(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDA
     another file in its place, or an array written over.
     """
     where = os.fspath(check.as_path(path))
+    wanted = kind or "result"
     with open(where, "rb") as raw:
         try:
             arrays = _members(raw)
@@ -135,23 +140,78 @@ def load_npz(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, npt.NDA
         except MemoryError:
             raise MemoryError(f"{where!r} does not fit in memory; path must name a smaller file") from None
         except Exception as error:  # whatever zipfile, json and numpy make of bytes that are not theirs
-            raise FileError(f"{where!r} is damaged or no file of tmfcore; must be a saved {kind}") from error
+            raise FileError(f"{where!r} is damaged or no file of tmfcore; must be a saved {wanted}") from error
     if format_ != _FORMAT:
         raise FileError(
             f"{where!r} has format {format_}, of tmfcore {made_by}; must be {_FORMAT}: load it with that version"
         )
     if not sound:
-        raise FileError(f"{where!r} is damaged: its content is not what was saved; must be a saved {kind}")
-    if found != kind:
+        raise FileError(f"{where!r} is damaged: its content is not what was saved; must be a saved {wanted}")
+    if kind is not None and found != kind:
         raise FileError(f"{where!r} holds a {found}; must hold a {kind}")
     return arrays, header
 
 
-def made(
-    path: str | os.PathLike[str], kind: str, make: Callable[[dict[str, npt.NDArray[Any]], dict[str, Any]], _T]
-) -> _T:
+def saved_as(kind: str) -> Callable[[type[_T]], type[_T]]:
+    """Decorator of a class whose `_from_file` makes results of files of a kind: `load` then knows it."""
+
+    def entered(result: type[_T]) -> type[_T]:
+        _MAKERS[kind] = result._from_file  # type: ignore[attr-defined]  # of every class that is decorated
+        return result
+
+    return entered
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Whatever result was saved to a file: a Flow, Simulation, Solution, Convergence or Fluctuations.
+
+    Parameters
+    ----------
+    path : path
+        Written by `save` of a result.
+
+    Returns
+    -------
+    Flow, Simulation, Solution, Convergence or Fluctuations
+
+    Raises
+    ------
+    FileError
+        A ValueError: the file is damaged, of another format, or none of tmfcore, and named.
+    OSError
+        It cannot be read.
+    TypeError, ValueError
+        `path` is no path.
+
+    Examples
+    --------
+    >>> import tempfile, tmfcore as tmf
+    >>> game = tmf.games.left_right()
+    >>> flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     flow.save(f"{folder}/flow.npz")
+    ...     tmf.load(f"{folder}/flow.npz").equals(flow)
+    True
+    """
+    arrays, header = load_npz(path)
+    kind = header["kind"]
+    if kind not in _MAKERS:
+        raise FileError(f"{os.fspath(path)!r} holds a {kind}; must hold one of {', '.join(sorted(_MAKERS))}")
+    return _made(path, arrays, header, kind, _MAKERS[kind])
+
+
+def made(path: str | os.PathLike[str], kind: str, make: _Maker[_T]) -> _T:
     """What `make` makes of the arrays and the header in a file; that it cannot is a FileError like the others."""
-    arrays, header = load_npz(path, kind)
+    return _made(path, *load_npz(path, kind), kind, make)
+
+
+def _made(
+    path: str | os.PathLike[str],
+    arrays: dict[str, npt.NDArray[Any]],
+    header: dict[str, Any],
+    kind: str,
+    make: _Maker[_T],
+) -> _T:
     try:
         return make(arrays, header)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

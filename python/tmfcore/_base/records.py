@@ -8,7 +8,7 @@ whose SHAPES are given in letters fit each other. O(1) for arrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
 from typing import Any, ClassVar
@@ -52,6 +52,45 @@ class Record:
             for key, entry in value.items() if isinstance(value, Mapping) else [("", value)]:
                 if entry is not None and (isinstance(entry, np.ndarray) or len(entry)):
                     _fit(f"{name}[{key!r}]" if key else name, entry, letters.split(), key, known)
+
+    def __repr__(self) -> str:
+        """One line, whatever the arrays hold."""
+        return f"{type(self).__name__}({', '.join(self._parts())})"
+
+    def _parts(self) -> Iterator[str]:
+        """What the line says: numbers and short texts by name, arrays by shape; None, tuples and dicts are left out."""
+        kind: Any = type(self)
+        for item in fields(kind):
+            value = getattr(self, item.name)
+            if isinstance(value, np.ndarray) and value.ndim > 0:
+                yield f"{item.name} {value.shape}"
+            elif isinstance(value, (float, np.floating, np.ndarray)):
+                yield f"{item.name}={float(value):.4g}"
+            elif isinstance(value, (bool, int, np.integer, str)):
+                yield f"{item.name}={say.short(repr(value))}"
+
+    def equals(self, other: object) -> bool:
+        """Whether `other` is of the same class and has the same values to the last bit; NaN equals NaN."""
+        kind: Any = type(self)
+        names = [item.name for item in fields(kind)]
+        return type(other) is kind and all(_same(getattr(self, name), getattr(other, name)) for name in names)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values of a field are equal, array by array."""
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        a, b = np.asarray(one), np.asarray(other)
+        floats = a.dtype.kind in "fc" and b.dtype.kind in "fc"
+        return a.dtype == b.dtype and bool(np.array_equal(a, b, equal_nan=floats))
+    if isinstance(one, Record):
+        return one.equals(other)
+    if isinstance(one, Mapping):
+        return isinstance(other, Mapping) and list(one) == list(other) and all(_same(one[k], other[k]) for k in one)
+    if isinstance(one, (tuple, list)):
+        return type(one) is type(other) and len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, float) and isinstance(other, float) and one != one:
+        return other != other
+    return type(one) is type(other) and bool(one == other)
 
 
 def _fit(name: str, value: Any, letters: list[str], key: str, known: dict[tuple[str, str], tuple[int, str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,7 +31,8 @@ __all__ = ["CLOCKS", "Evaluation", "Flow", "evaluate", "mean_field"]
 CLOCKS = ("schedule", "always")
 
 
-@dataclass(frozen=True, eq=False)
+@files.saved_as("flow")
+@dataclass(frozen=True, eq=False, repr=False)
 class Flow(frames.Frames):
     """A mean-field flow, recorded every so many steps.
 
@@ -107,6 +109,10 @@ class Flow(frames.Frames):
             title=self.name if title is None else title, ax=ax,
         )  # fmt: skip
 
+    def _parts(self) -> Iterator[str]:
+        yield repr(self.name)
+        yield f"S={self.mu.shape[1]}, T={self.horizon}, {len(self.steps)} records"
+
     def _table(self) -> frames.Table:
         return frames.Table(
             {
@@ -173,7 +179,7 @@ class Flow(frames.Frames):
         return cls(mu, arrays["steps"], active, horizon, name, **appearance, fingerprint=fingerprint)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation(frames.Frames):
     """Values of a policy along a flow, V_T = 0 (theory.md section 3).
 
@@ -198,6 +204,10 @@ class Evaluation(frames.Frames):
     mean_return: float
     clock: str = "schedule"
     fingerprint: Fingerprint | None = None
+
+    def _parts(self) -> Iterator[str]:
+        yield from self.flow._parts()
+        yield f"mean return {self.mean_return:.5g}"
 
     def _table(self) -> frames.Table:
         table = self.flow._table()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,23 @@ Table: TypeAlias = (
 )  # as a Game keeps it: a read-only array, or the function as given
 
 INT32_MAX = 2**31 - 1  # observations, actions and steps are C ints in the kernels
+
+
+class Tables(NamedTuple):
+    """The four arrays of a game at one population distribution and step: `Game.tables`.
+
+    Parameters
+    ----------
+    reward : (S, A) float64
+    transition : (S, A, S) or (S, A, K) float64
+    passive_reward : (S,) float64
+    passive_transition : (S, S) or (S, K0) float64
+    """
+
+    reward: FloatArray
+    transition: FloatArray
+    passive_reward: FloatArray
+    passive_transition: FloatArray
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -470,7 +487,7 @@ class Game:
         again: Game = recipe(noise=path)
         return again
 
-    def tables(self, mu: object, t: int = 0) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    def tables(self, mu: object, t: int = 0) -> Tables:
         """The four arrays at one population distribution and step.
 
         Parameters
@@ -482,10 +499,9 @@ class Game:
 
         Returns
         -------
-        reward : (S, A) float64
-        transition : (S, A, S) float64, or (S, A, K) in a game with `successors`
-        passive_reward : (S,) float64
-        passive_transition : (S, S) float64, or (S, K0) in a game with `passive_successors`
+        Tables
+            A named tuple: reward (S, A); transition (S, A, S), or (S, A, K) in a game with `successors`;
+            passive_reward (S,); passive_transition (S, S), or (S, K0) in a game with `passive_successors`; all float64.
 
         Raises
         ------
@@ -503,7 +519,7 @@ class Game:
             transition = _dense(transition, self.model.successors)
         if self.passive_successors is None and self.model.passive_successors is not None:
             passive_transition = _dense(passive_transition, self.model.passive_successors)
-        return reward, transition, passive_reward, passive_transition
+        return Tables(reward, transition, passive_reward, passive_transition)
 
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""

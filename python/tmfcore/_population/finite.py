@@ -29,7 +29,7 @@ FEW = 5  # replicas, below which agreement is no certainty
 CHUNK_BYTES = 64 << 20  # of paths of the deviating agent kept at a time
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FiniteExploitability(Record):
     """What one of N agents gains by deviating, estimated, with its confidence interval.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -44,7 +45,8 @@ class Trajectories:
     rewards: FloatArray
 
 
-@dataclass(frozen=True, eq=False)
+@files.saved_as("simulation")
+@dataclass(frozen=True, eq=False, repr=False)
 class Simulation(frames.Frames):
     """R replicas of an N-agent population, recorded every `record_every` steps into J intervals.
 
@@ -108,6 +110,12 @@ class Simulation(frames.Frames):
     def mu(self) -> FloatArray:
         """Population distributions counts / n_agents, (R, J+1, S) float64, computed at every call."""
         return self.counts / float(self.n_agents)
+
+    def _parts(self) -> Iterator[str]:
+        yield repr(self.game)
+        yield f"N={self.n_agents}, {self.schedule}, T={self.horizon}"
+        yield f"{self.replicas} replica{'s' if self.replicas > 1 else ''} by {self.engine}"
+        yield f"mean return {self.returns.mean():.5g}"
 
     def _table(self) -> frames.Table:
         replica = np.arange(self.replicas)

@@ -14,7 +14,7 @@ __all__ = ["Comparison"]
 BIAS_LEVEL = 5.0  # a measured bias counts where it exceeds so many of its standard errors
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Record):
     """Predictions beside what R replicas of N agents measured, at the recorded times they share.
 

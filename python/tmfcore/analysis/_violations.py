@@ -30,7 +30,7 @@ FEW = 3
 ROUNDING = 1e-11  # a sum counts as positive beyond this share of its terms' absolute values
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Violation(Record):
     """Two flows of the game that contradict monotonicity.
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Bound", "bound"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bound(Record):
     """Worst case, prediction and (if asked for) measurement of E || mu-hat_t - mu_t ||_1.
 

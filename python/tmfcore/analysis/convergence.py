@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Convergence", "Fit", "convergence"]
 
 
-@dataclass(frozen=True, eq=False)
+@files.saved_as("convergence")
+@dataclass(frozen=True, eq=False, repr=False)
 class Convergence(Record):
     """Errors of R replicas at several N, by label (one label for each schedule).
 

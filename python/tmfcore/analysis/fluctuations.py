@@ -42,7 +42,8 @@ JACOBIANS = ("auto", "exact", "differences")
 SYSTEM = ("game", "activation", "policy", "start")  # in what a simulation must agree with a prediction
 
 
-@dataclass(frozen=True, eq=False)
+@files.saved_as("fluctuations")
+@dataclass(frozen=True, eq=False, repr=False)
 class Fluctuations(Record):
     """Mean field, covariance and bias of the population distribution mu-hat of N agents, to first order in 1/N.
 

@@ -33,7 +33,7 @@ EXACT, LOWER = "exact", "lower bound"
 ROUNDING = 1e-14  # of differences of numbers near 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Lipschitz(Record):
     """Lipschitz constants in mu, distances of populations in the l1 norm unless said otherwise.
 

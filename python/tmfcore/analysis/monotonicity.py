@@ -33,7 +33,7 @@ NOT_FOUND = "no violation found"
 SEEN = 3  # random populations a step at which rows that are not declared constant are compared
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Monotonicity(Record):
     """What is known about monotonicity of a game under a schedule.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -30,7 +31,8 @@ class ConvergenceWarning(UserWarning):
     """A solver that has a tolerance ended without meeting it; the Solution's `reason` says why."""
 
 
-@dataclass(frozen=True, eq=False)
+@files.saved_as("solution")
+@dataclass(frozen=True, eq=False, repr=False)
 class Solution(frames.Frames, Played):
     """The best policy a solver met, and how it got there.
 
@@ -85,6 +87,13 @@ class Solution(frames.Frames, Played):
     solver: dict[str, Any] = field(default_factory=dict)
     state: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     fingerprint: Fingerprint | None = None
+
+    def _parts(self) -> Iterator[str]:
+        yield repr(self.game)
+        yield str(self.solver.get("name", "no solver"))
+        share = self.exploitability / abs(self.mean_return) if self.mean_return else float("nan")
+        yield f"exploitability {self.exploitability:.1e}" + ("" if isnan(share) else f" = {100 * share:.2g}%")
+        yield f"{'converged' if self.converged else 'not converged'}, best of iteration {self.best_iteration}"
 
     def _table(self) -> frames.Table:
         flow = self.flow._table()
@@ -210,7 +219,7 @@ _HEADER = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Iteration(Record):
     """One evaluated iteration, as a callback sees it.
 

@@ -47,7 +47,7 @@ SOLVERS: dict[str, type[Solver]] = {
 LEAST = 1e-15  # what an exploitability counts as at least, so that a zero does not decide a geometric mean alone
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tuning(Record):
     """The best settings found, and all that were tried.
 

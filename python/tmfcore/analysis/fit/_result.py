@@ -14,7 +14,7 @@ from tmfcore._model.game import Game
 from tmfcore.analysis.fit._regression import Regression
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fit(Record):
     """An estimated game.
 
@@ -116,7 +116,7 @@ class Fit(Record):
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FitIntervals(Record):
     """Confidence intervals of what `fit` estimated; arrays of the shapes in Fit, NaN where not identified.
 

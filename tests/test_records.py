@@ -1,0 +1,85 @@
+"""What all results share: a line that says what they are, comparison, and one way to load what was saved."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+from inputs.examples import EXAMPLES
+from tmfcore._base.records import Record
+
+RECORDS = {name.removesuffix(".equals"): example for name, example in EXAMPLES.items() if name.endswith(".equals")}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_every_record_says_in_one_line_what_it_is(name):
+    record = RECORDS[name]()["self"]
+    text = repr(record)
+    assert text.startswith(f"{name.rpartition('.')[2]}(")
+    assert "\n" not in text and len(text) <= 500
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_equals_itself_and_no_other(name):
+    """A copy is equal; with one number of one field changed it is not."""
+    one, other = RECORDS[name]()["self"], RECORDS[name]()["self"]
+    assert one.equals(one)
+    assert one.equals(dataclasses.replace(one))
+    assert not one.equals(None) and not one.equals(name)
+    for field in dataclasses.fields(other):
+        value = getattr(other, field.name)
+        if isinstance(value, np.ndarray) and value.size and value.dtype.kind == "f":
+            changed = value.copy()
+            changed.flat[-1] = np.nextafter(changed.flat[-1], np.inf) if np.isfinite(changed.flat[-1]) else 0.0
+        elif isinstance(value, str):
+            changed = value + "!"
+        else:
+            continue
+        assert not one.equals(dataclasses.replace(one, **{field.name: changed})), field.name
+
+
+def test_nan_equals_nan_and_types_differ():
+    @dataclasses.dataclass(frozen=True, eq=False, repr=False)
+    class Kept(Record):
+        number: float
+        table: "dict[str, np.ndarray]" = dataclasses.field(default_factory=dict)
+
+        def __post_init__(self):
+            """Anything is kept."""
+
+    assert Kept(float("nan")).equals(Kept(float("nan")))
+    assert not Kept(1.0).equals(Kept(1))
+    assert Kept(1.0, {"a": np.array([np.nan])}).equals(Kept(1.0, {"a": np.array([np.nan])}))
+    assert not Kept(1.0, {"a": np.array([1.0])}).equals(Kept(1.0, {"a": np.array([1])}))
+    assert not Kept(1.0, {"a": np.array([1.0])}).equals(Kept(1.0, {"b": np.array([1.0])}))
+
+
+def test_lines():
+    game = tmf.games.left_right()
+    policy = tmf.TabularPolicy.uniform(game)
+    flow = tmf.mean_field(game, policy, tmf.Synchronous())
+    assert repr(flow) == "Flow('left_right', S=3, T=2, 3 records)"
+    run = tmf.simulate(game, policy, tmf.Synchronous(), 10, rng=1)
+    assert repr(run).startswith("Simulation('left_right', N=10, B=N, T=2, 1 replica by counts, mean return ")
+    found = tmf.solvers.MirrorDescent().solve(game, tmf.Synchronous())
+    assert repr(found).startswith("Solution('left_right', MirrorDescent, exploitability ")
+    assert ", converged, best of iteration " in repr(found)
+
+
+def test_whatever_was_saved_is_loaded(tmp_path):
+    game = tmf.games.left_right()
+    policy = tmf.TabularPolicy.uniform(game)
+    results = [
+        tmf.mean_field(game, policy, tmf.Synchronous()),
+        tmf.simulate(game, policy, tmf.Synchronous(), 10, rng=1),
+        tmf.solvers.MirrorDescent().solve(game, tmf.Synchronous()),
+        tmf.analysis.fluctuations(game, policy, tmf.Synchronous()),
+    ]
+    for result in results:
+        result.save(tmp_path / "result.npz")
+        again = tmf.load(tmp_path / "result.npz")
+        assert type(again) is type(result) and again.equals(result)
+    (tmp_path / "other.npz").write_bytes(b"no archive")
+    with pytest.raises(tmf.FileError, match="must be a saved result"):
+        tmf.load(tmp_path / "other.npz")
