@@ -128,10 +128,12 @@ class BuildExt(build_ext):
         if self.inplace:
             if not stamp.exists() or stamp.read_text() != VARIANT:
                 self.force = True
-            for old in Path("python/tmfcore").rglob("*"):  # an extension of another variant would be imported first
-                suffix = ".abi3.so" if ABI3 else sysconfig.get_config_var("EXT_SUFFIX")
-                if old.suffix in (".so", ".pyd") and not old.name.endswith(suffix):
-                    old.unlink()
+            suffix = ".abi3.so" if ABI3 else sysconfig.get_config_var("EXT_SUFFIX")
+            for old in Path("python/tmfcore").rglob("*"):  # of another variant: imported first; or its source has moved
+                if old.suffix in (".so", ".pyd"):
+                    source = old.relative_to("python").with_name(f"{old.name.partition('.')[0]}.pyx")
+                    if not old.name.endswith(suffix) or not source.is_file():
+                        old.unlink()
         super().run()
         if self.inplace:
             stamp.parent.mkdir(exist_ok=True)
