@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import prod
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, ClassVar, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,7 @@ _FORMAT = 2  # raised when a file of today could no longer be read as one of tom
 _DTYPES = "biufcUS"  # kinds of dtypes that are saved and loaded
 
 _T = TypeVar("_T")
-_Maker = Callable[[dict[str, npt.NDArray[Any]], dict[str, Any]], _T]
-_MAKERS: dict[str, _Maker[Any]] = {}  # by kind of file
+_SAVED: dict[str, type[Saved]] = {}  # by kind of file
 
 
 class FileError(ValueError):
@@ -152,14 +151,34 @@ def load_npz(
     return arrays, header
 
 
-def saved_as(kind: str) -> Callable[[type[_T]], type[_T]]:
-    """Decorator of a class whose `_from_file` makes results of files of a kind: `load` then knows it."""
+class Saved:
+    """Base of results that are saved: class Flow(Saved, kind="flow"), with `save` and `_from_file`."""
 
-    def entered(result: type[_T]) -> type[_T]:
-        _MAKERS[kind] = result._from_file  # type: ignore[attr-defined]  # of every class that is decorated
-        return result
+    _kind: ClassVar[str]
 
-    return entered
+    def __init_subclass__(cls, kind: str, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._kind = kind
+        _SAVED[kind] = cls
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The result of this class that `save` wrote to `path`.
+
+        Raises
+        ------
+        FileError
+            A ValueError: the file is damaged, of another kind or another format, and named.
+        OSError
+            It cannot be read.
+        TypeError, ValueError
+            `path` is no path.
+        """
+        return _made(path, cls._from_file, *load_npz(path, cls._kind))
+
+    @classmethod
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
+        raise NotImplementedError
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -195,23 +214,19 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     arrays, header = load_npz(path)
     kind = header["kind"]
-    if kind not in _MAKERS:
-        raise FileError(f"{os.fspath(path)!r} holds a {kind}; must hold one of {', '.join(sorted(_MAKERS))}")
-    return _made(path, arrays, header, kind, _MAKERS[kind])
-
-
-def made(path: str | os.PathLike[str], kind: str, make: _Maker[_T]) -> _T:
-    """What `make` makes of the arrays and the header in a file; that it cannot is a FileError like the others."""
-    return _made(path, *load_npz(path, kind), kind, make)
+    if kind not in _SAVED:
+        raise FileError(f"{os.fspath(path)!r} holds a {kind}; must hold one of {', '.join(sorted(_SAVED))}")
+    return _made(path, _SAVED[kind]._from_file, arrays, header)
 
 
 def _made(
     path: str | os.PathLike[str],
+    make: Callable[[dict[str, npt.NDArray[Any]], dict[str, Any]], _T],
     arrays: dict[str, npt.NDArray[Any]],
     header: dict[str, Any],
-    kind: str,
-    make: _Maker[_T],
 ) -> _T:
+    """What `make` makes of the arrays and the header in a file; that it cannot is a FileError like the others."""
+    kind = header["kind"]
     try:
         return make(arrays, header)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +31,8 @@ __all__ = ["CLOCKS", "Evaluation", "Flow", "evaluate", "mean_field"]
 CLOCKS = ("schedule", "always")
 
 
-@files.saved_as("flow")
 @dataclass(frozen=True, eq=False, repr=False)
-class Flow(frames.Frames):
+class Flow(frames.Frames, files.Saved, kind="flow"):
     """A mean-field flow, recorded every so many steps.
 
     Parameters
@@ -140,22 +139,7 @@ class Flow(frames.Frames):
         files.save_npz(path, self._arrays(), {"kind": "flow", **self._header()})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Flow:
-        """The Flow that `save` wrote to `path`.
-
-        Raises
-        ------
-        FileError
-            A ValueError: the file is damaged, of another kind or another format, and named.
-        OSError
-            It cannot be read.
-        TypeError, ValueError
-            `path` is no path.
-        """
-        return files.made(path, "flow", cls._from_file)
-
-    @classmethod
-    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Flow:
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
         return cls._from_arrays(arrays, header, header["name"], Fingerprint.from_header(header))
 
     def _header(self) -> dict[str, Any]:
@@ -172,7 +156,7 @@ class Flow(frames.Frames):
     @classmethod
     def _from_arrays(
         cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any], name: str, fingerprint: Fingerprint | None
-    ) -> Flow:
+    ) -> Self:
         horizon, mu = header["horizon"], arrays["mu"]
         active = np.broadcast_to(arrays["active_fraction"], (horizon,))
         appearance = _appearance.from_header(header, mu.shape[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -45,9 +45,8 @@ class Trajectories:
     rewards: FloatArray
 
 
-@files.saved_as("simulation")
 @dataclass(frozen=True, eq=False, repr=False)
-class Simulation(frames.Frames):
+class Simulation(frames.Frames, files.Saved, kind="simulation"):
     """R replicas of an N-agent population, recorded every `record_every` steps into J intervals.
 
     Parameters
@@ -232,22 +231,7 @@ class Simulation(frames.Frames):
         files.save_npz(path, arrays, {"kind": "simulation", **header})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Simulation:
-        """The Simulation that `save` wrote to `path`.
-
-        Raises
-        ------
-        FileError
-            A ValueError: the file is damaged, of another kind or another format, and named.
-        OSError
-            It cannot be read.
-        TypeError, ValueError
-            `path` is no path.
-        """
-        return files.made(path, "simulation", cls._from_file)
-
-    @classmethod
-    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Simulation:
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
         trajectories = None
         if "observations" in arrays:
             trajectories = Trajectories(arrays["observations"], arrays["actions"], arrays["individual_rewards"])

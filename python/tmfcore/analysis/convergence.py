@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Convergence", "Fit", "convergence"]
 
 
-@files.saved_as("convergence")
 @dataclass(frozen=True, eq=False, repr=False)
-class Convergence(Record):
+class Convergence(Record, files.Saved, kind="convergence"):
     """Errors of R replicas at several N, by label (one label for each schedule).
 
     Parameters
@@ -229,22 +228,7 @@ class Convergence(Record):
         files.save_npz(path, arrays, header)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Convergence:
-        """The Convergence that `save` wrote to `path`.
-
-        Raises
-        ------
-        FileError
-            A ValueError: the file is damaged, of another kind or another format, and named.
-        OSError
-            It cannot be read.
-        TypeError, ValueError
-            `path` is no path.
-        """
-        return files.made(path, "convergence", cls._from_file)
-
-    @classmethod
-    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Convergence:
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
         labels = tuple(header["labels"])
 
         def by_label(name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -42,9 +42,8 @@ JACOBIANS = ("auto", "exact", "differences")
 SYSTEM = ("game", "activation", "policy", "start")  # in what a simulation must agree with a prediction
 
 
-@files.saved_as("fluctuations")
 @dataclass(frozen=True, eq=False, repr=False)
-class Fluctuations(Record):
+class Fluctuations(Record, files.Saved, kind="fluctuations"):
     """Mean field, covariance and bias of the population distribution mu-hat of N agents, to first order in 1/N.
 
     Exact at n_agents where the game declares constant transitions and the policy does not depend on the population.
@@ -248,22 +247,7 @@ class Fluctuations(Record):
         files.save_npz(path, arrays, {"kind": "fluctuations", **header})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Fluctuations:
-        """The Fluctuations that `save` wrote to `path`.
-
-        Raises
-        ------
-        FileError
-            A ValueError: the file is damaged, of another kind or another format, and named.
-        OSError
-            It cannot be read.
-        TypeError, ValueError
-            `path` is no path.
-        """
-        return files.made(path, "fluctuations", cls._from_file)
-
-    @classmethod
-    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Fluctuations:
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
         fields: dict[str, Any] = {name: arrays[name] for name in _ARRAYS} | {name: header[name] for name in _HEADER}
         fields |= {"observation_labels": tuple(fields["observation_labels"])}
         return cls(**fields, fingerprint=Fingerprint.from_header(header))

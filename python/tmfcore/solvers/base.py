@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isnan
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +31,8 @@ class ConvergenceWarning(UserWarning):
     """A solver that has a tolerance ended without meeting it; the Solution's `reason` says why."""
 
 
-@files.saved_as("solution")
 @dataclass(frozen=True, eq=False, repr=False)
-class Solution(frames.Frames, Played):
+class Solution(frames.Frames, Played, files.Saved, kind="solution"):
     """The best policy a solver met, and how it got there.
 
     Parameters
@@ -173,22 +172,7 @@ class Solution(frames.Frames, Played):
         files.save_npz(path, arrays, {"kind": "solution", **header})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Solution:
-        """The Solution that `save` wrote to `path`.
-
-        Raises
-        ------
-        FileError
-            A ValueError: the file is damaged, of another kind or another format, and named.
-        OSError
-            It cannot be read.
-        TypeError, ValueError
-            `path` is no path.
-        """
-        return files.made(path, "solution", cls._from_file)
-
-    @classmethod
-    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Solution:
+    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
 
         def group(prefix: str) -> dict[str, npt.NDArray[Any]]:
             return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
