@@ -24,31 +24,43 @@ def rooms() -> list[str]:
     return sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
 
-def _python(path: Path) -> Iterator[str]:
-    """Rooms that a Python file imports from, but for types."""
+def python_imports(path: Path) -> Iterator[str]:
+    """Names of the tmfcore modules that a file of the package imports, anywhere but under TYPE_CHECKING."""
+    package = path.relative_to(PACKAGE.parent).parent.parts
     pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending += node.orelse
             continue
         pending += ast.iter_child_nodes(node)
-        if isinstance(node, ast.Import) and any(alias.name == "tmfcore" for alias in node.names):
-            yield from _python(PACKAGE / "__init__.py")
-        elif isinstance(node, ast.ImportFrom) and node.module == "tmfcore":
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tmfcore."):
-            yield str(node.module).split(".")[1]
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "tmfcore")
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            if base == "tmfcore":
+                yield from (f"tmfcore.{alias.name}" for alias in node.names)
+            elif base.startswith("tmfcore."):
+                yield base
+
+
+def kernel_imports(path: Path) -> Iterator[str]:
+    """Rooms from which a .pyx, .pxd or .h cimports, imports or includes."""
+    yield from (name or header for name, header in NAMED.findall(path.read_text(encoding="utf-8")))
 
 
 def imports() -> dict[str, set[str]]:
     """For each room, the rooms it imports, cimports or includes from."""
     known = rooms()
+    front = {name.split(".")[1] for name in python_imports(PACKAGE / "__init__.py")}
     found: dict[str, set[str]] = {room: set() for room in known}
     for room in known:
         for path in (PACKAGE / room).rglob("*.py"):
-            found[room].update(_python(path))
+            for name in python_imports(path):
+                found[room].update(front if name == "tmfcore" else {name.split(".")[1]})
         for path in (KERNELS / room).rglob("*.*"):
-            found[room].update(name or header for name, header in NAMED.findall(path.read_text(encoding="utf-8")))
+            found[room].update(kernel_imports(path))
         found[room] &= set(known) - {room}
     return found
 

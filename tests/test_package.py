@@ -1,11 +1,9 @@
 """The package as a thing: what it imports, what it ships, that its layers point down, that its doctests hold."""
 
-import ast
 import doctest
 import importlib
 import os
 import pkgutil
-import re
 import subprocess
 import sys
 import tomllib
@@ -48,41 +46,23 @@ def room_of(module):
     return name if name in ROOMS else None
 
 
-def is_type_checking(node):
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+@pytest.fixture
+def rooms(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from bench import rooms
+
+    monkeypatch.setattr(rooms, "PACKAGE", PACKAGE)  # as it is installed
+    return rooms
 
 
-def imported_modules(path, module):
-    """Dotted names of the tmfcore modules that the file imports, anywhere but under TYPE_CHECKING."""
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    pending = [ast.parse(path.read_text(encoding="utf-8"))]
-    while pending:
-        node = pending.pop()
-        if is_type_checking(node):
-            pending += node.orelse
-            continue
-        pending += ast.iter_child_nodes(node)
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "tmfcore")
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = package.split(".")
-                base = ".".join(above[: len(above) - node.level + 1] + ([base] if base else []))
-            if base == "tmfcore":
-                yield from (f"tmfcore.{alias.name}" for alias in node.names)
-            elif base.startswith("tmfcore."):
-                yield base
-
-
-def test_imports_point_down_only():
+def test_imports_point_down_only(rooms):
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         if module == "tmfcore":
             continue  # the front door opens every room
         own = room_of(module)
-        for target in imported_modules(path, module):
+        for target in rooms.python_imports(path):
             room = room_of(target)
             if room is None:
                 assert module.split(".")[1] in FRONT, f"{module} imports {target} by the front door from below"
@@ -90,15 +70,13 @@ def test_imports_point_down_only():
                 assert ROOMS.index(room) <= ROOMS.index(own), f"{module} imports {target}, which lies above it"
 
 
-def test_kernels_point_down_only():
-    named = re.compile(r'^ *from tmfcore\.(\w+)\.\w+ c?import|(?:#include|extern from) "(\w+)/', re.MULTILINE)
+def test_kernels_point_down_only(rooms):
     for path in KERNELS.rglob("*.*"):
         own = path.relative_to(KERNELS).parts[0]
         if own not in ROOMS:
             assert path.parent == KERNELS and path.name in ("__init__.pxd", "cython_api.pxd"), path
             continue
-        for found in named.findall(path.read_text(encoding="utf-8")):
-            room = found[0] or found[1]
+        for room in rooms.kernel_imports(path):
             if room in ROOMS:
                 assert ROOMS.index(room) <= ROOMS.index(own), f"{path} names {room}, which lies above it"
 
