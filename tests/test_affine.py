@@ -8,55 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reference
-import reference_fluctuations as slow
+import reference_laws
 import stat_tests
 import strategies
 import tmfcore as tmf
-from tmfcore.analysis import fluctuations, lipschitz, monotonicity
+from affine_cases import affine_specs, build, populations
+from tmfcore.analysis import fluctuations
 from tmfcore.games import affine
-
-
-def split(base, seed):
-    """A table at the corners (S, ...) as (constant, slopes (..., S)): all sorts of splits mean the same table."""
-    slopes = np.moveaxis(base, 0, -1)
-    constant = (np.zeros(base.shape[1:]), slopes[..., 0], slopes.mean(axis=-1))[seed % 3]
-    return constant, slopes - constant[..., None]
-
-
-def build(spec, seed=0, *, sparse=True):
-    """The GameSpec (dependence "mu", or "fixed") as an affine game; dense if not sparse."""
-    size = spec.n_observations
-    successors, resting = (spec.successors, spec.passive_successors) if sparse else (None, None)
-
-    def dense(table, given):
-        return strategies.dense(table, None if given is None else np.broadcast_to(given, table.shape), size)
-
-    def table(base, given=None):
-        if base is None:
-            return None, None
-        corners = base[0] if sparse else dense(base[0], given)
-        return (corners[0], None) if spec.dependence == "fixed" else split(corners, seed)
-
-    reward, reward_mu = table(spec.reward)
-    moves, moves_mu = table(spec.transition, spec.successors)
-    waiting, waiting_mu = table(spec.passive_reward)
-    staying, staying_mu = table(spec.passive_transition, spec.passive_successors)
-    return affine(
-        reward, reward_mu, moves, moves_mu, passive_reward0=0.0 if waiting is None else waiting,
-        passive_reward_mu=waiting_mu, passive_transition0=staying, passive_transition_mu=staying_mu,
-        horizon=spec.horizon, discount=spec.discount, initial=spec.initial, successors=successors,
-        passive_successors=resting,
-    )  # fmt: skip
-
-
-affine_specs = strategies.games(dependences=("fixed", "mu"), compiled=False)
-
-
-def populations(seed, size):
-    """Random distributions, some with nobody at some observations, and a corner."""
-    rng = np.random.default_rng(seed)
-    return [*strategies.rows(rng, (3, size), 1.0), np.eye(size)[seed % size]]
-
 
 # ------------------------------------------------------------------------------------------------ tables and rows
 
@@ -284,9 +242,9 @@ def test_engines_sample_the_exact_chain(engine, schedule, sparse):
         for c, n in zip(run.counts.tolist(), decisions, strict=True)
     ]
     for path, rewards in zip(paths[:200], run.rewards[:200], strict=True):
-        np.testing.assert_allclose(rewards, reference.path_rewards(right, path), atol=1e-12)
-    stat_tests.assert_law([path[1:3] for path in paths], reference.counts_step_law(right, plain, (1, 1, 1), 0, moves[0]))
-    stat_tests.assert_law([path[4] for path in paths], reference.counts_laws(right, plain, moves, (1, 1, 1))[-1])
+        np.testing.assert_allclose(rewards, reference_laws.path_rewards(right, path), atol=1e-12)
+    stat_tests.assert_law([path[1:3] for path in paths], reference_laws.counts_step_law(right, plain, (1, 1, 1), 0, moves[0]))
+    stat_tests.assert_law([path[4] for path in paths], reference_laws.counts_laws(right, plain, moves, (1, 1, 1))[-1])
 
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])
@@ -307,100 +265,6 @@ def test_resource_selection_written_as_arrays(engine, schedule):
     )
     np.testing.assert_array_equal(first.counts, second.counts)
     np.testing.assert_allclose(first.rewards, second.rewards, atol=1e-12)
-
-
-# ----------------------------------------------------------------------------------------------------- derivatives
-
-
-@pytest.mark.parametrize("model", ["affine", "sparse", "queueing", "susceptible_infected"])
-def test_slopes_of_rows(model):
-    """Along differences of populations, against central differences; the second derivative, too."""
-    if model == "queueing":
-        game = tmf.games.queueing((0.2, 0.4, 0.3), step=0.5)
-    elif model == "susceptible_infected":
-        game = tmf.games.susceptible_infected()
-    else:
-        game = build(strategies.random_game(8, 4, 3, 3, dependence="mu", passive="dense", sparse=model == "sparse"), 1)
-    size, n_act = game.n_observations, game.n_actions
-    rng = np.random.default_rng(1)
-    mu = rng.dirichlet(np.full(size, 5.0))
-    directions = rng.normal(size=(2, size)) * 0.01
-    directions -= directions.mean(axis=1, keepdims=True)
-    sigma = directions.T @ directions
-    for o in range(size):
-        for a in range(-1, n_act):
-            slope, bend = game.model.slopes(mu, 0, o, a, sigma)
-
-            def row(at, o=o, a=a):
-                return game.model.row(at, 0, o, a)[0]
-
-            second = np.zeros(len(bend))
-            for f in directions:
-                h = 1e-2
-                np.testing.assert_allclose(slope @ f, (row(mu + h * f) - row(mu - h * f)) / (2 * h), atol=1e-9)
-                second += row(mu + f) + row(mu - f) - 2 * row(mu)
-            np.testing.assert_allclose(bend, second, atol=1e-2 * np.abs(second).max() + 1e-15)
-
-
-def test_slopes_are_refused_where_they_are_not_known():
-    game = strategies.random_game(0, dependence="mu").build()
-    assert not game.model.differentiable and not game.model.affine
-    with pytest.raises(ValueError, match="derivatives of TableModel are not known"):
-        game.model.slopes(game.initial, 0, 0, 0)
-    known = tmf.games.susceptible_infected().model
-    with pytest.raises(ValueError, match=r"action is 2; must lie in -1\.\.1"):
-        known.slopes(np.array([0.5, 0.5]), 0, 0, 2)
-    with pytest.raises(ValueError, match=r"sigma has shape \(3, 3\); must be \(2, 2\)"):
-        known.slopes(np.array([0.5, 0.5]), 0, 0, 0, np.eye(3))
-
-
-@given(st.data())
-def test_fluctuations_equal_the_slow_recursion(data):
-    """Exact derivatives of rows and policy together, all schedules: tighter than differences could be."""
-    spec = data.draw(strategies.games(dependences=("mu",), compiled=False))
-    policy = data.draw(strategies.policies(spec, kinds=("tabular", "softmax", "affine")))
-    schedule = data.draw(strategies.schedules(spec.horizon, 7))
-    found = fluctuations(build(spec), policy.build(spec.horizon), schedule.build(), 7, start="sampled", jacobian="exact")
-    assert found.jacobian == "exact"
-    mu, sigma, bias = slow.recursion(
-        spec.reference(), policy.reference(spec.horizon), schedule.moves(spec.horizon, 7), 7, found.covariance[0],
-        found.bias[0],
-    )  # fmt: skip
-    np.testing.assert_allclose(found.mu, mu, atol=1e-12)
-    np.testing.assert_allclose(found.covariance, sigma, atol=1e-10 * max(1.0, np.abs(sigma).max()))
-    np.testing.assert_allclose(found.bias, bias, atol=1e-7 * max(1.0, np.abs(bias).max()))  # its Hessian is a difference
-
-
-@pytest.mark.parametrize("kind", ["tabular", "softmax", "affine"])
-@pytest.mark.parametrize("schedule", [strategies.ScheduleSpec("synchronous"), strategies.ScheduleSpec("fraction", 3 / 7)])
-def test_queueing_has_exact_fluctuations(kind, schedule):
-    options = {"horizon": 4, "step": 0.5, "initial": [0.4, 0.1, 0.2, 0.3]}
-    game, right = tmf.games.queueing([0.2, 0.4, 0.3], **options), reference.queueing([0.2, 0.4, 0.3], **options)
-
-    def tables(mu, t):  # complex arguments: the reference writes into real arrays
-        if not np.iscomplexobj(mu):
-            return right.tables(mu, t)
-        (a, b), step = (right.tables(mu.real, t)[i] for i in (1, 3)), mu.imag
-        d = [0.0] + [s / (s + m) ** 2 for s, m in zip([0.2, 0.4, 0.3], mu.real[1:], strict=True)]
-        change, waiting = np.zeros(a.shape, complex), np.zeros(b.shape, complex)
-        for o in range(1, 4):
-            slope = -0.5j * d[o] * step[o]
-            waiting[o, 0] += slope
-            waiting[o, o] -= slope
-            for x in range(4):
-                change[o, x, 0] += slope
-                change[o, x, x or o] -= slope
-        return None, a + change, None, b + waiting
-
-    policy = strategies.random_policy(4, 4, 4, kind=kind, scale=2.0)
-    found = fluctuations(game, policy.build(8), schedule.build(), 7, start="sampled")
-    assert found.jacobian == "exact"
-    slower = reference.Game(4, 4, 8, right.discount, right.initial, tables)
-    _, sigma, bias = slow.recursion(
-        slower, policy.reference(8), schedule.moves(8, 7), 7, found.covariance[0], found.bias[0]
-    )
-    np.testing.assert_allclose(found.covariance, sigma, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(found.bias, bias, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("kind", ["tabular", "affine"])
@@ -432,56 +296,3 @@ def test_an_epidemic_in_closed_form():
         m += rate * m * (1 - m)
     for schedule in (tmf.Fraction(0.3), tmf.Bernoulli(0.3)):  # passive agents are out, too
         np.testing.assert_allclose(fluctuations(game, out, schedule, start="sampled").covariance, found.covariance, atol=1e-13)
-
-
-# ------------------------------------------------------------------------------- monotonicity and Lipschitz constants
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_constants_of_a_black_box_are_slopes_below_those_of_the_same_game_declared(seed):
-    """Affine tables are steepest between corners, where the search begins; of the flow it finds most."""
-    spec = strategies.random_game(seed, 3, 2, 5, dependence="mu", passive=("dense", "identity")[seed % 2], zeros=False)
-    mine, probed = build(spec, seed), spec.build()
-    policy = strategies.random_policy(seed, 3, 2, stages=2).build(5)
-    schedule = tmf.Fraction(np.array([1.0, 0.5, 0.5, 1.0, 0.2]))
-    first, second = (lipschitz(game, policy, schedule, trials=600, rng=0) for game in (mine, probed))
-    assert (first.reward_kind, first.transition_kind, first.flow_kind) == ("exact",) * 3
-    for exact, seen in ((first.reward, second.reward), (first.transition, second.transition)):
-        assert exact * (1 - 1e-9) <= seen <= exact * (1 + 1e-12)
-    assert (second.reward_kind, second.transition_kind, second.flow_kind) == ("lower bound",) * 3
-    euclidean = first.flow_euclidean, second.flow_euclidean  # whose steepest directions are no edges
-    for exact, seen, share in ((first.flow, second.flow, 0.9), (*euclidean, 0.8)):
-        assert (seen <= exact * (1 + 1e-12)).all() and (seen >= share * exact).all()
-    first, second = (monotonicity(game, schedule, trials=200, rng=0) for game in (mine, probed))
-    assert first.affine and not second.affine and second.eigenvalues is None
-    assert first.verdict == second.verdict == "not monotone"
-    assert first.transition_depends_on_mu and second.transition_depends_on_mu
-
-
-def test_a_long_affine_game_is_looked_at_once():
-    """10^5 steps: tables that do not depend on t are not asked for again (seconds, if they were)."""
-    game = tmf.games.garnet(6, 2, 3, coupling=0.5, horizon=100_000, seed=1)
-    assert monotonicity(game, tmf.Synchronous()).verdict == "strictly monotone"
-    found = lipschitz(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5))
-    assert found.flow_kind == "exact" and len(found.flow) == 100_000
-
-
-@pytest.mark.parametrize(
-    ("slopes", "falling"),
-    [([-1, -2, -3], 2), ([0, -1, -2], 2), ([0, 0, -1], 1), ([0, 0, 0], 1), ([1, -1, -1], 0), ([-1, -1, 1e-9], 0), ([2, 1, 1], 0)],
-)
-@pytest.mark.parametrize("shared", [0.0, 0.5])
-def test_rewards_that_fall_are_told(slopes, falling, shared):
-    """What monotonicity rests on: h(o, mu(o)) of these slopes, plus what everybody is paid by everybody."""
-    paid = np.diag(np.array(slopes, float)) + shared
-    game = tmf.games.affine(
-        np.arange(6.0).reshape(3, 2), np.repeat(paid[:, None], 2, axis=1), np.full((3, 2, 3), 1 / 3), np.zeros((3, 2, 3, 3)),
-        passive_reward_mu=paid, horizon=3, discount=1.0, initial=np.full(3, 1 / 3),
-    )  # fmt: skip
-    assert game.model.falling_reward == falling
-    crowded = paid + np.eye(3)[::-1]  # one is paid by who is elsewhere: no such reward
-    game = tmf.games.affine(
-        np.zeros((3, 2)), np.repeat(crowded[:, None], 2, axis=1), np.full((3, 2, 3), 1 / 3), np.zeros((3, 2, 3, 3)),
-        passive_reward_mu=crowded, horizon=3, discount=1.0, initial=np.full(3, 1 / 3),
-    )  # fmt: skip
-    assert game.model.falling_reward == 0

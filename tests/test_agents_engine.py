@@ -11,6 +11,7 @@ from hypothesis import given
 from scipy import stats
 
 import reference
+import reference_gradient
 import stat_tests
 import tmfcore as tmf
 from strategies import ScheduleSpec, cases, random_game, random_policy, seeds
@@ -68,7 +69,7 @@ def test_individuals_follow_the_enumerated_law(schedule, passive):
 
     shorter, moves = reference.with_horizon(right, 2), schedule.moves(2, 3)
     for start in ((0, 1, 1), (1, 0, 1), (1, 1, 0)):  # which of them starts where is drawn
-        for weight, observations, actions, _ in reference.trajectories(shorter, right_policy, moves, start):
+        for weight, observations, actions, _ in reference_gradient.trajectories(shorter, right_policy, moves, start):
             for law, view in zip(laws, views(observations.tolist(), actions.tolist()), strict=True):
                 law[view] += weight / 3
     samples = [[], [], []]

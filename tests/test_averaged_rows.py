@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import reference
+import reference_laws
 import stat_tests
 import tmfcore as tmf
 from strategies import random_game, random_policy
@@ -28,7 +28,7 @@ def test_averaged_rows_follow_the_enumerated_chain(engine, schedule, passive):
                        rng=5, decisions=False, threads=1)  # fmt: skip
     assert run.decisions is None
     law: dict = {}
-    paths = reference.counts_paths(made.reference(), spec.reference(2), moves, (1, 2))
+    paths = reference_laws.counts_paths(made.reference(), spec.reference(2), moves, (1, 2))
     for (_, _, first, _, second), p in paths.items():
         law[first, second] = law.get((first, second), 0.0) + p
     stat_tests.assert_law([(tuple(c[1]), tuple(c[2])) for c in run.counts.tolist()], law)

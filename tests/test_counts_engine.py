@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import reference
+import reference_laws
 import stat_tests
 import tmfcore as tmf
 from strategies import cases, random_game, random_policy, seeds
@@ -74,7 +74,7 @@ def test_flows_add_up(case, seed):
         assert (spread(passive, game.model.passive_successors, size)[t][resting == 0] == 0).all()
         np.testing.assert_allclose(reward_sums[t], decisions[t] * reward, atol=1e-11)
         np.testing.assert_allclose(passive_reward_sums[t], passive[t].sum(axis=-1) * passive_reward, atol=1e-11)
-        assert rewards[t] == pytest.approx(reference.step_reward(right, counts[t], decisions[t], t), abs=1e-12)
+        assert rewards[t] == pytest.approx(reference_laws.step_reward(right, counts[t], decisions[t], t), abs=1e-12)
     assert value == pytest.approx(game.discount ** np.arange(game.horizon) @ rewards, abs=1e-12)
 
 
@@ -166,7 +166,7 @@ def test_sampled_starts_are_multinomial():
     game = random_game(1, 4, 2, 1, initial=initial).build()
     policy = random_policy(1, 4, 2).build(1)
     run = tmf.simulate(game, policy, tmf.Synchronous(), 4, replicas=8_000, start="sampled", rng=4, threads=1)
-    stat_tests.assert_law(map(tuple, run.counts[:, 0].tolist()), dict(reference.multinomial_law(4, initial)))
+    stat_tests.assert_law(map(tuple, run.counts[:, 0].tolist()), dict(reference_laws.multinomial_law(4, initial)))
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 10**18))

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import reference
+import reference_gradient
+import reference_laws
 import stat_tests
 import tmfcore as tmf
 from strategies import Case, ScheduleSpec, random_game, random_policy
@@ -77,22 +79,22 @@ def test_engine_samples_the_enumerated_chain(engine, schedule, kind):
     paths = paths_of(run)
     assert {path[0] for path in paths} == {start}
     for path, rewards in zip(paths[:200], run.rewards[:200], strict=True):
-        np.testing.assert_allclose(rewards, reference.path_rewards(right, path), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(rewards, reference_laws.path_rewards(right, path), rtol=0, atol=1e-12)
 
-    first = reference.counts_step_law(right, right_policy, start, 0, moves[0])
+    first = reference_laws.counts_step_law(right, right_policy, start, 0, moves[0])
     stat_tests.assert_law([path[1:3] for path in paths], first)
     second, final = defaultdict(float), defaultdict(float)
     steps = {}
     for (_, middle), p in first.items():
         if middle not in steps:
-            steps[middle] = reference.counts_step_law(right, right_policy, middle, 1, moves[1])
+            steps[middle] = reference_laws.counts_step_law(right, right_policy, middle, 1, moves[1])
         for (n, after), q in steps[middle].items():
             second[n, after] += p * q
             final[after] += p * q
     stat_tests.assert_law([path[3:] for path in paths], second)
     stat_tests.assert_law([path[4] for path in paths], final)
     if game.n_observations == 2:
-        stat_tests.assert_law(paths, reference.counts_paths(right, right_policy, moves, start))
+        stat_tests.assert_law(paths, reference_laws.counts_paths(right, right_policy, moves, start))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -115,11 +117,11 @@ def test_small_batches_follow_the_enumerated_chain(engine, n_agents, batch, kind
     replicas = 1_000 if kind in ("callables", "compiled rows") else 6_000
     run = tmf.simulate(game, spec.build(2), tmf.Batch(batch), n_agents, replicas=replicas, engine=engine, rng=9,
                        start=start, threads=1)  # fmt: skip
-    law = reference.counts_paths(right, spec.reference(2), [("batch", batch)] * 2, start)
+    law = reference_laws.counts_paths(right, spec.reference(2), [("batch", batch)] * 2, start)
     paths = paths_of(run)
     stat_tests.assert_law(paths, law)
     for path, rewards in zip(paths[:200], run.rewards[:200], strict=True):
-        np.testing.assert_allclose(rewards, reference.path_rewards(right, path), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(rewards, reference_laws.path_rewards(right, path), rtol=0, atol=1e-12)
 
 
 AGREEMENT = {
@@ -189,7 +191,7 @@ def test_expected_return_is_the_enumerated_value(engine, schedule):
     policy = random_policy(16, 2, 2, kind="affine")
     moves = [("batch", 1)] * 3 if schedule == "batch" else [("coin", 0.7)] * 3
     law = [
-        reference.agent_value(spec.reference(), [policy.reference(3)] * 2, moves, (0, 1), agent) for agent in range(2)
+        reference_gradient.agent_value(spec.reference(), [policy.reference(3)] * 2, moves, (0, 1), agent) for agent in range(2)
     ]
     made = tmf.Batch(1) if schedule == "batch" else tmf.Bernoulli(0.7)
     run = tmf.simulate(spec.build(), policy.build(3), made, 2, replicas=10_000, engine=engine, rng=5, threads=1)

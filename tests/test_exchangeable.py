@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import reference
+import reference_gradient
+import reference_laws
 import stat_tests
 import tmfcore as tmf
 from strategies import ScheduleSpec, random_game, random_policy
@@ -30,7 +32,7 @@ def start_law(start):
         }
     counts = [1, 2, 1] if start == "rounded" else STARTS[start]
     law = defaultdict(float)
-    orders = list(itertools.permutations(reference.start_configuration(counts)))
+    orders = list(itertools.permutations(reference_laws.start_configuration(counts)))
     for where in orders:
         law[tuple(int(o) for o in where)] += 1 / len(orders)
     return dict(law)
@@ -73,7 +75,7 @@ def test_pairs_of_agents_have_one_law_all_along(schedule):
     policy = random_policy(18, 2, 2, kind="affine", stages=3)
     right, right_policy, moves = spec.reference(), policy.reference(3), schedule.moves(2, 3)
     law = defaultdict(float)
-    for weight, observations, actions, _ in reference.trajectories(
+    for weight, observations, actions, _ in reference_gradient.trajectories(
         reference.with_horizon(right, 2), right_policy, moves, (0, 1, 1)
     ):
         for i, j in itertools.permutations(range(3), 2):

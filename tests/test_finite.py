@@ -11,6 +11,8 @@ import pytest
 from scipy import stats
 
 import reference
+import reference_gradient
+import reference_laws
 import strategies
 import tmfcore as tmf
 
@@ -21,13 +23,13 @@ def exact_return(case, n_agents, deviation=None):
     """Expected return of an agent drawn from the rounded start, who plays `deviation` (S,A) or (T,S,A), if any."""
     game, policy = case.reference()
     first = np.round(n_agents * game.initial).astype(int)
-    start = reference.start_configuration(first)
+    start = reference_laws.start_configuration(first)
     total = 0.0
     for agent in np.cumsum(first) - 1:  # one at each observation stands for all there
         policies = [policy] * n_agents
         if deviation is not None:
             policies[agent] = reference.tabular(deviation, game.horizon)
-        total += first[start[agent]] * reference.agent_value(game, policies, case.moves(n_agents), start, agent)
+        total += first[start[agent]] * reference_gradient.agent_value(game, policies, case.moves(n_agents), start, agent)
     return total / n_agents
 
 
@@ -136,7 +138,7 @@ def test_a_single_agent_solves_its_own_problem():
     policy = strategies.random_policy(3, 3, 2)
     found = tmf.finite_exploitability(spec.build(), policy.build(4), tmf.Synchronous(), 1, replicas=300, rng=1)
     assert abs(found.deviator_return - value[0]) < Z * found.deviator_se + 1e-12
-    own = reference.agent_value(game, [policy.reference(4)], [("batch", 1)] * 4, (0,), 0)
+    own = reference_gradient.agent_value(game, [policy.reference(4)], [("batch", 1)] * 4, (0,), 0)
     assert abs(found.population_return - own) < Z * found.population_se
 
 

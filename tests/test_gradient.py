@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reference
+import reference_gradient
+import reference_laws
 import stat_tests
 import tmfcore as tmf
 from strategies import cases, random_game, random_policy, seeds
@@ -47,9 +49,9 @@ def test_model_direction_is_that_of_the_reference(data, case, natural, clock):
     value = _gradient.model_direction(game.model, as_policy(policy, game), mu, decisions, active, game.discount,
                                       clock == "always", natural, direction, visits)  # fmt: skip
     right, right_policy = case.reference()
-    advantage = reference.model_advantages(right, right_policy, mu, active, clock)
+    advantage = reference_gradient.model_advantages(right, right_policy, mu, active, clock)
     weights = advantage if natural else decisions * advantage
-    expected = reference.direction(right_policy, mu, decisions, weights, n_stages, n_features, natural)
+    expected = reference_gradient.direction(right_policy, mu, decisions, weights, n_stages, n_features, natural)
     np.testing.assert_allclose(direction, expected[0], rtol=0, atol=1e-10)
     np.testing.assert_array_equal(visits, expected[1])
     assert value == pytest.approx(mu[0] @ reference.values(right, right_policy, mu, active, clock)[0][0], abs=1e-11)
@@ -66,12 +68,12 @@ def test_mean_field_decisions_are_those_of_the_flow(data, case, natural):
     _gradient.model_direction(game.model, as_policy(policy, game), flow.mu, None, active, game.discount, False, natural,
                               direction, visits)  # fmt: skip
     right, right_policy = case.reference()
-    advantage = reference.model_advantages(right, right_policy, flow.mu, active, "schedule")
+    advantage = reference_gradient.model_advantages(right, right_policy, flow.mu, active, "schedule")
     decisions = np.array([
         active[t] * flow.mu[t][:, None] * right_policy(flow.mu[t], t) for t in range(game.horizon)
     ])  # fmt: skip
     weights = advantage if natural else decisions * advantage
-    expected = reference.direction(right_policy, flow.mu, decisions, weights, n_stages, n_features, natural)
+    expected = reference_gradient.direction(right_policy, flow.mu, decisions, weights, n_stages, n_features, natural)
     np.testing.assert_allclose(direction, expected[0], rtol=0, atol=1e-10)
     np.testing.assert_allclose(visits, expected[1], rtol=0, atol=1e-12)
 
@@ -111,13 +113,13 @@ def test_model_direction_is_unbiased_where_nothing_depends_on_mu(moves):
 
     active = reference.active_fraction(moves, 2)
     total = np.zeros(theta.shape)
-    for path, weight in reference.counts_paths(right, make(theta), moves, (1, 1)).items():
+    for path, weight in reference_laws.counts_paths(right, make(theta), moves, (1, 1)).items():
         direction, visits = outputs(2, game, 1)
         mu = np.array(path[::2]) / 2
         decisions = np.array(path[1::2]).reshape(2, 2, 2)
         _gradient.model_direction(game.model, made.kernel, mu, decisions, active, 1.0, False, False, direction, visits)
         total += weight * direction
-    expected = reference.own_gradient(right, make, theta, moves, (0, 1))
+    expected = reference_gradient.own_gradient(right, make, theta, moves, (0, 1))
     np.testing.assert_allclose(total, expected, rtol=0, atol=1e-7)
     assert np.abs(expected).max() > 0.02
 
@@ -168,7 +170,7 @@ def test_empirical_direction_is_that_of_the_reference(data, case, natural, clock
         target = index[2] if model.passive_successors is None else model.passive_successors[index[1:]]
         stayed[(*index[:2], target)] += n
     _, right_policy = case.reference()
-    advantages, v, acted, waited = reference.empirical_advantages(
+    advantages, v, acted, waited = reference_gradient.empirical_advantages(
         right_policy, mu, gone, flows[1], stayed, flows[3], horizon, pool, active, game.discount, clock, tables
     )
     expected, expected_level = np.zeros((2, n_stages, size, game.n_actions, n_features))
@@ -239,10 +241,10 @@ def test_returns_direction_is_that_of_the_reference(data, case, natural, pool):
                                         game.discount, pool, tables, sums, natural, direction, visits,
                                         *(level := levels(direction)))  # fmt: skip
     right, right_policy = case.reference()
-    weights, acted, waited = reference.returns_weights(
+    weights, acted, waited = reference_gradient.returns_weights(
         right, right_policy, observations, actions, active, game.discount, pool, tables
     )
-    plain = partial(reference.direction, right_policy, mu, decisions, n_stages=n_stages, n_features=n_features, natural=False)
+    plain = partial(reference_gradient.direction, right_policy, mu, decisions, n_stages=n_stages, n_features=n_features, natural=False)
     (expected, seen), (expected_level, _) = plain(weights), plain(decisions.astype(float))
     surplus = np.zeros((n_stages, game.n_observations))
     if natural:
@@ -278,9 +280,9 @@ def test_simulated_scores_estimate_the_gradient(schedule):
     samples = []
     for _ in range(2_000):
         run = tmf.simulate(game, built, made, 2, trajectories=True, rng=streams, threads=1).trajectories
-        samples.append(reference.score_return(right, run.observations.T.astype(int), run.actions.T.astype(int),
+        samples.append(reference_gradient.score_return(right, run.observations.T.astype(int), run.actions.T.astype(int),
                                               run.rewards.T, 0.8, policy.parameters.shape))  # fmt: skip
-    expected = reference.own_gradient(
+    expected = reference_gradient.own_gradient(
         spec.reference(), lambda theta: reference.affine(theta, 2), policy.parameters, moves, (0, 1)
     )
     stat_tests.assert_mean(samples, expected, slack=1e-7)

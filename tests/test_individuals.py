@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import reference
+import reference_laws
 import tmfcore as tmf
 from stat_tests import assert_law
 from strategies import random_game, random_policy
@@ -51,7 +51,7 @@ def exact_step(plain, policy, counts, own, action, t, move):
     left = (kind, size - (action >= 0)) if kind == "batch" else move
     fixed = replace(plain, tables=lambda _, s: plain.tables(mu, s))  # everybody is drawn at the mu of all N
     law = defaultdict(float)
-    for (_, after), p in reference.counts_step_law(fixed, lambda _, s: policy(mu, s), others, t, left).items():
+    for (_, after), p in reference_laws.counts_step_law(fixed, lambda _, s: policy(mu, s), others, t, left).items():
         for x, q in enumerate(passive[own] if action < 0 else transition[own, action]):
             if q > 0:
                 law[x, tuple(int(c) + (o == x) for o, c in enumerate(after))] += p * q

@@ -10,8 +10,9 @@ import tmfcore as tmf
 from inputs import files
 from inputs.cases import arguments, bad_values
 from inputs.doors import doors
-from inputs.examples import EXAMPLES, saved
+from inputs.examples import EXAMPLES
 from inputs.judge import Case, gigabyte, judged
+from inputs.things import saved
 from tmfcore import plotting
 from tmfcore._base import files as _files
 from tmfcore._base.functions import fits_memory

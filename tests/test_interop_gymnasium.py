@@ -7,9 +7,10 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-import reference
+import reference_gradient
+import reference_laws
 import tmfcore as tmf
-from stat_tests import Z, assert_law, assert_mean
+from stat_tests import assert_law, assert_mean
 from strategies import ScheduleSpec, random_game, random_policy
 
 gymnasium = pytest.importorskip("gymnasium", reason="needs the extra `envs`")
@@ -143,7 +144,7 @@ def test_one_of_three_earns_what_it_should(schedule, passive):
     _, total, _, _ = play(envs, own, np.random.default_rng(6))
     policies = [own, others.reference(2), others.reference(2)]
     values = [
-        reference.agent_value(plain, [policies[abs(j - i)] for j in range(3)], moves, start, i) for i in range(3)
+        reference_gradient.agent_value(plain, [policies[abs(j - i)] for j in range(3)], moves, start, i) for i in range(3)
     ]
     assert_mean(total, np.mean(values))
 
@@ -156,7 +157,7 @@ def test_one_of_three_earns_what_it_should(schedule, passive):
         tables = np.array([affine(np.array([c, 3 - c]) / 3, t) for c in range(4)])
         p = tables[at_first, infos["observation"], 0]
         _, _, _, _, infos = with_others.step((rng.random(R) >= p).astype(np.int64))
-    laws = reference.configuration_laws(plain, affine, moves, start)[-1]
+    laws = reference_laws.configuration_laws(plain, affine, moves, start)[-1]
     law = defaultdict(float)
     for x in itertools.product(range(2), repeat=3):
         for own_place in x:
@@ -192,7 +193,7 @@ def test_the_tagged_agent_is_any_of_them(start):
         law = {(o, (2, 1, 1)): p for o, p in enumerate(game.initial)}
     else:
         law = {
-            (o, c): p * c[o] / 4 for c, p in reference.multinomial_law(4, game.initial) for o in range(3) if c[o] > 0
+            (o, c): p * c[o] / 4 for c, p in reference_laws.multinomial_law(4, game.initial) for o in range(3) if c[o] > 0
         }
     assert_law(Counter(zip(infos["observation"].tolist(), map(tuple, counts.tolist()))), law)
 
@@ -376,111 +377,3 @@ def test_a_library_that_is_missing_is_named(monkeypatch):
     with pytest.raises(AttributeError, match="nonsense"):
         tmf.interop.nonsense  # noqa: B018  the access is the test
     assert {"gymnasium", "pettingzoo"} <= set(dir(tmf.interop))
-
-
-# ------------------------------------------------------------------------------------------ stable-baselines3
-
-
-@pytest.fixture
-def sb3():
-    return pytest.importorskip("stable_baselines3")
-
-
-def test_as_stable_baselines3_sees_it(sb3):
-    from tmfcore.interop.gymnasium import to_stable_baselines3
-
-    copies, envs = to_stable_baselines3(make_vec(GAME, FLOW, num_envs=7)), make_vec(GAME, FLOW, num_envs=7)
-    with pytest.raises(ValueError, match="call reset"):
-        copies.action_masks()
-    copies.seed(3)
-    rows, infos = envs.reset(seed=3)
-    assert (copies.reset() == rows).all() and (copies.action_masks() == infos["action_mask"]).all()
-    for t in range(20):
-        rows, rewards, done, _, infos = envs.step(np.full(7, t % 4))
-        theirs = copies.step(np.full(7, t % 4))
-        assert (theirs[0] == rows).all() and (theirs[1] == rewards.astype(np.float32)).all()
-        assert (theirs[2] == done).all() and len(theirs[3]) == 7
-        assert np.array_equal(copies.env_method("action_masks"), infos["action_mask"])
-    for last, info in zip(infos["final_obs"], theirs[3]):
-        assert (info["terminal_observation"] == last).all() and not info["TimeLimit.truncated"]
-    assert copies.get_attr("num_envs", indices=[0, 1]) == [7, 7]
-    assert copies.env_is_wrapped(object) == [False] * 7
-    with pytest.raises(AttributeError, match="cannot be set"):
-        copies.set_attr("num_envs", 3)
-    with pytest.raises(AttributeError, match="cannot be called"):
-        copies.env_method("close")
-    with pytest.raises(ValueError, match="must be SAME_STEP"):
-        to_stable_baselines3(make_vec(GAME, FLOW, num_envs=2, autoreset_mode="NextStep"))
-    with pytest.raises(TypeError, match="envs"):
-        to_stable_baselines3(env(GAME, FLOW))
-    copies.close()
-
-
-def learned(sb3, game, flow, rounds):
-    """What PPO plays after so many rounds of 256 episodes, as a policy of (t, o) along the flow; and its model."""
-    import torch
-
-    from tmfcore.interop.gymnasium import to_stable_baselines3
-
-    torch.set_num_threads(1)
-    copies = to_stable_baselines3(make_vec(game, flow, num_envs=256))
-    model = sb3.PPO(
-        "MlpPolicy", copies, n_steps=game.horizon, batch_size=1280, n_epochs=8, learning_rate=2e-3,
-        gamma=game.discount, ent_coef=0.0, seed=1, device="cpu",
-    )  # fmt: skip
-    model.learn(256 * game.horizon * rounds)
-    S = game.n_observations
-    rows = np.empty((game.horizon, S, 2 * S + 1), np.float32)
-    rows[:, :, :S], rows[:, :, S : 2 * S] = np.eye(S), flow.mu[:-1, None]
-    rows[:, :, 2 * S] = (np.arange(game.horizon) / game.horizon)[:, None]
-    with torch.no_grad():
-        found = model.policy.get_distribution(torch.as_tensor(rows.reshape(-1, 2 * S + 1))).distribution.probs
-    table = found.double().numpy().reshape(game.horizon, S, -1)
-    return model, tmf.TabularPolicy(table / table.sum(axis=-1, keepdims=True))
-
-
-def returns(game, flow, choose, seed):
-    """Discounted returns (n,) of 40,000 copies that play choose(rows, infos, t)."""
-    envs = make_vec(game, flow, num_envs=40_000, autoreset_mode="Disabled")
-    rows, infos = envs.reset(seed=seed)
-    total, factor = np.zeros(40_000), 1.0
-    for t in range(game.horizon):
-        rows, rewards, _, _, infos = envs.step(choose(rows, infos, t))
-        total, factor = total + factor * rewards, factor * game.discount
-    return total
-
-
-@pytest.mark.envs
-def test_ppo_gains_nothing_over_the_equilibrium(sb3):
-    """A minute of training on the queueing game: against the equilibrium flow nothing is to be gained, and PPO, which
-    finds nearly all there is to gain against another flow, finds nothing."""
-    schedule = tmf.Fraction(0.5)
-    equilibrium = tmf.solve(GAME, schedule).policy
-    gains = {}
-    for name, policy, rounds in (("uniform", UNIFORM, 30), ("equilibrium", equilibrium, 100)):
-        flow = tmf.mean_field(GAME, policy, schedule)
-        model, found = learned(sb3, GAME, flow, rounds)
-        kernel = np.broadcast_to(policy.table, (GAME.horizon, 4, 4)) if len(policy.table) == 1 else policy.table
-        rng = np.random.default_rng(5)
-
-        def play_policy(rows, infos, t, kernel=kernel, rng=rng):
-            p = kernel[t][infos["observation"]]
-            return (rng.random((len(p), 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
-
-        theirs = returns(GAME, flow, lambda rows, infos, t, model=model: model.predict(rows)[0], seed=2)
-        ours = returns(GAME, flow, play_policy, seed=3)
-        gain = theirs.mean() - ours.mean()
-        half = Z * np.hypot(theirs.std() / np.sqrt(len(theirs)), ours.std() / np.sqrt(len(ours)))
-        exactly = (
-            tmf.evaluate(GAME, found, schedule, flow=flow).mean_return
-            - tmf.evaluate(GAME, policy, schedule, flow=flow).mean_return
-        )
-        assert abs(gain - exactly) < half, "the samples and the exact value of what was learned disagree"
-        gap = tmf.exploitability(GAME, policy, schedule)
-        assert exactly <= gap + 1e-9, "nobody gains more than the best response does"
-        gains[name] = gain, half, exactly, gap
-    gain, half, exactly, gap = gains["uniform"]
-    assert gain > half and exactly > 0.95 * gap, "PPO has not learned to play against the uniform policy"
-    gain, half, exactly, gap = gains["equilibrium"]
-    assert gain < half, "PPO gains over the equilibrium policy"
-    assert exactly > -0.01, "PPO has not learned to play as well as the equilibrium"

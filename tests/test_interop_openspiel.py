@@ -3,7 +3,6 @@
 import importlib
 import pickle
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 
 import tmfcore as tmf
 from peers import need
+from spiel_cases import SYNCHRONOUS, ByHash
 
 pyspiel = need("pyspiel")
 
@@ -21,11 +21,8 @@ from open_spiel.python.mfg.games import normal_form_game  # noqa: F401  register
 from peers.openspiel_states import Keyed
 from tmfcore.interop import _states as states
 from tmfcore.interop import openspiel
-from tmfcore.interop._spiel import KIND, Observer
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
-
-SYNCHRONOUS = tmf.Synchronous()
 ROAD = {"max_num_time_step": 14, "time_step_length": 0.5}
 #: name, parameters, whether rewards there depend on the last action, whether transitions depend on mu
 GAMES = [
@@ -45,19 +42,6 @@ GAMES = [
     ("python_mfg_periodic_aversion", {"size": 5, "horizon": 3, "n_actions_per_side": 1}, True, False),
 ]  # fmt: skip
 NAMES = [f"{name}-{i}" for i, (name, *_) in enumerate(GAMES)]
-
-
-class ByHash(spiel_policy.Policy):
-    """A random row for every decision string, the same in whatever order they are asked for."""
-
-    def __init__(self, game, seed):
-        super().__init__(game, [0])
-        self.seed = seed
-
-    def action_probabilities(self, state, player_id=None):
-        legal = state.legal_actions()
-        key = zlib.crc32(state.observation_string(0).encode())
-        return dict(zip(legal, np.random.default_rng([self.seed, key]).dirichlet(np.full(len(legal), 0.7)).tolist()))
 
 
 class Inside(spiel_policy.Policy):
@@ -328,208 +312,6 @@ def test_populations_among_agents():
     solution = tmf.solve(copy, SYNCHRONOUS, tolerance=1e-3)
     assert solution.converged
     openspiel.verify(copy, solution.flow)
-
-
-class Odd(pyspiel.Game):
-    """Two steps at one place; `kind` is what is odd about them."""
-
-    def __init__(self, kind):
-        info = pyspiel.GameInfo(
-            num_distinct_actions=2, max_chance_outcomes=2, num_players=1, min_utility=-9, max_utility=9, utility_sum=None,
-            max_game_length=3,
-        )  # fmt: skip
-        super().__init__(KIND, info, {})
-        self.kind = kind
-
-    def new_initial_state(self):
-        return OddState(self, self.kind)
-
-    def make_py_observer(self, iig_obs_type=None, params=None):
-        return Observer()
-
-
-class OddState(pyspiel.State):
-    """Steps: decide, be told the population, decide, be told, decide, end."""
-
-    def __init__(self, game, kind):
-        super().__init__(game)
-        self.kind, self.past, self.chance, self.field, self.mu = kind, [], True, False, 0.5
-
-    def _legal_actions(self, player):
-        return [0] if self.kind == "legal" and self.past[-1:] == [1] else [0, 1]
-
-    def chance_outcomes(self):
-        return [(0, 1.0)]
-
-    def _apply_action(self, action):
-        if self.chance:
-            self.chance = False
-        else:
-            self.past.append(action)
-            self.field = True
-
-    def distribution_support(self):
-        return [f"x{self._place()},{len(self.past)},field"]
-
-    def _place(self):
-        return self.past[-1] if self.kind == "earlier population" and self.past else ""
-
-    def update_distribution(self, shares):
-        self.mu += shares[0] if self.kind == "earlier population" else 0.0
-        self.field = False
-
-    def is_terminal(self):
-        return len(self.past) == 3 or (self.kind == "early end" and self.past == [1])
-
-    def current_player(self):
-        if self.is_terminal():
-            return pyspiel.PlayerId.TERMINAL
-        if self.chance:
-            return pyspiel.PlayerId.CHANCE
-        return pyspiel.PlayerId.MEAN_FIELD if self.field else 0
-
-    def rewards(self):
-        if self.kind == "chance" and self.chance:
-            return [1.0]
-        if self.kind == "earlier action" and len(self.past) == 2:
-            return [float(self.past[0])]
-        return [self.mu if self.kind == "earlier population" and len(self.past) == 2 and not self.field else 0.0]
-
-    def returns(self):
-        return [0.0]
-
-    def __str__(self):
-        if self.kind == "early end" and self.is_terminal():
-            return f"end,{len(self.past)}"
-        return f"x{self._place()},{len(self.past)},{'chance' if self.chance else 'field' if self.field else 'decide'}"
-
-
-@pytest.mark.parametrize(
-    ("kind", "reason"),
-    [
-        ("chance", "pays 1.0 at the chance node"),
-        ("earlier action", "on earlier states or populations"),
-        ("earlier population", "on earlier states or populations"),
-        ("early end", "ends earlier along some paths than along others"),
-        ("legal", "what may be done at .* depends on the last action"),
-    ],
-)
-def test_what_cannot_be_told_apart_is_refused(kind, reason):
-    with pytest.raises(ValueError, match=reason):
-        openspiel.from_game(Odd(kind))
-
-
-def test_nothing_odd_is_taken():
-    assert openspiel.from_game(Odd("nothing")).horizon == 3
-
-
-class Plain(pyspiel.Game):
-    """Decide, chance, be told the population, twice; one place in `size`, and `kind` what is peculiar."""
-
-    def __init__(self, kind):
-        info = pyspiel.GameInfo(
-            num_distinct_actions=3, max_chance_outcomes=6, num_players=1, min_utility=-9, max_utility=9, utility_sum=None,
-            max_game_length=2,
-        )  # fmt: skip
-        super().__init__(KIND, info, {})
-        self.kind = kind
-
-    def new_initial_state(self):
-        return PlainState(self, self.kind)
-
-    def make_py_observer(self, iig_obs_type=None, params=None):
-        return Observer()
-
-
-class PlainState(pyspiel.State):
-    SIZE = 6
-
-    def __init__(self, game, kind):
-        super().__init__(game)
-        self.kind, self.t, self.x, self.last, self.phase, self.mu = kind, 0, 0, 0, "start", [1 / 6] * 6
-
-    def _legal_actions(self, player):
-        return [0, 1, 2]
-
-    def chance_outcomes(self):
-        if self.phase == "chance" and self.kind == f"outcomes of {self.last}":
-            return [(x, float(x == 0)) for x in range(self.SIZE)]
-        if self.phase == "chance" and self.kind == "crowded" and self.t == 1 and 0.7 < self.mu[1] < 0.99:
-            return [(x, float(x == 1)) for x in range(self.SIZE)]
-        return [(x, 1 / self.SIZE) for x in range(self.SIZE)]
-
-    def _apply_action(self, action):
-        if self.phase == "decide":
-            self.last, self.phase = action, "chance"
-        else:
-            self.t += self.phase == "chance"
-            self.x, self.phase = action, "field"
-
-    def distribution_support(self):
-        if self.kind == "support" and self.last:
-            return [f"{x},{self.t},field" for x in reversed(range(self.SIZE))]
-        return [f"{x},{self.t},field" for x in range(self.SIZE)]
-
-    def update_distribution(self, shares):
-        self.mu, self.phase = list(shares), "decide"
-
-    def is_terminal(self):
-        return self.t == 2
-
-    def current_player(self):
-        if self.is_terminal():
-            return pyspiel.PlayerId.TERMINAL
-        where = {"start": pyspiel.PlayerId.CHANCE, "chance": pyspiel.PlayerId.CHANCE, "decide": 0}
-        return where.get(self.phase, pyspiel.PlayerId.MEAN_FIELD)
-
-    def rewards(self):
-        if self.is_terminal():
-            return [float(self.last) if self.kind == "paid at the end" else 0.0]
-        return [self.mu[self.x] if self.phase == "decide" else 0.0]
-
-    def returns(self):
-        return [0.0]
-
-    def __str__(self):
-        return f"{self.x},{self.t},{self.phase}"
-
-
-def test_what_the_end_pays_for_the_last_action():
-    """Also where it pays nothing for the first action that is tried."""
-    game = openspiel.from_game(Plain("paid at the end"))
-    assert tmf.exploitability(game, tmf.TabularPolicy.uniform(game), SYNCHRONOUS) == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize("action", range(3))
-def test_chance_nodes_of_one_string_with_other_outcomes(action):
-    """Outcomes that depend on what the string does not say are those of each way to it."""
-    game = openspiel.from_game(Plain(f"outcomes of {action}"))
-    table = np.zeros((2, game.n_observations, 3))
-    table[..., action] = 1.0
-    mu = tmf.mean_field(game, tmf.TabularPolicy(table), SYNCHRONOUS).mu
-    assert sorted(mu[1][mu[1] > 0]) == [1.0]
-    mu = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), SYNCHRONOUS).mu
-    np.testing.assert_allclose(sorted(mu[1])[-6:], [1 / 9] * 5 + [4 / 9], atol=1e-12)
-
-
-def test_other_shares_asked_for_along_another_way():
-    with pytest.raises(ValueError, match="asks for other shares at"):
-        openspiel.from_game(Plain("support"))
-
-
-def test_what_was_found_constant_is_held_in_use():
-    """A transition that jumps where no population tried shows it: using the game there says so, sooner or later."""
-    game = openspiel.from_game(Plain("crowded"))
-    assert game.assumed
-    names = openspiel._READ[game].reader.names[1]
-    mu = 0.9 * np.eye(game.n_observations)[names["1,1,field", None]] + 0.1 / game.n_observations
-    with pytest.raises(ValueError, match="depends on the population, which none of those tried showed"):
-        _asked(game, [mu + 1e-6 * k * (1 / len(mu) - mu) for k in range(40)])
-
-
-def _asked(game, populations):
-    for mu in populations:
-        game.tables(mu, 1)
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch):

@@ -6,7 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-import reference
+import reference_laws
 import tmfcore as tmf
 from stat_tests import assert_law, assert_same_law
 from strategies import ScheduleSpec, random_game, random_policy
@@ -113,7 +113,7 @@ def play_in_turn(env, policy, rng, seed=None):
 def exact(spec, policy, moves, start):
     """Law of the counts along a path."""
     law = defaultdict(float)
-    for path, p in reference.counts_paths(spec.reference(), policy, moves, start).items():
+    for path, p in reference_laws.counts_paths(spec.reference(), policy, moves, start).items():
         law[path[::2]] += p
     return law
 

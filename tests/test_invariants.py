@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import reference
+import reference_laws
 import tmfcore as tmf
 from strategies import cases, random_game, random_policy, seeds
 
@@ -59,7 +59,7 @@ def test_counts_are_conserved(engine, case, seed):
             assert (acting == size * N_AGENTS).all()
         for r in range(2):
             counts, decisions = run.counts[r, t], run.decisions[r, t]
-            assert run.rewards[r, t] == pytest.approx(reference.step_reward(right, counts, decisions, t), abs=1e-11)
+            assert run.rewards[r, t] == pytest.approx(reference_laws.step_reward(right, counts, decisions, t), abs=1e-11)
             assert (decisions[right_policy(counts / N_AGENTS, t) == 0] == 0).all()
     np.testing.assert_allclose(run.returns, run.rewards @ game.discount ** np.arange(game.horizon), atol=1e-11)
 

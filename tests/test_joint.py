@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import reference
+import reference_laws
 import tmfcore as tmf
 from peers import need
 from tmfcore.games import by_half_step, joint
@@ -104,8 +104,8 @@ def step_law(case, pi, counts, t, batch):
     S, A = case.shape
     law = defaultdict(float)
     n = sum(counts)
-    for acting, p_acting in reference.acting_law(counts, ("batch", batch)):
-        choices = (reference.multinomial_law(acting[o], pi[t, o]) for o in range(S))
+    for acting, p_acting in reference_laws.acting_law(counts, ("batch", batch)):
+        choices = (reference_laws.multinomial_law(acting[o], pi[t, o]) for o in range(S))
         for choice in itertools.product(*choices):
             decisions = np.array([n for n, _ in choice])
             weight = p_acting * math.prod(p for _, p in choice)
@@ -113,9 +113,9 @@ def step_law(case, pi, counts, t, batch):
             kernel, passive = case.transition(joint_law, mu, t), case.passive_transition(joint_law, mu, t)
             moved = {(0,) * S: 1.0}
             for o in range(S):
-                moved = reference.convolve(moved, reference.multinomial_law(counts[o] - acting[o], passive[o]))
+                moved = reference_laws.convolve(moved, reference_laws.multinomial_law(counts[o] - acting[o], passive[o]))
                 for a in range(A):
-                    moved = reference.convolve(moved, reference.multinomial_law(decisions[o, a], kernel[o, a]))
+                    moved = reference_laws.convolve(moved, reference_laws.multinomial_law(decisions[o, a], kernel[o, a]))
             for following, p in moved.items():
                 law[following] += weight * p
     return law
@@ -153,7 +153,7 @@ def test_the_chain_of_n_agents_is_that_of_the_definition(batch):
     def playing(mu, t):
         return policy.kernel.probabilities(mu, t, game.horizon)
 
-    found = reference.counts_laws(Dense, playing, moves, (2, 1, 0, 0, 0, 0))[-1]
+    found = reference_laws.counts_laws(Dense, playing, moves, (2, 1, 0, 0, 0, 0))[-1]
     assert sum(found.values()) == pytest.approx(1)
     for counts, p in found.items():
         assert sum(counts[2:]) == 0

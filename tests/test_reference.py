@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import reference
+import reference_gradient
+import reference_laws
 import stat_tests
 from strategies import random_game, random_policy
 
@@ -28,9 +30,9 @@ def test_counts_law_is_the_law_of_the_individuals(moves, passive, size):
     """The lumped chain of section 5 and the chain on all S^N configurations are one law."""
     game, policy = small(11, passive=passive, size=size)
     start = (2, 1) + (0,) * (size - 2)
-    lumped = reference.counts_laws(game, policy, moves, start)
-    individual = reference.configuration_laws(game, policy, moves, reference.start_configuration(start))
-    for counts, law in zip(lumped, map(reference.configurations_to_counts, individual)):
+    lumped = reference_laws.counts_laws(game, policy, moves, start)
+    individual = reference_laws.configuration_laws(game, policy, moves, reference_laws.start_configuration(start))
+    for counts, law in zip(lumped, map(reference_laws.configurations_to_counts, individual)):
         assert set(counts) >= set(law)
         for key in counts:
             assert counts[key] == pytest.approx(law.get(key, 0.0), abs=1e-12)
@@ -42,11 +44,11 @@ def test_return_by_paths_is_the_mean_value_of_the_individuals(moves):
     game, policy = small(5)
     start = (1, 2)
     by_paths = sum(
-        p * (game.discount ** np.arange(2) @ reference.path_rewards(game, path))
-        for path, p in reference.counts_paths(game, policy, moves, start).items()
+        p * (game.discount ** np.arange(2) @ reference_laws.path_rewards(game, path))
+        for path, p in reference_laws.counts_paths(game, policy, moves, start).items()
     )
-    configuration = reference.start_configuration(start)
-    by_agents = np.mean([reference.agent_value(game, [policy] * 3, moves, configuration, i) for i in range(3)])
+    configuration = reference_laws.start_configuration(start)
+    by_agents = np.mean([reference_gradient.agent_value(game, [policy] * 3, moves, configuration, i) for i in range(3)])
     assert by_paths == pytest.approx(by_agents, abs=1e-12)
 
 
@@ -58,8 +60,8 @@ def test_schedule_clock_is_what_agents_earn_when_nothing_depends_on_mu(moves):
     game = reference.Game(2, 2, 2, 0.8, np.array(start) / 3, game.tables)
     active = reference.active_fraction(moves, 3)
     by_paths = sum(
-        p * (game.discount ** np.arange(2) @ reference.path_rewards(game, path))
-        for path, p in reference.counts_paths(game, policy, moves, start).items()
+        p * (game.discount ** np.arange(2) @ reference_laws.path_rewards(game, path))
+        for path, p in reference_laws.counts_paths(game, policy, moves, start).items()
     )
     assert by_paths == pytest.approx(reference.mean_return(game, policy, active, "schedule"), abs=1e-12)
 
@@ -87,8 +89,8 @@ def test_policy_gradient_identity(moves, kind):
         return reference.tabular(reference.softmax(theta[..., 0]), 2)
 
     moves = [("batch", min(2, size)) if how == "batch" else (how, size) for how, size in moves]
-    left = reference.expected_score_return(game, make(theta), moves, (0, 1), theta.shape)
-    right = reference.own_gradient(game, make, theta, moves, (0, 1))
+    left = reference_gradient.expected_score_return(game, make(theta), moves, (0, 1), theta.shape)
+    right = reference_gradient.own_gradient(game, make, theta, moves, (0, 1))
     assert np.abs(left).max() > 1e-3  # the identity is not 0 = 0
     assert np.allclose(left, right, atol=1e-8)
 
@@ -107,10 +109,10 @@ def test_gradient_of_one_trajectory_needs_only_the_weights():
     weights, decisions = np.zeros((2, horizon, size, n_actions))
     for t, i in np.argwhere(actions >= 0):
         o, a = observations[t, i], actions[t, i]
-        direct += advantage[t, i] * reference.score(policy(mu[t], t), mu[t], t * 2 // horizon, o, a, theta.shape)
+        direct += advantage[t, i] * reference_gradient.score(policy(mu[t], t), mu[t], t * 2 // horizon, o, a, theta.shape)
         weights[t, o, a] += advantage[t, i]
         decisions[t, o, a] += 1
-    plain, _ = reference.direction(policy, mu, decisions, weights, 2, 1 + size, natural=False)
+    plain, _ = reference_gradient.direction(policy, mu, decisions, weights, 2, 1 + size, natural=False)
     assert np.allclose(direct, plain, atol=1e-12)
 
 
@@ -119,7 +121,7 @@ def test_step_covariance_is_the_covariance_of_the_enumerated_step(move):
     """Section 6: Q_t(mu) against the enumerated law of one step of N = 4 agents."""
     game, policy = small(31)
     start, n_agents = (3, 1), 4
-    law = reference.counts_laws(game, policy, [move], start)[1]
+    law = reference_laws.counts_laws(game, policy, [move], start)[1]
     x = np.array(list(law)) / n_agents
     p = np.array(list(law.values()))
     mu = np.array(start) / n_agents
@@ -140,7 +142,7 @@ def test_queueing_reaches_the_figures_of_the_theory():
     for k in range(300):
         policy = reference.tabular(reference.softmax(theta), 20)
         mu = reference.flow(game, policy, active)
-        theta += 20 / (1 + k / 50) * reference.model_advantages(game, policy, mu, active, "schedule")
+        theta += 20 / (1 + k / 50) * reference_gradient.model_advantages(game, policy, mu, active, "schedule")
         theta -= theta.max(axis=-1, keepdims=True)
     policy = reference.tabular(reference.softmax(theta), 20)
     assert np.allclose(reference.flow(game, policy, active)[10], [0.319, 0.114, 0.227, 0.341], atol=2e-3)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-import reference
+import reference_laws
 import stat_tests
 from strategies import rows
 from tmfcore._population import alias
@@ -145,7 +145,7 @@ def test_multinomials_of_many_rows_have_their_law(row, n):
     """20,000 rows against the enumerated law, chi-square, rate 1e-6."""
     table = np.tile(np.array(row), (20_000, 1))
     rows_drawn = sampling.multinomials(bits(24), np.full(20_000, n), table)
-    stat_tests.assert_law([tuple(r) for r in rows_drawn.tolist()], dict(reference.multinomial_law(n, row)))
+    stat_tests.assert_law([tuple(r) for r in rows_drawn.tolist()], dict(reference_laws.multinomial_law(n, row)))
 
 
 @pytest.mark.parametrize("n", [30, 70, 300, 2_000, 10**6])
@@ -209,7 +209,7 @@ def test_multinomial_has_its_law(row, n):
     generator = bits(7)
     p = np.array(row)
     samples = [tuple(sampling.multinomial(generator, n, p).tolist()) for _ in range(20_000)]
-    stat_tests.assert_law(samples, dict(reference.multinomial_law(n, row)))
+    stat_tests.assert_law(samples, dict(reference_laws.multinomial_law(n, row)))
 
 
 @pytest.mark.parametrize("row", [[0.1] * 10 + [0.0, 0.0], [0.0] + [1 / 3] * 3 + [0.0], [0.3, 0.0, 0.7], [0.0, 1.0],
@@ -249,7 +249,7 @@ def test_hypergeometric_split_has_its_law(counts, batch):
     generator = bits(9)
     cells = np.array(counts)
     samples = [tuple(sampling.hypergeometric_split(generator, cells, batch).tolist()) for _ in range(20_000)]
-    stat_tests.assert_law(samples, dict(reference.acting_law(counts, ("batch", batch))))
+    stat_tests.assert_law(samples, dict(reference_laws.acting_law(counts, ("batch", batch))))
 
 
 @pytest.mark.parametrize("total", [10**3, 10**6, 10**9, 10**12])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import reference
+import reference_laws
 import stat_tests
 import tmfcore as tmf
 
@@ -56,7 +56,7 @@ def test_a_list_of_ones_is_sequential_play(engine):
     mixed = tmf.simulate(game, uniform(game), tmf.Batch(sizes), 40, engine=engine, rng=1)
     np.testing.assert_array_equal(mixed.decisions[0].sum((1, 2)), sizes)
     for t in range(game.horizon):
-        rewards = reference.step_reward(game, mixed.counts[0, t], mixed.decisions[0, t], t)
+        rewards = reference_laws.step_reward(game, mixed.counts[0, t], mixed.decisions[0, t], t)
         assert mixed.rewards[0, t] == pytest.approx(rewards, abs=1e-12)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import reference
+import reference_gradient
 import stat_tests
 import tmfcore as tmf
 from strategies import random_game, random_policy
@@ -32,7 +33,7 @@ class Case:
         self.tables = self.table(53, -(-horizon // pool), 2, 2), self.table(54, -(-horizon // pool), 2)
         self.sums = tuple(np.zeros((2, *table.shape)) for table in self.tables)
         self.level = np.zeros(self.theta.shape), np.zeros(self.theta.shape[:2])
-        self.trajectories = list(reference.trajectories(self.right, self.policy, self.moves, START))
+        self.trajectories = list(reference_gradient.trajectories(self.right, self.policy, self.moves, START))
 
     @staticmethod
     def table(seed, *shape):
@@ -87,7 +88,7 @@ class Case:
         """E sum_i sum_t grad log pi G, without gamma^t; natural: E sum_i sum_t phi (G - sum_a pi q), by action."""
         total = np.zeros(self.theta.shape)
         for weight, observations, actions, rewards in self.trajectories:
-            gain = reference.returns_to_go(rewards, self.game.discount)
+            gain = reference_gradient.returns_to_go(rewards, self.game.discount)
             mu = self.mu(observations)
             for (t, i), a in np.ndenumerate(actions):
                 if a < 0:
@@ -97,7 +98,7 @@ class Case:
                     credit = gain[t, i] - pi[o] @ self.tables[0][t // self.pool, o]
                     total[t, o, a] += weight * credit * reference.features(mu[t])[: self.theta.shape[3]]
                 else:
-                    total += weight * gain[t, i] * reference.score(pi, mu[t], t, o, a, self.theta.shape)
+                    total += weight * gain[t, i] * reference_gradient.score(pi, mu[t], t, o, a, self.theta.shape)
         return total
 
     def own_gradient(self):
@@ -108,7 +109,7 @@ class Case:
                 return reference.affine(theta, len(theta))
             return reference.tabular(reference.softmax(theta[..., 0]), len(theta))
 
-        return reference.own_gradient(self.right, make, self.theta, self.moves, START)
+        return reference_gradient.own_gradient(self.right, make, self.theta, self.moves, START)
 
 
 def assert_unbiased(case, critic):

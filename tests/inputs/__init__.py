@@ -2,6 +2,7 @@
 
     doors       every public callable, found by inspection
     examples    a valid call of each; a callable without one fails the test
+    things      what the examples are made of
     values      what is put in the place of an argument
     judge       what came of it, and whether it may
     files       damaged files for every `load`

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tmfcore
 
-#: Commands, which click checks and tests/test_cli.py holds, and the experiments behind `tmfcore reproduce`.
+#: Commands, which click checks and the tests of the command line hold, and the experiments behind `tmfcore reproduce`.
 ASIDE = ("cli", "reproduce", "__main__")
 #: Bases for kernels of one's own, of which nobody makes an object.
 BASES = {tmfcore.Model}

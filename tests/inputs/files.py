@@ -14,7 +14,7 @@ import numpy as np
 
 import tmfcore as tmf
 
-from .examples import folder, saved
+from .things import folder, saved
 
 KINDS = {
     "flow": tmf.Flow, "simulation": tmf.Simulation, "solution": tmf.Solution,

@@ -1,0 +1,273 @@
+"""What the examples are made of: a game of three observations and two actions, and every kind of result of it.
+
+Objects that are costly and cannot be changed by a call are made once. No two axes have one length, so that they cannot
+be taken for each other.
+"""
+
+import ctypes
+import dataclasses
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+import tmfcore as tmf
+from tmfcore import plotting
+from tmfcore.games import RoadNetwork
+
+S, A, T, N = 3, 2, 4, 12
+INITIAL = np.array([0.5, 0.25, 0.25])
+REWARD = np.array([[0.0, 1.0], [0.5, 0.25], [1.0, 0.0]])
+ROWS = np.array([[[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], [[0.2, 0.6, 0.2], [0.1, 0.1, 0.8]], [[0.5, 0.25, 0.25]] * 2])
+PASSIVE_REWARD = np.array([0.1, 0.2, 0.3])
+PASSIVE_ROWS = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.25, 0.75]])
+SUCCESSORS = np.broadcast_to(np.arange(S), (S, A, S)).copy()
+LABELS = ["left", "middle", "right"]
+TABLE = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]])
+COMMON = {"horizon": T, "discount": 0.9, "initial": INITIAL.copy(), "step": 0.5}
+SWEEPS = {"horizon": 2, "discount": 1.0, "step": 0.5}
+ROW = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_double),
+    ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_double), ctypes.c_void_p,
+)  # fmt: skip
+
+
+@ROW
+def row(t, observation, action, mu, probabilities, reward, user):
+    """One successor, so that nothing is written beyond a row however long another argument makes it."""
+    probabilities[0] = 1.0
+    reward[0] = float(action) - mu[observation]
+    return 0
+
+
+#: Solvers that stop after their iterations have not missed a tolerance.
+ENDLESS = {"tolerance": None, "absolute_tolerance": None}
+
+
+def crowded(mu, t):
+    return REWARD - mu[:, None]
+
+
+@cache
+def folder():
+    """Where files go, one for each process."""
+    return Path(tempfile.mkdtemp(prefix="tmfcore-inputs-"))
+
+
+@cache
+def game():
+    return tmf.Game(S, A, T, 0.9, INITIAL, crowded, ROWS, passive_reward=PASSIVE_REWARD, name="example")
+
+
+@cache
+def noisy():
+    return tmf.Game(S, A, T, 0.9, INITIAL, lambda mu, t, z: crowded(mu, t) * z, ROWS, noise=np.ones(T))
+
+
+@cache
+def policy():
+    return tmf.TabularPolicy(TABLE)
+
+
+@cache
+def flow():
+    return tmf.mean_field(game(), policy(), tmf.Fraction(0.5))
+
+
+@cache
+def run():
+    return tmf.simulate(game(), policy(), tmf.Fraction(0.5), N, replicas=3, rng=1)
+
+
+@cache
+def logged():
+    return tmf.simulate(game(), policy(), tmf.Fraction(0.5), N, trajectories=True, rng=1).trajectories
+
+
+@cache
+def evaluation():
+    return tmf.evaluate(game(), policy(), tmf.Fraction(0.5))
+
+
+@cache
+def solution():
+    return tmf.solvers.MirrorDescent(iterations=3, **ENDLESS).solve(game(), tmf.Fraction(0.5))
+
+
+@cache
+def stationary():
+    return tmf.games.resource_selection((1.0, 0.8), horizon=3)
+
+
+@cache
+def fluctuations():
+    return tmf.analysis.fluctuations(game(), policy(), tmf.Fraction(0.5), N)
+
+
+@cache
+def bound():
+    return tmf.analysis.bound(game(), policy(), tmf.Fraction(0.5), N, replicas=2, trials=4, rng=1)
+
+
+@cache
+def finite():
+    return tmf.finite_exploitability(game(), policy(), tmf.Fraction(0.5), N, replicas=2, rng=1)
+
+
+@cache
+def fitted():
+    return tmf.fit(logged(), n_observations=S, n_actions=A, discount=0.9)
+
+
+@cache
+def lipschitz():
+    return tmf.analysis.lipschitz(game(), policy(), tmf.Fraction(0.5), trials=4, rng=1)
+
+
+@cache
+def monotonicity():
+    return tmf.analysis.monotonicity(game(), tmf.Fraction(0.5), trials=4, rng=1)
+
+
+@cache
+def convergence():
+    return tmf.analysis.convergence(game(), policy(), {"B=N": tmf.Synchronous()}, [8, 16, 32], 3, rng=1)
+
+
+@cache
+def comparison():
+    return fluctuations().compare(run())
+
+
+@cache
+def network():
+    places = {"home": (0, 0), "a": (1, 0), "b": (1, 1), "work": (2, 1)}
+    return RoadNetwork([("home", "a"), ("a", "b"), ("b", "work")], [0.0, 1.0, 0.0], positions=places)
+
+
+@cache
+def saved(kind):
+    """A file of `kind`."""
+    path = folder() / f"{kind}.npz"
+    {"flow": flow, "simulation": run, "solution": solution, "convergence": convergence, "fluctuations": fluctuations}[
+        kind
+    ]().save(path)
+    return path
+
+
+@cache
+def toml():
+    path = folder() / "game.toml"
+    path.write_text('[game]\nkind = "queueing"\ncapacities = [0.5, 0.4]', encoding="utf-8")
+    return path
+
+
+@cache
+def axes():
+    return plotting.figure(1)[1][0]
+
+
+def course():
+    return plotting.Course(np.arange(T + 1.0), flow().mu)
+
+
+def fields(record, **changes):
+    """The fields of a record as the arguments that make it again."""
+    return {name: getattr(record, name) for name in (field.name for field in dataclasses.fields(record))} | changes
+
+
+def labels():
+    return {"name": "example", "observation_labels": list(LABELS), "action_labels": ["stay", "go"]}
+
+
+def played(**more):
+    return {"game": game(), "policy": policy(), "schedule": tmf.Fraction(0.5), "n_agents": N, **more}
+
+
+def solving(solver, where=game, **more):
+    return {
+        "self": solver, "game": where(), "schedule": tmf.Fraction(0.5), "n_agents": None, "rng": 1, "initial": None,
+        "callback": lambda iteration: None, "progress": False, "threads": 1, **more,
+    }  # fmt: skip
+
+
+def exact(**more):
+    return {
+        "iterations": 3, "tolerance": 1e-4, "absolute_tolerance": 1e-9, "clock": "schedule", "patience": 3,
+        "min_improvement": 0.01, **more,
+    }  # fmt: skip
+
+
+def descending(**more):
+    return exact(learning_rate=0.5, learning_rate_decay="constant", decay_iterations=10, momentum=0.5, **more)
+
+
+def picture(**more):
+    return {"title": "title", "ax": None, **more}
+
+
+def drawn(**more):
+    return picture(shares=True, quantity="share", unit="steps", **more)
+
+
+def compared(**more):
+    return drawn(course=course(), field=course(), names=("N agents", "mean field"), **more)
+
+
+def tabled(record, **more):
+    return {"self": record(), "kind": None, **more}
+
+
+def file_of(kind):
+    return lambda: {"path": str(saved(kind))}
+
+
+def into(record):
+    return lambda: {"self": record(), "path": str(folder() / "out.npz")}
+
+
+def at_share(schedule):
+    return lambda: {"self": schedule, "horizon": T, "n_agents": N}
+
+
+def sioux():
+    return {
+        "demand": "pair", "delay": "absolute", "source": "published", "time_step": 1.0, "horizon": 12, "rounding": "linear", "max_delay": 10.0,
+        "late_cost": 5.0, "discount": 1.0,
+    }  # fmt: skip
+
+
+def tmfpg():
+    return {
+        "iterations": 2, "learning_rate": 0.7, "learning_rate_decay": "harmonic", "decay_iterations": 10,
+        "critic": "model", "gradient": "natural", "optimizer": "adam", "betas": (0.5, 0.99), "average": 2.0,
+        "stages": 2, "population_aware": False, "entropy": 0.0, "inner_updates": 1, "replicas": 2, "clock": "schedule",
+        "tolerance": 0.005, "absolute_tolerance": 1e-9, "patience": 5, "min_improvement": 0.01, "evaluate_every": 1,
+    }  # fmt: skip
+
+
+def grid_game():
+    return {
+        "transition": ROWS.copy(), "worth": PASSIVE_REWARD.copy(), "successors": SUCCESSORS.copy(), "action_reward": 0.0,
+        "action_scale": 1.0, "crowding": 1.0, "epsilon": 1e-6, "passive_transition": PASSIVE_ROWS.copy(),
+        "passive_successors": None, "observation_shape": (3,), **COMMON, **labels(), "horizon": 2,
+    }  # fmt: skip
+
+
+def arrays():
+    return {
+        "n_observations": S, "n_actions": A, "horizon": T, "discount": 0.9, "initial": INITIAL.copy(),
+        "reward": REWARD.copy(), "transition": ROWS.copy(), "passive_reward": PASSIVE_REWARD.copy(),
+        "passive_transition": PASSIVE_ROWS.copy(), "successors": SUCCESSORS.copy(), "passive_successors": None,
+    }  # fmt: skip
+
+
+def tuning():
+    solver = tmf.solvers.MirrorDescent(iterations=2, **ENDLESS)
+    return fields(tmf.tune(game(), tmf.Synchronous(), solver=solver, metric="exploitability", trials=2, rng=1))
+
+
+@cache
+def typed():
+    return tmf.games.typed([game(), game()], [0.5, 0.5])

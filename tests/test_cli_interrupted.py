@@ -1,0 +1,133 @@
+"""Ctrl-C in a real process: what was finished is written, and nothing else."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import tmfcore as tmf
+from command_line import SMALL, run
+
+# `python -m tmfcore`, but SIGINT interrupts it even where it is inherited as ignored (nohup, `pytest &`), and the process
+# ends itself if whoever started it is gone. It sends itself SIGINT once it has been in solve() of a module for a while.
+INTERRUPTED = """
+import os, runpy, signal, sys, threading, time
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.alarm(LIMIT)
+
+def solving():
+    frame = sys._current_frames()[threading.main_thread().ident]
+    while frame and not (frame.f_code.co_name == "solve" and "MODULE" in frame.f_globals["__name__"]):
+        frame = frame.f_back
+    return frame
+
+def interrupt():
+    while not solving():
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt, daemon=True).start()
+runpy.run_module("tmfcore", run_name="__main__", alter_sys=True)
+"""
+
+
+def interrupted_in(module, *arguments, cwd, limit=60):
+    """Run the command line until Ctrl-C in a function solve() of `module`; return its code, output and errors."""
+    code = INTERRUPTED.replace("MODULE", module).replace("LIMIT", str(limit))
+    ended = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=cwd, text=True, capture_output=True,
+                           check=False)  # fmt: skip
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+@pytest.fixture
+def sigint_ignored():
+    """As if the tests were started by `pytest &` of a script: what a new process inherits."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.usefixtures("sigint_ignored")
+def test_ctrl_c_saves_what_reproduce_has_finished(tmp_path):
+    out = tmp_path / "out"
+    code, _, err = interrupted_in("tmfcore.reproduce", "reproduce", "--out", out, cwd=tmp_path)
+    assert code == 130, err
+    assert err == "interrupted\n"
+    assert sorted(path.name for path in out.iterdir()) == ["results.json", "summary.md"]
+    assert json.loads((out / "results.json").read_text())["complete"] is False
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.usefixtures("sigint_ignored")
+def test_ctrl_c_saves_the_solution_so_far(tmp_path):
+    code, out, err = interrupted_in(
+        "tmfcore.solvers", "solve", "queueing", "--solver", "tmf-pg", "--schedule", "sequential", "--iterations", "1e9",
+        "--tolerance", "0", "--out", tmp_path / "a.npz", cwd=tmp_path,
+    )  # fmt: skip
+    assert code == 130, err
+    assert err == "interrupted\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+    assert "interrupted after iteration" in tmf.Solution.load(tmp_path / "a.npz").reason
+    assert "interrupted after iteration" in out
+
+
+def test_ctrl_c_saves_the_replicas_so_far(tmp_path, monkeypatch):
+    simulate, calls = tmf.simulate, []
+
+    def interrupted(*arguments, replicas, **options):
+        calls.append(replicas)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return simulate(*arguments, replicas=replicas, **options)
+
+    monkeypatch.setattr(tmf, "simulate", interrupted)
+    options = ("--replicas", "1e6", "--out", tmp_path / "a.npz", "--pictures", tmp_path)
+    result = run("simulate", "queueing", *SMALL, *options)
+    assert result.exit_code == 130
+    assert tmf.Simulation.load(tmp_path / "a.npz").replicas == calls[0]
+
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    calls.clear()
+    result = run("simulate", "queueing", *SMALL, *options)
+    assert result.exit_code == 130
+    assert "wrote population.unfinished.png" in result.output
+    after = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert before.items() < after.items()
+    assert sorted(path.name for path in after.keys() - before.keys()) == ["a.unfinished.npz", "population.unfinished.png"]
+
+
+def test_ctrl_c_in_solve_leaves_what_was_finished(tmp_path, monkeypatch):
+    options = ("--horizon", "4", "--out", tmp_path / "a.npz", "--pictures", tmp_path, "--solver", "mirror-descent")
+    assert run("solve", "queueing", *options).exit_code == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    solve = tmf.solvers.MirrorDescent.solve
+
+    def interrupted(*arguments, **more):
+        def once(now):
+            raise KeyboardInterrupt
+
+        return solve(*arguments, callback=once, **more)
+
+    monkeypatch.setattr(tmf.solvers.MirrorDescent, "solve", interrupted)
+    assert run("solve", "queueing", *options).exit_code == 130
+    after = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert before.items() < after.items()
+    assert {path.name for path in after.keys() - before.keys()} == {
+        "a.unfinished.npz", "exploitability.unfinished.png", "flow.unfinished.png",
+    }  # fmt: skip
+
+
+def test_ctrl_c_with_nothing_finished_writes_nothing(tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tmf, "simulate", interrupted)
+    result = run("simulate", "queueing", *SMALL, "--out", tmp_path / "a.npz")
+    assert result.exit_code == 130
+    assert not list(tmp_path.iterdir())

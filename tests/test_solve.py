@@ -1,0 +1,104 @@
+"""tmf.solve goes from one solver to the next, and Homotopy, to which it comes last."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import reference
+import tmfcore as tmf
+from solver_cases import queueing, rock_paper_scissors
+from strategies import random_game
+from tmfcore.solvers import FictitiousPlay, Homotopy, MirrorDescent
+
+# ------------------------------------------------------------------------------------------- one call, and agreement
+
+
+def test_solve_says_what_it_used():
+    found = tmf.solve(queueing(), tmf.Batch(100), 1000)
+    assert found.converged and found.solver["name"] == "MirrorDescent"
+    assert found.reason.startswith("MirrorDescent: relative exploitability ") and found.n_agents == 1000
+    again = tmf.solve(queueing(), tmf.Fraction(0.1), initial=found)
+    assert again.best_iteration == found.best_iteration and again.converged and again.policy == found.policy
+
+
+def test_solve_goes_on_where_mirror_descent_fails():
+    found = tmf.solve(rock_paper_scissors(), tmf.Synchronous())
+    assert found.converged and found.relative_exploitability <= 1e-4 and found.solver["name"] == "Homotopy"
+    assert found.reason.startswith("MirrorDescent: paused after") and "; Homotopy: relative expl" in found.reason
+
+
+def test_solve_stops_for_a_callback():
+    found = tmf.solve(queueing(), tmf.Synchronous(), tolerance=None, callback=lambda now: now.iteration == 3)
+    assert found.reason == "MirrorDescent: stopped by callback at iteration 3"
+
+
+def test_solvers_take_turns(monkeypatch):
+    """Of 200 flows and twice 100, then twice as many; not Homotopy in large games; all that were tried are named."""
+    from tmfcore.solvers import auto
+
+    game = rock_paper_scissors()
+    start = tmf.TabularPolicy(np.array([[[0.5, 0.3, 0.2]] * 4]))
+    monkeypatch.setattr(auto, "FLOWS", {MirrorDescent: 40, Homotopy: 20, FictitiousPlay: 20})
+    monkeypatch.setattr(auto, "LARGE", 0)
+    calls = []
+    with pytest.warns(tmf.ConvergenceWarning, match="MirrorDescent: .*; FictitiousPlay: ") as caught:
+        found = tmf.solve(game, tmf.Synchronous(), initial=start, callback=lambda now: calls.append(now.iteration))
+    assert caught[0].filename == __file__
+    assert calls[:40] == list(range(40)) and calls[40:60] == list(range(20))
+    assert calls[60:140] == list(range(40, 120)) and calls[140:180] == list(range(20, 60))
+    assert not found.converged and found.reason.count("; ") >= 1 and "Homotopy" not in found.reason
+    least = min(solver().solve(game, tmf.Synchronous(), initial=start).exploitability for solver in quiet_pair())
+    assert found.exploitability == least
+    monkeypatch.setattr(auto, "LARGE", 1000)
+    found = tmf.solve(game, tmf.Synchronous(), initial=start)
+    assert found.converged and found.solver["name"] == "Homotopy"
+    names = [part.split(":")[0] for part in found.reason.split("; ") if part.split(":")[0] in ("MirrorDescent", "Homotopy")]
+    assert names == ["MirrorDescent", "Homotopy"]
+
+
+def quiet_pair():
+    """MirrorDescent and FictitiousPlay with their own tolerances, without a warning."""
+    return [
+        lambda kind=kind: dataclasses.replace(kind(), tolerance=None, absolute_tolerance=1e-9)
+        for kind in (MirrorDescent, FictitiousPlay)
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ path following
+
+
+@pytest.mark.parametrize("clock", ["schedule", "always"])
+def test_homotopy_follows_regularised_equilibria(clock):
+    """Its policies answer themselves: pi = softmax(Q~ / tau), at the temperatures that history shows."""
+    spec = random_game(3, 4, 3, 5, dependence="mu")
+    solver = Homotopy(iterations=4, tolerance=None, absolute_tolerance=None, clock=clock)
+    seen = []
+    solver.solve(spec.build(), tmf.Fraction(0.7), callback=lambda now: seen.append(now.solution().state))
+    assert len(seen) == 5
+    taus = [state["temperature"][0] for state in seen[1:]]
+    assert all(later < earlier for earlier, later in pairwise(taus))
+    for tau, state in zip(taus, seen[1:]):
+        logits = state["logits"]
+        answer = reference.prior_step(spec.reference(), logits, np.ones_like(logits), np.full(5, 0.7), clock, tau, 1.0)
+        np.testing.assert_allclose(reference.softmax(answer), reference.softmax(logits), atol=2e-3)
+
+
+def test_homotopy_options():
+    game = rock_paper_scissors()
+    found = Homotopy(temperature=0.5, iterations=1, tolerance=None).solve(game, tmf.Synchronous())
+    assert found.history["learning_rate"][0] == 2.0 and found.state["temperature"][0] == 0.5
+    with pytest.raises(ValueError, match=r"temperature is 0\.0; must be > 0"):
+        Homotopy(temperature=0)
+    with pytest.raises(ValueError, match="krylov is 0; must be >= 1"):
+        Homotopy(krylov=0)
+
+
+def test_homotopy_is_not_fooled_by_actions_that_nobody_plays():
+    """A crowd at one place, all of whom gain by leaving, is no equilibrium, however small its share elsewhere."""
+    for costs, horizon in (((2.723, 1.805), 9), ((2.422, 0.111), 4), ((1.044, 3.969), 6)):
+        found = Homotopy().solve(tmf.games.left_right(costs, horizon=horizon), tmf.Synchronous())
+        assert found.converged and len(found.history["iteration"]) < 40

@@ -1,0 +1,132 @@
+"""Stationary equilibria: scored as long games are, closed forms, slow chains, and what is said where there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+from solver_cases import queueing, resource_selection, rock_paper_scissors
+from tmfcore.solvers import Stationary
+
+# ------------------------------------------------------------------------------------------------------ stationary
+
+
+def lasting(game: tmf.Game, initial, horizon: int) -> tmf.Game:
+    """The same game over another horizon, from another start."""
+    return tmf.Game.from_model(game.model, horizon, game.discount, initial)
+
+
+@pytest.mark.parametrize("clock", ["schedule", "always"])
+@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.3), tmf.Bernoulli(0.5)])
+@pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(7, discount=0.9, **o)])
+def test_stationary_scores_are_those_of_a_long_game(build, schedule, clock):
+    """Played from the distribution it settles at, over so long a time that the rest does not count."""
+    game = build()
+    solver = Stationary(iterations=4, tolerance=None, clock=clock)
+    for found in (solver.solve(game, schedule), Stationary(clock=clock).solve(game, schedule)):
+        mu, after = found.flow.mu
+        assert np.abs(after - mu).sum() == pytest.approx(found.history["residual"][found.best_iteration], abs=1e-15)
+        assert np.abs(after - mu).sum() <= 1e-12
+        long = lasting(game, mu, 800)
+        assert np.abs(tmf.mean_field(long, found.policy, schedule).mu - mu).max() < 1e-10
+        gap = tmf.exploitability(long, found.policy, schedule, clock=clock)
+        assert found.exploitability == pytest.approx(gap, abs=1e-9)
+        value = tmf.evaluate(long, found.policy, schedule, clock=clock).mean_return
+        assert found.mean_return == pytest.approx(value, rel=1e-9)
+    assert found.converged and found.relative_exploitability <= 1e-4
+
+
+def test_the_stationary_equilibrium_of_free_switching_is_wardrop():
+    values, congestion = (1.0, 0.8, 0.6, 0.4), (1.0, 2.0, 0.5, 1.0)
+    game = tmf.games.resource_selection(values, congestion, horizon=1)
+    for schedule in (tmf.Synchronous(), tmf.Fraction(0.1)):
+        found = Stationary(tolerance=1e-10).solve(game, schedule)
+        np.testing.assert_allclose(found.flow.mu[0], tmf.games.wardrop(values, congestion), atol=1e-5)
+
+
+def test_a_stationary_distribution_by_hand():
+    """Two places, left with probabilities 0.2 and 0.6 whatever one does: mu = (3/4, 1/4), also where steps alternate."""
+    for moves, mu in (([[0.8, 0.2], [0.6, 0.4]], [0.75, 0.25]), ([[0.0, 1.0], [1.0, 0.0]], [0.5, 0.5])):
+        game = tmf.Game(2, 1, 5, 0.5, [1, 0], [[1.0], [3.0]], np.array(moves)[:, None, :])
+        found = Stationary().solve(game, tmf.Synchronous())
+        np.testing.assert_allclose(found.flow.mu[0], mu, atol=1e-11)
+        assert found.mean_return == pytest.approx((mu[0] + 3 * mu[1]) / (1 - 0.5))
+        assert found.exploitability == 0
+
+
+@pytest.mark.parametrize("leaving", [1e-3, 1e-7, 1e-11])
+def test_a_chain_that_is_nearly_frozen_settles(leaving):
+    """Left once in 10^11 steps, places have their shares by balance: mu(o) leaving(o) alike; parts that never mix keep theirs."""
+    rates = leaving * np.array([1.0, 3.0, 2.0])
+    rows = np.diag(1 - rates) + np.diag(rates)[:, [2, 0, 1]]
+    whole = np.zeros((5, 5))
+    whole[:3, :3], whole[3:, 3:] = rows, [[0.0, 1.0], [1.0, 0.0]]
+    game = tmf.Game(5, 1, 5, 0.5, [0.6, 0, 0, 0.4, 0], np.zeros((5, 1)), whole[:, None, :])
+    found = Stationary(distribution_tolerance=1e-15).solve(game, tmf.Synchronous())
+    shares = 0.6 * (1 / rates) / (1 / rates).sum()
+    np.testing.assert_allclose(found.flow.mu[0], [*shares, 0.2, 0.2], rtol=max(1e-9, 4e-16 / leaving))
+    assert found.history["residual"].max() <= 1e-15
+
+
+@pytest.mark.parametrize(
+    "game",
+    [
+        tmf.games.beach_bar(20, discount=0.99),  # the first descent freezes at one end of the beach
+        tmf.games.beach_bar(20, discount=0.9),
+        tmf.games.beach_bar(20, discount=0.95, wind=(0.0, 1.0, 0.0)),
+        tmf.games.queueing((0.057, 0.505), discount=0.99),
+        tmf.games.crowd_motion((5, 5), discount=0.95),
+        tmf.games.garnet(12, 4, seed=1, discount=0.99, congestion=1.5, coupling=0.3),
+    ],
+    ids=lambda game: f"{game.name} {game.n_observations} {game.discount}",
+)
+def test_stationary_converges_where_chains_are_slow(game):
+    found = Stationary().solve(game, tmf.Synchronous())
+    assert found.converged and found.history["residual"].max() <= 1e-12
+    (begun,) = np.nonzero(found.history["learning_rate"][:-1] == 0)
+    first = found.history["learning_rate"][[0, *(begun + 1)]]
+    np.testing.assert_allclose(first, first[0] * 0.1 ** np.arange(len(first)), rtol=1e-9)
+
+
+def test_stationary_says_where_it_goes_round():
+    game = tmf.Game.from_model(rock_paper_scissors().model, 5, 0.9, [1, 0, 0, 0])
+    with pytest.warns(tmf.ConvergenceWarning, match="none of 5 descents found a better policy"):
+        assert not Stationary().solve(game, tmf.Synchronous()).converged
+
+
+def test_stationary_resumes_saves_and_starts_from_policies(tmp_path):
+    game, schedule = queueing(), tmf.Fraction(0.5)
+    solver = Stationary(iterations=5, tolerance=None)
+    first = solver.solve(game, schedule)
+    first.save(tmp_path / "s.npz")
+    second = solver.solve(game, schedule, initial=tmf.Solution.load(tmp_path / "s.npz"))
+    whole = dataclasses.replace(solver, iterations=10).solve(game, schedule)
+    assert second.policy == whole.policy and second.exploitability == whole.exploitability
+    found = solver.solve(game, schedule, initial=first.policy)
+    # rows with an entry below 1e-6 / A are mixed with the uniform policy
+    assert found.history["exploitability"][0] == pytest.approx(first.exploitability, rel=1e-4)
+
+
+def test_stationary_errors():
+    def solve(game, schedule=None, **options):
+        return Stationary(**options).solve(game, schedule or tmf.Synchronous())
+
+    with pytest.raises(ValueError, match="discount is 1; must be < 1"):
+        solve(queueing(discount=1.0))
+    with pytest.raises(ValueError, match=r"active fraction is 0\.5 at t=2 and 1 at t=0; must not depend on t"):
+        solve(queueing(horizon=3), tmf.Fraction([1.0, 1.0, 0.5]))
+    game = tmf.Game(2, 2, 3, 0.9, [1, 0], lambda mu, t: np.full((2, 2), float(t == 2)), np.full((2, 2, 2), 0.5))
+    with pytest.raises(ValueError, match="tables at t=2 are not those at t=0; must not depend on t"):
+        solve(game)
+    with pytest.raises(ValueError, match=r"still moves by .* a step after 3 steps; must settle within 1e-12") as caught:
+        solve(queueing(), distribution_steps=3)
+    assert caught.value.__notes__ == ["in iteration 0 of Stationary"]
+    with pytest.raises(ValueError, match="initial has 2 stages; must have 1"):
+        Stationary().solve(queueing(), tmf.Synchronous(), initial=tmf.TabularPolicy.uniform(queueing(), stages=2))
+    with pytest.raises(ValueError, match="distribution_steps is 0"):
+        Stationary(distribution_steps=0)
+    with pytest.raises(ValueError, match="distribution_tolerance is -1"):
+        Stationary(distribution_tolerance=-1)
