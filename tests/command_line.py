@@ -1,8 +1,10 @@
 """What tests of the command line share: a small game, and the command in this process or in one of its own."""
 
+import json
 import subprocess
 import sys
 
+import pytest
 from click.testing import CliRunner
 
 from tmfcore.cli.app import app
@@ -17,3 +19,15 @@ def run(*arguments):
 def process(*arguments, **options):
     command = [sys.executable, "-m", "tmfcore", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, **options)
+
+
+def document(*arguments):
+    """The document a command prints with --json, of standard output alone."""
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def flow_table(output):
+    """The lines of the table of the flow, which the table of the policy follows."""
+    return output[output.index("mean-field flow") : output.index("policy: likeliest")].splitlines()

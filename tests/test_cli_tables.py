@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from command_line import SMALL, process, run
+from command_line import SMALL, flow_table, process, run
 from tmfcore.cli import games
 
 
@@ -88,16 +88,17 @@ def test_words_by_semicolons_are_the_rows_of_a_map(tmp_path):
 def test_the_table_of_a_road_network_is_of_its_links():
     result = run("solve", "braess")
     assert result.exit_code == 0
-    (line,) = (line for line in result.output.splitlines() if line.split()[:1] == ["A->B"])
+    table = flow_table(result.output)
+    (line,) = (line for line in table if line.split()[:1] == ["A->B"])
     assert [round(float(share), 2) for share in line.split()[1:]] == [0, 0.75, 0, 0, 0]
-    (line,) = (line for line in result.output.splitlines() if line.split()[:3] == ["arrived", "at", "D->E"])
+    (line,) = (line for line in table if line.split()[:3] == ["arrived", "at", "D->E"])
     assert [round(float(share), 2) for share in line.split()[3:]] == [0, 0, 0, 0, 1]
 
 
 def test_a_table_leaves_out_what_it_would_show_as_zero():
     result = run("solve", "sioux-falls", "--horizon", "40", "--tolerance", "0.01")
     assert result.exit_code == 0
-    table = result.output[result.output.index("mean-field flow") :].splitlines()
+    table = flow_table(result.output)
     rows = [line.split() for line in table if "->" in line]
     assert f"(the {len(rows)} largest of 81)" in table[0]
     assert all(any(float(share) > 0 for share in row[-5:]) for row in rows)
@@ -145,7 +146,7 @@ def test_pictures_that_cannot_be_made_are_refused_before_the_work(tmp_path, monk
 def test_a_table_of_many_observations_shows_the_largest():
     result = run("solve", "beach-bar", "--tolerance", "0.001")
     assert "(the 20 largest of 100)" in result.output
-    shown = [int(line.split()[0]) for line in result.output.splitlines() if line.split()[:1] and line.split()[0].isdigit()]
+    shown = [int(line.split()[0]) for line in flow_table(result.output) if line.split()[:1] and line.split()[0].isdigit()]
     assert len(shown) == 20 and 50 in shown and 0 not in shown
 
 

@@ -167,7 +167,7 @@ def test_write_writes_json_tables_and_pictures_and_nothing_else(results, tmp_pat
 def test_no_number_of_the_results_is_missing_from_json(results):
     broken = copy.deepcopy(results)
     broken["games"]["queueing"]["convergence"]["B = N"] |= {"slope": math.nan, "slope_se": math.nan}
-    plain = json.loads(json.dumps(reproduce._plain(broken), allow_nan=False))
+    plain = json.loads(json.dumps(reproduce.plain(broken), allow_nan=False))
     assert plain["games"]["queueing"]["convergence"]["B = N"]["slope"] is None
     report.summary(plain)
 

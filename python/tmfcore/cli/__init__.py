@@ -5,8 +5,10 @@
     reproduce, solve, simulate    a command each: what it does, in the order it does it
     games                         the list of games, and the options that say which is played
     new                           a start for a game of one's own
+    files                         games in Python files
     parameters                    words and numbers of the user, turned into schedules, files and folders
-    console                       tables and progress bars
+    tables                        shares of the population, and the policy
+    console                       how commands answer: tables, JSON, progress bars
 
 Exit codes: 0 done, 2 usage (one line, nothing written), 130 interrupted (what was finished is saved), 1 anything else.
 """

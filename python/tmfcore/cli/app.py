@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from . import parameters as words
+from .console import Report, reports
 from .games import games
 from .new import new
 from .reproduce import reproduce
@@ -67,18 +68,16 @@ def app() -> None:
 
 
 @click.command()
-def info() -> None:
+@reports
+def info() -> Report:
     """Show versions, CPU features, build switches and threads."""
     import tmfcore as tmf
     from tmfcore._base.threads import available_processors
     from tmfcore.reproduce.report import Table
 
-    from .console import print_tables
-
-    rows = [*tmf.build_info().items(), ("processors available", available_processors())]
-    print_tables(
-        [Table("tmfcore", ("", "value"), tuple((str(name), _text(value)) for name, value in rows))], words=True
-    )
+    found = {**tmf.build_info(), "processors_available": available_processors()}
+    rows = tuple((name.replace("_", " "), _text(value)) for name, value in found.items())
+    return Report(found, [Table("tmfcore", ("", "value"), rows)])
 
 
 def _text(value: object) -> str:

@@ -1,63 +1,153 @@
-"""What the commands show: tables on standard output, progress bars on standard error (silent unless a terminal)."""
+"""How the commands answer: a Report, printed as tables or as one JSON document; progress bars on standard error.
+
+Tables are plain where standard output is no terminal: no colour, no ruled lines, and no line broken unless COLUMNS says
+how wide it may be. A table that is too wide has its cells folded, comes in parts that repeat the first column, or shows
+one row below the other where that takes fewer lines.
+"""
 
 from __future__ import annotations
 
+import functools
+import io
+import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .parameters import Command
 
 if TYPE_CHECKING:
-    import numpy as np
     from rich.console import Console
     from rich.progress import Progress
 
-    import tmfcore as tmf
     from tmfcore.reproduce.report import Table
 
-__all__ = ["LONGEST", "mu_table", "print_tables", "progress", "two_level_progress"]
+__all__ = ["Report", "print_tables", "progress", "reports", "two_level_progress"]
 
-#: Columns of a table where neither a terminal nor COLUMNS says how wide it is.
-PLAIN_WIDTH = 160
-#: Observations shown in a table.
-LONGEST = 20
-#: The least share of a table that leaves some out: smaller ones would be shown as 0.
-SMALLEST = 0.00005
+#: Columns of a table where neither a terminal nor COLUMNS says how wide it is: none is wider.
+UNBOUNDED = 1_000_000
+NUMBER = re.compile(r"([-+]?[\d.,]+(e[-+]?\d+)?%?(( to | ± )[-+]?[\d.,]+)?|-|)")
 
 
-def print_tables(tables: list[Table], *, words: bool = False) -> None:
-    """Print each table under its title, one too wide for the terminal in parts that repeat the first column.
+@dataclass(frozen=True)
+class Report:
+    """What a command found: the document of --json, or else tables and closing lines.
 
-    Words, unlike numbers, are not pushed to the right, and may be broken into lines.
+    Numbers of the document are as they were computed; numpy's are taken, too.
     """
-    from rich import box, table, text
 
-    out = _stdout()
-    for one in tables:
-        parts = [list(range(len(one.heads)))] if words else _parts(one, out.width)
-        for columns in parts:
-            title = one.title
-            if len(parts) > 1:
-                title += f" (columns {columns[1]} to {columns[-1]} of {len(one.heads) - 1})"
-            tight = not words and sum(_longest(one, i) + 3 for i in columns) >= out.width
-            drawn = table.Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-            for i in columns:
-                width = (_least(one, i) if i else _label(one, out.width)) if tight else None
-                if len(one.heads) == 2 and i:
-                    width = None  # the rest of the line: a sentence is broken there
-                justify: Literal["left", "right"] = "right" if i and not words else "left"
-                drawn.add_column(one.heads[i], justify=justify, overflow="fold", width=width)
-            for row in one.rows:
-                drawn.add_row(*(text.Text(row[i]) for i in columns))  # as it is: brackets are no markup
-            out.print(drawn)
+    document: dict[str, Any]
+    tables: Sequence[Table] = ()
+    lines: Sequence[str] = ()
+    interrupted: bool = False
 
 
-def _parts(one: Table, width: int) -> list[list[int]]:
-    """The columns of each part of a table that is not wider than `width`, whose first column takes a third at most."""
-    start = width - _label(one, width) - 4
+def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  # a function of the same options
+    """Decorator of a command that returns a Report: adds --json, and prints the report.
+
+    With --json nothing but the document goes to standard output, whatever a game of the user's own prints. An
+    interrupted command reports what was finished, and ends as one that is interrupted.
+    """
+
+    @click.option(
+        "--json", "as_json", is_flag=True,
+        help="Print one JSON document, numbers not rounded; its keys: docs/command-line.md.",
+    )  # fmt: skip
+    @functools.wraps(work)
+    def command(*args: Any, as_json: bool, **options: Any) -> None:
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            report = work(*args, **options)
+        if as_json:
+            from tmfcore.reproduce import plain
+
+            found = plain({**report.document, "interrupted": report.interrupted})
+            click.echo(json.dumps(found, allow_nan=False, ensure_ascii=False))
+        else:
+            print_tables(report.tables)
+            for line in report.lines:
+                click.echo(line)
+        if report.interrupted:
+            raise KeyboardInterrupt
+
+    return command  # type: ignore[return-value]  # as above
+
+
+# ------------------------------------------------------------------------------------------------------------- tables
+
+
+def print_tables(tables: Sequence[Table]) -> None:
+    """Print each table under its title. Columns of numbers are set to the right; none is broken."""
+    from rich.console import Console
+
+    screen = Console(highlight=False)
+    if screen.is_terminal:
+        for table in tables:
+            _set(table, screen)
+        return
+    told = os.environ.get("COLUMNS", "")
+    text = io.StringIO()
+    page = Console(file=text, highlight=False, width=int(told) if told.isdigit() and int(told) else UNBOUNDED)
+    for table in tables:
+        _set(table, page)
+    click.echo("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()), nl=False)
+
+
+def _set(table: Table, page: Console) -> None:
+    """Set a table on the page: whole, or in parts, or, if it has words beyond the first column, row by row."""
+    columns = _columns(table)
+    if sum(column.wide + 3 for column in columns) < page.width:
+        _set_parts(table, columns, [range(len(columns))], page)
+        return
+    layouts = [functools.partial(_set_parts, table, columns, _parts(columns, page.width))]
+    if not all(column.number for column in columns[1:]):
+        layouts.append(functools.partial(_set_rows, table))
+    min(layouts, key=lambda layout: _lines(layout, page.width))(page)
+
+
+def _lines(layout: Callable[[Console], None], width: int) -> int:
+    """Lines that a layout takes."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    layout(Console(file=text, width=width))
+    return text.getvalue().count("\n")
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column: characters of its longest cell and of its longest word, or number; whether it has numbers alone."""
+
+    wide: int
+    least: int
+    number: bool
+
+
+def _columns(table: Table) -> list[_Column]:
+    """The columns of a table."""
+    from rich.cells import cell_len
+
+    found = []
+    for i, head in enumerate(table.heads):
+        cells = [row[i] for row in table.rows]
+        number = i > 0 and all(NUMBER.fullmatch(cell) for cell in cells)
+        words = [word for cell in cells for word in ([cell] if number else cell.split())]
+        wide = max(map(cell_len, [head, *cells]))
+        found.append(_Column(wide, max(map(cell_len, [*head.split(), *words]), default=0), number))
+    return found
+
+
+def _parts(columns: Sequence[_Column], width: int) -> list[list[int]]:
+    """The columns of each part of a table, each no wider than `width` where that can be."""
+    start = width - min(columns[0].wide, max(columns[0].least, width // 3)) - 4
     parts, room = [[0]], start
-    for i in range(1, len(one.heads)):
-        wide = _least(one, i) + 3  # a space on both sides, and one between columns
+    for i in range(1, len(columns)):
+        wide = columns[i].least + 3  # a space on both sides, and one between columns
         if wide > room and len(parts[-1]) > 1:
             parts.append([0])
             room = start
@@ -66,51 +156,61 @@ def _parts(one: Table, width: int) -> list[list[int]]:
     return parts
 
 
-def _label(one: Table, width: int) -> int:
-    """Characters of the first column: a third of the line at most, or half of it beside a single one."""
-    return min(_longest(one, 0), width // (2 if len(one.heads) == 2 else 3))
+def _set_parts(table: Table, columns: Sequence[_Column], parts: Sequence[Sequence[int]], page: Console) -> None:
+    """Set the columns of each part as a table of its own, cells folded where they have to be."""
+    from rich import box
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    for part in parts:
+        title = table.title
+        if len(parts) > 1:
+            title += f" (columns {part[1]} to {part[-1]} of {len(table.heads) - 1})"
+        page.print(Text(title, "bold"))
+        shape: dict[str, Any] = {"box": box.SIMPLE_HEAD}
+        if not page.is_terminal:
+            shape = {"box": None, "padding": (0, 2, 0, 0), "pad_edge": False}
+        drawn = Drawn(**shape)
+        widths = _fitted([columns[i] for i in part], page.width - 3 * len(part) - 1)
+        for i, width in zip(part, widths, strict=True):
+            drawn.add_column(
+                Text(table.heads[i]), justify="right" if columns[i].number else "left", overflow="fold", width=width
+            )
+        for row in table.rows:
+            drawn.add_row(*(Text(row[i]) for i in part))  # as it is: brackets are no markup
+        page.print(drawn)
+        page.print()
 
 
-def _longest(one: Table, column: int) -> int:
-    return max(len(row[column]) for row in [one.heads, *one.rows])
+def _fitted(columns: Sequence[_Column], room: int) -> list[int]:
+    """Widths that add up to `room` at most: the widest gives first, and words are broken where nothing else helps."""
+    widths = [column.wide for column in columns]
+    while sum(widths) > room:
+        may = [i for i, column in enumerate(columns) if widths[i] > column.least]
+        may = may or [i for i, column in enumerate(columns) if widths[i] > 1 and not column.number]
+        if not may:
+            break
+        widths[max(may, key=lambda i: widths[i])] -= 1
+    return widths
 
 
-def _least(one: Table, column: int) -> int:
-    """Characters of the longest number, or word of the head, of a column."""
-    return max(len(word) for word in [*one.heads[column].split(), *(row[column] for row in one.rows)])
+def _set_rows(table: Table, page: Console) -> None:
+    """Set one row below the other: its first cell as a heading, then a line for each of the others."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    page.print(Text(table.title, "bold"))
+    for row in table.rows:
+        page.print(Text(f"{table.heads[0]} {row[0]}".strip()))
+        for head, cell in zip(table.heads[1:], row[1:], strict=True):
+            if cell:
+                page.print(
+                    Padding(Text(f"{head}: {cell}" if len(table.heads) > 2 else cell, overflow="fold"), (0, 0, 0, 2))
+                )
+    page.print()
 
 
-def mu_table(title: str, game: tmf.Game, steps: np.ndarray, flows: dict[str, np.ndarray]) -> Table:
-    """Return mu at three times, or of one flow at five, of each flow (J+1, S): of many observations the largest.
-
-    Of many observations with labels "place, detail" those of a place are added up.
-    """
-    import numpy as np
-
-    from tmfcore.plotting._places import by_place, places_of
-    from tmfcore.reproduce.report import Table
-
-    labels, what = game.observation_labels, "observation"
-    if len(labels) > LONGEST:
-        names, places = places_of(labels)
-        if len(names) < len(labels):
-            labels, what = names, "place"
-            flows = {name: by_place(flow, places) for name, flow in flows.items()}
-    quarters = (0, 1, 2, 3, 4) if len(flows) == 1 else (0, 2, 4)
-    times = {f"t = {steps[j]}": j for j in sorted({(len(steps) - 1) * q // 4 for q in quarters})}
-    heads = tuple(f"{when}: {name}" for when in times for name in flows)
-    weight = np.max([flow[j] for flow in flows.values() for j in times.values()], axis=0)
-    shown = set((-weight).argsort(kind="stable")[:LONGEST].tolist())
-    if len(labels) > LONGEST:
-        shown = {o for o in shown if weight[o] >= SMALLEST}
-    rows = tuple(
-        (label, *(f"{flow[j][o]:.4f}" for j in times.values() for flow in flows.values()))
-        for o, label in enumerate(labels)
-        if o in shown
-    )
-    if len(shown) < len(labels):
-        title += f" (the {len(shown)} largest of {len(labels):,})"
-    return Table(title, (what, *heads), rows)
+# --------------------------------------------------------------------------------------------------------------- bars
 
 
 @contextmanager
@@ -146,11 +246,3 @@ def _bars() -> Progress:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-
-
-def _stdout() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    told = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
-    return console if told else Console(highlight=False, width=PLAIN_WIDTH)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .console import Report, reports
+from .files import from_python, is_file, is_python, naming_the_line, path_of
 from .parameters import Command, choose, count, numbers, sweeps, usage_errors
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 def _game_name(text: str) -> str:
     """The name of a game, or of a file with one; '-' and '_' are the same, and so are capitals."""
-    return text if text.endswith(".toml") else choose(_names(), text)
+    return text if is_file(text) else choose(_names(), text)
 
 
 def game_options(command: Command) -> Command:
@@ -70,8 +72,10 @@ def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_age
 
     if name.endswith(".toml"):
         return _read_game(name, options, schedule, n_agents)
-    key = name.replace("-", "_")
-    builder = tmf.games.BY_NAME[key]
+    builder = from_python(name) if is_python(name) else tmf.games.BY_NAME[name.replace("-", "_")]
+    if isinstance(builder, tmf.Game):
+        _refuse_parameters(path_of(name), options)
+        return builder
     known = inspect.signature(builder).parameters
     for other, parameters in _OWN_OPTIONS.items():
         foreign = [p for p in parameters if other != name and options[p] is not None]
@@ -95,24 +99,37 @@ def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_age
     missing = [p for p, spec in known.items() if spec.default is spec.empty and p not in given]
     if missing:
         raise click.UsageError(f"{name} needs {', '.join(missing)}: --set {missing[0]}=...")
-    with usage_errors(), _sizes("parameters are given by --set NAME=VALUE"):
-        return builder(**given)
+    with _sizes("parameters are given by --set NAME=VALUE"):
+        if not is_python(name):
+            with usage_errors():
+                return builder(**given)
+        with naming_the_line(path_of(name)):
+            game = builder(**given)
+        if not isinstance(game, tmf.Game):
+            raise click.UsageError(f"{name} returns {type(game).__name__}; must return a tmfcore.Game")
+        return game
 
 
 def _read_game(path: str, options: dict[str, Any], schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
     """Return the game of a file, which holds all that can be said of it but the step."""
     from tmfcore.games import gamefile
 
-    said = [p for parameters in _OWN_OPTIONS.values() for p in parameters if options[p] is not None]
-    said += [option for option in _SHARED if option != "step" and options[option] is not None]
-    if said or options["assignments"]:
-        raise click.UsageError(f"{_flag(said[0]) if said else '--set'} goes into {path}, beside the other parameters")
+    _refuse_parameters(path, options, but=("step",))
     step = options["step"] if options["step"] is not None else float(schedule.active_fraction(1, n_agents)[0])
     try:
         with usage_errors(), _sizes(f"parameters are in {path}"):
             return gamefile.read(path, step=step)
     except OSError as error:
         raise click.UsageError(f"{path}: {error.strerror}") from None
+
+
+def _refuse_parameters(path: str, options: dict[str, Any], but: Sequence[str] = ()) -> None:
+    """Raise if the user gives parameters of a game that a file has whole."""
+    own = (*(p for parameters in _OWN_OPTIONS.values() for p in parameters), *_SHARED)
+    said = [_flag(option) for option in own if option not in but and options[option] is not None]
+    said += ["--set"] if options["assignments"] else []
+    if said:
+        raise click.UsageError(f"{said[0]} goes into {path}, beside the other parameters")
 
 
 @contextmanager
@@ -125,27 +142,41 @@ def _sizes(where: str) -> Iterator[None]:
         raise click.ClickException(f"{text or 'the game does not fit in memory'}; {where}") from None
 
 
+def _listed(text: str) -> str:
+    return choose(_names(), text)
+
+
 @click.command()
-@click.argument("game", type=_game_name, metavar="[GAME]", required=False)
-def games(game: str | None) -> None:
+@click.argument("game", type=_listed, metavar="[GAME]", required=False)
+@reports
+def games(game: str | None) -> Report:
     """List the games, or the parameters of GAME with their defaults."""
     import tmfcore as tmf
     from tmfcore.reproduce.report import Table
 
-    from .console import print_tables
-
     if game is None:
         lines = tuple((name, _summary(tmf.games.BY_NAME[name.replace("-", "_")])) for name in _names())
+        listed = [{"name": name, "summary": summary} for name, summary in lines]
         title = "Games: tmfcore games GAME shows the parameters of one"
-        print_tables([Table(title, ("name", "what it is"), lines)], words=True)
-        return
+        return Report({"games": listed}, [Table(title, ("name", "what it is"), lines)])
     builder = tmf.games.BY_NAME[game.replace("-", "_")]
     texts = _parameter_texts(inspect.getdoc(builder) or "")
-    rows = tuple(
-        (name, _shown(spec.default), texts.get(name, ""))
-        for name, spec in inspect.signature(builder).parameters.items()
+    parameters = inspect.signature(builder).parameters
+    rows = tuple((name, _shown(spec.default), texts.get(name, "")) for name, spec in parameters.items())
+    described = [
+        {
+            "name": name,
+            "needed": spec.default is spec.empty,
+            "default": None if spec.default is spec.empty else spec.default,
+            "meaning": texts.get(name, ""),
+        }
+        for name, spec in parameters.items()
+    ]
+    summary = _summary(builder)
+    return Report(
+        {"name": game, "summary": summary, "parameters": described},
+        [Table(f"{game}: {summary}", ("--set", "default", "meaning"), rows)],
     )
-    print_tables([Table(f"{game}: {_summary(builder)}", ("--set", "default", "meaning"), rows)], words=True)
 
 
 def _names() -> tuple[str, ...]:

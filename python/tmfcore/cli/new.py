@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
+from .console import Report, reports
+
 __all__ = ["new"]
 
 
 @click.command()
 @click.argument("name")
-def new(name: str) -> None:
+@reports
+def new(name: str) -> Report:
     """Write NAME.py and NAME.toml, a small game each, to start from; neither may exist."""
     from tmfcore._base.files import replacing
     from tmfcore.games import gamefile
@@ -25,4 +28,4 @@ def new(name: str) -> None:
     for path, text in files.items():
         with replacing(path) as file:
             file.write(text.format(name=name).encode())
-    click.echo(f"wrote {' and '.join(map(str, files))}")
+    return Report({"written": list(files)}, lines=[f"wrote {' and '.join(map(str, files))}"])

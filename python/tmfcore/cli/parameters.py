@@ -9,11 +9,13 @@ import difflib
 import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from . import files
 
 if TYPE_CHECKING:
     import tmfcore as tmf
@@ -210,17 +212,20 @@ pictures_option = click.option(
 def fits_memory(advice: str) -> Callable[[Command], Command]:
     """Decorator of a command: where memory is short, it ends with `advice`, which names options of its own.
 
-    The horizon of a game in a file is said there, not by --horizon.
+    The horizon of a game in a file is said there, not by --horizon; an error out of a Python file names its line.
     """
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def tried(*args: Any, **options: Any) -> Any:
+            game = str(options.get("game", ""))
+            file = files.path_of(game) if files.is_file(game) else ""
             try:
-                return command(*args, **options)
+                with files.naming_the_line(file) if files.is_python(game) else nullcontext():
+                    return command(*args, **options)
             except MemoryError as error:
-                file, cause = str(options.get("game", "")), str(getattr(error, "cause", error))
-                fitting = advice.replace("--horizon", f"the horizon in {file}") if file.endswith(".toml") else advice
+                cause = str(getattr(error, "cause", error))
+                fitting = advice.replace("--horizon", f"the horizon in {file}") if file else advice
                 raise click.ClickException(f"not enough memory{f' ({cause})' if cause else ''}; {fitting}") from None
 
         return tried  # type: ignore[return-value]  # of the same options

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from . import parameters as words
+from .console import Report, progress, reports, two_level_progress
 
 __all__ = ["reproduce"]
 
@@ -20,16 +21,15 @@ __all__ = ["reproduce"]
 @words.seed_option
 @words.threads_option
 @click.option("--size", **words.one_of(("full", "quick", "tiny")), default="full", hidden=True)  # tiny: for the tests
+@reports
 @words.fits_memory("try --quick, or fewer --threads")
-def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str) -> None:
+def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str) -> Report:
     """Run both experiments of the paper: TMF-PG and N agents at every B, and the error against N.
 
     Ctrl-C saves what is finished and ends with code 130. Results in the folder of a run that finished, or got further,
     stay as they are; what is finished then goes into its subfolder "unfinished".
     """
     from tmfcore import reproduce as experiments
-
-    from .console import print_tables, progress, two_level_progress
 
     settings = experiments.SETTINGS["quick" if quick else size]
     results = experiments.new_results(settings, seed)
@@ -45,7 +45,6 @@ def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str)
         raise
     with progress("drawing") as bar:
         written = experiments.write(results, out, progress=bar)
-    print_tables(experiments.report.tables(results))
-    click.echo(f"{results['seconds']:.0f} s; wrote {', '.join(path.name for path in written)} to {written[0].parent}")
-    if interrupted:
-        raise KeyboardInterrupt
+    names = ", ".join(path.name for path in written)
+    closing = f"{results['seconds']:.0f} s; wrote {names} to {written[0].parent}"
+    return Report({**results, "written": written}, experiments.report.tables(results), [closing], interrupted)

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import parameters as words
+from .console import Report, progress, reports
 from .games import build_game, game_options
 from .parameters import count, one_of, usage_errors
 
 if TYPE_CHECKING:
-    import numpy as np
-
     import tmfcore as tmf
     from tmfcore.reproduce.report import Table
 
@@ -40,6 +39,7 @@ ENGINES = ("auto", "counts", "agents")
 @words.threads_option
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the simulation (.npz).")
 @words.pictures_option
+@reports
 @words.fits_memory("lower --replicas, --horizon or --n-agents, or raise --record-every or --step")
 def simulate(
     game: str,
@@ -53,17 +53,18 @@ def simulate(
     out: Path | None,
     pictures: Path | None,
     **options: Any,
-) -> None:
+) -> Report:
     """Let N agents play GAME, beside their mean field.
 
-    GAME is one of `tmfcore games`, or a file (docs/games.md). --pictures writes population.png.
+    GAME is one of `tmfcore games`, FILE.toml, FILE.py or FILE.py:NAME. Of FILE.py the object `game` is taken, unless
+    NAME is another: a Game, or a function that returns one (docs/command-line.md). --pictures writes population.png.
     """
     import numpy as np
 
     import tmfcore as tmf
     from tmfcore.reproduce.compute import interval
 
-    from .console import mu_table, print_tables, progress
+    from .tables import mu_table
 
     schedule = words.build_schedule(options, n_agents)
     played = build_game(game, options, schedule, n_agents)
@@ -71,8 +72,8 @@ def simulate(
     with usage_errors():
         used = tmf.SoftmaxPolicy.uniform(played) if policy is None else _learnt(policy, played, schedule, n_agents)
         flow = tmf.mean_field(played, used, schedule, n_agents, record_every=record_every)
-    entries = played.horizon * played.n_observations * played.n_actions
-    limit = tmf.evaluate(played, used, schedule, n_agents).mean_return if entries <= EVALUATED_ENTRIES else None
+        entries = played.horizon * played.n_observations * played.n_actions
+        limit = tmf.evaluate(played, used, schedule, n_agents).mean_return if entries <= EVALUATED_ENTRIES else None
     if pictures is not None:
         words.make_folder(pictures, "'--pictures'")
     stream = np.random.SeedSequence(seed)
@@ -89,29 +90,49 @@ def simulate(
     if out is not None:
         out = place(out)
         run.save(out)
-    agents = (
-        f"mean of {run.replicas} runs of N = {n_agents:,} agents" if run.replicas > 1 else f"N = {n_agents:,} agents"
-    )
-    print_tables([
-        mu_table(f"{game}, {schedule}: share of the population, {agents}", played, run.steps,
-                  {"agents": run.mu.mean(axis=0), "mean field": flow.mu}),
-        _return_table(run.returns, limit, interval if run.replicas > 1 else None),
-    ])  # fmt: skip
+    lines, written = [], []
     if out is not None:
-        click.echo(f"wrote {out}")
+        written.append(out)
+        lines.append(f"wrote {out}")
     if pictures is not None:
         from tmfcore import plotting
 
         path = place(pictures / "population.png")
         plotting.save(run.plot(flow=flow), path)
-        click.echo(f"wrote {path.name} to {pictures}")
-    if interrupted:
-        raise KeyboardInterrupt
+        written.append(path)
+        lines.append(f"wrote {path.name} to {pictures}")
+    agents = (
+        f"mean of {run.replicas} runs of N = {n_agents:,} agents" if run.replicas > 1 else f"N = {n_agents:,} agents"
+    )
+    mean, low, high = interval(run.returns) if run.replicas > 1 else (run.returns[0], None, None)
+    shares = run.mu.mean(axis=0)
+    document = {
+        "game": played.name,
+        "schedule": run.schedule,
+        "n_agents": n_agents,
+        "replicas": run.replicas,
+        "engine": run.engine,
+        "horizon": played.horizon,
+        "step": played.step,
+        "observations": played.observation_labels,
+        "steps": run.steps,
+        "mu": shares,
+        "mean_field": flow.mu,
+        "returns": run.returns,
+        "mean_return": mean,
+        "interval": [low, high],
+        "mean_field_return": limit,
+        "written": written,
+    }
+    tables = [
+        mu_table(f"{played.name}, {schedule}: share of the population, {agents}", played, run.steps,
+                 {"agents": shares, "mean field": flow.mu}),
+        _return_table(mean, low, high, limit),
+    ]  # fmt: skip
+    return Report(document, tables, lines, interrupted)
 
 
-def _learnt(
-    path: Path, game: tmf.Game, schedule: tmf.Schedule, n_agents: int
-) -> tmf.SoftmaxPolicy | tmf.TabularPolicy:
+def _learnt(path: Path, game: tmf.Game, schedule: tmf.Schedule, n_agents: int) -> tmf.SoftmaxPolicy | tmf.TabularPolicy:
     """The policy of a saved Solution of this game; a word where it was learnt under other settings."""
     import tmfcore as tmf
     from tmfcore._model.fingerprint import Fingerprint, differences, differing
@@ -167,13 +188,12 @@ def _joined(parts: list[tmf.Simulation]) -> tmf.Simulation:
     )
 
 
-def _return_table(returns: np.ndarray, limit: float | None, interval: Any) -> Table:
+def _return_table(mean: float, low: float | None, high: float | None, limit: float | None) -> Table:
     from tmfcore.reproduce.report import Table
 
-    if interval is None:
-        found = (f"{returns[0]:.4f}", "needs 2 runs")
-    else:
-        mean, low, high = interval(returns)
-        found = (f"{mean:.4f}", f"{low:.4f} to {high:.4f}")
-    rows = (("agents", *found), ("mean field", "not computed: too many steps" if limit is None else f"{limit:.4f}", ""))
+    from .tables import number
+
+    interval = "needs 2 runs" if low is None else f"{number(low)} to {number(high)}"
+    limit_text = "not computed: too many steps" if limit is None else number(limit)
+    rows = (("agents", number(mean), interval), ("mean field", limit_text, ""))
     return Table("Discounted return per agent", ("", "mean", "95% interval"), rows)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import parameters as words
+from .console import Report, progress, reports
 from .games import build_game, game_options
 from .parameters import count, one_of, usage_errors
 
@@ -52,6 +53,7 @@ GRADIENTS = ("natural", "plain")
 @words.seed_option
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the solution (.npz).")
 @words.pictures_option
+@reports
 @words.fits_memory(
     "lower --horizon, or raise --step or the agents that act at a step (--batch, --fraction, --probability)"
 )
@@ -68,14 +70,15 @@ def solve(
     out: Path | None,
     pictures: Path | None,
     **options: Any,
-) -> None:
-    """Find an equilibrium policy of GAME, one of `tmfcore games` or a file (.toml, docs/games.md).
+) -> Report:
+    """Find an equilibrium policy of GAME: one of `tmfcore games`, FILE.toml, FILE.py or FILE.py:NAME.
 
-    --pictures writes exploitability.png, how it fell, and flow.png, where the population goes.
+    Of FILE.py the object `game` is taken, unless NAME is another: a Game, or a function that returns one
+    (docs/command-line.md). --pictures writes exploitability.png, how it fell, and flow.png, where the population goes.
     """
     import tmfcore as tmf
 
-    from .console import mu_table, print_tables, progress
+    from .tables import mu_table, policy_at, policy_table
 
     schedule = words.build_schedule(options, n_agents)
     played = build_game(game, options, schedule, n_agents)
@@ -110,23 +113,31 @@ def solve(
     if out is not None:
         out = place(out)
         solution.save(out)
-    print_tables(
-        [
-            _solution_table(solution, played, solver),
-            mu_table("mean-field flow of the policy", played, solution.flow.steps, {"mean field": solution.flow.mu}),
-        ]
-    )
+    lines, written = [], []
     if out is not None:
-        click.echo(f"wrote {out}")
+        written.append(out)
+        lines.append(f"wrote {out}")
     if pictures is not None:
         from tmfcore import plotting
 
         drawn = {place(pictures / f"{which}.png"): which for which in PICTURES}
         for path, which in drawn.items():
             plotting.save(solution.plot(which), path)
-        click.echo(f"wrote {', '.join(path.name for path in drawn)} to {pictures}")
-    if interrupted:
-        raise KeyboardInterrupt
+        written += drawn
+        lines.append(f"wrote {', '.join(path.name for path in drawn)} to {pictures}")
+    flow, (steps, played_there) = solution.flow, policy_at(solution.policy, solution.flow)
+    shown = slice(None, None, max(1, round(1 / played.step)))
+    tables = [
+        _solution_table(solution, played, solver),
+        _exploitability_table(solution),
+        mu_table("mean-field flow of the policy", played, flow.steps, {"": flow.mu}),
+        policy_table(played, flow, steps, played_there),
+    ]
+    document = _document(solution, played) | {
+        "flow_steps": flow.steps[shown], "flow": flow.mu[shown], "policy_steps": steps, "policy": played_there,
+        "written": written,
+    }  # fmt: skip
+    return Report(document, tables, lines, interrupted)
 
 
 def _solver(name: str, settings: dict[str, Any]) -> Callable[..., tmf.Solution]:
@@ -152,6 +163,8 @@ def _solver(name: str, settings: dict[str, Any]) -> Callable[..., tmf.Solution]:
 def _solution_table(solution: tmf.Solution, game: tmf.Game, asked: str) -> Table:
     from tmfcore.reproduce.report import Table
 
+    from .tables import number
+
     history = solution.history
     name = {kind: word for word, kind in SOLVERS.items()}[solution.solver["name"]]
     if asked != AUTO:
@@ -162,9 +175,7 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game, asked: str) -> Table
         why = "picked by auto: the least exploitable of those tried"
     rows = (
         ("solver", f"{name}, {why}"),
-        ("exploitability", f"{solution.exploitability:.3e}"),
-        ("exploitability / |mean return|", _percent(solution.relative_exploitability)),
-        ("mean return (mean field)", f"{solution.mean_return:.4f}"),
+        ("mean return (mean field)", number(solution.mean_return)),
         ("iterations", f"{history['iteration'][-1]}"),
         ("steps, sweeps a step", f"{game.horizon}, {game.step:g}"),
         ("seconds", f"{history['seconds'][-1]:.2f}"),
@@ -173,6 +184,35 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game, asked: str) -> Table
     return Table(f"{game.name}, {solution.schedule}", ("", "value"), rows)
 
 
-def _percent(fraction: float) -> str:
-    """With the digits that tell it from 0."""
-    return f"{100 * fraction:.3g}%" if fraction >= 1e-6 else f"{fraction:.1e}"
+def _exploitability_table(solution: tmf.Solution) -> Table:
+    """What was found beside what was asked for: a column each for units of return and for shares of |mean return|."""
+    from tmfcore.reproduce.report import Table
+
+    asked = [solution.solver.get(name) for name in ("absolute_tolerance", "tolerance")]
+    rows = (
+        ("found", f"{solution.exploitability:.3e}", f"{solution.relative_exploitability:.3e}"),
+        ("enough to stop at", *("" if value is None else f"{value:.3e}" for value in asked)),
+    )
+    return Table("exploitability of the policy", ("", "in return", "/ |mean return|"), rows)
+
+
+def _document(solution: tmf.Solution, game: tmf.Game) -> dict[str, Any]:
+    history = solution.history
+    return {
+        "game": game.name,
+        "schedule": solution.schedule,
+        "n_agents": solution.n_agents,
+        "horizon": game.horizon,
+        "step": game.step,
+        "solver": solution.solver,
+        "converged": solution.converged,
+        "reason": solution.reason,
+        "exploitability": solution.exploitability,
+        "relative_exploitability": solution.relative_exploitability,
+        "mean_return": solution.mean_return,
+        "iterations": history["iteration"][-1],
+        "best_iteration": solution.best_iteration,
+        "seconds": history["seconds"][-1],
+        "observations": game.observation_labels,
+        "actions": game.action_labels,
+    }

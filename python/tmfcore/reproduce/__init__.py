@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ from tmfcore._base import files as _files
 from . import compute, figures, report
 from .settings import GAMES, SETTINGS, Settings
 
-__all__ = ["SETTINGS", "Settings", "check_folder", "new_results", "run", "write"]
+__all__ = ["SETTINGS", "Settings", "check_folder", "new_results", "plain", "run", "write"]
 
 #: Receives (what is under way, pieces finished, pieces in all, done and total of the piece under way).
 Observer = Callable[[str, int, int, int, int], object]
@@ -120,7 +121,7 @@ def write(results: dict[str, Any], folder: Path, *, progress: compute.Report = l
 def _write_texts(results: dict[str, Any], folder: Path, *, figures: bool) -> list[Path]:
     folder.mkdir(exist_ok=True)
     texts = {
-        folder / "results.json": json.dumps(_plain(results), indent=1, allow_nan=False),
+        folder / "results.json": json.dumps(plain(results), indent=1, allow_nan=False),
         folder / "summary.md": report.summary(results, figures=figures),
     }
     for path, text in texts.items():
@@ -207,12 +208,14 @@ class _Player:
         )
 
 
-def _plain(value: Any) -> Any:
-    """Return `value` as JSON has it: tuples as lists, and what is no number as null."""
+def plain(value: Any) -> Any:
+    """Return `value` as JSON has it: tuples and arrays as lists, paths as text, and what is no number as null."""
     if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    return os.fspath(value) if isinstance(value, os.PathLike) else value

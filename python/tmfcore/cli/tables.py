@@ -1,0 +1,82 @@
+"""What tables say of a population and a policy: the observations where most are, at a few times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tmfcore as tmf
+    from tmfcore.reproduce.report import Table
+
+__all__ = ["LONGEST", "mu_table", "number", "policy_at", "policy_table"]
+
+#: Observations shown in a table.
+LONGEST = 20
+#: The least share of a table that leaves some out: smaller ones would be shown as 0.
+SMALLEST = 0.00005
+#: Actions shown of an observation: so many of the likeliest, but none that would be shown as 0.00.
+MOST_ACTIONS, LEAST_PLAYED = 3, 0.005
+
+
+def mu_table(title: str, game: tmf.Game, steps: np.ndarray, flows: dict[str, np.ndarray]) -> Table:
+    """Return mu at three times, or of one flow at five, of each flow (J+1, S): of many observations the largest.
+
+    Of many observations with labels "place, detail" those of a place are added up.
+    """
+    from tmfcore.plotting._places import by_place, places_of
+    from tmfcore.reproduce.report import Table
+
+    labels, what = game.observation_labels, "observation"
+    if len(labels) > LONGEST:
+        names, places = places_of(labels)
+        if len(names) < len(labels):
+            labels, what = names, "place"
+            flows = {name: by_place(flow, places) for name, flow in flows.items()}
+    quarters = (0, 1, 2, 3, 4) if len(flows) == 1 else (0, 2, 4)
+    times = {f"t={steps[j]}": j for j in sorted({(len(steps) - 1) * q // 4 for q in quarters})}
+    heads = tuple(f"{when} {name}".strip() for when in times for name in flows)
+    shown = _largest(np.max([flow[j] for flow in flows.values() for j in times.values()], axis=0))
+    rows = tuple((labels[o], *(f"{flow[j][o]:.4f}" for j in times.values() for flow in flows.values())) for o in shown)
+    return Table(title + _left_out(len(shown), len(labels)), (what, *heads), rows)
+
+
+def policy_at(policy: tmf.SoftmaxPolicy | tmf.TabularPolicy, flow: tmf.Flow) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (K,), the first and the middle one, and what is played there along a flow of every step, (K, S, A)."""
+    constant = policy.n_stages == 1 and not getattr(policy, "affine", False)
+    steps = np.unique([0] if constant else [0, flow.horizon // 2])
+    played = [policy.probabilities(flow.mu[t], int(t), flow.horizon) for t in steps]
+    return steps, np.array(played)
+
+
+def policy_table(game: tmf.Game, flow: tmf.Flow, steps: np.ndarray, played: np.ndarray) -> Table:
+    """Return the likeliest actions of `played` (K, S, A) at the steps (K,), where most of the population is."""
+    from tmfcore.reproduce.report import Table
+
+    labels = game.observation_labels
+    shown = _largest(np.max(flow.mu, axis=0))
+    heads = tuple(f"t={t}" for t in steps) if len(steps) > 1 else ("at every t",)
+    rows = tuple((labels[o], *(_actions(table[o], game.action_labels) for table in played)) for o in shown)
+    return Table("policy: likeliest actions" + _left_out(len(shown), len(labels)), ("observation", *heads), rows)
+
+
+def number(value: Any) -> str:
+    """A number as tables show it: four decimals, or more digits where they tell it from 0."""
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.3e}"
+
+
+def _actions(row: np.ndarray, labels: Sequence[str]) -> str:
+    likeliest = (-row).argsort(kind="stable")[:MOST_ACTIONS]
+    return ", ".join(f"{labels[a]} {row[a]:.2f}" for a in likeliest if row[a] >= LEAST_PLAYED)
+
+
+def _largest(weight: np.ndarray) -> list[int]:
+    """Observations shown, in their order: those of the largest weight, and of many none of weight 0."""
+    shown = sorted((-weight).argsort(kind="stable")[:LONGEST].tolist())
+    return [o for o in shown if weight[o] >= SMALLEST] if len(weight) > LONGEST else shown
+
+
+def _left_out(shown: int, all_: int) -> str:
+    return f" (the {shown} largest of {all_:,})" if shown < all_ else ""
