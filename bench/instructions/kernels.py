@@ -106,6 +106,14 @@ def iteration() -> Work:
     return Work(lambda: solver.solve(game, tmf.Sequential(), 1000, rng=1), game.horizon, "step")
 
 
+def descent(kind: str) -> Work:
+    """Iterations of an exact solver: flow, values of the policy and of its best response, the next policy."""
+    problem = workloads.limit("flow", 64, 100) if kind == "dense" else BeachBar("push-forward", 400, 100)
+    game = ours.dense_game(problem) if kind == "dense" else ours.beach_game(problem, problem.fixed_reward)
+    solver = tmf.solvers.MirrorDescent(iterations=20, tolerance=None)
+    return Work(lambda: solver.solve(game, tmf.Synchronous()), 20 * game.horizon, "step")
+
+
 def shelf(make: Callable[[float], tmf.Game], horizon: int, verb: str) -> Work:
     """A game of tmf.games: its tables at every step of an exploitability, or its rows in sequential play."""
     game = make(horizon)
@@ -195,6 +203,8 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "gradient, model": partial(gradient, "model"),
     "gradient, empirical": partial(gradient, "empirical"),
     "TMF-PG, one iteration": iteration,
+    "descent, dense": partial(descent, "dense"),
+    "descent, sparse": partial(descent, "sparse"),
     **{f"gaps, {name}": partial(shelf, make, steps, "gaps") for name, (make, steps, _) in SHELF.items()},
     **{f"sequential, {name}": partial(shelf, make, events, "play") for name, (make, _, events) in SHELF.items()},
 }

@@ -18,8 +18,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 cdef extern from "_base/simd/check.h" nogil:
-    int tmf_all_finite(const double *source, Py_ssize_t n)
-    int tmf_copy_finite(const double *source, Py_ssize_t n, double *target)
+    int tmf_all_finite(const double *source, Py_ssize_t n, double *target)
     int tmf_distribution(const double *row, Py_ssize_t n_cells, double tolerance)
     int tmf_distributions(const double *rows, Py_ssize_t n_rows, Py_ssize_t n_cells, double tolerance)
 
@@ -394,7 +393,7 @@ cdef int called(str name, source, tuple shape, int t, double *target) except -1:
                 n_cells = shape[i]
                 n = n * n_cells if buffer.shape[i] == n_cells else 0
         if n > 0:
-            right = tmf_copy_finite(<const double *>buffer.buf, n, target)
+            right = tmf_all_finite(<const double *>buffer.buf, n, target)
             if right and name.endswith("transition"):
                 right = tmf_distributions(target, n // n_cells, n_cells, TOLERANCE)
     finally:
@@ -593,7 +592,7 @@ cdef class CompiledModel(Model):
                 held = tables.passive_reward[o]
                 for a in range(A):
                     tables.reward[o * A + a] = held + self.extra[o, a]
-        right = (tmf_all_finite(tables.reward, S * A) and tmf_all_finite(tables.passive_reward, S)
+        right = (tmf_all_finite(tables.reward, S * A, NULL) and tmf_all_finite(tables.passive_reward, S, NULL)
                  and tmf_distributions(tables.passive_transition, S, K0, TOLERANCE)
                  and (rewards_only or tmf_distributions(tables.transition, S * A, K, TOLERANCE)))
         if right:

@@ -3,43 +3,30 @@
 Source     theory.md sections 1 and 7.  Notation: S observations, A actions, L stages, T steps.
 Contract   probabilities handed to a kernel are distributions: checked once for tables, at every use for callables.
 """
-from libc.math cimport exp, isfinite
+from libc.math cimport isfinite
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
 from tmfcore._model.model cimport check_row
 
+cdef extern from "_model/softmax.h" nogil:
+    bint tmf_softmax(double *logits, Py_ssize_t n_rows, Py_ssize_t n_actions, double *pi)
+
 cdef extern from "_base/simd/dense.h" nogil:
     void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
-
-
-cdef int softmax_row(double *row, Py_ssize_t n) noexcept nogil:
-    """Logits -> probabilities in place; 1 when a logit is NaN or +-inf."""
-    cdef double largest = row[0], total = 0
-    cdef Py_ssize_t a
-    for a in range(n):
-        if not isfinite(row[a]):
-            return 1
-        if row[a] > largest:
-            largest = row[a]
-    for a in range(n):
-        row[a] = exp(row[a] - largest)
-        total += row[a]
-    for a in range(n):
-        row[a] /= total
-    return 0
 
 
 def softmax(theta):
     """Softmax over the last axis of theta (..., A); ValueError when an entry is not finite."""
     out = np.array(theta, np.float64, order="C")
-    cdef double[:, ::1] rows = out.reshape(-1, out.shape[out.ndim - 1])
-    cdef Py_ssize_t i
-    for i in range(rows.shape[0]):
-        if softmax_row(&rows[i, 0], rows.shape[1]):
-            index = np.argwhere(~np.isfinite(np.asarray(theta, np.float64)))[0]
-            raise ValueError(f"theta{[int(j) for j in index]} is {np.asarray(theta)[tuple(index)]}; must be finite")
+    cdef double[:, ::1] rows
+    if not np.isfinite(out).all():
+        index = np.argwhere(~np.isfinite(out))[0]
+        raise ValueError(f"theta{[int(j) for j in index]} is {np.asarray(theta)[tuple(index)]}; must be finite")
+    if out.size:
+        rows = out.reshape(-1, out.shape[out.ndim - 1])
+        tmf_softmax(&rows[0, 0], rows.shape[0], rows.shape[1], &rows[0, 0])
     return out
 
 
@@ -156,32 +143,37 @@ cdef class AffinePolicy(Policy):
             index = np.argwhere(~np.isfinite(array))[0]
             raise ValueError(f"theta{[int(i) for i in index]} is {array[tuple(index)]}; must be finite")
 
+    cdef int fill(
+        self, int t, int horizon, const double *mu, Py_ssize_t first, Py_ssize_t last, double *rows
+    ) except -1 nogil:
+        """The rows (A,) of the observations first..last - 1."""
+        cdef Py_ssize_t o, a, x, A = self.n_actions
+        cdef const double *weights = &self.theta[stage_of(t, horizon, self.n_stages), first, 0, 0]
+        cdef double *row = rows
+        for o in range(first, last):
+            for a in range(A):
+                row[a] = weights[0]
+                for x in range(self.n_observations):
+                    row[a] += weights[1 + x] * mu[x]
+                if not isfinite(row[a]):
+                    with gil:
+                        raise ValueError(f"the logits of observation {o} at t={t} are not finite")
+                weights += 1 + self.n_observations
+            row += A
+        tmf_softmax(rows, last - first, A, rows)
+        return 0
+
     cdef int row_at(
         self, int t, int horizon, Py_ssize_t observation, const double *mu, double *buffer, const double **out
     ) except -1 nogil:
-        cdef Py_ssize_t l = stage_of(t, horizon, self.n_stages)
-        cdef Py_ssize_t a, x
-        cdef const double *weights
-        cdef double *row = buffer + observation * self.n_actions
-        for a in range(self.n_actions):
-            weights = &self.theta[l, observation, a, 0]
-            row[a] = weights[0]
-            for x in range(self.n_observations):
-                row[a] += weights[1 + x] * mu[x]
-        if softmax_row(row, self.n_actions):
-            with gil:
-                raise ValueError(f"the logits of observation {observation} at t={t} are not finite")
-        out[0] = row
-        return 0
+        out[0] = buffer + observation * self.n_actions
+        return self.fill(t, horizon, mu, observation, observation + 1, buffer + observation * self.n_actions)
 
     cdef int table_at(
         self, int t, int horizon, const double *mu, double *buffer, const double **out
     ) except -1 nogil:
-        cdef Py_ssize_t o
-        for o in range(self.n_observations):
-            self.row_at(t, horizon, o, mu, buffer, out)
         out[0] = buffer
-        return 0
+        return self.fill(t, horizon, mu, 0, self.n_observations, buffer)
 
     cdef int slopes_at(
         self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,

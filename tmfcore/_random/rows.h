@@ -6,8 +6,8 @@
  * Notation   M rows, K cells.
  * Contract   a cell of probability zero is never hit; a row's cells sum exactly to its count. Every operation is
  *            rounded as IEEE 754 says and none is fused: the same bits on every instruction set.
- * Accuracy   logarithms to 6e-16 relative, near 1 too, exponentials to 2e-16, Stirling's remainder to 5e-15. With them
- *            the logarithm of an acceptance probability is off by 2e-11 + |k - np| 1e-15 at most: 3e-7 at n = 2^50,
+ * Accuracy   logarithms and exponentials to 2 units in the last place, Stirling's remainder to 5e-15. With them the
+ *            logarithm of an acceptance probability is off by 2e-11 + |k - np| 1e-15 at most: 3e-7 at n = 2^50,
  *            where k strays 2e8 from its mean. Beyond, a double holds no fractions of k, as rounding down needs.
  */
 #ifndef TMFCORE_BINOMIALS_H
@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "_base/simd/elementary.h"
 #include "_random/streams.h"
 
 #define TMF_ABREAST 32                      /* rows drawn from side by side: vectors that hide each other's waiting */
@@ -49,27 +50,11 @@ static inline const uint64_t *tmf_take(tmf_words *words, int n)
     return words->words + words->used - n;
 }
 
-TMF_INLINE double tmf_double_of(uint64_t bits)
-{
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-TMF_INLINE uint64_t tmf_bits_of(double x)
-{
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
 /* Uniform on the odd multiples of 2^-53 in (0, 1). */
 TMF_INLINE double tmf_open_uniform(uint64_t word)
 {
     return tmf_double_of(word >> 12 | 0x3FF0000000000000u) - (1 - 0x1p-53);
 }
-
-#define TMF_SHIFT 0x1.8p52 /* x + TMF_SHIFT has no room for a fraction, and holds the integer in its low bits */
 
 /* The largest integer <= x, |x| < 2^51. */
 TMF_INLINE double tmf_floor(double x)
@@ -81,43 +66,6 @@ TMF_INLINE double tmf_floor(double x)
 TMF_INLINE int64_t tmf_integer(double x)
 {
     return (int64_t)(tmf_bits_of(x + TMF_SHIFT) - tmf_bits_of(TMF_SHIFT));
-}
-
-/* log(x), x > 0, where x - 1 = t may be known better than x, to 6e-16 relative: x = 2^e (1 + f) with 1 + f in
- * [sqrt(1/2), sqrt(2)), then log(1 + f) = 2 atanh(s) = 2 (s + s^3 / 3 + s^5 / 5 + ...), s = f / (2 + f). */
-TMF_INLINE double tmf_log(double x, double t)
-{
-    const uint64_t shifted = tmf_bits_of(x) + (0x3FF0000000000000u - 0x3FE6A09E667F3BCDu);
-    const double e = tmf_double_of(shifted >> 52 | 0x4330000000000000u) - (0x1p52 + 1023);
-    const double m = tmf_double_of((shifted & 0x000FFFFFFFFFFFFFu) + 0x3FE6A09E667F3BCDu);
-    const double f = e == 0 ? t : m - 1;
-    const double s = f / (2 + f);
-    const double z = s * s, zz = z * z;
-    const double low = (2.0 / 3 + z * (2.0 / 5)) + zz * (2.0 / 7 + z * (2.0 / 9));
-    const double high = (2.0 / 11 + z * (2.0 / 13)) + zz * (2.0 / 15 + z * (2.0 / 17 + z * (2.0 / 19)));
-    return e * 0.6931471805599453 + s * (2 + z * (low + zz * zz * high));
-}
-
-/* exp(x), -700 < x <= 0, to 2e-16 relative: Taylor's series after x = e log(2) + r, |r| <= log(2) / 2. */
-TMF_INLINE double tmf_exp(double x)
-{
-    const double shifted = x * 1.4426950408889634 + TMF_SHIFT;
-    const double e = shifted - TMF_SHIFT;
-    const double r = (x - e * 0x1.62e42fee00000p-1) - e * 0x1.a39ef35793c76p-33;
-    const double scale = tmf_double_of((tmf_bits_of(shifted) << 52) + 0x3FF0000000000000u);
-    double sum = 1.0 / 6227020800;
-    sum = sum * r + 1.0 / 479001600;
-    sum = sum * r + 1.0 / 39916800;
-    sum = sum * r + 1.0 / 3628800;
-    sum = sum * r + 1.0 / 362880;
-    sum = sum * r + 1.0 / 40320;
-    sum = sum * r + 1.0 / 5040;
-    sum = sum * r + 1.0 / 720;
-    sum = sum * r + 1.0 / 120;
-    sum = sum * r + 1.0 / 24;
-    sum = sum * r + 1.0 / 6;
-    sum = sum * r + 0.5;
-    return scale * (1 + (r + r * r * sum));
 }
 
 /* log k! - [log sqrt(2 pi k) + k log k - k] with y = 1 / k, at the integers k >= 1, to 5e-15: fitted in y^2. */
@@ -166,7 +114,7 @@ TMF_INLINE double tmf_log_to_mode(double n, double p, double k, double *odds)
     const double above = (k1 - np) * per_p, below = (np - k1) * per_q;
     const double mode = np * tmf_small_deviance((m1 - np) * per_p) + nq * tmf_small_deviance((np - m1) * per_q)
                       + tmf_stirling(o1 * per_m) + tmf_stirling(m1 * per_m);
-    const double here = k1 * tmf_log(1 + above, above) + l1 * tmf_log(1 + below, below)
+    const double here = k1 * tmf_log_near(1 + above, above) + l1 * tmf_log_near(1 + below, below)
                       + tmf_stirling(l1 * per_k) + tmf_stirling(k1 * per_k);
     *odds = (m1 * o1) * per_k;
     return mode - here;
@@ -182,7 +130,7 @@ TMF_INLINE double tmf_settle(double n, double spread, double p, double k, uint64
     const double drop = tmf_log_to_mode(n, p, k, &odds);
     const double height = v * (2.83 * b + 5.1) * spread * (us * us) / (b * (a + b * (us * us)));
     const double square = height * height * odds;
-    const double fits = 0.5 * tmf_log(square, square - 1) <= drop ? 1 : 0;
+    const double fits = 0.5 * tmf_log_near(square, square - 1) <= drop ? 1 : 0;
     return k < 0 ? 0 : k > n ? 0 : fits;
 }
 
@@ -226,7 +174,7 @@ TMF_INLINE void tmf_reject(
     }
 }
 
-/* Binomials of mean below 10 and p <= 1/2 where `small` says so, by inversion from one word each: accepted unless
+/* Binomials of mean below 15 and p <= 1/2 where `small` says so, by inversion from one word each: accepted unless
  * rounding left the word beyond the last value. */
 TMF_INLINE void tmf_invert(int lanes, const double *n, const double *p, const uint64_t *word, const double *small,
                            double *draw, double *accepted)
@@ -234,14 +182,14 @@ TMF_INLINE void tmf_invert(int lanes, const double *n, const double *p, const ui
     double u[TMF_ABREAST], mass[TMF_ABREAST], count[TMF_ABREAST], odds[TMF_ABREAST];
 #pragma omp simd
     for (int i = 0; i < lanes; i++) {
-        const double nothing = tmf_exp(n[i] * tmf_log(1 - p[i], -p[i]));
+        const double nothing = tmf_exp_above(n[i] * tmf_log_near(1 - p[i], -p[i]));
         u[i] = small[i] > 0 ? tmf_open_uniform(word[i]) : 0;
         mass[i] = small[i] > 0 ? nothing : 1;
         odds[i] = p[i] / (1 - p[i]);
         count[i] = 0;
     }
     double more = 1;
-    for (int k = 1; more > 0 && k < 200; k += 4) { /* P(k >= 200) < 1e-150 */
+    for (int k = 1; more > 0 && k < 200; k += 4) { /* P(k >= 200) < 1e-140 */
         more = 0;
         for (int step = k; step < k + 4; step++) {
             const double per_step = 1.0 / step, before = step - 1;
@@ -408,22 +356,15 @@ static void tmf_place(tmf_words *words, int64_t n, const double *tails, int64_t 
     }
 }
 
-/* One binomial of mean n p < 2, p <= 1/2, by inversion. */
-static int64_t tmf_rare(tmf_words *words, double n, double p)
+/* One binomial of mean n p < 15, p <= 1/2, by inversion from one word; -1 where rounding left it beyond the last value. */
+TMF_INLINE int64_t tmf_invert_one(double n, double p, uint64_t word)
 {
-    for (;;) { /* again where rounding left u beyond the last value */
-        double u = tmf_open_uniform(*tmf_take(words, 1));
-        if (u < 1 - n * p) /* (1 - p)^n >= 1 - n p */
-            return 0;
-        double mass = tmf_exp(n * tmf_log(1 - p, -p));
-        const double odds = p / (1 - p);
-        for (int64_t k = 0; k < 200; k++) { /* P(k >= 200) < 1e-300 */
-            if (u <= mass)
-                return k;
-            u -= mass;
-            mass *= (n - (double)k) / (double)(k + 1) * odds;
-        }
-    }
+    const double one = 1;
+    double drawn = 0, accepted = 1;
+    if (tmf_open_uniform(word) < 1 - n * p) /* (1 - p)^n >= 1 - n p: zero without the exponential */
+        return 0;
+    tmf_invert(1, &n, &p, &word, &one, &drawn, &accepted);
+    return accepted > 0 ? tmf_integer(drawn) : -1;
 }
 
 #endif

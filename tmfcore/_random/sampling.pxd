@@ -6,7 +6,6 @@ Source     binomials by inversion, by transformed rejection (BTRS: Hoermann, J. 
 Contract   a cell of probability zero is never drawn; counts split over cells sum exactly to the total.
 Validity   binomials to n = 10**18 (side by side to 2**50, one by one beyond), hypergeometrics to 10**12 agents.
 """
-from libc.math cimport exp, log1p
 from libc.stdint cimport int64_t, uint64_t
 from numpy.random cimport bitgen_t
 from numpy.random.c_distributions cimport binomial_t, random_binomial, random_hypergeometric

@@ -34,7 +34,7 @@ cdef extern from "_random/rows.h" nogil:
     double tmf_attempt(double mean, double spread, double p, uint64_t word_u, uint64_t word_v, double *pending)
     double tmf_log_to_mode(double n, double p, double k, double *odds)
     double tmf_settle(double n, double spread, double p, double k, uint64_t word_u, uint64_t word_v)
-    int64_t tmf_rare(tmf_words *words, double n, double p)
+    int64_t tmf_invert_one(double n, double p, uint64_t word)
     void tmf_shares(double *p, double *tails, int64_t n_cells)
     void tmf_place(tmf_words *words, int64_t n, const double *tails, int64_t n_cells, int64_t *out)
     void tmf_split_rows(tmf_words *words, const int64_t *rows, int64_t n_rows, int64_t n_cells, const int64_t *count,
@@ -46,22 +46,10 @@ cdef bitgen_t *bits_of(object bit_generator) except NULL:
 
 
 cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexcept nogil:
-    cdef double u = uniform(sampler)
-    cdef double nothing, mass
-    cdef int64_t k
-    if u < 1 - n * p:         # (1-p)**n >= 1 - np: zero without the exponential
-        return 0
-    nothing = exp(n * log1p(-p))
-    while True:
-        mass = nothing
-        k = 0
-        while u > mass and k < n and k < 400:     # P(k >= 400) < 1e-300 for a mean below 15
-            k += 1
-            u -= mass
-            mass *= (n - k + 1) * p / (k * (1 - p))
-        if u <= mass:
-            return k
-        u = uniform(sampler)  # u fell into the rounding left over beyond the last cell
+    cdef int64_t k = -1
+    while k < 0:
+        k = tmf_invert_one(<double>n, p, sampler.bits.next_uint64(sampler.bits.state))
+    return k
 
 
 cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexcept nogil:
@@ -217,9 +205,9 @@ cdef class RowSplitter:
         cdef double share = p[rarer] / (p[0] + p[1])
         if not n * share < 1:
             return False
-        out[rarer] = 0
-        if share > 0:
-            out[rarer] = tmf_rare(<tmf_words *>self.words, <double>n, share)
+        out[rarer] = 0 if share == 0 else -1
+        while out[rarer] < 0:
+            out[rarer] = tmf_invert_one(<double>n, share, tmf_take(<tmf_words *>self.words, 1)[0])
         out[1 - rarer] = n - out[rarer]
         return True
 

