@@ -13,7 +13,7 @@ for name in ("py.typed", "__init__.pxd", "_model/model.pxd", "_model/model.pyi")
     assert (package / name).is_file(), f"{name} is not in the wheel"
 assert Path(tmf.get_include()) == package, tmf.get_include()
 
-game = tmf.games.resource_selection(values=[1.0, 0.8, 0.6, 0.4], congestion=[1.0] * 4)
+game = tmf.games.resource_selection(worth=[1.0, 0.8, 0.6, 0.4], congestion=[1.0] * 4)
 policy = tmf.TabularPolicy.uniform(game)
 for schedule in (tmf.Synchronous(), tmf.Batch(10), tmf.Sequential()):
     run = tmf.simulate(game, policy, schedule, n_agents=100, rng=1)

@@ -72,7 +72,7 @@ def rewarded(rng: np.random.Generator, held: Callable[[Array, int], Array], size
         return compiled(held, size, horizon, initial)
     game = tmf.Game(size, size, horizon, 0.9, initial, lambda mu, t: everywhere(held(mu, t), size), moves(size))
     if way == 3:
-        return tmf.games.typed([game, game], [0.5, 0.5])
+        return tmf.games.typed([game, game], shares=[0.5, 0.5])
     if way == 4:
         return tmf.Game(size, size, horizon, 0.9, initial, lambda mu, t, z: everywhere(held(mu, t) + z, size),
                         moves(size), noise=np.zeros(horizon))  # fmt: skip
@@ -162,7 +162,8 @@ def tiny(rng: np.random.Generator) -> Deception:
     else:  # congestion that depends a little on the action
         slopes -= np.eye(size)[:, None]
         slopes[0, 1, 0] -= slope if slope > 2e-16 else 1e-15
-    game = tmf.games.affine(np.full((size, size), level), slopes, moves(size), None, horizon=3, discount=0.9,
+    game = tmf.games.affine(np.full((size, size), level), reward_mu=slopes, transition0=moves(size),
+                            transition_mu=None, horizon=3, discount=0.9,
                             initial=np.full(size, 1 / size))  # fmt: skip
     return Deception("tiny slope, declared", game, uniform(game), False, False)
 
@@ -208,8 +209,9 @@ def honest(rng: np.random.Generator) -> Deception:
     """Congestion, declared: must be recognised."""
     size = int(rng.integers(2, 7))
     game = tmf.games.affine(
-        rng.normal(size=(size, size)), -np.diag(rng.uniform(0.1, 1, size))[:, None].repeat(size, axis=1), moves(size),
-        None, passive_reward_mu=-np.eye(size), horizon=4, discount=0.9, initial=rng.dirichlet(np.ones(size)),
+        rng.normal(size=(size, size)), reward_mu=-np.diag(rng.uniform(0.1, 1, size))[:, None].repeat(size, axis=1),
+        transition0=moves(size), transition_mu=None, passive_reward_mu=-np.eye(size),
+        horizon=4, discount=0.9, initial=rng.dirichlet(np.ones(size)),
     )  # fmt: skip
     return Deception("honest", game, uniform(game), True, True, 0.05, 0.0, honest=True)
 

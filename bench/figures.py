@@ -67,7 +67,7 @@ def iteration_figures():
     games = {
         "queueing": tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=1e-3),
         "resource selection": tmf.games.resource_selection(
-            np.linspace(1.0, 0.4, 5), np.ones(5), switching_cost=0.05, horizon=20, step=1e-3
+            np.linspace(1.0, 0.4, 5), congestion=np.ones(5), switching_cost=0.05, horizon=20, step=1e-3
         ),
     }
     for name, game in games.items():
@@ -111,7 +111,9 @@ def critic_figures():
 def counts_figure():
     """Simulate, counts engine, Sequential, resource selection S = 8, N = 10^6, record_every = N."""
     n_agents, sweeps = 1_000_000, 2
-    game = tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), np.ones(8), horizon=sweeps, step=1 / n_agents)
+    game = tmf.games.resource_selection(
+        np.linspace(1.0, 0.3, 8), congestion=np.ones(8), horizon=sweeps, step=1 / n_agents
+    )
     policy = tmf.TabularPolicy(np.random.default_rng(5).dirichlet(np.ones(8), size=8))
     run = lambda: tmf.simulate(game, policy, tmf.Sequential(), n_agents, rng=1, record_every=n_agents)
     per_step = best_of(run, 5) / (sweeps * n_agents) * 1e9
@@ -124,7 +126,7 @@ def counts_figure():
 def agents_figure():
     """Simulate, agents engine, Synchronous, S = A = 8, N = 10^6, one thread."""
     n_agents, steps = 1_000_000, 20
-    game = tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), np.ones(8), horizon=steps)
+    game = tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), congestion=np.ones(8), horizon=steps)
     policy = tmf.TabularPolicy(np.random.default_rng(5).dirichlet(np.ones(8), size=8))
     run = lambda: tmf.simulate(game, policy, tmf.Synchronous(), n_agents, engine="agents", rng=1, threads=1)
     per_step = best_of(run, 10) / (steps * n_agents) * 1e9

@@ -96,12 +96,12 @@ GAMES = {
     "left_right": (in_sweeps("left_right"), (0.07, 0.8, 12)),
     "rock_paper_scissors": (in_sweeps("rock_paper_scissors"), (0.14, 1.2, 12)),
     "susceptible_infected": (in_steps("susceptible_infected", drive=False), (0.3, 0.9, 5)),
-    "garnet": (in_sweeps("garnet", 10, 3, coupling=0.5), (0.4, 3, 25)),
+    "garnet": (in_sweeps("garnet", 10, n_actions=3, coupling=0.5), (0.4, 3, 25)),
     "crowd_motion": (in_sweeps("crowd_motion", (6, 6)), (0.23, 10, 50)),
-    "building_evacuation": (in_sweeps("building_evacuation", 2, 4, 4), (0.22, 9, 33)),
+    "building_evacuation": (in_sweeps("building_evacuation", 2, length=4, width=4), (0.22, 9, 33)),
     "linear_quadratic": (in_sweeps("linear_quadratic", 7, initial=np.arange(1, 8) / 28), (2.5, 5, 20)),
-    "routing": (in_steps("routing", time_step=0.7), (0.7, 3, 7)),
-    "braess": (in_steps("braess", time_step=0.4), (1.5, 5, 10)),
+    "routing": (in_steps("routing", step=0.7), (0.7, 3, 7)),
+    "braess": (in_steps("braess", step=0.4), (1.5, 5, 10)),
     "sioux_falls": (lambda sweeps, step, horizon: tmf.games.sioux_falls(horizon=DRIVE), (10, 60, 60)),
     "herd": (herd, (25, 30, 40)),
 }
@@ -307,7 +307,7 @@ def timings():
     chosen = {
         "dense arrays": tmf.Game(size, 4, horizon, 1.0, flat, np.zeros((size, 4)), first),
         "dense Python callable": tmf.Game(size, 4, horizon, 1.0, flat, np.zeros((size, 4)), mixed),
-        "resource selection": tmf.games.resource_selection(np.linspace(1, 2, size), 1.0, horizon=horizon),
+        "resource selection": tmf.games.resource_selection(np.linspace(1, 2, size), congestion=1.0, horizon=horizon),
         "queueing": tmf.games.queueing(np.full(size - 1, 0.02), horizon=horizon),
     }
     lines = [

@@ -139,7 +139,7 @@ def simulated(share):
         *table("game", "schedule", "error", "R", "slope", "error at one N", "samples"),
     ]
     games = {
-        "resource_selection": tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0, horizon=6),
+        "resource_selection": tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=6),
         "susceptible_infected": tmf.games.susceptible_infected(horizon=8),
         "queueing": tmf.games.queueing((0.1, 0.2, 0.3), horizon=8),
     }
@@ -174,7 +174,7 @@ def gains(share):
         *table("game", "schedule", "N", "R", "known", "gain", "samples", "return", "samples"),
     ]
     games = {
-        "resource_selection": tmf.games.resource_selection((1.0, 0.8, 0.6), 1.0, switching_cost=0.1, horizon=4),
+        "resource_selection": tmf.games.resource_selection((1.0, 0.8, 0.6), switching_cost=0.1, horizon=4),
         "queueing": tmf.games.queueing((0.1, 0.3), horizon=4),
     }
     count, truth = 400 // share, 20_000 // share
@@ -251,7 +251,8 @@ def random_game(rng, kind, size, actions, horizon):
         return game, rows[:, :, 0], reward[..., 0], stay[:, 0], paid[:, 0]
     rows, stay = rows.swapaxes(2, 3), stay.swapaxes(1, 2)
     game = tmf.games.affine(
-        np.zeros((size, actions)), reward, np.zeros((size, actions, size)), rows, passive_reward_mu=paid,
+        np.zeros((size, actions)), reward_mu=reward, transition0=np.zeros((size, actions, size)), transition_mu=rows,
+        passive_reward_mu=paid,
         passive_transition0=np.zeros((size, size)), passive_transition_mu=stay, horizon=horizon, discount=0.9,
         initial=initial,
     )  # fmt: skip

@@ -27,7 +27,8 @@ def games(name):
     start = np.full(size, 1 / size)
     crowding = -np.eye(size)
     compiled = tmf.games.affine(
-        reward, reward_mu, transition, transition_mu, passive_reward_mu=crowding, horizon=HORIZON, discount=0.95,
+        reward, reward_mu=reward_mu, transition0=transition, transition_mu=transition_mu, passive_reward_mu=crowding,
+        horizon=HORIZON, discount=0.95,
         initial=start, successors=successors,
     )  # fmt: skip
     plain = tmf.Game(

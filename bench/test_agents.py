@@ -12,7 +12,7 @@ STEPS = 20
 
 def setup(size, n_agents):
     values = np.linspace(1.0, 0.3, size)
-    game = tmf.games.resource_selection(values, np.ones(size), horizon=STEPS)
+    game = tmf.games.resource_selection(values, congestion=np.ones(size), horizon=STEPS)
     pi = np.random.default_rng(5).dirichlet(np.ones(size), size=size)
     counts = np.full(size, n_agents // size)
     counts[0] += n_agents - counts.sum()
@@ -63,7 +63,9 @@ def test_agents_in_batches(measure, batch):
     """ns per acting agent when B of a million act: choosing who acts is part of it."""
     n_agents, size, steps = 1_000_000, 8, max(20, min(20_000, 200_000 // batch))
     step = batch / n_agents
-    game = tmf.games.resource_selection(np.linspace(1.0, 0.3, size), np.ones(size), horizon=steps * step, step=step)
+    game = tmf.games.resource_selection(
+        np.linspace(1.0, 0.3, size), congestion=np.ones(size), horizon=steps * step, step=step
+    )
     policy = tmf.TabularPolicy.uniform(game)
     run = measure(
         lambda: tmf.simulate(game, policy, tmf.Batch(batch), n_agents, engine="agents", rng=1, record_every=steps,

@@ -10,7 +10,7 @@ from . import plain
 
 GAMES = {
     "resource selection, S=8": (
-        lambda step: tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), np.ones(8), switching_cost=0.05, step=step),
+        lambda step: tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), switching_cost=0.05, step=step),
         lambda step: plain.resource_selection(np.linspace(1.0, 0.3, 8), np.ones(8), 0.05, step),
     ),
     "queueing, S=6": (

@@ -5,7 +5,7 @@ import pytest
 
 import tmfcore as tmf
 
-GAME = tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], np.ones(4))
+GAME = tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], congestion=np.ones(4))
 POLICY = tmf.TabularPolicy.uniform(GAME)
 SCHEDULE = tmf.Fraction(0.5)
 
@@ -43,15 +43,18 @@ def solve():
 
 
 def new_game():
-    return tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], np.ones(4)).n_actions == 4
+    return tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], congestion=np.ones(4)).n_actions == 4
 
 
 def new_typed():
-    return tmf.games.typed([GAME, GAME], [0.3, 0.7], rates=[1.0, 0.5]).n_observations == 8
+    return tmf.games.typed([GAME, GAME], shares=[0.3, 0.7], rates=[1.0, 0.5]).n_observations == 8
 
 
 PRICES = np.linspace(1.0, 0.4, 4)
-JOINT = tmf.games.joint(4, 4, 20, 0.95, np.full(4, 0.25), lambda law, mu, t: PRICES - law, np.full((4, 4, 4), 0.25))
+JOINT = tmf.games.joint(
+    4, n_actions=4, horizon=20, discount=0.95, initial=np.full(4, 0.25), reward=lambda law, mu, t: PRICES - law,
+    transition=np.full((4, 4, 4), 0.25),
+)  # fmt: skip
 JOINT_POLICY = tmf.TabularPolicy.uniform(JOINT)
 
 

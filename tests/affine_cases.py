@@ -33,7 +33,7 @@ def build(spec, seed=0, *, sparse=True):
     waiting, waiting_mu = table(spec.passive_reward)
     staying, staying_mu = table(spec.passive_transition, spec.passive_successors)
     return affine(
-        reward, reward_mu, moves, moves_mu, passive_reward0=0.0 if waiting is None else waiting,
+        reward, reward_mu=reward_mu, transition0=moves, transition_mu=moves_mu, passive_reward0=0.0 if waiting is None else waiting,
         passive_reward_mu=waiting_mu, passive_transition0=staying, passive_transition_mu=staying_mu,
         horizon=spec.horizon, discount=spec.discount, initial=spec.initial, successors=successors,
         passive_successors=resting,

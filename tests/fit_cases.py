@@ -22,7 +22,7 @@ def true_game(kind, seed=4):
             passive_transition=passive_rows[:, 0],
         )  # fmt: skip
     return tmf.games.affine(
-        np.zeros((S, A)), reward, np.zeros((S, A, S)), rows.swapaxes(2, 3), passive_reward_mu=passive_reward,
+        np.zeros((S, A)), reward_mu=reward, transition0=np.zeros((S, A, S)), transition_mu=rows.swapaxes(2, 3), passive_reward_mu=passive_reward,
         passive_transition0=np.zeros((S, S)), passive_transition_mu=passive_rows.swapaxes(1, 2),
         horizon=T, discount=0.9, initial=[0.6, 0.3, 0.1],
     )  # fmt: skip

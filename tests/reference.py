@@ -78,7 +78,7 @@ def queueing(capacities, service_reward=1.0, waiting_cost=0.1, jockeying_cost=0.
     return Game(size, size, round(horizon / step), discount**step, initial, tables)
 
 
-def beach_bar(n_places=100, bar=None, attraction=None, wind=(0.25, 0.5, 0.25), crowding=1.0, epsilon=1e-6,
+def beach_bar(n_places=100, bar=None, worth=None, noise=(0.25, 0.5, 0.25), congestion=1.0, epsilon=1e-6,
               moving_cost=None, wrap=True, horizon=20, discount=1.0, initial=None, step=1.0):
     """The beach bar: moves -1, 0, 1, then shifts by the wind; a crowded place pays less (games.beach_bar)."""
     bar = n_places // 2 if bar is None else bar
@@ -89,11 +89,11 @@ def beach_bar(n_places=100, bar=None, attraction=None, wind=(0.25, 0.5, 0.25), c
         reward = np.empty((n_places, 3))
         transition = np.zeros((n_places, 3, n_places))
         for x in range(n_places):
-            worth = 1 - abs(x - bar) / (n_places // 2) if attraction is None else attraction[x]
-            passive_reward[x] = step * (worth - crowding * math.log(mu[x] + epsilon))
+            value = 1 - abs(x - bar) / (n_places // 2) if worth is None else worth[x]
+            passive_reward[x] = step * (value - congestion * math.log(mu[x] + epsilon))
             for a, move in enumerate((-1, 0, 1)):
                 reward[x, a] = passive_reward[x] - cost * abs(move)
-                for shift, probability in zip((-1, 0, 1), wind, strict=True):
+                for shift, probability in zip((-1, 0, 1), noise, strict=True):
                     y = x + move + shift
                     transition[x, a, y % n_places if wrap else min(max(y, 0), n_places - 1)] += probability
         return reward, transition, passive_reward, np.eye(n_places)

@@ -29,7 +29,7 @@ quick = pytest.mark.parametrize("solver", QUICK.values(), ids=QUICK.keys())
 
 
 def resource_selection(**options) -> tmf.Game:
-    return tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0, **options)
+    return tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, **options)
 
 
 def queueing(**options) -> tmf.Game:

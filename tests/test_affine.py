@@ -76,14 +76,14 @@ def test_rounding_takes_no_row_below_zero():
     slopes[:, :, 0, :], slopes[:, :, 1, :] = -1.0, 1.0
     slopes[0, 0] = 0.0
     slopes[0, 0, 0], slopes[0, 0, 2] = -np.arange(size) / size, np.arange(size) / size
-    game = affine(np.zeros((size, 1)), None, moves, slopes, horizon=3, discount=1, initial=np.eye(size)[0])
+    game = affine(np.zeros((size, 1)), reward_mu=None, transition0=moves, transition_mu=slopes, horizon=3, discount=1, initial=np.eye(size)[0])
     for mu in np.random.default_rng(0).dirichlet(np.ones(size), size=200):
         rows = game.tables(mu)[1]
         assert (rows >= 0).all() and np.abs(rows.sum(axis=-1) - 1).max() < 1e-15
         assert (rows[1:, 0, 0] == 0).all()
     for base, slope in ((0.1 + 0.2, -0.3), (0.3, -(0.1 + 0.2))):  # sums of 6e-17 and of -6e-17 are 0
         moves, slopes = np.tile([base, 1 - base], (2, 1, 1)), np.tile([[slope] * 2, [-slope] * 2], (2, 1, 1, 1))
-        game = affine(np.zeros((2, 1)), None, moves, slopes, horizon=1, discount=1, initial=[1, 0])
+        game = affine(np.zeros((2, 1)), reward_mu=None, transition0=moves, transition_mu=slopes, horizon=1, discount=1, initial=[1, 0])
         np.testing.assert_array_equal(game.tables([0.5, 0.5])[1][:, 0, 0], 0)
 
 
@@ -106,8 +106,7 @@ def flags(**changes):
         "horizon": 2, "discount": 1.0, "initial": [1, 0, 0],
     }  # fmt: skip
     options |= changes
-    first = [options.pop(name) for name in ("reward0", "reward_mu", "transition0", "transition_mu")]
-    game = affine(*first, **options)
+    game = affine(**options)
     model = game.model
     assert model.affine and model.differentiable
     return tuple(
@@ -157,7 +156,7 @@ def test_rewards_of_every_shape(moving, seed):
             slopes = np.zeros((3, 2, 3, 3)) if moving else None
             if moving:
                 slopes[:, :, 0], slopes[:, :, 1] = -1 / 3 * np.eye(3)[0], 1 / 3 * np.eye(3)[0]
-            game = affine(base, acting, ROWS, slopes, passive_reward0=own, passive_reward_mu=waiting, horizon=2, discount=1,
+            game = affine(base, reward_mu=acting, transition0=ROWS, transition_mu=slopes, passive_reward0=own, passive_reward_mu=waiting, horizon=2, discount=1,
                           initial=[0, 0, 1])  # fmt: skip
             for mu in rng.dirichlet(np.ones(3), size=3):
                 reward, rows, passive, _ = game.tables(mu)
@@ -177,22 +176,22 @@ def test_rows_that_are_no_distributions_are_named():
     slopes[1, 0, :, 1] = [-0.25, 0.25]
     with pytest.raises(ValueError, match=r"transition0\[1, 0\] \+ transition_mu\[1, 0\]\[:, 1\], the row where all agents are "
                                          r"at y = 1, has entry \[0\] = -0.25; each must be >= 0 \(1 of 8 entries"):  # fmt: skip
-        affine(zeros, None, moves, slopes, **common)
+        affine(zeros, reward_mu=None, transition0=moves, transition_mu=slopes, **common)
     slopes[1, 0, :, 1] = [0.25, 0.0]
     with pytest.raises(ValueError, match=r"\[:, 1\], .* sums to 1.25; each row must sum to 1 within 1e-08 \(1 of 4 rows"):
-        affine(zeros, None, moves, slopes, **common)
+        affine(zeros, reward_mu=None, transition0=moves, transition_mu=slopes, **common)
     with pytest.raises(ValueError, match=r"transition0\[0, 0\] sums to 0.5; .*\(1 of 2 rows"):
-        affine(zeros, None, moves * [[[0.5]], [[1]]], None, **common)
+        affine(zeros, reward_mu=None, transition0=moves * [[[0.5]], [[1]]], transition_mu=None, **common)
     with pytest.raises(ValueError, match=r"passive_transition0\[0\] \+ passive_transition_mu\[0\]\[:, 1\], .* \[0\] = -1"):
-        affine(zeros, None, moves, None, passive_transition_mu=[[[0, -2], [0, 2]], [[0, 0], [0, 0]]], **common)
+        affine(zeros, reward_mu=None, transition0=moves, transition_mu=None, passive_transition_mu=[[[0, -2], [0, 2]], [[0, 0], [0, 0]]], **common)
     with pytest.raises(ValueError, match=r"transition_mu has shape \(2, 1, 2\); must be .*S, A, K, S"):
-        affine(zeros, None, moves, slopes[..., 0], **common)
+        affine(zeros, reward_mu=None, transition0=moves, transition_mu=slopes[..., 0], **common)
     with pytest.raises(ValueError, match=r"reward_mu\[0, 0, 1\] is nan; must be finite"):
-        affine(zeros, [[[0, np.nan]], [[0, 0]]], moves, None, **common)
+        affine(zeros, reward_mu=[[[0, np.nan]], [[0, 0]]], transition0=moves, transition_mu=None, **common)
     with pytest.raises(ValueError, match="passive_successors is given without passive_transition0"):
-        affine(zeros, None, moves, None, passive_successors=[[0], [1]], **common)
+        affine(zeros, reward_mu=None, transition0=moves, transition_mu=None, passive_successors=[[0], [1]], **common)
     with pytest.raises(TypeError, match="reward0 is a function"):
-        affine(lambda mu: zeros, None, moves, None, **common)
+        affine(lambda mu: zeros, reward_mu=None, transition0=moves, transition_mu=None, **common)
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -203,7 +202,7 @@ def test_pickled_and_labelled(sparse):
     for first, second in zip(game.tables(spec.initial), again.tables(spec.initial), strict=True):
         np.testing.assert_array_equal(first, second)
     assert (again.horizon, again.discount, again.name) == (game.horizon, game.discount, "affine")
-    named = affine(np.zeros((1, 1)), None, [[[1]]], None, horizon=1, discount=1, initial=[1], name="x",
+    named = affine(np.zeros((1, 1)), reward_mu=None, transition0=[[[1]]], transition_mu=None, horizon=1, discount=1, initial=[1], name="x",
                    observation_labels=["here"], action_labels=["rest"])  # fmt: skip
     again = pickle.loads(pickle.dumps(named))
     assert (again.name, again.observation_labels, again.action_labels) == ("x", ("here",), ("rest",))
@@ -212,7 +211,7 @@ def test_pickled_and_labelled(sparse):
 def test_arrays_are_copied():
     moves, slopes = np.full((2, 1, 2), 0.5), np.zeros((2, 1, 2, 2))
     slopes[0, 0, :, 0] = [0.5, -0.5]
-    game = affine(np.zeros((2, 1)), None, moves, slopes, horizon=1, discount=1, initial=[1, 0])
+    game = affine(np.zeros((2, 1)), reward_mu=None, transition0=moves, transition_mu=slopes, horizon=1, discount=1, initial=[1, 0])
     before = game.tables([0.5, 0.5])[1]
     moves[:], slopes[:] = 7.0, 7.0
     np.testing.assert_array_equal(game.tables([0.5, 0.5])[1], before)
@@ -252,10 +251,10 @@ def test_engines_sample_the_exact_chain(engine, schedule, sparse):
 def test_resource_selection_written_as_arrays(engine, schedule):
     """The same draws, to the agent, as the built-in game: the flags lead to the same kernels."""
     values, costs, switching = np.array([1.0, 0.8, 0.6, 0.4]), np.array([1.0, 2.0, 0.5, 1.0]), 0.1
-    built_in = tmf.games.resource_selection(values, costs, switching_cost=switching, horizon=30)
+    built_in = tmf.games.resource_selection(values, congestion=costs, switching_cost=switching, horizon=30)
     crowding = -np.diag(costs)
     written = affine(
-        values[:, None] - switching * (1 - np.eye(4)), crowding[:, None].repeat(4, axis=1), np.ones((4, 4, 1)), None,
+        values[:, None] - switching * (1 - np.eye(4)), reward_mu=crowding[:, None].repeat(4, axis=1), transition0=np.ones((4, 4, 1)), transition_mu=None,
         passive_reward0=values, passive_reward_mu=crowding, horizon=30, discount=0.95, initial=[1, 0, 0, 0],
         successors=np.broadcast_to(np.arange(4)[:, None], (4, 4, 1)),
     )  # fmt: skip
@@ -270,7 +269,7 @@ def test_resource_selection_written_as_arrays(engine, schedule):
 @pytest.mark.parametrize("kind", ["tabular", "affine"])
 def test_mass_is_conserved_for_long(kind):
     """Rows that are mixtures over mu could double the rounding of the mass at each of 2,000 steps."""
-    game = tmf.games.garnet(5, 3, 3, coupling=1.0, horizon=2000)
+    game = tmf.games.garnet(5, n_actions=3, n_successors=3, coupling=1.0, horizon=2000)
     policy = strategies.random_policy(1, 5, 3, kind=kind).build(2000)
     found = fluctuations(game, policy, tmf.Fraction(0.5), start="sampled", record_every=100, jacobian="exact")
     assert np.abs(found.covariance.sum(axis=-1)).max() < 1e-12
@@ -282,7 +281,7 @@ def test_mass_is_conserved_for_long(kind):
 def test_an_epidemic_in_closed_form():
     """No recovery, everybody out: m = mu(1) grows by i m (1 - m), so J = 1 + i (1 - 2 m), H = -2 i in m."""
     rate, n_steps = 0.3, 12
-    game = tmf.games.susceptible_infected(rate, 0.0, horizon=n_steps, initial=[0.9, 0.1])
+    game = tmf.games.susceptible_infected(rate, recovery=0.0, horizon=n_steps, initial=[0.9, 0.1])
     out = tmf.TabularPolicy(np.tile([1.0, 0.0], (2, 1)))
     found = fluctuations(game, out, tmf.Synchronous(), start="sampled")
     m, variance, bias = 0.1, 0.09, 0.0

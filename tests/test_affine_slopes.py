@@ -133,7 +133,7 @@ def test_constants_of_a_black_box_are_slopes_below_those_of_the_same_game_declar
 
 def test_a_long_affine_game_is_looked_at_once():
     """10^5 steps: tables that do not depend on t are not asked for again (seconds, if they were)."""
-    game = tmf.games.garnet(6, 2, 3, coupling=0.5, horizon=100_000, seed=1)
+    game = tmf.games.garnet(6, n_actions=2, n_successors=3, coupling=0.5, horizon=100_000, rng=1)
     assert monotonicity(game, tmf.Synchronous()).verdict == "strictly monotone"
     found = lipschitz(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5))
     assert found.flow_kind == "exact" and len(found.flow) == 100_000
@@ -148,13 +148,13 @@ def test_rewards_that_fall_are_told(slopes, falling, shared):
     """What monotonicity rests on: h(o, mu(o)) of these slopes, plus what everybody is paid by everybody."""
     paid = np.diag(np.array(slopes, float)) + shared
     game = tmf.games.affine(
-        np.arange(6.0).reshape(3, 2), np.repeat(paid[:, None], 2, axis=1), np.full((3, 2, 3), 1 / 3), np.zeros((3, 2, 3, 3)),
+        np.arange(6.0).reshape(3, 2), reward_mu=np.repeat(paid[:, None], 2, axis=1), transition0=np.full((3, 2, 3), 1 / 3), transition_mu=np.zeros((3, 2, 3, 3)),
         passive_reward_mu=paid, horizon=3, discount=1.0, initial=np.full(3, 1 / 3),
     )  # fmt: skip
     assert game.model.falling_reward == falling
     crowded = paid + np.eye(3)[::-1]  # one is paid by who is elsewhere: no such reward
     game = tmf.games.affine(
-        np.zeros((3, 2)), np.repeat(crowded[:, None], 2, axis=1), np.full((3, 2, 3), 1 / 3), np.zeros((3, 2, 3, 3)),
+        np.zeros((3, 2)), reward_mu=np.repeat(crowded[:, None], 2, axis=1), transition0=np.full((3, 2, 3), 1 / 3), transition_mu=np.zeros((3, 2, 3, 3)),
         passive_reward_mu=crowded, horizon=3, discount=1.0, initial=np.full(3, 1 / 3),
     )  # fmt: skip
     assert game.model.falling_reward == 0

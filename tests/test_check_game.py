@@ -41,7 +41,7 @@ def test_a_sound_game_has_no_findings():
     assert str(report).splitlines()[0].endswith("0 errors and 0 remarks in 25 trials")
 
 
-@pytest.mark.parametrize("game", [tmf.games.queueing((0.5, 0.3)), tmf.games.resource_selection((1.0, 0.5), 1.0),
+@pytest.mark.parametrize("game", [tmf.games.queueing((0.5, 0.3)), tmf.games.resource_selection((1.0, 0.5), congestion=1.0),
                                   tmf.games.beach_bar(20)], ids=lambda game: game.name)  # fmt: skip
 def test_built_in_games_have_no_findings(game):
     assert check_game(game, trials=5, rng=1).findings == ()
@@ -208,7 +208,7 @@ def test_a_row_unlike_the_tables_is_named(odd, who, monkeypatch):
         found = asked(ask, *at)
         return found if len(at) == 2 else (found[0], found[1] + (at[-1] == odd))
 
-    game = tmf.games.resource_selection((1.0, 0.5, 0.2), 1.0)
+    game = tmf.games.resource_selection((1.0, 0.5, 0.2), congestion=1.0)
     monkeypatch.setattr(_looks, "asked", other)
     (found,) = [finding for finding in check_game(game, rng=1).findings if finding.code == "by_row"]
     assert re.match(rf"the row of observation \d, {who} is \[1\.\] with reward ", found.text)

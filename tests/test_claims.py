@@ -33,7 +33,7 @@ def test_no_overclaim_in_a_hundred_games(claims):
 
 def test_the_battery_can_fail(claims):
     """A claim that contradicts what is true of a game counts."""
-    game = tmf.games.resource_selection([1.0, 0.5], 1.0, horizon=3)
+    game = tmf.games.resource_selection([1.0, 0.5], congestion=1.0, horizon=3)
     wrong = claims.ask(claims.Deception("x", game, claims.uniform(game), False, False, 9.0, 9.0), 0, 4)
     assert len(wrong.overclaims) == 5
 
@@ -85,9 +85,9 @@ def test_what_is_only_called_is_never_proved(kind):
     moves = np.eye(size)[None].repeat(size, axis=0)
     game = tmf.Game(size, size, 3, 0.9, [0.5, 0.3, 0.2], held, lambda mu: moves)
     if kind == "joint":
-        game = tmf.games.joint(size, size, 3, 0.9, [0.5, 0.3, 0.2], lambda law, mu, t: held(mu), moves)
+        game = tmf.games.joint(size, n_actions=size, horizon=3, discount=0.9, initial=[0.5, 0.3, 0.2], reward=lambda law, mu, t: held(mu), transition=moves)
     elif kind == "typed":
-        game = tmf.games.typed([game, game], [0.5, 0.5])
+        game = tmf.games.typed([game, game], shares=[0.5, 0.5])
     elif kind == "given noise":
         game = tmf.Game(size, size, 3, 0.9, [0.5, 0.3, 0.2], lambda mu, t, z: held(mu) + z, moves, noise=np.zeros(3))
     elif kind == "compiled":
@@ -119,7 +119,7 @@ def test_a_sign_near_rounding_is_that_of_the_coefficients(level, slope):
 
     def game(matrix):
         return tmf.games.affine(
-            np.full((size, size), level), matrix[:, None].repeat(size, axis=1), moves, None, horizon=3, discount=1.0,
+            np.full((size, size), level), reward_mu=matrix[:, None].repeat(size, axis=1), transition0=moves, transition_mu=None, horizon=3, discount=1.0,
             initial=[0.5, 0.3, 0.2],
         )  # fmt: skip
 
@@ -136,7 +136,7 @@ def test_a_slope_that_depends_on_the_action_is_never_semidefinite():
     slopes = -np.eye(3)[:, None].repeat(3, axis=1) * 1.0
     slopes[0, 1] += 1e10
     slopes[0, 1, 0] = np.nextafter(slopes[0, 1, 0], 2e10)
-    game = tmf.games.affine(np.zeros((3, 3)), slopes, np.eye(3)[None].repeat(3, axis=0), None, horizon=3, discount=1.0,
+    game = tmf.games.affine(np.zeros((3, 3)), reward_mu=slopes, transition0=np.eye(3)[None].repeat(3, axis=0), transition_mu=None, horizon=3, discount=1.0,
                             initial=[0.5, 0.3, 0.2])  # fmt: skip
     assert monotonicity(game, tmf.Synchronous(), trials=4, rng=0).verdict in ("no violation found", "not monotone")
 
@@ -145,16 +145,16 @@ def test_local_congestion_needs_no_affinity():
     """A falling reward of one's own place is declared by the games that have one: proved for any size and power."""
     for game in (
         tmf.games.beach_bar(30), tmf.games.crowd_motion(), tmf.games.building_evacuation(),
-        tmf.games.resource_selection([1.0, 0.5, 0.2], 1.0, power=3.0),
+        tmf.games.resource_selection([1.0, 0.5, 0.2], congestion=1.0, power=3.0),
     ):  # fmt: skip
         found = monotonicity(game, tmf.Fraction(0.5))
         assert found.verdict == "strictly monotone" and found.unique is True and found.trials == 0, game
         assert found.eigenvalues is None
         with pytest.raises(ValueError, match="nothing to draw"):
             found.plot()
-    level = monotonicity(tmf.games.resource_selection([1.0, 0.5, 0.2], [1.0, 0.0, 0.0]), tmf.Synchronous())
+    level = monotonicity(tmf.games.resource_selection([1.0, 0.5, 0.2], congestion=[1.0, 0.0, 0.0]), tmf.Synchronous())
     assert level.verdict == "monotone" and level.unique is None
-    assert monotonicity(tmf.games.crowd_aversion(np.full((3, 2, 3), 1 / 3), crowding=0.0), tmf.Synchronous()).verdict == "monotone"
+    assert monotonicity(tmf.games.crowd_aversion(np.full((3, 2, 3), 1 / 3), congestion=0.0), tmf.Synchronous()).verdict == "monotone"
 
 
 def test_arrays_found_by_trying_prove_nothing():
@@ -165,7 +165,7 @@ def test_arrays_found_by_trying_prove_nothing():
     known, assumed = tmf.Game(*arrays), tmf.Game(*arrays, assumed=True)
     policy, schedule = tmf.TabularPolicy.uniform(known), tmf.Synchronous()
     assert bound(known, policy, schedule, 10).rigorous and monotonicity(known, schedule).verdict == "monotone"
-    for game in (assumed, pickle.loads(pickle.dumps(assumed)), tmf.games.typed([assumed, known], [0.5, 0.5])):
+    for game in (assumed, pickle.loads(pickle.dumps(assumed)), tmf.games.typed([assumed, known], shares=[0.5, 0.5])):
         found = bound(game, tmf.TabularPolicy.uniform(game), schedule, 10, trials=4, rng=0)
         assert game.assumed and not found.rigorous and found.lipschitz.reward_kind == "lower bound"
         answer = monotonicity(game, schedule, trials=4, rng=0)

@@ -177,7 +177,7 @@ def test_no_line_is_broken_in_a_file(monkeypatch):
     text = run("games", "beach-bar").stdout
     assert max(map(len, text.splitlines())) > 160
     assert len(text.splitlines()) == 3 + len(document("games", "beach-bar")["parameters"])
-    (line,) = (line for line in text.splitlines() if line.startswith("attraction"))
+    (line,) = (line for line in text.splitlines() if line.startswith("worth"))
     meaning = {entry["name"]: entry["meaning"] for entry in document("games", "beach-bar")["parameters"]}
     assert line.endswith(meaning["attraction"])
 

@@ -14,7 +14,7 @@ from tmfcore.cli import games
 
 def test_game_parameters_reach_the_game(tmp_path):
     path = tmp_path / "a.npz"
-    result = run("simulate", "resource-selection", "--values", "1,.8,.6", "--congestion", "1,2,3", "--initial", "0,0,1",
+    result = run("simulate", "resource-selection", "--worth", "1,.8,.6", "--congestion", "1,2,3", "--initial", "0,0,1",
                  "--switching-cost", "0", "--power", "2", "--discount", "0.9", "--step", "0.5", "--horizon", "3",
                  "--engine", "agents", "--replicas", "1", "--n-agents", "1_000", "--out", path)  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -47,11 +47,11 @@ def test_every_game_can_be_played(name, tmp_path):
 def test_set_takes_every_kind_of_value(tmp_path):
     path = tmp_path / "a.npz"
     result = run("simulate", "Beach_Bar", "--n-agents", "60", "--set", "n-places=6", "--set", "bar=none", "--set", "wrap=No",
-                 "--set", "wind=0,1,0", "--set", "crowding=2", "--set", "epsilon=1e-3", "--set", "initial=0,0,1,0,0,0",
-                 "--set", "attraction=0, 0, 0, 0, 0, 9", "--horizon", "3", "--seed", "4", "--replicas", "2", "--out", path)  # fmt: skip
+                 "--set", "noise=0,1,0", "--set", "congestion=2", "--set", "epsilon=1e-3", "--set", "initial=0,0,1,0,0,0",
+                 "--set", "worth=0, 0, 0, 0, 0, 9", "--horizon", "3", "--seed", "4", "--replicas", "2", "--out", path)  # fmt: skip
     assert result.exit_code == 0, result.output
-    game = tmf.games.beach_bar(6, wrap=False, wind=(0, 1, 0), crowding=2, epsilon=1e-3, initial=[0, 0, 1, 0, 0, 0],
-                               attraction=[0, 0, 0, 0, 0, 9], horizon=3)  # fmt: skip
+    game = tmf.games.beach_bar(6, wrap=False, noise=(0, 1, 0), congestion=2, epsilon=1e-3, initial=[0, 0, 1, 0, 0, 0],
+                               worth=[0, 0, 0, 0, 0, 9], horizon=3)  # fmt: skip
     wanted = tmf.simulate(game, tmf.SoftmaxPolicy.uniform(game), tmf.Synchronous(), 60, replicas=2,
                           rng=np.random.SeedSequence(4))  # fmt: skip
     played = tmf.Simulation.load(path)
@@ -114,7 +114,7 @@ def test_games_lists_them_all_and_their_parameters():
     for name in inspect.signature(tmf.games.beach_bar).parameters:
         assert any(line.split()[:1] == [name] for line in result.output.splitlines())
     assert "gamma in [0, 1] per sweep" in result.output
-    (line,) = (line for line in result.output.splitlines() if line.split()[:1] == ["wind"])
+    (line,) = (line for line in result.output.splitlines() if line.split()[:1] == ["noise"])
     assert line.split()[1] == "0.25,0.5,0.25"
 
 

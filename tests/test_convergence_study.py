@@ -12,7 +12,7 @@ from tmfcore.analysis._line import fit_line
 
 
 def build(step: float = 1.0) -> tmf.Game:
-    return tmf.games.resource_selection((1.0, 0.8, 0.6), 1.0, initial=(0.2, 0.3, 0.5), horizon=4, step=step)
+    return tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=1.0, initial=(0.2, 0.3, 0.5), horizon=4, step=step)
 
 
 @pytest.fixture

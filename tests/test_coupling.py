@@ -26,20 +26,20 @@ def shelf(seed):
     slopes = np.moveaxis(corners - base[:, :, None], 2, 3)
     everywhere = {"horizon": HORIZON, "discount": 1.0}
     return {
-        "resource_selection": g.resource_selection(rng.uniform(0, 1, size), 1.0, **everywhere),
+        "resource_selection": g.resource_selection(rng.uniform(0, 1, size), congestion=1.0, **everywhere),
         "queueing": g.queueing(rng.uniform(0.1, 1, size - 1), **everywhere),
         "beach_bar": g.beach_bar(size, **everywhere),
         "crowd_motion": g.crowd_motion((2, 2), **everywhere),
-        "building_evacuation": g.building_evacuation(1, 2, 2, **everywhere),
+        "building_evacuation": g.building_evacuation(1, length=2, width=2, **everywhere),
         "linear_quadratic": g.linear_quadratic(size, cross=0.2, horizon=HORIZON - 1),
         "linear_quadratic ring": g.linear_quadratic(size, rounding="nearest", wrap=True, horizon=HORIZON - 1),
         "braess": g.braess(horizon=HORIZON),
         "left_right": g.left_right(rng.uniform(0, 2, 2), horizon=HORIZON),
         "rock_paper_scissors": g.rock_paper_scissors(horizon=HORIZON),
         "susceptible_infected": g.susceptible_infected(rng.uniform(0, 1), horizon=HORIZON),
-        "garnet": g.garnet(size, 2, 2, coupling=rng.uniform(0, 1), monotone=False, seed=seed, **everywhere),
+        "garnet": g.garnet(size, n_actions=2, n_successors=2, coupling=rng.uniform(0, 1), monotone=False, rng=seed, **everywhere),
         "affine": g.affine(
-            rng.normal(size=(size, 2)), None if seed % 2 else rng.normal(size=(size, 2, 1)) * np.ones((1, 1, size)), base, slopes,
+            rng.normal(size=(size, 2)), reward_mu=None if seed % 2 else rng.normal(size=(size, 2, 1)) * np.ones((1, 1, size)), transition0=base, transition_mu=slopes,
             passive_reward_mu=rng.normal(size=(size, 1)) + np.eye(size), initial=np.full(size, 1 / size), **everywhere,
         ),
         "callables": tmf.Game(
@@ -90,7 +90,7 @@ def masses(game, mu):
 def test_a_coupling_is_refused_or_right_in_every_verb(mixture):
     kinds, shares, coupling, rates, rng = mixture
     try:
-        game = typed(kinds, shares, coupling=coupling, rates=rates)
+        game = typed(kinds, shares=shares, coupling=coupling, rates=rates)
     except ValueError as error:
         text = str(error)
         assert re.match(r"coupling\[\d+, \d+\] is [\d.e+-]+[,;]", text), text
@@ -138,11 +138,11 @@ def test_an_affine_game_is_shown_what_its_formula_says(seed):
     elif seed == 2:  # and rows that do
         slopes, waiting_mu = slopes[..., :1] * np.ones(size), np.eye(size) + waiting_mu[:, :1]
     kind = tmf.games.affine(
-        reward, reward_mu, rows, slopes, passive_reward0=waiting, passive_reward_mu=waiting_mu,
+        reward, reward_mu=reward_mu, transition0=rows, transition_mu=slopes, passive_reward0=waiting, passive_reward_mu=waiting_mu,
         passive_transition0=rows[:, 0], passive_transition_mu=slopes[:, 0], horizon=3, discount=1.0, initial=np.full(size, 1 / size),
     )  # fmt: skip
     weights = np.array([[1.0, 1.0], [2.5, 0.3]])
-    game = typed([kind, kind], [0.4, 0.6], coupling=weights)
+    game = typed([kind, kind], shares=[0.4, 0.6], coupling=weights)
     for mu in (game.initial, np.concatenate([0.4 * rng.dirichlet(np.ones(size)), 0.6 * rng.dirichlet(np.ones(size))])):
         found = game.tables(mu)
         for i in range(2):
@@ -166,7 +166,7 @@ def test_infections_by_the_strength_of_meeting():
     """Two types who meet each other less: mu' = mu (1 - q) + (s - mu) i sum_j W_ij mu_j for those who go out."""
     kind = tmf.games.susceptible_infected(horizon=20)
     weights, shares = np.array([[1.0, 0.2], [0.2, 1.0]]), np.array([0.5, 0.5])
-    game = typed([kind, kind], shares, coupling=weights)
+    game = typed([kind, kind], shares=shares, coupling=weights)
     out = np.zeros((4, 2))
     out[:, 0] = 1
     flow = tmf.mean_field(game, tmf.TabularPolicy(out), tmf.Synchronous())
@@ -181,7 +181,7 @@ def test_types_that_see_themselves_alone_are_games_of_their_own():
     for name in ("garnet", "susceptible_infected", "linear_quadratic", "affine", "left_right", "braess", "queueing"):
         kind = shelf(3)[name]
         shares = np.array([0.3, 0.7])
-        game = typed([kind, kind], shares, coupling=np.diag(1 / shares))
+        game = typed([kind, kind], shares=shares, coupling=np.diag(1 / shares))
         one = tmf.mean_field(kind, tmf.TabularPolicy.uniform(kind), tmf.Synchronous()).mu
         for share, part in zip(shares, by_type(game, tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous()).mu).values(), strict=True):
             np.testing.assert_allclose(part, share * one, rtol=1e-9, atol=1e-12)
@@ -189,8 +189,8 @@ def test_types_that_see_themselves_alone_are_games_of_their_own():
 
 def test_agents_follow_the_limit_where_types_see_themselves_alone():
     """Numbers of agents by type are drawn, so that what a type is shown is scaled: the mean still follows the limit."""
-    kind = tmf.games.garnet(4, 2, 2, coupling=0.8, seed=5, horizon=4)
-    game = typed([kind, kind], [0.4, 0.6], coupling=np.diag([2.5, 1 / 0.6]))
+    kind = tmf.games.garnet(4, n_actions=2, n_successors=2, coupling=0.8, rng=5, horizon=4)
+    game = typed([kind, kind], shares=[0.4, 0.6], coupling=np.diag([2.5, 1 / 0.6]))
     policy = tmf.TabularPolicy.uniform(game)
     flow = tmf.mean_field(game, policy, tmf.Synchronous()).mu[-1]
     for engine in ("counts", "agents"):
@@ -199,31 +199,31 @@ def test_agents_follow_the_limit_where_types_see_themselves_alone():
 
 
 def test_nobody_to_see():
-    kind = tmf.games.garnet(3, 2, 2, coupling=0.5, horizon=3)
-    game = typed([kind, kind], [0.5, 0.5], coupling=[[0, 2], [2, 0]], names=["fox", "hare"])
+    kind = tmf.games.garnet(3, n_actions=2, n_successors=2, coupling=0.5, horizon=3)
+    game = typed([kind, kind], shares=[0.5, 0.5], coupling=[[0, 2], [2, 0]], names=["fox", "hare"])
     with pytest.raises(ValueError, match="fox is shown an empty population"):
         game.tables([0.5, 0.5, 0, 0, 0, 0])
-    alone = typed([kind, kind], [0.5, 0.5], coupling=[[2, 0], [0, 2]])
+    alone = typed([kind, kind], shares=[0.5, 0.5], coupling=[[2, 0], [0, 2]])
     rows = alone.tables([0.5, 0.5, 0, 0, 0, 0])[1]  # a type without agents needs no population
     np.testing.assert_allclose(rows.sum(-1), 1)
 
 
 def test_types_within_types():
     """A typed game as a type: what its types see is composed, checked and scaled anew."""
-    kind = tmf.games.garnet(3, 2, 2, coupling=0.5, horizon=5)
-    pair = typed([kind, kind], [0.25, 0.75], coupling=np.diag([4, 4 / 3]))
+    kind = tmf.games.garnet(3, n_actions=2, n_successors=2, coupling=0.5, horizon=5)
+    pair = typed([kind, kind], shares=[0.25, 0.75], coupling=np.diag([4, 4 / 3]))
     whole = np.zeros((9, 9))
     whole[:6, :6] = 2 * np.eye(6)
     whole[6:, 6:] = 2 * np.eye(3)
-    game = typed([pair, kind], [0.5, 0.5], coupling=whole, names=["pair", "one"])
-    flat = typed([kind] * 3, [0.125, 0.375, 0.5], coupling=np.diag([8, 8 / 3, 2]))
+    game = typed([pair, kind], shares=[0.5, 0.5], coupling=whole, names=["pair", "one"])
+    flat = typed([kind] * 3, shares=[0.125, 0.375, 0.5], coupling=np.diag([8, 8 / 3, 2]))
     policy, schedule = tmf.TabularPolicy.uniform(game), tmf.Synchronous()
     np.testing.assert_allclose(tmf.mean_field(game, policy, schedule).mu, tmf.mean_field(flat, policy, schedule).mu, rtol=1e-12)
     again = pickle.loads(pickle.dumps(game))
     np.testing.assert_array_equal(again.tables(game.initial)[1], game.tables(game.initial)[1])
     whole[:6, :6] *= 1.5
     with pytest.raises(ValueError, match=r"coupling\[\d, \d\] is 3, in a column that sums to 12"):
-        typed([pair, kind], [0.5, 0.5], coupling=whole)
+        typed([pair, kind], shares=[0.5, 0.5], coupling=whole)
 
 
 REFUSED = [
@@ -240,27 +240,27 @@ REFUSED = [
 @pytest.mark.parametrize(("kind", "coupling", "text"), REFUSED)
 def test_what_is_refused(kind, coupling, text):
     with pytest.raises(ValueError, match=re.escape(text)):
-        typed([kind, kind], [0.5, 0.5], coupling=coupling)
+        typed([kind, kind], shares=[0.5, 0.5], coupling=coupling)
 
 
 def test_the_bound_of_a_refusal_is_accepted():
     kind = tmf.games.susceptible_infected()
-    typed([kind, kind], [0.5, 0.5], coupling=[[1.23456, 0.2], [0.2, 1]])
+    typed([kind, kind], shares=[0.5, 0.5], coupling=[[1.23456, 0.2], [0.2, 1]])
     kind = tmf.games.braess()
-    typed([kind, kind], [0.5, 0.5], coupling=[[1, 1], [1.5, 0.5]])
+    typed([kind, kind], shares=[0.5, 0.5], coupling=[[1, 1], [1.5, 0.5]])
 
 
 def test_a_max_delay_says_that_longer_delays_are_cut():
     network, demand = tmf.games.RoadNetwork([("a", "b"), ("b", "c"), ("c", "d")], congestion=[0, 1, 0]), [("a->b", "c->d", 5)]
     with pytest.raises(ValueError, match="max_delay"):
-        typed([tmf.games.routing(network, demand, horizon=40)] * 2, [0.5, 0.5], coupling=[[2, 2], [1, 1]])
-    typed([tmf.games.routing(network, demand, horizon=40, max_delay=3.0)] * 2, [0.5, 0.5], coupling=[[2, 2], [1, 1]])
+        typed([tmf.games.routing(network, demand=demand, horizon=40)] * 2, shares=[0.5, 0.5], coupling=[[2, 2], [1, 1]])
+    typed([tmf.games.routing(network, demand=demand, horizon=40, max_delay=3.0)] * 2, shares=[0.5, 0.5], coupling=[[2, 2], [1, 1]])
 
 
 def test_who_stays_by_slopes_alone():
     """Passive rows whose slopes are the same everywhere move agents, though their constants do not."""
     game = tmf.games.affine(
-        np.zeros((2, 1)), None, np.full((2, 1, 2), 0.5), None, passive_transition0=np.eye(2),
+        np.zeros((2, 1)), reward_mu=None, transition0=np.full((2, 1, 2), 0.5), transition_mu=None, passive_transition0=np.eye(2),
         passive_transition_mu=np.array([[-0.1, 0.1], [0.2, -0.2]])[:, :, None] * np.ones(2), horizon=2, discount=1.0, initial=[1.0, 0.0],
     )  # fmt: skip
     assert not game.model.passive_identity

@@ -112,7 +112,7 @@ def test_crowd_motion_is_that_of_its_page(shape, wrap, some_noise, drift, step, 
             ]
         )
     game = crowd_motion(
-        shape, obstacles=walls, wrap=wrap, noise=noise, drift=drift, step=step, moving_cost=cost, crowding=crowding,
+        shape, obstacles=walls, wrap=wrap, noise=noise, drift=drift, step=step, moving_cost=cost, congestion=crowding,
         epsilon=epsilon, horizon=horizon, discount=0.9, **options,
     )  # fmt: skip
     assert (game.horizon, game.discount) == (n_steps, 0.9**step)
@@ -141,7 +141,7 @@ def test_crowd_aversion_is_that_of_its_page(n_obs, n_act, sparse, passive_moves,
     worth = rng.normal(size=(n_steps, n_obs) if varies else n_obs)
     gains, scale = rng.normal(size=(n_obs, n_act)), rng.random(n_steps) if varies else 0.5
     game = crowd_aversion(
-        moves, worth, successors=cells, action_reward=gains, action_scale=scale, crowding=1.5, epsilon=0.01,
+        moves, worth=worth, successors=cells, action_reward=gains, action_scale=scale, congestion=1.5, epsilon=0.01,
         passive_transition=passive, passive_successors=passive_cells, horizon=2, discount=0.8, step=step,
     )  # fmt: skip
 
@@ -182,7 +182,7 @@ GAMES = {
     "moving bar": lambda: crowd_motion(
         (3, 3), bar=[(i % 3, 0) for i in range(20)], moving_cost=np.linspace(0, 1, 20), step=0.25, horizon=5
     ),
-    "building": lambda: building_evacuation(2, 3, 3, step=0.25, horizon=5),
+    "building": lambda: building_evacuation(2, length=3, width=3, step=0.25, horizon=5),
 }
 
 
@@ -208,7 +208,7 @@ def test_a_grid_of_one_row_is_a_beach():
     rng = np.random.default_rng(0)
     wind, worth, mu = rng.dirichlet(np.ones(3)), rng.normal(size=6), rng.dirichlet(np.ones(6))
     for wrap in (True, False):
-        beach = beach_bar(6, attraction=worth, wind=wind, wrap=wrap, moving_cost=0.2)
+        beach = beach_bar(6, worth=worth, noise=wind, wrap=wrap, moving_cost=0.2)
         grid = crowd_motion(
             (1, 6), worth=worth, noise=[wind[0], 0, wind[1], 0, wind[2]], wrap=wrap, epsilon=1e-6, moving_cost=0.2
         )
@@ -238,7 +238,7 @@ def test_noise_that_strikes_everybody_strikes_once_a_sweep():
 def test_building_evacuation_by_hand():
     """Every move from every place of a small building, and the reward."""
     floors, long, wide = shape = (3, 2, 3)
-    game = building_evacuation(*shape, crowding=2.0, evacuation_reward=5.0, epsilon=0.1, step=0.5, horizon=2)
+    game = building_evacuation(shape[0], length=shape[1], width=shape[2], congestion=2.0, evacuation_reward=5.0, epsilon=0.1, step=0.5, horizon=2)
     mu = np.random.default_rng(0).dirichlet(np.ones(game.n_observations))
     transition = np.zeros((18, 6, 18))
     for o, (f, y, x) in enumerate(np.ndindex(shape)):
@@ -325,7 +325,7 @@ def test_steps_beyond_the_last_take_the_last():
         (crowd_motion, {"moving_cost": [0.1, 0.2]}, ValueError, "moving_cost has shape (2,); must be (T,) = (10,)"),
         (crowd_motion, {"moving_cost": -1}, ValueError, "moving_cost is -1.0; must be >= 0"),
         (crowd_motion, {"epsilon": 0}, ValueError, "epsilon is 0.0; must be >= 1e-300"),
-        (crowd_motion, {"crowding": -1}, ValueError, "crowding is -1.0; must be >= 0"),
+        (crowd_motion, {"congestion": -1}, ValueError, "congestion is -1.0; must be >= 0"),
         (crowd_motion, {"drift": 1}, TypeError, "drift is 1 (int); must be True or False"),
         (building_evacuation, {"n_floors": 0}, ValueError, "n_floors is 0; must be >= 1"),
         (building_evacuation, {"initial": [1.0]}, ValueError, "initial has shape (1,); must be (S,) = (500,) or"),

@@ -70,8 +70,8 @@ def failing_off(share):
 
 def test_shipped_games_of_one_shape_differ():
     games = [tmf.games.queueing((0.1, 0.2, 0.3)), tmf.games.queueing((0.1, 0.2, 0.31))]
-    games += [tmf.games.resource_selection((1.0, 0.8, slope), 1.0) for slope in (0.6, 0.4)]
-    games += [tmf.games.garnet(5, horizon=4, seed=seed) for seed in range(5)]
+    games += [tmf.games.resource_selection((1.0, 0.8, slope), congestion=1.0) for slope in (0.6, 0.4)]
+    games += [tmf.games.garnet(5, horizon=4, rng=seed) for seed in range(5)]
     assert len({digest_of(game) for game in games}) == len(games)
 
 

@@ -90,7 +90,7 @@ def test_a_deviation_to_the_policy_itself_gains_nothing():
 
 def test_the_interval_is_welchs():
     """Ends and degrees of freedom from the two standard errors, by scipy, at the level asked for."""
-    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0, horizon=5)
+    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=5)
     uniform = tmf.TabularPolicy.uniform(game)
     for replicas, level in ((3, 0.5), (4, 0.95), (40, 0.999)):
         found = tmf.finite_exploitability(
@@ -145,7 +145,7 @@ def test_a_single_agent_solves_its_own_problem():
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.25)])
 def test_approaches_the_limit(schedule):
     """|finite - mean field| <= 1.5 / sqrt(N) up to noise, and is below 1% of it at N = 16384."""
-    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0, switching_cost=0.1, horizon=8)
+    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, switching_cost=0.1, horizon=8)
     policy = tmf.SoftmaxPolicy(np.random.default_rng(1).normal(size=(1, 4, 4, 5)))
     limit = tmf.exploitability(game, policy, schedule)
     for n in (4, 64, 1024, 16384):
@@ -177,7 +177,7 @@ def test_many_paths_in_parts(monkeypatch):
 
 
 def test_reads_well():
-    game = tmf.games.resource_selection((1.0, 0.5), 1.0, horizon=3)
+    game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=3)
     found = tmf.finite_exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), 100, rng=0)
     assert float(found) == found.value
     assert found.low < found.value < found.high
@@ -202,7 +202,7 @@ def test_reads_well():
     ],
 )
 def test_errors(change, error, message):
-    game = tmf.games.resource_selection((1.0, 0.5), 1.0, horizon=3)
+    game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=3)
     arguments = {
         "game": game, "policy": tmf.TabularPolicy.uniform(game), "schedule": tmf.Synchronous(), "n_agents": 5,
     } | change  # fmt: skip

@@ -43,7 +43,7 @@ def assert_same_game(game, expected, seed, rng_size=3, close=CLOSE):
 def test_resource_selection_is_that_of_the_theory(values, cost, power, step, seed):
     congestion = np.random.default_rng(seed).uniform(0, 3, size=len(values))
     options = {"switching_cost": cost, "power": power, "step": step, "horizon": 7, "discount": 0.8}
-    game = resource_selection(values, congestion, **options)
+    game = resource_selection(values, congestion=congestion, **options)
     assert_same_game(game, reference.resource_selection(values, congestion, **options), seed)
     assert game.model.n_successors == 1
 
@@ -76,15 +76,15 @@ def test_queueing_is_that_of_the_theory(capacities, paid, waiting, jockeying, st
 def test_beach_bar_is_that_of_its_page(size, data, wrap, crowding, epsilon, step, seed):
     rng = np.random.default_rng(seed)
     options = {
-        "wind": rng.dirichlet(np.ones(3)),
-        "crowding": crowding,
+        "noise": rng.dirichlet(np.ones(3)),
+        "congestion": crowding,
         "epsilon": epsilon,
         "wrap": wrap,
         "step": step,
         "horizon": 7,
         "discount": 0.8,
         "bar": data.draw(st.none() | st.integers(0, size - 1)),
-        "attraction": data.draw(st.none() | st.just(rng.normal(size=size))),
+        "worth": data.draw(st.none() | st.just(rng.normal(size=size))),
         "moving_cost": data.draw(st.none() | st.floats(0, 1)),
     }
     game = beach_bar(size, **options)
@@ -106,10 +106,10 @@ def test_beach_bar_of_the_peers():
     n, bar = 7, 2
     x = np.arange(n)
     mu = np.random.default_rng(3).dirichlet(np.ones(n))
-    spiel = beach_bar(n, wind=[1 / 3] * 3, epsilon=1e-25).tables(mu)[0][:, 1]
+    spiel = beach_bar(n, noise=[1 / 3] * 3, epsilon=1e-25).tables(mu)[0][:, 1]
     np.testing.assert_allclose(spiel, 1 - np.abs(x - n // 2) / (n // 2) - np.log(mu + 1e-25), rtol=1e-14, atol=1e-14)
     ring = np.minimum((x - bar) % n, (bar - x) % n)
-    mfglib = beach_bar(n, bar, attraction=-ring, wrap=False, epsilon=1e-20)
+    mfglib = beach_bar(n, bar=bar, worth=-ring, wrap=False, epsilon=1e-20)
     np.testing.assert_array_equal(mfglib.initial, np.full(n, 1 / n))
     reward, moves, *_ = mfglib.tables(mu)
     theirs = -ring[:, None] - np.array([1, 0, 1]) / n - np.log(mu + 1e-20)[:, None]
@@ -122,9 +122,9 @@ def test_beach_bar_whose_worth_and_cost_change():
     """A row of attraction and a cost a step: step t is that of the game with these alone."""
     rng = np.random.default_rng(0)
     worth, cost, mu = rng.normal(size=(6, 4)), rng.random(6), rng.dirichlet(np.ones(4))
-    game = beach_bar(4, attraction=worth, moving_cost=cost, horizon=3, step=0.5)
+    game = beach_bar(4, worth=worth, moving_cost=cost, horizon=3, step=0.5)
     for t in range(6):
-        fixed = beach_bar(4, attraction=worth[t], moving_cost=cost[t], horizon=3, step=0.5)
+        fixed = beach_bar(4, worth=worth[t], moving_cost=cost[t], horizon=3, step=0.5)
         for found, wanted in zip(game.tables(mu, t), fixed.tables(mu), strict=True):
             np.testing.assert_array_equal(found, wanted)
 
@@ -141,7 +141,7 @@ def test_logarithms_to_the_last_bits():
     """The rewards of empty, crowded and nearly full places are within a few units in the last place of math.log."""
     rng = np.random.default_rng(0)
     mu = np.concatenate([10.0 ** -rng.uniform(0, 300, 300), 1 - 10.0 ** -rng.uniform(1, 16, 300), [0.0, 1.0]])
-    game = beach_bar(len(mu), attraction=np.zeros(len(mu)), epsilon=1e-300)
+    game = beach_bar(len(mu), worth=np.zeros(len(mu)), epsilon=1e-300)
     np.testing.assert_allclose(game.model.tables(mu)[2], -np.log(mu + 1e-300), rtol=4e-16, atol=0)
 
 
@@ -156,7 +156,7 @@ def test_defaults_are_those_of_the_design():
 
 
 def test_names_and_labels():
-    game = resource_selection([1, 2], 1)
+    game = resource_selection([1, 2], congestion=1)
     assert game.name == "resource_selection"
     assert game.observation_labels == game.action_labels == ("resource 1", "resource 2")
     assert beach_bar(2).action_labels == ("left", "stay", "right")
@@ -165,13 +165,13 @@ def test_names_and_labels():
     assert game.observation_labels == ("idle", "server 1", "server 2")
     assert game.action_labels == ("stay", "server 1", "server 2")
     for name, make in BY_NAME.items():
-        arguments = {"resource_selection": ([1, 2], 1), "queueing": ([1, 2],)}.get(name, ())
+        arguments = {"resource_selection": ([1, 2],), "queueing": ([1, 2],)}.get(name, ())
         assert make(*arguments).name == name
 
 
 @pytest.mark.parametrize(
     "make",
-    [lambda **o: resource_selection([1, 2], 1, **o), lambda **o: queueing([1, 2], **o), lambda **o: beach_bar(4, **o)],
+    [lambda **o: resource_selection([1, 2], congestion=1, **o), lambda **o: queueing([1, 2], **o), lambda **o: beach_bar(4, **o)],
 )
 def test_time_is_measured_in_sweeps(make):
     game = make(horizon=20, discount=0.9, step=0.001)
@@ -185,7 +185,7 @@ def test_time_is_measured_in_sweeps(make):
 
 def test_a_start_of_ones_own():
     start = np.array([0.25, 0.75])
-    game = resource_selection([1, 2], 1, initial=start)
+    game = resource_selection([1, 2], congestion=1, initial=start)
     start[0] = 0
     assert game.initial.tolist() == [0.25, 0.75]
     assert pickle.loads(pickle.dumps(game)).initial.tolist() == [0.25, 0.75]
@@ -194,9 +194,9 @@ def test_a_start_of_ones_own():
 @pytest.mark.parametrize(
     "game",
     [
-        resource_selection([1, 2, 3], [1, 2, 1], 0.5, 2.0, 8, 0.5, [0, 1, 0], 0.25),
-        queueing([1, 2], 2.0, 0.3, 0.2, 8, 0.5, [0, 1, 0], 0.25),
-        beach_bar(3, 0, wind=[0.1, 0.2, 0.7], crowding=2.0, epsilon=0.1, moving_cost=0.3, wrap=False, step=0.25),
+        resource_selection([1, 2, 3], congestion=[1, 2, 1], switching_cost=0.5, power=2.0, horizon=8, discount=0.5, initial=[0, 1, 0], step=0.25),
+        queueing([1, 2], service_reward=2.0, waiting_cost=0.3, jockeying_cost=0.2, horizon=8, discount=0.5, initial=[0, 1, 0], step=0.25),
+        beach_bar(3, bar=0, noise=[0.1, 0.2, 0.7], congestion=2.0, epsilon=0.1, moving_cost=0.3, wrap=False, step=0.25),
     ],
 )
 def test_pickle(game):
@@ -226,9 +226,9 @@ COMMON = [
     ("changes", "error", "text"),
     [
         *COMMON,
-        ({"values": [1, np.nan, 2]}, ValueError, "values[1] is nan; must be finite (1 of 3 entries are bad)"),
-        ({"values": []}, ValueError, "values has shape (0,); must be (M,)"),
-        ({"values": 3}, ValueError, "values has shape (); must be (M,)"),
+        ({"worth": [1, np.nan, 2]}, ValueError, "worth[1] is nan; must be finite (1 of 3 entries are bad)"),
+        ({"worth": []}, ValueError, "worth has shape (0,); must be (M,)"),
+        ({"worth": 3}, ValueError, "worth has shape (); must be (M,)"),
         ({"congestion": [1, 1]}, ValueError, "congestion has shape (2,); must be (M,) = (3,)"),
         (
             {"congestion": [1, -1, 1]},
@@ -243,7 +243,7 @@ COMMON = [
 )
 def test_resource_selection_errors(changes, error, text):
     with pytest.raises(error, match=f"^{re.escape(text)}$"):
-        resource_selection(**({"values": [1, 2, 3], "congestion": 1} | changes))
+        resource_selection(**({"worth": [1, 2, 3], "congestion": 1} | changes))
 
 
 @pytest.mark.parametrize(
@@ -268,10 +268,10 @@ def test_queueing_errors(changes, error, text):
         *COMMON,
         ({"n_places": 1}, ValueError, "n_places is 1; must be >= 2"),
         ({"bar": 3}, ValueError, "bar is 3; must be in [0, 2]"),
-        ({"attraction": [1, 2]}, ValueError, "attraction has shape (2,); must be (S,) = (3,) or (T, S) = (20, 3)"),
-        ({"wind": [0.5, 0.5]}, ValueError, "wind has shape (2,); must be (3,)"),
+        ({"worth": [1, 2]}, ValueError, "worth has shape (2,); must be (S,) = (3,) or (T, S) = (20, 3)"),
+        ({"noise": [0.5, 0.5]}, ValueError, "noise has shape (2,); must be (3,)"),
         ({"epsilon": 0}, ValueError, "epsilon is 0.0; must be >= 1e-300"),
-        ({"crowding": -1}, ValueError, "crowding is -1.0; must be >= 0"),
+        ({"congestion": -1}, ValueError, "congestion is -1.0; must be >= 0"),
         ({"moving_cost": -1}, ValueError, "moving_cost is -1.0; must be >= 0"),
         ({"wrap": 1}, TypeError, "wrap is 1 (int); must be True or False"),
     ],
@@ -291,7 +291,7 @@ def test_beach_bar_errors(changes, error, text):
 def test_wardrop_satisfies_its_conditions(resources, power):
     """v - c mu^p is equal on the support and no larger off it, to rounding."""
     values, congestion = map(np.array, zip(*resources, strict=True))
-    mu = wardrop(values, congestion, power)
+    mu = wardrop(values, congestion=congestion, power=power)
     assert (mu >= 0).all()
     assert abs(mu.sum() - 1) < 1e-14
     pay = values - congestion * mu**power
@@ -305,9 +305,9 @@ def test_wardrop_satisfies_its_conditions(resources, power):
 def test_wardrop_in_closed_form_and_by_bisection_agree(resources):
     values, congestion = map(np.array, zip(*resources, strict=True))
     expected, _ = reference.water_filling(values, congestion)
-    np.testing.assert_allclose(wardrop(values, congestion), expected, atol=1e-13)
-    nearly = wardrop(values, congestion, power=1 + 1e-15)  # not the closed form
-    np.testing.assert_allclose(nearly, wardrop(values, congestion), atol=1e-12)
+    np.testing.assert_allclose(wardrop(values, congestion=congestion), expected, atol=1e-13)
+    nearly = wardrop(values, congestion=congestion, power=1 + 1e-15)  # not the closed form
+    np.testing.assert_allclose(nearly, wardrop(values, congestion=congestion), atol=1e-12)
 
 
 @pytest.mark.parametrize("power", [0.01, 0.1, 1.0, 3.0])
@@ -315,16 +315,16 @@ def test_wardrop_sums_to_one_to_the_last_bit(power):
     """Where shares are steep in the level, the last bit of the level moves their sum by more."""
     rng = np.random.default_rng(1)
     for _ in range(20):
-        mu = wardrop(rng.uniform(0, 1, 30), rng.uniform(0.1, 2, 30), power=power)
+        mu = wardrop(rng.uniform(0, 1, 30), congestion=rng.uniform(0.1, 2, 30), power=power)
         assert abs(mu.sum() - 1) <= 1e-15
 
 
 def test_wardrop_by_hand():
-    np.testing.assert_allclose(wardrop([1, 0.8, 0.6, 0.4], 1), [8 / 15, 1 / 3, 2 / 15, 0], atol=1e-15)
-    np.testing.assert_allclose(wardrop([1, 0.8, 0.6], 1, power=2), [0.6, 0.4, 0], atol=1e-15)
-    np.testing.assert_allclose(wardrop([5.0], 2.0), [1.0])
-    np.testing.assert_allclose(wardrop([1, 1, 1], [1, 2, 4]), [4 / 7, 2 / 7, 1 / 7])
-    assert wardrop([1e9, 0], 1).tolist() == [1.0, 0.0]
+    np.testing.assert_allclose(wardrop([1, 0.8, 0.6, 0.4], congestion=1), [8 / 15, 1 / 3, 2 / 15, 0], atol=1e-15)
+    np.testing.assert_allclose(wardrop([1, 0.8, 0.6], congestion=1, power=2), [0.6, 0.4, 0], atol=1e-15)
+    np.testing.assert_allclose(wardrop([5.0], congestion=2.0), [1.0])
+    np.testing.assert_allclose(wardrop([1, 1, 1], congestion=[1, 2, 4]), [4 / 7, 2 / 7, 1 / 7])
+    assert wardrop([1e9, 0], congestion=1).tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -333,18 +333,18 @@ def test_wardrop_by_hand():
         (([1, 2], 0), "congestion is 0.0; must be >= 1e-100"),
         (([1, 2], [1, 0]), "congestion[1] is 0; must be >= 1e-100 (1 of 2 entries are bad)"),
         (([1, 2], 1, 0), "power is 0.0; must be > 0"),
-        (([1, np.inf], 1), "values[1] is inf; must be finite (1 of 2 entries are bad)"),
+        (([1, np.inf], 1), "worth[1] is inf; must be finite (1 of 2 entries are bad)"),
     ],
 )
 def test_wardrop_errors(arguments, text):
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
-        wardrop(*arguments)
+        wardrop(arguments[0], **dict(zip(("congestion", "power"), arguments[1:])))
 
 
 def test_the_field_settles_at_the_water_level():
     """At the equilibrium nobody gains by holding another resource; the mid-flow figure of section 8."""
-    mu = wardrop([1, 0.8, 0.6, 0.4], 1)
-    held = tmf.games.resource_selection([1, 0.8, 0.6, 0.4], 1).tables(mu)[2]
+    mu = wardrop([1, 0.8, 0.6, 0.4], congestion=1)
+    held = tmf.games.resource_selection([1, 0.8, 0.6, 0.4], congestion=1).tables(mu)[2]
     np.testing.assert_allclose(held, [7 / 15, 7 / 15, 7 / 15, 0.4], atol=1e-15)
 
 

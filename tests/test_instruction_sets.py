@@ -58,8 +58,8 @@ def affine(n_observations, n_actions, horizon=6):
     corners = rng.dirichlet(np.full(n_observations, 0.3), size=(*shape, n_observations))
     passive = rng.dirichlet(np.ones(n_observations), size=(n_observations, n_observations))
     return tmf.games.affine(
-        rng.normal(size=shape), rng.normal(size=(*shape, n_observations)),
-        np.zeros((*shape, n_observations)), np.moveaxis(corners, 2, 3),
+        rng.normal(size=shape), reward_mu=rng.normal(size=(*shape, n_observations)),
+        transition0=np.zeros((*shape, n_observations)), transition_mu=np.moveaxis(corners, 2, 3),
         passive_reward_mu=rng.normal(size=(n_observations, n_observations)),
         passive_transition0=np.zeros((n_observations, n_observations)), passive_transition_mu=np.moveaxis(passive, 1, 2),
         horizon=horizon, discount=0.95, initial=np.full(n_observations, 1 / n_observations),
@@ -69,13 +69,13 @@ def affine(n_observations, n_actions, horizon=6):
 def types():
     """Widened tables, a type that passes turns, and a coupling with rounding in it."""
     kinds = [
-        tmf.games.resource_selection([1, 0.7, 0.3], np.ones(3), 0.05, horizon=6),
+        tmf.games.resource_selection([1, 0.7, 0.3], congestion=np.ones(3), switching_cost=0.05, horizon=6),
         tmf.games.queueing([0.1, 0.2, 0.3], horizon=6),
         tmf.games.beach_bar(13, horizon=6, discount=0.95),
     ]
     places = [kind.n_observations for kind in kinds]
     coupling = np.random.default_rng(3).random((sum(places), sum(places))) / 10
-    return tmf.games.typed(kinds, [0.2, 0.3, 0.5], coupling=coupling, rates=[1, 0.7, 1])
+    return tmf.games.typed(kinds, shares=[0.2, 0.3, 0.5], coupling=coupling, rates=[1, 0.7, 1])
 
 
 def games():
@@ -84,15 +84,15 @@ def games():
     And every compiled model of tmf.games.
     """
     return {
-        "resource selection": tmf.games.resource_selection(np.linspace(1, 0.3, 8), np.ones(8), 0.05, horizon=12),
+        "resource selection": tmf.games.resource_selection(np.linspace(1, 0.3, 8), congestion=np.ones(8), switching_cost=0.05, horizon=12),
         "queueing": tmf.games.queueing([0.1, 0.2, 0.3], horizon=12),
         "beach bar": tmf.games.beach_bar(37, horizon=6, discount=0.95),
         "crowd, five actions": tmf.games.crowd_motion((5, 7), horizon=6, step=0.5),
         "linear-quadratic": tmf.games.linear_quadratic(13, horizon=6),
         "linear-quadratic, rounded": tmf.games.linear_quadratic(37, rounding="nearest position", wrap=True, horizon=6),
         "routing": tmf.games.braess(horizon=6),
-        "affine, S=5": affine(5, 2),
-        "affine, S=33": affine(33, 3),
+        "affine, S=5": affine(5, reward_mu=2),
+        "affine, S=33": affine(33, reward_mu=3),
         "affine, sparse": tmf.games.garnet(40, horizon=6, coupling=0.5),
         "types": types(),
         "dense, S=3": dense(3, 2),

@@ -154,7 +154,7 @@ def test_one_of_three_earns_what_it_should(schedule, passive):
     rng = np.random.default_rng(7)
     for t in range(2):
         at_first = with_others._world.counts[:, 0]
-        tables = np.array([affine(np.array([c, 3 - c]) / 3, t) for c in range(4)])
+        tables = np.array([affine(np.array([c, 3 - c]) / 3, reward_mu=t) for c in range(4)])
         p = tables[at_first, infos["observation"], 0]
         _, _, _, _, infos = with_others.step((rng.random(R) >= p).astype(np.int64))
     laws = reference_laws.configuration_laws(plain, affine, moves, start)[-1]
@@ -168,7 +168,7 @@ def test_one_of_three_earns_what_it_should(schedule, passive):
 
 def test_always_is_in_every_batch():
     """With batches of one nobody else moves."""
-    game = tmf.games.resource_selection((1.0, 0.8, 0.6), 1.0, initial=[0.5, 0.3, 0.2])
+    game = tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=1.0, initial=[0.5, 0.3, 0.2])
     envs = make_vec(game, tmf.TabularPolicy.uniform(game), tmf.Sequential(), 10, num_envs=500, clock="always")
     _, infos = envs.reset(seed=1)
     others = envs._world.counts - np.eye(3, dtype=int)[infos["observation"]]

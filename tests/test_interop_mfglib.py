@@ -113,7 +113,7 @@ def test_they_stand_by_default(kind):
 OURS = {
     "beach": lambda: tmf.games.beach_bar(5, horizon=4),
     "infected": lambda: tmf.games.susceptible_infected(horizon=5),
-    "evacuation": lambda: tmf.games.building_evacuation(2, 2, 2, horizon=3),
+    "evacuation": lambda: tmf.games.building_evacuation(2, length=2, width=2, horizon=3),
 }
 
 

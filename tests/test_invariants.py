@@ -173,7 +173,7 @@ def test_flows_survive_the_disk(tmp_path, schedule):
     back = tmf.Flow.load(tmp_path / "flow.npz")
     for name in ("mu", "steps", "active_fraction"):
         np.testing.assert_array_equal(getattr(back, name), getattr(flow, name))
-    assert (back.horizon, back.name) == (flow.horizon, flow.name)
+    assert (back.horizon, back.game) == (flow.horizon, flow.game)
     along = tmf.evaluate(game, policy, schedule, flow=back)
     np.testing.assert_array_equal(along.values, tmf.evaluate(game, policy, schedule).values)
 

@@ -46,8 +46,8 @@ class Definition:
 
     def game(self):
         return joint(
-            *self.shape, self.horizon, self.discount, self.initial, self.reward, self.transition,
-            passive_reward=self.passive_reward, passive_transition=self.passive_transition,
+            self.shape[0], n_actions=self.shape[1], horizon=self.horizon, discount=self.discount, initial=self.initial,
+            reward=self.reward, transition=self.transition, passive_reward=self.passive_reward, passive_transition=self.passive_transition,
         )  # fmt: skip
 
     def flow(self, pi, beta):
@@ -176,7 +176,7 @@ def test_the_law_of_a_simulation_is_what_its_agents_did(engine):
 def test_sparse_rows_and_a_price():
     """Who sells moves on; who holds stays; the price falls with the share of sellers: all indifferent where it is 0.5."""
     game = joint(
-        2, 2, 1, 1.0, [0.7, 0.3],
+        2, n_actions=2, horizon=1, discount=1.0, initial=[0.7, 0.3],
         reward=lambda law, mu, t: np.array([[0.5, 1.0 - law[0, 1] / 0.7], [0.0, 0.0]]),
         transition=np.ones((2, 2, 1)), successors=[[[0], [1]], [[1], [1]]], observation_labels=["full", "sold"],
         action_labels=["hold", "sell"],
@@ -193,13 +193,13 @@ def rewards(law, mu, t):
 
 
 def test_pickle():
-    game = joint(2, 2, 3, 0.9, [0.5, 0.5], rewards, np.full((2, 2, 2), 0.5), name="crowded")
+    game = joint(2, n_actions=2, horizon=3, discount=0.9, initial=[0.5, 0.5], reward=rewards, transition=np.full((2, 2, 2), 0.5), name="crowded")
     again = pickle.loads(pickle.dumps(game))
     uniform = tmf.TabularPolicy.uniform(game)
     assert tmf.exploitability(again, uniform, tmf.Synchronous()) == tmf.exploitability(game, uniform, tmf.Synchronous())
     assert by_half_step(again, tmf.mean_field(again, uniform, tmf.Synchronous()).mu)[1].shape == (3, 2, 2)
     # what was computed last does not travel along: rows of the game and cells take 131 kB, the last tables 184 kB more
-    large = joint(50, 2, 3, 0.9, np.full(50, 0.02), rewards, np.full((50, 2, 50), 0.02))
+    large = joint(50, n_actions=2, horizon=3, discount=0.9, initial=np.full(50, 0.02), reward=rewards, transition=np.full((50, 2, 50), 0.02))
     assert len(pickle.dumps(large)) < 200_000
 
 
@@ -226,7 +226,7 @@ def test_mistakes(changes, kind, text):
 
 
 def test_by_half_step_wants_every_step():
-    game = joint(2, 2, 3, 0.9, [0.5, 0.5], rewards, np.full((2, 2, 2), 0.5))
+    game = joint(2, n_actions=2, horizon=3, discount=0.9, initial=[0.5, 0.5], reward=rewards, transition=np.full((2, 2, 2), 0.5))
     with pytest.raises(ValueError, match=re.escape("mu has shape (4, 6); must be (..., 7, 6)")):
         by_half_step(game, np.zeros((4, 6)))
     with pytest.raises(TypeError, match=r"must be a game made by games\.joint"):
@@ -278,7 +278,7 @@ def test_games_of_mfglib(name):
         def transition(law, mu, t):
             return theirs.prob(t, law_of(law)).reshape(size, size, n_actions).permute(1, 2, 0).numpy()
 
-        game = joint(size, n_actions, T, 1.0, theirs.mu0.reshape(-1).numpy(), reward, transition)
+        game = joint(size, n_actions=n_actions, horizon=T, discount=1.0, initial=theirs.mu0.reshape(-1).numpy(), reward=reward, transition=transition)
         for seed in range(10):
             pi = np.random.default_rng(seed).dirichlet(np.ones(n_actions), size=(T, size))
             given = torch.as_tensor(pi.reshape((T, *theirs.S, *theirs.A)))

@@ -173,7 +173,7 @@ def test_every_batch_size_converges_at_the_same_rate(schedule):
     for n_agents in (64, 1_024):
         quarter = n_agents // 4
         size = {"B=1": 1, "B=sqrt N": math.isqrt(n_agents), "B=N/4": quarter, "B=N": n_agents, "p=1/4": quarter}[schedule]
-        game = tmf.games.resource_selection([1.0, 0.8, 0.6], [1.0, 1.0, 0.5], switching_cost=0.05, horizon=4,
+        game = tmf.games.resource_selection([1.0, 0.8, 0.6], congestion=[1.0, 1.0, 0.5], switching_cost=0.05, horizon=4,
                                             initial=[0.5, 0.25, 0.25], step=size / n_agents)  # fmt: skip
         policy = tmf.SoftmaxPolicy(np.random.default_rng(1).normal(size=(2, 3, 3, 4)))
         made = tmf.Bernoulli(0.25) if schedule == "p=1/4" else tmf.Batch(size)

@@ -88,23 +88,23 @@ def test_whole_displacements_need_no_rounding():
     """Actions, noise and drift in whole positions: all roundings are one, and ties do not arise."""
     mu = np.eye(7)[2]
     games = [
-        linear_quadratic(7, [-1, 0, 2], delta=1.0, mean_reversion=1.0, noise=[[-1, 1], [0.25, 0.75]], rounding=rounding)
+        linear_quadratic(7, actions=[-1, 0, 2], delta=1.0, mean_reversion=1.0, noise=[[-1, 1], [0.25, 0.75]], rounding=rounding)
         for rounding in ("linear", "nearest", "nearest position")
     ]
     for one, two, three in zip(*(game.tables(mu) for game in games), strict=True):
         np.testing.assert_allclose(one, two, rtol=0, atol=1e-15)
         np.testing.assert_array_equal(two, three)
-    fixed = linear_quadratic(7, [-1, 0, 2], delta=1.0, mean_reversion=0, noise=[[-1, 1], [0.25, 0.75]])
+    fixed = linear_quadratic(7, actions=[-1, 0, 2], delta=1.0, mean_reversion=0, noise=[[-1, 1], [0.25, 0.75]])
     assert (fixed.model.n_successors, fixed.model.n_passive_successors) == (3, 3)
     np.testing.assert_allclose(fixed.model.tables(mu)[1][3, 1], [0.25, 0, 0.75])
 
 
 def test_halves_go_to_the_even_displacement():
-    game = linear_quadratic(9, [0.5, 1.5, -0.5, -1.5], delta=1.0, mean_reversion=0, volatility=0, rounding="nearest")
+    game = linear_quadratic(9, actions=[0.5, 1.5, -0.5, -1.5], delta=1.0, mean_reversion=0, volatility=0, rounding="nearest")
     moved = game.tables(np.full(9, 1 / 9))[1][4].argmax(-1) - 4
     assert moved.tolist() == [0, 2, 0, -2]
     game = linear_quadratic(
-        9, [0.5, -0.5], delta=1.0, mean_reversion=0, volatility=0, rounding="nearest position"
+        9, actions=[0.5, -0.5], delta=1.0, mean_reversion=0, volatility=0, rounding="nearest position"
     )
     ends = game.tables(np.full(9, 1 / 9))[1].argmax(-1)
     assert ends[3:6].tolist() == [[4, 2], [4, 4], [6, 4]]  # positions -1, 0 and 1 from the middle
@@ -166,7 +166,7 @@ def refined(cells, step=1.0):
     x = (np.arange(n) - 3 * cells) / cells
     mu = np.exp(-(x**2) / 0.5)
     return x, linear_quadratic(
-        n, speeds, spacing=1 / cells, delta=1 / cells, volatility=SIGMA, mean_reversion=K, cross=Q, kappa=KAPPA,
+        n, actions=speeds, spacing=1 / cells, delta=1 / cells, volatility=SIGMA, mean_reversion=K, cross=Q, kappa=KAPPA,
         terminal_cost=C, horizon=TIME * cells, initial=mu / mu.sum(), step=step,
     )  # fmt: skip
 
@@ -220,7 +220,7 @@ def test_passive_time_passes_at_the_same_rate_whatever_the_step():
         spreads = []
         for step in (1.0, 0.25, 0.05):
             game = linear_quadratic(
-                81, [0.0], delta=0.5, noise=[[-1, 0, 1], [0.2, 0.6, 0.2]], mean_reversion=reversion, step=step,
+                81, actions=[0.0], delta=0.5, noise=[[-1, 0, 1], [0.2, 0.6, 0.2]], mean_reversion=reversion, step=step,
                 horizon=8, initial=np.eye(81)[40],
             )  # fmt: skip
             for schedule in (tmf.Synchronous(), tmf.Fraction(step)):
@@ -264,7 +264,7 @@ def test_mirror_descent_solves_them(options):
 
 
 def test_pickle_and_names():
-    game = linear_quadratic(5, [-0.5, 0, 1], step=0.5, horizon=3, wrap=True, rounding="nearest", initial=np.eye(5)[1])
+    game = linear_quadratic(5, actions=[-0.5, 0, 1], step=0.5, horizon=3, wrap=True, rounding="nearest", initial=np.eye(5)[1])
     assert game.action_labels == ("-0.5", "0", "1")
     again = pickle.loads(pickle.dumps(game))
     assert repr(again) == repr(game)
@@ -343,7 +343,7 @@ def test_flow_and_values_are_those_of_openspiel(options):
     j = np.arange(-side, side + 1)
     edges = np.concatenate([[-np.inf], j[:-1] + 0.5, [np.inf]])
     game = linear_quadratic(
-        size, j.astype(float), delta=1.0, noise=np.stack([np.rint(sigma * j), np.diff(norm.cdf(edges, scale=sigma))]),
+        size, actions=j.astype(float), delta=1.0, noise=np.stack([np.rint(sigma * j), np.diff(norm.cdf(edges, scale=sigma))]),
         mean_reversion=options.get("mean_revert", 0.0), cross=0.0, kappa=kappa, terminal_cost=kappa, wrap=True,
         rounding="nearest", horizon=horizon - 1,
     )  # fmt: skip

@@ -28,7 +28,7 @@ def test_flow_by_hand(game, uniform):
         active = np.einsum("o,oa,oax->x", mu, uniform.probabilities(mu), transition)
         mu = 0.3 * active + 0.7 * mu @ passive
         np.testing.assert_allclose(flow.mu[t + 1], mu, atol=1e-15)
-    assert flow.name == game.name
+    assert flow.game == game.name
     assert flow.horizon == 9
     np.testing.assert_array_equal(flow.active_fraction, np.full(9, 0.3))
     np.testing.assert_array_equal(flow.steps, np.arange(10))
@@ -98,7 +98,7 @@ def test_save_and_load(game, uniform, tmp_path, schedule):
     back = Flow.load(tmp_path / "flow.npz")
     for name in ("mu", "steps", "active_fraction"):
         np.testing.assert_array_equal(getattr(back, name), getattr(flow, name))
-    assert (back.horizon, back.name) == (flow.horizon, flow.name)
+    assert (back.horizon, back.game) == (flow.horizon, flow.game)
 
 
 def test_errors(game, uniform):

@@ -19,7 +19,7 @@ def congestion(matrix, horizon=3, passive=None):
     """Rewards u + R mu, the same for every action, where one goes where one wants; declared affine."""
     matrix = np.asarray(matrix, float)
     return tmf.games.affine(
-        np.repeat([[1.0], [0.5], [0.2]], 3, axis=1), matrix[:, None].repeat(3, axis=1), MOVES, None,
+        np.repeat([[1.0], [0.5], [0.2]], 3, axis=1), reward_mu=matrix[:, None].repeat(3, axis=1), transition0=MOVES, transition_mu=None,
         passive_reward_mu=passive, horizon=horizon, discount=0.9, initial=[0.5, 0.3, 0.2],
     )  # fmt: skip
 
@@ -100,7 +100,7 @@ def test_a_slope_that_depends_on_the_action():
     """Congestion that only those who stay feel is no monotone form, though each row of it falls."""
     slopes = np.zeros((3, 3, 3))
     slopes[np.arange(3), np.arange(3), np.arange(3)] = -1.0
-    game = tmf.games.affine(np.zeros((3, 3)), slopes, MOVES, None, horizon=4, discount=1.0, initial=[0.5, 0.3, 0.2])
+    game = tmf.games.affine(np.zeros((3, 3)), reward_mu=slopes, transition0=MOVES, transition_mu=None, horizon=4, discount=1.0, initial=[0.5, 0.3, 0.2])
     found = monotonicity(game, tmf.Synchronous(), trials=300, rng=0)
     assert found.affine and found.eigenvalues.min() > 0
     assert found.verdict == "not monotone"
@@ -118,7 +118,7 @@ def test_what_is_said_of_other_games():
     at_start = congestion(-np.eye(3), horizon=1)
     assert monotonicity(at_start, tmf.Synchronous()).verdict == "monotone"  # mu_0 is given: nothing to tell apart
     for c in (0.5, 2.0):
-        crowded = tmf.games.resource_selection((1.0, 0.8, 0.6), c, step=0.5)
+        crowded = tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=c, step=0.5)
         found = monotonicity(crowded, tmf.Fraction(0.5))
         assert found.unique is True
         np.testing.assert_allclose(found.eigenvalues, -c * 0.5)
@@ -134,7 +134,7 @@ def affine_population(seed, n_observations=3, dependence="mu", kind="tabular"):
         return spec, spec.build(), strategies.random_policy(seed, n_observations, 2, kind=kind, scale=2.0)
     moves, resting = (np.moveaxis(base[0], 0, -1) for base in (spec.transition, spec.passive_transition))
     game = tmf.games.affine(
-        np.zeros((n_observations, 2)), np.moveaxis(spec.reward[0], 0, -1), 0 * moves[..., 0], moves,
+        np.zeros((n_observations, 2)), reward_mu=np.moveaxis(spec.reward[0], 0, -1), transition0=0 * moves[..., 0], transition_mu=moves,
         passive_reward_mu=np.moveaxis(spec.passive_reward[0], 0, -1), passive_transition0=0 * resting[..., 0],
         passive_transition_mu=resting, horizon=4, discount=spec.discount, initial=spec.initial,
     )  # fmt: skip
@@ -226,7 +226,7 @@ def test_the_bound_bounds(schedule, start):
 
 def test_the_bound_of_batches():
     """Square-summed, the bound is of one order for all B; summed, it grows as batches shrink, as documented."""
-    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     policy = tmf.TabularPolicy.uniform(game)
     found = {b: bound(game, policy, tmf.Batch(b), 1600) for b in (1, 40, 1600)}
     assert all(f.stays_bounded and f.rigorous for f in found.values())
@@ -237,7 +237,7 @@ def test_the_bound_of_batches():
     assert summed[0] > 5 * summed[1] > 25 * summed[2]
     limits = [f.limit for f in found.values()]
     assert max(limits) < 1.5 * min(limits)
-    late = bound(tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0, horizon=400), policy, tmf.Batch(40), 1600)
+    late = bound(tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=400), policy, tmf.Batch(40), 1600)
     assert late.worst_case[-1] <= late.limit * (1 + 1e-9)
     assert late.worst_case[-1] > 0.95 * late.limit
 

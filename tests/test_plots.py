@@ -331,7 +331,7 @@ def test_evaluation_draws_values_at_every_step(queueing, solution):
 
 
 def test_convergence_draws_its_lines_and_slopes():
-    game = tmf.games.resource_selection([1, 0.8], 1.0, horizon=3)
+    game = tmf.games.resource_selection([1, 0.8], congestion=1.0, horizon=3)
     found = tmf.analysis.convergence(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), [50, 200], 20, rng=0)
     for final, mean in ((False, found.error_mean), (True, found.final_mean)):
         ax = found.plot(final=final)
@@ -342,7 +342,7 @@ def test_convergence_draws_its_lines_and_slopes():
 
 
 def test_lipschitz_draws_the_constants_of_the_flow():
-    game = tmf.games.resource_selection([1, 0.8], 1.0, horizon=3)
+    game = tmf.games.resource_selection([1, 0.8], congestion=1.0, horizon=3)
     found = tmf.analysis.lipschitz(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.25))
     l1, euclidean, one = found.plot().get_lines()
     np.testing.assert_array_equal(l1.get_ydata(), found.flow)
@@ -351,7 +351,7 @@ def test_lipschitz_draws_the_constants_of_the_flow():
 
 
 def test_monotonicity_draws_eigenvalues_or_the_violation():
-    crowded = tmf.games.resource_selection([1, 0.8], 1.0, horizon=3)
+    crowded = tmf.games.resource_selection([1, 0.8], congestion=1.0, horizon=3)
     found = tmf.analysis.monotonicity(crowded, tmf.Synchronous())
     ax = found.plot()
     np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), found.eigenvalues)
@@ -416,7 +416,7 @@ def test_every_plot_takes_axes_and_a_title(queueing, solution):
     drawn = [
         solution, solution.flow, run, tmf.evaluate(queueing, policy, tmf.Batch(20), N), bound, bound.lipschitz,
         tmf.analysis.fluctuations(queueing, policy, tmf.Batch(20), N),
-        tmf.analysis.monotonicity(tmf.games.resource_selection([1, 0.8], 1.0, horizon=3), tmf.Synchronous()),
+        tmf.analysis.monotonicity(tmf.games.resource_selection([1, 0.8], congestion=1.0, horizon=3), tmf.Synchronous()),
         tmf.analysis.convergence(queueing, policy, {"B = 20": lambda n: tmf.Batch(20)}, [50, 100], 4, rng=0),
     ]  # fmt: skip
     for found in drawn:

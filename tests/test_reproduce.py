@@ -207,7 +207,7 @@ def test_full_has_the_sizes_of_the_paper_and_quick_is_the_same_picture():
     assert quick.games == full.games
     assert quick.batches[0] == 1
     assert quick.batches[-1] == quick.n_agents
-    assert len(GAMES["resource_selection"].parameters["values"]) == 10
+    assert len(GAMES["resource_selection"].parameters["worth"]) == 10
     assert len(GAMES["queueing"].parameters["capacities"]) == 5
 
 

@@ -33,10 +33,10 @@ def label(place):
 class Reference:
     """The equations of games.routing, one place at a time."""
 
-    def __init__(self, network, demand, time_step, horizon, rounding, late_cost=None, max_delay=None):
-        self.network, self.dt, self.horizon, self.rounding = network, time_step, horizon, rounding
+    def __init__(self, network, demand, step, horizon, rounding, late_cost=None, max_delay=None):
+        self.network, self.dt, self.horizon, self.rounding = network, step, horizon, rounding
         self.demand = [Demand(*d) for d in demand]
-        self.late = time_step if late_cost is None else late_cost
+        self.late = step if late_cost is None else late_cost
         self.max_delay = max_delay
         self.vehicles = sum(d.vehicles for d in self.demand)
 
@@ -119,8 +119,8 @@ def named(game, table):
 def test_tables_are_those_of_the_equations(seed, rounding):
     rng = np.random.default_rng(seed)
     network, demand = random_network(rng, sink=seed % 2)
-    options = {"time_step": 0.5, "horizon": 9, "late_cost": [None, 3.0][seed % 2], "max_delay": [None, 1.2][seed // 2 % 2]}
-    game = routing(network, demand, rounding=rounding, **options)
+    options = {"step": 0.5, "horizon": 9, "late_cost": [None, 3.0][seed % 2], "max_delay": [None, 1.2][seed // 2 % 2]}
+    game = routing(network, demand=demand, rounding=rounding, **options)
     expected = Reference(network, demand, rounding=rounding, **options)
     places = {label(("on", a, w, d)): ("on", a, w, d) for a in network.links for w in range(-1, 99)
               for d in ("1->end", "0->out")} | {label(("at", d)): ("at", d) for d in ("1->end", "0->out")}
@@ -145,7 +145,7 @@ def test_tables_are_those_of_the_equations(seed, rounding):
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_single_rows_are_those_of_the_tables(rounding):
     network, demand = random_network(np.random.default_rng(3), sink=True)
-    game = routing(network, demand, time_step=0.5, horizon=6, rounding=rounding)
+    game = routing(network, demand=demand, step=0.5, horizon=6, rounding=rounding)
     model = game.model
     for mu in np.random.default_rng(0).dirichlet(np.full(game.n_observations, 0.3), size=3):
         for t in (2, 5):
@@ -160,7 +160,7 @@ def test_single_rows_are_those_of_the_tables(rounding):
 @pytest.mark.parametrize("seed", range(6))
 def test_observations_are_those_a_vehicle_may_come_to(seed):
     network, demand = random_network(np.random.default_rng(seed), sink=seed % 2)
-    for game in (routing(network, demand, time_step=0.3, horizon=30), routing(network, demand, time_step=5), braess()):
+    for game in (routing(network, demand=demand, step=0.3, horizon=30), routing(network, demand=demand, step=5), braess()):
         seen = set(np.flatnonzero(game.initial).tolist())
         pending = list(seen)
         while pending:
@@ -175,7 +175,7 @@ def test_a_travel_time_is_split_between_whole_steps():
     """x = 1.5 (1 + V) steps at V = 0.9: 2.85 in the mean, or 2 rounded down; a short link takes one step."""
     road = RoadNetwork([("i", "a"), ("a", "b"), ("b", "j")], [0, 1.5, 0.1], congestion=[0, 1, 0])
     for rounding, rows in (("linear", [0, 0.15, 0.85]), ("down", [0, 1, 0])):
-        game = routing(road, [("i->a", "b->j", 1)], time_step=1.0, rounding=rounding)
+        game = routing(road, demand=[("i->a", "b->j", 1)], step=1.0, rounding=rounding)
         mu = 0.1 * game.initial + 0.9 * np.array([o == "a->b, entering, to b->j" for o in game.observation_labels])
         entering = game.observation_labels.index("a->b, entering, to b->j")
         row = game.model.row(mu, 0, entering, 0)[0]
@@ -188,7 +188,7 @@ def test_trips_of_no_length_and_beyond_the_horizon():
     """Who stands before the destination arrives in step 0; who leaves after the horizon pays for all of it."""
     road = RoadNetwork([(1, 2), (2, 3)])
     for trip, time in ((("1->2", "2->3", 1.0), 0.0), (("1->2", "2->3", 1.0, 100.0), 4 * 0.25)):
-        game = routing(road, [trip], horizon=3)
+        game = routing(road, demand=[trip], horizon=3)
         found = tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
         assert found.mean_return == -time
 
@@ -211,7 +211,7 @@ def equilibrium(game, shortcut):
 @pytest.mark.parametrize(("shortcut", "time"), [(False, 3.5), (True, 3.75)])
 @pytest.mark.parametrize("parts", [4, 8])
 def test_braess(rounding, shortcut, time, parts):
-    game = braess(shortcut, time_step=1 / parts, horizon=5 * parts, rounding=rounding)
+    game = braess(shortcut, step=1 / parts, horizon=5 * parts, rounding=rounding)
     policy = equilibrium(game, shortcut)
     assert tmf.evaluate(game, policy, tmf.Synchronous()).mean_return == pytest.approx(-time, abs=1e-12)
     assert tmf.exploitability(game, policy, tmf.Synchronous()) == pytest.approx(0, abs=1e-12)
@@ -240,7 +240,7 @@ def test_everybody_over_the_shortcut():
 
 def test_passive_vehicles_follow_the_road_and_wait_at_crossings():
     road = RoadNetwork([("i", "a"), ("a", "b"), ("b", "c"), ("b", "d"), ("c", "d"), ("d", "j")], [0, 2, 1, 3, 1, 0])
-    game = routing(road, [("i->a", "d->j", 1)], time_step=1.0, horizon=12)
+    game = routing(road, demand=[("i->a", "d->j", 1)], step=1.0, horizon=12)
     uniform = tmf.TabularPolicy.uniform(game)
     almost_nobody = tmf.mean_field(game, uniform, tmf.Fraction(1e-12)).mu
     names = list(game.observation_labels)
@@ -260,7 +260,7 @@ def test_passive_vehicles_follow_the_road_and_wait_at_crossings():
 
 def test_the_limit_of_asynchronous_play():
     """Half the drivers act in a step."""
-    game = braess(time_step=0.25, horizon=40)
+    game = braess(step=0.25, horizon=40)
     policy = equilibrium(game, shortcut=True)
     limit = tmf.evaluate(game, policy, tmf.Fraction(0.5)).mean_return
     run = tmf.simulate(game, policy, tmf.Fraction(0.5), 4000, replicas=64, rng=1)
@@ -272,7 +272,7 @@ def test_the_limit_of_asynchronous_play():
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Batch(7), tmf.Sequential()])
 def test_no_vehicle_is_lost(engine, schedule):
     network, demand = random_network(np.random.default_rng(1), sink=True)
-    game = routing(network, demand, time_step=0.5, horizon=40)
+    game = routing(network, demand=demand, step=0.5, horizon=40)
     run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), schedule, 60, replicas=3, rng=0, engine=engine)
     assert (run.counts.sum(-1) == 60).all()
     arrived = [o for o, name in enumerate(game.observation_labels) if name.startswith(("arrived", "in a dead end"))]
@@ -302,7 +302,7 @@ def six_cars(time_step, rounding):
         edges, [0, 1e-9, 50, 50, 1e-9, 0], capacity=[1, 1e-10, 50, 50, 1e-10, 1], congestion=[0, 1, 1, 1, 1, 0]
     )
     return routing(
-        network, [("O->A", "D->E", 6)], time_step=time_step, horizon=int(90 / time_step), rounding=rounding, max_delay=35
+        network, demand=[("O->A", "D->E", 6)], step=time_step, horizon=int(90 / time_step), rounding=rounding, max_delay=35
     )
 
 
@@ -330,12 +330,12 @@ def test_a_remark_says_that_linear_rounding_divides():
 
 def test_names_labels_and_pickle():
     assert routing().name == "routing" and braess().name == "braess"
-    game = sioux_falls([(1, 2, 3.0), (3, 2, 1.0, 4.0)], time_step=2.0, horizon=7, rounding="down", max_delay=4.0)
+    game = sioux_falls([(1, 2, 3.0), (3, 2, 1.0, 4.0)], step=2.0, horizon=7, rounding="down", max_delay=4.0)
     assert "start 3->3, 2 steps left, to 2->end 2" in game.observation_labels
     assert "start 3->3, 1 step left, to 2->end 2" in game.observation_labels
     assert game.action_labels[0] == "exit 1"
     network, demand = random_network(np.random.default_rng(0), sink=False)
-    for one in (game, routing(), braess(False, late_cost=2.0), routing(network, demand, max_delay=3.0)):
+    for one in (game, routing(), braess(False, late_cost=2.0), routing(network, demand=demand, max_delay=3.0)):
         again = pickle.loads(pickle.dumps(one))
         assert repr(again) == repr(one) and again.observation_labels == one.observation_labels
         for ours, theirs in zip(one.tables(one.initial, 6), again.tables(one.initial, 6), strict=True):
@@ -390,7 +390,7 @@ def test_network_errors(changes, error, text):
             ValueError,
             "demand[1].destination is '4->1'; must be a link that can be reached from '1->2'",
         ),
-        ({"time_step": 0}, ValueError, "time_step is 0.0; must be >= 1e-100"),
+        ({"step": 0}, ValueError, "step is 0.0; must be >= 1e-100"),
         ({"horizon": 0}, ValueError, "horizon is 0; must be in [1, 2147483646]"),
         ({"max_delay": -1}, ValueError, "max_delay is -1.0; must be >= 0"),
         ({"late_cost": -1}, ValueError, "late_cost is -1.0; must be >= 0"),

@@ -13,7 +13,7 @@ def _paid_alike():
     rng = np.random.default_rng(5)
     level = rng.normal(size=3)
     return tmf.games.affine(
-        rng.normal(size=(3, 2)), np.ones((3, 2, 3)) * rng.normal(size=(3, 2, 1)), np.full((3, 2, 3), 1 / 3), None,
+        rng.normal(size=(3, 2)), reward_mu=np.ones((3, 2, 3)) * rng.normal(size=(3, 2, 1)), transition0=np.full((3, 2, 3), 1 / 3), transition_mu=None,
         passive_reward0=level, passive_reward_mu=np.ones((3, 3)) * level[:, None], horizon=3, discount=0.9, initial=[0.2, 0.3, 0.5],
     )  # fmt: skip
 
@@ -30,7 +30,7 @@ def _varying_here_and_there():
     slopes.reshape(12, size, size)[[0, 1, 3, 6, 7, 10, 11]] = 0.0
     waiting_slopes[[0, 2, 3, 5]] = 0.0
     return tmf.games.affine(
-        rng.normal(size=(size, n_actions)), rng.normal(size=(size, n_actions, size)), rows, slopes,
+        rng.normal(size=(size, n_actions)), reward_mu=rng.normal(size=(size, n_actions, size)), transition0=rows, transition_mu=slopes,
         passive_transition0=waiting, passive_transition_mu=waiting_slopes, horizon=5, discount=0.9, initial=waiting[0],
     )  # fmt: skip
 
@@ -38,20 +38,20 @@ def _varying_here_and_there():
 GAMES = {name: build() for name, build in tmf.games.BY_NAME.items() if name != "sioux_falls"} | {
     "linear_quadratic, at rest": tmf.games.linear_quadratic(9, mean_reversion=0.0, horizon=4),
     "beach_bar, by step": tmf.games.beach_bar(
-        5, horizon=3, moving_cost=[0.3, 0.1, 0.2], attraction=np.arange(15.0).reshape(3, 5) % 4
+        5, horizon=3, moving_cost=[0.3, 0.1, 0.2], worth=np.arange(15.0).reshape(3, 5) % 4
     ),
     "beach_bar, short steps": tmf.games.beach_bar(9, step=0.25, horizon=2, moving_cost=0.3),
     "crowd_aversion, other scales": tmf.games.crowd_aversion(
-        np.tile(np.eye(3)[::-1], (3, 1, 1)), [0.3, 0.1, 0.0], action_reward=np.outer([1.0, 2.0, 0.5], [0.5, 0.2, 0.1]), action_scale=[2.0, 0.5, 3.0, 1.0],
-        horizon=4, discount=0.9, initial=[0.5, 0.3, 0.2], crowding=0.2,
+        np.tile(np.eye(3)[::-1], (3, 1, 1)), worth=[0.3, 0.1, 0.0], action_reward=np.outer([1.0, 2.0, 0.5], [0.5, 0.2, 0.1]), action_scale=[2.0, 0.5, 3.0, 1.0],
+        horizon=4, discount=0.9, initial=[0.5, 0.3, 0.2], congestion=0.2,
     ),
     "queueing, unequal": tmf.games.queueing([0.4, 0.03, 0.2], jockeying_cost=0.3, step=0.25),
-    "resource_selection, square": tmf.games.resource_selection([1.0, 0.5, 0.2], [1.0, 2.0, 0.3], power=2.0, switching_cost=0.4),
-    "left_right, as one": tmf.games.typed([tmf.games.left_right()] * 2, [0.3, 0.7]),
-    "left_right, coupled": tmf.games.typed([tmf.games.left_right()] * 2, [0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
-    "hands, coupled": tmf.games.typed([tmf.games.rock_paper_scissors()] * 2, [0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
+    "resource_selection, square": tmf.games.resource_selection([1.0, 0.5, 0.2], congestion=[1.0, 2.0, 0.3], power=2.0, switching_cost=0.4),
+    "left_right, as one": tmf.games.typed([tmf.games.left_right()] * 2, shares=[0.3, 0.7]),
+    "left_right, coupled": tmf.games.typed([tmf.games.left_right()] * 2, shares=[0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
+    "hands, coupled": tmf.games.typed([tmf.games.rock_paper_scissors()] * 2, shares=[0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
     "affine, here and there": _varying_here_and_there(),
-    "affine, coupled": tmf.games.typed([_paid_alike()] * 2, [0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
+    "affine, coupled": tmf.games.typed([_paid_alike()] * 2, shares=[0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
 }
 
 

@@ -76,7 +76,7 @@ def test_rock_paper_scissors(stakes, win, loss, step):
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(-1, 2), st.floats(-1, 2))
 def test_susceptible_infected(infection, recovery, distance, illness):
-    game = susceptible_infected(infection, recovery, distancing_cost=distance, illness_cost=illness)
+    game = susceptible_infected(infection, recovery=recovery, distancing_cost=distance, illness_cost=illness)
     assert_tables(game, slow_infection(infection, recovery, distance, illness))
 
 
@@ -241,10 +241,10 @@ def test_simulated_and_predicted(name, schedule):
 @given(st.integers(1, 8), st.integers(1, 3), st.integers(1, 8), st.sampled_from([0.0, 0.3, 1.0]), st.booleans(), strategies.seeds)
 def test_garnet_is_as_described(size, n_act, n_cells, coupling, monotone, seed):
     n_cells = min(n_cells, size)
-    options = {"congestion": 2.0, "monotone": monotone, "seed": seed, "horizon": 2}
-    game = garnet(size, n_act, n_cells, coupling=coupling, **options)
-    plain = garnet(size, n_act, n_cells, **options)
-    still = garnet(size, n_act, n_cells, **options | {"congestion": 0.0})
+    options = {"congestion": 2.0, "monotone": monotone, "rng": seed, "horizon": 2}
+    game = garnet(size, n_actions=n_act, n_successors=n_cells, coupling=coupling, **options)
+    plain = garnet(size, n_actions=n_act, n_successors=n_cells, **options)
+    still = garnet(size, n_actions=n_act, n_successors=n_cells, **options | {"congestion": 0.0})
     assert game.successors.shape == (size, n_act, n_cells)
     assert all(len(set(row)) == n_cells for row in game.successors.reshape(-1, n_cells).tolist())
     np.testing.assert_array_equal(game.successors, plain.successors)
@@ -270,7 +270,7 @@ def test_garnet_is_as_described(size, n_act, n_cells, coupling, monotone, seed):
 @pytest.mark.parametrize("coupling", [0.2, 0.7])
 def test_rows_of_garnet_mix_what_is_felt(coupling):
     """(1 - coupling) of a row is that of no coupling, the rest that of coupling 1, which is another one at every corner."""
-    plain, mixed, whole = (garnet(5, 2, 3, coupling=c, seed=1, horizon=2) for c in (0.0, coupling, 1.0))
+    plain, mixed, whole = (garnet(5, n_actions=2, n_successors=3, coupling=c, rng=1, horizon=2) for c in (0.0, coupling, 1.0))
     corners = np.eye(5)
     for e in corners:
         rows, felt = plain.tables(e)[1], whole.tables(e)[1]
@@ -279,16 +279,16 @@ def test_rows_of_garnet_mix_what_is_felt(coupling):
 
 
 def test_garnet_says_what_is_monotone():
-    verdicts = [tmf.analysis.monotonicity(garnet(8, 3, monotone=m, seed=s, horizon=4), tmf.Synchronous(), trials=20, rng=0).verdict
+    verdicts = [tmf.analysis.monotonicity(garnet(8, n_actions=3, monotone=m, rng=s, horizon=4), tmf.Synchronous(), trials=20, rng=0).verdict
                 for m in (True, False) for s in range(3)]  # fmt: skip
     assert verdicts[:3] == ["strictly monotone"] * 3
     assert not {"monotone", "strictly monotone"} & set(verdicts[3:])
-    assert not np.array_equal(garnet(seed=1).successors, garnet(seed=2).successors)
+    assert not np.array_equal(garnet(rng=1).successors, garnet(rng=2).successors)
 
 
 def test_garnet_pieces_are_uniform_cuts():
     """The first piece of K has the law 1 - (1 - x)^(K - 1): mean 1 / K; 6 standard errors."""
-    rows = garnet(100, 20, 4, horizon=1).tables(np.full(100, 0.01))[1].reshape(-1, 4)
+    rows = garnet(100, n_actions=20, n_successors=4, horizon=1).tables(np.full(100, 0.01))[1].reshape(-1, 4)
     assert (np.abs(rows.mean(axis=0) - 0.25) < 6 * np.sqrt(3 / 80 / len(rows))).all()
     np.testing.assert_allclose(np.mean(rows[:, 0] > 0.5), 0.5**3, atol=6 * np.sqrt(0.11 / len(rows)))
 
@@ -306,11 +306,11 @@ def test_garnet_pieces_are_uniform_cuts():
         (lambda: susceptible_infected(1.5), r"infection is 1.5; must be in \[0, 1\]|infection is 1.5"),
         (lambda: susceptible_infected(initial=(0.5, 0.6)), "initial sums to 1.1"),
         (lambda: susceptible_infected(horizon=0), "horizon is 0"),
-        (lambda: garnet(3, 2, 4), "n_successors is 4"),
-        (lambda: garnet(3, 2, 0), "n_successors is 0"),
+        (lambda: garnet(3, n_actions=2, n_successors=4), "n_successors is 4"),
+        (lambda: garnet(3, n_actions=2, n_successors=0), "n_successors is 0"),
         (lambda: garnet(2**31), "n_observations is 2147483648"),
-        (lambda: garnet(2, 2**31), "n_actions is 2147483648"),
-        (lambda: garnet(seed=-1), "seed is -1"),
+        (lambda: garnet(2, n_actions=2**31), "n_actions is 2147483648"),
+        (lambda: garnet(rng=-1), "seed is -1"),
         (lambda: garnet(coupling=1.5), "coupling is 1.5"),
     ],
 )

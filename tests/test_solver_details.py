@@ -31,7 +31,7 @@ def weighed(monkeypatch):
 @pytest.mark.parametrize("penalty", [100.0, 3.0])
 @pytest.mark.parametrize(
     "game",
-    [queueing(horizon=6), tmf.games.resource_selection((1.0, 0.2), 0.1, horizon=6)],  # worth more to those who seldom act
+    [queueing(horizon=6), tmf.games.resource_selection((1.0, 0.2), congestion=0.1, horizon=6)],  # worth more to those who seldom act
     ids=lambda game: game.name,
 )
 def test_weights_of_mfomo(weighed, game, penalty, clock):
@@ -63,7 +63,7 @@ def six_cars(slow=50):
     network = tmf.games.RoadNetwork(
         edges, [0, 1e-9, slow, 50, 1e-9, 0], capacity=[1, 1e-10, 50, 50, 1e-10, 1], congestion=[0, 1, 1, 1, 1, 0]
     )
-    return tmf.games.routing(network, [("O->A", "D->E", 6)], time_step=10.0, horizon=9, rounding="down", max_delay=35)
+    return tmf.games.routing(network, demand=[("O->A", "D->E", 6)], step=10.0, horizon=9, rounding="down", max_delay=35)
 
 
 def test_mfomo_leaves_a_minimum_above_0_for_the_uniform_policy_or_says_so():

@@ -338,7 +338,7 @@ def test_prior_descent_takes_spectral_rates(prior_every):
 
 def test_a_prior_that_stays_gives_the_logit_equilibrium():
     """One decision between two places: pi is the softmax of what they pay after it, in closed form at the next step."""
-    game = tmf.games.resource_selection((1.0, 0.5), 1.0, horizon=2, discount=1.0, initial=(0.5, 0.5))
+    game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=2, discount=1.0, initial=(0.5, 0.5))
     solver = PriorDescent(temperature=0.5, prior_every=None, weight=0.5, iterations=200, tolerance=None)
     logits = solver.solve(game, tmf.Synchronous()).state["logits"]
     pi = np.exp(logits[0, 0]) / np.exp(logits[0, 0]).sum()  # mu_1 = pi, from either place

@@ -190,7 +190,7 @@ def test_mfomo_says_when_it_is_stuck(monkeypatch, game, largest, why):
 def test_free_switching_ends_at_the_water_level():
     """The flow in mid-game is Wardrop's, in closed form."""
     found = MirrorDescent(tolerance=1e-9).solve(resource_selection(), tmf.Synchronous())
-    np.testing.assert_allclose(found.flow.mu[10], tmf.games.wardrop((1.0, 0.8, 0.6, 0.4), 1.0), atol=1e-4)
+    np.testing.assert_allclose(found.flow.mu[10], tmf.games.wardrop((1.0, 0.8, 0.6, 0.4), congestion=1.0), atol=1e-4)
 
 
 def test_the_rate_does_not_depend_on_how_rarely_one_acts():

@@ -41,10 +41,10 @@ def test_stationary_scores_are_those_of_a_long_game(build, schedule, clock):
 
 def test_the_stationary_equilibrium_of_free_switching_is_wardrop():
     values, congestion = (1.0, 0.8, 0.6, 0.4), (1.0, 2.0, 0.5, 1.0)
-    game = tmf.games.resource_selection(values, congestion, horizon=1)
+    game = tmf.games.resource_selection(values, congestion=congestion, horizon=1)
     for schedule in (tmf.Synchronous(), tmf.Fraction(0.1)):
         found = Stationary(tolerance=1e-10).solve(game, schedule)
-        np.testing.assert_allclose(found.flow.mu[0], tmf.games.wardrop(values, congestion), atol=1e-5)
+        np.testing.assert_allclose(found.flow.mu[0], tmf.games.wardrop(values, congestion=congestion), atol=1e-5)
 
 
 def test_a_stationary_distribution_by_hand():
@@ -76,10 +76,10 @@ def test_a_chain_that_is_nearly_frozen_settles(leaving):
     [
         tmf.games.beach_bar(20, discount=0.99),  # the first descent freezes at one end of the beach
         tmf.games.beach_bar(20, discount=0.9),
-        tmf.games.beach_bar(20, discount=0.95, wind=(0.0, 1.0, 0.0)),
+        tmf.games.beach_bar(20, discount=0.95, noise=(0.0, 1.0, 0.0)),
         tmf.games.queueing((0.057, 0.505), discount=0.99),
         tmf.games.crowd_motion((5, 5), discount=0.95),
-        tmf.games.garnet(12, 4, seed=1, discount=0.99, congestion=1.5, coupling=0.3),
+        tmf.games.garnet(12, n_actions=4, rng=1, discount=0.99, congestion=1.5, coupling=0.3),
     ],
     ids=lambda game: f"{game.name} {game.n_observations} {game.discount}",
 )

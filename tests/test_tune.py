@@ -171,7 +171,7 @@ def test_the_unit_of_reward_does_not_matter(optuna):
     """A game paid in thousandths is searched at rates a thousand times higher, to the same end."""
     values = []
     for unit in (1.0, 1e-3):
-        game = tmf.games.resource_selection(unit * np.array((1.0, 0.8, 0.6, 0.4)), unit, horizon=5)
+        game = tmf.games.resource_selection(unit * np.array((1.0, 0.8, 0.6, 0.4)), congestion=unit, horizon=5)
         found = tmf.tune(game, tmf.Synchronous(), solver=MirrorDescent(iterations=5), metric="exploitability", trials=6, rng=4)
         values.append(found.trials["value"] / unit)
     np.testing.assert_allclose(*values, rtol=1e-6)

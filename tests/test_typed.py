@@ -56,7 +56,7 @@ def mixtures(draw):
         for _ in range(draw(st.integers(1, 3)))
     ]  # fmt: skip
     if draw(st.booleans()):
-        kinds.append(resource_selection(np.linspace(1, 2, size), 1.0, 0.1, horizon=4, discount=0.9))
+        kinds.append(resource_selection(np.linspace(1, 2, size), congestion=1.0, switching_cost=0.1, horizon=4, discount=0.9))
     rng = np.random.default_rng(draw(seeds))
     shares = rng.dirichlet(np.ones(len(kinds)))
     coupling = draw(st.just(np.ones((len(kinds),) * 2))) if draw(st.booleans()) else rng.uniform(0, 1, (len(kinds),) * 2)
@@ -69,7 +69,7 @@ def mixtures(draw):
 @given(mixtures())
 def test_tables_are_those_of_the_types(mixture):
     kinds, shares, coupling, rates, rng = mixture
-    game = typed(kinds, shares, coupling=coupling, rates=rates)
+    game = typed(kinds, shares=shares, coupling=coupling, rates=rates)
     assert game.n_observations == sum(kind.n_observations for kind in kinds)
     parts = by_type(game, game.initial)
     for (name, part), share, kind in zip(parts.items(), shares, kinds, strict=True):
@@ -96,7 +96,7 @@ def test_who_stays_stays_in_one_cell_whatever_the_shape_of_its_game():
         tmf.Game(3, 2, 4, 0.9, np.full(3, 1 / 3), rng.normal(size=(3, 2)), rows, passive_transition=passive)
         for passive in (np.eye(3), rng.dirichlet(np.ones(3), size=3))
     )
-    game = typed([still, moving], [0.5, 0.5])
+    game = typed([still, moving], shares=[0.5, 0.5])
     tables = game.model.tables(game.initial)
     for o in range(6):
         row, _ = game.model.row(game.initial, 0, o, -1)
@@ -108,7 +108,7 @@ def test_who_stays_stays_in_one_cell_whatever_the_shape_of_its_game():
 @given(strategies.games(), st.integers(0, 2**32 - 1))
 def test_one_type_is_the_game_itself(spec, seed):
     game = spec.build()
-    whole = typed([game], [1.0])
+    whole = typed([game], shares=[1.0])
     policy = strategies.random_policy(seed, game.n_observations, game.n_actions).build(game.horizon)
     for schedule in (tmf.Synchronous(), tmf.Fraction(0.3)):
         np.testing.assert_allclose(
@@ -120,7 +120,7 @@ def test_one_type_is_the_game_itself(spec, seed):
 def test_equal_types_who_see_everybody_are_one_population():
     """Splitting a population into types that differ in nothing changes nothing."""
     kind = queueing([0.1, 0.2, 0.3], step=0.5)
-    game = typed([kind] * 3, [0.5, 0.3, 0.2])
+    game = typed([kind] * 3, shares=[0.5, 0.3, 0.2])
     one = np.random.default_rng(1).dirichlet(np.ones(4), size=4)
     policy, split = tmf.TabularPolicy(one), tmf.TabularPolicy(np.tile(one, (3, 1)))
     schedule = tmf.Fraction(0.5)
@@ -133,9 +133,9 @@ def test_equal_types_who_see_everybody_are_one_population():
 
 def test_types_keep_their_numbers_and_follow_their_limit():
     """Both engines: the agents of a type stay as many as they were, and their empirical flow is near the mean field."""
-    kinds = [resource_selection([1.0, 0.5], 1.0, horizon=6, step=0.5), queueing([0.3, 0.2], horizon=6, step=0.5, discount=0.95)]
+    kinds = [resource_selection([1.0, 0.5], congestion=1.0, horizon=6, step=0.5), queueing([0.3, 0.2], horizon=6, step=0.5, discount=0.95)]
     coupling = sp.block_diag([sp.coo_array(np.ones((2, 2))), sp.eye_array(3)])
-    game = typed(kinds, [0.25, 0.75], coupling=coupling, rates=[1.0, 0.5], names=["drivers", "clients"])
+    game = typed(kinds, shares=[0.25, 0.75], coupling=coupling, rates=[1.0, 0.5], names=["drivers", "clients"])
     policy = tmf.TabularPolicy.uniform(game)
     flow = tmf.mean_field(game, policy, tmf.Fraction(0.5)).mu
     for engine in ("counts", "agents"):
@@ -154,8 +154,8 @@ def test_a_graphon_game_on_blocks():
     that in equilibrium a type is indifferent only where (v_0 - v_1) = alpha_i (z(0) - z(1)).
     """
     alpha, shares = np.array([0.5, 1.0, 2.0]), np.array([0.3, 0.4, 0.3])
-    kind = resource_selection([1.0, 0.9], 1.0, horizon=40, discount=0.5, initial=[0.5, 0.5])
-    game = typed([kind] * 3, shares, coupling=np.outer(alpha, alpha))
+    kind = resource_selection([1.0, 0.9], congestion=1.0, horizon=40, discount=0.5, initial=[0.5, 0.5])
+    game = typed([kind] * 3, shares=shares, coupling=np.outer(alpha, alpha))
     found = tmf.solve(game, tmf.Synchronous(), tolerance=1e-7)
     assert found.converged
     crowd = sum(weight * part for weight, part in zip(alpha, by_type(game, found.flow.mu[20]).values(), strict=True))
@@ -174,7 +174,7 @@ def test_a_coupling_between_different_observations():
     watcher = tmf.Game(1, 1, 3, 1.0, [1.0], lambda mu: mu[:, None], np.ones((1, 1, 1)))
     coupling = np.zeros((3, 3))
     coupling[2, 1] = 0.5
-    game = typed([busy, watcher], [0.8, 0.2], coupling=coupling)
+    game = typed([busy, watcher], shares=[0.8, 0.2], coupling=coupling)
     assert game.tables([0.5, 0.3, 0.2])[0][2] == pytest.approx(0.15)
 
 
@@ -183,7 +183,7 @@ def test_a_coupling_between_different_observations():
 def test_values_of_one_type_and_of_twins_are_those_of_the_game(name, schedule):
     """Step by step: a table that is only refreshed where it changes must be, at every observation."""
     game = {
-        "resource_selection": resource_selection([1.0, 0.8, 0.5], 1.0, 0.1, horizon=6),
+        "resource_selection": resource_selection([1.0, 0.8, 0.5], congestion=1.0, switching_cost=0.1, horizon=6),
         "queueing": queueing([0.1, 0.3], horizon=6),
         "susceptible_infected": tmf.games.susceptible_infected(horizon=6),
         "garnet": tmf.games.garnet(4, horizon=6, coupling=0.5),
@@ -192,7 +192,7 @@ def test_values_of_one_type_and_of_twins_are_those_of_the_game(name, schedule):
     pi = rng.dirichlet(np.ones(game.n_actions), size=game.n_observations)
     known = tmf.evaluate(game, tmf.TabularPolicy(pi), schedule)
     for shares in ([1.0], [0.3, 0.7]):
-        both = typed([game] * len(shares), shares, coupling=np.ones((len(shares),) * 2))
+        both = typed([game] * len(shares), shares=shares, coupling=np.ones((len(shares),) * 2))
         found = tmf.evaluate(both, tmf.TabularPolicy(np.tile(pi, (len(shares), 1))), schedule)
         np.testing.assert_allclose(found.values, np.tile(known.values, len(shares)), rtol=1e-12, atol=1e-12)
         assert found.mean_return == pytest.approx(known.mean_return)
@@ -202,7 +202,7 @@ def test_values_of_one_type_and_of_twins_are_those_of_the_game(name, schedule):
                      np.full((size, wider, size), 1 / size))  # fmt: skip
     wide = np.concatenate([pi, np.zeros((size, 1))], axis=1)
     policy = tmf.TabularPolicy(np.concatenate([wide, np.full((size, wider), 1 / wider)]))
-    found = tmf.evaluate(typed([game, other], [0.3, 0.7], coupling=np.diag([1 / 0.3, 1 / 0.7])), policy, schedule)
+    found = tmf.evaluate(typed([game, other], shares=[0.3, 0.7], coupling=np.diag([1 / 0.3, 1 / 0.7])), policy, schedule)
     np.testing.assert_allclose(found.values[:, :size], known.values, rtol=1e-10, atol=1e-12)
 
 
@@ -224,14 +224,14 @@ def test_what_is_constant_is_so_of_every_type(other, order):
                  passive_transition=kind["passive_transition"])
         for kind in (one, two)
     ][::order]  # fmt: skip
-    model = typed(both, [0.5, 0.5]).model
+    model = typed(both, shares=[0.5, 0.5]).model
     for flag in ("constant", "constant_reward", "constant_transition", "passive_identity"):
         assert getattr(model, flag) == all(getattr(game.model, flag) for game in both), flag
     assert any(not game.model.constant or not game.model.passive_identity for game in both)
 
 
 def test_pickle():
-    game = typed([queueing([0.1, 0.2]), queueing([0.3, 0.4])], [0.5, 0.5], rates=[1, 0.5], names=["a: b", "c"])
+    game = typed([queueing([0.1, 0.2]), queueing([0.3, 0.4])], shares=[0.5, 0.5], rates=[1, 0.5], names=["a: b", "c"])
     again = pickle.loads(pickle.dumps(game))
     for table, wanted in zip(again.tables(game.initial), game.tables(game.initial), strict=True):
         np.testing.assert_array_equal(table, wanted)
@@ -258,19 +258,19 @@ def test_pickle():
 )  # fmt: skip
 def test_mistakes(arguments, options, kind, text):
     with pytest.raises(kind, match=re.escape(text)):
-        typed(*arguments, **options)
+        typed(arguments[0], shares=arguments[1], **options)
 
 
 def test_by_type_takes_results():
     kinds = [queueing([0.1, 0.2], horizon=5), queueing([0.3], horizon=5)]
-    game = typed(kinds, [0.5, 0.5], coupling=np.zeros((2, 2)))
+    game = typed(kinds, shares=[0.5, 0.5], coupling=np.zeros((2, 2)))
     policy, schedule = tmf.TabularPolicy.uniform(game), tmf.Synchronous()
     flow, run = tmf.mean_field(game, policy, schedule), tmf.simulate(game, policy, schedule, 10, rng=1)
     solution = tmf.solve(game, schedule)
     for result, mu in ((flow, flow.mu), (run, run.mu), (solution, solution.flow.mu)):
         for name, part in by_type(game, result).items():
             np.testing.assert_array_equal(part, by_type(game, mu)[name])
-    other = typed(kinds, [0.4, 0.6], coupling=np.zeros((2, 2)))
+    other = typed(kinds, shares=[0.4, 0.6], coupling=np.zeros((2, 2)))
     with pytest.raises(ValueError, match="values"):
         by_type(other, run)
     for wrong in (3, None, object()):
@@ -283,4 +283,4 @@ def test_by_type_wants_a_typed_game():
     with pytest.raises(TypeError, match=r"must be a game made by games\.typed"):
         by_type(game, game.initial)
     with pytest.raises(ValueError, match="values has 4 entries along axis 0; must be 6"):
-        by_type(typed([game, game], [0.5, 0.5]), np.zeros((4, 6)), axis=0)
+        by_type(typed([game, game], shares=[0.5, 0.5]), np.zeros((4, 6)), axis=0)

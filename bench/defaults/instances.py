@@ -68,13 +68,13 @@ def instances() -> Iterator[Instance]:
     for i in range(30):
         yield add(
             "beach_bar", games.beach_bar, steps[i % 3], i, n_places=int(rng.integers(4, 40)),
-            horizon=int(rng.integers(3, 25)), wrap=bool(i % 2), crowding=number(0.2, 3.0),
-            wind=[(0.25, 0.5, 0.25), (0.0, 1.0, 0.0), (0.1, 0.8, 0.1)][i % 3], discount=[1.0, 0.95][i % 2],
+            horizon=int(rng.integers(3, 25)), wrap=bool(i % 2), congestion=number(0.2, 3.0),
+            noise=[(0.25, 0.5, 0.25), (0.0, 1.0, 0.0), (0.1, 0.8, 0.1)][i % 3], discount=[1.0, 0.95][i % 2],
         )  # fmt: skip
     for i in range(70):
         m = int(rng.integers(2, 12))
         yield add(
-            "resource_selection", games.resource_selection, steps[i % 4], i, values=numbers(m, 0.1, 2.0),
+            "resource_selection", games.resource_selection, steps[i % 4], i, worth=numbers(m, 0.1, 2.0),
             congestion=number(0.2, 3.0), switching_cost=[0.0, 0.05, 0.3][i % 3], power=[1.0, 2.0, 0.5][i % 3],
             horizon=int(rng.integers(2, 30)), discount=[0.95, 1.0, 0.8][i % 3],
         )  # fmt: skip
@@ -112,19 +112,19 @@ def instances() -> Iterator[Instance]:
     for i in range(70):
         yield add(
             "garnet", games.garnet, steps[i % 3], i, n_observations=int(rng.integers(3, 30)),
-            n_actions=int(rng.integers(2, 7)), seed=i, congestion=number(0.3, 3.0), coupling=[0.0, 0.3, 0.7][i % 3],
+            n_actions=int(rng.integers(2, 7)), rng=i, congestion=number(0.3, 3.0), coupling=[0.0, 0.3, 0.7][i % 3],
             monotone=bool(i % 5), horizon=int(rng.integers(2, 30)), discount=[0.95, 1.0][i % 2],
         )  # fmt: skip
     for i in range(30):
         shape = int(rng.integers(2, 9)), int(rng.integers(2, 9))
         yield add(
             "crowd_motion", games.crowd_motion, steps[i % 3], i, shape=shape,
-            wrap=bool(i % 2), crowding=number(0.3, 2.0), horizon=int(rng.integers(3, 15)),
+            wrap=bool(i % 2), congestion=number(0.3, 2.0), horizon=int(rng.integers(3, 15)),
         )  # fmt: skip
     for i in range(20):
         yield add(
             "building_evacuation", games.building_evacuation, steps[i % 3], i, n_floors=int(rng.integers(1, 5)),
-            length=int(rng.integers(2, 7)), width=int(rng.integers(2, 7)), crowding=number(0.3, 2.0),
+            length=int(rng.integers(2, 7)), width=int(rng.integers(2, 7)), congestion=number(0.3, 2.0),
             horizon=int(rng.integers(3, 10)),
         )  # fmt: skip
     for i in range(40):
@@ -134,17 +134,18 @@ def instances() -> Iterator[Instance]:
             horizon=int(rng.integers(3, 25)),
         )  # fmt: skip
     for i in range(16):
-        arguments = {"shortcut": bool(i % 2), "time_step": [0.25, 0.5, 1.0][i % 3], "horizon": [20, 12, 30][i % 3]}
+        arguments = {"shortcut": bool(i % 2), "step": [0.25, 0.5, 1.0][i % 3], "horizon": [20, 12, 30][i % 3]}
         schedule = [tmf.Synchronous(), tmf.Fraction(0.5)][i // 8]
         label = ", ".join(f"{name}={value}" for name, value in arguments.items())
         yield Instance("braess", label, partial(games.braess, **arguments), schedule)
     yield Instance("sioux_falls", "", games.sioux_falls, tmf.Synchronous())
     for i in range(12):
         first, second = (
-            games.garnet(4, 3, seed=50 + i + j, horizon=8, congestion=number(0.3, 2.0), discount=1.0) for j in (0, 1)
+            games.garnet(4, n_actions=3, rng=50 + i + j, horizon=8, congestion=number(0.3, 2.0), discount=1.0)
+            for j in (0, 1)
         )
         share = number(0.2, 0.8)
-        build = partial(games.typed, [first, second], [share, 1 - share], coupling=[[0.7, 0.3], [0.4, 0.6]])
+        build = partial(games.typed, [first, second], shares=[share, 1 - share], coupling=[[0.7, 0.3], [0.4, 0.6]])
         yield Instance("typed", f"{i}", build, [tmf.Synchronous(), tmf.Fraction(0.3)][i % 2])
     for i in range(8):
         arguments = {"power": [4, 4, 2, 1][i % 4], "horizon": [20, 10][i % 2], "time": [1.0, 1 + 0.1 * i][i // 4]}

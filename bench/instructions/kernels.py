@@ -131,7 +131,8 @@ def _dense_affine(horizon: float) -> tmf.Game:
     rng = np.random.default_rng(8)
     corners = rng.dirichlet(np.ones(16), size=(16, 4, 16)).swapaxes(2, 3)
     return tmf.games.affine(
-        rng.normal(size=(16, 4)), rng.normal(size=(16, 4, 16)), np.zeros((16, 4, 16)), corners,
+        rng.normal(size=(16, 4)), reward_mu=rng.normal(size=(16, 4, 16)), transition0=np.zeros((16, 4, 16)),
+        transition_mu=corners,
         passive_reward_mu=rng.normal(size=(16, 16)), horizon=horizon, discount=0.95, initial=np.full(16, 1 / 16),
     )  # fmt: skip
 
@@ -139,20 +140,20 @@ def _dense_affine(horizon: float) -> tmf.Game:
 def _types(horizon: float) -> tmf.Game:
     """Tables that are widened, a type that passes turns, and one whose tables are in place."""
     kinds = [
-        tmf.games.resource_selection([1, 0.7, 0.3], np.ones(3), 0.05, horizon=horizon),
+        tmf.games.resource_selection([1, 0.7, 0.3], congestion=np.ones(3), switching_cost=0.05, horizon=horizon),
         tmf.games.queueing([0.1, 0.2, 0.3], horizon=horizon),
         tmf.games.beach_bar(12, horizon=horizon, discount=0.95),
     ]
     sizes = [kind.n_observations for kind in kinds]
     coupling = np.eye(sum(sizes)) + 0.01
-    return tmf.games.typed(kinds, [0.2, 0.3, 0.5], coupling=coupling, rates=[1, 0.7, 1])
+    return tmf.games.typed(kinds, shares=[0.2, 0.3, 0.5], coupling=coupling, rates=[1, 0.7, 1])
 
 
 #: Games of tmf.games, and how many steps of an exploitability and of sequential play are counted.
 SHELF: dict[str, tuple[Callable[[float], tmf.Game], int, int]] = {
     "crowd": (lambda T: tmf.games.beach_bar(100, horizon=T), 2_000, 50_000),
     "crowd of changing worth": (
-        lambda T: tmf.games.beach_bar(32, attraction=np.ones((int(T), 32)), horizon=T), 4_000, 30_000,
+        lambda T: tmf.games.beach_bar(32, worth=np.ones((int(T), 32)), horizon=T), 4_000, 30_000,
     ),
     "linear-quadratic": (lambda T: tmf.games.linear_quadratic(horizon=T), 1_000, 1_000),
     "routing": (lambda T: tmf.games.braess(horizon=int(T)), 2_000, 10_000),

@@ -29,7 +29,7 @@ def dense_game(problem: Population | Limit) -> tmf.Game:
 
 def resource_game(problem: Population) -> tmf.Game:
     return tmf.games.resource_selection(
-        problem.values, 1.0, switching_cost=problem.SWITCHING, horizon=problem.steps * problem.step, discount=1.0,
+        problem.values, congestion=1.0, switching_cost=problem.SWITCHING, horizon=problem.steps * problem.step, discount=1.0,
         initial=problem.initial / problem.n_agents, step=problem.step,
     )
 
@@ -205,7 +205,7 @@ def learning(problem: Learning) -> list[Entry]:
     share = 1.0 / problem.n_agents
     settings = {"horizon": problem.SWEEPS, "discount": problem.DISCOUNT, "step": share, "initial": np.full(5, 0.2)}
     if problem.game == "resource selection":
-        game = tmf.games.resource_selection(problem.VALUES, 1.0, switching_cost=problem.COST, **settings)
+        game = tmf.games.resource_selection(problem.VALUES, congestion=1.0, switching_cost=problem.COST, **settings)
     else:
         game = tmf.games.queueing(problem.CAPACITIES, jockeying_cost=problem.COST, **settings)
     solver = tmf.solvers.TMFPG(iterations=problem.iterations, replicas=1, tolerance=None)

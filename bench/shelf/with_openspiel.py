@@ -44,11 +44,11 @@ def _routes() -> list[Route]:
     short = {"max_num_time_step": 20, "time_step_length": 0.25, "players": -1}
     long = {"max_num_time_step": 14, "time_step_length": 3.0, "players": -1}
     return [
-        Route("braess", lambda: tmf.games.braess(time_step=0.25, horizon=20, rounding="down"), lambda: game(short),
+        Route("braess", lambda: tmf.games.braess(step=0.25, horizon=20, rounding="down"), lambda: game(short),
               _braess(True)[0]),
         Route("sioux_falls",
               lambda: tmf.games.sioux_falls(
-                  source="openspiel", time_step=3.0, horizon=14, rounding="down", max_delay=None
+                  source="openspiel", step=3.0, horizon=14, rounding="down", max_delay=None
               ),
               lambda: game(long, data.SIOUX_FALLS_NETWORK, data.SIOUX_FALLS_DUMMY_OD_DEMAND),
               _on_links(_trips("pair"), True, True)[0]),

@@ -242,14 +242,14 @@ EXAMPLES = {
         "successors": SUCCESSORS.copy(), "passive_successors": None, "observation_shape": (3,), **labels(),
     },
     "tmfcore.games.beach_bar": lambda: {
-        "n_places": 3, "bar": 1, "attraction": PASSIVE_REWARD.copy(), "wind": (0.25, 0.5, 0.25), "crowding": 1.0,
+        "n_places": 3, "bar": 1, "worth": PASSIVE_REWARD.copy(), "noise": (0.25, 0.5, 0.25), "congestion": 1.0,
         "epsilon": 1e-6, "moving_cost": None, "wrap": True, "initial": INITIAL.copy(), **SWEEPS,
     },
     "tmfcore.games.braess": lambda: {
-        "shortcut": True, "time_step": 1.0, "horizon": 8, "rounding": "linear", "late_cost": 5.0, "discount": 1.0,
+        "shortcut": True, "step": 1.0, "horizon": 8, "rounding": "linear", "late_cost": 5.0, "discount": 1.0,
     },
     "tmfcore.games.building_evacuation": lambda: {
-        "n_floors": 2, "length": 3, "width": 3, "crowding": 1.0, "evacuation_reward": 10.0, "epsilon": 1e-20,
+        "n_floors": 2, "length": 3, "width": 3, "congestion": 1.0, "evacuation_reward": 10.0, "epsilon": 1e-20,
         "initial": None, **SWEEPS,
     },
     "tmfcore.games.by_half_step": lambda: {"game": joint(), "mu": joint_mu()},
@@ -257,11 +257,11 @@ EXAMPLES = {
     "tmfcore.games.crowd_aversion": grid_game,
     "tmfcore.games.crowd_motion": lambda: {
         "shape": (3, 3), "bar": (1, 1), "worth": None, "obstacles": None, "wrap": True, "noise": 0.5, "drift": False,
-        "crowding": 1.0, "epsilon": 1e-6, "moving_cost": None, "initial": None, **SWEEPS,
+        "congestion": 1.0, "epsilon": 1e-6, "moving_cost": None, "initial": None, **SWEEPS,
     },
     "tmfcore.games.garnet": lambda: {
         "n_observations": 4, "n_actions": 2, "n_successors": 2, "congestion": 1.0, "monotone": True, "coupling": 0.5,
-        "seed": 1, "initial": None, **SWEEPS,
+        "rng": 1, "initial": None, **SWEEPS,
     },
     "tmfcore.games.joint": lambda: arrays()
     | {"reward": lambda mu, joint, t: REWARD, "transition": ROWS.copy(), **labels()},
@@ -276,13 +276,13 @@ EXAMPLES = {
         **SWEEPS,
     },
     "tmfcore.games.resource_selection": lambda: {
-        "values": (1.0, 0.8), "congestion": 1.0, "switching_cost": 0.1, "power": 1.0, "initial": None, **SWEEPS,
+        "worth": (1.0, 0.8), "congestion": 1.0, "switching_cost": 0.1, "power": 1.0, "initial": None, **SWEEPS,
     },
     "tmfcore.games.rock_paper_scissors": lambda: {
         "stakes": (1.0, 2.0, 3.0), "win": 2.0, "loss": 1.0, "initial": None, **SWEEPS,
     },
     "tmfcore.games.routing": lambda: {
-        "network": network(), "demand": [Demand("home->a", "b->work", 1.0)], "time_step": 1.0, "horizon": 5, "rounding": "linear",
+        "network": network(), "demand": [Demand("home->a", "b->work", 1.0)], "step": 1.0, "horizon": 5, "rounding": "linear",
         "max_delay": 3.0, "late_cost": 5.0, "discount": 1.0,
     },
     "tmfcore.games.sioux_falls": sioux,
@@ -294,7 +294,7 @@ EXAMPLES = {
         "games": [game(), game()], "shares": [0.5, 0.5], "coupling": np.eye(2), "rates": [1.0, 0.5],
         "names": ["one", "two"],
     },
-    "tmfcore.games.wardrop": lambda: {"values": [1.0, 0.8], "congestion": 1.0, "power": 1.0},
+    "tmfcore.games.wardrop": lambda: {"worth": [1.0, 0.8], "congestion": 1.0, "power": 1.0},
     "tmfcore.games.RoadNetwork": lambda: {
         "edges": [("a", "b"), ("b", "c")], "free_flow_time": [1.0, 2.0], "capacity": 1.0, "congestion": 0.5, "power": 1.0,
         "positions": {"a": (0.0, 0.0), "b": (1.0, 0.0), "c": (1.0, 1.0)},

@@ -233,7 +233,7 @@ def at_share(schedule):
 
 def sioux():
     return {
-        "demand": "pair", "delay": "absolute", "source": "published", "time_step": 1.0, "horizon": 12, "rounding": "linear", "max_delay": 10.0,
+        "demand": "pair", "delay": "absolute", "source": "published", "step": 1.0, "horizon": 12, "rounding": "linear", "max_delay": 10.0,
         "late_cost": 5.0, "discount": 1.0,
     }  # fmt: skip
 
@@ -250,7 +250,7 @@ def tmfpg():
 def grid_game():
     return {
         "transition": ROWS.copy(), "worth": PASSIVE_REWARD.copy(), "successors": SUCCESSORS.copy(), "action_reward": 0.0,
-        "action_scale": 1.0, "crowding": 1.0, "epsilon": 1e-6, "passive_transition": PASSIVE_ROWS.copy(),
+        "action_scale": 1.0, "congestion": 1.0, "epsilon": 1e-6, "passive_transition": PASSIVE_ROWS.copy(),
         "passive_successors": None, "observation_shape": (3,), **COMMON, **labels(), "horizon": 2,
     }  # fmt: skip
 
@@ -270,4 +270,4 @@ def tuning():
 
 @cache
 def typed():
-    return tmf.games.typed([game(), game()], [0.5, 0.5])
+    return tmf.games.typed([game(), game()], shares=[0.5, 0.5])

@@ -22,11 +22,11 @@ SKEWED = np.array([0.05, 0.3, 0.02, 0.2, 0.13, 0.1, 0.2])  # no symmetry, hence 
 
 SMALL: dict[str, dict[str, Any]] = {
     "resource_selection": {
-        "values": [1.0, 0.8, 0.6, 0.4], "congestion": [1.0, 0.5, 2.0, 1.5], "switching_cost": 0.1, "power": 1.7,
+        "worth": [1.0, 0.8, 0.6, 0.4], "congestion": [1.0, 0.5, 2.0, 1.5], "switching_cost": 0.1, "power": 1.7,
         "horizon": 7, "initial": [0.1, 0.2, 0.3, 0.4],
     },
     "queueing": {"capacities": [0.1, 0.25, 0.3], "horizon": 6, "initial": [0.6, 0.3, 0.1, 0.0]},
-    "beach_bar": {"n_places": 7, "horizon": 6, "wind": [0.2, 0.5, 0.3], "initial": SKEWED},
+    "beach_bar": {"n_places": 7, "horizon": 6, "noise": [0.2, 0.5, 0.3], "initial": SKEWED},
     "rock_paper_scissors": {"horizon": 3},
     "susceptible_infected": {"horizon": 9},
     "garnet": {"n_observations": 7, "n_actions": 3, "horizon": 5, "coupling": 0.3, "initial": SKEWED},
@@ -46,10 +46,10 @@ SMALL: dict[str, dict[str, Any]] = {
             congestion=[0.0, 1.1, 0.6, 0.0, 0.0, 0.9], power=[1.0, 2.0, 1.0, 1.0, 1.0, 3.0],
         ),
         "demand": [games.Demand("i->a", "b->x", 0.8), games.Demand("i->a", "c->x", 0.6, 0.5)],
-        "time_step": 0.5, "horizon": 8,
+        "step": 0.5, "horizon": 8,
     },
-    "braess": {"time_step": 0.5, "horizon": 10},
-    "sioux_falls": {"demand": [(1, 6, 7000.0)], "time_step": 6.0, "horizon": 4},
+    "braess": {"step": 0.5, "horizon": 10},
+    "sioux_falls": {"demand": [(1, 6, 7000.0)], "step": 6.0, "horizon": 4},
 }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def mfglib_beach_bar(n: int, bar: int, last: int, p_still: float) -> tmf.Game:
     x = np.arange(n)
     wind = [(1 - p_still) / 2, p_still, (1 - p_still) / 2]
     return games.beach_bar(
-        n, bar, attraction=-np.minimum((x - bar) % n, (bar - x) % n).astype(float), wind=wind, epsilon=1e-20,
+        n, bar=bar, worth=-np.minimum((x - bar) % n, (bar - x) % n).astype(float), noise=wind, epsilon=1e-20,
         wrap=False, horizon=last + 1,
     )  # fmt: skip
 
@@ -119,7 +119,7 @@ def mfglib_linear_quadratic(initial=None) -> tmf.Game:
     chances = np.exp(-0.5 * (3.0 * j) ** 2)
     noise = [9.0 * np.sqrt(0.1) * j, chances / chances.sum()]
     return games.linear_quadratic(
-        11, np.arange(-2.0, 3.0), delta=0.1, noise=noise, mean_reversion=1.0, cross=0.01, kappa=0.5,
+        11, actions=np.arange(-2.0, 3.0), delta=0.1, noise=noise, mean_reversion=1.0, cross=0.01, kappa=0.5,
         terminal_cost=1.0, rounding="nearest position", horizon=3, initial=initial,
     )  # fmt: skip
 
@@ -167,7 +167,7 @@ IN_MFGLIB = [
         lambda Environment: Environment.crowd_motion(), rate=0.1, actions=(3, 1, 4, 0, 2), iterations=5,
     ),
     InMFGLib(
-        "building_evacuation", lambda: games.building_evacuation(3, 4, 4, horizon=6),
+        "building_evacuation", lambda: games.building_evacuation(3, length=4, width=4, horizon=6),
         lambda Environment: Environment.building_evacuation(T=5, n_floor=3, floor_l=4, floor_w=4), rate=0.1,
     ),
     InMFGLib(
@@ -179,7 +179,7 @@ IN_MFGLIB = [
 
 def openspiel_crowd(size: int, horizon: int) -> tmf.Game:
     """beach_bar whose last move is free: there a move is paid for at the next decision, and after the last is none."""
-    bar = games.beach_bar(size, wind=[1 / 3] * 3, epsilon=1e-25, horizon=horizon)
+    bar = games.beach_bar(size, noise=[1 / 3] * 3, epsilon=1e-25, horizon=horizon)
     fare = np.array([1.0, 0.0, 1.0]) / size
 
     def reward(mu, t):
@@ -219,7 +219,7 @@ def _line(size: int, horizon: int, side: int) -> InOpenSpiel:
         edges = np.concatenate([[-np.inf], j[:-1] + 0.5, [np.inf]])
         noise = [j, np.diff(norm.cdf(edges))]
         return games.linear_quadratic(
-            size, j, delta=1.0, noise=noise, mean_reversion=0.0, cross=0.0, kappa=0.5, terminal_cost=0.5, wrap=True,
+            size, actions=j, delta=1.0, noise=noise, mean_reversion=0.0, cross=0.0, kappa=0.5, terminal_cost=0.5, wrap=True,
             rounding="nearest", horizon=horizon - 1,
         )  # fmt: skip
 
@@ -269,8 +269,8 @@ def _garnet(size: int, n_actions: int, horizon: int) -> InOpenSpiel:
         worth = np.vstack([first, np.zeros((horizon - 1, size))])
         gains = (moves * np.nan_to_num(for_action)[cells, np.arange(n_actions)[None, :, None]]).sum(axis=-1)
         return games.crowd_aversion(
-            moves, worth, successors=cells, action_reward=gains, action_scale=[1.0] * (horizon - 1) + [0.0],
-            crowding=eta, epsilon=epsilon, horizon=horizon,
+            moves, worth=worth, successors=cells, action_reward=gains, action_scale=[1.0] * (horizon - 1) + [0.0],
+            congestion=eta, epsilon=epsilon, horizon=horizon,
         )  # fmt: skip
 
     def late(x, action):

@@ -80,7 +80,7 @@ def test_building_evacuation_has_the_tables_and_the_exploitability_of_mfglib():
 
     shape = (3, 4, 2)
     theirs = Environment.building_evacuation(T=4, n_floor=3, floor_l=4, floor_w=2, eta=0.7, evac_r=3.0)
-    game = building_evacuation(*shape, crowding=0.7, evacuation_reward=3.0, horizon=5)
+    game = building_evacuation(shape[0], length=shape[1], width=shape[2], congestion=0.7, evacuation_reward=3.0, horizon=5)
     rng = np.random.default_rng(0)
     for t in range(5):
         mu = rng.dirichlet(np.ones(24))
@@ -166,7 +166,7 @@ def test_crowd_motion_has_the_flow_and_values_of_openspiel(name):
         worth -= 2 * v / n * (abs(y - row) + abs(x - column))
     game = crowd_motion(
         (n, n), worth=worth, obstacles=walls, noise=parameters.get("noise_intensity", 1.0), epsilon=FLOAT32,
-        crowding=parameters.get("crowd_aversion_coef", 1.0), horizon=horizon, initial=initial,
+        congestion=parameters.get("crowd_aversion_coef", 1.0), horizon=horizon, initial=initial,
         moving_cost=0.0 if worths is None else [1 / n] * (horizon - 1) + [0.0],
     )  # fmt: skip
     legal = np.zeros((n * n, 5), bool)

@@ -84,14 +84,14 @@ def compare(game, spiel, network, time_step, seed, n_policies=10):
 @pytest.mark.parametrize("horizon", [10, 14])
 def test_braess_by_default(horizon):
     """OpenSpiel's own network, steps of 1/2."""
-    game = braess(time_step=0.5, horizon=horizon, rounding="down")
+    game = braess(step=0.5, horizon=horizon, rounding="down")
     network = _braess(True)[0]
     spiel = dynamic_routing.MeanFieldRoutingGame({"max_num_time_step": horizon, "time_step_length": 0.5, "players": -1})
     compare(game, spiel, network, 0.5, seed=horizon)
 
 
 def test_braess_in_smaller_steps():
-    game = braess(time_step=0.2, horizon=24, rounding="down")
+    game = braess(step=0.2, horizon=24, rounding="down")
     network, demand = _braess(True)
     compare(game, spiel_game(spiel_network(network), demand, 0.2, 24), network, 0.2, seed=1)
 
@@ -104,7 +104,7 @@ def test_several_demands_departures_and_dead_ends():
     )
     demand = [Demand("i->a", "c->y", 2.0), Demand("k->b", "c->y", 1.0, 1.1), Demand("i->a", "b->x", 1.5, 0.7),
               Demand("a->b", "a->z", 0.5), Demand("i->a", "c->y", 1.0, 1.6)]  # fmt: skip
-    game = routing(network, demand, time_step=0.5, horizon=15, rounding="down")
+    game = routing(network, demand=demand, step=0.5, horizon=15, rounding="down")
     assert "in a dead end" in game.observation_labels
     compare(game, spiel_game(spiel_network(network), demand, 0.5, 15), network, 0.5, seed=2)
 
@@ -124,7 +124,7 @@ def test_data_of_sioux_falls(demand, trips):
 def test_sioux_falls(n_policies):
     """7000 vehicles each way between 1 and 19 on OpenSpiel's own network, in steps of three units."""
     horizon, time_step = 14, 3.0
-    game = sioux_falls(source="openspiel", time_step=time_step, horizon=horizon, rounding="down", max_delay=None)
+    game = sioux_falls(source="openspiel", step=time_step, horizon=horizon, rounding="down", max_delay=None)
     spiel = dynamic_routing.MeanFieldRoutingGame(
         {"max_num_time_step": horizon, "time_step_length": time_step, "players": -1},
         dynamic_routing_data.SIOUX_FALLS_NETWORK,

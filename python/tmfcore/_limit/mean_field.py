@@ -45,7 +45,7 @@ class Flow(frames.Frames, files.Saved, kind="flow"):
         Share of the population acting at each step; may be a read-only view of one number.
     horizon : int
         T.
-    name : str
+    game : str
         Name of the game.
     observation_labels : tuple of S str
     observation_shape : tuple of int
@@ -66,7 +66,7 @@ class Flow(frames.Frames, files.Saved, kind="flow"):
     steps: IntArray
     active_fraction: FloatArray
     horizon: int
-    name: str = ""
+    game: str = ""
     observation_labels: tuple[str, ...] = ()
     observation_shape: tuple[int, ...] = ()
     step: float = 1.0
@@ -105,11 +105,11 @@ class Flow(frames.Frames, files.Saved, kind="flow"):
         times, unit = _appearance.times_of(self)
         return plotting.over_time(
             plotting.Course(times, self.mu), self._labels(), self.observation_shape, kind=kind, unit=unit,
-            title=self.name if title is None else title, ax=ax,
+            title=self.game if title is None else title, ax=ax,
         )  # fmt: skip
 
     def _parts(self) -> Iterator[str]:
-        yield repr(self.name)
+        yield repr(self.game)
         yield f"S={self.mu.shape[1]}, T={self.horizon}, {len(self.steps)} records"
 
     def _table(self) -> frames.Table:
@@ -128,7 +128,7 @@ class Flow(frames.Frames, files.Saved, kind="flow"):
                 "time": ("step", self.steps * self.step),
                 "interval_time": ("interval", np.arange(self.horizon) * self.step),
             },
-            {"game": self.name, "horizon": self.horizon, "step": self.step},
+            {"game": self.game, "horizon": self.horizon, "step": self.step},
         )
 
     def _labels(self) -> tuple[str, ...]:
@@ -140,11 +140,11 @@ class Flow(frames.Frames, files.Saved, kind="flow"):
 
     @classmethod
     def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
-        return cls._from_arrays(arrays, header, header["name"], Fingerprint.from_header(header))
+        return cls._from_arrays(arrays, header, Fingerprint.from_header(header))
 
     def _header(self) -> dict[str, Any]:
         own = None if self.fingerprint is None else self.fingerprint.to_header()
-        return {"horizon": self.horizon, "name": self.name, "fingerprint": own, **_appearance.to_header(self)}
+        return {"horizon": self.horizon, "game": self.game, "fingerprint": own, **_appearance.to_header(self)}
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays as they are saved: a constant active fraction as one number."""
@@ -155,12 +155,12 @@ class Flow(frames.Frames, files.Saved, kind="flow"):
 
     @classmethod
     def _from_arrays(
-        cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any], name: str, fingerprint: Fingerprint | None
+        cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any], fingerprint: Fingerprint | None
     ) -> Self:
         horizon, mu = header["horizon"], arrays["mu"]
         active = np.broadcast_to(arrays["active_fraction"], (horizon,))
         appearance = _appearance.from_header(header, mu.shape[1])
-        return cls(mu, arrays["steps"], active, horizon, name, **appearance, fingerprint=fingerprint)
+        return cls(mu, arrays["steps"], active, horizon, header["game"], **appearance, fingerprint=fingerprint)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -239,7 +239,7 @@ class Evaluation(frames.Frames):
         flow = self.flow
         steps = np.arange(flow.horizon + 1)
         if title is None:
-            title = ", ".join(part for part in (flow.name, f"mean return {self.mean_return:.4g}") if part)
+            title = ", ".join(part for part in (flow.game, f"mean return {self.mean_return:.4g}") if part)
         return plotting.over_time(
             plotting.Course(steps * flow.step, self.values), flow._labels(), flow.observation_shape, kind=kind,
             shares=False, quantity="value V (units of return)", unit=_appearance.unit_of(flow.step), title=title, ax=ax,
@@ -279,7 +279,7 @@ def mean_field(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1))
     >>> print(flow.mu[-1].round(2))
     [0.34 0.22 0.22 0.22]
@@ -345,7 +345,7 @@ def evaluate(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> found = tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1))
     >>> print(f"{found.mean_return:.2f}")
     4.52

@@ -169,7 +169,7 @@ def finite_exploitability(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> uniform = tmf.TabularPolicy.uniform(game)
     >>> found = tmf.finite_exploitability(game, uniform, tmf.Fraction(0.1), 100, rng=1)
     >>> print(f"{found.value:.1f}, {found.mean_field:.1f} in the limit")

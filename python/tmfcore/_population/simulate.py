@@ -120,7 +120,7 @@ def simulate(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> policy = tmf.TabularPolicy.uniform(game)
     >>> run = tmf.simulate(game, policy, tmf.Batch(100), 1000, replicas=8, rng=1)
     >>> run.counts.shape

@@ -1,6 +1,7 @@
 """Random streams: one per replica, spawned from what the user gave; a result depends on the seed alone.
 
     generators(rng, n)   n independent numpy Generators, in the order of the replicas
+    number(rng)          an int to make something random again
     key(generator)       four words that address the draws of one large population by (key, step, agent)
 
 Never one stream per thread: which thread runs a replica, and how many there are, must not be visible in a
@@ -42,6 +43,13 @@ def generators(rng: RNG, n: int) -> list[Generator]:
         A negative seed.
     """
     return _parent(rng).spawn(n)
+
+
+def number(rng: RNG) -> int:
+    """An int that makes the same streams again: `rng` if it is one, else one that is drawn from it."""
+    if isinstance(rng, (int, np.integer)):
+        return _word(rng, "rng", "an int")
+    return int(generators(rng, 1)[0].integers(2**63))
 
 
 def key(generator: Generator) -> npt.NDArray[np.uint64]:

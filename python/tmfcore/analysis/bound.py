@@ -206,7 +206,7 @@ def bound(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> found = tmf.analysis.bound(game, tmf.TabularPolicy.uniform(game), tmf.Batch(100), 1000)
     >>> found.rigorous, found.stays_bounded
     (True, True)

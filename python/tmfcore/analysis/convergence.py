@@ -315,7 +315,7 @@ def convergence(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> policy = tmf.TabularPolicy.uniform(game)
     >>> study = tmf.analysis.convergence(game, policy, tmf.Synchronous(), [100, 1000, 10000], 50, rng=1)
     >>> print(f"{study.slope['B=N']:.1f}")

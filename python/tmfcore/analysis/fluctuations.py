@@ -330,7 +330,7 @@ def fluctuations(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> found = tmf.analysis.fluctuations(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), 1000)
     >>> found.jacobian
     'exact'

@@ -143,7 +143,7 @@ def lipschitz(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 2.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=2.0)
     >>> print(tmf.analysis.lipschitz(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1)))
     reward 1 (exact), transition 0 (exact), flow 0.9 in l1, 0.9 Euclidean (exact)
     """

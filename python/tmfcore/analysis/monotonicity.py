@@ -181,7 +181,7 @@ def monotonicity(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> crowded = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> crowded = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> print(tmf.analysis.monotonicity(crowded, tmf.Synchronous()))
     strictly monotone; largest eigenvalue -1 on the tangent space
     """

@@ -23,7 +23,7 @@ __all__ = ["build_game", "game_options", "games"]
 #: Options of their own for the two games of the paper: option -> (type, help).
 _OWN_OPTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "resource-selection": {
-        "values": (numbers, "value of each resource, by commas; as many as there are resources"),
+        "worth": (numbers, "value of each resource, by commas; as many as there are resources"),
         "congestion": (numbers, "cost of a full resource: one number, or one for each"),
         "switching_cost": (float, "cost of changing the resource"),
         "power": (float, "exponent of congestion"),
@@ -69,6 +69,7 @@ def game_options(command: Command) -> Command:
 def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
     """Return the game of the user's options; what they leave out is as in its function."""
     import tmfcore as tmf
+    from tmfcore.games._sweeps import in_sweeps
 
     if name.endswith(".toml"):
         return _read_game(name, options, schedule, n_agents)
@@ -94,7 +95,7 @@ def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_age
         if parameter in given:
             raise click.UsageError(f"--set {parameter}: {parameter} is given twice")
         given[parameter] = value
-    if "step" in known and "step" not in given:
+    if in_sweeps(builder) and "step" not in given:
         given["step"] = float(schedule.active_fraction(1, n_agents)[0])
     missing = [p for p, spec in known.items() if spec.default is spec.empty and p not in given]
     if missing:

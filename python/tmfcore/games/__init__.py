@@ -1,6 +1,6 @@
 """Games ready to play (theory.md section 8): each a function that returns a Game on a compiled model.
 
-resource_selection(values, congestion, ...)     M resources, crowded ones pay less
+resource_selection(worth, congestion, ...)     M resources, crowded ones pay less
 queueing(capacities, ...)                       K servers, long queues serve slowly
 beach_bar(n_places, ...)                        near the bar, but not where everybody lies
 crowd_motion(shape, ...)                        the beach bar in two dimensions, with obstacles
@@ -11,7 +11,7 @@ sioux_falls(demand, ...)                        drivers in a town of 24 nodes an
 left_right(costs, ...)                          two sides, both worse the fuller they are
 rock_paper_scissors(stakes, ...)                hands that beat each other in a circle
 susceptible_infected(infection, recovery, ...)  go out, or keep away from an infection
-garnet(n_observations, ..., seed)               random affine games
+garnet(n_observations, ..., rng)               random affine games
 
 Of these BY_NAME has name -> function. They can be played without arguments, those below cannot, or only as an example:
 
@@ -21,7 +21,7 @@ affine(reward0, reward_mu, ...)                 one's own, from arrays: rewards 
 joint(...)                                      rewards and kernels of the joint law of observation and action
 typed(games, shares, coupling=...)              agents of several types; by_type takes results apart
 
-wardrop(values, congestion, power)              where resource selection ends up
+wardrop(worth, congestion, power)              where resource selection ends up
 """
 
 from __future__ import annotations

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
+
+
+def in_sweeps(make: Callable[..., Any]) -> bool:
+    """Whether the games of a function take their horizon in sweeps, and a step as a share of one."""
+    known = inspect.signature(make).parameters
+    return "step" in known and known["horizon"].annotation == "float"
 
 
 def step_length(step: object) -> float:

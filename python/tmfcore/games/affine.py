@@ -17,10 +17,10 @@ __all__ = ["affine"]
 
 def affine(
     reward0: object,
+    *,
     reward_mu: object,
     transition0: object,
     transition_mu: object,
-    *,
     passive_reward0: object = 0.0,
     passive_reward_mu: object = None,
     passive_transition0: object = None,
@@ -95,7 +95,8 @@ def affine(
     >>> for o in range(2):
     ...     crowded[o, 1, 1 - o, 1 - o], crowded[o, 1, o, 1 - o] = -0.5, 0.5
     >>> game = tmf.games.affine(
-    ...     np.zeros((2, 2)), -np.eye(2)[:, None, :].repeat(2, axis=1), np.stack([stay, go], axis=1), crowded,
+    ...     np.zeros((2, 2)), reward_mu=-np.eye(2)[:, None, :].repeat(2, axis=1),
+    ...     transition0=np.stack([stay, go], axis=1), transition_mu=crowded,
     ...     passive_reward_mu=-np.eye(2), horizon=10, discount=0.9, initial=[1, 0], name="shops")
     >>> game
     Game('shops', S=2, A=2, T=10, discount=0.9)
@@ -139,7 +140,8 @@ def affine(
         passive_successors=passive,
     )
     recipe = partial(
-        affine, *tables, passive_reward0=resting[0], passive_reward_mu=resting[1], passive_transition0=resting[2],
+        affine, base, reward_mu=tables[1], transition0=tables[2], transition_mu=tables[3], passive_reward0=resting[0],
+        passive_reward_mu=resting[1], passive_transition0=resting[2],
         passive_transition_mu=resting[3], horizon=game.horizon, discount=game.discount, initial=game.initial,
         successors=active, passive_successors=passive, name=game.name, observation_labels=game.observation_labels,
         action_labels=game.action_labels, observation_shape=game.observation_shape,

@@ -19,11 +19,11 @@ __all__ = ["beach_bar"]
 @fits_memory("n_places must be smaller")
 def beach_bar(
     n_places: int = 100,
-    bar: int | None = None,
     *,
-    attraction: object = None,
-    wind: object = (0.25, 0.5, 0.25),
-    crowding: float = 1.0,
+    bar: int | None = None,
+    worth: object = None,
+    noise: object = (0.25, 0.5, 0.25),
+    congestion: float = 1.0,
     epsilon: float = 1e-6,
     moving_cost: object = None,
     wrap: bool = True,
@@ -34,10 +34,10 @@ def beach_bar(
 ) -> Game:
     """S places on a beach, with a bar at one of them (Perrin et al., arXiv:2007.03458).
 
-    Action a = 0, 1, 2 moves by -1, 0, 1; the wind then shifts who moved or meant to stay by e = -1, 0, 1.
+    Action a = 0, 1, 2 moves by -1, 0, 1; noise, the wind, then shifts who moved or meant to stay by e = -1, 0, 1.
 
-        r0_t(x, mu) = dt (attraction_t(x) - c log(mu(x) + epsilon)),   r_t(x, a, mu) = r0_t(x, mu) - k_t 1{a != 1}
-        P(x + a - 1 + e | x, a) += wind(e),                        P0 = identity
+        r0_t(x, mu) = dt (worth_t(x) - c log(mu(x) + epsilon)),   r_t(x, a, mu) = r0_t(x, mu) - k_t 1{a != 1}
+        P(x + a - 1 + e | x, a) += noise(e),                        P0 = identity
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ def beach_bar(
         S >= 2.
     bar : int or None, optional
         Place of the bar. None: S // 2.
-    attraction : (S,) or (T, S) floats or None, optional
+    worth : (S,) or (T, S) floats or None, optional
         What a place is worth, per sweep, at every step where there are T rows. None: 1 - |x - bar| / (S // 2).
-    wind : (3,) floats, optional
+    noise : (3,) floats, optional
         Probabilities of a shift by -1, 0 and 1.
-    crowding : float, optional
+    congestion : float, optional
         c >= 0. Strictly monotone where > 0.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty place.
@@ -79,10 +79,10 @@ def beach_bar(
 
     Notes
     -----
-    OpenSpiel's mfg_crowd_modelling(size=n, horizon=H) is n_places=n, horizon=H, wind=(1/3, 1/3, 1/3),
+    OpenSpiel's mfg_crowd_modelling(size=n, horizon=H) is n_places=n, horizon=H, noise=(1/3, 1/3, 1/3),
     epsilon=1e-25 with moving_cost = (1/n, ..., 1/n, 0): a move is paid for there with the reward of the next
     step, so that the last one is free; the returns of any policy are then the same. MFGLib's beach_bar is that
-    of wrap=False and attraction(x) = -min((x - bar) mod S, (bar - x) mod S), with epsilon=1e-20; its T counts
+    of wrap=False and worth(x) = -min((x - bar) mod S, (bar - x) mod S), with epsilon=1e-20; its T counts
     from 0 to T, so that T there is T - 1.
 
     Examples
@@ -95,12 +95,12 @@ def beach_bar(
     place = n // 2 if bar is None else check.as_int(bar, "bar", low=0, high=n - 1)
     dt = _sweeps.step_length(step)
     n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
-    if attraction is None:
+    if worth is None:
         worths = (1.0 - np.abs(np.arange(n) - place) / (n // 2))[np.newaxis]
     else:
-        worths = worth_by_step(attraction, "attraction", n_steps, n)
-    shifts = check.as_probabilities(wind, "wind", shape=(3,))
-    crowd = check.as_float(crowding, "crowding", low=0.0)
+        worths = worth_by_step(worth, "worth", n_steps, n)
+    shifts = check.as_probabilities(noise, "noise", shape=(3,))
+    crowd = check.as_float(congestion, "congestion", low=0.0)
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
     costs = by_step(1.0 / n if moving_cost is None else moving_cost, "moving_cost", n_steps, low=0.0)
     circle = check.as_bool(wrap, "wrap")
@@ -110,7 +110,7 @@ def beach_bar(
         mu = check.as_probabilities(initial, "initial", shape=(n,), letters="S")
     targets = np.arange(n)[:, np.newaxis, np.newaxis] + np.arange(-1, 2)[:, np.newaxis] + np.arange(-1, 2)
     recipe = partial(
-        beach_bar, n, place, attraction=worths if len(worths) > 1 else worths[0], wind=shifts, crowding=crowd,
+        beach_bar, n, bar=place, worth=worths if len(worths) > 1 else worths[0], noise=shifts, congestion=crowd,
         epsilon=floor, moving_cost=costs if len(costs) > 1 else float(costs[0]), wrap=circle, horizon=horizon,
         discount=discount, initial=mu, step=dt,
     )  # fmt: skip

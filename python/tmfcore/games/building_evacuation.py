@@ -18,10 +18,10 @@ __all__ = ["building_evacuation"]
 @fits_memory("n_floors, length or width must be smaller")
 def building_evacuation(
     n_floors: int = 5,
+    *,
     length: int = 10,
     width: int = 10,
-    *,
-    crowding: float = 1.0,
+    congestion: float = 1.0,
     evacuation_reward: float = 10.0,
     epsilon: float = 1e-20,
     horizon: float = 4,
@@ -43,7 +43,7 @@ def building_evacuation(
     ----------
     n_floors, length, width : int, optional
         F, L, W.
-    crowding : float, optional
+    congestion : float, optional
         c >= 0.
     evacuation_reward : float, optional
         R, per sweep on the ground floor.
@@ -88,7 +88,7 @@ def building_evacuation(
         raise ValueError(
             f"n_floors, length and width are {floors}, {long} and {wide}; their product must be at most {2**31 - 1}"
         )
-    crowd = check.as_float(crowding, "crowding", low=0.0)
+    crowd = check.as_float(congestion, "congestion", low=0.0)
     safe = check.as_float(evacuation_reward, "evacuation_reward")
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
     dt = _sweeps.step_length(step)
@@ -116,7 +116,8 @@ def building_evacuation(
         axis=-1,
     )
     recipe = partial(
-        building_evacuation, floors, long, wide, crowding=crowd, evacuation_reward=safe, epsilon=floor, horizon=horizon,
+        building_evacuation, floors, length=long, width=wide, congestion=crowd, evacuation_reward=safe, epsilon=floor,
+        horizon=horizon,
         discount=discount, initial=mu, step=dt,
     )  # fmt: skip
     return Game._trusted(

@@ -18,12 +18,12 @@ __all__ = ["crowd_aversion"]
 
 def crowd_aversion(
     transition: object,
-    worth: object = 0.0,
     *,
+    worth: object = 0.0,
     successors: object = None,
     action_reward: object = 0.0,
     action_scale: object = 1.0,
-    crowding: float = 1.0,
+    congestion: float = 1.0,
     epsilon: float = 1e-6,
     passive_transition: object = None,
     passive_successors: object = None,
@@ -55,7 +55,7 @@ def crowd_aversion(
         g, per act.
     action_scale : float or (T,) floats, optional
         The share of g that is paid at a step: a last entry of 0 frees the last act.
-    crowding : float, optional
+    congestion : float, optional
         c >= 0.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty place.
@@ -87,7 +87,7 @@ def crowd_aversion(
     -----
     OpenSpiel's mfg_garnet, by its tables p(x, a, k), next(x, a, k) and g(x, a): there a reward is that of the
     last action at the place reached, so that action_reward(x, a) = sum_k p g(next, a), worth_0(x) = g(x, 0),
-    worth_t = 0 later, action_scale = (1, ..., 1, 0), epsilon = 1e-25 (in single precision), crowding = eta.
+    worth_t = 0 later, action_scale = (1, ..., 1, 0), epsilon = 1e-25 (in single precision), congestion = eta.
 
     Examples
     --------
@@ -129,15 +129,15 @@ def crowd_aversion(
     worths = worth_by_step(worth, "worth", n_steps, n_obs)
     gains = _table(action_reward, "action_reward", (n_obs, n_act), "S, A")
     scales = by_step(action_scale, "action_scale", n_steps)
-    crowd = check.as_float(crowding, "crowding", low=0.0)
+    crowd = check.as_float(congestion, "congestion", low=0.0)
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
     mu = _initial(initial, n_obs)
     model = CrowdAversion(
         moves, passive, cells, passive_cells, worths * dt, gains, scales, crowd * dt, floor
     )
     recipe = partial(
-        crowd_aversion, moves, worths if len(worths) > 1 else worths[0], successors=cells, action_reward=gains,
-        action_scale=scales if len(scales) > 1 else float(scales[0]), crowding=crowd, epsilon=floor,
+        crowd_aversion, moves, worth=worths if len(worths) > 1 else worths[0], successors=cells, action_reward=gains,
+        action_scale=scales if len(scales) > 1 else float(scales[0]), congestion=crowd, epsilon=floor,
         passive_transition=passive, passive_successors=passive_cells, horizon=horizon, discount=discount, initial=mu,
         step=dt, name=name, observation_labels=observation_labels, action_labels=action_labels,
         observation_shape=observation_shape,

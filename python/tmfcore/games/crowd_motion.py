@@ -33,7 +33,7 @@ def crowd_motion(
     wrap: bool = True,
     noise: object = 1.0,
     drift: bool = False,
-    crowding: float = 1.0,
+    congestion: float = 1.0,
     epsilon: float = 1e-25,
     moving_cost: object = None,
     horizon: float = 10,
@@ -68,7 +68,7 @@ def crowd_motion(
     drift : bool, optional
         False: noise strikes who acts, once an act; passive agents stay. True: noise strikes everybody, with
         probability dt a step, acting or not: once a sweep. Both are the same where dt = 1 and all act.
-    crowding : float, optional
+    congestion : float, optional
         c >= 0.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty cell.
@@ -100,7 +100,7 @@ def crowd_motion(
     OpenSpiel's mfg_crowd_modelling_2d(size=n, horizon=H) is shape=(n, n), horizon=H with moving_cost = (1/n,
     ..., 1/n, 0): a move is paid for there with the reward of the next step, so that the last one is free; the
     returns of any policy are then the same. Its x is the row, its actions have the numbers of these,
-    noise_intensity is `noise`, crowd_aversion_coef `crowding`, its epsilon 1e-25 in single precision. Moves
+    noise_intensity is `noise`, crowd_aversion_coef `congestion`, its epsilon 1e-25 in single precision. Moves
     into obstacles are illegal there; here they are stays that pay, so that nobody gains by them. Positional
     rewards: worth = 2 - sum_i 2 v_i / n (|y - y_i| + |x - x_i|); only_distribution_reward: worth = 0 and
     moving_cost = 0. initial_distribution="[a|b]" starts there in row b and column a. In step 0 it takes the
@@ -144,7 +144,7 @@ def crowd_motion(
     else:
         shifts = check.as_float(noise, "noise", low=0.0, high=1.0)
     everybody = check.as_bool(drift, "drift")
-    crowd = check.as_float(crowding, "crowding", low=0.0)
+    crowd = check.as_float(congestion, "congestion", low=0.0)
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
     costs = by_step(1.0 / max(rows, columns) if moving_cost is None else moving_cost, "moving_cost", n_steps, low=0.0)
     mu = _initial(initial, walls)
@@ -157,7 +157,7 @@ def crowd_motion(
     successors, transition = _trimmed(successors, transition)
     recipe = partial(
         crowd_motion, (rows, columns), worth=worths, obstacles=walls, wrap=torus, noise=shifts, drift=everybody,
-        crowding=crowd, epsilon=floor, moving_cost=costs if len(costs) > 1 else float(costs[0]), horizon=horizon,
+        congestion=crowd, epsilon=floor, moving_cost=costs if len(costs) > 1 else float(costs[0]), horizon=horizon,
         discount=discount, initial=mu, step=dt,
     )  # fmt: skip
     if len(worths) == 1:

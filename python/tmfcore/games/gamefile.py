@@ -32,6 +32,7 @@ from typing import Any
 from tmfcore._base import validation as check
 from tmfcore._model.game import Game
 from tmfcore.games import BY_NAME, affine
+from tmfcore.games._sweeps import in_sweeps
 
 __all__ = ["PYTHON_TEMPLATE", "TEMPLATE", "read"]
 
@@ -140,7 +141,7 @@ def read(path: str | os.PathLike[str], **defaults: Any) -> Game:
     for key in given:
         if key not in known:
             raise ValueError(f"{where}: game.{key} is no parameter of {kind}{_hint(key, tuple(known))}")
-    given = {key: value for key, value in defaults.items() if key in known} | given
+    given = {key: value for key, value in defaults.items() if key in known and in_sweeps(make)} | given
     for key, parameter in known.items():
         if parameter.default is parameter.empty and key not in given:
             raise ValueError(f"{where}: game.{key} is missing; {kind} needs it")

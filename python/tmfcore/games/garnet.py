@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 
 from tmfcore._base import validation as check
-from tmfcore._base.functions import fits_memory
+from tmfcore._base.functions import fits_memory, takes_rng
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
+from tmfcore._random import seeding
 from tmfcore.games import _sweeps
 from tmfcore.games._affine import Affine
 
@@ -17,15 +18,16 @@ __all__ = ["garnet"]
 
 
 @fits_memory("n_observations, n_actions or n_successors must be smaller")
+@takes_rng
 def garnet(
     n_observations: int = 20,
+    *,
     n_actions: int = 5,
     n_successors: int = 3,
-    *,
     congestion: float = 1.0,
     monotone: bool = True,
     coupling: float = 0.0,
-    seed: int = 0,
+    rng: seeding.RNG = 0,
     horizon: float = 20,
     discount: float = 0.95,
     initial: object = None,
@@ -55,8 +57,8 @@ def garnet(
         the diagonal and on [0, 1/2] on it: neither symmetric nor, but for tiny S, definite.
     coupling : float, optional
         k in [0, 1], how much the transitions depend on mu.
-    seed : int, optional
-        The same seed gives the same successors, p, u and G or U, whatever c, k and the step.
+    rng : int, Generator, SeedSequence or None, optional
+        The same int gives the same successors, p, u and G or U, whatever c, k and the step.
     horizon : float, optional
         T in sweeps; the game lasts round(T / step) steps.
     discount : float, optional
@@ -84,7 +86,7 @@ def garnet(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.garnet(10, 3, seed=4)
+    >>> game = tmf.games.garnet(10, n_actions=3, rng=4)
     >>> game
     Game('garnet', S=10, A=3, T=20, discount=0.95)
     >>> tmf.analysis.monotonicity(game, tmf.Synchronous()).verdict
@@ -96,7 +98,7 @@ def garnet(
     crowding = check.as_float(congestion, "congestion", low=0.0)
     definite = check.as_bool(monotone, "monotone")
     share = check.as_float(coupling, "coupling", low=0.0, high=1.0)
-    number = check.as_int(seed, "seed", low=0)
+    number = seeding.number(rng)
     dt = _sweeps.step_length(step)
     n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     if initial is None:
@@ -113,7 +115,8 @@ def garnet(
         rows, moving = (1 - share) * rows, np.ascontiguousarray(np.moveaxis(share * felt, 0, -1))
     felt_crowd = -dt * crowding * _crowds(crowds, n, definite)
     recipe = partial(
-        garnet, n, n_act, cells, congestion=crowding, monotone=definite, coupling=share, seed=number, horizon=horizon,
+        garnet, n, n_actions=n_act, n_successors=cells, congestion=crowding, monotone=definite, coupling=share,
+        rng=number, horizon=horizon,
         discount=discount, initial=mu, step=dt,
     )  # fmt: skip
     return Game._trusted(

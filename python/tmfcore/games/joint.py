@@ -22,13 +22,13 @@ _Source: TypeAlias = FloatArray | Callable[[FloatArray, FloatArray, int], Any]
 
 def joint(
     n_observations: int,
+    *,
     n_actions: int,
     horizon: int,
     discount: float,
     initial: object,
     reward: object,
     transition: object,
-    *,
     passive_reward: object = 0.0,
     passive_transition: object = None,
     successors: object = None,
@@ -88,7 +88,7 @@ def joint(
     Sell one of two goods: the price of a good falls with the share that sells it.
 
     >>> import numpy as np, tmfcore as tmf
-    >>> market = tmf.games.joint(1, 2, horizon=3, discount=1.0, initial=[1.0],
+    >>> market = tmf.games.joint(1, n_actions=2, horizon=3, discount=1.0, initial=[1.0],
     ...                          reward=lambda law, mu, t: np.array([[1.0, 0.8]]) - law.sum(axis=0),
     ...                          transition=np.ones((1, 2, 1)), action_labels=["corn", "rice"])
     >>> solution = tmf.solve(market, tmf.Synchronous())

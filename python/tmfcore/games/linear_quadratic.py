@@ -21,8 +21,8 @@ ROUNDINGS = ("linear", "nearest", "nearest position")  # as the kernel numbers t
 @fits_memory("n_positions or volatility must be smaller, or spacing larger")
 def linear_quadratic(
     n_positions: int = 21,
-    actions: object = None,
     *,
+    actions: object = None,
     spacing: float = 1.0,
     delta: float = 0.1,
     volatility: float = 1.0,
@@ -150,7 +150,8 @@ def linear_quadratic(
         shifts, chances = sigma * np.sqrt(lasts) * j, np.exp(-(j**2) / 2)
         chances /= chances.sum()
     recipe = partial(
-        linear_quadratic, n, speeds, spacing=h, delta=lasts, volatility=sigma, noise=np.stack([shifts, chances]),
+        linear_quadratic, n, actions=speeds, spacing=h, delta=lasts, volatility=sigma, noise=np.stack([shifts,
+        chances]),
         mean_reversion=pull, cross=q, kappa=lag, terminal_cost=end, rounding=rounding, wrap=ring, horizon=horizon,
         discount=discount, initial=mu, step=dt,
     )  # fmt: skip

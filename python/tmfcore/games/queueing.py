@@ -14,6 +14,7 @@ __all__ = ["queueing"]
 
 def queueing(
     capacities: object = (0.1, 0.2, 0.3),
+    *,
     service_reward: float = 1.0,
     waiting_cost: float = 0.1,
     jockeying_cost: float = 0.05,
@@ -81,7 +82,10 @@ def queueing(
     mu = _sweeps.start(initial, len(capacity) + 1)
     n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     servers = tuple(f"server {j + 1}" for j in range(len(capacity)))
-    recipe = partial(queueing, capacity, paid, waiting, jockeying, horizon, discount, mu, dt)
+    recipe = partial(
+        queueing, capacity, service_reward=paid, waiting_cost=waiting, jockeying_cost=jockeying, horizon=horizon,
+        discount=discount, initial=mu, step=dt,
+    )  # fmt: skip
     return Game._trusted(
         Queueing(capacity, paid, waiting, jockeying, dt),
         n_steps,

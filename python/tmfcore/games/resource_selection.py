@@ -18,7 +18,8 @@ __all__ = ["resource_selection", "wardrop"]
 
 
 def resource_selection(
-    values: object = (1.0, 0.8, 0.6, 0.4),
+    worth: object = (1.0, 0.8, 0.6, 0.4),
+    *,
     congestion: object = 1.0,
     switching_cost: float = 0.0,
     power: float = 1.0,
@@ -34,7 +35,7 @@ def resource_selection(
 
     Parameters
     ----------
-    values : (M,) floats, optional
+    worth : (M,) floats, optional
         v_o, reward rate of an empty resource, per sweep.
     congestion : (M,) floats or one number, optional
         c_o >= 0, reward rate lost when everybody is there, per sweep. Strictly monotone where all are > 0.
@@ -68,7 +69,7 @@ def resource_selection(
     >>> tmf.games.resource_selection([1, 0.8, 0.6, 0.4], congestion=1, step=0.1)
     Game('resource_selection', S=4, A=4, T=200, discount=0.994884, step=0.1)
     """
-    value = check.as_float_array(values, "values", shape=(None,), letters="M")
+    value = check.as_float_array(worth, "worth", shape=(None,), letters="M")
     crowding = _sweeps.vector(congestion, "congestion", len(value), "M", low=0.0, low_open=False)
     cost = check.as_float(switching_cost, "switching_cost", low=0.0)
     exponent = check.as_float(power, "power", low=0.0, low_open=True)
@@ -76,7 +77,10 @@ def resource_selection(
     mu = _sweeps.start(initial, len(value))
     n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     labels = tuple(f"resource {o + 1}" for o in range(len(value)))
-    recipe = partial(resource_selection, value, crowding, cost, exponent, horizon, discount, mu, dt)
+    recipe = partial(
+        resource_selection, value, congestion=crowding, switching_cost=cost, power=exponent, horizon=horizon,
+        discount=discount, initial=mu, step=dt,
+    )  # fmt: skip
     return Game._trusted(
         ResourceSelection(value, crowding, cost, exponent, dt),
         n_steps,
@@ -90,14 +94,14 @@ def resource_selection(
     )
 
 
-def wardrop(values: object, congestion: object, power: float = 1.0) -> FloatArray:
+def wardrop(worth: object, *, congestion: object, power: float = 1.0) -> FloatArray:
     """The Wardrop (water-filling) equilibrium of resource selection: where free switching (k = 0) ends up.
 
     v_o - c_o mu(o)^p = lambda on the support of mu, <= lambda off it (Wardrop 1952; theory.md section 8).
 
     Parameters
     ----------
-    values : (M,) floats
+    worth : (M,) floats
         v_o.
     congestion : (M,) floats or one number
         c_o > 0.
@@ -124,7 +128,7 @@ def wardrop(values: object, congestion: object, power: float = 1.0) -> FloatArra
     >>> tmf.games.wardrop([1, 0.8, 0.6, 0.4], congestion=1).round(3)
     array([0.533, 0.333, 0.133, 0.   ])
     """
-    v = check.as_float_array(values, "values", shape=(None,), letters="M")
+    v = check.as_float_array(worth, "worth", shape=(None,), letters="M")
     c = _sweeps.vector(congestion, "congestion", len(v), "M", low=1e-100, low_open=False)
     p = check.as_float(power, "power", low=0.0, low_open=True)
     order = np.argsort(-v, kind="stable")

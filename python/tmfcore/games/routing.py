@@ -22,9 +22,9 @@ _Ints = npt.NDArray[np.int32]
 
 def routing(
     network: RoadNetwork | None = None,
-    demand: object = None,
     *,
-    time_step: float = 0.25,
+    demand: object = None,
+    step: float = 0.25,
     horizon: int = 20,
     rounding: str = "linear",
     max_delay: float | None = None,
@@ -69,7 +69,7 @@ def routing(
         None: that of `braess`, with its demand.
     demand : sequence of Demand or of (origin, destination, vehicles[, departure]), optional
         Who starts, at the end of which link, and when. Needed with a network.
-    time_step : float, optional
+    step : float, optional
         dt > 0, in the unit of the travel times.
     horizon : int, optional
         T in steps.
@@ -111,7 +111,7 @@ def routing(
     --------
     >>> import tmfcore as tmf
     >>> road = tmf.games.RoadNetwork([("home", 1), (1, 2), (2, "work")], congestion=[0, 1, 0])
-    >>> game = tmf.games.routing(road, [("home->1", "2->work", 5)], time_step=1.0, horizon=9)
+    >>> game = tmf.games.routing(road, demand=[("home->1", "2->work", 5)], step=1.0, horizon=9)
     >>> game.observation_labels[:3]
     ('home->1, 0 steps left, to 2->work', '1->2, entering, to 2->work', '1->2, 0 steps left, to 2->work')
     >>> print(tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous()).mean_return)
@@ -124,7 +124,7 @@ def routing(
     elif demand is None:
         raise ValueError("demand is None; must say who drives where on the network")
     return _routing(
-        check.as_instance(network, "network", RoadNetwork), demand, time_step, horizon, rounding, max_delay, late_cost,
+        check.as_instance(network, "network", RoadNetwork), demand, step, horizon, rounding, max_delay, late_cost,
         discount, "routing",
     )  # fmt: skip
 
@@ -132,7 +132,7 @@ def routing(
 def braess(
     shortcut: bool = True,
     *,
-    time_step: float = 0.25,
+    step: float = 0.25,
     horizon: int = 20,
     rounding: str = "linear",
     late_cost: float | None = None,
@@ -151,8 +151,8 @@ def braess(
     ----------
     shortcut : bool, optional
         Whether the road from B to C is there.
-    time_step, horizon, rounding, late_cost, discount
-        As in `routing`. Where 1 / (4 time_step) is whole, the equilibrium is that of the formulas to the last digit.
+    step, horizon, rounding, late_cost, discount
+        As in `routing`. Where 1 / (4 step) is whole, the equilibrium is that of the formulas to the last digit.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def braess(
 
     Notes
     -----
-    OpenSpiel's python_mfg_dynamic_routing with its default parameters is braess(time_step=0.5, horizon=10,
+    OpenSpiel's python_mfg_dynamic_routing with its default parameters is braess(step=0.5, horizon=10,
     rounding="down").
 
     Examples
@@ -180,8 +180,8 @@ def braess(
     """
     shortcut = check.as_bool(shortcut, "shortcut")
     return _routing(
-        *_braess(shortcut), time_step, horizon, rounding, None, late_cost, discount, "braess",
-        recipe=partial(braess, shortcut, time_step=time_step, horizon=horizon, rounding=rounding, late_cost=late_cost,
+        *_braess(shortcut), step, horizon, rounding, None, late_cost, discount, "braess",
+        recipe=partial(braess, shortcut, step=step, horizon=horizon, rounding=rounding, late_cost=late_cost,
                        discount=discount),
     )  # fmt: skip
 
@@ -206,7 +206,7 @@ def _braess(shortcut: bool) -> tuple[RoadNetwork, tuple[Demand, ...]]:
 def _routing(
     network: RoadNetwork,
     demand: object,
-    time_step: object,
+    step: object,
     horizon: object,
     rounding: str,
     max_delay: object,
@@ -217,7 +217,7 @@ def _routing(
 ) -> Game:
     """The game of `routing`, under a name of its own."""
     trips = demands(demand, network)
-    dt = check.as_float(time_step, "time_step", low=1e-100)
+    dt = check.as_float(step, "step", low=1e-100)
     n_steps = check.as_positive_int(horizon, "horizon", high=2**31 - 2)
     linear = check.as_choice(rounding, "rounding", ROUNDINGS) == "linear"
     longest = None if max_delay is None else check.as_float(max_delay, "max_delay", low=0.0)
@@ -225,7 +225,7 @@ def _routing(
     map_of = _Places(network, trips, dt, n_steps, linear, longest)
     if recipe is None:
         recipe = partial(
-            routing, network, trips, time_step=dt, horizon=n_steps, rounding=rounding, max_delay=longest,
+            routing, network, demand=trips, step=dt, horizon=n_steps, rounding=rounding, max_delay=longest,
             late_cost=late, discount=discount,
         )  # fmt: skip
     return Game._trusted(

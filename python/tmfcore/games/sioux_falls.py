@@ -73,7 +73,7 @@ def sioux_falls(
     *,
     source: str = "published",
     delay: str | None = None,
-    time_step: float = 1.0,
+    step: float = 1.0,
     horizon: int = 100,
     rounding: str = "linear",
     max_delay: float | None = 10.0,
@@ -99,7 +99,7 @@ def sioux_falls(
     delay : {"absolute", "relative"} or None, optional
         Travel time of a link at v vehicles: A + B v^4, or A (1 + B v^4), to which OpenSpiel takes these numbers. None:
         absolute for the published ones, relative for OpenSpiel's.
-    time_step : float, optional
+    step : float, optional
         dt > 0, in units of 0.01 hours, as all times here; empty links take 2 to 10.
     horizon : int, optional
         T in steps.
@@ -138,9 +138,9 @@ def sioux_falls(
     trips = _trips(demand, copied)
     network, on_links = _on_links(trips, copied, relative)
     return _routing(
-        network, on_links, time_step, horizon, rounding, max_delay, late_cost, discount, "sioux_falls",
+        network, on_links, step, horizon, rounding, max_delay, late_cost, discount, "sioux_falls",
         recipe=partial(sioux_falls, demand if isinstance(demand, str) else trips, source=source, delay=delay,
-                       time_step=time_step, horizon=horizon, rounding=rounding, max_delay=max_delay,
+                       step=step, horizon=horizon, rounding=rounding, max_delay=max_delay,
                        late_cost=late_cost, discount=discount),
     )  # fmt: skip
 

@@ -15,8 +15,8 @@ __all__ = ["susceptible_infected"]
 
 def susceptible_infected(
     infection: float = 0.81,
-    recovery: float = 0.3,
     *,
+    recovery: float = 0.3,
     distancing_cost: float = 0.5,
     illness_cost: float = 1.0,
     horizon: int = 51,
@@ -84,7 +84,7 @@ def susceptible_infected(
     steps = check.as_positive_int(horizon, "horizon")
     gamma = check.as_float(discount, "discount", low=0.0, high=1.0)
     recipe = partial(
-        susceptible_infected, rate, cure, distancing_cost=distance, illness_cost=illness, horizon=steps,
+        susceptible_infected, rate, recovery=cure, distancing_cost=distance, illness_cost=illness, horizon=steps,
         discount=gamma, initial=mu,
     )  # fmt: skip
     return Game._trusted(

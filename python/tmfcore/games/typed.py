@@ -20,8 +20,8 @@ __all__ = ["by_type", "typed"]
 
 def typed(
     games: Sequence[Game],
-    shares: object,
     *,
+    shares: object,
     coupling: object = None,
     rates: object = 1.0,
     names: Sequence[str] | None = None,
@@ -85,7 +85,7 @@ def typed(
 
     >>> import tmfcore as tmf
     >>> roads = tmf.games.resource_selection([1.0, 0.9], congestion=1.0, horizon=10)
-    >>> game = tmf.games.typed([roads, roads], [0.75, 0.25], coupling=[[1, 1], [2, 2]], names=["calm", "wary"])
+    >>> game = tmf.games.typed([roads, roads], shares=[0.75, 0.25], coupling=[[1, 1], [2, 2]], names=["calm", "wary"])
     >>> game
     Game('typed', S=4, A=2, T=10, discount=0.95)
     >>> solution = tmf.solve(game, tmf.Synchronous())
@@ -126,7 +126,7 @@ def typed(
         action_labels=richest.action_labels,
         step=first.step,
         assumed=any(game.assumed for game in kinds),
-        recipe=partial(typed, kinds, share, coupling=shown.given, rates=rate, names=called),
+        recipe=partial(typed, kinds, shares=share, coupling=shown.given, rates=rate, names=called),
     )
 
 
@@ -156,7 +156,7 @@ def by_type(game: Game, values: object, *, axis: int = -1) -> dict[str, npt.NDAr
     --------
     >>> import tmfcore as tmf
     >>> one, two = tmf.games.queueing([0.1]), tmf.games.queueing([0.2, 0.3])
-    >>> game = tmf.games.typed([one, two], [0.5, 0.5], coupling=[[1, 0], [0, 1]])
+    >>> game = tmf.games.typed([one, two], shares=[0.5, 0.5], coupling=[[1, 0], [0, 1]])
     >>> tmf.games.by_type(game, game.initial)
     {'type 1': array([0.5, 0. ]), 'type 2': array([0.5, 0. , 0. ])}
     """

@@ -51,7 +51,7 @@ class Source:
         if len(kinds) == 1:
             return kinds[0]
         share = np.full(len(kinds), 1 / len(kinds))
-        return games.typed(kinds, share, names=[f"population {i}" for i in range(len(kinds))])
+        return games.typed(kinds, shares=share, names=[f"population {i}" for i in range(len(kinds))])
 
     def together(self, values: FloatArray) -> FloatArray:
         """(..., S of the game) as (..., S): what the types have at an observation, added up."""

@@ -91,12 +91,12 @@ def from_environment(env: Any, *, depends: str | None = None) -> Game:
     if "law" in (rewards, moves):
         return joint(
             n_obs,
-            n_act,
-            horizon,
-            1.0,
-            theirs.initial,
-            theirs.of_law(theirs.reward, rewards),
-            theirs.of_law(theirs.transition, moves),
+            n_actions=n_act,
+            horizon=horizon,
+            discount=1.0,
+            initial=theirs.initial,
+            reward=theirs.of_law(theirs.reward, rewards),
+            transition=theirs.of_law(theirs.transition, moves),
             name=name,
             observation_labels=observations,
             action_labels=actions,

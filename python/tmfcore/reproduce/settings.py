@@ -40,7 +40,7 @@ class GameSpec:
         return game
 
 
-_VALUES = (1.0, 0.97, 0.94, 0.92, 0.9, 0.88, 0.7, 0.6, 0.5, 0.4)
+_WORTH = (1.0, 0.97, 0.94, 0.92, 0.9, 0.88, 0.7, 0.6, 0.5, 0.4)
 _CAPACITIES = (0.2, 0.3, 0.4, 0.5, 0.6)
 
 #: The two games of the paper in the sizes of this reproduction.
@@ -49,14 +49,14 @@ GAMES: dict[str, GameSpec] = {
         "resource_selection",
         "Resource selection, 10 resources",
         {
-            "values": _VALUES,
+            "worth": _WORTH,
             "congestion": 0.5,
             "switching_cost": 0.2,
             "horizon": HORIZON,
             "discount": DISCOUNT,
             "initial": (0.0, 0.0, 0.0, 0.05, 0.05, 0.1, 0.1, 0.15, 0.2, 0.35),
         },
-        tuple(f"resource {o + 1}, v = {v:g}" for o, v in enumerate(_VALUES)),
+        tuple(f"resource {o + 1}, v = {v:g}" for o, v in enumerate(_WORTH)),
     ),
     "queueing": GameSpec(
         "queueing",

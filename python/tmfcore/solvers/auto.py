@@ -90,7 +90,7 @@ def solve(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> solution = tmf.solve(game, tmf.Synchronous())
     >>> solution.solver["name"], solution.converged
     ('MirrorDescent', True)

@@ -181,7 +181,7 @@ class Solution(frames.Frames, Played, files.Saved, kind="solution"):
         fingerprint = Fingerprint.from_header(header)
         return cls(
             policy=kind(arrays["policy"], horizon=header["policy_horizon"]),
-            flow=Flow._from_arrays(group("flow."), header, header["game"], fingerprint and fingerprint.on("")),
+            flow=Flow._from_arrays(group("flow."), header, fingerprint and fingerprint.on("")),
             history=group("history."),
             state=group("state."),
             **{name: header[name] for name in _HEADER},

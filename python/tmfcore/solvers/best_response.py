@@ -52,7 +52,7 @@ class FictitiousPlay(ExactSolver):
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> solution = tmf.solvers.FictitiousPlay(tolerance=0.01).solve(game, tmf.Synchronous())
     >>> print(solution.flow.mu[10].round(1))
     [0.5 0.3 0.1 0. ]

@@ -61,7 +61,7 @@ class PriorDescent(ExactSolver):
     A prior that stays: the equilibrium of players who err.
 
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.5), 1.0, horizon=1, initial=(0.5, 0.5))
+    >>> game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=1, initial=(0.5, 0.5))
     >>> solver = tmf.solvers.PriorDescent(temperature=0.5, prior_every=None, iterations=100)
     >>> print(solver.solve(game, tmf.Synchronous()).policy.table.round(2)[0])
     [[0.5 0.5]

@@ -71,7 +71,7 @@ class Stationary(MirrorDescent):
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> solution = tmf.solvers.Stationary().solve(game, tmf.Synchronous())
     >>> print(solution.flow.mu[0].round(2), solution.history["residual"].max() <= 1e-12)
     [0.53 0.33 0.13 0.  ] True

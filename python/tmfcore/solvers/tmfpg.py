@@ -102,7 +102,7 @@ class TMFPG(Solver):
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), 1.0)
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> solution = tmf.solvers.TMFPG().solve(game, tmf.Synchronous(), n_agents=1000, rng=1)
     >>> solution.converged
     True

@@ -253,7 +253,7 @@ def divided(probe: Probe) -> Iterator[Finding]:
             "remark",
             "steps",
             "rounding='linear' divides vehicles that leave together, and the first of them meet only each other on the "
-            "next link: where travel times are no whole numbers of steps, they do not converge as time_step falls; "
+            "next link: where travel times are no whole numbers of steps, they do not converge as step falls; "
             "those of rounding='down' do",
         )
 

@@ -194,7 +194,8 @@ def _game(
             passive_reward=passive_reward, passive_transition=passive_transition, name=name,
         )  # fmt: skip
     return affine(
-        np.zeros((n_obs, n_act)), reward, np.zeros((n_obs, n_act, n_obs)), transition,
+        np.zeros((n_obs, n_act)), reward_mu=reward, transition0=np.zeros((n_obs, n_act, n_obs)),
+        transition_mu=transition,
         passive_reward_mu=passive_reward, passive_transition0=np.zeros((n_obs, n_obs)),
         passive_transition_mu=passive_transition, horizon=check.as_positive_int(horizon, "horizon"),
         discount=discount, initial=initial, name=name,
