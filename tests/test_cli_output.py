@@ -179,7 +179,7 @@ def test_no_line_is_broken_in_a_file(monkeypatch):
     assert len(text.splitlines()) == 3 + len(document("games", "beach-bar")["parameters"])
     (line,) = (line for line in text.splitlines() if line.startswith("worth"))
     meaning = {entry["name"]: entry["meaning"] for entry in document("games", "beach-bar")["parameters"]}
-    assert line.endswith(meaning["attraction"])
+    assert line.endswith(meaning["worth"])
 
 
 @pytest.mark.parametrize("columns", [40, 80])
