@@ -211,7 +211,7 @@ def test_a_promise_is_held_wherever_a_row_is_asked_for(claims):
 def test_what_is_declared_is_held_against_the_tables(flag, value, monkeypatch):
     """A model whose flags are not true of it is an error of check_game; the same flags left out are none."""
     from tmfcore import testing
-    from tmfcore.analysis._tables import Declared
+    from tmfcore.analysis._corners import Declared
 
     rising = tmf.Game(3, 3, 2, 1.0, [0.5, 0.3, 0.2], lambda mu: np.repeat(mu[:, None] ** 2, 3, axis=1),
                       np.eye(3)[None].repeat(3, axis=0), passive_reward=lambda mu: mu**2)  # fmt: skip

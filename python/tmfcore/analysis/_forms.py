@@ -14,7 +14,7 @@ import numpy as np
 
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
-from tmfcore.analysis import _tables
+from tmfcore.analysis import _corners
 from tmfcore.games._affine import Affine
 
 __all__ = ["NEGATIVE", "SEMIDEFINITE", "UNKNOWN", "signs"]
@@ -40,7 +40,7 @@ def signs(game: Game, beta: FloatArray) -> tuple[FloatArray | None, list[int]]:
     signs : list of T ints
         NEGATIVE or SEMIDEFINITE where that is proved.
     """
-    said = _tables.Declared.by(game)
+    said = _corners.Declared.by(game)
     declared = {2: NEGATIVE, 1: SEMIDEFINITE}.get(said.falling_reward, UNKNOWN)
     if game.n_observations == 1:
         declared = SEMIDEFINITE  # there is one population only
@@ -60,7 +60,7 @@ def _slopes(game: Game) -> tuple[FloatArray, FloatArray]:
     """Derivatives of the rewards in mu, (S, A, S) and (S, S), up to an addition that is the same for all y."""
     if isinstance(game.model, Affine):
         return game.model.reward_slopes()
-    reward, passive = _tables.corners(game, _tables.rewards, 0)
+    reward, passive = _corners.corners(game, _corners.rewards, 0)
     return np.moveaxis(reward, 0, -1), np.ascontiguousarray(passive.T)
 
 

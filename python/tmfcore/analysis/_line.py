@@ -16,7 +16,7 @@ BENT = 1e-2  # and to miss a line where points on one would miss it as much so r
 
 
 @dataclass(frozen=True)
-class Fit(Record):
+class PowerLaw(Record):
     """A line fitted to log error against log N.
 
     Parameters
@@ -50,7 +50,7 @@ class Fit(Record):
         return confidence.student(self.slope, self.slope_se, self.degrees, confidence.as_level(level))
 
 
-def fit_line(n_agents: IntArray, errors: FloatArray) -> Fit:
+def fit_line(n_agents: IntArray, errors: FloatArray) -> PowerLaw:
     """Least squares of log mean error on log N; see Convergence.fit.
 
     Parameters
@@ -62,7 +62,7 @@ def fit_line(n_agents: IntArray, errors: FloatArray) -> Fit:
     size, replicas = errors.shape
     means = errors.mean(axis=1)
     if size < 2 or not (means > 0).all():
-        return Fit(np.nan, np.nan, np.nan, np.nan, np.nan)
+        return PowerLaw(np.nan, np.nan, np.nan, np.nan, np.nan)
     x, y = np.log(n_agents.astype(float)), np.log(means)
     centred = x - x.mean()
     pull = centred / (centred @ centred)  # the slope is pull @ y
@@ -88,7 +88,7 @@ def fit_line(n_agents: IntArray, errors: FloatArray) -> Fit:
     if bent:  # the scatter about the line is all there is to judge by
         degrees = float(size - 2)
         variance = float(pull @ pull) * squares / degrees if degrees else np.nan
-    return Fit(slope, float(np.sqrt(variance)), intercept, chi2, degrees)
+    return PowerLaw(slope, float(np.sqrt(variance)), intercept, chi2, degrees)
 
 
 def _outlies(variances: FloatArray, degrees: int) -> bool:

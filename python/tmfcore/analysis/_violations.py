@@ -20,7 +20,7 @@ from tmfcore._limit.mean_field import mean_field
 from tmfcore._model.game import Game
 from tmfcore._model.policies import TabularPolicy
 from tmfcore._model.schedules import Schedule
-from tmfcore.analysis import _adversary, _tables
+from tmfcore.analysis import _adversary, _corners
 
 __all__ = ["Violation", "search"]
 
@@ -70,7 +70,7 @@ class _Search:
         game = self.game
         policy = TabularPolicy(table)
         mu = mean_field(game, policy, self.schedule, self.n_agents).mu
-        rewards = [_tables.rewards(game, mu[t], t) for t in range(game.horizon)]
+        rewards = [_corners.rewards(game, mu[t], t) for t in range(game.horizon)]
         self.compared += 1
         return _Flow(
             policy, mu, mu[:-1, :, None] * table, np.stack([r for r, _ in rewards]), np.stack([r for _, r in rewards])
@@ -168,7 +168,7 @@ def _policies(game: Game, generator: np.random.Generator) -> Iterator[tuple[Floa
 def _ways(game: Game) -> FloatArray:
     """(M, S, A): each action always, and for each place what leads there with the largest probability."""
     size, n_actions = game.n_observations, game.n_actions
-    active, _ = _tables.rows(game, game.initial, 0)
+    active, _ = _corners.rows(game, game.initial, 0)
     actions = np.repeat(np.eye(n_actions)[:, None], size, axis=1)
     toward = np.eye(n_actions)[active.argmax(axis=1).T]  # (S target, S, A)
     return np.unique(np.concatenate([actions, toward]), axis=0)

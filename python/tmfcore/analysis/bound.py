@@ -23,7 +23,7 @@ from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Bernoulli, Schedule
 from tmfcore._population.simulate import simulate
 from tmfcore._random import seeding
-from tmfcore.analysis import _tables
+from tmfcore.analysis import _corners
 from tmfcore.analysis.fluctuations import Fluctuations, fluctuations
 from tmfcore.analysis.lipschitz import EXACT, Lipschitz, lipschitz
 
@@ -269,7 +269,7 @@ def _traces(game: Game, kernel: Policy, beta: FloatArray, n_agents: int, coins: 
             continue
         key = float(beta[t]), t * kernel.n_stages // game.horizon
         if key not in known:
-            active, passive = _tables.rows(game, game.initial, t)
+            active, passive = _corners.rows(game, game.initial, t)
             acting = np.einsum("oa,oax->ox", kernel.probabilities(game.initial, t, game.horizon), active)
             each = beta[t] * (1 - (acting**2).sum(axis=1)) + (1 - beta[t]) * (1 - (passive**2).sum(axis=1))
             known[key] = float((each + who * ((acting - passive) ** 2).sum(axis=1)).max())

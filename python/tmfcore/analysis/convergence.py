@@ -28,12 +28,12 @@ from tmfcore._model.schedules import Schedule
 from tmfcore._population.simulate import simulate
 from tmfcore._random import seeding
 from tmfcore.analysis._entries import GameEntry, ScheduleEntry, game_at, population_sizes, schedule_at, schedule_entries
-from tmfcore.analysis._line import Fit, fit_line
+from tmfcore.analysis._line import PowerLaw, fit_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Convergence", "Fit", "convergence"]
+__all__ = ["Convergence", "PowerLaw", "convergence"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,7 +130,7 @@ class Convergence(Record, files.Saved, kind="convergence"):
         """Its standard error, by label."""
         return {label: self.fit(label, final=True).slope_se for label in self.labels}
 
-    def fit(self, label: str, *, final: bool = False) -> Fit:
+    def fit(self, label: str, *, final: bool = False) -> PowerLaw:
         """The line through log error against log N, by least squares; `fit(label).interval(level)` of its slope.
 
         To leading order the error has the same law at every N but for its scale. So the relative variance over

@@ -22,7 +22,7 @@ from tmfcore._model.policies import as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
-from tmfcore.analysis import _slopes, _tables
+from tmfcore.analysis import _corners, _slopes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,17 +152,17 @@ def lipschitz(
     beta = np.broadcast_to(active_fractions(game, schedule, n_agents), (game.horizon,))
     trials = check.as_positive_int(trials, "trials")
     of_rewards, of_rows, of_flow = seeding.generators(rng, 3)
-    said = _tables.Declared.by(game)
+    said = _corners.Declared.by(game)
 
     declared = said.affine or (said.constant_reward and said.constant_transition)
     looking = kernel.depends_on_mu or not declared
     met = mean_field(game, kernel, schedule, n_agents).mu if looking else np.empty((0, game.n_observations))
     reward = transition = 0.0
     if not said.constant_reward:
-        what = _tables.rewards
+        what = _corners.rewards
         reward = _at_corners(game, what) if said.affine else _steepest(game, what, met, of_rewards, trials)
     if not said.constant_transition:
-        what = _tables.rows
+        what = _corners.rows
         transition = _at_corners(game, what) if said.affine else _steepest(game, what, met, of_rows, trials)
     reward_kind = EXACT if said.constant_reward or said.affine else LOWER
     transition_kind = EXACT if said.constant_transition or said.affine else LOWER
@@ -182,21 +182,21 @@ def _gap(x: _Pair, y: _Pair, rows: bool) -> float:
     return max(float((gap.sum(axis=-1) if rows else gap).max()) for gap in gaps)
 
 
-def _at_corners(game: Game, what: _tables.Look) -> float:
+def _at_corners(game: Game, what: _corners.Look) -> float:
     """Constant of tables that are affine in mu and do not depend on t."""
-    active, passive = _tables.corners(game, what, 0)
+    active, passive = _corners.corners(game, what, 0)
     found = 0.0
     for y in range(1, len(active)):
         for z in range(y):
-            found = max(found, _gap((active[y], passive[y]), (active[z], passive[z]), what is _tables.rows) / 2)
+            found = max(found, _gap((active[y], passive[y]), (active[z], passive[z]), what is _corners.rows) / 2)
     return found
 
 
 def _steepest(
-    game: Game, what: _tables.Look, met: FloatArray, generator: np.random.Generator, trials: int
+    game: Game, what: _corners.Look, met: FloatArray, generator: np.random.Generator, trials: int
 ) -> float:
     """The steepest slope found of the rewards, or of the rows, over all steps."""
-    rows = what is _tables.rows
+    rows = what is _corners.rows
     found = 0.0
     for t in range(game.horizon):
 
@@ -223,7 +223,7 @@ def _exact_flow(game: Game, kernel: Policy, beta: FloatArray) -> FloatArray:
             pi = kernel.probabilities(game.initial, t, game.horizon)
             mixed = []
             for corner in np.eye(size)[: 1 if fixed else size]:
-                active, passive = _tables.rows(game, corner, t)
+                active, passive = _corners.rows(game, corner, t)
                 mixed.append(beta[t] * np.einsum("oa,oax->ox", pi, active) + (1 - beta[t]) * passive)
             at = np.stack(mixed)
             if fixed:
@@ -257,7 +257,7 @@ def _steepest_flow(
 
         def image(mu: FloatArray, t: int = t) -> FloatArray:
             pi = kernel.probabilities(mu, t, game.horizon)
-            active, passive = _tables.rows(game, mu, t)
+            active, passive = _corners.rows(game, mu, t)
             mixed = beta[t] * np.einsum("oa,oax->ox", pi, active) + (1 - beta[t]) * passive
             return np.asarray(mu @ mixed)
 

@@ -21,7 +21,7 @@ from tmfcore._model import appearance
 from tmfcore._model.game import Game
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
-from tmfcore.analysis import _adversary, _forms, _tables, _violations
+from tmfcore.analysis import _adversary, _corners, _forms, _violations
 from tmfcore.analysis._violations import Violation
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def monotonicity(
     trials = check.as_positive_int(trials, "trials")
     probing, searching = seeding.generators(rng, 2)
     beta = np.broadcast_to(active, (game.horizon,))
-    moved = False if _tables.Declared.by(game).constant_transition else _rows_seen_to_move(game, probing)
+    moved = False if _corners.Declared.by(game).constant_transition else _rows_seen_to_move(game, probing)
 
     eigenvalues, signs = _forms.signs(game, beta)
     affine = eigenvalues is not None
@@ -208,9 +208,9 @@ def monotonicity(
 def _rows_seen_to_move(game: Game, generator: np.random.Generator) -> bool | None:
     """True where rows differ between some populations, else None."""
     populations = [game.initial, *_adversary.random_populations(generator, SEEN, game.n_observations)]
-    for t in _tables.steps(game):
-        first = _tables.rows(game, populations[0], t)
+    for t in _corners.steps(game):
+        first = _corners.rows(game, populations[0], t)
         for mu in populations[1:]:
-            if any((a != b).any() for a, b in zip(first, _tables.rows(game, mu, t), strict=True)):
+            if any((a != b).any() for a, b in zip(first, _corners.rows(game, mu, t), strict=True)):
                 return True
     return None

@@ -1,4 +1,4 @@
-"""What the environments of both libraries share: observations, masks, actions as arrays, starts, pictures."""
+"""What the ways to other libraries share: observations, masks, actions as arrays, starts, pictures, tables by step."""
 
 from __future__ import annotations
 
@@ -96,3 +96,19 @@ def image(mu: FloatArray, own: int | None = None) -> npt.NDArray[np.uint8]:
         tall = round(share * (HEIGHT - 1)) + 1  # one row at least, so that empty places and their colour are seen
         picture[HEIGHT - tall :, o * wide : (o + 1) * wide - gap] = colours[o == own]
     return picture
+
+
+def by_step(table: FloatArray) -> FloatArray | BySteps:
+    """A table for each step (T, ...): one array where all are the same, else a function of (..., t)."""
+    return table[0] if (table == table[0]).all() else BySteps(table)
+
+
+class BySteps:
+    """A table for each step (T, ...) as a function whose last argument is t."""
+
+    def __init__(self, table: FloatArray) -> None:
+        self.table = table
+
+    def __call__(self, *arguments: Any) -> FloatArray:
+        found: FloatArray = self.table[arguments[-1]]
+        return found

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tmfcore import games
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
+from tmfcore.interop._shared import by_step
 from tmfcore.interop._states import Reader
 from tmfcore.interop._trial import CLOSE
 from tmfcore.interop._walk import Segment
@@ -69,7 +70,7 @@ class Source:
             reward, transition = self.walked_reward, self.walked_transition
         else:
             successors, rows = self._sparse(layers)
-            transition = _by_step(rows)
+            transition = by_step(rows)
             if trial.moved_after:
                 reward = self.walked_reward
             elif trial.moved_here:
@@ -77,7 +78,7 @@ class Source:
                 reward = self.moved_reward
             else:
                 paid = np.stack([self._after(one) + self._standing(one)[:, None] for one in layers])
-                reward = _by_step(_filled(paid, layers))
+                reward = by_step(_filled(paid, layers))
         return [
             Game(
                 self.size,
@@ -246,17 +247,3 @@ def _filled(table: npt.NDArray[Any], layers: list[dict[int, Segment]]) -> npt.ND
 def _cycled(of: tuple[Any, ...], n: int) -> tuple[Any, ...]:
     """Action k is the k-th that is legal, counted again from the first beyond the last."""
     return of if len(of) == n else tuple(of[a % len(of)] for a in range(n))
-
-
-def _by_step(table: FloatArray) -> FloatArray | Callable[[FloatArray, int], FloatArray]:
-    """(T, ...) as one array where all steps are the same, else as a function."""
-    return table[0] if (table == table[0]).all() else _BySteps(table)
-
-
-class _BySteps:
-    def __init__(self, table: FloatArray) -> None:
-        self.table = table
-
-    def __call__(self, mu: FloatArray, t: int) -> FloatArray:
-        found: FloatArray = self.table[t]
-        return found

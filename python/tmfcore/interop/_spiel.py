@@ -18,7 +18,7 @@ from open_spiel.python import policy as spiel_policy
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.schedules import Synchronous
-from tmfcore.interop._tables import Tables
+from tmfcore.interop._synchronous import SynchronousTables
 
 START, DECIDE, PAY, BLOW, MEET = "start", "decide", "pay", "blow", "meet"
 CHANCE, FIELD, TERMINAL = pyspiel.PlayerId.CHANCE, pyspiel.PlayerId.MEAN_FIELD, pyspiel.PlayerId.TERMINAL
@@ -55,7 +55,7 @@ class Now:
 
 
 class TablesGame(pyspiel.Game):
-    def __init__(self, tables: Tables, schedule: object) -> None:
+    def __init__(self, tables: SynchronousTables, schedule: object) -> None:
         info = pyspiel.GameInfo(
             num_distinct_actions=tables.n_actions,
             max_chance_outcomes=tables.n_observations,
@@ -155,7 +155,7 @@ def place(state: Any) -> tuple[int, int]:
     return state.now.t, state.now.observation
 
 
-class Rows(spiel_policy.Policy):
+class TablePolicy(spiel_policy.Policy):
     """Rows (T, S, A) at the states of `game`, whatever it is; `place` reads (t, o) off a state."""
 
     def __init__(self, game: Any, table: FloatArray, place: Callable[[Any], tuple[int, int]] = place) -> None:

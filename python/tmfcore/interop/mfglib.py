@@ -24,7 +24,7 @@ from tmfcore._model.game import Game
 from tmfcore._model.policies import TabularPolicy, as_policy
 from tmfcore._model.schedules import Schedule, Synchronous
 from tmfcore.games.joint import _HalfSteps, joint
-from tmfcore.interop import _shared, _tables
+from tmfcore.interop import _shared, _synchronous
 
 try:
     import torch
@@ -180,25 +180,14 @@ class _Theirs:
     def of_mu(self, table: _Table, depends: str) -> object:
         """As Game takes it: all that act at o, and hence L, spread evenly over actions."""
         if depends == "nothing":
-            steps = self._steps(table)
-            return steps[0] if (steps == steps[0]).all() else _BySteps(steps)
+            return _shared.by_step(self._steps(table))
         return _OfMu(table, self.n_actions)
 
     def of_law(self, table: _Table, depends: str) -> object:
         """As games.joint takes it."""
         if depends == "nothing":
-            steps = self._steps(table)
-            return steps[0] if (steps == steps[0]).all() else _BySteps(steps)
+            return _shared.by_step(self._steps(table))
         return _OfLaw(table)
-
-
-class _BySteps:
-    def __init__(self, steps: FloatArray) -> None:
-        self.steps = steps
-
-    def __call__(self, *arguments: Any) -> FloatArray:
-        table: FloatArray = self.steps[arguments[-1]]
-        return table
 
 
 class _OfMu:
@@ -282,7 +271,7 @@ def to_environment(game: object, schedule: object = None, *, r_max: float | None
     >>> tmf.exploitability(game, policy, tmf.Synchronous()) < 0.01
     True
     """
-    tables = _tables.of(game, schedule)
+    tables = _synchronous.of(game, schedule)
     if r_max is None:
         size = tables.n_observations
         places = [tables.initial, np.full(size, 1 / size), *np.eye(size)]

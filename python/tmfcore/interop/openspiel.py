@@ -22,7 +22,7 @@ from tmfcore._limit.mean_field import mean_field
 from tmfcore._model.game import Game
 from tmfcore._model.policies import TabularPolicy, as_policy
 from tmfcore._model.schedules import Schedule, Synchronous
-from tmfcore.interop import _shared, _tables
+from tmfcore.interop import _shared, _synchronous
 
 try:
     import pyspiel
@@ -32,7 +32,7 @@ except ModuleNotFoundError as error:
     raise _shared.missing(__name__, error, "peers") from error
 
 from tmfcore.interop._source import Source
-from tmfcore.interop._spiel import Rows, TablesGame, asked
+from tmfcore.interop._spiel import TablePolicy, TablesGame, asked
 from tmfcore.interop._states import Reader
 from tmfcore.interop._trial import CLOSE
 from tmfcore.interop._walk import DECISION, FIELD, kind_of
@@ -178,7 +178,7 @@ def verify(game: object, flow: object) -> None:
         there = source.reader.segments(t, source.reader.crowd(t, source.together(mu[t])))
         wanted = source.tables_of(t, there)
         reward, moves, _, _ = ours.tables(mu[t], t)
-        rows = _tables.dense(moves, ours.successors, ours.n_observations)
+        rows = _synchronous.dense(moves, ours.successors, ours.n_observations)
         found = reward[source.index], source.together(rows[source.index])
         for name, one, two in zip(("reward", "transition"), found, wanted, strict=True):
             off = np.abs(one - two) > CLOSE * np.maximum(1.0, np.abs(two))
@@ -224,7 +224,7 @@ def to_policy(policy: object, game: object) -> Any:
     if isinstance(game, pyspiel.Game):
         owner = _game_of(game)
         given = as_policy(policy, owner)
-        return Rows(game, _in_flow(given, owner, mean_field(owner, given, _schedule_of(game)).mu))
+        return TablePolicy(game, _in_flow(given, owner, mean_field(owner, given, _schedule_of(game)).mu))
     ours = check.as_instance(game, "game", Game)
     source = _source_of(ours)
     given = as_policy(policy, ours)
@@ -291,7 +291,7 @@ def from_policy(policy: object, game: object) -> TabularPolicy:
             table[t, o, : len(legal)] = [found.get(a, 0.0) for a in legal]
         table[t] = check.as_probabilities(table[t], f"policy at step {t}")
         _, moves, _, _ = ours.tables(mu, t)
-        rows = _tables.dense(moves, ours.successors, ours.n_observations)
+        rows = _synchronous.dense(moves, ours.successors, ours.n_observations)
         mu = np.einsum("o,oa,oax->x", mu, np.tile(table[t], (n_populations, 1)), rows)
     return TabularPolicy(np.tile(table, (1, n_populations, 1)), horizon=source.horizon)
 
@@ -367,7 +367,7 @@ def to_game(game: object, schedule: object = None) -> Any:
     >>> tmf.exploitability(game, policy, tmf.Synchronous()) < 0.01
     True
     """
-    return TablesGame(_tables.of(game, schedule), schedule)
+    return TablesGame(_synchronous.of(game, schedule), schedule)
 
 
 def _game_of(game: Any) -> Game:

@@ -15,7 +15,7 @@ from tmfcore._model.policies import TabularPolicy
 from tmfcore._model.promises import ROUNDING
 from tmfcore._model.schedules import Fraction
 from tmfcore._population.simulate import simulate
-from tmfcore.analysis._tables import Declared
+from tmfcore.analysis._corners import Declared
 from tmfcore.games._routing import Routing
 from tmfcore.testing._probe import TABLES, Probe, asked, equal, short
 from tmfcore.testing._report import Finding

@@ -27,7 +27,7 @@ from tmfcore.analysis.fit._regression import (
 )
 
 
-class Individuals:
+class AgentLog:
     """Who went where: sums over agents, step by step."""
 
     def __init__(

@@ -25,7 +25,7 @@ from tmfcore.analysis.fit._regression import (
 )
 
 
-class Counts:
+class CountLog:
     """How many went where, all together: the columns of one regression."""
 
     def __init__(self, runs: Sequence[object], stays: bool) -> None:

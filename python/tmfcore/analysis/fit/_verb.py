@@ -12,8 +12,8 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._model.fingerprint import same
 from tmfcore._model.game import Game
 from tmfcore._population.simulation import Simulation, Trajectories
-from tmfcore.analysis.fit._by_agents import Individuals
-from tmfcore.analysis.fit._by_counts import Counts
+from tmfcore.analysis.fit._by_agents import AgentLog
+from tmfcore.analysis.fit._by_counts import CountLog
 from tmfcore.analysis.fit._regression import on_simplex
 from tmfcore.analysis.fit._result import Fit
 from tmfcore.games.affine import affine
@@ -125,7 +125,7 @@ def fit(
                 "kind is 'affine' and the data counts; must be trajectories: totals do not tell r(o, a, mu) from "
                 "r(o, a, mu) + sum_y K(o, y) mu(y) with K(o, y) = -K(y, o), since sum_o mu(o) K(o, y) mu(y) is 0"
             )
-        evidence: Individuals | Counts = Counts(runs, stays)
+        evidence: AgentLog | CountLog = CountLog(runs, stays)
         for value, what, have in (
             (n_observations, "n_observations", evidence.n_observations),
             (n_actions, "n_actions", evidence.n_actions),
@@ -135,7 +135,7 @@ def fit(
     elif n_observations is None or n_actions is None:
         raise TypeError("n_observations and n_actions are None; must be given, since trajectories do not tell them")
     else:
-        evidence = Individuals(
+        evidence = AgentLog(
             logged,
             mu,
             check.as_positive_int(n_observations, "n_observations"),

@@ -17,7 +17,7 @@ from tmfcore._model.game import Game
 from tmfcore._model.schedules import Schedule, Synchronous
 
 
-class Tables:
+class SynchronousTables:
     """Dense tables of `game`, those of an agent who acts with probability `active` (T,); the last few are kept.
 
     may_follow (S, A, S): what is an outcome, even with probability 0, since it may have another elsewhere; None: what
@@ -56,11 +56,11 @@ class Tables:
         return self.discount**t * reward, beta * moves + (1 - beta) * stays[:, None]
 
 
-def of(game: object, schedule: object = None) -> Tables:
+def of(game: object, schedule: object = None) -> SynchronousTables:
     """Tables of `game` as the agents of `schedule` live it; None: everybody acts at every step."""
     game = check.as_instance(game, "game", Game)
     who = Synchronous() if schedule is None else check.as_instance(schedule, "schedule", Schedule)
-    return Tables(game, np.ones(game.horizon) * who.active_fraction(game.horizon))
+    return SynchronousTables(game, np.ones(game.horizon) * who.active_fraction(game.horizon))
 
 
 def dense(rows: FloatArray, successors: SuccessorArray | None, size: int) -> FloatArray:
