@@ -61,7 +61,7 @@ def compiled(game, row, promises):
     model = game.model
     return tmf.Game.compiled(
         row, model.n_observations, model.n_actions, game.horizon, game.discount, game.initial,
-        successors=model.successors, passive_successors=model.passive_successors, step=game.step,
+        successors=model.successors, passive_successors=model.passive_successors,
         **dict.fromkeys(promises, True),
     )  # fmt: skip
 

@@ -40,14 +40,14 @@ def address(function):
 
 @pytest.mark.parametrize("function", [address(crowd), LowLevelCallable(crowd)], ids=["address", "LowLevelCallable"])
 def test_a_compiled_row_function_is_a_game(function):
-    game = tmf.Game.compiled(function, 2, 2, 5, 0.5, [0.5, 0.5], owner=crowd, name="crowd", step=0.5)
+    game = tmf.Game.compiled(function, 2, 2, 5, 0.5, [0.5, 0.5], owner=crowd, name="crowd")
     reward, transition, passive_reward, passive_transition = game.tables([0.75, 0.25], 1)
     np.testing.assert_array_equal(reward, [[9.25, 19.25], [9.75, 19.75]])
     np.testing.assert_array_equal(transition, np.tile([[0.75, 0.25], [0.25, 0.75]], (2, 1, 1)))
     np.testing.assert_array_equal(passive_reward, [-0.75, -0.25])
     np.testing.assert_array_equal(passive_transition, np.eye(2))
     assert game.reward is None
-    assert repr(game) == "Game('crowd', S=2, A=2, T=5, discount=0.5, step=0.5)"
+    assert repr(game) == "Game('crowd', S=2, A=2, T=5, discount=0.5)"
     with pytest.raises(ValueError, match=r"returned 17 .*t=3"):
         game.tables([0.75, 0.25], 3)
 
@@ -111,7 +111,9 @@ def test_compiled_code_is_probed_at_construction():
     with pytest.raises(ValueError, match="null"):
         tmf.Game.compiled(0, 2, 2, 5, 0.5, [1, 0])
     with pytest.raises(ValueError, match=message("step is 2.0; must be in (0, 1]")):
-        tmf.Game.compiled(address(crowd), 2, 2, 5, 0.5, [1, 0], step=2)
+        tmf.Game.compiled(address(crowd), 2, 2, 5, 0.5, [1, 0], time="sweeps", step=2)
+    with pytest.raises(ValueError, match=message("step is 0.5 with time='steps'; must be left out, or time be 'sweeps'")):
+        tmf.Game.compiled(address(crowd), 2, 2, 5, 0.5, [1, 0], step=0.5)
 
 
 def test_from_model():

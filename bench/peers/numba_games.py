@@ -79,7 +79,7 @@ def resources(problem: Population, like: tmf.Game) -> tmf.Game:
 
     places = np.arange(size)
     return tmf.Game.compiled(
-        row.address, size, size, like.horizon, like.discount, like.initial, step=like.step,
+        row.address, size, size, like.horizon, like.discount, like.initial,
         successors=np.broadcast_to(places[None, :, None], (size, size, 1)), passive_successors=places[:, None],
         user_data=data.ctypes.data, owner=(row, data),
     )

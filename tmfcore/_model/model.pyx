@@ -478,17 +478,26 @@ cdef class CompiledModel(Model):
         Kept alive as long as the model: whatever owns the code and the user data.
     constant_transition, local_passive_reward, separable_reward : bool, optional
         What the author promises of the function, as in Model; a separable reward must have a local passive one.
+    step : float, optional
+        dt of a function in sweeps, whose passive rows are rates and whose t counts sweeps. 0: it is in steps.
+    own : array_like of int, shape (S,), optional
+        With step, the cell of each passive row that stands for its own observation.
     """
     cdef row_function function
     cdef void *user
     cdef object owner
+    cdef double step
+    cdef const int[::1] own
     cdef double[:, ::1] extra      # (S, A) r - r0 where the reward is separable, else None
     cdef double[::1] promised      # (S A K + S K0) the rows, active and passive, where they are promised constant
 
     def __init__(self, n_observations, n_actions, function, successors=None, passive_successors=None,
                  user_data=None, owner=None, bint constant_transition=False, bint local_passive_reward=False,
-                 bint separable_reward=False):
+                 bint separable_reward=False, double step=0.0, own=None):
         self.set_shape(n_observations, n_actions, successors, passive_successors)
+        self.step = step
+        if step > 0:
+            self.own = np.array(own, np.int32)
         self.by_row = self.asked_by_row = True
         self.owner = (function, owner)
         if isinstance(function, tuple):           # scipy.LowLevelCallable hides its capsule in item 0
@@ -521,6 +530,24 @@ cdef class CompiledModel(Model):
             self.extra = np.ascontiguousarray(reward - passive_reward[:, None])
             self.separable_reward = True
 
+    cdef int ask(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) noexcept nogil:
+        """Call the function; of one in sweeps make the passive rates those of a step, I + dt Q and dt r0."""
+        cdef Py_ssize_t k
+        cdef int code
+        if self.step == 0:
+            return self.function(t, observation, action, mu, probabilities, reward, self.user)
+        code = self.function(<int>(t * self.step + 1e-9), observation, action, mu, probabilities, reward, self.user)
+        if action < 0:
+            for k in range(self.n_passive_successors):
+                probabilities[k] *= self.step
+            probabilities[self.own[observation]] += 1
+            if -1e-15 < probabilities[self.own[observation]] < 0:     # a rate of 1 / dt, rounded
+                probabilities[self.own[observation]] = 0
+            reward[0] *= self.step
+        return code
+
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) except -1 nogil:
@@ -530,15 +557,25 @@ cdef class CompiledModel(Model):
         for k in range(self.n_passive_successors if action < 0 else self.n_successors):
             probabilities[k] = NAN
         reward[0] = NAN
-        code = self.function(t, observation, action, mu, probabilities, reward, self.user)
+        code = self.ask(t, observation, action, mu, probabilities, reward)
         if code != 0:
             return refuse_code(code, t, observation, action)
+        if action < 0:
+            self.check_rate(t, observation, probabilities)
+        elif self.step > 0:
+            reward[0] += self.waiting_reward(t, observation, mu)
         if not self.constant_transition:
             return 0
         if action < 0:
             k = self.n_observations * self.n_actions * self.n_successors + observation * self.n_passive_successors
             return self.hold(probabilities, k, self.n_passive_successors)
         return self.hold(probabilities, (observation * self.n_actions + action) * self.n_successors, self.n_successors)
+
+    cdef int check_rate(self, int t, int observation, const double *row) except -1 nogil:
+        """Raise where agents leave at a rate above 1 / dt."""
+        if self.step > 0 and row[self.own[observation]] < 0:
+            return refuse_rate(t, observation, self.own[observation], row[self.own[observation]], self.step)
+        return 0
 
     cdef int hold(self, const double *rows, Py_ssize_t start, Py_ssize_t n) except -1 nogil:
         """Raise unless a row is the one promised, from cell `start` on; what is no distribution is for check_row."""
@@ -549,6 +586,10 @@ cdef class CompiledModel(Model):
         return 0
 
     cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
+        return self.waiting_reward(0, observation, mu)
+
+    cdef double waiting_reward(self, int t, int observation, const double *mu) noexcept nogil:
+        """The passive reward, NaN where the function fails."""
         cdef double few[FEW_CELLS]
         cdef double *row = few
         cdef double reward = NAN
@@ -557,7 +598,7 @@ cdef class CompiledModel(Model):
             row = <double *>malloc(self.n_passive_successors * sizeof(double))
             if row == NULL:
                 return NAN
-        code = self.function(0, observation, -1, mu, row, &reward, self.user)
+        code = self.ask(t, observation, -1, mu, row, &reward)
         if row != few:
             free(row)
         return reward if code == 0 else NAN
@@ -576,17 +617,20 @@ cdef class CompiledModel(Model):
             fill_nan(tables.transition, S * A * K)
             for o in range(S):
                 for a in range(A):
-                    code = self.function(t, <int>o, <int>a, mu, tables.transition + (o * A + a) * K,
-                                         tables.reward + o * A + a, self.user)
+                    code = self.ask(t, <int>o, <int>a, mu, tables.transition + (o * A + a) * K,
+                                    tables.reward + o * A + a)
                     if code != 0:
                         return refuse_code(code, t, <int>o, <int>a)
         fill_nan(tables.passive_reward, S)
         fill_nan(tables.passive_transition, S * K0)
         for o in range(S):
-            code = self.function(t, <int>o, -1, mu, tables.passive_transition + o * K0, tables.passive_reward + o,
-                                 self.user)
+            code = self.ask(t, <int>o, -1, mu, tables.passive_transition + o * K0, tables.passive_reward + o)
             if code != 0:
                 return refuse_code(code, t, <int>o, -1)
+            self.check_rate(t, <int>o, tables.passive_transition + o * K0)
+            if self.step > 0 and not rewards_only:
+                for a in range(A):
+                    tables.reward[o * A + a] += tables.passive_reward[o]
         if rewards_only:
             for o in range(S):
                 held = tables.passive_reward[o]
@@ -626,6 +670,14 @@ cdef int refuse_promise(CompiledModel model, Py_ssize_t cell, double first, doub
     index = [int(i) for i in np.unravel_index(cell, shape)]
     raise ValueError(f"constant_transition is promised, but {name}{index} is {first:.6g} at one (mu, t) and "
                      f"{second:.6g} at another; leave the promise out")
+
+
+cdef int refuse_rate(int t, int observation, int cell, double stays, double step) except -1 with gil:
+    rate = (1 - stays) / step
+    raise ValueError(
+        f"the row function gave the rate {-rate:.6g} in cell {cell} {where(t, observation, -1)}: agents leave at "
+        f"the rate {rate:.6g} a sweep, which times dt = {step:.6g}, the sweeps a step lasts, is {rate * step:.6g}; "
+        f"must be at most 1: take a smaller batch, or a game with step <= {1 / rate:.6g}")
 
 
 cdef int refuse_code(int code, int t, int observation, int action) except -1 with gil:

@@ -73,29 +73,39 @@ def n_arguments(function: Callable[..., Any], name: str, most: int = 2, hint: st
 
 
 def of_mu_and_t(
-    function: Callable[..., Any], name: str, noise: NDArray[np.float64] | None = None, hint: str = ""
+    function: Callable[..., Any],
+    name: str,
+    noise: NDArray[np.float64] | None = None,
+    hint: str = "",
+    step: float | None = None,
+    n_steps: int = 0,
 ) -> TimeFunction:
-    """`function` as f(mu, t), which drops t or adds z = noise[t] as the function wants it.
+    """`function` as f(mu, t) of the step t, which drops t or adds z = noise[t] as the function wants it.
 
-    What it raises comes out as it is, with a note that names the function and the step. What it returns is checked to
-    be real numbers and comes out as an array of float64; the shape is for the caller to check.
+    With `step`, the sweeps a step lasts, the function is told the time t * step in sweeps, and entries of `noise` are
+    spread evenly over `n_steps`. What it raises comes out as it is, with a note that names the function and the time.
+    What it returns is checked to be real numbers and comes out as an array of float64; the shape is for the caller to
+    check.
     """
     n = n_arguments(function, name, most=2 if noise is None else 3, hint=hint)
 
     def called(mu: Any, t: int) -> Any:
+        when = t if step is None else t * step
         try:
             if n == 2:
-                value = function(mu, t)
+                value = function(mu, when)
             elif n == 1:
                 value = function(mu)
             else:
-                value = function(mu, t, None if noise is None else noise[t])
+                assert noise is not None, "no function has three arguments without it"
+                value = function(mu, when, noise[t if step is None else t * len(noise) // n_steps])
         except Exception as error:
-            error.add_note(f"raised by {name}(mu, t) at step t = {t}")
+            at = f"at step t = {t}" if step is None else f"at t = {when:g} sweeps"
+            error.add_note(f"raised by {name}(mu, t) {at}")
             raise
         if type(value) is np.ndarray and value.dtype == _FLOAT64:
             return value
-        return check.as_real_array(value, f"{name}(mu, t={t})")
+        return check.as_real_array(value, f"{name}(mu, t={when:g})")
 
     return called
 

@@ -18,7 +18,7 @@ from tmfcore._limit import values as values_kernel
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.evaluator import Kept, keep_kernels
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule, as_schedule
@@ -32,7 +32,7 @@ CLOCKS = ("schedule", "always")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Flow(frames.Frames, files.Saved, kind="flow"):
+class Flow(_appearance.Timed, frames.Frames, files.Saved, kind="flow"):
     """A mean-field flow, recorded every so many steps.
 
     Parameters
@@ -51,7 +51,9 @@ class Flow(frames.Frames, files.Saved, kind="flow"):
     observation_shape : tuple of int
         The game's, for pictures and tables.
     step : float
-        dt, the share of a sweep a step lasts.
+        dt, the sweeps a step lasts; 1.0 where time is steps.
+    time : str
+        What time is counted in, "steps" or "sweeps".
     action_labels : tuple of A str
         The game's; empty where it is not known.
     fingerprint : Fingerprint or None
@@ -70,6 +72,7 @@ class Flow(frames.Frames, files.Saved, kind="flow"):
     observation_labels: tuple[str, ...] = ()
     observation_shape: tuple[int, ...] = ()
     step: float = 1.0
+    time: str = "steps"
     action_labels: tuple[str, ...] = ()
     fingerprint: Fingerprint | None = None
 
@@ -125,7 +128,7 @@ class Flow(frames.Frames, files.Saved, kind="flow"):
             },
             "mu",
             {
-                "time": ("step", self.steps * self.step),
+                "time": ("step", self.times),
                 "interval_time": ("interval", np.arange(self.horizon) * self.step),
             },
             {"game": self.game, "horizon": self.horizon, "step": self.step},
@@ -242,7 +245,7 @@ class Evaluation(frames.Frames):
             title = ", ".join(part for part in (flow.game, f"mean return {self.mean_return:.4g}") if part)
         return plotting.over_time(
             plotting.Course(steps * flow.step, self.values), flow._labels(), flow.observation_shape, kind=kind,
-            shares=False, quantity="value V (units of return)", unit=_appearance.unit_of(flow.step), title=title, ax=ax,
+            shares=False, quantity="value V (units of return)", unit=flow.time, title=title, ax=ax,
         )  # fmt: skip
 
 
@@ -284,7 +287,7 @@ def mean_field(
     >>> print(flow.mu[-1].round(2))
     [0.34 0.22 0.22 0.22]
     """
-    check.as_instance(game, "game", Game)
+    game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     record_every = check.as_positive_int(record_every, "record_every")
@@ -295,10 +298,10 @@ def _flow_of(
     game: Game, kernel: Policy, active: FloatArray, record_every: int, kept: Kept | None, fingerprint: Fingerprint
 ) -> Flow:
     """The flow of a policy, and in `kept` the kernels along it."""
-    steps = _appearance.recorded_steps(game.horizon, record_every)
+    steps = _appearance.recorded_steps(game.n_steps, record_every)
     mu = np.empty((len(steps), game.n_observations))
-    every = min(record_every, game.horizon)
-    values_kernel.forward(game.model, kernel, game.initial, active, game.horizon, every, mu, kept)
+    every = min(record_every, game.n_steps)
+    values_kernel.forward(game.model, kernel, game.initial, active, game.n_steps, every, mu, kept)
     return flow_of(game, mu, steps, active, fingerprint)
 
 
@@ -350,18 +353,18 @@ def evaluate(
     >>> print(f"{found.mean_return:.2f}")
     4.52
     """
-    check.as_instance(game, "game", Game)
+    game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     always = is_always(clock)
-    kept = keep_kernels(game.model, game.horizon) if flow is None else None
+    kept = keep_kernels(game.model, game.n_steps) if flow is None else None
     own = Fingerprint.of(game, schedule, n_agents)
     if flow is None:
         flow = _flow_of(game, kernel, active, 1, kept, own)
     mu = full_flow(flow, game)
     same("flow", flow.fingerprint, own, LIMIT)
-    values = np.empty((game.horizon + 1, game.n_observations))
-    q = np.empty((game.horizon, game.n_observations, game.n_actions))
+    values = np.empty((game.n_steps + 1, game.n_observations))
+    q = np.empty((game.n_steps, game.n_observations, game.n_actions))
     values_kernel.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept)
     refuse_overflow(values)
     refuse_overflow(q)
@@ -376,12 +379,12 @@ def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> Fl
     as_schedule(schedule)
     if n_agents is not None:
         n_agents = check.as_positive_int(n_agents, "n_agents")
-    return schedule._active(game.horizon, n_agents)
+    return schedule._active(game.n_steps, n_agents)
 
 
 def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray, fingerprint: Fingerprint) -> Flow:
     """A flow of the whole horizon of `game`."""
-    horizon, appearance = game.horizon, _appearance.appearance_of(game)
+    horizon, appearance = game.n_steps, _appearance.appearance_of(game)
     active = np.broadcast_to(active, (horizon,))
     return Flow(mu, steps, active, horizon, game.name, **appearance, fingerprint=fingerprint)
 
@@ -406,13 +409,13 @@ def is_always(clock: str) -> bool:
 def full_flow(flow: Flow, game: Game) -> FloatArray:
     """Distributions (T+1, S) of a flow recorded at every step of this game, C-contiguous."""
     check.as_instance(flow, "flow", Flow)
-    if flow.horizon != game.horizon:
-        raise ValueError(f"flow.horizon is {flow.horizon}; must be the game's, {game.horizon}")
-    if len(flow.mu) != game.horizon + 1:
+    if flow.horizon != game.n_steps:
+        raise ValueError(f"flow.horizon is {flow.horizon}; must be the game's, {game.n_steps}")
+    if len(flow.mu) != game.n_steps + 1:
         raise ValueError(
-            f"flow.mu has {len(flow.mu)} rows; must have T + 1 = {game.horizon + 1}: "
+            f"flow.mu has {len(flow.mu)} rows; must have T + 1 = {game.n_steps + 1}: "
             "values need the flow at every step (record_every=1)"
         )
     return check.as_float_array(
-        flow.mu, "flow.mu", shape=(game.horizon + 1, game.n_observations), letters="T+1, S", low=0.0, copy=False
+        flow.mu, "flow.mu", shape=(game.n_steps + 1, game.n_observations), letters="T+1, S", low=0.0, copy=False
     )

@@ -1,6 +1,6 @@
 """What results keep of their game so that they can draw themselves: names and places of observations, and the time.
 
-appearance_of(game)             keyword arguments of a result: labels, observation_shape, step
+appearance_of(game)             keyword arguments of a result: labels, observation_shape, step, time
 to_header(result)               the same as JSON has it
 from_header(header, n)          back; files without it have numbered observations on a line, and steps
 times_of(result)                times of its records, and their unit
@@ -20,13 +20,20 @@ if TYPE_CHECKING:
     from tmfcore._model.game import Game
 
 
-class Recorded(Protocol):
-    """A result recorded at some times of a game."""
+class Clocked(Protocol):
+    """A result recorded at some steps of a game."""
 
     @property
     def steps(self) -> IntArray: ...
     @property
     def step(self) -> float: ...
+    @property
+    def time(self) -> str: ...
+
+
+class Recorded(Clocked, Protocol):
+    """One that knows the names and places of observations, too."""
+
     @property
     def observation_labels(self) -> tuple[str, ...]: ...
     @property
@@ -41,7 +48,8 @@ def appearance_of(game: Game) -> dict[str, Any]:
         "observation_labels": game.observation_labels,
         "observation_shape": game.observation_shape,
         "action_labels": game.action_labels,
-        "step": game.step,
+        "step": game.dt,
+        "time": game.unit,
     }
 
 
@@ -53,6 +61,7 @@ def to_header(result: Recorded) -> dict[str, Any]:
         "observation_shape": list(result.observation_shape),
         "action_labels": list(result.action_labels),
         "step": result.step,
+        "time": result.time,
     }
 
 
@@ -63,6 +72,7 @@ def from_header(header: Mapping[str, Any], n_observations: int) -> dict[str, Any
         "observation_shape": tuple(header.get("observation_shape") or (n_observations,)),
         "action_labels": tuple(header.get("action_labels") or ()),
         "step": float(header.get("step", 1.0)),
+        "time": str(header.get("time", "steps")),
     }
 
 
@@ -71,14 +81,18 @@ def numbered(n: int) -> tuple[str, ...]:
     return tuple(map(str, range(n)))
 
 
-def times_of(result: Recorded) -> tuple[FloatArray, str]:
-    """Times of the records and their unit: sweeps where the game says how long a step lasts, else steps."""
-    return result.steps.astype(np.float64) * result.step, unit_of(result.step)
+def times_of(result: Clocked) -> tuple[FloatArray, str]:
+    """Times of the records and their unit."""
+    return result.steps.astype(np.float64) * result.step, result.time
 
 
-def unit_of(step: float) -> str:
-    """The unit of times in steps of so many sweeps."""
-    return "sweeps" if step < 1 else "steps"
+class Timed:
+    """Has `times` beside `steps`."""
+
+    @property
+    def times(self: Clocked) -> FloatArray:
+        """Time of each record, (J+1,) float64: in sweeps or in steps, as `time` says."""
+        return times_of(self)[0]
 
 
 def recorded_steps(horizon: int, record_every: int) -> IntArray:

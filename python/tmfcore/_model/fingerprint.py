@@ -3,6 +3,7 @@
     Fingerprint.of(game, schedule, n_agents, clock)     what a result carries; costs nothing until it is compared
     same("run", run.fingerprint, other, PARTS)          a ValueError that names both where they do not belong together
 
+A game in sweeps is one game under every schedule, whose steps are the schedule's part.
 A game is known by a digest, 16 hexadecimal digits of blake2b, the same in every process. Games that are the same object
 are the same without one. Of a game of constant arrays the digest takes every bit. Of any other it takes name, sizes,
 horizon, discount, step, initial, the path of noise, and the tables at up to 20 pairs (mu, t), to 2**-32 of each number:
@@ -36,6 +37,7 @@ NAMES = {
 DIGESTS = ("game", "dynamics", "schedule", "fractions", "activation", "rule", "policy")
 
 MOST_CELLS = 50_000  # entries of tables that a digest evaluates where it may choose
+TRIED = 2.0**-10  # sweeps of a step in which the digest of a game in sweeps is taken
 PAIRS = 5, 20  # (mu, t) at the least and at the most
 BLOCK = 1 << 13  # entries that are rounded at a time
 HALF = 1 << 19  # of the last bit that counts, the 32nd of 52; carries go into the exponent, as they should
@@ -150,21 +152,25 @@ class Fingerprint:
         kind = "each" if type(schedule).__name__ == "Bernoulli" else "batches"
         if name == "rule":  # of whatever N
             try:
-                return _hash([kind, _short(schedule._active(game.horizon, None))])
+                return _hash([kind, _short(schedule._active(game.n_steps, None))])
             except ValueError:
                 return ""
         if name == "schedule" and n_agents is not None:
-            batch, probability = schedule._kernel(game.horizon, n_agents)
+            batch, probability = schedule._kernel(game.n_steps, n_agents)
             return _hash([kind, _short(probability if batch is None else batch)])
-        fractions = _short(schedule._active(game.horizon, n_agents))
+        fractions = _short(schedule._active(game.n_steps, n_agents))
         return _hash([fractions] if name == "fractions" else [kind, fractions])
 
     def _has(self, name: str, other: Fingerprint) -> bool:
         """Whether the two agree in one part, without a digest where that can be known."""
         if name in ("n_agents", "clock", "start"):
             return bool(getattr(self, name) == getattr(other, name))
-        if name in ("game", "dynamics") and self._game is not None and self._game is other._game:
-            return True
+        ours, theirs = self._game, other._game
+        if ours is not None and theirs is not None:
+            if name == "game" and whole(ours) is whole(theirs):
+                return True
+            if name == "dynamics" and ours is theirs:
+                return True
         if self._digest(name) == other._digest(name):
             return True
         # What is predicted for any N holds at every N at which the schedule is the same rule.
@@ -251,6 +257,7 @@ def differing(found: Iterable[str]) -> str:
 
 def digest_of(game: Game) -> str:
     """Digest of a game, computed once."""
+    game = whole(game)
     known: str | None = vars(game).get("_digest")
     if known is None:
         known = _hash(_parts(game))
@@ -258,18 +265,27 @@ def digest_of(game: Game) -> str:
     return known
 
 
+def whole(game: Game) -> Game:
+    """The game in sweeps that a game is the steps of, else the game: what is the same under every schedule."""
+    return game if game._whole is None else game._whole
+
+
 def _parts(game: Game, whole: bool = True) -> Iterator[object]:
     """All of a game, or what runs of it have in common whatever their length, discount and start."""
     yield from (game.n_observations, game.n_actions)
     if whole:
         yield from (game.horizon, game.discount, game.step, game.initial)
-    given = (game.reward, game.transition, game.passive_reward, game.passive_transition)
+    rates = game.time == "sweeps"
+    passive = game.passive_rates if rates else game.passive_transition
+    given = (game.reward, game.transition, game.passive_reward, passive)
     if all(isinstance(table, np.ndarray) for table in given[:3]) and not callable(given[3]):
         yield from (*given, game.successors, game.passive_successors)
         return
-    model = game.model
     if whole:
         yield from (game.name, game.noise)
+    if rates:
+        game = game.at(step=game.step or max(TRIED, game.horizon / 2**20))
+    model = game.model
     yield from (model.successors, model.passive_successors)
     cells = game.n_observations * (1 + game.n_actions) * (1 + game.model.n_successors)
     pairs = list(_pairs(game, cells, PAIRS[1])) if whole else [(mu, 0) for mu in _populations(game)[1:]]
@@ -307,7 +323,7 @@ def _policy_parts(policy: Policy, game: Game) -> Iterator[object]:
         return
     for mu, t in _pairs(game, game.n_observations * game.n_actions, 64):
         try:
-            played = policy.probabilities(mu, t, game.horizon)
+            played = policy.probabilities(mu, t, game.n_steps)
         except Exception as error:  # as of games
             yield type(error).__name__
         else:
@@ -327,7 +343,7 @@ def _populations(game: Game) -> list[FloatArray]:
 
 def _pairs(game: Game, cells: int, most: int) -> Iterator[tuple[FloatArray, int]]:
     """Populations and steps at which to ask for so many numbers each: four populations along the horizon."""
-    populations, last = _populations(game), game.horizon - 1
+    populations, last = _populations(game), game.n_steps - 1
     count = int(min(max(PAIRS[0], MOST_CELLS // cells), most))
     for j in range(count):
         # Five steps to four populations, so that populations and steps do not go round together.

@@ -84,4 +84,6 @@ class CompiledModel(Model):
         constant_transition: bool = False,
         local_passive_reward: bool = False,
         separable_reward: bool = False,
+        step: float = 0.0,
+        own: ArrayLike | None = None,
     ) -> None: ...

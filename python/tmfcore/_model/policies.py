@@ -197,7 +197,7 @@ class TabularPolicy(_ArrayPolicy):
     @fits_memory(f"stages must be fewer, or {SMALLER_GAME}")
     def uniform(cls, game: Game, stages: int = 1) -> Self:
         """Every action equally likely, in `stages` equal stages."""
-        return cls(np.full(_shape(game, stages), 1.0 / game.n_actions), horizon=game.horizon)
+        return cls(np.full(_shape(game, stages), 1.0 / game.n_actions), horizon=_steps(game))
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -264,7 +264,7 @@ class SoftmaxPolicy(_ArrayPolicy):
         """Zero theta: every action equally likely, in `stages` equal stages; affine in mu if asked for."""
         shape: tuple[int, ...] = _shape(game, stages)
         shape = (*shape, 1 + game.n_observations) if check.as_bool(affine, "affine") else shape
-        return cls(np.zeros(shape), horizon=game.horizon)
+        return cls(np.zeros(shape), horizon=_steps(game))
 
 
 class Played:
@@ -281,7 +281,7 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
     policy
         TabularPolicy, SoftmaxPolicy, an array (S, A) or (L, S, A) of probabilities, a Solution (its policy), a compiled
         tmfcore._model.policy.Policy, or a callable f(mu, t) (or f(mu)) returning (S, A) probabilities, called once a
-        step with mu (S,) read-only and checked at every use.
+        step with mu (S,) read-only and checked at every use; t is the step, or in sweeps the sweeps that have passed.
     name
         What errors call it.
     game
@@ -306,7 +306,8 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
     if isinstance(policy, (_ArrayPolicy, Policy)):
         kernel = policy.kernel if isinstance(policy, _ArrayPolicy) else policy
     elif callable(policy):
-        return CallablePolicy(of_mu_and_t(policy, name), game.n_observations, game.n_actions)
+        step = game.dt if game.unit == "sweeps" else None
+        return CallablePolicy(of_mu_and_t(policy, name, step=step), game.n_observations, game.n_actions)
     else:
         raise TypeError(
             f"{name} is {say.show(policy)}; must be a TabularPolicy, a SoftmaxPolicy, a Solution, an array (S, A) or "
@@ -315,13 +316,18 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
     have, want = (kernel.n_observations, kernel.n_actions), (game.n_observations, game.n_actions)
     if have != want:
         raise ValueError(f"{name} has (S, A) = {have}; must be the game's, {want}")
-    if kernel.n_stages > game.horizon:
+    if kernel.n_stages > game.n_steps:
         raise ValueError(
-            f"{name} has {kernel.n_stages} stages; must have at most one a step, horizon = {game.horizon}"
+            f"{name} has {kernel.n_stages} stages; must have at most one a step, horizon = {game.n_steps}"
         )
     return kernel
 
 
 def _shape(game: Game, stages: int) -> tuple[int, int, int]:
     check.as_instance(game, "game", Game)
-    return check.as_positive_int(stages, "stages", high=game.horizon), game.n_observations, game.n_actions
+    return check.as_positive_int(stages, "stages", high=_steps(game)), game.n_observations, game.n_actions
+
+
+def _steps(game: Game) -> int | None:
+    """T; None of a game in sweeps whose schedule says how many steps it has."""
+    return None if game.step is None else game.n_steps

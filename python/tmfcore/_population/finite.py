@@ -15,7 +15,7 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.exploitability import exploitability
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model.fingerprint import Fingerprint
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import TabularPolicy, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
@@ -175,7 +175,7 @@ def finite_exploitability(
     >>> print(f"{found.value:.1f}, {found.mean_field:.1f} in the limit")
     1.2, 1.2 in the limit
     """
-    check.as_instance(game, "game", Game)
+    game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
     n_agents = check.as_positive_int(n_agents, "n_agents")
     active = active_fractions(game, schedule, n_agents)
@@ -201,9 +201,9 @@ def finite_exploitability(
     foreseen = _respond(game, kernel, counts, n_agents, active)[0]
     if deviation is None:
         best, greedy = _respond(game, None, counts, n_agents, active)
-        probabilities = np.zeros((game.horizon, game.n_observations, game.n_actions))
+        probabilities = np.zeros((game.n_steps, game.n_observations, game.n_actions))
         np.put_along_axis(probabilities, greedy[..., np.newaxis], 1.0, axis=-1)
-        deviation = TabularPolicy(probabilities, horizon=game.horizon)
+        deviation = TabularPolicy(probabilities, horizon=game.n_steps)
     else:
         best = _respond(game, deviation.kernel, counts, n_agents, active)[0]
     random = bool((counts != counts[:1]).any())
@@ -269,7 +269,7 @@ class _Alone:
         game, n = self.game, self.n_agents
         size = game.n_observations
         split = np.concatenate([game.initial / n, game.initial * (1 - 1 / n)])
-        pair = Game.from_model(tagged_kernel.TaggedModel(game.model), game.horizon, game.discount, split)
+        pair = Game.from_model(tagged_kernel.TaggedModel(game.model), game.n_steps, game.discount, split)
         policy = tagged_kernel.TaggedPolicy(self.own, self.others)
         if self.start == "sampled":
             first = sampled_counts(tagging, game.initial, n, replicas)
@@ -282,7 +282,7 @@ class _Alone:
         tagged[rows, size + who] -= 1
         tagged[rows, who] += 1
         found = np.empty(replicas)
-        chunk = max(1, CHUNK_BYTES // (32 * size * (game.horizon + 1)))
+        chunk = max(1, CHUNK_BYTES // (32 * size * (game.n_steps + 1)))
         streams = generator.spawn(-(-replicas // chunk))
         for i, stream in enumerate(streams):
             part = slice(i * chunk, min((i + 1) * chunk, replicas))
@@ -302,8 +302,8 @@ def _respond(
     game: Game, policy: Policy | None, counts: IntArray, n_agents: int, active: FloatArray
 ) -> tuple[FloatArray, IntArray]:
     """Values (T+1, S) of one agent in sampled populations, and its best actions (T, S) if policy is None."""
-    values = np.empty((game.horizon + 1, game.n_observations))
-    greedy = np.zeros((game.horizon, game.n_observations), np.int64)
+    values = np.empty((game.n_steps + 1, game.n_observations))
+    greedy = np.zeros((game.n_steps, game.n_observations), np.int64)
     tagged_kernel.respond(game.model, policy, counts, float(n_agents), active, game.discount, values, greedy)
     return values, greedy
 

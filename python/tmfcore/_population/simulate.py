@@ -21,7 +21,7 @@ from tmfcore._base.threads import over_replicas, workers_for
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance
 from tmfcore._model.fingerprint import Fingerprint
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.model import Model
 from tmfcore._model.policies import as_policy
 from tmfcore._model.policy import CallablePolicy, Policy
@@ -128,7 +128,7 @@ def simulate(
     >>> print(f"{run.returns.mean():.1f}")
     4.5
     """
-    check.as_instance(game, "game", Game)
+    game = in_steps(game, schedule, n_agents)
     as_schedule(schedule)
     kernel = as_policy(policy, game)
     n_agents = check.as_positive_int(n_agents, "n_agents")
@@ -140,7 +140,7 @@ def simulate(
     engine = _choose_engine(check.as_choice(engine, "engine", ENGINES), trajectories, replicas)
     bars.check(progress)
     check_population(n_agents, engine)
-    batch, probability = schedule._kernel(game.horizon, n_agents)
+    batch, probability = schedule._kernel(game.n_steps, n_agents)
     costs = seconds_per_step(game.model, kernel, n_agents, batch, probability, decisions)
     if engine == "auto":
         engine = cheaper_engine(game.model, n_agents, batch, costs)
@@ -152,17 +152,17 @@ def simulate(
         policy=kernel,
         engine=engine,
         n_agents=n_agents,
-        horizon=game.horizon,
+        horizon=game.n_steps,
         discount=game.discount,
         batch=batch,
         probability=probability,
-        record_every=min(record_every, game.horizon),
+        record_every=min(record_every, game.n_steps),
         initial=game.initial,
         start=given,
     )
     out = _Output.allocate(run, replicas, decisions, trajectories)
     generators = seeding.generators(rng, replicas)
-    seconds = game.horizon * costs[engine]
+    seconds = game.n_steps * costs[engine]
     python = calls_python(game, kernel)
     workers = workers_for(threads, replicas, seconds, python=python)
     inside = 1
@@ -171,7 +171,7 @@ def simulate(
     with bars.reporter(progress, replicas, "replicas") as report:
         over_replicas(lambda r: run.replica(r, generators[r], out, inside), replicas, workers, seconds, report)
 
-    _refuse_overflow(out, min(record_every, game.horizon))
+    _refuse_overflow(out, min(record_every, game.n_steps))
     individuals = None
     if out.individuals is not None:
         observations, actions, rewards = out.individuals
@@ -181,10 +181,10 @@ def simulate(
         decisions=out.decisions,
         rewards=out.rewards,
         returns=out.returns,
-        steps=appearance.recorded_steps(game.horizon, record_every),
+        steps=appearance.recorded_steps(game.n_steps, record_every),
         n_agents=n_agents,
         discount=game.discount,
-        horizon=game.horizon,
+        horizon=game.n_steps,
         record_every=record_every,
         engine=engine,
         schedule=schedule.label,

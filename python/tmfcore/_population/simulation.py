@@ -46,7 +46,7 @@ class Trajectories:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Simulation(frames.Frames, files.Saved, kind="simulation"):
+class Simulation(appearance.Timed, frames.Frames, files.Saved, kind="simulation"):
     """R replicas of an N-agent population, recorded every `record_every` steps into J intervals.
 
     Parameters
@@ -73,7 +73,9 @@ class Simulation(frames.Frames, files.Saved, kind="simulation"):
     observation_shape : tuple of int
         The game's, for pictures and tables.
     step : float
-        dt, the share of a sweep a step lasts.
+        dt, the sweeps a step lasts; 1.0 where time is steps.
+    time : str
+        What time is counted in, "steps" or "sweeps".
     action_labels : tuple of A str
         The game's; empty where it is not known.
     fingerprint : Fingerprint or None
@@ -102,6 +104,7 @@ class Simulation(frames.Frames, files.Saved, kind="simulation"):
     observation_labels: tuple[str, ...] = ()
     observation_shape: tuple[int, ...] = ()
     step: float = 1.0
+    time: str = "steps"
     action_labels: tuple[str, ...] = ()
     fingerprint: Fingerprint | None = None
 
@@ -145,7 +148,7 @@ class Simulation(frames.Frames, files.Saved, kind="simulation"):
             },
             variables,
             "counts",
-            {"time": ("step", self.steps * self.step), "interval_time": ("interval", self.steps[:-1] * self.step)},
+            {"time": ("step", self.times), "interval_time": ("interval", self.steps[:-1] * self.step)},
             header,
         )
 

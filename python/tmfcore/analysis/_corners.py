@@ -8,7 +8,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from tmfcore._base.validation import FloatArray
-from tmfcore._model.game import Game, _dense
+from tmfcore._model.game import Game
+from tmfcore._model.sources import dense
 
 __all__ = ["Declared", "Look", "corners", "rewards", "rows", "steps"]
 
@@ -42,15 +43,15 @@ def rows(game: Game, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
     model = game.model
     _, active, _, passive = model.tables(mu, t)
     if model.successors is not None:
-        active = _dense(active, model.successors)
+        active = dense(active, model.successors)
     if model.passive_successors is not None:
-        passive = _dense(passive, model.passive_successors)
+        passive = dense(passive, model.passive_successors)
     return active, passive
 
 
 def steps(game: Game) -> range:
     """The steps whose tables have to be looked at: one where they are known not to depend on t."""
-    return range(1 if Declared.by(game).affine else game.horizon)
+    return range(1 if Declared.by(game).affine else game.n_steps)
 
 
 def corners(game: Game, what: Look, t: int) -> list[FloatArray]:

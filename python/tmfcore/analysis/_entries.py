@@ -11,7 +11,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import noted
 from tmfcore._base.validation import IntArray
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule
 
 GameEntry: TypeAlias = Game | Callable[[Schedule, int], Game]
@@ -73,8 +73,8 @@ def schedule_at(entry: ScheduleEntry, n_agents: int, label: str) -> Schedule:
 
 def game_at(game: GameEntry, schedule: Schedule, n_agents: int) -> Game:
     if isinstance(game, Game):
-        return game
+        return in_steps(game, schedule, n_agents)
     if not callable(game):
         raise TypeError(f"game is {say.show(game)}; must be a Game or a function (schedule, n_agents) -> Game")
     made = noted(game, "game", "(schedule, n_agents)")(schedule, n_agents)
-    return check.as_instance(made, f"game({schedule!r}, {n_agents})", Game)
+    return in_steps(made, schedule, n_agents, f"game({schedule!r}, {n_agents})")

@@ -45,9 +45,9 @@ def signs(game: Game, beta: FloatArray) -> tuple[FloatArray | None, list[int]]:
     if game.n_observations == 1:
         declared = SEMIDEFINITE  # there is one population only
     if said.constant_reward:
-        return np.full(game.horizon, np.nan), [SEMIDEFINITE] * game.horizon
+        return np.full(game.n_steps, np.nan), [SEMIDEFINITE] * game.n_steps
     if not said.affine:
-        return None, [declared] * game.horizon
+        return None, [declared] * game.n_steps
     slopes, waiting = _slopes(game)
     known: dict[float, tuple[float, int]] = {}
     for b in np.unique(beta).tolist():

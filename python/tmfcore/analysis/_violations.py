@@ -62,7 +62,7 @@ class _Flow:
 class _Search:
     def __init__(self, game: Game, schedule: Schedule, n_agents: int | None, beta: FloatArray) -> None:
         self.game, self.schedule, self.n_agents, self.beta = game, schedule, n_agents, beta
-        self.weights = game.discount ** np.arange(game.horizon)
+        self.weights = game.discount ** np.arange(game.n_steps)
         self.compared = 0
         self.best: Violation | None = None
 
@@ -70,7 +70,7 @@ class _Search:
         game = self.game
         policy = TabularPolicy(table)
         mu = mean_field(game, policy, self.schedule, self.n_agents).mu
-        rewards = [_corners.rewards(game, mu[t], t) for t in range(game.horizon)]
+        rewards = [_corners.rewards(game, mu[t], t) for t in range(game.n_steps)]
         self.compared += 1
         return _Flow(
             policy, mu, mu[:-1, :, None] * table, np.stack([r for r, _ in rewards]), np.stack([r for _, r in rewards])
@@ -139,7 +139,7 @@ def _policies(game: Game, generator: np.random.Generator) -> Iterator[tuple[Floa
     One way against a mixture of the others, along which one share goes from its largest to its smallest; one way
     against another; the same but for one step's decisions; random ones, far and near.
     """
-    shape = (game.horizon, game.n_observations, game.n_actions)
+    shape = (game.n_steps, game.n_observations, game.n_actions)
     ways = _ways(game)
 
     def always(way: FloatArray) -> FloatArray:
@@ -154,7 +154,7 @@ def _policies(game: Game, generator: np.random.Generator) -> Iterator[tuple[Floa
             base = always(ways[generator.integers(len(ways))]) if k % 2 else _random(generator, shape, 1.0)
             second = base.copy()
             # What is decided at step t shows from t + 1 on: the last decision changes nothing that is paid for.
-            t = int(generator.integers(game.horizon - 1))
+            t = int(generator.integers(game.n_steps - 1))
             base[t], second[t] = ways[i], other
             yield base, second, LINE
             if k % 2:

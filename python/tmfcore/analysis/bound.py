@@ -16,8 +16,7 @@ from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.records import Record
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions
-from tmfcore._model import appearance
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Bernoulli, Schedule
@@ -146,7 +145,6 @@ class Bound(Record):
         """
         from tmfcore import plotting
 
-        times = self.predicted.steps * self.predicted.step
         word = "worst case" if self.rigorous else "worst case (estimate)"
         lines = {word: self.worst_case, "predicted": self.predicted.error()}
         if self.measured is not None:
@@ -154,7 +152,7 @@ class Bound(Record):
         if title is None:
             agents = f"N = {self.n_agents:,} agents"
             title = ", ".join(part for part in (self.predicted.game, self.predicted.schedule, agents) if part)
-        return plotting.bound(times, lines, unit=appearance.unit_of(self.predicted.step), title=title, ax=ax)
+        return plotting.bound(self.predicted.times, lines, unit=self.predicted.time, title=title, ax=ax)
 
 
 @takes_rng
@@ -218,18 +216,19 @@ def bound(
     if replicas == 1:
         raise ValueError("replicas is 1; must be 0 (no measurement) or at least 2")
     bounding, measuring = seeding.generators(rng, 2)
+    game = in_steps(game, schedule, n_agents)
     constants = lipschitz(game, policy, schedule, n_agents, trials=trials, rng=bounding)
     predicted = fluctuations(game, policy, schedule, n_agents, start=start)
     kernel = as_policy(policy, game)
-    beta = np.broadcast_to(active_fractions(game, schedule, n_agents), (game.horizon,))
+    beta = np.broadcast_to(active_fractions(game, schedule, n_agents), (game.n_steps,))
     noise = _traces(game, kernel, beta, n_agents, isinstance(schedule, Bernoulli))
 
     size = game.n_observations
-    l1, squares = np.empty(game.horizon + 1), np.empty(game.horizon + 1)
+    l1, squares = np.empty(game.n_steps + 1), np.empty(game.n_steps + 1)
     off = predicted.bias[0] / n_agents
     squares[0] = off @ off + np.trace(predicted.covariance[0]) / n_agents
     l1[0] = np.abs(off).sum() if start == "rounded" else np.sqrt(size * squares[0])
-    for t in range(game.horizon):
+    for t in range(game.n_steps):
         l1[t + 1] = constants.flow[t] * l1[t] + np.sqrt(size * noise[t] / n_agents)
         squares[t + 1] = constants.flow_euclidean[t] ** 2 * squares[t] + noise[t] / n_agents
     measured = se = None
@@ -257,20 +256,20 @@ def _traces(game: Game, kernel: Policy, beta: FloatArray, n_agents: int, coins: 
     """(T,) bounds over mu on the trace of C_t(mu) of theory.md section 6."""
     size = game.n_observations
     ratio = 1.0 if coins or n_agents == 1 else n_agents / (n_agents - 1)
-    out = np.empty(game.horizon)
+    out = np.empty(game.n_steps)
     known: dict[tuple[float, int], float] = {}
     fixed = game.model.constant_transition and not kernel.depends_on_mu
     spread = 1 - 1 / size  # of the uniform law; no law has a larger trace
-    for t in range(game.horizon):
+    for t in range(game.n_steps):
         who = beta[t] * (1 - beta[t]) * ratio
         if not fixed:
             still = game.model.passive_identity
             out[t] = beta[t] * spread + (1 - beta[t]) * (0.0 if still else spread) + 2 * who
             continue
-        key = float(beta[t]), t * kernel.n_stages // game.horizon
+        key = float(beta[t]), t * kernel.n_stages // game.n_steps
         if key not in known:
             active, passive = _corners.rows(game, game.initial, t)
-            acting = np.einsum("oa,oax->ox", kernel.probabilities(game.initial, t, game.horizon), active)
+            acting = np.einsum("oa,oax->ox", kernel.probabilities(game.initial, t, game.n_steps), active)
             each = beta[t] * (1 - (acting**2).sum(axis=1)) + (1 - beta[t]) * (1 - (passive**2).sum(axis=1))
             known[key] = float((each + who * ((acting - passive) ** 2).sum(axis=1)).max())
         out[t] = known[key]

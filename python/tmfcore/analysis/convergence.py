@@ -308,7 +308,7 @@ def convergence(
 
     Notes
     -----
-    The time average is over t = one sweep, two sweeps, ..., T, where a sweep is max(1, round(1 / game.step))
+    The time average is over t = one sweep, two sweeps, ..., T, where a sweep is max(1, round(1 / game.dt))
     steps; t = 0, with nothing but the rounding error, is left out. Cost: that of simulate, summed over
     schedules and N.
 
@@ -373,7 +373,7 @@ def _measure(
     progress: bars.Progress,
 ) -> tuple[FloatArray, FloatArray]:
     """Errors of the replicas at one N: time average and at T, (R,) each."""
-    sweep = min(game.horizon, max(1, round(1 / game.step)))
+    sweep = min(game.n_steps, max(1, round(1 / game.dt)))
     flow = mean_field(game, policy, schedule, n_agents, record_every=sweep)
     run = simulate(
         game, policy, schedule, n_agents, replicas=replicas, engine=engine, rng=generator, threads=threads,

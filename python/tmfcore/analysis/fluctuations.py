@@ -23,7 +23,7 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model import appearance
 from tmfcore._model.fingerprint import Fingerprint, same
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import as_policy
 from tmfcore._model.schedules import Bernoulli, Schedule
 from tmfcore._population.simulate import rounded_counts
@@ -43,7 +43,7 @@ SYSTEM = ("game", "activation", "policy", "start")  # in what a simulation must 
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fluctuations(Record, files.Saved, kind="fluctuations"):
+class Fluctuations(appearance.Timed, Record, files.Saved, kind="fluctuations"):
     """Mean field, covariance and bias of the population distribution mu-hat of N agents, to first order in 1/N.
 
     Exact at n_agents where the game declares constant transitions and the policy does not depend on the population.
@@ -69,7 +69,9 @@ class Fluctuations(Record, files.Saved, kind="fluctuations"):
         Label and name.
     observation_labels : tuple of S str
     step : float
-        dt, the share of a sweep a step lasts.
+        dt, the sweeps a step lasts; 1.0 where time is steps.
+    time : str
+        What time is counted in, "steps" or "sweeps".
     fingerprint : Fingerprint or None
         Of game, schedule, N, policy and start: what simulations it may be compared with.
     """
@@ -90,6 +92,7 @@ class Fluctuations(Record, files.Saved, kind="fluctuations"):
     game: str
     observation_labels: tuple[str, ...]
     step: float = 1.0
+    time: str = "steps"
     fingerprint: Fingerprint | None = None
 
     @property
@@ -234,8 +237,8 @@ class Fluctuations(Record, files.Saved, kind="fluctuations"):
         if title is None:
             title = ", ".join(part for part in (self.game, self.schedule, f"N = {n:,} agents") if part)
         return plotting.fluctuations(
-            self.steps * self.step, self.expected(n_agents), self.deviation(n_agents), self.observation_labels,
-            measured=measured, marker_every=every, unit=appearance.unit_of(self.step), title=title,
+            self.times, self.expected(n_agents), self.deviation(n_agents), self.observation_labels,
+            measured=measured, marker_every=every, unit=self.time, title=title,
             ax=ax,
         )  # fmt: skip
 
@@ -269,7 +272,7 @@ class Fluctuations(Record, files.Saved, kind="fluctuations"):
 
 _ARRAYS = ("mu", "covariance", "bias", "steps")
 _HEADER = (
-    "n_agents", "horizon", "jacobian", "start", "schedule", "game", "observation_labels", "step",
+    "n_agents", "horizon", "jacobian", "start", "schedule", "game", "observation_labels", "step", "time",
 )  # fmt: skip
 
 
@@ -337,12 +340,12 @@ def fluctuations(
     >>> print(f"{found.error()[-1]:.3f}")
     0.044
     """
-    check.as_instance(game, "game", Game)
+    game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
     n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
     active = active_fractions(game, schedule, n_agents)
     start = check.as_choice(start, "start", STARTS)
-    record_every = min(check.as_positive_int(record_every, "record_every"), game.horizon)
+    record_every = min(check.as_positive_int(record_every, "record_every"), game.n_steps)
     jacobian = check.as_choice(jacobian, "jacobian", JACOBIANS)
     moves = not (game.model.constant_transition or game.model.differentiable)
     known = not moves and kernel.differentiable
@@ -352,7 +355,7 @@ def fluctuations(
     exact = known and jacobian != "differences"
 
     n_obs = game.n_observations
-    steps = appearance.recorded_steps(game.horizon, record_every)
+    steps = appearance.recorded_steps(game.n_steps, record_every)
     mu = np.zeros((len(steps), n_obs))
     covariance = np.zeros((len(steps), n_obs, n_obs))
     bias = np.zeros((len(steps), n_obs))
@@ -365,7 +368,7 @@ def fluctuations(
     share = 0.0 if n_agents is None else 1.0 / n_agents
     coins = isinstance(schedule, Bernoulli)
     _fluctuations.run(
-        game.model, kernel, active, ratio, coins, share, exact, record_every, game.horizon, mu, covariance, bias
+        game.model, kernel, active, ratio, coins, share, exact, record_every, game.n_steps, mu, covariance, bias
     )
     return Fluctuations(
         mu=mu,
@@ -373,12 +376,13 @@ def fluctuations(
         bias=bias,
         steps=steps,
         n_agents=n_agents,
-        horizon=game.horizon,
+        horizon=game.n_steps,
         jacobian="exact" if exact else "differences",
         start=start,
         schedule=schedule.label,
         game=game.name,
         observation_labels=game.observation_labels,
-        step=game.step,
+        step=game.dt,
+        time=game.unit,
         fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start),
     )

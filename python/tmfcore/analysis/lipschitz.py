@@ -17,7 +17,7 @@ from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.records import Record
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions, mean_field
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
@@ -147,9 +147,9 @@ def lipschitz(
     >>> print(tmf.analysis.lipschitz(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1)))
     reward 1 (exact), transition 0 (exact), flow 0.9 in l1, 0.9 Euclidean (exact)
     """
-    check.as_instance(game, "game", Game)
+    game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
-    beta = np.broadcast_to(active_fractions(game, schedule, n_agents), (game.horizon,))
+    beta = np.broadcast_to(active_fractions(game, schedule, n_agents), (game.n_steps,))
     trials = check.as_positive_int(trials, "trials")
     of_rewards, of_rows, of_flow = seeding.generators(rng, 3)
     said = _corners.Declared.by(game)
@@ -198,7 +198,7 @@ def _steepest(
     """The steepest slope found of the rewards, or of the rows, over all steps."""
     rows = what is _corners.rows
     found = 0.0
-    for t in range(game.horizon):
+    for t in range(game.n_steps):
 
         def slope(x: _Pair, y: _Pair, across: FloatArray) -> FloatArray:
             scale = 1.0 if rows else max(float(np.abs(table).max()) for table in (*x, *y))
@@ -214,13 +214,13 @@ def _steepest(
 def _exact_flow(game: Game, kernel: Policy, beta: FloatArray) -> FloatArray:
     """(T, 2) constants of Phi_t, l1 and Euclidean; rows affine in mu, policy independent of it."""
     size = game.n_observations
-    out = np.empty((game.horizon, 2))
+    out = np.empty((game.n_steps, 2))
     fixed = game.model.constant_transition
     known: dict[tuple[float, int], FloatArray] = {}
-    for t in range(game.horizon):
-        key = float(beta[t]), t * kernel.n_stages // game.horizon
+    for t in range(game.n_steps):
+        key = float(beta[t]), t * kernel.n_stages // game.n_steps
         if not (fixed or game.model.affine) or key not in known:
-            pi = kernel.probabilities(game.initial, t, game.horizon)
+            pi = kernel.probabilities(game.initial, t, game.n_steps)
             mixed = []
             for corner in np.eye(size)[: 1 if fixed else size]:
                 active, passive = _corners.rows(game, corner, t)
@@ -252,11 +252,11 @@ def _steepest_flow(
     game: Game, kernel: Policy, beta: FloatArray, met: FloatArray, generator: np.random.Generator, trials: int
 ) -> FloatArray:
     """(T, 2) steepest slopes found of Phi_t, l1 and Euclidean."""
-    out = np.zeros((game.horizon, 2))
-    for t in range(game.horizon):
+    out = np.zeros((game.n_steps, 2))
+    for t in range(game.n_steps):
 
         def image(mu: FloatArray, t: int = t) -> FloatArray:
-            pi = kernel.probabilities(mu, t, game.horizon)
+            pi = kernel.probabilities(mu, t, game.n_steps)
             active, passive = _corners.rows(game, mu, t)
             mixed = beta[t] * np.einsum("oa,oax->ox", pi, active) + (1 - beta[t]) * passive
             return np.asarray(mu @ mixed)

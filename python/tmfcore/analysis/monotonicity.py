@@ -18,7 +18,7 @@ from tmfcore._base.records import Record
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model import appearance
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
 from tmfcore.analysis import _adversary, _corners, _forms, _violations
@@ -185,16 +185,16 @@ def monotonicity(
     >>> print(tmf.analysis.monotonicity(crowded, tmf.Synchronous()))
     strictly monotone; largest eigenvalue -1 on the tangent space
     """
-    check.as_instance(game, "game", Game)
+    game = in_steps(game, schedule, n_agents)
     active = active_fractions(game, schedule, n_agents)
     trials = check.as_positive_int(trials, "trials")
     probing, searching = seeding.generators(rng, 2)
-    beta = np.broadcast_to(active, (game.horizon,))
+    beta = np.broadcast_to(active, (game.n_steps,))
     moved = False if _corners.Declared.by(game).constant_transition else _rows_seen_to_move(game, probing)
 
     eigenvalues, signs = _forms.signs(game, beta)
     affine = eigenvalues is not None
-    if game.horizon == 1 or game.n_actions == 1:  # mu_0 is given, or there is one flow only
+    if game.n_steps == 1 or game.n_actions == 1:  # mu_0 is given, or there is one flow only
         return Monotonicity("monotone", affine, eigenvalues, None, 0, moved)
     if max(signs) <= _forms.SEMIDEFINITE:
         # The first step has nothing to tell apart.

@@ -68,11 +68,11 @@ def simulate(
 
     schedule = words.build_schedule(options, n_agents)
     played = build_game(game, options, schedule, n_agents)
-    record_every = record_every or min(played.horizon, max(1, round(1 / played.step)))
+    record_every = record_every or min(played.n_steps, max(1, round(1 / played.dt)))
     with usage_errors():
         used = tmf.SoftmaxPolicy.uniform(played) if policy is None else _learnt(policy, played, schedule, n_agents)
         flow = tmf.mean_field(played, used, schedule, n_agents, record_every=record_every)
-        entries = played.horizon * played.n_observations * played.n_actions
+        entries = played.n_steps * played.n_observations * played.n_actions
         limit = tmf.evaluate(played, used, schedule, n_agents).mean_return if entries <= EVALUATED_ENTRIES else None
     if pictures is not None:
         words.make_folder(pictures, "'--pictures'")
@@ -112,8 +112,8 @@ def simulate(
         "n_agents": n_agents,
         "replicas": run.replicas,
         "engine": run.engine,
-        "horizon": played.horizon,
-        "step": played.step,
+        "horizon": played.n_steps,
+        "step": played.dt,
         "observations": played.observation_labels,
         "steps": run.steps,
         "mu": shares,

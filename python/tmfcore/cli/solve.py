@@ -126,7 +126,7 @@ def solve(
         written += drawn
         lines.append(f"wrote {', '.join(path.name for path in drawn)} to {pictures}")
     flow, (steps, played_there) = solution.flow, policy_at(solution.policy, solution.flow)
-    shown = slice(None, None, max(1, round(1 / played.step)))
+    shown = slice(None, None, max(1, round(1 / played.dt)))
     tables = [
         _solution_table(solution, played, solver),
         _exploitability_table(solution),
@@ -177,7 +177,7 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game, asked: str) -> Table
         ("solver", f"{name}, {why}"),
         ("mean return (mean field)", number(solution.mean_return)),
         ("iterations", f"{history['iteration'][-1]}"),
-        ("steps, sweeps a step", f"{game.horizon}, {game.step:g}"),
+        ("steps, sweeps a step", f"{game.n_steps}, {game.dt:g}"),
         ("seconds", f"{history['seconds'][-1]:.2f}"),
         ("stopped because", solution.reason),
     )
@@ -202,8 +202,8 @@ def _document(solution: tmf.Solution, game: tmf.Game) -> dict[str, Any]:
         "game": game.name,
         "schedule": solution.schedule,
         "n_agents": solution.n_agents,
-        "horizon": game.horizon,
-        "step": game.step,
+        "horizon": game.n_steps,
+        "step": game.dt,
         "solver": solution.solver,
         "converged": solution.converged,
         "reason": solution.reason,

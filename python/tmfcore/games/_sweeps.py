@@ -15,7 +15,7 @@ from tmfcore._base.validation import FloatArray
 def in_sweeps(make: Callable[..., Any]) -> bool:
     """Whether the games of a function take their horizon in sweeps, and a step as a share of one."""
     known = inspect.signature(make).parameters
-    return "step" in known and known["horizon"].annotation == "float"
+    return "step" in known and "time" not in known and known["horizon"].annotation == "float"
 
 
 def step_length(step: object) -> float:

@@ -131,7 +131,7 @@ def affine(
         Affine(*tables, *resting, active, passive),
         horizon,
         discount,
-        initial,  # type: ignore[arg-type]  # checked there
+        initial,
         name=name,
         observation_labels=observation_labels,
         action_labels=action_labels,
@@ -142,7 +142,7 @@ def affine(
     recipe = partial(
         affine, base, reward_mu=tables[1], transition0=tables[2], transition_mu=tables[3], passive_reward0=resting[0],
         passive_reward_mu=resting[1], passive_transition0=resting[2],
-        passive_transition_mu=resting[3], horizon=game.horizon, discount=game.discount, initial=game.initial,
+        passive_transition_mu=resting[3], horizon=game.n_steps, discount=game.discount, initial=game.initial,
         successors=active, passive_successors=passive, name=game.name, observation_labels=game.observation_labels,
         action_labels=game.action_labels, observation_shape=game.observation_shape,
     )  # fmt: skip

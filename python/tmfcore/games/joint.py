@@ -180,7 +180,7 @@ def by_half_step(game: Game, mu: object) -> tuple[FloatArray, FloatArray]:
     if not isinstance(halves, _HalfSteps):
         raise TypeError(f"game is {game!r}; must be a game made by games.joint")
     array = check.as_real_array(_results.shares(game, mu, "mu"), "mu")
-    wanted = (game.horizon + 1, game.n_observations)
+    wanted = (game.n_steps + 1, game.n_observations)
     if array.shape[-2:] != wanted:
         raise ValueError(f"mu has shape {array.shape}; must be (..., {wanted[0]}, {wanted[1]}), every step recorded")
     population = array[..., ::2, : halves.n_observations].copy()

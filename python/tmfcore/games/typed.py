@@ -116,7 +116,7 @@ def typed(
             called,
             manners,
         ),
-        first.horizon,
+        first.n_steps,
         first.discount,
         initial,
         name="typed",

@@ -82,7 +82,7 @@ def text(game: Game, mu: FloatArray, t: int, own: int | None = None) -> str:
     """One population as a line of text."""
     shares = ", ".join(f"{name} {share:.3f}" for name, share in zip(game.observation_labels, mu.tolist()))
     agent = "" if own is None else f" | agent at {game.observation_labels[own]}"
-    return f"step {t} of {game.horizon}: {shares}{agent}"
+    return f"step {t} of {game.n_steps}: {shares}{agent}"
 
 
 def image(mu: FloatArray, own: int | None = None) -> npt.NDArray[np.uint8]:

@@ -172,10 +172,10 @@ class TablePolicy(spiel_policy.Policy):
 def asked(policy: Any, game: TablesGame) -> FloatArray:
     """Probabilities (T, S, A) of their policy at every decision of a game made by `to_game` that may be met."""
     ours = game.tables.game
-    table = np.full((ours.horizon, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
+    table = np.full((ours.n_steps, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
     state = game.new_initial_state()
     layer = {x: state.child(x) for x, _ in state.chance_outcomes()}
-    for t in range(ours.horizon):
+    for t in range(ours.n_steps):
         following: dict[int, Any] = {}
         for o, at in layer.items():
             found = dict(policy.action_probabilities(at))
@@ -185,7 +185,7 @@ def asked(policy: Any, game: TablesGame) -> FloatArray:
                 blown = _told(at.child(a), {})
                 for x, _ in blown.chance_outcomes():
                     following.setdefault(x, blown.child(x))
-        if t + 1 < ours.horizon:
+        if t + 1 < ours.n_steps:
             mu = _flow_until(game, table, t + 1)
             shares = {f"{MEET},{t + 1},{x},0": float(mu[x]) for x in range(ours.n_observations)}
             layer = {x: _told(at, shares) for x, at in following.items()}

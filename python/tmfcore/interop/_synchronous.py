@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, SuccessorArray
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule, Synchronous
 
 
@@ -26,7 +26,7 @@ class SynchronousTables:
 
     def __init__(self, game: Game, active: FloatArray) -> None:
         self.game, self.active = game, active
-        self.n_observations, self.n_actions, self.horizon = game.n_observations, game.n_actions, game.horizon
+        self.n_observations, self.n_actions, self.horizon = game.n_observations, game.n_actions, game.n_steps
         self.initial, self.discount = game.initial, game.discount
         self._known: dict[tuple[int, bytes], tuple[FloatArray, FloatArray]] = {}
         self.may_follow = _may_follow(game, active)
@@ -58,9 +58,9 @@ class SynchronousTables:
 
 def of(game: object, schedule: object = None) -> SynchronousTables:
     """Tables of `game` as the agents of `schedule` live it; None: everybody acts at every step."""
-    game = check.as_instance(game, "game", Game)
     who = Synchronous() if schedule is None else check.as_instance(schedule, "schedule", Schedule)
-    return SynchronousTables(game, np.ones(game.horizon) * who.active_fraction(game.horizon))
+    game = in_steps(game, who)
+    return SynchronousTables(game, np.ones(game.n_steps) * who.active_fraction(game.n_steps))
 
 
 def dense(rows: FloatArray, successors: SuccessorArray | None, size: int) -> FloatArray:

@@ -14,7 +14,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import Flow, full_flow, is_always
 from tmfcore._model.fingerprint import Fingerprint, same
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import as_policy
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import individuals
@@ -35,7 +35,7 @@ class World(ABC):
 
     @property
     def over(self) -> bool:
-        return self.t == self.game.horizon
+        return self.t == self.game.n_steps
 
     @property
     @abstractmethod
@@ -62,7 +62,7 @@ class World(ABC):
 
     def rows(self) -> Rows:
         """What each sees, (n, 2S+1)."""
-        return encode(self.observations, self.mu, self.t, self.game.horizon)
+        return encode(self.observations, self.mu, self.t, self.game.n_steps)
 
 
 class InFlow(World):
@@ -73,10 +73,10 @@ class InFlow(World):
         self.flow = full_flow(flow, game)
         same("population", flow.fingerprint, Fingerprint.of(game), ("game",))
         active = check.as_float_array(
-            flow.active_fraction, "flow.active_fraction", shape=(game.horizon,), letters="T", low=0.0, high=1.0
+            flow.active_fraction, "flow.active_fraction", shape=(game.n_steps,), letters="T", low=0.0, high=1.0
         )
         self.active = active.tolist()
-        self.kernel = individuals.Individuals(game.model, None, game.horizon)
+        self.kernel = individuals.Individuals(game.model, None, game.n_steps)
 
     @property
     def mu(self) -> FloatArray:
@@ -114,14 +114,14 @@ class InPopulation(World):
         self.n_agents = check.as_positive_int(n_agents, "n_agents")
         check_population(self.n_agents, "counts")
         self.start = check.as_choice(start, "start", ("rounded", "sampled"))
-        batch, probability = as_schedule(schedule)._kernel(game.horizon, self.n_agents)
+        batch, probability = as_schedule(schedule)._kernel(game.n_steps, self.n_agents)
         check_batches(self.n_agents, batch, "counts")
-        self.batch = None if batch is None else np.broadcast_to(batch, (game.horizon,)).tolist()
-        self.probability = None if probability is None else np.broadcast_to(probability, (game.horizon,)).tolist()
+        self.batch = None if batch is None else np.broadcast_to(batch, (game.n_steps,)).tolist()
+        self.probability = None if probability is None else np.broadcast_to(probability, (game.n_steps,)).tolist()
         if always and self.batch is not None and 0 in self.batch:
             t = self.batch.index(0)
             raise ValueError(f"schedule lets nobody act at step {t}; must let one act where clock is 'always'")
-        self.kernel = individuals.Individuals(game.model, kernel, game.horizon)
+        self.kernel = individuals.Individuals(game.model, kernel, game.n_steps)
         self.counts: IntArray  # (n, S), the tagged agent among them
 
     @property
@@ -182,7 +182,7 @@ def world(
     n: int,
 ) -> World:
     """The world of n tagged agents, from what a user gives."""
-    game = check.as_instance(game, "game", Game)
+    given = check.as_instance(game, "game", Game)
     always = is_always(clock)
     if isinstance(population, Flow):
         if schedule is not None or n_agents is not None:
@@ -191,10 +191,10 @@ def world(
             )
         if check.as_choice(start, "start", ("rounded", "sampled")) != "rounded":
             raise ValueError("start is 'sampled'; a Flow starts at game.initial, so leave it out")
-        return InFlow(game, population, n, always)
+        return InFlow(given.at(step=population.step) if given.time == "sweeps" else given, population, n, always)
     if schedule is None or n_agents is None:
         raise TypeError(
             "schedule and n_agents are needed where population is a policy, played by N agents; "
             "for their limit, give mean_field(game, policy, schedule)"
         )
-    return InPopulation(game, population, schedule, n_agents, start, n, always)
+    return InPopulation(in_steps(given, schedule, n_agents), population, schedule, n_agents, start, n, always)

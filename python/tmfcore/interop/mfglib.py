@@ -331,7 +331,7 @@ def to_policy(policy: object, game: object, env: object, schedule: object = None
     given = as_policy(policy, ours)
     who = Synchronous() if schedule is None else check.as_instance(schedule, "schedule", Schedule)
     mu = mean_field(ours, given, who).mu
-    rows = np.stack([given.probabilities(mu[t], t, ours.horizon) for t in range(ours.horizon)])
+    rows = np.stack([given.probabilities(mu[t], t, ours.n_steps) for t in range(ours.n_steps)])
     halves = _halves(ours)
     if halves is not None:
         rows = rows[::2, : halves.n_observations]
@@ -363,7 +363,7 @@ def from_policy(policy: object, game: object) -> TabularPolicy:
     """
     ours = check.as_instance(game, "game", Game)
     halves = _halves(ours)
-    horizon = ours.horizon if halves is None else ours.horizon // 2
+    horizon = ours.n_steps if halves is None else ours.n_steps // 2
     size = ours.n_observations if halves is None else halves.n_observations
     array = policy.detach().cpu().double().numpy() if isinstance(policy, torch.Tensor) else policy
     rows = check.as_float_array(array, "policy")
@@ -375,6 +375,6 @@ def from_policy(policy: object, game: object) -> TabularPolicy:
     table = _rounded(rows.reshape(horizon, size, ours.n_actions), "policy")
     if halves is None:
         return TabularPolicy(table, horizon=horizon)
-    lifted = np.full((ours.horizon, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
+    lifted = np.full((ours.n_steps, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
     lifted[::2, :size] = table
-    return TabularPolicy(lifted, horizon=ours.horizon)
+    return TabularPolicy(lifted, horizon=ours.n_steps)

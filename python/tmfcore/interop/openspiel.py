@@ -309,7 +309,7 @@ def _decisions(source: Source, t: int, mu: FloatArray) -> list[tuple[int, Any]]:
 
 def _in_flow(policy: Any, game: Game, mu: FloatArray) -> FloatArray:
     """Rows (T, S, A) that are played along a flow mu (T + 1, S)."""
-    return np.stack([policy.probabilities(mu[t], t, game.horizon) for t in range(game.horizon)])
+    return np.stack([policy.probabilities(mu[t], t, game.n_steps) for t in range(game.n_steps)])
 
 
 class _ByString(spiel_policy.Policy):

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import individuals as individuals_kernel
 from tmfcore._population.simulate import rounded_counts
@@ -159,21 +159,21 @@ class _Crowd:
     """N individuals at step t, and the batch that acts: what both environments play on."""
 
     def __init__(self, game: Game, schedule: Schedule, n_agents: int, start: str) -> None:
-        self.game = check.as_instance(game, "game", Game)
+        self.game = game = in_steps(game, schedule, n_agents)
         self.n_agents = check.as_positive_int(n_agents, "n_agents", high=MOST_AGENTS)
         self.start = check.as_choice(start, "start", ("rounded", "sampled"))
-        batch, probability = as_schedule(schedule)._kernel(game.horizon, self.n_agents)
-        self.batch = None if batch is None else np.broadcast_to(batch, (game.horizon,))
-        self.probability = None if probability is None else np.broadcast_to(probability, (game.horizon,))
+        batch, probability = as_schedule(schedule)._kernel(game.n_steps, self.n_agents)
+        self.batch = None if batch is None else np.broadcast_to(batch, (game.n_steps,))
+        self.probability = None if probability is None else np.broadcast_to(probability, (game.n_steps,))
         self.names = [f"agent_{i}" for i in range(self.n_agents)]
         self.index = {name: i for i, name in enumerate(self.names)}
-        self.kernel = individuals_kernel.Individuals(game.model, None, game.horizon)
+        self.kernel = individuals_kernel.Individuals(game.model, None, game.n_steps)
         self.rng = np.random.default_rng()
         self.t = -1  # before the first reset
 
     @property
     def over(self) -> bool:
-        return self.t == self.game.horizon
+        return self.t == self.game.n_steps
 
     def reset(self, seed: int | None) -> None:
         if seed is not None:
@@ -212,16 +212,16 @@ class _Crowd:
 
     def rows(self) -> _shared.Rows:
         """What everybody sees, (N, 2S+1)."""
-        return _shared.encode(self.observations, self.mu, self.t, self.game.horizon)
+        return _shared.encode(self.observations, self.mu, self.t, self.game.n_steps)
 
     def row(self, i: int) -> Row:
         """What one agent sees, (2S+1,)."""
-        row: Row = _shared.encode(self.observations[i : i + 1], self.mu, self.t, self.game.horizon)[0]
+        row: Row = _shared.encode(self.observations[i : i + 1], self.mu, self.t, self.game.n_steps)[0]
         return row
 
     def state(self) -> Row:
         """(mu, t / T), (S+1,)."""
-        return np.append(self.mu, self.t / self.game.horizon).astype(np.float32)
+        return np.append(self.mu, self.t / self.game.n_steps).astype(np.float32)
 
 
 class _Common:

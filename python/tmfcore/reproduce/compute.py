@@ -81,7 +81,7 @@ def solve(
     return solution.policy, {
         "batch": batch,
         "step": batch / n_agents,
-        "steps": game.horizon,
+        "steps": game.n_steps,
         "iterations": int(solution.history["iteration"][-1]),
         "best_iteration": solution.best_iteration,
         "reason": solution.reason,
@@ -114,7 +114,7 @@ def play(
     began = time.perf_counter()
     n_agents = settings.n_agents
     game, schedule = spec.build(batch / n_agents), schedule_of(batch, n_agents)
-    sweep = max(1, round(1 / game.step))
+    sweep = max(1, round(1 / game.dt))
     record_every = max(1, sweep // POINTS)
     run = tmf.simulate(
         game, policy, schedule, n_agents, replicas=settings.return_replicas, rng=seed, threads=threads,
@@ -127,7 +127,7 @@ def play(
         "returns": {"replicas": settings.return_replicas, "mean": mean, "low": low, "high": high},
         "mu": {
             "a_sweep": sweep // record_every,
-            "times": (run.steps * game.step).round(DIGITS).tolist(),
+            "times": run.times.round(DIGITS).tolist(),
             "agents": run.mu[0].round(DIGITS).tolist(),
             "low": edges[0].round(DIGITS).tolist(),
             "high": edges[1].round(DIGITS).tolist(),

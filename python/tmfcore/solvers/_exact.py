@@ -45,7 +45,7 @@ class ExactSolver(Solver):
     def _iterate(self, problem: Problem) -> Iterate:
         """The uniform policy of the problem."""
         game = problem.game
-        return Iterate(game.model, game.initial, problem.active, game.horizon, game.discount, problem.always)
+        return Iterate(game.model, game.initial, problem.active, game.n_steps, game.discount, problem.always)
 
     def _rule(self, problem: Problem, generator: np.random.Generator, threads: int | None) -> TableRule:
         return self._exact_rule(self._iterate(problem), problem)

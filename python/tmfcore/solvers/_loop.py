@@ -226,7 +226,7 @@ class Loop:
 
     def policy(self, parameters: FloatArray) -> TabularPolicy | SoftmaxPolicy:
         """The policy of parameters of the rule."""
-        return self.solver._policy(parameters, self.problem.game.horizon)
+        return self.solver._policy(parameters, self.problem.game.n_steps)
 
     def probabilities(self, parameters: FloatArray) -> FloatArray:
         """Of a policy along the best flow, step by step."""

@@ -158,4 +158,4 @@ class Ascent(Rule):
 def _seconds_per_job(game: Game) -> float:
     """A rough estimate of one pass over the horizon, that only decides about threads."""
     cells = game.n_observations * (10 + game.n_actions * min(game.model.n_successors, game.n_observations))
-    return 2e-9 * game.horizon * cells
+    return 2e-9 * game.n_steps * cells

@@ -13,7 +13,7 @@ from tmfcore._limit import values as values_kernel
 from tmfcore._limit.mean_field import Flow, active_fractions, flow_of
 from tmfcore._model.evaluator import keep_kernels
 from tmfcore._model.fingerprint import Fingerprint
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore._model.schedules import Schedule
 
@@ -35,7 +35,7 @@ class Problem:
     @classmethod
     def of(cls, game: object, schedule: Schedule, n_agents: int | None, clock: str) -> Problem:
         """From what a user gives, checked."""
-        game = check.as_instance(game, "game", Game)
+        game = in_steps(game, schedule, n_agents)
         active = active_fractions(game, schedule, n_agents)
         n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
         return cls(game, schedule, n_agents, active, clock)
@@ -54,22 +54,22 @@ class Problem:
         """A policy at every step of its own flow, (T, S, A)."""
         game = self.game
         kernel = as_policy(policy, game, "initial")
-        mu = np.empty((game.horizon + 1, game.n_observations))
-        values_kernel.forward(game.model, kernel, game.initial, self.active, game.horizon, 1, mu)
-        return np.stack([kernel.probabilities(mu[t], t, game.horizon) for t in range(game.horizon)])
+        mu = np.empty((game.n_steps + 1, game.n_observations))
+        values_kernel.forward(game.model, kernel, game.initial, self.active, game.n_steps, 1, mu)
+        return np.stack([kernel.probabilities(mu[t], t, game.n_steps) for t in range(game.n_steps)])
 
     def judge(self, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
         """Flow, exploitability and mean return of a policy, by the kernels of tmf.exploitability."""
         game = self.game
-        mu = np.empty((game.horizon + 1, game.n_observations))
-        kept = keep_kernels(game.model, game.horizon)
-        values_kernel.forward(game.model, policy.kernel, game.initial, self.active, game.horizon, 1, mu, kept)
+        mu = np.empty((game.n_steps + 1, game.n_observations))
+        kept = keep_kernels(game.model, game.n_steps)
+        values_kernel.forward(game.model, policy.kernel, game.initial, self.active, game.n_steps, 1, mu, kept)
         gap, _, value = values_kernel.gaps(game.model, policy.kernel, mu, self.active, game.discount, self.always, kept)
         return self.flow(mu), gap, value
 
     def flow(self, mu: FloatArray) -> Flow:
         """The flow (T+1, S) of a policy of this problem."""
-        steps = np.arange(self.game.horizon + 1, dtype=np.int64)
+        steps = np.arange(self.game.n_steps + 1, dtype=np.int64)
         return flow_of(self.game, mu, steps, self.active, self.fingerprint.on(""))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._limit.mean_field import active_fractions
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._iterate import Iterate
@@ -71,9 +71,10 @@ def default_space(solver: Solver, scale: float = 1.0) -> Space:
 def scale_of(problems: list[tuple[Game, Schedule, int | None]], clock: str) -> float:
     """The geometric mean over the games of the largest difference of two Q at one (t, o), at the uniform policy."""
     spreads = []
-    for game, schedule, n_agents in problems:
+    for given, schedule, n_agents in problems:
+        game = in_steps(given, schedule, n_agents)
         active = active_fractions(game, schedule, n_agents)
-        uniform = Iterate(game.model, game.initial, active, game.horizon, game.discount, clock == "always")
+        uniform = Iterate(game.model, game.initial, active, game.n_steps, game.discount, clock == "always")
         uniform.evaluate()
         spread = float(np.ptp(uniform.q, axis=-1).max())
         if isfinite(spread) and spread > 0:

@@ -98,7 +98,7 @@ def solve(
     callback = watcher(callback, progress)
     problem = Problem.of(game, schedule, n_agents, clock)
     generator = seeding.generators(rng, 1)[0]
-    size = game.horizon * game.n_observations * game.n_actions
+    size = problem.game.n_steps * problem.game.n_observations * problem.game.n_actions
     kinds: list[type[ExactSolver]] = [MirrorDescent, Homotopy, FictitiousPlay]
     if size > LARGE:
         kinds.remove(Homotopy)

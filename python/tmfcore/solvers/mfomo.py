@@ -171,7 +171,7 @@ class _Optimisation(TableRule):
             self.scale = spread if spread > 0 else 1.0
 
         objective = Occupation(
-            game.model, game.initial, active, game.horizon, game.discount, always,
+            game.model, game.initial, active, game.n_steps, game.discount, always,
             self.penalty * self.scale, 0.1 * self.penalty / self.scale,
         )  # fmt: skip
         size = policy.size

@@ -158,6 +158,6 @@ def _refuse_time(game: Game, mu: FloatArray) -> None:
         return
     mu = mu / mu.sum()
     first = game.tables(mu, 0)
-    for t in range(1, game.horizon):
+    for t in range(1, game.n_steps):
         if any((now != then).any() for now, then in zip(game.tables(mu, t), first, strict=True)):
             raise ValueError(f"the game's tables at t={t} are not those at t=0; must not depend on t")

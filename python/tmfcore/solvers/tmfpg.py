@@ -175,8 +175,8 @@ class TMFPG(Solver):
         return self._n_stages(game), game.n_observations, game.n_actions, features
 
     def _n_stages(self, game: Game) -> int:
-        stages = round(game.horizon * game.step) if self.stages is None else self.stages
-        return max(1, min(stages, game.horizon))
+        stages = round(game.n_steps * game.dt) if self.stages is None else self.stages
+        return max(1, min(stages, game.n_steps))
 
     def _start(self, problem: Problem, policy: object) -> FloatArray:
         """Logits as they are, repeated to fit the stages; else the logarithms of the mean policy of each stage."""
@@ -190,7 +190,7 @@ class TMFPG(Solver):
                 theta[..., : given.shape[-1]] = np.repeat(given, n_stages // len(given), axis=0)
                 return theta
         table = softened(problem.table(policy))
-        stage = np.arange(game.horizon) * n_stages // game.horizon
+        stage = np.arange(game.n_steps) * n_stages // game.n_steps
         starts = np.searchsorted(stage, np.arange(n_stages))
         means = np.add.reduceat(table, starts, axis=0) / np.bincount(stage)[:, np.newaxis, np.newaxis]
         theta[..., 0] = np.log(means)
@@ -219,7 +219,7 @@ class TMFPG(Solver):
         else:
             engine = "agents" if self.critic == "returns" else "counts"
             check_population(n_agents, engine)
-            batch, probability = schedule._kernel(game.horizon, n_agents)
+            batch, probability = schedule._kernel(game.n_steps, n_agents)
             check_batches(n_agents, batch, engine)
             start = rounded_counts(game.initial, n_agents)
         if always and self.critic == "returns" and not (active == 1.0).all():
@@ -231,7 +231,7 @@ class TMFPG(Solver):
         n_stages = self._n_stages(game)
         return _critics.Problem(
             model=game.model,
-            horizon=game.horizon,
+            horizon=game.n_steps,
             discount=game.discount,
             initial=game.initial,
             active=active,
@@ -242,7 +242,7 @@ class TMFPG(Solver):
             always=always,
             natural=self.gradient == "natural",
             n_stages=n_stages,
-            pool=max(1, min(_steps_per_sweep(active, game.horizon), game.horizon // n_stages)),
+            pool=max(1, min(_steps_per_sweep(active, game.n_steps), game.n_steps // n_stages)),
         )
 
 

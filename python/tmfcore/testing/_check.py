@@ -13,6 +13,7 @@ from tmfcore.testing import _looks
 from tmfcore.testing._probe import TABLES, Probe, distributions, guarded, steps_of
 from tmfcore.testing._report import Finding, GameReport
 
+SHORT = 0.01  # sweeps a step of a game in sweeps lasts
 LONGEST = 2_000_000  # cells of the kernel, beyond which no population is played
 
 
@@ -24,6 +25,7 @@ def check_game(game: Game, *, trials: int = 20, rng: seeding.RNG = None, play: b
     Parameters
     ----------
     game : Game
+        In sweeps without a step of its own it is looked at in steps of 0.01 sweeps.
     trials : int, optional
         Distributions drawn, besides the start, the uniform one and those with everybody at one place: Dirichlet, some
         with empty places.
@@ -59,6 +61,8 @@ def check_game(game: Game, *, trials: int = 20, rng: seeding.RNG = None, play: b
     changing with mu: reward, transition, passive_reward, passive_transition; with time: nothing
     """
     check.as_instance(game, "game", Game)
+    if game.time == "sweeps" and game.step is None:
+        game = game.at(step=SHORT)
     trials = check.as_positive_int(trials, "trials")
     play = check.as_bool(play, "play")
     drawn, agents = seeding.generators(rng, 2)

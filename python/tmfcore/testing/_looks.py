@@ -261,7 +261,7 @@ def divided(probe: Probe) -> Iterator[Finding]:
 def limit(game: Game, rng: np.random.Generator) -> Iterator[Finding]:
     """Populations of AGENTS beside the mean field, everybody acting at random, half of them at a step."""
     policy, schedule = TabularPolicy.uniform(game), Fraction(0.5)
-    every = max(1, game.horizon // STEPS_PLAYED)
+    every = max(1, game.n_steps // STEPS_PLAYED)
     try:
         flow = mean_field(game, policy, schedule, AGENTS, record_every=every)
         run = simulate(

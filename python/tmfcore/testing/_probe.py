@@ -34,8 +34,8 @@ def distributions(game: Game, trials: int, rng: np.random.Generator) -> list[Flo
 
 def steps_of(game: Game, rng: np.random.Generator) -> list[int]:
     """0, T - 1, and some in between, in order."""
-    drawn = rng.integers(game.horizon, size=STEPS_TRIED - 2)
-    return sorted({0, game.horizon - 1, *(int(t) for t in drawn)})
+    drawn = rng.integers(game.n_steps, size=STEPS_TRIED - 2)
+    return sorted({0, game.n_steps - 1, *(int(t) for t in drawn)})
 
 
 class Probe:

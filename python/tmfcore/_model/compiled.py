@@ -1,0 +1,187 @@
+"""Games on compiled code: a row function of numba, cffi, ctypes or Cython, or any tmfcore._model.model.Model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Self
+
+from tmfcore._base import validation as check
+from tmfcore._model import clock, native, sources
+from tmfcore._model import promises as _promises
+from tmfcore._model.core import TINY, Core
+from tmfcore._model.model import CompiledModel, Model
+
+__all__ = ["Compiled"]
+
+
+class Compiled(Core):
+    """The two ways to a game on compiled code."""
+
+    @classmethod
+    def compiled(
+        cls,
+        function: Any,
+        n_observations: int,
+        n_actions: int,
+        horizon: float,
+        discount: float,
+        initial: object,
+        *,
+        successors: object = None,
+        passive_successors: object = None,
+        user_data: int | None = None,
+        owner: object = None,
+        constant_transition: bool = False,
+        local_passive_reward: bool = False,
+        separable_reward: bool = False,
+        time: str = "steps",
+        step: float | None = None,
+        name: str = "",
+        observation_labels: Sequence[str] | None = None,
+        action_labels: Sequence[str] | None = None,
+        observation_shape: Sequence[int] | None = None,
+    ) -> Self:
+        """A game whose rows come from a compiled function, called without the GIL.
+
+        The function is `int row(int t, int observation, int action, const double *mu, double *probabilities,
+        double *reward, void *user)`: it fills one row (K probabilities, K0 for action = -1, a passive agent)
+        and its reward, and returns 0, or anything else for an error.
+
+        Parameters
+        ----------
+        function : scipy.LowLevelCallable, numba cfunc, ctypes or cffi function, PyCapsule or int
+            The function, a capsule named by its C signature, or its address. In sweeps the row of action -1 is K0
+            rates, each cell filled and their sum 0, and its reward a rate; t is the number of sweeps completed.
+        n_observations, n_actions, horizon, discount, initial, time, step, name, observation_labels, action_labels,
+        observation_shape
+            As in Game.
+        successors, passive_successors : (S, A, K) and (S, K0) integers, optional
+            The observations the K and K0 cells stand for; None: cell x is observation x.
+        user_data : int, optional
+            Address handed to the function as `user`.
+        owner : object, optional
+            Kept alive with the game: whatever owns the code behind an address, and the user data.
+        constant_transition, local_passive_reward, separable_reward : bool, optional
+            Promises that let kernels call the function less often: rows depend on neither mu nor t; the passive reward
+            of o depends on o and mu(o) alone; reward and passive reward differ by a number of (o, a) alone (in sweeps:
+            the reward is one), which needs the promise before it. Tried here at three distributions and two steps;
+            `testing.check_game` tries more, and rows promised constant are held to it whenever the function is asked
+            for one. Analysis proves from promises.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As Game; a function of another signature; a row at (initial, 0) that is no distribution; a broken promise.
+
+        Notes
+        -----
+        With no promise a step of one agent costs S + 1 calls of the function, with local_passive_reward 3, and tables
+        S (A + 1) calls, with constant_transition and separable_reward S. In sweeps the row of an action asks for the
+        passive one as well.
+        """
+        in_sweeps = clock.is_sweeps(time, step)
+        n_obs, n_act = sources.sizes(n_observations, n_actions)
+        active, passive = sources.successor_arrays(successors, passive_successors, n_obs, n_act)
+        own = sources.own_cells(n_obs, passive) if in_sweeps else None
+        if user_data is not None:
+            user_data = check.as_int(user_data, "user_data", low=0)
+        row, address, alive = native.row_function(function, user_data, owner)
+        given = (constant_transition, local_passive_reward, separable_reward)
+        promises: dict[str, Any] = {name: check.as_bool(value, name) for name, value in zip(_promises.NAMES, given)}
+        look: dict[str, Any] = {
+            "name": name, "observation_labels": observation_labels, "action_labels": action_labels,
+            "observation_shape": observation_shape, "successors": active, "passive_successors": passive,
+        }  # fmt: skip
+
+        def model(**of_step: Any) -> CompiledModel:
+            return CompiledModel(n_obs, n_act, row, active, passive, address, alive, **of_step, **promises)
+
+        game = object.__new__(cls)
+        if own is None:
+            game._settle(model(), horizon, discount, initial, probe=True, **look)
+            trial = game
+        else:
+
+            def cut(dt: float, n_steps: int, gamma: float) -> Core:
+                return cls._trusted(model(step=dt, own=own), n_steps, gamma, initial, step=dt, **look)
+
+            game._sweep(cut, horizon, discount, step, TINY, probe=True)
+            trial = game._trial
+        kept = [name for name, promised in promises.items() if promised]
+        if kept:
+            steps = sorted({0, trial.n_steps - 1})
+            broken = _promises.broken(trial.model.tables, kept, _promises.points(game.initial), steps)
+            if broken:
+                raise ValueError(broken)
+        game._made_by(
+            partial(
+                cls.compiled, function, n_observations=n_obs, n_actions=n_act, horizon=game.horizon,
+                discount=game.discount, initial=game.initial, user_data=user_data, owner=owner, time=game.time,
+                step=step, **promises, **look,
+            )
+        )  # fmt: skip
+        return game
+
+    @classmethod
+    def from_model(
+        cls,
+        model: Model | Callable[[float], Model],
+        horizon: float,
+        discount: float,
+        initial: object,
+        *,
+        time: str = "steps",
+        step: float | None = None,
+        name: str = "",
+        observation_labels: Sequence[str] | None = None,
+        action_labels: Sequence[str] | None = None,
+        observation_shape: Sequence[int] | None = None,
+    ) -> Self:
+        """A game on a compiled Model, such as a cdef subclass of tmfcore._model.model.Model.
+
+        Parameters
+        ----------
+        model : tmfcore._model.model.Model, or function of dt
+            In sweeps a function of dt that makes the Model of a step of dt sweeps: its rewards are earned, and its rows
+            followed, in one such step.
+        horizon, discount, initial, time, step, name, observation_labels, action_labels, observation_shape
+            As in Game.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As Game; a row at (initial, 0) that is no distribution.
+
+        Notes
+        -----
+        `tables` shows the game densely, also where the model is sparse inside: `game.model.tables` shows it
+        as it is.
+        """
+        look: dict[str, Any] = {
+            "name": name, "observation_labels": observation_labels, "action_labels": action_labels,
+            "observation_shape": observation_shape,
+        }  # fmt: skip
+        game = object.__new__(cls)
+        if clock.is_sweeps(time, step):
+            if isinstance(model, Model) or not callable(model):
+                raise TypeError(
+                    f"model is {type(model).__name__}; must be a function of dt that makes a Model with time='sweeps': "
+                    "a Model's own rows and rewards are those of one step"
+                )
+            make = model
+
+            def cut(dt: float, n_steps: int, gamma: float) -> Core:
+                made = check.as_instance(make(dt), "model(dt)", Model)
+                return cls._trusted(made, n_steps, gamma, initial, step=dt, **look)
+
+            game._sweep(cut, horizon, discount, step, 2.0**-10, probe=True)
+        else:
+            game._settle(check.as_instance(model, "model", Model), horizon, discount, initial, probe=True, **look)
+        game._made_by(
+            partial(
+                cls.from_model, model, horizon=game.horizon, discount=game.discount, initial=game.initial,
+                time=game.time, step=step, **look,
+            )
+        )  # fmt: skip
+        return game

@@ -1,0 +1,345 @@
+"""What every game has, whatever it was made from: sizes, time, start, a model, and the ways to another game.
+
+    Core.at(schedule, n_agents)     the game in steps that a schedule plays; itself where time is steps
+    Core.replace(...)               the same game with other arguments
+    Core.tables(mu, t)              rewards and rows at one population and step
+
+A game in sweeps holds no model but `_cut`, which makes the game in steps of a given length.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Self, TypeAlias
+
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray, SuccessorArray
+from tmfcore._model import clock, sources
+from tmfcore._model.model import Model
+from tmfcore._model.sources import INT32_MAX, Table
+
+__all__ = ["TINY", "Core", "Cut", "Tables"]
+
+Cut: TypeAlias = Callable[[float, int, float], Any]  # (dt, T, discount of a step) -> the game in such steps
+
+KNOWN = 8  # step lengths whose games are kept
+TINY = 2.0**-40  # sweeps in which no rate is too large: to try functions that are rates
+
+
+class Tables(NamedTuple):
+    """The four arrays of a game at one population distribution and step: `Game.tables`.
+
+    Parameters
+    ----------
+    reward : (S, A) float64
+    transition : (S, A, S) or (S, A, K) float64
+    passive_reward : (S,) float64
+    passive_transition : (S, S) or (S, K0) float64
+    """
+
+    reward: FloatArray
+    transition: FloatArray
+    passive_reward: FloatArray
+    passive_transition: FloatArray
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Core:
+    """The fields of a Game, frozen, and what is done with them."""
+
+    n_observations: int
+    n_actions: int
+    horizon: float
+    discount: float
+    initial: FloatArray
+    reward: Table | None
+    transition: Table | None
+    passive_reward: Table | None
+    passive_transition: Table | None
+    passive_rates: Table | None
+    successors: SuccessorArray | None
+    passive_successors: SuccessorArray | None
+    noise: FloatArray | None
+    assumed: bool
+    time: str
+    step: float | None
+    name: str
+    observation_labels: tuple[str, ...]
+    action_labels: tuple[str, ...]
+    observation_shape: tuple[int, ...]
+    _model: Model | None  # of a game in steps
+    _recipe: partial[Any] | None  # makes an equal game; how pickle copies it and `replace` changes it
+    _pickles: bool
+    _cut: Cut | None  # of a game in sweeps
+    _trial: Self  # one step of some length of a game in sweeps, for its sizes, names and kind
+    _known: dict[float, Self]  # the games in steps made last, by step length
+    _whole: Self | None  # the game in sweeps that this one is the steps of
+
+    @classmethod
+    def _trusted(
+        cls, model: Model, horizon: int, discount: float, initial: object, *, recipe: partial[Any] | None = None,
+        **settings: Any,
+    ) -> Self:  # fmt: skip
+        """from_model for the built-in games: their models need no probe, and a `recipe` makes them pickle."""
+        game = object.__new__(cls)
+        game._settle(model, horizon, discount, initial, probe=False, **settings)
+        game._made_by(recipe, pickles=recipe is not None)
+        return game
+
+    @classmethod
+    def _swept(
+        cls, cut: Cut, horizon: object, discount: object, step: object, recipe: partial[Any], trial: float = 1.0
+    ) -> Self:
+        """A built-in game in sweeps: `cut` makes it in steps, as it does here in one of `trial` sweeps."""
+        game = object.__new__(cls)
+        game._sweep(cut, horizon, discount, step, trial, probe=False)
+        game._made_by(recipe, pickles=True)
+        return game
+
+    def _settle(
+        self,
+        model: Model,
+        horizon: object,
+        discount: object,
+        initial: object,
+        *,
+        probe: bool,
+        name: object = "",
+        observation_labels: object = None,
+        action_labels: object = None,
+        observation_shape: object = None,
+        assumed: object = False,
+        step: float = 1.0,
+        **tables: Any,
+    ) -> None:
+        """Check what every game has, and fill the frozen fields; `probe` runs user code at (initial, 0)."""
+        n_obs, n_act = model.n_observations, model.n_actions
+        values: dict[str, Any] = {
+            "n_observations": n_obs,
+            "n_actions": n_act,
+            "horizon": check.as_positive_int(horizon, "horizon", high=INT32_MAX),
+            "discount": check.as_float(discount, "discount", low=0.0, high=1.0),
+            "initial": check.frozen(check.as_probabilities(initial, "initial", shape=(n_obs,), letters="S")),
+            "assumed": check.as_bool(assumed, "assumed"),
+            "time": "steps",
+            "step": step,
+            "name": check.as_string(name, "name"),
+            "observation_labels": sources.labels(observation_labels, "observation_labels", n_obs),
+            "action_labels": sources.labels(action_labels, "action_labels", n_act),
+            "observation_shape": sources.shape_of(observation_shape, n_obs),
+            "_model": model,
+        }
+        if probe:
+            model.tables(values["initial"], 0)
+        self._fill({**_NOTHING, **tables, **values})
+
+    def _sweep(
+        self, cut: Cut, horizon: object, discount: object, step: object, trial: float, *, probe: bool, **tables: Any
+    ) -> None:
+        """The same of a game in sweeps, from the game that `cut` makes of it in one step, of its own or of `trial`."""
+        span = check.as_float(horizon, "horizon", low=0.0, low_open=True)
+        gamma = check.as_float(discount, "discount", low=0.0, high=1.0)
+        own = None if step is None else clock.step_length(step)
+        first = cut(trial, 1, gamma**trial) if own is None else cut(own, clock.whole_steps(span, own), gamma**own)
+        if probe:
+            first.model.tables(first.initial, 0)
+        same = ("n_observations", "n_actions", "initial", "successors", "passive_successors")
+        values = {name: getattr(first, name) for name in same}
+        values |= {"horizon": span, "discount": gamma, "time": "sweeps", "step": own, "_cut": cut, "_trial": first}
+        self._fill({**_NOTHING, **tables, **values, **first._look(), "_known": {}})
+
+    def _fill(self, values: dict[str, Any]) -> None:
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
+
+    def _made_by(self, recipe: partial[Any] | None, *, pickles: bool = False) -> None:
+        self._fill({"_recipe": recipe, "_pickles": pickles})
+
+    def _look(self) -> dict[str, Any]:
+        """What has no part in the play."""
+        names = ("name", "observation_labels", "action_labels", "observation_shape", "assumed")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def n_steps(self) -> int:
+        """T, how many steps it is played in; of a game in sweeps that has no step of its own see `at`."""
+        return int(self.horizon) if self._cut is None else self.at().n_steps
+
+    @property
+    def dt(self) -> float:
+        """The sweeps a step lasts; 1.0 where time is steps. Of a game in sweeps without a step see `at`."""
+        if self.step is None:
+            clock.step_under(self, None, None)
+        return self.step or 1.0
+
+    @property
+    def model(self) -> Model:
+        """What the compiled kernels run on; of a game in sweeps that has no step of its own see `at`."""
+        return self.at().model if self._model is None else self._model
+
+    @property
+    def unit(self) -> str:
+        """What its time axis is in, "steps" or "sweeps"."""
+        return self.time if self._whole is None and self.step in (None, 1.0) else "sweeps"
+
+    def at(self, schedule: object = None, n_agents: int | None = None, *, step: float | None = None) -> Self:
+        """The game in steps that a schedule plays: of a game in sweeps T = round(horizon / dt) steps of dt sweeps.
+
+        Parameters
+        ----------
+        schedule : Schedule or None, optional
+            dt is its active fraction, B / N; None where the game has a step of its own, which goes before.
+        n_agents : int or None, optional
+            N; Sequential and Batch need it.
+        step : float or None, optional
+            dt in (0, 1], instead of both.
+
+        Returns
+        -------
+        Game
+            With `horizon` T, `discount` and all tables per step, and `dt`. A game in steps is returned as it is.
+
+        Raises
+        ------
+        TypeError, ValueError
+            No dt to be had: no schedule, one whose batch varies over time, nobody acts; dt times a rate beyond 1; less
+            than half a step; `step` of a game in steps.
+
+        Notes
+        -----
+        Every verb does this by itself. The last 8 are kept; a call costs a few microseconds then.
+
+        Examples
+        --------
+        >>> import tmfcore as tmf
+        >>> still = tmf.Game(1, 1, 20.0, 0.95, [1.0], [[0.0]], [[[1.0]]], time="sweeps")
+        >>> still.at(tmf.Batch(10), n_agents=100)
+        Game(S=1, A=1, T=200, discount=0.994884, step=0.1)
+        """
+        if self._cut is None:
+            if step is not None and step != self.step:
+                raise ValueError(f"step is {step}; must be left out of {self!r}, which is in steps")
+            return self
+        dt = clock.step_under(self, schedule, n_agents) if step is None else clock.step_length(step)
+        known = self._known.get(dt)
+        if known is None:
+            made: Self = self._cut(dt, clock.whole_steps(self.horizon, dt), self.discount**dt)
+            known = made
+            known._fill({"_whole": self})
+            known._made_by(partial(_steps_of, self, dt), pickles=self._pickles)
+            if len(self._known) >= KNOWN:
+                self._known.pop(next(iter(self._known)))
+            self._known[dt] = known
+        return known
+
+    def replace(self, **changes: Any) -> Self:
+        """The same game with other arguments, for games of every kind: `game.replace(horizon=40, noise=path)`.
+
+        Parameters
+        ----------
+        **changes
+            Arguments of what the game was made by, a Game or a function of `games`. Of the steps of a game in sweeps
+            (`at`): of that game, of which the same steps are returned.
+
+        Returns
+        -------
+        Game
+            Checked as if made anew.
+
+        Raises
+        ------
+        TypeError
+            No argument of that name, or a game that no function makes again.
+        ValueError
+            What the game does not take.
+
+        Examples
+        --------
+        Rain makes the second road slow, for everybody.
+
+        >>> import numpy as np, tmfcore as tmf
+        >>> def reward(mu, t, rain):
+        ...     return np.repeat(-(mu + [0.0, rain])[:, None], 2, axis=1)
+        >>> dry = tmf.Game(2, 2, 3, 1.0, [1, 0], reward, [[[1, 0], [0, 1]]] * 2, noise=np.zeros(3))
+        >>> wet = dry.replace(noise=[0.0, 1.0, 0.0])
+        >>> uniform = tmf.TabularPolicy.uniform(dry)
+        >>> [tmf.evaluate(game, uniform, tmf.Synchronous()).mean_return for game in (dry, wet)]
+        [-2.0, -2.5]
+        """
+        if self._whole is not None:
+            return self._whole.replace(**changes).at(step=self.step)
+        if self._recipe is None:
+            raise TypeError(f"{self!r} was put together by hand; must be made anew")
+        known = [name for name in inspect.signature(self._recipe.func).parameters if name != "function"]
+        for name in changes:
+            if name not in known:
+                raise TypeError(f"{name} is no argument of {self!r}; must be one of {', '.join(known)}")
+        again: Self = self._recipe(**changes)
+        return again
+
+    def tables(self, mu: object, t: int = 0) -> Tables:
+        """The four arrays at one population distribution and step.
+
+        Parameters
+        ----------
+        mu : (S,) floats
+            Population distribution.
+        t : int, optional
+            Step, 0 <= t < T.
+
+        Returns
+        -------
+        Tables
+            A named tuple: reward (S, A); transition (S, A, S), or (S, A, K) in a game with `successors`;
+            passive_reward (S,); passive_transition (S, S), or (S, K0) in a game with `passive_successors`; all float64.
+
+        Raises
+        ------
+        TypeError, ValueError
+            mu is no distribution, t is out of range, or the game's own functions misbehave; a game in sweeps without a
+            step of its own, of which `at` has tables.
+
+        Notes
+        -----
+        Cost: O(S A S) time and memory where dense. Fresh arrays, the caller's own.
+        """
+        mu = check.as_probabilities(mu, "mu", shape=(self.n_observations,), letters="S")
+        t = check.as_int(t, "t", low=0, high=self.n_steps - 1)
+        model = self.model
+        reward, transition, passive_reward, passive_transition = model.tables(mu, t)
+        if self.successors is None and model.successors is not None:
+            transition = sources.dense(transition, model.successors)
+        if self.passive_successors is None and model.passive_successors is not None:
+            passive_transition = sources.dense(passive_transition, model.passive_successors)
+        return Tables(reward, transition, passive_reward, passive_transition)
+
+    def __repr__(self) -> str:
+        name = f"{self.name!r}, " if self.name else ""
+        span = f"T={self.horizon:g}{' sweeps' if self.time == 'sweeps' else ''}"
+        sizes = f"S={self.n_observations}, A={self.n_actions}, {span}"
+        step = f", step={self.step:g}" if self.step is not None and self.unit == "sweeps" else ""
+        return f"Game({name}{sizes}, discount={self.discount:g}{step})"
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """The game itself, which is frozen: libraries copy the settings they keep, games on compiled code too."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self._pickles:
+            raise TypeError(
+                f"{self!r} runs on compiled code and cannot be pickled; make it anew in the other process"
+            )
+        return self._recipe, ()
+
+
+_NOTHING: dict[str, Any] = dict.fromkeys(
+    ("reward", "transition", "passive_reward", "passive_transition", "passive_rates", "successors",
+     "passive_successors", "noise", "_model", "_cut", "_whole")
+)  # fmt: skip
+
+
+def _steps_of(game: Core, step: float) -> Core:
+    return game.at(step=step)
