@@ -43,9 +43,9 @@ def test_tables_are_those_the_game_was_given(data):
 
 
 BUILT_IN = {
-    "resources": ("resource_selection", ([1.0, 0.8, 0.6], [1.0, 0.5, 2.0]), {"switching_cost": 0.07}),
-    "resources, square": ("resource_selection", ([1.0, 0.8], [1.0, 0.5]), {"power": 2.0}),
-    "resources, root": ("resource_selection", ([1.0, 0.8, -1.0], [1.0, 0.5, 0.3]), {"power": 0.5, "discount": 1.0}),
+    "resources": ("resource_selection", ([1.0, 0.8, 0.6],), {"congestion": [1.0, 0.5, 2.0], "switching_cost": 0.07}),
+    "resources, square": ("resource_selection", ([1.0, 0.8],), {"congestion": [1.0, 0.5], "power": 2.0}),
+    "resources, root": ("resource_selection", ([1.0, 0.8, -1.0],), {"congestion": [1.0, 0.5, 0.3], "power": 0.5, "discount": 1.0}),
     "queueing": ("queueing", ([0.1, 0.2, 0.3],), {}),
     "queueing, one server": ("queueing", ([0.4],), {"service_reward": 2.0, "waiting_cost": 0.3}),
     "queueing, dear moves": ("queueing", ([0.3, 0.1],), {"jockeying_cost": 0.5, "discount": 0.9}),
