@@ -4,6 +4,7 @@ import re
 import sys
 from collections import deque
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -129,8 +130,8 @@ def test_as_bool():
         check.as_bool(1, "flag")
 
 
-def test_as_choice_lists_and_suggests():
-    engines = ("auto", "counts", "agents")
+@pytest.mark.parametrize("engines", [("auto", "counts", "agents"), Literal["auto", "counts", "agents"]])
+def test_as_choice_lists_and_suggests(engines):
     assert check.as_choice("agents", "engine", engines) == "agents"
     listed = "engine is 'count'; must be one of 'auto', 'counts', 'agents' (did you mean 'counts'?)"
     with pytest.raises(ValueError, match=text(listed)):

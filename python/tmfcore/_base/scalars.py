@@ -6,7 +6,7 @@ import operator
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_args, overload
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from tmfcore._base import wording as say
 INT64_MAX = 2**63 - 1
 
 _T = TypeVar("_T")
+_Word = TypeVar("_Word", bound=str)
 
 
 def as_int(value: object, name: str, *, low: int | None = None, high: int | None = None) -> int:
@@ -95,17 +96,24 @@ def as_bool(value: object, name: str) -> bool:
     return bool(value)
 
 
-def as_choice(value: object, name: str, choices: Iterable[str]) -> str:
-    """`value` if it is one of the strings in `choices`; the error lists them and suggests the closest."""
-    choices = tuple(choices)
+@overload
+def as_choice(value: _Word, name: str, choices: object) -> _Word: ...
+@overload
+def as_choice(value: object, name: str, choices: object) -> str: ...
+def as_choice(value: object, name: str, choices: object) -> str:
+    """`value` if it is one of `choices`, a Literal or strings; the error lists them and suggests the closest.
+
+    A Literal is what the argument is annotated with, so that checkers of types and this check read one list.
+    """
+    words = get_args(choices) or tuple(cast(Iterable[str], choices))
     if not isinstance(value, str):
-        raise TypeError(f"{name} is {say.show(value)}; must be one of {say.listed(choices)}")
-    if value not in choices:
+        raise TypeError(f"{name} is {say.show(value)}; must be one of {say.listed(words)}")
+    if value not in words:
         from difflib import get_close_matches  # only on the way to an error
 
-        close = get_close_matches(value[:100], choices, n=1)
+        close = get_close_matches(value[:100], words, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(f"{name} is {say.short(repr(value))}; must be one of {say.listed(choices)}{hint}")
+        raise ValueError(f"{name} is {say.short(repr(value))}; must be one of {say.listed(words)}{hint}")
     return value
 
 

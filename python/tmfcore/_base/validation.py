@@ -4,7 +4,7 @@
     as_positive_int(value, name, high)          int >= 1
     as_float(value, name, low, high, ...)       finite float, closed or open bounds
     as_bool(value, name)                        bool
-    as_choice(value, name, choices)             one of the strings, with a "did you mean"
+    as_choice(value, name, choices)             one of the words of a Literal, with a "did you mean"
     as_instance(value, name, kinds)             the value itself, of one of the classes
     as_string(value, name)                      str
     as_labels(value, name, n)                   tuple of n different strings

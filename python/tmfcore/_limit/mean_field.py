@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,14 @@ import numpy.typing as npt
 from tmfcore._base import files, frames
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
+from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import values as values_kernel
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.evaluator import Kept, keep_kernels
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.policies import as_policy
+from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule, as_schedule
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLOCKS", "Evaluation", "Flow", "evaluate", "mean_field"]
 
-CLOCKS = ("schedule", "always")
+CLOCKS = get_args(Clock)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -251,7 +252,7 @@ class Evaluation(frames.Frames):
 
 @fits_memory(f"record_every must be larger, or {SMALLER_GAME}")
 def mean_field(
-    game: Game, policy: object, schedule: Schedule, n_agents: int | None = None, *, record_every: int = 1
+    game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | None = None, *, record_every: int = 1
 ) -> Flow:
     """The mean-field flow mu_{t+1} = Phi_t(mu_t) from game.initial (theory.md section 2).
 
@@ -308,11 +309,11 @@ def _flow_of(
 @fits_memory(SMALLER_GAME)
 def evaluate(
     game: Game,
-    policy: object,
+    policy: PolicyLike,
     schedule: Schedule,
     n_agents: int | None = None,
     *,
-    clock: str = "schedule",
+    clock: Clock = "schedule",
     flow: Flow | None = None,
 ) -> Evaluation:
     """Values of `policy` along a flow, by default its own (theory.md section 3).
@@ -401,9 +402,9 @@ def refuse_overflow(values: FloatArray) -> None:
     )
 
 
-def is_always(clock: str) -> bool:
+def is_always(clock: Clock) -> bool:
     """Whether the valued agent acts at every step."""
-    return check.as_choice(clock, "clock", CLOCKS) == "always"
+    return check.as_choice(clock, "clock", Clock) == "always"
 
 
 def full_flow(flow: Flow, game: Game) -> FloatArray:

@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, of_mu_and_t
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore._model.policy import AffinePolicy, CallablePolicy, Policy, TablePolicy, softmax
 
-__all__ = ["SoftmaxPolicy", "TabularPolicy", "as_policy"]
+__all__ = ["PolicyFunction", "PolicyLike", "SoftmaxPolicy", "TabularPolicy", "as_policy"]
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -34,7 +36,7 @@ class _ArrayPolicy(ABC):
     horizon: int | None
 
     @abstractmethod
-    def __init__(self, array: object, /, *, horizon: object = None) -> None: ...
+    def __init__(self, array: FloatsLike, /, *, horizon: int | None = None) -> None: ...
 
     @property
     @abstractmethod
@@ -55,7 +57,7 @@ class _ArrayPolicy(ABC):
         """A."""
         return int(self._array.shape[2])
 
-    def probabilities(self, mu: object, t: int = 0, horizon: int | None = None) -> FloatArray:
+    def probabilities(self, mu: FloatsLike, t: int = 0, horizon: int | None = None) -> FloatArray:
         """Action probabilities at one step.
 
         Parameters
@@ -179,7 +181,7 @@ class TabularPolicy(_ArrayPolicy):
 
     table: FloatArray
 
-    def __init__(self, probabilities: object, *, horizon: object = None) -> None:
+    def __init__(self, probabilities: FloatsLike, *, horizon: int | None = None) -> None:
         table = check.as_probabilities(
             probabilities,
             "probabilities",
@@ -234,7 +236,7 @@ class SoftmaxPolicy(_ArrayPolicy):
 
     theta: FloatArray
 
-    def __init__(self, theta: object, *, horizon: object = None) -> None:
+    def __init__(self, theta: FloatsLike, *, horizon: int | None = None) -> None:
         array = check.as_float_array(
             theta,
             "theta",
@@ -271,6 +273,10 @@ class Played:
     """What has a policy and is taken for it where one is wanted: a Solution."""
 
     policy: SoftmaxPolicy | TabularPolicy
+
+
+PolicyFunction: TypeAlias = Callable[[FloatArray], FloatsLike] | Callable[[FloatArray, int], FloatsLike]
+PolicyLike: TypeAlias = SoftmaxPolicy | TabularPolicy | Played | Policy | FloatsLike | PolicyFunction
 
 
 def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -11,12 +12,13 @@ from tmfcore._base import validation as check
 from tmfcore._base.confidence import Interval
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.records import Record
+from tmfcore._base.types import Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.exploitability import exploitability
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.policies import TabularPolicy, as_policy
+from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
 from tmfcore._population import tagged as tagged_kernel
@@ -24,6 +26,8 @@ from tmfcore._population.simulate import calls_python, rounded_counts, sampled_c
 from tmfcore._random import seeding
 
 __all__ = ["FiniteExploitability", "finite_exploitability"]
+
+FiniteEngine: TypeAlias = Literal["counts", "agents"]  # which one is best to tell one agent apart, no cost says
 
 FEW = 5  # replicas, below which agreement is no certainty
 CHUNK_BYTES = 64 << 20  # of paths of the deviating agent kept at a time
@@ -104,14 +108,14 @@ class FiniteExploitability(Record):
 @fits_memory(f"replicas must be fewer, or {SMALLER_GAME}")
 def finite_exploitability(
     game: Game,
-    policy: object,
+    policy: PolicyLike,
     schedule: Schedule,
     n_agents: int,
     *,
     deviation: TabularPolicy | None = None,
-    start: str = "rounded",
+    start: Start = "rounded",
     replicas: int = 256,
-    engine: str = "counts",
+    engine: FiniteEngine = "counts",
     confidence: float = 0.95,
     rng: seeding.RNG = None,
     threads: int | None = None,
@@ -181,9 +185,9 @@ def finite_exploitability(
     active = active_fractions(game, schedule, n_agents)
     if deviation is not None:
         as_policy(check.as_instance(deviation, "deviation", TabularPolicy), game, "deviation")
-    start = check.as_choice(start, "start", ("rounded", "sampled"))
+    start = check.as_choice(start, "start", Start)
     replicas = check.as_int(replicas, "replicas", low=2)
-    engine = check.as_choice(engine, "engine", ("counts", "agents"))
+    engine = check.as_choice(engine, "engine", FiniteEngine)
     confidence = _intervals.as_level(confidence, "confidence")
     if calls_python(game, kernel) and threads is None:
         threads = 1
@@ -253,8 +257,8 @@ class _Alone:
     own: Policy
     schedule: Schedule
     n_agents: int
-    start: str
-    engine: str
+    start: Start
+    engine: FiniteEngine
     threads: int | None
 
     def returns(

@@ -18,12 +18,13 @@ from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.threads import over_replicas, workers_for
+from tmfcore._base.types import Engine, FloatsLike, Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.model import Model
-from tmfcore._model.policies import as_policy
+from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import CallablePolicy, Policy
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import agents as agents_kernel
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["simulate"]
 
-ENGINES = ("auto", "counts", "agents")
-
 MOST_AGENTS = 10**8  # and ...
 MOST_CELLS = 2**24  # ... cells of the game's kernel, up to which engine="auto" may move agents one by one
 AGENTS_PER_THREAD = 100_000  # below, the threads of one population lose to their own meetings at every step
@@ -49,13 +48,13 @@ AGENTS_PER_THREAD = 100_000  # below, the threads of one population lose to thei
 @fits_memory(f"replicas must be fewer, record_every larger, decisions and trajectories False, or {SMALLER_GAME}")
 def simulate(
     game: Game,
-    policy: object,
+    policy: PolicyLike,
     schedule: Schedule,
     n_agents: int,
     *,
     replicas: int = 1,
-    engine: str = "auto",
-    start: object = "rounded",
+    engine: Engine = "auto",
+    start: Start | FloatsLike = "rounded",
     rng: seeding.RNG = None,
     threads: int | None = None,
     record_every: int = 1,
@@ -137,7 +136,7 @@ def simulate(
     decisions = check.as_bool(decisions, "decisions")
     trajectories = check.as_bool(trajectories, "trajectories")
     threads = None if threads is None else check.as_positive_int(threads, "threads")
-    engine = _choose_engine(check.as_choice(engine, "engine", ENGINES), trajectories, replicas)
+    engine = _choose_engine(check.as_choice(engine, "engine", Engine), trajectories, replicas)
     bars.check(progress)
     check_population(n_agents, engine)
     batch, probability = schedule._kernel(game.n_steps, n_agents)
@@ -310,7 +309,7 @@ def calls_python(game: Game, kernel: Policy) -> bool:
 # ----------------------------------------------------------------------------------------------------- checks
 
 
-def _choose_engine(engine: str, trajectories: bool, replicas: int) -> str:
+def _choose_engine(engine: Engine, trajectories: bool, replicas: int) -> Engine:
     if not trajectories:
         return engine
     if engine == "counts":
@@ -320,7 +319,7 @@ def _choose_engine(engine: str, trajectories: bool, replicas: int) -> str:
     return "agents"
 
 
-def cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: dict[str, float]) -> str:
+def cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: dict[str, float]) -> Engine:
     """What "auto" stands for: counts, unless moving agents is expected to take less than 4/5 of the time.
 
     Neither a population that takes a tenth of a second to set up nor play by single agents, which both engines do at
@@ -367,7 +366,7 @@ def _start_name(start: object, given: IntArray | None, game: Game) -> str:
 def _given_start(start: object, n_agents: int, replicas: int, game: Game) -> IntArray | None:
     """Start counts as (1 or R, S) int64, or None if each replica draws its own."""
     if isinstance(start, str):
-        if check.as_choice(start, "start", ("rounded", "sampled")) == "sampled":
+        if check.as_choice(start, "start", Start) == "sampled":
             return None
         return rounded_counts(game.initial, n_agents)[np.newaxis]
     n_obs = game.n_observations

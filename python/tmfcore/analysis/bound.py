@@ -14,10 +14,11 @@ from tmfcore._base import validation as check
 from tmfcore._base.confidence import Interval, as_level, student_of_logs
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.records import Record
+from tmfcore._base.types import Start
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.policies import as_policy
+from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Bernoulli, Schedule
 from tmfcore._population.simulate import simulate
@@ -159,11 +160,11 @@ class Bound(Record):
 @fits_memory(f"trials or replicas must be fewer, or {SMALLER_GAME}")
 def bound(
     game: Game,
-    policy: object,
+    policy: PolicyLike,
     schedule: Schedule,
     n_agents: int,
     *,
-    start: str = "rounded",
+    start: Start = "rounded",
     replicas: int = 0,
     trials: int = 200,
     rng: seeding.RNG = None,

@@ -21,9 +21,11 @@ from tmfcore._base import validation as check
 from tmfcore._base.confidence import Interval
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.records import Record
+from tmfcore._base.types import Engine
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import mean_field
 from tmfcore._model.game import Game
+from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule
 from tmfcore._population.simulate import simulate
 from tmfcore._random import seeding
@@ -259,12 +261,12 @@ class Convergence(Record, files.Saved, kind="convergence"):
 @fits_memory(f"replicas must be fewer, or {SMALLER_GAME}")
 def convergence(
     game: GameEntry,
-    policy: object,
+    policy: PolicyLike,
     schedules: ScheduleEntry | Sequence[Schedule] | Mapping[str, ScheduleEntry],
     n_agents: Sequence[int] | Mapping[str, Sequence[int]],
     replicas: int,
     *,
-    engine: str = "auto",
+    engine: Engine = "auto",
     confidence: float = 0.95,
     rng: seeding.RNG = None,
     threads: int | None = None,
@@ -363,11 +365,11 @@ def convergence(
 
 def _measure(
     game: Game,
-    policy: object,
+    policy: PolicyLike,
     schedule: Schedule,
     n_agents: int,
     replicas: int,
-    engine: str,
+    engine: Engine,
     generator: np.random.Generator,
     threads: int | None,
     progress: bars.Progress,

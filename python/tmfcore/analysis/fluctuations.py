@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,13 @@ from tmfcore._base import files
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
 from tmfcore._base.records import Record
+from tmfcore._base.types import Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model import appearance
 from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.policies import as_policy
+from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Bernoulli, Schedule
 from tmfcore._population.simulate import rounded_counts
 from tmfcore._population.simulation import Simulation
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Fluctuations", "fluctuations"]
 
-STARTS = ("rounded", "sampled")
-JACOBIANS = ("auto", "exact", "differences")
+Jacobian: TypeAlias = Literal["auto", "exact", "differences"]
 SYSTEM = ("game", "activation", "policy", "start")  # in what a simulation must agree with a prediction
 
 
@@ -279,13 +279,13 @@ _HEADER = (
 @fits_memory(f"record_every must be larger, or {SMALLER_GAME}")
 def fluctuations(
     game: Game,
-    policy: object,
+    policy: PolicyLike,
     schedule: Schedule,
     n_agents: int | None = None,
     *,
-    start: str = "rounded",
+    start: Start = "rounded",
     record_every: int = 1,
-    jacobian: str = "auto",
+    jacobian: Jacobian = "auto",
 ) -> Fluctuations:
     """Predict how N agents stray from their mean-field flow: covariance, bias, expected error (theory.md section 6).
 
@@ -344,9 +344,9 @@ def fluctuations(
     kernel = as_policy(policy, game)
     n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
     active = active_fractions(game, schedule, n_agents)
-    start = check.as_choice(start, "start", STARTS)
+    start = check.as_choice(start, "start", Start)
     record_every = min(check.as_positive_int(record_every, "record_every"), game.n_steps)
-    jacobian = check.as_choice(jacobian, "jacobian", JACOBIANS)
+    jacobian = check.as_choice(jacobian, "jacobian", Jacobian)
     moves = not (game.model.constant_transition or game.model.differentiable)
     known = not moves and kernel.differentiable
     if jacobian == "exact" and not known:

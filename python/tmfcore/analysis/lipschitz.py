@@ -18,7 +18,7 @@ from tmfcore._base.records import Record
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions, mean_field
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.policies import as_policy
+from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
@@ -100,7 +100,7 @@ class Lipschitz(Record):
 @fits_memory(f"trials must be fewer, or {SMALLER_GAME}")
 def lipschitz(
     game: Game,
-    policy: object,
+    policy: PolicyLike,
     schedule: Schedule,
     n_agents: int | None = None,
     *,

@@ -6,9 +6,11 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
+
+from tmfcore._base.types import Engine
 
 from . import parameters as words
 from .console import Report, progress, reports
@@ -23,7 +25,6 @@ __all__ = ["simulate"]
 
 #: T S A up to which the mean-field return is computed, which takes that many numbers in memory.
 EVALUATED_ENTRIES = 50_000_000
-ENGINES = ("auto", "counts", "agents")
 
 
 @click.command()
@@ -31,7 +32,7 @@ ENGINES = ("auto", "counts", "agents")
 @words.schedule_options
 @click.option("--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file of `tmfcore solve --out`.  [default: the uniform policy]")  # fmt: skip
-@click.option("--engine", **one_of(ENGINES), default="auto", show_default=True,
+@click.option("--engine", **one_of(get_args(Engine)), default="auto", show_default=True,
               help="counts: the histogram, at a cost free of N; agents: every agent.")  # fmt: skip
 @click.option("--replicas", type=count, default=10, show_default=True, help="Independent populations.")
 @click.option("--record-every", type=count, help="Steps between recorded distributions.  [default: one sweep]")
@@ -45,7 +46,7 @@ def simulate(
     game: str,
     n_agents: int,
     policy: Path | None,
-    engine: str,
+    engine: Engine,
     replicas: int,
     record_every: int | None,
     seed: int,

@@ -11,11 +11,12 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import Clock, Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import Flow, full_flow, is_always
 from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.policies import as_policy
+from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import individuals
 from tmfcore._population.simulate import check_batches, check_population, rounded_counts, sampled_counts
@@ -107,13 +108,13 @@ class InPopulation(World):
     """Tagged agents that each are one of N; the N - 1 others play a policy."""
 
     def __init__(
-        self, game: Game, policy: object, schedule: Schedule, n_agents: int, start: str, n: int, always: bool
+        self, game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int, start: Start, n: int, always: bool
     ) -> None:
         super().__init__(game, n, always)
         kernel = as_policy(policy, game, "population")
         self.n_agents = check.as_positive_int(n_agents, "n_agents")
         check_population(self.n_agents, "counts")
-        self.start = check.as_choice(start, "start", ("rounded", "sampled"))
+        self.start = check.as_choice(start, "start", Start)
         batch, probability = as_schedule(schedule)._kernel(game.n_steps, self.n_agents)
         check_batches(self.n_agents, batch, "counts")
         self.batch = None if batch is None else np.broadcast_to(batch, (game.n_steps,)).tolist()
@@ -173,12 +174,12 @@ class InPopulation(World):
 
 def world(
     game: object,
-    population: object,
+    population: Flow | PolicyLike,
     schedule: Schedule | None,
     n_agents: int | None,
     *,
-    clock: str,
-    start: str,
+    clock: Clock,
+    start: Start,
     n: int,
 ) -> World:
     """The world of n tagged agents, from what a user gives."""
@@ -189,7 +190,7 @@ def world(
             raise TypeError(
                 "schedule and n_agents must be left out where population is a Flow: it has its active fraction"
             )
-        if check.as_choice(start, "start", ("rounded", "sampled")) != "rounded":
+        if check.as_choice(start, "start", Start) != "rounded":
             raise ValueError("start is 'sampled'; a Flow starts at game.initial, so leave it out")
         return InFlow(given.at(step=population.step) if given.time == "sweeps" else given, population, n, always)
     if schedule is None or n_agents is None:

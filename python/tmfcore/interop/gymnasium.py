@@ -11,15 +11,18 @@ Importing this module registers ``tmfcore/Tagged-v0``, so ``gymnasium.make`` and
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
+from tmfcore._base.types import Clock, Start
 from tmfcore._base.validation import FloatArray
+from tmfcore._limit.mean_field import Flow
 from tmfcore._model.game import Game
+from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule
 from tmfcore.interop import _shared
 from tmfcore.interop._worlds import World, world
@@ -39,20 +42,21 @@ if TYPE_CHECKING:
 __all__ = ["ID", "TaggedEnv", "TaggedVectorEnv", "env", "make_vec", "to_stable_baselines3"]
 
 ID = "tmfcore/Tagged-v0"
-RENDER_MODES = ("ansi", "rgb_array")
+RenderMode: TypeAlias = Literal["ansi", "rgb_array"]
+AutoresetWord: TypeAlias = Literal["NextStep", "SameStep", "Disabled"]  # values of AutoresetMode
 
 Row = npt.NDArray[np.float32]
 
 
 def env(
     game: Game,
-    population: object,
+    population: Flow | PolicyLike,
     schedule: Schedule | None = None,
     n_agents: int | None = None,
     *,
-    clock: str = "schedule",
-    start: str = "rounded",
-    render_mode: str | None = None,
+    clock: Clock = "schedule",
+    start: Start = "rounded",
+    render_mode: RenderMode | None = None,
 ) -> TaggedEnv:
     """One tagged agent of a game, facing a mean-field flow or a finite population that plays a policy.
 
@@ -119,14 +123,14 @@ def env(
 
 def make_vec(
     game: Game,
-    population: object,
+    population: Flow | PolicyLike,
     schedule: Schedule | None = None,
     n_agents: int | None = None,
     *,
     num_envs: int,
-    clock: str = "schedule",
-    start: str = "rounded",
-    autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+    clock: Clock = "schedule",
+    start: Start = "rounded",
+    autoreset_mode: AutoresetWord | AutoresetMode = AutoresetMode.SAME_STEP,
 ) -> TaggedVectorEnv:
     """`num_envs` independent copies of `env`, stepped by the kernels in one call.
 
@@ -182,18 +186,18 @@ def make_vec(
 class TaggedEnv(gymnasium.Env):
     """One tagged agent; made by `env`, or by ``gymnasium.make(ID, game=..., population=...)``."""
 
-    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 4}  # noqa: RUF012  as Gymnasium reads it
+    metadata: dict[str, Any] = {"render_modes": list(get_args(RenderMode)), "render_fps": 4}  # noqa: RUF012  as Gymnasium reads it
 
     def __init__(
         self,
         game: Game,
-        population: object,
+        population: Flow | PolicyLike,
         schedule: Schedule | None = None,
         n_agents: int | None = None,
         *,
-        clock: str = "schedule",
-        start: str = "rounded",
-        render_mode: str | None = None,
+        clock: Clock = "schedule",
+        start: Start = "rounded",
+        render_mode: RenderMode | None = None,
     ) -> None:
         self.render_mode = _as_render_mode(render_mode)
         self._world = world(game, population, schedule, n_agents, clock=clock, start=start, n=1)
@@ -240,13 +244,13 @@ class TaggedVectorEnv(VectorEnv):
         self,
         num_envs: int,
         game: Game,
-        population: object,
+        population: Flow | PolicyLike,
         schedule: Schedule | None = None,
         n_agents: int | None = None,
         *,
-        clock: str = "schedule",
-        start: str = "rounded",
-        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        clock: Clock = "schedule",
+        start: Start = "rounded",
+        autoreset_mode: AutoresetWord | AutoresetMode = AutoresetMode.SAME_STEP,
     ) -> None:
         self.num_envs = check.as_positive_int(num_envs, "num_envs")
         self._world = world(game, population, schedule, n_agents, clock=clock, start=start, n=self.num_envs)
@@ -345,11 +349,11 @@ def _spaces(game: Game) -> tuple[spaces.Box, spaces.Discrete]:
 def _as_mode(mode: object) -> AutoresetMode:
     if isinstance(mode, AutoresetMode):
         return mode
-    return AutoresetMode(check.as_choice(mode, "autoreset_mode", [choice.value for choice in AutoresetMode]))
+    return AutoresetMode(check.as_choice(mode, "autoreset_mode", AutoresetWord))
 
 
 def _as_render_mode(mode: object) -> str | None:
-    return None if mode is None else check.as_choice(mode, "render_mode", RENDER_MODES)
+    return None if mode is None else check.as_choice(mode, "render_mode", RenderMode)
 
 
 def _begun(faced: World) -> None:

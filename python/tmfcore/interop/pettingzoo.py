@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
+from tmfcore._base.types import Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule, as_schedule
@@ -33,7 +34,7 @@ except ModuleNotFoundError as error:
 
 __all__ = ["AgentByAgent", "Parallel", "aec_env", "parallel_env"]
 
-RENDER_MODES = ("human", "ansi", "rgb_array")
+RenderMode: TypeAlias = Literal["human", "ansi", "rgb_array"]
 MOST_AGENTS = 10_000_000  # PettingZoo's dictionaries take more than a kilobyte an agent
 
 Row = npt.NDArray[np.float32]
@@ -44,8 +45,8 @@ def parallel_env(
     schedule: Schedule,
     n_agents: int,
     *,
-    start: str = "rounded",
-    render_mode: str | None = None,
+    start: Start = "rounded",
+    render_mode: RenderMode | None = None,
 ) -> Parallel:
     """N agents as a PettingZoo ParallelEnv.
 
@@ -108,8 +109,8 @@ def aec_env(
     schedule: Schedule,
     n_agents: int,
     *,
-    start: str = "rounded",
-    render_mode: str | None = None,
+    start: Start = "rounded",
+    render_mode: RenderMode | None = None,
 ) -> AgentByAgent:
     """N agents as a PettingZoo AECEnv: those who act at a step do so one by one, in random order.
 
@@ -158,10 +159,10 @@ def aec_env(
 class _Crowd:
     """N individuals at step t, and the batch that acts: what both environments play on."""
 
-    def __init__(self, game: Game, schedule: Schedule, n_agents: int, start: str) -> None:
+    def __init__(self, game: Game, schedule: Schedule, n_agents: int, start: Start) -> None:
         self.game = game = in_steps(game, schedule, n_agents)
         self.n_agents = check.as_positive_int(n_agents, "n_agents", high=MOST_AGENTS)
-        self.start = check.as_choice(start, "start", ("rounded", "sampled"))
+        self.start = check.as_choice(start, "start", Start)
         batch, probability = as_schedule(schedule)._kernel(game.n_steps, self.n_agents)
         self.batch = None if batch is None else np.broadcast_to(batch, (game.n_steps,))
         self.probability = None if probability is None else np.broadcast_to(probability, (game.n_steps,))
@@ -229,12 +230,12 @@ class _Common:
 
     metadata: dict[str, Any]
 
-    def __init__(self, crowd: _Crowd, render_mode: str | None, *, parallel: bool) -> None:
+    def __init__(self, crowd: _Crowd, render_mode: RenderMode | None, *, parallel: bool) -> None:
         check.as_instance(crowd, "crowd", _Crowd)
         if render_mode is not None:
-            check.as_choice(render_mode, "render_mode", RENDER_MODES)
+            check.as_choice(render_mode, "render_mode", RenderMode)
         name = "_".join((crowd.game.name or "game").split())
-        self.metadata = {"name": name, "render_modes": list(RENDER_MODES), "is_parallelizable": parallel}
+        self.metadata = {"name": name, "render_modes": list(get_args(RenderMode)), "is_parallelizable": parallel}
         self.render_mode = render_mode
         self.possible_agents: list[str] = list(crowd.names)
         self.agents: list[str] = []
@@ -295,7 +296,7 @@ class _Common:
 class Parallel(_Common, ParallelEnv):
     """N agents, all of them at every step; made by `parallel_env`."""
 
-    def __init__(self, crowd: _Crowd, render_mode: str | None) -> None:
+    def __init__(self, crowd: _Crowd, render_mode: RenderMode | None) -> None:
         super().__init__(crowd, render_mode, parallel=True)
 
     def reset(
@@ -351,7 +352,7 @@ class Parallel(_Common, ParallelEnv):
 class AgentByAgent(_Common, AECEnv):
     """N agents, the acting ones in turn; made by `aec_env`."""
 
-    def __init__(self, crowd: _Crowd, render_mode: str | None) -> None:
+    def __init__(self, crowd: _Crowd, render_mode: RenderMode | None) -> None:
         super().__init__(crowd, render_mode, parallel=False)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:

@@ -172,7 +172,7 @@ class _Player:
         self.part = results["games"][settings.games[index]]
         self.seed = results["seed"]
         self.threads = threads
-        self.policies: dict[int, object] = {}
+        self.policies: dict[int, tmf.TabularPolicy | tmf.SoftmaxPolicy] = {}
 
     def solves(self) -> Iterator[Piece]:
         for b, batch in enumerate(self.settings.batches):

@@ -58,7 +58,7 @@ def interval(samples: ArrayLike) -> tuple[float, float, float]:
 
 def solve(
     spec: GameSpec, batch: int, settings: Settings, seed: np.random.SeedSequence, report: Report
-) -> tuple[object, dict[str, Any]]:
+) -> tuple[tmf.TabularPolicy | tmf.SoftmaxPolicy, dict[str, Any]]:
     """Run TMF-PG with `batch` of ``settings.n_agents`` agents acting at each step of B/N sweeps.
 
     Returns
@@ -95,7 +95,7 @@ def solve(
 
 def play(
     spec: GameSpec,
-    policy: object,
+    policy: tmf.TabularPolicy | tmf.SoftmaxPolicy,
     batch: int,
     settings: Settings,
     seed: np.random.SeedSequence,
@@ -139,7 +139,7 @@ def play(
 
 def study(
     spec: GameSpec,
-    policy: object,
+    policy: tmf.TabularPolicy | tmf.SoftmaxPolicy,
     rule: str,
     settings: Settings,
     seed: np.random.SeedSequence,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng, warn
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import CLOCKS, Flow
 from tmfcore._model.game import Game
@@ -242,7 +243,7 @@ def _as_initial(initial: object) -> object:
         return initial
     if check.is_array(initial):
         try:
-            return TabularPolicy(initial)
+            return TabularPolicy(cast(FloatsLike, initial))
         except (TypeError, ValueError) as error:
             raise type(error)(f"initial is no policy: {error}") from None
     raise TypeError(f"initial is {say.show(initial)}; must be None, a policy, its probabilities, or a Solution")

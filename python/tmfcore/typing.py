@@ -1,0 +1,33 @@
+"""Types for code that uses tmfcore: what its arguments take, for annotations of one's own.
+
+    import tmfcore as tmf
+    from tmfcore.typing import Engine
+
+    def play(game: tmf.Game, engine: Engine = "auto") -> tmf.Simulation: ...
+
+Clock           "schedule" or "always": whose values are meant
+Engine          "auto", "counts" or "agents"
+Start           "rounded" or "sampled"
+FloatsLike      numbers, nested sequences of them, and whatever has `__array__` (numpy, pandas, jax, torch)
+TableLike       the same, or a function of (mu), (mu, t) or (mu, t, z) that returns the same: rewards, kernels
+PolicyLike      what is taken for a policy; PolicyFunction is a function of (mu) or (mu, t) that returns (S, A) numbers
+RNG             what `rng=` takes
+Progress        what `progress=` takes
+Callback        what `callback=` takes: a function of an Iteration; returning True stops
+
+Checkers of types (mypy --strict, pyright) refuse words that are no choice; at run time the same lists are checked, and
+the error suggests the closest.
+"""
+
+from __future__ import annotations
+
+from tmfcore._base.bars import Progress
+from tmfcore._base.types import Clock, Engine, FloatsLike, Start, TableFunction, TableLike
+from tmfcore._model.policies import PolicyFunction, PolicyLike
+from tmfcore._random.seeding import RNG
+from tmfcore.solvers.base import Callback
+
+__all__ = [
+    "RNG", "Callback", "Clock", "Engine", "FloatsLike", "PolicyFunction", "PolicyLike", "Progress", "Start",
+    "TableFunction", "TableLike",
+]  # fmt: skip
