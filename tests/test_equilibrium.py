@@ -127,7 +127,7 @@ def test_kernels_are_called_once_a_step(everything, monkeypatch):
     for name in ("exploitability", "evaluate"):
         expected = ["r"] * 6 + [f"P{t}" for t in range(6)] + ["passive"] * (6 if everything else 0)
         assert sorted(made[name]) == sorted(expected)
-    for module in ("tmfcore._limit.exploitability", "tmfcore._limit.mean_field", "tmfcore.solvers._policy_gradient", "tmfcore.solvers._problem"):
+    for module in ("tmfcore._limit.exploitability", "tmfcore._limit.mean_field"):
         monkeypatch.setattr(f"{module}.keep_kernels", lambda model, horizon: None)
     for name, verb in verbs.items():
         calls.clear()

@@ -13,8 +13,8 @@ import pytest
 
 import tmfcore as tmf
 from tmfcore.solvers import TMFPG, Iteration, Solution
-from tmfcore.solvers._ascent import Adam, Sgd, averaging_weight, decay_factor
 from tmfcore.solvers._critics import probabilities
+from tmfcore.solvers._step_rules import Adam, Sgd, averaging_weight, decay_factor
 from tmfcore.solvers.base import relative
 from tmfpg_cases import N, same, small
 

@@ -8,8 +8,9 @@ import pytest
 import reference
 import tmfcore as tmf
 from tmfcore.solvers import TMFPG, _critics
-from tmfcore.solvers._ascent import Normalized
-from tmfcore.solvers._policy_gradient import Ascent
+from tmfcore.solvers._policy_gradient import Learning
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._step_rules import Normalized
 
 pytestmark = pytest.mark.filterwarnings("ignore::tmfcore.ConvergenceWarning")
 
@@ -20,7 +21,8 @@ def two_actions(horizon=20, reward=(0.0, 1.0)):
 
 
 def problem_of(game, schedule, n_agents, **options):
-    return TMFPG(**options)._problem(game, schedule, n_agents)
+    solver = TMFPG(**options)
+    return solver._plan(Problem.of(game, schedule, n_agents, solver.clock))
 
 
 # ----------------------------------------------------------------------------------------------- the memory
@@ -115,9 +117,9 @@ def test_the_populations_of_a_solve_share_one_memory_that_is_older_than_they_are
 
 
 def ascent(theta, critics, *, natural, entropy=0.0):
-    made = object.__new__(Ascent)
+    made = object.__new__(Learning)
     made.theta, made.critics = theta, critics
-    made.problem, made.solver = SimpleNamespace(natural=natural), SimpleNamespace(entropy=entropy)
+    made.plan, made.solver = SimpleNamespace(natural=natural), SimpleNamespace(entropy=entropy)
     return made
 
 

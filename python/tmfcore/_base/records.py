@@ -109,8 +109,8 @@ def _fit(name: str, value: Any, letters: list[str], key: str, known: dict[tuple[
 
 @cache
 def _checks(kind: Any) -> dict[str, tuple[str, Check]]:
-    """For each field of a dataclass what it must be, in words, and the check."""
-    return {field.name: _check_of(str(field.type)) for field in fields(kind)}
+    """For each field of a dataclass what it must be, in words, and the check; a generic field has its `kind`."""
+    return {field.name: _check_of(str(field.metadata.get("kind", field.type))) for field in fields(kind)}
 
 
 def _check_of(annotation: str) -> tuple[str, Check]:
@@ -122,7 +122,7 @@ def _check_of(annotation: str) -> tuple[str, Check]:
     if annotation in _KINDS:
         return _KINDS[annotation]
     outer, _, inner = annotation.partition("[")
-    if not inner:
+    if outer not in ("Callable", "dict", "tuple"):
         name = outer.rpartition(".")[2]
         return say.article(name), lambda value: any(base.__name__ == name for base in type(value).__mro__)
     parts = [_check_of(part) for part in _split(inner[:-1], ",") if part != "..."]

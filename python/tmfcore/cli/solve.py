@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tmfcore.solvers._critics import CRITICS
+from tmfcore.solvers._registry import SOLVERS
+from tmfcore.solvers.tmfpg import GRADIENTS
+
 from . import parameters as words
 from .console import Report, progress, reports
 from .games import build_game, game_options
@@ -23,28 +27,18 @@ if TYPE_CHECKING:
 __all__ = ["solve"]
 
 AUTO = "auto"
-SOLVERS = {
-    "tmf-pg": "TMFPG",
-    "mirror-descent": "MirrorDescent",
-    "fictitious-play": "FictitiousPlay",
-    "fixed-point": "FixedPoint",
-    "prior-descent": "PriorDescent",
-    "homotopy": "Homotopy",
-    "mfomo": "MFOMO",
-    "stationary": "Stationary",
-}
-CRITICS = ("model", "empirical", "returns")
+WORDS = {entry.word: entry for entry in SOLVERS.values()}
 PICTURES = ("exploitability", "flow")
-GRADIENTS = ("natural", "plain")
 
 
 @click.command()
 @game_options
 @words.schedule_options
-@click.option("--solver", **one_of((AUTO, *SOLVERS)), default=AUTO, show_default=True,
+@click.option("--solver", **one_of((AUTO, *WORDS)), default=AUTO, show_default=True,
               help="How. auto: exact solvers, until one meets the tolerance; tmf-pg learns from samples.")  # fmt: skip
 @click.option("--iterations", type=count,
-              help="Updates at most; not of auto.  [default: 150 of tmf-pg, else the solver's own]")  # fmt: skip
+              help="Updates at most; of auto, of all its solvers together.  [default: the solver's own]")  # fmt: skip
+@click.option("--time-limit", type=float, help="Seconds, after which the best so far is shown.")
 @click.option("--tolerance", type=float,
               help="Stop at this exploitability / |mean return|.  [default: 0.005 of tmf-pg, else 0.0001]")  # fmt: skip
 @click.option("--critic", **one_of(CRITICS), help="tmf-pg: where advantages come from.  [default: model]")
@@ -62,6 +56,7 @@ def solve(
     n_agents: int,
     solver: str,
     iterations: int | None,
+    time_limit: float | None,
     tolerance: float | None,
     critic: str | None,
     gradient: str | None,
@@ -93,10 +88,10 @@ def solve(
         )
         if value is not None
     }
-    run = _solver(solver, settings)
+    run = _solver(solver, settings, time_limit)
     if pictures is not None:
         words.make_folder(pictures, "'--pictures'")
-    title = "TMF-PG" if solver == "tmf-pg" else SOLVERS.get(solver, "equilibrium")
+    title = WORDS[solver].name if solver in WORDS else "equilibrium"
     interrupted = False
     try:
         with usage_errors(), progress(f"{title}, {game}, {schedule}") as bar, warnings.catch_warnings():
@@ -140,24 +135,20 @@ def solve(
     return Report(document, tables, lines, interrupted)
 
 
-def _solver(name: str, settings: dict[str, Any]) -> Callable[..., tmf.Solution]:
-    """What solves: tmf.solve, or the method of a solver with the user's settings."""
+def _solver(name: str, settings: dict[str, Any], time_limit: float | None) -> Callable[..., tmf.Solution]:
+    """What solves: tmf.solve, of a solver with the user's settings where one is named."""
     import tmfcore as tmf
 
     if name == AUTO:
-        for option in settings.keys() - {"tolerance"}:
+        for option in settings.keys() - {"tolerance", "iterations"}:
             raise click.UsageError(f"--{option.replace('_', '-')} needs a --solver of that option, such as tmf-pg")
-        return partial(tmf.solve, **settings)
-    kind = getattr(tmf.solvers, SOLVERS[name])
+        return partial(tmf.solve, time_limit=time_limit, **settings)
+    kind = WORDS[name].solver
     for option in settings:
         if option not in {field.name for field in dataclasses.fields(kind)}:
             raise click.UsageError(f"--{option.replace('_', '-')} is no option of {name}")
-    if name == "tmf-pg":
-        settings = {"iterations": 150} | settings
     with usage_errors():
-        method = kind(**settings)
-    solve: Callable[..., tmf.Solution] = method.solve
-    return solve
+        return partial(tmf.solve, solver=kind(**settings), time_limit=time_limit)
 
 
 def _solution_table(solution: tmf.Solution, game: tmf.Game, asked: str) -> Table:
@@ -166,7 +157,7 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game, asked: str) -> Table
     from .tables import number
 
     history = solution.history
-    name = {kind: word for word, kind in SOLVERS.items()}[solution.solver["name"]]
+    name = SOLVERS[solution.solver["name"]].word
     if asked != AUTO:
         why = "as asked"
     elif solution.converged:

@@ -39,7 +39,7 @@ __all__ = [
     "Memory",
     "ModelCritic",
     "Observed",
-    "Problem",
+    "Plan",
     "ReturnsCritic",
     "populations",
     "probabilities",
@@ -52,8 +52,8 @@ CRITICS = ("model", "empirical", "returns")
 
 
 @dataclass(frozen=True)
-class Problem:
-    """What a solve holds fixed."""
+class Plan:
+    """How populations are played, and what is learnt from them."""
 
     model: Model
     horizon: int
@@ -95,13 +95,13 @@ class Critic(Protocol):
 class _Sampled:
     """What the critics of a sampled population share: its counts, recorded every `record_every` steps."""
 
-    def __init__(self, problem: Problem, shape: tuple[int, int, int, int], record_every: int = 1) -> None:
-        assert problem.n_agents is not None, "without agents there is only the mean field"
-        _, n_obs, n_act = problem.shape
-        n_intervals = -(-problem.horizon // record_every)
-        self.problem = problem
+    def __init__(self, plan: Plan, shape: tuple[int, int, int, int], record_every: int = 1) -> None:
+        assert plan.n_agents is not None, "without agents there is only the mean field"
+        _, n_obs, n_act = plan.shape
+        n_intervals = -(-plan.horizon // record_every)
+        self.plan = plan
         self.record_every = record_every
-        self.weight = float(problem.n_agents)
+        self.weight = float(plan.n_agents)
         self.direction, self.visits = np.zeros(shape), np.zeros(shape[:3])
         self.counts = np.zeros((n_intervals + 1, n_obs), dtype=np.int64)
         self.decisions = np.zeros((n_intervals, n_obs, n_act), dtype=np.int64)
@@ -111,7 +111,7 @@ class _Sampled:
 
     def sample(self, policy: Policy, theta: FloatArray, generator: np.random.Generator) -> float:
         """Play the policy with the counts engine."""
-        p = self.problem
+        p = self.plan
         value = counts_kernel.run(
             p.model, policy, generator.bit_generator, p.start, p.horizon, p.discount, p.batch, p.probability,
             self.record_every, self.counts, self.decisions, self.rewards, self.flows,
@@ -121,7 +121,7 @@ class _Sampled:
 
     def occupied(self) -> tuple[FloatArray, npt.NDArray[Any], IntArray]:
         """The sample, in the intervals of its recording."""
-        return self.mu[:-1], self.decisions, stages_of(self.problem, self.record_every)
+        return self.mu[:-1], self.decisions, stages_of(self.plan, self.record_every)
 
 
 class ModelCritic(_Sampled):
@@ -129,7 +129,7 @@ class ModelCritic(_Sampled):
 
     def learn(self, policy: Policy) -> None:
         """Model Q along the sampled flow."""
-        p = self.problem
+        p = self.plan
         _gradient.model_direction(
             p.model, policy, self.mu, self.decisions, p.active, p.discount, p.always, p.natural,
             self.direction, self.visits,
@@ -153,9 +153,9 @@ class Memory:
     MEMORY = 30.0
     PRIOR = 1.0
 
-    def __init__(self, problem: Problem) -> None:
-        _, n_obs, n_act = problem.shape
-        n_intervals = -(-problem.horizon // problem.pool)
+    def __init__(self, plan: Plan) -> None:
+        _, n_obs, n_act = plan.shape
+        n_intervals = -(-plan.horizon // plan.pool)
         self.acted = np.zeros((2, n_intervals, n_obs, n_act))  # sums and counts
         self.waited = np.zeros((2, n_intervals, n_obs))
         self.tables = np.zeros(self.acted.shape[1:]), np.zeros(self.waited.shape[1:])
@@ -192,9 +192,9 @@ class Observed(_Sampled):
     """A sample judged by the memory of earlier ones, and what it adds to it."""
 
     def __init__(
-        self, problem: Problem, shape: tuple[int, int, int, int], memory: Memory, record_every: int = 1
+        self, plan: Plan, shape: tuple[int, int, int, int], memory: Memory, record_every: int = 1
     ) -> None:
-        super().__init__(problem, shape, record_every)
+        super().__init__(plan, shape, record_every)
         self.memory = memory
         self.acted, self.waited = np.zeros_like(memory.acted), np.zeros_like(memory.waited)
         self.level, self.surplus = np.zeros(shape), np.zeros(shape[:2])
@@ -203,19 +203,19 @@ class Observed(_Sampled):
 class EmpiricalCritic(Observed):
     """Counts and flows of one sampled population, by interval; Q by observed rewards and transition frequencies."""
 
-    def __init__(self, problem: Problem, shape: tuple[int, int, int, int], memory: Memory) -> None:
-        super().__init__(problem, shape, memory, problem.pool)
+    def __init__(self, plan: Plan, shape: tuple[int, int, int, int], memory: Memory) -> None:
+        super().__init__(plan, shape, memory, plan.pool)
         n_pools, n_obs, n_act = self.decisions.shape
         self.flows = (
-            np.zeros((n_pools, n_obs, n_act, problem.model.n_successors), dtype=np.int64),
+            np.zeros((n_pools, n_obs, n_act, plan.model.n_successors), dtype=np.int64),
             np.zeros((n_pools, n_obs, n_act)),
-            np.zeros((n_pools, n_obs, problem.model.n_passive_successors), dtype=np.int64),
+            np.zeros((n_pools, n_obs, plan.model.n_passive_successors), dtype=np.int64),
             np.zeros((n_pools, n_obs)),
         )
 
     def learn(self, policy: Policy) -> None:
         """Empirical Q along the sampled flow."""
-        p = self.problem
+        p = self.plan
         assert self.flows is not None, "made in __init__"
         _observed.empirical_direction(
             policy, self.mu, self.flows, p.model.successors, p.model.passive_successors, p.horizon, p.pool,
@@ -227,16 +227,16 @@ class EmpiricalCritic(Observed):
 class ReturnsCritic(Observed):
     """Individuals of one sampled population, and their own returns."""
 
-    def __init__(self, problem: Problem, shape: tuple[int, int, int, int], memory: Memory) -> None:
-        super().__init__(problem, shape, memory)
-        n_steps, n_obs, n_act = problem.shape
+    def __init__(self, plan: Plan, shape: tuple[int, int, int, int], memory: Memory) -> None:
+        super().__init__(plan, shape, memory)
+        n_steps, n_obs, n_act = plan.shape
         table = (n_steps, int(self.weight))
         self.observations = np.zeros(table, dtype=agents_kernel.observation_dtype(n_obs))
         self.actions = np.zeros(table, dtype=agents_kernel.action_dtype(n_act))
 
     def sample(self, policy: Policy, theta: FloatArray, generator: np.random.Generator) -> float:
         """Play the policy with the agents engine."""
-        p = self.problem
+        p = self.plan
         value = agents_kernel.run(
             p.model, policy, seeding.key(generator), p.start, p.horizon, p.discount, p.batch, p.probability,
             self.record_every, self.counts, self.decisions, self.rewards, self.observations, self.actions, None,
@@ -246,7 +246,7 @@ class ReturnsCritic(Observed):
 
     def learn(self, policy: Policy) -> None:
         """Monte-Carlo advantages."""
-        p = self.problem
+        p = self.plan
         _observed.returns_direction(
             p.model, policy, self.mu, self.observations, self.actions, p.active, p.discount, p.pool,
             self.memory.tables, (self.acted, self.waited), p.natural, self.direction, self.visits, self.level,
@@ -259,31 +259,31 @@ class MeanFieldCritic:
 
     weight = 1.0
 
-    def __init__(self, problem: Problem, shape: tuple[int, int, int, int]) -> None:
-        self.problem = problem
+    def __init__(self, plan: Plan, shape: tuple[int, int, int, int]) -> None:
+        self.plan = plan
         self.direction, self.visits = np.zeros(shape), np.zeros(shape[:3])
-        self.mu = np.zeros((problem.horizon + 1, problem.model.n_observations))
+        self.mu = np.zeros((plan.horizon + 1, plan.model.n_observations))
         self.theta = np.zeros(shape)
 
     def sample(self, policy: Policy, theta: FloatArray, generator: np.random.Generator) -> float:
         """The flow of the policy."""
-        p = self.problem
+        p = self.plan
         self.theta[...] = theta
         values_kernel.forward(p.model, policy, p.initial, p.active, p.horizon, 1, self.mu)
         return np.nan
 
     def learn(self, policy: Policy) -> None:
         """Model Q along the flow."""
-        p = self.problem
+        p = self.plan
         _gradient.model_direction(
             p.model, policy, self.mu, None, p.active, p.discount, p.always, p.natural, self.direction, self.visits
         )
 
     def occupied(self) -> tuple[FloatArray, npt.NDArray[Any], IntArray]:
         """The flow, and the expected decisions along it."""
-        mu, stages = self.mu[:-1], stages_of(self.problem, 1)
+        mu, stages = self.mu[:-1], stages_of(self.plan, 1)
         decisions = probabilities(self.theta, mu, stages)
-        decisions *= (mu * self.problem.active[:, np.newaxis])[..., np.newaxis]
+        decisions *= (mu * self.plan.active[:, np.newaxis])[..., np.newaxis]
         return mu, decisions, stages
 
 
@@ -301,15 +301,15 @@ def settle(samples: Sequence[Observed]) -> None:
         sample.direction -= lack[..., np.newaxis, np.newaxis] * sample.level
 
 
-def populations(problem: Problem, shape: tuple[int, int, int, int], critic: str, n: int) -> list[Critic]:
+def populations(plan: Plan, shape: tuple[int, int, int, int], critic: str, n: int) -> list[Critic]:
     """The critics of one solve: n populations that share their memory, or the mean field where N is None."""
-    if problem.n_agents is None:
-        return [MeanFieldCritic(problem, shape)]
+    if plan.n_agents is None:
+        return [MeanFieldCritic(plan, shape)]
     if critic == "model":
-        return [ModelCritic(problem, shape) for _ in range(n)]
-    memory = Memory(problem)
+        return [ModelCritic(plan, shape) for _ in range(n)]
+    memory = Memory(plan)
     kind = EmpiricalCritic if critic == "empirical" else ReturnsCritic
-    return [kind(problem, shape, memory) for _ in range(n)]
+    return [kind(plan, shape, memory) for _ in range(n)]
 
 
 def probabilities(theta: FloatArray, mu: FloatArray, stages: IntArray) -> FloatArray:
@@ -323,8 +323,8 @@ def probabilities(theta: FloatArray, mu: FloatArray, stages: IntArray) -> FloatA
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
-def stages_of(problem: Problem, record_every: int) -> IntArray:
+def stages_of(plan: Plan, record_every: int) -> IntArray:
     """Stage t * L // T of the middle step t of each interval; (J,) int64."""
-    first = np.arange(0, problem.horizon, record_every, dtype=np.int64)
-    middle = (first + np.minimum(first + record_every, problem.horizon)) // 2
-    return middle * problem.n_stages // problem.horizon
+    first = np.arange(0, plan.horizon, record_every, dtype=np.int64)
+    middle = (first + np.minimum(first + record_every, plan.horizon)) // 2
+    return middle * plan.n_stages // plan.horizon

@@ -7,7 +7,6 @@ own image under the policy: 0 by construction over a finite horizon.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,14 +16,13 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._problem import Problem, softened
-from tmfcore.solvers._rule import TableRule
 from tmfcore.solvers._solver import Solver
 
 __all__ = ["ExactSolver"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExactSolver(Solver):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ExactSolver(Solver[TabularPolicy]):
     """A solver whose rule moves tables.
 
     Parameters
@@ -33,22 +31,12 @@ class ExactSolver(Solver):
         As in Solver.
     """
 
-    iterations: int = 10_000
-    tolerance: float | None = 1e-4
-
     _soft: ClassVar[bool] = False  # whether its policies are softmax ones, which give every action some probability
-
-    @abstractmethod
-    def _exact_rule(self, iterate: Iterate, problem: Problem) -> TableRule:
-        """The update rule of one solve, over the uniform policy."""
 
     def _iterate(self, problem: Problem) -> Iterate:
         """The uniform policy of the problem."""
         game = problem.game
         return Iterate(game.model, game.initial, problem.active, game.n_steps, game.discount, problem.always)
-
-    def _rule(self, problem: Problem, generator: np.random.Generator, threads: int | None) -> TableRule:
-        return self._exact_rule(self._iterate(problem), problem)
 
     def _table(self, problem: Problem, policy: object) -> FloatArray:
         """A policy of the game as a table of the solver's shape."""

@@ -11,23 +11,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from math import inf, isfinite, nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import Flow
 from tmfcore._model.fingerprint import differences
-from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Diverged, Judged, Rule, Stuck
-from tmfcore.solvers.base import Callback, Iteration, Solution, relative, row_arrays
+from tmfcore.solvers.base import Callback, Iteration, P, Solution, relative, row_arrays
 
 if TYPE_CHECKING:
     from tmfcore.solvers._solver import Solver
 
-__all__ = ["Loop"]
+__all__ = ["Limit", "Loop"]
 
 COLUMNS = (
     "iteration", "exploitability", "mean_return", "sampled_return", "learning_rate", "seconds", "residual",
@@ -35,11 +35,42 @@ COLUMNS = (
 GAP, RATE = COLUMNS.index("exploitability"), COLUMNS.index("learning_rate")
 
 
-class Loop:
+@dataclass
+class Limit:
+    """What ends solves that share it: seconds since it was made, or updates of all of them."""
+
+    seconds: float | None = None
+    updates: int | None = None
+    began: float = field(default_factory=time.perf_counter)
+    made: int = 0  # updates
+
+    @property
+    def late(self) -> bool:
+        """Whether time is up."""
+        return self.seconds is not None and time.perf_counter() - self.began >= self.seconds
+
+    @property
+    def spent(self) -> bool:
+        """Whether no update is left."""
+        return self.updates is not None and self.made >= self.updates
+
+    @property
+    def reached(self) -> bool:
+        """Whether solves are to end at their next evaluation."""
+        return self.late or self.spent
+
+
+class Loop(Generic[P]):
     """One solve: its iteration, history, and the best policy so far."""
 
-    def __init__(self, solver: Solver, problem: Problem, rule: Rule, initial: object) -> None:
+    def __init__(
+        self, solver: Solver[P], problem: Problem, rule: Rule[Any], initial: object, limit: Limit | None = None
+    ) -> None:
         self.solver, self.problem, self.rule = solver, problem, rule
+        self.limit = Limit() if limit is None else limit
+        patience, share = solver.settings["patience"], solver.settings["min_improvement"]
+        self.patience = inf if patience is None else patience
+        self.share = 0.0 if share is None else share  # of itself that the best must fall by, for the stall test
         self.iteration = 0
         self.best, self.best_return, self.best_iteration = inf, nan, 0
         self.reference, self.reference_iteration = inf, 0  # for the stall test
@@ -55,6 +86,7 @@ class Loop:
         self.begin = rule.policy.copy()
         self.rows: list[list[float]] = []  # as COLUMNS has them
         self.converged, self.stopped, self.ended, self.seconds = False, False, False, 0.0
+        self.cut = False  # by the limit
         self.reason = "stopped before the first evaluation"
         self.verdict: tuple[Flow, float, float] | None = None  # of the policy that met the tolerance
 
@@ -119,7 +151,8 @@ class Loop:
         while pause is None or not pause():
             k = self.iteration
             try:
-                judged = self.rule.evaluate(k == self.last or (k - self.first) % self.solver._every == 0)
+                planned = k == self.last or (k - self.first) % self.solver._every == 0
+                judged = self.rule.evaluate(planned or self.limit.reached)
                 if judged is not None:
                     gap = judged.gap
                     self.record(judged, time.perf_counter() - began)
@@ -140,6 +173,7 @@ class Loop:
             if judged is not None:
                 self.rows[-1][RATE] = rate
             self.iteration = k + 1
+            self.limit.made += 1
             report(k + 1 - self.first)
         self.reason = f"paused after iteration {self.iteration}"
         return False
@@ -156,7 +190,7 @@ class Loop:
         self.reason = f"interrupted after iteration {k}"
         if gap < self.best:
             self.keep(gap, value)
-        if gap < self.reference * (1 - self.solver.min_improvement) or self.reference == inf:
+        if gap < self.reference * (1 - self.share) or self.reference == inf:
             self.reference, self.reference_iteration = gap, k
 
     def keep(self, gap: float, value: float) -> None:
@@ -169,23 +203,27 @@ class Loop:
 
     def stops(self, judged: Judged) -> bool:
         """Whether the policy just recorded is the last; sets `reason`."""
-        k, solver = self.iteration, self.solver
+        k = self.iteration
         met = self.met(judged.gap, judged.value)
         if met:
             # Only what tmf.exploitability says of the policy that comes out counts.
-            verdict = solver._judge(self.problem, self.policy(self.rule.policy))
+            verdict = self.solver._judge(self.problem, self.policy(self.rule.policy))
             met = self.met(verdict[1], verdict[2])
             if met:
                 self.keep(judged.gap, judged.value)
                 self.converged, self.verdict, self.reason = True, verdict, met
                 return True
-        if solver.patience is not None and k - self.reference_iteration >= solver.patience:
+        if k - self.reference_iteration >= self.patience:
             self.reason = (
-                f"stalled: {self.best_words()}, has not fallen by {solver.min_improvement:g} of itself in the "
-                f"{solver.patience} iterations up to {k}{self.unmoved()}"
+                f"stalled: {self.best_words()}, has not fallen by {self.share:g} of itself in the "
+                f"{self.patience} iterations up to {k}{self.unmoved()}"
             )
-        elif k == self.last:
+        elif k == self.last or self.limit.spent:
+            self.cut = self.limit.spent
             self.reason = f"iterations exhausted: {self.best_words()}, after {k} iterations{self.unmoved()}"
+        elif self.limit.late:
+            self.cut = True
+            self.reason = f"time limit of {self.limit.seconds:g} s reached: {self.best_words()}, after {k} iterations"
         else:
             return False
         return True
@@ -224,7 +262,7 @@ class Loop:
             return ""
         return f"; nothing moved: the policy is the first one after {self.iteration - self.first} updates"
 
-    def policy(self, parameters: FloatArray) -> TabularPolicy | SoftmaxPolicy:
+    def policy(self, parameters: FloatArray) -> P:
         """The policy of parameters of the rule."""
         return self.solver._policy(parameters, self.problem.game.n_steps)
 
@@ -240,7 +278,7 @@ class Loop:
         _, gap, value, sampled, rate, seconds, _ = self.rows[-1]
         return Iteration(self.iteration, gap, value, sampled, rate, seconds, self.solution)
 
-    def solution(self, again: bool = True) -> Solution:
+    def solution(self, again: bool = True) -> Solution[P]:
         """The Solution so far: the best policy, judged again by the kernels of tmf.exploitability if possible."""
         solver, problem = self.solver, self.problem
         policy = self.policy(self.best_policy)

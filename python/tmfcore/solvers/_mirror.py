@@ -8,25 +8,24 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray
-from tmfcore.solvers._iterate import Iterate
-from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule, next_rate
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule
 from tmfcore.solvers._spectral import SpectralRate
 
 if TYPE_CHECKING:
     from tmfcore.solvers.mirror_descent import MirrorDescent
 
-__all__ = ["Ascent"]
+__all__ = ["Climbing"]
 
 
-class Ascent(TableRule):
+class Climbing(TableRule["MirrorDescent"]):
     """Logits, what they move by with momentum, and the spectral rate where there is one."""
 
-    def __init__(self, solver: MirrorDescent, iterate: Iterate) -> None:
-        super().__init__(iterate)
-        self.solver = solver
-        self.logits = np.zeros(iterate.policy.shape)
+    def __init__(self, solver: MirrorDescent, problem: Problem) -> None:
+        super().__init__(solver, problem)
+        self.logits = np.zeros(self.policy.shape)
         self.velocity = np.zeros_like(self.logits) if solver.momentum > 0 else None
-        self.spectral = SpectralRate(iterate) if solver.learning_rate is None else None
+        self.spectral = SpectralRate(self.iterate) if solver.learning_rate is None else None
 
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
@@ -52,13 +51,7 @@ class Ascent(TableRule):
         self.iterate.soften(self.logits)
 
     def rate(self, iteration: int, gap: float) -> float:
-        s = self.solver
-        if self.spectral is not None:
-            return self.spectral.rate(gap)
-        assert s.learning_rate is not None, "else it is spectral"
-        return next_rate(
-            s.learning_rate, s.learning_rate_decay, "learning_rate_decay", iteration, s.decay_iterations, self.last
-        )
+        return self.scheduled("learning_rate", iteration) if self.spectral is None else self.spectral.rate(gap)
 
     def update(self, iteration: int, gap: float) -> float:
         rate = self.rate(iteration, gap)

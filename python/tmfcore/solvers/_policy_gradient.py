@@ -13,40 +13,47 @@ import numpy.typing as npt
 
 from tmfcore._base.threads import Together, workers_for
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit import values
+from tmfcore._limit.exploitability import judged
 from tmfcore._model import policy as policy_kernel
-from tmfcore._model.evaluator import keep_kernels
 from tmfcore._model.game import Game
 from tmfcore._model.policy import Policy
 from tmfcore._population.simulate import calls_python
 from tmfcore.solvers import _critics
-from tmfcore.solvers._ascent import averaging_weight
-from tmfcore.solvers._rule import Arrays, Diverged, Judged, Rule, next_rate
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._rule import Arrays, Diverged, Judged, Rule
+from tmfcore.solvers._step_rules import averaging_weight
 
 if TYPE_CHECKING:
     from tmfcore.solvers.tmfpg import TMFPG
 
-__all__ = ["Ascent"]
+__all__ = ["Learning"]
 
 
-class Ascent(Rule):
+class Learning(Rule["TMFPG"]):
     """Parameters, their running average, the optimiser, and populations to learn from."""
 
-    def __init__(
-        self, solver: TMFPG, game: Game, problem: _critics.Problem, generator: np.random.Generator, threads: int | None
-    ) -> None:
-        self.solver, self.problem, self.generator = solver, problem, generator
-        shape = solver._shape(game)
+    def __init__(self, solver: TMFPG, problem: Problem) -> None:
+        super().__init__(solver, problem)
+        self.plan = solver._plan(problem)
+        shape = solver._shape(problem.game)
         self.theta = np.zeros(shape)
         self.policy = np.zeros(shape)  # the average, which is judged
-        self.mu = np.empty((problem.horizon + 1, shape[1]))
+        self.mu = np.empty((problem.game.n_steps + 1, shape[1]))
         self.gap = self.value = np.nan
         self.optimizer = solver._step_rule(self.theta)
-        self.critics = _critics.populations(problem, shape, solver.critic, solver.replicas)
+        self.critics = _critics.populations(self.plan, shape, solver.critic, self.settings["replicas"])
         self.observed = [critic for critic in self.critics if isinstance(critic, _critics.Observed)]
+        self.played = 0
+
+    def sample_from(self, generator: np.random.Generator, threads: int | None) -> None:
+        self.generator, game = generator, self.problem.game
         python = calls_python(game, self.kernel(self.theta))
         workers = workers_for(threads, 1 + len(self.critics), _seconds_per_job(game), python=python, worthwhile=5e-4)
         self.together = Together(workers)
+
+    @property
+    def flows(self) -> int:
+        return self.played
 
     def close(self) -> None:
         self.together.close()
@@ -71,9 +78,10 @@ class Ascent(Rule):
         streams = self.generator.spawn(len(self.critics))
         jobs = [partial(self.learn, *pair, policy) for pair in zip(self.critics, streams, strict=True)]
         returns = self.together(jobs, self.judge if due else None)
+        self.played += len(jobs) + due
         if not due:
             return None
-        sampled = self.value if self.problem.n_agents is None else float(np.mean(returns))
+        sampled = self.value if self.plan.n_agents is None else float(np.mean(returns))
         return Judged(self.gap, self.value, sampled)
 
     def learn(self, critic: _critics.Critic, generator: np.random.Generator, policy: Policy) -> float:
@@ -84,10 +92,8 @@ class Ascent(Rule):
 
     def judge(self) -> None:
         """Exploitability and mean return of the averaged iterate in its mean field."""
-        p, policy = self.problem, self.kernel(self.policy)
-        kept = keep_kernels(p.model, p.horizon)
-        values.forward(p.model, policy, p.initial, p.active, p.horizon, 1, self.mu, kept)
-        self.gap, _, self.value = values.gaps(p.model, policy, self.mu, p.active, p.discount, p.always, kept)
+        p = self.problem
+        self.gap, _, self.value = judged(p.game, self.kernel(self.policy), p.active, p.always, self.mu)
 
     def kernel(self, theta: FloatArray) -> Policy:
         """The compiled policy at theta."""
@@ -96,10 +102,7 @@ class Ascent(Rule):
         return policy_kernel.TablePolicy(policy_kernel.softmax(theta[..., 0]))
 
     def rate(self, iteration: int, gap: float) -> float:
-        s = self.solver
-        return next_rate(
-            s.learning_rate, s.learning_rate_decay, "learning_rate_decay", iteration, s.decay_iterations, self.last
-        )
+        return self.scheduled("learning_rate", iteration)
 
     def update(self, iteration: int, gap: float) -> float:
         """Move theta, `inner_updates` times along the same samples, and the average after it."""
@@ -113,7 +116,7 @@ class Ascent(Rule):
                 _critics.settle(self.observed)
             total = np.sum([critic.direction for critic in self.critics], axis=0)
             weight = sum(critic.weight for critic in self.critics)
-            step = self.natural_step(total) if self.problem.natural else total / weight
+            step = self.natural_step(total) if self.plan.natural else total / weight
             if self.solver.entropy > 0:
                 step += self.solver.entropy * self.entropy_step(weight)
             if not np.isfinite(step).all():
@@ -141,7 +144,7 @@ class Ascent(Rule):
             visits = decisions.sum(axis=-1)
             logs = np.log(np.maximum(pi, np.finfo(np.float64).tiny))
             bonus = -(logs - (pi * logs).sum(axis=-1, keepdims=True))
-            bonus *= visits[..., np.newaxis] if self.problem.natural else visits[..., np.newaxis] * pi
+            bonus *= visits[..., np.newaxis] if self.plan.natural else visits[..., np.newaxis] * pi
             features = np.ones((len(mu), 1))
             if self.theta.shape[-1] > 1:
                 features = np.concatenate([features, mu], axis=1)
@@ -149,7 +152,7 @@ class Ascent(Rule):
                 here = stages == stage
                 step[stage] += np.einsum("joa,jf->oaf", bonus[here], features[here])
                 row_visits[stage] += visits[here].sum(axis=0)
-        if not self.problem.natural:
+        if not self.plan.natural:
             return step / weight
         seen = row_visits > 0
         return step / np.where(seen, row_visits, 1.0)[..., np.newaxis, np.newaxis]

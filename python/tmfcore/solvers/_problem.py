@@ -10,8 +10,8 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit import values as values_kernel
+from tmfcore._limit.exploitability import judged
 from tmfcore._limit.mean_field import Flow, active_fractions, flow_of
-from tmfcore._model.evaluator import keep_kernels
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
@@ -60,11 +60,8 @@ class Problem:
 
     def judge(self, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
         """Flow, exploitability and mean return of a policy, by the kernels of tmf.exploitability."""
-        game = self.game
-        mu = np.empty((game.n_steps + 1, game.n_observations))
-        kept = keep_kernels(game.model, game.n_steps)
-        values_kernel.forward(game.model, policy.kernel, game.initial, self.active, game.n_steps, 1, mu, kept)
-        gap, _, value = values_kernel.gaps(game.model, policy.kernel, mu, self.active, game.discount, self.always, kept)
+        mu = np.empty((self.game.n_steps + 1, self.game.n_observations))
+        gap, _, value = judged(self.game, policy.kernel, self.active, self.always, mu)
         return self.flow(mu), gap, value
 
     def flow(self, mu: FloatArray) -> Flow:

@@ -18,19 +18,27 @@ policy again. What ends a solve, how far it got, the best policy so far and hist
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
-from tmfcore.solvers._ascent import DECAYS, decay_factor
 from tmfcore.solvers._iterate import Iterate
+from tmfcore.solvers._step_rules import DECAYS, decay_factor
 
-__all__ = ["NOT_A_NUMBER", "Arrays", "Diverged", "Judged", "Rule", "Stuck", "TableRule", "check_decay", "next_rate"]
+if TYPE_CHECKING:
+    from tmfcore.solvers._exact import ExactSolver
+    from tmfcore.solvers._problem import Problem
+    from tmfcore.solvers._solver import Solver
 
+__all__ = ["NOT_A_NUMBER", "Arrays", "Diverged", "Judged", "Rule", "Stuck", "TableRule", "as_decay"]
+
+S = TypeVar("S", bound="Solver[Any]")
+E = TypeVar("E", bound="ExactSolver")
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 NOT_A_NUMBER = "the policy is not a number after update {}; a smaller step helps"
@@ -54,22 +62,37 @@ class Judged:
     residual: float = 0.0  # l1 distance of the distributions judged at from their own image
 
 
-class Rule(ABC):
+class Rule(ABC, Generic[S]):
     """How a solver gets from one policy to the next; it owns what it remembers between them.
 
     Attributes
     ----------
+    solver, settings
+        Its solver, and what its fields amount to where some are not given.
     last : int
         The iteration at which the solve ends at the latest, set by the loop: where "linear" decays are 0.
     policy : float64 array
         Parameters of the policy that `evaluate` judges: a table (T, S, A), or theta. The loop copies the best.
     mu : (T+1, S) float64
         Its flow, as of the last `evaluate` that was due.
+    flows : int
+        Flows, or runs, that were computed so far.
     """
 
     last: int = 0
     policy: FloatArray
     mu: FloatArray
+
+    def __init__(self, solver: S, problem: Problem) -> None:
+        self.solver, self.problem, self.settings = solver, problem, solver.settings
+
+    @property
+    @abstractmethod
+    def flows(self) -> int:
+        """What it has cost so far."""
+
+    def sample_from(self, generator: np.random.Generator, threads: int | None) -> None:
+        """Take the stream that a rule draws from, and the threads it may use; called once, before anything else."""
 
     @abstractmethod
     def start(self, policy: FloatArray | None) -> None:
@@ -95,16 +118,29 @@ class Rule(ABC):
     def update(self, iteration: int, gap: float) -> float:
         """Make the next policy; the step length that was used. Raises Stuck or Diverged where there is none."""
 
-    def close(self) -> None:  # noqa: B027  most rules hold nothing but memory
+    def scheduled(self, name: str, iteration: int) -> float:
+        """The setting `name` times its decay at update k, checked."""
+        s = self.settings
+        decay, label = s[f"{name}_decay"], f"{name}_decay"
+        return float(s[name] * decay_factor(decay, label, iteration, s["decay_iterations"], self.last))
+
+    def close(self) -> None:
         """Free what is not memory."""
 
 
-class TableRule(Rule):
+class TableRule(Rule[E]):
     """A rule over an Iterate, which holds policy, flow and action values and has the kernels that move them."""
 
-    def __init__(self, iterate: Iterate) -> None:
-        self.iterate = iterate
-        self.policy, self.mu = iterate.policy, iterate.mu
+    iterate: Iterate
+
+    def __init__(self, solver: E, problem: Problem) -> None:
+        super().__init__(solver, problem)
+        self.iterate = solver._iterate(problem)
+        self.policy, self.mu = self.iterate.policy, self.iterate.mu
+
+    @property
+    def flows(self) -> int:
+        return self.iterate.flows
 
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
@@ -115,14 +151,6 @@ class TableRule(Rule):
         return Judged(gap, value, value, self.iterate.residual)
 
 
-def check_decay(decay: object, name: str) -> None:
-    """Raise unless `decay` is one of the decays or a function of the iteration."""
-    if isinstance(decay, type) or not callable(decay):
-        check.as_choice(decay, name, DECAYS)
-
-
-def next_rate(
-    rate: float, decay: str | Callable[[int], float], name: str, iteration: int, decay_iterations: int, last: int
-) -> float:
-    """The rate of update k times its decay, checked."""
-    return rate * decay_factor(decay, name, iteration, decay_iterations, last)
+def as_decay(decay: object, name: str) -> object:
+    """One of the decays, or a function of the iteration."""
+    return decay if callable(decay) and not isinstance(decay, type) else check.as_choice(decay, name, DECAYS)

@@ -6,33 +6,33 @@ A solver is a frozen dataclass of settings. What it has of its own is a rule (_r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, cast
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Generic
 
-import numpy as np
-
-from tmfcore._base import bars
+from tmfcore._base import bars, options
 from tmfcore._base import validation as check
-from tmfcore._base import wording as say
-from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng, warn
-from tmfcore._base.types import FloatsLike
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import CLOCKS, Flow
 from tmfcore._model.game import Game
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
-from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
-from tmfcore.solvers._loop import Loop
 from tmfcore.solvers._problem import Problem
-from tmfcore.solvers._rule import Rule
-from tmfcore.solvers.base import Callback, ConvergenceWarning, Solution
+from tmfcore.solvers._turns import play
+from tmfcore.solvers.base import Callback, ConvergenceWarning, P, Solution
 
-__all__ = ["Solver", "watcher"]
+__all__ = ["COUNT", "NOT_NEGATIVE", "POSITIVE", "SHARE", "Solver"]
+
+COUNT = options.of(check.as_positive_int)
+NOT_NEGATIVE = options.of(check.as_float, low=0.0)
+POSITIVE = options.of(check.as_float, low=0.0, low_open=True)
+SHARE = options.of(check.as_float, low=0.0, high=1.0, low_open=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Solver(ABC):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Solver(ABC, Generic[P]):
     """Fields and `solve` of every solver.
 
     Parameters
@@ -46,33 +46,36 @@ class Solver(ABC):
     patience : int or None
         Stop when the best exploitability has not fallen by the share `min_improvement` over so many iterations.
         None: never.
-    min_improvement : float
+    min_improvement : float or None
+        None: 0.01. Only beside patience.
     clock : {"schedule", "always"}
         Whose values are learnt and judged, theory.md section 3.
     """
 
-    iterations: int
-    tolerance: float | None
-    absolute_tolerance: float | None = 1e-9
-    patience: int | None = None
-    min_improvement: float = 0.01
-    clock: str = "schedule"
+    iterations: int = field(default=10_000, metadata=COUNT)
+    tolerance: float | None = field(default=1e-4, metadata=NOT_NEGATIVE)
+    absolute_tolerance: float | None = field(default=1e-9, metadata=NOT_NEGATIVE)
+    patience: int | None = field(default=None, metadata=COUNT)
+    min_improvement: float | None = field(
+        default=None,
+        metadata=options.of(check.as_float, low=0.0, high=1.0) | options.needs(0.01, patience=options.GIVEN),
+    )
+    clock: str = field(default="schedule", metadata=options.of(check.as_choice, choices=CLOCKS))
 
     # In which parts (_model.fingerprint) the problem of a Solution must agree with the present one to go on from it.
     _depends_on: ClassVar[tuple[str, ...]] = ("game", "fractions", "clock")
 
     def __post_init__(self) -> None:
-        self._store("iterations", check.as_positive_int(self.iterations, "iterations"))
-        for name in ("tolerance", "absolute_tolerance"):
-            if getattr(self, name) is not None:
-                self._store(name, check.as_float(getattr(self, name), name, low=0.0))
-        if self.patience is not None:
-            self._store("patience", check.as_positive_int(self.patience, "patience"))
-        self._store("min_improvement", check.as_float(self.min_improvement, "min_improvement", low=0.0, high=1.0))
-        check.as_choice(self.clock, "clock", CLOCKS)
+        options.settle(self)
+        options.resolved(self)  # raises where an option is given that has no effect
 
-    def _store(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Fields by name, with what they amount to where they are not given; None where they have no effect."""
+        return options.resolved(self)
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
 
     @property
     def name(self) -> str:
@@ -91,15 +94,11 @@ class Solver(ABC):
         return self.tolerance is not None or self.absolute_tolerance not in (None, default)
 
     @abstractmethod
-    def _rule(self, problem: Problem, generator: np.random.Generator, threads: int | None) -> Rule:
-        """What one solve does."""
-
-    @abstractmethod
     def _start(self, problem: Problem, policy: object) -> FloatArray:
         """Parameters at which the rule begins, of any policy of the game."""
 
     @abstractmethod
-    def _policy(self, parameters: FloatArray, horizon: int) -> TabularPolicy | SoftmaxPolicy:
+    def _policy(self, parameters: FloatArray, horizon: int) -> P:
         """The policy of a rule's parameters, for a game of so many steps."""
 
     @abstractmethod
@@ -127,7 +126,8 @@ class Solver(ABC):
         callback: Callback | None = None,
         progress: bars.Progress = False,
         threads: int | None = None,
-    ) -> Solution:
+        time_limit: float | None = None,
+    ) -> Solution[P]:
         """Find a policy of `game` played under `schedule`.
 
         Parameters
@@ -153,6 +153,9 @@ class Solver(ABC):
         threads : int or None, optional
             Upper bound on the threads used; None: as many as processors where that gains. Only TMFPG uses more than
             one. Results do not depend on it.
+        time_limit : float or None, optional
+            Seconds after which the solve ends at its next evaluation, with the best policy so far; the Solution can be
+            gone on from.
 
         Returns
         -------
@@ -180,70 +183,16 @@ class Solver(ABC):
         O(T S A), and the tables of all steps up to 256 MB. Of TMFPG: one run of each replica, and O(T S A K) each for
         its statistics and the evaluation; O(R T S A) for the samples, and 2 T N bytes or more with critic "returns".
         """
-        loop = self._run(game, schedule, n_agents, rng, initial, callback, progress, threads)
+        (loop,) = play(
+            [self], game, schedule, n_agents, rng=rng, initial=initial, callback=callback, progress=progress,
+            threads=threads, time_limit=time_limit, name=self.name,
+        )  # fmt: skip
         solution = loop.solution()
         if loop.missed:
             warn(f"{self.name} has not converged: {solution.reason}", ConvergenceWarning)
         return solution
 
-    def _run(
-        self,
-        game: Game,
-        schedule: Schedule,
-        n_agents: int | None,
-        rng: seeding.RNG = None,
-        initial: object = None,
-        callback: Callback | None = None,
-        progress: bars.Progress = False,
-        threads: int | None = None,
-    ) -> Loop:
-        """`solve`, without a warning: the loop when it has ended."""
-        callback = watcher(callback, progress)
-        threads = None if threads is None else check.as_positive_int(threads, "threads")
-        problem = Problem.of(game, schedule, n_agents, self.clock)
-        loop = self._loop(problem, initial, seeding.generators(rng, 1)[0], threads)
-        try:
-            with bars.reporter(progress, self.iterations, self.name) as report:
-                loop.run(callback, report)
-        finally:
-            loop.rule.close()
-        return loop
-
-    def _loop(
-        self, problem: Problem, initial: object, generator: np.random.Generator, threads: int | None = None
-    ) -> Loop:
-        """A solve that has not begun."""
-        initial = _as_initial(initial)
-        rule = self._rule(problem, generator, threads)
-        try:
-            return Loop(self, problem, rule, initial)
-        except BaseException:
-            rule.close()
-            raise
-
     def _hyperparameters(self) -> dict[str, Any]:
-        """Name and fields, as JSON can hold them."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name, value in values.items():
-            if callable(value):
-                values[name] = getattr(value, "__name__", "callable")
+        """Name and settings, as JSON can hold them."""
+        values = {name: getattr(v, "__name__", "callable") if callable(v) else v for name, v in self.settings.items()}
         return {"name": self.name, **values}
-
-
-def watcher(callback: Callback | None, progress: bars.Progress) -> Callback | None:
-    """The callback, checked with `progress`; its errors say that they are its own."""
-    bars.check(progress)
-    return None if callback is None else noted(callback, "callback", "an Iteration")
-
-
-def _as_initial(initial: object) -> object:
-    """A policy, a Solution or None; arrays as the policies they are."""
-    kinds = (Solution, TabularPolicy, SoftmaxPolicy, Policy)
-    if initial is None or isinstance(initial, kinds) or callable(initial):
-        return initial
-    if check.is_array(initial):
-        try:
-            return TabularPolicy(cast(FloatsLike, initial))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"initial is no policy: {error}") from None
-    raise TypeError(f"initial is {say.show(initial)}; must be None, a policy, its probabilities, or a Solution")

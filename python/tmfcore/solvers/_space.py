@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from math import exp, isfinite, log
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,28 +14,20 @@ from tmfcore._base import wording as say
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule
-from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._iterate import Iterate
-from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
-from tmfcore.solvers.homotopy import Homotopy
-from tmfcore.solvers.mfomo import MFOMO
-from tmfcore.solvers.mirror_descent import MirrorDescent
-from tmfcore.solvers.prior_descent import PriorDescent
-from tmfcore.solvers.tmfpg import TMFPG
+from tmfcore.solvers._registry import Space, entry_of
+from tmfcore.solvers._solver import Solver
 
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["Solver", "Space", "checked", "default_space", "scale_of", "suggest"]
-
-Solver: TypeAlias = ExactSolver | TMFPG
-Space: TypeAlias = dict[str, tuple[Any, ...] | list[Any]]
+__all__ = ["checked", "default_space", "scale_of", "suggest"]
 
 # What is asked for, not how it is sought.
-FIXED = ("iterations", "tolerance", "absolute_tolerance", "patience", "min_improvement", "clock")
+FIXED = tuple(each.name for each in dataclasses.fields(Solver))
 
 
-def default_space(solver: Solver, scale: float = 1.0) -> Space:
+def default_space(solver: Solver[Any], scale: float = 1.0) -> Space:
     """What `tune` searches where no space is given.
 
     Parameters
@@ -49,23 +41,7 @@ def default_space(solver: Solver, scale: float = 1.0) -> Space:
     dict of str to (low, high), (low, high, "log") or list of choices
     """
     scale = check.as_float(scale, "scale", low=1e-100, high=1e100)
-    if isinstance(solver, MirrorDescent):  # and Stationary
-        return {"learning_rate": (0.02 / scale, 50.0 / scale, "log"), "momentum": (0.0, 0.98)}
-    if isinstance(solver, FictitiousPlay):
-        return {"average": (0.0, 3.0)}
-    if isinstance(solver, FixedPoint):
-        return {"weight": (0.05, 1.0), "weight_decay": ["harmonic", "sqrt"], "decay_iterations": (1, 100, "log")}
-    if isinstance(solver, PriorDescent):
-        return {"temperature": (0.001 * scale, 10.0 * scale, "log"), "prior_every": (1, 10), "weight": (0.1, 1.0)}
-    if isinstance(solver, Homotopy):
-        return {"temperature": (0.01 * scale, 10.0 * scale, "log"), "krylov": (10, 200, "log")}
-    if isinstance(solver, MFOMO):
-        return {"penalty": (1.0, 1e4, "log"), "steps": (20, 500, "log")}
-    if isinstance(solver, TMFPG):
-        return {"learning_rate": (0.05, 5.0, "log"), "decay_iterations": (1, 100, "log"), "average": (0.0, 5.0)}
-    if not isinstance(solver, Solver):
-        raise TypeError(f"solver is {say.show(solver)}; must be a solver")
-    raise ValueError(f"space is None; must be given for the solver {type(solver).__name__}, which has no default")
+    return entry_of(type(check.as_instance(solver, "solver", Solver))).space(scale)
 
 
 def scale_of(problems: list[tuple[Game, Schedule, int | None]], clock: str) -> float:
@@ -82,7 +58,7 @@ def scale_of(problems: list[tuple[Game, Schedule, int | None]], clock: str) -> f
     return exp(sum(spreads) / len(spreads)) if spreads else 1.0
 
 
-def checked(space: Mapping[str, Any], base: Solver) -> dict[str, tuple[Any, bool]]:
+def checked(space: Mapping[str, Any], base: Solver[Any]) -> dict[str, tuple[Any, bool]]:
     """By setting, what it may be, and whether it is an integer; every bound and choice is tried on the solver."""
     if not isinstance(space, Mapping):
         raise TypeError(f"space is {say.show(space)}; must be a dict of settings")

@@ -3,31 +3,66 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-
-import numpy as np
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from tmfcore._base import bars
+from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
-from tmfcore._model.game import Game
+from tmfcore._limit.mean_field import CLOCKS
+from tmfcore._model.game import Game, in_steps
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
-from tmfcore.solvers._exact import ExactSolver
-from tmfcore.solvers._loop import Loop
-from tmfcore.solvers._problem import Problem
-from tmfcore.solvers._rule import TableRule
-from tmfcore.solvers._solver import watcher
-from tmfcore.solvers.base import Callback, ConvergenceWarning, Solution
-from tmfcore.solvers.best_response import FictitiousPlay
-from tmfcore.solvers.homotopy import Homotopy
-from tmfcore.solvers.mirror_descent import MirrorDescent
+from tmfcore.solvers._registry import in_turns, made
+from tmfcore.solvers._solver import Solver
+from tmfcore.solvers._turns import play
+from tmfcore.solvers.base import Callback, ConvergenceWarning, P, Solution
+
+if TYPE_CHECKING:
+    from tmfcore.solvers import ExactName, SoftmaxName
 
 __all__ = ["solve"]
 
-LARGE = 200_000  # entries T S A of a policy beyond which Homotopy would need gigabytes
-FLOWS = {MirrorDescent: 200, Homotopy: 100, FictitiousPlay: 100}  # of the first turn
+Own: TypeAlias = Literal["own"]
+OWN: Own = "own"  # of options whose None means something
+
+log = logging.getLogger(__name__)
 
 
+@overload
+def solve(
+    game: Game, schedule: Schedule, n_agents: int | None = ..., *,
+    solver: ExactName | list[ExactName] | tuple[ExactName, ...] | None = ..., iterations: int | None = ...,
+    time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
+    clock: str | None = ..., rng: seeding.RNG = ..., initial: object = ..., callback: Callback | None = ...,
+    progress: bars.Progress = ..., threads: int | None = ...,
+) -> Solution[TabularPolicy]: ...  # fmt: skip
+@overload
+def solve(
+    game: Game, schedule: Schedule, n_agents: int | None = ..., *,
+    solver: SoftmaxName, iterations: int | None = ...,
+    time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
+    clock: str | None = ..., rng: seeding.RNG = ..., initial: object = ..., callback: Callback | None = ...,
+    progress: bars.Progress = ..., threads: int | None = ...,
+) -> Solution[SoftmaxPolicy]: ...  # fmt: skip
+@overload
+def solve(
+    game: Game, schedule: Schedule, n_agents: int | None = ..., *,
+    solver: Solver[P] | type[Solver[P]] | Sequence[Solver[P] | type[Solver[P]]], iterations: int | None = ...,
+    time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
+    clock: str | None = ..., rng: seeding.RNG = ..., initial: object = ..., callback: Callback | None = ...,
+    progress: bars.Progress = ..., threads: int | None = ...,
+) -> Solution[P]: ...  # fmt: skip
+@overload
+def solve(
+    game: Game, schedule: Schedule, n_agents: int | None = ..., *,
+    solver: Sequence[ExactName | SoftmaxName | Solver[Any] | type[Solver[Any]]], iterations: int | None = ...,
+    time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
+    clock: str | None = ..., rng: seeding.RNG = ..., initial: object = ..., callback: Callback | None = ...,
+    progress: bars.Progress = ..., threads: int | None = ...,
+) -> Solution: ...  # fmt: skip
 @takes_rng
 @fits_memory(SMALLER_GAME)
 def solve(
@@ -35,47 +70,62 @@ def solve(
     schedule: Schedule,
     n_agents: int | None = None,
     *,
-    clock: str = "schedule",
-    tolerance: float | None = 1e-4,
-    absolute_tolerance: float | None = 1e-9,
+    solver: object = None,
+    iterations: int | None = None,
+    time_limit: float | None = None,
+    tolerance: float | Own | None = OWN,
+    absolute_tolerance: float | Own | None = OWN,
+    clock: str | None = None,
     rng: seeding.RNG = None,
     initial: object = None,
     callback: Callback | None = None,
     progress: bars.Progress = False,
-) -> Solution:
-    """An equilibrium of `game` played under `schedule`, by the exact solver that is the first to find one.
+    threads: int | None = None,
+) -> Solution[Any]:
+    """An equilibrium of `game` played under `schedule`, by the solver asked for, or the first exact one to find one.
 
-    Three solvers take turns: MirrorDescent, which is fast where the game is monotone; Homotopy, which needs no
-    monotonicity, in games of up to 200,000 policy entries T S A; and FictitiousPlay. A turn lasts until a solver has
-    computed a number of flows, 200 of MirrorDescent and 100 of the others in the first round and twice as many in
-    each that follows, so that the whole takes a few times as long as the solver that wins. The least exploitable policy
-    of all is returned where none meets the tolerance.
+    Unless told, three solvers take turns: MirrorDescent, which is fast where the game is monotone; Homotopy, which
+    needs no monotonicity, in games of up to 200,000 policy entries T S A; and FictitiousPlay. A turn lasts until a
+    solver has computed a number of flows, 200 of MirrorDescent and 100 of the others in the first round and twice as
+    many in each that follows, so that the whole takes a few times as long as the solver that wins. Several solvers that
+    are asked for take turns likewise, in their order. The least exploitable policy of all is returned where none meets
+    the tolerance.
 
     Parameters
     ----------
     game : Game
     schedule : Schedule
     n_agents : int or None, optional
-        Turns batch sizes into fractions beta = B / N; not needed by Synchronous, Fraction and Bernoulli.
-    clock : {"schedule", "always"}, optional
-        Whose values are learnt and judged, theory.md section 3.
-    tolerance : float or None, optional
-        Stop, converged, when exploitability <= tolerance * |mean return|. None: never.
-    absolute_tolerance : float or None, optional
-        The same when exploitability <= absolute_tolerance, in units of return.
+        Turns batch sizes into fractions beta = B / N, which Synchronous, Fraction and Bernoulli do not need; of TMFPG,
+        how many agents are sampled.
+    solver : str, class, solver, or a sequence of these, optional
+        Names are those of classes ("MirrorDescent") or of the command line ("mirror-descent"). None: as above.
+    iterations : int or None, optional
+        Updates at most, of all solvers together; a solver that is handed over with settings of its own also keeps to
+        its own `iterations`. None: what each has.
+    time_limit : float or None, optional
+        Seconds after which the solve ends at its next evaluation, with the best policy so far; the Solution can be gone
+        on from.
+    tolerance, absolute_tolerance : float, None or "own", optional
+        Stop, converged, when exploitability <= tolerance * |mean return|, or <= absolute_tolerance in units of return.
+        None: never. "own": as the solver has it, 1e-4 of exact solvers and 0.005 of TMFPG, and 1e-9.
+    clock : {"schedule", "always"} or None, optional
+        Whose values are learnt and judged, theory.md section 3. None: as the solver has it, "schedule".
     rng : int, Generator, SeedSequence or None, optional
-        As every solver takes it; nothing is drawn.
-    initial : policy, Solution or None, optional
+        As every solver takes it; exact solvers draw nothing.
+    initial : policy, array, Solution or None, optional
         Where to start, as every solver takes it.
     callback : callable, optional
         Called with an Iteration after each evaluation of each solver; returning True stops.
     progress : bool or callable, optional
         True draws one bar (extra `app`); a callable receives (done, total), updates of all solvers together.
+    threads : int or None, optional
+        As every solver takes it.
 
     Returns
     -------
     Solution
-        `solver` holds the name and hyperparameters of the solver that found the policy, `reason` all that were tried.
+        `solver` holds the name and settings of the solver that found the policy, `reason` all that were tried.
 
     Raises
     ------
@@ -94,72 +144,52 @@ def solve(
     >>> solution = tmf.solve(game, tmf.Synchronous())
     >>> solution.solver["name"], solution.converged
     ('MirrorDescent', True)
+    >>> tmf.solve(game, tmf.Synchronous(), solver="Homotopy", tolerance=1e-6).converged
+    True
     """
-    callback = watcher(callback, progress)
-    problem = Problem.of(game, schedule, n_agents, clock)
-    generator = seeding.generators(rng, 1)[0]
-    size = problem.game.n_steps * problem.game.n_observations * problem.game.n_actions
-    kinds: list[type[ExactSolver]] = [MirrorDescent, Homotopy, FictitiousPlay]
-    if size > LARGE:
-        kinds.remove(Homotopy)
-    options = {"clock": clock, "tolerance": tolerance, "absolute_tolerance": absolute_tolerance}
-    turns = [_Contender(kind(**options), FLOWS[kind]) for kind in kinds]  # type: ignore[arg-type]  # clock is checked
-    with bars.reporter(progress, sum(turn.solver.iterations for turn in turns), "solve") as report:
-        try:
-            while not (_over(turns) or all(turn.ended for turn in turns)):
-                for turn in turns:
-                    if not (turn.ended or _over(turns)):
-                        turn.play(problem, initial, generator, callback, lambda _: report(sum(t.done for t in turns)))
-        except BaseException as error:
-            found = [each.loop.solution(again=False) for each in turns if each.loop is not None and each.loop.rows]
-            error.partial = min(found, key=_exploitability, default=None)  # type: ignore[attr-defined]  # as Loop.run
-            raise
-    loops = [turn.loop for turn in turns if turn.loop is not None and turn.loop.rows]
+    game = in_steps(game, schedule, n_agents)
+    if iterations is not None:
+        iterations = check.as_positive_int(iterations, "iterations")
+    if clock is not None:
+        check.as_choice(clock, "clock", CLOCKS)
+    given = {"tolerance": tolerance, "absolute_tolerance": absolute_tolerance}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if not _own(name, value)}
+    changes |= {} if clock is None else {"clock": clock}
+    solvers = []
+    for each, kept in _chosen(solver, game):
+        most = each.iterations if iterations is None or kept else iterations
+        solvers.append(dataclasses.replace(each, iterations=most, **changes))
+    loops = play(
+        solvers, game, schedule, n_agents, rng=rng, initial=initial, callback=callback, progress=progress,
+        threads=threads, time_limit=time_limit, iterations=iterations,
+    )  # fmt: skip
     found = [loop.solution() for loop in loops]
     converged = [solution for solution in found if solution.converged]
-    best = converged[0] if converged else min(found, key=_exploitability)
-    reason = "; ".join(f"{solution.solver['name']}: {solution.reason}" for solution in found)
-    solution = dataclasses.replace(best, reason=reason)
+    best = converged[0] if converged else min(found, key=lambda solution: solution.exploitability)
+    reason = best.reason
+    if len(solvers) > 1:
+        reason = "; ".join(f"{solution.solver['name']}: {solution.reason}" for solution in found)
     if not converged and all(loop.missed for loop in loops):
-        warn(f"solve has not converged: {reason}", ConvergenceWarning)
-    return solution
+        warn(f"{'solve' if len(solvers) > 1 else solvers[0].name} has not converged: {reason}", ConvergenceWarning)
+    return dataclasses.replace(best, reason=reason)
 
 
-class _Contender:
-    """One solver, and how far it got."""
-
-    def __init__(self, solver: ExactSolver, flows: int) -> None:
-        self.solver, self.flows, self.allowed = solver, flows, 0
-        self.loop: Loop | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether it will not play again."""
-        return self.loop is not None and self.loop.ended
-
-    @property
-    def done(self) -> int:
-        """Updates made."""
-        return 0 if self.loop is None else self.loop.iteration - self.loop.first
-
-    def play(
-        self, problem: Problem, initial: object, generator: np.random.Generator, callback: Callback | None,
-        report: Callable[[int], None],
-    ) -> None:  # fmt: skip
-        """One turn, twice as long as the one before."""
-        if self.loop is None:
-            self.loop = self.solver._loop(problem, initial, generator)
-        rule = self.loop.rule
-        assert isinstance(rule, TableRule), "exact solvers move tables"
-        self.allowed += self.flows
-        self.loop.run(callback, report, lambda: rule.iterate.flows >= self.allowed)
-        self.flows *= 2
+def _own(name: str, value: object) -> bool:
+    """Whether an option is left to the solver."""
+    if isinstance(value, str) and value != OWN:
+        raise ValueError(f'{name} is {value!r}; must be a number, None or "{OWN}"')
+    return isinstance(value, str)
 
 
-def _over(turns: list[_Contender]) -> bool:
-    """Whether one of them has converged, or was stopped."""
-    return any(turn.loop is not None and (turn.loop.converged or turn.loop.stopped) for turn in turns)
-
-
-def _exploitability(solution: Solution) -> float:
-    return solution.exploitability
+def _chosen(solver: object, game: Game) -> list[tuple[Solver[Any], bool]]:
+    """The solvers asked for, in order, and whether each comes with settings of its own."""
+    if solver is None:
+        size = game.n_steps * game.n_observations * game.n_actions
+        fit = [entry.solver() for entry in in_turns() if entry.turn is not None and size <= entry.turn.largest]
+        log.debug("trying %s, in a game of %s policy entries", ", ".join(each.name for each in fit), size)
+        return [(each, False) for each in fit]
+    if isinstance(solver, (list, tuple)):
+        if not solver:
+            raise ValueError("solver is empty; must have at least one")
+        return [(made(each, f"solver[{i}]"), isinstance(each, Solver)) for i, each in enumerate(solver)]
+    return [(made(solver), isinstance(solver, Solver))]

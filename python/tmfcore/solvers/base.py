@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isnan
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,16 @@ from tmfcore._model.policies import Played, SoftmaxPolicy, TabularPolicy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from typing_extensions import TypeVar
 
-__all__ = ["Callback", "ConvergenceWarning", "Iteration", "Solution"]
+    # Solution[TabularPolicy] of exact solvers, Solution[SoftmaxPolicy] of TMFPG; Solution is either.
+    P = TypeVar("P", bound=SoftmaxPolicy | TabularPolicy, default=SoftmaxPolicy | TabularPolicy, covariant=True)
+else:
+    from typing import TypeVar
+
+    P = TypeVar("P")
+
+__all__ = ["Callback", "ConvergenceWarning", "Iteration", "P", "Solution"]
 
 PICTURES = ("exploitability", "flow")
 
@@ -32,7 +40,7 @@ class ConvergenceWarning(UserWarning):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Solution(frames.Frames, Played, files.Saved, kind="solution"):
+class Solution(frames.Frames, Played, files.Saved, Generic[P], kind="solution"):
     """The best policy a solver met, and how it got there.
 
     Parameters
@@ -71,7 +79,7 @@ class Solution(frames.Frames, Played, files.Saved, kind="solution"):
         Of game, schedule, N and clock.
     """
 
-    policy: SoftmaxPolicy | TabularPolicy
+    policy: P = field(metadata={"kind": "SoftmaxPolicy | TabularPolicy"})
     flow: Flow
     history: dict[str, npt.NDArray[Any]]
     converged: bool
@@ -157,9 +165,10 @@ class Solution(frames.Frames, Played, files.Saved, kind="solution"):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to `path` (npz), whole or not at all."""
-        soft = isinstance(self.policy, SoftmaxPolicy)
+        policy: SoftmaxPolicy | TabularPolicy = self.policy
+        soft = isinstance(policy, SoftmaxPolicy)
         arrays: dict[str, npt.NDArray[Any]] = {
-            "policy": self.policy.theta if isinstance(self.policy, SoftmaxPolicy) else self.policy.table
+            "policy": policy.theta if isinstance(policy, SoftmaxPolicy) else policy.table
         }
         arrays |= {f"flow.{name}": array for name, array in self.flow._arrays().items()}
         arrays |= {f"history.{name}": array for name, array in self.history.items()}
@@ -177,7 +186,7 @@ class Solution(frames.Frames, Played, files.Saved, kind="solution"):
         def group(prefix: str) -> dict[str, npt.NDArray[Any]]:
             return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
-        kind = SoftmaxPolicy if header["policy"] == "softmax" else TabularPolicy
+        kind: Any = SoftmaxPolicy if header["policy"] == "softmax" else TabularPolicy
         fingerprint = Fingerprint.from_header(header)
         return cls(
             policy=kind(arrays["policy"], horizon=header["policy_horizon"]),

@@ -3,23 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import validation as check
-from tmfcore.solvers._ascent import averaging_weight
+from tmfcore._base import options
 from tmfcore.solvers._exact import ExactSolver
-from tmfcore.solvers._iterate import Iterate
-from tmfcore.solvers._problem import Problem
-from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule, check_decay, next_rate
+from tmfcore.solvers._registry import Turn, register
+from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, E, TableRule, as_decay
+from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE, SHARE
+from tmfcore.solvers._step_rules import IN_ITERATIONS, averaging_weight
 
 __all__ = ["FictitiousPlay", "FixedPoint"]
 
 
-@dataclass(frozen=True, kw_only=True)
+class _Mixing(TableRule[E]):
+    """Nothing to remember but the policy."""
+
+    by_flow: ClassVar[bool]
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        return {"policy": self.policy.copy()}
+
+    def restore(self, state: Arrays) -> None:
+        self.policy[...] = state["policy"]
+
+    def update(self, iteration: int, gap: float) -> float:
+        rate = self.rate(iteration, gap)
+        self.iterate.respond(rate, self.by_flow)
+        if not np.isfinite(self.policy[0, 0, 0]):
+            raise Diverged(NOT_A_NUMBER.format(iteration))
+        return rate
+
+
+class _ByFlow(_Mixing["FictitiousPlay"]):
+    by_flow = True
+
+    def rate(self, iteration: int, gap: float) -> float:
+        s = self.solver
+        return averaging_weight(self.settings["average"], iteration + 1) if s.weight is None else s.weight
+
+
+class _ByRow(_Mixing["FixedPoint"]):
+    by_flow = False
+
+    def rate(self, iteration: int, gap: float) -> float:
+        weight = self.scheduled("weight", iteration)
+        if weight > 1:
+            raise ValueError(f"weight * weight_decay({iteration}) is {weight:g}; must be <= 1")
+        return weight
+
+
+@register(
+    rule=_ByFlow,
+    word="fictitious-play",
+    update="mu pi mixed with the flow of BR, weight 1 / (k + 2)",
+    source="Perrin et al., arXiv:2007.03458",
+    space=lambda scale: {"average": (0.0, 3.0)},
+    turn=Turn(place=3, flows=100),
+    tested=({"weight": 0.25},),
+)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FictitiousPlay(ExactSolver):
     """Fictitious play (Perrin et al., arXiv:2007.03458, algorithm 1): average the flows of best responses.
 
@@ -31,14 +77,12 @@ class FictitiousPlay(ExactSolver):
     Parameters
     ----------
     iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
-        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in
-        units of return; after how many iterations without an improvement of what share to give up (None: never); whose
-        values are learnt and judged.
-    average : float, optional
-        a >= 0: w_k = (a + 1) / (k + 2 + a), which weights best response k about as k**a. 0 is the paper's plain mean,
-        larger a forget the start sooner.
+        As in every solver.
     weight : float or None, optional
-        Damping instead: the same w in (0, 1] at every update.
+        Damping: the same w in (0, 1] at every update.
+    average : float or None, optional
+        a >= 0: w_k = (a + 1) / (k + 2 + a), which weights best response k about as k**a. Larger a forget the start
+        sooner. Not with `weight`. None: 0, the paper's plain mean.
 
     Raises
     ------
@@ -58,25 +102,20 @@ class FictitiousPlay(ExactSolver):
     [0.5 0.3 0.1 0. ]
     """
 
-    average: float = 0.0
-    weight: float | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._store("average", check.as_float(self.average, "average", low=0.0))
-        if self.weight is not None:
-            self._store("weight", check.as_float(self.weight, "weight", low=0.0, high=1.0, low_open=True))
-            if self.average > 0:
-                raise ValueError(f"average is {self.average:g}; must be 0 where weight is given: it sets the weights")
-
-    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Mixing:
-        return _Mixing(iterate, self._weight, by_flow=True)
-
-    def _weight(self, iteration: int, last: int) -> float:
-        return averaging_weight(self.average, iteration + 1) if self.weight is None else self.weight
+    weight: float | None = field(default=None, metadata=SHARE)
+    average: float | None = field(default=None, metadata=NOT_NEGATIVE | options.needs(0.0, weight=(None,)))
 
 
-@dataclass(frozen=True, kw_only=True)
+@register(
+    rule=_ByRow,
+    word="fixed-point",
+    update="pi mixed with BR row by row, weight that decays",
+    source="Huang, Malhame and Caines 2006",
+    space=lambda scale: {
+        "weight": (0.05, 1.0), "weight_decay": ["harmonic", "sqrt"], "decay_iterations": (1, 100, "log"),
+    },
+)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FixedPoint(ExactSolver):
     """Damped best response: pi_{k+1} = (1 - w_k) pi_k + w_k BR(flow of pi_k), row by row.
 
@@ -87,15 +126,14 @@ class FixedPoint(ExactSolver):
     Parameters
     ----------
     iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
-        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in
-        units of return; after how many iterations without an improvement of what share to give up (None: never); whose
-        values are learnt and judged.
+        As in every solver.
     weight : float, optional
         w in (0, 1], of the best response.
     weight_decay : {"harmonic", "sqrt", "linear", "constant"} or callable k -> factor, optional
         Factor of the weight at update k: 1 / (1 + k / decay_iterations); its square root; from 1 to 0 over
         `iterations`; 1; or the caller's own, in [0, 1 / weight].
-    decay_iterations : int, optional
+    decay_iterations : int or None, optional
+        Only of "harmonic" and "sqrt". None: 2.
 
     Raises
     ------
@@ -110,45 +148,6 @@ class FixedPoint(ExactSolver):
     True
     """
 
-    weight: float = 1.0
-    weight_decay: str | Callable[[int], float] = "harmonic"
-    decay_iterations: int = 2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._store("weight", check.as_float(self.weight, "weight", low=0.0, high=1.0, low_open=True))
-        check_decay(self.weight_decay, "weight_decay")
-        self._store("decay_iterations", check.as_positive_int(self.decay_iterations, "decay_iterations"))
-
-    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Mixing:
-        return _Mixing(iterate, self._weight, by_flow=False)
-
-    def _weight(self, iteration: int, last: int) -> float:
-        weight = next_rate(self.weight, self.weight_decay, "weight_decay", iteration, self.decay_iterations, last)
-        if weight > 1:
-            raise ValueError(f"weight * weight_decay({iteration}) is {weight:g}; must be <= 1")
-        return weight
-
-
-class _Mixing(TableRule):
-    """Nothing to remember but the policy."""
-
-    def __init__(self, iterate: Iterate, weight: Callable[[int, int], float], *, by_flow: bool) -> None:
-        super().__init__(iterate)
-        self.weight, self.by_flow = weight, by_flow
-
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"policy": self.policy.copy()}
-
-    def restore(self, state: Arrays) -> None:
-        self.policy[...] = state["policy"]
-
-    def rate(self, iteration: int, gap: float) -> float:
-        return self.weight(iteration, self.last)
-
-    def update(self, iteration: int, gap: float) -> float:
-        rate = self.rate(iteration, gap)
-        self.iterate.respond(rate, self.by_flow)
-        if not np.isfinite(self.policy[0, 0, 0]):
-            raise Diverged(NOT_A_NUMBER.format(iteration))
-        return rate
+    weight: float = field(default=1.0, metadata=SHARE)
+    weight_decay: str | Callable[[int], float] = field(default="harmonic", metadata=options.of(as_decay))
+    decay_iterations: int | None = field(default=None, metadata=COUNT | options.needs(2, weight_decay=IN_ITERATIONS))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite, sqrt
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._exact import ExactSolver
-from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._registry import Turn, register
 from tmfcore.solvers._rule import Arrays, Stuck, TableRule
+from tmfcore.solvers._solver import COUNT, POSITIVE
 
 __all__ = ["Homotopy"]
 
@@ -27,78 +27,15 @@ DIFFERENCE = 1e-6  # what logits move by at most in a difference
 FAINT = 1e-8  # weight of rows where nobody is
 
 
-@dataclass(frozen=True, kw_only=True)
-class Homotopy(ExactSolver):
-    """Path following in the temperature, with a Newton-Krylov method; needs no monotonicity.
-
-    The equilibrium of players who err, pi proportional to exp(Q~ / tau), with Q~ the values of players who are paid
-    tau for a unit of entropy (McKelvey and Palfrey, Games Econ. Behav. 10, 1995; Cui and Koeppl, arXiv:2102.01585),
-    is one for each tau where tau is large. An iteration follows it from one tau to a smaller one, and tau to 0 leads to
-    an equilibrium of the game if the path does not turn back.
-
-    With y the logits and G(y, tau) = Q~ / tau at the flow of softmax(y), Newton's method solves y = G(y, tau) by GMRES;
-    products with the Jacobian are differences, each one flow and one pass of values. Rows count by where agents are.
-    tau falls faster while Newton's method needs few steps; where it fails, a smaller fall is tried, and after seven
-    the solver is stuck. History has 1 / tau as the learning rate.
-
-    Parameters
-    ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
-        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in
-        units of return; after how many iterations without an improvement of what share to give up (None: never); whose
-        values are learnt and judged.
-    temperature : float or None, optional
-        tau > 0 to begin at, in units of reward. None: max_{t,o} (max_a Q - min_a Q) at the first policy.
-    krylov : int, optional
-        Directions of GMRES at most, for each of which a table of the policy's size is kept.
-
-    Raises
-    ------
-    TypeError, ValueError
-        A hyperparameter of the wrong kind or out of bounds.
-
-    Notes
-    -----
-    An iteration costs tens to hundreds of flows, however large the game: as many as directions matter in which the
-    population answers. Memory O(krylov T S A).
-
-    Examples
-    --------
-    Rock, paper, scissors, where mirror descent and fictitious play go round:
-
-    >>> import tmfcore as tmf
-    >>> game = tmf.games.rock_paper_scissors()
-    >>> solution = tmf.solvers.Homotopy().solve(game, tmf.Synchronous())
-    >>> solution.converged, len(solution.history["iteration"]) < 10
-    (True, True)
-    """
-
-    iterations: int = 200
-    temperature: float | None = None
-    krylov: int = 80
-
-    _soft: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.temperature is not None:
-            self._store("temperature", check.as_float(self.temperature, "temperature", low=0.0, low_open=True))
-        self._store("krylov", check.as_positive_int(self.krylov, "krylov"))
-
-    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Path:
-        return _Path(self, iterate)
-
-
-class _Path(TableRule):
+class _Path(TableRule["Homotopy"]):
     """The logits of the last equilibrium found, its temperature (0: none yet), and the factor to the next."""
 
-    def __init__(self, solver: Homotopy, iterate: Iterate) -> None:
-        super().__init__(iterate)
-        self.solver = solver
-        self.logits = np.zeros(iterate.policy.shape)
+    def __init__(self, solver: Homotopy, problem: Problem) -> None:
+        super().__init__(solver, problem)
+        self.logits = np.zeros(self.policy.shape)
         self.temperature, self.factor = 0.0, FACTOR
-        self.level = np.zeros(iterate.policy.shape)  # log probabilities of no prior: entropy itself
-        self.response = np.zeros(iterate.policy.shape)
+        self.level = np.zeros(self.policy.shape)  # log probabilities of no prior: entropy itself
+        self.response = np.zeros(self.policy.shape)
 
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
@@ -205,6 +142,66 @@ class _Path(TableRule):
         krylov = min(self.solver.krylov, y.size)
         found, _ = gmres(system, -(scale * off).ravel(), rtol=FORCING, restart=krylov, maxiter=1)
         return np.asarray(found.reshape(y.shape) / scale)
+
+
+@register(
+    rule=_Path,
+    word="homotopy",
+    update="pi = softmax(Q~ / tau) with Q~ net of entropy at tau, and tau falls",
+    source="McKelvey and Palfrey 1995; Cui and Koeppl, arXiv:2102.01585",
+    remark="needs no monotonicity",
+    space=lambda scale: {"temperature": (0.01 * scale, 10.0 * scale, "log"), "krylov": (10, 200, "log")},
+    turn=Turn(place=2, flows=100, largest=200_000),  # beyond which it would need gigabytes
+)
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Homotopy(ExactSolver):
+    """Path following in the temperature, with a Newton-Krylov method; needs no monotonicity.
+
+    The equilibrium of players who err, pi proportional to exp(Q~ / tau), with Q~ the values of players who are paid
+    tau for a unit of entropy (McKelvey and Palfrey, Games Econ. Behav. 10, 1995; Cui and Koeppl, arXiv:2102.01585),
+    is one for each tau where tau is large. An iteration follows it from one tau to a smaller one, and tau to 0 leads to
+    an equilibrium of the game if the path does not turn back.
+
+    With y the logits and G(y, tau) = Q~ / tau at the flow of softmax(y), Newton's method solves y = G(y, tau) by GMRES;
+    products with the Jacobian are differences, each one flow and one pass of values. Rows count by where agents are.
+    tau falls faster while Newton's method needs few steps; where it fails, a smaller fall is tried, and after seven
+    the solver is stuck. History has 1 / tau as the learning rate.
+
+    Parameters
+    ----------
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver.
+    temperature : float or None, optional
+        tau > 0 to begin at, in units of reward. None: max_{t,o} (max_a Q - min_a Q) at the first policy.
+    krylov : int, optional
+        Directions of GMRES at most, for each of which a table of the policy's size is kept.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A hyperparameter of the wrong kind or out of bounds.
+
+    Notes
+    -----
+    An iteration costs tens to hundreds of flows, however large the game: as many as directions matter in which the
+    population answers. Memory O(krylov T S A).
+
+    Examples
+    --------
+    Rock, paper, scissors, where mirror descent and fictitious play go round:
+
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.rock_paper_scissors()
+    >>> solution = tmf.solvers.Homotopy().solve(game, tmf.Synchronous())
+    >>> solution.converged, len(solution.history["iteration"]) < 10
+    (True, True)
+    """
+
+    iterations: int = field(default=200, metadata=COUNT)
+    temperature: float | None = field(default=None, metadata=POSITIVE)
+    krylov: int = field(default=80, metadata=COUNT)
+
+    _soft: ClassVar[bool] = True
 
 
 def _norm(off: FloatArray, shares: FloatArray) -> float:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit import values as values_kernel
 from tmfcore.solvers._exact import ExactSolver
-from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._minimise import minimise
 from tmfcore.solvers._occupation import Occupation
 from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._registry import register
 from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, Stuck, TableRule
+from tmfcore.solvers._solver import COUNT, POSITIVE
 
 __all__ = ["MFOMO"]
 
@@ -25,90 +25,14 @@ LARGEST = 1e6  # times the penalty at the start: L-BFGS makes no way against so 
 STALLED, PROGRESS = 15, 0.01  # iterations in which the best exploitability has not fallen by that share of itself
 
 
-@dataclass(frozen=True, kw_only=True)
-class MFOMO(ExactSolver):
-    """Mean-field occupation-measure optimisation (Guo, Hu and Zhang, arXiv:2206.09608).
-
-    Minimises, over L >= 0, y and z >= 0,
-
-        F = c R sum |flow residual|^2 + c / (10 R) sum |value residual|^2 + sum_{t,o,a} z_t(o, a) L_t(o, a)
-
-    (_occupation.Occupation has the residuals), which is 0 at the equilibria and only there: no monotonicity is needed,
-    though a local minimum above 0 may be found. R, the largest difference of two Q at one (t, o) at the start, makes
-    the terms comparable in any unit of reward.
-
-    An iteration starts from a policy, where L is its flow, y the values of the best response and z what each action
-    falls short of it: both residuals are then 0, and F is the exploitability (with all steps counted alike). It makes
-    `steps` steps of a projected L-BFGS method and takes the policy L_t(o, a) / sum_b L_t(o, b), best responses where
-    nobody is. If that is more exploitable than the policy before, the penalty c doubles for the next iteration, else
-    it is divided by 1.2. At a million times its start the method is stuck, and stops. History has c as the learning
-    rate.
-
-    Where 15 iterations have not lowered the best exploitability by 1%, the policy is at a minimum above 0. A solve
-    from another policy than the uniform one begins again there, which history has as rate 0; one from the uniform
-    policy is stuck.
-
-    Parameters
-    ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
-        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in
-        units of return; after how many iterations without an improvement of what share to give up (None: never); whose
-        values are learnt and judged.
-    penalty : float, optional
-        c > 0 at the start.
-    steps : int, optional
-        Steps of an iteration.
-
-    Raises
-    ------
-    TypeError, ValueError
-        A hyperparameter of the wrong kind or out of bounds.
-
-    Notes
-    -----
-    On clock="always" minima with F = 0 are equilibria if everybody has a chance to act at every step.
-
-    Cost of a step: O(T S A K), and where the game depends on mu O(T S^2 A K) with 2 S evaluations of its tables at
-    every t, since derivatives are one-sided differences of order h^2, h = 1e-7. For games of up to about 100
-    observations.
-
-    Examples
-    --------
-    Rock, paper, scissors, where mirror descent and fictitious play go round: who shows what meets the crowd.
-
-    >>> import numpy as np, tmfcore as tmf
-    >>> beats = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
-    >>> game = tmf.Game(3, 3, horizon=2, discount=1.0, initial=[1, 0, 0], transition=np.tile(np.eye(3), (3, 1, 1)),
-    ...                 reward=lambda mu: np.repeat((beats @ mu)[:, None], 3, axis=1))
-    >>> solution = tmf.solvers.MFOMO(absolute_tolerance=1e-6).solve(game, tmf.Synchronous())
-    >>> solution.converged
-    True
-    >>> print(solution.flow.mu[1].round(2))
-    [0.33 0.33 0.33]
-    """
-
-    iterations: int = 100
-    penalty: float = 100.0
-    steps: int = 100
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._store("penalty", check.as_float(self.penalty, "penalty", low=0.0, low_open=True))
-        self._store("steps", check.as_positive_int(self.steps, "steps"))
-
-    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Optimisation:
-        return _Optimisation(self, iterate, problem)
-
-
-class _Optimisation(TableRule):
+class _Optimisation(TableRule["MFOMO"]):
     """The policy, the penalty, the scale R, and the exploitability of the policy before."""
 
-    def __init__(self, solver: MFOMO, iterate: Iterate, problem: Problem) -> None:
-        super().__init__(iterate)
-        self.solver, self.problem = solver, problem
+    def __init__(self, solver: MFOMO, problem: Problem) -> None:
+        super().__init__(solver, problem)
         self.penalty, self.scale, self.before = solver.penalty, 0.0, np.inf  # scale 0: not known yet
         self.best, self.waited, self.uniform = np.inf, 0, True
-        shape = iterate.policy.shape
+        shape = self.policy.shape
         self.values, self.q = np.zeros((shape[0] + 1, shape[1])), np.zeros(shape)
         self.slopes = np.zeros(shape), np.zeros_like(self.values), np.zeros(shape)
 
@@ -158,7 +82,7 @@ class _Optimisation(TableRule):
             self.waited += 1
         else:
             self.best, self.waited = gap, 0
-        game, active, always = self.problem.game, self.problem.active, self.problem.clock == "always"
+        game, active, always = self.problem.game, self.problem.active, self.problem.always
         policy, mu = self.iterate.policy, self.iterate.mu
         values_kernel.backward(game.model, None, mu, active, game.discount, always, self.values, self.q, None)
         best = self.q.max(axis=-1, keepdims=True)
@@ -198,3 +122,76 @@ class _Optimisation(TableRule):
         if not np.isfinite(policy).all():
             raise Diverged(NOT_A_NUMBER.format(iteration))
         return penalty
+
+
+@register(
+    rule=_Optimisation,
+    word="mfomo",
+    update="a smaller value of the MF-OMO objective over occupation measures",
+    source="Guo, Hu and Zhang, arXiv:2206.09608",
+    remark="needs no monotonicity",
+    space=lambda scale: {"penalty": (1.0, 1e4, "log"), "steps": (20, 500, "log")},
+)
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MFOMO(ExactSolver):
+    """Mean-field occupation-measure optimisation (Guo, Hu and Zhang, arXiv:2206.09608).
+
+    Minimises, over L >= 0, y and z >= 0,
+
+        F = c R sum |flow residual|^2 + c / (10 R) sum |value residual|^2 + sum_{t,o,a} z_t(o, a) L_t(o, a)
+
+    (_occupation.Occupation has the residuals), which is 0 at the equilibria and only there: no monotonicity is needed,
+    though a local minimum above 0 may be found. R, the largest difference of two Q at one (t, o) at the start, makes
+    the terms comparable in any unit of reward.
+
+    An iteration starts from a policy, where L is its flow, y the values of the best response and z what each action
+    falls short of it: both residuals are then 0, and F is the exploitability (with all steps counted alike). It makes
+    `steps` steps of a projected L-BFGS method and takes the policy L_t(o, a) / sum_b L_t(o, b), best responses where
+    nobody is. If that is more exploitable than the policy before, the penalty c doubles for the next iteration, else
+    it is divided by 1.2. At a million times its start the method is stuck, and stops. History has c as the learning
+    rate.
+
+    Where 15 iterations have not lowered the best exploitability by 1%, the policy is at a minimum above 0. A solve
+    from another policy than the uniform one begins again there, which history has as rate 0; one from the uniform
+    policy is stuck.
+
+    Parameters
+    ----------
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver.
+    penalty : float, optional
+        c > 0 at the start.
+    steps : int, optional
+        Steps of an iteration.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A hyperparameter of the wrong kind or out of bounds.
+
+    Notes
+    -----
+    On clock="always" minima with F = 0 are equilibria if everybody has a chance to act at every step.
+
+    Cost of a step: O(T S A K), and where the game depends on mu O(T S^2 A K) with 2 S evaluations of its tables at
+    every t, since derivatives are one-sided differences of order h^2, h = 1e-7. For games of up to about 100
+    observations.
+
+    Examples
+    --------
+    Rock, paper, scissors, where mirror descent and fictitious play go round: who shows what meets the crowd.
+
+    >>> import numpy as np, tmfcore as tmf
+    >>> beats = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
+    >>> game = tmf.Game(3, 3, horizon=2, discount=1.0, initial=[1, 0, 0], transition=np.tile(np.eye(3), (3, 1, 1)),
+    ...                 reward=lambda mu: np.repeat((beats @ mu)[:, None], 3, axis=1))
+    >>> solution = tmf.solvers.MFOMO(absolute_tolerance=1e-6).solve(game, tmf.Synchronous())
+    >>> solution.converged
+    True
+    >>> print(solution.flow.mu[1].round(2))
+    [0.33 0.33 0.33]
+    """
+
+    iterations: int = field(default=100, metadata=COUNT)
+    penalty: float = field(default=100.0, metadata=POSITIVE)
+    steps: int = field(default=100, metadata=COUNT)

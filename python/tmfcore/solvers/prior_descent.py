@@ -2,102 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._exact import ExactSolver
-from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._registry import register
 from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule
+from tmfcore.solvers._solver import COUNT, POSITIVE, SHARE
 from tmfcore.solvers._spectral import SpectralRate, first_rate
 
 __all__ = ["PriorDescent"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PriorDescent(ExactSolver):
-    """Entropy-regularised iteration with a moving prior (Cui and Koeppl, arXiv:2102.01585).
-
-    Each update responds to the flow of pi_k as one who pays temperature * KL(pi || prior) whenever he acts,
-
-        pi' is proportional to prior exp(Q~ / temperature),   log pi_{k+1} = (1 - w) log pi_k + w log pi' + constant
-
-    with Q~ the action values of that response (relative entropy; _iterate.Iterate.regularise has the recursion). Every
-    `prior_every` updates the prior becomes the policy, so that the cost fades and exploitability goes to 0; with a
-    prior that stays the iteration ends at the regularised equilibrium, whose exploitability is not 0.
-
-    Parameters
-    ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
-        As in every solver: updates at most; the exploitability at which to stop, in shares of |mean return| and in
-        units of return; after how many iterations without an improvement of what share to give up (None: never); whose
-        values are learnt and judged.
-    temperature : float or None, optional
-        tau > 0, in units of return. Large values contract, and take more iterations. None: 1 / tau is the spectral rate
-        of MirrorDescent, begins again as it does, and starts at 4 over the largest difference of two Q at one (t, o)
-        along the flow of the first policy; a prior that stays keeps the first.
-    prior_every : int or None, optional
-        Updates between two moves of the prior. None: it stays uniform, or the policy of `initial`.
-    weight : float, optional
-        w in (0, 1], of the response.
-
-    Raises
-    ------
-    TypeError, ValueError
-        A hyperparameter of the wrong kind or out of bounds.
-
-    Notes
-    -----
-    With prior_every=1 and weight=1 this is mirror descent with Q~ for Q at the rate 1 / temperature. History has the
-    rate, weight / temperature.
-
-    Examples
-    --------
-    A prior that stays: the equilibrium of players who err.
-
-    >>> import tmfcore as tmf
-    >>> game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=1, initial=(0.5, 0.5))
-    >>> solver = tmf.solvers.PriorDescent(temperature=0.5, prior_every=None, iterations=100)
-    >>> print(solver.solve(game, tmf.Synchronous()).policy.table.round(2)[0])
-    [[0.5 0.5]
-     [0.5 0.5]]
-    """
-
-    temperature: float | None = None
-    prior_every: int | None = 1
-    weight: float = 1.0
-
-    _soft: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.temperature is not None:
-            self._store("temperature", check.as_float(self.temperature, "temperature", low=0.0, low_open=True))
-        if self.prior_every is not None:
-            self._store("prior_every", check.as_positive_int(self.prior_every, "prior_every"))
-        self._store("weight", check.as_float(self.weight, "weight", low=0.0, high=1.0, low_open=True))
-
-    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _Response:
-        return _Response(self, iterate)
-
-
-class _Response(TableRule):
+class _Response(TableRule["PriorDescent"]):
     """Logits of the policy, log probabilities of the prior, and 1 / temperature, fixed or spectral."""
 
-    def __init__(self, solver: PriorDescent, iterate: Iterate) -> None:
-        super().__init__(iterate)
-        self.solver = solver
-        self.logits = np.zeros(iterate.policy.shape)
-        self.prior = np.full(iterate.policy.shape, -np.log(iterate.n_actions))
+    def __init__(self, solver: PriorDescent, problem: Problem) -> None:
+        super().__init__(solver, problem)
+        self.logits = np.zeros(self.policy.shape)
+        self.prior = np.full(self.policy.shape, -np.log(self.iterate.n_actions))
         self.fixed = 1.0 / solver.temperature if solver.temperature is not None else 0.0  # 0: not known yet
         self.spectral = None
         if solver.temperature is None and solver.prior_every is not None:
-            self.spectral = SpectralRate(iterate)
+            self.spectral = SpectralRate(self.iterate)
 
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
@@ -147,6 +79,71 @@ class _Response(TableRule):
         if s.prior_every is not None and (iteration + 1) % s.prior_every == 0:
             self.prior[...] = _log_probabilities(self.logits)
         return s.weight * inverse
+
+
+@register(
+    rule=_Response,
+    word="prior-descent",
+    update="pi proportional to prior exp(Q~ / tau), Q~ net of tau KL(pi, prior); the prior follows pi",
+    source="Cui and Koeppl, arXiv:2102.01585",
+    remark="entropy-regularised",
+    space=lambda scale: {
+        "temperature": (0.001 * scale, 10.0 * scale, "log"), "prior_every": (1, 10), "weight": (0.1, 1.0),
+    },
+    tested=({"temperature": 0.5},),
+)
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PriorDescent(ExactSolver):
+    """Entropy-regularised iteration with a moving prior (Cui and Koeppl, arXiv:2102.01585).
+
+    Each update responds to the flow of pi_k as one who pays temperature * KL(pi || prior) whenever he acts,
+
+        pi' is proportional to prior exp(Q~ / temperature),   log pi_{k+1} = (1 - w) log pi_k + w log pi' + constant
+
+    with Q~ the action values of that response (relative entropy; _iterate.Iterate.regularise has the recursion). Every
+    `prior_every` updates the prior becomes the policy, so that the cost fades and exploitability goes to 0; with a
+    prior that stays the iteration ends at the regularised equilibrium, whose exploitability is not 0.
+
+    Parameters
+    ----------
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver.
+    temperature : float or None, optional
+        tau > 0, in units of return. Large values contract, and take more iterations. None: 1 / tau is the spectral rate
+        of MirrorDescent, begins again as it does, and starts at 4 over the largest difference of two Q at one (t, o)
+        along the flow of the first policy; a prior that stays keeps the first.
+    prior_every : int or None, optional
+        Updates between two moves of the prior. None: it stays uniform, or the policy of `initial`.
+    weight : float, optional
+        w in (0, 1], of the response.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A hyperparameter of the wrong kind or out of bounds.
+
+    Notes
+    -----
+    With prior_every=1 and weight=1 this is mirror descent with Q~ for Q at the rate 1 / temperature. History has the
+    rate, weight / temperature.
+
+    Examples
+    --------
+    A prior that stays: the equilibrium of players who err.
+
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=1, initial=(0.5, 0.5))
+    >>> solver = tmf.solvers.PriorDescent(temperature=0.5, prior_every=None, iterations=100)
+    >>> print(solver.solve(game, tmf.Synchronous()).policy.table.round(2)[0])
+    [[0.5 0.5]
+     [0.5 0.5]]
+    """
+
+    temperature: float | None = field(default=None, metadata=POSITIVE)
+    prior_every: int | None = field(default=1, metadata=COUNT)
+    weight: float = field(default=1.0, metadata=SHARE)
+
+    _soft: ClassVar[bool] = True
 
 
 def _log_probabilities(logits: FloatArray) -> FloatArray:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import Flow
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.game import Game
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore.solvers._iterate import Iterate
-from tmfcore.solvers._mirror import Ascent
+from tmfcore.solvers._mirror import Climbing
 from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._registry import register
 from tmfcore.solvers._rule import Stuck
+from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE
 from tmfcore.solvers._stationary import StationaryIterate
-from tmfcore.solvers.mirror_descent import MirrorDescent
+from tmfcore.solvers.mirror_descent import MirrorDescent, space
 
 __all__ = ["Stationary"]
 
@@ -25,7 +26,42 @@ TRIES, SHORTER = 6, 0.1  # of an update, and the rate of each after the first
 CAUTION = 0.1  # the first rate of a descent, in shares of the one before: one long step can freeze a chain in a corner
 
 
-@dataclass(frozen=True, kw_only=True)
+class _Settled(Climbing):
+    """Mirror descent that takes back a step to a policy whose distribution does not settle."""
+
+    iterate: StationaryIterate
+
+    def __init__(self, solver: MirrorDescent, problem: Problem) -> None:
+        super().__init__(solver, problem)
+        if self.spectral is not None:
+            self.spectral.caution = CAUTION
+
+    def climb(self, rate: float) -> tuple[float, bool]:
+        logits, velocity = self.logits.copy(), None if self.velocity is None else self.velocity.copy()
+        for _ in range(TRIES):
+            rate, fine = super().climb(rate)
+            if not fine or self.iterate.settles():
+                return rate, fine
+            np.copyto(self.logits, logits)
+            if self.velocity is not None and velocity is not None:
+                np.copyto(self.velocity, velocity)
+            rate *= SHORTER
+        self.iterate.soften(self.logits)
+        raise Stuck(
+            f"after {TRIES} steps, each a tenth of the one before, the distribution still moves by "
+            f"{self.iterate.residual:.3g} a step; raise distribution_steps"
+        )
+
+
+@register(
+    rule=_Settled,
+    word="stationary",
+    update="mirror descent on one pi for all time, judged at Phi(mu) = mu, discounted for ever",
+    source="Guo et al., arXiv:1901.09585",
+    remark="infinite horizon",
+    space=space,
+)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Stationary(MirrorDescent):
     """Stationary equilibrium of the game played for ever, by mirror descent (Perolat et al., arXiv:2103.00623).
 
@@ -77,14 +113,8 @@ class Stationary(MirrorDescent):
     [0.53 0.33 0.13 0.  ] True
     """
 
-    distribution_tolerance: float = 1e-12
-    distribution_steps: int = 100_000
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        tolerance = check.as_float(self.distribution_tolerance, "distribution_tolerance", low=0.0)
-        self._store("distribution_tolerance", tolerance)
-        self._store("distribution_steps", check.as_positive_int(self.distribution_steps, "distribution_steps"))
+    distribution_tolerance: float = field(default=1e-12, metadata=NOT_NEGATIVE)
+    distribution_steps: int = field(default=100_000, metadata=COUNT)
 
     def _iterate(self, problem: Problem) -> Iterate:
         game, active = problem.game, problem.active
@@ -101,9 +131,6 @@ class Stationary(MirrorDescent):
         )
         iterate.tolerance, iterate.max_steps = self.distribution_tolerance, self.distribution_steps
         return iterate
-
-    def _exact_rule(self, iterate: Iterate, problem: Problem) -> _SettledAscent:
-        return _SettledAscent(self, iterate)
 
     def _table(self, problem: Problem, policy: object) -> FloatArray:
         kernel = as_policy(policy, problem.game, "initial")
@@ -122,33 +149,6 @@ class Stationary(MirrorDescent):
         active, appearance = np.array([float(problem.active[0])]), _appearance.appearance_of(problem.game)
         return Flow(
             mu, np.arange(2), active, 1, problem.game.name, **appearance, fingerprint=problem.fingerprint.on("")
-        )
-
-
-class _SettledAscent(Ascent):
-    """Mirror descent that takes back a step to a policy whose distribution does not settle."""
-
-    iterate: StationaryIterate
-
-    def __init__(self, solver: MirrorDescent, iterate: Iterate) -> None:
-        super().__init__(solver, iterate)
-        if self.spectral is not None:
-            self.spectral.caution = CAUTION
-
-    def climb(self, rate: float) -> tuple[float, bool]:
-        logits, velocity = self.logits.copy(), None if self.velocity is None else self.velocity.copy()
-        for _ in range(TRIES):
-            rate, fine = super().climb(rate)
-            if not fine or self.iterate.settles():
-                return rate, fine
-            np.copyto(self.logits, logits)
-            if self.velocity is not None and velocity is not None:
-                np.copyto(self.velocity, velocity)
-            rate *= SHORTER
-        self.iterate.soften(self.logits)
-        raise Stuck(
-            f"after {TRIES} steps, each a tenth of the one before, the distribution still moves by "
-            f"{self.iterate.residual:.3g} a step; raise distribution_steps"
         )
 
 

@@ -2,39 +2,60 @@
 
     TMFPG(...).solve(game, schedule, n_agents) -> Solution
 
-The rule of one solve is in _policy_gradient, sampling and credit in _critics, step rules in _ascent.
+The rule of one solve is in _policy_gradient, sampling and credit in _critics, step rules in _step_rules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
+from tmfcore._base import options
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model.game import Game
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
-from tmfcore._model.schedules import Schedule
 from tmfcore._population.simulate import check_batches, check_population, rounded_counts
 from tmfcore.solvers import _critics
-from tmfcore.solvers._ascent import Adam, Normalized, Sgd
 from tmfcore.solvers._critics import CRITICS
-from tmfcore.solvers._policy_gradient import Ascent
+from tmfcore.solvers._policy_gradient import Learning
 from tmfcore.solvers._problem import Problem, softened
-from tmfcore.solvers._rule import check_decay
-from tmfcore.solvers._solver import Solver
+from tmfcore.solvers._registry import register
+from tmfcore.solvers._rule import as_decay
+from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE, POSITIVE, Solver
+from tmfcore.solvers._step_rules import IN_ITERATIONS, Adam, Normalized, Sgd
 
 __all__ = ["TMFPG"]
 
 OPTIMIZERS = ("sgd", "adam", "normalized")
+GRADIENTS = ("natural", "plain")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TMFPG(Solver):
+def _optimizer(settings: dict[str, Any]) -> str:
+    return "normalized" if settings["critic"] == "returns" and settings["gradient"] == "natural" else "adam"
+
+
+def _as_betas(betas: object, name: str) -> tuple[float, float]:
+    first, second = check.as_float_array(betas, name, shape=(2,), low=0.0, high=1.0, high_open=True).tolist()
+    return first, second
+
+
+@register(
+    rule=Learning,
+    word="tmf-pg",
+    update="softmax(theta), theta moved along advantages of sampled decisions (section 7)",
+    source="Yang, arXiv:2602.18026",
+    remark="learns from samples",
+    space=lambda scale: {
+        "learning_rate": (0.05, 5.0, "log"), "decay_iterations": (1, 100, "log"), "average": (0.0, 5.0),
+    },
+    tested=({"replicas": 1}, {"replicas": 1, "population_aware": True}),
+)
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TMFPG(Solver[SoftmaxPolicy]):
     """Temporal mean-field policy gradient: play, credit those who acted, ascend (theory.md section 7).
 
     Every iteration plays the N-agent system with the softmax policy pi_theta under the schedule, computes
@@ -43,8 +64,6 @@ class TMFPG(Solver):
 
     Parameters
     ----------
-    iterations : int, optional
-        Updates at most.
     learning_rate : float, optional
         Step length of theta: with adam and normalized about what a logit moves in one update, whatever the scale
         of the rewards; with sgd and the natural gradient, in units of 1 / reward, what the log-odds of two actions
@@ -52,7 +71,8 @@ class TMFPG(Solver):
     learning_rate_decay : {"harmonic", "sqrt", "linear", "constant"} or callable k -> factor, optional
         Factor of update k: 1 / (1 + k / decay_iterations); the square root of that; from 1 to 0 over
         `iterations`; 1; or the caller's own, >= 0.
-    decay_iterations : int, optional
+    decay_iterations : int or None, optional
+        Only of "harmonic" and "sqrt". None: 10.
     critic : {"model", "empirical", "returns"}, optional
         "model": Q of the game along the sampled flow. "empirical": the same recursion on observed rewards and
         transition frequencies, pooled over a sweep (or a stage, if shorter); needs no model. "returns": every
@@ -64,8 +84,8 @@ class TMFPG(Solver):
     optimizer : {"adam", "sgd", "normalized"} or None, optional
         "normalized": sgd in units of the mean size of the directions so far. None: "normalized" for the natural
         gradient of critic "returns", whose noise it does not enlarge; else "adam".
-    betas : (float, float), optional
-        Of adam, in [0, 1).
+    betas : (float, float) or None, optional
+        In [0, 1); only of adam. None: (0.5, 0.99).
     average : float or None, optional
         a >= 0: judge and return the running average of theta that weights iterate k about as k**a, which
         takes out most of the noise of finite N. None: the iterates themselves.
@@ -79,12 +99,10 @@ class TMFPG(Solver):
         plain its gradient weighted by visits. The fixed point is then a regularised equilibrium.
     inner_updates : int, optional
         Updates per sampled population, with advantages recomputed for the current policy along the same flow.
-    replicas : int, optional
-        Populations sampled per iteration. Not used in the mean-field limit.
-    tolerance, absolute_tolerance, patience, min_improvement, clock
-        As in every solver: the exploitability at which to stop, in shares of |mean return| and in units of return;
-        after how many iterations without an improvement of what share to give up (None: never); whose values are
-        learnt and judged.
+    replicas : int or None, optional
+        Populations sampled per iteration; not with n_agents=None, the mean-field limit. None: 4.
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver.
     evaluate_every : int, optional
         Iterations between evaluations of exploitability, of which stops, callbacks and history are made.
 
@@ -110,43 +128,33 @@ class TMFPG(Solver):
     [0.5 0.3 0.1 0. ]
     """
 
-    iterations: int = 200
-    learning_rate: float = 0.7
-    learning_rate_decay: str | Callable[[int], float] = "harmonic"
-    decay_iterations: int = 10
-    critic: str = "model"
-    gradient: str = "natural"
-    optimizer: str | None = None
-    betas: tuple[float, float] = (0.5, 0.99)
-    average: float | None = 2.0
-    stages: int | None = None
-    population_aware: bool = False
-    entropy: float = 0.0
-    inner_updates: int = 1
-    replicas: int = 4
-    tolerance: float | None = 0.005
-    evaluate_every: int = 1
+    iterations: int = field(default=200, metadata=COUNT)
+    learning_rate: float = field(default=0.7, metadata=POSITIVE)
+    learning_rate_decay: str | Callable[[int], float] = field(default="harmonic", metadata=options.of(as_decay))
+    decay_iterations: int | None = field(
+        default=None, metadata=COUNT | options.needs(10, learning_rate_decay=IN_ITERATIONS)
+    )
+    critic: str = field(default="model", metadata=options.of(check.as_choice, choices=CRITICS))
+    gradient: str = field(default="natural", metadata=options.of(check.as_choice, choices=GRADIENTS))
+    optimizer: str | None = field(
+        default=None, metadata=options.of(check.as_choice, choices=OPTIMIZERS) | options.needs(_optimizer)
+    )
+    betas: tuple[float, float] | None = field(
+        default=None, metadata=options.of(_as_betas) | options.needs((0.5, 0.99), optimizer=("adam",))
+    )
+    average: float | None = field(default=2.0, metadata=NOT_NEGATIVE)
+    stages: int | None = field(default=None, metadata=COUNT)
+    population_aware: bool = field(default=False, metadata=options.of(check.as_bool))
+    entropy: float = field(default=0.0, metadata=NOT_NEGATIVE)
+    inner_updates: int = field(default=1, metadata=COUNT)
+    replicas: int | None = field(default=None, metadata=COUNT | options.needs(4))
+    tolerance: float | None = field(default=0.005, metadata=NOT_NEGATIVE)
+    evaluate_every: int = field(default=1, metadata=COUNT)
 
     _depends_on: ClassVar[tuple[str, ...]] = ("game", "schedule", "n_agents", "clock")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("decay_iterations", "inner_updates", "replicas", "evaluate_every"):
-            self._store(name, check.as_positive_int(getattr(self, name), name))
-        if self.stages is not None:
-            self._store("stages", check.as_positive_int(self.stages, "stages"))
-        self._store("learning_rate", check.as_float(self.learning_rate, "learning_rate", low=0.0, low_open=True))
-        check_decay(self.learning_rate_decay, "learning_rate_decay")
-        check.as_choice(self.critic, "critic", CRITICS)
-        check.as_choice(self.gradient, "gradient", ("natural", "plain"))
-        if self.optimizer is not None:
-            check.as_choice(self.optimizer, "optimizer", OPTIMIZERS)
-        self._store("population_aware", check.as_bool(self.population_aware, "population_aware"))
-        self._store("entropy", check.as_float(self.entropy, "entropy", low=0.0))
-        if self.average is not None:
-            self._store("average", check.as_float(self.average, "average", low=0.0))
-        betas = check.as_float_array(self.betas, "betas", shape=(2,), low=0.0, high=1.0, high_open=True)
-        self._store("betas", (float(betas[0]), float(betas[1])))
         if self.inner_updates > 1 and self.critic == "returns":
             raise ValueError(
                 f"inner_updates is {self.inner_updates}; must be 1 with critic='returns': sampled returns are those of "
@@ -157,16 +165,11 @@ class TMFPG(Solver):
     def _every(self) -> int:
         return self.evaluate_every
 
-    def _rule(self, problem: Problem, generator: np.random.Generator, threads: int | None) -> Ascent:
-        sampled = self._problem(problem.game, problem.schedule, problem.n_agents)
-        return Ascent(self, problem.game, sampled, generator, threads)
-
     def _step_rule(self, theta: FloatArray) -> Sgd | Adam | Normalized:
         """The optimiser, at rest."""
-        noisy = self.critic == "returns" and self.gradient == "natural"
-        optimizer = self.optimizer or ("normalized" if noisy else "adam")
+        optimizer = self.settings["optimizer"]
         if optimizer == "adam":
-            return Adam.like(theta, self.betas)
+            return Adam.like(theta, self.settings["betas"])
         return Sgd() if optimizer == "sgd" else Normalized()
 
     def _shape(self, game: Game) -> tuple[int, int, int, int]:
@@ -204,10 +207,10 @@ class TMFPG(Solver):
             return np.empty(0)
         return policy.theta if policy.affine else policy.theta[..., np.newaxis]
 
-    def _problem(self, game: Game, schedule: Schedule, n_agents: int | None) -> _critics.Problem:
-        """Everything a solve holds fixed, checked."""
-        active = active_fractions(game, schedule, n_agents)
-        always = self.clock == "always"
+    def _plan(self, problem: Problem) -> _critics.Plan:
+        """How populations are played, checked."""
+        game, schedule, n_agents, active = problem.game, problem.schedule, problem.n_agents, problem.active
+        options.required("replicas", self.replicas, "n_agents", n_agents, options.GIVEN)
         batch, probability = None, None
         start = np.zeros(game.n_observations, dtype=np.int64)
         if n_agents is None:
@@ -222,14 +225,14 @@ class TMFPG(Solver):
             batch, probability = schedule._kernel(game.n_steps, n_agents)
             check_batches(n_agents, batch, engine)
             start = rounded_counts(game.initial, n_agents)
-        if always and self.critic == "returns" and not (active == 1.0).all():
+        if problem.always and self.critic == "returns" and not (active == 1.0).all():
             raise ValueError(
                 f"clock='always' with critic='returns' needs everybody to act, but schedule is {schedule!r}: an agent "
                 "that waits between its actions earns the returns of clock='schedule', and none that always acts is "
                 "there to sample; use critic='model' or 'empirical', or clock='schedule'"
             )
         n_stages = self._n_stages(game)
-        return _critics.Problem(
+        return _critics.Plan(
             model=game.model,
             horizon=game.n_steps,
             discount=game.discount,
@@ -239,7 +242,7 @@ class TMFPG(Solver):
             probability=probability,
             n_agents=n_agents,
             start=start,
-            always=always,
+            always=problem.always,
             natural=self.gradient == "natural",
             n_stages=n_stages,
             pool=max(1, min(_steps_per_sweep(active, game.n_steps), game.n_steps // n_stages)),

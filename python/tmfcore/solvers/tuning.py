@@ -15,22 +15,16 @@ import numpy.typing as npt
 
 from tmfcore._base import bars
 from tmfcore._base import validation as check
-from tmfcore._base import wording as say
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng
 from tmfcore._base.records import Record
 from tmfcore._model.game import Game
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
-from tmfcore.solvers._exact import ExactSolver
-from tmfcore.solvers._space import Solver, checked, default_space, scale_of, suggest
+from tmfcore.solvers._registry import made
+from tmfcore.solvers._solver import Solver
+from tmfcore.solvers._space import checked, default_space, scale_of, suggest
+from tmfcore.solvers._turns import play
 from tmfcore.solvers.base import Solution
-from tmfcore.solvers.best_response import FictitiousPlay, FixedPoint
-from tmfcore.solvers.homotopy import Homotopy
-from tmfcore.solvers.mfomo import MFOMO
-from tmfcore.solvers.mirror_descent import MirrorDescent
-from tmfcore.solvers.prior_descent import PriorDescent
-from tmfcore.solvers.stationary import Stationary
-from tmfcore.solvers.tmfpg import TMFPG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,10 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["METRICS", "Tuning", "tune"]
 
 METRICS = ("iterations", "seconds", "exploitability")
-SOLVERS: dict[str, type[Solver]] = {
-    kind.__name__: kind
-    for kind in (MirrorDescent, FictitiousPlay, FixedPoint, PriorDescent, Homotopy, MFOMO, Stationary, TMFPG)
-}
 LEAST = 1e-15  # what an exploitability counts as at least, so that a zero does not decide a geometric mean alone
 
 
@@ -71,7 +61,7 @@ class Tuning(Record):
         With every trial but row 0: optuna.visualization and optuna.importance take it.
     """
 
-    solver: ExactSolver | TMFPG
+    solver: Solver[Any]
     solutions: tuple[Solution, ...] = field(repr=False)
     value: float
     metric: str
@@ -98,10 +88,10 @@ def tune(
     schedule: Schedule | Sequence[Schedule],
     n_agents: int | Sequence[int | None] | None = None,
     *,
-    solver: str | type[Solver] | Solver = "MirrorDescent",
+    solver: str | type[Solver[Any]] | Solver[Any] = "MirrorDescent",
     space: Mapping[str, tuple[Any, ...] | list[Any]] | None = None,
     trials: int = 50,
-    seconds: float | None = None,
+    time_limit: float | None = None,
     metric: str | Callable[[tuple[Solution, ...]], float] = "iterations",
     sampler: optuna.samplers.BaseSampler | None = None,
     rng: seeding.RNG = None,
@@ -128,8 +118,8 @@ def tune(
         the largest difference of two Q at one (t, o) along the flow of the uniform policy.
     trials : int, optional
         Settings to try, beside those of the solver as it is.
-    seconds : float or None, optional
-        No trial is begun after so many seconds.
+    time_limit : float or None, optional
+        Seconds after which no trial is begun.
     metric : {"iterations", "seconds", "exploitability"} or callable of a tuple of Solutions, optional
         What to make small. "iterations" and "seconds": evaluations made and seconds taken until a tolerance of the
         solver is met; a solve that does not meet it counts as many times more as it remains above it, as if
@@ -174,15 +164,15 @@ def tune(
     games = _each(game, "game", Game)
     schedules = _each(schedule, "schedule", Schedule, len(games))
     numbers = _each(n_agents, "n_agents", (int, np.integer, type(None)), len(games))
-    base = _solver(solver)
+    base = made(solver)
     trials = check.as_positive_int(trials, "trials")
-    if seconds is not None:
-        seconds = check.as_float(seconds, "seconds", low=0.0)
+    if time_limit is not None:
+        time_limit = check.as_float(time_limit, "time_limit", low=0.0)
     if callable(metric):
         check.as_function(metric, "metric", "a tuple of Solutions")
     else:
         check.as_choice(metric, "metric", METRICS)
-        if metric != "exploitability" and base.tolerance is None and getattr(base, "absolute_tolerance", None) is None:
+        if metric != "exploitability" and base.tolerance is None and base.absolute_tolerance is None:
             raise ValueError(f"metric is {metric!r}; needs a solver with a tolerance, which {base!r} has not")
     callback = None if callback is None else noted(callback, "callback", "a Tuning")
     if sampler is not None:
@@ -205,7 +195,7 @@ def tune(
             """After a trial: whether it was the last."""
             report(len(search.rows))
             stop = callback is not None and search.best is not None and callback(search.tuning()) is True
-            return stop or (seconds is not None and time.perf_counter() - began > seconds)
+            return stop or (time_limit is not None and time.perf_counter() - began > time_limit)
 
         def objective(trial: Any) -> float:
             value = search.attempt({name: suggest(trial, name, *where) for name, where in searched.items()})
@@ -228,7 +218,7 @@ class _Search:
     """What has been tried."""
 
     def __init__(
-        self, base: Solver, problems: list[tuple[Game, Schedule, int | None]],
+        self, base: Solver[Any], problems: list[tuple[Game, Schedule, int | None]],
         metric: str | Callable[[tuple[Solution, ...]], float], names: tuple[str, ...], seeds: list[int], initial: Any,
         study: optuna.Study,
     ) -> None:  # fmt: skip
@@ -236,7 +226,7 @@ class _Search:
         self.initial, self.study = initial, study
         self.rows: list[dict[str, Any]] = []
         self.errors: list[ValueError | None] = []
-        self.best: tuple[float, int, Solver, tuple[Solution, ...]] | None = None
+        self.best: tuple[float, int, Solver[Any], tuple[Solution, ...]] | None = None
 
     def attempt(self, settings: Mapping[str, Any]) -> float:
         """The metric of these settings, infinite where they fail."""
@@ -246,8 +236,7 @@ class _Search:
         try:
             solver = dataclasses.replace(self.base, **settings)
             for i, ((game, schedule, n_agents), seed) in enumerate(zip(self.problems, self.seeds, strict=True)):
-                used = self.limited(solver, i)
-                loop = used._run(game, schedule, n_agents, rng=seed, initial=self.initial)
+                (loop,) = play([self.limited(solver, i)], game, schedule, n_agents, rng=seed, initial=self.initial)
                 solutions.append(loop.solution())
         except ValueError as raised:
             error = raised
@@ -274,7 +263,7 @@ class _Search:
             self.best = value, len(self.rows) - 1, solver, tuple(solutions)
         return value
 
-    def limited(self, solver: Solver, i: int) -> Solver:
+    def limited(self, solver: Solver[Any], i: int) -> Solver[Any]:
         """The solver that a trial runs on game i: it stops where the trial cannot be the best any more."""
         if self.metric == "exploitability":
             return dataclasses.replace(solver, tolerance=None)
@@ -291,7 +280,7 @@ class _Search:
 
     def excess(self, found: Solution) -> float:
         """How many times the tolerance its exploitability is."""
-        tolerance, absolute = self.base.tolerance, getattr(self.base, "absolute_tolerance", None)
+        tolerance, absolute = self.base.tolerance, self.base.absolute_tolerance
         bound = max(0.0 if tolerance is None else tolerance * abs(found.mean_return), absolute or 0.0, 1e-300)
         return max(found.exploitability, 0.0) / bound
 
@@ -368,14 +357,3 @@ def _each(value: Any, name: str, kinds: Any, n: int | None = None) -> list[Any]:
     if n is not None and len(value) != n:
         raise ValueError(f"{name} has {len(value)} entries; must be one for all {n} games or have one each")
     return [check.as_instance(each, f"{name}[{i}]", kinds) for i, each in enumerate(value)]
-
-
-def _solver(solver: object) -> Solver:
-    """The solver of a name or class, or itself."""
-    if isinstance(solver, str):
-        return SOLVERS[check.as_choice(solver, "solver", SOLVERS)]()
-    if isinstance(solver, type) and issubclass(solver, (ExactSolver, TMFPG)):
-        return solver()
-    if not isinstance(solver, (ExactSolver, TMFPG)):
-        raise TypeError(f"solver is {say.show(solver)}; must be a solver, its class, or one of {say.listed(SOLVERS)}")
-    return solver

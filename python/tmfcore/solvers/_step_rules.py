@@ -13,14 +13,15 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import noted
 from tmfcore._base.validation import FloatArray
 
-__all__ = ["DECAYS", "Adam", "Normalized", "Sgd", "averaging_weight", "decay_factor"]
+__all__ = ["DECAYS", "IN_ITERATIONS", "Adam", "Normalized", "Sgd", "averaging_weight", "decay_factor"]
 
 EPSILON = 1e-8  # of Adam, in units of the direction
 DECAYS = ("constant", "sqrt", "harmonic", "linear")
+IN_ITERATIONS = ("sqrt", "harmonic")  # those that have decay_iterations
 
 
 def decay_factor(
-    decay: str | Callable[[int], float], name: str, iteration: int, decay_iterations: int, last: int
+    decay: str | Callable[[int], float], name: str, iteration: int, decay_iterations: int | None, last: int
 ) -> float:
     """Factor of the learning rate at an iteration k >= 0.
 
@@ -29,13 +30,12 @@ def decay_factor(
     """
     if callable(decay):
         return check.as_float(noted(decay, name, "the iteration")(iteration), f"{name}({iteration})", low=0.0)
-    if decay == "sqrt":
-        return float((1.0 + iteration / decay_iterations) ** -0.5)
-    if decay == "harmonic":
-        return 1.0 / (1.0 + iteration / decay_iterations)
     if decay == "linear":
         return max(0.0, 1.0 - iteration / last)
-    return 1.0
+    if decay_iterations is None:
+        return 1.0
+    slowed = 1.0 + iteration / decay_iterations
+    return 1.0 / slowed if decay == "harmonic" else float(slowed**-0.5)
 
 
 def averaging_weight(average: float | None, iteration: int) -> float:

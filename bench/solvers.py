@@ -1,0 +1,81 @@
+"""Write down what the registry of solvers holds: python -m bench.solvers.
+
+The rows of docs/theory.md, section 9; the list in README.md; and the names that type checkers know, in
+python/tmfcore/solvers/__init__.py. tests/test_solver_registry.py fails where one of them is not what it would write.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._registry import SOLVERS, Entry
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def theory(entries: list[Entry]) -> str:
+    """The table of section 9."""
+    rows = (f"| `{entry.name}` | {entry.update} | {entry.source} |" for entry in entries)
+    return "\n".join(("| solver | next iterate | source |", "|---|---|---|", *rows))
+
+
+def readme(entries: list[Entry]) -> str:
+    """The list of exact solvers."""
+    exact = (entry for entry in entries if issubclass(entry.solver, ExactSolver))
+    return ", ".join(f"`{entry.name}`{f' ({entry.remark})' if entry.remark else ''}" for entry in exact)
+
+
+def names(entries: list[Entry]) -> str:
+    """Imports and names for type checkers."""
+    modules: dict[str, list[str]] = {}
+    for entry in entries:
+        modules.setdefault(entry.solver.__module__, []).append(entry.name)
+    lines = ["from typing import Literal, TypeAlias", ""]
+    for module, there in sorted(modules.items()):
+        lines += [f"from {module} import {name} as {name}" for name in there]
+    exact = [entry.name for entry in entries if issubclass(entry.solver, ExactSolver)]
+    others = [entry.name for entry in entries if entry.name not in exact]
+    for alias, listed in (("ExactName", exact), ("SoftmaxName", others)):
+        words = [SOLVERS[name].word for name in listed]
+        lines += ["", f"{alias}: TypeAlias = Literal["]
+        lines += [f'    "{name}", "{word}",' for name, word in zip(listed, words, strict=True)] + ["]  # fmt: skip"]
+    return "\n".join(f"    {line}".rstrip() for line in lines)
+
+
+MARK = "<!-- written by python -m bench.solvers -->"
+
+#: File, what stands before and behind what is written, and what it is.
+PLACES = (
+    ("docs/theory.md", f"{MARK}\n", "\n\n", theory),
+    ("README.md", MARK, "<!-- end -->", readme),
+    ("python/tmfcore/solvers/__init__.py", "# written by python -m bench.solvers\n", "\n\ndiscover(", names),
+)
+
+
+def written(entries: list[Entry] | None = None) -> dict[Path, str]:
+    """Each file as it is to be."""
+    entries = SOLVERS.values() if entries is None else entries
+    texts = {}
+    for file, before, behind, make in PLACES:
+        text = (ROOT / file).read_text(encoding="utf-8")
+        place = re.compile(f"(?<={re.escape(before)}).*?(?={re.escape(behind)})", re.DOTALL)
+        texts[ROOT / file], found = place.subn(lambda _, make=make: make(entries), text, count=1)
+        if found != 1:
+            raise ValueError(f"{file} has no place for solvers: {before.strip()!r} is missing")
+    return texts
+
+
+def main() -> int:
+    """Write what has changed, and say so."""
+    for path, text in written().items():
+        if path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""One solver or several in turn: what `solve` of every solver, `tmf.solve` and `tune` run.
+
+play(solvers, game, schedule, n_agents, ...)     the loops (_loop) of those that have begun, ended
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Generic, cast
+
+import numpy as np
+
+from tmfcore._base import bars
+from tmfcore._base import validation as check
+from tmfcore._base import wording as say
+from tmfcore._base.functions import noted
+from tmfcore._base.types import FloatsLike
+from tmfcore._model.game import Game
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
+from tmfcore._model.policy import Policy
+from tmfcore._model.schedules import Schedule
+from tmfcore._random import seeding
+from tmfcore.solvers._loop import Limit, Loop
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._registry import entry_of
+from tmfcore.solvers.base import Callback, P, Solution
+
+if TYPE_CHECKING:
+    from tmfcore.solvers._solver import Solver
+
+__all__ = ["play"]
+
+FLOWS = 100  # of the first turn of a solver that is not registered for turns
+
+log = logging.getLogger(__name__)
+
+
+def play(
+    solvers: Sequence[Solver[P]],
+    game: Game,
+    schedule: Schedule,
+    n_agents: int | None,
+    *,
+    rng: seeding.RNG = None,
+    initial: object = None,
+    callback: Callback | None = None,
+    progress: bars.Progress = False,
+    threads: int | None = None,
+    time_limit: float | None = None,
+    iterations: int | None = None,
+    name: str = "solve",
+) -> list[Loop[P]]:
+    """Run a solver, or let several take turns until one of them has converged or was stopped, or all have ended.
+
+    A turn lasts a number of flows, which doubles from round to round. What is raised carries the best Solution of all
+    as `partial`. `iterations` bounds the updates of all together.
+    """
+    bars.check(progress)
+    callback = None if callback is None else noted(callback, "callback", "an Iteration")
+    threads = None if threads is None else check.as_positive_int(threads, "threads")
+    if time_limit is not None:
+        time_limit = check.as_float(time_limit, "time_limit", low=0.0)
+    problems = {clock: Problem.of(game, schedule, n_agents, clock) for clock in {each.clock for each in solvers}}
+    initial, limit = _as_initial(initial), Limit(time_limit, iterations)
+    streams = seeding.generators(rng, len(solvers))
+    turns = [_Turn(each, len(solvers) == 1) for each in solvers]
+    most = sum(each.iterations for each in solvers)
+    with bars.reporter(progress, most if iterations is None else min(most, iterations), name) as report:
+        try:
+            while not (_over(turns) or all(turn.ended for turn in turns)):
+                for turn, stream in zip(turns, streams, strict=True):
+                    if not (turn.ended or _over(turns)):
+                        begin = (problems[turn.solver.clock], initial, stream, threads, limit)
+                        turn.play(begin, callback, lambda _: report(limit.made))
+        except BaseException as error:
+            found = [turn.loop.solution(again=False) for turn in turns if turn.loop is not None and turn.loop.rows]
+            error.partial = min(found, key=lambda each: each.exploitability, default=None)  # type: ignore[attr-defined]  # ours
+            raise
+        finally:
+            for turn in turns:
+                if turn.loop is not None:
+                    turn.loop.rule.close()
+    return [turn.loop for turn in turns if turn.loop is not None and turn.loop.rows]
+
+
+class _Turn(Generic[P]):
+    """One solver, and how far it got; `alone` it has no end of a turn."""
+
+    def __init__(self, solver: Solver[P], alone: bool) -> None:
+        turn = entry_of(type(solver)).turn
+        self.solver, self.alone, self.allowed = solver, alone, 0
+        self.flows = FLOWS if turn is None else turn.flows
+        self.loop: Loop[P] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not play again."""
+        return self.loop is not None and self.loop.ended
+
+    def play(
+        self,
+        begin: tuple[Problem, object, np.random.Generator, int | None, Limit],
+        callback: Callback | None,
+        report: Callable[[int], None],
+    ) -> None:
+        """One turn, twice as long as the one before."""
+        if self.loop is None:
+            self.loop = _loop(self.solver, *begin)
+        rule = self.loop.rule
+        self.allowed += self.flows
+        log.debug("%s plays up to %s flows", self.solver.name, "any number of" if self.alone else self.allowed)
+        self.loop.run(callback, report, None if self.alone else lambda: rule.flows >= self.allowed)
+        log.debug("%s: %s", self.solver.name, self.loop.reason)
+        self.flows *= 2
+
+
+def _loop(
+    solver: Solver[P], problem: Problem, initial: object, stream: np.random.Generator, threads: int | None, limit: Limit
+) -> Loop[P]:
+    """A solve that has not begun."""
+    rule = entry_of(type(solver)).rule(solver, problem)
+    try:
+        rule.sample_from(stream, threads)
+        return Loop(solver, problem, rule, initial, limit)
+    except BaseException:
+        rule.close()
+        raise
+
+
+def _over(turns: Sequence[_Turn[P]]) -> bool:
+    """Whether one of them has converged or was stopped, or their limit was reached."""
+    return any(turn.loop is not None and (turn.loop.converged or turn.loop.stopped or turn.loop.cut) for turn in turns)
+
+
+def _as_initial(initial: object) -> object:
+    """A policy, a Solution or None; arrays as the policies they are."""
+    kinds = (Solution, TabularPolicy, SoftmaxPolicy, Policy)
+    if initial is None or isinstance(initial, kinds) or callable(initial):
+        return initial
+    if check.is_array(initial):
+        try:
+            return TabularPolicy(cast(FloatsLike, initial))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"initial is no policy: {error}") from None
+    raise TypeError(f"initial is {say.show(initial)}; must be None, a policy, its probabilities, or a Solution")
