@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
+from tmfcore.solvers import _registry as registry
+from tmfcore.solvers._exact import ExactSolver
 
 SIZE, HORIZON = 100, 20
 ITERATIONS = 50
-SOLVERS = ("MirrorDescent", "FictitiousPlay", "FixedPoint", "PriorDescent", "Homotopy", "MFOMO", "Stationary")
+SOLVERS = [entry.name for entry in registry.SOLVERS.values() if issubclass(entry.solver, ExactSolver)]
 
 
 def plain_mirror_descent(game, rate, iterations):

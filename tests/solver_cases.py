@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore.solvers import MFOMO, FictitiousPlay, FixedPoint, Homotopy, MirrorDescent, PriorDescent
+from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._registry import SOLVERS
 
 N_AGENTS = 20
 
-# Every solver with few iterations, as hypothesis runs it on random games.
+
+def cases(variants=None, **options):
+    """By name, every registered solver for games that end, also under the settings it is to be tested under."""
+    return {
+        f"{entry.name}{''.join(f', {name}={value}' for name, value in settings.items())}": entry.solver(
+            **options, **entry.quick, **settings
+        )
+        for entry in SOLVERS.values()
+        if not entry.endless
+        for settings in ({}, *entry.tested[:variants])
+    }
+
+
+# Exact solvers with few iterations, as hypothesis runs them on random games; variants on the clock "always".
 QUICK = {
-    "MirrorDescent": MirrorDescent(iterations=5, tolerance=None),
-    "MirrorDescent, plain": MirrorDescent(iterations=5, tolerance=None, learning_rate=0.5, learning_rate_decay="sqrt"),
-    "MirrorDescent, momentum": MirrorDescent(iterations=5, tolerance=None, momentum=0.5, clock="always"),
-    "FictitiousPlay": FictitiousPlay(iterations=5, tolerance=None),
-    "FictitiousPlay, damped": FictitiousPlay(iterations=5, tolerance=None, weight=0.3, clock="always"),
-    "FixedPoint": FixedPoint(iterations=5, tolerance=None),
-    "PriorDescent": PriorDescent(iterations=5, tolerance=None, clock="always"),
-    "PriorDescent, slow": PriorDescent(iterations=5, tolerance=None, temperature=2.0, prior_every=3, weight=0.5),
-    "PriorDescent, still": PriorDescent(iterations=5, tolerance=None, prior_every=None),
-    "Homotopy": Homotopy(iterations=5, tolerance=None, krylov=8),
-    "MFOMO": MFOMO(iterations=5, tolerance=None, steps=4),
-    "MFOMO, always": MFOMO(iterations=5, tolerance=None, steps=4, clock="always"),
+    name: dataclasses.replace(solver, clock="always" if ", " in name else "schedule")
+    for name, solver in cases(iterations=5, tolerance=None).items()
+    if isinstance(solver, ExactSolver)
 }
 quick = pytest.mark.parametrize("solver", QUICK.values(), ids=QUICK.keys())
 

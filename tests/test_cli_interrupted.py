@@ -106,7 +106,7 @@ def test_ctrl_c_in_solve_leaves_what_was_finished(tmp_path, monkeypatch):
     options = ("--horizon", "4", "--out", tmp_path / "a.npz", "--pictures", tmp_path, "--solver", "mirror-descent")
     assert run("solve", "queueing", *options).exit_code == 0
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    solve = tmf.solvers.MirrorDescent.solve
+    solve = tmf.solve
 
     def interrupted(*arguments, **more):
         def once(now):
@@ -114,7 +114,7 @@ def test_ctrl_c_in_solve_leaves_what_was_finished(tmp_path, monkeypatch):
 
         return solve(*arguments, callback=once, **more)
 
-    monkeypatch.setattr(tmf.solvers.MirrorDescent, "solve", interrupted)
+    monkeypatch.setattr(tmf, "solve", interrupted)
     assert run("solve", "queueing", *options).exit_code == 130
     after = {path: path.read_bytes() for path in tmp_path.iterdir()}
     assert before.items() < after.items()

@@ -9,22 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tmfcore as tmf
+from solver_cases import cases
 from strategies import games, random_game, schedules
 from tmfcore.solvers import MFOMO, TMFPG, FictitiousPlay, FixedPoint, Homotopy, MirrorDescent, PriorDescent, Stationary
 
 N = 20
-SOLVERS = {
-    "MirrorDescent": MirrorDescent(),
-    "MirrorDescent, plain": MirrorDescent(learning_rate=0.5),
-    "FictitiousPlay": FictitiousPlay(),
-    "FixedPoint": FixedPoint(),
-    "PriorDescent": PriorDescent(),
-    "PriorDescent, plain": PriorDescent(temperature=0.5),
-    "Homotopy": Homotopy(),
-    "MFOMO": MFOMO(),
-    "TMFPG": TMFPG(replicas=1),
-    "TMFPG, aware": TMFPG(replicas=1, population_aware=True),
-}
+SOLVERS = cases(variants=1)
 every = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 
 

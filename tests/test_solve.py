@@ -13,6 +13,7 @@ import tmfcore as tmf
 from solver_cases import queueing, rock_paper_scissors
 from strategies import random_game
 from tmfcore.solvers import FictitiousPlay, Homotopy, MirrorDescent
+from tmfcore.solvers._registry import SOLVERS, Turn
 
 # ------------------------------------------------------------------------------------------- one call, and agreement
 
@@ -38,12 +39,9 @@ def test_solve_stops_for_a_callback():
 
 def test_solvers_take_turns(monkeypatch):
     """Of 200 flows and twice 100, then twice as many; not Homotopy in large games; all that were tried are named."""
-    from tmfcore.solvers import auto
-
     game = rock_paper_scissors()
     start = tmf.TabularPolicy(np.array([[[0.5, 0.3, 0.2]] * 4]))
-    monkeypatch.setattr(auto, "FLOWS", {MirrorDescent: 40, Homotopy: 20, FictitiousPlay: 20})
-    monkeypatch.setattr(auto, "LARGE", 0)
+    shorten(monkeypatch, {"MirrorDescent": Turn(1, 40), "Homotopy": Turn(2, 20, 0), "FictitiousPlay": Turn(3, 20)})
     calls = []
     with pytest.warns(tmf.ConvergenceWarning, match="MirrorDescent: .*; FictitiousPlay: ") as caught:
         found = tmf.solve(game, tmf.Synchronous(), initial=start, callback=lambda now: calls.append(now.iteration))
@@ -53,11 +51,17 @@ def test_solvers_take_turns(monkeypatch):
     assert not found.converged and found.reason.count("; ") >= 1 and "Homotopy" not in found.reason
     least = min(solver().solve(game, tmf.Synchronous(), initial=start).exploitability for solver in quiet_pair())
     assert found.exploitability == least
-    monkeypatch.setattr(auto, "LARGE", 1000)
+    shorten(monkeypatch, {"Homotopy": Turn(2, 20, 1000)})
     found = tmf.solve(game, tmf.Synchronous(), initial=start)
     assert found.converged and found.solver["name"] == "Homotopy"
     names = [part.split(":")[0] for part in found.reason.split("; ") if part.split(":")[0] in ("MirrorDescent", "Homotopy")]
     assert names == ["MirrorDescent", "Homotopy"]
+
+
+def shorten(monkeypatch, turns):
+    """Other turns of tmf.solve."""
+    for name, turn in turns.items():
+        monkeypatch.setitem(SOLVERS._entries, name, dataclasses.replace(SOLVERS[name], turn=turn))
 
 
 def quiet_pair():

@@ -252,9 +252,8 @@ def test_decays():
         "constant": [0.5] * 3,
         (lambda k: 1.0 + k): [0.5, 1.0, 1.5],
     }.items():
-        solver = MirrorDescent(
-            iterations=2, tolerance=None, learning_rate=0.5, learning_rate_decay=decay, decay_iterations=2
-        )
+        within = {"decay_iterations": 2} if decay == "harmonic" else {}
+        solver = MirrorDescent(iterations=2, tolerance=None, learning_rate=0.5, learning_rate_decay=decay, **within)
         found = solver.solve(game, tmf.Synchronous())
         np.testing.assert_allclose(found.history["learning_rate"], rates)
 

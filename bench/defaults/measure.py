@@ -10,9 +10,10 @@ import numpy as np
 
 import tmfcore as tmf
 from bench.defaults.instances import Instance
-from tmfcore.solvers import FictitiousPlay, Homotopy, MirrorDescent
+from tmfcore.solvers import MirrorDescent
+from tmfcore.solvers._registry import in_turns
 
-ALONE = (MirrorDescent, Homotopy, FictitiousPlay)
+ALONE = tuple(entry.solver for entry in in_turns())
 RATES = 2.0 ** np.arange(-3, 12)  # over the largest difference of two Q at the uniform policy
 FIXED_ITERATIONS, FIXED_SECONDS = 3000, 20.0  # of a fixed rate, and of all of them
 

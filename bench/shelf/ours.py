@@ -11,7 +11,8 @@ import numpy as np
 
 import tmfcore as tmf
 from bench.shelf import TARGETS, Limits, Run
-from tmfcore.solvers import FictitiousPlay, Homotopy, MirrorDescent
+from tmfcore.solvers import Homotopy
+from tmfcore.solvers._registry import in_turns
 
 LARGE = 10**5  # S A T beyond which a search for a violation takes minutes, and an iteration of Homotopy too
 SYNCHRONOUS = tmf.Synchronous()
@@ -80,7 +81,7 @@ def choosing(game, aim, late):
     return tmf.solve(game, SYNCHRONOUS, tolerance=None, absolute_tolerance=aim, callback=late)
 
 
-SOLVERS = {"MirrorDescent": MirrorDescent, "Homotopy": Homotopy, "FictitiousPlay": FictitiousPlay}
+SOLVERS = {entry.name: entry.solver for entry in in_turns()}
 
 
 def shelf_row(name: str, game: tmf.Game, limits: Limits) -> Row:

@@ -7,7 +7,7 @@ be taken for each other.
 import ctypes
 import dataclasses
 import tempfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 import tmfcore as tmf
 from tmfcore import plotting
 from tmfcore.games import RoadNetwork
+from tmfcore.solvers._registry import SOLVERS
 
 S, A, T, N = 3, 2, 4, 12
 INITIAL = np.array([0.5, 0.25, 0.25])
@@ -188,19 +189,25 @@ def played(**more):
 def solving(solver, where=game, **more):
     return {
         "self": solver, "game": where(), "schedule": tmf.Fraction(0.5), "n_agents": None, "rng": 1, "initial": None,
-        "callback": lambda iteration: None, "progress": False, "threads": 1, **more,
+        "callback": lambda iteration: None, "progress": False, "threads": 1, "time_limit": 60.0, **more,
     }  # fmt: skip
 
 
-def exact(**more):
-    return {
-        "iterations": 3, "tolerance": 1e-4, "absolute_tolerance": 1e-9, "clock": "schedule", "patience": 3,
-        "min_improvement": 0.01, **more,
-    }  # fmt: skip
+def solvers():
+    """Of every registered solver its constructor, under the first settings it is to be tested under, and `solve`."""
+    found = {}
+    for entry in SOLVERS.values():
+        few = {"iterations": 2, **entry.quick}
+        place = f"{entry.solver.__module__.rpartition('.')[0]}.{entry.name}"
+        found[place] = partial(constructing, entry, patience=3, **few)
+        found[f"{place}.solve"] = partial(
+            solving, entry.solver(**few, **ENDLESS), stationary if entry.endless else game, n_agents=N
+        )
+    return found
 
 
-def descending(**more):
-    return exact(learning_rate=0.5, learning_rate_decay="constant", decay_iterations=10, momentum=0.5, **more)
+def constructing(entry, **more):
+    return dict(entry.solver(**more, **(entry.tested[0] if entry.tested else {})).settings)
 
 
 def picture(**more):
@@ -235,15 +242,6 @@ def sioux():
     return {
         "demand": "pair", "delay": "absolute", "source": "published", "step": 1.0, "horizon": 12, "rounding": "linear", "max_delay": 10.0,
         "late_cost": 5.0, "discount": 1.0,
-    }  # fmt: skip
-
-
-def tmfpg():
-    return {
-        "iterations": 2, "learning_rate": 0.7, "learning_rate_decay": "harmonic", "decay_iterations": 10,
-        "critic": "model", "gradient": "natural", "optimizer": "adam", "betas": (0.5, 0.99), "average": 2.0,
-        "stages": 2, "population_aware": False, "entropy": 0.0, "inner_updates": 1, "replicas": 2, "clock": "schedule",
-        "tolerance": 0.005, "absolute_tolerance": 1e-9, "patience": 5, "min_improvement": 0.01, "evaluate_every": 1,
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tmfcore._base import wording as say
@@ -55,7 +56,11 @@ class Entry:
         What `tune` searches, in units of reward of that scale.
     turn : Turn or None
     tested : tuple of dicts
-        Settings, beside the defaults, under which tests of all solvers try it.
+        Settings under which tests of all solvers try it, beside the defaults.
+    quick : dict
+        Settings that make an iteration cheap, for all tests and benchmarks of all solvers.
+    endless : bool
+        Whether it solves the game played for ever: one that does not depend on t, with a discount below 1.
     """
 
     solver: type[Solver[Any]]
@@ -67,6 +72,8 @@ class Entry:
     space: Callable[[float], Space]
     turn: Turn | None
     tested: tuple[Mapping[str, Any], ...]
+    quick: Mapping[str, Any]
+    endless: bool
 
     @property
     def name(self) -> str:
@@ -94,12 +101,14 @@ def register(
     remark: str = "",
     turn: Turn | None = None,
     tested: tuple[Mapping[str, Any], ...] = (),
+    quick: Mapping[str, Any] = MappingProxyType({}),
+    endless: bool = False,
 ) -> Callable[[Kind], Kind]:
     """Class decorator: put a solver into the registry, with what Entry says, and what all share into its help."""
 
     def registered(kind: Kind) -> Kind:
         kind.__doc__ = kind.__doc__ and kind.__doc__.replace(SHARED, IN_EVERY_SOLVER)
-        entry = Entry(kind, rule, word, update, source, remark, space, turn, tested)
+        entry = Entry(kind, rule, word, update, source, remark, space, turn, tested, quick, endless)
         SOLVERS.add(entry.name, entry, kind.__module__)
         return kind
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from itertools import product
 from math import exp, isfinite, log
 from typing import TYPE_CHECKING, Any
 
@@ -88,15 +89,29 @@ def checked(space: Mapping[str, Any], base: Solver[Any]) -> dict[str, tuple[Any,
             raise ValueError(f"{label}[0] is {low}; must be > 0 in a search of logarithms")
         high = as_number(allowed[1], f"{label}[1]", low=low)
         searched[name] = ((low, high, len(allowed) == 3), whole)
-    first = {name: allowed[0] for name, (allowed, _) in searched.items()}
-    for name, (allowed, _) in searched.items():
-        for choice in allowed if isinstance(allowed, list) else allowed[:2]:
-            try:
-                dataclasses.replace(base, **{**first, name: choice})
-            except (TypeError, ValueError) as error:
-                error.add_note(f"in space[{name!r}]")
-                raise
+    ends = {name: found if isinstance(found, list) else list(found[:2]) for name, (found, _) in searched.items()}
+    for name, choices in ends.items():
+        for choice in choices:
+            _try(base, {**ends, name: [choice]}, name)
     return searched
+
+
+def _try(base: Solver[Any], choices: dict[str, list[Any]], name: str) -> None:
+    """Raise unless the one choice of a setting goes with some choice of those whose effect depends on each other."""
+    on = {each.name: set(each.metadata.get("on", ())) for each in dataclasses.fields(base)}
+    linked = {each for each in choices if each in on[name] or name in on[each] or on[name] & on[each]}
+    failed: Exception | None = None
+    others = {each: found[0] for each, found in choices.items()}
+    for chosen in product(*(choices[each] for each in linked)):
+        try:
+            dataclasses.replace(base, **others | dict(zip(linked, chosen, strict=True)))
+        except (TypeError, ValueError) as error:
+            failed = failed or error
+        else:
+            return
+    if failed is not None:
+        failed.add_note(f"in space[{name!r}]")
+        raise failed
 
 
 def suggest(trial: optuna.Trial, name: str, allowed: Any, whole: bool) -> Any:

@@ -32,7 +32,7 @@ def decay_factor(
         return check.as_float(noted(decay, name, "the iteration")(iteration), f"{name}({iteration})", low=0.0)
     if decay == "linear":
         return max(0.0, 1.0 - iteration / last)
-    if decay_iterations is None:
+    if decay == "constant" or decay_iterations is None:
         return 1.0
     slowed = 1.0 + iteration / decay_iterations
     return 1.0 / slowed if decay == "harmonic" else float(slowed**-0.5)

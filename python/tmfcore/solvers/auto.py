@@ -144,7 +144,7 @@ def solve(
     >>> solution = tmf.solve(game, tmf.Synchronous())
     >>> solution.solver["name"], solution.converged
     ('MirrorDescent', True)
-    >>> tmf.solve(game, tmf.Synchronous(), solver="Homotopy", tolerance=1e-6).converged
+    >>> tmf.solve(game, tmf.Synchronous(), solver="Homotopy", iterations=50).converged
     True
     """
     game = in_steps(game, schedule, n_agents)

@@ -63,7 +63,7 @@ class _ByRow(_Mixing["FixedPoint"]):
     source="Perrin et al., arXiv:2007.03458",
     space=lambda scale: {"average": (0.0, 3.0)},
     turn=Turn(place=3, flows=100),
-    tested=({"weight": 0.25},),
+    tested=({"weight": 0.3},),
 )
 @dataclass(frozen=True, kw_only=True, repr=False)
 class FictitiousPlay(ExactSolver):

@@ -131,6 +131,8 @@ class _Optimisation(TableRule["MFOMO"]):
     source="Guo, Hu and Zhang, arXiv:2206.09608",
     remark="needs no monotonicity",
     space=lambda scale: {"penalty": (1.0, 1e4, "log"), "steps": (20, 500, "log")},
+    tested=({"penalty": 50.0},),
+    quick={"steps": 4},
 )
 @dataclass(frozen=True, kw_only=True, repr=False)
 class MFOMO(ExactSolver):

@@ -31,7 +31,7 @@ def space(scale: float) -> Space:
     remark="with exploitability 60 us an iteration on a beach of 100 places and 20 steps",
     space=space,
     turn=Turn(place=1, flows=200),
-    tested=({"learning_rate": 0.5}, {"momentum": 0.5}),
+    tested=({"learning_rate": 0.5, "learning_rate_decay": "sqrt"}, {"momentum": 0.5}),
 )
 @dataclass(frozen=True, kw_only=True, repr=False)
 class MirrorDescent(ExactSolver):

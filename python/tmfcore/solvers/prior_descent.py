@@ -90,7 +90,7 @@ class _Response(TableRule["PriorDescent"]):
     space=lambda scale: {
         "temperature": (0.001 * scale, 10.0 * scale, "log"), "prior_every": (1, 10), "weight": (0.1, 1.0),
     },
-    tested=({"temperature": 0.5},),
+    tested=({"temperature": 2.0, "prior_every": 3, "weight": 0.5}, {"prior_every": None}),
 )
 @dataclass(frozen=True, kw_only=True, repr=False)
 class PriorDescent(ExactSolver):

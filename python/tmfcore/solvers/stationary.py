@@ -60,6 +60,7 @@ class _Settled(Climbing):
     source="Guo et al., arXiv:1901.09585",
     remark="infinite horizon",
     space=space,
+    endless=True,
 )
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Stationary(MirrorDescent):
@@ -75,8 +76,9 @@ class Stationary(MirrorDescent):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock, learning_rate, learning_rate_decay,
-    decay_iterations, momentum
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+        As in every solver.
+    learning_rate, learning_rate_decay, decay_iterations, momentum
         As in MirrorDescent.
     distribution_tolerance : float, optional
         Residual sum_o |Phi(mu)(o) - mu(o)| <= this at which mu is taken for stationary.

@@ -52,7 +52,8 @@ def _as_betas(betas: object, name: str) -> tuple[float, float]:
     space=lambda scale: {
         "learning_rate": (0.05, 5.0, "log"), "decay_iterations": (1, 100, "log"), "average": (0.0, 5.0),
     },
-    tested=({"replicas": 1}, {"replicas": 1, "population_aware": True}),
+    tested=({"population_aware": True},),
+    quick={"replicas": 1},
 )
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TMFPG(Solver[SoftmaxPolicy]):

@@ -249,7 +249,7 @@ class _Search:
                 value = costs[0] if len(costs) == 1 else exp(float(np.mean(np.log(costs))))
         missing = len(self.problems) - len(solutions)
         self.rows.append(
-            {name: settings.get(name, getattr(self.base, name)) for name in self.names}
+            {name: settings.get(name, self.base.settings[name]) for name in self.names}
             | {
                 "value": value if isfinite(value) else np.inf,
                 "seconds": seconds,
