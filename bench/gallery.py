@@ -4,13 +4,15 @@
     python -m bench.gallery NAME ...            only these games; the index is written, too
     python -m bench.gallery --output FOLDER     elsewhere than docs/gallery
     python -m bench.gallery --quick             to a tolerance of 10%: to see that it works
+    python -m bench.gallery --lists             no pages, only the lists of all games: LISTS, and the index
 
-A new game is a new entry of ENTRIES. Its equations and notes are those of its docstring, its numbers and pictures those
-of the command on its page, which is run as it stands there. Needs the extra `app`
+What there is to say of a game is entered in its file (`tmfcore.games._registry`). Equations and notes are those of its
+docstring, numbers and pictures those of the command on its page, which is run as it stands there. Needs the extra `app`
 (matplotlib brings Pillow).
 """
 
 import argparse
+import importlib
 import inspect
 import io
 import re
@@ -28,15 +30,12 @@ from tmfcore import plotting
 from tmfcore._base import files
 from tmfcore.cli.app import app
 
-OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "gallery"
+ROOT = Path(__file__).resolve().parents[1]
+OUTPUT = ROOT / "docs" / "gallery"
 
 
 class Entry(NamedTuple):
-    """A page: the game's name in BY_NAME, what it is about, what its picture shows, and options of `tmfcore solve`.
-
-    `rules` names the function of `tmfcore.games` whose docstring has the rules that the game shares with others;
-    `title` is the name as a title where that needs more than a capital.
-    """
+    """The page of a game: what its file enters of it."""
 
     name: str
     about: str
@@ -74,100 +73,9 @@ most = [max(on_link) for on_link in zip(*map(game.model.volumes, flow.mu))]
 ax = roads(game.model.network, most, quantity="most vehicles at once")
 """
 
-ROOMS = (
-    ".....#.....", ".....#.....", "...........", ".....#.....", ".....#.....", "##.#####.##",
-    ".....#.....", ".....#.....", "...........", ".....#.....", ".....#.....",
-)  # fmt: skip
-
-ENTRIES = (
-    Entry(
-        "resource_selection",
-        "Drivers and roads, users and channels, shoppers and shops: everybody would take the best, if only the others "
-        "did not. Changing one's mind can cost.",
-        "Everybody starts at the best of four resources and leaves it until the three best pay the same. The fourth "
-        "pays less even to who is alone there. The last moves earn nothing, and are made at random.",
-        "--batch 100",
-    ),
-    Entry(
-        "queueing",
-        "Jobs wait at servers of different capacity, a longer queue serves each of them more slowly, and who is served "
-        "comes back idle.",
-        "Everybody is idle at first. Queues then fill in proportion to the capacities of their servers, 0.1, 0.2 and "
-        "0.3 jobs a head and sweep.",
-        "--batch 10",
-    ),
-    Entry(
-        "beach_bar",
-        "Towels on a beach: near the bar is best, but not where everybody lies, and the wind carries off who moves.",
-        "From a beach evenly covered people gather around the bar at place 50, the nearer the more densely.",
-    ),
-    Entry(
-        "crowd_motion",
-        "People in rooms: all want to be near a bar, none in the crowd, and doors are narrow.",
-        "From four rooms evenly filled people go to the bar, in the middle of the room at the lower right. From the "
-        "room at the upper left it is two doors away.",
-        "--set obstacles='" + ";".join(ROOMS) + "' --set bar=8,8 --set wrap=false --horizon 15",
-    ),
-    Entry(
-        "building_evacuation",
-        "A building on fire: the ground floor is safe, one staircase leads down, and stairs are crowded.",
-        "Three floors of 10 by 10 places, layer 0 the ground floor. Stairs down are at the upper left of each floor, "
-        "stairs up at the lower right. People stream to the stairs, and from them spread out over the ground floor. "
-        "The last move earns nothing, and is made at random: some go up.",
-        "--set n-floors=3 --horizon 18",
-    ),
-    Entry(
-        "linear_quadratic",
-        "Fish in a school: each wants to be where the others are on average, steering costs, and water is rough.",
-        "From everywhere on the line all come to its middle, against noise, and steer most towards the end, where "
-        "distance costs most.",
-    ),
-    Entry(
-        "braess",
-        "Five roads, and a shortcut that makes everybody slower: each driver gains by it, and all of them lose.",
-        "Shares of all vehicles by link. Three quarters take A->B. At B a quarter of all goes on to D, and half takes "
-        "the shortcut B->C, so that three quarters crowd C->D as well. Everybody drives for 15 steps, a time of 3.75; "
-        "without the shortcut (`--set shortcut=false`) it is 3.5.",
-        rules="routing",
-        title="Braess' paradox",
-    ),
-    Entry(
-        "sioux_falls",
-        "A town of 24 crossings and 76 roads, and drivers who cross it both ways, each by the fastest roads that the "
-        "others leave.",
-        "Shares of all 14,000 vehicles, on the links used most and arrived. Drivers from 1 to 19 start on 1->2 and "
-        "2->6, all but one in twenty; those from 19 to 1 pass 16->8. All arrive between steps 23 and 30 of 0.01 hours.",
-        "--horizon 40",
-        rules="routing",
-        title="Sioux Falls",
-    ),
-    Entry(
-        "left_right",
-        "Two sides of a street: both are worse the fuller they are, and one is twice as bad as the other.",
-        "Two thirds go left, where a crowd costs half as much as on the right. The second and last move earns nothing, "
-        "and is made at random.",
-    ),
-    Entry(
-        "rock_paper_scissors",
-        "Everybody shows a hand to everybody, and hands win different stakes: the game is not monotone, and methods "
-        "that rely on monotonicity need not find its equilibrium.",
-        "No hand earns more than another. Mirror descent does not get there; the optimisation that `tmf.solve` tries "
-        "next, which needs no monotonicity, does. The last move earns nothing, and is made at random.",
-    ),
-    Entry(
-        "susceptible_infected",
-        "An epidemic: who goes out may catch it from those who are ill, keeping away costs every day, being ill costs "
-        "more.",
-        "From a wave with more than half of all people ill, the infection falls to about the share at which going out "
-        "and keeping away are worth the same, and then goes above and below it: nobody mixes, on some days everybody "
-        "goes out. Towards the end there is less to protect, and it comes back.",
-    ),
-    Entry(
-        "garnet",
-        "A random game, to try methods on: few successors a row, random rewards, and crowds that are felt.",
-        "Twenty observations without names. Within five steps the population gathers in some of them.",
-    ),
-)
+def entries() -> tuple[Entry, ...]:
+    """All games with a page."""
+    return tuple(Entry(entry.name, entry.about, **vars(entry.page)) for entry in tmf.games.SHELF.values() if entry.page)
 
 
 # ------------------------------------------------------------------------------------------------------------ the pages
@@ -245,10 +153,43 @@ def index() -> str:
         "| | |",
         "|---|---|",
     ]
-    for entry in ENTRIES:
+    for entry in entries():
         picture = f'<a href="{entry.name}.md"><img src="{entry.name}.png" width="280" alt="{entry.heading}"></a>'
         lines.append(f"| {picture} | [**{entry.heading}**]({entry.name}.md)<br>{entry.about} |")
     return "\n".join(lines) + "\n"
+
+
+def exports() -> str:
+    """What modules with games export, as imports that a type checker follows."""
+    modules = {entry.make.__module__ for entry in tmf.games.SHELF.values()}
+    found = [(module, name) for module in sorted(modules) for name in importlib.import_module(module).__all__]
+    return "".join(f"    from {module} import {name} as {name}\n" for module, name in found)
+
+
+def table() -> str:
+    """All games of the shelf, what they model, and what they must be given."""
+    lines = ["| game | what it models | arguments it needs |", "|---|---|---|"]
+    for name, entry in tmf.games.SHELF.items():
+        needed = [f"`{p.name}`" for p in inspect.signature(entry.make).parameters.values() if p.default is p.empty]
+        link = f"[`{name}`](gallery/{name}.md)" if entry.page else f"`{name}`"
+        lines.append(f"| {link} | {entry.about} | {', '.join(needed)} |")
+    return "\n".join(lines) + "\n"
+
+
+#: File -> (the line before a list of all games, the line after it, the list).
+LISTS = {
+    ROOT / "python" / "tmfcore" / "games" / "__init__.py": ("if TYPE_CHECKING:", "\n", exports),
+    ROOT / "docs" / "games.md": ("<!-- written by `python -m bench.gallery --lists` -->", "<!-- end -->", table),
+}
+
+
+def with_list(path: Path) -> str:
+    """The text of a file with today's list in its place."""
+    first, last, text = LISTS[path]
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    begin = next(i for i, line in enumerate(lines) if line.startswith(first)) + 1
+    end = next(i for i, line in enumerate(lines[begin:], begin) if line.startswith(last))
+    return "".join([*lines[:begin], text(), *lines[end:]])
 
 
 # ------------------------------------------------------------------------------------------------------------- the work
@@ -268,11 +209,11 @@ def solve(entry: Entry, folder: Path, *, quick: bool = False) -> tmf.Solution:
     return tmf.Solution.load(folder / "solution.npz")
 
 
-def write(folder: Path, entries: tuple[Entry, ...] = ENTRIES, *, quick: bool = False) -> list[Path]:
-    """Write the pages and pictures of the entries, and the index; the paths written."""
+def write(folder: Path, chosen: tuple[Entry, ...], *, quick: bool = False) -> list[Path]:
+    """Write the pages and pictures of the chosen, and the index; the paths written."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for entry in entries:
+    for entry in chosen:
         with tempfile.TemporaryDirectory() as work:
             found = solve(entry, Path(work), quick=quick)
             names = {"flow.png": f"{entry.name}.png", "exploitability.png": f"{entry.name}-exploitability.png"}
@@ -282,6 +223,11 @@ def write(folder: Path, entries: tuple[Entry, ...] = ENTRIES, *, quick: bool = F
         contents[f"{entry.name}.md"] = page(entry, found).encode()
         written += [_write(folder / name, content) for name, content in contents.items()]
     return [*written, _write(folder / "README.md", index().encode())]
+
+
+def write_lists() -> list[Path]:
+    """Write the lists of all games; the paths written."""
+    return [_write(path, with_list(path).encode()) for path in LISTS]
 
 
 def _map(program: str, work: Path) -> bytes:
@@ -307,16 +253,18 @@ def _write(path: Path, content: bytes) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.gallery", description=__doc__.splitlines()[0])
-    known = {entry.name: entry for entry in ENTRIES}
+    known = {entry.name: entry for entry in entries()}
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"games: {', '.join(known)}")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder to write to")
     parser.add_argument("--quick", action="store_true", help="stop at a tolerance of 10%%")
+    parser.add_argument("--lists", action="store_true", help="only the lists of all games")
     options = parser.parse_args()
     for name in options.names:
         if name not in known:
             parser.error(f"{name!r} has no entry; must be one of {', '.join(known)}")
-    chosen = tuple(known[name] for name in options.names) or ENTRIES
-    for path in write(options.output, chosen, quick=options.quick):
+    chosen = () if options.lists else tuple(known[name] for name in options.names) or entries()
+    written = write(options.output, chosen, quick=options.quick)
+    for path in written + (write_lists() if options.output == OUTPUT else []):
         sys.stdout.write(f"{path}\n")
 
 

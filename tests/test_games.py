@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import reference
 import tmfcore as tmf
-from tmfcore.games import BY_NAME, beach_bar, queueing, resource_selection, wardrop
+from tmfcore.games import beach_bar, queueing, resource_selection, wardrop
 
 CLOSE = {"rtol": 1e-14, "atol": 1e-15}
 steps = st.sampled_from([1.0, 0.5, 0.1, 0.001])
@@ -164,9 +164,6 @@ def test_names_and_labels():
     assert game.name == "queueing"
     assert game.observation_labels == ("idle", "server 1", "server 2")
     assert game.action_labels == ("stay", "server 1", "server 2")
-    for name, make in BY_NAME.items():
-        arguments = {"resource_selection": ([1, 2],), "queueing": ([1, 2],)}.get(name, ())
-        assert make(*arguments).name == name
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def _varying_here_and_there():
     )  # fmt: skip
 
 
-GAMES = {name: build() for name, build in tmf.games.BY_NAME.items() if name != "sioux_falls"} | {
+GAMES = {name: tmf.games.BY_NAME.get(name, entry.small)() for name, entry in tmf.games.SHELF.items() if name != "sioux_falls"} | {
     "linear_quadratic, at rest": tmf.games.linear_quadratic(9, mean_reversion=0.0, horizon=4),
     "beach_bar, by step": tmf.games.beach_bar(
         5, horizon=3, moving_cost=[0.3, 0.1, 0.2], worth=np.arange(15.0).reshape(3, 5) % 4

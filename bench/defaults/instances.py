@@ -43,7 +43,14 @@ def with_step(step: float, kind: int) -> tuple[tmf.Schedule, int | None]:
 
 
 def instances() -> Iterator[Instance]:
-    """All of them, the same at every call."""
+    """All of them, the same at every call: those below, and, of games that are not among them, the small one."""
+    written = list(_written())
+    yield from written
+    for name in sorted(set(tmf.games.BY_NAME) - {each.family for each in written}):
+        yield Instance(name, "small", tmf.games.SHELF[name].small, tmf.Synchronous())
+
+
+def _written() -> Iterator[Instance]:
     rng = np.random.default_rng(SEED)
     steps = (1.0, 0.5, 0.1, 0.02)
 

@@ -60,9 +60,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "games/crowd_aversion.py": ("rows", "crowd_games"),
     "games/crowd_motion.py": ("rows", "crowd_games"),
     "games/garnet.py": ("rows", "small_games", "affine", "affine_slopes"),
-    "games/joint.py": ("joint",),
     "games/left_right.py": ("rows", "small_games",),
-    "games/linear_quadratic.py": ("linear_quadratic",),
     "games/queueing.py": ("games",),
     "games/resource_selection.py": ("games",),
     "games/rock_paper_scissors.py": ("rows", "small_games",),
@@ -184,7 +182,12 @@ def tests_of(module: str) -> list[str]:
         return list(dict.fromkeys(named))
     folders = [str(folder) for folder in PurePosixPath(module).parents]
     room = module.partition("/")[0].partition(".")[0]
-    names = next((_TESTS[name] for name in (module, *folders) if name in _TESTS), None)
+    own = PurePosixPath(module).stem
+    names = _TESTS.get(module)
+    if names is None and (ROOT / "tests" / f"test_{own}.py").is_file():
+        names = (own,)
+    if names is None:
+        names = next((_TESTS[folder] for folder in folders if folder in _TESTS), None)
     if names is None and (ROOT / "tests" / f"test_{room.lstrip('_')}.py").is_file():
         names = (room.lstrip("_"),)
     if names is None:

@@ -27,8 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = options(arguments)
     one_thread()  # before numpy and the others are loaded
     from bench.shelf import FULL, QUICK, ours, page, pairs
-    from peers.games import small
-    from tmfcore.games import BY_NAME
+    from tmfcore.games import BY_NAME, SHELF
 
     limits = QUICK if chosen.quick else FULL
     prefixes = tuple(chosen.only or [""])
@@ -37,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows, beside, skipped = [], [], {}
     for name in BY_NAME:
         if name.startswith(prefixes):
-            rows.append(ours.shelf_row(name, small(name) if chosen.quick else BY_NAME[name](), limits))
+            rows.append(ours.shelf_row(name, SHELF[name].small() if chosen.quick else BY_NAME[name](), limits))
             say(f"{name}: {rows[-1].chosen}, {page.relative(rows[-1])}, {page.reached(rows[-1].runs[0], -1)}")
     for library, module in {} if chosen.alone else LIBRARIES.items():
         try:

@@ -2,6 +2,7 @@
 
 from functools import cache, partial
 from importlib import import_module
+from inspect import signature
 
 import numpy as np
 
@@ -67,6 +68,13 @@ from .things import (
     tuning,
     typed,
 )
+
+
+def of_shelf(entry):
+    """The small game that the shelf has, with every argument."""
+    defaults = {name: p.default for name, p in signature(entry.make).parameters.items() if p.default is not p.empty}
+    return defaults | dict(entry.arguments())
+
 
 EXAMPLES = {
     "tmfcore.Batch": lambda: {"size": 3},
@@ -227,51 +235,16 @@ EXAMPLES = {
         "n_places": 3, "bar": 1, "worth": PASSIVE_REWARD.copy(), "noise": (0.25, 0.5, 0.25), "congestion": 1.0,
         "epsilon": 1e-6, "moving_cost": None, "wrap": True, "initial": INITIAL.copy(), **SWEEPS,
     },
-    "tmfcore.games.braess": lambda: {
-        "shortcut": True, "step": 1.0, "horizon": 8, "rounding": "linear", "late_cost": 5.0, "discount": 1.0,
-    },
-    "tmfcore.games.building_evacuation": lambda: {
-        "n_floors": 2, "length": 3, "width": 3, "congestion": 1.0, "evacuation_reward": 10.0, "epsilon": 1e-20,
-        "initial": None, **SWEEPS,
-    },
     "tmfcore.games.by_half_step": lambda: {"game": joint(), "mu": joint_mu()},
     "tmfcore.games.by_type": lambda: {"game": typed(), "values": np.full(2 * S, 0.5), "axis": -1},
     "tmfcore.games.crowd_aversion": grid_game,
-    "tmfcore.games.crowd_motion": lambda: {
-        "shape": (3, 3), "bar": (1, 1), "worth": None, "obstacles": None, "wrap": True, "noise": 0.5, "drift": False,
-        "congestion": 1.0, "epsilon": 1e-6, "moving_cost": None, "initial": None, **SWEEPS,
-    },
-    "tmfcore.games.garnet": lambda: {
-        "n_observations": 4, "n_actions": 2, "n_successors": 2, "congestion": 1.0, "monotone": True, "coupling": 0.5,
-        "rng": 1, "initial": None, **SWEEPS,
-    },
     "tmfcore.games.joint": lambda: arrays()
     | {"reward": lambda mu, joint, t: REWARD, "transition": ROWS.copy(), **labels()},
-    "tmfcore.games.left_right": lambda: {"costs": (1.0, 2.0), "initial": None, **SWEEPS},
-    "tmfcore.games.linear_quadratic": lambda: {
-        "n_positions": 5, "actions": [-1, 0, 1], "spacing": 1.0, "delta": 0.1, "volatility": 1.0, "noise": None,
-        "mean_reversion": 1.0, "cross": 0.01, "kappa": 0.5, "terminal_cost": 1.0, "rounding": "linear", "wrap": False,
-        "initial": None, **SWEEPS,
-    },
-    "tmfcore.games.queueing": lambda: {
-        "capacities": (0.1, 0.2), "service_reward": 1.0, "waiting_cost": 0.1, "jockeying_cost": 0.05, "initial": None,
-        **SWEEPS,
-    },
-    "tmfcore.games.resource_selection": lambda: {
-        "worth": (1.0, 0.8), "congestion": 1.0, "switching_cost": 0.1, "power": 1.0, "initial": None, **SWEEPS,
-    },
-    "tmfcore.games.rock_paper_scissors": lambda: {
-        "stakes": (1.0, 2.0, 3.0), "win": 2.0, "loss": 1.0, "initial": None, **SWEEPS,
-    },
     "tmfcore.games.routing": lambda: {
         "network": network(), "demand": [Demand("home->a", "b->work", 1.0)], "step": 1.0, "horizon": 5, "rounding": "linear",
         "max_delay": 3.0, "late_cost": 5.0, "discount": 1.0,
     },
     "tmfcore.games.sioux_falls": sioux,
-    "tmfcore.games.susceptible_infected": lambda: {
-        "infection": 0.8, "recovery": 0.3, "distancing_cost": 0.5, "illness_cost": 1.0, "horizon": 5, "discount": 1.0,
-        "initial": (0.4, 0.6),
-    },
     "tmfcore.games.typed": lambda: {
         "games": [game(), game()], "shares": [0.5, 0.5], "coupling": np.eye(2), "rates": [1.0, 0.5],
         "names": ["one", "two"],
@@ -338,6 +311,8 @@ def joint_mu():
     return tmf.mean_field(joint(), tmf.TabularPolicy.uniform(joint()), tmf.Fraction(0.5)).mu
 
 
+for name, entry in tmf.games.SHELF.items():
+    EXAMPLES.setdefault(f"tmfcore.games.{name}", partial(of_shelf, entry))
 EXAMPLES |= environments()
 EXAMPLES |= games_of_others()
 

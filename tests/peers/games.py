@@ -1,7 +1,5 @@
 """Which games are compared, at what size, and which of theirs they are.
 
-SMALL       by name in games.BY_NAME, options that make it small enough for Python objects; the rest are compared as
-            they come without arguments
 IN_MFGLIB   games that MFGLib has
 IN_OPENSPIEL    games that OpenSpiel has
 """
@@ -17,45 +15,6 @@ from scipy.stats import norm
 import tmfcore as tmf
 from peers import need
 from tmfcore import games
-
-SKEWED = np.array([0.05, 0.3, 0.02, 0.2, 0.13, 0.1, 0.2])  # no symmetry, hence no two actions that are as good
-
-SMALL: dict[str, dict[str, Any]] = {
-    "resource_selection": {
-        "worth": [1.0, 0.8, 0.6, 0.4], "congestion": [1.0, 0.5, 2.0, 1.5], "switching_cost": 0.1, "power": 1.7,
-        "horizon": 7, "initial": [0.1, 0.2, 0.3, 0.4],
-    },
-    "queueing": {"capacities": [0.1, 0.25, 0.3], "horizon": 6, "initial": [0.6, 0.3, 0.1, 0.0]},
-    "beach_bar": {"n_places": 7, "horizon": 6, "noise": [0.2, 0.5, 0.3], "initial": SKEWED},
-    "rock_paper_scissors": {"horizon": 3},
-    "susceptible_infected": {"horizon": 9},
-    "garnet": {"n_observations": 7, "n_actions": 3, "horizon": 5, "coupling": 0.3, "initial": SKEWED},
-    "crowd_motion": {
-        "obstacles": ["....", ".#..", "...."], "bar": (0, 3), "horizon": 4, "noise": 0.4,
-        "initial": np.array([1, 2, 3, 4, 5, 0, 7, 8, 9, 10, 11, 12]) / 72,
-    },
-    "building_evacuation": {
-        "n_floors": 2, "length": 2, "width": 3, "initial": np.arange(1, 13) / 78, "epsilon": 1e-3,
-    },
-    "linear_quadratic": {
-        "n_positions": 7, "actions": [-2.0, 0.0, 1.0], "horizon": 4, "volatility": 2.0, "initial": SKEWED,
-    },
-    "routing": {
-        "network": games.RoadNetwork(
-            [("i", "a"), ("a", "b"), ("a", "c"), ("c", "b"), ("b", "x"), ("c", "x")], [0.0, 1.0, 0.7, 0.4, 0.3, 1.3],
-            congestion=[0.0, 1.1, 0.6, 0.0, 0.0, 0.9], power=[1.0, 2.0, 1.0, 1.0, 1.0, 3.0],
-        ),
-        "demand": [games.Demand("i->a", "b->x", 0.8), games.Demand("i->a", "c->x", 0.6, 0.5)],
-        "step": 0.5, "horizon": 8,
-    },
-    "braess": {"step": 0.5, "horizon": 10},
-    "sioux_falls": {"demand": [(1, 6, 7000.0)], "step": 6.0, "horizon": 4},
-}  # fmt: skip
-
-
-def small(name: str, **options) -> tmf.Game:
-    """The game of that name, small; options on top."""
-    return games.BY_NAME[name](**(SMALL.get(name, {}) | options))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 import tmfcore as tmf
 from peers import games, need, our_side
 from peers.our_side import CLOSE, assert_same
-from tmfcore.games import BY_NAME
+from tmfcore.games import BY_NAME, SHELF
 
 need("torch"), need("mfglib")
 
@@ -29,7 +29,7 @@ def _float64():
 @pytest.mark.parametrize("name", BY_NAME)
 def test_our_tables(name, schedule, clock):
     """Every game, synchronous and not, on both clocks: MFGLib is given the tables only."""
-    game = games.small(name)
+    game = SHELF[name].small()
     lived = mfglib.to_environment(game) if clock == "always" else None
     side = in_mfglib.Side(mfglib.to_environment(game, schedule), lived, game.discount)
     for pi in our_side.random_policies(game, np.random.default_rng(1)):
@@ -43,7 +43,7 @@ def test_mirror_descent_on_our_tables(name, schedule):
 
     Without discount, since their values at t are ours times gamma**t.
     """
-    game = games.small(name, discount=1.0)
+    game = SHELF[name].small(discount=1.0)
     side = in_mfglib.Side(mfglib.to_environment(game, schedule))
     beta = float(schedule.active_fraction(1)[0])
     ours = our_side.mirror_descent(game, schedule, 0.3, 50)
@@ -59,7 +59,7 @@ def test_fictitious_play_on_our_tables(name, schedule):
 
     Where kernels depend on mu their rule is another: see our_side.fictitious_play_of_everybody.
     """
-    game = games.small(name)
+    game = SHELF[name].small()
     side = in_mfglib.Side(mfglib.to_environment(game, schedule))
     start = our_side.random_policies(game, np.random.default_rng(2), 3)[1]
     theirs = side.fictitious_play(50, start)

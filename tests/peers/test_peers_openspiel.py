@@ -6,7 +6,7 @@ import pytest
 import tmfcore as tmf
 from peers import games, need, our_side
 from peers.our_side import CLOSE, assert_same
-from tmfcore.games import BY_NAME
+from tmfcore.games import BY_NAME, SHELF
 
 need("pyspiel")
 
@@ -22,7 +22,7 @@ SOLVED = [name for name in BY_NAME if name != "sioux_falls"]  # that is routing 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_our_tables(name, schedule, clock):
     """Every game, synchronous and not, on both clocks: OpenSpiel is given a game made of the tables only."""
-    game = games.small(name)
+    game = SHELF[name].small()
     side = in_openspiel.Side(game, schedule, clock)
     for pi in our_side.random_policies(game, np.random.default_rng(1)):
         assert_same(our_side.answer(game, pi, schedule, clock), side.answer(pi))
@@ -32,7 +32,7 @@ def test_our_tables(name, schedule, clock):
 @pytest.mark.parametrize("name", SOLVED)
 def test_mirror_descent_on_our_tables(name, schedule):
     """Rates, and why without discount, as in the same test beside MFGLib."""
-    game = games.small(name, discount=1.0)
+    game = SHELF[name].small(discount=1.0)
     side = in_openspiel.Side(game, schedule)
     beta = float(schedule.active_fraction(1)[0])
     ours = our_side.mirror_descent(game, schedule, 0.3, 10)
@@ -44,7 +44,7 @@ def test_mirror_descent_on_our_tables(name, schedule):
 @pytest.mark.parametrize("name", SOLVED)
 def test_fictitious_play_on_our_tables(name, schedule):
     """From a random policy, and where kernels depend on mu by their rule, as in the same test beside MFGLib."""
-    game = games.small(name)
+    game = SHELF[name].small()
     side = in_openspiel.Side(game, schedule)
     start = our_side.random_policies(game, np.random.default_rng(2), 3)[1]
     theirs = side.fictitious_play(6, start)

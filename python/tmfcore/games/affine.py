@@ -11,10 +11,20 @@ from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model.game import Game
 from tmfcore.games._affine import Affine
+from tmfcore.games._registry import shelf
 
 __all__ = ["affine"]
 
 
+@shelf(
+    "A game of one's own from arrays: rewards and rows that are affine in the population.",
+    small={
+        "reward0": [[0.3, 0.1], [0.0, 0.5]], "reward_mu": [[[-1.0, 0.0], [-0.5, 0.2]], [[0.0, -1.0], [0.1, -0.7]]],
+        "transition0": [[[0.9, 0.1], [0.2, 0.8]], [[0.4, 0.6], [0.7, 0.3]]],
+        "transition_mu": [[[[0.0, -0.3], [0.0, 0.3]], [[0.0, 0.0], [0.0, 0.0]]], [[[0.2, 0.0], [-0.2, 0.0]]] * 2],
+        "horizon": 6, "discount": 0.95, "initial": [0.7, 0.3],
+    },
+)  # fmt: skip
 def affine(
     reward0: object,
     *,

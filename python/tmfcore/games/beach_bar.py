@@ -11,11 +11,17 @@ from tmfcore._base.functions import fits_memory
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
+from tmfcore.games._registry import SKEWED, Page, shelf
 from tmfcore.games.crowd_aversion import by_step, worth_by_step
 
 __all__ = ["beach_bar"]
 
 
+@shelf(
+    "Towels on a beach: near the bar is best, but not where everybody lies, and the wind carries off who moves.",
+    small={"n_places": 7, "horizon": 6, "noise": [0.2, 0.5, 0.3], "initial": SKEWED},
+    page=Page("From a beach evenly covered people gather around the bar at place 50, the nearer the more densely."),
+)  # fmt: skip
 @fits_memory("n_places must be smaller")
 def beach_bar(
     n_places: int = 100,

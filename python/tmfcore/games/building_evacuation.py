@@ -11,10 +11,21 @@ from tmfcore._base.functions import fits_memory
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
+from tmfcore.games._registry import Page, shelf
 
 __all__ = ["building_evacuation"]
 
 
+@shelf(
+    "A building on fire: the ground floor is safe, one staircase leads down, and stairs are crowded.",
+    small={"n_floors": 2, "length": 2, "width": 3, "initial": np.arange(1, 13) / 78, "epsilon": 1e-3},
+    page=Page(
+        "Three floors of 10 by 10 places, layer 0 the ground floor. Stairs down are at the upper left of each floor, "
+        "stairs up at the lower right. People stream to the stairs, and from them spread out over the ground floor. "
+        "The last move earns nothing, and is made at random: some go up.",
+        options="--set n-floors=3 --horizon 18",
+    ),
+)  # fmt: skip
 @fits_memory("n_floors, length or width must be smaller")
 def building_evacuation(
     n_floors: int = 5,

@@ -12,10 +12,19 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
+from tmfcore.games._registry import shelf
 
 __all__ = ["crowd_aversion"]
 
 
+@shelf(
+    "Places of one's own, by any kernel that the others do not change: each is worth less the fuller it is.",
+    small={
+        "transition": [[[0.5, 0.5], [0.2, 0.8]], [[0.9, 0.1], [0.3, 0.7]], [[1.0, 0.0], [0.6, 0.4]]],
+        "successors": [[[0, 1], [1, 2]], [[1, 2], [0, 2]], [[2, 0], [0, 1]]], "worth": [1.0, 0.3, 0.6],
+        "action_reward": [[0.0, -0.1]] * 3, "horizon": 6, "initial": [0.5, 0.3, 0.2],
+    },
+)  # fmt: skip
 def crowd_aversion(
     transition: object,
     *,

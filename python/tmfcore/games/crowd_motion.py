@@ -14,15 +14,32 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
+from tmfcore.games._registry import Page, shelf
 from tmfcore.games.crowd_aversion import by_step
 
 __all__ = ["crowd_motion"]
 
 MOVES = np.array([(0, -1), (-1, 0), (0, 0), (1, 0), (0, 1)])  # left, up, stay, down, right
 STAY = 2
+ROOMS = (
+    ".....#.....", ".....#.....", "...........", ".....#.....", ".....#.....", "##.#####.##",
+    ".....#.....", ".....#.....", "...........", ".....#.....", ".....#.....",
+)  # fmt: skip
 MOVE_LABELS = ("left", "up", "stay", "down", "right")
 
 
+@shelf(
+    "People in rooms: all want to be near a bar, none in the crowd, and doors are narrow.",
+    small={
+        "obstacles": ["....", ".#..", "...."], "bar": (0, 3), "horizon": 4, "noise": 0.4,
+        "initial": np.array([1, 2, 3, 4, 5, 0, 7, 8, 9, 10, 11, 12]) / 72,
+    },
+    page=Page(
+        "From four rooms evenly filled people go to the bar, in the middle of the room at the lower right. From the "
+        "room at the upper left it is two doors away.",
+        options=f"--set obstacles='{';'.join(ROOMS)}' --set bar=8,8 --set wrap=false --horizon 15",
+    ),
+)  # fmt: skip
 @fits_memory("shape must be smaller")
 def crowd_motion(
     shape: Sequence[int] | None = None,

@@ -24,20 +24,18 @@ from __future__ import annotations
 
 import inspect
 import os
-import tomllib
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
 from tmfcore._base import validation as check
 from tmfcore._model.game import Game
-from tmfcore.games import BY_NAME, affine
+from tmfcore.games._registry import SHELF
 from tmfcore.games._sweeps import in_sweeps
 
 __all__ = ["PYTHON_TEMPLATE", "TEMPLATE", "read"]
 
 ARRAYS = "arrays"
-KINDS: dict[str, Callable[..., Game]] = {ARRAYS: Game, "affine": affine, **BY_NAME}
 
 TEMPLATE = '''\
 # tmfcore solve {name}.toml --n-agents 1000
@@ -115,6 +113,9 @@ def read(path: str | os.PathLike[str], **defaults: Any) -> Game:
     >>> read(path)
     Game('queueing', S=3, A=3, T=20, discount=0.95)
     """
+    import tomllib  # takes longer to load than all that is needed otherwise
+
+    choices = kinds()
     source = check.as_path(path)
     where = os.fspath(source)
     try:
@@ -128,15 +129,15 @@ def read(path: str | os.PathLike[str], **defaults: Any) -> Game:
             raise ValueError(f"{where}: [{key}] is unknown; must have the table [game] alone")
     given = dict(content["game"])
     if "kind" not in given:
-        raise ValueError(f"{where}: game.kind is missing; must be one of {', '.join(KINDS)}")
+        raise ValueError(f"{where}: game.kind is missing; must be one of {', '.join(choices)}")
     kind = given.pop("kind")
     name = kind.replace("-", "_") if isinstance(kind, str) else kind
-    if not isinstance(name, str) or name not in KINDS:
+    if not isinstance(name, str) or name not in choices:
         raise ValueError(
-            f"{where}: game.kind is {kind!r}; must be one of {', '.join(KINDS)}"
-            + (_hint(name, tuple(KINDS)) if isinstance(name, str) else "")
+            f"{where}: game.kind is {kind!r}; must be one of {', '.join(choices)}"
+            + (_hint(name, tuple(choices)) if isinstance(name, str) else "")
         )
-    make = KINDS[name]
+    make = choices[name]
     known = inspect.signature(make).parameters
     for key in given:
         if key not in known:
@@ -149,6 +150,13 @@ def read(path: str | os.PathLike[str], **defaults: Any) -> Game:
         return make(**given)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: game.{error}") from None
+
+
+def kinds() -> dict[str, Callable[..., Game]]:
+    """What a file can describe: all but games that are made of other games."""
+    made = {name: entry.make for name, entry in SHELF.items()}
+    of_games = [name for name, make in made.items() if "Game]" in str(inspect.signature(make).parameters.values())]
+    return {ARRAYS: Game} | {name: make for name, make in made.items() if name not in of_games}
 
 
 def _hint(word: str, choices: tuple[str, ...]) -> str:

@@ -13,10 +13,16 @@ from tmfcore._model.game import Game
 from tmfcore._random import seeding
 from tmfcore.games import _sweeps
 from tmfcore.games._affine import Affine
+from tmfcore.games._registry import SKEWED, Page, shelf
 
 __all__ = ["garnet"]
 
 
+@shelf(
+    "A random game, to try methods on: few successors a row, random rewards, and crowds that are felt.",
+    small={"n_observations": 7, "n_actions": 3, "horizon": 5, "coupling": 0.3, "initial": SKEWED},
+    page=Page("Twenty observations without names. Within five steps the population gathers in some of them."),
+)  # fmt: skip
 @fits_memory("n_observations, n_actions or n_successors must be smaller")
 @takes_rng
 def garnet(

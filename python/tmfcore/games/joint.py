@@ -14,12 +14,24 @@ from tmfcore._base.functions import noted
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model.game import Game
 from tmfcore.games import _results
+from tmfcore.games._registry import shelf
 
 __all__ = ["by_half_step", "joint"]
 
 _Source: TypeAlias = FloatArray | Callable[[FloatArray, FloatArray, int], Any]
 
 
+def _falling_prices(law: FloatArray, mu: FloatArray, t: int) -> FloatArray:
+    return np.asarray([[1.0, 0.8], [0.2, 0.5]] - law.sum(axis=0))
+
+
+@shelf(
+    "Prices moved by orders, and whatever else depends on what the others do, not only on where they are.",
+    small={
+        "n_observations": 2, "n_actions": 2, "horizon": 3, "discount": 0.9, "initial": [0.6, 0.4],
+        "reward": _falling_prices, "transition": [[[0.9, 0.1], [0.3, 0.7]], [[0.5, 0.5], [0.2, 0.8]]],
+    },
+)  # fmt: skip
 def joint(
     n_observations: int,
     *,
@@ -33,7 +45,7 @@ def joint(
     passive_transition: object = None,
     successors: object = None,
     passive_successors: object = None,
-    name: str = "",
+    name: str = "joint",
     observation_labels: Sequence[str] | None = None,
     action_labels: Sequence[str] | None = None,
 ) -> Game:

@@ -10,10 +10,19 @@ from tmfcore._base import validation as check
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._affine import Affine
+from tmfcore.games._registry import Page, shelf
 
 __all__ = ["left_right"]
 
 
+@shelf(
+    "Two sides of a street: both are worse the fuller they are, and one is twice as bad as the other.",
+    small={},
+    page=Page(
+        "Two thirds go left, where a crowd costs half as much as on the right. The second and last move earns nothing, "
+        "and is made at random.",
+    ),
+)  # fmt: skip
 def left_right(
     costs: object = (1.0, 2.0),
     *,

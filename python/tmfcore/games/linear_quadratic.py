@@ -12,12 +12,21 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._linear_quadratic import LinearQuadratic
+from tmfcore.games._registry import SKEWED, Page, shelf
 
 __all__ = ["linear_quadratic"]
 
 ROUNDINGS = ("linear", "nearest", "nearest position")  # as the kernel numbers them
 
 
+@shelf(
+    "Fish in a school: each wants to be where the others are on average, steering costs, and water is rough.",
+    small={"n_positions": 7, "actions": [-2.0, 0.0, 1.0], "horizon": 4, "volatility": 2.0, "initial": SKEWED},
+    page=Page(
+        "From everywhere on the line all come to its middle, against noise, and steer most towards the end, where "
+        "distance costs most.",
+    ),
+)  # fmt: skip
 @fits_memory("n_positions or volatility must be smaller, or spacing larger")
 def linear_quadratic(
     n_positions: int = 21,

@@ -8,10 +8,21 @@ from tmfcore._base import validation as check
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._queues import Queueing
+from tmfcore.games._registry import Page, shelf
 
 __all__ = ["queueing"]
 
 
+@shelf(
+    "Jobs wait at servers of different capacity, a longer queue serves each of them more slowly, and who is served "
+    "comes back idle.",
+    small={"capacities": [0.1, 0.25, 0.3], "horizon": 6, "initial": [0.6, 0.3, 0.1, 0.0]},
+    page=Page(
+        "Everybody is idle at first. Queues then fill in proportion to the capacities of their servers, 0.1, 0.2 and "
+        "0.3 jobs a head and sweep.",
+        options="--batch 10",
+    ),
+)  # fmt: skip
 def queueing(
     capacities: object = (0.1, 0.2, 0.3),
     *,

@@ -13,10 +13,24 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._queues import ResourceSelection
+from tmfcore.games._registry import Page, shelf
 
 __all__ = ["resource_selection", "wardrop"]
 
 
+@shelf(
+    "Drivers and roads, users and channels, shoppers and shops: everybody would take the best, if only the others did "
+    "not. Changing one's mind can cost.",
+    small={
+        "worth": [1.0, 0.8, 0.6, 0.4], "congestion": [1.0, 0.5, 2.0, 1.5], "switching_cost": 0.1, "power": 1.7,
+        "horizon": 7, "initial": [0.1, 0.2, 0.3, 0.4],
+    },
+    page=Page(
+        "Everybody starts at the best of four resources and leaves it until the three best pay the same. The fourth "
+        "pays less even to who is alone there. The last moves earn nothing, and are made at random.",
+        options="--batch 100",
+    ),
+)  # fmt: skip
 def resource_selection(
     worth: object = (1.0, 0.8, 0.6, 0.4),
     *,

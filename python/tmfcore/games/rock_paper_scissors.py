@@ -10,10 +10,20 @@ from tmfcore._base import validation as check
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._affine import Affine
+from tmfcore.games._registry import Page, shelf
 
 __all__ = ["rock_paper_scissors"]
 
 
+@shelf(
+    "Everybody shows a hand to everybody, and hands win different stakes: the game is not monotone, and methods that "
+    "rely on monotonicity need not find its equilibrium.",
+    small={"horizon": 3},
+    page=Page(
+        "No hand earns more than another. Mirror descent does not get there; the optimisation that `tmf.solve` tries "
+        "next, which needs no monotonicity, does. The last move earns nothing, and is made at random.",
+    ),
+)  # fmt: skip
 def rock_paper_scissors(
     stakes: object = (1.0, 2.0, 3.0),
     *,

@@ -12,14 +12,26 @@ from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork, demands
+from tmfcore.games._registry import Page, shelf
 from tmfcore.games._routing import Routing
 
-__all__ = ["braess", "routing"]
+__all__ = ["Demand", "RoadNetwork", "braess", "routing"]
 
 ROUNDINGS = ("linear", "down")
 _Ints = npt.NDArray[np.int32]
 
 
+@shelf(
+    "Drivers on a road network of one's own, each with a place to go: full roads are slow.",
+    small=lambda: {
+        "network": RoadNetwork(
+            [("i", "a"), ("a", "b"), ("a", "c"), ("c", "b"), ("b", "x"), ("c", "x")], [0.0, 1.0, 0.7, 0.4, 0.3, 1.3],
+            congestion=[0.0, 1.1, 0.6, 0.0, 0.0, 0.9], power=[1.0, 2.0, 1.0, 1.0, 1.0, 3.0],
+        ),
+        "demand": [Demand("i->a", "b->x", 0.8), Demand("i->a", "c->x", 0.6, 0.5)],
+        "step": 0.5, "horizon": 8,
+    },
+)  # fmt: skip
 def routing(
     network: RoadNetwork | None = None,
     *,
@@ -129,6 +141,17 @@ def routing(
     )  # fmt: skip
 
 
+@shelf(
+    "Five roads, and a shortcut that makes everybody slower: each driver gains by it, and all of them lose.",
+    small={"step": 0.5, "horizon": 10},
+    page=Page(
+        "Shares of all vehicles by link. Three quarters take A->B. At B a quarter of all goes on to D, and half takes "
+        "the shortcut B->C, so that three quarters crowd C->D as well. Everybody drives for 15 steps, a time of 3.75; "
+        "without the shortcut (`--set shortcut=false`) it is 3.5.",
+        rules="routing",
+        title="Braess' paradox",
+    ),
+)  # fmt: skip
 def braess(
     shortcut: bool = True,
     *,

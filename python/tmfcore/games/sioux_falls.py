@@ -10,6 +10,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork
+from tmfcore.games._registry import Page, shelf
 from tmfcore.games.routing import _routing
 
 __all__ = ["sioux_falls"]
@@ -68,6 +69,18 @@ _Trips = tuple[tuple[int, int, float, *tuple[float, ...]], ...]
 TWO_WAYS = ((1, 19, 7000.0), (19, 1, 7000.0))
 
 
+@shelf(
+    "A town of 24 crossings and 76 roads, and drivers who cross it both ways, each by the fastest roads that the "
+    "others leave.",
+    small={"demand": [(1, 6, 7000.0)], "step": 6.0, "horizon": 4},
+    page=Page(
+        "Shares of all 14,000 vehicles, on the links used most and arrived. Drivers from 1 to 19 start on 1->2 and "
+        "2->6, all but one in twenty; those from 19 to 1 pass 16->8. All arrive between steps 23 and 30 of 0.01 hours.",
+        options="--horizon 40",
+        rules="routing",
+        title="Sioux Falls",
+    ),
+)  # fmt: skip
 def sioux_falls(
     demand: object = "pair",
     *,

@@ -9,10 +9,21 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._model.game import Game
 from tmfcore.games._affine import Affine
+from tmfcore.games._registry import Page, shelf
 
 __all__ = ["susceptible_infected"]
 
 
+@shelf(
+    "An epidemic: who goes out may catch it from those who are ill, keeping away costs every day, being ill costs "
+    "more.",
+    small={"horizon": 9},
+    page=Page(
+        "From a wave with more than half of all people ill, the infection falls to about the share at which going out "
+        "and keeping away are worth the same, and then goes above and below it: nobody mixes, on some days everybody "
+        "goes out. Towards the end there is less to protect, and it comes back.",
+    ),
+)  # fmt: skip
 def susceptible_infected(
     infection: float = 0.81,
     *,

@@ -13,11 +13,20 @@ from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore.games import _coupling, _results
+from tmfcore.games._registry import shelf
 from tmfcore.games._typed import Typed
+from tmfcore.games.queueing import queueing
 
 __all__ = ["by_type", "typed"]
 
 
+@shelf(
+    "Agents of several types, each with a game of its own and with eyes for some of the others more than for the rest.",
+    small=lambda: {
+        "games": [queueing([0.1, 0.25], horizon=5), queueing([0.2, 0.3], horizon=5)], "shares": [0.6, 0.4],
+        "coupling": [[1.0, 0.5], [0.3, 1.2]], "rates": [1.0, 0.7], "names": ["calm", "wary"],
+    },
+)  # fmt: skip
 def typed(
     games: Sequence[Game],
     *,
