@@ -125,11 +125,37 @@ def test_what_is_wrong_with_a_file_is_one_line(argument, command, tmp_path):
     assert line.startswith("Error: ") and message in line
 
 
-@pytest.mark.parametrize("options", [["--horizon", "3"], ["--discount", "0.5"], ["--set", "a=1"], ["--capacities", "1,2"], ["--step", "0.5"]])
+@pytest.mark.parametrize("options", [["--horizon", "3"], ["--discount", "0.5"], ["--set", "a=1"], ["--capacities", "1,2"]])
 def test_parameters_of_a_game_that_is_made_are_refused(options):
     result = run("solve", "mine.py", *options)
     assert result.exit_code == 2
     assert f"{options[0]} goes into mine.py" in result.output
+
+
+SWEEPS = """\
+import tmfcore as tmf
+
+game = tmf.Game(2, 2, 4.0, 0.9, [1, 0], [[0, 0], [0, 0]], [[[1, 0], [0, 1]]] * 2,
+                passive_reward=lambda mu: -mu, time="sweeps", name="roads")
+"""
+
+
+def test_a_game_in_sweeps_is_played_in_the_steps_of_the_schedule(tmp_path):
+    (tmp_path / "roads.py").write_text(SWEEPS, encoding="utf-8")
+    for options, horizon, step in (([], 4, 1), (["--batch", "10"], 40, 0.1), (["--step", "0.5"], 8, 0.5)):
+        found = document("solve", "roads.py", "--n-agents", "100", *options)
+        assert (found["horizon"], found["step"]) == (horizon, step)
+    assert found["flow_steps"] == [0, 2, 4, 6, 8]
+    text = run("solve", "roads.py", "--n-agents", "100", "--batch", "10").stdout
+    assert "mean-field flow of the policy, t in sweeps" in text and "t=4" in text
+    coarse = document("solve", "roads.py", "--n-agents", "100", "--schedule", "sequential", "--coarse", "5")
+    assert coarse["horizon"] == 400 and coarse["coarse"]["schedule"] == "B=0.2 N"
+
+
+def test_a_step_belongs_to_games_in_sweeps():
+    result = run("solve", "mine.py", "--step", "0.5")
+    assert result.exit_code == 2
+    assert "--step is 0.5, but mine.py has its time in steps: leave --step out" in result.output
 
 
 def test_an_error_of_another_option_does_not_blame_the_file(tmp_path):

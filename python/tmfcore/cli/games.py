@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -66,17 +66,45 @@ def game_options(command: Command) -> Command:
     return click.argument("game", type=_game_name, metavar="GAME")(command)
 
 
-def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
-    """Return the game of the user's options; what they leave out is as in its function."""
+def build_game(name: str, options: dict[str, Any]) -> Callable[[tmf.Schedule, int], tmf.Game]:
+    """Return how the game of the user's options is played by N agents under a schedule: in steps.
+
+    What the options leave out is as in the game's function; a step of a game in sweeps is that of the schedule.
+    """
+    import tmfcore as tmf
+
+    made = _read(name, options) if name.endswith(".toml") else _made(name, options)
+    step: float | None = options["step"]
+
+    def played(schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
+        with usage_errors():
+            lasts = float(schedule.active_fraction(1, n_agents)[0]) if step is None else step
+        game = made(lasts)
+        if not isinstance(game, tmf.Game):
+            raise click.UsageError(f"{name} returns {type(game).__name__}; must return a tmfcore.Game")
+        with usage_errors():
+            game = game.at(step=lasts) if game.time == "sweeps" and game.step is None else game
+        if step not in (None, game.dt):
+            raise click.UsageError(f"--step is {step:g}, but {name} has {_lasting(game)}: leave --step out")
+        return game
+
+    return played
+
+
+def _lasting(game: tmf.Game) -> str:
+    return "its time in steps" if game.dt == 1 else f"steps of {game.dt:g} sweeps"
+
+
+def _made(name: str, options: dict[str, Any]) -> Callable[[float], tmf.Game]:
+    """Return the game of the shelf or of a Python file, as a function of the length of a step."""
     import tmfcore as tmf
     from tmfcore.games._sweeps import in_sweeps
 
-    if name.endswith(".toml"):
-        return _read_game(name, options, schedule, n_agents)
-    builder = from_python(name) if is_python(name) else tmf.games.BY_NAME[name.replace("-", "_")]
+    python = is_python(name)
+    builder = from_python(name) if python else tmf.games.BY_NAME[name.replace("-", "_")]
     if isinstance(builder, tmf.Game):
         _refuse_parameters(path_of(name), options)
-        return builder
+        return lambda _: builder
     known = inspect.signature(builder).parameters
     for other, parameters in _OWN_OPTIONS.items():
         foreign = [p for p in parameters if other != name and options[p] is not None]
@@ -95,39 +123,39 @@ def build_game(name: str, options: dict[str, Any], schedule: tmf.Schedule, n_age
         if parameter in given:
             raise click.UsageError(f"--set {parameter}: {parameter} is given twice")
         given[parameter] = value
-    if in_sweeps(builder) and "step" not in given:
-        given["step"] = float(schedule.active_fraction(1, n_agents)[0])
     missing = [p for p, spec in known.items() if spec.default is spec.empty and p not in given]
     if missing:
         raise click.UsageError(f"{name} needs {', '.join(missing)}: --set {missing[0]}=...")
-    with _sizes("parameters are given by --set NAME=VALUE"):
-        if not is_python(name):
-            with usage_errors():
-                return builder(**given)
-        with naming_the_line(path_of(name)):
-            game = builder(**given)
-        if not isinstance(game, tmf.Game):
-            raise click.UsageError(f"{name} returns {type(game).__name__}; must return a tmfcore.Game")
-        return game
+    timed = in_sweeps(builder) and "step" not in given
+
+    def made(step: float) -> tmf.Game:
+        with _sizes("parameters are given by --set NAME=VALUE"):
+            with naming_the_line(path_of(name)) if python else usage_errors():
+                return builder(**given, **({"step": step} if timed else {}))
+
+    return made
 
 
-def _read_game(path: str, options: dict[str, Any], schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
+def _read(path: str, options: dict[str, Any]) -> Callable[[float], tmf.Game]:
     """Return the game of a file, which holds all that can be said of it but the step."""
     from tmfcore.games import gamefile
 
-    _refuse_parameters(path, options, but=("step",))
-    step = options["step"] if options["step"] is not None else float(schedule.active_fraction(1, n_agents)[0])
-    try:
-        with usage_errors(), _sizes(f"parameters are in {path}"):
-            return gamefile.read(path, step=step)
-    except OSError as error:
-        raise click.UsageError(f"{path}: {error.strerror}") from None
+    _refuse_parameters(path, options)
+
+    def made(step: float) -> tmf.Game:
+        try:
+            with usage_errors(), _sizes(f"parameters are in {path}"):
+                return gamefile.read(path, step=step)
+        except OSError as error:
+            raise click.UsageError(f"{path}: {error.strerror}") from None
+
+    return made
 
 
-def _refuse_parameters(path: str, options: dict[str, Any], but: Sequence[str] = ()) -> None:
-    """Raise if the user gives parameters of a game that a file has whole."""
+def _refuse_parameters(path: str, options: dict[str, Any]) -> None:
+    """Raise if the user gives parameters of a game that a file has whole; a step may be that of a game in sweeps."""
     own = (*(p for parameters in _OWN_OPTIONS.values() for p in parameters), *_SHARED)
-    said = [_flag(option) for option in own if option not in but and options[option] is not None]
+    said = [_flag(option) for option in own if option != "step" and options[option] is not None]
     said += ["--set"] if options["assignments"] else []
     if said:
         raise click.UsageError(f"{said[0]} goes into {path}, beside the other parameters")

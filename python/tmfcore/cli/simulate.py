@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["simulate"]
 
-#: T S A up to which the mean-field return is computed, which takes that many numbers in memory.
-EVALUATED_ENTRIES = 50_000_000
 
 
 @click.command()
@@ -63,18 +61,18 @@ def simulate(
     import numpy as np
 
     import tmfcore as tmf
+    from tmfcore._limit.exploitability import judged_under
     from tmfcore.reproduce.compute import interval
 
     from .tables import mu_table
 
     schedule = words.build_schedule(options, n_agents)
-    played = build_game(game, options, schedule, n_agents)
+    played = build_game(game, options)(schedule, n_agents)
     record_every = record_every or min(played.n_steps, max(1, round(1 / played.dt)))
     with usage_errors():
         used = tmf.SoftmaxPolicy.uniform(played) if policy is None else _learnt(policy, played, schedule, n_agents)
         flow = tmf.mean_field(played, used, schedule, n_agents, record_every=record_every)
-        entries = played.n_steps * played.n_observations * played.n_actions
-        limit = tmf.evaluate(played, used, schedule, n_agents).mean_return if entries <= EVALUATED_ENTRIES else None
+        _, _, limit = judged_under(played, used, schedule, n_agents)
     if pictures is not None:
         words.make_folder(pictures, "'--pictures'")
     stream = np.random.SeedSequence(seed)
@@ -126,7 +124,7 @@ def simulate(
         "written": written,
     }
     tables = [
-        mu_table(f"{played.name}, {schedule}: share of the population, {agents}", played, run.steps,
+        mu_table(f"{played.name}, {schedule}: share of the population, {agents}", played, run,
                  {"agents": shares, "mean field": flow.mu}),
         _return_table(mean, low, high, limit),
     ]  # fmt: skip
@@ -189,12 +187,11 @@ def _joined(parts: list[tmf.Simulation]) -> tmf.Simulation:
     )
 
 
-def _return_table(mean: float, low: float | None, high: float | None, limit: float | None) -> Table:
+def _return_table(mean: float, low: float | None, high: float | None, limit: float) -> Table:
     from tmfcore.reproduce.report import Table
 
     from .tables import number
 
     interval = "needs 2 runs" if low is None else f"{number(low)} to {number(high)}"
-    limit_text = "not computed: too many steps" if limit is None else number(limit)
-    rows = (("agents", number(mean), interval), ("mean field", limit_text, ""))
+    rows = (("agents", number(mean), interval), ("mean field", number(limit), ""))
     return Table("Discounted return per agent", ("", "mean", "95% interval"), rows)

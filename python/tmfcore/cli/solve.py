@@ -29,6 +29,8 @@ __all__ = ["solve"]
 AUTO = "auto"
 WORDS = {entry.word: entry for entry in SOLVERS.values()}
 PICTURES = ("exploitability", "flow")
+#: Entries T S A of a policy from which --coarse is named.
+LARGE = 20_000_000
 
 
 @click.command()
@@ -41,6 +43,8 @@ PICTURES = ("exploitability", "flow")
 @click.option("--time-limit", type=float, help="Seconds, after which the best so far is shown.")
 @click.option("--tolerance", type=float,
               help="Stop at this exploitability / |mean return|.  [default: 0.005 of tmf-pg, else 0.0001]")  # fmt: skip
+@click.option("--coarse", type=count, metavar="STEPS",
+              help="Large N: solve with so many steps a sweep, judge the policy under the schedule.")  # fmt: skip
 @click.option("--critic", **one_of(CRITICS), help="tmf-pg: where advantages come from.  [default: model]")
 @click.option("--gradient", **one_of(GRADIENTS), help="tmf-pg: direction of ascent.  [default: natural]")
 @click.option("--learning-rate", type=float, help="tmf-pg, mirror-descent, stationary: step length of the ascent.")
@@ -49,7 +53,8 @@ PICTURES = ("exploitability", "flow")
 @words.pictures_option
 @reports
 @words.fits_memory(
-    "lower --horizon, or raise --step or the agents that act at a step (--batch, --fraction, --probability)"
+    "solve with fewer steps a sweep (--coarse 100), lower --horizon, or raise --step or the agents that act at a step "
+    "(--batch, --fraction, --probability)"
 )
 def solve(
     game: str,
@@ -58,6 +63,7 @@ def solve(
     iterations: int | None,
     time_limit: float | None,
     tolerance: float | None,
+    coarse: int | None,
     critic: str | None,
     gradient: str | None,
     learning_rate: float | None,
@@ -76,7 +82,9 @@ def solve(
     from .tables import mu_table, policy_at, policy_table
 
     schedule = words.build_schedule(options, n_agents)
-    played = build_game(game, options, schedule, n_agents)
+    make = build_game(game, options)
+    played = make(schedule, n_agents)
+    solved, under = _coarsely(make, played, schedule, n_agents, coarse, options["step"])
     settings = {
         name: value
         for name, value in (
@@ -94,9 +102,9 @@ def solve(
     title = WORDS[solver].name if solver in WORDS else "equilibrium"
     interrupted = False
     try:
-        with usage_errors(), progress(f"{title}, {game}, {schedule}") as bar, warnings.catch_warnings():
+        with usage_errors(), progress(f"{title}, {game}, {under}") as bar, warnings.catch_warnings():
             warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # said below, in a line
-            solution = run(played, schedule, n_agents, rng=seed, progress=bar)
+            solution = run(solved, under, n_agents, rng=seed, progress=bar)
     except KeyboardInterrupt as interrupt:
         partial_solution: tmf.Solution | None = getattr(interrupt, "partial", None)
         if partial_solution is None:
@@ -120,19 +128,82 @@ def solve(
             plotting.save(solution.plot(which), path)
         written += drawn
         lines.append(f"wrote {', '.join(path.name for path in drawn)} to {pictures}")
-    flow, (steps, played_there) = solution.flow, policy_at(solution.policy, solution.flow)
-    shown = slice(None, None, max(1, round(1 / played.dt)))
+    judged = _judged(solution, played, schedule, n_agents, under)
+    flow, (steps, played_there) = judged.flow, policy_at(solution.policy, solution.flow, judged.flow)
     tables = [
-        _solution_table(solution, played, solver),
-        _exploitability_table(solution),
-        mu_table("mean-field flow of the policy", played, flow.steps, {"": flow.mu}),
+        _solution_table(solution, played, judged, solver),
+        _exploitability_table(solution, judged),
+        mu_table("mean-field flow of the policy", played, flow, {"": flow.mu}),
         policy_table(played, flow, steps, played_there),
     ]
-    document = _document(solution, played) | {
-        "flow_steps": flow.steps[shown], "flow": flow.mu[shown], "policy_steps": steps, "policy": played_there,
-        "written": written,
+    document = _document(solution, played, judged) | {
+        "flow_steps": flow.steps, "flow": flow.mu, "policy_steps": steps, "policy": played_there, "written": written,
     }  # fmt: skip
     return Report(document, tables, lines, interrupted)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Judged:
+    """A policy under the user's schedule, its flow once a sweep, and the coarse schedule of the solve, if any."""
+
+    schedule: str
+    exploitability: float
+    mean_return: float
+    flow: tmf.Flow
+    coarse: str
+
+    @property
+    def relative_exploitability(self) -> float:
+        """In shares of |mean return|."""
+        from tmfcore.solvers.base import relative
+
+        return relative(self.exploitability, self.mean_return)
+
+
+def _coarsely(
+    make: Callable[[tmf.Schedule, int], tmf.Game], played: tmf.Game, schedule: tmf.Schedule, n_agents: int,
+    coarse: int | None, step: float | None,
+) -> tuple[tmf.Game, tmf.Schedule]:  # fmt: skip
+    """The game in steps, and the schedule, that are solved: with --coarse those of fewer steps."""
+    import tmfcore as tmf
+
+    if coarse is None:
+        size = played.n_steps * played.n_observations * played.n_actions
+        if size > LARGE:
+            click.echo(
+                f"warning: the policy has {size:.1e} entries, of {played.n_steps:,} steps; --coarse 100 solves with "
+                "100 steps a sweep, and judges the policy under the schedule",
+                err=True,
+            )
+        return played, schedule
+    if step is not None:
+        raise click.UsageError("--step says how long a step of --coarse and of the schedule lasts; give one of the two")
+    under = tmf.Fraction(1 / coarse)
+    solved = make(under, n_agents)
+    if solved.n_steps >= played.n_steps:
+        raise click.UsageError(
+            f"--coarse {coarse} makes {solved.n_steps:,} steps of this game; must make fewer than the "
+            f"{played.n_steps:,} of {schedule}"
+        )
+    return solved, under
+
+
+def _judged(
+    solution: tmf.Solution, played: tmf.Game, schedule: tmf.Schedule, n_agents: int, under: tmf.Schedule
+) -> _Judged:
+    """The policy of a solution under the schedule; a solution under that very schedule has been judged."""
+    import tmfcore as tmf
+    from tmfcore._limit.exploitability import judged_under
+
+    sweep = max(1, round(1 / played.dt))
+    if under is schedule:
+        flow = solution.flow
+        rows = sorted({*range(0, len(flow.steps), sweep), len(flow.steps) - 1})
+        flow = dataclasses.replace(flow, mu=flow.mu[rows], steps=flow.steps[rows])
+        return _Judged(solution.schedule, solution.exploitability, solution.mean_return, flow, "")
+    gap, _, value = judged_under(played, solution.policy, schedule, n_agents)
+    flow = tmf.mean_field(played, solution.policy, schedule, n_agents, record_every=min(sweep, played.n_steps))
+    return _Judged(schedule.label, gap, value, flow, solution.schedule)
 
 
 def _solver(name: str, settings: dict[str, Any], time_limit: float | None) -> Callable[..., tmf.Solution]:
@@ -151,7 +222,7 @@ def _solver(name: str, settings: dict[str, Any], time_limit: float | None) -> Ca
         return partial(tmf.solve, solver=kind(**settings), time_limit=time_limit)
 
 
-def _solution_table(solution: tmf.Solution, game: tmf.Game, asked: str) -> Table:
+def _solution_table(solution: tmf.Solution, game: tmf.Game, judged: _Judged, asked: str) -> Table:
     from tmfcore.reproduce.report import Table
 
     from .tables import number
@@ -166,41 +237,53 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game, asked: str) -> Table
         why = "picked by auto: the least exploitable of those tried"
     rows = (
         ("solver", f"{name}, {why}"),
-        ("mean return (mean field)", number(solution.mean_return)),
+        *([("solved", f"under {judged.coarse}, then judged under {judged.schedule}")] if judged.coarse else []),
+        ("mean return (mean field)", number(judged.mean_return)),
         ("iterations", f"{history['iteration'][-1]}"),
         ("steps, sweeps a step", f"{game.n_steps}, {game.dt:g}"),
         ("seconds", f"{history['seconds'][-1]:.2f}"),
         ("stopped because", solution.reason),
     )
-    return Table(f"{game.name}, {solution.schedule}", ("", "value"), rows)
+    return Table(f"{game.name}, {judged.schedule}", ("", "value"), rows)
 
 
-def _exploitability_table(solution: tmf.Solution) -> Table:
+def _exploitability_table(solution: tmf.Solution, judged: _Judged) -> Table:
     """What was found beside what was asked for: a column each for units of return and for shares of |mean return|."""
     from tmfcore.reproduce.report import Table
 
     asked = [solution.solver.get(name) for name in ("absolute_tolerance", "tolerance")]
+    found: dict[str, tmf.Solution | _Judged] = {"found": judged}
+    if judged.coarse:
+        found = {f"under {judged.coarse}": solution, f"under {judged.schedule}": judged}
     rows = (
-        ("found", f"{solution.exploitability:.3e}", f"{solution.relative_exploitability:.3e}"),
+        *((name, f"{one.exploitability:.3e}", f"{one.relative_exploitability:.3e}") for name, one in found.items()),
         ("enough to stop at", *("" if value is None else f"{value:.3e}" for value in asked)),
     )
     return Table("exploitability of the policy", ("", "in return", "/ |mean return|"), rows)
 
 
-def _document(solution: tmf.Solution, game: tmf.Game) -> dict[str, Any]:
+def _document(solution: tmf.Solution, game: tmf.Game, judged: _Judged) -> dict[str, Any]:
     history = solution.history
     return {
         "game": game.name,
-        "schedule": solution.schedule,
+        "schedule": judged.schedule,
         "n_agents": solution.n_agents,
         "horizon": game.n_steps,
         "step": game.dt,
         "solver": solution.solver,
         "converged": solution.converged,
         "reason": solution.reason,
-        "exploitability": solution.exploitability,
-        "relative_exploitability": solution.relative_exploitability,
-        "mean_return": solution.mean_return,
+        "exploitability": judged.exploitability,
+        "relative_exploitability": judged.relative_exploitability,
+        "mean_return": judged.mean_return,
+        "coarse": {
+            "schedule": solution.schedule,
+            "exploitability": solution.exploitability,
+            "relative_exploitability": solution.relative_exploitability,
+            "mean_return": solution.mean_return,
+        }
+        if judged.coarse
+        else None,
         "iterations": history["iteration"][-1],
         "best_iteration": solution.best_iteration,
         "seconds": history["seconds"][-1],

@@ -21,7 +21,7 @@ SMALLEST = 0.00005
 MOST_ACTIONS, LEAST_PLAYED = 3, 0.005
 
 
-def mu_table(title: str, game: tmf.Game, steps: np.ndarray, flows: dict[str, np.ndarray]) -> Table:
+def mu_table(title: str, game: tmf.Game, recorded: tmf.Flow | tmf.Simulation, flows: dict[str, np.ndarray]) -> Table:
     """Return mu at three times, or of one flow at five, of each flow (J+1, S): of many observations the largest.
 
     Of many observations with labels "place, detail" those of a place are added up.
@@ -35,19 +35,27 @@ def mu_table(title: str, game: tmf.Game, steps: np.ndarray, flows: dict[str, np.
         if len(names) < len(labels):
             labels, what = names, "place"
             flows = {name: by_place(flow, places) for name, flow in flows.items()}
-    quarters = (0, 1, 2, 3, 4) if len(flows) == 1 else (0, 2, 4)
-    times = {f"t={steps[j]}": j for j in sorted({(len(steps) - 1) * q // 4 for q in quarters})}
-    heads = tuple(f"{when} {name}".strip() for when in times for name in flows)
-    shown = _largest(np.max([flow[j] for flow in flows.values() for j in times.values()], axis=0))
-    rows = tuple((labels[o], *(f"{flow[j][o]:.4f}" for j in times.values() for flow in flows.values())) for o in shown)
-    return Table(title + _left_out(len(shown), len(labels)), (what, *heads), rows)
+    quarters, times = (0, 1, 2, 3, 4) if len(flows) == 1 else (0, 2, 4), recorded.times
+    shown_at = {f"t={times[j]:g}": j for j in sorted({(len(times) - 1) * q // 4 for q in quarters})}
+    heads = tuple(f"{when} {name}".strip() for when in shown_at for name in flows)
+    shown = _largest(np.max([flow[j] for flow in flows.values() for j in shown_at.values()], axis=0))
+    rows = tuple(
+        (labels[o], *(f"{flow[j][o]:.4f}" for j in shown_at.values() for flow in flows.values())) for o in shown
+    )
+    return Table(f"{title}, t in {recorded.time}{_left_out(len(shown), len(labels))}", (what, *heads), rows)
 
 
-def policy_at(policy: tmf.SoftmaxPolicy | tmf.TabularPolicy, flow: tmf.Flow) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (K,), the first and the middle one, and what is played there along a flow of every step, (K, S, A)."""
+def policy_at(
+    policy: tmf.SoftmaxPolicy | tmf.TabularPolicy, solved: tmf.Flow, flow: tmf.Flow
+) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (K,) of a flow, the first and the middle one, and what is played there, (K, S, A).
+
+    The flow along which the policy was solved has every step.
+    """
     constant = policy.n_stages == 1 and not getattr(policy, "affine", False)
     steps = np.unique([0] if constant else [0, flow.horizon // 2])
-    played = [policy.probabilities(flow.mu[t], int(t), flow.horizon) for t in steps]
+    there = steps * solved.horizon // flow.horizon
+    played = [policy.probabilities(solved.mu[t], int(t), solved.horizon) for t in there]
     return steps, np.array(played)
 
 
@@ -57,7 +65,7 @@ def policy_table(game: tmf.Game, flow: tmf.Flow, steps: np.ndarray, played: np.n
 
     labels = game.observation_labels
     shown = _largest(np.max(flow.mu, axis=0))
-    heads = tuple(f"t={t}" for t in steps) if len(steps) > 1 else ("at every t",)
+    heads = tuple(f"t={t * flow.step:g}" for t in steps) if len(steps) > 1 else ("at every t",)
     rows = tuple((labels[o], *(_actions(table[o], game.action_labels) for table in played)) for o in shown)
     return Table("policy: likeliest actions" + _left_out(len(shown), len(labels)), ("observation", *heads), rows)
 
