@@ -142,7 +142,7 @@ def test_what_is_no_number_is_null():
 
 
 def test_an_interrupted_command_prints_what_it_has(monkeypatch):
-    solve = tmf.solvers.MirrorDescent.solve
+    solve = tmf.solve
 
     def interrupted(*arguments, **more):
         def once(now):
@@ -150,7 +150,7 @@ def test_an_interrupted_command_prints_what_it_has(monkeypatch):
 
         return solve(*arguments, callback=once, **more)
 
-    monkeypatch.setattr(tmf.solvers.MirrorDescent, "solve", interrupted)
+    monkeypatch.setattr(tmf, "solve", interrupted)
     result = run("solve", "queueing", *SMALL, "--solver", "mirror-descent", "--json")
     assert result.exit_code == 130
     found = json.loads(result.stdout)
