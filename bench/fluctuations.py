@@ -341,7 +341,7 @@ def picture(path):
         game = GAMES[name][0](SWEEPS, 1 / 20, 60)
         playing = policies(game)["aware"]
         run = tmf.simulate(game, playing, tmf.Fraction(1 / 20), n, replicas=400, rng=1, decisions=False)
-        tmf.analysis.fluctuations(game, playing, tmf.Fraction(1 / 20), n).plot(run, ax=ax)
+        tmf.analysis.fluctuations(game, playing, tmf.Fraction(1 / 20), n).plot(simulation=run, ax=ax)
     plotting.save(figure, path)
 
 

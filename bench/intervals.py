@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 import tmfcore as tmf
-from tmfcore._base import confidence
+from tmfcore._results import confidence
 from tmfcore.analysis import Convergence
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "intervals.md"

@@ -130,9 +130,9 @@ def test_predictions_for_any_number_are_compared_at_every_number():
 def test_a_picture_of_a_prediction_takes_its_own_runs():
     pytest.importorskip("matplotlib", reason="extra `app`")
     prediction = tmf.analysis.fluctuations(ONE, UNIFORM, TENTH, 100)
-    prediction.plot(agents())
+    prediction.plot(simulation=agents())
     with pytest.raises(ValueError, match="game differs"):
-        prediction.plot(agents(OTHER))
+        prediction.plot(simulation=agents(OTHER))
 
 
 def test_policies_as_callables_are_told_apart():

@@ -119,7 +119,7 @@ def test_ctrl_c_in_solve_leaves_what_was_finished(tmp_path, monkeypatch):
     after = {path: path.read_bytes() for path in tmp_path.iterdir()}
     assert before.items() < after.items()
     assert {path.name for path in after.keys() - before.keys()} == {
-        "a.unfinished.npz", "exploitability.unfinished.png", "flow.unfinished.png",
+        "a.unfinished.npz", "exploitability.unfinished.png", "flow.unfinished.png", "policy.unfinished.png",
     }  # fmt: skip
 
 

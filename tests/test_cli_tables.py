@@ -121,11 +121,11 @@ def test_games_lists_them_all_and_their_parameters():
 def test_pictures_are_written_to_the_folder(tmp_path):
     result = run("solve", "beach-bar", "--set", "n_places=12", "--horizon", "3", "--pictures", tmp_path / "new" / "a")
     assert result.exit_code == 0, result.output
-    assert "wrote exploitability.png, flow.png to" in result.output
+    assert "wrote exploitability.png, flow.png, policy.png to" in result.output
     result = run("simulate", "queueing", *SMALL, "--pictures", tmp_path / "b")
     assert result.exit_code == 0, result.output
     written = {str(path.relative_to(tmp_path)): path for path in tmp_path.rglob("*.png")}
-    assert set(written) == {"new/a/exploitability.png", "new/a/flow.png", "b/population.png"}
+    assert set(written) == {"new/a/exploitability.png", "new/a/flow.png", "new/a/policy.png", "b/population.png"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written.values())
 
 

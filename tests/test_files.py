@@ -35,7 +35,7 @@ def test_round_trip(tmp_path):
         "name": "Schlange",
         "x": 0.1,
         "tmfcore": tmf.__version__,
-        "format": 2,
+        "format": 3,
     }
 
 
@@ -143,8 +143,8 @@ def test_foreign_and_damaged_files(tmp_path, make):
 
 def test_a_newer_format_says_which_version_wrote_it(tmp_path):
     path = tmp_path / "run.npz"
-    np.savez(path, header=packed({"kind": "flow", "format": 3, "tmfcore": "9.1"}))
-    with pytest.raises(tmf.FileError, match=r"has format 3, of tmfcore 9\.1; must be 2"):
+    np.savez(path, header=packed({"kind": "flow", "format": 4, "tmfcore": "9.1"}))
+    with pytest.raises(tmf.FileError, match=r"has format 4, of tmfcore 9\.1; must be 3"):
         files.load_npz(path, "flow")
 
 

@@ -284,10 +284,10 @@ def test_plot():
     assert len(bare.lines) == 3 and len(bare.collections) == 3
     assert [text.get_text() for text in bare.get_legend().get_texts()] == ["0", "1", "2"]
     run = tmf.simulate(game, policy, tmf.Batch(30), 100, replicas=10, rng=0)
-    both = found.plot(run, ax=tmf_axes())
+    both = found.plot(simulation=run, ax=tmf_axes())
     assert "B=30" in both.get_title(loc="left") and "N = 100" in both.get_title(loc="left")
     assert len(both.containers) == 3  # error bars
-    assert len(found.plot(tmf.simulate(game, policy, tmf.Batch(30), 100, rng=0)).containers) == 3
+    assert len(found.plot(simulation=tmf.simulate(game, policy, tmf.Batch(30), 100, rng=0)).containers) == 3
     with pytest.raises(ValueError, match="n_agents is None"):
         fluctuations(game, policy, tmf.Synchronous()).plot()
 

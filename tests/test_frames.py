@@ -81,7 +81,7 @@ def test_a_missing_library_says_what_to_install(library, monkeypatch):
             raise ImportError(f"No module named {name!r}")
         return builtins.__import__(name, *arguments, **options)
 
-    monkeypatch.setattr("tmfcore._base.frames.import_module", without)
+    monkeypatch.setattr("tmfcore._results.tables.import_module", without)
     with pytest.raises(ImportError, match=rf"{library} is not installed: pip install 'tmfcore\[tables\]'"):
         getattr(results()["flow"], f"to_{library}")()
 

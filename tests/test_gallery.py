@@ -68,7 +68,7 @@ def test_the_command_on_its_page_runs(name, tmp_path, monkeypatch):
     assert program == "tmfcore"
     done = CliRunner().invoke(app, [*words, "--tolerance", "0.1"])
     assert done.exit_code == 0, done.output
-    assert {path.name for path in (tmp_path / words[-1]).iterdir()} == {"exploitability.png", "flow.png"}
+    assert {path.name for path in (tmp_path / words[-1]).iterdir()} == {"exploitability.png", "flow.png", "policy.png"}
 
 
 def test_pages_are_written_from_what_was_solved(tmp_path):

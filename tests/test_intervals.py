@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import tmfcore as tmf
-from tmfcore._base import confidence
+from tmfcore._results import confidence
 
 
 def test_an_interval_comes_apart():

@@ -24,8 +24,9 @@ def test_exploitability_draws_percents_on_a_log_scale_with_the_goal():
     assert ax.yaxis.get_major_formatter()(0.5) == "0.5%"
 
 
-def test_returns_draws_intervals_around_the_means():
-    ax = plotting.returns(["B = 1", "B = N"], [2.0, 3.0], [1.9, 2.8], [2.1, 3.2], [2.05, 2.95], tolerance=0.01)
+def test_intervals_are_drawn_around_the_means():
+    ax = plotting.intervals(["B = 1", "B = N"], [1.9, 2.8], [2.1, 3.2], estimate=[2.0, 3.0], reference=[2.05, 2.95],
+                            tolerance=0.01)  # fmt: skip
     (bars,) = (c for c in ax.containers if hasattr(c, "has_yerr"))
     segments = bars.lines[2][0].get_segments()
     np.testing.assert_allclose([s[:, 1] for s in segments], [[1.9, 2.1], [2.8, 3.2]])

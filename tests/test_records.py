@@ -7,7 +7,8 @@ import pytest
 
 import tmfcore as tmf
 from inputs.examples import EXAMPLES
-from tmfcore._base.records import Record
+from tmfcore._results import packing
+from tmfcore._results.records import Record
 
 RECORDS = {name.removesuffix(".equals"): example for name, example in EXAMPLES.items() if name.endswith(".equals")}
 
@@ -25,10 +26,9 @@ def test_equals_itself_and_no_other(name):
     """A copy is equal; with one number of one field changed it is not."""
     one, other = RECORDS[name]()["self"], RECORDS[name]()["self"]
     assert one.equals(one)
-    assert one.equals(dataclasses.replace(one))
+    assert one.equals(packing.make(type(one), one._state()))
     assert not one.equals(None) and not one.equals(name)
-    for field in dataclasses.fields(other):
-        value = getattr(other, field.name)
+    for field, value in other._state().items():
         if isinstance(value, np.ndarray) and value.size and value.dtype.kind == "f":
             changed = value.copy()
             changed.flat[-1] = np.nextafter(changed.flat[-1], np.inf) if np.isfinite(changed.flat[-1]) else 0.0
@@ -36,7 +36,7 @@ def test_equals_itself_and_no_other(name):
             changed = value + "!"
         else:
             continue
-        assert not one.equals(dataclasses.replace(one, **{field.name: changed})), field.name
+        assert not one.equals(packing.make(type(one), one._state() | {field: changed})), field
 
 
 def test_nan_equals_nan_and_types_differ():
@@ -64,22 +64,10 @@ def test_lines():
     assert repr(run).startswith("Simulation('left_right', N=10, B=N, T=2, 1 replica by counts, mean return ")
     found = tmf.solvers.MirrorDescent().solve(game, tmf.Synchronous())
     assert repr(found).startswith("Solution('left_right', MirrorDescent, exploitability ")
-    assert ", converged, best of iteration " in repr(found)
+    assert repr(found).endswith(f", converged in {found.history['iteration'][-1]})")
 
 
-def test_whatever_was_saved_is_loaded(tmp_path):
-    game = tmf.games.left_right()
-    policy = tmf.TabularPolicy.uniform(game)
-    results = [
-        tmf.mean_field(game, policy, tmf.Synchronous()),
-        tmf.simulate(game, policy, tmf.Synchronous(), 10, rng=1),
-        tmf.solvers.MirrorDescent().solve(game, tmf.Synchronous()),
-        tmf.analysis.fluctuations(game, policy, tmf.Synchronous()),
-    ]
-    for result in results:
-        result.save(tmp_path / "result.npz")
-        again = tmf.load(tmp_path / "result.npz")
-        assert type(again) is type(result) and again.equals(result)
+def test_what_is_no_file_of_a_result_is_refused(tmp_path):
     (tmp_path / "other.npz").write_bytes(b"no archive")
     with pytest.raises(tmf.FileError, match="must be a saved result"):
         tmf.load(tmp_path / "other.npz")

@@ -62,7 +62,7 @@ def test_all_trials_can_be_looked_at(optuna):
         decay_iterations = int(trials["decay_iterations"][k])
         solver = FixedPoint(iterations=20, tolerance=None, decay_iterations=decay_iterations, **settings)
         assert solver.solve(beach(), tmf.Fraction(0.5)).exploitability == pytest.approx(trials["value"][k])
-    assert "trials" not in repr(found)
+    assert repr(found).endswith(f", 7 trials, best trial {found.best_trial})") and "array" not in repr(found)
 
 
 def test_the_seed_alone_decides(optuna):

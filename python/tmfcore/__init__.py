@@ -10,6 +10,7 @@ Rooms, each of which imports only from those below it (docs/architecture.md):
     games                                the shelf
     _limit                               the mean field: mean_field, evaluate, best_response, exploitability
     _model                               what is played: Game, policies, schedules
+    _results                             what verbs return: the base of results, their tables and files
     plotting  _random  _base             pictures; seeds and streams; checks of every user value
 """
 
@@ -19,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tmfcore import analysis, games, interop, solvers, testing
 from tmfcore._base.about import build_info, get_cython_path, get_include
-from tmfcore._base.confidence import Interval
-from tmfcore._base.files import FileError, load
+from tmfcore._base.files import FileError
 from tmfcore._limit.exploitability import BestResponse, best_response, exploitability
 from tmfcore._limit.mean_field import Evaluation, Flow, evaluate, mean_field
 from tmfcore._model.game import Game, Tables
@@ -30,6 +30,8 @@ from tmfcore._model.schedules import Batch, Bernoulli, Fraction, Schedule, Seque
 from tmfcore._population.finite import FiniteExploitability, finite_exploitability
 from tmfcore._population.simulate import simulate
 from tmfcore._population.simulation import Simulation, Trajectories
+from tmfcore._results.confidence import Interval
+from tmfcore._results.result import load
 from tmfcore.analysis.fit import Fit, FitIntervals, fit
 from tmfcore.solvers import ConvergenceWarning, Solution, solve, tune
 

@@ -8,7 +8,7 @@ import numpy as np
 
 import tmfcore as tmf
 from tmfcore import plotting
-from tmfcore.analysis import Violation
+from tmfcore._results.records import Record
 from tmfcore.games import Demand
 from tmfcore.solvers import Iteration
 
@@ -20,6 +20,7 @@ from .things import (
     LABELS,
     PASSIVE_REWARD,
     PASSIVE_ROWS,
+    RESULTS,
     REWARD,
     ROWS,
     SUCCESSORS,
@@ -34,13 +35,10 @@ from .things import (
     axes,
     bound,
     compared,
-    comparison,
     convergence,
     course,
     drawn,
-    evaluation,
     fields,
-    file_of,
     finite,
     fitted,
     flow,
@@ -48,11 +46,9 @@ from .things import (
     folder,
     game,
     grid_game,
-    into,
     labels,
-    lipschitz,
+    lined,
     logged,
-    monotonicity,
     network,
     noisy,
     picture,
@@ -60,12 +56,11 @@ from .things import (
     policy,
     row,
     run,
+    saved,
     sioux,
     solution,
     solvers,
-    tabled,
     toml,
-    tuning,
     typed,
 )
 
@@ -145,29 +140,11 @@ EXAMPLES = {
     "tmfcore.get_include": dict,
     "tmfcore.games.gamefile.read": lambda: {"path": str(toml())},
     # records
-    "tmfcore.Flow": lambda: fields(flow()),
-    "tmfcore.Simulation": lambda: fields(run()),
-    "tmfcore.Evaluation": lambda: fields(evaluation()),
-    "tmfcore.Solution": lambda: fields(solution()),
-    "tmfcore.FiniteExploitability": lambda: fields(finite()),
     "tmfcore.FiniteExploitability.interval": lambda: {"self": finite(), "level": 0.9},
-    "tmfcore.Fit": lambda: fields(fitted()),
     "tmfcore.Fit.interval": lambda: {"self": fitted(), "level": 0.9},
-    "tmfcore.FitIntervals": lambda: fields(fitted().interval(0.9)),
-    "tmfcore.Interval": lambda: fields(finite().interval(0.9)),
-    "tmfcore.Trajectories": lambda: fields(logged()),
-    "tmfcore.analysis.Bound": lambda: fields(bound()),
     "tmfcore.analysis.Bound.interval": lambda: {"self": bound(), "level": 0.9},
-    "tmfcore.analysis.Comparison": lambda: fields(comparison()),
-    "tmfcore.analysis.Convergence": lambda: fields(convergence()),
-    "tmfcore.analysis.convergence.PowerLaw": lambda: fields(convergence().fit("B=N")),
-    "tmfcore.analysis.convergence.PowerLaw.interval": lambda: {"self": convergence().fit("B=N"), "level": 0.9},
-    "tmfcore.analysis.Fluctuations": lambda: fields(fluctuations()),
-    "tmfcore.analysis.Lipschitz": lambda: fields(lipschitz()),
-    "tmfcore.analysis.Monotonicity": lambda: fields(monotonicity()),
-    "tmfcore.analysis.Violation": lambda: fields(Violation(0.1, (policy(), policy()), (flow().mu, flow().mu))),
+    "tmfcore.analysis.PowerLaw.interval": lambda: {"self": convergence().fit("B=N"), "level": 0.9},
     "tmfcore.solvers.Iteration": lambda: fields(Iteration(1, 0.1, 1.0, 1.0, 0.5, 0.1, solution)),
-    "tmfcore.solvers.Tuning": tuning,
     "tmfcore.testing.Finding": lambda: {"kind": "error", "code": "rows", "text": "text"},
     "tmfcore.testing.GameReport": lambda: fields(tmf.testing.check_game(game(), trials=2, rng=1, play=False)),
     "tmfcore.plotting.Course": lambda: {"times": np.arange(T + 1.0), "values": flow().mu.copy()},
@@ -177,30 +154,7 @@ EXAMPLES = {
     },
     "tmfcore.games.Demand": lambda: {"origin": "home->a", "destination": "b->work", "vehicles": 1.0, "departure": 0.0},
     # what records do
-    "tmfcore.Flow.plot": lambda: picture(self=flow(), kind="auto"),
-    "tmfcore.Evaluation.plot": lambda: picture(self=evaluation(), kind="auto"),
-    "tmfcore.Simulation.plot": lambda: picture(self=run(), kind="auto", flow=flow()),
-    "tmfcore.Solution.plot": lambda: picture(self=solution(), which="exploitability"),
-    "tmfcore.analysis.Bound.plot": lambda: picture(self=bound()),
-    "tmfcore.analysis.Convergence.plot": lambda: picture(self=convergence(), final=True),
-    "tmfcore.analysis.Fluctuations.plot": lambda: picture(self=fluctuations(), simulation=run(), n_agents=N, markers=5),
-    "tmfcore.analysis.Lipschitz.plot": lambda: picture(self=lipschitz()),
-    "tmfcore.analysis.Monotonicity.plot": lambda: picture(
-        self=tmf.analysis.monotonicity(tmf.games.left_right(), tmf.Synchronous(), trials=2, rng=1)
-    ),
-    "tmfcore.load": file_of("flow"),
-    "tmfcore.BestResponse": lambda: tmf.best_response(game(), flow(), tmf.Fraction(0.5))._asdict(),
-    "tmfcore.Tables": lambda: game().tables(INITIAL.copy())._asdict(),
-    "tmfcore.Flow.load": file_of("flow"),
-    "tmfcore.Simulation.load": file_of("simulation"),
-    "tmfcore.Solution.load": file_of("solution"),
-    "tmfcore.analysis.Convergence.load": file_of("convergence"),
-    "tmfcore.analysis.Fluctuations.load": file_of("fluctuations"),
-    "tmfcore.Flow.save": into(flow),
-    "tmfcore.Simulation.save": into(run),
-    "tmfcore.Solution.save": into(solution),
-    "tmfcore.analysis.Convergence.save": into(convergence),
-    "tmfcore.analysis.Fluctuations.save": into(fluctuations),
+    "tmfcore.load": lambda: {"path": str(saved("tmfcore.Flow"))},
     "tmfcore.analysis.Convergence.fit": lambda: {"self": convergence(), "label": "B=N", "final": True},
     "tmfcore.analysis.Convergence.table": lambda: {"self": convergence()},
     "tmfcore.analysis.Fluctuations.compare": lambda: {"self": fluctuations(), "simulation": run()},
@@ -261,11 +215,13 @@ EXAMPLES = {
     },
     "tmfcore.plotting.save": lambda: {"picture": axes(), "path": str(folder() / "out.png"), "dpi": 50},
     "tmfcore.plotting.over_time": lambda: compared(
-        labels=list(LABELS), shape=(3,), kind="auto", replicas=np.stack([flow().mu] * 2)
+        labels=list(LABELS), shape=(3,), kind="auto", replicas=np.stack([flow().mu] * 2), label=None, color=None
     ),
-    "tmfcore.plotting.lines": lambda: compared(labels=list(LABELS), replicas=np.stack([flow().mu] * 2)),
+    "tmfcore.plotting.lines": lambda: compared(
+        labels=list(LABELS), replicas=np.stack([flow().mu] * 2), label="a", color="C0"
+    ),
     "tmfcore.plotting.heat": lambda: drawn(course=course(), labels=list(LABELS)),
-    "tmfcore.plotting.profiles": lambda: compared(labels=list(LABELS)),
+    "tmfcore.plotting.profiles": lambda: compared(labels=list(LABELS), label=None, color=None),
     "tmfcore.plotting.snapshots": lambda: compared(shape=(2, 3)) | dict.fromkeys(
         ("course", "field"), plotting.Course(np.arange(3.0), np.full((3, 6), 1 / 6))
     ),
@@ -273,32 +229,38 @@ EXAMPLES = {
         times=np.arange(T + 1.0), agents=flow().mu.copy(), field_times=np.arange(T + 1.0), field=flow().mu.copy(),
         labels=list(LABELS), spread=(flow().mu * 0.9, flow().mu * 1.1), marker_every=1, legend=True,
     ),
-    "tmfcore.plotting.exploitability": lambda: picture(
+    "tmfcore.plotting.exploitability": lambda: lined(
         lines={"a": (np.arange(3), np.array([1.0, 0.1, 0.01]))}, goal=0.05, goal_label="goal", relative=True
     ),
-    "tmfcore.plotting.returns": lambda: picture(
-        labels=["a", "b"], mean=np.array([1.0, 2.0]), low=np.array([0.9, 1.9]), high=np.array([1.1, 2.1]),
-        mean_field=np.array([1.0, 2.0]), tolerance=0.1, legend=True,
+    "tmfcore.plotting.intervals": lambda: lined(
+        labels=["a", "b"], low=np.array([0.9, 1.9]), high=np.array([1.1, 2.1]), estimate=np.array([1.0, 2.0]),
+        reference=np.array([1.0, 2.0]), reference_label="mean field", level=0.95, what="N agents", quantity="return",
+        entries="schedule", tolerance=0.1, legend=True,
     ),
-    "tmfcore.plotting.fluctuations": lambda: picture(
+    "tmfcore.plotting.individuals": lambda: lined(observations=logged().observations, actions=logged().actions),
+    "tmfcore.plotting.trials": lambda: lined(values=np.array([1.0, 0.5, 0.7]), quantity="iterations"),
+    "tmfcore.plotting.policy": lambda: lined(
+        probabilities=np.stack([TABLE, TABLE]), observation_labels=list(LABELS), action_labels=["stay", "go"], shape=(3,),
+        kind="auto", length=4.0, unit="steps",
+    ),
+    "tmfcore.plotting.panels": lambda: lined(
+        tables=np.stack([TABLE, TABLE]), heads=["one", "two"], x_labels=["stay", "go"], y_labels=list(LABELS),
+        x_label="action", x_end=4.0, quantity="reward", ends=(0.0, 1.0),
+    ),
+    "tmfcore.plotting.fluctuations": lambda: lined(
         times=np.arange(T + 1.0), mean=flow().mu.copy(), deviation=flow().mu * 0.1, labels=list(LABELS),
         measured=(np.arange(T + 1.0), flow().mu.copy(), None), marker_every=1, unit="steps", legend=True,
+        quantity="share",
     ),
-    "tmfcore.plotting.by_step": lambda: picture(
+    "tmfcore.plotting.by_step": lambda: lined(
         lines={"a": np.array([1.0, 2.0])}, level=1.0, level_label="level", quantity="number"
     ),
-    "tmfcore.plotting.bound": lambda: picture(times=np.arange(3.0), lines={"a": np.array([0.1, 0.2, 0.3])}, unit="steps"),
-    "tmfcore.plotting.convergence": lambda: picture(
+    "tmfcore.plotting.bound": lambda: lined(times=np.arange(3.0), lines={"a": np.array([0.1, 0.2, 0.3])}, unit="steps"),
+    "tmfcore.plotting.convergence": lambda: lined(
         lines={"a": plotting.ErrorLine([8, 16], [0.2, 0.1], [0.1, 0.05], [0.3, 0.2], -0.5, 0.1)}, guide=True, when="mean"
     ),
     "tmfcore.plotting.roads": lambda: picture(network=network(), volumes=np.ones(3), quantity="vehicles"),
 }
-
-
-FRAMES = {"Flow": flow, "Evaluation": evaluation, "Simulation": run, "Solution": solution}
-for record, maker in FRAMES.items():
-    EXAMPLES[f"tmfcore.{record}.to_pandas"] = EXAMPLES[f"tmfcore.{record}.to_polars"] = partial(tabled, maker)
-    EXAMPLES[f"tmfcore.{record}.to_xarray"] = lambda maker=maker: {"self": maker()}
 
 
 @cache
@@ -317,17 +279,38 @@ EXAMPLES |= environments()
 EXAMPLES |= games_of_others()
 
 
-def _comparisons():
-    """`equals` of every record."""
-    from tmfcore._base.records import Record
-
+def _shared():
+    """What every result can do, and the making of it again; `equals` of every record."""
+    own = {
+        "tmfcore.Simulation": {"flow": flow()}, "tmfcore.TabularPolicy": {"game": game(), "mu": INITIAL.copy()},
+        "tmfcore.SoftmaxPolicy": {"game": game(), "mu": INITIAL.copy()},
+        "tmfcore.analysis.Fluctuations": {"simulation": run(), "n_agents": N, "markers": 5},
+    }  # fmt: skip
+    scales = ("tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy")  # of colours, without lines
     found = {}
+    for name, make in RESULTS.items():
+        line = dict.fromkeys(("label", "color")) if name in scales else {"label": "mine", "color": "C0"}
+        found |= {
+            f"{name}.plot": partial(_of, make, kind=None, title="title", ax=None, **line, **own.get(name, {})),
+            f"{name}.save": partial(_of, make, path=str(folder() / "out.npz")),
+            f"{name}.load": lambda name=name: {"path": str(saved(name))},
+            f"{name}.equals": partial(_of, make, other=None),
+            f"{name}.to_pandas": partial(_of, make, kind=None),
+            f"{name}.to_polars": partial(_of, make, kind=None),
+            f"{name}.to_xarray": partial(_of, make),
+        }  # fmt: skip
+        if name not in EXAMPLES:
+            found[name] = lambda make=make: fields(make())
     for name, example in EXAMPLES.items():
         module, _, last = name.rpartition(".")
         kind = getattr(import_module(module), last, None) if module.islower() else None
-        if isinstance(kind, type) and issubclass(kind, Record):
+        if isinstance(kind, type) and issubclass(kind, Record) and name not in RESULTS:
             found[f"{name}.equals"] = lambda kind=kind, example=example: {"self": kind(**example()), "other": None}
     return found
 
 
-EXAMPLES |= _comparisons()
+def _of(make, **more):
+    return {"self": make(), **more}
+
+
+EXAMPLES |= _shared()

@@ -14,12 +14,12 @@ import numpy as np
 
 import tmfcore as tmf
 
-from .things import folder, saved
+from .things import RESULTS, folder, saved
 
-KINDS = {
-    "flow": tmf.Flow, "simulation": tmf.Simulation, "solution": tmf.Solution,
-    "convergence": tmf.analysis.Convergence, "fluctuations": tmf.analysis.Fluctuations,
-}  # fmt: skip
+KINDS = (
+    "tmfcore.Flow", "tmfcore.Simulation", "tmfcore.Solution", "tmfcore.analysis.Convergence", "tmfcore.TabularPolicy",
+    "tmfcore.analysis.Bound", "tmfcore.Fit", "tmfcore.solvers.Tuning",
+)  # fmt: skip
 
 
 def trials(count, seed):
@@ -31,13 +31,13 @@ def trials(count, seed):
         kind = rng.choice(sorted(KINDS))
         damage = rng.choice(DAMAGES)
         path.write_bytes(damage(originals[kind], rng, originals))
-        yield f"{KINDS[kind].__name__}.load({damage.__name__})", partial(judged, kind, path)
+        yield f"{kind}.load({damage.__name__})", partial(judged, kind, path)
 
 
 def judged(kind, path):
     """What leaked when a damaged file was loaded, or None."""
     try:
-        found = KINDS[kind].load(path)
+        found = type(RESULTS[kind]()).load(path)
     except tmf.FileError as error:
         return None if str(path) in str(error) else f"the file is not named: {error}"
     except Exception as error:

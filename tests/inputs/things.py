@@ -5,7 +5,6 @@ be taken for each other.
 """
 
 import ctypes
-import dataclasses
 import tempfile
 from functools import cache, partial
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 import tmfcore as tmf
 from tmfcore import plotting
+from tmfcore.analysis import Violation
 from tmfcore.games import RoadNetwork
 from tmfcore.solvers._registry import SOLVERS
 
@@ -128,7 +128,7 @@ def lipschitz():
 
 @cache
 def monotonicity():
-    return tmf.analysis.monotonicity(game(), tmf.Fraction(0.5), trials=4, rng=1)
+    return tmf.analysis.monotonicity(tmf.games.left_right(), tmf.Synchronous(), trials=2, rng=1)
 
 
 @cache
@@ -148,12 +148,41 @@ def network():
 
 
 @cache
-def saved(kind):
-    """A file of `kind`."""
-    path = folder() / f"{kind}.npz"
-    {"flow": flow, "simulation": run, "solution": solution, "convergence": convergence, "fluctuations": fluctuations}[
-        kind
-    ]().save(path)
+def best():
+    return tmf.best_response(game(), flow(), tmf.Fraction(0.5))
+
+
+@cache
+def violation():
+    return Violation(0.1, (policy(), policy()), (flow().mu, flow().mu))
+
+
+@cache
+def tuned():
+    solver = tmf.solvers.MirrorDescent(iterations=2, **ENDLESS)
+    return tmf.tune(game(), tmf.Synchronous(), solver=solver, metric="exploitability", trials=2, rng=1)
+
+
+#: One of each class of results, by its public name.
+RESULTS = {
+    "tmfcore.Flow": flow, "tmfcore.Simulation": run, "tmfcore.Trajectories": logged, "tmfcore.Evaluation": evaluation,
+    "tmfcore.BestResponse": best, "tmfcore.Solution": solution, "tmfcore.FiniteExploitability": finite,
+    "tmfcore.Fit": fitted, "tmfcore.FitIntervals": lambda: fitted().interval(0.9),
+    "tmfcore.Interval": lambda: finite().interval(0.9), "tmfcore.Tables": lambda: game().tables(INITIAL, 1),
+    "tmfcore.TabularPolicy": policy, "tmfcore.SoftmaxPolicy": lambda: tmf.SoftmaxPolicy(REWARD),
+    "tmfcore.analysis.Bound": bound, "tmfcore.analysis.Comparison": comparison,
+    "tmfcore.analysis.Convergence": convergence, "tmfcore.analysis.PowerLaw": lambda: convergence().fit("B=N"),
+    "tmfcore.analysis.Fluctuations": fluctuations, "tmfcore.analysis.Lipschitz": lipschitz,
+    "tmfcore.analysis.Monotonicity": monotonicity, "tmfcore.analysis.Violation": violation,
+    "tmfcore.solvers.Tuning": tuned,
+}  # fmt: skip
+
+
+@cache
+def saved(name):
+    """A file of a result."""
+    path = folder() / f"{name}.npz"
+    RESULTS[name]().save(path)
     return path
 
 
@@ -175,7 +204,7 @@ def course():
 
 def fields(record, **changes):
     """The fields of a record as the arguments that make it again."""
-    return {name: getattr(record, name) for name in (field.name for field in dataclasses.fields(record))} | changes
+    return {name: getattr(record, name) for name in record._names()} | changes
 
 
 def labels():
@@ -214,24 +243,17 @@ def picture(**more):
     return {"title": "title", "ax": None, **more}
 
 
+def lined(**more):
+    """A picture whose lines have a name and a colour."""
+    return picture(label=None, color=None, **more)
+
+
 def drawn(**more):
     return picture(shares=True, quantity="share", unit="steps", **more)
 
 
 def compared(**more):
     return drawn(course=course(), field=course(), names=("N agents", "mean field"), **more)
-
-
-def tabled(record, **more):
-    return {"self": record(), "kind": None, **more}
-
-
-def file_of(kind):
-    return lambda: {"path": str(saved(kind))}
-
-
-def into(record):
-    return lambda: {"self": record(), "path": str(folder() / "out.npz")}
 
 
 def at_share(schedule):
@@ -259,11 +281,6 @@ def arrays():
         "reward": REWARD.copy(), "transition": ROWS.copy(), "passive_reward": PASSIVE_REWARD.copy(),
         "passive_transition": PASSIVE_ROWS.copy(), "successors": SUCCESSORS.copy(), "passive_successors": None,
     }  # fmt: skip
-
-
-def tuning():
-    solver = tmf.solvers.MirrorDescent(iterations=2, **ENDLESS)
-    return fields(tmf.tune(game(), tmf.Synchronous(), solver=solver, metric="exploitability", trials=2, rng=1))
 
 
 @cache

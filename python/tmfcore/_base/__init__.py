@@ -1,1 +1,1 @@
-"""What every room stands on: checked arguments, wording of errors, records, files, threads, progress, tables."""
+"""What every room stands on: checked arguments, wording of errors, files, threads, progress."""

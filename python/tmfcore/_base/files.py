@@ -1,4 +1,4 @@
-"""Results on disk: an .npz of plain arrays with a JSON header, written whole or not at all.
+"""Files of results: an .npz of plain arrays with a JSON header, written whole or not at all.
 
 replacing(path)                     a binary file that becomes `path` only when the block ends well
 save_npz(path, arrays, header)      arrays + header, atomically
@@ -14,10 +14,10 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import prod
-from typing import Any, BinaryIO, ClassVar, Self, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,8 @@ from tmfcore._base import validation as check
 
 _HEADER = "header"
 _CHECKSUM = "checksum"  # in the header, of all the rest
-_FORMAT = 2  # raised when a file of today could no longer be read as one of tomorrow
+_FORMAT = 3  # raised when a file of today could no longer be read as one of tomorrow
 _DTYPES = "biufcUS"  # kinds of dtypes that are saved and loaded
-
-_T = TypeVar("_T")
-_SAVED: dict[str, type[Saved]] = {}  # by kind of file
 
 
 class FileError(ValueError):
@@ -149,90 +146,6 @@ def load_npz(
     if kind is not None and found != kind:
         raise FileError(f"{where!r} holds a {found}; must hold a {kind}")
     return arrays, header
-
-
-class Saved:
-    """Base of results that are saved: class Flow(Saved, kind="flow"), with `save` and `_from_file`."""
-
-    _kind: ClassVar[str]
-
-    def __init_subclass__(cls, kind: str, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        cls._kind = kind
-        _SAVED[kind] = cls
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The result of this class that `save` wrote to `path`.
-
-        Raises
-        ------
-        FileError
-            A ValueError: the file is damaged, of another kind or another format, and named.
-        OSError
-            It cannot be read.
-        TypeError, ValueError
-            `path` is no path.
-        """
-        return _made(path, cls._from_file, *load_npz(path, cls._kind))
-
-    @classmethod
-    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
-        raise NotImplementedError
-
-
-def load(path: str | os.PathLike[str]) -> Any:
-    """Whatever result was saved to a file: a Flow, Simulation, Solution, Convergence or Fluctuations.
-
-    Parameters
-    ----------
-    path : path
-        Written by `save` of a result.
-
-    Returns
-    -------
-    Flow, Simulation, Solution, Convergence or Fluctuations
-
-    Raises
-    ------
-    FileError
-        A ValueError: the file is damaged, of another format, or none of tmfcore, and named.
-    OSError
-        It cannot be read.
-    TypeError, ValueError
-        `path` is no path.
-
-    Examples
-    --------
-    >>> import tempfile, tmfcore as tmf
-    >>> game = tmf.games.left_right()
-    >>> flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     flow.save(f"{folder}/flow.npz")
-    ...     tmf.load(f"{folder}/flow.npz").equals(flow)
-    True
-    """
-    arrays, header = load_npz(path)
-    kind = header["kind"]
-    if kind not in _SAVED:
-        raise FileError(f"{os.fspath(path)!r} holds a {kind}; must hold one of {', '.join(sorted(_SAVED))}")
-    return _made(path, _SAVED[kind]._from_file, arrays, header)
-
-
-def _made(
-    path: str | os.PathLike[str],
-    make: Callable[[dict[str, npt.NDArray[Any]], dict[str, Any]], _T],
-    arrays: dict[str, npt.NDArray[Any]],
-    header: dict[str, Any],
-) -> _T:
-    """What `make` makes of the arrays and the header in a file; that it cannot is a FileError like the others."""
-    kind = header["kind"]
-    try:
-        return make(arrays, header)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise FileError(
-            f"{os.fspath(path)!r} holds no {kind} of this version ({error}); must be a saved {kind}"
-        ) from error
 
 
 def _members(raw: BinaryIO) -> dict[str, npt.NDArray[Any]]:

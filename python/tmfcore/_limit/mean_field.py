@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from tmfcore._base import files, frames
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import values as values_kernel
 from tmfcore._model import appearance as _appearance
+from tmfcore._model.appearance import SharesKind
 from tmfcore._model.evaluator import Kept, keep_kernels
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule, as_schedule
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ CLOCKS = get_args(Clock)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Flow(_appearance.Timed, frames.Frames, files.Saved, kind="flow"):
+class Flow(_appearance.Timed, Result[SharesKind]):
     """A mean-field flow, recorded every so many steps.
 
     Parameters
@@ -59,6 +59,13 @@ class Flow(_appearance.Timed, frames.Frames, files.Saved, kind="flow"):
         The game's; empty where it is not known.
     fingerprint : Fingerprint or None
         Of game, schedule and N: what it may be combined with. None: made by hand, and combined with nothing.
+
+    Notes
+    -----
+    `plot` draws the share of the population at each observation over time. "auto": snapshots where observations form a
+    grid of two or three axes; else lines for up to 10 observations; else lines of the largest places where labels are
+    "place, detail", observations of a place added up; else a heat map of observation and time for up to 256, and lines
+    of the largest and the rest beyond. "profiles" are shares against the observation at four times.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {
@@ -77,98 +84,30 @@ class Flow(_appearance.Timed, frames.Frames, files.Saved, kind="flow"):
     action_labels: tuple[str, ...] = ()
     fingerprint: Fingerprint | None = None
 
-    def plot(self, kind: str = "auto", *, title: str | None = None, ax: Axes | None = None) -> Axes:
-        """Draw the share of the population at each observation over time.
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "game", self.game
+        yield "S", self.mu.shape[1]
+        yield "T", self.horizon
+        yield "records", len(self.steps)
 
-        Parameters
-        ----------
-        kind : {"auto", "lines", "places", "heat", "profiles", "snapshots"}, optional
-            "auto": snapshots where observations form a grid of two or three axes; else lines for up to 10 observations;
-            else lines of the largest places where labels are "place, detail", observations of a place added up; else a
-            heat map of observation and time for up to 256, and lines of the largest and the rest beyond. "profiles" are
-            shares against the observation at four times.
-        title : str or None, optional
-            None: the name of the game.
-        ax : matplotlib Axes or None, optional
-            Where to draw; None: a new figure.
+    def _axes(self) -> _appearance.Coordinates:
+        return _appearance.axes_of(self, np.arange(self.horizon))
 
-        Returns
-        -------
-        matplotlib Axes
+    def _title(self) -> str:
+        return self.game
 
-        Raises
-        ------
-        ImportError
-            matplotlib (extra `app`) is not there.
-        ValueError
-            An unknown kind, or one that does not fit the observations.
-        """
+    def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting
 
-        check.as_choice(kind, "kind", plotting.KINDS)
         times, unit = _appearance.times_of(self)
         return plotting.over_time(
-            plotting.Course(times, self.mu), self._labels(), self.observation_shape, kind=kind, unit=unit,
-            title=self.game if title is None else title, ax=ax,
+            plotting.Course(times, self.mu), _appearance.labels_of(self, self.mu.shape[1]), self.observation_shape,
+            kind=kind, unit=unit, **style,
         )  # fmt: skip
-
-    def _parts(self) -> Iterator[str]:
-        yield repr(self.game)
-        yield f"S={self.mu.shape[1]}, T={self.horizon}, {len(self.steps)} records"
-
-    def _table(self) -> frames.Table:
-        return frames.Table(
-            {
-                "step": self.steps,
-                "interval": np.arange(self.horizon),
-                "observation": frames.labels_or_numbers(self.observation_labels, self.mu.shape[1]),
-            },
-            {
-                "mu": (("step", "observation"), self.mu),
-                "active_fraction": (("interval",), self.active_fraction),
-            },
-            "mu",
-            {
-                "time": ("step", self.times),
-                "interval_time": ("interval", np.arange(self.horizon) * self.step),
-            },
-            {"game": self.game, "horizon": self.horizon, "step": self.step},
-        )
-
-    def _labels(self) -> tuple[str, ...]:
-        return self.observation_labels or _appearance.numbered(self.mu.shape[1])
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to `path` (npz), whole or not at all."""
-        files.save_npz(path, self._arrays(), {"kind": "flow", **self._header()})
-
-    @classmethod
-    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
-        return cls._from_arrays(arrays, header, Fingerprint.from_header(header))
-
-    def _header(self) -> dict[str, Any]:
-        own = None if self.fingerprint is None else self.fingerprint.to_header()
-        return {"horizon": self.horizon, "game": self.game, "fingerprint": own, **_appearance.to_header(self)}
-
-    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The arrays as they are saved: a constant active fraction as one number."""
-        active = self.active_fraction
-        if active.strides == (0,) or (active == active[0]).all():
-            active = active[:1]
-        return {"mu": self.mu, "steps": self.steps, "active_fraction": active}
-
-    @classmethod
-    def _from_arrays(
-        cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any], fingerprint: Fingerprint | None
-    ) -> Self:
-        horizon, mu = header["horizon"], arrays["mu"]
-        active = np.broadcast_to(arrays["active_fraction"], (horizon,))
-        appearance = _appearance.from_header(header, mu.shape[1])
-        return cls(mu, arrays["steps"], active, horizon, header["game"], **appearance, fingerprint=fingerprint)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Evaluation(frames.Frames):
+class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"]]):
     """Values of a policy along a flow, V_T = 0 (theory.md section 3).
 
     Parameters
@@ -184,7 +123,13 @@ class Evaluation(frames.Frames):
     clock : {"schedule", "always"}
     fingerprint : Fingerprint or None
         Of game, schedule, N and clock.
+
+    Notes
+    -----
+    `plot` draws V_t(o) over time, in units of return, by the kinds of Flow.
     """
+
+    SHAPES: ClassVar[dict[str, str]] = {"values": "T+1 S", "q": "T S A"}
 
     flow: Flow
     values: FloatArray
@@ -193,61 +138,32 @@ class Evaluation(frames.Frames):
     clock: str = "schedule"
     fingerprint: Fingerprint | None = None
 
-    def _parts(self) -> Iterator[str]:
-        yield from self.flow._parts()
-        yield f"mean return {self.mean_return:.5g}"
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield from self.flow._facts()
+        yield "mean return", self.mean_return
 
-    def _table(self) -> frames.Table:
-        table = self.flow._table()
-        labels = frames.labels_or_numbers(self.flow.action_labels, self.q.shape[2])
-        return frames.Table(
-            {**table.coordinates, "action": labels},
-            {
-                **table.variables,
-                "values": (("step", "observation"), self.values),
-                "q": (("interval", "observation", "action"), self.q),
-            },
-            "values",
-            table.along,
-            {**table.attributes, "mean_return": self.mean_return, "clock": self.clock},
-        )
+    def _axes(self) -> _appearance.Coordinates:
+        return self.flow._axes()
 
-    def plot(self, kind: str = "auto", *, title: str | None = None, ax: Axes | None = None) -> Axes:
-        """Draw the value V_t(o) of each observation over time, in units of return.
+    def _table(self) -> Table:
+        return self.flow._table() | super()._table()
 
-        Parameters
-        ----------
-        kind : {"auto", "lines", "heat", "profiles", "snapshots"}, optional
-            "auto": snapshots where observations form a grid of two or three axes; else lines for up to 10 observations,
-            a heat map of observation and time beyond. "profiles" are
-            values against the observation at four times.
-        title : str or None, optional
-            None: the name of the game and its mean return.
-        ax : matplotlib Axes or None, optional
-            Where to draw; None: a new figure.
+    def _title(self) -> str:
+        return ", ".join(part for part in (self.flow.game, f"mean return {self.mean_return:.4g}") if part)
 
-        Returns
-        -------
-        matplotlib Axes
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        return values_over_time(self.values, self.flow, kind, **style)
 
-        Raises
-        ------
-        ImportError
-            matplotlib (extra `app`) is not there.
-        ValueError
-            An unknown kind, or one that does not fit the observations.
-        """
-        from tmfcore import plotting
 
-        check.as_choice(kind, "kind", plotting.KINDS)
-        flow = self.flow
-        steps = np.arange(flow.horizon + 1)
-        if title is None:
-            title = ", ".join(part for part in (flow.game, f"mean return {self.mean_return:.4g}") if part)
-        return plotting.over_time(
-            plotting.Course(steps * flow.step, self.values), flow._labels(), flow.observation_shape, kind=kind,
-            shares=False, quantity="value V (units of return)", unit=flow.time, title=title, ax=ax,
-        )  # fmt: skip
+def values_over_time(values: FloatArray, flow: Flow, kind: str, **style: Any) -> Axes:
+    """The picture of values (T+1, S) along a flow."""
+    from tmfcore import plotting
+
+    times = np.arange(len(values)) * flow.step
+    return plotting.over_time(
+        plotting.Course(times, values), _appearance.labels_of(flow, values.shape[1]), flow.observation_shape, kind=kind,
+        shares=False, quantity="value V (units of return)", unit=flow.time, **style,
+    )  # fmt: skip
 
 
 @fits_memory(f"record_every must be larger, or {SMALLER_GAME}")
@@ -386,7 +302,7 @@ def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> Fl
 def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray, fingerprint: Fingerprint) -> Flow:
     """A flow of the whole horizon of `game`."""
     horizon, appearance = game.n_steps, _appearance.appearance_of(game)
-    active = np.broadcast_to(active, (horizon,))
+    active = np.broadcast_to(active[:1] if (active == active[0]).all() else active, (horizon,))
     return Flow(mu, steps, active, horizon, game.name, **appearance, fingerprint=fingerprint)
 
 

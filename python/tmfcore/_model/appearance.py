@@ -1,23 +1,34 @@
 """What results keep of their game so that they can draw themselves: names and places of observations, and the time.
 
 appearance_of(game)             keyword arguments of a result: labels, observation_shape, step, time
-to_header(result)               the same as JSON has it
-from_header(header, n)          back; files without it have numbered observations on a line, and steps
+labels_of(result, n)            names of its observations
+axes_of(result, intervals)      coordinates of its table
 times_of(result)                times of its records, and their unit
 recorded_steps(horizon, every)  which steps a run records
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from tmfcore._model.game import Game
+
+
+SharesKind: TypeAlias = Literal["auto", "lines", "places", "heat", "profiles", "snapshots"]  # pictures of shares
+Coordinates: TypeAlias = dict[str, tuple[str, npt.NDArray[Any]]]
+
+
+class Named(Protocol):
+    """What has names for its observations."""
+
+    @property
+    def observation_labels(self) -> tuple[str, ...]: ...
 
 
 class Clocked(Protocol):
@@ -31,11 +42,9 @@ class Clocked(Protocol):
     def time(self) -> str: ...
 
 
-class Recorded(Clocked, Protocol):
+class Recorded(Clocked, Named, Protocol):
     """One that knows the names and places of observations, too."""
 
-    @property
-    def observation_labels(self) -> tuple[str, ...]: ...
     @property
     def observation_shape(self) -> tuple[int, ...]: ...
     @property
@@ -53,27 +62,21 @@ def appearance_of(game: Game) -> dict[str, Any]:
     }
 
 
-def to_header(result: Recorded) -> dict[str, Any]:
-    """For a saved file; labels that are only numbers are left out."""
-    labels = result.observation_labels
-    return {
-        "observation_labels": [] if labels == numbered(len(labels)) else list(labels),
-        "observation_shape": list(result.observation_shape),
-        "action_labels": list(result.action_labels),
-        "step": result.step,
-        "time": result.time,
-    }
+def labels_of(result: Named, n: int) -> tuple[str, ...]:
+    """Names of the `n` observations of a result; numbers where it has none."""
+    return result.observation_labels or numbered(n)
 
 
-def from_header(header: Mapping[str, Any], n_observations: int) -> dict[str, Any]:
-    """Of a saved file, also of one that was written without."""
-    return {
-        "observation_labels": tuple(header.get("observation_labels") or numbered(n_observations)),
-        "observation_shape": tuple(header.get("observation_shape") or (n_observations,)),
-        "action_labels": tuple(header.get("action_labels") or ()),
-        "step": float(header.get("step", 1.0)),
-        "time": str(header.get("time", "steps")),
-    }
+def axes_of(result: Recorded, intervals: IntArray) -> Coordinates:
+    """Coordinates of its table: records and intervals with their times, observations and actions that have names."""
+    axes: Coordinates = {
+        "step": ("step", result.steps), "time": ("step", times_of(result)[0]),
+        "interval": ("interval", intervals), "interval_time": ("interval", intervals * result.step),
+    }  # fmt: skip
+    for name, labels in (("observation", result.observation_labels), ("action", result.action_labels)):
+        if labels and labels != numbered(len(labels)):
+            axes[name] = (name, np.array(labels))
+    return axes
 
 
 def numbered(n: int) -> tuple[str, ...]:

@@ -10,16 +10,24 @@ A game in sweeps holds no model but `_cut`, which makes the game in steps of a g
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
+
+import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
 from tmfcore._model.model import Model
 from tmfcore._model.sources import INT32_MAX, Table
+from tmfcore._results.records import read_only
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Variable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["TINY", "Core", "Cut", "Tables"]
 
@@ -29,7 +37,14 @@ KNOWN = 8  # step lengths whose games are kept
 TINY = 2.0**-40  # sweeps in which no rate is too large: to try functions that are rates
 
 
-class Tables(NamedTuple):
+class _Tables(NamedTuple):
+    reward: FloatArray
+    transition: FloatArray
+    passive_reward: FloatArray
+    passive_transition: FloatArray
+
+
+class Tables(Result[Literal["reward", "transition"]], _Tables):
     """The four arrays of a game at one population distribution and step: `Game.tables`.
 
     Parameters
@@ -38,12 +53,43 @@ class Tables(NamedTuple):
     transition : (S, A, S) or (S, A, K) float64
     passive_reward : (S,) float64
     passive_transition : (S, S) or (S, K0) float64
+
+    Notes
+    -----
+    A named tuple. `plot` draws "reward", a row an observation and a column an action, or "transition", a panel an
+    action.
     """
 
-    reward: FloatArray
-    transition: FloatArray
-    passive_reward: FloatArray
-    passive_transition: FloatArray
+    def __new__(
+        cls, reward: FloatArray, transition: FloatArray, passive_reward: FloatArray, passive_transition: FloatArray
+    ) -> Self:
+        return super().__new__(cls, *map(read_only, (reward, transition, passive_reward, passive_transition)))
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "S", self.reward.shape[0]
+        yield "A", self.reward.shape[1]
+        yield "K", self.transition.shape[2]
+        yield "reward", f"{self.reward.min():.4g} to {self.reward.max():.4g}"
+
+    def _variables(self) -> dict[str, Variable]:
+        to = "next_observation" if self.transition.shape[2] == len(self.reward) else "successor"
+        rest = "next_observation" if self.passive_transition.shape[1] == len(self.reward) else "passive_successor"
+        return {
+            "reward": (("observation", "action"), self.reward),
+            "transition": (("observation", "action", to), self.transition),
+            "passive_reward": (("observation",), self.passive_reward),
+            "passive_transition": (("observation", rest), self.passive_transition),
+        }
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        from tmfcore import plotting
+
+        if kind == "reward":
+            return plotting.panels(self.reward[np.newaxis], x_label="action", quantity="reward", **style)
+        heads = [f"action {a}" for a in range(self.reward.shape[1])]
+        return plotting.panels(
+            self.transition.swapaxes(0, 1), heads, x_label="next observation", quantity="probability", **style
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)

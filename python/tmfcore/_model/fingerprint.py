@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.policy import Policy, TablePolicy
+from tmfcore._results.packing import known
 
 if TYPE_CHECKING:
     from tmfcore._model.game import Game
@@ -44,6 +45,7 @@ HALF = 1 << 19  # of the last bit that counts, the 32nd of 52; carries go into t
 NOISE = 2.0**-48  # below this share of a table's largest entry everything is 0
 
 
+@known
 class Fingerprint:
     """What a result belongs to.
 
@@ -112,26 +114,14 @@ class Fingerprint:
         """Digest of the active fraction of every step, which is all that the limit knows of a schedule."""
         return self._digest("fractions")
 
-    def to_header(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+    def _state(self) -> dict[str, Any]:
+        """What a saved file holds."""
         plain = {name: getattr(self, name) for name in ("name", "label", "n_agents", "clock", "start")}
         return {**plain, "digests": {name: self._digest(name) for name in DIGESTS}}
 
     @classmethod
-    def from_header(cls, header: Mapping[str, Any]) -> Fingerprint | None:
-        """That of a saved file: what `to_header` made, or None, under "fingerprint"."""
-        if "fingerprint" not in header:
-            raise ValueError(
-                "the file has no fingerprint of game and schedule: an older version wrote it; make it again"
-            )
-        found = header["fingerprint"]
-        if found is None:
-            return None
-        n_agents = found["n_agents"]
-        return cls(
-            str(found["name"]), str(found["label"]), None if n_agents is None else int(n_agents),
-            str(found["clock"]), str(found["start"]), {name: str(found["digests"][name]) for name in DIGESTS},
-        )  # fmt: skip
+    def _from_state(cls, state: Mapping[str, Any]) -> Fingerprint:
+        return cls(**{**state, "digests": {name: str(state["digests"][name]) for name in DIGESTS}})
 
     def _digest(self, name: str) -> str:
         if name not in self._digests:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -24,12 +24,19 @@ from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore._model.policy import AffinePolicy, CallablePolicy, Policy, TablePolicy, softmax
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Variable
 
 __all__ = ["PolicyFunction", "PolicyLike", "SoftmaxPolicy", "TabularPolicy", "as_policy"]
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PolicyKind: TypeAlias = Literal["auto", "table", "time", "grid"]
+
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class _ArrayPolicy(ABC):
+class _ArrayPolicy(Result[PolicyKind], ABC):
     """What the two have in common: one read-only array, and the compiled policy the kernels run on."""
 
     kernel: Policy
@@ -126,8 +133,80 @@ class _ArrayPolicy(ABC):
             raise ValueError(f"text holds a {kind}; must hold a {cls.__name__}")
         return cls(array, horizon=horizon)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(L={self.n_stages}, S={self.n_observations}, A={self.n_actions})"
+    def plot(
+        self, kind: PolicyKind | None = None, *, game: Game | None = None, mu: FloatsLike | None = None,
+        label: str | None = None, color: str | None = None, title: str | None = None, ax: Axes | None = None,
+    ) -> Axes:  # fmt: skip
+        """Draw the probability of each action at each observation.
+
+        Parameters
+        ----------
+        kind : {"auto", "table", "time", "grid"}, optional
+            "table": observations by actions, of a single stage or averaged over the stages. "time": a panel for each
+            action, observations upwards against the stages. "grid": observations in their places, a row for each
+            action, at up to four stages. "auto": grid where the game's observations form one of two axes, else time
+            where there are stages, else table.
+        game : Game or None, optional
+            Whose labels, grid and times are drawn. None: numbers.
+        mu : (S,) floats or None, optional
+            The population that a policy affine in mu is drawn at. None: the game's initial one, else the uniform one.
+        label, color, title, ax : optional
+            As of every result; no label and no color, since the picture is a scale of colours.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib (extra `app`) is not there.
+        TypeError, ValueError
+            An unknown kind, or one that does not fit the observations; a game of another size.
+        """
+        if game is not None:
+            check.as_instance(game, "game", Game)
+            have, want = (self.n_observations, self.n_actions), (game.n_observations, game.n_actions)
+            if have != want:
+                raise ValueError(f"game has (S, A) = {want}; must be the policy's, {have}")
+        return self._drawn(kind, appearance=game, mu=mu, label=label, color=color, title=title, ax=ax)
+
+    def _picture(self, kind: str, *, appearance: Any = None, mu: object = None, **style: Any) -> Axes:
+        """`appearance` is a game or a result, which has its labels."""
+        from tmfcore import plotting
+
+        if mu is None and appearance is not None:
+            mu = appearance.initial if isinstance(appearance, Game) else appearance.mu[0]
+        return plotting.policy(
+            self._stages(mu), getattr(appearance, "observation_labels", ()), getattr(appearance, "action_labels", ()),
+            getattr(appearance, "observation_shape", ()), kind=kind,
+            **_span(appearance), **style,
+        )  # fmt: skip
+
+    def _title(self) -> str:
+        return repr(self)
+
+    def _stages(self, mu: object = None) -> FloatArray:
+        """Probabilities of every stage, (L, S, A), at one population; None: the uniform one."""
+        n = self.n_observations
+        at = np.full(n, 1 / n) if mu is None else check.as_probabilities(mu, "mu", shape=(n,), letters="S")
+        return np.stack([self.kernel.probabilities(at, stage, self.n_stages) for stage in range(self.n_stages)])
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "L", self.n_stages
+        yield "S", self.n_observations
+        yield "A", self.n_actions
+
+    def _variables(self) -> dict[str, Variable]:
+        return {"probability": (("stage", "observation", "action"), self._stages())}
+
+    def _state(self) -> dict[str, Any]:
+        return {self._names()[-1]: self._array, "horizon": self.horizon}
+
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Self:
+        array, horizon = state.values()
+        return cls(array, horizon=horizon)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _ArrayPolicy):
@@ -277,6 +356,16 @@ class Played:
 
 PolicyFunction: TypeAlias = Callable[[FloatArray], FloatsLike] | Callable[[FloatArray, int], FloatsLike]
 PolicyLike: TypeAlias = SoftmaxPolicy | TabularPolicy | Played | Policy | FloatsLike | PolicyFunction
+
+
+def _span(appearance: Any) -> dict[str, Any]:
+    """How long a game or a result lasts, and in what unit."""
+    if appearance is None:
+        return {}
+    if isinstance(appearance, Game):
+        whole = appearance.time == "sweeps"
+        return {"length": appearance.horizon * (1.0 if whole else appearance.dt), "unit": appearance.unit}
+    return {"length": appearance.horizon * appearance.step, "unit": appearance.time}
 
 
 def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from tmfcore._base import confidence as _intervals
 from tmfcore._base import validation as check
-from tmfcore._base.confidence import Interval
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._base.records import Record
 from tmfcore._base.types import Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.exploitability import exploitability
@@ -24,6 +22,12 @@ from tmfcore._model.schedules import Schedule
 from tmfcore._population import tagged as tagged_kernel
 from tmfcore._population.simulate import calls_python, rounded_counts, sampled_counts, simulate
 from tmfcore._random import seeding
+from tmfcore._results import confidence as _intervals
+from tmfcore._results.confidence import Interval
+from tmfcore._results.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["FiniteExploitability", "finite_exploitability"]
 
@@ -34,7 +38,7 @@ CHUNK_BYTES = 64 << 20  # of paths of the deviating agent kept at a time
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FiniteExploitability(Record):
+class FiniteExploitability(Result[Literal["gain"]]):
     """What one of N agents gains by deviating, estimated, with its confidence interval.
 
     Parameters
@@ -64,6 +68,10 @@ class FiniteExploitability(Record):
         Label and name.
     fingerprint : Fingerprint or None
         Of game, schedule, N and policy.
+
+    Notes
+    -----
+    `plot` draws the gain with its interval, and that of the limit as a line.
     """
 
     value: float
@@ -97,11 +105,28 @@ class FiniteExploitability(Record):
     def __float__(self) -> float:
         return self.value
 
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "game", self.game
+        yield "N", self.n_agents
+        yield "schedule", self.schedule
+        yield "gain", f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] at {self.confidence:.0%}"
+        yield "in the limit", self.mean_field
+        yield "replicas", self.replicas
+
     def __str__(self) -> str:
         return (
             f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] at {self.confidence:.0%}, N = {self.n_agents}, "
             f"{self.schedule}; {self.mean_field:.4g} in the limit"
         )
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        from tmfcore import plotting
+
+        return plotting.intervals(
+            [f"N = {self.n_agents:,}"], [self.low], [self.high], estimate=[self.value], reference=self.mean_field,
+            reference_label="in the limit", level=self.confidence,
+            quantity="gain of one who deviates (units of return)", **style,
+        )  # fmt: skip
 
 
 @takes_rng

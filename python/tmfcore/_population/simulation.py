@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import files, frames
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance
+from tmfcore._model.appearance import SharesKind
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Variable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Simulation", "Trajectories"]
 
 
-@dataclass(frozen=True, eq=False)
-class Trajectories:
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectories(Result[Literal["agents", "shares"]]):
     """What every individual saw, did and earned.
 
     Individuals are exchangeable: their numbers say nothing of where they start, whatever `start` was.
@@ -38,15 +39,45 @@ class Trajectories:
         Action of agent i at step t, -1 where it was passive.
     rewards : (N, T) float64
         Reward of agent i at step t.
+
+    Notes
+    -----
+    `plot` draws the first "agents", a line each, with a marker where the agent acts; or what everybody does together:
+    the "shares" of the agents that take each action at a step, and of those that do not act.
     """
 
     observations: npt.NDArray[Any]
     actions: npt.NDArray[Any]
     rewards: FloatArray
 
+    def __post_init__(self) -> None:
+        """Arrays of any kind, which `fit` checks."""
+        self.__setstate__(vars(self))
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        agents, steps = np.shape(self.observations)
+        yield "N", agents
+        yield "T", steps
+        yield "mean reward", float(np.mean(self.rewards))
+
+    def _variables(self) -> dict[str, Variable]:
+        arrays = {"observations": self.observations, "actions": self.actions, "individual_rewards": self.rewards}
+        return {name: (("agent", "at"), array) for name, array in arrays.items()}
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        from tmfcore import plotting
+
+        if kind == "agents":
+            return plotting.individuals(self.observations, self.actions, **style)
+        taken = range(-1, int(self.actions.max()) + 1)
+        shares = np.stack([(self.actions == action).mean(axis=0) for action in taken], axis=1)
+        labels = ["does not act", *(f"action {action}" for action in taken[1:])]
+        course = plotting.Course(np.arange(len(shares), dtype=np.float64), shares)
+        return plotting.lines(course, labels, quantity="share of the agents", unit="steps", **style)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Simulation(appearance.Timed, frames.Frames, files.Saved, kind="simulation"):
+class Simulation(appearance.Timed, Result[SharesKind]):
     """R replicas of an N-agent population, recorded every `record_every` steps into J intervals.
 
     Parameters
@@ -113,44 +144,22 @@ class Simulation(appearance.Timed, frames.Frames, files.Saved, kind="simulation"
         """Population distributions counts / n_agents, (R, J+1, S) float64, computed at every call."""
         return self.counts / float(self.n_agents)
 
-    def _parts(self) -> Iterator[str]:
-        yield repr(self.game)
-        yield f"N={self.n_agents}, {self.schedule}, T={self.horizon}"
-        yield f"{self.replicas} replica{'s' if self.replicas > 1 else ''} by {self.engine}"
-        yield f"mean return {self.returns.mean():.5g}"
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "game", self.game
+        yield "N", self.n_agents
+        yield "schedule", self.schedule
+        yield "T", self.horizon
+        yield "engine", f"{self.replicas} replica{'s' if self.replicas > 1 else ''} by {self.engine}"
+        yield "mean return", float(self.returns.mean())
 
-    def _table(self) -> frames.Table:
-        replica = np.arange(self.replicas)
-        n_obs = self.counts.shape[2]
-        n_act = len(self.action_labels) if self.decisions is None else self.decisions.shape[3]
-        variables: dict[str, frames.Variable] = {
-            "counts": (("replica", "step", "observation"), self.counts),
-            "mu": (("replica", "step", "observation"), self.mu),
-            "rewards": (("replica", "interval"), self.rewards),
-            "returns": (("replica",), self.returns),
-        }
-        if self.decisions is not None:
-            variables["decisions"] = (("replica", "interval", "observation", "action"), self.decisions)
-        if self.trajectories is not None:
-            for name in ("observations", "actions", "rewards"):
-                own = "individual_rewards" if name == "rewards" else name
-                variables[own] = (("agent", "at"), getattr(self.trajectories, name))
-        header = {name: getattr(self, name) for name in (*_HEADER, "step")}
-        return frames.Table(
-            {
-                "replica": replica,
-                "step": self.steps,
-                "interval": self.steps[:-1],
-                "observation": frames.labels_or_numbers(self.observation_labels, n_obs),
-                "action": frames.labels_or_numbers(self.action_labels, n_act),
-                "agent": np.arange(self.n_agents if self.trajectories is not None else 0),
-                "at": np.arange(self.horizon),
-            },
-            variables,
-            "counts",
-            {"time": ("step", self.times), "interval_time": ("interval", self.steps[:-1] * self.step)},
-            header,
-        )
+    def _axes(self) -> appearance.Coordinates:
+        return appearance.axes_of(self, self.steps[:-1])
+
+    def _variables(self) -> dict[str, Variable]:
+        known = super()._variables()
+        dims, counts = known.pop("counts")
+        known = {"counts": (dims, counts), "mu": (dims, self.mu), **known}
+        return known if self.trajectories is None else known | self.trajectories._variables()
 
     @property
     def replicas(self) -> int:
@@ -158,24 +167,18 @@ class Simulation(appearance.Timed, frames.Frames, files.Saved, kind="simulation"
         return len(self.returns)
 
     def plot(
-        self, kind: str = "auto", *, flow: Flow | None = None, title: str | None = None, ax: Axes | None = None
-    ) -> Axes:
+        self, kind: SharesKind | None = None, *, flow: Flow | None = None, label: str | None = None,
+        color: str | None = None, title: str | None = None, ax: Axes | None = None,
+    ) -> Axes:  # fmt: skip
         """Draw the share of the agents at each observation over time: mean of the replicas, and of lines their spread.
 
         Parameters
         ----------
-        kind : {"auto", "lines", "places", "heat", "profiles", "snapshots"}, optional
-            "auto": snapshots where observations form a grid of two or three axes; else lines for up to 10 observations;
-            else lines of the largest places where labels are "place, detail", observations of a place added up; else a
-            heat map of observation and time for up to 256, and lines of the largest and the rest beyond. "profiles" are
-            shares against the observation at four times.
+        kind, label, color, title, ax : optional
+            As of every result; the kinds are those of Flow.
         flow : Flow or None, optional
             The mean field, drawn as lines under the agents' markers, or as a second row of snapshots; "auto" then
             takes profiles where it would take a heat map.
-        title : str or None, optional
-            None: game, schedule, N and R.
-        ax : matplotlib Axes or None, optional
-            Where to draw; None: a new figure.
 
         Returns
         -------
@@ -189,13 +192,21 @@ class Simulation(appearance.Timed, frames.Frames, files.Saved, kind="simulation"
             An unknown kind, or one that does not fit the observations; a flow of another game or other active
             fractions.
         """
+        return self._drawn(kind, flow=flow, label=label, color=color, title=title, ax=ax)
+
+    def _title(self) -> str:
+        runs = f"mean of {self.replicas:,} runs" if self.replicas > 1 else ""
+        return ", ".join(part for part in (self.game, self.schedule, self._agents(), runs) if part)
+
+    def _agents(self) -> str:
+        return f"N = {self.n_agents:,} agents"
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting
         from tmfcore._limit.mean_field import Flow  # which is made from this module's times
 
-        check.as_choice(kind, "kind", plotting.KINDS)
         times, unit = appearance.times_of(self)
-        mu = self.mu
-        field = None
+        mu, flow, field = self.mu, style.pop("flow"), None
         if flow is not None:
             check.as_instance(flow, "flow", Flow)
             if flow.horizon != self.horizon or flow.mu.shape[1] != mu.shape[2]:
@@ -205,50 +216,8 @@ class Simulation(appearance.Timed, frames.Frames, files.Saved, kind="simulation"
                 )
             same("flow", flow.fingerprint, self.fingerprint, LIMIT)
             field = plotting.Course(flow.steps * self.step, flow.mu)
-        agents = f"N = {self.n_agents:,} agents"
-        if title is None:
-            runs = f"mean of {self.replicas:,} runs" if self.replicas > 1 else ""
-            title = ", ".join(part for part in (self.game, self.schedule, agents, runs) if part)
         return plotting.over_time(
-            plotting.Course(times, mu.mean(axis=0)), self.observation_labels or appearance.numbered(mu.shape[2]),
-            self.observation_shape, kind=kind, field=field, replicas=mu, quantity="share of the agents \u03bc\u0302",
-            names=(agents, "mean field"), unit=unit, title=title, ax=ax,
+            plotting.Course(times, mu.mean(axis=0)), appearance.labels_of(self, mu.shape[2]), self.observation_shape,
+            kind=kind, field=field, replicas=mu, quantity="share of the agents \u03bc\u0302",
+            names=(self._agents(), "mean field"), unit=unit, **style,
         )  # fmt: skip
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to `path` (npz), whole or not at all."""
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "counts": self.counts,
-            "rewards": self.rewards,
-            "returns": self.returns,
-            "steps": self.steps,
-        }
-        if self.decisions is not None:
-            arrays["decisions"] = self.decisions
-        if self.trajectories is not None:
-            arrays["observations"] = self.trajectories.observations
-            arrays["actions"] = self.trajectories.actions
-            arrays["individual_rewards"] = self.trajectories.rewards
-        header = {name: getattr(self, name) for name in _HEADER} | appearance.to_header(self)
-        header["fingerprint"] = None if self.fingerprint is None else self.fingerprint.to_header()
-        files.save_npz(path, arrays, {"kind": "simulation", **header})
-
-    @classmethod
-    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
-        trajectories = None
-        if "observations" in arrays:
-            trajectories = Trajectories(arrays["observations"], arrays["actions"], arrays["individual_rewards"])
-        return cls(
-            counts=arrays["counts"],
-            decisions=arrays.get("decisions"),
-            rewards=arrays["rewards"],
-            returns=arrays["returns"],
-            steps=arrays["steps"],
-            trajectories=trajectories,
-            **{name: header[name] for name in _HEADER},
-            **appearance.from_header(header, arrays["counts"].shape[-1]),
-            fingerprint=Fingerprint.from_header(header),
-        )
-
-
-_HEADER = ("n_agents", "discount", "horizon", "record_every", "engine", "schedule", "game")

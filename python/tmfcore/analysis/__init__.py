@@ -10,7 +10,7 @@ Every study returns plain arrays; measurements come with intervals or standard e
 """
 
 from tmfcore.analysis.bound import Bound, bound
-from tmfcore.analysis.convergence import Convergence, convergence
+from tmfcore.analysis.convergence import Convergence, PowerLaw, convergence
 from tmfcore.analysis.fluctuations import Comparison, Fluctuations, fluctuations
 from tmfcore.analysis.lipschitz import Lipschitz, lipschitz
 from tmfcore.analysis.monotonicity import Monotonicity, Violation, monotonicity
@@ -22,6 +22,7 @@ __all__ = [
     "Fluctuations",
     "Lipschitz",
     "Monotonicity",
+    "PowerLaw",
     "Violation",
     "bound",
     "convergence",

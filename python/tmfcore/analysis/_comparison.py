@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from tmfcore._base.records import Record
 from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._model import appearance
+from tmfcore._results.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Comparison"]
 
 BIAS_LEVEL = 5.0  # a measured bias counts where it exceeds so many of its standard errors
 
+TIMES = 10  # rows of a comparison that is printed
+QUANTITIES = {
+    "error": "E \u2016\u03bc\u0302 \u2212 \u03bc\u2016\u2081", "variance": "N Var \u03bc\u0302",
+    "bias": "N E(\u03bc\u0302 \u2212 \u03bc)",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(Record):
+class Comparison(appearance.Timed, Result[Literal["error", "variance", "bias"]]):
     """Predictions beside what R replicas of N agents measured, at the recorded times they share.
 
     Parameters
@@ -33,7 +45,25 @@ class Comparison(Record):
         N Var(mu-hat_t(x)).
     bias, bias_measured, bias_se : (K, S) float64
         N E(mu-hat_t(x) - mu_t(x)).
+    schedule, game : str
+        Label and name.
+    observation_labels : tuple of S str
+    step : float
+        dt, the sweeps a step lasts; 1.0 where time is steps.
+    time : str
+        What time is counted in, "steps" or "sweeps".
+
+    Notes
+    -----
+    `plot` draws the "error", the "variance" or the "bias" over time: predictions as lines, measurements as markers with
+    bars of two standard errors. `print` shows the ratios and a table of times.
     """
+
+    SHAPES: ClassVar[dict[str, str]] = {
+        "steps": "J+1", "error": "J+1", "error_measured": "J+1", "error_se": "J+1", "variance": "J+1 S",
+        "variance_measured": "J+1 S", "variance_se": "J+1 S", "bias": "J+1 S", "bias_measured": "J+1 S",
+        "bias_se": "J+1 S", "observation_labels": "S",
+    }  # fmt: skip
 
     steps: IntArray
     n_agents: float
@@ -50,6 +80,59 @@ class Comparison(Record):
     bias: FloatArray
     bias_measured: FloatArray
     bias_se: FloatArray
+    schedule: str = ""
+    game: str = ""
+    observation_labels: tuple[str, ...] = ()
+    step: float = 1.0
+    time: str = "steps"
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "game", self.game
+        yield "N", int(self.n_agents)
+        yield "schedule", self.schedule
+        yield "replicas", self.replicas
+        yield "error", f"{self.mean_error:.4g} predicted, {self.mean_error_measured:.4g} measured"
+        yield "ratio", f"{self.error_ratio:.3f} \u00b1 {self.error_ratio_se:.3f}"
+
+    def __str__(self) -> str:
+        """The ratios, and up to ten times as rows."""
+        some = np.unique(np.linspace(0, len(self.steps) - 1, TIMES).round().astype(int))
+        rows = [("time", "error predicted", "measured", "+- se", "ratio")]
+        for k in some:
+            predicted, seen = float(self.error[k]), float(self.error_measured[k])
+            ratio = f"{predicted / seen:.3f}" if seen else ""
+            time, se = f"{self.times[k]:.4g}", f"{self.error_se[k]:.2g}"
+            rows.append((time, f"{predicted:.5g}", f"{seen:.5g}", se, ratio))
+        lines = ["  ".join(map(str.rjust, row, (10, 15, 10, 9, 6))).rstrip() for row in rows]
+        ratios = f"error ratio {self.error_ratio:.3f} \u00b1 {self.error_ratio_se:.3f}"
+        if not np.isnan(self.bias_ratio):
+            ratios += f", bias ratio {self.bias_ratio:.3f} \u00b1 {self.bias_ratio_se:.3f}"
+        return "\n".join([f"{self._title()}: {ratios}", *lines])
+
+    def _axes(self) -> appearance.Coordinates:
+        axes: appearance.Coordinates = {
+            "step": ("step", self.steps), "time": ("step", self.times),
+        }  # fmt: skip
+        if self.observation_labels:
+            axes["observation"] = ("observation", np.array(self.observation_labels))
+        return axes
+
+    def _title(self) -> str:
+        sizes = f"N = {self.n_agents:,.0f} agents, {self.replicas:,} runs"
+        return ", ".join(part for part in (super()._title(), sizes) if part)
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        from tmfcore import plotting
+
+        predicted, measured, se = (
+            getattr(self, name).reshape(len(self.steps), -1) for name in (kind, f"{kind}_measured", f"{kind}_se")
+        )
+        times, labels = self.times, appearance.labels_of(self, self.variance.shape[1])
+        return plotting.fluctuations(
+            times, predicted, np.zeros_like(predicted), ("predicted and measured",) if kind == "error" else labels,
+            measured=(times, measured, se), marker_every=-(-len(times) // 20), quantity=QUANTITIES[kind],
+            unit=self.time, **style,
+        )  # fmt: skip
 
     @property
     def error_ratio(self) -> float:

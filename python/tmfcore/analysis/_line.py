@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tmfcore._base import confidence
-from tmfcore._base.confidence import Interval
-from tmfcore._base.records import Record
 from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._results import confidence
+from tmfcore._results.confidence import Interval
+from tmfcore._results.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 UNEQUAL = 1e-3  # points are taken to differ in relative spread where equal ones would differ as much so rarely
 BENT = 1e-2  # and to miss a line where points on one would miss it as much so rarely
 
 
-@dataclass(frozen=True)
-class PowerLaw(Record):
+@dataclass(frozen=True, eq=False, repr=False)
+class PowerLaw(Result[Literal["slope"]]):
     """A line fitted to log error against log N.
 
     Parameters
@@ -31,6 +35,10 @@ class PowerLaw(Record):
         the law is a line. NaN where the replicas have no spread.
     degrees : float
         Degrees of freedom of `slope_se`.
+
+    Notes
+    -----
+    `plot` draws the slope with its interval of 95%, beside that of 1/sqrt(N).
     """
 
     slope: float
@@ -48,6 +56,15 @@ class PowerLaw(Record):
             In (0, 1).
         """
         return confidence.student(self.slope, self.slope_se, self.degrees, confidence.as_level(level))
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        from tmfcore import plotting
+
+        low, high = self.interval()
+        return plotting.intervals(
+            ["slope"], [low], [high], estimate=[self.slope], reference=-0.5, reference_label="1/\u221aN",
+            quantity="slope of log error on log N", **style,
+        )  # fmt: skip
 
 
 def fit_line(n_agents: IntArray, errors: FloatArray) -> PowerLaw:

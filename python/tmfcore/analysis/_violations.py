@@ -11,16 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tmfcore._base.records import Record
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import mean_field
+from tmfcore._model import appearance
 from tmfcore._model.game import Game
 from tmfcore._model.policies import TabularPolicy
 from tmfcore._model.schedules import Schedule
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Variable
 from tmfcore.analysis import _adversary, _corners
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Violation", "search"]
 
@@ -31,7 +37,7 @@ ROUNDING = 1e-11  # a sum counts as positive beyond this share of its terms' abs
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Violation(Record):
+class Violation(Result[Literal["flows"]]):
     """Two flows of the game that contradict monotonicity.
 
     Parameters
@@ -41,11 +47,34 @@ class Violation(Record):
     policies : pair of TabularPolicy
         What makes the flows, L = T.
     flows : pair of (T+1, S) float64
+
+    Notes
+    -----
+    `plot` draws the two flows.
     """
 
     value: float
     policies: tuple[TabularPolicy, TabularPolicy]
     flows: tuple[FloatArray, FloatArray]
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "value", self.value
+        yield "T", len(self.flows[0]) - 1
+        yield "S", self.flows[0].shape[1]
+
+    def _variables(self) -> dict[str, Variable]:
+        first, second = self.flows
+        return {"first": (("step", "observation"), first), "second": (("step", "observation"), second)}
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        from tmfcore import plotting
+
+        first, second = self.flows
+        times = np.arange(len(first), dtype=np.float64)
+        return plotting.lines(
+            plotting.Course(times, first), appearance.numbered(first.shape[1]), field=plotting.Course(times, second),
+            names=("first flow", "second flow"), unit="steps", **style,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,24 +5,27 @@ bound(...) -> Bound     bounds where the constants of the flow are exact, else e
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from tmfcore._base import validation as check
-from tmfcore._base.confidence import Interval, as_level, student_of_logs
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._base.records import Record
 from tmfcore._base.types import Start
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions
+from tmfcore._model import appearance
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Bernoulli, Schedule
 from tmfcore._population.simulate import simulate
 from tmfcore._random import seeding
+from tmfcore._results.confidence import Interval, as_level, student_of_logs
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Variable
 from tmfcore.analysis import _corners
 from tmfcore.analysis.fluctuations import Fluctuations, fluctuations
 from tmfcore.analysis.lipschitz import EXACT, Lipschitz, lipschitz
@@ -34,7 +37,7 @@ __all__ = ["Bound", "bound"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Bound(Record):
+class Bound(Result[Literal["error"]]):
     """Worst case, prediction and (if asked for) measurement of E || mu-hat_t - mu_t ||_1.
 
     Parameters
@@ -57,7 +60,15 @@ class Bound(Record):
         compiled functions without a promise, nor for policies that depend on mu. If not, `l1` and `euclidean` are
         estimates from the steepest slopes found, no bounds, and so are `stays_bounded` and `limit`.
     n_agents : int
+
+    Notes
+    -----
+    `plot` draws worst case, prediction and measurement against time, on a log scale.
     """
+
+    SHAPES: ClassVar[dict[str, str]] = {
+        "l1": "T+1", "euclidean": "T+1", "noise": "T", "measured": "T+1", "measured_se": "T+1",
+    }  # fmt: skip
 
     l1: FloatArray
     euclidean: FloatArray
@@ -125,35 +136,34 @@ class Bound(Record):
         )
         return student_of_logs(self.measured, relative, self.replicas - 1, level)
 
-    def plot(self, *, title: str | None = None, ax: Axes | None = None) -> Axes:
-        """Draw worst case, prediction and measurement against time, on a log scale.
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "game", self.predicted.game
+        yield "N", self.n_agents
+        yield "schedule", self.predicted.schedule
+        word = "worst case" if self.rigorous else "worst case (estimate)"
+        yield word, f"{self.worst_case[-1]:.4g} at T"
+        yield "predicted", f"{self.predicted.error()[-1]:.4g}"
+        yield "measured", None if self.measured is None else f"{self.measured[-1]:.4g}"
 
-        Parameters
-        ----------
-        title : str or None, optional
-            None: game, schedule and N.
-        ax : matplotlib Axes or None, optional
-            Where to draw; None: a new figure.
+    def _variables(self) -> dict[str, Variable]:
+        known = super()._variables()
+        dims = known["l1"][0]
+        return {"worst_case": (dims, self.worst_case), "predicted": (dims, self.predicted.error()), **known}
 
-        Returns
-        -------
-        matplotlib Axes
+    def _axes(self) -> appearance.Coordinates:
+        return self.predicted._axes()
 
-        Raises
-        ------
-        ImportError
-            matplotlib (extra `app`) is not there.
-        """
+    def _title(self) -> str:
+        return self.predicted._title()
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting
 
         word = "worst case" if self.rigorous else "worst case (estimate)"
         lines = {word: self.worst_case, "predicted": self.predicted.error()}
         if self.measured is not None:
             lines["measured"] = self.measured
-        if title is None:
-            agents = f"N = {self.n_agents:,} agents"
-            title = ", ".join(part for part in (self.predicted.game, self.predicted.schedule, agents) if part)
-        return plotting.bound(self.predicted.times, lines, unit=self.predicted.time, title=title, ax=ax)
+        return plotting.bound(self.predicted.times, lines, unit=self.predicted.time, **style)
 
 
 @takes_rng

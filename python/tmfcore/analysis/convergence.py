@@ -7,20 +7,15 @@ Errors are kept by replica; means, intervals and slopes are computed from them w
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from tmfcore._base import bars, files
-from tmfcore._base import confidence as _intervals
+from tmfcore._base import bars
 from tmfcore._base import validation as check
-from tmfcore._base.confidence import Interval
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._base.records import Record
 from tmfcore._base.types import Engine
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import mean_field
@@ -29,6 +24,10 @@ from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule
 from tmfcore._population.simulate import simulate
 from tmfcore._random import seeding
+from tmfcore._results import confidence as _intervals
+from tmfcore._results.confidence import Interval
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Table, Variable
 from tmfcore.analysis._entries import GameEntry, ScheduleEntry, game_at, population_sizes, schedule_at, schedule_entries
 from tmfcore.analysis._line import PowerLaw, fit_line
 
@@ -39,7 +38,7 @@ __all__ = ["Convergence", "PowerLaw", "convergence"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Convergence(Record, files.Saved, kind="convergence"):
+class Convergence(Result[Literal["mean", "final"]]):
     """Errors of R replicas at several N, by label (one label for each schedule).
 
     Parameters
@@ -65,6 +64,9 @@ class Convergence(Record, files.Saved, kind="convergence"):
     positive and skewed: at t = T with two observations that of the error itself would cover 92% instead of 95%). Where
     the replicas of one N agree but others do not, that is chance: the relative spread is then the mean of all N, and
     the ends are NaN if all errors are 0. `fit(label)` is the line.
+
+    `plot` draws the errors with their intervals against N, log-log, and the fitted slopes: of the "mean" over time, or
+    the "final" errors.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {"n_agents": "K", "errors": "K R", "final_errors": "K R", "schedules": "K"}
@@ -173,78 +175,40 @@ class Convergence(Record, files.Saved, kind="convergence"):
             for i, n in enumerate(self.n_agents[label])
         ]
 
-    def plot(self, *, final: bool = False, title: str | None = None, ax: Axes | None = None) -> Axes:
-        """Draw the errors with their intervals against N, log-log, and the fitted slopes.
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "game", self.game
+        yield "replicas", self.replicas
+        for label in self.labels:
+            line = self.fit(label)
+            half = line.interval(self.confidence).high - line.slope
+            sizes = self.n_agents[label]
+            fitted = f", slope {line.slope:.3f} \u00b1 {half:.3f}" if np.isfinite(line.slope) else ""
+            yield label, f"N={sizes[0]}..{sizes[-1]}{fitted}"
 
-        Parameters
-        ----------
-        final : bool, optional
-            True draws the error at T, False (default) the time average.
-        title : str or None, optional
-            None: the name of the game and R.
-        ax : matplotlib Axes or None, optional
-            Where to draw; None: a new figure.
+    def _table(self) -> Table:
+        rows = self.table()
+        columns: dict[str, Variable] = {name: (("point",), np.array([row[name] for row in rows])) for name in rows[0]}
+        about: dict[str, str | int | float] = {"game": self.game, "confidence": self.confidence}
+        return Table({"point": np.arange(len(rows))}, columns, "error_mean", {}, about)
 
-        Returns
-        -------
-        matplotlib Axes
+    def _title(self) -> str:
+        return ", ".join(part for part in (self.game, f"{self.replicas:,} runs a point") if part)
 
-        Raises
-        ------
-        ImportError
-            matplotlib (extra `app`) is not there.
-        """
+    def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting
 
-        final = check.as_bool(final, "final")
+        final = kind == "final"
         mean, low, high = (
             (self.final_mean, self.final_low, self.final_high)
             if final
             else (self.error_mean, self.error_low, self.error_high)
         )
         lines = {}
-        for label in self.labels:
-            fit = self.fit(label, final=final)
+        for name in self.labels:
+            fit = self.fit(name, final=final)
             half = fit.interval(self.confidence).high - fit.slope
-            lines[label] = plotting.ErrorLine(
-                self.n_agents[label], mean[label], low[label], high[label], fit.slope, half
-            )
-        if title is None:
-            title = ", ".join(part for part in (self.game, f"{self.replicas:,} runs a point") if part)
-        return plotting.convergence(lines, when="at the end" if final else "mean over time", title=title, ax=ax)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to `path` (npz), whole or not at all."""
-        arrays: dict[str, Any] = {}
-        for i, label in enumerate(self.labels):
-            arrays[f"n_agents_{i}"] = self.n_agents[label]
-            arrays[f"errors_{i}"] = self.errors[label]
-            arrays[f"final_errors_{i}"] = self.final_errors[label]
-        header = {
-            "kind": "convergence",
-            "labels": list(self.labels),
-            "schedules": [list(self.schedules[label]) for label in self.labels],
-            "game": self.game,
-            "confidence": self.confidence,
-        }
-        files.save_npz(path, arrays, header)
-
-    @classmethod
-    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
-        labels = tuple(header["labels"])
-
-        def by_label(name: str) -> dict[str, Any]:
-            return {label: arrays[f"{name}_{i}"] for i, label in enumerate(labels)}
-
-        return cls(
-            labels=labels,
-            n_agents=by_label("n_agents"),
-            errors=by_label("errors"),
-            final_errors=by_label("final_errors"),
-            schedules={label: tuple(s) for label, s in zip(labels, header["schedules"], strict=True)},
-            game=header["game"],
-            confidence=header["confidence"],
-        )
+            lines[name] = plotting.ErrorLine(self.n_agents[name], mean[name], low[name], high[name], fit.slope, half)
+        return plotting.convergence(lines, when="at the end" if final else "mean over time", **style)
 
     def _interval(self, errors: FloatArray) -> Interval:
         """Of the mean of each row (n, R)."""

@@ -8,17 +8,14 @@ The recursions run in a compiled kernel; this module checks, allocates, and read
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from tmfcore._base import files
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
-from tmfcore._base.records import Record
 from tmfcore._base.types import Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import active_fractions
@@ -29,6 +26,7 @@ from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Bernoulli, Schedule
 from tmfcore._population.simulate import rounded_counts
 from tmfcore._population.simulation import Simulation
+from tmfcore._results.result import Result
 from tmfcore.analysis import _fluctuations
 from tmfcore.analysis._comparison import Comparison
 from tmfcore.analysis._deviation import mean_deviation
@@ -39,11 +37,12 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Fluctuations", "fluctuations"]
 
 Jacobian: TypeAlias = Literal["auto", "exact", "differences"]
+MARKERS = 20  # a line
 SYSTEM = ("game", "activation", "policy", "start")  # in what a simulation must agree with a prediction
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fluctuations(appearance.Timed, Record, files.Saved, kind="fluctuations"):
+class Fluctuations(appearance.Timed, Result[Literal["band"]]):
     """Mean field, covariance and bias of the population distribution mu-hat of N agents, to first order in 1/N.
 
     Exact at n_agents where the game declares constant transitions and the policy does not depend on the population.
@@ -77,7 +76,7 @@ class Fluctuations(appearance.Timed, Record, files.Saved, kind="fluctuations"):
     """
 
     SHAPES: ClassVar[dict[str, str]] = {
-        "mu": "J+1 S", "covariance": "J+1 S S", "bias": "J+1 S", "steps": "J+1", "observation_labels": "S",
+        "mu": "J+1 S", "covariance": "J+1 S S'", "bias": "J+1 S", "steps": "J+1", "observation_labels": "S",
     }  # fmt: skip
 
     mu: FloatArray
@@ -183,14 +182,22 @@ class Fluctuations(appearance.Timed, Record, files.Saved, kind="fluctuations"):
             bias=self.bias[here],
             bias_measured=n * off.mean(axis=0),
             bias_se=n * off.std(axis=0, ddof=1) / root,
+            schedule=self.schedule,
+            game=self.game,
+            observation_labels=self.observation_labels,
+            step=self.step,
+            time=self.time,
         )
 
     def plot(
         self,
-        simulation: Simulation | None = None,
+        kind: Literal["band"] | None = None,
         *,
+        simulation: Simulation | None = None,
         n_agents: int | None = None,
-        markers: int = 20,
+        markers: int = MARKERS,
+        label: str | None = None,
+        color: str | None = None,
         title: str | None = None,
         ax: Axes | None = None,
     ) -> Axes:
@@ -198,6 +205,8 @@ class Fluctuations(appearance.Timed, Record, files.Saved, kind="fluctuations"):
 
         Parameters
         ----------
+        kind, label, color, title, ax : optional
+            As of every result.
         simulation : Simulation or None, optional
             Drawn as the mean over its replicas (markers) and bars of two standard deviations; as in `compare`, but one
             replica will do, and is drawn without bars.
@@ -205,10 +214,6 @@ class Fluctuations(appearance.Timed, Record, files.Saved, kind="fluctuations"):
             N of the band; None: the simulation's, or the one the prediction was made for.
         markers : int, optional
             At most so many markers a line.
-        title : str or None, optional
-            None: game, schedule and N.
-        ax : matplotlib Axes or None, optional
-            Where to draw; None: a new figure.
 
         Returns
         -------
@@ -221,39 +226,50 @@ class Fluctuations(appearance.Timed, Record, files.Saved, kind="fluctuations"):
         TypeError, ValueError
             As `compare` and `error`.
         """
+        own = {"simulation": simulation, "n_agents": n_agents, "markers": markers}
+        if title is None and self.n_agents is None:
+            n = simulation.n_agents if isinstance(simulation, Simulation) else n_agents
+            title = f"{self._title()}, N = {n:,} agents" if isinstance(n, int) else None
+        return self._drawn(kind, **own, label=label, color=color, title=title, ax=ax)
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting
 
-        markers = check.as_positive_int(markers, "markers")
+        simulation, n_agents = style.pop("simulation", None), style.pop("n_agents", None)
+        markers = check.as_positive_int(style.pop("markers", MARKERS), "markers")
         measured, every = None, 1
         if simulation is not None:
-            check.as_instance(simulation, "simulation", Simulation)
-            n_agents = int(self._n(simulation.n_agents if n_agents is None else n_agents))
-            same("simulation", simulation.fingerprint, self.fingerprint, SYSTEM)
-            mu = simulation.mu
-            spread = mu.std(axis=0, ddof=1) if simulation.replicas > 1 else None
-            measured = (simulation.steps * self.step, mu.mean(axis=0), spread)
-            every = -(-len(simulation.steps) // markers)
+            run = check.as_instance(simulation, "simulation", Simulation)
+            n_agents = int(self._n(run.n_agents if n_agents is None else n_agents))
+            same("simulation", run.fingerprint, self.fingerprint, SYSTEM)
+            mu = run.mu
+            spread = mu.std(axis=0, ddof=1) if run.replicas > 1 else None
+            measured = (run.steps * self.step, mu.mean(axis=0), spread)
+            every = -(-len(run.steps) // markers)
         n = int(self._n(n_agents))
-        if title is None:
-            title = ", ".join(part for part in (self.game, self.schedule, f"N = {n:,} agents") if part)
         return plotting.fluctuations(
-            self.times, self.expected(n_agents), self.deviation(n_agents), self.observation_labels,
-            measured=measured, marker_every=every, unit=self.time, title=title,
-            ax=ax,
+            self.times, self.expected(n), self.deviation(n), self.observation_labels, measured=measured,
+            marker_every=every, unit=self.time, **style,
         )  # fmt: skip
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to `path` (npz), whole or not at all."""
-        arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
-        header = {name: getattr(self, name) for name in _HEADER}
-        header["fingerprint"] = None if self.fingerprint is None else self.fingerprint.to_header()
-        files.save_npz(path, arrays, {"kind": "fluctuations", **header})
+    def _title(self) -> str:
+        agents = "" if self.n_agents is None else f"N = {self.n_agents:,} agents"
+        return ", ".join(part for part in (super()._title(), agents) if part)
 
-    @classmethod
-    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
-        fields: dict[str, Any] = {name: arrays[name] for name in _ARRAYS} | {name: header[name] for name in _HEADER}
-        fields |= {"observation_labels": tuple(fields["observation_labels"])}
-        return cls(**fields, fingerprint=Fingerprint.from_header(header))
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "game", self.game
+        yield "N", "any" if self.n_agents is None else self.n_agents
+        yield "schedule", self.schedule
+        yield "S", self.mu.shape[1]
+        yield "T", self.horizon
+        at_end = float(self.constant[-1])
+        yield "error at T", f"{at_end:.4g} / sqrt(N)"
+        yield "jacobian", self.jacobian
+
+    def _axes(self) -> appearance.Coordinates:
+        axes: appearance.Coordinates = {"step": ("step", self.steps), "time": ("step", self.times)}
+        names = np.array(self.observation_labels)
+        return axes | {"observation": ("observation", names), "next_observation": ("next_observation", names)}
 
     def _variances(self) -> FloatArray:
         """Sigma(x, x), (J+1, S); rounding may leave a variance of zero just below it."""
@@ -268,12 +284,6 @@ class Fluctuations(appearance.Timed, Record, files.Saved, kind="fluctuations"):
         if self.n_agents is not None and n_agents != self.n_agents:
             raise ValueError(f"{name} is {n_agents}; the prediction was made for N = {self.n_agents}")
         return float(n_agents)
-
-
-_ARRAYS = ("mu", "covariance", "bias", "steps")
-_HEADER = (
-    "n_agents", "horizon", "jacobian", "start", "schedule", "game", "observation_labels", "step", "time",
-)  # fmt: skip
 
 
 @fits_memory(f"record_every must be larger, or {SMALLER_GAME}")

@@ -7,14 +7,14 @@ Lower bounds are slopes that were seen, and are named as such wherever they are 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._base.records import Record
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions, mean_field
 from tmfcore._model.game import Game, in_steps
@@ -22,6 +22,7 @@ from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
+from tmfcore._results.result import Result
 from tmfcore.analysis import _corners, _slopes
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ ROUNDING = 1e-14  # of differences of numbers near 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Lipschitz(Record):
+class Lipschitz(Result[Literal["flow"]]):
     """Lipschitz constants in mu, distances of populations in the l1 norm unless said otherwise.
 
     Parameters
@@ -51,7 +52,13 @@ class Lipschitz(Record):
         "exact" only from what the game declares (`game.model.constant_reward`, `constant_transition`, `affine`), and
         never of Python callables or of compiled functions without a promise. A lower bound is the steepest slope that a
         search found: the constant may be larger.
+
+    Notes
+    -----
+    `plot` draws the constants of the flow against time, and the level 1 below which a step contracts.
     """
+
+    SHAPES: ClassVar[dict[str, str]] = {"flow": "T", "flow_euclidean": "T"}
 
     reward: float
     transition: float
@@ -61,38 +68,23 @@ class Lipschitz(Record):
     transition_kind: str
     flow_kind: str
 
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "reward", f"{self.reward:.4g} ({self.reward_kind})"
+        yield "transition", f"{self.transition:.4g} ({self.transition_kind})"
+        yield "flow", f"{self.flow.max():.4g} in l1, {self.flow_euclidean.max():.4g} Euclidean ({self.flow_kind})"
+
     def __str__(self) -> str:
-        return (
-            f"reward {self.reward:.4g} ({self.reward_kind}), "
-            f"transition {self.transition:.4g} ({self.transition_kind}), "
-            f"flow {self.flow.max():.4g} in l1, {self.flow_euclidean.max():.4g} Euclidean ({self.flow_kind})"
-        )
+        return ", ".join(f"{name} {text}" for name, text in self._facts())
 
-    def plot(self, *, title: str | None = None, ax: Axes | None = None) -> Axes:
-        """Draw the constants of the flow against time, and the level 1 below which a step contracts.
+    def _title(self) -> str:
+        return f"Lipschitz constants of the flow ({self.flow_kind})"
 
-        Parameters
-        ----------
-        title : str or None, optional
-            None: which constants they are.
-        ax : matplotlib Axes or None, optional
-            Where to draw; None: a new figure.
-
-        Returns
-        -------
-        matplotlib Axes
-
-        Raises
-        ------
-        ImportError
-            matplotlib (extra `app`) is not there.
-        """
+    def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting
 
         return plotting.by_step(
             {"l1 norm": self.flow, "Euclidean norm": self.flow_euclidean}, 1.0, level_label="1: contracts below",
-            quantity="Lipschitz constant of \u03a6", ax=ax,
-            title=f"Lipschitz constants of the flow ({self.flow_kind})" if title is None else title,
+            quantity="Lipschitz constant of \u03a6", **style,
         )  # fmt: skip
 
 

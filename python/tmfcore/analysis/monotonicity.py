@@ -7,20 +7,20 @@ Nothing is claimed that is not proved or shown (theory.md section 4): see Monoto
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._base.records import Record
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions
-from tmfcore._model import appearance
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
+from tmfcore._results.result import Result
 from tmfcore.analysis import _adversary, _corners, _forms, _violations
 from tmfcore.analysis._violations import Violation
 
@@ -34,7 +34,7 @@ SEEN = 3  # random populations a step at which rows that are not declared consta
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Monotonicity(Record):
+class Monotonicity(Result[Literal["evidence"]]):
     """What is known about monotonicity of a game under a schedule.
 
     Parameters
@@ -56,7 +56,13 @@ class Monotonicity(Record):
     transition_depends_on_mu : bool or None
         False: declared not to (`game.model.constant_transition`). True: seen to differ between populations; then
         monotonicity of the reward is not what uniqueness needs. None: not seen to, which proves nothing.
+
+    Notes
+    -----
+    `plot` draws what the verdict rests on: the largest eigenvalue of each step, or the two flows that violate it.
     """
+
+    SHAPES: ClassVar[dict[str, str]] = {"eigenvalues": "T"}
 
     verdict: str
     affine: bool
@@ -75,43 +81,26 @@ class Monotonicity(Record):
         """
         return True if self.verdict == "strictly monotone" and self.transition_depends_on_mu is False else None
 
-    def plot(self, *, title: str | None = None, ax: Axes | None = None) -> Axes:
-        """Draw what the verdict rests on: the largest eigenvalue of each step, or the two flows that violate it.
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "verdict", self.verdict
+        if self.eigenvalues is not None and not np.isnan(self.eigenvalues).all():
+            yield "largest eigenvalue", float(np.nanmax(self.eigenvalues))
+        yield "violation", None if self.violation is None else self.violation.value
+        yield "trials", self.trials
 
-        Parameters
-        ----------
-        title : str or None, optional
-            None: the verdict.
-        ax : matplotlib Axes or None, optional
-            Where to draw; None: a new figure.
+    def _title(self) -> str:
+        return self.verdict
 
-        Returns
-        -------
-        matplotlib Axes
-
-        Raises
-        ------
-        ImportError
-            matplotlib (extra `app`) is not there.
-        ValueError
-            There is neither: no eigenvalue, and no violation was found.
-        """
+    def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting
 
-        title = self.verdict if title is None else title
         if self.violation is not None:
-            first, second = self.violation.flows
-            times = np.arange(len(first), dtype=np.float64)
-            return plotting.lines(
-                plotting.Course(times, first), appearance.numbered(first.shape[1]),
-                field=plotting.Course(times, second), names=("first flow", "second flow"), unit="steps",
-                title=title, ax=ax,
-            )  # fmt: skip
+            return self.violation._picture("flows", **style)
         if self.eigenvalues is None or np.isnan(self.eigenvalues).all():
             raise ValueError(f"nothing to draw: {self}")
         return plotting.by_step(
             {"largest eigenvalue": self.eigenvalues}, 0.0, level_label="0: monotone up to here",
-            quantity="eigenvalue (units of reward)", title=title, ax=ax,
+            quantity="eigenvalue (units of reward)", **style,
         )  # fmt: skip
 
     def __str__(self) -> str:

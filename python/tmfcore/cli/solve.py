@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -28,7 +28,7 @@ __all__ = ["solve"]
 
 AUTO = "auto"
 WORDS = {entry.word: entry for entry in SOLVERS.values()}
-PICTURES = ("exploitability", "flow")
+PICTURES: tuple[Literal["exploitability", "flow", "policy"], ...] = ("exploitability", "flow", "policy")
 #: Entries T S A of a policy from which --coarse is named.
 LARGE = 20_000_000
 
@@ -75,7 +75,8 @@ def solve(
     """Find an equilibrium policy of GAME: one of `tmfcore games`, FILE.toml, FILE.py or FILE.py:NAME.
 
     Of FILE.py the object `game` is taken, unless NAME is another: a Game, or a function that returns one
-    (docs/command-line.md). --pictures writes exploitability.png, how it fell, and flow.png, where the population goes.
+    (docs/command-line.md). --pictures writes exploitability.png, how it fell, flow.png, where the population goes, and
+    policy.png.
     """
     import tmfcore as tmf
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tmfcore._base import files
 from tmfcore._base import validation as check
@@ -124,20 +123,50 @@ def axes(ax: Axes | None, *, width: float = 4.8, height: float = 3.6) -> Axes:
     return check.as_instance(ax, "ax", Axes)
 
 
-def color_of(k: int) -> str:
-    """Return the k-th colour, over again after the last."""
-    return PALETTE[k % len(PALETTE)]
-
-
 def marker_of(k: int) -> str:
     """Return the k-th marker, over again after the last."""
     return MARKERS[k % len(MARKERS)]
 
 
-def ordered_colors(n: int) -> list[NDArray[np.float64]] | list[str]:
-    """Return n colours: the palette while it lasts, then viridis without its palest end."""
+def style_of(label: object, color: object) -> None:
+    """Refuse a label or a colour that cannot be drawn."""
+    if label is not None:
+        text(label, "label")
+    if color is not None:
+        need_matplotlib()
+        from matplotlib.colors import is_color_like
+
+        if not is_color_like(color):
+            raise ValueError(f"color is {say.show(color)}; must be a colour of matplotlib, such as 'C0' or '#0072B2'")
+
+
+def no_style(label: object, color: object) -> None:
+    """Refuse either where the picture is a scale of colours."""
+    for name, value in (("label", label), ("color", color)):
+        if value is not None:
+            raise ValueError(f"{name} is {say.show(value)}; must be None where the picture is a scale of colours")
+
+
+def named(label: str | None, name: str) -> str:
+    """What a legend says of one line of several."""
+    return f"{label}: {name}" if label else name
+
+
+def drawn_already(ax: Axes) -> int:
+    """Lines with names on the Axes, guides aside."""
+    from matplotlib.container import ErrorbarContainer
+
+    bars = [box[0] for box in ax.containers if isinstance(box, ErrorbarContainer)]
+    alone = [line for line in ax.get_lines() if not str(line.get_label()).startswith("_") and line not in bars]
+    return len(bars) + sum(line.get_color() != GUIDE for line in alone)
+
+
+def ordered_colors(n: int, color: str | None = None, first: int = 0) -> list[Any]:
+    """Return n colours: the palette from `first` on while it lasts, then viridis without its palest end; or one."""
+    if color is not None:
+        return [color] * n
     if n <= len(PALETTE):
-        return list(PALETTE[:n])
+        return [PALETTE[(first + k) % len(PALETTE)] for k in range(n)]
     from matplotlib import colormaps
 
     return [np.asarray(rgba) for rgba in colormaps["viridis"](np.linspace(0.0, 0.92, n))]

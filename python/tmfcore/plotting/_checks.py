@@ -53,9 +53,14 @@ def by_label(lines: object, name: str = "lines") -> dict[str, Any]:
     return {text(label, f"a label of {name}"): line for label, line in lines.items()}
 
 
-def labels(value: object, n: int | None = None) -> tuple[str, ...]:
+def labels(value: object, n: int | None = None, name: str = "labels") -> tuple[str, ...]:
     """Labels that can be drawn."""
-    return tuple(text(label, f"labels[{i}]") for i, label in enumerate(check.as_labels(value, "labels", n)))
+    return tuple(text(label, f"{name}[{i}]") for i, label in enumerate(check.as_labels(value, name, n)))
+
+
+def labels_or_numbers(value: object, n: int, name: str) -> tuple[str, ...]:
+    """Labels that can be drawn; numbers where there are none."""
+    return tuple(map(str, range(n))) if isinstance(value, (tuple, list)) and not value else labels(value, n, name)
 
 
 def several(value: object, name: str, n: int, of: str) -> tuple[Any, ...]:

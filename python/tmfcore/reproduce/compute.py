@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import tmfcore as tmf
-from tmfcore._base import confidence
+from tmfcore._results import confidence
 
 from .settings import GameSpec, Settings
 

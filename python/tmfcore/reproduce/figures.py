@@ -55,9 +55,10 @@ def returns(results: dict[str, Any]) -> Figure:
     for ax, (name, part) in zip(panels, results["games"].items(), strict=True):
         cases = part["batches"]
         found = [case["play"]["returns"] for case in cases.values()]
-        plotting.returns(
-            list(cases), [f["mean"] for f in found], [f["low"] for f in found], [f["high"] for f in found],
-            [case["solve"]["mean_return"] for case in cases.values()],
+        plotting.intervals(
+            list(cases), [f["low"] for f in found], [f["high"] for f in found], estimate=[f["mean"] for f in found],
+            reference=[case["solve"]["mean_return"] for case in cases.values()], what="N agents",
+            quantity="discounted return per agent", entries="agents acting at each step",
             tolerance=Goals().n_agents_return, legend=False, title=GAMES[name].title, ax=ax,
         )  # fmt: skip
     handles, labels = panels[0].get_legend_handles_labels()

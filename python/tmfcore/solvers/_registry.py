@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tmfcore._base import wording as say
 from tmfcore._base.registry import Registry
+from tmfcore._results.packing import known
 
 if TYPE_CHECKING:
     from tmfcore.solvers._rule import Rule
@@ -110,6 +111,7 @@ def register(
         kind.__doc__ = kind.__doc__ and kind.__doc__.replace(SHARED, IN_EVERY_SOLVER)
         entry = Entry(kind, rule, word, update, source, remark, space, turn, tested, quick, endless)
         SOLVERS.add(entry.name, entry, kind.__module__)
+        known(kind)  # saved with what `tune` found
         return kind
 
     return registered

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isnan
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import files, frames
-from tmfcore._base import validation as check
-from tmfcore._base.records import Record
 from tmfcore._limit.mean_field import Flow
-from tmfcore._model import appearance
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.policies import Played, SoftmaxPolicy, TabularPolicy
+from tmfcore._results.records import Record
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Table, Variable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,15 +30,12 @@ else:
 
 __all__ = ["Callback", "ConvergenceWarning", "Iteration", "P", "Solution"]
 
-PICTURES = ("exploitability", "flow")
-
-
 class ConvergenceWarning(UserWarning):
     """A solver that has a tolerance ended without meeting it; the Solution's `reason` says why."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Solution(frames.Frames, Played, files.Saved, Generic[P], kind="solution"):
+class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Generic[P]):
     """The best policy a solver met, and how it got there.
 
     Parameters
@@ -77,6 +72,11 @@ class Solution(frames.Frames, Played, files.Saved, Generic[P], kind="solution"):
         is worth nothing: an update was interrupted, or left numbers that are not finite.
     fingerprint : Fingerprint or None
         Of game, schedule, N and clock.
+
+    Notes
+    -----
+    `plot` draws "exploitability", in units of return, by iteration on a log scale, with the solver's tolerance where it
+    has one; the "flow", as `flow.plot()`, which draws more kinds; or the "policy", as `policy.plot()`.
     """
 
     policy: P = field(metadata={"kind": "SoftmaxPolicy | TabularPolicy"})
@@ -95,121 +95,43 @@ class Solution(frames.Frames, Played, files.Saved, Generic[P], kind="solution"):
     state: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     fingerprint: Fingerprint | None = None
 
-    def _parts(self) -> Iterator[str]:
-        yield repr(self.game)
-        yield str(self.solver.get("name", "no solver"))
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "game", self.game
+        yield "solver", str(self.solver.get("name", "no solver"))
         share = self.exploitability / abs(self.mean_return) if self.mean_return else float("nan")
-        yield f"exploitability {self.exploitability:.1e}" + ("" if isnan(share) else f" = {100 * share:.2g}%")
-        yield f"{'converged' if self.converged else 'not converged'}, best of iteration {self.best_iteration}"
+        yield "exploitability", f"{self.exploitability:.1e}" + ("" if isnan(share) else f" = {100 * share:.2g}%")
+        made = int(self.history["iteration"][-1]) if len(self.history.get("iteration", ())) else self.best_iteration
+        yield "stopped", f"{'converged' if self.converged else 'not converged'} in {made}"
 
-    def _table(self) -> frames.Table:
-        flow = self.flow._table()
-        iteration = self.history.get("iteration", np.zeros(0, np.int64))
-        history = {name: (("iteration",), column) for name, column in self.history.items() if name != "iteration"}
-        facts = ("reason", "best_iteration", "exploitability", "mean_return", "schedule", "clock")
-        return frames.Table(
-            {"iteration": iteration, **flow.coordinates},
-            {**history, **flow.variables},
-            next(iter(history), "mu"),
-            flow.along,
-            {**flow.attributes, "converged": int(self.converged), **{name: getattr(self, name) for name in facts}},
-        )
+    def _table(self) -> Table:
+        history = dict(self.history)
+        iteration = history.pop("iteration", np.zeros(0, np.int64))
+        columns: dict[str, Variable] = {name: (("iteration",), column) for name, column in history.items()}
+        flow, own = self.flow._table(), super()._table()
+        about = own.attributes or {name: array.item() for name, (_, array) in own.variables.items()}
+        return flow | Table({"iteration": iteration}, columns, next(iter(columns), "mu"), {}, about)
 
     @property
     def relative_exploitability(self) -> float:
         """The ratio exploitability / |mean_return|."""
         return relative(self.exploitability, self.mean_return)
 
-    def plot(self, which: str = "exploitability", *, title: str | None = None, ax: Axes | None = None) -> Axes:
-        """Draw how exploitability fell, or where the population goes.
-
-        Parameters
-        ----------
-        which : {"exploitability", "flow"}, optional
-            "exploitability", in units of return, by iteration on a log scale, with the solver's tolerance where it has
-            one; "flow" is that of `flow.plot()`, which draws more kinds.
-        title : str or None, optional
-            None: solver, game and schedule.
-        ax : matplotlib Axes or None, optional
-            Where to draw; None: a new figure.
-
-        Returns
-        -------
-        matplotlib Axes
-
-        Raises
-        ------
-        ImportError
-            matplotlib (extra `app`) is not there.
-        ValueError
-            Another picture.
-        """
+    def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting
 
-        check.as_choice(which, "which", PICTURES)
-        name = self.solver.get("name", "")
-        if title is None:
-            played = ", ".join(part for part in (self.game, self.schedule) if part)
-            title = f"{name}: {played}" if name and played else name or played
-        if which == "flow":
-            return self.flow.plot(title=title, ax=ax)
+        if kind == "flow":
+            return self.flow.plot(**style)
+        if kind == "policy":
+            return self.policy._drawn(None, appearance=self.flow, **style)
         tolerance = self.solver.get("tolerance")
+        label = style.pop("label")
         return plotting.exploitability(
-            {name or "solver": (self.history["iteration"], self.history["exploitability"])},
+            {label or self.solver.get("name", "solver"): (self.history["iteration"], self.history["exploitability"])},
             goal=None if tolerance is None else tolerance * abs(self.mean_return),
             goal_label="" if tolerance is None else f"{100 * tolerance:g}% of |mean return|:",
             relative=False,
-            title=title,
-            ax=ax,
+            **style,
         )
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to `path` (npz), whole or not at all."""
-        policy: SoftmaxPolicy | TabularPolicy = self.policy
-        soft = isinstance(policy, SoftmaxPolicy)
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "policy": policy.theta if isinstance(policy, SoftmaxPolicy) else policy.table
-        }
-        arrays |= {f"flow.{name}": array for name, array in self.flow._arrays().items()}
-        arrays |= {f"history.{name}": array for name, array in self.history.items()}
-        arrays |= {f"state.{name}": array for name, array in self.state.items()}
-        header = {name: getattr(self, name) for name in _HEADER}
-        header |= {"policy": "softmax" if soft else "tabular", "policy_horizon": self.policy.horizon}
-        header["horizon"] = self.flow.horizon
-        header |= appearance.to_header(self.flow)
-        header["fingerprint"] = None if self.fingerprint is None else self.fingerprint.to_header()
-        files.save_npz(path, arrays, {"kind": "solution", **header})
-
-    @classmethod
-    def _from_file(cls, arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> Self:
-
-        def group(prefix: str) -> dict[str, npt.NDArray[Any]]:
-            return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-        kind: Any = SoftmaxPolicy if header["policy"] == "softmax" else TabularPolicy
-        fingerprint = Fingerprint.from_header(header)
-        return cls(
-            policy=kind(arrays["policy"], horizon=header["policy_horizon"]),
-            flow=Flow._from_arrays(group("flow."), header, fingerprint and fingerprint.on("")),
-            history=group("history."),
-            state=group("state."),
-            **{name: header[name] for name in _HEADER},
-            fingerprint=fingerprint,
-        )
-
-
-_HEADER = (
-    "converged",
-    "reason",
-    "best_iteration",
-    "exploitability",
-    "mean_return",
-    "game",
-    "schedule",
-    "n_agents",
-    "clock",
-    "solver",
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

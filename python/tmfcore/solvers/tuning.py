@@ -6,9 +6,9 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import exp, isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,12 @@ import numpy.typing as npt
 from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng
-from tmfcore._base.records import Record
 from tmfcore._model.game import Game
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
+from tmfcore._results.records import worded
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Table, Variable
 from tmfcore.solvers._registry import made
 from tmfcore.solvers._solver import Solver
 from tmfcore.solvers._space import checked, default_space, scale_of, suggest
@@ -30,15 +32,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import optuna
+    from matplotlib.axes import Axes
 
 __all__ = ["METRICS", "Tuning", "tune"]
 
 METRICS = ("iterations", "seconds", "exploitability")
+COLUMNS = ("value", "seconds", "exploitability", "iterations", "converged")  # of trials, beside the settings
 LEAST = 1e-15  # what an exploitability counts as at least, so that a zero does not decide a geometric mean alone
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Tuning(Record):
+class Tuning(Result[Literal["trials", "solution"]]):
     """The best settings found, and all that were tried.
 
     Parameters
@@ -57,18 +61,56 @@ class Tuning(Record):
         and converged (NaN, -1 and False where the solve raised).
     errors : tuple of str
         By trial, the message of the error that ended it, or "".
-    study : optuna.Study
-        With every trial but row 0: optuna.visualization and optuna.importance take it.
+    study : optuna.Study or None
+        With every trial but row 0: optuna.visualization and optuna.importance take it. None of a file, which has all
+        the rest.
+
+    Notes
+    -----
+    `plot` draws the metric by "trials", and the best so far; or how the exploitability of the best "solution" fell.
     """
 
     solver: Solver[Any]
-    solutions: tuple[Solution, ...] = field(repr=False)
+    solutions: tuple[Solution, ...]
     value: float
     metric: str
     best_trial: int
-    trials: dict[str, npt.NDArray[Any]] = field(repr=False)
-    errors: tuple[str, ...] = field(repr=False)
-    study: optuna.Study = field(repr=False)
+    trials: dict[str, npt.NDArray[Any]]
+    errors: tuple[str, ...]
+    study: optuna.Study | None = None
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        first = self.trials["value"][0]
+        yield "game", self.solution.game
+        searched = [name for name in self.trials if name not in COLUMNS]
+        settings = ", ".join(f"{name}={worded(getattr(self.solver, name))}" for name in searched)
+        yield "solver", f"{type(self.solver).__name__}({settings})"
+        yield self.metric, f"{self.value:.4g} (before: {first:.4g})"
+        yield "trials", len(self.errors)
+        yield "best trial", str(self.best_trial)
+
+    def _state(self) -> dict[str, Any]:
+        return super()._state() | {"study": None}
+
+    def _table(self) -> Table:
+        columns: dict[str, Variable] = {}
+        for name, column in self.trials.items():
+            if column.dtype.kind == "O":
+                column = np.array(list(map(str, column)))
+            columns[name] = (("trial", "game")[: column.ndim], column)
+        games = np.array([solution.game for solution in self.solutions])
+        coordinates = {"trial": np.arange(len(self.errors)), "game": games}
+        return Table(coordinates, columns, "value", {}, {"metric": self.metric, "best_trial": self.best_trial})
+
+    def _title(self) -> str:
+        return f"{type(self.solver).__name__}: {', '.join(dict.fromkeys(found.game for found in self.solutions))}"
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        from tmfcore import plotting
+
+        if kind == "solution":
+            return self.solution._picture("exploitability", **style)
+        return plotting.trials(self.trials["value"], quantity=self.metric, **style)
 
     @property
     def solution(self) -> Solution:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tmfcore._base.records import Record
+from tmfcore._results.records import Record
 
 
 @dataclass(frozen=True)

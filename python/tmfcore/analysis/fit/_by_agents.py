@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import confidence
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._population.simulation import Trajectories
+from tmfcore._results import confidence
 from tmfcore.analysis.fit._regression import (
     LARGEST,
     VISITS,
@@ -151,7 +151,7 @@ def _axes(value: object) -> int:
     return axes + (ndim if isinstance(ndim, int) else 0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _ByCell(Regression):
     """One regression a cell.
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import confidence
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._population.simulation import Simulation
+from tmfcore._results import confidence
 from tmfcore.analysis.fit._regression import (
     LARGEST,
     VISITS,
@@ -96,7 +96,7 @@ class CountLog:
         return _Together(smoothed, free, error, used, gram, shares, variance[:, -1], degrees, largest)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Together(Regression):
     """One regression of all cells.
 

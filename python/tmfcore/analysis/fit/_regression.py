@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray
+from tmfcore._results.records import Record
 
 VISITS = 5  # fewer tell too little for an interval
 LARGEST = 1e100  # absolute reward, so that sums of squares are finite
@@ -25,8 +26,8 @@ HALVINGS = 40  # of [0, 1], to 1e-12
 EPS = float(np.finfo(np.float64).eps)
 
 
-@dataclass(frozen=True, eq=False)
-class Regression:
+@dataclass(frozen=True, eq=False, repr=False)
+class Regression(Record):
     """Least squares of what was seen.
 
     Parameters

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from tmfcore._base import confidence as _intervals
-from tmfcore._base.confidence import Interval
-from tmfcore._base.records import Record
+from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
+from tmfcore._results import confidence as _intervals
+from tmfcore._results.confidence import Interval
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Variable
 from tmfcore.analysis.fit._regression import Regression
+from tmfcore.games.affine import affine
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TABLES = ("reward", "transition", "passive_reward", "passive_transition")
+MOST_BARS = 24
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit(Record):
+class Fit(Result[Literal["reward", "transition"]]):
     """An estimated game.
 
     Parameters
@@ -44,7 +55,12 @@ class Fit(Record):
     -----
     `interval(level)` gives confidence intervals of all of them. Twice a standard error to both sides is no substitute:
     after few visits the law of a frequency is skewed, and a standard error itself uncertain.
+
+    `plot` draws the estimates with intervals of 95%: "reward" or "transition", where they are many those whose
+    interval is widest.
     """
+
+    SHAPES: ClassVar[dict[str, str]] = {"visits": "S A", "passive_visits": "S"}
 
     game: Game
     kind: str
@@ -58,7 +74,36 @@ class Fit(Record):
     passive_reward_se: FloatArray
     passive_transition: FloatArray
     passive_transition_se: FloatArray
-    regression: Regression = field(repr=False)
+    regression: Regression
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "game", self.game.name
+        yield "kind", self.kind
+        yield "S", self.visits.shape[0]
+        yield "A", self.visits.shape[1]
+        yield "visits", int(self.visits.sum() + self.passive_visits.sum())
+        yield "unseen", f"{len(self.unseen)} of {self.visits.size}"
+
+    def _state(self) -> dict[str, Any]:
+        """The game is made again from the tables: only what they do not tell of it is kept."""
+        game = self.game
+        about = {"horizon": game.horizon, "discount": game.discount, "initial": game.initial, "name": game.name}
+        return super()._state() | {"game": about}
+
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Self:
+        tables = {name: state[name] for name in TABLES}
+        return cls(**state | {"game": game_of(state["kind"] == "affine", **tables, **state["game"])})
+
+    def _variables(self) -> dict[str, Variable]:
+        entries = {name: (name, getattr(self, name)) for table in TABLES for name in (table, f"{table}_se")}
+        return super()._variables() | {name: (_dimensions(*entry), entry[1]) for name, entry in entries.items()}
+
+    def _title(self) -> str:
+        return self.game.name
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        return _bars(kind, self.interval(), np.asarray(getattr(self, kind)), self.visits, **style)
 
     @property
     def unseen(self) -> list[tuple[int, int]]:
@@ -117,7 +162,7 @@ class Fit(Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FitIntervals(Record):
+class FitIntervals(Result[Literal["reward", "transition"]]):
     """Confidence intervals of what `fit` estimated; arrays of the shapes in Fit, NaN where not identified.
 
     Parameters
@@ -127,6 +172,10 @@ class FitIntervals(Record):
     reward, transition, passive_reward, passive_transition : Interval
         `low`, `high`, and `identified`, which entries the data tells. With passive="stay" the passive ones are what
         that says, without width.
+
+    Notes
+    -----
+    `plot` draws them for "reward" or "transition".
     """
 
     level: float
@@ -134,3 +183,71 @@ class FitIntervals(Record):
     transition: Interval
     passive_reward: Interval
     passive_transition: Interval
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "level", self.level
+        for name in TABLES:
+            seen = np.asarray(getattr(self, name).identified)
+            yield name, f"{seen.sum()} of {seen.size} identified"
+
+    def _variables(self) -> dict[str, Variable]:
+        found: dict[str, Variable] = {}
+        for name in TABLES:
+            interval = getattr(self, name)
+            dims = _dimensions(name, interval.low)
+            found |= {f"{name}_low": (dims, interval.low), f"{name}_high": (dims, interval.high)}
+        return found
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        return _bars(kind, self, None, None, **style)
+
+
+def _dimensions(name: str, table: FloatArray) -> tuple[str, ...]:
+    """Of a table of a fitted game; the last of an affine game's is the corner."""
+    own = ["observation"] if name.startswith("passive") else ["observation", "action"]
+    if "transition" in name:
+        own.append("next_observation")
+    return (*own, *["corner"] * (table.ndim - len(own)))
+
+
+def _bars(
+    kind: str, intervals: FitIntervals, estimate: FloatArray | None, visits: IntArray | None, **style: Any
+) -> Axes:
+    """A bar for each entry; of many, of those whose interval is widest."""
+    from tmfcore import plotting
+
+    interval: Interval = getattr(intervals, kind)
+    widths = np.nan_to_num(interval.high - interval.low, nan=-1.0).ravel()
+    chosen = np.sort(np.argsort(-widths, kind="stable")[:MOST_BARS])
+    chosen = chosen[widths[chosen] >= 0]
+    if not len(chosen):
+        raise ValueError("nothing to draw: the data identifies no entry")
+    places = list(np.ndindex(interval.low.shape))
+    names = [", ".join(map(str, places[i])) for i in chosen]
+    unit = "reward" if kind == "reward" else "probability"
+    shown = "" if len(chosen) == len(widths) else f" ({len(chosen)} of {len(widths)} entries)"
+    return plotting.intervals(
+        names, interval.low.flat[chosen], interval.high.flat[chosen],
+        estimate=None if estimate is None else estimate.flat[chosen], level=intervals.level,
+        quantity=unit + shown, entries="entry of " + kind, **style,
+    )  # fmt: skip
+
+
+def game_of(
+    affine_in_mu: bool, *, reward: FloatArray, transition: FloatArray, passive_reward: FloatArray,
+    passive_transition: FloatArray, horizon: object, discount: float, initial: object, name: str,
+) -> Game:  # fmt: skip
+    """The Game of the estimates."""
+    n_obs, n_act = reward.shape[:2]
+    horizon = check.as_positive_int(horizon, "horizon")
+    if not affine_in_mu:
+        return Game(
+            n_obs, n_act, horizon, discount, initial, reward, transition, passive_reward=passive_reward,
+            passive_transition=passive_transition, name=name,
+        )  # fmt: skip
+    return affine(
+        np.zeros((n_obs, n_act)), reward_mu=reward, transition0=np.zeros((n_obs, n_act, n_obs)),
+        transition_mu=transition,
+        passive_reward_mu=passive_reward, passive_transition0=np.zeros((n_obs, n_obs)),
+        passive_transition_mu=passive_transition, horizon=horizon, discount=discount, initial=initial, name=name,
+    )  # fmt: skip

@@ -8,15 +8,12 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
-from tmfcore._base.validation import FloatArray
 from tmfcore._model.fingerprint import same
-from tmfcore._model.game import Game
 from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore.analysis.fit._by_agents import AgentLog
 from tmfcore.analysis.fit._by_counts import CountLog
 from tmfcore.analysis.fit._regression import on_simplex
-from tmfcore.analysis.fit._result import Fit
-from tmfcore.games.affine import affine
+from tmfcore.analysis.fit._result import Fit, game_of
 
 KINDS = ("constant", "affine")
 PASSIVE = ("fit", "stay")
@@ -152,7 +149,7 @@ def fit(
     found = evidence.regress(False, base, strength)
     if affine_in_mu:
         found = evidence.regress(True, np.repeat(found.smoothed, n_obs, axis=0), strength)
-    estimate, error = found.smoothed.copy(), found.error
+    estimate, error = found.smoothed.copy(), found.error.copy()
     estimate[..., :n_obs] = on_simplex(estimate[..., :n_obs])
     # (F, cells, S + 1) -> (S, A + 1, S + 1) or (S, A + 1, S + 1, F), the corners last
     shape = (n_obs, n_act + 1, n_obs + 1, len(estimate))
@@ -163,42 +160,24 @@ def fit(
         tables[:, n_act] = errors[:, n_act] = 0.0
         o = np.arange(n_obs)
         tables[o, n_act, o] = 1.0
+    told = {
+        "reward": tables[:, :n_act, n_obs], "transition": tables[:, :n_act, :n_obs],
+        "passive_reward": tables[:, n_act, n_obs], "passive_transition": tables[:, n_act, :n_obs],
+    }  # fmt: skip
     return Fit(
-        _game(tables, n_act, affine_in_mu, evidence.horizon if horizon is None else horizon, discount,
-              evidence.initial if initial is None else initial, name),
-        kind,
-        evidence.visits[:, :n_act],
-        evidence.visits[:, n_act],
-        tables[:, :n_act, n_obs],
-        errors[:, :n_act, n_obs],
-        tables[:, :n_act, :n_obs],
-        errors[:, :n_act, :n_obs],
-        tables[:, n_act, n_obs],
-        errors[:, n_act, n_obs],
-        tables[:, n_act, :n_obs],
-        errors[:, n_act, :n_obs],
-        found,
-    )  # fmt: skip
-
-
-def _game(
-    tables: FloatArray, n_act: int, affine_in_mu: bool, horizon: object, discount: float, initial: object, name: str
-) -> Game:
-    """The Game of the estimates (S, A + 1, S + 1[, S])."""
-    n_obs = len(tables)
-    reward, passive_reward = tables[:, :n_act, n_obs], tables[:, n_act, n_obs]
-    transition, passive_transition = tables[:, :n_act, :n_obs], tables[:, n_act, :n_obs]
-    if not affine_in_mu:
-        return Game(
-            n_obs, n_act, check.as_positive_int(horizon, "horizon"), discount, initial, reward, transition,
-            passive_reward=passive_reward, passive_transition=passive_transition, name=name,
-        )  # fmt: skip
-    return affine(
-        np.zeros((n_obs, n_act)), reward_mu=reward, transition0=np.zeros((n_obs, n_act, n_obs)),
-        transition_mu=transition,
-        passive_reward_mu=passive_reward, passive_transition0=np.zeros((n_obs, n_obs)),
-        passive_transition_mu=passive_transition, horizon=check.as_positive_int(horizon, "horizon"),
-        discount=discount, initial=initial, name=name,
+        game=game_of(
+            affine_in_mu, **told, horizon=evidence.horizon if horizon is None else horizon, discount=discount,
+            initial=evidence.initial if initial is None else initial, name=name,
+        ),
+        kind=kind,
+        visits=evidence.visits[:, :n_act],
+        passive_visits=evidence.visits[:, n_act],
+        **told,
+        reward_se=errors[:, :n_act, n_obs],
+        transition_se=errors[:, :n_act, :n_obs],
+        passive_reward_se=errors[:, n_act, n_obs],
+        passive_transition_se=errors[:, n_act, :n_obs],
+        regression=found,
     )  # fmt: skip
 
 

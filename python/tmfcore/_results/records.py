@@ -1,6 +1,5 @@
-"""Records: what verbs return. Each field is held to its annotation when one is made, by hand or from a file.
-
-    class Flow(Record)      a frozen dataclass; its annotations are all there is to say
+"""Records: frozen dataclasses whose fields are held to their annotations, by hand or from a file, and whose arrays are
+read-only.
 
 The kind of a value is checked, not its content: arrays by dtype, tuples and dicts by what they hold; and that arrays
 whose SHAPES are given in letters fit each other. O(1) for arrays.
@@ -16,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tmfcore._base import wording as say
+from tmfcore._results import packing
 
 Check = Callable[[object], bool]
 
@@ -29,16 +29,26 @@ _KINDS: dict[str, tuple[str, Check]] = {
     "float": ("a real number", lambda value: _is_number(value, int, float, np.integer, np.floating)),
     "FloatArray": ("an array of floats", lambda value: _is_array(value, "f")),
     "IntArray": ("an array of integers", lambda value: _is_array(value, "iu")),
+    "npt.NDArray[np.bool_]": ("an array of True and False", lambda value: _is_array(value, "b")),
     "npt.NDArray[Any]": ("an array of numbers or texts", lambda value: _is_array(value, "biufUO")),
 }
 
 
-class Record:
-    """Base of the dataclasses that verbs return."""
+#: Facts whose value says what it is.
+PLAIN = ("schedule", "solver", "engine", "verdict", "stopped")
 
-    #: Field -> its dimensions by letter, "R J+1 S": where a letter returns, so does the length. None has no shape, nor
-    #: have labels that are not there; of a dict each entry has a length of its own for each letter.
+
+class Record:
+    """Base of what is kept in named fields: of dataclasses, and of named tuples beside `Result`."""
+
+    #: Field -> its dimensions by letter, "R J+1 S": where a letter returns, so does the length; S' is another dimension
+    #: as long as S. None has no shape, nor have labels that are not there; of a dict each entry has a length of its own
+    #: for each letter.
     SHAPES: ClassVar[dict[str, str]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        packing.known(cls)
 
     def __post_init__(self) -> None:
         kind: Any = type(self)
@@ -52,35 +62,88 @@ class Record:
             for key, entry in value.items() if isinstance(value, Mapping) else [("", value)]:
                 if entry is not None and (isinstance(entry, np.ndarray) or len(entry)):
                     _fit(f"{name}[{key!r}]" if key else name, entry, letters.split(), key, known)
+        self.__setstate__(vars(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Fields with read-only views of their arrays, also of a copy and of what was pickled."""
+        for name, value in state.items():
+            object.__setattr__(self, name, read_only(value))
 
     def __repr__(self) -> str:
         """One line, whatever the arrays hold."""
-        return f"{type(self).__name__}({', '.join(self._parts())})"
+        facts = (_said(name, value) for name, value in self._facts())
+        return f"{type(self).__name__}({', '.join(fact for fact in facts if fact)})"
 
-    def _parts(self) -> Iterator[str]:
-        """What the line says: numbers and short texts by name, arrays by shape; None, tuples and dicts are left out."""
+    def _names(self) -> list[str]:
+        """Fields, in order."""
         kind: Any = type(self)
-        for item in fields(kind):
-            value = getattr(self, item.name)
-            if isinstance(value, np.ndarray) and value.ndim > 0:
-                yield f"{item.name} {value.shape}"
-            elif isinstance(value, (float, np.floating, np.ndarray)):
-                yield f"{item.name}={float(value):.4g}"
-            elif isinstance(value, (bool, int, np.integer, str)):
-                yield f"{item.name}={say.short(repr(value))}"
+        return list(kind._fields) if isinstance(self, tuple) else [item.name for item in fields(kind) if item.init]
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        """What the line says, by name: numbers, short texts and arrays."""
+        for name in self._names():
+            value = getattr(self, name)
+            if isinstance(value, str):
+                yield name, say.short(repr(value))
+            elif isinstance(value, (bool, int, float, np.generic, np.ndarray)):
+                yield name, value
+
+    def _state(self) -> dict[str, Any]:
+        """What it is made from, by name: this is saved, and compared by `equals`."""
+        return {name: getattr(self, name) for name in self._names()}
 
     def equals(self, other: object) -> bool:
         """Whether `other` is of the same class and has the same values to the last bit; NaN equals NaN."""
-        kind: Any = type(self)
-        names = [item.name for item in fields(kind)]
-        return type(other) is kind and all(_same(getattr(self, name), getattr(other, name)) for name in names)
+        return isinstance(other, Record) and type(other) is type(self) and _same(self._state(), other._state())
+
+
+def _said(name: str, value: object) -> str:
+    """A fact in a line: S=3, 'queueing', 4 replicas, mean return 1.5, converged, mu (5, 3)."""
+    if value is None:
+        return ""
+    if name == "game":
+        return repr(value)
+    if isinstance(value, (bool, np.bool_)):
+        return name if value else f"not {name}"
+    text = worded(value)
+    if isinstance(value, str):
+        return text if name in PLAIN else f"{name} {text}"
+    if len(name) == 1:
+        return f"{name}={text}"
+    if isinstance(value, (int, np.integer)):
+        return f"{text} {name.removesuffix('s') if value == 1 else name}"
+    return f"{name} {text}"
+
+
+def worded(value: object) -> str:
+    """A fact's value: numbers to five digits, arrays by shape."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return str(value.shape)
+    return f"{float(value):.5g}" if isinstance(value, (float, np.floating, np.ndarray)) else str(value)
+
+
+def read_only(value: Any) -> Any:
+    """A value whose arrays, also those in tuples and dicts, cannot be written to through it."""
+    if isinstance(value, np.ndarray):
+        if value.flags.writeable:
+            value = value.view()
+            value.flags.writeable = False
+        return value
+    if type(value) is dict:
+        return {key: read_only(entry) for key, entry in value.items()}
+    if type(value) is tuple:
+        return tuple(map(read_only, value))
+    return value
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two values of a field are equal, array by array."""
+    """Whether two values of a field are equal, array by array; numpy's numbers are those of Python."""
+    one, other = (value.item() if isinstance(value, np.generic) else value for value in (one, other))
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         a, b = np.asarray(one), np.asarray(other)
         floats = a.dtype.kind in "fc" and b.dtype.kind in "fc"
+        if a.dtype.kind == "O":
+            return a.shape == b.shape and _same(a.ravel().tolist(), b.ravel().tolist())
         return a.dtype == b.dtype and bool(np.array_equal(a, b, equal_nan=floats))
     if isinstance(one, Record):
         return one.equals(other)
@@ -99,7 +162,7 @@ def _fit(name: str, value: Any, letters: list[str], key: str, known: dict[tuple[
     if len(shape) != len(letters):
         raise ValueError(f"{name} has shape {shape}; must be ({', '.join(letters)})")
     for n, dimension in zip(shape, letters, strict=True):
-        letter, _, more = dimension.partition("+")
+        letter, _, more = dimension.rstrip("'").partition("+")
         length, where = known.setdefault((letter, key), (n - int(more or 0), name))
         if n - int(more or 0) != length:
             raise ValueError(

@@ -23,14 +23,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import validation as check
-from tmfcore._base.records import Record
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import xarray
 
-__all__ = ["Frames", "Table"]
+__all__ = ["Table", "Tabular", "Variable"]
 
 Variable = tuple[tuple[str, ...], npt.NDArray[Any]]
 
@@ -57,6 +56,13 @@ class Table:
     default: str
     along: Mapping[str, tuple[str, npt.NDArray[Any]]] = field(default_factory=dict)
     attributes: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    def __or__(self, other: Table) -> Table:
+        """Both; what they share is that of `other`, whose default and attributes come first."""
+        return Table(
+            {**self.coordinates, **other.coordinates}, {**self.variables, **other.variables}, other.default,
+            {**self.along, **other.along}, {**self.attributes, **other.attributes},
+        )  # fmt: skip
 
     def to_xarray(self) -> xarray.Dataset:
         """The whole as a Dataset; arrays are not copied."""
@@ -87,8 +93,8 @@ class Table:
         return {dim: self.coordinates[dim], **more}
 
 
-class Frames(Record):
-    """What results have in common: ways out into tables. A subclass says what it holds, in `_table`."""
+class Tabular:
+    """Ways out into tables of what says, in `_table`, what it holds."""
 
     def _table(self) -> Table:
         raise NotImplementedError

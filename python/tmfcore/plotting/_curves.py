@@ -1,8 +1,8 @@
-"""Pictures of studies: numbers against iterations, population sizes, schedules and time."""
+"""Curves of studies: numbers against iterations, trials, steps, time and population sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,17 +13,18 @@ from tmfcore._base.validation import FloatArray
 from tmfcore.plotting import _checks
 from tmfcore.plotting._canvas import (
     GUIDE,
-    PALETTE,
     axes,
-    color_of,
+    drawn_already,
     finish,
     log_ticks,
     marker_of,
+    named,
     need_matplotlib,
     ordered_colors,
     plain_number,
+    style_of,
     time_label,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +57,8 @@ def exploitability(
     goal: float | None = None,
     goal_label: str = "goal",
     relative: bool = True,
+    label: str | None = None,
+    color: str | None = None,
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
@@ -72,6 +75,8 @@ def exploitability(
         What it is called in the legend, before its value.
     relative : bool
         False: ``values`` and `goal` are in units of return, and drawn as they are.
+    label, color : str, optional
+        What the legend says before each line, and one colour for all of them.
     """
     given = {label: _curve(line, f"lines[{label!r}]") for label, line in _checks.by_label(lines).items()}
     goal = None if goal is None else _checks.number(goal, "goal")
@@ -80,22 +85,25 @@ def exploitability(
     need_matplotlib()
     from matplotlib.ticker import MaxNLocator
 
+    style_of(label, color)
     ax = axes(ax)
+    first = drawn_already(ax)
+    colors = ordered_colors(len(given), color, first)
     scale, unit = (100.0, "%") if relative else (1.0, "")
     drawn = 0
-    for k, (label, (x, values)) in enumerate(given.items()):
+    for k, (name, (x, values)) in enumerate(given.items()):
         y = scale * values
         seen = np.isfinite(y) & (y > 0)
         drawn += int(seen.sum())
         ax.plot(
             x[seen],
             y[seen],
-            color=color_of(k),
-            marker=marker_of(k),
+            color=colors[k],
+            marker=marker_of(first + k),
             linewidth=1.6,
             markersize=7,
             markevery=[-1],
-            label=label,
+            label=named(label, name),
         )
     ax.set_yscale("log")
     if not drawn:
@@ -116,140 +124,44 @@ def exploitability(
     return finish(ax, title)
 
 
-def returns(
-    labels: Sequence[str],
-    mean: ArrayLike,
-    low: ArrayLike,
-    high: ArrayLike,
-    mean_field: ArrayLike,
+def trials(
+    values: ArrayLike,
     *,
-    tolerance: float | None = None,
-    legend: bool = True,
+    quantity: str = "",
+    label: str | None = None,
+    color: str | None = None,
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the mean return of N agents with intervals beside the mean-field return of the same policy.
+    """Draw what each trial of a search came to, on a log scale, and the best so far as a line.
 
     Parameters
     ----------
-    labels : (K,) sequence of str
-        One schedule each.
-    mean, low, high : (K,) array_like
-        N-agent discounted return per agent, and its interval.
-    mean_field : (K,) array_like
-        Return of the limit.
-    tolerance : float, optional
-        A fraction: a band of +- tolerance around each mean-field return.
+    values : (n,) array_like
+        What is made small; infinite and not drawn where a trial failed.
+    quantity : str, optional
+        What it is.
+    label, color : str, optional
+        What the legend says before "trial" and "best so far", and the colour of both.
     """
-    labels = _checks.labels(labels)
-    n = len(labels)
-    centre, limit = _checks.numbers(mean, "mean", n), _checks.numbers(mean_field, "mean_field", n)
-    ends = np.stack([_checks.numbers(low, "low", n), _checks.numbers(high, "high", n)])
-    tolerance = None if tolerance is None else _checks.number(tolerance, "tolerance", low=0.0)
-    _checks.flags(legend=legend)
+    y = _checks.numbers(values, "values", None, gaps=True)
+    _checks.texts(quantity=quantity)
+    style_of(label, color)
     ax = axes(ax)
-    x = np.arange(n, dtype=np.float64)
-    seen = [*ends, limit]
-    if tolerance is not None:
-        seen += [limit * (1 - tolerance), limit * (1 + tolerance)]
-        ax.bar(
-            x,
-            2 * tolerance * np.abs(limit),
-            bottom=limit - tolerance * np.abs(limit),
-            width=0.5,
-            color="#DDDDDD",
-            label=f"mean field \u00b1 {100 * tolerance:g}%",
-        )
-    ax.hlines(limit, x - 0.25, x + 0.25, color=PALETTE[1], linewidth=2, label="mean field")
-    ax.errorbar(
-        x,
-        centre,
-        yerr=np.abs(ends - centre),
-        color=PALETTE[0],
-        marker="o",
-        markersize=5,
-        linestyle="none",
-        capsize=5,
-        linewidth=1.6,
-        label="N agents, 95% interval",
-    )
-    ax.set_xticks(x, labels)
-    ax.set_xlim(-0.6, len(labels) - 0.4)
-    bottom, top = float(np.min(seen)), float(np.max(seen))
-    ax.set_ylim(bottom - 0.06 * (top - bottom), top + 0.06 * (top - bottom))
-    ax.set_xlabel("agents acting at each step")
-    ax.set_ylabel("discounted return per agent")
-    ax.grid(axis="x", visible=False)
-    return finish(ax, title, legend=legend)
-
-
-def fluctuations(
-    times: ArrayLike,
-    mean: ArrayLike,
-    deviation: ArrayLike,
-    labels: Sequence[str],
-    *,
-    measured: tuple[ArrayLike, ArrayLike, ArrayLike | None] | None = None,
-    marker_every: int = 1,
-    unit: str = "sweeps",
-    legend: bool = True,
-    title: str = "",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw what is predicted of mu-hat, mean and a band of two standard deviations, over what was measured.
-
-    Parameters
-    ----------
-    times, mean, deviation : (J,), (J, S), (J, S) array_like
-        Times, predicted mean and standard deviation of mu-hat.
-    labels : (S,) sequence of str
-        Names of the observations.
-    measured : (times (K,), mean (K, S), deviation (K, S) or None), optional
-        Drawn as markers, with bars of two standard deviations.
-    marker_every : int
-        Draw a marker at every so manyth measured time.
-    unit : {"sweeps", "steps"}
-        Of the times.
-    """
-    centre = _checks.numbers(mean, "mean", None, None)
-    spread, at = _checks.numbers(deviation, "deviation", *centre.shape), _checks.numbers(times, "times", len(centre))
-    labels = _checks.labels(labels, centre.shape[1])
-    marker_every = check.as_positive_int(marker_every, "marker_every")
-    if measured is not None:
-        when, seen, bars = _checks.several(measured, "measured", 3, "(times, mean, deviation or None)")
-        values = _checks.numbers(seen, "measured[1]", None, centre.shape[1])
-        ends = None if bars is None else _checks.numbers(bars, "measured[2]", *values.shape, gaps=True)
-        measured = _checks.numbers(when, "measured[0]", len(values)), values, ends
-    _checks.texts(unit=unit)
-    _checks.flags(legend=legend)
-    ax = axes(ax)
-    for o, (label, color) in enumerate(zip(labels, ordered_colors(len(labels)), strict=True)):
-        low, high = centre[:, o] - 2 * spread[:, o], centre[:, o] + 2 * spread[:, o]
-        ax.fill_between(at, low, high, color=color, alpha=0.22, linewidth=0)
-        ax.plot(at, centre[:, o], color=color, linewidth=1.5, zorder=2, label=label if measured is None else None)
-        if measured is None:
-            continue
-        bars = None if measured[2] is None else 2 * np.asarray(measured[2], dtype=np.float64)[::marker_every, o]
-        ax.errorbar(
-            np.asarray(measured[0], dtype=np.float64)[::marker_every],
-            np.asarray(measured[1], dtype=np.float64)[::marker_every, o],
-            yerr=bars,
-            color=color,
-            marker=marker_of(o),
-            markersize=3.8,
-            linestyle="none",
-            linewidth=1.0,
-            capsize=2,
-            zorder=3,
-            label=label,
-        )
-    ax.set_ylim(bottom=0.0)
-    ax.set_xlabel(time_label(unit))
-    ax.set_ylabel("share of the population \u03bc\u0302")
-    finish(ax, title, legend=False)
-    if legend:
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5, handletextpad=0.2)
-    return ax
+    first = drawn_already(ax)
+    own = ordered_colors(1, color, first)[0]
+    tried = np.arange(len(y))
+    seen = np.isfinite(y) & (y > 0)
+    best = np.minimum.accumulate(np.where(seen, y, np.inf))
+    ax.plot(tried[seen], y[seen], linestyle="none", marker=marker_of(first), markersize=5, color=own, alpha=0.6,
+            label=named(label, "trial"))  # fmt: skip
+    ax.plot(tried[np.isfinite(best)], best[np.isfinite(best)], drawstyle="steps-post", color=own, linewidth=1.6,
+            label=named(label, "best so far"))  # fmt: skip
+    ax.set_yscale("log")
+    log_ticks(ax)
+    ax.set_xlabel("trial (0: the settings given)")
+    ax.set_ylabel(quantity)
+    return finish(ax, title)
 
 
 def by_step(
@@ -258,6 +170,8 @@ def by_step(
     *,
     level_label: str,
     quantity: str,
+    label: str | None = None,
+    color: str | None = None,
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
@@ -271,6 +185,8 @@ def by_step(
         Drawn as a dashed line.
     quantity : str
         What the numbers are.
+    label, color : str, optional
+        What the legend says before each line, and one colour for all of them.
     """
     given = {
         label: _checks.numbers(line, f"lines[{label!r}]", None, gaps=True)
@@ -281,12 +197,15 @@ def by_step(
     need_matplotlib()
     from matplotlib.ticker import MaxNLocator
 
+    style_of(label, color)
     ax = axes(ax)
-    for k, (label, y) in enumerate(given.items()):
+    first = drawn_already(ax)
+    colors = ordered_colors(len(given), color, first)
+    for k, (name, y) in enumerate(given.items()):
         every = max(1, len(y) // 10)
-        ax.plot(np.arange(len(y)), y, color=color_of(k), marker=marker_of(k), markevery=every, linewidth=1.6,
-                markersize=5, label=label)  # fmt: skip
-    ax.axhline(level, color=GUIDE, linestyle="--", linewidth=1.2, label=level_label)
+        ax.plot(np.arange(len(y)), y, color=colors[k], marker=marker_of(first + k), markevery=every, linewidth=1.6,
+                markersize=5, label=named(label, name))  # fmt: skip
+    ax.axhline(level, color=GUIDE, linestyle="--", linewidth=1.2, label=level_label if first == 0 else None)
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=(1, 2, 5, 10)))
     ax.set_xlabel("step t")
     ax.set_ylabel(quantity)
@@ -298,6 +217,8 @@ def bound(
     lines: Mapping[str, ArrayLike],
     *,
     unit: str = "sweeps",
+    label: str | None = None,
+    color: str | None = None,
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
@@ -310,6 +231,8 @@ def bound(
         E || mu-hat - mu ||_1; values of zero or below have no place on a log scale and are left out.
     unit : {"sweeps", "steps"}
         Of the times.
+    label, color : str, optional
+        What the legend says before each line, and one colour for all of them.
     """
     at = _checks.numbers(times, "times", None)
     given = {
@@ -317,19 +240,22 @@ def bound(
         for label, line in _checks.by_label(lines).items()
     }
     _checks.texts(unit=unit)
+    style_of(label, color)
     ax = axes(ax)
-    for k, (label, y) in enumerate(given.items()):
+    first = drawn_already(ax)
+    colors = ordered_colors(len(given), color, first)
+    for k, (name, y) in enumerate(given.items()):
         seen = np.isfinite(y) & (y > 0)
         every = max(1, int(seen.sum()) // 10)
         ax.plot(
             at[seen],
             y[seen],
-            color=color_of(k),
-            marker=marker_of(k),
+            color=colors[k],
+            marker=marker_of(first + k),
             linewidth=1.6,
             markersize=5,
             markevery=every,
-            label=label,
+            label=named(label, name),
         )
     ax.set_yscale("log")
     log_ticks(ax)
@@ -343,6 +269,8 @@ def convergence(
     *,
     guide: bool = True,
     when: str = "mean over time",
+    label: str | None = None,
+    color: str | None = None,
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
@@ -355,14 +283,19 @@ def convergence(
         Draw the line proportional to 1/sqrt(N) above the data.
     when : str
         The times the error is of.
+    label, color : str, optional
+        What the legend says before each line, and one colour for all of them.
     """
     given = {label: _error_line(line, f"lines[{label!r}]") for label, line in _checks.by_label(lines).items()}
     _checks.flags(guide=guide)
     _checks.texts(when=when)
+    style_of(label, color)
     ax = axes(ax)
+    first = drawn_already(ax)
+    colors = ordered_colors(len(given), color, first)
     ax.set_xscale("log")
     ax.set_yscale("log")
-    for k, (label, line) in enumerate(given.items()):
+    for k, (name, line) in enumerate(given.items()):
         n, error = np.asarray(line.n_agents), np.asarray(line.error)
         bars = np.abs(np.stack([np.asarray(line.low), np.asarray(line.high)]) - error)
         slope = f":  slope {line.slope:.3f} \u00b1 {line.slope_half:.3f}" if np.isfinite(line.slope) else ""
@@ -370,16 +303,16 @@ def convergence(
             n,
             error,
             yerr=bars,
-            color=color_of(k),
-            marker=marker_of(k),
+            color=colors[k],
+            marker=marker_of(first + k),
             markersize=max(9.0 - 1.8 * k, 3.0),  # nested, so that lines on top of each other are all seen
             markerfacecolor="none",
             markeredgewidth=1.5,
             linewidth=1.2,
             capsize=3,
-            label=label + slope.replace("-", "\u2212"),
+            label=named(label, name) + slope.replace("-", "\u2212"),
         )
-    if guide:
+    if guide and not first:
         sizes = np.concatenate([np.asarray(line.n_agents) for line in given.values()])
         height = max(float(np.max(np.asarray(e.error) * np.sqrt(np.asarray(e.n_agents)))) for e in given.values())
         ends = np.array([sizes.min(), sizes.max()])
@@ -398,8 +331,8 @@ def convergence(
     finish(ax, title, legend=False)
     handles, labels = ax.get_legend_handles_labels()
     if handles:  # lines come before error bars there: the guide goes last
-        first = len(handles) > len(given)
-        ax.legend(handles[first:] + handles[:first], labels[first:] + labels[:first], frameon=False, fontsize=9)
+        ahead = sum(text.startswith("guide") for text in labels)
+        ax.legend(handles[ahead:] + handles[:ahead], labels[ahead:] + labels[:ahead], frameon=False, fontsize=9)
     return ax
 
 

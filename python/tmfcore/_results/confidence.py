@@ -15,20 +15,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tmfcore._base import validation as check
-from tmfcore._base.records import Record
 from tmfcore._base.validation import FloatArray
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Variable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Interval"]
 
 
-@dataclass(frozen=True, eq=False)
-class Interval(Record):
+@dataclass(frozen=True, eq=False, repr=False)
+class Interval(Result[Literal["ends"]]):
     """A confidence interval of a number, or of each entry of an array; `low, high = interval` takes it apart.
 
     Parameters
@@ -37,6 +41,10 @@ class Interval(Record):
         Its ends, in units of what is estimated; NaN where the data does not identify that.
     level : float
         Share of the samples whose interval holds the true value, entry by entry.
+
+    Notes
+    -----
+    `plot` draws a bar from end to end for each entry that the data identifies.
     """
 
     low: Any
@@ -57,6 +65,22 @@ class Interval(Record):
             seen = np.asarray(self.identified)
             return f"Interval(shape={seen.shape}, level={self.level:g}, identified={seen.sum()} of {seen.size})"
         return f"Interval({self.low:.6g}, {self.high:.6g}, level={self.level:g})"
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "low", self.low
+        yield "high", self.high
+        yield "level", self.level
+
+    def _variables(self) -> dict[str, Variable]:
+        dims = tuple(f"axis_{k}" for k in range(np.ndim(self.low)))
+        return {"low": (dims, np.asarray(self.low)), "high": (dims, np.asarray(self.high))}
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        from tmfcore import plotting
+
+        names = [", ".join(map(str, index)) for index in np.ndindex(np.shape(self.low))]
+        low, high = np.ravel(self.low), np.ravel(self.high)
+        return plotting.intervals(names, low, high, level=self.level, quantity="interval", entries="entry", **style)
 
 
 def as_level(level: object, name: str = "level") -> float:

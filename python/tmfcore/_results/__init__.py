@@ -1,0 +1,1 @@
+"""What verbs return: the base of results, their tables, their files, and confidence intervals."""

@@ -1,0 +1,123 @@
+"""The picture of a course that suits its observations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tmfcore._base import validation as check
+from tmfcore.plotting import _checks
+from tmfcore.plotting._canvas import no_style
+from tmfcore.plotting._courses import SHARE, Course, checked, numbered
+from tmfcore.plotting._heat import heat, snapshots
+from tmfcore.plotting._lines import MOST_LINES, lines, profiles
+from tmfcore.plotting._places import by_place, places_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+KINDS = ("auto", "lines", "places", "heat", "profiles", "snapshots")
+
+MOST_NAMED, MOST_NUMBERED = 256, 4000  # observations of a heat map that nobody asked for, with names and without
+
+
+def over_time(
+    course: Course,
+    labels: Sequence[str],
+    shape: Sequence[int] = (),
+    *,
+    kind: str = "auto",
+    field: Course | None = None,
+    replicas: ArrayLike | None = None,
+    shares: bool = True,
+    quantity: str = SHARE,
+    names: tuple[str, str] = ("N agents", "mean field"),
+    unit: str = "sweeps",
+    label: str | None = None,
+    color: str | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a course by the picture that suits its observations.
+
+    Parameters
+    ----------
+    course : Course
+        Of S observations.
+    labels : (S,) sequence of str
+        Names of the observations.
+    shape : sequence of int, optional
+        Observations as points of a grid, row by row.
+    kind : {"auto", "lines", "places", "heat", "profiles", "snapshots"}, optional
+        "auto": snapshots on a grid of two axes, or of three where there is no `field`; else profiles where there are no
+        more than two times; else lines for up to 10 observations; else places where observations of more than one
+        detail have labels "place, detail"; else a heat map, or profiles where there is a `field` to compare with; of
+        more than 256 observations with names, or 4000 with numbers, lines of the largest.
+    field : Course, optional
+        The same of the mean field, drawn with it; not by "heat".
+    replicas : (R, J, S) array_like, optional
+        What `course` is the mean of; drawn by "lines".
+    shares : bool, optional
+        Whether values are shares of one whole: drawn from 0, and of many observations the largest and the rest.
+    quantity, unit : str, optional
+        What is drawn, and the unit of time.
+    names : (str, str), optional
+        What `course` and `field` are, for legends.
+    label, color : str, optional
+        What the legend says before each line, and one colour for all of them; of lines, places and profiles.
+
+    Raises
+    ------
+    ValueError
+        kind is "snapshots" and the grid has not two axes, or "heat" with a field, or "places" of values that are no
+        shares; a label or a color of heat and snapshots.
+    """
+    course, labels, field = checked(course, labels, field, shares, quantity, unit)
+    shape = _checks.grid(shape, len(labels))
+    check.as_choice(kind, "kind", KINDS)
+    grid = min(shape[-2:], default=1) > 1 and (len(shape) == 2 or (len(shape) == 3 and field is None))
+    if kind == "auto":
+        kind = "snapshots" if grid else _kind(labels, len(course.times), compared=field is not None, shares=shares)
+    common: dict[str, Any] = {"quantity": quantity, "unit": unit, "title": title, "ax": ax}
+    if kind in ("heat", "snapshots"):
+        no_style(label, color)
+    if kind == "heat":
+        if field is not None:
+            raise ValueError("kind is 'heat'; must be 'lines', 'profiles' or 'snapshots' to draw a mean field with it")
+        return heat(course, labels, shares=shares, **common)
+    if kind == "profiles":
+        return profiles(
+            course, labels, field=field, shares=shares, names=names, label=label, color=color, **common
+        )
+    if kind == "snapshots":
+        if not grid:
+            three = "" if field is not None else " or three"
+            raise ValueError(
+                f"kind is 'snapshots'; observations must form a grid of two axes{three}, not {tuple(shape)}"
+            )
+        return snapshots(course, shape, field=field, shares=shares, names=names, **common)
+    if kind == "places":
+        if not shares:
+            raise ValueError("kind is 'places'; must be another where values are no shares, which add up")
+        labels, places = places_of(labels)
+        course = Course(course.times, by_place(course.values, places))
+        field = None if field is None else Course(field.times, by_place(field.values, places))
+        replicas = None if replicas is None else by_place(np.asarray(replicas, dtype=np.float64), places)
+    return lines(
+        course, labels, field=field, replicas=replicas, shares=shares, names=names, label=label, color=color, **common
+    )
+
+
+def _kind(labels: Sequence[str], n_times: int, *, compared: bool, shares: bool) -> str:
+    n = len(labels)
+    if n_times <= 2:
+        return "profiles"
+    if shares and n > MOST_LINES and len(places_of(labels)[0]) < n:
+        return "places"
+    most = MOST_NUMBERED if numbered(labels) or not shares else MOST_NAMED
+    if MOST_LINES < n <= most:
+        return "profiles" if compared else "heat"
+    return "lines"

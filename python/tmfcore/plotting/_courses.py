@@ -1,0 +1,72 @@
+"""One number of every observation over time, and what its pictures have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tmfcore.plotting import _checks
+
+SHARE = "share of the population \u03bc"
+
+TILES = 4  # times of profiles and snapshots
+EARLY = 0.25  # of the time: shares larger than all later ones are off the scale of colours
+STILL = 1e-6  # relative difference of profiles up to which they are one
+
+
+class Course(NamedTuple):
+    """One number of every observation over time.
+
+    Attributes
+    ----------
+    times : (J,) float64
+    values : (J, S) float64
+    """
+
+    times: NDArray[np.floating[Any]]
+    values: NDArray[np.floating[Any]]
+
+
+def checked(
+    course: object, labels: object, field: object, shares: object, quantity: object, unit: object, *, named: bool = True
+) -> tuple[Course, tuple[str, ...], Course | None]:
+    """What most pictures have in common, checked; one that is not `named` has no labels."""
+    _checks.flags(shares=shares)
+    _checks.texts(quantity=quantity, unit=unit)
+    drawn = Course(*_checks.course(course, "course"))
+    n = drawn.values.shape[1]
+    called = _checks.labels(labels, n) if named else ()
+    if field is None:
+        return drawn, called, None
+    limit = Course(*_checks.course(field, "field"))
+    if limit.values.shape[1] != n:
+        raise ValueError(f"field has {limit.values.shape[1]} observations; must have {n}, as course")
+    return drawn, called, limit
+
+
+def numbered(labels: Sequence[str]) -> bool:
+    """Whether observations are places of a line, as far as their names tell."""
+    return labels[-1] == str(len(labels) - 1)
+
+
+def scale(
+    times: NDArray[np.floating[Any]], values: NDArray[np.floating[Any]], shares: bool
+) -> tuple[float, float, str]:
+    """Ends of the scale of colours of (J, S) values, and on which side it is open."""
+    low, high = float(values.min()), float(values.max())
+    late = values[times >= times[0] + EARLY * (times[-1] - times[0])]
+    top = float(late.max())
+    if high - low <= STILL * max(abs(low), abs(high)):  # one number, up to rounding
+        return min(low, 0.0), max(high, 0.0) or 1.0, "neither"
+    if shares and high > top > low:
+        return low, top, "max"
+    return low, high, "neither"
+
+
+def moments(times: NDArray[np.floating[Any]]) -> list[int]:
+    """Indices of up to four recorded times, evenly spread from the first to the last."""
+    wanted = np.linspace(times[0], times[-1], TILES)
+    return sorted({int(np.abs(times - time).argmin()) for time in wanted})

@@ -1,0 +1,194 @@
+"""Estimates with their intervals, beside what they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tmfcore._base import validation as check
+from tmfcore.plotting import _checks
+from tmfcore.plotting._axes import named_styles, outside_legend
+from tmfcore.plotting._canvas import (
+    PALETTE,
+    axes,
+    drawn_already,
+    finish,
+    marker_of,
+    named,
+    ordered_colors,
+    style_of,
+    time_label,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+def intervals(
+    labels: Sequence[str],
+    low: ArrayLike,
+    high: ArrayLike,
+    *,
+    estimate: ArrayLike | None = None,
+    reference: ArrayLike | None = None,
+    reference_label: str = "mean field",
+    level: float = 0.95,
+    what: str = "",
+    tolerance: float | None = None,
+    quantity: str = "",
+    entries: str = "",
+    legend: bool = True,
+    label: str | None = None,
+    color: str | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw intervals side by side, with what they are of and a reference for each.
+
+    Parameters
+    ----------
+    labels : (K,) sequence of str
+        One interval each.
+    low, high : (K,) array_like
+        Ends; NaN where there is none.
+    estimate : (K,) array_like, optional
+        A marker each.
+    reference : (K,) array_like or number, optional
+        A line at each: the mean-field return, say.
+    reference_label : str, optional
+        What the legend says of it.
+    level : float, optional
+        Of the intervals, for the legend.
+    what : str, optional
+        What the estimates are, for the legend.
+    tolerance : float, optional
+        A fraction: a band of +- tolerance around each reference.
+    quantity, entries : str, optional
+        What the numbers are, and the entries.
+    label, color : str, optional
+        What the legend says before the intervals, and their colour.
+    """
+    names = _checks.labels(labels)
+    n = len(names)
+    ends = np.stack([_checks.numbers(low, "low", n, gaps=True), _checks.numbers(high, "high", n, gaps=True)])
+    centre = ends.mean(axis=0) if estimate is None else _checks.numbers(estimate, "estimate", n)
+    tolerance = None if tolerance is None else _checks.number(tolerance, "tolerance", low=0.0)
+    limit = None
+    if reference is not None:
+        if not check.is_array(reference):
+            reference = np.full(n, _checks.number(reference, "reference"))
+        limit = _checks.numbers(reference, "reference", n)
+    level = check.as_float(level, "level", low=0.0, high=1.0)
+    _checks.texts(reference_label=reference_label, what=what, quantity=quantity, entries=entries)
+    _checks.flags(legend=legend)
+    style_of(label, color)
+    ax = axes(ax)
+    first = drawn_already(ax)
+    x = np.arange(n, dtype=np.float64)
+    seen = [*ends, centre]
+    if limit is not None:
+        seen.append(limit)
+        if tolerance is not None:
+            half = tolerance * np.abs(limit)
+            seen += [limit - half, limit + half]
+            ax.bar(x, 2 * half, bottom=limit - half, width=0.5, color="#DDDDDD",
+                   label=f"{reference_label} \u00b1 {100 * tolerance:g}%")  # fmt: skip
+        ax.hlines(limit, x - 0.25, x + 0.25, color=PALETTE[1], linewidth=2, label=reference_label)
+    ax.errorbar(
+        x, centre, yerr=np.abs(ends - centre), color=ordered_colors(1, color, first)[0],
+        marker="none" if estimate is None else "o", markersize=5, linestyle="none", capsize=5, linewidth=1.6,
+        label=named(label, f"{what}, {100 * level:g}% interval" if what else f"{100 * level:g}% interval"),
+    )  # fmt: skip
+    ax.set_xticks(x, names, rotation=60 if sum(map(len, names)) > 40 else 0)
+    ax.set_xlim(-0.6, n - 0.4)
+    finite = [float(value) for row in seen for value in row if np.isfinite(value)]
+    if finite:
+        bottom, top = min(finite), max(finite)
+        around = 0.06 * (top - bottom) or 0.06 * abs(top) or 1.0
+        ax.set_ylim(bottom - around, top + around)
+    ax.set_xlabel(entries)
+    ax.set_ylabel(quantity)
+    ax.grid(axis="x", visible=False)
+    finish(ax, title, legend=False)
+    return outside_legend(ax, []) if legend else ax
+
+
+def fluctuations(
+    times: ArrayLike,
+    mean: ArrayLike,
+    deviation: ArrayLike,
+    labels: Sequence[str],
+    *,
+    measured: tuple[ArrayLike, ArrayLike, ArrayLike | None] | None = None,
+    marker_every: int = 1,
+    unit: str = "sweeps",
+    quantity: str = "share of the population \u03bc\u0302",
+    legend: bool = True,
+    label: str | None = None,
+    color: str | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what is predicted of mu-hat, mean and a band of two standard deviations, over what was measured.
+
+    Parameters
+    ----------
+    times, mean, deviation : (J,), (J, S), (J, S) array_like
+        Times, predicted mean and standard deviation of mu-hat.
+    labels : (S,) sequence of str
+        Names of the observations.
+    measured : (times (K,), mean (K, S), deviation (K, S) or None), optional
+        Drawn as markers, with bars of two standard deviations.
+    marker_every : int
+        Draw a marker at every so manyth measured time.
+    unit : {"sweeps", "steps"}
+        Of the times.
+    quantity : str, optional
+        What is drawn; shares are drawn from 0.
+    label, color : str, optional
+        What the legend says before each line, and one colour for all of them.
+    """
+    centre = _checks.numbers(mean, "mean", None, None)
+    spread, at = _checks.numbers(deviation, "deviation", *centre.shape), _checks.numbers(times, "times", len(centre))
+    labels = _checks.labels(labels, centre.shape[1])
+    marker_every = check.as_positive_int(marker_every, "marker_every")
+    if measured is not None:
+        when, seen, bars = _checks.several(measured, "measured", 3, "(times, mean, deviation or None)")
+        values = _checks.numbers(seen, "measured[1]", None, centre.shape[1])
+        ends = None if bars is None else _checks.numbers(bars, "measured[2]", *values.shape, gaps=True)
+        measured = _checks.numbers(when, "measured[0]", len(values)), values, ends
+    _checks.texts(unit=unit, quantity=quantity)
+    style_of(label, color)
+    _checks.flags(legend=legend)
+    ax = axes(ax)
+    first = drawn_already(ax)
+    for o, (text, own) in enumerate(zip(labels, ordered_colors(len(labels), color, first), strict=True)):
+        name = named(label, text)
+        low, high = centre[:, o] - 2 * spread[:, o], centre[:, o] + 2 * spread[:, o]
+        if spread.any():
+            ax.fill_between(at, low, high, color=own, alpha=0.22, linewidth=0)
+        ax.plot(at, centre[:, o], color=own, linewidth=1.5, zorder=2, label=name if measured is None else None)
+        if measured is None:
+            continue
+        bars = None if measured[2] is None else 2 * np.asarray(measured[2], dtype=np.float64)[::marker_every, o]
+        ax.errorbar(
+            np.asarray(measured[0], dtype=np.float64)[::marker_every],
+            np.asarray(measured[1], dtype=np.float64)[::marker_every, o],
+            yerr=bars,
+            color=own,
+            marker=marker_of(first + o),
+            markersize=3.8,
+            linestyle="none",
+            linewidth=1.0,
+            capsize=2,
+            zorder=3,
+            label=name,
+        )
+    if centre.min() >= 0:
+        ax.set_ylim(bottom=0.0)
+    ax.set_xlabel(time_label(unit))
+    ax.set_ylabel(quantity)
+    finish(ax, title, legend=False)
+    return outside_legend(ax, [] if measured is None else named_styles(("measured", "predicted"))) if legend else ax

@@ -1,0 +1,274 @@
+"""Lines: of observations over time, against the observation, of individuals, and of agents beside their mean field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tmfcore._base import validation as check
+from tmfcore.plotting import _checks
+from tmfcore.plotting._axes import band, faint, name_axis, named_styles, nothing, outside_legend, time_axis
+from tmfcore.plotting._canvas import (
+    GUIDE,
+    axes,
+    drawn_already,
+    finish,
+    marker_of,
+    named,
+    ordered_colors,
+    style_of,
+    time_label,
+)  # fmt: skip
+from tmfcore.plotting._courses import SHARE, STILL, Course, checked, moments, numbered
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_LINES = 10  # observations with a line each; of more ...
+LARGEST = 7  # ... so many, and the rest as one
+FAINT = 8  # replicas drawn one by one; of more, a band
+BAND = (0.05, 0.95)
+MARKERS_A_LINE = 8
+CROWDING = 2.0  # the rest of many is drawn where it is at most so many times the largest
+INDIVIDUALS = 5  # drawn
+
+
+def lines(
+    course: Course,
+    labels: Sequence[str],
+    *,
+    field: Course | None = None,
+    replicas: ArrayLike | None = None,
+    shares: bool = True,
+    quantity: str = SHARE,
+    names: tuple[str, str] = ("N agents", "mean field"),
+    unit: str = "sweeps",
+    label: str | None = None,
+    color: str | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a line for each observation; of more than ten, the largest over time and, of shares, the rest as one.
+
+    Parameters are those of `over_time`. With a `field` its lines are drawn and the course is markers. Up to eight
+    replicas are faint lines, more are a band that holds 90% of them at each time. A rest that would dwarf the largest
+    is not drawn; the legend says how large it is.
+    """
+    course, labels, field = checked(course, labels, field, shares, quantity, unit)
+    names = _checks.names(names)
+    style_of(label, color)
+    runs: NDArray[np.floating[Any]] | None = None
+    if replicas is not None:
+        runs = _checks.numbers(replicas, "replicas", None, *course.values.shape)
+    ax = axes(ax, width=6.0)
+    if runs is not None and len(runs) < 2:
+        runs = None
+    chosen, labels = _largest(course.values, labels, shares)
+    values = _gathered(course.values, chosen, shares)
+    limit = None if field is None else _gathered(field.values, chosen, shares)
+    runs = None if runs is None else _gathered(runs, chosen, shares)
+    others = []
+    if shares and len(chosen) < course.values.shape[1]:
+        rest = values[:, -1]
+        if rest.max() > CROWDING * values[:, :-1].max():
+            labels = labels[:-1]
+            low, high = (round(float(end), 12) for end in (rest.min(), rest.max()))  # 0 where rounding errors are left
+            others = [nothing(f"{course.values.shape[1] - LARGEST:,} others: {low:.2g} to {high:.2g}")]
+    first = drawn_already(ax)
+    colors = [*ordered_colors(len(chosen), color, first), *[GUIDE] * (len(labels) - len(chosen))]
+    labels = [named(label, name) for name in labels]
+    every = max(1, -(-len(course.times) // (20 if field is not None else MARKERS_A_LINE)))
+    for o, (name, own) in enumerate(zip(labels, colors, strict=True)):
+        if runs is not None and len(runs) <= FAINT:
+            for run in runs:
+                ax.plot(course.times, run[:, o], color=own, linewidth=0.7, alpha=0.35, zorder=1)
+        elif runs is not None:
+            low, high = np.quantile(runs[..., o], BAND, axis=0)
+            ax.fill_between(course.times, low, high, color=own, alpha=0.22, linewidth=0)
+        mark = marker_of(first + o)
+        style: dict[str, Any] = {"color": own, "marker": mark, "markersize": 4.2, "label": name, "zorder": 3}
+        if field is not None and limit is not None:
+            ax.plot(field.times, limit[:, o], color=own, linewidth=1.5, zorder=2)
+            ax.plot(course.times[::every], values[::every, o], linestyle="none", **style)
+        else:  # markers of different lines at different times
+            start = (o * every) // max(1, len(labels))
+            ax.plot(course.times, values[:, o], linewidth=1.5, markevery=(start, every), **style)
+    time_axis(ax, course.times, unit)
+    if shares:
+        ax.set_ylim(bottom=0.0)
+    ax.set_ylabel(quantity)
+    finish(ax, title, legend=False)
+    extra = others + ([] if field is None else named_styles(names))
+    if runs is not None:
+        extra += [band(f"90% of {len(runs)} runs") if len(runs) > FAINT else faint(f"{len(runs)} runs")]
+    return outside_legend(ax, extra)
+
+
+def profiles(
+    course: Course,
+    labels: Sequence[str],
+    *,
+    field: Course | None = None,
+    shares: bool = True,
+    quantity: str = SHARE,
+    names: tuple[str, str] = ("N agents", "mean field"),
+    unit: str = "sweeps",
+    label: str | None = None,
+    color: str | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the number against the observation at four times, a line each. Parameters as in `over_time`.
+
+    With a `field` its lines are drawn and the course is markers.
+    """
+    course, labels, field = checked(course, labels, field, shares, quantity, unit)
+    names = _checks.names(names)
+    style_of(label, color)
+    ax = axes(ax, width=6.0)
+    x = np.arange(course.values.shape[1])
+    every = max(1, -(-len(x) // (25 if field is None else 50)))
+    at = moments(course.times)
+    still = len(at) > 1 and np.ptp(course.values[at], axis=0).max() <= STILL * np.abs(course.values[at]).max()
+    at = at[:1] if still else at
+    between = "-" if numbered(labels) else "none"  # a line between names would say that they are neighbours
+    first = drawn_already(ax)
+    for k, (j, own) in enumerate(zip(at, ordered_colors(len(at), color, first), strict=True)):
+        style: dict[str, Any] = {"color": own, "marker": marker_of(first + k), "markersize": 4.2, "zorder": 3}
+        name = named(label, "at all times" if still else f"t = {course.times[j]:g}")
+        start = k * every // len(at)
+        if field is not None:
+            there = int(np.abs(field.times - course.times[j]).argmin())
+            ax.plot(x, field.values[there], color=own, linewidth=1.5, zorder=2)
+            ax.plot(x[start::every], course.values[j][start::every], linestyle="none", label=name, **style)
+        else:
+            ax.plot(
+                x, course.values[j], linestyle=between, linewidth=1.3, markevery=(start, every), label=name, **style
+            )
+    if shares:
+        ax.set_ylim(bottom=0.0)
+    name_axis(ax.xaxis, labels)
+    ax.set_xlabel("observation")
+    ax.set_ylabel(quantity)
+    finish(ax, title, legend=False)
+    return outside_legend(
+        ax, [] if field is None else named_styles(names), heading=None if still else time_label(unit)
+    )
+
+
+def population(
+    times: ArrayLike,
+    agents: ArrayLike,
+    field_times: ArrayLike,
+    field: ArrayLike,
+    labels: Sequence[str],
+    *,
+    spread: tuple[ArrayLike, ArrayLike] | None = None,
+    marker_every: int = 1,
+    legend: bool = True,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw mu over time: N agents (markers) over the mean field (lines), one colour for each observation.
+
+    Parameters
+    ----------
+    times, agents : (J,), (J, S) array_like
+        Times in sweeps, and the population distribution of N agents.
+    field_times, field : (I,), (I, S) array_like
+        The same of the mean-field limit; may be finer.
+    labels : (S,) sequence of str
+        Names of the observations.
+    spread : pair of (J, S) array_like, optional
+        Lower and upper edge of a band over replicas.
+    marker_every : int
+        Draw a marker at every so manyth time.
+    """
+    found, limit = _checks.numbers(agents, "agents", None, None), _checks.numbers(field, "field", None, None)
+    labels = _checks.labels(labels, found.shape[1])
+    if limit.shape[1] != found.shape[1]:
+        raise ValueError(f"field has {limit.shape[1]} observations; must have {found.shape[1]}, as agents")
+    at, limit_at = _checks.numbers(times, "times", len(found)), _checks.numbers(field_times, "field_times", len(limit))
+    if spread is not None:
+        low, high = _checks.several(spread, "spread", 2, "a pair of arrays (J, S)")
+        spread = _checks.numbers(low, "spread[0]", *found.shape), _checks.numbers(high, "spread[1]", *found.shape)
+    marker_every = check.as_positive_int(marker_every, "marker_every")
+    _checks.flags(legend=legend)
+    ax = axes(ax)
+    for o, (label, color) in enumerate(zip(labels, ordered_colors(len(labels)), strict=True)):
+        if spread is not None:
+            low, high = (np.asarray(edge, dtype=np.float64)[:, o] for edge in spread)
+            ax.fill_between(at, low, high, color=color, alpha=0.22, linewidth=0)
+        ax.plot(limit_at, limit[:, o], color=color, linewidth=1.5, zorder=2)
+        x, y = at[::marker_every], found[::marker_every, o]
+        ax.plot(x, y, color=color, marker=marker_of(o), markersize=3.8, linestyle="none", zorder=3, label=label)
+    length = float(limit_at[-1] - limit_at[0])
+    ax.set_xlim(float(limit_at[0]) - 0.015 * length, float(limit_at[-1]) + 0.015 * length)
+    ax.set_ylim(bottom=0.0)
+    ax.set_xlabel("time (sweeps)")
+    ax.set_ylabel("share of the population \u03bc")
+    finish(ax, title, legend=False)
+    if legend:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5, handletextpad=0.2)
+    return ax
+
+
+def individuals(
+    observations: ArrayLike,
+    actions: ArrayLike,
+    *,
+    label: str | None = None,
+    color: str | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw where the first five agents are at each step, a line each, with a marker where one acts.
+
+    Parameters
+    ----------
+    observations : (N, T) array_like of int
+    actions : (N, T) array_like of int
+        -1 where an agent does not act.
+    """
+    places = _checks.numbers(observations, "observations", None, None)
+    taken = _checks.numbers(actions, "actions", *places.shape)
+    style_of(label, color)
+    ax = axes(ax, width=6.0)
+    shown = min(len(places), INDIVIDUALS)
+    first = drawn_already(ax)
+    steps = np.arange(places.shape[1], dtype=np.float64)
+    for i, own in enumerate(ordered_colors(shown, color, first)):
+        aside = 0.12 * (i - (shown - 1) / 2)  # lines of agents in one place lie side by side
+        acts = taken[i] >= 0
+        ax.plot(steps, places[i] + aside, drawstyle="steps-post", color=own, linewidth=1.0, alpha=0.6)
+        ax.plot(steps[acts], places[i, acts] + aside, linestyle="none", color=own, marker=marker_of(first + i),
+                markersize=4.2, label=named(label, f"agent {i}"))  # fmt: skip
+    time_axis(ax, steps, "steps")
+    name_axis(ax.yaxis, [str(o) for o in range(int(places.max()) + 1)])
+    ax.set_ylabel("observation (marker: acts)")
+    finish(ax, title, legend=False)
+    return outside_legend(ax, [])
+
+
+def _largest(
+    values: NDArray[np.floating[Any]], labels: Sequence[str], shares: bool
+) -> tuple[NDArray[np.intp], list[str]]:
+    """The observations with a line of their own, in their order, and the names of all lines."""
+    n = values.shape[1]
+    if n <= MOST_LINES:
+        return np.arange(n), list(labels)
+    largest = np.sort(np.argsort(-values.mean(axis=0), kind="stable")[:LARGEST])
+    rest = [f"the other {n - LARGEST:,} together"] if shares else []
+    return largest, [labels[o] for o in largest] + rest
+
+
+def _gathered(values: NDArray[np.floating[Any]], chosen: NDArray[np.intp], shares: bool) -> NDArray[np.floating[Any]]:
+    """Values of the chosen observations, and, of shares, the sum of the others, (..., lines)."""
+    picked = values[..., chosen]
+    if not shares or len(chosen) == values.shape[-1]:
+        return picked
+    rest = values.sum(axis=-1, keepdims=True) - picked.sum(axis=-1, keepdims=True)
+    return np.concatenate([picked, np.maximum(rest, 0.0)], axis=-1)

@@ -1,0 +1,214 @@
+"""Tables as scales of colours, side by side: policies, rewards and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
+from tmfcore.plotting import _checks
+from tmfcore.plotting._axes import name_axis
+from tmfcore.plotting._canvas import axes, finish, no_style, time_label
+from tmfcore.plotting._courses import TILES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+MOST_TICKS = 24  # columns named along an axis
+POLICIES = ("auto", "table", "time", "grid")
+
+
+def policy(
+    probabilities: ArrayLike,
+    observation_labels: Sequence[str] = (),
+    action_labels: Sequence[str] = (),
+    shape: Sequence[int] = (),
+    *,
+    kind: str = "auto",
+    length: float | None = None,
+    unit: str = "steps",
+    label: str | None = None,
+    color: str | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the probability of each action at each observation.
+
+    Parameters
+    ----------
+    probabilities : (L, S, A) array_like
+        Of L stages, spread evenly over the time.
+    observation_labels, action_labels : (S,), (A,) sequences of str, optional
+        Numbers where there are none.
+    shape : sequence of int, optional
+        Observations as points of a grid, row by row.
+    kind : {"auto", "table", "time", "grid"}, optional
+        "table": observations by actions, of many stages their mean. "time": a panel an action, observations against
+        time. "grid": observations in their places, a row an action, at up to four stages. "auto": grid where there is
+        one of two axes, else time where there are stages.
+    length, unit : float, str, optional
+        How long the game lasts. None: L, in stages.
+    label, color : None
+        As of other pictures; there is no line to call by it.
+
+    Raises
+    ------
+    ValueError
+        kind is "grid" and the observations form none of two axes; a label or a color.
+    """
+    table = _checks.numbers(probabilities, "probabilities", None, None, None)
+    n_stages, n_obs, n_act = table.shape
+    places = _checks.labels_or_numbers(observation_labels, n_obs, "observation_labels")
+    acts = _checks.labels_or_numbers(action_labels, n_act, "action_labels")
+    _checks.texts(unit=unit)
+    sizes = _checks.grid(shape, n_obs)
+    check.as_choice(kind, "kind", POLICIES)
+    no_style(label, color)
+    grid = len(sizes) == 2 and min(sizes) > 1
+    if kind == "grid" and not grid:
+        raise ValueError(f"kind is 'grid'; observations must form a grid of two axes, not {sizes}")
+    end = float(n_stages) if length is None else _checks.number(length, "length", low=0.0)
+    unit = "stages" if length is None else unit
+    if kind == "auto":
+        kind = "grid" if grid else "time" if n_stages > 1 else "table"
+    common: dict[str, Any] = {"y_labels": places, "ends": (0.0, 1.0), "title": title, "ax": ax}
+    if kind == "table":
+        what = "probability" + (", mean of the stages" if n_stages > 1 else "")
+        return panels(table.mean(axis=0)[np.newaxis], x_labels=acts, x_label="action", quantity=what, **common)
+    heads = [f"action {act}" if act.isdigit() else act for act in acts]
+    if kind == "time":
+        tables = table.transpose(2, 1, 0)
+        return panels(tables, heads, x_label=time_label(unit), x_end=end, quantity="probability", **common)
+    at = sorted({round(k) for k in np.linspace(0, n_stages - 1, TILES)})
+    tiles = table[at].transpose(2, 0, 1).reshape(n_act, len(at), *sizes)
+    times = [f"{end * stage / n_stages:g}" for stage in at] if n_stages > 1 else [""]
+    ax = mosaic(ax, tiles, heads, times, (0.0, 1.0, "neither"), "probability of the action")
+    ax.set_xlabel(time_label(unit) if n_stages > 1 else "")
+    return without_axes(ax, title)
+
+
+def panels(
+    tables: ArrayLike,
+    heads: Sequence[str] = (),
+    *,
+    x_labels: Sequence[str] = (),
+    y_labels: Sequence[str] = (),
+    x_label: str = "",
+    x_end: float | None = None,
+    quantity: str = "",
+    ends: tuple[float, float] | None = None,
+    label: str | None = None,
+    color: str | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw tables side by side in one scale of colours: a row an observation, the first one on top.
+
+    Parameters
+    ----------
+    tables : (P, S, X) array_like
+    heads : (P,) sequence of str, optional
+        What stands above each.
+    x_labels, y_labels : (X,), (S,) sequences of str, optional
+        Names of columns and rows; numbers where there are none.
+    x_label : str, optional
+        What the columns are.
+    x_end : float, optional
+        Columns are a stretch from 0 to this, marked at its ends.
+    quantity : str, optional
+        What the colours are.
+    ends : (float, float), optional
+        Of the scale of colours.
+    label, color : None
+        As of other pictures; there is no line to call by it.
+    """
+    given = _checks.numbers(tables, "tables", None, None, None)
+    n, rows, columns = given.shape
+    named = not isinstance(heads, (tuple, list)) or len(heads) > 0
+    above = _checks.labels(heads, n, "heads") if named else ()
+    down = _checks.labels_or_numbers(y_labels, rows, "y_labels")
+    across = _checks.labels_or_numbers(x_labels, columns, "x_labels")
+    _checks.texts(quantity=quantity, x_label=x_label)
+    no_style(label, color)
+    x_end = None if x_end is None else _checks.number(x_end, "x_end")
+    if ends is None:
+        ends = float(given.min()), float(given.max())
+    low, high = (_checks.number(end, f"ends[{i}]") for i, end in enumerate(_checks.several(ends, "ends", 2, "a pair")))
+    ax = axes(ax, width=max(4.8, min(2.4 * n + 1.2, 9.0)), height=max(2.4, min(0.3 * rows + 1.4, 4.8)))
+    gap = 0.08
+    for k, table in enumerate(given):
+        left = k * (1 + gap)
+        image = ax.imshow(
+            table, cmap="viridis", vmin=low, vmax=high if high > low else low + 1.0, interpolation="nearest",
+            aspect="auto", extent=(left, left + 1, rows - 0.5, -0.5),
+        )  # fmt: skip
+        if above:
+            ax.text(left + 0.5, -0.58, above[k], ha="center", va="bottom", fontsize=8.5)
+    ax.set_xlim(0, n * (1 + gap) - gap)
+    _bar(ax, image, quantity)
+    name_axis(ax.yaxis, down)
+    starts = np.arange(n)[:, np.newaxis] * (1 + gap)
+    if x_end is not None:
+        ticks, names = (starts + np.arange(2)).ravel(), ["0", f"{x_end:g}"] * n
+    else:
+        some = np.arange(0, columns, max(1, -(-columns * n // MOST_TICKS)))
+        ticks, names = (starts + (some + 0.5) / columns).ravel(), [across[i] for i in some] * n
+    crowded = x_end is None and sum(map(len, names)) > 60
+    ticked = ax.set_xticks(ticks, names, fontsize=8.5, rotation=60 if crowded else 0)
+    if x_end is not None:  # the end of one stretch beside the start of the next
+        for i, tick in enumerate(ticked):
+            tick.label1.set_horizontalalignment("right" if i % 2 else "left")
+    ax.set_xlabel(x_label)
+    ax.set_ylabel("observation")
+    return without_axes(ax, title, pad=18.0 if above else 6.0)
+
+
+def mosaic(
+    ax: Axes | None, tiles: FloatArray, heads: Sequence[str], times: Sequence[str], ends: tuple[float, float, str],
+    quantity: str, *, peaked: bool = False, grey: Sequence[NDArray[np.bool_]] = (),
+) -> Axes:  # fmt: skip
+    """Grids (strips, times, rows, columns) in one image, heads beside them, times below; `grey` cells by strip."""
+    n, k, rows, columns = tiles.shape
+    gap = max(1, round(0.06 * max(rows, columns)))
+    tall, wide = n * (rows + gap) - gap, k * (columns + gap) - gap
+    ax = axes(ax, width=9.0, height=min(max(7.8 * tall / wide + 0.9, 2.0), 8.0))
+    from matplotlib.colors import Normalize, PowerNorm
+
+    whole, nobody = np.full((tall, wide), np.nan), np.full((tall, wide), np.nan)
+    for i, j in np.ndindex(n, k):
+        top, left = i * (rows + gap), j * (columns + gap)
+        whole[top : top + rows, left : left + columns] = tiles[i, j]
+        if len(grey):
+            nobody[top : top + rows, left : left + columns][grey[i]] = 1.0
+    low, high, extend = ends
+    norm = PowerNorm(0.5, low, high) if peaked else Normalize(low, high)
+    image = ax.imshow(whole, cmap="viridis", norm=norm, interpolation="nearest")
+    if np.isfinite(nobody).any():
+        ax.imshow(nobody, cmap="Greys", vmin=0.0, vmax=2.5, interpolation="nearest")
+    _bar(ax, image, quantity, extend)
+    ax.set_xticks((columns - 1) / 2 + (columns + gap) * np.arange(k), times)
+    middles = (rows - 1) / 2 + (rows + gap) * np.arange(n)
+    ax.set_yticks(middles if len(heads) else [], heads, rotation=90, va="center")
+    return ax
+
+
+def without_axes(ax: Axes, title: str, *, pad: float = 6.0) -> Axes:
+    """How a picture of scales of colours ends: a title, and neither grid nor spines."""
+    ax.tick_params(length=0)
+    finish(ax, title, legend=False)
+    if title:
+        ax.set_title(title, fontsize=10.5, loc="left", pad=pad)
+    ax.grid(visible=False)
+    ax.spines[["left", "bottom"]].set_visible(False)
+    return ax
+
+
+def _bar(ax: Axes, image: AxesImage, quantity: str, extend: str = "neither") -> None:
+    """A bar of colours as high as the picture."""
+    bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.015, 0.0, 0.015, 1.0)), extend=extend)
+    bar.set_label(quantity, fontsize=9)
