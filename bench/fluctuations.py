@@ -100,7 +100,7 @@ GAMES = {
     "crowd_motion": (in_sweeps("crowd_motion", (6, 6)), (0.23, 10, 50)),
     "building_evacuation": (in_sweeps("building_evacuation", 2, length=4, width=4), (0.22, 9, 33)),
     "linear_quadratic": (in_sweeps("linear_quadratic", 7, initial=np.arange(1, 8) / 28), (2.5, 5, 20)),
-    "routing": (in_steps("routing", step=0.7), (0.7, 3, 7)),
+    "routing": (in_steps("braess", step=0.7), (0.7, 3, 7)),
     "braess": (in_steps("braess", step=0.4), (1.5, 5, 10)),
     "sioux_falls": (lambda sweeps, step, horizon: tmf.games.sioux_falls(horizon=DRIVE), (10, 60, 60)),
     "herd": (herd, (25, 30, 40)),

@@ -329,13 +329,12 @@ def test_a_remark_says_that_linear_rounding_divides():
 
 
 def test_names_labels_and_pickle():
-    assert routing().name == "routing" and braess().name == "braess"
     game = sioux_falls([(1, 2, 3.0), (3, 2, 1.0, 4.0)], step=2.0, horizon=7, rounding="down", max_delay=4.0)
     assert "start 3->3, 2 steps left, to 2->end 2" in game.observation_labels
     assert "start 3->3, 1 step left, to 2->end 2" in game.observation_labels
     assert game.action_labels[0] == "exit 1"
     network, demand = random_network(np.random.default_rng(0), sink=False)
-    for one in (game, routing(), braess(False, late_cost=2.0), routing(network, demand=demand, max_delay=3.0)):
+    for one in (game, braess(False, late_cost=2.0), routing(network, demand=demand, max_delay=3.0)):
         again = pickle.loads(pickle.dumps(one))
         assert repr(again) == repr(one) and again.observation_labels == one.observation_labels
         for ours, theirs in zip(one.tables(one.initial, 6), again.tables(one.initial, 6), strict=True):
@@ -376,8 +375,8 @@ def test_network_errors(changes, error, text):
 @pytest.mark.parametrize(
     ("changes", "error", "text"),
     [
-        ({"network": None}, ValueError, "demand is given without a network; must come with the network it is on"),
-        ({"demand": None}, ValueError, "demand is None; must say who drives where on the network"),
+        ({"network": None}, TypeError, "network is None; must be a RoadNetwork"),
+        ({"demand": None}, TypeError, "demand is None; must be a sequence of (origin, destination, vehicles)"),
         ({"demand": []}, ValueError, "demand is empty; must have at least one (origin, destination, vehicles)"),
         ({"demand": ["1->2"]}, TypeError, "demand[0] is '1->2' (str); must be (origin, destination, vehicles[, departure])"),
         ({"demand": [("1->2", "9->9", 1)]}, ValueError, "demand[0].destination is '9->9'; must be a link of the network"),

@@ -22,7 +22,7 @@ import tmfcore as tmf
 from bench.shelf import Run, time_left
 from peers import openspiel_routing
 from peers.games import IN_OPENSPIEL
-from tmfcore.games.routing import _braess
+from tmfcore.games.braess import roads
 from tmfcore.games.sioux_falls import _on_links, _trips
 from tmfcore.interop import openspiel
 from tmfcore.interop._spiel import place
@@ -45,7 +45,7 @@ def _routes() -> list[Route]:
     long = {"max_num_time_step": 14, "time_step_length": 3.0, "players": -1}
     return [
         Route("braess", lambda: tmf.games.braess(step=0.25, horizon=20, rounding="down"), lambda: game(short),
-              _braess(True)[0]),
+              roads(True)[0]),
         Route("sioux_falls",
               lambda: tmf.games.sioux_falls(
                   source="openspiel", step=3.0, horizon=14, rounding="down", max_delay=None

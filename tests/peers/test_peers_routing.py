@@ -10,7 +10,7 @@ import pytest
 import tmfcore as tmf
 from peers import need
 from tmfcore.games import Demand, RoadNetwork, braess, routing, sioux_falls
-from tmfcore.games.routing import _braess
+from tmfcore.games.braess import roads
 from tmfcore.games.sioux_falls import _on_links, _trips
 
 need("pyspiel")
@@ -85,14 +85,14 @@ def compare(game, spiel, network, time_step, seed, n_policies=10):
 def test_braess_by_default(horizon):
     """OpenSpiel's own network, steps of 1/2."""
     game = braess(step=0.5, horizon=horizon, rounding="down")
-    network = _braess(True)[0]
+    network = roads(True)[0]
     spiel = dynamic_routing.MeanFieldRoutingGame({"max_num_time_step": horizon, "time_step_length": 0.5, "players": -1})
     compare(game, spiel, network, 0.5, seed=horizon)
 
 
 def test_braess_in_smaller_steps():
     game = braess(step=0.2, horizon=24, rounding="down")
-    network, demand = _braess(True)
+    network, demand = roads(True)
     compare(game, spiel_game(spiel_network(network), demand, 0.2, 24), network, 0.2, seed=1)
 
 

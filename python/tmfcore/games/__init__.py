@@ -23,6 +23,7 @@ from tmfcore.games._registry import find
 if TYPE_CHECKING:  # what `find` finds, for those who read and do not run: written by `python -m bench.gallery --lists`
     from tmfcore.games.affine import affine as affine
     from tmfcore.games.beach_bar import beach_bar as beach_bar
+    from tmfcore.games.braess import braess as braess
     from tmfcore.games.building_evacuation import building_evacuation as building_evacuation
     from tmfcore.games.crowd_aversion import crowd_aversion as crowd_aversion
     from tmfcore.games.crowd_motion import crowd_motion as crowd_motion
@@ -37,7 +38,6 @@ if TYPE_CHECKING:  # what `find` finds, for those who read and do not run: writt
     from tmfcore.games.rock_paper_scissors import rock_paper_scissors as rock_paper_scissors
     from tmfcore.games.routing import Demand as Demand
     from tmfcore.games.routing import RoadNetwork as RoadNetwork
-    from tmfcore.games.routing import braess as braess
     from tmfcore.games.routing import routing as routing
     from tmfcore.games.sioux_falls import sioux_falls as sioux_falls
     from tmfcore.games.susceptible_infected import susceptible_infected as susceptible_infected

@@ -11,7 +11,7 @@ from tmfcore._base import wording as say
 from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork
 from tmfcore.games._registry import Page, shelf
-from tmfcore.games.routing import _routing
+from tmfcore.games.routing import on_network
 
 __all__ = ["sioux_falls"]
 
@@ -150,7 +150,7 @@ def sioux_falls(
     relative = copied if delay is None else check.as_choice(delay, "delay", ("absolute", "relative")) == "relative"
     trips = _trips(demand, copied)
     network, on_links = _on_links(trips, copied, relative)
-    return _routing(
+    return on_network(
         network, on_links, step, horizon, rounding, max_delay, late_cost, discount, "sioux_falls",
         recipe=partial(sioux_falls, demand if isinstance(demand, str) else trips, source=source, delay=delay,
                        step=step, horizon=horizon, rounding=rounding, max_delay=max_delay,
