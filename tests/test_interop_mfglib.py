@@ -92,6 +92,21 @@ def test_what_depends_on_nothing_is_kept(name):
     assert game.observation_shape == made(name, torch.float32).S
 
 
+@pytest.mark.parametrize("name", ["equilibrium_price", "beach_bar"])
+def test_what_depends_on_the_step_alone(name):
+    """In a game of mu, and in one of the law of observation and action: a table for each step, and their flow."""
+    env = getattr(Environment, name)()
+    kinds = torch.as_tensor(np.random.default_rng(4).dirichlet(np.ones(env.n_states), (env.T, env.n_states, env.n_actions)))
+    kinds = torch.movedim(kinds.to(env.mu0.dtype), -1, 1).reshape(env.T, *env.S, *env.S, *env.A)
+    env.transition_fn = lambda env, t, law: kinds[t]
+    game = mfglib.from_environment(env)
+    policy = random_tensor(env, np.random.default_rng(5))
+    flow = tmf.mean_field(game, mfglib.from_policy(policy, game), SYNCHRONOUS)
+    theirs = mean_field_from_policy(policy, env=env).flatten(1 + len(env.S)).sum(-1).flatten(1).numpy()
+    own = tmf.games.by_half_step(game, flow.mu)[0] if name == "equilibrium_price" else flow.mu
+    np.testing.assert_allclose(own[: env.T + 1], theirs, atol=1e-6)
+
+
 def test_they_stand_by_default(kind):
     """Torch's default type and gradients are as they were; told what to depend on, nothing is tried."""
     asked = []

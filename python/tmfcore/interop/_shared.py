@@ -99,16 +99,20 @@ def image(mu: FloatArray, own: int | None = None) -> npt.NDArray[np.uint8]:
 
 
 def by_step(table: FloatArray) -> FloatArray | BySteps:
-    """A table for each step (T, ...): one array where all are the same, else a function of (..., t)."""
+    """A table for each step (T, ...) as a Game takes it: one array, or a function of (mu, t)."""
     return table[0] if (table == table[0]).all() else BySteps(table)
 
 
 class BySteps:
-    """A table for each step (T, ...) as a function whose last argument is t."""
+    """A table for each step (T, ...) as a function of (mu, t)."""
 
     def __init__(self, table: FloatArray) -> None:
         self.table = table
 
-    def __call__(self, *arguments: Any) -> FloatArray:
-        found: FloatArray = self.table[arguments[-1]]
+    def __call__(self, mu: FloatArray, t: int) -> FloatArray:
+        return self.at(t)
+
+    def at(self, t: int, law: FloatArray | None = None) -> FloatArray:
+        """The table of a step, whatever the law."""
+        found: FloatArray = self.table[t]
         return found

@@ -186,7 +186,8 @@ class _Theirs:
     def of_law(self, table: _Table, depends: str) -> object:
         """As games.joint takes it."""
         if depends == "nothing":
-            return _shared.by_step(self._steps(table))
+            steps = _shared.by_step(self._steps(table))
+            return _OfLaw(steps.at) if isinstance(steps, _shared.BySteps) else steps
         return _OfLaw(table)
 
 
