@@ -102,6 +102,28 @@ def test_best_responses_are_best(name, schedule):
     np.testing.assert_allclose(played[0][game.initial > 0], values[0][game.initial > 0], atol=1e-10)
 
 
+@every
+def test_two_types_of_one_game_are_that_game(name):
+    """Of any game, played by agents of two types who see everybody: shares and returns add up to those of the game."""
+    game = SHELF[name].small()
+    whole = tmf.games.typed([game, game], shares=[0.3, 0.7])
+    flows = [tmf.mean_field(one, tmf.TabularPolicy.uniform(one), tmf.Fraction(0.5)) for one in (game, whole)]
+    parts = tmf.games.by_type(whole, flows[1])
+    np.testing.assert_allclose(sum(parts.values()), flows[0].mu, atol=1e-12)
+    returns = [tmf.evaluate(one, tmf.TabularPolicy.uniform(one), tmf.Fraction(0.5)).mean_return for one in (game, whole)]
+    assert returns[1] == pytest.approx(returns[0], rel=1e-12)
+
+
+@every
+def test_it_is_analysed(name):
+    """Each analysis takes it, and a verdict of "not monotone" comes with what shows it."""
+    game = SHELF[name].small()
+    found = tmf.analysis.monotonicity(game, tmf.Fraction(0.5), trials=20, rng=1)
+    assert (found.verdict == "not monotone") == (found.violation is not None)
+    constants = tmf.analysis.lipschitz(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5), trials=3, rng=1)
+    assert np.isfinite(constants.flow).all() and (constants.flow >= 0).all()
+
+
 # --------------------------------------------------------------------------------------- entered, tested, and told of
 
 
