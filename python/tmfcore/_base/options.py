@@ -41,7 +41,7 @@ def required(name: str, value: object, on: str, found: object, among: tuple[obje
     ValueError
         The option is given and has no effect.
     """
-    fine = found is not None if among is GIVEN else any(found is each or found == each for each in among)
+    fine = found is not None if among is GIVEN else any(_same(found, each) for each in among)
     if not fine and value is not None:
         if among is GIVEN:
             wanted = f"it needs {on}"
@@ -53,8 +53,13 @@ def required(name: str, value: object, on: str, found: object, among: tuple[obje
     return fine
 
 
+def _same(one: object, other: object) -> bool:
+    return one is other or (type(one) is type(other) and bool(one == other))
+
+
 def _words(value: object) -> str:
-    return say.show(value) if callable(value) else say.short(repr(value))
+    plain = value is None or isinstance(value, (str, bool, int, float, tuple))
+    return say.short(repr(value)) if plain else say.show(value)
 
 
 def of(check: Callable[..., object], **bounds: Any) -> dict[str, Any]:

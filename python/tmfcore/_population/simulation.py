@@ -204,6 +204,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting
         from tmfcore._limit.mean_field import Flow  # which is made from this module's times
+        from tmfcore.plotting._choice import BY_LINES
 
         times, unit = appearance.times_of(self)
         mu, flow, field = self.mu, style.pop("flow"), None
@@ -218,6 +219,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
             field = plotting.Course(flow.steps * self.step, flow.mu)
         return plotting.over_time(
             plotting.Course(times, mu.mean(axis=0)), appearance.labels_of(self, mu.shape[2]), self.observation_shape,
-            kind=kind, field=field, replicas=mu, quantity="share of the agents \u03bc\u0302",
-            names=(self._agents(), "mean field"), unit=unit, **style,
+            kind=kind, field=field, replicas=mu if kind in BY_LINES else None, unit=unit,
+            quantity="share of the agents \u03bc\u0302",
+            names=None if field is None else (self._agents(), "mean field"), **style,
         )  # fmt: skip

@@ -16,6 +16,7 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
+from tmfcore._base.options import GIVEN, required
 from tmfcore._base.types import Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import active_fractions
@@ -195,7 +196,7 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
         *,
         simulation: Simulation | None = None,
         n_agents: int | None = None,
-        markers: int = MARKERS,
+        markers: int | None = None,
         label: str | None = None,
         color: str | None = None,
         title: str | None = None,
@@ -212,8 +213,8 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
             replica will do, and is drawn without bars.
         n_agents : int or None, optional
             N of the band; None: the simulation's, or the one the prediction was made for.
-        markers : int, optional
-            At most so many markers a line.
+        markers : int or None, optional
+            At most so many markers a line; only with a simulation. None: 20.
 
         Returns
         -------
@@ -236,8 +237,10 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
         from tmfcore import plotting
 
         simulation, n_agents = style.pop("simulation", None), style.pop("n_agents", None)
-        markers = check.as_positive_int(style.pop("markers", MARKERS), "markers")
-        measured, every = None, 1
+        markers = style.pop("markers", None)
+        required("markers", markers, "simulation", simulation, GIVEN)
+        markers = MARKERS if markers is None else check.as_positive_int(markers, "markers")
+        measured, every = None, None
         if simulation is not None:
             run = check.as_instance(simulation, "simulation", Simulation)
             n_agents = int(self._n(run.n_agents if n_agents is None else n_agents))

@@ -8,6 +8,7 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
+from tmfcore._base.options import required
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
@@ -50,7 +51,7 @@ def beach_bar(
     n_places : int, optional
         S >= 2.
     bar : int or None, optional
-        Place of the bar. None: S // 2.
+        Place of the bar; not with `worth`. None: S // 2.
     worth : (S,) or (T, S) floats or None, optional
         What a place is worth, per sweep, at every step where there are T rows. None: 1 - |x - bar| / (S // 2).
     noise : (3,) floats, optional
@@ -98,6 +99,7 @@ def beach_bar(
     Game('beach_bar', S=10, A=3, T=5, discount=1)
     """
     n = check.as_int(n_places, "n_places", low=2)
+    required("bar", bar, "worth", worth, (None,))
     place = n // 2 if bar is None else check.as_int(bar, "bar", low=0, high=n - 1)
     dt = _sweeps.step_length(step)
     n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
@@ -116,7 +118,8 @@ def beach_bar(
         mu = check.as_probabilities(initial, "initial", shape=(n,), letters="S")
     targets = np.arange(n)[:, np.newaxis, np.newaxis] + np.arange(-1, 2)[:, np.newaxis] + np.arange(-1, 2)
     recipe = partial(
-        beach_bar, n, bar=place, worth=worths if len(worths) > 1 else worths[0], noise=shifts, congestion=crowd,
+        beach_bar, n, bar=place if worth is None else None,
+        worth=None if worth is None else worths if len(worths) > 1 else worths[0], noise=shifts, congestion=crowd,
         epsilon=floor, moving_cost=costs if len(costs) > 1 else float(costs[0]), wrap=circle, horizon=horizon,
         discount=discount, initial=mu, step=dt,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tmfcore._base import validation as check
+from tmfcore._base.options import GIVEN, required
 from tmfcore.plotting import _checks
 from tmfcore.plotting._canvas import no_style
 from tmfcore.plotting._courses import SHARE, Course, checked, numbered
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 KINDS = ("auto", "lines", "places", "heat", "profiles", "snapshots")
+
+BY_LINES = ("auto", "lines", "places")  # kinds that draw replicas
 
 MOST_NAMED, MOST_NUMBERED = 256, 4000  # observations of a heat map that nobody asked for, with names and without
 
@@ -34,7 +37,7 @@ def over_time(
     replicas: ArrayLike | None = None,
     shares: bool = True,
     quantity: str = SHARE,
-    names: tuple[str, str] = ("N agents", "mean field"),
+    names: tuple[str, str] | None = None,
     unit: str = "sweeps",
     label: str | None = None,
     color: str | None = None,
@@ -59,13 +62,13 @@ def over_time(
     field : Course, optional
         The same of the mean field, drawn with it; not by "heat".
     replicas : (R, J, S) array_like, optional
-        What `course` is the mean of; drawn by "lines".
+        What `course` is the mean of; drawn by "lines" and "places".
     shares : bool, optional
         Whether values are shares of one whole: drawn from 0, and of many observations the largest and the rest.
     quantity, unit : str, optional
         What is drawn, and the unit of time.
-    names : (str, str), optional
-        What `course` and `field` are, for legends.
+    names : (str, str) or None, optional
+        What `course` and `field` are, for legends; only with a `field`. None: "N agents" and "mean field".
     label, color : str, optional
         What the legend says before each line, and one colour for all of them; of lines, places and profiles.
 
@@ -78,6 +81,8 @@ def over_time(
     course, labels, field = checked(course, labels, field, shares, quantity, unit)
     shape = _checks.grid(shape, len(labels))
     check.as_choice(kind, "kind", KINDS)
+    required("replicas", replicas, "kind", kind, BY_LINES)
+    required("names", names, "field", field, GIVEN)
     grid = min(shape[-2:], default=1) > 1 and (len(shape) == 2 or (len(shape) == 3 and field is None))
     if kind == "auto":
         kind = "snapshots" if grid else _kind(labels, len(course.times), compared=field is not None, shares=shares)

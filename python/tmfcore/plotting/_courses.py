@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tmfcore._base.options import GIVEN, required
 from tmfcore.plotting import _checks
 
 SHARE = "share of the population \u03bc"
@@ -70,3 +71,9 @@ def moments(times: NDArray[np.floating[Any]]) -> list[int]:
     """Indices of up to four recorded times, evenly spread from the first to the last."""
     wanted = np.linspace(times[0], times[-1], TILES)
     return sorted({int(np.abs(times - time).argmin()) for time in wanted})
+
+
+def names_of(names: tuple[str, str] | None, field: object) -> tuple[str, str]:
+    """What a course and its field are, where there is a field."""
+    required("names", names, "field", field, GIVEN)
+    return ("N agents", "mean field") if names is None else _checks.names(names)

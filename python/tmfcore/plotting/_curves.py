@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tmfcore._base import validation as check
+from tmfcore._base.options import GIVEN, required
 from tmfcore._base.validation import FloatArray
 from tmfcore.plotting import _checks
 from tmfcore.plotting._canvas import (
@@ -55,7 +56,7 @@ def exploitability(
     lines: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
     goal: float | None = None,
-    goal_label: str = "goal",
+    goal_label: str | None = None,
     relative: bool = True,
     label: str | None = None,
     color: str | None = None,
@@ -71,8 +72,8 @@ def exploitability(
         Values of zero or below have no place on a log scale and are left out.
     goal : float, optional
         A fraction, drawn as a dashed line.
-    goal_label : str
-        What it is called in the legend, before its value.
+    goal_label : str or None
+        What it is called in the legend, before its value; only with a `goal`. None: "goal".
     relative : bool
         False: ``values`` and `goal` are in units of return, and drawn as they are.
     label, color : str, optional
@@ -80,6 +81,8 @@ def exploitability(
     """
     given = {label: _curve(line, f"lines[{label!r}]") for label, line in _checks.by_label(lines).items()}
     goal = None if goal is None else _checks.number(goal, "goal")
+    required("goal_label", goal_label, "goal", goal, GIVEN)
+    goal_label = "goal" if goal_label is None else goal_label
     _checks.texts(goal_label=goal_label)
     _checks.flags(relative=relative)
     need_matplotlib()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tmfcore.plotting import _checks
 from tmfcore.plotting._axes import name_axis, time_axis
 from tmfcore.plotting._canvas import axes, finish, time_label
-from tmfcore.plotting._courses import SHARE, Course, checked, moments, scale
+from tmfcore.plotting._courses import SHARE, Course, checked, moments, names_of, scale
 from tmfcore.plotting._panels import mosaic, without_axes
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def snapshots(
     field: Course | None = None,
     shares: bool = True,
     quantity: str = SHARE,
-    names: tuple[str, str] = ("N agents", "mean field"),
+    names: tuple[str, str] | None = None,
     unit: str = "sweeps",
     title: str = "",
     ax: Axes | None = None,
@@ -72,7 +72,7 @@ def snapshots(
     bottom; it is drawn without a field. Where shares are 0 at all times the grid is grey: obstacles, say.
     """
     course, _, field = checked(course, None, field, shares, quantity, unit, named=False)
-    names = _checks.names(names)
+    names = names_of(names, field)
     shape = _checks.grid(shape, course.values.shape[1])
     if not 2 <= len(shape) <= 3:
         raise ValueError(f"shape is {shape}; must be a grid of two axes or three")

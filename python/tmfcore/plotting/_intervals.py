@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tmfcore._base import validation as check
+from tmfcore._base.options import GIVEN, required
 from tmfcore.plotting import _checks
 from tmfcore.plotting._axes import named_styles, outside_legend
 from tmfcore.plotting._canvas import (
@@ -122,7 +123,7 @@ def fluctuations(
     labels: Sequence[str],
     *,
     measured: tuple[ArrayLike, ArrayLike, ArrayLike | None] | None = None,
-    marker_every: int = 1,
+    marker_every: int | None = None,
     unit: str = "sweeps",
     quantity: str = "share of the population \u03bc\u0302",
     legend: bool = True,
@@ -141,8 +142,8 @@ def fluctuations(
         Names of the observations.
     measured : (times (K,), mean (K, S), deviation (K, S) or None), optional
         Drawn as markers, with bars of two standard deviations.
-    marker_every : int
-        Draw a marker at every so manyth measured time.
+    marker_every : int or None
+        Draw a marker at every so manyth measured time; only with `measured`. None: at each.
     unit : {"sweeps", "steps"}
         Of the times.
     quantity : str, optional
@@ -153,7 +154,8 @@ def fluctuations(
     centre = _checks.numbers(mean, "mean", None, None)
     spread, at = _checks.numbers(deviation, "deviation", *centre.shape), _checks.numbers(times, "times", len(centre))
     labels = _checks.labels(labels, centre.shape[1])
-    marker_every = check.as_positive_int(marker_every, "marker_every")
+    required("marker_every", marker_every, "measured", measured, GIVEN)
+    marker_every = 1 if marker_every is None else check.as_positive_int(marker_every, "marker_every")
     if measured is not None:
         when, seen, bars = _checks.several(measured, "measured", 3, "(times, mean, deviation or None)")
         values = _checks.numbers(seen, "measured[1]", None, centre.shape[1])

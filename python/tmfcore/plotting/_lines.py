@@ -22,7 +22,7 @@ from tmfcore.plotting._canvas import (
     style_of,
     time_label,
 )  # fmt: skip
-from tmfcore.plotting._courses import SHARE, STILL, Course, checked, moments, numbered
+from tmfcore.plotting._courses import SHARE, STILL, Course, checked, moments, names_of, numbered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def lines(
     replicas: ArrayLike | None = None,
     shares: bool = True,
     quantity: str = SHARE,
-    names: tuple[str, str] = ("N agents", "mean field"),
+    names: tuple[str, str] | None = None,
     unit: str = "sweeps",
     label: str | None = None,
     color: str | None = None,
@@ -58,7 +58,7 @@ def lines(
     is not drawn; the legend says how large it is.
     """
     course, labels, field = checked(course, labels, field, shares, quantity, unit)
-    names = _checks.names(names)
+    names = names_of(names, field)
     style_of(label, color)
     runs: NDArray[np.floating[Any]] | None = None
     if replicas is not None:
@@ -114,7 +114,7 @@ def profiles(
     field: Course | None = None,
     shares: bool = True,
     quantity: str = SHARE,
-    names: tuple[str, str] = ("N agents", "mean field"),
+    names: tuple[str, str] | None = None,
     unit: str = "sweeps",
     label: str | None = None,
     color: str | None = None,
@@ -126,7 +126,7 @@ def profiles(
     With a `field` its lines are drawn and the course is markers.
     """
     course, labels, field = checked(course, labels, field, shares, quantity, unit)
-    names = _checks.names(names)
+    names = names_of(names, field)
     style_of(label, color)
     ax = axes(ax, width=6.0)
     x = np.arange(course.values.shape[1])

@@ -128,7 +128,7 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
         return plotting.exploitability(
             {label or self.solver.get("name", "solver"): (self.history["iteration"], self.history["exploitability"])},
             goal=None if tolerance is None else tolerance * abs(self.mean_return),
-            goal_label="" if tolerance is None else f"{100 * tolerance:g}% of |mean return|:",
+            goal_label=None if tolerance is None else f"{100 * tolerance:g}% of |mean return|:",
             relative=False,
             **style,
         )
