@@ -10,6 +10,7 @@ asked for, those there are do the work; without any, the caller's does.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -19,6 +20,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 __all__ = ["Together", "available_processors", "over_replicas", "workers_for"]
+
+log = logging.getLogger(__name__)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -140,10 +143,13 @@ def workers_for(
     kernels call back into Python, where threads would only queue for the GIL.
     """
     if threads is not None:
-        return min(threads, jobs)
-    if python:
-        return 1
-    return max(1, min(available_processors(), jobs, int(jobs * seconds / worthwhile)))
+        workers, why = min(threads, jobs), f"threads={threads}"
+    elif python:
+        workers, why = 1, "they call into Python"
+    else:
+        workers, why = max(1, min(available_processors(), jobs, int(jobs * seconds / worthwhile))), "while that gains"
+    log.debug("threads: %d for %d jobs of about %.1e s (%s)", workers, jobs, seconds, why)
+    return workers
 
 
 def available_processors() -> int:

@@ -8,6 +8,7 @@ Replicas share nothing but what they read: each has its own stream and its own r
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     pass
 
 __all__ = ["simulate"]
+
+log = logging.getLogger(__name__)
 
 MOST_AGENTS = 10**8  # and ...
 MOST_CELLS = 2**24  # ... cells of the game's kernel, up to which engine="auto" may move agents one by one
@@ -136,13 +139,18 @@ def simulate(
     decisions = check.as_bool(decisions, "decisions")
     trajectories = check.as_bool(trajectories, "trajectories")
     threads = None if threads is None else check.as_positive_int(threads, "threads")
-    engine = _choose_engine(check.as_choice(engine, "engine", Engine), trajectories, replicas)
+    asked = engine = _choose_engine(check.as_choice(engine, "engine", Engine), trajectories, replicas)
     bars.check(progress)
     check_population(n_agents, engine)
     batch, probability = schedule._kernel(game.n_steps, n_agents)
     costs = seconds_per_step(game.model, kernel, n_agents, batch, probability, decisions)
     if engine == "auto":
         engine = cheaper_engine(game.model, n_agents, batch, costs)
+    why = "individuals are asked for" if trajectories else "asked for" if asked != "auto" else "expected to be cheaper"
+    log.debug(
+        "engine: %s for %d agents, %s (seconds a step: counts %.1e, agents %.1e)",
+        engine, n_agents, why, costs["counts"], costs["agents"],
+    )  # fmt: skip
     check_batches(n_agents, batch, engine)
     given = _given_start(start, n_agents, replicas, game)
 

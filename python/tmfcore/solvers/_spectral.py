@@ -5,6 +5,7 @@ SpectralRate    chooses the rate of each update, corrects it along the last two,
 
 from __future__ import annotations
 
+import logging
 from math import inf
 
 import numpy as np
@@ -15,6 +16,8 @@ from tmfcore.solvers._iterate import Iterate
 from tmfcore.solvers._rule import Arrays, Stuck
 
 __all__ = ["SpectralRate", "first_rate"]
+
+log = logging.getLogger(__name__)
 
 FIRST = 4.0  # log-odds that the first update moves at most
 GROWTH, SHRINKAGE = 4.0, 0.02  # of the rate from one update to the next, at most and at least, in the first descent
@@ -155,6 +158,7 @@ class SpectralRate:
         if self.descents == DESCENTS:
             raise Stuck(f"none of {DESCENTS} descents found a better policy in its last {PATIENCE} iterations")
         self.now, self.first, self.least, self.waited, self.descents = 0.0, 0.0, inf, 0, self.descents + 1
+        log.debug("rates begin again: no better policy in %d updates; descent %d", PATIENCE, self.descents)
         self.updates, self.chosen = 0, None
         np.copyto(logits, self.first_logits)
 

@@ -109,9 +109,9 @@ class _Turn(Generic[P]):
             self.loop = _loop(self.solver, *begin)
         rule = self.loop.rule
         self.allowed += self.flows
-        log.debug("%s plays up to %s flows", self.solver.name, "any number of" if self.alone else self.allowed)
+        log.debug("%s is tried, up to %s flows", self.solver, "any number of" if self.alone else self.allowed)
         self.loop.run(callback, report, None if self.alone else lambda: rule.flows >= self.allowed)
-        log.debug("%s: %s", self.solver.name, self.loop.reason)
+        log.debug("%s: %s; %s so far", self.solver.name, self.loop.reason, self.loop.best_words())
         self.flows *= 2
 
 

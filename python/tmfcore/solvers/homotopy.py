@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from math import inf, isfinite, sqrt
 from typing import Any, ClassVar
@@ -17,6 +18,8 @@ from tmfcore.solvers._rule import Arrays, Stuck, TableRule
 from tmfcore.solvers._solver import COUNT, POSITIVE
 
 __all__ = ["Homotopy"]
+
+log = logging.getLogger(__name__)
 
 FACTOR, LEAST_FACTOR = 0.5, 0.01  # of the temperature, from one equilibrium to the next; its root where that fails
 RISE, TRIES = 4.0, 7
@@ -74,6 +77,7 @@ class _Path(TableRule["Homotopy"]):
             found, steps = self.newton(y.copy(), temperature)
             if found is not None:
                 break
+            log.debug("no equilibrium found at temperature %.3g; a smaller step is tried", temperature)
             factor = sqrt(factor)
         else:
             self.iterate.soften(self.logits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, Stuck, TableRu
 from tmfcore.solvers._solver import COUNT, POSITIVE
 
 __all__ = ["MFOMO"]
+
+log = logging.getLogger(__name__)
 
 UNVISITED = 1e-12  # share of the population below which a row of L says nothing
 LARGEST = 1e6  # times the penalty at the start: L-BFGS makes no way against so stiff a residual
@@ -72,6 +75,7 @@ class _Optimisation(TableRule["MFOMO"]):
             )
         self.uniform, self.best, self.waited, self.before = True, np.inf, 0, np.inf
         self.penalty = self.solver.penalty
+        log.debug("begins again at the uniform policy: no progress by %g in %d iterations", PROGRESS, STALLED)
         self.policy.fill(1.0 / self.iterate.n_actions)
 
     def update(self, iteration: int, gap: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,8 @@ from tmfcore.solvers._stationary import StationaryIterate
 from tmfcore.solvers.mirror_descent import MirrorDescent, space
 
 __all__ = ["Stationary"]
+
+log = logging.getLogger(__name__)
 
 TRIES, SHORTER = 6, 0.1  # of an update, and the rate of each after the first
 CAUTION = 0.1  # the first rate of a descent, in shares of the one before: one long step can freeze a chain in a corner
@@ -46,6 +49,7 @@ class _Settled(Climbing):
             if self.velocity is not None and velocity is not None:
                 np.copyto(self.velocity, velocity)
             rate *= SHORTER
+            log.debug("the distribution of the next policy does not settle; rate %.3g is tried", rate)
         self.iterate.soften(self.logits)
         raise Stuck(
             f"after {TRIES} steps, each a tenth of the one before, the distribution still moves by "
