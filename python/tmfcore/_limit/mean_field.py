@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -27,9 +27,7 @@ from tmfcore._results.tables import Table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CLOCKS", "Evaluation", "Flow", "evaluate", "mean_field"]
-
-CLOCKS = get_args(Clock)
+__all__ = ["Evaluation", "Flow", "evaluate", "mean_field"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from tmfcore.solvers._critics import CRITICS
+from tmfcore.solvers._critics import CriticName
 from tmfcore.solvers._registry import SOLVERS
-from tmfcore.solvers.tmfpg import GRADIENTS
+from tmfcore.solvers.tmfpg import Gradient
 
 from . import parameters as words
 from .console import Report, progress, reports
@@ -45,8 +45,8 @@ LARGE = 20_000_000
               help="Stop at this exploitability / |mean return|.  [default: 0.005 of tmf-pg, else 0.0001]")  # fmt: skip
 @click.option("--coarse", type=count, metavar="STEPS",
               help="Large N: solve with so many steps a sweep, judge the policy under the schedule.")  # fmt: skip
-@click.option("--critic", **one_of(CRITICS), help="tmf-pg: where advantages come from.  [default: model]")
-@click.option("--gradient", **one_of(GRADIENTS), help="tmf-pg: direction of ascent.  [default: natural]")
+@click.option("--critic", **one_of(get_args(CriticName)), help="tmf-pg: where advantages come from.  [default: model]")
+@click.option("--gradient", **one_of(get_args(Gradient)), help="tmf-pg: direction of ascent.  [default: natural]")
 @click.option("--learning-rate", type=float, help="tmf-pg, mirror-descent, stationary: step length of the ascent.")
 @words.seed_option
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the solution (.npz).")

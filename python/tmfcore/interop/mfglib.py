@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import mean_field
 from tmfcore._model.game import Game
-from tmfcore._model.policies import TabularPolicy, as_policy
+from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.schedules import Schedule, Synchronous
 from tmfcore.games.joint import _HalfSteps, joint
 from tmfcore.interop import _shared, _synchronous
@@ -34,10 +34,12 @@ except ModuleNotFoundError as error:
 
 __all__ = ["from_environment", "from_policy", "to_environment", "to_policy"]
 
+Depends: TypeAlias = Literal["nothing", "mu", "law"]
+
 ROUNDING = 1e-5  # of distributions in float32: rows that miss 1 by less are divided by their sum
 
 
-def from_environment(env: Any, *, depends: str | None = None) -> Game:
+def from_environment(env: Any, *, depends: Depends | None = None) -> Game:
     """An environment of MFGLib as a Game; their T counts from 0, so that ours is T + 1.
 
     Parameters
@@ -81,7 +83,7 @@ def from_environment(env: Any, *, depends: str | None = None) -> Game:
     env = check.as_instance(env, "env", Environment)
     theirs = _Theirs(env)
     if depends is not None:
-        depends = check.as_choice(depends, "depends", ("nothing", "mu", "law"))
+        depends = check.as_choice(depends, "depends", Depends)
     rewards = depends or theirs.what(env.reward, env.T + 1)
     moves = depends or theirs.what(env.prob, env.T)
     n_obs, n_act, horizon = theirs.n_observations, theirs.n_actions, theirs.horizon
@@ -305,7 +307,7 @@ def _halves(game: Game) -> _HalfSteps | None:
     return owner if isinstance(owner, _HalfSteps) else None
 
 
-def to_policy(policy: object, game: object, env: object, schedule: object = None) -> Any:
+def to_policy(policy: PolicyLike, game: object, env: object, schedule: object = None) -> Any:
     """Our policy as MFGLib's: a tensor (T + 1, *S, *A) in torch's default type.
 
     Parameters

@@ -10,7 +10,7 @@ verify(game, flow)              whether the tables that were read are those of i
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,7 +20,7 @@ from tmfcore._base import wording as say
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import mean_field
 from tmfcore._model.game import Game
-from tmfcore._model.policies import TabularPolicy, as_policy
+from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.schedules import Schedule, Synchronous
 from tmfcore.interop import _shared, _synchronous
 
@@ -42,6 +42,8 @@ __all__ = ["from_game", "from_policy", "to_game", "to_policy", "verify"]
 
 del _games
 
+LastAction: TypeAlias = Literal["carry", "refuse"]
+
 _READ: WeakKeyDictionary[Game, Source] = WeakKeyDictionary()
 
 
@@ -49,7 +51,7 @@ def from_game(
     game: object,
     parameters: dict[str, Any] | None = None,
     *,
-    last_action: str = "carry",
+    last_action: LastAction = "carry",
     constant: bool | None = None,
 ) -> Game:
     """A mean-field game of OpenSpiel, written in C++ or Python, as a Game.
@@ -117,7 +119,7 @@ def from_game(
     >>> round(tmf.exploitability(beach, tmf.TabularPolicy.uniform(beach), tmf.Synchronous()), 4)
     2.7867
     """
-    last_action = check.as_choice(last_action, "last_action", ("carry", "refuse"))
+    last_action = check.as_choice(last_action, "last_action", LastAction)
     if isinstance(game, str):
         spiel = _loaded(game, parameters)
     else:
@@ -200,7 +202,7 @@ def _source_of(game: Game) -> Source:
 # Policies.
 
 
-def to_policy(policy: object, game: object) -> Any:
+def to_policy(policy: PolicyLike, game: object) -> Any:
     """Our policy as one of OpenSpiel's.
 
     Parameters

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +32,8 @@ from tmfcore.solvers import _gradient, _observed
 _Flows: TypeAlias = tuple[IntArray, FloatArray, IntArray, FloatArray]
 
 __all__ = [
-    "CRITICS",
     "Critic",
+    "CriticName",
     "EmpiricalCritic",
     "MeanFieldCritic",
     "Memory",
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 
-CRITICS = ("model", "empirical", "returns")
+CriticName: TypeAlias = Literal["model", "empirical", "returns"]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._iterate import Iterate
-from tmfcore.solvers._step_rules import DECAYS, decay_factor
+from tmfcore.solvers._step_rules import Decay, decay_factor
 
 if TYPE_CHECKING:
     from tmfcore.solvers._exact import ExactSolver
@@ -153,4 +153,4 @@ class TableRule(Rule[E]):
 
 def as_decay(decay: object, name: str) -> object:
     """One of the decays, or a function of the iteration."""
-    return decay if callable(decay) and not isinstance(decay, type) else check.as_choice(decay, name, DECAYS)
+    return decay if callable(decay) and not isinstance(decay, type) else check.as_choice(decay, name, Decay)

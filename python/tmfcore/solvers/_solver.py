@@ -13,10 +13,11 @@ from typing import Any, ClassVar, Generic
 from tmfcore._base import bars, options
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
+from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit.mean_field import CLOCKS, Flow
+from tmfcore._limit.mean_field import Flow
 from tmfcore._model.game import Game
-from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
+from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
 from tmfcore.solvers._problem import Problem
@@ -60,7 +61,7 @@ class Solver(ABC, Generic[P]):
         default=None,
         metadata=options.of(check.as_float, low=0.0, high=1.0) | options.needs(0.01, patience=options.GIVEN),
     )
-    clock: str = field(default="schedule", metadata=options.of(check.as_choice, choices=CLOCKS))
+    clock: Clock = field(default="schedule", metadata=options.of(check.as_choice, choices=Clock))
 
     # In which parts (_model.fingerprint) the problem of a Solution must agree with the present one to go on from it.
     _depends_on: ClassVar[tuple[str, ...]] = ("game", "fractions", "clock")
@@ -122,7 +123,7 @@ class Solver(ABC, Generic[P]):
         n_agents: int | None = None,
         *,
         rng: seeding.RNG = None,
-        initial: object = None,
+        initial: PolicyLike | None = None,
         callback: Callback | None = None,
         progress: bars.Progress = False,
         threads: int | None = None,

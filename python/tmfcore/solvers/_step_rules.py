@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +13,15 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import noted
 from tmfcore._base.validation import FloatArray
 
-__all__ = ["DECAYS", "IN_ITERATIONS", "Adam", "Normalized", "Sgd", "averaging_weight", "decay_factor"]
+__all__ = ["IN_ITERATIONS", "Adam", "Decay", "Normalized", "Sgd", "averaging_weight", "decay_factor"]
 
 EPSILON = 1e-8  # of Adam, in units of the direction
-DECAYS = ("constant", "sqrt", "harmonic", "linear")
+Decay: TypeAlias = Literal["constant", "sqrt", "harmonic", "linear"]
 IN_ITERATIONS = ("sqrt", "harmonic")  # those that have decay_iterations
 
 
 def decay_factor(
-    decay: str | Callable[[int], float], name: str, iteration: int, decay_iterations: int | None, last: int
+    decay: Decay | Callable[[int], float], name: str, iteration: int, decay_iterations: int | None, last: int
 ) -> float:
     """Factor of the learning rate at an iteration k >= 0.
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
-from tmfcore._limit.mean_field import CLOCKS
+from tmfcore._base.types import Clock
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
+from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
 from tmfcore.solvers._registry import in_turns, made
@@ -36,32 +36,32 @@ def solve(
     game: Game, schedule: Schedule, n_agents: int | None = ..., *,
     solver: ExactName | list[ExactName] | tuple[ExactName, ...] | None = ..., iterations: int | None = ...,
     time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
-    clock: str | None = ..., rng: seeding.RNG = ..., initial: object = ..., callback: Callback | None = ...,
-    progress: bars.Progress = ..., threads: int | None = ...,
+    clock: Clock | None = ..., rng: seeding.RNG = ..., initial: PolicyLike | None = ...,
+    callback: Callback | None = ..., progress: bars.Progress = ..., threads: int | None = ...,
 ) -> Solution[TabularPolicy]: ...  # fmt: skip
 @overload
 def solve(
     game: Game, schedule: Schedule, n_agents: int | None = ..., *,
     solver: SoftmaxName, iterations: int | None = ...,
     time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
-    clock: str | None = ..., rng: seeding.RNG = ..., initial: object = ..., callback: Callback | None = ...,
-    progress: bars.Progress = ..., threads: int | None = ...,
+    clock: Clock | None = ..., rng: seeding.RNG = ..., initial: PolicyLike | None = ...,
+    callback: Callback | None = ..., progress: bars.Progress = ..., threads: int | None = ...,
 ) -> Solution[SoftmaxPolicy]: ...  # fmt: skip
 @overload
 def solve(
     game: Game, schedule: Schedule, n_agents: int | None = ..., *,
     solver: Solver[P] | type[Solver[P]] | Sequence[Solver[P] | type[Solver[P]]], iterations: int | None = ...,
     time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
-    clock: str | None = ..., rng: seeding.RNG = ..., initial: object = ..., callback: Callback | None = ...,
-    progress: bars.Progress = ..., threads: int | None = ...,
+    clock: Clock | None = ..., rng: seeding.RNG = ..., initial: PolicyLike | None = ...,
+    callback: Callback | None = ..., progress: bars.Progress = ..., threads: int | None = ...,
 ) -> Solution[P]: ...  # fmt: skip
 @overload
 def solve(
     game: Game, schedule: Schedule, n_agents: int | None = ..., *,
     solver: Sequence[ExactName | SoftmaxName | Solver[Any] | type[Solver[Any]]], iterations: int | None = ...,
     time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
-    clock: str | None = ..., rng: seeding.RNG = ..., initial: object = ..., callback: Callback | None = ...,
-    progress: bars.Progress = ..., threads: int | None = ...,
+    clock: Clock | None = ..., rng: seeding.RNG = ..., initial: PolicyLike | None = ...,
+    callback: Callback | None = ..., progress: bars.Progress = ..., threads: int | None = ...,
 ) -> Solution: ...  # fmt: skip
 @takes_rng
 @fits_memory(SMALLER_GAME)
@@ -75,9 +75,9 @@ def solve(
     time_limit: float | None = None,
     tolerance: float | Own | None = OWN,
     absolute_tolerance: float | Own | None = OWN,
-    clock: str | None = None,
+    clock: Clock | None = None,
     rng: seeding.RNG = None,
-    initial: object = None,
+    initial: PolicyLike | None = None,
     callback: Callback | None = None,
     progress: bars.Progress = False,
     threads: int | None = None,
@@ -151,7 +151,7 @@ def solve(
     if iterations is not None:
         iterations = check.as_positive_int(iterations, "iterations")
     if clock is not None:
-        check.as_choice(clock, "clock", CLOCKS)
+        check.as_choice(clock, "clock", Clock)
     given = {"tolerance": tolerance, "absolute_tolerance": absolute_tolerance}
     changes: dict[str, Any] = {name: value for name, value in given.items() if not _own(name, value)}
     changes |= {} if clock is None else {"clock": clock}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,18 +20,18 @@ from tmfcore._model.game import Game
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore._population.simulate import check_batches, check_population, rounded_counts
 from tmfcore.solvers import _critics
-from tmfcore.solvers._critics import CRITICS
+from tmfcore.solvers._critics import CriticName
 from tmfcore.solvers._policy_gradient import Learning
 from tmfcore.solvers._problem import Problem, softened
 from tmfcore.solvers._registry import register
 from tmfcore.solvers._rule import as_decay
 from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE, POSITIVE, Solver
-from tmfcore.solvers._step_rules import IN_ITERATIONS, Adam, Normalized, Sgd
+from tmfcore.solvers._step_rules import IN_ITERATIONS, Adam, Decay, Normalized, Sgd
 
 __all__ = ["TMFPG"]
 
-OPTIMIZERS = ("sgd", "adam", "normalized")
-GRADIENTS = ("natural", "plain")
+Optimizer: TypeAlias = Literal["sgd", "adam", "normalized"]
+Gradient: TypeAlias = Literal["natural", "plain"]
 
 
 def _optimizer(settings: dict[str, Any]) -> str:
@@ -131,14 +131,14 @@ class TMFPG(Solver[SoftmaxPolicy]):
 
     iterations: int = field(default=200, metadata=COUNT)
     learning_rate: float = field(default=0.7, metadata=POSITIVE)
-    learning_rate_decay: str | Callable[[int], float] = field(default="harmonic", metadata=options.of(as_decay))
+    learning_rate_decay: Decay | Callable[[int], float] = field(default="harmonic", metadata=options.of(as_decay))
     decay_iterations: int | None = field(
         default=None, metadata=COUNT | options.needs(10, learning_rate_decay=IN_ITERATIONS)
     )
-    critic: str = field(default="model", metadata=options.of(check.as_choice, choices=CRITICS))
-    gradient: str = field(default="natural", metadata=options.of(check.as_choice, choices=GRADIENTS))
-    optimizer: str | None = field(
-        default=None, metadata=options.of(check.as_choice, choices=OPTIMIZERS) | options.needs(_optimizer)
+    critic: CriticName = field(default="model", metadata=options.of(check.as_choice, choices=CriticName))
+    gradient: Gradient = field(default="natural", metadata=options.of(check.as_choice, choices=Gradient))
+    optimizer: Optimizer | None = field(
+        default=None, metadata=options.of(check.as_choice, choices=Optimizer) | options.needs(_optimizer)
     )
     betas: tuple[float, float] | None = field(
         default=None, metadata=options.of(_as_betas) | options.needs((0.5, 0.99), optimizer=("adam",))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import exp, isfinite
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng
 from tmfcore._model.game import Game
+from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
 from tmfcore._results.records import worded
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
     import optuna
     from matplotlib.axes import Axes
 
-__all__ = ["METRICS", "Tuning", "tune"]
+    from tmfcore.solvers import ExactName, SoftmaxName
 
-METRICS = ("iterations", "seconds", "exploitability")
+__all__ = ["Metric", "Tuning", "tune"]
+
+Metric: TypeAlias = Literal["iterations", "seconds", "exploitability"]
 COLUMNS = ("value", "seconds", "exploitability", "iterations", "converged")  # of trials, beside the settings
 LEAST = 1e-15  # what an exploitability counts as at least, so that a zero does not decide a geometric mean alone
 
@@ -130,14 +133,14 @@ def tune(
     schedule: Schedule | Sequence[Schedule],
     n_agents: int | Sequence[int | None] | None = None,
     *,
-    solver: str | type[Solver[Any]] | Solver[Any] = "MirrorDescent",
+    solver: ExactName | SoftmaxName | type[Solver[Any]] | Solver[Any] = "MirrorDescent",
     space: Mapping[str, tuple[Any, ...] | list[Any]] | None = None,
     trials: int = 50,
     time_limit: float | None = None,
-    metric: str | Callable[[tuple[Solution, ...]], float] = "iterations",
+    metric: Metric | Callable[[tuple[Solution, ...]], float] = "iterations",
     sampler: optuna.samplers.BaseSampler | None = None,
     rng: seeding.RNG = None,
-    initial: object = None,
+    initial: PolicyLike | None = None,
     callback: Callable[[Tuning], object] | None = None,
     progress: bars.Progress = False,
 ) -> Tuning:
@@ -213,7 +216,7 @@ def tune(
     if callable(metric):
         check.as_function(metric, "metric", "a tuple of Solutions")
     else:
-        check.as_choice(metric, "metric", METRICS)
+        check.as_choice(metric, "metric", Metric)
         if metric != "exploitability" and base.tolerance is None and base.absolute_tolerance is None:
             raise ValueError(f"metric is {metric!r}; needs a solver with a tolerance, which {base!r} has not")
     callback = None if callback is None else noted(callback, "callback", "a Tuning")
@@ -261,8 +264,8 @@ class _Search:
 
     def __init__(
         self, base: Solver[Any], problems: list[tuple[Game, Schedule, int | None]],
-        metric: str | Callable[[tuple[Solution, ...]], float], names: tuple[str, ...], seeds: list[int], initial: Any,
-        study: optuna.Study,
+        metric: Metric | Callable[[tuple[Solution, ...]], float], names: tuple[str, ...], seeds: list[int],
+        initial: Any, study: optuna.Study,
     ) -> None:  # fmt: skip
         self.base, self.problems, self.metric, self.names, self.seeds = base, problems, metric, names, seeds
         self.initial, self.study = initial, study

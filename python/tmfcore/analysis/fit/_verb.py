@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
+from tmfcore._base.types import FloatsLike
 from tmfcore._model.fingerprint import same
 from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore.analysis.fit._by_agents import AgentLog
@@ -15,8 +17,8 @@ from tmfcore.analysis.fit._by_counts import CountLog
 from tmfcore.analysis.fit._regression import on_simplex
 from tmfcore.analysis.fit._result import Fit, game_of
 
-KINDS = ("constant", "affine")
-PASSIVE = ("fit", "stay")
+Kind: TypeAlias = Literal["constant", "affine"]
+Passive: TypeAlias = Literal["fit", "stay"]
 
 
 @fits_memory("n_observations and n_actions must be smaller")
@@ -25,13 +27,13 @@ def fit(
     *,
     n_observations: int | None = None,
     n_actions: int | None = None,
-    kind: str = "constant",
-    passive: str = "fit",
+    kind: Kind = "constant",
+    passive: Passive = "fit",
     prior: float = 1.0,
-    mu: object = None,
+    mu: FloatsLike | Sequence[FloatsLike] | None = None,
     horizon: int | None = None,
     discount: float | None = None,
-    initial: object = None,
+    initial: FloatsLike | None = None,
     name: str = "fitted",
 ) -> Fit:
     """The game that logged play was a play of, estimated.
@@ -99,8 +101,8 @@ def fit(
     >>> tmf.exploitability(true, solution.policy, tmf.Synchronous()) < 0.01
     True
     """
-    affine_in_mu = check.as_choice(kind, "kind", KINDS) == "affine"
-    stays = check.as_choice(passive, "passive", PASSIVE) == "stay"
+    affine_in_mu = check.as_choice(kind, "kind", Kind) == "affine"
+    stays = check.as_choice(passive, "passive", Passive) == "stay"
     strength = check.as_float(prior, "prior", low=0.0)
     if 0 < strength < LEAST_PRIOR:
         raise ValueError(f"prior is {strength}; must be 0 or at least {LEAST_PRIOR}")
