@@ -50,6 +50,8 @@ def doors():
             thing = getattr(module, name, None) if module is not tmfcore.interop else None
             if inspect.ismodule(thing) or not callable(thing) or not of_ours(thing) or thing in seen | BASES:
                 continue
+            if getattr(thing, "_is_protocol", False):  # nothing to call: a type of arguments
+                continue
             seen.add(thing)
             whole = f"{module.__name__}.{name}"
             if inspect.isclass(thing):

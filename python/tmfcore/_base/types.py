@@ -1,6 +1,6 @@
 """Types of arguments, beside the checks of their values: words of choices, arrays, functions of the population.
 
-    Clock Engine Start      choices of several verbs (others stand where they are made); validation.as_choice reads them
+    Clock Engine Start Time choices of several verbs (others stand where they are made); validation.as_choice reads them
     FloatsLike              numbers, nested sequences of them, and whatever has `__array__`: numpy, pandas, jax, torch
     TableLike               the same, or a function of (mu), (mu, t) or (mu, t, z) that returns the same
 
@@ -15,11 +15,12 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Clock", "Engine", "FloatsLike", "Start", "SupportsArray", "TableFunction", "TableLike"]
+__all__ = ["Clock", "Engine", "FloatsLike", "Start", "SupportsArray", "TableFunction", "TableLike", "Time"]
 
 Clock: TypeAlias = Literal["schedule", "always"]
 Engine: TypeAlias = Literal["auto", "counts", "agents"]
 Start: TypeAlias = Literal["rounded", "sampled"]
+Time: TypeAlias = Literal["steps", "sweeps"]
 
 
 class SupportsArray(Protocol):

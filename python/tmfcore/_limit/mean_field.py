@@ -10,7 +10,7 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
-from tmfcore._base.types import Clock
+from tmfcore._base.types import Clock, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import values as values_kernel
 from tmfcore._model import appearance as _appearance
@@ -78,7 +78,7 @@ class Flow(_appearance.Timed, Result[SharesKind]):
     observation_labels: tuple[str, ...] = ()
     observation_shape: tuple[int, ...] = ()
     step: float = 1.0
-    time: str = "steps"
+    time: Time = "steps"
     action_labels: tuple[str, ...] = ()
     fingerprint: Fingerprint | None = None
 
@@ -133,7 +133,7 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
     values: FloatArray
     q: FloatArray
     mean_return: float
-    clock: str = "schedule"
+    clock: Clock = "schedule"
     fingerprint: Fingerprint | None = None
 
     def _facts(self) -> Iterator[tuple[str, object]]:

@@ -14,20 +14,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import Time
 from tmfcore._model.schedules import as_schedule
 from tmfcore._model.sources import INT32_MAX
 
 if TYPE_CHECKING:
     from tmfcore._model.core import Core
 
-__all__ = ["TIMES", "is_sweeps", "step_length", "step_under", "whole_steps"]
-
-TIMES = ("steps", "sweeps")
+__all__ = ["is_sweeps", "step_length", "step_under", "whole_steps"]
 
 
 def is_sweeps(time: object, step: object) -> bool:
     """Whether time is sweeps; only then may a step have a length of its own."""
-    in_sweeps = check.as_choice(time, "time", TIMES) == "sweeps"
+    in_sweeps = check.as_choice(time, "time", Time) == "sweeps"
     if step is not None and not in_sweeps:
         raise ValueError(f"step is {step} with time='steps'; must be left out, or time be 'sweeps'")
     return in_sweeps

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import Time
 from tmfcore._model import clock, native, sources
 from tmfcore._model import promises as _promises
 from tmfcore._model.core import TINY, Core
@@ -35,7 +36,7 @@ class Compiled(Core):
         constant_transition: bool = False,
         local_passive_reward: bool = False,
         separable_reward: bool = False,
-        time: str = "steps",
+        time: Time = "steps",
         step: float | None = None,
         name: str = "",
         observation_labels: Sequence[str] | None = None,
@@ -131,7 +132,7 @@ class Compiled(Core):
         discount: float,
         initial: object,
         *,
-        time: str = "steps",
+        time: Time = "steps",
         step: float | None = None,
         name: str = "",
         observation_labels: Sequence[str] | None = None,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import Time
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
 from tmfcore._model.model import Model
@@ -110,7 +111,7 @@ class Core:
     passive_successors: SuccessorArray | None
     noise: FloatArray | None
     assumed: bool
-    time: str
+    time: Time
     step: float | None
     name: str
     observation_labels: tuple[str, ...]
@@ -227,7 +228,7 @@ class Core:
         return self.at().model if self._model is None else self._model
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> Time:
         """What its time axis is in, "steps" or "sweeps"."""
         return self.time if self._whole is None and self.step in (None, 1.0) else "sweeps"
 

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import Time
 from tmfcore._model import clock, sources
 from tmfcore._model.compiled import Compiled
 from tmfcore._model.core import TINY, Tables
@@ -148,7 +149,7 @@ class Game(Compiled):
         successors: object = None,
         passive_successors: object = None,
         noise: object = None,
-        time: str = "steps",
+        time: Time = "steps",
         step: float | None = None,
         assumed: bool = False,
         name: str = "",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import Engine, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance
 from tmfcore._model.appearance import SharesKind
@@ -128,14 +129,14 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     discount: float
     horizon: int
     record_every: int
-    engine: str
+    engine: Engine
     schedule: str
     game: str
     trajectories: Trajectories | None = None
     observation_labels: tuple[str, ...] = ()
     observation_shape: tuple[int, ...] = ()
     step: float = 1.0
-    time: str = "steps"
+    time: Time = "steps"
     action_labels: tuple[str, ...] = ()
     fingerprint: Fingerprint | None = None
 

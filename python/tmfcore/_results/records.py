@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
+from tmfcore._base import types
 from tmfcore._base import wording as say
 from tmfcore._results import packing
 
@@ -182,6 +183,8 @@ def _check_of(annotation: str) -> tuple[str, Check]:
     if len(options) > 1:
         checks = [_check_of(option) for option in options]
         return " or ".join(words for words, _ in checks), lambda value: any(fits(value) for _, fits in checks)
+    if choices := get_args(getattr(types, annotation, None)) if annotation in types.__all__ else ():
+        return f"one of {say.listed(choices)}", lambda value: isinstance(value, str) and value in choices
     if annotation in _KINDS:
         return _KINDS[annotation]
     outer, _, inner = annotation.partition("[")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from tmfcore._base.types import Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance
 from tmfcore._results.result import Result
@@ -84,7 +85,7 @@ class Comparison(appearance.Timed, Result[Literal["error", "variance", "bias"]])
     game: str = ""
     observation_labels: tuple[str, ...] = ()
     step: float = 1.0
-    time: str = "steps"
+    time: Time = "steps"
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         yield "game", self.game

@@ -17,7 +17,7 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
 from tmfcore._base.options import GIVEN, required
-from tmfcore._base.types import Start
+from tmfcore._base.types import Start, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model import appearance
@@ -87,12 +87,12 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
     n_agents: int | None
     horizon: int
     jacobian: str
-    start: str
+    start: Start
     schedule: str
     game: str
     observation_labels: tuple[str, ...]
     step: float = 1.0
-    time: str = "steps"
+    time: Time = "steps"
     fingerprint: Fingerprint | None = None
 
     @property

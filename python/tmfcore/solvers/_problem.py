@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit import values as values_kernel
 from tmfcore._limit.exploitability import judged
@@ -30,10 +31,10 @@ class Problem:
     schedule: Schedule
     n_agents: int | None
     active: FloatArray
-    clock: str
+    clock: Clock
 
     @classmethod
-    def of(cls, game: object, schedule: Schedule, n_agents: int | None, clock: str) -> Problem:
+    def of(cls, game: object, schedule: Schedule, n_agents: int | None, clock: Clock) -> Problem:
         """From what a user gives, checked."""
         game = in_steps(game, schedule, n_agents)
         active = active_fractions(game, schedule, n_agents)

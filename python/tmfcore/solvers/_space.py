@@ -12,6 +12,7 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
+from tmfcore._base.types import Clock
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule
@@ -45,7 +46,7 @@ def default_space(solver: Solver[Any], scale: float = 1.0) -> Space:
     return entry_of(type(check.as_instance(solver, "solver", Solver))).space(scale)
 
 
-def scale_of(problems: list[tuple[Game, Schedule, int | None]], clock: str) -> float:
+def scale_of(problems: list[tuple[Game, Schedule, int | None]], clock: Clock) -> float:
     """The geometric mean over the games of the largest difference of two Q at one (t, o), at the uniform policy."""
     spreads = []
     for given, schedule, n_agents in problems:

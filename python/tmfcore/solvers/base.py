@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base.types import Clock
 from tmfcore._limit.mean_field import Flow
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.policies import Played, SoftmaxPolicy, TabularPolicy
@@ -90,7 +91,7 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
     game: str = ""
     schedule: str = ""
     n_agents: int | None = None
-    clock: str = "schedule"
+    clock: Clock = "schedule"
     solver: dict[str, Any] = field(default_factory=dict)
     state: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     fingerprint: Fingerprint | None = None
