@@ -31,18 +31,18 @@ INTERVALS = (
     (
         "slope of `analysis.convergence`",
         "Student's; relative variance pooled over the n values of N, n (R - 1) degrees of freedom",
-        "`Convergence.fit(label).interval(level)`",
+        "`Convergence.fit(label).interval(confidence)`",
     ),
     (
         "error at one N or one time",
         "Student's, of the logarithm; R - 1 degrees of freedom",
-        "`Convergence.error_low`, `error_high`, `final_low`, `final_high`; `Bound.interval(level)`",
+        "`Convergence.error_low`, `error_high`, `final_low`, `final_high`; `Bound.interval(confidence)`",
     ),
-    ("gain of `finite_exploitability`", "Welch's", "`low`, `high`; `interval(level)`"),
+    ("gain of `finite_exploitability`", "Welch's", "`low`, `high`; `interval(confidence)`"),
     (
         "probabilities of `fit`, constant game, individuals",
         "Jeffreys'",
-        "`Fit.interval(level).transition`, `.passive_transition`",
+        "`Fit.interval(confidence).transition`, `.passive_transition`",
     ),
     (
         "the same, affine game, or from counts",
@@ -52,7 +52,7 @@ INTERVALS = (
     (
         "rewards of `fit`",
         "Student's after Hall's transformation; of two values, as probabilities; from counts Student's, HC1 errors",
-        "`Fit.interval(level).reward`, `.passive_reward`",
+        "`Fit.interval(confidence).reward`, `.passive_reward`",
     ),
     (
         "mean returns of `tmfcore simulate` and `tmfcore reproduce`",
@@ -146,7 +146,8 @@ def simulated(share):
     sizes, pool = np.array([10, 40, 160, 640]), 6_000 // share
     for name, game in games.items():
         for schedule in (tmf.Synchronous(), tmf.Fraction(0.5)):
-            measured = tmf.analysis.convergence(game, tmf.TabularPolicy.uniform(game), schedule, sizes, pool, rng=1)
+            uniform = tmf.TabularPolicy.uniform(game)
+            measured = tmf.analysis.convergence(game, uniform, schedule, sizes, replicas=pool, rng=1)
             for what, errors in (("time", measured.errors), ("T", measured.final_errors)):
                 (errors,) = errors.values()
                 for replicas in (2, 3, 10):

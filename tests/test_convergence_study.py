@@ -27,7 +27,7 @@ def test_against_a_direct_computation(uniform):
         uniform,
         {"tenth": lambda n: tmf.Batch(n // 10)},
         [50, 100],
-        3,
+        replicas=3,
         rng=7,
     )
     streams = np.random.default_rng(7).spawn(2)
@@ -46,7 +46,7 @@ def test_against_a_direct_computation(uniform):
 
 def test_intervals(uniform):
     """Student's t of scipy.stats on the logarithm of the mean of the same samples, with the delta method's error."""
-    found = convergence(build(), uniform, tmf.Synchronous(), [30], 8, confidence=0.9, rng=1)
+    found = convergence(build(), uniform, tmf.Synchronous(), [30], replicas=8, confidence=0.9, rng=1)
     label = found.labels[0]
     for errors, mean, low, high in (
         (found.errors, found.error_mean, found.error_low, found.error_high),
@@ -119,17 +119,17 @@ def test_the_level_of_an_interval():
     assert fit.degrees == 3
     for level in (0.5, 0.95):
         found = fit.interval(level)
-        assert found.level == level and found.identified is True
+        assert found.confidence == level and found.identified is True
         low, high = found
         np.testing.assert_allclose([low, high], stats.t.interval(level, 3, fit.slope, fit.slope_se))
-    with pytest.raises(ValueError, match=r"level is 1.0; must be in \(0, 1\)"):
+    with pytest.raises(ValueError, match=r"confidence is 1.0; must be in \(0, 1\)"):
         fit.interval(1.0)
     assert not fit_line(np.array([10]), np.array([[0.9, 1.1]])).interval().identified
 
 
 def test_the_slope_is_minus_a_half(uniform):
     """Seeded; slope_se is 0.01 to 0.03, and five of them are allowed."""
-    found = convergence(build(), uniform, [tmf.Synchronous(), tmf.Fraction(0.5)], [64, 256, 1024, 4096], 60, rng=3)
+    found = convergence(build(), uniform, [tmf.Synchronous(), tmf.Fraction(0.5)], [64, 256, 1024, 4096], replicas=60, rng=3)
     assert found.labels == ("B=N", "B=0.5 N")
     for label in found.labels:
         assert abs(found.slope[label] + 0.5) < 5 * found.slope_se[label] < 0.15
@@ -174,20 +174,20 @@ def test_fits_without_spread_or_without_error():
 
 def test_threads_do_not_matter_and_seeds_do(uniform):
     def run(rng, threads=None):
-        return convergence(build(), uniform, tmf.Sequential(), [10, 20], 6, rng=rng, threads=threads)
+        return convergence(build(), uniform, tmf.Sequential(), [10, 20], replicas=6, rng=rng, threads=threads)
 
     assert np.array_equal(run(1).errors["B=1"], run(1, threads=3).errors["B=1"])
     assert not np.array_equal(run(1).errors["B=1"], run(2).errors["B=1"])
 
 
 def test_agents_engine(uniform):
-    found = convergence(build(), uniform, tmf.Sequential(), [10, 20], 4, engine="agents", rng=0)
+    found = convergence(build(), uniform, tmf.Sequential(), [10, 20], replicas=4, engine="agents", rng=0)
     assert (found.error_mean["B=1"] > 0).all()
 
 
 def test_sizes_by_label(uniform):
     found = convergence(
-        build(), uniform, {"one": tmf.Sequential(), "all": tmf.Synchronous()}, {"one": [10], "all": [10, 30]}, 2, rng=0
+        build(), uniform, {"one": tmf.Sequential(), "all": tmf.Synchronous()}, {"one": [10], "all": [10, 30]}, replicas=2, rng=0
     )
     assert {label: n.tolist() for label, n in found.n_agents.items()} == {"one": [10], "all": [10, 30]}
     assert [row["n_agents"] for row in found.table()] == [10, 10, 30]
@@ -198,7 +198,7 @@ def test_sizes_by_label(uniform):
 
 
 def test_save_and_load(uniform, tmp_path):
-    found = convergence(build(), uniform, [tmf.Synchronous(), tmf.Sequential()], [10, 30], 4, rng=0)
+    found = convergence(build(), uniform, [tmf.Synchronous(), tmf.Sequential()], [10, 30], replicas=4, rng=0)
     found.save(tmp_path / "study.npz")
     back = Convergence.load(tmp_path / "study.npz")
     assert back.labels == found.labels
@@ -209,7 +209,7 @@ def test_save_and_load(uniform, tmp_path):
 
 def test_progress(uniform):
     seen = []
-    convergence(build(), uniform, tmf.Synchronous(), [10, 30], 4, rng=0, progress=lambda *args: seen.append(args))
+    convergence(build(), uniform, tmf.Synchronous(), [10, 30], replicas=4, rng=0, progress=lambda *args: seen.append(args))
     assert seen[-1] == (8, 8)
     assert seen == sorted(seen)
 
@@ -249,6 +249,6 @@ def test_errors(uniform, change, error, message):
 
 
 def test_unknown_label(uniform):
-    found = convergence(build(), uniform, tmf.Synchronous(), [10], 2, rng=0)
+    found = convergence(build(), uniform, tmf.Synchronous(), [10], replicas=2, rng=0)
     with pytest.raises(ValueError, match="label is 'B=1'; must be one of 'B=N'"):
         found.fit("B=1")

@@ -195,7 +195,7 @@ def test_reads_well():
         ({"n_agents": 0}, ValueError, "n_agents is 0"),
         ({"replicas": 1}, ValueError, "replicas is 1; must be >= 2"),
         ({"start": "there"}, ValueError, "start is 'there'"),
-        ({"engine": "auto"}, ValueError, "engine is 'auto'"),
+        ({"engine": "cuonts"}, ValueError, "engine is 'cuonts'"),
         ({"confidence": 1.0}, ValueError, "confidence is 1"),
         ({"deviation": lambda mu: mu}, TypeError, "deviation is"),
         ({"deviation": tmf.TabularPolicy(np.full((3, 2), 0.5))}, ValueError, r"deviation has \(S, A\) = \(3, 2\)"),

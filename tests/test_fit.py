@@ -179,8 +179,8 @@ def test_a_fit_travels():
     found = tmf.fit(logs(true_game("affine"), 20, 4, 1), n_observations=S, n_actions=A, kind="affine")
     again = pickle.loads(pickle.dumps(found))
     np.testing.assert_array_equal(again.interval(0.8).transition.low, found.interval(0.8).transition.low)
-    assert found.interval(0.8).level == found.interval(0.8).reward.level == 0.8
-    with pytest.raises(ValueError, match="level is 95"):
+    assert found.interval(0.8).confidence == found.interval(0.8).reward.confidence == 0.8
+    with pytest.raises(ValueError, match="confidence is 95"):
         found.interval(95)
 
 

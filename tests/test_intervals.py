@@ -15,15 +15,15 @@ def test_an_interval_comes_apart():
     low, high = found
     assert low is found.low and high is found.high
     assert found.identified.tolist() == [True, False]
-    assert repr(found) == "Interval(shape=(2,), level=0.9, identified=1 of 2)"
-    assert repr(tmf.Interval(0.25, 0.5, 0.95)) == "Interval(0.25, 0.5, level=0.95)"
+    assert repr(found) == "Interval(shape=(2,), confidence=0.9, identified=1 of 2)"
+    assert repr(tmf.Interval(0.25, 0.5, 0.95)) == "Interval(0.25, 0.5, confidence=0.95)"
     assert tmf.Interval(np.nan, np.nan, 0.9).identified is False
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -1, np.nan, 95])
 def test_levels_are_between_0_and_1(level):
-    with pytest.raises(ValueError, match=re.escape("level is")):
-        confidence.as_level(level)
+    with pytest.raises(ValueError, match=re.escape("confidence is")):
+        confidence.as_confidence(level)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])

@@ -331,7 +331,7 @@ def test_evaluation_draws_values_at_every_step(queueing, solution):
 
 def test_convergence_draws_its_lines_and_slopes():
     game = tmf.games.resource_selection([1, 0.8], congestion=1.0, horizon=3)
-    found = tmf.analysis.convergence(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), [50, 200], 20, rng=0)
+    found = tmf.analysis.convergence(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), [50, 200], replicas=20, rng=0)
     for final, mean in ((False, found.error_mean), (True, found.final_mean)):
         ax = found.plot("final" if final else "mean")
         bars = ax.containers[0].lines[0]
@@ -401,7 +401,7 @@ def test_every_plot_takes_axes_and_a_title(queueing, solution):
         solution, solution.flow, run, tmf.evaluate(queueing, policy, tmf.Batch(20), N), bound, bound.lipschitz,
         tmf.analysis.fluctuations(queueing, policy, tmf.Batch(20), N),
         tmf.analysis.monotonicity(tmf.games.resource_selection([1, 0.8], congestion=1.0, horizon=3), tmf.Synchronous()),
-        tmf.analysis.convergence(queueing, policy, {"B = 20": lambda n: tmf.Batch(20)}, [50, 100], 4, rng=0),
+        tmf.analysis.convergence(queueing, policy, {"B = 20": lambda n: tmf.Batch(20)}, [50, 100], replicas=4, rng=0),
     ]  # fmt: skip
     for found in drawn:
         _, (ax, other) = plotting.figure(2)

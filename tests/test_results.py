@@ -71,6 +71,37 @@ def test_what_verbs_return_is_a_result():
     assert {name for name in wrong if name not in tmf.solvers.__all__} == set()
 
 
+#: Arguments that several verbs have, and their default in all of them.
+SHARED = {
+    "engine": "auto", "threads": None, "rng": None, "confidence": 0.95, "progress": False, "clock": "schedule",
+    "start": "rounded", "record_every": 1,
+}  # fmt: skip
+#: How many populations a verb simulates unless told: one to look at, none, and as many as an estimate takes.
+REPLICAS = {"simulate": 1, "bound": 0}
+
+
+def test_arguments_of_verbs_are_spelled_and_defaulted_alike():
+    spelled = set()
+    for function in functions():
+        parameters = inspect.signature(function).parameters
+        name = function.__qualname__
+        if inspect.isclass(function) or function.__module__.startswith(("tmfcore.plotting", "tmfcore.interop", "tmfcore.games")):
+            continue
+        for word, default in SHARED.items():
+            if (name, word) == ("solve", "clock"):
+                continue  # None there: that of the solver
+            if word in parameters and parameters[word].default is not inspect.Parameter.empty:
+                spelled.add(word)
+                assert parameters[word].default == default, f"{name}({word}={parameters[word].default!r})"
+        if "replicas" in parameters:
+            assert parameters["replicas"].default == REPLICAS.get(name, 256), name
+            assert parameters["replicas"].kind is inspect.Parameter.KEYWORD_ONLY, name
+            assert {"engine", "threads", "rng"} <= set(parameters), f"{name} simulates, and takes no engine"
+        others = {"level", "n_replicas", "repeats", "n_threads", "workers", "seed", "alpha"} & set(parameters)
+        assert not others, f"{name} has {others}, which other verbs spell otherwise"
+    assert spelled == set(SHARED)
+
+
 @pytest.mark.parametrize("name", RESULTS)
 def test_methods(name):
     kind = type(made(name))

@@ -285,7 +285,7 @@ def test_replace_in_steps(kind):
 def test_verbs_follow():
     game = functions()
     uniform = tmf.TabularPolicy.uniform(game)
-    study = tmf.analysis.convergence(game, uniform, [tmf.Sequential(), tmf.Batch(2)], [10, 40], 20, rng=1)
+    study = tmf.analysis.convergence(game, uniform, [tmf.Sequential(), tmf.Batch(2)], [10, 40], replicas=20, rng=1)
     assert all(np.isfinite(study.error_mean[label]).all() for label in study.labels)
     assert abs(tmf.finite_exploitability(game, uniform, tmf.Batch(5), N, replicas=20, rng=1).mean_field - tmf.exploitability(
         game, uniform, tmf.Batch(5), N)) < 1e-12  # fmt: skip

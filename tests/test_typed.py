@@ -284,3 +284,29 @@ def test_by_type_wants_a_typed_game():
         by_type(game, game.initial)
     with pytest.raises(ValueError, match="values has 4 entries along axis 0; must be 6"):
         by_type(typed([game, game], shares=[0.5, 0.5]), np.zeros((4, 6)), axis=0)
+
+
+def test_returns_and_exploitability_by_type():
+    """Types that do not see each other earn and gain what they would alone; means by share are those of the whole."""
+    one = resource_selection([1.0, 0.8], congestion=1.0, horizon=6)
+    two = resource_selection([1.0, 0.3, 0.2], congestion=0.5, horizon=6)
+    game = typed([one, two], shares=[0.25, 0.75], coupling=[[4, 0], [0, 4 / 3]], names=["few", "many"])
+    schedule = tmf.Fraction(0.5)
+    table = np.zeros((5, 3))
+    table[:2, :2], table[2:] = 1 / 2, 1 / 3
+    found = tmf.evaluate(game, table, schedule)
+    gains = tmf.exploitability(game, table, schedule, by_type=True)
+    for name, alone, n in (("few", one, 2), ("many", two, 3)):
+        uniform = tmf.TabularPolicy.uniform(alone)
+        assert found.by_type[name] == pytest.approx(tmf.evaluate(alone, uniform, schedule).mean_return, rel=1e-12), n
+        assert gains[name] == pytest.approx(tmf.exploitability(alone, uniform, schedule), rel=1e-12)
+    assert 0.25 * found.by_type["few"] + 0.75 * found.by_type["many"] == pytest.approx(found.mean_return, rel=1e-12)
+    assert 0.25 * gains["few"] + 0.75 * gains["many"] == pytest.approx(tmf.exploitability(game, table, schedule), rel=1e-12)
+    assert "mean return of few" in repr(found)
+    uniform = tmf.TabularPolicy.uniform(one)
+    with pytest.raises(ValueError, match=r"the game has no types; must be made by games\.typed"):
+        tmf.exploitability(one, uniform, schedule, by_type=True)
+    with pytest.raises(ValueError, match="the game has no types"):
+        dict(tmf.evaluate(one, uniform, schedule).by_type)
+    with pytest.raises(ValueError, match="pointwise is True with by_type"):
+        tmf.exploitability(game, table, schedule, by_type=True, pointwise=True)

@@ -115,7 +115,7 @@ EXAMPLES = {
     "tmfcore.best_response": lambda: {
         "game": game(), "flow": flow(), "schedule": tmf.Fraction(0.5), "n_agents": N, "clock": "schedule",
     },
-    "tmfcore.exploitability": lambda: played(clock="schedule", pointwise=True),
+    "tmfcore.exploitability": lambda: played(clock="schedule", pointwise=False, by_type=False),
     "tmfcore.finite_exploitability": lambda: played(
         deviation=None, start="rounded", replicas=4, engine="counts", confidence=0.9, rng=1, threads=1
     ),
@@ -140,10 +140,10 @@ EXAMPLES = {
     "tmfcore.get_include": dict,
     "tmfcore.games.gamefile.read": lambda: {"path": str(toml())},
     # records
-    "tmfcore.FiniteExploitability.interval": lambda: {"self": finite(), "level": 0.9},
-    "tmfcore.Fit.interval": lambda: {"self": fitted(), "level": 0.9},
-    "tmfcore.analysis.Bound.interval": lambda: {"self": bound(), "level": 0.9},
-    "tmfcore.analysis.PowerLaw.interval": lambda: {"self": convergence().fit("B=N"), "level": 0.9},
+    "tmfcore.FiniteExploitability.interval": lambda: {"self": finite(), "confidence": 0.9},
+    "tmfcore.Fit.interval": lambda: {"self": fitted(), "confidence": 0.9},
+    "tmfcore.analysis.Bound.interval": lambda: {"self": bound(), "confidence": 0.9},
+    "tmfcore.analysis.PowerLaw.interval": lambda: {"self": convergence().fit("B=N"), "confidence": 0.9},
     "tmfcore.solvers.Iteration": lambda: fields(Iteration(1, 0.1, 1.0, 1.0, 0.5, 0.1, solution)),
     "tmfcore.testing.Finding": lambda: {"kind": "error", "code": "rows", "text": "text"},
     "tmfcore.testing.GameReport": lambda: fields(tmf.testing.check_game(game(), trials=2, rng=1, play=False)),
@@ -163,7 +163,9 @@ EXAMPLES = {
     "tmfcore.analysis.Fluctuations.expected": lambda: {"self": fluctuations(), "n_agents": N},
     "tmfcore.testing.GameReport.raise_errors": lambda: {"self": tmf.testing.check_game(game(), trials=2, rng=1)},
     # studies
-    "tmfcore.analysis.bound": lambda: played(start="rounded", replicas=2, trials=3, rng=1),
+    "tmfcore.analysis.bound": lambda: played(
+        start="rounded", replicas=2, engine="auto", trials=3, rng=1, threads=1
+    ),
     "tmfcore.analysis.convergence": lambda: {
         "game": game(), "policy": policy(), "schedules": {"B=N": tmf.Synchronous()}, "n_agents": [8, 16],
         "replicas": 2, "engine": "counts", "confidence": 0.9, "rng": 1, "threads": 1, "progress": False,
@@ -234,7 +236,7 @@ EXAMPLES = {
     ),
     "tmfcore.plotting.intervals": lambda: lined(
         labels=["a", "b"], low=np.array([0.9, 1.9]), high=np.array([1.1, 2.1]), estimate=np.array([1.0, 2.0]),
-        reference=np.array([1.0, 2.0]), reference_label="mean field", level=0.95, what="N agents", quantity="return",
+        reference=np.array([1.0, 2.0]), reference_label="mean field", confidence=0.95, what="N agents", quantity="return",
         entries="schedule", tolerance=0.1, legend=True,
     ),
     "tmfcore.plotting.individuals": lambda: lined(observations=logged().observations, actions=logged().actions),

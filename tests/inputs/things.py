@@ -133,7 +133,7 @@ def monotonicity():
 
 @cache
 def convergence():
-    return tmf.analysis.convergence(game(), policy(), {"B=N": tmf.Synchronous()}, [8, 16, 32], 3, rng=1)
+    return tmf.analysis.convergence(game(), policy(), {"B=N": tmf.Synchronous()}, [8, 16, 32], replicas=3, rng=1)
 
 
 @cache

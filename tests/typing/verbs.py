@@ -20,7 +20,8 @@ tmf.evaluate(game, uniform, tmf.Synchronous(), clock="always")
 tmf.evaluate(game, uniform, tmf.Synchronous(), clock="alwyas")  # error
 tmf.exploitability(game, uniform, tmf.Synchronous(), clock="sometimes")  # error
 gap: float = tmf.exploitability(game, uniform, tmf.Synchronous())
-tmf.finite_exploitability(game, uniform, tmf.Batch(1), 10, engine="auto")  # error
+tmf.finite_exploitability(game, uniform, tmf.Batch(1), 10, engine="auto")
+tmf.finite_exploitability(game, uniform, tmf.Batch(1), 10, engine="cuonts")  # error
 tmf.finite_exploitability(game, uniform, tmf.Batch(1), 10, engine="agents", start="sampled")
 best = tmf.best_response(game, tmf.mean_field(game, uniform, tmf.Synchronous()), tmf.Synchronous())
 table = best.policy.table[0]

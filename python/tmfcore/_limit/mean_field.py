@@ -119,6 +119,8 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
     mean_return : float
         sum_o mu_0(o) V_0(o).
     clock : {"schedule", "always"}
+    types : tuple of (name, number of observations)
+        Of a typed game, in the order of observations; else empty.
     fingerprint : Fingerprint or None
         Of game, schedule, N and clock.
 
@@ -134,11 +136,25 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
     q: FloatArray
     mean_return: float
     clock: Clock = "schedule"
+    types: tuple[tuple[str, int], ...] = ()
     fingerprint: Fingerprint | None = None
+
+    @property
+    def by_type(self) -> dict[str, float]:
+        """Mean return of the agents of each type of a typed game, name -> sum_o mu_0(o) V_0(o) over its share.
+
+        Raises
+        ------
+        ValueError
+            The game has no types.
+        """
+        return mean_by_type(self.types, self.flow.mu[0], self.values[0])
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         yield from self.flow._facts()
         yield "mean return", self.mean_return
+        for name, _ in self.types:
+            yield f"mean return of {name}", self.by_type[name]
 
     def _axes(self) -> _appearance.Coordinates:
         return self.flow._axes()
@@ -151,6 +167,21 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
 
     def _picture(self, kind: str, **style: Any) -> Axes:
         return values_over_time(self.values, self.flow, kind, **style)
+
+
+def types_of(game: Game) -> tuple[tuple[str, int], ...]:
+    """Name and number of observations of each type of a game made by games.typed; () of others."""
+    names, models = (getattr(game.model, part, ()) for part in ("names", "models"))
+    return tuple((name, model.n_observations) for name, model in zip(names, models, strict=True)) if models else ()
+
+
+def mean_by_type(types: tuple[tuple[str, int], ...], mu: FloatArray, values: FloatArray) -> dict[str, float]:
+    """Mean of values (S,) over the agents of each type; NaN of a type that has none."""
+    if not types:
+        raise ValueError("the game has no types; must be made by games.typed")
+    ends = np.cumsum([n for _, n in types])[:-1]
+    parts = zip(types, np.split(mu, ends), np.split(values, ends), strict=True)
+    return {name: float(share @ value / share.sum()) if share.sum() else np.nan for (name, _), share, value in parts}
 
 
 def values_over_time(values: FloatArray, flow: Flow, kind: str, **style: Any) -> Axes:
@@ -283,7 +314,7 @@ def evaluate(
     values_kernel.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept)
     refuse_overflow(values)
     refuse_overflow(q)
-    return Evaluation(flow, values, q, float(game.initial @ values[0]), clock, own.on(clock))
+    return Evaluation(flow, values, q, float(game.initial @ values[0]), clock, types_of(game), own.on(clock))
 
 
 # --------------------------------------------------------------------------- shared with equilibrium, solvers

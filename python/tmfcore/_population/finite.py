@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._base.types import Start
+from tmfcore._base.types import Engine, Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.exploitability import exploitability
 from tmfcore._limit.mean_field import active_fractions
@@ -20,7 +20,7 @@ from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
 from tmfcore._population import tagged as tagged_kernel
-from tmfcore._population.simulate import calls_python, rounded_counts, sampled_counts, simulate
+from tmfcore._population.simulate import REPLICAS, calls_python, rounded_counts, sampled_counts, simulate
 from tmfcore._random import seeding
 from tmfcore._results import confidence as _intervals
 from tmfcore._results.confidence import Interval
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FiniteExploitability", "finite_exploitability"]
 
-FiniteEngine: TypeAlias = Literal["counts", "agents"]  # which one is best to tell one agent apart, no cost says
 
 FEW = 5  # replicas, below which agreement is no certainty
 CHUNK_BYTES = 64 << 20  # of paths of the deviating agent kept at a time
@@ -48,8 +47,7 @@ class FiniteExploitability(Result[Literal["gain"]]):
         nothing is estimated around 0.
     low, high : float
         Confidence interval of the gain of `policy`, a lower bound for the gain of the best deviation; `interval` gives
-        it at other levels. NaN where fewer than 5 replicas all earn the same although populations are random: that may
-        be chance.
+        others. NaN where fewer than 5 replicas all earn the same although populations are random: that may be chance.
     deviator_return, deviator_se : float
         Expected discounted return of the one who deviates.
     population_return, population_se : float
@@ -92,15 +90,15 @@ class FiniteExploitability(Result[Literal["gain"]]):
     game: str
     fingerprint: Fingerprint | None = None
 
-    def interval(self, level: float = 0.95) -> Interval:
+    def interval(self, confidence: float = 0.95) -> Interval:
         """Student's interval of the gain of `policy`.
 
         Parameters
         ----------
-        level : float, optional
+        confidence : float, optional
             In (0, 1).
         """
-        return _intervals.student(self.value, self.se, self.degrees, _intervals.as_level(level))
+        return _intervals.student(self.value, self.se, self.degrees, _intervals.as_confidence(confidence))
 
     def __float__(self) -> float:
         return self.value
@@ -124,7 +122,7 @@ class FiniteExploitability(Result[Literal["gain"]]):
 
         return plotting.intervals(
             [f"N = {self.n_agents:,}"], [self.low], [self.high], estimate=[self.value], reference=self.mean_field,
-            reference_label="in the limit", level=self.confidence,
+            reference_label="in the limit", confidence=self.confidence,
             quantity="gain of one who deviates (units of return)", **style,
         )  # fmt: skip
 
@@ -139,8 +137,8 @@ def finite_exploitability(
     *,
     deviation: TabularPolicy | None = None,
     start: Start = "rounded",
-    replicas: int = 256,
-    engine: FiniteEngine = "counts",
+    replicas: int = REPLICAS,
+    engine: Engine = "auto",
     confidence: float = 0.95,
     rng: seeding.RNG = None,
     threads: int | None = None,
@@ -163,7 +161,7 @@ def finite_exploitability(
     replicas : int, optional
         R >= 2 populations in each of three independent samples: to choose the deviation, to value it, and to value
         the policy.
-    engine : {"counts", "agents"}, optional
+    engine : {"auto", "counts", "agents"}, optional
         As in simulate.
     confidence : float, optional
         Level of the interval, in (0, 1).
@@ -212,8 +210,8 @@ def finite_exploitability(
         as_policy(check.as_instance(deviation, "deviation", TabularPolicy), game, "deviation")
     start = check.as_choice(start, "start", Start)
     replicas = check.as_int(replicas, "replicas", low=2)
-    engine = check.as_choice(engine, "engine", FiniteEngine)
-    confidence = _intervals.as_level(confidence, "confidence")
+    engine = check.as_choice(engine, "engine", Engine)
+    confidence = _intervals.as_confidence(confidence)
     if calls_python(game, kernel) and threads is None:
         threads = 1
     choosing, deviating, playing, tagging = seeding.generators(rng, 4)
@@ -283,7 +281,7 @@ class _Alone:
     schedule: Schedule
     n_agents: int
     start: Start
-    engine: FiniteEngine
+    engine: Engine
     threads: int | None
 
     def returns(

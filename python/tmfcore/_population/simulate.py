@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 
     pass
 
-__all__ = ["simulate"]
+__all__ = ["REPLICAS", "simulate"]
 
 log = logging.getLogger(__name__)
 
+REPLICAS = 256  # of verbs whose answer is an estimate with its interval
 MOST_AGENTS = 10**8  # and ...
 MOST_CELLS = 2**24  # ... cells of the game's kernel, up to which engine="auto" may move agents one by one
 AGENTS_PER_THREAD = 100_000  # below, the threads of one population lose to their own meetings at every step

@@ -39,7 +39,7 @@ class Interval(Result[Literal["ends"]]):
     ----------
     low, high : float or float64 array
         Its ends, in units of what is estimated; NaN where the data does not identify that.
-    level : float
+    confidence : float
         Share of the samples whose interval holds the true value, entry by entry.
 
     Notes
@@ -49,7 +49,7 @@ class Interval(Result[Literal["ends"]]):
 
     low: Any
     high: Any
-    level: float
+    confidence: float
 
     @property
     def identified(self) -> Any:
@@ -63,13 +63,14 @@ class Interval(Result[Literal["ends"]]):
     def __repr__(self) -> str:
         if np.ndim(self.low):
             seen = np.asarray(self.identified)
-            return f"Interval(shape={seen.shape}, level={self.level:g}, identified={seen.sum()} of {seen.size})"
-        return f"Interval({self.low:.6g}, {self.high:.6g}, level={self.level:g})"
+            told = f"identified={seen.sum()} of {seen.size}"
+            return f"Interval(shape={seen.shape}, confidence={self.confidence:g}, {told})"
+        return f"Interval({self.low:.6g}, {self.high:.6g}, confidence={self.confidence:g})"
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         yield "low", self.low
         yield "high", self.high
-        yield "level", self.level
+        yield "confidence", self.confidence
 
     def _variables(self) -> dict[str, Variable]:
         dims = tuple(f"axis_{k}" for k in range(np.ndim(self.low)))
@@ -80,12 +81,14 @@ class Interval(Result[Literal["ends"]]):
 
         names = [", ".join(map(str, index)) for index in np.ndindex(np.shape(self.low))]
         low, high = np.ravel(self.low), np.ravel(self.high)
-        return plotting.intervals(names, low, high, level=self.level, quantity="interval", entries="entry", **style)
+        return plotting.intervals(
+            names, low, high, confidence=self.confidence, quantity="interval", entries="entry", **style
+        )
 
 
-def as_level(level: object, name: str = "level") -> float:
-    """`level` as a float in (0, 1)."""
-    return check.as_float(level, name, low=0.0, high=1.0, low_open=True, high_open=True)
+def as_confidence(confidence: object) -> float:
+    """`confidence` as a float in (0, 1)."""
+    return check.as_float(confidence, "confidence", low=0.0, high=1.0, low_open=True, high_open=True)
 
 
 def t_quantile(degrees: Any, level: float) -> Any:

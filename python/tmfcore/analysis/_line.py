@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._results import confidence
+from tmfcore._results import confidence as _intervals
 from tmfcore._results.confidence import Interval
 from tmfcore._results.result import Result
 
@@ -47,15 +47,15 @@ class PowerLaw(Result[Literal["slope"]]):
     chi2: float
     degrees: float
 
-    def interval(self, level: float = 0.95) -> Interval:
+    def interval(self, confidence: float = 0.95) -> Interval:
         """Student's interval of the slope.
 
         Parameters
         ----------
-        level : float, optional
+        confidence : float, optional
             In (0, 1).
         """
-        return confidence.student(self.slope, self.slope_se, self.degrees, confidence.as_level(level))
+        return _intervals.student(self.slope, self.slope_se, self.degrees, _intervals.as_confidence(confidence))
 
     def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting
@@ -90,7 +90,7 @@ def fit_line(n_agents: IntArray, errors: FloatArray) -> PowerLaw:
     expected = spread.mean()
     if _outlies(spread, replicas - 1):
         variance = float(pull**2 @ spread)
-        degrees = confidence.welch_degrees(pull**2 * spread, replicas - 1)
+        degrees = _intervals.welch_degrees(pull**2 * spread, replicas - 1)
     else:
         variance = float(pull @ pull * expected)
         degrees = float(size * (replicas - 1))

@@ -13,7 +13,7 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._base.types import Start
+from tmfcore._base.types import Engine, Start
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model import appearance
@@ -23,7 +23,7 @@ from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Bernoulli, Schedule
 from tmfcore._population.simulate import simulate
 from tmfcore._random import seeding
-from tmfcore._results.confidence import Interval, as_level, student_of_logs
+from tmfcore._results.confidence import Interval, as_confidence, student_of_logs
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Variable
 from tmfcore.analysis import _corners
@@ -109,12 +109,12 @@ class Bound(Result[Literal["error"]]):
                 limits.append(np.sqrt(share) / (1 - largest) if power == 1 else np.sqrt(share / (1 - largest**2)))
         return float(min(limits)) if limits else np.inf
 
-    def interval(self, level: float = 0.95) -> Interval:
+    def interval(self, confidence: float = 0.95) -> Interval:
         """Confidence interval of the measured error at each time, (T+1,): Student's, of its logarithm.
 
         Parameters
         ----------
-        level : float, optional
+        confidence : float, optional
             In (0, 1).
 
         Returns
@@ -126,15 +126,15 @@ class Bound(Result[Literal["error"]]):
         Raises
         ------
         ValueError
-            Nothing was measured; a level out of bounds.
+            Nothing was measured; a confidence out of bounds.
         """
-        level = as_level(level)
+        confidence = as_confidence(confidence)
         if self.measured is None or self.measured_se is None:
             raise ValueError("nothing was measured; pass replicas to analysis.bound")
         relative = np.divide(
             self.measured_se, self.measured, out=np.zeros_like(self.measured), where=self.measured > 0
         )
-        return student_of_logs(self.measured, relative, self.replicas - 1, level)
+        return student_of_logs(self.measured, relative, self.replicas - 1, confidence)
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         yield "game", self.predicted.game
@@ -176,8 +176,10 @@ def bound(
     *,
     start: Start = "rounded",
     replicas: int = 0,
+    engine: Engine = "auto",
     trials: int = 200,
     rng: seeding.RNG = None,
+    threads: int | None = None,
 ) -> Bound:
     """Bound E || mu-hat_t - mu_t ||_1 in the worst case, beside the predicted and the measured error.
 
@@ -191,7 +193,9 @@ def bound(
     start : {"rounded", "sampled"}, optional
         As in simulate.
     replicas : int, optional
-        Populations simulated to measure the error, 0 or at least 2.
+        Populations simulated to measure the error, 0 (none) or at least 2.
+    engine, threads : optional
+        As in simulate; without replicas nothing is simulated.
     trials : int, optional
         As in lipschitz.
     rng : int, Generator, SeedSequence or None, optional
@@ -245,8 +249,9 @@ def bound(
     measured = se = None
     if replicas:
         run = simulate(
-            game, policy, schedule, n_agents, replicas=replicas, start=start, rng=measuring, decisions=False
-        )
+            game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=measuring,
+            threads=threads, decisions=False,
+        )  # fmt: skip
         seen = predicted.compare(run)
         measured, se = seen.error_measured, seen.error_se
     return Bound(

@@ -22,7 +22,7 @@ from tmfcore._limit.mean_field import mean_field
 from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule
-from tmfcore._population.simulate import simulate
+from tmfcore._population.simulate import REPLICAS, simulate
 from tmfcore._random import seeding
 from tmfcore._results import confidence as _intervals
 from tmfcore._results.confidence import Interval
@@ -135,7 +135,7 @@ class Convergence(Result[Literal["mean", "final"]]):
         return {label: self.fit(label, final=True).slope_se for label in self.labels}
 
     def fit(self, label: str, *, final: bool = False) -> PowerLaw:
-        """The line through log error against log N, by least squares; `fit(label).interval(level)` of its slope.
+        """The line through log error against log N, by least squares; `fit(label).interval(confidence)` of its slope.
 
         To leading order the error has the same law at every N but for its scale. So the relative variance over
         replicas is pooled: n (R - 1) degrees of freedom, which is what makes two replicas enough. Where the spread of
@@ -228,8 +228,8 @@ def convergence(
     policy: PolicyLike,
     schedules: ScheduleEntry | Sequence[Schedule] | Mapping[str, ScheduleEntry],
     n_agents: Sequence[int] | Mapping[str, Sequence[int]],
-    replicas: int,
     *,
+    replicas: int = REPLICAS,
     engine: Engine = "auto",
     confidence: float = 0.95,
     rng: seeding.RNG = None,
@@ -251,7 +251,7 @@ def convergence(
         A callable makes the batch depend on N, as in {"B=N/10": lambda n: tmf.Batch(n // 10)}.
     n_agents : sequence of int, or dict label -> sequence of int
         The values of N, increasing.
-    replicas : int
+    replicas : int, optional
         R >= 2 independent populations for each N.
     engine, threads
         As in simulate.
@@ -283,12 +283,12 @@ def convergence(
     >>> import tmfcore as tmf
     >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> policy = tmf.TabularPolicy.uniform(game)
-    >>> study = tmf.analysis.convergence(game, policy, tmf.Synchronous(), [100, 1000, 10000], 50, rng=1)
+    >>> study = tmf.analysis.convergence(game, policy, tmf.Synchronous(), [100, 1000, 10000], replicas=50, rng=1)
     >>> print(f"{study.slope['B=N']:.1f}")
     -0.5
     """
     replicas = check.as_int(replicas, "replicas", low=2)
-    confidence = _intervals.as_level(confidence, "confidence")
+    confidence = _intervals.as_confidence(confidence)
     entries = schedule_entries(schedules)
     sizes = population_sizes(n_agents, tuple(entries))
     bars.check(progress)

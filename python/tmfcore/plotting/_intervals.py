@@ -35,7 +35,7 @@ def intervals(
     estimate: ArrayLike | None = None,
     reference: ArrayLike | None = None,
     reference_label: str = "mean field",
-    level: float = 0.95,
+    confidence: float = 0.95,
     what: str = "",
     tolerance: float | None = None,
     quantity: str = "",
@@ -60,7 +60,7 @@ def intervals(
         A line at each: the mean-field return, say.
     reference_label : str, optional
         What the legend says of it.
-    level : float, optional
+    confidence : float, optional
         Of the intervals, for the legend.
     what : str, optional
         What the estimates are, for the legend.
@@ -81,7 +81,7 @@ def intervals(
         if not check.is_array(reference):
             reference = np.full(n, _checks.number(reference, "reference"))
         limit = _checks.numbers(reference, "reference", n)
-    level = check.as_float(level, "level", low=0.0, high=1.0)
+    confidence = check.as_float(confidence, "confidence", low=0.0, high=1.0)
     _checks.texts(reference_label=reference_label, what=what, quantity=quantity, entries=entries)
     _checks.flags(legend=legend)
     style_of(label, color)
@@ -100,7 +100,7 @@ def intervals(
     ax.errorbar(
         x, centre, yerr=np.abs(ends - centre), color=ordered_colors(1, color, first)[0],
         marker="none" if estimate is None else "o", markersize=5, linestyle="none", capsize=5, linewidth=1.6,
-        label=named(label, f"{what}, {100 * level:g}% interval" if what else f"{100 * level:g}% interval"),
+        label=named(label, f"{what}, {100 * confidence:g}% interval" if what else f"{100 * confidence:g}% interval"),
     )  # fmt: skip
     ax.set_xticks(x, names, rotation=60 if sum(map(len, names)) > 40 else 0)
     ax.set_xlim(-0.6, n - 0.4)

@@ -164,7 +164,7 @@ def study(
         policy,
         {rule: lambda n: schedule_of(batch_of(n), n)},
         sizes,
-        settings.convergence_replicas,
+        replicas=settings.convergence_replicas,
         rng=seed,
         threads=threads,
         progress=report,

@@ -2,7 +2,7 @@
 
     fit(data, ...) -> Fit          from trajectories of individuals, or from the counts of simulations
     Fit.game                       constant or affine in mu; every verb and solver takes it
-    Fit.interval(level)            of every reward and every probability, and which of them the data identifies
+    Fit.interval(confidence)       of every reward and every probability, and which of them the data identifies
 
 Play may be asynchronous: who did not act (action -1) teaches the passive rewards and transitions.
 

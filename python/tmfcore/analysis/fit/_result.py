@@ -53,8 +53,8 @@ class Fit(Result[Literal["reward", "transition"]]):
 
     Notes
     -----
-    `interval(level)` gives confidence intervals of all of them. Twice a standard error to both sides is no substitute:
-    after few visits the law of a frequency is skewed, and a standard error itself uncertain.
+    `interval(confidence)` gives intervals of all of them. Twice a standard error to both sides is no substitute: after
+    few visits the law of a frequency is skewed, and a standard error itself uncertain.
 
     `plot` draws the estimates with intervals of 95%: "reward" or "transition", where they are many those whose
     interval is widest.
@@ -110,12 +110,12 @@ class Fit(Result[Literal["reward", "transition"]]):
         """The (o, a) nobody was seen to do: their rows are the prior's."""
         return [(int(o), int(a)) for o, a in np.argwhere(self.visits == 0)]
 
-    def interval(self, level: float = 0.95) -> FitIntervals:
+    def interval(self, confidence: float = 0.95) -> FitIntervals:
         """Confidence intervals of every reward and every probability, entry by entry.
 
         Parameters
         ----------
-        level : float, optional
+        confidence : float, optional
             In (0, 1): the share of data sets whose interval holds the true value.
 
         Returns
@@ -140,20 +140,20 @@ class Fit(Result[Literal["reward", "transition"]]):
         Coverage is within 2 points of 95% on average over the probability. At a single probability and few visits it
         may be less, down to 87% (p = 0.217 after 10 visits), since visits come in whole numbers: docs/intervals.md.
         """
-        level = _intervals.as_level(level)
+        confidence = _intervals.as_confidence(confidence)
         n_obs, n_act = self.visits.shape
         ends = []
-        for table in self.regression.limits(level):
+        for table in self.regression.limits(confidence):
             table = np.moveaxis(table, 0, -1).reshape(n_obs, n_act + 1, n_obs + 1, -1)
             ends.append(table if self.kind == "affine" else table[..., 0])
 
         def of(*where: int | slice) -> Interval:
             low, high = (np.ascontiguousarray(table[:, *where]) for table in ends)
-            return Interval(low, high, level)
+            return Interval(low, high, confidence)
 
         acting = slice(n_act)
         return FitIntervals(
-            level=level,
+            confidence=confidence,
             reward=of(acting, n_obs),
             transition=of(acting, slice(n_obs)),
             passive_reward=of(n_act, n_obs),
@@ -167,7 +167,7 @@ class FitIntervals(Result[Literal["reward", "transition"]]):
 
     Parameters
     ----------
-    level : float
+    confidence : float
         Of each entry by itself, not of all at once.
     reward, transition, passive_reward, passive_transition : Interval
         `low`, `high`, and `identified`, which entries the data tells. With passive="stay" the passive ones are what
@@ -178,14 +178,14 @@ class FitIntervals(Result[Literal["reward", "transition"]]):
     `plot` draws them for "reward" or "transition".
     """
 
-    level: float
+    confidence: float
     reward: Interval
     transition: Interval
     passive_reward: Interval
     passive_transition: Interval
 
     def _facts(self) -> Iterator[tuple[str, object]]:
-        yield "level", self.level
+        yield "confidence", self.confidence
         for name in TABLES:
             seen = np.asarray(getattr(self, name).identified)
             yield name, f"{seen.sum()} of {seen.size} identified"
@@ -228,7 +228,7 @@ def _bars(
     shown = "" if len(chosen) == len(widths) else f" ({len(chosen)} of {len(widths)} entries)"
     return plotting.intervals(
         names, interval.low.flat[chosen], interval.high.flat[chosen],
-        estimate=None if estimate is None else estimate.flat[chosen], level=intervals.level,
+        estimate=None if estimate is None else estimate.flat[chosen], confidence=intervals.confidence,
         quantity=unit + shown, entries="entry of " + kind, **style,
     )  # fmt: skip
 
