@@ -57,7 +57,7 @@ PLACES = (
 
 def written(entries: list[Entry] | None = None) -> dict[Path, str]:
     """Each file as it is to be."""
-    entries = SOLVERS.values() if entries is None else entries
+    entries = list(SOLVERS.values()) if entries is None else entries
     texts = {}
     for file, before, behind, make in PLACES:
         text = (ROOT / file).read_text(encoding="utf-8")

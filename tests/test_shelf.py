@@ -198,7 +198,8 @@ def throwaway(tmp_path, monkeypatch):
     monkeypatch.setattr(tmf.games, "__path__", [*tmf.games.__path__, str(tmp_path)])
     found = _registry.find(tmf.games.__path__, "tmfcore.games")
     yield found["throwaway"]
-    for known in (_registry._SHELF, _registry._BY_NAME, sys.modules, vars(tmf.games)):
+    registered = (each for registry in (SHELF, _registry.BY_NAME) for each in (registry._entries, registry._places))
+    for known in (*registered, sys.modules, vars(tmf.games)):
         for name in ("throwaway", "tmfcore.games.throwaway"):
             known.pop(name, None)
 

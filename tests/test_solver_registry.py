@@ -143,7 +143,7 @@ def test_a_name_is_registered_once():
     registry = Registry("thing")
     registry.add("a", 1, "here")
     registry.add("a", 2, "here")  # a module that is run again
-    assert registry["a"] == 2 and list(registry) == ["a"] and len(registry) == 1 and registry.values() == [2]
+    assert registry["a"] == 2 and list(registry) == ["a"] and len(registry) == 1 and list(registry.values()) == [2]
     with pytest.raises(ValueError, match="thing 'a' is registered by here already; take another name"):
         registry.add("a", 3, "there")
     with pytest.raises(ValueError, match="game is 'b'; must be one of 'a'"):

@@ -1,15 +1,16 @@
 """Registries: what is registered where it is defined, found without a list of names.
 
-Registry(what)              entries by name, in alphabetical order
+Registry(what)              a mapping of names to entries, in alphabetical order
 discover(package, path)     import the public modules of a package, which register what they define
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Generic, TypeVar
+from types import ModuleType
+from typing import TypeVar
 
 from tmfcore._base import validation as check
 
@@ -18,8 +19,8 @@ __all__ = ["Registry", "discover"]
 Entry = TypeVar("Entry")
 
 
-class Registry(Generic[Entry]):
-    """Entries by name.
+class Registry(Mapping[str, Entry]):
+    """Entries by name, in the order of names, whichever came first.
 
     Parameters
     ----------
@@ -45,22 +46,14 @@ class Registry(Generic[Entry]):
     def __getitem__(self, name: str) -> Entry:
         return self._entries[name]
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries
-
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._entries))
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def values(self) -> list[Entry]:
-        """Entries in the order of their names."""
-        return [self._entries[name] for name in self]
 
-
-def discover(package: str, path: Iterable[str]) -> None:
+def discover(package: str, path: Iterable[str]) -> list[ModuleType]:
     """Import every module of a package whose name has no underscore in front."""
-    for module in sorted(found.name for found in iter_modules(path)):
-        if not module.startswith("_"):
-            import_module(f"{package}.{module}")
+    names = sorted(found.name for found in iter_modules(path))
+    return [import_module(f"{package}.{name}") for name in names if not name.startswith("_")]

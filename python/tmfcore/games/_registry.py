@@ -10,25 +10,21 @@ find()      enters all games of the folder; what their modules export
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 
+from tmfcore._base.registry import Registry, discover
 from tmfcore._model.game import Game
 
 __all__ = ["BY_NAME", "SHELF", "SKEWED", "Entry", "Page", "find", "shelf"]
 
 _Make = TypeVar("_Make", bound=Callable[..., Game])
-_SHELF: dict[str, Entry] = {}
-_BY_NAME: dict[str, Callable[..., Game]] = {}
-SHELF: Mapping[str, Entry] = MappingProxyType(_SHELF)
-BY_NAME: Mapping[str, Callable[..., Game]] = MappingProxyType(_BY_NAME)
+SHELF: Registry[Entry] = Registry("game")
+BY_NAME: Registry[Callable[..., Game]] = Registry("game")
 
 #: A start of seven observations for small games: no symmetry, hence no two actions that are as good.
 SKEWED = np.array([0.05, 0.3, 0.02, 0.2, 0.13, 0.1, 0.2])
@@ -100,9 +96,9 @@ def shelf(
     arguments = small if callable(small) else lambda: small
 
     def entered(make: _Make) -> _Make:
-        _SHELF[make.__name__] = Entry(make, about, arguments, page)
+        SHELF.add(make.__name__, Entry(make, about, arguments, page), make.__module__)
         if page is not None:
-            _BY_NAME[make.__name__] = make
+            BY_NAME.add(make.__name__, make, make.__module__)
         return make
 
     return entered
@@ -110,10 +106,6 @@ def shelf(
 
 def find(path: Iterable[str], package: str) -> dict[str, Any]:
     """Import the public modules of a folder, so that their games are entered; name -> object of what those export."""
-    modules = [importlib.import_module(f"{package}.{m.name}") for m in pkgutil.iter_modules(path) if m.name[0] != "_"]
+    modules = discover(package, path)
     with_games = {entry.make.__module__ for entry in SHELF.values()}
-    for name in sorted(SHELF):  # in this order, whichever imports which
-        _SHELF[name] = _SHELF.pop(name)
-        if name in BY_NAME:
-            _BY_NAME[name] = _BY_NAME.pop(name)
     return {name: getattr(m, name) for m in modules if m.__name__ in with_games for name in m.__all__}

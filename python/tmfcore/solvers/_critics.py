@@ -301,7 +301,7 @@ def settle(samples: Sequence[Observed]) -> None:
         sample.direction -= lack[..., np.newaxis, np.newaxis] * sample.level
 
 
-def populations(plan: Plan, shape: tuple[int, int, int, int], critic: str, n: int) -> list[Critic]:
+def populations(plan: Plan, shape: tuple[int, int, int, int], critic: CriticName, n: int) -> list[Critic]:
     """The critics of one solve: n populations that share their memory, or the mean field where N is None."""
     if plan.n_agents is None:
         return [MeanFieldCritic(plan, shape)]

@@ -14,7 +14,7 @@ from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._registry import Turn, register
 from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, E, TableRule, as_decay
 from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE, SHARE
-from tmfcore.solvers._step_rules import IN_ITERATIONS, averaging_weight
+from tmfcore.solvers._step_rules import IN_ITERATIONS, Decay, averaging_weight
 
 __all__ = ["FictitiousPlay", "FixedPoint"]
 
@@ -149,5 +149,5 @@ class FixedPoint(ExactSolver):
     """
 
     weight: float = field(default=1.0, metadata=SHARE)
-    weight_decay: str | Callable[[int], float] = field(default="harmonic", metadata=options.of(as_decay))
+    weight_decay: Decay | Callable[[int], float] = field(default="harmonic", metadata=options.of(as_decay))
     decay_iterations: int | None = field(default=None, metadata=COUNT | options.needs(2, weight_decay=IN_ITERATIONS))

@@ -13,7 +13,7 @@ from tmfcore.solvers._mirror import Climbing
 from tmfcore.solvers._registry import Space, Turn, register
 from tmfcore.solvers._rule import as_decay
 from tmfcore.solvers._solver import COUNT, POSITIVE
-from tmfcore.solvers._step_rules import IN_ITERATIONS
+from tmfcore.solvers._step_rules import IN_ITERATIONS, Decay
 
 __all__ = ["MirrorDescent"]
 
@@ -88,7 +88,7 @@ class MirrorDescent(ExactSolver):
     """
 
     learning_rate: float | None = field(default=None, metadata=POSITIVE)
-    learning_rate_decay: str | Callable[[int], float] | None = field(
+    learning_rate_decay: Decay | Callable[[int], float] | None = field(
         default=None, metadata=options.of(as_decay) | options.needs("constant", learning_rate=options.GIVEN)
     )
     decay_iterations: int | None = field(

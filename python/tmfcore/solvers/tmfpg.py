@@ -34,7 +34,7 @@ Optimizer: TypeAlias = Literal["sgd", "adam", "normalized"]
 Gradient: TypeAlias = Literal["natural", "plain"]
 
 
-def _optimizer(settings: dict[str, Any]) -> str:
+def _optimizer(settings: dict[str, Any]) -> Optimizer:
     return "normalized" if settings["critic"] == "returns" and settings["gradient"] == "natural" else "adam"
 
 
