@@ -19,6 +19,12 @@ both = tmf.solve(game, everybody, solver=["MirrorDescent", "homotopy"])
 table = both.policy.table
 tmf.solve(game, everybody, solver="MirorDescent")  # error
 tmf.solve(game, everybody, solver=3)  # error
+tmf.solve(game, everybody, solver=tmf.solvers.MirrorDescent, iterations=20, time_limit=1.0).policy.table.max()
+tmf.solve(game, everybody, solver=[tmf.solvers.MirrorDescent(), tmf.solvers.Homotopy()]).policy.table.max()
+tmf.solve(game, everybody, time_limit="1 s")  # error
+tabular: tmf.Solution[tmf.TabularPolicy] = tmf.solvers.MirrorDescent().solve(game, everybody, time_limit=1.0)
+either: tmf.Solution = soft
+tabular = soft  # error
 tmf.solve(game, everybody, clock="alway")  # error
 tmf.solve(game, everybody, tolerance="tight")  # error
 tmf.solve(game, everybody, initial=np.full((4, 4), 0.25))
