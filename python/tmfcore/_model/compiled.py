@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 from tmfcore._base import validation as check
-from tmfcore._base.types import Time
+from tmfcore._base.types import FloatsLike, Time
 from tmfcore._model import clock, native, sources
 from tmfcore._model import promises as _promises
 from tmfcore._model.core import TINY, Core
@@ -27,10 +27,10 @@ class Compiled(Core):
         n_actions: int,
         horizon: float,
         discount: float,
-        initial: object,
+        initial: FloatsLike,
         *,
-        successors: object = None,
-        passive_successors: object = None,
+        successors: FloatsLike | None = None,
+        passive_successors: FloatsLike | None = None,
         user_data: int | None = None,
         owner: object = None,
         constant_transition: bool = False,
@@ -130,7 +130,7 @@ class Compiled(Core):
         model: Model | Callable[[float], Model],
         horizon: float,
         discount: float,
-        initial: object,
+        initial: FloatsLike,
         *,
         time: Time = "steps",
         step: float | None = None,

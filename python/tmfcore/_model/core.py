@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
 import numpy as np
 
 from tmfcore._base import validation as check
-from tmfcore._base.types import Time
+from tmfcore._base.types import FloatsLike, Time
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
 from tmfcore._model.model import Model
@@ -29,6 +29,8 @@ from tmfcore._results.tables import Variable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from tmfcore._model.schedules import Schedule
 
 __all__ = ["TINY", "Core", "Cut", "Tables"]
 
@@ -232,7 +234,7 @@ class Core:
         """What its time axis is in, "steps" or "sweeps"."""
         return self.time if self._whole is None and self.step in (None, 1.0) else "sweeps"
 
-    def at(self, schedule: object = None, n_agents: int | None = None, *, step: float | None = None) -> Self:
+    def at(self, schedule: Schedule | None = None, n_agents: int | None = None, *, step: float | None = None) -> Self:
         """The game in steps that a schedule plays: of a game in sweeps T = round(horizon / dt) steps of dt sweeps.
 
         Parameters
@@ -327,7 +329,7 @@ class Core:
         again: Self = self._recipe(**changes)
         return again
 
-    def tables(self, mu: object, t: int = 0) -> Tables:
+    def tables(self, mu: FloatsLike, t: int = 0) -> Tables:
         """The four arrays at one population distribution and step.
 
         Parameters

@@ -18,10 +18,11 @@ from functools import partial
 from typing import Any
 
 from tmfcore._base import validation as check
-from tmfcore._base.types import Time
+from tmfcore._base.types import FloatsLike, TableLike, Time
 from tmfcore._model import clock, sources
 from tmfcore._model.compiled import Compiled
 from tmfcore._model.core import TINY, Tables
+from tmfcore._model.schedules import Schedule
 from tmfcore._model.sources import INT32_MAX, Sources, Table
 
 __all__ = ["Game", "Table", "Tables", "in_steps"]
@@ -139,16 +140,16 @@ class Game(Compiled):
         n_actions: int,
         horizon: float,
         discount: float,
-        initial: object,
-        reward: object,
-        transition: object,
+        initial: FloatsLike,
+        reward: TableLike,
+        transition: TableLike,
         *,
-        passive_reward: object = 0.0,
-        passive_transition: object = None,
-        passive_rates: object = None,
-        successors: object = None,
-        passive_successors: object = None,
-        noise: object = None,
+        passive_reward: TableLike = 0.0,
+        passive_transition: TableLike | None = None,
+        passive_rates: TableLike | None = None,
+        successors: FloatsLike | None = None,
+        passive_successors: FloatsLike | None = None,
+        noise: FloatsLike | None = None,
         time: Time = "steps",
         step: float | None = None,
         assumed: bool = False,
@@ -202,7 +203,7 @@ class Game(Compiled):
         )  # fmt: skip
 
 
-def in_steps(game: object, schedule: object = None, n_agents: int | None = None, name: str = "game") -> Game:
+def in_steps(game: object, schedule: Schedule | None = None, n_agents: int | None = None, name: str = "game") -> Game:
     """The game in steps that `schedule` plays: the gate of every verb. Of a game in steps that game."""
     found = check.as_instance(game, name, Game)
     return found if found._cut is None else found.at(schedule, n_agents)

@@ -13,6 +13,7 @@ size, beta and p are a number, or an array with one number a step. Never a bare 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -142,7 +143,7 @@ class Batch(Schedule):
         A negative size, an empty array; on use, a size above n_agents or an array whose length is not T.
     """
 
-    size: int | IntArray
+    size: int | Sequence[int] | npt.NDArray[np.integer[Any]]
 
     def __post_init__(self) -> None:
         if check.is_array(self.size):
@@ -187,7 +188,7 @@ class Fraction(Schedule):
     Without n_agents the active fraction is beta itself; with it, that of the whole agents, B / N.
     """
 
-    beta: float | FloatArray
+    beta: float | Sequence[float] | npt.NDArray[np.floating[Any]]
 
     def __post_init__(self) -> None:
         _store_unit_interval(self, "beta")
@@ -236,7 +237,7 @@ class Bernoulli(Schedule):
         A number outside [0, 1], an empty array; on use, an array whose length is not T.
     """
 
-    p: float | FloatArray
+    p: float | Sequence[float] | npt.NDArray[np.floating[Any]]
 
     def __post_init__(self) -> None:
         _store_unit_interval(self, "p")
@@ -293,7 +294,7 @@ def _store_unit_interval(schedule: Schedule, field: str) -> None:
         _store(schedule, field, check.as_float(value, field, low=0.0, high=1.0))
 
 
-def _per_step(value: float | npt.NDArray[Any], name: str, horizon: int) -> Any:
+def _per_step(value: float | Sequence[float] | npt.NDArray[Any], name: str, horizon: int) -> Any:
     """A parameter as an array: (1,) if one number, else its own T entries."""
     if not isinstance(value, np.ndarray):
         return np.array([value], dtype=np.int64 if isinstance(value, int) else np.float64)
@@ -302,7 +303,7 @@ def _per_step(value: float | npt.NDArray[Any], name: str, horizon: int) -> Any:
     return value
 
 
-def _span(value: float | npt.NDArray[Any]) -> str:
+def _span(value: float | Sequence[float] | npt.NDArray[Any]) -> str:
     """A number, or the range of an array, as labels show it."""
     low, high = (f"{end:g}" if isinstance(end, float) else str(end) for end in (np.min(value), np.max(value)))
     return low if low == high else f"{low}..{high}"

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import TableLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import mean_field
 from tmfcore._model.game import Game
@@ -179,7 +180,7 @@ class _Theirs:
         even = np.full((self.n_observations, self.n_actions), 1 / (self.n_observations * self.n_actions))
         return np.stack([table(t, even) for t in range(self.horizon)])
 
-    def of_mu(self, table: _Table, depends: str) -> object:
+    def of_mu(self, table: _Table, depends: str) -> TableLike:
         """As Game takes it: all that act at o, and hence L, spread evenly over actions."""
         if depends == "nothing":
             return _shared.by_step(self._steps(table))

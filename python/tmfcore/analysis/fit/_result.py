@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
 from tmfcore._results import confidence as _intervals
@@ -235,7 +236,7 @@ def _bars(
 
 def game_of(
     affine_in_mu: bool, *, reward: FloatArray, transition: FloatArray, passive_reward: FloatArray,
-    passive_transition: FloatArray, horizon: object, discount: float, initial: object, name: str,
+    passive_transition: FloatArray, horizon: object, discount: float, initial: FloatsLike, name: str,
 ) -> Game:  # fmt: skip
     """The Game of the estimates."""
     n_obs, n_act = reward.shape[:2]
