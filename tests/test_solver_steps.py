@@ -14,7 +14,7 @@ import tmfcore as tmf
 from solver_cases import N_AGENTS, queueing, resource_selection, rock_paper_scissors
 from strategies import games, random_game, schedules, seeds
 from tmfcore.solvers import FictitiousPlay, FixedPoint, MirrorDescent, PriorDescent
-from tmfcore.solvers._iterate import Iterate
+from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._minimise import minimise
 from tmfcore.solvers._occupation import Occupation
 

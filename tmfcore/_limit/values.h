@@ -13,6 +13,7 @@
 
 #include "_base/simd/lanes.h"
 #include "_base/simd/cpu.h"
+#include "_limit/sparse.h"
 
 enum {
     TMF_PANEL = 32,  /* rows of a turned table whose sums stay in registers */
@@ -151,106 +152,11 @@ TMF_BY_LEVEL(
         tmf_turned_values_of(reward, turned, values, other, discount, n_rows, n_cells, out, other_out);
 }
 
-/* ---------------------------------------------------------------- sparse rows */
-
-/* of(n_cells, ...), with n_cells a constant where rows are short: the loop over cells is then unrolled. */
-#define TMF_BY_CELLS(of, n_cells, ...) \
-    switch (n_cells) { \
-    case 1: of(1, __VA_ARGS__); break; \
-    case 2: of(2, __VA_ARGS__); break; \
-    case 3: of(3, __VA_ARGS__); break; \
-    case 4: of(4, __VA_ARGS__); break; \
-    default: of(n_cells, __VA_ARGS__); \
-    }
-
-TMF_INLINE void tmf_sparse_values_of(const ptrdiff_t n_cells, const double *restrict reward,
-                                     const double *restrict table, const int32_t *restrict successor,
-                                     const double *restrict values, double discount, ptrdiff_t n_rows,
-                                     double *restrict out)
-{
-    for (ptrdiff_t i = 0; i < n_rows; i++, table += n_cells, successor += n_cells) {
-        double total = 0;
-        for (ptrdiff_t k = 0; k < n_cells; k++)
-            total += table[k] * values[successor[k]];
-        out[i] = reward[i] + discount * total;
-    }
-}
-
-/* out[i] = reward[i] + discount sum_k table[i, k] values[successor[i, k]] */
-static inline void tmf_sparse_values(const double *reward, const double *table, const int32_t *successor,
-                                     const double *values, double discount, ptrdiff_t n_rows, ptrdiff_t n_cells,
-                                     double *out)
-{
-    TMF_BY_CELLS(tmf_sparse_values_of, n_cells, reward, table, successor, values, discount, n_rows, out)
-}
-
-/* The same as q[o, a], and means[o] = sum_a pi[o, a] q[o, a] while they are at hand. */
-TMF_INLINE void tmf_sparse_means_of(const ptrdiff_t n_cells, const double *restrict reward,
-                                    const double *restrict table, const int32_t *restrict successor,
-                                    const double *restrict values, const double *restrict pi, double discount,
-                                    ptrdiff_t n_observations, ptrdiff_t n_actions, double *restrict q,
-                                    double *restrict means)
-{
-    for (ptrdiff_t o = 0; o < n_observations; o++, reward += n_actions, pi += n_actions, q += n_actions) {
-        double mean = 0;
-        for (ptrdiff_t a = 0; a < n_actions; a++, table += n_cells, successor += n_cells) {
-            double total = 0;
-            for (ptrdiff_t k = 0; k < n_cells; k++)
-                total += table[k] * values[successor[k]];
-            q[a] = reward[a] + discount * total;
-            mean += pi[a] * q[a];
-        }
-        means[o] = mean;
-    }
-}
-
-static inline void tmf_sparse_means(const double *reward, const double *table, const int32_t *successor,
-                                    const double *values, const double *pi, double discount, ptrdiff_t n_observations,
-                                    ptrdiff_t n_actions, ptrdiff_t n_cells, double *q, double *means)
-{
-    TMF_BY_CELLS(tmf_sparse_means_of, n_cells, reward, table, successor, values, pi, discount, n_observations, n_actions,
-                 q, means)
-}
-
-/* Two vectors of values side by side, pairs (S, 2): of the first the policy's means, of the second the largest values.
- * A cell and its successor are read once for both. */
-TMF_INLINE void tmf_sparse_both_of(const ptrdiff_t n_cells, const double *restrict reward,
-                                   const double *restrict table, const int32_t *restrict successor,
-                                   const double *restrict pairs, const double *restrict pi, double discount,
-                                   ptrdiff_t n_observations, ptrdiff_t n_actions, double *restrict means,
-                                   double *restrict largest)
-{
-    for (ptrdiff_t o = 0; o < n_observations; o++, reward += n_actions, pi += n_actions) {
-        double mean = 0, top = 0;
-        for (ptrdiff_t a = 0; a < n_actions; a++, table += n_cells, successor += n_cells) {
-            double total = 0, other = 0;
-            for (ptrdiff_t k = 0; k < n_cells; k++) {
-                const double *const pair = pairs + 2 * (ptrdiff_t)successor[k];
-                total += table[k] * pair[0];
-                other += table[k] * pair[1];
-            }
-            mean += pi[a] * (reward[a] + discount * total);
-            other = reward[a] + discount * other;
-            top = a == 0 || other > top ? other : top;
-        }
-        means[o] = mean;
-        largest[o] = top;
-    }
-}
-
-static inline void tmf_sparse_both(const double *reward, const double *table, const int32_t *successor,
-                                   const double *pairs, const double *pi, double discount, ptrdiff_t n_observations,
-                                   ptrdiff_t n_actions, ptrdiff_t n_cells, double *means, double *largest)
-{
-    TMF_BY_CELLS(tmf_sparse_both_of, n_cells, reward, table, successor, pairs, pi, discount, n_observations, n_actions,
-                 means, largest)
-}
-
 /* ---------------------------------------------------------------- over the actions */
 
 /* out[o] = sum_a pi[o, a] q[o, a] */
-TMF_INLINE void tmf_means_of(const double *restrict pi, const double *restrict q, ptrdiff_t n_observations,
-                             const ptrdiff_t n_actions, double *restrict out)
+TMF_INLINE void tmf_means_of(const ptrdiff_t n_actions, const double *restrict pi, const double *restrict q,
+                             ptrdiff_t n_observations, double *restrict out)
 {
     for (ptrdiff_t o = 0; o < n_observations; o++, pi += n_actions, q += n_actions) {
         double total = 0;
@@ -261,7 +167,7 @@ TMF_INLINE void tmf_means_of(const double *restrict pi, const double *restrict q
 }
 
 /* out[o] = max_a q[o, a] */
-TMF_INLINE void tmf_largest_of(const double *restrict q, ptrdiff_t n_observations, const ptrdiff_t n_actions,
+TMF_INLINE void tmf_largest_of(const ptrdiff_t n_actions, const double *restrict q, ptrdiff_t n_observations,
                                double *restrict out)
 {
     for (ptrdiff_t o = 0; o < n_observations; o++, q += n_actions) {
@@ -278,14 +184,7 @@ TMF_BY_LEVEL(
      *restrict out),
     (pi, q, n_observations, n_actions, out))
 {
-    switch (n_actions) { /* a known number of actions: no inner loop */
-    case 2: tmf_means_of(pi, q, n_observations, 2, out); break;
-    case 3: tmf_means_of(pi, q, n_observations, 3, out); break;
-    case 4: tmf_means_of(pi, q, n_observations, 4, out); break;
-    case 5: tmf_means_of(pi, q, n_observations, 5, out); break;
-    case 6: tmf_means_of(pi, q, n_observations, 6, out); break;
-    default: tmf_means_of(pi, q, n_observations, n_actions, out);
-    }
+    TMF_BY_LENGTH(tmf_means_of, n_actions, pi, q, n_observations, out)
 }
 
 TMF_BY_LEVEL(
@@ -293,14 +192,7 @@ TMF_BY_LEVEL(
     (const double *restrict q, ptrdiff_t n_observations, ptrdiff_t n_actions, double *restrict out),
     (q, n_observations, n_actions, out))
 {
-    switch (n_actions) {
-    case 2: tmf_largest_of(q, n_observations, 2, out); break;
-    case 3: tmf_largest_of(q, n_observations, 3, out); break;
-    case 4: tmf_largest_of(q, n_observations, 4, out); break;
-    case 5: tmf_largest_of(q, n_observations, 5, out); break;
-    case 6: tmf_largest_of(q, n_observations, 6, out); break;
-    default: tmf_largest_of(q, n_observations, n_actions, out);
-    }
+    TMF_BY_LENGTH(tmf_largest_of, n_actions, q, n_observations, out)
 }
 
 /* ---------------------------------------------------------------- those who rest */
@@ -320,14 +212,8 @@ static inline void tmf_add_resting(const double *restrict reward, const double *
         return;
     }
     for (ptrdiff_t o = 0; o < n_observations; o++, table += n_cells) {
-        double ahead = 0;
-        if (successor) {
-            for (ptrdiff_t k = 0; k < n_cells; k++)
-                ahead += table[k] * next_values[successor[k]];
-            successor += n_cells;
-        } else
-            for (ptrdiff_t k = 0; k < n_cells; k++)
-                ahead += table[k] * next_values[k];
+        const double ahead = tmf_row_mean(n_cells, table, successor, next_values);
+        successor = successor ? successor + n_cells : successor;
         values[o] = beta * values[o] + rest * (reward[o] + discount * ahead);
     }
 }

@@ -211,7 +211,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     initial_counts : ndarray of int64, shape (S,)
         Agents at each observation; agent i starts where their running sum first exceeds i, until `rename`.
     batch, probability, record_every, counts, decisions, rewards
-        As for tmfcore._counts.run.
+        As for tmfcore._population.counts.run.
     observations : ndarray of observation_dtype(S), shape (T, N), optional
         OUT. Where every agent stands before each step.
     actions : ndarray of action_dtype(A), shape (T, N), optional

@@ -174,7 +174,7 @@ TMF_INLINE void tmf_reject(
     }
 }
 
-/* Binomials of mean below 15 and p <= 1/2 where `small` says so, by inversion from one word each: accepted unless
+/* Binomials of mean below 10 and p <= 1/2 where `small` says so, by inversion from one word each: accepted unless
  * rounding left the word beyond the last value. */
 TMF_INLINE void tmf_invert(int lanes, const double *n, const double *p, const uint64_t *word, const double *small,
                            double *draw, double *accepted)
@@ -189,7 +189,7 @@ TMF_INLINE void tmf_invert(int lanes, const double *n, const double *p, const ui
         count[i] = 0;
     }
     double more = 1;
-    for (int k = 1; more > 0 && k < 200; k += 4) { /* P(k >= 200) < 1e-140 */
+    for (int k = 1; more > 0 && k < 200; k += 4) { /* P(k >= 200) < 1e-150 */
         more = 0;
         for (int step = k; step < k + 4; step++) {
             const double per_step = 1.0 / step, before = step - 1;
@@ -357,14 +357,20 @@ static void tmf_place(tmf_words *words, int64_t n, const double *tails, int64_t 
 }
 
 /* One binomial of mean n p < 15, p <= 1/2, by inversion from one word; -1 where rounding left it beyond the last value. */
-TMF_INLINE int64_t tmf_invert_one(double n, double p, uint64_t word)
+static int64_t tmf_invert_one(double n, double p, uint64_t word)
 {
-    const double one = 1;
-    double drawn = 0, accepted = 1;
-    if (tmf_open_uniform(word) < 1 - n * p) /* (1 - p)^n >= 1 - n p: zero without the exponential */
+    double u = tmf_open_uniform(word);
+    if (u < 1 - n * p) /* (1 - p)^n >= 1 - n p: zero without the exponential */
         return 0;
-    tmf_invert(1, &n, &p, &word, &one, &drawn, &accepted);
-    return accepted > 0 ? tmf_integer(drawn) : -1;
+    double mass = tmf_exp_above(n * tmf_log_near(1 - p, -p));
+    const double odds = p / (1 - p);
+    for (int64_t k = 0; k < 200; k++) { /* P(k >= 200) < 1e-140 */
+        if (u <= mass)
+            return k;
+        u -= mass;
+        mass *= (n - (double)k) / (double)(k + 1) * odds;
+    }
+    return -1;
 }
 
 #endif

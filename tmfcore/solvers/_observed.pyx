@@ -77,7 +77,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
     mu : ndarray of float64, shape (J + 1, S)
         counts / N at the ends of the intervals, J = ceil(T / pool).
     flows : tuple of ndarrays
-        As written by tmfcore._counts.run over the same intervals.
+        As written by tmfcore._population.counts.run over the same intervals.
     successors, passive_successors : ndarray of int32 or None
         Shapes (S, A, K) and (S, K0): what the cells of the flows stand for.
     horizon, pool : int
@@ -93,7 +93,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
     sums : (ndarray of float64 (2, J, S, A), ndarray of float64 (2, J, S))
         OUT. Of this sample: sums over agents of what acting, and waiting, was worth, and how many they were.
     natural, direction, visits
-        As for tmfcore._gradient.model_direction; visits counts the decisions taken.
+        As for _gradient.model_direction; visits counts the decisions taken.
     level : ndarray of float64, shape (L, S, A, F)
         OUT. What an advantage more for every decision would add to direction.
     surplus : ndarray of float64, shape (L, S)
@@ -247,7 +247,7 @@ def returns_direction(Model model not None, Policy policy not None, const double
     sums : (ndarray of float64 (2, J, S, A), ndarray of float64 (2, J, S))
         OUT. Of this sample: sums of the returns of those who acted, and waited, and how many they were.
     natural, direction, visits
-        As for tmfcore._gradient.model_direction; visits counts the decisions taken.
+        As for _gradient.model_direction; visits counts the decisions taken.
     level : ndarray of float64, shape (L, S, A, F)
         OUT. What an advantage more for every decision would add to direction.
     surplus : ndarray of float64, shape (L, S)

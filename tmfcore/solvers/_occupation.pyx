@@ -10,13 +10,24 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from tmfcore.solvers._iterate cimport row_mean
 from tmfcore._model.evaluator cimport check_active, check_horizon
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, Tables
 
+cdef extern from "_limit/sparse.h" nogil:
+    double tmf_row_mean(Py_ssize_t n_cells, const double *row, const int32_t *successor, const double *values)
+
 cdef enum:
     N_TABLES = 2
+
+
+cdef inline double row_mean(
+    const double *table, const int32_t *successor, Py_ssize_t row, Py_ssize_t n_cells, const double *values
+) noexcept nogil:
+    """sum_k table[row, k] values[successor[row, k]]; successor NULL: dense."""
+    if successor != NULL:
+        successor += row * n_cells
+    return tmf_row_mean(n_cells, table + row * n_cells, successor, values)
 
 
 cdef inline void add_row(

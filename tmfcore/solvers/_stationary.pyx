@@ -8,7 +8,8 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from tmfcore.solvers._iterate cimport Iterate
+from tmfcore._limit.values cimport weigh
+from tmfcore.solvers._descent cimport Iterate
 
 cdef extern from "_base/simd/dense.h" nogil:
     void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
@@ -83,19 +84,15 @@ cdef class StationaryIterate(Iterate):
 
     cdef void halfway(self, double *kernel) noexcept nogil:
         """(I + Phi) / 2 as a matrix (S, S), at tables that do not depend on mu."""
-        cdef Py_ssize_t o, a, S = self.n_observations, A = self.n_actions
-        cdef double beta = self.beta(0)
-        memset(self.weights, 0, S * A * sizeof(double))
-        memset(self.pairs, 0, S * sizeof(double))
+        cdef Py_ssize_t o, x, S = self.n_observations
+        memset(self.pair, 0, S * sizeof(double))
         for o in range(S):
-            self.pairs[o] = 1
-            for a in range(A):
-                self.weights[o * A + a] = beta * self.pi[0, o, a]
-            self.push(self.tables(0), beta, self.pairs, self.weights, kernel + o * S)
-            self.pairs[o] = 0
-            memset(self.weights + o * A, 0, A * sizeof(double))
-            for a in range(S):
-                kernel[o * S + a] *= 0.5
+            self.pair[o] = 1
+            self.moves.weigh(self.at, self.pair, self.beta(0))
+            self.push(self.pair, self.beta(0), kernel + o * S)
+            self.pair[o] = 0
+            for x in range(S):
+                kernel[o * S + x] *= 0.5
             kernel[o * S + o] += 0.5
 
     cdef bint leap(self, double *kernel, double *squared) except -1 nogil:
@@ -161,8 +158,8 @@ cdef class StationaryIterate(Iterate):
         cdef double gap, pointwise = 0, mean_return, moved, largest, bound = 1.0
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t i
-        cdef double *now = self.pairs
-        cdef double *next = self.pairs + 2 * S
+        cdef double *now = self.pair
+        cdef double *next = self.pair + 2 * S
         if not (self.settled or self.settles()):
             raise ValueError(
                 f"the distribution still moves by {self.residual:.3g} a step after {self.max_steps} steps; must settle "
@@ -181,5 +178,5 @@ cdef class StationaryIterate(Iterate):
                 # The error is at most gamma / (1 - gamma) times the last move.
                 if moved * self.discount <= 1e-14 * largest * (1 - self.discount) or bound <= 1e-16 or moved != moved:
                     break
-            self.weigh(&self.flow[0, 0], next, &gap, &mean_return)
+            weigh(&self.flow[0, 0], next, S, &gap, &mean_return)
         return gap, pointwise, mean_return

@@ -12,7 +12,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
 from tmfcore._base.types import Clock, Time
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._limit import values as values_kernel
+from tmfcore._limit import flow as flow_kernel
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.appearance import SharesKind
 from tmfcore._model.evaluator import Kept, keep_kernels
@@ -247,7 +247,7 @@ def _flow_of(
     steps = _appearance.recorded_steps(game.n_steps, record_every)
     mu = np.empty((len(steps), game.n_observations))
     every = min(record_every, game.n_steps)
-    values_kernel.forward(game.model, kernel, game.initial, active, game.n_steps, every, mu, kept)
+    flow_kernel.forward(game.model, kernel, game.initial, active, game.n_steps, every, mu, kept)
     return flow_of(game, mu, steps, active, fingerprint)
 
 
@@ -311,7 +311,7 @@ def evaluate(
     same("flow", flow.fingerprint, own, LIMIT)
     values = np.empty((game.n_steps + 1, game.n_observations))
     q = np.empty((game.n_steps, game.n_observations, game.n_actions))
-    values_kernel.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept)
+    flow_kernel.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept)
     refuse_overflow(values)
     refuse_overflow(q)
     return Evaluation(flow, values, q, float(game.initial @ values[0]), clock, types_of(game), own.on(clock))

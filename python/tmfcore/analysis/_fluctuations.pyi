@@ -4,9 +4,10 @@ from typing_extensions import disjoint_base
 
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
+from tmfcore.analysis._derivatives import Derivatives
 
 @disjoint_base
-class Recursion: ...
+class Recursion(Derivatives): ...
 
 def run(
     model: Model,

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._limit import values as values_kernel
+from tmfcore._limit import flow as flow_kernel
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 from tmfcore._population import agents as agents_kernel
@@ -269,7 +269,7 @@ class MeanFieldCritic:
         """The flow of the policy."""
         p = self.plan
         self.theta[...] = theta
-        values_kernel.forward(p.model, policy, p.initial, p.active, p.horizon, 1, self.mu)
+        flow_kernel.forward(p.model, policy, p.initial, p.active, p.horizon, 1, self.mu)
         return np.nan
 
     def learn(self, policy: Policy) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
-from tmfcore.solvers._iterate import Iterate
+from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._problem import Problem, softened
 from tmfcore.solvers._solver import Solver
 

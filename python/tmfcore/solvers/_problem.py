@@ -10,7 +10,7 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit import values as values_kernel
+from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit.exploitability import judged
 from tmfcore._limit.mean_field import Flow, active_fractions, flow_of
 from tmfcore._model.fingerprint import Fingerprint
@@ -56,7 +56,7 @@ class Problem:
         game = self.game
         kernel = as_policy(policy, game, "initial")
         mu = np.empty((game.n_steps + 1, game.n_observations))
-        values_kernel.forward(game.model, kernel, game.initial, self.active, game.n_steps, 1, mu)
+        flow_kernel.forward(game.model, kernel, game.initial, self.active, game.n_steps, 1, mu)
         return np.stack([kernel.probabilities(mu[t], t, game.n_steps) for t in range(game.n_steps)])
 
     def judge(self, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
-from tmfcore.solvers._iterate import Iterate
+from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._step_rules import Decay, decay_factor
 
 if TYPE_CHECKING:

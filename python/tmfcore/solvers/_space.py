@@ -16,7 +16,7 @@ from tmfcore._base.types import Clock
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule
-from tmfcore.solvers._iterate import Iterate
+from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._registry import Space, entry_of
 from tmfcore.solvers._solver import Solver
 

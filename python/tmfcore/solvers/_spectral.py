@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray
-from tmfcore.solvers._iterate import Iterate
+from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._rule import Arrays, Stuck
 
 __all__ = ["SpectralRate", "first_rate"]

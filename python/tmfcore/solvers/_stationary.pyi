@@ -1,6 +1,6 @@
 from typing_extensions import disjoint_base
 
-from tmfcore.solvers._iterate import Iterate
+from tmfcore.solvers._descent import Iterate
 
 @disjoint_base
 class StationaryIterate(Iterate):

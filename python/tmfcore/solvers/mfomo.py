@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit import values as values_kernel
+from tmfcore._limit import flow as flow_kernel
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._minimise import minimise
 from tmfcore.solvers._occupation import Occupation
@@ -88,7 +88,7 @@ class _Optimisation(TableRule["MFOMO"]):
             self.best, self.waited = gap, 0
         game, active, always = self.problem.game, self.problem.active, self.problem.always
         policy, mu = self.iterate.policy, self.iterate.mu
-        values_kernel.backward(game.model, None, mu, active, game.discount, always, self.values, self.q, None)
+        flow_kernel.backward(game.model, None, mu, active, game.discount, always, self.values, self.q, None)
         best = self.q.max(axis=-1, keepdims=True)
         penalty = self.grown(gap)
         if penalty > LARGEST * self.solver.penalty:

@@ -100,7 +100,7 @@ class PriorDescent(ExactSolver):
 
         pi' is proportional to prior exp(Q~ / temperature),   log pi_{k+1} = (1 - w) log pi_k + w log pi' + constant
 
-    with Q~ the action values of that response (relative entropy; _iterate.Iterate.regularise has the recursion). Every
+    with Q~ the action values of that response (relative entropy; _descent.Iterate.regularise has the recursion). Every
     `prior_every` updates the prior becomes the policy, so that the cost fades and exploitability goes to 0; with a
     prior that stays the iteration ends at the regularised equilibrium, whose exploitability is not 0.
 

@@ -12,7 +12,7 @@ from tmfcore._limit.mean_field import Flow
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.game import Game
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
-from tmfcore.solvers._iterate import Iterate
+from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._mirror import Climbing
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import register

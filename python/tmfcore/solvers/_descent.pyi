@@ -1,34 +1,11 @@
-from typing import Self
-
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from tmfcore._model.model import Model
+from tmfcore.solvers._judged import Judged
 
 @disjoint_base
-class Iterate:
-    horizon: int
-    n_observations: int
-    n_actions: int
-    policy: NDArray[np.float64]
-    mu: NDArray[np.float64]
-    q: NDArray[np.float64]
-    greedy: NDArray[np.int32]
-    residual: float
-    flows: int
-    def __new__(
-        cls,
-        model: Model,
-        initial: NDArray[np.float64],
-        active: NDArray[np.float64],
-        horizon: int,
-        discount: float,
-        always: bool,
-        kept_bytes: float = ...,
-    ) -> Self: ...
-    def evaluate(self) -> tuple[float, float, float]: ...
-    def play(self) -> None: ...
+class Iterate(Judged):
     def stiffness(
         self,
         policy: NDArray[np.float64],

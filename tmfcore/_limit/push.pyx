@@ -21,24 +21,23 @@ from tmfcore._model.policy cimport stage_end, stage_of
 cdef extern from "_base/simd/dense.h" nogil:
     void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
 
-cdef extern from "_limit/step.h" nogil:
+cdef extern from "_limit/push.h" nogil:
     double *tmf_align(void *memory)
     Py_ssize_t TMF_LINE
     void tmf_average(const double *pi, const double *table, Py_ssize_t n_observations, Py_ssize_t n_actions,
                      Py_ssize_t n_cells, double *out)
-    void tmf_normalise(double *mu, Py_ssize_t n)
     void tmf_step(const double *mu, const double *kernel, double beta, Py_ssize_t n, double *next_mu)
-    void tmf_add_arrivals(const Py_ssize_t *start, const int32_t *cell, const int32_t *row, const double *weights,
-                          const double *table, Py_ssize_t n, double *out)
-    void tmf_gather_moved(const Py_ssize_t *start, const int32_t *origin, const double *share, const double *mu,
-                          Py_ssize_t n, double *out)
+    void tmf_arrivals(const Py_ssize_t *start, const int32_t *cell, const int32_t *row, const double *weights,
+                      const double *table, bint onto, Py_ssize_t n_observations, double *out)
+    void tmf_decisions(const double *mu, const double *pi, double beta, Py_ssize_t n_observations, Py_ssize_t n_actions,
+                       double *out)
 
 # Averaging costs about one step that is not averaged.
 cdef enum:
     WORTH_AVERAGING = 4
 
 
-cdef class Incoming:
+cdef class Arrivals:
 
     def __cinit__(self, successors, Py_ssize_t n_observations):
         cdef const int32_t[::1] flat = successors.reshape(-1)
@@ -76,13 +75,74 @@ cdef class Incoming:
         free(self.start)
         free(self.cell)
         free(self.row)
+        free(self.share)
 
-    cdef void add(self, const double *weights, const double *table, double *out) noexcept nogil:
-        """out[x] += sum over the cells that lead to x of weights[row] table[cell]."""
-        tmf_add_arrivals(self.start, self.cell, self.row, weights, table, self.n_observations, out)
+    cdef int sort(self, const double *table) except -1 nogil:
+        cdef Py_ssize_t i
+        if self.share == NULL:
+            self.share = <double *>room_for(self.n_cells, sizeof(double), b"the arrivals of a kernel")
+            for i in range(self.n_cells):
+                self.share[i] = table[self.cell[i]]
+        return 0
+
+    cdef void gather(self, const double *weights, const double *table, bint onto, double *out) noexcept nogil:
+        if self.share != NULL:
+            tmf_arrivals(self.start, NULL, self.row, weights, self.share, onto, self.n_observations, out)
+        else:
+            tmf_arrivals(self.start, self.cell, self.row, weights, table, onto, self.n_observations, out)
 
 
-cdef class Push:
+cdef class Moves:
+
+    def __cinit__(self, Evaluator at not None):
+        cdef Model model = at.model
+        cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+        if model.successors is not None:
+            self.acting = Arrivals(model.successors, S)
+        if model.passive_successors is not None and not model.passive_identity:
+            self.resting = Arrivals(model.passive_successors, S)
+        self.weights = <double *>room_for(<double>S * A + S, sizeof(double), b"the moves of a population")
+        self.still = self.weights + S * A
+
+    def __dealloc__(self):
+        free(self.weights)
+
+    cdef int sort(self, Evaluator at) except -1 nogil:
+        if self.acting is not None:
+            self.acting.sort(at.tables.transition)
+        if self.resting is not None:
+            self.resting.sort(at.tables.passive_transition)
+        return 0
+
+    cdef void weigh(self, Evaluator at, const double *mu, double beta) noexcept nogil:
+        tmf_decisions(mu, at.pi, beta, at.n_observations, at.n_actions, self.weights)
+
+    cdef void move(self, Evaluator at, const double *mu, double beta, double *next_mu) noexcept nogil:
+        cdef Py_ssize_t S = at.n_observations
+        if beta > 0 and self.acting is not None:
+            self.acting.gather(self.weights, at.tables.transition, False, next_mu)
+        else:
+            memset(next_mu, 0, S * sizeof(double))
+            if beta > 0:
+                tmf_add_rows(self.weights, at.tables.transition, S * at.n_actions, at.n_successors, next_mu)
+        self.drift(at, mu, beta, next_mu)
+
+    cdef void drift(self, Evaluator at, const double *mu, double beta, double *next_mu) noexcept nogil:
+        cdef Py_ssize_t o, S = at.n_observations
+        if beta == 1:
+            return
+        for o in range(S):
+            self.still[o] = mu[o] * (1 - beta)
+        if at.model.passive_identity:
+            for o in range(S):
+                next_mu[o] += self.still[o]
+        elif self.resting is None:
+            tmf_add_rows(self.still, at.tables.passive_transition, S, at.n_passive_successors, next_mu)
+        else:
+            self.resting.gather(self.still, at.tables.passive_transition, True, next_mu)
+
+
+cdef class Push(Moves):
 
     def __cinit__(self, Evaluator at not None):
         cdef Model model = at.model
@@ -90,25 +150,20 @@ cdef class Push:
         cdef Py_ssize_t n_merged = 0
         self.steady = (model.constant_transition and not at.policy.depends_on_mu
                        and at.horizon // at.policy.n_stages >= WORTH_AVERAGING)
-        if model.successors is not None:
-            self.arriving = Incoming(model.successors, S)
-        if model.passive_successors is not None and not model.passive_identity:
-            self.drifting = Incoming(model.passive_successors, S)
         if self.steady:
             n_merged = S * S
-            if self.arriving is not None and 2 * self.arriving.n_cells < S * S:
+            if self.acting is not None and 2 * self.acting.n_cells < S * S:
                 n_merged = self.merge(A)
-        self.memory = room_for(<double>S * A + n_merged + TMF_LINE, sizeof(double), b"averaged kernels")
+        self.memory = room_for(<double>n_merged + TMF_LINE, sizeof(double), b"averaged kernels")
         self.average = tmf_align(self.memory)
-        self.weights = self.average + n_merged
 
     def __dealloc__(self):
         free(self.memory)
 
     cdef Py_ssize_t merge(self, Py_ssize_t A) except -1:
         """Arrivals by origin instead of by row: `start` and `origin`; their number."""
-        cdef Py_ssize_t S = self.arriving.n_observations
-        cdef Incoming arriving = self.arriving
+        cdef Py_ssize_t S = self.acting.n_observations
+        cdef Arrivals arriving = self.acting
         cdef Py_ssize_t x, i, number = 0
         cdef int32_t o
         self.merged = True
@@ -134,7 +189,7 @@ cdef class Push:
         self.stage_end = stage_end(stage_of(t, at.horizon, L), at.horizon, L)
         at.transitions_at(t, mu)
         table = at.tables.transition
-        if self.arriving is None:
+        if self.acting is None:
             tmf_average(at.pi, table, S, A, K, average)
         elif not self.merged:
             memset(average, 0, S * S * sizeof(double))
@@ -144,64 +199,40 @@ cdef class Push:
         else:
             for x in range(S):
                 j = self.start[x] - 1
-                for i in range(self.arriving.start[x], self.arriving.start[x + 1]):
-                    row = self.arriving.row[i]
+                for i in range(self.acting.start[x], self.acting.start[x + 1]):
+                    row = self.acting.row[i]
                     if j < self.start[x] or self.origin[j] != row // A:
                         j += 1
                         average[j] = 0
-                    average[j] += at.pi[row] * table[self.arriving.cell[i]]
+                    average[j] += at.pi[row] * table[self.acting.cell[i]]
         return 0
 
     cdef int step(
         self, Evaluator at, int t, const double *mu, double beta, double *next_mu
     ) except -1 nogil:
-        cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-        cdef Py_ssize_t o, a
-        cdef double *weights = self.weights
-        cdef double *row
-        cdef const double *pi
-        cdef double acting
-        if self.steady:
-            if t >= self.stage_end:
-                self.open_stage(at, t, mu)
-            if not self.merged and (beta == 1 or at.model.passive_identity):
-                tmf_step(mu, self.average, beta, S, next_mu)
-                return 0
-        else:
+        cdef Py_ssize_t o, S = at.n_observations
+        if self.steady and t >= self.stage_end:
+            self.open_stage(at, t, mu)
+        elif not self.steady:
             at.transitions_at(t, mu)
-        if beta > 0 and self.steady and self.merged:
-            tmf_gather_moved(&self.start[0], &self.origin[0], self.average, mu, S, next_mu)
-            if beta < 1:
-                for o in range(S):
-                    next_mu[o] *= beta
+            if at.model.constant_transition:
+                self.sort(at)
+        if not self.steady:
+            self.weigh(at, mu, beta)
+            self.move(at, mu, beta, next_mu)
+        elif not self.merged and (beta == 1 or at.model.passive_identity):
+            tmf_step(mu, self.average, beta, S, next_mu)
+            return 0
         else:
-            memset(next_mu, 0, S * sizeof(double))
-            if beta > 0 and self.steady:
-                for o in range(S):
-                    weights[o] = mu[o] * beta
-                tmf_add_rows(weights, self.average, S, S, next_mu)
-            elif beta > 0:
-                pi = at.pi
-                row = weights
-                for o in range(S):
-                    acting = mu[o] * beta
-                    for a in range(A):
-                        row[a] = acting * pi[a]
-                    row += A
-                    pi += A
-                if self.arriving is None:
-                    tmf_add_rows(weights, at.tables.transition, S * A, at.n_successors, next_mu)
-                else:
-                    self.arriving.add(weights, at.tables.transition, next_mu)
-        if beta < 1:
-            for o in range(S):
-                weights[o] = mu[o] * (1 - beta)
-            if at.model.passive_identity:
-                for o in range(S):
-                    next_mu[o] += weights[o]
-            elif self.drifting is None:
-                tmf_add_rows(weights, at.tables.passive_transition, S, at.n_passive_successors, next_mu)
+            if self.merged:
+                tmf_arrivals(&self.start[0], NULL, &self.origin[0], mu, self.average, False, S, next_mu)
+                for o in range(S if beta < 1 else 0):
+                    next_mu[o] *= beta
             else:
-                self.drifting.add(weights, at.tables.passive_transition, next_mu)
+                memset(next_mu, 0, S * sizeof(double))
+                for o in range(S):
+                    self.still[o] = mu[o] * beta
+                tmf_add_rows(self.still, self.average, S, S, next_mu)
+            self.drift(at, mu, beta, next_mu)
         tmf_normalise(next_mu, S)
         return 0

@@ -13,6 +13,7 @@
 #include "_base/simd/lanes.h"
 #include "_base/simd/cpu.h"
 #include "_base/simd/dense.h"
+#include "_limit/sparse.h"
 
 /* Divide mu by its sum. */
 TMF_INLINE void tmf_normalise_of(double *restrict mu, ptrdiff_t n)
@@ -91,48 +92,21 @@ TMF_BY_LEVEL(
         tmf_add_rows_of(pi, table, n_actions, n_cells, out);
 }
 
-/* ---------------------------------------------------------------- sparse rows */
-
-/* out[x] = sum over i in start[x]..start[x+1]-1 of share[i] mu[origin[i]] */
-static inline void tmf_gather_moved(const ptrdiff_t *restrict start, const int32_t *restrict origin,
-                                    const double *restrict share, const double *restrict mu, ptrdiff_t n,
-                                    double *restrict out)
+TMF_INLINE void tmf_decisions_of(const ptrdiff_t n_actions, const double *restrict mu, const double *restrict pi,
+                                 double beta, ptrdiff_t n_observations, double *restrict out)
 {
-    ptrdiff_t i = start[0];
-    for (ptrdiff_t x = 0; x < n; x++) {
-        const ptrdiff_t last = start[x + 1];
-        double even = 0, odd = 0;
-        for (; i + 1 < last; i += 2) {
-            even += share[i] * mu[origin[i]];
-            odd += share[i + 1] * mu[origin[i + 1]];
-        }
-        if (i < last) {
-            even += share[i] * mu[origin[i]];
-            i++;
-        }
-        out[x] = even + odd;
+    for (ptrdiff_t o = 0; o < n_observations; o++, pi += n_actions, out += n_actions) {
+        const double acting = beta * mu[o];
+        for (ptrdiff_t a = 0; a < n_actions; a++)
+            out[a] = acting * pi[a];
     }
 }
 
-/* out[x] += sum over i in start[x]..start[x+1]-1 of weights[row[i]] table[cell[i]] */
-static inline void tmf_add_arrivals(const ptrdiff_t *restrict start, const int32_t *restrict cell,
-                                    const int32_t *restrict row, const double *restrict weights,
-                                    const double *restrict table, ptrdiff_t n, double *restrict out)
+/* out[o, a] = beta mu[o] pi[o, a]: those who act, by what they do. */
+static inline void tmf_decisions(const double *mu, const double *pi, double beta, ptrdiff_t n_observations,
+                                 ptrdiff_t n_actions, double *out)
 {
-    ptrdiff_t i = start[0];
-    for (ptrdiff_t x = 0; x < n; x++) {
-        const ptrdiff_t last = start[x + 1];
-        double even = 0, odd = 0;
-        for (; i + 1 < last; i += 2) {
-            even += weights[row[i]] * table[cell[i]];
-            odd += weights[row[i + 1]] * table[cell[i + 1]];
-        }
-        if (i < last) {
-            even += weights[row[i]] * table[cell[i]];
-            i++;
-        }
-        out[x] += even + odd;
-    }
+    TMF_BY_LENGTH(tmf_decisions_of, n_actions, mu, pi, beta, n_observations, out)
 }
 
 #endif

@@ -1,0 +1,185 @@
+"""The mean-field limit: flows forwards, values backwards, and who would deviate.
+
+Source     theory.md sections 2 (flow), 3 (values, two clocks) and 4 (exploitability).
+Notation   S observations, A actions, K successors, T steps; the loop over time is inside the kernels.
+Cost       O(S A K) a step, plus the tables of the game where they depend on mu or t.
+"""
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from tmfcore._limit.push cimport Push
+from tmfcore._limit.values cimport best_action, best_values, both_values, expect_steps, policy_values, weigh
+from tmfcore._model.evaluator cimport Evaluator, Kept, check_active
+from tmfcore._model.model cimport Model
+from tmfcore._model.policy cimport Policy
+
+
+cdef int check_flow(Model model, Py_ssize_t width, Py_ssize_t n_active, Py_ssize_t horizon) except -1:
+    if width != model.n_observations:
+        raise ValueError(f"mu has {width} entries a step; the game has {model.n_observations} observations")
+    return check_active(n_active, horizon)
+
+
+def forward(Model model not None, Policy policy not None, const double[::1] initial not None,
+            const double[::1] active not None, Py_ssize_t horizon, Py_ssize_t record_every,
+            double[:, ::1] mu not None, Kept kept=None):
+    """Push `initial` forward for `horizon` steps.
+
+    Parameters
+    ----------
+    initial : ndarray of float64, shape (S,)
+        mu_0.
+    active : ndarray of float64, shape (1,) or (T,)
+        Active fractions beta_t.
+    record_every : int
+        Steps between two rows of mu.
+    mu : ndarray of float64, shape (J + 1, S), J = ceil(T / record_every)
+        OUT. Row j is mu after min(j * record_every, T) steps.
+    kept : Kept or None
+        OUT. The kernels of all steps, for `backward` or `gaps` along this flow.
+
+    Notes
+    -----
+    theory.md section 2. O(T S A K).
+    """
+    cdef Evaluator at = Evaluator(model, policy, horizon)
+    cdef Push push = Push(at)
+    cdef Py_ssize_t S = model.n_observations
+    cdef Py_ssize_t t, j = 0, unrecorded = 0
+    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef double[:, ::1] pair = None
+    cdef const double *now
+    cdef double *after
+    check_flow(model, initial.shape[0], active.shape[0], horizon)
+    check_flow(model, mu.shape[1], active.shape[0], horizon)
+    if record_every < 1 or mu.shape[0] != 1 + (horizon + record_every - 1) // record_every:
+        raise ValueError(f"mu has {mu.shape[0]} rows; must have 1 + ceil({horizon} / {record_every})")
+    at.keep(kept)
+    if record_every > 1:
+        pair = np.empty((2, S))
+    with nogil:
+        memcpy(&mu[0, 0], &initial[0], S * sizeof(double))
+        now = &mu[0, 0]
+        for t in range(horizon):
+            unrecorded += 1
+            if unrecorded == record_every or t + 1 == horizon:
+                unrecorded = 0
+                j += 1
+                after = &mu[j, 0]
+            else:
+                after = &pair[t & 1, 0]
+            push.step(at, <int>t, now, active[t * stride], after)
+            now = after
+
+
+def backward(Model model not None, Policy policy, const double[:, ::1] mu not None,
+             const double[::1] active not None, double discount, bint always, double[:, ::1] values not None,
+             double[:, :, ::1] q=None, int64_t[:, ::1] greedy=None, Kept kept=None):
+    """Values along a flow, of the policy or (policy None) of the best response to the flow.
+
+    Parameters
+    ----------
+    mu : ndarray of float64, shape (T + 1, S)
+        The flow.
+    active : ndarray of float64, shape (1,) or (T,)
+        beta_t.
+    always : bool
+        Clock "always" (a tagged agent acts at every step) instead of "schedule".
+    values : ndarray of float64, shape (T + 1, S)
+        OUT. V_t(o), V_T = 0.
+    q : ndarray of float64, shape (T, S, A), optional
+        OUT. Q_t(o, a).
+    greedy : ndarray of int64, shape (T, S), optional
+        OUT. The first maximiser of Q_t(o, .).
+    kept : Kept or None
+        As `forward` left it.
+
+    Notes
+    -----
+    theory.md section 3. O(T S A K).
+    """
+    cdef Py_ssize_t horizon = mu.shape[0] - 1
+    cdef Evaluator at = Evaluator(model, policy, horizon)
+    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+    cdef Py_ssize_t t, o
+    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef double[::1] scratch = np.empty(S * A)
+    cdef double beta
+    cdef double *row
+    check_flow(model, mu.shape[1], active.shape[0], horizon)
+    if values.shape[0] != horizon + 1 or values.shape[1] != S:
+        raise ValueError(f"values has shape ({values.shape[0]}, {values.shape[1]}); must be ({horizon + 1}, {S})")
+    if q is not None and (q.shape[0] != horizon or q.shape[1] != S or q.shape[2] != A):
+        raise ValueError(f"q must have shape ({horizon}, {S}, {A})")
+    if greedy is not None and (greedy.shape[0] != horizon or greedy.shape[1] != S):
+        raise ValueError(f"greedy must have shape ({horizon}, {S})")
+    expect_steps(at, horizon)
+    at.keep(kept)
+    with nogil:
+        memset(&values[horizon, 0], 0, S * sizeof(double))
+        for t in range(horizon - 1, -1, -1):
+            at.tables_at(<int>t, &mu[t, 0])
+            if policy is not None:
+                policy.table_at(<int>t, at.horizon, &mu[t, 0], at.pi_buffer, &at.pi)
+            row = &scratch[0] if q is None else &q[t, 0, 0]
+            beta = 1.0 if always else active[t * stride]
+            if policy is None:
+                best_values(at, &values[t + 1, 0], discount, beta, row, &values[t, 0])
+            else:
+                policy_values(at, &values[t + 1, 0], discount, beta, row, &values[t, 0])
+            if greedy is not None:
+                for o in range(S):
+                    greedy[t, o] = best_action(row + o * A, A)
+
+
+def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu not None,
+         const double[::1] active not None, double discount, bint always, Kept kept=None):
+    """How much a best response gains on the policy along a flow.
+
+    Parameters
+    ----------
+    mu : ndarray of float64, shape (T + 1, S)
+        The policy's own flow.
+    active : ndarray of float64, shape (1,) or (T,)
+        beta_t.
+    always : bool
+        Clock "always" instead of "schedule".
+    kept : Kept or None
+        As `forward` left it.
+
+    Returns
+    -------
+    exploitability : float
+        sum_o mu_0(o) (V^BR_0(o) - V_0(o)).
+    pointwise : float
+        max_{t,o} (V^BR_t(o) - V_t(o)).
+    mean_return : float
+        sum_o mu_0(o) V_0(o).
+
+    Notes
+    -----
+    theory.md section 4. One backward pass for both values: O(T S A K) time, O(S A) memory.
+    """
+    cdef Py_ssize_t horizon = mu.shape[0] - 1
+    cdef Evaluator at = Evaluator(model, policy, horizon)
+    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+    cdef Py_ssize_t t
+    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef double[:, ::1] pair = np.zeros((2, 2 * S))
+    cdef double[::1] scratch = np.empty(2 * S * A)
+    cdef double *now = &pair[0, 0]
+    cdef double *next_values = &pair[1, 0]
+    cdef double beta, gap, pointwise = 0, mean_return
+    check_flow(model, mu.shape[1], active.shape[0], horizon)
+    expect_steps(at, horizon)
+    at.keep(kept)
+    with nogil:
+        for t in range(horizon - 1, -1, -1):
+            beta = 1.0 if always else active[t * stride]
+            at.at(<int>t, &mu[t, 0])
+            pointwise = max(pointwise, both_values(at, next_values, discount, beta, &scratch[0], NULL, NULL, now))
+            now, next_values = next_values, now
+        weigh(&mu[0, 0], next_values, S, &gap, &mean_return)
+    return gap, pointwise, mean_return

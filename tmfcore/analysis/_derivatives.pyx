@@ -1,0 +1,287 @@
+"""How a step of the mean field answers small changes of the population: its first and second derivatives.
+
+Source     theory.md section 6.
+Notation   S observations, A actions, K successors; Phi the step of the flow, J its Jacobian, H its second derivative.
+Method     Phi is differentiated along the columns f of a factor F of Sigma = F F' only: J Sigma J' = (J F)(J F)',
+           H : Sigma = sum over f of H[f, f]. They are directions in which the population can really be off, so they lie
+           in the simplex, on observations that hold somebody, and no user function is ever asked about a mu that is
+           no distribution.
+Cost       O(S^2 A K) where the rows depend on mu with derivatives that are known, O(S^3 A) where the policy does, too;
+           2 S evaluations of Phi where the derivatives are differences.
+"""
+from libc.math cimport fabs
+from libc.stdint cimport int32_t
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from tmfcore._model.evaluator cimport passive_successors_of, successors_of
+
+cdef extern from "_base/simd/dense.h" nogil:
+    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
+
+# Step of the differences, in units of the largest entry of the direction. Truncation and rounding of the second
+# difference are both near 1e-8 of its size for functions that vary on the scale of 1.
+cdef double STEP = 1.0 / 4096
+# An observation that holds less than this share cannot be moved both ways; the dependence of the game on it is left
+# out, which changes a variance by about this much.
+cdef double FLOOR = 1e-9
+# Entries of the policy's derivatives held at a time: directions are taken in blocks that fit.
+cdef Py_ssize_t BLOCK_ENTRIES = 1 << 16
+
+
+cdef class Derivatives:
+
+    def __cinit__(self, Evaluator at not None, bint exact):
+        cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+        cdef Py_ssize_t block = max(1, min(S, BLOCK_ENTRIES // (S * A)))
+        cdef Py_ssize_t n_slopes = A * max(S + 1, S * block)
+        cdef Py_ssize_t K = max(at.n_successors, at.n_passive_successors)
+        cdef bint moving = exact and not at.model.constant_transition
+        cdef double[::1] memory = np.zeros(3 * S * S + 2 * S * (S + 1) + 2 * n_slopes + 2 * S * A + 9 * S
+                                           + (S * S + K * (S + 1) if moving else 0))
+        self.memory = memory
+        self.at = at
+        self.moves = Moves(at)
+        self.horizon = at.horizon
+        self.n_observations = S
+        self.n_actions = A
+        self.exact = exact
+        self.moving = moving
+        self.smooth = at.policy.depends_on_mu and at.policy.differentiable
+        self.block = block
+        self.transposed = &memory[0]
+        self.factor = self.transposed + S * S
+        self.square = self.factor + S * S
+        self.directions = self.square + S * S
+        self.images = self.directions + S * (S + 1)
+        self.first = self.images + S * (S + 1)
+        self.second = self.first + n_slopes
+        self.pi = self.second + n_slopes
+        self.moved = self.pi + S * A
+        self.scales = self.moved + S * A
+        self.rooms = self.scales + S
+        self.centre = self.rooms + S
+        self.curvature = self.centre + S
+        self.slope = self.curvature + S
+        self.argument = self.slope + S
+        self.population = self.argument + S
+        self.plus = self.population + S
+        self.toward = self.plus + S
+        self.spread = self.toward + S                               # these three lie there where rows move
+        self.row_slope = self.spread + S * S
+        self.row_bend = self.row_slope + K * S
+
+    cdef void push(self, const double *population, double beta, double *out) noexcept nogil:
+        self.moves.weigh(self.at, population, beta)
+        self.moves.move(self.at, population, beta, out)
+
+    cdef int along_exactly(self, Evaluator at, int t, const double *mu, double beta, Py_ssize_t rank) except -1 nogil:
+        """images = J directions, curvature += H : Sigma, from the derivatives of the policy and of the rows.
+
+        Column `rank` is the bias, which has no part in the curvature.
+        """
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions, K = at.n_successors, n = rank + 1
+        cdef Py_ssize_t o, a, k, x
+        cdef const int32_t *successor
+        cdef const double *row
+        cdef const double *f
+        cdef double *first
+        cdef double *second
+        cdef double bend, p
+        memset(self.images, 0, S * n * sizeof(double))
+        for x in range(S):
+            tmf_add_rows(self.transposed + x * S, self.directions, S, n, self.images + x * n)
+        if self.moving:
+            memset(self.square, 0, S * S * sizeof(double))          # the part of J by which the rows move
+            if beta < 1 and not at.model.passive_identity:
+                for o in range(S):
+                    self.add_moving_row(at, t, o, -1, mu, 1 - beta, NULL)
+        for o in range(S):
+            if beta == 0:
+                break
+            if not at.policy.depends_on_mu:
+                for a in range(A):
+                    self.add_moving_row(at, t, o, a, mu, beta * at.pi[o * A + a], NULL)
+                continue
+            at.policy.slopes_at(t, self.horizon, o, at.pi + o * A, self.directions, n, self.first, self.second)
+            f = self.directions + o * n
+            for a in range(A):
+                first = self.first + a * n
+                second = self.second + a * n
+                bend = 0
+                for k in range(rank):
+                    bend += 2 * f[k] * first[k] + mu[o] * second[k]
+                bend *= beta
+                if self.moving:                                     # sum over k < rank: the pull of the policy
+                    for x in range(S):
+                        self.slope[x] = 0
+                        for k in range(rank):
+                            self.slope[x] += first[k] * self.directions[x * n + k]
+                        self.slope[x] *= beta
+                    self.add_moving_row(at, t, o, a, mu, beta * at.pi[o * A + a], self.slope)
+                for k in range(n):
+                    first[k] *= beta * mu[o]
+                row = at.tables.transition + (o * A + a) * K
+                successor = successors_of(at, o * A + a)
+                for k in range(K):
+                    p = row[k]
+                    if p != 0:
+                        x = k if successor == NULL else successor[k]
+                        self.curvature[x] += p * bend
+                        tmf_add_rows(&p, first, 1, n, self.images + x * n)
+        if self.moving:
+            # Slopes are known up to an addition that is the same for all y. Without the one that makes them 0 along mu,
+            # columns of J could sum to 2, and the rounding of the mass would double at every step.
+            for x in range(S):
+                bend = 0
+                for k in range(S):
+                    bend += self.square[x * S + k] * mu[k]
+                for k in range(S):
+                    self.square[x * S + k] -= bend
+                tmf_add_rows(self.square + x * S, self.directions, S, n, self.images + x * n)
+        return 0
+
+    cdef int add_moving_row(
+        self,
+        Evaluator at,
+        int t,
+        Py_ssize_t o,
+        Py_ssize_t a,             # IN             -1: the passive row
+        const double *mu,         # IN     (S,)
+        double share,             # IN             of the agents at o, those who go by this row
+        const double *pull,       # IN     (S,)    sum over directions f of (d share / d f) f; NULL: 0
+    ) except -1 nogil:
+        """What the dependence of one row on mu adds to J (`square`) and to H : Sigma (`curvature`).
+
+        With p(mu) the row and w(mu) = mu(o) share(mu), the second derivative of w p has 2 dw dp + w d2p: dw along f is
+        f(o) share + mu(o) dshare, and sums over f of f f' are Sigma.
+        """
+        cdef Py_ssize_t S = self.n_observations
+        cdef Py_ssize_t K = at.n_passive_successors if a < 0 else at.n_successors
+        cdef Py_ssize_t k, x, y
+        cdef const int32_t *successor
+        cdef const double *slope = self.row_slope
+        cdef double weight = mu[o] * share, bend
+        if not self.moving or (share == 0 and pull == NULL):
+            return 0
+        at.model.slopes_at(t, <int>o, <int>a, mu, self.spread, self.row_slope, self.row_bend)
+        successor = passive_successors_of(at, o) if a < 0 else successors_of(at, o * self.n_actions + a)
+        for k in range(K):
+            x = k if successor == NULL else successor[k]
+            bend = 0
+            for y in range(S):
+                bend += slope[y] * (share * self.spread[o * S + y] + (mu[o] * pull[y] if pull != NULL else 0.0))
+            self.curvature[x] += 2 * bend + weight * self.row_bend[k]
+            if weight != 0:
+                tmf_add_rows(&weight, slope, 1, S, self.square + x * S)
+            slope += S
+        return 0
+
+    cdef double direction(self, const double *mu, const double *f, bint forward, double *room) noexcept nogil:
+        """The part of f along which mu can move, scaled to 1, in `toward`; returns the scale of f, 0 for no direction.
+
+        `room` is how far mu can move along it, both ways or (forward) one way, at most STEP or twice that.
+        """
+        cdef Py_ssize_t S = self.n_observations
+        cdef Py_ssize_t x, fullest = 0
+        cdef double scale = 0, total = 0
+        cdef double *u = self.toward
+        for x in range(S):
+            scale = max(scale, fabs(f[x]))
+            if mu[x] > mu[fullest]:
+                fullest = x
+        if scale == 0:
+            return 0
+        for x in range(S):
+            u[x] = f[x] / scale
+            if mu[x] < FLOOR and not (forward and u[x] > 0):
+                u[x] = 0
+            total += u[x]
+        u[fullest] -= total
+        room[0] = 2 * STEP if forward else STEP
+        for x in range(S):
+            if u[x] < 0 or not forward:
+                if fabs(u[x]) * room[0] > mu[x]:
+                    room[0] = mu[x] / fabs(u[x])
+        return scale
+
+    cdef int evaluate(
+        self, int t, const double *mu, double beta, const double *f, double scale, const double *u, double h,
+        const double *first, const double *second, double *out
+    ) except -1 nogil:
+        """out = K(mu + h u)' (mu + h f / scale); the policy by its derivatives along u, if given."""
+        cdef Py_ssize_t x, i
+        for x in range(self.n_observations):
+            self.argument[x] = max(0.0, mu[x] + h * u[x])
+            self.population[x] = mu[x] + h * f[x] / scale
+        if first == NULL:
+            self.at.at(t, self.argument)
+        else:                                   # what is left out is odd in h, or as small as the differences' error
+            self.at.tables_at(t, self.argument)
+            for i in range(self.n_observations * self.n_actions):
+                self.moved[i] = self.pi[i] + h * (first[0] + 0.5 * h * second[0])
+                first += self.block
+                second += self.block
+            self.at.pi = self.moved
+        self.push(self.population, beta, out)
+        return 0
+
+    cdef int along(self, int t, const double *mu, double beta, Py_ssize_t rank) except -1 nogil:
+        """images = J times the first `rank` directions, curvature += H : Sigma, by central differences."""
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions, block = self.block
+        cdef Py_ssize_t k, j, x, o, i, n
+        cdef double h, scale, by_one, by_two
+        cdef const double *f
+        cdef const double *first
+        cdef const double *second
+        memcpy(self.pi, self.at.pi, S * A * sizeof(double))
+        k = 0
+        while k < rank:
+            n = min(block, rank - k)
+            memset(self.directions, 0, S * block * sizeof(double))
+            for j in range(n):
+                self.scales[j] = self.direction(mu, self.factor + (k + j) * S, False, &self.rooms[j])
+                if self.scales[j] > 0:
+                    for x in range(S):
+                        self.directions[x * block + j] = self.toward[x]
+            if self.smooth:
+                for o in range(S):
+                    i = o * A * block
+                    self.at.policy.slopes_at(t, self.horizon, o, self.pi + o * A, self.directions, block,
+                                             self.first + i, self.second + i)
+            for j in range(n):
+                scale = self.scales[j]
+                h = self.rooms[j]
+                if scale == 0:
+                    continue
+                f = self.factor + (k + j) * S
+                for x in range(S):
+                    self.toward[x] = self.directions[x * block + j]
+                first = self.first + j if self.smooth else NULL
+                second = self.second + j if self.smooth else NULL
+                self.evaluate(t, mu, beta, f, scale, self.toward, h, first, second, self.plus)
+                self.evaluate(t, mu, beta, f, scale, self.toward, -h, first, second, self.slope)
+                by_one = scale / (2 * h)
+                by_two = (scale / h) * (scale / h)
+                for x in range(S):
+                    self.curvature[x] += by_two * ((self.plus[x] - self.centre[x]) + (self.slope[x] - self.centre[x]))
+                    self.images[x * (rank + 1) + k + j] = by_one * (self.plus[x] - self.slope[x])
+            k += block
+        return 0
+
+    cdef int along_forward(self, int t, const double *mu, double beta, const double *f, double *slope) except -1 nogil:
+        """slope = J f by the three-point forward difference: f may point where nobody is."""
+        cdef Py_ssize_t S = self.n_observations
+        cdef Py_ssize_t x
+        cdef double h
+        cdef double scale = self.direction(mu, f, True, &h)
+        if scale == 0:
+            memset(slope, 0, S * sizeof(double))
+            return 0
+        h /= 2
+        self.evaluate(t, mu, beta, f, scale, self.toward, h, NULL, NULL, self.plus)
+        self.evaluate(t, mu, beta, f, scale, self.toward, 2 * h, NULL, NULL, slope)
+        for x in range(S):
+            slope[x] = scale * (4 * (self.plus[x] - self.centre[x]) - (slope[x] - self.centre[x])) / (2 * h)
+        return 0

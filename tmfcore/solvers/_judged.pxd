@@ -1,0 +1,39 @@
+"""A policy played by the population, and judged at the flow it makes."""
+from libc.stdint cimport int32_t
+
+from tmfcore._limit.push cimport Moves
+from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._model.model cimport Model
+
+
+cdef class Judged:
+    cdef Model model
+    cdef Evaluator at                    # stands at one step: its tables, and the policy's rows there
+    cdef Moves moves
+    cdef readonly Py_ssize_t horizon, n_observations, n_actions
+    cdef readonly object policy, mu, q, greedy
+    cdef readonly double residual
+    cdef readonly long flows
+    cdef double[:, :, ::1] pi            # (T, S, A), the data of `policy`
+    cdef double[:, ::1] flow             # (T + 1, S), of `mu`
+    cdef double[:, :, ::1] played        # (T, S, A), of `q`
+    cdef int32_t[:, ::1] best            # (T, S), of `greedy`
+    cdef const double[::1] initial, active
+    cdef double discount
+    cdef bint always
+    cdef double *tables                  # (T, kept_cells) what varies of the game's tables; NULL: not kept
+    cdef Py_ssize_t kept_cells
+    cdef Py_ssize_t n_filled             # steps whose tables have been filled once
+    cdef double *scratch                 # SCRATCH (2, S, A)
+    cdef double *pair                    # SCRATCH (2, 2, S)
+
+    cdef double beta(self, Py_ssize_t t) noexcept nogil
+    cdef void stand(self, Py_ssize_t t) noexcept nogil
+    cdef int refresh(self, Py_ssize_t t) except -1 nogil
+    cdef int recall(self, Py_ssize_t t) except -1 nogil
+    cdef void push(self, const double *mu, double beta, double *next_mu) noexcept nogil
+    cdef void advance(self, Py_ssize_t t) noexcept nogil
+    cdef int forward(self) except -1 nogil
+    cdef double step_back(self, Py_ssize_t t, const double *next_values, double *now) noexcept nogil
+    cdef int backward(self, double *gap, double *pointwise, double *mean_return) except -1 nogil
+    cdef int check_table(self, str name, const double[:, :, ::1] table) except -1

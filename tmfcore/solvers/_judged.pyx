@@ -1,0 +1,202 @@
+"""A policy played by the population, and judged at the flow it makes: what an iteration of an exact solver begins with.
+
+Source     theory.md sections 2 (flow), 3 (values, two clocks) and 4 (exploitability).
+Notation   S observations, A actions, K successors, T steps; the loop over time is inside the kernels.
+Contract   what is judged is the policy at its own flow, in float64: nothing is carried over from an iteration before.
+Cost       O(T S A K), and the tables of the game once at every (t, mu_t) where they depend on it.
+"""
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from tmfcore._base.memory cimport room_for
+from tmfcore._limit.push cimport tmf_normalise
+from tmfcore._limit.values cimport both_values, expect_steps, weigh
+from tmfcore._model.evaluator cimport check_active
+
+cdef enum:
+    KEPT_BYTES = 1 << 28
+
+
+cdef class Judged:
+    """The present policy of a solve, its flow, and what it is worth there.
+
+    Parameters
+    ----------
+    model : Model
+    initial : ndarray of float64, shape (S,)
+        mu_0.
+    active : ndarray of float64, shape (1,) or (T,)
+        Active fractions beta_t.
+    horizon : int
+        T.
+    discount : float
+    always : bool
+        Clock "always" (the valued agent acts at every step) instead of "schedule".
+    kept_bytes : float
+        Tables that vary are kept from flow to values up to this size, 256 MB; else they are evaluated twice.
+
+    Attributes
+    ----------
+    policy : ndarray of float64, shape (T, S, A)
+        Written to by the caller or by an update; every row a distribution.
+    mu : ndarray of float64, shape (T + 1, S)
+        Its flow, as of the last `evaluate`; so are the next two.
+    q : ndarray of float64, shape (T, S, A)
+        Q_t(o, a) of the policy along its flow: of an agent that acts.
+    greedy : ndarray of int32, shape (T, S)
+        The best response to the flow; among equally good actions the lowest.
+    residual : float
+        How far the flow is from being one: 0, since every step of it is computed from the one before.
+    flows : int
+        Flows computed so far: what the work of a solver is measured in.
+
+    Notes
+    -----
+    Memory O(T S A), and the tables that vary of all T steps where they are kept.
+    """
+
+    def __cinit__(self, Model model not None, const double[::1] initial not None, const double[::1] active not None,
+                  Py_ssize_t horizon, double discount, bint always, double kept_bytes=KEPT_BYTES):
+        cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+        cdef double size = <double>S * A + S        # cells of the tables of a step that are kept
+        if initial.shape[0] != S:
+            raise ValueError(f"initial has shape ({initial.shape[0]},); must be ({S},)")
+        self.at = Evaluator(model, None, horizon)
+        check_active(active.shape[0], horizon)
+        self.moves = Moves(self.at)
+        self.model = model
+        self.initial = initial
+        self.active = active
+        self.horizon = horizon
+        self.discount = discount
+        self.always = always
+        self.n_observations = S
+        self.n_actions = A
+        self.policy = np.full((horizon, S, A), 1.0 / A)
+        self.mu = np.zeros((horizon + 1, S))
+        self.q = np.zeros((horizon, S, A))
+        self.greedy = np.zeros((horizon, S), np.int32)
+        self.pi, self.flow, self.played, self.best = self.policy, self.mu, self.q, self.greedy
+        self.scratch = <double *>room_for(2.0 * S * A + 4.0 * S, sizeof(double), b"the values of a step")
+        self.pair = self.scratch + 2 * S * A
+        if not model.constant_transition:
+            size += <double>S * A * model.n_successors + <double>S * model.n_passive_successors
+        if not model.constant and size * horizon * sizeof(double) <= kept_bytes:
+            self.kept_cells = <Py_ssize_t>size
+            self.tables = <double *>room_for(size * horizon, sizeof(double), b"the tables of the game")
+        expect_steps(self.at, 1 << 20)              # iterations to come
+
+    def __dealloc__(self):
+        free(self.scratch)
+        free(self.tables)
+
+    cdef double beta(self, Py_ssize_t t) noexcept nogil:
+        return self.active[t if self.active.shape[0] > 1 else 0]
+
+    cdef void stand(self, Py_ssize_t t) noexcept nogil:
+        """Point the evaluator to the policy of step t and, where they are kept, to its tables."""
+        cdef Py_ssize_t S = self.n_observations, n_pairs = S * self.n_actions
+        self.at.pi = &self.pi[t, 0, 0]
+        if self.tables == NULL:
+            return
+        self.at.tables.reward = self.tables + t * self.kept_cells
+        self.at.tables.passive_reward = self.at.tables.reward + n_pairs
+        if not self.model.constant_transition:
+            self.at.tables.transition = self.at.tables.passive_reward + S
+            self.at.tables.passive_transition = self.at.tables.transition + n_pairs * self.model.n_successors
+
+    cdef int refresh(self, Py_ssize_t t) except -1 nogil:
+        """Bring the tables of step t to the flow."""
+        cdef Py_ssize_t n_filled = self.horizon if self.tables != NULL else 1
+        cdef bint first = self.n_filled < n_filled and t == self.n_filled
+        self.stand(t)
+        if not first and self.model.constant:
+            return 0
+        self.model.tables_at(<int>t, &self.flow[t, 0], &self.at.tables, first)
+        if first:
+            self.n_filled += 1
+            if self.model.constant_transition:
+                self.moves.sort(self.at)
+        return 0
+
+    cdef int recall(self, Py_ssize_t t) except -1 nogil:
+        """Stand at step t of the flow as `refresh` left it."""
+        self.stand(t)
+        if self.tables == NULL and not self.model.constant:
+            self.refresh(t)
+        return 0
+
+    cdef void push(self, const double *mu, double beta, double *next_mu) noexcept nogil:
+        """next_mu (S,) of those at mu (S,), of whom beta act by moves.weights."""
+        self.moves.move(self.at, mu, beta, next_mu)
+        # The rounding of a step must not feed the next: a kernel linear in mu would double it every time.
+        tmf_normalise(next_mu, self.n_observations)
+
+    cdef void advance(self, Py_ssize_t t) noexcept nogil:
+        """flow[t + 1] from flow[t] and the policy, at the tables of step t."""
+        self.moves.weigh(self.at, &self.flow[t, 0], self.beta(t))
+        self.push(&self.flow[t, 0], self.beta(t), &self.flow[t + 1, 0])
+
+    cdef int forward(self) except -1 nogil:
+        cdef Py_ssize_t t
+        self.flows += 1
+        memcpy(&self.flow[0, 0], &self.initial[0], self.n_observations * sizeof(double))
+        for t in range(self.horizon):
+            self.refresh(t)
+            self.advance(t)
+        return 0
+
+    cdef double step_back(self, Py_ssize_t t, const double *next_values, double *now) noexcept nogil:
+        """Values (2, S) at t, played and best, from those at t + 1, and the largest gap; Q and best response, too."""
+        return both_values(self.at, next_values, self.discount, 1.0 if self.always else self.beta(t), self.scratch,
+                           &self.played[t, 0, 0], &self.best[t, 0], now)
+
+    cdef int backward(self, double *gap, double *pointwise, double *mean_return) except -1 nogil:
+        """Values of the policy and of the best response in one pass."""
+        cdef Py_ssize_t t, S = self.n_observations
+        cdef double *now = self.pair
+        cdef double *next_values = self.pair + 2 * S
+        pointwise[0] = 0
+        memset(next_values, 0, 2 * S * sizeof(double))
+        for t in range(self.horizon - 1, -1, -1):
+            self.recall(t)
+            pointwise[0] = max(pointwise[0], self.step_back(t, next_values, now))
+            now, next_values = next_values, now
+        weigh(&self.initial[0], next_values, S, gap, mean_return)
+        return 0
+
+    def evaluate(self):
+        """Play the policy, and judge it at the flow it makes.
+
+        Returns
+        -------
+        exploitability : float
+            sum_o mu_0(o) (V^BR_0(o) - V_0(o)).
+        pointwise : float
+            max_{t,o} (V^BR_t(o) - V_t(o)).
+        mean_return : float
+            sum_o mu_0(o) V_0(o).
+
+        Notes
+        -----
+        theory.md sections 2 to 4. O(T S A K).
+        """
+        cdef double gap, pointwise, mean_return
+        with nogil:
+            self.forward()
+            self.backward(&gap, &pointwise, &mean_return)
+        return gap, pointwise, mean_return
+
+    def play(self):
+        """The flow `mu` of the policy, without its values; O(T S A K)."""
+        with nogil:
+            self.forward()
+
+    cdef int check_table(self, str name, const double[:, :, ::1] table) except -1:
+        if (table.shape[0] != self.horizon or table.shape[1] != self.n_observations
+                or table.shape[2] != self.n_actions):
+            raise ValueError(f"{name} has shape ({table.shape[0]}, {table.shape[1]}, {table.shape[2]}); must be "
+                             f"({self.horizon}, {self.n_observations}, {self.n_actions})")
+        return 0
