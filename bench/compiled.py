@@ -20,7 +20,7 @@ REPEATS = 9
 def beach_bar(step):
     import numba
 
-    game = tmf.games.beach_bar(100, step=step)
+    game = tmf.games.beach_bar(100, step=step).at()
 
     @numba.cfunc(SIGNATURE)
     def row(t, o, a, mu, p, reward, user):
@@ -40,7 +40,7 @@ def queueing(step):
 
     capacities = (0.5, 0.4, 0.3)
     capacity = np.array((0.0, *capacities))
-    game = tmf.games.queueing(capacities, service_reward=1.0, waiting_cost=0.1, jockeying_cost=0.05, step=step)
+    game = tmf.games.queueing(capacities, service_reward=1.0, waiting_cost=0.1, jockeying_cost=0.05, step=step).at()
 
     @numba.cfunc(SIGNATURE)
     def row(t, o, a, mu, p, reward, user):

@@ -65,10 +65,10 @@ def best_of(function, repeats):
 def iteration_figures():
     """One TMFPG iteration, N = 1000, B = 1, 20 sweeps, S = 5: roll-out, gradient, update and exploitability."""
     games = {
-        "queueing": tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=1e-3),
+        "queueing": tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=1e-3).at(),
         "resource selection": tmf.games.resource_selection(
             np.linspace(1.0, 0.4, 5), congestion=np.ones(5), switching_cost=0.05, horizon=20, step=1e-3
-        ),
+        ).at(),
     }
     for name, game in games.items():
         best, usual = iteration_seconds(game, replicas=1)
@@ -94,7 +94,7 @@ def critic_figures():
     for critic in ("returns", "empirical"):
         for name, spec in GAMES.items():
             for batch in (1, 31, n_agents):
-                game = spec.build(batch / n_agents)
+                game = spec.build().at(step=batch / n_agents)
                 solver = tmf.solvers.TMFPG(critic=critic, tolerance=0.01)
                 found = [solver.solve(game, tmf.Batch(batch), n_agents, rng=seed) for seed in seeds]
                 iterations = [int(solution.history["iteration"][-1]) for solution in found]
@@ -113,7 +113,7 @@ def counts_figure():
     n_agents, sweeps = 1_000_000, 2
     game = tmf.games.resource_selection(
         np.linspace(1.0, 0.3, 8), congestion=np.ones(8), horizon=sweeps, step=1 / n_agents
-    )
+    ).at()
     policy = tmf.TabularPolicy(np.random.default_rng(5).dirichlet(np.ones(8), size=8))
     run = lambda: tmf.simulate(game, policy, tmf.Sequential(), n_agents, rng=1, record_every=n_agents)
     per_step = best_of(run, 5) / (sweeps * n_agents) * 1e9
@@ -126,7 +126,7 @@ def counts_figure():
 def agents_figure():
     """Simulate, agents engine, Synchronous, S = A = 8, N = 10^6, one thread."""
     n_agents, steps = 1_000_000, 20
-    game = tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), congestion=np.ones(8), horizon=steps)
+    game = tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), congestion=np.ones(8), horizon=steps, step=1).at()
     policy = tmf.TabularPolicy(np.random.default_rng(5).dirichlet(np.ones(8), size=8))
     run = lambda: tmf.simulate(game, policy, tmf.Synchronous(), n_agents, engine="agents", rng=1, threads=1)
     per_step = best_of(run, 10) / (steps * n_agents) * 1e9

@@ -76,7 +76,7 @@ def herd(sweeps, step, horizon):
 
 def in_sweeps(name, *args, **options):
     """A game with a horizon in sweeps."""
-    return lambda sweeps, step, horizon: tmf.games.BY_NAME[name](*args, horizon=sweeps, step=step, **options)
+    return lambda sweeps, step, horizon: tmf.games.BY_NAME[name](*args, horizon=sweeps, step=step, **options).at()
 
 
 def in_steps(name, drive=True, **options):
@@ -106,7 +106,8 @@ GAMES = {
     "herd": (herd, (25, 30, 40)),
 }
 for name in sorted(set(tmf.games.BY_NAME) - set(GAMES)):  # small, and at the costs of a dear one, until measured
-    GAMES[name] = (lambda sweeps, step, horizon, entry=tmf.games.SHELF[name]: entry.small(), GAMES["herd"][1])
+    small = tmf.games.SHELF[name].small().at(step=1)
+    GAMES[name] = (lambda sweeps, step, horizon, game=small: game, GAMES["herd"][1])
 
 
 def policies(game, scale=2.0):
@@ -280,7 +281,7 @@ def approach(replicas):
     ]
     for schedule in (tmf.Synchronous(), tmf.Fraction(0.1)):
         step = schedule.active_fraction(1)[0]
-        game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=20, step=step)
+        game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=20, step=step).at()
         for n in (10, 100, 1000, 10_000):
             found = tmf.finite_exploitability(
                 game, tmf.TabularPolicy.uniform(game), schedule, n, rng=1, replicas=replicas
@@ -309,8 +310,10 @@ def timings():
     chosen = {
         "dense arrays": tmf.Game(size, 4, horizon, 1.0, flat, np.zeros((size, 4)), first),
         "dense Python callable": tmf.Game(size, 4, horizon, 1.0, flat, np.zeros((size, 4)), mixed),
-        "resource selection": tmf.games.resource_selection(np.linspace(1, 2, size), congestion=1.0, horizon=horizon),
-        "queueing": tmf.games.queueing(np.full(size - 1, 0.02), horizon=horizon),
+        "resource selection": tmf.games.resource_selection(
+            np.linspace(1, 2, size), congestion=1.0, horizon=horizon, step=1
+        ).at(),
+        "queueing": tmf.games.queueing(np.full(size - 1, 0.02), horizon=horizon, step=1).at(),
     }
     lines = [
         "\n## Time: S = 64, T = 100, one core, best of three; at most 0.5 s wanted\n",
@@ -326,7 +329,7 @@ def timings():
                 best = min(best, time.process_time() - began)
             lines.append(f"| {name} | {game.n_actions} | {policy} | {found.jacobian} | {best:.3f} |")
             print(lines[-1], flush=True)
-    game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=20, step=2e-4)
+    game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=20, step=2e-4).at()
     began = time.process_time()
     tmf.analysis.fluctuations(game, policies(game)["aware"], tmf.Sequential(), 5000, record_every=1000)
     lines.append(f"\nSequential queueing, S = 4, T = {game.horizon:,}: {time.process_time() - began:.2f} s.")

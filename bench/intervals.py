@@ -139,9 +139,11 @@ def simulated(share):
         *table("game", "schedule", "error", "R", "slope", "error at one N", "samples"),
     ]
     games = {
-        "resource_selection": tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=6),
+        "resource_selection": tmf.games.resource_selection(
+            (1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=6, step=1
+        ).at(),
         "susceptible_infected": tmf.games.susceptible_infected(horizon=8),
-        "queueing": tmf.games.queueing((0.1, 0.2, 0.3), horizon=8),
+        "queueing": tmf.games.queueing((0.1, 0.2, 0.3), horizon=8, step=1).at(),
     }
     sizes, pool = np.array([10, 40, 160, 640]), 6_000 // share
     for name, game in games.items():
@@ -175,8 +177,8 @@ def gains(share):
         *table("game", "schedule", "N", "R", "known", "gain", "samples", "return", "samples"),
     ]
     games = {
-        "resource_selection": tmf.games.resource_selection((1.0, 0.8, 0.6), switching_cost=0.1, horizon=4),
-        "queueing": tmf.games.queueing((0.1, 0.3), horizon=4),
+        "resource_selection": tmf.games.resource_selection((1.0, 0.8, 0.6), switching_cost=0.1, horizon=4, step=1).at(),
+        "queueing": tmf.games.queueing((0.1, 0.3), horizon=4, step=1).at(),
     }
     count, truth = 400 // share, 20_000 // share
     for name, game in games.items():

@@ -12,7 +12,7 @@ STEPS = 20
 
 def setup(size, n_agents):
     values = np.linspace(1.0, 0.3, size)
-    game = tmf.games.resource_selection(values, congestion=np.ones(size), horizon=STEPS)
+    game = tmf.games.resource_selection(values, congestion=np.ones(size), horizon=STEPS, step=1).at()
     pi = np.random.default_rng(5).dirichlet(np.ones(size), size=size)
     counts = np.full(size, n_agents // size)
     counts[0] += n_agents - counts.sum()
@@ -65,7 +65,7 @@ def test_agents_in_batches(measure, batch):
     step = batch / n_agents
     game = tmf.games.resource_selection(
         np.linspace(1.0, 0.3, size), congestion=np.ones(size), horizon=steps * step, step=step
-    )
+    ).at()
     policy = tmf.TabularPolicy.uniform(game)
     run = measure(
         lambda: tmf.simulate(game, policy, tmf.Batch(batch), n_agents, engine="agents", rng=1, record_every=steps,
@@ -105,7 +105,7 @@ def test_agents_by_chance(measure, probability):
 @pytest.mark.parametrize("schedule", [tmf.Bernoulli(0.5), tmf.Fraction(0.5)], ids=str)
 def test_few_agents_by_chance(measure, schedule):
     """us per step of 200 agents on a kernel that depends on mu, S = 100, A = 5: by chance costs what a batch does."""
-    game = tmf.games.garnet(100, n_actions=5, horizon=200, coupling=0.5)
+    game = tmf.games.garnet(100, n_actions=5, horizon=200, coupling=0.5, step=1).at()
     policy = tmf.TabularPolicy.uniform(game)
     run = measure(
         lambda: tmf.simulate(game, policy, schedule, 200, engine="agents", rng=1, threads=1), units=200, unit="step"

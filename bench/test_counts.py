@@ -14,7 +14,7 @@ N = 1_000_000
 def setup(batch, steps):
     """The game, a skewed policy, and what plain numpy needs of them."""
     step = batch / N
-    game = tmf.games.resource_selection(VALUES, congestion=np.ones(8), horizon=steps * step, step=step)
+    game = tmf.games.resource_selection(VALUES, congestion=np.ones(8), horizon=steps * step, step=step).at()
     pi = np.random.default_rng(5).dirichlet(np.ones(8), size=8)
     counts = np.full(8, N // 8)
     return game, tmf.TabularPolicy(pi), pi, counts, plain.resource_selection(VALUES, np.ones(8), step=step)

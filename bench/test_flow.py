@@ -10,11 +10,11 @@ from . import plain
 
 GAMES = {
     "resource selection, S=8": (
-        lambda step: tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), switching_cost=0.05, step=step),
+        lambda step: tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), switching_cost=0.05, step=step).at(),
         lambda step: plain.resource_selection(np.linspace(1.0, 0.3, 8), np.ones(8), 0.05, step),
     ),
     "queueing, S=6": (
-        lambda step: tmf.games.queueing([0.1, 0.15, 0.2, 0.25, 0.3], step=step),
+        lambda step: tmf.games.queueing([0.1, 0.15, 0.2, 0.25, 0.3], step=step).at(),
         lambda step: plain.queueing(np.array([0.1, 0.15, 0.2, 0.25, 0.3]), step=step),
     ),
 }

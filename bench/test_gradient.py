@@ -15,7 +15,7 @@ N = 1000
 def setup(steps):
     """Counts and decisions of a run of queueing, every step kept."""
     step = 0.1
-    game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=steps * step, step=step)
+    game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=steps * step, step=step).at()
     tables = plain.queueing(np.array([0.1, 0.15, 0.2, 0.25]), step=step)
     pi = np.random.default_rng(5).dirichlet(np.ones(5), size=5)
     run = tmf.simulate(game, tmf.TabularPolicy(pi), tmf.Batch(N // 10), N, rng=1)
@@ -107,9 +107,9 @@ def test_returns_direction(measure):
 def test_iteration(measure, critic, batch):
     """ns per step of a whole TMF-PG iteration: roll-out, statistics, update; 20 sweeps of a thousand agents."""
     step = batch / N
-    game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=step)
+    game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=step).at()
     if critic == "returns" and batch == 1:
-        game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=2, step=step)  # trajectories take T * N
+        game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=2, step=step).at()  # trajectories take T * N
     solver = tmf.solvers.TMFPG(critic=critic, replicas=1, iterations=5, tolerance=None)
     solution = measure(
         lambda: solver.solve(game, tmf.Batch(batch), N, rng=1), units=5 * game.horizon, unit="step", rounds=3

@@ -10,7 +10,7 @@ import pytest
 
 import tmfcore as tmf
 
-GAME = tmf.games.queueing([0.1, 0.2, 0.3])
+GAME = tmf.games.queueing([0.1, 0.2, 0.3], step=1).at()
 N, B = 1000, 100
 COPIES = 10_000
 

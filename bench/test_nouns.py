@@ -37,7 +37,7 @@ def test_new_game_of_arrays(measure, sparse):
 def test_new_queueing(measure):
     """us of making the compiled queueing game of 16 servers."""
     capacities = np.linspace(0.1, 0.4, 16)
-    make = lambda: tmf.games.queueing(capacities, step=0.1)
+    make = lambda: tmf.games.queueing(capacities, step=0.1).at()
     assert make().n_observations == 17
     measure(make, units=1, unit="call")
 
@@ -58,7 +58,7 @@ def test_new_policy(measure, kind):
 def test_tables_of_a_game(measure, kind):
     """ns per cell of Game.tables at one mu; S = 64."""
     values = np.linspace(1.0, 0.3, SIZE)
-    game = dense_game() if kind == "arrays" else tmf.games.resource_selection(values, congestion=1.0)
+    game = dense_game() if kind == "arrays" else tmf.games.resource_selection(values, congestion=1.0, step=1).at()
     reward, transition, passive_reward, _ = game.tables(MU)
     if kind == "arrays":
         np.testing.assert_array_equal(reward, REWARD)
@@ -70,7 +70,7 @@ def test_tables_of_a_game(measure, kind):
 @pytest.mark.benchmark(group="asking")
 def test_row_of_a_game(measure):
     """ns of one checked row of a compiled model, asked for from Python; S = 64."""
-    model = tmf.games.resource_selection(np.linspace(1.0, 0.3, SIZE), congestion=1.0).model
+    model = tmf.games.resource_selection(np.linspace(1.0, 0.3, SIZE), congestion=1.0, step=1).at().model
     row, reward = model.row(MU, 0, 3, 5)
     assert row.sum() == 1 and reward == pytest.approx(model.tables(MU)[0][3, 5], rel=1e-12)
     measure(lambda: model.row(MU, 0, 3, 5), units=1, unit="call")

@@ -41,7 +41,7 @@ def plain_mirror_descent(game, rate, iterations):
 @pytest.mark.parametrize("code", ["tmfcore", "numpy"])
 def test_mirror_descent(measure, code):
     """ns per iteration on the beach bar, S = 100, T = 20, three successors; `solve` included."""
-    game = tmf.games.beach_bar(SIZE, horizon=HORIZON)
+    game = tmf.games.beach_bar(SIZE, horizon=HORIZON, step=1).at()
     solver = tmf.solvers.MirrorDescent(iterations=ITERATIONS, tolerance=None, learning_rate=0.1)
     mine = lambda: solver.solve(game, tmf.Synchronous()).history["exploitability"]
     theirs = lambda: plain_mirror_descent(game, 0.1, ITERATIONS)
@@ -53,7 +53,7 @@ def test_mirror_descent(measure, code):
 @pytest.mark.parametrize("name", SOLVERS)
 def test_to_one_ten_thousandth(measure, name):
     """Time of a whole solve of queueing, K = 3, to a relative exploitability of 1e-4."""
-    game = tmf.games.queueing((0.1, 0.2, 0.3))
+    game = tmf.games.queueing((0.1, 0.2, 0.3), step=1).at()
     solver = getattr(tmf.solvers, name)()
     run = lambda: solver.solve(game, tmf.Synchronous())
     assert run().converged

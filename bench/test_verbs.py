@@ -5,7 +5,7 @@ import pytest
 
 import tmfcore as tmf
 
-GAME = tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], congestion=np.ones(4))
+GAME = tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], congestion=np.ones(4), step=1).at()
 POLICY = tmf.TabularPolicy.uniform(GAME)
 SCHEDULE = tmf.Fraction(0.5)
 
@@ -43,7 +43,7 @@ def solve():
 
 
 def new_game():
-    return tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], congestion=np.ones(4)).n_actions == 4
+    return tmf.games.resource_selection([1.0, 0.8, 0.6, 0.4], congestion=np.ones(4), step=1).at().n_actions == 4
 
 
 def new_typed():

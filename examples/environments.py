@@ -14,6 +14,7 @@ import tmfcore as tmf
 game = tmf.games.queueing(capacities=[0.1, 0.2, 0.3])
 uniform = tmf.TabularPolicy.uniform(game)
 schedule = tmf.Fraction(0.5)
+steps = game.at(schedule)  # what an environment plays: 40 steps of half a sweep
 
 # One agent of infinitely many, 256 copies of it a call.
 flow = tmf.mean_field(game, uniform, schedule)
@@ -21,10 +22,10 @@ envs = tmf.interop.gymnasium.make_vec(game, flow, num_envs=256)
 model = PPO(
     "MlpPolicy",
     tmf.interop.gymnasium.to_stable_baselines3(envs),
-    n_steps=game.horizon,
+    n_steps=steps.n_steps,
     batch_size=1280,
     learning_rate=2e-3,
-    gamma=game.discount,
+    gamma=steps.discount,
     seed=1,
     device="cpu",
 )
@@ -33,9 +34,9 @@ model.learn(200_000)
 trial = tmf.interop.gymnasium.make_vec(game, flow, num_envs=10_000, autoreset_mode="Disabled")
 rows, _ = trial.reset(seed=2)
 returns = np.zeros(10_000)
-for t in range(game.horizon):
+for t in range(steps.n_steps):
     rows, rewards, *_ = trial.step(model.predict(rows)[0])
-    returns += game.discount**t * rewards
+    returns += steps.discount**t * rewards
 base = tmf.evaluate(game, uniform, schedule, flow=flow).mean_return
 gap = tmf.exploitability(game, uniform, schedule)
 print(f"PPO gains {returns.mean() - base:.2f} over the uniform policy; the best response gains {gap:.2f}")

@@ -9,14 +9,13 @@ import tmfcore as tmf
 from tmfcore import plotting
 
 N = 1000
-game = tmf.games.queueing(capacities=[0.1, 0.2, 0.3], horizon=20, step=1 / N)
+game = tmf.games.queueing(capacities=[0.1, 0.2, 0.3], horizon=20)
 schedule = tmf.Sequential()
 
 solution = tmf.solvers.TMFPG().solve(game, schedule, n_agents=N, rng=1)
-run = tmf.simulate(game, solution.policy, schedule, n_agents=N, rng=2, record_every=N // 2)
-flow = tmf.mean_field(game, solution.policy, schedule, n_agents=N, record_every=N // 20)
+run = tmf.simulate(game, solution.policy, schedule, n_agents=N, rng=2)
+flow = tmf.mean_field(game, solution.policy, schedule, n_agents=N)
 gap = tmf.exploitability(game, solution.policy, schedule, n_agents=N)
-print(f"return {run.returns.mean():.1f} a head, {gap:.2f} short of the best response")
+print(f"mean return {run.returns.mean():.1f} per agent, exploitability {gap:.2f}")
 
-ax = plotting.population(run.steps / N, run.mu[0], flow.steps / N, flow.mu, game.observation_labels)
-plotting.save(ax.figure, "first-example.png")
+plotting.save(run.plot(flow=flow).figure, "first-example.png")

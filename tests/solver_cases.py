@@ -36,11 +36,11 @@ quick = pytest.mark.parametrize("solver", QUICK.values(), ids=QUICK.keys())
 
 
 def resource_selection(**options) -> tmf.Game:
-    return tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, **options)
+    return tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, **{"step": 1} | options).at()
 
 
 def queueing(**options) -> tmf.Game:
-    return tmf.games.queueing((0.1, 0.2, 0.3), **options)
+    return tmf.games.queueing((0.1, 0.2, 0.3), **{"step": 1} | options).at()
 
 
 def clock_of(solver) -> str:

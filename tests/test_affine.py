@@ -251,7 +251,7 @@ def test_engines_sample_the_exact_chain(engine, schedule, sparse):
 def test_resource_selection_written_as_arrays(engine, schedule):
     """The same draws, to the agent, as the built-in game: the flags lead to the same kernels."""
     values, costs, switching = np.array([1.0, 0.8, 0.6, 0.4]), np.array([1.0, 2.0, 0.5, 1.0]), 0.1
-    built_in = tmf.games.resource_selection(values, congestion=costs, switching_cost=switching, horizon=30)
+    built_in = tmf.games.resource_selection(values, congestion=costs, switching_cost=switching, horizon=30, step=1).at()
     crowding = -np.diag(costs)
     written = affine(
         values[:, None] - switching * (1 - np.eye(4)), reward_mu=crowding[:, None].repeat(4, axis=1), transition0=np.ones((4, 4, 1)), transition_mu=None,
@@ -269,7 +269,7 @@ def test_resource_selection_written_as_arrays(engine, schedule):
 @pytest.mark.parametrize("kind", ["tabular", "affine"])
 def test_mass_is_conserved_for_long(kind):
     """Rows that are mixtures over mu could double the rounding of the mass at each of 2,000 steps."""
-    game = tmf.games.garnet(5, n_actions=3, n_successors=3, coupling=1.0, horizon=2000)
+    game = tmf.games.garnet(5, n_actions=3, n_successors=3, coupling=1.0, horizon=2000, step=1).at()
     policy = strategies.random_policy(1, 5, 3, kind=kind).build(2000)
     found = fluctuations(game, policy, tmf.Fraction(0.5), start="sampled", record_every=100, jacobian="exact")
     assert np.abs(found.covariance.sum(axis=-1)).max() < 1e-12

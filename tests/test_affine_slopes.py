@@ -20,7 +20,7 @@ from tmfcore.analysis import fluctuations, lipschitz, monotonicity
 def test_slopes_of_rows(model):
     """Along differences of populations, against central differences; the second derivative, too."""
     if model == "queueing":
-        game = tmf.games.queueing((0.2, 0.4, 0.3), step=0.5)
+        game = tmf.games.queueing((0.2, 0.4, 0.3), step=0.5).at()
     elif model == "susceptible_infected":
         game = tmf.games.susceptible_infected()
     else:
@@ -79,7 +79,7 @@ def test_fluctuations_equal_the_slow_recursion(data):
 @pytest.mark.parametrize("schedule", [strategies.ScheduleSpec("synchronous"), strategies.ScheduleSpec("fraction", 3 / 7)])
 def test_queueing_has_exact_fluctuations(kind, schedule):
     options = {"horizon": 4, "step": 0.5, "initial": [0.4, 0.1, 0.2, 0.3]}
-    game, right = tmf.games.queueing([0.2, 0.4, 0.3], **options), reference.queueing([0.2, 0.4, 0.3], **options)
+    game, right = tmf.games.queueing([0.2, 0.4, 0.3], **{"step": 1} | options).at(), reference.queueing([0.2, 0.4, 0.3], **options)
 
     def tables(mu, t):  # complex arguments: the reference writes into real arrays
         if not np.iscomplexobj(mu):
@@ -133,7 +133,7 @@ def test_constants_of_a_black_box_are_slopes_below_those_of_the_same_game_declar
 
 def test_a_long_affine_game_is_looked_at_once():
     """10^5 steps: tables that do not depend on t are not asked for again (seconds, if they were)."""
-    game = tmf.games.garnet(6, n_actions=2, n_successors=3, coupling=0.5, horizon=100_000, rng=1)
+    game = tmf.games.garnet(6, n_actions=2, n_successors=3, coupling=0.5, horizon=100_000, rng=1, step=1).at()
     assert monotonicity(game, tmf.Synchronous()).verdict == "strictly monotone"
     found = lipschitz(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5))
     assert found.flow_kind == "exact" and len(found.flow) == 100_000

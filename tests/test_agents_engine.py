@@ -129,7 +129,7 @@ def test_successive_single_agents_act_independently(engine, kind):
     """B = 1, 20,000 steps: uniform actions, and pairs of them up to 257 steps apart, chi-square, rate 1e-6 each."""
     horizon = 20_000
     if kind == "resources":
-        game = tmf.games.resource_selection([0.0] * 4, congestion=[0.0] * 4, horizon=horizon)
+        game = tmf.games.resource_selection([0.0] * 4, congestion=[0.0] * 4, horizon=horizon, step=1).at()
     else:
         game = tmf.Game(4, 4, horizon, 1.0, [0.25] * 4, np.zeros((4, 4)), np.full((4, 4, 4), 0.25))
     policy = tmf.TabularPolicy(np.full((4, 4), 0.25))

@@ -37,7 +37,7 @@ def test_averaged_rows_follow_the_enumerated_chain(engine, schedule, passive):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_rewards_are_expected_over_actions(engine):
     """Synchronous play: the reward of a step is sum_o c_o/N sum_a pi(a|o) r(o, a, mu), exactly."""
-    game = tmf.games.queueing([0.2, 0.3, 0.4], horizon=6)
+    game = tmf.games.queueing([0.2, 0.3, 0.4], horizon=6, step=1).at()
     policy = tmf.SoftmaxPolicy(np.random.default_rng(3).normal(size=(4, 4)))
     run = tmf.simulate(game, policy, tmf.Synchronous(), 50_000, engine=engine, rng=1, decisions=False)
     pi = policy.probabilities(game.initial, 0)
@@ -50,7 +50,7 @@ def test_rewards_are_expected_over_actions(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_both_ways_have_the_same_mean(engine):
     """Mean counts at T of 400 replicas with and without decisions, |z| < 6 each (rate 2e-9)."""
-    game = tmf.games.queueing([0.2, 0.3], horizon=5)
+    game = tmf.games.queueing([0.2, 0.3], horizon=5, step=1).at()
     policy = tmf.TabularPolicy.uniform(game)
     last = [
         tmf.simulate(game, policy, tmf.Bernoulli(0.4), 3_000, replicas=400, engine=engine, rng=seed,

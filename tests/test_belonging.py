@@ -8,8 +8,8 @@ import pytest
 
 import tmfcore as tmf
 
-ONE = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
-OTHER = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.5), congestion=1.0)
+ONE = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, step=1).at()
+OTHER = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.5), congestion=1.0, step=1).at()
 TENTH = tmf.Fraction(0.1)
 UNIFORM = tmf.TabularPolicy.uniform(ONE)
 
@@ -46,7 +46,7 @@ def test_a_flow_of_another_system_is_refused(verb):
 def test_a_flow_of_the_same_system_is_taken_however_it_was_made(verb, tmp_path):
     call = VERBS[verb]
     expected = call(ONE, flow(), TENTH, None)
-    again = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
+    again = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, step=1).at()
     flow().save(tmp_path / "flow.npz")
     for one in (
         flow(), flow(again), flow(ONE, tmf.Batch(100), 1000), flow(ONE, tmf.Bernoulli(np.full(20, 0.1))),
@@ -92,7 +92,7 @@ def test_predictions_are_compared_with_runs_of_the_same_system(tmp_path):
     prediction = tmf.analysis.fluctuations(ONE, UNIFORM, TENTH, 100)
     prediction.save(tmp_path / "prediction.npz")
     again = tmf.analysis.Fluctuations.load(tmp_path / "prediction.npz")
-    twin = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
+    twin = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, step=1).at()
     rounded = (100 * ONE.initial).round().astype(int)
     for each in (prediction, again):
         for run in (

@@ -41,8 +41,8 @@ def test_a_sound_game_has_no_findings():
     assert str(report).splitlines()[0].endswith("0 errors and 0 remarks in 25 trials")
 
 
-@pytest.mark.parametrize("game", [tmf.games.queueing((0.5, 0.3)), tmf.games.resource_selection((1.0, 0.5), congestion=1.0),
-                                  tmf.games.beach_bar(20)], ids=lambda game: game.name)  # fmt: skip
+@pytest.mark.parametrize("game", [tmf.games.queueing((0.5, 0.3), step=1).at(), tmf.games.resource_selection((1.0, 0.5), congestion=1.0, step=1).at(),
+                                  tmf.games.beach_bar(20, step=1).at()], ids=lambda game: game.name)  # fmt: skip
 def test_built_in_games_have_no_findings(game):
     assert check_game(game, trials=5, rng=1).findings == ()
 
@@ -208,7 +208,7 @@ def test_a_row_unlike_the_tables_is_named(odd, who, monkeypatch):
         found = asked(ask, *at)
         return found if len(at) == 2 else (found[0], found[1] + (at[-1] == odd))
 
-    game = tmf.games.resource_selection((1.0, 0.5, 0.2), congestion=1.0)
+    game = tmf.games.resource_selection((1.0, 0.5, 0.2), congestion=1.0, step=1).at()
     monkeypatch.setattr(_looks, "asked", other)
     (found,) = [finding for finding in check_game(game, rng=1).findings if finding.code == "by_row"]
     assert re.match(rf"the row of observation \d, {who} is \[1\.\] with reward ", found.text)
@@ -231,6 +231,6 @@ def test_trials_are_what_their_page_says():
     assert len(mus) == 2 + 3 + 13
     np.testing.assert_array_equal(mus[:5], [[1, 0, 0], [1 / 3] * 3, *np.eye(3)])
     np.testing.assert_allclose(np.sum(mus, axis=1), 1, rtol=1e-15)
-    large = tmf.games.beach_bar(40)
+    large = tmf.games.beach_bar(40, step=1).at()
     drawn = _probe.distributions(large, 13, np.random.default_rng(1))[2 + 13 :]
     assert [i for i, mu in enumerate(drawn) if np.sum(mu == 0) > 10] == [3, 7, 11]

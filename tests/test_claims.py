@@ -33,7 +33,7 @@ def test_no_overclaim_in_a_hundred_games(claims):
 
 def test_the_battery_can_fail(claims):
     """A claim that contradicts what is true of a game counts."""
-    game = tmf.games.resource_selection([1.0, 0.5], congestion=1.0, horizon=3)
+    game = tmf.games.resource_selection([1.0, 0.5], congestion=1.0, horizon=3, step=1).at()
     wrong = claims.ask(claims.Deception("x", game, claims.uniform(game), False, False, 9.0, 9.0), 0, 4)
     assert len(wrong.overclaims) == 5
 
@@ -144,17 +144,17 @@ def test_a_slope_that_depends_on_the_action_is_never_semidefinite():
 def test_local_congestion_needs_no_affinity():
     """A falling reward of one's own place is declared by the games that have one: proved for any size and power."""
     for game in (
-        tmf.games.beach_bar(30), tmf.games.crowd_motion(), tmf.games.building_evacuation(),
-        tmf.games.resource_selection([1.0, 0.5, 0.2], congestion=1.0, power=3.0),
+        tmf.games.beach_bar(30, step=1).at(), tmf.games.crowd_motion(step=1).at(), tmf.games.building_evacuation(step=1).at(),
+        tmf.games.resource_selection([1.0, 0.5, 0.2], congestion=1.0, power=3.0, step=1).at(),
     ):  # fmt: skip
         found = monotonicity(game, tmf.Fraction(0.5))
         assert found.verdict == "strictly monotone" and found.unique is True and found.trials == 0, game
         assert found.eigenvalues is None
         with pytest.raises(ValueError, match="nothing to draw"):
             found.plot()
-    level = monotonicity(tmf.games.resource_selection([1.0, 0.5, 0.2], congestion=[1.0, 0.0, 0.0]), tmf.Synchronous())
+    level = monotonicity(tmf.games.resource_selection([1.0, 0.5, 0.2], congestion=[1.0, 0.0, 0.0], step=1).at(), tmf.Synchronous())
     assert level.verdict == "monotone" and level.unique is None
-    assert monotonicity(tmf.games.crowd_aversion(np.full((3, 2, 3), 1 / 3), congestion=0.0), tmf.Synchronous()).verdict == "monotone"
+    assert monotonicity(tmf.games.crowd_aversion(np.full((3, 2, 3), 1 / 3), congestion=0.0, step=1).at(), tmf.Synchronous()).verdict == "monotone"
 
 
 def test_arrays_found_by_trying_prove_nothing():

@@ -223,7 +223,7 @@ def test_solve_then_simulate(tmp_path):
     learned = tmf.Solution.load(solution)
     assert learned.schedule == "B=10"
     assert learned.flow.horizon == 20  # 4 sweeps of 5 steps
-    game = tmf.games.queueing(horizon=4, step=0.2)
+    game = tmf.games.queueing(horizon=4, step=0.2).at()
     assert "warning: not converged: iterations exhausted: best relative" in result.stderr
     solver = tmf.solvers.TMFPG(iterations=5, tolerance=None)
     np.testing.assert_array_equal(learned.policy.theta, solver.solve(game, tmf.Batch(10), 50, rng=3).policy.theta)
@@ -257,7 +257,7 @@ def test_solve_with_an_exact_solver(solver, tmp_path):
     assert kind.__name__.lower() == solver.replace("-", "").replace("_", "").lower()
     assert "queueing, B=25" in result.output
     assert f"{solver.lower().replace('_', '-')}, as asked" in result.output
-    game = tmf.games.queueing(horizon=4, step=0.5)
+    game = tmf.games.queueing(horizon=4, step=0.5).at()
     assert found.policy == kind(tolerance=0.05).solve(game, tmf.Batch(25), 50).policy
 
 
@@ -295,7 +295,7 @@ def test_auto_is_the_default_and_says_what_it_picked(tmp_path):
     result = run("solve", "queueing", *SMALL, "--batch", "10", "--out", path)
     assert result.exit_code == 0, result.output
     found = tmf.Solution.load(path)
-    game = tmf.games.queueing(horizon=4, step=0.2)
+    game = tmf.games.queueing(horizon=4, step=0.2).at()
     wanted = tmf.solve(game, tmf.Batch(10), 50)
     assert found.policy == wanted.policy
     words = " ".join(result.output.split())  # however wide the terminal is

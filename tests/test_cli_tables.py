@@ -51,7 +51,7 @@ def test_set_takes_every_kind_of_value(tmp_path):
                  "--set", "worth=0, 0, 0, 0, 0, 9", "--horizon", "3", "--seed", "4", "--replicas", "2", "--out", path)  # fmt: skip
     assert result.exit_code == 0, result.output
     game = tmf.games.beach_bar(6, wrap=False, noise=(0, 1, 0), congestion=2, epsilon=1e-3, initial=[0, 0, 1, 0, 0, 0],
-                               worth=[0, 0, 0, 0, 0, 9], horizon=3)  # fmt: skip
+                               worth=[0, 0, 0, 0, 0, 9], horizon=3, step=1).at()  # fmt: skip
     wanted = tmf.simulate(game, tmf.SoftmaxPolicy.uniform(game), tmf.Synchronous(), 60, replicas=2,
                           rng=np.random.SeedSequence(4))  # fmt: skip
     played = tmf.Simulation.load(path)

@@ -11,7 +11,7 @@ from tmfcore.analysis import Convergence, convergence
 from tmfcore.analysis._line import fit_line
 
 
-def build(step: float = 1.0) -> tmf.Game:
+def build(step: float | None = 1.0) -> tmf.Game:
     return tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=1.0, initial=(0.2, 0.3, 0.5), horizon=4, step=step)
 
 
@@ -23,7 +23,7 @@ def uniform():
 def test_against_a_direct_computation(uniform):
     """The same streams through simulate, step = B/N, recorded by sweep."""
     found = convergence(
-        lambda schedule, n: build(0.1),
+        build(None),
         uniform,
         {"tenth": lambda n: tmf.Batch(n // 10)},
         [50, 100],
@@ -36,7 +36,7 @@ def test_against_a_direct_computation(uniform):
         run = tmf.simulate(game, uniform, schedule, n, replicas=3, rng=streams[i])
         flow = tmf.mean_field(game, uniform, schedule, n)
         errors = np.abs(run.mu - flow.mu).sum(axis=-1)
-        assert game.horizon == 40
+        assert game.n_steps == 40
         np.testing.assert_allclose(found.errors["tenth"][i], errors[:, 10::10].mean(axis=1))
         np.testing.assert_allclose(found.final_errors["tenth"][i], errors[:, -1])
     assert found.schedules == {"tenth": ("B=5", "B=10")}
@@ -231,8 +231,8 @@ def test_progress(uniform):
         ({"schedules": {"x": 1}}, TypeError, r"schedules\['x'\] is 1"),
         ({"schedules": {1: tmf.Sequential()}}, TypeError, "a label"),
         ({"schedules": lambda n: n}, TypeError, r"schedules\['schedule'\]\(10\)"),
-        ({"game": 1}, TypeError, r"game is 1 \(int\); must be a Game or a function"),
-        ({"game": lambda schedule, n: 1}, TypeError, r"game\(Synchronous\(\), 10\)"),
+        ({"game": 1}, TypeError, r"game is 1 \(int\); must be a Game"),
+        ({"game": lambda schedule, n: 1}, TypeError, "game is a function"),
         ({"progress": 1}, TypeError, "progress is 1"),
     ],
 )

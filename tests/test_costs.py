@@ -30,7 +30,7 @@ def test_auto_moves_agents_up_to_some_number_and_counts_beyond(size, decisions):
 
 
 def test_auto_is_counts_for_single_agents_and_for_more_than_memory_holds():
-    game = tmf.games.resource_selection([1, 0.5], congestion=[1, 1], horizon=2)
+    game = tmf.games.resource_selection([1, 0.5], congestion=[1, 1], horizon=2, step=1).at()
     policy = tmf.TabularPolicy(np.full((2, 2), 0.5))
     assert chosen((game, policy), tmf.Sequential(), 1000) == "counts"
     assert chosen((game, policy), tmf.Synchronous(), 10**12) == "counts"

@@ -152,9 +152,9 @@ def test_counts_are_conserved_at_every_size(n_agents, schedule):
     """From one agent to 10**18 (10**12 for batches in between)."""
     if n_agents == 10**18 and str(schedule) == "B=0.5 N":
         with pytest.raises(ValueError, match="n_agents"):
-            tmf.simulate(tmf.games.queueing([0.2, 0.3]), np.ones, schedule, n_agents)
+            tmf.simulate(tmf.games.queueing([0.2, 0.3], step=1).at(), np.ones, schedule, n_agents)
         return
-    game = tmf.games.queueing([0.2, 0.3], initial=[0.2, 0.5, 0.3])
+    game = tmf.games.queueing([0.2, 0.3], initial=[0.2, 0.5, 0.3], step=1).at()
     run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), schedule, n_agents, rng=1)
     assert (run.counts.sum(axis=-1) == n_agents).all()
     assert (run.counts >= 0).all()

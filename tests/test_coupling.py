@@ -189,7 +189,7 @@ def test_types_that_see_themselves_alone_are_games_of_their_own():
 
 def test_agents_follow_the_limit_where_types_see_themselves_alone():
     """Numbers of agents by type are drawn, so that what a type is shown is scaled: the mean still follows the limit."""
-    kind = tmf.games.garnet(4, n_actions=2, n_successors=2, coupling=0.8, rng=5, horizon=4)
+    kind = tmf.games.garnet(4, n_actions=2, n_successors=2, coupling=0.8, rng=5, horizon=4, step=1).at()
     game = typed([kind, kind], shares=[0.4, 0.6], coupling=np.diag([2.5, 1 / 0.6]))
     policy = tmf.TabularPolicy.uniform(game)
     flow = tmf.mean_field(game, policy, tmf.Synchronous()).mu[-1]
@@ -199,7 +199,7 @@ def test_agents_follow_the_limit_where_types_see_themselves_alone():
 
 
 def test_nobody_to_see():
-    kind = tmf.games.garnet(3, n_actions=2, n_successors=2, coupling=0.5, horizon=3)
+    kind = tmf.games.garnet(3, n_actions=2, n_successors=2, coupling=0.5, horizon=3, step=1).at()
     game = typed([kind, kind], shares=[0.5, 0.5], coupling=[[0, 2], [2, 0]], names=["fox", "hare"])
     with pytest.raises(ValueError, match="fox is shown an empty population"):
         game.tables([0.5, 0.5, 0, 0, 0, 0])
@@ -210,7 +210,7 @@ def test_nobody_to_see():
 
 def test_types_within_types():
     """A typed game as a type: what its types see is composed, checked and scaled anew."""
-    kind = tmf.games.garnet(3, n_actions=2, n_successors=2, coupling=0.5, horizon=5)
+    kind = tmf.games.garnet(3, n_actions=2, n_successors=2, coupling=0.5, horizon=5, step=1).at()
     pair = typed([kind, kind], shares=[0.25, 0.75], coupling=np.diag([4, 4 / 3]))
     whole = np.zeros((9, 9))
     whole[:6, :6] = 2 * np.eye(6)
@@ -227,11 +227,11 @@ def test_types_within_types():
 
 
 REFUSED = [
-    (tmf.games.garnet(5, horizon=20, coupling=0.5), [[1, 1], [2, 2]],
+    (tmf.games.garnet(5, horizon=20, coupling=0.5, step=1).at(), [[1, 1], [2, 2]],
      "coupling[1, 0] is 2; all of coupling[1, :] must be 1, or sum_j coupling[1, j] shares[j] = 2 must be 1: for games[1] the transition row [2, 4] sums to 1 only where mu does; divide coupling[1, :] by 2"),
     (tmf.games.susceptible_infected(), [[1.5, 0.2], [0.2, 1]],
      "coupling[0, 0] is 1.5; must be at most 1.23457: where all agents are at observation 1, the transition row [0, 0] of games[0] has entry [0] = -0.215"),
-    (tmf.games.linear_quadratic(), [[1, 1], [0, 0]],
+    (tmf.games.linear_quadratic(step=1).at(), [[1, 1], [0, 0]],
      "coupling[1, 0] is 0; all of coupling[1, :] must be 1, or sum_j coupling[1, j] shares[j] = 0 must be 1: for games[1] the mean position is that of a population that sums to 1; let the type see somebody"),
     (tmf.games.braess(), [[1, 1], [3, 1]], "coupling[1, 0] is 3; must be at most 1.5, with all of coupling[1, :] scaled alike"),
 ]  # fmt: skip

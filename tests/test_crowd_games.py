@@ -114,7 +114,7 @@ def test_crowd_motion_is_that_of_its_page(shape, wrap, some_noise, drift, step, 
     game = crowd_motion(
         shape, obstacles=walls, wrap=wrap, noise=noise, drift=drift, step=step, moving_cost=cost, congestion=crowding,
         epsilon=epsilon, horizon=horizon, discount=0.9, **options,
-    )  # fmt: skip
+    ).at()  # fmt: skip
     assert (game.horizon, game.discount) == (n_steps, 0.9**step)
     assert game.observation_shape == shape
     np.testing.assert_allclose(game.initial, (~walls).ravel() / (~walls).sum())
@@ -137,13 +137,23 @@ def test_crowd_aversion_is_that_of_its_page(n_obs, n_act, sparse, passive_moves,
     cells = rng.integers(n_obs, size=(n_obs, n_act, 3)) if sparse else None
     moves = rng.dirichlet(np.ones(3 if sparse else n_obs), size=(n_obs, n_act))
     passive_cells = rng.integers(n_obs, size=(n_obs, 2)) if sparse and passive_moves else None
+    if passive_cells is not None:
+        passive_cells[:, 1] = np.arange(n_obs)
     passive = rng.dirichlet(np.ones(2 if sparse else n_obs), size=n_obs) if passive_moves else None
+    rates = None if passive is None else passive - (np.eye(n_obs) if passive_cells is None else [0, 1])
+    if sparse and passive_moves:
+        same = passive_cells[:, 0] == np.arange(n_obs)  # its own cell is the first that names it
+        rates[same] = passive[same] - [1, 0]
+    rates = None if passive is None else passive - (np.eye(n_obs) if passive_cells is None else [0, 1])
+    if sparse and passive_moves:
+        same = passive_cells[:, 0] == np.arange(n_obs)  # its own cell is the first that names it
+        rates[same] = passive[same] - [1, 0]
     worth = rng.normal(size=(n_steps, n_obs) if varies else n_obs)
     gains, scale = rng.normal(size=(n_obs, n_act)), rng.random(n_steps) if varies else 0.5
     game = crowd_aversion(
         moves, worth=worth, successors=cells, action_reward=gains, action_scale=scale, congestion=1.5, epsilon=0.01,
-        passive_transition=passive, passive_successors=passive_cells, horizon=2, discount=0.8, step=step,
-    )  # fmt: skip
+        passive_rates=rates, passive_successors=passive_cells, horizon=2, discount=0.8, step=step,
+    ).at()  # fmt: skip
 
     def dense(table, successors):
         if successors is None:
@@ -153,7 +163,9 @@ def test_crowd_aversion_is_that_of_its_page(n_obs, n_act, sparse, passive_moves,
             full[(*index[:-1], successors[index])] += table[index]
         return full
 
-    wanted, wanted_passive = dense(moves, cells), np.eye(n_obs) if passive is None else dense(passive, passive_cells)
+    wanted, wanted_passive = dense(moves, cells), np.eye(n_obs)
+    if passive is not None:
+        wanted_passive = (1 - step) * wanted_passive + step * dense(passive, passive_cells)
 
     def standing(mu, t):
         return step * (np.atleast_2d(worth)[t if varies else 0] - 1.5 * np.log(mu + 0.01))
@@ -177,12 +189,12 @@ def test_crowd_aversion_is_that_of_its_page(n_obs, n_act, sparse, passive_moves,
 
 
 GAMES = {
-    "grid": lambda: crowd_motion((3, 4), step=0.25, horizon=5, noise=0.7),
-    "drift": lambda: crowd_motion(obstacles=ROOMS, drift=True, step=0.25, horizon=5),
+    "grid": lambda: crowd_motion((3, 4), step=0.25, horizon=5, noise=0.7).at(),
+    "drift": lambda: crowd_motion(obstacles=ROOMS, drift=True, step=0.25, horizon=5).at(),
     "moving bar": lambda: crowd_motion(
         (3, 3), bar=[(i % 3, 0) for i in range(20)], moving_cost=np.linspace(0, 1, 20), step=0.25, horizon=5
-    ),
-    "building": lambda: building_evacuation(2, length=3, width=3, step=0.25, horizon=5),
+    ).at(),
+    "building": lambda: building_evacuation(2, length=3, width=3, step=0.25, horizon=5).at(),
 }
 
 
@@ -208,10 +220,10 @@ def test_a_grid_of_one_row_is_a_beach():
     rng = np.random.default_rng(0)
     wind, worth, mu = rng.dirichlet(np.ones(3)), rng.normal(size=6), rng.dirichlet(np.ones(6))
     for wrap in (True, False):
-        beach = beach_bar(6, worth=worth, noise=wind, wrap=wrap, moving_cost=0.2)
+        beach = beach_bar(6, worth=worth, noise=wind, wrap=wrap, moving_cost=0.2, step=1).at()
         grid = crowd_motion(
             (1, 6), worth=worth, noise=[wind[0], 0, wind[1], 0, wind[2]], wrap=wrap, epsilon=1e-6, moving_cost=0.2
-        )
+        , step=1).at()
         ours, theirs = grid.tables(mu), beach.tables(mu)
         along = [0, 2, 4]
         np.testing.assert_allclose(ours[0][:, along], theirs[0], **CLOSE)
@@ -226,7 +238,7 @@ def test_noise_that_strikes_everybody_strikes_once_a_sweep():
         game = crowd_motion(
             (1, 41), noise=[0.25, 0, 0.5, 0, 0.25], drift=True, step=step, horizon=8, wrap=False,
             initial=np.eye(41)[20],
-        )  # fmt: skip
+        ).at()  # fmt: skip
         stay = tmf.TabularPolicy(np.eye(5)[np.full(41, 2)])
         for schedule in (tmf.Synchronous(), tmf.Fraction(step)):
             mu = tmf.mean_field(game, stay, schedule).mu[-1]
@@ -238,7 +250,7 @@ def test_noise_that_strikes_everybody_strikes_once_a_sweep():
 def test_building_evacuation_by_hand():
     """Every move from every place of a small building, and the reward."""
     floors, long, wide = shape = (3, 2, 3)
-    game = building_evacuation(shape[0], length=shape[1], width=shape[2], congestion=2.0, evacuation_reward=5.0, epsilon=0.1, step=0.5, horizon=2)
+    game = building_evacuation(shape[0], length=shape[1], width=shape[2], congestion=2.0, evacuation_reward=5.0, epsilon=0.1, step=0.5, horizon=2).at()
     mu = np.random.default_rng(0).dirichlet(np.ones(game.n_observations))
     transition = np.zeros((18, 6, 18))
     for o, (f, y, x) in enumerate(np.ndindex(shape)):
@@ -260,7 +272,7 @@ def test_building_evacuation_by_hand():
 
 def test_the_uniform_policy_in_a_building():
     """Its exploitability as MFGLib has it."""
-    game = building_evacuation()
+    game = building_evacuation(step=1).at()
     gap = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
     assert gap == pytest.approx(0.321, abs=5e-4)
 
@@ -268,10 +280,10 @@ def test_the_uniform_policy_in_a_building():
 @pytest.mark.parametrize(
     "game",
     [
-        crowd_motion(),
-        crowd_motion(obstacles=ROOMS, bar=(1, 5), horizon=20),
-        crowd_motion((6, 6), drift=True, step=0.25, horizon=5),
-        building_evacuation(),
+        crowd_motion(step=1).at(),
+        crowd_motion(obstacles=ROOMS, bar=(1, 5), horizon=20, step=1).at(),
+        crowd_motion((6, 6), drift=True, step=0.25, horizon=5).at(),
+        building_evacuation(step=1).at(),
     ],
     ids=["torus", "rooms", "drift", "building"],
 )
@@ -283,7 +295,7 @@ def test_mirror_descent_solves_them(game):
 
 
 def test_pickle_and_names():
-    for make in (*GAMES.values(), lambda: crowd_aversion([[[1.0]]], horizon=3)):
+    for make in (*GAMES.values(), lambda: crowd_aversion([[[1.0]]], horizon=3, step=1).at()):
         game = make()
         again = pickle.loads(pickle.dumps(game))
         assert repr(again) == repr(game)
@@ -293,13 +305,13 @@ def test_pickle_and_names():
         for t in (0, game.horizon - 1):
             for ours, theirs in zip(game.tables(mu, t), again.tables(mu, t), strict=True):
                 np.testing.assert_array_equal(ours, theirs)
-    assert crowd_motion().action_labels == ("left", "up", "stay", "down", "right")
-    assert crowd_motion((2, 2)).observation_labels == ("0,0", "0,1", "1,0", "1,1")
+    assert crowd_motion(step=1).at().action_labels == ("left", "up", "stay", "down", "right")
+    assert crowd_motion((2, 2), step=1).at().observation_labels == ("0,0", "0,1", "1,0", "1,1")
 
 
 def test_steps_beyond_the_last_take_the_last():
     """The kernels ask for t < T only; whoever asks the model for more reads no foreign memory."""
-    model = crowd_motion((2, 2), bar=[(0, 0), (1, 1)], horizon=2, moving_cost=[1.0, 0.5]).model
+    model = crowd_motion((2, 2), bar=[(0, 0), (1, 1)], horizon=2, moving_cost=[1.0, 0.5], step=1).at().model
     mu = np.full(4, 0.25)
     for t, same in ((5, 1), (2**31 - 1, 1), (-3, 0)):
         for found, wanted in zip(model.tables(mu, t), model.tables(mu, same), strict=True):
@@ -322,7 +334,7 @@ def test_steps_beyond_the_last_take_the_last():
         (crowd_motion, {"obstacles": ["# "], "initial": [0.5, 0.5]}, ValueError, "initial[0] is 0.5; must be 0 on an"),
         (crowd_motion, {"noise": 1.5}, ValueError, "noise is 1.5; must be in [0, 1]"),
         (crowd_motion, {"noise": [0.5, 0.5]}, ValueError, "noise has shape (2,); must be (5,)"),
-        (crowd_motion, {"moving_cost": [0.1, 0.2]}, ValueError, "moving_cost has shape (2,); must be (T,) = (10,)"),
+        (crowd_motion, {"moving_cost": [[0.1, 0.2]]}, ValueError, "moving_cost has shape (1, 2); must be (L,)"),
         (crowd_motion, {"moving_cost": -1}, ValueError, "moving_cost is -1.0; must be >= 0"),
         (crowd_motion, {"epsilon": 0}, ValueError, "epsilon is 0.0; must be >= 1e-300"),
         (crowd_motion, {"congestion": -1}, ValueError, "congestion is -1.0; must be >= 0"),
@@ -333,7 +345,7 @@ def test_steps_beyond_the_last_take_the_last():
         (crowd_aversion, {"transition": [[[0.5]]]}, ValueError, "transition[0, 0] sums to 0.5"),
         (crowd_aversion, {"transition": [[[1.0]]], "successors": [[[1]]]}, ValueError, "successors[0, 0, 0] is 1"),
         (crowd_aversion, {"transition": [[[1.0]]], "worth": [1, 2]}, ValueError, "worth has shape (2,)"),
-        (crowd_aversion, {"transition": [[[1.0]]], "action_scale": [1, 2]}, ValueError, "action_scale has shape (2,)"),
+        (crowd_aversion, {"transition": [[[1.0]]], "action_scale": [[1, 2]]}, ValueError, "action_scale has shape (1, 2); must be (L,)"),
         (crowd_aversion, {"transition": [[[1.0]]], "passive_successors": [[0]]}, ValueError, "passive_successors is given"),
     ],
 )
@@ -352,5 +364,5 @@ def test_a_model_of_no_steps_is_refused(rows, scales):
 @pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4)])
 def test_a_step_costs_one_over_the_longer_side(shape):
     """Of a crowd in motion, unless told otherwise: an action that moves is paid that much less than the one that stays."""
-    reward = crowd_motion(shape).tables(np.full(shape[0] * shape[1], 1 / (shape[0] * shape[1])))[0]
+    reward = crowd_motion(shape, step=1).at().tables(np.full(shape[0] * shape[1], 1 / (shape[0] * shape[1])))[0]
     assert np.ptp(reward, axis=1).max() == pytest.approx(1 / max(shape), rel=1e-9)

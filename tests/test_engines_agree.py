@@ -35,12 +35,12 @@ def enumerated(kind, n_agents):
         options = {"horizon": 1, "step": 0.5, "initial": [0.0, 1 / 3, 2 / 3]}
         spec = random_policy(2, 3, 3, kind="affine")
         right = reference.queueing([0.2, 0.4], **options)
-        return (tmf.games.queueing([0.2, 0.4], **options), spec.build(2), right, spec.reference(2), (0, 1, 2))
+        return (tmf.games.queueing([0.2, 0.4], **{"step": 1} | options).at(), spec.build(2), right, spec.reference(2), (0, 1, 2))
     if kind == "resources":
         options = {"horizon": 2, "switching_cost": 0.1, "initial": [2 / 3, 1 / 3]}
         spec = random_policy(3, 2, 2, kind="softmax", stages=2)
         right = reference.resource_selection([1.0, 0.5], [1.0, 2.0], **options)
-        game = tmf.games.resource_selection([1.0, 0.5], congestion=[1.0, 2.0], **options)
+        game = tmf.games.resource_selection([1.0, 0.5], congestion=[1.0, 2.0], **{"step": 1} | options).at()
         return game, spec.build(2), right, spec.reference(2), (2, 1)
     if kind == "dense":
         game = random_game(4, 2, 2, 2, passive="dense", zeros=False, initial=[1 / 3, 2 / 3])
@@ -108,7 +108,7 @@ def test_small_batches_follow_the_enumerated_chain(engine, n_agents, batch, kind
     start = (n_agents // 2, n_agents - n_agents // 2)
     spec = random_policy(8, 2, 2, kind="tabular" if kind == "fixed tables" else "affine", stages=2)
     if kind == "resources":
-        game = tmf.games.resource_selection([1.0, 0.5], congestion=[1.0, 2.0], horizon=2)
+        game = tmf.games.resource_selection([1.0, 0.5], congestion=[1.0, 2.0], horizon=2, step=1).at()
         right = reference.resource_selection([1.0, 0.5], [1.0, 2.0], horizon=2)
     else:
         dependence = "mu_t" if kind in ("callables", "compiled rows") else "fixed"

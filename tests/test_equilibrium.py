@@ -14,7 +14,7 @@ SCHEDULES = [tmf.Synchronous(), tmf.Fraction(0.4), tmf.Bernoulli(0.1)]
 
 @pytest.fixture
 def game():
-    return tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=1.0, switching_cost=0.1, initial=(0.1, 0.2, 0.7), horizon=6)
+    return tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=1.0, switching_cost=0.1, initial=(0.1, 0.2, 0.7), horizon=6, step=1).at()
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_ties_go_to_the_lowest_action():
 
 def test_zero_where_nothing_is_to_be_gained():
     """Equal values and an even population: everybody stays, and nobody regrets it."""
-    game = tmf.games.resource_selection((1.0, 1.0), congestion=1.0, switching_cost=0.1, initial=(0.5, 0.5), horizon=8)
+    game = tmf.games.resource_selection((1.0, 1.0), congestion=1.0, switching_cost=0.1, initial=(0.5, 0.5), horizon=8, step=1).at()
     stay = tmf.TabularPolicy(np.eye(2))
     for schedule in SCHEDULES:
         assert exploitability(game, stay, schedule) == pytest.approx(0, abs=1e-14)
@@ -140,7 +140,7 @@ def test_which_kernels_are_kept():
     assert keep_kernels(game.model, 6) is not None
     assert keep_kernels(game.model, 6, 6 * (18 + 9) * 8) is not None
     assert keep_kernels(game.model, 6, 6 * (18 + 9) * 8 - 1) is None
-    assert keep_kernels(tmf.games.beach_bar(5).model, 6) is None
-    assert keep_kernels(tmf.games.queueing((0.1, 0.2)).model, 6) is None  # comes with its rewards
+    assert keep_kernels(tmf.games.beach_bar(5, step=1).at().model, 6) is None
+    assert keep_kernels(tmf.games.queueing((0.1, 0.2), step=1).at().model, 6) is None  # comes with its rewards
     with pytest.raises(ValueError, match="horizon is 0; must lie in 1"):
         keep_kernels(game.model, 0)

@@ -150,7 +150,7 @@ def test_a_newer_format_says_which_version_wrote_it(tmp_path):
 
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.5), tmf.Fraction([0.5] * 20), tmf.Fraction([0.5] * 19 + [1.0])])
 def test_an_active_fraction_that_stays_the_same_is_one_number_in_the_file(schedule, tmp_path):
-    game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0)
+    game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, step=1).at()
     flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), schedule)
     flow.save(tmp_path / "flow.npz")
     with np.load(tmp_path / "flow.npz") as file:

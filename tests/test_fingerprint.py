@@ -27,10 +27,10 @@ def crowded(slope=1.0, bump=0.0, **changes):
 
 
 def test_equal_games_have_one_digest():
-    for make in (arrays, crowded, lambda: tmf.games.queueing((0.1, 0.2)), lambda: tmf.games.garnet(5, horizon=4)):
+    for make in (arrays, crowded, lambda: tmf.games.queueing((0.1, 0.2), step=1).at(), lambda: tmf.games.garnet(5, horizon=4, step=1).at()):
         assert digest_of(make()) == digest_of(make()) and len(digest_of(make())) == 16
-        assert digest_of(pickle.loads(pickle.dumps(tmf.games.queueing((0.1,))))) == digest_of(
-            tmf.games.queueing((0.1,))
+        assert digest_of(pickle.loads(pickle.dumps(tmf.games.queueing((0.1,), step=1).at()))) == digest_of(
+            tmf.games.queueing((0.1,), step=1).at()
         )
 
 
@@ -47,13 +47,13 @@ def test_any_change_makes_another_digest(make):
 
 def test_tables_of_small_games_are_rounded_together(monkeypatch):
     """A call of numpy a table would cost milliseconds; the digest is that of each pair alone."""
-    whole = [digest_of(make()) for make in (crowded, lambda: tmf.games.beach_bar(30), lambda: failing_off(0.5))]
+    whole = [digest_of(make()) for make in (crowded, lambda: tmf.games.beach_bar(30, step=1).at(), lambda: failing_off(0.5))]
     calls, rounded = [], _fingerprint._rounded
     monkeypatch.setattr(_fingerprint, "_rounded", lambda tables: calls.append(tables.shape) or rounded(tables))
     digest_of(crowded())
     assert [shape[0] for shape in calls] == [20] * 4
     monkeypatch.setattr(_fingerprint, "BLOCK", 1)
-    alone = [digest_of(make()) for make in (crowded, lambda: tmf.games.beach_bar(30), lambda: failing_off(0.5))]
+    alone = [digest_of(make()) for make in (crowded, lambda: tmf.games.beach_bar(30, step=1).at(), lambda: failing_off(0.5))]
     assert alone == whole and calls[-1][0] == 1
 
 
@@ -69,9 +69,9 @@ def failing_off(share):
 
 
 def test_shipped_games_of_one_shape_differ():
-    games = [tmf.games.queueing((0.1, 0.2, 0.3)), tmf.games.queueing((0.1, 0.2, 0.31))]
-    games += [tmf.games.resource_selection((1.0, 0.8, slope), congestion=1.0) for slope in (0.6, 0.4)]
-    games += [tmf.games.garnet(5, horizon=4, rng=seed) for seed in range(5)]
+    games = [tmf.games.queueing((0.1, 0.2, 0.3), step=1).at(), tmf.games.queueing((0.1, 0.2, 0.31), step=1).at()]
+    games += [tmf.games.resource_selection((1.0, 0.8, slope), congestion=1.0, step=1).at() for slope in (0.6, 0.4)]
+    games += [tmf.games.garnet(5, horizon=4, rng=seed, step=1).at() for seed in range(5)]
     assert len({digest_of(game) for game in games}) == len(games)
 
 
@@ -129,15 +129,15 @@ def test_schedules_are_the_same_where_the_same_agents_act():
 
 
 def test_an_error_names_both_and_what_differs():
-    one = Fingerprint.of(tmf.games.queueing((0.1, 0.2)), tmf.Sequential(), 10)
-    other = Fingerprint.of(tmf.games.beach_bar(5), tmf.Synchronous(), 20)
+    one = Fingerprint.of(tmf.games.queueing((0.1, 0.2), step=1).at(), tmf.Sequential(), 10)
+    other = Fingerprint.of(tmf.games.beach_bar(5, step=1).at(), tmf.Synchronous(), 20)
     with pytest.raises(
         ValueError,
         match=r"run is of game 'queueing' under B=1 with N = 10; must be of game 'beach.bar' under B=N with N = 20 "
         r"\(game and schedule and N differ\)",
     ):
         same("run", one, other, PARTS)
-    twin = Fingerprint.of(tmf.games.queueing((0.1, 0.3)), tmf.Sequential(), 10)
+    twin = Fingerprint.of(tmf.games.queueing((0.1, 0.3), step=1).at(), tmf.Sequential(), 10)
     with pytest.raises(ValueError, match=r"the games have digests [0-9a-f]{16} and [0-9a-f]{16}"):
         same("run", one, twin)
     with pytest.raises(ValueError, match="run has no fingerprint"):
@@ -147,8 +147,8 @@ def test_an_error_names_both_and_what_differs():
 
 
 def test_it_survives_files_and_pickles():
-    one = Fingerprint.of(tmf.games.queueing((0.1, 0.2)), tmf.Batch(3), 10, "always")
+    one = Fingerprint.of(tmf.games.queueing((0.1, 0.2), step=1).at(), tmf.Batch(3), 10, "always")
     for again in (pickle.loads(pickle.dumps(one)), Fingerprint._from_state(one._state())):
         assert again == one and str(again) == str(one)
         same("again", again, one, (*PARTS, "fractions", "clock"))
-    assert one != Fingerprint.of(tmf.games.queueing((0.1, 0.2)), tmf.Batch(3), 10, "schedule")
+    assert one != Fingerprint.of(tmf.games.queueing((0.1, 0.2), step=1).at(), tmf.Batch(3), 10, "schedule")

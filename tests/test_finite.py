@@ -79,7 +79,7 @@ def test_finds_a_deviation_near_the_best(case):
 
 
 def test_a_deviation_to_the_policy_itself_gains_nothing():
-    game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=10)
+    game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=10, step=1).at()
     policy = tmf.TabularPolicy(np.random.default_rng(0).dirichlet(np.ones(4), size=4))
     for start in ("rounded", "sampled"):
         found = tmf.finite_exploitability(game, policy, tmf.Fraction(0.3), 50, deviation=policy, start=start, rng=3)
@@ -90,7 +90,7 @@ def test_a_deviation_to_the_policy_itself_gains_nothing():
 
 def test_the_interval_is_welchs():
     """Ends and degrees of freedom from the two standard errors, by scipy, at the level asked for."""
-    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=5)
+    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=5, step=1).at()
     uniform = tmf.TabularPolicy.uniform(game)
     for replicas, level in ((3, 0.5), (4, 0.95), (40, 0.999)):
         found = tmf.finite_exploitability(
@@ -107,7 +107,7 @@ def test_the_interval_is_welchs():
 
 def test_few_replicas_that_agree_are_no_certainty():
     """One of two agents acts: two replicas often earn the same. Either there is a spread, or there is no interval."""
-    game = tmf.games.queueing((0.1, 0.3), horizon=4)
+    game = tmf.games.queueing((0.1, 0.3), horizon=4, step=1).at()
     play = (game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5), 2)
     found = [tmf.finite_exploitability(*play, replicas=2, rng=k) for k in range(60)]
     agree = [one.se < 1e-12 for one in found]
@@ -145,7 +145,7 @@ def test_a_single_agent_solves_its_own_problem():
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.25)])
 def test_approaches_the_limit(schedule):
     """|finite - mean field| <= 1.5 / sqrt(N) up to noise, and is below 1% of it at N = 16384."""
-    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, switching_cost=0.1, horizon=8)
+    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, switching_cost=0.1, horizon=8, step=1).at()
     policy = tmf.SoftmaxPolicy(np.random.default_rng(1).normal(size=(1, 4, 4, 5)))
     limit = tmf.exploitability(game, policy, schedule)
     for n in (4, 64, 1024, 16384):
@@ -177,7 +177,7 @@ def test_many_paths_in_parts(monkeypatch):
 
 
 def test_reads_well():
-    game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=3)
+    game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=3, step=1).at()
     found = tmf.finite_exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), 100, rng=0)
     assert float(found) == found.value
     assert found.low < found.value < found.high
@@ -202,7 +202,7 @@ def test_reads_well():
     ],
 )
 def test_errors(change, error, message):
-    game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=3)
+    game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=3, step=1).at()
     arguments = {
         "game": game, "policy": tmf.TabularPolicy.uniform(game), "schedule": tmf.Synchronous(), "n_agents": 5,
     } | change  # fmt: skip

@@ -89,7 +89,7 @@ def test_an_equilibrium_of_the_fitted_game_is_one_of_the_true_game():
 
 
 def test_agents_who_stay_are_not_estimated():
-    game = tmf.games.left_right(horizon=5)
+    game = tmf.games.left_right(horizon=5, step=1).at()
     run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Bernoulli(0.5), 200, replicas=40, rng=1)
     found = tmf.fit(run, passive="stay", prior=0.1)
     np.testing.assert_array_equal(found.passive_transition, np.eye(3))
@@ -116,7 +116,7 @@ def test_what_the_data_does_not_tell_has_infinite_standard_errors():
     assert np.isinf(found.transition_se[0, 0, :, 1]).all() and np.isinf(found.reward_se[0, 0, 1])
     assert np.isfinite(found.transition_se[0, 0, :, 0]).all() and np.isfinite(found.reward_se[0, 0, 0])
 
-    game = tmf.games.left_right(horizon=5)
+    game = tmf.games.left_right(horizon=5, step=1).at()
     short = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Bernoulli(0.5), 200, rng=1)
     assert np.isinf(tmf.fit(short, prior=0.0).reward_se).all()  # 5 steps, 9 cells
 
@@ -257,7 +257,7 @@ def test_mistakes(data, options, kind, text):
 
 
 def test_counts_must_be_of_single_steps():
-    game = tmf.games.left_right(horizon=4)
+    game = tmf.games.left_right(horizon=4, step=1).at()
     uniform = tmf.TabularPolicy.uniform(game)
     run = tmf.simulate(game, uniform, tmf.Synchronous(), 10, rng=1, record_every=2)
     with pytest.raises(ValueError, match=re.escape("data[0] has no decisions of single steps")):

@@ -170,7 +170,7 @@ def test_intervals_from_counts_cover():
 
 def test_standard_errors_of_counts_are_hc1():
     """By numpy: n / (n - P) times the sandwich of squared residuals, rows weighted by 1 / N; rewards that depend on mu."""
-    game = tmf.games.resource_selection((1.0, 0.8), congestion=1.0, switching_cost=0.2, horizon=6)
+    game = tmf.games.resource_selection((1.0, 0.8), congestion=1.0, switching_cost=0.2, horizon=6, step=1).at()
     runs = [
         tmf.simulate(game, tmf.TabularPolicy([[p, 1 - p]] * 2), tmf.Bernoulli(0.5), n, rng=n, replicas=3)
         for n, p in ((20, 0.3), (50, 0.6))

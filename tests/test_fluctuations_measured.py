@@ -70,7 +70,7 @@ def test_simulation(engine, kind):
 
 def test_what_compare_measures():
     """Of few replicas, by hand: unbiased variances, R / (R - 1), and standard errors of means of R."""
-    game = tmf.games.queueing((0.1, 0.2), horizon=4)
+    game = tmf.games.queueing((0.1, 0.2), horizon=4, step=1).at()
     uniform = tmf.TabularPolicy.uniform(game)
     found = fluctuations(game, uniform, tmf.Synchronous(), 30)
     for replicas in (2, 5):
@@ -136,7 +136,7 @@ def test_population_aware_policies_damp_fluctuations():
 
 def test_long_sequential_play():
     """T = 20 N: thinned records equal the full run, and the time rescaled limit is reached."""
-    case = tmf.games.queueing((0.1, 0.2, 0.3), horizon=20, step=1 / 500)
+    case = tmf.games.queueing((0.1, 0.2, 0.3), horizon=20, step=1 / 500).at()
     policy = tmf.TabularPolicy.uniform(case)
     thin = fluctuations(case, policy, tmf.Sequential(), 500, record_every=3000)
     full = fluctuations(case, policy, tmf.Sequential(), 500)
@@ -144,7 +144,7 @@ def test_long_sequential_play():
     assert (thin.mu == full.mu[thin.steps]).all() and (thin.covariance == full.covariance[thin.steps]).all()
     assert (thin.bias == full.bias[thin.steps]).all()
     finer = fluctuations(
-        tmf.games.queueing((0.1, 0.2, 0.3), horizon=20, step=1 / 1000), policy, tmf.Sequential(), 1000, record_every=20000
+        tmf.games.queueing((0.1, 0.2, 0.3), horizon=20, step=1 / 1000).at(), policy, tmf.Sequential(), 1000, record_every=20000
     )
     np.testing.assert_allclose(finer.covariance[-1], thin.covariance[-1], atol=1e-3)
 

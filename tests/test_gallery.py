@@ -80,7 +80,7 @@ def test_pages_are_written_from_what_was_solved(tmp_path):
         "queueing-exploitability.png",
         "README.md",
     }
-    game = tmf.games.queueing(step=0.01)
+    game = tmf.games.queueing(step=0.01).at()
     found = tmf.solve(game, tmf.Batch(10), 1000, tolerance=0.1)
     text = (tmp_path / "queueing.md").read_text(encoding="utf-8")
     assert f"| mean return | {found.mean_return:.4f} |" in text

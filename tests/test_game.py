@@ -109,7 +109,7 @@ def module_level_reward(mu, t):
 
 
 def test_a_deep_copy_is_the_game_itself():
-    game = tmf.Game.from_model(tmf.games.queueing([0.1, 0.2]).model, T, 0.9, [1, 0, 0])
+    game = tmf.Game.from_model(tmf.games.queueing([0.1, 0.2], step=1).at().model, T, 0.9, [1, 0, 0])
     assert copy.deepcopy({"game": game})["game"] is game
 
 
@@ -247,7 +247,7 @@ def test_bad_questions(mu, t, error, text):
 def test_observation_shape():
     game = tmf.Game(6, 1, 2, 1.0, np.full(6, 1 / 6), np.zeros((6, 1)), np.eye(6)[:, None], observation_shape=[2, 3])
     assert game.observation_shape == pickle.loads(pickle.dumps(game)).observation_shape == (2, 3)
-    assert tmf.games.queueing([0.1, 0.2]).observation_shape == (3,)
+    assert tmf.games.queueing([0.1, 0.2], step=1).at().observation_shape == (3,)
     for wrong, kind, text in (
         ((2, 2), ValueError, "observation_shape is (2, 2), 4 points; must be 6 = n_observations"),
         ((-2, -3), ValueError, "observation_shape[0] is -2; must be in [1, 2147483647]"),
@@ -304,4 +304,4 @@ def test_noise_that_is_not_there():
     with pytest.raises(TypeError, match="must be a function of"):
         tmf.Game(2, 2, 5, 0.9, [1, 0], demand, drifting)
     with pytest.raises(TypeError, match="noise is no argument of Game"):
-        tmf.games.queueing([0.1]).replace(noise=[1.0])
+        tmf.games.queueing([0.1], step=1).at().replace(noise=[1.0])

@@ -38,12 +38,19 @@ def test_arrays(tmp_path):
 
 @pytest.mark.parametrize("kind", ["queueing", "beach_bar", "beach-bar", "resource-selection"])
 def test_games_of_the_shelf(tmp_path, kind):
-    game = gamefile.read(written(tmp_path, f'[game]\nkind = "{kind}"\nhorizon = 7'), step=0.5)
+    game = gamefile.read(written(tmp_path, f'[game]\nkind = "{kind}"\nhorizon = 7\nstep = 0.5'))
     wanted = tmf.games.BY_NAME[kind.replace("-", "_")](horizon=7, step=0.5)
-    assert (repr(game), game.horizon) == (repr(wanted), 14)
+    assert (repr(game), game.horizon) == (repr(wanted), 7)
     for one, other in zip(game.tables(game.initial), wanted.tables(game.initial), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert gamefile.read(written(tmp_path, f'[game]\nkind = "{kind}"\nstep = 0.25'), step=0.5).step == 0.25
+    assert gamefile.read(written(tmp_path, f'[game]\nkind = "{kind}"')).step is None
+
+
+def test_arrays_in_sweeps(tmp_path):
+    text = ARRAYS + 'time = "sweeps"\npassive_rates = [[-0.5, 0.5], [0.25, -0.25]]\n'
+    game = gamefile.read(written(tmp_path, text))
+    assert (game.time, game.horizon, game.at(tmf.Batch(5), 20).n_steps) == ("sweeps", 20.0, 80)
+    np.testing.assert_array_equal(game.at(step=0.5).tables([1, 0])[3], [[0.75, 0.25], [0.125, 0.875]])
 
 
 def test_affine_games(tmp_path):

@@ -43,7 +43,7 @@ def assert_same_game(game, expected, seed, rng_size=3, close=CLOSE):
 def test_resource_selection_is_that_of_the_theory(values, cost, power, step, seed):
     congestion = np.random.default_rng(seed).uniform(0, 3, size=len(values))
     options = {"switching_cost": cost, "power": power, "step": step, "horizon": 7, "discount": 0.8}
-    game = resource_selection(values, congestion=congestion, **options)
+    game = resource_selection(values, congestion=congestion, **{"step": 1} | options).at()
     assert_same_game(game, reference.resource_selection(values, congestion, **options), seed)
     assert game.model.n_successors == 1
 
@@ -59,7 +59,7 @@ def test_queueing_is_that_of_the_theory(capacities, paid, waiting, jockeying, st
         "step": step,
         "horizon": 7,
     }
-    game = queueing(capacities, **options)
+    game = queueing(capacities, **{"step": 1} | options).at()
     assert_same_game(game, reference.queueing(capacities, **options), seed)
     assert game.model.n_successors == 2
 
@@ -87,7 +87,7 @@ def test_beach_bar_is_that_of_its_page(size, data, wrap, crowding, epsilon, step
         "worth": data.draw(st.none() | st.just(rng.normal(size=size))),
         "moving_cost": data.draw(st.none() | st.floats(0, 1)),
     }
-    game = beach_bar(size, **options)
+    game = beach_bar(size, **{"step": 1} | options).at()
     assert_same_game(game, reference.beach_bar(size, **options), seed, close={"rtol": 1e-14, "atol": 1e-13})
     assert game.model.n_successors == 3
     mu = rng.dirichlet(np.full(size, 0.1))
@@ -106,10 +106,10 @@ def test_beach_bar_of_the_peers():
     n, bar = 7, 2
     x = np.arange(n)
     mu = np.random.default_rng(3).dirichlet(np.ones(n))
-    spiel = beach_bar(n, noise=[1 / 3] * 3, epsilon=1e-25).tables(mu)[0][:, 1]
+    spiel = beach_bar(n, noise=[1 / 3] * 3, epsilon=1e-25, step=1).at().tables(mu)[0][:, 1]
     np.testing.assert_allclose(spiel, 1 - np.abs(x - n // 2) / (n // 2) - np.log(mu + 1e-25), rtol=1e-14, atol=1e-14)
     ring = np.minimum((x - bar) % n, (bar - x) % n)
-    mfglib = beach_bar(n, bar=bar, worth=-ring, wrap=False, epsilon=1e-20)
+    mfglib = beach_bar(n, bar=bar, worth=-ring, wrap=False, epsilon=1e-20, step=1).at()
     np.testing.assert_array_equal(mfglib.initial, np.full(n, 1 / n))
     reward, moves, *_ = mfglib.tables(mu)
     theirs = -ring[:, None] - np.array([1, 0, 1]) / n - np.log(mu + 1e-20)[:, None]
@@ -122,9 +122,9 @@ def test_beach_bar_whose_worth_and_cost_change():
     """A row of attraction and a cost a step: step t is that of the game with these alone."""
     rng = np.random.default_rng(0)
     worth, cost, mu = rng.normal(size=(6, 4)), rng.random(6), rng.dirichlet(np.ones(4))
-    game = beach_bar(4, worth=worth, moving_cost=cost, horizon=3, step=0.5)
+    game = beach_bar(4, worth=worth, moving_cost=cost, horizon=3, step=0.5).at()
     for t in range(6):
-        fixed = beach_bar(4, worth=worth[t], moving_cost=cost[t], horizon=3, step=0.5)
+        fixed = beach_bar(4, worth=worth[t], moving_cost=cost[t], horizon=3, step=0.5).at()
         for found, wanted in zip(game.tables(mu, t), fixed.tables(mu), strict=True):
             np.testing.assert_array_equal(found, wanted)
 
@@ -132,7 +132,7 @@ def test_beach_bar_whose_worth_and_cost_change():
 def test_the_uniform_policy_on_the_beach():
     """Its exploitability as three other implementations have it, and by the reference."""
     for n, horizon, known in ((10, 10, 3.1956), (100, 20, 3.2113)):
-        game = beach_bar(n, horizon=horizon)
+        game = beach_bar(n, horizon=horizon, step=1).at()
         gap = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
         assert gap == pytest.approx(known, abs=5e-5)
 
@@ -141,26 +141,26 @@ def test_logarithms_to_the_last_bits():
     """The rewards of empty, crowded and nearly full places are within a few units in the last place of math.log."""
     rng = np.random.default_rng(0)
     mu = np.concatenate([10.0 ** -rng.uniform(0, 300, 300), 1 - 10.0 ** -rng.uniform(1, 16, 300), [0.0, 1.0]])
-    game = beach_bar(len(mu), worth=np.zeros(len(mu)), epsilon=1e-300)
+    game = beach_bar(len(mu), worth=np.zeros(len(mu)), epsilon=1e-300, step=1).at()
     np.testing.assert_allclose(game.model.tables(mu)[2], -np.log(mu + 1e-300), rtol=4e-16, atol=0)
 
 
 def test_defaults_are_those_of_the_design():
-    game = resource_selection()
+    game = resource_selection(step=1).at()
     assert_same_game(game, reference.resource_selection([1, 0.8, 0.6, 0.4], np.ones(4)), 0)
     assert (game.horizon, game.discount, game.step) == (20, 0.95, 1.0)
     assert game.initial.tolist() == [1, 0, 0, 0]
-    game = queueing()
+    game = queueing(step=1).at()
     assert_same_game(game, reference.queueing([0.1, 0.2, 0.3]), 0)
     assert game.initial.tolist() == [1, 0, 0, 0]
 
 
 def test_names_and_labels():
-    game = resource_selection([1, 2], congestion=1)
+    game = resource_selection([1, 2], congestion=1, step=1).at()
     assert game.name == "resource_selection"
     assert game.observation_labels == game.action_labels == ("resource 1", "resource 2")
-    assert beach_bar(2).action_labels == ("left", "stay", "right")
-    game = queueing([1, 2])
+    assert beach_bar(2, step=1).at().action_labels == ("left", "stay", "right")
+    game = queueing([1, 2], step=1).at()
     assert game.name == "queueing"
     assert game.observation_labels == ("idle", "server 1", "server 2")
     assert game.action_labels == ("stay", "server 1", "server 2")
@@ -168,7 +168,7 @@ def test_names_and_labels():
 
 @pytest.mark.parametrize(
     "make",
-    [lambda **o: resource_selection([1, 2], congestion=1, **o), lambda **o: queueing([1, 2], **o), lambda **o: beach_bar(4, **o)],
+    [lambda **o: resource_selection([1, 2], congestion=1, **{"step": 1} | o).at(), lambda **o: queueing([1, 2], **{"step": 1} | o).at(), lambda **o: beach_bar(4, **{"step": 1} | o).at()],
 )
 def test_time_is_measured_in_sweeps(make):
     game = make(horizon=20, discount=0.9, step=0.001)
@@ -182,7 +182,7 @@ def test_time_is_measured_in_sweeps(make):
 
 def test_a_start_of_ones_own():
     start = np.array([0.25, 0.75])
-    game = resource_selection([1, 2], congestion=1, initial=start)
+    game = resource_selection([1, 2], congestion=1, initial=start, step=1).at()
     start[0] = 0
     assert game.initial.tolist() == [0.25, 0.75]
     assert pickle.loads(pickle.dumps(game)).initial.tolist() == [0.25, 0.75]
@@ -191,9 +191,9 @@ def test_a_start_of_ones_own():
 @pytest.mark.parametrize(
     "game",
     [
-        resource_selection([1, 2, 3], congestion=[1, 2, 1], switching_cost=0.5, power=2.0, horizon=8, discount=0.5, initial=[0, 1, 0], step=0.25),
-        queueing([1, 2], service_reward=2.0, waiting_cost=0.3, jockeying_cost=0.2, horizon=8, discount=0.5, initial=[0, 1, 0], step=0.25),
-        beach_bar(3, bar=0, noise=[0.1, 0.2, 0.7], congestion=2.0, epsilon=0.1, moving_cost=0.3, wrap=False, step=0.25),
+        resource_selection([1, 2, 3], congestion=[1, 2, 1], switching_cost=0.5, power=2.0, horizon=8, discount=0.5, initial=[0, 1, 0], step=0.25).at(),
+        queueing([1, 2], service_reward=2.0, waiting_cost=0.3, jockeying_cost=0.2, horizon=8, discount=0.5, initial=[0, 1, 0], step=0.25).at(),
+        beach_bar(3, bar=0, noise=[0.1, 0.2, 0.7], congestion=2.0, epsilon=0.1, moving_cost=0.3, wrap=False, step=0.25).at(),
     ],
 )
 def test_pickle(game):
@@ -207,11 +207,11 @@ COMMON = [
     ({"step": 0}, ValueError, "step is 0.0; must be in (0, 1]"),
     ({"step": 1.5}, ValueError, "step is 1.5; must be in (0, 1]"),
     ({"horizon": 0}, ValueError, "horizon is 0.0; must be > 0"),
-    ({"horizon": 0.3}, ValueError, "horizon is 0.3 sweeps of 1 steps; must last at least one step"),
+    ({"horizon": 0.3, "step": 1}, ValueError, "horizon is 0.3 sweeps of 1 steps; must last at least one step"),
     (
         {"horizon": 1e300, "step": 1e-10},
         ValueError,
-        "horizon is 4611686018427387904; must be in [1, 2147483647]",
+        "horizon is 1e+300 sweeps of 1e+10 steps, 4.61169e+18 in all; must be at most 2147483647",
     ),
     ({"horizon": "long"}, TypeError, "horizon is 'long' (str); must be a real number"),
     ({"discount": -0.1}, ValueError, "discount is -0.1; must be in [0, 1]"),
@@ -240,7 +240,7 @@ COMMON = [
 )
 def test_resource_selection_errors(changes, error, text):
     with pytest.raises(error, match=f"^{re.escape(text)}$"):
-        resource_selection(**({"worth": [1, 2, 3], "congestion": 1} | changes))
+        resource_selection(**{"step": 1} | ({"worth": [1, 2, 3], "congestion": 1} | changes)).at()
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_resource_selection_errors(changes, error, text):
 )
 def test_queueing_errors(changes, error, text):
     with pytest.raises(error, match=f"^{re.escape(text)}$"):
-        queueing(**({"capacities": [1, 2]} | changes))
+        queueing(**{"step": 1} | ({"capacities": [1, 2]} | changes)).at()
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_queueing_errors(changes, error, text):
         *COMMON,
         ({"n_places": 1}, ValueError, "n_places is 1; must be >= 2"),
         ({"bar": 3}, ValueError, "bar is 3; must be in [0, 2]"),
-        ({"worth": [1, 2]}, ValueError, "worth has shape (2,); must be (S,) = (3,) or (T, S) = (20, 3)"),
+        ({"worth": [1, 2]}, ValueError, "worth has shape (2,); must be (S,) = (3,) or (L, S) = (any, 3)"),
         ({"noise": [0.5, 0.5]}, ValueError, "noise has shape (2,); must be (3,)"),
         ({"epsilon": 0}, ValueError, "epsilon is 0.0; must be >= 1e-300"),
         ({"congestion": -1}, ValueError, "congestion is -1.0; must be >= 0"),
@@ -275,7 +275,7 @@ def test_queueing_errors(changes, error, text):
 )
 def test_beach_bar_errors(changes, error, text):
     with pytest.raises(error, match=f"^{re.escape(text)}$"):
-        beach_bar(**({"n_places": 3} | changes))
+        beach_bar(**{"step": 1} | ({"n_places": 3} | changes)).at()
 
 
 # ---------------------------------------------------------------------------------------------- water-filling
@@ -341,10 +341,10 @@ def test_wardrop_errors(arguments, text):
 def test_the_field_settles_at_the_water_level():
     """At the equilibrium nobody gains by holding another resource; the mid-flow figure of section 8."""
     mu = wardrop([1, 0.8, 0.6, 0.4], congestion=1)
-    held = tmf.games.resource_selection([1, 0.8, 0.6, 0.4], congestion=1).tables(mu)[2]
+    held = tmf.games.resource_selection([1, 0.8, 0.6, 0.4], congestion=1, step=1).at().tables(mu)[2]
     np.testing.assert_allclose(held, [7 / 15, 7 / 15, 7 / 15, 0.4], atol=1e-15)
 
 
 @pytest.mark.parametrize(("horizon", "step", "n_steps"), [(1, 1, 1), (0.25, 0.25, 1), (2, 0.5, 4), (3, 1, 3)])
 def test_a_horizon_of_sweeps_is_so_many_steps(horizon, step, n_steps):
-    assert queueing([0.5, 0.3], horizon=horizon, step=step).horizon == n_steps
+    assert queueing([0.5, 0.3], horizon=horizon, step=step).at().horizon == n_steps

@@ -197,7 +197,7 @@ def test_empirical_direction_is_that_of_the_reference(data, case, natural, clock
 
 def test_empirical_is_model_where_all_was_seen():
     """Resource selection moves agents with certainty: with the model's own Q as tables nothing is unforeseen."""
-    game = tmf.games.resource_selection([1.0, 0.7, 0.4], congestion=[1.0, 1.0, 2.0], switching_cost=0.1, horizon=6)
+    game = tmf.games.resource_selection([1.0, 0.7, 0.4], congestion=[1.0, 1.0, 2.0], switching_cost=0.1, horizon=6, step=1).at()
     game_start = np.array([400, 300, 300])
     policy = tmf.SoftmaxPolicy(np.random.default_rng(1).normal(size=(2, 3, 3)))
     shape = (6, 3, 3)

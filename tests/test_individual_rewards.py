@@ -16,7 +16,7 @@ def shelf(kind, size=3, horizon=12):
     """A game, and its tables f(mu, t) -> (r (S, A), r0 (S,))."""
     if kind == "separable":  # r0 depends on the agents at the same place: priced one by one
         value, slope = np.array([1.303, 0.707, 0.411]), np.array([1.0, 2.0, 0.5])
-        game = tmf.games.resource_selection(value, congestion=slope, switching_cost=0.25, horizon=horizon)
+        game = tmf.games.resource_selection(value, congestion=slope, switching_cost=0.25, horizon=horizon, step=1).at()
 
         def tables(mu, t):
             standing = value - slope * mu

@@ -84,7 +84,7 @@ def test_one_of_a_population_moves_with_the_others(passive, action, move):
 
 
 def test_an_agent_alone_moves_alone():
-    game = tmf.games.queueing([0.1, 0.2])
+    game = tmf.games.queueing([0.1, 0.2], step=1).at()
     kernel = individuals.Individuals(game.model, as_policy(tmf.TabularPolicy.uniform(game), game), game.horizon)
     arrived, rewards, after = np.empty(1, np.int64), np.empty(1), np.empty((1, 3), np.int64)
     rng = np.random.default_rng(1)
@@ -107,7 +107,7 @@ def test_what_learners_see(shared):
 
 
 def test_bad_arguments_are_named():
-    game = tmf.games.queueing([0.1, 0.2])
+    game = tmf.games.queueing([0.1, 0.2], step=1).at()
     rng = np.random.default_rng(1)
     mu = game.initial
     one = np.zeros(2, np.int64)
@@ -139,7 +139,7 @@ def test_bad_arguments_are_named():
     ],
 )
 def test_bad_populations_are_named(counts, own, action, batch, p, message):
-    game = tmf.games.queueing([0.1, 0.2])
+    game = tmf.games.queueing([0.1, 0.2], step=1).at()
     rng = np.random.default_rng(1)
     populations = np.array([counts])
     arguments = (np.array([own]), np.array([action]), np.empty_like(populations), np.empty(1, np.int64), np.empty(1))

@@ -63,7 +63,7 @@ def test_damaged_files_are_refused_by_name():
     assert [(label, leak) for label, leak in leaks if leak is not None] == []
 
 
-LONG = tmf.games.resource_selection(np.ones(3), horizon=2**31 - 1)  # 8 gigabytes for a number a step
+LONG = tmf.games.resource_selection(np.ones(3), horizon=2**31 - 1, step=1).at()  # 8 gigabytes for a number a step
 UNIFORM = np.full((3, 3), 1 / 3)
 HUGE = tmf.Game(2, 2, 4, 1.0, [0.5, 0.5], np.full((2, 2), 1e308), np.full((2, 2, 2), 0.5), passive_reward=1e308)
 
@@ -129,7 +129,7 @@ def test_the_advice_is_of_the_function_called_and_what_was_found_stays():
 
 
 def simulate_many(**more):
-    game = tmf.games.left_right()
+    game = tmf.games.left_right(step=1).at()
     return tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Sequential(), 10, rng=1, **more)
 
 
@@ -141,7 +141,7 @@ def test_a_callback_that_fails_is_named():
         simulate_many(progress=fail)
     assert caught.value.__notes__ == ["raised by progress, called as a function of (done, total)"]
     with pytest.raises(LookupError) as caught:
-        tmf.solvers.MirrorDescent(learning_rate=0.5, learning_rate_decay=fail).solve(tmf.games.left_right(), tmf.Synchronous())
+        tmf.solvers.MirrorDescent(learning_rate=0.5, learning_rate_decay=fail).solve(tmf.games.left_right(step=1).at(), tmf.Synchronous())
     assert caught.value.__notes__[0] == "raised by learning_rate_decay, called as a function of the iteration"
 
 
@@ -178,7 +178,7 @@ def test_a_file_whose_arrays_do_not_fit_each_other_is_refused_whatever_its_check
 @pytest.mark.parametrize("metric", [int, lambda: 0.0, lambda found: "a", lambda found: 1j, lambda found: [1.0, 2.0]])
 def test_a_metric_that_gives_no_number_is_named(metric):
     with pytest.raises((TypeError, ValueError)) as caught:
-        tmf.tune(tmf.games.left_right(), tmf.Synchronous(), metric=metric, trials=1, rng=1)
+        tmf.tune(tmf.games.left_right(step=1).at(), tmf.Synchronous(), metric=metric, trials=1, rng=1)
     assert "metric" in str(caught.value) + "".join(getattr(caught.value, "__notes__", ()))
 
 

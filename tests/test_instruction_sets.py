@@ -69,9 +69,9 @@ def affine(n_observations, n_actions, horizon=6):
 def types():
     """Widened tables, a type that passes turns, and a coupling with rounding in it."""
     kinds = [
-        tmf.games.resource_selection([1, 0.7, 0.3], congestion=np.ones(3), switching_cost=0.05, horizon=6),
-        tmf.games.queueing([0.1, 0.2, 0.3], horizon=6),
-        tmf.games.beach_bar(13, horizon=6, discount=0.95),
+        tmf.games.resource_selection([1, 0.7, 0.3], congestion=np.ones(3), switching_cost=0.05, horizon=6, step=1).at(),
+        tmf.games.queueing([0.1, 0.2, 0.3], horizon=6, step=1).at(),
+        tmf.games.beach_bar(13, horizon=6, discount=0.95, step=1).at(),
     ]
     places = [kind.n_observations for kind in kinds]
     coupling = np.random.default_rng(3).random((sum(places), sum(places))) / 10
@@ -84,16 +84,16 @@ def games():
     And every compiled model of tmf.games.
     """
     return {
-        "resource selection": tmf.games.resource_selection(np.linspace(1, 0.3, 8), congestion=np.ones(8), switching_cost=0.05, horizon=12),
-        "queueing": tmf.games.queueing([0.1, 0.2, 0.3], horizon=12),
-        "beach bar": tmf.games.beach_bar(37, horizon=6, discount=0.95),
-        "crowd, five actions": tmf.games.crowd_motion((5, 7), horizon=6, step=0.5),
-        "linear-quadratic": tmf.games.linear_quadratic(13, horizon=6),
-        "linear-quadratic, rounded": tmf.games.linear_quadratic(37, rounding="nearest position", wrap=True, horizon=6),
+        "resource selection": tmf.games.resource_selection(np.linspace(1, 0.3, 8), congestion=np.ones(8), switching_cost=0.05, horizon=12, step=1).at(),
+        "queueing": tmf.games.queueing([0.1, 0.2, 0.3], horizon=12, step=1).at(),
+        "beach bar": tmf.games.beach_bar(37, horizon=6, discount=0.95, step=1).at(),
+        "crowd, five actions": tmf.games.crowd_motion((5, 7), horizon=6, step=0.5).at(),
+        "linear-quadratic": tmf.games.linear_quadratic(13, horizon=6, step=1).at(),
+        "linear-quadratic, rounded": tmf.games.linear_quadratic(37, rounding="nearest position", wrap=True, horizon=6, step=1).at(),
         "routing": tmf.games.braess(horizon=6),
         "affine, S=5": affine(5, reward_mu=2),
         "affine, S=33": affine(33, reward_mu=3),
-        "affine, sparse": tmf.games.garnet(40, horizon=6, coupling=0.5),
+        "affine, sparse": tmf.games.garnet(40, horizon=6, coupling=0.5, step=1).at(),
         "types": types(),
         "dense, S=3": dense(3, 2),
         "dense, S=8": dense(8, 4, passive=True),

@@ -22,7 +22,7 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from tmfcore.interop.gymnasium import ID, env, make_vec
 
-GAME = tmf.games.queueing([0.1, 0.2, 0.3])
+GAME = tmf.games.queueing([0.1, 0.2, 0.3], step=1).at()
 UNIFORM = tmf.TabularPolicy.uniform(GAME)
 FLOW = tmf.mean_field(GAME, UNIFORM, tmf.Fraction(0.5))
 FACED = {
@@ -154,7 +154,7 @@ def test_one_of_three_earns_what_it_should(schedule, passive):
     rng = np.random.default_rng(7)
     for t in range(2):
         at_first = with_others._world.counts[:, 0]
-        tables = np.array([affine(np.array([c, 3 - c]) / 3, reward_mu=t) for c in range(4)])
+        tables = np.array([affine(np.array([c, 3 - c]) / 3, t) for c in range(4)])
         p = tables[at_first, infos["observation"], 0]
         _, _, _, _, infos = with_others.step((rng.random(R) >= p).astype(np.int64))
     laws = reference_laws.configuration_laws(plain, affine, moves, start)[-1]
@@ -168,7 +168,7 @@ def test_one_of_three_earns_what_it_should(schedule, passive):
 
 def test_always_is_in_every_batch():
     """With batches of one nobody else moves."""
-    game = tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=1.0, initial=[0.5, 0.3, 0.2])
+    game = tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=1.0, initial=[0.5, 0.3, 0.2], step=1).at()
     envs = make_vec(game, tmf.TabularPolicy.uniform(game), tmf.Sequential(), 10, num_envs=500, clock="always")
     _, infos = envs.reset(seed=1)
     others = envs._world.counts - np.eye(3, dtype=int)[infos["observation"]]
@@ -184,7 +184,7 @@ def test_always_is_in_every_batch():
 
 @pytest.mark.parametrize("start", ["rounded", "sampled"])
 def test_the_tagged_agent_is_any_of_them(start):
-    game = tmf.games.queueing([0.1, 0.2], initial=[0.5, 0.25, 0.25])
+    game = tmf.games.queueing([0.1, 0.2], initial=[0.5, 0.25, 0.25], step=1).at()
     envs = make_vec(game, tmf.TabularPolicy.uniform(game), tmf.Batch(1), 4, num_envs=20_000, start=start)
     _, infos = envs.reset(seed=1)
     counts = envs._world.counts
@@ -340,7 +340,7 @@ def test_bad_actions():
         (
             (GAME, tmf.mean_field(GAME, UNIFORM, tmf.Fraction(0.5), record_every=2)), {}, ValueError, "every step",
         ),
-        ((tmf.games.queueing([0.1, 0.2, 0.3], horizon=3), FLOW), {}, ValueError, "flow.horizon is 20"),
+        ((tmf.games.queueing([0.1, 0.2, 0.3], horizon=3, step=1).at(), FLOW), {}, ValueError, "flow.horizon is 20"),
     ],
 )  # fmt: skip
 def test_bad_arguments(arguments, options, kind, message):

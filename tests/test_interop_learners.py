@@ -12,7 +12,7 @@ gymnasium = pytest.importorskip("gymnasium", reason="needs the extra `envs`")
 
 from tmfcore.interop.gymnasium import env, make_vec
 
-GAME = tmf.games.queueing([0.1, 0.2, 0.3])
+GAME = tmf.games.queueing([0.1, 0.2, 0.3], step=1).at()
 UNIFORM = tmf.TabularPolicy.uniform(GAME)
 FLOW = tmf.mean_field(GAME, UNIFORM, tmf.Fraction(0.5))
 

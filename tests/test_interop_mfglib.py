@@ -126,9 +126,9 @@ def test_they_stand_by_default(kind):
 
 
 OURS = {
-    "beach": lambda: tmf.games.beach_bar(5, horizon=4),
+    "beach": lambda: tmf.games.beach_bar(5, horizon=4, step=1).at(),
     "infected": lambda: tmf.games.susceptible_infected(horizon=5),
-    "evacuation": lambda: tmf.games.building_evacuation(2, length=2, width=2, horizon=3),
+    "evacuation": lambda: tmf.games.building_evacuation(2, length=2, width=2, horizon=3, step=1).at(),
 }
 
 
@@ -165,14 +165,14 @@ def test_there_and_back(name):
 
 
 def test_a_bound_of_rewards():
-    game = tmf.games.left_right()
+    game = tmf.games.left_right(step=1).at()
     found = mfglib.to_environment(game).r_max
     worst = max(np.abs(game.tables(mu, 1)[0]).max() for mu in np.random.default_rng(0).dirichlet(np.ones(3), 50))
     assert worst <= found <= 2.0 and mfglib.to_environment(game, r_max=7.0).r_max == 7.0
 
 
 def test_policies_that_look_at_mu_follow_their_own_flow():
-    game, schedule = tmf.games.beach_bar(5, horizon=4), tmf.Fraction(0.4)
+    game, schedule = tmf.games.beach_bar(5, horizon=4, step=1).at(), tmf.Fraction(0.4)
     env = mfglib.to_environment(game, schedule)
 
     def policy(mu, t):
@@ -192,7 +192,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch):
 
 
 def test_bad_arguments():
-    game = tmf.games.left_right()
+    game = tmf.games.left_right(step=1).at()
     env = mfglib.to_environment(game)
     with pytest.raises(TypeError, match="must be an Environment"):
         mfglib.from_environment(3)

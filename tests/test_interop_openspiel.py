@@ -207,9 +207,9 @@ def test_pickled_by_name():
 
 
 OURS = {
-    "beach": lambda: tmf.games.beach_bar(5, horizon=4),
+    "beach": lambda: tmf.games.beach_bar(5, horizon=4, step=1).at(),
     "infected": lambda: tmf.games.susceptible_infected(horizon=5),
-    "queueing": lambda: tmf.games.queueing([0.1, 0.25], horizon=4),
+    "queueing": lambda: tmf.games.queueing([0.1, 0.25], horizon=4, step=1).at(),
 }
 
 
@@ -324,7 +324,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch):
 def test_bad_arguments():
     game = openspiel.from_game("mfg_crowd_modelling", {"size": 4, "horizon": 2})
     with pytest.raises(ValueError, match=r"must be made by interop\.openspiel\.from_game"):
-        openspiel.to_policy(None, tmf.games.queueing([0.1]))
+        openspiel.to_policy(None, tmf.games.queueing([0.1], step=1).at())
     with pytest.raises(TypeError, match=r"policy is int; must have action_probabilities"):
         openspiel.from_policy(3, game)
     with pytest.raises(TypeError, match="parameters are given with a game object"):

@@ -20,7 +20,7 @@ from pettingzoo.utils import parallel_to_aec
 from tmfcore.interop.pettingzoo import aec_env, parallel_env
 
 SCHEDULES = [tmf.Sequential(), tmf.Batch(3), tmf.Synchronous(), tmf.Bernoulli(0.2), tmf.Batch([0, 2] * 10)]
-GAME = tmf.games.queueing([0.1, 0.2, 0.3])
+GAME = tmf.games.queueing([0.1, 0.2, 0.3], step=1).at()
 
 
 # ------------------------------------------------------------------------------------- PettingZoo's own tests
@@ -159,7 +159,7 @@ def test_paths_follow_the_exact_chain(schedule, passive, in_turn):
 @pytest.mark.parametrize("make", [parallel_env, aec_env])
 def test_same_law_as_simulate(make):
     """Ten agents, by the counts at the end: more than can be enumerated."""
-    game = tmf.games.queueing([0.2, 0.4], horizon=3, initial=[0.5, 0.3, 0.2])
+    game = tmf.games.queueing([0.2, 0.4], horizon=3, initial=[0.5, 0.3, 0.2], step=1).at()
     policy = tmf.TabularPolicy.uniform(game)
     schedule = tmf.Batch(4)
     run = tmf.simulate(game, policy, schedule, 10, replicas=30_000, rng=1, record_every=3, decisions=False)
@@ -199,7 +199,7 @@ def test_both_ways_of_playing_are_one_game(schedule):
 
 @pytest.mark.parametrize(("schedule", "size"), [(tmf.Batch(2), 2), (tmf.Synchronous(), 4)])
 def test_a_batch_acts_in_random_order(schedule, size):
-    env = aec_env(tmf.games.queueing([0.1, 0.2], horizon=1), schedule, 4)
+    env = aec_env(tmf.games.queueing([0.1, 0.2], horizon=1, step=1).at(), schedule, 4)
     orders = Counter()
     for k in range(10_000):
         env.reset(seed=9 if k == 0 else None)
@@ -223,7 +223,7 @@ def test_all_of_a_batch_see_one_population():
 
 
 def test_anybody_may_start_anywhere():
-    game = tmf.games.queueing([0.1, 0.2], initial=[0.5, 0.25, 0.25])
+    game = tmf.games.queueing([0.1, 0.2], initial=[0.5, 0.25, 0.25], step=1).at()
     env = parallel_env(game, tmf.Batch(1), 4)
     first = Counter(
         env.reset(seed=3 if k == 0 else None)[1]["agent_0"]["observation"] for k in range(5000)

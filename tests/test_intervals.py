@@ -102,7 +102,7 @@ def test_welch_degrees():
 
 def test_the_interval_of_a_measured_error():
     """Student's of the logarithm, R - 1 degrees of freedom, at every time; the rounded start has none to either side."""
-    game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=4)
+    game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=4, step=1).at()
     policy, schedule = tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5)
     found = tmf.analysis.bound(game, policy, schedule, 40, replicas=6, rng=1)
     low, high = found.interval(0.9)

@@ -230,7 +230,7 @@ def test_by_half_step_wants_every_step():
     with pytest.raises(ValueError, match=re.escape("mu has shape (4, 6); must be (..., 7, 6)")):
         by_half_step(game, np.zeros((4, 6)))
     with pytest.raises(TypeError, match=r"must be a game made by games\.joint"):
-        by_half_step(tmf.games.queueing([0.1]), np.zeros((4, 2)))
+        by_half_step(tmf.games.queueing([0.1], step=1).at(), np.zeros((4, 2)))
 
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])

@@ -174,7 +174,7 @@ def test_every_batch_size_converges_at_the_same_rate(schedule):
         quarter = n_agents // 4
         size = {"B=1": 1, "B=sqrt N": math.isqrt(n_agents), "B=N/4": quarter, "B=N": n_agents, "p=1/4": quarter}[schedule]
         game = tmf.games.resource_selection([1.0, 0.8, 0.6], congestion=[1.0, 1.0, 0.5], switching_cost=0.05, horizon=4,
-                                            initial=[0.5, 0.25, 0.25], step=size / n_agents)  # fmt: skip
+                                            initial=[0.5, 0.25, 0.25], step=size / n_agents).at()  # fmt: skip
         policy = tmf.SoftmaxPolicy(np.random.default_rng(1).normal(size=(2, 3, 3, 4)))
         made = tmf.Bernoulli(0.25) if schedule == "p=1/4" else tmf.Batch(size)
         run = tmf.simulate(game, policy, made, n_agents, replicas=1_000, rng=n_agents, record_every=game.horizon,
@@ -189,7 +189,7 @@ def test_every_batch_size_converges_at_the_same_rate(schedule):
 
 def test_fitted_slope_is_one_half():
     """analysis.convergence on N = 100 .. 6,400, 150 replicas: slope -0.5 within 6 of its standard errors and 0.03."""
-    game = tmf.games.queueing([0.2, 0.3], horizon=5)
+    game = tmf.games.queueing([0.2, 0.3], horizon=5, step=1).at()
     study = tmf.analysis.convergence(
         game, tmf.TabularPolicy.uniform(game), {"all": tmf.Synchronous(), "half": tmf.Fraction(0.5)},
         n_agents=[100, 400, 1_600, 6_400], replicas=150, rng=8, threads=1,

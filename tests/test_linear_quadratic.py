@@ -69,7 +69,7 @@ def test_linear_quadratic_is_that_of_its_page(n, n_act, rounding, wrap, step, re
         "noise": np.stack([shake * rng.normal(size=3), rng.dirichlet(np.ones(3))]), "cross": rng.normal(), "kappa": 0.8,
         "terminal_cost": 1.7, "rounding": rounding, "wrap": wrap, "step": step,
     }  # fmt: skip
-    game = linear_quadratic(n, horizon=2, discount=0.9, **options)
+    game = linear_quadratic(n, horizon=2, discount=0.9, **{"step": 1} | options).at()
     assert (game.horizon, game.discount) == (round(2 / step) + 1, 0.9**step)
     for t in (0, game.horizon - 2, game.horizon - 1):
         mu = rng.dirichlet(np.full(n, 0.3)) if t else np.eye(n)[rng.integers(n)]
@@ -88,24 +88,24 @@ def test_whole_displacements_need_no_rounding():
     """Actions, noise and drift in whole positions: all roundings are one, and ties do not arise."""
     mu = np.eye(7)[2]
     games = [
-        linear_quadratic(7, actions=[-1, 0, 2], delta=1.0, mean_reversion=1.0, noise=[[-1, 1], [0.25, 0.75]], rounding=rounding)
+        linear_quadratic(7, actions=[-1, 0, 2], delta=1.0, mean_reversion=1.0, noise=[[-1, 1], [0.25, 0.75]], rounding=rounding, step=1).at()
         for rounding in ("linear", "nearest", "nearest position")
     ]
     for one, two, three in zip(*(game.tables(mu) for game in games), strict=True):
         np.testing.assert_allclose(one, two, rtol=0, atol=1e-15)
         np.testing.assert_array_equal(two, three)
-    fixed = linear_quadratic(7, actions=[-1, 0, 2], delta=1.0, mean_reversion=0, noise=[[-1, 1], [0.25, 0.75]])
+    fixed = linear_quadratic(7, actions=[-1, 0, 2], delta=1.0, mean_reversion=0, noise=[[-1, 1], [0.25, 0.75]], step=1).at()
     assert (fixed.model.n_successors, fixed.model.n_passive_successors) == (3, 3)
     np.testing.assert_allclose(fixed.model.tables(mu)[1][3, 1], [0.25, 0, 0.75])
 
 
 def test_halves_go_to_the_even_displacement():
-    game = linear_quadratic(9, actions=[0.5, 1.5, -0.5, -1.5], delta=1.0, mean_reversion=0, volatility=0, rounding="nearest")
+    game = linear_quadratic(9, actions=[0.5, 1.5, -0.5, -1.5], delta=1.0, mean_reversion=0, volatility=0, rounding="nearest", step=1).at()
     moved = game.tables(np.full(9, 1 / 9))[1][4].argmax(-1) - 4
     assert moved.tolist() == [0, 2, 0, -2]
     game = linear_quadratic(
         9, actions=[0.5, -0.5], delta=1.0, mean_reversion=0, volatility=0, rounding="nearest position"
-    )
+    , step=1).at()
     ends = game.tables(np.full(9, 1 / 9))[1].argmax(-1)
     assert ends[3:6].tolist() == [[4, 2], [4, 4], [6, 4]]  # positions -1, 0 and 1 from the middle
 
@@ -114,7 +114,7 @@ def test_linear_rounding_keeps_the_mean_and_nearest_jumps():
     """In the middle of the grid a row moves by what the formula says, exactly; it is continuous in mu."""
     rng = np.random.default_rng(0)
     options = {"actions": [-0.7, 0.2], "delta": 0.3, "mean_reversion": 0.9, "volatility": 0.5, "kappa": 0.1}
-    game = linear_quadratic(41, **options)
+    game = linear_quadratic(41, **{"step": 1} | options).at()
     x = np.arange(41)
     mu = rng.dirichlet(np.ones(41))
     mean = mu @ x
@@ -123,7 +123,7 @@ def test_linear_rounding_keeps_the_mean_and_nearest_jumps():
     np.testing.assert_allclose(moved, 0.3 * (np.array([-0.7, 0.2]) + 0.9 * (mean - x[15:26, None])), atol=1e-12)
     nudged = mu + 1e-9 * (np.eye(41)[40] - np.eye(41)[0])
     for rounding, largest in (("linear", 1e-6), ("nearest", np.inf)):
-        game = linear_quadratic(41, rounding=rounding, **options)
+        game = linear_quadratic(41, rounding=rounding, **{"step": 1} | options).at()
         change = np.abs(game.tables(nudged)[1] - game.tables(mu)[1]).sum(-1).max()
         assert change < largest
 
@@ -132,7 +132,7 @@ def test_linear_rounding_keeps_the_mean_and_nearest_jumps():
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("wrap", [False, True])
 def test_rewards_in_play_are_those_of_the_tables(schedule, engine, wrap):
-    game, n_agents = linear_quadratic(8, step=0.25, horizon=3, wrap=wrap), 50
+    game, n_agents = linear_quadratic(8, step=0.25, horizon=3, wrap=wrap).at(), 50
     policy = tmf.TabularPolicy(np.random.default_rng(1).dirichlet(np.ones(7), size=8))
     run = tmf.simulate(game, policy, schedule, n_agents, engine=engine, rng=3)
     for t in range(game.horizon):
@@ -168,7 +168,7 @@ def refined(cells, step=1.0):
     return x, linear_quadratic(
         n, actions=speeds, spacing=1 / cells, delta=1 / cells, volatility=SIGMA, mean_reversion=K, cross=Q, kappa=KAPPA,
         terminal_cost=C, horizon=TIME * cells, initial=mu / mu.sum(), step=step,
-    )  # fmt: skip
+    ).at()  # fmt: skip
 
 
 def equilibrium(game, n_sweeps=4):
@@ -222,7 +222,7 @@ def test_passive_time_passes_at_the_same_rate_whatever_the_step():
             game = linear_quadratic(
                 81, actions=[0.0], delta=0.5, noise=[[-1, 0, 1], [0.2, 0.6, 0.2]], mean_reversion=reversion, step=step,
                 horizon=8, initial=np.eye(81)[40],
-            )  # fmt: skip
+            ).at()  # fmt: skip
             for schedule in (tmf.Synchronous(), tmf.Fraction(step)):
                 mu = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), schedule).mu[game.horizon - 1]
                 x = np.arange(81)
@@ -247,7 +247,7 @@ def mfglib_options(el=5, m=2, sigma=3.0, delta=0.1, k=1.0, q=0.01, kappa=0.5, c_
 
 
 def test_the_uniform_policy_has_the_exploitability_of_mfglib():
-    game = linear_quadratic(**mfglib_options())
+    game = linear_quadratic(**{"step": 1} | mfglib_options()).at()
     gap = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
     assert gap == pytest.approx(2.138, abs=1e-3)
 
@@ -257,14 +257,14 @@ def test_the_uniform_policy_has_the_exploitability_of_mfglib():
 )
 def test_mirror_descent_solves_them(options):
     """1e-4 of the mean return by the adaptive rate, though they are not monotone."""
-    game = linear_quadratic(**options)
+    game = linear_quadratic(**{"step": 1} | options).at()
     schedule = tmf.Fraction(game.step) if game.step < 1 else tmf.Synchronous()
     solution = tmf.solvers.MirrorDescent(iterations=3000, tolerance=1e-4).solve(game, schedule)
     assert solution.relative_exploitability <= 1e-4
 
 
 def test_pickle_and_names():
-    game = linear_quadratic(5, actions=[-0.5, 0, 1], step=0.5, horizon=3, wrap=True, rounding="nearest", initial=np.eye(5)[1])
+    game = linear_quadratic(5, actions=[-0.5, 0, 1], step=0.5, horizon=3, wrap=True, rounding="nearest", initial=np.eye(5)[1]).at()
     assert game.action_labels == ("-0.5", "0", "1")
     again = pickle.loads(pickle.dumps(game))
     assert repr(again) == repr(game)
@@ -293,7 +293,7 @@ def test_pickle_and_names():
 )
 def test_errors(changes, error, text):
     with pytest.raises(error, match=f"^{re.escape(text)}"):
-        linear_quadratic(**changes)
+        linear_quadratic(**{"step": 1} | changes).at()
 
 
 # ------------------------------------------------------------------------------------------------------ the peers
@@ -309,7 +309,7 @@ def test_tables_are_those_of_mfglib(options):
     torch = need("torch")
     environments = need("mfglib.env")
     theirs = environments.Environment.linear_quadratic(T=3, **options)
-    game = linear_quadratic(**mfglib_options(**options))
+    game = linear_quadratic(**{"step": 1} | mfglib_options(**options)).at()
     rng = np.random.default_rng(2)
     n, n_act = game.n_observations, game.n_actions
     for t in range(4):
@@ -346,7 +346,7 @@ def test_flow_and_values_are_those_of_openspiel(options):
         size, actions=j.astype(float), delta=1.0, noise=np.stack([np.rint(sigma * j), np.diff(norm.cdf(edges, scale=sigma))]),
         mean_reversion=options.get("mean_revert", 0.0), cross=0.0, kappa=kappa, terminal_cost=kappa, wrap=True,
         rounding="nearest", horizon=horizon - 1,
-    )  # fmt: skip
+     step=1).at()  # fmt: skip
     rng = np.random.default_rng(5)
     for _ in range(3):
         table = rng.dirichlet(np.ones(game.n_actions), size=(game.horizon, size))

@@ -19,7 +19,7 @@ every = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 
 
 def queueing(*capacities, **options):
-    return tmf.games.queueing(capacities or (0.1, 0.2, 0.3), **{"horizon": 5} | options)
+    return tmf.games.queueing(capacities or (0.1, 0.2, 0.3), **{"step": 1} | {"horizon": 5} | options).at()
 
 
 def run(solver, game=None, schedule=None, **options):
@@ -232,7 +232,7 @@ def test_what_was_found_rides_on_what_a_callback_raises(solver):
 
 
 def test_solve_hands_over_the_best_of_all_solvers():
-    game = tmf.games.beach_bar(101, horizon=3)
+    game = tmf.games.beach_bar(101, horizon=3, step=1).at()
     calls = []
 
     def callback(now):
@@ -329,7 +329,7 @@ def test_not_converged_is_a_warning(solver):
 
 def test_solve_warns_once_and_only_if_no_solver_converges():
     with pytest.warns(tmf.ConvergenceWarning, match="solve has not converged: MirrorDescent: ") as seen:
-        tmf.solve(tmf.games.beach_bar(101, horizon=2), tmf.Synchronous(), tolerance=0.0, absolute_tolerance=0.0)
+        tmf.solve(tmf.games.beach_bar(101, horizon=2, step=1).at(), tmf.Synchronous(), tolerance=0.0, absolute_tolerance=0.0)
     assert len(seen) == 1 and seen[0].filename == __file__
 
 
@@ -354,7 +354,7 @@ def test_a_stationary_solution_is_a_start_of_stationary():
 @pytest.mark.parametrize("aware", [False, True])
 def test_policies_that_solvers_return_know_their_horizon(aware, tmp_path):
     """Twelve stages over 240 steps: step 120 is in stage 6, with or without being told the horizon."""
-    game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=12, step=0.05)
+    game = tmf.games.queueing((0.1, 0.2, 0.3), horizon=12, step=0.05).at()
     found = run(TMFPG(population_aware=aware), game, tmf.Fraction(0.05))
     found.save(tmp_path / "found.npz")
     mu = [0.2, 0.3, 0.4, 0.1]

@@ -11,7 +11,7 @@ from tmfcore._limit.mean_field import Evaluation, Flow, evaluate, mean_field
 
 @pytest.fixture
 def game():
-    return tmf.games.queueing((0.1, 0.2, 0.3), horizon=9)
+    return tmf.games.queueing((0.1, 0.2, 0.3), horizon=9, step=1).at()
 
 
 @pytest.fixture
@@ -105,10 +105,10 @@ def test_errors(game, uniform):
     flow = mean_field(game, uniform, tmf.Synchronous(), record_every=2)
     with pytest.raises(ValueError, match=r"flow\.mu has 6 rows; must have T \+ 1 = 10"):
         evaluate(game, uniform, tmf.Synchronous(), flow=flow)
-    longer = tmf.games.queueing((0.1, 0.2, 0.3), horizon=10)
+    longer = tmf.games.queueing((0.1, 0.2, 0.3), horizon=10, step=1).at()
     with pytest.raises(ValueError, match=r"flow\.horizon is 9; must be the game's, 10"):
         evaluate(longer, uniform, tmf.Synchronous(), flow=mean_field(game, uniform, tmf.Synchronous()))
-    wider = tmf.games.queueing((0.1, 0.2, 0.3, 0.4), horizon=9)
+    wider = tmf.games.queueing((0.1, 0.2, 0.3, 0.4), horizon=9, step=1).at()
     with pytest.raises(ValueError, match=r"flow\.mu has shape \(10, 4\); must be \(T\+1, S\) = \(10, 5\)"):
         tmf.best_response(wider, mean_field(game, uniform, tmf.Synchronous()), tmf.Synchronous())
     with pytest.raises(ValueError, match="clock is 'sometimes'; must be one of 'schedule', 'always'"):

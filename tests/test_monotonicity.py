@@ -111,14 +111,14 @@ def test_what_is_said_of_other_games():
     constant = strategies.random_game(0).build()
     found = monotonicity(constant, tmf.Synchronous())
     assert (found.verdict, found.unique, found.trials) == ("monotone", None, 0)
-    queue = tmf.games.queueing((0.1, 0.2, 0.3), horizon=4)
+    queue = tmf.games.queueing((0.1, 0.2, 0.3), horizon=4, step=1).at()
     found = monotonicity(queue, tmf.Synchronous(), trials=5, rng=0)
     assert found.transition_depends_on_mu and found.unique is None and not found.affine
     assert "says nothing about uniqueness" in str(found)
     at_start = congestion(-np.eye(3), horizon=1)
     assert monotonicity(at_start, tmf.Synchronous()).verdict == "monotone"  # mu_0 is given: nothing to tell apart
     for c in (0.5, 2.0):
-        crowded = tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=c, step=0.5)
+        crowded = tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=c, step=0.5).at()
         found = monotonicity(crowded, tmf.Fraction(0.5))
         assert found.unique is True
         np.testing.assert_allclose(found.eigenvalues, -c * 0.5)
@@ -226,7 +226,7 @@ def test_the_bound_bounds(schedule, start):
 
 def test_the_bound_of_batches():
     """Square-summed, the bound is of one order for all B; summed, it grows as batches shrink, as documented."""
-    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
+    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, step=1).at()
     policy = tmf.TabularPolicy.uniform(game)
     found = {b: bound(game, policy, tmf.Batch(b), 1600) for b in (1, 40, 1600)}
     assert all(f.stays_bounded and f.rigorous for f in found.values())
@@ -237,7 +237,7 @@ def test_the_bound_of_batches():
     assert summed[0] > 5 * summed[1] > 25 * summed[2]
     limits = [f.limit for f in found.values()]
     assert max(limits) < 1.5 * min(limits)
-    late = bound(tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=400), policy, tmf.Batch(40), 1600)
+    late = bound(tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=400, step=1).at(), policy, tmf.Batch(40), 1600)
     assert late.worst_case[-1] <= late.limit * (1 + 1e-9)
     assert late.worst_case[-1] > 0.95 * late.limit
 

@@ -30,7 +30,7 @@ def names_along(axis):
 
 @pytest.fixture(scope="module")
 def queueing():
-    return tmf.games.queueing([0.1, 0.2, 0.3], horizon=4, step=0.1)
+    return tmf.games.queueing([0.1, 0.2, 0.3], horizon=4, step=0.1).at()
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_profiles_are_observations_to_the_right_at_four_times():
 
 
 def test_a_stationary_flow_is_one_profile():
-    game = tmf.games.beach_bar(20, discount=0.9)
+    game = tmf.games.beach_bar(20, discount=0.9, step=1).at()
     found = tmf.solvers.Stationary().solve(game, tmf.Synchronous())
     ax = found.plot("flow")
     (line,) = ax.get_lines()
@@ -341,7 +341,7 @@ def test_convergence_draws_its_lines_and_slopes():
 
 
 def test_lipschitz_draws_the_constants_of_the_flow():
-    game = tmf.games.resource_selection([1, 0.8], congestion=1.0, horizon=3)
+    game = tmf.games.resource_selection([1, 0.8], congestion=1.0, horizon=3, step=1).at()
     found = tmf.analysis.lipschitz(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.25))
     l1, euclidean, one = found.plot().get_lines()
     np.testing.assert_array_equal(l1.get_ydata(), found.flow)
@@ -350,7 +350,7 @@ def test_lipschitz_draws_the_constants_of_the_flow():
 
 
 def test_monotonicity_draws_eigenvalues_or_the_violation():
-    crowded = tmf.games.resource_selection([1, 0.8], congestion=1.0, horizon=3)
+    crowded = tmf.games.resource_selection([1, 0.8], congestion=1.0, horizon=3, step=1).at()
     found = tmf.analysis.monotonicity(crowded, tmf.Synchronous())
     ax = found.plot()
     np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), found.eigenvalues)

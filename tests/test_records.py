@@ -68,7 +68,7 @@ def test_nan_equals_nan_and_types_differ():
 
 
 def test_lines():
-    game = tmf.games.left_right()
+    game = tmf.games.left_right(step=1).at()
     policy = tmf.TabularPolicy.uniform(game)
     flow = tmf.mean_field(game, policy, tmf.Synchronous())
     assert repr(flow) == "Flow('left_right', S=3, T=2, 3 records)"

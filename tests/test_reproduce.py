@@ -55,7 +55,7 @@ def test_the_numbers_depend_on_the_seed_and_not_on_threads(results):
 def test_exploitability_and_return_are_those_of_the_learned_policy():
     spec = GAMES["queueing"]
     policy, found = compute.solve(spec, 5, TINY, np.random.SeedSequence(1), lambda done, total: None)
-    game, schedule = spec.build(0.1), tmf.Batch(5)
+    game, schedule = spec.build().at(step=0.1), tmf.Batch(5)
     assert found["exploitability"] == pytest.approx(tmf.exploitability(game, policy, schedule, 50))
     assert found["mean_return"] == pytest.approx(tmf.evaluate(game, policy, schedule, 50).mean_return)
     assert min(found["history"]["exploitability"]) == found["exploitability"]

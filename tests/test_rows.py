@@ -35,21 +35,21 @@ def _varying_here_and_there():
     )  # fmt: skip
 
 
-GAMES = {name: tmf.games.BY_NAME.get(name, entry.small)() for name, entry in tmf.games.SHELF.items() if name != "sioux_falls"} | {
-    "linear_quadratic, at rest": tmf.games.linear_quadratic(9, mean_reversion=0.0, horizon=4),
+GAMES = {name: tmf.games.BY_NAME.get(name, entry.small)().at(step=1) for name, entry in tmf.games.SHELF.items() if name != "sioux_falls"} | {
+    "linear_quadratic, at rest": tmf.games.linear_quadratic(9, mean_reversion=0.0, horizon=4, step=1).at(),
     "beach_bar, by step": tmf.games.beach_bar(
         5, horizon=3, moving_cost=[0.3, 0.1, 0.2], worth=np.arange(15.0).reshape(3, 5) % 4
-    ),
-    "beach_bar, short steps": tmf.games.beach_bar(9, step=0.25, horizon=2, moving_cost=0.3),
+    , step=1).at(),
+    "beach_bar, short steps": tmf.games.beach_bar(9, step=0.25, horizon=2, moving_cost=0.3).at(),
     "crowd_aversion, other scales": tmf.games.crowd_aversion(
         np.tile(np.eye(3)[::-1], (3, 1, 1)), worth=[0.3, 0.1, 0.0], action_reward=np.outer([1.0, 2.0, 0.5], [0.5, 0.2, 0.1]), action_scale=[2.0, 0.5, 3.0, 1.0],
         horizon=4, discount=0.9, initial=[0.5, 0.3, 0.2], congestion=0.2,
-    ),
-    "queueing, unequal": tmf.games.queueing([0.4, 0.03, 0.2], jockeying_cost=0.3, step=0.25),
-    "resource_selection, square": tmf.games.resource_selection([1.0, 0.5, 0.2], congestion=[1.0, 2.0, 0.3], power=2.0, switching_cost=0.4),
-    "left_right, as one": tmf.games.typed([tmf.games.left_right()] * 2, shares=[0.3, 0.7]),
-    "left_right, coupled": tmf.games.typed([tmf.games.left_right()] * 2, shares=[0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
-    "hands, coupled": tmf.games.typed([tmf.games.rock_paper_scissors()] * 2, shares=[0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
+     step=1).at(),
+    "queueing, unequal": tmf.games.queueing([0.4, 0.03, 0.2], jockeying_cost=0.3, step=0.25).at(),
+    "resource_selection, square": tmf.games.resource_selection([1.0, 0.5, 0.2], congestion=[1.0, 2.0, 0.3], power=2.0, switching_cost=0.4, step=1).at(),
+    "left_right, as one": tmf.games.typed([tmf.games.left_right(step=1).at()] * 2, shares=[0.3, 0.7]),
+    "left_right, coupled": tmf.games.typed([tmf.games.left_right(step=1).at()] * 2, shares=[0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
+    "hands, coupled": tmf.games.typed([tmf.games.rock_paper_scissors(step=1).at()] * 2, shares=[0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
     "affine, here and there": _varying_here_and_there(),
     "affine, coupled": tmf.games.typed([_paid_alike()] * 2, shares=[0.3, 0.7], coupling=[[1, 2], [0.5, 0.3]]),
 }
@@ -136,7 +136,7 @@ def test_a_pickled_game_is_the_same_game(name):
 @pytest.mark.parametrize("name", [name for name in tmf.games.BY_NAME if name not in ("braess", "sioux_falls")])
 @pytest.mark.parametrize("discount", [0.0, 0.5, 1.0])
 def test_every_discount_from_0_to_1_is_taken(name, discount):
-    game = tmf.games.BY_NAME[name](discount=discount)
+    game = tmf.games.BY_NAME[name](discount=discount).at(step=1)
     assert game.discount == discount
 
 

@@ -289,7 +289,7 @@ def test_samplers_refuse_what_they_cannot_draw():
 
 def test_batches_beyond_the_hypergeometric_are_refused_at_every_door():
     """10^12 agents may be drawn from in batches, one more may not, except for 1 and for all of them."""
-    game = tmf.games.queueing([0.1, 0.2], horizon=2)
+    game = tmf.games.queueing([0.1, 0.2], horizon=2, step=1).at()
     policy, batch = tmf.TabularPolicy.uniform(game), tmf.Batch(2)
     start = np.array([BEYOND, 0, 0])
     with pytest.raises(ValueError, match=str(10**12)):
@@ -318,7 +318,7 @@ def test_environments_refuse_what_the_counts_engine_does():
     """interop's world of one agent among N: batches up to 10^12, coins up to 10^18."""
     from tmfcore.interop._worlds import world
 
-    game = tmf.games.queueing([0.1, 0.2], horizon=2)
+    game = tmf.games.queueing([0.1, 0.2], horizon=2, step=1).at()
     policy = tmf.TabularPolicy.uniform(game)
     options = {"clock": "schedule", "start": "sampled", "n": 3}
     with pytest.raises(ValueError, match=str(10**12)):

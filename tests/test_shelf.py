@@ -54,7 +54,7 @@ def test_it_has_the_name_of_its_function(name):
 
 @every
 def test_it_is_pickled(name):
-    game = SHELF[name].small()
+    game = SHELF[name].small().at(step=1)
     again = pickle.loads(pickle.dumps(game))
     assert (again.name, again.horizon, again.discount, again.step) == (name, game.horizon, game.discount, game.step)
     assert (again.observation_labels, again.action_labels) == (game.observation_labels, game.action_labels)

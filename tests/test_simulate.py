@@ -22,7 +22,7 @@ from tmfcore._population.simulation import Simulation
 
 @pytest.fixture
 def game():
-    return tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=1.0, switching_cost=0.1, initial=(0.5, 0.25, 0.25), horizon=7)
+    return tmf.games.resource_selection((1.0, 0.8, 0.6), congestion=1.0, switching_cost=0.1, initial=(0.5, 0.25, 0.25), horizon=7, step=1).at()
 
 
 @pytest.fixture

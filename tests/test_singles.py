@@ -20,7 +20,7 @@ def test_the_agent_that_acts_stands_anywhere_in_proportion(engine, size):
     """Who acts first, over 3000 replicas: observation o with probability counts[o] / N; empty ones never."""
     counts = np.random.default_rng(size).integers(0, 5, size)
     counts[size // 2] = 30
-    game = tmf.games.resource_selection(np.linspace(1, 0.2, size), congestion=np.ones(size), horizon=1, step=1.0)
+    game = tmf.games.resource_selection(np.linspace(1, 0.2, size), congestion=np.ones(size), horizon=1, step=1.0).at()
     run = tmf.simulate(game, uniform(game), tmf.Sequential(), int(counts.sum()), engine=engine, start=counts,
                        replicas=3000, rng=5)  # fmt: skip
     where = np.argmax(run.decisions[:, 0].sum(-1), axis=-1)
@@ -31,7 +31,7 @@ def test_the_agent_that_acts_stands_anywhere_in_proportion(engine, size):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_rewards_follow_the_moves(engine, power):
     """Over chunks and stages, the reward of every step is that of its own counts and decision."""
-    game = tmf.games.resource_selection([1, 0.8, 0.3], congestion=[1, 2, 0.5], switching_cost=0.1, power=power, step=1 / 50, horizon=20)
+    game = tmf.games.resource_selection([1, 0.8, 0.3], congestion=[1, 2, 0.5], switching_cost=0.1, power=power, step=1 / 50, horizon=20).at()
     rng = np.random.default_rng(3)
     policy = tmf.TabularPolicy(rng.dirichlet(np.ones(3), size=(7, 3)))
     run = tmf.simulate(game, policy, tmf.Sequential(), 50, engine=engine, rng=9)
@@ -48,7 +48,7 @@ def test_rewards_follow_the_moves(engine, power):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_list_of_ones_is_sequential_play(engine):
     """Batches given one by one, all of one agent, draw what Sequential draws; larger ones in between end a run of them."""
-    game = tmf.games.resource_selection([1, 0.8, 0.3], congestion=[1, 1, 1], switching_cost=0.1, step=1 / 40, horizon=10)
+    game = tmf.games.resource_selection([1, 0.8, 0.3], congestion=[1, 1, 1], switching_cost=0.1, step=1 / 40, horizon=10).at()
     ones = tmf.simulate(game, uniform(game), tmf.Batch(np.ones(game.horizon, int)), 40, engine=engine, rng=1)
     alone = tmf.simulate(game, uniform(game), tmf.Sequential(), 40, engine=engine, rng=1)
     np.testing.assert_array_equal(ones.decisions, alone.decisions)
@@ -64,12 +64,12 @@ def test_a_list_of_ones_is_sequential_play(engine):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: tmf.games.garnet(7, horizon=60, coupling=0.3),
-        lambda: tmf.games.rock_paper_scissors(horizon=60),
+        lambda: tmf.games.garnet(7, horizon=60, coupling=0.3, step=1).at(),
+        lambda: tmf.games.rock_paper_scissors(horizon=60, step=1).at(),
         lambda: tmf.games.braess(horizon=60),
-        lambda: tmf.games.beach_bar(8, worth=np.random.default_rng(3).normal(size=(60, 8)), horizon=60),
-        lambda: tmf.games.beach_bar(9, horizon=60),
-        lambda: tmf.games.linear_quadratic(7, horizon=60),
+        lambda: tmf.games.beach_bar(8, worth=np.random.default_rng(3).normal(size=(60, 8)), horizon=60, step=1).at(),
+        lambda: tmf.games.beach_bar(9, horizon=60, step=1).at(),
+        lambda: tmf.games.linear_quadratic(7, horizon=60, step=1).at(),
     ],
     ids=["garnet", "rock_paper_scissors", "braess", "beach of changing worth", "beach", "linear_quadratic"],
 )
@@ -87,7 +87,7 @@ def test_rewards_are_those_of_the_tables(make, engine):
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 def test_a_callable_policy_is_asked_for_the_row_of_the_agent_that_acts(engine):
     """Everywhere another action, with certainty: one agent goes round, whatever is drawn."""
-    game = tmf.games.resource_selection((1.0, 0.5, 0.2), congestion=1.0, horizon=7, initial=(0.0, 1.0, 0.0))
+    game = tmf.games.resource_selection((1.0, 0.5, 0.2), congestion=1.0, horizon=7, initial=(0.0, 1.0, 0.0), step=1).at()
     onwards = np.eye(3)[[1, 2, 0]]
     for policy in (lambda mu: onwards, lambda mu, t: onwards, tmf.TabularPolicy(onwards[None])):
         run = tmf.simulate(game, policy, tmf.Sequential(), n_agents=1, rng=1, engine=engine)

@@ -65,12 +65,12 @@ def assert_tables(game, tables, seed=0):
 
 @given(st.floats(-1, 3), st.floats(0, 3), st.sampled_from([1.0, 0.1]))
 def test_left_right(first, second, step):
-    assert_tables(left_right((first, second), step=step), slow_left_right((first, second), step))
+    assert_tables(left_right((first, second), step=step).at(), slow_left_right((first, second), step))
 
 
 @given(st.lists(st.floats(0.1, 3), min_size=3, max_size=3), st.floats(0, 3), st.floats(0, 3), st.sampled_from([1.0, 0.1]))
 def test_rock_paper_scissors(stakes, win, loss, step):
-    assert_tables(rock_paper_scissors(stakes, win=win, loss=loss, step=step), slow_hands(stakes, win, loss, step))
+    assert_tables(rock_paper_scissors(stakes, win=win, loss=loss, step=step).at(), slow_hands(stakes, win, loss, step))
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(-1, 2), st.floats(-1, 2))
@@ -91,7 +91,7 @@ DEFAULTS = {
 @pytest.mark.parametrize("beta", [1.0, 0.3])
 def test_flow_and_exploitability(name, clock, beta):
     """Of random policies, synchronous and not, against the slow reference."""
-    game = BY_NAME[name]()
+    game = BY_NAME[name]().at(step=1)
     tables, horizon, initial = DEFAULTS[name]
     assert (game.horizon, game.discount, game.initial.tolist(), game.name) == (horizon, 1.0, initial, name)
     right = reference.Game(game.n_observations, game.n_actions, horizon, 1.0, game.initial, tables)
@@ -109,14 +109,14 @@ def test_flow_and_exploitability(name, clock, beta):
                                                 ("susceptible_infected", 5.467)])  # fmt: skip
 def test_known_exploitabilities_of_the_uniform_policy(name, expected):
     """Figures of MFGLib's games, in float32."""
-    game = BY_NAME[name]()
+    game = BY_NAME[name]().at(step=1)
     found = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
     assert found == pytest.approx(expected, abs=6e-4 if name == "susceptible_infected" else 1e-12)
 
 
 def test_labels():
-    assert left_right().observation_labels == ("start", "left", "right")
-    assert rock_paper_scissors().action_labels == ("rock", "paper", "scissors")
+    assert left_right(step=1).at().observation_labels == ("start", "left", "right")
+    assert rock_paper_scissors(step=1).at().action_labels == ("rock", "paper", "scissors")
     assert susceptible_infected().observation_labels == ("susceptible", "infected")
     assert susceptible_infected().action_labels == ("go out", "keep away")
 
@@ -127,7 +127,7 @@ def test_labels():
 @pytest.mark.parametrize("costs", [(1.0, 2.0), (3.0, 0.5)])
 def test_equilibrium_of_left_right(costs):
     """The first choice puts c_2 / (c_1 + c_2) on the left, where both sides cost c_1 c_2 / (c_1 + c_2)."""
-    game, left = left_right(costs), costs[1] / sum(costs)
+    game, left = left_right(costs, step=1).at(), costs[1] / sum(costs)
     policy = tmf.TabularPolicy(np.tile([left, 1 - left], (3, 1)))
     found = tmf.evaluate(game, policy, tmf.Synchronous())
     assert tmf.exploitability(game, policy, tmf.Synchronous()) == pytest.approx(0, abs=1e-15)
@@ -142,7 +142,7 @@ def test_equilibrium_of_left_right(costs):
 
 def test_equilibrium_of_rock_paper_scissors():
     """Shares (26, 20, 31) / 77 earn 6/11 each: no other hand is better."""
-    game = rock_paper_scissors()
+    game = rock_paper_scissors(step=1).at()
     shares = np.array([26, 20, 31]) / 77
     policy = tmf.TabularPolicy(np.tile(shares, (4, 1)))
     assert tmf.exploitability(game, policy, tmf.Synchronous()) == pytest.approx(0, abs=1e-15)
@@ -153,7 +153,7 @@ def test_equilibrium_of_rock_paper_scissors():
 
 def test_even_stakes_are_monotone_where_losing_hurts_as_much():
     """s (mu(prey) - mu(hunter)) is antisymmetric: a form that is 0, whatever the flows."""
-    game = rock_paper_scissors((1, 1, 1), win=1, loss=1, horizon=4)
+    game = rock_paper_scissors((1, 1, 1), win=1, loss=1, horizon=4, step=1).at()
     answer = tmf.analysis.monotonicity(game, tmf.Synchronous())
     assert answer.verdict == "monotone"
     np.testing.assert_allclose(answer.eigenvalues, 0, atol=1e-12)
@@ -188,7 +188,7 @@ def test_passive_agents_take_no_precaution():
 
 @pytest.mark.parametrize("make", [left_right, rock_paper_scissors, garnet])
 def test_passive_agents_stay_and_go_on_earning(make):
-    game = make()
+    game = make(step=1)
     size = game.n_observations
     for mu in strategies.rows(np.random.default_rng(0), (3, size), 1.0):
         reward, _, waiting, staying = game.tables(mu)
@@ -203,7 +203,7 @@ def test_passive_agents_stay_and_go_on_earning(make):
 @pytest.mark.parametrize("make", [left_right, rock_paper_scissors, garnet])
 def test_time_is_measured_in_sweeps(make):
     """A sweep in ten steps of a tenth each: as long, and a crowd that stands still earns the same."""
-    whole, parts = make(horizon=6, discount=0.9), make(horizon=6, discount=0.9, step=0.1)
+    whole, parts = (make(horizon=6, discount=0.9).at(step=step) for step in (1, 0.1))
     assert (parts.horizon, parts.step) == (60, 0.1) and parts.discount == 0.9**0.1
     mu = np.full(whole.n_observations, 1 / whole.n_observations)
     np.testing.assert_allclose(10 * parts.tables(mu)[2], whole.tables(mu)[2], atol=1e-14)
@@ -215,7 +215,7 @@ def test_time_is_measured_in_sweeps(make):
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Sequential(), tmf.Bernoulli(0.4)])
 def test_simulated_and_predicted(name, schedule):
     """Mean counts of 2,000 populations of 400 within 6 standard errors of mu + bias / N, allowing for 1 / N^2."""
-    game = BY_NAME[name]()
+    game = BY_NAME[name]().at(step=1)
     policy = tmf.TabularPolicy.uniform(game)
     run = tmf.simulate(game, policy, schedule, 400, replicas=2_000, rng=5, decisions=False)
     predicted = tmf.analysis.fluctuations(game, policy, schedule, 400)
@@ -231,10 +231,10 @@ def test_simulated_and_predicted(name, schedule):
 @given(st.integers(1, 8), st.integers(1, 3), st.integers(1, 8), st.sampled_from([0.0, 0.3, 1.0]), st.booleans(), strategies.seeds)
 def test_garnet_is_as_described(size, n_act, n_cells, coupling, monotone, seed):
     n_cells = min(n_cells, size)
-    options = {"congestion": 2.0, "monotone": monotone, "rng": seed, "horizon": 2}
-    game = garnet(size, n_actions=n_act, n_successors=n_cells, coupling=coupling, **options)
-    plain = garnet(size, n_actions=n_act, n_successors=n_cells, **options)
-    still = garnet(size, n_actions=n_act, n_successors=n_cells, **options | {"congestion": 0.0})
+    options = {"congestion": 2.0, "monotone": monotone, "rng": seed, "horizon": 2, "step": 1}
+    game = garnet(size, n_actions=n_act, n_successors=n_cells, coupling=coupling, **{"step": 1} | options).at()
+    plain = garnet(size, n_actions=n_act, n_successors=n_cells, **{"step": 1} | options).at()
+    still = garnet(size, n_actions=n_act, n_successors=n_cells, **{"step": 1} | options | {"congestion": 0.0}).at()
     assert game.successors.shape == (size, n_act, n_cells)
     assert all(len(set(row)) == n_cells for row in game.successors.reshape(-1, n_cells).tolist())
     np.testing.assert_array_equal(game.successors, plain.successors)
@@ -260,7 +260,7 @@ def test_garnet_is_as_described(size, n_act, n_cells, coupling, monotone, seed):
 @pytest.mark.parametrize("coupling", [0.2, 0.7])
 def test_rows_of_garnet_mix_what_is_felt(coupling):
     """(1 - coupling) of a row is that of no coupling, the rest that of coupling 1, which is another one at every corner."""
-    plain, mixed, whole = (garnet(5, n_actions=2, n_successors=3, coupling=c, rng=1, horizon=2) for c in (0.0, coupling, 1.0))
+    plain, mixed, whole = (garnet(5, n_actions=2, n_successors=3, coupling=c, rng=1, horizon=2, step=1).at() for c in (0.0, coupling, 1.0))
     corners = np.eye(5)
     for e in corners:
         rows, felt = plain.tables(e)[1], whole.tables(e)[1]
@@ -269,16 +269,16 @@ def test_rows_of_garnet_mix_what_is_felt(coupling):
 
 
 def test_garnet_says_what_is_monotone():
-    verdicts = [tmf.analysis.monotonicity(garnet(8, n_actions=3, monotone=m, rng=s, horizon=4), tmf.Synchronous(), trials=20, rng=0).verdict
+    verdicts = [tmf.analysis.monotonicity(garnet(8, n_actions=3, monotone=m, rng=s, horizon=4, step=1).at(), tmf.Synchronous(), trials=20, rng=0).verdict
                 for m in (True, False) for s in range(3)]  # fmt: skip
     assert verdicts[:3] == ["strictly monotone"] * 3
     assert not {"monotone", "strictly monotone"} & set(verdicts[3:])
-    assert not np.array_equal(garnet(rng=1).successors, garnet(rng=2).successors)
+    assert not np.array_equal(garnet(rng=1, step=1).at().successors, garnet(rng=2, step=1).at().successors)
 
 
 def test_garnet_pieces_are_uniform_cuts():
     """The first piece of K has the law 1 - (1 - x)^(K - 1): mean 1 / K; 6 standard errors."""
-    rows = garnet(100, n_actions=20, n_successors=4, horizon=1).tables(np.full(100, 0.01))[1].reshape(-1, 4)
+    rows = garnet(100, n_actions=20, n_successors=4, horizon=1, step=1).at().tables(np.full(100, 0.01))[1].reshape(-1, 4)
     assert (np.abs(rows.mean(axis=0) - 0.25) < 6 * np.sqrt(3 / 80 / len(rows))).all()
     np.testing.assert_allclose(np.mean(rows[:, 0] > 0.5), 0.5**3, atol=6 * np.sqrt(0.11 / len(rows)))
 
@@ -289,19 +289,19 @@ def test_garnet_pieces_are_uniform_cuts():
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        (lambda: left_right((1, 2, 3)), r"costs has shape \(3,\)"),
-        (lambda: left_right(step=0), "step is 0.0; must be"),
-        (lambda: rock_paper_scissors((1, 0, 1)), r"stakes\[1\] is 0.*must be > 0"),
-        (lambda: rock_paper_scissors(win=-1), "win is -1.0; must be >= 0"),
+        (lambda: left_right((1, 2, 3), step=1).at(), r"costs has shape \(3,\)"),
+        (lambda: left_right(step=0).at(), "step is 0.0; must be"),
+        (lambda: rock_paper_scissors((1, 0, 1), step=1).at(), r"stakes\[1\] is 0.*must be > 0"),
+        (lambda: rock_paper_scissors(win=-1, step=1).at(), "win is -1.0; must be >= 0"),
         (lambda: susceptible_infected(1.5), r"infection is 1.5; must be in \[0, 1\]|infection is 1.5"),
         (lambda: susceptible_infected(initial=(0.5, 0.6)), "initial sums to 1.1"),
         (lambda: susceptible_infected(horizon=0), "horizon is 0"),
-        (lambda: garnet(3, n_actions=2, n_successors=4), "n_successors is 4"),
-        (lambda: garnet(3, n_actions=2, n_successors=0), "n_successors is 0"),
-        (lambda: garnet(2**31), "n_observations is 2147483648"),
-        (lambda: garnet(2, n_actions=2**31), "n_actions is 2147483648"),
-        (lambda: garnet(rng=-1), "rng is -1"),
-        (lambda: garnet(coupling=1.5), "coupling is 1.5"),
+        (lambda: garnet(3, n_actions=2, n_successors=4, step=1).at(), "n_successors is 4"),
+        (lambda: garnet(3, n_actions=2, n_successors=0, step=1).at(), "n_successors is 0"),
+        (lambda: garnet(2**31, step=1).at(), "n_observations is 2147483648"),
+        (lambda: garnet(2, n_actions=2**31, step=1).at(), "n_actions is 2147483648"),
+        (lambda: garnet(rng=-1, step=1).at(), "rng is -1"),
+        (lambda: garnet(coupling=1.5, step=1).at(), "coupling is 1.5"),
     ],
 )
 def test_bad_parameters_are_named(call, error):
@@ -323,7 +323,7 @@ def test_equals_mfglib(name):
     from mfglib.scoring import exploitability_score
     from mfglib.utils import mean_field_from_policy
 
-    theirs, game = getattr(Environment, name)(), BY_NAME[name]()
+    theirs, game = getattr(Environment, name)(), BY_NAME[name]().at(step=1)
     size, n_act = game.n_observations, game.n_actions
     assert (theirs.S, theirs.A, theirs.T + 1) == ((size,), (n_act,), game.horizon)
     np.testing.assert_allclose(theirs.mu0.numpy(), game.initial, atol=1e-7)

@@ -19,27 +19,27 @@ from tmfcore.solvers._registry import SOLVERS, Turn
 
 
 def test_solve_says_what_it_used():
-    found = tmf.solve(queueing(), tmf.Batch(100), 1000)
+    found = tmf.solve(queueing(step=1).at(), tmf.Batch(100), 1000)
     assert found.converged and found.solver["name"] == "MirrorDescent"
     assert found.reason.startswith("MirrorDescent: relative exploitability ") and found.n_agents == 1000
-    again = tmf.solve(queueing(), tmf.Fraction(0.1), initial=found)
+    again = tmf.solve(queueing(step=1).at(), tmf.Fraction(0.1), initial=found)
     assert again.best_iteration == found.best_iteration and again.converged and again.policy == found.policy
 
 
 def test_solve_goes_on_where_mirror_descent_fails():
-    found = tmf.solve(rock_paper_scissors(), tmf.Synchronous())
+    found = tmf.solve(rock_paper_scissors(step=1).at(), tmf.Synchronous())
     assert found.converged and found.relative_exploitability <= 1e-4 and found.solver["name"] == "Homotopy"
     assert found.reason.startswith("MirrorDescent: paused after") and "; Homotopy: relative expl" in found.reason
 
 
 def test_solve_stops_for_a_callback():
-    found = tmf.solve(queueing(), tmf.Synchronous(), tolerance=None, callback=lambda now: now.iteration == 3)
+    found = tmf.solve(queueing(step=1).at(), tmf.Synchronous(), tolerance=None, callback=lambda now: now.iteration == 3)
     assert found.reason == "MirrorDescent: stopped by callback at iteration 3"
 
 
 def test_solvers_take_turns(monkeypatch):
     """Of 200 flows and twice 100, then twice as many; not Homotopy in large games; all that were tried are named."""
-    game = rock_paper_scissors()
+    game = rock_paper_scissors(step=1).at()
     start = tmf.TabularPolicy(np.array([[[0.5, 0.3, 0.2]] * 4]))
     shorten(monkeypatch, {"MirrorDescent": Turn(1, 40), "Homotopy": Turn(2, 20, 0), "FictitiousPlay": Turn(3, 20)})
     calls = []
@@ -92,7 +92,7 @@ def test_homotopy_follows_regularised_equilibria(clock):
 
 
 def test_homotopy_options():
-    game = rock_paper_scissors()
+    game = rock_paper_scissors(step=1).at()
     found = Homotopy(temperature=0.5, iterations=1, tolerance=None).solve(game, tmf.Synchronous())
     assert found.history["learning_rate"][0] == 2.0 and found.state["temperature"][0] == 0.5
     with pytest.raises(ValueError, match=r"temperature is 0\.0; must be > 0"):
@@ -104,5 +104,5 @@ def test_homotopy_options():
 def test_homotopy_is_not_fooled_by_actions_that_nobody_plays():
     """A crowd at one place, all of whom gain by leaving, is no equilibrium, however small its share elsewhere."""
     for costs, horizon in (((2.723, 1.805), 9), ((2.422, 0.111), 4), ((1.044, 3.969), 6)):
-        found = Homotopy().solve(tmf.games.left_right(costs, horizon=horizon), tmf.Synchronous())
+        found = Homotopy().solve(tmf.games.left_right(costs, horizon=horizon, step=1).at(), tmf.Synchronous())
         assert found.converged and len(found.history["iteration"]) < 40

@@ -10,7 +10,7 @@ SYNCHRONOUS = tmf.Synchronous()
 
 
 def queueing(**options):
-    return tmf.games.queueing((0.1, 0.2, 0.3), **options)
+    return tmf.games.queueing((0.1, 0.2, 0.3), **{"step": 1} | options).at()
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def weighed(monkeypatch):
 @pytest.mark.parametrize("penalty", [100.0, 3.0])
 @pytest.mark.parametrize(
     "game",
-    [queueing(horizon=6), tmf.games.resource_selection((1.0, 0.2), congestion=0.1, horizon=6)],  # worth more to those who seldom act
+    [queueing(horizon=6), tmf.games.resource_selection((1.0, 0.2), congestion=0.1, horizon=6, step=1).at()],  # worth more to those who seldom act
     ids=lambda game: game.name,
 )
 def test_weights_of_mfomo(weighed, game, penalty, clock):

@@ -73,11 +73,11 @@ def test_mirror_descent_is_that_of_the_reference(spec, data, clock):
 
 def test_mirror_descent_on_the_beach_is_that_of_the_peers():
     """Exploitabilities that MFGLib and a plain loop in numpy agreed on, at rate 0.1."""
-    game = tmf.games.beach_bar(10, horizon=10)
+    game = tmf.games.beach_bar(10, horizon=10, step=1).at()
     solver = MirrorDescent(iterations=50, tolerance=None, learning_rate=0.1)
     history = solver.solve(game, tmf.Synchronous()).history["exploitability"]
     assert (history[0], history[10], history[50]) == pytest.approx((3.1956, 0.6696, 0.5291), abs=5e-5)
-    game = tmf.games.beach_bar(100, horizon=20)
+    game = tmf.games.beach_bar(100, horizon=20, step=1).at()
     history = solver.solve(game, tmf.Synchronous()).history["exploitability"]
     assert (history[0], history[10], history[50]) == pytest.approx((3.2113, 1.6319, 0.2788), abs=1e-4)
 
@@ -85,7 +85,7 @@ def test_mirror_descent_on_the_beach_is_that_of_the_peers():
 def test_fictitious_play_on_the_beach_is_that_of_the_peers():
     """MFGLib's figure after 50 iterations; larger beaches tell apart how equally good actions are chosen from."""
     history = FictitiousPlay(iterations=50, tolerance=None).solve(
-        tmf.games.beach_bar(10, horizon=10), tmf.Synchronous()
+        tmf.games.beach_bar(10, horizon=10, step=1).at(), tmf.Synchronous()
     )  # fmt: skip
     assert history.history["exploitability"][50] == pytest.approx(0.063, abs=6e-4)
 
@@ -106,7 +106,7 @@ def test_policies_are_softmax_to_the_last_bits():
 
 
 def test_momentum_is_the_heavy_ball():
-    game = queueing(horizon=4)
+    game = queueing(horizon=4, step=1).at()
     logits, velocity = np.zeros((4, 4, 4)), np.zeros((4, 4, 4))
     for _ in range(3):
         policy = tmf.SoftmaxPolicy(logits)
@@ -158,7 +158,7 @@ def test_the_spectral_rate(momentum):
 
     After an iterate that is not the best, the shortest of three short rates; from the 13th update on, secants.
     """
-    game, schedule = queueing(horizon=6), tmf.Fraction(0.5)
+    game, schedule = queueing(horizon=6, step=1).at(), tmf.Fraction(0.5)
     found = MirrorDescent(iterations=30, tolerance=None, momentum=momentum).solve(game, schedule)
     logits, velocity, last, rates, gaps, kinds = np.zeros((6, 4, 4)), 0.0, None, [], [], []
     steps, answers, short, taken = [], [], [], []
@@ -192,7 +192,7 @@ def test_the_spectral_rate(momentum):
 
 def test_descents_begin_again_and_end():
     """In a game without progress: 100 iterates after the best one of each descent, growth 4, 2, sqrt 2 ...; then stuck."""
-    game = rock_paper_scissors()
+    game = rock_paper_scissors(step=1).at()
     first = tmf.TabularPolicy(np.array([[[0.5, 0.3, 0.2]] * 4]))
     found = MirrorDescent(tolerance=None).solve(game, tmf.Synchronous(), initial=first)
     gaps, rates = found.history["exploitability"], found.history["learning_rate"]
@@ -219,11 +219,11 @@ def test_a_rate_without_resistance_does_not_overflow():
 @pytest.mark.parametrize(
     ("game", "allowed"),
     [
-        (tmf.games.queueing((0.057, 0.505)), 80),
-        *((tmf.games.beach_bar(n), 140) for n in (18, 19, 20, 22)),
+        (tmf.games.queueing((0.057, 0.505), step=1).at(), 80),
+        *((tmf.games.beach_bar(n, step=1).at(), 140) for n in (18, 19, 20, 22)),
         (tmf.games.susceptible_infected(), 1500),
-        (tmf.games.beach_bar(100), 130),  # 162 without secants
-        (tmf.games.building_evacuation(horizon=18), 170),  # 281 without short rates
+        (tmf.games.beach_bar(100, step=1).at(), 130),  # 162 without secants
+        (tmf.games.building_evacuation(horizon=18, step=1).at(), 170),  # 281 without short rates
     ],
     ids=lambda value: getattr(value, "name", value),
 )
@@ -236,16 +236,16 @@ def test_defaults_converge_where_a_rate_could_collapse(game, allowed):
 def test_large_beaches_need_no_tuning():
     """Where plain descent at the rate 0.1 goes nowhere, the default needs some hundred iterations."""
     for size, steps, allowed in ((100, 100, 1000), (200, 50, 1000)):
-        game = tmf.games.beach_bar(size, horizon=steps)
+        game = tmf.games.beach_bar(size, horizon=steps, step=1).at()
         found = MirrorDescent(iterations=allowed).solve(game, tmf.Synchronous())
         assert found.converged and found.relative_exploitability <= 1e-4
-    game = tmf.games.beach_bar(100, horizon=100)
+    game = tmf.games.beach_bar(100, horizon=100, step=1).at()
     plain = MirrorDescent(learning_rate=0.1, iterations=500, tolerance=None).solve(game, tmf.Synchronous())
     assert plain.relative_exploitability > 0.01
 
 
 def test_decays():
-    game = resource_selection(horizon=3)
+    game = resource_selection(horizon=3, step=1).at()
     for decay, rates in {
         "harmonic": [0.5, 0.5 / (1 + 1 / 2), 0.5 / 2],
         "linear": [0.5, 0.25, 0.0],
@@ -280,7 +280,7 @@ def test_best_responses_are_mixed_as_in_the_reference(spec, data, seed, clock):
 
 def test_the_flow_of_fictitious_play_is_the_mean_of_best_flows():
     """The paper's definition, where kernels do not depend on mu: mu_k is the mean of the first and k best flows."""
-    game, schedule = resource_selection(horizon=4, switching_cost=0.1), tmf.Fraction(0.7)
+    game, schedule = resource_selection(horizon=4, switching_cost=0.1, step=1).at(), tmf.Fraction(0.7)
     policy = tmf.TabularPolicy.uniform(game, stages=4)
     flows = [tmf.mean_field(game, policy, schedule).mu]
     for k in range(6):
@@ -337,7 +337,7 @@ def test_prior_descent_takes_spectral_rates(prior_every):
 
 def test_a_prior_that_stays_gives_the_logit_equilibrium():
     """One decision between two places: pi is the softmax of what they pay after it, in closed form at the next step."""
-    game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=2, discount=1.0, initial=(0.5, 0.5))
+    game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=2, discount=1.0, initial=(0.5, 0.5), step=1).at()
     solver = PriorDescent(temperature=0.5, prior_every=None, weight=0.5, iterations=200, tolerance=None)
     logits = solver.solve(game, tmf.Synchronous()).state["logits"]
     pi = np.exp(logits[0, 0]) / np.exp(logits[0, 0]).sum()  # mu_1 = pi, from either place
@@ -392,7 +392,7 @@ def test_the_objective_of_mfomo(spec, data, seed, clock):
 def test_the_objective_is_the_exploitability_at_a_policy():
     """Without discount; with it the steps count alike in the objective, and less and less in exploitability."""
     for schedule in (tmf.Synchronous(), tmf.Fraction(0.3)):
-        game = queueing(horizon=6, discount=1.0)
+        game = queueing(horizon=6, discount=1.0, step=1).at()
         policy = tmf.TabularPolicy.uniform(game, stages=6)
         flow = tmf.mean_field(game, policy, schedule)
         response, values = tmf.best_response(game, flow, schedule)

@@ -63,7 +63,7 @@ def test_resuming_is_going_on(solver, schedule):
 
 @quick
 def test_same_again(solver, tmp_path):
-    game = queueing(horizon=5)
+    game = queueing(horizon=5, step=1).at()
     one, two = solver.solve(game, tmf.Fraction(0.5), rng=1), solver.solve(game, tmf.Fraction(0.5), rng=2)
     assert same(one, two)
     one.save(tmp_path / "s.npz")
@@ -76,7 +76,7 @@ def test_same_again(solver, tmp_path):
 
 @quick
 def test_callbacks_and_progress(solver):
-    game = queueing(horizon=5)
+    game = queueing(horizon=5, step=1).at()
     seen, done = [], []
     found = solver.solve(
         game, tmf.Synchronous(), callback=lambda now: seen.append(now) or now.iteration == 3,
@@ -103,7 +103,7 @@ def test_callbacks_and_progress(solver):
 
 @quick
 def test_starting_from_a_policy(solver):
-    game = queueing(horizon=5)
+    game = queueing(horizon=5, step=1).at()
     rng = np.random.default_rng(0)
     for initial in (
         tmf.TabularPolicy(rng.dirichlet(np.ones(4), size=(5, 4))),
@@ -139,7 +139,7 @@ def test_tolerances(solver):
 @pytest.mark.parametrize("solver", [MirrorDescent, FictitiousPlay, FixedPoint, PriorDescent])
 @pytest.mark.parametrize("clock", ["schedule", "always"])
 @pytest.mark.parametrize("step", [1.0, 0.1])
-@pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(10, **o)])
+@pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(10, **{"step": 1} | o).at()])
 def test_every_solver_reaches_equilibrium(solver, build, step, clock):
     """Monotone games, synchronous and a tenth at a time: one ten-thousandth of the return, by default."""
     game = build(step=step)
@@ -157,7 +157,7 @@ def test_mfomo_reaches_equilibrium(build, clock):
 
 def test_mfomo_needs_no_monotonicity():
     """Where every hand beats another mirror descent goes round; at the equilibrium all hands pay the same."""
-    game = rock_paper_scissors()
+    game = rock_paper_scissors(step=1).at()
     pay = np.array([[0, -1, 2], [4, 0, -2], [-3, 6, 0]])
     system = np.vstack([pay[0] - pay[1], pay[1] - pay[2], np.ones(3)])
     shares = np.linalg.solve(system, [0, 0, 1])
@@ -172,7 +172,7 @@ def epidemic():
 
 @pytest.mark.parametrize(
     ("game", "largest", "why"),
-    [(epidemic(), 1e6, "a minimum above 0"), (queueing(horizon=6), 1e-3, "the penalty has grown from 100")],
+    [(epidemic(), 1e6, "a minimum above 0"), (queueing(horizon=6, step=1).at(), 1e-3, "the penalty has grown from 100")],
     ids=["progress", "penalty"],
 )
 def test_mfomo_says_when_it_is_stuck(monkeypatch, game, largest, why):
@@ -189,7 +189,7 @@ def test_mfomo_says_when_it_is_stuck(monkeypatch, game, largest, why):
 
 def test_free_switching_ends_at_the_water_level():
     """The flow in mid-game is Wardrop's, in closed form."""
-    found = MirrorDescent(tolerance=1e-9).solve(resource_selection(), tmf.Synchronous())
+    found = MirrorDescent(tolerance=1e-9).solve(resource_selection(step=1).at(), tmf.Synchronous())
     np.testing.assert_allclose(found.flow.mu[10], tmf.games.wardrop((1.0, 0.8, 0.6, 0.4), congestion=1.0), atol=1e-4)
 
 
@@ -197,7 +197,7 @@ def test_the_rate_does_not_depend_on_how_rarely_one_acts():
     """The same rate on steps of 1, 1/10 and 1/50 sweep reaches the tolerance after about as many iterations."""
     needed = []
     for step in (1.0, 0.1, 0.02):
-        found = MirrorDescent(learning_rate=1.0).solve(queueing(step=step), tmf.Fraction(step))
+        found = MirrorDescent(learning_rate=1.0).solve(queueing(step=step).at(), tmf.Fraction(step))
         assert found.converged
         needed.append(found.best_iteration)
     assert max(needed) <= 1.2 * min(needed)
@@ -205,7 +205,7 @@ def test_the_rate_does_not_depend_on_how_rarely_one_acts():
 
 def test_sampled_agents_learn_the_same_equilibrium():
     """TMF-PG, which knows only what a thousand agents did, and the exact solvers end at the same flow and return."""
-    for game in (resource_selection(switching_cost=0.05), queueing()):
+    for game in (resource_selection(switching_cost=0.05, step=1).at(), queueing(step=1).at()):
         exact = tmf.solve(game, tmf.Synchronous(), tolerance=1e-7)
         learnt = solvers.TMFPG(tolerance=0.002, iterations=400).solve(game, tmf.Synchronous(), 1000, rng=3)
         assert learnt.converged
@@ -216,7 +216,7 @@ def test_sampled_agents_learn_the_same_equilibrium():
 
 
 def test_all_solvers_end_at_the_same_flow():
-    for game in (resource_selection(switching_cost=0.05, horizon=8), queueing(horizon=8)):
+    for game in (resource_selection(switching_cost=0.05, horizon=8, step=1).at(), queueing(horizon=8, step=1).at()):
         flows = [
             solver(tolerance=1e-5, iterations=100_000).solve(game, tmf.Fraction(0.5)).flow.mu
             for solver in (MirrorDescent, FictitiousPlay, PriorDescent, MFOMO)
@@ -256,7 +256,7 @@ def test_a_broken_game_is_an_error(solver):
 
 @quick
 def test_arguments_are_checked(solver):
-    game, schedule = resource_selection(horizon=3), tmf.Synchronous()
+    game, schedule = resource_selection(horizon=3, step=1).at(), tmf.Synchronous()
     for changes, error, text in (
         ({"initial": 3}, TypeError, r"initial is 3 \(int\); must be None, a policy, its probabilities, or a Solution"),
         ({"initial": tmf.TabularPolicy([[0.5, 0.5]])}, ValueError, r"initial has \(S, A\) = \(1, 2\); must be"),
@@ -270,7 +270,7 @@ def test_arguments_are_checked(solver):
         solver.solve(game, tmf.Sequential())
     with pytest.raises(TypeError, match="game is None"):
         solver.solve(None, schedule)
-    longer = solver.solve(resource_selection(horizon=4), schedule)
+    longer = solver.solve(resource_selection(horizon=4, step=1).at(), schedule)
     with pytest.raises(ValueError, match="initial has 4 stages; must have at most one a step, horizon = 3"):
         solver.solve(game, schedule, initial=longer)
 
@@ -299,7 +299,7 @@ def test_hyperparameters(solver, changes, error, text):
 def test_a_weight_above_one_is_an_error():
     solver = FixedPoint(weight=0.5, weight_decay=lambda k: 3.0)
     with pytest.raises(ValueError, match=r"weight \* weight_decay\(0\) is 1.5; must be <= 1"):
-        solver.solve(resource_selection(horizon=3), tmf.Synchronous())
+        solver.solve(resource_selection(horizon=3, step=1).at(), tmf.Synchronous())
 
 
 @pytest.mark.parametrize(
@@ -322,6 +322,6 @@ def test_mirror_descent_hyperparameters(changes, error, text):
 
 
 def test_a_decay_below_zero_is_an_error():
-    game = resource_selection(horizon=3)
+    game = resource_selection(horizon=3, step=1).at()
     with pytest.raises(ValueError, match=r"learning_rate_decay\(0\) is -1.0; must be >= 0"):
         MirrorDescent(learning_rate=1.0, learning_rate_decay=lambda k: -1.0).solve(game, tmf.Synchronous())

@@ -21,7 +21,7 @@ def lasting(game: tmf.Game, initial, horizon: int) -> tmf.Game:
 
 @pytest.mark.parametrize("clock", ["schedule", "always"])
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.3), tmf.Bernoulli(0.5)])
-@pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(7, discount=0.9, **o)])
+@pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(7, discount=0.9, **{"step": 1} | o).at()])
 def test_stationary_scores_are_those_of_a_long_game(build, schedule, clock):
     """Played from the distribution it settles at, over so long a time that the rest does not count."""
     game = build()
@@ -41,7 +41,7 @@ def test_stationary_scores_are_those_of_a_long_game(build, schedule, clock):
 
 def test_the_stationary_equilibrium_of_free_switching_is_wardrop():
     values, congestion = (1.0, 0.8, 0.6, 0.4), (1.0, 2.0, 0.5, 1.0)
-    game = tmf.games.resource_selection(values, congestion=congestion, horizon=1)
+    game = tmf.games.resource_selection(values, congestion=congestion, horizon=1, step=1).at()
     for schedule in (tmf.Synchronous(), tmf.Fraction(0.1)):
         found = Stationary(tolerance=1e-10).solve(game, schedule)
         np.testing.assert_allclose(found.flow.mu[0], tmf.games.wardrop(values, congestion=congestion), atol=1e-5)
@@ -74,12 +74,12 @@ def test_a_chain_that_is_nearly_frozen_settles(leaving):
 @pytest.mark.parametrize(
     "game",
     [
-        tmf.games.beach_bar(20, discount=0.99),  # the first descent freezes at one end of the beach
-        tmf.games.beach_bar(20, discount=0.9),
-        tmf.games.beach_bar(20, discount=0.95, noise=(0.0, 1.0, 0.0)),
-        tmf.games.queueing((0.057, 0.505), discount=0.99),
-        tmf.games.crowd_motion((5, 5), discount=0.95),
-        tmf.games.garnet(12, n_actions=4, rng=1, discount=0.99, congestion=1.5, coupling=0.3),
+        tmf.games.beach_bar(20, discount=0.99, step=1).at(),  # the first descent freezes at one end of the beach
+        tmf.games.beach_bar(20, discount=0.9, step=1).at(),
+        tmf.games.beach_bar(20, discount=0.95, noise=(0.0, 1.0, 0.0), step=1).at(),
+        tmf.games.queueing((0.057, 0.505), discount=0.99, step=1).at(),
+        tmf.games.crowd_motion((5, 5), discount=0.95, step=1).at(),
+        tmf.games.garnet(12, n_actions=4, rng=1, discount=0.99, congestion=1.5, coupling=0.3, step=1).at(),
     ],
     ids=lambda game: f"{game.name} {game.n_observations} {game.discount}",
 )
@@ -92,13 +92,13 @@ def test_stationary_converges_where_chains_are_slow(game):
 
 
 def test_stationary_says_where_it_goes_round():
-    game = tmf.Game.from_model(rock_paper_scissors().model, 5, 0.9, [1, 0, 0, 0])
+    game = tmf.Game.from_model(rock_paper_scissors(step=1).at().model, 5, 0.9, [1, 0, 0, 0])
     with pytest.warns(tmf.ConvergenceWarning, match="none of 5 descents found a better policy"):
         assert not Stationary().solve(game, tmf.Synchronous()).converged
 
 
 def test_stationary_resumes_saves_and_starts_from_policies(tmp_path):
-    game, schedule = queueing(), tmf.Fraction(0.5)
+    game, schedule = queueing(step=1).at(), tmf.Fraction(0.5)
     solver = Stationary(iterations=5, tolerance=None)
     first = solver.solve(game, schedule)
     first.save(tmp_path / "s.npz")
@@ -115,17 +115,17 @@ def test_stationary_errors():
         return Stationary(**options).solve(game, schedule or tmf.Synchronous())
 
     with pytest.raises(ValueError, match="discount is 1; must be < 1"):
-        solve(queueing(discount=1.0))
+        solve(queueing(discount=1.0, step=1).at())
     with pytest.raises(ValueError, match=r"active fraction is 0\.5 at t=2 and 1 at t=0; must not depend on t"):
-        solve(queueing(horizon=3), tmf.Fraction([1.0, 1.0, 0.5]))
+        solve(queueing(horizon=3, step=1).at(), tmf.Fraction([1.0, 1.0, 0.5]))
     game = tmf.Game(2, 2, 3, 0.9, [1, 0], lambda mu, t: np.full((2, 2), float(t == 2)), np.full((2, 2, 2), 0.5))
     with pytest.raises(ValueError, match="tables at t=2 are not those at t=0; must not depend on t"):
         solve(game)
     with pytest.raises(ValueError, match=r"still moves by .* a step after 3 steps; must settle within 1e-12") as caught:
-        solve(queueing(), distribution_steps=3)
+        solve(queueing(step=1).at(), distribution_steps=3)
     assert caught.value.__notes__ == ["in iteration 0 of Stationary"]
     with pytest.raises(ValueError, match="initial has 2 stages; must have 1"):
-        Stationary().solve(queueing(), tmf.Synchronous(), initial=tmf.TabularPolicy.uniform(queueing(), stages=2))
+        Stationary().solve(queueing(step=1).at(), tmf.Synchronous(), initial=tmf.TabularPolicy.uniform(queueing(step=1).at(), stages=2))
     with pytest.raises(ValueError, match="distribution_steps is 0"):
         Stationary(distribution_steps=0)
     with pytest.raises(ValueError, match="distribution_tolerance is -1"):

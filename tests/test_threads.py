@@ -35,7 +35,7 @@ def few_threads(monkeypatch):
 
 
 def play(threads, replicas=1, n_agents=N_AGENTS):
-    game = tmf.games.resource_selection([1.0, 0.7, 0.3], congestion=np.ones(3), horizon=4)
+    game = tmf.games.resource_selection([1.0, 0.7, 0.3], congestion=np.ones(3), horizon=4, step=1).at()
     policy = tmf.TabularPolicy.uniform(game)
     return tmf.simulate(
         game, policy, tmf.Fraction(0.5), n_agents, replicas=replicas, engine="agents", rng=3, threads=threads

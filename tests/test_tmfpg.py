@@ -170,7 +170,7 @@ def test_starting_from_a_policy():
     # What does not fit the parameters is taken along its own flow, stage by stage; zeros get a little.
     assert start(tmf.SoftmaxPolicy(theta)) == pytest.approx(expected)
     assert start(table) == pytest.approx(tmf.exploitability(small(), tabular, tmf.Synchronous()))
-    assert start(lambda mu, t: table[t // 2]) == pytest.approx(tmf.exploitability(small(), tabular, tmf.Synchronous()))
+    assert start(lambda mu, t: table[int(t) // 2]) == pytest.approx(tmf.exploitability(small(), tabular, tmf.Synchronous()))
     pure = tmf.TabularPolicy([[1.0, 0.0], [0.5, 0.5]])
     assert start(pure) == pytest.approx(tmf.exploitability(small(), pure, tmf.Synchronous()), abs=1e-5)
 

@@ -13,11 +13,11 @@ from tmfpg_cases import N, same, small
 def resource_selection(step: float = 1.0) -> tmf.Game:
     return tmf.games.resource_selection(
         np.linspace(1.0, 0.55, 10), congestion=1.0, switching_cost=0.05, initial=np.eye(10)[9], step=step
-    )
+    ).at()
 
 
 def queueing(step: float = 1.0) -> tmf.Game:
-    return tmf.games.queueing((0.06, 0.10, 0.14, 0.20, 0.30), step=step)
+    return tmf.games.queueing((0.06, 0.10, 0.14, 0.20, 0.30), step=step).at()
 
 
 def batch(size: int) -> tmf.Schedule:
@@ -75,8 +75,8 @@ def test_one_agent_a_step_learns(game, step, critic):
     """B = 1 of 50 at the defaults, in 40 iterations: 20 decisions where a step is a sweep, 1,000 where it is a fiftieth."""
     made = {
         "choice": lambda: tmf.Game(1, 2, round(20 / step), 1.0, [1.0], [[0.0, 1.0]], np.ones((1, 2, 1))),
-        "queueing": lambda: tmf.games.queueing([0.1, 0.2, 0.3], horizon=20, step=step),
-        "resource_selection": lambda: tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=20, step=step),
+        "queueing": lambda: tmf.games.queueing([0.1, 0.2, 0.3], horizon=20, step=step).at(),
+        "resource_selection": lambda: tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=20, step=step).at(),
     }[game]()
     solver = TMFPG(critic=critic, iterations=40, tolerance=None, evaluate_every=40)
     solution = solver.solve(made, tmf.Sequential(), 50, rng=1)
@@ -98,7 +98,7 @@ def test_the_mean_field_limit_converges_further():
 
 def test_water_filling():
     """k = 0: the middle of the flow is the Wardrop equilibrium v_o - mu(o) = lambda (theory.md section 8)."""
-    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, initial=(1.0, 0.0, 0.0, 0.0))
+    game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, initial=(1.0, 0.0, 0.0, 0.0), step=1).at()
     solution = TMFPG(tolerance=1e-3, iterations=1000, learning_rate=1.0).solve(game, tmf.Synchronous())
     np.testing.assert_allclose(solution.flow.mu[10], [8 / 15, 1 / 3, 2 / 15, 0], atol=0.02)
 

@@ -182,7 +182,7 @@ def test_entropy_steps_are_the_slopes_of_the_entropy(features):
 @pytest.mark.parametrize("entropy", [0.0, 0.3])
 def test_one_natural_update_in_the_limit(entropy):
     """theta moves by rate (advantage - tau (log pi - mean log pi)), the advantage averaged over a stage by visits."""
-    game = tmf.games.queueing([0.1, 0.3], horizon=2, step=0.5)
+    game = tmf.games.queueing([0.1, 0.3], horizon=2, step=0.5).at()
     start = tmf.SoftmaxPolicy(np.random.default_rng(2).normal(size=(2, 3, 3)))
     solver = TMFPG(iterations=1, optimizer="sgd", learning_rate=0.3, learning_rate_decay="constant", entropy=entropy)
     theta = solver.solve(game, tmf.Fraction(0.5), initial=start).state["theta"][..., 0]
@@ -201,7 +201,7 @@ def test_one_natural_update_in_the_limit(entropy):
 @pytest.mark.parametrize("average", [None, 0.0, 1.0, 2.0])
 def test_what_is_judged_is_the_average_of_the_iterates(average):
     """Iterate k weighs (k+1)...(k+a) over the sum of these, theta_0 included where a is 0."""
-    game, thetas, judged, averages = tmf.games.queueing([0.1, 0.3], horizon=3), [], [], []
+    game, thetas, judged, averages = tmf.games.queueing([0.1, 0.3], horizon=3, step=1).at(), [], [], []
 
     def callback(iteration):
         state = iteration.solution().state
@@ -240,7 +240,7 @@ def test_what_is_judged_is_the_average_of_the_iterates(average):
     ],
 )
 def test_intervals_are_sweeps_or_stages(options, horizon, step, schedule, n_agents, pool, n_stages):
-    game = tmf.games.queueing([0.1, 0.3], horizon=horizon, step=step)
+    game = tmf.games.queueing([0.1, 0.3], horizon=horizon, step=step).at()
     problem = problem_of(game, schedule, n_agents, critic="empirical", **options)
     assert (problem.pool, problem.n_stages) == (pool, n_stages)
 

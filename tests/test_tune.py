@@ -20,11 +20,11 @@ def optuna():
 
 
 def beach() -> tmf.Game:
-    return tmf.games.beach_bar(20, horizon=10)
+    return tmf.games.beach_bar(20, horizon=10, step=1).at()
 
 
 def queueing(**options) -> tmf.Game:
-    return tmf.games.queueing((0.1, 0.2, 0.3), **options)
+    return tmf.games.queueing((0.1, 0.2, 0.3), **{"step": 1} | options).at()
 
 
 def same(one: tmf.solvers.Tuning, two: tmf.solvers.Tuning) -> bool:
@@ -114,7 +114,7 @@ def test_iterations_to_the_tolerance(optuna):
 
 def test_trials_end_where_they_cannot_win(optuna):
     """At four times the iterations of the best; what comes out needs no more of them than the solver as it was given."""
-    for game in (tmf.games.beach_bar(40), tmf.games.left_right()):
+    for game in (tmf.games.beach_bar(40, step=1).at(), tmf.games.left_right(step=1).at()):
         found = tmf.tune(game, tmf.Synchronous(), trials=12, rng=3)
         updates = found.trials["iterations"][:, 0]
         default = MirrorDescent().solve(game, tmf.Synchronous()).history["iteration"][-1]
@@ -174,7 +174,7 @@ def test_the_unit_of_reward_does_not_matter(optuna):
     """A game paid in thousandths is searched at rates a thousand times higher, to the same end."""
     values = []
     for unit in (1.0, 1e-3):
-        game = tmf.games.resource_selection(unit * np.array((1.0, 0.8, 0.6, 0.4)), congestion=unit, horizon=5)
+        game = tmf.games.resource_selection(unit * np.array((1.0, 0.8, 0.6, 0.4)), congestion=unit, horizon=5, step=1).at()
         found = tmf.tune(game, tmf.Synchronous(), solver=MirrorDescent(iterations=5), metric="exploitability", trials=6, rng=4)
         values.append(found.trials["value"] / unit)
     np.testing.assert_allclose(*values, rtol=1e-6)

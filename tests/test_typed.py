@@ -56,7 +56,7 @@ def mixtures(draw):
         for _ in range(draw(st.integers(1, 3)))
     ]  # fmt: skip
     if draw(st.booleans()):
-        kinds.append(resource_selection(np.linspace(1, 2, size), congestion=1.0, switching_cost=0.1, horizon=4, discount=0.9))
+        kinds.append(resource_selection(np.linspace(1, 2, size), congestion=1.0, switching_cost=0.1, horizon=4, discount=0.9, step=1).at())
     rng = np.random.default_rng(draw(seeds))
     shares = rng.dirichlet(np.ones(len(kinds)))
     coupling = draw(st.just(np.ones((len(kinds),) * 2))) if draw(st.booleans()) else rng.uniform(0, 1, (len(kinds),) * 2)
@@ -119,7 +119,7 @@ def test_one_type_is_the_game_itself(spec, seed):
 
 def test_equal_types_who_see_everybody_are_one_population():
     """Splitting a population into types that differ in nothing changes nothing."""
-    kind = queueing([0.1, 0.2, 0.3], step=0.5)
+    kind = queueing([0.1, 0.2, 0.3], step=0.5).at()
     game = typed([kind] * 3, shares=[0.5, 0.3, 0.2])
     one = np.random.default_rng(1).dirichlet(np.ones(4), size=4)
     policy, split = tmf.TabularPolicy(one), tmf.TabularPolicy(np.tile(one, (3, 1)))
@@ -133,7 +133,7 @@ def test_equal_types_who_see_everybody_are_one_population():
 
 def test_types_keep_their_numbers_and_follow_their_limit():
     """Both engines: the agents of a type stay as many as they were, and their empirical flow is near the mean field."""
-    kinds = [resource_selection([1.0, 0.5], congestion=1.0, horizon=6, step=0.5), queueing([0.3, 0.2], horizon=6, step=0.5, discount=0.95)]
+    kinds = [resource_selection([1.0, 0.5], congestion=1.0, horizon=6, step=0.5).at(), queueing([0.3, 0.2], horizon=6, step=0.5, discount=0.95).at()]
     coupling = sp.block_diag([sp.coo_array(np.ones((2, 2))), sp.eye_array(3)])
     game = typed(kinds, shares=[0.25, 0.75], coupling=coupling, rates=[1.0, 0.5], names=["drivers", "clients"])
     policy = tmf.TabularPolicy.uniform(game)
@@ -154,7 +154,7 @@ def test_a_graphon_game_on_blocks():
     that in equilibrium a type is indifferent only where (v_0 - v_1) = alpha_i (z(0) - z(1)).
     """
     alpha, shares = np.array([0.5, 1.0, 2.0]), np.array([0.3, 0.4, 0.3])
-    kind = resource_selection([1.0, 0.9], congestion=1.0, horizon=40, discount=0.5, initial=[0.5, 0.5])
+    kind = resource_selection([1.0, 0.9], congestion=1.0, horizon=40, discount=0.5, initial=[0.5, 0.5], step=1).at()
     game = typed([kind] * 3, shares=shares, coupling=np.outer(alpha, alpha))
     found = tmf.solve(game, tmf.Synchronous(), tolerance=1e-7)
     assert found.converged
@@ -183,10 +183,10 @@ def test_a_coupling_between_different_observations():
 def test_values_of_one_type_and_of_twins_are_those_of_the_game(name, schedule):
     """Step by step: a table that is only refreshed where it changes must be, at every observation."""
     game = {
-        "resource_selection": resource_selection([1.0, 0.8, 0.5], congestion=1.0, switching_cost=0.1, horizon=6),
-        "queueing": queueing([0.1, 0.3], horizon=6),
+        "resource_selection": resource_selection([1.0, 0.8, 0.5], congestion=1.0, switching_cost=0.1, horizon=6, step=1).at(),
+        "queueing": queueing([0.1, 0.3], horizon=6, step=1).at(),
         "susceptible_infected": tmf.games.susceptible_infected(horizon=6),
-        "garnet": tmf.games.garnet(4, horizon=6, coupling=0.5),
+        "garnet": tmf.games.garnet(4, horizon=6, coupling=0.5, step=1).at(),
     }[name]
     rng = np.random.default_rng(1)
     pi = rng.dirichlet(np.ones(game.n_actions), size=game.n_observations)
@@ -231,7 +231,7 @@ def test_what_is_constant_is_so_of_every_type(other, order):
 
 
 def test_pickle():
-    game = typed([queueing([0.1, 0.2]), queueing([0.3, 0.4])], shares=[0.5, 0.5], rates=[1, 0.5], names=["a: b", "c"])
+    game = typed([queueing([0.1, 0.2], step=1).at(), queueing([0.3, 0.4], step=1).at()], shares=[0.5, 0.5], rates=[1, 0.5], names=["a: b", "c"])
     again = pickle.loads(pickle.dumps(game))
     for table, wanted in zip(again.tables(game.initial), game.tables(game.initial), strict=True):
         np.testing.assert_array_equal(table, wanted)
@@ -242,18 +242,18 @@ def test_pickle():
 @pytest.mark.parametrize(
     ("arguments", "options", "kind", "text"),
     [
-        ((queueing([0.1]), [1.0]), {}, TypeError, "games is Game; must be a sequence of Games"),
+        ((queueing([0.1], step=1).at(), [1.0]), {}, TypeError, "games is Game; must be a sequence of Games"),
         (([], []), {}, ValueError, "games is empty"),
-        (([queueing([0.1]), 3], [0.5, 0.5]), {}, TypeError, "games[1]"),
-        (([queueing([0.1]), queueing([0.1], horizon=3)], [0.5, 0.5]), {}, ValueError, "games[1] has horizon 3; must be that of games[0], 20"),
-        (([queueing([0.1])] * 2, [0.5, 0.6]), {}, ValueError, "shares sums to 1.1"),
-        (([queueing([0.1]), queueing([0.1, 0.2])], [0.5, 0.5]), {}, ValueError,
+        (([queueing([0.1], step=1).at(), 3], [0.5, 0.5]), {}, TypeError, "games[1]"),
+        (([queueing([0.1], step=1).at(), queueing([0.1], horizon=3, step=1).at()], [0.5, 0.5]), {}, ValueError, "games[1] has horizon 3; must be that of games[0], 20"),
+        (([queueing([0.1], step=1).at()] * 2, [0.5, 0.6]), {}, ValueError, "shares sums to 1.1"),
+        (([queueing([0.1], step=1).at(), queueing([0.1, 0.2], step=1).at()], [0.5, 0.5]), {}, ValueError,
          "coupling[0, 1] is 1, but type 0 has 2 observations and type 1 has 3; must be 0, or give a matrix (S, S) = (5, 5)"),
-        (([queueing([0.1])] * 2, [0.5, 0.5]), {"coupling": np.ones((3, 3))}, ValueError, "coupling has shape (3, 3)"),
-        (([queueing([0.1])] * 2, [0.5, 0.5]), {"coupling": sp.eye_array(3)}, ValueError, "coupling has shape (3, 3); must be (4, 4)"),
-        (([queueing([0.1])] * 2, [0.5, 0.5]), {"coupling": [[1, 1], [1, -1]]}, ValueError, "coupling[1, 1] is -1"),
-        (([queueing([0.1])] * 2, [0.5, 0.5]), {"rates": [1, 0]}, ValueError, "rates[1] is 0"),
-        (([queueing([0.1])] * 2, [0.5, 0.5]), {"names": ["a", "a"]}, ValueError, "names"),
+        (([queueing([0.1], step=1).at()] * 2, [0.5, 0.5]), {"coupling": np.ones((3, 3))}, ValueError, "coupling has shape (3, 3)"),
+        (([queueing([0.1], step=1).at()] * 2, [0.5, 0.5]), {"coupling": sp.eye_array(3)}, ValueError, "coupling has shape (3, 3); must be (4, 4)"),
+        (([queueing([0.1], step=1).at()] * 2, [0.5, 0.5]), {"coupling": [[1, 1], [1, -1]]}, ValueError, "coupling[1, 1] is -1"),
+        (([queueing([0.1], step=1).at()] * 2, [0.5, 0.5]), {"rates": [1, 0]}, ValueError, "rates[1] is 0"),
+        (([queueing([0.1], step=1).at()] * 2, [0.5, 0.5]), {"names": ["a", "a"]}, ValueError, "names"),
     ],
 )  # fmt: skip
 def test_mistakes(arguments, options, kind, text):
@@ -262,7 +262,7 @@ def test_mistakes(arguments, options, kind, text):
 
 
 def test_by_type_takes_results():
-    kinds = [queueing([0.1, 0.2], horizon=5), queueing([0.3], horizon=5)]
+    kinds = [queueing([0.1, 0.2], horizon=5, step=1).at(), queueing([0.3], horizon=5, step=1).at()]
     game = typed(kinds, shares=[0.5, 0.5], coupling=np.zeros((2, 2)))
     policy, schedule = tmf.TabularPolicy.uniform(game), tmf.Synchronous()
     flow, run = tmf.mean_field(game, policy, schedule), tmf.simulate(game, policy, schedule, 10, rng=1)
@@ -279,7 +279,7 @@ def test_by_type_takes_results():
 
 
 def test_by_type_wants_a_typed_game():
-    game = queueing([0.1, 0.2])
+    game = queueing([0.1, 0.2], step=1).at()
     with pytest.raises(TypeError, match=r"must be a game made by games\.typed"):
         by_type(game, game.initial)
     with pytest.raises(ValueError, match="values has 4 entries along axis 0; must be 6"):

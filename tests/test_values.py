@@ -110,7 +110,7 @@ def test_water_filling_is_an_equilibrium(schedule, clock, power):
     """Resource selection without switching costs, started at the Wardrop equilibrium and moving by it: nobody gains."""
     values, congestion = np.array([1.0, 0.8, 0.6, 0.1]), np.array([1.0, 0.5, 0.7, 1.0])
     mu, level = reference.water_filling(values, congestion, power)
-    game = tmf.games.resource_selection(values, congestion=congestion, power=power, initial=mu)
+    game = tmf.games.resource_selection(values, congestion=congestion, power=power, initial=mu, step=1).at()
     policy = tmf.TabularPolicy(np.tile(mu, (4, 1)))
     np.testing.assert_allclose(tmf.mean_field(game, policy, schedule).mu, np.tile(mu, (21, 1)), atol=1e-14)
     assert abs(tmf.exploitability(game, policy, schedule, clock=clock)) < 1e-12
@@ -123,7 +123,7 @@ def test_synchronous_water_filling_is_reached_in_one_step_from_anywhere():
     """From resource 0 the same policy is an equilibrium of the synchronous game: mid-flow (.533, .333, .133, 0)."""
     values, congestion = [1.0, 0.8, 0.6, 0.4], [1.0] * 4
     mu, _ = reference.water_filling(values, congestion)
-    game = tmf.games.resource_selection(values, congestion=congestion, initial=[1, 0, 0, 0])
+    game = tmf.games.resource_selection(values, congestion=congestion, initial=[1, 0, 0, 0], step=1).at()
     policy = tmf.TabularPolicy(np.tile(mu, (4, 1)))
     np.testing.assert_allclose(tmf.mean_field(game, policy, tmf.Synchronous()).mu[10], [8 / 15, 1 / 3, 2 / 15, 0])
     assert abs(tmf.exploitability(game, policy, tmf.Synchronous())) < 1e-12

@@ -11,7 +11,7 @@ N = 1000
 
 
 def small(step: float = 1.0) -> tmf.Game:
-    return tmf.games.resource_selection((1.0, 0.6), congestion=1.0, initial=(0.3, 0.7), horizon=4, step=step)
+    return tmf.games.resource_selection((1.0, 0.6), congestion=1.0, initial=(0.3, 0.7), horizon=4, step=step).at()
 
 
 def same(one: Solution, two: Solution) -> bool:

@@ -148,7 +148,9 @@ def _written() -> Iterator[Instance]:
     yield Instance("sioux_falls", "", games.sioux_falls, tmf.Synchronous())
     for i in range(12):
         first, second = (
-            games.garnet(4, n_actions=3, rng=50 + i + j, horizon=8, congestion=number(0.3, 2.0), discount=1.0)
+            games.garnet(
+                4, n_actions=3, rng=50 + i + j, horizon=8, congestion=number(0.3, 2.0), discount=1.0, step=1
+            ).at()
             for j in (0, 1)
         )
         share = number(0.2, 0.8)

@@ -42,7 +42,7 @@ def population_aware() -> Work:
 
 def by_chance() -> Work:
     """Few agents that act by chance on a kernel that depends on mu: rows are scanned, tables would serve nobody."""
-    game = tmf.games.garnet(100, n_actions=5, horizon=200, coupling=0.5)
+    game = tmf.games.garnet(100, n_actions=5, horizon=200, coupling=0.5, step=1).at()
     policy = tmf.TabularPolicy.uniform(game)
     run = lambda: tmf.simulate(game, policy, tmf.Bernoulli(0.5), 200, engine="agents", rng=1, threads=1)
     return Work(run, game.horizon, "step")
@@ -71,7 +71,7 @@ def sparse(verb: str) -> Work:
 def gradient(critic: str) -> Work:
     """Direction of the plain gradient from a run of queueing, every step kept."""
     steps, n_agents, active = 10_000, 1_000, np.array([0.1])
-    game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=steps * 0.1, step=0.1)
+    game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=steps * 0.1, step=0.1).at()
     policy = tmf.TabularPolicy(np.random.default_rng(5).dirichlet(np.ones(5), size=5))
     run = tmf.simulate(game, policy, tmf.Batch(n_agents // 10), n_agents, rng=1)
     mu, decisions = np.ascontiguousarray(run.mu[0]), np.ascontiguousarray(run.decisions[0])
@@ -101,7 +101,7 @@ def gradient(critic: str) -> Work:
 
 def iteration() -> Work:
     """One iteration of TMF-PG, N=1000, B=1, 20 sweeps, S=5: roll-out, gradient, update, exploitability."""
-    game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=1e-3)
+    game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=1e-3).at()
     solver = tmf.solvers.TMFPG(critic="model", replicas=1, iterations=1, tolerance=None)
     return Work(lambda: solver.solve(game, tmf.Sequential(), 1000, rng=1), game.horizon, "step")
 
@@ -140,9 +140,11 @@ def _dense_affine(horizon: float) -> tmf.Game:
 def _types(horizon: float) -> tmf.Game:
     """Tables that are widened, a type that passes turns, and one whose tables are in place."""
     kinds = [
-        tmf.games.resource_selection([1, 0.7, 0.3], congestion=np.ones(3), switching_cost=0.05, horizon=horizon),
-        tmf.games.queueing([0.1, 0.2, 0.3], horizon=horizon),
-        tmf.games.beach_bar(12, horizon=horizon, discount=0.95),
+        tmf.games.resource_selection(
+            [1, 0.7, 0.3], congestion=np.ones(3), switching_cost=0.05, horizon=horizon, step=1
+        ).at(),
+        tmf.games.queueing([0.1, 0.2, 0.3], horizon=horizon, step=1).at(),
+        tmf.games.beach_bar(12, horizon=horizon, discount=0.95, step=1).at(),
     ]
     sizes = [kind.n_observations for kind in kinds]
     coupling = np.eye(sum(sizes)) + 0.01
@@ -151,14 +153,14 @@ def _types(horizon: float) -> tmf.Game:
 
 #: Games of tmf.games, and how many steps of an exploitability and of sequential play are counted.
 SHELF: dict[str, tuple[Callable[[float], tmf.Game], int, int]] = {
-    "crowd": (lambda T: tmf.games.beach_bar(100, horizon=T), 2_000, 50_000),
+    "crowd": (lambda T: tmf.games.beach_bar(100, horizon=T, step=1).at(), 2_000, 50_000),
     "crowd of changing worth": (
-        lambda T: tmf.games.beach_bar(32, worth=np.ones((int(T), 32)), horizon=T), 4_000, 30_000,
+        lambda T: tmf.games.beach_bar(32, worth=np.ones((int(T), 32)), horizon=T, step=1).at(), 4_000, 30_000,
     ),
-    "linear-quadratic": (lambda T: tmf.games.linear_quadratic(horizon=T), 1_000, 1_000),
+    "linear-quadratic": (lambda T: tmf.games.linear_quadratic(horizon=T, step=1).at(), 1_000, 1_000),
     "routing": (lambda T: tmf.games.braess(horizon=int(T)), 2_000, 10_000),
     "affine, dense": (_dense_affine, 2_000, 30_000),
-    "affine, sparse": (lambda T: tmf.games.garnet(horizon=T, coupling=0.3), 4_000, 30_000),
+    "affine, sparse": (lambda T: tmf.games.garnet(horizon=T, coupling=0.3, step=1).at(), 4_000, 30_000),
     "types": (_types, 4_000, 5_000),
 }  # fmt: skip
 

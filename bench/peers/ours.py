@@ -31,7 +31,7 @@ def resource_game(problem: Population) -> tmf.Game:
     return tmf.games.resource_selection(
         problem.values, congestion=1.0, switching_cost=problem.SWITCHING, horizon=problem.steps * problem.step, discount=1.0,
         initial=problem.initial / problem.n_agents, step=problem.step,
-    )
+    ).at()
 
 
 def simulated(
@@ -135,7 +135,7 @@ def beach_games(problem: BeachBar) -> list[tuple[str, str, tmf.Game]]:
     """Label, note and game: built in, where this tmfcore has it, and with the reward in Python."""
     found = []
     if hasattr(tmf.games, "beach_bar"):
-        found.append(("tmfcore", "", tmf.games.beach_bar(problem.size, horizon=problem.steps)))
+        found.append(("tmfcore", "", tmf.games.beach_bar(problem.size, horizon=problem.steps, step=1).at()))
     label = "tmfcore, Python game" if found else "tmfcore"
     return [*found, (label, "the reward is a Python function of mu", beach_game(problem, problem.reward))]
 
@@ -205,9 +205,9 @@ def learning(problem: Learning) -> list[Entry]:
     share = 1.0 / problem.n_agents
     settings = {"horizon": problem.SWEEPS, "discount": problem.DISCOUNT, "step": share, "initial": np.full(5, 0.2)}
     if problem.game == "resource selection":
-        game = tmf.games.resource_selection(problem.VALUES, congestion=1.0, switching_cost=problem.COST, **settings)
+        game = tmf.games.resource_selection(problem.VALUES, congestion=1.0, switching_cost=problem.COST, **{"step": 1} | settings).at()
     else:
-        game = tmf.games.queueing(problem.CAPACITIES, jockeying_cost=problem.COST, **settings)
+        game = tmf.games.queueing(problem.CAPACITIES, jockeying_cost=problem.COST, **{"step": 1} | settings).at()
     solver = tmf.solvers.TMFPG(iterations=problem.iterations, replicas=1, tolerance=None)
 
     def run(threads: int) -> Learned:

@@ -280,7 +280,7 @@ def study_horizon(ranges: Ranges, say: Say) -> Study:
 
     def game_of(horizon):
         values = np.linspace(1.0, 0.3, 8)
-        game = tmf.games.resource_selection(values, congestion=np.ones(8), horizon=horizon / 10, step=0.1)
+        game = tmf.games.resource_selection(values, congestion=np.ones(8), horizon=horizon / 10, step=0.1).at()
         return game, tmf.TabularPolicy(np.random.default_rng(5).dirichlet(np.ones(8), size=8))
 
     def simulate(horizon, engine):

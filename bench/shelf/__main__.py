@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     rows, beside, skipped = [], [], {}
     for name in BY_NAME:
         if name.startswith(prefixes):
-            rows.append(ours.shelf_row(name, SHELF[name].small() if chosen.quick else BY_NAME[name](), limits))
+            game = (SHELF[name].small() if chosen.quick else BY_NAME[name]()).at(step=1)
+            rows.append(ours.shelf_row(name, game, limits))
             say(f"{name}: {rows[-1].chosen}, {page.relative(rows[-1])}, {page.reached(rows[-1].runs[0], -1)}")
     for library, module in {} if chosen.alone else LIBRARIES.items():
         try:

@@ -98,7 +98,7 @@ def solution():
 
 @cache
 def stationary():
-    return tmf.games.resource_selection((1.0, 0.8), horizon=3)
+    return tmf.games.resource_selection((1.0, 0.8), horizon=3, step=1).at()
 
 
 @cache

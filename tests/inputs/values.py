@@ -159,7 +159,7 @@ FRESH = {
         "[text, text]": lambda: ["a", "b"], "[text] * 3": lambda: ["a"] * 3, "[bool]": lambda: [True, False],
         "[[]]": lambda: [[]], "(1, 2, 3)": lambda: (1, 2, 3), "deque": lambda: deque([1, 2]),
         "UserList": lambda: UserList([1, 2]), "array": lambda: array("d", [1, 2]), "[object]": lambda: [object()],
-        "[array, array]": lambda: [np.ones(2), np.ones(3)], "[games]": lambda: [tmf.games.left_right()],
+        "[array, array]": lambda: [np.ones(2), np.ones(3)], "[games]": lambda: [tmf.games.left_right(step=1).at()],
         "nested tuples": lambda: ((1, "a"), (2, "b")), "(None, None)": lambda: (None, None),
     },
     "array": {

@@ -60,7 +60,7 @@ def mfglib_beach_bar(n: int, bar: int, last: int, p_still: float) -> tmf.Game:
     return games.beach_bar(
         n, bar=bar, worth=-np.minimum((x - bar) % n, (bar - x) % n).astype(float), noise=wind, epsilon=1e-20,
         wrap=False, horizon=last + 1,
-    )  # fmt: skip
+     step=1).at()  # fmt: skip
 
 
 def mfglib_crowd_motion(last: int, rows: int, columns: int, bars: list[tuple[int, int]]) -> tmf.Game:
@@ -70,7 +70,7 @@ def mfglib_crowd_motion(last: int, rows: int, columns: int, bars: list[tuple[int
     return games.crowd_motion(
         (rows, columns), worth=np.array(worth), wrap=False, noise=[0.125, 0.125, 0.5, 0.125, 0.125], epsilon=1e-10,
         moving_cost=0.0, horizon=last + 1,
-    )  # fmt: skip
+     step=1).at()  # fmt: skip
 
 
 def mfglib_linear_quadratic(initial=None) -> tmf.Game:
@@ -80,7 +80,7 @@ def mfglib_linear_quadratic(initial=None) -> tmf.Game:
     return games.linear_quadratic(
         11, actions=np.arange(-2.0, 3.0), delta=0.1, noise=noise, mean_reversion=1.0, cross=0.01, kappa=0.5,
         terminal_cost=1.0, rounding="nearest position", horizon=3, initial=initial,
-    )  # fmt: skip
+     step=1).at()  # fmt: skip
 
 
 #: Where MFGLib's bar stands at each step: by default, and for T=5, torus_l=6, torus_w=5, seed=1.
@@ -107,9 +107,9 @@ IN_MFGLIB = [
         "beach_bar", lambda: mfglib_beach_bar(100, 50, 19, 0.5),
         lambda Environment: Environment.beach_bar(T=19, n=100, bar_loc=50), rate=0.01,
     ),
-    InMFGLib("left_right", lambda: games.left_right(), lambda Environment: Environment.left_right()),
+    InMFGLib("left_right", lambda: games.left_right(step=1).at(), lambda Environment: Environment.left_right()),
     InMFGLib(
-        "rock_paper_scissors", lambda: games.rock_paper_scissors(), lambda Environment: Environment.rock_paper_scissors(),
+        "rock_paper_scissors", lambda: games.rock_paper_scissors(step=1).at(), lambda Environment: Environment.rock_paper_scissors(),
         rate=0.1,
     ),
     InMFGLib(
@@ -126,7 +126,7 @@ IN_MFGLIB = [
         lambda Environment: Environment.crowd_motion(), rate=0.1, actions=(3, 1, 4, 0, 2), iterations=5,
     ),
     InMFGLib(
-        "building_evacuation", lambda: games.building_evacuation(3, length=4, width=4, horizon=6),
+        "building_evacuation", lambda: games.building_evacuation(3, length=4, width=4, horizon=6, step=1).at(),
         lambda Environment: Environment.building_evacuation(T=5, n_floor=3, floor_l=4, floor_w=4), rate=0.1,
     ),
     InMFGLib(
@@ -138,7 +138,7 @@ IN_MFGLIB = [
 
 def openspiel_crowd(size: int, horizon: int) -> tmf.Game:
     """beach_bar whose last move is free: there a move is paid for at the next decision, and after the last is none."""
-    bar = games.beach_bar(size, noise=[1 / 3] * 3, epsilon=1e-25, horizon=horizon)
+    bar = games.beach_bar(size, noise=[1 / 3] * 3, epsilon=1e-25, horizon=horizon, step=1).at()
     fare = np.array([1.0, 0.0, 1.0]) / size
 
     def reward(mu, t):
@@ -163,7 +163,7 @@ def _crowd_2d(size: int, horizon: int) -> InOpenSpiel:
 
     return InOpenSpiel(
         "crowd_motion",
-        lambda: games.crowd_motion((size, size), horizon=horizon, moving_cost=[1 / size] * (horizon - 1) + [0.0]),
+        lambda: games.crowd_motion((size, size), horizon=horizon, moving_cost=[1 / size] * (horizon - 1) + [0.0], step=1).at(),
         ("mfg_crowd_modelling_2d", {"size": size, "horizon": horizon}),
         place,
         late=lambda x, action: 0.0 if action in (None, 2) else -1.0 / size,
@@ -180,7 +180,7 @@ def _line(size: int, horizon: int, side: int) -> InOpenSpiel:
         return games.linear_quadratic(
             size, actions=j, delta=1.0, noise=noise, mean_reversion=0.0, cross=0.0, kappa=0.5, terminal_cost=0.5, wrap=True,
             rounding="nearest", horizon=horizon - 1,
-        )  # fmt: skip
+         step=1).at()  # fmt: skip
 
     parameters = {"size": size, "horizon": horizon, "n_actions_per_side": side, "cross_q": 0.0}
     return InOpenSpiel(
@@ -230,7 +230,7 @@ def _garnet(size: int, n_actions: int, horizon: int) -> InOpenSpiel:
         return games.crowd_aversion(
             moves, worth=worth, successors=cells, action_reward=gains, action_scale=[1.0] * (horizon - 1) + [0.0],
             congestion=eta, epsilon=epsilon, horizon=horizon,
-        )  # fmt: skip
+         step=1).at()  # fmt: skip
 
     def late(x, action):
         return 0.0 if action is None else read()[3][x, action]

@@ -38,7 +38,7 @@ def test_crowd_motion_has_the_tables_and_the_exploitability_of_mfglib(options):
     part = (1 - still) / 4
     game = crowd_motion(
         shape, worth=worth, wrap=False, noise=[part, part, still, part, part], moving_cost=0.0, epsilon=1e-10, horizon=6
-    )
+    , step=1).at()
     ours = [3, 1, 4, 0, 2]  # its down, up, right, left, stay
     rng = np.random.default_rng(0)
     for t in range(6):
@@ -65,7 +65,7 @@ def test_crowd_motion_has_the_exploitability_of_mfglib_by_default():
     game = crowd_motion(
         (20, 20), worth=worth, wrap=False, noise=[0.125, 0.125, 0.5, 0.125, 0.125], moving_cost=0.0, epsilon=1e-10,
         horizon=4,
-    )  # fmt: skip
+     step=1).at()  # fmt: skip
     gap = tmf.exploitability(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous())
     assert gap == pytest.approx(1.467, abs=1e-3)
     assert exploitability_score(theirs, torch.full((4, 20, 20, 5), 0.2)) == pytest.approx(gap, rel=1e-5)
@@ -80,7 +80,7 @@ def test_building_evacuation_has_the_tables_and_the_exploitability_of_mfglib():
 
     shape = (3, 4, 2)
     theirs = Environment.building_evacuation(T=4, n_floor=3, floor_l=4, floor_w=2, eta=0.7, evac_r=3.0)
-    game = building_evacuation(shape[0], length=shape[1], width=shape[2], congestion=0.7, evacuation_reward=3.0, horizon=5)
+    game = building_evacuation(shape[0], length=shape[1], width=shape[2], congestion=0.7, evacuation_reward=3.0, horizon=5, step=1).at()
     rng = np.random.default_rng(0)
     for t in range(5):
         mu = rng.dirichlet(np.ones(24))
@@ -168,7 +168,7 @@ def test_crowd_motion_has_the_flow_and_values_of_openspiel(name):
         (n, n), worth=worth, obstacles=walls, noise=parameters.get("noise_intensity", 1.0), epsilon=FLOAT32,
         congestion=parameters.get("crowd_aversion_coef", 1.0), horizon=horizon, initial=initial,
         moving_cost=0.0 if worths is None else [1 / n] * (horizon - 1) + [0.0],
-    )  # fmt: skip
+     step=1).at()  # fmt: skip
     legal = np.zeros((n * n, 5), bool)
     for o, (row, column) in enumerate(np.ndindex(n, n)):
         legal[o] = [not walls[(row + down) % n, (column + right) % n] for down, right in MOVES]

@@ -231,7 +231,7 @@ def mean_field(
     >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1))
     >>> print(flow.mu[-1].round(2))
-    [0.34 0.22 0.22 0.22]
+    [0.25 0.25 0.25 0.25]
     """
     game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
@@ -297,7 +297,7 @@ def evaluate(
     >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
     >>> found = tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1))
     >>> print(f"{found.mean_return:.2f}")
-    4.52
+    5.54
     """
     game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)

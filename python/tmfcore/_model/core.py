@@ -126,6 +126,7 @@ class Core:
     _trial: Self  # one step of some length of a game in sweeps, for its sizes, names and kind
     _known: dict[float, Self]  # the games in steps made last, by step length
     _whole: Self | None  # the game in sweeps that this one is the steps of
+    _span: float  # sweeps that one step of the schedule lasts, which may be several of the game
 
     @classmethod
     def _trusted(
@@ -140,12 +141,13 @@ class Core:
 
     @classmethod
     def _swept(
-        cls, cut: Cut, horizon: object, discount: object, step: object, recipe: partial[Any], trial: float = 1.0
-    ) -> Self:
+        cls, cut: Cut, horizon: object, discount: object, step: object, recipe: partial[Any], trial: Any = 1.0,
+        *, pickles: bool = True,
+    ) -> Self:  # fmt: skip
         """A built-in game in sweeps: `cut` makes it in steps, as it does here in one of `trial` sweeps."""
         game = object.__new__(cls)
         game._sweep(cut, horizon, discount, step, trial, probe=False)
-        game._made_by(recipe, pickles=True)
+        game._made_by(recipe, pickles=pickles)
         return game
 
     def _settle(
@@ -186,13 +188,19 @@ class Core:
         self._fill({**_NOTHING, **tables, **values})
 
     def _sweep(
-        self, cut: Cut, horizon: object, discount: object, step: object, trial: float, *, probe: bool, **tables: Any
+        self, cut: Cut, horizon: object, discount: object, step: object, trial: Any, *, probe: bool, **tables: Any
     ) -> None:
-        """The same of a game in sweeps, from the game that `cut` makes of it in one step, of its own or of `trial`."""
+        """The same of a game in sweeps, from the game that `cut` makes of it in one step, of its own or of `trial`.
+
+        `trial` is the length of that step, or the game.
+        """
         span = check.as_float(horizon, "horizon", low=0.0, low_open=True)
         gamma = check.as_float(discount, "discount", low=0.0, high=1.0)
         own = None if step is None else clock.step_length(step)
-        first = cut(trial, 1, gamma**trial) if own is None else cut(own, clock.whole_steps(span, own), gamma**own)
+        if own is not None:
+            first = cut(own, clock.whole_steps(span, own), gamma**own)
+        else:
+            first = trial if isinstance(trial, Core) else cut(trial, 1, gamma**trial)
         if probe:
             first.model.tables(first.initial, 0)
         same = ("n_observations", "n_actions", "initial", "successors", "passive_successors")
@@ -232,7 +240,7 @@ class Core:
     @property
     def unit(self) -> Time:
         """What its time axis is in, "steps" or "sweeps"."""
-        return self.time if self._whole is None and self.step in (None, 1.0) else "sweeps"
+        return self.time if self._whole is None else "sweeps"
 
     def at(self, schedule: Schedule | None = None, n_agents: int | None = None, *, step: float | None = None) -> Self:
         """The game in steps that a schedule plays: of a game in sweeps T = round(horizon / dt) steps of dt sweeps.
@@ -277,12 +285,19 @@ class Core:
         if known is None:
             made: Self = self._cut(dt, clock.whole_steps(self.horizon, dt), self.discount**dt)
             known = made
-            known._fill({"_whole": self})
+            known._fill({"_whole": self, "_span": dt})
             known._made_by(partial(_steps_of, self, dt), pickles=self._pickles)
             if len(self._known) >= KNOWN:
                 self._known.pop(next(iter(self._known)))
             self._known[dt] = known
         return known
+
+    def _like(self, n_steps: int, step: float) -> Self:
+        """The game in steps that a result of so many steps, each of `step` sweeps, belongs to."""
+        if self._cut is None:
+            return self
+        found = self.at(step=step)
+        return found if found.n_steps == n_steps else self.at(step=min(1.0, 2 * step))  # of which one is two (joint)
 
     def replace(self, **changes: Any) -> Self:
         """The same game with other arguments, for games of every kind: `game.replace(horizon=40, noise=path)`.
@@ -319,7 +334,7 @@ class Core:
         [-2.0, -2.5]
         """
         if self._whole is not None:
-            return self._whole.replace(**changes).at(step=self.step)
+            return self._whole.replace(**changes).at(step=self._span)
         if self._recipe is None:
             raise TypeError(f"{self!r} was put together by hand; must be made anew")
         known = [name for name in inspect.signature(self._recipe.func).parameters if name != "function"]

@@ -199,12 +199,17 @@ class Rates:
     def __call__(self, rates: FloatArray, label: str = "") -> FloatArray:
         """Rows (S, K0) of a step; `label` says at which (mu, t) a function gave the rates (S, K0)."""
         _same_shape(rates, self.shape, self.name + label)
-        found: FloatArray = self.step * rates
-        found[self.places, self.own] += 1.0
+        found = self.unchecked(rates)
         found[(found < 0) & (found > -1e-15)] = 0.0  # a rate of 1 / dt, rounded
         largest = np.abs(rates).max(initial=1.0)
         if not (found.min() >= 0 and np.abs(rates.sum(axis=-1)).max() <= check.ROW_TOLERANCE * largest):
             self._refuse(rates, self.name + label)
+        return found
+
+    def unchecked(self, rates: FloatArray) -> FloatArray:
+        """I + dt Q, whatever Q is."""
+        found: FloatArray = self.step * rates
+        found[self.places, self.own] += 1.0
         return found
 
     def called(self, rates: Callable[..., FloatArray]) -> Callable[[FloatArray, int], FloatArray]:

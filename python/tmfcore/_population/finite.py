@@ -200,7 +200,7 @@ def finite_exploitability(
     >>> uniform = tmf.TabularPolicy.uniform(game)
     >>> found = tmf.finite_exploitability(game, uniform, tmf.Fraction(0.1), 100, rng=1)
     >>> print(f"{found.value:.1f}, {found.mean_field:.1f} in the limit")
-    1.2, 1.2 in the limit
+    3.3, 3.3 in the limit
     """
     game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)

@@ -127,9 +127,9 @@ def simulate(
     >>> policy = tmf.TabularPolicy.uniform(game)
     >>> run = tmf.simulate(game, policy, tmf.Batch(100), 1000, replicas=8, rng=1)
     >>> run.counts.shape
-    (8, 21, 4)
+    (8, 201, 4)
     >>> print(f"{run.returns.mean():.1f}")
-    4.5
+    5.5
     """
     game = in_steps(game, schedule, n_agents)
     as_schedule(schedule)

@@ -1,4 +1,4 @@
-"""What a convergence study is asked to play: schedules by label, and N, schedule and game of each point."""
+"""What a convergence study is asked to play: schedules by label, and N and schedule of each point."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import noted
 from tmfcore._base.validation import IntArray
-from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule
 
-GameEntry: TypeAlias = Game | Callable[[Schedule, int], Game]
 ScheduleEntry: TypeAlias = Schedule | Callable[[int], Schedule]
 
 
@@ -69,12 +67,3 @@ def population_sizes(
 def schedule_at(entry: ScheduleEntry, n_agents: int, label: str) -> Schedule:
     schedule = entry if isinstance(entry, Schedule) else noted(entry, "schedules", "(n_agents)")(n_agents)
     return check.as_instance(schedule, f"schedules[{label!r}]({n_agents})", Schedule)
-
-
-def game_at(game: GameEntry, schedule: Schedule, n_agents: int) -> Game:
-    if isinstance(game, Game):
-        return in_steps(game, schedule, n_agents)
-    if not callable(game):
-        raise TypeError(f"game is {say.show(game)}; must be a Game or a function (schedule, n_agents) -> Game")
-    made = noted(game, "game", "(schedule, n_agents)")(schedule, n_agents)
-    return in_steps(made, schedule, n_agents, f"game({schedule!r}, {n_agents})")

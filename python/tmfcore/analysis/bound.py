@@ -224,7 +224,7 @@ def bound(
     >>> found.rigorous, found.stays_bounded
     (True, True)
     >>> print(f"{found.predicted.error()[-1]:.3f} <= {found.worst_case[-1]:.3f} <= {found.limit:.3f}")
-    0.043 <= 0.054 <= 0.055
+    0.044 <= 0.055 <= 0.055
     """
     n_agents = check.as_positive_int(n_agents, "n_agents")
     replicas = check.as_int(replicas, "replicas", low=0)

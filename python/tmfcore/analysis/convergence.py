@@ -19,7 +19,7 @@ from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Engine
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import mean_field
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule
 from tmfcore._population.simulate import REPLICAS, simulate
@@ -28,7 +28,7 @@ from tmfcore._results import confidence as _intervals
 from tmfcore._results.confidence import Interval
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table, Variable
-from tmfcore.analysis._entries import GameEntry, ScheduleEntry, game_at, population_sizes, schedule_at, schedule_entries
+from tmfcore.analysis._entries import ScheduleEntry, population_sizes, schedule_at, schedule_entries
 from tmfcore.analysis._line import PowerLaw, fit_line
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class Convergence(Result[Literal["mean", "final"]]):
 @takes_rng
 @fits_memory(f"replicas must be fewer, or {SMALLER_GAME}")
 def convergence(
-    game: GameEntry,
+    game: Game,
     policy: PolicyLike,
     schedules: ScheduleEntry | Sequence[Schedule] | Mapping[str, ScheduleEntry],
     n_agents: Sequence[int] | Mapping[str, Sequence[int]],
@@ -243,8 +243,8 @@ def convergence(
 
     Parameters
     ----------
-    game : Game or callable (schedule, n_agents) -> Game
-        A callable lets the step length follow B / N.
+    game : Game
+        In sweeps its steps follow B / N.
     policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedules : Schedule, callable n_agents -> Schedule, sequence of Schedule, or dict label -> one of the
     first two
@@ -297,7 +297,7 @@ def convergence(
     errors: dict[str, FloatArray] = {}
     final_errors: dict[str, FloatArray] = {}
     names: dict[str, tuple[str, ...]] = {}
-    name = game.name if isinstance(game, Game) else ""
+    name = check.as_instance(game, "game", Game).name
     total = replicas * sum(len(row) for row in sizes.values())
     done = 0
     with bars.reporter(progress, total, "convergence") as report:
@@ -306,8 +306,7 @@ def convergence(
             played = []
             for n in sizes[label].tolist():
                 schedule = schedule_at(entry, n, label)
-                played_game = game_at(game, schedule, n)
-                name = name or played_game.name
+                played_game = in_steps(game, schedule, n)
 
                 def step(finished: int, _: int, before: int = done) -> None:
                     report(before + finished)

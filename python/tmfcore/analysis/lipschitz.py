@@ -137,7 +137,7 @@ def lipschitz(
     >>> import tmfcore as tmf
     >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=2.0)
     >>> print(tmf.analysis.lipschitz(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.1)))
-    reward 1 (exact), transition 0 (exact), flow 0.9 in l1, 0.9 Euclidean (exact)
+    reward 0.1 (exact), transition 0 (exact), flow 0.9 in l1, 0.9 Euclidean (exact)
     """
     game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)

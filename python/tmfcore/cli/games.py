@@ -69,24 +69,20 @@ def game_options(command: Command) -> Command:
 def build_game(name: str, options: dict[str, Any]) -> Callable[[tmf.Schedule, int], tmf.Game]:
     """Return how the game of the user's options is played by N agents under a schedule: in steps.
 
-    What the options leave out is as in the game's function; a step of a game in sweeps is that of the schedule.
+    What the options leave out is as in the game's function.
     """
     import tmfcore as tmf
 
-    made = _read(name, options) if name.endswith(".toml") else _made(name, options)
+    game = _read(name, options) if name.endswith(".toml") else _made(name, options)
+    if not isinstance(game, tmf.Game):
+        raise click.UsageError(f"{name} returns {type(game).__name__}; must return a tmfcore.Game")
     step: float | None = options["step"]
+    if step is not None and step != (1.0 if game.time == "steps" else game.step or step):
+        raise click.UsageError(f"--step is {step:g}, but {name} has {_lasting(game)}: leave --step out")
 
     def played(schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
         with usage_errors():
-            lasts = float(schedule.active_fraction(1, n_agents)[0]) if step is None else step
-        game = made(lasts)
-        if not isinstance(game, tmf.Game):
-            raise click.UsageError(f"{name} returns {type(game).__name__}; must return a tmfcore.Game")
-        with usage_errors():
-            game = game.at(step=lasts) if game.time == "sweeps" and game.step is None else game
-        if step not in (None, game.dt):
-            raise click.UsageError(f"--step is {step:g}, but {name} has {_lasting(game)}: leave --step out")
-        return game
+            return game.at(schedule, n_agents, step=step)
 
     return played
 
@@ -95,16 +91,15 @@ def _lasting(game: tmf.Game) -> str:
     return "its time in steps" if game.dt == 1 else f"steps of {game.dt:g} sweeps"
 
 
-def _made(name: str, options: dict[str, Any]) -> Callable[[float], tmf.Game]:
-    """Return the game of the shelf or of a Python file, as a function of the length of a step."""
+def _made(name: str, options: dict[str, Any]) -> tmf.Game:
+    """Return the game of the shelf or of a Python file."""
     import tmfcore as tmf
-    from tmfcore.games._sweeps import in_sweeps
 
     python = is_python(name)
     builder = from_python(name) if python else tmf.games.BY_NAME[name.replace("-", "_")]
     if isinstance(builder, tmf.Game):
         _refuse_parameters(path_of(name), options)
-        return lambda _: builder
+        return builder
     known = inspect.signature(builder).parameters
     for other, parameters in _OWN_OPTIONS.items():
         foreign = [p for p in parameters if other != name and options[p] is not None]
@@ -126,30 +121,22 @@ def _made(name: str, options: dict[str, Any]) -> Callable[[float], tmf.Game]:
     missing = [p for p, spec in known.items() if spec.default is spec.empty and p not in given]
     if missing:
         raise click.UsageError(f"{name} needs {', '.join(missing)}: --set {missing[0]}=...")
-    timed = in_sweeps(builder) and "step" not in given
-
-    def made(step: float) -> tmf.Game:
-        with _sizes("parameters are given by --set NAME=VALUE"):
-            with naming_the_line(path_of(name)) if python else usage_errors():
-                return builder(**given, **({"step": step} if timed else {}))
-
-    return made
+    with _sizes("parameters are given by --set NAME=VALUE"):
+        with naming_the_line(path_of(name)) if python else usage_errors():
+            return builder(**given)
 
 
-def _read(path: str, options: dict[str, Any]) -> Callable[[float], tmf.Game]:
+def _read(path: str, options: dict[str, Any]) -> tmf.Game:
     """Return the game of a file, which holds all that can be said of it but the step."""
     from tmfcore.games import gamefile
 
     _refuse_parameters(path, options)
 
-    def made(step: float) -> tmf.Game:
-        try:
-            with usage_errors(), _sizes(f"parameters are in {path}"):
-                return gamefile.read(path, step=step)
-        except OSError as error:
-            raise click.UsageError(f"{path}: {error.strerror}") from None
-
-    return made
+    try:
+        with usage_errors(), _sizes(f"parameters are in {path}"):
+            return gamefile.read(path)
+    except OSError as error:
+        raise click.UsageError(f"{path}: {error.strerror}") from None
 
 
 def _refuse_parameters(path: str, options: dict[str, Any]) -> None:

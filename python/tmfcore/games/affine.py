@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, SuccessorArray
+from tmfcore._model import clock, sources
+from tmfcore._model.core import TINY
 from tmfcore._model.game import Game
 from tmfcore.games._affine import Affine
 from tmfcore.games._registry import shelf
@@ -35,9 +38,13 @@ def affine(
     passive_reward_mu: object = None,
     passive_transition0: object = None,
     passive_transition_mu: object = None,
-    horizon: int,
+    passive_rates0: object = None,
+    passive_rates_mu: object = None,
+    horizon: float,
     discount: float,
     initial: object,
+    time: str = "steps",
+    step: float | None = None,
     successors: object = None,
     passive_successors: object = None,
     name: str = "affine",
@@ -65,12 +72,10 @@ def affine(
     passive_transition0 : (S, S) floats, (S, K0) with `passive_successors`, or None, optional
         None: identity.
     passive_transition_mu : (S, S, S) or (S, K0, S) floats, or None, optional
-    horizon : int
-        T, steps.
-    discount : float
-        gamma in [0, 1], per step.
-    initial : (S,) floats
-        mu_0.
+    passive_rates0, passive_rates_mu : like passive_transition0 and passive_transition_mu, optional
+        In sweeps, instead of them: the generator of those who do not act, Q0 + sum_y Q_mu[..., y] mu(y).
+    horizon, discount, initial, time, step
+        As in Game: per step, or in sweeps, where passive rewards are rates.
     successors, passive_successors, name, observation_labels, action_labels, observation_shape
         As in Game.
 
@@ -115,59 +120,93 @@ def affine(
     >>> print(f"{tmf.analysis.monotonicity(game, tmf.Synchronous()).eigenvalues.max():.3f}")
     -1.000
     """
+    in_sweeps = clock.is_sweeps(time, step)
     base = check.as_float_array(reward0, "reward0", shape=(None, None), letters="S, A")
     n, n_act = base.shape
-    active = _successors(successors, "successors", (n, n_act, None), "S, A, K", n)
-    passive = _successors(passive_successors, "passive_successors", (n, None), "S, K0", n)
+    active, passive = sources.successor_arrays(successors, passive_successors, n, n_act)
     cells = n if active is None else active.shape[-1]
     passive_cells = n if passive is None else passive.shape[-1]
-    if passive is not None and passive_transition0 is None:
-        raise ValueError("passive_successors is given without passive_transition0; must come with it")
+    word, other = ("passive_rates", "passive_transition") if in_sweeps else ("passive_transition", "passive_rates")
+    of_passive = {"passive_transition": (passive_transition0, passive_transition_mu),
+                  "passive_rates": (passive_rates0, passive_rates_mu)}  # fmt: skip
+    for part, value in zip("0 mu".split(), of_passive[other], strict=True):
+        if value is not None:
+            name_of = f"{other}{'' if part == '0' else '_'}{part}"
+            raise ValueError(f"{name_of} is given with time={time!r}; must be {word} there")
+    stay, stay_mu = of_passive[word]
+    if passive is not None and stay is None:
+        raise ValueError(f"passive_successors is given without {word}0; must come with it")
     if not check.is_array(passive_reward0):
         passive_reward0 = np.full(n, check.as_float(passive_reward0, "passive_reward0"))
-    tables = (
+    acting = _Rows(
         base,
         _table(reward_mu, "reward_mu", (n, n_act, n), "S, A, S"),
         check.as_float_array(transition0, "transition0", shape=(n, n_act, cells), letters="S, A, K"),
         _table(transition_mu, "transition_mu", (n, n_act, cells, n), "S, A, K, S"),
     )
-    resting = (
+    resting = _Rows(
         check.as_float_array(passive_reward0, "passive_reward0", shape=(n,), letters="S"),
         _table(passive_reward_mu, "passive_reward_mu", (n, n), "S, S"),
-        _table(passive_transition0, "passive_transition0", (n, passive_cells), "S, K0"),
-        _table(passive_transition_mu, "passive_transition_mu", (n, passive_cells, n), "S, K0, S"),
+        _table(stay, f"{word}0", (n, passive_cells), "S, K0"),
+        _table(stay_mu, f"{word}_mu", (n, passive_cells, n), "S, K0, S"),
     )
-    game = Game._trusted(
-        Affine(*tables, *resting, active, passive),
-        horizon,
-        discount,
-        initial,
-        name=name,
-        observation_labels=observation_labels,
-        action_labels=action_labels,
-        observation_shape=observation_shape,
-        successors=active,
-        passive_successors=passive,
-    )
+    look: dict[str, Any] = {
+        "name": name, "observation_labels": observation_labels, "action_labels": action_labels,
+        "observation_shape": observation_shape, "successors": active, "passive_successors": passive,
+    }  # fmt: skip
+    passive_part: dict[str, Any] = {f"{word}0": resting.rows, f"{word}_mu": resting.rows_mu}
     recipe = partial(
-        affine, base, reward_mu=tables[1], transition0=tables[2], transition_mu=tables[3], passive_reward0=resting[0],
-        passive_reward_mu=resting[1], passive_transition0=resting[2],
-        passive_transition_mu=resting[3], horizon=game.n_steps, discount=game.discount, initial=game.initial,
-        successors=active, passive_successors=passive, name=game.name, observation_labels=game.observation_labels,
-        action_labels=game.action_labels, observation_shape=game.observation_shape,
+        affine, reward0=base, reward_mu=acting.reward_mu, transition0=acting.rows, transition_mu=acting.rows_mu,
+        passive_reward0=resting.reward, passive_reward_mu=resting.reward_mu, horizon=horizon, discount=discount,
+        initial=initial, time=time, step=step, **passive_part, **look,
     )  # fmt: skip
-    object.__setattr__(game, "_recipe", recipe)
-    return game
+    if not in_sweeps:
+        n_steps = check.as_positive_int(horizon, "horizon", high=sources.INT32_MAX)
+        model = _model(acting, resting, active, passive)
+        return Game._trusted(model, n_steps, discount, initial, recipe=recipe, **look)
+    _in_step(acting, resting, sources.Rates(TINY, n, passive))  # a generator everywhere, whatever the step
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        act, rest = _in_step(acting, resting, sources.Rates(dt, n, passive))
+        return Game._trusted(_model(act, rest, active, passive), n_steps, gamma, initial, step=dt, **look)
+
+    return Game._swept(cut, horizon, discount, step, recipe, TINY)
+
+
+class _Rows(NamedTuple):
+    """Rewards and rows, or rates, and what multiplies mu in them; None: nothing, or that agents stay."""
+
+    reward: FloatArray
+    reward_mu: FloatArray | None
+    rows: FloatArray | None
+    rows_mu: FloatArray | None
+
+
+def _model(acting: _Rows, resting: _Rows, *successors: SuccessorArray | None) -> Affine:
+    parts: tuple[Any, ...] = (*acting, *resting, *successors)
+    return Affine(*parts)
+
+
+def _in_step(acting: _Rows, resting: _Rows, rates: sources.Rates) -> tuple[_Rows, _Rows]:
+    """Both as they are in one step of a game in sweeps: r + dt r0, dt r0, and I + dt Q, checked where all are at y."""
+    dt = rates.step
+    waiting, waiting_mu = dt * resting.reward, None if resting.reward_mu is None else dt * resting.reward_mu
+    reward_mu = acting.reward_mu
+    if waiting_mu is not None:
+        reward_mu = (0.0 if reward_mu is None else reward_mu) + waiting_mu[:, np.newaxis]
+    rows, rows_mu = resting.rows, resting.rows_mu
+    if rows is not None or rows_mu is not None:
+        still = np.zeros(rates.shape) if rows is None else rows
+        if rows_mu is None:
+            rows = rates(still)
+        else:
+            for y in range(len(still)):
+                rates(still + rows_mu[..., y], f", where all are at {y},")
+            rows, rows_mu = rates.unchecked(still), dt * rows_mu
+    return acting._replace(reward=acting.reward + waiting[:, np.newaxis], reward_mu=reward_mu), _Rows(
+        waiting, waiting_mu, rows, rows_mu
+    )
 
 
 def _table(value: object, name: str, shape: tuple[int, ...], letters: str) -> FloatArray | None:
     return None if value is None else check.as_float_array(value, name, shape=shape, letters=letters)
-
-
-def _successors(
-    value: object, name: str, shape: tuple[int | None, ...], letters: str, n_observations: int
-) -> SuccessorArray | None:
-    if value is None:
-        return None
-    found = check.as_successors(value, name, shape=shape, letters=letters, n_observations=n_observations)
-    return check.frozen(found)

@@ -10,10 +10,9 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.options import required
 from tmfcore._model.game import Game
-from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
 from tmfcore.games._registry import SKEWED, Page, shelf
-from tmfcore.games.crowd_aversion import by_step, worth_by_step
+from tmfcore.games.crowd_aversion import by_time, spread, worth_by_time
 
 __all__ = ["beach_bar"]
 
@@ -37,7 +36,7 @@ def beach_bar(
     horizon: float = 20,
     discount: float = 1.0,
     initial: object = None,
-    step: float = 1.0,
+    step: float | None = None,
 ) -> Game:
     """S places on a beach, with a bar at one of them (Perrin et al., arXiv:2007.03458).
 
@@ -52,27 +51,26 @@ def beach_bar(
         S >= 2.
     bar : int or None, optional
         Place of the bar; not with `worth`. None: S // 2.
-    worth : (S,) or (T, S) floats or None, optional
-        What a place is worth, per sweep, at every step where there are T rows. None: 1 - |x - bar| / (S // 2).
+    worth : (S,) or (L, S) floats or None, optional
+        What a place is worth, per sweep; L rows are spread evenly over the horizon. None: 1 - |x - bar| / (S // 2).
     noise : (3,) floats, optional
         Probabilities of a shift by -1, 0 and 1.
     congestion : float, optional
         c >= 0. Strictly monotone where > 0.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty place.
-    moving_cost : float or (T,) floats or None, optional
-        k >= 0, per move, at every step where there are T of them. None: 1 / S.
+    moving_cost : float or (L,) floats or None, optional
+        k >= 0, per move; L of them are spread evenly over the horizon. None: 1 / S.
     wrap : bool, optional
         True: a circle. False: moves and shifts together stop at both ends.
     horizon : float, optional
-        T in sweeps; the game lasts round(T / step) steps.
+        T in sweeps.
     discount : float, optional
-        gamma in [0, 1] per sweep; gamma**step per step.
+        gamma in [0, 1] per sweep.
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
-    step : float, optional
-        dt in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts. B of N
-        agents acting a step with dt = B / N plays the same game, over the same time, whatever B.
+    step : float or None, optional
+        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
 
     Returns
     -------
@@ -96,21 +94,19 @@ def beach_bar(
     --------
     >>> import tmfcore as tmf
     >>> tmf.games.beach_bar(10, horizon=5)
-    Game('beach_bar', S=10, A=3, T=5, discount=1)
+    Game('beach_bar', S=10, A=3, T=5 sweeps, discount=1)
     """
     n = check.as_int(n_places, "n_places", low=2)
     required("bar", bar, "worth", worth, (None,))
     place = n // 2 if bar is None else check.as_int(bar, "bar", low=0, high=n - 1)
-    dt = _sweeps.step_length(step)
-    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     if worth is None:
         worths = (1.0 - np.abs(np.arange(n) - place) / (n // 2))[np.newaxis]
     else:
-        worths = worth_by_step(worth, "worth", n_steps, n)
+        worths = worth_by_time(worth, "worth", n)
     shifts = check.as_probabilities(noise, "noise", shape=(3,))
     crowd = check.as_float(congestion, "congestion", low=0.0)
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
-    costs = by_step(1.0 / n if moving_cost is None else moving_cost, "moving_cost", n_steps, low=0.0)
+    costs = by_time(1.0 / n if moving_cost is None else moving_cost, "moving_cost", low=0.0)
     circle = check.as_bool(wrap, "wrap")
     if initial is None:
         mu = np.full(n, 1.0 / n)
@@ -118,22 +114,26 @@ def beach_bar(
         mu = check.as_probabilities(initial, "initial", shape=(n,), letters="S")
     targets = np.arange(n)[:, np.newaxis, np.newaxis] + np.arange(-1, 2)[:, np.newaxis] + np.arange(-1, 2)
     recipe = partial(
-        beach_bar, n, bar=place if worth is None else None,
+        beach_bar, n_places=n, bar=place if worth is None else None,
         worth=None if worth is None else worths if len(worths) > 1 else worths[0], noise=shifts, congestion=crowd,
-        epsilon=floor, moving_cost=costs if len(costs) > 1 else float(costs[0]), wrap=circle, horizon=horizon,
-        discount=discount, initial=mu, step=dt,
+        epsilon=floor, moving_cost=None if moving_cost is None else costs if len(costs) > 1 else float(costs[0]),
+        wrap=circle, horizon=horizon, discount=discount, initial=None if initial is None else mu, step=step,
     )  # fmt: skip
-    return Game._trusted(
-        CrowdAversion(
-            np.broadcast_to(shifts, (n, 3, 3)), np.ones((n, 1)),
-            targets % n if circle else np.clip(targets, 0, n - 1), np.arange(n)[:, np.newaxis],
-            worths * dt, np.broadcast_to([-1.0, 0.0, -1.0], (n, 3)), costs, crowd * dt, floor,
-        ),
-        n_steps,
-        gamma,
-        mu,
-        name="beach_bar",
-        action_labels=("left", "stay", "right"),
-        step=dt,
-        recipe=recipe,
-    )  # fmt: skip
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        return Game._trusted(
+            CrowdAversion(
+                np.broadcast_to(shifts, (n, 3, 3)), np.ones((n, 1)),
+                targets % n if circle else np.clip(targets, 0, n - 1), np.arange(n)[:, np.newaxis],
+                spread(worths, n_steps) * dt, np.broadcast_to([-1.0, 0.0, -1.0], (n, 3)), spread(costs, n_steps),
+                crowd * dt, floor,
+            ),
+            n_steps,
+            gamma,
+            mu,
+            name="beach_bar",
+            action_labels=("left", "stay", "right"),
+            step=dt,
+        )  # fmt: skip
+
+    return Game._swept(cut, horizon, discount, step, recipe)

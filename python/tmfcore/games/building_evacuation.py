@@ -9,7 +9,6 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._model.game import Game
-from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
 from tmfcore.games._registry import Page, shelf
 
@@ -38,7 +37,7 @@ def building_evacuation(
     horizon: float = 4,
     discount: float = 1.0,
     initial: object = None,
-    step: float = 1.0,
+    step: float | None = None,
 ) -> Game:
     """A building of F floors of L x W, stairs down in one corner and up in the opposite (arXiv:2103.00623).
 
@@ -61,14 +60,13 @@ def building_evacuation(
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty place.
     horizon : float, optional
-        T in sweeps; the game lasts round(T / step) steps.
+        T in sweeps.
     discount : float, optional
-        gamma in [0, 1] per sweep; gamma**step per step.
+        gamma in [0, 1] per sweep.
     initial : (S,) or (F, L, W) floats or None, optional
         mu_0. None: uniform.
-    step : float, optional
-        dt in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts. B of N
-        agents acting a step with dt = B / N plays the same game, over the same time, whatever B.
+    step : float or None, optional
+        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
 
     Returns
     -------
@@ -91,7 +89,7 @@ def building_evacuation(
     --------
     >>> import tmfcore as tmf
     >>> tmf.games.building_evacuation()
-    Game('building_evacuation', S=500, A=6, T=4, discount=1)
+    Game('building_evacuation', S=500, A=6, T=4 sweeps, discount=1)
     """
     floors = check.as_positive_int(n_floors, "n_floors")
     long, wide = check.as_positive_int(length, "length"), check.as_positive_int(width, "width")
@@ -102,8 +100,6 @@ def building_evacuation(
     crowd = check.as_float(congestion, "congestion", low=0.0)
     safe = check.as_float(evacuation_reward, "evacuation_reward")
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
-    dt = _sweeps.step_length(step)
-    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     shape = (floors, long, wide)
     n = floors * long * wide
     if initial is None:
@@ -127,22 +123,24 @@ def building_evacuation(
         axis=-1,
     )
     recipe = partial(
-        building_evacuation, floors, length=long, width=wide, congestion=crowd, evacuation_reward=safe, epsilon=floor,
-        horizon=horizon,
-        discount=discount, initial=mu, step=dt,
+        building_evacuation, n_floors=floors, length=long, width=wide, congestion=crowd, evacuation_reward=safe,
+        epsilon=floor, horizon=horizon, discount=discount, initial=None if initial is None else mu, step=step,
     )  # fmt: skip
-    return Game._trusted(
-        CrowdAversion(
-            np.ones((n, 6, 1)), np.ones((n, 1)), targets[..., np.newaxis], np.arange(n)[:, np.newaxis],
-            safe * dt * (f == 0)[np.newaxis], np.zeros((n, 6)), [1.0], crowd * dt, floor,
-        ),
-        n_steps,
-        gamma,
-        mu,
-        name="building_evacuation",
-        observation_labels=tuple(f"{i},{j},{k}" for i, j, k in np.ndindex(*shape)),
-        action_labels=("right", "left", "up", "down", "downstairs", "upstairs"),
-        observation_shape=shape,
-        step=dt,
-        recipe=recipe,
-    )  # fmt: skip
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        return Game._trusted(
+            CrowdAversion(
+                np.ones((n, 6, 1)), np.ones((n, 1)), targets[..., np.newaxis], np.arange(n)[:, np.newaxis],
+                safe * dt * (f == 0)[np.newaxis], np.zeros((n, 6)), [1.0], crowd * dt, floor,
+            ),
+            n_steps,
+            gamma,
+            mu,
+            name="building_evacuation",
+            observation_labels=tuple(f"{i},{j},{k}" for i, j, k in np.ndindex(*shape)),
+            action_labels=("right", "left", "up", "down", "downstairs", "upstairs"),
+            observation_shape=shape,
+            step=dt,
+        )  # fmt: skip
+
+    return Game._swept(cut, horizon, discount, step, recipe)

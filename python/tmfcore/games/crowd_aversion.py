@@ -9,8 +9,9 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
+from tmfcore._model import sources
+from tmfcore._model.core import TINY
 from tmfcore._model.game import Game
-from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
 from tmfcore.games._registry import shelf
 
@@ -34,12 +35,12 @@ def crowd_aversion(
     action_scale: object = 1.0,
     congestion: float = 1.0,
     epsilon: float = 1e-6,
-    passive_transition: object = None,
+    passive_rates: object = None,
     passive_successors: object = None,
     horizon: float = 20,
     discount: float = 1.0,
     initial: object = None,
-    step: float = 1.0,
+    step: float | None = None,
     name: str = "crowd_aversion",
     observation_labels: Sequence[str] | None = None,
     action_labels: Sequence[str] | None = None,
@@ -55,30 +56,30 @@ def crowd_aversion(
     Parameters
     ----------
     transition : (S, A, S) floats, or (S, A, K) with `successors`
-        P, per step.
-    worth : float, (S,) or (T, S) floats, optional
-        What a place is worth, per sweep; T steps.
+        P, of an act.
+    worth : float, (S,) or (L, S) floats, optional
+        What a place is worth, per sweep; L rows are spread evenly over the horizon.
     successors : (S, A, K) integers, optional
         The observations the K cells stand for; a row may name one twice.
     action_reward : float or (S, A) floats, optional
         g, per act.
-    action_scale : float or (T,) floats, optional
-        The share of g that is paid at a step: a last entry of 0 frees the last act.
+    action_scale : float or (L,) floats, optional
+        The share of g that is paid; L entries are spread evenly over the horizon: a last one of 0 frees the last act.
     congestion : float, optional
         c >= 0.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty place.
-    passive_transition : (S, S) or (S, K0) floats or None, optional
-        P0, per step. None: identity.
+    passive_rates : (S, S) or (S, K0) floats or None, optional
+        Q, the generator of those who do not act, per sweep: P0 = I + dt Q (see Game). None: they stay.
     passive_successors : (S, K0) integers, optional
     horizon : float, optional
-        T in sweeps; the game lasts round(T / step) steps.
+        T in sweeps.
     discount : float, optional
-        gamma in [0, 1] per sweep; gamma**step per step.
+        gamma in [0, 1] per sweep.
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
-    step : float, optional
-        dt in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts.
+    step : float or None, optional
+        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
     name, observation_labels, action_labels, observation_shape
         As in Game.
 
@@ -103,10 +104,8 @@ def crowd_aversion(
     >>> import numpy as np, tmfcore as tmf
     >>> rng = np.random.default_rng(0)
     >>> tmf.games.crowd_aversion(rng.dirichlet([1, 1], size=(10, 3)), successors=rng.integers(10, size=(10, 3, 2)))
-    Game('crowd_aversion', S=10, A=3, T=20, discount=1)
+    Game('crowd_aversion', S=10, A=3, T=20 sweeps, discount=1)
     """
-    dt = _sweeps.step_length(step)
-    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     if successors is None:
         moves = check.as_probabilities(transition, "transition", shape=(None, None, None), letters="S, A, S")
         n_obs, n_act, n_cells = moves.shape
@@ -119,68 +118,74 @@ def crowd_aversion(
         cells = check.as_successors(
             successors, "successors", shape=moves.shape, letters="S, A, K", n_observations=n_obs
         )
-    if passive_transition is None:
-        if passive_successors is not None:
-            raise ValueError("passive_successors is given without passive_transition; must come with it")
-        passive, passive_cells = np.ones((n_obs, 1)), np.arange(n_obs, dtype=np.int32)[:, np.newaxis]
-    elif passive_successors is None:
-        passive = check.as_probabilities(
-            passive_transition, "passive_transition", shape=(n_obs, n_obs), letters="S, S"
-        )
-        passive_cells = None
+    if passive_rates is None and passive_successors is not None:
+        raise ValueError("passive_successors is given without passive_rates; must come with it")
+    rates = None
+    _, passive_cells = sources.successor_arrays(None, passive_successors, n_obs, n_act)
+    if passive_rates is not None:
+        wanted = ((n_obs, n_obs), "S, S") if passive_cells is None else (passive_cells.shape, "S, K0")
+        rates = check.as_float_array(passive_rates, "passive_rates", shape=wanted[0], letters=wanted[1])
+        sources.Rates(TINY, n_obs, passive_cells)(rates)  # a generator, whatever the step
     else:
-        passive = check.as_probabilities(
-            passive_transition, "passive_transition", shape=(n_obs, None), letters="S, K0"
-        )
-        passive_cells = check.as_successors(
-            passive_successors, "passive_successors", shape=passive.shape, letters="S, K0", n_observations=n_obs
-        )
-    worths = worth_by_step(worth, "worth", n_steps, n_obs)
+        passive_cells = np.arange(n_obs, dtype=np.int32)[:, np.newaxis]
+
+    def stays(dt: float) -> FloatArray:
+        return np.ones((n_obs, 1)) if rates is None else sources.Rates(dt, n_obs, passive_cells)(rates)
+
+    worths = worth_by_time(worth, "worth", n_obs)
     gains = _table(action_reward, "action_reward", (n_obs, n_act), "S, A")
-    scales = by_step(action_scale, "action_scale", n_steps)
+    scales = by_time(action_scale, "action_scale")
     crowd = check.as_float(congestion, "congestion", low=0.0)
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
     mu = _initial(initial, n_obs)
-    model = CrowdAversion(
-        moves, passive, cells, passive_cells, worths * dt, gains, scales, crowd * dt, floor
-    )
     recipe = partial(
-        crowd_aversion, moves, worth=worths if len(worths) > 1 else worths[0], successors=cells, action_reward=gains,
-        action_scale=scales if len(scales) > 1 else float(scales[0]), congestion=crowd, epsilon=floor,
-        passive_transition=passive, passive_successors=passive_cells, horizon=horizon, discount=discount, initial=mu,
-        step=dt, name=name, observation_labels=observation_labels, action_labels=action_labels,
-        observation_shape=observation_shape,
+        crowd_aversion, transition=moves, worth=worths if len(worths) > 1 else worths[0], successors=cells,
+        action_reward=gains, action_scale=scales if len(scales) > 1 else float(scales[0]), congestion=crowd,
+        epsilon=floor, passive_rates=rates, passive_successors=None if rates is None else passive_cells,
+        horizon=horizon, discount=discount, initial=None if initial is None else mu, step=step, name=name,
+        observation_labels=observation_labels, action_labels=action_labels, observation_shape=observation_shape,
     )  # fmt: skip
-    return Game._trusted(
-        model,
-        n_steps,
-        gamma,
-        mu,
-        name=name,
-        observation_labels=observation_labels,
-        action_labels=action_labels,
-        observation_shape=observation_shape,
-        step=dt,
-        recipe=recipe,
-    )
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        return Game._trusted(
+            CrowdAversion(
+                moves, stays(dt), cells, passive_cells, spread(worths, n_steps) * dt, gains, spread(scales, n_steps),
+                crowd * dt, floor,
+            ),
+            n_steps,
+            gamma,
+            mu,
+            name=name,
+            observation_labels=observation_labels,
+            action_labels=action_labels,
+            observation_shape=observation_shape,
+            step=dt,
+        )
+
+    return Game._swept(cut, horizon, discount, step, recipe, TINY)
 
 
 # ------------------------------------------------------------------------ what the games of this form share
 
 
-def by_step(value: object, name: str, n_steps: int, low: float | None = None) -> FloatArray:
-    """One number, (1,), or a number a step, (T,)."""
+def spread(entries: FloatArray, n_steps: int) -> FloatArray:
+    """Entries (L, ...), spread evenly over the horizon, as those of the steps, (1, ...) or (T, ...)."""
+    return entries if len(entries) == 1 else entries[np.arange(n_steps) * len(entries) // n_steps]
+
+
+def by_time(value: object, name: str, low: float | None = None) -> FloatArray:
+    """One number, (1,), or L numbers that take turns, (L,)."""
     if not check.is_array(value):
         return np.array([check.as_float(value, name, low=low)])
-    return check.as_float_array(value, name, shape=(n_steps,), letters="T", low=low)
+    return check.as_float_array(value, name, shape=(None,), letters="L", low=low)
 
 
-def worth_by_step(worth: object, name: str, n_steps: int, n_observations: int) -> FloatArray:
-    """(1, S) from one number or (S,), (T, S) as it is."""
+def worth_by_time(worth: object, name: str, n_observations: int) -> FloatArray:
+    """(1, S) from one number or (S,), (L, S) as it is."""
     if not check.is_array(worth):
         return np.full((1, n_observations), check.as_float(worth, name))
     found = check.as_float_array(
-        worth, name, shape=[(n_observations,), (n_steps, n_observations)], letters=["S", "T, S"]
+        worth, name, shape=[(n_observations,), (None, n_observations)], letters=["S", "L, S"]
     )
     return found.reshape(-1, n_observations)
 

@@ -12,10 +12,9 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
-from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
 from tmfcore.games._registry import Page, shelf
-from tmfcore.games.crowd_aversion import by_step
+from tmfcore.games.crowd_aversion import by_time, spread
 
 __all__ = ["crowd_motion"]
 
@@ -56,7 +55,7 @@ def crowd_motion(
     horizon: float = 10,
     discount: float = 1.0,
     initial: object = None,
-    step: float = 1.0,
+    step: float | None = None,
 ) -> Game:
     """Agents on a grid near a bar, away from the crowd (arXiv:2007.03458, arXiv:2103.00623).
 
@@ -71,9 +70,9 @@ def crowd_motion(
     ----------
     shape : (R, C) integers or None, optional
         None: that of `obstacles`, or (10, 10).
-    bar : (2,) or (T, 2) integers or None, optional
-        Row and column of the bar, at every step where there are T of them. None: (R // 2, C // 2).
-    worth : (R, C), (S,), (T, R, C) or (T, S) floats or None, optional
+    bar : (2,) or (L, 2) integers or None, optional
+        Row and column of the bar; L of them are spread evenly over the horizon. None: (R // 2, C // 2).
+    worth : (R, C), (S,), (L, R, C) or (L, S) floats or None, optional
         What a cell is worth, per sweep. None: 2 - 2 |y - bar_y| / R - 2 |x - bar_x| / C. Not with `bar`.
     obstacles : R strings of C characters, or (R, C) booleans, or None, optional
         Cells nobody enters, "#" or True. A move into one, and each shift by the noise, is a stay.
@@ -89,17 +88,16 @@ def crowd_motion(
         c >= 0.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty cell.
-    moving_cost : float or (T,) floats or None, optional
-        k >= 0, per move, at every step where there are T of them. None: 1 / max(R, C).
+    moving_cost : float or (L,) floats or None, optional
+        k >= 0, per move; L of them are spread evenly over the horizon. None: 1 / max(R, C).
     horizon : float, optional
-        T in sweeps; the game lasts round(T / step) steps.
+        T in sweeps.
     discount : float, optional
-        gamma in [0, 1] per sweep; gamma**step per step.
+        gamma in [0, 1] per sweep.
     initial : (S,) or (R, C) floats or None, optional
         mu_0, nobody on an obstacle. None: uniform on the free cells.
-    step : float, optional
-        dt in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts. B of N
-        agents acting a step with dt = B / N plays the same game, over the same time, whatever B.
+    step : float or None, optional
+        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
 
     Returns
     -------
@@ -132,27 +130,28 @@ def crowd_motion(
     --------
     >>> import tmfcore as tmf
     >>> tmf.games.crowd_motion()
-    Game('crowd_motion', S=100, A=5, T=10, discount=1)
+    Game('crowd_motion', S=100, A=5, T=10 sweeps, discount=1)
     >>> rooms = ["#######", "#  #  #", "#     #", "#  #  #", "#######"]
     >>> tmf.games.crowd_motion(obstacles=rooms, bar=(1, 5), horizon=20)
-    Game('crowd_motion', S=35, A=5, T=20, discount=1)
+    Game('crowd_motion', S=35, A=5, T=20 sweeps, discount=1)
     """
     walls = _obstacles(obstacles)
     rows, columns = _sizes(shape, walls)
     if walls is None:
         walls = np.zeros((rows, columns), bool)
     n = rows * columns
-    dt = _sweeps.step_length(step)
-    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     if worth is None:
-        places = _bar(bar, n_steps, (rows, columns))
+        places = _bar(bar, (rows, columns))
         worths = _proximity(places, rows, columns)
     elif bar is not None:
         raise ValueError("bar and worth are both given; must be one of them: worth says where the bar is")
     else:
-        allowed = [(n,), (rows, columns), (n_steps, n), (n_steps, rows, columns)]
+        given = check.as_float_array(worth, "worth")
+        if given.shape == (rows, columns):  # of which (L, S) may have the shape as well
+            given = given.reshape(n)
+        allowed: list[tuple[int | None, ...]] = [(n,), (rows, columns), (None, n), (None, rows, columns)]
         worths = check.as_float_array(
-            worth, "worth", shape=allowed, letters=["S", "R, C", "T, S", "T, R, C"]
+            given, "worth", shape=allowed, letters=["S", "R, C", "L, S", "L, R, C"]
         ).reshape(-1, n)
     torus = check.as_bool(wrap, "wrap")
     shifts: float | FloatArray
@@ -163,37 +162,39 @@ def crowd_motion(
     everybody = check.as_bool(drift, "drift")
     crowd = check.as_float(congestion, "congestion", low=0.0)
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
-    costs = by_step(1.0 / max(rows, columns) if moving_cost is None else moving_cost, "moving_cost", n_steps, low=0.0)
+    costs = by_time(1.0 / max(rows, columns) if moving_cost is None else moving_cost, "moving_cost", low=0.0)
     mu = _initial(initial, walls)
-
-    successors, transition = _kernel(walls, torus, shifts, dt if everybody else 1.0)
-    if everybody:
-        passive_successors, passive = _trimmed(successors[:, STAY], transition[:, STAY])
-    else:
-        passive_successors, passive = np.arange(n)[:, np.newaxis], np.ones((n, 1))
-    successors, transition = _trimmed(successors, transition)
+    given_worth = None if worth is None else worths if len(worths) > 1 else worths[0]
     recipe = partial(
-        crowd_motion, (rows, columns), worth=worths, obstacles=walls, wrap=torus, noise=shifts, drift=everybody,
-        congestion=crowd, epsilon=floor, moving_cost=costs if len(costs) > 1 else float(costs[0]), horizon=horizon,
-        discount=discount, initial=mu, step=dt,
+        crowd_motion, shape=(rows, columns), bar=None if bar is None else places, worth=given_worth, obstacles=walls,
+        wrap=torus, noise=shifts, drift=everybody, congestion=crowd, epsilon=floor,
+        moving_cost=None if moving_cost is None else costs if len(costs) > 1 else float(costs[0]), horizon=horizon,
+        discount=discount, initial=None if initial is None else mu, step=step,
     )  # fmt: skip
-    if len(worths) == 1:
-        recipe.keywords["worth"] = worths[0]
-    return Game._trusted(
-        CrowdAversion(
-            transition, passive, successors, passive_successors, worths * dt,
-            np.broadcast_to(-1.0 * (np.arange(5) != STAY), (n, 5)), costs, crowd * dt, floor,
-        ),
-        n_steps,
-        gamma,
-        mu,
-        name="crowd_motion",
-        observation_labels=tuple(f"{y},{x}" for y in range(rows) for x in range(columns)),
-        action_labels=MOVE_LABELS,
-        observation_shape=(rows, columns),
-        step=dt,
-        recipe=recipe,
-    )  # fmt: skip
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        successors, transition = _kernel(walls, torus, shifts, dt if everybody else 1.0)
+        if everybody:
+            passive_successors, passive = _trimmed(successors[:, STAY], transition[:, STAY])
+        else:
+            passive_successors, passive = np.arange(n)[:, np.newaxis], np.ones((n, 1))
+        successors, transition = _trimmed(successors, transition)
+        return Game._trusted(
+            CrowdAversion(
+                transition, passive, successors, passive_successors, spread(worths, n_steps) * dt,
+                np.broadcast_to(-1.0 * (np.arange(5) != STAY), (n, 5)), spread(costs, n_steps), crowd * dt, floor,
+            ),
+            n_steps,
+            gamma,
+            mu,
+            name="crowd_motion",
+            observation_labels=tuple(f"{y},{x}" for y in range(rows) for x in range(columns)),
+            action_labels=MOVE_LABELS,
+            observation_shape=(rows, columns),
+            step=dt,
+        )  # fmt: skip
+
+    return Game._swept(cut, horizon, discount, step, recipe)
 
 
 def _kernel(
@@ -233,17 +234,17 @@ def _trimmed(successors: IntArray, probabilities: FloatArray) -> tuple[IntArray,
 
 
 def _proximity(places: IntArray, rows: int, columns: int) -> FloatArray:
-    """(1, S) or (T, S): 2 - 2 |y - bar_y| / R - 2 |x - bar_x| / C."""
+    """(1, S) or (L, S): 2 - 2 |y - bar_y| / R - 2 |x - bar_x| / C."""
     y, x = np.indices((rows, columns)).reshape(2, 1, -1)
     worths: FloatArray = 2.0 - 2.0 / rows * np.abs(y - places[:, :1]) - 2.0 / columns * np.abs(x - places[:, 1:])
     return worths
 
 
-def _bar(bar: object, n_steps: int, size: tuple[int, int]) -> IntArray:
-    """Places of the bar, (1, 2) or (T, 2)."""
+def _bar(bar: object, size: tuple[int, int]) -> IntArray:
+    """Places of the bar, (1, 2) or (L, 2)."""
     if bar is None:
         return np.array([[size[0] // 2, size[1] // 2]])
-    places = check.as_int_array(bar, "bar", shape=[(2,), (n_steps, 2)], letters=["2", "T, 2"], low=0)
+    places = check.as_int_array(bar, "bar", shape=[(2,), (None, 2)], letters=["2", "L, 2"], low=0)
     places = places.reshape(-1, 2)
     if (places >= size).any():
         t = int(np.argmax((places >= size).any(-1)))

@@ -26,12 +26,10 @@ import inspect
 import os
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any
 
 from tmfcore._base import validation as check
 from tmfcore._model.game import Game
 from tmfcore.games._registry import SHELF
-from tmfcore.games._sweeps import in_sweeps
 
 __all__ = ["PYTHON_TEMPLATE", "TEMPLATE", "read"]
 
@@ -44,14 +42,15 @@ kind = "arrays"                 # or a game of `tmfcore games`, with its paramet
 name = "{name}"
 n_observations = 2
 n_actions = 2
-horizon = 20                    # steps
-discount = 0.95                 # per step
+time = "sweeps"                 # a sweep: every agent acts once on average; or "steps"
+horizon = 20.0                  # sweeps
+discount = 0.95                 # a sweep
 initial = [1.0, 0.0]            # share of the population at each observation
 observation_labels = ["here", "there"]
 action_labels = ["to here", "to there"]
-reward = [[0.0, 0.5], [0.8, 1.0]]                                       # of observation and action
+reward = [[0.0, -0.5], [-0.2, 0.0]]                                     # at once, of observation and action
 transition = [[[0.9, 0.1], [0.1, 0.9]], [[0.9, 0.1], [0.1, 0.9]]]       # of observation, action and next observation
-passive_reward = [0.0, 1.0]     # of those who do not act; they stay where they are
+passive_reward = [0.0, 1.0]     # a sweep, of everybody; agents that do not act stay where they are
 '''
 
 PYTHON_TEMPLATE = '''\
@@ -63,16 +62,13 @@ import tmfcore as tmf
 
 
 def standing(mu):
-    return np.array([0.0, 1.0]) - mu  # what a place pays, less in a crowd
+    return np.array([0.0, 1.0]) - mu  # what a place pays a sweep, less in a crowd
 
 
-def reward(mu):
-    return standing(mu)[:, None] - [[0.0, 0.5], [0.5, 0.0]]  # a move costs
-
-
+reward = np.array([[0.0, -0.5], [-0.5, 0.0]])  # at once: a move costs
 moves = np.array([[[0.9, 0.1], [0.1, 0.9]]] * 2)  # of observation, action and next observation
 game = tmf.Game(
-    2, 2, 20, 0.95, [1.0, 0.0], reward, moves, passive_reward=standing, name="{name}",
+    2, 2, 20.0, 0.95, [1.0, 0.0], reward, moves, passive_reward=standing, time="sweeps", name="{name}",
     observation_labels=["here", "there"], action_labels=["to here", "to there"],
 )
 
@@ -83,15 +79,12 @@ if __name__ == "__main__":
 '''
 
 
-def read(path: str | os.PathLike[str], **defaults: Any) -> Game:
+def read(path: str | os.PathLike[str]) -> Game:
     r"""The game of a TOML file.
 
     Parameters
     ----------
     path : str or path
-    **defaults
-        Parameters of the game that the file may leave out: `step` of a game in sweeps, say. Those that the game does
-        not have are left aside.
 
     Returns
     -------
@@ -111,7 +104,7 @@ def read(path: str | os.PathLike[str], **defaults: Any) -> Game:
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "game.toml"
     >>> _ = path.write_text('[game]\nkind = "queueing"\ncapacities = [0.5, 0.4]')
     >>> read(path)
-    Game('queueing', S=3, A=3, T=20, discount=0.95)
+    Game('queueing', S=3, A=3, T=20 sweeps, discount=0.95)
     """
     import tomllib  # takes longer to load than all that is needed otherwise
 
@@ -142,7 +135,6 @@ def read(path: str | os.PathLike[str], **defaults: Any) -> Game:
     for key in given:
         if key not in known:
             raise ValueError(f"{where}: game.{key} is no parameter of {kind}{_hint(key, tuple(known))}")
-    given = {key: value for key, value in defaults.items() if key in known and in_sweeps(make)} | given
     for key, parameter in known.items():
         if parameter.default is parameter.empty and key not in given:
             raise ValueError(f"{where}: game.{key} is missing; {kind} needs it")

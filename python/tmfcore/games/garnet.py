@@ -11,7 +11,6 @@ from tmfcore._base.functions import fits_memory, takes_rng
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore._random import seeding
-from tmfcore.games import _sweeps
 from tmfcore.games._affine import Affine
 from tmfcore.games._registry import SKEWED, Page, shelf
 
@@ -37,7 +36,7 @@ def garnet(
     horizon: float = 20,
     discount: float = 0.95,
     initial: object = None,
-    step: float = 1.0,
+    step: float | None = None,
 ) -> Game:
     """A random game: few successors a row, random rewards, and crowds that are felt (Archibald et al. 1995).
 
@@ -66,13 +65,13 @@ def garnet(
     rng : int, Generator, SeedSequence or None, optional
         The same int gives the same successors, p, u and G or U, whatever c, k and the step.
     horizon : float, optional
-        T in sweeps; the game lasts round(T / step) steps.
+        T in sweeps.
     discount : float, optional
-        gamma in [0, 1] per sweep; gamma**step per step.
+        gamma in [0, 1] per sweep.
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
-    step : float, optional
-        dt in (0, 1], the share of a sweep that one step lasts; u is earned by acting, whatever dt.
+    step : float or None, optional
+        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
 
     Returns
     -------
@@ -94,7 +93,7 @@ def garnet(
     >>> import tmfcore as tmf
     >>> game = tmf.games.garnet(10, n_actions=3, rng=4)
     >>> game
-    Game('garnet', S=10, A=3, T=20, discount=0.95)
+    Game('garnet', S=10, A=3, T=20 sweeps, discount=0.95)
     >>> tmf.analysis.monotonicity(game, tmf.Synchronous()).verdict
     'strictly monotone'
     """
@@ -105,8 +104,6 @@ def garnet(
     definite = check.as_bool(monotone, "monotone")
     share = check.as_float(coupling, "coupling", low=0.0, high=1.0)
     number = seeding.number(rng)
-    dt = _sweeps.step_length(step)
-    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     if initial is None:
         mu = np.full(n, 1.0 / n)
     else:
@@ -117,27 +114,31 @@ def garnet(
     rows = _cuts(kernels, (n, n_act, cells))
     moving = None
     if share > 0:
-        felt = _cuts(kernels, (n, n, n_act, cells))
-        rows, moving = (1 - share) * rows, np.ascontiguousarray(np.moveaxis(share * felt, 0, -1))
-    felt_crowd = -dt * crowding * _crowds(crowds, n, definite)
+        drawn = _cuts(kernels, (n, n, n_act, cells))
+        rows, moving = (1 - share) * rows, np.ascontiguousarray(np.moveaxis(share * drawn, 0, -1))
+    felt = crowding * _crowds(crowds, n, definite)
+    gains, reached = rewards.random((n, n_act)), check.frozen(successors)
     recipe = partial(
-        garnet, n, n_actions=n_act, n_successors=cells, congestion=crowding, monotone=definite, coupling=share,
-        rng=number, horizon=horizon,
-        discount=discount, initial=mu, step=dt,
+        garnet, n_observations=n, n_actions=n_act, n_successors=cells, congestion=crowding, monotone=definite,
+        coupling=share, rng=number, horizon=horizon, discount=discount, initial=None if initial is None else mu,
+        step=step,
     )  # fmt: skip
-    return Game._trusted(
-        Affine(
-            rewards.random((n, n_act)), felt_crowd[:, None, :].repeat(n_act, axis=1), rows, moving,
-            np.zeros(n), felt_crowd, None, None, successors,
-        ),
-        n_steps,
-        gamma,
-        mu,
-        name="garnet",
-        successors=check.frozen(successors),
-        step=dt,
-        recipe=recipe,
-    )  # fmt: skip
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        crowd = -dt * felt
+        return Game._trusted(
+            Affine(
+                gains, crowd[:, None, :].repeat(n_act, axis=1), rows, moving, np.zeros(n), crowd, None, None, reached
+            ),
+            n_steps,
+            gamma,
+            mu,
+            name="garnet",
+            successors=reached,
+            step=dt,
+        )  # fmt: skip
+
+    return Game._swept(cut, horizon, discount, step, recipe)
 
 
 def _cuts(generator: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:

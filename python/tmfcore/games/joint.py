@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import sqrt
 from typing import Any, TypeAlias
 
@@ -12,6 +13,8 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base.functions import noted
 from tmfcore._base.validation import FloatArray, SuccessorArray
+from tmfcore._model import clock, sources
+from tmfcore._model.core import TINY
 from tmfcore._model.game import Game
 from tmfcore.games import _results
 from tmfcore.games._registry import shelf
@@ -36,15 +39,18 @@ def joint(
     n_observations: int,
     *,
     n_actions: int,
-    horizon: int,
+    horizon: float,
     discount: float,
     initial: object,
     reward: object,
     transition: object,
     passive_reward: object = 0.0,
     passive_transition: object = None,
+    passive_rates: object = None,
     successors: object = None,
     passive_successors: object = None,
+    time: str = "steps",
+    step: float | None = None,
     name: str = "joint",
     observation_labels: Sequence[str] | None = None,
     action_labels: Sequence[str] | None = None,
@@ -70,6 +76,11 @@ def joint(
     passive_reward : (S,) floats, one number or callable, optional
     passive_transition : (S, S) floats, callable or None, optional
         As in Game; (S, K0) with `passive_successors`. None: who passes stays.
+    passive_rates : (S, S) floats, callable or None, optional
+        In sweeps, instead of it: the generator of those who pass.
+    time, step
+        As in Game. In sweeps callables are f(law, mu, t) with t the sweeps that have passed, and each step of dt sweeps
+        is two of dt / 2 in the Game that `at` returns.
     successors, passive_successors : (S, A, K) and (S, K0) integers, optional
         As in Game.
     name, observation_labels, action_labels
@@ -108,33 +119,28 @@ def joint(
     >>> law[0].round(2)
     array([[0.6, 0.4]])
     """
-    n_obs = check.as_positive_int(n_observations, "n_observations")
-    n_act = check.as_positive_int(n_actions, "n_actions")
-    steps = check.as_positive_int(horizon, "horizon", high=2**30)
+    in_sweeps = clock.is_sweeps(time, step)
+    n_obs, n_act = sources.sizes(n_observations, n_actions)
     gamma = check.as_float(discount, "discount", low=0.0, high=1.0, low_open=True)
     start = check.as_probabilities(initial, "initial", shape=(n_obs,), letters="S")
     size = n_obs * (1 + n_act)
     active = _cells(successors, "successors", (n_obs, n_act), "S, A, K", n_obs)
-    if passive_transition is None:
-        if passive_successors is not None:
-            raise ValueError("passive_successors is given without passive_transition; must come with it")
-        passive = np.arange(n_obs, dtype=np.int32)[:, np.newaxis]
+    stays, stays_name = sources.passive_given(passive_transition, passive_rates, passive_successors, in_sweeps)
+    named = None
+    if stays is None:
+        passive: SuccessorArray = np.arange(n_obs, dtype=np.int32)[:, np.newaxis]
     else:
         passive = _cells(passive_successors, "passive_successors", (n_obs,), "S, K0", n_obs)
+        named = None if passive_successors is None else passive
     if not callable(passive_reward) and not check.is_array(passive_reward):
         passive_reward = np.full(n_obs, check.as_float(passive_reward, "passive_reward"))
-    halves = _HalfSteps(
-        n_obs,
-        n_act,
-        1.0 / sqrt(gamma),
+    tables = (
         _source(reward, "reward", (n_obs, n_act), "S, A", rows=False),
         _source(transition, "transition", active.shape, "S, A, K" if successors is not None else "S, A, S", rows=True),
         _source(passive_reward, "passive_reward", (n_obs,), "S", rows=False),
         np.ones((n_obs, 1))
-        if passive_transition is None
-        else _source(passive_transition, "passive_transition", passive.shape, "S, K0", rows=True),
-        active.shape[2],
-        passive.shape[1],
+        if stays is None
+        else _source(stays, stays_name, passive.shape, "S, K0", rows=not in_sweeps),
     )
     labels, actions = (
         tuple(map(str, range(n))) if given is None else check.as_labels(given, name_of, n)
@@ -146,23 +152,43 @@ def joint(
     whole[:n_obs] = start
     uniform = np.zeros(size)
     uniform[n_obs:] = np.repeat(start / n_act, n_act)
-    halves.tables(uniform, 1)  # a slip of the callables shows here, as it would in Game
-    return Game(
-        size,
-        n_act,
-        2 * steps,
-        sqrt(gamma),
-        whole,
-        halves.reward,
-        halves.transition,
-        passive_reward=halves.passive_reward,
-        passive_transition=halves.passive_transition,
-        successors=_acting(active, passive, n_obs, n_act),
-        passive_successors=_passing(active, passive, n_obs, n_act),
-        name=name,
-        observation_labels=(*labels, *(f"{label}, {action}" for label in labels for action in actions)),
-        action_labels=actions,
-    )
+    recipe = partial(
+        joint, n_observations=n_obs, n_actions=n_act, horizon=horizon, discount=gamma, initial=start,
+        reward=tables[0], transition=tables[1], passive_reward=tables[2], successors=successors,
+        passive_successors=passive_successors, time=time, step=step, name=name, observation_labels=labels,
+        action_labels=actions, **{stays_name: None if stays is None else tables[3]},
+    )  # fmt: skip
+
+    def both(dt: float | None, n_steps: int, discount: float) -> Game:
+        rates = None if dt is None or stays is None else sources.Rates(dt, n_obs, named)
+        halves = _HalfSteps(
+            n_obs, n_act, 1.0 / sqrt(discount), *tables, active.shape[2], passive.shape[1], dt, rates
+        )  # fmt: skip
+        halves.tables(uniform, 1)  # a slip of the callables shows here, as it would in Game
+        made = Game(
+            size,
+            n_act,
+            2 * n_steps,
+            sqrt(discount),
+            whole,
+            halves.reward,
+            halves.transition,
+            passive_reward=halves.passive_reward,
+            passive_transition=halves.passive_transition,
+            successors=_acting(active, passive, n_obs, n_act),
+            passive_successors=_passing(active, passive, n_obs, n_act),
+            name=name,
+            observation_labels=(*labels, *(f"{label}, {action}" for label in labels for action in actions)),
+            action_labels=actions,
+        )
+        if dt is not None:
+            made._fill({"step": dt / 2})
+        made._made_by(recipe, pickles=True)
+        return made
+
+    if in_sweeps:
+        return Game._swept(both, horizon, gamma, step, recipe, TINY)
+    return both(None, check.as_positive_int(horizon, "horizon", high=2**30), gamma)
 
 
 def by_half_step(game: Game, mu: object) -> tuple[FloatArray, FloatArray]:
@@ -188,12 +214,13 @@ def by_half_step(game: Game, mu: object) -> tuple[FloatArray, FloatArray]:
         Another kind of game, an array of another shape, or a result of another game.
     """
     check.as_instance(game, "game", Game)
-    halves = getattr(game.reward, "__self__", None)
+    halves = getattr((game._trial if game.time == "sweeps" else game).reward, "__self__", None)
     if not isinstance(halves, _HalfSteps):
         raise TypeError(f"game is {game!r}; must be a game made by games.joint")
     array = check.as_real_array(_results.shares(game, mu, "mu"), "mu")
-    wanted = (game.n_steps + 1, game.n_observations)
-    if array.shape[-2:] != wanted:
+    known = game.step is not None
+    wanted = (game.n_steps + 1 if known else len(array[..., 0].T), game.n_observations)
+    if array.shape[-2:] != wanted or wanted[0] % 2 == 0:
         raise ValueError(f"mu has shape {array.shape}; must be (..., {wanted[0]}, {wanted[1]}), every step recorded")
     population = array[..., ::2, : halves.n_observations].copy()
     return population, halves.law(array[..., 1::2, :])
@@ -212,6 +239,8 @@ class _HalfSteps:
     own_passive_transition: _Source
     n_cells: int
     n_passive_cells: int
+    step: float | None = None  # of both together, in sweeps
+    rates: sources.Rates | None = None
     _kept: tuple[tuple[int, bytes], tuple[FloatArray, ...]] | None = field(default=None, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -252,17 +281,25 @@ class _HalfSteps:
         def at(source: _Source, name: str, shape: tuple[int, ...], rows: bool) -> FloatArray:
             if not callable(source):
                 return source
-            found, label = noted(source, name, "(law, mu, t)")(law, population, t), f"{name}(law, mu, t={t})"
+            when = t if self.step is None else t * self.step
+            found, label = noted(source, name, "(law, mu, t)")(law, population, when), f"{name}(law, mu, t={when:g})"
             return (check.as_probabilities if rows else check.as_float_array)(found, label, shape=shape)
 
         reward = np.empty(n_obs * (1 + n_act))
-        reward[:n_obs] = at(self.own_passive_reward, "passive_reward", (n_obs,), False)
-        reward[n_obs:] = at(self.own_reward, "reward", (n_obs, n_act), False).ravel()
+        waiting = at(self.own_passive_reward, "passive_reward", (n_obs,), False)
+        gain = at(self.own_reward, "reward", (n_obs, n_act), False)
+        if self.step is not None:
+            waiting = self.step * waiting
+            gain = gain + waiting[:, np.newaxis]
+        reward[:n_obs], reward[n_obs:] = waiting, gain.ravel()
         reward *= self.scale
         rows = np.zeros((n_obs * (1 + n_act), self._width))
-        rows[:n_obs, : self.n_passive_cells] = at(
-            self.own_passive_transition, "passive_transition", (n_obs, self.n_passive_cells), True
-        )
+        stays = (n_obs, self.n_passive_cells)
+        if self.rates is None:
+            staying = at(self.own_passive_transition, "passive_transition", stays, True)
+        else:
+            staying = self.rates(at(self.own_passive_transition, "passive_rates", stays, False))
+        rows[:n_obs, : self.n_passive_cells] = staying
         rows[n_obs:, : self.n_cells] = at(
             self.own_transition, "transition", (n_obs, n_act, self.n_cells), True
         ).reshape(n_obs * n_act, self.n_cells)

@@ -29,7 +29,7 @@ def left_right(
     horizon: float = 2,
     discount: float = 1.0,
     initial: object = None,
-    step: float = 1.0,
+    step: float | None = None,
 ) -> Game:
     """Go left or right; both sides are worse the more agents are there (Cui and Koeppl, arXiv:2102.01585, LR).
 
@@ -44,13 +44,13 @@ def left_right(
     costs : (2,) floats, optional
         c_1 and c_2 of the two sides, per sweep.
     horizon : float, optional
-        T in sweeps; the game lasts round(T / step) steps.
+        T in sweeps.
     discount : float, optional
-        gamma in [0, 1] per sweep; gamma**step per step.
+        gamma in [0, 1] per sweep.
     initial : (3,) floats or None, optional
         mu_0. None: all at the start.
-    step : float, optional
-        dt in (0, 1], the share of a sweep that one step lasts.
+    step : float or None, optional
+        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
 
     Returns
     -------
@@ -78,22 +78,25 @@ def left_right(
     [0.   0.67 0.33]
     """
     cost = check.as_float_array(costs, "costs", shape=(2,))
-    dt = _sweeps.step_length(step)
     mu = _sweeps.start(initial, 3)
-    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
-    crowding = -dt * np.diag([0.0, *cost])
-    recipe = partial(left_right, cost, horizon=horizon, discount=discount, initial=mu, step=dt)
-    return Game._trusted(
-        Affine(
-            np.zeros((3, 2)), crowding[:, None, :].repeat(2, axis=1), np.ones((3, 2, 1)), None,
-            np.zeros(3), crowding, None, None, np.broadcast_to([[1], [2]], (3, 2, 1)),
-        ),
-        n_steps,
-        gamma,
-        mu,
-        name="left_right",
-        observation_labels=("start", "left", "right"),
-        action_labels=("left", "right"),
-        step=dt,
-        recipe=recipe,
-    )  # fmt: skip
+    recipe = partial(
+        left_right, costs=cost, horizon=horizon, discount=discount, initial=None if initial is None else mu, step=step
+    )
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        crowding = -dt * np.diag([0.0, *cost])
+        return Game._trusted(
+            Affine(
+                np.zeros((3, 2)), crowding[:, None, :].repeat(2, axis=1), np.ones((3, 2, 1)), None,
+                np.zeros(3), crowding, None, None, np.broadcast_to([[1], [2]], (3, 2, 1)),
+            ),
+            n_steps,
+            gamma,
+            mu,
+            name="left_right",
+            observation_labels=("start", "left", "right"),
+            action_labels=("left", "right"),
+            step=dt,
+        )  # fmt: skip
+
+    return Game._swept(cut, horizon, discount, step, recipe)

@@ -10,7 +10,6 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
-from tmfcore.games import _sweeps
 from tmfcore.games._linear_quadratic import LinearQuadratic
 from tmfcore.games._registry import SKEWED, Page, shelf
 
@@ -45,7 +44,7 @@ def linear_quadratic(
     horizon: float = 20,
     discount: float = 1.0,
     initial: object = None,
-    step: float = 1.0,
+    step: float | None = None,
 ) -> Game:
     """Agents on a line steer to the mean of the population (Carmona, Fouque, Sun 2015; arXiv:2007.03458, 4.1).
 
@@ -88,14 +87,13 @@ def linear_quadratic(
     wrap : bool, optional
         True: a ring, on which m and m - x are those of the numbers of the positions. False: agents stop at both ends.
     horizon : float, optional
-        T in sweeps; the game lasts round(T / step) steps and the last one.
+        T in sweeps; the last step comes after them.
     discount : float, optional
-        gamma in [0, 1] per sweep; gamma**step per step.
+        gamma in [0, 1] per sweep.
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
-    step : float, optional
-        s in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts. B of N
-        agents acting a step with s = B / N plays the same game, over the same time, whatever B.
+    step : float or None, optional
+        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
 
     Returns
     -------
@@ -129,7 +127,7 @@ def linear_quadratic(
     --------
     >>> import tmfcore as tmf
     >>> tmf.games.linear_quadratic()
-    Game('linear_quadratic', S=21, A=7, T=21, discount=1)
+    Game('linear_quadratic', S=21, A=7, T=20 sweeps, discount=1)
     """
     n = check.as_int(n_positions, "n_positions", low=2, high=2**31 - 1)
     h = check.as_float(spacing, "spacing", low=1e-100, high=1e100)
@@ -146,8 +144,6 @@ def linear_quadratic(
     end = check.as_float(terminal_cost, "terminal_cost", low=0.0)
     manner = ROUNDINGS.index(check.as_choice(rounding, "rounding", ROUNDINGS))
     ring = check.as_bool(wrap, "wrap")
-    dt = _sweeps.step_length(step)
-    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     mu = np.full(n, 1.0 / n) if initial is None else check.as_probabilities(initial, "initial", shape=(n,), letters="S")
     if noise is not None:
         given = check.as_float_array(noise, "noise", shape=(2, None), letters="2, J")
@@ -159,25 +155,27 @@ def linear_quadratic(
         shifts, chances = sigma * np.sqrt(lasts) * j, np.exp(-(j**2) / 2)
         chances /= chances.sum()
     recipe = partial(
-        linear_quadratic, n, actions=speeds, spacing=h, delta=lasts, volatility=sigma, noise=np.stack([shifts,
-        chances]),
-        mean_reversion=pull, cross=q, kappa=lag, terminal_cost=end, rounding=rounding, wrap=ring, horizon=horizon,
-        discount=discount, initial=mu, step=dt,
-    )  # fmt: skip
-    if dt < 1:
-        shifts, chances = np.append(shifts, 0.0), np.append(chances * dt, 1.0 - dt)
-    model = LinearQuadratic(
-        n, n_steps + 1, speeds / h, pull * dt, lasts, shifts / h, chances, -0.5 * lasts * speeds**2,
-        lasts * q * speeds * h, 0.5 * lag * lasts * dt * h**2, 0.5 * end * h**2, manner, ring,
+        linear_quadratic, n_positions=n, actions=speeds, spacing=h, delta=lasts, volatility=sigma,
+        noise=np.stack([shifts, chances]), mean_reversion=pull, cross=q, kappa=lag, terminal_cost=end,
+        rounding=rounding, wrap=ring, horizon=horizon, discount=discount,
+        initial=None if initial is None else mu, step=step,
     )  # fmt: skip
     labels = tuple(f"{a:g}" for a in speeds)
-    return Game._trusted(
-        model,
-        n_steps + 1,
-        gamma,
-        mu,
-        name="linear_quadratic",
-        action_labels=labels if len(set(labels)) == len(labels) else None,
-        step=dt,
-        recipe=recipe,
-    )
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        struck, odds = (shifts, chances) if dt == 1 else (np.append(shifts, 0.0), np.append(chances * dt, 1.0 - dt))
+        model = LinearQuadratic(
+            n, n_steps + 1, speeds / h, pull * dt, lasts, struck / h, odds, -0.5 * lasts * speeds**2,
+            lasts * q * speeds * h, 0.5 * lag * lasts * dt * h**2, 0.5 * end * h**2, manner, ring,
+        )  # fmt: skip
+        return Game._trusted(
+            model,
+            n_steps + 1,
+            gamma,
+            mu,
+            name="linear_quadratic",
+            action_labels=labels if len(set(labels)) == len(labels) else None,
+            step=dt,
+        )
+
+    return Game._swept(cut, horizon, discount, step, recipe)

@@ -32,7 +32,7 @@ def queueing(
     horizon: float = 20,
     discount: float = 0.95,
     initial: object = None,
-    step: float = 1.0,
+    step: float | None = None,
 ) -> Game:
     """K servers: join one, wait, change over (theory.md section 8).
 
@@ -57,14 +57,13 @@ def queueing(
     jockeying_cost : float, optional
         k >= 0, per change of server. Joining from idle is free.
     horizon : float, optional
-        T in sweeps; the game lasts round(T / step) steps.
+        T in sweeps.
     discount : float, optional
-        gamma in [0, 1] per sweep; gamma**step per step.
+        gamma in [0, 1] per sweep.
     initial : (K+1,) floats or None, optional
         mu_0. None: everybody idle.
-    step : float, optional
-        dt in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts. B of N
-        agents acting a step with dt = B / N plays the same game, over the same time, whatever B.
+    step : float or None, optional
+        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
 
     Returns
     -------
@@ -81,7 +80,7 @@ def queueing(
     --------
     >>> import tmfcore as tmf
     >>> tmf.games.queueing([0.1, 0.2, 0.3])
-    Game('queueing', S=4, A=4, T=20, discount=0.95)
+    Game('queueing', S=4, A=4, T=20 sweeps, discount=0.95)
     """
     capacity = check.as_float_array(
         capacities, "capacities", shape=(None,), letters="K", low=0.0, low_open=True
@@ -89,22 +88,23 @@ def queueing(
     paid = check.as_float(service_reward, "service_reward")
     waiting = check.as_float(waiting_cost, "waiting_cost", low=0.0)
     jockeying = check.as_float(jockeying_cost, "jockeying_cost", low=0.0)
-    dt = _sweeps.step_length(step)
     mu = _sweeps.start(initial, len(capacity) + 1)
-    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     servers = tuple(f"server {j + 1}" for j in range(len(capacity)))
     recipe = partial(
-        queueing, capacity, service_reward=paid, waiting_cost=waiting, jockeying_cost=jockeying, horizon=horizon,
-        discount=discount, initial=mu, step=dt,
+        queueing, capacities=capacity, service_reward=paid, waiting_cost=waiting, jockeying_cost=jockeying,
+        horizon=horizon, discount=discount, initial=None if initial is None else mu, step=step,
     )  # fmt: skip
-    return Game._trusted(
-        Queueing(capacity, paid, waiting, jockeying, dt),
-        n_steps,
-        gamma,
-        mu,
-        name="queueing",
-        observation_labels=("idle", *servers),
-        action_labels=("stay", *servers),
-        step=dt,
-        recipe=recipe,
-    )
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        return Game._trusted(
+            Queueing(capacity, paid, waiting, jockeying, dt),
+            n_steps,
+            gamma,
+            mu,
+            name="queueing",
+            observation_labels=("idle", *servers),
+            action_labels=("stay", *servers),
+            step=dt,
+        )
+
+    return Game._swept(cut, horizon, discount, step, recipe)

@@ -40,7 +40,7 @@ def resource_selection(
     horizon: float = 20,
     discount: float = 0.95,
     initial: object = None,
-    step: float = 1.0,
+    step: float | None = None,
 ) -> Game:
     """M resources: hold one, or switch to another (theory.md section 8).
 
@@ -58,14 +58,13 @@ def resource_selection(
     power : float, optional
         p > 0.
     horizon : float, optional
-        T in sweeps; the game lasts round(T / step) steps.
+        T in sweeps.
     discount : float, optional
-        gamma in [0, 1] per sweep; gamma**step per step.
+        gamma in [0, 1] per sweep.
     initial : (M,) floats or None, optional
         mu_0. None: everybody at the first resource.
-    step : float, optional
-        dt in (0, 1], the share of a sweep (every agent acts once, on average) that one step lasts. B of N
-        agents acting a step with dt = B / N plays the same game, over the same time, whatever B.
+    step : float or None, optional
+        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
 
     Returns
     -------
@@ -81,31 +80,32 @@ def resource_selection(
     --------
     >>> import tmfcore as tmf
     >>> tmf.games.resource_selection([1, 0.8, 0.6, 0.4], congestion=1, step=0.1)
-    Game('resource_selection', S=4, A=4, T=200, discount=0.994884, step=0.1)
+    Game('resource_selection', S=4, A=4, T=20 sweeps, discount=0.95, step=0.1)
     """
     value = check.as_float_array(worth, "worth", shape=(None,), letters="M")
     crowding = _sweeps.vector(congestion, "congestion", len(value), "M", low=0.0, low_open=False)
     cost = check.as_float(switching_cost, "switching_cost", low=0.0)
     exponent = check.as_float(power, "power", low=0.0, low_open=True)
-    dt = _sweeps.step_length(step)
     mu = _sweeps.start(initial, len(value))
-    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     labels = tuple(f"resource {o + 1}" for o in range(len(value)))
     recipe = partial(
-        resource_selection, value, congestion=crowding, switching_cost=cost, power=exponent, horizon=horizon,
-        discount=discount, initial=mu, step=dt,
+        resource_selection, worth=value, congestion=crowding, switching_cost=cost, power=exponent, horizon=horizon,
+        discount=discount, initial=None if initial is None else mu, step=step,
     )  # fmt: skip
-    return Game._trusted(
-        ResourceSelection(value, crowding, cost, exponent, dt),
-        n_steps,
-        gamma,
-        mu,
-        name="resource_selection",
-        observation_labels=labels,
-        action_labels=labels,
-        step=dt,
-        recipe=recipe,
-    )
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        return Game._trusted(
+            ResourceSelection(value, crowding, cost, exponent, dt),
+            n_steps,
+            gamma,
+            mu,
+            name="resource_selection",
+            observation_labels=labels,
+            action_labels=labels,
+            step=dt,
+        )
+
+    return Game._swept(cut, horizon, discount, step, recipe)
 
 
 def wardrop(worth: object, *, congestion: object, power: float = 1.0) -> FloatArray:

@@ -32,7 +32,7 @@ def rock_paper_scissors(
     horizon: float = 2,
     discount: float = 1.0,
     initial: object = None,
-    step: float = 1.0,
+    step: float | None = None,
 ) -> Game:
     """Hands that beat each other in a circle, with stakes (Shapley 1964; Cui and Koeppl, arXiv:2102.01585, RPS).
 
@@ -50,13 +50,13 @@ def rock_paper_scissors(
     win, loss : float, optional
         w and l >= 0.
     horizon : float, optional
-        T in sweeps; the game lasts round(T / step) steps.
+        T in sweeps.
     discount : float, optional
-        gamma in [0, 1] per sweep; gamma**step per step.
+        gamma in [0, 1] per sweep.
     initial : (4,) floats or None, optional
         mu_0. None: all at the start.
-    step : float, optional
-        dt in (0, 1], the share of a sweep that one step lasts.
+    step : float or None, optional
+        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
 
     Returns
     -------
@@ -86,27 +86,30 @@ def rock_paper_scissors(
     stake = check.as_float_array(stakes, "stakes", shape=(3,), low=0.0, low_open=True)
     gain = check.as_float(win, "win", low=0.0)
     pain = check.as_float(loss, "loss", low=0.0)
-    dt = _sweeps.step_length(step)
     mu = _sweeps.start(initial, 4)
-    n_steps, gamma = _sweeps.steps_and_discount(horizon, discount, dt)
     hands = np.arange(3)
-    payoff = np.zeros((4, 4))
-    payoff[1 + hands, 1 + (hands - 1) % 3] = dt * stake * gain  # each beats the one before it
-    payoff[1 + hands, 1 + (hands + 1) % 3] = -dt * stake * pain
     recipe = partial(
-        rock_paper_scissors, stake, win=gain, loss=pain, horizon=horizon, discount=discount, initial=mu, step=dt
-    )
-    return Game._trusted(
-        Affine(
-            np.zeros((4, 3)), payoff[:, None, :].repeat(3, axis=1), np.ones((4, 3, 1)), None,
-            np.zeros(4), payoff, None, None, np.broadcast_to(1 + hands[:, None], (4, 3, 1)),
-        ),
-        n_steps,
-        gamma,
-        mu,
-        name="rock_paper_scissors",
-        observation_labels=("start", "rock", "paper", "scissors"),
-        action_labels=("rock", "paper", "scissors"),
-        step=dt,
-        recipe=recipe,
+        rock_paper_scissors, stakes=stake, win=gain, loss=pain,
+        horizon=horizon, discount=discount, initial=None if initial is None else mu,
+        step=step,
     )  # fmt: skip
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        payoff = np.zeros((4, 4))
+        payoff[1 + hands, 1 + (hands - 1) % 3] = dt * stake * gain  # each beats the one before it
+        payoff[1 + hands, 1 + (hands + 1) % 3] = -dt * stake * pain
+        return Game._trusted(
+            Affine(
+                np.zeros((4, 3)), payoff[:, None, :].repeat(3, axis=1), np.ones((4, 3, 1)), None,
+                np.zeros(4), payoff, None, None, np.broadcast_to(1 + hands[:, None], (4, 3, 1)),
+            ),
+            n_steps,
+            gamma,
+            mu,
+            name="rock_paper_scissors",
+            observation_labels=("start", "rock", "paper", "scissors"),
+            action_labels=("rock", "paper", "scissors"),
+            step=dt,
+        )  # fmt: skip
+
+    return Game._swept(cut, horizon, discount, step, recipe)

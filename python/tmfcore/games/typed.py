@@ -57,7 +57,8 @@ def typed(
     Parameters
     ----------
     games : sequence of M Games
-        What each type plays: its own S_i, A_i, rewards, kernels and start, and the same horizon, discount and step.
+        What each type plays: its own S_i, A_i, rewards, kernels and start, and the same horizon, discount, time and
+        step. In sweeps where they are.
     shares : (M,) floats
         The share of each type among all agents; sums to 1.
     coupling : (M, M) or (S, S) floats or scipy sparse matrix, optional
@@ -96,7 +97,7 @@ def typed(
     >>> roads = tmf.games.resource_selection([1.0, 0.9], congestion=1.0, horizon=10)
     >>> game = tmf.games.typed([roads, roads], shares=[0.75, 0.25], coupling=[[1, 1], [2, 2]], names=["calm", "wary"])
     >>> game
-    Game('typed', S=4, A=2, T=10, discount=0.95)
+    Game('typed', S=4, A=2, T=10 sweeps, discount=0.95)
     >>> solution = tmf.solve(game, tmf.Synchronous())
     >>> parts = tmf.games.by_type(game, solution.flow.mu[-1])
     >>> {name: round(float(mu.sum()), 6) for name, mu in parts.items()}
@@ -111,32 +112,60 @@ def typed(
     )
     shown = _coupling.read(coupling, [game.n_observations for game in kinds])
     initial = np.concatenate([part * game.initial for part, game in zip(share, kinds, strict=True)])
-    models, manners = _coupling.settle(shown, [game.model for game in kinds], initial)
     matrix, first = shown.matrix, kinds[0]
     n_actions = max(game.n_actions for game in kinds)
     richest = next(game for game in kinds if game.n_actions == n_actions)
-    return Game._trusted(
-        Typed(
-            models,
-            rate,
-            matrix.indptr.astype(np.int32),
-            matrix.indices.astype(np.int32),
-            matrix.data,
-            called,
-            manners,
-        ),
-        first.n_steps,
-        first.discount,
-        initial,
-        name="typed",
-        observation_labels=tuple(
-            f"{name}: {label}" for name, game in zip(called, kinds, strict=True) for label in game.observation_labels
-        ),
-        action_labels=richest.action_labels,
-        step=first.step,
-        assumed=any(game.assumed for game in kinds),
-        recipe=partial(typed, kinds, shares=share, coupling=shown.given, rates=rate, names=called),
-    )
+    recipe = partial(_again, games=kinds, shares=share, coupling=shown.given, rates=rate, names=called)
+    pickles = all(game._pickles for game in kinds)
+
+    def together(parts: Sequence[Game]) -> Game:
+        models, manners = _coupling.settle(shown, [game.model for game in parts], initial)
+        made = Game._trusted(
+            Typed(
+                models,
+                rate,
+                matrix.indptr.astype(np.int32),
+                matrix.indices.astype(np.int32),
+                matrix.data,
+                called,
+                manners,
+            ),
+            parts[0].n_steps,
+            parts[0].discount,
+            initial,
+            name="typed",
+            observation_labels=tuple(
+                f"{name}: {label}"
+                for name, game in zip(called, parts, strict=True)
+                for label in game.observation_labels
+            ),
+            action_labels=richest.action_labels,
+            step=parts[0].dt,
+            assumed=any(game.assumed for game in parts),
+        )
+        made._made_by(recipe, pickles=pickles)
+        return made
+
+    if first.time == "steps":
+        return together(kinds)
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        return together([game.at(step=dt) for game in kinds])
+
+    tried = together([game._trial for game in kinds])
+    return Game._swept(cut, first.horizon, first.discount, first.step, recipe, tried, pickles=pickles)
+
+
+def _again(
+    games: Sequence[Game], shares: object, coupling: object, rates: object, names: Sequence[str] | None,
+    horizon: float | None = None, discount: float | None = None, step: float | None = None,
+) -> Game:  # fmt: skip
+    """`typed`, of which `replace` changes what all types have in common as well."""
+    given = {"horizon": horizon, "discount": discount, "step": step}
+    common = {name: value for name, value in given.items() if value is not None}
+    if common:
+        games = [game.replace(**common) for game in games]
+    return typed(games, shares=shares, coupling=coupling, rates=rates, names=names)
 
 
 def by_type(game: Game, values: object, *, axis: int = -1) -> dict[str, npt.NDArray[Any]]:
@@ -170,7 +199,8 @@ def by_type(game: Game, values: object, *, axis: int = -1) -> dict[str, npt.NDAr
     {'type 1': array([0.5, 0. ]), 'type 2': array([0.5, 0. , 0. ])}
     """
     check.as_instance(game, "game", Game)
-    if not isinstance(game.model, Typed):
+    model = game._trial.model if game.time == "sweeps" else game.model
+    if not isinstance(model, Typed):
         raise TypeError(f"game is {game!r}; must be a game made by games.typed")
     array = _results.shares(game, values, "values")
     place = check.as_int(axis, "axis", low=-array.ndim, high=array.ndim - 1)
@@ -178,8 +208,8 @@ def by_type(game: Game, values: object, *, axis: int = -1) -> dict[str, npt.NDAr
         raise ValueError(
             f"values has {array.shape[place]} entries along axis {place}; must be {game.n_observations}, one each"
         )
-    ends = np.cumsum([model.n_observations for model in game.model.models])
-    return dict(zip(game.model.names, np.split(array, ends[:-1], axis=place), strict=True))
+    ends = np.cumsum([part.n_observations for part in model.models])
+    return dict(zip(model.names, np.split(array, ends[:-1], axis=place), strict=True))
 
 
 def _games(games: object) -> tuple[Game, ...]:
@@ -189,10 +219,10 @@ def _games(games: object) -> tuple[Game, ...]:
     if not kinds:
         raise ValueError("games is empty; must have one Game a type")
     for i, game in enumerate(kinds):
-        for field in ("horizon", "discount", "step"):
+        for field in ("time", "horizon", "discount", "step"):
             mine, theirs = getattr(game, field), getattr(kinds[0], field)
             if mine != theirs:
-                raise ValueError(f"games[{i}] has {field} {mine:g}; must be that of games[0], {theirs:g}")
+                raise ValueError(f"games[{i}] has {field} {mine}; must be that of games[0], {theirs}")
     return kinds
 
 

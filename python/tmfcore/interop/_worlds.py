@@ -192,7 +192,7 @@ def world(
             )
         if check.as_choice(start, "start", Start) != "rounded":
             raise ValueError("start is 'sampled'; a Flow starts at game.initial, so leave it out")
-        return InFlow(given.at(step=population.step) if given.time == "sweeps" else given, population, n, always)
+        return InFlow(given._like(population.horizon, population.step), population, n, always)
     if schedule is None or n_agents is None:
         raise TypeError(
             "schedule and n_agents are needed where population is a policy, played by N agents; "

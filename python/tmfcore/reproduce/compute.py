@@ -71,7 +71,8 @@ def solve(
     """
     began = time.perf_counter()
     n_agents = settings.n_agents
-    game, schedule = spec.build(batch / n_agents), schedule_of(batch, n_agents)
+    schedule = schedule_of(batch, n_agents)
+    game = spec.build().at(schedule, n_agents)
     solver = settings.solver()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # the report has its own goals, and the reason
@@ -113,7 +114,8 @@ def play(
     """
     began = time.perf_counter()
     n_agents = settings.n_agents
-    game, schedule = spec.build(batch / n_agents), schedule_of(batch, n_agents)
+    schedule = schedule_of(batch, n_agents)
+    game = spec.build().at(schedule, n_agents)
     sweep = max(1, round(1 / game.dt))
     record_every = max(1, sweep // POINTS)
     run = tmf.simulate(
@@ -148,7 +150,7 @@ def study(
 ) -> dict[str, Any]:
     """Measure E || mu-hat - mu ||_1 for the population sizes of the settings, with B following N by one rule.
 
-    The game's step is B/N, and every N is held against the mean-field flow of its own B/N.
+    Every N is held against the mean-field flow of its own B/N.
 
     Returns
     -------
@@ -160,7 +162,7 @@ def study(
     batch_of = BATCH_RULES[rule]
     sizes = settings.ladder_sequential if rule == "B = 1" else settings.ladder
     found = tmf.analysis.convergence(
-        lambda schedule, n: spec.build(batch_of(n) / n),
+        spec.build(),
         policy,
         {rule: lambda n: schedule_of(batch_of(n), n)},
         sizes,

@@ -15,7 +15,7 @@ HORIZON = 20
 
 @dataclass(frozen=True)
 class GameSpec:
-    """A game up to its step length.
+    """A game in sweeps.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class GameSpec:
     title : str
         Name for headings.
     parameters : mapping
-        Keyword arguments of the builder, except ``step``.
+        Keyword arguments of the builder.
     labels : tuple of str
         Names of the observations, for legends.
     """
@@ -34,9 +34,9 @@ class GameSpec:
     parameters: Mapping[str, Any]
     labels: tuple[str, ...]
 
-    def build(self, step: float) -> tmf.Game:
-        """Return the game whose steps last `step` sweeps each."""
-        game: tmf.Game = getattr(tmf.games, self.builder)(**self.parameters, step=step)
+    def build(self) -> tmf.Game:
+        """Return the game."""
+        game: tmf.Game = getattr(tmf.games, self.builder)(**self.parameters)
         return game
 
 

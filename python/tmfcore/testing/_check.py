@@ -57,7 +57,7 @@ def check_game(game: Game, *, trials: int = 20, rng: seeding.RNG = None, play: b
     --------
     >>> import tmfcore as tmf
     >>> print(tmf.testing.check_game(tmf.games.queueing((0.5, 0.4)), rng=1))
-    Game('queueing', S=3, A=3, T=20, discount=0.95): 0 errors and 0 remarks in 25 trials
+    Game('queueing', S=3, A=3, T=2000, discount=0.999487, step=0.01): 0 errors and 0 remarks in 25 trials
     changing with mu: reward, transition, passive_reward, passive_transition; with time: nothing
     """
     check.as_instance(game, "game", Game)

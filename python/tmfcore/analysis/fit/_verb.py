@@ -91,7 +91,7 @@ def fit(
     Examples
     --------
     >>> import tmfcore as tmf
-    >>> true = tmf.games.left_right(horizon=4)
+    >>> true = tmf.games.left_right(horizon=4, step=1)
     >>> logs = [tmf.simulate(true, tmf.TabularPolicy([[p, 1 - p]] * 3), tmf.Fraction(0.5), 1000,
     ...                      trajectories=True, rng=1) for p in (0.2, 0.5, 0.8)]
     >>> found = tmf.fit(logs, n_observations=3, n_actions=2, kind="affine", prior=0.01)
