@@ -16,6 +16,7 @@ import tmfcore as tmf
 from command_line import SMALL, document, run
 from tmfcore.cli.app import app
 from tmfcore.cli.console import Report, print_tables, reports
+from tmfcore.reproduce import report
 from tmfcore.reproduce.report import Table
 
 COMMANDS = {
@@ -196,6 +197,34 @@ def test_a_terminal_shows_every_word_whole(command, columns, monkeypatch):
     timed = {word for word in plain if re.fullmatch(r"0\.\d\d", word)}  # seconds differ
     unnamed = {"what", "value"}  # where the second of two columns stands below the first
     assert [word for word in plain if len(word) < columns // 2 and word not in {*timed, *unnamed} and word not in shown] == []
+
+
+@pytest.mark.parametrize("command", sorted(app.commands))
+def test_a_help_page_fits_80_columns(command):
+    text = CliRunner(env={"COLUMNS": "80"}).invoke(app, [command, "--help"], terminal_width=80).output
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_what_reproduce_prints_fits_80_columns_but_for_its_title(monkeypatch, capsys):
+    """No table in parts, with numbers as long as those of the full size."""
+    monkeypatch.setenv("COLUMNS", "80")
+    cases = {
+        "B = 100": {
+            "solve": {"step": 0.001, "steps": 20000, "iterations": 200, "exploitability": 1e-2, "mean_return": -10.2,
+                      "relative_exploitability": 1e-3, "seconds": 100.0},
+            "play": {"returns": {"mean": -10.2, "low": -10.3, "high": -10.1, "replicas": 200}},
+        }
+    }  # fmt: skip
+    lines = {"B = N/10": {"n_agents": [100, 100_000], "error": [0.1, 0.01], "slope": -0.5, "slope_half": 0.003,
+                          "replicas": 200, "seconds": 10.0}}  # fmt: skip
+    goals = [{"game": "queueing", "case": "B = 100", "goal": "exploitability / |mean return| <= 0.5%", "value": 0.1,
+              "met": False}]  # fmt: skip
+    parts = {"queueing": {"parameters": {}, "batches": cases, "convergence": lines}}
+    found = {"games": parts, "goals": goals, "parameters": {"n_agents": 1000}}
+    print_tables(report.tables(found))
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "(columns" not in text and text.count("B = 100") == 3
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pty")

@@ -40,6 +40,7 @@ __all__ = [
     "usage_errors",
 ]
 
+LONGEST_WORDS = 40  # characters of all words of an option between bars
 SCHEDULES = ("synchronous", "sequential", "batch", "fraction", "bernoulli")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -48,13 +49,15 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def one_of(choices: Sequence[str]) -> dict[str, Any]:
     """Return the type and metavar of an option that is one of a few words.
 
-    '-' and '_' are the same, and so are capitals. A near miss gets a suggestion.
+    '-' and '_' are the same, and so are capitals. A near miss gets a suggestion. Words that would make a line of the
+    help page too long are to be listed in the option's text.
     """
 
     def word(text: str) -> str:
         return choose(tuple(choices), text)
 
-    return {"type": word, "metavar": "[" + "|".join(choices) + "]"}
+    listed = "[" + "|".join(choices) + "]"
+    return {"type": word, "metavar": listed if len(listed) <= LONGEST_WORDS else "WORD"}
 
 
 def choose(choices: tuple[str, ...], text: str) -> str:
@@ -122,7 +125,7 @@ def schedule_options(command: Command) -> Command:
     command = click.option("--batch", type=count, help="batch: number of agents acting at each step, B.")(command)
     command = click.option(
         "--schedule", **one_of(SCHEDULES),
-        help="Who acts.  [default: synchronous, or the one whose number is given]",
+        help=f"Who acts: {', '.join(SCHEDULES)}.  [default: synchronous, or the one whose number is given]",
     )(command)  # fmt: skip
     return click.option("--n-agents", type=count, default=1000, show_default=True, help="Population size N.")(command)
 
@@ -158,7 +161,7 @@ threads_option = click.option(
     "--threads", type=count, help="Threads at most; no number depends on it.  [default: all processors]"
 )
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all random numbers."
+    "--seed", type=click.IntRange(min=0), default=0, metavar="INTEGER", help="Seed of all random numbers.  [default: 0]"
 )
 
 

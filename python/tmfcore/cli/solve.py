@@ -37,7 +37,8 @@ LARGE = 20_000_000
 @game_options
 @words.schedule_options
 @click.option("--solver", **one_of((AUTO, *WORDS)), default=AUTO, show_default=True,
-              help="How. auto: exact solvers, until one meets the tolerance; tmf-pg learns from samples.")  # fmt: skip
+              help=f"How: {', '.join((AUTO, *WORDS))}. auto: exact solvers, until one meets the tolerance; "
+              "tmf-pg learns from samples.")  # fmt: skip
 @click.option("--iterations", type=count,
               help="Updates at most; of auto, of all its solvers together.  [default: the solver's own]")  # fmt: skip
 @click.option("--time-limit", type=float, help="Seconds, after which the best so far is shown.")

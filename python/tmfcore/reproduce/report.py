@@ -5,6 +5,7 @@ A table is a title, column heads and rows of strings; the first column is text, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,11 +83,10 @@ def _solved(title: str, cases: dict[str, Any]) -> Table:
     for label, case in cases.items():
         s = case["solve"]
         rows.append((
-            label, f"{s['step']:g}", str(s["steps"]), str(s["iterations"]), f"{s['exploitability']:.2e}",
-            f"{s['relative_exploitability']:.3%}", f"{s['mean_return']:.4f}", f"{s['seconds']:.1f}",
+            label, str(s["steps"]), str(s["iterations"]), f"{s['exploitability']:.2e}",
+            f"{s['relative_exploitability']:.3%}", f"{s['mean_return']:.4f}",
         ))  # fmt: skip
-    heads = ("agents a step", "sweeps a step", "steps", "iterations", "exploitability", "/ |mean return|",
-             "mean return", "seconds")  # fmt: skip
+    heads = ("agents a step", "steps", "iterations", "exploitability", "/ |mean return|", "mean return")
     return Table(f"{title}: TMF-PG", heads, tuple(rows))
 
 
@@ -98,10 +98,11 @@ def _played(title: str, cases: dict[str, Any], n_agents: int) -> Table:
         limit, r = case["solve"]["mean_return"], case["play"]["returns"]
         rows.append((
             label, f"{limit:.4f}", f"{r['mean']:.4f}", f"{r['low']:.4f} to {r['high']:.4f}",
-            f"{(r['mean'] - limit) / abs(limit):+.3%}", str(r["replicas"]),
+            f"{(r['mean'] - limit) / abs(limit):+.3%}",
         ))  # fmt: skip
-    heads = ("agents a step", "mean field", f"N = {n_agents}", "95% interval", "difference", "populations")
-    return Table(f"{title}: return of the learned policy", heads, tuple(rows))
+    heads = ("agents a step", "mean field", f"N = {n_agents}", "95% interval", "difference")
+    played = _played_by(case["play"]["returns"]["replicas"] for case in cases.values() if "play" in case)
+    return Table(f"{title}: return of the learned policy, {played}", heads, tuple(rows))
 
 
 def _converged(title: str, lines: dict[str, Any]) -> Table:
@@ -111,13 +112,16 @@ def _converged(title: str, lines: dict[str, Any]) -> Table:
         slope = "-" if line["slope"] is None else f"{line['slope']:.4f} \u00b1 {line['slope_half']:.4f}"
         rows.append((
             rule, f"{sizes[0]:,} to {sizes[-1]:,}", f"{error[0]:.5f}", f"{error[-1]:.5f}", slope,
-            str(line["replicas"]), f"{line['seconds']:.1f}",
         ))  # fmt: skip
-    heads = (
-        "agents a step", "N", "error at the smallest N", "at the largest", "slope of log error on log N, 95%",
-        "populations", "seconds",
-    )  # fmt: skip
-    return Table(f"{title}: distance of N agents to the mean field (policy learned at B = N)", heads, tuple(rows))
+    heads = ("agents a step", "N", "error at the smallest", "at the largest", "slope of the logs, 95%")
+    played = _played_by(line["replicas"] for line in lines.values())
+    return Table(f"{title}: distance of N agents to the mean field, {played}", heads, tuple(rows))
+
+
+def _played_by(replicas: Iterable[int]) -> str:
+    """How many populations the numbers of a table are of."""
+    least, most = min(found := list(replicas)), max(found)
+    return f"{least} populations each" if least == most else f"{least} to {most} populations"
 
 
 def _goals(goals: list[dict[str, Any]]) -> Table:
