@@ -80,7 +80,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
         "interop_openspiel_made", "package",
     ),
     "_limit/mean_field.py": ("fingerprint", "meanfield", "flow", "values", "frames", "files", "plots"),
-    "plotting": ("plotting", "plots"),
+    "plotting": ("plotting", "plots", "policy_plots"),
     "_model/policies.py": ("policy", "game", "game_callables", "compiled_games", "flow", "invariants"),
     "reproduce": ("reproduce", "cli", "cli_tables", "cli_interrupted"),
     "_model/schedules.py": ("schedule", "invariants"),

@@ -124,8 +124,8 @@ def axes(ax: Axes | None, *, width: float = 4.8, height: float = 3.6) -> Axes:
 
 
 def marker_of(k: int) -> str:
-    """Return the k-th marker, over again after the last."""
-    return MARKERS[k % len(MARKERS)]
+    """Return the k-th marker, over again after the last, with other colours of the palette."""
+    return MARKERS[(k + k // len(PALETTE)) % len(MARKERS)]
 
 
 def style_of(label: object, color: object) -> None:

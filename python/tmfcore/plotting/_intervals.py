@@ -165,7 +165,7 @@ def fluctuations(
     style_of(label, color)
     _checks.flags(legend=legend)
     ax = axes(ax)
-    first = drawn_already(ax)
+    first = 0 if color is not None else drawn_already(ax)
     for o, (text, own) in enumerate(zip(labels, ordered_colors(len(labels), color, first), strict=True)):
         name = named(label, text)
         low, high = centre[:, o] - 2 * spread[:, o], centre[:, o] + 2 * spread[:, o]

@@ -77,7 +77,7 @@ def lines(
             labels = labels[:-1]
             low, high = (round(float(end), 12) for end in (rest.min(), rest.max()))  # 0 where rounding errors are left
             others = [nothing(f"{course.values.shape[1] - LARGEST:,} others: {low:.2g} to {high:.2g}")]
-    first = drawn_already(ax)
+    first = 0 if color is not None else drawn_already(ax)  # lines of one colour differ by their markers
     colors = [*ordered_colors(len(chosen), color, first), *[GUIDE] * (len(labels) - len(chosen))]
     labels = [named(label, name) for name in labels]
     every = max(1, -(-len(course.times) // (20 if field is not None else MARKERS_A_LINE)))
@@ -135,7 +135,7 @@ def profiles(
     still = len(at) > 1 and np.ptp(course.values[at], axis=0).max() <= STILL * np.abs(course.values[at]).max()
     at = at[:1] if still else at
     between = "-" if numbered(labels) else "none"  # a line between names would say that they are neighbours
-    first = drawn_already(ax)
+    first = 0 if color is not None else drawn_already(ax)
     for k, (j, own) in enumerate(zip(at, ordered_colors(len(at), color, first), strict=True)):
         style: dict[str, Any] = {"color": own, "marker": marker_of(first + k), "markersize": 4.2, "zorder": 3}
         name = named(label, "at all times" if still else f"t = {course.times[j]:g}")

@@ -49,8 +49,8 @@ def policy(
         Observations as points of a grid, row by row.
     kind : {"auto", "table", "time", "grid"}, optional
         "table": observations by actions, of many stages their mean. "time": a panel an action, observations against
-        time. "grid": observations in their places, a row an action, at up to four stages. "auto": grid where there is
-        one of two axes, else time where there are stages.
+        time. "grid": observations in their places, a row an action, at up to four stages; of one stage the actions are
+        side by side. "auto": grid where there is one of two axes, else time where there are stages.
     length, unit : float, str, optional
         How long the game lasts. None: L, in stages.
     label, color : None
@@ -86,9 +86,11 @@ def policy(
         return panels(tables, heads, x_label=time_label(unit), x_end=end, quantity="probability", **common)
     at = sorted({round(k) for k in np.linspace(0, n_stages - 1, TILES)})
     tiles = table[at].transpose(2, 0, 1).reshape(n_act, len(at), *sizes)
-    times = [f"{end * stage / n_stages:g}" for stage in at] if n_stages > 1 else [""]
-    ax = mosaic(ax, tiles, heads, times, (0.0, 1.0, "neither"), "probability of the action")
-    ax.set_xlabel(time_label(unit) if n_stages > 1 else "")
+    beside, below, what = heads, [f"{end * stage / n_stages:g}" for stage in at], time_label(unit)
+    if n_stages == 1:  # actions side by side
+        tiles, beside, below, what = tiles.swapaxes(0, 1), [], heads, "action"
+    ax = mosaic(ax, tiles, beside, below, (0.0, 1.0, "neither"), "probability of the action")
+    ax.set_xlabel(what)
     return without_axes(ax, title)
 
 
