@@ -128,8 +128,9 @@ def page(entry: Entry, solution: tmf.Solution) -> str:
         *([f"### The rules, of `tmf.games.{entry.rules}`", description(entry.rules)] if entry.rules else []),
         "## Its equilibrium",
         "\n".join(["| | |", "|---|---|", *(f"| {head} | {value} |" for head, value in rows)]),
+        f"![Probability of each action]({entry.name}-policy.png)",
         f"![Exploitability by iteration]({entry.name}-exploitability.png)",
-        "The command that made this picture and the first:",
+        "The command that made these pictures and the first:",
         f"```sh\n{entry.command}\n```",
         "[All games](README.md)",
     ]
@@ -216,7 +217,8 @@ def write(folder: Path, chosen: tuple[Entry, ...], *, quick: bool = False) -> li
     for entry in chosen:
         with tempfile.TemporaryDirectory() as work:
             found = solve(entry, Path(work), quick=quick)
-            names = {"flow.png": f"{entry.name}.png", "exploitability.png": f"{entry.name}-exploitability.png"}
+            names = {"flow.png": f"{entry.name}.png"}
+            names |= {f"{what}.png": f"{entry.name}-{what}.png" for what in ("policy", "exploitability")}
             contents = {name: small(Path(work) / drawn) for drawn, name in names.items()}
             if entry.map:
                 contents[f"{entry.name}-map.png"] = _map(entry.map, Path(work))

@@ -52,7 +52,7 @@ def test_its_page_says_what_the_docstring_says(name):
 @pytest.mark.parametrize("name", GAMES)
 def test_its_pictures_are_there_and_small(name):
     shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text_of(f"{name}.md"))
-    assert shown == [f"{name}.png", *maps_of(name), f"{name}-exploitability.png"]
+    assert shown == [f"{name}.png", *maps_of(name), f"{name}-policy.png", f"{name}-exploitability.png"]
     for picture in shown:
         content = (FOLDER / picture).read_bytes()
         assert content.startswith(b"\x89PNG")
@@ -77,6 +77,7 @@ def test_pages_are_written_from_what_was_solved(tmp_path):
     assert {path.name for path in written} == {
         "queueing.md",
         "queueing.png",
+        "queueing-policy.png",
         "queueing-exploitability.png",
         "README.md",
     }

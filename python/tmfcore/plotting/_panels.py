@@ -80,7 +80,8 @@ def policy(
     if kind == "table":
         what = "probability" + (", mean of the stages" if n_stages > 1 else "")
         return panels(table.mean(axis=0)[np.newaxis], x_labels=acts, x_label="action", quantity=what, **common)
-    heads = [f"action {act}" if act.isdigit() else act for act in acts]
+    numbers = all(act.removeprefix("-").isdigit() for act in acts)
+    heads = [f"action {act}" if numbers else act for act in acts]
     if kind == "time":
         tables = table.transpose(2, 1, 0)
         return panels(tables, heads, x_label=time_label(unit), x_end=end, quantity="probability", **common)
@@ -150,7 +151,7 @@ def panels(
             aspect="auto", extent=(left, left + 1, rows - 0.5, -0.5),
         )  # fmt: skip
         if above:
-            ax.text(left + 0.5, -0.58, above[k], ha="center", va="bottom", fontsize=8.5)
+            ax.text(left + 0.5, -0.58, above[k], ha="center", va="bottom", fontsize=min(8.5, 60 / n))
     ax.set_xlim(0, n * (1 + gap) - gap)
     _bar(ax, image, quantity)
     name_axis(ax.yaxis, down)
