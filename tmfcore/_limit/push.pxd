@@ -58,7 +58,3 @@ cdef class Push(Moves):
     cdef int open_stage(self, Evaluator at, int t, const double *mu) except -1 nogil
     # next_mu (S,) of the population mu (S,) of which a share beta acts at step t; `at` is the one it was made for.
     cdef int step(self, Evaluator at, int t, const double *mu, double beta, double *next_mu) except -1 nogil
-
-
-cdef extern from "_limit/push.h" nogil:
-    void tmf_normalise(double *mu, Py_ssize_t n)

@@ -26,6 +26,7 @@ cdef extern from "_limit/push.h" nogil:
     Py_ssize_t TMF_LINE
     void tmf_average(const double *pi, const double *table, Py_ssize_t n_observations, Py_ssize_t n_actions,
                      Py_ssize_t n_cells, double *out)
+    void tmf_normalise(double *mu, Py_ssize_t n)
     void tmf_step(const double *mu, const double *kernel, double beta, Py_ssize_t n, double *next_mu)
     void tmf_arrivals(const Py_ssize_t *start, const int32_t *cell, const int32_t *row, const double *weights,
                       const double *table, bint onto, Py_ssize_t n_observations, double *out)

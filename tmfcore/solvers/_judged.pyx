@@ -11,7 +11,6 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from tmfcore._base.memory cimport room_for
-from tmfcore._limit.push cimport tmf_normalise
 from tmfcore._limit.values cimport both_values, expect_steps, weigh
 from tmfcore._model.evaluator cimport check_active
 
@@ -130,9 +129,16 @@ cdef class Judged:
 
     cdef void push(self, const double *mu, double beta, double *next_mu) noexcept nogil:
         """next_mu (S,) of those at mu (S,), of whom beta act by moves.weights."""
+        cdef Py_ssize_t o
+        cdef double total = 0
         self.moves.move(self.at, mu, beta, next_mu)
-        # The rounding of a step must not feed the next: a kernel linear in mu would double it every time.
-        tmf_normalise(next_mu, self.n_observations)
+        # The rounding of a step must not feed the next: a kernel linear in mu would double it every time. Added up in
+        # order: in symmetric games rounding decides between equally good responses, and so what fictitious play does.
+        for o in range(self.n_observations):
+            total += next_mu[o]
+        total = 1 / total
+        for o in range(self.n_observations):
+            next_mu[o] *= total
 
     cdef void advance(self, Py_ssize_t t) noexcept nogil:
         """flow[t + 1] from flow[t] and the policy, at the tables of step t."""
