@@ -83,8 +83,7 @@ def test_beach_bar_is_that_of_its_page(size, data, wrap, crowding, epsilon, step
         "step": step,
         "horizon": 7,
         "discount": 0.8,
-        "bar": data.draw(st.none() | st.integers(0, size - 1)),
-        "worth": data.draw(st.none() | st.just(rng.normal(size=size))),
+        **data.draw(st.fixed_dictionaries({"bar": st.none() | st.integers(0, size - 1)}) | st.just({"worth": rng.normal(size=size)})),
         "moving_cost": data.draw(st.none() | st.floats(0, 1)),
     }
     game = beach_bar(size, **{"step": 1} | options).at()
@@ -109,7 +108,7 @@ def test_beach_bar_of_the_peers():
     spiel = beach_bar(n, noise=[1 / 3] * 3, epsilon=1e-25, step=1).at().tables(mu)[0][:, 1]
     np.testing.assert_allclose(spiel, 1 - np.abs(x - n // 2) / (n // 2) - np.log(mu + 1e-25), rtol=1e-14, atol=1e-14)
     ring = np.minimum((x - bar) % n, (bar - x) % n)
-    mfglib = beach_bar(n, bar=bar, worth=-ring, wrap=False, epsilon=1e-20, step=1).at()
+    mfglib = beach_bar(n, worth=-ring, wrap=False, epsilon=1e-20, step=1).at()
     np.testing.assert_array_equal(mfglib.initial, np.full(n, 1 / n))
     reward, moves, *_ = mfglib.tables(mu)
     theirs = -ring[:, None] - np.array([1, 0, 1]) / n - np.log(mu + 1e-20)[:, None]

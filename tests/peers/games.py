@@ -58,7 +58,7 @@ def mfglib_beach_bar(n: int, bar: int, last: int, p_still: float) -> tmf.Game:
     x = np.arange(n)
     wind = [(1 - p_still) / 2, p_still, (1 - p_still) / 2]
     return games.beach_bar(
-        n, bar=bar, worth=-np.minimum((x - bar) % n, (bar - x) % n).astype(float), noise=wind, epsilon=1e-20,
+        n, worth=-np.minimum((x - bar) % n, (bar - x) % n).astype(float), noise=wind, epsilon=1e-20,
         wrap=False, horizon=last + 1,
      step=1).at()  # fmt: skip
 

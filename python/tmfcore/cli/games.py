@@ -281,7 +281,7 @@ def _parameter_texts(text: str) -> dict[str, str]:
         else:
             head, _, kind = line.partition(" : ")
             names = [name.strip() for name in head.split(",")]
-            found |= {name: f"{kind.removesuffix(', optional')}:" for name in names}
+            found |= {name: f"{kind.removesuffix(', optional')}:" if kind else "" for name in names}
     return {name: words.rstrip(":") for name, words in found.items()}
 
 

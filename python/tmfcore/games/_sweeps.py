@@ -1,19 +1,56 @@
-"""What parameters of the shelf have in common: starts, and numbers that stand for vectors."""
+"""What games of the shelf have in common: their time in sweeps, starts, and numbers that stand for vectors."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
+from tmfcore._model.game import Game
+from tmfcore._model.model import Model
 
 
-def start(initial: object, n_observations: int) -> FloatArray:
-    """`initial` checked, or everybody at observation 0."""
+def in_sweeps(
+    made: partial[Game], model: Callable[[float, int], Model], horizon: object, discount: object, initial: object,
+    step: object, *, mu: FloatArray, last: int = 0, trial: float = 1.0, **look: Any,
+) -> Game:  # fmt: skip
+    """A game in sweeps.
+
+    Parameters
+    ----------
+    made : partial
+        The function of the shelf, with the arguments that make the game again but for its time and its start.
+    model : callable
+        The model of a game of n_steps steps of dt sweeps, from (dt, n_steps).
+    horizon, discount, initial, step
+        As they are given.
+    mu : (S,) floats
+        The start that they come to, checked.
+    last : int, optional
+        Steps that come after the horizon.
+    trial : float, optional
+        The step with which the game is tried.
+    **look
+        Names and labels, as in Game. The name is that of the function.
+    """
+    look = {"name": made.func.__name__} | look
+
+    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        return Game._trusted(model(dt, n_steps), n_steps + last, gamma, mu, step=dt, **look)
+
+    again = None if initial is None else mu
+    recipe = partial(made, horizon=horizon, discount=discount, initial=again, step=step)
+    return Game._swept(cut, horizon, discount, step, recipe, trial)
+
+
+def start(initial: object, n_observations: int, *, even: bool = False) -> FloatArray:
+    """`initial` checked, or everybody at observation 0, or where it is `even` as many at each."""
     if initial is None:
-        everybody = np.zeros(n_observations)
-        everybody[0] = 1.0
-        return everybody
+        return np.full(n_observations, 1.0 / n_observations) if even else np.eye(1, n_observations)[0]
     return check.as_probabilities(initial, "initial", shape=(n_observations,), letters="S")
 
 

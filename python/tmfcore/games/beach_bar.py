@@ -10,9 +10,10 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.options import required
 from tmfcore._model.game import Game
+from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
 from tmfcore.games._registry import SKEWED, Page, shelf
-from tmfcore.games.crowd_aversion import by_time, spread, worth_by_time
+from tmfcore.games.crowd_aversion import again, by_time, spread, worth_by_time
 
 __all__ = ["beach_bar"]
 
@@ -63,14 +64,10 @@ def beach_bar(
         k >= 0, per move; L of them are spread evenly over the horizon. None: 1 / S.
     wrap : bool, optional
         True: a circle. False: moves and shifts together stop at both ends.
-    horizon : float, optional
-        T in sweeps.
-    discount : float, optional
-        gamma in [0, 1] per sweep.
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
-    step : float or None, optional
-        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
+    horizon, discount, step : float, optional
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
 
     Returns
     -------
@@ -108,32 +105,21 @@ def beach_bar(
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
     costs = by_time(1.0 / n if moving_cost is None else moving_cost, "moving_cost", low=0.0)
     circle = check.as_bool(wrap, "wrap")
-    if initial is None:
-        mu = np.full(n, 1.0 / n)
-    else:
-        mu = check.as_probabilities(initial, "initial", shape=(n,), letters="S")
+    mu = _sweeps.start(initial, n, even=True)
     targets = np.arange(n)[:, np.newaxis, np.newaxis] + np.arange(-1, 2)[:, np.newaxis] + np.arange(-1, 2)
-    recipe = partial(
-        beach_bar, n_places=n, bar=place if worth is None else None,
-        worth=None if worth is None else worths if len(worths) > 1 else worths[0], noise=shifts, congestion=crowd,
-        epsilon=floor, moving_cost=None if moving_cost is None else costs if len(costs) > 1 else float(costs[0]),
-        wrap=circle, horizon=horizon, discount=discount, initial=None if initial is None else mu, step=step,
-    )  # fmt: skip
 
-    def cut(dt: float, n_steps: int, gamma: float) -> Game:
-        return Game._trusted(
-            CrowdAversion(
-                np.broadcast_to(shifts, (n, 3, 3)), np.ones((n, 1)),
-                targets % n if circle else np.clip(targets, 0, n - 1), np.arange(n)[:, np.newaxis],
-                spread(worths, n_steps) * dt, np.broadcast_to([-1.0, 0.0, -1.0], (n, 3)), spread(costs, n_steps),
-                crowd * dt, floor,
-            ),
-            n_steps,
-            gamma,
-            mu,
-            name="beach_bar",
-            action_labels=("left", "stay", "right"),
-            step=dt,
+    def model(dt: float, n_steps: int) -> CrowdAversion:
+        return CrowdAversion(
+            np.broadcast_to(shifts, (n, 3, 3)), np.ones((n, 1)),
+            targets % n if circle else np.clip(targets, 0, n - 1), np.arange(n)[:, np.newaxis],
+            spread(worths, n_steps) * dt, np.broadcast_to([-1.0, 0.0, -1.0], (n, 3)), spread(costs, n_steps),
+            crowd * dt, floor,
         )  # fmt: skip
 
-    return Game._swept(cut, horizon, discount, step, recipe)
+    made = partial(
+        beach_bar, n_places=n, bar=place if worth is None else None, worth=again(worth, worths), noise=shifts,
+        congestion=crowd, epsilon=floor, moving_cost=again(moving_cost, costs), wrap=circle,
+    )  # fmt: skip
+    return _sweeps.in_sweeps(
+        made, model, horizon, discount, initial, step, mu=mu, action_labels=("left", "stay", "right")
+    )

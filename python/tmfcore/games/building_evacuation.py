@@ -9,6 +9,7 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._model.game import Game
+from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
 from tmfcore.games._registry import Page, shelf
 
@@ -59,14 +60,10 @@ def building_evacuation(
         R, per sweep on the ground floor.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty place.
-    horizon : float, optional
-        T in sweeps.
-    discount : float, optional
-        gamma in [0, 1] per sweep.
     initial : (S,) or (F, L, W) floats or None, optional
         mu_0. None: uniform.
-    step : float or None, optional
-        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
+    horizon, discount, step : float, optional
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
 
     Returns
     -------
@@ -102,11 +99,10 @@ def building_evacuation(
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
     shape = (floors, long, wide)
     n = floors * long * wide
-    if initial is None:
-        mu = np.full(n, 1.0 / n)
-    else:
-        given = check.as_float_array(initial, "initial", shape=[(n,), shape], letters=["S", "F, L, W"])
-        mu = check.as_probabilities(given.ravel(), "initial", shape=(n,), letters="S")
+    given = None
+    if initial is not None:
+        given = check.as_float_array(initial, "initial", shape=[(n,), shape], letters=["S", "F, L, W"]).ravel()
+    mu = _sweeps.start(given, n, even=True)
     f, y, x = np.indices(shape).reshape(3, n)
     targets = np.stack(
         [
@@ -122,25 +118,19 @@ def building_evacuation(
         ],
         axis=-1,
     )
-    recipe = partial(
-        building_evacuation, n_floors=floors, length=long, width=wide, congestion=crowd, evacuation_reward=safe,
-        epsilon=floor, horizon=horizon, discount=discount, initial=None if initial is None else mu, step=step,
-    )  # fmt: skip
 
-    def cut(dt: float, n_steps: int, gamma: float) -> Game:
-        return Game._trusted(
-            CrowdAversion(
-                np.ones((n, 6, 1)), np.ones((n, 1)), targets[..., np.newaxis], np.arange(n)[:, np.newaxis],
-                safe * dt * (f == 0)[np.newaxis], np.zeros((n, 6)), [1.0], crowd * dt, floor,
-            ),
-            n_steps,
-            gamma,
-            mu,
-            name="building_evacuation",
-            observation_labels=tuple(f"{i},{j},{k}" for i, j, k in np.ndindex(*shape)),
-            action_labels=("right", "left", "up", "down", "downstairs", "upstairs"),
-            observation_shape=shape,
-            step=dt,
+    def model(dt: float, n_steps: int) -> CrowdAversion:
+        return CrowdAversion(
+            np.ones((n, 6, 1)), np.ones((n, 1)), targets[..., np.newaxis], np.arange(n)[:, np.newaxis],
+            safe * dt * (f == 0)[np.newaxis], np.zeros((n, 6)), [1.0], crowd * dt, floor,
         )  # fmt: skip
 
-    return Game._swept(cut, horizon, discount, step, recipe)
+    made = partial(
+        building_evacuation, n_floors=floors, length=long, width=wide, congestion=crowd, evacuation_reward=safe,
+        epsilon=floor,
+    )  # fmt: skip
+    return _sweeps.in_sweeps(
+        made, model, horizon, discount, initial, step, mu=mu,
+        observation_labels=tuple(f"{i},{j},{k}" for i, j, k in np.ndindex(*shape)),
+        action_labels=("right", "left", "up", "down", "downstairs", "upstairs"), observation_shape=shape,
+    )  # fmt: skip

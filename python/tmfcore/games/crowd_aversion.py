@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._model import sources
 from tmfcore._model.core import TINY
 from tmfcore._model.game import Game
+from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
 from tmfcore.games._registry import shelf
 
@@ -72,14 +74,10 @@ def crowd_aversion(
     passive_rates : (S, S) or (S, K0) floats or None, optional
         Q, the generator of those who do not act, per sweep: P0 = I + dt Q (see Game). None: they stay.
     passive_successors : (S, K0) integers, optional
-    horizon : float, optional
-        T in sweeps.
-    discount : float, optional
-        gamma in [0, 1] per sweep.
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
-    step : float or None, optional
-        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
+    horizon, discount, step : float, optional
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
     name, observation_labels, action_labels, observation_shape
         As in Game.
 
@@ -137,32 +135,24 @@ def crowd_aversion(
     scales = by_time(action_scale, "action_scale")
     crowd = check.as_float(congestion, "congestion", low=0.0)
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
-    mu = _initial(initial, n_obs)
-    recipe = partial(
-        crowd_aversion, transition=moves, worth=worths if len(worths) > 1 else worths[0], successors=cells,
-        action_reward=gains, action_scale=scales if len(scales) > 1 else float(scales[0]), congestion=crowd,
+    mu = _sweeps.start(initial, n_obs, even=True)
+    made = partial(
+        crowd_aversion, transition=moves, worth=again(worth, worths), successors=cells,
+        action_reward=gains, action_scale=again(action_scale, scales), congestion=crowd,
         epsilon=floor, passive_rates=rates, passive_successors=None if rates is None else passive_cells,
-        horizon=horizon, discount=discount, initial=None if initial is None else mu, step=step, name=name,
-        observation_labels=observation_labels, action_labels=action_labels, observation_shape=observation_shape,
     )  # fmt: skip
-
-    def cut(dt: float, n_steps: int, gamma: float) -> Game:
-        return Game._trusted(
-            CrowdAversion(
-                moves, stays(dt), cells, passive_cells, spread(worths, n_steps) * dt, gains, spread(scales, n_steps),
-                crowd * dt, floor,
-            ),
-            n_steps,
-            gamma,
-            mu,
-            name=name,
-            observation_labels=observation_labels,
-            action_labels=action_labels,
-            observation_shape=observation_shape,
-            step=dt,
-        )
-
-    return Game._swept(cut, horizon, discount, step, recipe, TINY)
+    look: dict[str, Any] = {
+        "name": name, "observation_labels": observation_labels, "action_labels": action_labels,
+        "observation_shape": observation_shape,
+    }  # fmt: skip
+    return _sweeps.in_sweeps(
+        partial(made, **look),
+        lambda dt, n_steps: CrowdAversion(
+            moves, stays(dt), cells, passive_cells, spread(worths, n_steps) * dt, gains, spread(scales, n_steps),
+            crowd * dt, floor,
+        ),
+        horizon, discount, initial, step, mu=mu, trial=TINY, **look,
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------ what the games of this form share
@@ -171,6 +161,11 @@ def crowd_aversion(
 def spread(entries: FloatArray, n_steps: int) -> FloatArray:
     """Entries (L, ...), spread evenly over the horizon, as those of the steps, (1, ...) or (T, ...)."""
     return entries if len(entries) == 1 else entries[np.arange(n_steps) * len(entries) // n_steps]
+
+
+def again(given: object, entries: FloatArray) -> Any:
+    """The argument that gives `entries` again: None where it was, one entry alone, else all of them."""
+    return None if given is None else entries if len(entries) > 1 else entries[0]
 
 
 def by_time(value: object, name: str, low: float | None = None) -> FloatArray:
@@ -188,12 +183,6 @@ def worth_by_time(worth: object, name: str, n_observations: int) -> FloatArray:
         worth, name, shape=[(n_observations,), (None, n_observations)], letters=["S", "L, S"]
     )
     return found.reshape(-1, n_observations)
-
-
-def _initial(value: object, n_observations: int) -> FloatArray:
-    if value is None:
-        return np.full(n_observations, 1.0 / n_observations)
-    return check.as_probabilities(value, "initial", shape=(n_observations,), letters="S")
 
 
 def _table(value: object, name: str, shape: tuple[int, ...], letters: str) -> FloatArray:

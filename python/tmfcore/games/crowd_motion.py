@@ -12,9 +12,10 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
+from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
 from tmfcore.games._registry import Page, shelf
-from tmfcore.games.crowd_aversion import by_time, spread
+from tmfcore.games.crowd_aversion import again, by_time, spread
 
 __all__ = ["crowd_motion"]
 
@@ -90,14 +91,10 @@ def crowd_motion(
         >= 1e-300; bounds the reward of an empty cell.
     moving_cost : float or (L,) floats or None, optional
         k >= 0, per move; L of them are spread evenly over the horizon. None: 1 / max(R, C).
-    horizon : float, optional
-        T in sweeps.
-    discount : float, optional
-        gamma in [0, 1] per sweep.
     initial : (S,) or (R, C) floats or None, optional
         mu_0, nobody on an obstacle. None: uniform on the free cells.
-    step : float or None, optional
-        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
+    horizon, discount, step : float, optional
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
 
     Returns
     -------
@@ -164,37 +161,28 @@ def crowd_motion(
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
     costs = by_time(1.0 / max(rows, columns) if moving_cost is None else moving_cost, "moving_cost", low=0.0)
     mu = _initial(initial, walls)
-    given_worth = None if worth is None else worths if len(worths) > 1 else worths[0]
-    recipe = partial(
-        crowd_motion, shape=(rows, columns), bar=None if bar is None else places, worth=given_worth, obstacles=walls,
-        wrap=torus, noise=shifts, drift=everybody, congestion=crowd, epsilon=floor,
-        moving_cost=None if moving_cost is None else costs if len(costs) > 1 else float(costs[0]), horizon=horizon,
-        discount=discount, initial=None if initial is None else mu, step=step,
-    )  # fmt: skip
-
-    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+    def model(dt: float, n_steps: int) -> CrowdAversion:
         successors, transition = _kernel(walls, torus, shifts, dt if everybody else 1.0)
         if everybody:
             passive_successors, passive = _trimmed(successors[:, STAY], transition[:, STAY])
         else:
             passive_successors, passive = np.arange(n)[:, np.newaxis], np.ones((n, 1))
         successors, transition = _trimmed(successors, transition)
-        return Game._trusted(
-            CrowdAversion(
-                transition, passive, successors, passive_successors, spread(worths, n_steps) * dt,
-                np.broadcast_to(-1.0 * (np.arange(5) != STAY), (n, 5)), spread(costs, n_steps), crowd * dt, floor,
-            ),
-            n_steps,
-            gamma,
-            mu,
-            name="crowd_motion",
-            observation_labels=tuple(f"{y},{x}" for y in range(rows) for x in range(columns)),
-            action_labels=MOVE_LABELS,
-            observation_shape=(rows, columns),
-            step=dt,
-        )  # fmt: skip
+        return CrowdAversion(
+            transition, passive, successors, passive_successors, spread(worths, n_steps) * dt,
+            np.broadcast_to(-1.0 * (np.arange(5) != STAY), (n, 5)), spread(costs, n_steps), crowd * dt, floor,
+        )
 
-    return Game._swept(cut, horizon, discount, step, recipe)
+    made = partial(
+        crowd_motion, shape=(rows, columns), bar=None if bar is None else places, worth=again(worth, worths),
+        obstacles=walls, wrap=torus, noise=shifts, drift=everybody, congestion=crowd, epsilon=floor,
+        moving_cost=again(moving_cost, costs),
+    )  # fmt: skip
+    return _sweeps.in_sweeps(
+        made, model, horizon, discount, initial, step, mu=mu,
+        observation_labels=tuple(f"{y},{x}" for y in range(rows) for x in range(columns)), action_labels=MOVE_LABELS,
+        observation_shape=(rows, columns),
+    )  # fmt: skip
 
 
 def _kernel(

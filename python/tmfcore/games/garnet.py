@@ -11,6 +11,7 @@ from tmfcore._base.functions import fits_memory, takes_rng
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore._random import seeding
+from tmfcore.games import _sweeps
 from tmfcore.games._affine import Affine
 from tmfcore.games._registry import SKEWED, Page, shelf
 
@@ -64,14 +65,10 @@ def garnet(
         k in [0, 1], how much the transitions depend on mu.
     rng : int, Generator, SeedSequence or None, optional
         The same int gives the same successors, p, u and G or U, whatever c, k and the step.
-    horizon : float, optional
-        T in sweeps.
-    discount : float, optional
-        gamma in [0, 1] per sweep.
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
-    step : float or None, optional
-        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
+    horizon, discount, step : float, optional
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
 
     Returns
     -------
@@ -104,11 +101,7 @@ def garnet(
     definite = check.as_bool(monotone, "monotone")
     share = check.as_float(coupling, "coupling", low=0.0, high=1.0)
     number = seeding.number(rng)
-    if initial is None:
-        mu = np.full(n, 1.0 / n)
-    else:
-        mu = check.as_probabilities(initial, "initial", shape=(n,), letters="S")
-
+    mu = _sweeps.start(initial, n, even=True)
     kernels, rewards, crowds = (np.random.default_rng(s) for s in np.random.SeedSequence(number).spawn(3))
     successors = np.array([[kernels.permutation(n)[:cells] for _ in range(n_act)] for _ in range(n)], np.int32)
     rows = _cuts(kernels, (n, n_act, cells))
@@ -118,27 +111,18 @@ def garnet(
         rows, moving = (1 - share) * rows, np.ascontiguousarray(np.moveaxis(share * drawn, 0, -1))
     felt = crowding * _crowds(crowds, n, definite)
     gains, reached = rewards.random((n, n_act)), check.frozen(successors)
-    recipe = partial(
-        garnet, n_observations=n, n_actions=n_act, n_successors=cells, congestion=crowding, monotone=definite,
-        coupling=share, rng=number, horizon=horizon, discount=discount, initial=None if initial is None else mu,
-        step=step,
-    )  # fmt: skip
 
-    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+    def model(dt: float, n_steps: int) -> Affine:
         crowd = -dt * felt
-        return Game._trusted(
-            Affine(
-                gains, crowd[:, None, :].repeat(n_act, axis=1), rows, moving, np.zeros(n), crowd, None, None, reached
-            ),
-            n_steps,
-            gamma,
-            mu,
-            name="garnet",
-            successors=reached,
-            step=dt,
-        )  # fmt: skip
+        return Affine(
+            gains, crowd[:, None, :].repeat(n_act, axis=1), rows, moving, np.zeros(n), crowd, None, None, reached
+        )
 
-    return Game._swept(cut, horizon, discount, step, recipe)
+    made = partial(
+        garnet, n_observations=n, n_actions=n_act, n_successors=cells, congestion=crowding, monotone=definite,
+        coupling=share, rng=number,
+    )  # fmt: skip
+    return _sweeps.in_sweeps(made, model, horizon, discount, initial, step, mu=mu, successors=reached)
 
 
 def _cuts(generator: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:

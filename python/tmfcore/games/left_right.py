@@ -43,14 +43,10 @@ def left_right(
     ----------
     costs : (2,) floats, optional
         c_1 and c_2 of the two sides, per sweep.
-    horizon : float, optional
-        T in sweeps.
-    discount : float, optional
-        gamma in [0, 1] per sweep.
     initial : (3,) floats or None, optional
         mu_0. None: all at the start.
-    step : float or None, optional
-        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
+    horizon, discount, step : float, optional
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
 
     Returns
     -------
@@ -79,24 +75,15 @@ def left_right(
     """
     cost = check.as_float_array(costs, "costs", shape=(2,))
     mu = _sweeps.start(initial, 3)
-    recipe = partial(
-        left_right, costs=cost, horizon=horizon, discount=discount, initial=None if initial is None else mu, step=step
-    )
+    crowd = -np.diag([0.0, *cost])
 
-    def cut(dt: float, n_steps: int, gamma: float) -> Game:
-        crowding = -dt * np.diag([0.0, *cost])
-        return Game._trusted(
-            Affine(
-                np.zeros((3, 2)), crowding[:, None, :].repeat(2, axis=1), np.ones((3, 2, 1)), None,
-                np.zeros(3), crowding, None, None, np.broadcast_to([[1], [2]], (3, 2, 1)),
-            ),
-            n_steps,
-            gamma,
-            mu,
-            name="left_right",
-            observation_labels=("start", "left", "right"),
-            action_labels=("left", "right"),
-            step=dt,
+    def model(dt: float, n_steps: int) -> Affine:
+        return Affine(
+            np.zeros((3, 2)), dt * crowd[:, None, :].repeat(2, axis=1), np.ones((3, 2, 1)), None,
+            np.zeros(3), dt * crowd, None, None, np.broadcast_to([[1], [2]], (3, 2, 1)),
         )  # fmt: skip
 
-    return Game._swept(cut, horizon, discount, step, recipe)
+    return _sweeps.in_sweeps(
+        partial(left_right, costs=cost), model, horizon, discount, initial, step, mu=mu,
+        observation_labels=("start", "left", "right"), action_labels=("left", "right"),
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
+from tmfcore.games import _sweeps
 from tmfcore.games._linear_quadratic import LinearQuadratic
 from tmfcore.games._registry import SKEWED, Page, shelf
 
@@ -86,14 +87,11 @@ def linear_quadratic(
         K > 0. "nearest position": x' goes to the nearest position, ties to the even one counted from (S - 1) // 2.
     wrap : bool, optional
         True: a ring, on which m and m - x are those of the numbers of the positions. False: agents stop at both ends.
-    horizon : float, optional
-        T in sweeps; the last step comes after them.
-    discount : float, optional
-        gamma in [0, 1] per sweep.
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
-    step : float or None, optional
-        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
+    horizon, discount, step : float, optional
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game. The last
+        step comes after the horizon.
 
     Returns
     -------
@@ -144,7 +142,7 @@ def linear_quadratic(
     end = check.as_float(terminal_cost, "terminal_cost", low=0.0)
     manner = ROUNDINGS.index(check.as_choice(rounding, "rounding", ROUNDINGS))
     ring = check.as_bool(wrap, "wrap")
-    mu = np.full(n, 1.0 / n) if initial is None else check.as_probabilities(initial, "initial", shape=(n,), letters="S")
+    mu = _sweeps.start(initial, n, even=True)
     if noise is not None:
         given = check.as_float_array(noise, "noise", shape=(2, None), letters="2, J")
         shifts, chances = given[0], check.as_probabilities(given[1], "noise[1]", shape=(None,), letters="J")
@@ -154,28 +152,21 @@ def linear_quadratic(
         j = np.arange(-3.0, 4.0)
         shifts, chances = sigma * np.sqrt(lasts) * j, np.exp(-(j**2) / 2)
         chances /= chances.sum()
-    recipe = partial(
-        linear_quadratic, n_positions=n, actions=speeds, spacing=h, delta=lasts, volatility=sigma,
-        noise=np.stack([shifts, chances]), mean_reversion=pull, cross=q, kappa=lag, terminal_cost=end,
-        rounding=rounding, wrap=ring, horizon=horizon, discount=discount,
-        initial=None if initial is None else mu, step=step,
-    )  # fmt: skip
     labels = tuple(f"{a:g}" for a in speeds)
 
-    def cut(dt: float, n_steps: int, gamma: float) -> Game:
+    def model(dt: float, n_steps: int) -> LinearQuadratic:
         struck, odds = (shifts, chances) if dt == 1 else (np.append(shifts, 0.0), np.append(chances * dt, 1.0 - dt))
-        model = LinearQuadratic(
+        return LinearQuadratic(
             n, n_steps + 1, speeds / h, pull * dt, lasts, struck / h, odds, -0.5 * lasts * speeds**2,
             lasts * q * speeds * h, 0.5 * lag * lasts * dt * h**2, 0.5 * end * h**2, manner, ring,
         )  # fmt: skip
-        return Game._trusted(
-            model,
-            n_steps + 1,
-            gamma,
-            mu,
-            name="linear_quadratic",
-            action_labels=labels if len(set(labels)) == len(labels) else None,
-            step=dt,
-        )
 
-    return Game._swept(cut, horizon, discount, step, recipe)
+    made = partial(
+        linear_quadratic, n_positions=n, actions=speeds, spacing=h, delta=lasts, volatility=sigma,
+        noise=np.stack([shifts, chances]), mean_reversion=pull, cross=q, kappa=lag, terminal_cost=end,
+        rounding=rounding, wrap=ring,
+    )  # fmt: skip
+    return _sweeps.in_sweeps(
+        made, model, horizon, discount, initial, step, mu=mu, last=1,
+        action_labels=labels if len(set(labels)) == len(labels) else None,
+    )  # fmt: skip

@@ -56,14 +56,10 @@ def queueing(
         w >= 0, per sweep at a server.
     jockeying_cost : float, optional
         k >= 0, per change of server. Joining from idle is free.
-    horizon : float, optional
-        T in sweeps.
-    discount : float, optional
-        gamma in [0, 1] per sweep.
     initial : (K+1,) floats or None, optional
         mu_0. None: everybody idle.
-    step : float or None, optional
-        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
+    horizon, discount, step : float, optional
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
 
     Returns
     -------
@@ -90,21 +86,9 @@ def queueing(
     jockeying = check.as_float(jockeying_cost, "jockeying_cost", low=0.0)
     mu = _sweeps.start(initial, len(capacity) + 1)
     servers = tuple(f"server {j + 1}" for j in range(len(capacity)))
-    recipe = partial(
-        queueing, capacities=capacity, service_reward=paid, waiting_cost=waiting, jockeying_cost=jockeying,
-        horizon=horizon, discount=discount, initial=None if initial is None else mu, step=step,
+    return _sweeps.in_sweeps(
+        partial(queueing, capacities=capacity, service_reward=paid, waiting_cost=waiting, jockeying_cost=jockeying),
+        lambda dt, n_steps: Queueing(capacity, paid, waiting, jockeying, dt),
+        horizon, discount, initial, step, mu=mu,
+        observation_labels=("idle", *servers), action_labels=("stay", *servers),
     )  # fmt: skip
-
-    def cut(dt: float, n_steps: int, gamma: float) -> Game:
-        return Game._trusted(
-            Queueing(capacity, paid, waiting, jockeying, dt),
-            n_steps,
-            gamma,
-            mu,
-            name="queueing",
-            observation_labels=("idle", *servers),
-            action_labels=("stay", *servers),
-            step=dt,
-        )
-
-    return Game._swept(cut, horizon, discount, step, recipe)

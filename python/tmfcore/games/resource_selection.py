@@ -57,14 +57,10 @@ def resource_selection(
         k >= 0, per switch.
     power : float, optional
         p > 0.
-    horizon : float, optional
-        T in sweeps.
-    discount : float, optional
-        gamma in [0, 1] per sweep.
     initial : (M,) floats or None, optional
         mu_0. None: everybody at the first resource.
-    step : float or None, optional
-        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
+    horizon, discount, step : float, optional
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
 
     Returns
     -------
@@ -88,24 +84,11 @@ def resource_selection(
     exponent = check.as_float(power, "power", low=0.0, low_open=True)
     mu = _sweeps.start(initial, len(value))
     labels = tuple(f"resource {o + 1}" for o in range(len(value)))
-    recipe = partial(
-        resource_selection, worth=value, congestion=crowding, switching_cost=cost, power=exponent, horizon=horizon,
-        discount=discount, initial=None if initial is None else mu, step=step,
+    return _sweeps.in_sweeps(
+        partial(resource_selection, worth=value, congestion=crowding, switching_cost=cost, power=exponent),
+        lambda dt, n_steps: ResourceSelection(value, crowding, cost, exponent, dt),
+        horizon, discount, initial, step, mu=mu, observation_labels=labels, action_labels=labels,
     )  # fmt: skip
-
-    def cut(dt: float, n_steps: int, gamma: float) -> Game:
-        return Game._trusted(
-            ResourceSelection(value, crowding, cost, exponent, dt),
-            n_steps,
-            gamma,
-            mu,
-            name="resource_selection",
-            observation_labels=labels,
-            action_labels=labels,
-            step=dt,
-        )
-
-    return Game._swept(cut, horizon, discount, step, recipe)
 
 
 def wardrop(worth: object, *, congestion: object, power: float = 1.0) -> FloatArray:

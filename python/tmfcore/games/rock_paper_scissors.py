@@ -49,14 +49,10 @@ def rock_paper_scissors(
         s_1, s_2, s_3 > 0 of rock, paper and scissors, per sweep.
     win, loss : float, optional
         w and l >= 0.
-    horizon : float, optional
-        T in sweeps.
-    discount : float, optional
-        gamma in [0, 1] per sweep.
     initial : (4,) floats or None, optional
         mu_0. None: all at the start.
-    step : float or None, optional
-        dt in (0, 1], the sweeps a step lasts. None: the B / N of the schedule that plays it (see Game).
+    horizon, discount, step : float, optional
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
 
     Returns
     -------
@@ -88,28 +84,17 @@ def rock_paper_scissors(
     pain = check.as_float(loss, "loss", low=0.0)
     mu = _sweeps.start(initial, 4)
     hands = np.arange(3)
-    recipe = partial(
-        rock_paper_scissors, stakes=stake, win=gain, loss=pain,
-        horizon=horizon, discount=discount, initial=None if initial is None else mu,
-        step=step,
-    )  # fmt: skip
+    payoff = np.zeros((4, 4))
+    payoff[1 + hands, 1 + (hands - 1) % 3] = stake * gain  # each beats the one before it
+    payoff[1 + hands, 1 + (hands + 1) % 3] = -stake * pain
 
-    def cut(dt: float, n_steps: int, gamma: float) -> Game:
-        payoff = np.zeros((4, 4))
-        payoff[1 + hands, 1 + (hands - 1) % 3] = dt * stake * gain  # each beats the one before it
-        payoff[1 + hands, 1 + (hands + 1) % 3] = -dt * stake * pain
-        return Game._trusted(
-            Affine(
-                np.zeros((4, 3)), payoff[:, None, :].repeat(3, axis=1), np.ones((4, 3, 1)), None,
-                np.zeros(4), payoff, None, None, np.broadcast_to(1 + hands[:, None], (4, 3, 1)),
-            ),
-            n_steps,
-            gamma,
-            mu,
-            name="rock_paper_scissors",
-            observation_labels=("start", "rock", "paper", "scissors"),
-            action_labels=("rock", "paper", "scissors"),
-            step=dt,
+    def model(dt: float, n_steps: int) -> Affine:
+        return Affine(
+            np.zeros((4, 3)), dt * payoff[:, None, :].repeat(3, axis=1), np.ones((4, 3, 1)), None,
+            np.zeros(4), dt * payoff, None, None, np.broadcast_to(1 + hands[:, None], (4, 3, 1)),
         )  # fmt: skip
 
-    return Game._swept(cut, horizon, discount, step, recipe)
+    return _sweeps.in_sweeps(
+        partial(rock_paper_scissors, stakes=stake, win=gain, loss=pain), model, horizon, discount, initial, step, mu=mu,
+        observation_labels=("start", "rock", "paper", "scissors"), action_labels=("rock", "paper", "scissors"),
+    )  # fmt: skip
