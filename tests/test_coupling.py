@@ -25,7 +25,7 @@ def shelf(seed):
     base = corners.mean(axis=2) * rng.uniform(0, 1)
     slopes = np.moveaxis(corners - base[:, :, None], 2, 3)
     everywhere = {"horizon": HORIZON, "discount": 1.0}
-    return {
+    made = {
         "resource_selection": g.resource_selection(rng.uniform(0, 1, size), congestion=1.0, **everywhere),
         "queueing": g.queueing(rng.uniform(0.1, 1, size - 1), **everywhere),
         "beach_bar": g.beach_bar(size, **everywhere),
@@ -46,6 +46,7 @@ def shelf(seed):
             size, 2, HORIZON, 1.0, np.full(size, 1 / size), lambda mu: np.outer(mu, [1.0, 2.0]), corners[:, :, 0],
         ),
     }  # fmt: skip
+    return {name: game.at(step=1) for name, game in made.items()}
 
 
 NAMES = sorted(shelf(0))

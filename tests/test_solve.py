@@ -27,7 +27,7 @@ def test_solve_says_what_it_used():
 
 
 def test_solve_goes_on_where_mirror_descent_fails():
-    found = tmf.solve(rock_paper_scissors(step=1).at(), tmf.Synchronous())
+    found = tmf.solve(rock_paper_scissors(), tmf.Synchronous())
     assert found.converged and found.relative_exploitability <= 1e-4 and found.solver["name"] == "Homotopy"
     assert found.reason.startswith("MirrorDescent: paused after") and "; Homotopy: relative expl" in found.reason
 
@@ -39,7 +39,7 @@ def test_solve_stops_for_a_callback():
 
 def test_solvers_take_turns(monkeypatch):
     """Of 200 flows and twice 100, then twice as many; not Homotopy in large games; all that were tried are named."""
-    game = rock_paper_scissors(step=1).at()
+    game = rock_paper_scissors()
     start = tmf.TabularPolicy(np.array([[[0.5, 0.3, 0.2]] * 4]))
     shorten(monkeypatch, {"MirrorDescent": Turn(1, 40), "Homotopy": Turn(2, 20, 0), "FictitiousPlay": Turn(3, 20)})
     calls = []
@@ -92,7 +92,7 @@ def test_homotopy_follows_regularised_equilibria(clock):
 
 
 def test_homotopy_options():
-    game = rock_paper_scissors(step=1).at()
+    game = rock_paper_scissors()
     found = Homotopy(temperature=0.5, iterations=1, tolerance=None).solve(game, tmf.Synchronous())
     assert found.history["learning_rate"][0] == 2.0 and found.state["temperature"][0] == 0.5
     with pytest.raises(ValueError, match=r"temperature is 0\.0; must be > 0"):

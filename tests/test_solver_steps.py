@@ -192,7 +192,7 @@ def test_the_spectral_rate(momentum):
 
 def test_descents_begin_again_and_end():
     """In a game without progress: 100 iterates after the best one of each descent, growth 4, 2, sqrt 2 ...; then stuck."""
-    game = rock_paper_scissors(step=1).at()
+    game = rock_paper_scissors()
     first = tmf.TabularPolicy(np.array([[[0.5, 0.3, 0.2]] * 4]))
     found = MirrorDescent(tolerance=None).solve(game, tmf.Synchronous(), initial=first)
     gaps, rates = found.history["exploitability"], found.history["learning_rate"]

@@ -157,7 +157,7 @@ def test_mfomo_reaches_equilibrium(build, clock):
 
 def test_mfomo_needs_no_monotonicity():
     """Where every hand beats another mirror descent goes round; at the equilibrium all hands pay the same."""
-    game = rock_paper_scissors(step=1).at()
+    game = rock_paper_scissors()
     pay = np.array([[0, -1, 2], [4, 0, -2], [-3, 6, 0]])
     system = np.vstack([pay[0] - pay[1], pay[1] - pay[2], np.ones(3)])
     shares = np.linalg.solve(system, [0, 0, 1])

@@ -92,7 +92,7 @@ def test_stationary_converges_where_chains_are_slow(game):
 
 
 def test_stationary_says_where_it_goes_round():
-    game = tmf.Game.from_model(rock_paper_scissors(step=1).at().model, 5, 0.9, [1, 0, 0, 0])
+    game = tmf.Game.from_model(rock_paper_scissors().model, 5, 0.9, [1, 0, 0, 0])
     with pytest.warns(tmf.ConvergenceWarning, match="none of 5 descents found a better policy"):
         assert not Stationary().solve(game, tmf.Synchronous()).converged
 

@@ -401,7 +401,7 @@ class Core:
 
 _NOTHING: dict[str, Any] = dict.fromkeys(
     ("reward", "transition", "passive_reward", "passive_transition", "passive_rates", "successors",
-     "passive_successors", "noise", "_model", "_cut", "_whole")
+     "passive_successors", "noise", "_model", "_cut", "_whole", "_trial", "_known", "_span")
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.types import TableLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import mean_field
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.schedules import Schedule, Synchronous
 from tmfcore.games.joint import _HalfSteps, joint
@@ -330,10 +330,10 @@ def to_policy(policy: PolicyLike, game: object, env: object, schedule: object = 
     TypeError, ValueError
         A game of other sizes than `env`.
     """
-    ours = check.as_instance(game, "game", Game)
     theirs = check.as_instance(env, "env", Environment)
-    given = as_policy(policy, ours)
     who = Synchronous() if schedule is None else check.as_instance(schedule, "schedule", Schedule)
+    ours = in_steps(game, who)
+    given = as_policy(policy, ours)
     mu = mean_field(ours, given, who).mu
     rows = np.stack([given.probabilities(mu[t], t, ours.n_steps) for t in range(ours.n_steps)])
     halves = _halves(ours)
@@ -366,11 +366,13 @@ def from_policy(policy: object, game: object) -> TabularPolicy:
         Another shape; rows that miss 1 by more than 1e-5.
     """
     ours = check.as_instance(game, "game", Game)
+    array = policy.detach().cpu().double().numpy() if isinstance(policy, torch.Tensor) else policy
+    rows = check.as_float_array(array, "policy")
+    if ours.time == "sweeps":  # in as many steps as the policy has
+        ours = ours.at(step=ours.step or min(1.0, ours.horizon / max(1, rows.shape[0] if rows.ndim else 1)))
     halves = _halves(ours)
     horizon = ours.n_steps if halves is None else ours.n_steps // 2
     size = ours.n_observations if halves is None else halves.n_observations
-    array = policy.detach().cpu().double().numpy() if isinstance(policy, torch.Tensor) else policy
-    rows = check.as_float_array(array, "policy")
     if rows.ndim < 3 or len(rows) != horizon or rows[0].size != size * ours.n_actions:
         raise ValueError(
             f"policy has shape {rows.shape}; must be ({horizon}, *S, *A) with {size} observations and "
