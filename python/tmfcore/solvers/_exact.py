@@ -8,7 +8,6 @@ own image under the policy: 0 by construction over a finite horizon.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -16,7 +15,9 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._problem import Problem, softened
+from tmfcore.solvers._registry import entry_of
 from tmfcore.solvers._solver import Solver
+from tmfcore.solvers._spectral import LogitRule
 
 __all__ = ["ExactSolver"]
 
@@ -31,8 +32,6 @@ class ExactSolver(Solver[TabularPolicy]):
         As in Solver.
     """
 
-    _soft: ClassVar[bool] = False  # whether its policies are softmax ones, which give every action some probability
-
     def _iterate(self, problem: Problem) -> Iterate:
         """The uniform policy of the problem."""
         game = problem.game
@@ -44,7 +43,7 @@ class ExactSolver(Solver[TabularPolicy]):
 
     def _start(self, problem: Problem, policy: object) -> FloatArray:
         table = self._table(problem, policy)
-        return softened(table) if self._soft else table
+        return softened(table) if issubclass(entry_of(type(self)).rule, LogitRule) else table
 
     def _policy(self, parameters: FloatArray, horizon: int) -> TabularPolicy:
         return TabularPolicy(parameters, horizon=horizon)

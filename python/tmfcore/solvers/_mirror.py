@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._problem import Problem
-from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule
-from tmfcore.solvers._spectral import SpectralRate
+from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged
+from tmfcore.solvers._spectral import LogitRule, SpectralRate
 
 if TYPE_CHECKING:
     from tmfcore.solvers.mirror_descent import MirrorDescent
@@ -18,37 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["Climbing"]
 
 
-class Climbing(TableRule["MirrorDescent"]):
+class Climbing(LogitRule["MirrorDescent"]):
     """Logits, what they move by with momentum, and the spectral rate where there is one."""
 
     def __init__(self, solver: MirrorDescent, problem: Problem) -> None:
         super().__init__(solver, problem)
-        self.logits = np.zeros(self.policy.shape)
         self.velocity = np.zeros_like(self.logits) if solver.momentum > 0 else None
         self.spectral = SpectralRate(self.iterate) if solver.learning_rate is None else None
 
-    def start(self, policy: FloatArray | None) -> None:
-        if policy is not None:
-            self.logits[...] = np.log(policy)
-            self.iterate.soften(self.logits)
-            if self.spectral is not None:
-                self.spectral.start(self.logits)
-
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        state = {"logits": self.logits.copy()}
-        if self.velocity is not None:
-            state["velocity"] = self.velocity.copy()
-        if self.spectral is not None:
-            state |= self.spectral.state()
-        return state
+        return super().state() | ({} if self.velocity is None else {"velocity": self.velocity.copy()})
 
     def restore(self, state: Arrays) -> None:
-        self.logits[...] = state["logits"]
+        super().restore(state)
         if self.velocity is not None:
             self.velocity[...] = state["velocity"]
-        if self.spectral is not None:
-            self.spectral.restore(state)
-        self.iterate.soften(self.logits)
 
     def rate(self, iteration: int, gap: float) -> float:
         return self.scheduled("learning_rate", iteration) if self.spectral is None else self.spectral.rate(gap)

@@ -6,6 +6,7 @@ solvers and the tests that go over all of them read it; `python -m bench.solvers
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
@@ -28,6 +29,12 @@ SHARED = "As in every solver."
 IN_EVERY_SOLVER = """As in every solver: updates at most; the exploitability at which to stop, in shares of |mean
         return| and in units of return (None: never); after how many iterations without an improvement of what share to
         give up (None: never; 0.01); whose values are learnt and judged."""
+RAISES = """    Raises
+    ------
+    TypeError, ValueError
+        A hyperparameter of the wrong kind, out of bounds, or without effect beside another.
+
+"""
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,8 @@ class Entry:
     ----------
     solver : type
         Its class.
-    rule : callable (solver, problem) -> Rule
-        Its update rule.
+    rule : type of Rule
+        How it gets from one policy to the next.
     word : str
         Its name on the command line.
     update, source, remark : str
@@ -65,7 +72,7 @@ class Entry:
     """
 
     solver: type[Solver[Any]]
-    rule: Callable[[Any, Any], Rule[Any]]
+    rule: type[Rule[Any]]
     word: str
     update: str
     source: str
@@ -94,7 +101,7 @@ Kind = TypeVar("Kind", bound="type[Solver[Any]]")
 
 def register(
     *,
-    rule: Callable[[Any, Any], Rule[Any]],
+    rule: type[Rule[Any]],
     word: str,
     update: str,
     source: str,
@@ -108,13 +115,20 @@ def register(
     """Class decorator: put a solver into the registry, with what Entry says, and what all share into its help."""
 
     def registered(kind: Kind) -> Kind:
-        kind.__doc__ = kind.__doc__ and kind.__doc__.replace(SHARED, IN_EVERY_SOLVER)
+        kind.__doc__ = kind.__doc__ and _shared(kind.__doc__)
         entry = Entry(kind, rule, word, update, source, remark, space, turn, tested, quick, endless)
         SOLVERS.add(entry.name, entry, kind.__module__)
         known(kind)  # saved with what `tune` found
         return kind
 
     return registered
+
+
+def _shared(text: str) -> str:
+    """The help of a solver, with what all have: the fields of Solver, and what a bad one raises."""
+    before, *behind = re.split(r"(?m)(?=^    (?:Raises|Notes|Examples)\n)", text, maxsplit=1)
+    raises = RAISES if behind and not behind[0].startswith("    Raises") else ""
+    return before.replace(SHARED, IN_EVERY_SOLVER) + raises + "".join(behind)
 
 
 def entry_of(kind: type) -> Entry:

@@ -2,6 +2,7 @@
 
     Rule         of any solver
     TableRule    of solvers whose iterates are tables (T, S, A), judged at their own flow
+    LogitRule    (_spectral) of those among them that move logits
     Stuck        no better policy to offer: the solve ends with what was found
     Diverged     the same, and what the rule remembers is worth nothing
 
@@ -145,6 +146,12 @@ class TableRule(Rule[E]):
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
             self.policy[...] = policy
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        return {"policy": self.policy.copy()}
+
+    def restore(self, state: Arrays) -> None:
+        self.policy[...] = state["policy"]
 
     def evaluate(self, due: bool) -> Judged:
         gap, _, value = self.iterate.evaluate()

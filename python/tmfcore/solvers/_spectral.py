@@ -1,21 +1,24 @@
 """Mirror descent whose steps the game itself tells: spectral rates, secants, and descents that begin again.
 
 SpectralRate    chooses the rate of each update, corrects it along the last two, and says when a descent has stalled
+LogitRule       a rule that moves logits, at such rates or others
 """
 
 from __future__ import annotations
 
 import logging
 from math import inf
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._descent import Iterate
-from tmfcore.solvers._rule import Arrays, Stuck
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._rule import Arrays, E, Stuck, TableRule
 
-__all__ = ["SpectralRate", "first_rate"]
+__all__ = ["LogitRule", "SpectralRate", "first_rate"]
 
 log = logging.getLogger(__name__)
 
@@ -167,3 +170,31 @@ def first_rate(iterate: Iterate) -> float:
     """4 / max_{t,o} (max_a Q - min_a Q), or 1 where all actions are worth the same."""
     spread = float(np.ptp(iterate.q, axis=-1).max())
     return FIRST / spread if spread > 0 else 1.0
+
+
+class LogitRule(TableRule[E]):
+    """A rule whose policy is the softmax of logits (T, S, A), moved at spectral rates where there are some.
+
+    Its policies give every action some probability, and it starts from such.
+    """
+
+    def __init__(self, solver: E, problem: Problem) -> None:
+        super().__init__(solver, problem)
+        self.logits = np.zeros(self.policy.shape)
+        self.spectral: SpectralRate | None = None
+
+    def start(self, policy: FloatArray | None) -> None:
+        if policy is not None:
+            self.logits[...] = np.log(policy)
+            self.iterate.soften(self.logits)
+            if self.spectral is not None:
+                self.spectral.start(self.logits)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        return {"logits": self.logits.copy()} | ({} if self.spectral is None else self.spectral.state())
+
+    def restore(self, state: Arrays) -> None:
+        self.logits[...] = state["logits"]
+        if self.spectral is not None:
+            self.spectral.restore(state)
+        self.iterate.soften(self.logits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
 from tmfcore._base import bars
 from tmfcore._base import validation as check
@@ -31,37 +31,39 @@ OWN: Own = "own"  # of options whose None means something
 log = logging.getLogger(__name__)
 
 
+class Options(TypedDict, total=False):
+    """Options of `solve` that say nothing of the policy's type."""
+
+    iterations: int | None
+    time_limit: float | None
+    tolerance: float | Own | None
+    absolute_tolerance: float | Own | None
+    clock: Clock | None
+    rng: seeding.RNG
+    initial: PolicyLike | None
+    callback: Callback | None
+    progress: bars.Progress
+    threads: int | None
+
+
 @overload
 def solve(
     game: Game, schedule: Schedule, n_agents: int | None = ..., *,
-    solver: ExactName | list[ExactName] | tuple[ExactName, ...] | None = ..., iterations: int | None = ...,
-    time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
-    clock: Clock | None = ..., rng: seeding.RNG = ..., initial: PolicyLike | None = ...,
-    callback: Callback | None = ..., progress: bars.Progress = ..., threads: int | None = ...,
+    solver: ExactName | list[ExactName] | tuple[ExactName, ...] | None = ..., **options: Unpack[Options],
 ) -> Solution[TabularPolicy]: ...  # fmt: skip
 @overload
 def solve(
-    game: Game, schedule: Schedule, n_agents: int | None = ..., *,
-    solver: SoftmaxName, iterations: int | None = ...,
-    time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
-    clock: Clock | None = ..., rng: seeding.RNG = ..., initial: PolicyLike | None = ...,
-    callback: Callback | None = ..., progress: bars.Progress = ..., threads: int | None = ...,
+    game: Game, schedule: Schedule, n_agents: int | None = ..., *, solver: SoftmaxName, **options: Unpack[Options],
 ) -> Solution[SoftmaxPolicy]: ...  # fmt: skip
 @overload
 def solve(
     game: Game, schedule: Schedule, n_agents: int | None = ..., *,
-    solver: Solver[P] | type[Solver[P]] | Sequence[Solver[P] | type[Solver[P]]], iterations: int | None = ...,
-    time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
-    clock: Clock | None = ..., rng: seeding.RNG = ..., initial: PolicyLike | None = ...,
-    callback: Callback | None = ..., progress: bars.Progress = ..., threads: int | None = ...,
+    solver: Solver[P] | type[Solver[P]] | Sequence[Solver[P] | type[Solver[P]]], **options: Unpack[Options],
 ) -> Solution[P]: ...  # fmt: skip
 @overload
 def solve(
     game: Game, schedule: Schedule, n_agents: int | None = ..., *,
-    solver: Sequence[ExactName | SoftmaxName | Solver[Any] | type[Solver[Any]]], iterations: int | None = ...,
-    time_limit: float | None = ..., tolerance: float | Own | None = ..., absolute_tolerance: float | Own | None = ...,
-    clock: Clock | None = ..., rng: seeding.RNG = ..., initial: PolicyLike | None = ...,
-    callback: Callback | None = ..., progress: bars.Progress = ..., threads: int | None = ...,
+    solver: Sequence[ExactName | SoftmaxName | Solver[Any] | type[Solver[Any]]], **options: Unpack[Options],
 ) -> Solution: ...  # fmt: skip
 @takes_rng
 @fits_memory(SMALLER_GAME)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from tmfcore._base import options
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._registry import Turn, register
-from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, E, TableRule, as_decay
+from tmfcore.solvers._rule import NOT_A_NUMBER, Diverged, E, TableRule, as_decay
 from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE, SHARE
 from tmfcore.solvers._step_rules import IN_ITERATIONS, Decay, averaging_weight
 
@@ -20,15 +19,7 @@ __all__ = ["FictitiousPlay", "FixedPoint"]
 
 
 class _Mixing(TableRule[E]):
-    """Nothing to remember but the policy."""
-
     by_flow: ClassVar[bool]
-
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"policy": self.policy.copy()}
-
-    def restore(self, state: Arrays) -> None:
-        self.policy[...] = state["policy"]
 
     def update(self, iteration: int, gap: float) -> float:
         rate = self.rate(iteration, gap)
@@ -84,11 +75,6 @@ class FictitiousPlay(ExactSolver):
         a >= 0: w_k = (a + 1) / (k + 2 + a), which weights best response k about as k**a. Larger a forget the start
         sooner. Not with `weight`. None: 0, the paper's plain mean.
 
-    Raises
-    ------
-    TypeError, ValueError
-        A hyperparameter of the wrong kind or out of bounds; both average and weight.
-
     Notes
     -----
     Among equally good actions the best response takes the lowest.
@@ -134,11 +120,6 @@ class FixedPoint(ExactSolver):
         `iterations`; 1; or the caller's own, in [0, 1 / weight].
     decay_iterations : int or None, optional
         Only of "harmonic" and "sqrt". None: 2.
-
-    Raises
-    ------
-    TypeError, ValueError
-        A hyperparameter of the wrong kind or out of bounds.
 
     Examples
     --------

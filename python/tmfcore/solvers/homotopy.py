@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from math import inf, isfinite, sqrt
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,9 @@ from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import Turn, register
-from tmfcore.solvers._rule import Arrays, Stuck, TableRule
+from tmfcore.solvers._rule import Arrays, Stuck
 from tmfcore.solvers._solver import COUNT, POSITIVE
+from tmfcore.solvers._spectral import LogitRule
 
 __all__ = ["Homotopy"]
 
@@ -30,28 +31,21 @@ DIFFERENCE = 1e-6  # what logits move by at most in a difference
 FAINT = 1e-8  # weight of rows where nobody is
 
 
-class _Path(TableRule["Homotopy"]):
+class _Path(LogitRule["Homotopy"]):
     """The logits of the last equilibrium found, its temperature (0: none yet), and the factor to the next."""
 
     def __init__(self, solver: Homotopy, problem: Problem) -> None:
         super().__init__(solver, problem)
-        self.logits = np.zeros(self.policy.shape)
         self.temperature, self.factor = 0.0, FACTOR
         self.level = np.zeros(self.policy.shape)  # log probabilities of no prior: entropy itself
         self.response = np.zeros(self.policy.shape)
 
-    def start(self, policy: FloatArray | None) -> None:
-        if policy is not None:
-            self.logits[...] = np.log(policy)
-            self.iterate.soften(self.logits)
-
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"logits": self.logits.copy(), "temperature": np.array([self.temperature, self.factor])}
+        return super().state() | {"temperature": np.array([self.temperature, self.factor])}
 
     def restore(self, state: Arrays) -> None:
-        self.logits[...] = state["logits"]
+        super().restore(state)
         self.temperature, self.factor = (float(number) for number in state["temperature"])
-        self.iterate.soften(self.logits)
 
     def rate(self, iteration: int, gap: float) -> float:
         return 1.0 / self.next_temperature(self.factor)
@@ -180,11 +174,6 @@ class Homotopy(ExactSolver):
     krylov : int, optional
         Directions of GMRES at most, for each of which a table of the policy's size is kept.
 
-    Raises
-    ------
-    TypeError, ValueError
-        A hyperparameter of the wrong kind or out of bounds.
-
     Notes
     -----
     An iteration costs tens to hundreds of flows, however large the game: as many as directions matter in which the
@@ -204,8 +193,6 @@ class Homotopy(ExactSolver):
     iterations: int = field(default=200, metadata=COUNT)
     temperature: float | None = field(default=None, metadata=POSITIVE)
     krylov: int = field(default=80, metadata=COUNT)
-
-    _soft: ClassVar[bool] = True
 
 
 def _norm(off: FloatArray, shares: FloatArray) -> float:

@@ -45,10 +45,10 @@ class _Optimisation(TableRule["MFOMO"]):
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         numbers = np.array([self.penalty, self.scale, self.before, self.best, self.waited, self.uniform])
-        return {"policy": self.iterate.policy.copy(), "penalty": numbers}
+        return super().state() | {"penalty": numbers}
 
     def restore(self, state: Arrays) -> None:
-        self.iterate.policy[...] = state["policy"]
+        super().restore(state)
         numbers = (float(number) for number in state["penalty"])
         self.penalty, self.scale, self.before, self.best, waited, uniform = numbers
         self.waited, self.uniform = int(waited), bool(uniform)
@@ -169,11 +169,6 @@ class MFOMO(ExactSolver):
         c > 0 at the start.
     steps : int, optional
         Steps of an iteration.
-
-    Raises
-    ------
-    TypeError, ValueError
-        A hyperparameter of the wrong kind or out of bounds.
 
     Notes
     -----

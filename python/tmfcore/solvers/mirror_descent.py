@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from tmfcore._base import options
 from tmfcore._base import validation as check
@@ -65,11 +64,6 @@ class MirrorDescent(ExactSolver):
     momentum : float, optional
         m in [0, 1): what is added is the heavy ball v_k = m v_{k-1} + Q instead of Q, with v_{-1} = 0.
 
-    Raises
-    ------
-    TypeError, ValueError
-        A hyperparameter of the wrong kind or out of bounds.
-
     Notes
     -----
     What moves the logits is the value of acting, Q, of an agent that acts at t, and not the chance beta_t mu_t(o)
@@ -95,5 +89,3 @@ class MirrorDescent(ExactSolver):
         default=None, metadata=COUNT | options.needs(10, learning_rate_decay=IN_ITERATIONS)
     )
     momentum: float = field(default=0.0, metadata=options.of(check.as_float, low=0.0, high=1.0, high_open=True))
-
-    _soft: ClassVar[bool] = True

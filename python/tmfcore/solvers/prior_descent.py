@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,45 +12,34 @@ from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import register
-from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, TableRule
+from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged
 from tmfcore.solvers._solver import COUNT, POSITIVE, SHARE
-from tmfcore.solvers._spectral import SpectralRate, first_rate
+from tmfcore.solvers._spectral import LogitRule, SpectralRate, first_rate
 
 __all__ = ["PriorDescent"]
 
 
-class _Response(TableRule["PriorDescent"]):
+class _Response(LogitRule["PriorDescent"]):
     """Logits of the policy, log probabilities of the prior, and 1 / temperature, fixed or spectral."""
 
     def __init__(self, solver: PriorDescent, problem: Problem) -> None:
         super().__init__(solver, problem)
-        self.logits = np.zeros(self.policy.shape)
         self.prior = np.full(self.policy.shape, -np.log(self.iterate.n_actions))
         self.fixed = 1.0 / solver.temperature if solver.temperature is not None else 0.0  # 0: not known yet
-        self.spectral = None
         if solver.temperature is None and solver.prior_every is not None:
             self.spectral = SpectralRate(self.iterate)
 
     def start(self, policy: FloatArray | None) -> None:
+        super().start(policy)
         if policy is not None:
-            self.logits[...] = np.log(policy)
-            self.iterate.soften(self.logits)
             self.prior[...] = _log_probabilities(self.logits)
-            if self.spectral is not None:
-                self.spectral.start(self.logits)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        state = {"logits": self.logits.copy(), "prior": self.prior.copy(), "fixed": np.array(self.fixed)}
-        if self.spectral is not None:
-            state |= self.spectral.state()
-        return state
+        return super().state() | {"prior": self.prior.copy(), "fixed": np.array(self.fixed)}
 
     def restore(self, state: Arrays) -> None:
-        self.logits[...], self.prior[...] = state["logits"], state["prior"]
-        self.fixed = float(state["fixed"])
-        if self.spectral is not None:
-            self.spectral.restore(state)
-        self.iterate.soften(self.logits)
+        super().restore(state)
+        self.prior[...], self.fixed = state["prior"], float(state["fixed"])
 
     def rate(self, iteration: int, gap: float) -> float:
         return self.solver.weight * self.inverse_temperature(gap)
@@ -117,11 +106,6 @@ class PriorDescent(ExactSolver):
     weight : float, optional
         w in (0, 1], of the response.
 
-    Raises
-    ------
-    TypeError, ValueError
-        A hyperparameter of the wrong kind or out of bounds.
-
     Notes
     -----
     With prior_every=1 and weight=1 this is mirror descent with Q~ for Q at the rate 1 / temperature. History has the
@@ -142,8 +126,6 @@ class PriorDescent(ExactSolver):
     temperature: float | None = field(default=None, metadata=POSITIVE)
     prior_every: int | None = field(default=1, metadata=COUNT)
     weight: float = field(default=1.0, metadata=SHARE)
-
-    _soft: ClassVar[bool] = True
 
 
 def _log_probabilities(logits: FloatArray) -> FloatArray:

@@ -107,11 +107,6 @@ class TMFPG(Solver[SoftmaxPolicy]):
     evaluate_every : int, optional
         Iterations between evaluations of exploitability, of which stops, callbacks and history are made.
 
-    Raises
-    ------
-    TypeError, ValueError
-        A hyperparameter of the wrong kind or out of bounds.
-
     Notes
     -----
     The noise of N agents in mu-hat, about 1 / sqrt(N), is noise in every advantage, and after n samples of it
