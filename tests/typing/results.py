@@ -29,8 +29,8 @@ solution.policy.plot()
 kept = tmf.Solution.load("a.npz")
 kept.policy.n_stages.bit_length()
 
-study = tmf.analysis.convergence(game, uniform, tmf.Synchronous(), [100, 1000], 8, engine="counts", rng=1)
-tmf.analysis.convergence(game, uniform, tmf.Synchronous(), [100, 1000], 8, engine="count")  # error
+study = tmf.analysis.convergence(game, uniform, tmf.Synchronous(), [100, 1000], replicas=8, engine="counts", rng=1)
+tmf.analysis.convergence(game, uniform, tmf.Synchronous(), [100, 1000], replicas=8, engine="count")  # error
 tmf.analysis.fluctuations(game, uniform, tmf.Synchronous(), start="sampled", jacobian="exact")
 tmf.analysis.fluctuations(game, uniform, tmf.Synchronous(), start="sample")  # error
 tmf.analysis.fluctuations(game, uniform, tmf.Synchronous(), jacobian="numeric")  # error

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import FloatsLike, Time
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
 from tmfcore._model.core import TINY
@@ -29,24 +30,24 @@ __all__ = ["affine"]
     },
 )  # fmt: skip
 def affine(
-    reward0: object,
+    reward0: FloatsLike,
     *,
-    reward_mu: object,
-    transition0: object,
-    transition_mu: object,
-    passive_reward0: object = 0.0,
-    passive_reward_mu: object = None,
-    passive_transition0: object = None,
-    passive_transition_mu: object = None,
-    passive_rates0: object = None,
-    passive_rates_mu: object = None,
+    reward_mu: FloatsLike | None,
+    transition0: FloatsLike,
+    transition_mu: FloatsLike | None,
+    passive_reward0: FloatsLike = 0.0,
+    passive_reward_mu: FloatsLike | None = None,
+    passive_transition0: FloatsLike | None = None,
+    passive_transition_mu: FloatsLike | None = None,
+    passive_rates0: FloatsLike | None = None,
+    passive_rates_mu: FloatsLike | None = None,
     horizon: float,
     discount: float,
-    initial: object,
-    time: str = "steps",
+    initial: FloatsLike,
+    time: Time = "steps",
     step: float | None = None,
-    successors: object = None,
-    passive_successors: object = None,
+    successors: FloatsLike | None = None,
+    passive_successors: FloatsLike | None = None,
     name: str = "affine",
     observation_labels: Sequence[str] | None = None,
     action_labels: Sequence[str] | None = None,
@@ -154,11 +155,11 @@ def affine(
         "name": name, "observation_labels": observation_labels, "action_labels": action_labels,
         "observation_shape": observation_shape, "successors": active, "passive_successors": passive,
     }  # fmt: skip
-    passive_part: dict[str, Any] = {f"{word}0": resting.rows, f"{word}_mu": resting.rows_mu}
-    recipe = partial(
-        affine, reward0=base, reward_mu=acting.reward_mu, transition0=acting.rows, transition_mu=acting.rows_mu,
+    kernels: dict[str, Any] = {"transition0": acting.rows, f"{word}0": resting.rows, f"{word}_mu": resting.rows_mu}
+    recipe: partial[Game] = partial(
+        affine, reward0=base, reward_mu=acting.reward_mu, transition_mu=acting.rows_mu,
         passive_reward0=resting.reward, passive_reward_mu=resting.reward_mu, horizon=horizon, discount=discount,
-        initial=initial, time=time, step=step, **passive_part, **look,
+        initial=initial, time=time, step=step, **kernels, **look,
     )  # fmt: skip
     if not in_sweeps:
         n_steps = check.as_positive_int(horizon, "horizon", high=sources.INT32_MAX)

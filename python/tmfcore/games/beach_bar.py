@@ -9,6 +9,7 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.options import required
+from tmfcore._base.types import FloatsLike
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
@@ -28,15 +29,15 @@ def beach_bar(
     n_places: int = 100,
     *,
     bar: int | None = None,
-    worth: object = None,
-    noise: object = (0.25, 0.5, 0.25),
+    worth: FloatsLike | None = None,
+    noise: FloatsLike = (0.25, 0.5, 0.25),
     congestion: float = 1.0,
     epsilon: float = 1e-6,
-    moving_cost: object = None,
+    moving_cost: FloatsLike | None = None,
     wrap: bool = True,
     horizon: float = 20,
     discount: float = 1.0,
-    initial: object = None,
+    initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
     """S places on a beach, with a bar at one of them (Perrin et al., arXiv:2007.03458).

@@ -8,7 +8,7 @@ from tmfcore._base import validation as check
 from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork
 from tmfcore.games._registry import Page, shelf
-from tmfcore.games.routing import on_network
+from tmfcore.games.routing import Rounding, on_network
 
 __all__ = ["braess"]
 
@@ -29,7 +29,7 @@ def braess(
     *,
     step: float = 0.25,
     horizon: int = 20,
-    rounding: str = "linear",
+    rounding: Rounding = "linear",
     late_cost: float | None = None,
     discount: float = 1.0,
 ) -> Game:

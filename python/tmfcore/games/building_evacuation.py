@@ -8,6 +8,7 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
+from tmfcore._base.types import FloatsLike
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
@@ -37,7 +38,7 @@ def building_evacuation(
     epsilon: float = 1e-20,
     horizon: float = 4,
     discount: float = 1.0,
-    initial: object = None,
+    initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
     """A building of F floors of L x W, stairs down in one corner and up in the opposite (arXiv:2103.00623).

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._model import sources
 from tmfcore._model.core import TINY
@@ -29,19 +30,19 @@ __all__ = ["crowd_aversion"]
     },
 )  # fmt: skip
 def crowd_aversion(
-    transition: object,
+    transition: FloatsLike,
     *,
-    worth: object = 0.0,
-    successors: object = None,
-    action_reward: object = 0.0,
-    action_scale: object = 1.0,
+    worth: FloatsLike = 0.0,
+    successors: FloatsLike | None = None,
+    action_reward: FloatsLike = 0.0,
+    action_scale: FloatsLike = 1.0,
     congestion: float = 1.0,
     epsilon: float = 1e-6,
-    passive_rates: object = None,
-    passive_successors: object = None,
+    passive_rates: FloatsLike | None = None,
+    passive_successors: FloatsLike | None = None,
     horizon: float = 20,
     discount: float = 1.0,
-    initial: object = None,
+    initial: FloatsLike | None = None,
     step: float | None = None,
     name: str = "crowd_aversion",
     observation_labels: Sequence[str] | None = None,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
@@ -44,18 +45,18 @@ MOVE_LABELS = ("left", "up", "stay", "down", "right")
 def crowd_motion(
     shape: Sequence[int] | None = None,
     *,
-    bar: object = None,
-    worth: object = None,
-    obstacles: object = None,
+    bar: FloatsLike | None = None,
+    worth: FloatsLike | None = None,
+    obstacles: Sequence[str] | FloatsLike | None = None,
     wrap: bool = True,
-    noise: object = 1.0,
+    noise: FloatsLike = 1.0,
     drift: bool = False,
     congestion: float = 1.0,
     epsilon: float = 1e-25,
-    moving_cost: object = None,
+    moving_cost: FloatsLike | None = None,
     horizon: float = 10,
     discount: float = 1.0,
-    initial: object = None,
+    initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
     """Agents on a grid near a bar, away from the crowd (arXiv:2007.03458, arXiv:2103.00623).

@@ -8,6 +8,7 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory, takes_rng
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore._random import seeding
@@ -36,7 +37,7 @@ def garnet(
     rng: seeding.RNG = 0,
     horizon: float = 20,
     discount: float = 0.95,
-    initial: object = None,
+    initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
     """A random game: few successors a row, random rewards, and crowds that are felt (Archibald et al. 1995).

@@ -12,6 +12,7 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import noted
+from tmfcore._base.types import FloatsLike, Time
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
 from tmfcore._model.core import TINY
@@ -21,6 +22,7 @@ from tmfcore.games._registry import shelf
 
 __all__ = ["by_half_step", "joint"]
 
+LawTable: TypeAlias = FloatsLike | Callable[[FloatArray, FloatArray, int], FloatsLike]  # of the law (S, A), mu and t
 _Source: TypeAlias = FloatArray | Callable[[FloatArray, FloatArray, int], Any]
 
 
@@ -41,15 +43,15 @@ def joint(
     n_actions: int,
     horizon: float,
     discount: float,
-    initial: object,
-    reward: object,
-    transition: object,
-    passive_reward: object = 0.0,
-    passive_transition: object = None,
-    passive_rates: object = None,
-    successors: object = None,
-    passive_successors: object = None,
-    time: str = "steps",
+    initial: FloatsLike,
+    reward: LawTable,
+    transition: LawTable,
+    passive_reward: LawTable = 0.0,
+    passive_transition: LawTable | None = None,
+    passive_rates: LawTable | None = None,
+    successors: FloatsLike | None = None,
+    passive_successors: FloatsLike | None = None,
+    time: Time = "steps",
     step: float | None = None,
     name: str = "joint",
     observation_labels: Sequence[str] | None = None,

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import FloatsLike
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._affine import Affine
@@ -24,11 +25,11 @@ __all__ = ["left_right"]
     ),
 )  # fmt: skip
 def left_right(
-    costs: object = (1.0, 2.0),
+    costs: FloatsLike = (1.0, 2.0),
     *,
     horizon: float = 2,
     discount: float = 1.0,
-    initial: object = None,
+    initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
     """Go left or right; both sides are worse the more agents are there (Cui and Koeppl, arXiv:2102.01585, LR).

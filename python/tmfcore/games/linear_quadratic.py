@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
@@ -16,7 +18,7 @@ from tmfcore.games._registry import SKEWED, Page, shelf
 
 __all__ = ["linear_quadratic"]
 
-ROUNDINGS = ("linear", "nearest", "nearest position")  # as the kernel numbers them
+Rounding: TypeAlias = Literal["linear", "nearest", "nearest position"]  # as the kernel numbers them
 
 
 @shelf(
@@ -31,20 +33,20 @@ ROUNDINGS = ("linear", "nearest", "nearest position")  # as the kernel numbers t
 def linear_quadratic(
     n_positions: int = 21,
     *,
-    actions: object = None,
+    actions: FloatsLike | None = None,
     spacing: float = 1.0,
     delta: float = 0.1,
     volatility: float = 1.0,
-    noise: object = None,
+    noise: FloatsLike | None = None,
     mean_reversion: float = 1.0,
     cross: float = 0.01,
     kappa: float = 0.5,
     terminal_cost: float = 1.0,
-    rounding: str = "linear",
+    rounding: Rounding = "linear",
     wrap: bool = False,
     horizon: float = 20,
     discount: float = 1.0,
-    initial: object = None,
+    initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
     """Agents on a line steer to the mean of the population (Carmona, Fouque, Sun 2015; arXiv:2007.03458, 4.1).
@@ -140,7 +142,7 @@ def linear_quadratic(
     q = check.as_float(cross, "cross")
     lag = check.as_float(kappa, "kappa", low=0.0)
     end = check.as_float(terminal_cost, "terminal_cost", low=0.0)
-    manner = ROUNDINGS.index(check.as_choice(rounding, "rounding", ROUNDINGS))
+    manner = get_args(Rounding).index(check.as_choice(rounding, "rounding", Rounding))
     ring = check.as_bool(wrap, "wrap")
     mu = _sweeps.start(initial, n, even=True)
     if noise is not None:

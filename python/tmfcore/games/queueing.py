@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import FloatsLike
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._queues import Queueing
@@ -24,14 +25,14 @@ __all__ = ["queueing"]
     ),
 )  # fmt: skip
 def queueing(
-    capacities: object = (0.1, 0.2, 0.3),
+    capacities: FloatsLike = (0.1, 0.2, 0.3),
     *,
     service_reward: float = 1.0,
     waiting_cost: float = 0.1,
     jockeying_cost: float = 0.05,
     horizon: float = 20,
     discount: float = 0.95,
-    initial: object = None,
+    initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
     """K servers: join one, wait, change over (theory.md section 8).

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
@@ -32,14 +33,14 @@ __all__ = ["resource_selection", "wardrop"]
     ),
 )  # fmt: skip
 def resource_selection(
-    worth: object = (1.0, 0.8, 0.6, 0.4),
+    worth: FloatsLike = (1.0, 0.8, 0.6, 0.4),
     *,
-    congestion: object = 1.0,
+    congestion: FloatsLike = 1.0,
     switching_cost: float = 0.0,
     power: float = 1.0,
     horizon: float = 20,
     discount: float = 0.95,
-    initial: object = None,
+    initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
     """M resources: hold one, or switch to another (theory.md section 8).
@@ -91,7 +92,7 @@ def resource_selection(
     )  # fmt: skip
 
 
-def wardrop(worth: object, *, congestion: object, power: float = 1.0) -> FloatArray:
+def wardrop(worth: FloatsLike, *, congestion: FloatsLike, power: float = 1.0) -> FloatArray:
     """The Wardrop (water-filling) equilibrium of resource selection: where free switching (k = 0) ends up.
 
     v_o - c_o mu(o)^p = lambda on the support of mu, <= lambda off it (Wardrop 1952; theory.md section 8).

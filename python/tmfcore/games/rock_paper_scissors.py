@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import FloatsLike
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._affine import Affine
@@ -25,13 +26,13 @@ __all__ = ["rock_paper_scissors"]
     ),
 )  # fmt: skip
 def rock_paper_scissors(
-    stakes: object = (1.0, 2.0, 3.0),
+    stakes: FloatsLike = (1.0, 2.0, 3.0),
     *,
     win: float = 2.0,
     loss: float = 1.0,
     horizon: float = 2,
     discount: float = 1.0,
-    initial: object = None,
+    initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
     """Hands that beat each other in a circle, with stakes (Shapley 1964; Cui and Koeppl, arXiv:2102.01585, RPS).

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any, Literal, TypeAlias
 
 from tmfcore._base import validation as check
 from tmfcore._model.game import Game
@@ -10,9 +12,9 @@ from tmfcore.games._network import Demand, RoadNetwork, demands
 from tmfcore.games._places import Places
 from tmfcore.games._registry import shelf
 
-__all__ = ["Demand", "RoadNetwork", "routing"]
+__all__ = ["Demand", "RoadNetwork", "Rounding", "routing"]
 
-ROUNDINGS = ("linear", "down")
+Rounding: TypeAlias = Literal["linear", "down"]
 
 
 @shelf(
@@ -29,10 +31,10 @@ ROUNDINGS = ("linear", "down")
 def routing(
     network: RoadNetwork,
     *,
-    demand: object,
+    demand: Sequence[Demand | tuple[Any, ...]],
     step: float = 0.25,
     horizon: int = 20,
-    rounding: str = "linear",
+    rounding: Rounding = "linear",
     max_delay: float | None = None,
     late_cost: float | None = None,
     discount: float = 1.0,
@@ -130,7 +132,7 @@ def on_network(
     demand: object,
     step: object,
     horizon: object,
-    rounding: str,
+    rounding: Rounding,
     max_delay: object,
     late_cost: object,
     discount: float,
@@ -142,7 +144,7 @@ def on_network(
     trips = demands(demand, network)
     dt = check.as_float(step, "step", low=1e-100)
     n_steps = check.as_positive_int(horizon, "horizon", high=2**31 - 2)
-    linear = check.as_choice(rounding, "rounding", ROUNDINGS) == "linear"
+    linear = check.as_choice(rounding, "rounding", Rounding) == "linear"
     longest = None if max_delay is None else check.as_float(max_delay, "max_delay", low=0.0)
     late = dt if late_cost is None else check.as_float(late_cost, "late_cost", low=0.0)
     map_of = Places(network, trips, dt, n_steps, linear, longest)

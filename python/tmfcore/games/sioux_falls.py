@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -11,9 +13,13 @@ from tmfcore._base import wording as say
 from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork
 from tmfcore.games._registry import Page, shelf
-from tmfcore.games.routing import on_network
+from tmfcore.games.routing import Rounding, on_network
 
 __all__ = ["sioux_falls"]
+
+Trips: TypeAlias = Literal["pair", "table"]
+Source: TypeAlias = Literal["published", "openspiel"]
+Delay: TypeAlias = Literal["absolute", "relative"]
 
 # Nodes, free-flow time in 0.01 hours, and capacity of SiouxFalls_net.tntp (repository TransportationNetworks): a link
 # takes time (1 + 0.15 (v / capacity)^4), the paper's A + B v^4 with B to ten digits; the same both ways.
@@ -82,13 +88,13 @@ TWO_WAYS = ((1, 19, 7000.0), (19, 1, 7000.0))
     ),
 )  # fmt: skip
 def sioux_falls(
-    demand: object = "pair",
+    demand: Trips | Sequence[tuple[Any, ...]] = "pair",
     *,
-    source: str = "published",
-    delay: str | None = None,
+    source: Source = "published",
+    delay: Delay | None = None,
     step: float = 1.0,
     horizon: int = 100,
-    rounding: str = "linear",
+    rounding: Rounding = "linear",
     max_delay: float | None = 10.0,
     late_cost: float | None = None,
     discount: float = 1.0,
@@ -146,8 +152,8 @@ def sioux_falls(
     >>> tmf.games.sioux_falls().horizon
     100
     """
-    copied = check.as_choice(source, "source", ("published", "openspiel")) == "openspiel"
-    relative = copied if delay is None else check.as_choice(delay, "delay", ("absolute", "relative")) == "relative"
+    copied = check.as_choice(source, "source", Source) == "openspiel"
+    relative = copied if delay is None else check.as_choice(delay, "delay", Delay) == "relative"
     trips = _trips(demand, copied)
     network, on_links = _on_links(trips, copied, relative)
     return on_network(
@@ -186,7 +192,7 @@ def _on_links(trips: _Trips, copied: bool, relative: bool) -> tuple[RoadNetwork,
 def _trips(demand: object, copied: bool = False) -> _Trips:
     """(from, to, vehicles[, departure]) between nodes; `copied`: of the table as OpenSpiel has it."""
     if isinstance(demand, str):
-        if check.as_choice(demand, "demand", ("pair", "table")) == "pair":
+        if check.as_choice(demand, "demand", Trips) == "pair":
             return TWO_WAYS
         table = [[int(word) for word in line.split()] for line in TRIPS.split("\n") if line.strip()]
         if copied:

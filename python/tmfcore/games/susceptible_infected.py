@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import FloatsLike
 from tmfcore._model.game import Game
 from tmfcore.games._affine import Affine
 from tmfcore.games._registry import Page, shelf
@@ -32,7 +33,7 @@ def susceptible_infected(
     illness_cost: float = 1.0,
     horizon: int = 51,
     discount: float = 1.0,
-    initial: object = (0.4, 0.6),
+    initial: FloatsLike = (0.4, 0.6),
 ) -> Game:
     """Go out or keep a distance while an infection goes round (Cui and Koeppl, arXiv:2102.01585, SIS).
 

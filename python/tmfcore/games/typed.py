@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore.games import _coupling, _results
@@ -30,9 +31,9 @@ __all__ = ["by_type", "typed"]
 def typed(
     games: Sequence[Game],
     *,
-    shares: object,
+    shares: FloatsLike,
     coupling: object = None,
-    rates: object = 1.0,
+    rates: FloatsLike = 1.0,
     names: Sequence[str] | None = None,
 ) -> Game:
     """One game of agents of M fixed types, each with observations, actions, rewards and kernels of its own.
@@ -157,7 +158,7 @@ def typed(
 
 
 def _again(
-    games: Sequence[Game], shares: object, coupling: object, rates: object, names: Sequence[str] | None,
+    games: Sequence[Game], shares: FloatsLike, coupling: object, rates: FloatsLike, names: Sequence[str] | None,
     horizon: float | None = None, discount: float | None = None, step: float | None = None,
 ) -> Game:  # fmt: skip
     """`typed`, of which `replace` changes what all types have in common as well."""

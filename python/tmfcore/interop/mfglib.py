@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from tmfcore._base import validation as check
-from tmfcore._base.types import TableLike
+from tmfcore._base.types import FloatsLike, TableLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import mean_field
 from tmfcore._model.game import Game, in_steps
@@ -186,7 +186,7 @@ class _Theirs:
             return _shared.by_step(self._steps(table))
         return _OfMu(table, self.n_actions)
 
-    def of_law(self, table: _Table, depends: str) -> object:
+    def of_law(self, table: _Table, depends: str) -> FloatsLike | Callable[..., FloatsLike]:
         """As games.joint takes it."""
         if depends == "nothing":
             steps = _shared.by_step(self._steps(table))
