@@ -237,7 +237,7 @@ def _value(text: str, parameter: inspect.Parameter) -> Any:
         return value
     if "str" in kinds:
         return text
-    if "Sequence[str]" in kinds:
+    if "Sequence[str]" in kinds and "FloatsLike" not in kinds:
         return tuple(part.strip() for part in text.split(","))
     parts = [row.strip().removesuffix(",").split(",") for row in text.split(";")]
     bad = [part.strip() for row in parts for part in row if _number(part) is None]
