@@ -33,15 +33,19 @@ def test_intervals_are_drawn_around_the_means():
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["B = 1", "B = N"]
 
 
-def test_population_draws_a_line_and_markers_for_each_observation():
+def test_agents_are_markers_over_the_lines_of_their_mean_field():
     times, mu = [0.0, 0.5, 1.0], np.array([[1.0, 0.0], [0.5, 0.5], [0.25, 0.75]])
-    band = (mu - 0.1, mu + 0.1)
-    ax = plotting.population(times, mu, [0, 0.3, 1], np.eye(3, 2), ["a", "b"], spread=band, marker_every=2)
+    agents, field = plotting.Course(times, mu), plotting.Course([0, 0.3, 0.6, 1], np.eye(4, 2))
+    ax = plotting.lines(agents, ["a", "b"], field=field, spread=(mu - 0.1, mu + 0.1))
     lines = ax.get_lines()
-    assert [len(line.get_xdata()) for line in lines] == [3, 2, 3, 2]
+    assert [len(line.get_xdata()) for line in lines] == [4, 3, 4, 3]
     assert lines[0].get_color() == lines[1].get_color() != lines[2].get_color()
-    assert len(ax.collections) == 2
-    assert legend_of(ax) == ["a", "b"]
+    for o, band in enumerate(ax.collections):
+        edges = band.get_paths()[0].vertices[:, 1]
+        assert edges.min() == pytest.approx(mu[:, o].min() - 0.1) and edges.max() == pytest.approx(mu[:, o].max() + 0.1)
+    assert legend_of(ax) == ["a", "b", "N agents", "mean field"]
+    with pytest.raises(ValueError, match="spread is given with replicas"):
+        plotting.lines(agents, ["a", "b"], replicas=np.stack([mu, mu]), spread=(mu, mu))
 
 
 def test_convergence_says_the_slope_and_draws_the_guide():
@@ -63,7 +67,7 @@ def test_a_given_axes_is_drawn_into_and_returned():
 
 def test_more_observations_than_the_palette_has_colours_get_different_ones():
     mu = np.full((2, 12), 1 / 12)
-    ax = plotting.population([0, 1], mu, [0, 1], mu, [str(o) for o in range(12)])
+    ax = plotting.fluctuations([0, 1], mu, mu, [str(o) for o in range(12)])
     colors = {tuple(np.round(line.get_color(), 3)) for line in ax.get_lines()}
     assert len(colors) == 12
 

@@ -38,7 +38,7 @@ def test_stages_are_a_panel_an_action_over_the_time_of_the_game():
     for a, drawn in enumerate(tiles(ax)):
         np.testing.assert_array_equal(drawn, STAGES[:, :, a].T)
     assert texts(ax) == list(QUEUE.action_labels)
-    assert ax.get_xlabel() == "time (steps)"
+    assert ax.get_xlabel() == "time (sweeps)"
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "6"] * 4
     bare = policy.plot()
     assert bare.get_xlabel() == "time (stages)" and texts(bare) == [f"action {a}" for a in range(4)]
@@ -112,13 +112,13 @@ def test_a_comparison_is_printed_as_a_table():
     head, names, *rows = str(found).splitlines()
     assert head.startswith("queueing, B=5, N = 20 agents, 8 runs: error ratio ")
     assert names.split() == ["time", "error", "predicted", "measured", "+-", "se", "ratio"]
-    assert len(rows) == len(found.steps) == 7
+    assert len(rows) == 10 and len(found.steps) == 25
     time, predicted, measured, se, ratio = map(float, rows[3].split())
-    assert time == 3 and predicted == pytest.approx(found.error[3], rel=1e-4)
-    assert measured == pytest.approx(found.error_measured[3], rel=1e-4) and se > 0
+    assert time == found.times[8] == 2.0 and predicted == pytest.approx(found.error[8], rel=1e-4)
+    assert measured == pytest.approx(found.error_measured[8], rel=1e-4) and se > 0
     assert ratio == pytest.approx(predicted / measured, abs=2e-3)
     ax = found.plot("bias")
-    assert ax.get_ylabel() == "N E(\u03bc\u0302 \u2212 \u03bc)" and ax.get_xlabel() == "time (steps)"
+    assert ax.get_ylabel() == "N E(\u03bc\u0302 \u2212 \u03bc)" and ax.get_xlabel() == "time (sweeps)"
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert legend[:4] == list(QUEUE.observation_labels) and set(legend[4:]) == {"measured", "predicted"}
 

@@ -220,16 +220,12 @@ EXAMPLES = {
         labels=list(LABELS), shape=(3,), kind="auto", replicas=np.stack([flow().mu] * 2), label=None, color=None
     ),
     "tmfcore.plotting.lines": lambda: compared(
-        labels=list(LABELS), replicas=np.stack([flow().mu] * 2), label="a", color="C0"
+        labels=list(LABELS), replicas=None, spread=(flow().mu * 0.9, flow().mu * 1.1), label="a", color="C0"
     ),
     "tmfcore.plotting.heat": lambda: drawn(course=course(), labels=list(LABELS)),
     "tmfcore.plotting.profiles": lambda: compared(labels=list(LABELS), label=None, color=None),
     "tmfcore.plotting.snapshots": lambda: compared(shape=(2, 3)) | dict.fromkeys(
         ("course", "field"), plotting.Course(np.arange(3.0), np.full((3, 6), 1 / 6))
-    ),
-    "tmfcore.plotting.population": lambda: picture(
-        times=np.arange(T + 1.0), agents=flow().mu.copy(), field_times=np.arange(T + 1.0), field=flow().mu.copy(),
-        labels=list(LABELS), spread=(flow().mu * 0.9, flow().mu * 1.1), marker_every=1, legend=True,
     ),
     "tmfcore.plotting.exploitability": lambda: lined(
         lines={"a": (np.arange(3), np.array([1.0, 0.1, 0.01]))}, goal=0.05, goal_label="goal", relative=True

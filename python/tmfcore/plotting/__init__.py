@@ -4,7 +4,6 @@
     policy, panels                       probabilities of actions, and other tables
     individuals                          where single agents are, and when they act
     roads                                a map of a road network, links as wide as their volumes
-    population                           N agents (markers) over their mean field (lines)
     exploitability, trials, convergence, bound, by_step     curves of studies
     intervals, fluctuations              estimates with their intervals, beside what they should be
 
@@ -25,12 +24,12 @@ from tmfcore.plotting._courses import SHARE, Course
 from tmfcore.plotting._curves import ErrorLine, bound, by_step, convergence, exploitability, trials
 from tmfcore.plotting._heat import heat, snapshots
 from tmfcore.plotting._intervals import fluctuations, intervals
-from tmfcore.plotting._lines import individuals, lines, population, profiles
+from tmfcore.plotting._lines import individuals, lines, profiles
 from tmfcore.plotting._networks import roads
 from tmfcore.plotting._panels import panels, policy
 
 __all__ = [
     "DPI", "GUIDE", "KINDS", "MARKERS", "PALETTE", "SHARE", "Course", "ErrorLine", "bound", "by_step", "convergence",
     "exploitability", "figure", "fluctuations", "heat", "individuals", "intervals", "lines", "over_time", "panels",
-    "policy", "population", "profiles", "roads", "save", "snapshots", "trials",
+    "policy", "profiles", "roads", "save", "snapshots", "trials",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Lines: of observations over time, against the observation, of individuals, and of agents beside their mean field."""
+"""Lines: of observations over time, against the observation, and where single agents are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
 from tmfcore.plotting import _checks
 from tmfcore.plotting._axes import band, faint, name_axis, named_styles, nothing, outside_legend, time_axis
 from tmfcore.plotting._canvas import (
@@ -42,6 +42,7 @@ def lines(
     *,
     field: Course | None = None,
     replicas: ArrayLike | None = None,
+    spread: tuple[ArrayLike, ArrayLike] | None = None,
     shares: bool = True,
     quantity: str = SHARE,
     names: tuple[str, str] | None = None,
@@ -55,7 +56,12 @@ def lines(
 
     Parameters are those of `over_time`. With a `field` its lines are drawn and the course is markers. Up to eight
     replicas are faint lines, more are a band that holds 90% of them at each time. A rest that would dwarf the largest
-    is not drawn; the legend says how large it is.
+    is not drawn; the legend says how large it is. `spread` are the edges (J, S) of a band instead of replicas.
+
+    Raises
+    ------
+    ValueError
+        Both replicas and a spread.
     """
     course, labels, field = checked(course, labels, field, shares, quantity, unit)
     names = names_of(names, field)
@@ -63,6 +69,12 @@ def lines(
     runs: NDArray[np.floating[Any]] | None = None
     if replicas is not None:
         runs = _checks.numbers(replicas, "replicas", None, *course.values.shape)
+    edges: list[FloatArray] = []
+    if spread is not None:
+        if runs is not None:
+            raise ValueError("spread is given with replicas; must be None: they have a band of their own")
+        low, high = _checks.several(spread, "spread", 2, "a pair of arrays (J, S)")
+        edges = [_checks.numbers(e, f"spread[{k}]", *course.values.shape) for k, e in enumerate((low, high))]
     ax = axes(ax, width=6.0)
     if runs is not None and len(runs) < 2:
         runs = None
@@ -85,9 +97,9 @@ def lines(
         if runs is not None and len(runs) <= FAINT:
             for run in runs:
                 ax.plot(course.times, run[:, o], color=own, linewidth=0.7, alpha=0.35, zorder=1)
-        elif runs is not None:
-            low, high = np.quantile(runs[..., o], BAND, axis=0)
-            ax.fill_between(course.times, low, high, color=own, alpha=0.22, linewidth=0)
+        elif runs is not None or (edges and o < len(chosen)):  # of the rest there are no edges
+            pair = [edge[:, chosen[o]] for edge in edges] if runs is None else np.quantile(runs[..., o], BAND, axis=0)
+            ax.fill_between(course.times, *pair, color=own, alpha=0.22, linewidth=0)
         mark = marker_of(first + o)
         style: dict[str, Any] = {"color": own, "marker": mark, "markersize": 4.2, "label": name, "zorder": 3}
         if field is not None and limit is not None:
@@ -157,63 +169,6 @@ def profiles(
     return outside_legend(
         ax, [] if field is None else named_styles(names), heading=None if still else time_label(unit)
     )
-
-
-def population(
-    times: ArrayLike,
-    agents: ArrayLike,
-    field_times: ArrayLike,
-    field: ArrayLike,
-    labels: Sequence[str],
-    *,
-    spread: tuple[ArrayLike, ArrayLike] | None = None,
-    marker_every: int = 1,
-    legend: bool = True,
-    title: str = "",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw mu over time: N agents (markers) over the mean field (lines), one colour for each observation.
-
-    Parameters
-    ----------
-    times, agents : (J,), (J, S) array_like
-        Times in sweeps, and the population distribution of N agents.
-    field_times, field : (I,), (I, S) array_like
-        The same of the mean-field limit; may be finer.
-    labels : (S,) sequence of str
-        Names of the observations.
-    spread : pair of (J, S) array_like, optional
-        Lower and upper edge of a band over replicas.
-    marker_every : int
-        Draw a marker at every so manyth time.
-    """
-    found, limit = _checks.numbers(agents, "agents", None, None), _checks.numbers(field, "field", None, None)
-    labels = _checks.labels(labels, found.shape[1])
-    if limit.shape[1] != found.shape[1]:
-        raise ValueError(f"field has {limit.shape[1]} observations; must have {found.shape[1]}, as agents")
-    at, limit_at = _checks.numbers(times, "times", len(found)), _checks.numbers(field_times, "field_times", len(limit))
-    if spread is not None:
-        low, high = _checks.several(spread, "spread", 2, "a pair of arrays (J, S)")
-        spread = _checks.numbers(low, "spread[0]", *found.shape), _checks.numbers(high, "spread[1]", *found.shape)
-    marker_every = check.as_positive_int(marker_every, "marker_every")
-    _checks.flags(legend=legend)
-    ax = axes(ax)
-    for o, (label, color) in enumerate(zip(labels, ordered_colors(len(labels)), strict=True)):
-        if spread is not None:
-            low, high = (np.asarray(edge, dtype=np.float64)[:, o] for edge in spread)
-            ax.fill_between(at, low, high, color=color, alpha=0.22, linewidth=0)
-        ax.plot(limit_at, limit[:, o], color=color, linewidth=1.5, zorder=2)
-        x, y = at[::marker_every], found[::marker_every, o]
-        ax.plot(x, y, color=color, marker=marker_of(o), markersize=3.8, linestyle="none", zorder=3, label=label)
-    length = float(limit_at[-1] - limit_at[0])
-    ax.set_xlim(float(limit_at[0]) - 0.015 * length, float(limit_at[-1]) + 0.015 * length)
-    ax.set_ylim(bottom=0.0)
-    ax.set_xlabel("time (sweeps)")
-    ax.set_ylabel("share of the population \u03bc")
-    finish(ax, title, legend=False)
-    if legend:
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5, handletextpad=0.2)
-    return ax
 
 
 def individuals(

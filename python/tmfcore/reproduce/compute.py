@@ -110,7 +110,7 @@ def play(
     dict
         "returns": replicas, mean, low, high (95%), of the discounted return per agent.
         "mu": times in sweeps; mu of the first replica, the 5% and 95% quantiles over replicas, and the mean
-        field, (J+1, S) each; "a_sweep" of them a sweep.
+        field, (J+1, S) each.
     """
     began = time.perf_counter()
     n_agents = settings.n_agents
@@ -128,7 +128,6 @@ def play(
     return {
         "returns": {"replicas": settings.return_replicas, "mean": mean, "low": low, "high": high},
         "mu": {
-            "a_sweep": sweep // record_every,
             "times": run.times.round(DIGITS).tolist(),
             "agents": run.mu[0].round(DIGITS).tolist(),
             "low": edges[0].round(DIGITS).tolist(),

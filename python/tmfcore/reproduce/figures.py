@@ -79,12 +79,14 @@ def population(results: dict[str, Any]) -> Figure:
         pair = panels[2 * row : 2 * row + 2]
         for ax, (label, case) in zip(pair, (cases[0], cases[-1]), strict=True):
             mu = case["play"]["mu"]
-            plotting.population(
-                mu["times"], mu["agents"], mu["times"], mu["field"], GAMES[name].labels,
-                spread=(mu["low"], mu["high"]), marker_every=mu["a_sweep"], legend=ax is pair[1],
+            agents, field = (plotting.Course(mu["times"], mu[who]) for who in ("agents", "field"))
+            plotting.lines(
+                agents, GAMES[name].labels, field=field, spread=(mu["low"], mu["high"]),
                 title=f"{GAMES[name].title}, {label}", ax=ax,
             )  # fmt: skip
             ax.set_xticks(range(0, results["parameters"]["horizon"] + 1, 5))
+            if ax is pair[0] and (legend := ax.get_legend()) is not None:
+                legend.remove()
         _label_outer(pair)
     return picture
 
