@@ -10,13 +10,18 @@ from pathlib import Path, PurePosixPath
 
 from . import ROOT
 
-_SOLVERS = ("loop", "solvers", "solver_steps", "stationary", "solve", "solver_details", "tmfpg", "tmfpg_learns")
+_SOLVERS = (
+    "loop", "solvers", "solver_steps", "stationary", "solve", "solve_limits", "solver_details", "tmfpg", "tmfpg_learns",
+)
 _ENGINES = ("agents_engine", "engines_agree", "averaged_rows")
 
 _TESTS: dict[str, tuple[str, ...]] = {
     "__init__.py": ("package",),
     "__main__.py": ("cli", "cli_tables", "cli_interrupted",),
     "_base": ("package",),
+    "_base/options.py": ("options", "solvers"),
+    "_base/registry.py": ("solver_registry", "shelf"),
+    "_base/deprecation.py": ("logging",),
     "_base/about.py": ("package", "instruction_sets", "cli", "cli_tables", "cli_interrupted"),
     "_model/appearance.py": ("plots", "cli", "cli_tables", "cli_interrupted"),
     "_population/costs.py": ("costs",),
@@ -87,6 +92,9 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "_population/simulation.py": ("fingerprint", "simulate", "frames", "plots", "files"),
     "_population/simulate.py": ("fingerprint", "simulate", "counts_engine", "invariants", "frames", "plots", "costs"),
     "solvers": _SOLVERS,
+    "solvers/_registry.py": ("solver_registry", "tune"),
+    "solvers/_solver.py": ("options", *_SOLVERS),
+    "solvers/_space.py": ("tune",),
     "solvers/mfomo.py": ("solver_details", "solvers", "solver_steps", "stationary", "solve"),
     "solvers/stationary.py": ("solver_details", "stationary", "solvers"),
     "solvers/tmfpg.py": ("tmfpg_parts", "unbiased", "tmfpg", "tmfpg_learns"),
