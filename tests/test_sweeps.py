@@ -298,3 +298,16 @@ def test_verbs_follow():
     assert tmf.analysis.bound(arrays(), uniform, tmf.Batch(5), N).l1.shape == (41,)
     best = tmf.best_response(game, tmf.mean_field(game, uniform, tmf.Batch(5), N), tmf.Batch(5), N)
     assert best.values.shape == (41, S)
+
+
+def test_a_schedule_asked_for_again_costs_little():
+    """The steps made last are kept, by the schedule and by the length of a step; others are made."""
+    game, schedule = arrays(), tmf.Batch(5)
+    steps = game.at(schedule, N)
+    assert game.at(schedule, N) is steps is game.at(tmf.Fraction(0.1)) is game.at(tmf.Batch(1), 10)
+    assert game.at(schedule, 2 * N).n_steps == 2 * steps.n_steps
+    for n in range(10, 40):
+        game.at(schedule, n)
+    assert len(game._known) == 8
+    with pytest.raises(TypeError, match="n_agents is True"):
+        game.at(tmf.Sequential(), True)

@@ -125,6 +125,7 @@ class Core:
     _cut: Cut | None  # of a game in sweeps
     _trial: Self  # one step of some length of a game in sweeps, for its sizes, names and kind
     _known: dict[float, Self]  # the games in steps made last, by step length
+    _last: tuple[object, type, object, Self] | None  # what was asked for last, and given
     _whole: Self | None  # the game in sweeps that this one is the steps of
     _span: float  # sweeps that one step of the schedule lasts, which may be several of the game
 
@@ -280,6 +281,9 @@ class Core:
             if step is not None and step != self.step:
                 raise ValueError(f"step is {step}; must be left out of {self!r}, which is in steps")
             return self
+        last = self._last
+        if step is None and last is not None and last[0] is schedule and last[1:3] == (type(n_agents), n_agents):
+            return last[3]
         dt = clock.step_under(self, schedule, n_agents) if step is None else clock.step_length(step)
         known = self._known.get(dt)
         if known is None:
@@ -290,6 +294,8 @@ class Core:
             if len(self._known) >= KNOWN:
                 self._known.pop(next(iter(self._known)))
             self._known[dt] = known
+        if step is None:
+            self._fill({"_last": (schedule, type(n_agents), n_agents, known)})
         return known
 
     def _like(self, n_steps: int, step: float) -> Self:
@@ -401,7 +407,7 @@ class Core:
 
 _NOTHING: dict[str, Any] = dict.fromkeys(
     ("reward", "transition", "passive_reward", "passive_transition", "passive_rates", "successors",
-     "passive_successors", "noise", "_model", "_cut", "_whole", "_trial", "_known", "_span")
+     "passive_successors", "noise", "_model", "_cut", "_whole", "_trial", "_known", "_last", "_span")
 )  # fmt: skip
 
 

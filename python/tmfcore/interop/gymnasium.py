@@ -98,7 +98,8 @@ def env(
 
     Notes
     -----
-    Undiscounted: give the learner ``game.discount``. With it the expected return of a policy facing its flow is
+    Undiscounted: give the learner the discount of a step, ``game.at(schedule, n_agents).discount``. With it the
+    expected return of a policy facing its flow is
     ``evaluate(game, policy, schedule, flow=flow, clock=clock).mean_return``.
 
     Examples
