@@ -19,7 +19,7 @@ from .things import (
     INITIAL,
     LABELS,
     PASSIVE_REWARD,
-    PASSIVE_ROWS,
+    RATES,
     RESULTS,
     REWARD,
     ROWS,
@@ -60,6 +60,7 @@ from .things import (
     sioux,
     solution,
     solvers,
+    swept,
     toml,
     typed,
 )
@@ -83,15 +84,21 @@ EXAMPLES = {
     "tmfcore.Sequential.active_fraction": at_share(tmf.Sequential()),
     "tmfcore.Synchronous.active_fraction": at_share(tmf.Synchronous()),
     "tmfcore.Schedule.active_fraction": at_share(tmf.Batch([1, 2, 3, 4])),
-    "tmfcore.Game": lambda: arrays() | {"noise": np.ones(T), "assumed": False, "observation_shape": (3,), **labels()},
+    "tmfcore.Game": lambda: arrays() | {
+        "noise": np.ones(T), "assumed": False, "observation_shape": (3,), "passive_transition": None,
+        "passive_rates": RATES.copy(), "time": "sweeps", "step": 0.5, **labels(),
+    },
+    "tmfcore.Game.at": lambda: {"self": swept(), "schedule": tmf.Batch(2), "n_agents": 4, "step": None},
     "tmfcore.Game.compiled": lambda: {
         "function": row, "n_observations": S, "n_actions": A, "horizon": T, "discount": 0.9, "initial": INITIAL.copy(),
         "successors": SUCCESSORS[..., :1].copy(), "passive_successors": SUCCESSORS[:, 0, :1].copy(), "user_data": None,
         "owner": None, "constant_transition": True,
-        "local_passive_reward": True, "separable_reward": False, "observation_shape": (3,), "step": 0.5, **labels(),
+        "local_passive_reward": True, "separable_reward": False, "observation_shape": (3,), "time": "steps", "step": None, **labels(),
     },
-    "tmfcore.Game.from_model": lambda: {"model": game().model, "observation_shape": (3,), **COMMON, **labels()},
-    "tmfcore.Game.given": lambda: {"self": noisy(), "noise": np.linspace(0.5, 1.0, T)},
+    "tmfcore.Game.from_model": lambda: {
+        "model": game().model, "observation_shape": (3,), "time": "steps", "step": None, **COMMON, **labels(),
+    },
+    "tmfcore.Game.replace": lambda: {"self": noisy()},
     "tmfcore.Game.tables": lambda: {"self": game(), "mu": INITIAL.copy(), "t": 1},
     "tmfcore.TabularPolicy": lambda: {"probabilities": TABLE.copy(), "horizon": T},
     "tmfcore.SoftmaxPolicy": lambda: {"theta": REWARD.copy(), "horizon": T},
@@ -183,8 +190,8 @@ EXAMPLES = {
     "tmfcore.games.affine": lambda: {
         "reward0": REWARD.copy(), "reward_mu": np.zeros((S, A, S)), "transition0": ROWS.copy(),
         "transition_mu": np.zeros((S, A, S, S)), "passive_reward0": PASSIVE_REWARD.copy(),
-        "passive_reward_mu": np.zeros((S, S)), "passive_transition0": PASSIVE_ROWS.copy(),
-        "passive_transition_mu": np.zeros((S, S, S)), "horizon": T, "discount": 0.9, "initial": INITIAL.copy(),
+        "passive_reward_mu": np.zeros((S, S)), "passive_transition0": None, "passive_transition_mu": None,
+        "passive_rates0": RATES.copy(), "passive_rates_mu": np.zeros((S, S, S)), "time": "sweeps", "step": 0.5, "horizon": T, "discount": 0.9, "initial": INITIAL.copy(),
         "successors": SUCCESSORS.copy(), "passive_successors": None, "observation_shape": (3,), **labels(),
     },
     "tmfcore.games.beach_bar": lambda: {
@@ -195,6 +202,7 @@ EXAMPLES = {
     "tmfcore.games.by_type": lambda: {"game": typed(), "values": np.full(2 * S, 0.5), "axis": -1},
     "tmfcore.games.crowd_aversion": grid_game,
     "tmfcore.games.joint": lambda: arrays()
+    | {"passive_transition": None, "passive_rates": RATES.copy(), "time": "sweeps", "step": 0.5}
     | {"reward": lambda mu, joint, t: REWARD, "transition": ROWS.copy(), **labels()},
     "tmfcore.games.routing": lambda: {
         "network": network(), "demand": [Demand("home->a", "b->work", 1.0)], "step": 1.0, "horizon": 5, "rounding": "linear",

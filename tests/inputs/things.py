@@ -23,6 +23,7 @@ REWARD = np.array([[0.0, 1.0], [0.5, 0.25], [1.0, 0.0]])
 ROWS = np.array([[[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], [[0.2, 0.6, 0.2], [0.1, 0.1, 0.8]], [[0.5, 0.25, 0.25]] * 2])
 PASSIVE_REWARD = np.array([0.1, 0.2, 0.3])
 PASSIVE_ROWS = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.25, 0.75]])
+RATES = PASSIVE_ROWS - np.eye(3)
 SUCCESSORS = np.broadcast_to(np.arange(S), (S, A, S)).copy()
 LABELS = ["left", "middle", "right"]
 TABLE = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]])
@@ -59,6 +60,11 @@ def folder():
 @cache
 def game():
     return tmf.Game(S, A, T, 0.9, INITIAL, crowded, ROWS, passive_reward=PASSIVE_REWARD, name="example")
+
+
+@cache
+def swept():
+    return tmf.Game(S, A, 2.0, 0.9, INITIAL, REWARD, ROWS, passive_reward=PASSIVE_REWARD, passive_rates=RATES, time="sweeps")
 
 
 @cache
@@ -270,7 +276,7 @@ def sioux():
 def grid_game():
     return {
         "transition": ROWS.copy(), "worth": PASSIVE_REWARD.copy(), "successors": SUCCESSORS.copy(), "action_reward": 0.0,
-        "action_scale": 1.0, "congestion": 1.0, "epsilon": 1e-6, "passive_transition": PASSIVE_ROWS.copy(),
+        "action_scale": 1.0, "congestion": 1.0, "epsilon": 1e-6, "passive_rates": RATES.copy(),
         "passive_successors": None, "observation_shape": (3,), **COMMON, **labels(), "horizon": 2,
     }  # fmt: skip
 
