@@ -105,20 +105,16 @@ def crowd_aversion(
     >>> tmf.games.crowd_aversion(rng.dirichlet([1, 1], size=(10, 3)), successors=rng.integers(10, size=(10, 3, 2)))
     Game('crowd_aversion', S=10, A=3, T=20 sweeps, discount=1)
     """
+    letters = "S, A, S" if successors is None else "S, A, K"
+    moves = check.as_probabilities(transition, "transition", shape=(None, None, None), letters=letters)
+    n_obs, n_act, n_cells = moves.shape
     if successors is None:
-        moves = check.as_probabilities(transition, "transition", shape=(None, None, None), letters="S, A, S")
-        n_obs, n_act, n_cells = moves.shape
+        cells = None
         if n_cells != n_obs:
             raise ValueError(f"transition has shape {moves.shape}; must be (S, A, S) where successors is None")
-        cells = None
     else:
-        moves = check.as_probabilities(transition, "transition", shape=(None, None, None), letters="S, A, K")
-        n_obs, n_act, n_cells = moves.shape
-        cells = check.as_successors(
-            successors, "successors", shape=moves.shape, letters="S, A, K", n_observations=n_obs
-        )
-    if passive_rates is None and passive_successors is not None:
-        raise ValueError("passive_successors is given without passive_rates; must come with it")
+        cells = check.as_successors(successors, "successors", shape=moves.shape, letters=letters, n_observations=n_obs)
+    sources.passive_given(None, passive_rates, passive_successors, True)
     rates = None
     _, passive_cells = sources.successor_arrays(None, passive_successors, n_obs, n_act)
     if passive_rates is not None:

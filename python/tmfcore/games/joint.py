@@ -23,7 +23,6 @@ from tmfcore.games._registry import shelf
 __all__ = ["by_half_step", "joint"]
 
 LawTable: TypeAlias = FloatsLike | Callable[[FloatArray, FloatArray, int], FloatsLike]  # of the law (S, A), mu and t
-_Source: TypeAlias = FloatArray | Callable[[FloatArray, FloatArray, int], Any]
 
 
 def _falling_prices(law: FloatArray, mu: FloatArray, t: int) -> FloatArray:
@@ -126,38 +125,34 @@ def joint(
     gamma = check.as_float(discount, "discount", low=0.0, high=1.0, low_open=True)
     start = check.as_probabilities(initial, "initial", shape=(n_obs,), letters="S")
     size = n_obs * (1 + n_act)
-    active = _cells(successors, "successors", (n_obs, n_act), "S, A, K", n_obs)
+    given, named = sources.successor_arrays(successors, passive_successors, n_obs, n_act)
     stays, stays_name = sources.passive_given(passive_transition, passive_rates, passive_successors, in_sweeps)
-    named = None
+    everywhere = np.arange(n_obs, dtype=np.int32)
+    active = np.broadcast_to(everywhere, (n_obs, n_act, n_obs)) if given is None else given
     if stays is None:
-        passive: SuccessorArray = np.arange(n_obs, dtype=np.int32)[:, np.newaxis]
+        passive = everywhere[:, np.newaxis]
     else:
-        passive = _cells(passive_successors, "passive_successors", (n_obs,), "S, K0", n_obs)
-        named = None if passive_successors is None else passive
+        passive = np.broadcast_to(everywhere, (n_obs, n_obs)) if named is None else named
     if not callable(passive_reward) and not check.is_array(passive_reward):
         passive_reward = np.full(n_obs, check.as_float(passive_reward, "passive_reward"))
     tables = (
-        _source(reward, "reward", (n_obs, n_act), "S, A", rows=False),
-        _source(transition, "transition", active.shape, "S, A, K" if successors is not None else "S, A, S", rows=True),
-        _source(passive_reward, "passive_reward", (n_obs,), "S", rows=False),
+        sources.table(reward, "reward", (n_obs, n_act), "S, A"),
+        sources.rows(transition, "transition", active.shape, "S, A, S" if given is None else "S, A, K"),
+        sources.table(passive_reward, "passive_reward", (n_obs,), "S"),
         np.ones((n_obs, 1))
         if stays is None
-        else _source(stays, stays_name, passive.shape, "S, K0", rows=not in_sweeps),
+        else (sources.table if in_sweeps else sources.rows)(stays, stays_name, passive.shape, "S, K0"),
     )
-    labels, actions = (
-        tuple(map(str, range(n))) if given is None else check.as_labels(given, name_of, n)
-        for given, name_of, n in (
-            (observation_labels, "observation_labels", n_obs), (action_labels, "action_labels", n_act)
-        )
-    )  # fmt: skip
+    labels = sources.labels(observation_labels, "observation_labels", n_obs)
+    actions = sources.labels(action_labels, "action_labels", n_act)
     whole = np.zeros(size)
     whole[:n_obs] = start
     uniform = np.zeros(size)
     uniform[n_obs:] = np.repeat(start / n_act, n_act)
     recipe = partial(
         joint, n_observations=n_obs, n_actions=n_act, horizon=horizon, discount=gamma, initial=start,
-        reward=tables[0], transition=tables[1], passive_reward=tables[2], successors=successors,
-        passive_successors=passive_successors, time=time, step=step, name=name, observation_labels=labels,
+        reward=tables[0], transition=tables[1], passive_reward=tables[2], successors=given,
+        passive_successors=named, time=time, step=step, name=name, observation_labels=labels,
         action_labels=actions, **{stays_name: None if stays is None else tables[3]},
     )  # fmt: skip
 
@@ -235,10 +230,10 @@ class _HalfSteps:
     n_observations: int
     n_actions: int
     scale: float  # of rewards: 1 / sqrt(gamma)
-    own_reward: _Source
-    own_transition: _Source
-    own_passive_reward: _Source
-    own_passive_transition: _Source
+    own_reward: sources.Table
+    own_transition: sources.Table
+    own_passive_reward: sources.Table
+    own_passive_transition: sources.Table
     n_cells: int
     n_passive_cells: int
     step: float | None = None  # of both together, in sweeps
@@ -280,7 +275,7 @@ class _HalfSteps:
         population = mu[:n_obs] + mu[n_obs:].reshape(n_obs, n_act).sum(axis=1)
         law.flags.writeable = population.flags.writeable = False
 
-        def at(source: _Source, name: str, shape: tuple[int, ...], rows: bool) -> FloatArray:
+        def at(source: sources.Table, name: str, shape: tuple[int, ...], rows: bool) -> FloatArray:
             if not callable(source):
                 return source
             when = t if self.step is None else t * self.step
@@ -322,19 +317,6 @@ class _HalfSteps:
 
     def passive_transition(self, mu: FloatArray, t: int) -> FloatArray:
         return self.tables(mu, t)[3]
-
-
-def _cells(value: object, name: str, shape: tuple[int, ...], letters: str, n_obs: int) -> SuccessorArray:
-    if value is None:
-        return np.broadcast_to(np.arange(n_obs, dtype=np.int32), (*shape, n_obs))
-    return check.as_successors(value, name, shape=(*shape, None), letters=letters, n_observations=n_obs)
-
-
-def _source(value: object, name: str, shape: tuple[int, ...], letters: str, *, rows: bool) -> _Source:
-    if callable(value):
-        return value
-    gate = check.as_probabilities if rows else check.as_float_array
-    return gate(value, name, shape=shape, letters=letters)
 
 
 def _passing(active: SuccessorArray, passive: SuccessorArray, n_obs: int, n_act: int) -> SuccessorArray:
