@@ -11,6 +11,7 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 
 __all__ = ["Demand", "RoadNetwork"]
@@ -108,7 +109,7 @@ class RoadNetwork:
         """Nodes, in the order in which the edges name them."""
         return tuple(dict.fromkeys(node for edge in self.edges for node in edge))
 
-    def travel_times(self, volumes: object) -> FloatArray:
+    def travel_times(self, volumes: FloatsLike) -> FloatArray:
         """Travel time of each link at `volumes`, (E,) floats >= 0 or one number, in vehicles."""
         v = _by_link(volumes, "volumes", len(self.edges), False)
         return np.asarray(self.free_flow_time * (1.0 + self.congestion * (v / self.capacity) ** self.power))

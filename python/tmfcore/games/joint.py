@@ -188,7 +188,7 @@ def joint(
     return both(None, check.as_positive_int(horizon, "horizon", high=2**30), gamma)
 
 
-def by_half_step(game: Game, mu: object) -> tuple[FloatArray, FloatArray]:
+def by_half_step(game: Game, mu: FloatsLike) -> tuple[FloatArray, FloatArray]:
     """Flows or simulated shares of a game of the joint law, taken apart.
 
     Parameters

@@ -235,7 +235,7 @@ def _labels(shape: tuple[int, ...]) -> list[str]:
     return [", ".join(map(str, index)) for index in np.ndindex(*shape)]
 
 
-def to_environment(game: object, schedule: object = None, *, r_max: float | None = None) -> Any:
+def to_environment(game: Game, schedule: Schedule | None = None, *, r_max: float | None = None) -> Any:
     """A game under a schedule as an Environment of MFGLib.
 
     Parameters
@@ -308,7 +308,7 @@ def _halves(game: Game) -> _HalfSteps | None:
     return owner if isinstance(owner, _HalfSteps) else None
 
 
-def to_policy(policy: PolicyLike, game: object, env: object, schedule: object = None) -> Any:
+def to_policy(policy: PolicyLike, game: Game, env: object, schedule: Schedule | None = None) -> Any:
     """Our policy as MFGLib's: a tensor (T + 1, *S, *A) in torch's default type.
 
     Parameters
@@ -346,7 +346,7 @@ def to_policy(policy: PolicyLike, game: object, env: object, schedule: object = 
     return tensor.reshape(wanted[0], *theirs.S, *theirs.A)
 
 
-def from_policy(policy: object, game: object) -> TabularPolicy:
+def from_policy(policy: object, game: Game) -> TabularPolicy:
     """A policy of MFGLib as one of ours.
 
     Parameters

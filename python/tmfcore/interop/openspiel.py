@@ -18,7 +18,7 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit.mean_field import mean_field
+from tmfcore._limit.mean_field import Flow, mean_field
 from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.schedules import Schedule, Synchronous
@@ -149,7 +149,7 @@ def _loaded(name: str, parameters: dict[str, Any] | None) -> Any:
         raise ValueError(f"game is {say.short(repr(name))}{given}, which OpenSpiel cannot load: {told}") from error
 
 
-def verify(game: object, flow: object) -> None:
+def verify(game: Game, flow: Flow) -> None:
     """Hold the tables of a game that was read against its states, walked anew at every population of a flow.
 
     What `from_game` takes for constant it found out by trying; along the flow that matters, a solution's, say, this is
@@ -202,7 +202,7 @@ def _source_of(game: Game) -> Source:
 # Policies.
 
 
-def to_policy(policy: PolicyLike, game: object) -> Any:
+def to_policy(policy: PolicyLike, game: Game) -> Any:
     """Our policy as one of OpenSpiel's.
 
     Parameters
@@ -258,7 +258,7 @@ def to_policy(policy: PolicyLike, game: object) -> Any:
     return _ByString(source.reader.game, shares)
 
 
-def from_policy(policy: object, game: object) -> TabularPolicy:
+def from_policy(policy: object, game: Game) -> TabularPolicy:
     """A policy of OpenSpiel's as one of ours: its probabilities at every state of its own flow.
 
     Parameters
@@ -333,7 +333,7 @@ class _ByString(spiel_policy.Policy):
 # The other way round: a game of theirs on our tables.
 
 
-def to_game(game: object, schedule: object = None) -> Any:
+def to_game(game: Game, schedule: Schedule | None = None) -> Any:
     """A game under a schedule as a mean-field game of OpenSpiel, in Python on our tables, for its algorithms.
 
     T times: decide (t, o), a mean-field node (t, o, a) that pays r(o, a, mu_t), chance, a mean-field node (t + 1, o)
