@@ -38,3 +38,8 @@ tmf.fit(run, kind="affine", passive="stay")
 tmf.fit(run, kind="afine")  # error
 tmf.fit(run, passive="stays")  # error
 tmf.load(3)  # error
+
+tmf.plotting.over_time(tmf.plotting.Course(flow.times, flow.mu), game.observation_labels, kind="heat")
+tmf.plotting.over_time(tmf.plotting.Course(flow.times, flow.mu), game.observation_labels, kind="heatmap")  # error
+tmf.plotting.policy(uniform.table, kind="grid")
+tmf.plotting.policy(uniform.table, kind="grids")  # error

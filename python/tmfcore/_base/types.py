@@ -15,12 +15,17 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Clock", "Engine", "FloatsLike", "Start", "SupportsArray", "TableFunction", "TableLike", "Time"]
+__all__ = [
+    "Clock", "Engine", "FloatsLike", "PolicyKind", "SharesKind", "Start", "SupportsArray", "TableFunction", "TableLike",
+    "Time",
+]  # fmt: skip
 
 Clock: TypeAlias = Literal["schedule", "always"]
 Engine: TypeAlias = Literal["auto", "counts", "agents"]
 Start: TypeAlias = Literal["rounded", "sampled"]
 Time: TypeAlias = Literal["steps", "sweeps"]
+SharesKind: TypeAlias = Literal["auto", "lines", "places", "heat", "profiles", "snapshots"]  # pictures of shares
+PolicyKind: TypeAlias = Literal["auto", "table", "time", "grid"]  # pictures of a policy
 
 
 class SupportsArray(Protocol):

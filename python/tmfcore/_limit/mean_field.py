@@ -10,11 +10,10 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
-from tmfcore._base.types import Clock, Time
+from tmfcore._base.types import Clock, SharesKind, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._model import appearance as _appearance
-from tmfcore._model.appearance import SharesKind
 from tmfcore._model.evaluator import Kept, keep_kernels
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
 from tmfcore._model.game import Game, in_steps
@@ -94,7 +93,7 @@ class Flow(_appearance.Timed, Result[SharesKind]):
     def _title(self) -> str:
         return self.game
 
-    def _picture(self, kind: str, **style: Any) -> Axes:
+    def _picture(self, kind: Any, **style: Any) -> Axes:
         from tmfcore import plotting
 
         times, unit = _appearance.times_of(self)
@@ -165,7 +164,7 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
     def _title(self) -> str:
         return ", ".join(part for part in (self.flow.game, f"mean return {self.mean_return:.4g}") if part)
 
-    def _picture(self, kind: str, **style: Any) -> Axes:
+    def _picture(self, kind: Any, **style: Any) -> Axes:
         return values_over_time(self.values, self.flow, kind, **style)
 
 
@@ -184,7 +183,7 @@ def mean_by_type(types: tuple[tuple[str, int], ...], mu: FloatArray, values: Flo
     return {name: float(share @ value / share.sum()) if share.sum() else np.nan for (name, _), share, value in parts}
 
 
-def values_over_time(values: FloatArray, flow: Flow, kind: str, **style: Any) -> Axes:
+def values_over_time(values: FloatArray, flow: Flow, kind: Any, **style: Any) -> Axes:
     """The picture of values (T+1, S) along a flow."""
     from tmfcore import plotting
 

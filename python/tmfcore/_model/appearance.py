@@ -9,7 +9,7 @@ recorded_steps(horizon, every)  which steps a run records
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tmfcore._model.game import Game
 
 
-SharesKind: TypeAlias = Literal["auto", "lines", "places", "heat", "profiles", "snapshots"]  # pictures of shares
 Coordinates: TypeAlias = dict[str, tuple[str, npt.NDArray[Any]]]
 
 

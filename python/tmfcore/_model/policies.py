@@ -13,14 +13,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, of_mu_and_t
-from tmfcore._base.types import FloatsLike
+from tmfcore._base.types import FloatsLike, PolicyKind
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore._model.policy import AffinePolicy, CallablePolicy, Policy, TablePolicy, softmax
@@ -32,7 +32,6 @@ __all__ = ["PolicyFunction", "PolicyLike", "SoftmaxPolicy", "TabularPolicy", "as
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PolicyKind: TypeAlias = Literal["auto", "table", "time", "grid"]
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -171,7 +170,7 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
                 raise ValueError(f"game has (S, A) = {want}; must be the policy's, {have}")
         return self._drawn(kind, appearance=game, mu=mu, label=label, color=color, title=title, ax=ax)
 
-    def _picture(self, kind: str, *, appearance: Any = None, mu: object = None, **style: Any) -> Axes:
+    def _picture(self, kind: Any, *, appearance: Any = None, mu: object = None, **style: Any) -> Axes:
         """`appearance` is a game or a result, which has its labels."""
         from tmfcore import plotting
 

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import validation as check
-from tmfcore._base.types import Engine, Time
+from tmfcore._base.types import Engine, SharesKind, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance
-from tmfcore._model.appearance import SharesKind
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Variable
@@ -65,7 +64,7 @@ class Trajectories(Result[Literal["agents", "shares"]]):
         arrays = {"observations": self.observations, "actions": self.actions, "individual_rewards": self.rewards}
         return {name: (("agent", "at"), array) for name, array in arrays.items()}
 
-    def _picture(self, kind: str, **style: Any) -> Axes:
+    def _picture(self, kind: Any, **style: Any) -> Axes:
         from tmfcore import plotting
 
         if kind == "agents":
@@ -202,7 +201,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     def _agents(self) -> str:
         return f"N = {self.n_agents:,} agents"
 
-    def _picture(self, kind: str, **style: Any) -> Axes:
+    def _picture(self, kind: Any, **style: Any) -> Axes:
         from tmfcore import plotting
         from tmfcore._limit.mean_field import Flow  # which is made from this module's times
         from tmfcore.plotting._choice import BY_LINES

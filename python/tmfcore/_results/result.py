@@ -99,7 +99,7 @@ class Result(Tabular, Record, Generic[Kind]):
         title = style.pop("title")
         return self._picture(kind, title=self._title() if title is None else check.as_string(title, "title"), **style)
 
-    def _picture(self, kind: str, **style: Any) -> Axes:
+    def _picture(self, kind: Any, **style: Any) -> Axes:
         raise NotImplementedError
 
     def _title(self) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tmfcore._base import validation as check
 from tmfcore._base.options import GIVEN, required
+from tmfcore._base.types import SharesKind
 from tmfcore.plotting import _checks
 from tmfcore.plotting._canvas import no_style
 from tmfcore.plotting._courses import SHARE, Course, checked, numbered
@@ -20,7 +21,7 @@ from tmfcore.plotting._places import by_place, places_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-KINDS = ("auto", "lines", "places", "heat", "profiles", "snapshots")
+KINDS = get_args(SharesKind)
 
 BY_LINES = ("auto", "lines", "places")  # kinds that draw replicas
 
@@ -32,7 +33,7 @@ def over_time(
     labels: Sequence[str],
     shape: Sequence[int] = (),
     *,
-    kind: str = "auto",
+    kind: SharesKind = "auto",
     field: Course | None = None,
     replicas: ArrayLike | None = None,
     shares: bool = True,
@@ -80,7 +81,7 @@ def over_time(
     """
     course, labels, field = checked(course, labels, field, shares, quantity, unit)
     shape = _checks.grid(shape, len(labels))
-    check.as_choice(kind, "kind", KINDS)
+    check.as_choice(kind, "kind", SharesKind)
     required("replicas", replicas, "kind", kind, BY_LINES)
     required("names", names, "field", field, GIVEN)
     grid = min(shape[-2:], default=1) > 1 and (len(shape) == 2 or (len(shape) == 3 and field is None))
@@ -116,7 +117,7 @@ def over_time(
     )
 
 
-def _kind(labels: Sequence[str], n_times: int, *, compared: bool, shares: bool) -> str:
+def _kind(labels: Sequence[str], n_times: int, *, compared: bool, shares: bool) -> SharesKind:
     n = len(labels)
     if n_times <= 2:
         return "profiles"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tmfcore._base import validation as check
+from tmfcore._base.types import PolicyKind
 from tmfcore._base.validation import FloatArray
 from tmfcore.plotting import _checks
 from tmfcore.plotting._axes import name_axis
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 MOST_TICKS = 24  # columns named along an axis
-POLICIES = ("auto", "table", "time", "grid")
 
 
 def policy(
@@ -29,7 +29,7 @@ def policy(
     action_labels: Sequence[str] = (),
     shape: Sequence[int] = (),
     *,
-    kind: str = "auto",
+    kind: PolicyKind = "auto",
     length: float | None = None,
     unit: str = "steps",
     label: str | None = None,
@@ -67,7 +67,7 @@ def policy(
     acts = _checks.labels_or_numbers(action_labels, n_act, "action_labels")
     _checks.texts(unit=unit)
     sizes = _checks.grid(shape, n_obs)
-    check.as_choice(kind, "kind", POLICIES)
+    check.as_choice(kind, "kind", PolicyKind)
     no_style(label, color)
     grid = len(sizes) == 2 and min(sizes) > 1
     if kind == "grid" and not grid:
