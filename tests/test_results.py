@@ -21,7 +21,7 @@ from tmfcore._results.result import Result
 from tmfcore._results.tables import Table
 
 #: What verbs return that is no result: what it is instead.
-OTHERS = {"Game": "what is played", "GameReport": "a list of findings, read and raised, not measured"}
+OTHERS = {"Game": "what is played"}
 
 
 def functions():
@@ -186,7 +186,7 @@ def test_tables(name):
 #: Kinds of pictures that do not fit the example.
 UNFIT = {"places", "snapshots", "grid"}
 #: Whose pictures are scales of colours, in which no line has a name.
-SCALES = ("tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy")
+SCALES = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy")
 
 
 @pytest.mark.parametrize("name", RESULTS)

@@ -153,7 +153,6 @@ EXAMPLES = {
     "tmfcore.analysis.PowerLaw.interval": lambda: {"self": convergence().fit("B=N"), "confidence": 0.9},
     "tmfcore.solvers.Iteration": lambda: fields(Iteration(1, 0.1, 1.0, 1.0, 0.5, 0.1, solution)),
     "tmfcore.testing.Finding": lambda: {"kind": "error", "code": "rows", "text": "text"},
-    "tmfcore.testing.GameReport": lambda: fields(tmf.testing.check_game(game(), trials=2, rng=1, play=False)),
     "tmfcore.plotting.Course": lambda: {"times": np.arange(T + 1.0), "values": flow().mu.copy()},
     "tmfcore.plotting.ErrorLine": lambda: {
         "n_agents": np.array([8, 16]), "error": np.array([0.2, 0.1]), "low": np.array([0.1, 0.05]),
@@ -251,7 +250,7 @@ EXAMPLES = {
     ),
     "tmfcore.plotting.panels": lambda: lined(
         tables=np.stack([TABLE, TABLE]), heads=["one", "two"], x_labels=["stay", "go"], y_labels=list(LABELS),
-        x_label="action", x_end=4.0, quantity="reward", ends=(0.0, 1.0),
+        x_label="action", y_label="observation", x_end=4.0, quantity="reward", ends=(0.0, 1.0),
     ),
     "tmfcore.plotting.fluctuations": lambda: lined(
         times=np.arange(T + 1.0), mean=flow().mu.copy(), deviation=flow().mu * 0.1, labels=list(LABELS),
@@ -292,7 +291,7 @@ def _shared():
         "tmfcore.SoftmaxPolicy": {"game": game(), "mu": INITIAL.copy()},
         "tmfcore.analysis.Fluctuations": {"simulation": run(), "n_agents": N, "markers": 5},
     }  # fmt: skip
-    scales = ("tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy")  # of colours, without lines
+    scales = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy")  # of colours, without lines
     found = {}
     for name, make in RESULTS.items():
         line = dict.fromkeys(("label", "color")) if name in scales else {"label": "mine", "color": "C0"}

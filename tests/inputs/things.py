@@ -169,6 +169,12 @@ def tuned():
     return tmf.tune(game(), tmf.Synchronous(), solver=solver, metric="exploitability", trials=2, rng=1)
 
 
+@cache
+def report():
+    rows = np.tile([0.5, 0.5, 0.0], (S, A, 1))  # nobody reaches the last
+    return tmf.testing.check_game(tmf.Game(S, A, T, 0.9, rows[0, 0], crowded, rows), trials=2, rng=1, play=False)
+
+
 #: One of each class of results, by its public name.
 RESULTS = {
     "tmfcore.Flow": flow, "tmfcore.Simulation": run, "tmfcore.Trajectories": logged, "tmfcore.Evaluation": evaluation,
@@ -180,7 +186,7 @@ RESULTS = {
     "tmfcore.analysis.Convergence": convergence, "tmfcore.analysis.PowerLaw": lambda: convergence().fit("B=N"),
     "tmfcore.analysis.Fluctuations": fluctuations, "tmfcore.analysis.Lipschitz": lipschitz,
     "tmfcore.analysis.Monotonicity": monotonicity, "tmfcore.analysis.Violation": violation,
-    "tmfcore.solvers.Tuning": tuned,
+    "tmfcore.solvers.Tuning": tuned, "tmfcore.testing.GameReport": report,
 }  # fmt: skip
 
 

@@ -140,14 +140,8 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
 
     @property
     def by_type(self) -> dict[str, float]:
-        """Mean return of the agents of each type of a typed game, name -> sum_o mu_0(o) V_0(o) over its share.
-
-        Raises
-        ------
-        ValueError
-            The game has no types.
-        """
-        return mean_by_type(self.types, self.flow.mu[0], self.values[0])
+        """Mean return of the agents of each type, name -> sum_o mu_0(o) V_0(o) over its share; {} without types."""
+        return mean_by_type(self.types, self.flow.mu[0], self.values[0]) if self.types else {}
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         yield from self.flow._facts()

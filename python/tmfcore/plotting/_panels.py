@@ -102,6 +102,7 @@ def panels(
     x_labels: Sequence[str] = (),
     y_labels: Sequence[str] = (),
     x_label: str = "",
+    y_label: str = "observation",
     x_end: float | None = None,
     quantity: str = "",
     ends: tuple[float, float] | None = None,
@@ -119,8 +120,8 @@ def panels(
         What stands above each.
     x_labels, y_labels : (X,), (S,) sequences of str, optional
         Names of columns and rows; numbers where there are none.
-    x_label : str, optional
-        What the columns are.
+    x_label, y_label : str, optional
+        What the columns and the rows are.
     x_end : float, optional
         Columns are a stretch from 0 to this, marked at its ends.
     quantity : str, optional
@@ -136,7 +137,7 @@ def panels(
     above = _checks.labels(heads, n, "heads") if named else ()
     down = _checks.labels_or_numbers(y_labels, rows, "y_labels")
     across = _checks.labels_or_numbers(x_labels, columns, "x_labels")
-    _checks.texts(quantity=quantity, x_label=x_label)
+    _checks.texts(quantity=quantity, x_label=x_label, y_label=y_label)
     no_style(label, color)
     x_end = None if x_end is None else _checks.number(x_end, "x_end")
     if ends is None:
@@ -167,7 +168,7 @@ def panels(
         for i, tick in enumerate(ticked):
             tick.label1.set_horizontalalignment("right" if i % 2 else "left")
     ax.set_xlabel(x_label)
-    ax.set_ylabel("observation")
+    ax.set_ylabel(y_label)
     return without_axes(ax, title, pad=18.0 if above else 6.0)
 
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from tmfcore._results.records import Record
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Variable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -30,8 +39,8 @@ class Finding(Record):
         return f"{self.kind} ({self.code}): {self.text}"
 
 
-@dataclass(frozen=True)
-class GameReport(Record):
+@dataclass(frozen=True, repr=False)
+class GameReport(Result[Literal["findings"]]):
     """What check_game found.
 
     Parameters
@@ -44,6 +53,10 @@ class GameReport(Record):
         Distributions tried.
     game : str
         The game as it prints.
+
+    Notes
+    -----
+    `plot` draws how many errors and remarks there are of what was looked at.
     """
 
     findings: tuple[Finding, ...]
@@ -66,6 +79,31 @@ class GameReport(Record):
     def ok(self) -> bool:
         """Whether there are no errors."""
         return not self.errors
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "of", self.game
+        yield "errors", len(self.errors)
+        yield "remarks", len(self.remarks)
+        yield "trials", self.trials
+
+    def _variables(self) -> dict[str, Variable]:
+        columns = {name: [getattr(one, name) for one in self.findings] for name in ("kind", "code", "text")}
+        return {name: (("finding",), np.array(column, dtype=str)) for name, column in columns.items()}
+
+    def _title(self) -> str:
+        return self.game
+
+    def _picture(self, kind: str, **style: Any) -> Axes:
+        from tmfcore import plotting
+
+        codes = list(dict.fromkeys(one.code for one in self.findings)) or ["nothing"]
+        counts = np.zeros((1, len(codes), 2))
+        for one in self.findings:
+            counts[0, codes.index(one.code), one.kind == "remark"] += 1
+        return plotting.panels(
+            counts, x_labels=("errors", "remarks"), y_labels=codes, y_label="what was looked at", quantity="findings",
+            **style,
+        )  # fmt: skip
 
     def raise_errors(self) -> None:
         """Raise ValueError with all errors, if there are any."""
