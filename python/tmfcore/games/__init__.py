@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # what `find` finds, for those who read and do not run: writt
     from tmfcore.games.rock_paper_scissors import rock_paper_scissors as rock_paper_scissors
     from tmfcore.games.routing import Demand as Demand
     from tmfcore.games.routing import RoadNetwork as RoadNetwork
+    from tmfcore.games.routing import Rounding as Rounding
     from tmfcore.games.routing import routing as routing
     from tmfcore.games.sioux_falls import sioux_falls as sioux_falls
     from tmfcore.games.susceptible_infected import susceptible_infected as susceptible_infected
