@@ -318,7 +318,7 @@ def test_save_and_load(game, uniform, tmp_path, options):
 
 def test_loading_something_else(game, uniform, tmp_path):
     tmf.mean_field(game, uniform, tmf.Synchronous()).save(tmp_path / "flow.npz")
-    with pytest.raises(ValueError, match="holds a flow; must hold a simulation"):
+    with pytest.raises(ValueError, match="holds a Flow; must hold a Simulation"):
         Simulation.load(tmp_path / "flow.npz")
 
 

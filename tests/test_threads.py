@@ -128,7 +128,7 @@ REAL = """
 import resource, threading
 import numpy as np
 import tmfcore as tmf
-game = tmf.games.resource_selection([1.0, 0.7, 0.3], np.ones(3), horizon=4)
+game = tmf.games.resource_selection([1.0, 0.7, 0.3], congestion=np.ones(3), horizon=4)
 def play(threads):
     return tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5), 600_000, engine="agents", rng=3,
                         threads=threads).counts
