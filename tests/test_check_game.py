@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import strategies
 import tmfcore as tmf
-from tmfcore._model.model import CompiledModel
+from tmfcore._model.compiled_model import CompiledModel
 from tmfcore.testing import _looks, _probe, check_game
 
 DOUBLES = ctypes.POINTER(ctypes.c_double)

@@ -8,7 +8,7 @@ from scipy import LowLevelCallable
 
 import tmfcore as tmf
 from game_cases import message
-from tmfcore._model.model import TableModel
+from tmfcore._model.table_model import TableModel
 
 # ---------------------------------------------------------------------------------------------- compiled code
 

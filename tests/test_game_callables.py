@@ -9,7 +9,8 @@ import pytest
 import tmfcore as tmf
 from game_cases import A, S, arguments
 from tmfcore._base.functions import n_arguments
-from tmfcore._model.model import CompiledModel, TableModel
+from tmfcore._model.compiled_model import CompiledModel
+from tmfcore._model.table_model import TableModel
 
 # -------------------------------------------------------------------------------------------------- callables
 

@@ -8,7 +8,7 @@ import pytest
 import tmfcore as tmf
 from strategies import ROW
 from tmfcore._model import evaluator
-from tmfcore._model import model as model_kernel
+from tmfcore._model.compiled_model import CompiledModel
 from tmfcore._population import agents as agents_kernel
 from tmfcore.solvers import _occupation
 
@@ -22,7 +22,7 @@ def certain(t, observation, action, mu, probabilities, reward, user):
 
 def huge(n_observations, n_actions):
     """A model whose tables have n_observations^2 n_actions cells, none of which is there yet."""
-    return model_kernel.CompiledModel(n_observations, n_actions, ctypes.cast(certain, ctypes.c_void_p).value, owner=certain)
+    return CompiledModel(n_observations, n_actions, ctypes.cast(certain, ctypes.c_void_p).value, owner=certain)
 
 
 @pytest.mark.parametrize(("size", "n_actions"), [(2**16, 2**31 - 1), (2**20, 2**24), (2**20, 2**20), (2**20, 2**19 + 1)])

@@ -95,7 +95,7 @@ LOG_RATIOS = [
 
 @pytest.mark.parametrize(("n", "p"), LOG_RATIOS)
 def test_probabilities_of_btrs_are_exact(n, p):
-    """log P(k) - log P(mode) against sums of logarithms of ratios, 40 deviations to either side, as rows.h says."""
+    """log P(k) - log P(mode) against sums of logarithms of ratios, 40 deviations to either side, as binomials.h says."""
     mode = int((n + 1) * p)
     reach = min(20_000, int(40 * math.sqrt(n * p * (1 - p))))
     k = np.arange(max(0, mode - reach), min(n, mode + reach) + 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore._model.model import TableModel
+from tmfcore._model.table_model import TableModel
 
 S, A = 3, 2
 MOVES = np.random.default_rng(0).dirichlet(np.ones(S), size=(S, A))

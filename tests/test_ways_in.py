@@ -13,7 +13,7 @@ from scipy import LowLevelCallable
 
 import strategies
 import tmfcore as tmf
-from tmfcore._model import evaluator, model
+from tmfcore._model import compiled_model, evaluator, model
 from tmfcore._model import policy as policy_kernel
 from tmfcore._model import promises as _promises
 from tmfcore._random import sampling
@@ -89,16 +89,16 @@ def test_capsules_of_the_interface_are_frozen():
 
 
 def test_accepted_signatures_are_frozen():
-    assert model.ROW_SIGNATURES == (
+    assert compiled_model.ROW_SIGNATURES == (
         "int (int, int, int, double const *, double *, double *, void *)",
         "int (int, int, int, double *, double *, double *, void *)",
         "int32_t (int32_t, int32_t, int32_t, double const *, double *, double *, void *)",
     )
     wanted = ("int", "int", "int", "int", "double *", "double *", "double *", "void *")
-    for signature in (*model.ROW_SIGNATURES, "int(*)(int, int, int, double *, double *, double *, void *)",
+    for signature in (*compiled_model.ROW_SIGNATURES, "int(*)(int, int, int, double *, double *, double *, void *)",
                       "signed int(int,int32_t,int,const double*,double*,double*,void*)"):  # fmt: skip
-        assert model.signature_types(signature) == wanted
-    assert model.signature_types("nothing") == ()
+        assert compiled_model.signature_types(signature) == wanted
+    assert compiled_model.signature_types("nothing") == ()
 
 
 def stay(t, o, a, mu, probabilities, reward, user):

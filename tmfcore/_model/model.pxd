@@ -73,6 +73,9 @@ cdef class Model:
     ) except -1
 
 
+cdef double TOLERANCE           # within which a row sums to 1
+cdef object frozen(array)
+cdef str where(int t, int observation, int action)
 cdef int check_row(
     const double *probabilities, Py_ssize_t n_cells, double reward, int t, int observation, int action
 ) except -1 nogil

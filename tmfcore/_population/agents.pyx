@@ -15,11 +15,11 @@ import numpy as np
 from tmfcore._population.alias cimport AliasTables, cells_in, layout_of
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.few cimport Few
-from tmfcore._population.ledger cimport Ledger, end_step, open_ledger
+from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy, stage_of
 from tmfcore._model.activation cimport Activation, read_activation, single_steps
-from tmfcore._population.one cimport Population, Singles
+from tmfcore._population.singles cimport Population, Singles
 from tmfcore._population.observations cimport tmf_pick, tmf_store_one
 from tmfcore._random.streams cimport NAMES, SELECTION, TMF_PART, TMF_TILE, tmf_below, tmf_fill, tmf_open, tmf_stream
 from tmfcore._population.tiles cimport Crowd, Memory, Team, Trajectory, write_action, write_standing
@@ -251,7 +251,12 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
 
     memset(&crowd, 0, sizeof(Crowd))
     memset(&trajectory, 0, sizeof(Trajectory))
-    people.n_agents = check_arguments(model, key, initial_counts, horizon, record_every, counts, decisions, rewards)
+    check_key(key)
+    if S > MAX_OBSERVATIONS:
+        raise ValueError(f"the agents engine takes up to {MAX_OBSERVATIONS} observations; the game has {S}: "
+                         "use engine='counts'")
+    people.n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards, MAX_AGENTS,
+                                "the most that the agents engine takes: use engine='counts'")
     read_activation(&activation, batch, probability, people.n_agents, horizon)
     people.width = observation_dtype(S).itemsize
     for i in range(4):
@@ -391,37 +396,6 @@ cdef int check_key(const uint64_t[::1] key) except -1:
     if key.shape[0] != 4:
         raise ValueError(f"key has {key.shape[0]} words; must have 4")
     return 0
-
-
-cdef int64_t check_arguments(
-    Model model, const uint64_t[::1] key, const int64_t[::1] initial_counts, Py_ssize_t horizon,
-    Py_ssize_t record_every, int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards
-) except -1:
-    """The number of agents."""
-    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t o, n_intervals
-    cdef int64_t n_agents = 0
-    check_key(key)
-    if S > MAX_OBSERVATIONS:
-        raise ValueError(f"the agents engine takes up to {MAX_OBSERVATIONS} observations; the game has {S}: "
-                         "use engine='counts'")
-    if record_every < 1:
-        raise ValueError(f"record_every is {record_every}; must be >= 1")
-    n_intervals = (horizon + record_every - 1) // record_every
-    if initial_counts.shape[0] != S:
-        raise ValueError(f"initial_counts has {initial_counts.shape[0]} entries; must have {S}")
-    if counts.shape[0] != n_intervals + 1 or counts.shape[1] != S or rewards.shape[0] != n_intervals:
-        raise ValueError(f"counts must have shape ({n_intervals + 1}, {S}) and rewards ({n_intervals},)")
-    if decisions is not None and (
-            decisions.shape[0] != n_intervals or decisions.shape[1] != S or decisions.shape[2] != A):
-        raise ValueError(f"decisions must have shape ({n_intervals}, {S}, {A})")
-    for o in range(S):
-        if initial_counts[o] < 0 or initial_counts[o] > <int64_t>MAX_AGENTS:
-            raise ValueError(f"initial_counts[{o}] is {initial_counts[o]}; must lie in 0..{MAX_AGENTS}")
-        n_agents += initial_counts[o]
-    if not 1 <= n_agents <= <int64_t>MAX_AGENTS:
-        raise ValueError(f"initial_counts sum to {n_agents}; the agents engine takes 1..{MAX_AGENTS}")
-    return n_agents
 
 
 cdef int check_trajectory(str name, array, Py_ssize_t horizon, int64_t n_agents, dtype) except -1:

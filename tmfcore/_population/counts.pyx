@@ -10,15 +10,14 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
-from tmfcore._population.ledger cimport Ledger, end_step, open_ledger
+from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, checked_row
 from tmfcore._model.policy cimport Policy
 from tmfcore._random.sampling cimport (
     TMF_MOST_AGENTS, TMF_MOST_BATCHED, RowSplitter, Sampler, bits_of, check_batch, scan, split_hypergeometric)
 from tmfcore._model.activation cimport Activation, read_activation, single_steps
-from tmfcore._population.one cimport Event, Singles
-from tmfcore._population.one cimport Population as Players
+from tmfcore._population.singles cimport Event, Population, Singles
 
 MAX_AGENTS = TMF_MOST_AGENTS
 MAX_AGENTS_BATCH = TMF_MOST_BATCHED      # where 1 < B < N
@@ -27,15 +26,12 @@ cdef extern from "_base/simd/dense.h" nogil:
     void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
 
 
-cdef struct Population:
-    int64_t n_agents
-    int64_t *counts            # (S,)
+cdef struct Chain:
+    Population people
     int64_t *next_counts       # (S,)
-    double *mu                 # (S,)   counts / N, always derived
     int64_t *acting            # (S,)
     int64_t *resting           # (S,)
     int64_t *actions           # (S, A)
-    double *row                # (max(K, K0),)
     bint averaged              # nobody asks what was done: successors are drawn averaged over the policy's actions
 
 
@@ -82,20 +78,20 @@ cdef void arrive(
 
 
 cdef double act(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record
 ) noexcept nogil:
-    """Those of people.acting (S,) choose their actions and move; returns what they earn."""
+    """Those of chain.acting (S,) choose their actions and move; returns what they earn."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
     cdef Py_ssize_t row = 0, n_rows, j
     cdef int64_t n
     cdef double own, reward = 0
-    memset(people.actions, 0, S * A * sizeof(int64_t))
+    memset(chain.actions, 0, S * A * sizeof(int64_t))
     while row < S:
-        n_rows = splitter.split_next(sampler, people.acting, at.pi, S, A, &row)
+        n_rows = splitter.split_next(sampler, chain.acting, at.pi, S, A, &row)
         for j in range(n_rows):
-            memcpy(people.actions + splitter.label[j] * A, splitter.out + j * A, A * sizeof(int64_t))
+            memcpy(chain.actions + splitter.label[j] * A, splitter.out + j * A, A * sizeof(int64_t))
     for row in range(S * A):
-        n = people.actions[row]
+        n = chain.actions[row]
         if n == 0:
             continue
         own = n * at.tables.reward[row]
@@ -106,31 +102,32 @@ cdef double act(
             record.reward_sums[row] += own
     row = 0
     while row < S * A:
-        n_rows = splitter.split_next(sampler, people.actions, at.tables.transition, S * A, K, &row)
+        n_rows = splitter.split_next(sampler, chain.actions, at.tables.transition, S * A, K, &row)
         for j in range(n_rows):
-            arrive(splitter.out + j * K, successors_of(at, splitter.label[j]), K, people.next_counts,
+            arrive(splitter.out + j * K, successors_of(at, splitter.label[j]), K, chain.next_counts,
                    NULL if record.active == NULL else record.active + splitter.label[j] * K)
     return reward
 
 
 cdef int act_alone(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record, int t, double *reward
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record, int t, double *reward
 ) except -1 nogil:
-    """The same where people.acting is a single agent, to whose row alone the game is asked where that is cheaper."""
+    """The same where chain.acting is a single agent, to whose row alone the game is asked where that is cheaper."""
     cdef Py_ssize_t A = at.n_actions, K = at.n_successors
     cdef Py_ssize_t o = 0, a, row, k = 0
     cdef const int32_t *successor
     splitter.open(sampler)
-    while people.acting[o] == 0:
+    while chain.acting[o] == 0:
         o += 1
     a = scan(splitter.uniform(), at.pi + o * A, A)
     row = o * A + a
     if at.model.asked_by_row:
-        checked_row(at.model, t, <int>o, <int>a, people.mu, at.tables.transition + row * K, at.tables.reward + row)
+        checked_row(at.model, t, <int>o, <int>a, chain.people.mu, at.tables.transition + row * K,
+                    at.tables.reward + row)
     if K > 1:
         k = scan(splitter.uniform(), at.tables.transition + row * K, K)
     successor = successors_of(at, row)
-    people.next_counts[k if successor == NULL else successor[k]] += 1
+    chain.next_counts[k if successor == NULL else successor[k]] += 1
     if record.decisions != NULL:
         record.decisions[row] += 1
     if record.reward_sums != NULL:
@@ -160,7 +157,7 @@ cdef double average_row(Evaluator at, Py_ssize_t o, double *out) noexcept nogil:
 
 
 cdef double act_averaged(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain
 ) noexcept nogil:
     """The same by one draw from the rows averaged over actions; returns what they are expected to earn."""
     cdef Py_ssize_t S = at.n_observations, room = splitter.capacity // S
@@ -169,89 +166,89 @@ cdef double act_averaged(
     while o < S:
         n_rows = 0
         while o < S and n_rows < room:
-            if people.acting[o] > 0:
-                splitter.n[n_rows] = people.acting[o]
-                reward += people.acting[o] * average_row(at, o, splitter.p + n_rows * S)
+            if chain.acting[o] > 0:
+                splitter.n[n_rows] = chain.acting[o]
+                reward += chain.acting[o] * average_row(at, o, splitter.p + n_rows * S)
                 n_rows += 1
             o += 1
         splitter.split(sampler, n_rows, S)
         for j in range(n_rows):
-            arrive(splitter.out + j * S, NULL, S, people.next_counts, NULL)
+            arrive(splitter.out + j * S, NULL, S, chain.next_counts, NULL)
     return reward
 
 
 cdef double rest(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record
 ) noexcept nogil:
-    """Those of people.resting (S,) drift; returns what they earn."""
+    """Those of chain.resting (S,) drift; returns what they earn."""
     cdef Py_ssize_t S = at.n_observations, K0 = at.n_passive_successors
     cdef Py_ssize_t o, row = 0, n_rows, j
     cdef int64_t[2] pair
     cdef double own, reward = 0
     for o in range(S):
-        own = people.resting[o] * at.tables.passive_reward[o]
+        own = chain.resting[o] * at.tables.passive_reward[o]
         reward += own
         if record.passive_reward_sums != NULL:
             record.passive_reward_sums[o] += own
     if at.model.passive_identity:
         for o in range(S):
-            people.next_counts[o] += people.resting[o]
+            chain.next_counts[o] += chain.resting[o]
             if record.passive != NULL:
-                note_passive_staying(at, record, o, people.resting[o])
+                note_passive_staying(at, record, o, chain.resting[o])
         return reward
     if K0 == 2:
         splitter.open(sampler)
         for o in range(S):
-            if people.resting[o] > 0 and splitter.rare(people.resting[o], at.tables.passive_transition + 2 * o, pair):
-                arrive(pair, passive_successors_of(at, o), 2, people.next_counts,
+            if chain.resting[o] > 0 and splitter.rare(chain.resting[o], at.tables.passive_transition + 2 * o, pair):
+                arrive(pair, passive_successors_of(at, o), 2, chain.next_counts,
                        NULL if record.passive == NULL else record.passive + 2 * o)
-                people.resting[o] = 0
+                chain.resting[o] = 0
     while row < S:
-        n_rows = splitter.split_next(sampler, people.resting, at.tables.passive_transition, S, K0, &row)
+        n_rows = splitter.split_next(sampler, chain.resting, at.tables.passive_transition, S, K0, &row)
         for j in range(n_rows):
             o = splitter.label[j]
-            arrive(splitter.out + j * K0, passive_successors_of(at, o), K0, people.next_counts,
+            arrive(splitter.out + j * K0, passive_successors_of(at, o), K0, chain.next_counts,
                    NULL if record.passive == NULL else record.passive + o * K0)
     return reward
 
 
 cdef int step_counts(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Population *people, Record *record, int t, int64_t n_acting,
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record, int t, int64_t n_acting,
     double *reward
 ) except -1 nogil:
-    """Everybody moves: people.acting (S,) act, n_acting in all unless that is negative, the others drift.
+    """Everybody moves: chain.acting (S,) act, n_acting in all unless that is negative, the others drift.
 
     The reward is that of all agents together.
     """
     cdef Py_ssize_t S = at.n_observations, o
-    memset(people.next_counts, 0, S * sizeof(int64_t))
+    memset(chain.next_counts, 0, S * sizeof(int64_t))
     if n_acting == 1:
-        act_alone(at, sampler, splitter, people, record, t, reward)
-    elif people.averaged:
-        reward[0] = act_averaged(at, sampler, splitter, people)
+        act_alone(at, sampler, splitter, chain, record, t, reward)
+    elif chain.averaged:
+        reward[0] = act_averaged(at, sampler, splitter, chain)
     else:
-        reward[0] = act(at, sampler, splitter, people, record)
+        reward[0] = act(at, sampler, splitter, chain, record)
     for o in range(S):
-        people.resting[o] = people.counts[o] - people.acting[o]
-    reward[0] += rest(at, sampler, splitter, people, record)
-    people.counts, people.next_counts = people.next_counts, people.counts
+        chain.resting[o] = chain.people.counts[o] - chain.acting[o]
+    reward[0] += rest(at, sampler, splitter, chain, record)
+    chain.people.counts, chain.next_counts = chain.next_counts, chain.people.counts
     for o in range(S):
-        people.mu[o] = <double>people.counts[o] / people.n_agents
+        chain.people.mu[o] = <double>chain.people.counts[o] / chain.people.n_agents
     return 0
 
 
-cdef void activate(Sampler *sampler, RowSplitter splitter, Population *people, Py_ssize_t S, double p) noexcept nogil:
-    """Each agent acts with probability p: people.acting (S,)."""
+cdef void activate(Sampler *sampler, RowSplitter splitter, Chain *chain, Py_ssize_t S, double p) noexcept nogil:
+    """Each agent acts with probability p: chain.acting (S,)."""
     cdef Py_ssize_t room = splitter.capacity // 2, o = 0, n_rows, j
     while o < S:
         n_rows = min(room, S - o)
         for j in range(n_rows):
-            splitter.n[j] = people.counts[o + j]
+            splitter.n[j] = chain.people.counts[o + j]
             splitter.p[2 * j] = p
             splitter.p[2 * j + 1] = 1 - p
         splitter.split(sampler, n_rows, 2)
         for j in range(n_rows):
-            people.acting[o + j] = splitter.out[2 * j]
+            chain.acting[o + j] = splitter.out[2 * j]
         o += n_rows
 
 
@@ -271,19 +268,19 @@ cdef void note_single(Evaluator at, Record *record, const Event *event) noexcept
     record.passive_reward_sums[event.observation] -= event.standing
 
 
-cdef int allocate(Population *people, Evaluator at) except -1:
+cdef int allocate(Chain *chain, Evaluator at) except -1:
     """One block of memory for everything, which begins at people.mu: freeing that is the caller's."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t n_doubles = S + max(at.n_successors, at.n_passive_successors)
     cdef double *memory = <double *>room_for(
         n_doubles + 4.0 * S + <double>S * A, sizeof(double), b"the counts of a population")
-    people.mu = memory
-    people.row = people.mu + S
-    people.counts = <int64_t *>(memory + n_doubles)
-    people.next_counts = people.counts + S
-    people.acting = people.next_counts + S
-    people.resting = people.acting + S
-    people.actions = people.resting + S
+    chain.people.mu = memory
+    chain.people.row = chain.people.mu + S
+    chain.people.counts = <int64_t *>(memory + n_doubles)
+    chain.next_counts = chain.people.counts + S
+    chain.acting = chain.next_counts + S
+    chain.resting = chain.acting + S
+    chain.actions = chain.resting + S
     return 0
 
 
@@ -342,12 +339,12 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
     cdef Py_ssize_t t = 0, o, j = 0, n_steps, n_single = 0
     cdef Py_ssize_t n_intervals
-    cdef int64_t n_acting
+    cdef int64_t n_acting, n_agents
     cdef double reward
     cdef Sampler sampler
     cdef RowSplitter splitter
-    cdef Population people
-    cdef Players players               # the same people, when one of them acts
+    cdef Chain chain
+    cdef Population *people = &chain.people
     cdef Singles singles = None
     cdef Ledger ledger
     cdef Record record
@@ -356,14 +353,14 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     cdef int64_t[:, :, ::1] passive
     cdef double[:, :, ::1] reward_sums
     cdef double[:, ::1] passive_reward_sums
-    if record_every < 1:
-        raise ValueError(f"record_every is {record_every}; must be >= 1")
-    n_intervals = (horizon + record_every - 1) // record_every
-    check_outputs(model, n_intervals, initial_counts, counts, decisions, rewards)
+    n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards, TMF_MOST_AGENTS,
+                         "up to which binomials are exact")
+    n_intervals = rewards.shape[0]
     memset(&sampler, 0, sizeof(Sampler))
     memset(&record, 0, sizeof(Record))
+    memset(&chain, 0, sizeof(Chain))
     sampler.bits = bits_of(bit_generator)
-    people.n_agents = total_of(initial_counts)
+    people.n_agents = n_agents
     read_activation(&activation, batch, probability, people.n_agents, horizon)
     for o in range(0 if batch is None else batch.shape[0]):
         check_batch(people.n_agents, batch[o])
@@ -377,18 +374,14 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
                 or reward_sums.shape[1] != S or reward_sums.shape[2] != A or passive.shape[1] != S
                 or passive.shape[2] != at.n_passive_successors or passive_reward_sums.shape[1] != S):
             raise ValueError("flows must have shapes (J, S, A, K), (J, S, A), (J, S, K0), (J, S)")
-    people.averaged = decisions is None and flows is None and S < A * model.n_successors
+    chain.averaged = decisions is None and flows is None and S < A * model.n_successors
     if batch is not None and model.passive_identity:
         for t in range(batch.shape[0]):
             n_single += batch[t] == 1
         if n_single > 0:
             singles = Singles.of(at, n_single if activation.stride else horizon)
-    splitter = splitter_for(at, people.averaged)
-    allocate(&people, at)
-    memset(&players, 0, sizeof(Players))
-    players.n_agents = people.n_agents
-    players.mu = people.mu
-    players.row = people.row
+    splitter = splitter_for(at, chain.averaged)
+    allocate(&chain, at)
     t = 0
     try:
         with bit_generator.lock, nogil:
@@ -396,7 +389,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
             for o in range(S):
                 people.mu[o] = <double>people.counts[o] / people.n_agents
             for o in range(4):
-                players.key[o] = sampler.bits.next_uint64(sampler.bits.state)
+                people.key[o] = sampler.bits.next_uint64(sampler.bits.state)
             open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
                         people.counts)
             while t < horizon:
@@ -412,57 +405,27 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
                 if activation.batch != NULL:
                     n_acting = activation.batch[t * activation.stride]
                 if n_acting == 1 and singles is not None:
-                    players.counts = people.counts
                     if flows is not None:
-                        singles.prepare(at, &players, t)
+                        singles.prepare(at, people, t)
                         note_standing(at, &record, people.counts)
                     else:
                         n_steps = single_steps(&activation, t, horizon)
-                    n_steps = singles.play(at, &players, &ledger, t, n_steps)
+                    n_steps = singles.play(at, people, &ledger, t, n_steps)
                     if flows is not None:
                         note_single(at, &record, &singles.last)
                 else:
                     if n_acting >= 0:
-                        split_hypergeometric(&sampler, people.counts, S, people.n_agents, n_acting, people.acting)
+                        split_hypergeometric(&sampler, people.counts, S, people.n_agents, n_acting, chain.acting)
                     else:
-                        activate(&sampler, splitter, &people, S, activation.probability[t * activation.stride])
+                        activate(&sampler, splitter, &chain, S, activation.probability[t * activation.stride])
                     if n_acting == 1 and model.asked_by_row:
                         at.passive_at(<int>t, people.mu)
                     else:
                         at.at(<int>t, people.mu)
-                    step_counts(at, &sampler, splitter, &people, &record, <int>t, n_acting, &reward)
+                    step_counts(at, &sampler, splitter, &chain, &record, <int>t, n_acting, &reward)
                     end_step(&ledger, reward, people.counts)
-                    players.passive.fresh = False
+                    people.passive.fresh = False
                 t += n_steps
     finally:
         free(people.mu)        # the one block behind all of people's arrays
     return ledger.total / people.n_agents
-
-
-cdef int64_t total_of(const int64_t[::1] counts) except -1:
-    cdef int64_t total = 0
-    cdef Py_ssize_t o
-    for o in range(counts.shape[0]):
-        if counts[o] < 0:
-            raise ValueError(f"initial_counts[{o}] is {counts[o]}; must be >= 0")
-        if total > <int64_t>MAX_AGENTS - counts[o]:
-            raise ValueError(f"initial_counts sum to more than {MAX_AGENTS}, up to which binomials are exact")
-        total += counts[o]
-    if total < 1:
-        raise ValueError("initial_counts sum to 0; must sum to at least 1")
-    return total
-
-
-cdef int check_outputs(Model model, Py_ssize_t n_intervals, const int64_t[::1] initial_counts,
-                       int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards) except -1:
-    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    if initial_counts.shape[0] != S:
-        raise ValueError(f"initial_counts has {initial_counts.shape[0]} entries; must have {S}")
-    if counts.shape[0] != n_intervals + 1 or counts.shape[1] != S:
-        raise ValueError(f"counts has shape ({counts.shape[0]}, {counts.shape[1]}); must be ({n_intervals + 1}, {S})")
-    if rewards.shape[0] != n_intervals:
-        raise ValueError(f"rewards has {rewards.shape[0]} entries; must have {n_intervals}")
-    if decisions is not None and (
-            decisions.shape[0] != n_intervals or decisions.shape[1] != S or decisions.shape[2] != A):
-        raise ValueError(f"decisions must have shape ({n_intervals}, {S}, {A})")
-    return 0

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from tmfcore._population.alias cimport AliasTables
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.ledger cimport Ledger
-from tmfcore._population.one cimport Population
+from tmfcore._population.singles cimport Population
 from tmfcore._population.tiles cimport Crowd, Hands, Memory, Trajectory
 
 

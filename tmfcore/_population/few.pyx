@@ -12,7 +12,7 @@ from libc.string cimport memset
 import numpy as np
 
 from tmfcore._population.ledger cimport end_step
-from tmfcore._population.standing cimport move_agent, refresh, reprice
+from tmfcore._population.passive cimport move_agent, refresh, reprice
 from tmfcore._population.observations cimport tmf_load_one, tmf_prefetch_one, tmf_store_one
 from tmfcore._random.streams cimport SELECTION, TMF_PART, tmf_below, tmf_fill, tmf_open, tmf_stream
 from tmfcore._population.tiles cimport draw_tile, write_action, write_standing

@@ -5,6 +5,8 @@ Contract   integer outputs add up exactly whatever the intervals; rewards do to 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
+from tmfcore._model.model cimport Model
+
 
 cdef struct Ledger:
     double n_agents
@@ -21,6 +23,13 @@ cdef struct Ledger:
     double total               # of all agents, discounted, in the run so far
     double weight              # discount^t
     double discount
+
+
+# Check the arguments of a run; the number of agents, which is 1..most: `why` says why not more.
+cdef int64_t check_run(
+    Model model, Py_ssize_t horizon, Py_ssize_t record_every, const int64_t[::1] initial_counts,
+    int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards, int64_t most, str why
+) except -1
 
 
 cdef inline void begin_interval(Ledger *ledger) noexcept nogil:

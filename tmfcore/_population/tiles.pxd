@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tmfcore._population.alias cimport AliasTables, Layout
 from tmfcore._model.evaluator cimport Evaluator
-from tmfcore._population.one cimport Population
+from tmfcore._population.singles cimport Population
 from tmfcore._random.streams cimport tmf_stream
 
 

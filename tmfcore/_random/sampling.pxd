@@ -2,7 +2,7 @@
 
 Source     binomials by inversion, by transformed rejection (BTRS: Hoermann, J. Stat. Comput. Simul. 46, 1993) and, for
            large means, by numpy's BTPE (Kachitvichyanukul & Schmeiser 1988); hypergeometrics by numpy's HRUA
-           (Stadlober 1990). Many rows at once: rows.h.
+           (Stadlober 1990). Many rows at once: binomials.h.
 Contract   a cell of probability zero is never drawn; counts split over cells sum exactly to the total.
 Validity   binomials to n = 10**18 (side by side to 2**50, one by one beyond), hypergeometrics to 10**12 agents.
 """
@@ -11,7 +11,7 @@ from numpy.random cimport bitgen_t
 from numpy.random.c_distributions cimport binomial_t, random_binomial, random_hypergeometric
 
 
-cdef extern from "_random/sampling.h" nogil:
+cdef extern from "_random/bounded.h" nogil:
     uint64_t tmf_multiply_high(uint64_t a, uint64_t b, uint64_t *low)
     bint tmf_biased(uint64_t low, uint64_t n)
     int64_t TMF_MOST_AGENTS

@@ -23,7 +23,7 @@ if tmf_instruction_set() == NULL:
         "must be base, avx2, avx512 or avx512vbmi, or unset")
 
 
-cdef extern from "_random/rows.h" nogil:
+cdef extern from "_random/binomials.h" nogil:
     int64_t TMF_MOST
     int TMF_ABREAST
     ctypedef struct tmf_words:

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "_base/simd/cpu.h"
-#include "_random/sampling.h"
+#include "_random/bounded.h"
 
 #define TMF_LANES 8
 #define TMF_TILE 2048 /* agents that share one stream at one step ... */

@@ -10,8 +10,9 @@ from tmfcore._base import validation as check
 from tmfcore._base.types import FloatsLike, Time
 from tmfcore._model import clock, native, sources
 from tmfcore._model import promises as _promises
+from tmfcore._model.compiled_model import CompiledModel
 from tmfcore._model.core import TINY, Core
-from tmfcore._model.model import CompiledModel, Model
+from tmfcore._model.model import Model
 
 __all__ = ["Compiled"]
 

@@ -1,18 +1,11 @@
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
-_Table: TypeAlias = ArrayLike | Callable[[NDArray[np.float64], int], ArrayLike]
-
 ROW_TOLERANCE: Final[float]
-ROW_SIGNATURES: Final[tuple[str, ...]]
-TABLE_NAMES: Final[tuple[str, ...]]
-FLOAT64: Final[np.dtype[np.float64]]
 
-def signature_types(signature: str) -> tuple[str, ...]: ...
 @disjoint_base
 class Model:
     @property
@@ -55,35 +48,3 @@ class Model:
         self, mu: NDArray[np.float64], t: int, observation: int, action: int, sigma: ArrayLike | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
     def check_mu(self, mu: NDArray[np.float64]) -> None: ...
-
-@disjoint_base
-class TableModel(Model):
-    def __init__(
-        self,
-        n_observations: int,
-        n_actions: int,
-        reward: _Table,
-        transition: _Table,
-        passive_reward: _Table,
-        passive_transition: _Table,
-        successors: ArrayLike | None = None,
-        passive_successors: ArrayLike | None = None,
-    ) -> None: ...
-
-@disjoint_base
-class CompiledModel(Model):
-    def __init__(
-        self,
-        n_observations: int,
-        n_actions: int,
-        function: Any,
-        successors: ArrayLike | None = None,
-        passive_successors: ArrayLike | None = None,
-        user_data: int | None = None,
-        owner: object = None,
-        constant_transition: bool = False,
-        local_passive_reward: bool = False,
-        separable_reward: bool = False,
-        step: float = 0.0,
-        own: ArrayLike | None = None,
-    ) -> None: ...

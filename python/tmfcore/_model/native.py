@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tmfcore._base import validation as check
-from tmfcore._model.model import ROW_SIGNATURES
+from tmfcore._model.compiled_model import ROW_SIGNATURES
 
 __all__ = ["row_function"]
 

@@ -19,7 +19,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import of_mu_and_t
 from tmfcore._base.validation import FloatArray, SuccessorArray
-from tmfcore._model.model import TableModel
+from tmfcore._model.table_model import TableModel
 
 __all__ = ["INT32_MAX", "Rates", "Sources", "Table"]
 

@@ -5,7 +5,7 @@ from tmfcore._population.alias cimport AliasTables
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.ledger cimport Ledger
 from tmfcore._model.model cimport Model
-from tmfcore._population.standing cimport PassiveRewards
+from tmfcore._population.passive cimport PassiveRewards
 
 
 cdef enum:

@@ -3,8 +3,8 @@
  * Source     D. Lemire, "Fast random integer generation in an interval", ACM TOMACS 29 (2019).
  * Contract   exactly uniform on {0..n-1} for every n >= 1: the biased sliver is rejected.
  */
-#ifndef TMFCORE_SAMPLING_H
-#define TMFCORE_SAMPLING_H
+#ifndef TMFCORE_BOUNDED_H
+#define TMFCORE_BOUNDED_H
 
 #include <stdint.h>
 

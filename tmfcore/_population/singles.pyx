@@ -17,7 +17,7 @@ from tmfcore._population.alias cimport Layout, cells_in, layout_of, tmf_alias, t
 from tmfcore._model.evaluator cimport successors_of
 from tmfcore._population.ledger cimport end_step
 from tmfcore._model.model cimport Model, checked_row, refuse_standing
-from tmfcore._population.standing cimport move_agent, refresh
+from tmfcore._population.passive cimport move_agent, refresh
 from tmfcore._model.policy cimport stage_end, stage_of
 from tmfcore._population.observations cimport tmf_load_one, tmf_prefetch_one, tmf_store_one
 from tmfcore._random.sampling cimport scan

@@ -1,0 +1,158 @@
+"""Models of arrays, of Python callables, or of a mixture of the two.
+
+Contract   what a callable returns is checked every time.
+"""
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.string cimport memcpy
+
+import numpy as np
+
+from tmfcore._model.model cimport TOLERANCE, Model, Tables, frozen
+
+cdef extern from "_base/simd/check.h" nogil:
+    int tmf_all_finite(const double *source, Py_ssize_t n, double *target)
+    int tmf_distributions(const double *rows, Py_ssize_t n_rows, Py_ssize_t n_cells, double tolerance)
+
+
+cdef class TableModel(Model):
+    """A game given as arrays, Python callables f(mu, t), or a mixture of the two.
+
+    Parameters
+    ----------
+    n_observations, n_actions : int
+    reward, transition, passive_reward, passive_transition
+        Shapes (S, A), (S, A, K), (S,), (S, K0): each a validated array or a callable f(mu, t) returning one.
+        A callable is called once a step with the GIL held; its result is checked at every use.
+    successors, passive_successors : array_like of int, optional
+        Shapes (S, A, K) and (S, K0).
+    """
+    cdef tuple sources, shapes
+    cdef frozenset varying       # which of the four are callables
+
+    def __init__(self, n_observations, n_actions, reward, transition, passive_reward, passive_transition,
+                 successors=None, passive_successors=None):
+        self.set_shape(n_observations, n_actions, successors, passive_successors)
+        S, A = self.n_observations, self.n_actions
+        self.shapes = ((S, A), (S, A, self.n_successors), (S,), (S, self.n_passive_successors))
+        self.sources = tuple(
+            source if callable(source) else table_of(name, source, shape)
+            for name, source, shape in zip(
+                TABLE_NAMES, (reward, transition, passive_reward, passive_transition), self.shapes))
+        varies = [callable(source) for source in self.sources]
+        self.varying = frozenset(i for i in range(4) if varies[i])
+        self.constant = self.affine = not any(varies)
+        self.constant_transition = not (varies[1] or varies[3])
+        self.constant_reward = not (varies[0] or varies[2])
+        self.in_parts = True
+        self.local_passive_reward = not varies[2]
+        self.passive_identity = not varies[3] and is_identity(self.sources[3], self.passive_successors)
+
+    cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
+        if everything or not self.constant:
+            self.call_tables(t, mu, tables, everything)
+        return 0
+
+    cdef int row_at(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        return self.call_row(t, observation, action, mu, probabilities, reward)
+
+    cdef int call_tables(self, int t, const double *mu, Tables *tables, bint everything) except -1 with gil:
+        cdef double **targets = [
+            tables.reward, tables.transition, tables.passive_reward, tables.passive_transition]
+        cdef int i
+        population = None if self.constant else self.population(mu)
+        for i in range(4):
+            if targets[i] == NULL:
+                continue
+            if i in self.varying:
+                called(TABLE_NAMES[i], self.sources[i](population, t), self.shapes[i], t, targets[i])
+            elif everything:
+                fill(targets[i], self.sources[i])
+        return 0
+
+    cdef int call_row(
+        self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
+    ) except -1 with gil:
+        population = self.population(mu)
+        first = 2 if action < 0 else 0
+        rewards = self.table(first, population, t)[observation]
+        rows = self.table(first + 1, population, t)[observation]
+        reward[0] = rewards if action < 0 else rewards[action]
+        return fill(probabilities, rows if action < 0 else rows[action])
+
+    cdef object population(self, const double *mu):
+        """A fresh read-only copy of mu: a callable may keep it."""
+        return np.frombuffer(PyBytes_FromStringAndSize(<const char *>mu, self.n_observations * sizeof(double)))
+
+    cdef object table(self, int i, population, int t):
+        source = self.sources[i]
+        return table_of(TABLE_NAMES[i], source(population, t), self.shapes[i], t) if callable(source) else source
+
+
+FLOAT64 = np.dtype(np.float64)
+TABLE_NAMES = ("reward", "transition", "passive_reward", "passive_transition")
+
+
+cdef object table_of(str name, source, tuple shape, t=None):
+    """source as a float64 table of the shape, checked; t is the step when a callable made it."""
+    label = name if t is None else f"{name}(mu, t={t})"
+    table = np.array(source, np.float64, order="C")
+    if table.shape != shape:
+        raise ValueError(f"{label} has shape {table.shape}; must be {shape}")
+    if not np.isfinite(table).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(table))[0])
+        raise ValueError(f"{label}{list(index)} is {table[index]}; must be finite")
+    if name.endswith("transition"):
+        if table.min() < 0:
+            index = tuple(int(i) for i in np.argwhere(table < 0)[0])
+            raise ValueError(f"{label}{list(index)} is {table[index]:.6g}; must be >= 0")
+        sums = table.sum(-1)
+        bad = np.argwhere(np.abs(sums - 1) > TOLERANCE)
+        if len(bad):
+            index = tuple(int(i) for i in bad[0])
+            raise ValueError(f"{label}{list(index)} sums to {sums[index]:.10g}; each row must sum to 1 within "
+                             f"{TOLERANCE:g} ({len(bad)} of {sums.size} rows are bad)")
+    return frozen(table)
+
+
+cdef int called(str name, source, tuple shape, int t, double *target) except -1:
+    """Copy to `target` what a callable returned, checked in one pass; table_of words the error, if there is one."""
+    cdef Py_buffer buffer
+    cdef Py_ssize_t n = 0, n_cells = 1
+    cdef int i, n_axes = <int>len(shape)
+    cdef bint right = False
+    table = source
+    if not (type(source) is np.ndarray and source.dtype == FLOAT64 and source.flags.c_contiguous):
+        table = np.array(source, np.float64, order="C")
+    PyObject_GetBuffer(table, &buffer, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    try:
+        if buffer.ndim == n_axes:
+            n = 1
+            for i in range(n_axes):
+                n_cells = shape[i]
+                n = n * n_cells if buffer.shape[i] == n_cells else 0
+        if n > 0:
+            right = tmf_all_finite(<const double *>buffer.buf, n, target)
+            if right and name.endswith("transition"):
+                right = tmf_distributions(target, n // n_cells, n_cells, TOLERANCE)
+    finally:
+        PyBuffer_Release(&buffer)
+    if not right:
+        fill(target, table_of(name, table, shape, t))
+    return 0
+
+
+cdef int fill(double *target, table) except -1:
+    cdef const double[::1] flat = table.reshape(-1)
+    memcpy(target, &flat[0], flat.shape[0] * sizeof(double))
+    return 0
+
+
+cdef bint is_identity(table, successors) except -1:
+    n_observations = table.shape[0]
+    if successors is None:
+        return np.array_equal(table, np.eye(n_observations))
+    stays = successors == np.arange(n_observations)[:, None]
+    return bool((np.where(stays, table, 0.0).sum(-1) == 1.0).all() and (table[~stays] == 0).all())

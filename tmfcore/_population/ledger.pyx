@@ -1,0 +1,32 @@
+"""The arguments of a run that both engines have, checked at their doors."""
+
+
+cdef int64_t check_run(
+    Model model, Py_ssize_t horizon, Py_ssize_t record_every, const int64_t[::1] initial_counts,
+    int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards, int64_t most, str why
+) except -1:
+    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+    cdef Py_ssize_t o, n_intervals
+    cdef int64_t n_agents = 0
+    if record_every < 1:
+        raise ValueError(f"record_every is {record_every}; must be >= 1")
+    n_intervals = (horizon + record_every - 1) // record_every
+    if initial_counts.shape[0] != S:
+        raise ValueError(f"initial_counts has {initial_counts.shape[0]} entries; must have {S}")
+    if counts.shape[0] != n_intervals + 1 or counts.shape[1] != S:
+        raise ValueError(f"counts has shape ({counts.shape[0]}, {counts.shape[1]}); must be ({n_intervals + 1}, {S})")
+    if rewards.shape[0] != n_intervals:
+        raise ValueError(f"rewards has {rewards.shape[0]} entries; must have {n_intervals}")
+    if decisions is not None and (
+            decisions.shape[0] != n_intervals or decisions.shape[1] != S or decisions.shape[2] != A):
+        raise ValueError(f"decisions has shape ({decisions.shape[0]}, {decisions.shape[1]}, {decisions.shape[2]}); "
+                         f"must be ({n_intervals}, {S}, {A})")
+    for o in range(S):
+        if initial_counts[o] < 0:
+            raise ValueError(f"initial_counts[{o}] is {initial_counts[o]}; must be >= 0")
+        if n_agents > most - initial_counts[o]:
+            raise ValueError(f"initial_counts sum to more than {most}, {why}")
+        n_agents += initial_counts[o]
+    if n_agents < 1:
+        raise ValueError("initial_counts sum to 0; must sum to at least 1")
+    return n_agents
