@@ -1,10 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
 
 from tmfcore.solvers._judged import Judged
 
-@disjoint_base
 class Iterate(Judged):
     def stiffness(
         self,
