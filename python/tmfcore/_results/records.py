@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, TypeAlias, get_args
 
 import numpy as np
 
@@ -58,17 +58,18 @@ class Record:
             if not fits(value):
                 raise TypeError(f"{name} is {say.show(value)}; must be {wanted}")
         known: dict[tuple[str, str], tuple[int, str]] = {}
-        for name, letters in kind.SHAPES.items():
+        for name, dimensions in _dimensions(kind):
             value = getattr(self, name)
             for key, entry in value.items() if isinstance(value, Mapping) else [("", value)]:
                 if entry is not None and (isinstance(entry, np.ndarray) or len(entry)):
-                    _fit(f"{name}[{key!r}]" if key else name, entry, letters.split(), key, known)
+                    _fit(f"{name}[{key!r}]" if key else name, entry, dimensions, key, known)
         self.__setstate__(vars(self))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Fields with read-only views of their arrays, also of a copy and of what was pickled."""
+        own = vars(self)
         for name, value in state.items():
-            object.__setattr__(self, name, read_only(value))
+            own[name] = read_only(value)
 
     def __repr__(self) -> str:
         """One line, whatever the arrays hold."""
@@ -132,9 +133,18 @@ def read_only(value: Any) -> Any:
         return value
     if type(value) is dict:
         return {key: read_only(entry) for key, entry in value.items()}
-    if type(value) is tuple:
+    if type(value) is tuple and not _of_strings(value):
         return tuple(map(read_only, value))
     return value
+
+
+_STRINGS = {str}
+
+
+def _of_strings(value: tuple[Any, ...]) -> bool:
+    """Whether a tuple has strings alone: a flow has thousands of labels, and is made in microseconds."""
+    kinds = set(map(type, value))
+    return kinds <= _STRINGS or all(issubclass(kind, str) for kind in kinds)
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -157,18 +167,31 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def _fit(name: str, value: Any, letters: list[str], key: str, known: dict[tuple[str, str], tuple[int, str]]) -> None:
+Dimension: TypeAlias = tuple[str, str, int]  # J+1: as it is written, its letter J, and the 1 beyond it
+
+
+@cache
+def _dimensions(kind: Any) -> list[tuple[str, list[Dimension]]]:
+    """SHAPES, read."""
+    found = []
+    for name, dimensions in kind.SHAPES.items():
+        parts = [(one, *one.rstrip("'").partition("+")) for one in dimensions.split()]
+        found.append((name, [(one, letter, int(more or 0)) for one, letter, _, more in parts]))
+    return found
+
+
+def _fit(
+    name: str, value: Any, dimensions: list[Dimension], key: str, known: dict[tuple[str, str], tuple[int, str]]
+) -> None:
     """Refuse an array or a tuple whose lengths are not those `known` by letter so far; add its own."""
     shape = value.shape if isinstance(value, np.ndarray) else (len(value),)
-    if len(shape) != len(letters):
-        raise ValueError(f"{name} has shape {shape}; must be ({', '.join(letters)})")
-    for n, dimension in zip(shape, letters, strict=True):
-        letter, _, more = dimension.rstrip("'").partition("+")
-        length, where = known.setdefault((letter, key), (n - int(more or 0), name))
-        if n - int(more or 0) != length:
-            raise ValueError(
-                f"{name} has shape {shape}; must be ({', '.join(letters)}) with {letter} = {length}, as {where}"
-            )
+    if len(shape) != len(dimensions):
+        raise ValueError(f"{name} has shape {shape}; must be ({', '.join(one for one, _, _ in dimensions)})")
+    for n, (_, letter, more) in zip(shape, dimensions, strict=True):
+        length, where = known.setdefault((letter, key), (n - more, name))
+        if n - more != length:
+            wanted = ", ".join(one for one, _, _ in dimensions)
+            raise ValueError(f"{name} has shape {shape}; must be ({wanted}) with {letter} = {length}, as {where}")
 
 
 @cache
@@ -200,6 +223,8 @@ def _check_of(annotation: str) -> tuple[str, Check]:
             isinstance(value, Mapping) and all(key(k) and item(v) for k, v in value.items())
         )
     words = f"a tuple, each entry {' or '.join(dict.fromkeys(words for words, _ in parts))}"
+    if inner == "str, ...]":
+        return words, lambda value: isinstance(value, tuple) and _of_strings(value)
     if inner.endswith("...]"):
         return words, lambda value: isinstance(value, tuple) and all(parts[0][1](entry) for entry in value)
     return words, lambda value: (
