@@ -6,7 +6,7 @@
     python -m bench.gallery --quick             to a tolerance of 10%: to see that it works
     python -m bench.gallery --lists             no pages, only the lists of all games: LISTS, and the index
 
-What there is to say of a game is entered in its file (`tmfcore.games._registry`). Equations and notes are those of its
+What there is to say of a game is entered in its file (`tmfcore.games._shelf`). Equations and notes are those of its
 docstring, numbers and pictures those of the command on its page, which is run as it stands there. Needs the extra `app`
 (matplotlib brings Pillow).
 """

@@ -11,24 +11,24 @@ import sys
 from pathlib import Path
 
 from tmfcore.solvers._exact import ExactSolver
-from tmfcore.solvers._registry import SOLVERS, Entry
+from tmfcore.solvers._registry import SOLVERS, SolverEntry
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def theory(entries: list[Entry]) -> str:
+def theory(entries: list[SolverEntry]) -> str:
     """The table of section 9."""
     rows = (f"| `{entry.name}` | {entry.update} | {entry.source} |" for entry in entries)
     return "\n".join(("| solver | next iterate | source |", "|---|---|---|", *rows))
 
 
-def readme(entries: list[Entry]) -> str:
+def readme(entries: list[SolverEntry]) -> str:
     """The list of exact solvers."""
     exact = (entry for entry in entries if issubclass(entry.solver, ExactSolver))
     return ", ".join(f"`{entry.name}`{f' ({entry.remark})' if entry.remark else ''}" for entry in exact)
 
 
-def names(entries: list[Entry]) -> str:
+def names(entries: list[SolverEntry]) -> str:
     """Imports and names for type checkers."""
     modules: dict[str, list[str]] = {}
     for entry in entries:
@@ -55,7 +55,7 @@ PLACES = (
 )
 
 
-def written(entries: list[Entry] | None = None) -> dict[Path, str]:
+def written(entries: list[SolverEntry] | None = None) -> dict[Path, str]:
     """Each file as it is to be."""
     entries = list(SOLVERS.values()) if entries is None else entries
     texts = {}

@@ -17,7 +17,7 @@ from command_line import SMALL, document, run
 from tmfcore.cli.app import app
 from tmfcore.cli.console import Report, print_tables, reports
 from tmfcore.reproduce import report
-from tmfcore.reproduce.report import Table
+from tmfcore.reproduce.report import TextTable
 
 COMMANDS = {
     "games": ["games"],
@@ -239,7 +239,7 @@ def test_a_table_of_words_and_numbers_is_not_cut(columns, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", str(columns))
     heads = ("game", "agents a step", "what is to be shown", "found", "met")
     rows = tuple((f"Selection of a resource, {k}", f"B = {k}", "a sentence " * 4 + "to its end", f"{k}.25%", "no") for k in range(10))
-    print_tables([Table("goals", heads, rows)])
+    print_tables([TextTable("goals", heads, rows)])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= columns
     assert sum(f"{k}.25%" in line for k in range(10) for line in lines) == 10
@@ -249,7 +249,7 @@ def test_a_table_of_words_and_numbers_is_not_cut(columns, monkeypatch, capsys):
 
 def test_a_word_wider_than_the_line_is_folded(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "30")
-    print_tables([Table("long", ("name", "value"), (("a", "x" * 70), ("b", "[bold]not markup[/]")))])
+    print_tables([TextTable("long", ("name", "value"), (("a", "x" * 70), ("b", "[bold]not markup[/]")))])
     out = capsys.readouterr().out
     assert out.count("x") == 70 and max(map(len, out.splitlines())) <= 30
     assert "[bold]not" in out

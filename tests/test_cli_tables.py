@@ -175,12 +175,12 @@ def test_reproduce_writes_and_prints(tmp_path):
 def test_a_table_of_thirty_columns_is_readable(columns, monkeypatch, capsys):
     """Whatever the width: no line is longer, no number is broken or cut, and every part names its rows and columns."""
     from tmfcore.cli.console import print_tables
-    from tmfcore.reproduce.report import Table
+    from tmfcore.reproduce.report import TextTable
 
     monkeypatch.setenv("COLUMNS", str(columns))
     heads = ("observation", *(f"t = {j}: mean field" for j in range(30)))
     rows = tuple((f"place {o}, east", *(f"{o}.{j:04d}" for j in range(30))) for o in range(3))
-    print_tables([Table("shares", heads, rows)])
+    print_tables([TextTable("shares", heads, rows)])
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= columns
     assert "…" not in text

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
@@ -139,6 +140,31 @@ def test_build_info_reports_the_switches():
     assert info["tmfcore"] == tmfcore.__version__
     for name in ("abi3", "debug", "trace", "sanitize"):
         assert name in info
+
+
+#: Commands are called what they do, as the verbs behind them are.
+ALIKE = {"__init__", "simulate", "reproduce"}
+
+
+def test_a_name_is_one_thing():
+    """No two modules of the house have one name, and no two classes, compiled ones among them."""
+    modules, classes = {}, {}
+    for path in [*PACKAGE.rglob("*.py"), *KERNELS.rglob("*.pyx")]:
+        if path.stem not in ALIKE:
+            modules.setdefault(path.stem, []).append(path)
+        for name in re.findall(r"^(?:cdef |cpdef )?class (\w+)", path.read_text(), re.MULTILINE):
+            classes.setdefault(name, []).append(path)
+    assert {name: paths for name, paths in (modules | classes).items() if len(paths) > 1} == {}
+
+
+@pytest.mark.skipif(not KERNELS.is_dir(), reason="not in a source tree")
+def test_files_are_short():
+    """At most 450 lines of code: a file has one job."""
+    files = (path for folder in ("tmfcore", "python", "tests", "bench", "examples") for path in (ROOT / folder).rglob("*"))
+    sources = [path for path in files if path.suffix in (".py", ".pyi", ".pyx", ".pxd", ".h")]
+    lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in sources}
+    assert len(lengths) > 400
+    assert {name: lines for name, lines in lengths.items() if lines > 450} == {}
 
 
 def test_every_process_collects_the_same_tests():

@@ -156,7 +156,7 @@ def untested(folder=TESTS):
 
 
 def test_every_game_is_entered():
-    assert not list(unentered()), "decorate the function with @shelf(...), see tmfcore/games/_registry.py"
+    assert not list(unentered()), "decorate the function with @shelf(...), see tmfcore/games/_shelf.py"
 
 
 def test_every_game_has_a_test():
@@ -179,7 +179,7 @@ ONE_MORE = '''\
 """Dice."""
 
 from tmfcore._model.game import Game
-from tmfcore.games._registry import Page, shelf
+from tmfcore.games._shelf import Page, shelf
 
 __all__ = ["throwaway"]
 

@@ -36,7 +36,7 @@ def sample(acted, waited, **more):
 def small_memory():
     """J = 1, S = 2, A = 2."""
     game = tmf.Game(2, 2, 1, 1.0, [0.5, 0.5], np.zeros((2, 2)), np.full((2, 2, 2), 0.5))
-    return _critics.Memory(problem_of(game, tmf.Bernoulli(0.5), 10))
+    return _critics.PastSamples(problem_of(game, tmf.Bernoulli(0.5), 10))
 
 
 def test_memory_pools_populations_and_leans_on_everybody_where_little_is_known():

@@ -14,7 +14,7 @@ TableLike       the same, or a function of (mu), (mu, t) or (mu, t, z) that retu
 PolicyLike      what is taken for a policy; PolicyFunction is a function of (mu) or (mu, t) that returns (S, A) numbers
 RNG             what `rng=` takes
 Progress        what `progress=` takes
-Solver          whatever has a method `solve` like those of tmfcore.solvers
+SolverLike      whatever has a method `solve` like those of tmfcore.solvers
 Callback        what `callback=` takes: a function of an Iteration; returning True stops
 
 Checkers of types (mypy --strict, pyright) refuse words that are no choice; at run time the same lists are checked, and
@@ -34,12 +34,12 @@ from tmfcore._random.seeding import RNG
 from tmfcore.solvers.base import Callback, Solution
 
 __all__ = [
-    "RNG", "Callback", "Clock", "Engine", "FloatsLike", "PolicyFunction", "PolicyLike", "Progress", "Solver", "Start",
+    "RNG", "Callback", "Clock", "Engine", "FloatsLike", "PolicyFunction", "PolicyLike", "Progress", "SolverLike", "Start",
     "TableFunction", "TableLike", "Time",
 ]  # fmt: skip
 
 
-class Solver(Protocol):
+class SolverLike(Protocol):
     """Whatever has a method `solve` like those of tmfcore.solvers, for functions that take any."""
 
     def solve(

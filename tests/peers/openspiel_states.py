@@ -30,11 +30,11 @@ class Side:
         self.entry, self.game = entry, pyspiel.load_game(name, parameters)
         self.keyed = Keyed(self.game)
 
-    def policy(self, pi: np.ndarray) -> ours.TablePolicy:
-        return ours.TablePolicy(self.game, pi, self.entry.place)
+    def policy(self, pi: np.ndarray) -> ours.PolicyByRows:
+        return ours.PolicyByRows(self.game, pi, self.entry.place)
 
-    def keyed_policy(self, pi: np.ndarray) -> ours.TablePolicy:
-        return ours.TablePolicy(self.keyed, pi, lambda state: self.entry.place(state.now.state))
+    def keyed_policy(self, pi: np.ndarray) -> ours.PolicyByRows:
+        return ours.PolicyByRows(self.keyed, pi, lambda state: self.entry.place(state.now.state))
 
     def nash_conv(self, pi: np.ndarray) -> float:
         """Theirs, on the game with its last action in the key."""

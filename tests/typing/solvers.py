@@ -3,7 +3,7 @@
 import numpy as np
 
 import tmfcore as tmf
-from tmfcore.typing import Callback, Solver
+from tmfcore.typing import Callback, SolverLike
 
 game = tmf.games.queueing()
 everybody = tmf.Synchronous()
@@ -57,7 +57,7 @@ tmf.solve(game, everybody, progress=lambda done, total: None)
 tmf.solve(game, everybody, progress="bar")  # error
 
 
-def study(solver: Solver, schedule: tmf.Schedule) -> float:
+def study(solver: SolverLike, schedule: tmf.Schedule) -> float:
     """Whatever solves."""
     return solver.solve(game, schedule, 100, rng=1, callback=report).exploitability
 

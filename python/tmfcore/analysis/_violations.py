@@ -88,7 +88,7 @@ class _Flow:
     passive_reward: FloatArray  # (T, S)
 
 
-class _Search:
+class _ViolationSearch:
     def __init__(self, game: Game, schedule: Schedule, n_agents: int | None, beta: FloatArray) -> None:
         self.game, self.schedule, self.n_agents, self.beta = game, schedule, n_agents, beta
         self.weights = game.discount ** np.arange(game.n_steps)
@@ -152,7 +152,7 @@ def search(
     generator: np.random.Generator,
 ) -> tuple[Violation | None, int]:
     """Follow up to `trials` flows, at least 2, on lines between policies; stops at the first line with a violation."""
-    looking = _Search(game, schedule, n_agents, beta)
+    looking = _ViolationSearch(game, schedule, n_agents, beta)
     trials = max(trials, 2)
     for first, second, n in _policies(game, generator):
         left = trials - looking.compared

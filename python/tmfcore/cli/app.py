@@ -73,11 +73,11 @@ def info() -> Report:
     """Show versions, CPU features, build switches and threads."""
     import tmfcore as tmf
     from tmfcore._base.threads import available_processors
-    from tmfcore.reproduce.report import Table
+    from tmfcore.reproduce.report import TextTable
 
     found = {**tmf.build_info(), "processors_available": available_processors()}
     rows = tuple((name.replace("_", " "), _text(value)) for name, value in found.items())
-    return Report(found, [Table("tmfcore", ("", "value"), rows)])
+    return Report(found, [TextTable("tmfcore", ("", "value"), rows)])
 
 
 def _text(value: object) -> str:

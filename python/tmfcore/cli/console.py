@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from tmfcore.reproduce.report import Table
+    from tmfcore.reproduce.report import TextTable
 
 __all__ = ["Report", "print_tables", "progress", "reports", "two_level_progress"]
 
@@ -43,7 +43,7 @@ class Report:
     """
 
     document: dict[str, Any]
-    tables: Sequence[Table] = ()
+    tables: Sequence[TextTable] = ()
     lines: Sequence[str] = ()
     interrupted: bool = False
 
@@ -81,7 +81,7 @@ def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  
 # ------------------------------------------------------------------------------------------------------------- tables
 
 
-def print_tables(tables: Sequence[Table]) -> None:
+def print_tables(tables: Sequence[TextTable]) -> None:
     """Print each table under its title. Columns of numbers are set to the right; none is broken."""
     from rich.console import Console
 
@@ -98,7 +98,7 @@ def print_tables(tables: Sequence[Table]) -> None:
     click.echo("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()), nl=False)
 
 
-def _set(table: Table, page: Console) -> None:
+def _set(table: TextTable, page: Console) -> None:
     """Set a table on the page: whole, or in parts, or, if it has words beyond the first column, row by row."""
     columns = _columns(table)
     if sum(column.wide + 3 for column in columns) < page.width:
@@ -128,7 +128,7 @@ class _Column:
     number: bool
 
 
-def _columns(table: Table) -> list[_Column]:
+def _columns(table: TextTable) -> list[_Column]:
     """The columns of a table."""
     from rich.cells import cell_len
 
@@ -156,7 +156,7 @@ def _parts(columns: Sequence[_Column], width: int) -> list[list[int]]:
     return parts
 
 
-def _set_parts(table: Table, columns: Sequence[_Column], parts: Sequence[Sequence[int]], page: Console) -> None:
+def _set_parts(table: TextTable, columns: Sequence[_Column], parts: Sequence[Sequence[int]], page: Console) -> None:
     """Set the columns of each part as a table of its own, cells folded where they have to be."""
     from rich import box
     from rich.table import Table as Drawn
@@ -194,7 +194,7 @@ def _fitted(columns: Sequence[_Column], room: int) -> list[int]:
     return widths
 
 
-def _set_rows(table: Table, page: Console) -> None:
+def _set_rows(table: TextTable, page: Console) -> None:
     """Set one row below the other: its first cell as a heading, then a line for each of the others."""
     from rich.padding import Padding
     from rich.text import Text

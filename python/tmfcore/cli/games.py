@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .console import Report, reports
-from .files import from_python, is_file, is_python, naming_the_line, path_of
+from .own_games import from_python, is_file, is_python, naming_the_line, path_of
 from .parameters import Command, choose, count, numbers, sweeps, usage_errors
 
 if TYPE_CHECKING:
@@ -168,13 +168,13 @@ def _listed(text: str) -> str:
 def games(game: str | None) -> Report:
     """List the games, or the parameters of GAME with their defaults."""
     import tmfcore as tmf
-    from tmfcore.reproduce.report import Table
+    from tmfcore.reproduce.report import TextTable
 
     if game is None:
         lines = tuple((name, _summary(tmf.games.BY_NAME[name.replace("-", "_")])) for name in _names())
         listed = [{"name": name, "summary": summary} for name, summary in lines]
         title = "Games: tmfcore games GAME shows the parameters of one"
-        return Report({"games": listed}, [Table(title, ("name", "what it is"), lines)])
+        return Report({"games": listed}, [TextTable(title, ("name", "what it is"), lines)])
     builder = tmf.games.BY_NAME[game.replace("-", "_")]
     texts = _parameter_texts(inspect.getdoc(builder) or "")
     parameters = inspect.signature(builder).parameters
@@ -191,7 +191,7 @@ def games(game: str | None) -> Report:
     summary = _summary(builder)
     return Report(
         {"name": game, "summary": summary, "parameters": described},
-        [Table(f"{game}: {summary}", ("--set", "default", "meaning"), rows)],
+        [TextTable(f"{game}: {summary}", ("--set", "default", "meaning"), rows)],
     )
 
 

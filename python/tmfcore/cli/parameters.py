@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from . import files
+from . import own_games
 
 if TYPE_CHECKING:
     import tmfcore as tmf
@@ -222,9 +222,9 @@ def fits_memory(advice: str) -> Callable[[Command], Command]:
         @functools.wraps(command)
         def tried(*args: Any, **options: Any) -> Any:
             game = str(options.get("game", ""))
-            file = files.path_of(game) if files.is_file(game) else ""
+            file = own_games.path_of(game) if own_games.is_file(game) else ""
             try:
-                with files.naming_the_line(file) if files.is_python(game) else nullcontext():
+                with own_games.naming_the_line(file) if own_games.is_python(game) else nullcontext():
                     return command(*args, **options)
             except MemoryError as error:
                 cause = str(getattr(error, "cause", error))

@@ -19,7 +19,7 @@ from .parameters import count, one_of, usage_errors
 
 if TYPE_CHECKING:
     import tmfcore as tmf
-    from tmfcore.reproduce.report import Table
+    from tmfcore.reproduce.report import TextTable
 
 __all__ = ["simulate"]
 
@@ -64,7 +64,7 @@ def simulate(
     from tmfcore._limit.exploitability import judged_under
     from tmfcore.reproduce.compute import interval
 
-    from .tables import mu_table
+    from .result_tables import mu_table
 
     schedule = words.build_schedule(options, n_agents)
     played = build_game(game, options)(schedule, n_agents)
@@ -187,11 +187,11 @@ def _joined(parts: list[tmf.Simulation]) -> tmf.Simulation:
     )
 
 
-def _return_table(mean: float, low: float | None, high: float | None, limit: float) -> Table:
-    from tmfcore.reproduce.report import Table
+def _return_table(mean: float, low: float | None, high: float | None, limit: float) -> TextTable:
+    from tmfcore.reproduce.report import TextTable
 
-    from .tables import number
+    from .result_tables import number
 
     interval = "needs 2 runs" if low is None else f"{number(low)} to {number(high)}"
     rows = (("agents", number(mean), interval), ("mean field", number(limit), ""))
-    return Table("Discounted return per agent", ("", "mean", "95% interval"), rows)
+    return TextTable("Discounted return per agent", ("", "mean", "95% interval"), rows)

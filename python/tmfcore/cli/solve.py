@@ -22,7 +22,7 @@ from .parameters import count, one_of, usage_errors
 
 if TYPE_CHECKING:
     import tmfcore as tmf
-    from tmfcore.reproduce.report import Table
+    from tmfcore.reproduce.report import TextTable
 
 __all__ = ["solve"]
 
@@ -81,7 +81,7 @@ def solve(
     """
     import tmfcore as tmf
 
-    from .tables import mu_table, policy_at, policy_table
+    from .result_tables import mu_table, policy_at, policy_table
 
     schedule = words.build_schedule(options, n_agents)
     make = build_game(game, options)
@@ -224,10 +224,10 @@ def _solver(name: str, settings: dict[str, Any], time_limit: float | None) -> Ca
         return partial(tmf.solve, solver=kind(**settings), time_limit=time_limit)
 
 
-def _solution_table(solution: tmf.Solution, game: tmf.Game, judged: _Judged, asked: str) -> Table:
-    from tmfcore.reproduce.report import Table
+def _solution_table(solution: tmf.Solution, game: tmf.Game, judged: _Judged, asked: str) -> TextTable:
+    from tmfcore.reproduce.report import TextTable
 
-    from .tables import number
+    from .result_tables import number
 
     history = solution.history
     name = SOLVERS[solution.solver["name"]].word
@@ -246,12 +246,12 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game, judged: _Judged, ask
         ("seconds", f"{history['seconds'][-1]:.2f}"),
         ("stopped because", solution.reason),
     )
-    return Table(f"{game.name}, {judged.schedule}", ("", "value"), rows)
+    return TextTable(f"{game.name}, {judged.schedule}", ("", "value"), rows)
 
 
-def _exploitability_table(solution: tmf.Solution, judged: _Judged) -> Table:
+def _exploitability_table(solution: tmf.Solution, judged: _Judged) -> TextTable:
     """What was found beside what was asked for: a column each for units of return and for shares of |mean return|."""
-    from tmfcore.reproduce.report import Table
+    from tmfcore.reproduce.report import TextTable
 
     asked = [solution.solver.get(name) for name in ("absolute_tolerance", "tolerance")]
     found: dict[str, tmf.Solution | _Judged] = {"found": judged}
@@ -261,7 +261,7 @@ def _exploitability_table(solution: tmf.Solution, judged: _Judged) -> Table:
         *((name, f"{one.exploitability:.3e}", f"{one.relative_exploitability:.3e}") for name, one in found.items()),
         ("enough to stop at", *("" if value is None else f"{value:.3e}" for value in asked)),
     )
-    return Table("exploitability of the policy", ("", "in return", "/ |mean return|"), rows)
+    return TextTable("exploitability of the policy", ("", "in return", "/ |mean return|"), rows)
 
 
 def _document(solution: tmf.Solution, game: tmf.Game, judged: _Judged) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Games ready to play (theory.md section 8): functions that return a Game on a compiled model, a file each.
 
 SHELF has them all with what they model; BY_NAME, name -> function, those that can be played without arguments. Each
-file enters its own (`_registry`), and this one imports all files of the folder. Beside games there are
+file enters its own (`_shelf`), and this one imports all files of the folder. Beside games there are
 
 RoadNetwork, Demand                             what `routing` is played on
 wardrop(worth, congestion, power)               where resource selection ends up
@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tmfcore.games._registry import BY_NAME as BY_NAME
-from tmfcore.games._registry import SHELF as SHELF
-from tmfcore.games._registry import find
+from tmfcore.games._shelf import BY_NAME as BY_NAME
+from tmfcore.games._shelf import SHELF as SHELF
+from tmfcore.games._shelf import find
 
 if TYPE_CHECKING:  # what `find` finds, for those who read and do not run: written by `python -m bench.gallery --lists`
     from tmfcore.games.affine import affine as affine

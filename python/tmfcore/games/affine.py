@@ -15,7 +15,7 @@ from tmfcore._model import clock, sources
 from tmfcore._model.core import TINY
 from tmfcore._model.game import Game
 from tmfcore.games._affine import Affine
-from tmfcore.games._registry import shelf
+from tmfcore.games._shelf import shelf
 
 __all__ = ["affine"]
 

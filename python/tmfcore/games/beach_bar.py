@@ -13,7 +13,7 @@ from tmfcore._base.types import FloatsLike
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
-from tmfcore.games._registry import SKEWED, Page, shelf
+from tmfcore.games._shelf import SKEWED, Page, shelf
 from tmfcore.games.crowd_aversion import again, by_time, spread, worth_by_time
 
 __all__ = ["beach_bar"]

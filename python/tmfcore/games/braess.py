@@ -7,7 +7,7 @@ from functools import partial
 from tmfcore._base import validation as check
 from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork
-from tmfcore.games._registry import Page, shelf
+from tmfcore.games._shelf import Page, shelf
 from tmfcore.games.routing import Rounding, on_network
 
 __all__ = ["braess"]

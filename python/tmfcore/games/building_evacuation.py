@@ -12,7 +12,7 @@ from tmfcore._base.types import FloatsLike
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
-from tmfcore.games._registry import Page, shelf
+from tmfcore.games._shelf import Page, shelf
 
 __all__ = ["building_evacuation"]
 

@@ -16,7 +16,7 @@ from tmfcore._model.core import TINY
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
-from tmfcore.games._registry import shelf
+from tmfcore.games._shelf import shelf
 
 __all__ = ["crowd_aversion"]
 

@@ -15,7 +15,7 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._crowd_aversion import CrowdAversion
-from tmfcore.games._registry import Page, shelf
+from tmfcore.games._shelf import Page, shelf
 from tmfcore.games.crowd_aversion import again, by_time, spread
 
 __all__ = ["crowd_motion"]

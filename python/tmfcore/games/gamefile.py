@@ -29,7 +29,7 @@ from difflib import get_close_matches
 
 from tmfcore._base import validation as check
 from tmfcore._model.game import Game
-from tmfcore.games._registry import SHELF
+from tmfcore.games._shelf import SHELF
 
 __all__ = ["PYTHON_TEMPLATE", "TEMPLATE", "read"]
 

@@ -14,7 +14,7 @@ from tmfcore._model.game import Game
 from tmfcore._random import seeding
 from tmfcore.games import _sweeps
 from tmfcore.games._affine import Affine
-from tmfcore.games._registry import SKEWED, Page, shelf
+from tmfcore.games._shelf import SKEWED, Page, shelf
 
 __all__ = ["garnet"]
 

@@ -14,7 +14,7 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._linear_quadratic import LinearQuadratic
-from tmfcore.games._registry import SKEWED, Page, shelf
+from tmfcore.games._shelf import SKEWED, Page, shelf
 
 __all__ = ["linear_quadratic"]
 

@@ -14,7 +14,7 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._queues import ResourceSelection
-from tmfcore.games._registry import Page, shelf
+from tmfcore.games._shelf import Page, shelf
 
 __all__ = ["resource_selection", "wardrop"]
 

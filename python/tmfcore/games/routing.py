@@ -10,7 +10,7 @@ from tmfcore._base import validation as check
 from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork, demands
 from tmfcore.games._places import Places
-from tmfcore.games._registry import shelf
+from tmfcore.games._shelf import shelf
 
 __all__ = ["Demand", "RoadNetwork", "Rounding", "routing"]
 

@@ -12,7 +12,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork
-from tmfcore.games._registry import Page, shelf
+from tmfcore.games._shelf import Page, shelf
 from tmfcore.games.routing import Rounding, on_network
 
 __all__ = ["sioux_falls"]

@@ -10,7 +10,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.types import FloatsLike
 from tmfcore._model.game import Game
 from tmfcore.games._affine import Affine
-from tmfcore.games._registry import Page, shelf
+from tmfcore.games._shelf import Page, shelf
 
 __all__ = ["susceptible_infected"]
 

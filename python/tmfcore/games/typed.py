@@ -14,7 +14,7 @@ from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore.games import _coupling, _results
-from tmfcore.games._registry import shelf
+from tmfcore.games._shelf import shelf
 from tmfcore.games._typed import Typed
 from tmfcore.games.queueing import queueing
 

@@ -155,7 +155,7 @@ def place(state: Any) -> tuple[int, int]:
     return state.now.t, state.now.observation
 
 
-class TablePolicy(spiel_policy.Policy):
+class PolicyByRows(spiel_policy.Policy):
     """Rows (T, S, A) at the states of `game`, whatever it is; `place` reads (t, o) off a state."""
 
     def __init__(self, game: Any, table: FloatArray, place: Callable[[Any], tuple[int, int]] = place) -> None:

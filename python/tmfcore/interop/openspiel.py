@@ -32,7 +32,7 @@ except ModuleNotFoundError as error:
     raise _shared.missing(__name__, error, "peers") from error
 
 from tmfcore.interop._source import Source
-from tmfcore.interop._spiel import TablePolicy, TablesGame, asked
+from tmfcore.interop._spiel import PolicyByRows, TablesGame, asked
 from tmfcore.interop._states import Reader
 from tmfcore.interop._trial import CLOSE
 from tmfcore.interop._walk import DECISION, FIELD, kind_of
@@ -226,7 +226,7 @@ def to_policy(policy: PolicyLike, game: Game) -> Any:
     if isinstance(game, pyspiel.Game):
         owner = _game_of(game)
         given = as_policy(policy, owner)
-        return TablePolicy(game, _in_flow(given, owner, mean_field(owner, given, _schedule_of(game)).mu))
+        return PolicyByRows(game, _in_flow(given, owner, mean_field(owner, given, _schedule_of(game)).mu))
     ours = check.as_instance(game, "game", Game)
     source = _source_of(ours)
     given = as_policy(policy, ours)

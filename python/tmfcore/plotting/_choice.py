@@ -12,11 +12,11 @@ from tmfcore._base import validation as check
 from tmfcore._base.options import GIVEN, required
 from tmfcore._base.types import SharesKind
 from tmfcore.plotting import _checks
+from tmfcore.plotting._by_place import by_place, places_of
 from tmfcore.plotting._canvas import no_style
 from tmfcore.plotting._courses import SHARE, Course, checked, numbered
 from tmfcore.plotting._heat import heat, snapshots
 from tmfcore.plotting._lines import MOST_LINES, lines, profiles
-from tmfcore.plotting._places import by_place, places_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

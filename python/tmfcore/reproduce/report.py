@@ -11,14 +11,14 @@ from typing import Any
 
 from .settings import GAMES
 
-__all__ = ["FIGURES", "Table", "summary", "tables"]
+__all__ = ["FIGURES", "TextTable", "summary", "tables"]
 
 FIGURES = ("exploitability.png", "returns.png", "mu.png", "convergence.png")
 YES, NO = "\u2713", "no"
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """Title, heads (C,), rows of (C,) strings."""
 
     title: str
@@ -31,7 +31,7 @@ class Table:
         return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
 
 
-def tables(results: dict[str, Any]) -> list[Table]:
+def tables(results: dict[str, Any]) -> list[TextTable]:
     """Return the tables of everything computed so far: solves, plays, convergence, goals."""
     found = []
     for name, part in results["games"].items():
@@ -78,7 +78,7 @@ def _short(value: Any) -> str:
     return "(" + ", ".join(f"{entry:g}" for entry in value) + ")" if isinstance(value, (list, tuple)) else f"{value:g}"
 
 
-def _solved(title: str, cases: dict[str, Any]) -> Table:
+def _solved(title: str, cases: dict[str, Any]) -> TextTable:
     rows = []
     for label, case in cases.items():
         s = case["solve"]
@@ -87,10 +87,10 @@ def _solved(title: str, cases: dict[str, Any]) -> Table:
             f"{s['relative_exploitability']:.3%}", f"{s['mean_return']:.4f}",
         ))  # fmt: skip
     heads = ("agents a step", "steps", "iterations", "exploitability", "/ |mean return|", "mean return")
-    return Table(f"{title}: TMF-PG", heads, tuple(rows))
+    return TextTable(f"{title}: TMF-PG", heads, tuple(rows))
 
 
-def _played(title: str, cases: dict[str, Any], n_agents: int) -> Table:
+def _played(title: str, cases: dict[str, Any], n_agents: int) -> TextTable:
     rows = []
     for label, case in cases.items():
         if "play" not in case:
@@ -102,10 +102,10 @@ def _played(title: str, cases: dict[str, Any], n_agents: int) -> Table:
         ))  # fmt: skip
     heads = ("agents a step", "mean field", f"N = {n_agents}", "95% interval", "difference")
     played = _played_by(case["play"]["returns"]["replicas"] for case in cases.values() if "play" in case)
-    return Table(f"{title}: return of the learned policy, {played}", heads, tuple(rows))
+    return TextTable(f"{title}: return of the learned policy, {played}", heads, tuple(rows))
 
 
-def _converged(title: str, lines: dict[str, Any]) -> Table:
+def _converged(title: str, lines: dict[str, Any]) -> TextTable:
     rows = []
     for rule, line in lines.items():
         sizes, error = line["n_agents"], line["error"]
@@ -115,7 +115,7 @@ def _converged(title: str, lines: dict[str, Any]) -> Table:
         ))  # fmt: skip
     heads = ("agents a step", "N", "error at the smallest", "at the largest", "slope of the logs, 95%")
     played = _played_by(line["replicas"] for line in lines.values())
-    return Table(f"{title}: distance of N agents to the mean field, {played}", heads, tuple(rows))
+    return TextTable(f"{title}: distance of N agents to the mean field, {played}", heads, tuple(rows))
 
 
 def _played_by(replicas: Iterable[int]) -> str:
@@ -124,9 +124,9 @@ def _played_by(replicas: Iterable[int]) -> str:
     return f"{least} populations each" if least == most else f"{least} to {most} populations"
 
 
-def _goals(goals: list[dict[str, Any]]) -> Table:
+def _goals(goals: list[dict[str, Any]]) -> TextTable:
     rows = []
     for goal in goals:
         value = f"{goal['value']:.3f}" if "slope" in goal["goal"] else f"{goal['value']:.3%}"
         rows.append((GAMES[goal["game"]].title, goal["case"], goal["goal"], value, YES if goal["met"] else NO))
-    return Table("Goals", ("game", "agents a step", "goal", "found", "met"), tuple(rows))
+    return TextTable("Goals", ("game", "agents a step", "goal", "found", "met"), tuple(rows))

@@ -7,7 +7,7 @@
 
 Each `sample`s with one policy and then gives the `direction` for it (or, in inner updates, for its
 successors) as the kernels _gradient and _observed define it: direction (L, S, A, F), visits (L, S, A),
-F = 1 or 1 + S. The last two judge by the Memory of earlier samples, which all populations of a solve
+F = 1 or 1 + S. The last two judge by the PastSamples of earlier samples, which all populations of a solve
 share. Buffers are allocated once per solve.
 """
 
@@ -36,7 +36,7 @@ __all__ = [
     "CriticName",
     "EmpiricalCritic",
     "MeanFieldCritic",
-    "Memory",
+    "PastSamples",
     "ModelCritic",
     "Observed",
     "Plan",
@@ -136,7 +136,7 @@ class ModelCritic(_Sampled):
         )  # fmt: skip
 
 
-class Memory:
+class PastSamples:
     """What acting and waiting were worth in earlier samples, by interval, observation and action.
 
     Averages over the decisions of the samples so far, in which those before the last count as MEMORY at most, and
@@ -192,7 +192,7 @@ class Observed(_Sampled):
     """A sample judged by the memory of earlier ones, and what it adds to it."""
 
     def __init__(
-        self, plan: Plan, shape: tuple[int, int, int, int], memory: Memory, record_every: int = 1
+        self, plan: Plan, shape: tuple[int, int, int, int], memory: PastSamples, record_every: int = 1
     ) -> None:
         super().__init__(plan, shape, record_every)
         self.memory = memory
@@ -203,7 +203,7 @@ class Observed(_Sampled):
 class EmpiricalCritic(Observed):
     """Counts and flows of one sampled population, by interval; Q by observed rewards and transition frequencies."""
 
-    def __init__(self, plan: Plan, shape: tuple[int, int, int, int], memory: Memory) -> None:
+    def __init__(self, plan: Plan, shape: tuple[int, int, int, int], memory: PastSamples) -> None:
         super().__init__(plan, shape, memory, plan.pool)
         n_pools, n_obs, n_act = self.decisions.shape
         self.flows = (
@@ -227,7 +227,7 @@ class EmpiricalCritic(Observed):
 class ReturnsCritic(Observed):
     """Individuals of one sampled population, and their own returns."""
 
-    def __init__(self, plan: Plan, shape: tuple[int, int, int, int], memory: Memory) -> None:
+    def __init__(self, plan: Plan, shape: tuple[int, int, int, int], memory: PastSamples) -> None:
         super().__init__(plan, shape, memory)
         n_steps, n_obs, n_act = plan.shape
         table = (n_steps, int(self.weight))
@@ -297,7 +297,7 @@ def settle(samples: Sequence[Observed]) -> None:
     visits = np.sum([sample.visits for sample in samples], axis=(0, -1))
     for sample in samples:
         others = visits - sample.visits.sum(axis=-1)
-        lack = (surplus - sample.surplus) / (others + Memory.MEMORY)
+        lack = (surplus - sample.surplus) / (others + PastSamples.MEMORY)
         sample.direction -= lack[..., np.newaxis, np.newaxis] * sample.level
 
 
@@ -307,7 +307,7 @@ def populations(plan: Plan, shape: tuple[int, int, int, int], critic: CriticName
         return [MeanFieldCritic(plan, shape)]
     if critic == "model":
         return [ModelCritic(plan, shape) for _ in range(n)]
-    memory = Memory(plan)
+    memory = PastSamples(plan)
     kind = EmpiricalCritic if critic == "empirical" else ReturnsCritic
     return [kind(plan, shape, memory) for _ in range(n)]
 

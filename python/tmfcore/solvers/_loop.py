@@ -21,7 +21,7 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import Flow
 from tmfcore._model.fingerprint import differences
 from tmfcore.solvers._problem import Problem
-from tmfcore.solvers._rule import Diverged, Judged, Rule, Stuck
+from tmfcore.solvers._rule import Diverged, Evaluated, Rule, Stuck
 from tmfcore.solvers.base import Callback, Iteration, P, Solution, relative, row_arrays
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Loop(Generic[P]):
         self.reason = f"paused after iteration {self.iteration}"
         return False
 
-    def record(self, judged: Judged, seconds: float) -> None:
+    def record(self, judged: Evaluated, seconds: float) -> None:
         """What was judged, as a row of history; keep the best."""
         k, gap, value = self.iteration, judged.gap, judged.value
         rate = self.rule.rate(k, gap) if isfinite(gap) and isfinite(value) else nan
@@ -201,7 +201,7 @@ class Loop(Generic[P]):
 
     # ------------------------------------------------------------------------------------------------------- stop
 
-    def stops(self, judged: Judged) -> bool:
+    def stops(self, judged: Evaluated) -> bool:
         """Whether the policy just recorded is the last; sets `reason`."""
         k = self.iteration
         met = self.met(judged.gap, judged.value)

@@ -20,7 +20,7 @@ from tmfcore._model.policy import Policy
 from tmfcore._population.simulate import calls_python
 from tmfcore.solvers import _critics
 from tmfcore.solvers._problem import Problem
-from tmfcore.solvers._rule import Arrays, Diverged, Judged, Rule
+from tmfcore.solvers._rule import Arrays, Diverged, Evaluated, Rule
 from tmfcore.solvers._step_rules import averaging_weight
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Learning(Rule["TMFPG"]):
         self.theta[...], self.policy[...] = state["theta"], state["average"]
         self.optimizer.restore(state)
 
-    def evaluate(self, due: bool) -> Judged | None:
+    def evaluate(self, due: bool) -> Evaluated | None:
         policy = self.kernel(self.theta)
         if self.observed and self.observed[0].memory.empty:
             # One population is played for the memory alone: what judges a sample must be older than it.
@@ -82,7 +82,7 @@ class Learning(Rule["TMFPG"]):
         if not due:
             return None
         sampled = self.value if self.plan.n_agents is None else float(np.mean(returns))
-        return Judged(self.gap, self.value, sampled)
+        return Evaluated(self.gap, self.value, sampled)
 
     def learn(self, critic: _critics.Critic, generator: np.random.Generator, policy: Policy) -> float:
         """One population played, and what is to be learnt from it."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tmfcore.solvers._rule import Rule
     from tmfcore.solvers._solver import Solver
 
-__all__ = ["SOLVERS", "Entry", "Space", "Turn", "entry_of", "in_turns", "made", "register"]
+__all__ = ["SOLVERS", "SolverEntry", "Space", "Turn", "entry_of", "in_turns", "made", "register"]
 
 Space: TypeAlias = dict[str, tuple[Any, ...] | list[Any]]
 
@@ -47,7 +47,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Entry:
+class SolverEntry:
     """What there is to know of a solver.
 
     Parameters
@@ -94,7 +94,7 @@ class Entry:
         return (self.solver.__doc__ or "").partition("\n")[0]
 
 
-SOLVERS: Registry[Entry] = Registry("solver")
+SOLVERS: Registry[SolverEntry] = Registry("solver")
 
 Kind = TypeVar("Kind", bound="type[Solver[Any]]")
 
@@ -112,11 +112,11 @@ def register(
     quick: Mapping[str, Any] = MappingProxyType({}),
     endless: bool = False,
 ) -> Callable[[Kind], Kind]:
-    """Class decorator: put a solver into the registry, with what Entry says, and what all share into its help."""
+    """Class decorator: put a solver into the registry, with what SolverEntry says, and what all share into its help."""
 
     def registered(kind: Kind) -> Kind:
         kind.__doc__ = kind.__doc__ and _shared(kind.__doc__)
-        entry = Entry(kind, rule, word, update, source, remark, space, turn, tested, quick, endless)
+        entry = SolverEntry(kind, rule, word, update, source, remark, space, turn, tested, quick, endless)
         SOLVERS.add(entry.name, entry, kind.__module__)
         known(kind)  # saved with what `tune` found
         return kind
@@ -131,7 +131,7 @@ def _shared(text: str) -> str:
     return before.replace(SHARED, IN_EVERY_SOLVER) + raises + "".join(behind)
 
 
-def entry_of(kind: type) -> Entry:
+def entry_of(kind: type) -> SolverEntry:
     """The entry of a solver's class, or of the registered one that it derives from."""
     for base in kind.__mro__:
         if base.__name__ in SOLVERS and SOLVERS[base.__name__].solver is base:
@@ -139,7 +139,7 @@ def entry_of(kind: type) -> Entry:
     raise TypeError(f"{kind.__name__} is not registered; see tmfcore.solvers._registry.register")
 
 
-def in_turns() -> list[Entry]:
+def in_turns() -> list[SolverEntry]:
     """Solvers that tmf.solve tries unless told, in its order."""
     entries = [entry for entry in SOLVERS.values() if entry.turn is not None]
     return sorted(entries, key=lambda entry: entry.turn.place if entry.turn else 0)

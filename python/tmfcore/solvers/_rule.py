@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tmfcore.solvers._problem import Problem
     from tmfcore.solvers._solver import Solver
 
-__all__ = ["NOT_A_NUMBER", "Arrays", "Diverged", "Judged", "Rule", "Stuck", "TableRule", "as_decay"]
+__all__ = ["NOT_A_NUMBER", "Arrays", "Diverged", "Evaluated", "Rule", "Stuck", "TableRule", "as_decay"]
 
 S = TypeVar("S", bound="Solver[Any]")
 E = TypeVar("E", bound="ExactSolver")
@@ -54,7 +54,7 @@ class Diverged(Stuck):
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluated:
     """What is known of the policy in hand."""
 
     gap: float  # exploitability
@@ -108,7 +108,7 @@ class Rule(ABC, Generic[S]):
         """Stand where `state` was taken."""
 
     @abstractmethod
-    def evaluate(self, due: bool) -> Judged | None:
+    def evaluate(self, due: bool) -> Evaluated | None:
         """Judge the policy in hand, if that is due; whatever is needed for the next update, in any case."""
 
     @abstractmethod
@@ -153,9 +153,9 @@ class TableRule(Rule[E]):
     def restore(self, state: Arrays) -> None:
         self.policy[...] = state["policy"]
 
-    def evaluate(self, due: bool) -> Judged:
+    def evaluate(self, due: bool) -> Evaluated:
         gap, _, value = self.iterate.evaluate()
-        return Judged(gap, value, value, self.iterate.residual)
+        return Evaluated(gap, value, value, self.iterate.residual)
 
 
 def as_decay(decay: object, name: str) -> object:

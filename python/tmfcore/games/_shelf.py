@@ -3,7 +3,7 @@
 @shelf(about="Jobs wait at servers ...", small={"capacities": [0.1, 0.2]}, page=Page("Everybody is idle at first ..."))
 def queueing(...) -> Game: ...
 
-SHELF       name -> Entry, of all games
+SHELF       name -> GameEntry, of all games
 BY_NAME     name -> function, of those with a page: they are played without arguments, by the command line, too
 find()      enters all games of the folder; what their modules export
 """
@@ -20,10 +20,10 @@ import numpy as np
 from tmfcore._base.registry import Registry, discover
 from tmfcore._model.game import Game
 
-__all__ = ["BY_NAME", "SHELF", "SKEWED", "Entry", "Page", "find", "shelf"]
+__all__ = ["BY_NAME", "SHELF", "SKEWED", "GameEntry", "Page", "find", "shelf"]
 
 _Make = TypeVar("_Make", bound=Callable[..., Game])
-SHELF: Registry[Entry] = Registry("game")
+SHELF: Registry[GameEntry] = Registry("game")
 BY_NAME: Registry[Callable[..., Game]] = Registry("game")
 
 #: A start of seven observations for small games: no symmetry, hence no two actions that are as good.
@@ -54,7 +54,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Entry:
+class GameEntry:
     """A game of the shelf.
 
     Parameters
@@ -96,7 +96,7 @@ def shelf(
     arguments = small if callable(small) else lambda: small
 
     def entered(make: _Make) -> _Make:
-        SHELF.add(make.__name__, Entry(make, about, arguments, page), make.__module__)
+        SHELF.add(make.__name__, GameEntry(make, about, arguments, page), make.__module__)
         if page is not None:
             BY_NAME.add(make.__name__, make, make.__module__)
         return make

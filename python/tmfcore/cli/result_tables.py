@@ -9,7 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import tmfcore as tmf
-    from tmfcore.reproduce.report import Table
+    from tmfcore.reproduce.report import TextTable
 
 __all__ = ["LONGEST", "mu_table", "number", "policy_at", "policy_table"]
 
@@ -21,13 +21,15 @@ SMALLEST = 0.00005
 MOST_ACTIONS, LEAST_PLAYED = 3, 0.005
 
 
-def mu_table(title: str, game: tmf.Game, recorded: tmf.Flow | tmf.Simulation, flows: dict[str, np.ndarray]) -> Table:
+def mu_table(
+    title: str, game: tmf.Game, recorded: tmf.Flow | tmf.Simulation, flows: dict[str, np.ndarray]
+) -> TextTable:
     """Return mu at three times, or of one flow at five, of each flow (J+1, S): of many observations the largest.
 
     Of many observations with labels "place, detail" those of a place are added up.
     """
-    from tmfcore.plotting._places import by_place, places_of
-    from tmfcore.reproduce.report import Table
+    from tmfcore.plotting._by_place import by_place, places_of
+    from tmfcore.reproduce.report import TextTable
 
     labels, what = game.observation_labels, "observation"
     if len(labels) > LONGEST:
@@ -42,7 +44,7 @@ def mu_table(title: str, game: tmf.Game, recorded: tmf.Flow | tmf.Simulation, fl
     rows = tuple(
         (labels[o], *(f"{flow[j][o]:.4f}" for j in shown_at.values() for flow in flows.values())) for o in shown
     )
-    return Table(f"{title}, t in {recorded.time}{_left_out(len(shown), len(labels))}", (what, *heads), rows)
+    return TextTable(f"{title}, t in {recorded.time}{_left_out(len(shown), len(labels))}", (what, *heads), rows)
 
 
 def policy_at(
@@ -59,15 +61,15 @@ def policy_at(
     return steps, np.array(played)
 
 
-def policy_table(game: tmf.Game, flow: tmf.Flow, steps: np.ndarray, played: np.ndarray) -> Table:
+def policy_table(game: tmf.Game, flow: tmf.Flow, steps: np.ndarray, played: np.ndarray) -> TextTable:
     """Return the likeliest actions of `played` (K, S, A) at the steps (K,), where most of the population is."""
-    from tmfcore.reproduce.report import Table
+    from tmfcore.reproduce.report import TextTable
 
     labels = game.observation_labels
     shown = _largest(np.max(flow.mu, axis=0))
     heads = tuple(f"t={t * flow.step:g}" for t in steps) if len(steps) > 1 else ("at every t",)
     rows = tuple((labels[o], *(_actions(table[o], game.action_labels) for table in played)) for o in shown)
-    return Table("policy: likeliest actions" + _left_out(len(shown), len(labels)), ("observation", *heads), rows)
+    return TextTable("policy: likeliest actions" + _left_out(len(shown), len(labels)), ("observation", *heads), rows)
 
 
 def number(value: Any) -> str:
