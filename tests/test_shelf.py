@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import tmfcore as tmf
 from tmfcore._model.fingerprint import digest_of
 from tmfcore.cli.app import app
-from tmfcore.games import SHELF, _registry, gamefile
+from tmfcore.games import SHELF, _shelf, gamefile
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
@@ -197,9 +197,9 @@ def throwaway(tmp_path, monkeypatch):
     """A folder beside that of the shelf, with one game more."""
     (tmp_path / "throwaway.py").write_text(ONE_MORE, encoding="utf-8")
     monkeypatch.setattr(tmf.games, "__path__", [*tmf.games.__path__, str(tmp_path)])
-    found = _registry.find(tmf.games.__path__, "tmfcore.games")
+    found = _shelf.find(tmf.games.__path__, "tmfcore.games")
     yield found["throwaway"]
-    registered = (each for registry in (SHELF, _registry.BY_NAME) for each in (registry._entries, registry._places))
+    registered = (each for registry in (SHELF, _shelf.BY_NAME) for each in (registry._entries, registry._places))
     for known in (*registered, sys.modules, vars(tmf.games)):
         for name in ("throwaway", "tmfcore.games.throwaway"):
             known.pop(name, None)

@@ -34,8 +34,8 @@ from tmfcore._random.seeding import RNG
 from tmfcore.solvers.base import Callback, Solution
 
 __all__ = [
-    "RNG", "Callback", "Clock", "Engine", "FloatsLike", "PolicyFunction", "PolicyLike", "Progress", "SolverLike", "Start",
-    "TableFunction", "TableLike", "Time",
+    "RNG", "Callback", "Clock", "Engine", "FloatsLike", "PolicyFunction", "PolicyLike", "Progress", "SolverLike",
+    "Start", "TableFunction", "TableLike", "Time",
 ]  # fmt: skip
 
 
