@@ -8,6 +8,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.pop("COLUMNS", None)  # of the terminal that pytest was started in: tables are as wide as tests say
 
 # No deadline and no too_slow: the first example of a test compiles nothing but loads much, and machines are shared.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}

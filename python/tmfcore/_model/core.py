@@ -374,7 +374,7 @@ class Core:
 
         Notes
         -----
-        Cost: O(S A S) time and memory where dense. Fresh arrays, the caller's own.
+        Cost: O(S A S) time and memory where dense. The arrays are fresh and read-only.
         """
         mu = check.as_probabilities(mu, "mu", shape=(self.n_observations,), letters="S")
         t = check.as_int(t, "t", low=0, high=self.n_steps - 1)
