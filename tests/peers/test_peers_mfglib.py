@@ -29,7 +29,7 @@ def _float64():
 @pytest.mark.parametrize("name", BY_NAME)
 def test_our_tables(name, schedule, clock):
     """Every game, synchronous and not, on both clocks: MFGLib is given the tables only."""
-    game = SHELF[name].small()
+    game = SHELF[name].small().at(schedule)
     lived = mfglib.to_environment(game) if clock == "always" else None
     side = in_mfglib.Side(mfglib.to_environment(game, schedule), lived, game.discount)
     for pi in our_side.random_policies(game, np.random.default_rng(1)):
@@ -59,7 +59,7 @@ def test_fictitious_play_on_our_tables(name, schedule):
 
     Where kernels depend on mu their rule is another: see our_side.fictitious_play_of_everybody.
     """
-    game = SHELF[name].small()
+    game = SHELF[name].small().at(schedule)
     side = in_mfglib.Side(mfglib.to_environment(game, schedule))
     start = our_side.random_policies(game, np.random.default_rng(2), 3)[1]
     theirs = side.fictitious_play(50, start)

@@ -22,7 +22,7 @@ SOLVED = [name for name in BY_NAME if name != "sioux_falls"]  # that is routing 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_our_tables(name, schedule, clock):
     """Every game, synchronous and not, on both clocks: OpenSpiel is given a game made of the tables only."""
-    game = SHELF[name].small()
+    game = SHELF[name].small().at(schedule)
     side = in_openspiel.Side(game, schedule, clock)
     for pi in our_side.random_policies(game, np.random.default_rng(1)):
         assert_same(our_side.answer(game, pi, schedule, clock), side.answer(pi))
@@ -44,7 +44,7 @@ def test_mirror_descent_on_our_tables(name, schedule):
 @pytest.mark.parametrize("name", SOLVED)
 def test_fictitious_play_on_our_tables(name, schedule):
     """From a random policy, and where kernels depend on mu by their rule, as in the same test beside MFGLib."""
-    game = SHELF[name].small()
+    game = SHELF[name].small().at(schedule)
     side = in_openspiel.Side(game, schedule)
     start = our_side.random_policies(game, np.random.default_rng(2), 3)[1]
     theirs = side.fictitious_play(6, start)
