@@ -218,6 +218,8 @@ def test_individuals_act_and_move_by_their_rows(label, schedule):
     run = tmf.simulate(spec.build(), policy.build(4), schedule, 60_000, trajectories=True, rng=26)
     seen, did = run.trajectories.observations.astype(int), run.trajectories.actions.astype(int)
     assert seen.max() < size
+    for places, counts in zip(seen.T, run.counts[0], strict=False):  # S = 17 and 64 are counted two neighbours at a time
+        np.testing.assert_array_equal(np.bincount(places, minlength=size), counts)
     right, right_policy = spec.reference(), policy.reference(4)
     parts = {"pi": [0.0, 0], "P": [0.0, 0], "P0": [0.0, 0]}
 
