@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tmfcore._population import alias as alias_kernel
 from tmfcore._random import sampling
+from tmfcore.testing import _doors
 
 DRAWS = 10_000
 
@@ -35,7 +35,7 @@ def test_hypergeometric_split(measure, code, batch):
     """ns per draw: who of a million act, by observation; S = 8."""
     counts = np.full(8, 125_000)
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
-    mine = lambda: sampling.hypergeometric_split(bits, counts, batch)
+    mine = lambda: _doors.hypergeometric_split(bits, counts, batch)
     theirs = lambda: rng.multivariate_hypergeometric(counts, batch, method="marginals")
     moments_agree(np.array([mine() for _ in range(500)]), np.array([theirs() for _ in range(500)]))
     measure(mine if code == "tmfcore" else theirs, units=1, unit="draw")
@@ -60,7 +60,7 @@ def test_categorical(measure, code):
 def test_binomials(measure, code, n, p):
     """ns per variate: inversion at a small mean, rejection above; free of n."""
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
-    mine = lambda: sampling.binomials(bits, n, p, DRAWS)
+    mine = lambda: _doors.binomials(bits, n, p, DRAWS)
     theirs = lambda: rng.binomial(n, p, DRAWS)
     moments_agree(mine().astype(float), theirs().astype(float))
     measure(mine if code == "tmfcore" else theirs, units=DRAWS, unit="variate")
@@ -72,7 +72,7 @@ def test_alias_draws(measure, code):
     """ns per draw of 64 cells through one packed row, its making and 8 random bytes a draw included."""
     p = np.random.default_rng(3).dirichlet(np.ones(64))
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
-    mine = lambda: alias_kernel.alias_draws(bits, p, DRAWS)
+    mine = lambda: _doors.alias_draws(bits, p, DRAWS)
     theirs = lambda: rng.choice(64, DRAWS, p=p)
     cells = np.arange(64)
     moments_agree((mine()[:, None] == cells).astype(float), (theirs()[:, None] == cells).astype(float))
@@ -84,5 +84,5 @@ def test_alias_draws(measure, code):
 def test_alias_row(measure, size):
     """ns per cell of making a packed row, and of reading off what it says."""
     p = np.random.default_rng(3).dirichlet(np.ones(size))
-    np.testing.assert_allclose(alias_kernel.alias_probabilities(p)[:size], p, atol=1e-12)
-    measure(lambda: alias_kernel.alias_probabilities(p), units=size, unit="cell")
+    np.testing.assert_allclose(_doors.alias_probabilities(p)[:size], p, atol=1e-12)
+    measure(lambda: _doors.alias_probabilities(p), units=size, unit="cell")

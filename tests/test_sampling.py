@@ -13,8 +13,8 @@ from scipy import stats
 import reference_laws
 import stat_tests
 from strategies import rows
-from tmfcore._population import alias
 from tmfcore._random import sampling
+from tmfcore.testing import _doors
 
 NASTY_ROWS = [
     [1.0],
@@ -59,7 +59,7 @@ def test_categorical_has_the_law_of_its_row(row):
 ])  # fmt: skip
 def test_binomial_has_its_law(n, p):
     """40,000 draws on either side of the switch at n p = 30, chi-square, rate 1e-6."""
-    draws = sampling.binomials(bits(2), n, p, 40_000)
+    draws = _doors.binomials(bits(2), n, p, 40_000)
     stat_tests.assert_law(draws.tolist(), binomial_law(n, p))
 
 
@@ -67,7 +67,7 @@ def test_binomial_has_its_law(n, p):
 @pytest.mark.parametrize("p", [0.3, 0.5, 0.9, 1e-3])
 def test_binomial_is_normal_for_large_n(n, p):
     """20,000 draws: mean, variance and Kolmogorov-Smirnov against the normal law, rate 1e-6 each."""
-    draws = sampling.binomials(bits(3), n, p, 20_000)
+    draws = _doors.binomials(bits(3), n, p, 20_000)
     assert draws.min() >= 0
     assert draws.max() <= n
     center = round(n * p)  # subtract in integers: a double does not hold n
@@ -81,7 +81,7 @@ def test_binomial_is_normal_for_large_n(n, p):
 @pytest.mark.parametrize("p", [0.0, 1.0, 5e-324, 1 - 2**-53])
 def test_binomial_at_the_ends(p):
     """p = 0 and 1 are certain; a denormal p almost so."""
-    draws = sampling.binomials(bits(5), 10**6, p, 100)
+    draws = _doors.binomials(bits(5), 10**6, p, 100)
     assert ((draws == 0) if p < 0.5 else (draws >= 10**6 - 1)).all()
 
 
@@ -98,7 +98,7 @@ BINOMIALS = [
 def side_by_side():
     """100,000 draws of every (n, p) of BINOMIALS, all of them neighbours of each other."""
     n, p = (np.tile(np.array(column), 100_000) for column in zip(*BINOMIALS))
-    draws = sampling.binomials_abreast(bits(21), n.astype(np.int64), p)
+    draws = _doors.binomials_abreast(bits(21), n.astype(np.int64), p)
     return dict(zip(BINOMIALS, draws.reshape(100_000, -1).T))
 
 
@@ -112,7 +112,7 @@ def test_binomials_drawn_side_by_side_have_their_law(side_by_side, n, p):
 @pytest.mark.parametrize("p", [0.3, 0.5, 0.9, 1e-3])
 def test_binomials_drawn_side_by_side_are_normal_for_large_n(n, p):
     """100,000 draws: variance and Kolmogorov-Smirnov against the normal law, rate 1e-6 each; skewness is below 1e-2."""
-    draws = sampling.binomials_abreast(bits(22), np.full(100_000, n), np.full(100_000, p))
+    draws = _doors.binomials_abreast(bits(22), np.full(100_000, n), np.full(100_000, p))
     spread = math.sqrt(n * p * (1 - p))
     jitter = np.random.default_rng(4).random(len(draws)) - 0.5
     z = ((draws - np.int64(round(n * p))) + jitter) / spread
@@ -125,7 +125,7 @@ def test_binomials_drawn_side_by_side_are_normal_for_large_n(n, p):
 def test_binomials_drawn_side_by_side_at_the_ends(p):
     """p = 0 and 1 are certain; nobody makes nothing."""
     n = np.array([0, 1, 10**6, 2**50, 0, 3])
-    draws = sampling.binomials_abreast(bits(23), n, np.full(6, p))
+    draws = _doors.binomials_abreast(bits(23), n, np.full(6, p))
     assert (draws[n == 0] == 0).all()
     expected = 0 * n if p < 0.5 else n
     np.testing.assert_allclose(draws, expected, atol=0 if p in (0.0, 1.0) else 5)
@@ -134,9 +134,9 @@ def test_binomials_drawn_side_by_side_at_the_ends(p):
 def test_binomials_drawn_side_by_side_refuse_what_doubles_cannot_hold():
     """The message names the index, the value and the bound."""
     with pytest.raises(ValueError, match=rf"n\[1\] is {2**50 + 1}; must lie in 0..{2**50}"):
-        sampling.binomials_abreast(bits(0), np.array([1, 2**50 + 1]), np.array([0.5, 0.5]))
+        _doors.binomials_abreast(bits(0), np.array([1, 2**50 + 1]), np.array([0.5, 0.5]))
     with pytest.raises(ValueError, match="p has 1 entries"):
-        sampling.binomials_abreast(bits(0), np.array([1, 2]), np.array([0.5]))
+        _doors.binomials_abreast(bits(0), np.array([1, 2]), np.array([0.5]))
 
 
 @pytest.mark.parametrize("row", NASTY_ROWS)
@@ -248,7 +248,7 @@ def test_hypergeometric_split_has_its_law(counts, batch):
     """20,000 splits against the enumerated multivariate hypergeometric law, chi-square, rate 1e-6."""
     generator = bits(9)
     cells = np.array(counts)
-    samples = [tuple(sampling.hypergeometric_split(generator, cells, batch).tolist()) for _ in range(20_000)]
+    samples = [tuple(_doors.hypergeometric_split(generator, cells, batch).tolist()) for _ in range(20_000)]
     stat_tests.assert_law(samples, dict(reference_laws.acting_law(counts, ("batch", batch))))
 
 
@@ -259,7 +259,7 @@ def test_hypergeometric_split_has_its_mean_and_variance(total, share):
     counts = np.array([total // 2, total // 4, total - total // 2 - total // 4])
     batch = int(share * total)
     generator = bits(10)
-    splits = np.array([sampling.hypergeometric_split(generator, counts, batch) for _ in range(4000)])
+    splits = np.array([_doors.hypergeometric_split(generator, counts, batch) for _ in range(4000)])
     assert (splits.sum(axis=1) == batch).all()
     assert ((splits >= 0) & (splits <= counts)).all()
     fraction = counts / total
@@ -274,7 +274,7 @@ def test_hypergeometric_split_has_its_mean_and_variance(total, share):
 def test_hypergeometric_split_conserves(counts, share, seed):
     """Any counts and batch: the split sums to the batch and takes no more than there are."""
     batch = min(int(share * sum(counts)), sum(counts))
-    split = sampling.hypergeometric_split(bits(seed), np.array(counts, np.int64), batch)
+    split = _doors.hypergeometric_split(bits(seed), np.array(counts, np.int64), batch)
     assert split.sum() == batch
     assert ((split >= 0) & (split <= counts)).all()
 
@@ -283,14 +283,14 @@ def test_hypergeometric_split_conserves(counts, share, seed):
 def test_hypergeometric_split_refuses_a_batch_outside_the_population(batch):
     """The message names the batch and the bound."""
     with pytest.raises(ValueError, match=rf"batch is {batch}; must lie in 0..3"):
-        sampling.hypergeometric_split(bits(0), np.array([1, 2]), batch)
+        _doors.hypergeometric_split(bits(0), np.array([1, 2]), batch)
 
 
 @pytest.mark.parametrize("row", [*NASTY_ROWS, [1e-300, 1.0], [0.0] * 63 + [1.0], [0.5 + 1e-16, 0.5], [3.0, 1.0, 4.0]])
 def test_alias_tables_say_exactly_what_they_were_given(row):
     """The packed cells hold each probability to double rounding, and nothing in empty cells and padding."""
     p = np.array(row) / np.sum(row)
-    table = alias.alias_probabilities(np.array(row))
+    table = _doors.alias_probabilities(np.array(row))
     np.testing.assert_allclose(table[: len(p)], p, rtol=0, atol=1e-14)
     assert (table[: len(p)][p == 0] == 0).all()
     assert (table[len(p) :] == 0).all()
@@ -300,7 +300,7 @@ def test_alias_tables_say_exactly_what_they_were_given(row):
 def test_alias_tables_of_random_rows(seed, n_cells, concentration):
     """The same for rows of any length and evenness."""
     p = rows(np.random.default_rng(seed), (n_cells,), concentration)
-    table = alias.alias_probabilities(p)
+    table = _doors.alias_probabilities(p)
     np.testing.assert_allclose(table[:n_cells], p, rtol=0, atol=1e-14)
     assert (table[:n_cells][p == 0] == 0).all()
     assert (table[n_cells:] == 0).all()
@@ -309,7 +309,7 @@ def test_alias_tables_of_random_rows(seed, n_cells, concentration):
 @pytest.mark.parametrize("row", NASTY_ROWS)
 def test_alias_draws_have_the_law_of_their_row(row):
     """20,000 draws, chi-square, rate 1e-6; cells of probability zero are never drawn."""
-    stat_tests.assert_law(alias.alias_draws(bits(12), np.array(row), 20_000).tolist(), law_of(row))
+    stat_tests.assert_law(_doors.alias_draws(bits(12), np.array(row), 20_000).tolist(), law_of(row))
 
 
 def test_alias_ties_are_settled():
@@ -321,5 +321,5 @@ def test_alias_ties_are_settled():
     """
     light = 0.5 / 2**14
     p = np.tile([light, 2.0 - light], 2**17) / 2**18
-    draws = alias.alias_draws(bits(13), p, 4_000_000)
+    draws = _doors.alias_draws(bits(13), p, 4_000_000)
     stat_tests.assert_binomial(int((draws % 2 == 0).sum()), len(draws), light / 2)

@@ -15,6 +15,7 @@ import tmfcore as tmf
 from tmfcore._population import counts as counts_kernel
 from tmfcore._population import individuals
 from tmfcore._random import sampling
+from tmfcore.testing import _doors
 
 DRAWS = 400_000
 
@@ -67,20 +68,20 @@ BINOMIALS = [
 @pytest.mark.parametrize(("n", "p"), BINOMIALS)
 def test_binomials_have_their_whole_law(n, p):
     """400,000 draws one by one, chi-square over every value, rate 1e-6."""
-    assert_law(sampling.binomials(bits(1), n, p, DRAWS), binomial_law(n, p))
+    assert_law(_doors.binomials(bits(1), n, p, DRAWS), binomial_law(n, p))
 
 
 @pytest.mark.parametrize(("n", "p"), [b for b in BINOMIALS if b[0] <= 2**50])
 def test_binomials_side_by_side_have_their_whole_law(n, p):
     """400,000 draws as rows are split, chi-square over every value, rate 1e-6."""
-    draws = sampling.binomials_abreast(bits(2), np.full(DRAWS, n), np.full(DRAWS, p))
+    draws = _doors.binomials_abreast(bits(2), np.full(DRAWS, n), np.full(DRAWS, p))
     assert_law(draws, binomial_law(n, p))
 
 
 def test_binomials_of_large_means_are_normal_to_the_fourth_moment():
     """On either side of a mean of 2^49, where numpy's BTPE takes over: Kolmogorov-Smirnov (1e-6) and |z| < 6 (2e-9)."""
     for n, p in ((10**18, 5.6e-4), (10**18, 5.7e-4), (10**18, 0.5), (10**15, 0.5)):
-        draws = sampling.binomials(bits(3), n, p, 50_000)
+        draws = _doors.binomials(bits(3), n, p, 50_000)
         spread = math.sqrt(n * p * (1 - p))
         z = (draws - round(n * p)) / spread
         stat_tests.assert_uniform(stats.norm.cdf(z))
@@ -102,7 +103,7 @@ def test_probabilities_of_btrs_are_exact(n, p):
     steps = np.log((n - k[:-1]) / (k[:-1] + 1.0)) + math.log(p / (1 - p))
     chosen, at = np.arange(0, len(k), 1 + len(k) // 400), mode - int(k[0])
     exact = np.array([math.fsum(steps[at:i]) - math.fsum(steps[i:at]) for i in chosen])
-    found = sampling.binomial_log_ratios(n, p, k[chosen])
+    found = _doors.binomial_log_ratios(n, p, k[chosen])
     assert (np.abs(found - exact) <= 2e-11 + 1e-14 * np.abs(exact) + 1e-15 * np.abs(k[chosen] - n * p)).all()
 
 
@@ -110,7 +111,7 @@ def test_probabilities_of_btrs_are_exact(n, p):
 def test_probabilities_of_btrs_are_those_of_scipy(n, p):
     k = np.arange(min(n, 60) + 1)
     known = stats.binom.logpmf(k, n, p) - stats.binom.logpmf(int((n + 1) * p), n, p)
-    np.testing.assert_allclose(sampling.binomial_log_ratios(n, p, k), known, rtol=1e-13, atol=1e-11)
+    np.testing.assert_allclose(_doors.binomial_log_ratios(n, p, k), known, rtol=1e-13, atol=1e-11)
 
 
 def words_at(x):
@@ -127,12 +128,12 @@ def test_the_box_of_btrs_lies_under_the_curve_and_the_curve_under_the_hat(n, p):
     u = (np.arange(20_000) + 0.5) / 20_000
     top = 0.92 - 4.2 / (1.15 + 2.53 * math.sqrt(n * p * (1 - p)))
     for v in (0.1 * top, 0.5 * top, top - 1e-9):
-        _, pending, fits = sampling.binomial_attempts(n, p, words_at(u), words_at(np.full_like(u, v)))
+        _, pending, fits = _doors.binomial_attempts(n, p, words_at(u), words_at(np.full_like(u, v)))
         np.testing.assert_array_equal(~pending, np.abs(u - 0.5) <= 0.43)
         assert fits[~pending].all()
     above = words_at(np.full_like(u, top + 1e-9))
-    assert sampling.binomial_attempts(n, p, words_at(u), above)[1].all()
-    _, _, fits = sampling.binomial_attempts(n, p, words_at(u), words_at(np.full_like(u, 1 - 1e-9)))
+    assert _doors.binomial_attempts(n, p, words_at(u), above)[1].all()
+    _, _, fits = _doors.binomial_attempts(n, p, words_at(u), words_at(np.full_like(u, 1 - 1e-9)))
     assert not fits.any()
 
 
@@ -141,7 +142,7 @@ def test_the_law_of_btrs_by_quadrature(n, p):
     """20,000 x 100 midpoints of (u, v), no randomness: every value of 1% and more to 1% of its probability."""
     u, v = ((np.arange(size) + 0.5) / size for size in (20_000, 100))
     pairs = np.repeat(words_at(u), len(v)), np.tile(words_at(v), len(u))
-    k, pending, fits = sampling.binomial_attempts(n, p, *pairs)
+    k, pending, fits = _doors.binomial_attempts(n, p, *pairs)
     taken = k[~pending | fits]
     values = np.arange(n + 1)
     found = np.bincount(taken[(taken >= 0) & (taken <= n)], minlength=n + 1) / len(taken)
@@ -156,9 +157,9 @@ def test_the_law_of_btrs_by_quadrature(n, p):
 def test_doors_of_btrs_refuse_what_it_cannot_do(n, p):
     words = np.zeros(2, np.uint64)
     with pytest.raises(ValueError, match="n p >= 10"):
-        sampling.binomial_attempts(n, p, words, words)
+        _doors.binomial_attempts(n, p, words, words)
     with pytest.raises(ValueError, match=r"must lie in 1..1125899906842624 and \(0, 0.5\]|must lie in 0.."):
-        sampling.binomial_log_ratios(n, p, np.array([-1]))
+        _doors.binomial_log_ratios(n, p, np.array([-1]))
 
 
 HYPERGEOMETRICS = [
@@ -172,7 +173,7 @@ HYPERGEOMETRICS = [
 def test_hypergeometrics_have_their_whole_law(good, bad, batch):
     """40,000 splits over two cells, chi-square over every value, rate 1e-6."""
     generator, counts = bits(4), np.array([good, bad])
-    draws = np.array([sampling.hypergeometric_split(generator, counts, batch)[0] for _ in range(40_000)])
+    draws = np.array([_doors.hypergeometric_split(generator, counts, batch)[0] for _ in range(40_000)])
     assert_law(draws, hypergeometric_law(good, bad, batch))
 
 
@@ -183,7 +184,7 @@ def test_bounded_draws_are_uniform(n, addressed):
 
     At 3 2^61 a quarter of the words is rejected: without that, multiples of 3 would have 3/8 of the draws.
     """
-    draws = sampling.bounded(bits(5), n, 100_000, addressed)
+    draws = _doors.bounded(bits(5), n, 100_000, addressed)
     assert 0 <= draws.min() <= draws.max() < n
     if n >= 10**12:
         stat_tests.assert_uniform(draws / n)
@@ -266,9 +267,9 @@ def test_samplers_refuse_what_they_cannot_draw():
     """Each message names the argument, its value and the bound."""
     half = np.array([0.5, 0.5])
     with pytest.raises(ValueError, match=rf"n is {10**18 + 1}; must lie in 0..{10**18}"):
-        sampling.binomials(bits(0), 10**18 + 1, 0.5, 1)
+        _doors.binomials(bits(0), 10**18 + 1, 0.5, 1)
     with pytest.raises(ValueError, match="p is nan"):
-        sampling.binomials(bits(0), 5, math.nan, 1)
+        _doors.binomials(bits(0), 5, math.nan, 1)
     with pytest.raises(ValueError, match="n is -1"):
         sampling.multinomial(bits(0), -1, half)
     with pytest.raises(ValueError, match=r"p\[1\] is -0.5"):
@@ -280,11 +281,11 @@ def test_samplers_refuse_what_they_cannot_draw():
     with pytest.raises(ValueError, match=r"p\[1\]\[0\] is inf"):
         sampling.multinomials(bits(0), np.array([1, 1]), np.array([[0.5, 0.5], [np.inf, 0.5]]))
     with pytest.raises(ValueError, match=r"counts\[1\] is -1"):
-        sampling.hypergeometric_split(bits(0), np.array([5, -1]), 2)
+        _doors.hypergeometric_split(bits(0), np.array([5, -1]), 2)
     with pytest.raises(ValueError, match="the sum of counts is"):
-        sampling.hypergeometric_split(bits(0), np.full(20, 10**18), 2)
+        _doors.hypergeometric_split(bits(0), np.full(20, 10**18), 2)
     with pytest.raises(ValueError, match="n is 0; must be >= 1"):
-        sampling.bounded(bits(0), 0, 1)
+        _doors.bounded(bits(0), 0, 1)
 
 
 def test_batches_beyond_the_hypergeometric_are_refused_at_every_door():
@@ -299,9 +300,9 @@ def test_batches_beyond_the_hypergeometric_are_refused_at_every_door():
     with pytest.raises(ValueError, match=str(10**12)):
         tmf.finite_exploitability(game, policy, batch, BEYOND)
     with pytest.raises(ValueError, match=f"batch is 2 of {BEYOND} agents.*{10**12}"):
-        sampling.hypergeometric_split(bits(0), start, 2)
-    assert sampling.hypergeometric_split(bits(0), start, 1).tolist() == [1, 0, 0]
-    assert sampling.hypergeometric_split(bits(0), start, BEYOND).tolist() == start.tolist()
+        _doors.hypergeometric_split(bits(0), start, 2)
+    assert _doors.hypergeometric_split(bits(0), start, 1).tolist() == [1, 0, 0]
+    assert _doors.hypergeometric_split(bits(0), start, BEYOND).tolist() == start.tolist()
     counts, rewards = np.zeros((3, 3), np.int64), np.zeros(2)
     with pytest.raises(ValueError, match=f"batch is 2 of {BEYOND} agents"):
         counts_kernel.run(game.model, policy.kernel, bits(0), start, 2, 1.0, np.array([2]), None, 1, counts, None, rewards)

@@ -100,6 +100,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "solvers/tmfpg.py": ("tmfpg_parts", "unbiased", "tmfpg", "tmfpg_learns"),
     "solvers/tuning.py": ("tune",),
     "testing": ("check_game",),
+    "testing/_doors.pyx": ("sampling", "sampling_laws"),
     "games/_affine.pyx": ("rows", "affine", "affine_slopes", "small_games", "coupling", "typed", "monotonicity"),
     "_population/agents.pyx": (
         "individual_rewards", "exchangeable", "kernel_limits", *_ENGINES, "simulate", "invariants",

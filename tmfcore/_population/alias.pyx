@@ -10,16 +10,12 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-import numpy as np
-
 from tmfcore._model.evaluator cimport passive_successors_of, successors_of
 from tmfcore._base.memory cimport room_for
 
 cdef extern from "_population/vose.h" nogil:
     enum: TMF_ROWS
     void tmf_build_rows(double *mass, uint32_t *order, uint32_t *cells, uint32_t *finer, int bits, int n_rows)
-
-cdef double TWO_32 = 4294967296.0
 
 
 cdef int bits_for(Py_ssize_t n) noexcept:
@@ -150,48 +146,3 @@ cdef class AliasTables:
             else:
                 mass[j] = at.tables.passive_transition[o * K0 + j]
                 self.successors[(row << self.alias.column_bits) + j] = <uint32_t>x
-
-
-# ---------------------------------------------------------------- doors of the law tests
-
-cdef AliasTables single_row(const double[::1] p):
-    cdef Layout layout
-    cdef AliasTables tables
-    cdef Py_ssize_t i
-    layout.averaged = layout.dense = True
-    layout.action_bits = 0
-    layout.cell_bits = max(1, bits_for(p.shape[0]))
-    layout.n_rows = 1
-    tables = AliasTables.of(layout)
-    tables.clear(tables.mass, 0, 0)
-    for i in range(p.shape[0]):
-        tables.mass[i] = p[i]
-    tables.build_rows(0, 1)
-    return tables
-
-
-def alias_draws(bit_generator, const double[::1] p not None, Py_ssize_t size):
-    """Cells (size,) int64 drawn from p (K,) through one packed alias row; O(K + size)."""
-    cdef AliasTables tables = single_row(p)
-    cdef const uint32_t[:, ::1] random = np.random.Generator(bit_generator).integers(
-        2**32, size=(size, 2), dtype=np.uint32)
-    cdef long long[::1] out = np.empty(size, np.int64)
-    cdef Py_ssize_t i
-    with nogil:
-        for i in range(size):
-            out[i] = tmf_draw_one(&tables.alias, 0, random[i, 0], random[i, 1])
-    return np.asarray(out)
-
-
-def alias_probabilities(const double[::1] p not None):
-    """Exact probability (2^b,) float64 of every column under the packed cells of p (K,): what the tables say."""
-    cdef AliasTables tables = single_row(p)
-    cdef Py_ssize_t n_columns = 1 << tables.alias.column_bits, i
-    cdef double threshold
-    cdef double[::1] out = np.zeros(n_columns)
-    for i in range(n_columns):
-        threshold = (<double>(tables.cells[i] >> tables.alias.column_bits)
-                     + <double>tables.finer[i] / TWO_32) * n_columns / TWO_32
-        out[i] += threshold / n_columns
-        out[tables.cells[i] & <uint32_t>(n_columns - 1)] += (1 - threshold) / n_columns
-    return np.asarray(out)

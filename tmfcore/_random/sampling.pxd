@@ -25,6 +25,11 @@ cdef struct Sampler:
 
 cdef bitgen_t *bits_of(object bit_generator) except NULL
 
+cdef int start(Sampler *sampler, object bit_generator) except -1
+
+# Refuse entry i of an argument, or, with i = -1, the argument, beyond what binomials are exact to.
+cdef int check_number(str name, Py_ssize_t i, int64_t n) except -1
+
 # Refuse a batch 1 < B < N of a population whose hypergeometric law numpy cannot draw.
 cdef int check_batch(int64_t n_agents, int64_t batch) except -1
 cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexcept nogil

@@ -1,9 +1,9 @@
-"""Exact samplers on a borrowed numpy bit generator, and the doors that let tests reach them.
+"""Exact samplers on a borrowed numpy bit generator; those that Python calls come last.
 
 Source     theory.md section 5; see sampling.pxd for the contract and the ranges of validity.
 """
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport isfinite, log, sqrt
+from libc.math cimport isfinite, sqrt
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
@@ -12,7 +12,6 @@ import os
 import numpy as np
 
 from tmfcore._base.memory cimport room_for
-from tmfcore._random.streams cimport TMF_LANES, tmf_below, tmf_fill, tmf_open, tmf_stream
 
 cdef extern from "_base/build.h" nogil:
     const char *tmf_instruction_set()
@@ -32,7 +31,6 @@ cdef extern from "_random/binomials.h" nogil:
     const uint64_t *tmf_take(tmf_words *words, int n)
     double tmf_open_uniform(uint64_t word)
     double tmf_attempt(double mean, double spread, double p, uint64_t word_u, uint64_t word_v, double *pending)
-    double tmf_log_to_mode(double n, double p, double k, double *odds)
     double tmf_settle(double n, double spread, double p, double k, uint64_t word_u, uint64_t word_v)
     int64_t tmf_invert_one(double n, double p, uint64_t word)
     void tmf_shares(double *p, double *tails, int64_t n_cells)
@@ -231,7 +229,7 @@ cdef class RowSplitter:
         return n_rows
 
 
-# ---------------------------------------------------------------- doors
+# ---------------------------------------------------------------- for Python
 
 cdef int start(Sampler *sampler, object bit_generator) except -1:
     memset(sampler, 0, sizeof(Sampler))
@@ -281,82 +279,6 @@ def categorical(bit_generator, const double[::1] p not None, Py_ssize_t size):
     return np.asarray(out)
 
 
-def bounded(bit_generator, int64_t n, Py_ssize_t size, bint addressed=False):
-    """Integers (size,) int64 uniform on {0..n-1}; `addressed`: from a stream, as the agents engine draws them."""
-    cdef Sampler sampler
-    cdef tmf_stream stream
-    cdef uint64_t key[4]
-    cdef uint64_t words[TMF_LANES]
-    cdef uint64_t[::1] out = np.empty(size, np.uint64)
-    cdef Py_ssize_t i
-    if n < 1:
-        raise ValueError(f"n is {n}; must be >= 1")
-    start(&sampler, bit_generator)
-    with bit_generator.lock, nogil:
-        if addressed:
-            for i in range(4):
-                key[i] = sampler.bits.next_uint64(sampler.bits.state)
-            tmf_open(&stream, key, 0, 0, 0)
-        for i in range(size):
-            if not addressed:
-                out[i] = <uint64_t>below(&sampler, n)
-                continue
-            if i % TMF_LANES == 0:
-                tmf_fill(&stream, words, 1)
-            tmf_below(&stream, &words[i % TMF_LANES], <uint64_t>n, &out[i], 1)
-    return np.asarray(out).astype(np.int64)
-
-
-def binomials(bit_generator, int64_t n, double p, Py_ssize_t size):
-    """Binomial(n, p) variates (size,) int64, exact for n <= 10**18."""
-    cdef Sampler sampler
-    cdef int64_t[::1] out = np.empty(size, np.int64)
-    cdef Py_ssize_t i
-    check_number("n", -1, n)
-    if not 0 <= p <= 1:
-        raise ValueError(f"p is {p}; must lie in [0, 1]")
-    start(&sampler, bit_generator)
-    with bit_generator.lock, nogil:
-        for i in range(size):
-            out[i] = binomial(&sampler, n, p)
-    return np.asarray(out)
-
-
-def binomial_attempts(int64_t n, double p, const uint64_t[::1] u not None, const uint64_t[::1] v not None):
-    """What BTRS makes of pairs of words (M,): the value k, whether the pair lies outside the box, and is accepted then.
-
-    Returns three arrays (M,): int64, bool, bool. 10 <= n p, p <= 1/2, n <= 2**50.
-    """
-    cdef Py_ssize_t size = u.shape[0], i
-    cdef int64_t[::1] k = np.empty(size, np.int64)
-    cdef double[:, ::1] out = np.empty((2, size))
-    cdef double mean = <double>n * p, spread = sqrt(mean * (1 - p)), drawn
-    if not (n <= TMF_MOST and mean >= 10 and p <= 0.5 and v.shape[0] == size):
-        raise ValueError(f"n is {n}, p is {p}, u has {size} words and v {v.shape[0]}; must be n <= {TMF_MOST}, "
-                         "n p >= 10 and p <= 0.5, and as many words")
-    for i in range(size):
-        drawn = tmf_attempt(mean, spread, p, u[i], v[i], &out[0, i])
-        out[1, i] = tmf_settle(<double>n, spread, p, drawn, u[i], v[i])
-        k[i] = <int64_t>drawn
-    pending, fits = np.asarray(out) > 0
-    return np.asarray(k), pending, fits
-
-
-def binomial_log_ratios(int64_t n, double p, const int64_t[::1] k not None):
-    """log P(k) - log P(mode) (M,) of Binomial(n, p) at k (M,), as BTRS compares them; 0 < p <= 1/2, 1 <= n <= 2**50."""
-    cdef double[::1] out = np.empty(k.shape[0])
-    cdef double odds
-    cdef Py_ssize_t i
-    if not (1 <= n <= TMF_MOST and 0 < p <= 0.5):
-        raise ValueError(f"n is {n} and p is {p}; must lie in 1..{TMF_MOST} and (0, 0.5]")
-    for i in range(k.shape[0]):
-        if not 0 <= k[i] <= n:
-            raise ValueError(f"k[{i}] is {k[i]}; must lie in 0..{n}")
-        out[i] = tmf_log_to_mode(<double>n, p, <double>k[i], &odds)
-        out[i] -= 0.5 * log(odds)
-    return np.asarray(out)
-
-
 def multinomial(bit_generator, int64_t n, const double[::1] p not None):
     """Counts (K,) int64 of n agents placed by p (K,), summing to n; no cell of probability zero is hit.
 
@@ -371,31 +293,6 @@ def multinomial(bit_generator, int64_t n, const double[::1] p not None):
     with bit_generator.lock, nogil:
         split_multinomial(&sampler, n, &p[0], p.shape[0], &tails[0], &out[0])
     return np.asarray(out)
-
-
-def binomials_abreast(bit_generator, const int64_t[::1] n not None, const double[::1] p not None):
-    """Binomial(n, p) variates (M,) int64 for n (M,) <= 2**50 and p (M,), drawn side by side whatever n is."""
-    cdef Sampler sampler
-    cdef Py_ssize_t size = n.shape[0], j, n_listed = 0
-    cdef int64_t[::1] listed = np.empty(size, np.int64)
-    cdef int64_t[:, ::1] out = np.zeros((size, 2), np.int64)
-    cdef double[:, ::1] shares = np.full((size, 2), -1.0)
-    cdef RowSplitter splitter = RowSplitter(1, 2)
-    if p.shape[0] != size:
-        raise ValueError(f"p has {p.shape[0]} entries; must have one for each of the {size} of n")
-    for j in range(size):
-        if n[j] < 0 or n[j] > TMF_MOST:
-            raise ValueError(f"n[{j}] is {n[j]}; must lie in 0..{TMF_MOST}")
-        shares[j, 0] = p[j] if p[j] <= 0.5 else p[j] - 1 if p[j] < 1 else -1.0       # as tmf_shares has them
-        if n[j] > 0:
-            listed[n_listed] = j
-            n_listed += 1
-    start(&sampler, bit_generator)
-    if n_listed > 0:
-        with bit_generator.lock, nogil:
-            splitter.open(&sampler)
-            tmf_split_rows(<tmf_words *>splitter.words, &listed[0], n_listed, 2, &n[0], &shares[0, 0], &out[0, 0])
-    return np.ascontiguousarray(np.asarray(out)[:, 0])
 
 
 def multinomials(bit_generator, const int64_t[::1] n not None, const double[:, ::1] p not None):
@@ -418,23 +315,4 @@ def multinomials(bit_generator, const int64_t[::1] n not None, const double[:, :
             n_rows = splitter.split_next(&sampler, &n[0], &p[0, 0], p.shape[0], p.shape[1], &row)
             for j in range(n_rows):
                 memcpy(&out[splitter.label[j], 0], splitter.out + j * p.shape[1], p.shape[1] * sizeof(int64_t))
-    return np.asarray(out)
-
-
-def hypergeometric_split(bit_generator, const int64_t[::1] counts not None, int64_t batch):
-    """How many of `batch` agents, drawn without replacement, stand in each cell of counts (S,) -> (S,) int64."""
-    cdef Sampler sampler
-    cdef int64_t total = 0
-    cdef Py_ssize_t o
-    cdef int64_t[::1] out = np.empty(counts.shape[0], np.int64)
-    for o in range(counts.shape[0]):
-        check_number("counts", o, counts[o])
-        total += counts[o]
-        check_number("the sum of counts", -1, total)
-    if batch < 0 or batch > total:
-        raise ValueError(f"batch is {batch}; must lie in 0..{total}")
-    check_batch(total, batch)
-    start(&sampler, bit_generator)
-    with bit_generator.lock, nogil:
-        split_hypergeometric(&sampler, &counts[0], counts.shape[0], total, batch, &out[0])
     return np.asarray(out)
