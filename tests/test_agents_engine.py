@@ -17,6 +17,8 @@ import tmfcore as tmf
 from strategies import ScheduleSpec, cases, random_game, random_policy, seeds
 from tmfcore._population import agents as agents_kernel
 
+pytestmark = pytest.mark.law
+
 N_AGENTS = 9
 
 

@@ -8,6 +8,8 @@ import stat_tests
 import tmfcore as tmf
 from strategies import random_game, random_policy
 
+pytestmark = pytest.mark.law
+
 ENGINES = ("counts", "agents")
 SCHEDULES = {
     "synchronous": (tmf.Synchronous(), [("batch", 3)] * 2),

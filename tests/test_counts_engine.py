@@ -14,6 +14,8 @@ from strategies import cases, random_game, random_policy, seeds
 from tmfcore._model.policies import as_policy
 from tmfcore._population import counts as counts_kernel
 
+pytestmark = pytest.mark.law
+
 N_AGENTS = 9
 
 

@@ -15,6 +15,8 @@ import stat_tests
 import tmfcore as tmf
 from strategies import Case, ScheduleSpec, random_game, random_policy
 
+pytestmark = pytest.mark.law
+
 ENGINES = ("counts", "agents")
 SCHEDULES = {
     "synchronous": ScheduleSpec("synchronous"),

@@ -19,6 +19,8 @@ from strategies import ScheduleSpec, random_game, random_policy
 from tmfcore._population import agents as agents_kernel
 from tmfcore._random import seeding
 
+pytestmark = pytest.mark.law
+
 INITIAL = (0.2, 0.5, 0.3)
 STARTS = {"sampled": "sampled", "rounded": "rounded", "given": [1, 0, 3]}
 N_AGENTS = 4

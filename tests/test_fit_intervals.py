@@ -8,6 +8,8 @@ from scipy import stats
 import tmfcore as tmf
 from fit_cases import ONE, A, S, logs, true_game, two_steps
 
+pytestmark = pytest.mark.law
+
 
 @pytest.mark.parametrize("visits", [5, 12, 40])
 def test_intervals_of_frequencies_cover(visits):

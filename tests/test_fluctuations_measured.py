@@ -13,6 +13,8 @@ import tmfcore as tmf
 from fluctuation_cases import population
 from tmfcore.analysis import fluctuations
 
+pytestmark = pytest.mark.law
+
 # ------------------------------------------------------------------------------------------------- exact chains
 
 

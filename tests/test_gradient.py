@@ -17,6 +17,8 @@ from tmfcore._model.policies import as_policy
 from tmfcore._population import counts as counts_kernel
 from tmfcore.solvers import _gradient, _observed
 
+pytestmark = pytest.mark.law
+
 N_AGENTS = 9
 
 

@@ -11,6 +11,8 @@ from strategies import random_game, random_policy
 from tmfcore._population import agents as agents_kernel
 from tmfcore._random import seeding
 
+pytestmark = pytest.mark.law
+
 
 def shelf(kind, size=3, horizon=12):
     """A game, and its tables f(mu, t) -> (r (S, A), r0 (S,))."""

@@ -13,6 +13,8 @@ from strategies import random_game, random_policy
 from tmfcore._model.policies import as_policy
 from tmfcore._population import individuals
 
+pytestmark = pytest.mark.law
+
 R = 40_000
 
 

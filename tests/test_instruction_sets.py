@@ -19,6 +19,8 @@ import pytest
 
 import tmfcore as tmf
 
+pytestmark = pytest.mark.law
+
 LEVELS = {"base": "x86-64", "avx2": "AVX2", "avx512": "AVX-512", "avx512vbmi": "AVX-512 VBMI"}
 
 SCHEDULES = {

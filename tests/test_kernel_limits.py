@@ -12,6 +12,8 @@ from tmfcore._model.compiled_model import CompiledModel
 from tmfcore._population import agents as agents_kernel
 from tmfcore.solvers import _occupation
 
+pytestmark = pytest.mark.law
+
 
 @ROW
 def certain(t, observation, action, mu, probabilities, reward, user):

@@ -23,6 +23,8 @@ import stat_tests
 import tmfcore as tmf
 from strategies import Case, ScheduleSpec, games, policies, random_game, random_policy, schedules
 
+pytestmark = pytest.mark.law
+
 ENGINES = ("counts", "agents")
 
 

@@ -7,6 +7,8 @@ import pytest
 
 import tmfcore as tmf
 
+pytestmark = pytest.mark.law
+
 
 def _paid_alike():
     """Affine; rewards and passive rewards depend on the sum of what is shown, and differ by less than that."""

@@ -16,6 +16,8 @@ from strategies import rows
 from tmfcore._random import sampling
 from tmfcore.testing import _doors
 
+pytestmark = pytest.mark.law
+
 NASTY_ROWS = [
     [1.0],
     [0.0, 1.0, 0.0],

@@ -17,6 +17,8 @@ from tmfcore._population import individuals
 from tmfcore._random import sampling
 from tmfcore.testing import _doors
 
+pytestmark = pytest.mark.law
+
 DRAWS = 400_000
 
 

@@ -7,6 +7,8 @@ import reference_laws
 import stat_tests
 import tmfcore as tmf
 
+pytestmark = pytest.mark.law
+
 ENGINES = ("agents", "counts")
 
 

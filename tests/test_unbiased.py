@@ -10,6 +10,8 @@ import tmfcore as tmf
 from strategies import random_game, random_policy
 from tmfcore.solvers import _gradient, _observed
 
+pytestmark = pytest.mark.law
+
 SCHEDULES = [
     tmf.Synchronous(), tmf.Sequential(), tmf.Batch([2, 1]), tmf.Batch([1, 2]), tmf.Fraction(0.5), tmf.Bernoulli([0.4, 0.7])
 ]  # fmt: skip
