@@ -18,7 +18,7 @@ WAYS = {
     "capsule_row": "a Cython function",
     "model": "a class in Cython",
 }
-built_in = tmf.games.beach_bar(100, horizon=20)
+built_in = tmf.games.beach_bar(100, horizon=20, step=1.0)  # as the others, which are in steps
 flow = tmf.mean_field(built_in, tmf.TabularPolicy.uniform(built_in), tmf.Fraction(0.5))
 solution = tmf.solvers.MirrorDescent().solve(built_in, tmf.Fraction(0.5))
 for module, words in WAYS.items():
