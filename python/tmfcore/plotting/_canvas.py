@@ -172,6 +172,16 @@ def ordered_colors(n: int, color: str | None = None, first: int = 0) -> list[Any
     return [np.asarray(rgba) for rgba in colormaps["viridis"](np.linspace(0.0, 0.92, n))]
 
 
+def laid_over(
+    ax: Axes | None, n: int, label: object, color: str | None, *, width: float = 4.8
+) -> tuple[Axes, int, list[Any]]:
+    """The Axes for n more lines, how many are there already, and a colour for each; refuses what cannot be drawn."""
+    style_of(label, color)
+    ax = axes(ax, width=width)
+    first = drawn_already(ax)
+    return ax, first, ordered_colors(n, color, first)
+
+
 def log_ticks(ax: Axes, unit: str = "") -> None:
     """Label a logarithmic y axis that is drawn already, at 1, 2 and 5 of each decade or at many decades."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator

@@ -14,16 +14,13 @@ from tmfcore._base.validation import FloatArray
 from tmfcore.plotting import _checks
 from tmfcore.plotting._canvas import (
     GUIDE,
-    axes,
-    drawn_already,
     finish,
+    laid_over,
     log_ticks,
     marker_of,
     named,
     need_matplotlib,
-    ordered_colors,
     plain_number,
-    style_of,
     time_label,
 )  # fmt: skip
 
@@ -88,10 +85,7 @@ def exploitability(
     need_matplotlib()
     from matplotlib.ticker import MaxNLocator
 
-    style_of(label, color)
-    ax = axes(ax)
-    first = drawn_already(ax)
-    colors = ordered_colors(len(given), color, first)
+    ax, first, colors = laid_over(ax, len(given), label, color)
     scale, unit = (100.0, "%") if relative else (1.0, "")
     drawn = 0
     for k, (name, (x, values)) in enumerate(given.items()):
@@ -149,10 +143,7 @@ def trials(
     """
     y = _checks.numbers(values, "values", None, gaps=True)
     _checks.texts(quantity=quantity)
-    style_of(label, color)
-    ax = axes(ax)
-    first = drawn_already(ax)
-    own = ordered_colors(1, color, first)[0]
+    ax, first, (own,) = laid_over(ax, 1, label, color)
     tried = np.arange(len(y))
     seen = np.isfinite(y) & (y > 0)
     best = np.minimum.accumulate(np.where(seen, y, np.inf))
@@ -200,10 +191,7 @@ def by_step(
     need_matplotlib()
     from matplotlib.ticker import MaxNLocator
 
-    style_of(label, color)
-    ax = axes(ax)
-    first = drawn_already(ax)
-    colors = ordered_colors(len(given), color, first)
+    ax, first, colors = laid_over(ax, len(given), label, color)
     for k, (name, y) in enumerate(given.items()):
         every = max(1, len(y) // 10)
         ax.plot(np.arange(len(y)), y, color=colors[k], marker=marker_of(first + k), markevery=every, linewidth=1.6,
@@ -243,10 +231,7 @@ def bound(
         for label, line in _checks.by_label(lines).items()
     }
     _checks.texts(unit=unit)
-    style_of(label, color)
-    ax = axes(ax)
-    first = drawn_already(ax)
-    colors = ordered_colors(len(given), color, first)
+    ax, first, colors = laid_over(ax, len(given), label, color)
     for k, (name, y) in enumerate(given.items()):
         seen = np.isfinite(y) & (y > 0)
         every = max(1, int(seen.sum()) // 10)
@@ -292,10 +277,7 @@ def convergence(
     given = {label: _error_line(line, f"lines[{label!r}]") for label, line in _checks.by_label(lines).items()}
     _checks.flags(guide=guide)
     _checks.texts(when=when)
-    style_of(label, color)
-    ax = axes(ax)
-    first = drawn_already(ax)
-    colors = ordered_colors(len(given), color, first)
+    ax, first, colors = laid_over(ax, len(given), label, color)
     ax.set_xscale("log")
     ax.set_yscale("log")
     for k, (name, line) in enumerate(given.items()):

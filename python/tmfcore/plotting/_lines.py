@@ -16,6 +16,7 @@ from tmfcore.plotting._canvas import (
     axes,
     drawn_already,
     finish,
+    laid_over,
     marker_of,
     named,
     ordered_colors,
@@ -190,12 +191,10 @@ def individuals(
     """
     places = _checks.numbers(observations, "observations", None, None)
     taken = _checks.numbers(actions, "actions", *places.shape)
-    style_of(label, color)
-    ax = axes(ax, width=6.0)
     shown = min(len(places), INDIVIDUALS)
-    first = drawn_already(ax)
+    ax, first, colors = laid_over(ax, shown, label, color, width=6.0)
     steps = np.arange(places.shape[1], dtype=np.float64)
-    for i, own in enumerate(ordered_colors(shown, color, first)):
+    for i, own in enumerate(colors):
         aside = 0.12 * (i - (shown - 1) / 2)  # lines of agents in one place lie side by side
         acts = taken[i] >= 0
         ax.plot(steps, places[i] + aside, drawstyle="steps-post", color=own, linewidth=1.0, alpha=0.6)
