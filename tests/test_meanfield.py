@@ -34,6 +34,16 @@ def test_flow_by_hand(game, uniform):
     np.testing.assert_array_equal(flow.steps, np.arange(10))
 
 
+@pytest.mark.parametrize("name", tmf.games.SHELF)
+def test_what_is_made_unchecked_passes_every_check(name):
+    game = tmf.games.SHELF[name].small()
+    schedule = tmf.Synchronous() if game.unit == "steps" else tmf.Fraction(0.05)
+    made = evaluate(game, tmf.TabularPolicy.uniform(game), schedule)
+    for record in (made.flow, made):
+        assert type(record)(**record._state()).equals(record)
+        assert all(not value.flags.writeable for value in vars(record).values() if isinstance(value, np.ndarray))
+
+
 @pytest.mark.parametrize("record_every", [1, 2, 4, 9, 50])
 def test_recording_picks_rows(game, uniform, record_every):
     every = mean_field(game, uniform, tmf.Synchronous())

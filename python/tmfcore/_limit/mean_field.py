@@ -307,7 +307,10 @@ def evaluate(
     flow_kernel.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept)
     refuse_overflow(values)
     refuse_overflow(q)
-    return Evaluation(flow, values, q, float(game.initial @ values[0]), clock, types_of(game), own.on(clock))
+    return Evaluation._made(
+        flow=flow, values=values, q=q, mean_return=float(game.initial @ values[0]), clock=clock, types=types_of(game),
+        fingerprint=own.on(clock),
+    )  # fmt: skip
 
 
 # --------------------------------------------------------------------------- shared with equilibrium, solvers
@@ -325,7 +328,10 @@ def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray, fin
     """A flow of the whole horizon of `game`."""
     horizon, appearance = game.n_steps, _appearance.appearance_of(game)
     active = np.broadcast_to(active[:1] if (active == active[0]).all() else active, (horizon,))
-    return Flow(mu, steps, active, horizon, game.name, **appearance, fingerprint=fingerprint)
+    return Flow._made(
+        mu=mu, steps=steps, active_fraction=active, horizon=horizon, game=game.name, **appearance,
+        fingerprint=fingerprint,
+    )  # fmt: skip
 
 
 def refuse_overflow(values: FloatArray) -> None:
