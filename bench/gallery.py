@@ -98,7 +98,7 @@ def _block(paragraph: str) -> str:
     if paragraph.startswith("    "):
         return f"```text\n{inspect.cleandoc(paragraph)}\n```"
     text = re.sub(r"([<|]|(?<!\*)\*(?!\*))", r"\\\1", paragraph.replace("``", "`"))
-    text = text.replace("theory.md", "[theory.md](../theory.md)")
+    text = text.replace("Theory, section", "[Theory](../theory.md), section")
     return re.sub(r"arXiv:(\d+\.\d+)", r"[arXiv:\1](https://arxiv.org/abs/\1)", text)
 
 

@@ -1,4 +1,4 @@
-"""Both engines against the exact chain enumerated for tiny N, and against each other (theory.md section 5).
+"""Both engines against the exact chain enumerated for tiny N, and against each other (Theory, section 5).
 
 Every chi-square below has a false-alarm rate of 1e-6 or less (stat_tests.NOMINAL) and a fixed seed.
 """

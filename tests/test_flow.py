@@ -1,4 +1,4 @@
-"""The mean-field flow and the tables behind it against the reference (theory.md sections 2 and 8)."""
+"""The mean-field flow and the tables behind it against the reference (Theory, sections 2 and 8)."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The games: table by table what theory.md section 8 or their page says, in sweeps; and water-filling."""
+"""The games: table by table what Theory, section 8 or their page says, in sweeps; and water-filling."""
 
 import pickle
 import re

@@ -1,4 +1,4 @@
-"""Gradient statistics against the reference, and the policy-gradient identity (theory.md section 7)."""
+"""Gradient statistics against the reference, and the policy-gradient identity (Theory, section 7)."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The finite population approaches its mean-field limit as 1/sqrt(N) (theory.md section 6).
+"""The finite population approaches its mean-field limit as 1/sqrt(N) (Theory, section 6).
 
 Three statements, from rigorous to sharp, each for random games, policies and schedules:
 

@@ -20,7 +20,7 @@ def uniform(game):
 
 
 def test_flow_by_hand(game, uniform):
-    """Phi of theory.md section 2, written out with the dense tables."""
+    """Phi of Theory, section 2, written out with the dense tables."""
     flow = mean_field(game, uniform, tmf.Fraction(0.3))
     mu = game.initial
     for t in range(game.horizon):

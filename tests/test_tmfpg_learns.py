@@ -97,7 +97,7 @@ def test_the_mean_field_limit_converges_further():
 
 
 def test_water_filling():
-    """k = 0: the middle of the flow is the Wardrop equilibrium v_o - mu(o) = lambda (theory.md section 8)."""
+    """k = 0: the middle of the flow is the Wardrop equilibrium v_o - mu(o) = lambda (Theory, section 8)."""
     game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, initial=(1.0, 0.0, 0.0, 0.0), step=1).at()
     solution = TMFPG(tolerance=1e-3, iterations=1000, learning_rate=1.0).solve(game, tmf.Synchronous())
     np.testing.assert_allclose(solution.flow.mu[10], [8 / 15, 1 / 3, 2 / 15, 0], atol=0.02)

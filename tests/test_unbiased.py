@@ -1,4 +1,4 @@
-"""Which critics of TMF-PG are unbiased for what (theory.md section 7): over every trajectory of two agents in two steps."""
+"""Which critics of TMF-PG are unbiased for what (Theory, section 7): over every trajectory of two agents in two steps."""
 
 import numpy as np
 import pytest

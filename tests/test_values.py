@@ -1,4 +1,4 @@
-"""Values, best responses and exploitability against the reference (theory.md sections 3, 4 and 8)."""
+"""Values, best responses and exploitability against the reference (Theory, sections 3, 4 and 8)."""
 
 import numpy as np
 import pytest

@@ -2,7 +2,9 @@
 
     import tmfcore as tmf
 
-Rooms, each of which imports only from those below it (docs/architecture.md):
+Documentation: https://tmfcore.readthedocs.io. "Theory, section 4" in a docstring means its page "Theory".
+
+Rooms, each of which imports only from those below it (page "Architecture"):
 
     cli  reproduce  interop  testing     what people touch (cli and reproduce are not imported here)
     solvers  analysis                    what is computed from games

@@ -1,6 +1,6 @@
 """The mean-field limit: flows forwards, values backwards, and who would deviate.
 
-Source     theory.md sections 2 (flow), 3 (values, two clocks) and 4 (exploitability).
+Source     Theory, sections 2 (flow), 3 (values, two clocks) and 4 (exploitability).
 Notation   S observations, A actions, K successors, T steps; the loop over time is inside the kernels.
 Cost       O(S A K) a step, plus the tables of the game where they depend on mu or t.
 """
@@ -42,7 +42,7 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
 
     Notes
     -----
-    theory.md section 2. O(T S A K).
+    Theory, section 2. O(T S A K).
     """
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Push push = Push(at)
@@ -98,7 +98,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
 
     Notes
     -----
-    theory.md section 3. O(T S A K).
+    Theory, section 3. O(T S A K).
     """
     cdef Py_ssize_t horizon = mu.shape[0] - 1
     cdef Evaluator at = Evaluator(model, policy, horizon)
@@ -160,7 +160,7 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
 
     Notes
     -----
-    theory.md section 4. One backward pass for both values: O(T S A K) time, O(S A) memory.
+    Theory, section 4. One backward pass for both values: O(T S A K) time, O(S A) memory.
     """
     cdef Py_ssize_t horizon = mu.shape[0] - 1
     cdef Evaluator at = Evaluator(model, policy, horizon)

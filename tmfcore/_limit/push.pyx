@@ -1,6 +1,6 @@
 """One step of the mean field forwards: mu_{t+1} = Phi_t(mu_t).
 
-Source     theory.md section 2.  Notation: S observations, A actions, K successors.
+Source     Theory, section 2.  Notation: S observations, A actions, K successors.
 Contract   next_mu sums to 1 to rounding: the error of a step must not feed the next, since a kernel linear in mu would
            double it every time.
 

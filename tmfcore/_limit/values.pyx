@@ -1,6 +1,6 @@
 """One step of values backwards: of a policy, of the best response, or of both in one pass.
 
-Source     theory.md sections 3 (values, two clocks) and 4 (exploitability).
+Source     Theory, sections 3 (values, two clocks) and 4 (exploitability).
 Notation   S observations, A actions, K successors.
 Cost       O(S A K) a step.
 """

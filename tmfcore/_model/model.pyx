@@ -2,7 +2,7 @@
 
 Those of arrays and Python callables are in table_model, those of compiled functions in compiled_model.
 
-Source     theory.md section 1.  Notation: model.pxd.
+Source     Theory, section 1.  Notation: model.pxd.
 Contract   what user code returns is checked every time it is used: a row that is no distribution or a value
            that is not finite raises ValueError naming t, observation, action and the sum found.
 """

@@ -1,6 +1,6 @@
 """Policies: action probabilities by stage, affine in mu, or from a Python callable.
 
-Source     theory.md sections 1 and 7.  Notation: S observations, A actions, L stages, T steps.
+Source     Theory, sections 1 and 7.  Notation: S observations, A actions, L stages, T steps.
 Contract   probabilities handed to a kernel are distributions: checked once for tables, at every use for callables.
 """
 from libc.math cimport isfinite

@@ -1,6 +1,6 @@
 """The agents engine: every agent keeps its own observation, and moves when it acts or drifts.
 
-Source     theory.md section 1.  Notation: N agents, S observations, A actions, K successors, T steps, J intervals.
+Source     Theory, section 1.  Notation: N agents, S observations, A actions, K successors, T steps, J intervals.
 Contract   the draw of agent i at step t is addressed by (key, t, i): it depends neither on what is recorded nor on
            the instruction set. Integer counts are taken from the agents at every step, mu = counts / N from them.
 Cost       all agents move: O(N) a step. B agents act and the others stand still: O(B) a step, plus what the game
@@ -228,7 +228,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
 
     Notes
     -----
-    theory.md section 1. Memory 1, 2 or 4 bytes an agent, plus one bit when a batch is drawn.
+    Theory, section 1. Memory 1, 2 or 4 bytes an agent, plus one bit when a batch is drawn.
     """
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef AliasTables alias = None
@@ -336,7 +336,7 @@ def rename(const uint64_t[::1] key not None, observations not None, actions not 
 
     Notes
     -----
-    theory.md section 1. O(T N) time, 12 N bytes of memory. The order by Fisher and Yates, exactly uniform.
+    Theory, section 1. O(T N) time, 12 N bytes of memory. The order by Fisher and Yates, exactly uniform.
     """
     cdef Py_ssize_t horizon = rewards.shape[0], N = rewards.shape[1], t, i, j, n
     cdef uint32_t[::1] order, following

@@ -1,6 +1,6 @@
 """The counts engine: the exact Markov chain of the population histogram.
 
-Source     theory.md section 5.  Notation: S observations, A actions, K successors, T steps, J record intervals.
+Source     Theory, section 5.  Notation: S observations, A actions, K successors, T steps, J record intervals.
 Contract   counts stay nonnegative and sum to N after every step. Draws do not depend on what is recorded.
            Rows are split many at a time, by words from a stream that the replica's generator gave the key of.
 Cost       free of N: O(S A K) a step; a single acting agent whose fellows stand still costs O(S + A + K).
@@ -333,7 +333,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
 
     Notes
     -----
-    theory.md section 5.
+    Theory, section 5.
     """
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions

@@ -1,6 +1,6 @@
 """Small batches: a few agents act, the others stand still.
 
-Source     theory.md section 1, 1 < B << N, identity passive kernel.
+Source     Theory, section 1, 1 < B << N, identity passive kernel.
 Contract   a batch is drawn uniformly without replacement; what happens at step t is drawn from a stream addressed by
            (key, t) alone.
 Cost       O(B) a step where neither kernel nor policy depends on mu and rewards are separable (model.pxd); else what

@@ -1,6 +1,6 @@
 """Individuals whose actions are decided elsewhere: one step at a time, for environments of other libraries.
 
-Source     theory.md sections 1, 2 and 5.
+Source     Theory, sections 1, 2 and 5.
 Notation   n individuals, N agents of a population, S observations, A actions (-1: passive), K successors, T steps.
 Contract   all draws of a step are made at the population of its start. What comes in is left as it is, also by a call
            that fails.
@@ -148,7 +148,7 @@ cdef class Individuals:
 
         Notes
         -----
-        The others are drawn by counts (theory.md section 5): O(S A K) for each individual, free of N.
+        The others are drawn by counts (Theory, section 5): O(S A K) for each individual, free of N.
         """
         cdef Evaluator at = self.at
         cdef Py_ssize_t n = observations.shape[0], S = at.n_observations, i, o

@@ -1,6 +1,6 @@
 """Single agents that act in turn while the others stand still: what B = 1 is in both engines.
 
-Source     theory.md section 1.  Notation: N agents, S observations, A actions, K successors.
+Source     Theory, section 1.  Notation: N agents, S observations, A actions, K successors.
 Contract   what happens at step t is drawn from words addressed by (key, t) alone. Where individuals are kept, agent i
            of N acts; where they are not, the i-th in order of observation does: the same law of the counts.
 Cost       O(1) an event where neither kernel nor policy depends on mu and rewards are separable (model.pxd), plus

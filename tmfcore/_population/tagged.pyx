@@ -1,6 +1,6 @@
 """One agent of N that plays a policy of its own: the game of two types, and its values.
 
-Source     theory.md sections 1, 3 and 5.
+Source     Theory, sections 1, 3 and 5.
 Notation   S observations, A actions, K successors, T steps, R replicas, N agents.
 Method     Observations of the two types are told apart: o for the tagged agent, S + o for the others. That game has
            2 S observations and runs on every engine. Only the tagged agent is paid: N times the mean reward is its own.

@@ -1,6 +1,6 @@
 """Tiles of agents: drawn, moved, counted and stored, by one thread or by a team.
 
-Source     theory.md section 1.  Notation: N agents, S observations, A actions, K successors.
+Source     Theory, section 1.  Notation: N agents, S observations, A actions, K successors.
 Contract   a tile draws from a stream of its own, addressed by (key, step, tile): who moves it does not matter.
 """
 from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint8_t, uint32_t, uint64_t

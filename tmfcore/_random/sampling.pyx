@@ -1,6 +1,6 @@
 """Exact samplers on a borrowed numpy bit generator; those that Python calls come last.
 
-Source     theory.md section 5; see sampling.pxd for the contract and the ranges of validity.
+Source     Theory, section 5; see sampling.pxd for the contract and the ranges of validity.
 """
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport isfinite, sqrt

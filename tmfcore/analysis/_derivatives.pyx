@@ -1,6 +1,6 @@
 """How a step of the mean field answers small changes of the population: its first and second derivatives.
 
-Source     theory.md section 6.
+Source     Theory, section 6.
 Notation   S observations, A actions, K successors; Phi the step of the flow, J its Jacobian, H its second derivative.
 Method     Phi is differentiated along the columns f of a factor F of Sigma = F F' only: J Sigma J' = (J F)(J F)',
            H : Sigma = sum over f of H[f, f]. They are directions in which the population can really be off, so they lie

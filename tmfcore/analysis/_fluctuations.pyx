@@ -1,6 +1,6 @@
 """How a finite population strays from its mean field: covariance and bias, to first order in 1/N.
 
-Source     theory.md section 6.
+Source     Theory, section 6.
 Notation   S observations, A actions, K successors, T steps; Phi_t the step of the flow, J its Jacobian, H its second
            derivative, K_t (S, S) the rows of one agent averaged over who acts and what: Phi_t(mu) = K_t(mu)' mu.
 Method     Sigma = F F' is factorised, and Phi is differentiated along the columns of F only (_derivatives).
@@ -302,7 +302,7 @@ def run(Model model not None, Policy policy not None, const double[::1] active n
 
     Notes
     -----
-    theory.md section 6; exact at N where neither rows nor policy depend on mu.
+    Theory, section 6; exact at N where neither rows nor policy depend on mu.
     O(T S (S^2 + S A K)) time, O(S^2 + S A + S K) scratch memory.
     """
     cdef Recursion recursion

@@ -1,6 +1,6 @@
 """Games whose rewards and transition rows are affine in mu: tables, rows and exact derivatives.
 
-Source     theory.md section 1, with r(o,a,mu) = R(o,a) + sum_y R'(o,a,y) mu(y), and rows likewise.
+Source     Theory, section 1, with r(o,a,mu) = R(o,a) + sum_y R'(o,a,y) mu(y), and rows likewise.
 Notation   model.pxd; y an observation whose share others feel; the corner e_y of the simplex has everybody at y.
 Method     A row is kept as what it is at the corners, P(k | o, a, mu) = sum_y mu(y) P(k | o, a, e_y): a sum of numbers
            >= 0, which no rounding takes below 0. Rows that are the same at all corners are kept once.

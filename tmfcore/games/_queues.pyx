@@ -1,6 +1,6 @@
 """The built-in games, as compiled rows and tables.
 
-Source     theory.md section 8.  Notation: model.pxd; mu(o) the share of the population at observation o.
+Source     Theory, section 8.  Notation: model.pxd; mu(o) the share of the population at observation o.
 Contract   rows are distributions by construction, so that nothing is checked while they run.
 """
 from libc.math cimport pow
@@ -19,7 +19,7 @@ cdef int falling(slopes):
 
 
 cdef class ResourceSelection(Model):
-    """Resource selection: hold one of M resources, or switch (theory.md section 8).
+    """Resource selection: hold one of M resources, or switch (Theory, section 8).
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ cdef class ResourceSelection(Model):
 
 
 cdef class Queueing(Model):
-    """Dynamic queueing: idle (0) or waiting at one of K servers (theory.md section 8).
+    """Dynamic queueing: idle (0) or waiting at one of K servers (Theory, section 8).
 
     Cells of a row: finished (idle), and the place moved to.
 

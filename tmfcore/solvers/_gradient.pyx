@@ -1,6 +1,6 @@
 """Policy-gradient statistics of a rollout: ascent directions for softmax policies, and the critic that knows the model.
 
-Source     theory.md section 7.  Notation: S observations, A actions, K successors, T steps, L policy stages,
+Source     Theory, section 7.  Notation: S observations, A actions, K successors, T steps, L policy stages,
            J intervals, F features of the logits: phi = 1 (F = 1) or phi = (1, mu) (F = 1 + S).
 Contract   outputs are overwritten. With adv(o, a) = Q(o, a) - sum_b pi(b | o) Q(o, b), summed over a stage:
            plain     direction[l, o, a, f] = phi_f (W[o, a] - pi(a | o) sum_b W[o, b]),  W = n[o, a] adv(o, a)
@@ -107,7 +107,7 @@ def model_direction(Model model not None, Policy policy not None, const double[:
 
     Notes
     -----
-    theory.md sections 3 and 7. O(T S A (K + F)) time, O(S A) memory.
+    Theory, sections 3 and 7. O(T S A (K + F)) time, O(S A) memory.
     """
     cdef Py_ssize_t horizon = mu.shape[0] - 1
     cdef Evaluator at = Evaluator(model, policy, horizon)

@@ -1,6 +1,6 @@
 """A policy played by the population, and judged at the flow it makes: what an iteration of an exact solver begins with.
 
-Source     theory.md sections 2 (flow), 3 (values, two clocks) and 4 (exploitability).
+Source     Theory, sections 2 (flow), 3 (values, two clocks) and 4 (exploitability).
 Notation   S observations, A actions, K successors, T steps; the loop over time is inside the kernels.
 Contract   what is judged is the policy at its own flow, in float64: nothing is carried over from an iteration before.
 Cost       O(T S A K), and the tables of the game once at every (t, mu_t) where they depend on it.
@@ -187,7 +187,7 @@ cdef class Judged:
 
         Notes
         -----
-        theory.md sections 2 to 4. O(T S A K).
+        Theory, sections 2 to 4. O(T S A K).
         """
         cdef double gap, pointwise, mean_return
         with nogil:

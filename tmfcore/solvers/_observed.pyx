@@ -1,6 +1,6 @@
 """Ascent directions from what was observed: the critics "empirical" and "returns".
 
-Source     theory.md section 7.  Notation and outputs as in _gradient; J intervals of `pool` steps.
+Source     Theory, section 7.  Notation and outputs as in _gradient; J intervals of `pool` steps.
 Contract   both credit a decision with (what followed it) - sum_a pi(a | o) q(o, a). The tables q and w, what acting and
            waiting were worth in other samples, must not depend on this one. Later activations and choices enter only by
            differences whose expectation is 0 whatever the tables say:
@@ -106,7 +106,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
 
     Notes
     -----
-    theory.md section 7: Q_t(o, a) = mean reward + gamma sum_x (frequency of x) V_{t+1}(x), with the frequencies of the
+    Theory, section 7: Q_t(o, a) = mean reward + gamma sum_x (frequency of x) V_{t+1}(x), with the frequencies of the
     interval that holds t, and V_t(o) = v(o) + mean over the agents at o of Q_t - q (acting) or W_t - w (waiting). On
     the clock "always" V_t(o) is the mean of Q_t under pi over the actions that were taken; where none was, waiting
     stands in. Where nobody was, V_t is V_{t+1}. An interval belongs to the stage of its middle. O(T S A K) time.
@@ -260,7 +260,7 @@ def returns_direction(Model model not None, Policy policy not None, const double
 
     Notes
     -----
-    theory.md section 7, critic "returns": G_t = sum_{s >= t} gamma^(s-t) r_s of the agent itself, passive rewards
+    Theory, section 7, critic "returns": G_t = sum_{s >= t} gamma^(s-t) r_s of the agent itself, passive rewards
     included (clock "schedule"), less the differences above at the steps s > t. O(T N + T S A F) time, O(N) memory.
     """
     cdef Py_ssize_t horizon = mu.shape[0] - 1

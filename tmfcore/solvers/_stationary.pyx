@@ -1,6 +1,6 @@
 """A policy that never changes, judged at the distribution it settles at, over an infinite horizon.
 
-Source     theory.md sections 2 to 4 with mu_t = mu: Phi(mu) = mu and V = T V.
+Source     Theory, sections 2 to 4 with mu_t = mu: Phi(mu) = mu and V = T V.
 Contract   nothing is carried over from an iterate before: the distribution is sought from the same start every time.
 """
 from libc.math cimport fabs

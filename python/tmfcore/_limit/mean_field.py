@@ -1,4 +1,4 @@
-"""The limit of infinitely many agents: the flow of the population (theory.md section 2) and values along it (3)."""
+"""The limit of infinitely many agents: the flow of the population (Theory, section 2) and values along it (3)."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Flow(_appearance.Timed, Result[SharesKind]):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"]]):
-    """Values of a policy along a flow, V_T = 0 (theory.md section 3).
+    """Values of a policy along a flow, V_T = 0 (Theory, section 3).
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def values_over_time(values: FloatArray, flow: Flow, kind: Any, **style: Any) ->
 def mean_field(
     game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | None = None, *, record_every: int = 1
 ) -> Flow:
-    """The mean-field flow mu_{t+1} = Phi_t(mu_t) from game.initial (theory.md section 2).
+    """The mean-field flow mu_{t+1} = Phi_t(mu_t) from game.initial (Theory, section 2).
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ def evaluate(
     clock: Clock = "schedule",
     flow: Flow | None = None,
 ) -> Evaluation:
-    """Values of `policy` along a flow, by default its own (theory.md section 3).
+    """Values of `policy` along a flow, by default its own (Theory, section 3).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Time in sweeps: the steps in which a schedule plays a game (theory.md section 8).
+"""Time in sweeps: the steps in which a schedule plays a game (Theory, section 8).
 
 is_sweeps(time, step)                   whether a game's time is sweeps
 step_under(game, schedule, n_agents)    dt, the share of a sweep that one step lasts

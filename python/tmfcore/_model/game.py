@@ -30,7 +30,7 @@ __all__ = ["Game", "Table", "Tables", "in_steps"]
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class Game(Compiled):
-    """A temporal mean-field game (theory.md section 1). Frozen: arrays are copied and read-only.
+    """A temporal mean-field game (Theory, section 1). Frozen: arrays are copied and read-only.
 
     Parameters
     ----------

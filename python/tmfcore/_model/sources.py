@@ -1,7 +1,7 @@
 """What a game is made of, checked: sizes, tables as arrays or functions, successors, labels.
 
 Sources(...).model()              the TableModel of a game in steps
-Sources(...).swept(dt, n_steps)   the same of a game in sweeps, in steps of dt (theory.md section 8)
+Sources(...).swept(dt, n_steps)   the same of a game in sweeps, in steps of dt (Theory, section 8)
 
 Notation: S observations, A actions, K successors of an acting agent, K0 of a passive one, T steps.
 """

@@ -3,8 +3,9 @@
     seconds_per_step(...) -> {"counts": seconds, "agents": seconds}
 
 N* is where the two meet: up to it moving every agent costs less than drawing the counts, beyond it the counts win at
-a cost free of N. Constants are nanoseconds measured on one core of a Zen 4 with AVX-512, kernels of docs/scaling.md;
-they are right within a factor of two or so there, and their ratios carry over better than they do themselves.
+a cost free of N. Constants are nanoseconds measured on one core of a Zen 4 with AVX-512, measured by `python -m
+bench.scaling`; they are right within a factor of two or so there, and their ratios carry over better than they do
+themselves.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who would deviate among finitely many agents: the exploitability of the N-agent game (theory.md sections 4 and 5)."""
+"""Who would deviate among finitely many agents: the exploitability of the N-agent game (Theory, sections 4 and 5)."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def finite_exploitability(
     rng: seeding.RNG = None,
     threads: int | None = None,
 ) -> FiniteExploitability:
-    """Estimate what one of `n_agents` agents gains by deviating while the others play on (theory.md section 10).
+    """Estimate what one of `n_agents` agents gains by deviating while the others play on (Theory, section 10).
 
     Parameters
     ----------
@@ -190,8 +190,8 @@ def finite_exploitability(
 
     Returns are estimated by their conditional expectation along the path, which leaves the noise of the population and
     takes out that of the single agent: the standard error is of order 1/sqrt(N R). The interval is Welch's, for two
-    means of different variance; docs/intervals.md has its coverage. Cost: O(R T S A K) time beside the simulations,
-    O(R T S) memory for the paths that choose the deviation.
+    means of different variance; its measured coverage: documentation, page "Intervals". Cost: O(R T S A K) time beside
+    the simulations, O(R T S) memory for the paths that choose the deviation.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""N agents: sample the finite population of theory.md section 5, by counts or agent by agent.
+"""N agents: sample the finite population of Theory, section 5, by counts or agent by agent.
 
     simulate(...) -> Simulation      R independent replicas, over threads; the result depends on the seed alone
     Simulation.trajectories          what individuals did (agents engine, one replica)
@@ -66,7 +66,7 @@ def simulate(
     trajectories: bool = False,
     progress: bars.Progress = False,
 ) -> Simulation:
-    """Sample R independent populations of `n_agents` agents (theory.md section 5).
+    """Sample R independent populations of `n_agents` agents (Theory, section 5).
 
     Parameters
     ----------

@@ -7,8 +7,8 @@
     proportion(...)                hits of independent trials, after Jeffreys
     welch_degrees(...)             degrees of freedom of a sum of estimated variances
 
-docs/intervals.md has their coverage, measured. Quantiles are those of scipy.special, on which scipy.stats is built: it
-takes a tenth of the time to import.
+Their measured coverage is in the documentation, page "Intervals". Quantiles are those of scipy.special, on which
+scipy.stats is built: it takes a tenth of the time to import.
 """
 
 from __future__ import annotations

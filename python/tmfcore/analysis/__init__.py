@@ -6,7 +6,7 @@
     lipschitz(...) -> Lipschitz          constants of rewards, rows and flow: exact where declared, else lower bounds
     bound(...) -> Bound                  the worst-case error of N agents beside the predicted and the measured one
 
-Every study returns plain arrays; measurements come with intervals or standard errors (docs/intervals.md).
+Every study returns plain arrays; measurements come with intervals or standard errors (documentation, page "Intervals").
 """
 
 from tmfcore.analysis.bound import Bound, bound

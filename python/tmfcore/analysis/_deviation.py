@@ -1,4 +1,4 @@
-"""Mean absolute deviation of a count of agents whose mean and variance are known (theory.md section 6)."""
+"""Mean absolute deviation of a count of agents whose mean and variance are known (Theory, section 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The quadratic form by which affine rewards are monotone (theory.md section 4): its sign, proved.
+"""The quadratic form by which affine rewards are monotone (Theory, section 4): its sign, proved.
 
     signs(game, beta) -> eigenvalues and signs of all steps
 

@@ -1,4 +1,4 @@
-"""A search for two flows of a game that contradict monotonicity (theory.md section 4).
+"""A search for two flows of a game that contradict monotonicity (Theory, section 4).
 
     search(...) -> the violation found, or None, and how many flows were compared
 
@@ -43,7 +43,7 @@ class Violation(Result[Literal["flows"]]):
     Parameters
     ----------
     value : float
-        The sum of theory.md section 4, discounted: > 0.
+        The sum of Theory, section 4, discounted: > 0.
     policies : pair of TabularPolicy
         What makes the flows, L = T.
     flows : pair of (T+1, S) float64

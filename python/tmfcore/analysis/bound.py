@@ -211,7 +211,7 @@ def bound(
 
     Notes
     -----
-    Given mu-hat_t, mu-hat_{t+1} is Phi_t(mu-hat_t) plus noise of mean 0 and covariance C_t(mu-hat_t) / N (theory.md
+    Given mu-hat_t, mu-hat_{t+1} is Phi_t(mu-hat_t) plus noise of mean 0 and covariance C_t(mu-hat_t) / N (Theory,
     section 6). So errors obey err_{t+1} <= L_t err_t + E || noise ||_1, and, the noise being orthogonal to the past,
     mean squares obey v_{t+1} <= L_t^2 v_t + trace / N. Traces are bounded over all mu from the rows where these do
     not depend on mu, and by that of the uniform law, 1 - 1/S a row, otherwise.
@@ -269,7 +269,7 @@ def bound(
 
 
 def _traces(game: Game, kernel: Policy, beta: FloatArray, n_agents: int, coins: bool) -> FloatArray:
-    """(T,) bounds over mu on the trace of C_t(mu) of theory.md section 6."""
+    """(T,) bounds over mu on the trace of C_t(mu) of Theory, section 6."""
     size = game.n_observations
     ratio = 1.0 if coins or n_agents == 1 else n_agents / (n_agents - 1)
     out = np.empty(game.n_steps)

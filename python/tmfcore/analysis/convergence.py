@@ -1,4 +1,4 @@
-"""The error of the mean-field limit at finite N, measured (theory.md section 6).
+"""The error of the mean-field limit at finite N, measured (Theory, section 6).
 
     convergence(...) -> Convergence      E || mu-hat_t - mu_t ||_1 for several N and schedules, and the slope
 

@@ -1,4 +1,4 @@
-"""How N agents stray from their mean field, predicted (theory.md section 6) and compared with simulation.
+"""How N agents stray from their mean field, predicted (Theory, section 6) and compared with simulation.
 
     fluctuations(...) -> Fluctuations     covariance, bias and expected error of mu-hat, to first order in 1/N
     Fluctuations.compare(simulation)      predicted over measured, with standard errors
@@ -300,7 +300,7 @@ def fluctuations(
     record_every: int = 1,
     jacobian: Jacobian = "auto",
 ) -> Fluctuations:
-    """Predict how N agents stray from their mean-field flow: covariance, bias, expected error (theory.md section 6).
+    """Predict how N agents stray from their mean-field flow: covariance, bias, expected error (Theory, section 6).
 
     Parameters
     ----------

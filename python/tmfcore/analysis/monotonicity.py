@@ -2,7 +2,7 @@
 
     monotonicity(...) -> Monotonicity     a proof, two flows that violate it, or the number of flows tried in vain
 
-Nothing is claimed that is not proved or shown (theory.md section 4): see Monotonicity.verdict.
+Nothing is claimed that is not proved or shown (Theory, section 4): see Monotonicity.verdict.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  
 
     @click.option(
         "--json", "as_json", is_flag=True,
-        help="Print one JSON document, numbers not rounded; its keys: docs/command-line.md.",
+        help='Print one JSON document, numbers not rounded; its keys: documentation, page "The command line".',
     )  # fmt: skip
     @functools.wraps(work)
     def command(*args: Any, as_json: bool, **options: Any) -> None:

@@ -56,7 +56,8 @@ def simulate(
     """Let N agents play GAME, beside their mean field.
 
     GAME is one of `tmfcore games`, FILE.toml, FILE.py or FILE.py:NAME. Of FILE.py the object `game` is taken, unless
-    NAME is another: a Game, or a function that returns one (docs/command-line.md). --pictures writes population.png.
+    NAME is another: a Game, or a function that returns one (documentation, page "The command line"). --pictures writes
+    population.png.
     """
     import numpy as np
 

@@ -76,8 +76,8 @@ def solve(
     """Find an equilibrium policy of GAME: one of `tmfcore games`, FILE.toml, FILE.py or FILE.py:NAME.
 
     Of FILE.py the object `game` is taken, unless NAME is another: a Game, or a function that returns one
-    (docs/command-line.md). --pictures writes exploitability.png, how it fell, flow.png, where the population goes, and
-    policy.png.
+    (documentation, page "The command line"). --pictures writes exploitability.png, how it fell, flow.png, where the
+    population goes, and policy.png.
     """
     import tmfcore as tmf
 

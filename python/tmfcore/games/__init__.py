@@ -1,4 +1,4 @@
-"""Games ready to play (theory.md section 8): functions that return a Game on a compiled model, a file each.
+"""Games ready to play (Theory, section 8): functions that return a Game on a compiled model, a file each.
 
 SHELF has them all with what they model; BY_NAME, name -> function, those that can be played without arguments. Each
 file enters its own (`_shelf`), and this one imports all files of the folder. Beside games there are

@@ -35,7 +35,7 @@ def queueing(
     initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
-    """K servers: join one, wait, change over (theory.md section 8).
+    """K servers: join one, wait, change over (Theory, section 8).
 
     Observation 0 is idle, j is waiting at server j; action 0 stays, j goes to server j. Server j
     completes each of its jobs with rate d_j(mu) = s_j / (s_j + mu(j)) a sweep (d_0 = 0): that pays R and

@@ -43,7 +43,7 @@ def resource_selection(
     initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
-    """M resources: hold one, or switch to another (theory.md section 8).
+    """M resources: hold one, or switch to another (Theory, section 8).
 
         r0(o, mu) = dt (v_o - c_o mu(o)^p),   r(o, a, mu) = r0(o, mu) - k 1{a != o}
         P(. | o, a) = delta_a,                P0 = identity
@@ -95,7 +95,7 @@ def resource_selection(
 def wardrop(worth: FloatsLike, *, congestion: FloatsLike, power: float = 1.0) -> FloatArray:
     """The Wardrop (water-filling) equilibrium of resource selection: where free switching (k = 0) ends up.
 
-    v_o - c_o mu(o)^p = lambda on the support of mu, <= lambda off it (Wardrop 1952; theory.md section 8).
+    v_o - c_o mu(o)^p = lambda on the support of mu, <= lambda off it (Wardrop 1952; Theory, section 8).
 
     Parameters
     ----------

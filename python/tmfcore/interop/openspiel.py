@@ -105,8 +105,8 @@ def from_game(
     on the population; a reward that does costs one ``update_distribution`` and one ``rewards`` an observation and
     step, a transition that does the states of the step: O(S A K) of OpenSpiel's objects. To read a game makes about
     S A + 2 S' (A + K) of them a step, S' the number of strings and S that of observations: about what its NashConv
-    makes (docs/reading.md). Chance nodes of one string are followed once, as in OpenSpiel's own algorithms, unless two
-    that are tried differ.
+    makes (page "Reading games of OpenSpiel" of the documentation). Chance nodes of one string are followed once, as in
+    OpenSpiel's own algorithms, unless two that are tried differ.
 
     Examples
     --------

@@ -3,7 +3,7 @@
     parallel_env(game, schedule, n_agents)   every agent is listed at every step, those who do not act are masked
     aec_env(game, schedule, n_agents)        the agents of a batch act one after another, in random order
 
-Both sample the law of `simulate` (theory.md sections 1 and 5): a batch is drawn uniformly without replacement, and all
+Both sample the law of `simulate` (Theory, sections 1 and 5): a batch is drawn uniformly without replacement, and all
 draws of a step are made at the population of its start. With one seed and the same actions both go the same way.
 """
 

@@ -50,7 +50,7 @@ class Solver(ABC, Generic[P]):
     min_improvement : float or None
         None: 0.01. Only beside patience.
     clock : {"schedule", "always"}
-        Whose values are learnt and judged, theory.md section 3.
+        Whose values are learnt and judged, Theory, section 3.
     """
 
     iterations: int = field(default=10_000, metadata=COUNT)

@@ -112,7 +112,7 @@ def solve(
         Stop, converged, when exploitability <= tolerance * |mean return|, or <= absolute_tolerance in units of return.
         None: never. "own": as the solver has it, 1e-4 of exact solvers and 0.005 of TMFPG, and 1e-9.
     clock : {"schedule", "always"} or None, optional
-        Whose values are learnt and judged, theory.md section 3. None: as the solver has it, "schedule".
+        Whose values are learnt and judged, Theory, section 3. None: as the solver has it, "schedule".
     rng : int, Generator, SeedSequence or None, optional
         As every solver takes it; exact solvers draw nothing.
     initial : policy, array, Solution or None, optional

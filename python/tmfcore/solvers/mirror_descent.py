@@ -38,7 +38,7 @@ class MirrorDescent(ExactSolver):
 
         y_{k+1}(t, o, a) = y_k(t, o, a) + alpha_k Q_t^{pi_k}(o, a),   pi_{k+1} = softmax(y_{k+1})
 
-    with Q along the flow of pi_k itself (theory.md section 3). Converges where the game is monotone and alpha is
+    with Q along the flow of pi_k itself (Theory, section 3). Converges where the game is monotone and alpha is
     small. The tabular Munchausen iteration (Lauriere et al., arXiv:2203.11973) makes the same iterates: its
     temperature is 1 / alpha.
 
@@ -53,7 +53,7 @@ class MirrorDescent(ExactSolver):
         by where agents are. The first is 4 / max_{t,o} (max_a Q - min_a Q); from one update to the next it at most
         quadruples, also where the stiffness is not positive, and falls at most to a fiftieth. After an iterate that is
         not the best it is the shortest of three that heed the stiffest direction; from the 13th update on those that
-        start at the best are corrected by secants through the last two (theory.md section 9). After 100 iterates none
+        start at the best are corrected by secants through the last two (Theory, section 9). After 100 iterates none
         of which is the best of its descent the solve begins again where it started, with a growth of at most 2, then
         sqrt 2 and so on, without short rates and secants; after five descents it is stuck.
     learning_rate_decay : {"constant", "sqrt", "harmonic", "linear"}, callable k -> factor, or None, optional

@@ -74,7 +74,7 @@ class Stationary(MirrorDescent):
     infinite horizon with the game's discount (the discounted case of Guo et al., arXiv:1901.09585). An iterate is
     judged at its own distribution, the limit of mu <- (mu + Phi(mu)) / 2 from game.initial:
 
-        exploitability = sum_o mu(o) [V^BR(o) - V^pi(o)],   V = V^pi and V^BR of theory.md section 3, with V_t = V_{t+1}
+        exploitability = sum_o mu(o) [V^BR(o) - V^pi(o)],   V = V^pi and V^BR of Theory, section 3, with V_t = V_{t+1}
 
     and its logits move by its Q there, as in MirrorDescent.
 

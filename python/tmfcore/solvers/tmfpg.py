@@ -1,4 +1,4 @@
-"""TMF-PG, the temporal mean-field policy gradient (theory.md section 7).
+"""TMF-PG, the temporal mean-field policy gradient (Theory, section 7).
 
     TMFPG(...).solve(game, schedule, n_agents) -> Solution
 
@@ -57,7 +57,7 @@ def _as_betas(betas: object, name: str) -> tuple[float, float]:
 )
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TMFPG(Solver[SoftmaxPolicy]):
-    """Temporal mean-field policy gradient: play, credit those who acted, ascend (theory.md section 7).
+    """Temporal mean-field policy gradient: play, credit those who acted, ascend (Theory, section 7).
 
     Every iteration plays the N-agent system with the softmax policy pi_theta under the schedule, computes
     advantages of the decisions made, and moves theta along them. Exploitability is computed in the mean-field

@@ -139,7 +139,8 @@ class Fit(Result[Literal["reward", "transition"]]):
         from counts alike. Rewards need 4 visits more than there are coefficients.
 
         Coverage is within 2 points of 95% on average over the probability. At a single probability and few visits it
-        may be less, down to 87% (p = 0.217 after 10 visits), since visits come in whole numbers: docs/intervals.md.
+        may be less, down to 87% (p = 0.217 after 10 visits), since visits come in whole numbers (documentation, page
+        "Intervals").
         """
         confidence = _intervals.as_confidence(confidence)
         n_obs, n_act = self.visits.shape
