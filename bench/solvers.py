@@ -1,7 +1,7 @@
 """Write down what the registry of solvers holds: python -m bench.solvers.
 
-The rows of docs/theory.md, section 9; the list in README.md; and the names that type checkers know, in
-python/tmfcore/solvers/__init__.py. tests/test_solver_registry.py fails where one of them is not what it would write.
+The rows of docs/theory.md, section 9, and the names that type checkers know, in python/tmfcore/solvers/__init__.py.
+tests/test_solver_registry.py fails where one of them is not what it would write.
 """
 
 from __future__ import annotations
@@ -20,12 +20,6 @@ def theory(entries: list[SolverEntry]) -> str:
     """The table of section 9."""
     rows = (f"| `{entry.name}` | {entry.update} | {entry.source} |" for entry in entries)
     return "\n".join(("| solver | next iterate | source |", "|---|---|---|", *rows))
-
-
-def readme(entries: list[SolverEntry]) -> str:
-    """The list of exact solvers."""
-    exact = (entry for entry in entries if issubclass(entry.solver, ExactSolver))
-    return ", ".join(f"`{entry.name}`{f' ({entry.remark})' if entry.remark else ''}" for entry in exact)
 
 
 def names(entries: list[SolverEntry]) -> str:
@@ -50,7 +44,6 @@ MARK = "<!-- written by python -m bench.solvers -->"
 #: File, what stands before and behind what is written, and what it is.
 PLACES = (
     ("docs/theory.md", f"{MARK}\n", "\n\n", theory),
-    ("README.md", MARK, "<!-- end -->", readme),
     ("python/tmfcore/solvers/__init__.py", "# written by python -m bench.solvers\n", "\n\ndiscover(", names),
 )
 

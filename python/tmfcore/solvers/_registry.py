@@ -1,6 +1,6 @@
 """The registry of solvers: each is registered once, by `register` above its class, and found by whoever lists solvers.
 
-The command line, `tune`'s default space, `tmf.solve`, the tables of docs/theory.md and README.md, the benchmarks of all
+The command line, `tune`'s default space, `tmf.solve`, the table of Theory, section 9, the benchmarks of all
 solvers and the tests that go over all of them read it; `python -m bench.solvers` writes what is written down.
 """
 
@@ -58,8 +58,8 @@ class SolverEntry:
         How it gets from one policy to the next.
     word : str
         Its name on the command line.
-    update, source, remark : str
-        Its row in docs/theory.md; what README.md says of it in brackets.
+    update, source : str
+        Its row in the table of Theory, section 9.
     space : callable scale -> dict
         What `tune` searches, in units of reward of that scale.
     turn : Turn or None
@@ -76,7 +76,6 @@ class SolverEntry:
     word: str
     update: str
     source: str
-    remark: str
     space: Callable[[float], Space]
     turn: Turn | None
     tested: tuple[Mapping[str, Any], ...]
@@ -106,7 +105,6 @@ def register(
     update: str,
     source: str,
     space: Callable[[float], Space],
-    remark: str = "",
     turn: Turn | None = None,
     tested: tuple[Mapping[str, Any], ...] = (),
     quick: Mapping[str, Any] = MappingProxyType({}),
@@ -116,7 +114,7 @@ def register(
 
     def registered(kind: Kind) -> Kind:
         kind.__doc__ = kind.__doc__ and _shared(kind.__doc__)
-        entry = SolverEntry(kind, rule, word, update, source, remark, space, turn, tested, quick, endless)
+        entry = SolverEntry(kind, rule, word, update, source, space, turn, tested, quick, endless)
         SOLVERS.add(entry.name, entry, kind.__module__)
         known(kind)  # saved with what `tune` found
         return kind

@@ -147,7 +147,6 @@ class _Path(LogitRule["Homotopy"]):
     word="homotopy",
     update="pi = softmax(Q~ / tau) with Q~ net of entropy at tau, and tau falls",
     source="McKelvey and Palfrey 1995; Cui and Koeppl, arXiv:2102.01585",
-    remark="needs no monotonicity",
     space=lambda scale: {"temperature": (0.01 * scale, 10.0 * scale, "log"), "krylov": (10, 200, "log")},
     turn=Turn(place=2, flows=100, largest=200_000),  # beyond which it would need gigabytes
 )

@@ -133,7 +133,6 @@ class _Optimisation(TableRule["MFOMO"]):
     word="mfomo",
     update="a smaller value of the MF-OMO objective over occupation measures",
     source="Guo, Hu and Zhang, arXiv:2206.09608",
-    remark="needs no monotonicity",
     space=lambda scale: {"penalty": (1.0, 1e4, "log"), "steps": (20, 500, "log")},
     tested=({"penalty": 50.0},),
     quick={"steps": 4},

@@ -27,7 +27,6 @@ def space(scale: float) -> Space:
     word="mirror-descent",
     update="pi = softmax(y), y += alpha Q (or a heavy ball of Q), less two secants",
     source="Perolat et al., arXiv:2103.00623",
-    remark="with exploitability 60 us an iteration on a beach of 100 places and 20 steps",
     space=space,
     turn=Turn(place=1, flows=200),
     tested=({"learning_rate": 0.5, "learning_rate_decay": "sqrt"}, {"momentum": 0.5}),

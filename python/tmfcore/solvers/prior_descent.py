@@ -75,7 +75,6 @@ class _Response(LogitRule["PriorDescent"]):
     word="prior-descent",
     update="pi proportional to prior exp(Q~ / tau), Q~ net of tau KL(pi, prior); the prior follows pi",
     source="Cui and Koeppl, arXiv:2102.01585",
-    remark="entropy-regularised",
     space=lambda scale: {
         "temperature": (0.001 * scale, 10.0 * scale, "log"), "prior_every": (1, 10), "weight": (0.1, 1.0),
     },

@@ -62,7 +62,6 @@ class _Settled(Climbing):
     word="stationary",
     update="mirror descent on one pi for all time, judged at Phi(mu) = mu, discounted for ever",
     source="Guo et al., arXiv:1901.09585",
-    remark="infinite horizon",
     space=space,
     endless=True,
 )

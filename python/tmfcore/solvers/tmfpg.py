@@ -48,7 +48,6 @@ def _as_betas(betas: object, name: str) -> tuple[float, float]:
     word="tmf-pg",
     update="softmax(theta), theta moved along advantages of sampled decisions (section 7)",
     source="Yang, arXiv:2602.18026",
-    remark="learns from samples",
     space=lambda scale: {
         "learning_rate": (0.05, 5.0, "log"), "decay_iterations": (1, 100, "log"), "average": (0.0, 5.0),
     },
