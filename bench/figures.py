@@ -156,20 +156,19 @@ def import_figure():
     )
 
 
-def memory_figure():
+def memory_figure(sizes=(50_000_000, 150_000_000)):
     """Peak memory of the agents engine, bytes an agent: the difference between two population sizes."""
     code = """
 import resource, sys
 import numpy as np
 import tmfcore as tmf
 n_agents = int(sys.argv[1])
-game = tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), np.ones(8), horizon=2)
+game = tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), congestion=np.ones(8), horizon=2)
 policy = tmf.TabularPolicy.uniform(game)
 tmf.simulate(game, policy, tmf.Batch(n_agents // 2), n_agents, engine="agents", rng=1, threads=1, decisions=False)
 tmf.simulate(game, policy, tmf.Synchronous(), n_agents, engine="agents", rng=1, threads=1, decisions=False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
-    sizes = (50_000_000, 150_000_000)
     peaks = [
         int(subprocess.run([sys.executable, "-c", code, str(n)], capture_output=True, text=True, check=True).stdout)
         for n in sizes
