@@ -159,7 +159,7 @@ def import_figure():
 def memory_figure(sizes=(50_000_000, 150_000_000)):
     """Peak memory of the agents engine, bytes an agent: the difference between two population sizes."""
     code = """
-import resource, sys
+import re, sys
 import numpy as np
 import tmfcore as tmf
 n_agents = int(sys.argv[1])
@@ -167,7 +167,7 @@ game = tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), congestion=np.ones
 policy = tmf.TabularPolicy.uniform(game)
 tmf.simulate(game, policy, tmf.Batch(n_agents // 2), n_agents, engine="agents", rng=1, threads=1, decisions=False)
 tmf.simulate(game, policy, tmf.Synchronous(), n_agents, engine="agents", rng=1, threads=1, decisions=False)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1]) * 1024)  # ru_maxrss is the parent's, too
 """
     peaks = [
         int(subprocess.run([sys.executable, "-c", code, str(n)], capture_output=True, text=True, check=True).stdout)
