@@ -167,7 +167,7 @@ game = tmf.games.resource_selection(np.linspace(1.0, 0.3, 8), congestion=np.ones
 policy = tmf.TabularPolicy.uniform(game)
 tmf.simulate(game, policy, tmf.Batch(n_agents // 2), n_agents, engine="agents", rng=1, threads=1, decisions=False)
 tmf.simulate(game, policy, tmf.Synchronous(), n_agents, engine="agents", rng=1, threads=1, decisions=False)
-peak = re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())  # ru_maxrss of a child starts from its parent's
+peak = re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())  # ru_maxrss includes the parent's
 print(int(peak[1]) * 1024)
 """
     peaks = [
