@@ -1,4 +1,4 @@
-"""Games built to deceive, and what the package claims of them: docs/claims.md.
+"""Games built to deceive, and what the package claims of them: docs/measured/claims.md.
 
     nice python -m bench.claims [--games 1000] [--write]
 
@@ -27,7 +27,7 @@ import tmfcore as tmf
 from tmfcore.analysis import bound, monotonicity
 
 Array = NDArray[np.float64]
-PAGE = Path(__file__).parents[1] / "docs" / "claims.md"
+PAGE = Path(__file__).parents[1] / "docs" / "measured" / "claims.md"
 N = 100  # agents of the bounds
 SCHEDULES = (tmf.Synchronous(), tmf.Batch(30), tmf.Bernoulli(0.5))
 
@@ -275,7 +275,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--games", type=int, default=1000)
     parser.add_argument("--trials", type=int, default=300)
-    parser.add_argument("--write", action="store_true", help="write docs/claims.md")
+    parser.add_argument("--write", action="store_true", help="write docs/measured/claims.md")
     options = parser.parse_args()
     began = time.perf_counter()
     asked, refutable, refuted, steepable, steep = (Counter[str]() for _ in range(5))

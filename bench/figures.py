@@ -1,4 +1,4 @@
-"""Measure the figures tmfcore is held to, and write docs/results.md.
+"""Measure the figures tmfcore is held to, and write docs/measured/results.md.
 
     python bench/figures.py                   kernels, import, memory, and the quick reproduction
     python bench/figures.py --full            the full reproduction instead of the quick one (minutes)
@@ -30,7 +30,7 @@ import tmfcore as tmf
 from tmfcore.reproduce.settings import GAMES
 
 ROOT = Path(__file__).resolve().parents[1]
-OUTPUT = ROOT / "docs" / "results.md"
+OUTPUT = ROOT / "docs" / "measured" / "results.md"
 README = {
     "reproduce": ("python -m pip install '.[app]'", "tmfcore reproduce --quick"),
     "test": ("python -m pip install '.[test]'", "pytest"),

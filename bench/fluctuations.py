@@ -1,4 +1,4 @@
-"""Hold the predicted fluctuations of N agents against simulation, and write docs/fluctuations.md.
+"""Hold the predicted fluctuations of N agents against simulation, and write docs/measured/fluctuations.md.
 
     python bench/fluctuations.py                every game of the shelf, about eight minutes on one core
     python bench/fluctuations.py --quick        fewer replicas, about one minute; prints, writes nothing
@@ -17,7 +17,7 @@ import numpy as np
 import tmfcore as tmf
 
 ROOT = Path(__file__).resolve().parents[1]
-OUTPUT = ROOT / "docs" / "fluctuations.md"
+OUTPUT = ROOT / "docs" / "measured" / "fluctuations.md"
 SWEEPS = 3
 GOAL = {1000: 0.10, 100_000: 0.03}
 FEWEST, MOST = 60, 4000  # replicas of a row
@@ -28,9 +28,9 @@ BIAS_LEVEL = 5  # standard errors from which a bias is judged
 
 INTRODUCTION = """# Fluctuations: the theory of finite N, predicted and measured
 
-Written by `python bench/fluctuations.py --picture docs/fluctuations.png` (fixed seeds). The formulas are those of
-[theory.md](theory.md), section 6; `tmf.analysis.fluctuations` computes them and `Fluctuations.compare(simulation)` sets
-them beside a simulation. Ratios are predicted / measured, with the standard error of the measurement.
+Written by `python bench/fluctuations.py --picture docs/measured/fluctuations.png` (fixed seeds). The formulas are those
+of [Theory](../theory.md), section 6; `tmf.analysis.fluctuations` computes them and `Fluctuations.compare(simulation)`
+sets them beside a simulation. Ratios are predicted / measured, with the standard error of the measurement.
 
 **What is played.** Every game of `tmf.games.BY_NAME`, some in a smaller size (S is in the tables), and "herd", a game
 of Python callables in which agents follow the crowd. "uniform" plays every action alike; "aware" is a softmax policy

@@ -132,7 +132,7 @@ def page(entry: Entry, solution: tmf.Solution) -> str:
         f"![Exploitability by iteration]({entry.name}-exploitability.png)",
         "The command that made these pictures and the first:",
         f"```sh\n{entry.command}\n```",
-        "[All games](README.md)",
+        "[All games](index.md)",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -155,7 +155,7 @@ def index() -> str:
         "|---|---|",
     ]
     for entry in entries():
-        picture = f'<a href="{entry.name}.md"><img src="{entry.name}.png" width="280" alt="{entry.heading}"></a>'
+        picture = f'[<img src="{entry.name}.png" width="280" alt="{entry.heading}">]({entry.name}.md)'
         lines.append(f"| {picture} | [**{entry.heading}**]({entry.name}.md)<br>{entry.about} |")
     return "\n".join(lines) + "\n"
 
@@ -224,7 +224,7 @@ def write(folder: Path, chosen: tuple[Entry, ...], *, quick: bool = False) -> li
                 contents[f"{entry.name}-map.png"] = _map(entry.map, Path(work))
         contents[f"{entry.name}.md"] = page(entry, found).encode()
         written += [_write(folder / name, content) for name, content in contents.items()]
-    return [*written, _write(folder / "README.md", index().encode())]
+    return [*written, _write(folder / "index.md", index().encode())]
 
 
 def write_lists() -> list[Path]:

@@ -1,4 +1,4 @@
-"""Measure the coverage of every interval of the package, and write docs/intervals.md.
+"""Measure the coverage of every interval of the package, and write docs/measured/intervals.md.
 
     python bench/intervals.py            about six minutes on one core
     python bench/intervals.py --quick    a tenth of the samples; prints, writes nothing
@@ -18,7 +18,7 @@ import tmfcore as tmf
 from tmfcore._results import confidence
 from tmfcore.analysis import Convergence
 
-OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "intervals.md"
+OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "measured" / "intervals.md"
 LEVEL = 0.95
 
 INTRODUCTION = """# Intervals: what they cover

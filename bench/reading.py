@@ -1,4 +1,4 @@
-"""Measure how long `interop.openspiel.from_game` takes to read OpenSpiel's mean-field games, and write docs/reading.md.
+"""Measure how long `interop.openspiel.from_game` takes to read OpenSpiel's mean-field games: docs/measured/reading.md.
 
     python bench/reading.py              every game at its defaults, about two minutes on one core
     python bench/reading.py NAME ...     those games; prints, writes nothing
@@ -25,7 +25,7 @@ from open_spiel.python.policy import UniformRandomPolicy
 import tmfcore as tmf
 from tmfcore.interop import openspiel
 
-OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "reading.md"
+OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "measured" / "reading.md"
 WANTED = 2.0
 ROUNDS, ENOUGH = 5, 20.0  # rounds, and seconds after which there is no other
 

@@ -34,7 +34,7 @@ def text_of(name):
 
 
 def test_the_index_is_that_of_the_entries():
-    assert text_of("README.md") == gallery.index(), "run `python -m bench.gallery`"
+    assert text_of("index.md") == gallery.index(), "run `python -m bench.gallery`"
 
 
 @pytest.mark.parametrize("name", GAMES)
@@ -79,7 +79,7 @@ def test_pages_are_written_from_what_was_solved(tmp_path):
         "queueing.png",
         "queueing-policy.png",
         "queueing-exploitability.png",
-        "README.md",
+        "index.md",
     }
     game = tmf.games.queueing(step=0.01).at()
     found = tmf.solve(game, tmf.Batch(10), 1000, tolerance=0.1)

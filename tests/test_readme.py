@@ -71,9 +71,9 @@ def test_ci_runs_the_command_of_the_readme():
         "CHANGELOG.md",
         "docs/architecture.md",
         "docs/theory.md",
-        "docs/results.md",
+        "docs/measured/results.md",
         "docs/games.md",
-        "docs/gallery/README.md",
+        "docs/gallery/index.md",
     ],
 )
 def test_links_lead_somewhere(document):

@@ -1,1 +1,1 @@
-"""Every game of the shelf over its sizes, parameters and schedules, solved by the defaults: docs/defaults.md."""
+"""Every game of the shelf over its sizes, parameters and schedules, by the defaults: docs/measured/defaults.md."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.peers import one_thread
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "defaults.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "measured" / "defaults.md"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""docs/defaults.md."""
+"""docs/measured/defaults.md."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ counts, which cannot be compared then.
 
 What is counted is the AVX2 path: valgrind's CPU has no AVX-512. Instructions are not time: a gather or a cache miss is
 one instruction like any other. The guard says that a kernel does other work than it did; how fast it is,
-docs/benchmarks.md says.
+docs/measured/benchmarks.md says.
 """
 
 from pathlib import Path

@@ -4,7 +4,7 @@
     python -m bench.mutation game.py _counts.pyx        of these modules; --mutants 30 --seed 2 for others
     python -m bench.mutation --again                    the survivors, once more
     python -m bench.mutation binomials.h --seconds 60   a header, by a minute of the quickest tests of its kernels
-    python -m bench.mutation --page                     docs/mutation.md and results.jsonl from what is stored
+    python -m bench.mutation --page                     docs/measured/mutation.md and results.jsonl from what is stored
 
 A mutant is one small change of one line: a comparison, an operator, a constant, a negated condition, a dropped
 statement, swapped arguments, another return value (`operators.py`). It is killed if a test of its module fails, runs
@@ -15,7 +15,7 @@ each mutant (`build.py`), and headers into the kernels that `selection.py` names
 
 Results are stored as they come, in build/mutation/results.jsonl: a run that was interrupted goes on where it stopped,
 and a mutant is not tried again while its line stands. --page takes them over into results.jsonl beside this file.
-Survivors are listed in docs/mutation.md with the reasons that reasons.json gives. Needs fork: Linux and macOS.
+Survivors are listed in docs/measured/mutation.md with the reasons that reasons.json gives. Needs fork: Linux and macOS.
 """
 
 from pathlib import Path
@@ -24,6 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "mutation"
 RESULTS = Path(__file__).with_name("results.jsonl")
 REASONS = Path(__file__).with_name("reasons.json")
-PAGE = ROOT / "docs" / "mutation.md"
+PAGE = ROOT / "docs" / "measured" / "mutation.md"
 
 MUTANTS_EACH = 10

@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help=seconds)
     parser.add_argument("--again", action="store_true", help="try the survivors of these modules again, and no others")
     parser.add_argument("--work", type=Path, default=WORK, help="folder of copy and results (default: %(default)s)")
-    parser.add_argument("--page", action="store_true", help="only write docs/mutation.md from what is stored")
+    parser.add_argument("--page", action="store_true", help="only write docs/measured/mutation.md from what is stored")
     options = parser.parse_args()
     known = modules()
     for name in options.modules:

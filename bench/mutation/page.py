@@ -1,4 +1,4 @@
-"""docs/mutation.md."""
+"""docs/measured/mutation.md."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """tmfcore beside its peers: the same work in one process, the same answer, then the clock.
 
-    python -m bench.peers                  everything, then docs/benchmarks.md and docs/benchmarks.png
+    python -m bench.peers                  everything, then docs/measured/benchmarks.md and docs/measured/benchmarks.png
     python -m bench.peers --quick          small sizes and few repeats; prints, writes nothing
     python -m bench.peers --only NAME      workloads whose name starts with NAME; may be given again; writes nothing
 
     __main__                the command line
-    page, picture           docs/benchmarks.md and .png from what was measured; notes.md is copied into the page
+    page, picture           docs/measured/benchmarks.md and .png from what was measured; notes.md is copied into the page
     workloads               which problems, what is wanted of each, and who takes part
     ours, with_*, plain_*   one family of contestants each: ENTRIES maps the kind of a problem to the code that does it
     problems, learning      what is to be computed, and the check that an answer has the right law or value

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.peers import one_thread
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "measured"
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -20,7 +20,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", action="append", metavar="NAME", help="workloads whose names start so (again for more)")
     parser.add_argument("--peers", metavar="A,B", help="families to take part, such as plain_numpy,with_numba")
     parser.add_argument("--list", action="store_true", help="name the workloads and families, measure nothing")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where benchmarks.md and .png go (default: docs)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where benchmarks.md and .png go (default: docs/measured)")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: what was measured, on what, how to measure it again, what is wanted, and where we lose."""
+"""docs/measured/benchmarks.md: what was measured, on what, how to measure it again, what is wanted, and where we lose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/benchmarks.png: a bar for each peer of each workload, as long as the ratio of its time to tmfcore's."""
+"""docs/measured/benchmarks.png: a bar for each peer of each workload, as long as the ratio of its time to tmfcore's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/scaling.md and its pictures."""
+"""docs/measured/scaling.md and its pictures."""
 
 from __future__ import annotations
 

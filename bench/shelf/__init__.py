@@ -1,6 +1,6 @@
 """The shelf: every game, solved; and the games that others have, beside their own solvers.
 
-    python -m bench.shelf                  everything, then docs/shelf.md
+    python -m bench.shelf                  everything, then docs/measured/shelf.md
     python -m bench.shelf --quick          small games, short limits; prints, writes nothing unless --output
     python -m bench.shelf --only NAME      games whose name starts with NAME; may be given again; writes nothing
 
@@ -8,7 +8,7 @@
     ours            solvers of tmfcore at every game of games.BY_NAME
     with_mfglib, with_openspiel     their solvers at their games; which of ours these are, and that they are the same,
                     is said by tests/peers (games.py there is the table of both)
-    page            docs/shelf.md from what was measured
+    page            docs/measured/shelf.md from what was measured
 
 Time is processor time on one processor, checks and the exploitability of every iterate included; of OpenSpiel, whose
 solvers do not judge their iterates, without it.

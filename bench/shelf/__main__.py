@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.peers import one_thread
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "measured"
 LIBRARIES = {"MFGLib": "with_mfglib", "OpenSpiel": "with_openspiel"}
 
 
@@ -19,7 +19,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small games; writes nothing unless --output")
     parser.add_argument("--only", action="append", metavar="NAME", help="games whose names start so (again for more)")
     parser.add_argument("--alone", action="store_true", help="without the other libraries")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where shelf.md goes (default: docs)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where shelf.md goes (default: docs/measured)")
     return parser.parse_args(arguments)
 
 

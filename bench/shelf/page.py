@@ -1,4 +1,4 @@
-"""docs/shelf.md."""
+"""docs/measured/shelf.md."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NOT_COMPARED = """## What is not compared
 
 RERUN = """## How to measure it again
 
-From a clone with tmfcore and its extra `bench` installed (docs/benchmarks.md says how):
+From a clone with tmfcore and its extra `bench` installed (docs/measured/benchmarks.md says how):
 
 ```sh
 python -m bench.shelf

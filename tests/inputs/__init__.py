@@ -7,5 +7,5 @@
     judge       what came of it, and whether it may
     files       damaged files for every `load`
 
-`python -m tests.inputs` tries all of it in processes with limits of time and memory and writes docs/inputs.md.
+`python -m tests.inputs` tries all of it in processes with limits of time and memory and writes docs/measured/inputs.md.
 """

@@ -4,7 +4,7 @@
     --files N       damaged files (default 10,000)
     --only TEXT     doors whose name holds it
     --processes P   cases are shared out to P processes (default 1)
-    --write         write docs/inputs.md
+    --write         write docs/measured/inputs.md
 """
 
 import argparse
@@ -141,7 +141,7 @@ def main():
     if arguments.write:
         from inputs.report import write
 
-        write(ROOT / "docs" / "inputs.md", count, leaks, arguments)
+        write(ROOT / "docs" / "measured" / "inputs.md", count, leaks, arguments)
     return bool(leaks)
 
 

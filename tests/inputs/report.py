@@ -1,4 +1,4 @@
-"""docs/inputs.md: what python -m tests.inputs found."""
+"""docs/measured/inputs.md: what python -m tests.inputs found."""
 
 from collections import Counter
 
