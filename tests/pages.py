@@ -1,0 +1,33 @@
+"""The code on the pages of the documentation: what runs, page by page, in order and in one namespace."""
+
+import ast
+import re
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+CELL = re.compile(r"^```\{code-cell\} ipython3\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ANY = re.compile(r"^```(?:python|\{code-block\} python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def is_notebook(text: str) -> bool:
+    """Whether MyST-NB executes the page when the site is built."""
+    return text.startswith("---\njupytext:")
+
+
+def blocks(text: str, kinds: re.Pattern[str] | None = None) -> list[tuple[int, str]]:
+    """Line number and code of each block of a page that runs."""
+    kinds = kinds or (CELL if is_notebook(text) else BLOCK)
+    return [
+        (text.count("\n", 0, found.start(1)) + 1, re.sub(r"\A(:.*\n)+\n?", lambda m: "\n" * m[0].count("\n"), found[1]))
+        for found in kinds.finditer(text)
+    ]
+
+
+def run(name: str, found: list[tuple[int, str]]) -> dict[str, object]:
+    """Execute the blocks; errors name the page and its line."""
+    namespace: dict[str, object] = {"__name__": "page"}
+    for line, code in found:
+        tree = ast.parse("\n" * (line - 1) + code, name)
+        exec(compile(tree, name, "exec"), namespace)
+    return namespace
