@@ -1,7 +1,10 @@
 """The code on the pages of the documentation: what runs, page by page, in order and in one namespace."""
 
 import ast
+import contextlib
 import re
+import tempfile
+import warnings
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -31,3 +34,29 @@ def run(name: str, found: list[tuple[int, str]]) -> dict[str, object]:
         tree = ast.parse("\n" * (line - 1) + code, name)
         exec(compile(tree, name, "exec"), namespace)
     return namespace
+
+
+# ------------------------------------------------------------------------------------------------- errors, docs/faq.md
+
+FAQ = DOCS / "faq.md"
+ENTRY = re.compile(r"^> `([^\n]*)`\n\n```\{code-block\} python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def raised(code: str) -> str:
+    """Class and text of what the code of an entry raises, warnings included; numpy's own numbers are left out."""
+    first = blocks(FAQ.read_text(encoding="utf-8"), BLOCK)
+    namespace = run("faq.md", first)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            exec(compile(code, "faq.md", "exec"), namespace)
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return re.sub(r"\(Unable to allocate .*?\)(?=;)", "(...)", text)
+    raise AssertionError(f"nothing is raised by\n{code}")
+
+
+if __name__ == "__main__":  # python -m tests.pages writes the messages of the page of errors
+    with contextlib.chdir(tempfile.mkdtemp()):
+        written = ENTRY.sub(lambda entry: entry[0].replace(f"`{entry[1]}`", f"`{raised(entry[2])}`", 1), FAQ.read_text("utf-8"))
+    FAQ.write_text(written, encoding="utf-8")

@@ -47,3 +47,16 @@ def test_one_title_and_no_long_lines_in_code(name):
     assert len(re.findall(r"^# ", prose, re.MULTILINE)) == 1
     for _, code in pages.blocks(text):
         assert max(map(len, code.splitlines()), default=0) <= 120
+
+
+FAQ = pages.FAQ.read_text(encoding="utf-8")
+
+
+def test_every_section_of_the_page_of_errors_has_a_message():
+    assert len(re.findall("^### ", FAQ, re.MULTILINE)) == len(re.findall("^> ", FAQ, re.MULTILINE)) == len(pages.ENTRY.findall(FAQ))
+
+
+@pytest.mark.parametrize(("message", "code"), pages.ENTRY.findall(FAQ), ids=re.findall("^### (.*)", FAQ, re.MULTILINE))
+def test_errors_are_quoted_as_they_are(message, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert pages.raised(code) == message, "run `python -m tests.pages`"
