@@ -137,7 +137,7 @@ def packed(header):
 def test_foreign_and_damaged_files(tmp_path, make):
     path = tmp_path / "run.npz"
     make(path)
-    with pytest.raises(ValueError, match="is damaged or no file of tmfcore; must be a saved flow"):
+    with pytest.raises(ValueError, match="is damaged or not a file of tmfcore; must be a saved flow"):
         files.load_npz(path, "flow")
 
 

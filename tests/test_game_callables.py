@@ -53,7 +53,7 @@ def test_signatures(function, expected):
         (lambda **named: 0, r"f takes \(\*\*named\); must be"),
         (lambda mu, t, n: 0, r"f takes \(mu, t, n\); must be"),
         (lambda mu, *, scale: 0, r"f needs the keyword argument 'scale'; must be"),
-        (min, r"f has no signature that can be read; must be"),
+        (min, r"f has no readable signature; must be"),
     ],
 )
 def test_signatures_that_are_refused(function, message):

@@ -99,7 +99,7 @@ def test_a_renamed_argument():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert draw(seed=3) == (3, 0) and draw.__name__ == "draw"
-    with pytest.raises(TypeError, match=r"draw\(\) has 'rng' and 'seed', which are one argument; say seed="):
+    with pytest.raises(TypeError, match=r"draw\(\) has 'rng' and 'seed', which are the same argument; pass seed= only"):
         draw(rng=1, seed=2)
 
 

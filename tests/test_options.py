@@ -71,7 +71,7 @@ PAIRS = [
 def test_an_option_without_effect_is_an_error(option, why, call):
     if option == "decay_iterations" and why.startswith("learning_rate_decay is None"):
         pytest.importorskip("optuna", reason="extra `tune`")
-    with pytest.raises(ValueError, match=f"^{option} is .*; must be left out where .*{why}"):
+    with pytest.raises(ValueError, match=f"^{option} is .*; must be omitted if .*{why}"):
         call()
 
 
@@ -113,7 +113,7 @@ def test_the_mechanism():
     assert options.resolved(Settings()) == {"colour": None, "width": None}
     assert options.resolved(Settings("red")) == {"colour": "red", "width": 3}
     assert options.resolved(Settings("red", 5)) == {"colour": "red", "width": 5}
-    with pytest.raises(ValueError, match=r"^width is 5; must be left out where colour is 'green': it needs colour='red' or 'blue'$"):
+    with pytest.raises(ValueError, match=r"^width is 5; must be omitted if colour is 'green': it needs colour='red' or 'blue'$"):
         options.resolved(Settings("green", 5))
     made = Settings("blue", 2.0)
     options.settle(made)

@@ -102,7 +102,7 @@ def test_a_generator_that_cannot_spawn_is_refused():
 
 def test_who_says_seed_is_told_to_say_rng():
     game = tmf.games.left_right(step=1).at()
-    with pytest.raises(TypeError, match=r"^simulate\(\) has no argument 'seed'; say rng=1$"):
+    with pytest.raises(TypeError, match=r"^simulate\(\) has no argument 'seed'; pass rng=1$"):
         tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Sequential(), 10, seed=1)
-    with pytest.raises(TypeError, match=r"^check_game\(\) has no argument 'random_state'; say rng=3$"):
+    with pytest.raises(TypeError, match=r"^check_game\(\) has no argument 'random_state'; pass rng=3$"):
         tmf.testing.check_game(game, random_state=3)

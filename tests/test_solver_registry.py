@@ -144,7 +144,7 @@ def test_a_name_is_registered_once():
     registry.add("a", 1, "here")
     registry.add("a", 2, "here")  # a module that is run again
     assert registry["a"] == 2 and list(registry) == ["a"] and len(registry) == 1 and list(registry.values()) == [2]
-    with pytest.raises(ValueError, match="thing 'a' is registered by here already; take another name"):
+    with pytest.raises(ValueError, match="thing 'a' is already registered by here; use another name"):
         registry.add("a", 3, "there")
     with pytest.raises(ValueError, match="game is 'b'; must be one of 'a'"):
         registry.find("b", "game")

@@ -280,7 +280,7 @@ def test_arguments_are_checked(solver):
     [
         (FictitiousPlay, {"average": -1}, ValueError, "average is -1.0; must be >= 0"),
         (FictitiousPlay, {"weight": 0}, ValueError, r"weight is 0.0; must be in \(0, 1\]"),
-        (FictitiousPlay, {"weight": 0.5, "average": 1}, ValueError, "average is 1.0; must be left out where weight is 0.5"),
+        (FictitiousPlay, {"weight": 0.5, "average": 1}, ValueError, "average is 1.0; must be omitted if weight is 0.5"),
         (FixedPoint, {"weight": 2}, ValueError, r"weight is 2.0; must be in \(0, 1\]"),
         (FixedPoint, {"weight_decay": "sqr"}, ValueError, "weight_decay is 'sqr'; must be one of"),
         (FixedPoint, {"decay_iterations": 0}, ValueError, "decay_iterations is 0; must be >= 1"),
@@ -311,7 +311,7 @@ def test_a_weight_above_one_is_an_error():
         ({"clock": "never"}, ValueError, "clock is 'never'"),
         ({"learning_rate": 0}, ValueError, "learning_rate is 0.0; must be > 0"),
         ({"learning_rate": 1, "learning_rate_decay": "sqr"}, ValueError, "learning_rate_decay is 'sqr'; must be one of"),
-        ({"learning_rate_decay": "sqrt"}, ValueError, "learning_rate_decay is 'sqrt'; must be left out where learning_rate is None"),
+        ({"learning_rate_decay": "sqrt"}, ValueError, "learning_rate_decay is 'sqrt'; must be omitted if learning_rate is None"),
         ({"momentum": 1}, ValueError, r"momentum is 1.0; must be in \[0, 1\)"),
         ({"decay_iterations": 0}, ValueError, "decay_iterations is 0; must be >= 1"),
     ],

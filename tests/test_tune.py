@@ -144,7 +144,7 @@ def test_trials_that_raise_have_failed(optuna):
     assert failed.any() and not failed.all()
     assert (np.isinf(found.trials["value"]) == failed).all() and np.isnan(found.trials["exploitability"][failed]).all()
     assert (found.trials["iterations"][failed] == -1).all() and not found.trials["converged"][failed].any()
-    assert all("must be left out where weight is 0.5" in error for error in found.errors if error)
+    assert all("must be omitted if weight is 0.5" in error for error in found.errors if error)
     states = [trial.state.name == "FAIL" for trial in found.study.trials]
     assert states == failed[1:].tolist()
 
@@ -246,10 +246,10 @@ def test_without_optuna_it_says_what_to_install(monkeypatch):
         ({"space": {"momentum": []}}, ValueError, r"space\['momentum'\] is empty"),
         ({"space": {"learning_rate_decay": ("sqrt", "linear")}}, TypeError, "must be a list of choices, since learning_rate"),
         ({"space": {"decay_iterations": (1, 2.5)}}, TypeError, r"space\['decay_iterations'\]\[1\] is 2.5"),
-        ({"space": {"decay_iterations": (1, 9)}}, ValueError, "decay_iterations is 1; must be left out where learning_rate_decay"),
+        ({"space": {"decay_iterations": (1, 9)}}, ValueError, "decay_iterations is 1; must be omitted if learning_rate_decay"),
         (
             {"solver": "FictitiousPlay", "space": {"average": [0.0, 1.0], "weight": [None, 0.5]}}, ValueError,
-            "average is 0.0; must be left out where weight is 0.5",
+            "average is 0.0; must be omitted if weight is 0.5",
         ),
         ({"solver": MirrorDescent(tolerance=None, absolute_tolerance=None), "metric": "seconds"}, ValueError, "needs a solver with"),
     ],

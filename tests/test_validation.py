@@ -158,7 +158,7 @@ def test_as_path(tmp_path):
         (None, TypeError, "path is None; must be a string or a path"),
         ("", ValueError, "path is ''; must name a file"),
         ("a\0b", ValueError, r"path is 'a\x00b'; must name a file"),
-        ("\ud800", ValueError, r"path is '\ud800'; must be text that a file can be called"),
+        ("\ud800", ValueError, r"path is '\ud800'; must be a valid file name"),
     ]:
         with pytest.raises(error, match=text(message)):
             check.as_path(value)

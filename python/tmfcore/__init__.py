@@ -1,19 +1,19 @@
-"""tmfcore: temporal mean-field games. N agents of whom any B act at a step, their limit, and its equilibrium.
+"""tmfcore: mean-field games in which any B of N agents act at a step; simulation, mean-field limit and equilibrium.
 
     import tmfcore as tmf
 
 Documentation: https://tmfcore.readthedocs.io. "Theory, section 4" in a docstring means its page "Theory".
 
-Rooms, each of which imports only from those below it (page "Architecture"):
+Subpackages; each imports only from those below it (page "Architecture"):
 
-    cli  reproduce  interop  testing     what people touch (cli and reproduce are not imported here)
-    solvers  analysis                    what is computed from games
+    cli  reproduce  interop  testing     command line, the paper's experiments (both not imported here), other libraries
+    solvers  analysis                    equilibria; convergence in N, fluctuations, monotonicity, estimates from data
     _population                          N agents: simulate, finite_exploitability
-    games                                the shelf
+    games                                built-in games, and constructors of games
     _limit                               the mean field: mean_field, evaluate, best_response, exploitability
-    _model                               what is played: Game, policies, schedules
-    _results                             what verbs return: the base of results, their tables and files
-    plotting  _random  _base             pictures; seeds and streams; checks of every user value
+    _model                               Game, policies, schedules
+    _results                             base class of all results, their tables and files; confidence intervals
+    plotting  _random  _base             pictures; seeds and random streams; checks of arguments, files, threads
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`__version__`, from the installed metadata, and `plotting`, when asked for: both take longer than the rest."""
+    """Load `__version__` (from the installed metadata) and `plotting` at first use: both are slow to load."""
     if name == "__version__":
         from importlib.metadata import version
 

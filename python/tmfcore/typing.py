@@ -1,24 +1,24 @@
-"""Types for code that uses tmfcore: what its arguments take, for annotations of one's own.
+"""Types of tmfcore's arguments, for annotations in code that uses it.
 
     import tmfcore as tmf
     from tmfcore.typing import Engine
 
     def play(game: tmf.Game, engine: Engine = "auto") -> tmf.Simulation: ...
 
-Clock           "schedule" or "always": whose values are meant
+Clock           "schedule" or "always": values of an agent under the schedule, or of one that acts at every step
 Engine          "auto", "counts" or "agents"
 Start           "rounded" or "sampled"
 Time            "steps" or "sweeps"
-FloatsLike      numbers, nested sequences of them, and whatever has `__array__` (numpy, pandas, jax, torch)
+FloatsLike      numbers, nested sequences of numbers, and objects with `__array__` (numpy, pandas, jax, torch)
 TableLike       the same, or a function of (mu), (mu, t) or (mu, t, z) that returns the same: rewards, kernels
-PolicyLike      what is taken for a policy; PolicyFunction is a function of (mu) or (mu, t) that returns (S, A) numbers
-RNG             what `rng=` takes
-Progress        what `progress=` takes
-SolverLike      whatever has a method `solve` like those of tmfcore.solvers
-Callback        what `callback=` takes: a function of an Iteration; returning True stops
+PolicyLike      values of a policy argument; a PolicyFunction maps (mu) or (mu, t) to an (S, A) table
+RNG             values of `rng=`
+Progress        values of `progress=`
+SolverLike      any object with a method `solve` like the solvers of tmfcore.solvers
+Callback        values of `callback=`: a function of an Iteration; returning True stops the solver
 
-Checkers of types (mypy --strict, pyright) refuse words that are no choice; at run time the same lists are checked, and
-the error suggests the closest.
+Type checkers (mypy --strict, pyright) reject unknown words; at run time the same lists are checked, and the error
+suggests the closest word.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class SolverLike(Protocol):
-    """Whatever has a method `solve` like those of tmfcore.solvers, for functions that take any."""
+    """Any object with a method `solve` like the solvers of tmfcore.solvers."""
 
     def solve(
         self,
@@ -53,5 +53,5 @@ class SolverLike(Protocol):
         callback: Callback | None = None,
         progress: Progress = False,
     ) -> Solution[Any]:
-        """A policy of `game` played under `schedule`."""
+        """Compute an equilibrium policy of `game` under `schedule`."""
         ...

@@ -1,1 +1,1 @@
-"""What every room stands on: checked arguments, wording of errors, files, threads, progress."""
+"""Tools used by all other subpackages: checks of arguments, wording of errors, files, threads, progress bars."""

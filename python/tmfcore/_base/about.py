@@ -1,4 +1,4 @@
-"""What this installation is: versions, build switches, and where its files for Cython users lie."""
+"""Facts about this installation: versions, build switches, and the folders of its headers and .pxd files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def build_info() -> dict[str, Any]:
     Returns
     -------
     dict
-        "tmfcore", "python", "numpy", "scipy", "platform": str; and what the kernels were compiled with.
+        "tmfcore", "python", "numpy", "scipy", "platform": str; and the switches the kernels were compiled with.
     """
     import platform
     from importlib.metadata import PackageNotFoundError, version
@@ -43,14 +43,13 @@ def get_include() -> str:
 def get_cython_path() -> str:
     """The folder in which Cython finds `tmfcore/*.pxd`, for `cythonize(..., include_path=[...])`.
 
-    Needed beside an editable install only: an installed wheel carries its .pxd files where Cython looks by
-    itself.
+    Needed for an editable install only: Cython finds the .pxd files of an installed wheel by itself.
     """
     return str(_sources().parent)
 
 
 def _sources() -> Path:
-    """The folder of the .pxd and .h files: the package, or the kernels' own folder in an editable install."""
+    """The folder of the .pxd and .h files: the package itself, or the source folder of an editable install."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package, package.parents[1] / "tmfcore"):
         if (folder / "_model/model.pxd").is_file():

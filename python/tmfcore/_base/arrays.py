@@ -1,4 +1,4 @@
-"""Checks of arrays: numbers of the right kind, shape and range, probabilities, counts. See _validation."""
+"""Checks of arrays: numbers of the right kind, shape and range, probabilities, counts. See `validation`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SuccessorArray: TypeAlias = npt.NDArray[np.int32]
 Shape: TypeAlias = tuple[int | None, ...]
 
 ROW_TOLERANCE = (
-    1e-8  # how far a row of probabilities may be from summing to 1; the kernels use the same number
+    1e-8  # tolerance on the sum of a row of probabilities; the kernels use the same number
 )
-DEEPEST = 32  # dimensions of an array given as nested sequences
+DEEPEST = 32  # most dimensions of an array given as nested sequences
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -40,25 +40,25 @@ def as_float_array(
     Parameters
     ----------
     value
-        Real numbers (integers and floats of any width) in anything with `__dlpack__` or that numpy.asarray
-        takes.
+        Real numbers (integers and floats of any width) in any object with `__dlpack__` or that numpy.asarray
+        accepts.
     name
-        What errors call it.
+        The name of the argument in errors.
     shape
-        The shape it must have, None where any length >= 1 will do; or a list of such shapes to choose from.
+        The required shape, None for any length >= 1; or a list of such shapes, one of which must match.
     letters
-        The dimensions by letter for the error text, as "S, A"; a list of them if `shape` is one.
+        The letters of the dimensions for the error text, as "S, A"; a list of them if `shape` is a list.
     low, high, low_open, high_open
-        Bounds on every entry, closed unless open.
+        Bounds on every entry, closed by default.
     copy
-        True (default): the result shares no memory with `value`. False: it may.
+        True (default): the result shares no memory with `value`. False: it may share memory.
 
     Raises
     ------
     TypeError
         Booleans, complex numbers, strings, objects, ragged or masked arrays.
     ValueError
-        A wrong shape; an entry that is not finite or out of bounds (the first is named, all are counted).
+        A wrong shape; entries that are not finite or out of bounds (the error names the first and counts all).
     """
     array = _convert(value, name, np.float64, "iuf", "real numbers", copy, shape, letters)
     _check_entries(array, name, np.isfinite, "must be finite")
@@ -80,7 +80,7 @@ def as_numbers(value: object, name: str) -> npt.NDArray[Any]:
 
 
 def as_bool_array(value: object, name: str) -> npt.NDArray[np.bool_]:
-    """`value` as a C-contiguous array of booleans of any shape, its own copy."""
+    """`value` as a C-contiguous array of booleans of any shape, always a copy."""
     return _convert(value, name, np.bool_, "b", "True or False, or be strings", True)
 
 
@@ -94,7 +94,7 @@ def as_int_array(
     high: int | None = None,
     copy: bool = True,
 ) -> IntArray:
-    """`value` as a C-contiguous int64 array, entries in [low, high]; floats are taken where all are whole."""
+    """`value` as a C-contiguous int64 array, entries in [low, high]; floats are accepted if all are whole."""
     array = _convert(value, name, np.int64, "iuf", "integers", copy, shape, letters)
     _check_bounds(array, name, low, high)
     return array
@@ -110,7 +110,7 @@ def as_probabilities(
 ) -> FloatArray:
     """`value` as a float64 array of distributions: entries >= 0, every row of the last axis summing to 1.
 
-    The tolerance on the sum is ROW_TOLERANCE; rows are passed on as given, never renormalised.
+    The tolerance on the sum is ROW_TOLERANCE; rows are returned as given, never renormalised.
 
     Raises
     ------
@@ -146,8 +146,7 @@ def as_counts(
     """`value` as int64 counts by observation (last axis): entries >= 0, every row summing to `n_agents`."""
     array = as_int_array(value, name, shape=shape, letters=letters, low=0, copy=copy)
     if n_agents is not None:
-        # int64 sums wrap modulo 2**64, so a wrong row could land on n_agents; its sum in floats then gives it
-        # away.
+        # int64 sums wrap modulo 2**64, so a wrong row could sum to n_agents; the sum in floats detects this.
         bad = (array.sum(axis=-1) != n_agents) | (array.sum(axis=-1, dtype=np.float64) > 1.5 * n_agents)
         if bad.any():
             where = _first(bad)
@@ -161,19 +160,19 @@ def as_counts(
 def as_successors(
     value: object, name: str, *, shape: Shape, letters: str | Sequence[str] = "", n_observations: int
 ) -> SuccessorArray:
-    """`value` as an int32 array of observations in [0, n_observations); a row may name one twice."""
+    """`value` as an int32 array of observations in [0, n_observations); a row may contain duplicates."""
     wide = as_int_array(value, name, shape=shape, letters=letters, low=0, high=n_observations - 1, copy=False)
     return np.array(wide, dtype=np.int32, order="C")
 
 
 def frozen(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
-    """The same array, read-only from now on."""
+    """`array` itself, made read-only."""
     array.setflags(write=False)
     return array
 
 
 def is_array(value: object) -> bool:
-    """Whether `value` is array-like of one dimension or more, where either that or a number will do."""
+    """Whether `value` is array-like with at least one dimension, for arguments that take a number or an array."""
     if isinstance(value, (str, bytes, np.generic)) or getattr(value, "ndim", 1) == 0:
         return False
     return any(hasattr(value, mark) for mark in ("__len__", "__array__", "__dlpack__"))
@@ -192,7 +191,7 @@ def _convert(
     shape: Shape | Sequence[Shape] | None = None,
     letters: str | Sequence[str] = "",
 ) -> npt.NDArray[Any]:
-    """Any array-like as a C-contiguous array of `dtype`, refusing dtypes whose kind is not among `kinds`.
+    """Any array-like as a C-contiguous array of `dtype`; dtypes whose kind is not in `kinds` are an error.
 
     The shape is checked before anything is copied.
     """
@@ -204,11 +203,11 @@ def _convert(
     try:
         if dtype is np.int64 and raw.dtype.kind == "f":
             _check_entries(raw, name, _are_whole, "must be an integer")
-            if raw.dtype.itemsize >= 4:  # no float16 is as large
+            if raw.dtype.itemsize >= 4:  # float16 never reaches 2**63
                 _check_bounds(raw, name, -(2.0**63), 2.0**63, high_open=True)
         if dtype is np.int64 and raw.dtype.kind == "u":
             _check_bounds(raw, name, None, np.iinfo(np.int64).max)
-        with np.errstate(over="ignore"):  # a longdouble beyond float64 is infinite, and refused as such
+        with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes infinite, which is checked later
             result = raw.astype(dtype, order="C", copy=copy, subok=False)
         return np.ascontiguousarray(result).reshape(raw.shape)
     except MemoryError:
@@ -231,7 +230,7 @@ def _as_numpy(value: object, name: str) -> npt.NDArray[Any]:
         try:
             return np.from_dlpack(value)
         except (BufferError, RuntimeError, TypeError, ValueError):
-            pass  # another device or dtype: asarray below says what it thinks of it
+            pass  # another device or dtype: asarray below converts it or raises the error
     try:
         _check_nesting(value, name)
         return np.asarray(value)
@@ -246,22 +245,22 @@ def _as_numpy(value: object, name: str) -> npt.NDArray[Any]:
 
 
 class _NestingError(Exception):
-    """Sequences in each other that numpy must not be given."""
+    """Nested sequences that numpy cannot convert safely."""
 
 
 def _check_nesting(value: object, name: str) -> None:
-    """Refuse nested sequences without end, on which numpy overflows the stack, and masked arrays in them."""
+    """Refuse sequences nested too deeply (numpy overflows the stack on endless ones), and masked arrays in them."""
     finished: set[int] = set()
 
     def walk(part: object, depth: int) -> None:
         if depth > DEEPEST:
             raise _NestingError(f"{name} holds sequences nested deeper than {DEEPEST}; must be an array")
-        for item in part:  # type: ignore[attr-defined]  # is_nested has seen to it
+        for item in part:  # type: ignore[attr-defined]  # is_nested has checked that it is a sequence
             if isinstance(item, np.ma.MaskedArray):
                 raise _NestingError(f"{name} holds a masked array; must hold plain numbers")
             if is_nested(item) and id(item) not in finished:
                 walk(item, depth + 1)
-                finished.add(id(item))  # what stands in many places is walked once
+                finished.add(id(item))  # a sequence that occurs several times is checked once
 
     def is_nested(item: object) -> bool:
         return isinstance(item, (list, tuple)) or (

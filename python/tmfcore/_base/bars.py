@@ -1,4 +1,4 @@
-"""Progress of long calls: nothing, a bar on a terminal (rich, from the extra `app`), or the caller's own function."""
+"""Progress of long calls: none, a bar on a terminal (rich, from the extra `app`), or the caller's own function."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check(progress: object) -> None:
     """Raise now, before any work, if `progress` is neither a bool nor callable, or True without rich installed."""
     if progress is True:
         try:
-            import rich.progress  # noqa: F401  # only whether it is there
+            import rich.progress  # noqa: F401  # only whether it is installed
         except ImportError as error:
             raise ImportError(
                 "progress=True draws its bar with rich, which is not installed; "
@@ -30,9 +30,9 @@ def check(progress: object) -> None:
 
 @contextmanager
 def reporter(progress: Progress, total: int, description: str) -> Iterator[Callable[[int], None]]:
-    """Context giving a function to call with the amount done so far, out of `total`.
+    """Context manager that yields a function, to be called with the amount done so far (out of `total`).
 
-    True draws a bar on standard error while that is a terminal; a callable receives (done, total).
+    progress=True draws a bar on standard error if that is a terminal; a callable receives (done, total).
     """
     check(progress)
     if progress is False:

@@ -1,6 +1,6 @@
-"""Names and arguments on their way out, for releases to come: who uses one is told what to say instead, and until when.
+"""Deprecated names and arguments: a warning names the new name, and the version that removes the old one.
 
-deprecated(old, new, until)              warn about the caller's line
+deprecated(old, new, until)              warn at the caller's line
 renamed(until, old="new", ...)           decorator of a function whose keyword arguments have new names
 """
 
@@ -19,18 +19,18 @@ _R = TypeVar("_R")
 
 
 def deprecated(old: str, new: str, until: str) -> None:
-    """Warn that `old` is to be said as `new`, and goes with version `until`.
+    """Warn that `old` is replaced by `new` and will be removed in version `until`.
 
-    The DeprecationWarning points at the line outside the package that led here: Python shows it to the author of that
-    line, in __main__ and in tests, and to nobody else.
+    The DeprecationWarning points at the line outside the package that led here. Python shows it by default only if
+    that line is in __main__ or in tests.
     """
     warn(f"{old} is deprecated and will be removed in tmfcore {until}; use {new}", DeprecationWarning)
 
 
 def renamed(until: str, **names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Decorator: keyword arguments called by an old name, old="new", are passed on by the new one, with a warning.
+    """Decorator: keyword arguments given by an old name (old="new") are passed by the new name, with a warning.
 
-    TypeError where a call has both.
+    A call with both is a TypeError.
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -40,7 +40,7 @@ def renamed(until: str, **names: str) -> Callable[[Callable[_P, _R]], Callable[_
                 if old in kwargs:
                     if new in kwargs:
                         both = f"{function.__name__}() has {old!r} and {new!r}"
-                        raise TypeError(f"{both}, which are one argument; say {new}=")
+                        raise TypeError(f"{both}, which are the same argument; pass {new}= only")
                     deprecated(f"the argument {old!r} of {function.__name__}()", f"{new!r}", until)
                     kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)

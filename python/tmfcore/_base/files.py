@@ -1,10 +1,10 @@
-"""Files of results: an .npz of plain arrays with a JSON header, written whole or not at all.
+"""Files of results: an .npz of plain arrays with a JSON header, written atomically.
 
-replacing(path)                     a binary file that becomes `path` only when the block ends well
-save_npz(path, arrays, header)      arrays + header, atomically
+replacing(path)                     a binary file that is renamed to `path` when the block ends without an error
+save_npz(path, arrays, header)      write arrays and header, atomically
 load_npz(path, kind)                (arrays, header), checked to be a tmfcore file of that kind
 
-No pickle either way: a file from a stranger runs nothing.
+Pickle is used in neither direction: loading an untrusted file runs no code.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ import numpy.typing as npt
 from tmfcore._base import validation as check
 
 _HEADER = "header"
-_CHECKSUM = "checksum"  # in the header, of all the rest
-_FORMAT = 3  # raised when a file of today could no longer be read as one of tomorrow
+_CHECKSUM = "checksum"  # entry of the header: the checksum of everything else in the file
+_FORMAT = 3  # increased when files of an earlier version can no longer be read
 _DTYPES = "biufcUS"  # kinds of dtypes that are saved and loaded
 
 
 class FileError(ValueError):
-    """A file that is damaged, of another kind or format, or none of tmfcore; the text begins with its name."""
+    """The file is damaged, holds another kind or format, or is not from tmfcore; the message begins with its name."""
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A binary file to write; it takes the name `path` when the block ends, and goes if the block raises.
+    """A binary file to write; it is renamed to `path` when the block ends, and deleted if the block raises.
 
-    The bytes are written beside the target, so a crash, a full disk or Ctrl-C leaves an older file at `path`
-    as it was.
+    The bytes go to a temporary file in the same folder, so a crash, a full disk or Ctrl-C leaves an older file at
+    `path` unchanged.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise FileNotFoundError(errno.ENOENT, "no such folder", str(target.parent))
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; must be a file name", str(target))
-    part = target.with_name(f".tmfcore-{os.urandom(6).hex()}.part")  # as short for a name that is as long as may be
+    part = target.with_name(f".tmfcore-{os.urandom(6).hex()}.part")  # short even if the name of `path` is very long
     try:
         with open(part, "xb") as file:
             yield file
@@ -71,21 +71,22 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 def save_npz(
     path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]
 ) -> None:
-    """Write `arrays` and a JSON `header` to `path`, exactly that name, whole or not at all.
+    """Write `arrays` and a JSON `header` to `path`, atomically.
 
     Parameters
     ----------
     path
         The file; nothing is appended to its name.
     arrays
-        Name -> array of numbers, booleans or strings; not "header".
+        Name -> array of numbers, booleans or strings; the name "header" is reserved.
     header
-        What json can hold. Must have "kind", what the file is; "tmfcore" (version), "format" and "checksum" are added.
+        Values that json can write. "kind", the class of the saved object, is required; "tmfcore" (version), "format"
+        and "checksum" are added.
 
     Raises
     ------
     TypeError
-        An array of objects, or a header json cannot hold. Nothing is written.
+        An array of objects, or a header that json cannot write. Nothing is written.
     """
     from importlib.metadata import version
 
@@ -104,7 +105,7 @@ def save_npz(
 def load_npz(
     path: str | os.PathLike[str], kind: str | None = None
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """Read what save_npz wrote, of a kind or of any.
+    """Read a file of save_npz that holds `kind`; any kind if None.
 
     Returns
     -------
@@ -114,16 +115,16 @@ def load_npz(
     Raises
     ------
     TypeError, ValueError
-        `path` is none.
+        `path` is not a path.
     FileError
         Not a file of save_npz, damaged, of another kind, or of another format.
     OSError
-        The file is not there or cannot be read.
+        The file does not exist or cannot be read.
 
     Notes
     -----
-    The checksum (SHA-256, of names, types, shapes and contents) finds what the sums of the zip cannot: a member of
-    another file in its place, or an array written over.
+    The checksum (SHA-256 of names, types, shapes and contents) detects changes that the checksums of the zip do not:
+    a member replaced by one of another file, or an array overwritten.
     """
     where = os.fspath(check.as_path(path))
     wanted = kind or "result"
@@ -135,21 +136,21 @@ def load_npz(
             sound = format_ != _FORMAT or header.pop(_CHECKSUM) == _checksum(arrays, header)
         except MemoryError:
             raise MemoryError(f"{where!r} does not fit in memory; path must name a smaller file") from None
-        except Exception as error:  # whatever zipfile, json and numpy make of bytes that are not theirs
-            raise FileError(f"{where!r} is damaged or no file of tmfcore; must be a saved {wanted}") from error
+        except Exception as error:  # zipfile, json and numpy raise many types of errors on damaged bytes
+            raise FileError(f"{where!r} is damaged or not a file of tmfcore; must be a saved {wanted}") from error
     if format_ != _FORMAT:
         raise FileError(
             f"{where!r} has format {format_}, of tmfcore {made_by}; must be {_FORMAT}: load it with that version"
         )
     if not sound:
-        raise FileError(f"{where!r} is damaged: its content is not what was saved; must be a saved {wanted}")
+        raise FileError(f"{where!r} is damaged: its checksum does not match; must be a saved {wanted}")
     if kind is not None and found != kind:
         raise FileError(f"{where!r} holds a {found}; must hold a {kind}")
     return arrays, header
 
 
 def _members(raw: BinaryIO) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an .npz, none larger than its bytes in the file."""
+    """The arrays of an .npz, each checked to be no larger than its bytes in the file."""
     size = os.fstat(raw.fileno()).st_size
     arrays: dict[str, npt.NDArray[Any]] = {}
     with zipfile.ZipFile(raw) as file:
@@ -158,14 +159,14 @@ def _members(raw: BinaryIO) -> dict[str, npt.NDArray[Any]]:
             raise ValueError("members overlap")
         for member in members:
             if member.compress_type != zipfile.ZIP_STORED:
-                raise ValueError("compressed, as save_npz does not")
+                raise ValueError("a member is compressed; save_npz does not compress")
             with file.open(member) as stream:
                 arrays[member.filename.removesuffix(".npy")] = _array(stream, member.file_size)
     return arrays
 
 
 def _array(stream: Any, size: int) -> npt.NDArray[Any]:
-    """The array of an .npy of so many bytes."""
+    """The array of an .npy member of `size` bytes."""
     version = np.lib.format.read_magic(stream)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
     shape, fortran, dtype = read(stream)

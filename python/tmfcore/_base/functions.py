@@ -1,12 +1,12 @@
-"""User functions: of the population, f(mu), f(mu, t) or f(mu, t, z), told apart once by their signature; and keywords.
+"""User functions f(mu), f(mu, t) or f(mu, t, z), distinguished once by their signature; and decorators of functions.
 
-of_mu_and_t(function, name, noise)      the function as f(mu, t), which returns float64 and says where it failed
+of_mu_and_t(function, name, noise)      the function as f(mu, t) that returns float64; errors name the step
 n_arguments(function, name, most)       how many of (mu, t, z) it takes
-noted(function, name, of)               a callback, whose errors come out with a note that names it
-fits_memory(advice)                     decorator: who asks for more than there is gets advice
-SMALLER_GAME                            the advice of what needs memory for each step of a game
-takes_rng                               decorator: who says seed= is told to say rng=
-warn(text, category)                    a warning that points at the caller's own line
+noted(function, name, of)               a callback; a note that names it is added to its errors
+fits_memory(advice)                     decorator: advice is added to errors about too little memory
+SMALLER_GAME                            this advice for functions that need memory for each step of a game
+takes_rng                               decorator: the error for seed= says to pass rng=
+warn(text, category)                    a warning that points at the caller's line
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TimeFunction: TypeAlias = Callable[[Any, int], Any]
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _FLOAT64 = np.dtype(np.float64)
 
-#: How numpy begins the errors of arrays that no memory holds.
+#: The first words of numpy's errors about arrays that are too large for any memory.
 _TOO_LARGE = (
     "Maximum allowed dimension exceeded", "array is too big", "maximum supported dimension", "Python int too large",
 )  # fmt: skip
@@ -41,16 +41,16 @@ _R = TypeVar("_R")
 
 
 def n_arguments(function: Callable[..., Any], name: str, most: int = 2, hint: str = "") -> int:
-    """How many arguments `function` is called with: 1 of (mu), 2 of (mu, t) or, where `most` is 3, 3 of (mu, t, z).
+    """The number of arguments to call `function` with: 1 for (mu), 2 for (mu, t) or, if `most` is 3, 3 for (mu, t, z).
 
-    It is f(mu, t) if two positional parameters are required or the second is called t; f(mu) if one is
-    required, or none and there is one to fill; f(mu, t, z) if three are required. Further parameters with defaults keep
-    their defaults. The `hint` ends the error of a function of three where there may be two.
+    f(mu, t) if two positional parameters are required or the second one is called t; f(mu) if one is required, or none
+    and there is at least one; f(mu, t, z) if three are required. Further parameters keep their defaults. `hint` is
+    appended to the error about a function of three arguments where at most two are allowed.
 
     Raises
     ------
     TypeError
-        Any other signature, one that cannot be read, `*args` alone, which would take both, or a class.
+        Any other signature, an unreadable signature, `*args` alone (which is ambiguous), or a class.
     """
     shape = f"must be a function of {'(mu) or (mu, t)' if most == 2 else '(mu), (mu, t) or (mu, t, z)'}"
     if isinstance(function, type):
@@ -58,7 +58,7 @@ def n_arguments(function: Callable[..., Any], name: str, most: int = 2, hint: st
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        raise TypeError(f"{name} has no signature that can be read; {shape}: wrap it in one") from None
+        raise TypeError(f"{name} has no readable signature; {shape}: wrap it in a Python function") from None
     positional = [p for p in parameters if p.kind in _POSITIONAL]
     required = [p for p in positional if p.default is p.empty]
     forced = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
@@ -80,12 +80,11 @@ def of_mu_and_t(
     step: float | None = None,
     n_steps: int = 0,
 ) -> TimeFunction:
-    """`function` as f(mu, t) of the step t, which drops t or adds z = noise[t] as the function wants it.
+    """`function` as f(mu, t) of the step t; t is dropped, or z = noise[t] added, as its signature requires.
 
-    With `step`, the sweeps a step lasts, the function is told the time t * step in sweeps, and entries of `noise` are
-    spread evenly over `n_steps`. What it raises comes out as it is, with a note that names the function and the time.
-    What it returns is checked to be real numbers and comes out as an array of float64; the shape is for the caller to
-    check.
+    With `step`, the length of a step in sweeps, the function gets the time t * step in sweeps, and the entries of
+    `noise` are spread evenly over `n_steps`. Its errors propagate, with a note that names the function and the time.
+    Its return value is checked to be real numbers and converted to float64; the caller must check the shape.
     """
     n = n_arguments(function, name, most=2 if noise is None else 3, hint=hint)
 
@@ -111,7 +110,7 @@ def of_mu_and_t(
 
 
 def noted(function: object, name: str, of: str) -> Callable[..., Any]:
-    """`function`, a callback of what `of` says, checked to be one; what it raises has a note that names it."""
+    """`function`, checked to be callable with arguments `of`; a note that names it is added to its errors."""
     call = check.as_function(function, name, of)
 
     def called(*arguments: Any) -> Any:
@@ -125,10 +124,10 @@ def noted(function: object, name: str, of: str) -> Callable[..., Any]:
 
 
 def fits_memory(advice: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Decorator of a function that may need more memory than there is: `advice` says which arguments make it so.
+    """Decorator of a function that may run out of memory: `advice` names the arguments to make smaller.
 
-    numpy names the shape it could not allocate, or says that a dimension is too large, and no argument. Where such
-    functions call each other the advice is of the first; the error's `cause` is what numpy said, without advice.
+    numpy's own errors name a shape, or say that a dimension is too large, but name no argument. If decorated functions
+    call each other, the advice is that of the outermost; the attribute `cause` of the error has numpy's text.
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -143,7 +142,7 @@ def fits_memory(advice: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
                     name = function.__qualname__ if function.__name__ == "__init__" else function.__name__
                     what = f"{name.removesuffix('.__init__')}() needs more memory than there is"
                     told = MemoryError(f"{what}{f' ({cause})' if cause else ''}; {advice}")
-                    told.__dict__.update(vars(error) | {"cause": cause})  # what a solve had found, and notes
+                    told.__dict__.update(vars(error) | {"cause": cause})  # a solver's `partial` result, and notes
                     raise told from None
                 raise
 
@@ -153,20 +152,20 @@ def fits_memory(advice: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
 
 
 def takes_rng(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """`function`, which has an argument `rng`; the error of a call with `seed` or `random_state` says so."""
+    """Decorator of a function with an argument `rng`: the error for `seed` or `random_state` says to pass `rng`."""
 
     @functools.wraps(function)
     def asked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         for other in ("seed", "random_state"):
             if other in kwargs:
-                raise TypeError(f"{function.__name__}() has no argument {other!r}; say rng={kwargs[other]!r}")
+                raise TypeError(f"{function.__name__}() has no argument {other!r}; pass rng={kwargs[other]!r}")
         return function(*args, **kwargs)
 
     return asked
 
 
 def warn(text: str, category: type[Warning]) -> None:
-    """Warn about the line that called the package, however many functions of the package lie between."""
+    """Warn at the line that called the package, through any number of its own functions in between."""
     frame: FrameType | None = sys._getframe(1)
     level = 2
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "tmfcore":

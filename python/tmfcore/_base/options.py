@@ -1,13 +1,13 @@
-"""Options that have no effect beside others: given all the same, they are an error.
+"""Options that only have an effect with certain values of other options; giving one without effect is an error.
 
-    required(name, value, on, found, among)   whether option `name` has an effect; an error if it is given and has none
-    of(check, **bounds)                       metadata of a field of settings: how a value is checked
-    needs(default, **on)                      metadata of a field that is None where it is not given
-    settle(record)                            check the fields of a frozen dataclass; they become what checks give
-    resolved(record)                          its fields by name, with defaults where nothing was given
+    required(name, value, on, found, among)   whether option `name` has an effect; an error if given without effect
+    of(check, **bounds)                       metadata of a field of settings: the check of its values
+    needs(default, **on)                      metadata of a field that is None if it is not given
+    settle(record)                            check the fields of a frozen dataclass and store the checked values
+    resolved(record)                          its fields by name, with defaults for those that were not given
 
-A default of None means that an option was not given. What it then is, `resolved` says: None again where the option has
-no effect. Fields keep what was given, so that dataclasses.replace makes the same of it as the caller would.
+A default of None means that an option was not given. `resolved` then gives its default, or None if the option has no
+effect. Fields keep the value that was given, so that dataclasses.replace behaves like a new call with that change.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ GIVEN: Final = ("anything but None",)
 
 
 def required(name: str, value: object, on: str, found: object, among: tuple[object, ...]) -> bool:
-    """Whether option `name` has an effect: it has where option `on`, which is `found`, is one of `among`.
+    """Whether option `name` has an effect: it does if option `on`, whose value is `found`, is one of `among`.
 
     Parameters
     ----------
     name, value
-        The option, and None where it is not given.
+        The option and its value, None if it is not given.
     on, found
-        The other option.
+        The other option and its value.
     among
-        Values of the other option; GIVEN for anything but None, (None,) for an option that must be left out.
+        Values of the other option; GIVEN for any value but None, (None,) if the other option must be omitted.
 
     Raises
     ------
@@ -46,10 +46,10 @@ def required(name: str, value: object, on: str, found: object, among: tuple[obje
         if among is GIVEN:
             wanted = f"it needs {on}"
         elif among == (None,):
-            wanted = f"{on} takes its place"
+            wanted = f"{on} replaces it"
         else:
             wanted = f"it needs {on}={' or '.join(map(repr, among))}"
-        raise ValueError(f"{name} is {_words(value)}; must be left out where {on} is {_words(found)}: {wanted}")
+        raise ValueError(f"{name} is {_words(value)}; must be omitted if {on} is {_words(found)}: {wanted}")
     return fine
 
 
@@ -63,20 +63,20 @@ def _words(value: object) -> str:
 
 
 def of(check: Callable[..., object], **bounds: Any) -> dict[str, Any]:
-    """Metadata of a field whose values are what check(value, name, **bounds) makes of them."""
+    """Metadata of a field whose value is replaced by check(value, name, **bounds)."""
     return {"check": partial(check, **bounds)}
 
 
 def needs(default: object, **on: tuple[object, ...]) -> dict[str, Any]:
-    """Metadata of a field that has an effect where each of the fields `on`, which stand before it, has such a value.
+    """Metadata of a field that has an effect only if each of the earlier fields `on` has one of the values given here.
 
-    A `default` that is a function is one of the fields before, by name.
+    A `default` that is a function is called with the earlier fields, a dict by name.
     """
     return {"default": default, "on": on}
 
 
 def settle(record: Any) -> None:
-    """Check every field of a frozen dataclass; where None may be given it says so in its annotation."""
+    """Check every field of a frozen dataclass; None is allowed if the annotation of the field ends in None."""
     for each in fields(record):
         value, check = getattr(record, each.name), each.metadata.get("check")
         if check is not None and not (value is None and str(each.type).endswith("None")):
@@ -84,7 +84,7 @@ def settle(record: Any) -> None:
 
 
 def resolved(record: Any) -> dict[str, Any]:
-    """Fields by name, with defaults where none is given; ValueError where one is given that has no effect."""
+    """Fields by name, with defaults for those not given; ValueError if a field without effect is given."""
     found: dict[str, Any] = {}
     for each in fields(record):
         value = getattr(record, each.name)

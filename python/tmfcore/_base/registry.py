@@ -1,4 +1,4 @@
-"""Registries: what is registered where it is defined, found without a list of names.
+"""Registries: entries register themselves where they are defined, so that no list of names is maintained.
 
 Registry(what)              a mapping of names to entries, in alphabetical order
 discover(package, path)     import the public modules of a package, which register what they define
@@ -20,12 +20,12 @@ Entry = TypeVar("Entry")
 
 
 class Registry(Mapping[str, Entry]):
-    """Entries by name, in the order of names, whichever came first.
+    """Entries by name, in alphabetical order.
 
     Parameters
     ----------
     what : str
-        Of what, for errors.
+        What the entries are, for errors.
     """
 
     def __init__(self, what: str) -> None:
@@ -36,11 +36,11 @@ class Registry(Mapping[str, Entry]):
     def add(self, name: str, entry: Entry, module: str) -> None:
         """Register an entry that `module` defines; a module that is run again replaces its own entries."""
         if self._places.get(name, module) != module:
-            raise ValueError(f"{self.what} {name!r} is registered by {self._places[name]} already; take another name")
+            raise ValueError(f"{self.what} {name!r} is already registered by {self._places[name]}; use another name")
         self._entries[name], self._places[name] = entry, module
 
     def find(self, name: object, argument: str) -> Entry:
-        """The entry of a name that a user gave as `argument`; ValueError says which there are."""
+        """The entry of `name`, given by a user as `argument`; the ValueError for an unknown name lists all names."""
         return self._entries[check.as_choice(name, argument, list(self))]
 
     def __getitem__(self, name: str) -> Entry:
@@ -54,6 +54,6 @@ class Registry(Mapping[str, Entry]):
 
 
 def discover(package: str, path: Iterable[str]) -> list[ModuleType]:
-    """Import every module of a package whose name has no underscore in front."""
+    """Import every module of a package whose name does not begin with an underscore."""
     names = sorted(found.name for found in iter_modules(path))
     return [import_module(f"{package}.{name}") for name in names if not name.startswith("_")]

@@ -1,4 +1,4 @@
-"""Checks of single values: numbers, flags, choices, names, paths, functions. What they share is in _validation."""
+"""Checks of single values: numbers, flags, choices, names, paths, functions. See `validation`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _Word = TypeVar("_Word", bound=str)
 
 
 def as_int(value: object, name: str, *, low: int | None = None, high: int | None = None) -> int:
-    """`value` as an int in [low, high], at most 2**63 - 1 in any case.
+    """`value` as an int in [low, high] and in [-2**63, 2**63).
 
-    Anything with `__index__` but booleans, and floats that are whole (1e6).
+    Accepts objects with `__index__`, except booleans, and whole floats (1e6).
     """
     value = plain(value)
     number = _whole(value)
@@ -35,24 +35,24 @@ def as_int(value: object, name: str, *, low: int | None = None, high: int | None
 
 
 def _whole(value: object) -> int | None:
-    """The integer that `value` is, or None."""
-    if isinstance(value, (bool, np.bool_, np.timedelta64, np.ma.MaskedArray)):  # which all have __index__
+    """`value` as an integer, or None if it is not one."""
+    if isinstance(value, (bool, np.bool_, np.timedelta64, np.ma.MaskedArray)):  # these all have __index__
         return None
     if isinstance(value, (float, np.floating)):
         return int(value) if np.isfinite(value) and value == np.trunc(value) else None
     try:
-        return operator.index(value)  # type: ignore[arg-type]  # whatever it is: the error is the answer
+        return operator.index(value)  # type: ignore[arg-type]  # an error means: not an integer
     except Exception:
         return None
 
 
 def plain(value: object) -> object:
-    """`value`, and where it is an array of no dimension, of any library, the number in it."""
+    """`value`; if it is an array without dimensions (of any library), the number in it."""
     if isinstance(value, (np.generic, int, float, np.ma.MaskedArray)) or getattr(value, "ndim", None) != 0:
         return value
     try:
         return np.asarray(value)[()]
-    except Exception:  # an array of another device, say: no number
+    except Exception:  # for example an array on another device
         return value
 
 
@@ -70,7 +70,7 @@ def as_float(
     low_open: bool = False,
     high_open: bool = False,
 ) -> float:
-    """`value` as a finite float between the bounds, which belong to the interval unless open."""
+    """`value` as a finite float within the bounds, which are closed by default."""
     value = plain(value)
     real = isinstance(value, (int, float, np.integer, np.floating))
     if not real or isinstance(value, (bool, np.bool_, np.timedelta64)):
@@ -90,7 +90,7 @@ def as_float(
 
 
 def as_bool(value: object, name: str) -> bool:
-    """`value` as a bool; 0 and 1 are not booleans."""
+    """`value` as a bool; 0 and 1 are refused."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} is {say.show(value)}; must be True or False")
     return bool(value)
@@ -101,15 +101,15 @@ def as_choice(value: _Word, name: str, choices: object) -> _Word: ...
 @overload
 def as_choice(value: object, name: str, choices: object) -> str: ...
 def as_choice(value: object, name: str, choices: object) -> str:
-    """`value` if it is one of `choices`, a Literal or strings; the error lists them and suggests the closest.
+    """`value` if it is one of `choices`, a Literal or strings; the error lists them and suggests the closest one.
 
-    A Literal is what the argument is annotated with, so that checkers of types and this check read one list.
+    The Literal is also the annotation of the argument, so that type checkers and this check read the same list.
     """
     words = get_args(choices) or tuple(cast(Iterable[str], choices))
     if not isinstance(value, str):
         raise TypeError(f"{name} is {say.show(value)}; must be one of {say.listed(words)}")
     if value not in words:
-        from difflib import get_close_matches  # only on the way to an error
+        from difflib import get_close_matches  # needed for the error only
 
         close = get_close_matches(value[:100], words, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
@@ -134,7 +134,7 @@ def as_string(value: object, name: str) -> str:
 
 
 def as_labels(value: object, name: str, n: int | None = None) -> tuple[str, ...]:
-    """`value` as a tuple of `n` different strings; of any number of them if `n` is None."""
+    """`value` as a tuple of `n` different strings; of any length if `n` is None."""
     wanted = f"a sequence of {'' if n is None else f'{n} '}strings"
     if n is not None and isinstance(value, Sequence) and len(value) != n and not isinstance(value, str):
         raise ValueError(f"{name} has {len(value)} labels; must have {n}")
@@ -149,7 +149,7 @@ def as_labels(value: object, name: str, n: int | None = None) -> tuple[str, ...]
 
 
 def as_items(value: object, name: str, wanted: str) -> tuple[Any, ...]:
-    """What `value` holds, of anything that can be gone through but a text; `wanted` says what it must be."""
+    """The items of any iterable except a string, as a tuple; `wanted` ends the error text "must be ..."."""
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
         raise TypeError(f"{name} is {say.show(value)}; must be {wanted}")
     try:
@@ -159,7 +159,7 @@ def as_items(value: object, name: str, wanted: str) -> tuple[Any, ...]:
 
 
 def as_path(value: object, name: str = "path") -> Path:
-    """`value`, a str or a path, as a Path: never a file descriptor, and nothing that no file can be called."""
+    """`value`, a str or a path, as a Path; file descriptors and invalid file names are refused."""
     text = value if isinstance(value, str) else None
     if isinstance(value, os.PathLike):
         text = value.__fspath__()
@@ -170,12 +170,12 @@ def as_path(value: object, name: str = "path") -> Path:
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
-        raise ValueError(f"{name} is {say.short(ascii(text))}; must be text that a file can be called") from None
+        raise ValueError(f"{name} is {say.short(ascii(text))}; must be a valid file name") from None
     return Path(text)
 
 
 def as_function(value: object, name: str, of: str) -> Any:
-    """`value` if it can be called; `of` says with what."""
+    """`value` if it is callable; `of` names its arguments in the error."""
     if not callable(value) or isinstance(value, type):
         raise TypeError(f"{name} is {say.show(value)}; must be a function of {of}")
     return value

@@ -1,11 +1,11 @@
-"""Plain threads over kernels that release the GIL. How many there are is never visible in a result.
+"""Threads for kernels that release the GIL. Results never depend on the number of threads.
 
-    workers_for(threads, jobs, seconds)    how many to use: one where threads lose
-    over_replicas(job, n, ...)             job(r) for every replica; the first error ends the rest
-    Together(workers)                      a few jobs side by side, again and again
+    workers_for(threads, jobs, seconds)    how many threads to use: one if more would be slower
+    over_replicas(job, n, ...)             job(r) for every replica; the first error stops the rest
+    Together(workers)                      a few jobs in parallel, repeatedly
 
-Every job writes to arrays of its own and draws from a stream of its own. Where the system starts fewer threads than
-asked for, those there are do the work; without any, the caller's does.
+Every job writes to its own arrays and draws from its own random stream. If the system starts fewer threads than
+requested, those that were started do all the work; if it starts none, the caller's thread does it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _Jobs: TypeAlias = "SimpleQueue[tuple[Future[Any], Callable[[], None]] | None]"
 def _work(jobs: _Jobs) -> None:
     while (found := jobs.get()) is not None:
         found[1]()
-        del found  # a result lives no longer than its future
+        del found  # otherwise the result would outlive its future
 
 
 def _dismiss(jobs: _Jobs, workers: int) -> None:
@@ -42,10 +42,10 @@ def _dismiss(jobs: _Jobs, workers: int) -> None:
 
 
 class _Pool(Executor):
-    """Threads that take jobs from one queue: `workers` of them, or as many as the system starts.
+    """`workers` threads, or as many as the system starts, that take jobs from one queue.
 
-    A ThreadPoolExecutor that cannot start a thread raises, though it has put the job in its queue. Threads of a pool
-    that is forgotten go home.
+    Used instead of ThreadPoolExecutor, which raises if it cannot start a thread although the job is in its queue.
+    Threads end when their pool is garbage-collected.
     """
 
     def __init__(self, workers: int) -> None:
@@ -61,7 +61,7 @@ class _Pool(Executor):
             self.threads.append(thread)
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """The future of fn(*args, **kwargs): done on return where there is no thread."""
+        """The future of fn(*args, **kwargs); if there are no threads the call is made here, before returning."""
         future: Future[_T] = Future()
 
         def job() -> None:
@@ -81,7 +81,7 @@ class _Pool(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the threads after the jobs in the queue, which `cancel_futures` takes out."""
+        """End the threads after the jobs in the queue; `cancel_futures` cancels these jobs first."""
         while cancel_futures:
             try:
                 found = self.jobs.get_nowait()
@@ -97,10 +97,10 @@ class _Pool(Executor):
 def over_replicas(
     job: Callable[[int], None], replicas: int, workers: int, seconds: float, report: Callable[[int], None]
 ) -> None:
-    """Call job(r) for every replica, on `workers` threads; the first error ends the rest and is raised.
+    """Call job(r) for every replica, on `workers` threads; the first error stops the rest and is raised.
 
-    Replicas go out in contiguous chunks of about two milliseconds or more, so that short ones do not drown in
-    the executor's own work.
+    Replicas are submitted in contiguous chunks of about two milliseconds (single replicas if they take longer), so that
+    the executor's overhead stays small.
     """
     if workers == 1:
         for r in range(replicas):
@@ -137,17 +137,17 @@ def over_replicas(
 def workers_for(
     threads: int | None, jobs: int, seconds: float, *, python: bool, worthwhile: float = 5e-3
 ) -> int:
-    """Threads to use for so many jobs of so many seconds, at most `threads`.
+    """The number of threads for `jobs` jobs of `seconds` seconds each, at most `threads`.
 
-    None: the processors this process may use, where each has at least `worthwhile` seconds to do; but one if the
-    kernels call back into Python, where threads would only queue for the GIL.
+    threads=None: as many as this process may use processors, but few enough that each has at least `worthwhile`
+    seconds of work; and one if the kernels call back into Python, where threads would wait for the GIL.
     """
     if threads is not None:
         workers, why = min(threads, jobs), f"threads={threads}"
     elif python:
-        workers, why = 1, "they call into Python"
+        workers, why = 1, "the jobs call into Python"
     else:
-        workers, why = max(1, min(available_processors(), jobs, int(jobs * seconds / worthwhile))), "while that gains"
+        workers, why = max(1, min(available_processors(), jobs, int(jobs * seconds / worthwhile))), "chosen by cost"
     log.debug("threads: %d for %d jobs of about %.1e s (%s)", workers, jobs, seconds, why)
     return workers
 
@@ -160,18 +160,18 @@ def available_processors() -> int:
 
 
 class Together:
-    """Runs independent jobs on a fixed number of threads, the caller's own with one, until it is closed."""
+    """Runs independent jobs on a fixed number of threads until it is closed; one worker is the caller's thread."""
 
     def __init__(self, workers: int) -> None:
         self.pool = _Pool(workers) if workers > 1 else None
 
     def close(self) -> None:
-        """Wait for what still runs, and end the threads."""
+        """Wait for running jobs, and end the threads."""
         if self.pool is not None:
             self.pool.shutdown(wait=True, cancel_futures=True)
 
     def __call__(self, jobs: Sequence[Callable[[], _T]], aside: Callable[[], None] | None) -> list[_T]:
-        """Results of `jobs`, in their order, with `aside` done as well; the first error in that order is raised."""
+        """Run `jobs` and `aside`; return the results of `jobs` in order. The first error in this order is raised."""
         if self.pool is None:
             results = [job() for job in jobs]
             if aside is not None:

@@ -1,10 +1,10 @@
-"""Types of arguments, beside the checks of their values: words of choices, arrays, functions of the population.
+"""Types of arguments: words to choose from, arrays, functions of the population.
 
-    Clock Engine Start Time choices of several verbs (others stand where they are made); validation.as_choice reads them
-    FloatsLike              numbers, nested sequences of them, and whatever has `__array__`: numpy, pandas, jax, torch
+    Clock Engine Start Time choices shared by several functions; validation.as_choice reads them at run time
+    FloatsLike              numbers, nested sequences of them, and objects with `__array__`: numpy, pandas, jax, torch
     TableLike               the same, or a function of (mu), (mu, t) or (mu, t, z) that returns the same
 
-numpy's own ArrayLike takes strings and objects, too, which every check here refuses.
+numpy's own ArrayLike also admits strings and objects, which the checks of this package refuse.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ PolicyKind: TypeAlias = Literal["auto", "table", "time", "grid"]  # pictures of 
 
 
 class SupportsArray(Protocol):
-    """What numpy.asarray takes for an array; numpy's own numbers are among it."""
+    """Any object that numpy.asarray converts by `__array__`, numpy's scalars included."""
 
     def __array__(self) -> npt.NDArray[Any]:
-        """The numbers as an array of numpy's."""
+        """The numbers as a numpy array."""
         ...
 
 
-# To a depth, since a type that contains itself would take "abc", whose entries are strings again.
+# Of limited depth: a recursive type would admit "abc", whose entries are strings again.
 _Number: TypeAlias = float | SupportsArray
 _Row: TypeAlias = _Number | Sequence[_Number]
 _Rows: TypeAlias = _Number | Sequence[_Row]

@@ -1,6 +1,6 @@
-"""The gate: every value a user hands over is checked once, here, and leaves as a plain number or array.
+"""Checks of arguments: every value that a user passes is checked once, here, and converted to a plain number or array.
 
-    as_int(value, name, low, high)              int below 2**63; whole floats are taken, booleans are not
+    as_int(value, name, low, high)              int below 2**63; whole floats are accepted, booleans are not
     as_positive_int(value, name, high)          int >= 1
     as_float(value, name, low, high, ...)       finite float, closed or open bounds
     as_bool(value, name)                        bool
@@ -8,14 +8,14 @@
     as_instance(value, name, kinds)             the value itself, of one of the classes
     as_string(value, name)                      str
     as_labels(value, name, n)                   tuple of n different strings
-    as_items(value, name, wanted)               tuple of what a sequence holds
+    as_items(value, name, wanted)               tuple of the items of a sequence
     as_path(value, name)                        Path, from a str or a path
-    as_function(value, name, of)                the value itself, if it can be called
+    as_function(value, name, of)                the value itself, if it is callable
 
-    as_float_array(value, name, shape, ...)     float64, finite, C-contiguous, own copy unless copy=False
-    as_numbers(value, name)                     real numbers of any shape and width, as they are
+    as_float_array(value, name, shape, ...)     float64, finite, C-contiguous, a copy unless copy=False
+    as_numbers(value, name)                     real numbers of any shape and width, not converted
     as_real_array(value, name)                  float64 of any shape, NaN and infinity included; may share memory
-    as_int_array(value, name, shape, ...)       int64, C-contiguous, own copy unless copy=False; whole floats are taken
+    as_int_array(value, name, shape, ...)       int64, C-contiguous, a copy unless copy=False; whole floats are accepted
     as_bool_array(value, name)                  booleans of any shape
     as_probabilities(value, name, shape, ...)   float64 array whose last axis is a distribution, row by row
     as_counts(value, name, shape, n_agents)     int64, >= 0, every row summing to n_agents
@@ -23,10 +23,10 @@
     frozen(array)                               the same array, made read-only
     is_array(value)                             whether it is array-like rather than one number
 
-Errors come in one shape, `argument[index] is VALUE; must BOUND (k of n entries are bad)`: ValueError for
-content, TypeError for kind. Nothing is clipped, renormalised or guessed. A `shape` is a tuple in which None
-means any length >= 1; `letters` names its dimensions in the error ("S, A"; a list with a list of shapes).
-Arrays may be anything with `__dlpack__` or that numpy.asarray takes. Cost: O(size) for arrays.
+All errors have the form `argument[index] is VALUE; must BOUND (k of n entries are bad)`: ValueError for a wrong
+value, TypeError for a wrong type. Nothing is clipped, renormalised or guessed. A `shape` is a tuple in which None
+means any length >= 1; `letters` names its dimensions in the error ("S, A"; a list for a list of shapes).
+Arrays may be any object with `__dlpack__` or that numpy.asarray accepts. Cost: O(size) for arrays.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""How errors word things: `argument[index] is VALUE; must BOUND (k of n entries are bad)`.
+"""Parts of error texts of the form `argument[index] is VALUE; must BOUND (k of n entries are bad)`.
 
     number(value)               a number, to twelve digits
-    integer(value)              an integer, its size where it is long
-    short(text)                 a text, cut where it is long
-    show(value)                 a value of the wrong kind
+    integer(value)              an integer; its magnitude if it is long
+    short(text)                 a text, cut if it is long
+    show(value)                 a value of the wrong type
     article(noun)               the noun with its article
-    listed(choices)             strings one may choose from
+    listed(choices)             the strings to choose from
     interval(low, high, ...)    bounds
-    shape(lengths, letters)     a shape an array must have
+    shape(lengths, letters)     the shape that an array must have
     at(where)                   an index
     tally(bad, what)            how many of how many are bad
 
-Words only: nothing here checks anything.
+Nothing here checks anything.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ import numpy.typing as npt
 
 
 def number(value: Any) -> str:
-    """A number to twelve digits, enough to see a row miss the tolerance of 1e-8."""
+    """A number to twelve digits, enough to show that a row misses the tolerance of 1e-8."""
     return str(int(value)) if np.asarray(value).dtype.kind in "iu" else f"{float(value):.12g}"
 
 
 def integer(value: int) -> str:
-    """An integer; of more than forty digits how many they are, since Python refuses to write out the longest."""
+    """An integer; above forty digits its magnitude, since Python refuses to print very long integers."""
     digits = int(value.bit_length() * 0.30103) + 1
     return str(value) if digits <= 40 else f"{'-' if value < 0 else ''}1e{digits - 1} or so"
 
 
 def short(text: str) -> str:
-    """A text, its beginning alone where it is longer than eighty characters."""
+    """A text; only its beginning if it is longer than eighty characters."""
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def show(value: object) -> str:
-    """A value of the wrong kind: small ones in full, others by type."""
+    """A value of the wrong type: short ones in full, others by their type."""
     if value is None:
         return "None"
     kind = type(value).__name__
@@ -59,12 +59,12 @@ def article(noun: str) -> str:
 
 
 def listed(choices: Iterable[str]) -> str:
-    """Strings one may choose from."""
+    """The strings to choose from."""
     return ", ".join(map(repr, choices))
 
 
 def interval(low: float | None, high: float | None, low_open: bool = False, high_open: bool = False) -> str:
-    """Bounds, of which at least one is given: ">= 0", "in [0, 1]", "in (0, 1]"."""
+    """Bounds (at least one is given): ">= 0", "in [0, 1]", "in (0, 1]"."""
     if low is None:
         return f"{'<' if high_open else '<='} {_end(high)}"
     if high is None:
@@ -73,7 +73,7 @@ def interval(low: float | None, high: float | None, low_open: bool = False, high
 
 
 def shape(lengths: tuple[int | None, ...], letters: str = "") -> str:
-    """A shape, "(S, A) = (3, 2)"; only one of the two where that says it all. None is any length."""
+    """A shape, "(S, A) = (3, 2)"; only one of the two if the other adds nothing. None is any length."""
     comma = "," if len(lengths) == 1 else ""
     numbers = f"({', '.join('any' if n is None else str(n) for n in lengths)}{comma})"
     if not letters:
@@ -83,7 +83,7 @@ def shape(lengths: tuple[int | None, ...], letters: str = "") -> str:
 
 
 def at(where: tuple[int, ...]) -> str:
-    """An index as it stands between brackets."""
+    """An index as written between brackets."""
     return ", ".join(map(str, where))
 
 

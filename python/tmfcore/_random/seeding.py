@@ -1,11 +1,11 @@
-"""Random streams: one per replica, spawned from what the user gave; a result depends on the seed alone.
+"""Random streams: one per replica, spawned from the user's `rng`; a result depends on the seed alone.
 
     generators(rng, n)   n independent numpy Generators, in the order of the replicas
-    number(rng)          an int to make something random again
-    key(generator)       four words that address the draws of one large population by (key, step, agent)
+    number(rng)          an int that reproduces the same draws
+    key(generator)       four words; (key, step, agent) addresses each draw of one large population
 
-Never one stream per thread: which thread runs a replica, and how many there are, must not be visible in a
-result.
+There is never one stream per thread: results must not depend on the number of threads, nor on which of them runs a
+replica.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ RNG: TypeAlias = int | Sequence[int] | SeedSequence | BitGenerator | Generator |
 
 
 def generators(rng: RNG, n: int) -> list[Generator]:
-    """`n` independent streams spawned from `rng`, numpy's convention of what `rng` may be.
+    """`n` independent streams spawned from `rng`, which follows numpy's convention.
 
     Parameters
     ----------
     rng
-        int or a sequence of ints >= 0: the same streams at every call. Generator, BitGenerator or
-        SeedSequence: fresh streams at every call, since these remember how often they spawned. None:
-        unpredictable.
+        int or a sequence of ints >= 0: the same streams at every call. Generator, BitGenerator or SeedSequence: new
+        streams at every call, since these count the streams they have spawned. None: unpredictable.
     n
-        How many.
+        The number of streams.
 
     Raises
     ------
     TypeError
-        `rng` is none of these (booleans included), or a Generator whose bit generator cannot spawn.
+        `rng` is of another type (booleans included), or a Generator whose bit generator cannot spawn.
     ValueError
         A negative seed.
     """
@@ -46,14 +45,14 @@ def generators(rng: RNG, n: int) -> list[Generator]:
 
 
 def number(rng: RNG) -> int:
-    """An int that makes the same streams again: `rng` if it is one, else one that is drawn from it."""
+    """An int that reproduces the same streams: `rng` itself if it is an int, else one drawn from it."""
     if isinstance(rng, (int, np.integer)):
         return _word(rng, "rng", "an int")
     return int(generators(rng, 1)[0].integers(2**63))
 
 
 def key(generator: Generator) -> npt.NDArray[np.uint64]:
-    """Four random words from `generator`, (4,) uint64: the address space of one population's draws."""
+    """Four random words from `generator`, (4,) uint64: they key all draws of one population."""
     return generator.integers(0, 2**64, size=4, dtype=np.uint64)
 
 
@@ -67,16 +66,16 @@ def _parent(rng: object) -> Generator:
         seed = _word(rng, "rng", what)
     parent = np.random.default_rng(seed)
     if not hasattr(parent.bit_generator.seed_seq, "spawn"):
-        raise TypeError("rng is a Generator that cannot spawn streams; make it from a seed or a SeedSequence")
+        raise TypeError("rng is a Generator that cannot spawn streams; create it from a seed or a SeedSequence")
     return parent
 
 
 def _word(value: object, name: str, what: str) -> int:
-    """A seed, of any size: numpy is handed nothing else, since it follows a list that holds itself without end."""
+    """A seed of any size, checked before numpy sees it: numpy never returns from a list that contains itself."""
     if isinstance(value, (bool, np.bool_, np.timedelta64, np.ma.MaskedArray)):
         raise TypeError(f"{name} is {say.show(value)}; must be {what}")
     try:
-        seed = operator.index(value)  # type: ignore[arg-type]  # whatever it is: the error is the answer
+        seed = operator.index(value)  # type: ignore[arg-type]  # an error means: not an integer
     except Exception:
         raise TypeError(f"{name} is {say.show(value)}; must be {what}") from None
     if seed < 0:
