@@ -167,7 +167,7 @@ ROWS = "each row must sum to 1 within 1e-08"
             {"reward": lambda a, b, c: 0},
             TypeError,
             (
-                "reward takes (a, b, c); must be a function of (mu) or (mu, t), or give noise=, a path (T, ...), for "
+                "reward takes (a, b, c); must be a function of (mu) or (mu, t), or pass noise=, a path (T, ...), for "
                 "functions of (mu, t, z)"
             ),
         ),
@@ -289,9 +289,9 @@ def test_common_noise_is_the_same_for_every_verb():
 @pytest.mark.parametrize(
     ("path", "kind", "text"),
     [
-        (np.zeros((4, 2)), ValueError, "noise has shape (4, 2); must be (5, ...), one entry a step"),
+        (np.zeros((4, 2)), ValueError, "noise has shape (4, 2); must be (5, ...), one entry per step"),
         (np.full((5, 2), np.nan), ValueError, "noise[0, 0] is nan; must be finite (10 of 10 entries are bad)"),
-        (0.5, ValueError, "noise has shape (); must be (5, ...), one entry a step"),
+        (0.5, ValueError, "noise has shape (); must be (5, ...), one entry per step"),
     ],
 )
 def test_paths_that_do_not_fit(path, kind, text):
@@ -303,5 +303,5 @@ def test_paths_that_do_not_fit(path, kind, text):
 def test_noise_that_is_not_there():
     with pytest.raises(TypeError, match="must be a function of"):
         tmf.Game(2, 2, 5, 0.9, [1, 0], demand, drifting)
-    with pytest.raises(TypeError, match="noise is no argument of Game"):
+    with pytest.raises(TypeError, match="noise is not an argument of Game"):
         tmf.games.queueing([0.1], step=1).at().replace(noise=[1.0])

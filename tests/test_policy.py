@@ -66,7 +66,7 @@ def test_horizon_defaults():
     with pytest.raises(ValueError, match=r"^t is 2; must be in \[0, 1\]$"):
         stages.probabilities([1, 0], 2, 2)
     for policy in (stages, tmf.SoftmaxPolicy(np.zeros((2, 2, 2))), tmf.SoftmaxPolicy(np.zeros((2, 2, 2, 3)))):
-        with pytest.raises(ValueError, match=r"t is 1 and horizon None, of a policy of 2 stages; must come with horizon=T"):
+        with pytest.raises(ValueError, match=r"t is 1 and horizon None for a policy of 2 stages; must come with horizon=T"):
             policy.probabilities([1, 0], 1)
         with pytest.raises(ValueError, match=r"^horizon is 1; must be >= 2, the number of stages$"):
             policy.probabilities([1, 0], 0, 1)
@@ -128,9 +128,9 @@ def test_json_and_pickle_keep_every_bit(seed, kind, stages):
 @pytest.mark.parametrize(
     ("text", "error", "pattern"),
     [
-        ("", ValueError, "^text is no policy in JSON"),
-        ("[1, 2]", ValueError, "^text is no policy in JSON"),
-        ('{"kind": "TabularPolicy"}', ValueError, "^text is no policy in JSON"),
+        ("", ValueError, "^text is not a policy in JSON"),
+        ("[1, 2]", ValueError, "^text is not a policy in JSON"),
+        ('{"kind": "TabularPolicy"}', ValueError, "^text is not a policy in JSON"),
         (
             tmf.SoftmaxPolicy([[0.0]]).to_json(),
             ValueError,
@@ -219,7 +219,7 @@ def test_equality_and_repr():
         (
             lambda: tmf.SoftmaxPolicy(np.zeros((1, 3, 2, 3))),
             ValueError,
-            "theta has shape (1, 3, 2, 3); must be (L, S, A, 1+S), so end in 4",
+            "theta has shape (1, 3, 2, 3); must be (L, S, A, 1+S), with last axis 4",
         ),
         (
             lambda: tmf.SoftmaxPolicy([[0, np.inf]]),
@@ -255,7 +255,7 @@ def test_as_policy_takes_what_plays_the_game():
         (
             tmf.TabularPolicy(np.full((7, S, A), 1 / A)),
             ValueError,
-            "policy has 7 stages; must have at most one a step, horizon = 6",
+            "policy has 7 stages; must have at most one per step, horizon = 6",
         ),
         (
             np.full((S, A), 0.25),

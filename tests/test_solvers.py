@@ -271,7 +271,7 @@ def test_arguments_are_checked(solver):
     with pytest.raises(TypeError, match="game is None"):
         solver.solve(None, schedule)
     longer = solver.solve(resource_selection(horizon=4, step=1).at(), schedule)
-    with pytest.raises(ValueError, match="initial has 4 stages; must have at most one a step, horizon = 3"):
+    with pytest.raises(ValueError, match="initial has 4 stages; must have at most one per step, horizon = 3"):
         solver.solve(game, schedule, initial=longer)
 
 

@@ -195,10 +195,10 @@ def test_noise_is_spread_over_the_horizon():
         (lambda: arrays(passive_transition=np.eye(S), passive_rates=None), "passive_transition is given with time='sweeps'"),
         (lambda: tmf.Game(S, A, 4, 0.9, START, GAINS, MOVES, passive_rates=GENERATOR), "passive_rates is given with time='steps'"),
         (lambda: tmf.Game(S, A, 4, 0.9, START, GAINS, MOVES, step=0.5), "step is 0.5 with time='steps'"),
-        (lambda: arrays(passive_successors=[[1, 2]] * S, passive_rates=np.zeros((S, 2))), r"passive_successors\[0\] does not name 0"),
+        (lambda: arrays(passive_successors=[[1, 2]] * S, passive_rates=np.zeros((S, 2))), r"passive_successors\[0\] does not contain 0"),
         (lambda: arrays(horizon=0.01).at(step=0.5), "must last at least one step"),
-        (lambda: arrays().at(tmf.Batch(np.array([1, 2, 3])), 10), "must be constant, or the game must say .*step="),
-        (lambda: arrays().at(tmf.Batch(0), 10), "nobody acts"),
+        (lambda: arrays().at(tmf.Batch(np.array([1, 2, 3])), 10), "must be constant, or the game must be made .*step="),
+        (lambda: arrays().at(tmf.Batch(0), 10), "no agent acts"),
         (lambda: arrays().at(tmf.Sequential()), "n_agents is None"),
     ],
 )  # fmt: skip
@@ -210,7 +210,7 @@ def test_what_cannot_be_played_says_why(make, text):
 def test_without_a_schedule_it_has_no_steps():
     game = arrays()
     for ask in (lambda: game.n_steps, lambda: game.model, lambda: game.tables(START), lambda: game.dt, game.at):
-        with pytest.raises(TypeError, match="must come with schedule and n_agents, or have a step"):
+        with pytest.raises(TypeError, match="must come with schedule and n_agents, or be made with step="):
             ask()
     with pytest.raises(TypeError, match="function of dt"):
         tmf.Game.from_model(game.at(step=0.1).model, 4.0, 0.9, START, time="sweeps")
@@ -264,7 +264,7 @@ def test_replace_makes_the_same_game_with_other_arguments(kind):
     assert longer.at(tmf.Batch(5), N).n_steps == 60
     assert game.at(step=0.1).replace(horizon=2.0).n_steps == 20
     np.testing.assert_array_equal(longer.at(step=0.1).tables(START)[1], game.at(step=0.1).tables(START)[1])
-    with pytest.raises(TypeError, match=re.escape(f"sizes is no argument of {game!r}; must be one of ")):
+    with pytest.raises(TypeError, match=re.escape(f"sizes is not an argument of {game!r}; must be one of ")):
         game.replace(sizes=3)
     with pytest.raises(ValueError, match="horizon is 0"):
         game.replace(horizon=0)

@@ -179,7 +179,7 @@ def test_starting_from_a_policy():
     ("initial", "options", "error", "message"),
     [
         (tmf.TabularPolicy(np.full((3, 3), 1 / 3)), {}, ValueError, r"\(S, A\) = \(3, 3\); must be the game's, \(2, 2\)"),
-        (tmf.SoftmaxPolicy(np.zeros((5, 2, 2))), {}, ValueError, "5 stages; must have at most one a step, horizon = 4"),
+        (tmf.SoftmaxPolicy(np.zeros((5, 2, 2))), {}, ValueError, "5 stages; must have at most one per step, horizon = 4"),
         (np.full((2, 2), 0.6), {}, ValueError, "initial is no policy: .* sums to 1.2"),
         ("uniform", {}, TypeError, "initial is 'uniform' "),
     ],

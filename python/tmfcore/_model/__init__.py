@@ -1,1 +1,1 @@
-"""What a population plays: games, policies, schedules, and how models and results are told apart."""
+"""Games, policies and schedules, and fingerprints by which results of different games are distinguished."""

@@ -1,10 +1,10 @@
-"""What results keep of their game so that they can draw themselves: names and places of observations, and the time.
+"""Facts about their game that results keep for plots and tables: labels, the grid of observations, and the time.
 
 appearance_of(game)             keyword arguments of a result: labels, observation_shape, step, time
-labels_of(result, n)            names of its observations
+labels_of(result, n)            labels of its observations
 axes_of(result, intervals)      coordinates of its table
 times_of(result)                times of its records, and their unit
-recorded_steps(horizon, every)  which steps a run records
+recorded_steps(horizon, every)  the steps that a run records
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Coordinates: TypeAlias = dict[str, tuple[str, npt.NDArray[Any]]]
 
 
 class Named(Protocol):
-    """What has names for its observations."""
+    """An object with labels of observations."""
 
     @property
     def observation_labels(self) -> tuple[str, ...]: ...
 
 
 class Clocked(Protocol):
-    """A result recorded at some steps of a game."""
+    """A result that was recorded at some steps of a game."""
 
     @property
     def steps(self) -> IntArray: ...
@@ -42,7 +42,7 @@ class Clocked(Protocol):
 
 
 class Recorded(Clocked, Named, Protocol):
-    """One that knows the names and places of observations, too."""
+    """A recorded result with labels and with the grid of observations."""
 
     @property
     def observation_shape(self) -> tuple[int, ...]: ...
@@ -51,7 +51,7 @@ class Recorded(Clocked, Named, Protocol):
 
 
 def appearance_of(game: Game) -> dict[str, Any]:
-    """What a result of `game` keeps."""
+    """The facts about `game` that a result keeps."""
     return {
         "observation_labels": game.observation_labels,
         "observation_shape": game.observation_shape,
@@ -62,12 +62,12 @@ def appearance_of(game: Game) -> dict[str, Any]:
 
 
 def labels_of(result: Named, n: int) -> tuple[str, ...]:
-    """Names of the `n` observations of a result; numbers where it has none."""
+    """Labels of the `n` observations of a result; numbers if it has none."""
     return result.observation_labels or numbered(n)
 
 
 def axes_of(result: Recorded, intervals: IntArray) -> Coordinates:
-    """Coordinates of its table: records and intervals with their times, observations and actions that have names."""
+    """Coordinates of its table: records and intervals with their times; observations and actions if labelled."""
     axes: Coordinates = {
         "step": ("step", result.steps), "time": ("step", times_of(result)[0]),
         "interval": ("interval", intervals), "interval_time": ("interval", intervals * result.step),
@@ -79,7 +79,7 @@ def axes_of(result: Recorded, intervals: IntArray) -> Coordinates:
 
 
 def numbered(n: int) -> tuple[str, ...]:
-    """The labels of observations without names."""
+    """The default labels "0", "1", ..."""
     return tuple(map(str, range(n)))
 
 
@@ -89,15 +89,15 @@ def times_of(result: Clocked) -> tuple[FloatArray, str]:
 
 
 class Timed:
-    """Has `times` beside `steps`."""
+    """Adds `times` to a result with `steps`."""
 
     @property
     def times(self: Clocked) -> FloatArray:
-        """Time of each record, (J+1,) float64: in sweeps or in steps, as `time` says."""
+        """Time of each record, (J+1,) float64, in the unit `time`: "sweeps" or "steps"."""
         return times_of(self)[0]
 
 
 def recorded_steps(horizon: int, record_every: int) -> IntArray:
-    """Time indices at which a run records: 0, record_every, 2 record_every, ..., horizon; (J+1,) int64."""
+    """The steps at which a run records: 0, record_every, 2 record_every, ..., horizon; (J+1,) int64."""
     n_intervals = -(-horizon // record_every)
     return np.minimum(np.arange(n_intervals + 1, dtype=np.int64) * record_every, horizon)

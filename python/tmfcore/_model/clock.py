@@ -1,10 +1,10 @@
-"""Time in sweeps: the steps in which a schedule plays a game (Theory, section 8).
+"""Time in sweeps: the length of the steps in which a schedule plays a game (Theory, section 8).
 
-is_sweeps(time, step)                   whether a game's time is sweeps
-step_under(game, schedule, n_agents)    dt, the share of a sweep that one step lasts
+is_sweeps(time, step)                   whether a game's time is in sweeps
+step_under(game, schedule, n_agents)    dt, the length of a step in sweeps
 whole_steps(horizon, dt)                T = round(horizon / dt)
 
-One sweep is the time in which every agent acts once on average: B of N agents acting at a step make dt = B / N.
+One sweep is the time in which every agent acts once on average: if B of N agents act at a step, dt = B / N.
 """
 
 from __future__ import annotations
@@ -25,50 +25,50 @@ __all__ = ["is_sweeps", "step_length", "step_under", "whole_steps"]
 
 
 def is_sweeps(time: object, step: object) -> bool:
-    """Whether time is sweeps; only then may a step have a length of its own."""
+    """Whether `time` is "sweeps"; `step` is allowed only then."""
     in_sweeps = check.as_choice(time, "time", Time) == "sweeps"
     if step is not None and not in_sweeps:
-        raise ValueError(f"step is {step} with time='steps'; must be left out, or time be 'sweeps'")
+        raise ValueError(f"step is {step} with time='steps'; must be omitted, or pass time='sweeps'")
     return in_sweeps
 
 
 def step_length(step: object) -> float:
-    """The step dt in (0, 1], the share of a sweep that one step lasts."""
+    """dt in (0, 1], the length of a step in sweeps, checked."""
     return check.as_float(step, "step", low=0.0, high=1.0, low_open=True)
 
 
 def step_under(game: Core, schedule: object, n_agents: object) -> float:
-    """The sweeps that a step of a game in sweeps lasts: its own step, or the active fraction of the schedule.
+    """dt, the length of a step in sweeps: the game's own `step`, or the active fraction of the schedule.
 
     Raises
     ------
     TypeError, ValueError
-        Neither; a schedule whose batch varies over time, or in which nobody acts; n_agents missing or too small.
+        There is neither; the batch of the schedule varies over time, or no agent acts; n_agents missing or too small.
     """
     if game.step is not None:
         return game.step
     if schedule is None:
         raise TypeError(
-            f"{game!r} is a game in sweeps, whose steps are those of a schedule; must come with schedule and n_agents, "
-            "or have a step of its own (step=)"
+            f"{game!r} is in sweeps, and the schedule sets the length of its steps; must come with schedule and "
+            "n_agents, or be made with step="
         )
     who = as_schedule(schedule)
     if any(isinstance(value, np.ndarray) for value in who._values()):
         raise ValueError(
-            f"schedule is {who.label}, of which every step has its own, and so would have its own length; must be "
-            "constant, or the game must say how many sweeps a step lasts (step=)"
+            f"schedule is {who.label} and varies over time, so that steps would differ in length; must be constant, or "
+            "the game must be made with the length of a step in sweeps (step=)"
         )
     step = float(who._active(1, None if n_agents is None else check.as_positive_int(n_agents, "n_agents"))[0])
     if step == 0:
         raise ValueError(
-            f"schedule is {who!r}, under which nobody acts and no sweep ends; must let agents act, or the game must "
-            "say how many sweeps a step lasts (step=)"
+            f"schedule is {who!r}, under which no agent acts and no sweep ends; must let agents act, or the game must "
+            "be made with the length of a step in sweeps (step=)"
         )
     return step
 
 
 def whole_steps(horizon: float, step: float) -> int:
-    """T = round(horizon / step) of a horizon in sweeps, at least 1 and a C int."""
+    """T = round(horizon / step) for a horizon in sweeps; at least 1, and small enough for a C int."""
     n_steps = min(horizon / step, 2.0**62)
     if round(n_steps) < 1:
         raise ValueError(f"horizon is {horizon:g} sweeps of {1 / step:g} steps; must last at least one step")

@@ -1,4 +1,4 @@
-"""Games on compiled code: a row function of numba, cffi, ctypes or Cython, or any tmfcore._model.model.Model."""
+"""Games from compiled code: a row function of numba, cffi, ctypes or Cython, or any tmfcore._model.model.Model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Compiled"]
 
 
 class Compiled(Core):
-    """The two ways to a game on compiled code."""
+    """The two constructors of games from compiled code."""
 
     @classmethod
     def compiled(
@@ -47,40 +47,41 @@ class Compiled(Core):
         """A game whose rows come from a compiled function, called without the GIL.
 
         The function is `int row(int t, int observation, int action, const double *mu, double *probabilities,
-        double *reward, void *user)`: it fills one row (K probabilities, K0 for action = -1, a passive agent)
-        and its reward, and returns 0, or anything else for an error.
+        double *reward, void *user)`. It fills one row (K probabilities; K0 for a passive agent, which has action = -1)
+        and the reward, and returns 0; any other value is an error.
 
         Parameters
         ----------
         function : scipy.LowLevelCallable, numba cfunc, ctypes or cffi function, PyCapsule or int
-            The function, a capsule named by its C signature, or its address. In sweeps the row of action -1 is K0
-            rates, each cell filled and their sum 0, and its reward a rate; t is the number of sweeps completed.
+            The function, a capsule named by its C signature, or its address. With time="sweeps" the row of action -1
+            holds K0 rates, all of which must be filled and sum to 0, its reward is a rate, and t is the number of
+            completed sweeps.
         n_observations, n_actions, horizon, discount, initial, time, step, name, observation_labels, action_labels,
         observation_shape
             As in Game.
         successors, passive_successors : (S, A, K) and (S, K0) integers, optional
-            The observations the K and K0 cells stand for; None: cell x is observation x.
+            The observations of the K and K0 entries of a row; None: entry x is observation x.
         user_data : int, optional
-            Address handed to the function as `user`.
+            Address passed to the function as `user`.
         owner : object, optional
-            Kept alive with the game: whatever owns the code behind an address, and the user data.
+            Kept alive with the game: the owner of the code behind an address, and of the user data.
         constant_transition, local_passive_reward, separable_reward : bool, optional
-            Promises that let kernels call the function less often: rows depend on neither mu nor t; the passive reward
-            of o depends on o and mu(o) alone; reward and passive reward differ by a number of (o, a) alone (in sweeps:
-            the reward is one), which needs the promise before it. Tried here at three distributions and two steps;
-            `testing.check_game` tries more, and rows promised constant are held to it whenever the function is asked
-            for one. Analysis proves from promises.
+            Promises that let kernels call the function less often. constant_transition: rows depend on neither mu nor
+            t. local_passive_reward: the passive reward of o depends on o and mu(o) only. separable_reward (requires
+            local_passive_reward): reward minus passive reward (with time="sweeps": the reward) depends on (o, a) only.
+            Checked here at three distributions and two steps; `testing.check_game` checks more, and rows promised
+            constant are checked at every call. Analysis uses promises in proofs.
 
         Raises
         ------
         TypeError, ValueError
-            As Game; a function of another signature; a row at (initial, 0) that is no distribution; a broken promise.
+            As Game; another signature; a row at (initial, 0) that is not a distribution; a broken promise.
 
         Notes
         -----
-        With no promise a step of one agent costs S + 1 calls of the function, with local_passive_reward 3, and tables
-        S (A + 1) calls, with constant_transition and separable_reward S. In sweeps the row of an action asks for the
-        passive one as well.
+        Without promises a step of one agent costs S + 1 calls of the function, with local_passive_reward 3. The tables
+        cost S (A + 1) calls, with constant_transition and separable_reward S. With time="sweeps" the row of an action
+        also calls the function for the passive row.
         """
         in_sweeps = clock.is_sweeps(time, step)
         n_obs, n_act = sources.sizes(n_observations, n_actions)
@@ -140,25 +141,24 @@ class Compiled(Core):
         action_labels: Sequence[str] | None = None,
         observation_shape: Sequence[int] | None = None,
     ) -> Self:
-        """A game on a compiled Model, such as a cdef subclass of tmfcore._model.model.Model.
+        """A game from a compiled Model, such as a cdef subclass of tmfcore._model.model.Model.
 
         Parameters
         ----------
         model : tmfcore._model.model.Model, or function of dt
-            In sweeps a function of dt that makes the Model of a step of dt sweeps: its rewards are earned, and its rows
-            followed, in one such step.
+            With time="sweeps" a function of dt that returns the Model of a step of dt sweeps: its rewards and its rows
+            are those of one such step.
         horizon, discount, initial, time, step, name, observation_labels, action_labels, observation_shape
             As in Game.
 
         Raises
         ------
         TypeError, ValueError
-            As Game; a row at (initial, 0) that is no distribution.
+            As Game; a row at (initial, 0) that is not a distribution.
 
         Notes
         -----
-        `tables` shows the game densely, also where the model is sparse inside: `game.model.tables` shows it
-        as it is.
+        `game.tables` returns dense tables even if the model is sparse; `game.model.tables` returns the sparse ones.
         """
         look: dict[str, Any] = {
             "name": name, "observation_labels": observation_labels, "action_labels": action_labels,
@@ -168,8 +168,8 @@ class Compiled(Core):
         if clock.is_sweeps(time, step):
             if isinstance(model, Model) or not callable(model):
                 raise TypeError(
-                    f"model is {type(model).__name__}; must be a function of dt that makes a Model with time='sweeps': "
-                    "a Model's own rows and rewards are those of one step"
+                    f"model is {type(model).__name__}; must be a function of dt that returns a Model, with "
+                    "time='sweeps': the rows and rewards of a Model are those of one step"
                 )
             make = model
 

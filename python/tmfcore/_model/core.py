@@ -1,10 +1,10 @@
-"""What every game has, whatever it was made from: sizes, time, start, a model, and the ways to another game.
+"""Base class of games of every kind: sizes, time, start, model, and methods that return a changed game.
 
-    Core.at(schedule, n_agents)     the game in steps that a schedule plays; itself where time is steps
+    Core.at(schedule, n_agents)     the game in steps that a schedule plays; itself if its time is in steps
     Core.replace(...)               the same game with other arguments
-    Core.tables(mu, t)              rewards and rows at one population and step
+    Core.tables(mu, t)              rewards and transition rows at one population and step
 
-A game in sweeps holds no model but `_cut`, which makes the game in steps of a given length.
+A game in sweeps has no model but a function `_cut`, which makes the game in steps of a given length.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ __all__ = ["TINY", "Core", "Cut", "Tables"]
 
 Cut: TypeAlias = Callable[[float, int, float], Any]  # (dt, T, discount of a step) -> the game in such steps
 
-KNOWN = 8  # step lengths whose games are kept
-TINY = 2.0**-40  # sweeps in which no rate is too large: to try functions that are rates
+KNOWN = 8  # most step lengths for which the game in steps is cached
+TINY = 2.0**-40  # a step, in sweeps, for which no rate is too large: to probe functions that return rates
 
 
 class _Tables(NamedTuple):
@@ -59,8 +59,8 @@ class Tables(Result[Literal["reward", "transition"]], _Tables):
 
     Notes
     -----
-    A named tuple. `plot` draws "reward", a row an observation and a column an action, or "transition", a panel an
-    action.
+    A named tuple. `plot` draws "reward" (rows are observations, columns are actions) or "transition" (one panel per
+    action).
     """
 
     def __new__(
@@ -97,7 +97,7 @@ class Tables(Result[Literal["reward", "transition"]], _Tables):
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class Core:
-    """The fields of a Game, frozen, and what is done with them."""
+    """The frozen fields of a Game, and its methods."""
 
     n_observations: int
     n_actions: int
@@ -120,21 +120,21 @@ class Core:
     action_labels: tuple[str, ...]
     observation_shape: tuple[int, ...]
     _model: Model | None  # of a game in steps
-    _recipe: partial[Any] | None  # makes an equal game; how pickle copies it and `replace` changes it
+    _recipe: partial[Any] | None  # makes an equal game; used by pickle and `replace`
     _pickles: bool
     _cut: Cut | None  # of a game in sweeps
-    _trial: Self  # one step of some length of a game in sweeps, for its sizes, names and kind
-    _known: dict[float, Self]  # the games in steps made last, by step length
-    _last: tuple[object, type, object, Self] | None  # what was asked for last, and given
-    _whole: Self | None  # the game in sweeps that this one is the steps of
-    _span: float  # sweeps that one step of the schedule lasts, which may be several of the game
+    _trial: Self  # of a game in sweeps: the game in steps of some length, for its sizes, names and model class
+    _known: dict[float, Self]  # cache of games in steps, by step length
+    _last: tuple[object, type, object, Self] | None  # arguments and result of the last call of `at`
+    _whole: Self | None  # of a game in steps made by `at`: its game in sweeps
+    _span: float  # length in sweeps of a step of the schedule, which may be several steps of the game
 
     @classmethod
     def _trusted(
         cls, model: Model, horizon: int, discount: float, initial: object, *, recipe: partial[Any] | None = None,
         **settings: Any,
     ) -> Self:  # fmt: skip
-        """from_model for the built-in games: their models need no probe, and a `recipe` makes them pickle."""
+        """from_model for the built-in games, without a probe; a game with a `recipe` can be pickled."""
         game = object.__new__(cls)
         game._settle(model, horizon, discount, initial, probe=False, **settings)
         game._made_by(recipe, pickles=recipe is not None)
@@ -145,7 +145,7 @@ class Core:
         cls, cut: Cut, horizon: object, discount: object, step: object, recipe: partial[Any], trial: Any = 1.0,
         *, pickles: bool = True,
     ) -> Self:  # fmt: skip
-        """A built-in game in sweeps: `cut` makes it in steps, as it does here in one of `trial` sweeps."""
+        """A built-in game in sweeps: `cut` makes it in steps, here once with a step of `trial` sweeps."""
         game = object.__new__(cls)
         game._sweep(cut, horizon, discount, step, trial, probe=False)
         game._made_by(recipe, pickles=pickles)
@@ -167,7 +167,7 @@ class Core:
         step: float = 1.0,
         **tables: Any,
     ) -> None:
-        """Check what every game has, and fill the frozen fields; `probe` runs user code at (initial, 0)."""
+        """Check the arguments common to all games, fill the frozen fields; `probe` runs user code at (initial, 0)."""
         n_obs, n_act = model.n_observations, model.n_actions
         values: dict[str, Any] = {
             "n_observations": n_obs,
@@ -191,9 +191,9 @@ class Core:
     def _sweep(
         self, cut: Cut, horizon: object, discount: object, step: object, trial: Any, *, probe: bool, **tables: Any
     ) -> None:
-        """The same of a game in sweeps, from the game that `cut` makes of it in one step, of its own or of `trial`.
+        """As `_settle`, for a game in sweeps: its fields are those of the game in steps that `cut` makes.
 
-        `trial` is the length of that step, or the game.
+        The length of the step is that of the game, else `trial`, which may also be the game in steps itself.
         """
         span = check.as_float(horizon, "horizon", low=0.0, low_open=True)
         gamma = check.as_float(discount, "discount", low=0.0, high=1.0)
@@ -217,58 +217,59 @@ class Core:
         self._fill({"_recipe": recipe, "_pickles": pickles})
 
     def _look(self) -> dict[str, Any]:
-        """What has no part in the play."""
+        """Fields that do not affect play."""
         names = ("name", "observation_labels", "action_labels", "observation_shape", "assumed")
         return {name: getattr(self, name) for name in names}
 
     @property
     def n_steps(self) -> int:
-        """T, how many steps it is played in; of a game in sweeps that has no step of its own see `at`."""
+        """T, the number of steps. For a game in sweeps without its own `step` use `at(...).n_steps`."""
         return int(self.horizon) if self._cut is None else self.at().n_steps
 
     @property
     def dt(self) -> float:
-        """The sweeps a step lasts; 1.0 where time is steps. Of a game in sweeps without a step see `at`."""
+        """Length of a step in sweeps; 1.0 if time is in steps. For a game in sweeps without its own `step` use `at`."""
         if self.step is None:
             clock.step_under(self, None, None)
         return self.step or 1.0
 
     @property
     def model(self) -> Model:
-        """What the compiled kernels run on; of a game in sweeps that has no step of its own see `at`."""
+        """The compiled model used by the kernels. For a game in sweeps without its own `step` use `at(...).model`."""
         return self.at().model if self._model is None else self._model
 
     @property
     def unit(self) -> Time:
-        """What its time axis is in, "steps" or "sweeps"."""
+        """Unit of the time axis, "steps" or "sweeps"."""
         return self.time if self._whole is None else "sweeps"
 
     def at(self, schedule: Schedule | None = None, n_agents: int | None = None, *, step: float | None = None) -> Self:
-        """The game in steps that a schedule plays: of a game in sweeps T = round(horizon / dt) steps of dt sweeps.
+        """The game in steps that a schedule plays: a game in sweeps becomes T = round(horizon / dt) steps of dt sweeps.
 
         Parameters
         ----------
         schedule : Schedule or None, optional
-            dt is its active fraction, B / N; None where the game has a step of its own, which goes before.
+            dt is its active fraction, B / N, unless the game has its own `step`, which takes precedence.
         n_agents : int or None, optional
             N; Sequential and Batch need it.
         step : float or None, optional
-            dt in (0, 1], instead of both.
+            dt in (0, 1], instead of schedule and n_agents.
 
         Returns
         -------
         Game
-            With `horizon` T, `discount` and all tables per step, and `dt`. A game in steps is returned as it is.
+            Its `horizon` is T, its `discount` and tables are per step. A game in steps is returned itself.
 
         Raises
         ------
         TypeError, ValueError
-            No dt to be had: no schedule, one whose batch varies over time, nobody acts; dt times a rate beyond 1; less
-            than half a step; `step` of a game in steps.
+            dt is undefined: there is no schedule, its batch varies over time, or no agent acts. dt times a rate exceeds
+            1. The horizon is less than half a step. `step` is given for a game in steps.
 
         Notes
         -----
-        Every verb does this by itself. The last 8 are kept; a call costs a few microseconds then.
+        All functions that take a game do this by themselves. The last 8 games are cached; a call then takes a few
+        microseconds.
 
         Examples
         --------
@@ -279,7 +280,7 @@ class Core:
         """
         if self._cut is None:
             if step is not None and step != self.step:
-                raise ValueError(f"step is {step}; must be left out of {self!r}, which is in steps")
+                raise ValueError(f"step is {step}; must be omitted for {self!r}, which is in steps")
             return self
         last = self._last
         if step is None and last is not None and last[0] is schedule and last[1:3] == (type(n_agents), n_agents):
@@ -299,36 +300,36 @@ class Core:
         return known
 
     def _like(self, n_steps: int, step: float) -> Self:
-        """The game in steps that a result of so many steps, each of `step` sweeps, belongs to."""
+        """The game in steps that a result of `n_steps` steps, each of `step` sweeps, belongs to."""
         if self._cut is None:
             return self
         found = self.at(step=step)
-        return found if found.n_steps == n_steps else self.at(step=min(1.0, 2 * step))  # of which one is two (joint)
+        return found if found.n_steps == n_steps else self.at(step=min(1.0, 2 * step))  # `joint` plays each step in two
 
     def replace(self, **changes: Any) -> Self:
-        """The same game with other arguments, for games of every kind: `game.replace(horizon=40, noise=path)`.
+        """The same game with some arguments changed, for games of every kind: `game.replace(horizon=40, noise=path)`.
 
         Parameters
         ----------
         **changes
-            Arguments of what the game was made by, a Game or a function of `games`. Of the steps of a game in sweeps
-            (`at`): of that game, of which the same steps are returned.
+            Arguments of the function that made the game: `Game`, `Game.compiled`, or a function of `games`. If the game
+            was made from a game in sweeps by `at`, the change is made there, and the result has the same step length.
 
         Returns
         -------
         Game
-            Checked as if made anew.
+            Checked like a new game.
 
         Raises
         ------
         TypeError
-            No argument of that name, or a game that no function makes again.
+            An argument that this function does not have, or a game that was not made by such a function.
         ValueError
-            What the game does not take.
+            A value that this function refuses.
 
         Examples
         --------
-        Rain makes the second road slow, for everybody.
+        Rain, which is common noise, makes the second road slow for all agents.
 
         >>> import numpy as np, tmfcore as tmf
         >>> def reward(mu, t, rain):
@@ -342,11 +343,11 @@ class Core:
         if self._whole is not None:
             return self._whole.replace(**changes).at(step=self._span)
         if self._recipe is None:
-            raise TypeError(f"{self!r} was put together by hand; must be made anew")
+            raise TypeError(f"{self!r} was not made by a function with arguments to replace; make a new game instead")
         known = [name for name in inspect.signature(self._recipe.func).parameters if name != "function"]
         for name in changes:
             if name not in known:
-                raise TypeError(f"{name} is no argument of {self!r}; must be one of {', '.join(known)}")
+                raise TypeError(f"{name} is not an argument of {self!r}; must be one of {', '.join(known)}")
         again: Self = self._recipe(**changes)
         return again
 
@@ -369,12 +370,12 @@ class Core:
         Raises
         ------
         TypeError, ValueError
-            mu is no distribution, t is out of range, or the game's own functions misbehave; a game in sweeps without a
-            step of its own, of which `at` has tables.
+            mu is not a distribution, t is out of range, or a function of the game fails; a game in sweeps without its
+            own `step` (use `game.at(schedule, n_agents).tables`).
 
         Notes
         -----
-        Cost: O(S A S) time and memory where dense. The arrays are fresh and read-only.
+        Cost: O(S A S) time and memory for dense games. The arrays are new and read-only.
         """
         mu = check.as_probabilities(mu, "mu", shape=(self.n_observations,), letters="S")
         t = check.as_int(t, "t", low=0, high=self.n_steps - 1)
@@ -394,13 +395,13 @@ class Core:
         return f"Game({name}{sizes}, discount={self.discount:g}{step})"
 
     def __deepcopy__(self, memo: object) -> Self:
-        """The game itself, which is frozen: libraries copy the settings they keep, games on compiled code too."""
+        """The game itself, since it is frozen. Libraries deep-copy their settings, also those with compiled games."""
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         if not self._pickles:
             raise TypeError(
-                f"{self!r} runs on compiled code and cannot be pickled; make it anew in the other process"
+                f"{self!r} runs on compiled code and cannot be pickled; make a new one in the other process"
             )
         return self._recipe, ()
 

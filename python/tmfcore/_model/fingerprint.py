@@ -1,13 +1,13 @@
-"""Which game, schedule, N and policy a result belongs to, so that only what belongs together is combined.
+"""Fingerprints: the game, schedule, N and policy of a result, so that results of different games are not combined.
 
-    Fingerprint.of(game, schedule, n_agents, clock)     what a result carries; costs nothing until it is compared
-    same("run", run.fingerprint, other, PARTS)          a ValueError that names both where they do not belong together
+    Fingerprint.of(game, schedule, n_agents, clock)     part of a result; computed when it is first compared
+    same("run", run.fingerprint, other, PARTS)          raises a ValueError that names both if they differ
 
-A game in sweeps is one game under every schedule, whose steps are the schedule's part.
-A game is known by a digest, 16 hexadecimal digits of blake2b, the same in every process. Games that are the same object
-are the same without one. Of a game of constant arrays the digest takes every bit. Of any other it takes name, sizes,
-horizon, discount, step, initial, the path of noise, and the tables at up to 20 pairs (mu, t), to 2**-32 of each number:
-the last bits of exp and log differ between processors. Two such games that agree at all of them have one digest.
+A game in sweeps has the same fingerprint under every schedule; the length of its steps belongs to the schedule.
+A game is identified by a digest, 16 hexadecimal digits of blake2b, equal in every process; the same object needs none.
+The digest of a game of constant arrays covers every bit. That of any other game covers name, sizes, horizon, discount,
+step, initial, the path of noise, and the tables at up to 20 pairs (mu, t), to 2**-32 of each number, since the last
+bits of exp and log differ between processors. Two such games that agree at all these points have the same digest.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ if TYPE_CHECKING:
 
 __all__ = ["LIMIT", "PARTS", "Fingerprint", "differences", "differing", "digest_of", "same"]
 
-PARTS = ("game", "schedule", "n_agents")  # of two results of one finite system
-LIMIT = ("game", "fractions")  # of two results in the limit: who acts matters by the active fractions alone
+PARTS = ("game", "schedule", "n_agents")  # must agree for two results of one finite system
+LIMIT = ("game", "fractions")  # for two results in the limit, where only the active fractions of a schedule matter
 NAMES = {
     "game": "game", "dynamics": "game", "schedule": "schedule", "fractions": "active fraction",
     "activation": "schedule", "n_agents": "N", "clock": "clock", "policy": "policy", "start": "start",
 }  # fmt: skip
 DIGESTS = ("game", "dynamics", "schedule", "fractions", "activation", "rule", "policy")
 
-MOST_CELLS = 50_000  # entries of tables that a digest evaluates where it may choose
-TRIED = 2.0**-10  # sweeps of a step in which the digest of a game in sweeps is taken
-PAIRS = 5, 20  # (mu, t) at the least and at the most
-BLOCK = 1 << 13  # entries that are rounded at a time
-HALF = 1 << 19  # of the last bit that counts, the 32nd of 52; carries go into the exponent, as they should
-NOISE = 2.0**-48  # below this share of a table's largest entry everything is 0
+MOST_CELLS = 50_000  # most entries of tables that a digest evaluates, if PAIRS allows
+TRIED = 2.0**-10  # length in sweeps of the step at which the digest of a game in sweeps is taken
+PAIRS = 5, 20  # least and most pairs (mu, t)
+BLOCK = 1 << 13  # number of entries that are rounded together
+HALF = 1 << 19  # half of the last bit kept, the 32nd of 52; a carry into the exponent is correct
+NOISE = 2.0**-48  # entries smaller than this share of a table's largest entry count as 0
 
 
 @known
 class Fingerprint:
-    """What a result belongs to.
+    """The game, schedule, N, clock and policy that a result was computed from.
 
-    It keeps the game and the schedule until it is pickled or saved, when their digests take their place.
+    It holds the game, schedule and policy themselves; when pickled or saved, their digests replace them.
 
     Attributes
     ----------
     name : str
-        Of the game.
+        Name of the game.
     label : str
-        Of the schedule; empty where there is none.
+        Label of the schedule; empty if there is none.
     n_agents : int or None
     clock : str
-        "schedule", "always", or empty where nothing was valued.
+        "schedule", "always", or empty if no values were computed.
     start : str
-        "rounded", "sampled", "given", or empty where no agents started.
+        "rounded", "sampled", "given", or empty if there are no agents.
     """
 
     __slots__ = ("_digests", "_game", "_policy", "_schedule", "clock", "label", "n_agents", "name", "start")
@@ -87,14 +87,14 @@ class Fingerprint:
         cls, game: Game, schedule: Schedule | None = None, n_agents: int | None = None, clock: str = "",
         policy: Policy | None = None, start: str = "",
     ) -> Fingerprint:  # fmt: skip
-        """Of what is computed from these; all checked by the caller."""
+        """The fingerprint of a result computed from these arguments, which the caller has checked."""
         n_agents = None if n_agents is None else int(n_agents)
         made = cls(game.name, "" if schedule is None else schedule.label, n_agents, clock, start)
         made._game, made._schedule, made._policy = game, schedule, policy
         return made
 
     def on(self, clock: str) -> Fingerprint:
-        """The same on another clock."""
+        """The same with another clock."""
         made = Fingerprint(self.name, self.label, self.n_agents, clock, self.start, self._digests)
         made._game, made._schedule, made._policy = self._game, self._schedule, self._policy
         return made
@@ -106,16 +106,16 @@ class Fingerprint:
 
     @property
     def schedule(self) -> str:
-        """Digest of who acts: the batch of every step or the probabilities; of the active fractions without N."""
+        """Digest of the batch sizes or probabilities of every step; without N, of the active fractions."""
         return self._digest("schedule")
 
     @property
     def fractions(self) -> str:
-        """Digest of the active fraction of every step, which is all that the limit knows of a schedule."""
+        """Digest of the active fraction of every step, the only property of a schedule that matters in the limit."""
         return self._digest("fractions")
 
     def _state(self) -> dict[str, Any]:
-        """What a saved file holds."""
+        """The contents of a saved file."""
         plain = {name: getattr(self, name) for name in ("name", "label", "n_agents", "clock", "start")}
         return {**plain, "digests": {name: self._digest(name) for name in DIGESTS}}
 
@@ -130,7 +130,7 @@ class Fingerprint:
 
     def _compute(self, name: str) -> str:
         game, schedule, n_agents = self._game, self._schedule, self.n_agents
-        assert game is not None, "a fingerprint without a game has its digests"
+        assert game is not None, "a fingerprint without a game has all digests"
         if name == "game":
             return digest_of(game)
         if name == "dynamics":
@@ -140,7 +140,7 @@ class Fingerprint:
         if schedule is None:
             return ""
         kind = "each" if type(schedule).__name__ == "Bernoulli" else "batches"
-        if name == "rule":  # of whatever N
+        if name == "rule":  # independent of N
             try:
                 return _hash([kind, _short(schedule._active(game.n_steps, None))])
             except ValueError:
@@ -152,7 +152,7 @@ class Fingerprint:
         return _hash([fractions] if name == "fractions" else [kind, fractions])
 
     def _has(self, name: str, other: Fingerprint) -> bool:
-        """Whether the two agree in one part, without a digest where that can be known."""
+        """Whether the two agree in one part; digests are computed only if they are needed."""
         if name in ("n_agents", "clock", "start"):
             return bool(getattr(self, name) == getattr(other, name))
         ours, theirs = self._game, other._game
@@ -163,7 +163,7 @@ class Fingerprint:
                 return True
         if self._digest(name) == other._digest(name):
             return True
-        # What is predicted for any N holds at every N at which the schedule is the same rule.
+        # A prediction for any N holds for every N for which the schedule is the same rule.
         anyhow = name == "activation" and (self.n_agents is None or other.n_agents is None)
         return anyhow and self._digest("rule") == other._digest("rule") != ""
 
@@ -183,7 +183,7 @@ class Fingerprint:
         return self
 
     def __str__(self) -> str:
-        """The game, under which schedule, with which N, as an error names them."""
+        """Game, schedule and N, for errors."""
         game = f"game {self.name!r}" if self.name else "a game without a name"
         schedule = f" under {self.label}" if self.label else ""
         agents = f" with N = {self.n_agents}" if self.n_agents is not None else ""
@@ -194,36 +194,36 @@ class Fingerprint:
 
 
 def differences(one: Fingerprint, other: Fingerprint, parts: Iterable[str] = PARTS) -> list[str]:
-    """In which of `parts` the two differ; see `same`."""
+    """The `parts` in which the two differ; see `same`."""
     return [name for name in parts if not one._has(name, other)]
 
 
 def same(what: str, one: Fingerprint | None, other: Fingerprint | None, parts: Iterable[str] = PARTS) -> None:
-    """Raise unless a result belongs to what it is combined with.
+    """Raise an error unless two fingerprints agree.
 
     Parameters
     ----------
     what : str
-        The argument that holds the result, as the caller calls it.
+        The name of the argument with the first fingerprint.
     one : Fingerprint or None
-        Of the result; None: it does not say where it comes from.
+        Its fingerprint; None if it has none.
     other : Fingerprint or None
-        Of what it must belong to.
+        The fingerprint it must agree with.
     parts : iterable of str, optional
-        What must agree: PARTS, LIMIT, or any of "game"; "dynamics", the game but for name, horizon, discount and start;
-        "schedule", who acts among N; "activation", the same in shares, of any N where one was made for any;
-        "fractions", the active fractions alone; "n_agents", "clock", "policy", "start".
+        The parts that must agree: PARTS, LIMIT, or any of "game"; "dynamics", the game without name, horizon, discount
+        and start; "schedule", batch sizes or probabilities; "activation", the same as shares of N, where a prediction
+        for any N agrees with every N; "fractions", the active fractions only; "n_agents", "clock", "policy", "start".
 
     Raises
     ------
     ValueError
-        Something differs, or one of the two has no fingerprint; both are named.
+        A part differs, or one of the two has no fingerprint; the error names both.
     """
     if one is None or other is None:
-        whose = what if one is None else f"what {what} is combined with"
+        whose = what if one is None else f"the result that {what} is combined with"
         raise ValueError(
-            f"{whose} has no fingerprint, so that it may be of another game; must be a result as tmfcore returns it "
-            "(dataclasses.replace puts other numbers into one)"
+            f"{whose} has no fingerprint, so it may belong to another game; must be a result as tmfcore returns it "
+            "(to change its numbers use dataclasses.replace)"
         )
     found = differences(one, other, parts)
     if not found:
@@ -240,7 +240,7 @@ def same(what: str, one: Fingerprint | None, other: Fingerprint | None, parts: I
 
 
 def differing(found: Iterable[str]) -> str:
-    """Parts that differ, in words."""
+    """The parts that differ, for an error text."""
     words = list(dict.fromkeys(NAMES[name] for name in found))
     return f"{' and '.join(words)} {'differs' if len(words) == 1 else 'differ'}"
 
@@ -256,12 +256,12 @@ def digest_of(game: Game) -> str:
 
 
 def whole(game: Game) -> Game:
-    """The game in sweeps that a game is the steps of, else the game: what is the same under every schedule."""
+    """The game in sweeps from which `at` made a game, else the game itself: it is the same for every schedule."""
     return game if game._whole is None else game._whole
 
 
 def _parts(game: Game, whole: bool = True) -> Iterator[object]:
-    """All of a game, or what runs of it have in common whatever their length, discount and start."""
+    """The data of a game for its digest; `whole=False` omits name, horizon, discount, step, start and noise."""
     yield from (game.n_observations, game.n_actions)
     if whole:
         yield from (game.horizon, game.discount, game.step, game.initial)
@@ -285,9 +285,9 @@ def _parts(game: Game, whole: bool = True) -> Iterator[object]:
 
 
 def _rounded_tables(game: Game, pairs: list[tuple[FloatArray, int]]) -> Iterator[object]:
-    """The four tables at each pair, rounded; the name of the error where the game is not defined.
+    """The four tables at each pair, rounded; the name of the error if the game raises one there.
 
-    A game need not be defined where nobody ever is: that, too, tells it from others.
+    A game may be undefined at populations that never occur; the error then is part of its digest.
     """
     asked: list[tuple[FloatArray, ...] | str] = []
     with np.errstate(all="ignore"):
@@ -304,7 +304,7 @@ def _rounded_tables(game: Game, pairs: list[tuple[FloatArray, int]]) -> Iterator
 
 
 def _policy_parts(policy: Policy, game: Game) -> Iterator[object]:
-    """Probabilities: of tables at every stage, of others at some populations and steps."""
+    """The probabilities of a policy for its digest: every stage of a table, others at some populations and steps."""
     stages = policy.n_stages if isinstance(policy, TablePolicy) else 0
     if stages:
         rows = [policy.probabilities(game.initial, stage, stages) for stage in range(stages)]
@@ -314,14 +314,14 @@ def _policy_parts(policy: Policy, game: Game) -> Iterator[object]:
     for mu, t in _pairs(game, game.n_observations * game.n_actions, 64):
         try:
             played = policy.probabilities(mu, t, game.n_steps)
-        except Exception as error:  # as of games
+        except Exception as error:  # as for games
             yield type(error).__name__
         else:
             yield _rounded(played[np.newaxis])[0]
 
 
 def _populations(game: Game) -> list[FloatArray]:
-    """Four distributions at which games and policies are asked; the first is where the game starts."""
+    """Four distributions at which games and policies are evaluated; the first is the initial one."""
     n = game.n_observations
     golden = (np.sqrt(5.0) - 1) / 2
     populations = [game.initial, np.full(n, 1.0 / n)]
@@ -332,16 +332,16 @@ def _populations(game: Game) -> list[FloatArray]:
 
 
 def _pairs(game: Game, cells: int, most: int) -> Iterator[tuple[FloatArray, int]]:
-    """Populations and steps at which to ask for so many numbers each: four populations along the horizon."""
+    """At most `most` pairs of a population and a step, fewer if a pair has many `cells`, spread over the horizon."""
     populations, last = _populations(game), game.n_steps - 1
     count = int(min(max(PAIRS[0], MOST_CELLS // cells), most))
     for j in range(count):
-        # Five steps to four populations, so that populations and steps do not go round together.
+        # At least five steps and four populations, so that their combinations vary.
         yield populations[j % 4], round(last * j / (count - 1))
 
 
 def _rounded(tables: FloatArray) -> npt.NDArray[np.int64]:
-    """The leading bits of each number of tables (n, ...), rounded in the binary representation."""
+    """Tables (n, ...) with each number rounded to its leading bits, in the binary representation."""
     size = np.abs(tables)
     largest = size.max(axis=tuple(range(1, size.ndim)), keepdims=True, initial=0.0)
     words = np.where(size < largest * NOISE, 0.0, tables).view(np.int64)
@@ -349,7 +349,7 @@ def _rounded(tables: FloatArray) -> npt.NDArray[np.int64]:
 
 
 def _short(values: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-    """One number where all steps have the same."""
+    """The values of all steps; the first alone if they are equal."""
     assert values is not None, "a schedule has batches or probabilities"
     return values[:1] if (values == values[0]).all() else values
 

@@ -1,11 +1,11 @@
-"""Games: what is played. Rewards and transitions of acting and of passive agents.
+"""Games: rewards and transitions of acting and of passive agents.
 
     Game(...)               from arrays and Python callables
     Game.compiled(...)      from a compiled row function (numba, cffi, ctypes, Cython)
-    Game.from_model(...)    on any tmfcore._model.model.Model
+    Game.from_model(...)    from any tmfcore._model.model.Model
 
-A game in sweeps is a specification: `at` makes of it the game in steps that a schedule plays, and every verb goes
-through it (`in_steps`), so that kernels and algorithms know steps alone.
+`at` turns a game in sweeps into the game in steps that a schedule plays. All public functions call it (`in_steps`), so
+that kernels and algorithms only handle games in steps.
 
 Notation: S observations, A actions, K successors of an acting agent, K0 of a passive one, T steps.
 """
@@ -30,22 +30,22 @@ __all__ = ["Game", "Table", "Tables", "in_steps"]
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class Game(Compiled):
-    """A temporal mean-field game (Theory, section 1). Frozen: arrays are copied and read-only.
+    """A temporal mean-field game (Theory, section 1). Frozen; its arrays are read-only copies.
 
     Parameters
     ----------
     n_observations, n_actions : int
         S and A.
     horizon : int or float
-        How long the game lasts: T steps, an int, or so many sweeps, a float, where `time` is "sweeps".
+        Length of the game: T steps (int), or the number of sweeps (float) if `time` is "sweeps".
     discount : float
-        gamma in [0, 1], per step, or per sweep where `time` is "sweeps".
+        gamma in [0, 1], per step, or per sweep if `time` is "sweeps".
     initial : (S,) floats
         mu_0, the population distribution at the start.
     reward : (S, A) floats or callable
         r_t(o, a, mu) of an acting agent.
     transition : (S, A, S) floats or callable
-        P_t(x | o, a, mu): every row of the last axis a distribution over next observations. (S, A, K) with
+        P_t(x | o, a, mu): every row (last axis) is a distribution over next observations. (S, A, K) with
         `successors`.
     passive_reward : (S,) floats, callable or one number, optional
         r0_t(o, mu) of an agent that does not act. Default 0.
@@ -53,62 +53,62 @@ class Game(Compiled):
         P0_t(x | o, mu). None (default): passive agents stay where they are. (S, K0) with
         `passive_successors`.
     passive_rates : (S, S) floats, callable or None, optional
-        In sweeps, instead of passive_transition: the generator Q_t(x | o, mu) of those who do not act. Rates a sweep,
-        >= 0 off the diagonal, every row summing to 0. (S, K0) with `passive_successors`, each row naming its own o.
+        With time="sweeps", instead of passive_transition: the generator Q_t(x | o, mu) of passive agents. Rates per
+        sweep, >= 0 off the diagonal; every row sums to 0. (S, K0) with `passive_successors`; row o must contain o.
     successors : (S, A, K) integers, optional
-        The observations an acting agent can reach: entry k of a row of `transition` is the probability of
-        successors[o, a, k]. A row may name one twice (as padding, say): the probabilities add up.
+        The observations that an acting agent can reach: entry k of a row of `transition` is the probability of
+        successors[o, a, k]. A row may contain an observation twice (for example as padding): the probabilities add up.
     passive_successors : (S, K0) integers, optional
         The same for passive agents.
     noise : (T, ...) floats, optional
-        A path of common noise, the same for all agents: callables may then be f(mu, t, z), with z = noise[t]. In
-        sweeps (L, ...), L entries spread evenly over the horizon. `replace` makes the same game on another path.
+        A path of common noise, the same for all agents: callables may then be f(mu, t, z), with z = noise[t]. With
+        time="sweeps" (L, ...): L entries spread evenly over the horizon. `replace` makes the same game on another path.
     time : {"steps", "sweeps"}, optional
-        What time is counted in. "steps" (default): everything is per step. "sweeps": a sweep is the time in which
-        every agent acts once on average; `reward` is what an action earns at once, `passive_reward` a rate that
-        everybody earns while time passes, acting or not, and `passive_rates` move those who do not act. A schedule of B
-        among N agents plays it in steps of dt = B / N sweeps (see Notes), whatever B the same game.
+        Unit of time. "steps" (default): everything is per step. "sweeps": a sweep is the time in which every agent acts
+        once on average; `reward` is earned at once by an action, `passive_reward` is a rate that every agent, acting or
+        passive, earns while time passes, and `passive_rates` are the transition rates of passive agents. Under a
+        schedule of B among N agents a step lasts dt = B / N sweeps (see Notes); for every B it is the same game.
     step : float, optional
-        In sweeps: dt in (0, 1], instead of that of the schedule. Needed where its batch varies over time.
+        With time="sweeps": dt in (0, 1], instead of that of the schedule. Required if the batch varies over time.
     assumed : bool, optional
-        The arrays among the tables were found constant by trying, not known to be: the game is played with them as they
-        are, but analysis proves nothing from them.
+        True if the arrays among the tables were found constant by probing, and are not known to be constant: the game
+        is played with these arrays, but analysis proves nothing from them.
     name : str, optional
     observation_labels, action_labels : sequences of S and of A different strings, optional
-        For tables and plots; default "0", "1", ... Of labels "place, detail" they add up observations of a place.
+        For tables and plots; default "0", "1", ... Plots add up observations with labels "place, detail" by place.
     observation_shape : tuple of int, optional
-        Observations as points of a grid, numbered row by row, for plots: (rows, columns), say, with product S.
-        Default (S,).
+        For plots: observations are the points of a grid of this shape, for example (rows, columns), numbered row by
+        row; its product is S. Default (S,).
 
     Attributes
     ----------
     model : tmfcore._model.model.Model
-        What the compiled kernels run on.
+        The compiled model used by the kernels.
     n_steps : int
         T.
     dt : float
-        The sweeps a step lasts; 1.0 where time is steps.
+        Length of a step in sweeps; 1.0 if time is in steps.
     reward, transition, passive_reward, passive_transition, passive_rates
-        As given: read-only arrays, or the callables; None where not given, or inside a compiled model.
+        As given: read-only arrays, or the callables; None if not given, or inside a compiled model.
 
     Raises
     ------
     TypeError
-        A value of the wrong kind, or a callable that takes neither (mu) nor (mu, t).
+        A value of the wrong type, or a callable with other arguments than (mu), (mu, t) or, with `noise`, (mu, t, z).
     ValueError
-        A wrong shape, a row that is no distribution, NaN or infinity, an index out of range.
+        A wrong shape, a row that is not a distribution, NaN or infinity, an index out of range.
 
     Notes
     -----
-    Each callable is a function of (mu) or (mu, t): two required arguments, or a second one called t, mean the
-    latter; three mean (mu, t, z), in a game with `noise`. It gets mu as a fresh read-only (S,) float64 array and t as
-    an int (in sweeps a float, the sweeps that have passed), once a step, and returns an array as above. The result is
-    checked at every use, and once here at (initial, 0), so that a slip shows up early. What it raises comes out as it
-    is, with a note that names the callable and the step.
+    Each callable is a function of (mu) or (mu, t): a function with two required arguments, or a second argument called
+    t, is called as f(mu, t); in a game with `noise` one with three as f(mu, t, z). It is called once per step with mu,
+    a new read-only (S,) float64 array, and t, an int (a float with time="sweeps": the sweeps that have passed), and
+    returns an array as above. The return value is checked at every call, and once here at (initial, 0), to find
+    mistakes early. Its errors propagate, with a note that names the callable and the step.
 
     In steps of dt a game in sweeps has T = round(horizon / dt), discount**dt, reward + dt passive_reward, transition,
-    dt passive_reward and I + dt passive_rates: exactly the game that `at` returns, and to order dt the same limit for
-    every dt. A rate above 1 / dt is an error, which names it.
+    dt passive_reward and I + dt passive_rates. This is the game that `at` returns. Its mean-field limit is the same for
+    every dt up to terms of order dt. A rate above 1 / dt is an error that names the rate.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class Game(Compiled):
     array([[-0.75, -0.75],
            [-0.25, -0.25]])
 
-    The same as a rate, over 10 sweeps: a hundred of a thousand agents choose at a time, or one.
+    The same game in sweeps, with congestion as a rate, under two schedules: 100 of 1,000 agents act at a step, or 1.
 
     >>> roads = tmf.Game(2, 2, horizon=10, discount=0.9, initial=[1, 0], reward=[[0, 0], [0, 0]],
     ...                  transition=[[[1, 0], [0, 1]], [[1, 0], [0, 1]]], passive_reward=lambda mu: -mu,
@@ -204,6 +204,6 @@ class Game(Compiled):
 
 
 def in_steps(game: object, schedule: Schedule | None = None, n_agents: int | None = None, name: str = "game") -> Game:
-    """The game in steps that `schedule` plays: the gate of every verb. Of a game in steps that game."""
+    """Check `game`, and return the game in steps that `schedule` plays (a game in steps itself)."""
     found = check.as_instance(game, name, Game)
     return found if found._cut is None else found.at(schedule, n_agents)

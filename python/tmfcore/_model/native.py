@@ -1,8 +1,8 @@
-"""Compiled functions as other tools hand them over, turned into what _model.CompiledModel takes.
+"""Compiled functions of numba, ctypes, cffi and scipy, converted to the arguments of CompiledModel.
 
     row_function(function, user_data, owner) -> (function, user_data, owner)
 
-numba's CFunc, a ctypes function and a cffi function go through scipy.LowLevelCallable, which reads their types.
+A numba CFunc, a ctypes function and a cffi function are converted by scipy.LowLevelCallable, which reads their types.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ __all__ = ["row_function"]
 
 
 def row_function(function: Any, user_data: int | None, owner: object) -> tuple[Any, int | None, object]:
-    """`function` as a capsule's tuple, a capsule or an address, and all that must live as long as it.
+    """`function` as a tuple with a capsule, a capsule or an address; and the objects that must be kept alive with it.
 
     Raises
     ------
     TypeError
-        Something else, a Python function say.
+        Any other object, for example a Python function.
     ValueError
-        An integer that is no address; a ctypes function whose types were not declared.
+        An integer that is not an address; a ctypes function whose types were not declared.
     """
     inside = tuple.__getitem__(function, 0) if isinstance(function, tuple) and function else function
     if type(inside).__name__ == "PyCapsule":
         return function, user_data, owner
     if isinstance(function, int) and not isinstance(function, bool):
-        return check.as_int(function, "function", low=0), user_data, owner  # 0 is refused there
+        return check.as_int(function, "function", low=0), user_data, owner  # CompiledModel refuses 0
     if hasattr(function, "address") and hasattr(function, "ctypes"):  # numba.core.ccallback.CFunc
         native = function.ctypes
     elif hasattr(function, "argtypes") and hasattr(function, "restype"):  # ctypes

@@ -1,9 +1,9 @@
-"""Policies: how one plays, as arrays. Any callable f(mu, t) -> (S, A) is a policy too (`as_policy`).
+"""Policies as arrays. A callable f(mu, t) -> (S, A) is also accepted as a policy (`as_policy`).
 
     TabularPolicy(probabilities)    (S, A) or (L, S, A)
     SoftmaxPolicy(theta)            (S, A), (L, S, A), or (L, S, A, 1+S) with logits affine in mu
 
-L stages are spread evenly over a horizon of T steps: stage floor(t L / T) plays at step t.
+The L stages of a policy are spread evenly over the T steps of a game: stage floor(t L / T) is played at step t.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class _ArrayPolicy(Result[PolicyKind], ABC):
-    """What the two have in common: one read-only array, and the compiled policy the kernels run on."""
+    """Base of both classes: one read-only array, and the compiled policy used by the kernels."""
 
     kernel: Policy
     horizon: int | None
@@ -50,7 +50,7 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
 
     @property
     def n_stages(self) -> int:
-        """L, stages the horizon is divided into."""
+        """L, the number of stages of equal length that the horizon is divided into."""
         return int(self._array.shape[0])
 
     @property
@@ -73,8 +73,8 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
         t : int, optional
             Step, 0 <= t < horizon.
         horizon : int or None, optional
-            T, over which the stages are spread. None: the policy's own, which policies that a solver returns have; any
-            t for a policy of one stage.
+            T, the number of steps over which the stages are spread. None: the policy's own horizon, which policies
+            from solvers have; a policy of one stage then takes any t.
 
         Returns
         -------
@@ -84,8 +84,8 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
         Raises
         ------
         TypeError, ValueError
-            mu is no distribution over S observations, t is out of range, or t > 0 asks for a stage of a policy of
-            several without a horizon to spread them over.
+            mu is not a distribution over S observations; t is out of range; or t > 0 and the policy has several stages
+            but there is no horizon to spread them over.
         """
         mu = check.as_probabilities(mu, "mu", shape=(self.n_observations,), letters="S")
         if horizon is None and self.n_stages == 1:
@@ -96,7 +96,7 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
             t = check.as_int(t, "t", low=0)
             if t > 0:
                 raise ValueError(
-                    f"t is {t} and horizon None, of a policy of {self.n_stages} stages; must come with horizon=T, the "
+                    f"t is {t} and horizon None for a policy of {self.n_stages} stages; must come with horizon=T, the "
                     "number of steps over which its stages are spread"
                 )
             return self.kernel.probabilities(mu, 0, self.n_stages)
@@ -106,7 +106,7 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
         return self.kernel.probabilities(mu, check.as_int(t, "t", low=0, high=horizon - 1), horizon)
 
     def to_json(self) -> str:
-        """The policy as a JSON text; `from_json` restores every bit of it."""
+        """The policy as a JSON text; `from_json` restores it exactly."""
         own = {} if self.horizon is None else {"horizon": self.horizon}
         return json.dumps({"kind": type(self).__name__, "array": self._array.tolist(), **own})
 
@@ -117,7 +117,7 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
         Raises
         ------
         TypeError, ValueError
-            Not such a text, one of another kind of policy, or an array that is no policy.
+            Not such a text, a text of another class of policy, or an array that is not a policy.
         """
         try:
             data = json.loads(check.as_string(text, "text"))
@@ -126,7 +126,7 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
             if not isinstance(text, str):
                 raise
             raise ValueError(
-                f"text is no policy in JSON ({error!r}); must come from {cls.__name__}.to_json"
+                f"text is not a policy in JSON ({error!r}); must come from {cls.__name__}.to_json"
             ) from None
         if kind != cls.__name__:
             raise ValueError(f"text holds a {kind}; must hold a {cls.__name__}")
@@ -141,16 +141,16 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
         Parameters
         ----------
         kind : {"auto", "table", "time", "grid"}, optional
-            "table": observations by actions, of a single stage or averaged over the stages. "time": a panel for each
-            action, observations upwards against the stages. "grid": observations in their places, a row for each
-            action, at up to four stages. "auto": grid where the game's observations form one of two axes, else time
-            where there are stages, else table.
+            "table": rows are observations, columns are actions; the average of the stages if there are several.
+            "time": one panel per action, stages on the x axis, observations on the y axis. "grid": observations at the
+            points of their grid, one row of pictures per action, at up to four stages. "auto": grid if the game's
+            observations form a grid with two axes, else time if there are several stages, else table.
         game : Game or None, optional
-            Whose labels, grid and times are drawn. None: numbers.
+            The game whose labels, grid and times are drawn. None: numbers.
         mu : (S,) floats or None, optional
-            The population that a policy affine in mu is drawn at. None: the game's initial one, else the uniform one.
+            The population at which a policy affine in mu is drawn. None: the game's initial one, else the uniform one.
         label, color, title, ax : optional
-            As of every result; no label and no color, since the picture is a scale of colours.
+            As for every result; label and color must be omitted, since the picture is a colour map.
 
         Returns
         -------
@@ -159,7 +159,7 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
         Raises
         ------
         ImportError
-            matplotlib (extra `app`) is not there.
+            matplotlib (extra `app`) is not installed.
         TypeError, ValueError
             An unknown kind, or one that does not fit the observations; a game of another size.
         """
@@ -171,7 +171,7 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
         return self._drawn(kind, appearance=game, mu=mu, label=label, color=color, title=title, ax=ax)
 
     def _picture(self, kind: Any, *, appearance: Any = None, mu: object = None, **style: Any) -> Axes:
-        """`appearance` is a game or a result, which has its labels."""
+        """Draw with the labels, grid and times of `appearance`, a game or a result."""
         from tmfcore import plotting
 
         if mu is None and appearance is not None:
@@ -186,7 +186,7 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
         return repr(self)
 
     def _stages(self, mu: object = None) -> FloatArray:
-        """Probabilities of every stage, (L, S, A), at one population; None: the uniform one."""
+        """Probabilities of every stage, (L, S, A), at population mu; None: the uniform one."""
         n = self.n_observations
         at = np.full(n, 1 / n) if mu is None else check.as_probabilities(mu, "mu", shape=(n,), letters="S")
         return np.stack([self.kernel.probabilities(at, stage, self.n_stages) for stage in range(self.n_stages)])
@@ -228,25 +228,25 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class TabularPolicy(_ArrayPolicy):
-    """Action probabilities by stage and observation, whatever the population does.
+    """Action probabilities by stage and observation, independent of the population.
 
     Parameters
     ----------
     probabilities : (S, A) or (L, S, A) floats
         pi(a | o): entries >= 0, every row summing to 1 within 1e-8. (S, A) is L = 1.
     horizon : int or None, optional
-        T >= L, over which `probabilities` spreads the stages where it is not told; games have their own.
+        T >= L, the default horizon of the method `probabilities`. In a game the stages are spread over its own T steps.
 
     Attributes
     ----------
     table : (L, S, A) float64, read-only
     kernel : tmfcore._model.policy.TablePolicy
-        What the compiled kernels run on.
+        The compiled policy used by the kernels.
 
     Raises
     ------
     TypeError, ValueError
-        Another shape, or a row that is no distribution.
+        Another shape, or a row that is not a distribution.
 
     Examples
     --------
@@ -282,7 +282,7 @@ class TabularPolicy(_ArrayPolicy):
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class SoftmaxPolicy(_ArrayPolicy):
-    """Softmax of logits by stage and observation; with a fourth axis the logits are affine in the population.
+    """Softmax of logits by stage and observation; if theta has four axes the logits are affine in the population.
 
     pi(a | o, mu) is proportional to exp(theta[l, o, a]),
     or to exp(theta[l, o, a, 0] + sum_x theta[l, o, a, 1+x] mu(x)).
@@ -292,13 +292,13 @@ class SoftmaxPolicy(_ArrayPolicy):
     theta : (S, A), (L, S, A) or (L, S, A, 1+S) floats
         Finite. (S, A) is L = 1.
     horizon : int or None, optional
-        T >= L, over which `probabilities` spreads the stages where it is not told; games have their own.
+        T >= L, the default horizon of the method `probabilities`. In a game the stages are spread over its own T steps.
 
     Attributes
     ----------
     theta : (L, S, A) or (L, S, A, 1+S) float64, read-only
     kernel : tmfcore._model.policy.TablePolicy or AffinePolicy
-        What the compiled kernels run on.
+        The compiled policy used by the kernels.
 
     Raises
     ------
@@ -323,7 +323,7 @@ class SoftmaxPolicy(_ArrayPolicy):
         )
         if array.ndim == 4 and array.shape[3] != 1 + array.shape[1]:
             raise ValueError(
-                f"theta has shape {array.shape}; must be (L, S, A, 1+S), so end in {1 + array.shape[1]}"
+                f"theta has shape {array.shape}; must be (L, S, A, 1+S), with last axis {1 + array.shape[1]}"
             )
         array = check.frozen(array[np.newaxis] if array.ndim == 2 else array)
         kernel = TablePolicy(softmax(array)) if array.ndim == 3 else AffinePolicy(array)
@@ -341,14 +341,14 @@ class SoftmaxPolicy(_ArrayPolicy):
     @classmethod
     @fits_memory(f"stages must be fewer, or {SMALLER_GAME}")
     def uniform(cls, game: Game, stages: int = 1, *, affine: bool = False) -> Self:
-        """Zero theta: every action equally likely, in `stages` equal stages; affine in mu if asked for."""
+        """theta = 0: every action equally likely, in `stages` equal stages; logits affine in mu if `affine`."""
         shape: tuple[int, ...] = _shape(game, stages)
         shape = (*shape, 1 + game.n_observations) if check.as_bool(affine, "affine") else shape
         return cls(np.zeros(shape), horizon=_steps(game))
 
 
 class Played:
-    """What has a policy and is taken for it where one is wanted: a Solution."""
+    """Base of Solution, which is accepted wherever a policy is."""
 
     policy: SoftmaxPolicy | TabularPolicy
 
@@ -358,7 +358,7 @@ PolicyLike: TypeAlias = SoftmaxPolicy | TabularPolicy | Played | Policy | Floats
 
 
 def _span(appearance: Any) -> dict[str, Any]:
-    """How long a game or a result lasts, and in what unit."""
+    """The length of a game or a result, and its unit of time."""
     if appearance is None:
         return {}
     if isinstance(appearance, Game):
@@ -368,23 +368,24 @@ def _span(appearance: Any) -> dict[str, Any]:
 
 
 def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
-    """The compiled policy of whatever `tmf` takes as one, checked against the game.
+    """The compiled policy of any value accepted as a policy, checked against the game.
 
     Parameters
     ----------
     policy
         TabularPolicy, SoftmaxPolicy, an array (S, A) or (L, S, A) of probabilities, a Solution (its policy), a compiled
-        tmfcore._model.policy.Policy, or a callable f(mu, t) (or f(mu)) returning (S, A) probabilities, called once a
-        step with mu (S,) read-only and checked at every use; t is the step, or in sweeps the sweeps that have passed.
-    name
-        What errors call it.
+        tmfcore._model.policy.Policy, or a callable f(mu, t) or f(mu) returning (S, A) probabilities. It is called once
+        per step with mu (S,) read-only, and checked at every call; t is the step, or for a game in sweeps the sweeps
+        that have passed.
     game
-        Sets S, A and the horizon.
+        Its S, A and number of steps must fit.
+    name
+        The name of the argument in errors.
 
     Raises
     ------
     TypeError
-        None of these.
+        A value of another type.
     ValueError
         S or A is not the game's, or there are more stages than steps.
     """
@@ -412,7 +413,7 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
         raise ValueError(f"{name} has (S, A) = {have}; must be the game's, {want}")
     if kernel.n_stages > game.n_steps:
         raise ValueError(
-            f"{name} has {kernel.n_stages} stages; must have at most one a step, horizon = {game.n_steps}"
+            f"{name} has {kernel.n_stages} stages; must have at most one per step, horizon = {game.n_steps}"
         )
     return kernel
 
@@ -423,5 +424,5 @@ def _shape(game: Game, stages: int) -> tuple[int, int, int]:
 
 
 def _steps(game: Game) -> int | None:
-    """T; None of a game in sweeps whose schedule says how many steps it has."""
+    """T; None for a game in sweeps if its number of steps depends on the schedule."""
     return None if game.step is None else game.n_steps

@@ -1,13 +1,13 @@
-"""What an author may promise of a compiled game, held against the game: each promise lets a kernel skip calls of it.
+"""Promises of the author of a compiled game, and their checks. Each promise lets kernels call the game less often.
 
-    broken(tables, promises, mus, steps) -> the first promise found broken, in words, or None
+    broken(tables, promises, mus, steps) -> a text about the first promise found broken, or None
 
 constant_transition      neither kernel depends on mu or t
 local_passive_reward     r0_t(o, mu) depends on o and mu(o) only
 separable_reward         r_t(o, a, mu) - r0_t(o, mu) depends on o and a only
 
-A promise that holds at the points tried is believed elsewhere; constant rows are held to it wherever they are asked for
-(_model.CompiledModel), and may not be asked for again by a run that has them. Cost: two tables for each mu and step.
+A promise that holds at the points tried is assumed to hold elsewhere. Rows promised constant are also checked whenever
+a kernel computes them (CompiledModel); a run may compute them once only. Cost: two tables for each mu and step.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from tmfcore._base.validation import FloatArray
 __all__ = ["NAMES", "ROUNDING", "broken", "differently_elsewhere", "points"]
 
 NAMES = ("constant_transition", "local_passive_reward", "separable_reward")
-ALONE = 16  # observations that are looked at one by one
-ROUNDING = 1e-9  # by which equal rewards may differ, relative to the largest of them
+ALONE = 16  # up to this number of observations each is checked by itself
+ROUNDING = 1e-9  # largest difference of equal rewards, relative to the largest reward
 
 
 def points(initial: FloatArray, seed: int = 0) -> list[FloatArray]:
-    """Distributions (S,) to try a game at: the start, uniform, and one drawn at random."""
+    """Distributions (S,) at which a game is tried: initial, uniform, and a random one."""
     n = len(initial)
     drawn = np.random.default_rng(seed).dirichlet(np.ones(n))
     return [initial, np.full(n, 1.0 / n), drawn / drawn.sum()]
 
 
 def differently_elsewhere(mu: FloatArray, kept: npt.NDArray[np.intp]) -> FloatArray:
-    """A distribution that agrees with mu (S,) at `kept`, and gives what is left to one other observation.
+    """A distribution that equals mu (S,) at `kept` and has all remaining mass at one other observation.
 
-    mu itself where there is no other choice.
+    If there are fewer than two other observations, mu itself.
     """
     other = np.setdiff1d(np.arange(len(mu)), kept)
     if len(other) < 2:
@@ -49,16 +49,17 @@ def differently_elsewhere(mu: FloatArray, kept: npt.NDArray[np.intp]) -> FloatAr
 
 
 def _kept_apart(n: int) -> list[npt.NDArray[np.intp]]:
-    """Sets of observations such that, of each two, some set holds the first and not the second.
+    """Sets of observations such that for each ordered pair some set contains the first and not the second.
 
-    Few observations are each a set; many get numbers, and a set is of those whose number has a certain bit, or has it
-    not. At least two observations are left out of each, where there are three.
+    Few observations: each is a set. Many: they are numbered, and for each bit there is the set of those whose number
+    has the bit, and the set of those whose number does not. With three or more observations each set omits at least
+    two.
     """
     places = np.arange(n, dtype=np.intp)
     if n <= ALONE:
         return list(places[:, np.newaxis])
     bits = (n - 1).bit_length()
-    numbers = (places << bits) // n  # spread over all of them, so that no bit is nearly everywhere the same
+    numbers = (places << bits) // n  # spread over all numbers of `bits` bits, so that each bit splits them evenly
     return [places[(numbers >> bit & 1) == value] for bit in range(bits) for value in (0, 1)]
 
 
@@ -68,7 +69,7 @@ def broken(
     mus: Sequence[FloatArray],
     steps: Sequence[int],
 ) -> str | None:
-    """The first of `promises` that `tables_at(mu, t)`, a Model's tables, breaks at `mus` (S,) and `steps`; or None."""
+    """A text about the first of `promises` that `tables_at(mu, t)` breaks at `mus` (S,) and `steps`; or None."""
     promises = tuple(promises)
     first = tables_at(mus[0], steps[0])
     for mu in mus:

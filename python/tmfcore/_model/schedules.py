@@ -1,13 +1,13 @@
-"""Schedules: who acts. B_t agents drawn without replacement, or each agent by itself with probability p_t.
+"""Schedules: the agents that act at each step. B_t agents drawn without replacement, or each with probability p_t.
 
-    Synchronous()      everybody, B = N
-    Sequential()       one agent a step, B = 1
-    Batch(size)        B agents a step
-    Fraction(beta)     B = beta N agents a step, to the nearest whole agent
+    Synchronous()      all agents act at every step, B = N
+    Sequential()       one agent per step, B = 1
+    Batch(size)        B agents per step
+    Fraction(beta)     B = beta N agents per step, to the nearest whole agent
     Bernoulli(p)       each agent independently with probability p
 
-size, beta and p are a number, or an array with one number a step. Never a bare number in place of a schedule:
-1 and 1.0 would mean opposite ends of the spectrum.
+size, beta and p are a number, or an array with one number per step. A bare number is not accepted as a schedule: 1
+could be one agent or all of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Batch", "Bernoulli", "Fraction", "Schedule", "Sequential", "Synchron
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Schedule(ABC):
-    """Who acts at each step; abstract. Frozen; equal when of one class with equal numbers."""
+    """The agents that act at each step; abstract. Frozen; two are equal if class and numbers are equal."""
 
     @property
     @abstractmethod
@@ -42,14 +42,14 @@ class Schedule(ABC):
         Parameters
         ----------
         horizon : int
-            T, steps.
+            T, the number of steps.
         n_agents : int or None, optional
-            N. Sequential and Batch need it; Fraction takes whole agents into account when it is given.
+            N. Sequential and Batch need it; Fraction rounds to whole agents if it is given.
 
         Returns
         -------
         (T,) float64, read-only
-            A view of one number where the schedule is constant.
+            A broadcast view of one number if the schedule is constant.
 
         Raises
         ------
@@ -60,19 +60,19 @@ class Schedule(ABC):
         return np.broadcast_to(self._active(horizon, n_agents), (horizon,))
 
     def _active(self, horizon: int, n_agents: int | None) -> FloatArray:
-        """beta_t as the mean-field kernels take it: float64, (1,) where constant, else (T,)."""
+        """beta_t for the mean-field kernels: float64, (1,) if constant, else (T,)."""
         if n_agents is None:
             raise ValueError(
-                f"schedule is {self!r} and n_agents is None; which fraction of the agents acts depends on n_agents: "
-                "give it, or Fraction(share)"
+                f"schedule is {self!r} and n_agents is None; the fraction of agents that act depends on n_agents: "
+                "pass it, or use Fraction(beta)"
             )
         batch, _ = self._kernel(horizon, n_agents)
-        assert batch is not None, "only Bernoulli has no batches, and it overrides this"
+        assert batch is not None, "Bernoulli, the only schedule without batches, overrides this method"
         return np.divide(batch, float(n_agents))
 
     @abstractmethod
     def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray | None, FloatArray | None]:
-        """(batch sizes int64, None) or (None, probabilities float64), (1,) or (T,): what the engines take."""
+        """(batch sizes int64, None) or (None, probabilities float64), (1,) or (T,), for the engines."""
 
     def __str__(self) -> str:
         return self.label
@@ -93,12 +93,12 @@ class Schedule(ABC):
         return hash(self._key())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._values()  # through the constructor: a copy is read-only too
+        return type(self), self._values()  # by the constructor, so that a copy is read-only, too
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Synchronous(Schedule):
-    """Everybody acts at every step, B = N."""
+    """All agents act at every step, B = N."""
 
     @property
     def label(self) -> str:
@@ -115,7 +115,7 @@ class Synchronous(Schedule):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sequential(Schedule):
-    """One agent acts at a time, B = 1, drawn uniformly at every step."""
+    """One agent, drawn uniformly, acts at every step, B = 1."""
 
     @property
     def label(self) -> str:
@@ -140,7 +140,7 @@ class Batch(Schedule):
     TypeError
         Not integers.
     ValueError
-        A negative size, an empty array; on use, a size above n_agents or an array whose length is not T.
+        A negative size, an empty array; when used, a size above n_agents or an array whose length is not T.
     """
 
     size: int | Sequence[int] | npt.NDArray[np.integer[Any]]
@@ -168,7 +168,7 @@ class Batch(Schedule):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fraction(Schedule):
-    """A share of the agents acts at each step: B = floor(beta N + 1/2) of them, drawn without replacement.
+    """A share beta of the agents acts at each step: B = floor(beta N + 1/2), drawn without replacement.
 
     Parameters
     ----------
@@ -180,12 +180,12 @@ class Fraction(Schedule):
     TypeError
         Not numbers.
     ValueError
-        A number outside [0, 1], an empty array; on use, an array whose length is not T, or a beta > 0 so
-        small that nobody of n_agents would act.
+        A number outside [0, 1], an empty array; when used, an array whose length is not T, or a beta > 0 so small that
+        no agent would act.
 
     Notes
     -----
-    Without n_agents the active fraction is beta itself; with it, that of the whole agents, B / N.
+    The active fraction is beta itself without n_agents, and B / N with it.
     """
 
     beta: float | Sequence[float] | npt.NDArray[np.floating[Any]]
@@ -206,7 +206,7 @@ class Fraction(Schedule):
     def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray, None]:
         beta = _per_step(self.beta, "beta", horizon)
         share = np.floor(beta * _agents(n_agents) + 0.5)
-        # Beyond 2**53 agents the product is rounded, at beta = 1 possibly to above N (and then above int64).
+        # Beyond 2**53 agents the product is rounded; for beta = 1 it may exceed N, and even int64.
         batch = np.where(share < n_agents, share, 0).astype(np.int64)
         batch[share >= n_agents] = n_agents
         nobody = (batch == 0) & (beta > 0)
@@ -214,15 +214,15 @@ class Fraction(Schedule):
             t = int(np.argmax(nobody))
             at = f"beta[{t}]" if isinstance(self.beta, np.ndarray) else "beta"
             raise ValueError(
-                f"{at} is {beta[t]:.12g}; must be 0 or at least {0.5 / n_agents:.12g}, or it rounds to a "
-                f"batch of 0 of n_agents = {n_agents} (use Bernoulli, or Batch)"
+                f"{at} is {beta[t]:.12g}; must be 0 or at least {0.5 / n_agents:.12g}, since it rounds to a "
+                f"batch of 0 of n_agents = {n_agents} (use Bernoulli or Batch)"
             )
         return batch, None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Bernoulli(Schedule):
-    """Each agent acts independently with probability `p` at each step, so the number that act is random.
+    """Each agent acts independently with probability `p` at each step; the number of acting agents is random.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ class Bernoulli(Schedule):
     TypeError
         Not numbers.
     ValueError
-        A number outside [0, 1], an empty array; on use, an array whose length is not T.
+        A number outside [0, 1], an empty array; when used, an array whose length is not T.
     """
 
     p: float | Sequence[float] | npt.NDArray[np.floating[Any]]
@@ -257,7 +257,7 @@ class Bernoulli(Schedule):
 
 
 def as_schedule(value: object, name: str = "schedule") -> Schedule:
-    """`value` if it is a Schedule; a TypeError that lists them otherwise."""
+    """`value` if it is a Schedule; otherwise a TypeError that lists all schedules."""
     if isinstance(value, type) and issubclass(value, Schedule):
         raise TypeError(f"{name} is the class {value.__name__}; must be a schedule: {_call_of(value)}")
     if not isinstance(value, Schedule):
@@ -272,7 +272,7 @@ def as_schedule(value: object, name: str = "schedule") -> Schedule:
 
 
 def _call_of(kind: type[Schedule]) -> str:
-    """How a schedule of a class is made, with the parentheses that were forgotten."""
+    """The call that makes a schedule of a class, for users who forgot the parentheses."""
     return f"{kind.__name__}({', '.join(field.name for field in fields(kind))})"
 
 
@@ -281,7 +281,7 @@ def _agents(n_agents: object) -> int:
 
 
 def _store(schedule: Schedule, field: str, value: float | npt.NDArray[Any]) -> None:
-    """Set a field of a frozen schedule while it is being made."""
+    """Set a field of a frozen schedule in its constructor."""
     object.__setattr__(schedule, field, check.frozen(value) if isinstance(value, np.ndarray) else value)
 
 
@@ -295,15 +295,15 @@ def _store_unit_interval(schedule: Schedule, field: str) -> None:
 
 
 def _per_step(value: float | Sequence[float] | npt.NDArray[Any], name: str, horizon: int) -> Any:
-    """A parameter as an array: (1,) if one number, else its own T entries."""
+    """A parameter as an array: (1,) if it is one number, else (T,)."""
     if not isinstance(value, np.ndarray):
         return np.array([value], dtype=np.int64 if isinstance(value, int) else np.float64)
     if len(value) != horizon:
-        raise ValueError(f"{name} has {len(value)} entries; must have one a step, horizon = {horizon}")
+        raise ValueError(f"{name} has {len(value)} entries; must have one per step, horizon = {horizon}")
     return value
 
 
 def _span(value: float | Sequence[float] | npt.NDArray[Any]) -> str:
-    """A number, or the range of an array, as labels show it."""
+    """A number, or the range of an array, for labels."""
     low, high = (f"{end:g}" if isinstance(end, float) else str(end) for end in (np.min(value), np.max(value)))
     return low if low == high else f"{low}..{high}"

@@ -1,4 +1,4 @@
-"""What a game is made of, checked: sizes, tables as arrays or functions, successors, labels.
+"""The arguments of a game, checked: sizes, tables as arrays or functions, successors, labels.
 
 Sources(...).model()              the TableModel of a game in steps
 Sources(...).swept(dt, n_steps)   the same of a game in sweeps, in steps of dt (Theory, section 8)
@@ -25,15 +25,15 @@ __all__ = ["INT32_MAX", "Rates", "Sources", "Table"]
 
 Table: TypeAlias = (
     FloatArray | Callable[..., Any]
-)  # as a Game keeps it: a read-only array, or the function as given
+)  # as stored in a Game: a read-only array, or the user's function
 
 INT32_MAX = 2**31 - 1  # observations, actions and steps are C ints in the kernels
-HINT = ", or give noise=, a path (T, ...), for functions of (mu, t, z)"
+HINT = ", or pass noise=, a path (T, ...), for functions of (mu, t, z)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """The tables of a game: of a step or, `in_sweeps`, the passive ones rates of a sweep. None: passive agents stay."""
+    """The tables of a game, per step; `in_sweeps` the passive ones are rates per sweep. None: passive agents stay."""
 
     n_observations: int
     n_actions: int
@@ -45,7 +45,7 @@ class Sources:
     passive_successors: SuccessorArray | None
     noise: FloatArray | None
     in_sweeps: bool = False
-    timed: bool = False  # functions are of (mu, t) with the step t, and return arrays of float64
+    timed: bool = False  # all functions are f(mu, t) of the step t and return float64 arrays
 
     @classmethod
     def of(
@@ -62,7 +62,7 @@ class Sources:
         noise: FloatArray | None,
         in_sweeps: bool,
     ) -> Sources:
-        """From what a user gives, checked."""
+        """Check the user's arguments."""
         n_obs, n_act = sizes(n_observations, n_actions)
         given, name = passive_given(passive_transition, passive_rates, passive_successors, in_sweeps)
         active, passive = successor_arrays(successors, passive_successors, n_obs, n_act)
@@ -87,7 +87,7 @@ class Sources:
             in_sweeps=in_sweeps,
         )
         if in_sweeps and isinstance(made.passive_transition, np.ndarray):
-            Rates(2.0**-40, n_obs, passive)(made.passive_transition)  # a generator, whatever the step
+            Rates(2.0**-40, n_obs, passive)(made.passive_transition)  # checks that it is a generator, for any step
         return made
 
     @property
@@ -96,7 +96,7 @@ class Sources:
         return any(map(callable, (self.reward, self.transition, self.passive_reward, self.passive_transition)))
 
     def model(self) -> TableModel:
-        """What the kernels run on."""
+        """The model used by the kernels."""
         stays = self.passive_transition is None
         own = np.arange(self.n_observations, dtype=np.int32)[:, np.newaxis]
 
@@ -117,7 +117,7 @@ class Sources:
         )
 
     def swept(self, step: float, n_steps: int) -> Sources:
-        """The tables of one of `n_steps` steps of so many sweeps: functions of (mu, t) with t = 0, 1, ... steps."""
+        """The tables of one of `n_steps` steps of `step` sweeps: functions of (mu, t) with t = 0, 1, ... steps."""
 
         def timed(value: Table, name: str) -> Table:
             return of_mu_and_t(value, name, self.noise, HINT, step, n_steps) if callable(value) else value
@@ -142,7 +142,7 @@ class Sources:
 
 @dataclass
 class _Waiting:
-    """What passes while a step lasts, dt r0: the last one is kept, which both rewards ask for."""
+    """The passive reward of a step, dt r0; the last one is cached, since both rewards need it."""
 
     rate: Callable[..., FloatArray]
     step: float
@@ -160,7 +160,7 @@ class _Waiting:
 
 @dataclass(frozen=True)
 class _Earned:
-    """Reward of an action and of the step it is made in, r + dt r0."""
+    """The reward of an acting agent in one step, r + dt r0."""
 
     gain: Table
     waiting: Table
@@ -175,7 +175,7 @@ class _Earned:
 
 
 class Rates:
-    """Turns rates of a generator into the rows of a step, I + dt Q, checked.
+    """Converts the rates of a generator to the transition rows of a step, I + dt Q, checked.
 
     Parameters
     ----------
@@ -183,8 +183,8 @@ class Rates:
         dt.
     n_observations : int
     successors : (S, K0) integers or None
-        What the cells stand for; each row must name its own observation, at whose first cell it has minus the rate at
-        which agents leave.
+        The observations of the entries of a row. Row o must contain o; its first entry for o is minus the rate at which
+        agents leave o.
     name : str
     """
 
@@ -197,7 +197,7 @@ class Rates:
         self.shape = (n_observations, n_observations) if successors is None else successors.shape
 
     def __call__(self, rates: FloatArray, label: str = "") -> FloatArray:
-        """Rows (S, K0) of a step; `label` says at which (mu, t) a function gave the rates (S, K0)."""
+        """Rows (S, K0) of a step from rates (S, K0); `label` names the (mu, t) of a function's rates in errors."""
         _same_shape(rates, self.shape, self.name + label)
         found = self.unchecked(rates)
         found[(found < 0) & (found > -1e-15)] = 0.0  # a rate of 1 / dt, rounded
@@ -207,13 +207,13 @@ class Rates:
         return found
 
     def unchecked(self, rates: FloatArray) -> FloatArray:
-        """I + dt Q, whatever Q is."""
+        """I + dt Q, without checks."""
         found: FloatArray = self.step * rates
         found[self.places, self.own] += 1.0
         return found
 
     def called(self, rates: Callable[..., FloatArray]) -> Callable[[FloatArray, int], FloatArray]:
-        """Rows from a function that gives rates at (mu, t)."""
+        """The function of (mu, t) that converts the rates of a function to rows."""
         return lambda mu, t: self(rates(mu, t), f"(mu, t={t * self.step:g})")
 
     def _refuse(self, rates: FloatArray, name: str) -> None:
@@ -239,14 +239,14 @@ class Rates:
         o = int(np.argmax(leaving))
         raise ValueError(
             f"{name}[{o}, {self.own[o]}] is {say.number(-leaving[o])}: agents leave observation {o} at the rate "
-            f"{say.number(leaving[o])} a sweep, which times dt = {self.step:.6g}, the sweeps a step lasts, is "
-            f"{self.step * leaving[o]:.6g}; must be at most 1: take a smaller batch, or a game with step <= "
+            f"{say.number(leaving[o])} per sweep; times dt = {self.step:.6g}, the length of a step in sweeps, this is "
+            f"{self.step * leaving[o]:.6g}; must be at most 1: use a smaller batch, or a game with step <= "
             f"{1 / leaving[o]:.6g}"
         )
 
 
 def own_cells(n_observations: int, successors: SuccessorArray | None) -> SuccessorArray:
-    """The cell of each row (S, K0) that stands for the row's own observation, (S,)."""
+    """For each row (S, K0) the index of the entry for the row's own observation, (S,)."""
     places = np.arange(n_observations, dtype=np.int32)
     if successors is None:
         return places
@@ -254,7 +254,7 @@ def own_cells(n_observations: int, successors: SuccessorArray | None) -> Success
     if not own.any(axis=1).all():
         o = int(np.argmin(own.any(axis=1)))
         raise ValueError(
-            f"passive_successors[{o}] does not name {o}; must, since rates have a cell for those who stay"
+            f"passive_successors[{o}] does not contain {o}; must, for the rate at which agents leave {o}"
         )
     return np.asarray(own.argmax(axis=1), dtype=np.int32)
 
@@ -270,14 +270,14 @@ def _same_shape(found: FloatArray, shape: tuple[int, ...], name: str) -> None:
 def passive_given(
     passive_transition: object, passive_rates: object, passive_successors: object, in_sweeps: bool
 ) -> tuple[object, str]:
-    """Which of the two kernels of passive agents is given, and its name; the other belongs to the other clock."""
+    """The kernel of passive agents, and its name; the argument for the other unit of time is an error."""
     wrong, name = ("passive_transition", "passive_rates") if in_sweeps else ("passive_rates", "passive_transition")
     given, other = (passive_rates, passive_transition) if in_sweeps else (passive_transition, passive_rates)
     if other is not None:
         time = "sweeps" if in_sweeps else "steps"
-        raise ValueError(f"{wrong} is given with time={time!r}; must be {name} there")
+        raise ValueError(f"{wrong} is given with time={time!r}; must be {name} instead")
     if given is None and passive_successors is not None:
-        raise ValueError(f"passive_successors is given without {name}; must come with it")
+        raise ValueError(f"passive_successors is given without {name}; must be given together with it")
     return given, name
 
 
@@ -305,21 +305,21 @@ def successor_arrays(
 
 
 def table(value: object, name: str, shape: tuple[int, ...], letters: str) -> Table:
-    """Rewards or rates as a Game keeps them: a read-only array, or the function."""
+    """Rewards or rates as stored in a Game: a read-only array, or the function."""
     if callable(value):
         return value
     return check.frozen(check.as_float_array(value, name, shape=shape, letters=letters))
 
 
 def rows(value: object, name: str, shape: tuple[int, ...], letters: str) -> Table:
-    """Transition rows as a Game keeps them: a read-only array, or the function."""
+    """Transition rows as stored in a Game: a read-only array, or the function."""
     if callable(value):
         return value
     return check.frozen(check.as_probabilities(value, name, shape=shape, letters=letters))
 
 
 def path(noise: object, n_steps: int | None) -> FloatArray | None:
-    """A path of common noise, checked and read-only: one entry a step or, where n_steps is None, any number."""
+    """A path of common noise, checked and read-only: one entry per step; any number of entries if n_steps is None."""
     if noise is None:
         return None
     array = check.frozen(check.as_float_array(noise, "noise"))
@@ -327,7 +327,7 @@ def path(noise: object, n_steps: int | None) -> FloatArray | None:
         wanted = "(L, ...), entries spread evenly over the horizon"
         raise ValueError(
             f"noise has shape {array.shape}; must be "
-            + (wanted if n_steps is None else f"({n_steps}, ...), one entry a step")
+            + (wanted if n_steps is None else f"({n_steps}, ...), one entry per step")
         )
     return array
 
@@ -337,7 +337,7 @@ def labels(value: object, name: str, n: int) -> tuple[str, ...]:
 
 
 def shape_of(value: object, n: int) -> tuple[int, ...]:
-    """`observation_shape`, checked; None: observations on a line."""
+    """`observation_shape`, checked; None means (n,)."""
     if value is None:
         return (n,)
     if not isinstance(value, Sequence) or isinstance(value, str):
@@ -351,7 +351,7 @@ def shape_of(value: object, n: int) -> tuple[int, ...]:
 
 
 def dense(cells: FloatArray, successors: SuccessorArray) -> FloatArray:
-    """Rows over K successors (..., K) as rows over observations (..., S); repeated successors add up."""
+    """Rows over K successors (..., K) as rows over observations (..., S); entries of repeated successors add up."""
     n_obs, n_cells = successors.shape[0], successors.shape[-1]
     found = np.zeros((*cells.shape[:-1], n_obs))
     flat = found.reshape(-1, n_obs)
