@@ -131,7 +131,7 @@ BROKEN = {
     "a jump": (lambda: lanes(jumping), "remark", "smooth", r"reward\[0, 0\] jumps from [01] to [01] near mu"),
     "no mu": (lambda: lanes(np.zeros((3, 3)), passive_reward=1.0), "remark", "mu", "nothing depends on mu"),
     "time": (lambda: lanes(lambda mu, t: np.full((3, 3), float(t)) - mu[0]), "remark", "time", "reward change"),
-    "free waiting": (lambda: lanes(passive_reward=0.0), "remark", "passive", "waiting is free"),
+    "free waiting": (lambda: lanes(passive_reward=0.0), "remark", "passive", "earn nothing and pay nothing"),
     "a lane nobody reaches": (lambda: lanes(moves=np.eye(3)[[[0, 1, 1]] * 3]), "remark", "reach", "observation 2 .1 of 3"),
     "no labels": (lambda: lanes(name="", observation_labels=None, action_labels=None), "remark", "labels", "observation or action"),
     "a game whose limit is not followed": (lambda: lanes(moves=chaotic), "remark", "limit", "10000 agents are"),

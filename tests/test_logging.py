@@ -40,8 +40,8 @@ def test_nothing_is_printed_and_no_handler_added():
     ("options", "text"),
     [
         ({}, "engine: counts for 50 agents, expected to be cheaper"),
-        ({"engine": "agents"}, "engine: agents for 50 agents, asked for"),
-        ({"trajectories": True}, "engine: agents for 50 agents, individuals are asked for"),
+        ({"engine": "agents"}, "engine: agents for 50 agents, as requested"),
+        ({"trajectories": True}, "engine: agents for 50 agents, for trajectories"),
     ],
 )
 def test_the_engine_and_why(said, options, text):

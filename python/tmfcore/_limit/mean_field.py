@@ -1,4 +1,4 @@
-"""The limit of infinitely many agents: the flow of the population (Theory, section 2) and values along it (3)."""
+"""The limit of infinitely many agents: flows of the population (Theory, section 2) and values (section 3)."""
 
 from __future__ import annotations
 
@@ -31,38 +31,41 @@ __all__ = ["Evaluation", "Flow", "evaluate", "mean_field"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Flow(_appearance.Timed, Result[SharesKind]):
-    """A mean-field flow, recorded every so many steps.
+    """A mean-field flow: the population distribution over time, recorded every `record_every` steps.
 
     Parameters
     ----------
     mu : (J+1, S) float64
         Population distribution at each recorded time.
     steps : (J+1,) int64
-        Time index of each, from 0 to the horizon.
+        Step of each record, from 0 to the horizon.
     active_fraction : (T,) float64
-        Share of the population acting at each step; may be a read-only view of one number.
+        Share of the population that acts at each step; may be a broadcast view of one number.
     horizon : int
         T.
     game : str
         Name of the game.
     observation_labels : tuple of S str
     observation_shape : tuple of int
-        The game's, for pictures and tables.
+        As in the game, for plots and tables.
     step : float
-        dt, the sweeps a step lasts; 1.0 where time is steps.
+        dt, the length of a step in sweeps; 1.0 if time is in steps.
     time : str
-        What time is counted in, "steps" or "sweeps".
+        Unit of time, "steps" or "sweeps".
     action_labels : tuple of A str
-        The game's; empty where it is not known.
+        As in the game; empty if unknown.
     fingerprint : Fingerprint or None
-        Of game, schedule and N: what it may be combined with. None: made by hand, and combined with nothing.
+        Identifies game, schedule and N, so that only matching results are combined. None, for a flow made by hand:
+        it cannot be combined with other results.
 
     Notes
     -----
-    `plot` draws the share of the population at each observation over time. "auto": snapshots where observations form a
-    grid of two or three axes; else lines for up to 10 observations; else lines of the largest places where labels are
-    "place, detail", observations of a place added up; else a heat map of observation and time for up to 256, and lines
-    of the largest and the rest beyond. "profiles" are shares against the observation at four times.
+    `plot` draws the share of the population at each observation over time. "lines": one line per observation. "places":
+    labels are "place, detail"; observations are added up by place, and the largest places are drawn. "heat": a colour
+    map of observation and time. "profiles": shares against the observation at four times. "snapshots": colour maps of
+    the grid of observations at some times. "auto": snapshots if observations form a grid of two or three axes; else
+    lines for up to 10 observations; else places if the labels allow it; else heat for up to 256 observations; else
+    lines of the largest observations and of the rest.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {
@@ -110,22 +113,22 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
     Parameters
     ----------
     flow : Flow
-        Recorded at every step.
+        The flow, recorded at every step.
     values : (T+1, S) float64
         V_t(o).
     q : (T, S, A) float64
-        Q_t(o, a), the value of an agent acting now.
+        Q_t(o, a), the value of an agent that takes action a at step t.
     mean_return : float
         sum_o mu_0(o) V_0(o).
     clock : {"schedule", "always"}
     types : tuple of (name, number of observations)
-        Of a typed game, in the order of observations; else empty.
+        For a typed game, in the order of observations; else empty.
     fingerprint : Fingerprint or None
-        Of game, schedule, N and clock.
+        Identifies game, schedule, N and clock.
 
     Notes
     -----
-    `plot` draws V_t(o) over time, in units of return, by the kinds of Flow.
+    `plot` draws V_t(o) over time, in units of return; kinds as for Flow.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {"values": "T+1 S", "q": "T S A"}
@@ -140,7 +143,7 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
 
     @property
     def by_type(self) -> dict[str, float]:
-        """Mean return of the agents of each type, name -> sum_o mu_0(o) V_0(o) over its share; {} without types."""
+        """Mean return of the agents of each type: name -> sum_o mu_0(o) V_0(o) / share; {} without types."""
         return mean_by_type(self.types, self.flow.mu[0], self.values[0]) if self.types else {}
 
     def _facts(self) -> Iterator[tuple[str, object]]:
@@ -163,13 +166,13 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
 
 
 def types_of(game: Game) -> tuple[tuple[str, int], ...]:
-    """Name and number of observations of each type of a game made by games.typed; () of others."""
+    """Name and number of observations of each type of a game made by games.typed; () for other games."""
     names, models = (getattr(game.model, part, ()) for part in ("names", "models"))
     return tuple((name, model.n_observations) for name, model in zip(names, models, strict=True)) if models else ()
 
 
 def mean_by_type(types: tuple[tuple[str, int], ...], mu: FloatArray, values: FloatArray) -> dict[str, float]:
-    """Mean of values (S,) over the agents of each type; NaN of a type that has none."""
+    """Mean of values (S,) over the agents of each type; NaN for a type without agents."""
     if not types:
         raise ValueError("the game has no types; must be made by games.typed")
     ends = np.cumsum([n for _, n in types])[:-1]
@@ -200,8 +203,9 @@ def mean_field(
     policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedule : Schedule
     n_agents : int or None, optional
-        Turns batch sizes into fractions beta = B / N; not needed by Synchronous, Fraction and Bernoulli. The
-        flow is the limit at these fractions: it has no sampling noise and is no expectation at finite N.
+        N, to convert batch sizes to fractions beta = B / N; not needed by Synchronous, Fraction and Bernoulli. The
+        flow is the limit N -> infinity with these fractions: it has no sampling noise, and is not the expectation for
+        N agents.
     record_every : int, optional
         Steps between recorded distributions; the last interval may be shorter. J = ceil(T / record_every).
 
@@ -212,11 +216,11 @@ def mean_field(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments, n_agents missing, a row of the game or policy that is no distribution.
+        Bad arguments, n_agents missing, a row of the game or policy that is not a distribution.
 
     Notes
     -----
-    Cost: O(T S A K) time for kernels that move everyone, O(J S) memory.
+    Cost: O(T S A K) time, O(J S) memory.
 
     Examples
     --------
@@ -236,7 +240,7 @@ def mean_field(
 def _flow_of(
     game: Game, kernel: Policy, active: FloatArray, record_every: int, kept: Kept | None, fingerprint: Fingerprint
 ) -> Flow:
-    """The flow of a policy, and in `kept` the kernels along it."""
+    """The flow of a policy; the kernels along it are stored in `kept`."""
     steps = _appearance.recorded_steps(game.n_steps, record_every)
     mu = np.empty((len(steps), game.n_observations))
     every = min(record_every, game.n_steps)
@@ -261,15 +265,16 @@ def evaluate(
     game : Game
     policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedule : Schedule
-        Who acts: sets the flow (unless given) and, for clock="schedule", how often the valued agent acts.
+        Sets the flow (unless given) and, for clock="schedule", how often the evaluated agent acts.
     n_agents : int or None, optional
-        Turns batch sizes into fractions, as in mean_field.
+        N, to convert batch sizes to fractions, as in mean_field.
     clock : {"schedule", "always"}, optional
-        "schedule" (default): what an agent of the population earns, acting with probability beta_t a step.
-        "always": the paper's value, of an agent that acts at every step. They coincide where everybody acts.
+        "schedule" (default): the value of an agent of the population, which acts at step t with probability beta_t.
+        "always": the value of an agent that acts at every step, as in the paper. They are equal if all agents act at
+        every step.
     flow : Flow or None, optional
-        Value the policy along this flow instead of its own (a deviation from it): of the same game under the same
-        active fractions, recorded at every step.
+        Evaluate the policy along this flow instead of its own, as a deviation from it. It must be of the same game
+        under the same active fractions, recorded at every step.
 
     Returns
     -------
@@ -313,11 +318,11 @@ def evaluate(
     )  # fmt: skip
 
 
-# --------------------------------------------------------------------------- shared with equilibrium, solvers
+# ----------------------------------------------------------------------- shared with exploitability, solvers
 
 
 def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> FloatArray:
-    """beta_t as the kernels take it: float64, (1,) where constant, else (T,)."""
+    """beta_t for the kernels: float64, (1,) if constant, else (T,)."""
     as_schedule(schedule)
     if n_agents is not None:
         n_agents = check.as_positive_int(n_agents, "n_agents")
@@ -325,7 +330,7 @@ def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> Fl
 
 
 def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray, fingerprint: Fingerprint) -> Flow:
-    """A flow of the whole horizon of `game`."""
+    """A Flow of `game` over its whole horizon."""
     horizon, appearance = game.n_steps, _appearance.appearance_of(game)
     active = np.broadcast_to(active[:1] if (active == active[0]).all() else active, (horizon,))
     return Flow._made(
@@ -335,19 +340,19 @@ def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray, fin
 
 
 def refuse_overflow(values: FloatArray) -> None:
-    """Raise unless values (T+1, S) or (T, S, A) are finite, naming the last step at which one is not: it came first."""
+    """Raise unless values (T+1, S) or (T, S, A) are finite. The error names the last bad step, computed first."""
     if np.isfinite(values).all():
         return
     t = int(np.flatnonzero((~np.isfinite(values)).reshape(len(values), -1).any(axis=1))[-1])
     where = (t, *(int(i) for i in np.argwhere(~np.isfinite(values[t]))[0]))
     raise ValueError(
-        f"the value at step t = {t}, observation {where[1]} is {values[where]}; must be finite: the rewards from there "
-        "on are too large to be added"
+        f"the value at step t = {t}, observation {where[1]} is {values[where]}; must be finite: the sum of the rewards "
+        "from there on overflows"
     )
 
 
 def is_always(clock: Clock) -> bool:
-    """Whether the valued agent acts at every step."""
+    """Whether the evaluated agent acts at every step."""
     return check.as_choice(clock, "clock", Clock) == "always"
 
 

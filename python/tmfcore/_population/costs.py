@@ -1,11 +1,10 @@
-"""What a step of either engine costs, by measurement: it decides about engines and threads, never about a law.
+"""Measured cost of a step of each engine. It decides the engine and the number of threads, never the law of results.
 
     seconds_per_step(...) -> {"counts": seconds, "agents": seconds}
 
-N* is where the two meet: up to it moving every agent costs less than drawing the counts, beyond it the counts win at
-a cost free of N. Constants are nanoseconds measured on one core of a Zen 4 with AVX-512, measured by `python -m
-bench.scaling`; they are right within a factor of two or so there, and their ratios carry over better than they do
-themselves.
+Below some N* moving every agent costs less than drawing the counts; above N* counts cost less, independently of N.
+The constants are nanoseconds on one core of a Zen 4 with AVX-512, measured by `python -m bench.scaling`. There they
+are right within a factor of about two; on other machines their ratios are more reliable than their values.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def seconds_per_step(
     probability: FloatArray | None,
     decisions: bool,
 ) -> dict[str, float]:
-    """Expected seconds of a step of both engines, the game's own tables not counted; O(1), or O(T) for batches."""
+    """Expected seconds of a step of both engines, without the game's own tables. Cost O(1), or O(T) for batches."""
     if batch is None:
         assert probability is not None, "a schedule gives batches or probabilities"
         acting, kinds = float(probability.mean()) * n_agents, [(1.0, -1)]
@@ -63,7 +62,7 @@ def _counts_step(model: Model, n_agents: int, n_acting: float, decisions: bool) 
 
 
 def _split(n_rows: int, n_cells: int, n_agents: float) -> float:
-    """Rows of n_agents / n_rows each, over their cells: agents one by one where they are few, else binomials."""
+    """Cost of splitting n_agents / n_rows agents per row over its cells: one by one if few, else by binomials."""
     if n_cells == 1:
         return float(n_rows)
     tables = 0.7 * n_cells * min(n_rows, n_agents)
@@ -97,5 +96,5 @@ def _agents_step(
 
 
 def _padded(n: int) -> int:
-    """The least power of two that is not below n."""
+    """The smallest power of two >= n."""
     return 1 << max(0, (n - 1).bit_length())

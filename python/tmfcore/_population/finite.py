@@ -1,4 +1,4 @@
-"""Who would deviate among finitely many agents: the exploitability of the N-agent game (Theory, sections 4 and 5)."""
+"""The gain of one of N agents from deviating: exploitability of the N-agent game (Theory, sections 4, 5 and 10)."""
 
 from __future__ import annotations
 
@@ -32,44 +32,45 @@ if TYPE_CHECKING:
 __all__ = ["FiniteExploitability", "finite_exploitability"]
 
 
-FEW = 5  # replicas, below which agreement is no certainty
-CHUNK_BYTES = 64 << 20  # of paths of the deviating agent kept at a time
+FEW = 5  # with fewer replicas equal returns may be chance
+CHUNK_BYTES = 64 << 20  # memory for paths of the deviating agent
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FiniteExploitability(Result[Literal["gain"]]):
-    """What one of N agents gains by deviating, estimated, with its confidence interval.
+    """Estimated gain of one of N agents from deviating, with a confidence interval.
 
     Parameters
     ----------
     value, se : float
-        Gain of the deviation, in units of return, and its standard error. Not clipped at 0: a deviation that gains
-        nothing is estimated around 0.
+        Gain of the deviation, in units of return, and its standard error. Not clipped at 0: the estimate for a
+        deviation without gain scatters around 0.
     low, high : float
-        Confidence interval of the gain of `policy`, a lower bound for the gain of the best deviation; `interval` gives
-        others. NaN where fewer than 5 replicas all earn the same although populations are random: that may be chance.
+        Confidence interval of the gain of `policy`, which is a lower bound for the gain of the best deviation;
+        `interval` computes other levels. NaN if there are fewer than 5 replicas and all have the same return although
+        populations are random: this may be chance.
     deviator_return, deviator_se : float
-        Expected discounted return of the one who deviates.
+        Expected discounted return of the deviating agent, and its standard error.
     population_return, population_se : float
-        Expected discounted return of an agent when nobody deviates.
+        Expected discounted return of an agent if no agent deviates, and its standard error.
     policy : TabularPolicy
-        The deviation, one stage a step (L = T) unless it was given.
+        The deviation; one stage per step (L = T) unless it was given.
     mean_field : float
-        `exploitability` of the limit at the same active fractions.
+        `exploitability` in the mean-field limit at the same active fractions.
     n_agents, replicas : int
         N and R.
     confidence : float
         Level of the interval.
     degrees : float
-        Degrees of freedom of `se`, between R - 1 and 2 (R - 1); NaN where there is no interval.
+        Degrees of freedom of `se`, between R - 1 and 2 (R - 1); NaN if there is no interval.
     schedule, game : str
         Label and name.
     fingerprint : Fingerprint or None
-        Of game, schedule, N and policy.
+        Identifies game, schedule, N and policy.
 
     Notes
     -----
-    `plot` draws the gain with its interval, and that of the limit as a line.
+    `plot` draws the gain with its interval, and the exploitability in the limit as a line.
     """
 
     value: float
@@ -123,7 +124,7 @@ class FiniteExploitability(Result[Literal["gain"]]):
         return plotting.intervals(
             [f"N = {self.n_agents:,}"], [self.low], [self.high], estimate=[self.value], reference=self.mean_field,
             reference_label="in the limit", confidence=self.confidence,
-            quantity="gain of one who deviates (units of return)", **style,
+            quantity="gain of a deviating agent (units of return)", **style,
         )  # fmt: skip
 
 
@@ -143,24 +144,24 @@ def finite_exploitability(
     rng: seeding.RNG = None,
     threads: int | None = None,
 ) -> FiniteExploitability:
-    """Estimate what one of `n_agents` agents gains by deviating while the others play on (Theory, section 10).
+    """Estimate the gain of one of `n_agents` agents from deviating while the others keep `policy` (Theory, section 10).
 
     Parameters
     ----------
     game : Game
     policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
-        What everybody plays, and the others go on to play.
+        The policy of all agents that do not deviate.
     schedule : Schedule
-        Who acts; the deviating agent acts as often as the others.
+        The deviating agent acts as often as the others.
     n_agents : int
         N >= 1.
     deviation : TabularPolicy or None, optional
-        Policy of the one who deviates. None: chosen as below.
+        Policy of the deviating agent. None: chosen as described below.
     start : {"rounded", "sampled"}, optional
-        As in simulate. Who deviates is one of the agents, drawn uniformly.
+        As in simulate. The deviating agent is drawn uniformly from all agents.
     replicas : int, optional
-        R >= 2 populations in each of three independent samples: to choose the deviation, to value it, and to value
-        the policy.
+        R >= 2, the number of populations in each of three independent samples: to choose the deviation, to evaluate it,
+        and to evaluate the policy.
     engine : {"auto", "counts", "agents"}, optional
         As in simulate.
     confidence : float, optional
@@ -176,22 +177,22 @@ def finite_exploitability(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; whatever simulate raises.
+        Bad arguments; errors of simulate.
 
     Notes
     -----
-    The deviations are the policies of (t, o): the deviating agent does not see the others. The best of them answers a
-    game that is Markov in (t, o, counts) only; it is approximated by the best response to the rewards and rows of an
-    agent at (t, o), averaged over simulated populations in which nobody deviates, weighted by how many agents are at
-    o. That leaves out what the own past tells about the others, and what the own action does to them later, both of
-    order 1/N. Nothing is left out where the deviation is valued: it is played in populations of N in which the
-    deviating agent counts as one, on paths independent of its choice. So `value` is unbiased for the gain of `policy`
-    given that policy, and in expectation a lower bound for the gain of the best deviation.
+    Deviations are policies of (t, o): the deviating agent does not observe the counts. Its decision problem is Markov
+    in (t, o, counts) only. The best deviation is approximated by the best response to the rewards and rows of an agent
+    at (t, o), averaged over simulated populations without a deviating agent, weighted by the number of agents at o.
+    This choice neglects the information of the agent's own past about the others, and the effect of its actions on
+    them, both of order 1/N. The value neglects nothing: the deviation is played in populations of N that include the
+    deviating agent, on paths independent of the choice. So `value` is unbiased for the gain of the chosen `policy`, and
+    in expectation a lower bound for the gain of the best deviation.
 
-    Returns are estimated by their conditional expectation along the path, which leaves the noise of the population and
-    takes out that of the single agent: the standard error is of order 1/sqrt(N R). The interval is Welch's, for two
-    means of different variance; its measured coverage: documentation, page "Intervals". Cost: O(R T S A K) time beside
-    the simulations, O(R T S) memory for the paths that choose the deviation.
+    Returns are estimated by their conditional expectation along the path, which removes the noise of the single agent
+    and keeps that of the population: the standard error is of order 1/sqrt(N R). The interval is Welch's, for two means
+    of different variance; its measured coverage is in the documentation, page "Intervals". Cost: O(R T S A K) time in
+    addition to the simulations, O(R T S) memory for the paths that choose the deviation.
 
     Examples
     --------
@@ -223,7 +224,7 @@ def finite_exploitability(
         )  # fmt: skip
         return run.counts
 
-    # What each would foresee: the policy's own values, and those of the best answer to populations that play it.
+    # Predicted values, of the policy and of the deviation, in populations that play the policy.
     counts = populations(choosing)
     foreseen = _respond(game, kernel, counts, n_agents, active)[0]
     if deviation is None:
@@ -273,7 +274,7 @@ def finite_exploitability(
 
 @dataclass(frozen=True)
 class _Alone:
-    """Populations in which one agent plays a policy of its own: observations 0..S-1 are its, S..2S-1 the others'."""
+    """Populations with one deviating agent: its observations are 0..S-1, those of the others are S..2S-1."""
 
     game: Game
     others: Policy
@@ -292,7 +293,7 @@ class _Alone:
         generator: np.random.Generator,
         tagging: np.random.Generator,
     ) -> FloatArray:
-        """(R,) unbiased estimates of the return of the one who deviates."""
+        """(R,) unbiased estimates of the return of the deviating agent."""
         game, n = self.game, self.n_agents
         size = game.n_observations
         split = np.concatenate([game.initial / n, game.initial * (1 - 1 / n)])
@@ -319,7 +320,7 @@ class _Alone:
             )  # fmt: skip
             own = np.ascontiguousarray(run.counts[..., :size])
             everybody = own + run.counts[..., size:]
-            # Whoever deviates is one of the agents at the start: the mean over all of them, not the one drawn.
+            # The deviating agent is drawn uniformly at the start: use the mean over all agents, not the one drawn.
             found[part] = first[part] @ foreseen[0] / n
             found[part] += _surprises(game, self.own, everybody, own, n, active, foreseen)
         return found
@@ -328,7 +329,7 @@ class _Alone:
 def _respond(
     game: Game, policy: Policy | None, counts: IntArray, n_agents: int, active: FloatArray
 ) -> tuple[FloatArray, IntArray]:
-    """Values (T+1, S) of one agent in sampled populations, and its best actions (T, S) if policy is None."""
+    """Values (T+1, S) of one agent in sampled populations; its best actions (T, S) if policy is None."""
     values = np.empty((game.n_steps + 1, game.n_observations))
     greedy = np.zeros((game.n_steps, game.n_observations), np.int64)
     tagged_kernel.respond(game.model, policy, counts, float(n_agents), active, game.discount, values, greedy)
@@ -344,7 +345,7 @@ def _surprises(
     active: FloatArray,
     foreseen: FloatArray,
 ) -> FloatArray:
-    """What the valued agents earn beyond what is foreseen from where they start, (R,)."""
+    """Difference between the returns of the evaluated agents and the values predicted at their start, (R,)."""
     out = np.empty(len(counts))
     tagged_kernel.surprises(game.model, policy, counts, valued, float(n_agents), active, game.discount, foreseen, out)
     return out

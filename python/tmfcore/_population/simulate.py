@@ -1,9 +1,9 @@
-"""N agents: sample the finite population of Theory, section 5, by counts or agent by agent.
+"""Simulation of N agents (Theory, section 5), by counts or agent by agent.
 
-    simulate(...) -> Simulation      R independent replicas, over threads; the result depends on the seed alone
-    Simulation.trajectories          what individuals did (agents engine, one replica)
+    simulate(...) -> Simulation      R independent replicas, on threads; the result depends on the seed alone
+    Simulation.trajectories          observations, actions and rewards of individuals (agents engine, one replica)
 
-Replicas share nothing but what they read: each has its own stream and its own rows of the output.
+Replicas share read-only data only: each has its own random stream and its own rows of the output.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ __all__ = ["REPLICAS", "simulate"]
 
 log = logging.getLogger(__name__)
 
-REPLICAS = 256  # of verbs whose answer is an estimate with its interval
-MOST_AGENTS = 10**8  # and ...
-MOST_CELLS = 2**24  # ... cells of the game's kernel, up to which engine="auto" may move agents one by one
-AGENTS_PER_THREAD = 100_000  # below, the threads of one population lose to their own meetings at every step
+REPLICAS = 256  # default of functions that return an estimate with an interval
+MOST_AGENTS = 10**8  # largest population, and ...
+MOST_CELLS = 2**24  # ... largest kernel in entries, for which engine="auto" may choose the agents engine
+AGENTS_PER_THREAD = 100_000  # with fewer, synchronising the threads of one population costs more than they gain
 
 
 @takes_rng
@@ -73,35 +73,34 @@ def simulate(
     game : Game
     policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedule : Schedule
-        Who acts at each step.
+        The agents that act at each step.
     n_agents : int
-        N >= 1. The counts engine samples exactly up to 10**18 agents with schedules that need binomials only
-        (B = 1, B = N, Bernoulli) and up to 10**12 with batches in between; the agents engine goes to 2**32 -
-        1.
+        N >= 1. The counts engine samples exactly up to 10**18 agents with schedules that only need binomials (B = 1,
+        B = N, Bernoulli), and up to 10**12 with batches in between; the agents engine up to 2**32 - 1.
     replicas : int, optional
-        R, independent populations.
+        R, the number of independent populations.
     engine : {"auto", "counts", "agents"}, optional
-        "counts" moves the histogram, at a cost free of N; "agents" moves every agent. Same law, other draws. "auto"
-        is agents where trajectories are asked for, or where so few agents move that drawing them one by one is
-        expected to be cheaper; else counts. It is decided from the sizes of the game, the schedule, N and
-        `decisions` alone.
+        "counts" samples the number of agents at each observation, at a cost independent of N; "agents" moves every
+        agent. Both have the same law, but use different random draws. "auto": agents if trajectories are requested, or
+        if so few agents move that moving them one by one is expected to be cheaper; else counts. The choice depends on
+        the sizes of the game, the schedule, N and `decisions` only.
     start : {"rounded", "sampled"} or (S,) or (R, S) integers, optional
-        Counts at the start: n_agents * game.initial by largest remainder (ties to the lower index); drawn
-        from it, agent by agent, for each replica; or given, each row summing to n_agents. Which individual of
-        `trajectories` stands where is drawn uniformly.
+        Counts at the start. "rounded": n_agents * game.initial, rounded by largest remainder (ties to the lower
+        index). "sampled": each agent is drawn from game.initial, in each replica. Or the counts; each row must sum to
+        n_agents. Individuals of `trajectories` are assigned to these observations uniformly at random.
     rng : int, Generator, SeedSequence or None, optional
         Seed. One stream is spawned per replica, so results never depend on `threads` or `record_every`.
     threads : int or None, optional
-        Upper bound on the threads used: over replicas, or, for one large population of the agents engine, over
-        its agents. None: as many as processors where the work is large enough to gain from them, else 1.
+        Most threads to use, over replicas or, for one large population of the agents engine, over its agents. None: as
+        many as there are processors if there is enough work for them, else 1.
     record_every : int, optional
         Steps per recorded interval; the last interval may be shorter. J = ceil(T / record_every).
     decisions : bool, optional
-        False leaves out the decision counts, (R, J, S, A). Successors may then be drawn from rows averaged over
-        the policy, which is faster by up to the number of actions: the same law of the counts, from other
-        draws, and `rewards` expected over the actions given the counts.
+        False omits the decision counts, (R, J, S, A). Successors may then be drawn from rows averaged over the policy,
+        which is faster by a factor of up to A. The law of the counts is the same, but the draws differ, and `rewards`
+        are expectations over the actions given the counts.
     trajectories : bool, optional
-        True records individuals: (N, T) each, one replica, agents engine.
+        True records individuals, arrays of (N, T); one replica, agents engine.
     progress : bool or callable, optional
         True draws a bar over replicas (extra `app`); a callable receives (done, total).
 
@@ -112,13 +111,12 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; a row that is no distribution, found while running. A failed replica ends the others.
+        Bad arguments; a row that is not a distribution, found during the run. An error in one replica stops the others.
 
     Notes
     -----
-    Cost: counts O(R T (S + min(B, S A) + moved cells)) time; agents O(R T B) with an identity passive kernel,
-    else O(R T N). Memory: the recorded output, plus 2 bytes per agent and thread (S <= 256) for the agents
-    engine.
+    Time: counts O(R T (S + min(B, S A) + entries of the rows used)); agents O(R T B) if passive agents stay where they
+    are, else O(R T N). Memory: the recorded output, plus 2 bytes per agent and thread (S <= 256) for the agents engine.
 
     Examples
     --------
@@ -147,9 +145,9 @@ def simulate(
     costs = seconds_per_step(game.model, kernel, n_agents, batch, probability, decisions)
     if engine == "auto":
         engine = cheaper_engine(game.model, n_agents, batch, costs)
-    why = "individuals are asked for" if trajectories else "asked for" if asked != "auto" else "expected to be cheaper"
+    why = "for trajectories" if trajectories else "as requested" if asked != "auto" else "expected to be cheaper"
     log.debug(
-        "engine: %s for %d agents, %s (seconds a step: counts %.1e, agents %.1e)",
+        "engine: %s for %d agents, %s (seconds per step: counts %.1e, agents %.1e)",
         engine, n_agents, why, costs["counts"], costs["agents"],
     )  # fmt: skip
     check_batches(n_agents, batch, engine)
@@ -174,7 +172,7 @@ def simulate(
     python = calls_python(game, kernel)
     workers = workers_for(threads, replicas, seconds, python=python)
     inside = 1
-    if engine == "agents" and workers == 1:  # one population at a time: its tiles go to the threads instead
+    if engine == "agents" and workers == 1:  # one population at a time: threads share its agents instead
         inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)
     with bars.reporter(progress, replicas, "replicas") as report:
         over_replicas(lambda r: run.replica(r, generators[r], out, inside), replicas, workers, seconds, report)
@@ -204,10 +202,9 @@ def simulate(
 
 
 def rounded_counts(initial: FloatArray, n_agents: int) -> IntArray:
-    """`n_agents` shared out as `initial` (S,) by largest remainder, ties to the lower index; (S,) int64.
+    """n_agents * initial (S,) rounded by largest remainder, ties to the lower index; (S,) int64.
 
-    Integer arithmetic throughout: exact for every N, also where n_agents * initial is no longer exact in
-    float64.
+    Computed with integers: exact for every N, also if n_agents * initial is not exact in float64.
     """
     weights = [int(p * 2.0**62) for p in initial.tolist()]
     total = sum(weights)
@@ -220,7 +217,7 @@ def rounded_counts(initial: FloatArray, n_agents: int) -> IntArray:
 
 
 def sampled_counts(rng: np.random.Generator, initial: FloatArray, n_agents: int, size: int) -> IntArray:
-    """`size` populations of `n_agents` drawn from `initial` (S,) agent by agent; (size, S) int64."""
+    """Counts of `size` populations of `n_agents` independent draws from `initial` (S,); (size, S) int64."""
     return sampling.multinomials(
         rng.bit_generator, np.full(size, n_agents, dtype=np.int64), np.tile(initial, (size, 1))
     )
@@ -231,7 +228,7 @@ def sampled_counts(rng: np.random.Generator, initial: FloatArray, n_agents: int,
 
 @dataclass(frozen=True)
 class _Output:
-    """Arrays of all replicas, filled in place; individuals are (T, N) as the kernel writes them."""
+    """Output arrays of all replicas, filled in place; individuals are (T, N), the order of the kernel."""
 
     counts: IntArray
     decisions: IntArray | None
@@ -260,7 +257,7 @@ class _Output:
 
 @dataclass(frozen=True)
 class _Run:
-    """What the replicas share; checked, and never written to."""
+    """Data shared by all replicas; checked and read-only."""
 
     model: Model
     policy: Policy
@@ -272,10 +269,10 @@ class _Run:
     probability: FloatArray | None
     record_every: int
     initial: FloatArray
-    start: IntArray | None  # (1 or R, S), None: drawn by each replica
+    start: IntArray | None  # (1 or R, S); None: each replica draws its own
 
     def replica(self, r: int, generator: np.random.Generator, out: _Output, threads: int) -> None:
-        """Run replica `r` into row `r` of `out`, on so many threads."""
+        """Run replica `r` on `threads` threads and write row `r` of `out`."""
         if self.start is None:
             start = sampling.multinomial(generator.bit_generator, self.n_agents, self.initial)
         else:
@@ -296,13 +293,13 @@ class _Run:
 
 
 def _refuse_overflow(out: _Output, record_every: int) -> None:
-    """Raise unless rewards and returns are finite, naming the interval of the first that is not."""
+    """Raise unless rewards and returns are finite; the error names the first bad interval."""
     bad = ~np.isfinite(out.rewards)
     if bad.any():
         r, j = (int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
-            f"the mean reward of replica {r} from step t = {j * record_every} on is {out.rewards[r, j]}; "
-            "must be finite: rewards are too large to be added"
+            f"the mean reward of replica {r} in the interval from step t = {j * record_every} is {out.rewards[r, j]}; "
+            "must be finite: the sum of the rewards overflows"
         )
     if not np.isfinite(out.returns).all():
         r = int(np.argmin(np.isfinite(out.returns)))
@@ -310,7 +307,7 @@ def _refuse_overflow(out: _Output, record_every: int) -> None:
 
 
 def calls_python(game: Game, kernel: Policy) -> bool:
-    """Whether the kernels call user code with the GIL, at least once a step."""
+    """Whether the kernels call Python functions of the user, at least once per step."""
     tables = (game.reward, game.transition, game.passive_reward, game.passive_transition)
     return isinstance(kernel, CallablePolicy) or any(callable(table) for table in tables)
 
@@ -322,17 +319,17 @@ def _choose_engine(engine: Engine, trajectories: bool, replicas: int) -> Engine:
     if not trajectories:
         return engine
     if engine == "counts":
-        raise ValueError("engine is 'counts', which knows no individuals; trajectories=True needs 'agents' or 'auto'")
+        raise ValueError("engine is 'counts', which has no individuals; trajectories=True needs 'agents' or 'auto'")
     if replicas != 1:
-        raise ValueError(f"replicas is {replicas}; must be 1 with trajectories=True (simulate one replica at a time)")
+        raise ValueError(f"replicas is {replicas}; must be 1 with trajectories=True (call simulate once per replica)")
     return "agents"
 
 
 def cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: dict[str, float]) -> Engine:
-    """What "auto" stands for: counts, unless moving agents is expected to take less than 4/5 of the time.
+    """The engine for "auto": counts, unless the agents engine is expected to take less than 4/5 of the time.
 
-    Neither a population that takes a tenth of a second to set up nor play by single agents, which both engines do at
-    nearly the same cost, is moved one by one.
+    Always counts for populations that take a tenth of a second to set up, and if single agents act, for which both
+    engines have nearly the same cost.
     """
     single = batch is not None and bool((batch <= 1).all()) and model.passive_identity
     if single or n_agents > MOST_AGENTS or model.n_observations > agents_kernel.MAX_OBSERVATIONS:
@@ -347,7 +344,7 @@ def check_population(n_agents: int, engine: str) -> None:
     limit = agents_kernel.MAX_AGENTS if engine == "agents" else counts_kernel.MAX_AGENTS
     if n_agents > limit:
         name = "agents" if engine == "agents" else "counts"
-        raise ValueError(f"n_agents is {n_agents}; must be <= {limit}, what the {name} engine samples correctly")
+        raise ValueError(f"n_agents is {n_agents}; must be <= {limit}, the limit of the {name} engine")
 
 
 def check_batches(n_agents: int, batch: IntArray | None, engine: str) -> None:
@@ -358,13 +355,13 @@ def check_batches(n_agents: int, batch: IntArray | None, engine: str) -> None:
         t = int(np.argmax(between))
         raise ValueError(
             f"n_agents is {n_agents}; must be <= {counts_kernel.MAX_AGENTS_BATCH} for batches of 1 < B < n_agents "
-            f"({int(batch[t])} at step {t}): the counts engine cannot draw them correctly beyond; "
+            f"({int(batch[t])} at step {t}): the counts engine cannot draw such batches from more agents; "
             "use Bernoulli, Sequential or Synchronous"
         )
 
 
 def _start_name(start: object, given: IntArray | None, game: Game) -> str:
-    """How the agents started: given counts may be the rounded ones."""
+    """The name of the start for the fingerprint: given counts may equal the rounded ones."""
     if isinstance(start, str):
         return start
     assert given is not None, "counts were given"

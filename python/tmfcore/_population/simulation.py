@@ -1,4 +1,4 @@
-"""What came of N agents: counts and rewards of every replica, and what individuals did."""
+"""Results of simulate: counts and rewards of every replica, and trajectories of individuals."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ __all__ = ["Simulation", "Trajectories"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trajectories(Result[Literal["agents", "shares"]]):
-    """What every individual saw, did and earned.
+    """Observations, actions and rewards of every individual.
 
-    Individuals are exchangeable: their numbers say nothing of where they start, whatever `start` was.
+    Individuals are exchangeable: for every `start` their numbers are independent of the observations at which they
+    start.
 
     Parameters
     ----------
     observations : (N, T) unsigned integers
         Observation of agent i at the start of step t.
     actions : (N, T) signed integers
-        Action of agent i at step t, -1 where it was passive.
+        Action of agent i at step t, -1 if it was passive.
     rewards : (N, T) float64
         Reward of agent i at step t.
 
     Notes
     -----
-    `plot` draws the first "agents", a line each, with a marker where the agent acts; or what everybody does together:
-    the "shares" of the agents that take each action at a step, and of those that do not act.
+    `plot` draws "agents": the first agents, one line each, with a marker at each step at which the agent acts; or
+    "shares": the share of the agents that take each action at a step, and of those that do not act.
     """
 
     observations: npt.NDArray[Any]
@@ -51,7 +52,7 @@ class Trajectories(Result[Literal["agents", "shares"]]):
     rewards: FloatArray
 
     def __post_init__(self) -> None:
-        """Arrays of any kind, which `fit` checks."""
+        """Arrays of any kind are allowed; `fit` checks them."""
         self.__setstate__(vars(self))
 
     def _facts(self) -> Iterator[tuple[str, object]]:
@@ -83,7 +84,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     Parameters
     ----------
     counts : (R, J+1, S) int64
-        Agents at each observation: at the start, then at the end of each interval.
+        Number of agents at each observation: at the start, then at the end of each interval.
     decisions : (R, J, S, A) int64 or None
         Acting agents by observation and action, summed over each interval.
     rewards : (R, J) float64
@@ -91,7 +92,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     returns : (R,) float64
         Discounted return per agent, sum over t of discount**t times the mean reward of step t.
     steps : (J+1,) int64
-        Time index (number of steps made) of each recorded count.
+        Number of steps made at each recorded count.
     n_agents, horizon, record_every : int
     discount : float
     engine : str
@@ -99,19 +100,19 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     schedule, game : str
         Label of the schedule and name of the game.
     trajectories : Trajectories or None
-        Individuals, if they were asked for.
+        Individuals, if requested.
     observation_labels : tuple of S str
     observation_shape : tuple of int
-        The game's, for pictures and tables.
+        As in the game, for plots and tables.
     step : float
-        dt, the sweeps a step lasts; 1.0 where time is steps.
+        dt, the length of a step in sweeps; 1.0 if time is in steps.
     time : str
-        What time is counted in, "steps" or "sweeps".
+        Unit of time, "steps" or "sweeps".
     action_labels : tuple of A str
-        The game's; empty where it is not known.
+        As in the game; empty if unknown.
     fingerprint : Fingerprint or None
-        Of game, schedule, N, policy and start: what it may be combined with. None: made by hand, and combined with
-        nothing.
+        Identifies game, schedule, N, policy and start, so that only matching results are combined. None, for a result
+        made by hand: it cannot be combined with others.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {
@@ -170,15 +171,15 @@ class Simulation(appearance.Timed, Result[SharesKind]):
         self, kind: SharesKind | None = None, *, flow: Flow | None = None, label: str | None = None,
         color: str | None = None, title: str | None = None, ax: Axes | None = None,
     ) -> Axes:  # fmt: skip
-        """Draw the share of the agents at each observation over time: mean of the replicas, and of lines their spread.
+        """Draw the share of the agents at each observation over time: the mean of replicas; with lines their spread.
 
         Parameters
         ----------
         kind, label, color, title, ax : optional
-            As of every result; the kinds are those of Flow.
+            As for every result; the kinds are those of Flow.
         flow : Flow or None, optional
-            The mean field, drawn as lines under the agents' markers, or as a second row of snapshots; "auto" then
-            takes profiles where it would take a heat map.
+            The mean field, drawn as lines below the agents' markers, or as a second row of snapshots. With a flow
+            "auto" draws profiles instead of a heat map.
 
         Returns
         -------
@@ -187,7 +188,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
         Raises
         ------
         ImportError
-            matplotlib (extra `app`) is not there.
+            matplotlib (extra `app`) is not installed.
         TypeError, ValueError
             An unknown kind, or one that does not fit the observations; a flow of another game or other active
             fractions.
@@ -203,7 +204,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
 
     def _picture(self, kind: Any, **style: Any) -> Axes:
         from tmfcore import plotting
-        from tmfcore._limit.mean_field import Flow  # which is made from this module's times
+        from tmfcore._limit.mean_field import Flow  # at first use only
         from tmfcore.plotting._choice import BY_LINES
 
         times, unit = appearance.times_of(self)
@@ -213,7 +214,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
             if flow.horizon != self.horizon or flow.mu.shape[1] != mu.shape[2]:
                 raise ValueError(
                     f"flow has T = {flow.horizon} steps and S = {flow.mu.shape[1]} observations; "
-                    f"must have {self.horizon} and {mu.shape[2]}, as the simulation"
+                    f"must have {self.horizon} and {mu.shape[2]}, like the simulation"
                 )
             same("flow", flow.fingerprint, self.fingerprint, LIMIT)
             field = plotting.Course(flow.steps * self.step, flow.mu)

@@ -1,1 +1,1 @@
-"""What verbs return: the base of results, their tables, their files, and confidence intervals."""
+"""Results of all public functions: the base class, their tables, their files, and confidence intervals."""

@@ -1,14 +1,14 @@
-"""Confidence intervals, as every estimate of the package gives them.
+"""Confidence intervals of all estimates of the package.
 
-    Interval                       lower and upper ends, and the level they hold at
+    Interval                       lower and upper ends, and the confidence level
     student(...)                   estimate +- t se
-    student_of_skewed(...)         the same, less the skewness that was seen
-    student_of_logs(...)           the same of the logarithm of a positive estimate
-    proportion(...)                hits of independent trials, after Jeffreys
+    student_of_skewed(...)         the same, corrected for the estimated skewness
+    student_of_logs(...)           the same for the logarithm of a positive estimate
+    proportion(...)                of hits among independent trials (Jeffreys)
     welch_degrees(...)             degrees of freedom of a sum of estimated variances
 
-Their measured coverage is in the documentation, page "Intervals". Quantiles are those of scipy.special, on which
-scipy.stats is built: it takes a tenth of the time to import.
+Their measured coverage is in the documentation, page "Intervals". Quantiles are computed by scipy.special, which takes
+a tenth of the time of scipy.stats to import.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ __all__ = ["Interval"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Interval(Result[Literal["ends"]]):
-    """A confidence interval of a number, or of each entry of an array; `low, high = interval` takes it apart.
+    """A confidence interval of a number, or of each entry of an array; `low, high = interval` unpacks it.
 
     Parameters
     ----------
     low, high : float or float64 array
-        Its ends, in units of what is estimated; NaN where the data does not identify that.
+        The ends, in units of the estimate; NaN for entries that the data do not identify.
     confidence : float
-        Share of the samples whose interval holds the true value, entry by entry.
+        Probability that the interval of an entry contains its true value.
 
     Notes
     -----
-    `plot` draws a bar from end to end for each entry that the data identifies.
+    `plot` draws a bar from `low` to `high` for each entry that the data identify.
     """
 
     low: Any
@@ -53,7 +53,7 @@ class Interval(Result[Literal["ends"]]):
 
     @property
     def identified(self) -> Any:
-        """Whether the data says anything: False where the ends are NaN. bool, or an array of them."""
+        """Whether the data identify the value: False where the ends are NaN. bool, or an array of bool."""
         known = ~np.isnan(self.low)
         return known if np.ndim(known) else bool(known)
 
@@ -92,7 +92,7 @@ def as_confidence(confidence: object) -> float:
 
 
 def t_quantile(degrees: Any, level: float) -> Any:
-    """Half the width of Student's interval, in standard errors; NaN for no degrees of freedom."""
+    """Half the width of Student's interval, in standard errors; NaN for 0 degrees of freedom."""
     from scipy.special import stdtrit  # scipy takes longer to import than the rest of the package
 
     return stdtrit(degrees, 0.5 + level / 2)
@@ -105,14 +105,14 @@ def student(estimate: Any, se: Any, degrees: Any, level: float) -> Interval:
 
 
 def student_of_skewed(estimate: Any, se: Any, skewness: Any, degrees: Any, level: float) -> Interval:
-    """Student's interval of estimates that may be skewed: their `skewness`, estimated as well, is transformed away.
+    """Student's interval for skewed estimates: a transformation removes their `skewness`, which is estimated, too.
 
-    With T = (estimate - truth) / se, T + a T^2 / 3 + a^2 T^3 / 27 + a / 6 is nearly normal, a the skewness of the
-    estimate; it grows with T, and the ends are where it is a quantile of Student's. Source: Hall, Journal of the Royal
-    Statistical Society B 54 (1992), 221-228.
+    Let T = (estimate - truth) / se, and a the skewness of the estimate. Then T + a T^2 / 3 + a^2 T^3 / 27 + a / 6 is
+    nearly normal and increases with T; at the ends of the interval it equals a quantile of Student's distribution.
+    Source: Hall, Journal of the Royal Statistical Society B 54 (1992), 221-228.
     """
     a: FloatArray = np.asarray(skewness, dtype=np.float64)
-    plain = np.abs(a) < 1e-8  # rounding
+    plain = np.abs(a) < 1e-8  # not skewed, up to rounding
     a = np.where(plain, 1.0, a)
     half = t_quantile(degrees, level)
     below, above = (np.where(plain, end, 3 / a * (np.cbrt(1 + a * (end - a / 6)) - 1)) for end in (-half, half))
@@ -121,15 +121,15 @@ def student_of_skewed(estimate: Any, se: Any, skewness: Any, degrees: Any, level
 
 def student_of_logs(estimate: Any, relative_se: Any, degrees: Any, level: float) -> Interval:
     """Student's interval of the logarithm of estimates, whose standard error is the relative one (delta method)."""
-    factor = np.exp(np.minimum(t_quantile(degrees, level) * relative_se, 700.0))  # e^710 is no double
+    factor = np.exp(np.minimum(t_quantile(degrees, level) * relative_se, 700.0))  # e^710 overflows
     return Interval(estimate / factor, estimate * factor, level)
 
 
 def proportion(hits: ArrayLike, trials: ArrayLike, level: float) -> Interval:
-    """Jeffreys' interval: equal tails of Beta(hits + 1/2, misses + 1/2), up to 0 and 1 where all trials agree.
+    """Jeffreys' interval: equal tails of Beta(hits + 1/2, misses + 1/2); it ends at 0 or 1 if all trials agree.
 
-    Source: Brown, Cai and DasGupta, Statistical Science 16 (2001), section 4.3. Its coverage is the level on average
-    over the proportion; at a single proportion and few trials it may be less, since hits are whole numbers.
+    Source: Brown, Cai and DasGupta, Statistical Science 16 (2001), section 4.3. Averaged over proportions its coverage
+    is the level; for a single proportion and few trials it may be lower, since hits are whole numbers.
     """
     from scipy.special import betaincinv  # scipy takes longer to import than the rest of the package
 

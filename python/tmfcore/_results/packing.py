@@ -1,10 +1,10 @@
-"""Values as plain arrays and JSON, and back: what a saved result holds.
+"""Conversion of results to plain arrays and JSON for files, and back.
 
-    @known                      a class that files may hold, made again from its `_state()` or its fields
-    pack(value, name, arrays)   JSON; arrays go into the dict, by names such as "flow.mu"
+    @known                      a class that files may contain; loaded objects are made from its `_state()` or fields
+    pack(value, name, arrays)   the JSON part; arrays are added to the dict `arrays`, by names such as "flow.mu"
     unpack(form, arrays)        the value
 
-Nothing else is ever made from a file: a class is looked up by name among the known ones, and its own checks run.
+Loading a file makes objects of the registered classes only, found by name, and their own checks run.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _KNOWN: dict[str, type[Any]] = {}
 
 
 def known(kind: _C) -> _C:
-    """Let files hold objects of `kind`."""
+    """Register a class whose objects files may contain."""
     _KNOWN[kind.__name__] = kind
     return kind
 
 
 def state_of(value: Any) -> dict[str, Any]:
-    """What an object is made from, by name."""
+    """The data from which an object can be made again, by name."""
     if hasattr(value, "_state"):
         state: dict[str, Any] = value._state()
         return state
@@ -37,20 +37,20 @@ def state_of(value: Any) -> dict[str, Any]:
 
 
 def make(kind: type[Any], state: dict[str, Any]) -> Any:
-    """The object that was made from this."""
+    """Make an object from its state."""
     return kind._from_state(state) if hasattr(kind, "_from_state") else kind(**state)
 
 
 def pack(value: Any, name: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
-    """What JSON can hold of a value, whose arrays are put into `arrays`.
+    """The JSON form of a value; its arrays are added to `arrays`.
 
     Raises
     ------
     TypeError
-        It is, or holds, what no file can.
+        A value that cannot be saved, or that contains one.
     """
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
-        once = value.size > 1 and not any(value.strides)  # one number, repeated
+        once = value.size > 1 and not any(value.strides)  # a broadcast view of one number
         arrays[name] = value[(slice(1),) * value.ndim] if once else value
         return {"array": name, "shape": list(value.shape)}
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -66,16 +66,16 @@ def pack(value: Any, name: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
     if isinstance(value, (tuple, list, np.ndarray)):
         form = "objects" if isinstance(value, np.ndarray) else type(value).__name__
         return {form: [pack(entry, f"{name}.{i}", arrays) for i, entry in enumerate(value)]}
-    raise TypeError(f"{name} is {say.show(value)}; must be arrays, numbers, texts or results to be saved")
+    raise TypeError(f"{name} is {say.show(value)}, which cannot be saved; must be arrays, numbers, strings or results")
 
 
 def unpack(form: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
-    """The value that `pack` made this of.
+    """The value from which `pack` made `form`.
 
     Raises
     ------
     KeyError, TypeError, ValueError
-        It is none, or what it holds does not fit together.
+        `form` is not from `pack`, or its parts do not fit together.
     """
     if not isinstance(form, Mapping):
         return form
@@ -97,5 +97,5 @@ def unpack(form: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
 
 
 def _safe(key: object, i: int) -> str:
-    """A key as part of an array's name in the zip."""
+    """A key as part of the name of an array in the zip file."""
     return key if isinstance(key, str) and key.isidentifier() else str(i)

@@ -1,8 +1,7 @@
-"""Records: frozen dataclasses whose fields are held to their annotations, by hand or from a file, and whose arrays are
-read-only.
+"""Records: frozen dataclasses with read-only arrays, whose fields are checked against their annotations.
 
-The kind of a value is checked, not its content: arrays by dtype, tuples and dicts by what they hold; and that arrays
-whose SHAPES are given in letters fit each other. O(1) for arrays.
+The types of values are checked, not the numbers: the dtype of arrays, the items of tuples and dicts, and that the
+SHAPES of arrays fit each other. This applies to records made by users and to those loaded from files. O(1) for arrays.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ _KINDS: dict[str, tuple[str, Check]] = {
 }
 
 
-#: Facts whose value says what it is.
+#: Facts printed by their value alone, without their name.
 PLAIN = ("schedule", "solver", "engine", "verdict", "stopped")
 
 
 class Record:
-    """Base of what is kept in named fields: of dataclasses, and of named tuples beside `Result`."""
+    """Base of results and their parts: dataclasses, and named tuples that also inherit from `Result`."""
 
-    #: Field -> its dimensions by letter, "R J+1 S": where a letter returns, so does the length; S' is another dimension
-    #: as long as S. None has no shape, nor have labels that are not there; of a dict each entry has a length of its own
-    #: for each letter.
+    #: Field -> letters of its dimensions, "R J+1 S": equal letters have equal lengths; S' is another dimension of
+    #: length S. None and empty tuples of labels are not checked. In a dict the entries of each key have their own
+    #: lengths.
     SHAPES: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -67,29 +66,29 @@ class Record:
 
     @classmethod
     def _made(cls, **values: Any) -> Self:
-        """A record of values that a verb has just computed: unchecked, in a third of the time. Of dataclasses."""
+        """A record (dataclass) of values that the package has just computed: unchecked, in a third of the time."""
         record = cls.__new__(cls)
         record.__setstate__(values)
         return record
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Fields with read-only views of their arrays, also of a copy and of what was pickled."""
+        """Set the fields, with read-only views of arrays; also used by copy and pickle."""
         own = vars(self)
         for name, value in state.items():
             own[name] = read_only(value)
 
     def __repr__(self) -> str:
-        """One line, whatever the arrays hold."""
+        """One line, without the entries of arrays."""
         facts = (_said(name, value) for name, value in self._facts())
         return f"{type(self).__name__}({', '.join(fact for fact in facts if fact)})"
 
     def _names(self) -> list[str]:
-        """Fields, in order."""
+        """Names of the fields, in order."""
         kind: Any = type(self)
         return list(kind._fields) if isinstance(self, tuple) else [item.name for item in fields(kind) if item.init]
 
     def _facts(self) -> Iterator[tuple[str, object]]:
-        """What the line says, by name: numbers, short texts and arrays."""
+        """The facts shown by repr, by name: numbers, short strings and arrays."""
         for name in self._names():
             value = getattr(self, name)
             if isinstance(value, str):
@@ -98,16 +97,16 @@ class Record:
                 yield name, value
 
     def _state(self) -> dict[str, Any]:
-        """What it is made from, by name: this is saved, and compared by `equals`."""
+        """The data of the record by name, which are saved and compared by `equals`."""
         return {name: getattr(self, name) for name in self._names()}
 
     def equals(self, other: object) -> bool:
-        """Whether `other` is of the same class and has the same values to the last bit; NaN equals NaN."""
+        """Whether `other` has the same class and exactly the same values; NaN equals NaN."""
         return isinstance(other, Record) and type(other) is type(self) and _same(self._state(), other._state())
 
 
 def _said(name: str, value: object) -> str:
-    """A fact in a line: S=3, 'queueing', 4 replicas, mean return 1.5, converged, mu (5, 3)."""
+    """A fact in one line: S=3, 'queueing', 4 replicas, mean return 1.5, converged, mu (5, 3)."""
     if value is None:
         return ""
     if name == "game":
@@ -125,14 +124,14 @@ def _said(name: str, value: object) -> str:
 
 
 def worded(value: object) -> str:
-    """A fact's value: numbers to five digits, arrays by shape."""
+    """The value of a fact as a string: numbers to five digits, arrays by shape."""
     if isinstance(value, np.ndarray) and value.ndim:
         return str(value.shape)
     return f"{float(value):.5g}" if isinstance(value, (float, np.floating, np.ndarray)) else str(value)
 
 
 def read_only(value: Any) -> Any:
-    """A value whose arrays, also those in tuples and dicts, cannot be written to through it."""
+    """The value with read-only views of its arrays, also of those in tuples and dicts."""
     if isinstance(value, np.ndarray):
         if value.flags.writeable:
             value = value.view()
@@ -149,13 +148,13 @@ _STRINGS = {str}
 
 
 def _of_strings(value: tuple[Any, ...]) -> bool:
-    """Whether a tuple has strings alone: a flow has thousands of labels, and is made in microseconds."""
+    """Whether a tuple has strings only; fast, since a flow may have thousands of labels."""
     kinds = set(map(type, value))
     return kinds <= _STRINGS or all(issubclass(kind, str) for kind in kinds)
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two values of a field are equal, array by array; numpy's numbers are those of Python."""
+    """Whether two values of a field are equal, array by array; numpy scalars equal Python numbers."""
     one, other = (value.item() if isinstance(value, np.generic) else value for value in (one, other))
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         a, b = np.asarray(one), np.asarray(other)
@@ -174,12 +173,12 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-Dimension: TypeAlias = tuple[str, str, int]  # J+1: as it is written, its letter J, and the 1 beyond it
+Dimension: TypeAlias = tuple[str, str, int]  # for example ("J+1", "J", 1)
 
 
 @cache
 def _dimensions(kind: Any) -> list[tuple[str, list[Dimension]]]:
-    """SHAPES, read."""
+    """SHAPES, parsed."""
     found = []
     for name, dimensions in kind.SHAPES.items():
         parts = [(one, *one.rstrip("'").partition("+")) for one in dimensions.split()]
@@ -190,7 +189,7 @@ def _dimensions(kind: Any) -> list[tuple[str, list[Dimension]]]:
 def _fit(
     name: str, value: Any, dimensions: list[Dimension], key: str, known: dict[tuple[str, str], tuple[int, str]]
 ) -> None:
-    """Refuse an array or a tuple whose lengths are not those `known` by letter so far; add its own."""
+    """Check the lengths of an array or a tuple against those `known` by letter so far, and add new ones."""
     shape = value.shape if isinstance(value, np.ndarray) else (len(value),)
     if len(shape) != len(dimensions):
         raise ValueError(f"{name} has shape {shape}; must be ({', '.join(one for one, _, _ in dimensions)})")
@@ -203,12 +202,12 @@ def _fit(
 
 @cache
 def _checks(kind: Any) -> dict[str, tuple[str, Check]]:
-    """For each field of a dataclass what it must be, in words, and the check; a generic field has its `kind`."""
+    """For each field of a dataclass a text "must be ..." and the check; generic fields name their `kind`."""
     return {field.name: _check_of(str(field.metadata.get("kind", field.type))) for field in fields(kind)}
 
 
 def _check_of(annotation: str) -> tuple[str, Check]:
-    """The check of an annotation: alternatives, tuples, dicts, callables, and classes by their names."""
+    """The text and the check of an annotation: unions, tuples, dicts, callables, and classes by name."""
     options = _split(annotation, "|")
     if len(options) > 1:
         checks = [_check_of(option) for option in options]
@@ -242,7 +241,7 @@ def _check_of(annotation: str) -> tuple[str, Check]:
 
 
 def _split(text: str, mark: str) -> list[str]:
-    """The parts of an annotation between marks that stand in no brackets."""
+    """The parts of an annotation, split at each `mark` outside brackets."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter == "[") - (letter == "]")

@@ -1,10 +1,11 @@
-"""What verbs return: one base, in which a result declares its facts, its table and its picture, and nothing else.
+"""Base class of all results. A result class declares its facts, its table and its pictures only:
 
     class Flow(Result[Literal["lines", "heat"]]):     a frozen dataclass; the first kind of picture is the default
-        SHAPES                                        dimensions of its arrays, from which its table follows
-        _facts(), _axes(), _title(), _picture()       what its line says, coordinates, and how it is drawn
+        SHAPES                                        dimensions of its arrays, from which its table is made
+        _facts(), _axes(), _title(), _picture()       facts for repr, coordinates, title and picture
 
-From these come repr, equals, save, load, to_pandas, to_polars, to_xarray, plot, and what a notebook shows.
+From these the base class makes repr, equals, save, load, to_pandas, to_polars, to_xarray, plot, and the view in
+notebooks.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ INCHES = (4.6, 3.1)
 
 
 class Result(Tabular, Record, Generic[Kind]):
-    """Base of what verbs return."""
+    """Base of all results."""
 
     #: Kinds of pictures, the default first.
     KINDS: ClassVar[tuple[str, ...]] = ()
@@ -68,17 +69,17 @@ class Result(Tabular, Record, Generic[Kind]):
         Parameters
         ----------
         kind : str or None, optional
-            Which picture, one of the class's KINDS; its own page says what they show. None: the first.
+            The kind of picture, one of the class's KINDS, which its own docstring describes. None: the first.
         label : str or None, optional
-            What the legend says of it, before what each line is where there are several: for pictures laid over each
-            other with `ax`. Not for pictures that are a scale of colours.
+            Name in the legend, for results drawn over each other with `ax`; if there are several lines it is put before
+            the name of each. Not for colour maps.
         color : str or None, optional
-            One colour for all lines, as matplotlib takes it. None: those that follow what is drawn already. Not for
-            pictures that are a scale of colours.
+            One colour for all lines, in any form that matplotlib accepts. None: the next colours of the axes. Not for
+            colour maps.
         title : str or None, optional
-            None: what was played.
+            None: the names of game and schedule.
         ax : matplotlib Axes or None, optional
-            Where to draw; None: a new figure.
+            The axes to draw on; None: a new figure.
 
         Returns
         -------
@@ -87,14 +88,14 @@ class Result(Tabular, Record, Generic[Kind]):
         Raises
         ------
         ImportError
-            matplotlib (extra `app`) is not there.
+            matplotlib (extra `app`) is not installed.
         ValueError
             An unknown kind, one that does not fit the result, or nothing to draw.
         """
         return self._drawn(kind, label=label, color=color, title=title, ax=ax)
 
     def _drawn(self, kind: str | None, **style: Any) -> Axes:
-        """The picture of a kind, checked; more options go to `_picture` as they are."""
+        """Check kind and title, and draw; other options are passed to `_picture`."""
         kind = self.KINDS[0] if kind is None else check.as_choice(kind, "kind", self.KINDS)
         title = style.pop("title")
         return self._picture(kind, title=self._title() if title is None else check.as_string(title, "title"), **style)
@@ -103,7 +104,7 @@ class Result(Tabular, Record, Generic[Kind]):
         raise NotImplementedError
 
     def _title(self) -> str:
-        """What was played, as far as the result knows."""
+        """Names of game and schedule, as far as the result has them."""
         parts = [getattr(self, name, None) for name in ("game", "schedule")]
         return ", ".join(part for part in parts if isinstance(part, str) and part)
 
@@ -135,7 +136,7 @@ class Result(Tabular, Record, Generic[Kind]):
     # --------------------------------------------------------------------------------------------------- tables
 
     def _table(self) -> Table:
-        """The arrays of SHAPES over their dimensions, and numbers and texts about the whole."""
+        """The arrays of SHAPES over their dimensions; numbers and strings become attributes."""
         variables = self._variables()
         known = self._axes()
         sizes = {dim: n for dims, array in variables.values() for dim, n in zip(dims, array.shape, strict=True)}
@@ -150,7 +151,7 @@ class Result(Tabular, Record, Generic[Kind]):
         return Table(coordinates, variables, next(iter(variables)), along, about)
 
     def _variables(self) -> dict[str, Variable]:
-        """The arrays of the table, but those that are coordinates, with their dimensions."""
+        """The arrays of the table with their dimensions, without coordinates."""
         found = {name: getattr(self, name) for name in self.SHAPES if name != "steps"}
         return {
             name: (tuple(DIMENSIONS[letter] for letter in self.SHAPES[name].split()), value)
@@ -159,25 +160,25 @@ class Result(Tabular, Record, Generic[Kind]):
         }
 
     def _axes(self) -> dict[str, tuple[str, npt.NDArray[Any]]]:
-        """Coordinates: name -> (dimension, values); that of a dimension has its name."""
+        """Coordinates: name -> (dimension, values); the main coordinate of a dimension has the same name."""
         return {}
 
     # ---------------------------------------------------------------------------------------------------- files
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to `path` (npz, without pickle), whole or not at all; `tmf.load` reads it.
+        """Write the result to `path` (npz, without pickle), atomically; `tmf.load` reads it.
 
         Parameters
         ----------
         path : path
-            Taken as it is: nothing is appended to its name.
+            The file; nothing is appended to its name.
 
         Raises
         ------
         OSError
-            The folder is missing or cannot be written to.
+            The folder does not exist or cannot be written to.
         TypeError
-            It holds what no file can.
+            A field has a value that cannot be saved.
         """
         arrays: dict[str, npt.NDArray[Any]] = {}
         files.save_npz(path, arrays, packing.pack(self, "", arrays))
@@ -189,23 +190,23 @@ class Result(Tabular, Record, Generic[Kind]):
         Raises
         ------
         FileError
-            A ValueError: the file is damaged, of another kind or another format, and named.
+            A ValueError that names the file: it is damaged, or of another class or format.
         OSError
-            It cannot be read.
+            The file cannot be read.
         TypeError, ValueError
-            `path` is no path.
+            `path` is not a path.
         """
         made: Self = _read(path, cls.__name__)
         return made
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Whatever was saved to a file: any result, or a policy.
+    """Load any saved result or policy from a file.
 
     Parameters
     ----------
     path : path
-        Written by `save`.
+        A file written by `save`.
 
     Returns
     -------
@@ -215,11 +216,11 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     FileError
-        A ValueError: the file is damaged, of another format, or none of tmfcore, and named.
+        A ValueError that names the file: it is damaged, of another format, or not from tmfcore.
     OSError
-        It cannot be read.
+        The file cannot be read.
     TypeError, ValueError
-        `path` is no path.
+        `path` is not a path.
 
     Examples
     --------
@@ -235,12 +236,12 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def _read(path: str | os.PathLike[str], kind: str | None) -> Any:
-    """What a file holds; that it does not fit together is a FileError like the others."""
+    """The object in a file; if its parts do not fit together, a FileError."""
     arrays, header = files.load_npz(path, kind)
     try:
         return packing.unpack({name: header[name] for name in ("kind", "state")}, arrays)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         found = header["kind"]
         raise files.FileError(
-            f"{os.fspath(path)!r} holds no {found} of this version ({error}); must be a saved {found}"
+            f"{os.fspath(path)!r} does not hold a {found} of this version ({error}); must be a saved {found}"
         ) from error

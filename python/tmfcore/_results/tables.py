@@ -1,14 +1,14 @@
-"""Results as tables of other libraries: xarray, pandas and polars, each loaded when it is asked for (extra `tables`).
+"""Results as tables of xarray, pandas and polars (extra `tables`), each imported at first use.
 
-A result is described once, as a Table: named dimensions, coordinates along them, and variables over them.
+A result describes itself once, as a Table: named dimensions, coordinates along them, and variables over them.
 
-    Table.to_xarray()        a Dataset; NetCDF and zarr come through it
-    Table.to_pandas()        a DataFrame, one row for each cell of the dimensions; Parquet comes through it
-    Table.to_polars()        the same for polars
+    Tabular.to_xarray()      a Dataset, which can be written as NetCDF or zarr
+    Tabular.to_pandas()      a DataFrame with a row for each combination of coordinates, which can be written as Parquet
+    Tabular.to_polars()      the same for polars
 
-Dimensions have the same names everywhere: replica, step, observation, action, iteration. Variables of different
-dimensions (counts at the ends of an interval, rewards over it) share the rows of a frame by name of their dimensions,
-so that `kind` chooses which of them a frame holds.
+Dimensions have the same names in all results: replica, step, observation, action, iteration. A frame holds the
+variables over one set of dimensions; `kind` names one of them (counts at the ends of intervals, for example, or rewards
+over intervals).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Variable = tuple[tuple[str, ...], npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Table:
-    """What a result holds, in names.
+    """The data of a result with named dimensions.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ class Table:
         The values along each dimension, in the order of dimensions.
     variables : mapping of str to (dimensions, array)
     default : str
-        The variable whose dimensions a frame takes unless told.
+        The variable that sets the dimensions of a frame by default.
     along : mapping of str to (dimension, (n,) array)
-        Further coordinates along a dimension: time in sweeps along steps.
+        Further coordinates along a dimension, for example time in sweeps along steps.
     attributes : mapping of str to str, int or float
-        About the result as a whole.
+        Facts about the whole result.
     """
 
     coordinates: Mapping[str, npt.NDArray[Any]]
@@ -58,14 +58,14 @@ class Table:
     attributes: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __or__(self, other: Table) -> Table:
-        """Both; what they share is that of `other`, whose default and attributes come first."""
+        """Both tables merged; entries, default and attributes of `other` take precedence."""
         return Table(
             {**self.coordinates, **other.coordinates}, {**self.variables, **other.variables}, other.default,
             {**self.along, **other.along}, {**self.attributes, **other.attributes},
         )  # fmt: skip
 
     def to_xarray(self) -> xarray.Dataset:
-        """The whole as a Dataset; arrays are not copied."""
+        """The table as a Dataset; arrays are not copied."""
         xr = _library("xarray")
         used = {dim for dims, _ in self.variables.values() for dim in dims}
         coordinates: dict[str, Any] = {name: values for name, values in self.coordinates.items() if name in used}
@@ -94,7 +94,7 @@ class Table:
 
 
 class Tabular:
-    """Ways out into tables of what says, in `_table`, what it holds."""
+    """Adds conversions to other libraries to a class with a method `_table`."""
 
     def _table(self) -> Table:
         raise NotImplementedError
@@ -115,24 +115,25 @@ class Tabular:
         return self._table().to_xarray()
 
     def to_pandas(self, kind: str | None = None) -> pandas.DataFrame:
-        """The result as a pandas DataFrame, one row a cell (extra `tables`).
+        """The result as a pandas DataFrame, one row for each combination of coordinates (extra `tables`).
 
         Parameters
         ----------
         kind : str or None, optional
-            A variable of `to_xarray()`: the frame holds it and all that have its dimensions. None: the main one.
+            A variable of `to_xarray()`: the frame has this variable and all others with the same dimensions. None: the
+            main variable.
 
         Returns
         -------
         pandas.DataFrame
-            Labels are categories; `.to_parquet(path)` writes it.
+            Labels are categoricals; `.to_parquet(path)` writes it.
 
         Raises
         ------
         ImportError
             pandas is not installed.
         ValueError
-            Not a variable of this result.
+            `kind` is not a variable of this result.
         """
         pd = _library("pandas")
         columns: dict[str, Any] = {}
@@ -143,7 +144,7 @@ class Tabular:
         return made
 
     def to_polars(self, kind: str | None = None) -> polars.DataFrame:
-        """The result as a polars DataFrame, one row a cell (extra `tables`).
+        """The result as a polars DataFrame, one row for each combination of coordinates (extra `tables`).
 
         Parameters
         ----------
@@ -160,7 +161,7 @@ class Tabular:
         ImportError
             polars is not installed.
         ValueError
-            Not a variable of this result.
+            `kind` is not a variable of this result.
         """
         pl = _library("polars")
         columns: dict[str, Any] = {}
@@ -172,12 +173,12 @@ class Tabular:
 
 
 def _in_order(values: npt.NDArray[Any]) -> list[str]:
-    """The different texts, in the order in which they come."""
+    """The distinct strings, in order of first occurrence."""
     return list(dict.fromkeys(values.tolist()))
 
 
 def labels_or_numbers(labels: tuple[str, ...], n: int) -> npt.NDArray[Any]:
-    """Labels of a dimension as an array; numbers, as integers, where there are no others."""
+    """Labels of a dimension as an array of strings; integers if the labels are the default numbers."""
     if not labels or labels == tuple(map(str, range(n))):
         return np.arange(n)
     return np.array(labels)

@@ -1,4 +1,4 @@
-"""Checks of games of one's own: check_game, and what it finds."""
+"""Checks of your own games: check_game and its report."""
 
 from tmfcore.testing._check import check_game
 from tmfcore.testing._report import Finding, GameReport

@@ -1,6 +1,6 @@
-"""What is wrong with a game, before it is run.
+"""Find mistakes in a game before it is run.
 
-check_game(game) -> GameReport      everything that is found, as errors and remarks
+check_game(game) -> GameReport      all findings, as errors and remarks
 """
 
 from __future__ import annotations
@@ -13,45 +13,46 @@ from tmfcore.testing import _looks
 from tmfcore.testing._probe import TABLES, Probe, distributions, guarded, steps_of
 from tmfcore.testing._report import Finding, GameReport
 
-SHORT = 0.01  # sweeps a step of a game in sweeps lasts
-LONGEST = 2_000_000  # cells of the kernel, beyond which no population is played
+SHORT = 0.01  # length in sweeps of the steps of a game in sweeps
+LONGEST = 2_000_000  # largest kernel, in entries, for which populations are simulated
 
 
 @takes_rng
 @fits_memory(f"trials must be fewer, or {SMALLER_GAME}")
 def check_game(game: Game, *, trials: int = 20, rng: seeding.RNG = None, play: bool = True) -> GameReport:
-    """Ask a game for its tables at many distributions and steps, and report all that is wrong or odd.
+    """Compute the tables of a game at many distributions and steps, and report everything that is wrong or unusual.
 
     Parameters
     ----------
     game : Game
-        In sweeps without a step of its own it is looked at in steps of 0.01 sweeps.
+        A game in sweeps without its own `step` is checked in steps of 0.01 sweeps.
     trials : int, optional
-        Distributions drawn, besides the start, the uniform one and those with everybody at one place: Dirichlet, some
-        with empty places.
+        Number of random distributions (Dirichlet, some with empty observations), in addition to the initial one, the
+        uniform one, and those with all agents at one observation.
     rng : int, Generator, SeedSequence or None, optional
         Seed of the distributions and of the populations.
     play : bool, optional
-        Also hold populations of 10,000 agents, half of whom act at a step, against the mean field, over up to 50 steps.
+        True (default): also compare populations of 10,000 agents, half of which act at a step, with the mean field,
+        over up to 50 steps.
 
     Returns
     -------
     GameReport
-        Its `findings`; nothing is raised for them (`raise_errors()` does that).
+        Its `findings` are errors and remarks; call `raise_errors()` to raise the errors.
 
     Raises
     ------
     TypeError, ValueError
-        game is no Game; bad trials or rng.
+        game is not a Game; bad trials or rng.
 
     Notes
     -----
-    Looked at: whether the game raises, or returns what is no distribution or not finite, anywhere; whether it gives the
-    same twice; whether single rows equal the tables; whether promises of a compiled game hold, and what a model
-    declares for proofs; ranges; jumps of a table along lines between distributions, by bisection; dependence on mu and
-    on time; passive agents; observations that nobody can reach; labels; and populations beside their limit. What was
-    not met was not found:
-    more trials see more. Cost: O((trials + S) S A K) and the simulations.
+    Checked: whether the game raises an error, or returns rows that are not distributions or numbers that are not
+    finite; whether it returns the same twice; whether single rows equal the tables; whether the promises of a compiled
+    game, and the properties that a model declares for proofs, hold; ranges of rewards; jumps of a table along lines
+    between distributions, by bisection; dependence on mu and on time; passive rewards; observations that no agent
+    reaches; labels; and finite populations against their limit. Mistakes at other distributions and steps are not
+    found; more trials find more. Cost: O((trials + S) S A K) and the simulations.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What is looked at, one kind of mistake each: generators of findings."""
+"""The checks of check_game: each is a generator of findings about one kind of mistake."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tmfcore.games._routing import Routing
 from tmfcore.testing._probe import TABLES, Probe, asked, equal, short
 from tmfcore.testing._report import Finding
 
-LARGE = 1e6  # rewards beyond it drown others in rounding, and step lengths of solvers are not made for them
-JUMP = 1e-3  # of a table's range along a line: what changes by more over SHORT of the line is no smooth function
+LARGE = 1e6  # larger rewards cause rounding errors in others, and solvers' default step sizes do not fit them
+JUMP = 1e-3  # a table that changes by more than this share of its range within SHORT of a line has a jump
 SHORT = 2.0**-30
-ROWS_TRIED = 64  # rows asked for one by one, for each distribution
-AGENTS = 10_000  # of the populations held against the mean field, with REPLICAS of them
-REPLICAS = 4
+ROWS_TRIED = 64  # rows computed one by one, for each distribution
+AGENTS = 10_000  # agents of each population that is compared with the mean field
+REPLICAS = 4  # number of these populations
 STEPS_PLAYED = 50
-LONGEST = 2_000_000  # cells of the kernel, beyond which no population is played
+LONGEST = 2_000_000  # largest kernel, in entries, for which all corners are computed
 
 
 def repeatable(probe: Probe) -> Iterator[Finding]:
-    """The same mu and t must give the same, to the last bit."""
+    """The same mu and t must give exactly the same tables."""
     for (i, t), tables in probe.tables.items():
         again = probe.ask(probe.mus[i], t)
         for k in range(4):
@@ -42,13 +42,13 @@ def repeatable(probe: Probe) -> Iterator[Finding]:
                     "error",
                     "repeatable",
                     f"{TABLES[k]}{list(at)} is {tables[k][at]:.12g} and then {again[k][at]:.12g} at the same mu and "
-                    f"t={t}; a game must give the same twice, draw nothing and keep no state",
+                    f"t={t}; a game must be deterministic: no random draws, no state",
                 )
                 return
 
 
 def by_row(probe: Probe) -> Iterator[Finding]:
-    """A row asked for alone must be the row of the tables, up to rounding."""
+    """A row computed alone must equal the row of the tables, up to rounding."""
     model = probe.game.model
     for i in probe.at_first_step()[:4]:
         t = probe.steps[0]
@@ -71,7 +71,7 @@ def by_row(probe: Probe) -> Iterator[Finding]:
 
 
 def promised(probe: Probe) -> Iterator[Finding]:
-    """Flags of the model, by which kernels leave out calls."""
+    """Flags of the model that let kernels skip calls must be true."""
     model = probe.game.model
     promises = [name for name in _promises.NAMES if getattr(model, name)]
     mus = [probe.mus[i] for i in probe.at_first_step()]
@@ -96,7 +96,7 @@ def promised(probe: Probe) -> Iterator[Finding]:
 
 
 def declared(probe: Probe) -> Iterator[Finding]:
-    """Flags of the model from which analysis proves: they are held against every table known."""
+    """Flags of the model that analysis uses in proofs must be true for every table computed."""
     said, n = Declared.by(probe.game), probe.game.n_observations
     if said.affine and n**3 * probe.game.n_actions <= LONGEST:
         corners = [probe.ask(corner, probe.steps[0]) for corner in np.eye(n)]
@@ -105,7 +105,7 @@ def declared(probe: Probe) -> Iterator[Finding]:
                 mixed = np.tensordot(probe.mus[i], np.stack([corner[k] for corner in corners]), axes=1)
                 scale = max(1.0, *(float(np.abs(corner[k]).max()) for corner in corners))
                 if np.abs(tables[k] - mixed).max() > ROUNDING * scale:
-                    yield _broken("affine", k, t, probe.mus[i], "the mixture of what it is at the corners")
+                    yield _broken("affine", k, t, probe.mus[i], "the mixture of its values at the corners")
                     return
     for (i, t), tables in probe.tables.items():
         first = probe.tables.get((0, t))
@@ -113,14 +113,14 @@ def declared(probe: Probe) -> Iterator[Finding]:
             continue
         for k in (0, 2):
             if said.constant_reward and not equal(tables[k], first[k]):
-                yield _broken("constant_reward", k, t, probe.mus[i], "what it is at the start's population")
+                yield _broken("constant_reward", k, t, probe.mus[i], "equal to that at the initial population")
                 return
         if said.falling_reward:
             added, before = tables[0] - tables[2][:, np.newaxis], first[0] - first[2][:, np.newaxis]
             scale = max(1.0, *(float(np.abs(table).max()) for table in (tables[0], first[0], tables[2], first[2])))
             rises = (tables[2] - first[2]) * np.sign(probe.mus[i] - probe.mus[0])
             if np.abs(added - before).max() > ROUNDING * scale or rises.max() > ROUNDING * scale:
-                yield _broken("falling_reward", 2, t, probe.mus[i], "falling in the share of the own place alone")
+                yield _broken("falling_reward", 2, t, probe.mus[i], "decreasing in its own observation's share only")
                 return
 
 
@@ -130,7 +130,7 @@ def _broken(flag: str, k: int, t: int, mu: FloatArray, wanted: str) -> Finding:
 
 
 def ranges(probe: Probe) -> Iterator[Finding]:
-    """Rewards so large that rounding eats the others."""
+    """Rewards so large that others are lost in rounding."""
     for k in (0, 2):
         worst, when = 0.0, (0, 0)
         at: tuple[int, ...] = ()
@@ -144,12 +144,12 @@ def ranges(probe: Probe) -> Iterator[Finding]:
                 "remark",
                 "ranges",
                 f"{TABLES[k]}{list(at)} is {probe.tables[when][k][at]:.4g} at t={when[1]} and mu = "
-                f"{short(probe.mus[when[0]])}; beyond {LARGE:g} rounding and step lengths suffer",
+                f"{short(probe.mus[when[0]])}; beyond {LARGE:g} rounding errors grow and step sizes of solvers fail",
             )
 
 
 def smooth(probe: Probe) -> Iterator[Finding]:
-    """Jumps in mu: on lines between distributions, bisect towards where a table changes most."""
+    """Jumps in mu: on lines between distributions, bisect towards the largest change of a table."""
     known = probe.at_first_step()
     t = probe.steps[0]
     found: set[int] = set()
@@ -167,7 +167,7 @@ def smooth(probe: Probe) -> Iterator[Finding]:
 
 
 def _jump(probe: Probe, start: FloatArray, end: FloatArray, t: int, k: int) -> str | None:
-    """Where table k jumps between two distributions, in words, or None."""
+    """A text about a jump of table k between two distributions, or None."""
 
     def table(s: float) -> FloatArray:
         return probe.ask((1 - s) * start + s * end, t)[k]
@@ -197,25 +197,25 @@ def _jump(probe: Probe, start: FloatArray, end: FloatArray, t: int, k: int) -> s
 
 def dependence(probe: Probe) -> Iterator[Finding]:
     if len(probe.tables) > 1 and not any(probe.changes_with_mu(i) for i in range(4)):
-        yield Finding("remark", "mu", "nothing depends on mu: agents do not meet, and a single one is the whole game")
+        yield Finding("remark", "mu", "nothing depends on mu: agents do not interact, this is a single-agent problem")
     if any(probe.changes_with_time(i) for i in range(4)):
         which = ", ".join(TABLES[i] for i in range(4) if probe.changes_with_time(i))
-        yield Finding("remark", "time", f"{which} change with the step; a stationary solver does not apply")
+        yield Finding("remark", "time", f"{which} change with the step; stationary solvers do not apply")
 
 
 def passive(probe: Probe) -> Iterator[Finding]:
-    """Passive agents who earn nothing while the others do: often forgotten."""
+    """Passive agents that earn nothing although acting ones do: often a passive reward was forgotten."""
     tables = list(probe.tables.values())
     if not tables:
         return
     if all((one[2] == 0).all() for one in tables) and any((one[0] != 0).any() for one in tables):
         yield Finding(
-            "remark", "passive", "passive_reward is 0 everywhere: who does not act earns nothing, and waiting is free"
+            "remark", "passive", "passive_reward is 0 everywhere: agents that do not act earn nothing and pay nothing"
         )
 
 
 def reach(probe: Probe) -> Iterator[Finding]:
-    """Observations that are neither in the start nor at the end of any row."""
+    """Observations that are neither in the initial distribution nor reached from another observation."""
     model = probe.game.model
     n = model.n_observations
     reached = probe.game.initial > 0
@@ -229,12 +229,12 @@ def reach(probe: Probe) -> Iterator[Finding]:
         yield Finding(
             "remark",
             "reach",
-            f"nobody starts at or moves to observation {missed[0]} ({len(missed)} of {n} are never reached)",
+            f"no agent starts at or moves to observation {missed[0]} ({len(missed)} of {n} are never reached)",
         )
 
 
 def labels(probe: Probe) -> Iterator[Finding]:
-    """Numbers where words would do: plots and tables show them."""
+    """Missing labels: plots and tables will show numbers."""
     game = probe.game
     plain = [
         name
@@ -246,20 +246,20 @@ def labels(probe: Probe) -> Iterator[Finding]:
 
 
 def divided(probe: Probe) -> Iterator[Finding]:
-    """Routing that divides vehicles between two numbers of steps."""
+    """Routing with rounding="linear", whose results need not converge as step falls."""
     model = probe.game.model
     if isinstance(model, Routing) and model.linear:
         yield Finding(
             "remark",
             "steps",
-            "rounding='linear' divides vehicles that leave together, and the first of them meet only each other on the "
-            "next link: where travel times are no whole numbers of steps, they do not converge as step falls; "
-            "those of rounding='down' do",
+            "rounding='linear' splits vehicles that leave together over two steps, and the first of them meet only each "
+            "other on the next link: if travel times are not whole numbers of steps, they do not converge as step "
+            "falls; with rounding='down' they do",
         )
 
 
 def limit(game: Game, rng: np.random.Generator) -> Iterator[Finding]:
-    """Populations of AGENTS beside the mean field, everybody acting at random, half of them at a step."""
+    """Populations of AGENTS must stay near the mean field; uniform policy, half of the agents act at a step."""
     policy, schedule = TabularPolicy.uniform(game), Fraction(0.5)
     every = max(1, game.n_steps // STEPS_PLAYED)
     try:
@@ -270,7 +270,7 @@ def limit(game: Game, rng: np.random.Generator) -> Iterator[Finding]:
     except Exception as error:
         yield Finding("error", "limit", f"a run of the mean field or of {AGENTS} agents ended with: {error}")
         return
-    # The l1 distance of a sampled histogram from its law is below sqrt(S / N); what a step adds may grow a little.
+    # The l1 distance of a sampled histogram from its law is below sqrt(S / N); it may grow over time.
     distance = np.abs(run.mu.mean(0) - flow.mu).sum(-1)
     bound = 10 * np.sqrt(game.n_observations / AGENTS)
     if distance.max() > bound:
@@ -279,5 +279,5 @@ def limit(game: Game, rng: np.random.Generator) -> Iterator[Finding]:
             "remark",
             "limit",
             f"{AGENTS} agents are {distance[j]:.3g} away (l1) from their mean field at step {flow.steps[j]}, expected "
-            f"at most {bound:.3g}: the game jumps, or small differences grow",
+            f"at most {bound:.3g}: the game is discontinuous in mu, or small differences grow",
         )

@@ -1,4 +1,4 @@
-"""Where a game is looked at: its tables at many distributions and steps."""
+"""The tables of a game at many distributions and steps, for check_game."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Tables = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 def distributions(game: Game, trials: int, rng: np.random.Generator) -> list[FloatArray]:
-    """The start, uniform, everybody at one place (up to `trials` places), and `trials` drawn ones; sums are 1."""
+    """The initial one, uniform, all agents at one observation (up to `trials`), and `trials` random; sums are 1."""
     n = game.n_observations
     places = range(n) if n <= trials else rng.choice(n, trials, replace=False)
     mus = [game.initial, np.full(n, 1.0 / n), *(np.eye(1, n, int(o))[0] for o in places)]
@@ -33,13 +33,13 @@ def distributions(game: Game, trials: int, rng: np.random.Generator) -> list[Flo
 
 
 def steps_of(game: Game, rng: np.random.Generator) -> list[int]:
-    """0, T - 1, and some in between, in order."""
+    """0, T - 1, and some steps in between, in order."""
     drawn = rng.integers(game.n_steps, size=STEPS_TRIED - 2)
     return sorted({0, game.n_steps - 1, *(int(t) for t in drawn)})
 
 
 class Probe:
-    """A game's tables at every distribution and step tried; what it raises becomes a finding, once a kind."""
+    """A game's tables at every distribution and step tried; errors become findings, one for each kind of error."""
 
     def __init__(
         self, game: Game, mus: list[FloatArray], steps: list[int], rng: np.random.Generator
@@ -66,11 +66,11 @@ class Probe:
         return tables
 
     def at_first_step(self) -> list[int]:
-        """Indices of distributions whose tables at step 0 are known."""
+        """Indices of distributions whose tables at the first step were computed without an error."""
         return [i for i in range(len(self.mus)) if (i, self.steps[0]) in self.tables]
 
     def changes_with_mu(self, i: int) -> bool:
-        """Whether table i was seen to differ between two distributions at one step."""
+        """Whether table i differs between two of the distributions at one step."""
         for t in self.steps:
             seen = [tables[i] for (_, s), tables in self.tables.items() if s == t]
             if any(not equal(seen[0], other) for other in seen[1:]):
@@ -78,7 +78,7 @@ class Probe:
         return False
 
     def changes_with_time(self, i: int) -> bool:
-        """Whether table i was seen to differ between two steps at one distribution."""
+        """Whether table i differs between two of the steps at one distribution."""
         for k in range(min(3, len(self.mus))):
             seen = [self.tables[k, t][i] for t in self.steps if (k, t) in self.tables]
             if any(not equal(seen[0], other) for other in seen[1:]):
@@ -92,7 +92,7 @@ def equal(x: FloatArray, y: FloatArray) -> bool:
 
 
 def short(mu: FloatArray) -> str:
-    """A distribution as an error can show it."""
+    """A distribution, shortened for an error text."""
     most = np.argsort(-mu, kind="stable")[:3]
     if len(mu) <= 4:
         return "[" + ", ".join(f"{p:.4g}" for p in mu) + "]"
@@ -100,11 +100,11 @@ def short(mu: FloatArray) -> str:
 
 
 class FailedError(Exception):
-    """The game raised; args are the code of the finding and what it said."""
+    """The game raised an error; args are the code of the finding and the text of the error."""
 
 
 def asked(call: Callable[..., Any], *arguments: Any) -> Any:
-    """What the game answers; what it raises as a FailedError, so that it is told from mistakes of this module."""
+    """Call the game; its errors become a FailedError, to distinguish them from errors of this module."""
     try:
         return call(*arguments)
     except ValueError as error:
@@ -114,7 +114,7 @@ def asked(call: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def guarded(look: Callable[[Probe], Iterator[Finding]], probe: Probe) -> list[Finding]:
-    """What one look finds; a game that raises meanwhile is found, too, unless that is known already."""
+    """The findings of one check; an error of the game is a finding, too, unless there was one before."""
     found: list[Finding] = []
     try:
         for finding in look(probe):

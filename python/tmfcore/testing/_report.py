@@ -1,4 +1,4 @@
-"""What was found of a game: errors and remarks."""
+"""The report of check_game: errors and remarks."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding(Record):
-    """One thing found.
+    """One finding about a game.
 
     Parameters
     ----------
     kind : {"error", "remark"}
-        An error will make a run fail or be wrong; a remark is what an author should know and may want.
+        "error": runs will fail or give wrong results. "remark": unusual, but may be intended.
     code : str
-        What was looked at: "raises", "rows", "repeatable", "by_row", "promise", "declared", "ranges", "smooth", "mu",
-        "time", "passive", "reach", "labels", "steps", "limit".
+        The check: "raises", "rows", "repeatable", "by_row", "promise", "declared", "ranges", "smooth", "mu", "time",
+        "passive", "reach", "labels", "steps", "limit".
     text : str
-        What was found, with index and value.
+        The finding, with index and value.
     """
 
     kind: str
@@ -41,22 +41,22 @@ class Finding(Record):
 
 @dataclass(frozen=True, repr=False)
 class GameReport(Result[Literal["findings"]]):
-    """What check_game found.
+    """The findings of check_game.
 
     Parameters
     ----------
     findings : tuple of Finding
         Errors first.
     depends_on_mu, depends_on_time : tuple of str
-        The tables of the game that were seen to change with the population distribution, and with the step.
+        The tables that changed with the population distribution, and with the step.
     trials : int
-        Distributions tried.
+        Number of distributions tried.
     game : str
-        The game as it prints.
+        The repr of the game.
 
     Notes
     -----
-    `plot` draws how many errors and remarks there are of what was looked at.
+    `plot` draws the number of errors and remarks of each check that has any.
     """
 
     findings: tuple[Finding, ...]
@@ -101,7 +101,7 @@ class GameReport(Result[Literal["findings"]]):
         for one in self.findings:
             counts[0, codes.index(one.code), one.kind == "remark"] += 1
         return plotting.panels(
-            counts, x_labels=("errors", "remarks"), y_labels=codes, y_label="what was looked at", quantity="findings",
+            counts, x_labels=("errors", "remarks"), y_labels=codes, y_label="check", quantity="findings",
             **style,
         )  # fmt: skip
 
