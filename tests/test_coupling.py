@@ -233,7 +233,7 @@ REFUSED = [
     (tmf.games.susceptible_infected(), [[1.5, 0.2], [0.2, 1]],
      "coupling[0, 0] is 1.5; must be at most 1.23457: where all agents are at observation 1, the transition row [0, 0] of games[0] has entry [0] = -0.215"),
     (tmf.games.linear_quadratic(step=1).at(), [[1, 1], [0, 0]],
-     "coupling[1, 0] is 0; all of coupling[1, :] must be 1, or sum_j coupling[1, j] shares[j] = 0 must be 1: for games[1] the mean position is that of a population that sums to 1; let the type see somebody"),
+     "coupling[1, 0] is 0; all of coupling[1, :] must be 1, or sum_j coupling[1, j] shares[j] = 0 must be 1: for games[1] the mean position is that of a population that sums to 1; couple it to a type with agents"),
     (tmf.games.braess(), [[1, 1], [3, 1]], "coupling[1, 0] is 3; must be at most 1.5, with all of coupling[1, :] scaled alike"),
 ]  # fmt: skip
 

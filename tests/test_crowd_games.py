@@ -328,7 +328,7 @@ def test_steps_beyond_the_last_take_the_last():
         (crowd_motion, {"worth": np.zeros((3, 3))}, ValueError, "worth has shape (3, 3)"),
         (crowd_motion, {"obstacles": ["##", "#"]}, ValueError, "obstacles has rows of 1 to 2 characters"),
         (crowd_motion, {"obstacles": ["a "]}, ValueError, "obstacles has characters other than"),
-        (crowd_motion, {"obstacles": ["##"]}, ValueError, "obstacles stand on every cell"),
+        (crowd_motion, {"obstacles": ["##"]}, ValueError, "obstacles are on every cell"),
         (crowd_motion, {"obstacles": [[0, 1]]}, TypeError, "obstacles holds dtype int64"),
         (crowd_motion, {"obstacles": ["# "], "shape": (3, 3)}, ValueError, "obstacles has shape (1, 2); must be shape"),
         (crowd_motion, {"obstacles": ["# "], "initial": [0.5, 0.5]}, ValueError, "initial[0] is 0.5; must be 0 on an"),

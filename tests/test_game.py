@@ -193,7 +193,7 @@ ROWS = "each row must sum to 1 within 1e-08"
         (
             {"passive_successors": np.zeros((S, 1), int)},
             ValueError,
-            "passive_successors is given without passive_transition; must come with it",
+            "passive_successors is given without passive_transition; must be given together with it",
         ),
         (
             {"successors": np.zeros((S, A), int)},

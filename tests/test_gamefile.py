@@ -64,14 +64,14 @@ def test_affine_games(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[game\nx = 1", r"game\.toml is no TOML file: .*line 1"),
+        ("[game\nx = 1", r"game\.toml is not a TOML file: .*line 1"),
         ("x = 1", r"game\.toml has no table \[game\]"),
         ("game = 1", r"game\.toml has no table \[game\]"),
         (ARRAYS + "[solver]", r"game\.toml: \[solver\] is unknown"),
         ("[game]", r"game\.toml: game\.kind is missing; must be one of arrays, "),
         ("[game]\nkind = 3", r"game\.toml: game\.kind is 3; must be one of"),
         ('[game]\nkind = "queuing"', r"game\.toml: game\.kind is 'queuing'; must be .*\(did you mean queueing\?\)"),
-        ('[game]\nkind = "queueing"\ncapacity = [1]', r"game\.toml: game\.capacity is no parameter of queueing \(did you mean capacities\?\)"),
+        ('[game]\nkind = "queueing"\ncapacity = [1]', r"game\.toml: game\.capacity is not a parameter of queueing \(did you mean capacities\?\)"),
         ('[game]\nkind = "queueing"\ncapacities = [-1.0]', r"game\.toml: game\.capacities\[0\] is -1"),
         ('[game]\nkind = "queueing"\ncapacities = "x"', r"game\.toml: game\.capacities is 'x'"),
         (ARRAYS.replace("horizon = 20", ""), r"game\.toml: game\.horizon is missing; arrays needs it"),

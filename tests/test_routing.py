@@ -381,7 +381,7 @@ def test_network_errors(changes, error, text):
         ({"demand": ["1->2"]}, TypeError, "demand[0] is '1->2' (str); must be (origin, destination, vehicles[, departure])"),
         ({"demand": [("1->2", "9->9", 1)]}, ValueError, "demand[0].destination is '9->9'; must be a link of the network"),
         ({"demand": [("1->2", "1->2", 1)]}, ValueError, "demand[0].destination is '1->2'; must differ from its origin"),
-        ({"demand": [("2->3", "1->2", 1)]}, ValueError, "demand[0].origin is '2->3'; must be a link that another one follows"),
+        ({"demand": [("2->3", "1->2", 1)]}, ValueError, "demand[0].origin is '2->3'; must be a link that is followed by another link"),
         ({"demand": [("1->2", "2->3", 0)]}, ValueError, "demand[0].vehicles is 0.0; must be > 0"),
         ({"demand": [("1->2", "2->3", 1, -1)]}, ValueError, "demand[0].departure is -1.0; must be >= 0"),
         (

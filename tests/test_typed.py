@@ -248,7 +248,7 @@ def test_pickle():
         (([queueing([0.1], step=1).at(), queueing([0.1], horizon=3, step=1).at()], [0.5, 0.5]), {}, ValueError, "games[1] has horizon 3; must be that of games[0], 20"),
         (([queueing([0.1], step=1).at()] * 2, [0.5, 0.6]), {}, ValueError, "shares sums to 1.1"),
         (([queueing([0.1], step=1).at(), queueing([0.1, 0.2], step=1).at()], [0.5, 0.5]), {}, ValueError,
-         "coupling[0, 1] is 1, but type 0 has 2 observations and type 1 has 3; must be 0, or give a matrix (S, S) = (5, 5)"),
+         "coupling[0, 1] is 1, but type 0 has 2 observations and type 1 has 3; must be 0, or pass a matrix (S, S) = (5, 5)"),
         (([queueing([0.1], step=1).at()] * 2, [0.5, 0.5]), {"coupling": np.ones((3, 3))}, ValueError, "coupling has shape (3, 3)"),
         (([queueing([0.1], step=1).at()] * 2, [0.5, 0.5]), {"coupling": sp.eye_array(3)}, ValueError, "coupling has shape (3, 3); must be (4, 4)"),
         (([queueing([0.1], step=1).at()] * 2, [0.5, 0.5]), {"coupling": [[1, 1], [1, -1]]}, ValueError, "coupling[1, 1] is -1"),

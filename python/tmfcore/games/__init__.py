@@ -1,11 +1,11 @@
-"""Games ready to play (Theory, section 8): functions that return a Game on a compiled model, a file each.
+"""Built-in games (Theory, section 8): functions that return a Game with a compiled model, one file each.
 
-SHELF has them all with what they model; BY_NAME, name -> function, those that can be played without arguments. Each
-file enters its own (`_shelf`), and this one imports all files of the folder. Beside games there are
+SHELF has all of them with descriptions. BY_NAME (name -> function) has those that need no arguments. Each file
+registers its own game (`_shelf`), and this module imports all files of the folder. Besides the games there are
 
-RoadNetwork, Demand                             what `routing` is played on
-wardrop(worth, congestion, power)               where resource selection ends up
-by_type(game, values), by_half_step(game, mu)   results of `typed` and `joint`, taken apart
+RoadNetwork, Demand                             road network and traffic for `routing`
+wardrop(worth, congestion, power)               equilibrium of resource selection with free switching
+by_type(game, values), by_half_step(game, mu)   split results of `typed` and `joint` into their parts
 gamefile                                        games in files
 
 The games:
@@ -20,7 +20,7 @@ from tmfcore.games._shelf import BY_NAME as BY_NAME
 from tmfcore.games._shelf import SHELF as SHELF
 from tmfcore.games._shelf import find
 
-if TYPE_CHECKING:  # what `find` finds, for those who read and do not run: written by `python -m bench.gallery --lists`
+if TYPE_CHECKING:  # the names that `find` returns, for type checkers: written by `python -m bench.gallery --lists`
     from tmfcore.games.affine import affine as affine
     from tmfcore.games.beach_bar import beach_bar as beach_bar
     from tmfcore.games.braess import braess as braess

@@ -1,14 +1,14 @@
-"""What each type of a typed game is shown of the population, and whether its game can bear it.
+"""The coupling of a typed game: the vector x = C mu that each type gets, and whether its game is valid at x.
 
-A game is made for population distributions. What a type is shown, x = C mu, is one where every agent counts 1 in it;
-otherwise x sums to something else, and rows that are distributions where mu is one need not be at x. The manner in
-which x meets the model of a type, as the kernel numbers them:
+A game is made for population distributions. x is a distribution if every agent has weight 1 in it. Otherwise the sum of
+x is not 1, and rows that are distributions for every distribution mu need not be distributions at x. The model of a
+type gets x in one of three ways, numbered as in the kernel:
 
-    PLAIN       x as it is: it is a distribution, or the rows are right whatever x >= 0
-    STRETCHED   x as it is, in an affine model that must know its sum; its rows are right at every column of C, hence at
-                every C mu
-    SCALED      x over its sum, which is 1 in the limit and, where the numbers of agents by type are rounded or drawn,
-                near it
+    PLAIN       x itself: it is a distribution, or the rows are valid for every x >= 0
+    STRETCHED   x itself, in an affine model that takes its sum into account; the rows are valid at every column of C,
+                hence at every C mu
+    SCALED      x divided by its sum, which is 1 in the limit, and near 1 for N agents, whose numbers by type are
+                rounded or drawn
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from tmfcore.games._routing import Routing
 from tmfcore.games._typed import Typed
 
 PLAIN, STRETCHED, SCALED = range(3)
-EQUAL = 1e-9  # sums that differ by less are the same
-NEAR = 1e-7  # of what is shown: scaled to 1, it may be off by the tolerance of shares and of starts
-ROUNDING = 1e-12  # entries below 0 by less than this share of their terms are 0, as the kernel takes them
-ENTRIES = 1 << 20  # of rows at all columns that are looked at together
+EQUAL = 1e-9  # sums that differ by less are equal
+NEAR = 1e-7  # tolerance on the sum of x, from the tolerances of `shares` and of initial distributions
+ROUNDING = 1e-12  # negative entries smaller than this share of their terms count as 0, as in the kernel
+ENTRIES = 1 << 20  # number of entries of rows (at all columns) that are checked together
 
 
 @dataclass(frozen=True)
 class Coupling:
-    """C (S, S), a scipy.sparse.csr_array, and W (M, M) where that was given."""
+    """C (S, S), a scipy.sparse.csr_array, and W (M, M) if it was given."""
 
     matrix: Any
     weights: FloatArray | None
 
     @property
     def given(self) -> Any:
-        """What makes it again."""
+        """The argument that makes it again."""
         return self.matrix if self.weights is None else self.weights
 
     def entry(self, i: int, rows: slice, column: int, sizes: Sequence[int]) -> tuple[str, float]:
-        """The entry by which type i is shown who is at `column`: its name and value."""
+        """Name and value of the entry with which agents at `column` count for type i."""
         if self.weights is not None:
             j = int(np.searchsorted(np.cumsum(sizes), column, side="right"))
             return f"coupling[{i}, {j}]", float(self.weights[i, j])
@@ -58,7 +58,7 @@ class Coupling:
 
 def read(coupling: object, sizes: list[int]) -> Coupling:
     """C from W, C or None, checked."""
-    import scipy.sparse as sp  # takes longer to load than the rest of the package
+    import scipy.sparse as sp  # slow to import
 
     n_types, n_observations = len(sizes), sum(sizes)
     if coupling is None:
@@ -81,7 +81,7 @@ def read(coupling: object, sizes: list[int]) -> Coupling:
         if sizes[i] != sizes[j]:
             raise ValueError(
                 f"coupling[{i}, {j}] is {weights[i, j]:g}, but type {i} has {sizes[i]} observations and type {j} has "
-                f"{sizes[j]}; must be 0, or give a matrix (S, S) = {whole}"
+                f"{sizes[j]}; must be 0, or pass a matrix (S, S) = {whole}"
             )
     blocks = [
         [sp.diags_array(np.full(sizes[i], weights[i, j])) if weights[i, j] else sp.csr_array((sizes[i], sizes[j]))
@@ -92,12 +92,12 @@ def read(coupling: object, sizes: list[int]) -> Coupling:
 
 
 def settle(coupling: Coupling, models: Sequence[Model], initial: FloatArray) -> tuple[list[Model], list[int]]:
-    """The models as they are to be used, and the manner of each.
+    """The models to use, and for each the way in which it gets x: PLAIN, STRETCHED or SCALED.
 
     Raises
     ------
     ValueError
-        A coupling at which some model has rows that are no distributions, or another game than it says.
+        A coupling for which rows of some model would not be distributions, or its formulas would not apply.
     """
     sizes = [model.n_observations for model in models]
     ends = np.cumsum(sizes).tolist()
@@ -113,7 +113,7 @@ def settle(coupling: Coupling, models: Sequence[Model], initial: FloatArray) -> 
 
 @dataclass(frozen=True)
 class _Leaf:
-    """Agents who keep their type: their model, their observations, and their share."""
+    """The agents of one type that has no types inside: their model, their observations, and their share."""
 
     model: Model
     here: slice
@@ -132,7 +132,7 @@ def _leaves(models: Sequence[Model], initial: FloatArray, first: int = 0) -> Ite
 
 @dataclass(frozen=True)
 class _Sight:
-    """How type i sees the agents of all types."""
+    """The coupling of type i to the agents of all types."""
 
     coupling: Coupling
     i: int
@@ -141,7 +141,7 @@ class _Sight:
     leaves: tuple[_Leaf, ...]
 
     def of(self, model: Model, matrix: Any) -> tuple[Model, int]:
-        """The model and the manner in which it is shown matrix @ mu, (S_i, S) times (S,)."""
+        """The model to use, and the way in which it gets x = matrix @ mu, (S_i, S) times (S,)."""
         if isinstance(model, Typed):
             return self._nested(model, matrix), PLAIN
         sums = np.asarray(matrix.sum(axis=0)).ravel()
@@ -179,7 +179,7 @@ class _Sight:
         return Typed(models, model.rates, model.indptr, model.indices, model.weights, model.names, manners)
 
     def _whole(self, sums: FloatArray) -> bool:
-        """Whether what is shown sums to 1 for the shares that the types have, wherever their agents are."""
+        """Whether x sums to 1 for the shares of the types, at every distribution of their agents."""
         total = 0.0
         for leaf in self.leaves:
             if leaf.share > 0:
@@ -199,18 +199,18 @@ class _Sight:
                 f"sum to 1 there: for games[{i}] {reason}. Divide the columns by their sums"
             )
         total = float(sum(leaf.share * sums[leaf.here.start] for leaf in self.leaves))
-        remedy = f"divide coupling[{i}, :] by {total:.6g}" if total > 0 else "let the type see somebody"
+        remedy = f"divide coupling[{i}, :] by {total:.6g}" if total > 0 else "couple it to a type with agents"
         raise ValueError(
             f"{name} is {value:g}; all of coupling[{i}, :] must be 1, or sum_j coupling[{i}, j] shares[j] = "
             f"{total:.6g} must be 1: for games[{i}] {reason}; {remedy}"
         )
 
     def _check_rows(self, table: Rows, name: str, n_actions: int, matrix: Any, sums: FloatArray) -> None:
-        """Rows are distributions where any one agent is all that is shown, hence at every population."""
+        """Check that rows are distributions at every column of C; then they are at every population."""
         shown, n_columns = matrix.tocsc(), matrix.shape[1]
         n_rows, n_cells = table.shape
         block = max(1, ENTRIES // max(1, n_cells * max(n_columns, table.n_observations)))
-        low, high = np.zeros(n_columns), np.full(n_columns, np.inf)  # what a column may be multiplied by
+        low, high = np.zeros(n_columns), np.full(n_columns, np.inf)  # bounds on a factor of each column
         worst = (0.0, 0, 0, 0)
         for first in range(0, n_rows, block):
             base, moved = table.terms(first, min(block, n_rows - first), shown)
@@ -224,7 +224,7 @@ class _Sight:
                 row, cell, c = (int(k) for k in np.unravel_index(int(np.argmin(base + moved)), moved.shape))
                 worst = min(worst, (float(base[row, cell, c] + moved[row, cell, c]), first + row, cell, c))
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    factor = -base / moved  # at which an entry is 0
+                    factor = -base / moved  # the factor for which an entry is 0
                 low = np.maximum(low, np.where(bad & (base < 0), factor, 0.0).max(axis=(0, 1)))
                 high = np.minimum(high, np.where(bad & (moved < 0), factor, np.inf).min(axis=(0, 1)))
         found, row, cell, c = worst
@@ -238,15 +238,15 @@ class _Sight:
         least, most = float(low[alike].max()), float(high[alike].min())
         bound = f"at least {least * value:.6g}" if most == np.inf else f"at most {most * value:.6g}"
         if least > most:
-            bound = "0, if anything: no multiple of it will do"
+            bound = "0: no positive multiple of it is valid"
         raise ValueError(
             f"{entry} is {value:g}; must be {bound}: where all agents are at observation {c}, the "
             f"{_place(name, row, n_actions)} of games[{self.i}] has entry [{cell}] = {found:.6g}, and each must be "
-            f">= 0. Or let what the type is shown sum to 1, counted by `shares`: it is then scaled to a distribution"
+            f">= 0. Or let what the type gets sum to 1, weighted by `shares`: it is then scaled to a distribution"
         )
 
     def _check_roads(self, model: Routing, matrix: Any) -> None:
-        """No link of a road network is fuller than its game has room for travel times."""
+        """Check that no link gets more vehicles than its game has travel times for."""
         volumes = np.zeros((len(self.leaves), model.n_links))
         for leaf, volume in zip(self.leaves, volumes, strict=True):
             part = matrix[:, leaf.here]
@@ -266,8 +266,8 @@ class _Sight:
             name, value = self.coupling.entry(self.i, self.rows, column, self.sizes)
             raise ValueError(
                 f"{name} is {value:g}; must be at most {value / over[link]:.6g}, with all of coupling[{self.i}, :] "
-                f"scaled alike: link {model.network.links[link]} is shown {over[link]:.6g} times the vehicles that "
-                f"games[{self.i}] has travel times for. Or give it a max_delay, to which longer delays are cut"
+                f"scaled alike: link {model.network.links[link]} gets {over[link]:.6g} times the vehicles that "
+                f"games[{self.i}] has travel times for. Or make that game with max_delay, which cuts longer delays"
             )
 
 

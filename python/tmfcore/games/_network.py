@@ -1,4 +1,4 @@
-"""Road networks, and who wants to go where on them."""
+"""Road networks, and the traffic on them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Demand(NamedTuple):
     Parameters
     ----------
     origin, destination : str
-        Links, as "1->2": who starts stands at the end of the origin, who enters the destination has arrived.
+        Links, as "1->2". Vehicles start at the end of the origin link, and arrive when they enter the destination link.
     vehicles : float
         > 0, in the unit of the capacities.
     departure : float, optional
@@ -38,14 +38,14 @@ class Demand(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class RoadNetwork:
-    """One-way links between nodes, and how long each takes at a volume of v vehicles: c (1 + a (v / capacity)^b).
+    """One-way links between nodes. The travel time of a link with v vehicles is c (1 + a (v / capacity)^b).
 
-    The form is that of the U.S. Bureau of Public Roads, which took a = 0.15 and b = 4.
+    This is the formula of the U.S. Bureau of Public Roads, which used a = 0.15 and b = 4.
 
     Parameters
     ----------
     edges : sequence of (tail, head)
-        The links, in order; nodes are named by strings or integers. No link twice.
+        The links, in order, all different; nodes are strings or integers.
     free_flow_time : (E,) floats or one number, optional
         c >= 0, the travel time on an empty link.
     capacity : (E,) floats or one number, optional
@@ -55,7 +55,7 @@ class RoadNetwork:
     power : (E,) floats or one number, optional
         b >= 0.
     positions : mapping of node -> (x, y) or None, optional
-        Where nodes lie in a picture; every node, or none.
+        Positions of the nodes in pictures, for every node or none.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class RoadNetwork:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """Nodes, in the order in which the edges name them."""
+        """Nodes, in order of first occurrence in the edges."""
         return tuple(dict.fromkeys(node for edge in self.edges for node in edge))
 
     def travel_times(self, volumes: FloatsLike) -> FloatArray:
@@ -141,7 +141,7 @@ def demands(value: object, network: RoadNetwork) -> tuple[Demand, ...]:
         if fields[0] == fields[1]:
             raise ValueError(f"demand[{i}].destination is {fields[1]!r}; must differ from its origin")
         if fields[0].split("->")[1] not in tails:
-            raise ValueError(f"demand[{i}].origin is {fields[0]!r}; must be a link that another one follows")
+            raise ValueError(f"demand[{i}].origin is {fields[0]!r}; must be a link that is followed by another link")
         vehicles = check.as_float(fields[2], f"demand[{i}].vehicles", low=0.0, low_open=True)
         departure = check.as_float(fields[3] if len(fields) == 4 else 0.0, f"demand[{i}].departure", low=0.0)
         found.append(Demand(fields[0], fields[1], vehicles, departure))

@@ -1,4 +1,4 @@
-"""Where vehicles of `routing` may be: observations by link, destination and steps left, and what follows on each."""
+"""The observations of `routing` by link, destination and steps left, and the successors of each."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _Ints = npt.NDArray[np.int32]
 
 
 class Places:
-    """Where vehicles may be: numbers of the observations, and what follows on each.
+    """The numbers of the observations of `routing`, and the successors of each.
 
-    Observations of a link lie together, by destination, each block beginning with those who just entered where there
-    are any; then come the destinations, and the dead end.
+    They are ordered by link, then by destination, then by steps left; each block begins with the observation
+    "entering", if vehicles can enter the link. The destinations and the dead end come last.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Places:
         self._number_observations()
 
     def _reached(self, destination: int) -> set[int]:
-        """Links that vehicles bound for `destination` may enter and leave again."""
+        """Links that vehicles with this destination can enter and leave again."""
         entered: set[int] = set()
         for i, trip in enumerate(self.trips):
             if self.number[trip.destination] != destination:
@@ -67,7 +67,7 @@ class Places:
         return entered
 
     def _steps(self, longest: float | None) -> _Ints:
-        """The fewest and the most steps each link takes, (L, 2)."""
+        """The least and the largest number of steps that each link takes, (L, 2)."""
         self.on_way = on_way = np.zeros(len(self.links))
         for trip in self.trips:
             block = self.destinations.index(self.number[trip.destination])
@@ -84,7 +84,7 @@ class Places:
         return np.stack([fewest, most], axis=1).astype(np.int32)
 
     def _volumes(self, steps: FloatArray) -> FloatArray:
-        """Vehicles with which each link takes so many steps; inf where no number makes it that slow."""
+        """The number of vehicles at which each link takes `steps` steps; inf if there is none."""
         roads = self.network
         with np.errstate(divide="ignore", invalid="ignore"):
             excess = np.maximum(steps * self.dt / roads.free_flow_time - 1, 0.0) / roads.congestion
@@ -92,11 +92,11 @@ class Places:
         return np.where(roads.free_flow_time * roads.congestion * roads.power > 0, found, np.inf)
 
     def _number_observations(self) -> None:
-        """first[link, block]: the observation with 0 steps left, which the one just entered, if any, precedes."""
-        waits: dict[tuple[int, int], int] = {}  # how many observations have steps left, 0 included
+        """first[link, block]: the observation with 0 steps left; "entering", if it exists, is the one before."""
+        waits: dict[tuple[int, int], int] = {}  # number of observations with 0, 1, ... steps left
         for block, entered in enumerate(self.entered):
             for link in entered:
-                # Where a node has one exit, nobody is ever at the end of a link that takes a single step.
+                # If the node ahead has one exit, no vehicle is ever at the end of a link that takes a single step.
                 waits[link, block] = max(int(len(self.exits[link]) > 1), int(self.steps[link, 1]) - 1)
         for trip in self.trips:
             key = self.number[trip.origin], self.destinations.index(self.number[trip.destination])
@@ -130,14 +130,14 @@ class Places:
             self.initial[self.first[key] + self._departure(trip)] += trip.vehicles / self.vehicles
 
     def _departure(self, trip: Demand) -> int:
-        """Steps until a trip begins; none begins after the horizon."""
+        """Steps until a trip begins, at most the horizon."""
         return floor(min(trip.departure / self.dt, self.horizon))
 
     def _lost(self, link: int, block: int) -> bool:
         return not self.exits[link] and link != self.destinations[block]
 
     def _after(self, link: int, block: int) -> int:
-        """The observation of who enters `link`."""
+        """The observation of a vehicle that enters `link`."""
         if link == self.destinations[block]:
             return self.arrived + block
         return self.first[link, block] - 1 if self.exits[link] else self.dead_end

@@ -1,4 +1,4 @@
-"""What takes shares of the population also takes the results that have them."""
+"""Conversion of results to shares of the population, for functions that take either."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tmfcore._model.game import Game
 
 
 def shares(game: Game, values: object, name: str) -> npt.NDArray[Any]:
-    """`values` as an array of one dimension at least; of a Simulation, Flow or Solution of the game its mu."""
-    result: Any = getattr(values, "flow", values)  # a Solution has its flow
+    """`values` as an array with at least one dimension; the mu of a Simulation, Flow or Solution of the game."""
+    result: Any = getattr(values, "flow", values)  # a Solution has a flow
     if hasattr(result, "fingerprint") and hasattr(result, "mu"):
         same(name, result.fingerprint, Fingerprint.of(game), ("game",))
         found: npt.NDArray[Any] = result.mu

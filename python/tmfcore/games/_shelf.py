@@ -1,11 +1,11 @@
-"""The register of games: a game is entered where it is defined, and whoever lists games reads them here.
+"""The registry of built-in games: each game is registered where it is defined, and all lists of games are made from it.
 
-@shelf(about="Jobs wait at servers ...", small={"capacities": [0.1, 0.2]}, page=Page("Everybody is idle at first ..."))
+@shelf(about="Jobs at servers ...", small={"capacities": [0.1, 0.2]}, page=Page("All agents are idle at first ..."))
 def queueing(...) -> Game: ...
 
-SHELF       name -> GameEntry, of all games
-BY_NAME     name -> function, of those with a page: they are played without arguments, by the command line, too
-find()      enters all games of the folder; what their modules export
+SHELF       name -> GameEntry, all games
+BY_NAME     name -> function, games with a page: they need no arguments, and can be played from the command line
+find()      imports all games of the folder, and returns the names that their modules export
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _Make = TypeVar("_Make", bound=Callable[..., Game])
 SHELF: Registry[GameEntry] = Registry("game")
 BY_NAME: Registry[Callable[..., Game]] = Registry("game")
 
-#: A start of seven observations for small games: no symmetry, hence no two actions that are as good.
+#: An initial distribution of seven observations without symmetry for small games, so that no two actions tie.
 SKEWED = np.array([0.05, 0.3, 0.02, 0.2, 0.13, 0.1, 0.2])
 SKEWED.flags.writeable = False
 
 
 @dataclass(frozen=True)
 class Page:
-    """What docs/gallery tells of a game beside its docstring.
+    """Text for the game's page in the gallery, in addition to its docstring.
 
     Parameters
     ----------
     picture : str
-        What the picture of the flow at its equilibrium shows.
+        Description of the picture of the flow at the equilibrium.
     options : str, optional
-        Options of `tmfcore solve` by which that was found.
+        Options of `tmfcore solve` that compute this equilibrium.
     rules : str, optional
-        The function whose docstring has the rules that the game shares with others.
+        The function whose docstring has the rules of the game, if they are shared with others.
     title : str, optional
-        The name as a title, where that needs more than a capital.
+        Title of the page; by default the name with a capital.
     """
 
     picture: str
@@ -55,18 +55,18 @@ class Page:
 
 @dataclass(frozen=True)
 class GameEntry:
-    """A game of the shelf.
+    """A built-in game in the registry.
 
     Parameters
     ----------
     make : callable
         The function of `tmfcore.games`.
     about : str
-        What it models, in a sentence or two.
+        A description of the game, in a sentence or two.
     arguments : callable
-        Arguments of a small game, with no symmetry that would hide a mistake: every game is tested with them.
+        Returns the arguments of a small game for tests, without symmetries that would hide mistakes.
     page : Page or None
-        None: it cannot be played without arguments.
+        None if the game needs arguments.
     """
 
     make: Callable[..., Game]
@@ -76,23 +76,23 @@ class GameEntry:
 
     @property
     def name(self) -> str:
-        """Of the function, and of its games."""
+        """Name of the function and of its games."""
         return self.make.__name__
 
     @property
     def summary(self) -> str:
-        """The first paragraph of its docstring, with its source."""
+        """The first paragraph of the docstring, which has the source."""
         return " ".join((inspect.getdoc(self.make) or "").split("\n\n")[0].split())
 
     def small(self, **changes: Any) -> Game:
-        """The small game, with other arguments where there are any in `changes`."""
+        """The small game; `changes` replace some of its arguments."""
         return self.make(**(dict(self.arguments()) | changes))
 
 
 def shelf(
     about: str, small: Mapping[str, Any] | Callable[[], Mapping[str, Any]], page: Page | None = None
 ) -> Callable[[_Make], _Make]:
-    """Enter a function that makes games; `small` are the arguments of a small one, or a function that returns them."""
+    """Register a game function; `small` are the arguments of a small one, or a function that returns them."""
     arguments = small if callable(small) else lambda: small
 
     def entered(make: _Make) -> _Make:
@@ -105,7 +105,7 @@ def shelf(
 
 
 def find(path: Iterable[str], package: str) -> dict[str, Any]:
-    """Import the public modules of a folder, so that their games are entered; name -> object of what those export."""
+    """Import the public modules of a folder, which register their games; return name -> object of their exports."""
     modules = discover(package, path)
     with_games = {entry.make.__module__ for entry in SHELF.values()}
     return {name: getattr(m, name) for m in modules if m.__name__ in with_games for name in m.__all__}

@@ -1,4 +1,4 @@
-"""What games of the shelf have in common: their time in sweeps, starts, and numbers that stand for vectors."""
+"""Common parts of the built-in games: time in sweeps, initial distributions, and numbers in place of vectors."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def in_sweeps(
     Parameters
     ----------
     made : partial
-        The function of the shelf, with the arguments that make the game again but for its time and its start.
+        The public function, with the arguments that make the game again, except time and initial distribution.
     model : callable
-        The model of a game of n_steps steps of dt sweeps, from (dt, n_steps).
+        Function of (dt, n_steps) that returns the model of a game of n_steps steps of dt sweeps.
     horizon, discount, initial, step
-        As they are given.
+        As given by the user.
     mu : (S,) floats
-        The start that they come to, checked.
+        The initial distribution, checked.
     last : int, optional
-        Steps that come after the horizon.
+        Number of steps after the horizon.
     trial : float, optional
-        The step with which the game is tried.
+        The step length at which the game is tried.
     **look
-        Names and labels, as in Game. The name is that of the function.
+        Names and labels, as in Game. The default name is that of the function.
     """
     look = {"name": made.func.__name__} | look
 
@@ -48,7 +48,7 @@ def in_sweeps(
 
 
 def start(initial: object, n_observations: int, *, even: bool = False) -> FloatArray:
-    """`initial` checked, or everybody at observation 0, or where it is `even` as many at each."""
+    """`initial`, checked. None: all agents at observation 0 or, if `even`, the uniform distribution."""
     if initial is None:
         return np.full(n_observations, 1.0 / n_observations) if even else np.eye(1, n_observations)[0]
     return check.as_probabilities(initial, "initial", shape=(n_observations,), letters="S")

@@ -21,7 +21,7 @@ __all__ = ["affine"]
 
 
 @shelf(
-    "A game of one's own from arrays: rewards and rows that are affine in the population.",
+    "Your own game from arrays: rewards and transition probabilities are affine in the population distribution.",
     small={
         "reward0": [[0.3, 0.1], [0.0, 0.5]], "reward_mu": [[[-1.0, 0.0], [-0.5, 0.2]], [[0.0, -1.0], [0.1, -0.7]]],
         "transition0": [[[0.9, 0.1], [0.2, 0.8]], [[0.4, 0.6], [0.7, 0.3]]],
@@ -58,7 +58,7 @@ def affine(
         r(o, a, mu) = reward0[o, a] + sum_y reward_mu[o, a, y] mu(y)
         P(k | o, a, mu) = transition0[o, a, k] + sum_y transition_mu[o, a, k, y] mu(y)
 
-    and the same, without a, for agents that do not act. Nothing depends on t.
+    and the same, without a, for passive agents. Nothing depends on t.
 
     Parameters
     ----------
@@ -74,36 +74,36 @@ def affine(
         None: identity.
     passive_transition_mu : (S, S, S) or (S, K0, S) floats, or None, optional
     passive_rates0, passive_rates_mu : like passive_transition0 and passive_transition_mu, optional
-        In sweeps, instead of them: the generator of those who do not act, Q0 + sum_y Q_mu[..., y] mu(y).
+        With time="sweeps", instead of them: the generator of passive agents, Q0 + sum_y Q_mu[..., y] mu(y).
     horizon, discount, initial, time, step
-        As in Game: per step, or in sweeps, where passive rewards are rates.
+        As in Game; with time="sweeps" passive rewards are rates.
     successors, passive_successors, name, observation_labels, action_labels, observation_shape
         As in Game.
 
     Returns
     -------
     Game
-        Compiled, checked once, and picklable. Its kernels find out from the arrays what does not depend on mu, and
+        Compiled, checked once, and picklable. Kernels detect from the arrays which parts do not depend on mu, and
         analysis.fluctuations, monotonicity and lipschitz are exact.
 
     Raises
     ------
     TypeError, ValueError
-        A value of the wrong kind or shape; a row that is no distribution. An affine row is one at every mu if it is
-        one at every corner e_y of the simplex, where all agents are at y: an error names the row, y, and what is wrong.
+        A value of the wrong kind or shape; a row that is not a distribution. An affine row is a distribution at every
+        mu if it is one at every corner e_y of the simplex, where all agents are at y. The error names the row and y.
 
     Notes
     -----
-    Memory: O(S^2 A K) for rows that depend on mu, O(S^2 A) for rewards. Time to make it: the same. Time of a step:
-    rewards O(S^2 A), O(S^2) where r - r0 does not depend on mu, O(S A) where moreover r0(o, mu) depends on mu(o) only
-    (single agents then cost O(1) a step); O(S K) for each row that depends on mu. Because mu sums to 1, entries of
-    `reward_mu` that are the same for all y are constants. Entries at a corner that are 0 but for the rounding of
-    transition0 + transition_mu (4 units in the last place) are 0.
+    Memory: O(S^2 A K) for rows that depend on mu, O(S^2 A) for rewards. Construction takes time of the same order. Time
+    per step: rewards O(S^2 A); O(S^2) if r - r0 does not depend on mu; O(S A) if, moreover, r0(o, mu) depends on mu(o)
+    only (a step of a single agent then costs O(1)); O(S K) for each row that depends on mu. Because mu sums to 1,
+    entries of `reward_mu` that are equal for all y are constants. Entries at a corner that differ from 0 only by the
+    rounding of transition0 + transition_mu (4 units in the last place) are set to 0.
 
     Examples
     --------
-    Two shops; a customer pays the queue where it stands, and finds its way to the other shop less often the more
-    crowded that is.
+    Two shops: a customer's cost is the queue at its shop, and the more crowded the other shop is, the less often it
+    gets there.
 
     >>> import numpy as np, tmfcore as tmf
     >>> stay, go = np.eye(2), 1 - np.eye(2)
@@ -133,10 +133,10 @@ def affine(
     for part, value in zip("0 mu".split(), of_passive[other], strict=True):
         if value is not None:
             name_of = f"{other}{'' if part == '0' else '_'}{part}"
-            raise ValueError(f"{name_of} is given with time={time!r}; must be {word} there")
+            raise ValueError(f"{name_of} is given with time={time!r}; must be {word} instead")
     stay, stay_mu = of_passive[word]
     if passive is not None and stay is None:
-        raise ValueError(f"passive_successors is given without {word}0; must come with it")
+        raise ValueError(f"passive_successors is given without {word}0; must be given together with it")
     if not check.is_array(passive_reward0):
         passive_reward0 = np.full(n, check.as_float(passive_reward0, "passive_reward0"))
     acting = _Rows(
@@ -165,7 +165,7 @@ def affine(
         n_steps = check.as_positive_int(horizon, "horizon", high=sources.INT32_MAX)
         model = _model(acting, resting, active, passive)
         return Game._trusted(model, n_steps, discount, initial, recipe=recipe, **look)
-    _in_step(acting, resting, sources.Rates(TINY, n, passive))  # a generator everywhere, whatever the step
+    _in_step(acting, resting, sources.Rates(TINY, n, passive))  # checks that it is a generator, for any step
 
     def cut(dt: float, n_steps: int, gamma: float) -> Game:
         act, rest = _in_step(acting, resting, sources.Rates(dt, n, passive))
@@ -175,7 +175,7 @@ def affine(
 
 
 class _Rows(NamedTuple):
-    """Rewards and rows, or rates, and what multiplies mu in them; None: nothing, or that agents stay."""
+    """Rewards and rows (or rates), and their coefficients of mu; None: no dependence on mu, or agents stay."""
 
     reward: FloatArray
     reward_mu: FloatArray | None
@@ -189,7 +189,7 @@ def _model(acting: _Rows, resting: _Rows, *successors: SuccessorArray | None) ->
 
 
 def _in_step(acting: _Rows, resting: _Rows, rates: sources.Rates) -> tuple[_Rows, _Rows]:
-    """Both as they are in one step of a game in sweeps: r + dt r0, dt r0, and I + dt Q, checked where all are at y."""
+    """Both for one step of a game in sweeps: r + dt r0, dt r0, and I + dt Q, checked with all agents at each y."""
     dt = rates.step
     waiting, waiting_mu = dt * resting.reward, None if resting.reward_mu is None else dt * resting.reward_mu
     reward_mu = acting.reward_mu
@@ -202,7 +202,7 @@ def _in_step(acting: _Rows, resting: _Rows, rates: sources.Rates) -> tuple[_Rows
             rows = rates(still)
         else:
             for y in range(len(still)):
-                rates(still + rows_mu[..., y], f", where all are at {y},")
+                rates(still + rows_mu[..., y], f", where all agents are at {y},")
             rows, rows_mu = rates.unchecked(still), dt * rows_mu
     return acting._replace(reward=acting.reward + waiting[:, np.newaxis], reward_mu=reward_mu), _Rows(
         waiting, waiting_mu, rows, rows_mu

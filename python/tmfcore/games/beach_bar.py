@@ -1,4 +1,4 @@
-"""The beach bar: lie near the bar, but not where everybody lies; the wind carries towels away."""
+"""The beach bar: places near the bar are worth most, crowded places less; wind shifts people."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["beach_bar"]
 
 
 @shelf(
-    "Towels on a beach: near the bar is best, but not where everybody lies, and the wind carries off who moves.",
+    "People on a beach: places near the bar are worth most, crowded places less, and wind shifts people that act.",
     small={"n_places": 7, "horizon": 6, "noise": [0.2, 0.5, 0.3], "initial": SKEWED},
-    page=Page("From a beach evenly covered people gather around the bar at place 50, the nearer the more densely."),
+    page=Page("People start evenly spread and gather around the bar at place 50; density is highest at the bar."),
 )  # fmt: skip
 @fits_memory("n_places must be smaller")
 def beach_bar(
@@ -42,7 +42,7 @@ def beach_bar(
 ) -> Game:
     """S places on a beach, with a bar at one of them (Perrin et al., arXiv:2007.03458).
 
-    Action a = 0, 1, 2 moves by -1, 0, 1; noise, the wind, then shifts who moved or meant to stay by e = -1, 0, 1.
+    Action a = 0, 1, 2 moves by -1, 0, 1; noise (the wind) then shifts the acting agent by e = -1, 0, 1.
 
         r0_t(x, mu) = dt (worth_t(x) - c log(mu(x) + epsilon)),   r_t(x, a, mu) = r0_t(x, mu) - k_t 1{a != 1}
         P(x + a - 1 + e | x, a) += noise(e),                        P0 = identity
@@ -54,21 +54,21 @@ def beach_bar(
     bar : int or None, optional
         Place of the bar; not with `worth`. None: S // 2.
     worth : (S,) or (L, S) floats or None, optional
-        What a place is worth, per sweep; L rows are spread evenly over the horizon. None: 1 - |x - bar| / (S // 2).
+        Reward of an empty place, per sweep; L rows are spread evenly over the horizon. None: 1 - |x - bar| / (S // 2).
     noise : (3,) floats, optional
         Probabilities of a shift by -1, 0 and 1.
     congestion : float, optional
-        c >= 0. Strictly monotone where > 0.
+        c >= 0. The game is strictly monotone if c > 0.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty place.
     moving_cost : float or (L,) floats or None, optional
-        k >= 0, per move; L of them are spread evenly over the horizon. None: 1 / S.
+        k >= 0, per move; L values are spread evenly over the horizon. None: 1 / S.
     wrap : bool, optional
-        True: a circle. False: moves and shifts together stop at both ends.
+        True: the places form a circle. False: the sum of move and shift stops at both ends.
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
     horizon, discount, step : float, optional
-        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the length of a step in sweeps, as in Game.
 
     Returns
     -------
@@ -83,10 +83,10 @@ def beach_bar(
     Notes
     -----
     OpenSpiel's mfg_crowd_modelling(size=n, horizon=H) is n_places=n, horizon=H, noise=(1/3, 1/3, 1/3),
-    epsilon=1e-25 with moving_cost = (1/n, ..., 1/n, 0): a move is paid for there with the reward of the next
-    step, so that the last one is free; the returns of any policy are then the same. MFGLib's beach_bar is that
-    of wrap=False and worth(x) = -min((x - bar) mod S, (bar - x) mod S), with epsilon=1e-20; its T counts
-    from 0 to T, so that T there is T - 1.
+    epsilon=1e-25 with moving_cost = (1/n, ..., 1/n, 0): there the cost of a move is part of the reward of the next
+    step, so that the last move is free; the returns of any policy are the same. MFGLib's beach_bar is wrap=False and
+    worth(x) = -min((x - bar) mod S, (bar - x) mod S), with epsilon=1e-20; its steps are 0 to T, so that its T is the
+    T here minus 1.
 
     Examples
     --------

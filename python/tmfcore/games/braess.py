@@ -1,4 +1,4 @@
-"""Braess' paradox: a road that makes everybody slower."""
+"""Braess' paradox: a new road that makes all drivers slower."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["braess"]
 
 
 @shelf(
-    "Five roads, and a shortcut that makes everybody slower: each driver gains by it, and all of them lose.",
+    "Braess' paradox on five roads: each driver gains by taking a shortcut, but with it all drivers are slower.",
     small={"step": 0.5, "horizon": 10},
     page=Page(
-        "Shares of all vehicles by link. Three quarters take A->B. At B a quarter of all goes on to D, and half takes "
-        "the shortcut B->C, so that three quarters crowd C->D as well. Everybody drives for 15 steps, a time of 3.75; "
-        "without the shortcut (`--set shortcut=false`) it is 3.5.",
+        "Shares of all vehicles by link. Three quarters take A->B. At B a quarter of all vehicles goes on to D, and "
+        "half takes the shortcut B->C, so that three quarters are on C->D as well. All drive for 15 steps, a time of "
+        "3.75; without the shortcut (`--set shortcut=false`) the time is 3.5.",
         rules="routing",
         title="Braess' paradox",
     ),
@@ -33,21 +33,21 @@ def braess(
     late_cost: float | None = None,
     discount: float = 1.0,
 ) -> Game:
-    """Braess' paradox (Unternehmensforschung 12, 1968): a road that makes everybody slower.
+    """Braess' paradox (Unternehmensforschung 12, 1968): a new road that makes all drivers slower.
 
-    From A to D by B, by C, or by the shortcut from B to C. With x of the population on a link
+    Drivers go from A to D by B, by C, or by the shortcut from B to C. With a share x of the population on a link
 
         A->B and C->D take 1 + x,   A->C and B->D take 2,   B->C takes 1/4.
 
-    At equilibrium a quarter goes by B, a quarter by C, half takes the shortcut, and everybody needs 3.75; without the
-    shortcut half goes each way, and everybody needs 3.5.
+    At equilibrium a quarter goes by B, a quarter by C, half takes the shortcut, and all need a time of 3.75; without
+    the shortcut half goes each way, and all need 3.5.
 
     Parameters
     ----------
     shortcut : bool, optional
-        Whether the road from B to C is there.
+        Whether the road from B to C exists.
     step, horizon, rounding, late_cost, discount
-        As in `routing`. Where 1 / (4 step) is whole, the equilibrium is that of the formulas to the last digit.
+        As in `routing`. If 1 / (4 step) is a whole number, the equilibrium is exactly the one above.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def braess(
 
 
 def roads(shortcut: bool) -> tuple[RoadNetwork, tuple[Demand, ...]]:
-    """Its network and demand."""
+    """The network and the demand."""
     links = [
         ("O", "A", 0.0, 0.0), ("A", "B", 1.0, 1.0), ("A", "C", 2.0, 0.0), ("B", "C", 0.25, 0.0), ("B", "D", 2.0, 0.0),
         ("C", "D", 1.0, 1.0), ("D", "E", 0.0, 0.0),

@@ -1,4 +1,4 @@
-"""Building evacuation: down the stairs as fast as one can, but not in a crowd."""
+"""Building evacuation: agents earn a reward on the ground floor, and less in a crowd."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["building_evacuation"]
 
 
 @shelf(
-    "A building on fire: the ground floor is safe, one staircase leads down, and stairs are crowded.",
+    "Evacuation of a building: the ground floor is safe, stairs at one corner lead down, and crowded places are worse.",
     small={"n_floors": 2, "length": 2, "width": 3, "initial": np.arange(1, 13) / 78, "epsilon": 1e-3},
     page=Page(
-        "Three floors of 10 by 10 places, layer 0 the ground floor. Stairs down are at the upper left of each floor, "
-        "stairs up at the lower right. People stream to the stairs, and from them spread out over the ground floor. "
-        "The last move earns nothing, and is made at random: some go up.",
+        "Three floors of 10 by 10 places; layer 0 is the ground floor. Stairs down are at the upper left of each "
+        "floor, stairs up at the lower right. People move to the stairs, and from them spread out over the ground "
+        "floor. The last move has no effect on the return, and is random: some go up.",
         options="--set n-floors=3 --horizon 18",
     ),
 )  # fmt: skip
@@ -41,11 +41,11 @@ def building_evacuation(
     initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
-    """A building of F floors of L x W, stairs down in one corner and up in the opposite (arXiv:2103.00623).
+    """A building of F floors of L x W places; stairs down in one corner, up in the opposite one (arXiv:2103.00623).
 
-    The observation of place (l, w) of floor f is W (L f + l) + w. Actions: l + 1, l - 1, w - 1, w + 1, each
-    stopping at the walls; down a floor from (0, 0), up a floor from (L - 1, W - 1), else a stay. Moves are
-    certain; passive agents stay.
+    The observation of place (l, w) on floor f is W (L f + l) + w. Actions: l + 1, l - 1, w - 1, w + 1, each
+    stopping at the walls; down a floor from (0, 0); up a floor from (L - 1, W - 1); from other places the last two
+    stay. Moves are deterministic; passive agents stay.
 
         r0(o, mu) = r(o, a, mu) = dt (R 1{f = 0} - c log(mu(o) + epsilon)),   P0 = identity
 
@@ -58,13 +58,13 @@ def building_evacuation(
     congestion : float, optional
         c >= 0.
     evacuation_reward : float, optional
-        R, per sweep on the ground floor.
+        R, reward per sweep on the ground floor.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty place.
     initial : (S,) or (F, L, W) floats or None, optional
         mu_0. None: uniform.
     horizon, discount, step : float, optional
-        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the length of a step in sweeps, as in Game.
 
     Returns
     -------
@@ -80,8 +80,8 @@ def building_evacuation(
     Notes
     -----
     MFGLib's building_evacuation(T=t, n_floor=F, floor_l=L, floor_w=W, eta=c, evac_r=R, log_eps=epsilon) is
-    horizon=t+1. It takes log(max(mu, epsilon)), the same to rounding unless mu(o) is as small as epsilon
-    without being 0.
+    horizon=t+1. It uses log(max(mu, epsilon)), which is the same up to rounding unless mu(o) is as small as epsilon
+    but not 0.
 
     Examples
     --------

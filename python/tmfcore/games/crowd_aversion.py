@@ -1,4 +1,4 @@
-"""Crowd aversion: any kernel that nobody's presence changes, and places worth less the fuller they are."""
+"""Crowd aversion: any transitions that do not depend on the population; places are worth less the fuller they are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["crowd_aversion"]
 
 
 @shelf(
-    "Places of one's own, by any kernel that the others do not change: each is worth less the fuller it is.",
+    "Your own places and transitions, independent of the population: each place is worth less the fuller it is.",
     small={
         "transition": [[[0.5, 0.5], [0.2, 0.8]], [[0.9, 0.1], [0.3, 0.7]], [[1.0, 0.0], [0.6, 0.4]]],
         "successors": [[[0, 1], [1, 2]], [[1, 2], [0, 2]], [[2, 0], [0, 1]]], "worth": [1.0, 0.3, 0.6],
@@ -49,36 +49,36 @@ def crowd_aversion(
     action_labels: Sequence[str] | None = None,
     observation_shape: Sequence[int] | None = None,
 ) -> Game:
-    """Fixed kernels of one's own, a reward that falls with the logarithm of the crowd (arXiv:2007.03458).
+    """Your own fixed transitions, and a reward that falls with the logarithm of the crowd (arXiv:2007.03458).
 
         r0_t(o, mu) = dt (worth_t(o) - c log(mu(o) + epsilon)),   r_t(o, a, mu) = r0_t(o, mu) + scale_t g(o, a)
 
-    Strictly monotone for c > 0, whatever the kernel, the worth and g. beach_bar, crowd_motion and
-    building_evacuation are games of this form.
+    Strictly monotone for c > 0, for all transitions, worths and g. beach_bar, crowd_motion and building_evacuation are
+    games of this form.
 
     Parameters
     ----------
     transition : (S, A, S) floats, or (S, A, K) with `successors`
-        P, of an act.
+        P, of an acting agent.
     worth : float, (S,) or (L, S) floats, optional
-        What a place is worth, per sweep; L rows are spread evenly over the horizon.
+        Reward of an empty place, per sweep; L rows are spread evenly over the horizon.
     successors : (S, A, K) integers, optional
-        The observations the K cells stand for; a row may name one twice.
+        The observations of the K entries of a row; a row may contain an observation twice.
     action_reward : float or (S, A) floats, optional
-        g, per act.
+        g, per action taken.
     action_scale : float or (L,) floats, optional
-        The share of g that is paid; L entries are spread evenly over the horizon: a last one of 0 frees the last act.
+        Factor of g; L entries are spread evenly over the horizon. A last entry of 0 makes the last action free.
     congestion : float, optional
         c >= 0.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty place.
     passive_rates : (S, S) or (S, K0) floats or None, optional
-        Q, the generator of those who do not act, per sweep: P0 = I + dt Q (see Game). None: they stay.
+        Q, the generator of passive agents, per sweep: P0 = I + dt Q (see Game). None: they stay.
     passive_successors : (S, K0) integers, optional
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
     horizon, discount, step : float, optional
-        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the length of a step in sweeps, as in Game.
     name, observation_labels, action_labels, observation_shape
         As in Game.
 
@@ -94,9 +94,9 @@ def crowd_aversion(
 
     Notes
     -----
-    OpenSpiel's mfg_garnet, by its tables p(x, a, k), next(x, a, k) and g(x, a): there a reward is that of the
-    last action at the place reached, so that action_reward(x, a) = sum_k p g(next, a), worth_0(x) = g(x, 0),
-    worth_t = 0 later, action_scale = (1, ..., 1, 0), epsilon = 1e-25 (in single precision), congestion = eta.
+    OpenSpiel's mfg_garnet, with tables p(x, a, k), next(x, a, k) and g(x, a), pays the reward of the last action at the
+    place reached. It is action_reward(x, a) = sum_k p g(next, a), worth_0(x) = g(x, 0), worth_t = 0 later, action_scale
+    = (1, ..., 1, 0), epsilon = 1e-25 (in single precision), congestion = eta.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def crowd_aversion(
     if successors is None:
         cells = None
         if n_cells != n_obs:
-            raise ValueError(f"transition has shape {moves.shape}; must be (S, A, S) where successors is None")
+            raise ValueError(f"transition has shape {moves.shape}; must be (S, A, S) if successors is None")
     else:
         cells = check.as_successors(successors, "successors", shape=moves.shape, letters=letters, n_observations=n_obs)
     sources.passive_given(None, passive_rates, passive_successors, True)
@@ -120,7 +120,7 @@ def crowd_aversion(
     if passive_rates is not None:
         wanted = ((n_obs, n_obs), "S, S") if passive_cells is None else (passive_cells.shape, "S, K0")
         rates = check.as_float_array(passive_rates, "passive_rates", shape=wanted[0], letters=wanted[1])
-        sources.Rates(TINY, n_obs, passive_cells)(rates)  # a generator, whatever the step
+        sources.Rates(TINY, n_obs, passive_cells)(rates)  # checks that it is a generator, for any step
     else:
         passive_cells = np.arange(n_obs, dtype=np.int32)[:, np.newaxis]
 
@@ -152,28 +152,28 @@ def crowd_aversion(
     )  # fmt: skip
 
 
-# ------------------------------------------------------------------------ what the games of this form share
+# ------------------------------------------------------------------------ shared by the games of this form
 
 
 def spread(entries: FloatArray, n_steps: int) -> FloatArray:
-    """Entries (L, ...), spread evenly over the horizon, as those of the steps, (1, ...) or (T, ...)."""
+    """Entries (L, ...), spread evenly over the steps of the horizon: (1, ...) if L = 1, else (T, ...)."""
     return entries if len(entries) == 1 else entries[np.arange(n_steps) * len(entries) // n_steps]
 
 
 def again(given: object, entries: FloatArray) -> Any:
-    """The argument that gives `entries` again: None where it was, one entry alone, else all of them."""
+    """The argument that makes `entries` again: None if it was None, a single entry, or all of them."""
     return None if given is None else entries if len(entries) > 1 else entries[0]
 
 
 def by_time(value: object, name: str, low: float | None = None) -> FloatArray:
-    """One number, (1,), or L numbers that take turns, (L,)."""
+    """One number as (1,), or L numbers as (L,), checked."""
     if not check.is_array(value):
         return np.array([check.as_float(value, name, low=low)])
     return check.as_float_array(value, name, shape=(None,), letters="L", low=low)
 
 
 def worth_by_time(worth: object, name: str, n_observations: int) -> FloatArray:
-    """(1, S) from one number or (S,), (L, S) as it is."""
+    """Worths (1, S) from one number or (S,), or (L, S), checked."""
     if not check.is_array(worth):
         return np.full((1, n_observations), check.as_float(worth, name))
     found = check.as_float_array(

@@ -30,14 +30,14 @@ MOVE_LABELS = ("left", "up", "stay", "down", "right")
 
 
 @shelf(
-    "People in rooms: all want to be near a bar, none in the crowd, and doors are narrow.",
+    "People on a grid with walls: places near a bar are worth most, crowded places less.",
     small={
         "obstacles": ["....", ".#..", "...."], "bar": (0, 3), "horizon": 4, "noise": 0.4,
         "initial": np.array([1, 2, 3, 4, 5, 0, 7, 8, 9, 10, 11, 12]) / 72,
     },
     page=Page(
-        "From four rooms evenly filled people go to the bar, in the middle of the room at the lower right. From the "
-        "room at the upper left it is two doors away.",
+        "People start evenly spread over four rooms and go to the bar, in the middle of the room at the lower right. "
+        "People from the room at the upper left must pass two doors.",
         options=f"--set obstacles='{';'.join(ROOMS)}' --set bar=8,8 --set wrap=false --horizon 15",
     ),
 )  # fmt: skip
@@ -62,7 +62,7 @@ def crowd_motion(
     """Agents on a grid near a bar, away from the crowd (arXiv:2007.03458, arXiv:2103.00623).
 
     The observation of cell (y, x) of R rows and C columns is C y + x. Actions: left, up, stay, down, right by one cell;
-    then noise moves by one of the five again.
+    then noise shifts the agent by one of the same five moves.
 
         r0_t(o, mu) = dt (worth_t(o) - c log(mu(o) + epsilon)),   r_t(o, a, mu) = r0_t(o, mu) - k_t 1{a != stay}
 
@@ -73,56 +73,56 @@ def crowd_motion(
     shape : (R, C) integers or None, optional
         None: that of `obstacles`, or (10, 10).
     bar : (2,) or (L, 2) integers or None, optional
-        Row and column of the bar; L of them are spread evenly over the horizon. None: (R // 2, C // 2).
+        Row and column of the bar; L places are spread evenly over the horizon. None: (R // 2, C // 2).
     worth : (R, C), (S,), (L, R, C) or (L, S) floats or None, optional
-        What a cell is worth, per sweep. None: 2 - 2 |y - bar_y| / R - 2 |x - bar_x| / C. Not with `bar`.
+        Reward of an empty cell, per sweep. None: 2 - 2 |y - bar_y| / R - 2 |x - bar_x| / C. Not with `bar`.
     obstacles : R strings of C characters, or (R, C) booleans, or None, optional
-        Cells nobody enters, "#" or True. A move into one, and each shift by the noise, is a stay.
+        Cells that cannot be entered, "#" or True. An agent that would move or be shifted into one stays.
     wrap : bool, optional
-        True: a torus. False: a move and the shift after it, together, stop at the walls.
+        True: a torus. False: the sum of move and shift stops at the walls.
     noise : float or (5,) floats, optional
-        Five numbers: the probabilities of a shift left, up, none, down and right. One number nu: with
-        probability nu one of the cells around that are no obstacles, or none, all equally likely.
+        Five numbers: the probabilities of a shift left, up, none, down and right. One number nu: with probability nu
+        a shift to one of the neighbouring cells without obstacles, or none, all equally likely.
     drift : bool, optional
-        False: noise strikes who acts, once an act; passive agents stay. True: noise strikes everybody, with
-        probability dt a step, acting or not: once a sweep. Both are the same where dt = 1 and all act.
+        False: noise shifts acting agents, once per action; passive agents stay. True: noise shifts all agents, acting
+        or not, with probability dt per step, on average once per sweep. Both are equal if dt = 1 and all agents act.
     congestion : float, optional
         c >= 0.
     epsilon : float, optional
         >= 1e-300; bounds the reward of an empty cell.
     moving_cost : float or (L,) floats or None, optional
-        k >= 0, per move; L of them are spread evenly over the horizon. None: 1 / max(R, C).
+        k >= 0, per move; L values are spread evenly over the horizon. None: 1 / max(R, C).
     initial : (S,) or (R, C) floats or None, optional
-        mu_0, nobody on an obstacle. None: uniform on the free cells.
+        mu_0, 0 on obstacles. None: uniform on the free cells.
     horizon, discount, step : float, optional
-        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the length of a step in sweeps, as in Game.
 
     Returns
     -------
     Game
-        S = R C with observation_shape (R, C), A = 5, K = 5 (fewer where some shifts never happen); observations
+        S = R C with observation_shape (R, C), A = 5, K = 5 (fewer if some shifts have probability 0); observations
         "0,0", "0,1", ...; name "crowd_motion". Compiled.
 
     Raises
     ------
     TypeError, ValueError
-        A value out of range or of the wrong kind or shape; somebody starts on an obstacle.
+        A value out of range or of the wrong kind or shape; mu_0 > 0 on an obstacle.
 
     Notes
     -----
     OpenSpiel's mfg_crowd_modelling_2d(size=n, horizon=H) is shape=(n, n), horizon=H with moving_cost = (1/n,
-    ..., 1/n, 0): a move is paid for there with the reward of the next step, so that the last one is free; the
-    returns of any policy are then the same. Its x is the row, its actions have the numbers of these,
-    noise_intensity is `noise`, crowd_aversion_coef `congestion`, its epsilon 1e-25 in single precision. Moves
-    into obstacles are illegal there; here they are stays that pay, so that nobody gains by them. Positional
-    rewards: worth = 2 - sum_i 2 v_i / n (|y - y_i| + |x - x_i|); only_distribution_reward: worth = 0 and
-    moving_cost = 0. initial_distribution="[a|b]" starts there in row b and column a. In step 0 it takes the
-    population for uniform, however it starts: a constant, whatever the policy. with_congestion, where a move
-    costs as much as its end is crowded on arrival, is no reward of (o, a, mu_t) and is left out.
+    ..., 1/n, 0): there the cost of a move is part of the reward of the next step, so that the last move is free; the
+    returns of any policy are the same. Its x is the row, its actions have the same numbers, noise_intensity is
+    `noise`, crowd_aversion_coef `congestion`, its epsilon 1e-25 in single precision. Moves into obstacles are illegal
+    there; here the agent stays and pays the moving cost, so that such a move never gains. Positional rewards: worth =
+    2 - sum_i 2 v_i / n (|y - y_i| + |x - x_i|); only_distribution_reward: worth = 0 and moving_cost = 0.
+    initial_distribution="[a|b]" starts there in row b and column a. In step 0 OpenSpiel computes rewards with the
+    uniform population for every start, which adds the same constant for all policies. with_congestion, where the cost
+    of a move depends on the crowd at its end on arrival, is not a reward of (o, a, mu_t) and is not supported.
 
     MFGLib's crowd_motion(T=t, torus_l=R, torus_w=C) is horizon=t+1, wrap=False, noise=(e, e, p_still, e, e)
     with e = (1 - p_still) / 4, moving_cost=0, epsilon=log_eps, and worth_t = c (1 - (|y - y_t| + |x - x_t|) /
-    (R + C)) with its bar (y_t, x_t), which its seed moves; actions down, up, right, left, stay.
+    (R + C)) with its bar (y_t, x_t), which moves at random with its seed; actions down, up, right, left, stay.
 
     Examples
     --------
@@ -142,10 +142,10 @@ def crowd_motion(
         places = _bar(bar, (rows, columns))
         worths = _proximity(places, rows, columns)
     elif bar is not None:
-        raise ValueError("bar and worth are both given; must be one of them: worth says where the bar is")
+        raise ValueError("bar and worth are both given; must be one of them: worth replaces the distance to the bar")
     else:
         given = check.as_float_array(worth, "worth")
-        if given.shape == (rows, columns):  # of which (L, S) may have the shape as well
+        if given.shape == (rows, columns):  # (L, S) may have the same shape; (R, C) takes precedence
             given = given.reshape(n)
         allowed: list[tuple[int | None, ...]] = [(n,), (rows, columns), (None, n), (None, rows, columns)]
         worths = check.as_float_array(
@@ -189,18 +189,18 @@ def crowd_motion(
 def _kernel(
     walls: npt.NDArray[np.bool_], wrap: bool, noise: float | FloatArray, strikes: float
 ) -> tuple[IntArray, FloatArray]:
-    """Successors and probabilities (S, 5, 5) by action and shift; noise strikes with probability `strikes`."""
+    """Successors and probabilities (S, 5, 5) by action and shift; noise acts with probability `strikes`."""
     size = np.array(walls.shape)
     cells = np.indices(walls.shape).reshape(2, -1).T
 
     def landing(places: IntArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
-        """The cells of places near the grid, and whether an obstacle stands there."""
+        """The cells of places on or near the grid, and whether they are obstacles."""
         there = places % size if wrap else np.clip(places, 0, size - 1)
         return there, walls[there[..., 0], there[..., 1]]
 
     moved = cells[:, np.newaxis] + MOVES
     outside = ~((moved >= 0) & (moved < size)).all(-1) & (not wrap)
-    blocked = landing(moved)[1] & ~outside  # beyond a wall only the sum of move and shift counts
+    blocked = landing(moved)[1] & ~outside  # outside the walls only the sum of move and shift matters
     moved[blocked] = np.broadcast_to(cells[:, np.newaxis], moved.shape)[blocked]
     ends, blocked = landing(moved[:, :, np.newaxis] + MOVES)
     free = ~blocked
@@ -217,7 +217,7 @@ def _kernel(
 
 
 def _trimmed(successors: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Without the cells that have no probability in any row."""
+    """The kernel without entries that have probability 0 in all rows."""
     used = probabilities.any(axis=tuple(range(probabilities.ndim - 1)))
     return successors[..., used], probabilities[..., used]
 
@@ -257,7 +257,7 @@ def _obstacles(value: object) -> npt.NDArray[np.bool_] | None:
     if walls.ndim != 2 or walls.size == 0:
         raise ValueError(f"obstacles has shape {walls.shape}; must be (R, C)")
     if walls.all():
-        raise ValueError("obstacles stand on every cell; must leave one free")
+        raise ValueError("obstacles are on every cell; must leave at least one cell free")
     return walls
 
 

@@ -1,7 +1,7 @@
 """Games in TOML files, read with the standard library: `tmfcore solve game.toml`, `tmfcore simulate game.toml`.
 
 read(path) -> Game              the game of a file; errors name the file and the key
-TEMPLATE, PYTHON_TEMPLATE       what `tmfcore new` writes
+TEMPLATE, PYTHON_TEMPLATE       the files that `tmfcore new` writes
 
     [game]
     kind = "queueing"                       a function of tmfcore.games; every other key is a parameter of it
@@ -17,7 +17,7 @@ TEMPLATE, PYTHON_TEMPLATE       what `tmfcore new` writes
     reward = [[0.0, 1.0], [0.5, 0.0]]
     transition = [[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]]
 
-Nothing else may be in the file.
+The file must contain nothing else.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ name = "{name}"
 n_observations = 2
 n_actions = 2
 time = "sweeps"                 # a sweep: every agent acts once on average; or "steps"
-horizon = 20.0                  # sweeps
-discount = 0.95                 # a sweep
+horizon = 20.0                  # in sweeps
+discount = 0.95                 # per sweep
 initial = [1.0, 0.0]            # share of the population at each observation
 observation_labels = ["here", "there"]
 action_labels = ["to here", "to there"]
-reward = [[0.0, -0.5], [-0.2, 0.0]]                                     # at once, of observation and action
-transition = [[[0.9, 0.1], [0.1, 0.9]], [[0.9, 0.1], [0.1, 0.9]]]       # of observation, action and next observation
-passive_reward = [0.0, 1.0]     # a sweep, of everybody; agents that do not act stay where they are
+reward = [[0.0, -0.5], [-0.2, 0.0]]                                     # [observation][action], earned at once
+transition = [[[0.9, 0.1], [0.1, 0.9]], [[0.9, 0.1], [0.1, 0.9]]]       # [observation][action][next observation]
+passive_reward = [0.0, 1.0]     # per sweep, for every agent; agents that do not act stay where they are
 '''
 
 PYTHON_TEMPLATE = '''\
@@ -62,11 +62,11 @@ import tmfcore as tmf
 
 
 def standing(mu):
-    return np.array([0.0, 1.0]) - mu  # what a place pays a sweep, less in a crowd
+    return np.array([0.0, 1.0]) - mu  # reward per sweep at each observation: less in a crowd
 
 
-reward = np.array([[0.0, -0.5], [-0.5, 0.0]])  # at once: a move costs
-moves = np.array([[[0.9, 0.1], [0.1, 0.9]]] * 2)  # of observation, action and next observation
+reward = np.array([[0.0, -0.5], [-0.5, 0.0]])  # [observation, action], earned at once: a move costs 0.5
+moves = np.array([[[0.9, 0.1], [0.1, 0.9]]] * 2)  # [observation, action, next observation]
 game = tmf.Game(
     2, 2, 20.0, 0.95, [1.0, 0.0], reward, moves, passive_reward=standing, time="sweeps", name="{name}",
     observation_labels=["here", "there"], action_labels=["to here", "to there"],
@@ -95,8 +95,8 @@ def read(path: str | os.PathLike[str]) -> Game:
     OSError
         The file cannot be read.
     ValueError
-        No TOML (the line is named), a table or key that does not belong there, a missing one, or a value the game
-        refuses: the file and the key are named.
+        Not TOML (the error names the line), an unknown or missing table or key, or a value that the game refuses: the
+        error names the file and the key.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def read(path: str | os.PathLike[str]) -> Game:
     >>> read(path)
     Game('queueing', S=3, A=3, T=20 sweeps, discount=0.95)
     """
-    import tomllib  # takes longer to load than all that is needed otherwise
+    import tomllib  # slow to import
 
     choices = kinds()
     source = check.as_path(path)
@@ -114,12 +114,12 @@ def read(path: str | os.PathLike[str]) -> Game:
     try:
         content = tomllib.loads(source.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{where} is no TOML file: {error}") from None
+        raise ValueError(f"{where} is not a TOML file: {error}") from None
     if not isinstance(content.get("game"), dict):
         raise ValueError(f"{where} has no table [game]")
     for key in content:
         if key != "game":
-            raise ValueError(f"{where}: [{key}] is unknown; must have the table [game] alone")
+            raise ValueError(f"{where}: [{key}] is unknown; must have the table [game] only")
     given = dict(content["game"])
     if "kind" not in given:
         raise ValueError(f"{where}: game.kind is missing; must be one of {', '.join(choices)}")
@@ -134,7 +134,7 @@ def read(path: str | os.PathLike[str]) -> Game:
     known = inspect.signature(make).parameters
     for key in given:
         if key not in known:
-            raise ValueError(f"{where}: game.{key} is no parameter of {kind}{_hint(key, tuple(known))}")
+            raise ValueError(f"{where}: game.{key} is not a parameter of {kind}{_hint(key, tuple(known))}")
     for key, parameter in known.items():
         if parameter.default is parameter.empty and key not in given:
             raise ValueError(f"{where}: game.{key} is missing; {kind} needs it")
@@ -145,7 +145,7 @@ def read(path: str | os.PathLike[str]) -> Game:
 
 
 def kinds() -> dict[str, Callable[..., Game]]:
-    """What a file can describe: all but games that are made of other games."""
+    """The kinds of games that a file can describe: all except games made of other games."""
     made = {name: entry.make for name, entry in SHELF.items()}
     of_games = [name for name, make in made.items() if "Game]" in str(inspect.signature(make).parameters.values())]
     return {ARRAYS: Game} | {name: make for name, make in made.items() if name not in of_games}

@@ -20,9 +20,9 @@ __all__ = ["garnet"]
 
 
 @shelf(
-    "A random game, to try methods on: few successors a row, random rewards, and crowds that are felt.",
+    "A random game for trying methods: few successors per row, random rewards, and random effects of the crowd.",
     small={"n_observations": 7, "n_actions": 3, "horizon": 5, "coupling": 0.3, "initial": SKEWED},
-    page=Page("Twenty observations without names. Within five steps the population gathers in some of them."),
+    page=Page("Twenty observations without names. Within five steps the population concentrates on some of them."),
 )  # fmt: skip
 @fits_memory("n_observations, n_actions or n_successors must be smaller")
 @takes_rng
@@ -40,15 +40,15 @@ def garnet(
     initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
-    """A random game: few successors a row, random rewards, and crowds that are felt (Archibald et al. 1995).
+    """A random game: few successors per row, random rewards, random congestion (Archibald et al. 1995).
 
     With u(o, a) uniform on [0, 1] and a random matrix C of size c,
 
         r0(o, mu) = -dt sum_y C(o, y) mu(y),   r(o, a, mu) = r0(o, mu) + u(o, a),   P0 = identity
         P(. | o, a, mu) = (1 - k) p(. | o, a) + k sum_y mu(y) p_y(. | o, a)
 
-    where p and every p_y have the same K successors, drawn without replacement, with probabilities from K - 1
-    uniform cuts of [0, 1]. An acting agent earns u and feels the crowd; one that does not act stays and feels it.
+    where p and every p_y have the same K successors, drawn without replacement; their probabilities are the lengths of
+    the pieces of [0, 1] between K - 1 uniform cuts. A passive agent stays.
 
     Parameters
     ----------
@@ -61,15 +61,15 @@ def garnet(
     monotone : bool, optional
         True: C = c (I + G G' / S) / 2, scaled to a largest diagonal of c, G of independent normal entries: positive
         definite, so that rewards are strictly monotone if c > 0. False: C = c (I / 2 + U), U uniform on [-1, 1] off
-        the diagonal and on [0, 1/2] on it: neither symmetric nor, but for tiny S, definite.
+        the diagonal and on [0, 1/2] on it: not symmetric and, except for very small S, not definite.
     coupling : float, optional
-        k in [0, 1], how much the transitions depend on mu.
+        k in [0, 1], the weight of mu in the transitions.
     rng : int, Generator, SeedSequence or None, optional
-        The same int gives the same successors, p, u and G or U, whatever c, k and the step.
+        The same int gives the same successors, p, u and G or U, for all values of c, k and step.
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
     horizon, discount, step : float, optional
-        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the length of a step in sweeps, as in Game.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def garnet(
 
     Notes
     -----
-    Memory and time to make it: O(S^2 + S A K), O(S^2 A K) if k > 0. OpenSpiel's mfg_garnet is another family: its
+    Memory and construction time: O(S^2 + S A K), O(S^2 A K) if k > 0. OpenSpiel's mfg_garnet is another family: its
     reward falls with log mu(o), which is not affine.
 
     Examples

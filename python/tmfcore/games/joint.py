@@ -1,4 +1,4 @@
-"""Games whose rewards and kernels depend on the joint law of observation and action of those who act."""
+"""Games whose rewards and kernels depend on the joint law of observation and action of the acting agents."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _falling_prices(law: FloatArray, mu: FloatArray, t: int) -> FloatArray:
 
 
 @shelf(
-    "Prices moved by orders, and whatever else depends on what the others do, not only on where they are.",
+    "Games that depend on the actions of the others, not only on their observations, such as prices moved by orders.",
     small={
         "n_observations": 2, "n_actions": 2, "horizon": 3, "discount": 0.9, "initial": [0.6, 0.4],
         "reward": _falling_prices, "transition": [[[0.9, 0.1], [0.3, 0.7]], [[0.5, 0.5], [0.2, 0.8]]],
@@ -56,15 +56,15 @@ def joint(
     observation_labels: Sequence[str] | None = None,
     action_labels: Sequence[str] | None = None,
 ) -> Game:
-    """A game of the joint law L_t(o, a) = mu_t(o) pi_t(a | o): prices moved by orders, meeting the actions of others.
+    """A game that depends on the joint law L_t(o, a) = mu_t(o) pi_t(a | o), for example with prices moved by orders.
 
-    L is the law of (observation, action) among those who act at a step, an array (S, A) that sums to 1. At finite N it
-    is the empirical law of the batch, drawn before anybody moves; where nobody acts (a Bernoulli batch may be empty)
-    it is zero everywhere.
+    L is the joint law of observation and action of the agents that act at a step, an array (S, A) that sums to 1. For N
+    agents it is the empirical law of the batch, drawn before any agent moves; if no agent acts (a Bernoulli batch may
+    be empty) all its entries are 0.
 
-    A step of the game is two steps of the Game returned, so that every engine, solver and analysis takes it as it is,
-    and exactly: at even t who acts at o goes to the observation (o, a), at odd t everybody moves and is paid, whoever
-    acts then: from (o, a) by P and r, from o (those who passed) by P0 and r0.
+    One step of the game is exactly two steps of the returned Game, so that every engine, solver and analysis accepts
+    it. At even t an agent at o that acts moves to observation (o, a). At odd t all agents move and are paid, whether or
+    not they act then: agents at (o, a) by P and r, agents at o, which did not act at the even step, by P0 and r0.
 
     Parameters
     ----------
@@ -76,24 +76,24 @@ def joint(
         P_t(x | o, a, L); (S, A, K) with `successors`.
     passive_reward : (S,) floats, one number or callable, optional
     passive_transition : (S, S) floats, callable or None, optional
-        As in Game; (S, K0) with `passive_successors`. None: who passes stays.
+        As in Game; (S, K0) with `passive_successors`. None: passive agents stay.
     passive_rates : (S, S) floats, callable or None, optional
-        In sweeps, instead of it: the generator of those who pass.
+        With time="sweeps", instead of passive_transition: the generator of passive agents.
     time, step
-        As in Game. In sweeps callables are f(law, mu, t) with t the sweeps that have passed, and each step of dt sweeps
-        is two of dt / 2 in the Game that `at` returns.
+        As in Game. With time="sweeps" t in f(law, mu, t) is the number of sweeps that have passed, and each step of dt
+        sweeps is two steps of dt / 2 in the Game that `at` returns.
     successors, passive_successors : (S, A, K) and (S, K0) integers, optional
         As in Game.
     name, observation_labels, action_labels
-        As in Game, of the S observations and A actions.
+        As in Game, for the S observations and A actions.
 
     Returns
     -------
     Game
         S (1 + A) observations: o, then (o, a) at S + o A + a, labelled "o, a"; A actions; 2 T steps; discount
-        sqrt(gamma) a step, with rewards over sqrt(gamma), which come to the same. `by_half_step` takes its flows and
-        simulations apart. A schedule of arrays has 2 T entries, of which the odd ones make no difference; neither do
-        a policy's rows at (o, a).
+        sqrt(gamma) per step, with rewards divided by sqrt(gamma), so that returns are the same. `by_half_step` splits
+        its flows and simulations. A schedule of arrays has 2 T entries; those at odd steps have no effect, nor have the
+        rows of a policy at (o, a).
 
     Raises
     ------
@@ -102,10 +102,11 @@ def joint(
 
     Notes
     -----
-    Each callable is f(law, mu, t) of the law (S, A), the population (S,) at the decision, and the step 0 <= t < T. It
-    is called once a step, and what it returns is checked at every use. Beside the callables a step costs
-    O(S (A + A^2) K), K + 1 cells a row. Mean-action games are of this kind (Yang et al., "Mean Field Multi-Agent
-    Reinforcement Learning", arXiv:1802.05438), and so is the general game of Guo, Hu and Zhang (arXiv:2206.09608).
+    Each callable is a function f(law, mu, t) of the law (S, A), the population (S,) at the decision, and the step
+    0 <= t < T. It is called once per step, and its return value is checked at every call. In addition to the callables
+    a step costs O(S (A + A^2) K); rows have K + 1 entries. Mean-action games are of this kind (Yang et al., "Mean Field
+    Multi-Agent Reinforcement Learning", arXiv:1802.05438), and so is the general game of Guo, Hu and Zhang
+    (arXiv:2206.09608).
 
     Examples
     --------
@@ -161,7 +162,7 @@ def joint(
         halves = _HalfSteps(
             n_obs, n_act, 1.0 / sqrt(discount), *tables, active.shape[2], passive.shape[1], dt, rates
         )  # fmt: skip
-        halves.tables(uniform, 1)  # a slip of the callables shows here, as it would in Game
+        halves.tables(uniform, 1)  # finds mistakes in the callables early, as Game does
         made = Game(
             size,
             n_act,
@@ -189,21 +190,21 @@ def joint(
 
 
 def by_half_step(game: Game, mu: FloatsLike) -> tuple[FloatArray, FloatArray]:
-    """Flows or simulated shares of a game of the joint law, taken apart.
+    """Split a flow or simulated shares of a game made by `joint` into population and joint law.
 
     Parameters
     ----------
     game : Game
         Made by `joint`.
     mu : (..., 2 T + 1, S (1 + A)) floats, Simulation, Flow or Solution
-        Of a result its mu is taken. Recorded at every step.
+        Recorded at every step. For a result its mu is used.
 
     Returns
     -------
     mu : (..., T + 1, S) float64
         The population at each step of the game.
     law : (..., T, S, A) float64
-        L_t: the law of observation and action of those who act; zero where nobody does.
+        L_t, the law of observation and action of the acting agents; 0 if no agent acts.
 
     Raises
     ------
@@ -229,22 +230,22 @@ class _HalfSteps:
 
     n_observations: int
     n_actions: int
-    scale: float  # of rewards: 1 / sqrt(gamma)
+    scale: float  # 1 / sqrt(gamma), factor of rewards
     own_reward: sources.Table
     own_transition: sources.Table
     own_passive_reward: sources.Table
     own_passive_transition: sources.Table
     n_cells: int
     n_passive_cells: int
-    step: float | None = None  # of both together, in sweeps
+    step: float | None = None  # length of both half-steps together, in sweeps
     rates: sources.Rates | None = None
     _kept: tuple[tuple[int, bytes], tuple[FloatArray, ...]] | None = field(default=None, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_kept": None}  # tables are not part of the game
+        return {**vars(self), "_kept": None}  # cached tables are not part of the game
 
     def law(self, mu: FloatArray) -> FloatArray:
-        """(..., S, A) from (..., S (1 + A)): those at (o, a), scaled to sum to 1."""
+        """(..., S, A) from (..., S (1 + A)): the shares at (o, a), scaled to sum to 1."""
         acting = mu[..., self.n_observations :].reshape(*mu.shape[:-1], self.n_observations, self.n_actions)
         mass = acting.sum(axis=(-2, -1), keepdims=True)
         law: FloatArray = np.divide(acting, mass, out=np.zeros_like(acting), where=mass > 0)
@@ -254,13 +255,13 @@ class _HalfSteps:
         """Reward, transition, passive reward and passive transition at half-step t."""
         key = (t, mu.tobytes())
         kept = self._kept
-        if kept is None or kept[0] != key:  # each table is asked for apart; threads may put theirs there in between
+        if kept is None or kept[0] != key:  # each table is requested separately; threads may overwrite the cache
             kept = (key, self._moving(mu, t // 2) if t % 2 else self._choosing())
             self._kept = kept
         return kept[1]
 
     def _choosing(self) -> tuple[FloatArray, ...]:
-        """Even: o -> (o, a) for who acts, nobody else moves, nobody is paid."""
+        """Even steps: acting agents go from o to (o, a); no other agent moves, and no agent is paid."""
         size = self.n_observations * (1 + self.n_actions)
         transition = np.zeros((size, self.n_actions, self._width))
         transition[..., -1] = 1.0  # o -> (o, a); (o, a) -> itself
@@ -269,7 +270,7 @@ class _HalfSteps:
         return np.zeros((size, self.n_actions)), transition, np.zeros(size), passive
 
     def _moving(self, mu: FloatArray, t: int) -> tuple[FloatArray, ...]:
-        """Odd: everybody moves and is paid, whoever acts."""
+        """Odd steps: all agents move and are paid, acting or not."""
         n_obs, n_act = self.n_observations, self.n_actions
         law = self.law(mu)
         population = mu[:n_obs] + mu[n_obs:].reshape(n_obs, n_act).sum(axis=1)
@@ -320,7 +321,7 @@ class _HalfSteps:
 
 
 def _passing(active: SuccessorArray, passive: SuccessorArray, n_obs: int, n_act: int) -> SuccessorArray:
-    """Where one who does not choose may go: as the passive at o, as decided at (o, a), and, last, nowhere."""
+    """Successors of passive agents: at o as in the game, at (o, a) those of action a; the last entry is a stay."""
     width = max(active.shape[2], passive.shape[1]) + 1
     cells = np.empty((n_obs * (1 + n_act), width), dtype=np.int32)
     cells[:] = np.arange(len(cells), dtype=np.int32)[:, None]
@@ -330,7 +331,7 @@ def _passing(active: SuccessorArray, passive: SuccessorArray, n_obs: int, n_act:
 
 
 def _acting(active: SuccessorArray, passive: SuccessorArray, n_obs: int, n_act: int) -> SuccessorArray:
-    """The same for one who acts: the last cell of (o, a) is the observation (o, a)."""
+    """Successors of acting agents: the same, but at o the last entry of action a is the observation (o, a)."""
     cells = np.repeat(_passing(active, passive, n_obs, n_act)[:, None], n_act, axis=1)
     cells[:n_obs, :, -1] = n_obs + np.arange(n_obs * n_act, dtype=np.int32).reshape(n_obs, n_act)
     return cells

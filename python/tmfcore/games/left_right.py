@@ -1,4 +1,4 @@
-"""Left or right: the smallest game of congestion."""
+"""Left or right: the smallest congestion game."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["left_right"]
 
 
 @shelf(
-    "Two sides of a street: both are worse the fuller they are, and one is twice as bad as the other.",
+    "Two sides of a street: the more agents are on a side, the more it costs, and one side costs twice as much.",
     small={},
     page=Page(
-        "Two thirds go left, where a crowd costs half as much as on the right. The second and last move earns nothing, "
-        "and is made at random.",
+        "Two thirds go left, where a crowd costs half as much as on the right. The second and last move has no effect "
+        "on the return, and is random.",
     ),
 )  # fmt: skip
 def left_right(
@@ -32,13 +32,13 @@ def left_right(
     initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
-    """Go left or right; both sides are worse the more agents are there (Cui and Koeppl, arXiv:2102.01585, LR).
+    """Go left or right; the more agents are on a side, the more it costs (Cui and Koeppl, arXiv:2102.01585, LR).
 
     Observation 0 is the start, j = 1, 2 are left and right; action a leads to a + 1 from anywhere.
 
         r0(0, mu) = 0,   r0(j, mu) = -dt c_j mu(j),   r(o, a, mu) = r0(o, mu),   P(a + 1 | o, a) = 1,   P0 = identity
 
-    Agents that do not act stay and go on paying for where they are.
+    Agents that do not act stay, and pay the cost of their side.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def left_right(
     initial : (3,) floats or None, optional
         mu_0. None: all at the start.
     horizon, discount, step : float, optional
-        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the length of a step in sweeps, as in Game.
 
     Returns
     -------
@@ -62,9 +62,9 @@ def left_right(
 
     Notes
     -----
-    MFGLib's left_right has these defaults (its T = 1 counts the times 0 and 1: two steps). With horizon 2, all acting,
-    the choice at the first step decides: c_2 / (c_1 + c_2) of the agents go left in equilibrium, 2/3 by default, and
-    each pays c_1 c_2 / (c_1 + c_2). The last choice has no consequence.
+    MFGLib's left_right has these defaults (its T = 1 means the steps 0 and 1: two steps). With horizon 2, if all agents
+    act, only the choice at the first step matters: in equilibrium c_2 / (c_1 + c_2) of the agents go left, 2/3 by
+    default, and each pays c_1 c_2 / (c_1 + c_2). The last choice has no effect.
 
     Examples
     --------

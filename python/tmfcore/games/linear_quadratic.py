@@ -1,4 +1,4 @@
-"""Linear-quadratic games: stay near the mean of the population, steering as little as possible."""
+"""Linear-quadratic games: agents stay near the mean position of the population, and steering has a cost."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Rounding: TypeAlias = Literal["linear", "nearest", "nearest position"]  # as the
 
 
 @shelf(
-    "Fish in a school: each wants to be where the others are on average, steering costs, and water is rough.",
+    "Fish in a school: each agent wants to be at the mean position of all, steering costs, and positions are noisy.",
     small={"n_positions": 7, "actions": [-2.0, 0.0, 1.0], "horizon": 4, "volatility": 2.0, "initial": SKEWED},
     page=Page(
-        "From everywhere on the line all come to its middle, against noise, and steer most towards the end, where "
-        "distance costs most.",
+        "Agents start evenly spread on the line and come to its middle, against noise. They steer most near the end of "
+        "the game, when distance costs most.",
     ),
 )  # fmt: skip
 @fits_memory("n_positions or volatility must be smaller, or spacing larger")
@@ -51,16 +51,15 @@ def linear_quadratic(
 ) -> Game:
     """Agents on a line steer to the mean of the population (Carmona, Fouque, Sun 2015; arXiv:2007.03458, 4.1).
 
-    The dynamics dX = (K (m - X) + a) dt + sigma dW and the costs a^2 / 2 - q a (m - X) + kappa (m - X)^2 / 2, with
-    c (m - X)^2 / 2 at the end, in sweeps of length delta and steps that last the share s of one, on positions h apart.
-    An agent that acts pays and moves for a sweep; time, drift and noise pass for everybody, acting or not:
+    The dynamics are dX = (K (m - X) + a) dt + sigma dW, and the costs a^2 / 2 - q a (m - X) + kappa (m - X)^2 / 2, with
+    c (m - X)^2 / 2 at the end. Positions are h apart, a sweep lasts a time delta, and a step is a share s of a sweep.
+    An acting agent moves and pays for a whole sweep; drift and noise act on all agents, acting or not:
 
         x' = x + a delta + s K (m - x) delta + e   acting,   x' = x + s K (m - x) delta + e   passive,
         r0(x, mu) = -s delta kappa (m - x)^2 / 2,   r(x, a, mu) = r0 + delta (-a^2 / 2 + q a (m - x))
-        in the last step, where nothing but the end counts:   r = r0 = -c (m - x)^2 / 2
+        in the last step, which has the terminal cost only:   r = r0 = -c (m - x)^2 / 2
 
-    with m the mean of mu_t, and e a shift of the noise with probability s, 0 else. x' is brought to the grid by
-    `rounding`.
+    Here m is the mean of mu_t, and e a shift by the noise with probability s, else 0. `rounding` brings x' to the grid.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ def linear_quadratic(
     spacing : float, optional
         h > 0.
     delta : float, optional
-        Time that a sweep lasts, > 0.
+        Duration of a sweep, > 0.
     volatility : float, optional
         sigma >= 0.
     noise : (2, J) floats or None, optional
@@ -85,15 +84,16 @@ def linear_quadratic(
         kappa, c >= 0.
     rounding : {"linear", "nearest", "nearest position"}, optional
         "linear": the mass is split between the two positions around x', which keeps its mean; continuous in mu.
-        "nearest": displacements go to the nearest whole number of positions, ties to the even one; jumps in mu where
-        K > 0. "nearest position": x' goes to the nearest position, ties to the even one counted from (S - 1) // 2.
+        "nearest": displacements are rounded to the nearest whole number of positions, ties to even; discontinuous in mu
+        if K > 0. "nearest position": x' is rounded to the nearest position, ties to the even one counted from
+        (S - 1) // 2.
     wrap : bool, optional
-        True: a ring, on which m and m - x are those of the numbers of the positions. False: agents stop at both ends.
+        True: a ring; m and m - x are computed from the numbers of the positions. False: agents stop at both ends.
     initial : (S,) floats or None, optional
         mu_0. None: uniform.
     horizon, discount, step : float, optional
-        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game. The last
-        step comes after the horizon.
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the length of a step in sweeps, as in Game. The last step
+        comes after the horizon.
 
     Returns
     -------
@@ -108,20 +108,20 @@ def linear_quadratic(
     Notes
     -----
     In continuous time and space the equilibrium is a = (q + eta_t) (m - x), with eta' = 2 (K + q) eta + eta^2 -
-    (kappa - q^2) and eta = c at the end (Carmona, Fouque, Sun 2015), and m stays where it is. The reward is not
-    monotone: agents attract each other.
+    (kappa - q^2) and eta = c at the end (Carmona, Fouque, Sun 2015), and m is constant. The reward is not monotone:
+    agents attract each other.
 
     MFGLib's linear_quadratic(T, el, m, sigma, delta, k, q, kappa, c_term) is S = 2 el + 1, actions -m..m,
     horizon=T, mean_reversion=k, rounding="nearest position", and shifts sigma^2 sqrt(delta) j with
-    probabilities proportional to exp(-(sigma j)^2 / 2), j = -3..3. In single precision there, ties are broken
-    by the rounding of m where it is not 0.
+    probabilities proportional to exp(-(sigma j)^2 / 2), j = -3..3. It uses single precision, so that the
+    rounding of m breaks ties where m is not 0.
 
     OpenSpiel's mean_field_lin_quad is wrap=True, S = size, actions -n..n, delta = dt, horizon = its horizon /
     dt - 1, rounding="nearest", terminal_cost = dt kappa, and shifts round(volatility sqrt(dt) j) with the
-    normal probabilities of (j - 1/2, j + 1/2), tails included, j = -n..n. An action is paid for there with the
-    reward of the next step, where q a (m - x) is taken, too; the last action and its terminal cost are never
-    paid, since the game ends before. The returns of any policy are the same for q = 0; otherwise its reward is
-    not one of (o, a, mu_t).
+    normal probabilities of (j - 1/2, j + 1/2), tails included, j = -n..n. There the cost of an action is part of the
+    reward of the next step, and q a (m - x) is computed then; the last action and its terminal cost are never paid,
+    since the game ends before. The returns of any policy are the same for q = 0; otherwise its reward is not a function
+    of (o, a, mu_t).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Dynamic queueing: wait at one of K servers, or go to another; a long queue serves each job slowly."""
+"""Dynamic queueing: wait at one of K servers, or go to another; in a longer queue each job is served more slowly."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["queueing"]
 
 
 @shelf(
-    "Jobs wait at servers of different capacity, a longer queue serves each of them more slowly, and who is served "
-    "comes back idle.",
+    "Jobs wait at servers of different capacity; in a longer queue each job is served more slowly, and served agents "
+    "are idle again.",
     small={"capacities": [0.1, 0.25, 0.3], "horizon": 6, "initial": [0.6, 0.3, 0.1, 0.0]},
     page=Page(
-        "Everybody is idle at first. Queues then fill in proportion to the capacities of their servers, 0.1, 0.2 and "
-        "0.3 jobs a head and sweep.",
+        "All agents are idle at first. Queues then fill in proportion to the capacities of their servers: 0.1, 0.2 and "
+        "0.3 jobs per agent and sweep.",
         options="--batch 10",
     ),
 )  # fmt: skip
@@ -35,15 +35,14 @@ def queueing(
     initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
-    """K servers: join one, wait, change over (Theory, section 8).
+    """K servers: join one, wait, or change to another (Theory, section 8).
 
-    Observation 0 is idle, j is waiting at server j; action 0 stays, j goes to server j. Server j
-    completes each of its jobs with rate d_j(mu) = s_j / (s_j + mu(j)) a sweep (d_0 = 0): that pays R and
-    leaves the agent idle.
+    Observation 0 is idle, j is waiting at server j; action 0 stays, j goes to server j. Server j completes each of its
+    jobs at the rate d_j(mu) = s_j / (s_j + mu(j)) per sweep (d_0 = 0). The agent then earns R and is idle.
 
         r0(0, mu) = 0,   r0(j, mu) = dt (R d_j - w),   P0(0|0) = 1,   P0(0|j) = dt d_j,   P0(j|j) = 1 - dt d_j
 
-    Acting at o, with target x = o if a = 0 else a: first service, then the move of those still there:
+    For an agent acting at o, with target x = o if a = 0 else a, service comes first; if the job is not done, it moves:
 
         r(o, a, mu) = r0(o, mu) - k 1{o != 0, x != o},   P(0|o, a) += dt d_o,   P(x|o, a) += 1 - dt d_o
 
@@ -58,9 +57,9 @@ def queueing(
     jockeying_cost : float, optional
         k >= 0, per change of server. Joining from idle is free.
     initial : (K+1,) floats or None, optional
-        mu_0. None: everybody idle.
+        mu_0. None: all agents idle.
     horizon, discount, step : float, optional
-        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the length of a step in sweeps, as in Game.
 
     Returns
     -------

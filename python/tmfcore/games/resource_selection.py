@@ -20,15 +20,15 @@ __all__ = ["resource_selection", "wardrop"]
 
 
 @shelf(
-    "Drivers and roads, users and channels, shoppers and shops: everybody would take the best, if only the others did "
-    "not. Changing one's mind can cost.",
+    "Agents hold one of several resources, such as roads, channels or shops: the more agents hold a resource, the less "
+    "it pays. Switching can cost.",
     small={
         "worth": [1.0, 0.8, 0.6, 0.4], "congestion": [1.0, 0.5, 2.0, 1.5], "switching_cost": 0.1, "power": 1.7,
         "horizon": 7, "initial": [0.1, 0.2, 0.3, 0.4],
     },
     page=Page(
-        "Everybody starts at the best of four resources and leaves it until the three best pay the same. The fourth "
-        "pays less even to who is alone there. The last moves earn nothing, and are made at random.",
+        "All agents start at the best of four resources; agents leave it until the three best pay the same. The fourth "
+        "pays less even when it is empty. The last moves have no effect on the return, and are random.",
         options="--batch 100",
     ),
 )  # fmt: skip
@@ -53,15 +53,15 @@ def resource_selection(
     worth : (M,) floats, optional
         v_o, reward rate of an empty resource, per sweep.
     congestion : (M,) floats or one number, optional
-        c_o >= 0, reward rate lost when everybody is there, per sweep. Strictly monotone where all are > 0.
+        c_o >= 0, reward rate lost if all agents are there, per sweep. The game is strictly monotone if all are > 0.
     switching_cost : float, optional
         k >= 0, per switch.
     power : float, optional
         p > 0.
     initial : (M,) floats or None, optional
-        mu_0. None: everybody at the first resource.
+        mu_0. None: all agents at the first resource.
     horizon, discount, step : float, optional
-        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the length of a step in sweeps, as in Game.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def resource_selection(
 
 
 def wardrop(worth: FloatsLike, *, congestion: FloatsLike, power: float = 1.0) -> FloatArray:
-    """The Wardrop (water-filling) equilibrium of resource selection: where free switching (k = 0) ends up.
+    """The Wardrop (water-filling) equilibrium of resource selection, to which play with free switching (k = 0) leads.
 
     v_o - c_o mu(o)^p = lambda on the support of mu, <= lambda off it (Wardrop 1952; Theory, section 8).
 
@@ -118,7 +118,7 @@ def wardrop(worth: FloatsLike, *, congestion: FloatsLike, power: float = 1.0) ->
 
     Notes
     -----
-    O(M log M) to find the support; lambda then in closed form for p = 1, else by bisection, O(M) a halving.
+    O(M log M) to find the support; then lambda in closed form for p = 1, else by bisection at O(M) per iteration.
 
     Examples
     --------
@@ -130,14 +130,14 @@ def wardrop(worth: FloatsLike, *, congestion: FloatsLike, power: float = 1.0) ->
     c = _sweeps.vector(congestion, "congestion", len(v), "M", low=1e-100, low_open=False)
     p = check.as_float(power, "power", low=0.0, low_open=True)
     order = np.argsort(-v, kind="stable")
-    c, gap = c[order], (v.max() - v)[order]  # gap: how much each pays less than the best, empty; ascending
+    c, gap = c[order], (v.max() - v)[order]  # gap: difference to the best worth, ascending
 
     def shares(above: FloatArray, extra: float) -> FloatArray:
-        """Shares of the best resources when each pays `above + extra` less than empty; never more than 1."""
+        """Shares of the best resources if congestion costs `above + extra` at each; at most 1."""
         return np.minimum((above + extra) / c[: len(above)], 1.0) ** (1 / p)
 
-    # Resource k is used if filling the better ones down to its level takes less than everybody. Measured from
-    # the level of the last one used, a small share of it loses no digits.
+    # Resource k is used if filling the better ones down to its level takes less than all agents. Levels are measured
+    # from that of the last resource used, so that a small share of it loses no digits.
     full = bisect_left(range(1, len(v)), True, key=lambda k: bool(shares(gap[k] - gap[:k], 0.0).sum() >= 1))
     above = gap[full] - gap[: full + 1]
     if p == 1:
@@ -146,12 +146,12 @@ def wardrop(worth: FloatsLike, *, congestion: FloatsLike, power: float = 1.0) ->
         extra = _bisected(lambda x: float(shares(above, x).sum()), float((c[: full + 1] - above).min()))
     mu = np.zeros(len(v))
     mu[order[: full + 1]] = shares(above, extra)
-    mu /= mu.sum()  # takes off the rounding, no more
+    mu /= mu.sum()  # corrects rounding only
     return mu
 
 
 def _bisected(total: Callable[[float], float], high: float) -> float:
-    """The x in [0, high] at which an increasing total passes 1, to the last bit."""
+    """The x in [0, high] at which an increasing total reaches 1, to the last bit."""
     low = 0.0
     while True:
         middle = 0.5 * (low + high)

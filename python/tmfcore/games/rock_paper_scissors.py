@@ -1,4 +1,4 @@
-"""Rock, paper, scissors in a crowd: rewards that are affine in mu and not monotone."""
+"""Rock, paper, scissors against the population: rewards are affine in mu and not monotone."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["rock_paper_scissors"]
 
 
 @shelf(
-    "Everybody shows a hand to everybody, and hands win different stakes: the game is not monotone, and methods that "
-    "rely on monotonicity need not find its equilibrium.",
+    "Rock, paper, scissors against the whole population, with a different stake for each hand: the game is not "
+    "monotone, and methods that need monotonicity may not find its equilibrium.",
     small={"horizon": 3},
     page=Page(
-        "No hand earns more than another. Mirror descent does not get there; the optimisation that `tmf.solve` tries "
-        "next, which needs no monotonicity, does. The last move earns nothing, and is made at random.",
+        "All hands earn the same. Mirror descent does not find this equilibrium; the solver that `tmf.solve` tries "
+        "next, which needs no monotonicity, does. The last move has no effect on the return, and is random.",
     ),
 )  # fmt: skip
 def rock_paper_scissors(
@@ -35,14 +35,14 @@ def rock_paper_scissors(
     initial: FloatsLike | None = None,
     step: float | None = None,
 ) -> Game:
-    """Hands that beat each other in a circle, with stakes (Shapley 1964; Cui and Koeppl, arXiv:2102.01585, RPS).
+    """Rock, paper, scissors with stakes (Shapley 1964; Cui and Koeppl, arXiv:2102.01585, RPS).
 
     Observation 0 is the start, j = 1, 2, 3 are rock, paper and scissors; action a shows hand a + 1 from anywhere.
 
         r0(0, mu) = 0,   r0(j, mu) = dt s_j (w mu(hand that j beats) - l mu(hand that beats j)),
         r(o, a, mu) = r0(o, mu),   P(a + 1 | o, a) = 1,   P0 = identity
 
-    Agents that do not act go on showing what they show.
+    Agents that do not act keep their hand, and earn its reward.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def rock_paper_scissors(
     initial : (4,) floats or None, optional
         mu_0. None: all at the start.
     horizon, discount, step : float, optional
-        T in sweeps, gamma in [0, 1] per sweep, and dt, the sweeps a step lasts, as in Game.
+        T in sweeps, gamma in [0, 1] per sweep, and dt, the length of a step in sweeps, as in Game.
 
     Returns
     -------
@@ -68,9 +68,9 @@ def rock_paper_scissors(
 
     Notes
     -----
-    MFGLib's rock_paper_scissors has these defaults (its T = 1 counts the times 0 and 1: two steps). With horizon 2, all
-    acting, the hands of the equilibrium are (26, 20, 31) / 77, which earn 6/11 each; fictitious play and mirror
-    descent circle around them, Homotopy and MFOMO find them.
+    MFGLib's rock_paper_scissors has these defaults (its T = 1 means the steps 0 and 1: two steps). With horizon 2, if
+    all agents act, the shares of the hands at equilibrium are (26, 20, 31) / 77, and each earns 6/11; fictitious play
+    and mirror descent cycle around it, Homotopy and MFOMO find it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Dynamic routing: drivers choose the next road at every crossing, and full roads are slow."""
+"""Dynamic routing: drivers choose the next road at every crossing, and roads are slower the fuller they are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rounding: TypeAlias = Literal["linear", "down"]
 
 
 @shelf(
-    "Drivers on a road network of one's own, each with a place to go: full roads are slow.",
+    "Drivers on your own road network, each with a destination: the more vehicles are on a road, the slower it is.",
     small=lambda: {
         "network": RoadNetwork(
             [("i", "a"), ("a", "b"), ("a", "c"), ("c", "b"), ("b", "x"), ("c", "x")], [0.0, 1.0, 0.7, 0.4, 0.3, 1.3],
@@ -41,64 +41,64 @@ def routing(
 ) -> Game:
     """Vehicles on a road network, each on its way to a destination (Cabannes et al., arXiv:2110.11943).
 
-    A vehicle is on a link, with w steps left on it, and bound for a destination. At w = 0 an agent who acts chooses
-    the next link among the exits of the node ahead. Who enters a link learns at the next step how many steps n it
-    takes: with V vehicles on the link then, those who enter with it included,
+    A vehicle is on a link, has w steps left on it, and has a destination. At w = 0 an acting agent chooses the next
+    link among the exits of the node ahead. In the step after it enters a link, the number n of steps that the link
+    takes is set. With V vehicles on the link at that time, including those that entered with it,
 
         x = c (1 + a (V / capacity)^b) / dt,   n = max(1, x) in whole steps,   V = vehicles * sum_{o on the link} mu(o)
 
-    and at once spends the first of them; n = 1 leaves room for the next choice in that very step. Entering the
-    destination link is arriving. Every step on the road costs dt, and who is under way after the last one, or drove
-    into a dead end, pays late_cost on top:
+    The vehicle makes the first of these n steps at once; if n = 1 it makes its next choice in the same step. It arrives
+    when it enters the destination link. Every step on the road costs dt. A vehicle that is still on the road after the
+    last step, or is in a dead end, also pays late_cost:
 
         r(o, a, mu) = -dt P(not arrived in this step),  and -(dt + late_cost) P(not arrived in this step) at t = T - 1.
 
     Without a discount the mean return is minus the mean arrival time.
 
-    **Rounding.** "linear" (default) divides those who enter between the two neighbouring whole numbers of steps:
-    floor(x) for 1 - frac(x) of them, one more for the others, so that their mean travel time is x dt exactly. Its rows
-    are continuous in mu, hence an equilibrium exists and the mean field is the limit of many vehicles; their
-    derivatives jump where x is whole, and the theory of fluctuations holds elsewhere. But it divides vehicles that
-    leave together, and the first part of them is alone on the next link when it learns how long that takes, however
-    short the steps: travel times come out too small, and do not converge as dt falls. On Braess' roads with six cars,
-    where three each way need 83 by symmetry, they need 79.8, 79.0, 80.8, 79.8 at dt = 0.7, 0.35, 0.175, 0.0875. Choose
-    a dt of which the travel times at equilibrium are multiples, as `braess` does, or "down". "down" has everybody take
-    floor(x) steps, as OpenSpiel does: vehicles that leave together stay together, a link is too fast by less than dt,
-    and travel times converge (81.9, 82.6, 82.8, 82.9 there); but the rows jump with mu, an equilibrium need not exist,
-    and solvers need smaller steps.
+    **Rounding.** "linear" (default) splits the vehicles that enter a link between the two nearest whole numbers of
+    steps: a share 1 - frac(x) takes floor(x) steps, the others take one more, so that their mean travel time is exactly
+    x dt. Rows are continuous in mu, hence an equilibrium exists, and the mean field is the limit of many vehicles.
+    Derivatives of rows jump where x is a whole number; the theory of fluctuations holds elsewhere. However, "linear"
+    splits vehicles that leave together, and the first part of them is alone on the next link when its travel time is
+    set, for every dt: travel times are too small, and do not converge as dt falls. On Braess' roads with six cars,
+    three each way, the time is 83 by symmetry, but "linear" gives 79.8, 79.0, 80.8, 79.8 at dt = 0.7, 0.35, 0.175,
+    0.0875. Choose dt so that the travel times at equilibrium are multiples of it, as `braess` does, or use "down".
+    With "down" all vehicles take floor(x) steps, as in OpenSpiel: vehicles that leave together stay together, the
+    travel time of a link is too small by less than dt, and travel times converge (81.9, 82.6, 82.8, 82.9 in the same
+    example). But rows jump with mu, an equilibrium need not exist, and solvers need smaller step sizes.
 
-    **Passive agents** (asynchronous play) drive on: they use up the steps left on their link, learn how long a link
-    takes, and follow the road where a node has a single exit. Where it has several, only who acts chooses: a passive
-    agent at w = 0 waits a step there, on the link, takes part in its congestion, and pays for the time.
+    **Passive agents** (asynchronous play) drive on: they use up the steps left on their link, their travel time on an
+    entered link is set, and at a node with a single exit they take it. At a node with several exits only an acting
+    agent can choose: a passive agent at w = 0 waits there for a step, counts as a vehicle on its link, and pays dt.
 
     Parameters
     ----------
     network : RoadNetwork
     demand : sequence of Demand or of (origin, destination, vehicles[, departure])
-        Who starts, at the end of which link, and when.
+        Origin, destination, number and departure time of vehicles.
     step : float, optional
         dt > 0, in the unit of the travel times.
     horizon : int, optional
         T in steps.
     rounding : {"linear", "down"}, optional
-        How travel times become whole steps: continuous in mu, or convergent as dt falls.
+        Rounding of travel times to whole steps: "linear" is continuous in mu, "down" converges as dt falls.
     max_delay : float or None, optional
-        The most time that congestion adds to a link, rounded up to whole steps: longer delays are cut to it. It bounds
-        the number of observations, about max_delay / dt for each link and destination, and the K cells of a row. None:
-        what all vehicles on the link at once would cause, or the horizon, beyond which no delay makes a difference.
+        The most time that congestion adds to a link, rounded up to whole steps; longer delays are cut to it. It bounds
+        the number of observations, about max_delay / dt for each link and destination, and the K entries of a row.
+        None: the delay with all vehicles on the link, at most the horizon.
     late_cost : float or None, optional
-        >= 0. None: dt, which makes the latest arrival time (T + 1) dt.
+        >= 0. None: dt, so that the latest arrival time is (T + 1) dt.
     discount : float, optional
         gamma in [0, 1] per step.
 
     Returns
     -------
     Game
-        Observations "1->2, 3 steps left, to 4->5" ("0 steps left": at the end of the link; "entering": how many is
-        not yet known), then "arrived at 4->5", and "in a dead end" where there is one; only those a vehicle may come
-        to. A is the largest number of exits, and action a the exit a in the order of the edges; of E < A exits, it is
-        exit a mod E. Name "routing". Compiled and sparse; `game.model.volumes(mu)` gives the vehicles on each link
-        of `game.model.network`.
+        Observations "1->2, 3 steps left, to 4->5" ("0 steps left": at the end of the link; "entering": n is not yet
+        set), then "arrived at 4->5", and "in a dead end" if there is one; only those that a vehicle can reach. A is the
+        largest number of exits, and action a is exit a in the order of the edges; at a node with E < A exits, exit
+        a mod E. Name "routing". Compiled and sparse; `game.model.volumes(mu)` returns the vehicles on each link of
+        `game.model.network`.
 
     Raises
     ------
@@ -108,9 +108,10 @@ def routing(
     Notes
     -----
     OpenSpiel's python_mfg_dynamic_routing is rounding="down" with max_num_time_step = T, time_step_length = dt. It has
-    one decision node for w = 0; here those who have just learnt that their link takes one step are still "entering", so
-    that a policy of that game is one with equal rows at the two. Its values are counted from the start of the game:
-    here plus -t dt. Vehicles that arrive in step 0 are on their destination link for ever there, and nowhere here.
+    one decision node for w = 0; here vehicles whose link takes a single step choose while they are still "entering", so
+    that a policy of OpenSpiel's game has equal rows at these two observations. Its values include the time since the
+    start of the game: they are the values here minus t dt. Vehicles that arrive in step 0 remain on their destination
+    link there, and on no link here.
 
     Cost: S <= links * destinations * steps of a link, K <= 1 + max_delay / dt.
 
@@ -139,7 +140,7 @@ def on_network(
     name: str,
     recipe: partial[Game] | None = None,
 ) -> Game:
-    """The game of `routing`, under a name of its own."""
+    """The game of `routing`, with another name."""
     network = check.as_instance(network, "network", RoadNetwork)
     trips = demands(demand, network)
     dt = check.as_float(step, "step", low=1e-100)

@@ -1,4 +1,4 @@
-"""Sioux Falls: the road network on which traffic assignment has been tried since 1975."""
+"""Sioux Falls: a road network that has been used to test traffic assignment since 1975."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ TWO_WAYS = ((1, 19, 7000.0), (19, 1, 7000.0))
 
 
 @shelf(
-    "A town of 24 crossings and 76 roads, and drivers who cross it both ways, each by the fastest roads that the "
-    "others leave.",
+    "The road network of Sioux Falls, with 24 crossings and 76 roads: drivers cross it in both directions, each on the "
+    "roads that are fastest in the traffic of the others.",
     small={"demand": [(1, 6, 7000.0)], "step": 6.0, "horizon": 4},
     page=Page(
-        "Shares of all 14,000 vehicles, on the links used most and arrived. Drivers from 1 to 19 start on 1->2 and "
-        "2->6, all but one in twenty; those from 19 to 1 pass 16->8. All arrive between steps 23 and 30 of 0.01 hours.",
+        "Shares of all 14,000 vehicles, on the most used links and arrived. Of the drivers from 1 to 19 all but one in "
+        "twenty take 1->2 and 2->6; those from 19 to 1 take 16->8. All arrive between steps 23 and 30 of 0.01 hours.",
         options="--horizon 40",
         rules="routing",
         title="Sioux Falls",
@@ -101,36 +101,36 @@ def sioux_falls(
 ) -> Game:
     """Sioux Falls, 24 nodes and 76 links (LeBlanc, Morlok and Pierskalla, Transportation Research 9, 1975, 309-318).
 
-    The game is that of `routing`, with vehicles of all trips on the same links. Vehicles for node j arrive by entering
-    a link "j->end j", and start from node i at the end of a link "start i->i". With V vehicles on a link it takes
+    The game is that of `routing`, with the vehicles of all trips on the same links. Vehicles to node j arrive when they
+    enter a link "j->end j"; those from node i start at the end of a link "start i->i". A link with V vehicles takes
 
         c (1 + 0.15 (V / capacity)^4) = A + B V^4   (hundredths of an hour, the same both ways)
 
     Parameters
     ----------
     demand : {"pair", "table"} or sequence of (from, to, vehicles[, departure]), optional
-        Between nodes 1..24. "pair": 7000 vehicles from 1 to 19 and as many from 19 to 1, as in OpenSpiel.
-        "table": the published 528 pairs, 360,600 vehicles, all at once.
+        Trips between nodes 1..24. "pair": 7000 vehicles from 1 to 19 and as many from 19 to 1, as in OpenSpiel.
+        "table": the published 528 pairs, 360,600 vehicles, all departing at time 0.
     source : {"published", "openspiel"}, optional
         "published": SiouxFalls_net.tntp and SiouxFalls_trips.tntp of the repository TransportationNetworks, where the
-        static equilibrium of the table takes 7,480,225 altogether. "openspiel": the copy in OpenSpiel, where B is cut
-        to a whole number of 1e-18, which makes it too small by that on 22 links, and the table is transposed.
+        total travel time at the static equilibrium of the table is 7,480,225. "openspiel": the copy in OpenSpiel, where
+        B is rounded down to a multiple of 1e-18, which makes it too small on 22 links, and the table is transposed.
     delay : {"absolute", "relative"} or None, optional
-        Travel time of a link at v vehicles: A + B v^4, or A (1 + B v^4), to which OpenSpiel takes these numbers. None:
-        absolute for the published ones, relative for OpenSpiel's.
+        Travel time of a link with v vehicles: A + B v^4 ("absolute"), or A (1 + B v^4) ("relative"), as OpenSpiel uses
+        these numbers. None: absolute for source="published", relative for "openspiel".
     step : float, optional
-        dt > 0, in units of 0.01 hours, as all times here; empty links take 2 to 10.
+        dt > 0, in units of 0.01 hours, like all times here; empty links take 2 to 10.
     horizon : int, optional
         T in steps.
     max_delay : float or None, optional
-        The most time that congestion adds to a link; see `routing`. Links that are cut to it are not worth taking.
+        The most time that congestion adds to a link; see `routing`. At equilibrium links with such delays are not used.
     rounding, late_cost, discount
         As in `routing`.
 
     Returns
     -------
     Game
-        Name "sioux_falls". A = 5, the roads at node 10; 6 where it is a destination.
+        Name "sioux_falls". A = 5, the number of roads at node 10; 6 if node 10 is a destination.
 
     Raises
     ------
@@ -139,11 +139,11 @@ def sioux_falls(
 
     Notes
     -----
-    MirrorDescent solves the pair, 1,617 observations, to 1e-4 in 6 iterations. Rounded down, rows jump with the
-    population: an equilibrium need not exist, and solvers may stall.
+    MirrorDescent solves demand="pair" (1,617 observations) to an exploitability of 1e-4 in 6 iterations. With
+    rounding="down" rows jump with the population: an equilibrium need not exist, and solvers may stall.
 
     OpenSpiel's python_mfg_dynamic_routing on SIOUX_FALLS_NETWORK with SIOUX_FALLS_DUMMY_OD_DEMAND is
-    source="openspiel", rounding="down", max_delay=None, but that every node has a dead end there, which no best
+    source="openspiel", rounding="down", max_delay=None, except that every node has a dead end there, which no best
     response takes; "table" is its SIOUX_FALLS_OD_DEMAND.
 
     Examples
@@ -165,7 +165,7 @@ def sioux_falls(
 
 
 def _on_links(trips: _Trips, copied: bool, relative: bool) -> tuple[RoadNetwork, tuple[Demand, ...]]:
-    """The network with the starts and ends of the trips, and the trips on its links."""
+    """The network with links for the starts and ends of trips, and the demand on its links."""
     roads = sorted([(u, v, a, c) for u, v, a, c in ROADS] + [(v, u, a, c) for u, v, a, c in ROADS])
     edges = [(str(u), str(v)) for u, v, _, _ in roads]
     edges += [(str(n), f"end {n}") for n in sorted({d for _, d, *_ in trips})]
@@ -190,7 +190,7 @@ def _on_links(trips: _Trips, copied: bool, relative: bool) -> tuple[RoadNetwork,
 
 
 def _trips(demand: object, copied: bool = False) -> _Trips:
-    """(from, to, vehicles[, departure]) between nodes; `copied`: of the table as OpenSpiel has it."""
+    """(from, to, vehicles[, departure]) between nodes; `copied`: with the table of OpenSpiel."""
     if isinstance(demand, str):
         if check.as_choice(demand, "demand", Trips) == "pair":
             return TWO_WAYS

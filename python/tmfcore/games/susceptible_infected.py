@@ -1,4 +1,4 @@
-"""An epidemic in which one may keep away from the others: a transition that is affine in mu."""
+"""An epidemic in which agents can keep a distance: transitions are affine in mu."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["susceptible_infected"]
 
 
 @shelf(
-    "An epidemic: who goes out may catch it from those who are ill, keeping away costs every day, being ill costs "
-    "more.",
+    "An epidemic: agents that go out can be infected by those that are ill; keeping a distance costs reward every day, "
+    "and illness costs more.",
     small={"horizon": 9},
     page=Page(
-        "From a wave with more than half of all people ill, the infection falls to about the share at which going out "
-        "and keeping away are worth the same, and then goes above and below it: nobody mixes, on some days everybody "
-        "goes out. Towards the end there is less to protect, and it comes back.",
+        "More than half of all people are infected at first. Their share falls to about the value at which going out "
+        "and keeping away have the same value, and then oscillates around it: on each day all agents take the same "
+        "action. Towards the end there is less to protect, and infections rise again.",
     ),
 )  # fmt: skip
 def susceptible_infected(
@@ -35,25 +35,24 @@ def susceptible_infected(
     discount: float = 1.0,
     initial: FloatsLike = (0.4, 0.6),
 ) -> Game:
-    """Go out or keep a distance while an infection goes round (Cui and Koeppl, arXiv:2102.01585, SIS).
+    """Go out or keep a distance during an epidemic (Cui and Koeppl, arXiv:2102.01585, SIS).
 
     Observation 0 is susceptible, 1 infected; action 0 goes out, 1 keeps a distance.
 
         P(1 | 0, 0, mu) = i mu(1),   P(1 | 0, 1) = 0,   P(0 | 1, a) = q,   r(o, a) = -d 1{a = 1} - h 1{o = 1}
 
-    Passive agents are exposed: infection and recovery go on for everybody, P0(.|o) = P(.|o, 0), at the rate of those
-    who take no precaution, and illness costs what it costs, r0(o) = r(o, 0). So who does not act has gone out.
+    Agents that do not act are treated as if they went out: P0(.|o) = P(.|o, 0) and r0(o) = r(o, 0).
 
     Parameters
     ----------
     infection : float, optional
-        i in [0, 1]: probability a step of being infected where all others are.
+        i in [0, 1]: probability per step of being infected if all others are infected.
     recovery : float, optional
-        q in [0, 1], a step.
+        q in [0, 1], probability per step.
     distancing_cost, illness_cost : float, optional
-        d and h, a step.
+        d and h, per step.
     horizon : int, optional
-        T, steps; a step is a day, whoever acts on it.
+        T in steps; a step is a day under every schedule.
     discount : float, optional
         gamma in [0, 1], per step.
     initial : (2,) floats, optional
@@ -63,8 +62,8 @@ def susceptible_infected(
     -------
     Game
         S = 2, A = 2, K = 2; observations "susceptible", "infected"; actions "go out", "keep away"; name
-        "susceptible_infected". Compiled. Rewards do not depend on mu; the transitions do, so the game is not one for
-        which monotonicity of rewards gives uniqueness.
+        "susceptible_infected". Compiled. Rewards do not depend on mu, but transitions do, so that monotonicity of
+        rewards does not imply a unique equilibrium.
 
     Raises
     ------
@@ -73,7 +72,7 @@ def susceptible_infected(
 
     Notes
     -----
-    MFGLib's susceptible_infected has these defaults (infection 0.9^2; its T = 50 counts the times 0 to 50: 51 steps).
+    MFGLib's susceptible_infected has these defaults (infection 0.9^2; its T = 50 means the steps 0 to 50: 51 steps).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Games of agents of several types: fixed for life, coupled through what each type sees of the population."""
+"""Games of agents of several fixed types, each with its own game, coupled through the population."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["by_type", "typed"]
 
 
 @shelf(
-    "Agents of several types, each with a game of its own and with eyes for some of the others more than for the rest.",
+    "Agents of several types, each with its own game; a type can depend on some types more than on others.",
     small=lambda: {
         "games": [queueing([0.1, 0.25], horizon=5), queueing([0.2, 0.3], horizon=5)], "shares": [0.6, 0.4],
         "coupling": [[1.0, 0.5], [0.3, 1.2]], "rates": [1.0, 0.7], "names": ["calm", "wary"],
@@ -36,63 +36,63 @@ def typed(
     rates: FloatsLike = 1.0,
     names: Sequence[str] | None = None,
 ) -> Game:
-    """One game of agents of M fixed types, each with observations, actions, rewards and kernels of its own.
+    """One game of agents of M fixed types, each with its own observations, actions, rewards and kernels.
 
-    An agent of type i at o is at observation (i, o) of the whole game. Where the game of type i asks for a population
-    distribution mu, it is shown
+    An agent of type i at observation o of its own game is at observation (i, o) of the whole game. In place of a
+    population distribution mu the game of type i gets
 
         x_i = sum_j W_ij mu_j,   or   x = C mu   with a matrix C over all observations,
 
-    mu_j(o) being the share of all N agents that are of type j and at o, so that mu_j sums to the share of type j. This
-    is the multi-type (multi-population) mean-field game; with W_ij = W(alpha_i, alpha_j) it is the graphon game (Caines
-    and Huang, SIAM J. Control Optim. 59, 2021) sampled on M blocks.
+    where mu_j(o) is the share of all N agents that are of type j and at o, so that mu_j sums to the share of type j.
+    This is the multi-type (multi-population) mean-field game; with W_ij = W(alpha_i, alpha_j) it is the graphon game
+    (Caines and Huang, SIAM J. Control Optim. 59, 2021) sampled on M blocks.
 
-    **What x_i sums to.** A game is made for distributions; x_i is one for sure where W_ij = 1 for all j (all columns of
-    the rows of i in C sum to 1). Elsewhere rewards, queues, crowds and travel times are those at x_i, as the formulas
-    of the games say. Transition rows must be distributions for whatever agents there are: those of affine games
-    (`affine`, `garnet`, `susceptible_infected`) are looked at when the game is made, and a coupling is refused where
-    one is not. If sum_j W_ij shares[j] = 1, which makes x_i a distribution in the limit, such games and
-    `linear_quadratic` are shown x_i over its sum, so that it remains one among N agents, whose numbers by type are
-    rounded or drawn. Arrays and callables of one's own are called with x_i, and their rows are checked at every use.
+    **The sum of x_i.** Games are made for distributions. x_i is a distribution if W_ij = 1 for all j (if, in the rows
+    of type i, all columns of C sum to 1). Otherwise rewards, queues, crowds and travel times are computed at x_i, by
+    the formulas of the games. Transition rows must be distributions for every population: for affine games (`affine`,
+    `garnet`, `susceptible_infected`) this is checked when the game is made, and a coupling that violates it is an
+    error. If sum_j W_ij shares[j] = 1, so that x_i is a distribution in the limit, such games and `linear_quadratic`
+    get x_i divided by its sum: it then is a distribution also for N agents, whose numbers by type are rounded or drawn.
+    Your own arrays and callables get x_i itself, and their rows are checked at every call.
 
     Parameters
     ----------
     games : sequence of M Games
-        What each type plays: its own S_i, A_i, rewards, kernels and start, and the same horizon, discount, time and
-        step. In sweeps where they are.
+        The game of each type: its own S_i, A_i, rewards, kernels and initial distribution; equal horizon, discount,
+        time and step. If they are in sweeps, so is the result.
     shares : (M,) floats
         The share of each type among all agents; sums to 1.
     coupling : (M, M) or (S, S) floats or scipy sparse matrix, optional
-        W or C >= 0, S = sum_i S_i. None: W_ij = 1, every type sees the distribution of all agents together. W_ij != 0
-        needs S_i = S_j. A (S, S) matrix is taken for C also where S = M.
+        W or C >= 0, S = sum_i S_i. None: W_ij = 1, every type gets the distribution of all agents together. W_ij != 0
+        needs S_i = S_j. An (S, S) matrix is C also if S = M.
     rates : (M,) floats or one number, optional
-        The share of its turns, in (0, 1], that an agent of the type takes; it passes the others, as a passive agent.
+        In (0, 1]: probability that an agent of the type acts when the schedule selects it; otherwise it is passive.
     names : sequence of M different strings, optional
         Default "type 1", "type 2", ...
 
     Returns
     -------
     Game
-        S = sum_i S_i observations "name: label", A = max_i A_i actions; where type i has fewer, the actions from A_i on
-        do what action 0 does. `by_type` takes its results apart. Named "typed".
+        S = sum_i S_i observations "name: label", A = max_i A_i actions; if type i has fewer, its actions from A_i on
+        are the same as action 0. `by_type` splits its results by type. Named "typed".
 
     Raises
     ------
     TypeError, ValueError
-        Values of the wrong kind, shape or range; games that do not last equally long, or see each other at different
-        observations; a coupling at which rows of a game would be no distributions, or vehicles more than its road
-        network has travel times for: the error names an entry of `coupling`, and what is accepted. While the game is
-        used: a type whose x_i must be scaled sees nobody.
+        Values of the wrong kind, shape or range; games of different horizon, discount, time or step; W_ij != 0 between
+        types with different numbers of observations; a coupling for which rows of a game would not be distributions,
+        or a link would get more vehicles than its road network has travel times for: the error names an entry of
+        `coupling`, and the accepted values. During play: x_i must be scaled but is 0.
 
     Notes
     -----
-    Sparse where every type is: K is the largest K_i (K_i + K0_i of a type with a rate below 1). A step costs the types'
-    own tables and one product with C. To make it costs O(S_i A_i K_i S) more for an affine type i whose x_i is no
-    distribution. `start="rounded"` gives the types N * shares agents, rounded.
+    Sparse if every type is: K is the largest K_i (K_i + K0_i for a type with a rate below 1). A step costs the types'
+    own tables and one product with C. Construction costs O(S_i A_i K_i S) more for an affine type i whose x_i is not a
+    distribution. With `start="rounded"` the types have N * shares agents, rounded.
 
     Examples
     --------
-    A quarter of the drivers see the crowd twice as large as it is.
+    For a quarter of the drivers every vehicle counts twice.
 
     >>> import tmfcore as tmf
     >>> roads = tmf.games.resource_selection([1.0, 0.9], congestion=1.0, horizon=10)
@@ -161,7 +161,7 @@ def _again(
     games: Sequence[Game], shares: FloatsLike, coupling: object, rates: FloatsLike, names: Sequence[str] | None,
     horizon: float | None = None, discount: float | None = None, step: float | None = None,
 ) -> Game:  # fmt: skip
-    """`typed`, of which `replace` changes what all types have in common as well."""
+    """`typed`, with arguments by which `replace` changes horizon, discount and step of all types."""
     given = {"horizon": horizon, "discount": discount, "step": step}
     common = {name: value for name, value in given.items() if value is not None}
     if common:
@@ -170,21 +170,21 @@ def _again(
 
 
 def by_type(game: Game, values: object, *, axis: int = -1) -> dict[str, npt.NDArray[Any]]:
-    """An array over the observations of a typed game, or the shares of a result, taken apart.
+    """Split an array over the observations of a typed game, or the mu of a result, by type.
 
     Parameters
     ----------
     game : Game
         Made by `typed`.
     values : array, Simulation, Flow or Solution
-        An array with S entries along `axis`: counts, mu or values, say; or a policy (S, A) with axis=0. Of a result its
-        mu is taken.
+        An array with S entries along `axis`, for example counts, mu or values; or a policy (S, A) with axis=0. For a
+        result its mu is used.
     axis : int, optional
 
     Returns
     -------
     dict of str to array
-        Name of each type -> its part, S_i entries along `axis`: views of `values` where it is an array.
+        Name of each type -> its part, S_i entries along `axis`; views of `values` if it is an array.
 
     Raises
     ------
@@ -207,7 +207,8 @@ def by_type(game: Game, values: object, *, axis: int = -1) -> dict[str, npt.NDAr
     place = check.as_int(axis, "axis", low=-array.ndim, high=array.ndim - 1)
     if array.shape[place] != game.n_observations:
         raise ValueError(
-            f"values has {array.shape[place]} entries along axis {place}; must be {game.n_observations}, one each"
+            f"values has {array.shape[place]} entries along axis {place}; must be {game.n_observations}, one per "
+            "observation"
         )
     ends = np.cumsum([part.n_observations for part in model.models])
     return dict(zip(model.names, np.split(array, ends[:-1], axis=place), strict=True))
@@ -215,10 +216,10 @@ def by_type(game: Game, values: object, *, axis: int = -1) -> dict[str, npt.NDAr
 
 def _games(games: object) -> tuple[Game, ...]:
     if isinstance(games, Game) or not isinstance(games, Sequence):
-        raise TypeError(f"games is {type(games).__name__}; must be a sequence of Games, one a type")
+        raise TypeError(f"games is {type(games).__name__}; must be a sequence of Games, one per type")
     kinds = tuple(check.as_instance(game, f"games[{i}]", Game) for i, game in enumerate(games))
     if not kinds:
-        raise ValueError("games is empty; must have one Game a type")
+        raise ValueError("games is empty; must have one Game per type")
     for i, game in enumerate(kinds):
         for field in ("time", "horizon", "discount", "step"):
             mine, theirs = getattr(game, field), getattr(kinds[0], field)

@@ -252,8 +252,8 @@ def divided(probe: Probe) -> Iterator[Finding]:
         yield Finding(
             "remark",
             "steps",
-            "rounding='linear' splits vehicles that leave together over two steps, and the first of them meet only each "
-            "other on the next link: if travel times are not whole numbers of steps, they do not converge as step "
+            "rounding='linear' splits vehicles that leave together over two steps, and the first of them meet only "
+            "each other on the next link: if travel times are not whole numbers of steps, they do not converge as step "
             "falls; with rounding='down' they do",
         )
 
@@ -270,7 +270,7 @@ def limit(game: Game, rng: np.random.Generator) -> Iterator[Finding]:
     except Exception as error:
         yield Finding("error", "limit", f"a run of the mean field or of {AGENTS} agents ended with: {error}")
         return
-    # The l1 distance of a sampled histogram from its law is below sqrt(S / N); it may grow over time.
+    # The l1 distance of a drawn histogram from its law is below sqrt(S / N); it may grow over time.
     distance = np.abs(run.mu.mean(0) - flow.mu).sum(-1)
     bound = 10 * np.sqrt(game.n_observations / AGENTS)
     if distance.max() > bound:
