@@ -117,7 +117,7 @@ def test_flow_on_a_grid_is_snapshots_side_by_side():
     image, nobody = ax.get_images()
     mosaic = np.ma.filled(image.get_array(), np.nan)
     np.testing.assert_array_equal(nobody.get_array()[:, :4].mask, flow.mu.any(axis=0).reshape(3, 4))
-    assert ax.get_xlabel() == "time (steps); grey: nobody at any time"
+    assert ax.get_xlabel() == "time (steps); grey: no agents at any time"
     for k, t in enumerate([0, 2, 4, 6]):
         np.testing.assert_array_equal(mosaic[:, 5 * k : 5 * k + 4], flow.mu[t].reshape(3, 4))
     assert names_along(ax.xaxis) == ["0", "2", "4", "6"]

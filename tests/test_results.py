@@ -210,12 +210,12 @@ def test_pictures(name):
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_label_and_color(name):
-    """Both are taken, or refused by name where the picture is a scale of colours."""
+    """Both are taken, or refused by name if the picture is a colour map."""
     pytest.importorskip("matplotlib")
     (ax,) = plotting.figure(1)[1]
     if name in SCALES:
         for option in ("label", "color"):
-            with pytest.raises(ValueError, match=rf"^{option} is 'C0' \(str\); must be None where the picture is a scale"):
+            with pytest.raises(ValueError, match=rf"^{option} is 'C0' \(str\); must be None, since the picture is a colour map"):
                 made(name).plot(ax=ax, **{option: "C0"})
         return
     made(name).plot(label="mine", color="#123456", ax=ax)

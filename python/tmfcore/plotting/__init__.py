@@ -1,21 +1,21 @@
-"""Pictures of solved games: one function per picture, each draws on one Axes and returns it.
+"""Pictures of games and results: one function per picture; each draws on one Axes and returns it.
 
-    lines, heat, profiles, snapshots     one number of every observation over time; `over_time` chooses among them
+    lines, heat, profiles, snapshots     one number per observation over time; `over_time` chooses among them
     policy, panels                       probabilities of actions, and other tables
-    individuals                          where single agents are, and when they act
-    roads                                a map of a road network, links as wide as their volumes
+    individuals                          observations of single agents, and when they act
+    roads                                a map of a road network; the width of a link is its volume
     exploitability, trials, convergence, bound, by_step     curves of studies
-    intervals, fluctuations              estimates with their intervals, beside what they should be
+    intervals, fluctuations              estimates with their intervals, compared with predictions
 
-Nothing here computes or shows. matplotlib (extra ``app``) is imported when a picture is drawn, and only its object
-interface is used: no pyplot, no global list of figures, no choice of a screen: it works on a server as in a notebook.
-Give ``ax=`` to draw into a figure of your own; without it a new one is made (``ax.figure``). What is drawn over
-something else takes the next colours; ``label=`` and ``color=`` say what it is called and drawn with.
+Nothing is computed here, and no window is opened. matplotlib (extra ``app``) is imported when a picture is drawn, and
+only its object interface is used: no pyplot, no global list of figures, no choice of a backend. It works on a server
+and in a notebook. Pass ``ax=`` to draw into your own figure; without it a new one is made (``ax.figure``). Several
+results drawn on the same Axes get different colours; ``label=`` and ``color=`` set name and colour.
 
-Colours are Okabe and Ito's set, which readers with the common colour-vision deficiencies tell apart, and every line
-also has a marker of its own, so the pictures survive a black-and-white printer.
+The colours are those of Okabe and Ito, which readers with the common colour-vision deficiencies can distinguish. Every
+line also has its own marker, for black-and-white print.
 
-Results draw themselves with these functions: every one has ``plot(kind)``.
+The method ``plot(kind)`` of results uses these functions.
 """
 
 from tmfcore.plotting._canvas import DPI, GUIDE, MARKERS, PALETTE, figure, save

@@ -1,4 +1,4 @@
-"""Axes of time and of observations, and what legends say."""
+"""Axes of time and of observations, and legends."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-MOST_NAMES = 25  # observations all named along an axis
-STEPS = (1, 2, 5, 10)  # between ticks
+MOST_NAMES = 25  # up to this number all observations are named along an axis
+STEPS = (1, 2, 5, 10)  # distances between ticks
 
 
 def time_axis(ax: Axes, times: NDArray[np.floating[Any]], unit: str, *, margin: float = 0.015) -> None:
@@ -29,7 +29,7 @@ def time_axis(ax: Axes, times: NDArray[np.floating[Any]], unit: str, *, margin: 
 
 
 def name_axis(axis: object, labels: Sequence[str]) -> None:
-    """Name every observation along an axis where they are few, else those that matplotlib marks."""
+    """Name all observations along an axis if they are few, else those at matplotlib's ticks."""
     from matplotlib.axis import XAxis
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
@@ -47,7 +47,7 @@ def name_axis(axis: object, labels: Sequence[str]) -> None:
 
 
 def named_styles(names: tuple[str, str]) -> list[Line2D]:
-    """Legend entries: markers are one thing, lines the other."""
+    """Legend entries for the meaning of markers and of lines."""
     from matplotlib.lines import Line2D
 
     return [
@@ -75,7 +75,7 @@ def faint(label: str) -> Line2D:
 
 
 def outside_legend(ax: Axes, extra: list[Line2D], *, heading: str | None = None) -> Axes:
-    """A legend to the right of the Axes: its lines, then what the styles mean."""
+    """A legend to the right of the Axes: its lines, then the entries `extra`."""
     handles, _ = ax.get_legend_handles_labels()
     ax.legend(
         handles=[*handles, *extra], title=heading, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False,

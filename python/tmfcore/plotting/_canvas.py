@@ -1,4 +1,4 @@
-"""What every picture is drawn with: figures without pyplot, colours, ticks, and how a picture ends."""
+"""Common parts of all pictures: figures without pyplot, colours, ticks, grid, title and legend."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Okabe and Ito (2008), without the yellow that vanishes on white.
+#: Okabe and Ito (2008), without the yellow, which is too pale on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GUIDE = "#666666"
 DPI = 150
-LOWEST_DPI = 10  # at which letters are a pixel high; FreeType refuses smaller ones
-#: High / low of a logarithmic axis up to which more than powers of ten are labelled.
+LOWEST_DPI = 10  # letters are then a pixel high; FreeType refuses smaller ones
+#: Up to this ratio high / low of a logarithmic axis 1, 2 and 5 of each decade are labelled, beyond it powers of ten.
 DECADES = 1e3
 SUPERSCRIPTS = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 
@@ -41,7 +41,7 @@ def figure(
     Raises
     ------
     ImportError
-        matplotlib (extra ``app``) is not there.
+        matplotlib (extra ``app``) is not installed.
     """
     columns, rows = check.as_positive_int(columns, "columns", high=100), check.as_positive_int(rows, "rows", high=100)
     width = check.as_float(width, "width", low=0.1, high=100.0)
@@ -59,21 +59,21 @@ def figure(
 
 
 def need_matplotlib() -> None:
-    """Raise ImportError, which names the extra, where matplotlib is not there."""
+    """Raise an ImportError that names the extra if matplotlib is not installed."""
     try:
-        import matplotlib  # noqa: F401  # only whether it is there
+        import matplotlib  # noqa: F401  # only whether it is installed
     except ImportError:
         raise ImportError("pictures need matplotlib: pip install 'tmfcore[app]'") from None
 
 
-@fits_memory("dpi must be smaller, or the picture")
+@fits_memory("dpi or the picture must be smaller")
 def save(picture: Figure | Axes, path: str | os.PathLike[str], *, dpi: int = DPI) -> None:
-    """Write a figure, or the whole figure of an Axes, to `path` as PNG, all of it or nothing.
+    """Write a figure, or the whole figure of an Axes, to `path` as PNG, atomically.
 
     Raises
     ------
     OSError
-        The folder is missing or cannot be written to.
+        The folder does not exist or cannot be written to.
     MemoryError
         The picture has too many pixels.
     """
@@ -85,7 +85,7 @@ def save(picture: Figure | Axes, path: str | os.PathLike[str], *, dpi: int = DPI
     dpi = check.as_int(dpi, "dpi", low=LOWEST_DPI, high=10_000)
     whole = picture.get_figure(root=True)
     if whole is None:
-        raise ValueError("picture lies in no figure; must be Axes of a figure")
+        raise ValueError("picture is not in a figure; must be Axes of a figure")
     with files.replacing(path) as file:
         whole.savefig(file, dpi=dpi, format="png")
 
@@ -114,7 +114,7 @@ def text(value: object, name: str) -> str:
 
 
 def axes(ax: Axes | None, *, width: float = 4.8, height: float = 3.6) -> Axes:
-    """Return `ax`, or the only Axes of a new figure of so many inches."""
+    """Return `ax`, or the only Axes of a new figure of `width` by `height` inches."""
     if ax is None:
         return figure(1, width=width, height=height)[1][0]
     need_matplotlib()
@@ -124,7 +124,7 @@ def axes(ax: Axes | None, *, width: float = 4.8, height: float = 3.6) -> Axes:
 
 
 def marker_of(k: int) -> str:
-    """Return the k-th marker, over again after the last, with other colours of the palette."""
+    """Return the k-th marker; markers repeat with other colours of the palette."""
     return MARKERS[(k + k // len(PALETTE)) % len(MARKERS)]
 
 
@@ -141,19 +141,19 @@ def style_of(label: object, color: object) -> None:
 
 
 def no_style(label: object, color: object) -> None:
-    """Refuse either where the picture is a scale of colours."""
+    """Refuse label and color, for pictures that are colour maps."""
     for name, value in (("label", label), ("color", color)):
         if value is not None:
-            raise ValueError(f"{name} is {say.show(value)}; must be None where the picture is a scale of colours")
+            raise ValueError(f"{name} is {say.show(value)}; must be None, since the picture is a colour map")
 
 
 def named(label: str | None, name: str) -> str:
-    """What a legend says of one line of several."""
+    """Name of one of several lines in a legend."""
     return f"{label}: {name}" if label else name
 
 
 def drawn_already(ax: Axes) -> int:
-    """Lines with names on the Axes, guides aside."""
+    """Number of named lines on the Axes, without guides."""
     from matplotlib.container import ErrorbarContainer
 
     bars = [box[0] for box in ax.containers if isinstance(box, ErrorbarContainer)]
@@ -162,7 +162,7 @@ def drawn_already(ax: Axes) -> int:
 
 
 def ordered_colors(n: int, color: str | None = None, first: int = 0) -> list[Any]:
-    """Return n colours: the palette from `first` on while it lasts, then viridis without its palest end; or one."""
+    """Return n colours: `color` for all, else the palette from `first` on; for large n viridis without its pale end."""
     if color is not None:
         return [color] * n
     if n <= len(PALETTE):
@@ -175,7 +175,7 @@ def ordered_colors(n: int, color: str | None = None, first: int = 0) -> list[Any
 def laid_over(
     ax: Axes | None, n: int, label: object, color: str | None, *, width: float = 4.8
 ) -> tuple[Axes, int, list[Any]]:
-    """The Axes for n more lines, how many are there already, and a colour for each; refuses what cannot be drawn."""
+    """The Axes for n more lines, the number of lines drawn already, and a colour for each; checks label and color."""
     style_of(label, color)
     ax = axes(ax, width=width)
     first = drawn_already(ax)
@@ -183,7 +183,7 @@ def laid_over(
 
 
 def log_ticks(ax: Axes, unit: str = "") -> None:
-    """Label a logarithmic y axis that is drawn already, at 1, 2 and 5 of each decade or at many decades."""
+    """Label a logarithmic y axis after drawing: at 1, 2 and 5 of each decade, or at powers of ten if there are many."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = ax.get_ylim()
@@ -199,7 +199,7 @@ def time_label(unit: str) -> str:
 
 
 def plain_number(value: float) -> str:
-    """Return 0.02 or 50 as they are, and what is far from 1 with a power of ten: 2\u00b710\u207b\u2075."""
+    """Return 0.02 or 50 as they are, and very small or large numbers with a power of ten: 2\u00b710\u207b\u2075."""
     if value == 0 or 1e-4 < abs(value) < 1e6:
         return f"{value:g}"
     digits, _, power = f"{value:.2e}".partition("e")
@@ -208,7 +208,7 @@ def plain_number(value: float) -> str:
 
 
 def finish(ax: Axes, title: str, *, legend: bool = True) -> Axes:
-    """Grid, spines, title and legend, the same in every picture."""
+    """Set grid, spines, title and legend, the same in every picture."""
     text(title, "title")
     ax.grid(visible=True, which="major", axis="y", color="#E3E3E3", linewidth=0.8)
     ax.set_axisbelow(True)

@@ -1,4 +1,4 @@
-"""What pictures are drawn from, checked: numbers by shape, names, courses, lines by label."""
+"""Checks of the arguments of pictures: numbers by shape, names, courses, lines by label."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tmfcore._base import wording as say
 from tmfcore._base.validation import FloatArray
 from tmfcore.plotting._canvas import text
 
-#: Numbers up to which the margins and scales around them are finite.
+#: Largest number for which margins and scales are finite.
 LARGEST = 1e100
 
 
 def numbers(value: object, name: str, *shape: int | None, gaps: bool = False) -> FloatArray:
-    """`value` as a float64 array of that shape, None any length >= 1, which can be drawn.
+    """`value` as a float64 array of that shape (None: any length >= 1) that can be drawn.
 
-    With `gaps` NaN and infinity may be among it.
+    With `gaps` NaN and infinity are allowed.
     """
     if gaps:
         array = check.as_real_array(value, name)
@@ -46,7 +46,7 @@ def course(value: Any, name: str) -> tuple[FloatArray, FloatArray]:
 
 
 def by_label(lines: object, name: str = "lines") -> dict[str, Any]:
-    """What is to be drawn, by its label."""
+    """A mapping of labels to lines, with checked labels."""
     if not isinstance(lines, Mapping) or not lines:
         what = "empty" if isinstance(lines, Mapping) else say.show(lines)
         raise (ValueError if isinstance(lines, Mapping) else TypeError)(f"{name} is {what}; must map labels to lines")
@@ -59,7 +59,7 @@ def labels(value: object, n: int | None = None, name: str = "labels") -> tuple[s
 
 
 def labels_or_numbers(value: object, n: int, name: str) -> tuple[str, ...]:
-    """Labels that can be drawn; numbers where there are none."""
+    """Labels that can be drawn; numbers if there are none."""
     return tuple(map(str, range(n))) if isinstance(value, (tuple, list)) and not value else labels(value, n, name)
 
 
@@ -71,29 +71,29 @@ def several(value: object, name: str, n: int, of: str) -> tuple[Any, ...]:
 
 
 def names(value: object) -> tuple[str, str]:
-    """What two courses are called in a legend."""
+    """Names of two courses in a legend."""
     first, second = several(value, "names", 2, "two strings")
     return text(first, "names[0]"), text(second, "names[1]")
 
 
 def texts(**given: object) -> None:
-    """Refuse what is no string that can be drawn."""
+    """Refuse values that are not strings that can be drawn."""
     for name, value in given.items():
         text(value, name)
 
 
 def flags(**given: object) -> None:
-    """Refuse what is neither True nor False."""
+    """Refuse values other than True and False."""
     for name, value in given.items():
         check.as_bool(value, name)
 
 
 def grid(shape: object, n: int) -> tuple[int, ...]:
-    """Points of a grid of `n` observations; () where there is none."""
+    """The shape of a grid of `n` observations; () if there is none."""
     sizes = tuple(int(size) for size in check.as_int_array(shape, "shape", shape=[(None,), (0,)], low=1))
     points = 1
     for size in sizes:
         points *= size
     if sizes and points != n:
-        raise ValueError(f"shape is {sizes}, {say.integer(points)} points; must be {n}, one an observation")
+        raise ValueError(f"shape is {sizes}, {say.integer(points)} points; must be {n}, one per observation")
     return sizes

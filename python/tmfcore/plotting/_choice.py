@@ -1,4 +1,4 @@
-"""The picture of a course that suits its observations."""
+"""The choice of a picture of numbers over time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS = get_args(SharesKind)
 
 BY_LINES = ("auto", "lines", "places")  # kinds that draw replicas
 
-MOST_NAMED, MOST_NUMBERED = 256, 4000  # observations of a heat map that nobody asked for, with names and without
+MOST_NAMED, MOST_NUMBERED = 256, 4000  # most observations for which "auto" draws heat, with names and without
 
 
 def over_time(
@@ -45,39 +45,40 @@ def over_time(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a course by the picture that suits its observations.
+    """Draw numbers over time as the picture `kind`, by default one that suits the observations.
 
     Parameters
     ----------
     course : Course
-        Of S observations.
+        Times and values of S observations.
     labels : (S,) sequence of str
         Names of the observations.
     shape : sequence of int, optional
-        Observations as points of a grid, row by row.
+        Shape of a grid whose points, row by row, are the observations.
     kind : {"auto", "lines", "places", "heat", "profiles", "snapshots"}, optional
-        "auto": snapshots on a grid of two axes, or of three where there is no `field`; else profiles where there are no
-        more than two times; else lines for up to 10 observations; else places where observations of more than one
-        detail have labels "place, detail"; else a heat map, or profiles where there is a `field` to compare with; of
-        more than 256 observations with names, or 4000 with numbers, lines of the largest.
+        "auto": snapshots on a grid of two axes, or of three without `field`; else profiles for up to two times; else
+        lines for up to 10 observations; else places if there are labels "place, detail" and values are shares; else
+        heat, or profiles with a `field`; for more than 256 observations with names, or 4000 with numbers, lines of the
+        largest.
     field : Course, optional
-        The same of the mean field, drawn with it; not by "heat".
+        The same for the mean field, drawn together; not with "heat".
     replicas : (R, J, S) array_like, optional
-        What `course` is the mean of; drawn by "lines" and "places".
+        The replicas whose mean is `course`; drawn by "lines" and "places".
     shares : bool, optional
-        Whether values are shares of one whole: drawn from 0, and of many observations the largest and the rest.
+        True: values are shares of one whole; axes start at 0, and of many observations the largest and the sum of the
+        rest are drawn.
     quantity, unit : str, optional
-        What is drawn, and the unit of time.
+        Name of the values, and the unit of time.
     names : (str, str) or None, optional
-        What `course` and `field` are, for legends; only with a `field`. None: "N agents" and "mean field".
+        Names of `course` and `field` in legends; only with a `field`. None: "N agents" and "mean field".
     label, color : str, optional
-        What the legend says before each line, and one colour for all of them; of lines, places and profiles.
+        Text before the name of each line in the legend, and one colour for all lines; for lines, places and profiles.
 
     Raises
     ------
     ValueError
-        kind is "snapshots" and the grid has not two axes, or "heat" with a field, or "places" of values that are no
-        shares; a label or a color of heat and snapshots.
+        kind is "snapshots" without a grid of two axes (or three, without field), "heat" with a field, or "places" of
+        values that are not shares; label or color with heat or snapshots.
     """
     course, labels, field = checked(course, labels, field, shares, quantity, unit)
     shape = _checks.grid(shape, len(labels))
@@ -107,7 +108,7 @@ def over_time(
         return snapshots(course, shape, field=field, shares=shares, names=names, **common)
     if kind == "places":
         if not shares:
-            raise ValueError("kind is 'places'; must be another where values are no shares, which add up")
+            raise ValueError("kind is 'places', which adds values up; must be another kind if values are not shares")
         labels, places = places_of(labels)
         course = Course(course.times, by_place(course.values, places))
         field = None if field is None else Course(field.times, by_place(field.values, places))

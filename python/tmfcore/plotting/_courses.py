@@ -1,4 +1,4 @@
-"""One number of every observation over time, and what its pictures have in common."""
+"""One number per observation over time, and the common parts of its pictures."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tmfcore.plotting import _checks
 
 SHARE = "share of the population \u03bc"
 
-TILES = 4  # times of profiles and snapshots
-EARLY = 0.25  # of the time: shares larger than all later ones are off the scale of colours
-STILL = 1e-6  # relative difference of profiles up to which they are one
+TILES = 4  # number of times in profiles and snapshots
+EARLY = 0.25  # the colour scale ignores larger shares in this first part of the time
+STILL = 1e-6  # profiles with a smaller relative difference are drawn as one
 
 
 class Course(NamedTuple):
-    """One number of every observation over time.
+    """One number per observation over time.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Course(NamedTuple):
 def checked(
     course: object, labels: object, field: object, shares: object, quantity: object, unit: object, *, named: bool = True
 ) -> tuple[Course, tuple[str, ...], Course | None]:
-    """What most pictures have in common, checked; one that is not `named` has no labels."""
+    """The common arguments of most pictures, checked; without labels if not `named`."""
     _checks.flags(shares=shares)
     _checks.texts(quantity=quantity, unit=unit)
     drawn = Course(*_checks.course(course, "course"))
@@ -44,23 +44,23 @@ def checked(
         return drawn, called, None
     limit = Course(*_checks.course(field, "field"))
     if limit.values.shape[1] != n:
-        raise ValueError(f"field has {limit.values.shape[1]} observations; must have {n}, as course")
+        raise ValueError(f"field has {limit.values.shape[1]} observations; must have {n}, like course")
     return drawn, called, limit
 
 
 def numbered(labels: Sequence[str]) -> bool:
-    """Whether observations are places of a line, as far as their names tell."""
+    """Whether labels are numbers, so that observations are taken for points on a line."""
     return labels[-1] == str(len(labels) - 1)
 
 
 def scale(
     times: NDArray[np.floating[Any]], values: NDArray[np.floating[Any]], shares: bool
 ) -> tuple[float, float, str]:
-    """Ends of the scale of colours of (J, S) values, and on which side it is open."""
+    """Ends of the colour scale of (J, S) values, and the side on which values exceed it."""
     low, high = float(values.min()), float(values.max())
     late = values[times >= times[0] + EARLY * (times[-1] - times[0])]
     top = float(late.max())
-    if high - low <= STILL * max(abs(low), abs(high)):  # one number, up to rounding
+    if high - low <= STILL * max(abs(low), abs(high)):  # all values equal, up to rounding
         return min(low, 0.0), max(high, 0.0) or 1.0, "neither"
     if shares and high > top > low:
         return low, top, "max"
@@ -74,6 +74,6 @@ def moments(times: NDArray[np.floating[Any]]) -> list[int]:
 
 
 def names_of(names: tuple[str, str] | None, field: object) -> tuple[str, str]:
-    """What a course and its field are, where there is a field."""
+    """Names of a course and its field; `names` is an error without a field."""
     required("names", names, "field", field, GIVEN)
     return ("N agents", "mean field") if names is None else _checks.names(names)

@@ -1,4 +1,4 @@
-"""Curves of studies: numbers against iterations, trials, steps, time and population sizes."""
+"""Curves of studies: values against iterations, trials, steps, time and population sizes."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class ErrorLine(NamedTuple):
     n_agents : (K,) array_like
         Population sizes N.
     error, low, high : (K,) array_like
-        Mean distance to the mean field and its interval, in units of probability (l1 norm, 0 to 2).
+        Mean distance to the mean field (l1 norm, 0 to 2) and its interval.
     slope, slope_half : float
-        Fitted slope of log error on log N, and half the width of its interval: the legend says slope +- half.
+        Fitted slope of log error on log N, and half the width of its interval, for the legend.
     """
 
     n_agents: ArrayLike
@@ -66,15 +66,15 @@ def exploitability(
     ----------
     lines : mapping of label to (iterations, values)
         ``iterations`` (I,) int; ``values`` (I,) exploitability / abs(mean return), a fraction: 0.005 is drawn as 0.5%.
-        Values of zero or below have no place on a log scale and are left out.
+        Values <= 0 cannot be drawn on a log scale and are omitted.
     goal : float, optional
         A fraction, drawn as a dashed line.
     goal_label : str or None
-        What it is called in the legend, before its value; only with a `goal`. None: "goal".
+        Its name in the legend, before its value; only with a `goal`. None: "goal".
     relative : bool
         False: ``values`` and `goal` are in units of return, and drawn as they are.
     label, color : str, optional
-        What the legend says before each line, and one colour for all of them.
+        Text before the name of each line in the legend, and one colour for all lines.
     """
     given = {label: _curve(line, f"lines[{label!r}]") for label, line in _checks.by_label(lines).items()}
     goal = None if goal is None else _checks.number(goal, "goal")
@@ -111,7 +111,7 @@ def exploitability(
     if goal is not None and goal > 0:
         ax.axhline(scale * goal, color=GUIDE, linestyle="--", linewidth=1.2,
                    label=f"{goal_label} {plain_number(float(f'{scale * goal:.3g}'))}{unit}")  # fmt: skip
-    if not relative:  # room for a legend as wide as the picture, where the line is highest
+    if not relative:  # space above the line for a legend as wide as the picture
         low, high = ax.get_ylim()
         ax.set_ylim(low, high * (high / low) ** 0.2)
     log_ticks(ax, unit)
@@ -130,16 +130,16 @@ def trials(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what each trial of a search came to, on a log scale, and the best so far as a line.
+    """Draw the value of each trial of a search on a log scale, and the best so far as a line.
 
     Parameters
     ----------
     values : (n,) array_like
-        What is made small; infinite and not drawn where a trial failed.
+        The minimised values; infinite if a trial failed, and then not drawn.
     quantity : str, optional
-        What it is.
+        Name of the values.
     label, color : str, optional
-        What the legend says before "trial" and "best so far", and the colour of both.
+        Text before "trial" and "best so far" in the legend, and the colour of both.
     """
     y = _checks.numbers(values, "values", None, gaps=True)
     _checks.texts(quantity=quantity)
@@ -169,18 +169,18 @@ def by_step(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw numbers that belong to the steps of a game, one line each, and a level they are held against.
+    """Draw values against the steps of a game, one line for each label, and a level to compare them with.
 
     Parameters
     ----------
     lines : mapping of label to (T,) array_like
-        NaN where a step has no number.
+        NaN for steps without a value.
     level, level_label : float, str
         Drawn as a dashed line.
     quantity : str
-        What the numbers are.
+        Name of the values.
     label, color : str, optional
-        What the legend says before each line, and one colour for all of them.
+        Text before the name of each line in the legend, and one colour for all lines.
     """
     given = {
         label: _checks.numbers(line, f"lines[{label!r}]", None, gaps=True)
@@ -219,11 +219,11 @@ def bound(
     ----------
     times : (J,) array_like
     lines : mapping of label to (J,) array_like
-        E || mu-hat - mu ||_1; values of zero or below have no place on a log scale and are left out.
+        E || mu-hat - mu ||_1; values <= 0 cannot be drawn on a log scale and are omitted.
     unit : {"sweeps", "steps"}
-        Of the times.
+        Unit of the times.
     label, color : str, optional
-        What the legend says before each line, and one colour for all of them.
+        Text before the name of each line in the legend, and one colour for all lines.
     """
     at = _checks.numbers(times, "times", None)
     given = {
@@ -270,9 +270,9 @@ def convergence(
     guide : bool
         Draw the line proportional to 1/sqrt(N) above the data.
     when : str
-        The times the error is of.
+        The times over which the error is taken, for the y axis.
     label, color : str, optional
-        What the legend says before each line, and one colour for all of them.
+        Text before the name of each line in the legend, and one colour for all lines.
     """
     given = {label: _error_line(line, f"lines[{label!r}]") for label, line in _checks.by_label(lines).items()}
     _checks.flags(guide=guide)
@@ -290,7 +290,7 @@ def convergence(
             yerr=bars,
             color=colors[k],
             marker=marker_of(first + k),
-            markersize=max(9.0 - 1.8 * k, 3.0),  # nested, so that lines on top of each other are all seen
+            markersize=max(9.0 - 1.8 * k, 3.0),  # of different sizes, so that lines on top of each other are visible
             markerfacecolor="none",
             markeredgewidth=1.5,
             linewidth=1.2,
@@ -315,14 +315,14 @@ def convergence(
     ax.set_ylabel(f"E \u2016\u03bc\u0302 \u2212 \u03bc\u2016\u2081, {when}")
     finish(ax, title, legend=False)
     handles, labels = ax.get_legend_handles_labels()
-    if handles:  # lines come before error bars there: the guide goes last
+    if handles:  # matplotlib puts lines before error bars: move the guide to the end
         ahead = sum(text.startswith("guide") for text in labels)
         ax.legend(handles[ahead:] + handles[:ahead], labels[ahead:] + labels[:ahead], frameon=False, fontsize=9)
     return ax
 
 
 def _curve(line: object, name: str) -> tuple[FloatArray, FloatArray]:
-    """Iterations and values of a line; values may be NaN or infinite, and are then not drawn."""
+    """Iterations and values of a line; values that are NaN or infinite are allowed, and not drawn."""
     x, y = _checks.several(line, name, 2, "a pair (iterations, values)")
     iterations = _checks.numbers(x, f"{name}[0]", None)
     return iterations, _checks.numbers(y, f"{name}[1]", len(iterations), gaps=True)

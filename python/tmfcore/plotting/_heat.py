@@ -1,4 +1,4 @@
-"""Scales of colours over time: observations on a line, and on a grid at a few times."""
+"""Colour maps over time: observations on a line, and on a grid at a few times."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tmfcore.plotting._panels import mosaic, without_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_COLUMNS = 400  # times of a heat map: more are not seen
-PEAKED = 10.0  # shares so many times their mean get a scale of colours on which small ones differ
+MOST_COLUMNS = 400  # most times in a heat map: more could not be seen
+PEAKED = 10.0  # if the largest share exceeds the mean by this factor, the colour scale is that of square roots
 
 
 def heat(
@@ -31,10 +31,10 @@ def heat(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw observations upwards against time, the number as colour. Parameters as in `over_time`.
+    """Draw values as colours, time on the x axis, observations on the y axis. Parameters as in `over_time`.
 
-    Of shares the colours reach as far as after the first quarter of the time; the colour bar has a point where earlier
-    ones, such as a start in one place, are larger.
+    For shares the colour scale covers the values after the first quarter of the time. If earlier values are larger, for
+    example because all agents start at one observation, the end of the colour bar is pointed.
     """
     course, labels, _ = checked(course, labels, None, shares, quantity, unit)
     ax = axes(ax, width=6.0)
@@ -65,11 +65,11 @@ def snapshots(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the grid at four times side by side, in one scale of colours; with a `field` its grids are a second row.
+    """Draw the grid at four times side by side, with one colour scale; with a `field` its grids are a second row.
 
-    Parameters are those of `over_time`. Row 0 of the grid is on top. The scale is that of `heat`, by square roots where
-    shares reach more than ten times their mean. Of a grid of three axes each layer is a row, the first one at the
-    bottom; it is drawn without a field. Where shares are 0 at all times the grid is grey: obstacles, say.
+    Parameters are those of `over_time`. Row 0 of the grid is on top. The colour scale is that of `heat`; it uses square
+    roots if shares reach more than ten times their mean. In a grid of three axes each layer is a row of pictures, the
+    first layer at the bottom; this needs field=None. Points whose share is 0 at all times, such as obstacles, are grey.
     """
     course, _, field = checked(course, None, field, shares, quantity, unit, named=False)
     names = names_of(names, field)
@@ -94,12 +94,12 @@ def snapshots(
         peaked=bool(shares and ends[1] > PEAKED * np.mean(strips)),
         grey=[floors[i % len(floors)] for i in range(len(strips))],
     )  # fmt: skip
-    ax.set_xlabel(time_label(unit) + ("; grey: nobody at any time" if empty.any() else ""))
+    ax.set_xlabel(time_label(unit) + ("; grey: no agents at any time" if empty.any() else ""))
     return without_axes(ax, title)
 
 
 def _edges(times: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Borders of cells around the times, (J+1,)."""
+    """Edges of the cells around the times, (J+1,)."""
     if len(times) == 1:
         return np.array([times[0] - 0.5, times[0] + 0.5])
     middles = (times[1:] + times[:-1]) / 2

@@ -1,4 +1,4 @@
-"""Estimates with their intervals, beside what they should be."""
+"""Estimates with their intervals, compared with references or predictions."""
 
 from __future__ import annotations
 
@@ -46,30 +46,30 @@ def intervals(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw intervals side by side, with what they are of and a reference for each.
+    """Draw intervals side by side, with estimates and references.
 
     Parameters
     ----------
     labels : (K,) sequence of str
-        One interval each.
+        Names of the intervals.
     low, high : (K,) array_like
-        Ends; NaN where there is none.
+        Their ends; NaN for an interval that does not exist.
     estimate : (K,) array_like, optional
-        A marker each.
+        Estimates, drawn as markers.
     reference : (K,) array_like or number, optional
-        A line at each: the mean-field return, say.
+        References, drawn as lines: for example the mean-field return.
     reference_label : str, optional
-        What the legend says of it.
+        Name of the references in the legend.
     confidence : float, optional
-        Of the intervals, for the legend.
+        Level of the intervals, for the legend.
     what : str, optional
-        What the estimates are, for the legend.
+        Name of the estimates in the legend.
     tolerance : float, optional
-        A fraction: a band of +- tolerance around each reference.
+        A fraction; draws a band of +- tolerance around each reference.
     quantity, entries : str, optional
-        What the numbers are, and the entries.
+        Labels of the y and x axes.
     label, color : str, optional
-        What the legend says before the intervals, and their colour.
+        Text before the intervals' name in the legend, and their colour.
     """
     names = _checks.labels(labels)
     n = len(names)
@@ -132,7 +132,7 @@ def fluctuations(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what is predicted of mu-hat, mean and a band of two standard deviations, over what was measured.
+    """Draw the predicted mean of mu-hat with a band of two standard deviations, and measured values.
 
     Parameters
     ----------
@@ -143,13 +143,13 @@ def fluctuations(
     measured : (times (K,), mean (K, S), deviation (K, S) or None), optional
         Drawn as markers, with bars of two standard deviations.
     marker_every : int or None
-        Draw a marker at every so manyth measured time; only with `measured`. None: at each.
+        Draw a marker at every marker_every-th measured time; only with `measured`. None: at each.
     unit : {"sweeps", "steps"}
-        Of the times.
+        Unit of the times.
     quantity : str, optional
-        What is drawn; shares are drawn from 0.
+        Label of the y axis.
     label, color : str, optional
-        What the legend says before each line, and one colour for all of them.
+        Text before the name of each line in the legend, and one colour for all lines.
     """
     centre = _checks.numbers(mean, "mean", None, None)
     spread, at = _checks.numbers(deviation, "deviation", *centre.shape), _checks.numbers(times, "times", len(centre))

@@ -1,4 +1,4 @@
-"""Lines: of observations over time, against the observation, and where single agents are."""
+"""Lines: values over time, values against the observation, and observations of single agents."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from tmfcore.plotting._courses import SHARE, STILL, Course, checked, moments, na
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_LINES = 10  # observations with a line each; of more ...
-LARGEST = 7  # ... so many, and the rest as one
-FAINT = 8  # replicas drawn one by one; of more, a band
+MOST_LINES = 10  # up to this number all observations have a line; else ...
+LARGEST = 7  # ... this number of the largest, and the sum of the rest
+FAINT = 8  # up to this number replicas are drawn one by one; else as a band
 BAND = (0.05, 0.95)
 MARKERS_A_LINE = 8
-CROWDING = 2.0  # the rest of many is drawn where it is at most so many times the largest
-INDIVIDUALS = 5  # drawn
+CROWDING = 2.0  # the rest is drawn if it is at most this factor times the largest
+INDIVIDUALS = 5  # number of individuals drawn
 
 
 def lines(
@@ -53,11 +53,12 @@ def lines(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a line for each observation; of more than ten, the largest over time and, of shares, the rest as one.
+    """Draw a line per observation; for more than ten, those of the largest and, for shares, the sum of the rest.
 
-    Parameters are those of `over_time`. With a `field` its lines are drawn and the course is markers. Up to eight
-    replicas are faint lines, more are a band that holds 90% of them at each time. A rest that would dwarf the largest
-    is not drawn; the legend says how large it is. `spread` are the edges (J, S) of a band instead of replicas.
+    Parameters are those of `over_time`. With a `field` its values are lines and those of the course are markers. Up to
+    eight replicas are drawn as faint lines, more as a band that contains 90% of them at each time. If the rest is more
+    than twice the largest it is not drawn, and the legend has its range. `spread` has the edges (J, S) of a band, in
+    place of replicas.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def lines(
     edges: list[FloatArray] = []
     if spread is not None:
         if runs is not None:
-            raise ValueError("spread is given with replicas; must be None: they have a band of their own")
+            raise ValueError("spread is given with replicas; must be None, since replicas are drawn as a band")
         low, high = _checks.several(spread, "spread", 2, "a pair of arrays (J, S)")
         edges = [_checks.numbers(e, f"spread[{k}]", *course.values.shape) for k, e in enumerate((low, high))]
     ax = axes(ax, width=6.0)
@@ -88,7 +89,7 @@ def lines(
         rest = values[:, -1]
         if rest.max() > CROWDING * values[:, :-1].max():
             labels = labels[:-1]
-            low, high = (round(float(end), 12) for end in (rest.min(), rest.max()))  # 0 where rounding errors are left
+            low, high = (round(float(end), 12) for end in (rest.min(), rest.max()))  # rounding errors become 0
             others = [nothing(f"{course.values.shape[1] - LARGEST:,} others: {low:.2g} to {high:.2g}")]
     first = 0 if color is not None else drawn_already(ax)  # lines of one colour differ by their markers
     colors = [*ordered_colors(len(chosen), color, first), *[GUIDE] * (len(labels) - len(chosen))]
@@ -98,7 +99,7 @@ def lines(
         if runs is not None and len(runs) <= FAINT:
             for run in runs:
                 ax.plot(course.times, run[:, o], color=own, linewidth=0.7, alpha=0.35, zorder=1)
-        elif runs is not None or (edges and o < len(chosen)):  # of the rest there are no edges
+        elif runs is not None or (edges and o < len(chosen)):  # the rest has no edges
             pair = [edge[:, chosen[o]] for edge in edges] if runs is None else np.quantile(runs[..., o], BAND, axis=0)
             ax.fill_between(course.times, *pair, color=own, alpha=0.22, linewidth=0)
         mark = marker_of(first + o)
@@ -106,7 +107,7 @@ def lines(
         if field is not None and limit is not None:
             ax.plot(field.times, limit[:, o], color=own, linewidth=1.5, zorder=2)
             ax.plot(course.times[::every], values[::every, o], linestyle="none", **style)
-        else:  # markers of different lines at different times
+        else:  # lines have their markers at different times
             start = (o * every) // max(1, len(labels))
             ax.plot(course.times, values[:, o], linewidth=1.5, markevery=(start, every), **style)
     time_axis(ax, course.times, unit)
@@ -134,9 +135,9 @@ def profiles(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the number against the observation at four times, a line each. Parameters as in `over_time`.
+    """Draw values against the observation at four times, one line each. Parameters as in `over_time`.
 
-    With a `field` its lines are drawn and the course is markers.
+    With a `field` its values are lines and those of the course are markers.
     """
     course, labels, field = checked(course, labels, field, shares, quantity, unit)
     names = names_of(names, field)
@@ -147,7 +148,7 @@ def profiles(
     at = moments(course.times)
     still = len(at) > 1 and np.ptp(course.values[at], axis=0).max() <= STILL * np.abs(course.values[at]).max()
     at = at[:1] if still else at
-    between = "-" if numbered(labels) else "none"  # a line between names would say that they are neighbours
+    between = "-" if numbered(labels) else "none"  # a line between names would suggest that they are neighbours
     first = 0 if color is not None else drawn_already(ax)
     for k, (j, own) in enumerate(zip(at, ordered_colors(len(at), color, first), strict=True)):
         style: dict[str, Any] = {"color": own, "marker": marker_of(first + k), "markersize": 4.2, "zorder": 3}
@@ -181,13 +182,13 @@ def individuals(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw where the first five agents are at each step, a line each, with a marker where one acts.
+    """Draw the observations of the first five agents over time, one line each, with markers when they act.
 
     Parameters
     ----------
     observations : (N, T) array_like of int
     actions : (N, T) array_like of int
-        -1 where an agent does not act.
+        -1 if the agent does not act.
     """
     places = _checks.numbers(observations, "observations", None, None)
     taken = _checks.numbers(actions, "actions", *places.shape)
@@ -195,7 +196,7 @@ def individuals(
     ax, first, colors = laid_over(ax, shown, label, color, width=6.0)
     steps = np.arange(places.shape[1], dtype=np.float64)
     for i, own in enumerate(colors):
-        aside = 0.12 * (i - (shown - 1) / 2)  # lines of agents in one place lie side by side
+        aside = 0.12 * (i - (shown - 1) / 2)  # lines of agents at one observation are side by side
         acts = taken[i] >= 0
         ax.plot(steps, places[i] + aside, drawstyle="steps-post", color=own, linewidth=1.0, alpha=0.6)
         ax.plot(steps[acts], places[i, acts] + aside, linestyle="none", color=own, marker=marker_of(first + i),
@@ -210,7 +211,7 @@ def individuals(
 def _largest(
     values: NDArray[np.floating[Any]], labels: Sequence[str], shares: bool
 ) -> tuple[NDArray[np.intp], list[str]]:
-    """The observations with a line of their own, in their order, and the names of all lines."""
+    """The observations that have their own line, in order, and the names of all lines."""
     n = values.shape[1]
     if n <= MOST_LINES:
         return np.arange(n), list(labels)
@@ -220,7 +221,7 @@ def _largest(
 
 
 def _gathered(values: NDArray[np.floating[Any]], chosen: NDArray[np.intp], shares: bool) -> NDArray[np.floating[Any]]:
-    """Values of the chosen observations, and, of shares, the sum of the others, (..., lines)."""
+    """Values of the chosen observations and, for shares, the sum of the others, (..., lines)."""
     picked = values[..., chosen]
     if not shares or len(chosen) == values.shape[-1]:
         return picked

@@ -16,13 +16,13 @@ from tmfcore.plotting._canvas import PALETTE, axes, finish, need_matplotlib, pla
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NUMBERED = 10  # links whose numbers are written beside them
-WIDEST, THINNEST = 9.0, 0.6  # points
+NUMBERED = 10  # number of links whose volumes are written beside them
+WIDEST, THINNEST = 9.0, 0.6  # line widths in points
 ASIDE = 0.09  # distance of a link from the middle of its road, as a share of the shortest road
 
 
 class Network(Protocol):
-    """What is drawn of a road network: tmfcore.games.RoadNetwork has it."""
+    """The parts of a tmfcore.games.RoadNetwork that are drawn."""
 
     @property
     def edges(self) -> Sequence[tuple[str, str]]: ...
@@ -33,30 +33,30 @@ class Network(Protocol):
 def roads(
     network: Network, volumes: ArrayLike, *, quantity: str = "vehicles", title: str = "", ax: Axes | None = None
 ) -> Axes:
-    """Draw a road network with links as wide as their volumes, each on the right of its road; the largest have numbers.
+    """Draw a road network; the width of a link, on the right side of its road, is its volume. The largest have numbers.
 
     Parameters
     ----------
     network : RoadNetwork
-        With positions. Links between nodes in the same place are not drawn.
+        With positions. Links between nodes at the same position are not drawn.
     volumes : (E,) array_like
-        >= 0, of each link. ``game.model.volumes(mu)`` of a routing game has the vehicles on each.
+        >= 0, for each link. ``game.model.volumes(mu)`` of a routing game returns the vehicles on each link.
     quantity : str, optional
-        What they are.
+        Name of the volumes.
 
     Raises
     ------
     ValueError
         The network has no positions, or volumes are not one number >= 0 for each link.
     """
-    if not all(hasattr(network, part) for part in ("edges", "positions", "links")):  # games lie above pictures
+    if not all(hasattr(network, part) for part in ("edges", "positions", "links")):  # plotting must not import games
         raise TypeError(f"network is {say.show(network)}; must be a RoadNetwork")
     _checks.texts(quantity=quantity)
     need_matplotlib()
     from matplotlib.patches import FancyArrowPatch
 
     if network.positions is None:
-        raise ValueError("network has no positions; must say where its nodes lie")
+        raise ValueError("network has no positions; must have them for all nodes (positions=)")
     given = check.as_float_array(volumes, "volumes", shape=(len(network.edges),), letters="E", low=0.0)
     volume = _checks.numbers(given, "volumes", None)
     places = [[network.positions[node] for node in edge] for edge in network.edges]

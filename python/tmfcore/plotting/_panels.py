@@ -1,4 +1,4 @@
-"""Tables as scales of colours, side by side: policies, rewards and rows."""
+"""Tables as colour maps, side by side: policies, rewards and transition rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
-MOST_TICKS = 24  # columns named along an axis
+MOST_TICKS = 24  # most columns named along an axis
 
 
 def policy(
@@ -42,24 +42,25 @@ def policy(
     Parameters
     ----------
     probabilities : (L, S, A) array_like
-        Of L stages, spread evenly over the time.
+        For L stages of equal length.
     observation_labels, action_labels : (S,), (A,) sequences of str, optional
-        Numbers where there are none.
+        Default: numbers.
     shape : sequence of int, optional
-        Observations as points of a grid, row by row.
+        Shape of a grid whose points, row by row, are the observations.
     kind : {"auto", "table", "time", "grid"}, optional
-        "table": observations by actions, of many stages their mean. "time": a panel an action, observations against
-        time. "grid": observations in their places, a row an action, at up to four stages; of one stage the actions are
-        side by side. "auto": grid where there is one of two axes, else time where there are stages.
+        "table": rows are observations, columns are actions; the mean of the stages. "time": one panel per action, time
+        on the x axis, observations on the y axis. "grid": the grid at up to four stages, one row of pictures per
+        action; for a single stage the actions side by side. "auto": grid if there is a grid of two axes; else time if
+        there are several stages; else table.
     length, unit : float, str, optional
-        How long the game lasts. None: L, in stages.
+        Length of the game, and its unit. None: L stages.
     label, color : None
-        As of other pictures; there is no line to call by it.
+        As for other pictures, but must be None, since the picture is a colour map.
 
     Raises
     ------
     ValueError
-        kind is "grid" and the observations form none of two axes; a label or a color.
+        kind is "grid" and the observations do not form a grid of two axes; a label or a color.
     """
     table = _checks.numbers(probabilities, "probabilities", None, None, None)
     n_stages, n_obs, n_act = table.shape
@@ -111,25 +112,25 @@ def panels(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw tables side by side in one scale of colours: a row an observation, the first one on top.
+    """Draw tables side by side with one colour scale; rows are observations, the first one on top.
 
     Parameters
     ----------
     tables : (P, S, X) array_like
     heads : (P,) sequence of str, optional
-        What stands above each.
+        Titles of the tables.
     x_labels, y_labels : (X,), (S,) sequences of str, optional
-        Names of columns and rows; numbers where there are none.
+        Names of columns and rows; default: numbers.
     x_label, y_label : str, optional
-        What the columns and the rows are.
+        Labels of the axes.
     x_end : float, optional
-        Columns are a stretch from 0 to this, marked at its ends.
+        Columns divide the interval from 0 to x_end, whose ends are marked.
     quantity : str, optional
-        What the colours are.
+        Label of the colour bar.
     ends : (float, float), optional
-        Of the scale of colours.
+        Ends of the colour scale.
     label, color : None
-        As of other pictures; there is no line to call by it.
+        As for other pictures, but must be None, since the picture is a colour map.
     """
     given = _checks.numbers(tables, "tables", None, None, None)
     n, rows, columns = given.shape
@@ -164,7 +165,7 @@ def panels(
         ticks, names = (starts + (some + 0.5) / columns).ravel(), [across[i] for i in some] * n
     crowded = x_end is None and sum(map(len, names)) > 60
     ticked = ax.set_xticks(ticks, names, fontsize=8.5, rotation=60 if crowded else 0)
-    if x_end is not None:  # the end of one stretch beside the start of the next
+    if x_end is not None:  # keep the end of one table and the start of the next apart
         for i, tick in enumerate(ticked):
             tick.label1.set_horizontalalignment("right" if i % 2 else "left")
     ax.set_xlabel(x_label)
@@ -176,7 +177,7 @@ def mosaic(
     ax: Axes | None, tiles: FloatArray, heads: Sequence[str], times: Sequence[str], ends: tuple[float, float, str],
     quantity: str, *, peaked: bool = False, grey: Sequence[NDArray[np.bool_]] = (),
 ) -> Axes:  # fmt: skip
-    """Grids (strips, times, rows, columns) in one image, heads beside them, times below; `grey` cells by strip."""
+    """Draw grids (strips, times, rows, columns) in one image, heads on the left, times below; `grey` cells by strip."""
     n, k, rows, columns = tiles.shape
     gap = max(1, round(0.06 * max(rows, columns)))
     tall, wide = n * (rows + gap) - gap, k * (columns + gap) - gap
@@ -202,7 +203,7 @@ def mosaic(
 
 
 def without_axes(ax: Axes, title: str, *, pad: float = 6.0) -> Axes:
-    """How a picture of scales of colours ends: a title, and neither grid nor spines."""
+    """Finish a picture of colour maps: a title, and neither grid nor spines."""
     ax.tick_params(length=0)
     finish(ax, title, legend=False)
     if title:
@@ -213,6 +214,6 @@ def without_axes(ax: Axes, title: str, *, pad: float = 6.0) -> Axes:
 
 
 def _bar(ax: Axes, image: AxesImage, quantity: str, extend: str = "neither") -> None:
-    """A bar of colours as high as the picture."""
+    """A colour bar as high as the picture."""
     bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.015, 0.0, 0.015, 1.0)), extend=extend)
     bar.set_label(quantity, fontsize=9)
