@@ -1,4 +1,4 @@
-"""One word for one thing: docs/architecture.md has the words, and everything public keeps to them."""
+"""One word for one thing: arguments of public functions use the words of the table in docs/architecture.md."""
 
 import dataclasses
 import inspect
@@ -16,12 +16,12 @@ GAMES = {
     name: door for name, door in DOORS.items()
     if re.fullmatch(r"tmfcore\.games\.[a-z_]+", name) and inspect.signature(door.function).return_annotation == "Game"
 }  # fmt: skip
-#: Words that are wrong in games alone: elsewhere values are those of a policy, and a name is that of a game of one's own.
+#: Words that are wrong only as arguments of games: elsewhere `values` are the values of a policy.
 OF_GAMES = {"values"}
 
 
 def words():
-    """(word, words it replaces), of the table."""
+    """The table: word -> the words it replaces."""
     section = PAGE.read_text(encoding="utf-8").split("## One word for one thing")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \|[^|]*\| ([\w, ]+) \|$", section, flags=re.MULTILINE)
     return {word: set(others.split(", ")) for word, others in rows}

@@ -219,7 +219,7 @@ def _are_whole(entries: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def _as_numpy(value: object, name: str) -> npt.NDArray[Any]:
-    """`value` as a plain array of whatever dtype."""
+    """`value` as a plain array of any dtype."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array; must be a plain array")
     if isinstance(value, np.ndarray):

@@ -38,8 +38,7 @@ class FileError(ValueError):
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A binary file to write; it is renamed to `path` when the block ends, and deleted if the block raises.
 
-    The bytes go to a temporary file in the same folder, so a crash, a full disk or Ctrl-C leaves an older file at
-    `path` unchanged.
+    The bytes go to a temporary file in the same folder: a crash, a full disk or Ctrl-C leaves an older file unchanged.
 
     Raises
     ------

@@ -45,7 +45,7 @@ def n_arguments(function: Callable[..., Any], name: str, most: int = 2, hint: st
 
     f(mu, t) if two positional parameters are required or the second one is called t; f(mu) if one is required, or none
     and there is at least one; f(mu, t, z) if three are required. Further parameters keep their defaults. `hint` is
-    appended to the error about a function of three arguments where at most two are allowed.
+    appended to the error about a function of three arguments if at most two are allowed.
 
     Raises
     ------

@@ -61,11 +61,10 @@ class Flow(_appearance.Timed, Result[SharesKind]):
     Notes
     -----
     `plot` draws the share of the population at each observation over time. "lines": one line per observation. "places":
-    labels are "place, detail"; observations are added up by place, and the largest places are drawn. "heat": a colour
+    observations with labels "place, detail" are added up by place, and the largest places are drawn. "heat": a colour
     map of observation and time. "profiles": shares against the observation at four times. "snapshots": colour maps of
-    the grid of observations at some times. "auto": snapshots if observations form a grid of two or three axes; else
-    lines for up to 10 observations; else places if the labels allow it; else heat for up to 256 observations; else
-    lines of the largest observations and of the rest.
+    the grid of observations at four times. "auto": snapshots if observations form a grid of two or three axes; else
+    lines for up to 10 observations; else places, if labels allow it; else heat for up to 256; else the largest lines.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {
@@ -204,8 +203,7 @@ def mean_field(
     schedule : Schedule
     n_agents : int or None, optional
         N, to convert batch sizes to fractions beta = B / N; not needed by Synchronous, Fraction and Bernoulli. The
-        flow is the limit N -> infinity with these fractions: it has no sampling noise, and is not the expectation for
-        N agents.
+        flow is the limit N -> infinity with these fractions: it has no noise, and is not the expectation for N agents.
     record_every : int, optional
         Steps between recorded distributions; the last interval may be shorter. J = ceil(T / record_every).
 
@@ -270,11 +268,10 @@ def evaluate(
         N, to convert batch sizes to fractions, as in mean_field.
     clock : {"schedule", "always"}, optional
         "schedule" (default): the value of an agent of the population, which acts at step t with probability beta_t.
-        "always": the value of an agent that acts at every step, as in the paper. They are equal if all agents act at
-        every step.
+        "always": the paper's value, of an agent that acts at every step. They are equal under Synchronous().
     flow : Flow or None, optional
-        Evaluate the policy along this flow instead of its own, as a deviation from it. It must be of the same game
-        under the same active fractions, recorded at every step.
+        Evaluate the policy along this flow, of the same game and active fractions, recorded at every step, instead of
+        its own: the policy then is a deviation from the one that made the flow.
 
     Returns
     -------

@@ -268,8 +268,7 @@ class Core:
 
         Notes
         -----
-        All functions that take a game do this by themselves. The last 8 games are cached; a call then takes a few
-        microseconds.
+        All functions that take a game do this by themselves. The last 8 games are cached, for calls of a few us.
 
         Examples
         --------

@@ -51,9 +51,8 @@ def differently_elsewhere(mu: FloatArray, kept: npt.NDArray[np.intp]) -> FloatAr
 def _kept_apart(n: int) -> list[npt.NDArray[np.intp]]:
     """Sets of observations such that for each ordered pair some set contains the first and not the second.
 
-    Few observations: each is a set. Many: they are numbered, and for each bit there is the set of those whose number
-    has the bit, and the set of those whose number does not. With three or more observations each set omits at least
-    two.
+    Few observations: each is a set. Many: they are numbered, and each bit gives two sets, of the numbers with this bit
+    and of those without. With three or more observations each set omits at least two.
     """
     places = np.arange(n, dtype=np.intp)
     if n <= ALONE:

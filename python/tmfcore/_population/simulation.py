@@ -29,8 +29,7 @@ __all__ = ["Simulation", "Trajectories"]
 class Trajectories(Result[Literal["agents", "shares"]]):
     """Observations, actions and rewards of every individual.
 
-    Individuals are exchangeable: for every `start` their numbers are independent of the observations at which they
-    start.
+    Individuals are exchangeable: their numbers are independent of the observations at which they start.
 
     Parameters
     ----------

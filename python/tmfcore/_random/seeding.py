@@ -4,8 +4,7 @@
     number(rng)          an int that reproduces the same draws
     key(generator)       four words; (key, step, agent) addresses each draw of one large population
 
-There is never one stream per thread: results must not depend on the number of threads, nor on which of them runs a
-replica.
+There is never one stream per thread: results must not depend on the number of threads or their order.
 """
 
 from __future__ import annotations

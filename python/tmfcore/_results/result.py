@@ -4,8 +4,7 @@
         SHAPES                                        dimensions of its arrays, from which its table is made
         _facts(), _axes(), _title(), _picture()       facts for repr, coordinates, title and picture
 
-From these the base class makes repr, equals, save, load, to_pandas, to_polars, to_xarray, plot, and the view in
-notebooks.
+From these come repr, equals, save, load, to_pandas, to_polars, to_xarray, plot, and the view in notebooks.
 """
 
 from __future__ import annotations
@@ -121,7 +120,7 @@ class Result(Tabular, Record, Generic[Kind]):
         return f"<table><tr><th colspan='2'>{name}</th></tr><tr><td><table>{rows}</table></td>{drawn}</tr></table>"
 
     def _image(self) -> str:
-        """The picture as a PNG in base 64; empty where there is nothing to draw, or nothing to draw with."""
+        """The picture as a PNG in base 64; empty if there is nothing to draw, or matplotlib is not installed."""
         from tmfcore import plotting
 
         try:

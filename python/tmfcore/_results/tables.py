@@ -7,8 +7,7 @@ A result describes itself once, as a Table: named dimensions, coordinates along 
     Tabular.to_polars()      the same for polars
 
 Dimensions have the same names in all results: replica, step, observation, action, iteration. A frame holds the
-variables over one set of dimensions; `kind` names one of them (counts at the ends of intervals, for example, or rewards
-over intervals).
+variables over one set of dimensions; `kind` names one of them (for example counts, or rewards of intervals).
 """
 
 from __future__ import annotations

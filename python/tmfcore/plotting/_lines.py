@@ -56,9 +56,8 @@ def lines(
     """Draw a line per observation; for more than ten, those of the largest and, for shares, the sum of the rest.
 
     Parameters are those of `over_time`. With a `field` its values are lines and those of the course are markers. Up to
-    eight replicas are drawn as faint lines, more as a band that contains 90% of them at each time. If the rest is more
-    than twice the largest it is not drawn, and the legend has its range. `spread` has the edges (J, S) of a band, in
-    place of replicas.
+    eight replicas are faint lines, more are a band that contains 90% of them at each time. If the rest is more than
+    twice the largest it is not drawn, and the legend has its range. `spread`: edges (J, S) of a band for no replicas.
 
     Raises
     ------
