@@ -253,7 +253,7 @@ def test_bad_progress(game, uniform):
         ({"n_agents": True}, TypeError, "n_agents is True"),
         ({"n_agents": 2**63}, ValueError, "n_agents is 9223372036854775808"),
         ({"n_agents": 2**63 - 1}, ValueError, "n_agents is 9223372036854775807; must be <= 1000000000000000000"),
-        ({"n_agents": 2**32, "engine": "agents"}, ValueError, "must be <= 4294967295, what the agents engine samples"),
+        ({"n_agents": 2**32, "engine": "agents"}, ValueError, "must be <= 4294967295, the limit of the agents engine"),
         ({"replicas": 0}, ValueError, "replicas is 0; must be >= 1"),
         ({"record_every": 0}, ValueError, "record_every is 0; must be >= 1"),
         ({"threads": 0}, ValueError, "threads is 0; must be >= 1"),
