@@ -33,7 +33,7 @@ def is_sweeps(time: object, step: object) -> bool:
 
 
 def step_length(step: object) -> float:
-    """dt in (0, 1], the length of a step in sweeps, checked."""
+    """The length of a step in sweeps, dt in (0, 1], checked."""
     return check.as_float(step, "step", low=0.0, high=1.0, low_open=True)
 
 

@@ -341,7 +341,7 @@ class SoftmaxPolicy(_ArrayPolicy):
     @classmethod
     @fits_memory(f"stages must be fewer, or {SMALLER_GAME}")
     def uniform(cls, game: Game, stages: int = 1, *, affine: bool = False) -> Self:
-        """theta = 0: every action equally likely, in `stages` equal stages; logits affine in mu if `affine`."""
+        """Zero theta: every action equally likely, in `stages` equal stages; logits affine in mu if `affine`."""
         shape: tuple[int, ...] = _shape(game, stages)
         shape = (*shape, 1 + game.n_observations) if check.as_bool(affine, "affine") else shape
         return cls(np.zeros(shape), horizon=_steps(game))
