@@ -1,6 +1,6 @@
 """A game compiled by numba beside the same game built in, and what a row costs: python -m bench.compiled.
 
-Prints the ratios of docs/games.md. Needs numba; one core, processor time, the least of many runs.
+Prints the ratios of docs/tutorials/own-game.md. Needs numba; one core, processor time, the least of many runs.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import io
 import re
 import tempfile
 import warnings
@@ -11,6 +12,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 CELL = re.compile(r"^```\{code-cell\} ipython3\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ANY = re.compile(r"^```(?:python|\{code-block\} python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINTED = re.compile(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def is_notebook(text: str) -> bool:
@@ -27,13 +29,16 @@ def blocks(text: str, kinds: re.Pattern[str] | None = None) -> list[tuple[int, s
     ]
 
 
-def run(name: str, found: list[tuple[int, str]]) -> dict[str, object]:
-    """Execute the blocks; errors name the page and its line."""
+def run(name: str, found: list[tuple[int, str]]) -> tuple[dict[str, object], list[str]]:
+    """Execute the blocks; what they leave behind, and what each prints. Errors name the page and its line."""
     namespace: dict[str, object] = {"__name__": "page"}
+    printed = []
     for line, code in found:
         tree = ast.parse("\n" * (line - 1) + code, name)
-        exec(compile(tree, name, "exec"), namespace)
-    return namespace
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(compile(tree, name, "exec"), namespace)
+        printed.append(out.getvalue())
+    return namespace, printed
 
 
 # ------------------------------------------------------------------------------------------------- errors, docs/faq.md
@@ -45,7 +50,7 @@ ENTRY = re.compile(r"^> `([^\n]*)`\n\n```\{code-block\} python\n(.*?)^```$", re.
 def raised(code: str) -> str:
     """Class and text of what the code of an entry raises, warnings included; numpy's own numbers are left out."""
     first = blocks(FAQ.read_text(encoding="utf-8"), BLOCK)
-    namespace = run("faq.md", first)
+    namespace, _ = run("faq.md", first)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
