@@ -54,4 +54,4 @@ def _sources() -> Path:
     for folder in (package, package.parents[1] / "tmfcore"):
         if (folder / "_model/model.pxd").is_file():
             return folder
-    raise FileNotFoundError(f"no .pxd files of tmfcore in {package}; the installation is incomplete")
+    raise FileNotFoundError(f"no .pxd files of tmfcore in {package}; the installation is incomplete: install it again")

@@ -254,7 +254,7 @@ def own_cells(n_observations: int, successors: SuccessorArray | None) -> Success
     if not own.any(axis=1).all():
         o = int(np.argmin(own.any(axis=1)))
         raise ValueError(
-            f"passive_successors[{o}] does not contain {o}; must, for the rate at which agents leave {o}"
+            f"passive_successors[{o}] does not contain {o}; must, since its rate is minus that at which agents leave"
         )
     return np.asarray(own.argmax(axis=1), dtype=np.int32)
 

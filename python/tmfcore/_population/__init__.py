@@ -1,1 +1,1 @@
-"""N agents: simulation by two engines of one law, and what one of N gains by deviating."""
+"""Simulation of N agents by two engines with the same law, and the gain of one agent from deviating."""
