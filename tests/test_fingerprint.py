@@ -142,7 +142,7 @@ def test_an_error_names_both_and_what_differs():
         same("run", one, twin)
     with pytest.raises(ValueError, match="run has no fingerprint"):
         same("run", None, one)
-    with pytest.raises(ValueError, match="what run is combined with has no fingerprint"):
+    with pytest.raises(ValueError, match="the result that run is combined with has no fingerprint"):
         same("run", one, None)
 
 
