@@ -210,8 +210,9 @@ def test_save_and_load(uniform, tmp_path):
 def test_progress(uniform):
     seen = []
     convergence(build(), uniform, tmf.Synchronous(), [10, 30], replicas=4, rng=0, progress=lambda *args: seen.append(args))
-    assert seen[-1] == (8, 8)
-    assert seen == sorted(seen)
+    steps = 2 * 4 * build().horizon  # two sizes, four replicas
+    assert seen[-1] == (steps, steps)
+    assert seen == sorted(seen) and {total for _, total in seen} == {steps}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import sys
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -12,6 +13,7 @@ import reference_laws
 import tmfcore as tmf
 from stat_tests import assert_law, assert_mean
 from strategies import ScheduleSpec, random_game, random_policy
+from tmfcore import plotting
 
 gymnasium = pytest.importorskip("gymnasium", reason="needs the extra `envs`")
 
@@ -62,11 +64,74 @@ def test_pictures():
     assert shown.render() == line + " | agent at idle"
     picture = env(GAME, FLOW, render_mode="rgb_array")
     picture.reset(seed=1)
-    bars = picture.render()
-    assert bars.shape == (160, 320, 3) and bars[100, 10].tolist() != bars[159, 90].tolist() != [255, 255, 255]
+    first = picture.render()
+    assert first.shape == (480, 640, 3) and first.dtype == np.uint8
+    picture.step(1)
+    assert picture.render().shape == first.shape and (picture.render() != first).any()
     blind = env(GAME, FLOW)
     blind.reset(seed=1)
     assert blind.render() is None
+
+
+def in_view(pixels, color):
+    """Pixels of a colour, "#RRGGBB", by row and column."""
+    rows, columns = np.nonzero((pixels == list(bytes.fromhex(color[1:]))).all(axis=-1))
+    return rows, columns
+
+
+def test_a_grid_is_drawn_as_a_map_with_the_agent_on_it():
+    """A quarter of the population in each corner of a grid, whose middle is empty; everybody stays."""
+    corners = np.zeros((3, 3))
+    corners[::2, ::2] = 0.25
+    game = tmf.games.crowd_motion((3, 3), bar=(1, 1), wrap=False, noise=(0, 0, 1, 0, 0), initial=corners.ravel(), horizon=4)
+    stay = tmf.TabularPolicy(np.eye(5)[np.full(9, 2)])
+    told = env(game, tmf.mean_field(game, stay, tmf.Synchronous()), render_mode="ansi")
+    told.reset(seed=1)
+    first, *rows = told.render().splitlines()
+    assert first.startswith("step 0 of 4: share at each row and column | agent at ")
+    assert rows == ["0.250 0.000 0.250", "0.000 0.000 0.000", "0.250 0.000 0.250"]
+    drawn = env(game, tmf.mean_field(game, stay, tmf.Synchronous()), render_mode="rgb_array")
+    _, info = drawn.reset(seed=1)
+    pixels = drawn.render()
+    darkest = "#440154"  # of viridis: nobody
+    tall, wide = (np.ptp(where) + 1 for where in in_view(pixels, darkest))
+    assert tall > 240 and abs(tall - wide) < 3, "the empty cross reaches over the whole square map"
+    left, top = in_view(pixels, darkest)[1].min(), in_view(pixels, darkest)[0].min()
+    rows, columns = in_view(pixels, plotting.PALETTE[1])
+    on_map = columns < left + wide
+    on_map &= rows < top + tall
+    row, column = divmod(info["observation"], 3)
+    assert abs(np.median(rows[on_map]) - (top + (row + 0.5) * tall / 3)) < 4
+    assert abs(np.median(columns[on_map]) - (left + (column + 0.5) * wide / 3)) < 4
+
+
+def test_pictures_of_one_environment_have_one_layout():
+    """Only what moves differs: axes and labels stay where they are, while the step is counted up."""
+    game = tmf.games.queueing([0.1, 0.2, 0.3], horizon=12, step=1)
+    shown = env(game, tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous()), render_mode="rgb_array")
+    shown.reset(seed=1)
+    frames = []
+    while True:
+        frames.append(shown.render())
+        if len(frames) == 12:
+            break
+        shown.step(0)
+    below = [frame[440:] for frame in frames]  # names of the observations, the legend
+    assert all((each == below[0]).all() for each in below)
+
+
+def test_many_observations_are_listed_by_the_largest():
+    game = tmf.games.beach_bar(100, horizon=3, initial=np.eye(100)[7])
+    told = env(game, tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous()), render_mode="ansi")
+    told.reset(seed=1)
+    assert told.render() == "step 0 of 3: 7 1.000, the other 99 0.000 | agent at 7"
+
+
+def test_pictures_need_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="pictures need matplotlib"):
+        env(GAME, FLOW, render_mode="rgb_array")
+    env(GAME, FLOW, render_mode="ansi")
 
 
 # ---------------------------------------------------------------------------------------------------- the law

@@ -53,9 +53,9 @@ def test_pictures(make, capsys):
         env.reset(seed=1)
         shown, written = env.render(), capsys.readouterr().out
         if mode == "rgb_array":
-            assert shown.dtype == np.uint8 and shown.shape == (160, 320, 3)
-            heights = (shown[:, ::80] != 255).any(axis=-1).sum(axis=0)
-            assert heights.tolist() == [160, 1, 1, 1]
+            assert shown.dtype == np.uint8 and shown.shape == (480, 640, 3)
+            blue = (shown == list(bytes.fromhex(tmf.plotting.PALETTE[0][1:]))).all(axis=-1)
+            assert blue.sum(axis=0).max() > 300 and blue[:, 320:].sum() == 0  # one bar, of the first of four
         else:
             line = "step 0 of 20: idle 1.000, server 1 0.000, server 2 0.000, server 3 0.000"
             assert shown == (line if mode == "ansi" else None)

@@ -216,12 +216,63 @@ def test_interrupts_pass_through(game, uniform, threads):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_progress_is_reported(game, uniform, threads):
-    seen = []
-    simulate(
-        game, uniform, tmf.Sequential(), 10, replicas=5, threads=threads, progress=lambda *args: seen.append(args)
-    )
-    assert seen[-1] == (5, 5)
-    assert seen == sorted(seen)
+    """In steps of all replicas, from the thread that called; results are the same."""
+    seen, where = [], set()
+
+    def progress(*args):
+        seen.append(args)
+        where.add(threading.get_ident())
+
+    options = {"replicas": 5, "threads": threads, "rng": 1}
+    run = simulate(game, uniform, tmf.Sequential(), 10, **options, progress=progress)
+    assert same(run, simulate(game, uniform, tmf.Sequential(), 10, **options))
+    assert seen[-1] == (5 * game.horizon, 5 * game.horizon)
+    assert seen == sorted(seen) and where == {threading.get_ident()}
+
+
+#: Runs of one replica that would take hours: engine, schedule, N.
+ENDLESS = {
+    "singles": ("counts", tmf.Sequential(), 1000),
+    "individuals": ("agents", tmf.Sequential(), 1000),
+    "counts": ("counts", tmf.Synchronous(), 1000),
+    "a batch of counts": ("counts", tmf.Batch(100), 1000),
+    "everybody": ("agents", tmf.Synchronous(), 1000),
+    "a small batch": ("agents", tmf.Batch(10), 1000),
+}
+
+
+@pytest.mark.parametrize("way", ENDLESS)
+def test_a_run_is_followed_and_ended_within_its_only_replica(way):
+    """The third report ends it: steps go up in between, and the kernel returns after its present step."""
+    engine, schedule, n_agents = ENDLESS[way]
+    long = tmf.games.resource_selection((1.0, 0.8), congestion=1.0, horizon=2_000_000_000, step=1.0)
+    seen, before = [], threading.active_count()
+
+    def enough(done, total):
+        seen.append(done)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(
+            long, tmf.TabularPolicy.uniform(long), schedule, n_agents, engine=engine, rng=1,
+            record_every=1_000_000_000, decisions=False, progress=enough,
+        )  # fmt: skip
+    assert 0 <= seen[0] < seen[1] < seen[2] < 2_000_000_000
+    assert threading.active_count() == before
+
+
+def test_the_callers_numpy_settings_hold_where_progress_is_reported(game):
+    """A policy is then called from another thread, in a copy of the caller's context."""
+    found = []
+
+    def policy(mu, t):
+        found.append(np.geterr()["over"])
+        return np.full((3, 3), 1 / 3)
+
+    with np.errstate(over="raise"):
+        simulate(game, policy, tmf.Synchronous(), 10, progress=lambda done, total: None)
+    assert set(found) == {"raise"}
 
 
 def test_progress_bar_is_silent_off_a_terminal(game, uniform, capsys):

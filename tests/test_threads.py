@@ -119,7 +119,7 @@ def test_the_first_error_ends_the_other_replicas():
         time.sleep(1e-3)
 
     with pytest.raises(ValueError, match="replica 0"):
-        _threads.over_replicas(job, 2_000, 2, 1.0, lambda done: None)
+        _threads.over_replicas(job, 2_000, 2, 1.0)
     assert len(ran) < 2_000
     assert threading.active_count() == before
 

@@ -15,7 +15,7 @@ import numpy as np
 from tmfcore._population.alias cimport AliasTables, cells_in, layout_of
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.few cimport Few
-from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger
+from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger, tmf_told, watched
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy, stage_of
 from tmfcore._model.activation cimport Activation, read_activation, single_steps
@@ -201,7 +201,8 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         const int64_t[::1] initial_counts not None, Py_ssize_t horizon, double discount,
         const int64_t[::1] batch, const double[::1] probability, Py_ssize_t record_every,
         int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions, double[::1] rewards not None,
-        observations=None, actions=None, double[:, ::1] individual_rewards=None, int threads=1):
+        observations=None, actions=None, double[:, ::1] individual_rewards=None, int threads=1,
+        int64_t[::1] watch=None):
     """Simulate one population, agent by agent.
 
     Parameters
@@ -210,7 +211,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         The key of all random numbers.
     initial_counts : ndarray of int64, shape (S,)
         Agents at each observation; agent i starts where their running sum first exceeds i, until `rename`.
-    batch, probability, record_every, counts, decisions, rewards
+    batch, probability, record_every, counts, decisions, rewards, watch
         As for tmfcore._population.counts.run.
     observations : ndarray of observation_dtype(S), shape (T, N), optional
         OUT. Where every agent stands before each step.
@@ -248,6 +249,8 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     cdef Few few = None
     cdef Ledger ledger
     cdef uint8_t[:, ::1] observation_bytes, action_bytes
+    cdef int64_t[2] unwatched
+    cdef int64_t *told = watched(watch, unwatched)
 
     memset(&crowd, 0, sizeof(Crowd))
     memset(&trajectory, 0, sizeof(Trajectory))
@@ -315,6 +318,8 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
                 else:
                     play_all(at, &crowd, team, &trajectory, &ledger, <int>t, n_acting, p)
             t += n_steps
+            if tmf_told(told, t):
+                break
     return ledger.total / people.n_agents
 
 

@@ -10,7 +10,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
-from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger
+from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger, tmf_told, watched
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, checked_row
 from tmfcore._model.policy cimport Policy
@@ -300,7 +300,7 @@ cdef RowSplitter splitter_for(Evaluator at, bint averaged):
 def run(Model model not None, Policy policy not None, bit_generator, const int64_t[::1] initial_counts not None,
         Py_ssize_t horizon, double discount, const int64_t[::1] batch, const double[::1] probability,
         Py_ssize_t record_every, int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions,
-        double[::1] rewards not None, flows=None):
+        double[::1] rewards not None, flows=None, int64_t[::1] watch=None):
     """Simulate one replica of the counts chain.
 
     Parameters
@@ -325,6 +325,9 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     flows : tuple of ndarrays or None
         OUT. (active (J, S, A, K) int64, reward_sums (J, S, A) float64, passive (J, S, K0) int64,
         passive_reward_sums (J, S) float64): agents by cell of their row, and the rewards paid.
+    watch : ndarray of int64, shape (2,), or None
+        INOUT. Steps made so far, for other threads to read; and a word that they set to end the run, which then
+        leaves its outputs unfinished.
 
     Returns
     -------
@@ -353,6 +356,8 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     cdef int64_t[:, :, ::1] passive
     cdef double[:, :, ::1] reward_sums
     cdef double[:, ::1] passive_reward_sums
+    cdef int64_t[2] unwatched
+    cdef int64_t *told = watched(watch, unwatched)
     n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards, TMF_MOST_AGENTS,
                          "up to which binomials are exact")
     n_intervals = rewards.shape[0]
@@ -426,6 +431,8 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
                     end_step(&ledger, reward, people.counts)
                     people.passive.fresh = False
                 t += n_steps
+                if tmf_told(told, t):
+                    break
     finally:
         free(people.mu)        # the one block behind all of people's arrays
     return ledger.total / people.n_agents

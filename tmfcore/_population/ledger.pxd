@@ -7,6 +7,9 @@ from libc.string cimport memcpy, memset
 
 from tmfcore._model.model cimport Model
 
+cdef extern from "_population/watch.h" nogil:
+    bint tmf_told(int64_t *watch, int64_t done)
+
 
 cdef struct Ledger:
     double n_agents
@@ -30,6 +33,10 @@ cdef int64_t check_run(
     Model model, Py_ssize_t horizon, Py_ssize_t record_every, const int64_t[::1] initial_counts,
     int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards, int64_t most, str why
 ) except -1
+
+
+# The two words of `watch`, or where nobody watches the two at `unwatched`.
+cdef int64_t *watched(int64_t[::1] watch, int64_t *unwatched) except NULL
 
 
 cdef inline void begin_interval(Ledger *ledger) noexcept nogil:

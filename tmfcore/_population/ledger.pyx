@@ -30,3 +30,12 @@ cdef int64_t check_run(
     if n_agents < 1:
         raise ValueError("initial_counts sum to 0; must sum to at least 1")
     return n_agents
+
+
+cdef int64_t *watched(int64_t[::1] watch, int64_t *unwatched) except NULL:
+    unwatched[0] = unwatched[1] = 0
+    if watch is None:
+        return unwatched
+    if watch.shape[0] != 2:
+        raise ValueError(f"watch has {watch.shape[0]} words; must have 2")
+    return &watch[0]

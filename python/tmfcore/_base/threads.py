@@ -2,6 +2,7 @@
 
     workers_for(threads, jobs, seconds)    how many threads to use: one if more would be slower
     over_replicas(job, n, ...)             job(r) for every replica; the first error stops the rest
+    Watch(n, report)                       reports how many steps the replicas have made, while they run
     Together(workers)                      a few jobs in parallel, repeatedly
 
 Every job writes to its own arrays and draws from its own random stream. If the system starts fewer threads than
@@ -10,18 +11,24 @@ requested, those that were started do all the work; if it starts none, the calle
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-__all__ = ["Together", "available_processors", "over_replicas", "workers_for"]
+import numpy as np
+
+__all__ = ["Together", "Watch", "available_processors", "over_replicas", "workers_for"]
 
 log = logging.getLogger(__name__)
+
+PERIOD = 0.05  # seconds between reports of a Watch
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -61,14 +68,15 @@ class _Pool(Executor):
             self.threads.append(thread)
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """The future of fn(*args, **kwargs); if there are no threads the call is made here, before returning."""
+        """The future of fn(*args, **kwargs), run in the caller's context; without threads, before this returns."""
         future: Future[_T] = Future()
+        context = contextvars.copy_context()  # numpy.errstate is part of it
 
         def job() -> None:
             if not future.set_running_or_notify_cancel():
                 return
             try:
-                result = fn(*args, **kwargs)
+                result = context.run(fn, *args, **kwargs)
             except BaseException as error:
                 future.set_exception(error)
             else:
@@ -94,42 +102,66 @@ class _Pool(Executor):
             thread.join()
 
 
+class Watch:
+    """Counts the steps of running replicas for the thread that waits for them, and stops them on request.
+
+    words : (R, 2) int64, for each replica the `watch` of its kernel: steps made; nonzero to stop it.
+    """
+
+    def __init__(self, replicas: int, report: Callable[[int], None]) -> None:
+        self.words = np.zeros((replicas, 2), dtype=np.int64)
+        self.report = report
+        self.due = 0.0
+
+    def tell(self, *, last: bool) -> None:
+        """Report the steps of all replicas together, at most once in PERIOD except for the `last` report."""
+        now = time.monotonic()
+        if last or now >= self.due:
+            self.due = now + PERIOD
+            self.report(int(self.words[:, 0].sum()))
+
+    def stop(self) -> None:
+        """Make all replicas stop after their current step."""
+        self.words[:, 1] = 1
+
+
 def over_replicas(
-    job: Callable[[int], None], replicas: int, workers: int, seconds: float, report: Callable[[int], None]
+    job: Callable[[int], None], replicas: int, workers: int, seconds: float, watch: Watch | None = None
 ) -> None:
     """Call job(r) for every replica, on `workers` threads; the first error stops the rest and is raised.
 
     Replicas are submitted in contiguous chunks of about two milliseconds (single replicas if they take longer), so that
-    the executor's overhead stays small.
+    the executor's overhead stays small. With a `watch` the caller's thread waits and reports, even for one worker.
     """
-    if workers == 1:
+    if workers == 1 and watch is None:
         for r in range(replicas):
             job(r)
-            report(r + 1)
         return
 
     stop = threading.Event()
 
-    def chunk(first: int, last: int) -> int:
+    def chunk(first: int, last: int) -> None:
         for r in range(first, last):
             if stop.is_set():
-                return r - first
+                return
             job(r)
-        return last - first
 
     size = max(1, min(int(2e-3 / seconds), -(-replicas // (4 * workers))))
-    done = 0
     with _Pool(workers) as pool:
         try:
-            pending: set[Future[int]] = {
+            pending: set[Future[None]] = {
                 pool.submit(chunk, first, min(first + size, replicas)) for first in range(0, replicas, size)
             }
             while pending:
-                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-                done += sum(future.result() for future in finished)
-                report(done)
+                finished, pending = wait(pending, None if watch is None else PERIOD, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                if watch is not None:
+                    watch.tell(last=not pending)
         except BaseException:  # KeyboardInterrupt and errors in `report` as well
             stop.set()
+            if watch is not None:
+                watch.stop()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 

@@ -29,6 +29,7 @@ def run(
     actions: NDArray[np.signedinteger[Any]] | None = None,
     individual_rewards: NDArray[np.float64] | None = None,
     threads: int = 1,
+    watch: NDArray[np.int64] | None = None,
 ) -> float: ...
 def rename(
     key: NDArray[np.uint64],

@@ -24,4 +24,5 @@ def run(
     decisions: NDArray[np.int64] | None,
     rewards: NDArray[np.float64],
     flows: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]] | None = None,
+    watch: NDArray[np.int64] | None = None,
 ) -> float: ...

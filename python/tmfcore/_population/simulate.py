@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._base.threads import over_replicas, workers_for
+from tmfcore._base.threads import Watch, over_replicas, workers_for
 from tmfcore._base.types import Engine, FloatsLike, Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance
@@ -102,7 +102,8 @@ def simulate(
     trajectories : bool, optional
         True records individuals, arrays of (N, T); one replica, agents engine.
     progress : bool or callable, optional
-        True draws a bar over replicas (extra `app`); a callable receives (done, total).
+        True draws a bar on a terminal or in a notebook (extra `app`); a callable receives (done, total), in steps of
+        all replicas together, R T at the end, up to 20 times a second. Errors that it raises end the run.
 
     Returns
     -------
@@ -174,8 +175,13 @@ def simulate(
     inside = 1
     if engine == "agents" and workers == 1:  # one population at a time: threads share its agents instead
         inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)
-    with bars.reporter(progress, replicas, "replicas") as report:
-        over_replicas(lambda r: run.replica(r, generators[r], out, inside), replicas, workers, seconds, report)
+    with bars.reporter(progress, replicas * game.n_steps, "steps") as report:
+        watch = None if progress is False else Watch(replicas, report)
+
+        def play(r: int) -> None:
+            run.replica(r, generators[r], out, inside, None if watch is None else watch.words[r])
+
+        over_replicas(play, replicas, workers, seconds, watch)
 
     _refuse_overflow(out, min(record_every, game.n_steps))
     individuals = None
@@ -271,8 +277,10 @@ class _Run:
     initial: FloatArray
     start: IntArray | None  # (1 or R, S); None: each replica draws its own
 
-    def replica(self, r: int, generator: np.random.Generator, out: _Output, threads: int) -> None:
-        """Run replica `r` on `threads` threads and write row `r` of `out`."""
+    def replica(
+        self, r: int, generator: np.random.Generator, out: _Output, threads: int, watch: IntArray | None
+    ) -> None:
+        """Run replica `r` on `threads` threads and write row `r` of `out`; `watch` (2,) as for the kernels."""
         if self.start is None:
             start = sampling.multinomial(generator.bit_generator, self.n_agents, self.initial)
         else:
@@ -280,12 +288,14 @@ class _Run:
         shared = (self.horizon, self.discount, self.batch, self.probability, self.record_every)
         outputs = (out.counts[r], None if out.decisions is None else out.decisions[r], out.rewards[r])
         if self.engine == "counts":
-            value = counts_kernel.run(self.model, self.policy, generator.bit_generator, start, *shared, *outputs)
+            value = counts_kernel.run(
+                self.model, self.policy, generator.bit_generator, start, *shared, *outputs, watch=watch
+            )
         else:
             observations, actions, rewards = (None, None, None) if out.individuals is None else out.individuals
             key = seeding.key(generator)
             value = agents_kernel.run(
-                self.model, self.policy, key, start, *shared, *outputs, observations, actions, rewards, threads
+                self.model, self.policy, key, start, *shared, *outputs, observations, actions, rewards, threads, watch
             )
             if out.individuals is not None:
                 agents_kernel.rename(key, *out.individuals)

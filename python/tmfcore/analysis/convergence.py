@@ -261,7 +261,7 @@ def convergence(
         Seed; every (schedule, N) has its own stream, so a result does not depend on what else is in the
         study, as long as what comes before it stays.
     progress : bool or callable, optional
-        True draws a bar over replicas (extra `app`); a callable receives (done, total).
+        As in simulate; steps are those of all populations together.
 
     Returns
     -------
@@ -292,37 +292,31 @@ def convergence(
     entries = schedule_entries(schedules)
     sizes = population_sizes(n_agents, tuple(entries))
     bars.check(progress)
-    generators = iter(seeding.generators(rng, sum(len(row) for row in sizes.values())))
-
-    errors: dict[str, FloatArray] = {}
-    final_errors: dict[str, FloatArray] = {}
-    names: dict[str, tuple[str, ...]] = {}
     name = check.as_instance(game, "game", Game).name
-    total = replicas * sum(len(row) for row in sizes.values())
+    plays = []
+    for label, entry in entries.items():
+        schedules_at = [schedule_at(entry, n, label) for n in sizes[label].tolist()]
+        plays += [(label, n, each, in_steps(game, each, n)) for n, each in zip(sizes[label].tolist(), schedules_at)]
+    generators = seeding.generators(rng, len(plays))
+
+    measured: dict[str, list[tuple[FloatArray, FloatArray]]] = {label: [] for label in entries}
     done = 0
-    with bars.reporter(progress, total, "convergence") as report:
-        for label, entry in entries.items():
-            measured = []
-            played = []
-            for n in sizes[label].tolist():
-                schedule = schedule_at(entry, n, label)
-                played_game = in_steps(game, schedule, n)
+    with bars.reporter(progress, replicas * sum(played.n_steps for *_, played in plays), "steps") as report:
+        for (label, n, schedule, played), generator in zip(plays, generators, strict=True):
 
-                def step(finished: int, _: int, before: int = done) -> None:
-                    report(before + finished)
+            def step(finished: int, _: int, before: int = done) -> None:
+                report(before + finished)
 
-                measured.append(
-                    _measure(
-                        played_game, policy, schedule, n, replicas, engine, next(generators), threads,
-                        False if progress is False else step,
-                    )
-                )  # fmt: skip
-                played.append(schedule.label)
-                done += replicas
-                report(done)
-            errors[label] = np.array([average for average, _ in measured])
-            final_errors[label] = np.array([final for _, final in measured])
-            names[label] = tuple(played)
+            measured[label].append(
+                _measure(
+                    played, policy, schedule, n, replicas, engine, generator, threads,
+                    False if progress is False else step,
+                )
+            )  # fmt: skip
+            done += replicas * played.n_steps
+    errors = {label: np.array([average for average, _ in found]) for label, found in measured.items()}
+    final_errors = {label: np.array([final for _, final in found]) for label, found in measured.items()}
+    names = {label: tuple(each.label for other, _, each, _ in plays if other == label) for label in entries}
     return Convergence(tuple(entries), sizes, errors, final_errors, names, name, confidence)
 
 

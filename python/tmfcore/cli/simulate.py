@@ -78,12 +78,15 @@ def simulate(
         words.make_folder(pictures, "'--pictures'")
     stream = np.random.SeedSequence(seed)
 
-    def play(some: int) -> tmf.Simulation:
-        return tmf.simulate(played, used, schedule, n_agents, replicas=some, engine=engine, rng=stream, threads=threads,
-                            record_every=record_every)  # fmt: skip
+    def play(some: int, finished: int) -> tmf.Simulation:
+        return tmf.simulate(
+            played, used, schedule, n_agents, replicas=some, engine=engine, rng=stream, threads=threads,
+            record_every=record_every,
+            progress=lambda done, _: bar(finished * played.n_steps + done, replicas * played.n_steps),
+        )  # fmt: skip
 
-    with usage_errors(), progress(f"{game}, {schedule}") as bar:
-        run, interrupted = _in_parts(play, replicas, bar)
+    with usage_errors(), progress(f"{game}, {schedule}: steps") as bar:
+        run, interrupted = _in_parts(play, replicas)
     if run is None:
         raise KeyboardInterrupt
     place = words.unfinished if interrupted else Path
@@ -151,9 +154,10 @@ def _learnt(path: Path, game: tmf.Game, schedule: tmf.Schedule, n_agents: int) -
 
 
 def _in_parts(
-    play: Callable[[int], tmf.Simulation], replicas: int, bar: Callable[[int, int], None]
+    play: Callable[[int, int], tmf.Simulation], replicas: int
 ) -> tuple[tmf.Simulation | None, bool]:
-    """Play all replicas, in parts of about a second; return what was finished, and whether that was cut short.
+    """Play all replicas, in parts of about a second, and tell each how many came before; what was finished, and whether
+    that was cut short.
 
     Replicas draw from streams spawned one after the other, so the parts are the whole.
     """
@@ -163,10 +167,9 @@ def _in_parts(
         while done < replicas:
             part = min(part, replicas - done)
             began = time.perf_counter()
-            parts.append(play(part))
+            parts.append(play(part, done))
             done += part
             part = max(2, round(part / max(time.perf_counter() - began, part / 1e5)))
-            bar(done, replicas)
     except KeyboardInterrupt:
         interrupted = True
     return (_joined(parts) if parts else None), interrupted

@@ -1,4 +1,4 @@
-"""What the ways to other libraries share: observations, masks, actions as arrays, starts, pictures, tables by step."""
+"""What the ways to other libraries share: observations, masks, actions as arrays, starts, tables by step."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._model.game import Game
 from tmfcore._population import individuals
 from tmfcore._random import sampling
-from tmfcore.plotting import PALETTE
-
-HEIGHT, WIDTH = 160, 320  # pixels of a picture; wider where there are more observations than that
 
 Rows = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.int8]
@@ -76,26 +72,6 @@ def as_options(options: object) -> dict[str, Any]:
 def categorical(rng: np.random.Generator, p: FloatArray, n: int) -> IntArray:
     """`n` draws from p (S,)."""
     return sampling.categorical(rng.bit_generator, p, n)
-
-
-def text(game: Game, mu: FloatArray, t: int, own: int | None = None) -> str:
-    """One population as a line of text."""
-    shares = ", ".join(f"{name} {share:.3f}" for name, share in zip(game.observation_labels, mu.tolist()))
-    agent = "" if own is None else f" | agent at {game.observation_labels[own]}"
-    return f"step {t} of {game.n_steps}: {shares}{agent}"
-
-
-def image(mu: FloatArray, own: int | None = None) -> npt.NDArray[np.uint8]:
-    """One population as bars, (height, width, 3) uint8; the bar of `own` in another colour."""
-    size = len(mu)
-    wide = max(1, WIDTH // size)
-    picture = np.full((HEIGHT, wide * size, 3), 255, dtype=np.uint8)
-    colours = [tuple(bytes.fromhex(code[1:])) for code in PALETTE[:2]]
-    gap = 1 if wide > 2 else 0
-    for o, share in enumerate(mu.tolist()):
-        tall = round(share * (HEIGHT - 1)) + 1  # one row at least, so that empty places and their colour are seen
-        picture[HEIGHT - tall :, o * wide : (o + 1) * wide - gap] = colours[o == own]
-    return picture
 
 
 def by_step(table: FloatArray) -> FloatArray | BySteps:

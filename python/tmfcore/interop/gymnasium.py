@@ -25,6 +25,7 @@ from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule
 from tmfcore.interop import _shared
+from tmfcore.interop._frames import Frames
 from tmfcore.interop._worlds import World, world
 
 try:
@@ -83,7 +84,8 @@ def env(
     start : {"rounded", "sampled"}, optional
         Counts of the N agents at the start, as in simulate; the tagged one is any of them.
     render_mode : {"ansi", "rgb_array"} or None, optional
-        ``render()`` returns a line of text, or the population as bars, (160, width, 3) uint8.
+        ``render()`` returns text, or a picture, (480, 640, 3) uint8: the population on a map of a grid, or as bars, and
+        where the agent is.
 
     Returns
     -------
@@ -202,6 +204,7 @@ class TaggedEnv(gymnasium.Env):
     ) -> None:
         self.render_mode = _as_render_mode(render_mode)
         self._world = world(game, population, schedule, n_agents, clock=clock, start=start, n=1)
+        self._frames = Frames(self._world.game, self.render_mode)
         self.observation_space, self.action_space = _spaces(game)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Row, dict[str, Any]]:
@@ -223,8 +226,8 @@ class TaggedEnv(gymnasium.Env):
         _begun(self._world)
         mu, own = self._world.mu.reshape(-1), int(self._world.observations[0])
         if self.render_mode == "ansi":
-            return _shared.text(self._world.game, mu, self._world.t, own)
-        return _shared.image(mu, own) if self.render_mode == "rgb_array" else None
+            return self._frames.text(mu, self._world.t, own)
+        return self._frames.picture(mu, self._world.t, own) if self.render_mode == "rgb_array" else None
 
     def _info(self) -> dict[str, Any]:
         acts = self._world.acts

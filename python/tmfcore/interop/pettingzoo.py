@@ -25,6 +25,7 @@ from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import individuals as individuals_kernel
 from tmfcore._population.simulate import rounded_counts
 from tmfcore.interop import _shared
+from tmfcore.interop._frames import Frames
 
 try:
     from gymnasium import spaces
@@ -72,7 +73,8 @@ def parallel_env(
     start : {"rounded", "sampled"}, optional
         Counts at the start, as in simulate. Which agent stands where is drawn uniformly.
     render_mode : {"human", "ansi", "rgb_array"} or None, optional
-        ``render()`` writes a line to the standard output, returns that line, or returns bars, (160, width, 3) uint8.
+        ``render()`` writes text to the standard output, returns it, or returns a picture, (480, 640, 3) uint8: a map
+        of a grid, or bars.
 
     Returns
     -------
@@ -239,7 +241,7 @@ class _Common:
         self.render_mode = render_mode
         self.possible_agents: list[str] = list(crowd.names)
         self.agents: list[str] = []
-        self._crowd = crowd
+        self._crowd, self._frames = crowd, Frames(crowd.game, render_mode)
         self._observation_spaces: dict[str, spaces.Box] = {}
         self._action_spaces: dict[str, spaces.Discrete] = {}
         size = crowd.game.n_observations + 1
@@ -271,8 +273,8 @@ class _Common:
         self._begun()
         crowd = self._crowd
         if self.render_mode == "rgb_array":
-            return _shared.image(crowd.mu)
-        line = _shared.text(crowd.game, crowd.mu, crowd.t)
+            return self._frames.picture(crowd.mu, crowd.t)
+        line = self._frames.text(crowd.mu, crowd.t)
         if self.render_mode == "ansi":
             return line
         if self.render_mode == "human":

@@ -9,8 +9,9 @@
 
 Nothing is computed here, and no window is opened. matplotlib (extra ``app``) is imported when a picture is drawn, and
 only its object interface is used: no pyplot, no global list of figures, no choice of a backend. It works on a server
-and in a notebook. Pass ``ax=`` to draw into your own figure; without it a new one is made (``ax.figure``). Several
-results drawn on the same Axes get different colours; ``label=`` and ``color=`` set name and colour.
+and in a notebook, which shows Axes as their figure if they are the last value of a cell (``IPython.display.display``
+shows others). Pass ``ax=`` to draw into your own figure; without it a new one is made (``ax.figure``). Several results
+drawn on the same Axes get different colours; ``label=`` and ``color=`` set name and colour.
 
 The colours are those of Okabe and Ito, which readers with the common colour-vision deficiencies can distinguish. Every
 line also has its own marker, for black-and-white print.

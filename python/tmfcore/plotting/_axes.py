@@ -34,15 +34,15 @@ def name_axis(axis: object, labels: Sequence[str]) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
     n = len(labels)
-    few = n <= MOST_NAMES
-    places = range(n) if few else MaxNLocator(8, integer=True, steps=STEPS).tick_values(0, n - 1)
-    axis.set_major_locator(FixedLocator([place for place in places if 0 <= place < n]))  # type: ignore[attr-defined]
+    marked = range(n) if n <= MOST_NAMES else MaxNLocator(8, integer=True, steps=STEPS).tick_values(0, n - 1)
+    places = [float(place) for place in marked if 0 <= place < n]
+    axis.set_major_locator(FixedLocator(places))  # type: ignore[attr-defined]
 
     def name(place: float, _: object) -> str:
         return labels[round(place)]
 
     axis.set_major_formatter(FuncFormatter(name))  # type: ignore[attr-defined]
-    crowded = isinstance(axis, XAxis) and sum(map(len, labels)) > 60 if few else False
+    crowded = isinstance(axis, XAxis) and sum(len(labels[round(place)]) for place in places) > 60
     axis.set_tick_params(labelsize=8.5, labelrotation=60 if crowded else 0)  # type: ignore[attr-defined]
 
 

@@ -49,12 +49,14 @@ def figure(
     text(title, "title")
     share_y = check.as_bool(share_y, "share_y")
     need_matplotlib()
-    from matplotlib.figure import Figure
+    from tmfcore.plotting._shown import ShownAxes, ShownFigure
 
-    new = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    new = ShownFigure(figsize=(width * columns, height * rows), layout="constrained")
     if title:
         new.suptitle(title, fontsize=12)
-    panels = new.subplots(rows, columns, squeeze=False, sharey="row" if share_y else False)
+    panels = new.subplots(
+        rows, columns, squeeze=False, sharey="row" if share_y else False, subplot_kw={"axes_class": ShownAxes}
+    )
     return new, list(panels.ravel())
 
 

@@ -33,6 +33,7 @@ LARGEST = 7  # ... this number of the largest, and the sum of the rest
 FAINT = 8  # up to this number replicas are drawn one by one; else as a band
 BAND = (0.05, 0.95)
 MARKERS_A_LINE = 8
+MARKERS_BESIDE_A_FIELD = 21  # of a course, evenly spread from its first time to its last
 CROWDING = 2.0  # the rest is drawn if it is at most this factor times the largest
 INDIVIDUALS = 5  # number of individuals drawn
 
@@ -93,7 +94,8 @@ def lines(
     first = 0 if color is not None else drawn_already(ax)  # lines of one colour differ by their markers
     colors = [*ordered_colors(len(chosen), color, first), *[GUIDE] * (len(labels) - len(chosen))]
     labels = [named(label, name) for name in labels]
-    every = max(1, -(-len(course.times) // (20 if field is not None else MARKERS_A_LINE)))
+    every = max(1, -(-len(course.times) // MARKERS_A_LINE))
+    marked = np.unique(np.linspace(0, len(course.times) - 1, MARKERS_BESIDE_A_FIELD).round().astype(int))
     for o, (name, own) in enumerate(zip(labels, colors, strict=True)):
         if runs is not None and len(runs) <= FAINT:
             for run in runs:
@@ -105,7 +107,7 @@ def lines(
         style: dict[str, Any] = {"color": own, "marker": mark, "markersize": 4.2, "label": name, "zorder": 3}
         if field is not None and limit is not None:
             ax.plot(field.times, limit[:, o], color=own, linewidth=1.5, zorder=2)
-            ax.plot(course.times[::every], values[::every, o], linestyle="none", **style)
+            ax.plot(course.times[marked], values[marked, o], linestyle="none", **style)
         else:  # lines have their markers at different times
             start = (o * every) // max(1, len(labels))
             ax.plot(course.times, values[:, o], linewidth=1.5, markevery=(start, every), **style)

@@ -33,7 +33,9 @@ class Network(Protocol):
 def roads(
     network: Network, volumes: ArrayLike, *, quantity: str = "vehicles", title: str = "", ax: Axes | None = None
 ) -> Axes:
-    """Draw a road network; the width of a link, on the right side of its road, is its volume. The largest have numbers.
+    """Draw a road network; the width of a link is its volume. The links with the largest volumes have numbers.
+
+    Of two links between the same nodes, each is on the right side of the road.
 
     Parameters
     ----------
@@ -66,22 +68,28 @@ def roads(
     drawn = np.flatnonzero(length)
     unit = along[drawn] / length[drawn, np.newaxis]
     right = np.stack([unit[:, 1], -unit[:, 0]], axis=1)
-    aside = ASIDE * length[drawn].min(initial=np.inf)
+    gap = 2 * ASIDE * length[drawn].min(initial=np.inf)  # between a link and its nodes
+    both = {tuple(edge) for edge in network.edges}
+    aside = np.array([gap / 2 if tuple(network.edges[link])[::-1] in both else 0.0 for link in drawn.tolist()])
     wide, tall = np.ptp(ends, axis=(0, 1))
     ax = axes(ax, width=6.4, height=6.4 * float(np.clip(tall / max(wide, 1e-9), 0.5, 1.4)))
     top = volume[drawn].max(initial=0.0) or 1.0
     numbered = set(drawn[np.argsort(-volume[drawn], kind="stable")[:NUMBERED]].tolist())
-    for link, forward, shift in zip(drawn.tolist(), unit, right, strict=True):
+    for link, forward, shift, off in zip(drawn.tolist(), unit, right, aside.tolist(), strict=True):
         share = volume[link] / top
-        start, end = ends[link, 0] + aside * (shift + 2 * forward), ends[link, 1] + aside * (shift - 2 * forward)
+        start, end = ends[link, 0] + off * shift + gap * forward, ends[link, 1] + off * shift - gap * forward
         ax.add_patch(FancyArrowPatch(
             tuple(start), tuple(end), arrowstyle="-|>", mutation_scale=5 + 9 * share, shrinkA=0, shrinkB=0,
             linewidth=max(WIDEST * share, THINNEST), color=PALETTE[0] if share > 1e-3 else "#CCCCCC", zorder=1 + share,
         ))  # fmt: skip
         if link in numbered and share > 1e-3:
-            x, y = (start + end) / 2 + 2.0 * aside * shift
-            ax.text(float(x), float(y), plain_number(float(f"{volume[link]:.3g}")), fontsize=8,
-                    ha="center", va="center", color=PALETTE[1], zorder=4)  # fmt: skip
+            away = (WIDEST * share / 2 + 3.0) * shift  # points: the number stands beside the line, however wide it is
+            ax.annotate(
+                plain_number(float(f"{volume[link]:.3g}")), tuple((start + end) / 2), tuple(away),
+                textcoords="offset points", fontsize=8, color=PALETTE[1], zorder=4,
+                ha=("right", "center", "left")[1 + round(float(shift[0]))],
+                va=("top", "center", "bottom")[1 + round(float(shift[1]))],
+            )  # fmt: skip
     for node, (x, y) in network.positions.items():
         if any(node in network.edges[int(link)] for link in drawn):
             ax.text(x, y, text(str(node), "a node of network"), fontsize=8, ha="center", va="center", zorder=3,

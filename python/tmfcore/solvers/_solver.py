@@ -150,7 +150,8 @@ class Solver(ABC, Generic[P]):
         callback : callable, optional
             Called with an Iteration after each evaluation; returning True stops.
         progress : bool or callable, optional
-            True draws a bar over iterations (extra `app`); a callable receives (done, total).
+            True draws a bar over iterations, on a terminal or in a notebook (extra `app`); a callable receives
+            (done, total).
         threads : int or None, optional
             Upper bound on the threads used; None: as many as processors where that gains. Only TMFPG uses more than
             one. Results do not depend on it.

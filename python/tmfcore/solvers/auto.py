@@ -120,7 +120,8 @@ def solve(
     callback : callable, optional
         Called with an Iteration after each evaluation of each solver; returning True stops.
     progress : bool or callable, optional
-        True draws one bar (extra `app`); a callable receives (done, total), updates of all solvers together.
+        True draws one bar, on a terminal or in a notebook (extra `app`); a callable receives (done, total), updates of
+        all solvers together.
     threads : int or None, optional
         As every solver takes it.
 

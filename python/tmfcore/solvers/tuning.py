@@ -180,7 +180,7 @@ def tune(
     callback : callable, optional
         Called with the Tuning so far after each trial that leaves one; returning True stops.
     progress : bool or callable, optional
-        True draws a bar over trials (extra `app`); a callable receives (done, total).
+        True draws a bar over trials, on a terminal or in a notebook (extra `app`); a callable receives (done, total).
 
     Returns
     -------
