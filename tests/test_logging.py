@@ -64,7 +64,7 @@ def test_threads_and_why(said):
 def test_which_solver_is_tried_and_why_it_goes_on(said):
     found = tmf.solve(rock_paper_scissors(), tmf.Synchronous())
     lines = said()
-    tried = [line.partition("(")[0] for line in lines if " is tried, up to " in line]
+    tried = [line[len("trying ") :].partition("(")[0] for line in lines if ", up to " in line]
     assert tried == ["MirrorDescent", "Homotopy"] and found.solver["name"] == "Homotopy"
     assert any(line.startswith("trying MirrorDescent, Homotopy, FictitiousPlay, in a game of ") for line in lines)
     assert any(line.startswith("MirrorDescent: paused after iteration ") and "best relative" in line for line in lines)
@@ -74,7 +74,7 @@ def test_which_solver_is_tried_and_why_it_goes_on(said):
 def test_restarts_of_rates(said):
     with pytest.warns(tmf.ConvergenceWarning):
         tmf.solvers.MirrorDescent(iterations=250).solve(rock_paper_scissors(), tmf.Synchronous())
-    assert any(line.startswith("rates begin again: no better policy in 100 updates; descent 2") for line in said())
+    assert any(line == "no better policy in 100 updates; restart from the first policy: descent 2" for line in said())
 
 
 # ---------------------------------------------------------------------------------------------------------- deprecation

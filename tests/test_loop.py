@@ -307,10 +307,10 @@ def test_patience_ends_every_solve(solver):
 def test_a_solve_in_which_nothing_moved_says_so(solver):
     for ends in ({}, {"patience": 4}):
         found = run(solver, learning_rate=1e-300, **ends)
-        assert found.reason.endswith("; nothing moved: the policy is the first one after 4 updates")
-    assert "nothing moved" not in run(solver, learning_rate=0.1).reason
+        assert found.reason.endswith("; the policy has not changed: it is still the first one after 4 updates")
+    assert "has not changed" not in run(solver, learning_rate=0.1).reason
     done = tmf.Game(2, 1, 3, 1.0, [1, 0], [[1], [1]], np.eye(2)[:, None])
-    assert "nothing moved" not in run(solver, done).reason, "there was nothing to gain"
+    assert "has not changed" not in run(solver, done).reason, "there was nothing to gain"
 
 
 # -------------------------------------------------------------------------------------------------------------- warnings

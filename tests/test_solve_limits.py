@@ -119,7 +119,7 @@ def test_an_endless_game_is_solved_by_name():
     [
         ({"solver": "Mirror"}, ValueError, "solver is 'Mirror'; must be one of 'FictitiousPlay', 'FixedPoint'"),
         ({"solver": 3}, TypeError, r"solver is 3 \(int\); must be a solver, its class, or one of"),
-        ({"solver": []}, ValueError, "solver is empty; must have at least one"),
+        ({"solver": []}, ValueError, "solver is empty; must name at least one solver"),
         ({"solver": ["homotopy", None]}, TypeError, r"solver\[1\] is None; must be a solver, its class, or one of"),
         ({"solver": tmf.Game}, TypeError, "solver is the class Game; must be a solver"),
         ({"iterations": 0}, ValueError, "iterations is 0; must be >= 1"),

@@ -73,7 +73,7 @@ def test_mfomo_leaves_a_minimum_above_0_for_the_uniform_policy_or_says_so():
     rates = found.history["learning_rate"]
     assert found.converged and (rates[:-1] == 0).sum() == 1
     assert len(rates) > 15 and found.history["exploitability"][:-1].min() > 1e-2 * abs(found.mean_return)
-    with pytest.warns(tmf.ConvergenceWarning, match=r"stuck at .* a minimum above 0: .* or take tmf\.solve"):
+    with pytest.warns(tmf.ConvergenceWarning, match=r"stuck at .* a minimum above 0: .* or use tmf\.solve"):
         stuck = MFOMO(steps=5).solve(six_cars(slow=35), SYNCHRONOUS)
     assert not stuck.converged and 0 not in stuck.history["learning_rate"][:-1]
     assert tmf.solve(six_cars(slow=35), SYNCHRONOUS, initial=stuck).converged
@@ -97,7 +97,7 @@ def changing(name, when, horizon):
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize(("when", "horizon"), [(1, 4), (3, 4), (1, 2)])
 def test_a_stationary_equilibrium_needs_a_game_that_stays_the_same(name, when, horizon):
-    with pytest.raises(ValueError, match=rf"tables at t={when} are not those at t=0"):
+    with pytest.raises(ValueError, match=rf"tables at t={when} differ from those at t=0"):
         Stationary().solve(changing(name, when, horizon), tmf.Fraction(0.5))
 
 

@@ -89,7 +89,7 @@ def test_what_is_written_down_is_what_is_registered(writer):
 def test_whoever_lists_solvers_knows_it(name):
     entry = SOLVERS[name]
     assert getattr(tmf.solvers, name) is entry.solver and name in tmf.solvers.__all__
-    assert name in tmf.solvers.__doc__ and "after how many iterations without" in " ".join(entry.solver.__doc__.split())
+    assert name in tmf.solvers.__doc__ and "the number of iterations after which" in " ".join(entry.solver.__doc__.split())
     assert made(name) == made(entry.word) == made(entry.solver) == entry.solver()
     assert tmf.solvers.default_space(entry.solver()).keys() <= entry.solver().settings.keys()
     game = tmf.games.queueing(horizon=3)

@@ -198,7 +198,7 @@ def test_descents_begin_again_and_end():
     gaps, rates = found.history["exploitability"], found.history["learning_rate"]
     (begun,) = np.nonzero(rates[:-1] == 0)
     assert len(begun) == 4 and not found.converged
-    assert "none of 5 descents found a better policy in its last 100 iterations" in found.reason
+    assert "each of 5 descents ended with 100 iterations without a better policy" in found.reason
     starts = [0, *(begun + 1)]
     for k, (start, end) in enumerate(zip(starts, [*(begun + 1), len(gaps)])):
         part = gaps[start:end]

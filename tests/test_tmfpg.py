@@ -180,7 +180,7 @@ def test_starting_from_a_policy():
     [
         (tmf.TabularPolicy(np.full((3, 3), 1 / 3)), {}, ValueError, r"\(S, A\) = \(3, 3\); must be the game's, \(2, 2\)"),
         (tmf.SoftmaxPolicy(np.zeros((5, 2, 2))), {}, ValueError, "5 stages; must have at most one per step, horizon = 4"),
-        (np.full((2, 2), 0.6), {}, ValueError, "initial is no policy: .* sums to 1.2"),
+        (np.full((2, 2), 0.6), {}, ValueError, "initial is not a policy: .* sums to 1.2"),
         ("uniform", {}, TypeError, "initial is 'uniform' "),
     ],
 )
@@ -266,7 +266,7 @@ def test_bad_hyperparameters(options, error, message):
 @pytest.mark.parametrize(
     ("solver", "arguments", "error", "message"),
     [
-        ({"critic": "returns", "clock": "always"}, {"schedule": tmf.Sequential()}, ValueError, "needs everybody to act"),
+        ({"critic": "returns", "clock": "always"}, {"schedule": tmf.Sequential()}, ValueError, "needs all agents to act"),
         ({"critic": "returns"}, {"n_agents": None}, ValueError, "n_agents is None; critic='returns'"),
         ({"critic": "empirical"}, {"n_agents": None}, ValueError, "n_agents is None; critic='empirical'"),
         ({}, {"n_agents": None, "schedule": tmf.Batch(2)}, ValueError, "n_agents is None"),

@@ -216,7 +216,7 @@ def test_another_sampler(optuna):
 
 def test_without_optuna_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(ImportError, match=r"tune searches with optuna, which is not installed; pip install 'tmfcore\[tune\]'"):
+    with pytest.raises(ImportError, match=r"tune needs optuna, which is not installed; pip install 'tmfcore\[tune\]'"):
         tmf.tune(beach(), tmf.Synchronous())
 
 
@@ -244,7 +244,7 @@ def test_without_optuna_it_says_what_to_install(monkeypatch):
         ({"space": {"momentum": (0, 0.5, "log")}}, ValueError, r"space\['momentum'\]\[0\] is 0.0; must be > 0"),
         ({"space": {"momentum": (0, 1.5)}}, ValueError, r"momentum is 1.5; must be in \[0, 1\)"),
         ({"space": {"momentum": []}}, ValueError, r"space\['momentum'\] is empty"),
-        ({"space": {"learning_rate_decay": ("sqrt", "linear")}}, TypeError, "must be a list of choices, since learning_rate"),
+        ({"space": {"learning_rate_decay": ("sqrt", "linear")}}, TypeError, "must be a list of choices, because learning_rate"),
         ({"space": {"decay_iterations": (1, 2.5)}}, TypeError, r"space\['decay_iterations'\]\[1\] is 2.5"),
         ({"space": {"decay_iterations": (1, 9)}}, ValueError, "decay_iterations is 1; must be omitted if learning_rate_decay"),
         (

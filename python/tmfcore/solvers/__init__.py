@@ -1,15 +1,15 @@
 """Solvers of mean-field games: hyperparameters in the constructor, `.solve(game, schedule, ...) -> Solution`.
 
-    solve            an equilibrium by the solver asked for, or the first of several that finds one
-    tune             the settings of a solver that serve a game best, or several games
-    Solution         what every solver returns; save and load
-    Iteration        what a callback is given
-    ConvergenceWarning   what a solver issues that ends without meeting its tolerance
+    solve            find an equilibrium with a given solver, or with several solvers that take turns
+    tune             search the settings of a solver that work best on one game or several
+    Solution         what every solver returns; can be saved and loaded
+    Iteration        what a callback receives
+    ConvergenceWarning   issued when a solver ends without meeting its tolerance
     Tuning           what `tune` returns
-    default_space    what `tune` searches unless told
+    default_space    the settings that `tune` searches by default
 
-All but TMFPG know the game and sample nothing. A solver is a frozen dataclass: it can be reused, compared and printed,
-and holds nothing of a solve. The solvers are those of the registry, to which each module of this folder adds its own:
+All solvers but TMFPG read the model of the game and sample nothing. A solver is a frozen dataclass of settings: it can
+be reused, compared and printed, and keeps no state of a solve. Each module of this folder registers its solvers:
 
 """
 

@@ -1,14 +1,14 @@
-"""Where TMF-PG's update directions come from: a population to learn from, and a critic of what it did.
+"""The update directions of TMF-PG: each critic samples a population and estimates the advantages of its decisions.
 
-    MeanFieldCritic      no sampling: the flow itself, model values
-    ModelCritic          sampled counts, Q of the model along the sampled flow
+    MeanFieldCritic      no sampling: the mean-field flow, values from the model
+    ModelCritic          sampled counts, Q from the model along the sampled flow
     EmpiricalCritic      sampled counts, the same recursion on observed rewards and transition frequencies
     ReturnsCritic        sampled individuals, Monte-Carlo returns
 
-Each `sample`s with one policy and then gives the `direction` for it (or, in inner updates, for its
-successors) as the kernels _gradient and _observed define it: direction (L, S, A, F), visits (L, S, A),
-F = 1 or 1 + S. The last two judge by the PastSamples of earlier samples, which all populations of a solve
-share. Buffers are allocated once per solve.
+A critic plays one policy (`sample`), then computes the update direction for that policy or, in inner updates, for
+the policies that follow it (`learn`). The kernels _gradient and _observed define the arrays: direction (L, S, A, F),
+visits (L, S, A), F = 1 or 1 + S. The last two critics compare with PastSamples, tables of earlier samples that all
+populations of a solve share. Buffers are allocated once per solve.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ CriticName: TypeAlias = Literal["model", "empirical", "returns"]
 
 @dataclass(frozen=True)
 class Plan:
-    """How populations are played, and what is learnt from them."""
+    """How a solve samples populations and learns from them: everything that does not change during the solve."""
 
     model: Model
     horizon: int
@@ -67,7 +67,7 @@ class Plan:
     always: bool
     natural: bool
     n_stages: int
-    pool: int  # steps that the empirical critic pools, and that share what the memory holds
+    pool: int  # steps per interval: the empirical critic pools them, and they share one row of PastSamples
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -78,22 +78,22 @@ class Plan:
 class Critic(Protocol):
     """A source of update directions."""
 
-    weight: float  # agents behind the statistics: what sums over agents are divided by
-    direction: FloatArray  # (L, S, A, F) of the last learn
+    weight: float  # number of agents sampled, by which sums over agents are divided
+    direction: FloatArray  # (L, S, A, F) of the last `learn`
     visits: FloatArray  # (L, S, A)
 
     def sample(self, policy: Policy, theta: FloatArray, generator: np.random.Generator) -> float:
-        """Play the policy; the discounted return per agent (NaN where nothing is sampled)."""
+        """Play the policy and return the discounted return per agent (NaN if nothing is sampled)."""
 
     def learn(self, policy: Policy) -> None:
-        """Direction and visits of the last sample for `policy`."""
+        """Compute `direction` and `visits` for `policy` from the last sample."""
 
     def occupied(self) -> tuple[FloatArray, npt.NDArray[Any], IntArray]:
-        """Of the last sample in J <= T intervals: mu at their starts (J, S), decisions (J, S, A), stages (J,)."""
+        """The last sample in J <= T intervals: mu at their starts (J, S), decisions (J, S, A), stages (J,)."""
 
 
 class _Sampled:
-    """What the critics of a sampled population share: its counts, recorded every `record_every` steps."""
+    """Base of the critics that sample a population; its counts are recorded every `record_every` steps."""
 
     def __init__(self, plan: Plan, shape: tuple[int, int, int, int], record_every: int = 1) -> None:
         assert plan.n_agents is not None, "without agents there is only the mean field"
@@ -120,15 +120,15 @@ class _Sampled:
         return value
 
     def occupied(self) -> tuple[FloatArray, npt.NDArray[Any], IntArray]:
-        """The sample, in the intervals of its recording."""
+        """The sample, in intervals of `record_every` steps."""
         return self.mu[:-1], self.decisions, stages_of(self.plan, self.record_every)
 
 
 class ModelCritic(_Sampled):
-    """Counts of one sampled population; Q along its flow by the model."""
+    """Counts of one sampled population; Q along its flow from the model."""
 
     def learn(self, policy: Policy) -> None:
-        """Model Q along the sampled flow."""
+        """Q of the model along the sampled flow."""
         p = self.plan
         _gradient.model_direction(
             p.model, policy, self.mu, self.decisions, p.active, p.discount, p.always, p.natural,
@@ -137,12 +137,13 @@ class ModelCritic(_Sampled):
 
 
 class PastSamples:
-    """What acting and waiting were worth in earlier samples, by interval, observation and action.
+    """Tables of the values of acting and of waiting in earlier samples, by interval, observation and action.
 
-    Averages over the decisions of the samples so far, in which those before the last count as MEMORY at most, and
-    rise and fall with everybody at (interval, observation): what is seldom done is not left behind as the policy
-    learns. What an action is worth is drawn, as by PRIOR decisions more, to the mean over all who acted there;
-    where nobody did, the mean over everybody there, or in the interval, stands in.
+    Averages over the decisions of all samples so far. Decisions before the last sample count as MEMORY at most. As the
+    policy changes, the averages are shifted by the mean change at (interval, observation), so that entries of rare
+    actions stay up to date. The value of an action is shrunk towards the mean over all decisions at (interval,
+    observation), which counts as PRIOR decisions. If nobody acted there, the mean over all agents there is used, and if
+    nobody was there, the mean over the interval.
 
     Attributes
     ----------
@@ -162,11 +163,11 @@ class PastSamples:
 
     @property
     def empty(self) -> bool:
-        """Whether no sample was kept yet."""
+        """Whether no sample was added yet."""
         return not (self.acted[1].any() or self.waited[1].any())
 
     def keep(self, samples: Sequence[Observed]) -> None:
-        """Take in what these samples, all of one policy, have shown."""
+        """Add these samples, all of one policy, to the tables."""
         acting, waiting = self.tables
         acted = np.sum([sample.acted for sample in samples], axis=0)
         waited = np.sum([sample.waited for sample in samples], axis=0)
@@ -184,12 +185,12 @@ class PastSamples:
 
 
 def _mean(total: FloatArray, otherwise: FloatArray | float) -> FloatArray:
-    """Sums total[0] over counts total[1], `otherwise` where these are 0."""
+    """Sums total[0] divided by counts total[1]; `otherwise` where a count is 0."""
     return np.where(total[1] > 0, total[0] / np.maximum(total[1], 1.0), otherwise)
 
 
 class Observed(_Sampled):
-    """A sample judged by the memory of earlier ones, and what it adds to it."""
+    """A sample whose decisions are compared with the tables of earlier samples."""
 
     def __init__(
         self, plan: Plan, shape: tuple[int, int, int, int], memory: PastSamples, record_every: int = 1
@@ -201,7 +202,7 @@ class Observed(_Sampled):
 
 
 class EmpiricalCritic(Observed):
-    """Counts and flows of one sampled population, by interval; Q by observed rewards and transition frequencies."""
+    """Counts and transitions of one sampled population, by interval; Q from observed rewards and frequencies."""
 
     def __init__(self, plan: Plan, shape: tuple[int, int, int, int], memory: PastSamples) -> None:
         super().__init__(plan, shape, memory, plan.pool)
@@ -225,7 +226,7 @@ class EmpiricalCritic(Observed):
 
 
 class ReturnsCritic(Observed):
-    """Individuals of one sampled population, and their own returns."""
+    """Individuals of one sampled population, and the return of each."""
 
     def __init__(self, plan: Plan, shape: tuple[int, int, int, int], memory: PastSamples) -> None:
         super().__init__(plan, shape, memory)
@@ -255,7 +256,7 @@ class ReturnsCritic(Observed):
 
 
 class MeanFieldCritic:
-    """The limit N -> infinity: the policy's own flow, decisions mu beta pi, model values."""
+    """The limit N -> infinity: the policy's own flow, decisions mu beta pi, values from the model."""
 
     weight = 1.0
 
@@ -273,7 +274,7 @@ class MeanFieldCritic:
         return np.nan
 
     def learn(self, policy: Policy) -> None:
-        """Model Q along the flow."""
+        """Q of the model along the flow."""
         p = self.plan
         _gradient.model_direction(
             p.model, policy, self.mu, None, p.active, p.discount, p.always, p.natural, self.direction, self.visits
@@ -288,10 +289,10 @@ class MeanFieldCritic:
 
 
 def settle(samples: Sequence[Observed]) -> None:
-    """Judge every sample of an iteration by the others as well: memory may lag behind the policy.
+    """Correct the advantages of each sample by the other samples of the iteration: tables may lag behind the policy.
 
-    The mean advantage that the other samples find at (stage, observation), the memory counting as MEMORY decisions
-    of mean 0, is taken from every advantage of a sample. It does not depend on that sample: nothing is biased.
+    Subtract from every advantage of a sample the mean advantage that the other samples have at (stage, observation),
+    where the tables count as MEMORY decisions of mean 0. It does not depend on the sample itself, so there is no bias.
     """
     surplus = np.sum([sample.surplus for sample in samples], axis=0)
     visits = np.sum([sample.visits for sample in samples], axis=(0, -1))
@@ -302,7 +303,7 @@ def settle(samples: Sequence[Observed]) -> None:
 
 
 def populations(plan: Plan, shape: tuple[int, int, int, int], critic: CriticName, n: int) -> list[Critic]:
-    """The critics of one solve: n populations that share their memory, or the mean field where N is None."""
+    """The critics of one solve: n populations that share their tables, or the mean field if N is None."""
     if plan.n_agents is None:
         return [MeanFieldCritic(plan, shape)]
     if critic == "model":
@@ -313,7 +314,7 @@ def populations(plan: Plan, shape: tuple[int, int, int, int], critic: CriticName
 
 
 def probabilities(theta: FloatArray, mu: FloatArray, stages: IntArray) -> FloatArray:
-    """Softmax of logits theta (L, S, A, F) at each of J populations mu (J, S), met in stages (J,); (J, S, A)."""
+    """Softmax (J, S, A) of logits theta (L, S, A, F) at J populations mu (J, S) of the given stages (J,)."""
     logits = theta[stages, :, :, 0]
     if theta.shape[-1] > 1:
         for stage in np.unique(stages):

@@ -1,8 +1,8 @@
-"""What the exact solvers share: they know the game, so that nothing is sampled and every iterate is judged.
+"""What the exact solvers share. They read the model of the game, sample nothing, and judge every iterate.
 
-An iterate is a table (T, S, A), one stage a step. Its exploitability is measured at its own mean-field flow, recomputed
-from the table at every iteration in float64. The column `residual` of history is the l1 distance of that flow from its
-own image under the policy: 0 by construction over a finite horizon.
+An iterate is a table (T, S, A), one stage per step. Its exploitability is computed at its own mean-field flow, which is
+recomputed from the table at every iteration, in float64. The column `residual` of history is the l1 distance between
+that flow and its image under the policy: 0 by construction over a finite horizon.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["ExactSolver"]
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ExactSolver(Solver[TabularPolicy]):
-    """A solver whose rule moves tables.
+    """A solver whose iterates are tables of probabilities.
 
     Parameters
     ----------

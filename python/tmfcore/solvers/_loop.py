@@ -1,9 +1,9 @@
-"""The loop under every solver: where it starts, when it stops, what is kept, and what comes out whatever happens.
+"""The loop of every solver: its start, stopping tests, history, best policy, and Solution, also after an error.
 
     Loop(solver, problem, rule, initial).run(callback, report)
     Loop.solution()                                                 the Solution so far, at any time
 
-The rule of a solver (_rule) makes policies; all else is here.
+The rule of a solver (_rule) makes the policies; the loop does everything else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ GAP, RATE = COLUMNS.index("exploitability"), COLUMNS.index("learning_rate")
 
 @dataclass
 class Limit:
-    """What ends solves that share it: seconds since it was made, or updates of all of them."""
+    """A limit that several solves share: seconds since it was made, and updates of all of them."""
 
     seconds: float | None = None
     updates: int | None = None
@@ -56,7 +56,7 @@ class Limit:
 
     @property
     def reached(self) -> bool:
-        """Whether solves are to end at their next evaluation."""
+        """Whether solves must end at their next evaluation."""
         return self.late or self.spent
 
 
@@ -70,7 +70,7 @@ class Loop(Generic[P]):
         self.limit = Limit() if limit is None else limit
         patience, share = solver.settings["patience"], solver.settings["min_improvement"]
         self.patience = inf if patience is None else patience
-        self.share = 0.0 if share is None else share  # of itself that the best must fall by, for the stall test
+        self.share = 0.0 if share is None else share  # for the stall test: the best must fall by this share of itself
         self.iteration = 0
         self.best, self.best_return, self.best_iteration = inf, nan, 0
         self.reference, self.reference_iteration = inf, 0  # for the stall test
@@ -84,16 +84,16 @@ class Loop(Generic[P]):
         self.first, self.last = self.iteration, self.iteration + solver.iterations
         rule.last = self.last
         self.begin = rule.policy.copy()
-        self.rows: list[list[float]] = []  # as COLUMNS has them
+        self.rows: list[list[float]] = []  # in the order of COLUMNS
         self.converged, self.stopped, self.ended, self.seconds = False, False, False, 0.0
-        self.cut = False  # by the limit
+        self.cut = False  # whether the limit ended the solve
         self.reason = "stopped before the first evaluation"
         self.verdict: tuple[Flow, float, float] | None = None  # of the policy that met the tolerance
 
     # ------------------------------------------------------------------------------------------------------ start
 
     def belongs(self, initial: Solution) -> bool:
-        """Whether `initial` is an earlier part of this very solve: same solver, problem, and shapes of its state."""
+        """Whether this solve can continue `initial`: same solver, same problem, same shapes of the state."""
         found, own = initial.fingerprint, self.problem.fingerprint
         if initial.solver.get("name") != self.solver.name or found is None:
             return False
@@ -105,7 +105,7 @@ class Loop(Generic[P]):
         return have == wanted and same_policy and initial.flow.mu.shape == self.rule.mu.shape
 
     def resume(self, initial: Solution) -> None:
-        """Stand where `initial` stood."""
+        """Restore the state in which `initial` ended."""
         self.rule.restore(initial.state)
         self.iteration = int(initial.state["iteration"])
         self.best, self.best_return, best_iteration, self.reference, reference_iteration = map(
@@ -120,9 +120,9 @@ class Loop(Generic[P]):
     def run(
         self, callback: Callback | None, report: Callable[[int], None], pause: Callable[[], bool] | None = None
     ) -> None:
-        """Iterate until something says stop: then the loop has `ended`. Or until `pause`, to be run again later.
+        """Iterate until a stopping test holds (the loop has then `ended`), or until `pause()`, to be run again later.
 
-        What the game, a callback or the user raises comes out with the Solution so far as its `partial`.
+        An exception of the game, a callback or the user (Ctrl-C) carries the Solution so far as its `partial`.
         """
         began = time.perf_counter() - self.seconds
         try:
@@ -146,7 +146,7 @@ class Loop(Generic[P]):
         pause: Callable[[], bool] | None,
         began: float,
     ) -> bool:
-        """The iterations; False where they paused."""
+        """Run the iterations; False if they paused."""
         gap = nan
         while pause is None or not pause():
             k = self.iteration
@@ -161,7 +161,7 @@ class Loop(Generic[P]):
                         self.reason, self.stopped, stop = f"stopped by callback at iteration {k}", True, True
                     if stop:
                         return True
-                self.usable = False  # until the update is whole
+                self.usable = False  # until the update is complete
                 rate = self.rule.update(k, gap)
                 self.usable = True
             except Stuck as error:
@@ -179,7 +179,7 @@ class Loop(Generic[P]):
         return False
 
     def record(self, judged: Evaluated, seconds: float) -> None:
-        """What was judged, as a row of history; keep the best."""
+        """Add a row to the history, and keep the policy if it is the best so far."""
         k, gap, value = self.iteration, judged.gap, judged.value
         rate = self.rule.rate(k, gap) if isfinite(gap) and isfinite(value) else nan
         row = [k, gap, value, judged.sampled, rate, seconds, judged.residual]
@@ -194,7 +194,7 @@ class Loop(Generic[P]):
             self.reference, self.reference_iteration = gap, k
 
     def keep(self, gap: float, value: float) -> None:
-        """The policy just judged is the best."""
+        """Store the policy just judged as the best."""
         self.best, self.best_return, self.best_iteration = gap, value, self.iteration
         np.copyto(self.best_policy, self.rule.policy)
         np.copyto(self.best_mu, self.rule.mu)
@@ -202,11 +202,11 @@ class Loop(Generic[P]):
     # ------------------------------------------------------------------------------------------------------- stop
 
     def stops(self, judged: Evaluated) -> bool:
-        """Whether the policy just recorded is the last; sets `reason`."""
+        """Whether the solve ends with the policy just recorded; sets `reason`."""
         k = self.iteration
         met = self.met(judged.gap, judged.value)
         if met:
-            # Only what tmf.exploitability says of the policy that comes out counts.
+            # Convergence is decided by what tmf.exploitability says of the policy that is returned.
             verdict = self.solver._judge(self.problem, self.policy(self.rule.policy))
             met = self.met(verdict[1], verdict[2])
             if met:
@@ -215,7 +215,7 @@ class Loop(Generic[P]):
                 return True
         if k - self.reference_iteration >= self.patience:
             self.reason = (
-                f"stalled: {self.best_words()}, has not fallen by {self.share:g} of itself in the "
+                f"stalled: {self.best_words()}, has not fallen by the share {self.share:g} (min_improvement) in the "
                 f"{self.patience} iterations up to {k}{self.unmoved()}"
             )
         elif k == self.last or self.limit.spent:
@@ -229,7 +229,7 @@ class Loop(Generic[P]):
         return True
 
     def met(self, gap: float, value: float) -> str:
-        """The tolerance that these meet, in words; empty if there is none."""
+        """A sentence naming the tolerance that these numbers meet; empty if they meet none."""
         k, solver = self.iteration, self.solver
         if solver.tolerance is not None and gap <= solver.tolerance * abs(value):
             share = relative(max(gap, 0.0), value)
@@ -243,38 +243,38 @@ class Loop(Generic[P]):
 
     @property
     def missed(self) -> bool:
-        """Whether the solve ended without what was asked for."""
+        """Whether the solve ended without meeting a tolerance that the caller asked for, or failed."""
         return not (self.converged or self.stopped) and (self.solver._has_tolerance or not self.usable)
 
     def best_words(self) -> str:
-        """The best exploitability, and whether it is in shares of the mean return."""
+        """The best exploitability in words, relative to the mean return if that is not 0."""
         if self.best_return == 0:
             return f"best absolute exploitability {self.best:.3g}, of iteration {self.best_iteration}"
         share = relative(self.best, self.best_return)
         return f"best relative exploitability {share:.3g}, of iteration {self.best_iteration}"
 
     def unmoved(self) -> str:
-        """Said of a solve whose updates have changed nothing."""
+        """A remark for a solve whose updates have changed nothing; else empty."""
         gaps = {row[GAP] for row in self.rows}
         if self.best <= 0 or self.iteration == self.first or len(gaps) > 1:
             return ""
         if not np.array_equal(self.probabilities(self.begin), self.probabilities(self.rule.policy)):
             return ""
-        return f"; nothing moved: the policy is the first one after {self.iteration - self.first} updates"
+        return f"; the policy has not changed: it is still the first one after {self.iteration - self.first} updates"
 
     def policy(self, parameters: FloatArray) -> P:
-        """The policy of parameters of the rule."""
+        """The policy with these parameters of the rule."""
         return self.solver._policy(parameters, self.problem.game.n_steps)
 
     def probabilities(self, parameters: FloatArray) -> FloatArray:
-        """Of a policy along the best flow, step by step."""
+        """The probabilities of a policy along the best flow, at every step, (T, S, A)."""
         kernel, steps = self.policy(parameters).kernel, len(self.best_mu) - 1
         return np.stack([kernel.probabilities(self.best_mu[t], t, steps) for t in range(steps)])
 
     # -------------------------------------------------------------------------------------------------------- out
 
     def report(self) -> Iteration:
-        """What a callback sees."""
+        """What a callback receives."""
         _, gap, value, sampled, rate, seconds, _ = self.rows[-1]
         return Iteration(self.iteration, gap, value, sampled, rate, seconds, self.solution)
 
@@ -286,7 +286,7 @@ class Loop(Generic[P]):
         if self.verdict is not None:
             flow, gap, value = self.verdict
         elif again:
-            with suppress(Exception):  # of a game that fails now: what it said of this policy before stands
+            with suppress(Exception):  # if the game fails now, the earlier evaluation of this policy is returned
                 verdict = solver._judge(problem, policy)
                 if isfinite(verdict[1]) and isfinite(verdict[2]):
                     flow, gap, value = verdict

@@ -1,4 +1,4 @@
-"""Minimisation over a partly nonnegative vector: L-BFGS directions, projected."""
+"""Minimisation over a vector, some components of which must be nonnegative: projected L-BFGS."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ def minimise(
     steps: int,
     target: float,
 ) -> FloatArray:
-    """A point with a smaller value than x, by two-metric projection (Bertsekas, SIAM J. Control Optim. 20, 1982).
+    """Find a point with a smaller value than x by two-metric projection (Bertsekas, SIAM J. Control Optim. 20, 1982).
 
-    Components at their bound that would leave it are held; the others follow the L-BFGS direction (Nocedal, Math.
-    Comp. 35, 1980) made of their part of the last steps, and the path is projected, with Armijo's test.
+    Components at their bound whose step would leave the feasible set are held. The others follow the L-BFGS direction
+    (Nocedal, Math. Comp. 35, 1980) of their entries of the last steps. The path is projected, with Armijo's test.
 
     Parameters
     ----------
     function : callable x -> (value, gradient)
-        The gradient is the caller's from then on.
+        A fresh gradient array at each call.
     x : (n,) float64
         Feasible.
     nonnegative : (n,) bool
         Which components must stay >= 0.
     steps : int
-        At most.
+        The most steps to make.
     target : float
         Stop at a value <= target.
 
     Returns
     -------
     (n,) float64
-        Feasible; the last point, at which no step of sufficient decrease was found if fewer than `steps` were made.
+        The last point, feasible. If fewer than `steps` steps were made, no step of sufficient decrease was found there.
 
     Notes
     -----
-    No linear algebra library is called on small matrices: its threads would cost more than they gain. O(n) a step.
+    Small matrices are handled without BLAS, whose threads would cost more than they gain. Cost: O(n) per step.
     """
     value, gradient = function(x)
     pairs: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=MEMORY)
@@ -84,7 +84,7 @@ def minimise(
 def _two_loop(
     downhill: FloatArray, pairs: deque[tuple[FloatArray, FloatArray]], held: npt.NDArray[np.bool_]
 ) -> FloatArray:
-    """The inverse Hessian of the last steps, as seen by the components that are not held, times `downhill`."""
+    """The L-BFGS inverse Hessian of the last steps, restricted to components not held, times `downhill`."""
     direction = downhill.copy()
     used: list[tuple[FloatArray, FloatArray, float, float]] = []
     scale = 1.0

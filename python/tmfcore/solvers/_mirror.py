@@ -1,4 +1,4 @@
-"""The rule of mirror descent: logits follow the action values, at rates that are given or spectral."""
+"""The rule of mirror descent: logits follow the action values, at given or spectral rates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Climbing"]
 
 
 class Climbing(LogitRule["MirrorDescent"]):
-    """Logits, what they move by with momentum, and the spectral rate where there is one."""
+    """Logits, their velocity if there is momentum, and the spectral rate unless rates are given."""
 
     def __init__(self, solver: MirrorDescent, problem: Problem) -> None:
         super().__init__(solver, problem)
@@ -55,5 +55,5 @@ class Climbing(LogitRule["MirrorDescent"]):
         return rate
 
     def climb(self, rate: float) -> tuple[float, bool]:
-        """Make the next policy: the rate that was used, and whether it is a policy."""
+        """Make the next policy; return the rate that was used, and whether all probabilities are finite."""
         return rate, self.iterate.ascend(self.logits, self.velocity, rate, self.solver.momentum)

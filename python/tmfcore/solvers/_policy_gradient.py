@@ -1,6 +1,6 @@
-"""The rule of TMF-PG: play theta, learn a direction from what was played, and judge the running average of theta.
+"""The rule of TMF-PG: play theta, compute an update direction from the samples, judge the running average of theta.
 
-The first and the last do not wait for each other, so they go side by side.
+Playing and judging do not depend on each other and run in parallel.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ __all__ = ["Learning"]
 
 
 class Learning(Rule["TMFPG"]):
-    """Parameters, their running average, the optimiser, and populations to learn from."""
+    """Parameters, their running average, the optimiser, and the critics with their populations."""
 
     def __init__(self, solver: TMFPG, problem: Problem) -> None:
         super().__init__(solver, problem)
         self.plan = solver._plan(problem)
         shape = solver._shape(problem.game)
         self.theta = np.zeros(shape)
-        self.policy = np.zeros(shape)  # the average, which is judged
+        self.policy = np.zeros(shape)  # the running average, which is judged
         self.mu = np.empty((problem.game.n_steps + 1, shape[1]))
         self.gap = self.value = np.nan
         self.optimizer = solver._step_rule(self.theta)
@@ -72,7 +72,7 @@ class Learning(Rule["TMFPG"]):
     def evaluate(self, due: bool) -> Evaluated | None:
         policy = self.kernel(self.theta)
         if self.observed and self.observed[0].memory.empty:
-            # One population is played for the memory alone: what judges a sample must be older than it.
+            # One population fills the tables first: a sample must be compared with earlier samples only.
             self.learn(self.observed[0], self.generator.spawn(1)[0], policy)
             self.observed[0].memory.keep(self.observed[:1])
         streams = self.generator.spawn(len(self.critics))
@@ -85,13 +85,13 @@ class Learning(Rule["TMFPG"]):
         return Evaluated(self.gap, self.value, sampled)
 
     def learn(self, critic: _critics.Critic, generator: np.random.Generator, policy: Policy) -> float:
-        """One population played, and what is to be learnt from it."""
+        """Play one population and compute its update direction; return its discounted return per agent."""
         value = critic.sample(policy, self.theta, generator)
         critic.learn(policy)
         return value
 
     def judge(self) -> None:
-        """Exploitability and mean return of the averaged iterate in its mean field."""
+        """Exploitability and mean return of the averaged iterate, in its own mean field."""
         p = self.problem
         self.gap, _, self.value = judged(p.game, self.kernel(self.policy), p.active, p.always, self.mu)
 
@@ -105,7 +105,7 @@ class Learning(Rule["TMFPG"]):
         return self.scheduled("learning_rate", iteration)
 
     def update(self, iteration: int, gap: float) -> float:
-        """Move theta, `inner_updates` times along the same samples, and the average after it."""
+        """Move theta `inner_updates` times along the same samples, then update the average."""
         rate = self.rate(iteration, gap)
         for inner in range(self.solver.inner_updates):
             if inner:
@@ -136,7 +136,7 @@ class Learning(Rule["TMFPG"]):
         return np.asarray(total / np.where(seen, visits, 1.0)[..., np.newaxis] * seen[..., np.newaxis])
 
     def entropy_step(self, weight: float) -> FloatArray:
-        """Ascent direction of the entropy of the policy along the samples, in the metric of the gradient."""
+        """Ascent direction of the policy's entropy along the samples, in the metric that `gradient` names."""
         step, row_visits = np.zeros_like(self.theta), np.zeros(self.theta.shape[:2])
         for critic in self.critics:
             mu, decisions, stages = critic.occupied()
@@ -159,6 +159,6 @@ class Learning(Rule["TMFPG"]):
 
 
 def _seconds_per_job(game: Game) -> float:
-    """A rough estimate of one pass over the horizon, that only decides about threads."""
+    """A rough estimate of the time of one pass over the horizon; only decides the number of threads."""
     cells = game.n_observations * (10 + game.n_actions * min(game.model.n_successors, game.n_observations))
     return 2e-9 * game.n_steps * cells

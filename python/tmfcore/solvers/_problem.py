@@ -1,4 +1,4 @@
-"""What a solve holds fixed: the game, who acts, and whose values are learnt."""
+"""The problem of a solve: the game, the schedule, the number of agents, and the clock of the values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tmfcore._model.schedules import Schedule
 
 __all__ = ["Problem", "softened"]
 
-SHARE = 1e-6  # of the uniform policy in rows that a softmax could not give
+SHARE = 1e-6  # share of the uniform policy in rows that no softmax of finite logits gives
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Problem:
 
     @classmethod
     def of(cls, game: object, schedule: Schedule, n_agents: int | None, clock: Clock) -> Problem:
-        """From what a user gives, checked."""
+        """Check the user's arguments and make the problem."""
         game = in_steps(game, schedule, n_agents)
         active = active_fractions(game, schedule, n_agents)
         n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
@@ -43,12 +43,12 @@ class Problem:
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """What results of the solve belong to."""
+        """The fingerprint that results of the solve carry."""
         return Fingerprint.of(self.game, self.schedule, self.n_agents, self.clock)
 
     @property
     def always(self) -> bool:
-        """Whether the agent whose values are learnt acts at every step."""
+        """Whether values are those of an agent that acts at every step."""
         return self.clock == "always"
 
     def table(self, policy: object) -> FloatArray:
@@ -72,9 +72,9 @@ class Problem:
 
 
 def softened(table: FloatArray) -> FloatArray:
-    """A policy (..., A) as a softmax can give and leave it.
+    """A policy (..., A) that a softmax of moderate logits can represent.
 
-    Rows with an entry below 1e-6 / A are mixed with a share of 1e-6 of the uniform row; all others stay.
+    Rows with an entry below 1e-6 / A are mixed with a share of 1e-6 of the uniform row; other rows do not change.
     """
     least = SHARE / table.shape[-1]
     hard = (table < least).any(axis=-1, keepdims=True)

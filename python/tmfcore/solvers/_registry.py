@@ -1,7 +1,7 @@
-"""The registry of solvers: each is registered once, by `register` above its class, and found by whoever lists solvers.
+"""The registry of solvers. The decorator `register` above a solver's class adds the solver to it.
 
-The command line, `tune`'s default space, `tmf.solve`, the table of Theory, section 9, the benchmarks of all
-solvers and the tests that go over all of them read it; `python -m bench.solvers` writes what is written down.
+Read by the command line, `tune`'s default space, `tmf.solve`, and the benchmarks and tests that cover all solvers;
+`python -m bench.solvers` writes the table of Theory, section 9, from it.
 """
 
 from __future__ import annotations
@@ -26,49 +26,51 @@ __all__ = ["SOLVERS", "SolverEntry", "Space", "Turn", "entry_of", "in_turns", "m
 Space: TypeAlias = dict[str, tuple[Any, ...] | list[Any]]
 
 SHARED = "As in every solver."
-IN_EVERY_SOLVER = """As in every solver: updates at most; the exploitability at which to stop, in shares of |mean
-        return| and in units of return (None: never); after how many iterations without an improvement of what share to
-        give up (None: never; 0.01); whose values are learnt and judged."""
+IN_EVERY_SOLVER = """The same in every solver: the largest number of updates; the exploitability at which to stop, as a
+        share of |mean return| and in units of return (None: never); the number of iterations after which to stop if
+        the best exploitability has not fallen by the share min_improvement (patience=None: never;
+        min_improvement=None: 0.01); the clock on which values are computed (Theory, section 3)."""
 RAISES = """    Raises
     ------
     TypeError, ValueError
-        A hyperparameter of the wrong kind, out of bounds, or without effect beside another.
+        A hyperparameter has the wrong type, is out of bounds, or has no effect given the others.
 
 """
 
 
 @dataclass(frozen=True)
 class Turn:
-    """When tmf.solve tries a solver that nobody named."""
+    """When tmf.solve(solver=None) tries a solver."""
 
-    place: int  # in its order
-    flows: int  # that the first turn takes
-    largest: float = inf  # entries T S A of a policy beyond which the solver is left out
+    place: int  # in the order of solvers
+    flows: int  # length of the first turn
+    largest: float = inf  # largest policy, in entries T S A, for which the solver is tried
 
 
 @dataclass(frozen=True)
 class SolverEntry:
-    """What there is to know of a solver.
+    """A registered solver.
 
     Parameters
     ----------
     solver : type
         Its class.
     rule : type of Rule
-        How it gets from one policy to the next.
+        How it makes the next policy from the present one.
     word : str
         Its name on the command line.
     update, source : str
         Its row in the table of Theory, section 9.
     space : callable scale -> dict
-        What `tune` searches, in units of reward of that scale.
+        The settings that `tune` searches, for rewards of that scale.
     turn : Turn or None
+        None: tmf.solve does not try it by default.
     tested : tuple of dicts
-        Settings under which tests of all solvers try it, beside the defaults.
+        Settings that the tests of all solvers use besides the defaults.
     quick : dict
-        Settings that make an iteration cheap, for all tests and benchmarks of all solvers.
+        Settings that make an iteration cheap, for the tests and benchmarks of all solvers.
     endless : bool
-        Whether it solves the game played for ever: one that does not depend on t, with a discount below 1.
+        Whether it solves infinite-horizon games: the game must not depend on t, and its discount must be below 1.
     """
 
     solver: type[Solver[Any]]
@@ -84,12 +86,12 @@ class SolverEntry:
 
     @property
     def name(self) -> str:
-        """That of the class."""
+        """The name of the class."""
         return self.solver.__name__
 
     @property
     def summary(self) -> str:
-        """The first line of its help."""
+        """The first line of the class's docstring."""
         return (self.solver.__doc__ or "").partition("\n")[0]
 
 
@@ -110,27 +112,27 @@ def register(
     quick: Mapping[str, Any] = MappingProxyType({}),
     endless: bool = False,
 ) -> Callable[[Kind], Kind]:
-    """Class decorator: put a solver into the registry, with what SolverEntry says, and what all share into its help."""
+    """Class decorator: register a solver (SolverEntry has the arguments) and complete its docstring."""
 
     def registered(kind: Kind) -> Kind:
         kind.__doc__ = kind.__doc__ and _shared(kind.__doc__)
         entry = SolverEntry(kind, rule, word, update, source, space, turn, tested, quick, endless)
         SOLVERS.add(entry.name, entry, kind.__module__)
-        known(kind)  # saved with what `tune` found
+        known(kind)  # files of `tune` results hold solvers
         return kind
 
     return registered
 
 
 def _shared(text: str) -> str:
-    """The help of a solver, with what all have: the fields of Solver, and what a bad one raises."""
+    """The docstring of a solver, with the fields of Solver and the errors they raise written in."""
     before, *behind = re.split(r"(?m)(?=^    (?:Raises|Notes|Examples)\n)", text, maxsplit=1)
     raises = RAISES if behind and not behind[0].startswith("    Raises") else ""
     return before.replace(SHARED, IN_EVERY_SOLVER) + raises + "".join(behind)
 
 
 def entry_of(kind: type) -> SolverEntry:
-    """The entry of a solver's class, or of the registered one that it derives from."""
+    """The entry of a solver's class, or of the registered class that it derives from."""
     for base in kind.__mro__:
         if base.__name__ in SOLVERS and SOLVERS[base.__name__].solver is base:
             return SOLVERS[base.__name__]
@@ -138,13 +140,13 @@ def entry_of(kind: type) -> SolverEntry:
 
 
 def in_turns() -> list[SolverEntry]:
-    """Solvers that tmf.solve tries unless told, in its order."""
+    """The solvers that tmf.solve(solver=None) tries, in its order."""
     entries = [entry for entry in SOLVERS.values() if entry.turn is not None]
     return sorted(entries, key=lambda entry: entry.turn.place if entry.turn else 0)
 
 
 def made(solver: object, name: str = "solver") -> Solver[Any]:
-    """A solver, of a class or a name; names of the command line are names, too."""
+    """A solver from a solver, its class, its name, or its name on the command line."""
     from tmfcore.solvers._solver import Solver
 
     if isinstance(solver, str):

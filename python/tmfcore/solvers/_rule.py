@@ -1,19 +1,19 @@
-"""What a solver has of its own: how it gets from one policy to the next. The loop around it is in _loop.
+"""The rule of a solver: how it makes the next policy from the present one. The loop that runs a rule is in _loop.
 
-    Rule         of any solver
-    TableRule    of solvers whose iterates are tables (T, S, A), judged at their own flow
-    LogitRule    (_spectral) of those among them that move logits
-    Stuck        no better policy to offer: the solve ends with what was found
-    Diverged     the same, and what the rule remembers is worth nothing
+    Rule         base of all rules
+    TableRule    for iterates that are tables (T, S, A), judged at their own flow
+    LogitRule    (_spectral) for tables that are the softmax of logits
+    Stuck        raised if no better policy can be found: the solve ends with the best so far
+    Diverged     the same, and the state of the rule cannot be used any more
 
-A rule lives for one solve. The loop calls `start` or `restore` once, and then for every iteration k
+A rule serves one solve. The loop calls `start` or `restore` once, and then for every iteration k
 
-    evaluate(due)       judge the policy in hand
-    rate(k, gap)        the step length of update k, for history; callbacks are called after it
+    evaluate(due)       judge the present policy
+    rate(k, gap)        the step length of update k, for the history; callbacks are called after it
     update(k, gap)      make the next policy, unless the solve ends here
 
-`evaluate` and `rate` change nothing that `state` gives: a solve that ends at iteration k is resumed by judging the same
-policy again. What ends a solve, how far it got, the best policy so far and history are the loop's.
+`evaluate` and `rate` must not change what `state` returns: a solve that ended at iteration k is resumed by judging the
+same policy again. The loop keeps the stopping tests, the best policy and the history.
 """
 
 from __future__ import annotations
@@ -46,38 +46,38 @@ NOT_A_NUMBER = "the policy is not a number after update {}; a smaller step helps
 
 
 class Stuck(Exception):
-    """A rule has no better policy to offer; its text says why, and the rule is as it was."""
+    """The rule cannot find a better policy, for the reason in the text; its state is unchanged."""
 
 
 class Diverged(Stuck):
-    """A number is not finite; its text says which. The rule cannot go on from where it stands."""
+    """A number, named in the text, is not finite; the solve cannot continue from the rule's state."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What is known of the policy in hand."""
+    """What `evaluate` computes of the present policy."""
 
     gap: float  # exploitability
     value: float  # mean return
-    sampled: float  # return of the populations sampled, or the mean return where there are none
-    residual: float = 0.0  # l1 distance of the distributions judged at from their own image
+    sampled: float  # return per agent of the sampled populations; the mean return if nothing is sampled
+    residual: float = 0.0  # l1 distance between the flow at which the policy is judged and its image under the policy
 
 
 class Rule(ABC, Generic[S]):
-    """How a solver gets from one policy to the next; it owns what it remembers between them.
+    """Makes the next policy from the present one, and owns all state between updates.
 
     Attributes
     ----------
     solver, settings
-        Its solver, and what its fields amount to where some are not given.
+        The solver, and its fields with their defaults filled in.
     last : int
-        The iteration at which the solve ends at the latest, set by the loop: where "linear" decays are 0.
+        The last iteration that the solve may reach, set by the loop; "linear" decays are 0 there.
     policy : float64 array
         Parameters of the policy that `evaluate` judges: a table (T, S, A), or theta. The loop copies the best.
     mu : (T+1, S) float64
-        Its flow, as of the last `evaluate` that was due.
+        The flow of `policy` at the last `evaluate(due=True)`.
     flows : int
-        Flows, or runs, that were computed so far.
+        Number of flows or sampled runs computed so far.
     """
 
     last: int = 0
@@ -90,34 +90,34 @@ class Rule(ABC, Generic[S]):
     @property
     @abstractmethod
     def flows(self) -> int:
-        """What it has cost so far."""
+        """Number of flows or sampled runs computed so far: the cost of the solve."""
 
     def sample_from(self, generator: np.random.Generator, threads: int | None) -> None:
-        """Take the stream that a rule draws from, and the threads it may use; called once, before anything else."""
+        """Set the random stream and the number of threads; called once, before anything else."""
 
     @abstractmethod
     def start(self, policy: FloatArray | None) -> None:
-        """Begin at parameters of the kind and shape of `policy`; None: the uniform policy."""
+        """Start from these parameters (type and shape of `self.policy`); None: the uniform policy."""
 
     @abstractmethod
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """What `restore` needs, copied; the same names and shapes at any time."""
+        """Copies of the arrays that `restore` needs; names and shapes never change."""
 
     @abstractmethod
     def restore(self, state: Arrays) -> None:
-        """Stand where `state` was taken."""
+        """Return to the state that `state` returned."""
 
     @abstractmethod
     def evaluate(self, due: bool) -> Evaluated | None:
-        """Judge the policy in hand, if that is due; whatever is needed for the next update, in any case."""
+        """Judge the present policy if `due`; compute what the next update needs in any case."""
 
     @abstractmethod
     def rate(self, iteration: int, gap: float) -> float:
-        """Step length of update `iteration`, made from a policy of that exploitability."""
+        """Step length of update `iteration` from a policy of exploitability `gap`."""
 
     @abstractmethod
     def update(self, iteration: int, gap: float) -> float:
-        """Make the next policy; the step length that was used. Raises Stuck or Diverged where there is none."""
+        """Make the next policy and return the step length used. Raises Stuck or Diverged if there is no such policy."""
 
     def scheduled(self, name: str, iteration: int) -> float:
         """The setting `name` times its decay at update k, checked."""
@@ -126,11 +126,11 @@ class Rule(ABC, Generic[S]):
         return float(s[name] * decay_factor(decay, label, iteration, s["decay_iterations"], self.last))
 
     def close(self) -> None:
-        """Free what is not memory."""
+        """Free resources other than memory, such as threads."""
 
 
 class TableRule(Rule[E]):
-    """A rule over an Iterate, which holds policy, flow and action values and has the kernels that move them."""
+    """A rule over an Iterate, which holds policy, flow and action values, and the kernels that update them."""
 
     iterate: Iterate
 
@@ -159,5 +159,5 @@ class TableRule(Rule[E]):
 
 
 def as_decay(decay: object, name: str) -> object:
-    """One of the decays, or a function of the iteration."""
+    """Check a decay: one of the names in Decay, or a function of the iteration."""
     return decay if callable(decay) and not isinstance(decay, type) else check.as_choice(decay, name, Decay)

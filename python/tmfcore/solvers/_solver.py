@@ -1,6 +1,6 @@
-"""What all solvers share: their fields, and `solve`.
+"""The base of all solvers: their common fields, and `solve`.
 
-A solver is a frozen dataclass of settings. What it has of its own is a rule (_rule); the loop is one for all (_loop).
+A solver is a frozen dataclass of settings. Each solver has its own rule (_rule); all share one loop (_loop).
 """
 
 from __future__ import annotations
@@ -39,18 +39,19 @@ class Solver(ABC, Generic[P]):
     Parameters
     ----------
     iterations : int
-        Updates at most.
+        The largest number of updates.
     tolerance : float or None
         Stop, converged, when exploitability <= tolerance * |mean return|. None: never.
     absolute_tolerance : float or None
-        The same when exploitability <= absolute_tolerance, in units of return: for games whose mean return is 0.
+        Stop, converged, when exploitability <= absolute_tolerance, in units of return: for games whose mean return
+        is 0. None: never.
     patience : int or None
-        Stop when the best exploitability has not fallen by the share `min_improvement` over so many iterations.
+        Stop if the best exploitability has not fallen by the share `min_improvement` in this many iterations.
         None: never.
     min_improvement : float or None
-        None: 0.01. Only beside patience.
+        None: 0.01. Only with `patience`.
     clock : {"schedule", "always"}
-        Whose values are learnt and judged, Theory, section 3.
+        The clock on which values are computed (Theory, section 3).
     """
 
     iterations: int = field(default=10_000, metadata=COUNT)
@@ -63,16 +64,16 @@ class Solver(ABC, Generic[P]):
     )
     clock: Clock = field(default="schedule", metadata=options.of(check.as_choice, choices=Clock))
 
-    # In which parts (_model.fingerprint) the problem of a Solution must agree with the present one to go on from it.
+    # Parts of the fingerprint (_model.fingerprint) that must agree if a Solution is to be continued.
     _depends_on: ClassVar[tuple[str, ...]] = ("game", "fractions", "clock")
 
     def __post_init__(self) -> None:
         options.settle(self)
-        options.resolved(self)  # raises where an option is given that has no effect
+        options.resolved(self)  # raises if an option is given that has no effect
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Fields by name, with what they amount to where they are not given; None where they have no effect."""
+        """Fields by name, with defaults that depend on other fields filled in; None if a field has no effect."""
         return options.resolved(self)
 
     def __repr__(self) -> str:
@@ -80,7 +81,7 @@ class Solver(ABC, Generic[P]):
 
     @property
     def name(self) -> str:
-        """The solver's name, as Solution.solver has it."""
+        """The solver's name, as in Solution.solver."""
         return type(self).__name__
 
     @property
@@ -90,28 +91,28 @@ class Solver(ABC, Generic[P]):
 
     @property
     def _has_tolerance(self) -> bool:
-        """Whether the caller waits for convergence: tolerance=None alone asks for all iterations."""
+        """Whether the caller asks for convergence: tolerance=None alone asks for all iterations."""
         default = Solver.__dataclass_fields__["absolute_tolerance"].default
         return self.tolerance is not None or self.absolute_tolerance not in (None, default)
 
     @abstractmethod
     def _start(self, problem: Problem, policy: object) -> FloatArray:
-        """Parameters at which the rule begins, of any policy of the game."""
+        """The parameters of the rule that represent `policy`, any policy of the game."""
 
     @abstractmethod
     def _policy(self, parameters: FloatArray, horizon: int) -> P:
-        """The policy of a rule's parameters, for a game of so many steps."""
+        """The policy with these parameters of the rule, for a game of `horizon` steps."""
 
     @abstractmethod
     def _parameters(self, policy: TabularPolicy | SoftmaxPolicy) -> FloatArray:
-        """The inverse of `_policy`, for what it made."""
+        """The inverse of `_policy`, for policies that it made."""
 
     def _judge(self, problem: Problem, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
-        """Flow, exploitability and mean return of a policy found, as tmf.exploitability has them."""
+        """Flow, exploitability and mean return of a policy found, as tmf.exploitability computes them."""
         return problem.judge(policy)
 
     def _flow(self, problem: Problem, mu: FloatArray) -> Flow:
-        """The flow that a rule has in its `mu`."""
+        """The Flow of a rule's `mu`."""
         return problem.flow(mu)
 
     @takes_rng
@@ -136,54 +137,55 @@ class Solver(ABC, Generic[P]):
         game : Game
         schedule : Schedule
         n_agents : int or None, optional
-            N. Exact solvers look for an equilibrium in the limit, where it turns batch sizes into fractions
-            beta = B / N, and Synchronous, Fraction and Bernoulli do not need it. TMFPG learns from so many sampled
-            agents; None: from the limit itself, critic "model" only.
+            N. Exact solvers search for an equilibrium of the mean-field limit and use N only for the active fraction
+            beta = B / N of a batch; schedules Synchronous, Fraction and Bernoulli need no N. TMFPG samples populations
+            of N agents; None: it learns from the mean-field limit, with critic "model" only.
         rng : int, Generator, SeedSequence or None, optional
-            Seed; TMFPG spawns one stream per iteration and replica, the exact solvers draw nothing.
+            Seed. TMFPG spawns one stream per iteration and replica; exact solvers draw no random numbers.
         initial : policy, array, Solution or None, optional
-            Where to start. None: the uniform policy. Any policy of the game, or its probabilities, (S, A) or (L, S, A):
-            solvers of the softmax kind mix a share of 1e-6 of the uniform policy into rows with an entry below
-            1e-6 / A. A Solution of the same solver for the same game, schedule, N and clock, as its fingerprint tells:
-            go on from where it stopped, to the bit as if it had not, where its state fits. Of any other Solution only
-            the policy is taken: the best so far, iteration counts, rates and momentum begin anew.
+            The policy to start from. None: the uniform policy. A policy of the game, or its probabilities (S, A) or
+            (L, S, A); softmax solvers mix a share of 1e-6 of the uniform policy into rows with an entry below 1e-6 / A.
+            A Solution of the same solver for the same game, schedule, N and clock (compared by fingerprint) whose state
+            fits: the solve continues from it, bit for bit as if it had not stopped. From any other Solution only the
+            policy is used; the best policy, iteration counts, rates and momentum start afresh.
         callback : callable, optional
-            Called with an Iteration after each evaluation; returning True stops.
+            Called with an Iteration after each evaluation; the solve stops if it returns True.
         progress : bool or callable, optional
             True draws a bar over iterations, on a terminal or in a notebook (extra `app`); a callable receives
             (done, total).
         threads : int or None, optional
-            Upper bound on the threads used; None: as many as processors where that gains. Only TMFPG uses more than
-            one. Results do not depend on it.
+            Upper bound on the number of threads. None: up to the number of processors, if that is faster. Only TMFPG
+            uses more than one thread. Results do not depend on it.
         time_limit : float or None, optional
-            Seconds after which the solve ends at its next evaluation, with the best policy so far; the Solution can be
-            gone on from.
+            Seconds after which the solve ends at its next evaluation, with the best policy so far. The solve can be
+            continued by passing its Solution as `initial`.
 
         Returns
         -------
         Solution
-            Its policy is the one with the smallest exploitability; `exploitability` is what tmf.exploitability says
-            of it. Where the method itself fails, with a policy that is no longer a number, say, it is the Solution so
-            far, and `reason` has the error's text.
+            Its policy is the evaluated policy with the smallest exploitability; `exploitability` is the value of
+            tmf.exploitability for it. If the method fails (for instance, probabilities become NaN), the Solution so
+            far is returned, and `reason` has the error's text.
 
         Raises
         ------
         TypeError, ValueError
-            Bad arguments; a row of the game that is no distribution; a number that is not finite at the first
-            evaluation. What the game or a callback raises, and KeyboardInterrupt, come out unchanged, with the
-            Solution so far as the attribute `partial` of the exception (None before the first evaluation).
+            An argument is bad; a transition row of the game is no distribution; or a number is not finite at the first
+            evaluation. Exceptions of the game or of a callback, and KeyboardInterrupt, are re-raised unchanged, with
+            the Solution so far as their attribute `partial` (None before the first evaluation).
 
         Warns
         -----
         ConvergenceWarning
-            The solver has a tolerance and ends without meeting it, other than by a callback. None with tolerance=None
-            (and absolute_tolerance not given).
+            The solver has a tolerance and ended without meeting it, unless a callback stopped it. There is no warning
+            with tolerance=None (and absolute_tolerance not given).
 
         Notes
         -----
-        Cost of an iteration of an exact solver: O(T S A K) and the tables of the game at every (t, mu_t). Memory:
-        O(T S A), and the tables of all steps up to 256 MB. Of TMFPG: one run of each replica, and O(T S A K) each for
-        its statistics and the evaluation; O(R T S A) for the samples, and 2 T N bytes or more with critic "returns".
+        Exact solvers: an iteration costs O(T S A K) and one evaluation of the game's tables at every (t, mu_t); memory
+        is O(T S A), and the tables of all steps if they take up to 256 MB. TMFPG: an iteration costs one run per
+        replica, and O(T S A K) each for the statistics of a run and for the evaluation; memory is O(R T S A) for the
+        samples, and 2 T N bytes or more with critic "returns".
         """
         (loop,) = play(
             [self], game, schedule, n_agents, rng=rng, initial=initial, callback=callback, progress=progress,
@@ -195,6 +197,6 @@ class Solver(ABC, Generic[P]):
         return solution
 
     def _hyperparameters(self) -> dict[str, Any]:
-        """Name and settings, as JSON can hold them."""
+        """Name and settings, as values that JSON can hold."""
         values = {name: getattr(v, "__name__", "callable") if callable(v) else v for name, v in self.settings.items()}
         return {"name": self.name, **values}

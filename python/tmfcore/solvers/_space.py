@@ -1,4 +1,4 @@
-"""What `tune` searches: the settings of a solver, and where each may lie."""
+"""The search space of `tune`: settings of a solver, and the values each may take."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 __all__ = ["checked", "default_space", "scale_of", "suggest"]
 
-# What is asked for, not how it is sought.
+# Fields of every solver state the goal of a solve, not its method: they are not searched.
 FIXED = tuple(each.name for each in dataclasses.fields(Solver))
 
 
 def default_space(solver: Solver[Any], scale: float = 1.0) -> Space:
-    """What `tune` searches where no space is given.
+    """The settings that `tune` searches if no space is given.
 
     Parameters
     ----------
     solver : solver
     scale : float, optional
-        R, the unit of reward: rates lie around 1 / R and temperatures around R.
+        R, the scale of rewards: learning rates lie around 1 / R and temperatures around R.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def scale_of(problems: list[tuple[Game, Schedule, int | None]], clock: Clock) ->
 
 
 def checked(space: Mapping[str, Any], base: Solver[Any]) -> dict[str, tuple[Any, bool]]:
-    """By setting, what it may be, and whether it is an integer; every bound and choice is tried on the solver."""
+    """The allowed values of each setting, and whether it is an integer; every bound and choice is tried on `base`."""
     if not isinstance(space, Mapping):
         raise TypeError(f"space is {say.show(space)}; must be a dict of settings")
     if not space:
@@ -71,7 +71,7 @@ def checked(space: Mapping[str, Any], base: Solver[Any]) -> dict[str, tuple[Any,
     for name, allowed in space.items():
         label = f"space[{name!r}]"
         if name in FIXED:
-            raise ValueError(f"{label} cannot be searched: {say.listed(FIXED)} say what is asked of a solver")
+            raise ValueError(f"{label} cannot be searched: {say.listed(FIXED)} state the goal of a solve")
         check.as_choice(name, "a setting of space", [each for each in types if each not in FIXED])
         whole = "int" in types[name].split() and "float" not in types[name].split()
         if isinstance(allowed, list):
@@ -83,11 +83,11 @@ def checked(space: Mapping[str, Any], base: Solver[Any]) -> dict[str, tuple[Any,
             found = repr(allowed) if isinstance(allowed, tuple) else say.show(allowed)
             raise TypeError(f'{label} is {found}; must be (low, high), (low, high, "log") or a list of choices')
         if not whole and "float" not in types[name].split():
-            raise TypeError(f"{label} is {allowed!r}; must be a list of choices, since {name} is no number")
+            raise TypeError(f"{label} is {allowed!r}; must be a list of choices, because {name} is not a number")
         as_number: Any = check.as_int if whole else check.as_float
         low = as_number(allowed[0], f"{label}[0]", **({"low": 1} if whole and len(allowed) == 3 else {}))
         if len(allowed) == 3 and not low > 0:
-            raise ValueError(f"{label}[0] is {low}; must be > 0 in a search of logarithms")
+            raise ValueError(f'{label}[0] is {low}; must be > 0 with "log"')
         high = as_number(allowed[1], f"{label}[1]", low=low)
         searched[name] = ((low, high, len(allowed) == 3), whole)
     ends = {name: found if isinstance(found, list) else list(found[:2]) for name, (found, _) in searched.items()}
@@ -98,7 +98,7 @@ def checked(space: Mapping[str, Any], base: Solver[Any]) -> dict[str, tuple[Any,
 
 
 def _try(base: Solver[Any], choices: dict[str, list[Any]], name: str) -> None:
-    """Raise unless the one choice of a setting goes with some choice of those whose effect depends on each other."""
+    """Raise unless the one choice of a setting is valid with some choice of the settings that it depends on."""
     on = {each.name: set(each.metadata.get("on", ())) for each in dataclasses.fields(base)}
     linked = {each for each in choices if each in on[name] or name in on[each] or on[name] & on[each]}
     failed: Exception | None = None
@@ -118,7 +118,7 @@ def _try(base: Solver[Any], choices: dict[str, list[Any]], name: str) -> None:
 def suggest(trial: optuna.Trial, name: str, allowed: Any, whole: bool) -> Any:
     """A value of one setting."""
     if isinstance(allowed, list):
-        # Optuna keeps plain values; a tuple or function goes by its place in the list.
+        # Optuna stores plain values only; a tuple or function is stored as its index in the list.
         plain = all(choice is None or isinstance(choice, (bool, int, float, str)) for choice in allowed)
         if plain:
             return trial.suggest_categorical(name, allowed)

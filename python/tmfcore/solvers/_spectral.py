@@ -1,7 +1,7 @@
-"""Mirror descent whose steps the game itself tells: spectral rates, secants, and descents that begin again.
+"""Learning rates that are estimated during mirror descent: spectral rates, secant corrections, restarts.
 
-SpectralRate    chooses the rate of each update, corrects it along the last two, and says when a descent has stalled
-LogitRule       a rule that moves logits, at such rates or others
+SpectralRate    chooses the rate of each update, corrects updates by secants, and detects that a descent has stalled
+LogitRule       base of the rules that move logits, at spectral or other rates
 """
 
 from __future__ import annotations
@@ -22,52 +22,52 @@ __all__ = ["LogitRule", "SpectralRate", "first_rate"]
 
 log = logging.getLogger(__name__)
 
-FIRST = 4.0  # log-odds that the first update moves at most
-GROWTH, SHRINKAGE = 4.0, 0.02  # of the rate from one update to the next, at most and at least, in the first descent
-SHORT = 0.8  # times the rate of the stiffness, above which a short rate makes no difference
-RECENT = 3  # updates of whose short rates the shortest is taken
-PAIRS, EARLY = 2, 12  # updates that secants are drawn through, and those of a descent that none corrects
-DAMPING = 1e-8  # of nearly dependent secants, in shares of their size
-PATIENCE = 100  # iterates without a best one after which a descent has stalled
+FIRST = 4.0  # largest change of a log-odds in the first update
+GROWTH, SHRINKAGE = 4.0, 0.02  # largest and smallest factor of the rate from update to update, in the first descent
+SHORT = 0.8  # a short rate is used only below this multiple of the spectral rate
+RECENT = 3  # number of recent updates whose smallest short rate is used
+PAIRS, EARLY = 2, 12  # number of secants; number of updates of a descent before the first correction
+DAMPING = 1e-8  # regularisation of nearly dependent secants, relative to their size
+PATIENCE = 100  # a descent has stalled after this many iterates without a new best one
 DESCENTS = 5
-MOST = 1e100  # times the first rate: where nothing answers, logits must not overflow
+MOST = 1e100  # largest multiple of the first rate: logits must not overflow if Q does not respond
 
 
 class SpectralRate:
     """Spectral step lengths (Barzilai and Borwein, IMA J. Numer. Anal. 8, 1988) in the geometry of the entropy.
 
-    Where an update moved the logits by dy and the policy by d pi and the action values answered by dQ, the population
-    resists with the stiffness l = -<dQ, d pi> / <dy, d pi>, and the next rate is 1 / l. The first is
-    4 / max_{t,o} (max_a Q - min_a Q). From one update to the next the rate grows at most fourfold, also where l <= 0,
-    and falls at most to a fiftieth. After an iterate that is not the best of its descent the next rate is a short one:
-    the least -<dQ, d pi> / Var(dQ) of the last three updates.
+    If an update changes the logits by dy, the policy by d pi and the action values by dQ, the stiffness of the game
+    along it is l = -<dQ, d pi> / <dy, d pi>, and the next rate is 1 / l. The first rate is
+    4 / max_{t,o} (max_a Q - min_a Q). From one update to the next the rate grows at most fourfold (exactly fourfold if
+    l <= 0) and falls at most to a fiftieth. After an iterate that is not the best of its descent the next rate is
+    short: the smallest -<dQ, d pi> / Var(dQ) of the last three updates.
 
-    From the 13th update on one that starts at the best iterate so far is corrected by secants (`correct`).
+    From the 13th update on, updates that start at the best iterate so far are corrected by secants (`correct`).
 
-    Exploitability need not fall in every update. After 100 iterates without a best one the descent has stalled, and the
-    next begins where the first did with a growth of at most 2, then sqrt 2, and so on: slow growth follows equilibria
-    that a long step leaps over. It takes neither short rates nor secants. After five descents the rule is stuck.
+    Exploitability need not fall in every update. After 100 iterates without a new best one the descent has stalled. The
+    next descent starts from the first policy again, with growth limited to 2, then sqrt 2, and so on, and uses neither
+    short rates nor secants: slow growth finds equilibria that long steps miss. After five descents the rule is stuck.
     """
 
     def __init__(self, iterate: Iterate) -> None:
         self.iterate = iterate
         self.now, self.first, self.least, self.waited, self.descents = 0.0, 0.0, inf, 0, 1  # rate 0: not chosen yet
         self.updates = 0  # of this descent
-        self.caution = 1.0  # the first rate of a descent, in shares of the one before
+        self.caution = 1.0  # factor of the first rate from one descent to the next
         self.policy, self.q = np.zeros_like(iterate.policy), np.zeros_like(iterate.q)
         self.mu = np.zeros_like(iterate.mu)
         self.first_logits = np.zeros_like(iterate.policy)
-        # What the last updates moved the logits by, and how Q answered: dy, dQ, dy, dQ, the oldest overwritten.
+        # Changes of the logits and of Q in the last updates: dy, dQ, dy, dQ; the oldest pair is overwritten.
         self.pairs = np.zeros((2 * PAIRS, *iterate.policy.shape))
         self.short = np.full(RECENT, inf)  # rates, the latest last
-        self.chosen: tuple[float, float] | None = None  # rate and short rate: history asks for it, then the update
+        self.chosen: tuple[float, float] | None = None  # rate and short rate: the history and the update both read them
 
     def start(self, logits: FloatArray) -> None:
-        """Remember where descents begin."""
+        """Set the logits at which every descent begins."""
         np.copyto(self.first_logits, logits)
 
     def state(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Where it stands, copied."""
+        """Copies of all state."""
         numbers = np.array([self.now, self.first, self.least, self.waited, self.descents, self.updates])
         return {
             "rate": numbers, "first_logits": self.first_logits.copy(), "pairs": self.pairs.copy(),
@@ -85,13 +85,13 @@ class SpectralRate:
         self.policy[...], self.q[...], self.mu[...] = state["last_policy"], state["last_q"], state["last_mu"]
 
     def rate(self, gap: float) -> float:
-        """Of the next update, from an iterate just evaluated; 0 where a descent begins again."""
+        """The rate of the next update from the iterate just evaluated; 0 if a new descent begins."""
         if self.chosen is None:
             self.chosen = self.choose(gap)
         return self.chosen[0]
 
     def choose(self, gap: float) -> tuple[float, float]:
-        """The same, found anew, and the short rate; O(T S A)."""
+        """Compute the rate of the next update, and the short rate; O(T S A)."""
         if self.stalled(gap):
             return 0.0, inf
         if self.now == 0.0:
@@ -111,11 +111,11 @@ class SpectralRate:
         return min(max(self.now * SHRINKAGE, rate), longest), short
 
     def stalled(self, gap: float) -> bool:
-        """Whether an iterate of this exploitability ends its descent."""
+        """Whether the descent ends at an iterate of this exploitability."""
         return gap >= self.least and self.waited + 1 >= PATIENCE
 
     def take(self, gap: float, logits: FloatArray) -> bool:
-        """Remember the iterate that an update starts from, and whether secants are to correct it."""
+        """Store the iterate from which an update starts; return whether secants are to correct the update."""
         best = gap < self.least
         secants = best and self.descents == 1 and self.updates >= EARLY
         assert self.chosen is not None, "a rate is chosen before it is taken"
@@ -131,16 +131,16 @@ class SpectralRate:
         return secants
 
     def moved(self, rate: float, logits: FloatArray) -> None:
-        """The update of that rate has arrived at these logits."""
+        """Store the logits at which the update with this rate ended."""
         np.subtract(logits, self.before, out=self.pairs[2 * (self.updates % PAIRS)])
         self.now, self.first, self.updates = rate, self.first or rate, self.updates + 1
 
     def correct(self, rate: float, logits: FloatArray) -> None:
-        """Subtract sum_i c_i (dy_i + rate dQ_i) from logits that the update will add rate Q to.
+        """Subtract sum_i c_i (dy_i + rate dQ_i) from the logits, before the update adds rate Q to them.
 
-        Q - sum_i c_i dQ_i is what Q will be after y moves by -sum_i c_i dy_i, if the last updates tell. It shall have
-        no part along any dy_i: <dy_i, Q - sum_j c_j dQ_j> = 0, as conjugate gradients have it where the game has a
-        potential, or, where that makes it larger than Q, be as small as it can (Anderson, J. ACM 12, 1965). Inner
+        Extrapolating the last updates, Q becomes Q - sum_i c_i dQ_i if y moves by -sum_i c_i dy_i. The c_i make it
+        orthogonal to every dy_i: <dy_i, Q - sum_j c_j dQ_j> = 0, the condition of conjugate gradients in games with a
+        potential. If that makes it larger than Q, they make it as small as possible (Anderson, J. ACM 12, 1965). Inner
         products are covariances under pi and mu. O(T S A).
         """
         products = self.iterate.covariances(self.pairs)
@@ -157,25 +157,25 @@ class SpectralRate:
                 logits -= share * rate * self.pairs[2 * i + 1]
 
     def begin_again(self, logits: FloatArray) -> None:
-        """The next descent, with half the growth in logarithms; raises Stuck after the last."""
+        """Begin the next descent, whose largest growth is the square root of the last; raise Stuck after the fifth."""
         if self.descents == DESCENTS:
-            raise Stuck(f"none of {DESCENTS} descents found a better policy in its last {PATIENCE} iterations")
+            raise Stuck(f"each of {DESCENTS} descents ended with {PATIENCE} iterations without a better policy")
         self.now, self.first, self.least, self.waited, self.descents = 0.0, 0.0, inf, 0, self.descents + 1
-        log.debug("rates begin again: no better policy in %d updates; descent %d", PATIENCE, self.descents)
+        log.debug("no better policy in %d updates; restart from the first policy: descent %d", PATIENCE, self.descents)
         self.updates, self.chosen = 0, None
         np.copyto(logits, self.first_logits)
 
 
 def first_rate(iterate: Iterate) -> float:
-    """4 / max_{t,o} (max_a Q - min_a Q), or 1 where all actions are worth the same."""
+    """4 / max_{t,o} (max_a Q - min_a Q), or 1 if all actions have the same value everywhere."""
     spread = float(np.ptp(iterate.q, axis=-1).max())
     return FIRST / spread if spread > 0 else 1.0
 
 
 class LogitRule(TableRule[E]):
-    """A rule whose policy is the softmax of logits (T, S, A), moved at spectral rates where there are some.
+    """A rule whose policy is the softmax of logits (T, S, A); `spectral` is None if its rates are given.
 
-    Its policies give every action some probability, and it starts from such.
+    Every action has a positive probability, also in the policy it starts from.
     """
 
     def __init__(self, solver: E, problem: Problem) -> None:

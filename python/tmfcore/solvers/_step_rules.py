@@ -15,9 +15,9 @@ from tmfcore._base.validation import FloatArray
 
 __all__ = ["IN_ITERATIONS", "Adam", "Decay", "Normalized", "Sgd", "averaging_weight", "decay_factor"]
 
-EPSILON = 1e-8  # of Adam, in units of the direction
+EPSILON = 1e-8  # Adam's epsilon, in units of the direction
 Decay: TypeAlias = Literal["constant", "sqrt", "harmonic", "linear"]
-IN_ITERATIONS = ("sqrt", "harmonic")  # those that have decay_iterations
+IN_ITERATIONS = ("sqrt", "harmonic")  # the decays that use decay_iterations
 
 
 def decay_factor(
@@ -25,8 +25,8 @@ def decay_factor(
 ) -> float:
     """Factor of the learning rate at an iteration k >= 0.
 
-    "constant" 1; "sqrt" 1 / sqrt(1 + k / d); "harmonic" 1 / (1 + k / d), d = decay_iterations; "linear" from
-    1 down to 0 at iteration `last`; a callable gives its own, checked under `name`.
+    "constant": 1; "sqrt": 1 / sqrt(1 + k / d); "harmonic": 1 / (1 + k / d), with d = decay_iterations; "linear": from
+    1 down to 0 at iteration `last`; a callable: its return value, which errors call `name`.
     """
     if callable(decay):
         return check.as_float(noted(decay, name, "the iteration")(iteration), f"{name}({iteration})", low=0.0)
@@ -39,10 +39,10 @@ def decay_factor(
 
 
 def averaging_weight(average: float | None, iteration: int) -> float:
-    """Weight of iterate k in the running average: 1 at k = 0 or without one, (a + 1) / (k + 1 + a) after.
+    """Weight of iterate k in the running average: 1 at k = 0, (a + 1) / (k + 1 + a) after; 1 if a = average is None.
 
-    The average so far then weights iterate j about as j**a (Shamir and Zhang, arXiv:1212.1824, section 4): a
-    = 0 is the plain mean, and larger a forget the start sooner.
+    The average then weights iterate j about as j**a (Shamir and Zhang, arXiv:1212.1824, section 4): a = 0 is the plain
+    mean, and a larger a gives early iterates less weight.
     """
     return 1.0 if average is None else (average + 1.0) / (iteration + 1.0 + average)
 
@@ -56,19 +56,20 @@ class Sgd:
         theta += rate * direction
 
     def state(self) -> dict[str, FloatArray]:
-        """Nothing to remember."""
+        """Empty: there is no state."""
         return {}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Nothing to remember."""
+        """Do nothing: there is no state."""
 
 
 @dataclass
 class Normalized:
-    """theta <- theta + rate * direction / s, s the size of the directions so far: the mean of their root mean squares.
+    """theta <- theta + rate * direction / s, with s the mean over all directions so far of their root mean square.
 
-    Entries that are 0 do not count. One unit for all entries, whatever the scale of the rewards: unlike with
-    Adam, an entry that is mostly noise does not move as far as one whose gradient is plain to see.
+    Entries that are 0 are left out of the root mean square. Steps do not depend on the scale of rewards. Unlike Adam,
+    which scales each entry by itself, all entries share s: an entry that is mostly noise moves less than one with a
+    clear gradient.
     """
 
     size: float = 0.0
@@ -79,13 +80,13 @@ class Normalized:
         moved = direction[direction != 0]
         if moved.size == 0:
             return
-        largest = float(np.abs(moved).max())  # so that no square overflows, nor vanishes
+        largest = float(np.abs(moved).max())  # scale first, so that no square overflows or underflows
         self.count += 1
         self.size += (largest * float(np.sqrt(np.mean((moved / largest) ** 2))) - self.size) / self.count
         theta += rate * (direction / self.size)
 
     def state(self) -> dict[str, FloatArray]:
-        """The size, and of how many directions it is."""
+        """The size s, and the number of directions it averages."""
         return {"size": np.array(self.size), "count": np.array(float(self.count))}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -104,7 +105,7 @@ class Adam:
 
     @classmethod
     def like(cls, theta: FloatArray, betas: tuple[float, float]) -> Adam:
-        """At rest, for parameters of this shape."""
+        """A new Adam with zero moments, for parameters of the shape of `theta`."""
         return cls(np.zeros_like(theta), np.zeros_like(theta), betas)
 
     def step(self, theta: FloatArray, direction: FloatArray, rate: float) -> None:

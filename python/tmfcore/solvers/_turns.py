@@ -1,6 +1,6 @@
-"""One solver or several in turn: what `solve` of every solver, `tmf.solve` and `tune` run.
+"""Run one solver, or several that take turns; called by `Solver.solve`, `tmf.solve` and `tune`.
 
-play(solvers, game, schedule, n_agents, ...)     the loops (_loop) of those that have begun, ended
+play(solvers, game, schedule, n_agents, ...)     returns the finished loops (_loop) of the solvers that have started
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["play"]
 
-FLOWS = 100  # of the first turn of a solver that is not registered for turns
+FLOWS = 100  # length of the first turn of a solver that is registered without a Turn
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +51,10 @@ def play(
     iterations: int | None = None,
     name: str = "solve",
 ) -> list[Loop[P]]:
-    """Run a solver, or let several take turns until one of them has converged or was stopped, or all have ended.
+    """Run one solver, or several in turns, until one has converged or was stopped, or all have ended.
 
-    A turn lasts a number of flows, which doubles from round to round. What is raised carries the best Solution of all
-    as `partial`. `iterations` bounds the updates of all together.
+    A turn lasts a number of flows, which doubles from round to round. An exception carries the best Solution of all
+    solvers as `partial`. `iterations` bounds the sum of the updates of all solvers.
     """
     bars.check(progress)
     callback = None if callback is None else noted(callback, "callback", "an Iteration")
@@ -85,7 +85,7 @@ def play(
 
 
 class _Turn(Generic[P]):
-    """One solver, and how far it got; `alone` it has no end of a turn."""
+    """One solver and its loop; a solver that runs `alone` is never interrupted for the turn of another."""
 
     def __init__(self, solver: Solver[P], alone: bool) -> None:
         turn = entry_of(type(solver)).turn
@@ -95,7 +95,7 @@ class _Turn(Generic[P]):
 
     @property
     def ended(self) -> bool:
-        """Whether it will not play again."""
+        """Whether the solver's loop has ended."""
         return self.loop is not None and self.loop.ended
 
     def play(
@@ -104,21 +104,21 @@ class _Turn(Generic[P]):
         callback: Callback | None,
         report: Callable[[int], None],
     ) -> None:
-        """One turn, twice as long as the one before."""
+        """Run one turn, twice as long as the turn before."""
         if self.loop is None:
             self.loop = _loop(self.solver, *begin)
         rule = self.loop.rule
         self.allowed += self.flows
-        log.debug("%s is tried, up to %s flows", self.solver, "any number of" if self.alone else self.allowed)
+        log.debug("trying %s, up to %s flows", self.solver, "any number of" if self.alone else self.allowed)
         self.loop.run(callback, report, None if self.alone else lambda: rule.flows >= self.allowed)
-        log.debug("%s: %s; %s so far", self.solver.name, self.loop.reason, self.loop.best_words())
+        log.debug("%s: %s; %s", self.solver.name, self.loop.reason, self.loop.best_words())
         self.flows *= 2
 
 
 def _loop(
     solver: Solver[P], problem: Problem, initial: object, stream: np.random.Generator, threads: int | None, limit: Limit
 ) -> Loop[P]:
-    """A solve that has not begun."""
+    """A new loop, before its first iteration."""
     rule = entry_of(type(solver)).rule(solver, problem)
     try:
         rule.sample_from(stream, threads)
@@ -129,12 +129,12 @@ def _loop(
 
 
 def _over(turns: Sequence[_Turn[P]]) -> bool:
-    """Whether one of them has converged or was stopped, or their limit was reached."""
+    """Whether a solver has converged or was stopped, or the common limit was reached."""
     return any(turn.loop is not None and (turn.loop.converged or turn.loop.stopped or turn.loop.cut) for turn in turns)
 
 
 def _as_initial(initial: object) -> object:
-    """A policy, a Solution or None; arrays as the policies they are."""
+    """Check `initial`: a policy, a Solution or None; an array becomes a TabularPolicy."""
     kinds = (Solution, TabularPolicy, SoftmaxPolicy, Policy)
     if initial is None or isinstance(initial, kinds) or callable(initial):
         return initial
@@ -142,5 +142,5 @@ def _as_initial(initial: object) -> object:
         try:
             return TabularPolicy(cast(FloatsLike, initial))
         except (TypeError, ValueError) as error:
-            raise type(error)(f"initial is no policy: {error}") from None
+            raise type(error)(f"initial is not a policy: {error}") from None
     raise TypeError(f"initial is {say.show(initial)}; must be None, a policy, its probabilities, or a Solution")

@@ -1,4 +1,4 @@
-"""`solve`: an equilibrium by whatever solver finds it."""
+"""`solve`: find an equilibrium with one solver, or with several that take turns."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["solve"]
 
 Own: TypeAlias = Literal["own"]
-OWN: Own = "own"  # of options whose None means something
+OWN: Own = "own"  # default of options for which None has a meaning
 
 log = logging.getLogger(__name__)
 
 
 class Options(TypedDict, total=False):
-    """Options of `solve` that say nothing of the policy's type."""
+    """Options of `solve` that do not change the type of the policy."""
 
     iterations: int | None
     time_limit: float | None
@@ -84,61 +84,58 @@ def solve(
     progress: bars.Progress = False,
     threads: int | None = None,
 ) -> Solution[Any]:
-    """An equilibrium of `game` played under `schedule`, by the solver asked for, or the first exact one to find one.
+    """Find an equilibrium of `game` played under `schedule`, with a given solver or with several that take turns.
 
-    Unless told, three solvers take turns: MirrorDescent, which is fast where the game is monotone; Homotopy, which
-    needs no monotonicity, in games of up to 200,000 policy entries T S A; and FictitiousPlay. A turn lasts until a
-    solver has computed a number of flows, 200 of MirrorDescent and 100 of the others in the first round and twice as
-    many in each that follows, so that the whole takes a few times as long as the solver that wins. Several solvers that
-    are asked for take turns likewise, in their order. The least exploitable policy of all is returned where none meets
-    the tolerance.
+    By default three exact solvers take turns: MirrorDescent, which is fast if the game is monotone; Homotopy, which
+    needs no monotonicity, for policies of up to T S A = 200,000 entries; and FictitiousPlay. A turn ends after a number
+    of computed flows: in the first round 200 for MirrorDescent and 100 for the others, doubled in every further round.
+    The whole takes a few times as long as the solver that converges first. If `solver` lists several, they take turns
+    in the given order. If none meets the tolerance, the policy with the smallest exploitability is returned.
 
     Parameters
     ----------
     game : Game
     schedule : Schedule
     n_agents : int or None, optional
-        Turns batch sizes into fractions beta = B / N, which Synchronous, Fraction and Bernoulli do not need; of TMFPG,
-        how many agents are sampled.
+        N. Exact solvers use it for the active fraction beta = B / N of a batch; schedules Synchronous, Fraction and
+        Bernoulli need no N. TMFPG samples populations of N agents.
     solver : str, class, solver, or a sequence of these, optional
-        Names are those of classes ("MirrorDescent") or of the command line ("mirror-descent"). None: as above.
+        A name is that of a class ("MirrorDescent") or of the command line ("mirror-descent"). None: three solvers take
+        turns, as described above.
     iterations : int or None, optional
-        Updates at most, of all solvers together; a solver that is handed over with settings of its own also keeps to
-        its own `iterations`. None: what each has.
+        The largest number of updates of all solvers together. A solver instance also keeps its own limit `iterations`.
+        None: the limits of the solvers.
     time_limit : float or None, optional
-        Seconds after which the solve ends at its next evaluation, with the best policy so far; the Solution can be gone
-        on from.
+        Seconds after which the solve ends at its next evaluation, with the best policy so far. The solve can be
+        continued by passing its Solution as `initial`.
     tolerance, absolute_tolerance : float, None or "own", optional
         Stop, converged, when exploitability <= tolerance * |mean return|, or <= absolute_tolerance in units of return.
-        None: never. "own": as the solver has it, 1e-4 of exact solvers and 0.005 of TMFPG, and 1e-9.
+        None: never. "own": the solver's, by default 1e-4 for exact solvers, 0.005 for TMFPG; absolute 1e-9.
     clock : {"schedule", "always"} or None, optional
-        Whose values are learnt and judged, Theory, section 3. None: as the solver has it, "schedule".
-    rng : int, Generator, SeedSequence or None, optional
-        As every solver takes it; exact solvers draw nothing.
-    initial : policy, array, Solution or None, optional
-        Where to start, as every solver takes it.
+        The clock on which values are computed (Theory, section 3). None: the solver's, by default "schedule".
+    rng, initial, threads : optional
+        As in the method `solve` of every solver; exact solvers draw no random numbers.
     callback : callable, optional
-        Called with an Iteration after each evaluation of each solver; returning True stops.
+        Called with an Iteration after each evaluation of each solver; the solve stops if it returns True.
     progress : bool or callable, optional
         True draws one bar, on a terminal or in a notebook (extra `app`); a callable receives (done, total), updates of
         all solvers together.
-    threads : int or None, optional
-        As every solver takes it.
 
     Returns
     -------
     Solution
-        `solver` holds the name and settings of the solver that found the policy, `reason` all that were tried.
+        `solver` has the name and settings of the solver that found the policy; `reason` covers all solvers tried.
 
     Raises
     ------
     TypeError, ValueError
-        As every solver does; `partial` of what the game or a callback raises is the best Solution of all solvers.
+        As in the method `solve` of every solver. Exceptions of the game or a callback carry the best Solution of all
+        solvers as their attribute `partial`.
 
     Warns
     -----
     ConvergenceWarning
-        None of the solvers meets the tolerance.
+        No solver met its tolerance.
 
     Examples
     --------
@@ -178,14 +175,14 @@ def solve(
 
 
 def _own(name: str, value: object) -> bool:
-    """Whether an option is left to the solver."""
+    """Whether the solver's own value of an option is used."""
     if isinstance(value, str) and value != OWN:
         raise ValueError(f'{name} is {value!r}; must be a number, None or "{OWN}"')
     return isinstance(value, str)
 
 
 def _chosen(solver: object, game: Game) -> list[tuple[Solver[Any], bool]]:
-    """The solvers asked for, in order, and whether each comes with settings of its own."""
+    """The solvers to run, in order, and whether each was given as an instance, with its own settings."""
     if solver is None:
         size = game.n_steps * game.n_observations * game.n_actions
         fit = [entry.solver() for entry in in_turns() if entry.turn is not None and size <= entry.turn.largest]
@@ -193,6 +190,6 @@ def _chosen(solver: object, game: Game) -> list[tuple[Solver[Any], bool]]:
         return [(each, False) for each in fit]
     if isinstance(solver, (list, tuple)):
         if not solver:
-            raise ValueError("solver is empty; must have at least one")
+            raise ValueError("solver is empty; must name at least one solver")
         return [(made(each, f"solver[{i}]"), isinstance(each, Solver)) for i, each in enumerate(solver)]
     return [(made(solver), isinstance(solver, Solver))]

@@ -1,4 +1,4 @@
-"""What solvers have in common: the Solution they return and the Iteration their callbacks see."""
+"""The Solution that solvers return, and the Iteration that their callbacks receive."""
 
 from __future__ import annotations
 
@@ -32,52 +32,52 @@ else:
 __all__ = ["Callback", "ConvergenceWarning", "Iteration", "P", "Solution"]
 
 class ConvergenceWarning(UserWarning):
-    """A solver that has a tolerance ended without meeting it; the Solution's `reason` says why."""
+    """A solver ended without meeting its tolerance; the Solution's `reason` says why."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Generic[P]):
-    """The best policy a solver met, and how it got there.
+    """The best policy that a solver found, and the history of the solve.
 
     Parameters
     ----------
     policy : SoftmaxPolicy or TabularPolicy
         The iterate with the smallest exploitability.
     flow : Flow
-        Its mean-field flow, at every step; of a stationary equilibrium one step from its distribution.
+        The mean-field flow of `policy` at every step; for a stationary equilibrium, one step from its distribution.
     history : dict of str to (n,) arrays
-        One row for each evaluated iteration: iteration (updates made), exploitability (in units of return) and
-        mean_return of the policy judged, in its mean field; sampled_return (discounted return per agent, mean over
-        the sampled populations, which play the current iterate and not its average; mean_return where nothing is
-        sampled); learning_rate, of the update made from that policy (of the last row, of the one that would have
-        come next); seconds since the start of the solve; and residual, the l1 distance of the distributions judged at
-        from their own image (0 over a finite horizon).
+        One row per evaluated iteration: iteration (updates made); exploitability (in units of return) and mean_return
+        of the policy in its own mean field; sampled_return (discounted return per agent, averaged over the sampled
+        populations, which play the current iterate and not its average; mean_return if nothing is sampled);
+        learning_rate of the update from that policy (in the last row, of the update that would have come next);
+        seconds since the start of the solve; residual, the l1 distance between the flow at which the policy is judged
+        and its image under the policy (0 over a finite horizon).
     converged : bool
         Whether the tolerance was met.
     reason : str
-        Why the solver stopped; "relative" exploitability is in shares of |mean return|, "absolute" in units of return.
+        Why the solver stopped; "relative" exploitability is divided by |mean return|, "absolute" is in units of return.
     best_iteration : int
-        The iteration `policy` comes from.
+        The iteration of `policy`.
     exploitability, mean_return : float
-        Of `policy`.
+        Of `policy`, in its own mean field.
     game, schedule : str
         Name of the game, label of the schedule.
     n_agents : int or None
-        Size of the sampled population; of exact solvers the N given, which only sets active fractions. None: the
-        mean-field limit.
+        N of the sampled population; exact solvers use the N given for active fractions only. None: the mean-field
+        limit.
     clock : str
     solver : dict
         Name and hyperparameters of the solver.
     state : dict of str to arrays
-        Where the solver stood when it stopped; pass the Solution as `initial` to go on from there. Empty where that
-        is worth nothing: an update was interrupted, or left numbers that are not finite.
+        The state of the solver when it stopped; pass the Solution as `initial` to continue from it. Empty if that is
+        impossible: an update was interrupted, or produced numbers that are not finite.
     fingerprint : Fingerprint or None
         Of game, schedule, N and clock.
 
     Notes
     -----
-    `plot` draws "exploitability", in units of return, by iteration on a log scale, with the solver's tolerance where it
-    has one; the "flow", as `flow.plot()`, which draws more kinds; or the "policy", as `policy.plot()`.
+    `plot` draws "exploitability", in units of return, against the iteration on a log scale, with the solver's tolerance
+    if it has one; "flow", as `flow.plot()`, which has more kinds; or "policy", as `policy.plot()`.
     """
 
     policy: P = field(metadata={"kind": "SoftmaxPolicy | TabularPolicy"})
@@ -137,7 +137,7 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Iteration(Record):
-    """One evaluated iteration, as a callback sees it.
+    """One evaluated iteration, the argument of a callback.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class Iteration(Record):
     exploitability, mean_return, sampled_return, learning_rate, seconds : float
         The row just added to Solution.history.
     solution : callable () -> Solution
-        Builds the Solution so far: as of the time it is called, also after an interrupted solve.
+        Returns the Solution so far, as of the time of the call; also works after an interrupted solve.
     """
 
     iteration: int
@@ -167,7 +167,7 @@ Callback: TypeAlias = Callable[[Iteration], object]
 
 
 def relative(exploitability: float, mean_return: float) -> float:
-    """The ratio exploitability / |mean_return|; 0 / 0 is 0 and anything else over 0 infinite."""
+    """The ratio exploitability / |mean_return|; 0 / 0 is 0, anything else divided by 0 is infinite."""
     if mean_return == 0:
         return 0.0 if exploitability == 0 else np.inf
     return exploitability / abs(mean_return)

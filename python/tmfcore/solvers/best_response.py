@@ -1,4 +1,4 @@
-"""Solvers that mix best responses: fictitious play, and the damped fixed point."""
+"""Solvers that mix in best responses: fictitious play, and the damped fixed point."""
 
 from __future__ import annotations
 
@@ -62,22 +62,22 @@ class FictitiousPlay(ExactSolver):
 
         rho_{k+1} = (1 - w_k) rho_k + w_k rho^BR_k,   w_k = 1 / (k + 2)
 
-    with rho(t, o, a) the share of agents that do a at o, and rho^BR_k that of an agent who plays the best response to
-    the flow of pi_k among the others. Exploitability falls about as 1 / k where the game is monotone.
+    rho(t, o, a) is the share of agents that are at o and choose a, and rho^BR_k the law of one agent that plays the
+    best response to the flow of pi_k. Exploitability falls about as 1 / k if the game is monotone.
 
     Parameters
     ----------
     iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
         As in every solver.
     weight : float or None, optional
-        Damping: the same w in (0, 1] at every update.
+        A constant weight w in (0, 1] for every update (damping). None: w_k as `average` gives it.
     average : float or None, optional
-        a >= 0: w_k = (a + 1) / (k + 2 + a), which weights best response k about as k**a. Larger a forget the start
-        sooner. Not with `weight`. None: 0, the paper's plain mean.
+        a >= 0: w_k = (a + 1) / (k + 2 + a), which weights best response k about as k**a. A larger a gives early best
+        responses less weight. Not with `weight`. None: 0, the paper's plain mean.
 
     Notes
     -----
-    Among equally good actions the best response takes the lowest.
+    Among equally good actions the best response takes the one with the lowest index.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class FictitiousPlay(ExactSolver):
 @register(
     rule=_ByRow,
     word="fixed-point",
-    update="pi mixed with BR row by row, weight that decays",
+    update="each row of pi mixed with that of BR, decaying weight",
     source="Huang, Malhame and Caines 2006",
     space=lambda scale: {
         "weight": (0.05, 1.0), "weight_decay": ["harmonic", "sqrt"], "decay_iterations": (1, 100, "log"),
@@ -105,21 +105,21 @@ class FictitiousPlay(ExactSolver):
 class FixedPoint(ExactSolver):
     """Damped best response: pi_{k+1} = (1 - w_k) pi_k + w_k BR(flow of pi_k), row by row.
 
-    With weight_decay="constant" and weight 1 the fixed-point iteration of Huang, Malhame and Caines (Communications in
-    Information and Systems 6(3), 2006), which converges where best responses contract and cycles in games of
-    congestion; a weight that decays reaches their equilibria, about as fast as it falls.
+    With weight_decay="constant" and weight 1 this is the fixed-point iteration of Huang, Malhame and Caines
+    (Communications in Information and Systems 6(3), 2006), which converges if the best response is a contraction and
+    cycles in congestion games. With a decaying weight, exploitability in congestion games falls about as the weight.
 
     Parameters
     ----------
     iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
         As in every solver.
     weight : float, optional
-        w in (0, 1], of the best response.
+        w in (0, 1], the weight of the best response in the first update.
     weight_decay : {"harmonic", "sqrt", "linear", "constant"} or callable k -> factor, optional
-        Factor of the weight at update k: 1 / (1 + k / decay_iterations); its square root; from 1 to 0 over
-        `iterations`; 1; or the caller's own, in [0, 1 / weight].
+        Factor of the weight at update k. "harmonic": 1 / (1 + k / decay_iterations); "sqrt": the square root of that;
+        "linear": from 1 to 0 over `iterations`; "constant": 1; a callable: its return value, in [0, 1 / weight].
     decay_iterations : int or None, optional
-        Only of "harmonic" and "sqrt". None: 2.
+        Only with "harmonic" and "sqrt". None: 2.
 
     Examples
     --------

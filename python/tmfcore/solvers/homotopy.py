@@ -1,4 +1,4 @@
-"""Path following in the temperature: Newton's method on equilibria of players who err less and less."""
+"""Path following in the temperature: Newton's method on logit equilibria of falling temperature."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ __all__ = ["Homotopy"]
 
 log = logging.getLogger(__name__)
 
-FACTOR, LEAST_FACTOR = 0.5, 0.01  # of the temperature, from one equilibrium to the next; its root where that fails
+FACTOR, LEAST_FACTOR = 0.5, 0.01  # factor of the temperature from one equilibrium to the next: first, and smallest
 RISE, TRIES = 4.0, 7
-SOLVED = 1e-3  # residual, in log-odds, weighted by where agents are
-STEPS, FORCING = 8, 0.05  # of Newton's method; the residual to which its linear systems are solved
+SOLVED = 1e-3  # residual at which an equilibrium is accepted: log-odds, weighted by the shares of agents
+STEPS, FORCING = 8, 0.05  # Newton steps at most; relative residual at which GMRES stops
 HALVINGS = 6
-DIFFERENCE = 1e-6  # what logits move by at most in a difference
-FAINT = 1e-8  # weight of rows where nobody is
+DIFFERENCE = 1e-6  # largest change of a logit in a finite difference
+FAINT = 1e-8  # weight of rows without agents
 
 
 class _Path(LogitRule["Homotopy"]):
-    """The logits of the last equilibrium found, its temperature (0: none yet), and the factor to the next."""
+    """The logits of the last equilibrium found, its temperature (0: none yet), and the next factor."""
 
     def __init__(self, solver: Homotopy, problem: Problem) -> None:
         super().__init__(solver, problem)
         self.temperature, self.factor = 0.0, FACTOR
-        self.level = np.zeros(self.policy.shape)  # log probabilities of no prior: entropy itself
+        self.level = np.zeros(self.policy.shape)  # a prior of all zeros: plain entropy instead of a divergence
         self.response = np.zeros(self.policy.shape)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -51,7 +51,7 @@ class _Path(LogitRule["Homotopy"]):
         return 1.0 / self.next_temperature(self.factor)
 
     def next_temperature(self, factor: float) -> float:
-        """Where the path is followed to."""
+        """The temperature of the next equilibrium."""
         if self.temperature > 0:
             return factor * self.temperature
         if self.solver.temperature is not None:
@@ -65,18 +65,18 @@ class _Path(LogitRule["Homotopy"]):
         for tries in range(TRIES):
             if self.temperature > 0:
                 temperature, y = factor * self.temperature, self.logits
-            else:  # no equilibrium yet: the higher the temperature, the easier it is found
+            else:  # no equilibrium yet: high temperatures are easier to solve
                 temperature = first * RISE**tries
                 y = q / temperature
             found, steps = self.newton(y.copy(), temperature)
             if found is not None:
                 break
-            log.debug("no equilibrium found at temperature %.3g; a smaller step is tried", temperature)
+            log.debug("no equilibrium found at temperature %.3g; trying a smaller step", temperature)
             factor = sqrt(factor)
         else:
             self.iterate.soften(self.logits)
             self.iterate.evaluate()
-            raise Stuck(f"the path of equilibria is lost after temperature {self.temperature:.3g}")
+            raise Stuck(f"Newton's method found no equilibrium after the one at temperature {self.temperature:.3g}")
         if steps <= 3:
             factor = max(0.6 * factor, LEAST_FACTOR)
         elif steps > 5:
@@ -86,9 +86,9 @@ class _Path(LogitRule["Homotopy"]):
         return 1.0 / temperature
 
     def residual(self, y: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
-        """Y - G(y, temperature), and the shares of agents by decision, under which it has mean 0; (T, S, A).
+        """Y - G(y, temperature), and the shares of agents by decision, under which it has mean 0; both (T, S, A).
 
-        Shares are the mean of what the policies of y and of G do: an action that only one of them plays counts.
+        Shares average the policies of y and of G, so that actions which only one of them plays have weight, too.
         """
         it = self.iterate
         np.copyto(self.response, y)
@@ -103,7 +103,7 @@ class _Path(LogitRule["Homotopy"]):
         return off, it.mu[:-1, :, np.newaxis] * pi
 
     def newton(self, y: FloatArray, temperature: float) -> tuple[FloatArray | None, int]:
-        """The equilibrium of a temperature near y, and the steps taken; None where there is none in reach."""
+        """The equilibrium near y at this temperature (None if not found), and the number of steps."""
         off, shares = self.residual(y, temperature)
         size = _norm(off, shares)
         for step in range(STEPS):
@@ -125,8 +125,8 @@ class _Path(LogitRule["Homotopy"]):
         return (y, STEPS) if size <= SOLVED else (None, STEPS)
 
     def direction(self, y: FloatArray, off: FloatArray, scale: FloatArray, temperature: float) -> FloatArray:
-        """Newton's step from y, by GMRES in coordinates in which rows count by where agents are."""
-        from scipy.sparse.linalg import LinearOperator, gmres  # a tenth of a second, which others need not wait for
+        """Newton's step from y, by GMRES in coordinates weighted by the shares of agents."""
+        from scipy.sparse.linalg import LinearOperator, gmres  # importing takes 0.1 s, which only this solver needs
 
         def product(vector: FloatArray) -> FloatArray:
             along = vector.reshape(y.shape) / scale
@@ -145,42 +145,43 @@ class _Path(LogitRule["Homotopy"]):
 @register(
     rule=_Path,
     word="homotopy",
-    update="pi = softmax(Q~ / tau) with Q~ net of entropy at tau, and tau falls",
+    update="pi = softmax(Q~ / tau), Q~ with an entropy bonus of weight tau; tau falls",
     source="McKelvey and Palfrey 1995; Cui and Koeppl, arXiv:2102.01585",
     space=lambda scale: {"temperature": (0.01 * scale, 10.0 * scale, "log"), "krylov": (10, 200, "log")},
-    turn=Turn(place=2, flows=100, largest=200_000),  # beyond which it would need gigabytes
+    turn=Turn(place=2, flows=100, largest=200_000),  # larger policies would need gigabytes
 )
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Homotopy(ExactSolver):
     """Path following in the temperature, with a Newton-Krylov method; needs no monotonicity.
 
-    The equilibrium of players who err, pi proportional to exp(Q~ / tau), with Q~ the values of players who are paid
-    tau for a unit of entropy (McKelvey and Palfrey, Games Econ. Behav. 10, 1995; Cui and Koeppl, arXiv:2102.01585),
-    is one for each tau where tau is large. An iteration follows it from one tau to a smaller one, and tau to 0 leads to
-    an equilibrium of the game if the path does not turn back.
+    At a temperature tau > 0 the logit equilibrium has pi proportional to exp(Q~ / tau), with Q~ the action values of
+    agents that earn tau per unit of entropy (McKelvey and Palfrey, Games Econ. Behav. 10, 1995; Cui and Koeppl,
+    arXiv:2102.01585). For large tau it is unique. Each iteration follows it from one tau to a smaller one; as tau tends
+    to 0 it leads to an equilibrium of the game, unless the path turns back.
 
-    With y the logits and G(y, tau) = Q~ / tau at the flow of softmax(y), Newton's method solves y = G(y, tau) by GMRES;
-    products with the Jacobian are differences, each one flow and one pass of values. Rows count by where agents are.
-    tau falls faster while Newton's method needs few steps; where it fails, a smaller fall is tried, and after seven
-    the solver is stuck. History has 1 / tau as the learning rate.
+    With y the logits and G(y, tau) = Q~ / tau at the flow of softmax(y), Newton's method solves y = G(y, tau) with
+    GMRES. A product with the Jacobian is a finite difference that costs one flow and one pass of values. Rows are
+    weighted by the share of agents there. tau falls faster while Newton's method needs few steps. If Newton's method
+    fails, smaller steps of tau are tried; after seven failures the solver is stuck. The learning rate in the history
+    is 1 / tau.
 
     Parameters
     ----------
     iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
         As in every solver.
     temperature : float or None, optional
-        tau > 0 to begin at, in units of reward. None: max_{t,o} (max_a Q - min_a Q) at the first policy.
+        The first tau > 0, in units of reward. None: max_{t,o} (max_a Q - min_a Q) at the first policy.
     krylov : int, optional
-        Directions of GMRES at most, for each of which a table of the policy's size is kept.
+        The largest number of GMRES directions, each of which is stored as a table of the policy's size.
 
     Notes
     -----
-    An iteration costs tens to hundreds of flows, however large the game: as many as directions matter in which the
-    population answers. Memory O(krylov T S A).
+    An iteration costs tens to hundreds of flows. Their number depends on the number of directions in which the
+    population responds, not on the size of the game. Memory: O(krylov T S A).
 
     Examples
     --------
-    Rock, paper, scissors, where mirror descent and fictitious play go round:
+    Rock, paper, scissors, where mirror descent and fictitious play cycle:
 
     >>> import tmfcore as tmf
     >>> game = tmf.games.rock_paper_scissors()
@@ -195,6 +196,6 @@ class Homotopy(ExactSolver):
 
 
 def _norm(off: FloatArray, shares: FloatArray) -> float:
-    """Root mean square of log-odds over agents and steps; infinite where it is not a number."""
+    """Root mean square of log-odds over agents and steps; infinite if an entry is not finite."""
     size = sqrt(float((shares * off * off).sum()) / len(off)) if isfinite(float(np.abs(off).max())) else inf
     return size

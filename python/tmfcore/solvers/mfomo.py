@@ -1,4 +1,4 @@
-"""MF-OMO: equilibria as the minima of a smooth function of occupation measures, values and shortfalls."""
+"""MF-OMO: equilibria are the zeros of a smooth function of occupation measures, values and shortfalls of actions."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["MFOMO"]
 
 log = logging.getLogger(__name__)
 
-UNVISITED = 1e-12  # share of the population below which a row of L says nothing
-LARGEST = 1e6  # times the penalty at the start: L-BFGS makes no way against so stiff a residual
-STALLED, PROGRESS = 15, 0.01  # iterations in which the best exploitability has not fallen by that share of itself
+UNVISITED = 1e-12  # share of the population below which a row of L does not define a policy
+LARGEST = 1e6  # largest multiple of the first penalty: beyond it L-BFGS makes no progress
+STALLED, PROGRESS = 15, 0.01  # stalled: the best exploitability has not fallen by this share in so many iterations
 
 
 class _Optimisation(TableRule["MFOMO"]):
-    """The policy, the penalty, the scale R, and the exploitability of the policy before."""
+    """The policy, the penalty, the scale R, and the exploitability of the previous policy."""
 
     def __init__(self, solver: MFOMO, problem: Problem) -> None:
         super().__init__(solver, problem)
@@ -57,25 +57,25 @@ class _Optimisation(TableRule["MFOMO"]):
         return 0.0 if self.stalled(gap) else min(self.grown(gap), LARGEST * self.solver.penalty)
 
     def grown(self, gap: float) -> float:
-        """The penalty after a policy of that exploitability."""
+        """The penalty of the next iteration, given the exploitability of the present policy."""
         if not np.isfinite(self.before):
             return self.penalty
         return self.penalty * (2.0 if gap >= self.before else 1.0 / 1.2)
 
     def stalled(self, gap: float) -> bool:
-        """Whether a policy of that exploitability is at a minimum above 0, or near one."""
+        """Whether the solve is taken to be at a minimum above 0, given the exploitability of the present policy."""
         return gap > self.best * (1 - PROGRESS) and self.waited + 1 >= STALLED
 
     def begin_again(self) -> None:
-        """From the uniform policy, unless the solve came from there."""
+        """Restart from the uniform policy; raise Stuck if the solve started there."""
         if self.uniform:
             raise Stuck(
-                f"a minimum above 0: {STALLED} iterations have not lowered the best exploitability by "
-                f"{PROGRESS:.0%}; begin at another policy (initial=) or take tmf.solve"
+                f"a minimum above 0: the best exploitability has not fallen by {PROGRESS:.0%} in {STALLED} "
+                "iterations; start from another policy (initial=) or use tmf.solve"
             )
         self.uniform, self.best, self.waited, self.before = True, np.inf, 0, np.inf
         self.penalty = self.solver.penalty
-        log.debug("begins again at the uniform policy: no progress by %g in %d iterations", PROGRESS, STALLED)
+        log.debug("restart from the uniform policy: no progress by %g in %d iterations", PROGRESS, STALLED)
         self.policy.fill(1.0 / self.iterate.n_actions)
 
     def update(self, iteration: int, gap: float) -> float:
@@ -92,7 +92,7 @@ class _Optimisation(TableRule["MFOMO"]):
         best = self.q.max(axis=-1, keepdims=True)
         penalty = self.grown(gap)
         if penalty > LARGEST * self.solver.penalty:
-            raise Stuck(f"the penalty has grown from {self.solver.penalty:g} to {self.penalty:.3g}")
+            raise Stuck(f"the penalty has grown from {self.solver.penalty:g} to its limit, {self.penalty:.3g}")
         self.penalty, self.before = penalty, gap
         if self.scale == 0.0:
             spread = float((best - self.q).max())
@@ -105,7 +105,7 @@ class _Optimisation(TableRule["MFOMO"]):
         size = policy.size
 
         def parts(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-            """L, y and z of one vector."""
+            """The parts L, y and z of the vector x."""
             y = np.zeros_like(self.values)
             y[:-1] = x[2 * size :].reshape(-1, policy.shape[1])
             return x[:size].reshape(policy.shape), y, x[size : 2 * size].reshape(policy.shape)
@@ -131,7 +131,7 @@ class _Optimisation(TableRule["MFOMO"]):
 @register(
     rule=_Optimisation,
     word="mfomo",
-    update="a smaller value of the MF-OMO objective over occupation measures",
+    update="lowers the MF-OMO objective over occupation measures",
     source="Guo, Hu and Zhang, arXiv:2206.09608",
     space=lambda scale: {"penalty": (1.0, 1e4, "log"), "steps": (20, 500, "log")},
     tested=({"penalty": 50.0},),
@@ -145,41 +145,40 @@ class MFOMO(ExactSolver):
 
         F = c R sum |flow residual|^2 + c / (10 R) sum |value residual|^2 + sum_{t,o,a} z_t(o, a) L_t(o, a)
 
-    (_occupation.Occupation has the residuals), which is 0 at the equilibria and only there: no monotonicity is needed,
-    though a local minimum above 0 may be found. R, the largest difference of two Q at one (t, o) at the start, makes
-    the terms comparable in any unit of reward.
+    (_occupation.Occupation defines the residuals). F is 0 at the equilibria and nowhere else, so no monotonicity is
+    needed, but the method may end at a local minimum above 0. R, the largest difference of two Q at one (t, o) of the
+    first policy, makes the terms independent of the unit of reward.
 
-    An iteration starts from a policy, where L is its flow, y the values of the best response and z what each action
-    falls short of it: both residuals are then 0, and F is the exploitability (with all steps counted alike). It makes
-    `steps` steps of a projected L-BFGS method and takes the policy L_t(o, a) / sum_b L_t(o, b), best responses where
-    nobody is. If that is more exploitable than the policy before, the penalty c doubles for the next iteration, else
-    it is divided by 1.2. At a million times its start the method is stuck, and stops. History has c as the learning
-    rate.
+    An iteration starts from a policy: L is its flow, y are the values of the best response, and z is the shortfall of
+    each action against the best response. Both residuals are then 0, and F is the exploitability (without discounting
+    over steps). The iteration makes `steps` steps of a projected L-BFGS method; the next policy is
+    L_t(o, a) / sum_b L_t(o, b), or the best response where there are no agents. If its exploitability is not smaller
+    than before, the penalty c doubles for the next iteration, else it is divided by 1.2. At a million times its first
+    value the solver is stuck. The learning rate in the history is c.
 
-    Where 15 iterations have not lowered the best exploitability by 1%, the policy is at a minimum above 0. A solve
-    from another policy than the uniform one begins again there, which history has as rate 0; one from the uniform
-    policy is stuck.
+    If the best exploitability has not fallen by 1% in 15 iterations, the policy is taken to be at a minimum above 0. A
+    solve that started from another policy than the uniform one restarts from the uniform policy (rate 0 in the
+    history); a solve that started from the uniform policy is stuck.
 
     Parameters
     ----------
     iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
         As in every solver.
     penalty : float, optional
-        c > 0 at the start.
+        The first c > 0.
     steps : int, optional
-        Steps of an iteration.
+        L-BFGS steps per iteration.
 
     Notes
     -----
-    On clock="always" minima with F = 0 are equilibria if everybody has a chance to act at every step.
+    With clock="always" minima with F = 0 are equilibria if every agent has a positive chance to act at every step.
 
-    Cost of a step: O(T S A K), and where the game depends on mu O(T S^2 A K) with 2 S evaluations of its tables at
-    every t, since derivatives are one-sided differences of order h^2, h = 1e-7. For games of up to about 100
-    observations.
+    Cost of a step: O(T S A K); if the game depends on mu, O(T S^2 A K) and 2 S evaluations of its tables at every t,
+    since derivatives are one-sided differences of order h^2, h = 1e-7. For games of up to about 100 observations.
 
     Examples
     --------
-    Rock, paper, scissors, where mirror descent and fictitious play go round: who shows what meets the crowd.
+    Rock, paper, scissors against the population, where mirror descent and fictitious play cycle:
 
     >>> import numpy as np, tmfcore as tmf
     >>> beats = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])

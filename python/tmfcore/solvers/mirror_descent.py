@@ -18,14 +18,14 @@ __all__ = ["MirrorDescent"]
 
 
 def space(scale: float) -> Space:
-    """Rates, and momentum."""
+    """The search space of `tune`."""
     return {"learning_rate": (0.02 / scale, 50.0 / scale, "log"), "momentum": (0.0, 0.98)}
 
 
 @register(
     rule=Climbing,
     word="mirror-descent",
-    update="pi = softmax(y), y += alpha Q (or a heavy ball of Q), less two secants",
+    update="pi = softmax(y), y += alpha Q (or Q with momentum), corrected by two secants",
     source="Perolat et al., arXiv:2103.00623",
     space=space,
     turn=Turn(place=1, flows=200),
@@ -37,39 +37,40 @@ class MirrorDescent(ExactSolver):
 
         y_{k+1}(t, o, a) = y_k(t, o, a) + alpha_k Q_t^{pi_k}(o, a),   pi_{k+1} = softmax(y_{k+1})
 
-    with Q along the flow of pi_k itself (Theory, section 3). Converges where the game is monotone and alpha is
-    small. The tabular Munchausen iteration (Lauriere et al., arXiv:2203.11973) makes the same iterates: its
-    temperature is 1 / alpha.
+    with Q along the flow of pi_k itself (Theory, section 3). Converges if the game is monotone and alpha is small. The
+    tabular Munchausen iteration (Lauriere et al., arXiv:2203.11973) with temperature 1 / alpha has the same iterates.
 
     Parameters
     ----------
     iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
         As in every solver.
     learning_rate : float or None, optional
-        alpha > 0, in units of 1 / reward: what the log-odds of two actions move per difference of their values. None:
-        spectral. Where an update moved the policy by d pi and the action values answered by d Q, the next rate is the
-        inverse of the stiffness -<dQ, d pi> / <d y, d pi> (Barzilai and Borwein, IMA J. Numer. Anal. 8, 1988), weighted
-        by where agents are. The first is 4 / max_{t,o} (max_a Q - min_a Q); from one update to the next it at most
-        quadruples, also where the stiffness is not positive, and falls at most to a fiftieth. After an iterate that is
-        not the best it is the shortest of three that heed the stiffest direction; from the 13th update on those that
-        start at the best are corrected by secants through the last two (Theory, section 9). After 100 iterates none
-        of which is the best of its descent the solve begins again where it started, with a growth of at most 2, then
-        sqrt 2 and so on, without short rates and secants; after five descents it is stuck.
+        alpha > 0, in units of 1 / reward: the change of the log-odds of two actions per difference of their values.
+        None: a spectral rate, estimated anew in every update (Theory, section 9). If the last update changed the logits
+        by dy, the policy by d pi and the action values by dQ, the next rate is the inverse of the stiffness
+        -<dQ, d pi> / <dy, d pi> (Barzilai and Borwein, IMA J. Numer. Anal. 8, 1988), weighted by the shares of agents.
+        The first rate is 4 / max_{t,o} (max_a Q - min_a Q). From one update to the next the rate grows at most
+        fourfold, also if the stiffness is not positive, and falls at most to a fiftieth. After an iterate that is not
+        the best so far, the smallest of three short rates is used; from the 13th update on, updates that start at the
+        best iterate are corrected by two secants. After 100 iterates without a new best one the solve restarts from
+        the first policy, with growth limited to 2, then sqrt 2 and so on, without short rates and secants; after five
+        such descents the solver is stuck.
     learning_rate_decay : {"constant", "sqrt", "harmonic", "linear"}, callable k -> factor, or None, optional
-        Factor of update k: 1; 1 / sqrt(1 + k / decay_iterations); the square of that; from 1 to 0 over
-        `iterations`; or the caller's own, >= 0. Only with a rate of the caller's. None: "constant".
+        Factor of the rate at update k. "constant": 1; "sqrt": 1 / sqrt(1 + k / decay_iterations); "harmonic": the
+        square of that; "linear": from 1 to 0 over `iterations`; a callable: its return value, >= 0. Only with
+        `learning_rate`. None: "constant".
     decay_iterations : int or None, optional
-        Only of "sqrt" and "harmonic". None: 10.
+        Only with "sqrt" and "harmonic". None: 10.
     momentum : float, optional
-        m in [0, 1): what is added is the heavy ball v_k = m v_{k-1} + Q instead of Q, with v_{-1} = 0.
+        m in [0, 1) of the heavy ball: the logits move by alpha v_k with v_k = m v_{k-1} + Q, v_{-1} = 0.
 
     Notes
     -----
-    What moves the logits is the value of acting, Q, of an agent that acts at t, and not the chance beta_t mu_t(o)
-    that there is one. On the clock "schedule" an action is kept until one acts again, about one sweep, so that
-    differences of Q are sums of rewards over a sweep: they, and with them the rates that converge, do not depend on
-    how many steps a sweep is cut into. On the clock "always" an action is kept for one step, and differences of Q
-    fall with its length; a spectral rate makes up for that.
+    Logits move by Q, the value of an agent that acts at t, not weighted by the chance beta_t mu_t(o) that an agent
+    acts there. On the clock "schedule" an agent keeps the effect of an action until it acts again, about one sweep
+    later. Differences of Q are then sums of rewards over a sweep, and neither they nor the rates that converge depend
+    on the number of steps per sweep. On the clock "always" an action lasts one step, and differences of Q are
+    proportional to its length; a spectral rate adapts to that.
 
     Examples
     --------

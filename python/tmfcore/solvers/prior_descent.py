@@ -1,4 +1,4 @@
-"""Prior descent: best responses of those who pay for leaving a prior policy, and a prior that follows them."""
+"""Prior descent: best responses with a cost for deviating from a prior policy, and a prior that follows them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Response(LogitRule["PriorDescent"]):
         return self.solver.weight * self.inverse_temperature(gap)
 
     def inverse_temperature(self, gap: float) -> float:
-        """1 / temperature of the next update; 0 where a descent begins again."""
+        """1 / temperature of the next update; 0 if a new descent begins."""
         if self.spectral is not None:
             return self.spectral.rate(gap)
         return self.fixed or first_rate(self.iterate)
@@ -73,7 +73,7 @@ class _Response(LogitRule["PriorDescent"]):
 @register(
     rule=_Response,
     word="prior-descent",
-    update="pi proportional to prior exp(Q~ / tau), Q~ net of tau KL(pi, prior); the prior follows pi",
+    update="pi proportional to prior exp(Q~ / tau), Q~ with the cost tau KL(pi, prior); the prior follows pi",
     source="Cui and Koeppl, arXiv:2102.01585",
     space=lambda scale: {
         "temperature": (0.001 * scale, 10.0 * scale, "log"), "prior_every": (1, 10), "weight": (0.1, 1.0),
@@ -84,35 +84,36 @@ class _Response(LogitRule["PriorDescent"]):
 class PriorDescent(ExactSolver):
     """Entropy-regularised iteration with a moving prior (Cui and Koeppl, arXiv:2102.01585).
 
-    Each update responds to the flow of pi_k as one who pays temperature * KL(pi || prior) whenever he acts,
+    Each update computes the best response pi' to the flow of pi_k of an agent that pays temperature * KL(pi || prior)
+    whenever it acts,
 
         pi' is proportional to prior exp(Q~ / temperature),   log pi_{k+1} = (1 - w) log pi_k + w log pi' + constant
 
-    with Q~ the action values of that response (relative entropy; _descent.Iterate.regularise has the recursion). Every
-    `prior_every` updates the prior becomes the policy, so that the cost fades and exploitability goes to 0; with a
-    prior that stays the iteration ends at the regularised equilibrium, whose exploitability is not 0.
+    with Q~ the action values of that response, cost included (_descent.Iterate.regularise has the recursion). Every
+    `prior_every` updates the prior is set to the policy, so that the cost vanishes and exploitability goes to 0. With a
+    fixed prior the iteration ends at the regularised equilibrium, whose exploitability is not 0.
 
     Parameters
     ----------
     iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
         As in every solver.
     temperature : float or None, optional
-        tau > 0, in units of return. Large values contract, and take more iterations. None: 1 / tau is the spectral rate
-        of MirrorDescent, begins again as it does, and starts at 4 over the largest difference of two Q at one (t, o)
-        along the flow of the first policy; a prior that stays keeps the first.
+        tau > 0, in units of return. Large values make the iteration a contraction, but it takes more iterations. None:
+        1 / tau is the spectral rate of MirrorDescent, with its restarts, and starts at 4 divided by the largest
+        difference of two Q at one (t, o) along the flow of the first policy; with a fixed prior it keeps that value.
     prior_every : int or None, optional
-        Updates between two moves of the prior. None: it stays uniform, or the policy of `initial`.
+        Updates between two changes of the prior. None: a fixed prior, the policy of `initial` or the uniform one.
     weight : float, optional
-        w in (0, 1], of the response.
+        w in (0, 1], the weight of the response.
 
     Notes
     -----
-    With prior_every=1 and weight=1 this is mirror descent with Q~ for Q at the rate 1 / temperature. History has the
-    rate, weight / temperature.
+    With prior_every=1 and weight=1 this is mirror descent with Q~ in place of Q and rate 1 / temperature. The learning
+    rate in the history is weight / temperature.
 
     Examples
     --------
-    A prior that stays: the equilibrium of players who err.
+    With a fixed prior: a regularised (logit) equilibrium.
 
     >>> import tmfcore as tmf
     >>> game = tmf.games.resource_selection((1.0, 0.5), congestion=1.0, horizon=1, initial=(0.5, 0.5))
@@ -128,5 +129,5 @@ class PriorDescent(ExactSolver):
 
 
 def _log_probabilities(logits: FloatArray) -> FloatArray:
-    """Logits whose largest entry a row is 0, shifted so that their exponentials sum to 1."""
+    """Logits whose largest entry per row is 0, shifted so that their exponentials sum to 1."""
     return np.asarray(logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)))

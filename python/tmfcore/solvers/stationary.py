@@ -1,4 +1,4 @@
-"""Stationary equilibria: one policy for all time, at the distribution it settles at."""
+"""Stationary equilibria: one policy for all steps, at its stationary distribution."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["Stationary"]
 
 log = logging.getLogger(__name__)
 
-TRIES, SHORTER = 6, 0.1  # of an update, and the rate of each after the first
-CAUTION = 0.1  # the first rate of a descent, in shares of the one before: one long step can freeze a chain in a corner
+TRIES, SHORTER = 6, 0.1  # tries of an update, and the factor of the rate from one try to the next
+CAUTION = 0.1  # factor of the first rate from one descent to the next: a long step can trap the chain in a corner
 
 
 class _Settled(Climbing):
-    """Mirror descent that takes back a step to a policy whose distribution does not settle."""
+    """Mirror descent that undoes a step if the distribution of the next policy does not converge."""
 
     iterate: StationaryIterate
 
@@ -49,33 +49,33 @@ class _Settled(Climbing):
             if self.velocity is not None and velocity is not None:
                 np.copyto(self.velocity, velocity)
             rate *= SHORTER
-            log.debug("the distribution of the next policy does not settle; rate %.3g is tried", rate)
+            log.debug("the distribution of the next policy does not converge; trying rate %.3g", rate)
         self.iterate.soften(self.logits)
         raise Stuck(
-            f"after {TRIES} steps, each a tenth of the one before, the distribution still moves by "
-            f"{self.iterate.residual:.3g} a step; raise distribution_steps"
+            f"the distribution of the next policy does not converge, also with {TRIES} ever smaller rates: it changes "
+            f"by {self.iterate.residual:.3g} per step; raise distribution_steps"
         )
 
 
 @register(
     rule=_Settled,
     word="stationary",
-    update="mirror descent on one pi for all time, judged at Phi(mu) = mu, discounted for ever",
+    update="mirror descent on one pi for all steps, judged at Phi(mu) = mu, discounted over an infinite horizon",
     source="Guo et al., arXiv:1901.09585",
     space=space,
     endless=True,
 )
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Stationary(MirrorDescent):
-    """Stationary equilibrium of the game played for ever, by mirror descent (Perolat et al., arXiv:2103.00623).
+    """Stationary equilibrium over an infinite horizon, by mirror descent (Perolat et al., arXiv:2103.00623).
 
-    A policy pi (S, A) and a distribution mu with Phi(mu; pi) = mu such that no policy earns more than pi at mu, over an
-    infinite horizon with the game's discount (the discounted case of Guo et al., arXiv:1901.09585). An iterate is
-    judged at its own distribution, the limit of mu <- (mu + Phi(mu)) / 2 from game.initial:
+    Finds a policy pi (S, A) and a distribution mu with Phi(mu; pi) = mu such that no policy earns more than pi at mu,
+    over an infinite horizon with the game's discount (the discounted case of Guo et al., arXiv:1901.09585). An iterate
+    is judged at its own distribution, the limit of mu <- (mu + Phi(mu)) / 2 from game.initial:
 
         exploitability = sum_o mu(o) [V^BR(o) - V^pi(o)],   V = V^pi and V^BR of Theory, section 3, with V_t = V_{t+1}
 
-    and its logits move by its Q there, as in MirrorDescent.
+    and its logits move by Q at that distribution, as in MirrorDescent.
 
     Parameters
     ----------
@@ -84,30 +84,30 @@ class Stationary(MirrorDescent):
     learning_rate, learning_rate_decay, decay_iterations, momentum
         As in MirrorDescent.
     distribution_tolerance : float, optional
-        Residual sum_o |Phi(mu)(o) - mu(o)| <= this at which mu is taken for stationary.
+        mu counts as stationary if its residual sum_o |Phi(mu)(o) - mu(o)| is <= this.
     distribution_steps : int, optional
-        Steps in which that must happen, one by one. Where the kernels do not depend on mu, games of up to 1000
-        observations go on after 200 steps with powers of the kernel, O(S^3) for twice as many steps, until it happens.
+        The largest number of steps to reach that. If the kernels do not depend on mu and S <= 1000, powers of the
+        kernel are used after 200 steps, each O(S^3) for twice as many steps as before, without this limit.
 
     Raises
     ------
     TypeError, ValueError
-        A hyperparameter of the wrong kind or out of bounds. From `solve`: a discount of 1, a game or schedule that
-        depends on t (a game is asked at every step, at its start's population and at the one found), a first policy
-        whose distribution does not settle.
+        A hyperparameter has the wrong type or is out of bounds. From `solve`: the discount is 1; the game or the
+        schedule depends on t (the game's tables are compared at all steps, at the initial population and at the
+        distribution found); the distribution of the first policy does not converge.
 
     Notes
     -----
-    Each descent begins at a tenth of the first rate of the one before: one long step can freeze the chain in a corner.
-    Mirror descent goes round, and ends stuck, where a game is not monotone, as rock, paper, scissors is not;
-    `tmf.solve` over a long horizon is the alternative.
+    Each descent begins with a tenth of the first rate of the previous one, because a long step can trap the chain in a
+    corner. Mirror descent cycles, and ends stuck, in games that are not monotone, such as rock, paper, scissors; use
+    `tmf.solve` with a long horizon for these.
 
-    An update to a policy whose distribution does not settle is made again with a tenth of its rate; after six such
-    failures the solver is stuck, and returns the best policy so far.
+    If the distribution of the next policy does not converge, the update is repeated with a tenth of its rate. After six
+    such failures the solver is stuck, and returns the best policy so far.
 
-    The horizon of the game plays no role. Solution.policy has one stage; Solution.flow is one step, from mu to Phi(mu),
-    and history["residual"] their distance. Who starts elsewhere than at mu may see another distribution if the
-    population falls into parts that never mix.
+    The horizon of the game is not used. Solution.policy has one stage. Solution.flow is one step, from mu to Phi(mu),
+    and history["residual"] is their distance. If the population splits into parts that never mix, another initial
+    distribution leads to another mu.
 
     Examples
     --------
@@ -140,7 +140,7 @@ class Stationary(MirrorDescent):
     def _table(self, problem: Problem, policy: object) -> FloatArray:
         kernel = as_policy(policy, problem.game, "initial")
         if kernel.n_stages != 1:
-            raise ValueError(f"initial has {kernel.n_stages} stages; must have 1: a stationary policy does not change")
+            raise ValueError(f"initial has {kernel.n_stages} stages; must have 1: a stationary policy is one for all t")
         return kernel.probabilities(problem.game.initial, 0, 1)[np.newaxis]
 
     def _judge(self, problem: Problem, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
@@ -158,11 +158,11 @@ class Stationary(MirrorDescent):
 
 
 def _refuse_time(game: Game, mu: FloatArray) -> None:
-    """Raise ValueError where the game's tables at mu depend on t. O(T) tables, none of a game declared free of t."""
+    """Raise ValueError if the game's tables at mu depend on t. O(T) tables; none if the game is declared free of t."""
     if game.model.affine:
         return
     mu = mu / mu.sum()
     first = game.tables(mu, 0)
     for t in range(1, game.n_steps):
         if any((now != then).any() for now, then in zip(game.tables(mu, t), first, strict=True)):
-            raise ValueError(f"the game's tables at t={t} are not those at t=0; must not depend on t")
+            raise ValueError(f"the game's tables at t={t} differ from those at t=0; must not depend on t")

@@ -2,7 +2,7 @@
 
     TMFPG(...).solve(game, schedule, n_agents) -> Solution
 
-The rule of one solve is in _policy_gradient, sampling and credit in _critics, step rules in _step_rules.
+The rule of one solve is in _policy_gradient, sampling and advantages in _critics, step rules in _step_rules.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _as_betas(betas: object, name: str) -> tuple[float, float]:
 @register(
     rule=Learning,
     word="tmf-pg",
-    update="softmax(theta), theta moved along advantages of sampled decisions (section 7)",
+    update="softmax(theta), theta moved along the advantages of sampled decisions (section 7)",
     source="Yang, arXiv:2602.18026",
     space=lambda scale: {
         "learning_rate": (0.05, 5.0, "log"), "decay_iterations": (1, 100, "log"), "average": (0.0, 5.0),
@@ -56,47 +56,48 @@ def _as_betas(betas: object, name: str) -> tuple[float, float]:
 )
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TMFPG(Solver[SoftmaxPolicy]):
-    """Temporal mean-field policy gradient: play, credit those who acted, ascend (Theory, section 7).
+    """Temporal mean-field policy gradient: sample populations, estimate advantages, ascend (Theory, section 7).
 
     Every iteration plays the N-agent system with the softmax policy pi_theta under the schedule, computes
-    advantages of the decisions made, and moves theta along them. Exploitability is computed in the mean-field
-    limit, of the running average of theta; the average with the smallest is returned.
+    advantages of the decisions made, and moves theta along them. The running average of theta is judged by its
+    exploitability in the mean-field limit; the average with the smallest exploitability is returned.
 
     Parameters
     ----------
     learning_rate : float, optional
-        Step length of theta: with adam and normalized about what a logit moves in one update, whatever the scale
-        of the rewards; with sgd and the natural gradient, in units of 1 / reward, what the log-odds of two actions
-        move per difference of their advantages.
+        Step length of theta. With "adam" and "normalized": about the change of a logit in one update, at any scale
+        of rewards. With "sgd" and the natural gradient: in units of 1 / reward, the change of the log-odds of two
+        actions per difference of their advantages.
     learning_rate_decay : {"harmonic", "sqrt", "linear", "constant"} or callable k -> factor, optional
-        Factor of update k: 1 / (1 + k / decay_iterations); the square root of that; from 1 to 0 over
-        `iterations`; 1; or the caller's own, >= 0.
+        Factor of the rate at update k. "harmonic": 1 / (1 + k / decay_iterations); "sqrt": the square root of that;
+        "linear": from 1 to 0 over `iterations`; "constant": 1; a callable: its return value, >= 0.
     decay_iterations : int or None, optional
-        Only of "harmonic" and "sqrt". None: 10.
+        Only with "harmonic" and "sqrt". None: 10.
     critic : {"model", "empirical", "returns"}, optional
-        "model": Q of the game along the sampled flow. "empirical": the same recursion on observed rewards and
-        transition frequencies, pooled over a sweep (or a stage, if shorter); needs no model. "returns": every
-        agent's own discounted return; clock="schedule" only. The last two are compared with what acting was worth
-        in earlier and in the other populations, never in the agent's own: however few act, nothing is lost.
+        "model": Q from the game's model along the sampled flow. "empirical": the same recursion on observed rewards
+        and transition frequencies, pooled over a sweep (or a stage, if shorter); needs no model. "returns": the
+        discounted return of each agent; clock="schedule" only. The last two subtract baselines from earlier samples
+        and from the other populations of the iteration, never from the agent's own population, so that the gradient
+        keeps its full size even if a single agent acts per step.
     gradient : {"natural", "plain"}, optional
-        "natural": visit-weighted mean advantage of every action at each (stage, observation), entropic mirror
-        ascent; 0 where nobody acted. "plain": the sum over decisions, per agent.
+        "natural": the visit-weighted mean advantage of each action at each (stage, observation), as in entropic mirror
+        ascent; 0 where no agent acted. "plain": the sum over decisions, divided by the number of agents.
     optimizer : {"adam", "sgd", "normalized"} or None, optional
-        "normalized": sgd in units of the mean size of the directions so far. None: "normalized" for the natural
-        gradient of critic "returns", whose noise it does not enlarge; else "adam".
+        "normalized": sgd with directions divided by the mean size of all directions so far. None: "normalized" for the
+        natural gradient with critic "returns", whose noise it does not amplify; else "adam".
     betas : (float, float) or None, optional
-        In [0, 1); only of adam. None: (0.5, 0.99).
+        Each in [0, 1); only with "adam". None: (0.5, 0.99).
     average : float or None, optional
-        a >= 0: judge and return the running average of theta that weights iterate k about as k**a, which
-        takes out most of the noise of finite N. None: the iterates themselves.
+        a >= 0: judge and return the running average of theta that weights iterate k about as k**a, which removes most
+        of the noise of finite N. None: judge and return the iterates themselves.
     stages : int or None, optional
-        L, policy stages spread evenly over the horizon, at most one a step. None: one a sweep.
+        L, the number of policy stages, spread evenly over the horizon; at most one per step. None: one per sweep.
     population_aware : bool, optional
-        True makes the logits affine in mu, (L, S, A, 1 + S). Its "natural" gradient weights the mean
+        True: logits affine in mu, theta of shape (L, S, A, 1 + S). The "natural" gradient then weights the mean
         advantage by the features (1, mu).
     entropy : float, optional
-        tau >= 0, weight of an entropy bonus: natural adds -tau (log pi - sum_a pi log pi) on visited rows,
-        plain its gradient weighted by visits. The fixed point is then a regularised equilibrium.
+        tau >= 0, weight of an entropy bonus. "natural" adds -tau (log pi - sum_a pi log pi) on visited rows, "plain"
+        the gradient of the entropy weighted by visits. The fixed point is then a regularised equilibrium.
     inner_updates : int, optional
         Updates per sampled population, with advantages recomputed for the current policy along the same flow.
     replicas : int or None, optional
@@ -104,13 +105,13 @@ class TMFPG(Solver[SoftmaxPolicy]):
     iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
         As in every solver.
     evaluate_every : int, optional
-        Iterations between evaluations of exploitability, of which stops, callbacks and history are made.
+        Iterations between evaluations of exploitability. Stopping tests, callbacks and history use evaluations only.
 
     Notes
     -----
-    The noise of N agents in mu-hat, about 1 / sqrt(N), is noise in every advantage, and after n samples of it
-    the policy is known to about 1 / sqrt(n N): exploitability falls no faster, whatever the learning rate.
-    More replicas buy a smaller tolerance.
+    The noise of N agents in mu-hat, about 1 / sqrt(N), enters every advantage, and n samples determine the policy to
+    about 1 / sqrt(n N): exploitability falls no faster, whatever the learning rate. A smaller tolerance needs more
+    replicas.
 
     Examples
     --------
@@ -152,8 +153,8 @@ class TMFPG(Solver[SoftmaxPolicy]):
         super().__post_init__()
         if self.inner_updates > 1 and self.critic == "returns":
             raise ValueError(
-                f"inner_updates is {self.inner_updates}; must be 1 with critic='returns': sampled returns are those of "
-                "the policy that was played, and say nothing unbiased about the next one"
+                f"inner_updates is {self.inner_updates}; must be 1 with critic='returns': sampled returns are unbiased "
+                "for the policy that was played only, not for the next one"
             )
 
     @property
@@ -161,14 +162,14 @@ class TMFPG(Solver[SoftmaxPolicy]):
         return self.evaluate_every
 
     def _step_rule(self, theta: FloatArray) -> Sgd | Adam | Normalized:
-        """The optimiser, at rest."""
+        """A new optimiser."""
         optimizer = self.settings["optimizer"]
         if optimizer == "adam":
             return Adam.like(theta, self.settings["betas"])
         return Sgd() if optimizer == "sgd" else Normalized()
 
     def _shape(self, game: Game) -> tuple[int, int, int, int]:
-        """Of theta, (L, S, A, F)."""
+        """The shape (L, S, A, F) of theta."""
         features = 1 + game.n_observations if self.population_aware else 1
         return self._n_stages(game), game.n_observations, game.n_actions, features
 
@@ -177,7 +178,7 @@ class TMFPG(Solver[SoftmaxPolicy]):
         return max(1, min(stages, game.n_steps))
 
     def _start(self, problem: Problem, policy: object) -> FloatArray:
-        """Logits as they are, repeated to fit the stages; else the logarithms of the mean policy of each stage."""
+        """The logits of a SoftmaxPolicy, repeated to fit the stages; else the log of the mean policy of each stage."""
         game = problem.game
         as_policy(policy, game, "initial")
         theta = np.zeros(self._shape(game))
@@ -203,7 +204,7 @@ class TMFPG(Solver[SoftmaxPolicy]):
         return policy.theta if policy.affine else policy.theta[..., np.newaxis]
 
     def _plan(self, problem: Problem) -> _critics.Plan:
-        """How populations are played, checked."""
+        """Check that populations can be sampled, and fix how."""
         game, schedule, n_agents, active = problem.game, problem.schedule, problem.n_agents, problem.active
         options.required("replicas", self.replicas, "n_agents", n_agents, options.GIVEN)
         batch, probability = None, None
@@ -211,7 +212,7 @@ class TMFPG(Solver[SoftmaxPolicy]):
         if n_agents is None:
             if self.critic != "model":
                 raise ValueError(
-                    f"n_agents is None; critic={self.critic!r} learns from a sampled population and needs n_agents "
+                    f"n_agents is None; critic={self.critic!r} samples a population and needs n_agents "
                     "(critic='model' works in the mean-field limit)"
                 )
         else:
@@ -222,9 +223,9 @@ class TMFPG(Solver[SoftmaxPolicy]):
             start = rounded_counts(game.initial, n_agents)
         if problem.always and self.critic == "returns" and not (active == 1.0).all():
             raise ValueError(
-                f"clock='always' with critic='returns' needs everybody to act, but schedule is {schedule!r}: an agent "
-                "that waits between its actions earns the returns of clock='schedule', and none that always acts is "
-                "there to sample; use critic='model' or 'empirical', or clock='schedule'"
+                f"clock='always' with critic='returns' needs all agents to act at every step, but schedule is "
+                f"{schedule!r}: agents that wait between actions earn the returns of clock='schedule'; use "
+                "critic='model' or 'empirical', or clock='schedule'"
             )
         n_stages = self._n_stages(game)
         return _critics.Plan(

@@ -1,4 +1,4 @@
-"""`tune`: search a solver's settings with Optuna (extra `tune`), over one game or several."""
+"""`tune`: search a solver's settings with Optuna (extra `tune`), for one game or several."""
 
 from __future__ import annotations
 
@@ -40,37 +40,36 @@ if TYPE_CHECKING:
 __all__ = ["Metric", "Tuning", "tune"]
 
 Metric: TypeAlias = Literal["iterations", "seconds", "exploitability"]
-COLUMNS = ("value", "seconds", "exploitability", "iterations", "converged")  # of trials, beside the settings
-LEAST = 1e-15  # what an exploitability counts as at least, so that a zero does not decide a geometric mean alone
+COLUMNS = ("value", "seconds", "exploitability", "iterations", "converged")  # columns of trials that are not settings
+LEAST = 1e-15  # smaller exploitabilities count as this: a zero would make the geometric mean 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Tuning(Result[Literal["trials", "solution"]]):
-    """The best settings found, and all that were tried.
+    """The best settings found by `tune`, and all trials.
 
     Parameters
     ----------
     solver : solver
-        With the best settings; ready to `solve`.
+        The solver with the best settings; call its `solve`.
     solutions : tuple of Solution
-        What it found, one a game.
+        The Solutions of `solver`, one per game.
     value : float
-        Its metric: what was made small.
+        The metric of `solver`, the smallest of all trials.
     metric : str
     best_trial : int
     trials : dict of str to (n,) arrays
-        One row a trial, of which row 0 is the solver as it was given. value (infinite where the trial failed), seconds
-        of its solves; the settings, by name; and by game, (n, G): exploitability (the best), iterations (updates made)
-        and converged (NaN, -1 and False where the solve raised).
+        One row per trial; row 0 is the solver as it was given. Columns: value of the metric (infinite if the trial
+        failed); seconds of the solves; each setting by name; and per game, (n, G): the best exploitability, iterations
+        (updates made) and converged (NaN, -1 and False if the solve raised an error).
     errors : tuple of str
-        By trial, the message of the error that ended it, or "".
+        Per trial, the message of the error that ended it, or "".
     study : optuna.Study or None
-        With every trial but row 0: optuna.visualization and optuna.importance take it. None of a file, which has all
-        the rest.
+        All trials but row 0, for optuna.visualization and optuna.importance. None in a result loaded from a file.
 
     Notes
     -----
-    `plot` draws the metric by "trials", and the best so far; or how the exploitability of the best "solution" fell.
+    `plot` draws the metric of all "trials", with the best so far, or the exploitability of the best "solution".
     """
 
     solver: Solver[Any]
@@ -117,12 +116,12 @@ class Tuning(Result[Literal["trials", "solution"]]):
 
     @property
     def solution(self) -> Solution:
-        """That of the first game."""
+        """The Solution of the first game."""
         return self.solutions[0]
 
     @property
     def failures(self) -> npt.NDArray[np.int64]:
-        """By trial, in how many games the tolerance was missed or an error raised, (n,)."""
+        """Per trial, the number of games whose solve missed the tolerance or raised an error, (n,)."""
         return np.asarray((~self.trials["converged"]).sum(axis=-1), dtype=np.int64)
 
 
@@ -144,57 +143,57 @@ def tune(
     callback: Callable[[Tuning], object] | None = None,
     progress: bars.Progress = False,
 ) -> Tuning:
-    """Search the settings of a solver that serve a game, or several, best; needs Optuna (extra `tune`).
+    """Search the settings of a solver that work best on one game or several; needs Optuna (extra `tune`).
 
     Parameters
     ----------
     game : Game or sequence of Games
-        G of them; the metric is then the geometric mean over them.
+        G games. With several, the metric is the geometric mean over the games.
     schedule : Schedule or sequence of Schedules
-        One for all games, or one each.
+        One for all games, or one per game.
     n_agents : int, None or a sequence of these, optional
-        As `solve` takes it; one for all games, or one each.
+        As in `solve`; one for all games, or one per game.
     solver : str, class or solver, optional
-        The name or class of a solver, or one with settings of its own, which those searched replace. Its
-        `iterations` is what a solve may take.
+        The name or class of a solver, or a solver, whose settings are the defaults of the search. Its `iterations`
+        limits every solve.
     space : dict of str to (low, high), (low, high, "log") or list, optional
-        What is searched: settings by name, each between bounds (evenly, or in their logarithms; integers where the
-        setting is one) or among choices. All others keep their values. None: `solvers.default_space`, in units of
-        the largest difference of two Q at one (t, o) along the flow of the uniform policy.
+        The settings to search, by name: bounds (searched uniformly, or on a log scale; as integers if the setting is
+        an integer) or a list of choices. All other settings keep their values. None: `solvers.default_space`, scaled
+        by the largest difference of two Q at one (t, o) along the flow of the uniform policy.
     trials : int, optional
-        Settings to try, beside those of the solver as it is.
+        Number of trials after the first, which uses the solver as given.
     time_limit : float or None, optional
-        Seconds after which no trial is begun.
+        Seconds after which no further trial begins.
     metric : {"iterations", "seconds", "exploitability"} or callable of a tuple of Solutions, optional
-        What to make small. "iterations" and "seconds": evaluations made and seconds taken until a tolerance of the
-        solver is met; a solve that does not meet it counts as many times more as it remains above it, as if
-        exploitability fell like 1 / k, and a trial ends where it has made four times the iterations of the best one.
-        "exploitability": the best reached in all `iterations` of the solver, in units of return, at least 1e-15; the
-        tolerance stops no solve. A callable: its own, of the Solutions of all games.
+        The quantity to minimise. "iterations" or "seconds": evaluations made or seconds taken until a tolerance of the
+        solver is met. If a solve misses it, the number is multiplied by exploitability / tolerance, as if
+        exploitability fell like 1 / k; a solve is stopped after four times the iterations of the best trial.
+        "exploitability": the best one reached in all `iterations` of the solver, in units of return, at least 1e-15;
+        solves do not stop at the tolerance. A callable: called with the Solutions of all games, returns a number.
     sampler : optuna.samplers.BaseSampler or None, optional
         None: TPESampler, seeded by `rng`.
     rng : int, Generator, SeedSequence or None, optional
-        Seeds the sampler, and the solves, which draw the same in every trial.
+        Seed of the sampler and of the solves; every trial uses the same random streams.
     initial : policy or None, optional
-        Where every solve starts.
+        The policy from which every solve starts.
     callback : callable, optional
-        Called with the Tuning so far after each trial that leaves one; returning True stops.
+        Called with the Tuning so far after each trial, once a trial has succeeded; the search stops if it returns True.
     progress : bool or callable, optional
         True draws a bar over trials, on a terminal or in a notebook (extra `app`); a callable receives (done, total).
 
     Returns
     -------
     Tuning
-        Never worse than the solver as it was given, which is the first trial. It depends on `rng` alone, but for
-        "seconds" as a metric or a limit.
+        Never worse than the solver as given, which is the first trial. It depends on `rng` alone, unless seconds are
+        the metric or a time limit ends the search.
 
     Raises
     ------
     ImportError
         Optuna is not installed.
     TypeError, ValueError
-        Bad arguments; what every trial raises, if all do. A trial that raises ValueError has failed, and the search
-        goes on.
+        An argument is bad; or every trial failed: the error of the first is raised. A trial that raises ValueError
+        counts as failed, and the search continues.
 
     Examples
     --------
@@ -218,12 +217,12 @@ def tune(
     else:
         check.as_choice(metric, "metric", Metric)
         if metric != "exploitability" and base.tolerance is None and base.absolute_tolerance is None:
-            raise ValueError(f"metric is {metric!r}; needs a solver with a tolerance, which {base!r} has not")
+            raise ValueError(f"metric is {metric!r}; needs a solver with a tolerance, but {base!r} has none")
     callback = None if callback is None else noted(callback, "callback", "a Tuning")
     if sampler is not None:
         check.as_instance(sampler, "sampler", optuna.samplers.BaseSampler)
     if isinstance(initial, Solution):
-        raise TypeError("initial is a Solution; must be a policy: other settings cannot go on from its state")
+        raise TypeError("initial is a Solution; must be a policy: solves with other settings cannot continue its state")
     problems = list(zip(games, schedules, numbers, strict=True))
     if space is None:
         space = default_space(base, scale_of(problems, base.clock))
@@ -237,7 +236,7 @@ def tune(
         began = time.perf_counter()
 
         def over() -> bool:
-            """After a trial: whether it was the last."""
+            """Report a trial, and return whether it was the last one."""
             report(len(search.rows))
             stop = callback is not None and search.best is not None and callback(search.tuning()) is True
             return stop or (time_limit is not None and time.perf_counter() - began > time_limit)
@@ -256,11 +255,11 @@ def tune(
 
 
 class _Failed(Exception):
-    """A trial without a value, as Optuna is told of it."""
+    """Tells Optuna that a trial has no value."""
 
 
 class _Search:
-    """What has been tried."""
+    """The trials of a search, and the best of them."""
 
     def __init__(
         self, base: Solver[Any], problems: list[tuple[Game, Schedule, int | None]],
@@ -274,7 +273,7 @@ class _Search:
         self.best: tuple[float, int, Solver[Any], tuple[Solution, ...]] | None = None
 
     def attempt(self, settings: Mapping[str, Any]) -> float:
-        """The metric of these settings, infinite where they fail."""
+        """Run one trial; return the metric of these settings, infinite if they fail."""
         began = time.perf_counter()
         solutions: list[Solution] = []
         value, error, solver = np.inf, None, self.base
@@ -309,7 +308,7 @@ class _Search:
         return value
 
     def limited(self, solver: Solver[Any], i: int) -> Solver[Any]:
-        """The solver that a trial runs on game i: it stops where the trial cannot be the best any more."""
+        """The solver that a trial runs on game i, with `iterations` lowered so that hopeless trials end early."""
         if self.metric == "exploitability":
             return dataclasses.replace(solver, tolerance=None)
         if callable(self.metric) or self.best is None or self.excess(self.best[3][i]) > 1:
@@ -324,18 +323,18 @@ class _Search:
         return factor * (float(found.history["seconds"][-1]) if self.metric == "seconds" else _updates(found) + 1)
 
     def excess(self, found: Solution) -> float:
-        """How many times the tolerance its exploitability is."""
+        """The exploitability of a solve divided by the tolerance."""
         tolerance, absolute = self.base.tolerance, self.base.absolute_tolerance
         bound = max(0.0 if tolerance is None else tolerance * abs(found.mean_return), absolute or 0.0, 1e-300)
         return max(found.exploitability, 0.0) / bound
 
     def tuning(self) -> Tuning:
-        """What was found."""
+        """The Tuning so far; raises the first error if every trial failed."""
         if self.best is None:
             first = next((error for error in self.errors if error is not None), None)
             if first is not None:
                 raise first
-            raise ValueError(f"metric is {self.metric!r}; gave no finite number in {len(self.rows)} trials")
+            raise ValueError(f"metric is {self.metric!r}; it was not finite in any of {len(self.rows)} trials")
         value, best, solver, solutions = self.best
         columns: dict[str, npt.NDArray[Any]] = {}
         for name in self.rows[0]:
@@ -355,7 +354,7 @@ class _Search:
 
 
 def _number(value: object) -> float:
-    """What a metric returned, if it is a number; NaN and infinity are trials that failed."""
+    """Check that a metric returned a number; NaN and infinity mark failed trials."""
     array = check.as_real_array(value, "metric(solutions)")
     if array.ndim:
         raise ValueError(f"metric(solutions) has shape {array.shape}; must be a number")
@@ -363,7 +362,7 @@ def _number(value: object) -> float:
 
 
 def _updates(found: Solution) -> int:
-    """Updates of a solve."""
+    """The number of updates of a solve."""
     return int(found.history["iteration"][-1])
 
 
@@ -378,13 +377,13 @@ def _optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise ImportError("tune searches with optuna, which is not installed; pip install 'tmfcore[tune]'") from error
+        raise ImportError("tune needs optuna, which is not installed; pip install 'tmfcore[tune]'") from error
     return optuna
 
 
 @contextmanager
 def _quiet(optuna: Any) -> Iterator[None]:
-    """Optuna without its lines on standard error; its verbosity is afterwards what it was."""
+    """Silence Optuna's log lines; its verbosity is restored afterwards."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -394,11 +393,11 @@ def _quiet(optuna: Any) -> Iterator[None]:
 
 
 def _each(value: Any, name: str, kinds: Any, n: int | None = None) -> list[Any]:
-    """One value a game; a single one serves all."""
+    """One value per game; a single value is used for all games."""
     if not isinstance(value, (list, tuple)):
         return [check.as_instance(value, name, kinds)] * (1 if n is None else n)
     if not value:
-        raise ValueError(f"{name} is empty; must have at least one")
+        raise ValueError(f"{name} is empty; must have at least one entry")
     if n is not None and len(value) != n:
-        raise ValueError(f"{name} has {len(value)} entries; must be one for all {n} games or have one each")
+        raise ValueError(f"{name} has {len(value)} entries; must be one for all {n} games or have {n} entries")
     return [check.as_instance(each, f"{name}[{i}]", kinds) for i, each in enumerate(value)]
