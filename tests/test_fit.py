@@ -163,7 +163,7 @@ def test_agents_who_stay_need_to():
     with pytest.raises(ValueError, match=re.escape("agent 1 of data[0] does not act at step 0 and moves (1 cases)")):
         tmf.fit(log, passive="stay", **ONE)
     paid = two_steps([0], [0], np.array([[1.0, 2.0]]), np.array([[0, -1]]))
-    with pytest.raises(ValueError, match=re.escape("agent 0 of data[0] does not act at step 1 and is paid")):
+    with pytest.raises(ValueError, match=re.escape("agent 0 of data[0] does not act at step 1 and has a reward")):
         tmf.fit(paid, passive="stay", **ONE)
     run = tmf.simulate(true_game("constant"), tmf.TabularPolicy(np.full((S, A), 1 / A)), tmf.Bernoulli(0.5), 50, rng=1)
     with pytest.raises(ValueError, match=r"passive is 'stay', but of \d+ agents of data\[0\] that do not act"):
@@ -265,9 +265,9 @@ def test_counts_must_be_of_single_steps():
     run = tmf.simulate(game, uniform, tmf.Synchronous(), 10, rng=1)
     with pytest.raises(ValueError, match="n_actions is 3; the data has 2"):
         tmf.fit(run, n_actions=3)
-    with pytest.raises(ValueError, match="kind is 'affine' and the data counts; must be trajectories"):
+    with pytest.raises(ValueError, match="kind is 'affine', but the data is counts; must be trajectories"):
         tmf.fit(run, kind="affine")
-    with pytest.raises(ValueError, match="mu is given with counts"):
+    with pytest.raises(ValueError, match="mu is given, but the data is counts"):
         tmf.fit(run, mu=np.ones((4, 3)))
     logged = tmf.simulate(game, uniform, tmf.Synchronous(), 10, rng=1, trajectories=True)
     with pytest.raises(TypeError, match="data mixes"):

@@ -114,7 +114,7 @@ def test_what_is_said_of_other_games():
     queue = tmf.games.queueing((0.1, 0.2, 0.3), horizon=4, step=1).at()
     found = monotonicity(queue, tmf.Synchronous(), trials=5, rng=0)
     assert found.transition_depends_on_mu and found.unique is None and not found.affine
-    assert "says nothing about uniqueness" in str(found)
+    assert "uniqueness does not follow" in str(found)
     at_start = congestion(-np.eye(3), horizon=1)
     assert monotonicity(at_start, tmf.Synchronous()).verdict == "monotone"  # mu_0 is given: nothing to tell apart
     for c in (0.5, 2.0):

@@ -1,10 +1,10 @@
-"""What is computed from games: studies that need many runs, and what the theory says about them.
+"""Analysis of games: studies of finite populations, and properties that the theory uses.
 
-    convergence(...) -> Convergence      the finite-N error E || mu-hat - mu ||_1 against N, and its slope
-    fluctuations(...) -> Fluctuations    covariance, bias and error of N agents, predicted; compare(simulation)
-    monotonicity(...) -> Monotonicity    a proof from what the game declares, a refutation, or trials in vain
-    lipschitz(...) -> Lipschitz          constants of rewards, rows and flow: exact where declared, else lower bounds
-    bound(...) -> Bound                  the worst-case error of N agents beside the predicted and the measured one
+    convergence(...) -> Convergence      measures the finite-N error E || mu-hat - mu ||_1 against N, and its slope
+    fluctuations(...) -> Fluctuations    predicts covariance, bias and error of N agents; compare(simulation)
+    monotonicity(...) -> Monotonicity    proves or refutes monotonicity, or reports that no violation was found
+    lipschitz(...) -> Lipschitz          Lipschitz constants of rewards, rows and flow: exact or lower bounds
+    bound(...) -> Bound                  the worst-case error of N agents, with the predicted and the measured error
 
 Every study returns plain arrays; measurements come with intervals or standard errors (documentation, page "Intervals").
 """

@@ -1,10 +1,9 @@
-"""A search for what a black box hides: kinks, spikes, narrow windows, on lines between points that can be chosen.
+"""A search for large or changing slopes of a black-box function: kinks, spikes, narrow windows.
 
-    scan(look, compare, n, generator)     looks at n points of one line, more of them where slopes differ or are large
-    lines(anchor, generator)              lines across the simplex: edges, one share from 0 to 1, chords, around a point
+    scan(look, compare, n, generator)     evaluates n points of one line, more of them where slopes differ or are large
+    lines(anchor, generator)              lines across the simplex: edges, one share from 0 to 1, chords, near a point
 
-What is not found may be there all the same: a function that is only called can be anything between the calls. So a
-search refutes, and never proves.
+A search can refute a property, but never prove it: between its evaluations a black-box function can do anything.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from tmfcore._base.validation import FloatArray
 __all__ = ["SHORT", "lines", "random_populations", "scan"]
 
 FIRST = 9  # points of a line before it is refined
-ALIKE = 1e-6  # of the largest number: what differs by less is the same but for rounding
-SHORT = 1e-3  # of the way from a corner to another
-NARROWEST = 1e-7  # of a line: below, differences drown in rounding
+ALIKE = 1e-6  # numbers that differ by less than this share of the largest count as equal
+SHORT = 1e-3  # length of a short line near a corner, as a share of the way to another corner
+NARROWEST = 1e-7  # narrowest interval, as a share of a line: below it differences are mostly rounding
 
 
 def scan(
@@ -30,24 +29,24 @@ def scan(
     n: int,
     generator: np.random.Generator,
 ) -> Iterator[None]:
-    """Look at up to n points s in [0, 1]: both ends, some between, and midpoints of the intervals that stand out.
+    """Evaluate up to n points s in [0, 1]: both ends, some between, and midpoints of the intervals that stand out.
 
     Parameters
     ----------
     look : f(s) -> anything
-        Called once a point.
+        Called once per point.
     compare : f(left, right, width) -> (M,) float64
-        Of two neighbours: numbers that are the same on all of a line where nothing is hidden, slopes say, and larger
-        the nearer they are to what is looked for.
+        Called with the values of two neighbouring points; returns numbers, such as slopes, that are constant along a
+        line on which nothing is hidden, and larger the closer they are to a violation.
     n : int
         At least 2.
 
     Yields
     ------
     None
-        After every comparison, so that the caller may stop. Where the first 9 points show nothing but one set of
-        numbers, the line is left: another one tells more. Elsewhere three choices take turns: the interval where the
-        numbers are largest, the one where they differ most from a neighbour's, weighted by its width, and the widest.
+        After every comparison, so that the caller may stop. If the numbers are equal on all intervals between the first
+        9 points, the scan ends. Otherwise it halves, in turns, the interval with the largest numbers, the interval
+        whose numbers differ most from a neighbour's (weighted by its width), and the widest interval.
     """
     inner = generator.uniform(size=max(0, min(FIRST, n) - 2))
     at = np.concatenate([[0.0], (np.arange(len(inner)) + inner) / max(len(inner), 1), [1.0]]).tolist()
@@ -91,11 +90,11 @@ def _next(found: FloatArray, widths: FloatArray, turn: int) -> int:
 
 
 def lines(anchor: FloatArray, generator: np.random.Generator) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Ends of lines across the simplex, for ever; every other one begins at the population `anchor` (S,).
+    """An endless stream of lines across the simplex, as pairs of ends; every other line starts at `anchor` (S,).
 
-    From the anchor towards a corner, over the whole way or down to a hundredth of it: what happens there is met first.
-    Edges between corners; from a corner to the others' middle or any other mixture of theirs, along which one share
-    goes from 1 to 0; chords between random points, long and short; short ones near a corner.
+    Lines from the anchor towards a corner cover the whole way or down to a hundredth of it. The other lines are: edges
+    between corners; from a corner to the centre or another mixture of the other corners, along which one share goes
+    from 1 to 0; chords between random points, long and short; short lines near a corner.
     """
     size = len(anchor)
     corners = np.eye(size)

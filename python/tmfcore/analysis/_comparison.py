@@ -1,4 +1,4 @@
-"""Predicted fluctuations beside what replicas of N agents measured."""
+"""Predicted fluctuations compared with the measured ones of simulated populations."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison"]
 
-BIAS_LEVEL = 5.0  # a measured bias counts where it exceeds so many of its standard errors
+BIAS_LEVEL = 5.0  # a measured bias counts if it exceeds this many of its standard errors
 
-TIMES = 10  # rows of a comparison that is printed
+TIMES = 10  # rows of a printed comparison
 QUANTITIES = {
     "error": "E \u2016\u03bc\u0302 \u2212 \u03bc\u2016\u2081", "variance": "N Var \u03bc\u0302",
     "bias": "N E(\u03bc\u0302 \u2212 \u03bc)",
@@ -29,7 +29,7 @@ QUANTITIES = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(appearance.Timed, Result[Literal["error", "variance", "bias"]]):
-    """Predictions beside what R replicas of N agents measured, at the recorded times they share.
+    """Predictions and the measurements of R replicas of N agents, at the recorded times they share.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ class Comparison(appearance.Timed, Result[Literal["error", "variance", "bias"]])
         Label and name.
     observation_labels : tuple of S str
     step : float
-        dt, the sweeps a step lasts; 1.0 where time is steps.
+        dt, the length of a step in sweeps; 1.0 if time is counted in steps.
     time : str
-        What time is counted in, "steps" or "sweeps".
+        The unit of time, "steps" or "sweeps".
 
     Notes
     -----
@@ -96,7 +96,7 @@ class Comparison(appearance.Timed, Result[Literal["error", "variance", "bias"]])
         yield "ratio", f"{self.error_ratio:.3f} \u00b1 {self.error_ratio_se:.3f}"
 
     def __str__(self) -> str:
-        """The ratios, and up to ten times as rows."""
+        """The ratios, and a table of up to ten times."""
         some = np.unique(np.linspace(0, len(self.steps) - 1, TIMES).round().astype(int))
         rows = [("time", "error predicted", "measured", "+- se", "ratio")]
         for k in some:
@@ -137,42 +137,42 @@ class Comparison(appearance.Timed, Result[Literal["error", "variance", "bias"]])
 
     @property
     def error_ratio(self) -> float:
-        """Predicted over measured error, averaged over time."""
+        """Predicted divided by measured error, each averaged over time."""
         return self.mean_error / self.mean_error_measured
 
     @property
     def error_ratio_se(self) -> float:
-        """Its standard error, from that of the measurement."""
+        """Standard error of `error_ratio`, from that of the measurement."""
         return self.error_ratio * self.mean_error_se / self.mean_error_measured
 
     @property
     def bias_seen(self) -> FloatArray:
-        """Predicted over measured bias where that exceeds 5 of its standard errors (t > 0), else NaN; (K, S)."""
+        """Predicted / measured bias where the latter exceeds 5 of its standard errors (t > 0), else NaN; (K, S)."""
         seen = (np.abs(self.bias_measured) > BIAS_LEVEL * self.bias_se) & (self.steps > 0)[:, np.newaxis]
         return np.where(seen, self.bias / np.where(seen, self.bias_measured, 1.0), np.nan)
 
     @property
     def bias_ratio(self) -> float:
-        """Predicted over measured bias: a line through the origin, all times and observations weighted by 1 / se^2.
+        """Predicted / measured bias: slope of a line through the origin, times and observations weighted by 1 / se^2.
 
-        NaN where no bias is predicted.
+        NaN if no bias is predicted.
         """
         slope, _ = self._bias_slope()
         return 1 / slope if slope else np.nan
 
     @property
     def bias_ratio_se(self) -> float:
-        """Its standard error, taking the times as dependent: as if there were as many samples as observations."""
+        """Standard error of `bias_ratio`; times count as fully dependent: only the S entries of one time add up."""
         slope, se = self._bias_slope()
         return se / slope**2 if slope else np.nan
 
     def _bias_slope(self) -> tuple[float, float]:
-        """Measured on predicted bias, and a cautious standard error."""
+        """The slope of measured on predicted bias, and a conservative standard error."""
         use = (self.bias_se > 0) & (self.steps > 0)[:, np.newaxis]
         weight = np.where(use, self.bias_se, np.inf) ** -2.0
         energy = float((weight * self.bias**2).sum())
         if energy == 0:
             return np.nan, np.nan
-        # Along a path errors of different times are nearly one error: the squares of a single time set the scale.
+        # Errors at different times of a path are almost the same error: use the largest sum of squares of one time.
         alone = float((weight * self.bias**2).sum(axis=1).max())
         return float((weight * self.bias * self.bias_measured).sum()) / energy, alone**-0.5

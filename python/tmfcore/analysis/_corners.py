@@ -1,4 +1,4 @@
-"""Tables of a game at the corners of the simplex: what is affine in mu is known from them exactly."""
+"""Tables of a game at the corners of the simplex, which determine tables that are affine in mu."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tmfcore._model.sources import dense
 
 __all__ = ["Declared", "Look", "corners", "rewards", "rows", "steps"]
 
-Look: TypeAlias = Callable[[Game, FloatArray, int], tuple[FloatArray, FloatArray]]  # of who acts and who does not
+Look: TypeAlias = Callable[[Game, FloatArray, int], tuple[FloatArray, FloatArray]]  # active and passive tables
 
 
 class Declared(NamedTuple):
-    """What a game says of itself, the only ground of a proof: flags of its model, none of tables found by trying."""
+    """What a game declares, the only basis of proofs: flags of its model, except flags detected by probing."""
 
     affine: bool
     constant_reward: bool
@@ -50,12 +50,12 @@ def rows(game: Game, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
 
 
 def steps(game: Game) -> range:
-    """The steps whose tables have to be looked at: one where they are known not to depend on t."""
+    """The steps whose tables must be read: only step 0 if they are declared not to depend on t."""
     return range(1 if Declared.by(game).affine else game.n_steps)
 
 
 def corners(game: Game, what: Look, t: int) -> list[FloatArray]:
-    """Both tables of `what` (rewards or rows) at mu = e_y for every y, stacked: (S, ...) each."""
+    """Both tables of `what` (rewards or rows) at mu = e_y for every y, stacked, (S, ...) each."""
     size = game.n_observations
     at = [what(game, corner, t) for corner in np.eye(size)]
     return [np.stack([pair[i] for pair in at]) for i in (0, 1)]

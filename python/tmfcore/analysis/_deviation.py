@@ -1,4 +1,4 @@
-"""Mean absolute deviation of a count of agents whose mean and variance are known (Theory, section 6)."""
+"""Mean absolute deviation of a count of agents with given mean and variance (Theory, section 6)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from tmfcore._base.validation import FloatArray
 
-MANY = 1e4  # a variance from which a count is taken as normal; at c = m and v <= 4 m the two differ by 1e-4 or less
-POISSON = 1e-6  # relative difference of mean and variance below which the count is taken as Poisson
+MANY = 1e4  # variance from which a count is treated as normal; at c = m and v <= 4 m the two differ by at most 1e-4
+POISSON = 1e-6  # relative difference of mean and variance below which the count is treated as Poisson
 
 
 def mean_deviation(centre: ArrayLike, mean: ArrayLike, variance: ArrayLike, n_agents: float) -> FloatArray:
@@ -24,18 +24,18 @@ def mean_deviation(centre: ArrayLike, mean: ArrayLike, variance: ArrayLike, n_ag
     Returns
     -------
     float64 array of that shape
-        For X binomial where its variance is below its mean, Poisson where they agree, negative binomial where it is
-        above, the three families with (k+1) P(k+1) = (m^2/v + (1 - m/v) k) P(k). With j = floor(c), F(j) = P(X <= j),
+        X is binomial if its variance is below its mean, Poisson if they are equal, negative binomial if it is above,
+        the three families with (k+1) P(k+1) = (m^2/v + (1 - m/v) k) P(k). With j = floor(c), F(j) = P(X <= j),
 
             E |X - c| = m - c + 2 [ (c - m) F(j) + (m + (v/m - 1) j) P(j) ]
 
-        which at c = m is de Moivre's mean deviation. X binomial with a number of trials that is not whole has the
-        distribution function that the regularised incomplete beta function gives. Of an observation that holds more
-        than half of the agents, those elsewhere are counted. Where v >= 1e4, X is normal.
+        which at c = m is de Moivre's mean deviation. For a binomial whose number of trials is not an integer, F is the
+        regularised incomplete beta function. If an observation holds more than half of the agents, the agents elsewhere
+        are counted instead. If v >= 1e4, X is normal.
 
     Notes
     -----
-    sum_{k<=j} (m - k) P(k) = (m + (v/m - 1) j) P(j), by induction from the recursion of P. O(1) an entry.
+    sum_{k<=j} (m - k) P(k) = (m + (v/m - 1) j) P(j), by induction from the recursion of P. O(1) per entry.
     """
     c, m, v = (np.array(x, dtype=float) for x in np.broadcast_arrays(centre, mean, variance))
     m = np.clip(m, 0.0, n_agents)
@@ -68,7 +68,7 @@ def _few(c: FloatArray, m: FloatArray, v: FloatArray) -> FloatArray:
     thin = (v < m) & ~same
     p = 1 - v / m
     trials = m / np.where(thin, p, 1.0)
-    thin &= j < trials  # else X <= j for certain
+    thin &= j < trials  # otherwise P(X <= j) = 1
     a, k, q = trials[thin], j[thin], p[thin]
     below[thin] = betainc(a - k, k + 1, 1 - q)
     at[thin] = np.exp(xlogy(k, q) + xlog1py(a - k, -q) - betaln(a - k + 1, k + 1) - np.log1p(a))

@@ -1,4 +1,4 @@
-"""What a convergence study is asked to play: schedules by label, and N and schedule of each point."""
+"""Arguments of a convergence study: schedules by label, and N and schedule of each point."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ScheduleEntry: TypeAlias = Schedule | Callable[[int], Schedule]
 def schedule_entries(
     schedules: ScheduleEntry | Sequence[Schedule] | Mapping[str, ScheduleEntry],
 ) -> dict[str, ScheduleEntry]:
-    """Entries by label; schedules without a label of their own are called by it."""
+    """Check `schedules` and return its entries by label; a schedule outside a dict gets its own label."""
     if isinstance(schedules, Mapping):
         entries = {check.as_string(label, "schedules: a label"): entry for label, entry in schedules.items()}
     elif isinstance(schedules, Schedule):
@@ -46,7 +46,7 @@ def schedule_entries(
 def population_sizes(
     n_agents: Sequence[int] | Mapping[str, Sequence[int]], labels: tuple[str, ...]
 ) -> dict[str, IntArray]:
-    """Increasing (n,) int64 by label."""
+    """Check `n_agents` and return its increasing values by label, (n,) int64."""
     if isinstance(n_agents, Mapping):
         if set(n_agents) != set(labels):
             raise ValueError(f"n_agents has labels {sorted(n_agents)}; must have those of schedules, {sorted(labels)}")

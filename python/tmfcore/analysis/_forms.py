@@ -1,9 +1,9 @@
-"""The quadratic form by which affine rewards are monotone (Theory, section 4): its sign, proved.
+"""The sign of the quadratic form that decides whether affine rewards are monotone (Theory, section 4), proved.
 
     signs(game, beta) -> eigenvalues and signs of all steps
 
-A sign is what the coefficients of the game say, not what rounding leaves of it: where an eigenvalue is too near 0 to
-tell, a small form is decided in rational arithmetic, and of a large one nothing is said.
+Rounding never decides a sign: if an eigenvalue is too close to 0, the sign of a small form is computed in rational
+arithmetic, and that of a large form stays unknown.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tmfcore.games._affine import Affine
 __all__ = ["NEGATIVE", "SEMIDEFINITE", "UNKNOWN", "signs"]
 
 NEGATIVE, SEMIDEFINITE, UNKNOWN = -2, -1, 0  # definite, semidefinite, or neither proved
-EXACTLY = 24  # observations up to which a form near 0 is decided in rational arithmetic, O(S^3) fractions
+EXACTLY = 24  # largest S for which a form near 0 is decided in rational arithmetic, O(S^3) fractions
 EPS = float(np.finfo(np.float64).eps)
 
 
 def signs(game: Game, beta: FloatArray) -> tuple[FloatArray | None, list[int]]:
-    """What the game declares of its rewards at each step.
+    """Signs that follow from what the game declares about its rewards, at each step.
 
     Parameters
     ----------
@@ -36,9 +36,10 @@ def signs(game: Game, beta: FloatArray) -> tuple[FloatArray | None, list[int]]:
     Returns
     -------
     eigenvalues : (T,) float64 or None
-        Of affine rewards, the largest on the tangent space; NaN where nothing depends on mu. None of other rewards.
+        The largest eigenvalue on the tangent space, for affine rewards; NaN if no reward depends on mu. None for other
+        rewards.
     signs : list of T ints
-        NEGATIVE or SEMIDEFINITE where that is proved.
+        NEGATIVE or SEMIDEFINITE if that is proved, else UNKNOWN.
     """
     said = _corners.Declared.by(game)
     declared = {2: NEGATIVE, 1: SEMIDEFINITE}.get(said.falling_reward, UNKNOWN)
@@ -57,7 +58,7 @@ def signs(game: Game, beta: FloatArray) -> tuple[FloatArray | None, list[int]]:
 
 
 def _slopes(game: Game) -> tuple[FloatArray, FloatArray]:
-    """Derivatives of the rewards in mu, (S, A, S) and (S, S), up to an addition that is the same for all y."""
+    """Derivatives of the rewards in mu, (S, A, S) and (S, S), up to a constant that is the same for all y."""
     if isinstance(game.model, Affine):
         return game.model.reward_slopes()
     reward, passive = _corners.corners(game, _corners.rewards, 0)
@@ -65,13 +66,13 @@ def _slopes(game: Game) -> tuple[FloatArray, FloatArray]:
 
 
 def _largest(slopes: FloatArray, waiting: FloatArray, beta: float) -> tuple[float, int]:
-    """The largest eigenvalue of the form of one step on the tangent space, and its sign if that can be proved."""
+    """The largest eigenvalue of the form of one step on the tangent space, and its sign if it can be proved."""
     size, n_actions = slopes.shape[:2]
     alike = beta == 0 or all(_same_on_tangent(slopes[:, a], slopes[:, 0]) for a in range(1, n_actions))
     scale = float(max(np.abs(slopes).max() * beta, np.abs(waiting).max() * (1 - beta)))
     if alike:
         form = beta * slopes[:, 0] + (1 - beta) * waiting
-    else:  # the form over (o, a): every b at y adds to mu(y)
+    else:  # the form over (o, a): every action b at y contributes to mu(y)
         rows = (beta * slopes + (1 - beta) * waiting[:, np.newaxis]).reshape(-1, size)
         form = np.repeat(rows, n_actions, axis=1)
     n = len(form)
@@ -81,8 +82,8 @@ def _largest(slopes: FloatArray, waiting: FloatArray, beta: float) -> tuple[floa
     onto = np.eye(n) - 1.0 / n
     basis = np.linalg.svd(onto)[0][:, : n - 1]
     top = float(np.linalg.eigvalsh(basis.T @ (form + form.T) @ basis / 2)[-1])
-    margin = 16 * n**2 * EPS * scale  # of rounding in the form and of the eigenvalues' backward error
-    if not alike:  # who changes the action alone moves the reward of others but not mu: no such form is semidefinite
+    margin = 16 * n**2 * EPS * scale  # bounds rounding in the form and the backward error of eigenvalues
+    if not alike:  # a change of actions alone changes rewards but not mu: such a form is never semidefinite
         return top, UNKNOWN
     if abs(top) > margin:
         return top, NEGATIVE if top < 0 else UNKNOWN
@@ -93,7 +94,7 @@ def _largest(slopes: FloatArray, waiting: FloatArray, beta: float) -> tuple[floa
 
 
 def _same_on_tangent(first: FloatArray, second: FloatArray) -> bool:
-    """Whether first - second (S, S) is the same for all y, exactly: a difference of floats is a float and its rest."""
+    """Whether first - second (S, S) is exactly the same for all y, computed as rounded difference plus remainder."""
     difference = first - second
     back = difference - first
     remainder = (first - (difference - back)) + (-second - back)

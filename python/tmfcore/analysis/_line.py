@@ -1,4 +1,4 @@
-"""The line through log error against log N, and how well it is known."""
+"""The regression line of log error on log N, and the uncertainty of its slope."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tmfcore._results.result import Result
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-UNEQUAL = 1e-3  # points are taken to differ in relative spread where equal ones would differ as much so rarely
-BENT = 1e-2  # and to miss a line where points on one would miss it as much so rarely
+UNEQUAL = 1e-3  # significance level of the test that all points have the same relative variance
+BENT = 1e-2  # significance level of the test that the points lie on a line
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,19 +26,19 @@ class PowerLaw(Result[Literal["slope"]]):
     Parameters
     ----------
     slope, slope_se : float
-        Fitted slope and its standard error; NaN where fewer than two N, or an error of 0, leave it
-        undetermined. With two replicas a standard error is itself poorly known: `interval` takes account of that.
+        Fitted slope and its standard error; NaN if there are fewer than two N or an error is 0. With two replicas the
+        standard error is itself uncertain; `interval` takes account of that.
     intercept : float
         log error at log N = 0.
     chi2 : float
-        Squared residuals in units of the variance that the spread over replicas gives them, summed; about n - 2 where
-        the law is a line. NaN where the replicas have no spread.
+        Sum of squared residuals, each divided by its variance as estimated from the replicas; about n - 2 if the points
+        lie on a line. NaN if all replicas agree.
     degrees : float
         Degrees of freedom of `slope_se`.
 
     Notes
     -----
-    `plot` draws the slope with its interval of 95%, beside that of 1/sqrt(N).
+    `plot` draws the slope with its 95% interval, and the slope -1/2 of 1/sqrt(N).
     """
 
     slope: float
@@ -48,7 +48,7 @@ class PowerLaw(Result[Literal["slope"]]):
     degrees: float
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        """Student's interval of the slope.
+        """Student's confidence interval of the slope.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ def fit_line(n_agents: IntArray, errors: FloatArray) -> PowerLaw:
     pull = centred / (centred @ centred)  # the slope is pull @ y
     slope = float(pull @ y)
     intercept = float(y.mean() - slope * x.mean())
-    # Variances of the log means (delta method), relative to the line, which is better known than each mean.
+    # Variances of the log means (delta method), relative to the line, which is known better than each mean.
     spread = errors.var(axis=1, ddof=1) / replicas / np.exp(2 * (intercept + slope * x))
     expected = spread.mean()
     if _outlies(spread, replicas - 1):
@@ -102,14 +102,14 @@ def fit_line(n_agents: IntArray, errors: FloatArray) -> PowerLaw:
         leverage = 1 / size + centred * pull
         chi2 = squares * (size - 2) / float((1 - leverage) @ spread) if size > 2 else 0.0
         bent = size > 2 and _exceeds(chi2 / (size - 2), size - 2, degrees, BENT)
-    if bent:  # the scatter about the line is all there is to judge by
+    if bent:  # estimate the variance from the scatter about the line
         degrees = float(size - 2)
         variance = float(pull @ pull) * squares / degrees if degrees else np.nan
     return PowerLaw(slope, float(np.sqrt(variance)), intercept, chi2, degrees)
 
 
 def _outlies(variances: FloatArray, degrees: int) -> bool:
-    """Whether the largest of the variances is too large for those of one law (Cochran's C test)."""
+    """Whether the largest variance is too large for samples of equal variance (Cochran's C test)."""
     size = len(variances)
     others = variances.sum() - variances.max()
     if others == 0:
@@ -118,7 +118,7 @@ def _outlies(variances: FloatArray, degrees: int) -> bool:
 
 
 def _exceeds(ratio: float, above: float, below: float, chance: float) -> bool:
-    """Whether a ratio of variances of these degrees of freedom is as large as this with less than `chance`."""
+    """Whether a ratio of equal variances with these degrees of freedom exceeds `ratio` with probability < `chance`."""
     from scipy.special import fdtrc  # scipy takes longer to import than the rest of the package
 
     return float(fdtrc(above, below, ratio)) < chance

@@ -1,4 +1,4 @@
-"""The steepest slopes found of a function of the population: lower bounds of a Lipschitz constant.
+"""The steepest slopes found of a function of the population: lower bounds of its Lipschitz constant.
 
 steepest(look, slopes, anchor, trials, generator) -> (n,) float64
 """
@@ -15,9 +15,9 @@ from tmfcore.analysis import _adversary
 
 __all__ = ["steepest"]
 
-LINE = 25  # populations of a line
-SHORTEST = 1e-5  # lines of a smaller extent are left out
-TINY = 1e-13  # populations that differ by less are the same but for rounding
+LINE = 25  # populations per line
+SHORTEST = 1e-5  # shorter lines are skipped
+TINY = 1e-13  # populations that differ by less count as equal
 
 
 def steepest(
@@ -29,26 +29,26 @@ def steepest(
 ) -> FloatArray:
     """The largest slopes between populations on lines across the simplex, refined where they are large or change.
 
-    Of two halves of an interval one is as steep as the whole, so that refinement never loses what it has found.
+    One half of an interval is always at least as steep as the whole, so refinement never loses a slope.
 
     Parameters
     ----------
     look : f(mu) -> anything
-        Called at most `trials` + 1 times; first at the corners and next to them, where half of these are enough.
+        Called at most `trials` + 1 times; first at the corners and next to them, if half of the trials are enough.
     slopes : f(x, y, mu - nu) -> (n,) float64
-        Slopes between two populations, by each of n measures, less what rounding may add.
+        Slopes between two populations in n norms, minus a bound on rounding errors.
     anchor : (S,) float64
-        A population around which more is looked at: where the game's flow is.
+        A population near which the search is denser, such as one of the game's flow.
     """
     size = len(anchor)
     same = look(anchor)
-    largest = slopes(same, same, np.ones(size))  # 0 by every measure, and all there is where S = 1
+    largest = slopes(same, same, np.ones(size))  # 0 in every norm, and the result if S = 1
     if size == 1:
         return largest
     left = max(trials, 2)
     corners = np.eye(size)
     groups = [corners] if 1 < size <= left // 2 else []
-    if groups and size**2 <= left // 2:  # next to a corner the Jacobian of an affine game is largest
+    if groups and size**2 <= left // 2:  # the Jacobian of an affine game is largest at a corner
         groups += [corner + _adversary.SHORT * (corners - corner) for corner in corners]
     for group in groups:
         left -= size

@@ -1,10 +1,10 @@
 """A search for two flows of a game that contradict monotonicity (Theory, section 4).
 
-    search(...) -> the violation found, or None, and how many flows were compared
+    search(...) -> the violation found, or None, and the number of flows compared
 
-Mixtures of two policies, by the share of the population that plays either, make a line of flows, a straight one where
-transitions do not depend on mu. On such a line the terms of the sum are the same everywhere if rewards are affine;
-lines are refined where they are not (_adversary.scan).
+The flows of mixtures of two policies (a share s of the population plays the second one) form a line, which is straight
+if transitions do not depend on mu. If rewards are affine, the terms of the sum are constant along such a line; lines
+are refined where the terms change (_adversary.scan).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Violation", "search"]
 
-LINE = 25  # flows of a line, where it is refined
-PAIRS = 4  # lines between random policies for each of the others, with FEW flows each
+LINE = 25  # flows per refined line
+PAIRS = 4  # lines between random policies, of FEW flows each, per refined line
 FEW = 3
-ROUNDING = 1e-11  # a sum counts as positive beyond this share of its terms' absolute values
+ROUNDING = 1e-11  # a sum counts as positive if it exceeds this share of the absolute values of its terms
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,9 +43,9 @@ class Violation(Result[Literal["flows"]]):
     Parameters
     ----------
     value : float
-        The sum of Theory, section 4, discounted: > 0.
+        The sum of Theory, section 4, discounted; > 0.
     policies : pair of TabularPolicy
-        What makes the flows, L = T.
+        The policies of the two flows, L = T.
     flows : pair of (T+1, S) float64
 
     Notes
@@ -79,7 +79,7 @@ class Violation(Result[Literal["flows"]]):
 
 @dataclass(frozen=True, eq=False)
 class _Flow:
-    """A policy (T, S, A), its flow (T+1, S), the law of (o, a) at each step, and the rewards met."""
+    """A policy (T, S, A), its flow (T+1, S), the law of (o, a) at each step, and the rewards along the flow."""
 
     policy: TabularPolicy
     mu: FloatArray
@@ -106,7 +106,7 @@ class _ViolationSearch:
         )
 
     def compare(self, one: _Flow, two: _Flow, width: float) -> FloatArray:
-        """Terms of the sum by step, over the square of the width, and their sum; keeps the largest violation."""
+        """Terms of the sum by step, and their sum, divided by width^2; keeps the largest violation."""
         beta, factor = self.beta[:, None, None], self.weights[:, None, None]
         change = one.reward - two.reward
         acting = factor * beta * change * (one.acting - two.acting)
@@ -122,7 +122,7 @@ class _ViolationSearch:
         return np.append(terms, value) / width**2
 
     def between(self, first: FloatArray, second: FloatArray, s: float) -> FloatArray:
-        """The policy of a population of which a share s plays the second (T, S, A); flows as if kernels were fixed."""
+        """The mean policy (T, S, A) if a share s plays `second`, assuming that transitions do not depend on mu."""
         if s in (0.0, 1.0):
             return second if s else first
         one, two = (self.flow_of[id(table)] for table in (first, second))
@@ -131,7 +131,7 @@ class _ViolationSearch:
         return np.where(mass > 1e-300, rho / np.maximum(mass, 1e-300), (1 - s) * first + s * second)
 
     def line(self, first: FloatArray, second: FloatArray, n: int, generator: np.random.Generator) -> None:
-        """Flows between two policies."""
+        """Compare flows of mixtures of two policies; stops at a violation."""
         self.flow_of = {
             id(table): mean_field(self.game, TabularPolicy(table), self.schedule, self.n_agents).mu
             for table in (first, second)
@@ -151,7 +151,7 @@ def search(
     trials: int,
     generator: np.random.Generator,
 ) -> tuple[Violation | None, int]:
-    """Follow up to `trials` flows, at least 2, on lines between policies; stops at the first line with a violation."""
+    """Compare up to `trials` flows (at least 2) on lines between policies; stops at the first line with a violation."""
     looking = _ViolationSearch(game, schedule, n_agents, beta)
     trials = max(trials, 2)
     for first, second, n in _policies(game, generator):
@@ -163,10 +163,10 @@ def search(
 
 
 def _policies(game: Game, generator: np.random.Generator) -> Iterator[tuple[FloatArray, FloatArray, int]]:
-    """Pairs of policies (T, S, A), and flows to follow between them, for ever; every way takes its turn.
+    """An endless stream of pairs of policies (T, S, A) and the number of flows to compare between them.
 
-    One way against a mixture of the others, along which one share goes from its largest to its smallest; one way
-    against another; the same but for one step's decisions; random ones, far and near.
+    Pairs: a deterministic policy of `_ways` and a mixture of them, along which one share goes from its largest to its
+    smallest value; two policies that differ in the decisions of one step; two of `_ways`; random ones, far and near.
     """
     shape = (game.n_steps, game.n_observations, game.n_actions)
     ways = _ways(game)
@@ -182,7 +182,7 @@ def _policies(game: Game, generator: np.random.Generator) -> Iterator[tuple[Floa
             yield first, always(np.tensordot(share, ways, axes=1)), LINE
             base = always(ways[generator.integers(len(ways))]) if k % 2 else _random(generator, shape, 1.0)
             second = base.copy()
-            # What is decided at step t shows from t + 1 on: the last decision changes nothing that is paid for.
+            # A decision at step t changes mu from t + 1 on: the last decision changes no reward through mu.
             t = int(generator.integers(game.n_steps - 1))
             base[t], second[t] = ways[i], other
             yield base, second, LINE
@@ -195,7 +195,7 @@ def _policies(game: Game, generator: np.random.Generator) -> Iterator[tuple[Floa
 
 
 def _ways(game: Game) -> FloatArray:
-    """(M, S, A): each action always, and for each place what leads there with the largest probability."""
+    """M policies (M, S, A): each action everywhere, and for each observation the action most likely to lead there."""
     size, n_actions = game.n_observations, game.n_actions
     active, _ = _corners.rows(game, game.initial, 0)
     actions = np.repeat(np.eye(n_actions)[:, None], size, axis=1)

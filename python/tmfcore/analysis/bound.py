@@ -1,6 +1,6 @@
-"""The worst case of a finite population's error, beside the predicted and the measured one.
+"""The worst-case error of a finite population, with the predicted and the measured error.
 
-bound(...) -> Bound     bounds where the constants of the flow are exact, else estimates that say so
+bound(...) -> Bound     bounds if the Lipschitz constants of the flow are exact, else estimates marked as such
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ class Bound(Result[Literal["error"]]):
     Parameters
     ----------
     l1 : (T+1,) float64
-        err_{t+1} <= L_t err_t + sqrt(S q_t / N), with L_t the l1 constant of Phi_t: errors of the steps add up.
+        Bound from err_{t+1} <= L_t err_t + sqrt(S q_t / N), with L_t the l1 constant of Phi_t: errors of steps add up.
     euclidean : (T+1,) float64
-        sqrt(S v_t), v_{t+1} <= L_t^2 v_t + q_t / N with the Euclidean constant: their squares add up.
+        Bound sqrt(S v_t), v_{t+1} <= L_t^2 v_t + q_t / N with the Euclidean constant: squared errors add up.
     noise : (T,) float64
         q_t, the largest trace of the step's covariance C_t(mu) over mu, or a bound on it.
     predicted : Fluctuations
-        `predicted.error()` is the prediction.
+        The prediction is `predicted.error()`.
     measured, measured_se : (T+1,) float64 or None
         Mean over replicas and its standard error.
     replicas : int
-        Of the measurement; 0 without one.
+        Number of replicas of the measurement; 0 without one.
     lipschitz : Lipschitz
     rigorous : bool
-        Whether the constants of the flow are exact, which is never so for transitions that are Python callables, or
-        compiled functions without a promise, nor for policies that depend on mu. If not, `l1` and `euclidean` are
-        estimates from the steepest slopes found, no bounds, and so are `stays_bounded` and `limit`.
+        Whether the Lipschitz constants of the flow are exact. They are not if transitions are Python callables, or
+        compiled functions without a declaration, or if the policy depends on mu. Then `l1`, `euclidean`,
+        `stays_bounded` and `limit` are estimates from the steepest slopes found, not bounds.
     n_agents : int
 
     Notes
@@ -83,22 +83,22 @@ class Bound(Result[Literal["error"]]):
 
     @property
     def worst_case(self) -> FloatArray:
-        """The smaller of the two, and of 2, which no distance of distributions exceeds; (T+1,)."""
+        """The smallest of `l1`, `euclidean` and 2, the largest distance of two distributions; (T+1,)."""
         return np.minimum(np.minimum(self.l1, self.euclidean), 2.0)
 
     @property
     def stays_bounded(self) -> bool:
-        """Whether the bound has a limit as the horizon grows: Phi_t contracts, in one of the norms, at every step."""
+        """Whether the bound stays finite as the horizon grows: Phi_t is a contraction for all t in one of the norms."""
         return bool(self.lipschitz.flow.max() < 1 or self.lipschitz.flow_euclidean.max() < 1)
 
     @property
     def limit(self) -> float:
-        """What the bound cannot exceed however long the game, from an exact start; inf where it grows without end.
+        """The limit of the bound as the horizon grows, for an exact start; inf if there is none.
 
-        sqrt(S q / N) / (1 - L) in l1 or sqrt(S q / (N (1 - L^2))) in the Euclidean norm. When B agents act a step and
-        the others stay, 1 - L = (1 - l) B / N with l the constant of a sweep in which all act, and q is of order B / N:
-        the first is of order sqrt(S / B) / (1 - l), which batches that grow with N keep small, the second of order
-        sqrt(S / N) / sqrt(1 - l) whatever B.
+        sqrt(S q / N) / (1 - L) in l1 or sqrt(S q / (N (1 - L^2))) in the Euclidean norm. If B agents act per step and
+        the others stay, 1 - L = (1 - l) B / N with l the constant of a sweep in which all act, and q is of order B / N.
+        The first limit is then of order sqrt(S / B) / (1 - l), which is small if batches grow with N; the second is of
+        order sqrt(S / N) / sqrt(1 - l) for every B.
         """
         size = self.predicted.mu.shape[1]
         share = size * float(self.noise.max()) / self.n_agents
@@ -110,7 +110,7 @@ class Bound(Result[Literal["error"]]):
         return float(min(limits)) if limits else np.inf
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        """Confidence interval of the measured error at each time, (T+1,): Student's, of its logarithm.
+        """Confidence interval of the measured error at each time, (T+1,): Student's interval of its logarithm.
 
         Parameters
         ----------
@@ -120,17 +120,17 @@ class Bound(Result[Literal["error"]]):
         Returns
         -------
         Interval
-            With replicas - 1 degrees of freedom. Where all replicas agree, as at a rounded start, both ends are the
-            error itself.
+            With replicas - 1 degrees of freedom. If all replicas agree, as at a rounded start, both ends are the error
+            itself.
 
         Raises
         ------
         ValueError
-            Nothing was measured; a confidence out of bounds.
+            Nothing was measured, or confidence is out of bounds.
         """
         confidence = as_confidence(confidence)
         if self.measured is None or self.measured_se is None:
-            raise ValueError("nothing was measured; pass replicas to analysis.bound")
+            raise ValueError("nothing was measured; call analysis.bound with replicas >= 2")
         relative = np.divide(
             self.measured_se, self.measured, out=np.zeros_like(self.measured), where=self.measured > 0
         )
@@ -181,7 +181,7 @@ def bound(
     rng: seeding.RNG = None,
     threads: int | None = None,
 ) -> Bound:
-    """Bound E || mu-hat_t - mu_t ||_1 in the worst case, beside the predicted and the measured error.
+    """Bound the worst case of E || mu-hat_t - mu_t ||_1; also predict it, and measure it if asked.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def bound(
     replicas : int, optional
         Populations simulated to measure the error, 0 (none) or at least 2.
     engine, threads : optional
-        As in simulate; without replicas nothing is simulated.
+        As in simulate; only used with replicas.
     trials : int, optional
         As in lipschitz.
     rng : int, Generator, SeedSequence or None, optional
@@ -207,14 +207,14 @@ def bound(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; what the game's own functions raise.
+        An argument is bad, or a function of the game raises.
 
     Notes
     -----
     Given mu-hat_t, mu-hat_{t+1} is Phi_t(mu-hat_t) plus noise of mean 0 and covariance C_t(mu-hat_t) / N (Theory,
-    section 6). So errors obey err_{t+1} <= L_t err_t + E || noise ||_1, and, the noise being orthogonal to the past,
-    mean squares obey v_{t+1} <= L_t^2 v_t + trace / N. Traces are bounded over all mu from the rows where these do
-    not depend on mu, and by that of the uniform law, 1 - 1/S a row, otherwise.
+    section 6). Hence err_{t+1} <= L_t err_t + E || noise ||_1. The noise is orthogonal to the past, hence mean squares
+    obey v_{t+1} <= L_t^2 v_t + trace / N. The traces are bounded over all mu: from the rows if these do not depend on
+    mu, else by the trace of the uniform law, 1 - 1/S per row.
 
     Examples
     --------
@@ -275,7 +275,7 @@ def _traces(game: Game, kernel: Policy, beta: FloatArray, n_agents: int, coins: 
     out = np.empty(game.n_steps)
     known: dict[tuple[float, int], float] = {}
     fixed = game.model.constant_transition and not kernel.depends_on_mu
-    spread = 1 - 1 / size  # of the uniform law; no law has a larger trace
+    spread = 1 - 1 / size  # trace of the uniform law; no law has a larger one
     for t in range(game.n_steps):
         who = beta[t] * (1 - beta[t]) * ratio
         if not fixed:

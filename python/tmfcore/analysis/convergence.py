@@ -2,7 +2,7 @@
 
     convergence(...) -> Convergence      E || mu-hat_t - mu_t ||_1 for several N and schedules, and the slope
 
-Errors are kept by replica; means, intervals and slopes are computed from them when asked for.
+The result keeps the error of every replica and computes means, intervals and slopes from them on request.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["Convergence", "PowerLaw", "convergence"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Convergence(Result[Literal["mean", "final"]]):
-    """Errors of R replicas at several N, by label (one label for each schedule).
+    """Errors of R replicas at several N, by label (one label per schedule).
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Convergence(Result[Literal["mean", "final"]]):
     n_agents : dict label -> (n,) int64
         The values of N, increasing.
     errors : dict label -> (n, R) float64
-        || mu-hat_t - mu_t ||_1 of each replica, averaged over the ends of the sweeps (t > 0).
+        || mu-hat_t - mu_t ||_1 of each replica, averaged over the ends of sweeps (t > 0).
     final_errors : dict label -> (n, R) float64
         The same at t = T.
     schedules : dict label -> tuple of n str
@@ -59,14 +59,14 @@ class Convergence(Result[Literal["mean", "final"]]):
 
     Notes
     -----
-    All else is computed from these: `error_mean`, `error_low`, `error_high` and `final_mean`, `final_low`,
-    `final_high` are dicts label -> (n,), with Student's intervals of the logarithm over the replicas (an error is
-    positive and skewed: at t = T with two observations that of the error itself would cover 92% instead of 95%). Where
-    the replicas of one N agree but others do not, that is chance: the relative spread is then the mean of all N, and
-    the ends are NaN if all errors are 0. `fit(label)` is the line.
+    `error_mean`, `error_low`, `error_high` and `final_mean`, `final_low`, `final_high` are dicts label -> (n,), with
+    Student's intervals of the logarithm over the replicas. (Errors are positive and skewed: at t = T with two
+    observations, Student's interval of the error itself would cover 92% instead of 95%.) If the replicas of one N agree
+    by chance while others do not, the mean relative spread of all N is used; the ends are NaN if all errors are 0.
+    `fit(label)` is the regression line.
 
     `plot` draws the errors with their intervals against N, log-log, and the fitted slopes: of the "mean" over time, or
-    the "final" errors.
+    of the "final" errors.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {"n_agents": "K", "errors": "K R", "final_errors": "K R", "schedules": "K"}
@@ -81,7 +81,7 @@ class Convergence(Result[Literal["mean", "final"]]):
 
     @property
     def replicas(self) -> int:
-        """R."""
+        """R, the number of replicas."""
         return int(next(iter(self.errors.values())).shape[1])
 
     @property
@@ -91,12 +91,12 @@ class Convergence(Result[Literal["mean", "final"]]):
 
     @property
     def error_low(self) -> dict[str, FloatArray]:
-        """Lower ends of its intervals, label -> (n,)."""
+        """Lower ends of the intervals of `error_mean`, label -> (n,)."""
         return {label: self._interval(e).low for label, e in self.errors.items()}
 
     @property
     def error_high(self) -> dict[str, FloatArray]:
-        """Upper ends of its intervals, label -> (n,)."""
+        """Upper ends of the intervals of `error_mean`, label -> (n,)."""
         return {label: self._interval(e).high for label, e in self.errors.items()}
 
     @property
@@ -106,12 +106,12 @@ class Convergence(Result[Literal["mean", "final"]]):
 
     @property
     def final_low(self) -> dict[str, FloatArray]:
-        """Lower ends of its intervals, label -> (n,)."""
+        """Lower ends of the intervals of `final_mean`, label -> (n,)."""
         return {label: self._interval(e).low for label, e in self.final_errors.items()}
 
     @property
     def final_high(self) -> dict[str, FloatArray]:
-        """Upper ends of its intervals, label -> (n,)."""
+        """Upper ends of the intervals of `final_mean`, label -> (n,)."""
         return {label: self._interval(e).high for label, e in self.final_errors.items()}
 
     @property
@@ -121,7 +121,7 @@ class Convergence(Result[Literal["mean", "final"]]):
 
     @property
     def slope_se(self) -> dict[str, float]:
-        """Its standard error, by label."""
+        """Standard error of `slope`, by label."""
         return {label: self.fit(label).slope_se for label in self.labels}
 
     @property
@@ -131,30 +131,30 @@ class Convergence(Result[Literal["mean", "final"]]):
 
     @property
     def final_slope_se(self) -> dict[str, float]:
-        """Its standard error, by label."""
+        """Standard error of `final_slope`, by label."""
         return {label: self.fit(label, final=True).slope_se for label in self.labels}
 
     def fit(self, label: str, *, final: bool = False) -> PowerLaw:
-        """The line through log error against log N, by least squares; `fit(label).interval(confidence)` of its slope.
+        """Fit a line to log error against log N by least squares; `fit(label).interval(confidence)` is of its slope.
 
-        To leading order the error has the same law at every N but for its scale. So the relative variance over
-        replicas is pooled: n (R - 1) degrees of freedom, which is what makes two replicas enough. Where the spread of
-        one point stands out (Cochran's test, one in 1,000), each point counts with its own (Satterthwaite's degrees of
-        freedom). Where the points miss the line by more than their spread explains (an F test, one in 100: higher
-        orders in 1/N), `slope_se` is that of the scatter about the line, with n - 2 degrees of freedom.
+        To leading order only the scale of the error depends on N. So the relative variance over replicas is pooled over
+        all N, with n (R - 1) degrees of freedom, and two replicas are enough. If the variance of one point is too large
+        (Cochran's test at 1 in 1,000), each point has its own variance (Satterthwaite's degrees of
+        freedom). If the points are farther from the line than their variance explains (an F test at 1 in 100; caused by
+        higher orders in 1/N), `slope_se` comes from the scatter about the line, with n - 2 degrees of freedom.
 
         Parameters
         ----------
         label : str
         final : bool, optional
-            True fits the error at T, False (default) the time average.
+            True: fit the error at T; False (default): the time average.
         """
         check.as_choice(label, "label", self.labels)
         final = check.as_bool(final, "final")
         return fit_line(self.n_agents[label], (self.final_errors if final else self.errors)[label])
 
     def table(self) -> list[dict[str, Any]]:
-        """One row for each label and N: label, schedule, n_agents, replicas, the two errors with their intervals."""
+        """One row per label and N: label, schedule, n_agents, replicas, the two errors with their intervals."""
         columns = {
             "error_mean": self.error_mean,
             "error_low": self.error_low,
@@ -211,7 +211,7 @@ class Convergence(Result[Literal["mean", "final"]]):
         return plotting.convergence(lines, when="at the end" if final else "mean over time", **style)
 
     def _interval(self, errors: FloatArray) -> Interval:
-        """Of the mean of each row (n, R)."""
+        """Interval of the mean of each row of errors (n, R)."""
         replicas = errors.shape[1]
         means = errors.mean(axis=1)
         relative = errors.std(axis=1, ddof=1) / np.where(means > 0, means, 1.0)
@@ -236,30 +236,30 @@ def convergence(
     threads: int | None = None,
     progress: bars.Progress = False,
 ) -> Convergence:
-    """Measure how the N-agent population closes in on its mean-field flow as N grows.
+    """Measure how the distance of the N-agent population from its mean-field flow falls as N grows.
 
-    Every (schedule, N) is simulated from rounded start counts and compared, at the end of each sweep, with
-    the flow of its own active fractions B / N.
+    Simulates every (schedule, N) from rounded start counts and compares it, at the end of each sweep, with the flow
+    for its own active fractions B / N.
 
     Parameters
     ----------
     game : Game
-        In sweeps its steps follow B / N.
+        A game in sweeps has steps of B / N sweeps.
     policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedules : Schedule, callable n_agents -> Schedule, sequence of Schedule, or dict label -> one of the
     first two
-        A callable makes the batch depend on N, as in {"B=N/10": lambda n: tmf.Batch(n // 10)}.
+        A callable lets the batch depend on N, as in {"B=N/10": lambda n: tmf.Batch(n // 10)}.
     n_agents : sequence of int, or dict label -> sequence of int
         The values of N, increasing.
     replicas : int, optional
-        R >= 2 independent populations for each N.
+        R >= 2 independent populations per N.
     engine, threads
         As in simulate.
     confidence : float, optional
         Level of the intervals of the errors, in (0, 1).
     rng : int, Generator, SeedSequence or None, optional
-        Seed; every (schedule, N) has its own stream, so a result does not depend on what else is in the
-        study, as long as what comes before it stays.
+        Seed. Every (schedule, N) has its own stream, so later entries of the study do not change the results of
+        earlier ones.
     progress : bool or callable, optional
         As in simulate; steps are those of all populations together.
 
@@ -270,13 +270,12 @@ def convergence(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; whatever simulate and mean_field raise.
+        An argument is bad, or simulate or mean_field raises.
 
     Notes
     -----
-    The time average is over t = one sweep, two sweeps, ..., T, where a sweep is max(1, round(1 / game.dt))
-    steps; t = 0, with nothing but the rounding error, is left out. Cost: that of simulate, summed over
-    schedules and N.
+    The time average is over t = one sweep, two sweeps, ..., T, where a sweep is max(1, round(1 / game.dt)) steps;
+    t = 0, where the error is only that of rounding, is left out. Cost: that of simulate, summed over schedules and N.
 
     Examples
     --------

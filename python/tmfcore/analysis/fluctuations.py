@@ -1,9 +1,9 @@
-"""How N agents stray from their mean field, predicted (Theory, section 6) and compared with simulation.
+"""Predicted deviations of N agents from their mean field (Theory, section 6), and their comparison with simulations.
 
     fluctuations(...) -> Fluctuations     covariance, bias and expected error of mu-hat, to first order in 1/N
-    Fluctuations.compare(simulation)      predicted over measured, with standard errors
+    Fluctuations.compare(simulation)      predicted and measured values, with standard errors
 
-The recursions run in a compiled kernel; this module checks, allocates, and reads the numbers.
+The recursions run in a compiled kernel; this module checks arguments, allocates arrays, and wraps the results.
 """
 
 from __future__ import annotations
@@ -38,42 +38,42 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Fluctuations", "fluctuations"]
 
 Jacobian: TypeAlias = Literal["auto", "exact", "differences"]
-MARKERS = 20  # a line
-SYSTEM = ("game", "activation", "policy", "start")  # in what a simulation must agree with a prediction
+MARKERS = 20  # per line
+SYSTEM = ("game", "activation", "policy", "start")  # parts of the fingerprint that simulation and prediction share
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fluctuations(appearance.Timed, Result[Literal["band"]]):
     """Mean field, covariance and bias of the population distribution mu-hat of N agents, to first order in 1/N.
 
-    Exact at n_agents where the game declares constant transitions and the policy does not depend on the population.
+    Exact at n_agents if the game declares constant transitions and the policy does not depend on the population.
 
     Parameters
     ----------
     mu : (J+1, S) float64
         Mean-field flow at each recorded time.
     covariance : (J+1, S, S) float64
-        Sigma: N times the covariance of mu-hat at n_agents. It depends on N further through the batches' noise.
+        Sigma: N times the covariance of mu-hat at n_agents. With batches it depends on N.
     bias : (J+1, S) float64
         m: N times the mean of mu-hat - mu. Starts at the rounding of n_agents * initial to whole agents.
     steps : (J+1,) int64
-        Time index of each, from 0 to the horizon.
+        Step of each recorded time, from 0 to the horizon.
     n_agents : int or None
-        N the predictions are for; None: any N (then the limit of the schedule's noise is used, and no rounding).
+        The N of the prediction. None: any N; the noise of the schedule is then its limit, and nothing is rounded.
     horizon : int
         T.
     jacobian : {"exact", "differences"}
-        Whether the derivatives of the step Phi_t were exact or differences (central; forward along the bias).
+        Whether the derivatives of Phi_t are exact or finite differences (central; forward along the bias).
     start : {"rounded", "sampled"}
     schedule, game : str
         Label and name.
     observation_labels : tuple of S str
     step : float
-        dt, the sweeps a step lasts; 1.0 where time is steps.
+        dt, the length of a step in sweeps; 1.0 if time is counted in steps.
     time : str
-        What time is counted in, "steps" or "sweeps".
+        The unit of time, "steps" or "sweeps".
     fingerprint : Fingerprint or None
-        Of game, schedule, N, policy and start: what simulations it may be compared with.
+        Of game, schedule, N, policy and start; simulations must have the same to be compared.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {
@@ -114,32 +114,32 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
         Parameters
         ----------
         n_agents : int or None, optional
-            N; None: the one the prediction was made for.
+            N. None: the N of the prediction.
 
         Returns
         -------
         (J+1,) float64
-            constant / sqrt(N) as N grows. At N, each count N mu-hat(x) is taken as a binomial, Poisson or negative
-            binomial one (normal where its variance is large) with mean N mu(x) + m(x) and variance N Sigma(x,x): so a
-            start rounded to whole agents shows its rounding, and where few agents are expected their number is whole
-            and >= 0. Exact for agents that are independent and start alike.
+            Tends to constant / sqrt(N) as N grows. At finite N, each count N mu-hat(x) is modelled as binomial, Poisson
+            or negative binomial (normal if its variance is large) with mean N mu(x) + m(x) and variance N Sigma(x,x).
+            This includes the rounding of the start to whole agents, and counts of few agents are integers >= 0. Exact
+            for agents that are independent and have the same initial law.
 
         Raises
         ------
         TypeError, ValueError
-            n_agents is no number of agents, or not the one the prediction was made for.
+            n_agents is not a positive integer, or not the N of the prediction.
         """
         n = self._n(n_agents)
         means = n * self.mu
         return np.asarray(mean_deviation(means, means + self.bias, n * self._variances(), n).sum(axis=1) / n)
 
     def compare(self, simulation: Simulation) -> Comparison:
-        """Set the prediction beside what a simulation of the same system measured.
+        """Compare the prediction with measurements of a simulation of the same system.
 
         Parameters
         ----------
         simulation : Simulation
-            At least two replicas of the same game, policy, schedule and start, recorded at some of the same times.
+            At least two replicas, with the same game, policy, schedule and start, and some recorded times in common.
 
         Returns
         -------
@@ -148,7 +148,7 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
         Raises
         ------
         TypeError, ValueError
-            Another game, policy, schedule, N or start; one replica; no recorded time t > 0 in common.
+            Game, policy, schedule, N or start differ; there is only one replica; no recorded time t > 0 is shared.
         """
         check.as_instance(simulation, "simulation", Simulation)
         n = self._n(simulation.n_agents, "simulation.n_agents")
@@ -159,7 +159,7 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
             raise ValueError(f"simulation has {simulation.replicas} replica; must have at least 2 to measure a spread")
         steps, here, there = np.intersect1d(self.steps, simulation.steps, return_indices=True)
         if not (steps > 0).any():
-            raise ValueError("simulation.steps shares no time t > 0 with the prediction; choose record_every alike")
+            raise ValueError("simulation.steps shares no time t > 0 with the prediction; use the same record_every")
         off = simulation.mu[:, there] - self.mu[here]
         root = np.sqrt(simulation.replicas)
         errors = np.abs(off).sum(axis=-1)
@@ -207,14 +207,14 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
         Parameters
         ----------
         kind, label, color, title, ax : optional
-            As of every result.
+            As in `plot` of every result.
         simulation : Simulation or None, optional
-            Drawn as the mean over its replicas (markers) and bars of two standard deviations; as in `compare`, but one
-            replica will do, and is drawn without bars.
+            Drawn as the mean over its replicas (markers) with bars of two standard deviations. As in `compare`, but one
+            replica is enough, and is drawn without bars.
         n_agents : int or None, optional
-            N of the band; None: the simulation's, or the one the prediction was made for.
+            N of the band. None: that of the simulation, or of the prediction.
         markers : int or None, optional
-            At most so many markers a line; only with a simulation. None: 20.
+            The largest number of markers per line; only with a simulation. None: 20.
 
         Returns
         -------
@@ -223,9 +223,9 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
         Raises
         ------
         ImportError
-            matplotlib (extra `app`) is not there.
+            matplotlib (extra `app`) is not installed.
         TypeError, ValueError
-            As `compare` and `error`.
+            As in `compare` and `error`.
         """
         own = {"simulation": simulation, "n_agents": n_agents, "markers": markers}
         if title is None and self.n_agents is None:
@@ -275,7 +275,7 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
         return axes | {"observation": ("observation", names), "next_observation": ("next_observation", names)}
 
     def _variances(self) -> FloatArray:
-        """Sigma(x, x), (J+1, S); rounding may leave a variance of zero just below it."""
+        """Sigma(x, x), (J+1, S), clipped at 0 because rounding can make a zero variance negative."""
         return np.maximum(np.diagonal(self.covariance, axis1=1, axis2=2), 0.0)
 
     def _n(self, n_agents: int | None, name: str = "n_agents") -> float:
@@ -300,27 +300,27 @@ def fluctuations(
     record_every: int = 1,
     jacobian: Jacobian = "auto",
 ) -> Fluctuations:
-    """Predict how N agents stray from their mean-field flow: covariance, bias, expected error (Theory, section 6).
+    """Predict the deviation of N agents from their mean-field flow: covariance, bias, error (Theory, section 6).
 
     Parameters
     ----------
     game : Game
     policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
-        May depend on the population: its derivative in mu is part of the dynamics.
+        May depend on the population; its derivative in mu then enters the Jacobian.
     schedule : Schedule
-        Who acts. Batches drawn without replacement and Bernoulli activation have different covariances.
+        Which agents act. Batches drawn without replacement and Bernoulli activation have different covariances.
     n_agents : int or None, optional
-        N. Sequential and Batch need it. None (Synchronous, Fraction, Bernoulli): a prediction for any N.
+        N; required for Sequential and Batch. None (Synchronous, Fraction, Bernoulli): a prediction for any N.
     start : {"rounded", "sampled"}, optional
         As in simulate. "rounded": Sigma_0 = 0, and the bias starts at the rounding, counts - N mu_0 (0 without
-        n_agents). "sampled": every agent drawn from mu_0, so Sigma_0 = diag mu_0 - mu_0 mu_0'.
+        n_agents). "sampled": every agent is drawn from mu_0, so Sigma_0 = diag mu_0 - mu_0 mu_0'.
     record_every : int, optional
         Steps between recorded times; the last interval may be shorter. J = ceil(T / record_every).
     jacobian : {"auto", "exact", "differences"}, optional
-        "exact": the kernel does not depend on mu or t, or the game gives its derivatives (games.affine, those made of
-        it, queueing), and the policy is a TabularPolicy or SoftmaxPolicy.
-        "differences": differences of Phi_t, step 1/4096 in units of mu, inside the simplex, with a relative error
-        near 1e-7 where the game is smooth on the scale of 1. "auto" (default): exact where possible.
+        "exact": needs a kernel that does not depend on mu or t, or a game that gives its derivatives (games.affine,
+        games built from it, queueing), and a TabularPolicy or SoftmaxPolicy. "differences": finite differences of
+        Phi_t, step 1/4096 in units of mu, inside the simplex; the relative error is near 1e-7 if the game is smooth on
+        the scale of 1. "auto" (default): exact if possible.
 
     Returns
     -------
@@ -329,18 +329,18 @@ def fluctuations(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments, n_agents missing, jacobian="exact" where it is not known, a row of the game or policy that is no
-        distribution; a covariance that overflows.
+        An argument is bad; n_agents is missing; jacobian="exact" is not available; a row of the game or policy is not a
+        distribution; the covariance overflows.
 
     Notes
     -----
-    Sigma_{t+1} = J Sigma_t J' + Q_t, m_{t+1} = J m_t + 1/2 H : Sigma_t, with the step's own noise Q_t, the Jacobian J
-    and the second derivative H of Phi_t at mu_t. Where transitions are declared constant (arrays, say) and the policy
-    does not depend on mu, mean and covariance at n_agents are exact. Elsewhere a system-size expansion, valid where
-    Phi_t is twice differentiable along the flow and N is large. Where Phi_t has a kink at mu_t (games.routing at travel
-    times of a whole number of steps, say), the mean of mu-hat - mu is of order 1 / sqrt(N) and the bias from
-    differences means nothing; where it jumps, nothing here holds. Observations that hold less than 1e-9 of the
-    population move with the rest, but what their share does to rows of the game is left out.
+    Sigma_{t+1} = J Sigma_t J' + Q_t, m_{t+1} = J m_t + 1/2 H : Sigma_t, with the noise Q_t of the step, the Jacobian J
+    and the second derivative H of Phi_t at mu_t. If transitions are declared constant (arrays, for instance) and the
+    policy does not depend on mu, mean and covariance at n_agents are exact. Otherwise this is a system-size expansion,
+    valid for large N if Phi_t is twice differentiable along the flow. If Phi_t has a kink at mu_t (as games.routing has
+    at travel times of a whole number of steps), the mean of mu-hat - mu is of order 1 / sqrt(N), and the bias from
+    differences has no meaning; if Phi_t jumps, neither bias nor covariance has. Observations that hold less than 1e-9
+    of the population are moved, but the effect of their share on rows of the game is left out.
     Cost: O(T S (S^2 + S A K)) time, O(J S^2) memory.
 
     Examples

@@ -1,8 +1,8 @@
-"""How strongly a game couples its agents: Lipschitz constants, exact where the game declares enough, else lower bounds.
+"""Lipschitz constants of a game in mu: exact if the game declares enough, else lower bounds.
 
     lipschitz(...) -> Lipschitz     of rewards and rows in mu, and of the flow map Phi_t
 
-Lower bounds are slopes that were seen, and are named as such wherever they are used.
+Lower bounds are the largest slopes found by a search; results mark them as "lower bound".
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ if TYPE_CHECKING:
 __all__ = ["EXACT", "LOWER", "Lipschitz", "lipschitz"]
 
 EXACT, LOWER = "exact", "lower bound"
-ROUNDING = 1e-14  # of differences of numbers near 1
+ROUNDING = 1e-14  # bound on rounding errors of differences of numbers near 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Lipschitz(Result[Literal["flow"]]):
-    """Lipschitz constants in mu, distances of populations in the l1 norm unless said otherwise.
+    """Lipschitz constants in mu. Distances of populations are in the l1 norm unless stated otherwise.
 
     Parameters
     ----------
     reward : float
-        Of r(o,a,.) and r0(o,.), whichever is larger, over all o, a, t; in units of reward.
+        The largest constant of r(o,a,.) and r0(o,.) over all o, a, t; in units of reward.
     transition : float
-        Of the rows P(.|o,a,.) and P0(.|o,.) in the l1 norm.
+        The largest constant of the rows P(.|o,a,.) and P0(.|o,.) in the l1 norm.
     flow : (T,) float64
-        Of Phi_t in the l1 norm.
+        The constants of Phi_t in the l1 norm.
     flow_euclidean : (T,) float64
-        Of Phi_t in the Euclidean norm.
+        The constants of Phi_t in the Euclidean norm.
     reward_kind, transition_kind, flow_kind : {"exact", "lower bound"}
-        "exact" only from what the game declares (`game.model.constant_reward`, `constant_transition`, `affine`), and
-        never of Python callables or of compiled functions without a promise. A lower bound is the steepest slope that a
-        search found: the constant may be larger.
+        "exact" follows from what the game declares (`game.model.constant_reward`, `constant_transition`, `affine`);
+        Python callables and compiled functions without a declaration are never "exact". A "lower bound" is the steepest
+        slope that a search found: the constant may be larger.
 
     Notes
     -----
-    `plot` draws the constants of the flow against time, and the level 1 below which a step contracts.
+    `plot` draws the constants of the flow against time, and the level 1, below which a step is a contraction.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {"flow": "T", "flow_euclidean": "T"}
@@ -99,7 +99,7 @@ def lipschitz(
     trials: int = 200,
     rng: seeding.RNG = None,
 ) -> Lipschitz:
-    """Lipschitz constants of rewards, rows and the flow map: exact where declared, else lower bounds, named as such.
+    """Lipschitz constants of rewards, rows and the flow map: exact if the game declares enough, else lower bounds.
 
     Parameters
     ----------
@@ -107,9 +107,9 @@ def lipschitz(
     policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
     schedule : Schedule
     n_agents : int or None, optional
-        Turns batch sizes into fractions, as in mean_field.
+        N, for the active fractions B / N of batches, as in mean_field.
     trials : int, optional
-        Populations to look at, each step, at least two, for what is not declared.
+        Number of populations, at least 2, at which each step is evaluated to search for a constant that is not exact.
     rng : int, Generator, SeedSequence or None, optional
 
     Returns
@@ -119,18 +119,18 @@ def lipschitz(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; what the game's own functions raise.
+        An argument is bad, or a function of the game raises.
 
     Notes
     -----
-    A constant of an affine function is attained between two corners of the simplex, so it is the largest difference
-    there, over || e_y - e_z ||_1 = 2. If the rows are affine in mu and the policy does not depend on it, Phi_t is
-    quadratic and its Jacobian affine: the norm of the Jacobian on differences of populations is convex in mu, so it
-    is largest at a corner. Which games are affine, they say themselves (`game.model.affine`: arrays, games.affine and
-    those made of it). Of everything else slopes are looked for on lines across the simplex, from corner to corner,
-    along one share, between random populations and around those of the flow; intervals are halved where slopes are
-    large or change, as one half is always as steep as the whole. Cost: O(S) tables of the game and O(S^4) for the
-    Jacobians, for each active fraction and stage of the policy; or O(T trials) tables.
+    The constant of an affine function is attained between two corners of the simplex: it is the largest difference of
+    its values at corners, divided by || e_y - e_z ||_1 = 2. If the rows are affine in mu and the policy does not depend
+    on it, Phi_t is quadratic and its Jacobian affine. The norm of the Jacobian on differences of populations is then
+    convex in mu and largest at a corner. A game declares that it is affine (`game.model.affine`: arrays, games.affine
+    and games built from it). For everything else the search evaluates lines across the simplex: from corner to corner,
+    along one share, between random populations and near the flow. It halves intervals where slopes are large or change;
+    one half is always at least as steep as the whole. Cost: O(S) tables of the game and O(S^4) for the Jacobians, for
+    each active fraction and stage of the policy; or O(T trials) tables.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def lipschitz(
     return Lipschitz(reward, transition, flow[:, 0], flow[:, 1], reward_kind, transition_kind, flow_kind)
 
 
-_Pair = tuple[FloatArray, FloatArray]  # tables of who acts and of who does not
+_Pair = tuple[FloatArray, FloatArray]  # active and passive tables
 
 
 def _gap(x: _Pair, y: _Pair, rows: bool) -> float:
@@ -175,7 +175,7 @@ def _gap(x: _Pair, y: _Pair, rows: bool) -> float:
 
 
 def _at_corners(game: Game, what: _corners.Look) -> float:
-    """Constant of tables that are affine in mu and do not depend on t."""
+    """The constant of tables that are affine in mu and do not depend on t."""
     active, passive = _corners.corners(game, what, 0)
     found = 0.0
     for y in range(1, len(active)):
@@ -204,7 +204,7 @@ def _steepest(
 
 
 def _exact_flow(game: Game, kernel: Policy, beta: FloatArray) -> FloatArray:
-    """(T, 2) constants of Phi_t, l1 and Euclidean; rows affine in mu, policy independent of it."""
+    """(T, 2) constants of Phi_t, l1 and Euclidean, for rows affine in mu and a policy that does not depend on mu."""
     size = game.n_observations
     out = np.empty((game.n_steps, 2))
     fixed = game.model.constant_transition

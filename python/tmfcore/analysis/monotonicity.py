@@ -1,8 +1,8 @@
-"""Is the equilibrium unique? Lasry and Lions' monotonicity, proved from what a game declares, or refuted by two flows.
+"""Lasry and Lions' monotonicity, a condition for a unique equilibrium: proved from declarations, or refuted.
 
-    monotonicity(...) -> Monotonicity     a proof, two flows that violate it, or the number of flows tried in vain
+    monotonicity(...) -> Monotonicity     a proof, two flows that violate it, or the number of flows compared
 
-Nothing is claimed that is not proved or shown (Theory, section 4): see Monotonicity.verdict.
+Theory, section 4, has the definition; Monotonicity.verdict says what is proved.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ if TYPE_CHECKING:
 __all__ = ["Monotonicity", "Violation", "monotonicity"]
 
 NOT_FOUND = "no violation found"
-SEEN = 3  # random populations a step at which rows that are not declared constant are compared
+SEEN = 3  # random populations per step at which rows that are not declared constant are compared
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Monotonicity(Result[Literal["evidence"]]):
-    """What is known about monotonicity of a game under a schedule.
+    """The result of `monotonicity`: a verdict on a game under a schedule, and the evidence for it.
 
     Parameters
     ----------
     verdict : {"strictly monotone", "monotone", "not monotone", "no violation found"}
-        The first two are proved, and only of what the game declares: rewards that do not depend on mu, rewards affine
-        in mu with a matrix that is negative (semi)definite on the tangent space of the simplex, or rewards that fall
-        with the share of one's own place (`game.model.constant_reward`, `affine`, `falling_reward`). Of rewards that
-        are Python callables or compiled functions neither is ever said, unless one flow is all there is. "not
-        monotone" comes with a violation. "no violation found" says what was tried, and proves nothing.
+        The first two are proved, from what the game declares: rewards that do not depend on mu, rewards affine in mu
+        with a matrix that is negative (semi)definite on the tangent space of the simplex, or rewards that fall with the
+        share of agents at the agent's own observation (`game.model.constant_reward`, `affine`, `falling_reward`).
+        Rewards that are Python callables or compiled functions never get a proof, unless the game has only one flow.
+        "not monotone" comes with a violation. "no violation found" proves nothing.
     affine : bool
         Whether the rewards are declared to be affine in mu, or not to depend on it.
     eigenvalues : (T,) float64 or None
-        Affine rewards: the largest eigenvalue at each step of the symmetric part of the matrix on the tangent space;
-        NaN where nothing depends on mu. None otherwise.
+        Affine rewards: at each step, the largest eigenvalue of the symmetric part of the matrix on the tangent space;
+        NaN if no reward depends on mu. None otherwise.
     violation : Violation or None
     trials : int
-        Flows compared; 0 where a proof made that unnecessary.
+        Number of flows compared; 0 if a proof made that unnecessary.
     transition_depends_on_mu : bool or None
-        False: declared not to (`game.model.constant_transition`). True: seen to differ between populations; then
-        monotonicity of the reward is not what uniqueness needs. None: not seen to, which proves nothing.
+        False: declared not to (`game.model.constant_transition`). True: rows differ between some populations; then
+        monotone rewards do not imply uniqueness. None: no difference was found, which proves nothing.
 
     Notes
     -----
-    `plot` draws what the verdict rests on: the largest eigenvalue of each step, or the two flows that violate it.
+    `plot` draws the evidence: the largest eigenvalue of each step, or the two flows that violate monotonicity.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {"eigenvalues": "T"}
@@ -73,11 +73,10 @@ class Monotonicity(Result[Literal["evidence"]]):
 
     @property
     def unique(self) -> bool | None:
-        """True where the equilibrium's flow before the horizon is proved unique, for values on the clock "schedule".
+        """True if the flow of the equilibrium is proved unique up to T - 1, for values on the clock "schedule".
 
-        Needs strictly monotone rewards and transitions declared not to depend on mu. None where this does not tell; it
-        is never True of a game whose rewards or transitions are Python callables, or compiled functions without a
-        promise.
+        Needs strictly monotone rewards and transitions declared not to depend on mu. None if that is not proved, as
+        always if rewards or transitions are Python callables, or compiled functions without a declaration.
         """
         return True if self.verdict == "strictly monotone" and self.transition_depends_on_mu is False else None
 
@@ -105,15 +104,15 @@ class Monotonicity(Result[Literal["evidence"]]):
 
     def __str__(self) -> str:
         found = self.verdict == NOT_FOUND
-        parts = [f"{NOT_FOUND} in {self.trials:,} trials, and none proved absent" if found else self.verdict]
+        parts = [f"{NOT_FOUND} in {self.trials:,} trials, which is no proof" if found else self.verdict]
         if self.eigenvalues is not None and not np.isnan(self.eigenvalues).all():
             parts.append(f"largest eigenvalue {np.nanmax(self.eigenvalues):.4g} on the tangent space")
         if self.violation is not None:
             parts.append(f"two flows give {self.violation.value:.4g} > 0")
         if self.transition_depends_on_mu:
-            parts.append("the transitions depend on mu, so this says nothing about uniqueness")
+            parts.append("the transitions depend on mu, so uniqueness does not follow")
         elif self.transition_depends_on_mu is None:
-            parts.append("the transitions are not declared independent of mu, so this says nothing about uniqueness")
+            parts.append("the transitions are not declared independent of mu, so uniqueness does not follow")
         return "; ".join(parts)
 
 
@@ -122,17 +121,17 @@ class Monotonicity(Result[Literal["evidence"]]):
 def monotonicity(
     game: Game, schedule: Schedule, n_agents: int | None = None, *, trials: int = 500, rng: seeding.RNG = None
 ) -> Monotonicity:
-    """Prove monotonicity from what the game declares, refute it by two flows, or say how many were tried.
+    """Prove monotonicity from what the game declares, refute it by two flows, or report that no violation was found.
 
     Parameters
     ----------
     game : Game
     schedule : Schedule
-        Weighs the rewards of those who act against those of the others.
+        Its active fractions weigh the rewards of active agents against those of passive ones.
     n_agents : int or None, optional
-        Turns batch sizes into fractions, as in mean_field.
+        N, for the active fractions B / N of batches, as in mean_field.
     trials : int, optional
-        Flows to compare at most, at least two, where there is no proof.
+        The largest number of flows, at least 2, to compare if there is no proof.
     rng : int, Generator, SeedSequence or None, optional
 
     Returns
@@ -142,7 +141,7 @@ def monotonicity(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; what the game's own functions raise.
+        An argument is bad, or a function of the game raises.
 
     Notes
     -----
@@ -151,21 +150,21 @@ def monotonicity(
         sum_t gamma^t { beta_t sum_{o,a} [r(o,a,mu) - r(o,a,mu')] (rho - rho')(o,a)
                         + (1 - beta_t) sum_o [r0(o,mu) - r0(o,mu')] (mu - mu')(o) }
 
-    is <= 0 in a monotone game. What is proved, and from what:
+    is <= 0 in a monotone game. There are three kinds of proofs:
 
-    * rewards r(o,a,mu) = r(o,a,0) + sum_y R(o,a,y) mu(y) (games.affine and those made of it) make each step a quadratic
-      form in rho - rho', whose entries sum to 0: negative semidefinite there is monotone, whatever the transitions.
-      If R depends on a, no such form is (a change of actions alone moves the reward but not mu). An eigenvalue within
-      rounding of 0 is decided in rational arithmetic up to S = 24;
-    * rewards g_t(o,a) + h_t(o,mu(o)), with the same falling h for who acts and who does not (crowd_aversion and those
-      made of it, resource_selection, queueing), make each step a sum over o of [h(x) - h(x')] (x - x') <= 0;
-    * horizon 1, one action or one observation leave nothing to tell apart.
+    * Affine rewards r(o,a,mu) = r(o,a,0) + sum_y R(o,a,y) mu(y) (games.affine and games built from it) make each step a
+      quadratic form in rho - rho', whose entries sum to 0. If the form is negative semidefinite on such differences,
+      the game is monotone for all transitions. It never is if R depends on a (a change of actions alone changes rewards
+      but not mu). An eigenvalue within rounding of 0 is decided in rational arithmetic up to S = 24.
+    * Rewards g_t(o,a) + h_t(o,mu(o)), with the same falling h for active and passive agents (crowd_aversion and games
+      built from it, resource_selection, queueing), make each step a sum over o of [h(x) - h(x')] (x - x') <= 0.
+    * With horizon 1, one action or one observation, all flows have the same mu wherever rewards are compared.
 
-    Everything else is a function that is only called, of which a trial says what it is at the trial. The search follows
-    flows of mixtures between policies (to single places, different in a single step, far, near) and refines where the
-    terms of the sum stand out or change. A matrix that is not semidefinite is no violation yet, because flows of the
-    game may not reach its eigenvectors: those are searched for in the same way. Cost: O(S^3) for each active fraction
-    of the schedule for the proof (O(S^3 A^3) where R depends on a); O(T S A K) a trial.
+    Other rewards can only be evaluated, and evaluations prove nothing. The search compares flows of mixtures of
+    policies (towards single observations, different in a single step, far, near) and refines where terms of the sum
+    stand out or change. A matrix that is not semidefinite is not yet a violation, because the flows of the game may not
+    reach its eigenvectors; such games are searched in the same way. Cost: O(S^3) per active fraction of the schedule
+    for the proof (O(S^3 A^3) if R depends on a); O(T S A K) per trial.
 
     Examples
     --------
@@ -183,10 +182,10 @@ def monotonicity(
 
     eigenvalues, signs = _forms.signs(game, beta)
     affine = eigenvalues is not None
-    if game.n_steps == 1 or game.n_actions == 1:  # mu_0 is given, or there is one flow only
+    if game.n_steps == 1 or game.n_actions == 1:  # mu_0 is given, or there is only one flow
         return Monotonicity("monotone", affine, eigenvalues, None, 0, moved)
     if max(signs) <= _forms.SEMIDEFINITE:
-        # The first step has nothing to tell apart.
+        # At the first step all flows agree.
         strictly = max(signs[1:]) == _forms.NEGATIVE and game.discount > 0
         return Monotonicity("strictly monotone" if strictly else "monotone", affine, eigenvalues, None, 0, moved)
     violation, compared = _violations.search(game, schedule, n_agents, beta, trials, searching)
@@ -195,7 +194,7 @@ def monotonicity(
 
 
 def _rows_seen_to_move(game: Game, generator: np.random.Generator) -> bool | None:
-    """True where rows differ between some populations, else None."""
+    """True if rows differ between some populations, else None."""
     populations = [game.initial, *_adversary.random_populations(generator, SEEN, game.n_observations)]
     for t in _corners.steps(game):
         first = _corners.rows(game, populations[0], t)

@@ -1,15 +1,15 @@
-"""Games learnt from logged play: rewards and transitions estimated, with their intervals, and a Game to solve.
+"""Games estimated from logged play: rewards and transitions with confidence intervals, and a Game to solve.
 
     fit(data, ...) -> Fit          from trajectories of individuals, or from the counts of simulations
-    Fit.game                       constant or affine in mu; every verb and solver takes it
-    Fit.interval(confidence)       of every reward and every probability, and which of them the data identifies
+    Fit.game                       the estimated game, constant or affine in mu
+    Fit.interval(confidence)       intervals of all rewards and probabilities, and which of them the data identifies
 
-Play may be asynchronous: who did not act (action -1) teaches the passive rewards and transitions.
+Play may be asynchronous: agents that do not act (action -1) give the passive rewards and transitions.
 
-    _verb          arguments, and what a Fit is made of
+    _verb          arguments, and the assembly of a Fit
     _result        Fit, FitIntervals
-    _by_agents     who went where: sums over agents, and a regression for each (o, a)
-    _by_counts     how many went where: one regression of all
+    _by_agents     from individuals: a regression for each (o, a)
+    _by_counts     from counts: one regression for all (o, a)
     _regression    least squares with a prior, score intervals, projection on the simplex
 """
 

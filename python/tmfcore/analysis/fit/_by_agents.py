@@ -1,4 +1,4 @@
-"""Who went where, and what they were paid: a regression for each (o, a)."""
+"""Regressions from logs of individuals: next observations and rewards, for each (o, a)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tmfcore.analysis.fit._regression import (
 
 
 class AgentLog:
-    """Who went where: sums over agents, step by step."""
+    """Logs of individuals, and sums over agents at each step."""
 
     def __init__(
         self, logged: Sequence[Trajectories | None], mu: object, n_observations: int, n_actions: int, stays: bool
@@ -64,26 +64,26 @@ class AgentLog:
         self.visits = np.asarray(visits).reshape(n_observations, n_actions + 1)
 
     def _flows(self, mu: object) -> list[FloatArray]:
-        """The population (T, S) during each log: the caller's, or that of the agents logged."""
+        """The population (T, S) during each log: the caller's `mu`, or the distribution of the logged agents."""
         size = self.n_observations
         if mu is None:
             return [np.stack([np.bincount(at, minlength=size) for at in log[0].T]) / len(log[0]) for log in self.logs]
         one = len(self.logs) == 1 and _axes(mu) == 2
-        given = (mu,) if one else check.as_items(mu, "mu", "(T, S) floats, or a sequence of them, one a trajectory")
+        given = (mu,) if one else check.as_items(mu, "mu", "(T, S) floats, or a sequence of them, one per trajectory")
         if len(given) != len(self.logs):
-            raise ValueError(f"mu has {len(given)} populations; must be {len(self.logs)}, one a trajectory")
+            raise ValueError(f"mu has {len(given)} populations; must be {len(self.logs)}, one per trajectory")
         return [
             check.as_probabilities(flow, f"mu[{i}]", shape=(log[0].shape[1], size), letters="T, S")
             for i, (flow, log) in enumerate(zip(given, self.logs, strict=True))
         ]
 
     def regress(self, on_mu: bool, base: FloatArray, prior: float) -> Regression:
-        """Next observations and rewards on 1 or mu_t, cell by cell.
+        """Regress next observations and rewards on 1 or mu_t, for each cell.
 
         Parameters
         ----------
         base : (F, cells, S + 1) float64
-            Where the prior pulls.
+            Coefficients towards which the prior pulls.
         """
         size, n_cells = self.n_observations, base.shape[1]
         flows = [flow if on_mu else np.ones((len(flow), 1)) for flow in self.flows]
@@ -94,14 +94,14 @@ class AgentLog:
                 seen.append(np.bincount(cells[:, t], minlength=n_cells))
                 last.append(t + 1 == len(flow))
                 targets[..., size] += np.outer(np.bincount(cells[:, t], rewards[:, t], minlength=n_cells), feature)
-                if not last[-1]:  # where agents went last is not logged
+                if not last[-1]:  # the log does not have the observations after the last step
                     moves = np.bincount(cells[:, t] * size + observations[:, t + 1], minlength=n_cells * size)
                     targets[..., :size] += feature[:, None] * moves.reshape(n_cells, 1, size)
         features = np.concatenate(flows)
         weights = np.stack([np.where(np.array(last)[:, None], 0, seen), seen], axis=-1).astype(np.float64)
         if not on_mu:
             features, weights = np.ones((1, 1)), weights.sum(axis=0, keepdims=True)
-        # (2, cells, F, F): of those seen to move, and of those seen
+        # (2, cells, F, F): visits with a logged next observation, and all visits
         grams = np.stack([[(features.T * w) @ features for w in each.T] for each in np.moveaxis(weights, -1, 0)])
         start = np.moveaxis(base, 0, 1)
         free, smoothed = (
@@ -133,7 +133,7 @@ class AgentLog:
         sure = told(grams)
         error = standard_errors(variance, smoothed, free)
         error[..., :size][~sure[0]] = np.inf
-        # Rewards that agree are certain if they had their chances not to.
+        # Rewards that all agree count as certain only after enough visits.
         vague = (degrees == 0) | ((noise == 0) & (degrees.sum() < VISITS - 1))
         error[..., size][~sure[1] | vague[:, np.newaxis]] = np.inf
         return _ByCell(
@@ -143,7 +143,7 @@ class AgentLog:
 
 
 def _axes(value: object) -> int:
-    """How many axes an array or nested sequences have, by their first entries."""
+    """The number of axes of an array or nested sequence, from its first entries."""
     axes = 0
     while isinstance(value, (list, tuple)) and value and axes < 3:
         value, axes = value[0], axes + 1
@@ -153,24 +153,24 @@ def _axes(value: object) -> int:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _ByCell(Regression):
-    """One regression a cell.
+    """One regression per cell.
 
     Parameters
     ----------
     features : (J, F) float64
         1, or mu at each step of each run.
     weights : (J, cells, 2) float64
-        Agents there who were seen to move, and who were seen.
+        Numbers of visits with a logged next observation, and of all visits.
     grams : (2, cells, F, F) float64
-        The sums of x x' of both.
+        The sums of x x' over both.
     noise, skewness, degrees : (cells,) float64
         Variance and skewness of a reward, and their degrees of freedom.
     largest : float
         Largest absolute reward.
     two_rewards : (float, float) or None
-        The rewards, if only two were ever paid.
+        The values of rewards, if there are exactly two.
     stays : bool
-        Whether the passive are known to stay for nothing.
+        Whether passive agents are declared to stay where they are, with reward 0.
     """
 
     features: FloatArray
@@ -186,7 +186,7 @@ class _ByCell(Regression):
     def limits(self, level: float) -> tuple[FloatArray, FloatArray]:
         ends = np.full((2, *self.free.shape), np.nan)
         size = self.free.shape[2] - 1
-        # Rewards of two values are proportions, unless nothing about them is random.
+        # Rewards with two values are treated as proportions, unless they are not random.
         shares = self.two_rewards is not None and self.noise.any()
         for cell in range(self.free.shape[1]):
             ends[:, :, cell, :size] = self._shares(cell, 0, self.free[:, cell, :size], level)
@@ -202,7 +202,7 @@ class _ByCell(Regression):
         return ends[0], ends[1]
 
     def _shares(self, cell: int, which: int, fitted: FloatArray, level: float) -> FloatArray:
-        """Ends (2, F, X) of the probabilities (F, X) of outcomes of those seen to move (0), or seen (1)."""
+        """Ends (2, F, X) of intervals of outcome probabilities (F, X); `which` is the first axis of `grams`."""
         gram, weight = self.grams[which, cell], self.weights[:, cell, which]
         if len(gram) == 1:
             trials = weight.sum()
@@ -210,7 +210,7 @@ class _ByCell(Regression):
                 return np.full((2, *fitted.shape), np.nan)
             return np.stack(tuple(confidence.proportion(np.rint(fitted * trials), trials, level)))
         inverse = np.linalg.pinv(gram, hermitian=True)
-        # The estimate is a sum over agents of pulls[t] times what each did, so each counts with the square of that.
+        # The estimate is linear in the outcomes of agents; its variance sums the squares of the coefficients.
         pulls = weight[:, np.newaxis] * (self.features @ inverse) ** 2  # (J, F)
         worth = 1 / np.maximum(pulls.sum(axis=0), 1e-300)
         linear = pulls.T @ self.features
@@ -224,13 +224,13 @@ class _ByCell(Regression):
         return np.stack(score_limits(fitted, inverse, told(gram) & (worth >= VISITS), variance, level))
 
     def _rewards(self, cell: int, level: float) -> FloatArray:
-        """Ends (2, F) of intervals of rewards: Student's, less the skewness of the residuals."""
+        """Ends (2, F) of intervals of rewards: Student's, corrected for the skewness of the residuals."""
         gram, degrees = self.grams[1, cell], self.degrees[cell]
         estimate = self.free[:, cell, -1]
         known = told(gram) & (degrees >= VISITS - 1)
         inverse = np.linalg.pinv(gram, hermitian=True)
         widths = np.diagonal(inverse)
-        # The estimate is a sum over agents of pulls[t] times what each was paid, and so are its cumulants, of powers.
+        # The estimate is linear in the rewards of agents; its third cumulant sums the cubes of the coefficients.
         third = self.weights[:, cell, 1] @ (self.features @ inverse) ** 3
         skewness = self.skewness[cell] * third / np.maximum(widths, 1e-100) ** 1.5
         se = np.sqrt(self.noise[cell] * widths)
@@ -240,14 +240,14 @@ class _ByCell(Regression):
 
 
 def _refuse_movers(i: int, observations: IntArray, actions: IntArray, rewards: FloatArray) -> None:
-    """Those who do not act must stay where they are for nothing, if passive="stay" says so."""
+    """Raise if passive="stay" but an agent that does not act moves or has a reward."""
     moved = np.zeros(observations.shape, dtype=bool)
     moved[:, :-1] = observations[:, 1:] != observations[:, :-1]
-    for what, where in (("moves", moved), ("is paid", rewards != 0)):
+    for what, where in (("moves", moved), ("has a reward", rewards != 0)):
         bad = np.argwhere(where & (actions < 0))
         if len(bad):
             n, t = bad[0]
             raise ValueError(
                 f"passive is 'stay', but agent {n} of data[{i}] does not act at step {t} and {what} "
-                f"({len(bad)} cases); must be 'fit'"
+                f"({len(bad)} cases); use passive='fit'"
             )

@@ -1,4 +1,4 @@
-"""How many went where, and what all were paid together: one regression, whose columns are the (o, a)."""
+"""Regression from counts: next counts and mean rewards on the numbers of decisions (o, a), all in one regression."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tmfcore.analysis.fit._regression import (
 
 
 class CountLog:
-    """How many went where, all together: the columns of one regression."""
+    """Counts and decisions of simulations, as rows and columns of one regression."""
 
     def __init__(self, runs: Sequence[object], stays: bool) -> None:
         self.stays = stays
@@ -35,7 +35,7 @@ class CountLog:
             assert isinstance(run, Simulation)
             if run.decisions is None or run.record_every != 1:
                 raise ValueError(
-                    f"data[{i}] has no decisions of single steps; must be simulated with decisions=True, record_every=1"
+                    f"data[{i}] has no decisions of single steps; simulate it with decisions=True, record_every=1"
                 )
             counts, decisions = run.counts, run.decisions
             check.as_float_array(run.rewards, f"data[{i}].rewards", low=-LARGEST, high=LARGEST)
@@ -49,7 +49,7 @@ class CountLog:
             sizes.append(np.full(len(follows[-1]), float(run.n_agents)))
         shapes = {design.shape[1:] for design in designs}
         if len(shapes) > 1:
-            raise ValueError(f"data has games of {len(shapes)} sizes; must be runs of one game")
+            raise ValueError(f"data has games of {len(shapes)} different sizes; must be runs of one game")
         self.n_observations, self.n_actions = designs[0].shape[1], designs[0].shape[2] - 1
         self.design = np.concatenate(designs).reshape(-1, self.n_observations * (self.n_actions + 1)).astype(np.float64)
         self.follows = np.concatenate(follows)
@@ -61,8 +61,8 @@ class CountLog:
         self.visits = self.design.sum(axis=0).astype(np.int64).reshape(self.n_observations, self.n_actions + 1)
 
     def regress(self, on_mu: bool, base: FloatArray, prior: float) -> Regression:
-        """Next counts and rewards on who did what."""
-        assert not on_mu, "refused before"
+        """Regress next counts and mean rewards on the decisions."""
+        assert not on_mu, "`fit` refuses affine games from counts"
         size = self.n_observations
         cells = np.ones((size, self.n_actions + 1), dtype=bool)
         outcome = self.follows
@@ -79,7 +79,7 @@ class CountLog:
         free[0, used] = ridge(gram, x.T @ y, base[0, used], 0.0)
         smoothed[0, used] = ridge(gram, x.T @ y, base[0, used], prior)
         pulls = (x @ inverse) ** 2  # (rows, used)
-        # Each of those who did what is in a cell has a variance of its own; N of a row is taken out by the weights.
+        # Every cell has its own variance per agent; dividing by sqrt(N) gives rows of different N the same scale.
         shares = pulls.T @ (x / np.sqrt(self.sizes)[:, None])  # (used, used)
         degrees = float(len(x) - x.shape[1])
         variance = np.zeros((int(used.sum()), size + 1))
@@ -90,7 +90,7 @@ class CountLog:
         error = np.zeros_like(base)
         error[0, used] = standard_errors(variance, smoothed[0, used], free[0, used])
         error[0, np.flatnonzero(used)[~told(gram)]] = np.inf
-        if degrees <= 0:  # the estimates go through every point
+        if degrees <= 0:  # the fit interpolates the data
             error[0, used] = np.inf
         largest = float(np.abs(self.follows[:, -1] / self.sizes).max())
         return _Together(smoothed, free, error, used, gram, shares, variance[:, -1], degrees, largest)
@@ -103,7 +103,7 @@ class _Together(Regression):
     Parameters
     ----------
     used : (cells,) bool
-        Which of the cells are its columns.
+        Whether a cell is a column of the regression.
     gram : (used, used) float64
     shares : (used, used) float64
         Variance of each estimate in units of the variance of one agent of each cell.
@@ -143,11 +143,11 @@ class _Together(Regression):
 
 
 def _refuse_leavers(i: int, counts: IntArray, resting: IntArray) -> None:
-    """The same of counts: at least those who did not act must still be there."""
+    """Raise if passive="stay" but fewer agents remain at an observation than did not act there."""
     bad = np.argwhere(counts[:, 1:] < resting)
     if len(bad):
         r, t, o = bad[0]
         raise ValueError(
             f"passive is 'stay', but of {resting[r, t, o]} agents of data[{i}] that do not act at step {t} of replica "
-            f"{r} at observation {o}, at most {counts[r, t + 1, o]} stay ({len(bad)} cases); must be 'fit'"
+            f"{r} at observation {o}, at most {counts[r, t + 1, o]} stay ({len(bad)} cases); use passive='fit'"
         )

@@ -1,12 +1,12 @@
-"""Least squares with a prior, for many cells at once, and what is known of the coefficients.
+"""Least squares with a prior, for many cells at once, with standard errors and intervals.
 
-    Regression       estimates with the prior and without, standard errors, and `limits`, the ends of intervals
-    ridge, told      least squares, and which coefficients the data tells
+    Regression       estimates with and without the prior, standard errors, and `limits`, the ends of intervals
+    ridge, told      least squares, and which coefficients the data identifies
     score_limits     ends of intervals of coefficients that are probabilities
     on_simplex       the nearest distributions
 
-The passive are action A; cells are (o, a), flat; outcomes are the S next observations and the reward; F is 1, or
-S where the game is affine in mu.
+Not acting is action A. A cell is a pair (o, a), flattened. Outcomes are the S next observations and the reward. F is 1,
+or S if the game is affine in mu.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import numpy.typing as npt
 from tmfcore._base.validation import FloatArray
 from tmfcore._results.records import Record
 
-VISITS = 5  # fewer tell too little for an interval
-LARGEST = 1e100  # absolute reward, so that sums of squares are finite
-HALVINGS = 40  # of [0, 1], to 1e-12
+VISITS = 5  # smallest number of visits for an interval
+LARGEST = 1e100  # largest absolute reward, so that sums of squares are finite
+HALVINGS = 40  # bisections of [0, 1], to 1e-12
 EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Regression(Record):
-    """Least squares of what was seen.
+    """Least-squares estimates from the data.
 
     Parameters
     ----------
@@ -43,25 +43,25 @@ class Regression(Record):
     error: FloatArray
 
     def limits(self, level: float) -> tuple[FloatArray, FloatArray]:
-        """Ends of the intervals, (F, cells, S + 1) each; NaN where the data does not identify what they are of."""
+        """Ends of the intervals, (F, cells, S + 1) each; NaN where the data does not identify the coefficient."""
         raise NotImplementedError
 
 
 def ridge(gram: FloatArray, target: FloatArray, base: FloatArray, prior: float) -> FloatArray:
-    """The c of least squared error + prior |c - base|^2; the one nearest to base where several are least.
+    """The c that minimises squared error + prior |c - base|^2; of several minimisers the one nearest to base.
 
     Parameters
     ----------
     gram, target, base : (..., F, F), (..., F, X), (..., F, X) float64
-        Sums over the data of x x' and of x y', and where the prior pulls.
+        Sums over the data of x x' and of x y', and the coefficients towards which the prior pulls.
     """
     inverse = np.linalg.pinv(gram + prior * np.eye(gram.shape[-1]), hermitian=True)
     return np.asarray(base + inverse @ (target - gram @ base))
 
 
 def told(gram: FloatArray) -> npt.NDArray[np.bool_]:
-    """Whether the data tells each coefficient: (..., F) of (..., F, F)."""
-    within = np.linalg.pinv(gram, hermitian=True) @ gram  # the projection on what was seen
+    """Whether the data identifies each coefficient, (..., F), from the Gram matrix (..., F, F)."""
+    within = np.linalg.pinv(gram, hermitian=True) @ gram  # the projection on the span of the data
     sure: npt.NDArray[np.bool_] = np.diagonal(within, axis1=-2, axis2=-1) > 1 - 1e-6
     return sure
 
@@ -75,20 +75,20 @@ def score_limits(
 ) -> tuple[FloatArray, FloatArray]:
     """Ends of score intervals of coefficients that are probabilities: (F, X) each, NaN where not identified.
 
-    The interval of a coefficient holds the values c0 in [0, 1] that are less than z standard errors from the estimate,
-    the standard error being that under c0: of the coefficients of least squared error among those with c0. Where one
-    coefficient is all there is, this is Wilson's interval.
+    The interval of a coefficient holds the values c0 in [0, 1] within z standard errors of the estimate, where the
+    standard error is computed at the least-squares coefficients under the constraint that this coefficient is c0. With
+    a single coefficient this is Wilson's interval.
 
     Parameters
     ----------
     fitted : (F, X) float64
         Coefficients of X outcomes.
     inverse : (F, F) float64
-        Of the sum of x x': moving one coefficient by d moves those of least squares by its column times
-        d / inverse[k, k].
+        Inverse of the sum of x x': fixing coefficient k at d above its estimate moves the others, at least squares, by
+        column k times d / inverse[k, k].
     identified : (F,) bool
     variance : callable (coefficients (K, X, F), which (K,)) -> (K, X)
-        Variance of the estimates of the coefficients `which`, under each's own coefficients in [0, 1].
+        Variance of the estimates of the coefficients `which`, given for each of them a set of coefficients in [0, 1].
     level : float
     """
     from scipy.special import ndtri  # scipy takes longer to import than the rest of the package
@@ -106,7 +106,7 @@ def score_limits(
         far: npt.NDArray[np.bool_] = np.abs(centre - value) > z * np.sqrt(variance(at, which))
         return far
 
-    # An estimate so far outside [0, 1] that no value in it is near enough: an interval about the nearest, not none.
+    # If the estimate is so far outside [0, 1] that the interval would be empty, centre it at the nearest value inside.
     centre = np.where(beyond(nearest), nearest, centre)
     for ends, border in ((low, 0.0), (high, 1.0)):
         out, inside = np.full_like(centre, border), nearest.copy()
@@ -130,12 +130,12 @@ def on_simplex(points: FloatArray) -> FloatArray:
 
 
 def likely_variance(likely: FloatArray, widths: FloatArray) -> FloatArray:
-    """Variance of estimated probabilities; where all of n visits agree, as if half of one of n + 1 did not.
+    """Variance of estimated probabilities; if all n visits agree, as if half a visit of n + 1 had not.
 
     Parameters
     ----------
     likely : (..., X) float64
-        What the probabilities may be, in [0, 1].
+        Guesses of the probabilities, in [0, 1].
     widths : (..., 1) float64
         1 / n.
     """
@@ -146,8 +146,8 @@ def likely_variance(likely: FloatArray, widths: FloatArray) -> FloatArray:
 def reward_variance(squares: FloatArray, degrees: FloatArray, largest: float) -> FloatArray:
     """Variance of a reward in each cell, (cells,), from squared residuals.
 
-    Rewards that agree are taken for certain only if those of every cell do. Otherwise that may be chance, and the cell
-    has the variance that all have together.
+    If the rewards of a cell all agree, they count as certain only if those of every cell do. Otherwise this may be
+    chance, and the cell gets the variance of all cells together.
     """
     noise = squares / np.maximum(degrees, 1.0)
     still = noise <= (64 * EPS * largest) ** 2
@@ -157,9 +157,10 @@ def reward_variance(squares: FloatArray, degrees: FloatArray, largest: float) ->
 
 
 def reward_skewness(noise: FloatArray, cubes: FloatArray, degrees: FloatArray, largest: float) -> FloatArray:
-    """Skewness of a reward in each cell, (cells,), from cubed residuals, which are in units of `largest`; 0 if unknown.
+    """Skewness of a reward in each cell, (cells,), from cubed residuals in units of `largest`; 0 if unknown.
 
-    With d degrees of freedom the sum of cubes is near d (d - 1) / (d + 1) times the third cumulant, for a mean exactly.
+    With d degrees of freedom the expected sum of cubes is about d (d - 1) / (d + 1) times the third cumulant (exactly,
+    for residuals of a mean).
     """
     scaled = np.sqrt(noise) / max(largest, 1e-300)
     divisor = degrees * (degrees - 1) * scaled**3
@@ -168,12 +169,12 @@ def reward_skewness(noise: FloatArray, cubes: FloatArray, degrees: FloatArray, l
 
 
 def standard_errors(variance: FloatArray, smoothed: FloatArray, free: FloatArray) -> FloatArray:
-    """Standard errors of what the prior has pulled: those of the data alone, and how far it pulled."""
+    """Standard errors of smoothed estimates: from the variance without the prior plus the squared shift by it."""
     return np.sqrt(variance + (smoothed - free) ** 2)
 
 
 def rounding(gram: FloatArray, degrees: float, largest: float) -> float:
-    """What rounding may do to an estimated reward."""
+    """A bound on the rounding error of an estimated reward."""
     spectrum = np.linalg.eigvalsh(gram)
     kept = spectrum[spectrum > spectrum[-1] * 1e-12]
     return EPS * (8 + degrees + float(kept[-1] / kept[0])) * largest if len(kept) else 0.0

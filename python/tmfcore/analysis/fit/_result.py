@@ -1,4 +1,4 @@
-"""An estimated game, and intervals of what was estimated."""
+"""An estimated game, and confidence intervals of its rewards and probabilities."""
 
 from __future__ import annotations
 
@@ -33,32 +33,30 @@ class Fit(Result[Literal["reward", "transition"]]):
     Parameters
     ----------
     game : Game
-        The estimate, ready to simulate and to solve.
+        The estimated game; every verb and solver takes it.
     kind : {"constant", "affine"}
     visits : (S, A) int64
-        How often an acting agent was seen to do a at o.
+        Number of times that an acting agent chose a at o.
     passive_visits : (S,) int64
-        How often a passive agent was seen at o.
+        Number of times that a passive agent was at o.
     reward, reward_se : (S, A) float64, or (S, A, S) of an affine game
-        Estimate and standard error; of an affine game the reward at the corners e_y of the simplex, last axis y.
-        A standard error takes in how far `prior` moved the estimate. It is
-        infinity where there is nothing to tell it by: (o, a) never seen, or never seen to lead anywhere; rewards seen
-        no more often than there are numbers to tell, or that agree wherever they were seen again, fewer than 4 times;
-        counts of no more steps than there are rows; and corners of which
-        the populations seen say nothing.
+        Estimate and standard error; for an affine game the reward at the corners e_y of the simplex, last axis y.
+        The standard error includes the shift of the estimate by `prior`. It is infinite if the data cannot determine
+        it: (o, a) was never visited, or never with a next observation; there are no more rewards than coefficients, or
+        all rewards agree and were repeated fewer than 4 times; counts have no more steps than there are pairs of an
+        observation and an action (or not acting); or the populations in the data do not identify the corner.
     transition, transition_se : (S, A, S) float64, or (S, A, S, S) of an affine game
-        The same of P(x | o, a), or of P(x | o, a, e_y).
+        The same for P(x | o, a), or for P(x | o, a, e_y).
     passive_reward, passive_reward_se : (S,) float64, or (S, S)
     passive_transition, passive_transition_se : (S, S) float64, or (S, S, S)
-        The same of those who do not act; standard errors are 0 with passive="stay".
+        The same for agents that do not act; standard errors are 0 with passive="stay".
 
     Notes
     -----
-    `interval(confidence)` gives intervals of all of them. Twice a standard error to both sides is no substitute: after
-    few visits the law of a frequency is skewed, and a standard error itself uncertain.
+    `interval(confidence)` gives intervals of all estimates. Use it instead of two standard errors to each side: after
+    few visits the law of a frequency is skewed, and the standard error is uncertain itself.
 
-    `plot` draws the estimates with intervals of 95%: "reward" or "transition", where they are many those whose
-    interval is widest.
+    `plot` draws the estimates of "reward" or "transition" with 95% intervals; of many entries, the 24 with the widest.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {"visits": "S A", "passive_visits": "S"}
@@ -86,7 +84,7 @@ class Fit(Result[Literal["reward", "transition"]]):
         yield "unseen", f"{len(self.unseen)} of {self.visits.size}"
 
     def _state(self) -> dict[str, Any]:
-        """The game is made again from the tables: only what they do not tell of it is kept."""
+        """The game is rebuilt from the tables when loaded; only its other parts are stored."""
         game = self.game
         about = {"horizon": game.horizon, "discount": game.discount, "initial": game.initial, "name": game.name}
         return super()._state() | {"game": about}
@@ -108,16 +106,16 @@ class Fit(Result[Literal["reward", "transition"]]):
 
     @property
     def unseen(self) -> list[tuple[int, int]]:
-        """The (o, a) nobody was seen to do: their rows are the prior's."""
+        """The (o, a) without a visit; their rows are those of the prior."""
         return [(int(o), int(a)) for o, a in np.argwhere(self.visits == 0)]
 
     def interval(self, confidence: float = 0.95) -> FitIntervals:
-        """Confidence intervals of every reward and every probability, entry by entry.
+        """Confidence intervals of every reward and every probability, for each entry separately.
 
         Parameters
         ----------
         confidence : float, optional
-            In (0, 1): the share of data sets whose interval holds the true value.
+            In (0, 1): the share of data sets whose interval contains the true value.
 
         Returns
         -------
@@ -125,22 +123,22 @@ class Fit(Result[Literal["reward", "transition"]]):
 
         Notes
         -----
-        They are those of the data alone: `prior` is in the estimates, which it may move out of an interval, and not in
-        the intervals, whose coverage would depend on how well it was guessed.
+        Intervals use the data alone. `prior` enters the estimates, which may therefore lie outside their intervals; in
+        the intervals, it would make the coverage depend on the quality of the prior.
 
-        Probabilities of constant games from individuals have Jeffreys' intervals. Those of affine games, and from
-        counts, have score intervals of the least-squares coefficients; where one coefficient is all there is, that is
-        Wilson's. Rewards have Student's after Hall's transformation, which takes out the skewness that the cell's
-        rewards show; from counts, Student's of standard errors robust to unequal variances. Rewards of two values are
-        treated as probabilities; rewards in which nothing is random are known to rounding.
+        Probabilities of constant games from individuals have Jeffreys' intervals. Probabilities of affine games, and
+        all from counts, have score intervals of the least-squares coefficients; with a single coefficient these are
+        Wilson's. Rewards have Student's intervals after Hall's transformation, which corrects for the skewness of the
+        cell's rewards; from counts, Student's intervals with standard errors robust to unequal variances. Rewards with
+        two values are treated as probabilities; rewards that are not random are known up to rounding.
 
-        Not identified, and NaN: what fewer than 5 visits tell. In an affine game a coefficient is told by as many
-        visits as would tell it as well at its own corner of the simplex, a number that the populations seen determine;
-        from counts alike. Rewards need 4 visits more than there are coefficients.
+        Entries with fewer than 5 visits are not identified: their ends are NaN. In an affine game, and from counts, the
+        visits of a coefficient are counted by their information: the number of visits at its own corner of the simplex
+        that would determine it as well. Rewards need 4 visits more than there are coefficients.
 
         Coverage is within 2 points of 95% on average over the probability. At a single probability and few visits it
-        may be less, down to 87% (p = 0.217 after 10 visits), since visits come in whole numbers (documentation, page
-        "Intervals").
+        may be less, down to 87% (p = 0.217 after 10 visits), since the number of visits is an integer (documentation,
+        page "Intervals").
         """
         confidence = _intervals.as_confidence(confidence)
         n_obs, n_act = self.visits.shape
@@ -165,15 +163,15 @@ class Fit(Result[Literal["reward", "transition"]]):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FitIntervals(Result[Literal["reward", "transition"]]):
-    """Confidence intervals of what `fit` estimated; arrays of the shapes in Fit, NaN where not identified.
+    """Confidence intervals of the estimates of `fit`; arrays of the shapes in Fit, NaN where not identified.
 
     Parameters
     ----------
     confidence : float
-        Of each entry by itself, not of all at once.
+        Level of each entry separately, not of all at once.
     reward, transition, passive_reward, passive_transition : Interval
-        `low`, `high`, and `identified`, which entries the data tells. With passive="stay" the passive ones are what
-        that says, without width.
+        `low`, `high`, and `identified`, whether the data identifies the entry. With passive="stay" the passive
+        intervals have width 0: reward 0, staying with probability 1.
 
     Notes
     -----
@@ -205,7 +203,7 @@ class FitIntervals(Result[Literal["reward", "transition"]]):
 
 
 def _dimensions(name: str, table: FloatArray) -> tuple[str, ...]:
-    """Of a table of a fitted game; the last of an affine game's is the corner."""
+    """Names of the dimensions of a table of a fitted game; an affine game has corners as the last."""
     own = ["observation"] if name.startswith("passive") else ["observation", "action"]
     if "transition" in name:
         own.append("next_observation")
@@ -215,7 +213,7 @@ def _dimensions(name: str, table: FloatArray) -> tuple[str, ...]:
 def _bars(
     kind: str, intervals: FitIntervals, estimate: FloatArray | None, visits: IntArray | None, **style: Any
 ) -> Axes:
-    """A bar for each entry; of many, of those whose interval is widest."""
+    """Draw a bar per entry; of many entries, those with the widest intervals."""
     from tmfcore import plotting
 
     interval: Interval = getattr(intervals, kind)
@@ -223,7 +221,7 @@ def _bars(
     chosen = np.sort(np.argsort(-widths, kind="stable")[:MOST_BARS])
     chosen = chosen[widths[chosen] >= 0]
     if not len(chosen):
-        raise ValueError("nothing to draw: the data identifies no entry")
+        raise ValueError(f"nothing to draw: the data identifies no entry of {kind}")
     places = list(np.ndindex(interval.low.shape))
     names = [", ".join(map(str, places[i])) for i in chosen]
     unit = "reward" if kind == "reward" else "probability"

@@ -1,4 +1,4 @@
-"""Arguments of `fit`, and what a Fit is made of."""
+"""`fit`: checks its arguments, runs the regressions, and assembles a Fit."""
 
 from __future__ import annotations
 
@@ -36,34 +36,35 @@ def fit(
     initial: FloatsLike | None = None,
     name: str = "fitted",
 ) -> Fit:
-    """The game that logged play was a play of, estimated.
+    """Estimate a game from logged play: rewards and transitions, with confidence intervals.
 
     Parameters
     ----------
     data : Trajectories, Simulation, (observations, actions, rewards), or a sequence of one of them
-        Individuals: arrays (N, T) as in Trajectories, action -1 where an agent did not act; a Simulation with
-        trajectories is taken as those. Otherwise counts: Simulations with decisions and record_every=1, whose replicas
-        are pooled.
+        Individuals: arrays (N, T) as in Trajectories, with action -1 if an agent did not act; a Simulation with
+        trajectories counts as individuals. Otherwise counts: Simulations with decisions and record_every=1, whose
+        replicas are pooled.
     n_observations, n_actions : int, optional
-        S and A; needed where the data is trajectories, and known otherwise.
+        S and A; required for trajectories, and otherwise known from the data.
     kind : {"constant", "affine"}, optional
-        What does not depend on mu, or rewards and rows affine in mu: r(o, a, mu) = sum_y C[o, a, y] mu(y). The latter
-        needs individuals: totals tell a game only up to what cancels between observations.
+        "constant": rewards and rows that do not depend on mu. "affine": rewards and rows affine in mu,
+        r(o, a, mu) = sum_y C[o, a, y] mu(y); needs individuals, since totals do not identify such a game.
     passive : {"fit", "stay"}, optional
-        Whether who does not act is estimated too, or known to stay where it is for nothing; data in which somebody
-        does not is refused.
+        "fit": estimate the rewards and rows of agents that do not act, too. "stay": such agents stay where they are,
+        with reward 0; data that contradicts this is refused.
     prior : float, optional
-        >= 0, the smoothing: this many observations of a uniform row (for the passive: of staying), and of the mean
-        reward, are added to each (o, a). In affine games it pulls as much towards what does not depend on mu.
+        >= 0, the smoothing: this many observations of a uniform row (for passive agents: of staying), and of the mean
+        reward, are added to each (o, a). In affine games it pulls with the same weight towards the constant estimates.
     mu : (T, S) floats or a sequence of them, optional
-        The population during each trajectory, where only some agents were logged. None: that of the agents logged.
+        The population during each trajectory, if only some agents were logged. None: that of the logged agents.
     horizon : int, optional
         T of the game. None: the length of the data.
     discount : float, optional
-        gamma of the game. None: the Simulation's; needed otherwise.
+        gamma of the game. None: that of the Simulations; required otherwise.
     initial : (S,) floats, optional
-        mu_0 of the game. None: the mean of the data's.
+        mu_0 of the game. None: the mean over the runs.
     name : str, optional
+        Name of the game.
 
     Returns
     -------
@@ -72,21 +73,22 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        Values of the wrong kind, shape or range; observations or actions outside S and A; no data; Simulations of games
-        that differ in more than horizon, discount and start; passive="stay" of agents that move, or are paid, when they
-        do not act.
+        A value has the wrong type, shape or range; observations or actions are outside S and A; there is no data;
+        Simulations are of games that differ in more than horizon, discount and start; passive="stay" but agents move,
+        or have rewards, when they do not act.
 
     Notes
     -----
-    Individuals: smoothed frequencies and means; in affine games, for each (o, a), the ridge regression of rewards and
-    of who went where on mu_t, towards them. Counts: the same regressions of c_{t+1} and of the mean reward on who did
-    what, of all (o, a) together, since nobody is seen to move. They are slower to learn from, and of batches of one
-    size they cannot tell what all who act earn from what all who do not: let the number vary, or say passive="stay".
+    From individuals: smoothed frequencies and means; in affine games, for each (o, a), ridge regressions of rewards and
+    of next observations on mu_t, shrunk towards these. From counts: one regression of c_{t+1} and of the mean reward on
+    the decisions of all (o, a), since the moves of single agents are not known. Counts need more data. If all batches
+    have the same size, counts cannot separate the mean reward of active agents from that of passive ones: vary the
+    batch size, or use passive="stay".
 
-    Rows of a regression are projected on the simplex, at each corner in affine games. Standard errors are those before
-    that, and of counts robust to unequal variances (HC1). `Fit.interval` gives confidence intervals.
-    With F = 1 feature, or S where affine, the time is
-    O(N T + T S A F^2 + S A F^3) of individuals, O(R T P^2 + P^3) of counts, P = S (A + 1).
+    Estimated rows are projected on the simplex, at each corner in affine games. Standard errors are computed before the
+    projection; from counts they are robust to unequal variances (HC1). `Fit.interval` gives confidence intervals. With
+    F = 1 feature, or F = S if affine, the time is O(N T + T S A F^2 + S A F^3) from individuals, O(R T P^2 + P^3) from
+    counts, P = S (A + 1).
 
     Examples
     --------
@@ -113,16 +115,16 @@ def fit(
     discounts = {run.discount for run in simulated}
     if discount is None:
         if len(discounts) != 1:
-            raise TypeError("discount is None; must be given: the data does not tell one")
+            raise TypeError("discount is None; must be given: the data has no single discount")
         (discount,) = discounts
     logged = [run.trajectories if isinstance(run, Simulation) else run for run in runs]
     if all(log is None for log in logged):
         if mu is not None:
-            raise ValueError("mu is given with counts, which have their own; must be None")
+            raise ValueError("mu is given, but the data is counts, which contain mu; must be None")
         if affine_in_mu:
             raise ValueError(
-                "kind is 'affine' and the data counts; must be trajectories: totals do not tell r(o, a, mu) from "
-                "r(o, a, mu) + sum_y K(o, y) mu(y) with K(o, y) = -K(y, o), since sum_o mu(o) K(o, y) mu(y) is 0"
+                "kind is 'affine', but the data is counts; must be trajectories: totals do not separate r(o, a, mu) "
+                "from r(o, a, mu) + sum_y K(o, y) mu(y) with K(o, y) = -K(y, o), for which the sum of mu K mu is 0"
             )
         evidence: AgentLog | CountLog = CountLog(runs, stays)
         for value, what, have in (
@@ -132,7 +134,7 @@ def fit(
             if value is not None and check.as_positive_int(value, what) != have:
                 raise ValueError(f"{what} is {value}; the data has {have}")
     elif n_observations is None or n_actions is None:
-        raise TypeError("n_observations and n_actions are None; must be given, since trajectories do not tell them")
+        raise TypeError("n_observations and n_actions are None; must both be given with trajectories")
     else:
         evidence = AgentLog(
             logged,
@@ -187,11 +189,11 @@ def fit(
 
 
 def _runs(data: object) -> list[Trajectories | Simulation]:
-    """The runs of `data`, all logged by individuals or none."""
+    """The runs in `data`; all must be logs of individuals, or all counts."""
     single = isinstance(data, (Trajectories, Simulation)) or (
         isinstance(data, tuple)
         and len(data) == 3
-        and all(check.is_array(part) and not isinstance(part, tuple) for part in data)  # three runs are tuples each
+        and all(check.is_array(part) and not isinstance(part, tuple) for part in data)  # not a sequence of three runs
     )
     several = isinstance(data, (list, tuple)) or (
         isinstance(data, Iterable) and not check.is_array(data) and not hasattr(data, "ndim")
@@ -215,5 +217,5 @@ def _runs(data: object) -> list[Trajectories | Simulation]:
     return runs
 
 
-LEAST_PRIOR = 1e-100  # below, what it smooths is no number
+LEAST_PRIOR = 1e-100  # with a smaller prior, smoothed estimates would not be finite
 _KINDS_OF_DATA = "Trajectories, a Simulation or (observations, actions, rewards)"
