@@ -243,7 +243,7 @@ def test_always_is_in_every_batch():
         _, _, _, _, infos = envs.step(actions)
         assert (infos["observation"] == actions).all()
         assert (envs._world.counts - np.eye(3, dtype=int)[actions] == others).all()
-    with pytest.raises(ValueError, match="nobody act at step 3"):
+    with pytest.raises(ValueError, match="schedule has a batch of 0 at step 3"):
         make_vec(game, tmf.TabularPolicy.uniform(game), tmf.Batch([1, 1, 1, 0] * 5), 10, num_envs=5, clock="always")
 
 
@@ -393,8 +393,8 @@ def test_bad_actions():
 @pytest.mark.parametrize(
     ("arguments", "options", "kind", "message"),
     [
-        ((GAME, UNIFORM), {}, TypeError, "schedule and n_agents are needed"),
-        ((GAME, UNIFORM, tmf.Batch(1)), {}, TypeError, "schedule and n_agents are needed"),
+        ((GAME, UNIFORM), {}, TypeError, "schedule and n_agents must be given"),
+        ((GAME, UNIFORM, tmf.Batch(1)), {}, TypeError, "schedule and n_agents must be given"),
         ((GAME, FLOW, tmf.Batch(1)), {}, TypeError, "must be left out"),
         ((GAME, FLOW), {"start": "sampled"}, ValueError, "starts at game.initial"),
         ((GAME, FLOW), {"clock": "mine"}, ValueError, "clock is 'mine'"),

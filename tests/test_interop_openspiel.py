@@ -105,7 +105,7 @@ def test_verified_along_a_flow(name, parameters, carries, moves):
     openspiel.verify(game, tmf.mean_field(game, policy, SYNCHRONOUS))
     if moves and "quad" in name:
         wrong = openspiel.from_game(name, parameters, constant=True)
-        with pytest.raises(ValueError, match=r"transition\[.*\] of .* at step \d is .*; its states say .*constant=False"):
+        with pytest.raises(ValueError, match=r"transition\[.*\] of .* at step \d is .*; its states have .*constant=False"):
             openspiel.verify(wrong, tmf.mean_field(wrong, policy, SYNCHRONOUS))
     with pytest.raises(ValueError, match="flow has shape"):
         openspiel.verify(game, np.ones((2, 1)))
@@ -249,7 +249,7 @@ def test_there_and_back(name):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("kuhn_poker", r"is no mean-field game; its dynamics are"),
+        ("kuhn_poker", r"is not a mean-field game; its dynamics are"),
     ],
 )
 def test_refused(name, reason):
@@ -258,7 +258,7 @@ def test_refused(name, reason):
 
 
 def test_last_action_refused():
-    with pytest.raises(ValueError, match="depend on the last action, which its state strings do not name"):
+    with pytest.raises(ValueError, match="depend on the last action, which its state strings omit"):
         openspiel.from_game("mfg_crowd_modelling", last_action="refuse")
     assert openspiel.from_game("mfg_dynamic_routing", ROAD, last_action="refuse").n_actions == 2
 

@@ -20,11 +20,11 @@ pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("chance", "pays 1.0 at the chance node"),
+        ("chance", "has the reward 1.0 at the chance node"),
         ("earlier action", "on earlier states or populations"),
         ("earlier population", "on earlier states or populations"),
         ("early end", "ends earlier along some paths than along others"),
-        ("legal", "what may be done at .* depends on the last action"),
+        ("legal", "the legal actions at .* depend on the last action"),
     ],
 )
 def test_what_cannot_be_told_apart_is_refused(kind, reason):
@@ -55,7 +55,7 @@ def test_chance_nodes_of_one_string_with_other_outcomes(action):
 
 
 def test_other_shares_asked_for_along_another_way():
-    with pytest.raises(ValueError, match="asks for other shares at"):
+    with pytest.raises(ValueError, match="the support of the node .* depends on the path to it"):
         openspiel.from_game(Plain("support"))
 
 
@@ -65,7 +65,7 @@ def test_what_was_found_constant_is_held_in_use():
     assert game.assumed
     names = openspiel._READ[game].reader.names[1]
     mu = 0.9 * np.eye(game.n_observations)[names["1,1,field", None]] + 0.1 / game.n_observations
-    with pytest.raises(ValueError, match="depends on the population, which none of those tried showed"):
+    with pytest.raises(ValueError, match="depends on the population, which was not detected when the game was read"):
         _asked(game, [mu + 1e-6 * k * (1 / len(mu) - mu) for k in range(40)])
 
 

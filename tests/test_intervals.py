@@ -109,5 +109,5 @@ def test_the_interval_of_a_measured_error():
     factor = np.exp(stats.t.ppf(0.95, 5) * found.measured_se[1:] / found.measured[1:])
     np.testing.assert_allclose([low[1:], high[1:]], [found.measured[1:] / factor, found.measured[1:] * factor])
     assert low[0] == high[0] == found.measured[0]
-    with pytest.raises(ValueError, match="nothing was measured; call analysis.bound with replicas"):
+    with pytest.raises(ValueError, match=r"nothing was measured; call analysis\.bound with replicas"):
         tmf.analysis.bound(game, policy, schedule, 40, rng=1).interval()

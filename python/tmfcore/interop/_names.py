@@ -1,4 +1,4 @@
-"""Names of observations: OpenSpiel's strings without the step, so that a place is one observation at all steps."""
+"""Names of observations: OpenSpiel's strings without the step, so that a state has the same name at all steps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _DIGITS = re.compile(r"(\d+)")
 
 
 def shown(displays: list[dict[str, str]], last: Iterable[str]) -> list[dict[str, str]]:
-    """By layer, string -> its name: that of what a string is shown as, without the step where that tells all apart.
+    """Names by layer, string -> name: the string's display, without the step if names then stay distinct.
 
-    displays    by layer, the string -> what it is shown as
-    last        the strings of the last layer, named as the same ones were before
+    displays    by layer, string -> its display
+    last        the strings of the last layer, which get the names of the same strings of the layer before
     """
     layers = [*displays, {s: s for s in last}]
     short = _without_step([layer.values() for layer in layers])
@@ -32,12 +32,12 @@ def label(name: str, last: int | None) -> str:
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """Sorts numbers in strings by their size."""
+    """A sort key that orders numbers in strings by value."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in _DIGITS.split(name) if part]
 
 
 def _without_step(layers: list[Iterable[str]]) -> list[dict[str, str]] | None:
-    """Each string with the number of its layer as t, wherever all of its kind have it; None if two coincide."""
+    """Replace the layer's number in strings by "t" if all strings of the same form have it; None if two coincide."""
     steps: dict[tuple[str, ...], list[bool]] = {}
     split = [[(s, _DIGITS.split(s)) for s in layer] for layer in layers]  # text and numbers in turn
     for t, layer in enumerate(split):

@@ -1,4 +1,4 @@
-"""What the ways to other libraries share: observations, masks, actions as arrays, starts, tables by step."""
+"""Shared by the modules of `interop`: observations, masks, checks of actions, starts, tables by step."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Flags = npt.NDArray[np.bool_]
 
 
 def missing(module: str, error: ModuleNotFoundError, extra: str = "envs") -> ModuleNotFoundError:
-    """The error of a library that is not installed, naming the extra that brings it."""
+    """The error for a library that is not installed, naming the extra that installs it."""
     message = f"{module} needs {error.name}, which is not installed: python -m pip install 'tmfcore[{extra}]'"
     return ModuleNotFoundError(message, name=error.name)
 
 
 def encode(observations: IntArray, mu: FloatArray, t: int, horizon: int) -> Rows:
-    """What learners see, (n, 2S+1) float32, fresh: one-hot own observation, mu (of all (S,) or each (n, S)), t / T."""
+    """New array (n, 2S+1) float32 for learners: own observation (one-hot), mu (shared (S,) or own (n, S)), t / T."""
     mu = mu.reshape(-1, mu.shape[-1])
     out = np.empty((len(observations), 2 * mu.shape[1] + 1), dtype=np.float32)
     individuals.encode(observations, mu, t / horizon, out)
@@ -32,7 +32,7 @@ def encode(observations: IntArray, mu: FloatArray, t: int, horizon: int) -> Rows
 
 
 def masks(acts: Flags, n_actions: int) -> Masks:
-    """Action masks (n, A) int8: everything for those who act, action 0 alone for the others."""
+    """Action masks (n, A) int8: all actions for agents that act, only action 0 for the others."""
     out = np.zeros((len(acts), n_actions), dtype=np.int8)
     out[acts] = 1
     out[:, 0] = 1
@@ -42,7 +42,7 @@ def masks(acts: Flags, n_actions: int) -> Masks:
 def as_actions(values: object, n: int, n_actions: int) -> IntArray:
     """`n` actions as (n,) int64, each checked to lie in 0..A-1."""
     array = values if isinstance(values, np.ndarray) else np.zeros(0)
-    if array.dtype.kind in "iu" and array.shape == (n,) and not np.ma.isMaskedArray(array):  # the quick way
+    if array.dtype.kind in "iu" and array.shape == (n,) and not np.ma.isMaskedArray(array):  # fast path
         bad = (array < 0) | (array >= n_actions)
         if not bad.any():
             return array.astype(np.int64)
@@ -53,14 +53,14 @@ def as_actions(values: object, n: int, n_actions: int) -> IntArray:
 
 
 def as_action(value: object, n_actions: int) -> int:
-    """One action, checked to lie in 0..A-1; arrays of one integer are taken, as learners return them."""
+    """One action, checked to lie in 0..A-1; may be an array of one integer, as learners return it."""
     if isinstance(value, np.ndarray) and value.shape == (1,):
         value = value[0]
     return check.as_int(value, "action", low=0, high=n_actions - 1)
 
 
 def as_seed(seed: object) -> int | None:
-    """The seed of a reset, None to go on in the old stream."""
+    """The seed of a reset; None: continue the old stream."""
     return None if seed is None else check.as_int(seed, "seed", low=0)
 
 
@@ -75,7 +75,7 @@ def categorical(rng: np.random.Generator, p: FloatArray, n: int) -> IntArray:
 
 
 def by_step(table: FloatArray) -> FloatArray | BySteps:
-    """A table for each step (T, ...) as a Game takes it: one array, or a function of (mu, t)."""
+    """A table for each step (T, ...) in the form for a Game: one array if all are equal, else a function of (mu, t)."""
     return table[0] if (table == table[0]).all() else BySteps(table)
 
 
@@ -89,6 +89,6 @@ class BySteps:
         return self.at(t)
 
     def at(self, t: int, law: FloatArray | None = None) -> FloatArray:
-        """The table of a step, whatever the law."""
+        """The table of step t, which does not depend on `law`."""
         found: FloatArray = self.table[t]
         return found

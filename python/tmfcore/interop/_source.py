@@ -1,4 +1,4 @@
-"""The tables of a game of OpenSpiel that was read, as arrays where they stay the same, else as functions of (mu, t)."""
+"""The tables of a game read from OpenSpiel: arrays if they do not depend on mu, else functions of (mu, t)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tmfcore.interop._walk import Segment
 
 
 class Source:
-    """The tables of a game that was read, at any population; `declared`: nothing found by trying is checked in use.
+    """The tables of a game read from OpenSpiel, at any population; `declared`: constancy is not checked in use.
 
-    Populations share the S observations of all: owner (S,) says whose each is, and a game of several populations is
-    one of `games.typed` whose types have S observations each; index (S,) is the observation there.
+    S counts the observations of all populations, and owner (S,) gives the population of each. A game of several
+    populations becomes one of `games.typed` whose types have S observations each; index (S,) maps observations to it.
     """
 
     def __init__(self, reader: Reader, constant: bool | None) -> None:
@@ -47,7 +47,7 @@ class Source:
         self._turn = 0
 
     def game(self) -> Game:
-        """One Game, or one of `games.typed` with a type a population, of equal shares."""
+        """One Game, or one of `games.typed` with one type per population, of equal shares."""
         kinds = self._kinds()
         if len(kinds) == 1:
             return kinds[0]
@@ -55,12 +55,12 @@ class Source:
         return games.typed(kinds, shares=share, names=[f"population {i}" for i in range(len(kinds))])
 
     def together(self, values: FloatArray) -> FloatArray:
-        """(..., S of the game) as (..., S): what the types have at an observation, added up."""
+        """Sum values (..., types * S) over types, to (..., S)."""
         found: FloatArray = values.reshape(*values.shape[:-1], -1, self.size).sum(axis=-2)
         return found
 
     def _kinds(self) -> list[Game]:
-        """The game as each population plays it: they differ in where they start."""
+        """The game of each population; they differ in the initial distribution."""
         trial = self.reader.trial
         reward: FloatArray | Callable[..., FloatArray]
         transition: FloatArray | Callable[..., FloatArray]
@@ -89,7 +89,7 @@ class Source:
                 reward,
                 transition,
                 successors=successors,
-                assumed=True,  # what is an array was found constant at the populations tried
+                assumed=True,  # arrays were found constant at the populations probed, not declared constant
                 name=self.reader.title,
                 observation_labels=self.reader.observation_labels,
                 action_labels=self.action_labels,
@@ -113,7 +113,7 @@ class Source:
     ) -> tuple[FloatArray, FloatArray]:
         key = (t, mu.tobytes())
         kept = self._known
-        if kept is None or kept[0] != key:  # reward and transition are asked for apart, and by every population
+        if kept is None or kept[0] != key:  # reward and transition are requested separately, and per population
             kept = (key, make(mu, t))
             self._known = kept
         return kept[1]
@@ -129,7 +129,7 @@ class Source:
         return self.tables_of(t, self.reader.segments(t, self.reader.crowd(t, mu)))
 
     def _hold(self, mu: FloatArray, t: int) -> None:
-        """Hold one move that was found constant against its states at this population: another one every time."""
+        """Check one move that was found constant against the states at this population; another move in each call."""
         if self.moving or self.declared:
             return
         reader, standing = self.reader, self.reader.standing(t)
@@ -149,11 +149,11 @@ class Source:
                 return
         raise ValueError(
             f"{reader.title} at step {t}: what follows action {a} at {reader.observation_labels[o]!r} depends on the "
-            "population, which none of those tried showed; read it with constant=False"
+            "population, which was not detected when the game was read; read it with constant=False"
         )
 
     def tables_of(self, t: int, one: dict[int, Segment]) -> tuple[FloatArray, FloatArray]:
-        """Rewards (S, A) and dense rows (S, A, S) of the steps from a layer; who is not in it stays."""
+        """Rewards (S, A) and dense rows (S, A, S) of the steps from a layer; observations not in it stay."""
         rows = np.zeros((self.size, self.n_actions, self.size))
         rows[np.arange(self.size), :, np.arange(self.size)] = 1.0
         for o, segment in one.items():
@@ -176,14 +176,15 @@ class Source:
     # Arrays.
 
     def _sparse(self, layers: list[dict[int, Segment]]) -> tuple[IntArray, FloatArray]:
-        """Successors (S, A, K), what may follow at any step, and rows (T, S, A, K).
+        """Successors (S, A, K) of all steps, and rows (T, S, A, K).
 
-        Observations that do not exist at a step move as at the first step at which they do, or else stay.
+        Observations that do not exist at a step move as at the first step at which they exist; if there is none, they
+        stay.
         """
         moves = _Moves()
         which = np.full((self.horizon, self.size, self.n_actions), -1)
         for t, one in enumerate(layers):
-            known: dict[int, tuple[int, ...]] = {}  # states of one string share their moves
+            known: dict[int, tuple[int, ...]] = {}  # states with the same string share their moves
             for o, segment in one.items():
                 numbers = known.get(id(segment.moves))
                 if numbers is None:
@@ -197,7 +198,7 @@ class Source:
 
 
 class _Moves:
-    """Distinct rows, as (observations, probabilities) one after the other."""
+    """A list of distinct rows, each observation -> probability."""
 
     def __init__(self) -> None:
         self.rows: list[dict[int, float]] = []
@@ -232,7 +233,7 @@ class _Moves:
 
 
 def _filled(table: npt.NDArray[Any], layers: list[dict[int, Segment]]) -> npt.NDArray[Any]:
-    """(T, S, ...) with observations that do not exist at a step as they are at the first step at which they do."""
+    """(T, S, ...) in which observations missing at a step have the values of the first step at which they exist."""
     found = table.copy()
     first: dict[int, int] = {}
     for t, one in enumerate(layers):
@@ -245,5 +246,5 @@ def _filled(table: npt.NDArray[Any], layers: list[dict[int, Segment]]) -> npt.ND
 
 
 def _cycled(of: tuple[Any, ...], n: int) -> tuple[Any, ...]:
-    """Action k is the k-th that is legal, counted again from the first beyond the last."""
+    """Repeat `of` cyclically to length n: action k is legal action k modulo their number."""
     return of if len(of) == n else tuple(of[a % len(of)] for a in range(n))

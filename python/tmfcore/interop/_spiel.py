@@ -1,9 +1,9 @@
-"""A mean-field game of OpenSpiel made of our tables, and policies by place.
+"""A mean-field game of OpenSpiel on the tables of a tmfcore game, and policies by (t, o).
 
     start (chance), then T times:   decide (t, o)  ->  pay (t, o, a)  ->  blow (chance)  ->  meet (t + 1, o)
 
-"pay" and "meet" are mean-field nodes; the population is told at "meet".
-The reward r(o, a, mu_t) is that of "pay": what tables of values there say is keyed by all that it depends on.
+"pay" and "meet" are mean-field nodes; "meet" receives the population. The reward r(o, a, mu_t) is paid at "pay", so
+that the string of a node names everything that its reward depends on.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ KIND = pyspiel.GameType(
 
 
 class Now:
-    """What a state knows. OpenSpiel deep-copies the attributes of a Python state: here one, copied by hand."""
+    """The data of a state, in one attribute: OpenSpiel deep-copies the attributes of Python states."""
 
     __slots__ = ("action", "game", "mu", "observation", "phase", "t")
 
@@ -127,7 +127,7 @@ class TablesState(pyspiel.State):
         return [float(paid)]
 
     def returns(self) -> list[float]:
-        raise NotImplementedError("their mean-field algorithms add rewards up themselves")
+        raise NotImplementedError("OpenSpiel's mean-field algorithms sum rewards themselves")
 
     def _action_to_string(self, player: int, action: int) -> str:
         return str(action)
@@ -138,25 +138,25 @@ class TablesState(pyspiel.State):
 
 
 class Observer:
-    """What their tables are keyed by."""
+    """The strings that are the keys of OpenSpiel's tables."""
 
     def __init__(self) -> None:
         self.tensor, self.dict = np.zeros(1, np.float32), dict[str, object]()
 
     def set_from(self, state: object, player: int) -> None:
-        """Nothing: the tensor is not used."""
+        """Do nothing: the tensor is not used."""
 
     def string_from(self, state: object, player: int) -> str:
         return str(state)
 
 
 def place(state: Any) -> tuple[int, int]:
-    """(t, o) of a state of such a game."""
+    """(t, o) of a state of a TablesGame."""
     return state.now.t, state.now.observation
 
 
 class PolicyByRows(spiel_policy.Policy):
-    """Rows (T, S, A) at the states of `game`, whatever it is; `place` reads (t, o) off a state."""
+    """A policy with rows (T, S, A) for the states of any game; `place` maps a state to (t, o)."""
 
     def __init__(self, game: Any, table: FloatArray, place: Callable[[Any], tuple[int, int]] = place) -> None:
         super().__init__(game, [0])
@@ -170,7 +170,7 @@ class PolicyByRows(spiel_policy.Policy):
 
 
 def asked(policy: Any, game: TablesGame) -> FloatArray:
-    """Probabilities (T, S, A) of their policy at every decision of a game made by `to_game` that may be met."""
+    """Probabilities (T, S, A) of an OpenSpiel policy at every reachable decision of a game made by `to_game`."""
     ours = game.tables.game
     table = np.full((ours.n_steps, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
     state = game.new_initial_state()
@@ -193,7 +193,7 @@ def asked(policy: Any, game: TablesGame) -> FloatArray:
 
 
 def _told(state: Any, shares: dict[str, float]) -> Any:
-    """The state after the population is told to it."""
+    """A copy of the state after its mean-field node received the population."""
     moved = state.clone()
     moved.update_distribution([shares.get(s, 0.0) for s in state.distribution_support()])
     return moved

@@ -30,7 +30,7 @@ class Copies(VecEnv):
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
 
     def reset(self) -> npt.NDArray[np.float32]:
-        """All copies to the start; a seed given by ``seed`` is used once."""
+        """Reset all copies; a seed set by ``seed`` is used once."""
         observations, infos = self._envs.reset(seed=self._seeds[0])
         self._reset_seeds()
         self._masks = infos["action_mask"]
@@ -50,9 +50,9 @@ class Copies(VecEnv):
         return observations, rewards.astype(np.float32), done, each
 
     def action_masks(self) -> npt.NDArray[np.int8]:
-        """(n, A): which actions are open to each copy."""
+        """Action masks (n, A) of the copies."""
         if self._masks is None:
-            raise ValueError("the environment has not begun; call reset() first")
+            raise ValueError("the environment has not been reset; call reset() first")
         return self._masks
 
     def close(self) -> None:
@@ -62,11 +62,11 @@ class Copies(VecEnv):
         return [getattr(self._envs, attr_name)] * len(list(self._get_indices(indices)))
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        raise AttributeError(f"{attr_name!r} cannot be set: the copies share everything but where they are")
+        raise AttributeError(f"{attr_name!r} cannot be set: all copies share one environment object")
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
         if method_name != "action_masks" or args or kwargs:
-            raise AttributeError(f"{method_name!r} cannot be called: there is one object for all copies")
+            raise AttributeError(f"{method_name!r} cannot be called: all copies share one environment object")
         masks = self.action_masks()
         return [masks[i] for i in self._get_indices(indices)]
 

@@ -1,14 +1,16 @@
-"""A mean-field game of OpenSpiel read by walking its State objects.
+"""Reading a mean-field game of OpenSpiel by walking its State objects.
 
-    Reader      layers of states between which agents are observed, their names, and steps at any (mu, t)
+    Reader      the layers of states, the names of observations, and steps at any (mu, t)
 
-A step of the game goes from one *layer* to the next. A layer holds mean-field nodes, where the population is told, or
-decision nodes that do not come right after such; a step passes one decision at most. An observation is a state string
-of a layer, as OpenSpiel keys distributions and values, with the step taken out of it, so that a place is one
-observation at all steps. Mean-field nodes with nothing to be told are passed through where chance follows.
+A step of the game goes from one *layer* of states to the next. A layer has the mean-field nodes, which receive the
+population, and the decision nodes that do not directly follow such a node; a step contains at most one decision. An
+observation is the string of a state of a layer, the key of OpenSpiel's distributions and values, without the step, so
+that a state is the same observation at all steps. A mean-field node that receives nothing and precedes a chance node is
+not part of a layer.
 
-Merged states may differ in what the string does not say: every way of reaching a string is tried apart (`_trial`).
-States of several populations lie in one layer: their strings differ, and what a node is told is that of all.
+States with the same string are merged, but may differ in something that the string omits; `_trial` therefore compares
+different ways to reach a string. With several populations a layer has the states of all of them: their strings differ,
+and a node receives the distributions of all.
 """
 
 from __future__ import annotations
@@ -26,20 +28,20 @@ __all__ = ["Reader"]
 
 
 class Reader(Walker):
-    """A game of OpenSpiel: what there is to observe, and what a step does at (mu, t).
+    """A game of OpenSpiel: its observations, and the result of a step at (mu, t).
 
     layers[t]       {(string, last action or None): state}, T + 1 layers of which the last is terminal
     walked[t]       {the same key: the step from it at some population}
     names[t]        {the same key: observation}
     initial         by population, {key of layer 0: probability}
     population_of   string -> population
-    trial           what was found to depend on the population, the last action, ...
+    trial           what was detected to depend on the population, the last action, ...
     """
 
     def __init__(self, game: Any, last_action: str) -> None:
         super().__init__(game)
         self.layers: list[States] = []
-        self.displays: list[dict[str, str]] = []  # by layer: what a string is shown as
+        self.displays: list[dict[str, str]] = []  # by layer: string -> display
         self.walked: list[dict[Key, Segment]] = []
         self.population_of: dict[str, int] = {}
         self.initial: list[dict[Key, float]] = []
@@ -47,8 +49,8 @@ class Reader(Walker):
         self._explore()
         if self.trial.carries and last_action == "refuse":
             raise ValueError(
-                f"rewards of {self.title} depend on the last action, which its state strings do not name; "
-                "last_action='carry' makes it part of the observation"
+                f"rewards of {self.title} depend on the last action, which its state strings omit; use "
+                "last_action='carry' to make it part of the observation"
             )
         if not self.trial.carries:
             self.initial = [merged(law) for law in self.initial]
@@ -62,7 +64,7 @@ class Reader(Walker):
         return len(self.layers) - 1
 
     def _explore(self) -> None:
-        """What there is: every string of every layer, by every last action."""
+        """Find all states: every string of every layer, with every last action."""
         layer: States = {}
         for root in self.roots:
             law: dict[Key, float] = {}
@@ -95,11 +97,11 @@ class Reader(Walker):
         order = sorted({name for layer in names for name in layer.values()}, key=_names.natural)
         number = {name: o for o, name in enumerate(order)}
         self.observation_labels = tuple(order)
-        self.owner = np.array([owner[name] for name in order])  # (S,) the population that is there
+        self.owner = np.array([owner[name] for name in order])  # (S,) population of each observation
         self.names = [{key: number[name] for key, name in layer.items()} for layer in names]
 
     def crowd(self, t: int, mu: FloatArray) -> Crowd:
-        """The population mu (S,) at layer t by strings, each population's own distribution."""
+        """The population mu (S,) at layer t by strings; each population's shares sum to 1."""
         if self.n_populations > 1:
             total = np.bincount(self.owner, weights=mu, minlength=self.n_populations)[self.owner]
             mu = np.divide(mu, total, out=np.zeros(len(mu)), where=total > 0)
@@ -125,7 +127,7 @@ class Reader(Walker):
         return {self.names[t][key]: step for key, step in self.walked[t].items()}
 
     def standing(self, t: int) -> list[tuple[int, Key, Any, bool, float]]:
-        """Observation, key, state, whether it is a mean-field node, and what it pays, of every state of layer t."""
+        """Observation, key, state, whether it is a mean-field node, and reward, of every state of layer t."""
         if t not in self._standing:
             names = self.names[t]
             self._standing[t] = [
@@ -135,7 +137,7 @@ class Reader(Walker):
         return self._standing[t]
 
     def here(self, t: int, crowd: Crowd) -> FloatArray:
-        """(S,): what is paid before anything is done, without the walk; 0 at observations that are not there."""
+        """Rewards (S,) paid at layer t before the decision, without walking on; 0 at observations not in the layer."""
         found = np.zeros(len(self.observation_labels))
         for o, key, state, told, paid in self.standing(t):
             here = paid
@@ -147,14 +149,14 @@ class Reader(Walker):
         return found
 
     def row(self, t: int, reached: dict[Key, float]) -> dict[int, float]:
-        """A move into layer t + 1, by observation."""
+        """The law of a move into layer t + 1, by observation."""
         names, carries, row = self.names[t + 1], self.trial.carries, dict[int, float]()
         for key, p in reached.items():
             o = names.get(key if carries else (key[0], None))
             if o is None:
                 raise ValueError(
-                    f"{self.title} reaches {key[0]!r} at step {t + 1}, which was not found when the game was read, at "
-                    f"{LEVELS} levels of crowding; such a population cannot be followed"
+                    f"{self.title} reaches {key[0]!r} at step {t + 1}, a state that was not found when the game was "
+                    f"read with {LEVELS} shares of agents per state; it cannot be played at this population"
                 )
             row[o] = row.get(o, 0.0) + p
         return row

@@ -1,9 +1,9 @@
-"""A game under a schedule, as the tables of a synchronous game without discount: what other packages can be given.
+"""A game under a schedule, as the tables of a synchronous game without discount, which other packages can play.
 
     reward(t, mu) = gamma**t [ beta_t r + (1 - beta_t) r0 ],     kernel(t, mu) = beta_t P + (1 - beta_t) P0
 
-An agent who acts with probability beta_t has the flow and, on the clock "schedule", the values of one who acts at every
-step of these. On the clock "always" the flow is the same, the values those of gamma**t r and P.
+An agent that acts at every step of this game has the flow and, on the clock "schedule", the values of an agent that
+acts with probability beta_t in the original game. The values on the clock "always" are those of gamma**t r and P.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from tmfcore._model.schedules import Schedule, Synchronous
 
 
 class SynchronousTables:
-    """Dense tables of `game`, those of an agent who acts with probability `active` (T,); the last few are kept.
+    """Dense tables of `game` for an agent that acts with probability `active` (T,); recent tables are cached.
 
-    may_follow (S, A, S): what is an outcome, even with probability 0, since it may have another elsewhere; None: what
-    has a positive one.
+    may_follow (S, A, S): which next observations have a positive probability at some mu; None: probabilities do not
+    depend on mu.
     """
 
     def __init__(self, game: Game, active: FloatArray) -> None:
@@ -32,7 +32,7 @@ class SynchronousTables:
         self.may_follow = _may_follow(game, active)
 
     def __call__(self, t: int, mu: object) -> tuple[FloatArray, FloatArray]:
-        """Reward (S, A) and kernel (S, A, S) at step t and the population mu (S,). O(S A S) where not kept."""
+        """Reward (S, A) and kernel (S, A, S) at step t and the population mu (S,). O(S A S) if not cached."""
         population = np.asarray(mu, dtype=np.float64)
         key = (t, population.tobytes())
         if key not in self._known:
@@ -42,7 +42,7 @@ class SynchronousTables:
         return self._known[key]
 
     def outcomes(self, t: int, mu: object, o: int, a: int) -> list[tuple[int, float]]:
-        """(observation, probability) of all that may follow at some mu, hence also those that do not at this one."""
+        """(observation, probability) of all next observations possible at some mu, even if impossible at this mu."""
         row = self(t, mu)[1][o, a]
         found = np.flatnonzero(row if self.may_follow is None else self.may_follow[o, a])
         return [(int(x), float(row[x])) for x in found]
@@ -57,7 +57,7 @@ class SynchronousTables:
 
 
 def of(game: object, schedule: object = None) -> SynchronousTables:
-    """Tables of `game` as the agents of `schedule` live it; None: everybody acts at every step."""
+    """The tables of `game` under `schedule`; None: every agent acts at every step."""
     who = Synchronous() if schedule is None else check.as_instance(schedule, "schedule", Schedule)
     game = in_steps(game, who)
     return SynchronousTables(game, np.ones(game.n_steps) * who.active_fraction(game.n_steps))
@@ -74,7 +74,7 @@ def dense(rows: FloatArray, successors: SuccessorArray | None, size: int) -> Flo
 
 
 def _may_follow(game: Game, active: FloatArray) -> npt.NDArray[np.bool_] | None:
-    """(S, A, S): what the model can lead to at any mu; None where mu makes no difference."""
+    """(S, A, S): which next observations are possible at some mu; None if transitions do not depend on mu."""
     model, size = game.model, game.n_observations
     if model.constant_transition:
         return None

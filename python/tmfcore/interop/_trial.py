@@ -1,13 +1,17 @@
-"""What the steps of a game of OpenSpiel depend on, found out by trying: populations, last actions, ways to a string.
+"""Detects by probing what the steps of an OpenSpiel game depend on: the population, the last action, earlier states.
 
-What is tried at a layer: from every string the step at two populations, even and random, by the first and by the last
-way to each chance node, whose outcomes are asked for after every action; from it by every last action, and along
-another way, what is paid and may be done there. While rewards were not seen to depend on the population, what is paid
-at four more: nobody and everybody at the string, everybody at the first and at the last. At one string of the first two
-layers and of every fourth after them the step at all six, by another last action and along another way, chance nodes
-followed one by one. Once a transition is seen to depend on the population, the step at nobody and everybody from all
-strings, and once what follows is seen to depend on the last action, all ways. Where what can be reached depends on the
-population, levels of crowding at the string are tried between those that differ.
+Probed at each layer:
+
+* from every string: the step at two populations, uniform and random, along the first and the last path to each chance
+  node, whose outcomes are compared after every action;
+* from every string: rewards and legal actions after every last action, and along another path to the string;
+* while no reward is known to depend on the population: rewards at four more populations (no agent or all agents at the
+  string, all at the first and all at the last string);
+* from one string of the first two layers and of every fourth layer after them: the step at all six populations, after
+  another last action and along another path, with chance nodes followed one by one;
+* once a transition depends on the population: from all strings, the step with no agent and with all agents there;
+* once the continuation depends on the last action: the step along all paths;
+* if the reachable states depend on the population: shares of agents at the string between those that differ.
 """
 
 from __future__ import annotations
@@ -20,22 +24,22 @@ from tmfcore.interop._walk import FIELD, Crowd, Key, Later, Memo, Segment, State
 if TYPE_CHECKING:
     from tmfcore.interop._states import Reader
 
-LEVELS = 33  # shares of its own at which a state may be tried whose continuation depends on its share
-CLOSE = 1e-9  # rewards that differ by less are the same: sums taken in another order
+LEVELS = 33  # number of shares of agents at a state, at most, for which its continuation is probed
+CLOSE = 1e-9  # rewards that differ by less count as equal: the order of sums may differ
 
-Ways = list[tuple[Key, Any]]  # states of a key reached in another way: other populations, places, earlier actions
+Ways = list[tuple[Key, Any]]  # states of a key reached along another path: other populations, states, earlier actions
 
 
 class Trial:
-    """Flags that trying sets.
+    """Flags set by probing.
 
     moving          transitions or legal actions depend on the population
-    moved_after     what is paid between two layers does
-    moved_here      what is paid at a layer does
-    carries         rewards or transitions depend on the last action, which the string does not name
-    deep            what follows a string does, and not only what is paid there
-    apart           chance nodes of one string differ: each is followed by itself
-    legal           the sets of legal actions met
+    moved_after     rewards paid between two layers depend on the population
+    moved_here      rewards paid at a layer depend on the population
+    carries         rewards or transitions depend on the last action, which the string omits
+    deep            what follows a string depends on the last action, not only the reward paid there
+    apart           chance nodes with the same string differ, and are followed separately
+    legal           the sets of legal actions found
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -45,7 +49,7 @@ class Trial:
         self.legal: set[tuple[int, ...]] = set()
 
     def of_layer(self, t: int, layer: States, others: Ways) -> tuple[dict[Key, Segment], dict[str, str], States, Ways]:
-        """Try a layer: its steps, what its strings are shown as, the next layer, and other ways to it."""
+        """Probe a layer; return its steps, the displays of its strings, the next layer, and other paths to that."""
         first, beside, past = _ways(layer, others)
         strings = list(first)
         closely = strings[(7 * t) % len(strings)] if t % 4 == 1 or t == 0 else None
@@ -54,7 +58,7 @@ class Trial:
         at_even, seen, found, second = self._pair(first, even, random, closely)
         for s in strings:
             self._compare(at_even[s], seen[s])
-            if at_even[s].moves == seen[s].moves:  # one object, so that its rows are made once
+            if at_even[s].moves == seen[s].moves:  # share the object, so that its rows are made once
                 seen[s] = seen[s]._replace(moves=at_even[s].moves)
         walked: dict[Key, Segment] = {}
         steady = True
@@ -73,19 +77,19 @@ class Trial:
                 step, whole = by_last[key_too[1]], self.deep or s == closely
                 again = self._again(step, key_too, state_too, random, third, whole, ask=s not in beside)
                 self._same_past(step, again, key_too)
-        known = {**second.states(found), **third.states(found)}  # third: at another population too
+        known = {**second.states(found), **third.states(found)}  # third: at another population, too
         for key, state in known.items():
             found.setdefault(key, state)
         display = {s: seen[s].decision for s in strings}
         if not steady or len(set(display.values())) < len(display):
             display = {s: s for s in strings}
-        ways = {key[0]: (key, state) for key, state in known.items() if found[key] is not state}  # one to each string
+        ways = {key[0]: (key, state) for key, state in known.items() if found[key] is not state}  # one per string
         return walked, display, found, list(ways.values())
 
     def _pair(
         self, first: dict[str, tuple[Key, Any]], even: Crowd, random: Crowd, closely: str | None
     ) -> tuple[dict[str, Segment], dict[str, Segment], States, Later]:
-        """The steps at two populations, and the states reached, by the first and by the last way to a chance node."""
+        """The steps at two populations, and the states reached, along the first and the last path to a chance node."""
         walk, found, second = self.reader.segment, States(), Later()
         memo = None if self.apart else Memo()
         at_even = {s: walk(state, key, even, found, memo) for s, (key, state) in first.items()}
@@ -102,7 +106,7 @@ class Trial:
     # Populations.
 
     def _crowd(self, weights: dict[str, float]) -> Crowd:
-        """Shares in proportion to the weights, of each population by itself."""
+        """Shares in proportion to the weights, normalised within each population."""
         reader = self.reader
         total = [0.0] * reader.n_populations
         for s, weight in weights.items():
@@ -114,7 +118,7 @@ class Trial:
         return self._crowd({s: draw(1.0) for s in strings})
 
     def _at(self, s: str, share: float, support: tuple[str, ...], strings: list[str]) -> Crowd:
-        """A population with that share at s; its others at what is not in the support, else anywhere."""
+        """A population with `share` of its agents at s and the others outside the support, if possible."""
         reader = self.reader
         own = reader.population_of[s]
         told = {s, *support}
@@ -125,26 +129,26 @@ class Trial:
         return Crowd({**self._elsewhere_even(own, strings), **shares})
 
     def _elsewhere_even(self, own: int, strings: list[str]) -> dict[str, float]:
-        """The other populations, even."""
+        """The other populations, spread evenly."""
         if self.reader.n_populations == 1:
             return {}
         others = {x: 1.0 for x in strings if self.reader.population_of[x] != own}
         return dict(self._crowd(others).shares)
 
     def _ends(self, strings: list[str]) -> list[Crowd]:
-        """Every population at its first string, and at its last."""
+        """All agents of every population at its first string, and all at its last."""
         place = self.reader.population_of
         return [Crowd(dict.fromkeys({place[x]: x for x in order}.values(), 1.0)) for order in (strings[::-1], strings)]
 
-    # What is tried.
+    # Probes.
 
     def _elsewhere(
         self, s: str, key: Key, state: Any, strings: list[str], pair: tuple[Crowd, Crowd], tried: list[Segment],
         found: States, closely: bool,
     ) -> bool:  # fmt: skip
-        """Two to four populations more where they may tell something, besides the pair that was tried.
+        """Probe two to four populations besides the first pair, unless they cannot change a flag.
 
-        Returns whether the deciding string is the same at all.
+        Returns whether the string of the decision is the same at all populations.
         """
         whole = closely or self.moving
         seen, stops = tried[1], list[Segment | Stop](tried)
@@ -173,9 +177,9 @@ class Trial:
     def _levels(
         self, s: str, key: Key, state: Any, strings: list[str], tried: list[Segment], found: States
     ) -> list[Segment]:
-        """Steps at levels of crowding between nobody and everybody, halved where they differ.
+        """Steps with shares of agents at s between 0 and 1, bisected where reachable states differ.
 
-        Every level is tried if a population that was tried leads to what none of those does.
+        All LEVELS shares are probed if another population reached states that none of these shares reaches.
         """
         at: dict[int, Segment] = {}
         support = self.reader.support(state, s)
@@ -203,45 +207,45 @@ class Trial:
     def _again(
         self, step: Segment, key: Key, state: Any, crowd: Crowd, found: States, whole: bool, ask: bool
     ) -> Segment:
-        """The step from another state of a string; unless `whole`, like `step` but for what is paid and may be done."""
+        """The step from another state of a string; unless `whole`, only rewards and legal actions are probed."""
         if ask and kind_of(state) == FIELD:
             self.reader.support(state, key[0], again=True)
         if whole:
             return self.reader.segment(state, key, crowd, found, None if self.apart else Memo())
         stop, moves = self.reader.stop(state, crowd, key[0])[0], step.moves
-        if step.actions == (-1,):  # nothing is decided: the last action stays the last
+        if step.actions == (-1,):  # no decision: the last action does not change
             moves = tuple({(s, key[1]): p for (s, _), p in reached.items()} for reached in moves)
         return Segment(stop.decision, stop.here, stop.actions, step.after, moves, step.via)
 
     def _compare(self, one: Segment, two: Segment) -> None:
-        """Two steps from one state, at two populations, or by two ways to one chance node: exactly the same, or not."""
+        """Set flags if two steps from one state differ, at two populations or along two paths to a chance node."""
         self.moving |= one.actions != two.actions or one.moves != two.moves
         self.moved_here |= one.here != two.here
         self.moved_after |= one.after != two.after
 
     def _same(self, one: Segment, two: Segment, key: Key, last: int | None) -> None:
-        """Two ways to one string, by different actions."""
+        """Compare the steps after two different last actions that lead to one string."""
         if one.decision != two.decision or one.actions != two.actions:
             raise ValueError(
-                f"{self.reader.title}: what may be done at {key[0]!r} depends on the last action ({key[1]} or {last}), "
-                "which the string does not name"
+                f"{self.reader.title}: the legal actions at {key[0]!r} depend on the last action ({key[1]} or {last}), "
+                "which the string omits; such a game cannot be converted"
             )
         following = _follow_alike(one, two, apart=False)
         self.deep |= not following
         self.carries |= not following or not _pay_alike(one.here, two.here)
 
     def _same_past(self, one: Segment, two: Segment, key: Key) -> None:
-        """Two ways to one string by the same action."""
+        """Compare the steps along two paths to one string with the same last action."""
         alike = one.actions == two.actions and _pay_alike(one.here, two.here)
         if not alike or not _follow_alike(one, two, apart=True):
             raise ValueError(
                 f"{self.reader.title}: rewards or transitions at {key[0]!r} depend on more than this string, the last "
-                "action and the population: on earlier states or populations"
+                "action and the population: on earlier states or populations; such a game cannot be converted"
             )
 
 
 def merged(law: dict[Key, float]) -> dict[Key, float]:
-    """A law by strings, whatever the last action."""
+    """A law by (string, last action), summed over last actions."""
     found: dict[Key, float] = {}
     for (s, _), p in law.items():
         found[s, None] = found.get((s, None), 0.0) + p
@@ -249,7 +253,7 @@ def merged(law: dict[Key, float]) -> dict[Key, float]:
 
 
 def _ways(layer: States, others: Ways) -> tuple[dict[str, tuple[Key, Any]], dict[str, Ways], dict[str, Ways]]:
-    """By string: the first state, those by other last actions, and those along other ways."""
+    """By string: the first state, states after other last actions, and states along other paths."""
     first: dict[str, tuple[Key, Any]] = {}
     beside: dict[str, Ways] = {}
     past: dict[str, Ways] = {}
@@ -280,7 +284,7 @@ def _pay_alike(one: float, two: float) -> bool:
 
 
 def _follow_alike(one: Segment, two: Segment, *, apart: bool) -> bool:
-    """Same rewards after a layer, and moves; `apart`: the last action where nothing is decided counts too."""
+    """Whether rewards after a layer and moves agree; `apart`: moves are also compared by last action."""
     ours, theirs = one.moves, two.moves
     if one.after is not two.after and not all(map(_pay_alike, one.after, two.after)):
         return False

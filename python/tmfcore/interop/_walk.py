@@ -1,11 +1,11 @@
-"""One step of a mean-field game of OpenSpiel, walked from one State object to the next layer of them.
+"""One step of a mean-field game of OpenSpiel, from a State object to the next layer of states.
 
-    Walker      what is paid and may be done at a state, and where a step from it leads, at a population
-    Crowd       a population, as mean-field nodes are told it
+    Walker      the rewards and legal actions at a state, and the result of a step from it, at a population
+    Crowd       a population, in the form that mean-field nodes receive
 
-OpenSpiel's own algorithms add up the rewards of mean-field, decision and terminal nodes and merge the states of one
-string. Calls into the library are what reading a game costs: a node's support is asked for once a string, and a
-population put into its order once; chance nodes of one string are followed once.
+As in OpenSpiel's own algorithms, the rewards of mean-field, decision and terminal nodes are added up and states with
+the same string are merged. Reading a game takes as long as its calls into the library: the support of a node is
+requested once per string, a population is ordered once per support, and chance nodes of one string are followed once.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Any, NamedTuple
 
 import pyspiel
 
-# kinds of states as whole numbers, those of who moves: to compare the library's own takes as long as to make a state
+# Kinds of states as integers, by the player to move: comparing the library's enums takes as long as making a state.
 CHANCE, FIELD, TERMINAL = map(int, (pyspiel.PlayerId.CHANCE, pyspiel.PlayerId.MEAN_FIELD, pyspiel.PlayerId.TERMINAL))
 DECISION = PLAYER = int(pyspiel.PlayerId.DEFAULT_PLAYER_ID)
 
-Key = tuple[str, int | None]  # state string, last action where it is carried
+Key = tuple[str, int | None]  # state string, and the last action if it is carried
 States = dict[Key, Any]
 
 
 class Segment(NamedTuple):
-    """From a state of one layer to the next, at one population."""
+    """The step from a state of one layer to the next layer, at one population."""
 
-    decision: str  # string of the state that decides
-    here: float  # what is paid whatever is done
-    actions: tuple[int, ...]  # legal ones, (-1,) where nothing is decided
-    after: tuple[float, ...]  # what is paid on the way, by action
-    moves: tuple[dict[Key, float], ...]  # probability of the next state, by action
-    via: tuple[str, ...]  # string that follows the decision, by action
+    decision: str  # string of the state at which the agent decides
+    here: float  # reward that does not depend on the action
+    actions: tuple[int, ...]  # legal actions; (-1,) if there is no decision
+    after: tuple[float, ...]  # reward after the decision, by action
+    moves: tuple[dict[Key, float], ...]  # probabilities of the next states, by action
+    via: tuple[str, ...]  # string of the state directly after the decision, by action
 
 
 class Stop(NamedTuple):
@@ -47,16 +47,16 @@ class Node(NamedTuple):
     """A chance node."""
 
     outcomes: list[tuple[int, float]]
-    leads: list[str]  # strings, by outcome
-    terminal: bool  # whether some of these are terminal
+    leads: list[str]  # string of the next state, by outcome
+    terminal: bool  # whether some of the next states are terminal
 
 
 class Memo(dict[str, Node]):
-    """Chance nodes of one layer and one population; `before`, those of another population.
+    """The chance nodes of one layer at one population; `before` has those at another population.
 
-    pays        what terminal nodes pay, by string and last action
-    actions     those after which a node that was met has been asked for its outcomes again
-    differ      whether it had others
+    pays        rewards of terminal nodes, by string and last action
+    actions     actions after which the outcomes of a known node were compared
+    differ      whether such outcomes differed
     """
 
     def __init__(self, before: Memo | None = None) -> None:
@@ -67,22 +67,22 @@ class Memo(dict[str, Node]):
         self.differ = False
 
     def ask(self, state: Any, name: str, action: int) -> None:
-        """Once for every action: do outcomes depend on it, unsaid by the string?"""
+        """Compare the outcomes of a node once per action: they may depend on it although the string omits it."""
         if action not in self.actions:
             self.actions.add(action)
             self.differ |= state.chance_outcomes() != self[name].outcomes
 
     def alike(self, name: str) -> bool:
-        """Whether a node that was met pays nothing, and was the same at the other population."""
+        """Whether a known node pays no reward and is the same at the other population."""
         node = self[name]
         return not node.terminal and self.before is not None and node == self.before.get(name)
 
 
 class Later(dict[Key, Any]):
-    """States, or what makes them: the first way to each key."""
+    """The first state found for each key, or a function that makes it."""
 
     def states(self, found: States) -> States:
-        """One of every string, and all that were not found."""
+        """One state per string, and all states whose keys are not in `found`."""
         first: dict[str, Key] = {}
         for key in self:
             first.setdefault(key[0], key)
@@ -94,14 +94,14 @@ class Later(dict[Key, Any]):
 
 
 class Crowd:
-    """Shares of strings; those that nobody is at have share 0."""
+    """Shares of agents by string; missing strings have share 0."""
 
     def __init__(self, shares: Mapping[str, float]) -> None:
         self.shares = shares
         self._told: dict[int, list[float]] = {}
 
     def told(self, support: tuple[str, ...]) -> list[float]:
-        """In the order of `support`, a tuple that the walker keeps."""
+        """The shares in the order of `support`, a tuple that the walker keeps alive."""
         found = self._told.get(id(support))
         if found is None:
             found = self._told[id(support)] = [self.shares.get(s, 0.0) for s in support]
@@ -109,62 +109,62 @@ class Crowd:
 
 
 def kind_of(state: Any) -> int:
-    """CHANCE, FIELD, TERMINAL, or DECISION whoever decides."""
+    """CHANCE, FIELD, TERMINAL, or DECISION for every player."""
     player = int(state.current_player())
     return player if player < 0 else DECISION
 
 
 def string(state: Any) -> str:
-    """What their distributions and values are keyed by."""
+    """The string of a state: the key of OpenSpiel's distributions and values."""
     found: str = state.observation_string(PLAYER)
     return found
 
 
 class Walker:
-    """Steps of a game of one population or several, whose states never meet."""
+    """Steps of a game with one population or several; a state belongs to one population."""
 
     def __init__(self, game: Any) -> None:
         self.game = game
         kind = game.get_type()
         self.title = str(kind.short_name)
         if kind.dynamics != pyspiel.GameType.Dynamics.MEAN_FIELD:
-            raise ValueError(f"{self.title} is no mean-field game; its dynamics are {kind.dynamics}")
+            raise ValueError(f"{self.title} is not a mean-field game; its dynamics are {kind.dynamics}")
         self.roots = game.new_initial_states()
         self.n_populations = max(game.num_players(), len(self.roots))
         if len(self.roots) != self.n_populations:
             raise ValueError(
                 f"{self.title} has {self.n_populations} populations and {len(self.roots)} initial states; must have "
-                "one each"
+                "one initial state per population"
             )
-        self._supports: dict[str, tuple[str, ...]] = {}  # of mean-field nodes that are told something
+        self._supports: dict[str, tuple[str, ...]] = {}  # of mean-field nodes that receive a distribution
         self._orders: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def population(self, state: Any) -> int:
         return int(state.mean_field_population()) if self.n_populations > 1 else 0
 
     def paid(self, state: Any) -> float:
-        """To an agent of the population whose state it is."""
+        """The reward of an agent of the state's population."""
         return float(state.rewards()[0 if self.n_populations == 1 else self.population(state)])
 
     def support(self, state: Any, name: str, *, again: bool = False) -> tuple[str, ...]:
-        """What the population is asked for at a mean-field node; a function of its string, which `again` checks."""
+        """The strings whose shares a mean-field node receives; must depend on its string only: `again` checks that."""
         found = self._supports.get(name)
         if found is None or again:
             asked = tuple(state.distribution_support())
             asked = self._orders.setdefault(asked, asked)
             if found not in (None, asked):
-                raise ValueError(f"{self.title} asks for other shares at {name!r} along another way to it")
+                raise ValueError(f"{self.title}: the support of the node {name!r} depends on the path to it")
             found = self._supports[name] = asked
         return found
 
     def updated(self, state: Any, crowd: Crowd, name: str | None = None) -> Any:
-        """The state after the population is told to it."""
+        """A copy of the state after it received the population."""
         moved = state.clone()
         moved.update_distribution(crowd.told(self.support(state, string(state) if name is None else name)))
         return moved
 
     def stop(self, state: Any, crowd: Crowd, name: str) -> tuple[Stop, Any]:
-        """What is paid and may be done at `state`, of that string, and the state once the population is told."""
+        """Reward and legal actions at `state`, whose string is `name`, and the state once it received the population."""
         here, kind = self.paid(state), kind_of(state)
         if kind == FIELD:
             state = self.updated(state, crowd, name)
@@ -177,11 +177,11 @@ class Walker:
         self, state: Any, key: Key, crowd: Crowd, found: States | None, memo: Memo | None = None,
         like: Segment | None = None,
     ) -> Segment:  # fmt: skip
-        """One step from `state`, of that key; the states reached go into `found`, the first of each key.
+        """One step from `state`, whose key is `key`; adds the first state reached for each key to `found`.
 
-        With a `memo`, of one layer and population, chance nodes of one string are taken for one; where such a node
-        was met and leads where it did when `like` was walked from the state, the move is that of `like`. Then actions
-        are taken from the last to the first: what is taken for one is met along another way.
+        With a `memo`, of one layer and population, chance nodes with the same string count as one. With `like`, an
+        earlier walk from the same state, a move through an unchanged chance node is copied from `like`; actions are
+        then walked from last to first, so that merged nodes are reached along another path.
         """
         stop, state = self.stop(state, crowd, key[0])
         steps: list[tuple[float, dict[Key, float], str]] = []
@@ -202,14 +202,14 @@ class Walker:
         return Segment(stop.decision, stop.here, stop.actions, after, moves, via)
 
     def move(self, state: Any, action: int, last: int | None) -> tuple[float, dict[Key, float]]:
-        """What is paid after `action`, -1 for none, from a state that was told, and the law of where it leads."""
+        """The reward after `action` (-1: no decision) from a state that received mu, and the law of the next state."""
         reached: dict[Key, float] = {}
         if action >= 0:
             return self._spread(state.child(action), 1.0, action, reached, None), reached
         return self._spread(state, 1.0, last, reached, None), reached
 
     def _spread(self, state: Any, p: float, last: int | None, reached: dict[Key, float], found: States | None) -> float:
-        """Follow chance from `state` to the next layer; returns what is paid on the way, times p."""
+        """Follow chance nodes from `state` to the next layer; returns p times the rewards on the way."""
         return self._follow(state, string(state), p, last, reached, found, None)
 
     def _follow(
@@ -239,14 +239,14 @@ class Walker:
         self, state: Any, node: Node, p: float, last: int | None, reached: dict[Key, float], found: States | None,
         memo: Memo,
     ) -> float:  # fmt: skip
-        """Follow the outcomes of a chance node that was met."""
+        """Follow the outcomes of a known chance node."""
         total = 0.0
         for (x, q), end in zip(node.outcomes, node.leads, strict=True):
             key = (end, last)
             reached[key] = reached.get(key, 0.0) + p * q
             if found is not None and key not in found:
                 found[key] = partial(state.child, x) if isinstance(found, Later) else state.child(x)
-            if node.terminal:  # what it pays may depend on the last action
+            if node.terminal:  # terminal rewards may depend on the last action
                 if key not in memo.pays:
                     there = None if found is None or isinstance(found, Later) else found[key]
                     memo.pays[key] = self.paid(state.child(x) if there is None else there)
@@ -257,11 +257,11 @@ class Walker:
         self, state: Any, name: str, p: float, last: int | None, reached: dict[Key, float], found: States | None,
         memo: Memo | None,
     ) -> float:  # fmt: skip
-        """Follow the outcomes of a chance node."""
+        """Follow the outcomes of a new chance node."""
         if abs(self.paid(state)) > 0:
             raise ValueError(
-                f"{self.title} pays {self.paid(state)} at the chance node {name!r}; OpenSpiel's own algorithms "
-                "leave such rewards out, so that it is not clear which game is meant"
+                f"{self.title} has the reward {self.paid(state)} at the chance node {name!r}; OpenSpiel's own "
+                "algorithms ignore rewards of chance nodes, so the game has no clear meaning"
             )
         outcomes = state.chance_outcomes()
         total, plain, terminal, leads = 0.0, True, False, list[str]()

@@ -1,7 +1,7 @@
-"""What tagged agents face: a mean-field flow, or finite populations of which each is a member.
+"""The environments of tagged agents: a mean-field flow, or a finite population that includes the agent.
 
-n agents step together. They do not meet: facing the flow they are nobody's neighbours, and in finite populations each
-has N - 1 others of its own.
+n tagged agents step together but do not interact: in a flow no single agent has an effect, and in finite populations
+each of the n has its own N - 1 other agents.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ class World(ABC):
     @property
     @abstractmethod
     def mu(self) -> FloatArray:
-        """The population of all (S,), or of each (n, S)."""
+        """The population: one for all agents (S,), or one for each (n, S)."""
 
     @abstractmethod
     def reset(self, rng: np.random.Generator) -> None:
-        """All agents to the start of the game."""
+        """Move all agents to the start of the game."""
 
     @abstractmethod
     def step(self, rng: np.random.Generator, actions: IntArray) -> FloatArray:
-        """Move everybody; `actions` (n,) of passive agents are not read. Returns the rewards (n,)."""
+        """Move all agents; `actions` (n,) of passive agents are ignored. Returns the rewards (n,)."""
 
     @abstractmethod
     def _draw_acts(self, rng: np.random.Generator) -> Flags:
-        """Who of the n acts at step t."""
+        """Draw which of the n agents act at step t."""
 
     def _look(self, rng: np.random.Generator) -> None:
         if self.over:
@@ -62,12 +62,12 @@ class World(ABC):
             self.acts = np.ones(self.n, dtype=np.bool_) if self.always else self._draw_acts(rng)
 
     def rows(self) -> Rows:
-        """What each sees, (n, 2S+1)."""
+        """The observations of all agents, (n, 2S+1)."""
         return encode(self.observations, self.mu, self.t, self.game.n_steps)
 
 
 class InFlow(World):
-    """Tagged agents in a population of infinitely many: they change nothing."""
+    """Tagged agents in an infinite population, on which they have no effect."""
 
     def __init__(self, game: Game, flow: Flow, n: int, always: bool) -> None:
         super().__init__(game, n, always)
@@ -105,7 +105,7 @@ class InFlow(World):
 
 
 class InPopulation(World):
-    """Tagged agents that each are one of N; the N - 1 others play a policy."""
+    """Tagged agents, each in its own population of N agents; the N - 1 others play a policy."""
 
     def __init__(
         self, game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int, start: Start, n: int, always: bool
@@ -121,9 +121,9 @@ class InPopulation(World):
         self.probability = None if probability is None else np.broadcast_to(probability, (game.n_steps,)).tolist()
         if always and self.batch is not None and 0 in self.batch:
             t = self.batch.index(0)
-            raise ValueError(f"schedule lets nobody act at step {t}; must let one act where clock is 'always'")
+            raise ValueError(f"schedule has a batch of 0 at step {t}; must be >= 1 with clock='always'")
         self.kernel = individuals.Individuals(game.model, kernel, game.n_steps)
-        self.counts: IntArray  # (n, S), the tagged agent among them
+        self.counts: IntArray  # (n, S), the tagged agent included
 
     @property
     def mu(self) -> FloatArray:
@@ -134,7 +134,7 @@ class InPopulation(World):
             counts = sampled_counts(rng, self.game.initial, self.n_agents, self.n)
         else:
             counts = np.tile(rounded_counts(self.game.initial, self.n_agents), (self.n, 1))
-        who = rng.integers(0, self.n_agents, size=(self.n, 1))  # one of the agents, each as likely
+        who = rng.integers(0, self.n_agents, size=(self.n, 1))  # index of the tagged agent, uniform over the N agents
         self.observations = (who >= counts.cumsum(axis=1)).sum(axis=1)
         self.counts = counts
         self.t = 0
@@ -182,20 +182,20 @@ def world(
     start: Start,
     n: int,
 ) -> World:
-    """The world of n tagged agents, from what a user gives."""
+    """Check the user's arguments and make the world of n tagged agents."""
     given = check.as_instance(game, "game", Game)
     always = is_always(clock)
     if isinstance(population, Flow):
         if schedule is not None or n_agents is not None:
             raise TypeError(
-                "schedule and n_agents must be left out where population is a Flow: it has its active fraction"
+                "schedule and n_agents must be left out if population is a Flow, which has its own active fraction"
             )
         if check.as_choice(start, "start", Start) != "rounded":
-            raise ValueError("start is 'sampled'; a Flow starts at game.initial, so leave it out")
+            raise ValueError("start is 'sampled'; must be left out if population is a Flow: it starts at game.initial")
         return InFlow(given._like(population.horizon, population.step), population, n, always)
     if schedule is None or n_agents is None:
         raise TypeError(
-            "schedule and n_agents are needed where population is a policy, played by N agents; "
-            "for their limit, give mean_field(game, policy, schedule)"
+            "schedule and n_agents must be given if population is a policy, which N agents play; "
+            "for the mean-field limit, pass mean_field(game, policy, schedule) as population"
         )
     return InPopulation(in_steps(given, schedule, n_agents), population, schedule, n_agents, start, n, always)

@@ -2,9 +2,9 @@
 
     env(game, population, ...)                   gymnasium.Env
     make_vec(game, population, ..., num_envs=)   gymnasium.vector.VectorEnv, run by the kernels
-    to_stable_baselines3(envs)                   the same for stable-baselines3
+    to_stable_baselines3(envs)                   the same as a VecEnv of stable-baselines3
 
-Importing this module registers ``tmfcore/Tagged-v0``, so ``gymnasium.make`` and ``gymnasium.make_vec`` make them too:
+Importing this module registers ``tmfcore/Tagged-v0``, so that ``gymnasium.make`` and ``gymnasium.make_vec`` work, too:
 ``gymnasium.make("tmfcore/Tagged-v0", game=game, population=flow)``.
 """
 
@@ -59,30 +59,30 @@ def env(
     start: Start = "rounded",
     render_mode: RenderMode | None = None,
 ) -> TaggedEnv:
-    """One tagged agent of a game, facing a mean-field flow or a finite population that plays a policy.
+    """A Gymnasium environment for one tagged agent, in a mean-field flow or in a finite population that plays a policy.
 
-    Observations are (2S+1,) float32 in [0, 1]: own observation (one-hot, S), mu (S), t / T. The agent terminates after
-    T steps: no value is left then, so this is no truncation. ``info`` has
+    Observations are (2S+1,) float32 in [0, 1]: own observation (one-hot, S), mu (S), t / T. The episode terminates
+    after T steps; it is never truncated, since no rewards follow the horizon. ``info`` has
 
-    * ``"acts"``: bool, whether the agent acts at this step. If not, its action is not read;
-    * ``"action_mask"``: (A,) int8, every action if it acts, else action 0 alone;
+    * ``"acts"``: bool, whether the agent acts at this step. If it does not, its action is ignored;
+    * ``"action_mask"``: (A,) int8, all actions if it acts, else only action 0;
     * ``"observation"``: int, its own observation.
 
     Parameters
     ----------
     game : Game
     population : Flow, or TabularPolicy, SoftmaxPolicy or callable f(mu, t) -> (S, A)
-        A Flow, recorded at every step: the agent is one of infinitely many and changes nothing. A policy: what the
-        N - 1 others play; the agent counts in mu and in the batch.
+        A Flow, recorded at every step: the population is infinite, and the agent has no effect on it. A policy: the
+        N - 1 other agents play it; the tagged agent counts in mu and in the batch.
     schedule : Schedule, optional
-        Who acts among N agents; only with a policy. A Flow has its active fraction.
+        Which of the N agents act; only with a policy. A Flow has its own active fraction.
     n_agents : int, optional
         N >= 1; only with a policy.
     clock : {"schedule", "always"}, optional
-        "schedule" (default): the agent acts as often as everybody, with probability beta_t, or when it is in the batch.
-        "always": at every step; among N agents it is then in every batch, with B_t - 1 others.
+        "schedule" (default): the agent acts as often as all others, with probability beta_t, or when it is in the
+        batch. "always": it acts at every step; in a population it is then in every batch, with B_t - 1 others.
     start : {"rounded", "sampled"}, optional
-        Counts of the N agents at the start, as in simulate; the tagged one is any of them.
+        Counts of the N agents at the start, as in simulate; the tagged agent is drawn uniformly from them.
     render_mode : {"ansi", "rgb_array"} or None, optional
         ``render()`` returns text, or a picture, (480, 640, 3) uint8: the population on a map of a grid, or as bars, and
         where the agent is.
@@ -90,18 +90,17 @@ def env(
     Returns
     -------
     TaggedEnv
-        A ``gymnasium.Env`` without wrappers. ``reset`` accepts ``options``, as Gymnasium demands, and reads nothing
-        from them.
+        A ``gymnasium.Env`` without wrappers. ``reset`` accepts ``options``, as Gymnasium requires, and ignores them.
 
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; a schedule under which nobody acts at some step, with N agents and clock="always".
+        An argument is bad; a batch is 0 at some step, with N agents and clock="always".
 
     Notes
     -----
-    Undiscounted: give the learner the discount of a step, ``game.at(schedule, n_agents).discount``. With it the
-    expected return of a policy facing its flow is
+    Rewards are not discounted: give the learner the discount of a step, ``game.at(schedule, n_agents).discount``. With
+    it, the expected return of a policy in the flow is
     ``evaluate(game, policy, schedule, flow=flow, clock=clock).mean_return``.
 
     Examples
@@ -111,7 +110,7 @@ def env(
     >>> flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5))
     >>> env = tmf.interop.gymnasium.env(game, flow)
     >>> observation, info = env.reset(seed=1)
-    >>> observation.tolist()  # idle, as all the others are, at time 0
+    >>> observation.tolist()  # idle, like all other agents, at time 0
     [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
     >>> observation, reward, terminated, truncated, info = env.step(1)
     """
@@ -135,21 +134,21 @@ def make_vec(
     start: Start = "rounded",
     autoreset_mode: AutoresetWord | AutoresetMode = AutoresetMode.SAME_STEP,
 ) -> TaggedVectorEnv:
-    """`num_envs` independent copies of `env`, stepped by the kernels in one call.
+    """`num_envs` independent copies of `env`, which the kernels step in one call.
 
-    All copies are at the same step of the game, so that their episodes end together. ``infos`` has the entries of
-    `env` as arrays ("acts", "action_mask", "observation"), with Gymnasium's masks ("_acts", ...).
+    All copies are at the same step of the game, so their episodes end together. ``infos`` has the entries of `env` as
+    arrays ("acts", "action_mask", "observation"), with Gymnasium's masks ("_acts", ...).
 
     Parameters
     ----------
     game, population, schedule, n_agents, clock, start
-        As for `env`.
+        As in `env`.
     num_envs : int
-        Copies, n >= 1. Facing a policy, each has a finite population of its own.
+        Number n >= 1 of copies. If population is a policy, each copy has its own finite population.
     autoreset_mode : gymnasium.vector.AutoresetMode or its value, optional
-        SAME_STEP (default): the step that ends the episodes returns the first observations of the next ones, and the
-        last of the old in ``infos["final_obs"]`` and ``infos["final_info"]``. NEXT_STEP: the step after does nothing
-        but reset. DISABLED: ``reset`` must be called.
+        SAME_STEP (default): the step that ends the episodes returns the first observations of the next episodes, and
+        the last ones of the old in ``infos["final_obs"]`` and ``infos["final_info"]``. NEXT_STEP: the following step
+        only resets. DISABLED: ``reset`` must be called.
 
     Returns
     -------
@@ -159,11 +158,11 @@ def make_vec(
     Raises
     ------
     TypeError, ValueError
-        As for `env`.
+        As in `env`.
 
     Notes
     -----
-    Facing a flow O(n S) time a step beside the tables of the game; among N agents O(n S A K), free of N.
+    A step costs O(n S) time in a flow, plus the tables of the game; with N agents O(n S A K), independent of N.
 
     Examples
     --------
@@ -208,14 +207,14 @@ class TaggedEnv(gymnasium.Env):
         self.observation_space, self.action_space = _spaces(game)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Row, dict[str, Any]]:
-        """To the start of the game; returns the observation and the info."""
+        """Go to the start of the game; returns the observation and the info."""
         _shared.as_options(options)
         super().reset(seed=_shared.as_seed(seed))
         self._world.reset(self.np_random)
         return self._world.rows()[0], self._info()
 
     def step(self, action: Any) -> tuple[Row, float, bool, bool, dict[str, Any]]:
-        """One step; returns observation, reward, terminated, truncated (never) and info."""
+        """Make one step; returns observation, reward, terminated, truncated (always False) and info."""
         _ready(self._world)
         actions = np.array([_shared.as_action(action, self._world.game.n_actions)])
         rewards = self._world.step(self.np_random, actions)
@@ -265,9 +264,9 @@ class TaggedVectorEnv(VectorEnv):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Row, dict[str, Any]]:
-        """All copies to the start; returns observations (n, 2S+1) and infos.
+        """Move all copies to the start; returns observations (n, 2S+1) and infos.
 
-        ``options["reset_mask"]`` (n,) may say so too: all True, since the copies step together.
+        ``options["reset_mask"]`` (n,), if given, must be all True, since the copies step together.
         """
         mask = _shared.as_options(options).get("reset_mask")
         if mask is not None and (np.shape(mask) != (self.num_envs,) or not np.all(mask)):
@@ -279,7 +278,7 @@ class TaggedVectorEnv(VectorEnv):
     def step(
         self, actions: Any
     ) -> tuple[Row, FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
-        """One step of all copies; `actions` (n,) integers.
+        """Make one step of all copies; `actions` (n,) integers.
 
         Returns
         -------
@@ -317,7 +316,7 @@ class TaggedVectorEnv(VectorEnv):
 
 
 def to_stable_baselines3(envs: TaggedVectorEnv) -> VecEnv:
-    """The copies of `make_vec` as a stable-baselines3 VecEnv, which is another interface than Gymnasium's.
+    """The copies of `make_vec` as a VecEnv of stable-baselines3, whose interface differs from Gymnasium's.
 
     Parameters
     ----------
@@ -327,14 +326,14 @@ def to_stable_baselines3(envs: TaggedVectorEnv) -> VecEnv:
     Returns
     -------
     stable_baselines3.common.vec_env.VecEnv
-        ``action_masks()`` is what sb3-contrib's MaskablePPO asks for.
+        Has ``action_masks()``, which MaskablePPO of sb3-contrib calls.
 
     Raises
     ------
     ModuleNotFoundError
-        stable-baselines3 is not installed (no extra brings it: it needs PyTorch).
+        stable-baselines3 is not installed (it is in no extra, because it needs PyTorch).
     TypeError, ValueError
-        Other environments, or another autoreset_mode.
+        envs is not a TaggedVectorEnv, or has another autoreset_mode.
     """
     check.as_instance(envs, "envs", TaggedVectorEnv)
     mode = envs.metadata["autoreset_mode"]
@@ -362,7 +361,7 @@ def _as_render_mode(mode: object) -> str | None:
 
 def _begun(faced: World) -> None:
     if faced.t < 0:
-        raise ResetNeeded("the environment has not begun; call reset() first")
+        raise ResetNeeded("the environment has not been reset; call reset() first")
 
 
 def _ready(faced: World) -> None:

@@ -1,11 +1,11 @@
-"""Environments and policies of MFGLib, in and out (extra `peers`).
+"""Conversion of environments and policies from and to MFGLib (extra `peers`).
 
-    from_environment(env)           tmf.Game
-    to_environment(game, schedule)  mfglib.env.Environment on our tables, for its solvers
-    to_policy(policy, game, env)    our policy as a tensor (T + 1, *S, *A)
-    from_policy(tensor, game)       theirs as a TabularPolicy
+    from_environment(env)           an environment of MFGLib as a tmf.Game
+    to_environment(game, schedule)  a tmf.Game as an mfglib.env.Environment, for MFGLib's solvers
+    to_policy(policy, game, env)    a policy of tmfcore as a tensor (T + 1, *S, *A)
+    from_policy(tensor, game)       a policy of MFGLib as a TabularPolicy
 
-MFGLib works in torch's default type, float32 unless that is changed: agreement is to about 1e-6 then.
+MFGLib works in torch's default type, by default float32; results then agree to about 1e-6.
 """
 
 from __future__ import annotations
@@ -41,35 +41,35 @@ ROUNDING = 1e-5  # of distributions in float32: rows that miss 1 by less are div
 
 
 def from_environment(env: Any, *, depends: Depends | None = None) -> Game:
-    """An environment of MFGLib as a Game; their T counts from 0, so that ours is T + 1.
+    """Convert an environment of MFGLib to a Game. MFGLib's T is the last step, so the Game's horizon is T + 1.
 
     Parameters
     ----------
     env : mfglib.env.Environment
     depends : {"nothing", "mu", "law"}, optional
-        What rewards and transitions depend on: neither on anything but step, observation and action; at most on the
-        population mu; on the law L of observation and action. None (default): each is found out by trying, at every
-        step, the even population, three random ones and everybody at one place, for every place, with two ways to act
-        each. Give it where a dependence could hide from these.
+        What rewards and transitions depend on besides step, observation and action: "nothing"; at most the population
+        "mu"; or the joint "law" L of observation and action. None (default): detect it for each by probing, at every
+        step, the uniform population, three random ones and all agents at one observation, for every observation, each
+        with two policies. State it if a dependence could be missed by these probes.
 
     Returns
     -------
     Game
-        S and A flattened, discount 1, `observation_shape` env.S. What depends on nothing is kept as an array. Where
+        S and A flattened, discount 1, `observation_shape` env.S. Tables that depend on nothing are stored as arrays. If
         rewards or transitions depend on more of L than mu, it is a game of the joint law (`games.joint`), with two
-        steps for one and S (1 + A) observations.
+        steps per step of MFGLib and S (1 + A) observations.
 
     Raises
     ------
     TypeError, ValueError
-        No Environment; tables of a wrong shape; rows that are no distributions.
+        env is not an Environment; a table has a wrong shape; a row is not a distribution.
 
     Notes
     -----
-    Their functions are called with L in the type of ``env.mu0``, which is torch's default type while they run. Rows
-    that miss 1 by less than 1e-5, as float32 has it, are divided by their sum. Transitions of the last step, which
-    nobody lives to see, are those of the step before. A synchronous game: for agents who do not act, see
-    Game; here they stay, for nothing.
+    MFGLib's functions are called with L in the type of ``env.mu0``, which is torch's default type during the call. Rows
+    whose sum differs from 1 by less than 1e-5 (float32) are divided by their sum. The transitions of the last step,
+    which have no effect, are those of the step before. MFGLib's games are synchronous: under other schedules, passive
+    agents stay where they are, with reward 0.
 
     Examples
     --------
@@ -124,7 +124,7 @@ _Table = Callable[[int, FloatArray], FloatArray]
 
 
 class _Theirs:
-    """Their two functions on arrays: (t, L (S, A)) -> (S, A) and (S, A, S)."""
+    """MFGLib's two functions on arrays: (t, L (S, A)) -> rewards (S, A) and transitions (S, A, S)."""
 
     def __init__(self, env: Any) -> None:
         self.env = env
@@ -155,7 +155,7 @@ class _Theirs:
         return _rounded(np.ascontiguousarray(rows), f"env.prob(t={t})")
 
     def what(self, function: Any, steps: int) -> str:
-        """What their `function` depends on at the first so many steps: nothing, mu or law."""
+        """Detect what `function` depends on at the first `steps` steps: "nothing", "mu" or "law"."""
         rng = np.random.default_rng(0)
         size, n_act = self.n_observations, self.n_actions
         found = "nothing"
@@ -172,7 +172,7 @@ class _Theirs:
         return found
 
     def _alike(self, one: Any, two: Any) -> bool:
-        if one.data_ptr() == two.data_ptr():  # a table that they keep
+        if one.data_ptr() == two.data_ptr():  # the same stored table
             return True
         return float((one - two).abs().max()) <= self.close * max(1.0, float(one.abs().max()))
 
@@ -181,13 +181,13 @@ class _Theirs:
         return np.stack([table(t, even) for t in range(self.horizon)])
 
     def of_mu(self, table: _Table, depends: str) -> TableLike:
-        """As Game takes it: all that act at o, and hence L, spread evenly over actions."""
+        """In the form for Game; L has the agents at each o spread evenly over actions."""
         if depends == "nothing":
             return _shared.by_step(self._steps(table))
         return _OfMu(table, self.n_actions)
 
     def of_law(self, table: _Table, depends: str) -> FloatsLike | Callable[..., FloatsLike]:
-        """As games.joint takes it."""
+        """In the form for games.joint."""
         if depends == "nothing":
             steps = _shared.by_step(self._steps(table))
             return _OfLaw(steps.at) if isinstance(steps, _shared.BySteps) else steps
@@ -212,7 +212,7 @@ class _OfLaw:
 
 @contextmanager
 def _default(kind: Any) -> Iterator[None]:
-    """Torch's default type, and no gradients."""
+    """Run with `kind` as torch's default type, and without gradients."""
     usual = torch.get_default_dtype()
     torch.set_default_dtype(kind)
     try:
@@ -236,32 +236,32 @@ def _labels(shape: tuple[int, ...]) -> list[str]:
 
 
 def to_environment(game: Game, schedule: Schedule | None = None, *, r_max: float | None = None) -> Any:
-    """A game under a schedule as an Environment of MFGLib.
+    """Convert a game under a schedule to an Environment of MFGLib.
 
     Parameters
     ----------
     game : Game
     schedule : Schedule, optional
-        Who acts. Theirs is the game of everybody acting, with rewards and transitions of one who acts with probability
-        beta_t, rewards discounted. Default: everybody acts at every step.
+        Which agents act. In the Environment all agents act at every step, with the mean rewards and transitions of an
+        agent that acts with probability beta_t; rewards are discounted. Default: Synchronous().
     r_max : float, optional
-        A bound of all |rewards|, which their MFOMO asks for. Default: the largest at the first and last step, at the
-        start, evenly spread, and with everybody at one place, for every place.
+        A bound of all |rewards|, which MFGLib's MFOMO needs. Default: the largest |reward| at the first and last step,
+        over the initial population, the uniform one, and all agents at one observation, for every observation.
 
     Returns
     -------
     mfglib.env.Environment
-        T = horizon - 1, S = observation_shape, A = (A,); its exploitability_score of `to_policy(policy, game, it)` is
-        the exploitability of the policy in `game` under `schedule`.
+        T = horizon - 1, S = observation_shape, A = (A,). The exploitability_score of `to_policy(policy, game, it)` in
+        it is the exploitability of the policy in `game` under `schedule`.
 
     Raises
     ------
     TypeError, ValueError
-        No Game, no Schedule, r_max that is not positive.
+        game is not a Game, schedule not a Schedule, or r_max not positive.
 
     Notes
     -----
-    Tables are dense, O(S A S), and come from numpy: solvers of theirs that differentiate an environment (MFOMO) fail
+    Tables are dense, O(S A S), and computed in numpy: solvers of MFGLib that differentiate an environment (MFOMO) fail
     with torch's message.
 
     Examples
@@ -303,23 +303,23 @@ def to_environment(game: Game, schedule: Schedule | None = None, *, r_max: float
 
 
 def _halves(game: Game) -> _HalfSteps | None:
-    """What a game of the joint law is made of; None for other games."""
+    """The parts of a game of the joint law; None for other games."""
     owner = getattr(game.reward, "__self__", None)
     return owner if isinstance(owner, _HalfSteps) else None
 
 
 def to_policy(policy: PolicyLike, game: Game, env: object, schedule: Schedule | None = None) -> Any:
-    """Our policy as MFGLib's: a tensor (T + 1, *S, *A) in torch's default type.
+    """Convert a policy of tmfcore to MFGLib's form, a tensor (T + 1, *S, *A) in torch's default type.
 
     Parameters
     ----------
     policy : TabularPolicy, SoftmaxPolicy or callable
-        A policy of `game`; one that looks at mu is taken along its own flow.
+        A policy of `game`; one that depends on mu is evaluated along its own flow.
     game : Game
-        Made by `from_environment(env)`, or what `env` was made of by `to_environment`.
+        Made by `from_environment(env)`, or the argument of the `to_environment` that made `env`.
     env : mfglib.env.Environment
     schedule : Schedule, optional
-        The one that `env` was made with: where a policy looks at mu it decides which flow is its own.
+        The schedule with which `env` was made; it determines the flow of a policy that depends on mu.
 
     Returns
     -------
@@ -328,7 +328,7 @@ def to_policy(policy: PolicyLike, game: Game, env: object, schedule: Schedule | 
     Raises
     ------
     TypeError, ValueError
-        A game of other sizes than `env`.
+        The sizes of game and env differ.
     """
     theirs = check.as_instance(env, "env", Environment)
     who = Synchronous() if schedule is None else check.as_instance(schedule, "schedule", Schedule)
@@ -347,28 +347,28 @@ def to_policy(policy: PolicyLike, game: Game, env: object, schedule: Schedule | 
 
 
 def from_policy(policy: object, game: Game) -> TabularPolicy:
-    """A policy of MFGLib as one of ours.
+    """Convert a policy of MFGLib to a TabularPolicy.
 
     Parameters
     ----------
     policy : torch.Tensor or array, (T + 1, *S, *A)
     game : Game
-        Made by `from_environment`, or what was handed to `to_environment`.
+        Made by `from_environment`, or the argument of `to_environment`.
 
     Returns
     -------
     TabularPolicy
-        Of a game of the joint law: at (o, a), where nothing is decided, uniform.
+        In a game of the joint law, uniform at the observations (o, a), which have no decision.
 
     Raises
     ------
     TypeError, ValueError
-        Another shape; rows that miss 1 by more than 1e-5.
+        The shape differs; a row sums to less than 1 - 1e-5 or more than 1 + 1e-5.
     """
     ours = check.as_instance(game, "game", Game)
     array = policy.detach().cpu().double().numpy() if isinstance(policy, torch.Tensor) else policy
     rows = check.as_float_array(array, "policy")
-    if ours.time == "sweeps":  # in as many steps as the policy has
+    if ours.time == "sweeps":  # use as many steps as the policy has
         ours = ours.at(step=ours.step or min(1.0, ours.horizon / max(1, rows.shape[0] if rows.ndim else 1)))
     halves = _halves(ours)
     horizon = ours.n_steps if halves is None else ours.n_steps // 2

@@ -1,10 +1,10 @@
-"""Mean-field games of OpenSpiel, in and out (extra `peers`).
+"""Conversion of mean-field games and policies from and to OpenSpiel (extra `peers`).
 
-from_game(name_or_game)         tmf.Game, read by walking its states
-to_game(game, schedule)         an OpenSpiel game in Python on our tables, for its solvers
-to_policy(policy, game)         our policy as an open_spiel.python.policy.Policy
-from_policy(policy, game)       theirs as a TabularPolicy
-verify(game, flow)              whether the tables that were read are those of its states along a flow
+from_game(name_or_game)         an OpenSpiel game as a tmf.Game, read by walking its states
+to_game(game, schedule)         a tmf.Game as an OpenSpiel game, for OpenSpiel's algorithms
+to_policy(policy, game)         a policy of tmfcore as an open_spiel.python.policy.Policy
+from_policy(policy, game)       a policy of OpenSpiel as a TabularPolicy
+verify(game, flow)              compare the tables of a game that was read with its states along a flow
 """
 
 from __future__ import annotations
@@ -54,59 +54,60 @@ def from_game(
     last_action: LastAction = "carry",
     constant: bool | None = None,
 ) -> Game:
-    """A mean-field game of OpenSpiel, written in C++ or Python, as a Game.
+    """Read a mean-field game of OpenSpiel, written in C++ or Python, as a Game.
 
-    An observation is what OpenSpiel's distributions are keyed by, without the step in it: the string of a mean-field
-    node, or of a first decision node, shown as the string of the decision made there where that is one. The population
-    at step t is what ``update_distribution`` is told there. Rewards of mean-field, decision and terminal nodes count,
-    as they do in OpenSpiel's algorithms; what is paid at the end counts, in expectation, at the last step.
+    An observation is the string of a mean-field node, or of a first decision node, without the step: the key of
+    OpenSpiel's distributions. Its label is the string of the decision that follows, if that is unique. The population
+    at step t is the argument of ``update_distribution`` there. The rewards of mean-field, decision and terminal nodes
+    are added up, as in OpenSpiel's algorithms; terminal rewards count, in expectation, at the last step.
 
-    A game of M populations becomes one of `tmfcore.games.typed`, a type each ("population 0", ...) of equal shares.
-    Every type has the observations of all populations, can only be at those of its own, and sees everybody, so that a
-    population's rewards are those at the distribution of each population among its own agents. NashConv, which adds
-    populations up, is M times `tmf.exploitability`.
+    A game of M populations becomes one of `tmfcore.games.typed` with M types ("population 0", ...) of equal shares.
+    Every type has the observations of all populations, but its agents are only at those of their own population.
+    Rewards are computed at the distribution of each population among its own agents. NashConv, a sum over populations,
+    is M times `tmf.exploitability`.
 
     Parameters
     ----------
     game : str or pyspiel.Game
         A name for ``pyspiel.load_game`` ("mfg_garnet", "mean_field_lin_quad(size=5)"), or a game object.
     parameters : dict, optional
-        Of the game, with a name.
+        Parameters of the game; only with a name.
     last_action : {"carry", "refuse"}, optional
-        Where rewards at a state depend on the action before it, which its string does not name (true of most of
-        OpenSpiel's own games, whose values are wrong for that reason): "carry" (default) makes it part of the
-        observation, "(3, t) after 2"; "refuse" raises.
+        What to do if rewards at a state depend on the action before it, which its string omits. (Most of OpenSpiel's
+        own games have this problem, and their values are wrong because of it.) "carry" (default): make the action part
+        of the observation, "(3, t) after 2". "refuse": raise an error.
     constant : bool, optional
-        Whether transitions depend on the step, the state and the action alone. None (default): found out by trying
-        two populations at every state, even and random, and four more at one state of every fourth step: all at this
-        state, none, all at the first and at the last. That is no proof: while the game is used, every population at
-        which a reward is asked for checks one move, another one each time; `verify` checks all along a flow. True:
-        declared, and taken from the even one, unchecked. False: followed state by state at every population.
+        Whether transitions depend on the step, the state and the action alone. None (default): detect it by probing
+        two populations at every state, uniform and random, and four more at one state of every fourth step: all agents
+        at this state, none, all at the first and all at the last. That is no proof, so every time a reward is computed
+        at a new population, one move is checked there, another move each time; `verify` checks all moves along a flow.
+        True: declared; transitions are read at the uniform population and never checked. False: transitions are walked
+        state by state at every population.
 
     Returns
     -------
     Game
-        T = decisions of an agent; discount 1; `assumed`. Not every observation exists at every step: those that do not
-        are never reached. An agent that does not act stays where it is for nothing: of the game's own play, everybody
-        at once, that is no part.
+        T is the number of decisions of an agent; the discount is 1; `assumed` is set. Observations that do not exist at
+        a step are not reached at that step. Under schedules in which not all agents act, passive agents stay where they
+        are, with reward 0; OpenSpiel has no such agents.
 
     Raises
     ------
     TypeError, ValueError
-        No mean-field game; rewards at chance nodes, which OpenSpiel's algorithms leave out; ends at different times;
-        rewards or transitions that depend on more of the past than the last action; a node that is told other shares
-        along another way to its string; later, while the game is used, a state that none of the populations tried had
-        led to, or a move that is not constant.
+        The game is not a mean-field game; a chance node has a reward, which OpenSpiel's algorithms ignore; the game
+        ends at different times; rewards or transitions depend on more of the past than the last action; the support of
+        a mean-field node depends on the path to it. Later, when the game is used: a state is reached that was not found
+        when the game was read, or a move is not constant.
 
     Notes
     -----
-    Actions keep their numbers where every state has the same; else action k is the k-th that is legal, counted again
-    from the first beyond the last. Transitions found constant are kept as arrays, as are rewards that do not depend
-    on the population; a reward that does costs one ``update_distribution`` and one ``rewards`` an observation and
-    step, a transition that does the states of the step: O(S A K) of OpenSpiel's objects. To read a game makes about
-    S A + 2 S' (A + K) of them a step, S' the number of strings and S that of observations: about what its NashConv
-    makes (page "Reading games of OpenSpiel" of the documentation). Chance nodes of one string are followed once, as in
-    OpenSpiel's own algorithms, unless two that are tried differ.
+    Actions keep their numbers if all states have the same legal actions; otherwise action k is legal action number k,
+    modulo their number. Constant transitions, and rewards that do not depend on the population, are stored as arrays. A
+    reward that depends on it costs one ``update_distribution`` and one ``rewards`` per observation and step; a
+    transition that depends on it, all states of the step: O(S A K) of OpenSpiel's objects. Reading a game makes about
+    S A + 2 S' (A + K) objects per step, S' the number of strings and S that of observations, about as many as its
+    NashConv (documentation, page "Reading games of OpenSpiel"). Chance nodes of one string are followed once, as in
+    OpenSpiel's own algorithms, unless two probed ones differ.
 
     Examples
     --------
@@ -125,7 +126,7 @@ def from_game(
     else:
         spiel = check.as_instance(game, "game", pyspiel.Game)
         if parameters is not None:
-            raise TypeError("parameters are given with a game object; must come with a name")
+            raise TypeError("parameters are given with a game object; must be left out, or given with a name")
     reader = Reader(spiel, last_action)
     source = Source(reader, None if constant is None else check.as_bool(constant, "constant"))
     made = source.game()
@@ -137,7 +138,7 @@ def from_game(
 
 
 def _loaded(name: str, parameters: dict[str, Any] | None) -> Any:
-    """The game of OpenSpiel of a name and parameters."""
+    """Load a game of OpenSpiel by name and parameters."""
     if parameters is not None:
         for key, value in check.as_instance(parameters, "parameters", dict).items():
             check.as_instance(value, f"parameters[{say.show(key)}]", (bool, int, float, str))
@@ -150,10 +151,10 @@ def _loaded(name: str, parameters: dict[str, Any] | None) -> Any:
 
 
 def verify(game: Game, flow: Flow) -> None:
-    """Hold the tables of a game that was read against its states, walked anew at every population of a flow.
+    """Compare the tables of a game that was read with its states, walked again at every population of a flow.
 
-    What `from_game` takes for constant it found out by trying; along the flow that matters, a solution's, say, this is
-    a check. Cost: O(T S A K) of OpenSpiel's objects.
+    `from_game` detects constant tables by probing; this checks them along a flow of interest, such as that of a
+    solution. Cost: O(T S A K) of OpenSpiel's objects.
 
     Parameters
     ----------
@@ -164,7 +165,8 @@ def verify(game: Game, flow: Flow) -> None:
     Raises
     ------
     TypeError, ValueError
-        Another game or shape; a reward or transition that is another one: it names step, observation and action.
+        The game was not made by `from_game`; flow has another shape; a reward or transition differs: the error names
+        step, observation and action.
 
     Examples
     --------
@@ -188,7 +190,7 @@ def verify(game: Game, flow: Flow) -> None:
             if bad:
                 at = [int(source.index[bad[0][0]]), *bad[0][1:]]
                 raise ValueError(
-                    f"{name}{at} of {ours!r} at step {t} is {one[bad[0]]:.6g}; its states say "
+                    f"{name}{at} of {ours!r} at step {t} is {one[bad[0]]:.6g}; its states have "
                     f"{two[bad[0]]:.6g} at this population ({len(bad)} entries differ): read it with constant=False"
                 )
 
@@ -203,7 +205,7 @@ def _source_of(game: Game) -> Source:
 
 
 def to_policy(policy: PolicyLike, game: Game) -> Any:
-    """Our policy as one of OpenSpiel's.
+    """Convert a policy of tmfcore to a policy of OpenSpiel.
 
     Parameters
     ----------
@@ -214,14 +216,14 @@ def to_policy(policy: PolicyLike, game: Game) -> Any:
     Returns
     -------
     open_spiel.python.policy.Policy
-        Of the game that was read, or of the game given. It finds the state by its string; where one string stands for
-        several of our observations (last actions that are carried), it plays their mixture by their shares in the
-        policy's own flow, which has the same flow and values. ``to_tabular()`` of it works wherever OpenSpiel's does.
+        A policy of the OpenSpiel game. It looks up states by their string. If several observations of the Game have the
+        same string (with carried last actions), it plays the mixture of their rows, weighted by their shares in the
+        policy's own flow, which has the same flow and values. ``to_tabular()`` works wherever OpenSpiel's does.
 
     Raises
     ------
     TypeError, ValueError
-        Another game; while it is played, a state that does not exist in the policy's own flow.
+        The game was made in another way; while it is played, a state does not occur in the policy's own flow.
     """
     if isinstance(game, pyspiel.Game):
         owner = _game_of(game)
@@ -259,12 +261,12 @@ def to_policy(policy: PolicyLike, game: Game) -> Any:
 
 
 def from_policy(policy: object, game: Game) -> TabularPolicy:
-    """A policy of OpenSpiel's as one of ours: its probabilities at every state of its own flow.
+    """Convert a policy of OpenSpiel to a TabularPolicy, by its probabilities at every state of its own flow.
 
     Parameters
     ----------
     policy : open_spiel.python.policy.Policy
-        Anything with ``action_probabilities(state)``, a TabularPolicy, say, or what a solver returns.
+        Any object with ``action_probabilities(state)``, such as OpenSpiel's TabularPolicy or the policy of a solver.
     game : Game made by `from_game`, or pyspiel.Game made by `to_game`
 
     Returns
@@ -275,7 +277,7 @@ def from_policy(policy: object, game: Game) -> TabularPolicy:
     Raises
     ------
     TypeError, ValueError
-        Another game; probabilities that do not sum to 1.
+        The game was made in another way; probabilities do not sum to 1.
     """
     if not callable(getattr(policy, "action_probabilities", None)):
         raise TypeError(f"policy is {type(policy).__name__}; must have action_probabilities(state)")
@@ -299,7 +301,7 @@ def from_policy(policy: object, game: Game) -> TabularPolicy:
 
 
 def _decisions(source: Source, t: int, mu: FloatArray) -> list[tuple[int, Any]]:
-    """(observation, deciding state) of layer t at the population mu; without those where nothing is decided."""
+    """(observation, decision state) of layer t at the population mu; observations without a decision are left out."""
     reader, found = source.reader, []
     crowd = reader.crowd(t, mu)
     for key, state in reader.layers[t].items():
@@ -310,7 +312,7 @@ def _decisions(source: Source, t: int, mu: FloatArray) -> list[tuple[int, Any]]:
 
 
 def _in_flow(policy: Any, game: Game, mu: FloatArray) -> FloatArray:
-    """Rows (T, S, A) that are played along a flow mu (T + 1, S)."""
+    """The rows (T, S, A) of a policy along a flow mu (T + 1, S)."""
     return np.stack([policy.probabilities(mu[t], t, game.n_steps) for t in range(game.n_steps)])
 
 
@@ -325,36 +327,37 @@ class _ByString(spiel_policy.Policy):
         name = _string(state)
         if name not in self.rows:
             raise ValueError(
-                f"state is {name!r}; must be one of the {len(self.rows)} decisions in the flow of the policy"
+                f"state is {name!r}; must be one of the {len(self.rows)} decision states in the policy's own flow"
             )
         return dict(self.rows[name])
 
 
-# The other way round: a game of theirs on our tables.
+# From tmfcore to OpenSpiel.
 
 
 def to_game(game: Game, schedule: Schedule | None = None) -> Any:
-    """A game under a schedule as a mean-field game of OpenSpiel, in Python on our tables, for its algorithms.
+    """Convert a game under a schedule to a mean-field game of OpenSpiel, written in Python, for its algorithms.
 
-    T times: decide (t, o), a mean-field node (t, o, a) that pays r(o, a, mu_t), chance, a mean-field node (t + 1, o)
-    that is told mu_{t+1}. Strings are keyed by all that rewards depend on, "decide,3,0,0" for step 3, observation 0.
+    Each of T steps has a decision (t, o), a mean-field node (t, o, a) that pays r(o, a, mu_t), a chance node, and a
+    mean-field node (t + 1, o) that receives mu_{t+1}. Strings name everything that rewards depend on: "decide,3,0,0" is
+    the decision at step 3, observation 0.
 
     Parameters
     ----------
     game : Game
     schedule : Schedule, optional
-        Who acts. The game there is that of everybody acting with rewards and transitions of one who acts with
-        probability beta_t; rewards are discounted. Default: everybody acts at every step.
+        Which agents act. In the OpenSpiel game all agents act at every step, with the mean rewards and transitions of
+        an agent that acts with probability beta_t; rewards are discounted. Default: Synchronous().
 
     Returns
     -------
     pyspiel.Game
-        Its NashConv of `to_policy(policy, it)` is the exploitability of the policy in `game` under `schedule`.
+        The NashConv of `to_policy(policy, it)` there is the exploitability of the policy in `game` under `schedule`.
 
     Raises
     ------
     TypeError
-        No Game, or no Schedule.
+        game is not a Game, or schedule not a Schedule.
 
     Examples
     --------

@@ -1,10 +1,10 @@
-"""N agents as a PettingZoo environment: all at once, or the acting ones of every step in turn (extra `envs`).
+"""N agents as a PettingZoo environment: all at once, or the active agents of each step in turn (extra `envs`).
 
-    parallel_env(game, schedule, n_agents)   every agent is listed at every step, those who do not act are masked
+    parallel_env(game, schedule, n_agents)   every agent is listed at every step; agents that do not act are masked
     aec_env(game, schedule, n_agents)        the agents of a batch act one after another, in random order
 
 Both sample the law of `simulate` (Theory, sections 1 and 5): a batch is drawn uniformly without replacement, and all
-draws of a step are made at the population of its start. With one seed and the same actions both go the same way.
+draws of a step are made at the population of its start. With the same seed and actions both give the same trajectories.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ except ModuleNotFoundError as error:
 __all__ = ["AgentByAgent", "Parallel", "aec_env", "parallel_env"]
 
 RenderMode: TypeAlias = Literal["human", "ansi", "rgb_array"]
-MOST_AGENTS = 10_000_000  # PettingZoo's dictionaries take more than a kilobyte an agent
+MOST_AGENTS = 10_000_000  # PettingZoo's dictionaries take more than a kilobyte per agent
 
 Row = npt.NDArray[np.float32]
 
@@ -51,45 +51,45 @@ def parallel_env(
 ) -> Parallel:
     """N agents as a PettingZoo ParallelEnv.
 
-    Every agent, "agent_0" to "agent_{N-1}", is listed at every step. Who acts is drawn before the actions are chosen
-    and told in ``infos[agent]``:
+    Every agent, "agent_0" to "agent_{N-1}", is listed at every step. The batch is drawn before actions are chosen, and
+    ``infos[agent]`` has:
 
     * ``"acts"``: bool, whether the agent acts at this step;
-    * ``"action_mask"``: (A,) int8, every action for those who act and action 0 alone for the others. Theirs is ignored,
-      whatever it is, or missing: with the mask a policy gives it probability 1 and no gradient;
+    * ``"action_mask"``: (A,) int8, all actions for agents that act, only action 0 for the others, whose actions are
+      ignored and may be missing. (A masked policy gives action 0 probability 1, which has no gradient.);
     * ``"observation"``: int, the agent's own observation.
 
     Observations are (2S+1,) float32 in [0, 1]: own observation (one-hot, S), mu (S), t / T. ``state()`` is
-    (mu, t / T). Rewards are the game's, of acting and passive agents. All agents terminate after T steps: no value is
-    left then, so this is no truncation.
+    (mu, t / T). Rewards are those of the game, for active and passive agents. All agents terminate after T steps; they
+    are never truncated, since no rewards follow the horizon.
 
     Parameters
     ----------
     game : Game
     schedule : Schedule
-        Who acts at each step.
+        Which agents act at each step.
     n_agents : int
-        1 to 10,000,000.
+        N, 1 to 10,000,000.
     start : {"rounded", "sampled"}, optional
-        Counts at the start, as in simulate. Which agent stands where is drawn uniformly.
+        Counts at the start, as in simulate. Agents are assigned to observations uniformly at random.
     render_mode : {"human", "ansi", "rgb_array"} or None, optional
-        ``render()`` writes text to the standard output, returns it, or returns a picture, (480, 640, 3) uint8: a map
+        ``render()`` writes text to standard output, returns it, or returns a picture, (480, 640, 3) uint8: a map
         of a grid, or bars.
 
     Returns
     -------
     Parallel
-        A ``pettingzoo.ParallelEnv``. ``reset(seed)`` begins a new stream of random numbers; without a seed it goes on
-        in the old one. ``options`` are accepted, as PettingZoo demands, and nothing is read from them.
+        A ``pettingzoo.ParallelEnv``. ``reset(seed)`` starts a new random stream; without a seed the old stream
+        continues. ``options`` are accepted, as PettingZoo requires, and ignored.
 
     Raises
     ------
     TypeError, ValueError
-        Bad arguments; in ``step``, an acting agent without an action, or an action out of range.
+        An argument is bad; in ``step``, an active agent has no action, or an action is out of range.
 
     Notes
     -----
-    O(N S) time and fresh memory a step, beside the tables of the game.
+    A step costs O(N S) time and new memory, plus the tables of the game.
 
     Examples
     --------
@@ -114,34 +114,34 @@ def aec_env(
     start: Start = "rounded",
     render_mode: RenderMode | None = None,
 ) -> AgentByAgent:
-    """N agents as a PettingZoo AECEnv: those who act at a step do so one by one, in random order.
+    """N agents as a PettingZoo AECEnv: the active agents of a step act one by one, in random order.
 
-    ``agent_selection`` walks over the batch of a step. All of them see, and are moved from, the population of its
-    start; when the last has chosen, everybody moves and is paid, and the next batch is drawn. Steps at which nobody
-    acts are passed over, their rewards added up. ``last()`` gives what an agent earned since it acted the last time, by
-    acting and by standing still.
+    ``agent_selection`` goes through the batch of a step. All agents of the batch observe the population at the start of
+    the step. After the last one has chosen, all N agents move and receive rewards, and the next batch is drawn. Steps
+    with an empty batch are skipped, and their rewards added up. ``last()`` returns the reward that an agent received
+    since its last action, for acting and for waiting.
 
-    Observations, rewards and the end are those of `parallel_env`. Whoever is selected finds ``"action_mask"`` (all
-    actions, (A,) int8) and ``"observation"`` in its info; the infos of the others are empty.
+    Observations, rewards and termination are those of `parallel_env`. The info of the selected agent has
+    ``"action_mask"`` (all actions, (A,) int8) and ``"observation"``; the infos of all others are empty.
 
     Parameters
     ----------
     game, schedule, n_agents, start, render_mode
-        As for `parallel_env`.
+        As in `parallel_env`.
 
     Returns
     -------
     AgentByAgent
-        A ``pettingzoo.AECEnv``; ``reset`` as for `parallel_env`.
+        A ``pettingzoo.AECEnv``; ``reset`` as in `parallel_env`.
 
     Raises
     ------
     TypeError, ValueError
-        Bad arguments, or an action out of range.
+        An argument is bad, or an action is out of range.
 
     Notes
     -----
-    O(S) time for an agent that acts, and O(N) at the end of a step, which fills PettingZoo's dictionaries.
+    O(S) time per action, and O(N) at the end of a step, to fill PettingZoo's dictionaries.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def aec_env(
 
 
 class _Crowd:
-    """N individuals at step t, and the batch that acts: what both environments play on."""
+    """N individuals at step t, and the batch that acts: the state of both environments."""
 
     def __init__(self, game: Game, schedule: Schedule, n_agents: int, start: Start) -> None:
         self.game = game = in_steps(game, schedule, n_agents)
@@ -190,7 +190,7 @@ class _Crowd:
         self._look()
 
     def _look(self) -> None:
-        """Count mu, and, before the end, draw the next batch in the order in which it acts."""
+        """Compute mu and, before the end, draw the next batch in the order of acting."""
         self.mu: FloatArray = np.bincount(self.observations, minlength=self.game.n_observations) / self.n_agents
         self.acting: IntArray = np.zeros(0, dtype=np.int64)
         if self.over:
@@ -202,7 +202,7 @@ class _Crowd:
             self.acting = self.rng.permutation(acting)
 
     def step(self, actions: IntArray) -> FloatArray:
-        """Everybody moves: `actions` (B,) are those of self.acting. Returns the rewards (N,)."""
+        """Move all agents; `actions` (B,) are those of self.acting. Returns the rewards (N,)."""
         chosen = np.full(self.n_agents, -1, dtype=np.int64)
         chosen[self.acting] = actions
         arrived = np.empty(self.n_agents, dtype=np.int64)
@@ -214,11 +214,11 @@ class _Crowd:
         return rewards
 
     def rows(self) -> _shared.Rows:
-        """What everybody sees, (N, 2S+1)."""
+        """The observations of all agents, (N, 2S+1)."""
         return _shared.encode(self.observations, self.mu, self.t, self.game.n_steps)
 
     def row(self, i: int) -> Row:
-        """What one agent sees, (2S+1,)."""
+        """The observation of agent i, (2S+1,)."""
         row: Row = _shared.encode(self.observations[i : i + 1], self.mu, self.t, self.game.n_steps)[0]
         return row
 
@@ -228,7 +228,7 @@ class _Crowd:
 
 
 class _Common:
-    """What PettingZoo asks of both kinds of environment."""
+    """The attributes and methods that PettingZoo requires of both kinds of environment."""
 
     metadata: dict[str, Any]
 
@@ -248,7 +248,7 @@ class _Common:
         self.state_space = spaces.Box(0.0, 1.0, (size,), np.float32)
 
     def observation_space(self, agent: str) -> spaces.Box:
-        """Box(0, 1, (2S+1,), float32), one object for each agent."""
+        """Box(0, 1, (2S+1,), float32), one object per agent."""
         self._known(agent)
         if agent not in self._observation_spaces:
             self._observation_spaces[agent] = spaces.Box(
@@ -257,7 +257,7 @@ class _Common:
         return self._observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Discrete:
-        """Discrete(A), one object for each agent, so that each has a stream of its own."""
+        """Discrete(A), one object per agent, so that each has its own random stream."""
         self._known(agent)
         if agent not in self._action_spaces:
             self._action_spaces[agent] = spaces.Discrete(self._crowd.game.n_actions)
@@ -282,11 +282,11 @@ class _Common:
         return None
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resources are open."""
 
     def _begun(self) -> None:
         if self._crowd.t < 0:
-            raise ValueError("the environment has not begun; call reset() first")
+            raise ValueError("the environment has not been reset; call reset() first")
 
     def _known(self, agent: str) -> int:
         if not isinstance(agent, str) or agent not in self._crowd.index:
@@ -296,7 +296,7 @@ class _Common:
 
 
 class Parallel(_Common, ParallelEnv):
-    """N agents, all of them at every step; made by `parallel_env`."""
+    """N agents that step together; made by `parallel_env`."""
 
     def __init__(self, crowd: _Crowd, render_mode: RenderMode | None) -> None:
         super().__init__(crowd, render_mode, parallel=True)
@@ -304,7 +304,7 @@ class Parallel(_Common, ParallelEnv):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Row], dict[str, dict[str, Any]]]:
-        """Everybody to the start; returns observations and infos."""
+        """Move all agents to the start; returns observations and infos."""
         _shared.as_options(options)
         self._crowd.reset(seed)
         self.agents = list(self.possible_agents)
@@ -313,7 +313,7 @@ class Parallel(_Common, ParallelEnv):
     def step(
         self, actions: Mapping[str, Any]
     ) -> tuple[dict[str, Row], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """One step of everybody; of `actions` only those of the acting agents are read.
+        """Make one step of all agents; only the `actions` of active agents are read.
 
         Returns
         -------
@@ -330,7 +330,7 @@ class Parallel(_Common, ParallelEnv):
         try:
             given = [actions[names[i]] for i in acting]
         except KeyError as error:
-            raise ValueError(f"actions has no entry for {error.args[0]}, who acts at this step") from None
+            raise ValueError(f"actions has no entry for {error.args[0]}, which acts at this step") from None
         rewards = crowd.step(_shared.as_actions(given, len(acting), crowd.game.n_actions))
         observations, infos = self._seen()
         earned = dict(zip(names, rewards.tolist()))
@@ -340,7 +340,7 @@ class Parallel(_Common, ParallelEnv):
         return observations, earned, terminations, dict.fromkeys(names, False), infos
 
     def _seen(self) -> tuple[dict[str, Row], dict[str, dict[str, Any]]]:
-        """Observations and infos: rows of arrays made for this step."""
+        """Observations and infos by agent: rows of arrays made for this step."""
         crowd = self._crowd
         acts = np.zeros(crowd.n_agents, dtype=np.bool_)
         acts[crowd.acting] = True
@@ -352,13 +352,13 @@ class Parallel(_Common, ParallelEnv):
 
 
 class AgentByAgent(_Common, AECEnv):
-    """N agents, the acting ones in turn; made by `aec_env`."""
+    """N agents, of which the active ones act in turn; made by `aec_env`."""
 
     def __init__(self, crowd: _Crowd, render_mode: RenderMode | None) -> None:
         super().__init__(crowd, render_mode, parallel=False)
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
-        """Everybody to the start, and the first batch drawn."""
+        """Move all agents to the start, and draw the first batch."""
         _shared.as_options(options)
         self._crowd.reset(seed)
         names = self.possible_agents
@@ -370,14 +370,14 @@ class AgentByAgent(_Common, AECEnv):
         self._cumulative_rewards = dict.fromkeys(names, 0.0)
         self._owed = np.zeros(self._crowd.n_agents)  # the same as an array
         self._paid = False  # whether self.rewards has anything but zeros
-        self._chosen: list[int] = []  # by those of the batch who have had their turn
+        self._chosen: list[int] = []  # actions of the agents of the batch that have had their turn
         earned = self._pass_over()
         if earned is not None:
             self._pay(earned)
         self._select()
 
     def step(self, action: Any) -> None:
-        """The action of `agent_selection`, None for one that is terminated."""
+        """Take the action of `agent_selection`; None for a terminated agent."""
         self._begun()
         agent = self.agent_selection
         if not self.agents:
@@ -388,7 +388,7 @@ class AgentByAgent(_Common, AECEnv):
         crowd = self._crowd
         chosen = [*self._chosen, _shared.as_action(action, crowd.game.n_actions)]
         complete = len(chosen) == len(crowd.acting)
-        earned = crowd.step(np.array(chosen, dtype=np.int64)) if complete else None  # raises before anything changes
+        earned = crowd.step(np.array(chosen, dtype=np.int64)) if complete else None  # raises before any state changes
         self._chosen = [] if complete else chosen
         self._owed[crowd.index[agent]] = 0.0
         self._cumulative_rewards[agent] = 0.0
@@ -400,12 +400,12 @@ class AgentByAgent(_Common, AECEnv):
         self._select()
 
     def observe(self, agent: str) -> Row:
-        """What an agent sees, (2S+1,) float32: own observation (one-hot), mu, t / T."""
+        """The observation of an agent, (2S+1,) float32: own observation (one-hot), mu, t / T."""
         self._begun()
         return self._crowd.row(self._known(agent))
 
     def _pass_over(self) -> FloatArray | None:
-        """Steps at which nobody acts; returns what everybody earns there, None without any."""
+        """Play steps with an empty batch; returns the sum of their rewards (N,), or None if there are none."""
         crowd = self._crowd
         earned = None
         while not crowd.over and len(crowd.acting) == 0:
@@ -425,7 +425,7 @@ class AgentByAgent(_Common, AECEnv):
             self._paid = False
 
     def _select(self) -> None:
-        """The next of the batch; at the end, everybody terminated and the first of them."""
+        """Select the next agent of the batch; at the end, terminate all agents and select the first."""
         crowd = self._crowd
         if crowd.over:
             self.terminations = dict.fromkeys(self.agents, True)
@@ -439,9 +439,9 @@ class AgentByAgent(_Common, AECEnv):
         }
 
     def _bury(self, agent: str, action: object) -> None:
-        """Take a terminated agent out; AECEnv's own way looks through all agents at each."""
+        """Remove a terminated agent in O(1) dictionary operations; AECEnv's own method searches all agents."""
         if action is not None:
-            raise ValueError(f"action is {say.show(action)}; must be None, for {agent} is terminated")
+            raise ValueError(f"action is {say.show(action)}; must be None, since {agent} is terminated")
         self._clear()
         for held in (self.terminations, self.truncations, self.rewards, self._cumulative_rewards, self.infos):
             del held[agent]
