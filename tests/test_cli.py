@@ -67,11 +67,11 @@ def test_where_memory_is_short_the_advice_is_of_the_command_s_own_options(monkey
 def test_a_game_too_large_for_memory_says_which_parameter(tmp_path):
     large = run("solve", "beach-bar", "--set", f"n_places={2**40}")
     assert large.exit_code == 1
-    assert "n_places must be smaller; parameters are given by --set NAME=VALUE" in large.output
+    assert "n_places must be smaller; set smaller parameters with --set NAME=VALUE" in large.output
     (tmp_path / "game.toml").write_text(f'[game]\nkind = "beach_bar"\nn_places = {2**40}', encoding="utf-8")
     large = run("simulate", tmp_path / "game.toml")
     assert large.exit_code == 1
-    assert "n_places must be smaller; parameters are in" in large.output
+    assert "n_places must be smaller; set smaller parameters in" in large.output
 
 
 def test_the_horizon_of_a_file_is_lowered_in_the_file(tmp_path, monkeypatch):
@@ -151,11 +151,11 @@ REFUSED = [
     (["solve", "queueing", "--critic", "modell"], "did you mean model?"),
     (["solve", "queueing", "--tolerance", "-1"], "tolerance is -1"),
     (["solve", "queueing", "--solver", "mirror"], "'mirror' is unknown"),
-    (["solve", "queueing", "--solver", "mfomo", "--critic", "model"], "--critic is no option of mfomo"),
+    (["solve", "queueing", "--solver", "mfomo", "--critic", "model"], "--critic is not an option of mfomo"),
     (["solve", "queueing", "--solver", "stationary", "--discount", "1"], "discount is 1; must be < 1"),
     (["solve", "queueing", "--seed", "-1"], "--seed"),
-    (["solve", "queueing", "--learning-rate", "3"], "--learning-rate needs a --solver of that option"),
-    (["solve", "queueing", "--critic", "model"], "--critic needs a --solver of that option"),
+    (["solve", "queueing", "--learning-rate", "3"], "--learning-rate needs a --solver that has it, such as tmf-pg"),
+    (["solve", "queueing", "--critic", "model"], "--critic needs a --solver that has it, such as tmf-pg"),
     (["solve", "beach-bar", "--capacities", "1,2"], "--capacities belongs to queueing; the game is beach-bar"),
     (["solve", "beach-bar", "--set", "n_plases=3"], "no such parameter (did you mean n_places?)"),
     (["solve", "beach-bar", "--set", "n_places=3.5"], "n_places: '3.5' is not a whole number"),
@@ -256,7 +256,7 @@ def test_solve_with_an_exact_solver(solver, tmp_path):
     kind = getattr(tmf.solvers, found.solver["name"])
     assert kind.__name__.lower() == solver.replace("-", "").replace("_", "").lower()
     assert "queueing, B=25" in result.output
-    assert f"{solver.lower().replace('_', '-')}, as asked" in result.output
+    assert f"{solver.lower().replace('_', '-')}, as requested" in result.output
     game = tmf.games.queueing(horizon=4, step=0.5).at()
     assert found.policy == kind(tolerance=0.05).solve(game, tmf.Batch(25), 50).policy
 
@@ -299,7 +299,7 @@ def test_auto_is_the_default_and_says_what_it_picked(tmp_path):
     wanted = tmf.solve(game, tmf.Batch(10), 50)
     assert found.policy == wanted.policy
     words = " ".join(result.output.split())  # however wide the terminal is
-    assert "mirror-descent, picked by auto: the first to meet the tolerance" in words
+    assert "mirror-descent, chosen by auto: the first to meet the tolerance" in words
     assert f"{wanted.exploitability:.3e}" in result.output
     assert wanted.reason in words or all(word in words for word in wanted.reason.split())
     result = run("solve", "queueing", *SMALL, "--tolerance", "0.05", "--out", path)

@@ -54,9 +54,9 @@ def test_the_coarse_policy_plays_finely(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--coarse", "1"], "--coarse 1 makes 20 steps of this game; must make fewer than the 20 of B=N"),
+        (["--coarse", "1"], "--coarse 1 gives 20 steps; must give fewer than the 20 steps of B=N"),
         (["--coarse", "5", "--batch", "500"], "must make fewer than the 40 of B=500"),
-        (["--coarse", "5", "--step", "0.1"], "--step says how long a step of --coarse and of the schedule lasts"),
+        (["--coarse", "5", "--step", "0.1"], "--step and --coarse both set the length of a step; give only one of them"),
         (["--coarse", "0"], "must be >= 1"),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_game_in_steps_has_no_coarser_ones(tmp_path):
     file.write_text('[game]\nkind = "arrays"\nn_observations = 1\nn_actions = 1\nhorizon = 5\ndiscount = 1.0\n'
                     "initial = [1]\nreward = [[0]]\ntransition = [[[1]]]\n", encoding="utf-8")  # fmt: skip
     result = run("solve", file, "--coarse", "2", "--schedule", "sequential")
-    assert result.exit_code == 2 and "makes 5 steps of this game; must make fewer than the 5 of B=1" in result.output
+    assert result.exit_code == 2 and "gives 5 steps; must give fewer than the 5 steps of B=1" in result.output
     result = run("solve", file, "--step", "0.5")
     assert result.exit_code == 2 and "leave --step out" in result.output
 
@@ -80,4 +80,4 @@ def test_a_game_of_many_steps_names_the_option(monkeypatch):
     monkeypatch.setattr("tmfcore.cli.solve.LARGE", 1000)
     result = run("solve", "queueing", "--n-agents", "100", "--schedule", "sequential")
     assert result.exit_code == 0
-    assert result.stderr.startswith("warning: the policy has 3.2e+04 entries, of 2,000 steps; --coarse 100 solves with 100")
+    assert result.stderr.startswith("warning: the policy has 3.2e+04 entries, for 2,000 steps; --coarse 100 solves with 100")

@@ -84,10 +84,10 @@ def test_the_only_game_needs_no_name(tmp_path):
 
 BROKEN = {
     "missing.py": (None, "missing.py: No such file or directory"),
-    "mine.py:nobody": (None, "mine.py defines no 'nobody'; it has game, other: give mine.py:game"),
+    "mine.py:nobody": (None, "mine.py does not define 'nobody'; it has game, other: use mine.py:game"),
     "mine.py:size": (None, "mine.py, line 19: size is int; must be a tmfcore.Game, or a function that returns one"),
-    "empty.py": ("", "empty.py defines no 'game'; write game = tmfcore.Game(...)"),
-    "two.py": ("import tmfcore as tmf\na = tmf.games.queueing()\nb = a\n", "it has a, b: give two.py:a"),
+    "empty.py": ("", "empty.py does not define 'game'; write game = tmfcore.Game(...)"),
+    "two.py": ("import tmfcore as tmf\na = tmf.games.queueing()\nb = a\n", "it has a, b: use two.py:a"),
     "syntax.py": ("x = 1\ny = = 2\n", "syntax.py, line 2: invalid syntax; correct that line"),
     "zero.py": ("\n\nx = 1 / 0\n", "zero.py, line 3: ZeroDivisionError: division by zero; correct that line"),
     "absent.py": ("import no_such_module\n", "absent.py, line 1: ModuleNotFoundError: No module named"),
@@ -129,7 +129,7 @@ def test_what_is_wrong_with_a_file_is_one_line(argument, command, tmp_path):
 def test_parameters_of_a_game_that_is_made_are_refused(options):
     result = run("solve", "mine.py", *options)
     assert result.exit_code == 2
-    assert f"{options[0]} goes into mine.py" in result.output
+    assert f"{options[0]} cannot be used with mine.py: set the parameter in the file" in result.output
 
 
 SWEEPS = """\

@@ -139,7 +139,7 @@ def test_drawing_that_ends_early_leaves_old_figures_with_old_numbers(results, tm
     assert before.items() <= after.items()
     assert json.loads(after[f"{place}results.json"])["seed"] == 8
     text = after[f"{place}summary.md"].decode()
-    assert "there are none" in text
+    assert "there are no figures" in text
     assert ".png" not in text
 
 

@@ -1,16 +1,17 @@
-"""The command line: tmfcore reproduce | solve | simulate | games | info.
+"""The command line: tmfcore reproduce | solve | simulate | games | new | info.
 
-    __init__                      main(): the door, and what it says when click and rich are not installed
-    app                           the group of commands, how it ends, and `info`
-    reproduce, solve, simulate    a command each: what it does, in the order it does it
-    games                         the list of games, and the options that say which is played
-    new                           a start for a game of one's own
-    files                         games in Python files
-    parameters                    words and numbers of the user, turned into schedules, files and folders
-    tables                        shares of the population, and the policy
-    console                       how commands answer: tables, JSON, progress bars
+    __init__                      main(): the entry point, and the error if click and rich are not installed
+    app                           the group of commands, exit codes, and `info`
+    reproduce, solve, simulate    one command each
+    games                         the list of games, and the options that choose a game
+    new                           writes a template of a game
+    own_games                     games in Python files
+    parameters                    checks the user's options, and makes schedules, files and folders of them
+    result_tables                 tables of the population and of the policy
+    console                       output: tables, JSON, progress bars
 
-Exit codes: 0 done, 2 usage (one line, nothing written), 130 interrupted (what was finished is saved), 1 anything else.
+Exit codes: 0 success; 2 usage error (one line, nothing written); 130 interrupted (finished parts are saved); 1 other
+errors.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line of this process; always ends in SystemExit."""
     try:
-        import click  # noqa: F401  # only whether they are there
+        import click  # noqa: F401  # only checks that they are installed
         import rich  # noqa: F401
     except ImportError:
         sys.stderr.write("tmfcore: the command line needs click and rich: pip install 'tmfcore[app]'\n")
@@ -33,5 +34,5 @@ def main() -> None:
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a mark instead of an exception where a terminal lacks a sign
+            stream.reconfigure(errors="replace")  # "?" instead of an exception if a terminal lacks a character
     app.main(prog_name="tmfcore")

@@ -1,4 +1,4 @@
-"""The command line as a whole: the group, how it ends, and `info`."""
+"""The group of commands, exit codes, and `info`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INTERRUPTED = 130
 
 
 class _Group(click.Group):
-    """A group whose usage errors take one line, and whose interruptions end with the code a shell expects."""
+    """A group that prints usage errors in one line, and exits with code 130 if interrupted."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -28,14 +28,14 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             raise _OneLine(error) from None
-        except MemoryError as error:  # of a command that has no sizes to choose
+        except MemoryError as error:  # of a command without options for sizes
             raise click.ClickException(f"not enough memory{f' ({error})' if str(error) else ''}") from None
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Return what is left after the options of the group itself."""
+        """Return the arguments that follow the group's own options."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -51,7 +51,7 @@ class _Group(click.Group):
 
 
 class _OneLine(click.ClickException):
-    """A usage error as one line, with the way to the help page."""
+    """A usage error as one line that ends with the command for the help page."""
 
     exit_code = 2
 
@@ -61,10 +61,13 @@ class _OneLine(click.ClickException):
         super().__init__(f"{message} (see '{command} --help')")
 
 
-@click.group("tmfcore", cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    "tmfcore", cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Documentation: https://tmfcore.readthedocs.io",
+)  # fmt: skip
 @click.version_option(package_name="tmfcore")
 def app() -> None:
-    """Temporal mean-field games: N agents of whom any B act at a step, their limit, and its equilibrium."""
+    """Mean-field games in which any number B of N agents act at a step: simulate the agents, find equilibria."""
 
 
 @click.command()

@@ -1,8 +1,8 @@
-"""How the commands answer: a Report, printed as tables or as one JSON document; progress bars on standard error.
+"""Output of the commands: a Report, printed as tables or as one JSON document; progress bars on standard error.
 
-Tables are plain where standard output is no terminal: no colour, no ruled lines, and no line broken unless COLUMNS says
-how wide it may be. A table that is too wide has its cells folded, comes in parts that repeat the first column, or shows
-one row below the other where that takes fewer lines.
+If standard output is not a terminal, tables are plain: no colours, no rules, and no line breaks unless the environment
+variable COLUMNS sets a width. A table that is too wide has its cells folded, is split into parts that repeat the first
+column, or is printed row by row, whichever takes fewest lines.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "print_tables", "progress", "reports", "two_level_progress"]
 
-#: Columns of a table where neither a terminal nor COLUMNS says how wide it is: none is wider.
+#: Width in characters if neither a terminal nor COLUMNS sets one: no table is wider.
 UNBOUNDED = 1_000_000
 NUMBER = re.compile(r"([-+]?[\d.,]+(e[-+]?\d+)?%?(( to | ± )[-+]?[\d.,]+)?|-|)")
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a command found: the document of --json, or else tables and closing lines.
+    """The result of a command: the document for --json; tables and closing lines otherwise.
 
-    Numbers of the document are as they were computed; numpy's are taken, too.
+    Numbers of the document are not rounded; they may be numpy's.
     """
 
     document: dict[str, Any]
@@ -51,13 +51,13 @@ class Report:
 def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  # a function of the same options
     """Decorator of a command that returns a Report: adds --json, and prints the report.
 
-    With --json nothing but the document goes to standard output, whatever a game of the user's own prints. An
-    interrupted command reports what was finished, and ends as one that is interrupted.
+    With --json only the document goes to standard output; prints of the user's own game go to standard error. An
+    interrupted command prints its finished part, and exits with code 130.
     """
 
     @click.option(
         "--json", "as_json", is_flag=True,
-        help='Print one JSON document, numbers not rounded; its keys: documentation, page "The command line".',
+        help='Print one JSON document without rounding; the documentation page "The command line" lists its keys.',
     )  # fmt: skip
     @functools.wraps(work)
     def command(*args: Any, as_json: bool, **options: Any) -> None:
@@ -82,7 +82,7 @@ def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  
 
 
 def print_tables(tables: Sequence[TextTable]) -> None:
-    """Print each table under its title. Columns of numbers are set to the right; none is broken."""
+    """Print each table under its title. Columns of numbers are right-aligned; numbers are never broken."""
     from rich.console import Console
 
     screen = Console(highlight=False)
@@ -99,7 +99,7 @@ def print_tables(tables: Sequence[TextTable]) -> None:
 
 
 def _set(table: TextTable, page: Console) -> None:
-    """Set a table on the page: whole, or in parts, or, if it has words beyond the first column, row by row."""
+    """Print a table on the page: whole, in parts, or row by row (only if later columns have text)."""
     columns = _columns(table)
     if sum(column.wide + 3 for column in columns) < page.width:
         _set_parts(table, columns, [range(len(columns))], page)
@@ -111,7 +111,7 @@ def _set(table: TextTable, page: Console) -> None:
 
 
 def _lines(layout: Callable[[Console], None], width: int) -> int:
-    """Lines that a layout takes."""
+    """The number of lines of a layout."""
     from rich.console import Console
 
     text = io.StringIO()
@@ -121,7 +121,7 @@ def _lines(layout: Callable[[Console], None], width: int) -> int:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column: characters of its longest cell and of its longest word, or number; whether it has numbers alone."""
+    """A column: width of its longest cell, width of its longest word or number, whether it has only numbers."""
 
     wide: int
     least: int
@@ -143,7 +143,7 @@ def _columns(table: TextTable) -> list[_Column]:
 
 
 def _parts(columns: Sequence[_Column], width: int) -> list[list[int]]:
-    """The columns of each part of a table, each no wider than `width` where that can be."""
+    """The columns of each part of a table; a part is no wider than `width`, if possible."""
     start = width - min(columns[0].wide, max(columns[0].least, width // 3)) - 4
     parts, room = [[0]], start
     for i in range(1, len(columns)):
@@ -157,7 +157,7 @@ def _parts(columns: Sequence[_Column], width: int) -> list[list[int]]:
 
 
 def _set_parts(table: TextTable, columns: Sequence[_Column], parts: Sequence[Sequence[int]], page: Console) -> None:
-    """Set the columns of each part as a table of its own, cells folded where they have to be."""
+    """Print the columns of each part as a separate table, with cells folded if necessary."""
     from rich import box
     from rich.table import Table as Drawn
     from rich.text import Text
@@ -177,13 +177,13 @@ def _set_parts(table: TextTable, columns: Sequence[_Column], parts: Sequence[Seq
                 Text(table.heads[i]), justify="right" if columns[i].number else "left", overflow="fold", width=width
             )
         for row in table.rows:
-            drawn.add_row(*(Text(row[i]) for i in part))  # as it is: brackets are no markup
+            drawn.add_row(*(Text(row[i]) for i in part))  # Text: brackets are not markup
         page.print(drawn)
         page.print()
 
 
 def _fitted(columns: Sequence[_Column], room: int) -> list[int]:
-    """Widths that add up to `room` at most: the widest gives first, and words are broken where nothing else helps."""
+    """Widths with a sum of at most `room`: the widest columns shrink first; words are broken only as a last resort."""
     widths = [column.wide for column in columns]
     while sum(widths) > room:
         may = [i for i, column in enumerate(columns) if widths[i] > column.least]
@@ -195,7 +195,7 @@ def _fitted(columns: Sequence[_Column], room: int) -> list[int]:
 
 
 def _set_rows(table: TextTable, page: Console) -> None:
-    """Set one row below the other: its first cell as a heading, then a line for each of the others."""
+    """Print each row as a block: its first cell as a heading, then one line per further cell."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -215,7 +215,7 @@ def _set_rows(table: TextTable, page: Console) -> None:
 
 @contextmanager
 def progress(description: str) -> Iterator[Callable[[int, int], None]]:
-    """Context giving a function of (done, total) that moves one bar."""
+    """Context manager that returns a function of (done, total) that moves one bar."""
     with _bars() as bars:
         task = bars.add_task(description, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
@@ -223,7 +223,7 @@ def progress(description: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def two_level_progress() -> Iterator[Callable[[str, int, int, int, int], None]]:
-    """Context giving a function of (name, finished, all, done, total): two bars, the whole and the piece under way."""
+    """Context manager that returns a function of (name, finished, all, done, total): bars of the whole and the part."""
     with _bars() as bars:
         whole, current = bars.add_task("all", total=None), bars.add_task("", total=None)
         shown = ""

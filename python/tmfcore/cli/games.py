@@ -1,4 +1,4 @@
-"""`tmfcore games`, and the options that say which game is played: every function of `tmfcore.games.BY_NAME`."""
+"""`tmfcore games`, and the options that choose a game: every function of `tmfcore.games.BY_NAME`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["build_game", "game_options", "games"]
 
-#: Options of their own for the two games of the paper: option -> (type, help).
+#: Command-line options of the two games of the paper: option -> (type, help).
 _OWN_OPTIONS: dict[str, dict[str, tuple[Any, str]]] = {
     "resource-selection": {
-        "worth": (numbers, "value of each resource, by commas; as many as there are resources"),
-        "congestion": (numbers, "cost of a full resource: one number, or one for each"),
+        "worth": (numbers, "values of the resources, separated by commas"),
+        "congestion": (numbers, "cost of a full resource: one number, or one per resource"),
         "switching_cost": (float, "cost of changing the resource"),
         "power": (float, "exponent of congestion"),
     },
     "queueing": {
-        "capacities": (numbers, "capacity of each server per head, by commas; as many as there are servers"),
+        "capacities": (numbers, "capacities of the servers per agent, separated by commas"),
         "service_reward": (float, "reward of a finished job"),
         "waiting_cost": (float, "cost of waiting for one sweep"),
         "jockeying_cost": (float, "cost of changing the queue"),
@@ -40,42 +40,42 @@ _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def _game_name(text: str) -> str:
-    """The name of a game, or of a file with one; '-' and '_' are the same, and so are capitals."""
+    """The name of a game, or of a file with one; case, and '-' against '_', make no difference."""
     return text if is_file(text) else choose(_names(), text)
 
 
 def game_options(command: Command) -> Command:
-    """Add the options that say which game is played, and how long."""
+    """Add the options that choose the game and its horizon."""
     for game, parameters in reversed(_OWN_OPTIONS.items()):
         for name, (kind, text) in reversed(parameters.items()):
             command = click.option(_flag(name), type=kind, help=f"{game}: {text}.")(command)
     command = click.option(
         "--set", "assignments", multiple=True, metavar="NAME=VALUE",
-        help="A parameter of the game, as often as needed; `tmfcore games GAME` lists them. Numbers by commas make an "
-        "array, semicolons its rows; words by semicolons a list of them.",
+        help="Set a parameter of the game; may be repeated. `tmfcore games GAME` lists the parameters. Arrays: numbers "
+        "separated by commas, rows by semicolons. Lists of words: separated by semicolons.",
     )(command)  # fmt: skip
-    command = click.option("--initial", type=numbers, help="Share of the population at each observation at the start.")(
+    command = click.option("--initial", type=numbers, help="Initial share of the population at each observation.")(
         command
     )
     command = click.option("--discount", type=float, help="Discount of one sweep.")(command)
     command = click.option(
         "--step", type=sweeps, default="auto", show_default=True,
-        help="Sweeps a step lasts; auto: B/N, so that every agent acts once a sweep on average.",
+        help="Length of a step in sweeps; auto: B/N, so that every agent acts once per sweep on average.",
     )(command)  # fmt: skip
-    command = click.option("--horizon", type=count, help="Sweeps played.  [default: the game's]")(command)
+    command = click.option("--horizon", type=count, help="Length of play in sweeps.  [default: the game's]")(command)
     return click.argument("game", type=_game_name, metavar="GAME")(command)
 
 
 def build_game(name: str, options: dict[str, Any]) -> Callable[[tmf.Schedule, int], tmf.Game]:
-    """Return how the game of the user's options is played by N agents under a schedule: in steps.
+    """Return a function of (schedule, n_agents) that makes the game of the user's options, in steps.
 
-    What the options leave out is as in the game's function.
+    Parameters without an option keep the defaults of the game's function.
     """
     import tmfcore as tmf
 
     game = _read(name, options) if name.endswith(".toml") else _made(name, options)
     if not isinstance(game, tmf.Game):
-        raise click.UsageError(f"{name} returns {type(game).__name__}; must return a tmfcore.Game")
+        raise click.UsageError(f"the function in {name} returns {type(game).__name__}; must return a tmfcore.Game")
     step: float | None = options["step"]
     if step is not None and step != (1.0 if game.time == "steps" else game.step or step):
         raise click.UsageError(f"--step is {step:g}, but {name} has {_lasting(game)}: leave --step out")
@@ -111,7 +111,7 @@ def _made(name: str, options: dict[str, Any]) -> tmf.Game:
         if value is None:
             continue
         if option not in known:
-            raise click.UsageError(f"{_flag(option)} is no option of {name}, which has no parameter {option}")
+            raise click.UsageError(f"{_flag(option)} cannot be used: {name} has no parameter {option}")
         given[option] = value[0] if option == "congestion" and len(value) == 1 else value
     for assignment in options["assignments"]:
         parameter, value = _assigned(assignment, name, known)
@@ -121,36 +121,36 @@ def _made(name: str, options: dict[str, Any]) -> tmf.Game:
     missing = [p for p, spec in known.items() if spec.default is spec.empty and p not in given]
     if missing:
         raise click.UsageError(f"{name} needs {', '.join(missing)}: --set {missing[0]}=...")
-    with _sizes("parameters are given by --set NAME=VALUE"):
+    with _sizes("set smaller parameters with --set NAME=VALUE"):
         with naming_the_line(path_of(name)) if python else usage_errors():
             return builder(**given)
 
 
 def _read(path: str, options: dict[str, Any]) -> tmf.Game:
-    """Return the game of a file, which holds all that can be said of it but the step."""
+    """Return the game of a TOML file, which has all parameters but the step."""
     from tmfcore.games import gamefile
 
     _refuse_parameters(path, options)
 
     try:
-        with usage_errors(), _sizes(f"parameters are in {path}"):
+        with usage_errors(), _sizes(f"set smaller parameters in {path}"):
             return gamefile.read(path)
     except OSError as error:
         raise click.UsageError(f"{path}: {error.strerror}") from None
 
 
 def _refuse_parameters(path: str, options: dict[str, Any]) -> None:
-    """Raise if the user gives parameters of a game that a file has whole; a step may be that of a game in sweeps."""
+    """Raise if the user gives parameters of a game that a file defines; --step is allowed for a game in sweeps."""
     own = (*(p for parameters in _OWN_OPTIONS.values() for p in parameters), *_SHARED)
     said = [_flag(option) for option in own if option != "step" and options[option] is not None]
     said += ["--set"] if options["assignments"] else []
     if said:
-        raise click.UsageError(f"{said[0]} goes into {path}, beside the other parameters")
+        raise click.UsageError(f"{said[0]} cannot be used with {path}: set the parameter in the file")
 
 
 @contextmanager
 def _sizes(where: str) -> Iterator[None]:
-    """Context in which a game is too large for memory by parameters, which its error names; `where` they are given."""
+    """Context that turns a MemoryError of a game into an error that names its parameters, with the advice `where`."""
     try:
         yield
     except MemoryError as error:
@@ -173,8 +173,8 @@ def games(game: str | None) -> Report:
     if game is None:
         lines = tuple((name, _summary(tmf.games.BY_NAME[name.replace("-", "_")])) for name in _names())
         listed = [{"name": name, "summary": summary} for name, summary in lines]
-        title = "Games: tmfcore games GAME shows the parameters of one"
-        return Report({"games": listed}, [TextTable(title, ("name", "what it is"), lines)])
+        title = "Games (tmfcore games GAME lists the parameters of a game)"
+        return Report({"games": listed}, [TextTable(title, ("name", "description"), lines)])
     builder = tmf.games.BY_NAME[game.replace("-", "_")]
     texts = _parameter_texts(inspect.getdoc(builder) or "")
     parameters = inspect.signature(builder).parameters
@@ -205,7 +205,7 @@ def _names() -> tuple[str, ...]:
 
 
 def _assigned(assignment: str, game: str, known: Mapping[str, inspect.Parameter]) -> tuple[str, Any]:
-    """Name and value of `--set NAME=VALUE`, by the type of the parameter."""
+    """Name and value of `--set NAME=VALUE`, converted to the type of the parameter."""
     name, equals, text = assignment.partition("=")
     name, text = name.strip().replace("-", "_"), text.strip()
     if not equals or not name or not text:
@@ -221,7 +221,7 @@ def _assigned(assignment: str, game: str, known: Mapping[str, inspect.Parameter]
 
 
 def _value(text: str, parameter: inspect.Parameter) -> Any:
-    """The text as a value of the parameter; ValueError if it is none."""
+    """Convert the text to a value of the parameter; raises ValueError."""
     kinds = {kind.strip() for kind in str(parameter.annotation).split("|")}
     word = text.lower()
     if word == "none" and ("None" in kinds or parameter.default is None):
@@ -244,7 +244,7 @@ def _value(text: str, parameter: inspect.Parameter) -> Any:
     if bad == [text]:
         return text  # a word
     if len(bad) == len(parts) > 1:
-        return bad  # words: the rows of a map, say
+        return bad  # words, such as the rows of a map
     if bad:
         raise ValueError(f"{bad[0]!r} is not a number (commas between numbers, semicolons between rows)")
     rows = [[_number(part) for part in row] for row in parts]
@@ -266,7 +266,7 @@ def _number(text: str) -> int | float | None:
 
 
 def _summary(builder: object) -> str:
-    """The first paragraph of its docstring."""
+    """The first paragraph of the builder's docstring."""
     return " ".join((inspect.getdoc(builder) or "").split("\n\n")[0].split())
 
 

@@ -1,4 +1,4 @@
-"""`tmfcore new`: a starting point, as a Python file and as a TOML file."""
+"""`tmfcore new`: write a small game as a Python file and as a TOML file, as templates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["new"]
 @click.argument("name")
 @reports
 def new(name: str) -> Report:
-    """Write NAME.py and NAME.toml, a small game each, to start from; neither may exist."""
+    """Write NAME.py and NAME.toml, two small games to start from; neither file may exist."""
     from tmfcore._base.files import replacing
     from tmfcore.games import gamefile
 
@@ -24,7 +24,7 @@ def new(name: str) -> Report:
     files = {Path(f"{name}.py"): gamefile.PYTHON_TEMPLATE, Path(f"{name}.toml"): gamefile.TEMPLATE}
     for path in files:
         if path.exists():
-            raise click.UsageError(f"{path} exists; remove it or take another name")
+            raise click.UsageError(f"{path} exists; remove it or choose another name")
     for path, text in files.items():
         with replacing(path) as file:
             file.write(text.format(name=name).encode())

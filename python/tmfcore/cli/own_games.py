@@ -1,7 +1,8 @@
-"""Games in files of the user's own: FILE.toml, and FILE.py or FILE.py:NAME, which is run.
+"""Games in files of the user: FILE.toml, and FILE.py or FILE.py:NAME, which is run.
 
-What is taken of a Python file is the object NAME, `game` unless told, and where there is no `game` the only Game it
-defines: a tmfcore.Game, or a function that returns one, whose parameters are given like those of a game of the shelf.
+A Python file gives the object NAME; without NAME the object `game`, or, if there is none, the only Game that the file
+defines. The object is a tmfcore.Game, or a function that returns one, whose parameters are set as those of built-in
+games.
 """
 
 from __future__ import annotations
@@ -28,23 +29,23 @@ GAME = "game"
 
 
 def is_python(text: str) -> bool:
-    """Whether what names a game is FILE.py or FILE.py:NAME."""
+    """Whether the argument GAME has the form FILE.py or FILE.py:NAME."""
     return _PYTHON.fullmatch(text) is not None
 
 
 def is_file(text: str) -> bool:
-    """Whether it names a file of either kind."""
+    """Whether the argument GAME names a TOML or Python file."""
     return text.endswith(".toml") or is_python(text)
 
 
 def path_of(text: str) -> str:
-    """The file of what names a game in one."""
+    """The path in an argument that names a file."""
     found = _PYTHON.fullmatch(text)
     return found["path"] if found else text
 
 
 def from_python(text: str) -> tmf.Game | Callable[..., tmf.Game]:
-    """Run FILE.py, and return the Game it defines, or the function that makes one."""
+    """Run FILE.py and return the Game it defines, or the function that makes one."""
     import tmfcore as tmf
 
     found = _PYTHON.fullmatch(text)
@@ -56,8 +57,8 @@ def from_python(text: str) -> tmf.Game | Callable[..., tmf.Game]:
     if not name:
         name = games[0] if GAME not in defined and len(games) == 1 else GAME
     if name not in defined:
-        has = f"it has {', '.join(games)}: give {path}:{games[0]}" if games else f"write {name} = tmfcore.Game(...)"
-        raise click.UsageError(f"{path} defines no {name!r}; {has}")
+        has = f"it has {', '.join(games)}: use {path}:{games[0]}" if games else f"write {name} = tmfcore.Game(...)"
+        raise click.UsageError(f"{path} does not define {name!r}; {has}")
     value: Any = defined[name]
     if not isinstance(value, tmf.Game) and (isinstance(value, type) or not callable(value)):
         raise click.UsageError(
@@ -69,13 +70,13 @@ def from_python(text: str) -> tmf.Game | Callable[..., tmf.Game]:
 
 
 def _run(path: str) -> dict[str, Any]:
-    """Run a Python file as a module of a name of its own, and return what it defines."""
+    """Run a Python file as a module with a unique name, and return what it defines."""
     place = Path(path).resolve()
     if not place.is_file():
-        raise click.UsageError(f"{path}: {'is no file' if place.exists() else 'No such file or directory'}")
+        raise click.UsageError(f"{path}: {'not a file' if place.exists() else 'No such file or directory'}")
     if str(place.parent) not in sys.path:
-        sys.path.append(str(place.parent))  # what it imports may lie beside it, but hides no other module
-    name = f"tmfcore_file_{place.stem}"  # not the name of the file, which may be that of a module in use
+        sys.path.append(str(place.parent))  # appended last: modules beside the file hide no other module
+    name = f"tmfcore_file_{place.stem}"  # the plain name of the file may be that of an imported module
     spec = importlib.util.spec_from_file_location(name, place)
     assert spec is not None and spec.loader is not None, "a file whose name ends in .py has a loader"
     module = importlib.util.module_from_spec(spec)
@@ -86,7 +87,7 @@ def _run(path: str) -> dict[str, Any]:
 
 @contextmanager
 def naming_the_line(path: str) -> Iterator[None]:
-    """Context in which an error out of a Python file is one line that names the file and the line."""
+    """Context that turns an error in a Python file into one line that names the file and the line."""
     try:
         yield
     except (MemoryError, _WrongLine):
@@ -107,7 +108,7 @@ def naming_the_line(path: str) -> Iterator[None]:
 
 
 class _WrongLine(click.UsageError):
-    """An error that names its line."""
+    """A usage error that names a line of a file."""
 
 
 def _wrong(at: str, line: int | None, what: str, path: str) -> _WrongLine:
@@ -115,7 +116,7 @@ def _wrong(at: str, line: int | None, what: str, path: str) -> _WrongLine:
 
 
 def _line_in(error: BaseException, path: str) -> int | None:
-    """The line of the file at which an error, or what caused it, was raised or passed through; None: nowhere there."""
+    """The last line of the file in the traceback of an error or of its cause; None if the file is not in it."""
     place = str(Path(path).resolve())
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == place]
     if lines:
@@ -124,7 +125,7 @@ def _line_in(error: BaseException, path: str) -> int | None:
 
 
 def _line_of(path: str, name: str) -> str:
-    """Where a file defines a name, as an error has it; nothing if that is not in sight."""
+    """The text ", line N" for the line that defines a name; empty if there is no such statement."""
     for node in ast.parse(Path(path).read_bytes()).body:
         targets = node.targets if isinstance(node, ast.Assign) else [node]
         if any(name in (getattr(target, "id", None), getattr(target, "name", None)) for target in targets):

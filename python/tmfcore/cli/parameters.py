@@ -1,6 +1,6 @@
-"""Words and numbers of the user, turned into schedules, files and folders; what is wrong is said in one line.
+"""Check the user's options, and make schedules, files and folders of them.
 
-Everything raises click.UsageError (exit code 2) with the name of the option, and does so before any work starts.
+Errors are click.UsageError (exit code 2), name the option, and are raised before any work starts.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
     "usage_errors",
 ]
 
-LONGEST_WORDS = 40  # characters of all words of an option between bars
+LONGEST_WORDS = 40  # longest list of choices, in characters, that is shown as the metavar of an option
 SCHEDULES = ("synchronous", "sequential", "batch", "fraction", "bernoulli")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -49,8 +49,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def one_of(choices: Sequence[str]) -> dict[str, Any]:
     """Return the type and metavar of an option that is one of a few words.
 
-    '-' and '_' are the same, and so are capitals. A near miss gets a suggestion. Words that would make a line of the
-    help page too long are to be listed in the option's text.
+    Case, and '-' against '_', make no difference; a near miss gets a suggestion. Choices that are too long for the
+    metavar must be listed in the option's help text.
     """
 
     def word(text: str) -> str:
@@ -61,7 +61,7 @@ def one_of(choices: Sequence[str]) -> dict[str, Any]:
 
 
 def choose(choices: tuple[str, ...], text: str) -> str:
-    """Return `text` as it is spelled in the choices."""
+    """Return the choice that `text` names."""
     word = text.lower().replace("_", "-")
     if word in choices:
         return word
@@ -71,7 +71,7 @@ def choose(choices: tuple[str, ...], text: str) -> str:
 
 
 def count(text: str | int) -> int:
-    """Return a whole number >= 1, which may be written 1e6 or 1_000_000."""
+    """Return an integer >= 1, which may be written 1e6 or 1_000_000."""
     try:
         number = int(text)
     except ValueError:
@@ -117,15 +117,16 @@ _SCHEDULE_VALUES = {"batch": "batch", "fraction": "fraction", "bernoulli": "prob
 
 
 def schedule_options(command: Command) -> Command:
-    """Add the options that say who acts."""
+    """Add the options that choose the schedule."""
     command = click.option("--probability", type=float, help="bernoulli: probability that an agent acts at a step.")(
         command
     )
-    command = click.option("--fraction", type=float, help="fraction: share of the agents acting at each step.")(command)
-    command = click.option("--batch", type=count, help="batch: number of agents acting at each step, B.")(command)
+    command = click.option("--fraction", type=float, help="fraction: share of agents that act at each step.")(command)
+    command = click.option("--batch", type=count, help="batch: number B of agents that act at each step.")(command)
     command = click.option(
         "--schedule", **one_of(SCHEDULES),
-        help=f"Who acts: {', '.join(SCHEDULES)}.  [default: synchronous, or the one whose number is given]",
+        help=f"Which agents act: {', '.join(SCHEDULES)}.  [default: synchronous, or that of --batch, --fraction or "
+        "--probability]",
     )(command)  # fmt: skip
     return click.option("--n-agents", type=count, default=1000, show_default=True, help="Population size N.")(command)
 
@@ -158,7 +159,7 @@ def build_schedule(options: dict[str, Any], n_agents: int) -> tmf.Schedule:
 
 
 threads_option = click.option(
-    "--threads", type=count, help="Threads at most; no number depends on it.  [default: all processors]"
+    "--threads", type=count, help="Largest number of threads; results do not depend on it.  [default: all processors]"
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, metavar="INTEGER", help="Seed of all random numbers.  [default: 0]"
@@ -169,7 +170,7 @@ seed_option = click.option(
 
 
 def new_file(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    """Callback of an option naming a file to write: fails now if it could not be written at the end."""
+    """Callback of an option that names an output file: fail now if the file could not be written later."""
     if value is None:
         return None
     if value.is_dir():
@@ -183,12 +184,12 @@ def new_file(ctx: click.Context, param: click.Parameter, value: Path | None) -> 
 
 
 def unfinished(path: Path) -> Path:
-    """Where an interrupted command writes what was to be `path`: beside a file that is there, which stays."""
+    """The path for the result of an interrupted command: an existing file at `path` is not overwritten."""
     return path.with_name(f"{path.stem}.unfinished{path.suffix}") if path.exists() else path
 
 
 def make_folder(folder: Path, option: str) -> None:
-    """Make a folder for pictures, and fail now if none could be drawn or written."""
+    """Make a folder for pictures; fail now if pictures could not be drawn or written later."""
     from tmfcore.reproduce import check_folder
 
     need_matplotlib("the pictures need")
@@ -201,7 +202,7 @@ def make_folder(folder: Path, option: str) -> None:
 def need_matplotlib(what: str) -> None:
     """Raise UsageError if matplotlib is missing; `what` begins the sentence."""
     try:
-        import matplotlib.backends.backend_agg  # noqa: F401  # only whether it is there
+        import matplotlib.backends.backend_agg  # noqa: F401  # only checks that it is installed
     except ImportError:
         raise click.UsageError(f"{what} matplotlib: pip install 'tmfcore[app]'") from None
 
@@ -213,9 +214,9 @@ pictures_option = click.option(
 
 
 def fits_memory(advice: str) -> Callable[[Command], Command]:
-    """Decorator of a command: where memory is short, it ends with `advice`, which names options of its own.
+    """Decorator of a command: a MemoryError becomes an error with `advice`, which names options of the command.
 
-    The horizon of a game in a file is said there, not by --horizon; an error out of a Python file names its line.
+    The advice names the file in place of --horizon if the game is in a file. Errors in a Python file name the line.
     """
 
     def decorate(command: Command) -> Command:
@@ -238,7 +239,7 @@ def fits_memory(advice: str) -> Callable[[Command], Command]:
 
 @contextmanager
 def usage_errors(option: str | None = None) -> Iterator[None]:
-    """Context in which the package's own refusals of what the user typed (at `option`) become usage errors."""
+    """Context that turns a ValueError or TypeError of the package into a usage error, of `option` if given."""
     try:
         yield
     except (ValueError, TypeError) as error:

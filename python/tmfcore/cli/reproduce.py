@@ -1,4 +1,4 @@
-"""`tmfcore reproduce`: both experiments of the paper, to tables, figures and numbers."""
+"""`tmfcore reproduce`: run both experiments of the paper and write tables, figures and numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["reproduce"]
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="The same picture, smaller: under a minute.")
+@click.option("--quick", is_flag=True, help="Smaller sizes and fewer iterations: under a minute.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default="tmfcore-results", show_default=True,
     help="Folder for results.json, summary.md and the figures.",
@@ -24,10 +24,10 @@ __all__ = ["reproduce"]
 @reports
 @words.fits_memory("try --quick, or fewer --threads")
 def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str) -> Report:
-    """Run both experiments of the paper: TMF-PG and N agents at every B, and the error against N.
+    """Run both experiments of the paper: TMF-PG and N agents for several B, and the error against N.
 
-    Ctrl-C saves what is finished and ends with code 130. Results in the folder of a run that finished, or got further,
-    stay as they are; what is finished then goes into its subfolder "unfinished".
+    Ctrl-C saves the finished parts and exits with code 130. If the folder already has the results of a run that got
+    further, these are kept, and the new ones go into its subfolder "unfinished".
     """
     from tmfcore import reproduce as experiments
 

@@ -1,4 +1,4 @@
-"""What tables say of a population and a policy: the observations where most are, at a few times."""
+"""Tables of a population and of a policy: the observations with the largest shares, at a few times."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 __all__ = ["LONGEST", "mu_table", "number", "policy_at", "policy_table"]
 
-#: Observations shown in a table.
+#: Largest number of observations in a table.
 LONGEST = 20
-#: The least share of a table that leaves some out: smaller ones would be shown as 0.
+#: Smallest share in a table that leaves observations out: smaller ones would be shown as 0.
 SMALLEST = 0.00005
-#: Actions shown of an observation: so many of the likeliest, but none that would be shown as 0.00.
+#: Number of likeliest actions shown per observation, without those that would be shown as 0.00.
 MOST_ACTIONS, LEAST_PLAYED = 3, 0.005
 
 
 def mu_table(
     title: str, game: tmf.Game, recorded: tmf.Flow | tmf.Simulation, flows: dict[str, np.ndarray]
 ) -> TextTable:
-    """Return mu at three times, or of one flow at five, of each flow (J+1, S): of many observations the largest.
+    """Return a table of flows (J+1, S) at three times (a single flow: at five), with the largest observations.
 
-    Of many observations with labels "place, detail" those of a place are added up.
+    If there are many observations with labels "place, detail", shares are summed over the details of a place.
     """
     from tmfcore.plotting._by_place import by_place, places_of
     from tmfcore.reproduce.report import TextTable
@@ -50,9 +50,9 @@ def mu_table(
 def policy_at(
     policy: tmf.SoftmaxPolicy | tmf.TabularPolicy, solved: tmf.Flow, flow: tmf.Flow
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (K,) of a flow, the first and the middle one, and what is played there, (K, S, A).
+    """The first and the middle step (K,) of a flow, and the policy there, (K, S, A).
 
-    The flow along which the policy was solved has every step.
+    `solved`, the flow along which the policy was solved, has every step.
     """
     constant = policy.n_stages == 1 and not getattr(policy, "affine", False)
     steps = np.unique([0] if constant else [0, flow.horizon // 2])
@@ -62,7 +62,7 @@ def policy_at(
 
 
 def policy_table(game: tmf.Game, flow: tmf.Flow, steps: np.ndarray, played: np.ndarray) -> TextTable:
-    """Return the likeliest actions of `played` (K, S, A) at the steps (K,), where most of the population is."""
+    """Return a table of the likeliest actions of `played` (K, S, A) at the steps (K,), for the largest observations."""
     from tmfcore.reproduce.report import TextTable
 
     labels = game.observation_labels
@@ -73,7 +73,7 @@ def policy_table(game: tmf.Game, flow: tmf.Flow, steps: np.ndarray, played: np.n
 
 
 def number(value: Any) -> str:
-    """A number as tables show it: four decimals, or more digits where they tell it from 0."""
+    """Format a number for a table: four decimals, or scientific if it is below 0.001."""
     return f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.3e}"
 
 
@@ -83,7 +83,7 @@ def _actions(row: np.ndarray, labels: Sequence[str]) -> str:
 
 
 def _largest(weight: np.ndarray) -> list[int]:
-    """Observations shown, in their order: those of the largest weight, and of many none of weight 0."""
+    """The observations to show, in order: those with the largest weights; if there are many, without weight 0."""
     shown = sorted((-weight).argsort(kind="stable")[:LONGEST].tolist())
     return [o for o in shown if weight[o] >= SMALLEST] if len(weight) > LONGEST else shown
 

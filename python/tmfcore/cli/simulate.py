@@ -1,4 +1,4 @@
-"""`tmfcore simulate`: N agents beside their mean field."""
+"""`tmfcore simulate`: simulate N agents and compare them with their mean field."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ __all__ = ["simulate"]
 @game_options
 @words.schedule_options
 @click.option("--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A file of `tmfcore solve --out`.  [default: the uniform policy]")  # fmt: skip
+              help="File written by `tmfcore solve --out`.  [default: the uniform policy]")  # fmt: skip
 @click.option("--engine", **one_of(get_args(Engine)), default="auto", show_default=True,
-              help="counts: the histogram, at a cost free of N; agents: every agent.")  # fmt: skip
-@click.option("--replicas", type=count, default=10, show_default=True, help="Independent populations.")
+              help="counts: simulate the histogram, at a cost independent of N; agents: every agent.")  # fmt: skip
+@click.option("--replicas", type=count, default=10, show_default=True, help="Number of independent populations.")
 @click.option("--record-every", type=count, help="Steps between recorded distributions.  [default: one sweep]")
 @words.seed_option
 @words.threads_option
@@ -53,11 +53,11 @@ def simulate(
     pictures: Path | None,
     **options: Any,
 ) -> Report:
-    """Let N agents play GAME, beside their mean field.
+    """Simulate N agents that play GAME, and compare them with their mean field.
 
-    GAME is one of `tmfcore games`, FILE.toml, FILE.py or FILE.py:NAME. Of FILE.py the object `game` is taken, unless
-    NAME is another: a Game, or a function that returns one (documentation, page "The command line"). --pictures writes
-    population.png.
+    GAME is one of `tmfcore games`, FILE.toml, FILE.py or FILE.py:NAME. FILE.py means the object `game` in it,
+    FILE.py:NAME the object NAME: a Game, or a function that returns one (documentation, page "The command line").
+    --pictures writes population.png.
     """
     import numpy as np
 
@@ -136,30 +136,30 @@ def simulate(
 
 
 def _learnt(path: Path, game: tmf.Game, schedule: tmf.Schedule, n_agents: int) -> tmf.SoftmaxPolicy | tmf.TabularPolicy:
-    """The policy of a saved Solution of this game; a word where it was learnt under other settings."""
+    """The policy of a saved Solution of this game; warns if it was learnt under other settings."""
     import tmfcore as tmf
     from tmfcore._model.fingerprint import Fingerprint, differences, differing
 
     try:
         solution = tmf.Solution.load(path)
     except MemoryError:
-        raise click.ClickException(f"--policy {path} does not fit in memory; must be a smaller file") from None
+        raise click.ClickException(f"--policy {path} does not fit in memory; use a smaller file") from None
     learnt, here = solution.fingerprint, Fingerprint.of(game, schedule, n_agents)
     if learnt is None or learnt.name != here.name:
         raise ValueError(f"--policy {path} was learnt for {learnt or 'no known game'}; must be for game {here.name!r}")
     found = differences(learnt, here, ("game", "activation"))
     if found:
-        click.echo(f"warning: the policy was learnt for {learnt}, and plays {here}: {differing(found)}", err=True)
+        click.echo(f"warning: the policy was learnt for {learnt}, but plays {here}: {differing(found)}", err=True)
     return solution.policy
 
 
 def _in_parts(
     play: Callable[[int, int], tmf.Simulation], replicas: int
 ) -> tuple[tmf.Simulation | None, bool]:
-    """Play all replicas, in parts of about a second, and tell each how many came before; what was finished, and whether
-    that was cut short.
+    """Play all replicas in parts of about a second; return the finished ones, and whether play was interrupted.
 
-    Replicas draw from streams spawned one after the other, so the parts are the whole.
+    `play` receives the number of replicas to play, and the number played before. Replicas draw from streams
+    spawned one after another, so the result does not depend on the parts.
     """
     parts: list[tmf.Simulation] = []
     done, part, interrupted = 0, 2, False
@@ -176,7 +176,7 @@ def _in_parts(
 
 
 def _joined(parts: list[tmf.Simulation]) -> tmf.Simulation:
-    """Return simulations of one game, one after the other, as one."""
+    """Join simulations of one game into one."""
     import numpy as np
 
     def joined(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""`tmfcore solve`: find an equilibrium policy, show it and keep it."""
+"""`tmfcore solve`: find an equilibrium policy, print it and save it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["solve"]
 AUTO = "auto"
 WORDS = {entry.word: entry for entry in SOLVERS.values()}
 PICTURES: tuple[Literal["exploitability", "flow", "policy"], ...] = ("exploitability", "flow", "policy")
-#: Entries T S A of a policy from which --coarse is named.
+#: Entries T S A of a policy from which a warning recommends --coarse.
 LARGE = 20_000_000
 
 
@@ -37,16 +37,16 @@ LARGE = 20_000_000
 @game_options
 @words.schedule_options
 @click.option("--solver", **one_of((AUTO, *WORDS)), default=AUTO, show_default=True,
-              help=f"How: {', '.join((AUTO, *WORDS))}. auto: exact solvers, until one meets the tolerance; "
+              help=f"{', '.join((AUTO, *WORDS))}. auto: several exact solvers, until one meets the tolerance; "
               "tmf-pg learns from samples.")  # fmt: skip
 @click.option("--iterations", type=count,
-              help="Updates at most; of auto, of all its solvers together.  [default: the solver's own]")  # fmt: skip
-@click.option("--time-limit", type=float, help="Seconds, after which the best so far is shown.")
+              help="Most updates; with auto, of all solvers together.  [default: the solver's own]")  # fmt: skip
+@click.option("--time-limit", type=float, help="Seconds after which the best policy so far is returned.")
 @click.option("--tolerance", type=float,
               help="Stop at this exploitability / |mean return|.  [default: 0.005 of tmf-pg, else 0.0001]")  # fmt: skip
 @click.option("--coarse", type=count, metavar="STEPS",
-              help="Large N: solve with so many steps a sweep, judge the policy under the schedule.")  # fmt: skip
-@click.option("--critic", **one_of(get_args(CriticName)), help="tmf-pg: where advantages come from.  [default: model]")
+              help="Large N: solve with STEPS steps per sweep, judge the policy under the schedule.")  # fmt: skip
+@click.option("--critic", **one_of(get_args(CriticName)), help="tmf-pg: source of advantages.  [default: model]")
 @click.option("--gradient", **one_of(get_args(Gradient)), help="tmf-pg: direction of ascent.  [default: natural]")
 @click.option("--learning-rate", type=float, help="tmf-pg, mirror-descent, stationary: step length of the ascent.")
 @words.seed_option
@@ -54,7 +54,7 @@ LARGE = 20_000_000
 @words.pictures_option
 @reports
 @words.fits_memory(
-    "solve with fewer steps a sweep (--coarse 100), lower --horizon, or raise --step or the agents that act at a step "
+    "solve with fewer steps per sweep (--coarse 100), lower --horizon, or raise --step or the number of active agents "
     "(--batch, --fraction, --probability)"
 )
 def solve(
@@ -75,9 +75,9 @@ def solve(
 ) -> Report:
     """Find an equilibrium policy of GAME: one of `tmfcore games`, FILE.toml, FILE.py or FILE.py:NAME.
 
-    Of FILE.py the object `game` is taken, unless NAME is another: a Game, or a function that returns one
-    (documentation, page "The command line"). --pictures writes exploitability.png, how it fell, flow.png, where the
-    population goes, and policy.png.
+    FILE.py means the object `game` in it, FILE.py:NAME the object NAME: a Game, or a function that returns one
+    (documentation, page "The command line"). --pictures writes exploitability.png (exploitability by iteration),
+    flow.png (the population over time) and policy.png.
     """
     import tmfcore as tmf
 
@@ -105,7 +105,7 @@ def solve(
     interrupted = False
     try:
         with usage_errors(), progress(f"{title}, {game}, {under}") as bar, warnings.catch_warnings():
-            warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # said below, in a line
+            warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # printed below in one line
             solution = run(solved, under, n_agents, rng=seed, progress=bar)
     except KeyboardInterrupt as interrupt:
         partial_solution: tmf.Solution | None = getattr(interrupt, "partial", None)
@@ -146,7 +146,7 @@ def solve(
 
 @dataclasses.dataclass(frozen=True)
 class _Judged:
-    """A policy under the user's schedule, its flow once a sweep, and the coarse schedule of the solve, if any."""
+    """A policy under the user's schedule, its flow once per sweep, and the coarse schedule of the solve, if any."""
 
     schedule: str
     exploitability: float
@@ -156,7 +156,7 @@ class _Judged:
 
     @property
     def relative_exploitability(self) -> float:
-        """In shares of |mean return|."""
+        """Exploitability divided by |mean return|."""
         from tmfcore.solvers.base import relative
 
         return relative(self.exploitability, self.mean_return)
@@ -166,26 +166,26 @@ def _coarsely(
     make: Callable[[tmf.Schedule, int], tmf.Game], played: tmf.Game, schedule: tmf.Schedule, n_agents: int,
     coarse: int | None, step: float | None,
 ) -> tuple[tmf.Game, tmf.Schedule]:  # fmt: skip
-    """The game in steps, and the schedule, that are solved: with --coarse those of fewer steps."""
+    """The game in steps and the schedule to solve; with --coarse, those with fewer steps."""
     import tmfcore as tmf
 
     if coarse is None:
         size = played.n_steps * played.n_observations * played.n_actions
         if size > LARGE:
             click.echo(
-                f"warning: the policy has {size:.1e} entries, of {played.n_steps:,} steps; --coarse 100 solves with "
-                "100 steps a sweep, and judges the policy under the schedule",
+                f"warning: the policy has {size:.1e} entries, for {played.n_steps:,} steps; --coarse 100 solves with "
+                "100 steps per sweep, and judges the policy under the schedule",
                 err=True,
             )
         return played, schedule
     if step is not None:
-        raise click.UsageError("--step says how long a step of --coarse and of the schedule lasts; give one of the two")
+        raise click.UsageError("--step and --coarse both set the length of a step; give only one of them")
     under = tmf.Fraction(1 / coarse)
     solved = make(under, n_agents)
     if solved.n_steps >= played.n_steps:
         raise click.UsageError(
-            f"--coarse {coarse} makes {solved.n_steps:,} steps of this game; must make fewer than the "
-            f"{played.n_steps:,} of {schedule}"
+            f"--coarse {coarse} gives {solved.n_steps:,} steps; must give fewer than the {played.n_steps:,} steps of "
+            f"{schedule}"
         )
     return solved, under
 
@@ -193,7 +193,7 @@ def _coarsely(
 def _judged(
     solution: tmf.Solution, played: tmf.Game, schedule: tmf.Schedule, n_agents: int, under: tmf.Schedule
 ) -> _Judged:
-    """The policy of a solution under the schedule; a solution under that very schedule has been judged."""
+    """Judge the policy of a solution under the schedule; if it was solved under it, reuse the solver's judgement."""
     import tmfcore as tmf
     from tmfcore._limit.exploitability import judged_under
 
@@ -209,17 +209,17 @@ def _judged(
 
 
 def _solver(name: str, settings: dict[str, Any], time_limit: float | None) -> Callable[..., tmf.Solution]:
-    """What solves: tmf.solve, of a solver with the user's settings where one is named."""
+    """tmf.solve with the user's options; a named solver gets the user's settings."""
     import tmfcore as tmf
 
     if name == AUTO:
         for option in settings.keys() - {"tolerance", "iterations"}:
-            raise click.UsageError(f"--{option.replace('_', '-')} needs a --solver of that option, such as tmf-pg")
+            raise click.UsageError(f"--{option.replace('_', '-')} needs a --solver that has it, such as tmf-pg")
         return partial(tmf.solve, time_limit=time_limit, **settings)
     kind = WORDS[name].solver
     for option in settings:
         if option not in {field.name for field in dataclasses.fields(kind)}:
-            raise click.UsageError(f"--{option.replace('_', '-')} is no option of {name}")
+            raise click.UsageError(f"--{option.replace('_', '-')} is not an option of {name}")
     with usage_errors():
         return partial(tmf.solve, solver=kind(**settings), time_limit=time_limit)
 
@@ -232,17 +232,17 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game, judged: _Judged, ask
     history = solution.history
     name = SOLVERS[solution.solver["name"]].word
     if asked != AUTO:
-        why = "as asked"
+        why = "as requested"
     elif solution.converged:
-        why = "picked by auto: the first to meet the tolerance"
+        why = "chosen by auto: the first to meet the tolerance"
     else:
-        why = "picked by auto: the least exploitable of those tried"
+        why = "chosen by auto: the smallest exploitability of those tried"
     rows = (
         ("solver", f"{name}, {why}"),
         *([("solved", f"under {judged.coarse}, then judged under {judged.schedule}")] if judged.coarse else []),
         ("mean return (mean field)", number(judged.mean_return)),
         ("iterations", f"{history['iteration'][-1]}"),
-        ("steps, sweeps a step", f"{game.n_steps}, {game.dt:g}"),
+        ("steps, sweeps per step", f"{game.n_steps}, {game.dt:g}"),
         ("seconds", f"{history['seconds'][-1]:.2f}"),
         ("stopped because", solution.reason),
     )
@@ -250,7 +250,7 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game, judged: _Judged, ask
 
 
 def _exploitability_table(solution: tmf.Solution, judged: _Judged) -> TextTable:
-    """What was found beside what was asked for: a column each for units of return and for shares of |mean return|."""
+    """Exploitability and tolerances, in columns for units of return and for shares of |mean return|."""
     from tmfcore.reproduce.report import TextTable
 
     asked = [solution.solver.get(name) for name in ("absolute_tolerance", "tolerance")]
@@ -259,7 +259,7 @@ def _exploitability_table(solution: tmf.Solution, judged: _Judged) -> TextTable:
         found = {f"under {judged.coarse}": solution, f"under {judged.schedule}": judged}
     rows = (
         *((name, f"{one.exploitability:.3e}", f"{one.relative_exploitability:.3e}") for name, one in found.items()),
-        ("enough to stop at", *("" if value is None else f"{value:.3e}" for value in asked)),
+        ("tolerance", *("" if value is None else f"{value:.3e}" for value in asked)),
     )
     return TextTable("exploitability of the policy", ("", "in return", "/ |mean return|"), rows)
 

@@ -1,12 +1,12 @@
-"""Both experiments of the paper from one call: TMF-PG at every B, N agents beside the mean field, the error against N.
+"""Both experiments of the paper in one call: TMF-PG at several B, N agents and the mean field, the error against N.
 
-    run(settings, results, ...)       compute; fills `results`, a plain dict ready for JSON, as it goes
-    write(results, folder)            results.json, summary.md and the figures; what ended early replaces nothing better
-    check_folder(folder)              raise before the work starts if nothing could be written there
+    run(settings, results, ...)       compute everything; fills `results`, a dict for JSON, step by step
+    write(results, folder)            write results.json, summary.md and the figures; never overwrites better results
+    check_folder(folder)              raise before the work starts if the folder cannot be written to
 
 `compute` has the numbers, `report` the tables, `figures` the pictures, `settings` the games, sizes and goals. Every
-piece of work draws from a stream named by its place, so the numbers depend on the seed alone: not on threads, and not
-on which other pieces are run.
+piece of work has its own random stream, so numbers depend on the seed alone: not on threads, and not on which other
+pieces are run.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from .settings import GAMES, SETTINGS, Settings
 
 __all__ = ["SETTINGS", "Settings", "check_folder", "new_results", "plain", "run", "write"]
 
-#: Receives (what is under way, pieces finished, pieces in all, done and total of the piece under way).
+#: Receives (name of the current piece, pieces finished, number of pieces, done and total of the current piece).
 Observer = Callable[[str, int, int, int, int], object]
 
 
 def new_results(settings: Settings, seed: int) -> dict[str, Any]:
-    """Return the results of a run that has not started: who, when, with what."""
+    """Return the results of a run that has not started: settings, seed, date and versions."""
     info = tmf.build_info()
     return {
         "complete": False,
@@ -63,7 +63,7 @@ def run(
     threads: int | None = None,
     observe: Observer = lambda *_: None,
 ) -> None:
-    """Compute everything into `results`; what is finished when an exception (Ctrl-C too) ends it is there.
+    """Compute everything into `results`, which keeps the finished pieces if an exception (such as Ctrl-C) ends the run.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def run(
     results : dict
         From `new_results`; filled in place.
     threads : int or None, optional
-        As in `tmfcore.simulate`; no number depends on it, except seconds.
+        As in `tmfcore.simulate`; only the seconds depend on it.
     observe : callable, optional
         See `Observer`.
     """
@@ -94,9 +94,9 @@ def run(
 def write(results: dict[str, Any], folder: Path, *, progress: compute.Report = lambda done, total: None) -> list[Path]:
     """Write results.json, summary.md and, if the results are complete, the figures; return their paths.
 
-    Complete results replace what is in the folder once all figures are drawn. Results that ended early replace those
-    that ended earlier; where the folder has better, or a results.json that cannot be read, they go into its subfolder
-    "unfinished", as do complete ones if an exception (Ctrl-C too) ends the drawing.
+    Complete results replace those in the folder once all figures are drawn. Incomplete results replace only less
+    complete ones. If the folder has more complete results, or a results.json that cannot be read, they go into its
+    subfolder "unfinished". So do complete results if an exception (such as Ctrl-C) ends the drawing.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def _write_texts(results: dict[str, Any], folder: Path, *, figures: bool) -> lis
 
 
 def _place_of_unfinished(results: dict[str, Any], folder: Path) -> Path:
-    """`folder`, or its subfolder if what is there has got as far."""
+    """`folder`, or its subfolder "unfinished" if the results in it are at least as complete."""
     path = folder / "results.json"
     try:
         found = json.loads(path.read_bytes())
@@ -158,12 +158,12 @@ def check_folder(folder: Path) -> None:
         pass
 
 
-#: A description, and what stores one entry of the results when it ends.
+#: A description, and a function that computes one entry of the results and stores it at its end.
 Piece = tuple[str, Callable[[compute.Report], None]]
 
 
 class _Player:
-    """The pieces of work on one game; the learned policies live here, everything else in the results."""
+    """The pieces of work on one game; holds the learned policies; everything else goes into the results."""
 
     def __init__(self, index: int, settings: Settings, results: dict[str, Any], threads: int | None) -> None:
         self.index = index
@@ -209,7 +209,7 @@ class _Player:
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as JSON has it: tuples and arrays as lists, paths as text, and what is no number as null."""
+    """Return `value` for JSON: tuples and arrays as lists, paths as text, NaN and infinities as null."""
     if isinstance(value, dict):
         return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,7 +1,7 @@
-"""The numbers of the reproduction: pure functions from settings and a seed to plain dicts, ready for JSON.
+"""The numbers of the reproduction: pure functions from settings and a seed to dicts for JSON.
 
 solve(...)            TMF-PG on one game at one B, with its exploitability and mean-field return
-play(...)             N agents with the learned policy beside the mean field: returns, and mu over time
+play(...)             N agents with the learned policy, and the mean field: returns, and mu over time
 study(...)            the distance between N agents and the mean field, for growing N
 """
 
@@ -20,15 +20,15 @@ from tmfcore._results import confidence
 
 from .settings import GameSpec, Settings
 
-#: Receives (done, total) of the piece of work under way.
+#: Receives (done, total) of the current piece of work.
 Report = Callable[[int, int], object]
 
-#: Distributions kept for each sweep, where a sweep has that many steps, and their digits: enough to draw.
+#: Distributions stored per sweep (fewer if a sweep has fewer steps), and their digits: enough for figures.
 POINTS, DIGITS = 5, 6
 
 
 def label_of(batch: int, n_agents: int) -> str:
-    """Return "B = 10", or "B = N" where everybody acts."""
+    """Return "B = 10", or "B = N" if all agents act."""
     return "B = N" if batch == n_agents else f"B = {batch}"
 
 
@@ -39,7 +39,7 @@ def schedule_of(batch: int, n_agents: int) -> tmf.Schedule:
     return tmf.Sequential() if batch == 1 else tmf.Batch(batch)
 
 
-#: The batches of the convergence study: how B follows N.
+#: The batches of the convergence study: B as a function of N.
 BATCH_RULES: dict[str, Callable[[int], int]] = {
     "B = 1": lambda n: 1,
     "B = \u221aN": lambda n: max(1, round(n**0.5)),
@@ -49,7 +49,7 @@ BATCH_RULES: dict[str, Callable[[int], int]] = {
 
 
 def interval(samples: ArrayLike) -> tuple[float, float, float]:
-    """Return mean, and lower and upper end of its 95% t-interval, of independent samples (R,), R >= 2."""
+    """Return the mean of independent samples (R,), R >= 2, and the lower and upper end of its 95% t-interval."""
     values = np.asarray(samples, dtype=np.float64)
     mean = float(values.mean())
     low, high = confidence.student(mean, float(values.std(ddof=1)) / len(values) ** 0.5, len(values) - 1, 0.95)
@@ -75,7 +75,7 @@ def solve(
     game = spec.build().at(schedule, n_agents)
     solver = settings.solver()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # the report has its own goals, and the reason
+        warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # the report compares with its own goals
         solution = solver.solve(
             game, schedule, n_agents, rng=seed, callback=lambda now: report(now.iteration, settings.iterations)
         )
@@ -103,7 +103,7 @@ def play(
     threads: int | None,
     report: Report,
 ) -> dict[str, Any]:
-    """Let N agents play the learned policy, beside its mean field.
+    """Simulate N agents with the learned policy, and compute its mean field.
 
     Returns
     -------
@@ -147,9 +147,9 @@ def study(
     threads: int | None,
     report: Report,
 ) -> dict[str, Any]:
-    """Measure E || mu-hat - mu ||_1 for the population sizes of the settings, with B following N by one rule.
+    """Measure E || mu-hat - mu ||_1 for the population sizes of the settings, with B a function of N.
 
-    Every N is held against the mean-field flow of its own B/N.
+    Every N is compared with the mean-field flow for its own B/N.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def study(
 
 
 def goals(results: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
-    """Hold the results against the goals; what was not computed is not mentioned.
+    """Compare the results with the goals; results that are missing are left out.
 
     Returns
     -------
@@ -242,5 +242,5 @@ def goals(results: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
 
 
 def spread_of(means: Sequence[float]) -> float:
-    """Return (largest - smallest) / abs(last), the last being B = N."""
+    """Return (largest - smallest) / abs(last), where the last mean is that of B = N."""
     return (max(means) - min(means)) / abs(means[-1])

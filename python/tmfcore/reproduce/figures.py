@@ -1,4 +1,4 @@
-"""The figures of the reproduction, drawn from its results dict (as computed, or as read back from results.json)."""
+"""The figures of the reproduction, drawn from its results (as computed, or as read from results.json)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["draw"]
 
 
 def draw(results: dict[str, Any]) -> dict[str, Figure]:
-    """Return file name -> figure, of complete results."""
+    """Return the figures of complete results, by file name."""
     drawn = (exploitability(results), returns(results), population(results), convergence(results))
     return dict(zip(FIGURES, drawn, strict=True))
 
 
 def exploitability(results: dict[str, Any]) -> Figure:
-    """Relative exploitability by iteration: a panel for each game, a line for each B."""
+    """Relative exploitability by iteration: one panel per game, one line per B."""
     n_agents = results["parameters"]["n_agents"]
     worst = max(case["solve"]["relative_exploitability"] for _, case in _cases(results))
     picture, panels = plotting.figure(
@@ -44,12 +44,12 @@ def exploitability(results: dict[str, Any]) -> Figure:
 
 
 def returns(results: dict[str, Any]) -> Figure:
-    """Return of N agents with intervals beside the mean field's: a panel for each game, B from left to right."""
+    """Return of N agents with intervals, and of the mean field: one panel per game, B from left to right."""
     parameters = results["parameters"]
     worst = max(abs(case["play"]["returns"]["mean"] / case["solve"]["mean_return"] - 1) for _, case in _cases(results))
     picture, panels = plotting.figure(
         len(results["games"]),
-        title=f"What N = {parameters['n_agents']} agents earn is within {worst:.2%} of the mean field's return "
+        title=f"The return of N = {parameters['n_agents']} agents is within {worst:.2%} of that of the mean field "
         f"(means of {parameters['return_replicas']} populations)",
     )
     for ax, (name, part) in zip(panels, results["games"].items(), strict=True):
@@ -68,7 +68,7 @@ def returns(results: dict[str, Any]) -> Figure:
 
 
 def population(results: dict[str, Any]) -> Figure:
-    """Population over time at the smallest and the largest B: a row for each game."""
+    """Population over time at the smallest and the largest B: one row per game."""
     n_agents = results["parameters"]["n_agents"]
     picture, panels = plotting.figure(
         2, len(results["games"]), width=5.2, height=3.7, share_y=True,
@@ -92,11 +92,11 @@ def population(results: dict[str, Any]) -> Figure:
 
 
 def convergence(results: dict[str, Any]) -> Figure:
-    """Distance of N agents to the mean field against N: a panel for each game, a line for each rule of B."""
+    """Distance of N agents from the mean field against N: one panel per game, one line per rule for B."""
     replicas = results["parameters"]["convergence_replicas"]
     picture, panels = plotting.figure(
         len(results["games"]), share_y=True, height=4.0,
-        title=f"N agents approach the mean field as 1/\u221aN (policy learned at B = N, {replicas} runs a point)",
+        title=f"N agents approach the mean field as 1/\u221aN (policy learned at B = N, {replicas} runs per point)",
     )  # fmt: skip
     for ax, (name, part) in zip(panels, results["games"].items(), strict=True):
         lines = {rule: _error_line(line) for rule, line in part["convergence"].items()}
@@ -116,6 +116,6 @@ def _error_line(line: dict[str, Any]) -> plotting.ErrorLine:
 
 
 def _label_outer(panels: list[Axes]) -> None:
-    """Leave the y label to the first panel of a row."""
+    """Keep the y label of the first panel of a row only."""
     for ax in panels[1:]:
         ax.set_ylabel("")

@@ -1,6 +1,6 @@
-"""The results as tables, for the terminal and for summary.md: what to say, not how it is set.
+"""The results as tables, for the terminal and for summary.md: contents only, no layout.
 
-A table is a title, column heads and rows of strings; the first column is text, the others are set to the right.
+A table has a title, column heads and rows of strings; the first column is text, the others are right-aligned.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ def tables(results: dict[str, Any]) -> list[TextTable]:
 
 
 def summary(results: dict[str, Any], *, figures: bool = True) -> str:
-    """Return summary.md, which shows the figures if they are drawn."""
+    """Return the text of summary.md, with the figures if they are drawn."""
     versions, parameters = results["versions"], results["parameters"]
     head = f"# tmfcore reproduce ({results['settings']})\n\n"
     if not results["complete"]:
-        head += "**Ended early: only what was finished is listed, and no figures were drawn.**\n\n"
+        head += "**The run ended early: only finished parts are listed, and there are no figures.**\n\n"
     elif not figures:
-        head += "**Ended while the figures were drawn: there are none.**\n\n"
+        head += "**The run ended while the figures were drawn: there are no figures.**\n\n"
     head += (
         f"{results['date']}, seed {results['seed']}, {results['seconds']:.0f} s. tmfcore {versions['tmfcore']}, "
         f"Python {versions['python']}, numpy {versions['numpy']}, scipy {versions['scipy']}.\n\n"
         f"N = {parameters['n_agents']} agents, {parameters['horizon']} sweeps, a step of B agents lasts B/N sweeps. "
-        "A mark in the last table says that the goal is met.\n"
+        "A check mark in the last table means that the goal is met.\n"
     )
     for name, part in results["games"].items():
         listed = ", ".join(f"{key} = {_short(value)}" for key, value in part["parameters"].items())
@@ -86,7 +86,7 @@ def _solved(title: str, cases: dict[str, Any]) -> TextTable:
             label, str(s["steps"]), str(s["iterations"]), f"{s['exploitability']:.2e}",
             f"{s['relative_exploitability']:.3%}", f"{s['mean_return']:.4f}",
         ))  # fmt: skip
-    heads = ("agents a step", "steps", "iterations", "exploitability", "/ |mean return|", "mean return")
+    heads = ("agents per step", "steps", "iterations", "exploitability", "/ |mean return|", "mean return")
     return TextTable(f"{title}: TMF-PG", heads, tuple(rows))
 
 
@@ -100,7 +100,7 @@ def _played(title: str, cases: dict[str, Any], n_agents: int) -> TextTable:
             label, f"{limit:.4f}", f"{r['mean']:.4f}", f"{r['low']:.4f} to {r['high']:.4f}",
             f"{(r['mean'] - limit) / abs(limit):+.3%}",
         ))  # fmt: skip
-    heads = ("agents a step", "mean field", f"N = {n_agents}", "95% interval", "difference")
+    heads = ("agents per step", "mean field", f"N = {n_agents}", "95% interval", "difference")
     played = _played_by(case["play"]["returns"]["replicas"] for case in cases.values() if "play" in case)
     return TextTable(f"{title}: return of the learned policy, {played}", heads, tuple(rows))
 
@@ -113,13 +113,13 @@ def _converged(title: str, lines: dict[str, Any]) -> TextTable:
         rows.append((
             rule, f"{sizes[0]:,} to {sizes[-1]:,}", f"{error[0]:.5f}", f"{error[-1]:.5f}", slope,
         ))  # fmt: skip
-    heads = ("agents a step", "N", "error at the smallest", "at the largest", "slope of the logs, 95%")
+    heads = ("agents per step", "N", "error at smallest N", "at largest N", "log-log slope, 95%")
     played = _played_by(line["replicas"] for line in lines.values())
-    return TextTable(f"{title}: distance of N agents to the mean field, {played}", heads, tuple(rows))
+    return TextTable(f"{title}: distance of N agents from the mean field, {played}", heads, tuple(rows))
 
 
 def _played_by(replicas: Iterable[int]) -> str:
-    """How many populations the numbers of a table are of."""
+    """The number of populations behind the numbers of a table, in words."""
     least, most = min(found := list(replicas)), max(found)
     return f"{least} populations each" if least == most else f"{least} to {most} populations"
 
@@ -129,4 +129,4 @@ def _goals(goals: list[dict[str, Any]]) -> TextTable:
     for goal in goals:
         value = f"{goal['value']:.3f}" if "slope" in goal["goal"] else f"{goal['value']:.3%}"
         rows.append((GAMES[goal["game"]].title, goal["case"], goal["goal"], value, YES if goal["met"] else NO))
-    return TextTable("Goals", ("game", "agents a step", "goal", "found", "met"), tuple(rows))
+    return TextTable("Goals", ("game", "agents per step", "goal", "found", "met"), tuple(rows))

@@ -1,4 +1,4 @@
-"""What the reproduction runs: the two games, the sizes of the full and the quick version, and the goals."""
+"""Settings of the reproduction: the two games, the sizes of the full and the quick version, and the goals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import tmfcore as tmf
 
-#: Discount of one sweep, and length of play in sweeps, of both games.
+#: Discount per sweep, and horizon in sweeps, of both games.
 DISCOUNT = 0.95
 HORIZON = 20
 
@@ -76,7 +76,7 @@ GAMES: dict[str, GameSpec] = {
 
 @dataclass(frozen=True)
 class Goals:
-    """The figures the reproduction is held to, as fractions."""
+    """The goals of the reproduction, as fractions."""
 
     exploitability: float = 0.005
     n_agents_return: float = 0.01
@@ -95,17 +95,17 @@ class Settings:
     n_agents : int
         N of the solved games.
     batches : tuple of int
-        Agents acting at each step, B; the last one is N.
+        Values of B, the number of agents that act at each step; the last one is N.
     iterations : int
-        TMF-PG iterations at most.
+        Largest number of TMF-PG iterations.
     tolerance : float
-        Exploitability / abs(mean return) at which TMF-PG stops: well below the goal, so that the picture shows it pass.
+        Exploitability / abs(mean return) at which TMF-PG stops: well below the goal, so that the figure shows both.
     return_replicas : int
-        Populations behind each N-agent return.
+        Number of populations per N-agent return.
     ladder, ladder_sequential : tuple of int
         Population sizes of the convergence study, and those for B = 1 (whose cost is proportional to N).
     convergence_replicas : int
-        Populations at each size.
+        Number of populations per size.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Settings:
     goals: Goals = field(default_factory=Goals)
 
     def solver(self) -> tmf.solvers.TMFPG:
-        """Return TMF-PG as it is run on both games, at every B: its own defaults but for when to stop."""
+        """Return TMF-PG for both games and every B: default settings except iterations and tolerance."""
         return tmf.solvers.TMFPG(iterations=self.iterations, tolerance=self.tolerance)
 
     def as_dict(self) -> dict[str, Any]:
@@ -154,7 +154,7 @@ SETTINGS: dict[str, Settings] = {
             ladder_sequential=(100, 300, 1_000, 3_000),
             convergence_replicas=200,
         ),
-        # Seconds, and too small for the goals: what the tests run.
+        # For the tests: takes seconds, and is too small for the goals.
         Settings(
             name="tiny",
             n_agents=50,
