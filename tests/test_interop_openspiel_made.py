@@ -55,7 +55,7 @@ def test_chance_nodes_of_one_string_with_other_outcomes(action):
 
 
 def test_other_shares_asked_for_along_another_way():
-    with pytest.raises(ValueError, match="the support of the node .* depends on the path to it"):
+    with pytest.raises(ValueError, match=r"the support of the node .* depends on the path to it"):
         openspiel.from_game(Plain("support"))
 
 

@@ -289,10 +289,10 @@ def test_a_reason_says_what_its_number_is_relative_to():
     assert found.reason.startswith("absolute exploitability ") and found.converged
     found = run(MirrorDescent(), game)
     share = found.exploitability / found.mean_return
-    assert f"best relative exploitability {share:.3g}, of iteration 4" in found.reason
+    assert f"best relative exploitability {share:.3g} at iteration 4" in found.reason
     zero = tmf.Game(2, 2, 3, 1.0, [1, 0], [[1, -1], [1, -1]], np.eye(2)[None].repeat(2, 0))
     found = run(MirrorDescent(learning_rate=1e-300), zero)
-    assert "best absolute exploitability 1.5, of iteration 0" in found.reason, found.reason
+    assert "best absolute exploitability 1.5 at iteration 0" in found.reason, found.reason
 
 
 @every

@@ -129,7 +129,7 @@ def test_tolerances(solver):
     assert found.converged and found.reason == "absolute exploitability 0 <= absolute_tolerance 1e-09 at iteration 0"
     found = dataclasses.replace(solver, absolute_tolerance=None).solve(still, tmf.Synchronous())
     assert not found.converged
-    assert found.reason == "iterations exhausted: best absolute exploitability 0, of iteration 0, after 5 iterations"
+    assert found.reason == "iterations exhausted: best absolute exploitability 0 at iteration 0, after 5 iterations"
     assert found.history["iteration"][-1] == 5
 
 

@@ -15,7 +15,7 @@ __all__ = ["new"]
 @click.argument("name")
 @reports
 def new(name: str) -> Report:
-    """Write NAME.py and NAME.toml, two small games to start from; neither file may exist."""
+    """Write two small games to start from. Their files are NAME.py and NAME.toml; neither may exist."""
     from tmfcore._base.files import replacing
     from tmfcore.games import gamefile
 

@@ -24,7 +24,7 @@ __all__ = ["reproduce"]
 @reports
 @words.fits_memory("try --quick, or fewer --threads")
 def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str) -> Report:
-    """Run both experiments of the paper: TMF-PG and N agents for several B, and the error against N.
+    """Run both experiments of the paper. They are TMF-PG and N agents for several B, and the error against N.
 
     Ctrl-C saves the finished parts and exits with code 130. If the folder already has the results of a run that got
     further, these are kept, and the new ones go into its subfolder "unfinished".

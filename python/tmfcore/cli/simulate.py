@@ -53,7 +53,7 @@ def simulate(
     pictures: Path | None,
     **options: Any,
 ) -> Report:
-    """Simulate N agents that play GAME, and compare them with their mean field.
+    """Simulate N agents that play GAME, with their mean field.
 
     GAME is one of `tmfcore games`, FILE.toml, FILE.py or FILE.py:NAME. FILE.py means the object `game` in it,
     FILE.py:NAME the object NAME: a Game, or a function that returns one (documentation, page "The command line").

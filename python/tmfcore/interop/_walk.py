@@ -164,7 +164,7 @@ class Walker:
         return moved
 
     def stop(self, state: Any, crowd: Crowd, name: str) -> tuple[Stop, Any]:
-        """Reward and legal actions at `state`, whose string is `name`, and the state once it received the population."""
+        """Reward and legal actions at `state`, whose string is `name`, and the state after it received mu."""
         here, kind = self.paid(state), kind_of(state)
         if kind == FIELD:
             state = self.updated(state, crowd, name)

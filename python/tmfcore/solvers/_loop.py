@@ -215,7 +215,7 @@ class Loop(Generic[P]):
                 return True
         if k - self.reference_iteration >= self.patience:
             self.reason = (
-                f"stalled: {self.best_words()}, has not fallen by the share {self.share:g} (min_improvement) in the "
+                f"stalled: {self.best_words()}; it has not fallen by the share {self.share:g} (min_improvement) in the "
                 f"{self.patience} iterations up to {k}{self.unmoved()}"
             )
         elif k == self.last or self.limit.spent:
@@ -249,9 +249,9 @@ class Loop(Generic[P]):
     def best_words(self) -> str:
         """The best exploitability in words, relative to the mean return if that is not 0."""
         if self.best_return == 0:
-            return f"best absolute exploitability {self.best:.3g}, of iteration {self.best_iteration}"
+            return f"best absolute exploitability {self.best:.3g} at iteration {self.best_iteration}"
         share = relative(self.best, self.best_return)
-        return f"best relative exploitability {share:.3g}, of iteration {self.best_iteration}"
+        return f"best relative exploitability {share:.3g} at iteration {self.best_iteration}"
 
     def unmoved(self) -> str:
         """A remark for a solve whose updates have changed nothing; else empty."""
