@@ -55,7 +55,7 @@ def test_the_coarse_policy_plays_finely(tmp_path):
     ("options", "message"),
     [
         (["--coarse", "1"], "--coarse 1 gives 20 steps; must give fewer than the 20 steps of B=N"),
-        (["--coarse", "5", "--batch", "500"], "must make fewer than the 40 of B=500"),
+        (["--coarse", "5", "--batch", "500"], "must give fewer than the 40 steps of B=500"),
         (["--coarse", "5", "--step", "0.1"], "--step and --coarse both set the length of a step; give only one of them"),
         (["--coarse", "0"], "must be >= 1"),
     ],

@@ -79,7 +79,7 @@ def test_an_interruption_keeps_what_was_finished(tmp_path, when):
     pieces = [entry for part in saved["games"].values() for case in part["batches"].values() for entry in case]
     pieces += [rule for part in saved["games"].values() for rule in part["convergence"]]
     assert len(pieces) == when
-    assert "Ended early" in (tmp_path / "summary.md").read_text()
+    assert "The run ended early" in (tmp_path / "summary.md").read_text()
 
 
 def contents(folder):

@@ -174,7 +174,7 @@ def games(game: str | None) -> Report:
         lines = tuple((name, _summary(tmf.games.BY_NAME[name.replace("-", "_")])) for name in _names())
         listed = [{"name": name, "summary": summary} for name, summary in lines]
         title = "Games (tmfcore games GAME lists the parameters of a game)"
-        return Report({"games": listed}, [TextTable(title, ("name", "description"), lines)])
+        return Report({"games": listed}, [TextTable(title, ("name", "summary"), lines)])
     builder = tmf.games.BY_NAME[game.replace("-", "_")]
     texts = _parameter_texts(inspect.getdoc(builder) or "")
     parameters = inspect.signature(builder).parameters
