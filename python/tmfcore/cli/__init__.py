@@ -10,8 +10,7 @@
     result_tables                 tables of the population and of the policy
     console                       output: tables, JSON, progress bars
 
-Exit codes: 0 success; 2 usage error (one line, nothing written); 130 interrupted (finished parts are saved); 1 other
-errors.
+Exit codes: 0 success; 2 usage error (one line, nothing written); 130 interrupted (finished parts are saved); else 1.
 """
 
 from __future__ import annotations

@@ -61,10 +61,10 @@ class _OneLine(click.ClickException):
         super().__init__(f"{message} (see '{command} --help')")
 
 
-@click.group(
-    "tmfcore", cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Documentation: https://tmfcore.readthedocs.io",
-)  # fmt: skip
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+@click.group("tmfcore", cls=_Group, context_settings=SETTINGS, epilog="Documentation: https://tmfcore.readthedocs.io")
 @click.version_option(package_name="tmfcore")
 def app() -> None:
     """Mean-field games in which any number B of N agents act at a step: simulate the agents, find equilibria."""

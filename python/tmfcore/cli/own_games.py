@@ -1,8 +1,7 @@
 """Games in files of the user: FILE.toml, and FILE.py or FILE.py:NAME, which is run.
 
 A Python file gives the object NAME; without NAME the object `game`, or, if there is none, the only Game that the file
-defines. The object is a tmfcore.Game, or a function that returns one, whose parameters are set as those of built-in
-games.
+defines. It is a tmfcore.Game, or a function that returns one, whose parameters are set as those of built-in games.
 """
 
 from __future__ import annotations

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["simulate"]
 
 
-
 @click.command()
 @game_options
 @words.schedule_options

@@ -77,8 +77,7 @@ def solve(
 
     GAME is one of `tmfcore games`, FILE.toml, FILE.py or FILE.py:NAME. FILE.py means the object `game` in it,
     FILE.py:NAME the object NAME: a Game, or a function that returns one (documentation, page "The command line").
-    --pictures writes exploitability.png (exploitability by iteration), flow.png (the population over time) and
-    policy.png.
+    --pictures writes exploitability.png (by iteration), flow.png (the population over time) and policy.png.
     """
     import tmfcore as tmf
 

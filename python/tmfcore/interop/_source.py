@@ -178,8 +178,7 @@ class Source:
     def _sparse(self, layers: list[dict[int, Segment]]) -> tuple[IntArray, FloatArray]:
         """Successors (S, A, K) of all steps, and rows (T, S, A, K).
 
-        Observations that do not exist at a step move as at the first step at which they exist; if there is none, they
-        stay.
+        Observations missing at a step move as at the first step at which they exist; if there is none, they stay.
         """
         moves = _Moves()
         which = np.full((self.horizon, self.size, self.n_actions), -1)

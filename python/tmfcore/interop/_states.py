@@ -5,12 +5,10 @@
 A step of the game goes from one *layer* of states to the next. A layer has the mean-field nodes, which receive the
 population, and the decision nodes that do not directly follow such a node; a step contains at most one decision. An
 observation is the string of a state of a layer, the key of OpenSpiel's distributions and values, without the step, so
-that a state is the same observation at all steps. A mean-field node that receives nothing and precedes a chance node is
-not part of a layer.
+that it is the same at all steps. A mean-field node that receives nothing and precedes a chance node is in no layer.
 
 States with the same string are merged, but may differ in something that the string omits; `_trial` therefore compares
-different ways to reach a string. With several populations a layer has the states of all of them: their strings differ,
-and a node receives the distributions of all.
+different paths to a string. A layer has the states of all populations; a node receives the distributions of all.
 """
 
 from __future__ import annotations

@@ -1,17 +1,13 @@
 """Detects by probing what the steps of an OpenSpiel game depend on: the population, the last action, earlier states.
 
-Probed at each layer:
-
-* from every string: the step at two populations, uniform and random, along the first and the last path to each chance
-  node, whose outcomes are compared after every action;
-* from every string: rewards and legal actions after every last action, and along another path to the string;
-* while no reward is known to depend on the population: rewards at four more populations (no agent or all agents at the
-  string, all at the first and all at the last string);
-* from one string of the first two layers and of every fourth layer after them: the step at all six populations, after
-  another last action and along another path, with chance nodes followed one by one;
-* once a transition depends on the population: from all strings, the step with no agent and with all agents there;
-* once the continuation depends on the last action: the step along all paths;
-* if the reachable states depend on the population: shares of agents at the string between those that differ.
+From every string of a layer it probes the step at two populations, uniform and random, along the first and the last
+path to each chance node, whose outcomes are compared after every action; and rewards and legal actions after every last
+action and along another path to the string. While no reward is known to depend on the population, it probes rewards at
+four more populations: no agent or all agents at the string, all at the first and all at the last string. From one
+string of the first two layers and of every fourth layer after them it probes the step at all six populations, after
+another last action and along another path, with chance nodes followed one by one. Once a transition depends on the
+population, it probes the step with no agent and with all agents at every string; once the continuation depends on the
+last action, all paths; if the reachable states depend on the population, shares of agents between those that differ.
 """
 
 from __future__ import annotations

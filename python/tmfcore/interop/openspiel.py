@@ -79,10 +79,9 @@ def from_game(
     constant : bool, optional
         Whether transitions depend on the step, the state and the action alone. None (default): detect it by probing
         two populations at every state, uniform and random, and four more at one state of every fourth step: all agents
-        at this state, none, all at the first and all at the last. That is no proof, so every time a reward is computed
-        at a new population, one move is checked there, another move each time; `verify` checks all moves along a flow.
-        True: declared; transitions are read at the uniform population and never checked. False: transitions are walked
-        state by state at every population.
+        at this state, none, all at the first and all at the last. That is no proof: at each new population at which a
+        reward is computed, one move is checked, each time another; `verify` checks all moves along a flow. True:
+        transitions are read at the uniform population and never checked. False: they are walked at every population.
 
     Returns
     -------
@@ -165,8 +164,7 @@ def verify(game: Game, flow: Flow) -> None:
     Raises
     ------
     TypeError, ValueError
-        The game was not made by `from_game`; flow has another shape; a reward or transition differs: the error names
-        step, observation and action.
+        The game was not made by `from_game`; flow has another shape; an entry differs: step, observation and action.
 
     Examples
     --------
@@ -339,8 +337,7 @@ def to_game(game: Game, schedule: Schedule | None = None) -> Any:
     """Convert a game under a schedule to a mean-field game of OpenSpiel, written in Python, for its algorithms.
 
     Each of T steps has a decision (t, o), a mean-field node (t, o, a) that pays r(o, a, mu_t), a chance node, and a
-    mean-field node (t + 1, o) that receives mu_{t+1}. Strings name everything that rewards depend on: "decide,3,0,0" is
-    the decision at step 3, observation 0.
+    mean-field node (t + 1, o) that receives mu_{t+1}. Strings name all that rewards depend on ("decide,3,0,0" at t=3).
 
     Parameters
     ----------

@@ -141,9 +141,8 @@ class PastSamples:
 
     Averages over the decisions of all samples so far. Decisions before the last sample count as MEMORY at most. As the
     policy changes, the averages are shifted by the mean change at (interval, observation), so that entries of rare
-    actions stay up to date. The value of an action is shrunk towards the mean over all decisions at (interval,
-    observation), which counts as PRIOR decisions. If nobody acted there, the mean over all agents there is used, and if
-    nobody was there, the mean over the interval.
+    actions stay up to date. The value of an action is shrunk, with the weight of PRIOR decisions, towards the mean over
+    decisions at (interval, observation); without decisions, over agents there; without agents, over the interval.
 
     Attributes
     ----------

@@ -27,9 +27,8 @@ Space: TypeAlias = dict[str, tuple[Any, ...] | list[Any]]
 
 SHARED = "As in every solver."
 IN_EVERY_SOLVER = """The same in every solver: the largest number of updates; the exploitability at which to stop, as a
-        share of |mean return| and in units of return (None: never); the number of iterations after which to stop if
-        the best exploitability has not fallen by the share min_improvement (patience=None: never;
-        min_improvement=None: 0.01); the clock on which values are computed (Theory, section 3)."""
+        share of |mean return| and in units of return (None: never); the number of iterations after which to stop if the
+        best exploitability has not fallen by a share (None: never, 0.01); the clock of values (Theory, section 3)."""
 RAISES = """    Raises
     ------
     TypeError, ValueError

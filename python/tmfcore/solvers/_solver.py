@@ -43,8 +43,7 @@ class Solver(ABC, Generic[P]):
     tolerance : float or None
         Stop, converged, when exploitability <= tolerance * |mean return|. None: never.
     absolute_tolerance : float or None
-        Stop, converged, when exploitability <= absolute_tolerance, in units of return: for games whose mean return
-        is 0. None: never.
+        Stop, converged, when exploitability <= absolute_tolerance, in units of return: for mean returns of 0.
     patience : int or None
         Stop if the best exploitability has not fallen by the share `min_improvement` in this many iterations.
         None: never.
@@ -145,9 +144,8 @@ class Solver(ABC, Generic[P]):
         initial : policy, array, Solution or None, optional
             The policy to start from. None: the uniform policy. A policy of the game, or its probabilities (S, A) or
             (L, S, A); softmax solvers mix a share of 1e-6 of the uniform policy into rows with an entry below 1e-6 / A.
-            A Solution of the same solver for the same game, schedule, N and clock (compared by fingerprint) whose state
-            fits: the solve continues from it, bit for bit as if it had not stopped. From any other Solution only the
-            policy is used; the best policy, iteration counts, rates and momentum start afresh.
+            A Solution of the same solver for the same game, schedule, N and clock (by fingerprint), if its state fits,
+            is continued bit for bit. From any other Solution only the policy is used; all else starts afresh.
         callback : callable, optional
             Called with an Iteration after each evaluation; the solve stops if it returns True.
         progress : bool or callable, optional

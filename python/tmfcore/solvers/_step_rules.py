@@ -67,9 +67,8 @@ class Sgd:
 class Normalized:
     """theta <- theta + rate * direction / s, with s the mean over all directions so far of their root mean square.
 
-    Entries that are 0 are left out of the root mean square. Steps do not depend on the scale of rewards. Unlike Adam,
-    which scales each entry by itself, all entries share s: an entry that is mostly noise moves less than one with a
-    clear gradient.
+    Entries that are 0 are left out of the root mean square. Steps do not depend on the scale of rewards. Unlike in
+    Adam, all entries share one scale s: an entry that is mostly noise moves less than one with a clear gradient.
     """
 
     size: float = 0.0

@@ -73,9 +73,8 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        A value has the wrong type, shape or range; observations or actions are outside S and A; there is no data;
-        Simulations are of games that differ in more than horizon, discount and start; passive="stay" but agents move,
-        or have rewards, when they do not act.
+        A value has the wrong type, shape or range; there is no data; Simulations are of games that differ in more than
+        horizon, discount and start; passive="stay" but agents move, or have rewards, when they do not act.
 
     Notes
     -----
