@@ -125,7 +125,7 @@ def schedule_options(command: Command) -> Command:
     command = click.option("--batch", type=count, help="batch: number B of agents that act at each step.")(command)
     command = click.option(
         "--schedule", **one_of(SCHEDULES),
-        help=f"Which agents act: {', '.join(SCHEDULES)}.  [default: by --batch, --fraction, --probability; else synchronous]",
+        help=f"Which agents act: {', '.join(SCHEDULES)}.  [default: that of the number given, else synchronous]",
     )(command)  # fmt: skip
     return click.option("--n-agents", type=count, default=1000, show_default=True, help="Population size N.")(command)
 
