@@ -333,5 +333,5 @@ def test_bad_arguments():
         openspiel.from_game("mfg_garnet", last_action="drop")
     theirs = openspiel.to_policy(tmf.TabularPolicy.uniform(game), game)
     far = pyspiel.load_game("mfg_crowd_modelling", {"size": 9, "horizon": 2}).new_initial_state().child(8)
-    with pytest.raises(ValueError, match=r"must be one of the \d+ decisions"):
+    with pytest.raises(ValueError, match=r"must be one of the \d+ decision states"):
         theirs.action_probabilities(far)
