@@ -11,7 +11,7 @@ from .console import Report, reports
 __all__ = ["new"]
 
 
-@click.command()
+@click.command(short_help="Write NAME.py and NAME.toml, to start a game from.")
 @click.argument("name")
 @reports
 def new(name: str) -> Report:

@@ -12,7 +12,7 @@ from .console import Report, progress, reports, two_level_progress
 __all__ = ["reproduce"]
 
 
-@click.command()
+@click.command(short_help="Run the experiments of the paper.")
 @click.option("--quick", is_flag=True, help="Smaller sizes and fewer iterations: under a minute.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default="tmfcore-results", show_default=True,

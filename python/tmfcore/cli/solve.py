@@ -33,7 +33,7 @@ PICTURES: tuple[Literal["exploitability", "flow", "policy"], ...] = ("exploitabi
 LARGE = 20_000_000
 
 
-@click.command()
+@click.command(short_help="Find an equilibrium policy of GAME.")
 @game_options
 @words.schedule_options
 @click.option("--solver", **one_of((AUTO, *WORDS)), default=AUTO, show_default=True,
