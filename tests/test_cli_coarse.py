@@ -73,7 +73,7 @@ def test_a_game_in_steps_has_no_coarser_ones(tmp_path):
     result = run("solve", file, "--coarse", "2", "--schedule", "sequential")
     assert result.exit_code == 2 and "gives 5 steps; must give fewer than the 5 steps of B=1" in result.output
     result = run("solve", file, "--step", "0.5")
-    assert result.exit_code == 2 and "leave --step out" in result.output
+    assert result.exit_code == 2 and "omit --step" in result.output
 
 
 def test_a_game_of_many_steps_names_the_option(monkeypatch):

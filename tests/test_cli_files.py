@@ -155,7 +155,7 @@ def test_a_game_in_sweeps_is_played_in_the_steps_of_the_schedule(tmp_path):
 def test_a_step_belongs_to_games_in_sweeps():
     result = run("solve", "mine.py", "--step", "0.5")
     assert result.exit_code == 2
-    assert "--step is 0.5, but mine.py has its time in steps: leave --step out" in result.output
+    assert "--step is 0.5, but mine.py has its time in steps: omit --step" in result.output
 
 
 def test_an_error_of_another_option_does_not_blame_the_file(tmp_path):

@@ -395,7 +395,7 @@ def test_bad_actions():
     [
         ((GAME, UNIFORM), {}, TypeError, "schedule and n_agents must be given"),
         ((GAME, UNIFORM, tmf.Batch(1)), {}, TypeError, "schedule and n_agents must be given"),
-        ((GAME, FLOW, tmf.Batch(1)), {}, TypeError, "must be left out"),
+        ((GAME, FLOW, tmf.Batch(1)), {}, TypeError, "must be omitted"),
         ((GAME, FLOW), {"start": "sampled"}, ValueError, "starts at game.initial"),
         ((GAME, FLOW), {"clock": "mine"}, ValueError, "clock is 'mine'"),
         ((GAME, UNIFORM, tmf.Batch(6), 5), {}, ValueError, "n_agents = 5"),

@@ -337,7 +337,7 @@ def test_convergence_draws_its_lines_and_slopes():
         bars = ax.containers[0].lines[0]
         np.testing.assert_array_equal(bars.get_ydata(), next(iter(mean.values())))
         assert ("at the end" in ax.get_ylabel()) == final
-    assert "20 runs a point" in ax.get_title(loc="left")
+    assert "20 runs per point" in ax.get_title(loc="left")
 
 
 def test_lipschitz_draws_the_constants_of_the_flow():

@@ -192,7 +192,7 @@ class Convergence(Result[Literal["mean", "final"]]):
         return Table({"point": np.arange(len(rows))}, columns, "error_mean", {}, about)
 
     def _title(self) -> str:
-        return ", ".join(part for part in (self.game, f"{self.replicas:,} runs a point") if part)
+        return ", ".join(part for part in (self.game, f"{self.replicas:,} runs per point") if part)
 
     def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting

@@ -78,7 +78,7 @@ def build_game(name: str, options: dict[str, Any]) -> Callable[[tmf.Schedule, in
         raise click.UsageError(f"the function in {name} returns {type(game).__name__}; must return a tmfcore.Game")
     step: float | None = options["step"]
     if step is not None and step != (1.0 if game.time == "steps" else game.step or step):
-        raise click.UsageError(f"--step is {step:g}, but {name} has {_lasting(game)}: leave --step out")
+        raise click.UsageError(f"--step is {step:g}, but {name} has {_lasting(game)}: omit --step")
 
     def played(schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
         with usage_errors():

@@ -188,10 +188,10 @@ def world(
     if isinstance(population, Flow):
         if schedule is not None or n_agents is not None:
             raise TypeError(
-                "schedule and n_agents must be left out if population is a Flow, which has its own active fraction"
+                "schedule and n_agents must be omitted if population is a Flow, which has its own active fraction"
             )
         if check.as_choice(start, "start", Start) != "rounded":
-            raise ValueError("start is 'sampled'; must be left out if population is a Flow: it starts at game.initial")
+            raise ValueError("start is 'sampled'; must be omitted if population is a Flow: it starts at game.initial")
         return InFlow(given._like(population.horizon, population.step), population, n, always)
     if schedule is None or n_agents is None:
         raise TypeError(

@@ -125,7 +125,7 @@ def from_game(
     else:
         spiel = check.as_instance(game, "game", pyspiel.Game)
         if parameters is not None:
-            raise TypeError("parameters are given with a game object; must be left out, or given with a name")
+            raise TypeError("parameters are given with a game object; must be omitted, or given with a name")
     reader = Reader(spiel, last_action)
     source = Source(reader, None if constant is None else check.as_bool(constant, "constant"))
     made = source.game()
