@@ -1,4 +1,4 @@
-/* What the kernels were compiled with, and the instructions they use here. The TMFCORE_ macros come from setup.py. */
+/* The compiler of this build and the instruction set in use. setup.py defines the TMFCORE_ macros. */
 #ifndef TMFCORE_BUILD_H
 #define TMFCORE_BUILD_H
 
@@ -14,7 +14,7 @@
 #define TMF_COMPILER "unknown"
 #endif
 
-/* The name of the level in use (cpu.h); NULL if the environment asks for one there is not. */
+/* Name of the instruction level in use (cpu.h); NULL if TMFCORE_INSTRUCTION_SET names no level. */
 static inline const char *tmf_instruction_set(void)
 {
 #ifdef TMF_X86

@@ -1,4 +1,4 @@
-"""What the kernels were compiled with."""
+"""Reports how the kernels were compiled."""
 
 cdef extern from "_base/build.h" nogil:
     const char *TMF_COMPILER
@@ -13,7 +13,7 @@ cdef extern from "_base/build.h" nogil:
 
 
 def build_info():
-    """What the kernels were compiled with: compiler, switches, versions; and the instruction set chosen here."""
+    """Compiler, switches and versions of the build, and the instruction set chosen on this machine, as a dict."""
     return {
         "compiler": TMF_COMPILER.decode(),
         "instruction_set": tmf_instruction_set().decode(),

@@ -1,11 +1,12 @@
-"""How kernels ask for memory whose size is a product of a game's sizes."""
+"""Allocation of buffers whose size is a product of a game's sizes."""
 from libc.stdlib cimport malloc
 
 
 cdef inline void *room_for(double n_cells, size_t cell_bytes, const char *what) except NULL nogil:
-    """malloc for n_cells cells; the caller counts them in doubles, where products of sizes cannot wrap around.
+    """malloc for n_cells cells; raises MemoryError, with the GIL taken back, if it fails. The caller frees.
 
-    Doubles hold every whole number up to 2^53, beyond which no request is granted.
+    n_cells is a double, so that a product of sizes cannot wrap around. A double holds every integer up to 2^53;
+    requests of 2^53 bytes and more are refused.
     """
     cdef double n_bytes = n_cells * cell_bytes
     cdef void *memory = NULL

@@ -1,4 +1,4 @@
-"""Who acts at a step, as the engines see it: a fixed batch, or each agent with a probability."""
+"""The acting agents of each step, as the engines read them: a batch size, or a probability per agent."""
 from libc.stdint cimport int64_t
 
 
@@ -8,6 +8,8 @@ cdef struct Activation:
     Py_ssize_t stride             # 0 when constant, else 1
 
 
+# Fill *activation from one of batch and probability; the other is None. Raise ValueError for a bad length or entry.
+# The arrays are borrowed: they must outlive *activation.
 cdef int read_activation(
     Activation *activation, const int64_t[::1] batch, const double[::1] probability,
     int64_t n_agents, Py_ssize_t horizon,
@@ -15,7 +17,7 @@ cdef int read_activation(
 
 
 cdef inline Py_ssize_t single_steps(const Activation *activation, Py_ssize_t t, Py_ssize_t horizon) noexcept nogil:
-    """Steps from t on at which one agent acts, t among them, before one at which more or fewer do."""
+    """The number of consecutive steps from t on at which one agent acts; one agent acts at t."""
     cdef Py_ssize_t end = t + 1
     if activation.stride == 0:
         return horizon - t

@@ -1,4 +1,4 @@
-"""Who acts at a step: checked once at the door of an engine, read in place by its loop."""
+"""The acting agents of each step: checked once before a run; the loops of the engines read the arrays in place."""
 
 
 cdef int read_activation(

@@ -1,6 +1,6 @@
 """Models of compiled row functions: C, Cython, numba, ctypes, cffi.
 
-Contract   what a function gives is checked every time: rows, rewards, and what its author promised.
+Contract   output is checked at every call: rows, rewards, and the properties that the author promised.
 """
 from cpython.long cimport PyLong_AsVoidPtr
 from cpython.pycapsule cimport PyCapsule_CheckExact, PyCapsule_GetContext, PyCapsule_GetName, PyCapsule_GetPointer
@@ -17,7 +17,7 @@ cdef extern from "_base/simd/check.h" nogil:
     int tmf_distribution(const double *row, Py_ssize_t n_cells, double tolerance)
     int tmf_distributions(const double *rows, Py_ssize_t n_rows, Py_ssize_t n_cells, double tolerance)
 
-# The spellings under which a compiled row function may arrive (Cython, numba/cffi/ctypes).
+# Spellings of the C signature row_function by Cython, numba, cffi and ctypes, for the error message.
 ROW_SIGNATURES = (
     "int (int, int, int, double const *, double *, double *, void *)",
     "int (int, int, int, double *, double *, double *, void *)",
@@ -25,17 +25,17 @@ ROW_SIGNATURES = (
 )
 
 
-# What the one C signature is made of, however it is spelled: the result, then the arguments.
+# The types of row_function in the form of signature_types: the result, then the arguments.
 cdef tuple ROW_TYPES = ("int", "int", "int", "int", "double *", "double *", "double *", "void *")
 
 
 def signature_types(str signature not None):
-    """The types in a C signature, result first, without const, spaces that mean nothing and names of widths.
+    """The types in a C signature, result first, with `const` and spaces dropped and int32_t written as int.
 
     Returns
     -------
     tuple of str
-        Empty where the text is no signature.
+        Empty if the text is not a signature.
     """
     result, parenthesis, rest = signature.replace("(*)", " ").partition("(")
     if not parenthesis or not rest.rstrip().endswith(")"):
@@ -50,12 +50,12 @@ def signature_types(str signature not None):
 
 
 cdef int check_signature(str signature) except -1:
-    """Raise unless the signature is that of a row function; say which argument is another."""
+    """Raise ValueError unless the signature is that of a row function; the error names the argument that differs."""
     types = signature_types(signature)
     if types == ROW_TYPES:
         return 0
     if not types:
-        found = "is no C signature"
+        found = "is not a C signature"
     elif len(types) != len(ROW_TYPES):
         found = f"takes {len(types) - 1} arguments; must take {len(ROW_TYPES) - 1}"
     else:
@@ -70,34 +70,34 @@ cdef tuple ROW_ARGUMENTS = ("t", "observation", "action", "mu", "probabilities",
 
 
 cdef class CompiledModel(Model):
-    """A game given as a compiled row function (the C signature `row_function` of model.pxd).
+    """A game given by a compiled row function, with the C signature `row_function` of model.pxd.
 
     Parameters
     ----------
     n_observations, n_actions : int
     function : scipy.LowLevelCallable, PyCapsule or int
-        The function, its capsule, or its address. A capsule's name must be one of ROW_SIGNATURES, however spaced; its
-        context is handed to the function as `user`.
+        The function, its capsule, or its address. The name of a capsule must be one of ROW_SIGNATURES, in any spacing;
+        its context is passed to the function as `user`.
     successors, passive_successors : array_like of int, optional
         Shapes (S, A, K) and (S, K0); the function fills K (K0 for action -1) probabilities.
     user_data : int, optional
-        Address handed to the function as `user`, for an `int` function.
+        Address passed to the function as `user`, if `function` is an int.
     owner : object, optional
-        Kept alive as long as the model: whatever owns the code and the user data.
+        The owner of the code and the user data; the model keeps it alive.
     constant_transition, local_passive_reward, separable_reward : bool, optional
-        What the author promises of the function, as in Model; a separable reward must have a local passive one.
+        Properties that the author promises, as in Model; separable_reward requires local_passive_reward.
     step : float, optional
-        dt of a function in sweeps, whose passive rows are rates and whose t counts sweeps. 0: it is in steps.
+        dt, if the function is in sweeps: its passive rows are rates and its t counts sweeps. 0: it is in steps.
     own : array_like of int, shape (S,), optional
-        With step, the cell of each passive row that stands for its own observation.
+        With step: the cell of each passive row that stands for the observation itself.
     """
     cdef row_function function
     cdef void *user
     cdef object owner
     cdef double step
     cdef const int[::1] own
-    cdef double[:, ::1] extra      # (S, A) r - r0 where the reward is separable, else None
-    cdef double[::1] promised      # (S A K + S K0) the rows, active and passive, where they are promised constant
+    cdef double[:, ::1] extra      # (S, A) r - r0 if the reward is separable, else None
+    cdef double[::1] promised      # (S A K + S K0) the active and passive rows, if promised constant
 
     def __init__(self, n_observations, n_actions, function, successors=None, passive_successors=None,
                  user_data=None, owner=None, bint constant_transition=False, bint local_passive_reward=False,
@@ -122,7 +122,7 @@ cdef class CompiledModel(Model):
                             "a PyCapsule or the address of a C function as an int")
         if self.function == NULL:
             raise ValueError("function is the null pointer; must be the address of a C function")
-        if self.passive_successors is not None:   # a passive row that names o alone can only be 1 there
+        if self.passive_successors is not None:   # o is the only successor in its passive row: its probability is 1
             self.passive_identity = bool((self.passive_successors == np.arange(n_observations)[:, None]).all())
         if user_data is not None:
             self.user = PyLong_AsVoidPtr(user_data)
@@ -141,7 +141,7 @@ cdef class CompiledModel(Model):
     cdef int ask(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) noexcept nogil:
-        """Call the function; of one in sweeps make the passive rates those of a step, I + dt Q and dt r0."""
+        """Call the function. If it is in sweeps, turn its passive rates into those of a step: I + dt Q and dt r0."""
         cdef Py_ssize_t k
         cdef int code
         if self.step == 0:
@@ -151,7 +151,7 @@ cdef class CompiledModel(Model):
             for k in range(self.n_passive_successors):
                 probabilities[k] *= self.step
             probabilities[self.own[observation]] += 1
-            if -1e-15 < probabilities[self.own[observation]] < 0:     # a rate of 1 / dt, rounded
+            if -1e-15 < probabilities[self.own[observation]] < 0:     # rounding of a rate of 1 / dt
                 probabilities[self.own[observation]] = 0
             reward[0] *= self.step
         return code
@@ -159,7 +159,7 @@ cdef class CompiledModel(Model):
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) except -1 nogil:
-        # A numba cfunc swallows its exceptions and leaves its outputs unset: NaN makes check_row see it.
+        # A numba cfunc drops its exceptions and leaves its outputs unset: the NaN makes check_row detect that.
         cdef Py_ssize_t k
         cdef int code
         for k in range(self.n_passive_successors if action < 0 else self.n_successors):
@@ -180,13 +180,14 @@ cdef class CompiledModel(Model):
         return self.hold(probabilities, (observation * self.n_actions + action) * self.n_successors, self.n_successors)
 
     cdef int check_rate(self, int t, int observation, const double *row) except -1 nogil:
-        """Raise where agents leave at a rate above 1 / dt."""
+        """Raise if agents leave at a rate above 1 / dt."""
         if self.step > 0 and row[self.own[observation]] < 0:
             return refuse_rate(t, observation, self.own[observation], row[self.own[observation]], self.step)
         return 0
 
     cdef int hold(self, const double *rows, Py_ssize_t start, Py_ssize_t n) except -1 nogil:
-        """Raise unless a row is the one promised, from cell `start` on; what is no distribution is for check_row."""
+        """Raise unless the row equals the promised cells from `start` on. Rows that are not distributions pass, since
+        check_row raises for them."""
         cdef Py_ssize_t i
         for i in range(n):
             if rows[i] != self.promised[start + i] and tmf_distribution(rows, n, TOLERANCE):
@@ -197,7 +198,7 @@ cdef class CompiledModel(Model):
         return self.waiting_reward(0, observation, mu)
 
     cdef double waiting_reward(self, int t, int observation, const double *mu) noexcept nogil:
-        """The passive reward, NaN where the function fails."""
+        """The passive reward; NaN if the function fails."""
         cdef double few[FEW_CELLS]
         cdef double *row = few
         cdef double reward = NAN
@@ -212,7 +213,7 @@ cdef class CompiledModel(Model):
         return reward if code == 0 else NAN
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
-        # Every table is NaN before it is filled, for the reason of row_at, and is checked as a whole.
+        # Tables are set to NaN before they are filled, as in row_at, and checked as a whole.
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions
         cdef Py_ssize_t K = self.n_successors, K0 = self.n_passive_successors
         cdef Py_ssize_t o, a
@@ -262,7 +263,7 @@ cdef class CompiledModel(Model):
 
 
 cdef enum:
-    FEW_CELLS = 32                 # of a passive row kept on the stack
+    FEW_CELLS = 32                 # passive rows of up to 32 cells are kept on the stack
 
 
 cdef void fill_nan(double *target, Py_ssize_t n) noexcept nogil:
@@ -277,15 +278,15 @@ cdef int refuse_promise(CompiledModel model, Py_ssize_t cell, double first, doub
         name, shape, cell = "passive_transition", (model.n_observations, model.n_passive_successors), cell - n_active
     index = [int(i) for i in np.unravel_index(cell, shape)]
     raise ValueError(f"constant_transition is promised, but {name}{index} is {first:.6g} at one (mu, t) and "
-                     f"{second:.6g} at another; leave the promise out")
+                     f"{second:.6g} at another; omit the promise")
 
 
 cdef int refuse_rate(int t, int observation, int cell, double stays, double step) except -1 with gil:
     rate = (1 - stays) / step
     raise ValueError(
         f"the row function gave the rate {-rate:.6g} in cell {cell} {where(t, observation, -1)}: agents leave at "
-        f"the rate {rate:.6g} a sweep, which times dt = {step:.6g}, the sweeps a step lasts, is {rate * step:.6g}; "
-        f"must be at most 1: take a smaller batch, or a game with step <= {1 / rate:.6g}")
+        f"{rate:.6g} per sweep. Times dt = {step:.6g} sweeps per step, this is {rate * step:.6g}; "
+        f"must be at most 1: use a smaller batch, or a game with step <= {1 / rate:.6g}")
 
 
 cdef int refuse_code(int code, int t, int observation, int action) except -1 with gil:

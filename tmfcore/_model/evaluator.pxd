@@ -1,11 +1,11 @@
-"""A model and a policy at one (t, mu): the tables every kernel works from."""
+"""The tables of a model and of a policy at one (t, mu), from which every kernel works."""
 from libc.stdint cimport int32_t
 
 from tmfcore._model.model cimport Model, Tables
 from tmfcore._model.policy cimport Policy
 
 
-# Raise unless a run has 1..2**31 - 1 steps; unless there is one active fraction or one a step.
+# Raise ValueError unless 1 <= horizon < 2**31; unless n_active is 1 or horizon.
 cdef int check_horizon(object horizon) except -1
 cdef int check_active(Py_ssize_t n_active, Py_ssize_t horizon) except -1
 
@@ -26,33 +26,33 @@ cdef class Evaluator:
     cdef double *pi_buffer          # (S, A)
     cdef void *memory
     cdef bint filled, transitions_filled
-    cdef double *turned             # the active kernel with rows side by side (values.h), or NULL
+    cdef double *turned             # the active kernel in the blocks of values.h, or NULL
     cdef void *turned_memory
     cdef bint turned_filled
-    cdef Kept kept                  # None: the kernels of a step are evaluated in every pass
+    cdef Kept kept                  # None: every pass evaluates the kernels again
 
-    # Take kernels from `kept` where an earlier pass along the same flow left them, and leave them there. May be None.
+    # Read and store the kernels of each step in `kept`, which later passes along the same flow reuse. None: do not.
     cdef int keep(self, Kept kept) except -1
     cdef int kept_at(self, int t, const double *mu, bint with_rewards) except -1 nogil
 
-    # Refresh tables and pi for step t and population mu (S,).
+    # Refresh tables and pi for step t and population mu (S,); tables_at: the tables only.
     cdef int at(self, int t, const double *mu) except -1 nogil
     cdef int tables_at(self, int t, const double *mu) except -1 nogil
-    # pi and the tables of those who do not act, row by row; a row of one who does is the caller's to ask for.
+    # Refresh pi and the passive tables, by row. The caller asks for the active rows that it needs.
     cdef int passive_at(self, int t, const double *mu) except -1 nogil
-    # The same for a run that reads no reward: rewards are refreshed only if that is no work.
+    # Like at, for runs that read no rewards: rewards are refreshed only if the model cannot omit them (in_parts).
     cdef int transitions_at(self, int t, const double *mu) except -1 nogil
 
 
 cdef inline const int32_t *successors_of(Evaluator at, Py_ssize_t row) noexcept nogil:
-    """Successors (K,) of active row o * A + a; NULL when dense."""
+    """Successors (K,) of active row o * A + a; NULL if dense."""
     if at.model.successor == NULL:
         return NULL
     return at.model.successor + row * at.n_successors
 
 
 cdef inline const int32_t *passive_successors_of(Evaluator at, Py_ssize_t observation) noexcept nogil:
-    """Successors (K0,) of a passive agent's row; NULL when dense."""
+    """Successors (K0,) of the passive row of an observation; NULL if dense."""
     if at.model.passive_successor == NULL:
         return NULL
     return at.model.passive_successor + observation * at.n_passive_successors

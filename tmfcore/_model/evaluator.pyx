@@ -1,6 +1,6 @@
 """Buffers for one run of a kernel: rewards, rows and action probabilities at the current (t, mu).
 
-One Evaluator belongs to one thread; the Model and Policy behind it are shared and never written to.
+An Evaluator belongs to one thread. Threads share the Model and the Policy, which kernels only read.
 """
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -30,7 +30,7 @@ cdef int check_active(Py_ssize_t n_active, Py_ssize_t horizon) except -1:
 
 
 def keep_kernels(Model model not None, horizon, double most_bytes=KEPT_BYTES):
-    """Room for the kernels of all steps of one flow, where that spares calls of a user's function.
+    """Allocates for the kernels of all steps of one flow, if reuse saves calls of a user's function.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ def keep_kernels(Model model not None, horizon, double most_bytes=KEPT_BYTES):
     horizon : int
         T.
     most_bytes : float
-        64 MB.
+        Bytes that the kernels may take; default 64 MB.
 
     Returns
     -------
     Kept or None
-        None: the kernels never change, or come with the rewards at no further cost, or take more room than that.
+        None: the kernels are constant, or are evaluated together with the rewards, or take more than most_bytes.
     """
     cdef Py_ssize_t S = model.n_observations
     cdef double size = (<double>S * model.n_actions * model.n_successors + <double>S * model.n_passive_successors)
@@ -54,7 +54,7 @@ def keep_kernels(Model model not None, horizon, double most_bytes=KEPT_BYTES):
 
 
 cdef class Kept:
-    """Kernels of the steps of one flow, from the pass that makes it to the pass that values it.
+    """Kernels of all steps of one flow: the forward pass evaluates them, the backward pass of values reuses them.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ cdef class Evaluator:
         return 0
 
     cdef int kept_at(self, int t, const double *mu, bint with_rewards) except -1 nogil:
-        """Point to the kernels kept for step t, evaluated there if they are not; evaluate the rewards if wanted."""
+        """Point to the kernels kept for step t and evaluate them on first use; evaluate the rewards if asked."""
         cdef Tables wanted
         self.tables.transition = self.kept.kernels + t * self.kept.size
         self.tables.passive_transition = (

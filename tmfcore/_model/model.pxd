@@ -1,15 +1,15 @@
-"""What is played, as the kernels see it: rewards and transition rows at (t, mu).
+"""Models, as the kernels see them: rewards and transition rows at (t, mu).
 
-Notation   S observations, A actions, K successors of an active agent, K0 of a passive one.
-           Action -1 stands for "passive".
-To add a compiled game, subclass Model, set the fields in __init__ through set_shape, and override row_at
-(every other method has a default built on it).
+Notation   S observations, A actions, K successors of an active agent, K0 of a passive agent.
+           Action -1 means "passive".
+To add a compiled game: subclass Model, call set_shape in __init__, and override row_at, on which the defaults of the
+other methods rest.
 """
 from libc.stdint cimport int32_t
 
 
-# The one C signature for compiled games. Fills probabilities (K,) or, for action -1, (K0,), and the reward.
-# Returns 0, or an error code of its own.
+# The C signature of compiled games. Fills the reward and probabilities (K,), or (K0,) for action -1.
+# Returns 0, or an error code that the author chooses; the error raised for it quotes the code.
 ctypedef int (*row_function)(
     int t,
     int observation,
@@ -32,40 +32,40 @@ cdef class Model:
     cdef readonly Py_ssize_t n_observations, n_actions, n_successors, n_passive_successors
     cdef readonly object successors             # (S, A, K) int32 array, or None: dense, K = S
     cdef readonly object passive_successors     # (S, K0) int32 array, or None: dense, K0 = S
-    cdef const int32_t *successor               # the data of the two, NULL when dense
+    cdef const int32_t *successor               # the data of successors, NULL if dense; likewise below
     cdef const int32_t *passive_successor
     cdef readonly bint constant                 # no table depends on mu or t
     cdef readonly bint constant_transition      # neither kernel depends on mu or t
     cdef readonly bint constant_reward          # neither reward depends on mu
-    # r_t(o, a, mu) = g_t(o, a) + h_t(o, mu(o)) and r0_t(o, mu) = h_t(o, mu(o)), with h never rising in mu(o): 1; and
-    # falling strictly at every observation but one at most: 2. 0: nothing is known.
+    # 1: r_t(o, a, mu) = g_t(o, a) + h_t(o, mu(o)) and r0_t(o, mu) = h_t(o, mu(o)), with h nonincreasing in mu(o).
+    # 2: moreover h is strictly decreasing at every observation, with at most one exception. 0: nothing is known.
     cdef readonly int falling_reward
     cdef readonly bint passive_identity         # passive agents stay where they are
     cdef readonly bint local_passive_reward     # r0(o, mu) depends on o and mu(o) only
-    cdef readonly bint separable_reward         # r(o, a, mu) - r0(o, mu) depends on (o, a) only, r0 as above
-    cdef const double *standing_level           # (S,) both; NULL unless the reward is separable with
-    cdef const double *standing_slope           # r0(o, mu) = standing_level[o] + standing_slope[o] mu(o)
+    cdef readonly bint separable_reward         # so does r0, and r(o, a, mu) - r0(o, mu) depends on (o, a) only
+    # Both (S,), and NULL unless the reward is separable with r0(o, mu) = standing_level[o] + standing_slope[o] mu(o).
+    cdef const double *standing_level
+    cdef const double *standing_slope
     cdef readonly bint affine                   # rewards and rows are affine in mu and do not depend on t
     cdef readonly bint differentiable           # slopes_at gives the derivatives of the rows
-    cdef bint by_row                            # row_at costs less than tables_at
-    cdef bint asked_by_row        # every row costs a call: tables only where most of their rows are read
-    cdef bint in_parts                          # tables_at leaves out the tables whose pointer is NULL
-    cdef bint trusted                           # rows need no check: they are right by construction
+    cdef bint by_row                            # one row costs less by row_at than by tables_at
+    cdef bint asked_by_row                      # each row costs a call: tables only if most of their rows are read
+    cdef bint in_parts                          # tables_at omits the tables whose pointer is NULL
+    cdef bint trusted                           # rows are correct by construction and need no check
 
-    # Both raise for user code that misbehaves. row_at of a user's class need not check its own output: kernels call
-    # checked_row below.
+    # row_at and tables_at raise if user code fails. row_at need not check its own output: kernels call checked_row.
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) except -1 nogil
-    # r0(o, mu), which reads mu(o) only; called for a separable_reward only, and looked at where it is used.
+    # r0(o, mu); reads mu(o) only. Called only if separable_reward; the caller checks that it is finite.
     cdef double standing_reward(self, int observation, const double *mu) noexcept nogil
-    # Derivatives of one row in mu, where `differentiable`: slope (K, S), d row[k] / d mu(y), up to an addition that is
-    # the same for all y, which no difference of populations sees; bend (K,), sum over y and z of sigma[y, z] (S, S)
-    # times d^2 row[k] / d mu(y) d mu(z), sigma symmetric with rows that sum to 0. Action -1: the passive row, K0.
+    # Derivatives of one row in mu, if `differentiable`. slope (K, S): d row[k] / d mu(y), up to a constant that is the
+    # same for all y and cancels along differences of populations. bend (K,): the sum over y and z of sigma[y, z] (S, S)
+    # times d^2 row[k] / d mu(y) d mu(z); sigma is symmetric and its rows sum to 0. Action -1: the passive row, K0.
     cdef int slopes_at(
         self, int t, int observation, int action, const double *mu, const double *sigma, double *slope, double *bend
     ) except -1 nogil
-    # Refreshes the tables that vary; all four when `everything`.
+    # Refresh the tables that vary with (t, mu); if `everything`, all four.
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil
 
     cdef int set_shape(
@@ -73,7 +73,7 @@ cdef class Model:
     ) except -1
 
 
-cdef double TOLERANCE           # within which a row sums to 1
+cdef double TOLERANCE           # largest |sum - 1| of a row
 cdef object frozen(array)
 cdef str where(int t, int observation, int action)
 cdef int check_row(
@@ -81,14 +81,14 @@ cdef int check_row(
 ) except -1 nogil
 
 
-# Raise for a standing_reward that is not finite.
+# Raise the error for a standing_reward that is not finite.
 cdef int refuse_standing(Model model, int t, int observation, const double *mu) except -1 nogil
 
 
 cdef inline int checked_row(
     Model model, int t, int observation, int action, const double *mu, double *probabilities, double *reward
 ) except -1 nogil:
-    """model.row_at, and the check of what it gave unless it is right by construction."""
+    """model.row_at, followed by check_row unless the model is trusted."""
     model.row_at(t, observation, action, mu, probabilities, reward)
     if model.trusted:
         return 0

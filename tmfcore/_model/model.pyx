@@ -1,10 +1,10 @@
-"""Models: rewards and transition rows at (t, mu), whatever they come from.
+"""Models: rewards and transition rows at (t, mu). The base class and the checks of rows.
 
-Those of arrays and Python callables are in table_model, those of compiled functions in compiled_model.
+Models of arrays and Python callables are in table_model, models of compiled functions in compiled_model.
 
 Source     Theory, section 1.  Notation: model.pxd.
-Contract   what user code returns is checked every time it is used: a row that is no distribution or a value
-           that is not finite raises ValueError naming t, observation, action and the sum found.
+Contract   output of user code is checked at every use: a row that is not a distribution, or a value that is not
+           finite, raises a ValueError that names t, observation, action and the sum found.
 """
 from libc.math cimport NAN, isfinite
 from libc.stdint cimport int32_t
@@ -35,14 +35,16 @@ cdef int check_row(
 cdef int refuse_row(
     const double *probabilities, Py_ssize_t n_cells, int t, int observation, int action
 ) except -1 with gil:
-    """Raise for a row that is no distribution. Apart, since a Python variable in a function without the GIL makes every
-    call of it take the GIL to let the variable go: 40 ns a row."""
+    """Raise the error for a row that is not a distribution.
+
+    It is separate from check_row because a nogil function with a Python variable takes the GIL in every call, to
+    release the variable: 40 ns per row."""
     row = [probabilities[k] for k in range(n_cells)]
     for k in range(n_cells):
         if not (row[k] >= 0):
             raise ValueError(
                 f"transition row {where(t, observation, action)} has entry [{k}] = {row[k]:.6g}; "
-                f"each must be a number >= 0 (the row sums to {sum(row):.6g})")
+                f"each entry must be >= 0 and not NaN (the row sums to {sum(row):.6g})")
     raise ValueError(
         f"transition row {where(t, observation, action)} sums to {sum(row):.10g}; must sum to 1 within {TOLERANCE:g}")
 
@@ -55,13 +57,13 @@ cdef int refuse_standing(Model model, int t, int observation, const double *mu) 
 cdef int refuse_standing_row(Model model, int t, int observation, const double *mu) except -1 with gil:
     cdef double[::1] row = np.empty(model.n_passive_successors)
     cdef double reward
-    checked_row(model, t, observation, -1, mu, &row[0], &reward)      # names what is wrong, if it is wrong again
-    raise ValueError(f"passive_reward of observation {observation} was not finite near t={t}; "
-                     f"{type(model).__name__} must give the same for the same mu")
+    checked_row(model, t, observation, -1, mu, &row[0], &reward)      # raises the precise error, if it fails again
+    raise ValueError(f"passive_reward of observation {observation} was not finite near t={t}, but finite when asked "
+                     f"again; {type(model).__name__} must return the same value for the same mu")
 
 
 cdef class Model:
-    """What is played, at one step and one population distribution; abstract.
+    """Rewards and transition rows at one step and one population distribution; abstract.
 
     Attributes
     ----------
@@ -70,20 +72,21 @@ cdef class Model:
     n_successors, n_passive_successors : int
         K and K0: cells of an active and of a passive transition row.
     successors : ndarray of int32, shape (S, A, K), or None
-        The observation each cell stands for; None: cell x is observation x.
+        The observation of each cell of an active row; None: cell x is observation x.
     passive_successors : ndarray of int32, shape (S, K0), or None
-        The same for passive rows.
+        The observation of each cell of a passive row.
     constant, constant_transition : bool
-        Whether no table, or no transition row, depends on mu or t.
+        No table depends on mu or t; no transition row does.
     constant_reward : bool
-        Neither reward depends on mu.
+        Neither the active nor the passive reward depends on mu.
     falling_reward : int
-        1: rewards are a number of (t, o, a) plus h_t(o, mu(o)), the same h acting or not, which never rises in mu(o).
-        2: h falls strictly, at every observation but one at most. 0: nothing of the kind is known.
+        1: the active reward is a number of (t, o, a) plus h_t(o, mu(o)), the passive reward is h_t(o, mu(o)) with the
+        same h, and h is nonincreasing in mu(o). 2: h is also strictly decreasing at every observation, with at most one
+        exception. 0: neither is known.
     affine : bool
         Rewards and rows are known to be affine in mu and not to depend on t.
     differentiable : bool
-        The derivatives of the rows are known: `slopes`.
+        `slopes` gives the derivatives of the rows.
     """
 
     cdef int set_shape(
@@ -148,7 +151,7 @@ cdef class Model:
         return 0
 
     def tables(self, const double[::1] mu not None, int t=0):
-        """The four arrays at (t, mu).
+        """Rewards and transition rows at (t, mu), active and passive.
 
         Parameters
         ----------
@@ -181,7 +184,7 @@ cdef class Model:
                 np.asarray(passive_transition))
 
     def row(self, const double[::1] mu not None, int t, int observation, int action):
-        """One row: probabilities (K,), or (K0,) for action -1 (passive), and the reward; O(K)."""
+        """One row: probabilities (K,), or (K0,) for action -1 (passive), and its reward; O(K)."""
         cdef double reward
         cdef double[::1] probabilities
         self.check_mu(mu)
@@ -195,7 +198,7 @@ cdef class Model:
         return np.asarray(probabilities), reward
 
     def slopes(self, const double[::1] mu not None, int t, int observation, int action, sigma=None):
-        """Derivatives of one transition row in mu, exact.
+        """Exact derivatives of one transition row in mu.
 
         Parameters
         ----------
@@ -208,15 +211,15 @@ cdef class Model:
         Returns
         -------
         slope : ndarray of float64, shape (K, S), or (K0, S) for action -1
-            d row[k] / d mu(y), up to an addition that is the same for all y: what it gives along differences of
-            populations is exact.
+            d row[k] / d mu(y), up to a constant that is the same for all y: products with differences of populations
+            are exact.
         bend : ndarray of float64, shape (K,) or (K0,)
             Sum over y and z of sigma[y, z] d^2 row[k] / d mu(y) d mu(z), for a symmetric sigma whose rows sum to 0.
 
         Raises
         ------
         ValueError
-            Derivatives are not known (`differentiable` is False); an index out of range.
+            Derivatives are not known (`differentiable` is False); an index is out of range; a shape is wrong.
         """
         cdef Py_ssize_t S = self.n_observations
         cdef double[:, ::1] weights = np.zeros((S, S)) if sigma is None else np.array(sigma, np.float64, order="C")
@@ -224,7 +227,7 @@ cdef class Model:
         cdef double[::1] bend
         self.check_mu(mu)
         if not self.differentiable:
-            raise ValueError(f"the derivatives of {type(self).__name__} are not known")
+            raise ValueError(f"{type(self).__name__} does not give derivatives (differentiable is False)")
         if weights.shape[0] != S or weights.shape[1] != S:
             raise ValueError(f"sigma has shape ({weights.shape[0]}, {weights.shape[1]}); must be ({S}, {S})")
         if not 0 <= observation < S:
@@ -239,7 +242,7 @@ cdef class Model:
         return np.asarray(slope), np.asarray(bend)
 
     def check_mu(self, const double[::1] mu not None):
-        """Raise ValueError unless mu has one entry an observation."""
+        """Raise ValueError unless mu has one entry per observation."""
         if mu.shape[0] != self.n_observations:
             raise ValueError(f"mu has shape ({mu.shape[0]},); must be ({self.n_observations},)")
 

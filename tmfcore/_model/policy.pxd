@@ -1,19 +1,20 @@
-"""How one plays, as the kernels see it: action probabilities at (t, mu)."""
+"""Policies, as the kernels see them: action probabilities at (t, mu)."""
 
 
 cdef class Policy:
     cdef readonly Py_ssize_t n_observations, n_actions, n_stages
-    cdef readonly bint depends_on_mu        # or on t other than through the stage
-    cdef readonly bint differentiable       # slopes_at knows the derivatives in mu
+    cdef readonly bint depends_on_mu        # or on t by more than the stage
+    cdef readonly bint differentiable       # slopes_at gives the derivatives in mu
 
-    # Point `out` at the (S, A) table at step t of T; `buffer` (S, A) may hold it.
+    # Point `out` to the table (S, A) at step t of T; it is either the policy's own or written to `buffer` (S, A).
     cdef int table_at(
         self, int t, int horizon, const double *mu, double *buffer, const double **out) except -1 nogil
-    # Point `out` at row (A,) of one observation; `buffer` (S, A) may hold it.
+    # Point `out` to the row (A,) of one observation; `buffer` (S, A) as in table_at.
     cdef int row_at(
         self, int t, int horizon, Py_ssize_t observation, const double *mu, double *buffer, const double **out
     ) except -1 nogil
-    # First and second derivatives (A, n) in mu of one observation's row, `pi` (A,) at mu, along `directions` (S, n).
+    # First and second derivatives (A, n), along `directions` (S, n) of mu, of the row of one observation, which is `pi`
+    # (A,) at mu.
     cdef int slopes_at(
         self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
         double *first, double *second
@@ -21,7 +22,7 @@ cdef class Policy:
 
 
 cdef inline Py_ssize_t stage_of(Py_ssize_t t, Py_ssize_t horizon, Py_ssize_t n_stages) noexcept nogil:
-    """The stage of step t when n_stages are spread evenly over the horizon."""
+    """The stage of step t; n_stages stages divide the horizon evenly."""
     return t * n_stages // horizon
 
 

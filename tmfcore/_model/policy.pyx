@@ -1,7 +1,7 @@
-"""Policies: action probabilities by stage, affine in mu, or from a Python callable.
+"""Policies: tables of action probabilities by stage, softmax of logits affine in mu, or a Python callable.
 
 Source     Theory, sections 1 and 7.  Notation: S observations, A actions, L stages, T steps.
-Contract   probabilities handed to a kernel are distributions: checked once for tables, at every use for callables.
+Contract   every row that a kernel receives is a distribution: tables are checked once, callables at every call.
 """
 from libc.math cimport isfinite
 from libc.string cimport memcpy, memset
@@ -18,7 +18,7 @@ cdef extern from "_base/simd/dense.h" nogil:
 
 
 def softmax(theta):
-    """Softmax over the last axis of theta (..., A); ValueError when an entry is not finite."""
+    """Softmax over the last axis of theta (..., A); ValueError if an entry is not finite."""
     out = np.array(theta, np.float64, order="C")
     cdef double[:, ::1] rows
     if not np.isfinite(out).all():
@@ -38,9 +38,9 @@ cdef class Policy:
     n_observations, n_actions, n_stages : int
         S, A and L.
     depends_on_mu : bool
-        Whether the probabilities depend on mu, or on t other than through the stage.
+        The probabilities depend on mu, or on t by more than the stage.
     differentiable : bool
-        Whether their derivatives in mu are known exactly.
+        Their exact derivatives in mu are known.
     """
 
     cdef int table_at(
@@ -79,7 +79,7 @@ cdef class Policy:
 
 
 cdef class TablePolicy(Policy):
-    """Probabilities (L, S, A) by stage, read in place: no copy, no evaluation."""
+    """Probabilities (L, S, A) by stage; kernels read the table in place."""
     cdef const double[:, :, ::1] stages
 
     def __init__(self, probabilities):
@@ -146,7 +146,7 @@ cdef class AffinePolicy(Policy):
     cdef int fill(
         self, int t, int horizon, const double *mu, Py_ssize_t first, Py_ssize_t last, double *rows
     ) except -1 nogil:
-        """The rows (A,) of the observations first..last - 1."""
+        """Write the rows (A,) of observations first..last - 1 to `rows`."""
         cdef Py_ssize_t o, a, x, A = self.n_actions
         cdef const double *weights = &self.theta[stage_of(t, horizon, self.n_stages), first, 0, 0]
         cdef double *row = rows
@@ -157,7 +157,7 @@ cdef class AffinePolicy(Policy):
                     row[a] += weights[1 + x] * mu[x]
                 if not isfinite(row[a]):
                     with gil:
-                        raise ValueError(f"the logits of observation {o} at t={t} are not finite")
+                        raise ValueError(f"the logits of observation {o} at t={t} are not finite: theta is too large")
                 weights += 1 + self.n_observations
             row += A
         tmf_softmax(rows, last - first, A, rows)
@@ -179,7 +179,7 @@ cdef class AffinePolicy(Policy):
         self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
         double *first, double *second
     ) except -1 nogil:
-        # With s(a) the slope of logit a, <s> and var(s) its mean and variance under pi:
+        # Let s(a) be the slope of logit a, and <s> and var(s) its mean and variance under pi. Then
         # pi' = pi (s - <s>), pi'' = pi ((s - <s>)^2 - var(s)).
         cdef Py_ssize_t l = stage_of(t, horizon, self.n_stages)
         cdef Py_ssize_t A = self.n_actions
@@ -203,7 +203,7 @@ cdef class AffinePolicy(Policy):
 
 
 cdef class CallablePolicy(Policy):
-    """Probabilities from a Python callable f(mu, t) -> (S, A), checked at every use."""
+    """Probabilities from a Python callable f(mu, t) -> (S, A), checked at every call."""
     cdef object function
 
     def __init__(self, function, Py_ssize_t n_observations, Py_ssize_t n_actions):

@@ -1,4 +1,4 @@
-/* Logits to probabilities: the one softmax of policies and solvers. */
+/* The softmax of policies and solvers. */
 #ifndef TMFCORE_SOFTMAX_H
 #define TMFCORE_SOFTMAX_H
 
@@ -6,10 +6,10 @@
 
 #include "_base/simd/elementary.h"
 
-enum { TMF_SOFTMAX_BLOCK = 512 }; /* entries handled at a time, to stay in the first-level cache */
+enum { TMF_SOFTMAX_BLOCK = 512 }; /* entries per block, to stay in the first-level cache */
 
-/* Rows (A,) of logits, shifted in place to a largest entry of 0, and their softmax in pi, which may be the same memory.
- * Returns 0 where a row gives no numbers, as with NaN or an infinite largest entry, else 1. */
+/* Shifts each row (A,) of logits in place, so that its largest entry is 0, and writes its softmax to pi, which may be
+ * the same memory. Returns 0 if a row has a NaN or an infinite largest entry, otherwise 1. */
 static int tmf_softmax(double *logits, ptrdiff_t n_rows, ptrdiff_t n_actions, double *pi)
 {
     const ptrdiff_t most = n_actions < TMF_SOFTMAX_BLOCK ? TMF_SOFTMAX_BLOCK / n_actions : 1;

@@ -1,6 +1,6 @@
 """Models of arrays, of Python callables, or of a mixture of the two.
 
-Contract   what a callable returns is checked every time.
+Contract   output of a callable is checked at every call.
 """
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -22,13 +22,13 @@ cdef class TableModel(Model):
     ----------
     n_observations, n_actions : int
     reward, transition, passive_reward, passive_transition
-        Shapes (S, A), (S, A, K), (S,), (S, K0): each a validated array or a callable f(mu, t) returning one.
-        A callable is called once a step with the GIL held; its result is checked at every use.
+        Shapes (S, A), (S, A, K), (S,), (S, K0): each an array, or a callable f(mu, t) that returns one.
+        A callable is called once per step with the GIL held; its result is checked.
     successors, passive_successors : array_like of int, optional
         Shapes (S, A, K) and (S, K0).
     """
     cdef tuple sources, shapes
-    cdef frozenset varying       # which of the four are callables
+    cdef frozenset varying       # indices, in TABLE_NAMES, of the tables given as callables
 
     def __init__(self, n_observations, n_actions, reward, transition, passive_reward, passive_transition,
                  successors=None, passive_successors=None):
@@ -83,7 +83,7 @@ cdef class TableModel(Model):
         return fill(probabilities, rows if action < 0 else rows[action])
 
     cdef object population(self, const double *mu):
-        """A fresh read-only copy of mu: a callable may keep it."""
+        """A new read-only copy of mu, since a callable may keep it."""
         return np.frombuffer(PyBytes_FromStringAndSize(<const char *>mu, self.n_observations * sizeof(double)))
 
     cdef object table(self, int i, population, int t):
@@ -96,7 +96,7 @@ TABLE_NAMES = ("reward", "transition", "passive_reward", "passive_transition")
 
 
 cdef object table_of(str name, source, tuple shape, t=None):
-    """source as a float64 table of the shape, checked; t is the step when a callable made it."""
+    """source as a checked, read-only float64 table of the given shape; t is the step if a callable returned it."""
     label = name if t is None else f"{name}(mu, t={t})"
     table = np.array(source, np.float64, order="C")
     if table.shape != shape:
@@ -118,7 +118,7 @@ cdef object table_of(str name, source, tuple shape, t=None):
 
 
 cdef int called(str name, source, tuple shape, int t, double *target) except -1:
-    """Copy to `target` what a callable returned, checked in one pass; table_of words the error, if there is one."""
+    """Check the result of a callable and copy it to `target`, in one pass; if it is bad, table_of raises the error."""
     cdef Py_buffer buffer
     cdef Py_ssize_t n = 0, n_cells = 1
     cdef int i, n_axes = <int>len(shape)

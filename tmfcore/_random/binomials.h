@@ -1,14 +1,14 @@
-/* Many multinomials at once: rows of counts split over cells by binomials drawn side by side.
+/* Many multinomials at once: each row's count is split over the cells by binomials; rows are drawn in SIMD lanes.
  *
  * Source     BTRS (W. Hoermann, J. Stat. Comput. Simul. 46, 1993) for means of 10 and above, inversion below. The
  *            probabilities that BTRS compares are written as deviances (C. Loader, "Fast and accurate computation of
  *            binomial probabilities", 2000), so that no large terms cancel.
  * Notation   M rows, K cells.
- * Contract   a cell of probability zero is never hit; a row's cells sum exactly to its count. Every operation is
- *            rounded as IEEE 754 says and none is fused: the same bits on every instruction set.
- * Accuracy   logarithms and exponentials to 2 units in the last place, Stirling's remainder to 5e-15. With them the
- *            logarithm of an acceptance probability is off by 2e-11 + |k - np| 1e-15 at most: 3e-7 at n = 2^50,
- *            where k strays 2e8 from its mean. Beyond, a double holds no fractions of k, as rounding down needs.
+ * Contract   a cell of probability zero gets no agent; a row's cells sum exactly to its count. Every operation is
+ *            rounded by IEEE 754 and none is fused: the bits are the same on every instruction set.
+ * Accuracy   logarithms and exponentials to 2 units in the last place, Stirling's remainder to 5e-15. The error of the
+ *            logarithm of an acceptance probability is then at most 2e-11 + |k - np| 1e-15: 3e-7 at n = 2^50,
+ *            where k is up to 2e8 from its mean. Above 2^50 a double has no fractional bits of k left to round down.
  */
 #ifndef TMFCORE_BINOMIALS_H
 #define TMFCORE_BINOMIALS_H
@@ -20,16 +20,16 @@
 #include "_base/simd/elementary.h"
 #include "_random/streams.h"
 
-#define TMF_ABREAST 32                      /* rows drawn from side by side: vectors that hide each other's waiting */
-#define TMF_ABREAST_FEW 8                   /* where there are no more rows than these */
-#define TMF_SETTLED 4                       /* binomials settled side by side */
+#define TMF_ABREAST 32                      /* rows in lanes at once: several vectors hide each other's latency */
+#define TMF_ABREAST_FEW 8                   /* lanes if there are at most 8 rows */
+#define TMF_SETTLED 4                       /* lanes of tmf_settle */
 #define TMF_DRAWN_AHEAD 1024                /* words */
 #define TMF_MOST ((int64_t)1 << 50)         /* agents in a row */
-#define TMF_LEAST_MEAN 10.0                 /* of BTRS */
+#define TMF_LEAST_MEAN 10.0                 /* BTRS from this mean on, inversion below */
 
 typedef struct {
     tmf_stream stream;
-    int used; /* of the words drawn ahead */
+    int used; /* words already handed out */
     uint64_t words[TMF_DRAWN_AHEAD];
 } tmf_words;
 
@@ -39,7 +39,7 @@ static inline void tmf_open_words(tmf_words *words, const uint64_t key[4])
     words->used = TMF_DRAWN_AHEAD;
 }
 
-/* The next n words, n at most TMF_DRAWN_AHEAD. */
+/* The next n <= TMF_DRAWN_AHEAD words; valid until the next call. */
 static inline const uint64_t *tmf_take(tmf_words *words, int n)
 {
     if (words->used + n > TMF_DRAWN_AHEAD) {
@@ -86,8 +86,8 @@ TMF_INLINE double tmf_small_deviance(double t)
         (1.0 / 30 - t * (1.0 / 42)) + t * t * (1.0 / 56 - t * (1.0 / 72)))));
 }
 
-/* A binomial of mean n p >= 10, p <= 1/2, is first attempted: the value k that the word u stands for is accepted at
- * once where u and v lie in a box under the curve (four times out of five), else `pending`. */
+/* An attempt at a binomial with n p >= 10 and p <= 1/2: returns the candidate k. *pending is 0 if (u, v) lie in a box
+ * under the curve, so that k is accepted at once (4 of 5 times); otherwise 1, and tmf_settle decides. */
 TMF_INLINE double tmf_attempt(double mean, double spread, double p, uint64_t word_u, uint64_t word_v, double *pending)
 {
     const double b = 1.15 + 2.53 * spread, a = -0.0873 + 0.0248 * b + 0.01 * p;
@@ -99,10 +99,9 @@ TMF_INLINE double tmf_attempt(double mean, double spread, double p, uint64_t wor
     return tmf_floor((2 * a * (both * b) + b) * u + (mean + 0.5));
 }
 
-/* The probability of 0 <= k <= n over that of the mode m = floor((n + 1) p): exp(what is returned) / sqrt(*odds).
+/* The probability of k in 0..n over that of the mode m = floor((n + 1) p): exp(returned value) / sqrt(*odds).
  *
- * With k' = k + 1, l' = n - k + 1, n' = n + 2, q = 1 - p and d = k' - n' p, the probability of k is, up to a factor
- * free of k,
+ * With k' = k + 1, l' = n - k + 1, n' = n + 2, q = 1 - p and d = k' - n' p, the probability of k is proportional to
  *     sqrt(k' l') exp(-E(k)),  E(k) = k' log(1 + d / (n' p)) + l' log(1 - d / (n' q)) + remainder(k') + remainder(l'). */
 TMF_INLINE double tmf_log_to_mode(double n, double p, double k, double *odds)
 {
@@ -134,7 +133,7 @@ TMF_INLINE double tmf_settle(double n, double spread, double p, double k, uint64
     return k < 0 ? 0 : k > n ? 0 : fits;
 }
 
-/* Attempts at the binomials whose mean is not below 10, and the decision about those that are pending. */
+/* BTRS in the lanes with mean >= 10: one attempt each; then tmf_settle for the pending lanes, gathered by four. */
 TMF_INLINE void tmf_reject(
     int lanes, const double *n, const double *p, const uint64_t *word, double *draw, double *accepted)
 {
@@ -174,8 +173,8 @@ TMF_INLINE void tmf_reject(
     }
 }
 
-/* Binomials of mean below 10 and p <= 1/2 where `small` says so, by inversion from one word each: accepted unless
- * rounding left the word beyond the last value. */
+/* Inversion, from one word each, in the lanes with small[i] > 0 (mean below 10, p <= 1/2). A lane is accepted unless
+ * rounding puts its word beyond the last value. */
 TMF_INLINE void tmf_invert(int lanes, const double *n, const double *p, const uint64_t *word, const double *small,
                            double *draw, double *accepted)
 {
@@ -214,7 +213,7 @@ TMF_INLINE void tmf_invert(int lanes, const double *n, const double *p, const ui
     }
 }
 
-/* The same where few of the lanes are small: those alone. */
+/* tmf_invert for at most TMF_ABREAST_FEW small lanes, gathered, so that the other lanes cost nothing. */
 TMF_INLINE void tmf_invert_few(int lanes, const double *n, const double *p, const uint64_t *word, const double *small,
                                double *draw, double *accepted)
 {
@@ -295,7 +294,7 @@ TMF_INLINE void tmf_split_abreast(
             cell[i] += forward[i];
         if (any_done == 0)
             continue;
-        for (int i = 0; i < lanes; i++) { /* a row is done when nobody is left: its last share is -1 */
+        for (int i = 0; i < lanes; i++) { /* a row is done when no agent is left: its last share is -1 */
             if (forward[i] && !(n[i] > 0)) {
                 const int some = next < n_rows;
                 cell[i] = some ? rows[next] * n_cells : 0;
@@ -307,8 +306,8 @@ TMF_INLINE void tmf_split_abreast(
     }
 }
 
-/* Split row j, of 0 < count[j] <= 2^50, over the cells out[j K .. (j + 1) K), zeros before, for the rows j listed in
- * `rows`. share[j K + k] is that of the rarer side, as tmf_shares has it. */
+/* For each row j listed in `rows`: split count[j], 0 < count[j] <= 2^50, over the cells out[j K .. (j + 1) K), which
+ * must hold zeros. share[j K + k] is the share of the rarer side, as tmf_shares writes it. */
 TMF_BY_LEVEL(
     tmf_split_rows,
     (tmf_words *restrict words, const int64_t *restrict rows, int64_t n_rows, int64_t n_cells,
@@ -321,9 +320,9 @@ TMF_BY_LEVEL(
         tmf_split_abreast(TMF_ABREAST, words, rows, n_rows, n_cells, count, share, out);
 }
 
-/* tails[k] = p[k] + p[k + 1] + ..., summed from the right; then, in place of p[k], the share of the rarer side: of cell k
- * in tails[k], or, as a negative number, of the cells behind it, -1 where they have no mass. One minus a share near 1
- * would not know 1e-17 from nothing. */
+/* tails[k] = p[k] + p[k + 1] + ..., summed from the right. Then p[k] is overwritten by the share of the rarer side:
+ * p[k] / tails[k] if p[k] <= tails[k + 1]; otherwise the negative -tails[k + 1] / tails[k], or -1 if tails[k + 1] is 0.
+ * The rarer side keeps shares such as 1e-17, which 1 - (a share near 1) loses. */
 TMF_BY_LEVEL(tmf_shares, (double *restrict p, double *restrict tails, int64_t n_cells), (p, tails, n_cells))
 {
     double tail = 0;
@@ -340,12 +339,12 @@ TMF_BY_LEVEL(tmf_shares, (double *restrict p, double *restrict tails, int64_t n_
     p[n_cells - 1] = -1;
 }
 
-/* Put n agents into the cells of out one by one: cell k is hit where tails[k] > x >= tails[k + 1], which no cell of
- * probability zero can satisfy. */
+/* Add n agents to the cells of out one by one, by bisection: x selects the cell k with tails[k] > x >= tails[k + 1].
+ * No x selects a cell of probability zero. */
 static void tmf_place(tmf_words *words, int64_t n, const double *tails, int64_t n_cells, int64_t *out)
 {
     for (; n > 0; n--) {
-        const double x = (double)(*tmf_take(words, 1) >> 12) * 0x1p-52 * tails[0]; /* below tails[0] when rounded */
+        const double x = (double)(*tmf_take(words, 1) >> 12) * 0x1p-52 * tails[0]; /* < tails[0], also when rounded */
         int64_t cell = 0;
         for (int64_t left = n_cells; left > 1;) {
             const int64_t half = left / 2;
@@ -356,11 +355,11 @@ static void tmf_place(tmf_words *words, int64_t n, const double *tails, int64_t 
     }
 }
 
-/* One binomial of mean n p < 15, p <= 1/2, by inversion from one word; -1 where rounding left it beyond the last value. */
+/* One binomial with n p < 15 and p <= 1/2, by inversion from one word; -1 if rounding puts it beyond the last value. */
 static int64_t tmf_invert_one(double n, double p, uint64_t word)
 {
     double u = tmf_open_uniform(word);
-    if (u < 1 - n * p) /* (1 - p)^n >= 1 - n p: zero without the exponential */
+    if (u < 1 - n * p) /* (1 - p)^n >= 1 - n p: the draw is 0, and no exponential is needed */
         return 0;
     double mass = tmf_exp_above(n * tmf_log_near(1 - p, -p));
     const double odds = p / (1 - p);

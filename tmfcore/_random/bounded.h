@@ -1,7 +1,7 @@
-/* Integers below a bound, from numpy's bit generators: the one piece that needs 128-bit products.
+/* Parts of uniform draws from {0..n-1}: the 128-bit product and the rejection test; and the largest populations.
  *
  * Source     D. Lemire, "Fast random integer generation in an interval", ACM TOMACS 29 (2019).
- * Contract   exactly uniform on {0..n-1} for every n >= 1: the biased sliver is rejected.
+ * Contract   draws are exactly uniform for every n >= 1, because words that would bias them are rejected.
  */
 #ifndef TMFCORE_BOUNDED_H
 #define TMFCORE_BOUNDED_H
@@ -26,10 +26,10 @@ static inline uint64_t tmf_multiply_high(uint64_t a, uint64_t b, uint64_t *low)
 }
 #endif
 
-#define TMF_MOST_AGENTS ((int64_t)1000000000000000000) /* 10^18: binomials are exact up to here, ... */
-#define TMF_MOST_BATCHED ((int64_t)1000000000000)      /* 10^12: ... and hypergeometrics */
+#define TMF_MOST_AGENTS ((int64_t)1000000000000000000) /* 10^18: binomials are exact up to this n */
+#define TMF_MOST_BATCHED ((int64_t)1000000000000)      /* 10^12: hypergeometrics are exact up to this N */
 
-/* Whether the draw with low product word `low` falls in the sliver that would bias {0..n-1}. */
+/* Whether a draw whose product has the low word `low` must be rejected, to keep {0..n-1} uniform. */
 static inline int tmf_biased(uint64_t low, uint64_t n)
 {
     return low < n && low < (uint64_t)(0 - n) % n;

@@ -4,7 +4,7 @@ Source     binomials by inversion, by transformed rejection (BTRS: Hoermann, J. 
            large means, by numpy's BTPE (Kachitvichyanukul & Schmeiser 1988); hypergeometrics by numpy's HRUA
            (Stadlober 1990). Many rows at once: binomials.h.
 Contract   a cell of probability zero is never drawn; counts split over cells sum exactly to the total.
-Validity   binomials to n = 10**18 (side by side to 2**50, one by one beyond), hypergeometrics to 10**12 agents.
+Validity   binomials up to n = 10**18 (in SIMD lanes up to 2**50, else one by one), hypergeometrics up to 10**12 agents.
 """
 from libc.stdint cimport int64_t, uint64_t
 from numpy.random cimport bitgen_t
@@ -23,20 +23,20 @@ cdef struct Sampler:
     binomial_t binomial       # numpy's set-up cache for repeated (n, p)
 
 
+# Both borrow the C struct of numpy's BitGenerator, which must outlive the pointer.
 cdef bitgen_t *bits_of(object bit_generator) except NULL
-
 cdef int start(Sampler *sampler, object bit_generator) except -1
 
-# Refuse entry i of an argument, or, with i = -1, the argument, beyond what binomials are exact to.
+# Raise ValueError unless 0 <= n <= 10**18, where binomials are exact; it names entry i of `name`, or `name` for i = -1.
 cdef int check_number(str name, Py_ssize_t i, int64_t n) except -1
 
-# Refuse a batch 1 < B < N of a population whose hypergeometric law numpy cannot draw.
+# Raise ValueError for a batch 1 < B < N of more than 10**12 agents, whose hypergeometric law numpy cannot draw.
 cdef int check_batch(int64_t n_agents, int64_t batch) except -1
 cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexcept nogil
 cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexcept nogil
 cdef void split_multinomial(
     Sampler *sampler,
-    int64_t n,                # IN           how many to place
+    int64_t n,                # IN           agents to place
     const double *p,          # IN   (K,)    probabilities, sum to 1
     Py_ssize_t n_cells,       # IN           K
     double *tails,            # SCRATCH (K,)
@@ -53,13 +53,13 @@ cdef void split_hypergeometric(
 
 
 cdef class RowSplitter:
-    """Multinomials of many rows side by side, from a stream of words of their own.
+    """Multinomials of many rows at once, in SIMD lanes, from an addressed stream (streams.h). Owns its buffers.
 
-    The stream's key is four words of the sampler's bit generator, taken when the first rows are split.
+    The stream's key is four words of the sampler's bit generator, drawn when rows are first split.
     """
-    cdef Py_ssize_t capacity      # cells of M rows
-    cdef Py_ssize_t *label        # (M,)    which row of the caller's it is
-    cdef int64_t *n               # (M,)    how many to place
+    cdef Py_ssize_t capacity      # M K, in cells
+    cdef Py_ssize_t *label        # (M,)    index of the row in the caller's table
+    cdef int64_t *n               # (M,)    agents to place
     cdef double *p                # (M, K)  probabilities, overwritten by split
     cdef int64_t *out             # (M, K)  each row sums to its n
     cdef int64_t *listed
@@ -69,16 +69,17 @@ cdef class RowSplitter:
 
     cdef void open(self, Sampler *sampler) noexcept nogil
 
-    # Place n by p (2,) in out (2,) if hardly anybody goes to one of the two: at once, as vectors would be idle.
+    # If the rarer cell's mean is below 1: split n by p (2,) into out (2,), by one scalar inversion. Else return False.
+    # Call open first.
     cdef bint rare(self, int64_t n, const double *p, int64_t *out) noexcept nogil
 
-    # A double in (0, 1); like rare after open only.
+    # A double in (0, 1). Call open first.
     cdef double uniform(self) noexcept nogil
 
-    # Place the n of the first n_rows by their p.
+    # Split n[j] by p[j] into out[j], for the first n_rows rows.
     cdef void split(self, Sampler *sampler, Py_ssize_t n_rows, Py_ssize_t n_cells) noexcept nogil
 
-    # Split the next rows of a table that have anybody to place, as many as there is room for; returns how many.
+    # Split the next rows of a table with counts > 0, as many as fit into the capacity; return their number.
     cdef Py_ssize_t split_next(
         self,
         Sampler *sampler,
@@ -86,12 +87,12 @@ cdef class RowSplitter:
         const double *table,      # IN   (rows, K)
         Py_ssize_t rows,
         Py_ssize_t n_cells,       # IN           K
-        Py_ssize_t *row,          # INOUT        the first row not yet looked at
+        Py_ssize_t *row,          # INOUT        the first row not yet read
     ) noexcept nogil
 
 
 cdef inline double uniform(Sampler *sampler) noexcept nogil:
-    """A double in [0, 1), 53 random bits."""
+    """A double in [0, 1) with 53 random bits."""
     return sampler.bits.next_double(sampler.bits.state)
 
 
@@ -106,7 +107,7 @@ cdef inline int64_t below(Sampler *sampler, int64_t n) noexcept nogil:
 
 
 cdef inline Py_ssize_t scan(double u, const double *p, Py_ssize_t n_cells) noexcept nogil:
-    """The cell in which u of [0, 1) falls; rounding left over goes to the last cell that has mass."""
+    """The cell of u in [0, 1); if rounding puts u beyond the sum of p, the last cell that has mass."""
     cdef Py_ssize_t k
     for k in range(n_cells):
         u -= p[k]
@@ -128,6 +129,6 @@ cdef inline int64_t binomial(Sampler *sampler, int64_t n, double p) noexcept nog
         return n - binomial(sampler, n, 1 - p)
     if n * p < 15:
         return binomial_by_inversion(sampler, n, p)
-    if n * p <= 562949953421312.0:     # 2^49: beyond, a double holds no fractions of k, as BTRS needs
+    if n * p <= 562949953421312.0:     # 2^49: above, a double has no fractional bits of k, which BTRS needs
         return binomial_by_rejection(sampler, n, p)
     return random_binomial(sampler.bits, p, n, &sampler.binomial)

@@ -1,4 +1,4 @@
-"""Exact samplers on a borrowed numpy bit generator; those that Python calls come last.
+"""Exact samplers on a borrowed numpy bit generator; the functions for Python come last.
 
 Source     Theory, section 5; see sampling.pxd for the contract and the ranges of validity.
 """
@@ -51,7 +51,7 @@ cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexce
 
 
 cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexcept nogil:
-    """BTRS, for 10 <= n p <= 2^49 and p <= 1/2; hardly any set-up, which pays where (n, p) change with every draw."""
+    """BTRS, for 10 <= n p <= 2^49 and p <= 1/2. Its set-up is cheap, for (n, p) that change with every draw."""
     cdef double size = <double>n, spread = sqrt(size * p * (1 - p))
     cdef double k, pending
     cdef uint64_t u, v
@@ -64,9 +64,9 @@ cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexce
 
 
 cdef inline int64_t first_of_two(Sampler *sampler, int64_t n, double p, double rest) noexcept nogil:
-    """How many of n go to the first of two sides of weights p and rest.
+    """How many of n agents go to the first of two sides with weights p and rest.
 
-    The rarer side is drawn: 1 minus a share near 1 would not know 1e-17 from nothing.
+    The rarer side is drawn, to keep shares such as 1e-17, which 1 - (a share near 1) loses.
     """
     if p <= rest:
         return binomial(sampler, n, p / (p + rest))
@@ -91,8 +91,8 @@ cdef void split_multinomial(
             out[scan(uniform(sampler), p, n_cells)] += 1
             n -= 1
         return
-    # Tails summed from the right: behind the last cell that has mass there is exactly none, so nobody is left over for
-    # a cell of probability zero.
+    # Tails are summed from the right: after the last cell with mass they are exactly 0, so that no agent is left for a
+    # cell of probability zero.
     tails[n_cells - 1] = p[n_cells - 1]
     for k in range(n_cells - 2, -1, -1):
         tails[k] = p[k] + tails[k + 1]
@@ -143,7 +143,7 @@ cdef void split_hypergeometric(
 
 cdef class RowSplitter:
     def __cinit__(self, Py_ssize_t n_rows, Py_ssize_t n_cells):
-        """Room for n_rows rows of up to n_cells, or for a part of them that stays in the cache."""
+        """Allocates for n_rows rows of at most n_cells cells, or for as many of them as stay in the cache."""
         if n_rows < 1 or n_cells < 1:
             raise ValueError(f"n_rows is {n_rows} and n_cells {n_cells}; both must be >= 1")
         self.capacity = max(<Py_ssize_t>2**14, TMF_ABREAST * n_cells)
@@ -229,7 +229,7 @@ cdef class RowSplitter:
         return n_rows
 
 
-# ---------------------------------------------------------------- for Python
+# ---------------------------------------------------------------- set-up, checks, and functions for Python
 
 cdef int start(Sampler *sampler, object bit_generator) except -1:
     memset(sampler, 0, sizeof(Sampler))
@@ -242,9 +242,8 @@ cdef inline str entry(str name, Py_ssize_t i):
 
 
 cdef int check_number(str name, Py_ssize_t i, int64_t n) except -1:
-    """Entry i of an argument, or, with i = -1, the argument."""
     if not 0 <= n <= TMF_MOST_AGENTS:
-        raise ValueError(f"{entry(name, i)} is {n}; must lie in 0..{TMF_MOST_AGENTS}, up to which binomials are exact")
+        raise ValueError(f"{entry(name, i)} is {n}; must lie in 0..{TMF_MOST_AGENTS}, where binomials are exact")
     return 0
 
 
@@ -256,19 +255,19 @@ cdef int check_weights(str name, Py_ssize_t i, const double *p, Py_ssize_t n_cel
             raise ValueError(f"{entry(entry(name, i), k)} is {p[k]}; must be finite and >= 0")
         total += p[k]
     if not (isfinite(total) and total > 0):
-        raise ValueError(f"{entry(name, i)} sums to {total}; must sum to more than 0, and finitely")
+        raise ValueError(f"{entry(name, i)} sums to {total}; its sum must be finite and > 0")
     return 0
 
 
 cdef int check_batch(int64_t n_agents, int64_t batch) except -1:
     if 1 < batch < n_agents and n_agents > TMF_MOST_BATCHED:
-        raise ValueError(f"batch is {batch} of {n_agents} agents; batches of 1 < B < N are drawn exactly up to "
+        raise ValueError(f"batch is {batch} of {n_agents} agents; batches 1 < B < N are drawn exactly only for at most "
                          f"{TMF_MOST_BATCHED} agents: use Bernoulli, Sequential or Synchronous")
     return 0
 
 
 def categorical(bit_generator, const double[::1] p not None, Py_ssize_t size):
-    """Cells (size,) int64 drawn from p (K,) by the scan that moves single agents; O(K) a draw."""
+    """Cells (size,) int64 drawn from p (K,) by `scan`, which moves single agents; O(K) per draw."""
     cdef Sampler sampler
     cdef int64_t[::1] out = np.empty(size, np.int64)
     cdef Py_ssize_t i
@@ -280,7 +279,7 @@ def categorical(bit_generator, const double[::1] p not None, Py_ssize_t size):
 
 
 def multinomial(bit_generator, int64_t n, const double[::1] p not None):
-    """Counts (K,) int64 of n agents placed by p (K,), summing to n; no cell of probability zero is hit.
+    """Counts (K,) int64 of n agents split by p (K,). They sum to n; cells of probability zero get none.
 
     Exact for n <= 10**18.
     """
@@ -296,9 +295,9 @@ def multinomial(bit_generator, int64_t n, const double[::1] p not None):
 
 
 def multinomials(bit_generator, const int64_t[::1] n not None, const double[:, ::1] p not None):
-    """Counts (M, K) int64 of n (M,) agents placed by the rows of p (M, K), by the sampler that draws rows side by side.
+    """Counts (M, K) int64 of n (M,) agents split by the rows of p (M, K), by the sampler of many rows (RowSplitter).
 
-    Exact for n <= 10**18; from 2**50 on the rows are drawn one by one.
+    Exact for n <= 10**18; rows of more than 2**50 agents are drawn one by one.
     """
     cdef Sampler sampler
     cdef Py_ssize_t n_rows, j, row = 0

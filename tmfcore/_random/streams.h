@@ -1,4 +1,4 @@
-/* Streams of random bits that are addressed, not consumed in turn: (key, step, block, purpose) opens one anywhere.
+/* Addressed streams of random bits: (key, step, block, purpose) opens a stream directly, in any order.
  *
  * Sources    xoshiro256++ (Blackman & Vigna, ACM TOMS 2021); Philox4x64-10 (Salmon et al., SC 2011).
  */
@@ -13,12 +13,12 @@
 
 #define TMF_LANES 8
 #define TMF_TILE 2048 /* agents that share one stream at one step ... */
-#define TMF_PART 512  /* ... and are moved so many at a time, to stay in the first-level cache */
+#define TMF_PART 512  /* ... and are moved in parts of this size, to stay in the first-level cache */
 
 typedef struct {
     uint64_t state[4][TMF_LANES]; /* eight xoshiro256++ generators side by side */
-    uint64_t words[TMF_LANES];    /* the last words drawn one by one ... */
-    int left;                     /* ... and how many of them are unused */
+    uint64_t words[TMF_LANES];    /* words drawn ahead for tmf_next; */
+    int left;                     /* the last `left` of them are unused */
 } tmf_stream;
 
 static inline void tmf_philox(uint64_t counter[4], uint64_t key0, uint64_t key1)
@@ -43,7 +43,7 @@ TMF_INLINE uint64_t tmf_mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* Four words of seed -> four words of state for every lane, word by word. */
+/* Expands a seed of four words into the state of every lane. */
 TMF_BY_LEVEL(tmf_seed_lanes, (const uint64_t *restrict seed, uint64_t *restrict state), (seed, state))
 {
     for (int word = 0; word < 4; word++, state += TMF_LANES)
@@ -52,7 +52,7 @@ TMF_BY_LEVEL(tmf_seed_lanes, (const uint64_t *restrict seed, uint64_t *restrict 
             state[lane] = tmf_mix(seed[word] + 0x9E3779B97F4A7C15u * (uint64_t)(lane + 1));
 }
 
-/* The stream at address (step, block, purpose) under a 256-bit key; four independent words seed every lane. */
+/* Opens the stream at address (step, block, purpose) under a 256-bit key: Philox makes the four words of the seed. */
 static inline void tmf_open(tmf_stream *stream, const uint64_t key[4], uint64_t step, uint64_t block, uint64_t purpose)
 {
     uint64_t seed[4] = {step, block, key[2] ^ purpose, key[3]};
@@ -66,7 +66,7 @@ static inline uint64_t tmf_rotate(uint64_t x, int k)
     return (x << k) | (x >> (64 - k));
 }
 
-/* Fill out[0..8n) with 64-bit words. */
+/* Fills out[0..8n) with 64-bit words. */
 TMF_BY_LEVEL(tmf_fill, (tmf_stream *restrict stream, uint64_t *restrict out, int n), (stream, out, n))
 {
     uint64_t a[TMF_LANES], b[TMF_LANES], c[TMF_LANES], d[TMF_LANES];
@@ -107,7 +107,7 @@ static inline double tmf_uniform(uint64_t word)
     return (double)(word >> 11) * 0x1p-53;
 }
 
-/* n integers exactly uniform on {0..bound-1} from n words; the few that would bias them are drawn again. */
+/* n integers, exactly uniform on {0..bound-1}, from n words; a word that would bias them is replaced by a new one. */
 static inline void tmf_below(tmf_stream *stream, const uint64_t *words, uint64_t bound, uint64_t *out, int n)
 {
     for (int i = 0; i < n; i++) {

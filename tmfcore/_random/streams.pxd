@@ -1,4 +1,4 @@
-"""Addressed random streams: streams.h, as Cython sees it."""
+"""Cython declarations of streams.h, addressed random streams."""
 from libc.stdint cimport uint32_t, uint64_t
 
 
@@ -14,7 +14,7 @@ cdef extern from "_random/streams.h" nogil:
     void tmf_below(tmf_stream *stream, const uint64_t *words, uint64_t bound, uint64_t *out, int n)
 
 
-cdef enum Purpose:             # the last word of a stream's address
+cdef enum Purpose:             # last part of a stream's address
     MOVES
     ACTIVATIONS
     SELECTION

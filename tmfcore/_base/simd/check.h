@@ -1,4 +1,4 @@
-/* The check of what user code returns: finite numbers, and rows that are distributions. */
+/* Checks of the arrays that user code returns: all numbers are finite, every row is a distribution. */
 #ifndef TMFCORE_CHECK_H
 #define TMFCORE_CHECK_H
 
@@ -10,7 +10,7 @@
 #include "_base/simd/cpu.h"
 #include "_base/simd/lanes.h"
 
-/* The larger of `largest` and the bits of |x|, among which those of an infinity are the least that is not finite. */
+/* max(largest, bits of |x|). Bits of |x| order like |x|; a number is finite if they are below those of infinity. */
 TMF_INLINE uint64_t tmf_larger_bits(double x, uint64_t largest)
 {
     uint64_t bits;
@@ -39,7 +39,7 @@ TMF_BY_LEVEL(
     *found = largest;
 }
 
-/* Whether all of n numbers are finite; unless `target` is NULL, they are copied there. */
+/* Whether all n numbers are finite. They are copied to `target` unless it is NULL. */
 static inline int tmf_all_finite(const double *source, ptrdiff_t n, double *target)
 {
     uint64_t largest;
@@ -63,7 +63,8 @@ TMF_INLINE void tmf_distributions_of(const ptrdiff_t n_cells, const double *rest
     *right = !bad;
 }
 
-/* Whether a row has no negative entry or NaN and sums to 1; a sum may differ from one taken in order by rounding. */
+/* Whether a row sums to 1 and has no negative entry or NaN. The sum is taken in lanes: it may differ by rounding from a
+ * sum taken in order. */
 static inline int tmf_distribution(const double *restrict row, ptrdiff_t n_cells, double tolerance)
 {
     double rest = 0;
@@ -108,7 +109,7 @@ TMF_BY_LEVEL(
         *right = tmf_distribution(rows + i * n_cells, n_cells, tolerance);
 }
 
-/* Whether every one of n_rows rows is a distribution. */
+/* Whether all n_rows rows are distributions. */
 static inline int tmf_distributions(const double *rows, ptrdiff_t n_rows, ptrdiff_t n_cells, double tolerance)
 {
     int right;

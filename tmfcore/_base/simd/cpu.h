@@ -1,10 +1,10 @@
-/* Which instructions the kernels may use, settled once when a module is loaded, and code compiled for each choice.
+/* Instruction levels: the level is chosen once, when a module is loaded; loops are compiled for each level.
  *
- * Level      0 base: what every CPU of the platform has      1 AVX2      2 AVX-512      3 AVX-512 with VBMI
- *            The highest the CPU has, capped by the environment variable TMFCORE_INSTRUCTION_SET (base, avx2, avx512,
- *            avx512vbmi), which is there for tests: results have the same bits at every level.
- * Use        TMF_BY_LEVEL for loops the compiler vectorises by itself; for intrinsics functions of one's own with the
- *            attribute TMF_TARGET_AVX2, _AVX512 or _AVX512VBMI, called where tmf_instruction_level() reaches the level.
+ * Level      0 base: the baseline of the platform      1 AVX2      2 AVX-512      3 AVX-512 with VBMI
+ *            The highest level that the CPU supports. The environment variable TMFCORE_INSTRUCTION_SET (base, avx2,
+ *            avx512, avx512vbmi) caps it, for tests: results have the same bits at every level.
+ * Use        TMF_BY_LEVEL for loops that the compiler vectorises. For intrinsics: a function with the attribute
+ *            TMF_TARGET_AVX2, _AVX512 or _AVX512VBMI, called only if tmf_instruction_level() is at least that level.
  */
 #ifndef TMFCORE_CPU_H
 #define TMFCORE_CPU_H
@@ -18,7 +18,7 @@
 #define TMF_TARGET_AVX512 __attribute__((target("avx2,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl")))
 #define TMF_TARGET_AVX512VBMI __attribute__((target("avx2,bmi,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
 
-static int tmf_level; /* -1: TMFCORE_INSTRUCTION_SET names none of the levels */
+static int tmf_level; /* -1: TMFCORE_INSTRUCTION_SET names no level */
 
 __attribute__((constructor)) static void tmf_choose_level(void)
 {
@@ -42,8 +42,8 @@ static inline int tmf_instruction_level(void)
     return tmf_level;
 }
 
-/* TMF_BY_LEVEL(name, (parameters), (arguments)) { body } defines `static void name(parameters)`: the body compiled for
- * levels 0, 1 and 2, and the choice among them. */
+/* TMF_BY_LEVEL(name, (parameters), (arguments)) { body } defines `static void name(parameters)`, which calls the body
+ * as compiled for level 0, 1 or 2. */
 #define TMF_BY_LEVEL(name, parameters, arguments) \
     static inline __attribute__((always_inline)) void name##_body parameters; \
     static inline void name##_base parameters { name##_body arguments; } \
@@ -71,14 +71,14 @@ static inline int tmf_instruction_level(void)
 
 #endif
 
-/* Inlined for certain, so that a constant argument makes a loop of known length. */
+/* Always inlined, so that a constant argument gives a loop of constant length. */
 #if defined(__GNUC__)
 #define TMF_INLINE static inline __attribute__((always_inline))
 #else
 #define TMF_INLINE static inline
 #endif
 
-/* of(n, ...), with n a constant where it is small: a loop over it is then unrolled. */
+/* Calls of(n, ...), with a constant n for n <= 6: the compiler then unrolls loops over n. */
 #define TMF_BY_LENGTH(of, n, ...) \
     switch (n) { \
     case 1: of(1, __VA_ARGS__); break; \

@@ -7,7 +7,7 @@
 #include "_base/simd/cpu.h"
 #include "_base/simd/lanes.h"
 
-/* out[x] += sum_i weights[i] table[i, x], four rows at a time so that out is read and written a quarter as often. */
+/* out[x] += sum_i weights[i] table[i, x]; four rows per pass over out, to load and store it a quarter as often. */
 TMF_INLINE void tmf_add_rows_of(const double *restrict weights, const double *restrict table, ptrdiff_t n_rows,
                                 ptrdiff_t n_cells, double *restrict out)
 {

@@ -1,4 +1,4 @@
-/* Exponentials and logarithms of arrays, for the CPU at hand, with the same bits on all of them.
+/* Exponentials and logarithms of arrays, with the same bits on every instruction set.
  *
  * Sources    argument reduction by additions of 1.5 * 2^52 and by the bits of a double; Taylor series of exp on
  *            |r| <= ln(2) / 2, series of artanh for log on sqrt(1/2) <= m <= sqrt(2); errors below 1.2 units in the last place.
@@ -12,9 +12,9 @@
 
 #include "_base/simd/cpu.h"
 
-#define TMF_SHIFT 0x1.8p52 /* x + TMF_SHIFT has no room for a fraction, and holds the integer in its low bits */
+#define TMF_SHIFT 0x1.8p52 /* x + TMF_SHIFT is rounded to an integer, which stands in its low bits */
 
-#define TMF_LN2_HIGH 0x1.62e42feep-1          /* 33 bits: times an exponent it is exact */
+#define TMF_LN2_HIGH 0x1.62e42feep-1          /* 33 bits: its product with an exponent is exact */
 #define TMF_LN2_LOW 0x1.a39ef35793c76p-33
 
 TMF_INLINE double tmf_double_of(uint64_t bits)
@@ -61,7 +61,7 @@ TMF_INLINE double tmf_exp_one(double x)
     return x < -708.0 ? 0.0 : power;
 }
 
-/* log(x) for normal x > 0, where x - 1 = t may be known better than x. */
+/* log(x) for normal x > 0; t is x - 1, which the caller may know more precisely than x. */
 TMF_INLINE double tmf_log_near(double x, double t)
 {
     const uint64_t bits = tmf_bits_of(x);

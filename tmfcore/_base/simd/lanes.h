@@ -1,4 +1,4 @@
-/* Sums over eight lanes, added up in a fixed order: the same bits on every instruction set. And memory in whole lines. */
+/* Sums over eight lanes in a fixed order, with the same bits on every instruction set; alignment to cache lines. */
 #ifndef TMFCORE_LANES_H
 #define TMFCORE_LANES_H
 
@@ -8,7 +8,7 @@
 
 enum {
     TMF_SUMS = 8,
-    TMF_LINE = 64 /* bytes of a line of the cache: a vector across two of them is read twice */
+    TMF_LINE = 64 /* bytes of a cache line: a vector that crosses a line costs two reads */
 };
 
 #if defined(__GNUC__)
@@ -17,7 +17,7 @@ enum {
 #define TMF_ALIGNED
 #endif
 
-/* The first whole line at or after `memory`, of which TMF_LINE bytes more than needed were asked for. */
+/* The first cache line at or after `memory`, which must be allocated with TMF_LINE bytes more than needed. */
 static inline double *tmf_align(void *memory)
 {
     return (double *)(((uintptr_t)memory + TMF_LINE - 1) & ~(uintptr_t)(TMF_LINE - 1));
