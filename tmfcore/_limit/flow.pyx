@@ -1,8 +1,8 @@
-"""The mean-field limit: flows forwards, values backwards, and who would deviate.
+"""The mean-field limit: flows forward, values backward, and exploitability.
 
 Source     Theory, sections 2 (flow), 3 (values, two clocks) and 4 (exploitability).
-Notation   S observations, A actions, K successors, T steps; the loop over time is inside the kernels.
-Cost       O(S A K) a step, plus the tables of the game where they depend on mu or t.
+Notation   S observations, A actions, K successors, T steps; each function loops over all steps.
+Cost       O(S A K) per step, plus the tables of the game if they depend on mu or t.
 """
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
@@ -18,7 +18,7 @@ from tmfcore._model.policy cimport Policy
 
 cdef int check_flow(Model model, Py_ssize_t width, Py_ssize_t n_active, Py_ssize_t horizon) except -1:
     if width != model.n_observations:
-        raise ValueError(f"mu has {width} entries a step; the game has {model.n_observations} observations")
+        raise ValueError(f"mu has {width} entries per step; must have {model.n_observations}, one per observation")
     return check_active(n_active, horizon)
 
 
@@ -38,7 +38,7 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
     mu : ndarray of float64, shape (J + 1, S), J = ceil(T / record_every)
         OUT. Row j is mu after min(j * record_every, T) steps.
     kept : Kept or None
-        OUT. The kernels of all steps, for `backward` or `gaps` along this flow.
+        OUT. Kernels of all steps, to be reused by `backward` or `gaps` along this flow.
 
     Notes
     -----
@@ -77,7 +77,7 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
 def backward(Model model not None, Policy policy, const double[:, ::1] mu not None,
              const double[::1] active not None, double discount, bint always, double[:, ::1] values not None,
              double[:, :, ::1] q=None, int64_t[:, ::1] greedy=None, Kept kept=None):
-    """Values along a flow, of the policy or (policy None) of the best response to the flow.
+    """Values along a flow: of the policy, or, if policy is None, of the best response.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
     greedy : ndarray of int64, shape (T, S), optional
         OUT. The first maximiser of Q_t(o, .).
     kept : Kept or None
-        As `forward` left it.
+        From `forward` along this flow.
 
     Notes
     -----
@@ -136,7 +136,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
 
 def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu not None,
          const double[::1] active not None, double discount, bint always, Kept kept=None):
-    """How much a best response gains on the policy along a flow.
+    """The gain of a best response over the policy along a flow.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
     always : bool
         Clock "always" instead of "schedule".
     kept : Kept or None
-        As `forward` left it.
+        From `forward` along this flow.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
 
     Notes
     -----
-    Theory, section 4. One backward pass for both values: O(T S A K) time, O(S A) memory.
+    Theory, section 4. One backward pass computes both values: O(T S A K) time, O(S A) memory.
     """
     cdef Py_ssize_t horizon = mu.shape[0] - 1
     cdef Evaluator at = Evaluator(model, policy, horizon)

@@ -1,7 +1,7 @@
-/* One step of the mean field forwards: a population against the rows of a kernel.
+/* One step of the mean field forward: sums of the rows of a kernel, weighted by a population.
  *
- * Every sum has an order fixed in the source, over the rows where columns lie side by side in a vector: the bits are the
- * same on every instruction set.
+ * The source fixes the order of every sum over rows; vectors run along columns. So the bits are the same on every
+ * instruction set.
  */
 #ifndef TMFCORE_PUSH_H
 #define TMFCORE_PUSH_H
@@ -15,7 +15,7 @@
 #include "_base/simd/dense.h"
 #include "_limit/sparse.h"
 
-/* Divide mu by its sum. */
+/* Divides mu by its sum. */
 TMF_INLINE void tmf_normalise_of(double *restrict mu, ptrdiff_t n)
 {
     double sums[TMF_SUMS] = {0};
@@ -41,7 +41,7 @@ TMF_BY_LEVEL(
     tmf_normalise_of(mu, n);
 }
 
-/* One step of a population of which a share beta moves by the kernel (n, n) and the others stay: next, summing to 1. */
+/* next = beta next + (1 - beta) mu, divided by its sum: passive agents stay. On entry, next is mu moved by a kernel. */
 TMF_INLINE void tmf_finish_step(const double *restrict mu, double beta, ptrdiff_t n, double *restrict next)
 {
     if (beta < 1) {
@@ -53,12 +53,13 @@ TMF_INLINE void tmf_finish_step(const double *restrict mu, double beta, ptrdiff_
     tmf_normalise_of(next, n);
 }
 
+/* next = mu moved by the kernel (n, n), finished by tmf_finish_step. */
 TMF_BY_LEVEL(
     tmf_step,
     (const double *restrict mu, const double *restrict kernel, double beta, ptrdiff_t n, double *restrict next),
     (mu, kernel, beta, n, next))
 {
-    if (n == 8) { /* in registers from end to end */
+    if (n == 8) { /* the whole step stays in registers */
         double sums[8] = {0};
         for (int o = 0; o < 8; o += 4)
 #pragma omp simd
@@ -67,7 +68,7 @@ TMF_BY_LEVEL(
                     + (mu[o + 2] * kernel[8 * o + 16 + x] + mu[o + 3] * kernel[8 * o + 24 + x]);
         tmf_finish_step(mu, beta, 8, sums);
         memcpy(next, sums, sizeof sums);
-    } else if (n <= 64) { /* in whole lines of the cache */
+    } else if (n <= 64) { /* sums aligned to cache lines */
         TMF_ALIGNED double sums[64];
         memset(sums, 0, (size_t)n * sizeof *sums);
         tmf_add_rows_of(mu, kernel, n, n, sums);
@@ -102,7 +103,7 @@ TMF_INLINE void tmf_decisions_of(const ptrdiff_t n_actions, const double *restri
     }
 }
 
-/* out[o, a] = beta mu[o] pi[o, a]: those who act, by what they do. */
+/* out[o, a] = beta mu[o] pi[o, a]: the mass of acting agents by observation and action. */
 static inline void tmf_decisions(const double *mu, const double *pi, double beta, ptrdiff_t n_observations,
                                  ptrdiff_t n_actions, double *out)
 {

@@ -1,4 +1,4 @@
-"""One step of the mean field forwards."""
+"""One step of the mean field forward."""
 from cython cimport final
 from libc.stdint cimport int32_t
 
@@ -6,55 +6,56 @@ from tmfcore._model.evaluator cimport Evaluator
 
 
 cdef class Arrivals:
-    """Sparse rows by the observation they lead to: sums over arrivals need no memory to be read back.
+    """Cells of sparse rows, sorted by successor: each sum over arrivals stays in a register until it is stored.
 
-    Entry i of the cells that lead to x, i in start[x]..start[x + 1] - 1: cell[i] in the table, in row[i].
+    Entries i in start[x]..start[x + 1] - 1 lead to x: entry i is cell[i] of the table, in row[i].
     """
     cdef Py_ssize_t n_observations, n_cells
     cdef Py_ssize_t *start       # (S + 1,)
     cdef int32_t *cell           # (n_cells,)
     cdef int32_t *row            # (n_cells,)
-    cdef double *share           # (n_cells,) a table that never changes, in this order; else NULL
+    cdef double *share           # (n_cells,) a constant table in this order; NULL before sort
 
+    # Copy a constant table into the order of arrivals, once.
     cdef int sort(self, const double *table) except -1 nogil
-    # out[x], or with `onto` what is added to it, is the sum over the cells that lead to x of weights[row] table[cell].
+    # out[x] = (with `onto`: +=) the sum over the cells that lead to x of weights[row] table[cell].
     cdef void gather(self, const double *weights, const double *table, bint onto, double *out) noexcept nogil
 
 
 cdef class Moves:
-    """Where a population goes by the tables at which an evaluator stands."""
-    cdef Arrivals acting         # None when dense
-    cdef Arrivals resting        # None when dense, or the identity
-    cdef double *weights         # (S, A)  who acts, by what they do
+    """Moves a population by the tables that an evaluator holds."""
+    cdef Arrivals acting         # None if dense
+    cdef Arrivals resting        # None if dense, or the identity
+    cdef double *weights         # (S, A)  mass of acting agents by observation and action
     cdef double *still           # (S,)    SCRATCH
 
-    # Lay out kernels that never change by arrival, once and for all.
+    # Sort constant kernels by arrival, once.
     cdef int sort(self, Evaluator at) except -1 nogil
 
     # weights[o, a] = beta mu(o) pi(a | o)
     @final
     cdef void weigh(self, Evaluator at, const double *mu, double beta) noexcept nogil
 
-    # next_mu (S,) of `weights`, and of the share 1 - beta of mu (S,) that does not act; sums to what they sum to.
+    # next_mu (S,): `weights` moved by the active kernel, plus (1 - beta) mu moved by the passive one. Not normalised.
     @final
     cdef void move(self, Evaluator at, const double *mu, double beta, double *next_mu) noexcept nogil
 
-    # Adds to next_mu those who do not act.
+    # Add to next_mu the passive agents, (1 - beta) mu.
     @final
     cdef void drift(self, Evaluator at, const double *mu, double beta, double *next_mu) noexcept nogil
 
 
 cdef class Push(Moves):
-    """What a run forwards works with: who arrives where, and the kernel averaged over the policy of a stage."""
+    """Steps of a forward run. If policy and kernel are constant within a stage, they are averaged once per stage."""
     cdef void *memory
-    cdef bint steady                 # policy and kernel stay the same for a stage, and it is worth averaging them
-    cdef Py_ssize_t stage_end        # the first step after the stage that is averaged
-    cdef double *average             # (S, S), or the shares of merged arrivals; unused unless steady
-    cdef bint merged                 # arrivals are merged over actions, by origin:
+    cdef bint steady                 # policy and kernel are constant within stages long enough for averaging to pay
+    cdef Py_ssize_t stage_end        # the first step after the averaged stage
+    cdef double *average             # if steady: (S, S), or one entry per merged arrival
+    cdef bint merged                 # arrivals are merged over actions, to one per origin and successor:
     cdef Py_ssize_t[::1] start       # (S + 1,)
     cdef int32_t[::1] origin
 
     cdef Py_ssize_t merge(self, Py_ssize_t A) except -1
     cdef int open_stage(self, Evaluator at, int t, const double *mu) except -1 nogil
-    # next_mu (S,) of the population mu (S,) of which a share beta acts at step t; `at` is the one it was made for.
+    # next_mu (S,) after step t, at which a share beta of mu (S,) acts. `at` must be the evaluator given to __cinit__.
     cdef int step(self, Evaluator at, int t, const double *mu, double beta, double *next_mu) except -1 nogil

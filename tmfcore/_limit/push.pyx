@@ -1,12 +1,12 @@
-"""One step of the mean field forwards: mu_{t+1} = Phi_t(mu_t).
+"""One step of the mean field forward: mu_{t+1} = Phi_t(mu_t).
 
 Source     Theory, section 2.  Notation: S observations, A actions, K successors.
-Contract   next_mu sums to 1 to rounding: the error of a step must not feed the next, since a kernel linear in mu would
-           double it every time.
+Contract   next_mu is divided by its sum, so that it sums to 1 up to rounding. Otherwise the error of the sum would
+           double at every step if the kernel is linear in mu.
 
-Where the policy stays the same for a stage and the kernel for good, the kernel is averaged over the policy once a
-stage, Kbar(o, x) = sum_a pi(a | o) P(x | o, a), which leaves S^2 cells a step instead of S A K. Sparse rows are merged
-by where they come from and lead to; where that leaves hardly fewer cells than S^2, the average is dense.
+If the kernel is constant and the policy is constant within a stage, the kernel is averaged over the policy once per
+stage, Kbar(o, x) = sum_a pi(a | o) P(x | o, a), which leaves S^2 cells per step instead of S A K. Sparse cells with the
+same origin and successor are merged; if a sparse kernel has S^2 / 2 cells or more, the average is dense.
 """
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free
@@ -33,7 +33,7 @@ cdef extern from "_limit/push.h" nogil:
     void tmf_decisions(const double *mu, const double *pi, double beta, Py_ssize_t n_observations, Py_ssize_t n_actions,
                        double *out)
 
-# Averaging costs about one step that is not averaged.
+# Stages of at least this many steps are averaged: averaging costs about one step without it.
 cdef enum:
     WORTH_AVERAGING = 4
 
@@ -68,7 +68,7 @@ cdef class Arrivals:
                 self.row[self.start[x]] = <int32_t>i
                 self.start[x] += 1
                 at += 1
-        for x in range(n_observations, 0, -1):      # each start has moved to the next one
+        for x in range(n_observations, 0, -1):      # the loop above has moved each start to the next
             self.start[x] = self.start[x - 1]
         self.start[0] = 0
 
@@ -162,7 +162,7 @@ cdef class Push(Moves):
         free(self.memory)
 
     cdef Py_ssize_t merge(self, Py_ssize_t A) except -1:
-        """Arrivals by origin instead of by row: `start` and `origin`; their number."""
+        """Fill `start` and `origin`, arrivals by origin instead of by row; return their number."""
         cdef Py_ssize_t S = self.acting.n_observations
         cdef Arrivals arriving = self.acting
         cdef Py_ssize_t x, i, number = 0
@@ -174,7 +174,7 @@ cdef class Push(Moves):
             self.start[x] = number
             for i in range(arriving.start[x], arriving.start[x + 1]):
                 o = <int32_t>(arriving.row[i] // A)
-                if number == self.start[x] or self.origin[number - 1] != o:     # rows arrive in order
+                if number == self.start[x] or self.origin[number - 1] != o:     # arrivals of x are sorted by row
                     self.origin[number] = o
                     number += 1
         self.start[S] = number

@@ -1,6 +1,6 @@
-/* Sparse rows, whose cells name the observations they lead to: against values, and against a population.
+/* Products with sparse rows, each of whose cells has its own successor: with values, and with a population.
  *
- * Every sum is added up in one fixed order, so the bits are the same on every instruction set.
+ * Every sum has one fixed order, so that the bits are the same on every instruction set.
  */
 #ifndef TMFCORE_SPARSE_H
 #define TMFCORE_SPARSE_H
@@ -10,7 +10,7 @@
 
 #include "_base/simd/cpu.h"
 
-/* ---------------------------------------------------------------- rows against values */
+/* ---------------------------------------------------------------- rows times values */
 
 /* sum_k row[k] values[successor[k]]; `successor` NULL: cell k is observation k. */
 TMF_INLINE double tmf_row_mean(const ptrdiff_t n_cells, const double *restrict row, const int32_t *restrict successor,
@@ -47,8 +47,8 @@ TMF_INLINE void tmf_sparse_values_of(const ptrdiff_t n_cells, const double *rest
     }
 }
 
-/* q[o, a] = reward[o, a] + discount sum_k table[o, a, k] values[successor[o, a, k]], and, unless pi is NULL,
- * means[o] = sum_a pi[o, a] q[o, a] while they are at hand. */
+/* q[o, a] = reward[o, a] + discount sum_k table[o, a, k] values[successor[o, a, k]]; unless pi is NULL, also
+ * means[o] = sum_a pi[o, a] q[o, a], in the same pass. */
 static inline void tmf_sparse_values(const double *reward, const double *table, const int32_t *successor,
                                      const double *values, const double *pi, double discount, ptrdiff_t n_observations,
                                      ptrdiff_t n_actions, ptrdiff_t n_cells, double *q, double *means)
@@ -94,9 +94,9 @@ TMF_INLINE void tmf_sparse_both_of(const ptrdiff_t n_cells, const double *restri
     }
 }
 
-/* Two vectors of values side by side, pairs (S, 2): of the first the policy's means, of the second the largest values.
- * A cell and its successor are read once for both. Unless NULL, q (S, A) are the first's action values, and greedy (S,)
- * the first maximisers of the second's. */
+/* Two vectors of values, interleaved in pairs (S, 2), in one pass: means[o] is the policy's mean of the first vector's
+ * action values, largest[o] the largest of the second's. Unless NULL, q (S, A) gets the first vector's action values,
+ * and greedy (S,), which needs q, the first maximisers of the second's. */
 static inline void tmf_sparse_both(const double *reward, const double *table, const int32_t *successor,
                                    const double *pairs, const double *pi, double discount, ptrdiff_t n_observations,
                                    ptrdiff_t n_actions, ptrdiff_t n_cells, double *q, int32_t *greedy, double *means,
@@ -111,10 +111,10 @@ static inline void tmf_sparse_both(const double *reward, const double *table, co
     }
 }
 
-/* ---------------------------------------------------------------- rows against a population */
+/* ---------------------------------------------------------------- a population times rows */
 
-/* out[x], or with `onto` what is added to it, is the sum of weights[row[i]] table[cell[i]] over the cells i in
- * start[x]..start[x + 1] - 1 that lead to x; `cell` NULL: the table is in that order itself. */
+/* out[x] = (with `onto`: +=) the sum of weights[row[i]] table[cell[i]] over the entries i that lead to x, which are
+ * start[x]..start[x + 1] - 1. `cell` NULL: the table is in the order of the entries. */
 TMF_INLINE void tmf_arrivals(const ptrdiff_t *restrict start, const int32_t *restrict cell, const int32_t *restrict row,
                              const double *restrict weights, const double *restrict table, const int onto,
                              ptrdiff_t n_observations, double *restrict out)

@@ -1,8 +1,8 @@
-/* One step of values backwards: the rows of a kernel against the values of the next step.
+/* One step of values backward: products of the rows of a kernel with the values of the next step.
  *
- * Every sum has an order fixed in the source, over the cells where rows lie side by side in a vector, over eight lanes
- * where a row is summed up: the bits are the same on every instruction set. Two vectors of values (a policy's own and the
- * best response's) share one pass over the table.
+ * The source fixes the order of every sum: over cells if vectors run along rows, over eight lanes if they run along
+ * cells. So the bits are the same on every instruction set. Two vectors of values (a policy's and the best response's)
+ * share one pass over the table.
  */
 #ifndef TMFCORE_VALUES_H
 #define TMFCORE_VALUES_H
@@ -16,13 +16,13 @@
 #include "_limit/sparse.h"
 
 enum {
-    TMF_PANEL = 32,  /* rows of a turned table whose sums stay in registers */
-    TMF_COPIED = 512 /* values that are copied for their alignment */
+    TMF_PANEL = 32,  /* rows of a turned table at once: their sums fit in registers */
+    TMF_COPIED = 512 /* up to this many values are copied to aligned memory */
 };
 
 /* ---------------------------------------------------------------- dense rows */
 
-/* out[j] = reward[j] + discount sum_x table[j, x] values[x] for `n_rows` rows, a constant. */
+/* out[j] = reward[j] + discount sum_x table[j, x] values[x]; n_rows is a constant <= 4. */
 TMF_INLINE void tmf_few_rows(const double *restrict reward, const double *restrict table, const double *restrict values,
                              double discount, const int n_rows, ptrdiff_t n_cells, double *restrict out)
 {
@@ -43,7 +43,7 @@ TMF_INLINE void tmf_few_rows(const double *restrict reward, const double *restri
         out[j] = reward[j] + discount * (tmf_lanes(sums[j]) + rest[j]);
 }
 
-/* out[i] = reward[i] + discount sum_x table[i, x] values[x]; the same for `other` unless it is NULL, in the same pass. */
+/* out[i] = reward[i] + discount sum_x table[i, x] values[x]; unless `other` is NULL, also other_out from `other`. */
 TMF_BY_LEVEL(
     tmf_row_values,
     (const double *restrict reward, const double *restrict table, const double *restrict values, const double
@@ -53,7 +53,7 @@ TMF_BY_LEVEL(
 {
     TMF_ALIGNED double copy[TMF_COPIED], other_copy[TMF_COPIED];
     ptrdiff_t i = 0;
-    if (n_cells <= TMF_COPIED) { /* in whole lines of the cache */
+    if (n_cells <= TMF_COPIED) { /* align to cache lines */
         values = memcpy(copy, values, (size_t)n_cells * sizeof *values);
         if (other)
             other = memcpy(other_copy, other, (size_t)n_cells * sizeof *other);
@@ -70,9 +70,9 @@ TMF_BY_LEVEL(
     }
 }
 
-/* A turned table lists, for every panel of rows, cell 0 of all of them, then cell 1, ...: rows lie side by side in a
- * vector, and their sums need not be gathered from lanes. Panels are TMF_PANEL wide, the last ones TMF_SUMS, filled up
- * with zeros. Pays for short rows; long ones are bound by memory either way. */
+/* A turned table stores, for each panel of rows, cell 0 of all its rows, then cell 1, and so on. Vectors run along rows,
+ * so that no sum over lanes is needed. Panels have TMF_PANEL rows; the remainder is in panels of TMF_SUMS rows, padded
+ * with zeros. This pays for short rows; long rows are bound by memory in either layout. */
 static inline ptrdiff_t tmf_turned_size(ptrdiff_t n_rows, ptrdiff_t n_cells)
 {
     return (n_rows + TMF_SUMS - 1) / TMF_SUMS * TMF_SUMS * n_cells;
@@ -89,7 +89,8 @@ static inline void tmf_turn(const double *table, ptrdiff_t n_rows, ptrdiff_t n_c
     }
 }
 
-/* out[lane] = reward[lane] + discount sum_x panel[x, lane] values[x]; `width` is a constant, `n` <= width lanes count. */
+/* out[lane] = reward[lane] + discount sum_x panel[x, lane] values[x] for the first min(n, width) lanes; `width` is a
+ * constant. */
 TMF_INLINE void tmf_panel_values(const double *restrict reward, const double *restrict panel,
                                  const double *restrict values, double discount, ptrdiff_t n_cells, const int width,
                                  ptrdiff_t n, double *restrict out)
@@ -138,7 +139,7 @@ TMF_INLINE void tmf_turned_values_of(const double *restrict reward, const double
     }
 }
 
-/* tmf_row_values from a turned table. */
+/* As tmf_row_values, from a turned table. */
 TMF_BY_LEVEL(
     tmf_turned_values,
     (const double *restrict reward, const double *restrict turned, const double *restrict values, const double
@@ -195,10 +196,10 @@ TMF_BY_LEVEL(
     TMF_BY_LENGTH(tmf_largest_of, n_actions, q, n_observations, out)
 }
 
-/* ---------------------------------------------------------------- those who rest */
+/* ---------------------------------------------------------------- passive agents */
 
-/* values[o] = beta values[o] + (1 - beta) (reward[o] + discount sum_k table[o, k] next_values[successor[o, k]]);
- * `table` NULL: they stay where they are; `successor` NULL: cell k is observation k. */
+/* values[o] = beta values[o] + (1 - beta) (reward[o] + discount sum_k table[o, k] next_values[successor[o, k]]).
+ * `table` NULL: passive agents stay where they are; `successor` NULL: cell k is observation k. */
 static inline void tmf_add_resting(const double *restrict reward, const double *restrict table,
                                    const int32_t *restrict successor, const double *restrict next_values,
                                    double discount, double beta, ptrdiff_t n_observations, ptrdiff_t n_cells,

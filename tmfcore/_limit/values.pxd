@@ -1,15 +1,16 @@
-"""One step of values backwards, shared by every kernel that needs them."""
+"""One step of values backward, for all kernels that need it."""
 from libc.stdint cimport int32_t
 
 from tmfcore._model.evaluator cimport Evaluator
 
 
-# Prepare for many steps backwards: a kernel that stays the same is laid out for speed.
+# Prepare for n_steps backward steps: a constant dense kernel is rearranged once, if that pays (values.pyx).
 cdef int expect_steps(Evaluator at, Py_ssize_t n_steps) except -1
-# q (S, A) of acting at once.
+# q (S, A): reward of acting plus discounted next values.
 cdef void action_values(Evaluator at, const double *next_values, double discount, double *q) noexcept nogil
-# From the values (S,) of those who act those of an agent who acts with probability beta.
+# Mix in waiting: values = beta * values + (1 - beta) * (r0 + discount * mean next values of the passive row).
 cdef void rest(Evaluator at, const double *next_values, double discount, double beta, double *values) noexcept nogil
+# q and values of the policy at.pi.
 cdef void policy_values(
     Evaluator at,
     const double *next_values,    # IN   (S,)
@@ -19,20 +20,20 @@ cdef void policy_values(
     double *values,               # OUT  (S,)
 ) noexcept nogil
 
-# The same of the best response.
+# q and values of the best response.
 cdef void best_values(
     Evaluator at, const double *next_values, double discount, double beta, double *q, double *values
 ) noexcept nogil
 
-# Both in one pass over the table, a policy's own values and then those of the best response; returns the largest gap.
+# Both in one pass over the table: row 0 of values is the policy's, row 1 the best response's. Returns the largest gap.
 cdef double both_values(
     Evaluator at,
     const double *next_values,    # IN   (2, S)
     double discount,
     double beta,
     double *scratch,              # SCRATCH (2, S, A)
-    double *q,                    # OUT  (S, A)   of the policy, or NULL
-    int32_t *greedy,              # OUT  (S,)     the best response, or NULL with q
+    double *q,                    # OUT  (S, A)   action values of the policy; or NULL
+    int32_t *greedy,              # OUT  (S,)     actions of the best response; or NULL, as it must be if q is
     double *values,               # OUT  (2, S)
 ) noexcept nogil
 
@@ -40,7 +41,7 @@ cdef double both_values(
 cdef inline void weigh(
     const double *mu, const double *values, Py_ssize_t n_observations, double *gap, double *mean_return
 ) noexcept nogil:
-    """Gap and own value of one drawn from mu (S,), where values (2, S) are as both_values has them."""
+    """The means over mu (S,) of the gap and of the policy's values, from the values (2, S) of both_values."""
     cdef Py_ssize_t o
     gap[0] = mean_return[0] = 0
     for o in range(n_observations):
@@ -49,7 +50,7 @@ cdef inline void weigh(
 
 
 cdef inline double policy_mean(const double *pi, const double *q, Py_ssize_t n_actions) noexcept nogil:
-    """sum_a pi(a) q(a) of one row."""
+    """sum_a pi(a) q(a)."""
     cdef double total = 0
     cdef Py_ssize_t a
     for a in range(n_actions):
@@ -58,7 +59,7 @@ cdef inline double policy_mean(const double *pi, const double *q, Py_ssize_t n_a
 
 
 cdef inline Py_ssize_t best_action(const double *q, Py_ssize_t n_actions) noexcept nogil:
-    """The first maximiser of one row."""
+    """The first maximiser of q (A,)."""
     cdef Py_ssize_t a, best = 0
     for a in range(1, n_actions):
         if q[a] > q[best]:

@@ -1,8 +1,8 @@
-"""One step of values backwards: of a policy, of the best response, or of both in one pass.
+"""One step of values backward: of a policy, of the best response, or of both in one pass.
 
 Source     Theory, sections 3 (values, two clocks) and 4 (exploitability).
 Notation   S observations, A actions, K successors.
-Cost       O(S A K) a step.
+Cost       O(S A K) per step.
 """
 from libc.stdint cimport int32_t
 
@@ -29,8 +29,8 @@ cdef extern from "_limit/values.h" nogil:
     void tmf_largest(const double *q, Py_ssize_t n_observations, Py_ssize_t n_actions, double *out)
 
 cdef enum:
-    SHORT_ROWS = 48         # beyond, reading the table bounds the speed whichever way it lies
-    WORTH_TURNING = 32      # turning a table takes as long as a few dozen steps save
+    SHORT_ROWS = 48         # longer rows are bound by memory in either layout
+    WORTH_TURNING = 32      # steps: turning a table takes as long as a few dozen steps save
 
 
 cdef int expect_steps(Evaluator at, Py_ssize_t n_steps) except -1:
@@ -44,7 +44,7 @@ cdef int expect_steps(Evaluator at, Py_ssize_t n_steps) except -1:
 
 
 cdef inline const double *turned_table(Evaluator at) noexcept nogil:
-    """The kernel with rows side by side, or NULL."""
+    """The turned active kernel (values.h), filled on first use; NULL if expect_steps allocated none."""
     if at.turned != NULL and not at.turned_filled:
         tmf_turn(at.tables.transition, at.n_observations * at.n_actions, at.n_successors, at.turned)
         at.turned_filled = True

@@ -1,1 +1,1 @@
-# No Python names: one step of values backwards, cimported by the kernels that need it.
+# No Python names: one step of values backward, cimported by other kernels.

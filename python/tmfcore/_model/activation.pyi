@@ -1,1 +1,1 @@
-# No Python names: who acts at a step, cimported by the engines.
+# No Python names: the acting agents of a step, cimported by the engines.
