@@ -119,7 +119,7 @@ def test_bad_arguments_are_named():
         moved(game, 0, mu, np.array([3, 0]), one, rng)
     with pytest.raises(ValueError, match=r"t is 20; must lie in 0..19"):
         moved(game, 20, mu, one, one, rng)
-    with pytest.raises(ValueError, match="equally many"):
+    with pytest.raises(ValueError, match="must be equal"):
         moved(game, 0, mu, one, one[:1], rng)
     with pytest.raises(ValueError, match="mu has shape"):
         moved(game, 0, np.ones(1), one, one, rng)

@@ -70,9 +70,9 @@ TMF_BY_LEVEL(
     }
 }
 
-/* A turned table stores, for each panel of rows, cell 0 of all its rows, then cell 1, and so on. Vectors run along rows,
- * so that no sum over lanes is needed. Panels have TMF_PANEL rows; the remainder is in panels of TMF_SUMS rows, padded
- * with zeros. This pays for short rows; long rows are bound by memory in either layout. */
+/* A turned table stores, for each panel of rows, cell 0 of all its rows, then cell 1, and so on. Vectors go along rows,
+ * and no sum over lanes is needed. Panels have TMF_PANEL rows; the remainder is in panels of TMF_SUMS rows, padded with
+ * zeros. This pays for short rows; long rows are bound by memory in either layout. */
 static inline ptrdiff_t tmf_turned_size(ptrdiff_t n_rows, ptrdiff_t n_cells)
 {
     return (n_rows + TMF_SUMS - 1) / TMF_SUMS * TMF_SUMS * n_cells;

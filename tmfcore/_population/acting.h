@@ -1,4 +1,4 @@
-/* Bits of who acts: drawn for 64 agents at a time, and counted. */
+/* One bit per agent that says whether it acts: drawn for 64 agents at a time, and counted. */
 #ifndef TMFCORE_BITS_H
 #define TMFCORE_BITS_H
 
@@ -11,8 +11,8 @@
 #include <immintrin.h>
 #endif
 
-/* Bit i of bits[w] is set where number i of the w-th 64 lies below the threshold: random (16 n_words,) holds four 16-bit
- * numbers a word. */
+/* Sets bit i of bits[w] if number 64 w + i is below the threshold. random (16 n_words,) holds four 16-bit numbers per
+ * word. */
 #define TMF_BITS_ARGUMENTS \
     const uint64_t *restrict random, uint16_t threshold, uint64_t *restrict bits, int n_words
 
@@ -32,7 +32,7 @@ static void tmf_bits_below_base(TMF_BITS_ARGUMENTS)
 TMF_TARGET_AVX2
 static void tmf_bits_below_avx2(TMF_BITS_ARGUMENTS)
 {
-    /* unsigned a < t as saturating t - a != 0 */
+    /* for unsigned numbers, a < t if and only if the saturating t - a is not 0 */
     const __m256i limit = _mm256_set1_epi16((short)threshold), zero = _mm256_setzero_si256();
     for (int w = 0; w < n_words; w++, random += 16) {
         uint32_t half[2];

@@ -1,11 +1,11 @@
-"""The agents engine: every agent keeps its own observation, and moves when it acts or drifts.
+"""The agents engine: it stores the observation of every agent and moves the agents one by one.
 
 Source     Theory, section 1.  Notation: N agents, S observations, A actions, K successors, T steps, J intervals.
 Contract   the draw of agent i at step t is addressed by (key, t, i): it depends neither on what is recorded nor on
-           the instruction set. Integer counts are taken from the agents at every step, mu = counts / N from them.
-Cost       all agents move: O(N) a step. B agents act and the others stand still: O(B) a step, plus what the game
-           needs to evaluate its tables where they depend on mu.
-Memory     1, 2 or 4 bytes an agent for S up to 2^8, 2^16, 2^20, and one bit for who acts.
+           the instruction set. Integer counts are made from the agents at every step; mu = counts / N.
+Cost       O(N) per step if all agents move. O(B) if B agents act and passive agents stay where they are. In addition,
+           the game evaluates its tables if they depend on mu.
+Memory     per agent 1, 2 or 4 bytes for S up to 2^8, 2^16, 2^20, and one bit that says whether it acts.
 """
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
@@ -34,7 +34,7 @@ MAX_ROWS = 2**30               # 2 S rows, times actions rounded up to a power o
 
 
 cdef enum:
-    DRAWN = 256                # agents drawn together
+    DRAWN = 256                # agents drawn at once
 
 
 def observation_dtype(Py_ssize_t n_observations):
@@ -47,14 +47,14 @@ def action_dtype(Py_ssize_t n_actions):
     return np.dtype(np.int8 if n_actions <= 2**7 else np.int16 if n_actions <= 2**15 else np.int32)
 
 
-# ---------------------------------------------------------------- a step at which everybody moves
+# ---------------------------------------------------------------- a step at which all agents move
 
 cdef void adjust_bits(Population *people, uint64_t *acting, tmf_stream *stream, int64_t excess) noexcept nogil:
-    """Clear `excess` bits drawn uniformly among those set, or set -excess among those clear."""
+    """Clear `excess` uniformly drawn bits of those set; if excess < 0, set -excess bits of those clear."""
     cdef uint64_t words[DRAWN]
     cdef uint64_t agents[DRAWN]
     cdef uint64_t bit
-    cdef uint64_t wanted = excess > 0       # value of the bits to be changed
+    cdef uint64_t wanted = excess > 0       # the value of the bits to change
     cdef int64_t left = excess if excess > 0 else -excess
     cdef int i, n
     while left > 0:
@@ -70,8 +70,8 @@ cdef void adjust_bits(Population *people, uint64_t *acting, tmf_stream *stream, 
 cdef void select_bits(Population *people, uint64_t *acting, int t, int64_t n_acting) noexcept nogil:
     """Set the bits of a uniformly drawn batch of n_acting < N agents.
 
-    Every bit is drawn with nearly the right probability, and then random ones are changed until their number is right:
-    by symmetry all batches of that number are equally likely, whatever the probability was.
+    Each bit is drawn with probability close to n_acting / N, then random bits are changed until n_acting are set. By
+    symmetry all batches of that size are equally likely, whatever the probability was.
     """
     cdef tmf_stream stream
     cdef uint64_t random[TMF_PART]            # four numbers of 16 bits each
@@ -86,7 +86,7 @@ cdef void select_bits(Population *people, uint64_t *acting, int t, int64_t n_act
     while first < N:
         tmf_fill(&stream, random, TMF_PART // 8)
         tmf_bits_below(random, <uint16_t>threshold, acting + first // 64, TMF_PART // 16)
-        first += 4 * TMF_PART                 # which divides TMF_TILE, so that `acting` has room for whole parts
+        first += 4 * TMF_PART                 # 4 TMF_PART divides TMF_TILE: `acting` has room for whole parts
     if N % 64:
         acting[n_words - 1] &= (<uint64_t>1 << (N % 64)) - 1
     adjust_bits(people, acting, &stream, tmf_count_bits(acting, n_words) - n_acting)
@@ -95,7 +95,7 @@ cdef void select_bits(Population *people, uint64_t *acting, int t, int64_t n_act
 cdef void play_all(
     Evaluator at, Crowd *crowd, Team team, Trajectory *trajectory, Ledger *ledger, int t, int64_t n_acting, double p
 ) noexcept nogil:
-    """n_acting agents act (n_acting < 0: each with probability p), the others drift."""
+    """A step at which n_acting agents act (n_acting < 0: each with probability p) and the others are passive."""
     cdef Population *people = &crowd.people
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t o, a
@@ -112,7 +112,7 @@ cdef void play_all(
         acted = 0
         for a in range(A):
             acted += crowd.decided[o * A + a]
-            if crowd.layout.averaged:         # decided[o, 0] agents acted: their mean reward
+            if crowd.layout.averaged:         # decided[o, 0] agents acted: take their expected reward
                 reward += crowd.decided[o * A] * at.pi[o * A + a] * at.tables.reward[o * A + a]
             else:
                 reward += crowd.decided[o * A + a] * at.tables.reward[o * A + a]
@@ -130,7 +130,7 @@ cdef void play_all(
 # ---------------------------------------------------------------- a run
 
 cdef bint plays_few(Evaluator at, int64_t n_acting, int64_t n_agents) noexcept nogil:
-    """Whether a batch is small enough to be picked out; measured: eight times fewer than all."""
+    """Whether only the acting agents are visited: passive agents stay, and B <= N / 8 (measured crossover) or B = 1."""
     return at.model.passive_identity and 0 <= n_acting and (8 * n_acting <= n_agents or n_acting == 1)
 
 
@@ -154,9 +154,9 @@ cdef int place(Population *people, const int64_t[::1] initial_counts) except -1:
 cdef int64_t set_up(
     Crowd *crowd, Memory memory, Evaluator at, Activation *activation, Py_ssize_t n_batches, bint actions_matter
 ) except -2:
-    """Choose how moves are drawn, and take the memory for it; returns the largest small batch, -1 without any."""
+    """Choose how moves are drawn and allocate for it; return the largest batch for Few, or -1 if there is none."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef int64_t largest = -1, largest_few = -1      # batches: of all who move at once, of those picked out
+    cdef int64_t largest = -1, largest_few = -1      # batches of steps at which all agents move; of steps of Few
     cdef bint passive_rows = False, needs_bits = False, fixed
     cdef double n_cells
     cdef Py_ssize_t i
@@ -170,20 +170,20 @@ cdef int64_t set_up(
             needs_bits |= activation.batch[i] < crowd.people.n_agents
         elif activation.batch[i] != 1:
             largest_few = max(largest_few, activation.batch[i])
-    # Rows averaged over the policy are narrower, but do not tell what was done.
+    # Rows averaged over the policy are narrower, but they do not give the actions.
     crowd.layout = layout_of(at, passive_rows, (
         not actions_matter and largest_few < 0 and A > 1 and S <= <double>A * at.n_successors))
-    # Tables that never change within a stage are worth building for any number of agents; others only when the
-    # agents that move outnumber what scanning rows costs (both measured).
+    # Alias tables that are constant within a stage pay for any number of agents. Other tables are built at every step:
+    # this pays if so many agents move that scanning their rows costs more (both measured).
     fixed = at.model.constant_transition and not at.policy.depends_on_mu
     n_cells = cells_in(&crowd.layout)
     crowd.aliased = n_cells <= 2**26 and crowd.layout.action_bits + crowd.layout.cell_bits <= 20 and (
         fixed or 8 * n_cells < <double>max(largest, largest_few) * (8 + A + at.n_successors))
     if not crowd.aliased and crowd.layout.averaged:
-        crowd.layout = layout_of(at, passive_rows, False)     # scanning needs the actions
+        crowd.layout = layout_of(at, passive_rows, False)     # rows that are scanned are not averaged
     if <double>crowd.layout.n_rows * (<int64_t>1 << crowd.layout.action_bits) > MAX_ROWS:
         raise ValueError(f"the agents engine takes up to {MAX_ROWS} rows of observation and action; the game has "
-                         f"{S} observations and {A} actions: use engine='counts'")
+                         f"too many, with {S} observations and {A} actions: use engine='counts'")
     crowd.fixed_tables = crowd.aliased and fixed
     crowd.people.observations = <uint8_t *>memory.take(crowd.people.n_agents * crowd.people.width)
     crowd.people.counts = <int64_t *>memory.take(S * sizeof(int64_t))
@@ -208,19 +208,19 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     Parameters
     ----------
     key : ndarray of uint64, shape (4,)
-        The key of all random numbers.
+        Key of all random streams of the run.
     initial_counts : ndarray of int64, shape (S,)
-        Agents at each observation; agent i starts where their running sum first exceeds i, until `rename`.
+        Agents at each observation. Agent i starts where the running sum first exceeds i; `rename` renumbers later.
     batch, probability, record_every, counts, decisions, rewards, watch
         As for tmfcore._population.counts.run.
     observations : ndarray of observation_dtype(S), shape (T, N), optional
-        OUT. Where every agent stands before each step.
+        OUT. The observation of each agent before each step.
     actions : ndarray of action_dtype(A), shape (T, N), optional
-        OUT. What it does, -1 when passive.
+        OUT. The action of each agent, -1 if passive.
     individual_rewards : ndarray of float64, shape (T, N), optional
-        OUT. What it earns.
+        OUT. The reward of each agent.
     threads : int, optional
-        Threads that share the tiles of a step at which all agents move; the result does not depend on it.
+        Threads that share the tiles of a step at which all agents move; the result does not depend on their number.
 
     Returns
     -------
@@ -229,7 +229,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
 
     Notes
     -----
-    Theory, section 1. Memory 1, 2 or 4 bytes an agent, plus one bit when a batch is drawn.
+    Theory, section 1. Memory per agent: 1, 2 or 4 bytes, plus one bit if batches are drawn.
     """
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef AliasTables alias = None
@@ -259,7 +259,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         raise ValueError(f"the agents engine takes up to {MAX_OBSERVATIONS} observations; the game has {S}: "
                          "use engine='counts'")
     people.n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards, MAX_AGENTS,
-                                "the most that the agents engine takes: use engine='counts'")
+                                "the largest number for the agents engine: use engine='counts'")
     read_activation(&activation, batch, probability, people.n_agents, horizon)
     people.width = observation_dtype(S).itemsize
     for i in range(4):
@@ -325,23 +325,23 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
 
 def rename(const uint64_t[::1] key not None, observations not None, actions not None,
            double[:, ::1] rewards not None):
-    """Number the individuals of a run anew, in place, so that they are exchangeable.
+    """Renumber the individuals of a run, in place, so that they are exchangeable.
 
-    `run` has them in order of their first observation, where those that begin together are exchangeable already. Here
-    the order of their first observations is drawn uniformly, and each place in it is given to the next of those that
-    begin there: rows are read nearly in order. The stream is one of its own, so that all other results have the same
-    bits whether individuals are kept or not.
+    `run` numbers individuals in the order of their first observations; individuals with the same first observation are
+    exchangeable already. Here the sequence of first observations is shuffled uniformly, and each place gets the next
+    individual with that first observation. So each row is read nearly in order. The shuffle has a stream of its own:
+    all other results have the same bits whether individuals are recorded or not.
 
     Parameters
     ----------
     key : ndarray of uint64, shape (4,)
         The key of the run.
     observations, actions, rewards : ndarrays, shape (T, N)
-        INOUT. As `run` left them.
+        INOUT. As written by `run`.
 
     Notes
     -----
-    Theory, section 1. O(T N) time, 12 N bytes of memory. The order by Fisher and Yates, exactly uniform.
+    Theory, section 1. O(T N) time, 12 N bytes of memory. The shuffle is by Fisher and Yates, exactly uniform.
     """
     cdef Py_ssize_t horizon = rewards.shape[0], N = rewards.shape[1], t, i, j, n
     cdef uint32_t[::1] order, following
@@ -361,7 +361,7 @@ def rename(const uint64_t[::1] key not None, observations not None, actions not 
     width, action_width = observations.itemsize, actions.itemsize
     seen, did = observations.view(np.uint8), actions.view(np.uint8)
     order = observations[0].astype(np.uint32)
-    following = np.zeros(int(observations[0].max()) + 1, np.uint32)      # by observation: agents, then the next one
+    following = np.zeros(int(observations[0].max()) + 1, np.uint32)      # per observation: agents, then the next agent
     row = np.empty(N * sizeof(double), np.uint8)
     with nogil:
         tmf_open(&stream, &key[0], 0, 0, NAMES)
@@ -390,7 +390,7 @@ def rename(const uint64_t[::1] key not None, observations not None, actions not 
 
 
 cdef void write_single(Evaluator at, Singles singles, Trajectory *trajectory) noexcept nogil:
-    """What the last single agent did and earned, over what it would have standing still."""
+    """Write the action and reward of the last single agent over those that write_standing wrote for it."""
     if trajectory.actions != NULL:
         write_action(trajectory, singles.last.agent, singles.last.action)
     if trajectory.rewards != NULL:

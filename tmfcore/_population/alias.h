@@ -1,12 +1,11 @@
 /* Alias tables packed into 32-bit cells, and a single draw from them.
  *
- * A row has 2^b columns. The top b bits of a 32-bit draw choose the column, the other 32 - b are compared with the
- * column's threshold: below it the column stands, else its alias. A cell packs threshold << b | alias, the threshold
- * cut to 32 - b bits; where the bits drawn equal the cut threshold, 32 more bits of it (`finer`) decide with a draw of
- * their own, so nothing is lost to the packing.
+ * A row has 2^b columns. The top b bits of a 32-bit draw choose a column; the other 32 - b bits, the fraction, are
+ * compared with its threshold: below the threshold the column is drawn, otherwise its alias. A cell packs
+ * threshold << b | alias, with the top 32 - b bits of the threshold. If the fraction equals them, a tie, the next 32
+ * bits of the threshold (`finer`) are compared with a second draw, so that packing loses no precision.
  *
- * A column is action << s | successor cell; what is drawn is a `flow`, row << b | column: which row, which action,
- * which cell.
+ * A column is action << s | successor cell. A draw gives a `flow`, row << b | column: row, action and cell.
  *
  * Sources    Walker (1977), Vose (1991).
  */
@@ -26,7 +25,7 @@ typedef struct {
     int cell_bits;              /* s */
     const uint32_t *cells;      /* (rows << b) */
     const uint32_t *finer;      /* (rows << b) */
-    const uint32_t *successors; /* (rows << b) the observation a flow leads to; NULL: its lowest s bits are it */
+    const uint32_t *successors; /* (rows << b) the successor of each flow; NULL: its lowest s bits */
 } tmf_alias;
 
 static inline uint32_t tmf_successor(const tmf_alias *alias, uint32_t flow)
@@ -34,7 +33,7 @@ static inline uint32_t tmf_successor(const tmf_alias *alias, uint32_t flow)
     return alias->successors ? alias->successors[flow] : flow & ((1u << alias->cell_bits) - 1);
 }
 
-/* The flow of one row for one 32-bit draw; `more` decides a tie. */
+/* The flow drawn in one row by the 32 bits `random`; the 32 bits `more` decide a tie. */
 static inline uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
 {
     const int b = alias->column_bits;
@@ -50,13 +49,13 @@ static inline uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32
     return row << b | (other ^ ((other ^ column) & stands));
 }
 
-/* The same tables by bytes, where there are at most 256 cells (small_tables.h). */
+/* The same tables as bytes, for at most 256 cells (small_tables.h). */
 typedef struct {
     int column_bits;                             /* b <= 8 */
-    int n_quarters;                              /* 1, 2 or 4 times 64 cells hold the table */
-    _Alignas(64) uint8_t high[256], low[256];    /* of the top 16 - b bits of the thresholds */
+    int n_quarters;                              /* the table takes 1, 2 or 4 times 64 cells */
+    _Alignas(64) uint8_t high[256], low[256];    /* bytes of the top 16 - b bits of the thresholds */
     _Alignas(64) uint8_t other[256];             /* alias columns */
-    _Alignas(64) uint8_t successor[256];         /* by flow */
+    _Alignas(64) uint8_t successor[256];         /* indexed by flow */
 } tmf_bytes;
 
 static inline void tmf_bytes_build(tmf_bytes *bytes, const tmf_alias *alias, int n_cells)

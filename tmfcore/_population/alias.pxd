@@ -1,4 +1,4 @@
-"""Alias tables of a step: one row per observation, drawing action and successor at once."""
+"""Alias tables of a step: one row per observation; one draw gives action and successor."""
 from libc.stdint cimport uint32_t
 
 from tmfcore._model.evaluator cimport Evaluator
@@ -19,11 +19,11 @@ cdef extern from "_population/alias.h" nogil:
 
 
 cdef struct Layout:
-    bint averaged             # columns are successors alone, averaged over the policy's actions
-    bint dense                # the cell of a flow is the observation it leads to
+    bint averaged             # a column is a successor only; rows are averaged over the policy's actions
+    bint dense                # the cell of a flow is its successor
     int action_bits
     int cell_bits
-    Py_ssize_t n_rows         # S, or 2 S with the passive rows behind
+    Py_ssize_t n_rows         # S, or 2 S: active rows, then passive rows
 
 
 cdef class AliasTables:
@@ -32,8 +32,8 @@ cdef class AliasTables:
     cdef uint32_t *cells
     cdef uint32_t *finer
     cdef uint32_t *successors
-    cdef tmf_bytes *bytes     # the same by bytes; NULL for more than 256 cells
-    cdef void *memory         # of it
+    cdef tmf_bytes *bytes     # the same tables as bytes; NULL for more than 256 cells
+    cdef void *memory         # block that holds `bytes`
     cdef double *mass         # (TMF_ROWS, 2^b) scratch
     cdef uint32_t *order      # (TMF_ROWS, 2^b) scratch
 

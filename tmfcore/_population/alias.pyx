@@ -1,10 +1,11 @@
-"""Alias tables of a step: one row per observation, drawing action and successor at once.
+"""Alias tables of a step: one row per observation; one draw gives action and successor.
 
 Source     Walker (1977), Vose (1991).  Layout and exactness of the packed cells: alias.h.
-Notation   S observations, A actions, K successors; 2^b columns a row.
-Contract   column (a, k) of row o has probability pi(a | o) P(k | o, a) to double rounding, of an averaged row
-           sum_a pi(a | o) P(x | o, a); a column of probability zero, the padding up to 2^b included, is never drawn.
-Cost       about 4 ns a column.
+Notation   S observations, A actions, K successors; 2^b columns per row.
+Contract   column (a, k) of row o has probability pi(a | o) P(k | o, a), and column x of an averaged row
+           sum_a pi(a | o) P(x | o, a), up to double rounding. Columns of probability zero, which include the padding to
+           2^b, are never drawn.
+Cost       about 4 ns per column.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport free
@@ -37,12 +38,12 @@ cdef Layout layout_of(Evaluator at, bint passive_rows, bint averaged) noexcept:
         while <int64_t>1 << (layout.action_bits + layout.cell_bits) < at.n_passive_successors:
             layout.cell_bits += 1
     if layout.action_bits + layout.cell_bits == 0:
-        layout.cell_bits = 1              # a draw must leave fewer than 32 bits for the threshold
+        layout.cell_bits = 1              # b >= 1: a threshold has 32 - b < 32 bits
     return layout
 
 
 cdef double cells_in(Layout *layout) noexcept nogil:
-    """Cells of all rows, as a double: it may not fit an integer."""
+    """Cells of all rows, as a double, since the number may not fit in an integer."""
     return <double>layout.n_rows * <double>(<int64_t>1 << (layout.action_bits + layout.cell_bits))
 
 
@@ -81,7 +82,7 @@ cdef class AliasTables:
         free(self.order)
 
     cdef void build(self, Evaluator at) noexcept nogil:
-        """Every row, from the tables and the policy `at` holds."""
+        """Build all rows from the tables and the policy of `at`."""
         cdef Py_ssize_t row, first = 0
         cdef int bits = self.alias.column_bits
         for row in range(self.layout.n_rows):
@@ -96,7 +97,7 @@ cdef class AliasTables:
             tmf_bytes_build(self.bytes, &self.alias, <int>(self.layout.n_rows << bits))
 
     cdef void build_rows(self, Py_ssize_t first, int n_rows) noexcept nogil:
-        """Rows first..first + n_rows - 1 <= first + TMF_ROWS - 1 from self.mass, which it uses up."""
+        """Build rows first..first + n_rows - 1, n_rows <= TMF_ROWS, from self.mass, which is overwritten."""
         cdef int bits = self.alias.column_bits
         tmf_build_rows(self.mass, self.order, self.cells + (first << bits), self.finer + (first << bits), bits, n_rows)
 

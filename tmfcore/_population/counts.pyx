@@ -2,8 +2,8 @@
 
 Source     Theory, section 5.  Notation: S observations, A actions, K successors, T steps, J record intervals.
 Contract   counts stay nonnegative and sum to N after every step. Draws do not depend on what is recorded.
-           Rows are split many at a time, by words from a stream that the replica's generator gave the key of.
-Cost       free of N: O(S A K) a step; a single acting agent whose fellows stand still costs O(S + A + K).
+           Rows are split many at a time, by words of a stream whose key the replica's generator draws.
+Cost       O(S A K) per step, whatever N; O(S + A + K) if one agent acts and passive agents stay where they are.
 """
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
@@ -20,7 +20,7 @@ from tmfcore._model.activation cimport Activation, read_activation, single_steps
 from tmfcore._population.singles cimport Event, Population, Singles
 
 MAX_AGENTS = TMF_MOST_AGENTS
-MAX_AGENTS_BATCH = TMF_MOST_BATCHED      # where 1 < B < N
+MAX_AGENTS_BATCH = TMF_MOST_BATCHED      # if 1 < B < N
 
 cdef extern from "_base/simd/dense.h" nogil:
     void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
@@ -32,10 +32,10 @@ cdef struct Chain:
     int64_t *acting            # (S,)
     int64_t *resting           # (S,)
     int64_t *actions           # (S, A)
-    bint averaged              # nobody asks what was done: successors are drawn averaged over the policy's actions
+    bint averaged              # actions are not recorded: successors are drawn from rows averaged over the policy
 
 
-cdef struct Record:            # of the present interval; NULL where not asked for
+cdef struct Record:            # sums over the present interval; NULL: not recorded
     int64_t *decisions             # (S, A)
     int64_t *active                # (S, A, K)
     double *reward_sums            # (S, A)
@@ -64,7 +64,7 @@ cdef void note_passive_staying(Evaluator at, Record *record, Py_ssize_t o, int64
 cdef void arrive(
     const int64_t *moved, const int32_t *successor, Py_ssize_t n_cells, int64_t *next_counts, int64_t *flow
 ) noexcept nogil:
-    """Book a row of moves (K,) where it leads, and in a row of the record where there is one."""
+    """Add a row of moves (K,) to next_counts and, unless NULL, to `flow` (K,), a row of the record."""
     cdef Py_ssize_t k
     if successor == NULL:
         for k in range(n_cells):
@@ -80,7 +80,7 @@ cdef void arrive(
 cdef double act(
     Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record
 ) noexcept nogil:
-    """Those of chain.acting (S,) choose their actions and move; returns what they earn."""
+    """Draw actions and moves of the agents chain.acting (S,); return the sum of their rewards."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
     cdef Py_ssize_t row = 0, n_rows, j
     cdef int64_t n
@@ -112,7 +112,7 @@ cdef double act(
 cdef int act_alone(
     Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record, int t, double *reward
 ) except -1 nogil:
-    """The same where chain.acting is a single agent, to whose row alone the game is asked where that is cheaper."""
+    """As act, for a single acting agent; a model that is asked_by_row evaluates only the row of this agent."""
     cdef Py_ssize_t A = at.n_actions, K = at.n_successors
     cdef Py_ssize_t o = 0, a, row, k = 0
     cdef const int32_t *successor
@@ -138,7 +138,7 @@ cdef int act_alone(
 
 
 cdef double average_row(Evaluator at, Py_ssize_t o, double *out) noexcept nogil:
-    """out (S,) = sum_a pi(a | o) P(. | o, a); returns the mean reward."""
+    """out (S,) = sum_a pi(a | o) P(. | o, a); return the expected reward."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
     cdef Py_ssize_t a, k
     cdef double share, mean = 0
@@ -159,7 +159,7 @@ cdef double average_row(Evaluator at, Py_ssize_t o, double *out) noexcept nogil:
 cdef double act_averaged(
     Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain
 ) noexcept nogil:
-    """The same by one draw from the rows averaged over actions; returns what they are expected to earn."""
+    """As act, with moves drawn from rows averaged over the actions; return the sum of expected rewards."""
     cdef Py_ssize_t S = at.n_observations, room = splitter.capacity // S
     cdef Py_ssize_t o = 0, n_rows, j
     cdef double reward = 0
@@ -180,7 +180,7 @@ cdef double act_averaged(
 cdef double rest(
     Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record
 ) noexcept nogil:
-    """Those of chain.resting (S,) drift; returns what they earn."""
+    """Move the passive agents chain.resting (S,); return the sum of their rewards."""
     cdef Py_ssize_t S = at.n_observations, K0 = at.n_passive_successors
     cdef Py_ssize_t o, row = 0, n_rows, j
     cdef int64_t[2] pair
@@ -216,9 +216,9 @@ cdef int step_counts(
     Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record, int t, int64_t n_acting,
     double *reward
 ) except -1 nogil:
-    """Everybody moves: chain.acting (S,) act, n_acting in all unless that is negative, the others drift.
+    """One step: the agents chain.acting (S,) act, the others are passive; n_acting is their number, or negative.
 
-    The reward is that of all agents together.
+    reward: OUT, the sum over all agents.
     """
     cdef Py_ssize_t S = at.n_observations, o
     memset(chain.next_counts, 0, S * sizeof(int64_t))
@@ -238,7 +238,7 @@ cdef int step_counts(
 
 
 cdef void activate(Sampler *sampler, RowSplitter splitter, Chain *chain, Py_ssize_t S, double p) noexcept nogil:
-    """Each agent acts with probability p: chain.acting (S,)."""
+    """Draw chain.acting (S,): each agent acts with probability p."""
     cdef Py_ssize_t room = splitter.capacity // 2, o = 0, n_rows, j
     while o < S:
         n_rows = min(room, S - o)
@@ -253,7 +253,7 @@ cdef void activate(Sampler *sampler, RowSplitter splitter, Chain *chain, Py_ssiz
 
 
 cdef void note_standing(Evaluator at, Record *record, const int64_t *counts) noexcept nogil:
-    """Everybody stands still; the single agent that does not is taken out again by note_single."""
+    """Record all agents as passive; note_single corrects this for the one that acts."""
     cdef Py_ssize_t o
     for o in range(at.n_observations):
         note_passive_staying(at, record, o, counts[o])
@@ -269,7 +269,7 @@ cdef void note_single(Evaluator at, Record *record, const Event *event) noexcept
 
 
 cdef int allocate(Chain *chain, Evaluator at) except -1:
-    """One block of memory for everything, which begins at people.mu: freeing that is the caller's."""
+    """Allocate all arrays of the chain as one block, which begins at people.mu; the caller frees that pointer."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t n_doubles = S + max(at.n_successors, at.n_passive_successors)
     cdef double *memory = <double *>room_for(
@@ -285,7 +285,7 @@ cdef int allocate(Chain *chain, Evaluator at) except -1:
 
 
 cdef RowSplitter splitter_for(Evaluator at, bint averaged):
-    """Room for the widest table that is split: by actions, by successors, or who acts."""
+    """A splitter for the widest table that is split: over actions, over successors, or over acting and passive."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors, K0 = at.n_passive_successors
     cdef Py_ssize_t widest = max(2, A, K, K0)
     cdef Py_ssize_t most = S * max(2, A, K0)
@@ -310,24 +310,23 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     initial_counts : ndarray of int64, shape (S,)
         Agents at each observation; sums to N >= 1.
     batch : ndarray of int64, shape (1,) or (T,), or None
-        How many act at each step.
+        Number of acting agents at each step.
     probability : ndarray of float64, shape (1,) or (T,), or None
-        With which probability each agent acts, in place of batch.
+        Probability with which each agent acts, instead of batch.
     record_every : int
-        Steps an interval lasts; J = ceil(T / record_every).
+        Steps per interval; J = ceil(T / record_every).
     counts : ndarray of int64, shape (J + 1, S)
-        OUT. The start, and the counts at the end of every interval.
+        OUT. Counts at the start, and at the end of every interval.
     decisions : ndarray of int64, shape (J, S, A), or None
-        OUT. Acting agents by observation and action, summed over the interval. None: batches may be drawn from rows
-        averaged over the policy's actions, and rewards are then expected over actions given the counts.
+        OUT. Acting agents by observation and action, summed over the interval. None: moves may be drawn from rows
+        averaged over the policy's actions; rewards are then expectations over actions given the counts.
     rewards : ndarray of float64, shape (J,)
-        OUT. Mean reward an agent, summed over the interval.
+        OUT. Mean reward per agent, summed over the interval.
     flows : tuple of ndarrays or None
         OUT. (active (J, S, A, K) int64, reward_sums (J, S, A) float64, passive (J, S, K0) int64,
-        passive_reward_sums (J, S) float64): agents by cell of their row, and the rewards paid.
+        passive_reward_sums (J, S) float64): agents by cell of their row, and sums of their rewards.
     watch : ndarray of int64, shape (2,), or None
-        INOUT. Steps made so far, for other threads to read; and a word that they set to end the run, which then
-        leaves its outputs unfinished.
+        INOUT. [0]: steps made so far, for other threads. [1]: nonzero ends the run, whose outputs are then incomplete.
 
     Returns
     -------
@@ -359,7 +358,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     cdef int64_t[2] unwatched
     cdef int64_t *told = watched(watch, unwatched)
     n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards, TMF_MOST_AGENTS,
-                         "up to which binomials are exact")
+                         "the most for exact binomials")
     n_intervals = rewards.shape[0]
     memset(&sampler, 0, sizeof(Sampler))
     memset(&record, 0, sizeof(Record))
@@ -373,7 +372,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         active, reward_sums, passive, passive_reward_sums = flows
         for array in flows:
             if array.shape[0] != n_intervals:
-                raise ValueError(f"flows must have {n_intervals} intervals; got {array.shape[0]}")
+                raise ValueError(f"flows have {array.shape[0]} intervals; must have {n_intervals}")
             array[...] = 0
         if (active.shape[1] != S or active.shape[2] != A or active.shape[3] != at.n_successors
                 or reward_sums.shape[1] != S or reward_sums.shape[2] != A or passive.shape[1] != S
@@ -434,5 +433,5 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
                 if tmf_told(told, t):
                     break
     finally:
-        free(people.mu)        # the one block behind all of people's arrays
+        free(people.mu)        # the block of all arrays of the chain
     return ledger.total / people.n_agents

@@ -1,4 +1,4 @@
-"""Small batches: a few agents act, the others stand still."""
+"""Steps at which a small batch acts and passive agents stay where they are."""
 from libc.stdint cimport int64_t, uint32_t
 
 from tmfcore._population.alias cimport AliasTables
@@ -9,14 +9,15 @@ from tmfcore._population.tiles cimport Crowd, Hands, Memory, Trajectory
 
 
 cdef class Few:
-    cdef bint priced           # rewards follow mu in O(1) an agent: no tables of the game are needed
-    cdef double[::1] extra     # (S, A)  r - r0, where priced
-    cdef uint32_t *chosen      # (largest batch,)
-    cdef uint32_t *seen        # hash table of them
+    cdef bint priced           # rewards are updated in O(1) per agent, without the tables of the game
+    cdef double[::1] extra     # (S, A)  r - r0, if priced
+    cdef uint32_t *chosen      # (largest batch,)  agents
+    cdef uint32_t *seen        # hash table of the chosen agents
 
     @staticmethod
     cdef Few of(Evaluator at, Memory memory, Crowd *crowd, int64_t largest)
-    # n_acting agents act at step t, from alias tables that stand for it or, where crowd.aliased is false, from rows.
+    # Play step t with n_acting acting agents. Moves are drawn from `alias`, built for step t, or, if crowd.aliased is
+    # false, by scanning the rows of `at`.
     cdef int play(
         self, Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, Ledger *ledger,
         int t, int64_t n_acting) except -1 nogil

@@ -1,10 +1,9 @@
-"""Small batches: a few agents act, the others stand still.
+"""Steps at which a small batch acts and passive agents stay where they are.
 
 Source     Theory, section 1, 1 < B << N, identity passive kernel.
-Contract   a batch is drawn uniformly without replacement; what happens at step t is drawn from a stream addressed by
-           (key, t) alone.
-Cost       O(B) a step where neither kernel nor policy depends on mu and rewards are separable (model.pxd); else what
-           the game needs to evaluate its tables, too.
+Contract   a batch is drawn uniformly without replacement; step t uses a stream addressed by (key, t) alone.
+Cost       O(B) per step if neither kernel nor policy depends on mu and rewards are separable (model.pxd). Otherwise
+           the game also evaluates its tables.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -18,13 +17,13 @@ from tmfcore._random.streams cimport SELECTION, TMF_PART, tmf_below, tmf_fill, t
 from tmfcore._population.tiles cimport draw_tile, write_action, write_standing
 
 cdef enum:
-    DRAWN = 256                # agents drawn together
+    DRAWN = 256                # agents drawn at once
 
 
 cdef void select_few(
     uint32_t *chosen, uint32_t *seen, Population *people, tmf_stream *stream, int64_t n_acting
 ) noexcept nogil:
-    """A uniformly drawn batch, in the order drawn; repeats are rejected through a hash table of agents + 1."""
+    """Draw a uniform batch into `chosen`, in the order drawn; `seen`, a hash table of agent + 1, rejects repeats."""
     cdef uint64_t words[DRAWN]
     cdef uint64_t agents[DRAWN]
     cdef uint64_t size = 8, mask, slot
@@ -78,7 +77,7 @@ cdef class Few:
         cdef Population *people = &crowd.people
         cdef Py_ssize_t S = at.n_observations, A = at.n_actions
         cdef uint32_t mask = (<uint32_t>1 << crowd.layout.action_bits) - 1
-        cdef bint one_by_one = self.priced and 4 * n_acting < S      # else all of mu is renewed at once
+        cdef bint one_by_one = self.priced and 4 * n_acting < S      # otherwise all of mu is updated at the end
         cdef tmf_stream stream
         cdef int64_t first = 0
         cdef double reward = 0
@@ -132,7 +131,7 @@ cdef class Few:
     cdef void note(
         self, Evaluator at, Crowd *crowd, Hands *hands, Trajectory *trajectory, int64_t first, int n
     ) noexcept nogil:
-        """What the agents first..first + n - 1 of the batch did and earned, over write_standing."""
+        """Write actions and rewards of agents first..first + n - 1 of the batch over those of write_standing."""
         cdef Py_ssize_t A = at.n_actions, pair, a
         cdef int i
         if trajectory.actions == NULL and trajectory.rewards == NULL:

@@ -1,9 +1,8 @@
-"""Individuals whose actions are decided elsewhere: one step at a time, for environments of other libraries.
+"""Individuals whose actions the caller gives, one step at a time, for environments of other libraries.
 
 Source     Theory, sections 1, 2 and 5.
 Notation   n individuals, N agents of a population, S observations, A actions (-1: passive), K successors, T steps.
-Contract   all draws of a step are made at the population of its start. What comes in is left as it is, also by a call
-           that fails.
+Contract   all draws of a step are made at the population before the step. Inputs are never changed.
 """
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
@@ -18,7 +17,7 @@ from tmfcore._random.sampling cimport (
 
 
 cdef inline int64_t moved(Evaluator at, Sampler *sampler, int64_t o, int64_t a, double *reward) noexcept nogil:
-    """Where one individual at o that does a goes from the tables of `at`, and what it earns."""
+    """The next observation of an individual at o with action a, drawn from the tables of `at`, and its reward."""
     cdef Py_ssize_t K = at.n_successors, K0 = at.n_passive_successors
     cdef Py_ssize_t row = o * at.n_actions + a, k
     cdef const int32_t *successor
@@ -45,7 +44,7 @@ cdef inline void add(
 
 
 cdef struct Scratch:
-    int64_t *others               # (S,)  everybody but the individual
+    int64_t *others               # (S,)  all agents but the individual
     int64_t *acting               # (S,)
     int64_t *decided              # (A,)
     int64_t *drawn                # (max(K, K0),)
@@ -54,7 +53,7 @@ cdef struct Scratch:
 
 
 cdef void move_others(Evaluator at, Sampler *sampler, Scratch *scratch, int64_t *arrived) noexcept nogil:
-    """scratch.acting of scratch.others act by the policy, the rest drift; adds them to arrived (S,)."""
+    """Move scratch.others, of which scratch.acting act by the policy; add them to arrived (S,)."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t K = at.n_successors, K0 = at.n_passive_successors
     cdef Py_ssize_t o, a, row
@@ -84,7 +83,7 @@ cdef class Individuals:
     ----------
     model : Model
     policy : Policy or None
-        What the others play, for `move_among`.
+        Policy of the others, for `move_among`.
     horizon : int
         T.
     """
@@ -104,17 +103,17 @@ cdef class Individuals:
         t : int
             Step.
         mu : ndarray of float64, shape (S,)
-            The population at its start.
+            The population before the step.
         observations, actions : ndarray of int64, shape (n,)
-            Where each stands and what it does, -1 where passive.
+            Observation and action of each individual; -1: passive.
         arrived : ndarray of int64, shape (n,)
-            OUT. Where each goes.
+            OUT. The next observation of each individual.
         rewards : ndarray of float64, shape (n,)
-            OUT. What each earns.
+            OUT. The reward of each individual.
 
         Notes
         -----
-        The tables of the game once, O(S A K) unless they are constant, and O(K) for each individual.
+        O(K) per individual, plus O(S A K) for the tables of the game unless they are constant.
         """
         cdef Evaluator at = self.at
         cdef Py_ssize_t n = observations.shape[0], i
@@ -132,23 +131,23 @@ cdef class Individuals:
                    const int64_t[:, ::1] counts not None, const int64_t[::1] observations not None,
                    const int64_t[::1] actions not None, int64_t[:, ::1] next_counts not None,
                    int64_t[::1] arrived not None, double[::1] rewards not None):
-        """Move individuals that each belong to a population of N agents of its own, and the others of it.
+        """Move individuals, each in its own population of N agents, together with the other agents of it.
 
         Parameters
         ----------
         bit_generator, t, observations, actions, arrived, rewards
             As for `move`.
         batch : int
-            How many of the N act, the individual among them if its action is not -1; -1: each of the others acts with
-            `probability`.
+            Agents of the N that act, including the individual if its action is not -1. -1: each of the others acts
+            with `probability`.
         counts : ndarray of int64, shape (n, S)
-            Everybody at each observation, the individual among them; rows sum to N.
+            Agents at each observation, including the individual; rows sum to N.
         next_counts : ndarray of int64, shape (n, S)
             OUT. The same after the step.
 
         Notes
         -----
-        The others are drawn by counts (Theory, section 5): O(S A K) for each individual, free of N.
+        The others move as counts (Theory, section 5): O(S A K) per individual, whatever N.
         """
         cdef Evaluator at = self.at
         cdef Py_ssize_t n = observations.shape[0], S = at.n_observations, i, o
@@ -158,7 +157,7 @@ cdef class Individuals:
         cdef Sampler sampler
         self.check_individuals(t, observations, actions, arrived, rewards)
         if at.policy is None:
-            raise ValueError("policy is None; the others need one")
+            raise ValueError("policy is None; move_among needs the policy of the others")
         check_populations(counts, next_counts, observations, actions, batch, probability, S)
         memory = allocate(&scratch, at)
         memset(&sampler, 0, sizeof(Sampler))
@@ -192,7 +191,7 @@ cdef class Individuals:
         cdef Py_ssize_t n = observations.shape[0], S = self.at.n_observations, A = self.at.n_actions, i
         if actions.shape[0] != n or arrived.shape[0] != n or rewards.shape[0] != n:
             raise ValueError(f"observations, actions, arrived and rewards have {n}, {actions.shape[0]}, "
-                             f"{arrived.shape[0]} and {rewards.shape[0]} entries; must have equally many")
+                             f"{arrived.shape[0]} and {rewards.shape[0]} entries; the four numbers must be equal")
         if not 0 <= t < self.at.horizon:
             raise ValueError(f"t is {t}; must lie in 0..{self.at.horizon - 1}")
         for i in range(n):
@@ -213,26 +212,27 @@ cdef int check_populations(
         raise ValueError(f"counts and next_counts have shapes ({counts.shape[0]}, {counts.shape[1]}) and "
                          f"({next_counts.shape[0]}, {next_counts.shape[1]}); must be ({n}, {S})")
     if batch < -1 or (batch < 0 and not 0 <= probability <= 1):
-        raise ValueError(f"batch is {batch} and probability {probability}; one must be a batch or a probability")
+        raise ValueError(f"batch is {batch} and probability is {probability}; batch must be >= 0, or -1 with a "
+                         "probability in [0, 1]")
     for i in range(n):
         total = 0
         for o in range(S):
             if counts[i, o] < 0:
                 raise ValueError(f"counts[{i}, {o}] is {counts[i, o]}; must be >= 0")
             if total > TMF_MOST_AGENTS - counts[i, o]:
-                raise ValueError(f"counts[{i}] sum to more than {TMF_MOST_AGENTS}, up to which binomials are exact")
+                raise ValueError(f"counts[{i}] sum to more than {TMF_MOST_AGENTS}, the most for exact binomials")
             total += counts[i, o]
         if counts[i, observations[i]] < 1:
-            raise ValueError(f"counts[{i}, {observations[i]}] is 0; the individual there must be counted")
+            raise ValueError(f"counts[{i}, {observations[i]}] is 0; must be >= 1, since individual {i} is there")
         if batch >= 0 and not 0 <= batch - (actions[i] >= 0) <= total - 1:
-            raise ValueError(f"batch is {batch}; individual {i}, {'acting' if actions[i] >= 0 else 'passive'}, "
-                             f"and {total - 1} others cannot be a batch and the rest")
+            raise ValueError(f"batch is {batch}; impossible with individual {i} "
+                             f"{'acting' if actions[i] >= 0 else 'passive'} and {total - 1} others")
         check_batch(total, batch)
     return 0
 
 
 cdef void *allocate(Scratch *scratch, Evaluator at) except NULL:
-    """One block of memory for everything; freeing it is the caller's."""
+    """Allocate all of *scratch as one block, which is returned; the caller frees it."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t widest = max(at.n_successors, at.n_passive_successors)
     cdef int64_t *memory = <int64_t *>room_for(
@@ -242,23 +242,23 @@ cdef void *allocate(Scratch *scratch, Evaluator at) except NULL:
     scratch.decided = scratch.acting + S
     scratch.drawn = scratch.decided + A
     scratch.mu = <double *>(scratch.drawn + widest)
-    scratch.tails = scratch.mu + S      # as long as the longer of A and `widest`
+    scratch.tails = scratch.mu + S      # A + widest cells are left, of which max(A, widest) are used
     return memory
 
 
 def encode(const int64_t[::1] observations not None, const double[:, ::1] mu not None, double time,
            float[:, ::1] out not None):
-    """What a learner sees: where it stands, the population, and the time, as one row of numbers in [0, 1].
+    """The input of a learner: its observation, the population and the time, as one row of numbers in [0, 1].
 
     Parameters
     ----------
     observations : ndarray of int64, shape (n,)
     mu : ndarray of float64, shape (1, S) or (n, S)
-        One population for all, or one each.
+        One population for all individuals, or one for each.
     time : float
         t / T.
     out : ndarray of float32, shape (n, 2 S + 1)
-        OUT. One where it stands and zero elsewhere (S), mu (S), time.
+        OUT. The observation as a one-hot vector (S), mu (S), time.
     """
     cdef Py_ssize_t n = observations.shape[0], S = mu.shape[1], i, o
     cdef bint shared = mu.shape[0] == 1

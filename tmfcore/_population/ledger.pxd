@@ -1,6 +1,6 @@
-"""What both engines keep of a run: counts, decisions and rewards by interval, and the discounted return.
+"""The record of a run, for both engines: counts, decisions and rewards by interval, and the discounted return.
 
-Contract   integer outputs add up exactly whatever the intervals; rewards do to rounding.
+Contract   sums of integer outputs do not depend on the intervals; sums of rewards do so only by rounding.
 """
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
@@ -15,20 +15,20 @@ cdef struct Ledger:
     double n_agents
     Py_ssize_t n_observations
     Py_ssize_t n_pairs         # S A
-    Py_ssize_t every           # steps an interval lasts
-    Py_ssize_t remaining       # steps of the run not yet made ...
-    Py_ssize_t left            # ... and of the present interval
-    Py_ssize_t interval        # which it is
-    int64_t *counts            # (S,)    at its end
-    int64_t *decisions         # (S, A)  in it; NULL: not asked for
-    double *rewards            # (1,)    in it
-    double reward              # of all agents, in it so far
-    double total               # of all agents, discounted, in the run so far
+    Py_ssize_t every           # steps per interval
+    Py_ssize_t remaining       # steps left in the run
+    Py_ssize_t left            # steps left in the present interval
+    Py_ssize_t interval        # index of the present interval
+    int64_t *counts            # (S,)    OUT at its end
+    int64_t *decisions         # (S, A)  OUT, sums over it; NULL: not recorded
+    double *rewards            # (1,)    OUT, sum over it of mean rewards
+    double reward              # sum of the rewards of all agents in it so far
+    double total               # discounted sum of the rewards of all agents in the run so far
     double weight              # discount^t
     double discount
 
 
-# Check the arguments of a run; the number of agents, which is 1..most: `why` says why not more.
+# Check the arguments of a run; return the number of agents, which must lie in 1..most. `why` explains the bound `most`.
 cdef int64_t check_run(
     Model model, Py_ssize_t horizon, Py_ssize_t record_every, const int64_t[::1] initial_counts,
     int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards, int64_t most, str why
@@ -50,7 +50,7 @@ cdef inline void open_ledger(
     Ledger *ledger, int64_t n_agents, double discount, Py_ssize_t record_every, int64_t[:, ::1] counts,
     int64_t[:, :, ::1] decisions, double[::1] rewards, Py_ssize_t horizon, Py_ssize_t n_pairs, const int64_t *initial
 ) noexcept nogil:
-    """Row 0 of counts (J + 1, S) is the start; everything else is written as the steps are made."""
+    """Write row 0 of counts (J + 1, S), the start; end_step writes the rest of the outputs."""
     memset(ledger, 0, sizeof(Ledger))
     ledger.n_agents = <double>n_agents
     ledger.n_observations = counts.shape[1]
@@ -68,7 +68,7 @@ cdef inline void open_ledger(
 
 
 cdef inline void end_step(Ledger *ledger, double reward, const int64_t *counts) noexcept nogil:
-    """One step was made: the reward of all agents together, and where they stand now."""
+    """Record one step: the sum of the rewards of all agents, and the counts after it."""
     ledger.reward += reward
     ledger.total += ledger.weight * reward
     ledger.weight *= ledger.discount

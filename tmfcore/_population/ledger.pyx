@@ -1,4 +1,4 @@
-"""The arguments of a run that both engines have, checked at their doors."""
+"""Checks of the arguments that the runs of both engines share."""
 
 
 cdef int64_t check_run(

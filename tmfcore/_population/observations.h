@@ -1,4 +1,4 @@
-/* One agent's observation, of 1, 2 or 4 bytes. */
+/* Observations of single agents, stored in 1, 2 or 4 bytes. */
 #ifndef TMFCORE_OBSERVATIONS_H
 #define TMFCORE_OBSERVATIONS_H
 
@@ -26,7 +26,7 @@ static inline void tmf_store_one(void *observations, int width, uint64_t i, uint
     else ((uint32_t *)observations)[i] = observation;
 }
 
-/* row[i] becomes row[from[i]] for the n entries of `width` bytes, by way of a scratch row of that size. */
+/* row[i] = row[from[i]] for the n entries of `width` bytes; scratch has the size of row. */
 static inline void tmf_pick(void *restrict row, int width, const uint32_t *restrict from, int64_t n, void *restrict scratch)
 {
     char *const out = scratch;

@@ -1,4 +1,4 @@
-"""Packed observations of individuals: observations.h, as Cython sees it."""
+"""Cython declarations of observations.h, packed observations of individuals."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 

@@ -1,4 +1,4 @@
-"""What those who stand still earn together, kept up to date as single agents move."""
+"""The total reward of all agents if every one is passive, kept up to date as single agents move."""
 from libc.math cimport isfinite
 from libc.stdint cimport int64_t
 
@@ -7,11 +7,11 @@ from tmfcore._model.model cimport Model, checked_row, refuse_standing
 
 
 cdef struct PassiveRewards:
-    double sum                 # sum_o counts[o] r0(o, mu), where fresh
-    bint fresh                 # they follow the moves of single agents; a step at which all move ends that
+    double sum                 # sum_o counts[o] r0(o, mu), if fresh
+    bint fresh                 # move_agent keeps the sum up to date; a step at which all agents move clears this
 
 
-# Make table and sum belong to (t, mu); the other tables at.at(t, mu) are the caller's.
+# Bring at.tables.passive_reward and the sum to (t, mu). A model that is not by_row needs at.at(t, mu) first.
 cdef int refresh(
     Evaluator at,
     PassiveRewards *passive,
@@ -25,14 +25,14 @@ cdef int refresh(
 cdef inline int reprice(
     Model model, int t, Py_ssize_t o, const double *mu, double *row, double *rewards
 ) except -1 nogil:
-    """rewards[o] = r0(o, mu), for models where it depends on mu(o) alone."""
+    """rewards[o] = r0(o, mu), for models whose r0(o, mu) depends on o and mu(o) only."""
     if model.separable_reward:
         rewards[o] = model.standing_reward(<int>o, mu)
         if not isfinite(rewards[o]):
             return refuse_standing(model, t, <int>o, mu)
     elif model.by_row:
         checked_row(model, t, <int>o, -1, mu, row, rewards + o)
-    return 0                   # else it is a table that stays
+    return 0                   # otherwise r0 is a constant table
 
 
 cdef inline int move_agent(
@@ -46,7 +46,7 @@ cdef inline int move_agent(
     double *mu,                # INOUT (S,)
     double *row,               # SCRATCH (K0,)
 ) except -1 nogil:
-    """One agent goes from o to x: counts, mu and, where r0(o, mu) depends on mu(o) alone, rewards follow in O(1)."""
+    """Move one agent from o to x: update counts, mu and, if r0(o, mu) depends on mu(o) only, rewards and sum; O(1)."""
     cdef double *rewards = at.tables.passive_reward
     if x == o:
         return 0

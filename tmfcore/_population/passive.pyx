@@ -1,7 +1,7 @@
-"""What those who stand still earn together, kept up to date as single agents move.
+"""The total reward of all agents if every one is passive, kept up to date as single agents move.
 
-Contract   the sum is a float that single moves update: its rounding is wiped out every EXACT_EVERY steps by adding it
-           up afresh, at steps that depend on t alone.
+Contract   moves of single agents update the sum in floating point. It is summed again from scratch every EXACT_EVERY
+           steps, to remove the rounding; these steps depend on t alone.
 """
 from libc.stdint cimport int64_t
 
@@ -16,10 +16,10 @@ cdef int refresh(
 ) except -1 nogil:
     cdef Py_ssize_t o
     cdef Tables wanted
-    cdef bint fresh = passive.fresh and at.model.local_passive_reward      # else r0 may depend on t and all of mu
+    cdef bint fresh = passive.fresh and at.model.local_passive_reward      # otherwise r0 may depend on t and all of mu
     if fresh and t % EXACT_EVERY:
         return 0
-    if at.model.by_row and at.model.in_parts and not fresh:        # all at once: one product with mu, not S
+    if at.model.by_row and at.model.in_parts and not fresh:        # one product with mu for all rows instead of S
         wanted.reward = wanted.transition = wanted.passive_transition = NULL
         wanted.passive_reward = at.tables.passive_reward
         at.model.tables_at(t, mu, &wanted, True)

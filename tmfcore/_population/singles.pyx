@@ -1,11 +1,11 @@
-"""Single agents that act in turn while the others stand still: what B = 1 is in both engines.
+"""Steps at which one agent acts (B = 1) and passive agents stay where they are, for both engines.
 
 Source     Theory, section 1.  Notation: N agents, S observations, A actions, K successors.
-Contract   what happens at step t is drawn from words addressed by (key, t) alone. Where individuals are kept, agent i
-           of N acts; where they are not, the i-th in order of observation does: the same law of the counts.
-Cost       O(1) an event where neither kernel nor policy depends on mu and rewards are separable (model.pxd), plus
-           O(S / 8 + 8) to find the agent where individuals are not kept; else what the game needs for one row or, by
-           tables, for all.
+Contract   step t uses random words addressed by (key, t) alone. If individuals are stored, the drawn index i is an
+           individual; otherwise it is the i-th agent in order of observation. The law of the counts is the same.
+Cost       O(1) per event if neither kernel nor policy depends on mu and rewards are separable (model.pxd), plus
+           O(S / 8 + 8) to find the agent if individuals are not stored. Otherwise the game evaluates one row, or all
+           its tables.
 """
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -24,14 +24,14 @@ from tmfcore._random.sampling cimport scan
 from tmfcore._random.streams cimport SINGLES, tmf_below, tmf_fill, tmf_open, tmf_stream, tmf_uniform
 
 cdef enum:
-    AHEAD = 32                 # events between the prefetch of an agent and its turn
-    BLOCK = 8                  # observations whose agents are counted together
+    AHEAD = 32                 # events from the prefetch of an agent's observation to its use
+    BLOCK = 8                  # observations per entry of Singles.blocks
 
 
 cdef inline Py_ssize_t locate(
     const int64_t *counts, const int64_t *blocks, Py_ssize_t n_observations, int64_t index
 ) noexcept nogil:
-    """The observation of the index-th agent; without branches, which its randomness would mispredict."""
+    """The observation of the index-th agent. The index is random: branches on it would be mispredicted."""
     cdef Py_ssize_t n_blocks = (n_observations + BLOCK - 1) // BLOCK
     cdef Py_ssize_t k, block = 0, first, o
     cdef int64_t running = 0, before = 0
@@ -68,7 +68,7 @@ cdef class Singles:
         self.level = self.extra + at.n_observations * A
         self.slope = self.level + at.n_observations
         self.manner = ROWS if model.by_row else TABLES
-        # A cell takes as long to build as a draw saves (measured).
+        # Building one cell of the alias tables takes as long as one draw from them saves (measured).
         if (model.constant_transition and model.local_passive_reward and (model.constant or model.separable_reward)
                 and not at.policy.depends_on_mu and layout.action_bits + layout.cell_bits <= 20
                 and n_cells <= 2**26 and n_stages * n_cells <= 4096 + <double>n_single):
@@ -125,7 +125,7 @@ cdef class Singles:
         if self.manner == FIXED:
             n_steps = min(n_steps, stage_end(self.stage, at.horizon, at.policy.n_stages) - t)
             self.play_fixed(at, at.model, people, ledger, t, n_steps)
-            if not isfinite(people.passive.sum):    # once it is not, it stays so
+            if not isfinite(people.passive.sum):    # a sum that is not finite stays so until here
                 for i in range(at.n_observations):
                     if not isfinite(at.tables.passive_reward[i]):
                         refuse_standing(at.model, <int>t, <int>i, people.mu)
@@ -139,7 +139,8 @@ cdef class Singles:
     cdef void play_fixed(
         self, Evaluator at, Model model, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps
     ) noexcept nogil:
-        cdef Ledger book = ledger[0]                # locals, lest every store to memory makes them be read again
+        # Copies in locals: otherwise the compiler must reload the fields after every store.
+        cdef Ledger book = ledger[0]
         cdef tmf_alias alias = self.alias.alias
         cdef uint8_t *observations = people.observations
         cdef const uint64_t *agents = self.agents
@@ -174,7 +175,7 @@ cdef class Singles:
             flow = tmf_draw_one(&alias, o, <uint32_t>(word >> 32), <uint32_t>word)
             pair = o * A + ((flow >> alias.cell_bits) & action_mask)
             x = tmf_successor(&alias, flow)
-            before = standing[o]                    # of the step's mu where it is the only one
+            before = standing[o]                    # r0 at this step's mu if n_steps is 1; needed only then
             reward = total + extra[pair]
             if book.decisions != NULL:
                 book.decisions[pair] += 1
@@ -183,8 +184,8 @@ cdef class Singles:
             else:
                 blocks[o // BLOCK] -= 1
                 blocks[x // BLOCK] += 1
-            # Right for x = o, too, but for rounding: a branch would be mispredicted.
-            if affine:                              # differences of c (level + slope c), c agents
+            # Also correct for x = o, up to rounding; a branch on x == o would be mispredicted.
+            if affine:                              # differences of c (level + slope c), for c agents
                 total += ((level[x] + slope[x] * (2 * counts[x] + 1))
                           - (level[o] + slope[o] * (2 * counts[o] - 1 + 2 * (o == x))))
             else:

@@ -1,10 +1,10 @@
-/* Moves by alias tables of up to 256 cells: a flow is a byte, and a draw costs two random ones.
+/* Moves by alias tables of up to 256 cells: a flow fits in a byte, and a draw takes two random bytes.
  *
- * The first byte h and the second l of an agent are the top 16 bits of the draw alias.h describes: h holds the column
- * and the top of the fraction, l the rest. Where these bits equal the cell's threshold, 16 + 32 more decide, addressed
- * by step and agent: nothing is lost to the short draw. With VBMI all tables sit in registers, 64 agents at a time.
+ * The bytes h and l of an agent are the top 16 bits of the draw of alias.h: h holds the column and the top of the
+ * fraction, l the rest. If these bits equal those of the threshold, 16 + 32 more bits, addressed by step and agent,
+ * decide: the short draw loses no precision. With VBMI all tables are in registers, and 64 agents move at once.
  *
- * Random bytes come as 64 h, 64 l for each 64 agents, the last ones included.
+ * Random bytes come in blocks of 64 h and 64 l for 64 agents; the last block is whole, too.
  */
 #ifndef TMFCORE_BYTES_H
 #define TMFCORE_BYTES_H
@@ -16,10 +16,10 @@
 #include <immintrin.h>
 #endif
 
-typedef struct { /* where the bits that decide ties are found */
+typedef struct { /* address of the bits that decide ties */
     const tmf_alias *alias;
     const uint64_t *key;
-    uint64_t step, first, purpose; /* `first`: the agent the part begins with */
+    uint64_t step, first, purpose; /* `first`: the first agent of the part */
 } tmf_tie_break;
 
 static uint8_t tmf_break_tie(const tmf_tie_break *ties, int i, uint32_t row, uint32_t h, uint32_t l)
@@ -29,7 +29,7 @@ static uint8_t tmf_break_tie(const tmf_tie_break *ties, int i, uint32_t row, uin
     return (uint8_t)tmf_draw_one(ties->alias, row, h << 24 | l << 16 | (uint32_t)(more[0] >> 48), (uint32_t)more[0]);
 }
 
-/* observations (n,) -> flows (n,), and where they lead, in place. acting (n,): 0 sends to the passive rows; NULL: all act. */
+/* observations (n,): INOUT, replaced by the successors. flows (n,): OUT. acting (n,): 0 for passive; NULL: all act. */
 #define TMF_BYTES_ARGUMENTS \
     const tmf_bytes *bytes, uint8_t *restrict observations, const uint8_t *restrict acting, int n_observations, \
     const uint8_t *restrict random, const tmf_tie_break *ties, uint8_t *restrict flows, int n
@@ -55,7 +55,7 @@ static void tmf_move_bytes_from(TMF_BYTES_ARGUMENTS, int i)
 }
 
 #ifdef TMF_X86
-/* table[index] for 64 indices below 64 quarters. */
+/* table[index] for 64 indices, each below 64 * quarters. */
 TMF_TARGET_AVX512VBMI
 static inline __m512i tmf_look_up(const __m512i *table, int quarters, __m512i index)
 {
@@ -127,7 +127,7 @@ static void tmf_move_bytes_vbmi(TMF_BYTES_ARGUMENTS)
         tmf_move_bytes_quarters(bytes, observations, acting, n_observations, random, ties, flows, n, 4);
 }
 
-/* Eight agents at a time: cells of 32 bits are gathered, and give threshold and alias at once. */
+/* Eight agents at a time: each gathered 32-bit cell gives threshold and alias. */
 TMF_TARGET_AVX2
 static void tmf_move_bytes_avx2(TMF_BYTES_ARGUMENTS)
 {
@@ -196,9 +196,9 @@ static void tmf_move_bytes(TMF_BYTES_ARGUMENTS)
 
 /* ---------------------------------------------------------------- histograms of bytes */
 
-enum { TMF_FEW_VALUES = 16 }; /* so many are counted by comparison */
+enum { TMF_FEW_VALUES = 16 }; /* up to this many values, counting compares with each value */
 
-/* counts[v] += how often v < n_values occurs, for at most TMF_FEW_VALUES values. */
+/* counts[v] += the number of values equal to v, for all v < n_values <= TMF_FEW_VALUES. */
 static void tmf_count_few_from(const uint8_t *restrict values, int n_values, uint32_t *restrict counts, int n)
 {
     (void)n_values;
@@ -232,7 +232,7 @@ static void tmf_count_few_avx2(const uint8_t *restrict values, int n_values, uin
     for (; i + 256 <= n; i += 256) {
         for (int v = 0; v < n_values; v++) {
             const __m256i wanted = _mm256_set1_epi8((char)v);
-            __m256i found = _mm256_setzero_si256(); /* at most 8 a byte */
+            __m256i found = _mm256_setzero_si256(); /* at most 8 per byte */
             for (int k = 0; k < 8; k++)
                 found = _mm256_sub_epi8(
                     found, _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(values + i + 32 * k)), wanted));
@@ -260,8 +260,8 @@ static void tmf_count_few(const uint8_t *values, int n_values, uint32_t *counts,
     tmf_count_few_from(values, n_values, counts, n);
 }
 
-/* Private tables: an agent is then rarely added to the cell its neighbour was just added to, which would make every
- * increment wait for the last. */
+/* Four private tables, (4, n_cells): with one, neighbouring agents in the same cell would make each increment wait for
+ * the last. */
 static void tmf_count_bytes(const uint8_t *restrict values, uint32_t *restrict tables, size_t n_cells, int n)
 {
     int i = 0;
@@ -281,7 +281,7 @@ static void tmf_count_bytes(const uint8_t *restrict values, uint32_t *restrict t
         tables[values[i]]++;
 }
 
-/* Two neighbours at once, for values below 64: pairs (4096,); those left over one by one: singles (64,). */
+/* For values below 64: counts pairs of neighbours in tables (4096,), and the last n % 8 values in singles (64,). */
 static void tmf_count_pairs(const uint8_t *restrict values, uint32_t *restrict tables, uint32_t *restrict singles, int n)
 {
     int i = 0;

@@ -1,9 +1,9 @@
-"""One agent of N that plays a policy of its own: the game of two types, and its values.
+"""One tagged agent of N with a policy of its own: the game of two types, and the agent's values.
 
 Source     Theory, sections 1, 3 and 5.
 Notation   S observations, A actions, K successors, T steps, R replicas, N agents.
-Method     Observations of the two types are told apart: o for the tagged agent, S + o for the others. That game has
-           2 S observations and runs on every engine. Only the tagged agent is paid: N times the mean reward is its own.
+Method     The two types have separate observations: o for the tagged agent, S + o for the others. This game has 2 S
+           observations and runs on every engine. Only the tagged agent has rewards: they are N times the mean reward.
 """
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free
@@ -17,12 +17,12 @@ from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, Tables
 from tmfcore._model.policy cimport Policy
 
-# Replicas that stand for all where nobody is seen at an observation: it takes one more agent to be there.
+# Replicas used for an observation without agents in any replica: one more agent is put there in each (respond).
 cdef Py_ssize_t STAND_INS = 32
 
 
 cdef double *marginal(const double *mu, Py_ssize_t n_observations) except NULL nogil:
-    """mu over observations, whoever is there; the caller frees it."""
+    """mu over observations, both types together (S,); the caller frees it."""
     cdef double *total = <double *>room_for(n_observations, sizeof(double), b"a population")
     cdef Py_ssize_t o
     for o in range(n_observations):
@@ -31,12 +31,12 @@ cdef double *marginal(const double *mu, Py_ssize_t n_observations) except NULL n
 
 
 cdef class TaggedModel(Model):
-    """The game with the observations of a tagged agent, 0..S-1, apart from those of the others, S..2S-1.
+    """The game with separate observations for the tagged agent, 0..S-1, and for the others, S..2S-1.
 
     Parameters
     ----------
     base : Model
-        The game; everybody sees the population of both types together.
+        The game. It gets the population of both types together.
     """
     cdef Model base
 
@@ -69,7 +69,7 @@ cdef class TaggedModel(Model):
         return 0
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
-        # The base fills the first half, the tagged agent's, where it finds what it filled the last time.
+        # The base fills the first half, the tagged agent's rows, in place: tables that do not vary are still there.
         cdef Py_ssize_t S = self.base.n_observations, A = self.n_actions
         cdef Py_ssize_t n_active = S * A * self.n_successors, n_passive = S * self.n_passive_successors
         cdef double *total
@@ -89,19 +89,19 @@ cdef class TaggedModel(Model):
 
 
 cdef class TaggedPolicy(Policy):
-    """The tagged agent plays `own`, the others play `others`; both see the population of both types together."""
+    """The tagged agent plays `own`, the others play `others`; both get the population of both types together."""
     cdef Policy own, others
 
     def __init__(self, Policy own not None, Policy others not None):
         if own.n_observations != others.n_observations or own.n_actions != others.n_actions:
-            raise ValueError(f"own has (S, A) = ({own.n_observations}, {own.n_actions}); must be that of others, "
+            raise ValueError(f"own has (S, A) = ({own.n_observations}, {own.n_actions}); must equal (S, A) of others, "
                              f"({others.n_observations}, {others.n_actions})")
         self.own = own
         self.others = others
         self.n_observations = 2 * own.n_observations
         self.n_actions = own.n_actions
         self.n_stages = 1
-        self.depends_on_mu = True               # or on t: the two may have stages of their own
+        self.depends_on_mu = True               # or on t: the two policies may have different stages
 
     cdef int row_at(
         self, int t, int horizon, Py_ssize_t observation, const double *mu, double *buffer, const double **out
@@ -148,15 +148,15 @@ cdef int check_counts(Model model, const int64_t[:, :, ::1] counts, const double
 def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts not None, double n_agents,
             const double[::1] active not None, double discount, double[:, ::1] values not None,
             int64_t[:, ::1] greedy=None):
-    """Values of one agent that knows t and its observation only, in sampled populations.
+    """Values of one agent that observes only t and its own observation, in sampled populations.
 
-    Rewards and rows at (t, o) are those of an agent who is at o: averaged over the replicas, weighted by how many
-    agents are there. Where nobody is in any replica, one more agent is put there.
+    Rewards and rows at (t, o) are averaged over the replicas, weighted by the number of agents at o. If no replica has
+    an agent at o, one more agent is put there.
 
     Parameters
     ----------
     policy : Policy or None
-        What the agent plays; None: at each (t, o) the action that is best on average.
+        The agent's policy; None: at each (t, o) the action that is best on average.
     counts : ndarray of int64, shape (R, T + 1, S)
         Sampled populations.
     active : ndarray of float64, shape (1,) or (T,)
@@ -228,7 +228,7 @@ cdef inline int add_values(
     Evaluator at, int t, double[::1] mu, const double *next_values, double discount, double[:, ::1] q,
     double[::1] waiting
 ) except -1 nogil:
-    """q[o, a] of acting and waiting[o] of not acting, at (t, mu)."""
+    """q[o, a], the values of acting, and waiting[o], those of not acting, at (t, mu)."""
     at.tables_at(t, &mu[0])
     if at.policy is not None:
         at.policy.table_at(t, at.horizon, &mu[0], at.pi_buffer, &at.pi)
@@ -239,7 +239,7 @@ cdef inline int add_values(
 cdef inline void add_row(
     Evaluator at, Policy policy, double[:, ::1] q, Py_ssize_t o, double weight, double[:, ::1] total
 ) noexcept nogil:
-    """total[o, a] += weight q[o, a], times the probability of a where there is a policy."""
+    """total[o, a] += weight q[o, a], times the probability of a unless policy is None."""
     cdef Py_ssize_t a
     if weight == 0:
         return
@@ -250,26 +250,26 @@ cdef inline void add_row(
 def surprises(Model model not None, Policy policy not None, const int64_t[:, :, ::1] counts not None,
               const int64_t[:, :, ::1] valued not None, double n_agents, const double[::1] active not None,
               double discount, const double[:, ::1] values not None, double[::1] out not None):
-    """How much more agents earn than foreseen, given where they and the others are.
+    """The discounted sum of expected temporal differences of V along each sampled population, mean over agents.
 
     Parameters
     ----------
     policy : Policy
-        What the valued agents play.
+        The policy of the valued agents.
     counts : ndarray of int64, shape (R, T + 1, S)
-        Everybody.
+        All agents.
     valued : ndarray of int64, shape (R, T + 1, S)
-        The agents that are valued, a constant number of them.
+        The agents whose returns are wanted; their number is constant.
     values : ndarray of float64, shape (T + 1, S)
-        What is foreseen, any V with V_T = 0.
+        V_t(o), any function with V_T = 0.
     out : ndarray of float64, shape (R,)
         OUT. Mean over the valued agents of
         sum_t gamma^t ( E[r_t + gamma V_{t+1}(o_{t+1}) | o_t, counts_t] - V_t(o_t) ).
 
     Notes
     -----
-    The return less V_0(o_0) has the same expectation, whatever V, since the sum telescopes; with V what is foreseen in
-    the mean, the chance of single agents is gone and only that of the population is left. O(R T S A K) time.
+    The sum telescopes: for any V its expectation is that of the return minus V_0(o_0). If V is the expected return, the
+    randomness of single agents averages out and only that of the population is left. O(R T S A K) time.
     """
     cdef Py_ssize_t horizon = counts.shape[1] - 1, R = counts.shape[0]
     cdef Evaluator at = Evaluator(model, policy, horizon)

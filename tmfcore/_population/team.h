@@ -1,7 +1,7 @@
-/* A team of threads that work on the same step together: a barrier at its start and one at its end.
+/* A team of threads that share the work of a step, with a barrier at its start and one at its end.
  *
- * The threads are the caller's (Python's); this is only how they wait. A waiter spins for some microseconds, as steps
- * follow each other closely, and then sleeps. Without POSIX threads a team has one member and nobody waits.
+ * The caller owns the threads (Python's); this header only makes them wait. A waiting thread spins for some
+ * microseconds, since steps follow each other closely, and then sleeps. Without POSIX threads a team has one member.
  */
 #ifndef TMFCORE_TEAM_H
 #define TMFCORE_TEAM_H
@@ -13,8 +13,8 @@
 typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    long step;    /* grows by one when a step begins; negative: go home */
-    long at_work; /* helpers who have not finished it */
+    long step;    /* grows by one when a step begins; negative: helpers must return */
+    long at_work; /* helpers that have not finished the step */
 } tmf_team;
 
 enum { TMF_SPINS = 4000 };
@@ -39,7 +39,7 @@ static inline void tmf_team_close(tmf_team *team)
     pthread_mutex_destroy(&team->lock);
 }
 
-/* The leader starts a step, or with n_helpers < 0 sends everybody home. */
+/* The leader starts a step, or, with n_helpers < 0, tells the helpers to return. */
 static inline void tmf_team_begin(tmf_team *team, long n_helpers)
 {
     pthread_mutex_lock(&team->lock);
@@ -49,7 +49,7 @@ static inline void tmf_team_begin(tmf_team *team, long n_helpers)
     pthread_mutex_unlock(&team->lock);
 }
 
-/* A helper waits for the step after `last`; returns its number, or a negative one to go home. */
+/* A helper waits for the step after `last`. Returns its number; a negative number: the helper must return. */
 static inline long tmf_team_await(tmf_team *team, long last)
 {
     long step = last;

@@ -1,6 +1,6 @@
-/* The inner loops of the agents engine: tiles of agents loaded, moved by alias tables, counted and stored.
+/* The inner loops of the agents engine: load, move by alias tables, count and store tiles of agents.
  *
- * C rather than Cython because only `restrict` arguments let the compiler vectorise them.
+ * In C, not Cython, because the compiler vectorises them only with `restrict` arguments.
  */
 #ifndef TMFCORE_TILES_H
 #define TMFCORE_TILES_H
@@ -40,9 +40,9 @@ TMF_BY_LEVEL(
         memcpy(observations, next, (size_t)n * 4);
 }
 
-/* ---------------------------------------------------------------- who acts */
+/* ---------------------------------------------------------------- acting and passive agents */
 
-/* Send the agents whose bit is clear to the passive rows, S further down. */
+/* Agents with acting[i] == 0 get their passive rows, which start at row S. */
 TMF_BY_LEVEL(
     tmf_mark_passive,
     (uint32_t *restrict rows, const uint8_t *restrict acting, uint32_t n_observations, int n),
@@ -52,19 +52,19 @@ TMF_BY_LEVEL(
         rows[i] += acting[i] ? 0u : n_observations;
 }
 
-/* acting[i] becomes nonzero where bit i is set; both hold whole words. */
+/* acting[i] becomes nonzero if and only if bit i is set; both arrays have room for whole words. */
 static inline void tmf_unpack_bits(const uint64_t *bits, uint8_t *acting, int n)
 {
     for (int byte = 0; byte < (n + 7) / 8; byte++) {
         const uint64_t eight = bits[byte >> 3] >> (8 * (byte & 7)) & 0xFF;
-        /* the byte eight times over, each copy keeping one of its bits */
+        /* eight copies of the byte, each with one of its bits kept */
         const uint64_t spread = eight * 0x0101010101010101u & 0x8040201008040201u;
         for (int i = 0; i < 8; i++)
             acting[8 * byte + i] = (uint8_t)(spread >> (8 * i));
     }
 }
 
-/* Each of n agents acts when its 64-bit word lies below the threshold p * 2^64. */
+/* Each of n agents acts if its 64-bit word is below the threshold p * 2^64. */
 TMF_BY_LEVEL(
     tmf_bernoulli,
     (const uint64_t *restrict words, uint64_t threshold, uint8_t *restrict acting, int n),
@@ -76,8 +76,8 @@ TMF_BY_LEVEL(
 
 /* ---------------------------------------------------------------- moves */
 
-/* Where the i-th of the 32-bit numbers lies that words hold, two a word. In bytes: i / 2 of a signed i is more
- * than a shift. */
+/* Address of the i-th 32-bit number in words, which hold two each. Computed in bytes, since i / 2 of a signed i takes
+ * more than a shift. */
 TMF_INLINE const void *tmf_half_at(const uint64_t *words, int i)
 {
     return (const char *)words + 4 * (size_t)i;
@@ -90,10 +90,10 @@ TMF_INLINE uint32_t tmf_half(const uint64_t *words, int i)
     return half;
 }
 
-/* Draw a flow (alias.h) for each agent of the tile, from half a random word each; returns whether a tie occurred.
+/* Draws a flow (alias.h) for each agent of the tile from half a random word; returns whether a tie occurred.
  *
- * Written for each instruction set, since gcc does not vectorise gathers when it tunes for no CPU in particular.
- * Tables stay below 2^31 cells, so 32-bit signed indices reach all of them.
+ * Written for each instruction set, since gcc does not vectorise gathers when it tunes for a generic CPU.
+ * Tables have fewer than 2^31 cells: 32-bit signed indices suffice.
  */
 #define TMF_DRAW_ARGUMENTS \
     const uint32_t *restrict rows, const uint64_t *restrict random, const uint32_t *restrict cells, \
@@ -133,7 +133,7 @@ static uint32_t tmf_draw_avx2(TMF_DRAW_ARGUMENTS)
         const __m256i column = _mm256_srl_epi32(drawn, shift);
         const __m256i fraction = _mm256_and_si256(drawn, fraction_mask);
         const __m256i cell = _mm256_i32gather_epi32((const int *)cells, _mm256_or_si256(base, column), 4);
-        const __m256i threshold = _mm256_srl_epi32(cell, bits); /* below 2^31, as the fraction: signed compare */
+        const __m256i threshold = _mm256_srl_epi32(cell, bits); /* < 2^31, like the fraction: compare as signed */
         const __m256i stands = _mm256_cmpgt_epi32(threshold, fraction);
         const __m256i pick = _mm256_blendv_epi8(_mm256_and_si256(cell, column_mask), column, stands);
         tie = _mm256_or_si256(tie, _mm256_cmpeq_epi32(fraction, threshold));
@@ -187,7 +187,7 @@ static uint32_t tmf_draw(TMF_DRAW_ARGUMENTS)
     return tmf_draw_from(rows, random, cells, column_bits, flows, n, 0);
 }
 
-/* Redraw the tied agents of a tile. `first` is the address of the tile's first draw, for the deciding bits. */
+/* Redraws the tied agents of a tile; the deciding bits of its i-th agent are addressed by `first` + i. */
 static void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint64_t *random, uint32_t *flows, int n,
                             const uint64_t key[4], uint64_t step, uint64_t first, uint64_t purpose)
 {
@@ -202,7 +202,7 @@ static void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const 
     }
 }
 
-/* Flows -> the observations they lead to. */
+/* next[i] = flows[i] & mask: the successors, if the tables are dense. */
 TMF_BY_LEVEL(
     tmf_low_bits,
     (const uint32_t *restrict flows, uint32_t mask, uint32_t *restrict next, int n),
@@ -228,7 +228,7 @@ static void tmf_successors(const tmf_alias *alias, const uint32_t *restrict flow
         next[i] = alias->successors[flows[i]];
 }
 
-/* Flows -> row << action bits | action. */
+/* codes[i] = flows[i] >> cell_bits, which is row << action bits | action. */
 TMF_BY_LEVEL(
     tmf_codes,
     (const uint32_t *restrict flows, int cell_bits, uint32_t *restrict codes, int n),
@@ -238,10 +238,11 @@ TMF_BY_LEVEL(
         codes[i] = flows[i] >> cell_bits;
 }
 
-/* ---------------------------------------------------------------- load, draw, count key and successor in one pass
+/* ---------------------------------------------------------------- load, draw and store in one pass
  *
- * For agents of whom only numbers are wanted: observations (n,) of `width` bytes -> after (n,) of the same width, and
- * keys[i] = flow >> shift below 2^16. Returns whether a tie occurred: the part is then drawn again, at length.
+ * For runs that record no individuals. observations (n,) of `width` bytes -> after (n,) of the same width, and, unless
+ * NULL, keys[i] = flow >> shift, below 2^16. Returns whether a tie occurred; the caller then draws the part again by
+ * tmf_draw and tmf_settle_ties.
  */
 #define TMF_MOVE_ARGUMENTS \
     const tmf_alias *alias, const void *restrict observations, int width, const uint8_t *restrict acting, \
@@ -259,7 +260,7 @@ static inline __m256i tmf_widen_avx2(const void *observations, int width, int i)
     return _mm256_loadu_si256((const __m256i *)((const uint32_t *)observations + i));
 }
 
-/* Eight numbers below 2^16, as 16 bits each. */
+/* Packs eight numbers below 2^16 into 16 bits each. */
 TMF_TARGET_AVX2
 static inline __m128i tmf_narrow_avx2(__m256i eight)
 {
@@ -362,7 +363,7 @@ static int tmf_move_avx512(TMF_MOVE_ARGUMENTS)
 }
 #endif
 
-/* Whether tmf_move knows how: whole vectors, on a CPU that gathers. */
+/* Whether tmf_move can move n agents: whole vectors, on a CPU with gather instructions. */
 static inline int tmf_moves_fused(int n)
 {
     return tmf_instruction_level() >= 1 && n % 16 == 0;
@@ -383,9 +384,9 @@ static int tmf_move(TMF_MOVE_ARGUMENTS)
 
 /* ---------------------------------------------------------------- histograms
  *
- * Up to 2^16 cells: four indices of 16 bits are read at a time, since loads are what bounds the loop, and there are four
- * private tables: an agent is then rarely added to the cell its neighbour was just added to, which would make every
- * increment wait for the last. More cells: one table, one index at a time.
+ * Up to 2^16 cells: four indices of 16 bits are read at once, since loads bound the loop, and each goes to its own
+ * private table. With one table, neighbouring agents in the same cell would make each increment wait for the last. More
+ * cells: one table, one index at a time.
  */
 enum { TMF_SPREAD = 4, TMF_SPREAD_CELLS = 1 << 16 };
 

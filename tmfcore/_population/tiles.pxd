@@ -1,4 +1,4 @@
-"""A population of individuals, and the tiles in which its members move."""
+"""A population of individuals, which moves in tiles of agents."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tmfcore._population.alias cimport AliasTables, Layout
@@ -21,34 +21,34 @@ cdef extern from "_population/team.h" nogil:
 
 cdef struct Crowd:
     Population people
-    Layout layout              # of flows, whether tables are built or rows scanned
+    Layout layout              # of flows, also if rows are scanned
     bint aliased               # moves are drawn from alias tables, not by scanning rows
-    bint fixed_tables          # ... which stay the same for a whole stage
-    bint moves_all             # there are steps at which everybody acts or drifts
-    uint64_t *acting           # bits (N,); NULL until a batch needs them
-    int64_t *decided           # (S, A)  of the present step, when all move
-    int64_t *arrived           # (S,)
+    bint fixed_tables          # the alias tables are constant within a stage
+    bint moves_all             # at some steps all agents move
+    uint64_t *acting           # (N,) bits; NULL unless a batch is drawn for such a step
+    int64_t *decided           # (S, A)  decisions of such a step
+    int64_t *arrived           # (S,)    counts after it
 
 
-cdef struct Hands:             # what moving a part of a tile needs
+cdef struct Hands:             # buffers of one member of the team, for a part of a tile
     uint64_t *words            # (2 TMF_PART,)
     uint32_t *rows             # (TMF_PART,) each
     uint32_t *flows
     uint32_t *codes
     uint32_t *next
     uint16_t *packed
-    uint8_t *small             # flows of at most 256 cells
+    uint8_t *small             # flows, if they fit in a byte
     uint8_t *active
-    void *after                # observations, of their width
-    bint by_flow               # one histogram of flows instead of those of codes and arrivals
-    size_t n_cells             # of the histogram of flows or codes
-    uint32_t *decisions        # TMF_SPREAD (or 1) x n_cells
-    uint32_t *arrivals         # TMF_SPREAD (or 1) x S
-    uint32_t *pairs            # (64, 64) arrivals of two neighbours; NULL where they are counted one by one
+    void *after                # next observations, of crowd.people.width bytes
+    bint by_flow               # one histogram of flows replaces those of codes and arrivals
+    size_t n_cells             # cells of the histogram of flows or codes
+    uint32_t *decisions        # (TMF_SPREAD or 1, n_cells)  histogram of flows or codes
+    uint32_t *arrivals         # (TMF_SPREAD or 1, S)
+    uint32_t *pairs            # (64, 64) arrivals of two neighbouring agents; NULL: arrivals are counted one by one
 
 
-cdef struct Trajectory:        # row t of each; NULL where not asked for
-    uint8_t *observations      # (N,) of crowd.width
+cdef struct Trajectory:        # row t of each; NULL: not recorded
+    uint8_t *observations      # (N,) of crowd.people.width
     uint8_t *actions           # (N,) of action_width
     int action_width
     double *rewards            # (N,)
@@ -60,11 +60,11 @@ cdef class Memory:
 
 
 cdef class Team:
-    """Threads that move the tiles of one population together."""
+    """Threads that share the tiles of one population."""
     cdef Evaluator at
     cdef AliasTables alias
     cdef Crowd *crowd
-    cdef Hands *hands                  # one a member
+    cdef Hands *hands                  # (n_members,)
     cdef int n_members
     cdef list threads
     cdef tmf_team team
@@ -72,7 +72,7 @@ cdef class Team:
     cdef Trajectory *trajectory
     cdef int t
     cdef bint everybody
-    cdef bint arrivals_only    # rows are averaged and everybody acts: who decided what is known
+    cdef bint arrivals_only    # rows are averaged and all agents act: decisions need no count
     cdef uint64_t threshold
 
     @staticmethod

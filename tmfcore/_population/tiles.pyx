@@ -1,7 +1,7 @@
-"""Tiles of agents: drawn, moved, counted and stored, by one thread or by a team.
+"""Tiles of agents: their moves are drawn, stored and counted, by one thread or by a team.
 
 Source     Theory, section 1.  Notation: N agents, S observations, A actions, K successors.
-Contract   a tile draws from a stream of its own, addressed by (key, step, tile): who moves it does not matter.
+Contract   each tile has its own stream, addressed by (key, step, tile): results do not depend on the thread.
 """
 from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -50,15 +50,15 @@ cdef extern from "_population/small_tables.h" nogil:
 
 
 cdef enum:
-    FLOWS_IN_CACHE = 1024      # up to so many flows one histogram of them serves decisions and arrivals
-    PAIRED = 64                # up to so many observations arrivals are counted in pairs ...
-    WORTH_PAIRS = 20000        # ... where so many agents pay for clearing and adding up the pairs
+    FLOWS_IN_CACHE = 1024      # up to this many flows, one histogram of flows gives decisions and arrivals
+    PAIRED = 64                # up to this many observations, arrivals are counted in pairs,
+    WORTH_PAIRS = 20000        # if a member has this many agents: the table of pairs is cleared and summed at each step
 
 
 # ---------------------------------------------------------------- moving a tile of agents
 
 cdef void scan_tile(Evaluator at, Crowd *crowd, Hands *hands, int n) noexcept nogil:
-    """Draw hands.codes and hands.next for hands.rows by scanning rows: for few agents, cheaper than tables."""
+    """Draw hands.codes and hands.next for hands.rows by scanning rows: cheaper than alias tables for few agents."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t K = at.n_successors, K0 = at.n_passive_successors
     cdef Py_ssize_t o, a, k
@@ -86,7 +86,7 @@ cdef void scan_tile(Evaluator at, Crowd *crowd, Hands *hands, int n) noexcept no
 cdef void draw_tile(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, tmf_stream *stream, int t, int64_t first, int n
 ) noexcept nogil:
-    """hands.rows -> hands.codes, hands.next (and hands.flows); `first` addresses the tile's first draw."""
+    """Draw hands.codes, hands.next (and hands.flows) for hands.rows; `first` addresses the first draw of the tile."""
     if not crowd.aliased:
         tmf_fill(stream, hands.words, (n + 3) // 4)
         scan_tile(at, crowd, hands, n)
@@ -100,12 +100,12 @@ cdef void draw_tile(
 
 
 cdef inline int spread(size_t n_cells) noexcept nogil:
-    """Private tables of a histogram."""
+    """The number of private tables of a histogram (tiles.h)."""
     return TMF_SPREAD if n_cells <= TMF_SPREAD_CELLS else 1
 
 
 cdef inline int64_t counted(const uint32_t *tables, size_t n_cells, size_t cell) noexcept nogil:
-    """One cell of a histogram, its private tables together."""
+    """One cell of a histogram, summed over its private tables."""
     cdef int64_t n = 0
     cdef int part
     for part in range(spread(n_cells)):
@@ -116,7 +116,7 @@ cdef inline int64_t counted(const uint32_t *tables, size_t n_cells, size_t cell)
 cdef void gather_counts(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, bint arrivals_only
 ) noexcept nogil:
-    """The private histograms -> added to crowd.decided and crowd.arrived; clears them."""
+    """Add the histograms of `hands` to crowd.decided and crowd.arrived, and clear them."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef int action_bits = crowd.layout.action_bits
     cdef Py_ssize_t o, a, x, cell
@@ -193,7 +193,7 @@ cdef void write_tile(
 
 
 cdef void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noexcept nogil:
-    """Everybody as if passive; those who act are written over."""
+    """Write observations, and actions and rewards as if all agents were passive; the caller overwrites those acting."""
     cdef int64_t i
     cdef uint32_t o
     if trajectory.observations != NULL:
@@ -210,7 +210,7 @@ cdef void move_bytes(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, int t, const uint8_t *acting, tmf_stream *stream,
     int64_t first, int n
 ) noexcept nogil:
-    """Draw hands.small and move, where all flows fit a byte."""
+    """Draw hands.small and move the agents, if every flow fits in a byte."""
     cdef tmf_tie_break ties
     ties.alias = &alias.alias
     ties.key = crowd.people.key
@@ -226,7 +226,7 @@ cdef bint move_fused(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, const uint8_t *acting, bint arrivals_only,
     tmf_stream *stream, int64_t first, int n
 ) noexcept nogil:
-    """Draw, move and note what is to be counted in one pass, unless a tie is to be settled: then nothing moves."""
+    """Draw, move and write hands.packed in one pass. If a tie occurs, return False without moving anything."""
     cdef int width = crowd.people.width
     cdef uint8_t *observations = crowd.people.observations + first * width
     cdef int shift = 0 if hands.by_flow else alias.alias.cell_bits
@@ -242,7 +242,7 @@ cdef void move_part(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, int t, bint everybody,
     bint arrivals_only, tmf_stream *stream, int64_t first, int n
 ) noexcept nogil:
-    """Agents first..first + n - 1 act or, where hands.active is 0 and not everybody does, drift."""
+    """Move agents first..first + n - 1. Unless `everybody` acts, those with hands.active 0 are passive."""
     cdef int width = crowd.people.width, i
     cdef uint8_t *observations = crowd.people.observations + first * width
     cdef const uint8_t *acting = NULL if everybody else hands.active
@@ -287,7 +287,7 @@ cdef void move_tiles(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, int t,
     bint everybody, bint arrivals_only, uint64_t threshold, int64_t first, int64_t last
 ) noexcept nogil:
-    """Agents first..last - 1 act or drift; crowd.acting says who acts, or, where it is NULL, the threshold p 2^64."""
+    """Move agents first..last - 1. crowd.acting marks the acting agents; NULL: each acts if its word < p 2^64."""
     cdef tmf_stream moves, activations
     cdef int n
     while first < last:
@@ -309,12 +309,12 @@ cdef void move_tiles(
 # ---------------------------------------------------------------- memory and threads
 
 cdef class Memory:
-    """Owns the buffers of a run; they go when it does."""
+    """Owns the buffers of a run and frees them with itself."""
     def __cinit__(self):
         self.blocks = []
 
     cdef void *take(self, size_t n_bytes) except NULL:
-        """A zeroed block that begins on a cache line: vectors that straddle two cost twice."""
+        """A zeroed block aligned to a cache line: a vector that crosses a line costs two reads."""
         block = np.zeros(n_bytes + 64, np.uint8)
         self.blocks.append(block)
         return <void *>((<size_t>block.ctypes.data + 63) & ~<size_t>63)
@@ -341,12 +341,12 @@ cdef int take_hands(Hands *hands, Memory memory, Evaluator at, Crowd *crowd, int
 
 
 cdef class Team:
-    """Threads that move the tiles of one population together; a context that ends them.
+    """Threads that share the tiles of one population; a context manager, which joins them at exit.
 
     Parameters
     ----------
     n_members : int
-        Threads, the caller's among them.
+        Threads, including the caller's.
     """
 
     @staticmethod
@@ -370,10 +370,10 @@ cdef class Team:
                 thread = threading.Thread(target=self.help, args=(member,), name=f"tmfcore-{member}", daemon=True)
                 thread.start()
                 self.threads.append(thread)
-        except (RuntimeError, MemoryError):      # the system starts no more threads: those there are share the tiles
+        except (RuntimeError, MemoryError):      # the system starts no more threads: continue with those that started
             self.n_members = 1 + <int>len(self.threads)
         except BaseException:
-            tmf_team_begin(&self.team, -1)       # interrupted: the helpers go home, and own the team until they have
+            tmf_team_begin(&self.team, -1)       # interrupted: the helpers return, and keep the team alive until then
             raise
         return self
 
@@ -384,7 +384,7 @@ cdef class Team:
         tmf_team_close(&self.team)
 
     def help(self, int member):
-        """What a helper's thread runs: its share of every step, until sent home."""
+        """The loop of a helper's thread: its share of every step, until told to return."""
         cdef long step = 0
         with nogil:
             while True:
@@ -395,7 +395,7 @@ cdef class Team:
                 tmf_team_finished(&self.team)
 
     cdef void share(self, int member) noexcept nogil:
-        """One member's tiles of the present step."""
+        """Move one member's tiles of the present step."""
         cdef int64_t N = self.crowd.people.n_agents
         cdef int64_t n_tiles = (N + TMF_TILE - 1) // TMF_TILE
         cdef int64_t first = n_tiles * member // self.n_members * TMF_TILE
@@ -404,7 +404,7 @@ cdef class Team:
                    self.arrivals_only, self.threshold, first, min(last, N))
 
     cdef void move(self, Trajectory *trajectory, int t, bint everybody, uint64_t threshold) noexcept nogil:
-        """Every agent acts or drifts; crowd.decided and crowd.arrived count it."""
+        """Move all agents; OUT: crowd.decided and crowd.arrived."""
         cdef Py_ssize_t S = self.at.n_observations, A = self.at.n_actions
         cdef Py_ssize_t o
         cdef int member

@@ -1,8 +1,8 @@
-/* Building packed alias rows (alias.h) from the masses of their columns.
+/* Builds packed alias rows (alias.h) from the masses of their columns.
  *
  * Source     Vose, "A linear algorithm for generating random numbers with a given distribution", IEEE TSE 17 (1991).
- * Four rows are built side by side, and without branches: whether a column is still large after it gave is random, and
- * the next column to give from is known only then, so one row alone waits most of the time.
+ * Four rows are built in turn, without branches. Whether a column is still large after a step is unpredictable, and the
+ * next step of the row depends on it: a single row would mostly wait for that result.
  */
 #ifndef TMFCORE_VOSE_H
 #define TMFCORE_VOSE_H
@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TMF_ROWS = 4 }; /* built together */
+enum { TMF_ROWS = 4 }; /* rows built at once */
 
 typedef struct {
-    double *mass;       /* (2^b,) of the columns, in units of their mean */
-    uint32_t *order;    /* (2^b,) the small ones from the left, the large from the right */
+    double *mass;       /* (2^b,) masses of the columns, in units of their mean */
+    uint32_t *order;    /* (2^b,) small columns (mass < 1) from the left, large columns from the right */
     uint32_t *cells, *finer;
     ptrdiff_t n_small, first_large;
 } tmf_row;
@@ -29,7 +29,7 @@ static inline void tmf_row_open(tmf_row *row, ptrdiff_t n_columns)
     for (ptrdiff_t j = 0; j < n_columns; j++)
         row->mass[j] *= scale;
     for (ptrdiff_t j = 0; j < n_columns; j++) {
-        const ptrdiff_t small = row->mass[j] < 1; /* both places are free: n_small + n_large = j */
+        const ptrdiff_t small = row->mass[j] < 1; /* both places below are free, since n_small + n_large = j */
         row->order[n_small] = (uint32_t)j;
         row->order[first_large - 1] = (uint32_t)j;
         n_small += small;
@@ -39,7 +39,7 @@ static inline void tmf_row_open(tmf_row *row, ptrdiff_t n_columns)
     row->first_large = first_large;
 }
 
-/* A small column is finished: what it lacks is given by the first large one, which may become small itself. */
+/* Finishes a small column: the first large column becomes its alias, gives the missing mass, and may become small. */
 static inline void tmf_row_step(tmf_row *row, int bits, double scale)
 {
     const uint32_t small = row->order[row->n_small - 1], large = row->order[row->first_large];
@@ -66,7 +66,7 @@ static inline void tmf_row_close(tmf_row *row, int bits, double scale)
     const ptrdiff_t n_columns = (ptrdiff_t)1 << bits;
     while (row->n_small > 0 && row->first_large < n_columns)
         tmf_row_step(row, bits, scale);
-    /* full up to rounding: both outcomes are the column itself */
+    /* the columns left have mass 1 up to rounding: each is its own alias */
     for (ptrdiff_t i = 0; i < row->n_small; i++) {
         row->cells[row->order[i]] = row->order[i];
         row->finer[row->order[i]] = 0;
@@ -77,7 +77,8 @@ static inline void tmf_row_close(tmf_row *row, int bits, double scale)
     }
 }
 
-/* mass (n_rows, 2^b), used up, and order, of that size, scratch -> cells and finer (n_rows, 2^b); n_rows <= TMF_ROWS. */
+/* Builds cells and finer, OUT (n_rows, 2^b), of n_rows <= TMF_ROWS rows. mass (n_rows, 2^b) is overwritten; order
+ * (n_rows, 2^b) is scratch. */
 static void tmf_build_rows(double *mass, uint32_t *order, uint32_t *cells, uint32_t *finer, int bits, int n_rows)
 {
     const ptrdiff_t n_columns = (ptrdiff_t)1 << bits;
@@ -91,7 +92,7 @@ static void tmf_build_rows(double *mass, uint32_t *order, uint32_t *cells, uint3
         tmf_row_open(&rows[r], n_columns);
     }
     while (n_rows == TMF_ROWS) {
-        ptrdiff_t steps = n_columns; /* that all four can make without asking again */
+        ptrdiff_t steps = n_columns; /* steps that all four rows can make before the next check */
         for (int r = 0; r < TMF_ROWS; r++)
             if (tmf_row_steps(&rows[r], n_columns) < steps)
                 steps = tmf_row_steps(&rows[r], n_columns);

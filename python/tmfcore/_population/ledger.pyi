@@ -1,1 +1,1 @@
-# No Python names: what of a run is recorded, cimported by the engines.
+# No Python names: the record of a run, cimported by the engines.

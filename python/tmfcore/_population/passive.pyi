@@ -1,1 +1,1 @@
-# No Python names: what standing agents earn, cimported by the engines.
+# No Python names: rewards of passive agents, cimported by the engines.

@@ -1,4 +1,4 @@
-# What single agents do in turn.
+# Steps at which one agent acts, cimported by the engines.
 from typing_extensions import disjoint_base
 
 @disjoint_base
