@@ -417,7 +417,7 @@ def test_the_model_takes_observations_in_order_of_the_links(place):
 
     assert model(links).n_links == 2
     bad = np.vstack([links, [[2, -1]]])[place]
-    with pytest.raises(ValueError, match="place must list the observations of the links in order"):
+    with pytest.raises(ValueError, match="place must list the observations sorted by link"):
         model(bad)
 
 

@@ -121,7 +121,7 @@ def test_stationary_errors():
     game = tmf.Game(2, 2, 3, 0.9, [1, 0], lambda mu, t: np.full((2, 2), float(t == 2)), np.full((2, 2, 2), 0.5))
     with pytest.raises(ValueError, match="tables at t=2 differ from those at t=0; must not depend on t"):
         solve(game)
-    with pytest.raises(ValueError, match=r"still moves by .* a step after 3 steps; must settle within 1e-12") as caught:
+    with pytest.raises(ValueError, match=r"still moves by .* per step after 3 steps; must be at most 1e-12") as caught:
         solve(queueing(step=1).at(), distribution_steps=3)
     assert caught.value.__notes__ == ["in iteration 0 of Stationary"]
     with pytest.raises(ValueError, match="initial has 2 stages; must have 1"):

@@ -223,7 +223,7 @@ cdef int check_populations(
                 raise ValueError(f"counts[{i}] sum to more than {TMF_MOST_AGENTS}, the most for exact binomials")
             total += counts[i, o]
         if counts[i, observations[i]] < 1:
-            raise ValueError(f"counts[{i}, {observations[i]}] is 0; must be >= 1, since individual {i} is there")
+            raise ValueError(f"counts[{i}, {observations[i]}] is 0; must be >= 1, since the individual is counted")
         if batch >= 0 and not 0 <= batch - (actions[i] >= 0) <= total - 1:
             raise ValueError(f"batch is {batch}; impossible with individual {i} "
                              f"{'acting' if actions[i] >= 0 else 'passive'} and {total - 1} others")

@@ -1,13 +1,12 @@
-"""How a step of the mean field answers small changes of the population: its first and second derivatives.
+"""First and second derivatives of a step of the mean field in the population.
 
 Source     Theory, section 6.
 Notation   S observations, A actions, K successors; Phi the step of the flow, J its Jacobian, H its second derivative.
-Method     Phi is differentiated along the columns f of a factor F of Sigma = F F' only: J Sigma J' = (J F)(J F)',
-           H : Sigma = sum over f of H[f, f]. They are directions in which the population can really be off, so they lie
-           in the simplex, on observations that hold somebody, and no user function is ever asked about a mu that is
-           no distribution.
-Cost       O(S^2 A K) where the rows depend on mu with derivatives that are known, O(S^3 A) where the policy does, too;
-           2 S evaluations of Phi where the derivatives are differences.
+Method     Phi is differentiated only along the columns f of a factor F of Sigma = F F': J Sigma J' = (J F)(J F)',
+           H : Sigma = sum over f of H[f, f]. The fluctuations of a population span these columns: they lie in the
+           simplex, on observations with mass, so that user functions are evaluated only at distributions.
+Cost       O(S^2 A K) if rows depend on mu and their derivatives are known, O(S^3 A) if the same holds of the policy;
+           2 S evaluations of Phi if derivatives are taken by differences.
 """
 from libc.math cimport fabs
 from libc.stdint cimport int32_t
@@ -23,10 +22,10 @@ cdef extern from "_base/simd/dense.h" nogil:
 # Step of the differences, in units of the largest entry of the direction. Truncation and rounding of the second
 # difference are both near 1e-8 of its size for functions that vary on the scale of 1.
 cdef double STEP = 1.0 / 4096
-# An observation that holds less than this share cannot be moved both ways; the dependence of the game on it is left
-# out, which changes a variance by about this much.
+# The mass of an observation with less than this share cannot be moved both ways. The dependence of the game on it is
+# omitted, which changes a variance by about this much.
 cdef double FLOOR = 1e-9
-# Entries of the policy's derivatives held at a time: directions are taken in blocks that fit.
+# Entries of the policy's derivatives stored at once; this limits the block of directions.
 cdef Py_ssize_t BLOCK_ENTRIES = 1 << 16
 
 
@@ -68,7 +67,7 @@ cdef class Derivatives:
         self.population = self.argument + S
         self.plus = self.population + S
         self.toward = self.plus + S
-        self.spread = self.toward + S                               # these three lie there where rows move
+        self.spread = self.toward + S                               # this and the next two: allocated if moving
         self.row_slope = self.spread + S * S
         self.row_bend = self.row_slope + K * S
 
@@ -79,7 +78,7 @@ cdef class Derivatives:
     cdef int along_exactly(self, Evaluator at, int t, const double *mu, double beta, Py_ssize_t rank) except -1 nogil:
         """images = J directions, curvature += H : Sigma, from the derivatives of the policy and of the rows.
 
-        Column `rank` is the bias, which has no part in the curvature.
+        Column `rank` of directions is the bias; it does not enter the curvature.
         """
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions, K = at.n_successors, n = rank + 1
         cdef Py_ssize_t o, a, k, x
@@ -93,7 +92,7 @@ cdef class Derivatives:
         for x in range(S):
             tmf_add_rows(self.transposed + x * S, self.directions, S, n, self.images + x * n)
         if self.moving:
-            memset(self.square, 0, S * S * sizeof(double))          # the part of J by which the rows move
+            memset(self.square, 0, S * S * sizeof(double))          # the part of J from rows that depend on mu
             if beta < 1 and not at.model.passive_identity:
                 for o in range(S):
                     self.add_moving_row(at, t, o, -1, mu, 1 - beta, NULL)
@@ -113,7 +112,7 @@ cdef class Derivatives:
                 for k in range(rank):
                     bend += 2 * f[k] * first[k] + mu[o] * second[k]
                 bend *= beta
-                if self.moving:                                     # sum over k < rank: the pull of the policy
+                if self.moving:                                     # slope: `pull` of add_moving_row
                     for x in range(S):
                         self.slope[x] = 0
                         for k in range(rank):
@@ -131,8 +130,8 @@ cdef class Derivatives:
                         self.curvature[x] += p * bend
                         tmf_add_rows(&p, first, 1, n, self.images + x * n)
         if self.moving:
-            # Slopes are known up to an addition that is the same for all y. Without the one that makes them 0 along mu,
-            # columns of J could sum to 2, and the rounding of the mass would double at every step.
+            # Slopes are known up to a constant that is the same for all y; here it is chosen so that they are 0 along
+            # mu. Otherwise columns of J could sum to 2, and the rounding error of the mass would double at every step.
             for x in range(S):
                 bend = 0
                 for k in range(S):
@@ -149,13 +148,13 @@ cdef class Derivatives:
         Py_ssize_t o,
         Py_ssize_t a,             # IN             -1: the passive row
         const double *mu,         # IN     (S,)
-        double share,             # IN             of the agents at o, those who go by this row
+        double share,             # IN             the share of the agents at o that move by this row
         const double *pull,       # IN     (S,)    sum over directions f of (d share / d f) f; NULL: 0
     ) except -1 nogil:
-        """What the dependence of one row on mu adds to J (`square`) and to H : Sigma (`curvature`).
+        """Add the effect of one row's dependence on mu to J (`square`) and to H : Sigma (`curvature`).
 
-        With p(mu) the row and w(mu) = mu(o) share(mu), the second derivative of w p has 2 dw dp + w d2p: dw along f is
-        f(o) share + mu(o) dshare, and sums over f of f f' are Sigma.
+        With p(mu) the row and w(mu) = mu(o) share(mu), the second derivative of w p contains 2 dw dp + w d2p; dw along
+        f is f(o) share + mu(o) dshare, and the sum over f of f f' is Sigma.
         """
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t K = at.n_passive_successors if a < 0 else at.n_successors
@@ -179,9 +178,10 @@ cdef class Derivatives:
         return 0
 
     cdef double direction(self, const double *mu, const double *f, bint forward, double *room) noexcept nogil:
-        """The part of f along which mu can move, scaled to 1, in `toward`; returns the scale of f, 0 for no direction.
+        """Write the part of f along which mu can move, divided by f's largest |entry|, to `toward`; return that entry.
 
-        `room` is how far mu can move along it, both ways or (forward) one way, at most STEP or twice that.
+        room: OUT, how far mu can move along `toward` and back, at most STEP, or, if forward, along it only, at most
+        2 STEP. It is not set if f is 0.
         """
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t x, fullest = 0
@@ -210,14 +210,14 @@ cdef class Derivatives:
         self, int t, const double *mu, double beta, const double *f, double scale, const double *u, double h,
         const double *first, const double *second, double *out
     ) except -1 nogil:
-        """out = K(mu + h u)' (mu + h f / scale); the policy by its derivatives along u, if given."""
+        """out = K(mu + h u)' (mu + h f / scale); the policy by its derivatives along u unless `first` is NULL."""
         cdef Py_ssize_t x, i
         for x in range(self.n_observations):
             self.argument[x] = max(0.0, mu[x] + h * u[x])
             self.population[x] = mu[x] + h * f[x] / scale
         if first == NULL:
             self.at.at(t, self.argument)
-        else:                                   # what is left out is odd in h, or as small as the differences' error
+        else:                                   # omitted terms are odd in h, or within the error of the differences
             self.at.tables_at(t, self.argument)
             for i in range(self.n_observations * self.n_actions):
                 self.moved[i] = self.pi[i] + h * (first[0] + 0.5 * h * second[0])
@@ -228,7 +228,7 @@ cdef class Derivatives:
         return 0
 
     cdef int along(self, int t, const double *mu, double beta, Py_ssize_t rank) except -1 nogil:
-        """images = J times the first `rank` directions, curvature += H : Sigma, by central differences."""
+        """images = J times the `rank` columns of F, curvature += H : Sigma, by central differences."""
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions, block = self.block
         cdef Py_ssize_t k, j, x, o, i, n
         cdef double h, scale, by_one, by_two
@@ -271,7 +271,7 @@ cdef class Derivatives:
         return 0
 
     cdef int along_forward(self, int t, const double *mu, double beta, const double *f, double *slope) except -1 nogil:
-        """slope = J f by the three-point forward difference: f may point where nobody is."""
+        """slope = J f by a three-point forward difference: f may put mass on observations without any."""
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t x
         cdef double h

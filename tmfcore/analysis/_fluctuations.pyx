@@ -1,10 +1,11 @@
-"""How a finite population strays from its mean field: covariance and bias, to first order in 1/N.
+"""Fluctuations of a finite population around its mean field: covariance and bias, to first order in 1/N.
 
 Source     Theory, section 6.
 Notation   S observations, A actions, K successors, T steps; Phi_t the step of the flow, J its Jacobian, H its second
-           derivative, K_t (S, S) the rows of one agent averaged over who acts and what: Phi_t(mu) = K_t(mu)' mu.
+           derivative; K_t (S, S) the rows of one agent, averaged over acting or not and over actions: Phi_t(mu) =
+           K_t(mu)' mu.
 Method     Sigma = F F' is factorised, and Phi is differentiated along the columns of F only (_derivatives).
-Cost       a step: O(S^3), and the derivatives of Phi.
+Cost       per step O(S^3), and the derivatives of Phi.
 """
 from libc.math cimport fabs, isfinite, sqrt
 from libc.stdint cimport int32_t
@@ -29,17 +30,17 @@ cdef double RANK_TOLERANCE = 1e-14
 
 
 cdef class Recursion(Derivatives):
-    """The pieces of a step, and their memory."""
-    cdef bint linear                            # Phi is linear in mu, with derivatives that are known
-    cdef bint fixed                             # rows of the game and the policy do not depend on mu
+    """One step of the recursion, and its memory."""
+    cdef bint linear                            # Phi is linear in mu, and its derivatives are known
+    cdef bint fixed                             # neither rows of the game nor the policy depend on mu
     cdef object rows
-    cdef double *active                         # (S, S) rows of an agent that acts, A_o
-    cdef double *passive                        # (S, S) rows of one that does not, P0_o
+    cdef double *active                         # (S, S) rows of an acting agent, A_o
+    cdef double *passive                        # (S, S) rows of a passive agent, P0_o
     cdef double *kernel                         # (S, S) beta A + (1 - beta) P0
-    cdef double *less                           # (S, S) what the noise of a batch lacks because mu-hat itself strays
+    cdef double *less                           # (S, S) decrease of a batch's noise by the fluctuations of mu-hat
     cdef double *bias                           # (S,) J m
-    cdef double *mean                           # (S,) E mu-hat, and
-    cdef double *mean_after                     # (S,) Phi of it, where rows are fixed
+    cdef double *mean                           # (S,) E mu-hat, if fixed
+    cdef double *mean_after                     # (S,) Phi of it
 
     def __cinit__(self, Evaluator at not None, bint exact):
         cdef Py_ssize_t S = at.n_observations
@@ -56,14 +57,14 @@ cdef class Recursion(Derivatives):
         self.mean_after = self.mean + S
 
     cdef void fill_rows(self, Evaluator at, double beta) noexcept nogil:
-        """Rows of agents that act and that do not, and their mixture, where the evaluator stands."""
+        """Write active, passive, kernel and transposed, from the evaluator's tables."""
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions, K = at.n_successors, K0 = at.n_passive_successors
         cdef Py_ssize_t o, a, k, i
         cdef const int32_t *successor
         cdef const double *row
         cdef double *out
         cdef double share
-        memset(self.active, 0, 2 * S * S * sizeof(double))         # passive lies behind active
+        memset(self.active, 0, 2 * S * S * sizeof(double))         # passive follows active in memory
         for o in range(S):
             out = self.active + o * S
             for a in range(A):
@@ -97,10 +98,10 @@ cdef class Recursion(Derivatives):
         const double *after,      # IN     (S,)    Phi(mu)
         double beta,              # IN
         double ratio,             # IN             N / (N - 1), or 1 in the limit
-        bint coins,               # IN             every agent acts by itself: no term for the batch
+        bint coins,               # IN             agents act independently: no term of the batch
         double *sigma,            # INOUT  (S, S)  += Q(mu)
     ) noexcept nogil:
-        """The covariance of one step. With A, P the two rows of o, D = A - P and c = beta (1 - beta) ratio:
+        """The covariance of one step. With A, P the active and passive row of o, D = A - P, c = beta (1 - beta) ratio:
 
         Q = diag Phi(mu) - sum_o mu_o (beta A A' + (1-beta) P P' - c D D') - [batches] c d d',  d = sum_o mu_o D.
         """
@@ -121,7 +122,7 @@ cdef class Recursion(Derivatives):
             passive = self.passive + o * S
             for x in range(S):
                 drift[x] += mu[o] * (active[x] - passive[x])
-                # Row x of the three outer products: of_active A + of_passive P, nothing where both rows are zero at x.
+                # Row x of the three outer products is of_active A + of_passive P; it is 0 if both rows are 0 at x.
                 of_active = mu[o] * ((c - beta) * active[x] - c * passive[x])
                 of_passive = mu[o] * ((c - (1 - beta)) * passive[x] - c * active[x])
                 if of_active != 0:
@@ -134,7 +135,7 @@ cdef class Recursion(Derivatives):
                     sigma[x * S + y] -= c * drift[x] * drift[y]
 
     cdef void fill_less(self, const double *sigma, double weight) noexcept nogil:
-        """less = weight D' sigma D, with D the rows of agents that act minus those of agents that do not."""
+        """less = weight D' sigma D, with D the active minus the passive rows."""
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t o, x
         cdef double difference
@@ -161,8 +162,8 @@ cdef class Recursion(Derivatives):
         const double *bias,       # IN     (S,)
         double *sigma,            # INOUT  (S, S)  += the noise of the step
     ) noexcept nogil:
-        """The covariance of one step, exact at N where rows are fixed: it is quadratic in mu-hat then, and its mean is
-        that at E mu-hat less `less`. Elsewhere the noise at mu: other terms of order 1/N are left out there, too."""
+        """The covariance of one step. If fixed, it is exact at N: it is quadratic in mu-hat, and its mean is its value
+        at E mu-hat minus `less`. Otherwise it is taken at mu: other terms of order 1/N are omitted, too."""
         cdef Py_ssize_t x
         if not self.fixed or share == 0:
             self.add_noise(mu, self.centre, beta, ratio, coins, sigma)
@@ -176,7 +177,7 @@ cdef class Recursion(Derivatives):
                 sigma[x] -= self.less[x]
 
     cdef Py_ssize_t factorise(self, const double *sigma) noexcept nogil:
-        """Pivoted Cholesky: rows of `factor` f_k with sum_k f_k f_k' = sigma; returns their number, the rank."""
+        """Pivoted Cholesky: write rows f_k of `factor` with sum_k f_k f_k' = sigma; return their number, the rank."""
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t k, x, y, pivot
         cdef double largest = 0, root, weight
@@ -201,7 +202,7 @@ cdef class Recursion(Derivatives):
                 weight = -row[x]
                 if weight != 0:
                     tmf_add_rows(&weight, row, 1, S, left + x * S)
-            for y in range(S):                                      # eliminated for good, whatever rounding leaves
+            for y in range(S):                                      # set to 0 what rounding has left
                 left[pivot * S + y] = 0
                 left[y * S + pivot] = 0
         return S
@@ -217,7 +218,7 @@ cdef class Recursion(Derivatives):
         double *sigma,            # INOUT  (S, S)
         double *bias,             # INOUT  (S,)
     ) except -1 nogil:
-        """mu_t, Sigma_t, m_t -> mu_{t+1}, Sigma_{t+1}, m_{t+1}."""
+        """Replace mu_t, Sigma_t, m_t by mu_{t+1}, Sigma_{t+1}, m_{t+1}."""
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t k, n, x, y, rank
         cdef double total = 0, trace = 0
@@ -242,7 +243,7 @@ cdef class Recursion(Derivatives):
             if self.moving:
                 memcpy(self.spread, sigma, S * S * sizeof(double))
             memset(sigma, 0, S * S * sizeof(double))
-            self.add_step(mu, beta, ratio, coins, share, bias, sigma)   # before the evaluator moves on
+            self.add_step(mu, beta, ratio, coins, share, bias, sigma)   # before differences change the evaluator
             if self.exact:
                 for x in range(S):
                     for k in range(rank):
@@ -270,8 +271,8 @@ cdef class Recursion(Derivatives):
         if not isfinite(trace):
             with gil:
                 raise ValueError(f"the covariance overflows at t = {t + 1}: the flow multiplies small differences at "
-                                 "every step, so no N is large enough for a prediction")
-        for x in range(S):                      # as the flow does: rounding must not feed the next step
+                                 "every step, and no N is large enough for a prediction; use a shorter horizon")
+        for x in range(S):                      # normalised, as in the flow: rounding errors must not grow with t
             mu[x] = self.centre[x] / total
         return 0
 
@@ -279,7 +280,7 @@ cdef class Recursion(Derivatives):
 def run(Model model not None, Policy policy not None, const double[::1] active not None, double ratio, bint coins,
         double share, bint exact, Py_ssize_t record_every, Py_ssize_t horizon,
         double[:, ::1] mu not None, double[:, :, ::1] sigma not None, double[:, ::1] bias not None):
-    """Mean field, covariance and bias of a population, recorded every so many steps.
+    """Mean field, covariance and bias of a population, every record_every steps.
 
     Parameters
     ----------
@@ -288,21 +289,21 @@ def run(Model model not None, Policy policy not None, const double[::1] active n
     ratio : float
         N / (N - 1), or 1 in the limit of many agents.
     coins : bool
-        Every agent acts by itself (Bernoulli) instead of a batch drawn without replacement.
+        Agents act independently (Bernoulli), not in batches drawn without replacement.
     share : float
         1 / N, or 0 in the limit of many agents.
     exact : bool
-        Use the derivatives that policy and model give; only for a differentiable policy and a model that is
-        differentiable or has constant transitions.
+        Use the derivatives of policy and model. The policy must be differentiable; the model must be differentiable or
+        have constant transitions.
     record_every : int
         Steps between two records.
     mu, bias : ndarray of float64, shape (J + 1, S), J = ceil(T / record_every)
     sigma : ndarray of float64, shape (J + 1, S, S)
-        INOUT. Row 0 holds the start; the others are filled. N Cov(mu-hat) = sigma, N (E mu-hat - mu) = bias.
+        INOUT. Row 0 is the start; the other rows are written. N Cov(mu-hat) = sigma, N (E mu-hat - mu) = bias.
 
     Notes
     -----
-    Theory, section 6; exact at N where neither rows nor policy depend on mu.
+    Theory, section 6; exact at N if neither rows nor policy depend on mu.
     O(T S (S^2 + S A K)) time, O(S^2 + S A + S K) scratch memory.
     """
     cdef Recursion recursion
@@ -324,7 +325,8 @@ def run(Model model not None, Policy policy not None, const double[::1] active n
         raise ValueError(f"mu, sigma and bias must be over {S} observations; are over {mu.shape[1]}, {sigma.shape[1]}, "
                          f"{bias.shape[1]}")
     if exact and not ((model.constant_transition or model.differentiable) and policy.differentiable):
-        raise ValueError("exact is True; needs transitions and a policy whose derivatives are known")
+        raise ValueError("exact is True; policy.differentiable must be True, and the model must be differentiable or "
+                         "have constant transitions")
     recursion = Recursion(Evaluator(model, policy, horizon), exact)
     with nogil:
         for t in range(horizon):

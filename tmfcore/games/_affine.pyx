@@ -1,14 +1,14 @@
 """Games whose rewards and transition rows are affine in mu: tables, rows and exact derivatives.
 
 Source     Theory, section 1, with r(o,a,mu) = R(o,a) + sum_y R'(o,a,y) mu(y), and rows likewise.
-Notation   model.pxd; y an observation whose share others feel; the corner e_y of the simplex has everybody at y.
-Method     A row is kept as what it is at the corners, P(k | o, a, mu) = sum_y mu(y) P(k | o, a, e_y): a sum of numbers
-           >= 0, which no rounding takes below 0. Rows that are the same at all corners are kept once.
-Contract   rows are distributions at every corner, hence at every mu: checked when a model is made, never while it runs.
-           Where mu is no distribution (games.typed) the formula may give other rows than the mixture of corners:
-           `stretch_row` and `stretch_tables` make those of these, and games.typed checks first that they are rows.
-Cost       rewards O(S^2 A), O(S^2) where r - r0 does not depend on mu, O(S A) where moreover r0(o, mu) depends on mu(o)
-           only; rows O(S K) for each that depends on mu.
+Notation   model.pxd; y an observation whose share enters the formula; e_y the corner of the simplex: all agents at y.
+Method     Rows are stored by their values at the corners, P(k | o, a, mu) = sum_y mu(y) P(k | o, a, e_y). All terms are
+           >= 0, so that rounding cannot make an entry negative. Rows that are equal at all corners are stored once.
+Contract   rows are distributions at every corner, hence at every mu; this is checked when the model is made.
+           If mu does not sum to 1 (games.typed), the formula and the mixture of corners differ: `stretch_row` and
+           `stretch_tables` turn the mixture into the formula; games.typed checks first that this gives distributions.
+Cost       rewards O(S^2 A); O(S^2) if r - r0 does not depend on mu; O(S A) if moreover r0(o, mu) depends on mu(o) only.
+           O(S K) for each row that depends on mu.
 """
 from libc.math cimport fabs
 from libc.string cimport memcpy, memset
@@ -22,7 +22,7 @@ cdef extern from "_limit/values.h" nogil:
                         double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out, double *other_out)
 
 ROW_TOLERANCE = 1e-8
-cdef double ROUNDING = 1e-12           # entries below 0 by less than this share of their terms are 0
+cdef double ROUNDING = 1e-12           # negative entries up to this share of their terms are rounding, and set to 0
 
 
 cdef class Rows:
@@ -69,7 +69,7 @@ cdef class Rows:
             tmf_row_values(self.zeros, self.corner + self.slot[i] * K * S, mu, NULL, 1.0, K, S, out, NULL)
 
     cdef void fill(self, const double *mu, double *out, bint everything) noexcept nogil:
-        """All rows at mu; unless `everything`, `out` holds them as they were at another mu."""
+        """Write all rows at mu; unless `everything`, `out` holds the rows of another mu, and constant ones are kept."""
         cdef Py_ssize_t K = self.n_cells, S = self.n_observations
         cdef Py_ssize_t i, start
         if everything:
@@ -106,7 +106,7 @@ cdef class Rows:
         return self.n_rows, self.n_cells
 
     def terms(self, Py_ssize_t first, Py_ssize_t n, matrix not None):
-        """The rows first..first + n - 1 of the formula at the columns of a matrix in place of mu, in two terms.
+        """Rows first..first + n - 1 of the formula, with each column of a matrix in place of mu, as two terms.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ cdef class Rows:
         -------
         constants : ndarray of float64, shape (n, K)
         moved : ndarray of float64, shape (n, K, M)
-            Slopes times columns; the rows are the sum of the two.
+            Slopes times columns; the rows are the sum of both terms.
         """
         cdef Py_ssize_t i, k, y, at, K = self.n_cells, S = self.n_observations
         cdef double[:, :, ::1] slopes = np.empty((n, K, S))
@@ -135,7 +135,7 @@ cdef class Rows:
 
 
 cdef object corners_of(base, slopes):
-    """base (..., K) + slopes (..., K, S) at every corner; what is 0 but for the rounding of this sum is 0."""
+    """base (..., K) + slopes (..., K, S), the rows at every corner; entries that are 0 up to rounding are set to 0."""
     at_corners = base[..., None] + slopes
     at_corners[np.abs(at_corners) <= 4 * np.finfo(np.float64).eps * np.abs(slopes)] = 0.0
     return at_corners
@@ -147,8 +147,8 @@ cdef int check_rows(str name, at_corners, bint constant) except -1:
     if len(bad):
         *row, k, y = (int(i) for i in bad[0])
         raise ValueError(
-            f"{row_name(name, row, y, constant)} has entry [{k}] = {at_corners[(*row, k, y)]:.6g}; each must be >= 0 "
-            f"({len(bad)} of {at_corners.size} entries are bad)")
+            f"{row_name(name, row, y, constant)} has entry [{k}] = {at_corners[(*row, k, y)]:.6g}; each entry must be "
+            f">= 0 ({len(bad)} of {at_corners.size} entries are bad)")
     sums = at_corners.sum(at_corners.ndim - 2)
     bad = np.argwhere(~(np.abs(sums - 1) <= ROW_TOLERANCE))
     if len(bad):
@@ -166,7 +166,7 @@ cdef str row_name(str name, list row, int y, bint constant):
 
 
 cdef object owned(str name, value, tuple shape):
-    """A C-contiguous copy, its shape checked; None for None."""
+    """A C-contiguous copy of value, with its shape checked; None for None."""
     if value is None:
         return None
     table = np.array(value, np.float64, order="C")
@@ -176,7 +176,7 @@ cdef object owned(str name, value, tuple shape):
 
 
 cdef object same_for_all(slopes):
-    """The entry that all y of a row (..., S) share, exactly, and whether all rows have one."""
+    """The first entry of each row (..., S), and whether every row has all its entries exactly equal."""
     return slopes[..., 0].copy(), bool((slopes == slopes[..., :1]).all())
 
 
@@ -199,7 +199,7 @@ cdef class Affine(Model):
     Raises
     ------
     ValueError
-        Shapes that do not fit; a row that is no distribution at some corner, naming it.
+        A shape is wrong, or a row is not a distribution at some corner; the error names both.
     """
     def __init__(self, reward0, reward_mu, transition0, transition_mu, passive_reward0, passive_reward_mu,
                  passive_transition0, passive_transition_mu, successors=None, passive_successors=None):
@@ -207,7 +207,7 @@ cdef class Affine(Model):
         S, A = np.shape(reward0)
         if passive_transition0 is None:
             if passive_successors is not None:
-                raise ValueError("passive_successors is given without passive_transition0; must come with it")
+                raise ValueError("passive_successors is given without passive_transition0; pass both or neither")
             if passive_transition_mu is None:
                 passive_transition0, passive_successors = np.ones((S, 1)), np.arange(S)[:, None]
             else:
@@ -225,7 +225,7 @@ cdef class Affine(Model):
         elsewhere = (np.arange(S)[None, :] if self.passive_successors is None else self.passive_successors) != places
         self.passive_identity = self.passive.constant and not self.passive.arrays[0][elsewhere].any()
 
-        # Rewards: sums over mu are 1, so that entries which all y share are constants.
+        # Rewards: mu sums to 1, so that slopes which are equal for all y add a constant.
         own = owned("passive_reward0", passive_reward0, (S,))
         base = owned("reward0", reward0, (S, A))
         waiting = np.zeros((S, S)) if passive_reward_mu is None else passive_reward_mu
@@ -272,7 +272,7 @@ cdef class Affine(Model):
         self.by_row = self.trusted = self.in_parts = True
 
     def reward_slopes(self):
-        """The derivatives of the rewards in mu, up to an addition that is the same for all y, as they are kept.
+        """The derivatives of the rewards in mu, up to a constant that is the same for all y.
 
         Returns
         -------

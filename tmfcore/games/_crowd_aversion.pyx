@@ -1,7 +1,7 @@
-"""Crowd aversion: any fixed kernel, and a reward that falls with the logarithm of the share of one's own place.
+"""Crowd aversion: any constant kernel, and a reward that falls with the logarithm of the share at the agent's place.
 
 Source     games.crowd_aversion has the formulas.  Notation: model.pxd; mu(o) the share of the population at o.
-Contract   the kernels are distributions, checked before they come here, so that nothing is checked while they run.
+Contract   the caller checks that the kernels are distributions; nothing is checked during a run.
 """
 from libc.string cimport memcpy
 
@@ -19,7 +19,7 @@ cdef enum:
 
 cdef inline void spread(
     const double *passive,      # IN   (S,)
-    const double *extra,        # IN   (S, A), or (A,) for every o where stride = 0
+    const double *extra,        # IN   (S, A); (A,) for all o if stride is 0
     Py_ssize_t stride,
     double scale,
     Py_ssize_t S,
@@ -40,8 +40,8 @@ cdef inline void spread(
 cdef inline void spread_same(
     const double *passive, const double *extra, double scale, Py_ssize_t S, Py_ssize_t A, double *reward
 ) noexcept nogil:
-    """spread where every o has the same row of at most SHORT actions: it stays in registers. Two o at a time, whose
-    sums fill whole vectors."""
+    """spread for one row of at most SHORT actions that all o share: it stays in registers. Two observations at a time
+    fill whole vectors."""
     cdef double gain[SHORT]
     cdef Py_ssize_t _, a
     cdef double standing, other
@@ -62,32 +62,32 @@ cdef inline void spread_same(
 
 
 cdef class CrowdAversion(Model):
-    """Fixed kernels; r0 = worth_t(o) - c log(mu(o) + epsilon), r = r0 + scale_t extra(o, a).
+    """Constant kernels; r0 = worth_t(o) - c log(mu(o) + epsilon), r = r0 + scale_t extra(o, a).
 
     Parameters
     ----------
     transition : array_like of float, shape (S, A, K)
     passive_transition : array_like of float, shape (S, K0)
     successors, passive_successors : array_like of int, shapes (S, A, K) and (S, K0), or None
-        The observations the cells stand for; None: cell x is observation x.
+        The observation of each cell; None: cell x is observation x.
     worth : array_like of float, shape (T, S) or (1, S)
-        Per step; one row serves every step.
+        Per step; one row: the same for all steps.
     extra : array_like of float, shape (S, A)
-        What acting adds.
+        Reward that acting adds.
     scale : array_like of float, shape (T,) or (1,)
-        The share of `extra` paid at a step.
+        The factor of `extra` at each step.
     crowding, epsilon : float
         c per step, and epsilon > 0.
 
     Notes
     -----
-    A step past the last row of `worth` or `scale` takes the last row.
+    A step after the last row of `worth` or `scale` uses the last row.
     """
     cdef const double[:, :, ::1] transition
     cdef const double[:, ::1] passive_transition, worth, extra
     cdef const double[::1] scale
     cdef double crowding, epsilon
-    cdef bint same                          # extra has the same row everywhere
+    cdef bint same                          # all rows of extra are equal
 
     def __init__(self, transition, passive_transition, successors, passive_successors, worth, extra, scale,
                  double crowding, double epsilon):
@@ -107,11 +107,11 @@ cdef class CrowdAversion(Model):
             ("extra", self.extra.shape[1], A),
         ):
             if found != wanted:
-                raise ValueError(f"{name} has an axis of {found}; must be {wanted}")
+                raise ValueError(f"{name} has an axis of length {found}; must have length {wanted}")
         if self.worth.shape[0] < 1 or self.scale.shape[0] < 1:
-            raise ValueError("worth and scale are empty; must have a row")
+            raise ValueError("worth or scale is empty; each must have at least one row")
         if not epsilon > 0:
-            raise ValueError(f"epsilon is {epsilon}; must be > 0: empty places have mu = 0")
+            raise ValueError(f"epsilon is {epsilon}; must be > 0, since empty places have mu = 0")
         self.same = bool((np.asarray(self.extra) == np.asarray(self.extra)[:1]).all())
         self.crowding = crowding
         self.epsilon = epsilon
@@ -149,7 +149,7 @@ cdef class CrowdAversion(Model):
         return 0
 
     cdef void fill_reward(self, int t, const double *mu, double *reward) noexcept nogil:
-        """The rewards of who acts, where those of the others are not asked for."""
+        """Write the rewards (S, A) of acting agents; for calls that do not ask for passive rewards."""
         cdef Py_ssize_t o, a, A = self.n_actions
         cdef double standing
         for o in range(self.n_observations):
@@ -172,7 +172,7 @@ cdef class CrowdAversion(Model):
             pass
         elif passive == NULL:
             self.fill_reward(t, mu, tables.reward)
-        elif self.same and A == 3:                       # numbers known to the compiler: no inner loop
+        elif self.same and A == 3:                       # a constant A lets the compiler unroll the inner loop
             spread_same(passive, extra, scale, S, 3, tables.reward)
         elif self.same and A == SHORT:
             spread_same(passive, extra, scale, S, SHORT, tables.reward)

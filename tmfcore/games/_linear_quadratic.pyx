@@ -1,8 +1,8 @@
-"""Linear-quadratic games: agents on a line or a ring drift to the mean of the population, and steer to it.
+"""Linear-quadratic games: agents on a line or a ring drift towards the mean of the population, and steer towards it.
 
 Source     games.linear_quadratic has the formulas.  Notation: model.pxd; J shifts by the noise; positions, distances
            and displacements are in cells of the grid; m the mean position.
-Contract   every row has the cells first[o, a], first[o, a] + 1, ... of the grid, wide enough for every m in 0..S-1.
+Contract   the cells of a row are first[o, a], first[o, a] + 1, ... of the grid, enough for all m in 0..S-1.
 """
 import numpy as np
 
@@ -13,7 +13,7 @@ cdef enum:
     DISPLACEMENT = 1
     POSITION = 2
 
-# Adding and taking away 1.5 * 2^52 leaves the nearest integer, ties to the even one.
+# Adding and subtracting 1.5 * 2^52 rounds to the nearest integer, ties to even.
 cdef double MAGIC = 6755399441055744.0
 
 
@@ -24,7 +24,7 @@ cdef inline Py_ssize_t whole(double x) noexcept nogil:
 
 
 cdef class LinearQuadratic(Model):
-    """Displacement (push(a) + pull (m - o)) delta + shift(j), brought to the grid; a quadratic reward.
+    """Displacement (push(a) + pull (m - o)) delta + shift(j), rounded to the grid; a quadratic reward.
 
     Parameters
     ----------
@@ -39,16 +39,16 @@ cdef class LinearQuadratic(Model):
     shifts : array_like of float, shape (J,)
         Shifts by the noise, in cells.
     chances : array_like of float, shape (J,)
-        Their probabilities.
+        Probabilities of the shifts.
     action_reward, cross : array_like of float, shape (A,)
         Reward of an action, and of an action per cell of distance to the mean.
     standing, terminal : float
-        Cost of a squared cell of distance to the mean: in a step, and in the last one.
+        Cost per squared cell of distance to the mean: in a step before the last, and in the last step.
     rounding : int
         LINEAR (0): mass is split between the two nearest cells. DISPLACEMENT (1): displacements are rounded, ties to
-        the even one. POSITION (2): positions are, counted from the middle, (S - 1) // 2.
+        even. POSITION (2): positions, counted from the middle (S - 1) // 2, are rounded, ties to even.
     wrap : bool
-        A ring; else a line with two ends.
+        A ring; otherwise a line with two ends.
     """
     cdef double[::1] push, shifts, chances, action_reward, cross
     cdef Py_ssize_t[:, ::1] first                 # (S, A + 1): the first cell of a row; column A: passive
@@ -67,9 +67,9 @@ cdef class LinearQuadratic(Model):
         self.n_shifts = self.shifts.shape[0]
         A = self.push.shape[0]
         if not (self.chances.shape[0] == self.n_shifts >= 1):
-            raise ValueError(f"chances has shape ({self.chances.shape[0]},); must be that of shifts, and not empty")
+            raise ValueError(f"chances has shape ({self.chances.shape[0]},); must be that of shifts, and not (0,)")
         if not (self.action_reward.shape[0] == self.cross.shape[0] == A >= 1):
-            raise ValueError("push, action_reward and cross differ in length; must have one entry an action")
+            raise ValueError("push, action_reward and cross must have equal lengths, one entry per action, at least 1")
         if not 0 <= pull < np.inf:
             raise ValueError(f"pull is {pull}; must be >= 0 and finite")
         if not delta > 0:
@@ -89,7 +89,7 @@ cdef class LinearQuadratic(Model):
         low = (steered - pull * places) * delta + np.min(self.shifts)
         high = (steered + pull * (n_observations - 1 - places)) * delta + np.max(self.shifts)
         if not max(-low.min(), high.max()) < 2**30:
-            raise ValueError("an agent is displaced by more than 2**30 cells in a step; must be less")
+            raise ValueError("the largest displacement in a step is 2**30 cells or more; must be less")
         lowest, highest = np.floor(low), np.floor(high)
         if pull != 0 or (steered * delta % 1 != 0).any() or (np.asarray(self.shifts) % 1 != 0).any():
             highest += 1
@@ -105,12 +105,12 @@ cdef class LinearQuadratic(Model):
         self.by_row = self.trusted = True
 
     cdef object cell(self, places):
-        """Places on the endless line as observations."""
+        """Observations of places on the infinite line."""
         n = self.first.shape[0]
         return places % n if self.wrap else np.clip(places, 0, n - 1)
 
     cdef inline double mean(self, const double *mu) noexcept nogil:
-        """m, counted from the middle, so that what is symmetric has m = 0; within the grid whatever the rounding"""
+        """m, counted from the middle, so that a symmetric mu has m = 0; clipped to the grid, against rounding"""
         cdef Py_ssize_t o
         cdef double total = 0
         for o in range(self.n_observations):
@@ -120,7 +120,7 @@ cdef class LinearQuadratic(Model):
     cdef inline void put(
         self, Py_ssize_t first, Py_ssize_t x, double mass, Py_ssize_t n_cells, bint dense, double *row
     ) noexcept nogil:
-        """Mass at place x of the endless line, into the row."""
+        """Add mass at place x of the infinite line to the row."""
         cdef Py_ssize_t k = x - first
         if dense:
             k = x
@@ -131,7 +131,7 @@ cdef class LinearQuadratic(Model):
         row[min(max(k, 0), n_cells - 1)] += mass
 
     cdef inline void fill(self, Py_ssize_t o, Py_ssize_t column, double distance, double *row) noexcept nogil:
-        """The row of action `column`, A for passive, at `distance` = m - o."""
+        """Write the row of action `column` (A: passive) at `distance` = m - o."""
         cdef Py_ssize_t j, x, A = self.n_actions
         cdef bint dense = self.passive_dense if column == A else self.dense
         cdef Py_ssize_t n_cells = self.n_passive_successors if column == A else self.n_successors
@@ -153,7 +153,7 @@ cdef class LinearQuadratic(Model):
                 self.put(first, o + <Py_ssize_t>((moved + from_here) - from_here), self.chances[j], n_cells, dense, row)
 
     cdef inline double lagging(self, int t, double distance) noexcept nogil:
-        """What the distance to the mean costs in this step, negative."""
+        """The reward (<= 0) for the distance to the mean in step t."""
         return -(self.standing if t < self.n_steps - 1 else self.terminal) * distance * distance
 
     cdef int row_at(

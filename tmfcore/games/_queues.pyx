@@ -1,7 +1,7 @@
-"""The built-in games, as compiled rows and tables.
+"""Resource selection and queueing, as compiled rows and tables.
 
 Source     Theory, section 8.  Notation: model.pxd; mu(o) the share of the population at observation o.
-Contract   rows are distributions by construction, so that nothing is checked while they run.
+Contract   rows are distributions by construction; nothing is checked during a run.
 """
 from libc.math cimport pow
 from libc.string cimport memset
@@ -12,14 +12,14 @@ from tmfcore._model.model cimport Model, Tables
 
 
 cdef int falling(slopes):
-    """`Model.falling_reward` of rewards whose part in mu(o) has the sign of slopes[o] everywhere."""
+    """`Model.falling_reward` for rewards whose derivative in mu(o) has the sign of slopes[o] at every mu(o)."""
     if (slopes > 0).any():
         return 0
     return 2 if (slopes == 0).sum() <= 1 else 1
 
 
 cdef class ResourceSelection(Model):
-    """Resource selection: hold one of M resources, or switch (Theory, section 8).
+    """Resource selection: keep one of M resources, or switch (Theory, section 8).
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ cdef class ResourceSelection(Model):
     switching_cost, power, step : float
         k, p and dt.
     """
-    cdef double[::1] value, congestion, slope      # times dt; the slope of the reward in mu(o) where p = 1
+    cdef double[::1] value, congestion, slope      # times dt; slope: of the reward in mu(o) if p = 1
     cdef double switching_cost, power
 
     def __init__(self, values, congestion, double switching_cost, double power, double step):
@@ -90,7 +90,7 @@ cdef class ResourceSelection(Model):
 cdef class Queueing(Model):
     """Dynamic queueing: idle (0) or waiting at one of K servers (Theory, section 8).
 
-    Cells of a row: finished (idle), and the place moved to.
+    Cells of a row: finished (idle), and the observation after the action.
 
     Parameters
     ----------
@@ -121,11 +121,11 @@ cdef class Queueing(Model):
         self.by_row = self.trusted = self.differentiable = True
 
     cdef inline double service(self, Py_ssize_t o, double share) noexcept nogil:
-        """d_o(mu) = s_o / (s_o + mu(o)), 0 when idle"""
+        """d_o(mu) = s_o / (s_o + mu(o)), 0 if idle"""
         return self.capacity[o] / (self.capacity[o] + share) if o > 0 else 0.0
 
     cdef inline double waiting(self, Py_ssize_t o, double service) noexcept nogil:
-        """dt (R d_o - w), 0 when idle"""
+        """dt (R d_o - w), 0 if idle"""
         return self.step * (self.service_reward * service - self.waiting_cost) if o > 0 else 0.0
 
     cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:

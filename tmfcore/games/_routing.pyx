@@ -2,12 +2,12 @@
 
 Source     Cabannes et al., "Solving N-player dynamic routing games with congestion: a mean field approach",
            arXiv:2110.11943.
-Notation   L links.  An observation is a place on a link (how many steps are left on it, and where to), or a place
-           where the drive is over.  A row of a vehicle that just entered a link has one cell for each number of steps
-           the link may take, fastest first; every other row has all its weight in cell 0.
-Contract   rows are distributions by construction.  Of the kernel only the rows of entered links vary, with the volume
-           of their link; of the rewards those of links that may take a single step, and all of them in the last step.
-Cost       a step of tables O(S + A (S + E (K + A))), E the observations of vehicles that just entered a link.
+Notation   L links.  An observation is a place on a link, with the steps left and the destination, or a place where the
+           drive is over.  The row of a vehicle that just entered a link has one cell for each number of steps that the
+           link may take, fastest first; every other row has all its mass in cell 0.
+Contract   rows are distributions by construction.  Only rows of vehicles that just entered a link vary, with the volume
+           of the link.  Only rewards of links that may take a single step vary, and, in the last step, all rewards.
+Cost       tables O(S + A (S + E (K + A))) per step, E the observations of vehicles that just entered a link.
 """
 from libc.math cimport floor, pow
 from libc.stdint cimport int32_t, uint8_t
@@ -18,9 +18,9 @@ import numpy as np
 from tmfcore._model.model cimport Model, Tables
 
 cdef struct Split:
-    Py_ssize_t cell         # the smaller of two neighbouring numbers of steps, as a cell
-    double more             # share that takes one step more
-    double one              # share that takes a single step
+    Py_ssize_t cell         # cell of the smaller of two neighbouring numbers of steps
+    double more             # share of the vehicles that take one step more
+    double one              # share of the vehicles that take a single step
 
 
 cdef class Routing(Model):
@@ -31,28 +31,28 @@ cdef class Routing(Model):
     successors : ndarray of int32, shape (S, A, K)
     passive_successors : ndarray of int32, shape (S, K0)
     place : ndarray of int32, shape (S, 2)
-        Link and kind of each observation: just entered (-1), or steps left (>= 0); links in order, and after them the
-        places where the drive is over, with link -1.
+        Link and kind of each observation: -1 if the vehicle just entered, otherwise the steps left (>= 0). Sorted by
+        link; then follow the places where the drive is over, with link -1.
     arriving : ndarray of uint8, shape (S, A)
-        Whether action a at the end of the link leads to the destination; 0 where steps are left.
+        Whether action a at the end of the link leads to the destination; 0 if steps are left.
     passive_arriving : ndarray of uint8, shape (S,)
-        The same for who drives on without choosing.
+        The same for passive agents, which drive on without choosing.
     paying : ndarray of uint8, shape (S,)
-        Whether time is paid for.
+        Whether time costs anything at the observation.
     delay : ndarray of float64, shape (L, 4)
         Free-flow time, a, capacity and b of each link.
     steps : ndarray of int32, shape (L, 2)
-        The fewest and the most steps each link takes.
+        The fewest and the most steps of each link.
     vehicles, time_step, late : float
-        Vehicles altogether, length of a step, and what who is under way at the end pays on top.
+        Number of vehicles, length of a step, and the extra cost of being on the road at the end.
     horizon : int
         T.
     linear : bool
-        Travel times between two whole numbers of steps are split between them, else rounded down.
+        A travel time between two whole numbers of steps is split between them; otherwise it is rounded down.
     """
     cdef readonly Py_ssize_t n_links
     cdef public object network              # the RoadNetwork, for pictures
-    cdef public object on_way, room         # (L,) shares of the vehicles: most on each link, and what `steps` is for
+    cdef public object on_way, room         # (L,) shares of vehicles: largest on each link; largest that `steps` covers
     cdef int32_t[:, ::1] place, steps
     cdef uint8_t[:, ::1] arriving
     cdef uint8_t[::1] passive_arriving, paying
@@ -86,10 +86,10 @@ cdef class Routing(Model):
         on_road = kinds[:, 0] >= 0
         links = kinds[on_road, 0]
         if not on_road[:len(links)].all() or (np.diff(links) < 0).any() or (len(links) and links.max() >= self.n_links):
-            raise ValueError("place must list the observations of the links in order, and then those off the road")
+            raise ValueError("place must list the observations sorted by link, and then those with link -1")
         widest = int(np.ptp(np.asarray(self.steps), axis=1).max(initial=0)) + 1
         if np.min(steps) < 1 or widest > min(self.n_successors, self.n_passive_successors):
-            raise ValueError(f"steps has min {np.min(steps)} and spreads over {widest} cells; must be >= 1, over at "
+            raise ValueError(f"steps has minimum {np.min(steps)} and needs {widest} cells; must be >= 1 and need at "
                              f"most {min(self.n_successors, self.n_passive_successors)}")
         self.start = np.searchsorted(links, np.arange(self.n_links + 1)).astype(np.intp)
         self.entered = np.flatnonzero(on_road & (kinds[:, 1] < 0)).astype(np.int32)
@@ -109,7 +109,7 @@ cdef class Routing(Model):
         return self.time_step + self.late if t >= self.horizon - 1 else self.time_step
 
     cdef double share(self, Py_ssize_t link, const double *mu) noexcept nogil:
-        """Share of the population on a link."""
+        """The share of the population on a link."""
         cdef Py_ssize_t o
         cdef double total = 0
         for o in range(self.start[link], self.start[link + 1]):
@@ -117,7 +117,7 @@ cdef class Routing(Model):
         return total
 
     cdef void split(self, Py_ssize_t link, const double *mu, Split *out) noexcept nogil:
-        """How those who just entered the link divide over its numbers of steps."""
+        """Split the vehicles that just entered the link over its numbers of steps."""
         cdef const double *delay = &self.delay[link, 0]
         cdef Py_ssize_t fewest = self.steps[link, 0], most = self.steps[link, 1]
         cdef double x, whole
@@ -209,7 +209,7 @@ cdef class Routing(Model):
         return 0
 
     def volumes(self, const double[::1] mu not None):
-        """Vehicles on each link where the population is mu (S,).
+        """Vehicles on each link, for the population mu (S,).
 
         Returns
         -------

@@ -1,11 +1,11 @@
-"""Agents of several fixed types: one model made of a model for each type, coupled through what each type sees.
+"""Agents of several fixed types: one model from a model per type, coupled through the population that each type gets.
 
 Source     the multi-type (multi-population) mean-field game; with a coupling matrix, the graphon game on blocks.
 Notation   model.pxd; M types, S_i observations of type i, S = sum_i S_i, mu (S,) the share of all agents at each
-           (type, observation), x_i = C_i mu (S_i,) what type i sees in place of a population distribution.
-Contract   an agent keeps its type: rows of block i lead into block i. Rows come from the types' models, checked there;
-           x_i need not sum to 1, so that models whose rows are distributions only where it does (games.affine,
-           games.linear_quadratic) have a `manner` of their own, which games.typed chooses and checks.
+           (type, observation), x_i = C_i mu (S_i,), which the model of type i gets as its population distribution.
+Contract   an agent keeps its type: rows of block i lead into block i. The types' models check their rows. x_i need not
+           sum to 1; models whose rows are distributions only if it does (games.affine, games.linear_quadratic) have
+           another `manner`, which games.typed chooses and checks.
 """
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free
@@ -17,31 +17,31 @@ from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, Tables, checked_row
 
 cdef enum:
-    PLAIN = 0                  # shown x_i
-    STRETCHED = 1              # shown x_i, whose sum an affine model must be told
-    SCALED = 2                 # shown x_i over its sum
+    PLAIN = 0                  # the model gets x_i
+    STRETCHED = 1              # the model is affine and gets x_i and its sum
+    SCALED = 2                 # the model gets x_i divided by its sum
 
-cdef double WHOLE = 1e-12      # a sum that is 1 but for rounding
+cdef double WHOLE = 1e-12      # a sum within this of 1 is 1 up to rounding
 
 
-cdef struct Shape:                           # of the tables of all types together
+cdef struct Shape:                           # of the tables of the whole model
     Py_ssize_t n_actions, n_cells, n_passive_cells
 
 
 cdef class Block:
-    """One type: its model, its place among all observations, and the types after it."""
+    """One type: its model, its place among all observations, and the blocks of the types after it."""
     cdef Model model
     cdef Block rest                          # None after the last type
     cdef bint last
     cdef Py_ssize_t first                    # its first observation
-    cdef double rate                         # share of its turns that an agent of this type takes
-    cdef bint direct                         # its tables have the shape of the whole model's
+    cdef double rate                         # share of its turns at which an agent of this type acts
+    cdef bint direct                         # its tables have the shape of the whole model's tables
     cdef int manner
-    cdef Affine affine                       # the model where it is stretched
+    cdef Affine affine                       # the model, if manner is STRETCHED
     cdef str name
 
     cdef double mass(self, const double *seen) noexcept nogil:
-        """What the distribution that is shown to this type sums to."""
+        """The sum of x_i, in `seen` (S,), of this type."""
         cdef Py_ssize_t o
         cdef double total = 0
         for o in range(self.first, self.first + self.model.n_observations):
@@ -49,7 +49,7 @@ cdef class Block:
         return total
 
     cdef int look(self, const double *mu, double *seen) except -1 nogil:
-        """Scale what is shown to this type, and to those after it, to sum to 1 where it must."""
+        """Divide `seen` of this type, and of those after it, by its sum if their manner is SCALED."""
         cdef Py_ssize_t o, size = self.model.n_observations
         cdef double total, present = 0
         if self.manner == SCALED:
@@ -59,14 +59,14 @@ cdef class Block:
                     present += mu[o]
                 if present > 0:
                     with gil:
-                        raise ValueError(f"{self.name} is shown an empty population at mu; every type must see some "
-                                         "agent: take more agents, or a coupling with fewer zeros")
-            for o in range(self.first, self.first + size):      # where none of the type is, any distribution will do
+                        raise ValueError(f"the coupling gives {self.name} an empty population at mu; it must contain "
+                                         "agents: use more agents, or a coupling with fewer zeros")
+            for o in range(self.first, self.first + size):      # a type without agents may get any distribution
                 seen[o] = seen[o] / total if total > 0 else 1.0 / size
         return 0 if self.last else self.rest.look(mu, seen)
 
     cdef void fill(self, Shape shape, Tables *own, Tables *out, bint transitions) noexcept nogil:
-        """The type's tables `own`, widened to the shape of all types', into those."""
+        """Write the type's tables `own` into those of the whole model, `out`, in its shape."""
         cdef Py_ssize_t o, a, k, at, A = shape.n_actions, K = shape.n_cells, K0 = shape.n_passive_cells
         cdef Py_ssize_t n_actions = self.model.n_actions, n_own = self.model.n_successors
         cdef Py_ssize_t n_passive = self.model.n_passive_successors
@@ -106,7 +106,7 @@ cdef class Block:
 
     cdef int tables(self, Shape shape, int t, const double *seen, double *scratch, Tables *out, bint everything,
                     bint transitions) except -1 nogil:
-        """The tables of this type and of those after it."""
+        """Write the tables of this type and of those after it to `out`."""
         cdef Tables own
         cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
         cdef bint stretched = self.manner == STRETCHED
@@ -146,7 +146,7 @@ cdef class Block:
 
     cdef int row(self, Shape shape, int t, Py_ssize_t observation, int action, const double *seen, double *scratch,
                  double *probabilities, double *reward) except -1 nogil:
-        """The row of one observation, which lies in this block or in one after it."""
+        """Write the row of one observation of this block or of one after it."""
         cdef Py_ssize_t k, n_own = self.model.n_successors, n_cells = self.model.n_passive_successors
         cdef int here = <int>(observation - self.first)
         cdef double passive_reward
@@ -178,21 +178,21 @@ cdef class Block:
 
 
 cdef class Typed(Model):
-    """M models side by side, each shown its own mixture of the population.
+    """M models, one per type, each with its own mixture of the population.
 
     Parameters
     ----------
     models : sequence of Model
-        One a type; S_i observations and A_i <= A = max A_i actions each. Actions from A_i on do what action 0 does.
+        One per type, with S_i observations and A_i <= A = max A_i actions. Actions from A_i on mean action 0.
     rates : array_like of float, shape (M,)
-        Share of its turns an agent of the type takes, in (0, 1]; at the others it is passive.
+        Share of its turns at which an agent of the type acts, in (0, 1]; at the others it is passive.
     indptr, indices : ndarray of int32; weights : ndarray of float64
-        The coupling C (S, S) by rows (CSR): what the types see is C mu, type after type.
+        The coupling C (S, S) by rows (CSR): C mu holds the x_i, type after type.
     names : sequence of str, length M
-        For the record, and for errors.
+        Names of the types, for errors.
     manners : sequence of int, length M
-        How what a type is shown meets its model: as it is (0); as it is, in an affine model that is told its sum (1);
-        scaled to sum to 1 (2). The caller answers for rows that are distributions.
+        The population that the model of a type gets: x_i (0); x_i, with its sum, if the model is affine (1); x_i
+        divided by its sum (2). The caller guarantees that rows are distributions.
     """
     cdef Block head
     cdef readonly tuple models, names, manners
@@ -200,7 +200,7 @@ cdef class Typed(Model):
     cdef const int32_t[::1] starts, columns
     cdef const double[::1] entries
     cdef Shape shape
-    cdef double scratch_size       # a double: see _memory.pxd
+    cdef double scratch_size       # a double, as room_for takes it (memory.pxd)
 
     def __init__(self, models, rates, const int32_t[::1] indptr not None, const int32_t[::1] indices not None,
                  const double[::1] weights not None, names, manners):
@@ -237,7 +237,7 @@ cdef class Typed(Model):
             self.constant_transition &= model.constant_transition
             self.constant_reward &= model.constant_reward
             if self.manners[i] == STRETCHED:
-                affine = model                                   # TypeError for another model
+                affine = model                                   # TypeError if the model is not affine
                 self.constant &= not affine.by_mass
                 self.constant_reward &= not affine.by_mass
                 self.constant_transition &= affine.active.rigid and affine.passive.rigid
@@ -246,7 +246,7 @@ cdef class Typed(Model):
         if (indptr.shape[0] != S + 1 or indices.shape[0] != weights.shape[0] or indptr[0] != 0
                 or indptr[S] != indices.shape[0] or np.any(np.diff(indptr) < 0)
                 or (indices.shape[0] and not 0 <= np.min(indices) <= np.max(indices) < S)):
-            raise ValueError(f"indptr, indices and weights are no matrix ({S}, {S}) by rows")
+            raise ValueError(f"indptr, indices and weights are not a CSR matrix of shape ({S}, {S})")
         for i in range(len(self.models) - 1, -1, -1):
             block = Block()
             block.model = model = self.models[i]
@@ -261,7 +261,7 @@ cdef class Typed(Model):
             block.direct = (
                 rates[i] == 1 and model.n_actions == A and model.n_successors == self.n_successors
                 and model.n_passive_successors == self.n_passive_successors
-                and (model.n_passive_successors == 1 or not model.passive_identity))      # rows have it in cell 0
+                and (model.n_passive_successors == 1 or not model.passive_identity))      # identities need cell 0
             self.scratch_size = max(self.scratch_size, <double>model.n_observations * (
                 (model.n_actions * (1 + model.n_successors) + 1 + model.n_passive_successors)))
             rest = block
@@ -272,7 +272,7 @@ cdef class Typed(Model):
         self.trusted = True
 
     cdef double *look(self, const double *mu) except NULL nogil:
-        """C mu (S,), then scratch: the caller frees it."""
+        """Allocate C mu (S,), scaled as the manners ask, followed by scratch memory; the caller frees it."""
         cdef Py_ssize_t o, k
         cdef double total
         cdef bint looked = False
@@ -315,7 +315,7 @@ cdef class Typed(Model):
 
 
 cdef object together(list blocks):
-    """Successors of all types, with as many cells a row as the longest: the rest repeat the first, at probability 0."""
+    """Successors of all types, with rows as long as the longest: added cells repeat the first, with probability 0."""
     n_cells = max(block.shape[block.ndim - 1] for block in blocks)
     return np.concatenate([
         np.concatenate([block, np.repeat(block[..., :1], n_cells - block.shape[block.ndim - 1], axis=-1)], axis=-1)

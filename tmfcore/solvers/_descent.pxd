@@ -1,4 +1,4 @@
-"""Steps of the exact solvers from a policy to the next one."""
+"""Updates of the exact solvers, from a policy to the next."""
 from tmfcore.solvers._judged cimport Judged
 
 

@@ -1,8 +1,8 @@
-"""Steps of the exact solvers from a policy to the next one.
+"""Updates of the exact solvers, from a policy to the next.
 
-Source     the updates name theirs.
-Notation   S observations, A actions, K successors, T steps; the loop over time is inside the kernels.
-Cost       a step O(T S A), or O(T S A K) where it looks ahead.
+Source     named at each update.
+Notation   S observations, A actions, K successors, T steps; each method loops over all steps.
+Cost       O(T S A) per update; O(T S A K) for respond by flow and for regularise, which use the kernels.
 """
 from libc.string cimport memcpy, memset
 
@@ -19,26 +19,26 @@ cdef extern from "_model/softmax.h" nogil:
 
 
 cdef class Iterate(Judged):
-    """A policy that is judged, and moved on. Parameters and attributes: those of Judged."""
+    """A policy that is evaluated and updated. Parameters and attributes: as for Judged."""
 
     def stiffness(self, const double[:, :, ::1] policy not None, const double[:, :, ::1] q not None,
                   const double[:, ::1] mu not None, const double[:, :, ::1] moved not None):
-        """How strongly the population answers a change of policy: - <Q - q, pi - policy> and <moved, pi - policy>.
+        """How strongly Q responds to a change of policy: - <Q - q, pi - policy> and <moved, pi - policy>.
 
         Parameters
         ----------
         policy, q : ndarray of float64, shape (T, S, A)
             Policy and Q of an earlier iterate.
         mu : ndarray of float64, shape (T + 1, S)
-            Its flow.
+            Flow of the earlier iterate.
         moved : ndarray of float64, shape (T, S, A)
-            What the logits moved by from there to the present policy, up to a constant a row.
+            Change of the logits from the earlier to the present policy, up to a constant per row.
 
         Returns
         -------
         answer, gain : float
-            Their ratio is the stiffness, in units of reward. pi and Q are the present ones, as of the last `evaluate`;
-            <., .> sums over t, o and a with the mean of both flows, (mu_t(o) + mu'_t(o)) / 2, as weight.
+            answer / gain is the stiffness, in units of reward. pi and Q are of the last `evaluate`; <., .> sums over
+            t, o and a, weighted by the mean of both flows, (mu_t(o) + mu'_t(o)) / 2.
 
         Notes
         -----
@@ -71,7 +71,7 @@ cdef class Iterate(Judged):
         return answer, gain
 
     def covariances(self, const double[:, :, :, ::1] tables not None):
-        """How tables and Q vary together among the decisions that the policy makes along its flow.
+        """Covariances of tables and Q under the policy's decisions along its flow.
 
         Parameters
         ----------
@@ -80,8 +80,8 @@ cdef class Iterate(Judged):
         Returns
         -------
         ndarray of float64, shape (n + 1, n + 1)
-            sum_{t,o} mu_t(o) Cov_{a ~ pi_t(o)}(f, g) for any two of the tables, and Q as the last, as of the last
-            `evaluate`. Constants a row make no difference.
+            sum_{t,o} mu_t(o) Cov_{a ~ pi_t(o)}(f, g) for any two f, g of the tables and, as the last, Q. Policy, flow
+            and Q are of the last `evaluate`. Adding a constant to a row (A,) changes nothing.
 
         Notes
         -----
@@ -127,15 +127,15 @@ cdef class Iterate(Judged):
         Parameters
         ----------
         logits : ndarray of float64, shape (T, S, A)
-            INOUT. The dual variable; every row is left with its largest entry at 0.
+            INOUT. The dual variable; each row is shifted so that its largest entry is 0.
         velocity : ndarray of float64, shape (T, S, A), or None
-            INOUT. What is added instead of Q: momentum times itself plus Q.
+            INOUT. velocity = momentum * velocity + Q, which replaces Q in the update.
         rate, momentum : float
 
         Returns
         -------
         bool
-            Whether every probability is a number.
+            False if a probability is NaN.
 
         Notes
         -----
@@ -162,7 +162,7 @@ cdef class Iterate(Judged):
         return fine
 
     def soften(self, double[:, :, ::1] logits not None):
-        """policy = softmax(logits), whose rows are left with their largest entry at 0; whether none is NaN."""
+        """policy = softmax(logits); shift each row of logits to a largest entry of 0. False if a probability is NaN."""
         cdef bint fine
         self.check_table("logits", logits)
         with nogil:
@@ -176,16 +176,16 @@ cdef class Iterate(Judged):
         Parameters
         ----------
         weight : float
-            w in [0, 1], of the best response.
+            w in [0, 1], the weight of the best response.
         by_flow : bool
-            Mix where agents are: pi = ((1 - w) mu pi + w d 1{greedy}) / ((1 - w) mu + w d), with d the distribution of
-            an agent that plays the best response among the others, and the best response where both are 0.
-            Else mix the rows: pi = (1 - w) pi + w 1{greedy}.
+            True: weight rows by the flows, pi = ((1 - w) mu pi + w d 1{greedy}) / ((1 - w) mu + w d), with d the
+            distribution of an agent that plays the best response among the others; the best response if mu = d = 0.
+            False: pi = (1 - w) pi + w 1{greedy}.
 
         Notes
         -----
-        Perrin et al., arXiv:2007.03458, algorithm 1, at the kernels of the present flow: where they do
-        not depend on mu, the flow of the mixture is the mixture of the flows. O(T S A K).
+        Perrin et al., arXiv:2007.03458, algorithm 1, with the kernels of the present flow. If the kernels do not depend
+        on mu, the flow of the mixture is the mixture of the flows. O(T S A K).
         """
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions
         cdef Py_ssize_t t, o, a
@@ -221,7 +221,7 @@ cdef class Iterate(Judged):
 
     def regularise(self, double[:, :, ::1] logits not None, const double[:, :, ::1] prior not None,
                    double temperature, double weight):
-        """Move the logits towards the best response to the flow of those who pay for leaving a prior policy.
+        """Move the logits towards the best response to the flow that is regularised by relative entropy to a prior.
 
         Parameters
         ----------
@@ -231,14 +231,14 @@ cdef class Iterate(Judged):
         prior : ndarray of float64, shape (T, S, A)
             Log probabilities.
         temperature : float
-            tau > 0, what a unit of relative entropy costs who acts.
+            tau > 0, the cost of a unit of relative entropy to an acting agent.
         weight : float
             In (0, 1].
 
         Returns
         -------
         bool
-            Whether every probability is a number.
+            False if a probability is NaN.
 
         Notes
         -----
@@ -247,7 +247,7 @@ cdef class Iterate(Judged):
             Q~_t = r_t + gamma P_t V~_{t+1}
             V~_t = beta_t tau log sum_a exp(log prior_t + Q~_t / tau) + (1 - beta_t) (r0_t + gamma P0_t V~_{t+1})
 
-        The waiting term is this package's; beta_t = 1 for the clock "always". O(T S A K).
+        The term of waiting agents is our extension; beta_t = 1 for the clock "always". O(T S A K).
         """
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions
         cdef Py_ssize_t t, o, a

@@ -1,13 +1,13 @@
-"""Policy-gradient statistics of a rollout: ascent directions for softmax policies, and the critic that knows the model.
+"""Policy-gradient statistics of a rollout: ascent directions for softmax policies, and the critic "model".
 
 Source     Theory, section 7.  Notation: S observations, A actions, K successors, T steps, L policy stages,
            J intervals, F features of the logits: phi = 1 (F = 1) or phi = (1, mu) (F = 1 + S).
 Contract   outputs are overwritten. With adv(o, a) = Q(o, a) - sum_b pi(b | o) Q(o, b), summed over a stage:
            plain     direction[l, o, a, f] = phi_f (W[o, a] - pi(a | o) sum_b W[o, b]),  W = n[o, a] adv(o, a)
            natural   direction[l, o, a, f] = phi_f m[o, a] adv(o, a),                    visits[l, o, a] = m[o, a]
-           where n counts the decisions and m is n, or its row sum where the critic knows every action.
+           where n counts the decisions; m is n, or its sum over actions if the critic knows the Q of every action.
 
-The critics that know what was observed, and no more, are in _observed.
+The critics that use only observed samples are in _observed.
 """
 from libc.stdint cimport int64_t
 from libc.string cimport memset
@@ -48,9 +48,8 @@ cdef void climb(
     const double *pi,           # IN   (A,)
     const double *n,            # IN   (A,)    decisions
     const double *advantage,    # IN   (A,)
-    bint all_actions,           # IN           the advantage of actions not taken is known too
+    bint all_actions,           # IN           advantages of actions that were not taken are known, too
 ) noexcept nogil:
-    """Add what one observation saw at one step (or interval)."""
     cdef Py_ssize_t A = ascent.n_actions
     cdef Py_ssize_t a
     cdef Py_ssize_t row = (stage * ascent.n_observations + observation) * A
@@ -81,14 +80,14 @@ def model_direction(Model model not None, Policy policy not None, const double[:
                     const int64_t[:, :, ::1] decisions, const double[::1] active not None, double discount,
                     bint always, bint natural, double[:, :, :, ::1] direction not None,
                     double[:, :, ::1] visits not None):
-    """Ascent direction with the model's own Q along a sampled flow.
+    """Ascent direction with the exact Q of the model along a flow.
 
     Parameters
     ----------
     mu : ndarray of float64, shape (T + 1, S)
         The sampled flow counts / N, or the mean-field flow.
     decisions : ndarray of int64, shape (T, S, A), or None
-        n[t, o, a]; None takes the mean field's own, mu_t(o) beta_t pi(a | o), per agent.
+        n[t, o, a]; None: those of the mean field per agent, mu_t(o) beta_t pi(a | o).
     active : ndarray of float64, shape (1,) or (T,)
         beta_t.
     always : bool
@@ -98,7 +97,7 @@ def model_direction(Model model not None, Policy policy not None, const double[:
     direction : ndarray of float64, shape (L, S, A, F)
         OUT.
     visits : ndarray of float64, shape (L, S, A)
-        OUT. direction / visits is the mean advantage of every action, visited or not.
+        OUT. direction / visits is the mean advantage of every action, taken or not.
 
     Returns
     -------
@@ -148,7 +147,7 @@ def model_direction(Model model not None, Policy policy not None, const double[:
                     any_taken = 0
                     for a in range(A):
                         any_taken |= taken[a]
-                    if any_taken == 0:        # most rows, when few act
+                    if any_taken == 0:        # most rows, if few agents act
                         continue
                     for a in range(A):
                         n[a] = <double>taken[a]

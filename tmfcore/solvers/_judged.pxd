@@ -1,4 +1,4 @@
-"""A policy played by the population, and judged at the flow it makes."""
+"""A policy and its evaluation along its own flow."""
 from libc.stdint cimport int32_t
 
 from tmfcore._limit.push cimport Moves
@@ -8,22 +8,22 @@ from tmfcore._model.model cimport Model
 
 cdef class Judged:
     cdef Model model
-    cdef Evaluator at                    # stands at one step: its tables, and the policy's rows there
+    cdef Evaluator at                    # tables and policy of the step set by `stand`
     cdef Moves moves
     cdef readonly Py_ssize_t horizon, n_observations, n_actions
     cdef readonly object policy, mu, q, greedy
     cdef readonly double residual
     cdef readonly long flows
     cdef double[:, :, ::1] pi            # (T, S, A), the data of `policy`
-    cdef double[:, ::1] flow             # (T + 1, S), of `mu`
-    cdef double[:, :, ::1] played        # (T, S, A), of `q`
-    cdef int32_t[:, ::1] best            # (T, S), of `greedy`
+    cdef double[:, ::1] flow             # (T + 1, S), the data of `mu`
+    cdef double[:, :, ::1] played        # (T, S, A), the data of `q`
+    cdef int32_t[:, ::1] best            # (T, S), the data of `greedy`
     cdef const double[::1] initial, active
     cdef double discount
     cdef bint always
-    cdef double *tables                  # (T, kept_cells) what varies of the game's tables; NULL: not kept
+    cdef double *tables                  # (T, kept_cells) the tables of the game that vary; NULL: not kept
     cdef Py_ssize_t kept_cells
-    cdef Py_ssize_t n_filled             # steps whose tables have been filled once
+    cdef Py_ssize_t n_filled             # steps whose tables have been filled at least once
     cdef double *scratch                 # SCRATCH (2, S, A)
     cdef double *pair                    # SCRATCH (2, 2, S)
 

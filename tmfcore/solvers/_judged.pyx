@@ -1,9 +1,10 @@
-"""A policy played by the population, and judged at the flow it makes: what an iteration of an exact solver begins with.
+"""A policy and its evaluation along its own flow, with which every iteration of an exact solver begins.
 
 Source     Theory, sections 2 (flow), 3 (values, two clocks) and 4 (exploitability).
-Notation   S observations, A actions, K successors, T steps; the loop over time is inside the kernels.
-Contract   what is judged is the policy at its own flow, in float64: nothing is carried over from an iteration before.
-Cost       O(T S A K), and the tables of the game once at every (t, mu_t) where they depend on it.
+Notation   S observations, A actions, K successors, T steps; each method loops over all steps.
+Contract   each evaluation computes the policy's own flow from the start, in float64: no result depends on earlier
+           iterations.
+Cost       O(T S A K), and the tables of the game once per (t, mu_t) if they depend on it.
 """
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
@@ -19,7 +20,7 @@ cdef enum:
 
 
 cdef class Judged:
-    """The present policy of a solve, its flow, and what it is worth there.
+    """The present policy of a solve, its flow, and its values along the flow.
 
     Parameters
     ----------
@@ -34,32 +35,33 @@ cdef class Judged:
     always : bool
         Clock "always" (the valued agent acts at every step) instead of "schedule".
     kept_bytes : float
-        Tables that vary are kept from flow to values up to this size, 256 MB; else they are evaluated twice.
+        Tables that vary are kept from the flow to the values if they take at most this size, by default 256 MB;
+        otherwise they are evaluated twice.
 
     Attributes
     ----------
     policy : ndarray of float64, shape (T, S, A)
-        Written to by the caller or by an update; every row a distribution.
+        The caller or an update writes to it; every row must be a distribution.
     mu : ndarray of float64, shape (T + 1, S)
-        Its flow, as of the last `evaluate`; so are the next two.
+        Flow of the policy at the last `evaluate`, which also wrote the next two.
     q : ndarray of float64, shape (T, S, A)
-        Q_t(o, a) of the policy along its flow: of an agent that acts.
+        Q_t(o, a) of an acting agent, for the policy along its flow.
     greedy : ndarray of int32, shape (T, S)
-        The best response to the flow; among equally good actions the lowest.
+        The best response to the flow; the lowest of equally good actions.
     residual : float
-        How far the flow is from being one: 0, since every step of it is computed from the one before.
+        Error of the flow as a flow of the policy: 0, since every step is computed from the one before.
     flows : int
-        Flows computed so far: what the work of a solver is measured in.
+        Number of flows computed so far, the measure of a solver's work.
 
     Notes
     -----
-    Memory O(T S A), and the tables that vary of all T steps where they are kept.
+    Memory O(T S A), and the varying tables of all T steps if they are kept.
     """
 
     def __cinit__(self, Model model not None, const double[::1] initial not None, const double[::1] active not None,
                   Py_ssize_t horizon, double discount, bint always, double kept_bytes=KEPT_BYTES):
         cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-        cdef double size = <double>S * A + S        # cells of the tables of a step that are kept
+        cdef double size = <double>S * A + S        # cells kept per step
         if initial.shape[0] != S:
             raise ValueError(f"initial has shape ({initial.shape[0]},); must be ({S},)")
         self.at = Evaluator(model, None, horizon)
@@ -85,7 +87,7 @@ cdef class Judged:
         if not model.constant and size * horizon * sizeof(double) <= kept_bytes:
             self.kept_cells = <Py_ssize_t>size
             self.tables = <double *>room_for(size * horizon, sizeof(double), b"the tables of the game")
-        expect_steps(self.at, 1 << 20)              # iterations to come
+        expect_steps(self.at, 1 << 20)              # many iterations follow
 
     def __dealloc__(self):
         free(self.scratch)
@@ -95,7 +97,7 @@ cdef class Judged:
         return self.active[t if self.active.shape[0] > 1 else 0]
 
     cdef void stand(self, Py_ssize_t t) noexcept nogil:
-        """Point the evaluator to the policy of step t and, where they are kept, to its tables."""
+        """Point the evaluator to the policy of step t and, if tables are kept, to those of step t."""
         cdef Py_ssize_t S = self.n_observations, n_pairs = S * self.n_actions
         self.at.pi = &self.pi[t, 0, 0]
         if self.tables == NULL:
@@ -107,7 +109,7 @@ cdef class Judged:
             self.at.tables.passive_transition = self.at.tables.transition + n_pairs * self.model.n_successors
 
     cdef int refresh(self, Py_ssize_t t) except -1 nogil:
-        """Bring the tables of step t to the flow."""
+        """Set the evaluator to step t, and evaluate its tables at flow[t]."""
         cdef Py_ssize_t n_filled = self.horizon if self.tables != NULL else 1
         cdef bint first = self.n_filled < n_filled and t == self.n_filled
         self.stand(t)
@@ -121,19 +123,20 @@ cdef class Judged:
         return 0
 
     cdef int recall(self, Py_ssize_t t) except -1 nogil:
-        """Stand at step t of the flow as `refresh` left it."""
+        """Set the evaluator to step t again, with the tables that `refresh` made."""
         self.stand(t)
         if self.tables == NULL and not self.model.constant:
             self.refresh(t)
         return 0
 
     cdef void push(self, const double *mu, double beta, double *next_mu) noexcept nogil:
-        """next_mu (S,) of those at mu (S,), of whom beta act by moves.weights."""
+        """next_mu (S,) from mu (S,), of which a share beta acts by moves.weights."""
         cdef Py_ssize_t o
         cdef double total = 0
         self.moves.move(self.at, mu, beta, next_mu)
-        # The rounding of a step must not feed the next: a kernel linear in mu would double it every time. Added up in
-        # order: in symmetric games rounding decides between equally good responses, and so what fictitious play does.
+        # Normalised, since otherwise the error of the sum would double at every step if the kernel is linear in mu.
+        # Summed in order: in symmetric games rounding selects among equally good responses, and so changes fictitious
+        # play.
         for o in range(self.n_observations):
             total += next_mu[o]
         total = 1 / total
@@ -141,7 +144,7 @@ cdef class Judged:
             next_mu[o] *= total
 
     cdef void advance(self, Py_ssize_t t) noexcept nogil:
-        """flow[t + 1] from flow[t] and the policy, at the tables of step t."""
+        """flow[t + 1] from flow[t] and the policy, with the tables of step t."""
         self.moves.weigh(self.at, &self.flow[t, 0], self.beta(t))
         self.push(&self.flow[t, 0], self.beta(t), &self.flow[t + 1, 0])
 
@@ -155,7 +158,9 @@ cdef class Judged:
         return 0
 
     cdef double step_back(self, Py_ssize_t t, const double *next_values, double *now) noexcept nogil:
-        """Values (2, S) at t, played and best, from those at t + 1, and the largest gap; Q and best response, too."""
+        """Values (2, S) at t, of policy and best response, from those at t + 1; also q[t] and greedy[t].
+
+        Returns the largest gap."""
         return both_values(self.at, next_values, self.discount, 1.0 if self.always else self.beta(t), self.scratch,
                            &self.played[t, 0, 0], &self.best[t, 0], now)
 
@@ -174,7 +179,7 @@ cdef class Judged:
         return 0
 
     def evaluate(self):
-        """Play the policy, and judge it at the flow it makes.
+        """Compute the flow of the policy, and values and exploitability along it.
 
         Returns
         -------

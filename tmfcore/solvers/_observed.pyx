@@ -1,12 +1,12 @@
-"""Ascent directions from what was observed: the critics "empirical" and "returns".
+"""Ascent directions from observed samples: the critics "empirical" and "returns".
 
 Source     Theory, section 7.  Notation and outputs as in _gradient; J intervals of `pool` steps.
-Contract   both credit a decision with (what followed it) - sum_a pi(a | o) q(o, a). The tables q and w, what acting and
-           waiting were worth in other samples, must not depend on this one. Later activations and choices enter only by
-           differences whose expectation is 0 whatever the tables say:
+Contract   the advantage of a decision is (observed return after it) - sum_a pi(a | o) q(o, a). The tables q and w are
+           values of acting and of waiting in other samples, and must not depend on this one. To reduce variance, the
+           following are subtracted at later steps; their expectation is 0 for any tables:
 
-               acts, does a:  q(o, a) - v(o)          v = beta sum_a pi(a | o) q(o, a) + (1 - beta) w(o)
-               waits:         w(o) - v(o)
+               the agent takes action a:  q(o, a) - v(o)      v = beta sum_a pi(a | o) q(o, a) + (1 - beta) w(o)
+               the agent waits:           w(o) - v(o)
 """
 from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint16_t, uint32_t, uint8_t
 from libc.string cimport memset
@@ -23,9 +23,9 @@ from tmfcore._model.policy cimport Policy, stage_of
 cdef struct Account:
     const double *acting       # (J, S, A)   q
     const double *waiting      # (J, S)      w
-    double *acted              # (J, S, A)   sums over agents of what acting was worth in this sample
-    double *acted_count        # (J, S, A)
-    double *waited             # (J, S)
+    double *acted              # (J, S, A)   sums over agents of the observed values of acting, in this sample
+    double *acted_count        # (J, S, A)   number of agents in each sum
+    double *waited             # (J, S)      the same for waiting
     double *waited_count       # (J, S)
 
 
@@ -70,7 +70,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
                         const double[::1] active not None, double discount, bint always, tables, sums, bint natural,
                         double[:, :, :, ::1] direction not None, double[:, :, ::1] visits not None,
                         double[:, :, :, ::1] level not None, double[:, ::1] surplus not None):
-    """Ascent direction from rewards paid and transition frequencies, without a model.
+    """Ascent direction from observed rewards and transition frequencies, without a model.
 
     Parameters
     ----------
@@ -79,25 +79,25 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
     flows : tuple of ndarrays
         As written by tmfcore._population.counts.run over the same intervals.
     successors, passive_successors : ndarray of int32 or None
-        Shapes (S, A, K) and (S, K0): what the cells of the flows stand for.
+        Shapes (S, A, K) and (S, K0): the observation of each cell of the flows.
     horizon, pool : int
-        T, and the steps of an interval.
+        T, and the steps per interval.
     active : ndarray of float64, shape (1,) or (T,)
         beta_t.
     always : bool
-        Clock "always" instead of "schedule": waiting has no value of its own, and sum_a pi q, with which decisions are
-        compared, is shifted by the mean under pi of Q - q. (Steps are many to a decision then: all actions at o share
-        what V strays by, and that is more than they differ by.)
+        Clock "always" instead of "schedule": waiting has no value, and the baseline sum_a pi q of the advantages is
+        shifted by the mean of Q - q under pi. (On this clock there are many steps per decision; the errors of V are
+        common to all actions at o, and larger than the differences between actions.)
     tables : (ndarray of float64 (J, S, A), ndarray of float64 (J, S))
         q and w of other samples.
     sums : (ndarray of float64 (2, J, S, A), ndarray of float64 (2, J, S))
-        OUT. Of this sample: sums over agents of what acting, and waiting, was worth, and how many they were.
+        OUT. Of this sample: sums over agents of the values of acting, and of waiting, and the numbers of agents.
     natural, direction, visits
         As for _gradient.model_direction; visits counts the decisions taken.
     level : ndarray of float64, shape (L, S, A, F)
-        OUT. What an advantage more for every decision would add to direction.
+        OUT. The change of direction if the advantage of every decision is raised by 1.
     surplus : ndarray of float64, shape (L, S)
-        OUT. Sum of the advantages of all decisions: over their number, what sum_a pi q lacks.
+        OUT. Sum of the advantages of all decisions; divided by their number, the error of the baseline sum_a pi q.
 
     Returns
     -------
@@ -107,9 +107,9 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
     Notes
     -----
     Theory, section 7: Q_t(o, a) = mean reward + gamma sum_x (frequency of x) V_{t+1}(x), with the frequencies of the
-    interval that holds t, and V_t(o) = v(o) + mean over the agents at o of Q_t - q (acting) or W_t - w (waiting). On
-    the clock "always" V_t(o) is the mean of Q_t under pi over the actions that were taken; where none was, waiting
-    stands in. Where nobody was, V_t is V_{t+1}. An interval belongs to the stage of its middle. O(T S A K) time.
+    interval that contains t, and V_t(o) = v(o) + mean over the agents at o of Q_t - q (acting) or W_t - w (waiting). On
+    the clock "always" V_t(o) is the mean of Q_t under pi over the actions that were taken, or W_t if none was. If no
+    agent was at o, V_t is V_{t+1}. An interval belongs to the stage of its middle. O(T S A K) time.
     """
     cdef int64_t[:, :, :, ::1] gone
     cdef int64_t[:, :, ::1] stayed
@@ -125,7 +125,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
     cdef Ascent ascent
     cdef Account account
     cdef double[:, ::1] n = np.empty((S, A))
-    cdef double[::1] n0 = np.empty(S), base = np.empty(S)        # who waited; what decisions are compared with
+    cdef double[::1] n0 = np.empty(S), base = np.empty(S)        # agents that waited; baseline of the advantages
     cdef double[:, ::1] advantage = np.empty((S, A)), pi_buffer = np.empty((S, A))
     cdef double[:, ::1] pair = np.zeros((2, S))
     cdef double *values = &pair[0, 0]
@@ -204,7 +204,7 @@ cdef object dense_successors(successors, tuple shape):
     if successors is None:
         return np.ascontiguousarray(np.broadcast_to(np.arange(shape[len(shape) - 1], dtype=np.int32), shape))
     if successors.shape != shape:
-        raise ValueError(f"successors have shape {successors.shape}; the flows have {shape}")
+        raise ValueError(f"successors have shape {successors.shape}; must be {shape}, as the flows")
     return successors
 
 
@@ -234,7 +234,7 @@ def returns_direction(Model model not None, Policy policy not None, const double
     Parameters
     ----------
     mu : ndarray of float64, shape (T + 1, S)
-        counts / N at every step: at it the rewards that were paid are read off again.
+        counts / N at every step; the rewards of the agents are evaluated at it again.
     observations : ndarray of uint8, uint16 or uint32, shape (T, N)
     actions : ndarray of int8, int16 or int32, shape (T, N)
         -1: passive.
@@ -245,13 +245,13 @@ def returns_direction(Model model not None, Policy policy not None, const double
     tables : (ndarray of float64 (J, S, A), ndarray of float64 (J, S))
         q and w of other samples.
     sums : (ndarray of float64 (2, J, S, A), ndarray of float64 (2, J, S))
-        OUT. Of this sample: sums of the returns of those who acted, and waited, and how many they were.
+        OUT. Of this sample: sums of the returns after acting, and after waiting, and the numbers of agents.
     natural, direction, visits
         As for _gradient.model_direction; visits counts the decisions taken.
     level : ndarray of float64, shape (L, S, A, F)
-        OUT. What an advantage more for every decision would add to direction.
+        OUT. The change of direction if the advantage of every decision is raised by 1.
     surplus : ndarray of float64, shape (L, S)
-        OUT. Sum of the advantages of all decisions: over their number, what sum_a pi q lacks.
+        OUT. Sum of the advantages of all decisions; divided by their number, the error of the baseline sum_a pi q.
 
     Returns
     -------
@@ -260,8 +260,9 @@ def returns_direction(Model model not None, Policy policy not None, const double
 
     Notes
     -----
-    Theory, section 7, critic "returns": G_t = sum_{s >= t} gamma^(s-t) r_s of the agent itself, passive rewards
-    included (clock "schedule"), less the differences above at the steps s > t. O(T N + T S A F) time, O(N) memory.
+    Theory, section 7, critic "returns": G_t = sum_{s >= t} gamma^(s-t) r_s of the agent, including passive rewards
+    (clock "schedule"), minus the differences of this module's contract at steps s > t. O(T N + T S A F) time, O(N)
+    memory.
     """
     cdef Py_ssize_t horizon = mu.shape[0] - 1
     cdef Evaluator at = Evaluator(model, policy, horizon)
@@ -275,7 +276,7 @@ def returns_direction(Model model not None, Policy policy not None, const double
     cdef Account account
     cdef double[::1] returns
     cdef double[:, ::1] acting = np.zeros((4, S * A))    # of one step: sum of G, decisions, q - v, advantage
-    cdef double[:, ::1] waiting = np.zeros((4, S))       # of one step: sum of G, who waited, w - v, sum_a pi q
+    cdef double[:, ::1] waiting = np.zeros((4, S))       # of one step: sum of G, waiting agents, w - v, sum_a pi q
     cdef double g, v, paid, mean_return = 0
     open_ascent(&ascent, S, A, natural, direction, visits)
     if observations.shape != actions.shape or observations.ndim != 2 or observations.shape[0] != horizon:

@@ -1,10 +1,12 @@
 """Mean-field equilibrium as an optimisation over occupation measures: the objective and its gradient.
 
-Source     MF-OMO: Guo, Hu and Zhang, arXiv:2206.09608; the waiting agents are this package's.
+Source     MF-OMO: Guo, Hu and Zhang, arXiv:2206.09608; the terms of waiting agents are our extension.
 Notation   S observations, A actions, K successors, T steps.
-           L_t(o, a) >= 0   share of the population that is at o at step t and would do a; m_t(o) = sum_a L_t(o, a)
-           y_t(o)           a value, y_T = 0;  z_t(o, a) >= 0 by how much an action falls short of it
-Contract   games are asked at m_t / sum(m_t), a distribution.
+           L_t(o, a) >= 0   share of the population that is at o at step t and takes action a if it acts;
+                            m_t(o) = sum_a L_t(o, a)
+           y_t(o)           value, y_T = 0
+           z_t(o, a) >= 0   value minus action value
+Contract   games are evaluated at m_t / sum(m_t), a distribution.
 """
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free
@@ -48,8 +50,8 @@ cdef class Occupation:
         e_t(o, a) = y_t(o) - b_t [z_t(o, a) + r_t(o, a) + gamma sum_x P_t(x|o,a) y_{t+1}(x)]
                     - (1 - b_t) [r0_t(o) + gamma sum_x P0_t(x|o) y_{t+1}(x)]
 
-    with b_t = beta_t on the clock "schedule" and 1 on the clock "always". F >= 0, and F = 0 at the equilibria: L is
-    then a flow and what it does, y are its values, and nobody does what falls short.
+    with b_t = beta_t on the clock "schedule" and 1 on the clock "always". F >= 0, and F = 0 exactly at equilibria: then
+    L is a flow times its policy, y are its values, and only actions with z = 0 have mass.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ cdef class Occupation:
     always : bool
     flow_weight, value_weight : float
     step : float
-        h of the one-sided differences (order h^2) that give derivatives of the tables along n + h (delta_x - n).
+        h of the one-sided differences (error of order h^2) for derivatives of the tables along n + h (delta_x - n).
     """
     cdef Model model
     cdef Py_ssize_t horizon
@@ -111,9 +113,9 @@ cdef class Occupation:
 
     cdef double slope(self, const Tables *tables, double beta, double b, const double *L, const double *y_next,
                       const double *f_next) noexcept nogil:
-        """What of the objective's derivative depends on the tables, with L, y, e and f held fixed.
+        """The linear function of the tables whose derivative is that of the objective, with L, y, e and f held fixed.
 
-        Kernels that never change are left out: no difference of two such numbers sees them.
+        Constant kernels are omitted, since they cancel in differences of two such numbers.
         """
         cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
         cdef Py_ssize_t K = self.model.n_successors, K0 = self.model.n_passive_successors
@@ -249,7 +251,7 @@ cdef class Occupation:
             y_gradient += S
             f_now, f_next = f_next, f_now
         for o in range(S):
-            y_gradient[o] = 0          # y_T is no variable
+            y_gradient[o] = 0          # y_T = 0 is fixed
         value[0] = total
         return 0
 
@@ -263,9 +265,9 @@ cdef class Occupation:
         L, z : ndarray of float64, shape (T, S, A)
             >= 0.
         y : ndarray of float64, shape (T + 1, S)
-            The last row 0.
+            The last row is 0.
         L_gradient, y_gradient, z_gradient : ndarrays of float64
-            OUT. Of the same shapes; y's last row is 0.
+            OUT. The same shapes; the last row of y_gradient is 0.
 
         Returns
         -------
@@ -274,7 +276,7 @@ cdef class Occupation:
 
         Notes
         -----
-        O(T S A K), and O(T S^2 A K) where tables depend on mu, with 2 S evaluations of them a step.
+        O(T S A K); O(T S^2 A K) if tables depend on mu, with 2 S evaluations of the tables per step.
         """
         cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
         cdef double value

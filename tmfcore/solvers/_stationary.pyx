@@ -1,7 +1,7 @@
-"""A policy that never changes, judged at the distribution it settles at, over an infinite horizon.
+"""A stationary policy and its evaluation at its stationary distribution, over an infinite horizon.
 
 Source     Theory, sections 2 to 4 with mu_t = mu: Phi(mu) = mu and V = T V.
-Contract   nothing is carried over from an iterate before: the distribution is sought from the same start every time.
+Contract   every search for the distribution begins at the same start: no result depends on earlier iterates.
 """
 from libc.math cimport fabs
 from libc.string cimport memcpy, memset
@@ -15,39 +15,40 @@ cdef extern from "_base/simd/dense.h" nogil:
     void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
 
 cdef enum:
-    SINGLE = 200               # steps before powers of a kernel are worth their S^3
-    SQUARINGS = 80             # 2^80 steps: below that a row that has left is not 1 any more
-    LARGEST = 1000             # S, beyond which powers take more than a second each
+    SINGLE = 200               # steps one by one, before powers of the kernel, which cost S^3 each
+    SQUARINGS = 80             # 2^80 steps: enough for probabilities to leave from about 2^-80 on
+    LARGEST = 1000             # largest S for powers: above, each takes more than a second
 
 
 cdef class StationaryIterate(Iterate):
-    """An Iterate of one step, T = 1, that is played for ever.
+    """An Iterate with one step, T = 1, that is repeated for ever.
 
     Parameters
     ----------
     model, initial, active, horizon, discount, always
-        As of Iterate, with horizon = 1 and discount < 1: the tables of step 0 at every step, and the distribution is
-        sought from `initial`.
+        As for Iterate, with horizon = 1 and discount < 1. Every step uses the tables of step 0; the search for the
+        distribution begins at `initial`.
 
     Attributes
     ----------
     mu : ndarray of float64, shape (2, S)
-        The distribution found, and the one a step later.
+        The distribution found, and the distribution one step later.
     residual : float
         sum_o |mu[1] - mu[0]|.
     tolerance : float
-        The residual at which a distribution is taken for stationary.
+        Largest residual of a distribution that counts as stationary.
     max_steps : int
-        Steps in which it must be found, one by one.
+        Largest number of steps, one by one, of the search.
 
     Notes
     -----
-    Where neither kernel depends on mu, at most 1000 observations have powers of their kernel, 2^k steps at once, after
-    200 steps: rows that are hardly ever left need as many steps as they are left seldom. O(S^3) each, memory O(S^2).
+    If neither kernel depends on mu and S <= 1000, the search takes 2^k steps at once, by powers of the kernel, after
+    200 single steps: an observation that agents leave with a small probability needs about 1 / probability steps.
+    O(S^3) per power, memory O(S^2).
     """
     cdef public double tolerance
     cdef public Py_ssize_t max_steps
-    cdef bint settled            # whether mu is that of the present policy
+    cdef bint settled            # mu is the stationary distribution of the present policy
 
     def __init__(self, *arguments):
         self.tolerance = 1e-12
@@ -55,10 +56,10 @@ cdef class StationaryIterate(Iterate):
         if self.horizon != 1:
             raise ValueError(f"horizon is {self.horizon}; must be 1")
         if not self.discount < 1:
-            raise ValueError(f"discount is {self.discount}; must be < 1: an infinite horizon without has no values")
+            raise ValueError(f"discount is {self.discount}; must be < 1: otherwise an infinite horizon has no values")
 
     cdef bint rests(self) except -1 nogil:
-        """Whether the distribution in hand is stationary; sets where it is a step later, and `residual`."""
+        """Whether mu[0] is stationary; computes mu[1], one step later, and `residual`."""
         cdef Py_ssize_t o
         self.refresh(0)
         self.advance(0)
@@ -68,7 +69,9 @@ cdef class StationaryIterate(Iterate):
         return self.residual <= self.tolerance
 
     cdef bint settle(self, Py_ssize_t max_steps) except -1 nogil:
-        """mu <- (mu + Phi(mu)) / 2, which has the fixed points of Phi and no cycles where Phi does not depend on mu."""
+        """Iterate mu <- (mu + Phi(mu)) / 2; return whether it settles in max_steps steps.
+
+        It has the fixed points of Phi, and no cycles if the kernels do not depend on mu."""
         cdef Py_ssize_t o, S = self.n_observations
         cdef Py_ssize_t step = 0
         self.flows += 1
@@ -83,7 +86,7 @@ cdef class StationaryIterate(Iterate):
             step += 1
 
     cdef void halfway(self, double *kernel) noexcept nogil:
-        """(I + Phi) / 2 as a matrix (S, S), at tables that do not depend on mu."""
+        """(I + Phi) / 2 as a matrix (S, S), for tables that do not depend on mu."""
         cdef Py_ssize_t o, x, S = self.n_observations
         memset(self.pair, 0, S * sizeof(double))
         for o in range(S):
@@ -96,10 +99,10 @@ cdef class StationaryIterate(Iterate):
             kernel[o * S + o] += 0.5
 
     cdef bint leap(self, double *kernel, double *squared) except -1 nogil:
-        """The same as `settle` by powers of the kernel (S, S): initial (I + Phi)^(2^k) / 2^(2^k).
+        """As `settle`, by powers of the kernel (S, S): initial (I + Phi)^(2^k) / 2^(2^k).
 
-        Rows are brought back to a sum of 1 after every squaring: what is added is never negative, so that the chance
-        to leave keeps its leading digits however small it is.
+        Rows are divided by their sums after every squaring. All terms are >= 0, so that the probability to leave keeps
+        its leading digits, however small it is.
         """
         cdef Py_ssize_t _, i, o, S = self.n_observations
         cdef double total
@@ -121,7 +124,8 @@ cdef class StationaryIterate(Iterate):
         return False
 
     def settles(self):
-        """Whether the distribution of a new policy settles in so many steps; the next `evaluate` takes it from here."""
+        """Search for the distribution of a new policy; return whether it settles. The next `evaluate` uses the result.
+        """
         cdef Py_ssize_t S = self.n_observations
         cdef bint powers = self.model.constant_transition and S <= LARGEST and self.max_steps > SINGLE
         cdef double[:, :, ::1] room
@@ -134,7 +138,7 @@ cdef class StationaryIterate(Iterate):
         return self.settled
 
     def evaluate(self):
-        """Find the distribution, and judge the policy there.
+        """Find the stationary distribution, and compute values and exploitability there.
 
         Returns
         -------
@@ -152,8 +156,8 @@ cdef class StationaryIterate(Iterate):
 
         Notes
         -----
-        Both values by value iteration until they move by less than 1e-14 of the largest, or as many sweeps as shrink
-        any error by 1e-16. O(S A K) a step and a sweep.
+        Both values by value iteration, until the error is below 1e-14 of the largest value, or until enough sweeps have
+        shrunk any initial error to 1e-16 of itself. O(S A K) per step and per sweep.
         """
         cdef double gap, pointwise = 0, mean_return, moved, largest, bound = 1.0
         cdef Py_ssize_t S = self.n_observations
@@ -162,8 +166,8 @@ cdef class StationaryIterate(Iterate):
         cdef double *next = self.pair + 2 * S
         if not (self.settled or self.settles()):
             raise ValueError(
-                f"the distribution still moves by {self.residual:.3g} a step after {self.max_steps} steps; must settle "
-                f"within {self.tolerance:g}")
+                f"the distribution still moves by {self.residual:.3g} per step after {self.max_steps} steps; must be "
+                f"at most {self.tolerance:g}")
         self.settled = False
         with nogil:
             memset(next, 0, 2 * S * sizeof(double))

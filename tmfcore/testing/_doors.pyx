@@ -1,4 +1,4 @@
-"""Samplers as tests of their laws call them: what the engines draw, as arrays."""
+"""Access to the samplers of the engines, for tests of their laws: draws as arrays."""
 from libc.math cimport log, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -24,7 +24,7 @@ cdef double TWO_32 = 4294967296.0
 
 
 def bounded(bit_generator, int64_t n, Py_ssize_t size, bint addressed=False):
-    """Integers (size,) int64 uniform on {0..n-1}; `addressed`: from a stream, as the agents engine draws them."""
+    """Integers (size,) int64 uniform on {0..n-1}; `addressed`: from an addressed stream, as in the agents engine."""
     cdef Sampler sampler
     cdef tmf_stream stream
     cdef uint64_t key[4]
@@ -65,9 +65,9 @@ def binomials(bit_generator, int64_t n, double p, Py_ssize_t size):
 
 
 def binomial_attempts(int64_t n, double p, const uint64_t[::1] u not None, const uint64_t[::1] v not None):
-    """What BTRS makes of pairs of words (M,): the value k, whether the pair lies outside the box, and is accepted then.
+    """BTRS at pairs of words (M,): the value k, whether the pair is outside the box, and whether k is accepted then.
 
-    Returns three arrays (M,): int64, bool, bool. 10 <= n p, p <= 1/2, n <= 2**50.
+    Returns three arrays (M,): int64, bool, bool. Needs 10 <= n p, p <= 1/2, n <= 2**50.
     """
     cdef Py_ssize_t size = u.shape[0], i
     cdef int64_t[::1] k = np.empty(size, np.int64)
@@ -75,7 +75,7 @@ def binomial_attempts(int64_t n, double p, const uint64_t[::1] u not None, const
     cdef double mean = <double>n * p, spread = sqrt(mean * (1 - p)), drawn
     if not (n <= TMF_MOST and mean >= 10 and p <= 0.5 and v.shape[0] == size):
         raise ValueError(f"n is {n}, p is {p}, u has {size} words and v {v.shape[0]}; must be n <= {TMF_MOST}, "
-                         "n p >= 10 and p <= 0.5, and as many words")
+                         "n p >= 10 and p <= 0.5, and u and v must have equal lengths")
     for i in range(size):
         drawn = tmf_attempt(mean, spread, p, u[i], v[i], &out[0, i])
         out[1, i] = tmf_settle(<double>n, spread, p, drawn, u[i], v[i])
@@ -100,7 +100,7 @@ def binomial_log_ratios(int64_t n, double p, const int64_t[::1] k not None):
 
 
 def binomials_abreast(bit_generator, const int64_t[::1] n not None, const double[::1] p not None):
-    """Binomial(n, p) variates (M,) int64 for n (M,) <= 2**50 and p (M,), drawn side by side whatever n is."""
+    """Binomial(n, p) variates (M,) int64 for n (M,) <= 2**50 and p (M,), drawn in SIMD lanes for every n."""
     cdef Sampler sampler
     cdef Py_ssize_t size = n.shape[0], j, n_listed = 0
     cdef int64_t[::1] listed = np.empty(size, np.int64)
@@ -112,7 +112,7 @@ def binomials_abreast(bit_generator, const int64_t[::1] n not None, const double
     for j in range(size):
         if n[j] < 0 or n[j] > TMF_MOST:
             raise ValueError(f"n[{j}] is {n[j]}; must lie in 0..{TMF_MOST}")
-        shares[j, 0] = p[j] if p[j] <= 0.5 else p[j] - 1 if p[j] < 1 else -1.0       # as tmf_shares has them
+        shares[j, 0] = p[j] if p[j] <= 0.5 else p[j] - 1 if p[j] < 1 else -1.0       # as tmf_shares writes them
         if n[j] > 0:
             listed[n_listed] = j
             n_listed += 1
@@ -125,7 +125,7 @@ def binomials_abreast(bit_generator, const int64_t[::1] n not None, const double
 
 
 def hypergeometric_split(bit_generator, const int64_t[::1] counts not None, int64_t batch):
-    """How many of `batch` agents, drawn without replacement, stand in each cell of counts (S,) -> (S,) int64."""
+    """Agents (S,) int64 in each cell, of a batch drawn without replacement from counts (S,)."""
     cdef Sampler sampler
     cdef int64_t total = 0
     cdef Py_ssize_t o
@@ -173,7 +173,7 @@ def alias_draws(bit_generator, const double[::1] p not None, Py_ssize_t size):
 
 
 def alias_probabilities(const double[::1] p not None):
-    """Exact probability (2^b,) float64 of every column under the packed cells of p (K,): what the tables say."""
+    """Exact probabilities (2^b,) float64 of all columns, from the packed alias row built for p (K,)."""
     cdef AliasTables tables = single_row(p)
     cdef Py_ssize_t n_columns = 1 << tables.alias.column_bits, i
     cdef double threshold
