@@ -1,8 +1,8 @@
-"""What must be computed at build time: the Cython kernels. Everything static is in pyproject.toml.
+"""Builds the Cython kernels. All static metadata is in pyproject.toml.
 
-Every ``tmfcore/ROOM/NAME.pyx`` becomes the extension module ``tmfcore.ROOM.NAME``, placed in ``python/tmfcore/ROOM/``,
-beside the Python that drives it, and compiled again when a file changes that it includes or cimports.
-Directives are set here and nowhere else: one in a file header would silently win over a checked build.
+Every ``tmfcore/ROOM/NAME.pyx`` becomes the extension module ``tmfcore.ROOM.NAME`` in ``python/tmfcore/ROOM/``, beside
+the Python modules that use it. It is compiled again if it, or a file that it includes or cimports, changes.
+Directives are set only here: a directive in a file header would silently override those of a debug build.
 
 Switches, read from the environment; ``tmfcore.build_info()`` reports them:
 
@@ -14,7 +14,7 @@ Switches, read from the environment; ``tmfcore.build_info()`` reports them:
 
 The kernels see them as the C macros TMFCORE_ABI3, TMFCORE_DEBUG, TMFCORE_TRACE, TMFCORE_ANNOTATE (0 or 1) and, as
 strings, TMFCORE_SANITIZE, TMFCORE_BUILD_NUMPY, TMFCORE_BUILD_CYTHON. Each combination of switches, numpy and Cython has
-a folder of its own under build/: what is newer than its source is used again there.
+its own folder under build/, whose files are reused if they are newer than their sources.
 """
 
 import os
@@ -85,7 +85,7 @@ if TRACE:
 
 
 def unix_flags() -> tuple[list[str], list[str]]:
-    """Compile and link flags for gcc and clang. IEEE arithmetic is kept: the same bits on every instruction set."""
+    """Compile and link flags for gcc and clang. They keep IEEE arithmetic: the same bits on every instruction set."""
     compile_flags = ["-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno", "-fopenmp-simd"]
     if SANITIZE:  # -fno-wrapv: some interpreters are built with -fwrapv, which would hide signed overflow
         sanitizers = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
@@ -96,13 +96,13 @@ def unix_flags() -> tuple[list[str], list[str]]:
 
 
 def interface_files() -> list[str]:
-    """The .pxd and .h files other projects cimport and include."""
+    """The .pxd and .h files that other projects cimport and include."""
     return sorted(str(path) for pattern in ("*.pxd", "*.h") for path in KERNELS.rglob(pattern))
 
 
 @cache
 def named_by(path: Path) -> frozenset[Path]:
-    """The headers and .pxd files that a kernel file includes or cimports, and what those name in turn."""
+    """The headers and .pxd files that a kernel file includes or cimports, directly or indirectly."""
     text = path.read_text()
     named = [KERNELS / name for name in re.findall(r'(?:#include|extern from) "([\w/]+\.h)"', text)]
     for module in re.findall(r"^ *from tmfcore\.([\w.]+) cimport", text, re.MULTILINE):
@@ -113,7 +113,7 @@ def named_by(path: Path) -> frozenset[Path]:
 
 
 class BuildExt(build_ext):
-    """Adds the flags of the compiler in use, and rebuilds in place when the switches changed since the last time."""
+    """Adds the flags of the compiler in use; rebuilds all in-place modules if the switches have changed."""
 
     def build_extensions(self) -> None:
         if self.compiler.compiler_type == "unix":
@@ -129,7 +129,8 @@ class BuildExt(build_ext):
             if not stamp.exists() or stamp.read_text() != VARIANT:
                 self.force = True
             suffix = ".abi3.so" if ABI3 else sysconfig.get_config_var("EXT_SUFFIX")
-            for old in Path("python/tmfcore").rglob("*"):  # of another variant: imported first; or its source has moved
+            # Delete modules of other variants, which Python may import first, and modules without a source.
+            for old in Path("python/tmfcore").rglob("*"):
                 if old.suffix in (".so", ".pyd"):
                     source = old.relative_to("python").with_name(f"{old.name.partition('.')[0]}.pyx")
                     if not old.name.endswith(suffix) or not source.is_file():
@@ -141,7 +142,7 @@ class BuildExt(build_ext):
 
 
 class BuildPy(build_py):
-    """Ships the .pxd and .h files, which lie outside python/, inside the package; drops what an older build left."""
+    """Copies the .pxd and .h files, which are outside python/, into the package; deletes files of older builds."""
 
     def run(self) -> None:
         if not self.editable_mode:
@@ -154,7 +155,7 @@ class BuildPy(build_py):
                 self.copy_file(source, target)
 
     def drop_what_is_not_built_again(self) -> None:
-        """Delete what lies in the build's copy of the package, but for compiled kernels that have a source."""
+        """Delete all files in the build's copy of the package, except compiled kernels that have a source."""
         kernels = {source.with_suffix("") for source in KERNELS.rglob("*.pyx")}
         for old in Path(self.build_lib, "tmfcore").rglob("*"):
             module = old.relative_to(self.build_lib).with_name(old.name.partition(".")[0])
@@ -185,7 +186,7 @@ def extensions() -> list[Extension]:
         )
         for source in sorted(KERNELS.rglob("*.pyx"))
     ]
-    # Worker processes only where they are forked: elsewhere each would import this file again.
+    # Worker processes only if they are forked; otherwise each would import this file again.
     workers = 2 if sys.platform == "linux" and sys.version_info < (3, 14) else 0
     return cythonize(
         found, compiler_directives=DIRECTIVES, build_dir=f"build/{VARIANT}/c",

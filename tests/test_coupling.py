@@ -202,7 +202,7 @@ def test_agents_follow_the_limit_where_types_see_themselves_alone():
 def test_nobody_to_see():
     kind = tmf.games.garnet(3, n_actions=2, n_successors=2, coupling=0.5, horizon=3, step=1).at()
     game = typed([kind, kind], shares=[0.5, 0.5], coupling=[[0, 2], [2, 0]], names=["fox", "hare"])
-    with pytest.raises(ValueError, match="fox is shown an empty population"):
+    with pytest.raises(ValueError, match="the coupling gives fox an empty population"):
         game.tables([0.5, 0.5, 0, 0, 0, 0])
     alone = typed([kind, kind], shares=[0.5, 0.5], coupling=[[2, 0], [0, 2]])
     rows = alone.tables([0.5, 0.5, 0, 0, 0, 0])[1]  # a type without agents needs no population

@@ -356,7 +356,7 @@ def test_errors(make, changes, error, text):
 
 @pytest.mark.parametrize(("rows", "scales"), [(0, 1), (1, 0), (0, 0)])
 def test_a_model_of_no_steps_is_refused(rows, scales):
-    with pytest.raises(ValueError, match="worth and scale are empty; must have a row"):
+    with pytest.raises(ValueError, match="worth or scale is empty; each must have at least one row"):
         CrowdAversion(np.ones((2, 1, 1)), np.ones((2, 1)), np.zeros((2, 1, 1)), np.zeros((2, 1)), np.zeros((rows, 2)), np.zeros((2, 1)),
                       np.ones(scales), 1.0, 1e-3)  # fmt: skip
 

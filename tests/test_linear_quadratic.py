@@ -288,7 +288,7 @@ def test_pickle_and_names():
         ({"kappa": -1}, ValueError, "kappa is -1.0; must be >= 0"),
         ({"rounding": "up"}, ValueError, "rounding is 'up'"),
         ({"wrap": 1}, TypeError, "wrap is 1 (int); must be True or False"),
-        ({"actions": [1e12]}, ValueError, "an agent is displaced by more than 2**30 cells in a step; must be less"),
+        ({"actions": [1e12]}, ValueError, "the largest displacement in a step is 2**30 cells or more; must be less"),
     ],
 )
 def test_errors(changes, error, text):

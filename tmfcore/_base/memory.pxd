@@ -3,10 +3,9 @@ from libc.stdlib cimport malloc
 
 
 cdef inline void *room_for(double n_cells, size_t cell_bytes, const char *what) except NULL nogil:
-    """malloc for n_cells cells; raises MemoryError, with the GIL taken back, if it fails. The caller frees.
+    """malloc for n_cells cells; raises MemoryError if it fails. The caller frees.
 
-    n_cells is a double, so that a product of sizes cannot wrap around. A double holds every integer up to 2^53;
-    requests of 2^53 bytes and more are refused.
+    n_cells is a double, so that products of sizes do not wrap around; doubles are exact below 2^53 bytes, the limit.
     """
     cdef double n_bytes = n_cells * cell_bytes
     cdef void *memory = NULL

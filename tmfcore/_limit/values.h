@@ -89,8 +89,7 @@ static inline void tmf_turn(const double *table, ptrdiff_t n_rows, ptrdiff_t n_c
     }
 }
 
-/* out[lane] = reward[lane] + discount sum_x panel[x, lane] values[x] for the first min(n, width) lanes; `width` is a
- * constant. */
+/* out[lane] = reward[lane] + discount sum_x panel[x, lane] values[x], lane < min(n, width); `width` is a constant. */
 TMF_INLINE void tmf_panel_values(const double *restrict reward, const double *restrict panel,
                                  const double *restrict values, double discount, ptrdiff_t n_cells, const int width,
                                  ptrdiff_t n, double *restrict out)

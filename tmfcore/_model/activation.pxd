@@ -8,8 +8,7 @@ cdef struct Activation:
     Py_ssize_t stride             # 0 when constant, else 1
 
 
-# Fill *activation from one of batch and probability; the other is None. Raise ValueError for a bad length or entry.
-# The arrays are borrowed: they must outlive *activation.
+# Fill *activation, which borrows the array, from one of batch and probability; the other is None. Raise ValueError.
 cdef int read_activation(
     Activation *activation, const int64_t[::1] batch, const double[::1] probability,
     int64_t n_agents, Py_ssize_t horizon,

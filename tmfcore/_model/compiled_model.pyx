@@ -186,8 +186,7 @@ cdef class CompiledModel(Model):
         return 0
 
     cdef int hold(self, const double *rows, Py_ssize_t start, Py_ssize_t n) except -1 nogil:
-        """Raise unless the row equals the promised cells from `start` on. Rows that are not distributions pass, since
-        check_row raises for them."""
+        """Raise unless a row equals the promised cells from `start` on. check_row raises if it is no distribution."""
         cdef Py_ssize_t i
         for i in range(n):
             if rows[i] != self.promised[start + i] and tmf_distribution(rows, n, TOLERANCE):
@@ -285,8 +284,8 @@ cdef int refuse_rate(int t, int observation, int cell, double stays, double step
     rate = (1 - stays) / step
     raise ValueError(
         f"the row function gave the rate {-rate:.6g} in cell {cell} {where(t, observation, -1)}: agents leave at "
-        f"{rate:.6g} per sweep. Times dt = {step:.6g} sweeps per step, this is {rate * step:.6g}; "
-        f"must be at most 1: use a smaller batch, or a game with step <= {1 / rate:.6g}")
+        f"the rate {rate:.6g} per sweep; times dt = {step:.6g}, the length of a step in sweeps, this is "
+        f"{rate * step:.6g}; must be at most 1: use a smaller batch, or a game with step <= {1 / rate:.6g}")
 
 
 cdef int refuse_code(int code, int t, int observation, int action) except -1 with gil:

@@ -35,10 +35,8 @@ cdef int check_row(
 cdef int refuse_row(
     const double *probabilities, Py_ssize_t n_cells, int t, int observation, int action
 ) except -1 with gil:
-    """Raise the error for a row that is not a distribution.
-
-    It is separate from check_row because a nogil function with a Python variable takes the GIL in every call, to
-    release the variable: 40 ns per row."""
+    """Raise the error for a row that is not a distribution. Not in check_row, since a nogil function with a Python
+    variable takes the GIL in every call, to release the variable: 40 ns per row."""
     row = [probabilities[k] for k in range(n_cells)]
     for k in range(n_cells):
         if not (row[k] >= 0):
@@ -80,9 +78,8 @@ cdef class Model:
     constant_reward : bool
         Neither the active nor the passive reward depends on mu.
     falling_reward : int
-        1: the active reward is a number of (t, o, a) plus h_t(o, mu(o)), the passive reward is h_t(o, mu(o)) with the
-        same h, and h is nonincreasing in mu(o). 2: h is also strictly decreasing at every observation, with at most one
-        exception. 0: neither is known.
+        1: rewards are g_t(o, a) + h_t(o, mu(o)) and, passive, h_t(o, mu(o)), with h nonincreasing in mu(o). 2: also, h
+        is strictly decreasing at every observation, with at most one exception. 0: neither is known.
     affine : bool
         Rewards and rows are known to be affine in mu and not to depend on t.
     differentiable : bool

@@ -13,8 +13,7 @@ cdef class Policy:
     cdef int row_at(
         self, int t, int horizon, Py_ssize_t observation, const double *mu, double *buffer, const double **out
     ) except -1 nogil
-    # First and second derivatives (A, n), along `directions` (S, n) of mu, of the row of one observation, which is `pi`
-    # (A,) at mu.
+    # First and second derivatives (A, n), along `directions` (S, n), of the row of one observation; `pi` (A,): the row.
     cdef int slopes_at(
         self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
         double *first, double *second

@@ -2,9 +2,8 @@
 
 Source     Walker (1977), Vose (1991).  Layout and exactness of the packed cells: alias.h.
 Notation   S observations, A actions, K successors; 2^b columns per row.
-Contract   column (a, k) of row o has probability pi(a | o) P(k | o, a), and column x of an averaged row
-           sum_a pi(a | o) P(x | o, a), up to double rounding. Columns of probability zero, which include the padding to
-           2^b, are never drawn.
+Contract   column (a, k) of row o has probability pi(a | o) P(k | o, a), column x of an averaged row the sum over a of
+           pi(a | o) P(x | o, a), up to rounding. Columns of probability zero, such as padding to 2^b, are never drawn.
 Cost       about 4 ns per column.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t

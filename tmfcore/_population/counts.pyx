@@ -372,7 +372,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         active, reward_sums, passive, passive_reward_sums = flows
         for array in flows:
             if array.shape[0] != n_intervals:
-                raise ValueError(f"flows have {array.shape[0]} intervals; must have {n_intervals}")
+                raise ValueError(f"flows must have {n_intervals} intervals; got {array.shape[0]}")
             array[...] = 0
         if (active.shape[1] != S or active.shape[2] != A or active.shape[3] != at.n_successors
                 or reward_sums.shape[1] != S or reward_sums.shape[2] != A or passive.shape[1] != S

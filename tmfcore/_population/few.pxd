@@ -16,8 +16,7 @@ cdef class Few:
 
     @staticmethod
     cdef Few of(Evaluator at, Memory memory, Crowd *crowd, int64_t largest)
-    # Play step t with n_acting acting agents. Moves are drawn from `alias`, built for step t, or, if crowd.aliased is
-    # false, by scanning the rows of `at`.
+    # Play step t with n_acting acting agents, with moves from `alias`, built for t, or from rows if not crowd.aliased.
     cdef int play(
         self, Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, Ledger *ledger,
         int t, int64_t n_acting) except -1 nogil

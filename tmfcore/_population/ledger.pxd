@@ -35,7 +35,7 @@ cdef int64_t check_run(
 ) except -1
 
 
-# The two words of `watch`, or where nobody watches the two at `unwatched`.
+# A pointer to the two words of `watch`, or to the two zeroed words at `unwatched` if watch is None.
 cdef int64_t *watched(int64_t[::1] watch, int64_t *unwatched) except NULL
 
 

@@ -241,8 +241,7 @@ TMF_BY_LEVEL(
 /* ---------------------------------------------------------------- load, draw and store in one pass
  *
  * For runs that record no individuals. observations (n,) of `width` bytes -> after (n,) of the same width, and, unless
- * NULL, keys[i] = flow >> shift, below 2^16. Returns whether a tie occurred; the caller then draws the part again by
- * tmf_draw and tmf_settle_ties.
+ * NULL, keys[i] = flow >> shift, below 2^16. Returns whether a tie occurred; the caller then redraws with tmf_draw.
  */
 #define TMF_MOVE_ARGUMENTS \
     const tmf_alias *alias, const void *restrict observations, int width, const uint8_t *restrict acting, \

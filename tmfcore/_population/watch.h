@@ -1,10 +1,10 @@
-/* Two words by which another thread follows a run: steps made, and whether the run is to stop. */
+/* Two words by which another thread follows a run: the number of steps made, and whether the run must stop. */
 #ifndef TMFCORE_WATCH_H
 #define TMFCORE_WATCH_H
 
 #include <stdint.h>
 
-/* Say that `done` steps are made; whether the run is to stop. Neither word orders other memory. */
+/* Report `done` steps; return whether the run must stop. Both accesses are relaxed: they order no other memory. */
 static inline int tmf_told(int64_t *watch, int64_t done)
 {
     __atomic_store_n(&watch[0], done, __ATOMIC_RELAXED);

@@ -69,11 +69,10 @@ cdef class RowSplitter:
 
     cdef void open(self, Sampler *sampler) noexcept nogil
 
-    # If the rarer cell's mean is below 1: split n by p (2,) into out (2,), by one scalar inversion. Else return False.
-    # Call open first.
+    # Split n by p (2,) into out (2,), by one inversion, if the rarer cell's mean is < 1; else return False. Open first.
     cdef bint rare(self, int64_t n, const double *p, int64_t *out) noexcept nogil
 
-    # A double in (0, 1). Call open first.
+    # A double in (0, 1). Open first.
     cdef double uniform(self) noexcept nogil
 
     # Split n[j] by p[j] into out[j], for the first n_rows rows.

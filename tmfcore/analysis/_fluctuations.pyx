@@ -2,8 +2,7 @@
 
 Source     Theory, section 6.
 Notation   S observations, A actions, K successors, T steps; Phi_t the step of the flow, J its Jacobian, H its second
-           derivative; K_t (S, S) the rows of one agent, averaged over acting or not and over actions: Phi_t(mu) =
-           K_t(mu)' mu.
+           derivative; K_t (S, S) an agent's rows averaged over activation and action: Phi_t(mu) = K_t(mu)' mu.
 Method     Sigma = F F' is factorised, and Phi is differentiated along the columns of F only (_derivatives).
 Cost       per step O(S^3), and the derivatives of Phi.
 """

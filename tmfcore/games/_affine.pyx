@@ -147,8 +147,8 @@ cdef int check_rows(str name, at_corners, bint constant) except -1:
     if len(bad):
         *row, k, y = (int(i) for i in bad[0])
         raise ValueError(
-            f"{row_name(name, row, y, constant)} has entry [{k}] = {at_corners[(*row, k, y)]:.6g}; each entry must be "
-            f">= 0 ({len(bad)} of {at_corners.size} entries are bad)")
+            f"{row_name(name, row, y, constant)} has entry [{k}] = {at_corners[(*row, k, y)]:.6g}; each must be >= 0 "
+            f"({len(bad)} of {at_corners.size} entries are bad)")
     sums = at_corners.sum(at_corners.ndim - 2)
     bad = np.argwhere(~(np.abs(sums - 1) <= ROW_TOLERANCE))
     if len(bad):

@@ -2,8 +2,7 @@
 
 Source     Theory, sections 2 (flow), 3 (values, two clocks) and 4 (exploitability).
 Notation   S observations, A actions, K successors, T steps; each method loops over all steps.
-Contract   each evaluation computes the policy's own flow from the start, in float64: no result depends on earlier
-           iterations.
+Contract   each evaluation computes the policy's own flow in float64; results do not depend on earlier iterations.
 Cost       O(T S A K), and the tables of the game once per (t, mu_t) if they depend on it.
 """
 from libc.stdlib cimport free
@@ -35,8 +34,7 @@ cdef class Judged:
     always : bool
         Clock "always" (the valued agent acts at every step) instead of "schedule".
     kept_bytes : float
-        Tables that vary are kept from the flow to the values if they take at most this size, by default 256 MB;
-        otherwise they are evaluated twice.
+        Tables that vary are kept from flow to values if they take at most this (256 MB), else evaluated twice.
 
     Attributes
     ----------
@@ -134,9 +132,8 @@ cdef class Judged:
         cdef Py_ssize_t o
         cdef double total = 0
         self.moves.move(self.at, mu, beta, next_mu)
-        # Normalised, since otherwise the error of the sum would double at every step if the kernel is linear in mu.
-        # Summed in order: in symmetric games rounding selects among equally good responses, and so changes fictitious
-        # play.
+        # Normalised: otherwise the error of the sum would double at every step if the kernel is linear in mu. Summed in
+        # order: in symmetric games rounding selects among equally good responses, and so changes fictitious play.
         for o in range(self.n_observations):
             total += next_mu[o]
         total = 1 / total
@@ -158,9 +155,7 @@ cdef class Judged:
         return 0
 
     cdef double step_back(self, Py_ssize_t t, const double *next_values, double *now) noexcept nogil:
-        """Values (2, S) at t, of policy and best response, from those at t + 1; also q[t] and greedy[t].
-
-        Returns the largest gap."""
+        """Values (2, S) at t, of policy and best response, from those at t + 1; q[t], greedy[t]. The largest gap."""
         return both_values(self.at, next_values, self.discount, 1.0 if self.always else self.beta(t), self.scratch,
                            &self.played[t, 0, 0], &self.best[t, 0], now)
 

@@ -260,9 +260,8 @@ def returns_direction(Model model not None, Policy policy not None, const double
 
     Notes
     -----
-    Theory, section 7, critic "returns": G_t = sum_{s >= t} gamma^(s-t) r_s of the agent, including passive rewards
-    (clock "schedule"), minus the differences of this module's contract at steps s > t. O(T N + T S A F) time, O(N)
-    memory.
+    Theory, section 7, critic "returns": G_t = sum_{s >= t} gamma^(s-t) r_s of the agent, passive rewards included
+    (clock "schedule"), minus the module docstring's differences at steps s > t. O(T N + T S A F) time, O(N) memory.
     """
     cdef Py_ssize_t horizon = mu.shape[0] - 1
     cdef Evaluator at = Evaluator(model, policy, horizon)

@@ -2,10 +2,8 @@
 
 Source     MF-OMO: Guo, Hu and Zhang, arXiv:2206.09608; the terms of waiting agents are our extension.
 Notation   S observations, A actions, K successors, T steps.
-           L_t(o, a) >= 0   share of the population that is at o at step t and takes action a if it acts;
-                            m_t(o) = sum_a L_t(o, a)
-           y_t(o)           value, y_T = 0
-           z_t(o, a) >= 0   value minus action value
+           L_t(o, a) >= 0   share of the population that is at o and takes action a if it acts; m_t(o) = sum_a L_t(o, a)
+           y_t(o)           value, y_T = 0;   z_t(o, a) >= 0   value minus action value
 Contract   games are evaluated at m_t / sum(m_t), a distribution.
 """
 from libc.stdint cimport int32_t

@@ -42,9 +42,8 @@ cdef class StationaryIterate(Iterate):
 
     Notes
     -----
-    If neither kernel depends on mu and S <= 1000, the search takes 2^k steps at once, by powers of the kernel, after
-    200 single steps: an observation that agents leave with a small probability needs about 1 / probability steps.
-    O(S^3) per power, memory O(S^2).
+    If neither kernel depends on mu and S <= 1000, powers of the kernel take 2^k steps at once, after 200 single steps:
+    an observation that agents leave with probability p needs about 1 / p steps. O(S^3) per power, memory O(S^2).
     """
     cdef public double tolerance
     cdef public Py_ssize_t max_steps
@@ -69,9 +68,7 @@ cdef class StationaryIterate(Iterate):
         return self.residual <= self.tolerance
 
     cdef bint settle(self, Py_ssize_t max_steps) except -1 nogil:
-        """Iterate mu <- (mu + Phi(mu)) / 2; return whether it settles in max_steps steps.
-
-        It has the fixed points of Phi, and no cycles if the kernels do not depend on mu."""
+        """mu <- (mu + Phi(mu)) / 2, with the fixed points of Phi and no cycles if Phi is linear. Whether it settles."""
         cdef Py_ssize_t o, S = self.n_observations
         cdef Py_ssize_t step = 0
         self.flows += 1
@@ -124,8 +121,7 @@ cdef class StationaryIterate(Iterate):
         return False
 
     def settles(self):
-        """Search for the distribution of a new policy; return whether it settles. The next `evaluate` uses the result.
-        """
+        """Search for the distribution of a new policy, for the next `evaluate`; return whether it settles."""
         cdef Py_ssize_t S = self.n_observations
         cdef bint powers = self.model.constant_transition and S <= LARGEST and self.max_steps > SINGLE
         cdef double[:, :, ::1] room

@@ -63,8 +63,7 @@ TMF_INLINE void tmf_distributions_of(const ptrdiff_t n_cells, const double *rest
     *right = !bad;
 }
 
-/* Whether a row sums to 1 and has no negative entry or NaN. The sum is taken in lanes: it may differ by rounding from a
- * sum taken in order. */
+/* Whether a row sums to 1 and has no entry that is negative or NaN. Sums in lanes and in order differ by rounding. */
 static inline int tmf_distribution(const double *restrict row, ptrdiff_t n_cells, double tolerance)
 {
     double rest = 0;
