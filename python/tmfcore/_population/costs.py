@@ -33,7 +33,7 @@ def seconds_per_step(
         assert probability is not None, "a schedule gives batches or probabilities"
         acting, kinds = float(probability.mean()) * n_agents, [(1.0, -1)]
     else:
-        sizes, often = np.unique(batch, return_counts=True)
+        sizes, often = (batch, [1]) if len(batch) == 1 else np.unique(batch, return_counts=True)
         acting, kinds = float(batch.mean()), [(n / len(batch), int(b)) for b, n in zip(sizes, often)]
     counts = agents = 0.0
     for share, size in kinds:

@@ -188,7 +188,7 @@ def simulate(
     if out.individuals is not None:
         observations, actions, rewards = out.individuals
         individuals = Trajectories(observations.T, actions.T, rewards.T)
-    return Simulation(
+    return Simulation._made(
         counts=out.counts,
         decisions=out.decisions,
         rewards=out.rewards,
