@@ -157,7 +157,7 @@ def index() -> str:
     for entry in entries():
         picture = f'[<img src="{entry.name}.png" width="280" alt="{entry.heading}">]({entry.name}.md)'
         lines.append(f"| {picture} | [**{entry.heading}**]({entry.name}.md)<br>{entry.about} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", "```{toctree}", ":hidden:", ":glob:", "", "*", "```"]) + "\n"
 
 
 def exports() -> str:
@@ -177,10 +177,16 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def reference() -> str:
+    """All games of the shelf, as directives of the reference."""
+    return "".join(f"\n.. autofunction:: tmfcore.games.{name}\n" for name in tmf.games.SHELF) + "\n"
+
+
 #: File -> (the line before a list of all games, the line after it, the list).
 LISTS = {
     ROOT / "python" / "tmfcore" / "games" / "__init__.py": ("if TYPE_CHECKING:", "\n", exports),
     ROOT / "docs" / "games.md": ("<!-- written by `python -m bench.gallery --lists` -->", "<!-- end -->", table),
+    ROOT / "docs" / "reference" / "shelf.rst": (".. written by", ".. end", reference),
 }
 
 

@@ -1,7 +1,8 @@
 """Write down what the registry of solvers holds: python -m bench.solvers.
 
-The rows of docs/theory.md, section 9, and the names that type checkers know, in python/tmfcore/solvers/__init__.py.
-tests/test_solver_registry.py fails where one of them is not what it would write.
+The rows of docs/theory.md, section 9; the classes of docs/reference/solvers.rst; and the names
+that type checkers know, in python/tmfcore/solvers/__init__.py. tests/test_solver_registry.py fails where one of them is
+not what it would write.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ def theory(entries: list[SolverEntry]) -> str:
     """The table of section 9."""
     rows = (f"| `{entry.name}` | {entry.update} | {entry.source} |" for entry in entries)
     return "\n".join(("| solver | next iterate | source |", "|---|---|---|", *rows))
+
+
+def reference(entries: list[SolverEntry]) -> str:
+    """The classes of the reference."""
+    return "\n\n".join(f".. autoclass:: tmfcore.solvers.{entry.name}" for entry in entries)
 
 
 def names(entries: list[SolverEntry]) -> str:
@@ -44,6 +50,7 @@ MARK = "<!-- written by python -m bench.solvers -->"
 #: File, what stands before and behind what is written, and what it is.
 PLACES = (
     ("docs/theory.md", f"{MARK}\n", "\n\n", theory),
+    ("docs/reference/solvers.rst", ".. written by python -m bench.solvers\n\n", "\n\n.. end", reference),
     ("python/tmfcore/solvers/__init__.py", "# written by python -m bench.solvers\n", "\n\ndiscover(", names),
 )
 

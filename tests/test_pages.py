@@ -1,13 +1,13 @@
 """The pages of the documentation keep their word: their code runs, and what they assert of it holds.
 
-Pages with pictures are executed when the site is built; the others are executed here, in order and in one namespace a page.
+Pages with pictures are executed when the site is built, blocks of the others by tests/test_docs_code.py, and programs of other
+libraries here.
 """
 
 import re
 
 import pytest
 
-import command_line
 import pages
 
 FOLDERS = ("start", "tutorials", "how-to", "coming-from")
@@ -18,14 +18,6 @@ NAMES = [
 ]  # fmt: skip
 TEXTS = {name: (pages.DOCS / name).read_text(encoding="utf-8") for name in NAMES}
 PEERS = {"coming-from/openspiel.md": "pyspiel", "coming-from/mfglib.md": "mfglib", "coming-from/mesa.md": "mesa"}
-
-
-@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if not pages.is_notebook(text) and pages.blocks(text)])
-def test_blocks_run_in_order_and_print_what_follows_them(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    _, printed = pages.run(name, pages.blocks(TEXTS[name]))
-    for code, text in pages.PRINTED.findall(TEXTS[name]):
-        assert printed[[block for _, block in pages.blocks(TEXTS[name])].index(code)] == text
 
 
 @pytest.mark.peers
@@ -66,17 +58,3 @@ def test_every_section_of_the_page_of_errors_has_a_message():
 def test_errors_are_quoted_as_they_are(message, code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert pages.raised(code) == message, "run `python -m tests.pages`"
-
-
-def test_commands_on_the_page_of_the_command_line_run(tmp_path, monkeypatch):
-    """In their order, with a thousand agents for a million; the file of the page beside them."""
-    monkeypatch.chdir(tmp_path)
-    page = TEXTS["command-line.md"]
-    (tmp_path / "mine.py").write_text(pages.blocks(page)[0][1], encoding="utf-8")
-    lines = "".join(re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)).splitlines()
-    commands = [line.partition(" | ")[0].split()[1:] for line in lines if line.startswith("tmfcore ")]
-    assert len(commands) == 7
-    for words in commands:
-        result = command_line.run(*("1000" if word == "1e6" else word for word in words))
-        assert result.exit_code == 0, (words, result.output)
-    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["exploitability.png", "flow.png", "policy.png"]

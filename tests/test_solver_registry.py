@@ -118,7 +118,7 @@ assert tmf.solve(tmf.games.queueing(horizon=3), tmf.Synchronous(), solver="Halfw
 assert tmf.solvers.default_space(Halfway(), 3.0) == {{"extra": (0.0, 3.0)}}
 from bench import solvers
 behind = [path.name for path, text in solvers.written().items() if path.read_text() != text]
-assert behind == ["theory.md", "__init__.py"], behind
+assert behind == ["theory.md", "solvers.rst", "__init__.py"], behind
 import sys
 from tmfcore.cli import main
 sys.argv[1:] = ["solve", "queueing", "--horizon", "3", "--solver", "half-way", "--tolerance", "0.5"]
