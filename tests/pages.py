@@ -12,6 +12,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 CELL = re.compile(r"^```\{code-cell\} ipython3\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ANY = re.compile(r"^```(?:python|\{code-block\} python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?::.*\n)+)", re.MULTILINE | re.DOTALL)  # of a cell
 PRINTED = re.compile(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -24,7 +25,7 @@ def blocks(text: str, kinds: re.Pattern[str] | None = None) -> list[tuple[int, s
     """Line number and code of each block of a page that runs."""
     kinds = kinds or (CELL if is_notebook(text) else BLOCK)
     return [
-        (text.count("\n", 0, found.start(1)) + 1, re.sub(r"\A(:.*\n)+\n?", lambda m: "\n" * m[0].count("\n"), found[1]))
+        (text.count("\n", 0, found.start(1)) + 1, OPTIONS.sub(lambda options: "\n" * options[0].count("\n"), found[1]))
         for found in kinds.finditer(text)
     ]
 
