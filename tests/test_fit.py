@@ -263,7 +263,7 @@ def test_counts_must_be_of_single_steps():
     with pytest.raises(ValueError, match=re.escape("data[0] has no decisions of single steps")):
         tmf.fit(run)
     run = tmf.simulate(game, uniform, tmf.Synchronous(), 10, rng=1)
-    with pytest.raises(ValueError, match="n_actions is 3; the data has 2"):
+    with pytest.raises(ValueError, match="n_actions is 3; must be 2, as in the data"):
         tmf.fit(run, n_actions=3)
     with pytest.raises(ValueError, match="kind is 'affine', but the data is counts; must be trajectories"):
         tmf.fit(run, kind="affine")

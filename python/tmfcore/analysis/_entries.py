@@ -33,7 +33,7 @@ def schedule_entries(
     else:
         raise TypeError(
             f"schedules is {say.show(schedules)}; must be a Schedule, a function n_agents -> Schedule, "
-            "a sequence of schedules, or a dict of labels to either of the first two"
+            "a sequence of schedules, or a dict from labels to schedules or such functions"
         )
     if not entries:
         raise ValueError("schedules is empty; must hold at least one schedule")

@@ -67,7 +67,7 @@ class Reader(Walker):
         for root in self.roots:
             law: dict[Key, float] = {}
             if self._spread(root, 1.0, None, law, layer) != 0:
-                raise ValueError(f"{self.title} pays before its first decision")
+                raise ValueError(f"{self.title} has a reward before its first decision; it cannot be used")
             self.initial.append(law)
         others: list[tuple[Key, Any]] = []
         while True:
@@ -76,7 +76,7 @@ class Reader(Walker):
             if all(ends):
                 break
             if any(ends):
-                raise ValueError(f"{self.title} ends earlier along some paths than along others")
+                raise ValueError(f"{self.title} ends earlier along some paths than along others; it cannot be used")
             self.layers.append(layer)
             walked, display, layer, others = self.trial.of_layer(len(self.layers) - 1, layer, others)
             self.walked.append(walked)

@@ -224,7 +224,7 @@ class Trial:
         if one.decision != two.decision or one.actions != two.actions:
             raise ValueError(
                 f"{self.reader.title}: the legal actions at {key[0]!r} depend on the last action ({key[1]} or {last}), "
-                "which the string omits; such a game cannot be converted"
+                "which the string omits; such a game cannot be used"
             )
         following = _follow_alike(one, two, apart=False)
         self.deep |= not following
@@ -236,7 +236,7 @@ class Trial:
         if not alike or not _follow_alike(one, two, apart=True):
             raise ValueError(
                 f"{self.reader.title}: rewards or transitions at {key[0]!r} depend on more than this string, the last "
-                "action and the population: on earlier states or populations; such a game cannot be converted"
+                "action and the population: on earlier states or populations; such a game cannot be used"
             )
 
 

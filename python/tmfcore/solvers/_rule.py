@@ -42,7 +42,7 @@ S = TypeVar("S", bound="Solver[Any]")
 E = TypeVar("E", bound="ExactSolver")
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-NOT_A_NUMBER = "the policy is not a number after update {}; a smaller step helps"
+NOT_A_NUMBER = "probabilities are not finite after update {}; use a smaller step length"
 
 
 class Stuck(Exception):

@@ -76,7 +76,7 @@ class _Path(LogitRule["Homotopy"]):
         else:
             self.iterate.soften(self.logits)
             self.iterate.evaluate()
-            raise Stuck(f"Newton's method found no equilibrium after the one at temperature {self.temperature:.3g}")
+            raise Stuck(f"no equilibrium found after that of temperature {self.temperature:.3g}; try another initial=")
         if steps <= 3:
             factor = max(0.6 * factor, LEAST_FACTOR)
         elif steps > 5:

@@ -92,7 +92,8 @@ class _Optimisation(TableRule["MFOMO"]):
         best = self.q.max(axis=-1, keepdims=True)
         penalty = self.grown(gap)
         if penalty > LARGEST * self.solver.penalty:
-            raise Stuck(f"the penalty has grown from {self.solver.penalty:g} to its limit, {self.penalty:.3g}")
+            limit = f"the penalty has grown from {self.solver.penalty:g} to its limit, {self.penalty:.3g}"
+            raise Stuck(f"{limit}; start from another policy (initial=) or use tmf.solve")
         self.penalty, self.before = penalty, gap
         if self.scale == 0.0:
             spread = float((best - self.q).max())

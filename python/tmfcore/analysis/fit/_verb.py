@@ -131,7 +131,7 @@ def fit(
             (n_actions, "n_actions", evidence.n_actions),
         ):
             if value is not None and check.as_positive_int(value, what) != have:
-                raise ValueError(f"{what} is {value}; the data has {have}")
+                raise ValueError(f"{what} is {value}; must be {have}, as in the data")
     elif n_observations is None or n_actions is None:
         raise TypeError("n_observations and n_actions are None; must both be given with trajectories")
     else:
