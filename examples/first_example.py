@@ -18,4 +18,4 @@ flow = tmf.mean_field(game, solution.policy, schedule, n_agents=N)
 gap = tmf.exploitability(game, solution.policy, schedule, n_agents=N)
 print(f"mean return {run.returns.mean():.1f} per agent, exploitability {gap:.2f}")
 
-plotting.save(run.plot(flow=flow).figure, "first-example.png")
+plotting.save(run.plot(flow=flow), "first-example.png")

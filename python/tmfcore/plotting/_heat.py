@@ -86,12 +86,12 @@ def snapshots(
         heads = list(names)
         there = [int(np.abs(field.times - time).argmin()) for time in course.times[at]]
         strips.append(field.values[there])
-    ends = scale(course.times[at], np.concatenate(strips, axis=1), shares)
+    low, high, extend = scale(course.times[at], np.concatenate(strips, axis=1), shares)
+    peaked = bool(shares and high > PEAKED * np.mean(strips))
     floors = empty.reshape(-1, rows, columns)[::-1]
     ax = mosaic(
         ax, np.stack(strips).reshape(len(strips), len(at), rows, columns), heads,
-        [f"{time:g}" for time in course.times[at]], ends, quantity,
-        peaked=bool(shares and ends[1] > PEAKED * np.mean(strips)),
+        [f"{time:g}" for time in course.times[at]], (0.0 if peaked else low, high, extend), quantity, peaked=peaked,
         grey=[floors[i % len(floors)] for i in range(len(strips))],
     )  # fmt: skip
     ax.set_xlabel(time_label(unit) + ("; grey: no agents at any time" if empty.any() else ""))

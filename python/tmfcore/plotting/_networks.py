@@ -95,7 +95,8 @@ def roads(
             ax.text(x, y, text(str(node), "a node of network"), fontsize=8, ha="center", va="center", zorder=3,
                     bbox={"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": "#666666"})  # fmt: skip
     ax.set_aspect("equal")
-    ax.margins(0.06)
+    ax.update_datalim(list(network.positions.values()))
+    ax.margins(0.08)
     ax.autoscale_view()
     ax.set_xticks([])
     ax.set_yticks([])
