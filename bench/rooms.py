@@ -81,6 +81,38 @@ def beyond(found: dict[str, set[str]], room: str) -> set[str]:
     return set().union(*(found[other] | beyond(found, other) for other in found[room]))
 
 
+def places(arrows: list[tuple[str, str]], floor: dict[str, int]) -> dict[str, tuple[float, float]]:
+    """Where the rooms are drawn: floors are shifted so that as few arrows as can be pass behind a room."""
+    levels = [[room for room in floor if floor[room] == level] for level in range(max(floor.values()) + 1)]
+    shifts = [0.0] * len(levels)
+
+    def placed() -> dict[str, tuple[float, float]]:
+        return {
+            room: ((i - (len(here) - 1) / 2) * 2.4 + shift, float(level))
+            for level, (here, shift) in enumerate(zip(levels, shifts, strict=True))
+            for i, room in enumerate(here)
+        }
+
+    def cost() -> tuple[int, float]:
+        where, hidden, length = placed(), 0, 0.0
+        for upper, lower in arrows:
+            (x0, y0), (x1, y1) = where[upper], where[lower]
+            length += abs(x1 - x0)
+            for room, (x, y) in where.items():
+                if y1 < y < y0:
+                    hidden += abs(x0 + (x1 - x0) * (y0 - y) / (y0 - y1) - x) < 0.06 * len(room) + 0.2
+        return hidden, length
+
+    for _ in range(4):
+        for level in range(len(levels)):
+            tried = {}
+            for step in range(-8, 9):
+                shifts[level] = 0.3 * step
+                tried[shifts[level]] = cost()
+            shifts[level] = min(tried, key=lambda shift: (*tried[shift], abs(shift)))
+    return placed()
+
+
 def draw(found: dict[str, set[str]], floor: dict[str, int], path: Path) -> None:
     """The rooms by floors, and arrows to what they import from."""
     import matplotlib
@@ -89,13 +121,9 @@ def draw(found: dict[str, set[str]], floor: dict[str, int], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     height = max(floor.values())
-    where = {}
-    for level in range(height + 1):
-        here = [room for room in found if floor[room] == level]
-        for i, room in enumerate(here):
-            shift = 0.35 * (-1) ** level  # so that arrows pass beside the rooms between
-            where[room] = ((i - (len(here) - 1) / 2) * 2.4 + shift, float(level))
-    figure, axes = plt.subplots(figsize=(8.0, 0.95 * (height + 1)), layout="constrained")
+    arrows = [(room, other) for room, others in found.items() for other in sorted(others - beyond(found, room))]
+    where = places(arrows, floor)
+    figure, axes = plt.subplots(figsize=(8.0, 0.75 * (height + 1)), layout="constrained")
     boxes = {
         room: axes.text(
             x, y, room, ha="center", va="center", family="monospace", fontsize=11, zorder=2,
@@ -103,10 +131,9 @@ def draw(found: dict[str, set[str]], floor: dict[str, int], path: Path) -> None:
         ).get_bbox_patch()
         for room, (x, y) in where.items()
     }  # fmt: skip
-    for room, others in found.items():
-        for other in others - beyond(found, room):
-            style = {"arrowstyle": "-|>", "color": "#33415c", "patchA": boxes[room], "patchB": boxes[other]}
-            axes.annotate("", where[other], where[room], zorder=1, arrowprops=style)
+    for room, other in arrows:
+        style = {"arrowstyle": "-|>", "color": "#33415c", "patchA": boxes[room], "patchB": boxes[other]}
+        axes.annotate("", where[other], where[room], zorder=1, arrowprops=style)
     across = [x for x, _ in where.values()]
     axes.set_xlim(min(across) - 1.4, max(across) + 1.4)
     axes.set_ylim(-0.6, height + 0.6)

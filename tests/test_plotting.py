@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+import tmfcore as tmf
 from tmfcore import plotting
 
 
@@ -90,3 +91,50 @@ def test_neither_the_package_nor_plotting_imports_pyplot():
         "p.exploitability({'B': ([0], [1.0])}); assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_links_of_one_way_roads_lie_between_their_nodes_and_numbers_beside_them():
+    """a -> b alone; b and c both ways, each link on its right. No number covers its link, however wide that is."""
+    places = {"a": (0.0, 0.0), "b": (1.0, 0.0), "c": (2.0, 0.0)}
+    network = tmf.games.RoadNetwork([("a", "b"), ("b", "c"), ("c", "b")], positions=places)
+    ax = plotting.roads(network, [3.0, 2.0, 1.0])
+    heights = [patch.get_path().vertices[0, 1] for patch in ax.patches]
+    assert heights[0] == 0.0 and heights[1] < 0.0 < heights[2]
+    ax.figure.draw_without_rendering()
+    numbers = [text for text in ax.texts if text.get_text() in ("3", "2", "1")]
+    for number, link in zip(numbers, ax.patches, strict=True):
+        middle = ax.transData.transform((0.0, link.get_path().vertices[0, 1]))[1]
+        half = link.get_linewidth() / 2 * ax.figure.dpi / 72
+        box = number.get_window_extent()
+        assert box.y1 < middle - half or box.y0 > middle + half
+    low, high = ax.get_ylim()
+    assert low < 0.0 < high and ax.get_xlim()[0] < 0.0 and ax.get_xlim()[1] > 2.0, "nodes lie in view"
+
+
+@pytest.mark.parametrize("steps", [5, 20, 21, 200, 20_000])
+def test_markers_of_agents_reach_from_the_first_time_to_the_last(steps):
+    times = np.arange(steps + 1.0)
+    mu = np.stack([times / steps, 1 - times / steps], axis=1)
+    ax = plotting.lines(plotting.Course(times, mu), ["a", "b"], field=plotting.Course(times, mu))
+    for line in ax.get_lines():
+        if line.get_linestyle() == "None":
+            marked = line.get_xdata()
+            assert (marked[0], marked[-1]) == (0, steps) and len(marked) == min(steps + 1, 21)
+            assert np.ptp(np.diff(marked)) <= 1
+
+
+def test_a_scale_by_square_roots_begins_at_0():
+    """Few cells hold nearly everybody: small shares are told apart, and the bar says where 0 is."""
+    shares = np.full((2, 400), 1e-4)
+    shares[:, 0] = 1 - 399e-4
+    ax = plotting.snapshots(plotting.Course([0.0, 1.0], shares), (20, 20))
+    assert ax.images[0].norm.vmin == 0.0 and ax.images[0].norm(0.0) == 0.0
+
+
+def test_long_names_along_the_axis_are_turned():
+    """Of more than 25 only some are named, and those may be long, too."""
+    mu = np.full((1, 40), 1 / 40)
+    for name, turned in (("a road to somewhere {}", 60), ("{}", 0)):
+        labels = [name.format(o) for o in range(40)]
+        ax = plotting.profiles(plotting.Course([0.0], mu), labels)
+        assert {tick.get_rotation() for tick in ax.get_xticklabels()} == {turned}
