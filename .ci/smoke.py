@@ -1,4 +1,4 @@
-"""Against an installed wheel, away from the repository: what it must contain, and the first minute of a user."""
+"""Checks of an installed wheel, run outside the repository: its files, and a first use."""
 
 from importlib.util import find_spec
 from pathlib import Path

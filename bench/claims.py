@@ -1,12 +1,11 @@
-"""Games built to deceive, and what the package claims of them: docs/measured/claims.md.
+"""Deceptive games, and the claims that the package makes about them: docs/measured/claims.md.
 
     nice python -m bench.claims [--games 1000] [--write]
 
-Every game of the battery looks plain at most populations and is something else at some: a spike, kink, plateau or
-ripple of the rewards, slopes near rounding, a feature at one step only, rows that change in a narrow window, a policy
-that looks at the population. Each comes with what is true of it by construction. A claim (proved monotone, unique,
-exact, rigorous) that contradicts it is an overclaim. One game in ten is honest and declares its form, so that saying
-nothing at all would show.
+Each game is simple at most populations and different at some: a spike, kink, plateau or ripple of the rewards, slopes
+near rounding, a feature at one step only, rows that change in a narrow window, a policy that depends on the population.
+Its true properties are known by construction. A claim (proved monotone, unique, exact, rigorous) that contradicts them
+is an overclaim. One game in ten is honest and declares its form; for it, a missing claim is an error, too.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ SCHEDULES = (tmf.Synchronous(), tmf.Batch(30), tmf.Bernoulli(0.5))
 
 @dataclass(frozen=True)
 class Deception:
-    """A game, a policy, and what is true: whether it is (strictly) monotone, and slopes that there are.
+    """A game, a policy, and its true properties: whether it is (strictly) monotone, and slopes that occur.
 
     None: not known.
     """
@@ -50,7 +49,7 @@ class Deception:
 
 
 def bump(x: Any, low: float, width: float) -> Any:
-    """A tent over [low, low + width] of slopes 1 and -1."""
+    """A tent over [low, low + width] with slopes 1 and -1."""
     return np.maximum(0.0, np.minimum(x - low, low + width - x))
 
 
@@ -63,7 +62,7 @@ def everywhere(rewards: Array, n_actions: int) -> Array:
 
 
 def rewarded(rng: np.random.Generator, held: Callable[[Array, int], Array], size: int, way: int) -> tmf.Game:
-    """A game of free moves that pays held(mu, t) (S,): callables, a passive reward too, compiled, typed, or noise."""
+    """A game of free moves with reward held(mu, t) (S,): callables, with passive reward, compiled, typed, or noisy."""
     horizon, initial = int(rng.integers(2, 6)), rng.dirichlet(np.ones(size))
     if way == 1:
         return tmf.Game(size, size, horizon, 0.9, initial, lambda mu, t: everywhere(held(mu, t), size), moves(size),
@@ -102,7 +101,7 @@ def compiled(held: Callable[[Array, int], Array], size: int, horizon: int, initi
 
 
 def spike(rng: np.random.Generator) -> Deception:
-    """Congestion, but for a window of one place's share in which more is better; perhaps at one step only."""
+    """Congestion, except in a window of one place's share, where the reward rises; perhaps at one step only."""
     size, way = int(rng.integers(2, 7)), int(rng.integers(5))
     width, o = float(10 ** rng.uniform(-4, -0.5)), int(rng.integers(size))
     low, slope = float(rng.uniform(0.0, 1 - width)), float(rng.uniform(1.5, 6.0))
@@ -120,7 +119,7 @@ def spike(rng: np.random.Generator) -> Deception:
 
 
 def kink(rng: np.random.Generator) -> Deception:
-    """Falls up to a share, rises beyond it."""
+    """The reward falls up to a share and rises above it."""
     size, way = int(rng.integers(2, 7)), int(rng.integers(5))
     at, o = float(rng.uniform(0.3, 0.999)), int(rng.integers(size))
 
@@ -134,7 +133,7 @@ def kink(rng: np.random.Generator) -> Deception:
 
 
 def plateau(rng: np.random.Generator) -> Deception:
-    """Flat up to a share: monotone, but not strictly, so that equilibria differ."""
+    """The reward is constant up to a share: monotone, but not strictly, so that there are several equilibria."""
     size, way = int(rng.integers(3, 7)), int(rng.integers(5))
     at = float(rng.uniform(0.02, 1.0 / size))
     game = rewarded(rng, lambda mu, t: -np.maximum(mu, at), size, way)
@@ -142,7 +141,7 @@ def plateau(rng: np.random.Generator) -> Deception:
 
 
 def ripple(rng: np.random.Generator) -> Deception:
-    """Rises and falls between points of a grid, at which it is plain congestion."""
+    """The reward equals plain congestion at the points of a grid, and rises and falls between them."""
     size, way = int(rng.integers(2, 6)), int(rng.integers(5))
     waves = int(rng.choice([8, 10, 16, 64, 100, 1000]))
     game = rewarded(rng, lambda mu, t: -mu + 0.5 / waves * np.sin(2 * np.pi * waves * mu), size, way)
@@ -150,7 +149,7 @@ def ripple(rng: np.random.Generator) -> Deception:
 
 
 def tiny(rng: np.random.Generator) -> Deception:
-    """Herding so weak that it is near rounding; half of these declare it, in full."""
+    """Herding so weak that it is near rounding; half of these games declare it."""
     size, slope = int(rng.integers(2, 7)), float(10 ** rng.uniform(-16, -3))
     level = float(rng.choice([0.0, 1.0, 1e3]))
     if rng.random() < 0.5:
@@ -159,7 +158,7 @@ def tiny(rng: np.random.Generator) -> Deception:
     slopes = np.zeros((size, size, size))
     if rng.random() < 0.5:
         slopes += slope * np.eye(size)[:, None]
-    else:  # congestion that depends a little on the action
+    else:  # congestion that depends slightly on the action
         slopes -= np.eye(size)[:, None]
         slopes[0, 1, 0] -= slope if slope > 2e-16 else 1e-15
     game = tmf.games.affine(np.full((size, size), level), reward_mu=slopes, transition0=moves(size),
@@ -169,7 +168,7 @@ def tiny(rng: np.random.Generator) -> Deception:
 
 
 def window(rng: np.random.Generator) -> Deception:
-    """Rows that are constant, but for a window of one share; perhaps at one step only, perhaps of passive agents."""
+    """Rows are constant except in a window of one share; perhaps at one step only, perhaps for passive agents."""
     size, horizon = int(rng.integers(2, 6)), int(rng.integers(3, 8))
     rows = rng.dirichlet(np.ones(size), size=(size, 2))
     other = np.eye(size)[rows.argmin(axis=-1)]
@@ -190,23 +189,23 @@ def window(rng: np.random.Generator) -> Deception:
 
 
 def aware(rng: np.random.Generator) -> Deception:
-    """Declared constant rows, and a policy that jumps, or turns fast, as one share passes a level."""
+    """Declared constant rows, and a policy that jumps, or changes fast, as one share passes a level."""
     size = int(rng.integers(2, 6))
     game = tmf.Game(size, size, 4, 0.9, rng.dirichlet(np.ones(size)), np.zeros((size, size)), moves(size))
     level, steep = float(rng.uniform(0.1, 0.9)), float(10 ** rng.uniform(1, 3))
     if rng.random() < 0.5:
         theta = np.zeros((1, size, size, 1 + size))
         theta[0, :, 0, 0], theta[0, :, 0, 1] = -steep * level, steep
-        return Deception("policy that looks", game, tmf.SoftmaxPolicy(theta), None, None, flow_slope=steep / 8)
+        return Deception("policy that depends on mu", game, tmf.SoftmaxPolicy(theta), None, None, flow_slope=steep / 8)
 
     def policy(mu: Array, t: int) -> Array:
         return np.eye(size)[np.full(size, 0 if level < mu[0] < level + 1 / steep else size - 1)]
 
-    return Deception("policy that looks", game, policy, None, None, flow_slope=1e3)
+    return Deception("policy that depends on mu", game, policy, None, None, flow_slope=1e3)
 
 
 def honest(rng: np.random.Generator) -> Deception:
-    """Congestion, declared: must be recognised."""
+    """Declared congestion, which the package must recognise."""
     size = int(rng.integers(2, 7))
     game = tmf.games.affine(
         rng.normal(size=(size, size)), reward_mu=-np.diag(rng.uniform(0.1, 1, size))[:, None].repeat(size, axis=1),
@@ -224,7 +223,7 @@ MAKERS = (spike, kink, plateau, ripple, tiny, window, aware, spike, window, hone
 
 
 def battery(n_games: int) -> Iterator[tuple[int, Deception]]:
-    """The first so many games: (seed, game)."""
+    """The first n_games games: (seed, game)."""
     for seed in range(n_games):
         rng = np.random.default_rng([seed, 2026])
         yield seed, MAKERS[seed % len(MAKERS)](rng)
@@ -235,15 +234,15 @@ def battery(n_games: int) -> Iterator[tuple[int, Deception]]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was claimed wrongly, in words, and what was found of what is there to find."""
+    """Wrong claims, in words, and which known properties were found."""
 
     overclaims: tuple[str, ...]
-    refuted: bool | None  # a violation of monotonicity was found; None: there is none to find, or it is not known
+    refuted: bool | None  # a violation of monotonicity was found; None: there is none, or none is known
     steep: bool | None  # half of the known slope of rewards or flow was found
 
 
 def ask(what: Deception, seed: int, trials: int) -> Answer:
-    """All claims about one game."""
+    """Check all claims about one game."""
     schedule = SCHEDULES[seed % len(SCHEDULES)]
     known = monotonicity(what.game, schedule, N, trials=trials, rng=seed)
     limits = bound(what.game, what.policy, schedule, N, trials=max(10, trials // 2), rng=seed)
@@ -296,8 +295,8 @@ def main() -> None:
         f"| all | {sum(asked.values())} | {share(sum(refuted.values()), sum(refutable.values()))} "
         f"| {share(sum(steep.values()), sum(steepable.values()))} |"
     )
-    head = f"**Overclaims: {len(overclaims)} of {options.games:,}**, with {options.trials} trials a game."
-    columns = "| games | asked | refuted of those not monotone | half of the known slope found |"
+    head = f"**Overclaims: {len(overclaims)} of {options.games:,}**, with {options.trials} trials per game."
+    columns = "| games | number | refuted of those not monotone | half of the known slope found |"
     text = "\n".join([head, "", *overclaims, columns, "|---|---|---|---|", *lines])
     print(text)
     print(f"{time.perf_counter() - began:.0f} s")

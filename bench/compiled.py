@@ -1,6 +1,6 @@
-"""A game compiled by numba beside the same game built in, and what a row costs: python -m bench.compiled.
+"""Compare games compiled by numba with the same built-in games, and time a row: python -m bench.compiled.
 
-Prints the ratios of docs/tutorials/own-game.md. Needs numba; one core, processor time, the least of many runs.
+Prints the ratios of docs/tutorials/own-game.md. Needs numba. One core; processor time, the smallest of many runs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import tmfcore as tmf
 
 SIGNATURE = "int32(int32, int32, int32, CPointer(double), CPointer(double), CPointer(double), voidptr)"
-STEPS = 20_000  # of all replicas of a run together
+STEPS = 20_000  # per run, over all replicas
 REPEATS = 9
 
 
@@ -67,7 +67,7 @@ def compiled(game, row, promises):
 
 
 def least(run):
-    """The least processor time of REPEATS runs, in seconds."""
+    """The smallest processor time of REPEATS runs, in seconds."""
     taken = []
     for _ in range(REPEATS):
         start = time.process_time()
@@ -102,7 +102,7 @@ def ratios():
 
 
 def overhead():
-    """Nanoseconds a row of a function that does next to nothing, in tables and one by one."""
+    """Nanoseconds per row of an almost empty function, for whole tables."""
     import numba
 
     @numba.cfunc(SIGNATURE)
@@ -121,7 +121,7 @@ def overhead():
     policy = tmf.TabularPolicy.uniform(game)
     taken = [least(lambda one=one: tmf.evaluate(one, policy, tmf.Synchronous())) for one in (game, still)]
     rows = horizon * n_places * (n_actions + 1)
-    print(f"a row of a table: {(taken[0] - taken[1]) / rows * 1e9:.1f} ns for call, numba's entry and check")
+    print(f"per row of a table: {(taken[0] - taken[1]) / rows * 1e9:.1f} ns for the call, numba's entry and the check")
 
 
 if __name__ == "__main__":

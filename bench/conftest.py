@@ -1,11 +1,11 @@
-"""What every bench shares: time per unit of work, kept beside the timing.
+"""The fixture of all benchmarks, which records the time per unit of work.
 
     pytest bench                                  time everything
-    pytest bench --benchmark-disable              run each once: do the assertions hold?
-    pytest bench --benchmark-json=out.json        keep the figures, extra_info with the ns per unit included
+    pytest bench --benchmark-disable              run each benchmark once, to check its assertions
+    pytest bench --benchmark-json=out.json        store the figures; extra_info has the ns per unit
 
-Each file asserts that tmfcore and plain numpy agree, then times both on the same work in the same run. The claims are
-the ratios within a group; absolute times belong to the machine.
+Each file asserts that tmfcore and plain numpy agree, then times both on the same work in the same run. Claims rest on
+the ratios within a group; absolute times depend on the machine.
 """
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture
 def measure(benchmark):
-    """Return a function that times its argument and records ns per unit, of which one call does `units`."""
+    """Return a function that times its argument and records ns per unit; one call does `units` units of work."""
 
     def run(function, *, units, unit, rounds=None):
         if rounds is None:

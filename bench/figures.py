@@ -1,4 +1,4 @@
-"""Measure the figures tmfcore is held to, and write docs/measured/results.md.
+"""Measure the figures that have a goal, and write docs/measured/results.md.
 
     python bench/figures.py                   kernels, import, memory, and the quick reproduction
     python bench/figures.py --full            the full reproduction instead of the quick one (minutes)
@@ -6,8 +6,8 @@
     python bench/figures.py --critics         also TMF-PG with its sampled critics, three seeds each (minutes)
     python bench/figures.py --dry-run         print, write nothing
 
-Run it with tmfcore and its extra `app` installed; --fresh needs pip's package index within reach. Timings of
-kernels are the best of several runs, as is usual on shared machines; commands run once.
+Needs tmfcore with its extra `app`; --fresh needs access to pip's package index. Timings of kernels are the best of
+several runs, as usual on shared machines; commands run once.
 """
 
 import argparse
@@ -39,7 +39,7 @@ README = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table: what was measured, what is wanted, what was found, and whether that will do."""
+    """One row of the table: what was measured, the goal, the measured value, and whether it meets the goal."""
 
     what: str
     goal: str
@@ -64,7 +64,7 @@ def best_of(function, repeats):
 
 
 def iteration_figures():
-    """One TMFPG iteration, N = 1000, B = 1, 20 sweeps, S = 5: roll-out, gradient, update and exploitability."""
+    """One TMFPG iteration, N = 1000, B = 1, 20 sweeps, S = 5: rollout, gradient, update and exploitability."""
     games = {
         "queueing": tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=1e-3).at(),
         "resource selection": tmf.games.resource_selection(
@@ -83,14 +83,14 @@ def iteration_figures():
 
 
 def iteration_seconds(game, replicas):
-    """Smallest and median wall time of an iteration, s, its evaluation of exploitability included."""
+    """Smallest and median wall time of an iteration, s, including its exploitability."""
     solver = tmf.solvers.TMFPG(critic="model", replicas=replicas, iterations=40, tolerance=None)
     seconds = np.diff(solver.solve(game, tmf.Sequential(), 1000, rng=1).history["seconds"])
     return float(seconds.min()), float(np.median(seconds))
 
 
 def critic_figures():
-    """TMFPG by its sampled critics at its defaults but for the tolerance, N = 1000, B = 1, sqrt N and N, 20 sweeps."""
+    """TMFPG with its sampled critics, default settings except tolerance; N = 1000, B = 1, sqrt N and N, 20 sweeps."""
     n_agents, seeds = 1000, (1, 2, 3)
     for critic in ("returns", "empirical"):
         for name, spec in GAMES.items():
@@ -119,7 +119,7 @@ def counts_figure():
     run = lambda: tmf.simulate(game, policy, tmf.Sequential(), n_agents, rng=1, record_every=n_agents)
     per_step = best_of(run, 5) / (sweeps * n_agents) * 1e9
     return Figure(
-        "simulate, counts engine, Sequential, resource selection S=8, N=10^6, record_every=N", "<= 100 ns a step",
+        "simulate, counts engine, Sequential, resource selection S=8, N=10^6, record_every=N", "<= 100 ns per step",
         f"{per_step:.1f} ns", per_step <= 100,
     )
 
@@ -132,13 +132,13 @@ def agents_figure():
     run = lambda: tmf.simulate(game, policy, tmf.Synchronous(), n_agents, engine="agents", rng=1, threads=1)
     per_step = best_of(run, 10) / (steps * n_agents) * 1e9
     return Figure(
-        "simulate, agents engine, Synchronous, S=8, A=8, N=10^6, one thread", "<= 4 ns an agent-step",
+        "simulate, agents engine, Synchronous, S=8, A=8, N=10^6, one thread", "<= 4 ns per agent-step",
         f"{per_step:.2f} ns", per_step <= 4,
     )
 
 
 def import_figure():
-    """Time of the import statement in a new interpreter, compiled as pip leaves it; whether it pulls matplotlib in."""
+    """Time of the import in a new interpreter, with bytecode as pip installs it; and whether it loads matplotlib."""
     code = (
         "import sys, time; began = time.perf_counter(); import tmfcore; "
         "print(time.perf_counter() - began, 'matplotlib' in sys.modules)"
@@ -157,7 +157,7 @@ def import_figure():
 
 
 def memory_figure(sizes=(50_000_000, 150_000_000)):
-    """Peak memory of the agents engine, bytes an agent: the difference between two population sizes."""
+    """Peak memory of the agents engine, in bytes per agent, from the difference of two population sizes."""
     code = """
 import re, sys
 import numpy as np
@@ -176,7 +176,7 @@ print(int(peak[1]) * 1024)
     ]
     each = (peaks[1] - peaks[0]) / (sizes[1] - sizes[0])
     return Figure(
-        "memory, agents engine, S <= 256", "<= 2 bytes an agent", f"{each:.2f} bytes (B=N and B=N/2)", each <= 2.0
+        "memory, agents engine, S <= 256", "<= 2 bytes per agent", f"{each:.2f} bytes (B=N and B=N/2)", each <= 2.0
     )
 
 
@@ -184,7 +184,7 @@ print(int(peak[1]) * 1024)
 
 
 def reproduce(full, folder):
-    """Run the command of this installation; (wall seconds, results)."""
+    """Run the reproduction with this installation; return (wall seconds, results)."""
     command = [sys.executable, "-m", "tmfcore", "reproduce", "--out", str(folder), *([] if full else ["--quick"])]
     began = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -192,7 +192,7 @@ def reproduce(full, folder):
 
 
 def reproduction_figures(results):
-    """What the reproduction found, held against the goals it states itself; the worst of each kind."""
+    """The results of the reproduction against its own goals; the worst of each kind."""
     found = results["goals"]
     games = sorted({g["game"].replace("_", " ") for g in found})
 
@@ -232,7 +232,7 @@ def timed(command, environment):
 
 
 def fresh_figures():
-    """The README's two commands, each in a virtual environment made for it."""
+    """The README's two commands, each in its own new virtual environment."""
     for name, (install, then) in README.items():
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run([sys.executable, "-m", "venv", folder], check=True)
@@ -244,14 +244,14 @@ def fresh_figures():
         total = installed + ran
         if name == "reproduce":
             yield Figure(
-                f"new environment, `{install} && {then}`", "under 3 minutes in all, reproduce under 60 s",
-                f"{total:.0f} s in all, reproduce {ran:.0f} s", total < 180 and ran < 60,
+                f"new environment, `{install} && {then}`", "under 3 minutes in total, reproduce under 60 s",
+                f"{total:.0f} s in total, reproduce {ran:.0f} s", total < 180 and ran < 60,
             )
         else:
             closing = text.strip().splitlines()[-1].strip("= ")
             yield Figure(
                 f"new environment, `{install} && {then}`", "green, pytest under 5 minutes",
-                f"{closing} ({total:.0f} s in all)", ran < 300,
+                f"{closing} ({total:.0f} s in total)", ran < 300,
             )
 
 
@@ -283,7 +283,7 @@ def page(figures, results, arguments):
         ),
         "",
         "Timings of kernels are the best of several runs on a machine that may be shared; commands ran once.",
-        f"The experiments are those of `tmfcore reproduce{quick}`, seed {results['seed']}.",
+        f"The experiments are those of `tmfcore reproduce{quick}` with seed {results['seed']}.",
         "",
         "| what | goal | measured | met |",
         "|---|---|---|---|",
@@ -302,7 +302,7 @@ def experiment_tables(results):
         title = name.replace("_", " ")
         yield from (f"**{title.capitalize()}**, N = {results['parameters']['n_agents']}", "")
         yield (
-            "| agents a step | iterations | exploitability / \\|return\\| | mean-field return "
+            "| agents per step | iterations | exploitability / \\|return\\| | mean-field return "
             "| N agents (95% interval) |"
         )
         yield "|---|---|---|---|---|"
@@ -314,7 +314,7 @@ def experiment_tables(results):
                 f"| {played['mean']:.4f} ({played['low']:.4f} to {played['high']:.4f}) |"
             )
         yield ""
-        yield "| agents a step | N | error at the smallest N, at the largest | slope, 95% interval |"
+        yield "| agents per step | N | error at the smallest N, at the largest | slope, 95% interval |"
         yield "|---|---|---|---|"
         for label, line in part["convergence"].items():
             sizes, error = line["n_agents"], line["error"]

@@ -1,10 +1,10 @@
-"""Hold the predicted fluctuations of N agents against simulation, and write docs/measured/fluctuations.md.
+"""Compare the predicted fluctuations of N agents with simulation, and write docs/measured/fluctuations.md.
 
     python bench/fluctuations.py                every game of the shelf, about eight minutes on one core
     python bench/fluctuations.py --quick        fewer replicas, about one minute; prints, writes nothing
     python bench/fluctuations.py --picture P    also draw prediction over simulation into the PNG file P
 
-Needs the extra `app` for the picture only. Seeds are fixed: the same tables come out again, timings aside.
+Needs the extra `app` for the picture only. Seeds are fixed: every run writes the same tables, except for timings.
 """
 
 import argparse
@@ -20,38 +20,39 @@ ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "docs" / "measured" / "fluctuations.md"
 SWEEPS = 3
 GOAL = {1000: 0.10, 100_000: 0.03}
-FEWEST, MOST = 60, 4000  # replicas of a row
-MICROSECONDS = {1000: 0.3e6, 100_000: 2e6, "B=1": 5e6}  # of simulation in a row; "B=1": at N = 100,000
-# How many times that, at N = 100,000, the slow or noisy ones take: with B = 1, herd with sqrt N.
+FEWEST, MOST = 60, 4000  # replicas per row
+MICROSECONDS = {1000: 0.3e6, 100_000: 2e6, "B=1": 5e6}  # of simulation per row; "B=1": at N = 100,000
+# Factor of that time for slow or noisy games at N = 100,000: with B = 1; for herd also with B = sqrt N.
 PATIENCE = {"queueing": 3, "linear_quadratic": 5, "routing": 5, "herd": 5}
-BIAS_LEVEL = 5  # standard errors from which a bias is judged
+BIAS_LEVEL = 5  # a bias is compared if it exceeds this many standard errors
 
 INTRODUCTION = """# Fluctuations: the theory of finite N, predicted and measured
 
 Written by `python bench/fluctuations.py --picture docs/measured/fluctuations.png` (fixed seeds). The formulas are those
-of [Theory](../theory.md), section 6; `tmf.analysis.fluctuations` computes them and `Fluctuations.compare(simulation)`
-sets them beside a simulation. Ratios are predicted / measured, with the standard error of the measurement.
+of [Theory](../theory.md), section 6; `tmf.analysis.fluctuations` computes them, and `Fluctuations.compare(simulation)`
+compares them with a simulation. Ratios are predicted / measured, with the standard error of the measurement.
 
-**What is played.** Every game of `tmf.games.BY_NAME`, some in a smaller size (S is in the tables), and "herd", a game
-of Python callables in which agents follow the crowd. "uniform" plays every action alike; "aware" is a softmax policy
-with normal logits affine in mu, whose response to the population is part of the Jacobian. "normal": the ratio that the
-constant of the limit, sum_x sqrt(2 Sigma(x,x) / (pi N)), gives by itself.
+**Games and policies.** Every game of `tmf.games.BY_NAME`, some in a smaller size (S is in the tables), and "herd", a
+game of Python callables in which agents follow the crowd. "uniform" plays all actions with equal probability. "aware"
+is a softmax policy with normal logits that are affine in mu; its response to the population is part of the Jacobian.
+"normal" is the ratio for the constant of the limit alone, sum_x sqrt(2 Sigma(x,x) / (pi N)).
 
-**How long.** A step of B of N agents lasts B / N of a sweep. Games last {sweeps} sweeps, with B = 1 and N = 100,000
-one. susceptible_infected and the routing games have no `step`, as their steps pass for everybody, acting or not: they
-take as many steps as the others, and where all act, routing takes {drive}. sioux_falls takes {drive} steps.
+**Length.** A step at which B of N agents act lasts B / N sweeps. Games last {sweeps} sweeps, or one if B = 1 and
+N = 100,000. susceptible_infected and the routing games have no `step`, because a step passes for acting and for passive
+agents: they take as many steps as the other games; if all agents act, routing takes {drive}. sioux_falls takes {drive}
+steps.
 
-**Where the theory holds.** Phi must be twice differentiable along the flow. `rounding` "down", "nearest" and "nearest
-position" of routing and linear_quadratic jump, and are outside it. "linear", played here, is continuous and has kinks:
-for routing where a travel time is a whole number of steps, for linear_quadratic where agents drift to a position
-exactly. On a kink the mean of mu-hat - mu is of order 1 / sqrt N, not 1 / N, there is no second derivative, and a bias
-from differences means nothing. The defaults start there: uniform play of Braess' network with a time step of 1/4 puts
-half of the population on each road, which takes 6 steps exactly; linear_quadratic is symmetric. Hence the time steps
-0.7 and 0.4 and a start off the middle here.
+**Where the theory holds.** Phi must be twice differentiable along the flow. It jumps if `rounding` of routing or
+linear_quadratic is "down", "nearest" or "nearest position"; the theory does not cover these. With "linear", used here,
+it is continuous and has kinks: for routing where a travel time is a whole number of steps, for linear_quadratic where
+agents drift to a position exactly. On a kink the mean of mu-hat - mu is of order 1 / sqrt N, not 1 / N, there is no
+second derivative, and a bias computed by differences is meaningless. The defaults start on kinks: uniform play of
+Braess' network with a time step of 1/4 puts half of the population on each road, which takes 6 steps exactly;
+linear_quadratic is symmetric. Therefore this page uses the time steps 0.7 and 0.4, and a start that is not symmetric.
 
-**What is left out.** With B = 1: sioux_falls (S = 1,617, and O(S^3) a step), and with N = 100,000 herd, which calls
-Python 100,000 times a replica, and braess, which is the network of routing in shorter steps. sioux_falls is played
-uniformly only: an aware policy has S^2 A = 13 million weights there.
+**What is omitted.** With B = 1: sioux_falls (S = 1,617, and O(S^3) per step). With B = 1 and N = 100,000: herd, which
+calls Python 100,000 times per replica, and braess, which is the network of routing with shorter steps. sioux_falls has
+the uniform policy only: an aware policy has S^2 A = 13 million weights there.
 
 ![prediction over simulation](fluctuations.png)
 """
@@ -64,7 +65,7 @@ DRIVE = 20  # steps of a drive
 
 
 def herd(sweeps, step, horizon):
-    """Two camps and an undecided third; whoever acts joins a camp with probability quadratic in its size."""
+    """Two camps and undecided agents; an acting agent joins a camp with a probability quadratic in its size."""
 
     def transition(mu):
         a, b = 0.2 + 0.6 * mu[0] ** 2, 0.1 + 0.5 * mu[1] ** 2
@@ -88,7 +89,7 @@ def in_steps(name, drive=True, **options):
     return build
 
 
-# name: (build, microseconds that a step of a replica takes with B = 1, sqrt N and N)
+# name: (build, microseconds per step and replica with B = 1, sqrt N and N)
 GAMES = {
     "resource_selection": (in_sweeps("resource_selection", initial=[0.4, 0.3, 0.2, 0.1]), (0.09, 1.5, 12)),
     "queueing": (in_sweeps("queueing"), (0.3, 1.6, 12)),
@@ -105,7 +106,7 @@ GAMES = {
     "sioux_falls": (lambda sweeps, step, horizon: tmf.games.sioux_falls(horizon=DRIVE), (10, 60, 60)),
     "herd": (herd, (25, 30, 40)),
 }
-for name in sorted(set(tmf.games.BY_NAME) - set(GAMES)):  # small, and at the costs of a dear one, until measured
+for name in sorted(set(tmf.games.BY_NAME) - set(GAMES)):  # small games, with the costs of a slow one until measured
     small = tmf.games.SHELF[name].small().at(step=1)
     GAMES[name] = (lambda sweeps, step, horizon, game=small: game, GAMES["herd"][1])
 
@@ -129,7 +130,7 @@ def left_out(name, which, n):
 
 
 def cases(n, names=tuple(GAMES), wanted=("uniform", "aware")):
-    """(game name, policy name, schedule name, game, policy, schedule, record_every, microseconds of a replica)."""
+    """(game name, policy name, schedule name, game, policy, schedule, record_every, microseconds per replica)."""
     for name in names:
         build, microseconds = GAMES[name]
         for (which, batch), cost in zip(schedules(n).items(), microseconds, strict=True):
@@ -160,7 +161,7 @@ def measure(game, policy, schedule, n, every, replicas, seed, engine="counts"):
 def errors(n, share, engine="counts", names=tuple(GAMES), wanted=("uniform", "aware"), replicas=None):
     """Table of E || mu-hat - mu ||_1, averaged over time."""
     lines = [
-        f"\n### N = {n:,}, {engine} engine: within {GOAL[n]:.0%} wanted\n",
+        f"\n### N = {n:,}, {engine} engine: goal {GOAL[n]:.0%}\n",
         "| game | policy | schedule | S | T | replicas | predicted | measured | ratio | normal | Jacobian |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -201,10 +202,10 @@ def flow_step(game, kernel, mu, t, beta):
 
 
 def measured_bias(game, policy, schedule, n, replicas, seed):
-    """N (E mu-hat_t - mu_t) and its standard error, (T+1, S) each, with the linear part of the noise taken out.
+    """N (E mu-hat_t - mu_t) and its standard error, (T+1, S) each, with the linear part of the noise subtracted.
 
-    d_{t+1} = J_t d_t + (mu-hat_{t+1} - Phi_t(mu-hat_t)), d_0 = 0, has mean 0 whatever J_t, and follows mu-hat - mu but
-    for what is of second order: what is left has a variance of order 1/N^2, not 1/N.
+    d_{t+1} = J_t d_t + (mu-hat_{t+1} - Phi_t(mu-hat_t)), d_0 = 0, has mean 0 for any J_t, and equals mu-hat - mu up to
+    terms of second order: the variance of the difference is of order 1/N^2, not 1/N.
     """
     kernel, beta = policy.kernel, schedule.active_fraction(game.horizon, n)
     run = tmf.simulate(game, policy, schedule, n, replicas=replicas, rng=seed, decisions=False)
@@ -223,15 +224,15 @@ def measured_bias(game, policy, schedule, n, replicas, seed):
 
 
 def biases(n, evaluations):
-    """Table of the bias where it is seen."""
+    """Table of the bias where the measurement resolves it."""
     lines = [
-        f"\n### N = {n:,}: within 15% wanted where the measured bias exceeds {BIAS_LEVEL} standard errors\n",
-        "The noise of a step has mean 0; its linear effect on later steps, known from the simulated path itself, is",
-        "taken out of the measurement, which stays unbiased. `seen`: observations and times beyond 5 standard errors;",
-        "`largest`: N times the largest bias measured; `worst`: the ratio furthest from 1; `> 15%`: how many are",
-        "further, and `+ 3 se` by more than 3 standard errors of the measurement.",
-        "`pooled`: all times and observations in one ratio, weighted by 1 / se^2. Where rows and policy do not depend",
-        "on mu there is no bias, predicted or measured; those rows are left out, and B = 1 but for two games.\n",
+        f"\n### N = {n:,}: goal 15%, if the measured bias exceeds {BIAS_LEVEL} standard errors\n",
+        "The noise of a step has mean 0. Its linear effect on later steps is known from the simulated path, and is",
+        "subtracted from the measurement, which stays unbiased. `seen`: observations and times with a bias above 5",
+        "standard errors; `largest`: N times the largest measured bias; `worst`: the ratio furthest from 1; `> 15%`:",
+        "ratios off by more than 15%; `+ 3 se`: of these, off by 3 standard errors of the measurement more;",
+        "`pooled`: one ratio for all times and observations, weighted by 1 / se^2. If rows and policy do not depend on",
+        "mu, there is no bias, predicted or measured; these rows are omitted, and so is B = 1 except for two games.\n",
         (
             "| game | policy | schedule | T | replicas | seen | largest | its se | pooled | worst | its se | > 15% "
             "| + 3 se |"
@@ -266,14 +267,14 @@ def biases(n, evaluations):
         )
         print(lines[-1], flush=True)
     lines.append(
-        f"\n{total} seen, {beyond} of them beyond 15%, {surely} by more than 3 standard errors; a bias of "
-        f"{BIAS_LEVEL} standard errors is itself known to 20% only."
+        f"\n{total} seen, {beyond} of them off by more than 15%, {surely} by 3 standard errors more than that; a "
+        f"bias of {BIAS_LEVEL} standard errors is itself known only to 20%."
     )
     return lines
 
 
 def approach(replicas):
-    """Table of the exploitability among N agents on its way to that of the limit."""
+    """Table of the exploitability among N agents, which tends to that of the limit."""
     lines = [
         "\n## Exploitability among N agents: queueing, uniform policy, 20 sweeps\n",
         "| schedule | N | finite N, 95% interval | limit | difference | times sqrt N |",
@@ -316,7 +317,7 @@ def timings():
         "queueing": tmf.games.queueing(np.full(size - 1, 0.02), horizon=horizon, step=1).at(),
     }
     lines = [
-        "\n## Time: S = 64, T = 100, one core, best of three; at most 0.5 s wanted\n",
+        "\n## Time: S = 64, T = 100, one core, best of three; goal at most 0.5 s\n",
         "| game | A | policy | Jacobian | s |",
         "|---|---|---|---|---|",
     ]

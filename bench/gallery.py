@@ -1,13 +1,13 @@
-"""Solve a game of each kind by the command line, and write docs/gallery: a page and pictures a game, and the index.
+"""Solve each game by the command line, and write docs/gallery: a page with pictures per game, and the index.
 
-    python -m bench.gallery                     every page, some seconds a game
-    python -m bench.gallery NAME ...            only these games; the index is written, too
-    python -m bench.gallery --output FOLDER     elsewhere than docs/gallery
-    python -m bench.gallery --quick             to a tolerance of 10%: to see that it works
+    python -m bench.gallery                     every page, some seconds per game
+    python -m bench.gallery NAME ...            only these games, and the index
+    python -m bench.gallery --output FOLDER     write to FOLDER instead of docs/gallery
+    python -m bench.gallery --quick             to a tolerance of 10%, to check that it works
     python -m bench.gallery --lists             no pages, only the lists of all games: LISTS, and the index
 
-What there is to say of a game is entered in its file (`tmfcore.games._shelf`). Equations and notes are those of its
-docstring, numbers and pictures those of the command on its page, which is run as it stands there. Needs the extra `app`
+The text about a game is in its file (`tmfcore.games._shelf`). Equations and notes come from its docstring, numbers and
+pictures from running the command on its page. Needs the extra `app`
 (matplotlib brings Pillow).
 """
 
@@ -35,7 +35,7 @@ OUTPUT = ROOT / "docs" / "gallery"
 
 
 class Entry(NamedTuple):
-    """The page of a game: what its file enters of it."""
+    """The page of a game, from the entry in its file."""
 
     name: str
     about: str
@@ -50,7 +50,7 @@ class Entry(NamedTuple):
 
     @property
     def map(self) -> str:
-        """Of a road network, the program that draws its map as the figure of `ax`; else nothing."""
+        """The program that draws the map of a road network as the figure of `ax`; otherwise empty."""
         if self.rules != "routing":
             return ""
         arguments = ", ".join(f"{name}={value}" for name, value in re.findall(r"--(\w+) (\S+)", self.options))
@@ -58,7 +58,7 @@ class Entry(NamedTuple):
 
     @property
     def command(self) -> str:
-        """As a reader types it."""
+        """The command as a reader types it."""
         word = self.name.replace("_", "-")
         return " ".join(part for part in ("tmfcore solve", word, self.options, f"--pictures {word}") if part)
 
@@ -82,13 +82,13 @@ def entries() -> tuple[Entry, ...]:
 
 
 def description(name: str) -> str:
-    """What the docstring says of the game before its parameters; equations, which are indented there, as code."""
+    """The docstring of the game up to its parameters, with indented equations as code."""
     text = inspect.getdoc(getattr(tmf.games, name)) or ""
     return "\n\n".join(map(_block, re.split(r"^Parameters\n-+$", text, flags=re.MULTILINE)[0].strip().split("\n\n")))
 
 
 def notes(name: str) -> str:
-    """The section Notes of the docstring, or nothing."""
+    """The section Notes of the docstring, or an empty text."""
     text = inspect.getdoc(getattr(tmf.games, name)) or ""
     found = re.search(r"^Notes\n-+\n(.*?)(?=^\w+\n-+$|\Z)", text, flags=re.MULTILINE | re.DOTALL)
     return "\n\n".join(map(_block, found[1].strip().split("\n\n"))) if found else ""
@@ -161,7 +161,7 @@ def index() -> str:
 
 
 def exports() -> str:
-    """What modules with games export, as imports that a type checker follows."""
+    """The exports of modules with games, as imports for type checkers."""
     modules = {entry.make.__module__ for entry in tmf.games.SHELF.values()}
     found = [(module, name) for module in sorted(modules) for name in importlib.import_module(module).__all__]
     return "".join(f"    from {module} import {name} as {name}\n" for module, name in found)
@@ -203,13 +203,13 @@ def with_list(path: Path) -> str:
 
 
 def arguments(entry: Entry, folder: Path, *, quick: bool = False) -> list[str]:
-    """The words of the entry's command, with its pictures and its solution in `folder`."""
+    """The words of the entry's command, which writes pictures and solution to `folder`."""
     words = shlex.split(entry.command)[1:-1]
     return [*words, str(folder), "--out", str(folder / "solution.npz"), *(["--tolerance", "0.1"] if quick else [])]
 
 
 def solve(entry: Entry, folder: Path, *, quick: bool = False) -> tmf.Solution:
-    """Run the entry's command; the solution it found."""
+    """Run the entry's command and return its solution."""
     done = CliRunner().invoke(app, arguments(entry, folder, quick=quick))
     if done.exit_code:
         raise RuntimeError(f"{entry.command} ended with code {done.exit_code}: {done.output}")
@@ -247,7 +247,7 @@ def _map(program: str, work: Path) -> bytes:
 
 
 def small(picture: Path) -> bytes:
-    """The PNG file with a palette of 256 colours: a third of the bytes."""
+    """The PNG file with a palette of 256 colours, which takes a third of the bytes."""
     with Image.open(picture) as image, io.BytesIO() as file:
         image.convert("RGB").quantize(256).save(file, format="png", optimize=True)
         return file.getvalue()

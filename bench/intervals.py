@@ -3,7 +3,7 @@
     python bench/intervals.py            about six minutes on one core
     python bench/intervals.py --quick    a tenth of the samples; prints, writes nothing
 
-Seeds are fixed: the same tables come out again.
+Seeds are fixed: every run writes the same tables.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from tmfcore.analysis import Convergence
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "measured" / "intervals.md"
 LEVEL = 0.95
 
-INTRODUCTION = """# Intervals: what they cover
+INTRODUCTION = """# Intervals: measured coverage
 
-Written by `python bench/intervals.py` (fixed seeds). Every interval is at 95%; the tables give the share of samples, in
-percent, whose interval holds the true value. The standard error of such a share of n samples is 22 / sqrt(n) points.
+Written by `python bench/intervals.py` (fixed seeds). Every interval is at 95%. The tables give the percentage of
+samples whose interval contains the true value; its standard error is 22 / sqrt(n) points for n samples.
 """
 
 INTERVALS = (
@@ -62,8 +62,8 @@ INTERVALS = (
 )
 
 REMARK = """
-Attributes that end in `_se` are standard errors, not intervals: two of them to both sides cover 95% only where degrees
-of freedom are many. NaN ends mean that the data does not identify the number.
+Attributes that end in `_se` are standard errors, not intervals: two standard errors to both sides cover 95% only with
+many degrees of freedom. Ends that are NaN mean that the data do not identify the number.
 """
 
 
@@ -93,7 +93,7 @@ def study(sizes, errors):
 
 
 def covered(sizes, errors, true):
-    """Shares of studies (M, n, R) whose intervals hold the slope of the true errors (n,), and those themselves."""
+    """Shares of studies (M, n, R) whose intervals contain the slope of the true errors (n,), and the true errors."""
     x = np.log(sizes) - np.log(sizes).mean()
     slope = x @ np.log(true) / (x @ x)
     slopes, points = [], []
@@ -109,8 +109,8 @@ def made_up(share):
     lines = [
         "\n## Convergence\n",
         prose("""
-            Normal fluctuations, the limit of large N: sums of |z| over S places whose z sum to 0, averaged over J
-            independent times. S = 2, J = 1 is the most skewed law there is. n values of N, R replicas.
+            Normal fluctuations, the limit of large N: an error is the sum of |z| over S places, with normal z that sum
+            to 0, averaged over J independent times. The law is most skewed at S = 2, J = 1. n values of N, R replicas.
         """),
         *table("S", "J", "n", "R", "slope", "error at one N", "samples"),
     ]
@@ -133,8 +133,8 @@ def simulated(share):
     lines = [
         "",
         prose("""
-            Games, at T and averaged over time, N = 10, 40, 160, 640, uniform policy. The true values are the means of
-            all samples together.
+            Games: error at T and averaged over time, N = 10, 40, 160, 640, uniform policy. The true values are the
+            means over all samples.
         """),
         *table("game", "schedule", "error", "R", "slope", "error at one N", "samples"),
     ]
@@ -168,11 +168,11 @@ def gains(share):
     lines = [
         "\n## Exploitability among N agents, and mean returns\n",
         prose("""
-            The gain of one deviation from a random policy; the true value is the mean of 20,000 replicas. Fewer than 5
-            replicas that agree by chance have no interval; `known`: the share that has one, and coverage is of those.
-            Welch's interval is conservative at R = 2 and 3 (theory.md, section 11), most so where the returns of two
-            agents take few values. `return`: Student's interval of the mean return; two or three replicas do not tell
-            that the law of a return is skewed.
+            The gain of one deviation from a random policy; the true value is the mean of 20,000 replicas. If fewer
+            than 5 replicas are equal by chance, there is no interval; `known` is the percentage of samples with an
+            interval, to which the coverage refers. Welch's interval is conservative at R = 2 and 3 (theory.md, section
+            11), most so if the returns of two agents take few values. `return`: Student's interval of the mean return;
+            two or three replicas cannot show that the law of a return is skewed.
         """),
         *table("game", "schedule", "N", "R", "known", "gain", "samples", "return", "samples"),
     ]
@@ -215,9 +215,9 @@ def frequencies(_):
         prose("""
             Jeffreys' interval after n visits, by enumeration (no sampling): at single probabilities p, on average over
             these, over p uniform on [0, 1] and p ~ Beta(1, 9) (an entry of a row of 10), and at the worst p. Hits are
-            whole numbers, so that no interval covers 95% at every p; this one does on average. Mid-P
-            intervals (Clopper and Pearson's with half the weight of what was seen), which cover 91% or more at every p,
-            cover 97.8% on average after 5 visits. Below 5 visits: not identified.
+            integers, so that no interval covers 95% at every p; this one does on average. Mid-P intervals (Clopper and
+            Pearson's, with half the weight of the observed number of hits) cover 91% or more at every p, and 97.8% on
+            average after 5 visits. Below 5 visits: not identified.
         """),
         *table("n", "p = .02", ".1", ".5", ".9", "the four", "uniform", "Beta(1, 9)", "worst", "at p"),
     ]
@@ -274,10 +274,10 @@ def fits(share):
     lines = [
         "\n## Fit: random games\n",
         prose("""
-            Rows drawn uniformly, rewards standard normal, S = 3, A = 2, random policies and starts, 60% act a step,
-            prior 1 (the default). `identified`: the share of probabilities that have an interval; coverage is of those.
-            Rewards have the noise named; with none they are known to rounding, and 100% is right. Rewards 0 or 1 have
-            means that are logistic in a normal number.
+            Rows drawn uniformly, standard normal rewards, S = 3, A = 2, random policies and starts, 60% of the agents
+            act per step, prior 1 (the default). `identified`: the percentage of probabilities with an interval, to
+            which the coverage refers. Rewards have the noise named; without noise they are known up to rounding, and
+            100% is correct. The means of rewards 0 or 1 are logistic functions of normal numbers.
         """),
         *table("kind", "data", "agents", "runs", "T", "noise", "identified", "probabilities", "n", "rewards", "n"),
     ]

@@ -1,4 +1,4 @@
-"""The same work in plain numpy: what one would write without tmfcore, vectorised where numpy can be.
+"""The same work in plain numpy, as one would write it without tmfcore, vectorised where possible.
 
 Notation   N agents, S observations, A actions, T steps. `tables(mu)` returns reward (S,A), transition (S,A,S),
            passive_reward (S,), passive_transition (S,S).
@@ -74,7 +74,7 @@ def model_direction(tables, pi, mu, decisions, beta, discount):
 
 
 def simulate_counts(tables, pi, counts, batch, horizon, rng):
-    """Final counts (S,) and mean reward earned per agent (undiscounted) of the exact count-level chain."""
+    """Final counts (S,) and mean undiscounted reward per agent of the exact chain of counts."""
     counts = counts.copy()
     n_agents = int(counts.sum())
     total = 0.0
@@ -89,7 +89,7 @@ def simulate_counts(tables, pi, counts, batch, horizon, rng):
 
 
 def simulate_sequential(tables, pi, counts, horizon, rng):
-    """The same for one agent a step of resource selection, where the action is the next place and the others stay."""
+    """The same for resource selection with one acting agent per step: the action is the next place, the others stay."""
     counts = counts.copy()
     n_agents = int(counts.sum())
     total = 0.0
@@ -105,7 +105,7 @@ def simulate_sequential(tables, pi, counts, horizon, rng):
 
 
 def simulate_agents(tables, pi, observations, horizon, rng):
-    """Move every agent of resource selection at every step; final counts (S,) and mean reward earned per agent."""
+    """Resource selection with all agents acting at every step: final counts (S,) and mean reward per agent."""
     size = pi.shape[0]
     observations = observations.copy()
     counts = np.bincount(observations, minlength=size)

@@ -1,11 +1,11 @@
 """Measure how long `interop.openspiel.from_game` takes to read OpenSpiel's mean-field games: docs/measured/reading.md.
 
     python bench/reading.py              every game at its defaults, about two minutes on one core
-    python bench/reading.py NAME ...     those games; prints, writes nothing
+    python bench/reading.py NAME ...     these games; prints, writes nothing
 
-Beside it: OpenSpiel's own NashConv of the uniform policy, which walks the states at one flow three times (distribution,
-value, best response). Processor time, the least of up to five rounds in which the two take turns; states made are
-`State.child` and `State.clone`, counted.
+This is compared with OpenSpiel's NashConv of the uniform policy, which visits the states of one flow three times
+(distribution, value, best response). Processor time, the smallest of up to five rounds in which the two take turns. The
+number of states is the number of calls of `State.child` and `State.clone`.
 """
 
 import argparse
@@ -27,20 +27,20 @@ from tmfcore.interop import openspiel
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "measured" / "reading.md"
 WANTED = 2.0
-ROUNDS, ENOUGH = 5, 20.0  # rounds, and seconds after which there is no other
+ROUNDS, ENOUGH = 5, 20.0  # rounds, and seconds after which no further round starts
 
 INTRODUCTION = """# Reading games of OpenSpiel
 
-Written by `python bench/reading.py` (extra `peers`): every mean-field game of OpenSpiel {version} at its
-defaults. `from_game` reads a game for all populations; NashConv of the uniform policy walks the states of one three
-times. Processor time in ms, the least of up to {rounds} rounds; wanted: at most {wanted:g} times NashConv. States made
-are calls of `State.child` and `State.clone`: the same on every machine. The last column is the exploitability of the
-uniform policy in the game that was read, as it is used afterwards.
+Written by `python bench/reading.py` (extra `peers`): every mean-field game of OpenSpiel {version} with its default
+parameters. `from_game` reads a game for all populations; NashConv of the uniform policy visits the states of one
+population three times. Processor time in ms, the smallest of up to {rounds} rounds; goal: at most {wanted:g} times
+NashConv. The numbers of states are calls of `State.child` and `State.clone`, the same on every machine. The last column
+is the time of an exploitability of the uniform policy in the game that was read.
 """
 
 REMARK = """
-Where a network's travel times depend on the population (the routing games), NashConv meets only the states of one flow;
-reading finds those of all. Beside the games in which NashConv takes a millisecond, making a `Game` counts.
+If a network's travel times depend on the population (the routing games), NashConv visits only the states of one flow;
+reading finds the states of all flows. Where NashConv takes a millisecond, making the `Game` object is noticeable.
 """
 
 
@@ -56,7 +56,7 @@ def seconds(work) -> float:
 
 
 def states(work) -> int:
-    """How many states OpenSpiel makes."""
+    """The number of states that OpenSpiel makes."""
     made = 0
 
     def look(frame, event, what):

@@ -1,8 +1,9 @@
-"""Draw the rooms of the package and what each imports: python -m bench.rooms writes docs/rooms.png.
+"""Draw the rooms of the package and their imports: python -m bench.rooms writes docs/rooms.png.
 
-A room is a folder of python/tmfcore with its half in tmfcore/. An arrow leads to a room from which Python imports, or
-kernels cimport or include; where a longer way leads there too, it is left out. Whoever imports tmfcore itself imports
-from what its front door opens. It exits with 1 where arrows go in a circle. Needs matplotlib (extra `app`).
+A room is a folder of python/tmfcore and the folder of its kernels in tmfcore/. An arrow means that Python imports from
+the room, or that kernels cimport or include from it; arrows that follow from longer paths are omitted. An import of
+`tmfcore` itself counts as imports of all rooms that its __init__ imports. The exit status is 1 if the imports have a
+cycle. Needs matplotlib (extra `app`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def rooms() -> list[str]:
 
 
 def python_imports(path: Path) -> Iterator[str]:
-    """Names of the tmfcore modules that a file of the package imports, anywhere but under TYPE_CHECKING."""
+    """Names of the tmfcore modules that a file of the package imports, except under TYPE_CHECKING."""
     package = path.relative_to(PACKAGE.parent).parent.parts
     pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while pending:
@@ -51,7 +52,7 @@ def kernel_imports(path: Path) -> Iterator[str]:
 
 
 def imports() -> dict[str, set[str]]:
-    """For each room, the rooms it imports, cimports or includes from."""
+    """For each room, the rooms from which it imports, cimports or includes."""
     known = rooms()
     front = {name.split(".")[1] for name in python_imports(PACKAGE / "__init__.py")}
     found: dict[str, set[str]] = {room: set() for room in known}
@@ -66,18 +67,18 @@ def imports() -> dict[str, set[str]]:
 
 
 def floors(found: dict[str, set[str]]) -> dict[str, int]:
-    """The floor of each room: one above the highest it imports from. ValueError where they go in a circle."""
+    """The level of each room: one above the highest that it imports from. ValueError if imports have a cycle."""
     floor: dict[str, int] = {}
     while len(floor) < len(found):
         ready = [room for room in found if room not in floor and found[room] <= set(floor)]
         if not ready:
-            raise ValueError(f"in a circle: {', '.join(sorted(set(found) - set(floor)))}")
+            raise ValueError(f"imports have a cycle among {', '.join(sorted(set(found) - set(floor)))}")
         floor |= {room: 1 + max((floor[other] for other in found[room]), default=-1) for room in ready}
     return floor
 
 
 def beyond(found: dict[str, set[str]], room: str) -> set[str]:
-    """All rooms that can be reached from a room."""
+    """All rooms that a room imports from, directly or not."""
     return set().union(*(found[other] | beyond(found, other) for other in found[room]))
 
 
@@ -114,7 +115,7 @@ def places(arrows: list[tuple[str, str]], floor: dict[str, int]) -> dict[str, tu
 
 
 def draw(found: dict[str, set[str]], floor: dict[str, int], path: Path) -> None:
-    """The rooms by floors, and arrows to what they import from."""
+    """Draw the rooms by levels, with arrows to the rooms that they import from."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -142,7 +143,7 @@ def draw(found: dict[str, set[str]], floor: dict[str, int], path: Path) -> None:
 
 
 def main() -> int:
-    """Draw; print rooms, arrows and floors."""
+    """Draw the picture; print the numbers of rooms, levels and imports."""
     found = imports()
     try:
         floor = floors(found)
@@ -152,7 +153,7 @@ def main() -> int:
     draw(found, floor, PICTURE)
     arrows = sum(map(len, found.values()))
     files = [path for path in PACKAGE.iterdir() if path.is_file() and path.suffix != ".so"]
-    print(f"{len(found)} rooms on {max(floor.values()) + 1} floors, {arrows} arrows, none of them up")
+    print(f"{len(found)} rooms on {max(floor.values()) + 1} levels, {arrows} imports between rooms, none upward")
     print(f"{len(files)} files in the root: {', '.join(sorted(path.name for path in files))}")
     return 0
 

@@ -1,8 +1,8 @@
-"""Write down what the registry of solvers holds: python -m bench.solvers.
+"""Write the lists of solvers from their registry: python -m bench.solvers.
 
-The rows of docs/theory.md, section 9; the classes of docs/reference/solvers.rst; and the names
-that type checkers know, in python/tmfcore/solvers/__init__.py. tests/test_solver_registry.py fails where one of them is
-not what it would write.
+These are the table of docs/theory.md, section 9, the classes of docs/reference/solvers.rst, and the names for type
+checkers in python/tmfcore/solvers/__init__.py. tests/test_solver_registry.py fails if a file differs from what this
+script writes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def names(entries: list[SolverEntry]) -> str:
 
 MARK = "<!-- written by python -m bench.solvers -->"
 
-#: File, what stands before and behind what is written, and what it is.
+#: File, the text before and after the written part, and the function that makes this part.
 PLACES = (
     ("docs/theory.md", f"{MARK}\n", "\n\n", theory),
     ("docs/reference/solvers.rst", ".. written by python -m bench.solvers\n\n", "\n\n.. end", reference),
@@ -56,7 +56,7 @@ PLACES = (
 
 
 def written(entries: list[SolverEntry] | None = None) -> dict[Path, str]:
-    """Each file as it is to be."""
+    """The new text of each file."""
     entries = list(SOLVERS.values()) if entries is None else entries
     texts = {}
     for file, before, behind, make in PLACES:
@@ -69,7 +69,7 @@ def written(entries: list[SolverEntry] | None = None) -> dict[Path, str]:
 
 
 def main() -> int:
-    """Write what has changed, and say so."""
+    """Write the files whose text has changed, and print their names."""
     for path, text in written().items():
         if path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Affine games: tables that move with mu, compiled, against the same game as functions in numpy."""
+"""Affine games, whose tables depend on mu: compiled, against the same game as numpy functions."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ SIZES = {"S=8, K=8": (8, 4, 8), "S=64, K=4": (64, 4, 4), "S=64, K=64": (64, 4, 6
 
 
 def arrays(n_observations, n_actions, n_cells):
-    """(reward, reward_mu, transition, transition_mu, successors): rows half of which follow the crowd."""
+    """(reward, reward_mu, transition, transition_mu, successors): half the mass of each row depends on mu."""
     rng = np.random.default_rng(3)
     shape = (n_observations, n_actions, n_cells)
     reward_mu = np.repeat(-np.eye(n_observations)[:, None], n_actions, axis=1)
@@ -21,7 +21,7 @@ def arrays(n_observations, n_actions, n_cells):
 
 
 def games(name):
-    """The game compiled, and as functions of mu."""
+    """The compiled game, and the same game as functions of mu."""
     reward, reward_mu, transition, transition_mu, successors = arrays(*SIZES[name])
     size = len(reward)
     start = np.full(size, 1 / size)
@@ -42,7 +42,7 @@ def games(name):
 @pytest.mark.parametrize("name", SIZES)
 @pytest.mark.parametrize("code", ["affine", "numpy"])
 def test_evaluate(measure, code, name):
-    """ns per step, forwards and backwards: both directions stream the slopes of the rows, S^2 A K numbers."""
+    """ns per step, forward and backward: both directions read the slopes of the rows, S^2 A K numbers."""
     both = games(name)
     policy = tmf.TabularPolicy.uniform(both[code])
     found = [tmf.evaluate(game, policy, tmf.Fraction(0.5)).values for game in both.values()]
@@ -54,7 +54,7 @@ def test_evaluate(measure, code, name):
 @pytest.mark.parametrize("name", SIZES)
 @pytest.mark.parametrize("code", ["affine", "numpy"])
 def test_sequential(measure, code, name):
-    """ns per step of one agent that acts: a row of K cells and the rewards of two observations."""
+    """ns per step of one acting agent: a row of K cells and the rewards of two observations."""
     both = games(name)
     policy = tmf.TabularPolicy.uniform(both[code])
     play = lambda: tmf.simulate(both[code], policy, tmf.Sequential(), 1000, rng=1, decisions=False)
@@ -66,7 +66,7 @@ def test_sequential(measure, code, name):
 @pytest.mark.parametrize("name", SIZES)
 @pytest.mark.parametrize("jacobian", ["exact", "differences"])
 def test_fluctuations(measure, jacobian, name):
-    """ns per step: derivatives that the game gives, against 2 S evaluations of it."""
+    """ns per step: exact derivatives from the game, against 2 S evaluations of it."""
     game = games(name)["affine"]
     policy = tmf.TabularPolicy.uniform(game)
     run = lambda how: tmf.analysis.fluctuations(game, policy, tmf.Fraction(0.5), start="sampled", jacobian=how)

@@ -60,7 +60,7 @@ def test_agents_in_plain_numpy(measure, n_agents, size):
 @pytest.mark.benchmark(group="agents, batch")
 @pytest.mark.parametrize("batch", [1, 32, 1_000, 100_000])
 def test_agents_in_batches(measure, batch):
-    """ns per acting agent when B of a million act: choosing who acts is part of it."""
+    """ns per acting agent if B of a million act, including the draw of the batch."""
     n_agents, size, steps = 1_000_000, 8, max(20, min(20_000, 200_000 // batch))
     step = batch / n_agents
     game = tmf.games.resource_selection(
@@ -77,7 +77,7 @@ def test_agents_in_batches(measure, batch):
 
 @pytest.mark.benchmark(group="agents, trajectories")
 def test_agents_with_trajectories(measure):
-    """ns per agent-step when every observation, action and reward is kept."""
+    """ns per agent-step if every observation, action and reward is recorded."""
     game, policy, _, counts, _ = setup(8, 10_000)
     run = measure(
         lambda: tmf.simulate(game, policy, tmf.Synchronous(), 10_000, start=counts, rng=1, trajectories=True),
@@ -89,7 +89,7 @@ def test_agents_with_trajectories(measure):
 @pytest.mark.benchmark(group="agents, Bernoulli")
 @pytest.mark.parametrize("probability", [0.01, 0.5])
 def test_agents_by_chance(measure, probability):
-    """ns per agent-step when each agent acts with a probability of its own: a draw for everybody, a move for some."""
+    """ns per agent-step if each agent acts with a probability: one draw per agent, one move per acting agent."""
     n_agents = 1_000_000
     game, policy, _, counts, _ = setup(8, n_agents)
     run = measure(
@@ -104,7 +104,7 @@ def test_agents_by_chance(measure, probability):
 @pytest.mark.benchmark(group="agents, Bernoulli, kernel of mu")
 @pytest.mark.parametrize("schedule", [tmf.Bernoulli(0.5), tmf.Fraction(0.5)], ids=str)
 def test_few_agents_by_chance(measure, schedule):
-    """us per step of 200 agents on a kernel that depends on mu, S = 100, A = 5: by chance costs what a batch does."""
+    """us per step of 200 agents on a kernel that depends on mu, S = 100, A = 5: Bernoulli costs as much as a batch."""
     game = tmf.games.garnet(100, n_actions=5, horizon=200, coupling=0.5, step=1).at()
     policy = tmf.TabularPolicy.uniform(game)
     run = measure(
@@ -115,7 +115,7 @@ def test_few_agents_by_chance(measure, schedule):
 
 @pytest.mark.benchmark(group="agents, policy of mu")
 def test_agents_that_see_the_population(measure):
-    """ns per step of few agents when the policy depends on mu: its tables are made anew at every step; S = A = 64."""
+    """ns per step of few agents if the policy depends on mu: alias tables are rebuilt at every step; S = A = 64."""
     game, _, _, counts, _ = setup(64, 1_000)
     policy = tmf.SoftmaxPolicy(np.random.default_rng(5).normal(size=(1, 64, 64, 65)))
     run = measure(

@@ -1,4 +1,4 @@
-"""The counts engine: ns per step, at every kind of schedule, against the same chain in plain numpy."""
+"""The counts engine: ns per step under every kind of schedule, against the same chain in plain numpy."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ N = 1_000_000
 
 
 def setup(batch, steps):
-    """The game, a skewed policy, and what plain numpy needs of them."""
+    """The game, a skewed policy, and their arrays for plain numpy."""
     step = batch / N
     game = tmf.games.resource_selection(VALUES, congestion=np.ones(8), horizon=steps * step, step=step).at()
     pi = np.random.default_rng(5).dirichlet(np.ones(8), size=8)
@@ -25,7 +25,7 @@ def schedule_of(batch):
 
 
 def agree(a, b, steps, batch):
-    """Two runs of one law: the deviation of their l1 distance is below sqrt(2 S moves) / N; 8 of them never occur."""
+    """Two runs have the same law: their l1 distance is at most 8 sqrt(2 S moves) / N, that is 8 standard deviations."""
     moves = min(steps * batch, N)
     assert np.abs(a - b).sum() / N <= 8 * np.sqrt(2 * 8 * moves) / N
 
@@ -33,7 +33,7 @@ def agree(a, b, steps, batch):
 @pytest.mark.benchmark(group="counts")
 @pytest.mark.parametrize(("batch", "steps"), [(1, 50_000), (100, 2_000), (N // 10, 500), (N, 500)])
 def test_counts_engine(measure, batch, steps):
-    """ns per step against B: one event at B = 1; free of N and nearly of B above."""
+    """ns per step against B: one event at B = 1; above, the cost does not depend on N and hardly on B."""
     game, policy, pi, counts, tables = setup(batch, steps)
     options = {"start": counts, "rng": 1, "record_every": steps, "decisions": False, "threads": 1}
     few = min(steps, 500)
@@ -61,7 +61,7 @@ def test_counts_in_plain_numpy(measure, batch, steps):
 @pytest.mark.benchmark(group="counts, callable")
 @pytest.mark.parametrize("kind", ["compiled", "callable"])
 def test_counts_of_a_callable_game(measure, kind):
-    """ns per step when the tables come from Python: the callables are called once a step and dominate."""
+    """ns per step with tables from Python callables, which are called once per step and dominate."""
     steps, batch = 200, N // 10
     game, policy, _, counts, tables = setup(batch, steps)
     if kind == "callable":
@@ -79,7 +79,7 @@ def test_counts_of_a_callable_game(measure, kind):
 @pytest.mark.benchmark(group="counts, Bernoulli")
 @pytest.mark.parametrize("decisions", [True, False])
 def test_counts_by_chance(measure, decisions):
-    """ns per step when each of 10^12 agents acts with probability 0.01: free of N."""
+    """ns per step if each of 10^12 agents acts with probability 0.01: the cost does not depend on N."""
     steps, n_agents = 200, 10**12
     game, policy, pi, _, tables = setup(N // 100, steps)
     run = measure(

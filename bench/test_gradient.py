@@ -1,4 +1,4 @@
-"""The gradient statistics of TMF-PG: ns per step, against numpy matrix products that give the same direction."""
+"""The gradient statistics of TMF-PG: ns per step, against numpy matrix products for the same direction."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ N = 1000
 
 
 def setup(steps):
-    """Counts and decisions of a run of queueing, every step kept."""
+    """Counts and decisions of a run of queueing, with every step recorded."""
     step = 0.1
     game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=steps * step, step=step).at()
     tables = plain.queueing(np.array([0.1, 0.15, 0.2, 0.25]), step=step)
@@ -84,7 +84,7 @@ def test_empirical_direction(measure):
 
 @pytest.mark.benchmark(group="gradient, returns critic")
 def test_returns_direction(measure):
-    """ns per agent-step of the plain gradient from the returns of individuals: one pass back over trajectories."""
+    """ns per agent-step of the plain gradient from the returns of individuals: one backward pass over trajectories."""
     steps = 200
     game, _, pi, _, _ = setup(steps)
     policy = tmf.TabularPolicy(pi)

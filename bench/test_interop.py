@@ -1,6 +1,6 @@
 """One step of environments of other libraries: N agents by dictionaries, and many tagged agents in one call.
 
-Each stands beside the same work written plainly: a loop over agents, as one would write it, and numpy over copies.
+Each is compared with the same work in plain code: a loop over agents, and numpy arrays over copies.
 """
 
 import time
@@ -79,7 +79,7 @@ def agents_written_plainly():
 @pytest.mark.benchmark(group="environments: one step of 1000 agents")
 @pytest.mark.parametrize("make", [agents_of_tmfcore, agents_written_plainly])
 def test_step_of_a_parallel_environment(measure, make):
-    """ns per agent, dictionaries included; 100 of 1000 act."""
+    """ns per agent, including dictionaries; 100 of 1000 act."""
     step = make()
     rows, rewards, *_, infos = measure(step, units=N, unit="agent")
     assert len(rows) == len(rewards) == N and rows["agent_0"].shape == (9,)
@@ -96,7 +96,7 @@ def copies_of_tmfcore():
 
 
 def copies_in_populations():
-    """Each copy is one of 1000 agents of its own."""
+    """Each copy is one of 1000 agents in its own population."""
     pytest.importorskip("gymnasium")
     others = tmf.TabularPolicy.uniform(GAME)
     envs = tmf.interop.gymnasium.make_vec(GAME, others, tmf.Fraction(0.1), 1000, num_envs=COPIES)
@@ -106,7 +106,7 @@ def copies_in_populations():
 
 
 def copies_in_numpy():
-    """Cumulated rows, one uniform each, one-hot by indexing."""
+    """Cumulative rows, one uniform number per copy, one-hot vectors by indexing."""
     flow = tmf.mean_field(GAME, tmf.TabularPolicy.uniform(GAME), tmf.Fraction(0.5))
     actions = np.random.default_rng(1).integers(0, 4, COPIES)
     rng = np.random.default_rng(2)
@@ -134,7 +134,7 @@ def copies_in_numpy():
 @pytest.mark.benchmark(group="environments: one step of 10^4 tagged agents")
 @pytest.mark.parametrize("make", [copies_of_tmfcore, copies_in_populations, copies_in_numpy])
 def test_step_of_tagged_agents(measure, make):
-    """ns per agent and step; episodes begin anew every 20 steps."""
+    """ns per agent and step; episodes restart every 20 steps."""
     rows, rewards, *_ = measure(make(), units=COPIES, unit="agent-step")
     assert rows.shape == (COPIES, 9) and rewards.shape == (COPIES,)
 
@@ -150,7 +150,7 @@ def test_step_of_tagged_agents(measure, make):
     ],
 )
 def test_openspiel_game(benchmark, name, parameters):
-    """Read a game of OpenSpiel and value the uniform policy in it; beside its own NashConv ("over_nash_conv")."""
+    """Read a game of OpenSpiel and evaluate the uniform policy; "over_nash_conv": time over that of its NashConv."""
     pyspiel = pytest.importorskip("pyspiel")
     pytest.importorskip("open_spiel.python.mfg.games")
     from open_spiel.python import policy as spiel_policy

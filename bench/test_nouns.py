@@ -1,4 +1,4 @@
-"""Games and policies: what it costs to make one, and to ask it for its tables at (t, mu)."""
+"""Games and policies: the cost of making them, and of evaluating their tables at (t, mu)."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_tables_of_a_game(measure, kind):
 
 @pytest.mark.benchmark(group="asking")
 def test_row_of_a_game(measure):
-    """ns of one checked row of a compiled model, asked for from Python; S = 64."""
+    """ns of one checked row of a compiled model, evaluated from Python; S = 64."""
     model = tmf.games.resource_selection(np.linspace(1.0, 0.3, SIZE), congestion=1.0, step=1).at().model
     row, reward = model.row(MU, 0, 3, 5)
     assert row.sum() == 1 and reward == pytest.approx(model.tables(MU)[0][3, 5], rel=1e-12)

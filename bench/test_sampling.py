@@ -10,7 +10,7 @@ DRAWS = 10_000
 
 
 def moments_agree(mine, theirs):
-    """Means of two samples within 6 standard errors of each other (false alarms: 2e-9 a comparison)."""
+    """Means of two samples differ by at most 6 standard errors (false alarms: 2e-9 per comparison)."""
     error = np.sqrt((mine.var(axis=0) + theirs.var(axis=0)) / len(mine)) + 1e-12
     assert (np.abs(mine.mean(axis=0) - theirs.mean(axis=0)) <= 6 * error).all()
 
@@ -19,7 +19,7 @@ def moments_agree(mine, theirs):
 @pytest.mark.parametrize("size", [8, 64])
 @pytest.mark.parametrize("code", ["tmfcore", "numpy"])
 def test_multinomial(measure, code, size):
-    """ns per cell of one multinomial draw of a million agents; a Python-level call is part of it."""
+    """ns per cell of one multinomial draw of a million agents, including the call from Python."""
     p = np.random.default_rng(3).dirichlet(np.ones(size))
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
     mine = lambda: sampling.multinomial(bits, 1_000_000, p)
@@ -32,7 +32,7 @@ def test_multinomial(measure, code, size):
 @pytest.mark.parametrize("batch", [1, 100, 400_000])
 @pytest.mark.parametrize("code", ["tmfcore", "numpy"])
 def test_hypergeometric_split(measure, code, batch):
-    """ns per draw: who of a million act, by observation; S = 8."""
+    """ns per draw of the acting agents, by observation, of a million; S = 8."""
     counts = np.full(8, 125_000)
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
     mine = lambda: _doors.hypergeometric_split(bits, counts, batch)
@@ -58,7 +58,7 @@ def test_categorical(measure, code):
 @pytest.mark.parametrize(("n", "p"), [(100, 0.03), (1_000_000, 0.3), (10**12, 0.01)])
 @pytest.mark.parametrize("code", ["tmfcore", "numpy"])
 def test_binomials(measure, code, n, p):
-    """ns per variate: inversion at a small mean, rejection above; free of n."""
+    """ns per variate: inversion at a small mean, rejection above; the cost does not depend on n."""
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
     mine = lambda: _doors.binomials(bits, n, p, DRAWS)
     theirs = lambda: rng.binomial(n, p, DRAWS)
@@ -69,7 +69,7 @@ def test_binomials(measure, code, n, p):
 @pytest.mark.benchmark(group="alias")
 @pytest.mark.parametrize("code", ["tmfcore", "numpy"])
 def test_alias_draws(measure, code):
-    """ns per draw of 64 cells through one packed row, its making and 8 random bytes a draw included."""
+    """ns per draw from 64 cells through one packed row, including its set-up and 8 random bytes per draw."""
     p = np.random.default_rng(3).dirichlet(np.ones(64))
     bits, rng = np.random.PCG64(1), np.random.default_rng(2)
     mine = lambda: _doors.alias_draws(bits, p, DRAWS)
@@ -82,7 +82,7 @@ def test_alias_draws(measure, code):
 @pytest.mark.benchmark(group="alias, making a row")
 @pytest.mark.parametrize("size", [8, 512, 65_536])
 def test_alias_row(measure, size):
-    """ns per cell of making a packed row, and of reading off what it says."""
+    """ns per cell of making a packed row, and of computing the probabilities it gives."""
     p = np.random.default_rng(3).dirichlet(np.ones(size))
     np.testing.assert_allclose(_doors.alias_probabilities(p)[:size], p, atol=1e-12)
     measure(lambda: _doors.alias_probabilities(p), units=size, unit="cell")

@@ -1,4 +1,4 @@
-"""The exact solvers: one iteration, exploitability included, against the same iteration as a numpy loop."""
+"""The exact solvers: one iteration, including exploitability, against the same iteration as a numpy loop."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SOLVERS = [entry.name for entry in registry.SOLVERS.values() if issubclass(entry
 
 
 def plain_mirror_descent(game, rate, iterations):
-    """Online mirror descent on the beach bar, everybody acting: logits and the exploitability of each iterate."""
+    """Online mirror descent on the beach bar, with all agents acting: the exploitability of each iterate."""
     x = np.arange(SIZE)
     successors = (x[:, None, None] + np.arange(-1, 2)[:, None] + np.arange(-1, 2)) % SIZE
     wind = np.array((0.25, 0.5, 0.25))
@@ -40,7 +40,7 @@ def plain_mirror_descent(game, rate, iterations):
 @pytest.mark.benchmark(group="mirror descent")
 @pytest.mark.parametrize("code", ["tmfcore", "numpy"])
 def test_mirror_descent(measure, code):
-    """ns per iteration on the beach bar, S = 100, T = 20, three successors; `solve` included."""
+    """ns per iteration on the beach bar, S = 100, T = 20, three successors, including the call of `solve`."""
     game = tmf.games.beach_bar(SIZE, horizon=HORIZON, step=1).at()
     solver = tmf.solvers.MirrorDescent(iterations=ITERATIONS, tolerance=None, learning_rate=0.1)
     mine = lambda: solver.solve(game, tmf.Synchronous()).history["exploitability"]
@@ -52,7 +52,7 @@ def test_mirror_descent(measure, code):
 @pytest.mark.benchmark(group="solvers")
 @pytest.mark.parametrize("name", SOLVERS)
 def test_to_one_ten_thousandth(measure, name):
-    """Time of a whole solve of queueing, K = 3, to a relative exploitability of 1e-4."""
+    """Time of a solve of queueing, K = 3, to a relative exploitability of 1e-4."""
     game = tmf.games.queueing((0.1, 0.2, 0.3), step=1).at()
     solver = getattr(tmf.solvers, name)()
     run = lambda: solver.solve(game, tmf.Synchronous())

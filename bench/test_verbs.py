@@ -1,4 +1,4 @@
-"""What one call of each verb costs on a small game, Python layer included: the price of asking."""
+"""The cost of one call of each verb on a small game, including its Python layer."""
 
 import numpy as np
 import pytest
@@ -86,7 +86,7 @@ def test_verb(measure, verb):
 
 @pytest.mark.benchmark(group="tune")
 def test_tune(measure):
-    """ms per trial of a search whose solves are three iterations, the settings as they are among them."""
+    """ms per trial of a search with solves of three iterations; the default settings are one of the trials."""
     pytest.importorskip("optuna", reason="optuna (extra `tune`) is not installed")
     solver = tmf.solvers.MirrorDescent(iterations=3, tolerance=None)
     found = measure(

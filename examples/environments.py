@@ -1,9 +1,10 @@
-"""A game as an environment: PPO of stable-baselines3 against a mean-field flow, and a random team in PettingZoo.
+"""A game as an environment: PPO of stable-baselines3 against a mean-field flow, and random agents in PettingZoo.
 
     python -m pip install 'tmfcore[envs]' stable-baselines3
     python examples/environments.py
 
-PPO faces the flow of the uniform policy, where much is to be gained, and finds nearly all of it, in about ten seconds.
+PPO learns against the flow of the uniform policy, and finds nearly all of the gain of a best response, in about ten
+seconds.
 """
 
 import numpy as np
@@ -14,9 +15,9 @@ import tmfcore as tmf
 game = tmf.games.queueing(capacities=[0.1, 0.2, 0.3])
 uniform = tmf.TabularPolicy.uniform(game)
 schedule = tmf.Fraction(0.5)
-steps = game.at(schedule)  # what an environment plays: 40 steps of half a sweep
+steps = game.at(schedule)  # the game of the environments: 40 steps of half a sweep
 
-# One agent of infinitely many, 256 copies of it a call.
+# One agent among infinitely many, with 256 copies per call.
 flow = tmf.mean_field(game, uniform, schedule)
 envs = tmf.interop.gymnasium.make_vec(game, flow, num_envs=256)
 model = PPO(
@@ -41,7 +42,7 @@ base = tmf.evaluate(game, uniform, schedule, flow=flow).mean_return
 gap = tmf.exploitability(game, uniform, schedule)
 print(f"PPO gains {returns.mean() - base:.2f} over the uniform policy; the best response gains {gap:.2f}")
 
-# Ten agents of whom any three act at a step, one after another.
+# Ten agents, of which three act at each step, one after another.
 env = tmf.interop.pettingzoo.aec_env(game, tmf.Batch(3), n_agents=10, render_mode="ansi")
 env.reset(seed=3)
 for i, agent in enumerate(env.agents):

@@ -1,8 +1,8 @@
-"""The first example of the README; writes first-example.png to the current folder.
+"""The first example of the README. It writes first-example.png to the current folder.
 
     python examples/first_example.py
 
-docs/first-example.png is made by it.
+docs/first-example.png is its picture.
 """
 
 import tmfcore as tmf

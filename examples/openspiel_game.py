@@ -1,9 +1,9 @@
-"""OpenSpiel's crowd on a circle: an equilibrium by our solver, and what becomes of it among N agents.
+"""OpenSpiel's crowd on a circle: its equilibrium by tmf.solve, and the mean return of this policy among N agents.
 
     python -m pip install 'tmfcore[peers]'
     python examples/openspiel_game.py
 
-A policy of OpenSpiel's own solvers comes in by `openspiel.from_policy` and is simulated in the same way.
+A policy of OpenSpiel's solvers is converted by `openspiel.from_policy` and simulated in the same way.
 """
 
 import tmfcore as tmf

@@ -1,1 +1,1 @@
-"""Every game of the shelf over its sizes, parameters and schedules, by the defaults: docs/measured/defaults.md."""
+"""Default solvers on every built-in game, over sizes, parameters and schedules: docs/measured/defaults.md."""

@@ -13,8 +13,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "measured" / "defaults.md"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.defaults", description="The defaults, on every size.")
-    parser.add_argument("--only", action="append", metavar="FAMILY", help="games of this name (again for more)")
+    parser = argparse.ArgumentParser(prog="python -m bench.defaults", description="Solve all sizes by the defaults.")
+    parser.add_argument("--only", action="append", metavar="FAMILY", help="games of this name (repeatable)")
     chosen = parser.parse_args(arguments)
     one_thread()  # before numpy is loaded
     from bench.defaults import page

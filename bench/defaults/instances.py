@@ -1,7 +1,7 @@
-"""The instances: every game of the shelf over its sizes, horizons and parameters, under every schedule and step.
+"""The instances: every built-in game over its sizes, horizons and parameters, under every kind of schedule and step.
 
-A fixed list: the random parameters come from one seed. Two games that are not on the shelf stand for those that a
-user writes first, with callables: routes with BPR costs, and an epidemic with vaccination.
+The list is fixed: random parameters come from one seed. Two further games are typical first games of users, written
+with callables: routes with BPR costs, and an epidemic with vaccination.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Instance:
 
 
 def with_step(step: float, kind: int) -> tuple[tmf.Schedule, int | None]:
-    """A schedule in which a share `step` of the agents acts at a step; `kind` picks which."""
+    """A schedule under which a share `step` of the agents acts at each step; `kind` selects it."""
     if step == 1.0:
         return tmf.Synchronous(), None
     agents = round(1 / step)
@@ -43,7 +43,7 @@ def with_step(step: float, kind: int) -> tuple[tmf.Schedule, int | None]:
 
 
 def instances() -> Iterator[Instance]:
-    """All of them, the same at every call: those below, and, of games that are not among them, the small one."""
+    """All instances, the same at every call: those below, and the small instance of every other game."""
     written = list(_written())
     yield from written
     for name in sorted(set(tmf.games.BY_NAME) - {each.family for each in written}):
@@ -167,7 +167,7 @@ def _written() -> Iterator[Instance]:
 
 
 def bpr_routes(power: float = 4, horizon: int = 20, time: float = 1.0) -> tmf.Game:
-    """Three routes whose travel times follow the Bureau of Public Roads; everybody starts on the first."""
+    """Three routes with travel times of the Bureau of Public Roads; all agents start on the first."""
     free, capacity = np.array([time, 1.5, 2.0]), np.array([0.3, 0.4, 0.5])
 
     def reward(mu: np.ndarray) -> np.ndarray:
@@ -181,7 +181,7 @@ def bpr_routes(power: float = 4, horizon: int = 20, time: float = 1.0) -> tmf.Ga
 
 
 def vaccination(cost: float = 0.3, horizon: int = 40, infection: float = 0.6) -> tmf.Game:
-    """Susceptible, infected, vaccinated: action 1 vaccinates who is susceptible, at a cost."""
+    """Susceptible, infected, vaccinated: action 1 vaccinates a susceptible agent, at a cost."""
     recovery, waning = 0.2, 0.02
 
     def transition(mu: np.ndarray) -> np.ndarray:

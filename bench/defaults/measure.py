@@ -1,4 +1,4 @@
-"""One instance: tmf.solve, the solvers it chooses from alone, and mirror descent at its best fixed rate."""
+"""One instance: tmf.solve, each of the solvers it chooses from, and mirror descent at its best fixed rate."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from tmfcore.solvers._registry import in_turns
 
 ALONE = tuple(entry.solver for entry in in_turns())
 RATES = 2.0 ** np.arange(-3, 12)  # over the largest difference of two Q at the uniform policy
-FIXED_ITERATIONS, FIXED_SECONDS = 3000, 20.0  # of a fixed rate, and of all of them
+FIXED_ITERATIONS, FIXED_SECONDS = 3000, 20.0  # per fixed rate; for all fixed rates
 
 
 @dataclass(frozen=True)
 class Row:
-    """What became of an instance; None: not reached, within what it was given."""
+    """The results for an instance; None: the tolerance was not reached within the limits."""
 
     instance: Instance
     converged: bool
     chosen: str
     gap: float  # relative
     seconds: float  # of tmf.solve, on one processor
-    fastest: float | None  # seconds of the fastest of the solvers alone, where one was faster than tmf.solve
+    fastest: float | None  # seconds of the fastest single solver, if one was faster than tmf.solve
     iterations: int | None  # of MirrorDescent
     fixed: int | None  # of MirrorDescent at its best fixed rate
     cut: bool  # whether fixed rates ran out of time
 
 
 def measure(instance: Instance) -> Row:
-    """Every solver on a game of its own that has been solved once: what is set up or loaded once is nobody's time."""
+    """Run each solver on its own game after a first update, so that one-time set-up and loading are not timed."""
     who = (instance.schedule, instance.n_agents)
     game = ready(instance)
     with warnings.catch_warnings():
@@ -62,7 +62,7 @@ def measure(instance: Instance) -> Row:
 
 
 def ready(instance: Instance) -> tmf.Game:
-    """The game of an instance, after an update of each solver."""
+    """The game of an instance, after one update by each solver."""
     game = instance.build()
     for kind in ALONE:
         kind(iterations=1, tolerance=None).solve(game, instance.schedule, instance.n_agents)
@@ -70,7 +70,7 @@ def ready(instance: Instance) -> tmf.Game:
 
 
 def best_fixed(game: tmf.Game, who: tuple[tmf.Schedule, int | None]) -> tuple[int | None, bool]:
-    """Iterations to the tolerance at the best of RATES, and whether some of them were not tried to the end."""
+    """Iterations to the tolerance at the best of RATES, and whether time ran out before all rates were tried."""
     policy = tmf.TabularPolicy.uniform(game)
     spread = float(np.ptp(tmf.evaluate(game, policy, *who).q, axis=-1).max()) or 1.0
     end = time.perf_counter() + FIXED_SECONDS

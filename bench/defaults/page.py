@@ -10,18 +10,19 @@ import numpy as np
 from bench.defaults.measure import Row
 from bench.peers.page import duration, machine
 
-HEAD = """# The defaults, on every size
+HEAD = """# Default solvers on all games and sizes
 
-Every game of the shelf over its sizes, horizons and random parameters, under every kind of schedule and steps from
-0.001 to 1, and two games of callables that a user would write first. `tmf.solve` and `MirrorDescent` as they come: to
-an exploitability of 1e-4 of the mean return, from the uniform policy. "Best fixed" is `MirrorDescent` at the best of 15
-rates, 2^-3 to 2^11 over the largest difference of two Q, up to 3,000 iterations each. Times are processor time, each
-solver on a game of its own that it has made one update on: what is loaded or set up once is nobody's time.
+Every built-in game over its sizes, horizons and random parameters, under every kind of schedule with steps from 0.001
+to 1, and two typical first games of users, written with callables. `tmf.solve` and `MirrorDescent` with default
+settings: to an exploitability of 1e-4 of the mean return, from the uniform policy. "Best fixed" is `MirrorDescent` at
+the best of 15 rates, 2^-3 to 2^11 divided by the largest difference of two Q, with up to 3,000 iterations each. Times
+are processor time; each solver has its own game and has made one update on it, so that one-time loading and set-up are
+not timed.
 """
 
-FIXED = """Wanted: at most twice the updates of the best fixed rate, which nobody knows beforehand. Missed is what
-needs more than twice that and ten more: a fixed rate of 2,000 over the spread of Q is at a pure equilibrium after one
-update, and a default that starts lower and grows fourfold needs a few.
+FIXED = """Goal: at most twice the updates of the best fixed rate, which is not known in advance. An instance misses it
+if it needs more than twice these updates plus ten: with a fixed rate of 2,000 divided by the spread of Q, one update
+reaches a pure equilibrium; the default starts lower, grows fourfold, and needs a few.
 """
 
 RERUN = """## How to measure it again
@@ -30,20 +31,20 @@ RERUN = """## How to measure it again
 python -m bench.defaults
 ```
 
-`--only FAMILY` runs some of it and writes nothing.
+`--only FAMILY` runs one family of games and writes nothing.
 """
 
 
 def text(rows: list[Row], whole: bool, seconds: float) -> str:
     lines = [HEAD, *machine(seconds), ""]
     if not whole:
-        lines += ["**A part of the instances: no figures to quote.**", ""]
+        lines += ["**Only some of the instances: no figures to quote.**", ""]
     solved = sum(row.converged for row in rows)
     slowest = [row.seconds / row.fastest for row in rows if row.fastest is not None]
-    share = f"{np.median(slowest or [1]):.2f} times as long in the median, {max(slowest, default=1):.1f} at the most."
+    share = f"{np.median(slowest or [1]):.2f} times as long in the median, {max(slowest, default=1):.1f} times at most."
     lines += [
         f"`tmf.solve` converged on **{solved} of {len(rows)}** instances.",
-        f"Where one of its three solvers alone was faster, it took {share}",
+        f"If one of its three solvers alone was faster, `tmf.solve` took {share}",
         "",
         *table(rows),
         "",
@@ -85,8 +86,8 @@ def beside_fixed(rows: list[Row]) -> Iterator[str]:
     mean, high = np.exp(np.mean(np.log(ratios))), np.quantile(ratios, 0.95)
     yield f"Both converge on {len(both)} instances; the default needs {mean:.2f} times the updates in geometric mean,"
     yield f"{high:.2f} at the 95th percentile. On {only} only the default converges, on {other} only a fixed rate"
-    yield f"({cut} instances ran out of 20 s before all rates were tried)."
-    yield f"More than twice and ten more: **{len(missed)} of {len(both)}**."
+    yield f"(on {cut} instances the 20 s ended before all rates were tried)."
+    yield f"More than twice the updates plus ten: **{len(missed)} of {len(both)}**."
     yield ""
     for row in missed:
         where = f"{row.instance.family}({row.instance.label}), {row.instance.schedule.label}"

@@ -1,22 +1,22 @@
-"""Instruction counts of the main kernels: a guard against slow-downs that, unlike times, repeats exactly.
+"""Instruction counts of the main kernels: a check against slow-downs that, unlike times, is exactly reproducible.
 
-    python -m bench.instructions             count, and compare with what bench/instructions.json holds
-    python -m bench.instructions --update    store what was counted, after a change of speed that is meant
-    python -m bench.instructions --only NAME kernels whose name starts with NAME; may be given again
-    python -m bench.instructions --list      name the kernels
+    python -m bench.instructions             count, and compare with bench/instructions.json
+    python -m bench.instructions --update    store the counts, after an intended change
+    python -m bench.instructions --only NAME kernels whose name starts with NAME; may be repeated
+    python -m bench.instructions --list      print the names of the kernels
 
     __main__    the command line: runs `count` under valgrind's callgrind, compares, stores
-    count       the counted process: calls every kernel once unseen and once counted
-    kernels     which kernels, on which problems; most are those of bench.peers
-    requests.c  tells callgrind when to count; compiled when needed, with valgrind's own header
+    count       the counted process: calls every kernel twice and counts the second call
+    kernels     the kernels and their problems, most from bench.peers
+    requests.c  starts and stops callgrind's counting; compiled when needed, with valgrind's header
 
-Exit status 0: every count within 5% of the stored one. 1: some is not, up or down, or has no stored one. 2: nothing can
-be counted here (valgrind or a C compiler is missing). 3: the kernels are of another compiler or build than the stored
-counts, which cannot be compared then.
+Exit status 0: every count is within 5% of the stored one. 1: a count differs by more, or has no stored one. 2: counting
+is impossible (valgrind or a C compiler is missing). 3: the stored counts are of another compiler or build, and are not
+compared.
 
-What is counted is the AVX2 path: valgrind's CPU has no AVX-512. Instructions are not time: a gather or a cache miss is
-one instruction like any other. The guard says that a kernel does other work than it did; how fast it is,
-docs/measured/benchmarks.md says.
+The counts are of the AVX2 path, since valgrind's CPU has no AVX-512. Instructions are not time: a gather or a cache
+miss is one instruction like any other. A changed count means that a kernel does different work; for its speed see
+docs/measured/benchmarks.md.
 """
 
 from pathlib import Path

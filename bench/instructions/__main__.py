@@ -1,4 +1,4 @@
-"""The command line of `python -m bench.instructions`; what it is for stands in the package's docstring."""
+"""The command line of `python -m bench.instructions`; the package's docstring explains it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from typing import Any
 from bench.instructions import STORED, TOLERANCE
 from bench.peers import ONE_THREAD
 
-#: What the counts are of. Those that may differ shift a count by a little at most.
+#: Properties of the build. Differences in the second tuple change a count only slightly.
 MUST_AGREE = ("compiler", "instruction_set", "sanitize", "debug", "trace")
 MAY_DIFFER = ("build_cython", "build_numpy", "numpy", "python")
 
-#: Always the same: even the length of a path shows in the last digits of a count.
+#: Always the same folder: even the length of a path changes the last digits of a count.
 FOLDER = STORED.parents[1] / "build" / "instructions"
 
 
 class Unable(Exception):
-    """Nothing can be counted here."""
+    """Counting is impossible on this machine."""
 
 
 def needed(*programs: str) -> str:
-    """Path of the first of them that is installed."""
+    """Path of the first of the programs that is installed."""
     found = [path for path in map(shutil.which, programs) if path is not None]
     if not found:
         raise Unable(f"{' or '.join(programs)} is not installed")
@@ -36,7 +36,7 @@ def needed(*programs: str) -> str:
 
 
 def count(names: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Instructions of each kernel by name, and the build they are of."""
+    """Instructions of each kernel by name, and the build that was counted."""
     valgrind, compiler = needed("valgrind"), needed("cc", "gcc", "clang")
     source = Path(__file__).with_name("requests.c")
     shutil.rmtree(FOLDER, ignore_errors=True)
@@ -51,7 +51,7 @@ def count(names: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
         valgrind, "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={FOLDER}/counts",
         sys.executable, "-m", "bench.instructions.count", str(library), *names,
     ]  # fmt: skip
-    # Of the environment no more than Python needs: its size moves the stack. Hashes are fixed, threads one.
+    # Only the variables that Python needs: the size of the environment moves the stack. Fixed hashes, one thread.
     environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
     environment |= {**ONE_THREAD, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, env=environment, cwd=STORED.parents[1], capture_output=True, text=True)
@@ -66,7 +66,7 @@ def count(names: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
 
 
 def _dumped(path: Path) -> tuple[str, int] | None:
-    """Name and total of one dump of callgrind; None of the dump at the end of the process."""
+    """Name and total of one dump of callgrind; None for the dump at the end of the process."""
     text = path.read_text(encoding="utf-8", errors="replace")
     name = re.search(r"^desc: Trigger: Client Request: (.*)$", text, re.MULTILINE)
     total = re.search(r"^totals: (\d+)", text, re.MULTILINE)  # the line "summary" may have wrapped around 0
@@ -78,7 +78,7 @@ def _dumped(path: Path) -> tuple[str, int] | None:
 
 
 def compare(found: dict[str, dict[str, Any]], stored: dict[str, dict[str, Any]], whole: bool) -> list[str]:
-    """A line for each kernel whose count is not the stored one within TOLERANCE, or that only one side knows."""
+    """A line for each kernel whose count differs by more than TOLERANCE from the stored one, or that one side lacks."""
     wrong = []
     for name, now in found.items():
         then = stored.get(name)
@@ -89,7 +89,7 @@ def compare(found: dict[str, dict[str, Any]], stored: dict[str, dict[str, Any]],
         if abs(change) > TOLERANCE:
             wrong.append(f"{name}: {change:+.1%} ({then['per unit']:,} -> {now['per unit']:,} per {now['unit']})")
     if whole:
-        wrong += [f"{name}: stored, but there is no such kernel" for name in stored if name not in found]
+        wrong += [f"{name}: has a stored count, but there is no such kernel" for name in stored if name not in found]
     return wrong
 
 
@@ -103,10 +103,12 @@ def table(found: dict[str, dict[str, Any]], stored: dict[str, dict[str, Any]]) -
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.instructions", description="Instruction counts.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.instructions", description="Count instructions of the kernels."
+    )
     parser.add_argument("--update", action="store_true", help=f"store the counts in {STORED.name}")
-    parser.add_argument("--only", action="append", metavar="NAME", help="kernels whose names start so (again for more)")
-    parser.add_argument("--list", action="store_true", help="name the kernels, count nothing")
+    parser.add_argument("--only", action="append", metavar="NAME", help="kernels whose name starts so (repeatable)")
+    parser.add_argument("--list", action="store_true", help="print the names of the kernels, count nothing")
     return parser.parse_args(arguments)
 
 
@@ -132,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     different = [key for key in MUST_AGREE if stored["build"].get(key) != build[key]]
     if chosen.update:
         if different and not whole:
-            print("nothing stored: another build needs all counts, so leave out --only", file=sys.stderr)
+            print("nothing stored: counts of another build must be stored together, omit --only", file=sys.stderr)
             return 2
         kernels = found if whole else {**stored["kernels"], **found}
         STORED.write_text(json.dumps({"build": build, "kernels": kernels}, indent=1) + "\n", encoding="utf-8")
@@ -144,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 3
     wrong = compare(found, stored["kernels"], whole)
     if wrong:
-        print("\nchanged by more than 5%; if that is meant, store it: python -m bench.instructions --update")
+        print("\nchanged by more than 5%; if intended, store the counts: python -m bench.instructions --update")
         print("\n".join(wrong))
         for key in MAY_DIFFER:
             if stored["build"].get(key) != build[key]:

@@ -20,7 +20,7 @@ def main() -> int:
     units = {}
     for name in sys.argv[2:]:
         work = KERNELS[name]()
-        work.run()  # what is loaded or cached at the first call is not counted
+        work.run()  # loading and caching at the first call is not counted
         requests.begin()
         work.run()
         requests.end(name.encode())

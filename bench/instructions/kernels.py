@@ -1,6 +1,6 @@
-"""The kernels that are counted: each through its public verb, on work so large that Python's share is below 2%.
+"""The counted kernels, each called by its public verb, on problems so large that Python's share is below 2%.
 
-Gradients are called through their door, since their verb is a whole solver.
+Gradients are called directly, since their verb is a whole solver.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tmfcore.solvers import _gradient, _observed
 
 
 class Work(NamedTuple):
-    """What is called, and how many units of work one call does."""
+    """A call, and the units of work that it does."""
 
     run: Callable[[], Any]
     units: float
@@ -33,7 +33,7 @@ def of_peers(unit: str, make: Callable[[], Any]) -> Work:
 
 
 def population_aware() -> Work:
-    """Tables for a policy that changes with mu: built anew at every step, used by few agents."""
+    """A policy that depends on mu: alias tables are rebuilt at every step, for few agents."""
     game = ours.dense_game(workloads.dense("agents", 64, 4, 2_000, 50))
     policy = tmf.SoftmaxPolicy(np.random.default_rng(3).normal(size=(1, 64, 4, 65)))
     run = lambda: tmf.simulate(game, policy, tmf.Synchronous(), 2_000, engine="agents", rng=1, threads=1)
@@ -41,7 +41,7 @@ def population_aware() -> Work:
 
 
 def by_chance() -> Work:
-    """Few agents that act by chance on a kernel that depends on mu: rows are scanned, tables would serve nobody."""
+    """Few agents under Bernoulli on a kernel that depends on mu: rows are scanned, since tables would not pay."""
     game = tmf.games.garnet(100, n_actions=5, horizon=200, coupling=0.5, step=1).at()
     policy = tmf.TabularPolicy.uniform(game)
     run = lambda: tmf.simulate(game, policy, tmf.Bernoulli(0.5), 200, engine="agents", rng=1, threads=1)
@@ -49,14 +49,14 @@ def by_chance() -> Work:
 
 
 def gaps() -> Work:
-    """Exploitability: forward, and backward twice."""
+    """Exploitability: one forward pass, and one backward pass for both values."""
     problem = workloads.limit("flow", 64, 500)
     game, policy = ours.dense_game(problem), tmf.TabularPolicy(problem.pi)
     return Work(lambda: tmf.exploitability(game, policy, tmf.Synchronous()), problem.steps, "step")
 
 
 def sparse(verb: str) -> Work:
-    """Three successors: forward, backward, or both with the best response."""
+    """Three successors per row: forward, backward, or both with the best response."""
     problem = BeachBar("push-forward", 400, 300)
     game, policy = ours.beach_game(problem, problem.fixed_reward), tmf.TabularPolicy(problem.pi)
     flow = tmf.mean_field(game, policy, tmf.Synchronous())
@@ -69,7 +69,7 @@ def sparse(verb: str) -> Work:
 
 
 def gradient(critic: str) -> Work:
-    """Direction of the plain gradient from a run of queueing, every step kept."""
+    """Direction of the plain gradient from a run of queueing with every step recorded."""
     steps, n_agents, active = 10_000, 1_000, np.array([0.1])
     game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=steps * 0.1, step=0.1).at()
     policy = tmf.TabularPolicy(np.random.default_rng(5).dirichlet(np.ones(5), size=5))
@@ -100,7 +100,7 @@ def gradient(critic: str) -> Work:
 
 
 def iteration() -> Work:
-    """One iteration of TMF-PG, N=1000, B=1, 20 sweeps, S=5: roll-out, gradient, update, exploitability."""
+    """One iteration of TMF-PG, N=1000, B=1, 20 sweeps, S=5: rollout, gradient, update, exploitability."""
     game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=1e-3).at()
     solver = tmf.solvers.TMFPG(critic="model", replicas=1, iterations=1, tolerance=None)
     return Work(lambda: solver.solve(game, tmf.Sequential(), 1000, rng=1), game.horizon, "step")
@@ -115,7 +115,7 @@ def descent(kind: str) -> Work:
 
 
 def shelf(make: Callable[[float], tmf.Game], horizon: int, verb: str) -> Work:
-    """A game of tmf.games: its tables at every step of an exploitability, or its rows in sequential play."""
+    """A game of tmf.games: its tables at every step of an exploitability, or its rows under Sequential."""
     game = make(horizon)
     policy = tmf.TabularPolicy.uniform(game)
     if verb == "gaps":
@@ -138,7 +138,7 @@ def _dense_affine(horizon: float) -> tmf.Game:
 
 
 def _types(horizon: float) -> tmf.Game:
-    """Tables that are widened, a type that passes turns, and one whose tables are in place."""
+    """Three types: one with padded tables, one with a rate below 1, and one whose tables are filled in place."""
     kinds = [
         tmf.games.resource_selection(
             [1, 0.7, 0.3], congestion=np.ones(3), switching_cost=0.05, horizon=horizon, step=1
@@ -151,7 +151,7 @@ def _types(horizon: float) -> tmf.Game:
     return tmf.games.typed(kinds, shares=[0.2, 0.3, 0.5], coupling=coupling, rates=[1, 0.7, 1])
 
 
-#: Games of tmf.games, and how many steps of an exploitability and of sequential play are counted.
+#: Games of tmf.games, and the steps of the counted exploitability and of the counted sequential run.
 SHELF: dict[str, tuple[Callable[[float], tmf.Game], int, int]] = {
     "crowd": (lambda T: tmf.games.beach_bar(100, horizon=T, step=1).at(), 2_000, 50_000),
     "crowd of changing worth": (

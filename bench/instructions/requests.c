@@ -1,4 +1,4 @@
-/* Client requests to callgrind: count from here; write what was counted under a name, and stop. */
+/* Client requests to callgrind: start counting; write the counts under a name, and stop. */
 #include <valgrind/callgrind.h>
 
 int under_valgrind(void)
@@ -9,11 +9,11 @@ int under_valgrind(void)
 void begin(void)
 {
     CALLGRIND_START_INSTRUMENTATION;
-    CALLGRIND_ZERO_STATS; /* else the first count is taken from an older total */
+    CALLGRIND_ZERO_STATS; /* otherwise the first count includes an older total */
 }
 
 void end(const char *name)
 {
     CALLGRIND_DUMP_STATS_AT(name);
-    CALLGRIND_STOP_INSTRUMENTATION; /* after the dump, since it forgets what was counted */
+    CALLGRIND_STOP_INSTRUMENTATION; /* after the dump, since it discards the counts */
 }

@@ -1,4 +1,4 @@
-"""The command line of `python -m bench.mutation`; what it is for stands in the package's docstring."""
+"""The command line of `python -m bench.mutation`; the package's docstring explains it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .selection import modules
 
 
 def copy_tree(tree: Path) -> None:
-    """Copy what git knows, as it is here now, and the kernels as they are installed: in place, or elsewhere."""
+    """Copy the files that git knows, in their present state, and the installed kernels."""
     import tmfcore
 
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
@@ -31,7 +31,7 @@ def copy_tree(tree: Path) -> None:
 
 
 def run(named: list[str], count: int, seed: str, most: float, work: Path) -> bool:
-    """Try `count` mutants of each module in a copy of the tree; whether that went through."""
+    """Try `count` mutants of each module in a copy of the tree; return whether all sessions succeeded."""
     tree = work / f"tree-{os.getpid()}"  # several may run at a time
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(tree / "python"), str(tree)]),
@@ -61,16 +61,16 @@ def _of(module: str) -> int:
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.mutation", description="Do tests fail if a module is wrong")
-    parser.add_argument("modules", nargs="*", help="below python/tmfcore, or a kernel's file name; default: all")
-    parser.add_argument("--mutants", type=int, default=MUTANTS_EACH, help="of each module (default: %(default)s)")
-    parser.add_argument("--seed", default="1", help="which mutants (default: %(default)s)")
-    seconds = "of tests a kernel's mutant is tried by, quickest first (default: all)"
+    parser.add_argument("modules", nargs="*", help="paths below python/tmfcore, or file names of kernels; default: all")
+    parser.add_argument("--mutants", type=int, default=MUTANTS_EACH, help="number per module (default: %(default)s)")
+    parser.add_argument("--seed", default="1", help="seed that selects the mutants (default: %(default)s)")
+    seconds = "seconds of tests, quickest first, for each mutant of a kernel (default: all tests)"
     parser.add_argument("--seconds", type=float, default=float("inf"), help=seconds)
-    parser.add_argument("--again", action="store_true", help="try the survivors of these modules again, and no others")
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of copy and results (default: %(default)s)")
-    parser.add_argument("--page", action="store_true", help="only write docs/measured/mutation.md from what is stored")
+    parser.add_argument("--again", action="store_true", help="try only the survivors of these modules again")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder for copy and results (default: %(default)s)")
+    parser.add_argument("--page", action="store_true", help="only write docs/measured/mutation.md from stored results")
     options = parser.parse_args()
     known = modules()
     for name in options.modules:

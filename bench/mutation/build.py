@@ -1,4 +1,4 @@
-"""One kernel, built as setup.py builds it but without its search for speed, and put where the copy imports it from."""
+"""Builds one kernel like setup.py, but without optimisation, at the place from which the copy imports it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def _setup() -> Any:
 
 @contextlib.contextmanager
 def mutated(path: Path, text: str, kernels: tuple[str, ...]) -> Iterator[bool]:
-    """A kernel or header with another text, and the kernels built; undone afterwards.
+    """Replaces the text of a kernel or header and builds its kernels; restores everything afterwards.
 
-    Yields whether that made another program: False where a compiler refuses, and where all objects are as they were.
+    Yields whether the program is different: False if a compiler fails, or if all objects are unchanged.
     """
     sources = [Path("tmfcore") / name for name in kernels]
     before, times = path.read_bytes(), path.stat()
@@ -55,7 +55,7 @@ def mutated(path: Path, text: str, kernels: tuple[str, ...]) -> Iterator[bool]:
 
 @functools.cache
 def _usual(source: Path) -> bytes | None:
-    """The object of a kernel as it is."""
+    """The object file of the unchanged kernel."""
     return compiled(source, cython=True)
 
 
@@ -74,7 +74,7 @@ def _object(source: Path) -> Path:
 
 
 def compiled(source: Path, *, cython: bool) -> bytes | None:
-    """The object made of a .pyx; None if Cython or the compiler refuses. Without `cython` its C is there already."""
+    """The object file of a .pyx; None if Cython or the compiler fails. Without `cython` its C file exists already."""
     import numpy as np
 
     setup = _setup()

@@ -10,17 +10,17 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-#: Seconds of the clock, and bytes, that a child may take.
+#: Wall seconds, and bytes, that a child may take.
 LONGEST, MEMORY = 900, 8 << 30
 
 
 def in_child(work: Callable[[], Any], seconds: float | None) -> dict[str, Any]:
-    """What `work` returns in a fork of this process: {"answer": ...}, or {"died": why}; seconds are the processor's.
+    """The value of `work` in a fork of this process, {"answer": ...}, or {"died": reason}; `seconds`: processor time.
 
     Raises
     ------
     RuntimeError
-        `work` raised: the fault is here, and tells nothing of the mutant.
+        `work` raised an exception: an error of this program, which says nothing about the mutant.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -47,7 +47,7 @@ def in_child(work: Callable[[], Any], seconds: float | None) -> dict[str, Any]:
         said = pipe.read()
     _, status = os.waitpid(child, 0)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)  # what it started and did not end
+        os.killpg(child, signal.SIGKILL)  # its own children that still run
     found: dict[str, Any] = json.loads(said) if said else {}
     if "error" in found:
         raise RuntimeError(found["error"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from .statements import Token, of_c, of_python
 
-#: What stands for an operator; the first comparison of each moves a boundary, the second turns the comparison round.
+#: Replacements of an operator; the first for a comparison moves its boundary, the second reverses it.
 COMPARISONS = {
     "<": ("<=", ">="), "<=": ("<", ">"), ">": (">=", "<="), ">=": (">", "<"), "==": ("!=",), "!=": ("==",),
 }  # fmt: skip
@@ -19,13 +19,13 @@ AUGMENTED = {"+=": ("-=",), "-=": ("+=",), "*=": ("/=",), "/=": ("*=",), "|=": (
 WORDS = {"and": ("or",), "or": ("and",), "True": ("False",), "False": ("True",), "min": ("max",), "max": ("min",),
          "any": ("all",), "all": ("any",), "break": ("continue",), "continue": ("break",)}  # fmt: skip
 
-#: Names of C types and their qualifiers: beside them < and * are no operators.
+#: Names of C types and qualifiers: next to them < and * are not operators.
 TYPES = {
     "Py_ssize_t", "bint", "bitgen_t", "char", "const", "double", "float", "int", "int32_t", "int64_t", "object",
     "ptrdiff_t", "restrict", "size_t", "uint16_t", "uint32_t", "uint64_t", "uint8_t", "void",
 }  # fmt: skip
 _KINDS = {"and": "logic", "or": "logic", "True": "constant", "False": "constant"}
-#: Of C alone: in Python | joins types, and & takes addresses in Cython.
+#: For C only: in Python | joins types, and in Cython & takes addresses.
 C_LOGIC = {"&&": ("||",), "||": ("&&",)}
 C_BITS = {"<<": (">>",), ">>": ("<<",), "&": ("|",), "|": ("&",), "^": ("&",)}
 
@@ -48,7 +48,7 @@ class Mutant:
 
 
 def mutants(text: str, *, c: bool = False) -> list[Mutant]:
-    """Every mutant of a module, in the order of the text, each another text; `c`: it is a header of C."""
+    """All mutants of a module with different texts, in the order of the text; `c`: the module is a C header."""
     found = []
     for statement in (of_c if c else of_python)(text):
         for mutant in _of_c_statement(text, statement) if c else _of_statement(text, statement):
@@ -75,7 +75,7 @@ def _of_statement(text: str, tokens: list[Token]) -> Iterator[Mutant]:
     first = tokens[0].string
     if first in ("def", "cdef", "cpdef", "async"):
         if tokens[-1].string == ":":
-            return  # signatures: what they say is held by stubtest and by tests of keywords
+            return  # signatures: stubtest and tests of keywords check them
         if not any(token.string == "=" for token in tokens):
             return  # a declaration
     yield from _of_tokens(text, tokens)
@@ -96,12 +96,12 @@ def _of_whole(text: str, tokens: list[Token]) -> Iterator[Mutant]:
     first, start, end = tokens[0].string, tokens[0].start, tokens[-1].end
     if first == "return" and len(tokens) > 1:
         value = text[tokens[1].start : end]
-        if value not in ("None", "self", "0"):  # in a kernel 0 says that all is well, as does every value but one
+        if value not in ("None", "self", "0"):  # in a kernel 0 means success, as does every value but one
             yield Mutant("return value", tokens[1].start, end, "0", tokens[0].line)
         return
     if first == "raise" or any(token.string in AUGMENTED for token in tokens):
         drops = "MemoryError" not in text[start:end]  # which no test can bring about
-    elif (equals := _top_level(tokens, "=")) is not None:  # a name alone: nobody could go on without it
+    elif (equals := _top_level(tokens, "=")) is not None:  # a name alone: the code cannot run without it
         drops = tokens[equals - 1].string == "]" or (equals > 1 and tokens[equals - 2].string == ".")
     else:
         drops = tokens[-1].string == ")" and tokens[0].type == tokenize.NAME and first not in ("free", "yield", "await")
@@ -144,7 +144,7 @@ def _of_c_statement(text: str, tokens: list[Token]) -> Iterator[Mutant]:
 
 
 def _top_level(tokens: list[Token], string: str) -> int | None:
-    """Place of the first token `string` that stands in no brackets, or closes the outermost."""
+    """Index of the first token `string` outside brackets, or that closes the outermost."""
     depth = 0
     for i, token in enumerate(tokens):
         depth += (token.string in "([{") - (token.string in ")]}")
@@ -204,7 +204,7 @@ def _is(token: Token, after: Token) -> Iterator[Mutant]:
 
 
 def _is_value(token: Token, *, closing: bool) -> bool:
-    """Whether a value can end (closing) or begin with this token: then what stands beside it is a binary operator."""
+    """Whether a value can end (closing) or begin with this token: an operator next to it is then binary."""
     if token.type in (tokenize.NUMBER, tokenize.STRING):
         return True
     if token.type == tokenize.NAME:

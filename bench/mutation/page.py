@@ -17,16 +17,16 @@ operator, a constant, a condition, a statement, an argument, a return value. It 
 runs out of time, or ends the process. Mutants are chosen by a seed. Properties run with 25 examples, the same each
 time, instead of the 50 of `pytest`. A mutant that does not compile, or compiles to the same object, is not counted.
 
-Kernels and headers are tried by 30 to 60 seconds of their quickest tests at the first try, so that some survive there
-that the whole suite would kill. Where tests were written or listed for a survivor, and for its siblings, it was tried
-again. Of the first seed, how the first try ended was not kept. Of the second, eight mutants of games/_coupling.py all
-survived tests that were listed for it by mistake and do not reach it; the list was mended, and the try after that is
-counted as their first. With the earlier one the first try killed 85 of 108 (78.7%).
+The first try of a mutant of a kernel or header uses 30 to 60 seconds of its quickest tests, so that some survive which
+the whole suite would kill. If tests were added or listed for a survivor, it and similar mutants were tried again. For
+the first seed the results of the first try were not stored. For the second seed, eight mutants of games/_coupling.py
+survived because the listed tests did not reach that module; the list was corrected, and the next try counts as their
+first. Counting the earlier try instead, the first try killed 85 of 108 (78.7%).
 """
 
 
 def counted(rows: Iterable[dict[str, Any]], module: str) -> str:
-    """In a few words, what was found of a module."""
+    """The result for a module in a few words."""
     found = Counter(row["outcome"] for row in rows if row["module"] == module)
     return f"killed {found['killed']} of {found['killed'] + found['survived']}"
 
@@ -40,30 +40,30 @@ def figures(rows: Iterable[dict[str, Any]]) -> str:
     killed = len(tried) - len(survivors)
     return (
         f"{len(tried)} mutants, {killed} killed ({killed / max(1, len(tried)):.1%}), {len(survivors)} survived.\n"
-        f"{same} of these are equivalent (no input tells them from the module); of the others "
+        f"{same} of these are equivalent (no input distinguishes them from the module); of the other mutants "
         f"{killed / max(1, len(tried) - same):.1%} are killed."
     )
 
 
 def every(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """These rows and the bare ones, each as often as it counts."""
+    """These rows and those without details, each repeated by its count."""
     return [*rows, *(row for row in results.bare() for _ in range(row["count"]))]
 
 
 def by_seed(tried: list[dict[str, Any]]) -> list[str]:
-    """Lines of the table that says how the first try of each seed ended, and how things stand."""
+    """Lines of the table of results per seed: at the first try, and now."""
     lines = ["| seed | mutants | killed at the first try | killed now |", "| :-- | --: | --: | --: |"]
     for seed in sorted({row["seed"] for row in tried}):
         mine = [row for row in tried if row["seed"] == seed]
         killed = [sum(row.get(when) == "killed" for row in mine) for when in ("first", "outcome")]
         shares = [f"{n} ({n / len(mine):.1%})" for n in killed]
         known = all(row.get("first") for row in mine)
-        lines.append(f"| {seed} | {len(mine)} | {shares[0] if known else 'not kept'} | {shares[1]} |")
+        lines.append(f"| {seed} | {len(mine)} | {shares[0] if known else 'not stored'} | {shares[1]} |")
     return lines
 
 
 def write() -> str:
-    """Write the page from what is stored, and keep that beside the program; return the page's figures."""
+    """Write the page from the stored results, and copy these beside this file; return the page's figures."""
     why = results.reasons()
     order = modules()
     kept = [row for row in results.standing(order) if row["outcome"] != "invalid"]

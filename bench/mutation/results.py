@@ -1,4 +1,4 @@
-"""What was found of each mutant: one line of JSON each, written as it comes."""
+"""The result of each mutant: one line of JSON each, written immediately."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from . import REASONS, RESULTS, ROOT, WORK
 from .operators import Mutant, chosen, mutants
 from .selection import path_of
 
-#: Names the file of results; what runs in a copy of the tree is told by it.
+#: Environment variable with the path of the results, for processes in a copy of the tree.
 VARIABLE = "TMFCORE_MUTATION_RESULTS"
 
 
 def identity(text: str, mutant: Mutant) -> dict[str, Any]:
-    """What tells a mutant from others of its module, whatever is written above its line."""
+    """The identity of a mutant within its module, which does not depend on the text above its line."""
     start = text.rfind("\n", 0, mutant.start) + 1
     line = text[start : text.find("\n", mutant.start)]
     above = text[:start].splitlines()
@@ -32,13 +32,13 @@ def identity(text: str, mutant: Mutant) -> dict[str, Any]:
 
 
 def key(module: str, told: dict[str, Any]) -> str:
-    """A short name of a mutant, the same wherever its line stands."""
+    """A short name of a mutant, which does not depend on its line number."""
     parts = [module, *(str(told[name]) for name in ("text", "column", "before", "after", "twin"))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def stored() -> dict[str, dict[str, Any]]:
-    """Results by key; of a mutant tried twice the last. What is forgotten is not among them."""
+    """Results by key, the last one for each mutant; without mutants that are marked to be tried again."""
     return {name: row for name, row in _all().items() if row["outcome"] != "again"}
 
 
@@ -51,17 +51,17 @@ def _read(file: Path) -> list[dict[str, Any]]:
 
 
 def bare() -> list[dict[str, Any]]:
-    """Rows of RESULTS that only say how many mutants of a module were killed: module, seed, outcome and count."""
+    """Rows of RESULTS without details: module, seed, outcome and number of mutants."""
     return [row for row in _read(RESULTS) if "key" not in row]
 
 
 def keep(rows: list[dict[str, Any]]) -> None:
-    """Write RESULTS anew: these rows, and the bare ones."""
+    """Rewrite RESULTS: these rows, and those without details."""
     RESULTS.write_text("".join(json.dumps(row) + "\n" for row in bare() + rows), encoding="utf-8")
 
 
 def standing(modules: list[str]) -> list[dict[str, Any]]:
-    """Results of mutants whose line is still there, in the order of the modules and of their lines."""
+    """Results of mutants whose line still exists, in the order of the modules and of their lines."""
     known, found = stored(), []
     for module in modules:
         text = (ROOT / path_of(module)).read_text(encoding="utf-8")
@@ -71,7 +71,7 @@ def standing(modules: list[str]) -> list[dict[str, Any]]:
 
 
 def missing(module: str, text: str, count: int, seed: str) -> list[Mutant]:
-    """Those of the chosen mutants that are not stored, and those that are to be tried again."""
+    """The chosen mutants without a result, and the mutants that are marked to be tried again."""
     known, every = _all(), mutants(text, c=module.endswith(".h"))
     names = {key(module, identity(text, mutant)): mutant for mutant in every}
     picked = {key(module, identity(text, mutant)): mutant for mutant in chosen(every, count, f"{seed} {module}")}
@@ -80,7 +80,7 @@ def missing(module: str, text: str, count: int, seed: str) -> list[Mutant]:
 
 
 def store(module: str, text: str, mutant: Mutant, found: dict[str, Any], seed: str) -> None:
-    """Append what was found; `first` is the outcome of the first try, which a later one does not change."""
+    """Append a result; `first` is the outcome of the first try, which later tries keep."""
     told = identity(text, mutant)
     name = key(module, told)
     known = _all().get(name, {})
@@ -93,7 +93,7 @@ def store(module: str, text: str, mutant: Mutant, found: dict[str, Any], seed: s
 
 
 def forget_survivors(modules: list[str]) -> list[str]:
-    """Mark the survivors of these modules as to be tried again; return the modules that have some such."""
+    """Mark the survivors of these modules to be tried again; return the modules that have any."""
     rows = [row for row in _all().values() if row["module"] in modules and row["outcome"] in ("survived", "again")]
     with path().open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(row | {"outcome": "again"}) + "\n" for row in rows)

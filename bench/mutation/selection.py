@@ -1,7 +1,7 @@
-"""Which tests hold which module, under tests/: those that were written for it first.
+"""The tests of each module, under tests/; those written for it come first.
 
-`tests/test_mutation_bench.py` holds this list to the tree. A module is a path below python/tmfcore, or, of a
-kernel or a C header, below tmfcore. A wrong header is built into the kernels that HEADERS names for it, and no others.
+`tests/test_mutation_bench.py` checks this list against the tree. A module is a path below python/tmfcore, or, for a
+kernel or C header, below tmfcore. A mutant of a header is built only into the kernels that HEADERS names for it.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "games/_typed.pyx": ("rows", "typed", "coupling"),
 }
 
-#: The kernels that a header is built into, whose tests hold it, and tests beyond these.
+#: For each header: the kernels into which it is built and whose tests are used, and additional tests.
 HEADERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "_population/alias.h": (("_population/alias.pyx", "_population/tiles.pyx"), ()),
     "_random/binomials.h": (("_random/sampling.pyx",), ("sampling_laws",)),
@@ -183,17 +183,17 @@ def is_compiled(module: str) -> bool:
 
 
 def kernels_of(module: str) -> tuple[str, ...]:
-    """The kernels to be built where a compiled module is changed."""
+    """The kernels to build for a mutant of a compiled module."""
     return HEADERS[module][0] if module in HEADERS else (module,)
 
 
 def tests_of(module: str) -> list[str]:
-    """The files of tests for a module, those of its folder, or the one of its name.
+    """The test files of a module, or else those of its folder, or the one with its name.
 
     Raises
     ------
     KeyError
-        There are none.
+        The module has no test file.
     """
     if module in HEADERS:
         kernels, more = HEADERS[module]

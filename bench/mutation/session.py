@@ -1,8 +1,8 @@
 """Try the mutants of one module, in a copy of the tree: `python -m bench.mutation.session MODULE COUNT SEED SECONDS`.
 
-The tests of a Python module are collected once. Each mutant is a fork, in which the code of the changed function is
-exchanged, and the tests that run through that statement follow, quickest first, until one fails. What survives that,
-lies outside functions, or is of a kernel is tried in a process that imports everything and runs every test.
+The tests of a Python module are collected once. Each mutant runs in a fork: the code of the changed function is
+replaced, and the tests that execute the statement run, quickest first, until one fails. Mutants that survive this, that
+are outside functions, or that are of kernels are tried in a new process that imports everything and runs every test.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from .children import LONGEST, in_child
 from .operators import Mutant
 from .selection import is_compiled, kernels_of, path_of, tests_of
 
-#: Seconds of processor time a mutant may take beyond three times what its tests take.
+#: Seconds of processor time that a mutant may take in addition to three times the time of its tests.
 SPARE = 30
-#: Examples of a property, derandomised: fewer than the test suites' own, so that what is killed here is killed there.
+#: Examples per property, derandomised: fewer than in the test suite, so that it kills every mutant that is killed here.
 EXAMPLES = 25
 NOT_EXCHANGED = "not exchanged"
 OPTIONS = [
@@ -71,7 +71,7 @@ class Runner:
 
 
 class Server(Runner):
-    """Tries the mutants of a Python module that lie in functions; `left` are those it cannot."""
+    """Tries the mutants of a Python module that are in functions; `left`: the mutants that it cannot try."""
 
     left: list[int]
     seed: str
@@ -97,17 +97,17 @@ class Server(Runner):
             with changed(self.path, mutant.apply(self.text)):
                 found = in_child(partial(self.attempt, function, mine), limit)
             if found.get("answer", "died") in (None, NOT_EXCHANGED):
-                self.left.append(i)  # survivors too: what a decorator made when it was imported has the old code
+                self.left.append(i)  # survivors, too: functions made by decorators at import still have the old code
                 continue
             results.store(self.module, self.text, mutant, found, self.seed)
         return True
 
     def attempt(self, function: str, items: list[pytest.Item]) -> str | None:
-        """The test that fails with the code that the file has now."""
+        """The test that fails with the present code of the file."""
         return self.run(items) if _exchange(self.module, self.path, function) else NOT_EXCHANGED
 
     def measure(self) -> tuple[dict[str, float], dict[str, list[int]], list[str]]:
-        """Run every test: how long it takes, the lines of the module it runs through, and those that fail."""
+        """Run every test; record its time, the lines of the module that it executes, and whether it fails."""
         target, lines, broken = str(self.path.resolve()), {}, []
         now: set[int] = set()
 
@@ -148,7 +148,7 @@ class Fresh(Runner):
 
 
 def afresh(module: str, order: dict[str, float], broken: list[str], most: float) -> str | None:
-    """The test that fails where everything is imported as it is now; for processes that have not imported it."""
+    """The test that fails with the present code; for processes that have not imported the package yet."""
     runner = Fresh(module, [])
     runner.order, runner.broken, runner.most = order, broken, most
     code = pytest.main([*OPTIONS, *tests_of(module)], plugins=[runner])
@@ -159,7 +159,7 @@ def afresh(module: str, order: dict[str, float], broken: list[str], most: float)
 
 @contextlib.contextmanager
 def changed(path: Path, text: str) -> Iterator[bool]:
-    """The file with another text, for subprocesses that import it."""
+    """Replace the text of the file, for subprocesses that import it."""
     before, times = path.read_bytes(), path.stat()
     path.write_text(text, encoding="utf-8")
     try:
@@ -170,7 +170,7 @@ def changed(path: Path, text: str) -> Iterator[bool]:
 
 
 def _function_at(text: str, line: int) -> str | None:
-    """Qualified name of the outermost function whose body holds the line."""
+    """Qualified name of the outermost function whose body contains the line."""
     names: list[str] = []
     node: ast.AST = ast.parse(text)
     while True:
@@ -189,7 +189,7 @@ def _function_at(text: str, line: int) -> str | None:
 
 
 def _exchange(module: str, path: Path, qualified: str) -> bool:
-    """Give the function of the loaded module the code that its file has now; False where it cannot be found."""
+    """Give the function of the loaded module the present code of its file; False if it is not found."""
     name = "tmfcore." + module.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
     code = compile(path.read_text(encoding="utf-8"), str(path.resolve()), "exec")
     codes = list(_codes_named(code, qualified))
@@ -216,7 +216,7 @@ def _codes_named(code: CodeType, qualified: str) -> Iterator[CodeType]:
 
 
 def measured(files: list[str]) -> tuple[dict[str, float], list[str]]:
-    """How long each test of these files takes, and which of them fail."""
+    """The time of each test of these files, and the tests that fail."""
     broken: list[str] = []
 
     class All(Runner):
@@ -232,7 +232,7 @@ def measured(files: list[str]) -> tuple[dict[str, float], list[str]]:
 
 
 def known_tests(module: str) -> dict[str, Any]:
-    """What `measured` says of the tests of a module; each file is measured once."""
+    """The result of `measured` for the tests of a module; each file is measured once."""
     memory = results.path().with_name("tests.json")
     seconds, broken = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else ({}, [])
     files = tests_of(module)
@@ -249,7 +249,7 @@ def known_tests(module: str) -> dict[str, Any]:
 
 
 def served(module: str, todo: list[Mutant], seed: str) -> tuple[list[int], dict[str, float], list[str]]:
-    """Try what a server can; return what it cannot, how long the tests take, and which fail."""
+    """Try the mutants that a server can try; return the others, the times of the tests, and the failing tests."""
     server = Server(module, todo)
     server.seed = seed
     if code := pytest.main([*OPTIONS, *tests_of(module)], plugins=[server]):
@@ -258,7 +258,7 @@ def served(module: str, todo: list[Mutant], seed: str) -> tuple[list[int], dict[
 
 
 def main(module: str, count: str, seed: str, most: str) -> None:
-    """Try what is not stored yet of `count` mutants of a module; a kernel by `most` seconds of its quickest tests."""
+    """Try those of `count` mutants of a module without a result; kernels by `most` seconds of their quickest tests."""
     path = path_of(module)
     text = path.read_text(encoding="utf-8")
     todo = results.missing(module, text, int(count), seed)

@@ -8,13 +8,13 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: Statements that hold no behaviour, or that no test can be expected to see.
+#: Statements without behaviour, or whose effect no test can be expected to detect.
 SKIPPED = {
     "@", "assert", "cdef class", "cimport", "class", "ctypedef", "from", "global", "import", "include", "nonlocal",
 }  # fmt: skip
 LAYOUT = {tokenize.NL, tokenize.COMMENT, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING}
 
-#: What a statement of C with a body in braces begins with; all others are functions, structs and enumerations.
+#: First words of C statements with a body in braces; all others are functions, structs and enumerations.
 _CONTROL = {"if", "else", "for", "while", "do", "switch"}
 _C = re.compile(
     r"(?P<layout>\s+|/\*.*?\*/|//[^\n]*|\#(?:[^\n\\]|\\.)*)"  # a directive goes on behind a backslash
@@ -39,7 +39,7 @@ class Token:
 
 
 def of_python(text: str) -> Iterator[list[Token]]:
-    """The logical lines, without layout, comments, docstrings and what SKIPPED names."""
+    """The logical lines, without layout, comments, docstrings and the statements of SKIPPED."""
     starts = [0]
     for line in text.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -60,7 +60,7 @@ def of_python(text: str) -> Iterator[list[Token]]:
 
 
 def of_c(text: str) -> Iterator[list[Token]]:
-    """What stands between semicolons and braces: no directives, comments, declarations without a value, signatures."""
+    """The statements between semicolons and braces, without directives, comments, signatures and bare declarations."""
     statement: list[Token] = []
     depth, line = 0, 1
     for match in _C.finditer(text):

@@ -13,19 +13,19 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "measured"
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.peers", description="tmfcore beside its peers.")
+    parser = argparse.ArgumentParser(prog="python -m bench.peers", description="Compare tmfcore with other libraries.")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="small sizes, few repeats; writes nothing unless --output")
-    size.add_argument("--tiny", action="store_true", help="smallest sizes, one repeat: do the answers agree?")
-    parser.add_argument("--only", action="append", metavar="NAME", help="workloads whose names start so (again for more)")
-    parser.add_argument("--peers", metavar="A,B", help="families to take part, such as plain_numpy,with_numba")
-    parser.add_argument("--list", action="store_true", help="name the workloads and families, measure nothing")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where benchmarks.md and .png go (default: docs/measured)")
+    size.add_argument("--tiny", action="store_true", help="smallest sizes, one repeat: only checks the answers")
+    parser.add_argument("--only", action="append", metavar="NAME", help="workloads whose name starts so (repeatable)")
+    parser.add_argument("--peers", metavar="A,B", help="families of contestants, such as plain_numpy,with_numba")
+    parser.add_argument("--list", action="store_true", help="print workloads and families, measure nothing")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for benchmarks.md and .png (default: docs/measured)")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 where all answers agree, 1 where one does not."""
+    """Return 0 if all answers agree, 1 if one does not, 2 for a name that is unknown."""
     chosen = options(arguments)
     one_thread()
     from bench.peers import page, run, workloads  # numpy and the others read the environment when they are loaded

@@ -1,6 +1,6 @@
 """Problems of learning: a gradient from a sampled population, TMF-PG, and mirror descent; and games written in Python.
 
-    Gradient        REINFORCE's direction for a tabular softmax policy, everybody acting
+    Gradient        REINFORCE's direction for a tabular softmax policy, with all agents acting
     Learning        iterations of TMF-PG in the two games of the paper
     MirrorDescent   iterations on the beach bar, with the exploitability of every iterate
     CrowdedGame     flow, or a sampled population, of a game whose tables are Python functions of mu
@@ -20,7 +20,7 @@ from bench.peers.problems import SIGMAS, Answer, BeachBar, Disagreement, Floats,
 
 @dataclass(frozen=True)
 class Direction:
-    """sum_t 1{o_t = o} (1{a_t = a} - pi(a | o)) G_t, a head of `n_agents` agents; (S, A)."""
+    """sum_t 1{o_t = o} (1{a_t = a} - pi(a | o)) G_t, per agent of `n_agents` agents; (S, A)."""
 
     value: npt.NDArray[Any]
     n_agents: int
@@ -28,22 +28,22 @@ class Direction:
 
 @dataclass(frozen=True, eq=False)
 class Gradient(Population):
-    """A population whose direction of ascent is wanted: the gradient of the return by the logits of its policy.
+    """A population, and its ascent direction: the gradient of the return in the logits of its policy.
 
-    G_t is the discounted return of an agent from step t on; any baseline that does not change the mean will do. The
-    answer is right where every cell lies within 6 standard deviations of the mean, both of which are computed: agents
-    are independent, and the second moments of (direction, return) of one agent obey a recursion backward in time.
+    G_t is the discounted return of an agent from step t on; contestants may subtract any baseline that does not change
+    the mean. The answer is correct if every cell lies within 6 standard deviations of the mean. Both are computed: agents
+    are independent, and the second moments of (direction, return) of one agent satisfy a backward recursion.
     """
 
     discount: float = 0.95
 
     def of(self, n_agents: int) -> Gradient:
-        """The same with fewer agents, for those who take long: their time is per agent and step as well."""
+        """The same with fewer agents, for slow contestants, whose time is also per agent and step."""
         return replace(self, n_agents=n_agents, batch=n_agents)
 
     @cached_property
     def moments(self) -> tuple[Floats, Floats]:
-        """First and second moment of one agent's direction, by cell of the direction and where it starts: (S * A, S)."""
+        """First and second moment of one agent's direction, by cell of the direction and first observation: (S * A, S)."""
         n_cells, size = self.size * self.n_actions, self.size
         flat, reward = self.transition.reshape(n_cells, size), self.reward.ravel()
         same = np.arange(n_cells)[:, None] // self.n_actions == np.arange(n_cells) // self.n_actions  # one observation
@@ -70,7 +70,7 @@ class Gradient(Population):
         return np.einsum("...oa,oa->...o", of_pairs.reshape(*of_pairs.shape[:-1], self.size, self.n_actions), self.pi)
 
     def check(self, answer: Any) -> None:
-        """Raise Disagreement unless the direction is that of this population, up to sampling."""
+        """Raise Disagreement unless the direction is that of this population, up to sampling error."""
         first, second = self.moments
         start = self.of(answer.n_agents).initial / answer.n_agents
         mean = (first @ start).reshape(self.pi.shape)
@@ -89,7 +89,7 @@ class Gradient(Population):
 
 @dataclass(frozen=True)
 class Learned:
-    """What an algorithm found: policy (L, S, A), and the exploitability it claims for it."""
+    """The result of an algorithm: policy (L, S, A), and the exploitability that it reports."""
 
     policy: Floats
     exploitability: float
@@ -97,10 +97,10 @@ class Learned:
 
 @dataclass(frozen=True, eq=False)
 class Learning:
-    """TMF-PG, one agent of N acting at a step, twenty sweeps, S = 5; `game` is one of the two of the paper.
+    """TMF-PG with one acting agent of N per step, twenty sweeps, S = 5; `game` is one of the paper's two games.
 
-    The answer is right where the exploitability claimed is that of the policy, by a recursion written here from the
-    formulas of the games, and no more than a tenth of the uniform policy's.
+    The answer is correct if the reported exploitability is that of the policy, by a recursion written here from the
+    formulas of the games, and at most a tenth of the uniform policy's.
     """
 
     kind: str
@@ -112,14 +112,14 @@ class Learning:
     VALUES = (1.0, 0.85, 0.7, 0.55, 0.4)
     CAPACITIES = (0.1, 0.15, 0.2, 0.25)
     COST = 0.05  # of a switch
-    SHARE = 0.1  # of the uniform policy's exploitability that may be left
+    SHARE = 0.1  # largest exploitability, as a share of the uniform policy's
 
     @property
     def steps(self) -> int:
         return self.SWEEPS * self.n_agents
 
     def tables(self, mu: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """Reward (S, A), transition (S, A, S) and the passive two, (S,) and (S, S), at one population."""
+        """Reward (S, A), transition (S, A, S), passive reward (S,) and passive transition (S, S), at one population."""
         dt, place = 1.0 / self.n_agents, np.eye(5)
         if self.game == "resource selection":
             waiting, staying = dt * (np.array(self.VALUES) - mu), place
@@ -136,7 +136,7 @@ class Learning:
         return waiting[:, None] - self.COST * moved, target, waiting, staying
 
     def exploitability(self, policy: Floats) -> float:
-        """Of a policy (L, S, A), in the mean field of one agent of N at a step."""
+        """Exploitability of a policy (L, S, A), in the mean field with one acting agent of N per step."""
         share, gamma = 1.0 / self.n_agents, self.DISCOUNT ** (1.0 / self.n_agents)
         mu = np.full(5, 0.2)
         stages = np.arange(self.steps) * len(policy) // self.steps
@@ -155,7 +155,7 @@ class Learning:
         return float((best - own).mean())
 
     def check(self, answer: Learned) -> None:
-        """Raise Disagreement unless it learned, and says rightly how much."""
+        """Raise Disagreement unless the policy is good enough and the reported exploitability is correct."""
         gap, uniform = self.exploitability(answer.policy), self.exploitability(np.full((1, 5, 5), 0.2))
         if not abs(answer.exploitability - gap) <= 1e-8:
             raise Disagreement(f"exploitability is said to be {answer.exploitability:.10g}; it is {gap:.10g}")
@@ -167,8 +167,8 @@ class Learning:
 class MirrorDescent(BeachBar):
     """Online mirror descent on the beach bar: y += rate * Q of the policy along its own flow, policy = softmax(y).
 
-    The answer is the exploitability of the policies 0 (uniform), 1, ... `iterations`, or, of one who takes long, a mapping
-    from the number of some of them to their exploitability.
+    The answer is the exploitability of the policies 0 (uniform), 1, ... `iterations`, or, for slow contestants, a mapping
+    from the numbers of some of them to their exploitability.
     """
 
     iterations: int = 50
@@ -214,8 +214,8 @@ class MirrorDescent(BeachBar):
 class JostledBar(BeachBar):
     """The beach bar with wind only in crowded places: where mu(x) > 1 / S. The distribution after `steps` moves.
 
-    Bench-MFG can say no other dependence of the kernel on mu with the same three successors: it fixes the weights of its
-    noise, and lets mu change where it leads.
+    Bench-MFG supports no other dependence of the kernel on mu with three successors: the weights of its noise are fixed,
+    and only the successors depend on mu.
     """
 
     def push(self, mu: Floats) -> Floats:
@@ -229,10 +229,10 @@ class JostledBar(BeachBar):
 
 @dataclass(frozen=True, eq=False)
 class CrowdedGame:
-    """A dense game whose two tables are Python functions of mu, as a user writes them; `share` of all act at a step.
+    """A dense game whose two tables are Python functions of mu, as a user writes them; a share `share` acts per step.
 
-    The answer is the flow (T+1, S), or an Answer with the counts of N agents. They are no longer independent; a share is
-    held to lie within 12 standard deviations of N independent agents.
+    The answer is the flow (T+1, S), or an Answer with the counts of N agents. Agents are not independent here; shares must
+    lie within 12 standard deviations of N independent agents.
     """
 
     kind: str
@@ -244,7 +244,7 @@ class CrowdedGame:
 
     @cached_property
     def rows(self) -> Floats:
-        """The two kernels between which mu decides, (2, S, A, S)."""
+        """The two kernels that mu mixes, (2, S, A, S)."""
         return np.random.default_rng(7).dirichlet(np.ones(8), size=(2, 8, 4))
 
     @cached_property

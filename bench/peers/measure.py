@@ -1,7 +1,7 @@
-"""Timing: contestants take turns, round by round, so that a busy moment of the machine hits them all.
+"""Timing: contestants take turns, round by round, so that a busy moment of the machine affects all of them.
 
-The figure is processor time of the process, smallest of the rounds: other processes hardly touch it. Wall time is kept
-beside it, and is the figure where threads are what is measured.
+The figure is the processor time of the process, smallest of the rounds, which other processes hardly affect. Wall time is
+also recorded, and is the figure for workloads with threads.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Entry:
-    """One contestant at one problem.
+    """One contestant on one problem.
 
     Parameters
     ----------
     label : str
-        Who, and how where that matters: "numpy alias".
+        Library and, if needed, method: "numpy alias".
     run : callable
         Does the work once and returns the answer, which the problem can check.
     units : float
-        Units of work (agent-steps, events, steps, evaluations) in one call.
+        Units of work (agent-steps, events, steps, evaluations) per call.
     note : str
-        What a reader should know about it.
+        A remark for readers of the page.
     ours : bool
-        tmfcore itself; the first such entry is what the others are compared with.
+        tmfcore; the others are compared with the first such entry.
     usual : bool
-        Code as it is usually written, beside which another entry of the same library is the best we could write.
+        Code as it is usually written; another entry of the same library is the best we could write.
     """
 
     label: str
@@ -58,7 +58,7 @@ class Timing:
         return self.wall_min if wall else self.cpu_min
 
     def typical(self, wall: bool) -> float:
-        """Its median."""
+        """The median of that time."""
         return self.wall_median if wall else self.cpu_median
 
 
@@ -69,11 +69,11 @@ class Effort:
     Parameters
     ----------
     rounds : int
-        Samples of each contestant.
+        Samples per contestant.
     sample : float
-        Seconds a sample should last at least; short calls are repeated within it.
+        Smallest duration of a sample, s; short calls are repeated within it.
     budget : float
-        Seconds a contestant may take in all; slow ones get fewer rounds, at least one.
+        Total seconds per contestant; slow ones get fewer rounds, at least one.
     """
 
     rounds: int
@@ -91,7 +91,7 @@ def seconds_of(run: Callable[[], Any], calls: int) -> tuple[float, float]:
 
 
 def measure(entries: Sequence[Entry], effort: Effort) -> list[Timing]:
-    """Time contestants that have run, and been checked, once. One that takes half its budget for a call is run once."""
+    """Time contestants that have run once and been checked. If a call takes half the budget or more, it runs once."""
     calls, rounds = [], []
     samples: list[list[tuple[float, float]]] = [[] for _ in entries]
     for entry, found in zip(entries, samples, strict=True):

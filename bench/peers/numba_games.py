@@ -40,7 +40,7 @@ def jostled_bar(problem: JostledBar) -> tmf.Game:
 
 
 def jostled_kernel(problem: JostledBar) -> Callable[[Floats], Floats]:
-    """Its kernel as a compiled function of mu, (S, 3, 3)."""
+    """The kernel of that game as a compiled function of mu, (S, 3, 3)."""
     size, crowd = problem.size, 1.0 / problem.size
     side, middle = problem.WIND[0], problem.WIND[1]
 
@@ -61,7 +61,7 @@ def jostled_kernel(problem: JostledBar) -> Callable[[Floats], Floats]:
 
 
 def resources(problem: Population, like: tmf.Game) -> tmf.Game:
-    """Resource selection, `like` the built-in one; its numbers come as user data."""
+    """Resource selection, like the built-in game `like`; its numbers come as user data."""
     size = problem.size
     data = np.array([problem.step, problem.SWITCHING, *problem.values])
 

@@ -1,4 +1,4 @@
-"""tmfcore, through its public verbs: tables, recording and checks included; making the Game is not."""
+"""tmfcore, by its public verbs, including tables, recording and checks; the Game is made before."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def two_threads(problem: Population) -> list[Entry]:
 
 
 def any_n(problem: Population) -> list[Entry]:
-    """Counts of a population, and of a hundred million."""
+    """Counts of the population, and of a population of 10^8."""
     game, fewer = dense_game(problem), replace(problem, n_agents=10**8, batch=10**8)
     small = simulated(fewer, game, tmf.Synchronous(), "counts", False, 1, "tmfcore, N=1e+08")
     return [
@@ -87,7 +87,7 @@ def dense(engine: str, decisions: bool, problem: Population) -> list[Entry]:
 
 
 def sequential(engine: str, problem: Population) -> list[Entry]:
-    """One record a run, rewards and decisions summed over it."""
+    """One record per run, with rewards and decisions summed over it."""
     game = resource_game(problem)
     return [simulated(problem, game, tmf.Sequential(), engine, True, game.horizon, "tmfcore")]
 
@@ -117,7 +117,7 @@ def flow(problem: Limit) -> list[Entry]:
 
 
 def values(problem: Limit) -> list[Entry]:
-    """V and Q along the flow, which is computed beforehand."""
+    """V and Q along the flow, which is computed before."""
     game, policy, schedule = dense_game(problem), tmf.TabularPolicy(problem.pi), tmf.Synchronous()
     along = tmf.mean_field(game, policy, schedule)
     run = lambda: tmf.evaluate(game, policy, schedule, flow=along).values
@@ -132,7 +132,7 @@ def beach_game(problem: BeachBar, reward) -> tmf.Game:
 
 
 def beach_games(problem: BeachBar) -> list[tuple[str, str, tmf.Game]]:
-    """Label, note and game: built in, where this tmfcore has it, and with the reward in Python."""
+    """Label, note and game: built in, if this tmfcore has it, and with the reward in Python."""
     found = []
     if hasattr(tmf.games, "beach_bar"):
         found.append(("tmfcore", "", tmf.games.beach_bar(problem.size, horizon=problem.steps, step=1).at()))
@@ -159,7 +159,7 @@ def push_forward(problem: BeachBar) -> list[Entry]:
 
 
 def jostled(problem: JostledBar) -> list[Entry]:
-    """The kernel compiled, where numba is there, whole and by rows; and in Python."""
+    """The kernel compiled by numba, if it is installed, as whole tables and by rows; and in Python."""
     still, windy = np.array([0.0, 1.0, 0.0]), np.array(problem.WIND)
     shape = (problem.size, 3, 3)
 
@@ -181,10 +181,10 @@ def jostled(problem: JostledBar) -> list[Entry]:
 
 
 def gradient(problem: Gradient) -> list[Entry]:
-    """Iterations of TMF-PG that learn from what the counts engine observed: play, credit, judge, move.
+    """Iterations of TMF-PG on samples of the counts engine: simulation, gradient, exploitability, update.
 
-    A plain step of length one from the policy moves it by the direction. A solve of one iteration plays and judges
-    twice, before and after the step, and is counted as the two it is.
+    A plain step of length one moves the policy by the direction. A solve of one iteration simulates and evaluates twice,
+    before and after the step, and counts as two.
     """
     game, policy = dense_game(problem), tmf.TabularPolicy(problem.pi)
     solver = tmf.solvers.TMFPG(
@@ -222,7 +222,7 @@ def learning(problem: Learning) -> list[Entry]:
 
 
 def mirror_descent(problem: MirrorDescent) -> list[Entry]:
-    """Every iterate judged; nobody where this tmfcore has no such solver."""
+    """Exploitability of every iterate; no entry if this tmfcore has no such solver."""
     kind = getattr(tmf.solvers, "MirrorDescent", None)
     if kind is None:
         return []
@@ -235,7 +235,7 @@ def mirror_descent(problem: MirrorDescent) -> list[Entry]:
 
 
 def functions_alone(problem: CrowdedGame) -> Entry:
-    """What the game's own Python functions take, called as often on one population."""
+    """The same number of calls of the game's own Python functions, on one population."""
     mu = problem.initial.copy()
     mu.setflags(write=False)
 
@@ -268,7 +268,7 @@ def python_counts(problem: CrowdedGame) -> list[Entry]:
 
 
 def compiled_game(problem: Population) -> list[Entry]:
-    """Resource selection as a user's cfunc, and as built in."""
+    """Resource selection as a user's cfunc, and built in."""
     own, every = resource_game(problem), problem.steps
     built_in = simulated(problem, own, tmf.Sequential(), "agents", True, every, "tmfcore, built-in game")
     if numba_games is None:

@@ -1,4 +1,4 @@
-"""docs/measured/benchmarks.md: what was measured, on what, how to measure it again, what is wanted, and where we lose."""
+"""docs/measured/benchmarks.md: measurements, machine, goals, cases in which other libraries are faster, and the command."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTES = Path(__file__).with_name("notes.md")
 LIBRARIES = ("numpy", "numba", "jax", "open_spiel", "torch", "mfglib", "bench-mfg-suite", "rmftool", "mesa")
 
-HEAD = """# tmfcore beside its peers
+HEAD = """# tmfcore compared with other libraries
 
-The same work, in one process held to one processor and one thread. Before anything is timed, every answer is checked:
-samples and gradients lie within 6 standard deviations of the mean field's; flows, values and exploitabilities agree to 1e-8
-of their scale (in float32 1e-5, and 1e-4 for a mirror descent). The one exception is marked "like game": the same size, but
-other rules. A time is processor time per unit of work, the smallest of up to {rounds} rounds in which the contestants take
-turns; where threads are the question (threads, tmfpg) it is wall time, on every processor the process was given. "x" is the
-other's time over that of the first row, tmfcore's, so that more than 1 means we are faster. Of tmfcore a public verb is
-timed, with its checks, tables and recording; peers find their tables made and their code compiled.
+The same work, in one process restricted to one processor and one thread. Before timing, every answer is checked: samples
+and gradients lie within 6 standard deviations of the mean field's; flows, values and exploitabilities agree to 1e-8 of their
+scale (to 1e-5 in float32, and to 1e-4 for mirror descent in float32). The one exception is marked "like game": a game of the
+same size with other rules. A time is processor time per unit of work, the smallest of up to {rounds} rounds in which the
+contestants take turns; for workloads with threads (threads, tmfpg) it is wall time, on all processors of the process. "x" is
+the time divided by that of the first row, tmfcore's: above 1, tmfcore is faster. Times of tmfcore are those of a public
+verb, with its checks, tables and recording; the tables of the others are made, and their code is compiled, before.
 """
 
-GOALS = """In brackets what is wanted: at most so much time, at least so many times faster. "Usual code" is what is usually written; the
-best code is the best we, or the authors of a library, could write. A figure is met only where it is met beside both. Where
-the time of the user's own functions is taken off, the difference counts only if it exceeds the scatter of the two, which is
-the sum of their medians over their least times; else it was not measured, and the figure is not met.
+GOALS = """Goals are in brackets: at most this time, at least this many times faster. "Usual code" is code as it is usually written;
+"best code" is the best that we, or the authors of a library, could write. A goal is met only if it is met against both. If
+the time of the user's own functions is subtracted, the difference counts only if it exceeds the scatter of the two times (the
+sum of median minus smallest time of each); otherwise the figure was not measured, and the goal is not met.
 """
 
 RERUN = """## How to measure it again
 
-From a clone with tmfcore and its extra `bench` installed; MFGLib needs torch, whose CPU build is enough, so install that first:
+From a clone with tmfcore and its extra `bench` installed. MFGLib needs torch; its CPU build suffices, so install that first:
 
 ```sh
 python -m pip install torch==2.13.0
@@ -46,8 +46,8 @@ python -m pip install '.[bench]'
 python -m bench.peers
 ```
 
-`--quick` takes a minute or two and writes nothing, `--only NAME` runs some of it, `--list` names what there is. A peer that
-is not installed is left out, with a line that says so.
+`--quick` takes a minute or two and writes nothing; `--only NAME` runs some of the workloads; `--list` prints their names. A
+library that is not installed is omitted, and the page says so.
 """
 
 
@@ -63,17 +63,17 @@ def text(results: Results, size: Size, whole: bool, seconds: float, pictured: bo
     """The page."""
     lines = [HEAD.format(rounds=size.effort.rounds)]
     if not whole:
-        lines += ["**Part of the workloads, or small sizes: no figures to quote.**", ""]
+        lines += ["**Only some of the workloads, or small sizes: no figures to quote.**", ""]
     lines += [*machine(seconds), ""]
-    lines += [f"- left out: {what} ({reason})" for what, reason in results.skipped.items()]
+    lines += [f"- omitted: {what} ({reason})" for what, reason in results.skipped.items()]
     lines += [f"- WRONG, and not timed: {what}" for what in results.wrong]
     if pictured:
         lines += ["", "![How many times faster tmfcore is than each peer, by workload](benchmarks.png)"]
-    lines += ["", "## What is wanted, and what was found", "", *goals(results, size)]
-    lines += ["", "## Where we lose", "", *losses(results), ""]
+    lines += ["", "## Goals and results", "", *goals(results, size)]
+    lines += ["", "## Where other libraries are faster", "", *losses(results), ""]
     if NOTES.exists() and size is FULL:
         lines += [NOTES.read_text(encoding="utf-8")]
-    lines += [RERUN, "## Everything", ""]
+    lines += [RERUN, "## All measurements", ""]
     for workload, found in results.lines.items():
         lines += [f"**{workload.name}**: {title(workload, size)}; per {workload.unit}", "", *table(found), ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -104,16 +104,16 @@ def processor() -> str:
 
 
 def goals(results: Results, size: Size) -> Iterator[str]:
-    """One row a workload: tmfcore's time, the most it may take, and the ratios with the least they may be."""
+    """One row per workload: tmfcore's time with its goal, and the ratios with their goals."""
     if size is not FULL:
-        yield "Wanted are figures at full size; at this size they are for orientation."
+        yield "The goals are for full size; at this size they are for orientation."
         yield ""
     yield GOALS
-    yield "| workload | tmfcore | (wanted) | met | beside the best code (wanted) | met | beside usual code (wanted) | met |"
+    yield "| workload | tmfcore | (goal) | met | against the best code (goal) | met | against usual code (goal) | met |"
     yield "|---|---|---|---|---|---|---|---|"
     for workload, found in results.lines.items():
         (own, noise), most = own_time(workload, found), most_of(workload)
-        lost = own <= noise  # in the scatter of the times it is the difference of
+        lost = own <= noise  # within the scatter of the two times
         cells = [workload.name, f"within the noise of {duration(noise)}" if lost else duration(own)]
         cells.append("" if most is None else f"(<= {duration(most)})")
         cells.append("" if most is None else "not measured" if lost else yes(own <= most))
@@ -129,9 +129,9 @@ def goals(results: Results, size: Size) -> Iterator[str]:
 
 
 def own_time(workload: Workload, found: list[Line]) -> tuple[float, float]:
-    """tmfcore's seconds per unit, without what the user's own functions take, and the scatter of such a difference.
+    """tmfcore's seconds per unit without the user's own functions, and the scatter of this difference.
 
-    The scatter is 0 where nothing is taken off: what is printed is then a time that was measured.
+    The scatter is 0 if nothing is subtracted: the time was then measured directly.
     """
     timings = {line.entry.label: line.timing for line in found}
     own, less = found[0].timing, timings.get(workload.less)
@@ -157,7 +157,7 @@ def losses(results: Results) -> list[str]:
         for line in lines[1:]
         if not line.entry.ours and line.ratio < 1.0
     ]
-    return found or ["Nowhere among these workloads."]
+    return found or ["In none of these workloads."]
 
 
 def table(found: list[Line]) -> Iterator[str]:

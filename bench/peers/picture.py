@@ -1,4 +1,4 @@
-"""docs/measured/benchmarks.png: a bar for each peer of each workload, as long as the ratio of its time to tmfcore's."""
+"""docs/measured/benchmarks.png: a bar per peer and workload, whose length is the ratio of its time to tmfcore's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BAR, GAP, WIDTH = 0.22, 0.16, 4.4  # inches: on a page 800 pixels wide the lette
 
 
 def draw(results: Results, path: Path) -> Path | None:
-    """Draw to `path` and return it; None without matplotlib, or with nothing to draw."""
+    """Draw to `path` and return it; None if matplotlib is missing or there is nothing to draw."""
     try:
         from matplotlib.figure import Figure
         from matplotlib.patches import Patch
@@ -52,7 +52,7 @@ def draw(results: Results, path: Path) -> Path | None:
 
 
 def _columns(groups: list[tuple[str, list[Line]]]) -> list[list[tuple[str, list[Line]]]]:
-    """Two columns of about equal height where there is much to show."""
+    """Two columns of about equal height if there are many bars."""
     bars = [len(lines) + GAP / BAR for _, lines in groups]
     if sum(bars) < 24:
         return [groups]

@@ -1,4 +1,4 @@
-"""Plain numpy: the usual idioms, and the fastest we know, which works in blocks that stay in the cache."""
+"""Plain numpy: the usual idioms, and the fastest code that we know, in blocks that stay in the cache."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLOCK = 1 << 14
 
 
 def alias_agents(decisions: bool, problem: Population) -> list[Entry]:
-    """One alias draw an agent and step, in blocks; every array is allocated once."""
+    """One alias draw per agent and step, in blocks; every array is allocated once."""
     rows = tables.rows_of(problem, decisions)
     n_cells, size, n_actions = rows.shape[1], problem.size, problem.n_actions
     share, other = (table.ravel() for table in tables.alias(rows))
@@ -62,7 +62,7 @@ def alias_agents(decisions: bool, problem: Population) -> list[Entry]:
 
 
 def searched_agents(decisions: bool, problem: Population) -> list[Entry]:
-    """The usual idiom: an action and a successor for everybody by searchsorted in rising cumulative rows."""
+    """The usual idiom: actions and successors of all agents by searchsorted in increasing cumulative rows."""
     size, n_actions = problem.size, problem.n_actions
     actions = tables.cumulative(problem.pi)
     moves = tables.cumulative(problem.transition.reshape(-1, size) if decisions else problem.averaged)
@@ -107,7 +107,7 @@ def counts(decisions: bool, problem: Population) -> list[Entry]:
 
 
 def bernoulli(problem: Population) -> list[Entry]:
-    """Binomials for who acts, multinomials for where they go: numpy draws both in 64 bits."""
+    """Binomials for the acting agents, multinomials for their moves: numpy draws both with 64-bit counts."""
     rng = np.random.default_rng(2)
 
     def run() -> Answer:
@@ -122,7 +122,7 @@ def bernoulli(problem: Population) -> list[Entry]:
 
 
 def batches(problem: Population) -> list[Entry]:
-    """B of N resource users: Generator.choice, and a way that draws the batches of many steps at once."""
+    """Batches of B of N agents, resource selection: by Generator.choice, and by drawing many batches at once."""
     size, n_agents, batch = problem.size, problem.n_agents, problem.batch
     rows = tables.cumulative(problem.pi)
     prices, switching = problem.values, problem.switching
@@ -131,7 +131,7 @@ def batches(problem: Population) -> list[Entry]:
     steps = max(10, problem.steps // 20)
 
     def choose(rows_wanted: int):
-        """Uniform subsets: rows without a repeated index, which is what is left of uniform rows."""
+        """Uniform subsets: uniform rows, of which those with a repeated index are rejected."""
         found = rng.integers(n_agents, size=(rows_wanted, batch))
         while True:
             ordered = np.sort(found, axis=1)
@@ -164,7 +164,7 @@ def batches(problem: Population) -> list[Entry]:
 
     units = steps * batch
     found = [Entry("numpy choice", partial(run, False), units, usual=True)]
-    if batch * batch <= 2 * n_agents:  # else hardly a row is without a repetition
+    if batch * batch <= 2 * n_agents:  # otherwise hardly any row is without a repetition
         found.append(Entry("numpy, batches ahead", partial(run, True), units, "indices of 64 steps are drawn at once"))
     return found
 
@@ -235,7 +235,7 @@ def beach_bar(problem: BeachBar) -> list[Entry]:
 
 
 def push_forward(problem: BeachBar) -> list[Entry]:
-    """One weighted bincount a step."""
+    """One weighted bincount per step."""
     flat = problem.successors.ravel()
     weight = (problem.pi[:, :, None] * np.array(problem.WIND)).reshape(problem.size, -1)
 

@@ -13,12 +13,12 @@ BLOCK = 1 << 13
 
 
 def centred(credit: Floats, problem: Gradient, n_agents: int) -> Direction:
-    """Returns added up by (o, a), made a direction: sum_i (1{a_i = a} - pi(a | o)) G_i."""
+    """The direction from sums of returns by (o, a): sum_i (1{a_i = a} - pi(a | o)) G_i."""
     return Direction((credit - problem.pi * credit.sum(axis=1, keepdims=True)) / n_agents, n_agents)
 
 
 def by_alias(problem: Gradient) -> Entry:
-    """Forward by one alias draw an agent and step, backward by gather and bincount, in blocks that stay in the cache."""
+    """Forward by one alias draw per agent and step, backward by gather and bincount, in blocks that stay in the cache."""
     size, n_actions, n_agents, steps = problem.size, problem.n_actions, problem.n_agents, problem.steps
     share, other = tables.alias(tables.joint(problem))
     n_cells = share.shape[1]
@@ -63,7 +63,7 @@ def by_alias(problem: Gradient) -> Entry:
 
 
 def by_search(problem: Gradient) -> Entry:
-    """The usual idiom, on a twentieth of the agents."""
+    """The usual idiom, with a twentieth of the agents."""
     few = problem.of(max(1000, problem.n_agents // 20))
     size, n_actions, n_agents, steps = problem.size, problem.n_actions, few.n_agents, problem.steps
     actions, moves = tables.cumulative(problem.pi), tables.cumulative(problem.transition.reshape(-1, size))
@@ -85,7 +85,7 @@ def by_search(problem: Gradient) -> Entry:
 
 
 def by_counts(problem: Gradient) -> Entry:
-    """No agents at all: flows by Generator.multinomial, and returns of those who share a place averaged."""
+    """Without individuals: flows by Generator.multinomial, and mean returns of the agents at each place."""
     rng, discount = np.random.default_rng(2), problem.discount
 
     def run() -> Direction:
@@ -141,7 +141,7 @@ def mirror_descent(problem: MirrorDescent) -> list[Entry]:
 
 
 def jostled(problem: JostledBar) -> list[Entry]:
-    """One weighted bincount a step; the windy and the still share of everybody apart."""
+    """One weighted bincount per step, separately for agents with and without wind."""
     flat, middle, size = problem.successors.ravel(), problem.successors[:, :, 1].ravel(), problem.size
     windy = (problem.pi[:, :, None] * np.array(problem.WIND)).reshape(size, -1)
     crowd = 1.0 / size

@@ -1,4 +1,4 @@
-"""Sequential play in a Python loop: with numpy calls, as it is usually written, and with lists, which is much faster."""
+"""A sequential run in a Python loop: with numpy calls, as it is usually written, and with lists, which is much faster."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def with_numpy(problem: Population) -> Entry:
 
 
 def with_lists(problem: Population) -> Entry:
-    """Lists, bisection, and the population's reward kept up to date in O(1)."""
+    """Lists, bisection, and O(1) updates of the population's reward."""
     n_agents, size = problem.n_agents, problem.size
     steps = max(100, problem.steps // 10)
     rows = [[*accumulate(row)][:-1] for row in problem.pi.tolist()]

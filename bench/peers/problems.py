@@ -1,12 +1,12 @@
-"""What is to be computed, and how to tell that it was.
+"""The problems, and the checks of their answers.
 
     Population    N agents on a dense random kernel, or choosing among resources; answers are samples
     Limit         flow or values of the mean field of a dense random game
     BeachBar      a circle of S places, three moves and three shifts by the wind; flow or exploitability
 
-A sample is right where every count lies within 6 standard deviations of its mean, which is known: policies and
-kernels here do not depend on mu, so that agents move independently and the mean is N times the mean field (with exact
-batches the counts vary no more than that). False alarms: 2e-9 a count.
+A sample is correct if every count lies within 6 standard deviations of its mean. The mean is N times the mean field,
+since policies and kernels here do not depend on mu and agents move independently (with exact batches the counts vary
+less). False alarms: 2e-9 per count.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ SIGMAS = 6.0
 
 
 class Disagreement(AssertionError):
-    """A contestant's answer is not the right one."""
+    """A contestant's answer is wrong."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A sampled population: counts (S,) after `steps` steps; decisions (S, A) of the last; mean reward earned a head."""
+    """A sampled population: counts (S,) after `steps` steps; decisions (S, A) of the last; mean reward per agent."""
 
     counts: npt.NDArray[Any]
     steps: int
@@ -40,19 +40,19 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """N agents of whom a share acts at each step, under a constant policy and kernel; the others stay.
+    """N agents, of which a share acts at each step, with a constant policy and kernel; passive agents stay.
 
     Parameters
     ----------
     kind : str
-        The key under which contestants are found.
+        Key of the contestants' ENTRIES.
     n_agents, steps : int
         N and T.
     pi : (S, A) float64
     transition : (S, A, S) float64
     reward : (S, A) float64
     batch : int
-        B, agents acting a step; with `probability`, its mean.
+        B, acting agents per step; with `probability`, their mean number.
     probability : float or None
         Bernoulli activation instead of a batch.
     values : (S,) float64 or None
@@ -81,12 +81,12 @@ class Population:
 
     @property
     def step(self) -> float:
-        """dt of resource selection: the share of a sweep one step lasts."""
+        """dt of resource selection: the length of a step in sweeps."""
         return self.batch / self.n_agents
 
     @property
     def switching(self) -> float:
-        """Cost of a switch in the units of v, of which one step earns `step`."""
+        """Cost of a switch in units of v, of which an agent gets `step` per step."""
         return self.SWITCHING / self.step
 
     @cached_property
@@ -113,7 +113,7 @@ class Population:
         return self.initial / self.n_agents @ np.linalg.matrix_power(moved, steps)
 
     def mean_reward(self, steps: int) -> float:
-        """Reward of resource selection, a head and over `steps` steps, by Simpson's rule over the flow."""
+        """Mean reward per agent of resource selection over `steps` steps, by Simpson's rule over the flow."""
         assert self.values is not None, "only of resource selection"
         nodes = np.unique(np.linspace(0, steps, 101).round().astype(int))
         away = self.SWITCHING * self.step * (1.0 - np.diagonal(self.pi))
@@ -147,7 +147,7 @@ class Population:
 
 @dataclass(frozen=True, eq=False)
 class Limit:
-    """Forward flow or backward values over T steps of a dense random game, everybody acting.
+    """Forward flow or backward values over T steps of a dense random game, with all agents acting.
 
     The answer is mu (T+1, S) of kind "flow", V (T+1, S) of kind "values" (along the flow, discount `discount`).
     """
@@ -223,7 +223,7 @@ class BeachBar:
 
     @cached_property
     def successors(self) -> Ints:
-        """(S, A, 3): where a move and a shift lead."""
+        """(S, A, 3): the successors by move and shift."""
         x = np.arange(self.size)
         return (x[:, None, None] + np.arange(-1, 2)[:, None] + np.arange(-1, 2)) % self.size
 

@@ -1,4 +1,4 @@
-"""Run the workloads: make the problem, ask who takes part, check every answer, then time those that were right."""
+"""Run the workloads: make the problem, find the contestants, check every answer, then time the correct ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Line:
 
 @dataclass
 class Results:
-    """What was measured; `skipped` has the reason by library, `wrong` a line for each answer that was not right."""
+    """The measurements; `skipped`: the reason per library; `wrong`: a line for each wrong answer."""
 
     lines: dict[Workload, list[Line]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Results:
 
 
 def run(wanted: list[Workload], size: Size, families: list[str], say: Callable[[str], None]) -> Results:
-    """Measure `wanted`; `say` gets a line for whatever happens."""
+    """Measure the workloads `wanted`; `say` prints progress."""
     results = Results()
 
     def skip(library: str, reason: str) -> None:
@@ -58,15 +58,15 @@ def _measured(
     workload: Workload, size: Size, families: list[str], skip: Callable[[str, str], None], results: Results,
     say: Callable[[str], None],
 ) -> list[Line]:
-    """Lines of those whose answers are right, ours first; none where ours is missing or wrong."""
+    """Lines of the contestants with correct answers, ours first; none if ours is missing or wrong."""
     problem, right = workload.problem(size), []
     entries = contestants(problem, families, skip)
-    if not (entries and entries[0].ours):  # tmfcore has none of it, or not here
+    if not (entries and entries[0].ours):  # no entry of tmfcore for this problem
         return []
     for entry in entries:
         try:
             answer = entry.run()
-            if answer is not None:  # a like game has no answer of its own
+            if answer is not None:  # None: a similar game, whose answer cannot be checked
                 problem.check(answer)
         except Disagreement as error:
             results.wrong.append(f"{workload.name}, {entry.label}: {error}")
@@ -81,7 +81,7 @@ def _measured(
 
 
 def title(workload: Workload, size: Size) -> str:
-    """The title with the numbers of this size."""
+    """The title, with the numbers of this size."""
     powers = {"agents": size.agents, "small": size.small, "counts": size.counts, "huge": size.huge,
               "learners": size.learners}
     texts = {name: _power(n) for name, n in powers.items()}

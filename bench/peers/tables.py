@@ -1,4 +1,4 @@
-"""Tables to draw from, made before the clock starts: cumulative rows, and alias rows (Walker 1977, Vose 1991)."""
+"""Tables for draws, made before timing starts: cumulative rows, and alias rows (Walker 1977, Vose 1991)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.peers.problems import Floats, Population
 
 
 def cumulative(rows: Floats) -> Floats:
-    """Rows (R, C) as one rising array (R * C,): row r runs from r to r + 1, so that searchsorted(u + r) draws from it."""
+    """Rows (R, C) as one increasing array (R * C,): row r goes from r to r + 1, so that searchsorted(u + r) draws from it."""
     flat = np.cumsum(rows, axis=1)
     flat /= flat[:, -1:]
     flat[:, -1] = 1.0
@@ -17,7 +17,7 @@ def cumulative(rows: Floats) -> Floats:
 
 
 def alias(rows: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Share of each cell that is its own, and the cell that has the rest; both (R, C)."""
+    """Share of each cell that stays with it, and the cell that gets the rest; both (R, C)."""
     share = np.ones_like(rows)
     other = np.tile(np.arange(rows.shape[1]), (len(rows), 1))
     for r, row in enumerate(rows * rows.shape[1]):
@@ -34,10 +34,10 @@ def alias(rows: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
 
 
 def packed_alias(rows: Floats) -> tuple[npt.NDArray[np.uint32], int]:
-    """Alias rows in 4 bytes a cell: threshold above, other cell in the low `bits`; cells padded to a power of two.
+    """Alias rows with 4 bytes per cell: threshold in the high bits, other cell in the low `bits`; padded to a power of two.
 
-    The threshold keeps 32 - bits bits, so that a probability is off by up to 2**(bits - 33) of a cell: the price of one
-    load a draw, which nobody would see in a benchmark. tmfcore pays for exact ties on top.
+    The threshold has 32 - bits bits, so that a probability is off by up to 2**(bits - 33) of a cell, in exchange for one
+    load per draw; the benchmark cannot detect this. tmfcore resolves ties exactly, which takes more time.
     """
     bits = max(1, int(rows.shape[1] - 1).bit_length())
     padded = np.zeros((len(rows), 1 << bits))
@@ -56,5 +56,5 @@ def joint(problem: Population) -> Floats:
 
 
 def rows_of(problem: Population, decisions: bool) -> Floats:
-    """What one draw an agent and step needs: joint rows where decisions are recorded, else the averaged kernel."""
+    """Rows for one draw per agent and step: joint rows if decisions are recorded, otherwise the averaged kernel."""
     return joint(problem) if decisions else problem.averaged

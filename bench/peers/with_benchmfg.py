@@ -1,6 +1,6 @@
 """Bench-MFG: push-forwards of the beach bar by its integer next-state tables, float32.
 
-Its wind is a number of equally likely or weighted atoms; here three, with the weights of the game.
+The noise of Bench-MFG has finitely many values with weights; here three, with those of the wind.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.peers.problems import BeachBar
 
 
 class Beach(MFGStationary):
-    """The game as Bench-MFG wants it; its two abstract methods are the numpy twins of the functions below."""
+    """The game in the form of Bench-MFG; its two abstract methods are numpy versions of the functions below."""
 
     def reward(self, mean_field, state, action):
         return -np.log(mean_field[state] + BeachBar.EPSILON)

@@ -15,7 +15,7 @@ from bench.peers.problems import Answer, Limit, Population
 
 
 def agents(decisions: bool, problem: Population) -> list[Entry]:
-    """All steps in one scan; 32 random bits a draw, the cell above and the fraction below."""
+    """All steps in one scan; 32 random bits per draw: the cell in the high bits, the fraction in the low bits."""
     size, n_actions, n_agents = problem.size, problem.n_actions, problem.n_agents
     packed, bits = tables.packed_alias(tables.rows_of(problem, decisions))
     table = jnp.asarray(packed.ravel())

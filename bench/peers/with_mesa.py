@@ -1,4 +1,4 @@
-"""mesa: an object for each agent; a random one steps."""
+"""mesa: one object per agent; a random agent acts at each step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.peers.problems import Answer, Population
 
 
 class User(mesa.Agent):
-    """One who holds a resource, and draws the next."""
+    """An agent that holds a resource, and draws the next one."""
 
     def __init__(self, model, place: int) -> None:
         super().__init__(model)
@@ -29,7 +29,7 @@ class User(mesa.Agent):
 
 
 class Users(mesa.Model):
-    """The population; `counts` is kept by the agents."""
+    """The population; the agents update `counts`."""
 
     def __init__(self, problem: Population) -> None:
         super().__init__(seed=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mfglib.alg  # before mfglib.scoring, which it imports in a circle
+import mfglib.alg  # before mfglib.scoring, because of a cyclic import
 import numpy as np
 import torch
 from mfglib.env import Environment
@@ -40,7 +40,7 @@ def beach_bar(problem: BeachBar) -> list[Entry]:
 
 
 def mirror_descent(problem: MirrorDescent) -> list[Entry]:
-    """Its own loop, which scores every iterate."""
+    """MFGLib's loop, which computes the exploitability of every iterate."""
     game = environment(problem)
     uniform = torch.full((problem.steps, problem.size, 3), 1.0 / 3.0)
     solver = mfglib.alg.OnlineMirrorDescent(alpha=problem.rate)

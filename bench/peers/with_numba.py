@@ -1,8 +1,8 @@
-"""numba: the usual loop with np.random, and the best we could write in it.
+"""numba: the usual loop with np.random, and the best code that we could write.
 
-The best draws 64 random bits at a time from a counter (SplitMix64, which LLVM vectorises), keeps the population in bytes,
-draws by alias tables packed in 4 bytes, works in blocks that stay in the first-level cache, and counts into four
-histograms. numba has no prefetch and no choice of instruction set at run time but its own.
+The best code draws 64 random bits at a time from a counter (SplitMix64, which LLVM vectorises), stores the population in
+bytes, draws by alias tables packed in 4 bytes, works in blocks that stay in the first-level cache, and counts in four
+histograms. numba has no prefetch, and no other choice of instruction set at run time than its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def mix(counter):
     return z ^ (z >> np.uint64(31))
 
 
-# ------------------------------------------------------------------------------------------------ everybody acts
+# ------------------------------------------------------------------------------------------------ all agents act
 
 
 def block_step(size: int, bits: int, n_actions: int):
@@ -122,12 +122,12 @@ def usual_agents(decisions: bool, problem: Population) -> Entry:
     return Entry("numba usual", run, steps * problem.n_agents, "np.random and searchsorted in a loop", usual=True)
 
 
-# ------------------------------------------------------------------------------------------------ one at a time
+# ------------------------------------------------------------------------------------------------ one agent acts
 
 
 @njit
 def sequential_agents(here, counts, table, bits, values, switching, steps, counter, made):
-    """Best: 40 bits of a draw name the agent, which is a byte; another draw goes to the alias row; O(1) reward."""
+    """Best: 40 bits of a draw give the agent, whose observation is a byte; another draw for the alias row; O(1) reward."""
     n_agents, reward, earned = here.size, 0.0, 0.0
     for o in range(values.size):
         earned += counts[o] * (values[o] - counts[o] / n_agents)
@@ -173,7 +173,7 @@ def usual_sequential(here, counts, rows, values, switching, steps, made):
 
 @njit
 def sequential_counts(counts, n_agents, table, bits, values, switching, steps, counter, made):
-    """No individuals: a scan of the counts finds the place of the agent that acts."""
+    """Without individuals: a scan of the counts finds the place of the acting agent."""
     reward, earned = 0.0, 0.0
     for o in range(values.size):
         earned += counts[o] * (values[o] - counts[o] / n_agents)
@@ -238,7 +238,7 @@ def sequential(counted: bool, problem: Population) -> list[Entry]:
 
 @njit
 def batch_steps(here, counts, table, bits, values, switching, steps, batch, counter, marked, chosen, made):
-    """Agents by rejection on a byte map, then alias draws; O(S) reward a step."""
+    """Agents by rejection on a byte map, then alias draws; O(S) reward per step."""
     n_agents, reward = here.size, 0.0
     low = np.uint64(32 - bits)
     for _ in range(steps):

@@ -13,7 +13,7 @@ from bench.peers.with_numba import BLOCK, mix
 
 @njit
 def count_flows(here, table, bits, size, counter, noise, flows):
-    """One step of everybody by packed alias rows; how many went where, by row and cell, in four tables."""
+    """One step of all agents by packed alias rows; numbers of agents by row and cell, in four tables."""
     half = noise.view(np.uint64)
     mask, shift, states = np.uint32((1 << bits) - 1), np.uint32(32 - bits), np.uint32(size)
     fraction, width = np.uint32(0xFFFFFFFF) >> np.uint32(bits), np.uint32(bits)
@@ -45,7 +45,7 @@ def count_flows(here, table, bits, size, counter, noise, flows):
 
 @njit(fastmath=True)
 def credit(flows, per_row, reward, pi, discount, n_agents):
-    """Returns of those who chose a at o and t, from the flows alone: they are all worth what follows them on average."""
+    """Mean returns of agents with action a at o and t, from the flows alone: agents at one place have one mean return."""
     steps, (size, n_actions) = flows.shape[0], reward.shape
     value, following = np.zeros(size), np.zeros(size)
     direction = np.zeros((size, n_actions))

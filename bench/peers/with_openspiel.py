@@ -1,9 +1,9 @@
-"""OpenSpiel: the beach bar as a Python game, and the game built into its C++ core that is most like it.
+"""OpenSpiel: the beach bar as a Python game, and the most similar game of its C++ core.
 
-The Python game pays the cost of a move at a node of the mean-field kind with nothing to register, since OpenSpiel
-ignores rewards at chance nodes. The built-in game (`mfg_crowd_modelling`) has another wind and keys values by (x, t)
-although its reward depends on the last move, so that its exploitability is not quite that of the game: its time is
-shown as that of a like game, and only its flow is checked, against a flow of its own kernel.
+The Python game pays the cost of a move at an extra mean-field node, since OpenSpiel ignores rewards at chance nodes. The
+built-in game (`mfg_crowd_modelling`) has another wind, and stores values under keys (x, t) although its reward depends on
+the last move, so that its exploitability differs slightly. It is therefore marked as a like game, and only its flow is
+checked, against a flow of its own kernel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tmfcore.interop._spiel import BLOW, DECIDE, KIND, MEET, MOVER, PAY, START, 
 
 
 class Now:
-    """What a state knows. OpenSpiel deep-copies the attributes of a Python state: here one, copied by hand."""
+    """The data of a state. OpenSpiel deep-copies the attributes of a Python state: here one, copied by hand."""
 
     __slots__ = ("crowd", "game", "move", "phase", "t", "x")
 
@@ -36,7 +36,7 @@ class Now:
 
 
 class Game(pyspiel.Game):
-    """The beach bar of `problem`; the support of every step is made once."""
+    """The beach bar of `problem`; the supports of all steps are made once."""
 
     def __init__(self, problem: BeachBar) -> None:
         info = pyspiel.GameInfo(
@@ -62,7 +62,7 @@ class Game(pyspiel.Game):
 
 
 class State(pyspiel.State):
-    """start, then T times: decide, pay for the move, be blown by the wind, meet the others."""
+    """Start; then T times: decision, cost of the move, shift by the wind, mean-field node."""
 
     def __init__(self, game: Game) -> None:
         super().__init__(game)
@@ -121,7 +121,7 @@ class State(pyspiel.State):
 
 
 class Stationary(policies.Policy):
-    """Rows of pi (S, A) by place; `place` reads it off a state."""
+    """Rows of pi (S, A) by place; `place` gives the place of a state."""
 
     def __init__(self, game, pi, place) -> None:
         super().__init__(game, [0])
@@ -139,7 +139,7 @@ def python_game(problem: BeachBar) -> Entry:
 
 
 def built_in_game(problem: BeachBar) -> Entry:
-    """A like game in C++; its wind is 1/3, 1/3, 1/3."""
+    """A similar game in C++, with wind 1/3, 1/3, 1/3."""
     game = pyspiel.load_game("mfg_crowd_modelling", {"size": problem.size, "horizon": problem.steps})
     policy = Stationary(game, problem.pi, lambda state: int(str(state)[1:].split(",", 1)[0]))
 
@@ -161,7 +161,7 @@ def beach_bar(problem: BeachBar) -> list[Entry]:
 
 
 def mirror_descent(problem: MirrorDescent) -> list[Entry]:
-    """One iteration from the uniform policy, and the exploitability of what it finds."""
+    """One iteration from the uniform policy, and the exploitability of the result."""
     own, built_in = Game(problem), pyspiel.load_game("mfg_crowd_modelling", {"size": problem.size, "horizon": problem.steps})
 
     def once(game) -> float:

@@ -1,7 +1,7 @@
 """rmftool: the same population in continuous time, every agent acting at rate 1, one jump at a time.
 
-One unit of time is one sweep, N decisions on average, of which those that change nothing are no jumps: they are counted
-as done. Its mean at time t is the mean field of N t sequential decisions up to O(1 / N).
+One unit of time is one sweep, N decisions on average. Decisions that change nothing are not jumps, but count as done. The
+mean at time t is the mean field of N t sequential decisions up to O(1 / N).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """PyTorch on the CPU, float32: the gradient of a tabular softmax policy, as usually written and as tables.
 
-As usually written, every agent's action and successor is drawn by torch.multinomial, and its log-probability by
-Categorical is multiplied with its return and differentiated by autograd. The other draws by alias tables and adds returns
-up by (observation, action), of which the gradient is a formula: nothing is left for autograd to do.
+The usual code draws actions and successors by torch.multinomial, multiplies log-probabilities (Categorical) with returns,
+and differentiates by autograd. The other code draws by alias tables and sums returns by (observation, action); the
+gradient is then a formula, without autograd.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BLOCK = 1 << 14
 
 
 def categorical(problem: Gradient) -> Entry:
-    """A hundredth of the agents: a call would take minutes otherwise."""
+    """With a hundredth of the agents, since a call would otherwise take minutes."""
     few = problem.of(max(1000, problem.n_agents // 100))
     n_agents, n_actions = few.n_agents, problem.n_actions
     pi = torch.tensor(problem.pi, dtype=torch.float32)
@@ -48,7 +48,7 @@ def categorical(problem: Gradient) -> Entry:
 
 
 def table(problem: Gradient) -> Entry:
-    """In blocks that stay in the cache; one draw an agent and step. A fifth of the agents, which are twelve such blocks."""
+    """In blocks that stay in the cache, with one draw per agent and step. A fifth of the agents, that is twelve blocks."""
     few = problem.of(max(1000, problem.n_agents // 5))
     size, n_actions, n_agents = problem.size, problem.n_actions, few.n_agents
     share, other = tables.alias(tables.joint(problem))

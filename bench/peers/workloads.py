@@ -1,4 +1,4 @@
-"""The workloads: one for each row of figures that has a peer, with what is wanted of it and who takes part."""
+"""The workloads, each with its problem, its goals and its contestants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.peers.learning import CrowdedGame, Gradient, JostledBar, Learning, Mi
 from bench.peers.measure import Effort, Entry
 from bench.peers.problems import BeachBar, Limit, Population, Problem
 
-#: Modules of contestants, in the order of the tables: the library each needs, and the kinds of problem it knows.
+#: Modules of contestants, in the order of the tables: the library that each needs, and the kinds of problem it knows.
 FAMILIES: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "ours": ("tmfcore", None),
     "plain_numpy": ("numpy", None),
@@ -58,23 +58,23 @@ class Workload:
     name : str
         For --only.
     title : str
-        What is done.
+        Description of the work.
     unit : str
-        What the time is for.
+        Unit of work of the times.
     problem : callable
         Size -> Problem.
     most : float or None
-        Seconds per unit that tmfcore must reach at full size (issue figures, AVX-512).
+        Goal: most seconds per unit for tmfcore at full size, with AVX-512.
     least : mapping
-        Label of a peer -> ratio that must be reached against it.
+        Goal: label of a peer -> smallest ratio of its time to tmfcore's.
     most_avx2 : float or None
-        The same as `most` for a machine without AVX-512, where that differs.
+        Goal like `most` for a machine without AVX-512, if it differs.
     less : str
-        Label of the entry whose time is taken off before `most` is asked: what the user's own code takes.
+        Label of the entry whose time is subtracted before it is compared with `most`: that of the user's own code.
     wall : bool
-        Compare wall times, on every processor this process was given.
+        Compare wall times, on all processors of this process.
     processors : int
-        How many that must be at least.
+        Smallest number of processors.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Workload:
 
 
 def dense(kind: str, size: int, n_actions: int, n_agents: int, steps: int, probability: float | None = None) -> Population:
-    """Population on a dense random kernel; rows of all shapes."""
+    """Population on a dense random kernel, with rows from Dirichlet(1)."""
     rng = np.random.default_rng(7)
     transition = rng.dirichlet(np.ones(size), size=(size, n_actions))
     pi = rng.dirichlet(np.ones(n_actions), size=size)
@@ -104,7 +104,7 @@ def gradient(size: int, n_agents: int, steps: int) -> Gradient:
 
 
 def resources(kind: str, size: int, n_agents: int, batch: int, steps: int) -> Population:
-    """Resource selection: the action is the next resource, whoever does not act stays."""
+    """Resource selection: the action is the next resource; passive agents stay."""
     pi = np.random.default_rng(7).dirichlet(np.ones(size), size=size)
     transition = np.broadcast_to(np.eye(size), (size, size, size))
     values = np.linspace(1.0, 0.3, size)
@@ -118,7 +118,7 @@ def limit(kind: str, size: int, steps: int) -> Limit:
 
 
 def _agents() -> list[Workload]:
-    """Everybody acts, agent by agent."""
+    """The agents engine, with all agents acting."""
     recorded = {"numpy alias": 8, "numpy searchsorted": 40, "numba alias": 1.5, "JAX alias": 5}
     averaged = {"numpy alias": 10, "JAX alias": 8}
     found = []
@@ -140,7 +140,7 @@ def _agents() -> list[Workload]:
 
 
 def _few() -> list[Workload]:
-    """One agent a step, or a batch of them."""
+    """One acting agent per step, or a batch."""
     found = []
     for kind, most, rival in (("agents", 12e-9, "numba alias"), ("counts", 60e-9, "numba counts")):
         for size in (8, 64):
@@ -161,7 +161,7 @@ def _few() -> list[Workload]:
 
 
 def _counts() -> list[Workload]:
-    """The histogram alone."""
+    """The counts engine."""
     found = []
     for decisions, kind in ((True, "counts"), (False, "counts, mu only")):
         for size, steps, most in ((8, 1000, 2e-6), (64, 50, 90e-6), (512, 3, 6e-3)):
@@ -225,7 +225,7 @@ def _learning() -> list[Workload]:
 
 
 def _users_games() -> list[Workload]:
-    """Games that a user writes: what they cost beside their own functions, and beside a built-in game."""
+    """Games of users: their cost without the user's functions, and compared with a built-in game."""
     functions = "the game's own functions"
     make = lambda s: CrowdedGame("python game, flow", s.steps, s.agents, 1.0)
     title = "mean_field, reward and transition Python functions of mu, S=8, A=4, T={steps}"
@@ -243,7 +243,7 @@ WORKLOADS = (*_agents(), *_few(), *_counts(), *_limits(), *_learning(), *_users_
 
 
 def contestants(problem: Problem, families: list[str], skip: Callable[[str, str], None]) -> list[Entry]:
-    """Everybody who knows this kind of problem; `skip(library, reason)` is told of those whose library is missing."""
+    """All contestants for this kind of problem; calls `skip(library, reason)` for each missing library."""
     found: list[Entry] = []
     for family in families:
         library, kinds = FAMILIES[family]

@@ -14,10 +14,10 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "measured"
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.scaling", description="How the cost of tmfcore grows.")
+    parser = argparse.ArgumentParser(prog="python -m bench.scaling", description="Measure how cost grows.")
     parser.add_argument("--quick", action="store_true", help="small ranges, one repeat; writes nothing unless --output")
-    parser.add_argument("--only", action="append", metavar="NAME", help="studies whose names start so (again for more)")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="of the page and pictures (default: docs/measured)")
+    parser.add_argument("--only", action="append", metavar="NAME", help="studies whose name starts so (repeatable)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the page (default: docs/measured)")
     return parser.parse_args(arguments)
 
 

@@ -12,7 +12,7 @@ from tmfcore import plotting
 
 HEAD = """# How cost grows
 
-Processor time through the public verbs, set-up and recording included, the smallest of a few repeats; every answer is
+Processor time of the public verbs, including set-up and recording; the smallest of a few repeats. Every answer is
 checked before it is timed. A line ends after the point at which one call takes longer than some seconds.
 """
 
@@ -24,7 +24,7 @@ From a clone with tmfcore and its extra `app` installed:
 python -m bench.scaling
 ```
 
-`--quick` takes some seconds and writes nothing, `--only NAME` runs one study.
+`--quick` takes some seconds and writes nothing; `--only NAME` runs one study.
 """
 
 
@@ -40,7 +40,7 @@ def text(studies: list[Study], whole: bool, seconds: float) -> str:
     """The page."""
     lines = [HEAD, *machine(seconds), ""]
     if not whole:
-        lines += ["**Part of the studies, or small ranges: no figures to quote.**", ""]
+        lines += ["**Only some of the studies, or small ranges: no figures to quote.**", ""]
     for study in studies:
         lines += [f"## {study.title}", "", fill(study.text, 120), ""]
         if study.panels:
@@ -66,7 +66,7 @@ def picture_name(study: Study) -> str:
 
 
 def draw(study: Study, folder: Path) -> Path | None:
-    """A panel for each title, logarithmic but for ratios; None where nothing was measured."""
+    """A panel for each title, with logarithmic axes except for ratios; None if nothing was measured."""
     if not study.panels:
         return None
     from matplotlib.ticker import EngFormatter, LogLocator, NullLocator

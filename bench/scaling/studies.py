@@ -34,7 +34,7 @@ class Ranges:
     horizons: tuple[int, ...]
     threaded: tuple[int, ...]
     effort: Effort
-    limit: float  # s: a line ends after the point at which a call takes longer
+    limit: float  # s: a line ends after the first call that takes longer
 
 
 def decades(first: int, last: int) -> tuple[int, ...]:
@@ -68,9 +68,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Study:
-    """One question and its answer: a panel of lines for each title.
+    """One study: a panel of lines for each title.
 
-    `unit` is what the time on the y axis is for; None: y is a ratio.
+    `unit` is the unit of work of the times y; None: y is a ratio.
     """
 
     name: str
@@ -86,7 +86,7 @@ Say = Callable[[str], None]
 
 
 def timed(ranges: Ranges, entries: Sequence[Entry], problem: Population | None = None) -> list[Timing]:
-    """Time entries whose answers have been checked: by the problem, or for mass."""
+    """Check answers, by the problem or by their sums, and time the entries."""
     for entry in entries:
         answer = entry.run()
         if problem is not None:
@@ -116,10 +116,9 @@ def line(
 
 
 def crossing(counts: Line, agents: Line) -> float | None:
-    """N* from which on the counts engine is the faster one, between points by straight lines in log-log.
+    """N* above which the counts engine is faster at every measured N, interpolated linearly in log-log.
 
-    Above it counts are faster at every N that both lines have. None: agents are faster at the largest N; 0: counts
-    are faster at all.
+    None: agents are faster at the largest N. 0: counts are faster at all N.
     """
     other = dict(zip(agents.x, agents.y, strict=True))
     xs = [x for x in counts.x if x in other]
@@ -135,7 +134,7 @@ def crossing(counts: Line, agents: Line) -> float | None:
 
 
 def expected_crossing(size: int, decisions: bool) -> float:
-    """N from which on engine="auto" takes the counts; 0: at all."""
+    """N from which engine="auto" chooses the counts; 0: for all N."""
     problem = workloads.dense("agents", size, N_ACTIONS, 1000, 1)
     model, kernel = ours.dense_game(problem).model, tmf.TabularPolicy(problem.pi).kernel
     n = MOST_AGENTS
@@ -148,7 +147,7 @@ def expected_crossing(size: int, decisions: bool) -> float:
 
 
 def study_population(ranges: Ranges, say: Say) -> Study:
-    """Both engines against N, everybody acting, and where they cross."""
+    """Both engines against N, with all agents acting, and where they cross."""
     panels: dict[str, list[Line]] = {}
     rows = ['| S | recorded | N* measured | engine="auto" counts from |', "|---|---|---|---|"]
     for size in ranges.sizes:
@@ -171,9 +170,9 @@ def study_population(ranges: Ranges, say: Say) -> Study:
         panels[f"S = {size}"] = lines
     text = (
         f"Synchronous, a dense kernel, A = {N_ACTIONS}, every step recorded, one thread. The counts engine draws at "
-        "most as many binomials as the kernel has cells, whatever N is; few agents it draws one by one. The agents "
-        "engine moves everybody, and has tables to make first, which is what it costs at small N (20 steps share "
-        "them; 5 where S > 64)."
+        "most as many binomials as the kernel has cells, whatever N is; it draws few agents one by one. The agents "
+        "engine moves all agents; at small N its cost is that of building tables first (20 steps share them; 5 if "
+        "S > 64)."
     )
     return Study("population", "Cost of a step against N", text, "agents N", "step", panels, rows)
 
@@ -200,9 +199,9 @@ def study_batch(ranges: Ranges, say: Say) -> Study:
     batches = [10**k for k in range(len(str(n_agents)))]
     lines = [line(ranges, say, e, batches, lambda b, e=e: make(b, e)) for e in ("counts", "agents")]
     text = (
-        f"Resource selection, S = A = 8, N = {n_agents:,}, one thread, one record a run. Who does not act stays, so "
-        "that a step costs what B agents cost: choosing them without repetition is part of it. At B = N nobody has to "
-        "be chosen. The counts engine spreads its draws over ever more agents as B grows."
+        f"Resource selection, S = A = 8, N = {n_agents:,}, one thread, one record per run. Passive agents stay where "
+        "they are, so that the cost of a step is that of B agents, including the draw of the batch without "
+        "replacement, which is not needed at B = N. The counts engine divides its draws among more agents as B grows."
     )
     return Study("batch", "Cost of an acting agent against B", text, "acting agents B", "acting agent", {"": lines})
 
@@ -263,10 +262,10 @@ def study_observations(ranges: Ranges, say: Say) -> Study:
             Line(label, *zip(*found, strict=True)) for label, found in points.items()
         ]
     text = (
-        f"Synchronous, A = {N_ACTIONS}, T = {horizon}, one thread, mu recorded at the end; the set-up of a call, such "
-        "as the tables to draw from, is shared by its steps. A dense kernel has S x A x S cells, which is what flow, "
-        "values and counts pass over: four times the work for twice S, and more where it leaves a cache. With three "
-        "successors it is twice."
+        f"Synchronous, A = {N_ACTIONS}, T = {horizon}, one thread, mu recorded at the end; the steps of a call share "
+        "its set-up, such as alias tables. A dense kernel has S x A x S cells, which flow, values and counts read: "
+        "four times the work for twice S, and more where the kernel no longer fits in a cache. With three successors "
+        "it is twice the work."
     )
     return Study("observations", "Cost of a step against S", text, "observations S", "step", panels)
 
@@ -275,7 +274,7 @@ def study_observations(ranges: Ranges, say: Say) -> Study:
 
 
 def study_horizon(ranges: Ranges, say: Say) -> Study:
-    """Verbs against T: what a call costs beside its steps."""
+    """Verbs against T: the cost of a call without its steps."""
     n_agents = min(10_000, ranges.population)
 
     def game_of(horizon):
@@ -297,9 +296,9 @@ def study_horizon(ranges: Ranges, say: Say) -> Study:
     lines = [line(ranges, say, e, ranges.horizons, lambda t, e=e: simulate(t, e)) for e in ("counts", "agents")]
     lines.append(line(ranges, say, "flow", ranges.horizons, flow))
     text = (
-        f"Resource selection, S = A = 8, a tenth of N = {n_agents:,} acts at a step, one thread. Few steps pay for the "
-        "call: checks, compiled tables, arrays. From some hundred steps on a step costs what its kernel costs, "
-        "because the loop over time is inside it."
+        f"Resource selection, S = A = 8, a tenth of N = {n_agents:,} acts at each step, one thread. With few steps the "
+        "cost is that of the call: checks, compiled tables, arrays. From some hundred steps on it is that of the "
+        "kernel, because the kernel loops over time."
     )
     return Study("horizon", "Cost of a step against T", text, "steps T", "step", {"": lines})
 
@@ -308,7 +307,7 @@ def study_horizon(ranges: Ranges, say: Say) -> Study:
 
 
 def threaded(problem: Population, replicas: int, threads: int) -> Callable[[], Answer]:
-    """Simulate the problem with so many replicas on so many threads; the answer is that of the first replica."""
+    """Simulate the problem with `replicas` replicas on `threads` threads; the answer is that of the first replica."""
     game, policy = ours.dense_game(problem), tmf.TabularPolicy(problem.pi)
 
     def run() -> Answer:
@@ -322,16 +321,16 @@ def threaded(problem: Population, replicas: int, threads: int) -> Callable[[], A
 
 
 def study_threads(ranges: Ranges, say: Say) -> Study:
-    """Two threads over one, in wall time: inside one population, and over replicas."""
+    """Wall time of one thread over that of two: within one population, and over replicas."""
     text = (
         f"Synchronous, a dense kernel, A = {N_ACTIONS}, mu only: wall time of one thread over that of two, the best of "
-        "repeats in turns. One large population shares its agents among the threads, and where they are few it stays "
-        "with one: a ratio of 1. Replicas go to the threads that were asked for, small ones at a loss; left to itself, "
-        "simulate takes one thread there. Other work on the machine lowers the ratio."
+        "repeats in turns. The threads share the agents of one large population; a small one uses one thread, with a "
+        "ratio of 1. Replicas use the requested threads, with a loss if they are small; by default, simulate uses one "
+        "thread there. Other work on the machine lowers the ratio."
     )
     study = Study("threads", "What a second thread gains", text, "agents N", None, {})
     if available_processors() < 2:
-        study.notes.append("Not measured: this process may use one processor only.")
+        study.notes.append("Not measured: this process may use only one processor.")
         return study
     effort = ranges.effort  # wall time wants more repeats than processor time
     ranges = replace(ranges, effort=replace(effort, rounds=4 * effort.rounds, budget=4 * effort.budget))
@@ -360,6 +359,6 @@ STUDIES: dict[str, Callable[[Ranges, Say], Study]] = {
 
 
 def table(lines: list[Line]) -> list[tuple[int, list[Any]]]:
-    """x, and y of every line there or None."""
+    """Rows (x, ys), with None for lines without a value at x."""
     at = [dict(zip(found.x, found.y, strict=True)) for found in lines]
     return [(x, [ys.get(x) for ys in at]) for x in sorted({x for found in lines for x in found.x})]

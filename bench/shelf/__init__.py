@@ -1,17 +1,17 @@
-"""The shelf: every game, solved; and the games that others have, beside their own solvers.
+"""Every built-in game solved, and the games that other libraries have, solved by their solvers, too.
 
     python -m bench.shelf                  everything, then docs/measured/shelf.md
     python -m bench.shelf --quick          small games, short limits; prints, writes nothing unless --output
-    python -m bench.shelf --only NAME      games whose name starts with NAME; may be given again; writes nothing
+    python -m bench.shelf --only NAME      games whose name starts with NAME; repeatable; writes nothing
 
     __main__        the command line
-    ours            solvers of tmfcore at every game of games.BY_NAME
-    with_mfglib, with_openspiel     their solvers at their games; which of ours these are, and that they are the same,
-                    is said by tests/peers (games.py there is the table of both)
-    page            docs/measured/shelf.md from what was measured
+    ours            solvers of tmfcore on every game of games.BY_NAME
+    with_mfglib, with_openspiel     the solvers of these libraries on their games; tests/peers/games.py has the table of
+                    equal games, and tests/peers checks that they are equal
+    page            writes docs/measured/shelf.md
 
-Time is processor time on one processor, checks and the exploitability of every iterate included; of OpenSpiel, whose
-solvers do not judge their iterates, without it.
+Time is processor time on one processor, including checks and the exploitability of every iterate; for OpenSpiel, whose
+solvers do not compute exploitabilities, without the latter.
 """
 
 import sys
@@ -25,16 +25,16 @@ if str(TESTS) not in sys.path:
 
 @dataclass(frozen=True)
 class Limits:
-    """How long to go on.
+    """Time limits.
 
     Parameters
     ----------
     ours : float
-        Seconds that a solver of ours may take.
+        Seconds for a solver of tmfcore.
     repeats : int
-        Solves of which the fastest counts, as long as they take less than a second together.
+        Number of solves, of which the fastest counts; fewer if they take more than a second in total.
     share, least, most : float
-        One of theirs gets `share` times our time, but at least `least` and at most `most` seconds.
+        A solver of another library gets `share` times our time, but at least `least` and at most `most` seconds.
     """
 
     ours: float
@@ -54,19 +54,19 @@ TARGETS = (1e-2, 1e-4)  # exploitability / |mean return|
 
 @dataclass(frozen=True)
 class Run:
-    """One solver at one game: seconds until each target was reached, or None; what it reached; how far it got.
+    """One solver on one game: seconds until each target was reached, or None; and the best result.
 
     Parameters
     ----------
     who : str
     seconds : tuple of float or None
-        By target.
+        Per target.
     best : float
         Smallest exploitability.
     iterations : int
-        Made in all.
+        Number of iterations.
     spent : float
-        Seconds in all: what can be said where a target was not reached.
+        Total seconds, a lower bound if a target was not reached.
     """
 
     who: str
@@ -77,5 +77,5 @@ class Run:
 
 
 def time_left(found: list[Run], limit: float) -> float:
-    """What the next of their solvers is given: no more than the best of them needed for the last target."""
+    """The limit for the next of their solvers: at most the time that the best so far needed for the last target."""
     return min([limit, *(run.seconds[-1] for run in found if run.seconds[-1] is not None)])

@@ -15,9 +15,9 @@ LIBRARIES = {"MFGLib": "with_mfglib", "OpenSpiel": "with_openspiel"}
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.shelf", description="Every game solved, and beside others.")
+    parser = argparse.ArgumentParser(prog="python -m bench.shelf", description="Solve every built-in game.")
     parser.add_argument("--quick", action="store_true", help="small games; writes nothing unless --output")
-    parser.add_argument("--only", action="append", metavar="NAME", help="games whose names start so (again for more)")
+    parser.add_argument("--only", action="append", metavar="NAME", help="games whose name starts so (repeatable)")
     parser.add_argument("--alone", action="store_true", help="without the other libraries")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where shelf.md goes (default: docs/measured)")
     return parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Solvers of tmfcore at a game, until a target is reached or the time is up."""
+"""Solvers of tmfcore on a game, until a target is reached or the time limit ends."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from bench.shelf import TARGETS, Limits, Run
 from tmfcore.solvers import Homotopy
 from tmfcore.solvers._registry import in_turns
 
-LARGE = 10**5  # S A T beyond which a search for a violation takes minutes, and an iteration of Homotopy too
+LARGE = 10**5  # S A T above which a search for a violation, or an iteration of Homotopy, takes minutes
 SYNCHRONOUS = tmf.Synchronous()
-SINGLE = 3.0  # seconds that a single solver gets
-TINY = 1e-6  # of the uniform policy's exploitability: what is aimed at where mean returns are 0
+SINGLE = 3.0  # seconds for a single solver
+TINY = 1e-6  # target if the mean return is 0, as a share of the uniform policy's exploitability
 
 
 @dataclass(frozen=True)
 class Row:
-    """A game of the shelf: what tmf.solve and single solvers made of it."""
+    """A built-in game with the results of tmf.solve and of single solvers."""
 
     name: str
     game: tmf.Game
@@ -42,11 +42,11 @@ def targets(game: tmf.Game, mean_return: float) -> tuple[float, ...]:
 
 
 def until(game: tmf.Game, who: str, solve: Callable, aims: tuple[float, ...], limits: Limits) -> tuple[Run, object]:
-    """The fastest of a few solves; each target is timed by a solve that aims at it and stops there."""
+    """The fastest of a few solves; each target is timed by a solve that stops at it."""
     seconds: list[float | None] = []
     best, iterations, spent, solution = np.inf, 0, 0.0, None
     for aim in aims:
-        if None in seconds:  # an easier one was missed
+        if None in seconds:  # an easier target was missed
             seconds.append(None)
             continue
         fastest, total = None, 0.0
@@ -67,7 +67,7 @@ def until(game: tmf.Game, who: str, solve: Callable, aims: tuple[float, ...], li
 
 
 def solving(solver: type) -> Callable:
-    """A solver with its own settings, but for when to stop."""
+    """A solver with its default settings, except for when it stops."""
 
     def solve(game, aim, late):
         made = solver(tolerance=None, absolute_tolerance=aim, iterations=10**7)
@@ -77,7 +77,7 @@ def solving(solver: type) -> Callable:
 
 
 def choosing(game, aim, late):
-    """tmf.solve as it comes: it may go through several solvers."""
+    """tmf.solve with its default settings; it may try several solvers."""
     return tmf.solve(game, SYNCHRONOUS, tolerance=None, absolute_tolerance=aim, callback=late)
 
 

@@ -10,34 +10,37 @@ from bench.shelf import TARGETS
 from bench.shelf.ours import Row, fastest
 from bench.shelf.pairs import Pair
 
-HEAD = """# The shelf, solved
+HEAD = """# All built-in games, solved
 
-Every game of `tmf.games.BY_NAME` as it comes without arguments, played synchronously; then the games that OpenSpiel or
-MFGLib has, too, beside their solvers. Processor time on one processor and one thread, the smallest of a few solves,
-from the uniform policy until the exploitability is at most 1e-4 of the mean return (of the exploitability of the
-uniform policy where the mean return is 0), the exploitability of every iterate included.
+Every game of `tmf.games.BY_NAME` with its default arguments, under a synchronous schedule; then the games that
+OpenSpiel or MFGLib has, too, with their solvers. Processor time on one processor and one thread, the smallest of a few
+solves, from the uniform policy until the exploitability is at most 1e-4 of the mean return (of the exploitability of
+the uniform policy if the mean return is 0), including the exploitability of every iterate.
 """
 
-WANTED = """Wanted of each game with a monotone reward: 1e-4 in at most 10 s. "Best" is the fastest single solver of
-MirrorDescent, Homotopy and FictitiousPlay with its own settings; `tmf.solve` chooses by itself.
+WANTED = """Goal for each game with a monotone reward: 1e-4 in at most 10 s. "Best" is the fastest of the single solvers
+MirrorDescent, Homotopy and FictitiousPlay with default settings; `tmf.solve` chooses its solver.
 """
 
-BESIDE = """Wanted: at least 100 times faster than either, to the same exploitability. Theirs is the fastest of their
-solvers over several settings (listed below); ours is `tmf.solve` with none. Where none of theirs got there in the time
-it was given, ">=" says how many times ours that was. Their last word is scored by our kernels, to which tests/peers
-holds theirs; judging is on the clock for MFGLib, whose solvers do it, and for us, and not for OpenSpiel, whose do not.
-Most of OpenSpiel's games book the cost of an action under a key that does not name it, so that its solvers head for
-another equilibrium: they play the same game made of our tables, too ("tables"), and the best of all counts.
-Once one of their solvers got there, the next is given no more time than that took.
+BESIDE = """Goal: at least 100 times faster than either library, to the same exploitability. "Theirs" is the fastest of
+their solvers over several settings (listed below); "ours" is `tmf.solve` with its defaults. ">=" means that none of
+theirs reached the target in its time limit; the number is that limit divided by our time. Our kernels compute the
+exploitability of their last policies; tests/peers checks that both agree. The time of computing exploitabilities is
+included for MFGLib, whose solvers do it, and for us; not for OpenSpiel, whose solvers do not. Most games of OpenSpiel
+store the cost of an action under a key that does not contain the action, so that its solvers tend to another
+equilibrium; therefore they also solve the same game made from our tables ("tables"), and the best of all counts. When
+one of their solvers has reached a target, the time limit of the next is the time of that one.
 """
 
 NOT_COMPARED = """## What is not compared
 
-- Play in which not everybody acts: the others do not know it. tests/peers holds it to them on tables that say the same.
-- resource_selection and queueing: neither has them. OpenSpiel's garnet is `crowd_aversion` on its tables, not `garnet`.
-- routing, where times are divided between two whole numbers of steps: OpenSpiel rounds down, so that rows jump with the
-  population, an equilibrium need not exist, and 1e-4 may be out of anybody's reach. Its Braess and Sioux Falls are
-  played rounded down, on twenty and on fourteen steps.
+- Schedules under which not all agents act: the other libraries do not have them. tests/peers compares them on
+  equivalent tables.
+- resource_selection and queueing: neither library has them. OpenSpiel's garnet is `crowd_aversion` on its tables, not
+  `garnet`.
+- routing with times that are split between two whole numbers of steps: OpenSpiel rounds down, so that rows jump with
+  the population, an equilibrium need not exist, and no solver may reach 1e-4. Braess and Sioux Falls are compared
+  rounded down, with twenty and with fourteen steps.
 - Whether the reward of sioux_falls is monotone: the search takes too long at its size.
 """
 
@@ -49,20 +52,20 @@ From a clone with tmfcore and its extra `bench` installed (docs/measured/benchma
 python -m bench.shelf
 ```
 
-`--quick` plays small games for a minute or two and writes nothing, `--only NAME` runs some of it. A library that is not
-installed is left out.
+`--quick` solves small games for a minute or two and writes nothing; `--only NAME` runs some of the games. Libraries
+that are not installed are omitted.
 """
 
 
 def text(rows: list[Row], pairs: list[Pair], skipped: dict[str, str], whole: bool, seconds: float) -> str:
     lines = [HEAD, *machine(seconds), ""]
     if not whole:
-        lines += ["**A part of the games, or short limits: no figures to quote.**", ""]
+        lines += ["**Only some of the games, or short limits: no figures to quote.**", ""]
     if rows:
         lines += ["## Every game", "", WANTED, *games(rows), ""]
-    lines += [f"- left out: {library} ({reason})" for library, reason in skipped.items()]
+    lines += [f"- omitted: {library} ({reason})" for library, reason in skipped.items()]
     if pairs:
-        lines += ["## Beside others, at their games", "", BESIDE, *beside(pairs), ""]
+        lines += ["## Other libraries' games", "", BESIDE, *beside(pairs), ""]
         lines += ["### Every solver of theirs", "", *each(pairs), ""]
         lines += [NOT_COMPARED]
     return "\n".join([*lines, RERUN]).rstrip() + "\n"

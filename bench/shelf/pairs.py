@@ -1,4 +1,4 @@
-"""A game that somebody else has, too: our time to a target beside theirs."""
+"""A game that another library has, too: our time to a target and theirs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bench.shelf.ours import SYNCHRONOUS, choosing, targets, until
 
 @dataclass(frozen=True)
 class Pair:
-    """One game of theirs: what tmf.solve needs, and each of their solvers. `ratios`, by target: the time of the best of
-    theirs over ours, and whether that is only a lower bound, because none of them got there.
+    """One of their games: the run of tmf.solve, and of each of their solvers. `ratio`, per target: the time of the best
+    of theirs over ours, and whether this is only a lower bound, because none of theirs reached the target.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Pair:
 
 
 def pair(entry, library: str, module, limits: Limits) -> Pair:
-    """Ours first: how long theirs may take depends on it."""
+    """Ours runs first, since the time limit of theirs depends on it."""
     game = entry.ours()
     first = tmf.solve(game, SYNCHRONOUS)
     aims = targets(game, first.mean_return)

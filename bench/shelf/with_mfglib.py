@@ -1,4 +1,4 @@
-"""MFGLib's solvers at MFGLib's games, with its own loop: step, score, until a target is reached or the time is up."""
+"""MFGLib's solvers on MFGLib's games, by its loop: step and score until a target is reached or time runs out."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ torch.set_num_threads(1)
 
 ENTRIES = IN_MFGLIB
 
-#: Each a setting somebody would try; the best of them counts.
+#: Settings that a user would try; the best of them counts.
 ITERATIVE = {
     **{f"OMD, alpha {alpha:g}": lambda alpha=alpha: alg.OnlineMirrorDescent(alpha=alpha) for alpha in (0.01, 0.1, 1.0)},
     "FP": lambda: alg.FictitiousPlay(),
 }
 MFOMO = {
-    "MF-OMO": lambda: alg.MFOMO(),  # times are their own, by the wall clock
+    "MF-OMO": lambda: alg.MFOMO(),  # it reports its own times, by the wall clock
     "MF-OMO, Adam 0.1": lambda: alg.MFOMO(optimizer={"name": "Adam", "config": {"lr": 0.1}}),
 }
 
@@ -35,7 +35,7 @@ def size(entry) -> str:
 
 
 def runs(entry, aims: tuple[float, ...], limit: float, judge) -> list[Run]:
-    """`judge` scores a table (T, S, A) by our kernels: what they say at the end must agree."""
+    """Run all solvers. `judge` gives the exploitability of a table (T, S, A) by our kernels; both must agree."""
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -47,7 +47,7 @@ def runs(entry, aims: tuple[float, ...], limit: float, judge) -> list[Run]:
 
 
 def _loop(who, solver, entry, aims, limit, judge) -> Run:
-    """What their `solve` does, with a clock beside it."""
+    """The loop of their `solve`, with a clock."""
     env = entry.theirs(Environment)
     pi = torch.ones((env.T + 1, *env.S, *env.A)) / env.n_actions
     began = time.process_time()
@@ -64,7 +64,7 @@ def _loop(who, solver, entry, aims, limit, judge) -> Run:
 
 
 def _whole(who, solver, entry, aims, limit, judge) -> Run:
-    """Their `solve`, from the start again with more iterations, until it takes the time that there is."""
+    """Their `solve`, repeated from the start with more iterations until it takes the time limit."""
     env = entry.theirs(Environment)
     n = 5
     while True:

@@ -1,7 +1,7 @@
-"""OpenSpiel's solvers at OpenSpiel's games. Its iterates are scored by our kernels, off the clock: see tests/peers.
+"""OpenSpiel's solvers on OpenSpiel's games. Our kernels compute exploitabilities of its iterates, which is not timed.
 
-Twice: at the game as it comes, where rewards for the last action are booked under keys that do not name it, so that a
-solver heads for another equilibrium; and ("tables") at the same game made of our tables, whose keys are right.
+Each game is solved twice: in its own form, which stores rewards of the last action under keys that do not contain the
+action, so that solvers tend to another equilibrium; and ("tables") made from our tables, with complete keys.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tmfcore.interop._spiel import place
 
 @dataclass(frozen=True)
 class Route:
-    """A game of python_mfg_dynamic_routing: its values are keyed by all that they depend on."""
+    """A game of python_mfg_dynamic_routing, whose keys contain everything that values depend on."""
 
     name: str
     ours: Callable[[], tmf.Game]
@@ -74,13 +74,13 @@ def runs(entry, aims: tuple[float, ...], limit: float, judge) -> list[Run]:
     for label, game, fill in _games(entry):
         for who, make in SOLVERS.items():
             if who == "FP" and isinstance(entry, Route):
-                continue  # a KeyError: it keeps rows for the states met at one flow, and meets others at the next
+                continue  # raises KeyError: it stores rows for the states of one flow, and visits others at the next
             found.append(_run(who + label, make(game), fill, entry, aims, time_left(found, limit), judge))
     return found
 
 
 def _games(entry) -> Iterator[tuple[str, pyspiel.Game, Callable]]:
-    """Label, game, and fill(table, policy): writes the rows that a policy of theirs has at (t, x)."""
+    """Label, game, and fill(table, policy), which writes the rows of a policy of theirs at (t, x)."""
     if isinstance(entry, Route):
         game = entry.load()
         yield "", game, _by_link(entry, game)
@@ -102,7 +102,7 @@ def _by_place(game, place) -> tuple[pyspiel.Game, Callable]:
 
 
 def _by_link(entry: Route, game) -> Callable:
-    """One decision of theirs at the end of a link is two places here: see tmf.games.routing."""
+    """Their decision at the end of a link corresponds to two places of tmf.games.routing."""
     network, name = game.network, openspiel_routing.ours
     exits = openspiel_routing.exits_of(entry.network)
     at: dict = {}
@@ -122,7 +122,7 @@ def _by_link(entry: Route, game) -> Callable:
             row = np.zeros(table.shape[-1])
             for action, p in policy.action_probabilities(state).items():
                 section = name(network.get_road_section_from_action_id(action))
-                if section in exits[link]:  # theirs has dead ends of its own
+                if section in exits[link]:  # their network has additional dead ends
                     row[exits[link].index(section)] = p
             if row.sum() > 0:
                 table[t, at.get((link, destination), [])] = row
@@ -150,7 +150,7 @@ def decisions(game, place) -> dict:
                     found.setdefault(at, state)
                 children = [state.child(a) for a in state.legal_actions()]
             for child in children:
-                following.setdefault(str(child), child)  # of several paths the first, as their tables have it
+                following.setdefault(str(child), child)  # the first of several paths, as in their tables
         layer = following
     return found
 

@@ -1,4 +1,4 @@
-"""Learn the equilibrium of the epidemic game: how much do people go out, when one in ten of them decides at a time?"""
+"""Learn the equilibrium of the epidemic game, with a tenth of the agents acting at each step."""
 
 import sis
 

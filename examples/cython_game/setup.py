@@ -10,7 +10,7 @@ setup(
     name="sis",
     ext_modules=cythonize(
         Extension("sis", ["sis.pyx"], include_dirs=[tmfcore.get_include(), np.get_include()]),
-        include_path=[tmfcore.get_cython_path()],  # only an editable tmfcore needs it
+        include_path=[tmfcore.get_cython_path()],  # needed only if tmfcore is installed editable
         compiler_directives={"language_level": 3, "cdivision": True},
     ),
 )

@@ -1,8 +1,8 @@
-"""A compiled game of one's own: an epidemic (SIS) in which going out pays and spreads the disease.
+"""A compiled game: an epidemic (SIS) in which going out gives a reward and spreads the disease.
 
-Observations 0 healthy, 1 infected; actions 0 go out, 1 stay home; mu(1) is the infected share. An outing earns 1; a
-healthy agent comes back infected with probability `infection` mu(1). Illness costs `illness` per sweep and ends at the
-rate `recovery`, whether one acts or not; a step lasts dt = `step` sweeps.
+Observations 0 healthy, 1 infected; actions 0 go out, 1 stay home; mu(1) is the infected share. Going out has reward 1;
+a healthy agent that goes out is infected with probability `infection` mu(1). Infected agents pay `illness` per sweep
+and recover at the rate `recovery`, whether they act or not. A step lasts dt = `step` sweeps.
 """
 
 from tmfcore.cython_api cimport Model
@@ -16,7 +16,7 @@ cdef class SIS(Model):
         self.recovery = recovery
         self.illness = illness
         self.step = step
-        self.set_shape(2, 2, None, None)      # S, A, and dense rows: no table of successors
+        self.set_shape(2, 2, None, None)      # S, A, and dense rows without successors
 
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward

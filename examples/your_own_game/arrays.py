@@ -1,4 +1,4 @@
-"""The beach bar from arrays, sparse: where a move can lead, and with which probabilities. The same cost for any S."""
+"""The beach bar from sparse arrays: the three successors of each move, and their probabilities."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import tmfcore as tmf
 from plain import S, lying, places, reward
 
 shifts = np.array([-1, 0, 1])
-successors = (places[:, None, None] + shifts[:, None] + shifts) % S  # (S, A, K): from a place, by a move, by the wind
+successors = (places[:, None, None] + shifts[:, None] + shifts) % S  # (S, A, K): place, move, shift by the wind
 probabilities = np.broadcast_to([0.25, 0.5, 0.25], successors.shape)
 game = tmf.Game(
     S, 3, 20, 1.0, np.full(S, 1 / S), reward, probabilities,

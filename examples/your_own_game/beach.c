@@ -1,4 +1,4 @@
-/* The beach bar in C, a row at a time; `user` points to the number of places. */
+/* The beach bar in C, one row per call; `user` points to the number of places. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@ int beach_row(int t, int place, int move, const double *mu, double *probabilitie
     const int bar = *(const int *)user / 2;
     (void)t; /* the game is the same at every step */
     *reward = 1 - abs(place - bar) / (double)bar - log(mu[place] + 1e-6);
-    if (move < 0) { /* passive: stays */
+    if (move < 0) { /* passive agents stay where they are */
         probabilities[0] = 1;
         return 0;
     }

@@ -1,4 +1,4 @@
-"""The beach bar as a class: a Model of one's own, with parameters, and with what only its author can know."""
+"""The beach bar as a subclass of Model, with a parameter, and with properties that its author declares."""
 
 from libc.math cimport log
 from libc.stdlib cimport abs
@@ -15,10 +15,10 @@ cdef class Beach(Model):
         o, a, k = np.ogrid[:n_places, :3, :3]
         self.set_shape(n_places, 3, (o + a + k - 2) % n_places, o[:, :, 0])
         self.crowding = crowding
-        self.by_row = True                 # a row costs less than all of them
+        self.by_row = True                 # one row costs less than all tables
         self.constant_transition = True    # rows depend on neither mu nor t
-        self.passive_identity = True       # who does not act stays
-        self.local_passive_reward = True   # and earns what o and mu(o) say
+        self.passive_identity = True       # passive agents stay where they are
+        self.local_passive_reward = True   # their reward depends on o and mu(o) only
 
     cdef int row_at(
         self, int t, int place, int move, const double *mu, double *probabilities, double *reward

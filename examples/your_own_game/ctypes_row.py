@@ -1,4 +1,4 @@
-"""The beach bar from a C library, by ctypes. LowLevelCallable binds the function to its parameters, here S."""
+"""The beach bar from a C library, by ctypes. LowLevelCallable holds the function and its parameter S."""
 
 import ctypes
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The beach bar compiled by numba: one row of the game at a time, as fast as a game that is built in."""
+"""The beach bar compiled by numba, one row per call, as fast as a built-in game."""
 
 import math
 
@@ -15,7 +15,7 @@ o, a, k = np.ogrid[:S, :3, :3]
 def row(t, place, move, mu, probabilities, reward, user):
     reward[0] = 1 - abs(place - S // 2) / (S // 2) - math.log(mu[place] + 1e-6) - (move in (0, 2)) / S
     probabilities[0] = 1.0
-    if move >= 0:  # -1: passive, stays
+    if move >= 0:  # -1: passive agents stay where they are
         probabilities[0], probabilities[1], probabilities[2] = 0.25, 0.5, 0.25
     return 0
 

@@ -9,7 +9,7 @@ places = np.arange(S)
 
 
 def lying(mu):
-    return 1 - abs(places - S // 2) / (S // 2) - np.log(mu + 1e-6)  # near the bar, but not where everybody lies
+    return 1 - abs(places - S // 2) / (S // 2) - np.log(mu + 1e-6)  # places near the bar pay more, crowded places less
 
 
 def reward(mu):

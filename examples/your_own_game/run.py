@@ -1,4 +1,4 @@
-"""One game, written in every way there is: the beach bar. They must all say the same.
+"""One game, the beach bar, written in every way that tmfcore accepts. All must give the same results.
 
 Needs Cython, numba, cffi and a C compiler:    python setup.py build_ext --inplace && python run.py
 """
@@ -18,7 +18,7 @@ WAYS = {
     "capsule_row": "a Cython function",
     "model": "a class in Cython",
 }
-built_in = tmf.games.beach_bar(100, horizon=20, step=1.0)  # as the others, which are in steps
+built_in = tmf.games.beach_bar(100, horizon=20, step=1.0)  # in steps, like the others
 flow = tmf.mean_field(built_in, tmf.TabularPolicy.uniform(built_in), tmf.Fraction(0.5))
 solution = tmf.solvers.MirrorDescent().solve(built_in, tmf.Fraction(0.5))
 for module, words in WAYS.items():

@@ -1,4 +1,4 @@
-"""Compile what is to be compiled, against an installed tmfcore:    python setup.py build_ext --inplace."""
+"""Compile the C and Cython files against an installed tmfcore:    python setup.py build_ext --inplace"""
 
 import shlex
 import subprocess
@@ -20,7 +20,7 @@ setup(
             Extension("beach_row", ["beach_row.pyx"]),
             Extension("beach_model", ["beach_model.pyx"], include_dirs=[tmfcore.get_include(), np.get_include()]),
         ],
-        include_path=[tmfcore.get_cython_path()],  # only an editable tmfcore needs it
+        include_path=[tmfcore.get_cython_path()],  # needed only if tmfcore is installed editable
         compiler_directives={"language_level": 3, "cdivision": True},
     ),
 )
