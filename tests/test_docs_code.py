@@ -4,7 +4,8 @@ python             executed; the blocks of a page in order, in one namespace and
                    behind is what it prints. Examples with >>> are doctests in the same namespace, indented ones too.
                    A block whose first line is `# NAME.py` is also the file of that name in the folder
 {code-cell}        executed when the site is built, where an error fails the build
-{code-block}       programs of other libraries: test_pages executes them where those are installed
+{code-block}       programs of other libraries: executed where those are installed. .ci/run has steps with all but
+                   egttools; test_pages executes the blocks of the page of errors
 sh                 `tmfcore` commands are run in the folder of the page; others are held to COMMANDS, by which .ci/run or
                    a file of the repository stands for them. Indented lines of commands likewise
 toml               read as a game file where it has a table [game], else parsed; kept by its first line `# NAME.toml`
@@ -40,12 +41,14 @@ PROJECT = tomllib.loads(read("pyproject.toml"))["project"]
 SCRIPT = read(".ci/run")
 #: Libraries that blocks may use and that the extra `test` does not bring; .ci/run has steps with them.
 LIBRARIES = {
-    "gymnasium", "h5netcdf", "jax", "mesa", "mfglib", "numba", "open_spiel", "pandas", "pettingzoo", "polars", "pyspiel",
+    "egttools", "gymnasium", "h5netcdf", "jax", "mesa", "mfglib", "numba", "open_spiel", "pandas", "pettingzoo", "polars", "pyspiel",
     "stable_baselines3", "torch", "xarray",
 }  # fmt: skip
 INTEROP = {"gymnasium": "gymnasium", "pettingzoo": "pettingzoo", "openspiel": "pyspiel", "mfglib": "mfglib"}
 #: Commands of the gallery are run by test_gallery, with a tolerance that takes less time.
 ELSEWHERE = re.compile(r"docs/gallery/")
+#: Its blocks raise what the page quotes.
+ERRORS = "docs/faq.md"
 #: Page -> pictures that its code leaves behind.
 LEAVES = {
     "README.md": ["first-example.png"],
@@ -237,6 +240,9 @@ def play(page: str, folder: Path) -> set[str]:
                 if lack := missing("".join(found.source for found in example(block.text))):
                     return lack
                 run_doctest(block, page, namespace)
+            elif block.language == "{code-block} python":
+                if page != ERRORS and not missing(block.text):
+                    run_python(block, page, namespace)
             elif block.language == "python":
                 assert not notebook, "a notebook has code cells"
                 if lack := missing(block.text):
