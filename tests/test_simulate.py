@@ -243,14 +243,15 @@ ENDLESS = {
 
 @pytest.mark.parametrize("way", ENDLESS)
 def test_a_run_is_followed_and_ended_within_its_only_replica(way):
-    """The third report ends it: steps go up in between, and the kernel returns after its present step."""
+    """Once reports have gone up twice, one ends the run: the kernel returns after its current step."""
     engine, schedule, n_agents = ENDLESS[way]
     long = tmf.games.resource_selection((1.0, 0.8), congestion=1.0, horizon=2_000_000_000, step=1.0)
     seen, before = [], threading.active_count()
 
     def enough(done, total):
         seen.append(done)
-        if len(seen) == 3:
+        assert len(seen) < 1000, "the run does not move"
+        if len(set(seen)) == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -258,8 +259,28 @@ def test_a_run_is_followed_and_ended_within_its_only_replica(way):
             long, tmf.TabularPolicy.uniform(long), schedule, n_agents, engine=engine, rng=1,
             record_every=1_000_000_000, decisions=False, progress=enough,
         )  # fmt: skip
-    assert 0 <= seen[0] < seen[1] < seen[2] < 2_000_000_000
+    assert seen == sorted(seen) and 0 <= seen[0] and seen[-1] < 2_000_000_000
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+def test_a_kernel_counts_its_steps_in_the_first_of_two_words(game, uniform, engine):
+    """And ends after the first step if the second is set."""
+    kernel, source = (counts_kernel, np.random.PCG64(1)) if engine == "counts" else (agents_kernel, np.arange(4, dtype=np.uint64))
+    start, T = np.array([5, 5, 0]), game.n_steps
+
+    def play(watch):
+        counts, rewards = np.zeros((T + 1, 3), dtype=np.int64), np.zeros(T)
+        kernel.run(game.model, as_policy(uniform, game), source, start, T, 1.0, np.array([10]), None, 1, counts, None, rewards,
+                   watch=watch)  # fmt: skip
+        return counts
+
+    watch = np.zeros(2, dtype=np.int64)
+    assert (play(watch).sum(axis=1) == 10).all() and watch.tolist() == [T, 0]
+    watch[1] = 1
+    assert play(watch).sum(axis=1).tolist() == [10, 10] + [0] * (T - 1) and watch.tolist() == [1, 1]
+    with pytest.raises(ValueError, match="watch has 3 words; must have 2"):
+        play(np.zeros(3, dtype=np.int64))
 
 
 def test_the_callers_numpy_settings_hold_where_progress_is_reported(game):
