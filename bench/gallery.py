@@ -108,7 +108,7 @@ def page(entry: Entry, solution: tmf.Solution) -> str:
     length = f"T = {flow.horizon}" + (f" steps of {flow.step:g} sweeps" if flow.step < 1 else " steps")
     rows = (
         ("game", f"S = {flow.mu.shape[1]} observations, A = {solution.policy.table.shape[-1]} actions, {length}"),
-        ("who acts", solution.schedule + (f", N = {solution.n_agents:,}" if solution.n_agents else "")),
+        ("schedule", solution.schedule + (f", N = {solution.n_agents:,}" if solution.n_agents else "")),
         ("solver", f"{solution.solver['name']}, {solution.history['iteration'][-1]:,} iterations"),
         ("exploitability", f"{solution.exploitability:.1e}, {_relative(solution)}"),
         ("mean return", f"{solution.mean_return:.4f}"),
@@ -125,12 +125,12 @@ def page(entry: Entry, solution: tmf.Solution) -> str:
         description(entry.name),
         f"Parameters: `tmfcore games {word}`, or `help(tmf.games.{entry.name})`.",
         *([more] if more else []),
-        *([f"### The rules, of `tmf.games.{entry.rules}`", description(entry.rules)] if entry.rules else []),
+        *([f"### Rules, from `tmf.games.{entry.rules}`", description(entry.rules)] if entry.rules else []),
         "## Its equilibrium",
         "\n".join(["| | |", "|---|---|", *(f"| {head} | {value} |" for head, value in rows)]),
         f"![Probability of each action]({entry.name}-policy.png)",
         f"![Exploitability by iteration]({entry.name}-exploitability.png)",
-        "The command that made these pictures and the first:",
+        "This command writes these pictures and the one at the top:",
         f"```sh\n{entry.command}\n```",
         "[All games](index.md)",
     ]
