@@ -48,8 +48,8 @@ cdef class Occupation:
         e_t(o, a) = y_t(o) - b_t [z_t(o, a) + r_t(o, a) + gamma sum_x P_t(x|o,a) y_{t+1}(x)]
                     - (1 - b_t) [r0_t(o) + gamma sum_x P0_t(x|o) y_{t+1}(x)]
 
-    with b_t = beta_t on the clock "schedule" and 1 on the clock "always". F >= 0, and F = 0 exactly at equilibria: then
-    L is a flow times its policy, y are its values, and only actions with z = 0 have mass.
+    with b_t = beta_t on the clock "schedule" and 1 on the clock "always". F >= 0, and F = 0 at the equilibria: there L
+    is a flow times its policy, y are its values, and only actions with z = 0 have mass.
 
     Parameters
     ----------
