@@ -1,8 +1,8 @@
 """Look at the built site as readers do: python docs/check_site.py [FOLDER] [--pictures DIR]
 
 Links      every link, picture and anchor within the site leads somewhere
-Pages      every page at 400 and 1,400 pixels, light and dark: it does not scroll sideways as a whole (tables and code
-           do on their own), pictures are there, text stands out from its ground (contrast >= 3), nothing is printed to
+Pages      every page at 400 and 1,400 pixels, light and dark: it does not scroll sideways, but for tables and code
+           on their own, pictures are there, text stands out from its ground (contrast >= 3), nothing is printed to
            the console as an error and nothing is asked of another server
 Searches   each of 20 finds its page among the first five results
 
@@ -59,12 +59,15 @@ LOOK = """() => {
     const [r, g, b] = colour.map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
+  const grounds = new Map();
   const ground = element => {
-    for (; element; element = element.parentElement) {
+    if (!element) return [255, 255, 255];
+    if (!grounds.has(element)) {
       const colour = number(getComputedStyle(element).backgroundColor);
-      if (colour.length === 3 || colour[3] > 0.5) return colour.slice(0, 3);
+      const own = colour.length === 3 || colour[3] > 0.5;
+      grounds.set(element, own ? colour.slice(0, 3) : ground(element.parentElement));
     }
-    return [255, 255, 255];
+    return grounds.get(element);
   };
   const faint = new Set(), root = document.documentElement;
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -75,8 +78,11 @@ LOOK = """() => {
     const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (contrast < 3) faint.add(`${element.localName}.${element.className} "${text.slice(0, 20)}"`);
   }
+  const around = [root]; // what scrolls and holds the whole text
+  for (let box = document.querySelector("h1"); box; box = box.parentElement)
+    if (getComputedStyle(box).overflowX !== "visible") around.push(box);
   return {
-    wide: root.scrollWidth - root.clientWidth,
+    wide: Math.max(...around.map(box => box.scrollWidth - box.clientWidth)),
     missing: [...document.images].filter(image => image.complete && !image.naturalWidth).map(image => image.src),
     faint: [...faint].slice(0, 3),
   };
@@ -162,8 +168,14 @@ def main() -> int:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
 
     class Handler(http.server.SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def log_message(self, *_: object) -> None:
             pass
+
+        def end_headers(self) -> None:
+            self.send_header("Cache-Control", "max-age=3600")  # pages share styles and scripts
+            super().end_headers()
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
