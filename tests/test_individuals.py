@@ -134,9 +134,9 @@ def test_bad_arguments_are_named():
     [
         ([1, 1, 0], 2, 0, 1, 0.0, r"counts\[0, 2\] is 0"),
         ([2, -1, 0], 0, 0, 1, 0.0, r"counts\[0, 1\] is -1"),
-        ([1, 1, 0], 0, 0, 0, 0.0, "batch is 0; individual 0, acting, and 1 others"),
-        ([1, 1, 0], 0, -1, 2, 0.0, "batch is 2; individual 0, passive, and 1 others"),
-        ([1, 1, 0], 0, 0, -1, 1.5, "probability 1.5"),
+        ([1, 1, 0], 0, 0, 0, 0.0, "batch is 0; impossible with individual 0 acting and 1 others"),
+        ([1, 1, 0], 0, -1, 2, 0.0, "batch is 2; impossible with individual 0 passive and 1 others"),
+        ([1, 1, 0], 0, 0, -1, 1.5, "probability is 1.5"),
         ([1, 1], 0, 0, 1, 0.0, r"must be \(1, 3\)"),
     ],
 )
