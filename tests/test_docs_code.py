@@ -4,8 +4,8 @@ python             executed; the blocks of a page in order, in one namespace and
                    behind is what it prints. Examples with >>> are doctests in the same namespace, indented ones too.
                    A block whose first line is `# NAME.py` is also the file of that name in the folder
 {code-cell}        executed when the site is built, where an error fails the build
-{code-block}       programs of other libraries: executed where those are installed. .ci/run has steps with all but
-                   egttools; test_pages executes the blocks of the page of errors
+{code-block}       programs of other libraries: executed where those are installed. .ci/run has steps with all of
+                   them; test_pages executes the blocks of the page of errors
 sh                 `tmfcore` commands are run in the folder of the page; others are held to COMMANDS, by which .ci/run or
                    a file of the repository stands for them. Indented lines of commands likewise
 toml               read as a game file where it has a table [game], else parsed; kept by its first line `# NAME.toml`

@@ -17,7 +17,7 @@ NAMES = [
     "command-line.md", "common-noise.md", "games.md", "joint.md", "typed.md",
 ]  # fmt: skip
 TEXTS = {name: (pages.DOCS / name).read_text(encoding="utf-8") for name in NAMES}
-PEERS = {"coming-from/openspiel.md": "pyspiel", "coming-from/mfglib.md": "mfglib", "coming-from/mesa.md": "mesa"}
+PEERS = {"coming-from/openspiel.md": "pyspiel", "coming-from/mfglib.md": "mfglib", "coming-from/mesa.md": "mesa", "coming-from/egttools.md": "egttools"}
 
 
 @pytest.mark.peers
