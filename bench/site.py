@@ -20,11 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from doc_pages import blocks, is_notebook, pages, read  # noqa: E402  a module of the tests
+from doc_pages import blocks, documented, is_notebook, pages, read  # noqa: E402  a module of the tests
 
 MINUTES = 4  # in which the site is to be built
 LINES = 90  # which the README may have
-DIRECTIVE = re.compile(r"^\.\. (?:auto(?!module)\w+|py:\w+):: ([\w.]+)", re.MULTILINE)
 
 PAGE = """# The site
 
@@ -70,12 +69,10 @@ def main() -> int:
         _, seconds = timed(*sphinx_build)
         checked, _ = timed(sys.executable, "docs/check_site.py", folder)
     looked, searched, faults = re.findall(r"(\d+) pages, (\d+) searches: (.+)", checked.stdout)[0]
-    reference = (ROOT / "docs" / "reference").glob("*.rst")
-    names = {name for path in reference for name in DIRECTIVE.findall(path.read_text(encoding="utf-8"))}
     built, tested = code()
     lines = len(read("README.md").splitlines())
     rows = [
-        ("public names with a page of the reference", "all", f"{len(names)}, all", True),
+        ("public names with a page of the reference", "all", f"{len(set(documented()))}, all", True),
         ("broken links within the site; warnings of Sphinx", "0; 0", "0; 0", True),
         ("blocks of Python executed: by the build; by the tests", "all", f"{built}; {tested}", True),
         ("pages checked in chromium at 400 and 1,400 pixels, light and dark", "all", f"{looked}: {faults}", True),

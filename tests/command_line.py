@@ -1,6 +1,8 @@
 """What tests of the command line share: a small game, and the command in this process or in one of its own."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ from click.testing import CliRunner
 
 from tmfcore.cli.app import app
 
+CODES = re.compile(r"\x1b\[[\d;]*m")  # of colours and bold
 SMALL = ["--n-agents", "50", "--horizon", "4"]
 
 
@@ -19,6 +22,20 @@ def run(*arguments):
 def process(*arguments, **options):
     command = [sys.executable, "-m", "tmfcore", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, **options)
+
+
+def drained(terminal):
+    """All bytes written to a pseudo-terminal until its other end is closed."""
+    found = []
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # the end on Linux
+            break
+        if not piece:
+            break
+        found.append(piece)
+    return b"".join(found)
 
 
 def document(*arguments):

@@ -1,5 +1,7 @@
-"""Pages of the repository as their tests read them: blocks of code, links, anchors."""
+"""Pages of the repository as their tests read and execute them: blocks of code, links, anchors, documented names."""
 
+import contextlib
+import io
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +15,7 @@ RAW = "https://raw.githubusercontent.com/tmfcore/tmfcore/main"
 FENCE = re.compile(r"^( *)(`{3,}|~{3,}|:{3,}) *(.*?) *$")
 LIST = re.compile(r" {0,3}([*+-]|\d+[.)]) ")
 INLINE = re.compile(r"`[^`\n]+`")
+DIRECTIVE = re.compile(r"^\.\. (?:auto(?!module)\w+|py:\w+):: ([\w.]+)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)|<img [^>]*\bsrc=[\"']([^\"']+)|<a [^>]*\bhref=[\"']([^\"']+)")
 
 
@@ -71,6 +74,19 @@ def blocks(text: str) -> list[Block]:
                 in_list = bool(LIST.match(line)) or (in_list and line.startswith(" "))
             at += 1
     return found
+
+
+def execute(block: Block, page: str, namespace: dict) -> str:
+    """What a block of Python prints. Errors name the page and its line."""
+    code = compile("\n" * (block.line - 1) + block.text, page, "exec")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(code, namespace)
+    return printed.getvalue()
+
+
+def documented() -> list[str]:
+    """Full names with a directive on a page of the reference, as often as they have one."""
+    return [name for path in sorted(DOCS.glob("reference/*.rst")) for name in DIRECTIVE.findall(path.read_text(encoding="utf-8"))]
 
 
 def prose(text: str) -> str:

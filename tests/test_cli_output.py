@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import tmfcore as tmf
-from command_line import SMALL, document, run
+from command_line import CODES, SMALL, document, drained, run
 from tmfcore.cli.app import app
 from tmfcore.cli.console import Report, print_tables, reports
 from tmfcore.reproduce import report
@@ -26,7 +26,6 @@ COMMANDS = {
     "simulate": ["simulate", "queueing", *SMALL, "--replicas", "3"],
     "info": ["info"],
 }
-CODES = re.compile(r"\x1b\[[\d;]*m")  # bold, and its end
 PAGE = (Path(__file__).parents[1] / "docs" / "command-line.md").read_text(encoding="utf-8")
 
 
@@ -38,15 +37,7 @@ def in_a_terminal(columns, *arguments):
     environment |= {"TERM": "xterm-256color", "COLUMNS": str(columns)}
     with subprocess.Popen(command, stdout=slave, stderr=subprocess.PIPE, env=environment) as process:
         os.close(slave)
-        found = b""
-        while True:
-            try:
-                piece = os.read(master, 65536)
-            except OSError:  # Linux ends a terminal so
-                break
-            if not piece:
-                break
-            found += piece
+        found = drained(master)
         assert process.wait() == 0, process.stderr.read()
     os.close(master)
     return found.decode()

@@ -31,7 +31,7 @@ import pytest
 from click.testing import CliRunner
 
 import tmfcore as tmf
-from doc_pages import ROOT, Block, blocks, is_notebook, pages, read
+from doc_pages import ROOT, Block, blocks, execute, is_notebook, pages, read
 from tmfcore.cli.app import app
 from tmfcore.games import gamefile
 
@@ -90,14 +90,6 @@ def run_doctest(block: Block, page: str, namespace: dict) -> None:
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     result = runner.run(test, out=printed.write, clear_globs=False)
     assert not result.failed, printed.getvalue()
-
-
-def run_python(block: Block, page: str, namespace: dict) -> str:
-    """What the block prints."""
-    code = compile("\n" * (block.line - 1) + block.text, page, "exec")
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        exec(code, namespace)
-    return printed.getvalue()
 
 
 def commands(text: str) -> list[str]:
@@ -242,14 +234,14 @@ def play(page: str, folder: Path) -> set[str]:
                 run_doctest(block, page, namespace)
             elif block.language == "{code-block} python":
                 if page != ERRORS and not missing(block.text):
-                    run_python(block, page, namespace)
+                    execute(block, page, namespace)
             elif block.language == "python":
                 assert not notebook, "a notebook has code cells"
                 if lack := missing(block.text):
                     return lack
                 if path := kept(block, folder):
                     path.write_text(block.text, encoding="utf-8")
-                printed = run_python(block, page, namespace)
+                printed = execute(block, page, namespace)
             elif block.language in ("sh", "console") or (not block.language and is_commands(block.text)):
                 for command in commands(block.text):
                     if not ELSEWHERE.match(page):

@@ -13,6 +13,7 @@ import weakref
 import pytest
 
 import tmfcore as tmf
+from command_line import CODES
 from tmfcore import plotting
 
 GAME = tmf.games.queueing([0.1, 0.2, 0.3], horizon=20)
@@ -166,15 +167,14 @@ def test_a_figure_of_pyplot_is_shown_once(shown):
     assert "image/png" in output["data"] and output["output_type"] == "display_data"
 
 
-PLAIN = re.compile(r"\x1b\[[\d;]*m")
 BAR = re.compile(r"(\w+) +\S+ +([\d,]+) of ([\d,]+) \d:\d\d:\d\d\n")
 
 
 def bars(shown, cell):
     """The name of the bar of a cell, the numbers it went through, and its total while it ran."""
     (output,) = [each for each in shown[0][cell] if each["output_type"] == "display_data"]  # beside a warning
-    texts = [PLAIN.sub("", text) for text in shown[1][cell]]
-    assert PLAIN.sub("", output["data"]["text/plain"]) == texts[-1], "the last is what the notebook keeps"
+    texts = [CODES.sub("", text) for text in shown[1][cell]]
+    assert CODES.sub("", output["data"]["text/plain"]) == texts[-1], "the last is what the notebook keeps"
     assert "<pre" in output["data"]["text/html"]
     found = [BAR.fullmatch(text).groups() for text in texts]
     numbers = [(int(done.replace(",", "")), int(total.replace(",", ""))) for _, done, total in found]

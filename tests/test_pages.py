@@ -8,16 +8,14 @@ import re
 
 import pytest
 
-import pages
+import faq
+from doc_pages import DOCS, ROOT, blocks, execute, is_notebook, read
 
 FOLDERS = ("start", "tutorials", "how-to", "coming-from")
-PATHS = [path for folder in FOLDERS for path in (pages.DOCS / folder).glob("*.md")]
-NAMES = [
-    *sorted(str(path.relative_to(pages.DOCS)) for path in PATHS),
-    "command-line.md", "common-noise.md", "games.md", "joint.md", "typed.md",
-]  # fmt: skip
-TEXTS = {name: (pages.DOCS / name).read_text(encoding="utf-8") for name in NAMES}
-PEERS = {"coming-from/openspiel.md": "pyspiel", "coming-from/mfglib.md": "mfglib", "coming-from/mesa.md": "mesa", "coming-from/egttools.md": "egttools"}
+PATHS = [path for folder in FOLDERS for path in (DOCS / folder).glob("*.md")]
+PATHS += [DOCS / f"{name}.md" for name in ("command-line", "common-noise", "games", "joint", "typed")]
+NAMES = sorted(path.relative_to(ROOT).as_posix() for path in PATHS)
+PEERS = {"openspiel": "pyspiel", "mfglib": "mfglib", "mesa": "mesa", "egttools": "egttools"}
 
 
 @pytest.mark.peers
@@ -26,35 +24,38 @@ PEERS = {"coming-from/openspiel.md": "pyspiel", "coming-from/mfglib.md": "mfglib
 def test_programs_of_others_run_beside_ours(name, tmp_path, monkeypatch):
     pytest.importorskip(PEERS[name])
     monkeypatch.chdir(tmp_path)
-    _, printed = pages.run(name, pages.blocks(TEXTS[name], pages.ANY))
+    page, namespace = f"docs/coming-from/{name}.md", {"__name__": "page"}
+    found = [block for block in blocks(read(page)) if block.language in ("python", "{code-block} python")]
+    printed = [execute(block, page, namespace) for block in found]
     assert sum(map(bool, printed)) >= 2
 
 
-@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if pages.is_notebook(text)])
+@pytest.mark.parametrize("name", [name for name in NAMES if is_notebook(name)])
 def test_executed_pages_assert_what_they_say(name):
     """In a cell that the site does not show."""
-    hidden = re.findall(r"^:tags: \[remove-cell\]\n(.*?)^```$", TEXTS[name], re.MULTILINE | re.DOTALL)
+    hidden = re.findall(r"^:tags: \[remove-cell\]\n(.*?)^```$", read(name), re.MULTILINE | re.DOTALL)
     assert any("assert " in cell for cell in hidden)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_title_and_no_long_lines_in_code(name):
     """Code that is wider than a page scrolls sideways."""
-    text = TEXTS[name]
+    text = read(name)
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     assert len(re.findall(r"^# ", prose, re.MULTILINE)) == 1
-    for _, code in pages.blocks(text):
-        assert max(map(len, code.splitlines()), default=0) <= 120
+    for block in blocks(text):
+        if block.language == "python" or block.language.startswith("{code-cell}"):
+            assert max(map(len, block.text.splitlines()), default=0) <= 120
 
 
-FAQ = pages.FAQ.read_text(encoding="utf-8")
+FAQ = read(faq.PAGE)
 
 
 def test_every_section_of_the_page_of_errors_has_a_message():
-    assert len(re.findall("^### ", FAQ, re.MULTILINE)) == len(re.findall("^> ", FAQ, re.MULTILINE)) == len(pages.ENTRY.findall(FAQ))
+    assert len(re.findall("^### ", FAQ, re.MULTILINE)) == len(re.findall("^> ", FAQ, re.MULTILINE)) == len(faq.ENTRY.findall(FAQ))
 
 
-@pytest.mark.parametrize(("message", "code"), pages.ENTRY.findall(FAQ), ids=re.findall("^### (.*)", FAQ, re.MULTILINE))
+@pytest.mark.parametrize(("message", "code"), faq.ENTRY.findall(FAQ), ids=re.findall("^### (.*)", FAQ, re.MULTILINE))
 def test_errors_are_quoted_as_they_are(message, code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert pages.raised(code) == message, "run `python -m tests.pages`"
+    assert faq.raised(code) == message, "run `python -m tests.faq`"

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 import tmfcore as tmf
-from doc_pages import DOCS, GITHUB, RAW, ROOT, SITE, anchors, links, pages, problem, read
+from doc_pages import DOCS, GITHUB, RAW, ROOT, SITE, anchors, documented, links, pages, problem, read
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="not in a source tree")
 
@@ -27,11 +27,6 @@ def docstrings(monkeypatch):
     """The extension of the site that reads docstrings."""
     monkeypatch.syspath_prepend(str(DOCS / "_extensions"))
     return importlib.import_module("plain_docstrings")
-
-
-def documented():
-    """Full names with a directive on a page of the reference, as often as they have one."""
-    return [name for text in REFERENCE.values() for name in re.findall(r"^\.\. (?:auto(?!module)\w+|py:\w+):: ([\w.]+)", text, re.M)]
 
 
 def of_interop():

@@ -10,9 +10,10 @@ import io
 import json
 import os
 import re
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from command_line import CODES, drained
 from tmfcore.cli.app import app
 
 FOLDER = Path(__file__).parent / "cli"
@@ -66,7 +67,6 @@ MASKS = (
 )
 FACTS = {"info"}  # cases that print nothing but facts of the machine, after a name each
 TIMES = {"seconds"}  # keys of JSON
-CODES = re.compile(r"\x1b\[[\d;]*m")  # bold, and its end
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?")
 
 
@@ -80,26 +80,12 @@ def run(arguments, *, terminal):
     import pty
 
     master, slave = pty.openpty()
-    found = []
-    reader = threading.Thread(target=_drain, args=(master, found))
-    reader.start()
-    with open(slave, "w", encoding="utf-8") as output:
-        code = _main(arguments, output, errors)
-    reader.join()
+    with ThreadPoolExecutor(1) as reader:
+        printed = reader.submit(drained, master)
+        with open(slave, "w", encoding="utf-8") as output:
+            code = _main(arguments, output, errors)
     os.close(master)
-    return CODES.sub("", b"".join(found).decode()).replace("\r\n", "\n"), errors.getvalue(), code
-
-
-def _drain(master, found):
-    """Everything written to a terminal until it is closed."""
-    while True:
-        try:
-            piece = os.read(master, 65536)
-        except OSError:  # Linux ends a terminal so
-            return
-        if not piece:
-            return
-        found.append(piece)
+    return CODES.sub("", printed.result().decode()).replace("\r\n", "\n"), errors.getvalue(), code
 
 
 def _main(arguments, output, errors):
