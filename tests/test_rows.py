@@ -47,6 +47,7 @@ GAMES = {name: tmf.games.BY_NAME.get(name, entry.small)().at(step=1) for name, e
         np.tile(np.eye(3)[::-1], (3, 1, 1)), worth=[0.3, 0.1, 0.0], action_reward=np.outer([1.0, 2.0, 0.5], [0.5, 0.2, 0.1]), action_scale=[2.0, 0.5, 3.0, 1.0],
         horizon=4, discount=0.9, initial=[0.5, 0.3, 0.2], congestion=0.2,
      step=1).at(),
+    "pairwise_revision, logit": tmf.games.SHELF["pairwise_revision"].small(rule="logit").at(step=1),
     "queueing, unequal": tmf.games.queueing([0.4, 0.03, 0.2], jockeying_cost=0.3, step=0.25).at(),
     "resource_selection, square": tmf.games.resource_selection([1.0, 0.5, 0.2], congestion=[1.0, 2.0, 0.3], power=2.0, switching_cost=0.4, step=1).at(),
     "left_right, as one": tmf.games.typed([tmf.games.left_right(step=1).at()] * 2, shares=[0.3, 0.7]),
@@ -161,6 +162,8 @@ STAYING = {"constant_transition", "passive_identity"}
         ("rock_paper_scissors", STAYING | {"affine", "differentiable"}),
         ("susceptible_infected", ONE_PLACE | {"affine", "differentiable"}),
         ("garnet", STAYING | {"affine", "differentiable"}),
+        ("pairwise_revision", ONE_PLACE | {"passive_identity", "differentiable"}),
+        ("pairwise_revision, logit", {"passive_identity", "differentiable"}),
     ],
 )
 def test_what_is_said_makes_play_fast(name, said):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # the names that `find` returns, for type checkers: written b
     from tmfcore.games.joint import joint as joint
     from tmfcore.games.left_right import left_right as left_right
     from tmfcore.games.linear_quadratic import linear_quadratic as linear_quadratic
+    from tmfcore.games.pairwise_revision import pairwise_revision as pairwise_revision
     from tmfcore.games.queueing import queueing as queueing
     from tmfcore.games.resource_selection import resource_selection as resource_selection
     from tmfcore.games.resource_selection import wardrop as wardrop

@@ -24,6 +24,7 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._model.model import Model
 from tmfcore.games._affine import Affine, Rows
 from tmfcore.games._linear_quadratic import LinearQuadratic
+from tmfcore.games._pairwise import PairwiseRevision
 from tmfcore.games._routing import Routing
 from tmfcore.games._typed import Typed
 
@@ -149,9 +150,10 @@ class _Sight:
             return model, PLAIN
         if isinstance(model, Routing):
             self._check_roads(model, matrix)
-        elif isinstance(model, LinearQuadratic):
+        elif isinstance(model, (LinearQuadratic, PairwiseRevision)):
             if not self._whole(sums):
-                self._refuse_sum(sums, "the mean position is that of a population that sums to 1")
+                what = "the mean position is that" if isinstance(model, LinearQuadratic) else "agents meet those"
+                self._refuse_sum(sums, f"{what} of a population that sums to 1")
             return model, SCALED
         elif isinstance(model, Affine) and model.by_mass:
             if model.active.rigid and model.passive.rigid:
