@@ -33,9 +33,9 @@ COMPILED = sorted(
 # from rooms that stand before it.
 ROOMS = (
     "_base", "_random", "plotting", "_results", "_model", "_limit", "games", "_population", "solvers", "analysis", "testing", "interop",
-    "reproduce", "cli",
+    "reproduce", "bench", "cli",
 )  # fmt: skip
-FRONT = ("cli", "reproduce", "interop", "__main__")  # may come in by the front door, `import tmfcore`
+FRONT = ("cli", "bench", "reproduce", "interop", "__main__")  # may come in by the front door, `import tmfcore`
 
 # Libraries that rooms of interop/ are bridges to; such a room raises ModuleNotFoundError where its library is missing.
 FOREIGN = {"gymnasium", "mfglib", "open_spiel", "pettingzoo", "pyspiel", "stable_baselines3", "torch"}

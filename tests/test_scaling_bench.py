@@ -58,7 +58,7 @@ def test_crossing_of_straight_lines(studies):
 
 
 def test_wrong_answers_are_not_timed(studies):
-    from bench.peers.measure import Entry
+    from tmfcore.bench import Entry
 
     with pytest.raises(AssertionError, match=r"shares sum to 1\.1"):
         studies.timed(studies.QUICK, [Entry("wrong", lambda: [0.5, 0.6], 1.0)])

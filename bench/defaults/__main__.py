@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.peers import one_thread
+from tmfcore.bench import processors
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "measured" / "defaults.md"
 
@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.defaults", description="Solve all sizes by the defaults.")
     parser.add_argument("--only", action="append", metavar="FAMILY", help="games of this name (repeatable)")
     chosen = parser.parse_args(arguments)
-    one_thread()  # before numpy is loaded
+    processors.one()
     from bench.defaults import page
     from bench.defaults.instances import instances
     from bench.defaults.measure import measure

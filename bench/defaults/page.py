@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.defaults.measure import Row
-from bench.peers.page import duration, machine
+from bench.peers.page import machine
+from tmfcore.bench.quantities import duration
 
 HEAD = """# Default solvers on all games and sizes
 

@@ -7,7 +7,7 @@
 
     __main__    the command line: runs `count` under valgrind's callgrind, compares, stores
     count       the counted process: calls every kernel twice and counts the second call
-    kernels     the kernels and their problems, most from bench.peers
+    kernels     the kernels and their problems, most from tmfcore.bench
     requests.c  starts and stops callgrind's counting; compiled when needed, with valgrind's header
 
 Exit status 0: every count is within 5% of the stored one. 1: a count differs by more, or has no stored one. 2: counting

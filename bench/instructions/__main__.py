@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.instructions import STORED, TOLERANCE
-from bench.peers import ONE_THREAD
+from tmfcore.bench.processors import ONE_THREAD
 
 #: Properties of the build. Differences in the second tuple change a count only slightly.
 MUST_AGREE = ("compiler", "instruction_set", "sanitize", "debug", "trace")

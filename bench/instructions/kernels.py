@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tmfcore as tmf
-from bench.peers import ours, workloads
-from bench.peers.problems import BeachBar
+from tmfcore.bench import own, workloads
+from tmfcore.bench.contestants import entries
+from tmfcore.bench.problems import BeachBar
 from tmfcore.solvers import _gradient, _observed
 
 
@@ -25,16 +26,16 @@ class Work(NamedTuple):
     unit: str
 
 
-def of_peers(unit: str, make: Callable[[], Any]) -> Work:
-    """tmfcore's entry for a problem of bench.peers."""
+def of_workload(unit: str, make: Callable[[], Any]) -> Work:
+    """tmfcore's entry for a problem of tmfcore.bench."""
     problem = make()
-    entry = ours.ENTRIES[problem.kind](problem)[0]
+    entry = entries(own.Tmfcore(), problem, "run")[0]
     return Work(entry.run, entry.units, unit)
 
 
 def population_aware() -> Work:
     """A policy that depends on mu: alias tables are rebuilt at every step, for few agents."""
-    game = ours.dense_game(workloads.dense("agents", 64, 4, 2_000, 50))
+    game = own.dense_game(workloads.dense("agents", 64, 4, 2_000, 50))
     policy = tmf.SoftmaxPolicy(np.random.default_rng(3).normal(size=(1, 64, 4, 65)))
     run = lambda: tmf.simulate(game, policy, tmf.Synchronous(), 2_000, engine="agents", rng=1, threads=1)
     return Work(run, game.horizon, "step")
@@ -51,14 +52,14 @@ def by_chance() -> Work:
 def gaps() -> Work:
     """Exploitability: one forward pass, and one backward pass for both values."""
     problem = workloads.limit("flow", 64, 500)
-    game, policy = ours.dense_game(problem), tmf.TabularPolicy(problem.pi)
+    game, policy = own.dense_game(problem), tmf.TabularPolicy(problem.pi)
     return Work(lambda: tmf.exploitability(game, policy, tmf.Synchronous()), problem.steps, "step")
 
 
 def sparse(verb: str) -> Work:
     """Three successors per row: forward, backward, or both with the best response."""
-    problem = BeachBar("push-forward", 400, 300)
-    game, policy = ours.beach_game(problem, problem.fixed_reward), tmf.TabularPolicy(problem.pi)
+    problem = BeachBar("push_forward", 400, 300)
+    game, policy = own.beach_game(problem, problem.fixed_reward), tmf.TabularPolicy(problem.pi)
     flow = tmf.mean_field(game, policy, tmf.Synchronous())
     run = {
         "flow": lambda: tmf.mean_field(game, policy, tmf.Synchronous()),
@@ -108,8 +109,8 @@ def iteration() -> Work:
 
 def descent(kind: str) -> Work:
     """Iterations of an exact solver: flow, values of the policy and of its best response, the next policy."""
-    problem = workloads.limit("flow", 64, 100) if kind == "dense" else BeachBar("push-forward", 400, 100)
-    game = ours.dense_game(problem) if kind == "dense" else ours.beach_game(problem, problem.fixed_reward)
+    problem = workloads.limit("flow", 64, 100) if kind == "dense" else BeachBar("push_forward", 400, 100)
+    game = own.dense_game(problem) if kind == "dense" else own.beach_game(problem, problem.fixed_reward)
     solver = tmf.solvers.MirrorDescent(iterations=20, tolerance=None)
     return Work(lambda: solver.solve(game, tmf.Synchronous()), 20 * game.horizon, "step")
 
@@ -166,35 +167,35 @@ SHELF: dict[str, tuple[Callable[[float], tmf.Game], int, int]] = {
 
 
 def _dense(kind: str, size: int, n_agents: int, steps: int, unit: str) -> Callable[[], Work]:
-    return partial(of_peers, unit, partial(workloads.dense, kind, size, 4, n_agents, steps))
+    return partial(of_workload, unit, partial(workloads.dense, kind, size, 4, n_agents, steps))
 
 
 def _resources(kind: str, batch: int, steps: int, unit: str) -> Callable[[], Work]:
-    return partial(of_peers, unit, partial(workloads.resources, kind, 8, 1_000_000, batch, steps))
+    return partial(of_workload, unit, partial(workloads.resources, kind, 8, 1_000_000, batch, steps))
 
 
 def _limit(kind: str, size: int, steps: int) -> Callable[[], Work]:
-    return partial(of_peers, "step", partial(workloads.limit, kind, size, steps))
+    return partial(of_workload, "step", partial(workloads.limit, kind, size, steps))
 
 
 KERNELS: dict[str, Callable[[], Work]] = {
     "agents, S=8": _dense("agents", 8, 200_000, 20, "agent-step"),
     "agents, S=64": _dense("agents", 64, 200_000, 20, "agent-step"),
     "agents, S=512": _dense("agents", 512, 200_000, 10, "agent-step"),
-    "agents, mu only, S=8": _dense("agents, mu only", 8, 200_000, 20, "agent-step"),
-    "agents, mu only, S=64": _dense("agents, mu only", 64, 200_000, 20, "agent-step"),
-    "agents, mu only, S=512": _dense("agents, mu only", 512, 200_000, 10, "agent-step"),
-    "agents, sequential": _resources("sequential agents", 1, 500_000, "event"),
+    "agents, mu only, S=8": _dense("agents_mu", 8, 200_000, 20, "agent-step"),
+    "agents, mu only, S=64": _dense("agents_mu", 64, 200_000, 20, "agent-step"),
+    "agents, mu only, S=512": _dense("agents_mu", 512, 200_000, 10, "agent-step"),
+    "agents, sequential": _resources("sequential_agents", 1, 500_000, "event"),
     "agents, batch of 32": _resources("batch", 32, 5_000, "acting agent"),
     "agents, batch of 1024": _resources("batch", 1024, 200, "acting agent"),
     "agents, tables of a policy that sees mu": population_aware,
     "agents, Bernoulli, kernel of mu": by_chance,
     "counts, S=8": _dense("counts", 8, 10**8, 500, "step"),
     "counts, S=64": _dense("counts", 64, 10**8, 20, "step"),
-    "counts, mu only, S=8": _dense("counts, mu only", 8, 10**8, 3_000, "step"),
-    "counts, mu only, S=64": _dense("counts, mu only", 64, 10**8, 50, "step"),
-    "counts, sequential": _resources("sequential counts", 1, 200_000, "event"),
-    "counts, Bernoulli": partial(of_peers, "run", partial(workloads.dense, "bernoulli", 64, 4, 10**12, 50, 0.01)),
+    "counts, mu only, S=8": _dense("counts_mu", 8, 10**8, 3_000, "step"),
+    "counts, mu only, S=64": _dense("counts_mu", 64, 10**8, 50, "step"),
+    "counts, sequential": _resources("sequential_counts", 1, 200_000, "event"),
+    "counts, Bernoulli": partial(of_workload, "run", partial(workloads.dense, "bernoulli", 64, 4, 10**12, 50, 0.01)),
     "flow, S=8": _limit("flow", 8, 20_000),
     "flow, S=64": _limit("flow", 64, 1_000),
     "flow, sparse": partial(sparse, "flow"),

@@ -7,7 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from bench.peers import one_thread
+from bench.peers import page, rows
+from tmfcore.bench import contest, processors
+from tmfcore.bench.workloads import FULL, QUICK, TINY
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "measured"
 
@@ -27,28 +29,24 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Return 0 if all answers agree, 1 if one does not, 2 for a name that is unknown."""
     chosen = options(arguments)
-    one_thread()
-    from bench.peers import page, run, workloads  # numpy and the others read the environment when they are loaded
-
+    processors.one()
     if chosen.list:
-        print("\n".join(f"{w.name:22} {w.title}" for w in workloads.WORKLOADS))
-        print("families:", ", ".join(workloads.FAMILIES))
+        print("\n".join(f"{w.name:22} {w.title}" for w in rows.WORKLOADS))
+        print("families:", ", ".join(rows.FAMILIES))
         return 0
-    size = workloads.TINY if chosen.tiny else workloads.QUICK if chosen.quick else workloads.FULL
+    size = TINY if chosen.tiny else QUICK if chosen.quick else FULL
     names = tuple(chosen.only or [""])
-    wanted = [w for w in workloads.WORKLOADS if w.name.startswith(names)]
-    families = list(workloads.FAMILIES)
-    if chosen.peers is not None:
-        families = ["ours", *chosen.peers.split(",")]
-    unknown = set(families) - set(workloads.FAMILIES)
+    wanted = [w for w in rows.WORKLOADS if w.name.startswith(names)]
+    families = list(rows.FAMILIES) if chosen.peers is None else chosen.peers.split(",")
+    unknown = set(families) - set(rows.FAMILIES)
     if unknown or not wanted:
         print(f"unknown: {', '.join(unknown) or ', '.join(names)}; see --list", file=sys.stderr)
         return 2
 
     began = time.perf_counter()
-    results = run.run(wanted, size, families, lambda line: print(line, file=sys.stderr, flush=True))
+    results = contest.run(wanted, size, rows.sources(families), lambda line: print(line, file=sys.stderr, flush=True))
     seconds = time.perf_counter() - began
-    whole = size is workloads.FULL and not chosen.only and chosen.peers is None
+    whole = size is FULL and not chosen.only and chosen.peers is None
     folder = chosen.output or (DOCS if whole and not results.wrong else None)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

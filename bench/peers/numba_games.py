@@ -8,8 +8,9 @@ import numpy as np
 from numba import carray, cfunc, njit, types
 
 import tmfcore as tmf
-from bench.peers.learning import JostledBar
-from bench.peers.problems import Floats, Population
+from tmfcore.bench import Entry
+from tmfcore.bench.own import pushed, resource_game, simulated
+from tmfcore.bench.problems import Floats, JostledBar, Population
 
 DOUBLES = types.CPointer(types.double)
 ROW = types.intc(types.intc, types.intc, types.intc, DOUBLES, DOUBLES, DOUBLES, types.voidptr)
@@ -60,9 +61,9 @@ def jostled_kernel(problem: JostledBar) -> Callable[[Floats], Floats]:
     return lambda mu: transition(mu)
 
 
-def resources(problem: Population, like: tmf.Game) -> tmf.Game:
-    """Resource selection, like the built-in game `like`; its numbers come as user data."""
-    size = problem.size
+def resources(problem: Population) -> tmf.Game:
+    """Resource selection, like the built-in game; its numbers come as user data."""
+    size, like = problem.size, resource_game(problem)
     data = np.array([problem.step, problem.SWITCHING, *problem.values])
 
     @cfunc(ROW)
@@ -83,3 +84,26 @@ def resources(problem: Population, like: tmf.Game) -> tmf.Game:
         successors=np.broadcast_to(places[None, :, None], (size, size, 1)), passive_successors=places[:, None],
         user_data=data.ctypes.data, owner=(row, data),
     )
+
+
+def jostled(problem: JostledBar) -> list[Entry]:
+    """The kernel as whole tables, and by rows."""
+    tables = tmf.Game(
+        problem.size, 3, problem.steps, 1.0, problem.initial, problem.fixed_reward, jostled_kernel(problem),
+        successors=problem.successors,
+    )
+    return [
+        pushed(problem, tables, "tmfcore", "the kernel is a numba function of mu"),
+        pushed(problem, jostled_bar(problem), "tmfcore, numba game", "every row by a numba cfunc"),
+    ]
+
+
+def compiled_game(problem: Population) -> Entry:
+    return simulated(problem, resources(problem), tmf.Sequential(), "agents", True, problem.steps, "tmfcore, numba game")
+
+
+class NumbaGames:
+    name, version = "tmfcore", tmf.__version__
+
+    push_forward_mu = staticmethod(jostled)
+    compiled_game = staticmethod(compiled_game)

@@ -11,9 +11,11 @@ from importlib import metadata
 from pathlib import Path
 
 import tmfcore as tmf
-from bench.peers import picture
-from bench.peers.run import Line, Results, title
-from bench.peers.workloads import FULL, Size, Workload
+from bench.peers.goals import GOALS, Goal
+from tmfcore.bench import picture
+from tmfcore.bench.contest import Line, Results, title
+from tmfcore.bench.quantities import duration, times
+from tmfcore.bench.workloads import FULL, Size, Workload
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTES = Path(__file__).with_name("notes.md")
@@ -30,7 +32,7 @@ the time divided by that of the first row, tmfcore's: above 1, tmfcore is faster
 verb, with its checks, tables and recording; the tables of the others are made, and their code is compiled, before.
 """
 
-GOALS = """Goals are in brackets: at most this time, at least this many times faster. "Usual code" is code as it is usually written;
+MEANING = """Goals are in brackets: at most this time, at least this many times faster. "Usual code" is code as it is usually written;
 "best code" is the best that we, or the authors of a library, could write. A goal is met only if it is met against both. If
 the time of the user's own functions is subtracted, the difference counts only if it exceeds the scatter of the two times (the
 sum of median minus smallest time of each); otherwise the figure was not measured, and the goal is not met.
@@ -74,8 +76,8 @@ def text(results: Results, size: Size, whole: bool, seconds: float, pictured: bo
     if NOTES.exists() and size is FULL:
         lines += [NOTES.read_text(encoding="utf-8")]
     lines += [RERUN, "## All measurements", ""]
-    for workload, found in results.lines.items():
-        lines += [f"**{workload.name}**: {title(workload, size)}; per {workload.unit}", "", *table(found), ""]
+    for workload in results.lines:
+        lines += [f"**{workload.name}**: {title(workload, size)}; per {workload.unit}", "", *table(results, workload), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -108,80 +110,68 @@ def goals(results: Results, size: Size) -> Iterator[str]:
     if size is not FULL:
         yield "The goals are for full size; at this size they are for orientation."
         yield ""
-    yield GOALS
+    yield MEANING
     yield "| workload | tmfcore | (goal) | met | against the best code (goal) | met | against usual code (goal) | met |"
     yield "|---|---|---|---|---|---|---|---|"
     for workload, found in results.lines.items():
-        (own, noise), most = own_time(workload, found), most_of(workload)
+        goal = GOALS.get(workload.name, Goal())
+        (own, noise), most = own_time(workload, goal, found), most_of(goal)
         lost = own <= noise  # within the scatter of the two times
         cells = [workload.name, f"within the noise of {duration(noise)}" if lost else duration(own)]
         cells.append("" if most is None else f"(<= {duration(most)})")
         cells.append("" if most is None else "not measured" if lost else yes(own <= most))
         for usual in (False, True):
             asked = [
-                (line, workload.least[line.entry.label])
+                (line.label, results.ratio(workload, line), goal.least[line.label])
                 for line in found
-                if line.entry.label in workload.least and line.entry.usual is usual
+                if line.label in goal.least and line.usual is usual
             ]
-            cells.append("; ".join(f"{line.entry.label} {times(line.ratio)} ({least:g})" for line, least in asked))
-            cells.append(yes(all(line.ratio >= least for line, least in asked)) if asked else "")
+            cells.append("; ".join(f"{label} {times(ratio)} ({least:g})" for label, ratio, least in asked))
+            cells.append(yes(all(ratio >= least for _, ratio, least in asked)) if asked else "")
         yield f"| {' | '.join(cells)} |"
 
 
-def own_time(workload: Workload, found: list[Line]) -> tuple[float, float]:
+def own_time(workload: Workload, goal: Goal, found: list[Line]) -> tuple[float, float]:
     """tmfcore's seconds per unit without the user's own functions, and the scatter of this difference.
 
     The scatter is 0 if nothing is subtracted: the time was then measured directly.
     """
-    timings = {line.entry.label: line.timing for line in found}
-    own, less = found[0].timing, timings.get(workload.less)
+    timings = {line.label: line.timing for line in found}
+    own, less = found[0].timing, timings.get(goal.less)
     if less is None:
         return own.least(workload.wall), 0.0
-    scatter = sum(t.typical(workload.wall) - t.least(workload.wall) for t in (own, less))
-    return own.least(workload.wall) - less.least(workload.wall), max(scatter, 0.0)
+    scatter = own.scatter(workload.wall) + less.scatter(workload.wall)
+    return own.least(workload.wall) - less.least(workload.wall), scatter
 
 
-def most_of(workload: Workload) -> float | None:
+def most_of(goal: Goal) -> float | None:
     """The bound for this machine's instruction set."""
-    narrow = workload.most_avx2 is not None and not tmf.build_info()["instruction_set"].startswith("AVX-512")
-    return workload.most_avx2 if narrow else workload.most
+    narrow = goal.most_avx2 is not None and not tmf.build_info()["instruction_set"].startswith("AVX-512")
+    return goal.most_avx2 if narrow else goal.most
 
 
 def losses(results: Results) -> list[str]:
     """A line for each peer that is faster."""
     found = [
-        f"- {workload.name}: {line.entry.label} is {1 / line.ratio:.2f} times faster "
+        f"- {workload.name}: {line.label} is {1 / results.ratio(workload, line):.2f} times faster "
         f"({duration(line.timing.least(workload.wall))} against {duration(lines[0].timing.least(workload.wall))} "
         f"per {workload.unit})"
         for workload, lines in results.lines.items()
         for line in lines[1:]
-        if not line.entry.ours and line.ratio < 1.0
+        if not line.ours and results.ratio(workload, line) < 1.0
     ]
     return found or ["In none of these workloads."]
 
 
-def table(found: list[Line]) -> Iterator[str]:
+def table(results: Results, workload: Workload) -> Iterator[str]:
     yield "| who | processor time | median | wall | median | x | rounds | |"
     yield "|---|---|---|---|---|---|---|---|"
-    for line in found:
+    for line in results.lines[workload]:
         t = line.timing
-        moments = " | ".join(map(duration, (t.cpu_min, t.cpu_median, t.wall_min, t.wall_median)))
-        yield f"| {line.entry.label} | {moments} | {times(line.ratio)} | {t.rounds} | {line.entry.note} |"
+        moments = " | ".join(duration(take(wall)) for wall in (False, True) for take in (t.least, t.typical))
+        ratio = times(results.ratio(workload, line))
+        yield f"| {line.label} | {moments} | {ratio} | {len(t.cpu)} | {line.note} |"
 
 
 def yes(met: bool) -> str:
     return "yes" if met else "**no**"
-
-
-def times(ratio: float) -> str:
-    """Three figures, without an exponent."""
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
-
-
-def duration(seconds: float) -> str:
-    """Three figures and a unit: 1.30 ns, 45.8 ms."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)):
-        if seconds >= scale or unit == "ns":
-            value = seconds / scale
-            return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}" if value >= 10 else f"{value:.2f} {unit}"
-    raise AssertionError("the loop ends with ns")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib import metadata
 from itertools import pairwise
 
 import numpy as np
 
 from bench.peers import tables
-from bench.peers.measure import Entry
-from bench.peers.problems import Answer, BeachBar, Limit, Population
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import Answer, BeachBar, DenseGame, Population
 
 BLOCK = 1 << 14
 
@@ -169,7 +170,7 @@ def batches(problem: Population) -> list[Entry]:
     return found
 
 
-def flow(problem: Limit) -> list[Entry]:
+def flow(problem: DenseGame) -> list[Entry]:
     """Products with the kernel by action, and with the kernel averaged over the policy beforehand."""
     flat = problem.transition.reshape(-1, problem.size)
 
@@ -194,7 +195,7 @@ def flow(problem: Limit) -> list[Entry]:
     ]
 
 
-def values(problem: Limit) -> list[Entry]:
+def values(problem: DenseGame) -> list[Entry]:
     flat = problem.transition.reshape(-1, problem.size)
     scaled = problem.discount * flat
     reward = problem.reward.ravel()
@@ -248,15 +249,16 @@ def push_forward(problem: BeachBar) -> list[Entry]:
     return [Entry("numpy", run, problem.steps)]
 
 
-ENTRIES = {
-    "agents": partial(agents, True),
-    "agents, mu only": partial(agents, False),
-    "counts": partial(counts, True),
-    "counts, mu only": partial(counts, False),
-    "bernoulli": bernoulli,
-    "batch": batches,
-    "flow": flow,
-    "values": values,
-    "beach bar": beach_bar,
-    "push-forward": push_forward,
-}
+class Numpy:
+    name, version = "numpy", metadata.version("numpy")
+
+    agents_mu = staticmethod(partial(agents, False))
+    agents = staticmethod(partial(agents, True))
+    counts_mu = staticmethod(partial(counts, False))
+    counts = staticmethod(partial(counts, True))
+    bernoulli = staticmethod(bernoulli)
+    batch = staticmethod(batches)
+    flow = staticmethod(flow)
+    values = staticmethod(values)
+    exploitability = staticmethod(beach_bar)
+    push_forward = staticmethod(push_forward)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 import numpy as np
 
 from bench.peers import tables
-from bench.peers.learning import Direction, Gradient, JostledBar, MirrorDescent
-from bench.peers.measure import Entry
-from bench.peers.problems import Floats
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import Descent, Direction, Floats, Gradient, JostledBar
 
 BLOCK = 1 << 13
 
@@ -111,7 +112,7 @@ def gradient(problem: Gradient) -> list[Entry]:
     return [by_alias(problem), by_search(problem), by_counts(problem)]
 
 
-def mirror_descent(problem: MirrorDescent) -> list[Entry]:
+def mirror_descent(problem: Descent) -> list[Entry]:
     """Flow by bincount, both values in one pass backward, softmax of all steps at once."""
     wind, flat, steps, size = np.array(problem.WIND), problem.successors.ravel(), problem.steps, problem.size
     windy = np.broadcast_to(wind, (size, 3, 3))
@@ -158,4 +159,9 @@ def jostled(problem: JostledBar) -> list[Entry]:
     return [Entry("numpy", run, problem.steps)]
 
 
-ENTRIES = {"gradient": gradient, "mirror descent": mirror_descent, "jostled push-forward": jostled}
+class NumpyLearning:
+    name, version = "numpy", metadata.version("numpy")
+
+    gradient = staticmethod(gradient)
+    mirror_descent = staticmethod(mirror_descent)
+    push_forward_mu = staticmethod(jostled)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 import random
 from bisect import bisect
 from itertools import accumulate
 
 import numpy as np
 
-from bench.peers.measure import Entry
-from bench.peers.problems import Answer, Population
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import Answer, Population
 
 
 def with_numpy(problem: Population) -> Entry:
@@ -68,4 +69,9 @@ def sequential(problem: Population) -> list[Entry]:
     return [with_lists(problem), with_numpy(problem)]
 
 
-ENTRIES = {"sequential agents": sequential, "sequential counts": sequential, "sequential small": sequential}
+class PlainPython:
+    name, version = "Python", platform.python_version()
+
+    sequential_agents = staticmethod(sequential)
+    sequential_counts = staticmethod(sequential)
+    sequential_small = staticmethod(sequential)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bench.peers.problems import Floats, Population
+from tmfcore.bench.problems import Floats, Population
 
 
 def cumulative(rows: Floats) -> Floats:

@@ -5,14 +5,15 @@ The noise of Bench-MFG has finitely many values with weights; here three, with t
 
 from __future__ import annotations
 
+from importlib import metadata
+
 import jax.numpy as jnp
 import numpy as np
 from benchmfg.envs.mfg_model_class import MFGStationary
 from benchmfg.envs.mfg_model_class_jit import EnvSpec, mean_field_by_transition_kernel_multi_jax
 
-from bench.peers.learning import JostledBar
-from bench.peers.measure import Entry
-from bench.peers.problems import BeachBar
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import BeachBar, JostledBar
 
 
 class Beach(MFGStationary):
@@ -50,4 +51,8 @@ def push_forward(problem: BeachBar) -> list[Entry]:
     return [Entry("Bench-MFG", run, problem.steps, "float32; first call with compilation not counted")]
 
 
-ENTRIES = {"push-forward": push_forward, "jostled push-forward": push_forward}
+class BenchMFG:
+    name, version = "Bench-MFG", metadata.version("bench-mfg-suite")
+
+    push_forward = staticmethod(push_forward)
+    push_forward_mu = staticmethod(push_forward)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib import metadata
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +11,8 @@ import numpy as np
 from jax import lax
 
 from bench.peers import tables
-from bench.peers.measure import Entry
-from bench.peers.problems import Answer, Limit, Population
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import Answer, DenseGame, Population
 
 
 def agents(decisions: bool, problem: Population) -> list[Entry]:
@@ -50,7 +51,7 @@ def agents(decisions: bool, problem: Population) -> list[Entry]:
     return [Entry("JAX alias", run, problem.steps * n_agents, note)]
 
 
-def flow(problem: Limit) -> list[Entry]:
+def flow(problem: DenseGame) -> list[Entry]:
     @jax.jit
     def run_all(initial, pi, transition):
         kernel = jnp.einsum("oa,oax->ox", pi, transition)
@@ -61,7 +62,7 @@ def flow(problem: Limit) -> list[Entry]:
     return [Entry("JAX", lambda: np.asarray(run_all(*given)), problem.steps, "float32")]
 
 
-def values(problem: Limit) -> list[Entry]:
+def values(problem: DenseGame) -> list[Entry]:
     @jax.jit
     def run_all(pi, transition, reward):
         def step(value, _):
@@ -77,9 +78,10 @@ def values(problem: Limit) -> list[Entry]:
     return [Entry("JAX", lambda: np.asarray(jax.block_until_ready(run_all(*given))[0]), problem.steps, "float32")]
 
 
-ENTRIES = {
-    "agents": partial(agents, True),
-    "agents, mu only": partial(agents, False),
-    "flow": flow,
-    "values": values,
-}
+class Jax:
+    name, version = "JAX", metadata.version("jax")
+
+    agents_mu = staticmethod(partial(agents, False))
+    agents = staticmethod(partial(agents, True))
+    flow = staticmethod(flow)
+    values = staticmethod(values)

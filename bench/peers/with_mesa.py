@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect
+from importlib import metadata
 from itertools import accumulate
 
 import mesa
 import numpy as np
 
-from bench.peers.measure import Entry
-from bench.peers.problems import Answer, Population
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import Answer, Population
 
 
 class User(mesa.Agent):
@@ -59,4 +60,7 @@ def sequential(problem: Population) -> list[Entry]:
     return [Entry("mesa", run, problem.steps, "no rewards")]
 
 
-ENTRIES = {"sequential small": sequential}
+class Mesa:
+    name, version = "mesa", metadata.version("mesa")
+
+    sequential_small = staticmethod(sequential)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 import mfglib.alg  # before mfglib.scoring, because of a cyclic import
 import numpy as np
 import torch
 from mfglib.env import Environment
 from mfglib.scoring import exploitability_score
 
-from bench.peers.learning import MirrorDescent
-from bench.peers.measure import Entry
-from bench.peers.problems import BeachBar
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import BeachBar, Descent
 
 torch.set_num_threads(1)
 
@@ -39,7 +40,7 @@ def beach_bar(problem: BeachBar) -> list[Entry]:
     return [Entry("MFGLib", run, 1.0, "float32, dense kernel")]
 
 
-def mirror_descent(problem: MirrorDescent) -> list[Entry]:
+def mirror_descent(problem: Descent) -> list[Entry]:
     """MFGLib's loop, which computes the exploitability of every iterate."""
     game = environment(problem)
     uniform = torch.full((problem.steps, problem.size, 3), 1.0 / 3.0)
@@ -52,4 +53,8 @@ def mirror_descent(problem: MirrorDescent) -> list[Entry]:
     return [Entry("MFGLib", run, problem.iterations + 1, "float32, dense kernel")]
 
 
-ENTRIES = {"beach bar": beach_bar, "mirror descent": mirror_descent}
+class MFGLib:
+    name, version = "MFGLib", metadata.version("mfglib")
+
+    exploitability = staticmethod(beach_bar)
+    mirror_descent = staticmethod(mirror_descent)

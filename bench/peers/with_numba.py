@@ -8,13 +8,14 @@ histograms. numba has no prefetch, and no other choice of instruction set at run
 from __future__ import annotations
 
 from functools import partial
+from importlib import metadata
 
 import numpy as np
 from numba import njit
 
 from bench.peers import tables
-from bench.peers.measure import Entry
-from bench.peers.problems import Answer, BeachBar, Limit, Population
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import Answer, BeachBar, DenseGame, Population
 
 BLOCK = 2048
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -363,7 +364,7 @@ def push_loop(initial, pi, successors, wind, steps):
     return mu
 
 
-def flow(problem: Limit) -> list[Entry]:
+def flow(problem: DenseGame) -> list[Entry]:
     def run():
         kernel = np.einsum("oa,oax->ox", problem.pi, problem.transition)
         return flow_loop(problem.initial, kernel, problem.steps)
@@ -371,7 +372,7 @@ def flow(problem: Limit) -> list[Entry]:
     return [Entry("numba", run, problem.steps, "kernel averaged over the policy once a run")]
 
 
-def values(problem: Limit) -> list[Entry]:
+def values(problem: DenseGame) -> list[Entry]:
     run = lambda: values_loop(problem.pi, problem.transition, problem.reward, problem.discount, problem.steps)
     return [Entry("numba", run, problem.steps)]
 
@@ -390,15 +391,16 @@ def push_forward(problem: BeachBar) -> list[Entry]:
     return [Entry("numba", run, problem.steps)]
 
 
-ENTRIES = {
-    "agents": partial(agents, True),
-    "agents, mu only": partial(agents, False),
-    "sequential agents": partial(sequential, False),
-    "sequential counts": partial(sequential, True),
-    "sequential small": partial(sequential, False),
-    "batch": batches,
-    "flow": flow,
-    "values": values,
-    "beach bar": beach_bar,
-    "push-forward": push_forward,
-}
+class Numba:
+    name, version = "numba", metadata.version("numba")
+
+    agents_mu = staticmethod(partial(agents, False))
+    agents = staticmethod(partial(agents, True))
+    sequential_agents = staticmethod(partial(sequential, False))
+    sequential_counts = staticmethod(partial(sequential, True))
+    sequential_small = staticmethod(partial(sequential, False))
+    batch = staticmethod(batches)
+    flow = staticmethod(flow)
+    values = staticmethod(values)
+    exploitability = staticmethod(beach_bar)
+    push_forward = staticmethod(push_forward)

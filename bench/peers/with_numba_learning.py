@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 import numpy as np
 from numba import njit
 
 from bench.peers import tables
-from bench.peers.learning import Direction, Gradient, JostledBar, MirrorDescent
-from bench.peers.measure import Entry
 from bench.peers.with_numba import BLOCK, mix
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import Descent, Direction, Gradient, JostledBar
 
 
 @njit
@@ -132,7 +134,7 @@ def descend(initial, successors, wind, fixed, epsilon, steps, rate, iterations):
     return trace
 
 
-def mirror_descent(problem: MirrorDescent) -> list[Entry]:
+def mirror_descent(problem: Descent) -> list[Entry]:
     wind, successors = np.array(problem.WIND), problem.successors.astype(np.int32)
     run = lambda: descend(
         problem.initial, successors, wind, problem.fixed_reward, problem.EPSILON, problem.steps, problem.rate,
@@ -166,4 +168,9 @@ def jostled(problem: JostledBar) -> list[Entry]:
     return [Entry("numba", run, problem.steps, "a loop written for this game alone")]
 
 
-ENTRIES = {"gradient": gradient, "mirror descent": mirror_descent, "jostled push-forward": jostled}
+class NumbaLearning:
+    name, version = "numba", metadata.version("numba")
+
+    gradient = staticmethod(gradient)
+    mirror_descent = staticmethod(mirror_descent)
+    push_forward_mu = staticmethod(jostled)

@@ -9,6 +9,7 @@ checked, against a flow of its own kernel.
 from __future__ import annotations
 
 import math
+from importlib import metadata
 
 import numpy as np
 import pyspiel
@@ -17,9 +18,8 @@ from open_spiel.python.mfg.algorithms.distribution import DistributionPolicy
 from open_spiel.python.mfg.algorithms.mirror_descent import MirrorDescent as OnlineMirrorDescent
 from open_spiel.python.mfg.algorithms.nash_conv import NashConv
 
-from bench.peers.learning import MirrorDescent
-from bench.peers.measure import Entry
-from bench.peers.problems import BeachBar, close
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import BeachBar, Descent, close
 from tmfcore.interop._spiel import BLOW, DECIDE, KIND, MEET, MOVER, PAY, START, TERMINAL, Observer
 
 
@@ -160,7 +160,7 @@ def beach_bar(problem: BeachBar) -> list[Entry]:
     return [python_game(problem), built_in_game(problem)]
 
 
-def mirror_descent(problem: MirrorDescent) -> list[Entry]:
+def mirror_descent(problem: Descent) -> list[Entry]:
     """One iteration from the uniform policy, and the exploitability of the result."""
     own, built_in = Game(problem), pyspiel.load_game("mfg_crowd_modelling", {"size": problem.size, "horizon": problem.steps})
 
@@ -178,4 +178,8 @@ def mirror_descent(problem: MirrorDescent) -> list[Entry]:
     ]
 
 
-ENTRIES = {"beach bar": beach_bar, "mirror descent": mirror_descent}
+class OpenSpiel:
+    name, version = "OpenSpiel", metadata.version("open_spiel")
+
+    exploitability = staticmethod(beach_bar)
+    mirror_descent = staticmethod(mirror_descent)

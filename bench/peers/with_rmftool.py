@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import random
 from functools import partial
+from importlib import metadata
 
 import numpy as np
 import rmftool
 
-from bench.peers.measure import Entry
-from bench.peers.problems import Answer, Population
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import Answer, Population
 
 
 def rate(o: int, probability: float, x) -> float:
@@ -39,4 +40,7 @@ def sequential(problem: Population) -> list[Entry]:
     return [Entry("rmftool", run, steps, "continuous time, no rewards")]
 
 
-ENTRIES = {"sequential small": sequential}
+class Rmftool:
+    name, version = "rmftool", metadata.version("rmftool")
+
+    sequential_small = staticmethod(sequential)

@@ -7,12 +7,14 @@ gradient is then a formula, without autograd.
 
 from __future__ import annotations
 
+from importlib import metadata
+
 import numpy as np
 import torch
 
 from bench.peers import tables
-from bench.peers.learning import Direction, Gradient
-from bench.peers.measure import Entry
+from tmfcore.bench import Entry
+from tmfcore.bench.problems import Direction, Gradient
 
 torch.set_num_threads(1)
 BLOCK = 1 << 14
@@ -84,4 +86,7 @@ def gradient(problem: Gradient) -> list[Entry]:
     return [table(problem), categorical(problem)]
 
 
-ENTRIES = {"gradient": gradient}
+class Torch:
+    name, version = "torch", metadata.version("torch")
+
+    gradient = staticmethod(gradient)

@@ -8,6 +8,6 @@
     studies     the studies
     page        docs/measured/scaling.md and its pictures
 
-Timing, problems and the calls of tmfcore are those of bench.peers. Notation: N agents, of which B act at a step, S
+Timing, problems and the calls of tmfcore are those of tmfcore.bench. Notation: N agents, of which B act at a step, S
 observations, A actions, T steps.
 """

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 
-from bench.peers import ONE_THREAD
+from tmfcore.bench.processors import libraries_on_one_thread
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "measured"
 
@@ -23,7 +22,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     chosen = options(arguments)
-    os.environ.update(ONE_THREAD)  # before numpy is loaded
+    libraries_on_one_thread()
     from bench.scaling import page, studies
 
     wanted = {name: study for name, study in studies.STUDIES.items() if name.startswith(tuple(chosen.only or [""]))}

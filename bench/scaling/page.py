@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
 
-from bench.peers.page import duration, machine
+from bench.peers.page import machine
 from bench.scaling.studies import Study, table
 from tmfcore import plotting
+from tmfcore.bench.quantities import duration
 
 HEAD = """# How cost grows
 

@@ -1,6 +1,6 @@
 """The studies: each is one question, answered by lines of seconds per step (or per acting agent, or a ratio) against x.
 
-An answer is checked before it is timed: samples against the mean field (bench.peers.problems), all others for mass.
+An answer is checked before it is timed: samples against the mean field (tmfcore.bench.problems), all others for mass.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 import tmfcore as tmf
-from bench.peers import ours, workloads
-from bench.peers.measure import Effort, Entry, Timing, measure
-from bench.peers.problems import Answer, Population
 from tmfcore._base.threads import available_processors
 from tmfcore._population.costs import seconds_per_step
 from tmfcore._population.simulate import MOST_AGENTS, cheaper_engine
+from tmfcore.bench import own, workloads
+from tmfcore.bench.contestants import entries
+from tmfcore.bench.measure import Effort, Entry, Timing, measure
+from tmfcore.bench.problems import Answer, Population
 
 N_ACTIONS = 4
 
@@ -105,9 +106,9 @@ def line(
     for x in xs:
         entry, problem = make(x)
         (timing,) = timed(ranges, [entry], problem)
-        found.append((x, timing.cpu_min))
-        say(f"  {label}, {x}: {timing.cpu_min * 1e9:,.1f} ns")
-        if timing.cpu_min * entry.units > ranges.limit:
+        found.append((x, timing.least(False)))
+        say(f"  {label}, {x}: {timing.least(False) * 1e9:,.1f} ns")
+        if timing.least(False) * entry.units > ranges.limit:
             break
     return Line(label, *zip(*found, strict=True))
 
@@ -136,7 +137,7 @@ def crossing(counts: Line, agents: Line) -> float | None:
 def expected_crossing(size: int, decisions: bool) -> float:
     """N from which engine="auto" chooses the counts; 0: for all N."""
     problem = workloads.dense("agents", size, N_ACTIONS, 1000, 1)
-    model, kernel = ours.dense_game(problem).model, tmf.TabularPolicy(problem.pi).kernel
+    model, kernel = own.dense_game(problem).model, tmf.TabularPolicy(problem.pi).kernel
     n = MOST_AGENTS
     while n > 10:
         batch = np.array([n])
@@ -152,14 +153,14 @@ def study_population(ranges: Ranges, say: Say) -> Study:
     rows = ['| S | recorded | N* measured | engine="auto" counts from |', "|---|---|---|---|"]
     for size in ranges.sizes:
         lines = []
-        for kind, label in (("", "decisions"), (", mu only", "mu only")):
+        for kind, label in (("", "decisions"), ("_mu", "mu only")):
             pair = []
             for engine in ("counts", "agents"):
 
                 def make(n, engine=engine, kind=kind, size=size):
                     steps = 5 if size > 64 or (n > 10**7 and engine == "agents") else 20
                     problem = workloads.dense(engine + kind, size, N_ACTIONS, n, steps)
-                    (entry,) = ours.ENTRIES[problem.kind](problem)
+                    (entry,) = entries(own.Tmfcore(), problem, "step")
                     return Entry(entry.label, entry.run, problem.steps), problem
 
                 xs = ranges.counts if engine == "counts" else ranges.agents
@@ -193,8 +194,8 @@ def study_batch(ranges: Ranges, say: Say) -> Study:
     def make(batch, engine):
         steps = max(10, n_agents // 5 // batch)
         problem = workloads.resources("batch", 8, n_agents, batch, steps)
-        game = ours.resource_game(problem)
-        return ours.simulated(problem, game, tmf.Batch(batch), engine, True, game.horizon, engine), problem
+        game = own.resource_game(problem)
+        return own.simulated(problem, game, tmf.Batch(batch), engine, True, game.horizon, engine), problem
 
     batches = [10**k for k in range(len(str(n_agents)))]
     lines = [line(ranges, say, e, batches, lambda b, e=e: make(b, e)) for e in ("counts", "agents")]
@@ -254,9 +255,9 @@ def study_observations(ranges: Ranges, say: Say) -> Study:
                 if label in slow:
                     continue
                 (timing,) = timed(ranges, [Entry(label, run, horizon)])
-                points.setdefault(label, []).append((size, timing.cpu_min))
-                say(f"  {label}, S={size}{', sparse' * sparse}: {timing.cpu_min * 1e6:,.2f} us")
-                if timing.cpu_min * horizon > ranges.limit:
+                points.setdefault(label, []).append((size, timing.least(False)))
+                say(f"  {label}, S={size}{', sparse' * sparse}: {timing.least(False) * 1e6:,.2f} us")
+                if timing.least(False) * horizon > ranges.limit:
                     slow.add(label)
         panels["three successors" if sparse else "dense"] = [
             Line(label, *zip(*found, strict=True)) for label, found in points.items()
@@ -308,7 +309,7 @@ def study_horizon(ranges: Ranges, say: Say) -> Study:
 
 def threaded(problem: Population, replicas: int, threads: int) -> Callable[[], Answer]:
     """Simulate the problem with `replicas` replicas on `threads` threads; the answer is that of the first replica."""
-    game, policy = ours.dense_game(problem), tmf.TabularPolicy(problem.pi)
+    game, policy = own.dense_game(problem), tmf.TabularPolicy(problem.pi)
 
     def run() -> Answer:
         found = tmf.simulate(
@@ -339,10 +340,10 @@ def study_threads(ranges: Ranges, say: Say) -> Study:
     for label, size, replicas in cases:
         found = []
         for n_agents in [n for n in ranges.threaded if n * replicas <= max(ranges.threaded)]:
-            problem = workloads.dense("agents, mu only", size, N_ACTIONS, n_agents, 20 if n_agents <= 10**7 else 5)
+            problem = workloads.dense("agents_mu", size, N_ACTIONS, n_agents, 20 if n_agents <= 10**7 else 5)
             entries = [Entry(f"{k} threads", threaded(problem, replicas, k), 1.0) for k in (1, 2)]
             one, two = timed(ranges, entries, problem)
-            found.append((n_agents, one.wall_min / two.wall_min))
+            found.append((n_agents, one.least(True) / two.least(True)))
             say(f"  {label}, {n_agents}: x{found[-1][1]:.2f}")
         lines.append(Line(label, *zip(*found, strict=True)))
     study.panels[""] = lines

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.peers import one_thread
+from tmfcore.bench import processors
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "measured"
 LIBRARIES = {"MFGLib": "with_mfglib", "OpenSpiel": "with_openspiel"}
@@ -25,7 +25,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     chosen = options(arguments)
-    one_thread()  # before numpy and the others are loaded
+    processors.one()
     from bench.shelf import FULL, QUICK, ours, page, pairs
     from tmfcore.games import BY_NAME, SHELF
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.peers.page import duration, machine
+from bench.peers.page import machine
 from bench.shelf import TARGETS
 from bench.shelf.ours import Row, fastest
 from bench.shelf.pairs import Pair
+from tmfcore.bench.quantities import duration
 
 HEAD = """# All built-in games, solved
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import tmfcore
 
-#: Commands, which click checks and the tests of the command line hold, and the experiments behind `tmfcore reproduce`.
-ASIDE = ("cli", "reproduce", "__main__")
+#: Commands, which click checks and the tests of the command line hold, and what is behind `tmfcore reproduce` and `bench`.
+ASIDE = ("cli", "reproduce", "bench", "__main__")
 #: Bases for kernels of one's own, of which nobody makes an object.
 BASES = {tmfcore.Model}
 

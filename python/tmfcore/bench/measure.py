@@ -1,38 +1,42 @@
 """Timing: contestants take turns, round by round, so that a busy moment of the machine affects all of them.
 
-The figure is the processor time of the process, smallest of the rounds, which other processes hardly affect. Wall time is
-also recorded, and is the figure for workloads with threads.
+The figure is the processor time of the process and of the programs that it started and waited for, smallest of the
+rounds, which other processes hardly affect. Wall time is also recorded, and is the figure for workloads with threads.
 """
 
 from __future__ import annotations
 
 import gc
 import math
+import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+__all__ = ["Effort", "Entry", "Timing", "measure"]
+
 
 @dataclass(frozen=True)
 class Entry:
-    """One contestant on one problem.
+    """One way of a contestant to solve one problem.
 
     Parameters
     ----------
     label : str
         Library and, if needed, method: "numpy alias".
     run : callable
-        Does the work once and returns the answer, which the problem can check.
+        Does the work once and returns the answer, which the problem can check; None if it solves a similar problem,
+        whose answer cannot be checked.
     units : float
         Units of work (agent-steps, events, steps, evaluations) per call.
     note : str
-        A remark for readers of the page.
+        A remark for readers of the results.
     ours : bool
         tmfcore; the others are compared with the first such entry.
     usual : bool
-        Code as it is usually written; another entry of the same library is the best we could write.
+        Code as it is usually written; another entry of the same library is the best its author could write.
     """
 
     label: str
@@ -45,21 +49,27 @@ class Entry:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per unit of work."""
+    """Seconds per unit of work, processor and wall, one of each per round; `calls` in a round."""
 
-    cpu_min: float
-    cpu_median: float
-    wall_min: float
-    wall_median: float
-    rounds: int
+    cpu: tuple[float, ...]
+    wall: tuple[float, ...]
+    calls: int = 1
+
+    def seconds(self, wall: bool) -> tuple[float, ...]:
+        """All rounds, in wall or processor time."""
+        return self.wall if wall else self.cpu
 
     def least(self, wall: bool) -> float:
         """The figure: smallest wall or processor time."""
-        return self.wall_min if wall else self.cpu_min
+        return min(self.seconds(wall))
 
     def typical(self, wall: bool) -> float:
         """The median of that time."""
-        return self.wall_median if wall else self.cpu_median
+        return statistics.median(self.seconds(wall))
+
+    def scatter(self, wall: bool) -> float:
+        """Median minus smallest: what a difference must exceed to count."""
+        return self.typical(wall) - self.least(wall)
 
 
 @dataclass(frozen=True)
@@ -81,12 +91,18 @@ class Effort:
     budget: float
 
 
+def processor_seconds() -> float:
+    """Processor time of this process, and of the finished processes that it waited for, s."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
 def seconds_of(run: Callable[[], Any], calls: int) -> tuple[float, float]:
     """Processor and wall seconds of one call, averaged over `calls`."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), processor_seconds()
     for _ in range(calls):
         run()
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    cpu, wall = processor_seconds() - cpu, time.perf_counter() - wall
     return cpu / calls, wall / calls
 
 
@@ -112,9 +128,8 @@ def measure(entries: Sequence[Entry], effort: Effort) -> list[Timing]:
     finally:
         if collecting:
             gc.enable()
-    return [_summary(entry, found) for entry, found in zip(entries, samples, strict=True)]
-
-
-def _summary(entry: Entry, samples: list[tuple[float, float]]) -> Timing:
-    cpu, wall = ([s / entry.units for s in column] for column in zip(*samples, strict=True))
-    return Timing(min(cpu), statistics.median(cpu), min(wall), statistics.median(wall), len(samples))
+    timings = []
+    for entry, repeats, found in zip(entries, calls, samples, strict=True):
+        cpu, walls = (tuple(s / entry.units for s in column) for column in zip(*found, strict=True))
+        timings.append(Timing(cpu, walls, repeats))
+    return timings
