@@ -27,6 +27,24 @@ def test_streams_are_numpys_own_spawning():
     assert draws(seeding.generators(np.random.default_rng(5), 3)) == draws(seeding.generators(5, 3))
 
 
+@given(st.lists(st.integers(0, 2**33) | st.integers(0, 2**300), max_size=8), st.integers(0, 9), st.integers(1, 4))
+def test_seeds_are_numpys_word_for_word(numbers, n_words, n_children):
+    ours, theirs = seeding._seed(numbers), np.random.SeedSequence(numbers)
+    for _ in range(3):
+        for dtype in (np.uint32, np.uint64):
+            found, expected = ours.generate_state(n_words, dtype), theirs.generate_state(n_words, dtype)
+            assert found.dtype == expected.dtype and found.tolist() == expected.tolist()
+        ours, theirs = ours.spawn(n_children)[-1], theirs.spawn(n_children)[-1]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32, 2**200 + 1, [2**40, 7]])
+def test_streams_of_a_seed_spawn_further_streams_as_numpys_do(seed):
+    ours, theirs = seeding.generators(seed, 2)[1], np.random.default_rng(seed).spawn(2)[1]
+    assert draws(ours.spawn(2)) == draws(theirs.spawn(2))
+    assert draws(ours.spawn(1)) == draws(theirs.spawn(1))  # children are counted
+    assert seeding.key(ours).tolist() == draws([theirs])[0]
+
+
 def test_a_generator_gives_fresh_streams_at_every_call_and_keeps_its_own_state():
     rng = np.random.default_rng(5)
     state = rng.bit_generator.state

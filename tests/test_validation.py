@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tmfcore._base import validation as check
+from tmfcore._base.entries import all_distributions, all_finite
 from tmfcore._model import model
 
 
@@ -336,6 +337,20 @@ def test_distributions_pass_untouched(seed, concentration, n_rows, n_cells):
     rows = np.random.default_rng(seed).dirichlet(np.full(n_cells, concentration), size=n_rows)
     rows = np.where(np.isfinite(rows), rows, 1 / n_cells)
     np.testing.assert_array_equal(check.as_probabilities(rows, "p", shape=(n_rows, n_cells)), rows)
+
+
+@given(
+    hnp.arrays(np.float64, hnp.array_shapes(max_dims=3, max_side=40), elements=st.floats(allow_nan=True) | st.just(0.5)),
+    st.sampled_from([-np.inf, np.inf, np.nan, -1e-300, 0.0]),
+    st.integers(0, 2**16),
+)
+def test_checks_in_one_pass_agree_with_numpy(array, odd, place):
+    array.flat[place % array.size] = odd
+    assert all_finite(array) == np.isfinite(array).all()
+    with np.errstate(all="ignore"):
+        right = bool((array >= 0).all() and (abs(array.sum(-1) - 1) <= 1e-8).all())
+    assert all_distributions(array, array.shape[-1], 1e-8) == right
+    assert all_distributions(np.full((3, 7), 1 / 7), 7, 1e-8) and not all_distributions(np.zeros((2, 0)), 0, 1e-8)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(2e-8, 0.5), st.sampled_from([-1, 1]))

@@ -250,6 +250,8 @@ cdef object frozen(array):
 
 
 cdef int check_successors(str name, array, Py_ssize_t n_observations) except -1:
+    if array.min() >= 0 and array.max() < n_observations:
+        return 0
     bad = np.argwhere((array < 0) | (array >= n_observations))
     if len(bad):
         index = tuple(int(i) for i in bad[0])

@@ -4,6 +4,7 @@ Contract   output of a callable is checked at every call.
 """
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int32_t
 from libc.string cimport memcpy
 
 import numpy as np
@@ -99,6 +100,8 @@ cdef object table_of(str name, source, tuple shape, t=None):
     """source as a checked, read-only float64 table of the given shape; t is the step if a callable returned it."""
     label = name if t is None else f"{name}(mu, t={t})"
     table = np.array(source, np.float64, order="C")
+    if is_right(name, table, shape, NULL):
+        return frozen(table)
     if table.shape != shape:
         raise ValueError(f"{label} has shape {table.shape}; must be {shape}")
     if not np.isfinite(table).all():
@@ -119,13 +122,23 @@ cdef object table_of(str name, source, tuple shape, t=None):
 
 cdef int called(str name, source, tuple shape, int t, double *target) except -1:
     """Check the result of a callable and copy it to `target`, in one pass; if it is bad, table_of raises the error."""
+    table = source
+    if not (type(source) is np.ndarray and source.dtype == FLOAT64 and source.flags.c_contiguous):
+        table = np.array(source, np.float64, order="C")
+    if not is_right(name, table, shape, target):
+        fill(target, table_of(name, table, shape, t))
+    return 0
+
+
+cdef bint is_right(str name, table, tuple shape, double *target) except -1:
+    """Whether a C-contiguous float64 table is finite, has this shape, and distributions as its rows if it is a kernel.
+
+    The table is copied to `target` unless it is NULL.
+    """
     cdef Py_buffer buffer
     cdef Py_ssize_t n = 0, n_cells = 1
     cdef int i, n_axes = <int>len(shape)
     cdef bint right = False
-    table = source
-    if not (type(source) is np.ndarray and source.dtype == FLOAT64 and source.flags.c_contiguous):
-        table = np.array(source, np.float64, order="C")
     PyObject_GetBuffer(table, &buffer, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
     try:
         if buffer.ndim == n_axes:
@@ -136,12 +149,10 @@ cdef int called(str name, source, tuple shape, int t, double *target) except -1:
         if n > 0:
             right = tmf_all_finite(<const double *>buffer.buf, n, target)
             if right and name.endswith("transition"):
-                right = tmf_distributions(target, n // n_cells, n_cells, TOLERANCE)
+                right = tmf_distributions(<const double *>buffer.buf, n // n_cells, n_cells, TOLERANCE)
     finally:
         PyBuffer_Release(&buffer)
-    if not right:
-        fill(target, table_of(name, table, shape, t))
-    return 0
+    return right
 
 
 cdef int fill(double *target, table) except -1:
@@ -150,9 +161,17 @@ cdef int fill(double *target, table) except -1:
     return 0
 
 
-cdef bint is_identity(table, successors) except -1:
-    n_observations = table.shape[0]
-    if successors is None:
-        return np.array_equal(table, np.eye(n_observations))
-    stays = successors == np.arange(n_observations)[:, None]
-    return bool((np.where(stays, table, 0.0).sum(-1) == 1.0).all() and (table[~stays] == 0).all())
+cdef bint is_identity(const double[:, ::1] table, const int32_t[:, ::1] successors):
+    """Whether every agent stays where it is."""
+    cdef Py_ssize_t o, k
+    cdef double stays
+    for o in range(table.shape[0]):
+        stays = 0
+        for k in range(table.shape[1]):
+            if (k if successors is None else successors[o, k]) == o:
+                stays += table[o, k]
+            elif table[o, k] != 0:
+                return False
+        if stays != 1:
+            return False
+    return True

@@ -55,7 +55,8 @@ cdef struct Trajectory:        # row t of each; NULL: not recorded
 
 
 cdef class Memory:
-    cdef list blocks
+    cdef list large
+    cdef void **last            # a list of blocks, each of which begins with the address of the one before
     cdef void *take(self, size_t n_bytes) except NULL
 
 

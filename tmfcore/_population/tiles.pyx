@@ -4,6 +4,7 @@ Source     Theory, section 1.  Notation: N agents, S observations, A actions, K 
 Contract   each tile has its own stream, addressed by (key, step, tile): results do not depend on the thread.
 """
 from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 import threading
@@ -311,13 +312,29 @@ cdef void move_tiles(
 cdef class Memory:
     """Owns the buffers of a run and frees them with itself."""
     def __cinit__(self):
-        self.blocks = []
+        self.large = []
+
+    def __dealloc__(self):
+        cdef void **block
+        while self.last != NULL:
+            block = self.last
+            self.last = <void **>block[0]
+            free(block)
 
     cdef void *take(self, size_t n_bytes) except NULL:
         """A zeroed block aligned to a cache line: a vector that crosses a line costs two reads."""
-        block = np.zeros(n_bytes + 64, np.uint8)
-        self.blocks.append(block)
-        return <void *>((<size_t>block.ctypes.data + 63) & ~<size_t>63)
+        cdef void **block
+        cdef uint8_t[::1] large
+        if n_bytes >= 1 << 22:                   # numpy asks the system for huge pages
+            large = np.zeros(n_bytes + 64, np.uint8)
+            self.large.append(large)
+            return <void *>((<size_t>&large[0] + 63) & ~<size_t>63)
+        block = <void **>calloc(1, n_bytes + 128)
+        if block == NULL:
+            raise MemoryError(f"the agents do not fit in memory: they take {n_bytes} bytes")
+        block[0] = self.last                     # the block before this one
+        self.last = block
+        return <void *>((<size_t>block + 127) & ~<size_t>63)
 
 
 cdef int take_hands(Hands *hands, Memory memory, Evaluator at, Crowd *crowd, int n_members) except -1:

@@ -266,6 +266,18 @@ cdef int check_batch(int64_t n_agents, int64_t batch) except -1:
     return 0
 
 
+def words(bit_generator, Py_ssize_t n):
+    """The next n words of the stream, (n,) uint64."""
+    cdef Sampler sampler
+    cdef uint64_t[::1] out = np.empty(n, np.uint64)
+    cdef Py_ssize_t i
+    start(&sampler, bit_generator)
+    with bit_generator.lock, nogil:
+        for i in range(n):
+            out[i] = sampler.bits.next_uint64(sampler.bits.state)
+    return np.asarray(out)
+
+
 def categorical(bit_generator, const double[::1] p not None, Py_ssize_t size):
     """Cells (size,) int64 drawn from p (K,) by `scan`, which moves single agents; O(K) per draw."""
     cdef Sampler sampler

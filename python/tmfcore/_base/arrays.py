@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import wording as say
+from tmfcore._base.entries import all_distributions, all_finite
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -61,7 +62,8 @@ def as_float_array(
         A wrong shape; entries that are not finite or out of bounds (the error names the first and counts all).
     """
     array = _convert(value, name, np.float64, "iuf", "real numbers", copy, shape, letters)
-    _check_entries(array, name, np.isfinite, "must be finite")
+    if not all_finite(array):
+        _check_entries(array, name, np.isfinite, "must be finite")
     _check_bounds(array, name, low, high, low_open, high_open)
     return array
 
@@ -118,7 +120,11 @@ def as_probabilities(
         As as_float_array, and `transition[3, 1] sums to 0.97; each row must sum to 1 within 1e-08 (2 of 24
         rows are bad)`.
     """
-    array = as_float_array(value, name, shape=shape, letters=letters, low=0.0, copy=copy)
+    array = _convert(value, name, np.float64, "iuf", "real numbers", copy, shape, letters)
+    if array.ndim and all_distributions(array, array.shape[-1], ROW_TOLERANCE):
+        return array
+    _check_entries(array, name, np.isfinite, "must be finite")
+    _check_bounds(array, name, 0.0, None)
     if array.ndim == 0:
         raise ValueError(f"{name} is a single number; must be an array of probabilities")
     sums = array.sum(axis=-1)
@@ -207,9 +213,10 @@ def _convert(
                 _check_bounds(raw, name, -(2.0**63), 2.0**63, high_open=True)
         if dtype is np.int64 and raw.dtype.kind == "u":
             _check_bounds(raw, name, None, np.iinfo(np.int64).max)
+        if raw.dtype.kind != "f" or raw.dtype.itemsize <= 8:
+            return raw.astype(dtype, order="C", copy=copy, subok=False)
         with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes infinite, which is checked later
-            result = raw.astype(dtype, order="C", copy=copy, subok=False)
-        return np.ascontiguousarray(result).reshape(raw.shape)
+            return raw.astype(dtype, order="C", subok=False)
     except MemoryError:
         raise MemoryError(f"{name} has shape {raw.shape}; a copy of it does not fit in memory") from None
 
@@ -256,6 +263,8 @@ def _check_nesting(value: object, name: str) -> None:
         if depth > DEEPEST:
             raise _NestingError(f"{name} holds sequences nested deeper than {DEEPEST}; must be an array")
         for item in part:  # type: ignore[attr-defined]  # is_nested has checked that it is a sequence
+            if type(item) is float or type(item) is int:
+                continue
             if isinstance(item, np.ma.MaskedArray):
                 raise _NestingError(f"{name} holds a masked array; must hold plain numbers")
             if is_nested(item) and id(item) not in finished:
@@ -277,7 +286,7 @@ def _check_nesting(value: object, name: str) -> None:
 def _check_shape(
     array: npt.NDArray[Any], name: str, shape: Shape | Sequence[Shape] | None, letters: str | Sequence[str]
 ) -> None:
-    if shape is None:
+    if shape is None or array.shape == shape:
         return
     options: Sequence[Shape] = [shape] if isinstance(shape, tuple) else shape
     for option in options:

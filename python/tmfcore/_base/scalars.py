@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, overload
+from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 
@@ -23,8 +24,11 @@ def as_int(value: object, name: str, *, low: int | None = None, high: int | None
 
     Accepts objects with `__index__`, except booleans, and whole floats (1e6).
     """
-    value = plain(value)
-    number = _whole(value)
+    if type(value) is int:
+        number: int | None = value
+    else:
+        value = plain(value)
+        number = _whole(value)
     if number is None:
         raise TypeError(f"{name} is {say.show(value)}; must be an integer")
     if (low is not None and number < low) or (high is not None and number > high):
@@ -71,16 +75,19 @@ def as_float(
     high_open: bool = False,
 ) -> float:
     """`value` as a finite float within the bounds, which are closed by default."""
-    value = plain(value)
-    real = isinstance(value, (int, float, np.integer, np.floating))
-    if not real or isinstance(value, (bool, np.bool_, np.timedelta64)):
-        raise TypeError(f"{name} is {say.show(value)}; must be a real number")
-    try:
-        with np.errstate(over="ignore"):  # a longdouble may be larger than any float
-            number = float(value)  # type: ignore[arg-type]  # one of the kinds above
-    except OverflowError:
-        number = np.inf
-    if not np.isfinite(number):
+    if type(value) is float:
+        number = value
+    else:
+        value = plain(value)
+        real = isinstance(value, (int, float, np.integer, np.floating))
+        if not real or isinstance(value, (bool, np.bool_, np.timedelta64)):
+            raise TypeError(f"{name} is {say.show(value)}; must be a real number")
+        try:
+            with np.errstate(over="ignore"):  # a longdouble may be larger than any float
+                number = float(value)  # type: ignore[arg-type]  # one of the kinds above
+        except OverflowError:
+            number = np.inf
+    if not isfinite(number):
         raise ValueError(f"{name} is {number}; must be finite")
     below = low is not None and (number < low or (low_open and number == low))
     above = high is not None and (number > high or (high_open and number == high))
@@ -105,7 +112,7 @@ def as_choice(value: object, name: str, choices: object) -> str:
 
     The Literal is also the annotation of the argument, so that type checkers and this check read the same list.
     """
-    words = get_args(choices) or tuple(cast(Iterable[str], choices))
+    words = cast(Collection[str], getattr(choices, "__args__", None) or choices)
     if not isinstance(value, str):
         raise TypeError(f"{name} is {say.show(value)}; must be one of {say.listed(words)}")
     if value not in words:
@@ -119,8 +126,8 @@ def as_choice(value: object, name: str, choices: object) -> str:
 
 def as_instance(value: Any, name: str, kinds: type[_T] | tuple[type[_T], ...]) -> _T:
     """`value` itself if it is an instance of one of `kinds`."""
-    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
     if not isinstance(value, kinds):
+        kinds = kinds if isinstance(kinds, tuple) else (kinds,)
         wanted = " or ".join(say.article(kind.__name__) for kind in kinds)
         raise TypeError(f"{name} is {say.show(value)}; must be {wanted}")
     return value
@@ -138,11 +145,14 @@ def as_labels(value: object, name: str, n: int | None = None) -> tuple[str, ...]
     wanted = f"a sequence of {'' if n is None else f'{n} '}strings"
     if n is not None and isinstance(value, Sequence) and len(value) != n and not isinstance(value, str):
         raise ValueError(f"{name} has {len(value)} labels; must have {n}")
-    labels = tuple(as_string(label, f"{name}[{i}]") for i, label in enumerate(as_items(value, name, wanted)))
+    labels = as_items(value, name, wanted)
+    for i, label in enumerate(labels):
+        if type(label) is not str:
+            as_string(label, f"{name}[{i}]")
     if n is not None and len(labels) != n:
         raise ValueError(f"{name} has {len(labels)} labels; must have {n}")
     first: dict[str, int] = {}
-    for i, label in enumerate(labels):
+    for i, label in enumerate(labels if len(set(labels)) < len(labels) else ()):
         if first.setdefault(label, i) != i:
             raise ValueError(f"{name}[{i}] is {say.short(repr(label))}; must differ from {name}[{first[label]}]")
     return labels

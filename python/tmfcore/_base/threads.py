@@ -179,7 +179,9 @@ def workers_for(
     elif python:
         workers, why = 1, "the jobs call into Python"
     else:
-        workers, why = max(1, min(available_processors(), jobs, int(jobs * seconds / worthwhile))), "chosen by cost"
+        workers, why = max(1, min(jobs, int(jobs * seconds / worthwhile))), "chosen by cost"
+        if workers > 1:
+            workers = min(workers, available_processors())
     log.debug("threads: %d for %d jobs of about %.1e s (%s)", workers, jobs, seconds, why)
     return workers
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.entries import all_finite
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
 from tmfcore._base.types import Clock, SharesKind, Time
 from tmfcore._base.validation import FloatArray, IntArray
@@ -239,10 +240,10 @@ def _flow_of(
     game: Game, kernel: Policy, active: FloatArray, record_every: int, kept: Kept | None, fingerprint: Fingerprint
 ) -> Flow:
     """The flow of a policy; the kernels along it are stored in `kept`."""
-    steps = _appearance.recorded_steps(game.n_steps, record_every)
+    horizon = game.n_steps
+    steps = _appearance.recorded_steps(horizon, record_every)
     mu = np.empty((len(steps), game.n_observations))
-    every = min(record_every, game.n_steps)
-    flow_kernel.forward(game.model, kernel, game.initial, active, game.n_steps, every, mu, kept)
+    flow_kernel.forward(game.model, kernel, game.initial, active, horizon, min(record_every, horizon), mu, kept)
     return flow_of(game, mu, steps, active, fingerprint)
 
 
@@ -298,12 +299,15 @@ def evaluate(
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     always = is_always(clock)
-    kept = keep_kernels(game.model, game.n_steps) if flow is None else None
     own = Fingerprint.of(game, schedule, n_agents)
+    kept = None
     if flow is None:
+        kept = keep_kernels(game.model, game.n_steps)
         flow = _flow_of(game, kernel, active, 1, kept, own)
-    mu = full_flow(flow, game)
-    same("flow", flow.fingerprint, own, LIMIT)
+        mu = flow.mu
+    else:
+        mu = full_flow(flow, game)
+        same("flow", flow.fingerprint, own, LIMIT)
     values = np.empty((game.n_steps + 1, game.n_observations))
     q = np.empty((game.n_steps, game.n_observations, game.n_actions))
     flow_kernel.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept)
@@ -329,7 +333,8 @@ def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> Fl
 def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray, fingerprint: Fingerprint) -> Flow:
     """A Flow of `game` over its whole horizon."""
     horizon, appearance = game.n_steps, _appearance.appearance_of(game)
-    active = np.broadcast_to(active[:1] if (active == active[0]).all() else active, (horizon,))
+    if len(active) == 1 or (active == active[0]).all():
+        active = np.ndarray((horizon,), np.float64, active, 0, (0,))
     return Flow._made(
         mu=mu, steps=steps, active_fraction=active, horizon=horizon, game=game.name, **appearance,
         fingerprint=fingerprint,
@@ -338,7 +343,7 @@ def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray, fin
 
 def refuse_overflow(values: FloatArray) -> None:
     """Raise unless values (T+1, S) or (T, S, A) are finite. The error names the last bad step, computed first."""
-    if np.isfinite(values).all():
+    if all_finite(values):
         return
     t = int(np.flatnonzero((~np.isfinite(values)).reshape(len(values), -1).any(axis=1))[-1])
     where = (t, *(int(i) for i in np.argwhere(~np.isfinite(values[t]))[0]))

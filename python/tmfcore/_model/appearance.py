@@ -99,5 +99,7 @@ class Timed:
 
 def recorded_steps(horizon: int, record_every: int) -> IntArray:
     """The steps at which a run records: 0, record_every, 2 record_every, ..., horizon; (J+1,) int64."""
-    n_intervals = -(-horizon // record_every)
-    return np.minimum(np.arange(n_intervals + 1, dtype=np.int64) * record_every, horizon)
+    every = min(record_every, horizon)
+    steps = np.arange(0, horizon + every, every, dtype=np.int64)
+    steps[-1] = horizon
+    return steps

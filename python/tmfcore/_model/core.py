@@ -210,8 +210,7 @@ class Core:
         self._fill({**_NOTHING, **tables, **values, **first._look(), "_known": {}})
 
     def _fill(self, values: dict[str, Any]) -> None:
-        for field, value in values.items():
-            object.__setattr__(self, field, value)
+        vars(self).update(values)
 
     def _made_by(self, recipe: partial[Any] | None, *, pickles: bool = False) -> None:
         self._fill({"_recipe": recipe, "_pickles": pickles})

@@ -35,6 +35,7 @@ NAMES = {
     "game": "game", "dynamics": "game", "schedule": "schedule", "fractions": "active fraction",
     "activation": "schedule", "n_agents": "N", "clock": "clock", "policy": "policy", "start": "start",
 }  # fmt: skip
+OF_SCHEDULE = ("schedule", "fractions", "activation")
 DIGESTS = ("game", "dynamics", "schedule", "fractions", "activation", "rule", "policy")
 
 MOST_CELLS = 50_000  # most entries of tables that a digest evaluates, if PAIRS allows
@@ -161,6 +162,9 @@ class Fingerprint:
                 return True
             if name == "dynamics" and ours is theirs:
                 return True
+            if name in OF_SCHEDULE and ours.n_steps == theirs.n_steps and self.n_agents == other.n_agents:
+                if self._schedule is other._schedule or self._schedule == other._schedule:
+                    return True
         if self._digest(name) == other._digest(name):
             return True
         # A prediction for any N holds for every N for which the schedule is the same rule.

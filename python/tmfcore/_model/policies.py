@@ -393,13 +393,15 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
     check.as_string(name, "name")
     if isinstance(policy, Played):
         policy = policy.policy
-    if check.is_array(policy) and not callable(policy):
+    if isinstance(policy, _ArrayPolicy):
+        kernel = policy.kernel
+    elif isinstance(policy, Policy):
+        kernel = policy
+    elif check.is_array(policy) and not callable(policy):
         table = check.as_probabilities(
             policy, name, shape=[(None, None), (None, None, None)], letters=["S, A", "L, S, A"]
         )
-        policy = TabularPolicy(table)
-    if isinstance(policy, (_ArrayPolicy, Policy)):
-        kernel = policy.kernel if isinstance(policy, _ArrayPolicy) else policy
+        kernel = TabularPolicy(table).kernel
     elif callable(policy):
         step = game.dt if game.unit == "sweeps" else None
         return CallablePolicy(of_mu_and_t(policy, name, step=step), game.n_observations, game.n_actions)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,10 @@ from tmfcore._base import wording as say
 from tmfcore._base.validation import FloatArray, IntArray
 
 __all__ = ["Batch", "Bernoulli", "Fraction", "Schedule", "Sequential", "Synchronous", "as_schedule"]
+
+
+EVERYBODY = check.frozen(np.ones(1))
+ONE = check.frozen(np.ones(1, dtype=np.int64))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,7 +111,7 @@ class Synchronous(Schedule):
     def _active(self, horizon: int, n_agents: int | None) -> FloatArray:
         if n_agents is not None:
             _agents(n_agents)
-        return np.ones(1)
+        return EVERYBODY
 
     def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray, None]:
         return np.array([_agents(n_agents)], dtype=np.int64), None
@@ -123,7 +127,7 @@ class Sequential(Schedule):
 
     def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray, None]:
         _agents(n_agents)
-        return np.ones(1, dtype=np.int64), None
+        return ONE, None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -157,9 +161,11 @@ class Batch(Schedule):
 
     def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray, None]:
         sizes = _per_step(self.size, "size", horizon)
-        if sizes.max() > _agents(n_agents):
-            if not isinstance(self.size, np.ndarray):
+        n_agents = _agents(n_agents)
+        if not isinstance(self.size, np.ndarray):
+            if cast(int, self.size) > n_agents:
                 raise ValueError(f"size is {self.size}; must be <= n_agents = {n_agents}")
+        elif sizes.max() > n_agents:
             t = int(np.argmax(sizes > n_agents))
             tally = f"{np.count_nonzero(sizes > n_agents)} of {horizon} entries are bad"
             raise ValueError(f"size[{t}] is {sizes[t]}; must be <= n_agents = {n_agents} ({tally})")
@@ -305,5 +311,6 @@ def _per_step(value: float | Sequence[float] | npt.NDArray[Any], name: str, hori
 
 def _span(value: float | Sequence[float] | npt.NDArray[Any]) -> str:
     """A number, or the range of an array, for labels."""
-    low, high = (f"{end:g}" if isinstance(end, float) else str(end) for end in (np.min(value), np.max(value)))
+    ends = (value.min(), value.max()) if isinstance(value, np.ndarray) else (value, value)
+    low, high = (f"{end:g}" if isinstance(end, float) else str(end) for end in ends)
     return low if low == high else f"{low}..{high}"

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import bars
 from tmfcore._base import validation as check
+from tmfcore._base.entries import all_finite
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.threads import Watch, over_replicas, workers_for
 from tmfcore._base.types import Engine, FloatsLike, Start
@@ -33,10 +34,6 @@ from tmfcore._population import counts as counts_kernel
 from tmfcore._population.costs import seconds_per_step
 from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore._random import sampling, seeding
-
-if TYPE_CHECKING:
-
-    pass
 
 __all__ = ["REPLICAS", "simulate"]
 
@@ -142,7 +139,8 @@ def simulate(
     asked = engine = _choose_engine(check.as_choice(engine, "engine", Engine), trajectories, replicas)
     bars.check(progress)
     check_population(n_agents, engine)
-    batch, probability = schedule._kernel(game.n_steps, n_agents)
+    horizon = game.n_steps
+    batch, probability = schedule._kernel(horizon, n_agents)
     costs = seconds_per_step(game.model, kernel, n_agents, batch, probability, decisions)
     if engine == "auto":
         engine = cheaper_engine(game.model, n_agents, batch, costs)
@@ -159,31 +157,36 @@ def simulate(
         policy=kernel,
         engine=engine,
         n_agents=n_agents,
-        horizon=game.n_steps,
+        horizon=horizon,
         discount=game.discount,
         batch=batch,
         probability=probability,
-        record_every=min(record_every, game.n_steps),
+        record_every=min(record_every, horizon),
         initial=game.initial,
         start=given,
     )
     out = _Output.allocate(run, replicas, decisions, trajectories)
     generators = seeding.generators(rng, replicas)
-    seconds = game.n_steps * costs[engine]
+    seconds = horizon * costs[engine]
     python = calls_python(game, kernel)
     workers = workers_for(threads, replicas, seconds, python=python)
     inside = 1
     if engine == "agents" and workers == 1:  # one population at a time: threads share its agents instead
         inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)
-    with bars.reporter(progress, replicas * game.n_steps, "steps") as report:
-        watch = None if progress is False else Watch(replicas, report)
 
+    def play_all(watch: Watch | None) -> None:
         def play(r: int) -> None:
             run.replica(r, generators[r], out, inside, None if watch is None else watch.words[r])
 
         over_replicas(play, replicas, workers, seconds, watch)
 
-    _refuse_overflow(out, min(record_every, game.n_steps))
+    if progress is False:
+        play_all(None)
+    else:
+        with bars.reporter(progress, replicas * horizon, "steps") as report:
+            play_all(Watch(replicas, report))
+
+    _refuse_overflow(out, run.record_every)
     individuals = None
     if out.individuals is not None:
         observations, actions, rewards = out.individuals
@@ -193,10 +196,10 @@ def simulate(
         decisions=out.decisions,
         rewards=out.rewards,
         returns=out.returns,
-        steps=appearance.recorded_steps(game.n_steps, record_every),
+        steps=appearance.recorded_steps(horizon, record_every),
         n_agents=n_agents,
         discount=game.discount,
-        horizon=game.n_steps,
+        horizon=horizon,
         record_every=record_every,
         engine=engine,
         schedule=schedule.label,
@@ -214,11 +217,10 @@ def rounded_counts(initial: FloatArray, n_agents: int) -> IntArray:
     """
     weights = [int(p * 2.0**62) for p in initial.tolist()]
     total = sum(weights)
-    shares = [n_agents * w // total for w in weights]
-    remainders = [n_agents * w % total for w in weights]
-    left = n_agents - sum(shares)
-    for o in sorted(range(len(weights)), key=lambda o: -remainders[o])[:left]:
-        shares[o] += 1
+    shares = [n_agents * weight // total for weight in weights]
+    if left := n_agents - sum(shares):
+        for o in sorted(range(len(weights)), key=lambda o: -(n_agents * weights[o] % total))[:left]:
+            shares[o] += 1
     return np.array(shares, dtype=np.int64)
 
 
@@ -232,7 +234,7 @@ def sampled_counts(rng: np.random.Generator, initial: FloatArray, n_agents: int,
 # ---------------------------------------------------------------------------------------------------------- one replica
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Output:
     """Output arrays of all replicas, filled in place; individuals are (T, N), the order of the kernel."""
 
@@ -261,7 +263,7 @@ class _Output:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Run:
     """Data shared by all replicas; checked and read-only."""
 
@@ -304,6 +306,8 @@ class _Run:
 
 def _refuse_overflow(out: _Output, record_every: int) -> None:
     """Raise unless rewards and returns are finite; the error names the first bad interval."""
+    if all_finite(out.rewards) and all_finite(out.returns):
+        return
     bad = ~np.isfinite(out.rewards)
     if bad.any():
         r, j = (int(i) for i in np.argwhere(bad)[0])
@@ -311,15 +315,14 @@ def _refuse_overflow(out: _Output, record_every: int) -> None:
             f"the mean reward of replica {r} in the interval from step t = {j * record_every} is {out.rewards[r, j]}; "
             "must be finite: the sum of the rewards overflows"
         )
-    if not np.isfinite(out.returns).all():
-        r = int(np.argmin(np.isfinite(out.returns)))
-        raise ValueError(f"the return of replica {r} is {out.returns[r]}; must be finite: the rewards are too large")
+    r = int(np.argmin(np.isfinite(out.returns)))
+    raise ValueError(f"the return of replica {r} is {out.returns[r]}; must be finite: the rewards are too large")
 
 
 def calls_python(game: Game, kernel: Policy) -> bool:
     """Whether the kernels call Python functions of the user, at least once per step."""
     tables = (game.reward, game.transition, game.passive_reward, game.passive_transition)
-    return isinstance(kernel, CallablePolicy) or any(callable(table) for table in tables)
+    return isinstance(kernel, CallablePolicy) or any(map(callable, tables))
 
 
 # ----------------------------------------------------------------------------------------------------- checks
@@ -341,7 +344,7 @@ def cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: d
     Always counts for populations that take a tenth of a second to set up, and if single agents act, for which both
     engines have nearly the same cost.
     """
-    single = batch is not None and bool((batch <= 1).all()) and model.passive_identity
+    single = batch is not None and model.passive_identity and (batch[0] if len(batch) == 1 else batch.max()) <= 1
     if single or n_agents > MOST_AGENTS or model.n_observations > agents_kernel.MAX_OBSERVATIONS:
         return "counts"
     cells = model.n_observations * model.n_actions * model.n_successors
@@ -384,7 +387,7 @@ def _given_start(start: object, n_agents: int, replicas: int, game: Game) -> Int
     if isinstance(start, str):
         if check.as_choice(start, "start", Start) == "sampled":
             return None
-        return rounded_counts(game.initial, n_agents)[np.newaxis]
+        return rounded_counts(game.initial, n_agents).reshape(1, -1)
     n_obs = game.n_observations
     counts = check.as_counts(
         start, "start", shape=[(n_obs,), (replicas, n_obs)], letters="R, S", n_agents=n_agents

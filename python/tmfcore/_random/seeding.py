@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
-from numpy.random import BitGenerator, Generator, SeedSequence
+from numpy.random import PCG64, BitGenerator, Generator, SeedSequence
+from numpy.random.bit_generator import ISpawnableSeedSequence
 
 from tmfcore._base import wording as say
+from tmfcore._random import sampling
+from tmfcore._random.seeds import Seed
+
+ISpawnableSeedSequence.register(Seed)
 
 RNG: TypeAlias = int | Sequence[int] | SeedSequence | BitGenerator | Generator | None
 
@@ -40,7 +45,9 @@ def generators(rng: RNG, n: int) -> list[Generator]:
     ValueError
         A negative seed.
     """
-    return _parent(rng).spawn(n)
+    if rng is None or isinstance(rng, (Generator, BitGenerator, SeedSequence)):
+        return _parent(rng).spawn(n)
+    return [Generator(PCG64(cast(SeedSequence, seed))) for seed in _seed(rng).spawn(n)]
 
 
 def number(rng: RNG) -> int:
@@ -52,25 +59,35 @@ def number(rng: RNG) -> int:
 
 def key(generator: Generator) -> npt.NDArray[np.uint64]:
     """Four random words from `generator`, (4,) uint64: they key all draws of one population."""
-    return generator.integers(0, 2**64, size=4, dtype=np.uint64)
+    return sampling.words(generator.bit_generator, 4)
 
 
-def _parent(rng: object) -> Generator:
-    what = "an int, a Generator, a SeedSequence or None"
-    if rng is None or isinstance(rng, (Generator, BitGenerator, SeedSequence)):
-        seed: Any = rng
-    elif isinstance(rng, (list, tuple, range)) or (isinstance(rng, np.ndarray) and rng.ndim == 1):
-        seed = [_word(word, f"rng[{i}]", "an int") for i, word in enumerate(rng)]
-    else:
-        seed = _word(rng, "rng", what)
-    parent = np.random.default_rng(seed)
+def _parent(rng: Generator | BitGenerator | SeedSequence | None) -> Generator:
+    parent = np.random.default_rng(rng)
     if not hasattr(parent.bit_generator.seed_seq, "spawn"):
         raise TypeError("rng is a Generator that cannot spawn streams; create it from a seed or a SeedSequence")
     return parent
 
 
+def _seed(rng: object) -> Seed:
+    """The seed of an int or a sequence of ints, in words of 32 bits as SeedSequence divides them."""
+    if isinstance(rng, (list, tuple, range)) or (isinstance(rng, np.ndarray) and rng.ndim == 1):
+        numbers = [_word(word, f"rng[{i}]", "an int") for i, word in enumerate(rng)]
+    else:
+        numbers = [_word(rng, "rng", "an int, a Generator, a SeedSequence or None")]
+    words: list[int] = []
+    for number in numbers:
+        if number < 2**32:
+            words.append(number)
+        else:
+            words += np.frombuffer(number.to_bytes((number.bit_length() + 31) // 32 * 4, "little"), "<u4").tolist()
+    return Seed(words)
+
+
 def _word(value: object, name: str, what: str) -> int:
     """A seed of any size, checked before numpy sees it: numpy never returns from a list that contains itself."""
+    if type(value) is int and value >= 0:
+        return value
     if isinstance(value, (bool, np.bool_, np.timedelta64, np.ma.MaskedArray)):
         raise TypeError(f"{name} is {say.show(value)}; must be {what}")
     try:

@@ -66,9 +66,12 @@ class Record:
 
     @classmethod
     def _made(cls, **values: Any) -> Self:
-        """A record (dataclass) of values that the package has just computed: unchecked, in a third of the time."""
+        """A record (dataclass) of values that the package has just computed: unchecked; arrays become read-only."""
         record = cls.__new__(cls)
-        record.__setstate__(values)
+        vars(record).update(values)
+        for value in values.values():
+            if type(value) is np.ndarray:
+                value.setflags(write=False)
         return record
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -135,7 +138,7 @@ def read_only(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if value.flags.writeable:
             value = value.view()
-            value.flags.writeable = False
+            value.setflags(write=False)
         return value
     if type(value) is dict:
         return {key: read_only(entry) for key, entry in value.items()}
