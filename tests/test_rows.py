@@ -162,6 +162,7 @@ STAYING = {"constant_transition", "passive_identity"}
         ("rock_paper_scissors", STAYING | {"affine", "differentiable"}),
         ("susceptible_infected", ONE_PLACE | {"affine", "differentiable"}),
         ("garnet", STAYING | {"affine", "differentiable"}),
+        ("infection_by_contact", ONE_PLACE | {"passive_identity", "affine", "differentiable"}),
         ("pairwise_revision", ONE_PLACE | {"passive_identity", "differentiable"}),
         ("pairwise_revision, logit", {"passive_identity", "differentiable"}),
     ],

@@ -70,6 +70,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "games/crowd_aversion.py": ("rows", "crowd_games"),
     "games/crowd_motion.py": ("rows", "crowd_games"),
     "games/garnet.py": ("rows", "small_games", "affine", "affine_slopes"),
+    "games/infection_by_contact.py": ("rows", "infection_by_contact"),
     "games/left_right.py": ("rows", "small_games",),
     "games/pairwise_revision.py": ("rows", "pairwise_revision"),
     "games/queueing.py": ("games",),

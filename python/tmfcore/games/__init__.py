@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the names that `find` returns, for type checkers: written b
     from tmfcore.games.crowd_aversion import crowd_aversion as crowd_aversion
     from tmfcore.games.crowd_motion import crowd_motion as crowd_motion
     from tmfcore.games.garnet import garnet as garnet
+    from tmfcore.games.infection_by_contact import infection_by_contact as infection_by_contact
     from tmfcore.games.joint import by_half_step as by_half_step
     from tmfcore.games.joint import joint as joint
     from tmfcore.games.left_right import left_right as left_right
