@@ -140,6 +140,9 @@ def results():
             evaluation = tmf.evaluate(game, policy, schedule, n_agents, flow=flow)
             gap = tmf.exploitability(game, policy, schedule, n_agents)
             yield f"{title}, limit", [*arrays_of(flow), *arrays_of(evaluation), np.float64(gap)]
+    for game in (dense(8, 4, horizon=90), dense(13, 5, passive=True, horizon=150), dense(65, 2, horizon=30)):
+        evaluation = tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.3))
+        yield f"eight steps at once, S={game.n_observations}", [evaluation.flow.mu, evaluation.values, evaluation.q]
     policy = tmf.TabularPolicy.uniform(dense(512, 4))
     many = tmf.simulate(dense(512, 4), policy, tmf.Synchronous(), 400_000, engine="agents", rng=1, threads=1)
     yield "4.8 million draws, of which some tie", arrays_of(many)

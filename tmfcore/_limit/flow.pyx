@@ -4,16 +4,21 @@ Source     Theory, sections 2 (flow), 3 (values, two clocks) and 4 (exploitabili
 Notation   S observations, A actions, K successors, T steps; each function loops over all steps.
 Cost       O(S A K) per step, plus the tables of the game if they depend on mu or t.
 """
+from libc.math cimport isfinite
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._limit.blocks cimport BLOCK, Blocks
 from tmfcore._limit.push cimport Push
 from tmfcore._limit.values cimport best_action, best_values, both_values, expect_steps, policy_values, weigh
 from tmfcore._model.evaluator cimport Evaluator, Kept, check_active
 from tmfcore._model.model cimport Model
-from tmfcore._model.policy cimport Policy
+from tmfcore._model.policy cimport Policy, stage_end, stage_of
+
+cdef extern from "_limit/values.h" nogil:
+    void tmf_note_infinite(const double *x, Py_ssize_t n, double *found)
 
 
 cdef int check_flow(Model model, Py_ssize_t width, Py_ssize_t n_active, Py_ssize_t horizon) except -1:
@@ -46,8 +51,10 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
     """
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Push push = Push(at)
+    cdef Blocks blocks = Blocks.forward(at, push, active.shape[0])
     cdef Py_ssize_t S = model.n_observations
-    cdef Py_ssize_t t, j = 0, unrecorded = 0
+    cdef Py_ssize_t t, i, first = 0, j = 0
+    cdef bint due
     cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
     cdef double[:, ::1] pair = None
     cdef const double *now
@@ -63,15 +70,25 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
         memcpy(&mu[0, 0], &initial[0], S * sizeof(double))
         now = &mu[0, 0]
         for t in range(horizon):
-            unrecorded += 1
-            if unrecorded == record_every or t + 1 == horizon:
-                unrecorded = 0
-                j += 1
-                after = &mu[j, 0]
-            else:
-                after = &pair[t & 1, 0]
+            due = t + 1 == horizon or (t + 1) % record_every == 0
+            j += due
+            after = &mu[j, 0] if due else &pair[t & 1, 0]
+            if blocks is not None and t == push.stage_end:
+                first = t
+            i = t - first
+            if blocks is not None and i >= BLOCK:
+                if i == BLOCK:
+                    blocks.open_forward(at, push, active[0])
+                if i % BLOCK == 0:
+                    blocks.advance()
+                now = blocks.rows + i % BLOCK * blocks.wide
+                if due:
+                    memcpy(after, now, S * sizeof(double))
+                continue
             push.step(at, <int>t, now, active[t * stride], after)
             now = after
+            if blocks is not None:
+                memcpy(blocks.rows + i * blocks.wide, now, S * sizeof(double))
 
 
 def backward(Model model not None, Policy policy, const double[:, ::1] mu not None,
@@ -96,6 +113,11 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
     kept : Kept or None
         From `forward` along this flow.
 
+    Returns
+    -------
+    bool
+        Whether all values and action values are finite.
+
     Notes
     -----
     Theory, section 3. O(T S A K).
@@ -103,10 +125,12 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
     cdef Py_ssize_t horizon = mu.shape[0] - 1
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t t, o
+    cdef Py_ssize_t t, o, first
     cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef Blocks blocks = None
     cdef double[::1] scratch = np.empty(S * A)
     cdef double beta
+    cdef double[8] found
     cdef double *row
     check_flow(model, mu.shape[1], active.shape[0], horizon)
     if values.shape[0] != horizon + 1 or values.shape[1] != S:
@@ -115,23 +139,41 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
         raise ValueError(f"q must have shape ({horizon}, {S}, {A})")
     if greedy is not None and (greedy.shape[0] != horizon or greedy.shape[1] != S):
         raise ValueError(f"greedy must have shape ({horizon}, {S})")
-    expect_steps(at, horizon)
+    if q is not None and greedy is None:
+        blocks = Blocks.backward(at, 1 if always else active.shape[0])
+    if blocks is None:
+        expect_steps(at, horizon)
     at.keep(kept)
+    t = first = horizon
     with nogil:
+        memset(found, 0, sizeof(found))
         memset(&values[horizon, 0], 0, S * sizeof(double))
-        for t in range(horizon - 1, -1, -1):
+        while t > 0:
+            beta = 1.0 if always else active[(t - 1) * stride]
+            if blocks is not None and t == first:
+                first = stage_end(stage_of(t - 1, horizon, policy.n_stages) - 1, horizon, policy.n_stages)
+                at.at(<int>(t - 1), &mu[t - 1, 0])
+                blocks.open_backward(at, beta)
+            if t - first >= BLOCK:
+                t -= BLOCK
+                blocks.retreat(at, t, &mu[0, 0], discount, beta, &values[0, 0], &q[0, 0, 0])
+                tmf_note_infinite(&q[t, 0, 0], BLOCK * S * A, found)
+                continue
+            t -= 1
             at.tables_at(<int>t, &mu[t, 0])
             if policy is not None:
                 policy.table_at(<int>t, at.horizon, &mu[t, 0], at.pi_buffer, &at.pi)
             row = &scratch[0] if q is None else &q[t, 0, 0]
-            beta = 1.0 if always else active[t * stride]
             if policy is None:
                 best_values(at, &values[t + 1, 0], discount, beta, row, &values[t, 0])
             else:
                 policy_values(at, &values[t + 1, 0], discount, beta, row, &values[t, 0])
+            tmf_note_infinite(row, S * A, found)
             if greedy is not None:
                 for o in range(S):
                     greedy[t, o] = best_action(row + o * A, A)
+        tmf_note_infinite(&values[0, 0], (horizon + 1) * S, found)
+    return isfinite(found[0] + found[1] + found[2] + found[3] + found[4] + found[5] + found[6] + found[7])
 
 
 def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu not None,

@@ -195,6 +195,21 @@ TMF_BY_LEVEL(
     TMF_BY_LENGTH(tmf_largest_of, n_actions, q, n_observations, out)
 }
 
+/* found (8,) += 0 x, by lanes: stays zero as long as all x are finite, and is NaN from then on. */
+TMF_BY_LEVEL(
+    tmf_note_infinite,
+    (const double *restrict x, ptrdiff_t n, double *restrict found),
+    (x, n, found))
+{
+    ptrdiff_t i = 0;
+    for (; i + TMF_SUMS <= n; i += TMF_SUMS)
+#pragma omp simd
+        for (int lane = 0; lane < TMF_SUMS; lane++)
+            found[lane] += 0 * x[i + lane];
+    for (; i < n; i++)
+        found[0] += 0 * x[i];
+}
+
 /* ---------------------------------------------------------------- passive agents */
 
 /* values[o] = beta values[o] + (1 - beta) (reward[o] + discount sum_k table[o, k] next_values[successor[o, k]]).

@@ -26,7 +26,7 @@ def backward(
     q: NDArray[np.float64] | None = None,
     greedy: NDArray[np.int64] | None = None,
     kept: Kept | None = None,
-) -> None: ...
+) -> bool: ...
 def gaps(
     model: Model,
     policy: Policy,

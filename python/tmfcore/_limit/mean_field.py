@@ -310,9 +310,9 @@ def evaluate(
         same("flow", flow.fingerprint, own, LIMIT)
     values = np.empty((game.n_steps + 1, game.n_observations))
     q = np.empty((game.n_steps, game.n_observations, game.n_actions))
-    flow_kernel.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept)
-    refuse_overflow(values)
-    refuse_overflow(q)
+    if not flow_kernel.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept):
+        refuse_overflow(values)
+        refuse_overflow(q)
     return Evaluation._made(
         flow=flow, values=values, q=q, mean_return=float(game.initial @ values[0]), clock=clock, types=types_of(game),
         fingerprint=own.on(clock),
