@@ -33,20 +33,32 @@ static inline uint32_t tmf_successor(const tmf_alias *alias, uint32_t flow)
     return alias->successors ? alias->successors[flow] : flow & ((1u << alias->cell_bits) - 1);
 }
 
-/* The flow drawn in one row by the 32 bits `random`; the 32 bits `more` decide a tie. */
-static inline uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
+/* The flow drawn in one row by the 32 bits `random`; returns 0 if a tie leaves it to tmf_draw_tie. */
+static inline int tmf_draw_first(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t *flow)
 {
     const int b = alias->column_bits;
     const uint32_t column = random >> (32 - b);
     const uint32_t fraction = random & ((1u << (32 - b)) - 1);
-    const uint32_t at = row << b | column;
-    const uint32_t cell = alias->cells[at];
+    const uint32_t cell = alias->cells[row << b | column];
     const uint32_t threshold = cell >> b;
     const uint32_t other = cell & ((1u << b) - 1);
-    uint32_t stands = 0u - (uint32_t)(fraction < threshold); /* a mask: a branch would be mispredicted */
-    if (TMF_UNLIKELY(fraction == threshold))
-        stands = 0u - (uint32_t)(more < alias->finer[at]);
-    return row << b | (other ^ ((other ^ column) & stands));
+    const uint32_t stands = 0u - (uint32_t)(fraction < threshold); /* a mask: a branch would be mispredicted */
+    *flow = row << b | (other ^ ((other ^ column) & stands));
+    return fraction != threshold;
+}
+
+/* The flow after a tie of tmf_draw_first, by 32 more bits. */
+static inline uint32_t tmf_draw_tie(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
+{
+    const int b = alias->column_bits;
+    const uint32_t own = row << b | random >> (32 - b);
+    return more < alias->finer[own] ? own : row << b | (alias->cells[own] & ((1u << b) - 1));
+}
+
+static inline uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
+{
+    uint32_t flow;
+    return TMF_UNLIKELY(!tmf_draw_first(alias, row, random, &flow)) ? tmf_draw_tie(alias, row, random, more) : flow;
 }
 
 /* The same tables as bytes, for at most 256 cells (small_tables.h). */

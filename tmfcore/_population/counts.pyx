@@ -383,7 +383,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         for t in range(batch.shape[0]):
             n_single += batch[t] == 1
         if n_single > 0:
-            singles = Singles.of(at, n_single if activation.stride else horizon)
+            singles = Singles.of(at, people, n_single if activation.stride else horizon)
     splitter = splitter_for(at, chain.averaged)
     allocate(&chain, at)
     t = 0

@@ -72,8 +72,13 @@ cdef inline void end_step(Ledger *ledger, double reward, const int64_t *counts) 
     ledger.reward += reward
     ledger.total += ledger.weight * reward
     ledger.weight *= ledger.discount
-    ledger.remaining -= 1
-    ledger.left -= 1
+    end_steps(ledger, 1, counts)
+
+
+cdef inline void end_steps(Ledger *ledger, Py_ssize_t n_steps, const int64_t *counts) noexcept nogil:
+    """Pass n_steps <= ledger.left steps, whose rewards and decisions the ledger has already."""
+    ledger.remaining -= n_steps
+    ledger.left -= n_steps
     if ledger.left == 0:
         ledger.rewards[0] = ledger.reward / ledger.n_agents
         memcpy(ledger.counts, counts, ledger.n_observations * sizeof(int64_t))

@@ -1,15 +1,49 @@
 """Steps at which one agent acts (B = 1) and passive agents stay where they are, for both engines."""
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from tmfcore._population.alias cimport AliasTables
+from tmfcore._population.alias cimport AliasTables, tmf_alias
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.ledger cimport Ledger
 from tmfcore._model.model cimport Model
 from tmfcore._population.passive cimport PassiveRewards
 
 
-cdef enum:
-    CHUNK = 256                # events whose random numbers are drawn at once
+cdef extern from "_population/events.h" nogil:
+    enum:
+        CHUNK "TMF_CHUNK"      # events whose random numbers are drawn at once
+        AHEAD "TMF_AHEAD"      # events from the prefetch of an agent's observation to its use
+    ctypedef struct tmf_draws:
+        uint64_t agents[256]
+        uint32_t moves[256]
+    ctypedef struct tmf_block:
+        int64_t begin, end, length, n_observations
+        int search_bits
+        int64_t *bounds
+        uint32_t left[256]
+        uint32_t flows[256]
+        uint32_t joined[256]
+    ctypedef double (*tmf_standing_reward)(void *model, int observation, const double *mu) noexcept
+    ctypedef struct tmf_events:
+        const uint64_t *key
+        const tmf_draws *draws
+        tmf_alias alias
+        int64_t n_actions, n_agents
+        void *observations
+        int width
+        tmf_block *block
+        int64_t *counts
+        int64_t *decisions
+        const double *extra
+        const double *margin
+        tmf_standing_reward price
+        void *model
+        double *mu
+        double *standing
+        double total, reward, whole, weight, discount, before
+    void tmf_draw_chunk(const uint64_t *key, int64_t chunk, uint64_t n, uint64_t *words, tmf_draws *draws)
+    void tmf_begin_block(tmf_block *block, int64_t t, int64_t n, const tmf_draws *draws, const int64_t *counts)
+    uint32_t tmf_place(tmf_block *block, int64_t i, uint64_t agent)
+    int64_t tmf_play_events(tmf_events *it, int64_t t, int64_t n, int64_t most)
 
 
 cdef enum Manner:
@@ -43,27 +77,28 @@ cdef class Singles:
     cdef Manner manner
     cdef Py_ssize_t stage      # stage of the tables in `alias`
     cdef Py_ssize_t ready      # step for which `prepare` was called last
-    cdef Py_ssize_t chunk      # chunk of the random numbers in `agents` and `words`
-    cdef uint64_t agents[CHUNK]
+    cdef Py_ssize_t chunk      # chunk of the random numbers in `draws` and `words`
     cdef uint64_t words[2 * CHUNK]
-    cdef bint affine           # FIXED with r0(o, mu) = level[o] + slope[o] N mu(o): rewards need no call of the game
+    cdef tmf_draws draws
+    cdef tmf_block block
+    cdef tmf_events events     # the kernel of FIXED
     cdef double[::1] doubles
     cdef double *extra         # (S, A)  r - r0
-    cdef double *level         # (S,)
+    cdef double *level         # (S,)  r0(o, mu) = level[o] + slope[o] N mu(o), if so: rewards need no call
     cdef double *slope         # (S,)
-    cdef int64_t[::1] block_counts
-    cdef int64_t *blocks       # (ceil(S / 8),)  agents per block of eight observations
+    cdef double *margin        # (S, 2)  level + slope, 2 slope
+    cdef int64_t[::1] bounds
     cdef Event last
 
-    # For a run of at.horizon steps, at n_single of which one agent acts.
+    # For a run of at.horizon steps, at n_single of which one agent acts; reads whether people.observations is NULL.
     @staticmethod
-    cdef Singles of(Evaluator at, Py_ssize_t n_single)
+    cdef Singles of(Evaluator at, const Population *people, Py_ssize_t n_single)
     # Evaluate the tables and draw the random numbers that step t needs.
     cdef int prepare(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil
     # Play and record up to n_steps steps from t on; return their number, which ends with a chunk or a stage.
     cdef Py_ssize_t play(
         self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps) except -1 nogil
-    cdef void play_fixed(
-        self, Evaluator at, Model model, Population *people, Ledger *ledger, Py_ssize_t t,
-        Py_ssize_t n_steps) noexcept nogil
+    cdef int open_stage(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil
+    cdef int play_fixed(
+        self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps) except -1 nogil
     cdef int play_one(self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t) except -1 nogil

@@ -11,6 +11,9 @@
 #include "_base/simd/cpu.h"
 #include "_random/bounded.h"
 
+/* The last part of a stream's address. */
+enum { TMF_MOVES, TMF_ACTIVATIONS, TMF_SELECTION, TMF_TIES, TMF_SINGLES, TMF_NAMES, TMF_SINGLES_AGAIN };
+
 #define TMF_LANES 8
 #define TMF_TILE 2048 /* agents that share one stream at one step ... */
 #define TMF_PART 512  /* ... and are moved in parts of this size, to stay in the first-level cache */
@@ -100,6 +103,14 @@ static inline uint64_t tmf_next(tmf_stream *stream)
         stream->left = TMF_LANES;
     }
     return stream->words[TMF_LANES - stream->left--];
+}
+
+/* The first Philox word at address (step, attempt, purpose), for the rare draws that need more than their word. */
+static inline uint64_t tmf_again(const uint64_t key[4], uint64_t step, uint64_t attempt, uint64_t purpose)
+{
+    uint64_t word[4] = {step, attempt, key[2] ^ purpose, key[3]};
+    tmf_philox(word, key[0], key[1]);
+    return word[0];
 }
 
 static inline double tmf_uniform(uint64_t word)

@@ -6,18 +6,17 @@ cdef extern from "_random/streams.h" nogil:
     enum: TMF_LANES
     enum: TMF_TILE
     enum: TMF_PART
+    enum:                      # purposes
+        MOVES "TMF_MOVES"
+        ACTIVATIONS "TMF_ACTIVATIONS"
+        SELECTION "TMF_SELECTION"
+        TIES "TMF_TIES"
+        SINGLES "TMF_SINGLES"
+        NAMES "TMF_NAMES"
+        SINGLES_AGAIN "TMF_SINGLES_AGAIN"
     ctypedef struct tmf_stream:
         pass
     void tmf_open(tmf_stream *stream, const uint64_t *key, uint64_t step, uint64_t block, uint64_t purpose)
     void tmf_fill(tmf_stream *stream, uint64_t *out, int n)
     double tmf_uniform(uint64_t word)
     void tmf_below(tmf_stream *stream, const uint64_t *words, uint64_t bound, uint64_t *out, int n)
-
-
-cdef enum Purpose:             # last part of a stream's address
-    MOVES
-    ACTIVATIONS
-    SELECTION
-    TIES
-    SINGLES
-    NAMES

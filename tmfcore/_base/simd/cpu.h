@@ -74,8 +74,10 @@ static inline int tmf_instruction_level(void)
 /* Always inlined, so that a constant argument gives a loop of constant length. */
 #if defined(__GNUC__)
 #define TMF_INLINE static inline __attribute__((always_inline))
+#define TMF_NOINLINE __attribute__((noinline))
 #else
 #define TMF_INLINE static inline
+#define TMF_NOINLINE
 #endif
 
 /* Calls of(n, ...), with a constant n for n <= 6: the compiler then unrolls loops over n. */
