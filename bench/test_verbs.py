@@ -62,6 +62,47 @@ def joint_exploitability():
     return tmf.exploitability(JOINT, JOINT_POLICY, SCHEDULE) > 0
 
 
+ONE_STEP = tmf.Game(
+    4, 2, 1, 1.0, np.full(4, 0.25), np.arange(8.0).reshape(4, 2),
+    np.random.default_rng(0).dirichlet(np.ones(4), size=(4, 2)),
+)  # fmt: skip
+ONE_STEP_POLICY = tmf.TabularPolicy.uniform(ONE_STEP)
+SIDES = tmf.games.left_right()
+SIDES_POLICY = tmf.TabularPolicy.uniform(SIDES)
+SIDES_FLOW = tmf.mean_field(SIDES, SIDES_POLICY, tmf.Synchronous())
+TABLES = np.arange(8.0).reshape(4, 2), np.random.default_rng(0).dirichlet(np.ones(4), size=(4, 2))
+PROBABILITIES = np.full((4, 2), 0.5)
+
+
+def one_step(schedule):
+    run = tmf.simulate(ONE_STEP, ONE_STEP_POLICY, schedule, 1000, rng=1)
+    return run.counts[0, -1].sum() == 1000
+
+
+SMALL_CALLS = {
+    "simulate, B=N": lambda: one_step(tmf.Synchronous()),
+    "simulate, B=1": lambda: one_step(tmf.Sequential()),
+    "simulate, B=100": lambda: one_step(tmf.Batch(100)),
+    "mean_field": lambda: len(tmf.mean_field(SIDES, SIDES_POLICY, tmf.Synchronous()).mu) == 3,
+    "evaluate": lambda: tmf.evaluate(SIDES, SIDES_POLICY, tmf.Synchronous()).mean_return < 0,
+    "best_response": lambda: len(tmf.best_response(SIDES, SIDES_FLOW, tmf.Synchronous()).values) == 3,
+    "exploitability": lambda: tmf.exploitability(SIDES, SIDES_POLICY, tmf.Synchronous()) > 0,
+    "solve": lambda: tmf.solve(SIDES, tmf.Synchronous()).converged,
+    "Solver.solve": lambda: tmf.solvers.MirrorDescent().solve(SIDES, tmf.Synchronous()).converged,
+    "Game": lambda: tmf.Game(4, 2, 20, 0.9, np.full(4, 0.25), *TABLES).n_actions == 2,
+    "left_right": lambda: tmf.games.left_right().n_actions == 2,
+    "resource_selection": lambda: tmf.games.resource_selection().n_actions == 4,
+    "TabularPolicy": lambda: tmf.TabularPolicy(PROBABILITIES).n_stages == 1,
+}
+
+
+@pytest.mark.benchmark(group="small calls")
+@pytest.mark.parametrize("name", SMALL_CALLS)
+def test_small_call(measure, name):
+    """us of the smallest call of each kind: what its Python costs. One step of S = 4, or left_right of two steps."""
+    assert measure(SMALL_CALLS[name], units=1, unit="call")
+
+
 LOG = tmf.simulate(GAME, POLICY, SCHEDULE, 1000, trajectories=True, rng=1).trajectories
 
 

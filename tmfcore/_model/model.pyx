@@ -250,7 +250,11 @@ cdef object frozen(array):
 
 
 cdef int check_successors(str name, array, Py_ssize_t n_observations) except -1:
-    if array.min() >= 0 and array.max() < n_observations:
+    cdef const int32_t[::1] flat = array.reshape(-1)
+    cdef Py_ssize_t i, n_bad = 0
+    for i in range(flat.shape[0]):
+        n_bad += not 0 <= flat[i] < n_observations
+    if n_bad == 0:
         return 0
     bad = np.argwhere((array < 0) | (array >= n_observations))
     if len(bad):

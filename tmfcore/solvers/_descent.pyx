@@ -6,8 +6,6 @@ Cost       O(T S A) per update; O(T S A K) for respond by flow and for regularis
 """
 from libc.string cimport memcpy, memset
 
-import numpy as np
-
 from tmfcore._limit.values cimport action_values, best_action, rest
 
 cdef extern from "_base/simd/elementary.h" nogil:
@@ -21,105 +19,19 @@ cdef extern from "_model/softmax.h" nogil:
 cdef class Iterate(Judged):
     """A policy that is evaluated and updated. Parameters and attributes: as for Judged."""
 
-    def stiffness(self, const double[:, :, ::1] policy not None, const double[:, :, ::1] q not None,
-                  const double[:, ::1] mu not None, const double[:, :, ::1] moved not None):
-        """How strongly Q responds to a change of policy: - <Q - q, pi - policy> and <moved, pi - policy>.
-
-        Parameters
-        ----------
-        policy, q : ndarray of float64, shape (T, S, A)
-            Policy and Q of an earlier iterate.
-        mu : ndarray of float64, shape (T + 1, S)
-            Flow of the earlier iterate.
-        moved : ndarray of float64, shape (T, S, A)
-            Change of the logits from the earlier to the present policy, up to a constant per row.
-
-        Returns
-        -------
-        answer, gain : float
-            answer / gain is the stiffness, in units of reward. pi and Q are of the last `evaluate`; <., .> sums over
-            t, o and a, weighted by the mean of both flows, (mu_t(o) + mu'_t(o)) / 2.
-
-        Notes
-        -----
-        gain / answer is the spectral step length of Barzilai and Borwein (IMA J. Numer. Anal. 8, 1988) in the geometry
-        of the entropy, in which pi - policy is dual to `moved`. O(T S A).
-        """
-        cdef Py_ssize_t t, o, a, S = self.n_observations, A = self.n_actions
-        cdef double weight, change, answer = 0, gain = 0
-        cdef const double *old_pi
-        cdef const double *old_q
-        cdef const double *step
-        cdef const double *pi
-        cdef const double *now
-        for name, table in (("policy", policy), ("q", q), ("moved", moved)):
-            self.check_table(name, table)
-        if mu.shape[0] != self.horizon + 1 or mu.shape[1] != S:
-            raise ValueError(f"mu has shape ({mu.shape[0]}, {mu.shape[1]}); must be ({self.horizon + 1}, {S})")
-        with nogil:
-            old_pi, old_q, step = &policy[0, 0, 0], &q[0, 0, 0], &moved[0, 0, 0]
-            pi, now = &self.pi[0, 0, 0], &self.played[0, 0, 0]
-            for t in range(self.horizon):
-                for o in range(S):
-                    weight = 0.5 * (self.flow[t, o] + mu[t, o])
-                    for a in range(A):
-                        change = weight * (pi[a] - old_pi[a])
-                        answer -= change * (now[a] - old_q[a])
-                        gain += change * step[a]
-                    pi, now = pi + A, now + A
-                    old_pi, old_q, step = old_pi + A, old_q + A, step + A
-        return answer, gain
-
-    def covariances(self, const double[:, :, :, ::1] tables not None):
-        """Covariances of tables and Q under the policy's decisions along its flow.
-
-        Parameters
-        ----------
-        tables : ndarray of float64, shape (n, T, S, A)
-
-        Returns
-        -------
-        ndarray of float64, shape (n + 1, n + 1)
-            sum_{t,o} mu_t(o) Cov_{a ~ pi_t(o)}(f, g) for any two f, g of the tables and, as the last, Q. Policy, flow
-            and Q are of the last `evaluate`. Adding a constant to a row (A,) changes nothing.
-
-        Notes
-        -----
-        The inner product of log-odds in the geometry of the entropy. O(n^2 T S A).
-        """
-        cdef Py_ssize_t n = tables.shape[0], T = self.horizon, S = self.n_observations, A = self.n_actions
-        cdef Py_ssize_t i, j, a, row, size = T * S * A
-        cdef double mean, weight, total
-        cdef double[:, ::1] found = np.zeros((n + 1, n + 1))
-        cdef double[:, ::1] rows = np.empty((n + 1, A))
-        cdef const double *f
-        cdef const double *pi
-        if tables.shape[1] != T or tables.shape[2] != S or tables.shape[3] != A:
-            raise ValueError(
-                f"tables has shape ({n}, {tables.shape[1]}, {tables.shape[2]}, {tables.shape[3]}); must be "
-                f"({n}, {T}, {S}, {A})")
-        with nogil:
-            for row in range(T * S):
-                weight = (&self.flow[0, 0])[row]
-                if weight <= 0:
-                    continue
-                pi = &self.pi[0, 0, 0] + row * A
-                for i in range(n + 1):
-                    f = (&tables[0, 0, 0, 0] + i * size if i < n else &self.played[0, 0, 0]) + row * A
-                    mean = 0
-                    for a in range(A):
-                        mean += pi[a] * f[a]
-                    for a in range(A):
-                        rows[i, a] = f[a] - mean
-                    for j in range(i + 1):
-                        total = 0
-                        for a in range(A):
-                            total += pi[a] * rows[i, a] * rows[j, a]
-                        found[i, j] += weight * total
-        for i in range(n + 1):
-            for j in range(i):
-                found[j, i] = found[i, j]
-        return np.asarray(found)
+    def spread(self):
+        """max_{t,o} (max_a Q - min_a Q) of the last `evaluate`."""
+        cdef Py_ssize_t a, A = self.n_actions
+        cdef double low, high, widest = 0
+        cdef const double *q = &self.played[0, 0, 0]
+        for _ in range(self.horizon * self.n_observations):
+            low = high = q[0]
+            for a in range(1, A):
+                low = min(low, q[a])
+                high = max(high, q[a])
+            widest = max(widest, high - low)
+            q += A
+        return widest
 
     def ascend(self, double[:, :, ::1] logits not None, double[:, :, ::1] velocity, double rate, double momentum):
         """The next policy of mirror descent: logits += rate Q, policy = softmax(logits).

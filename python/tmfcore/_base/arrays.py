@@ -290,10 +290,12 @@ def _check_shape(
         return
     options: Sequence[Shape] = [shape] if isinstance(shape, tuple) else shape
     for option in options:
-        if len(option) == array.ndim and all(
-            have == want if want is not None else have >= 1
-            for have, want in zip(array.shape, option, strict=True)
-        ):
+        if len(option) != array.ndim:
+            continue
+        for have, want in zip(array.shape, option, strict=True):
+            if have < 1 if want is None else have != want:
+                break
+        else:
             return
     named = [letters] if isinstance(letters, str) else letters
     if len(named) != len(options):

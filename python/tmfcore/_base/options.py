@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 from tmfcore._base import wording as say
@@ -77,10 +77,18 @@ def needs(default: object, **on: tuple[object, ...]) -> dict[str, Any]:
 
 def settle(record: Any) -> None:
     """Check every field of a frozen dataclass; None is allowed if the annotation of the field ends in None."""
-    for each in fields(record):
-        value, check = getattr(record, each.name), each.metadata.get("check")
-        if check is not None and not (value is None and str(each.type).endswith("None")):
-            object.__setattr__(record, each.name, check(value, each.name))
+    kind: Any = type(record)
+    for name, check, optional in _checks(kind):
+        value = getattr(record, name)
+        if not (value is None and optional):
+            object.__setattr__(record, name, check(value, name))
+
+
+@cache
+def _checks(kind: Any) -> list[tuple[str, Callable[..., object], bool]]:
+    """Name and check of each checked field of a dataclass, and whether it may be None."""
+    checked = [each for each in fields(kind) if "check" in each.metadata]
+    return [(each.name, each.metadata["check"], str(each.type).endswith("None")) for each in checked]
 
 
 def resolved(record: Any) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Registry(Mapping[str, Entry]):
         """Register an entry that `module` defines; a module that is run again replaces its own entries."""
         if self._places.get(name, module) != module:
             raise ValueError(f"{self.what} {name!r} is already registered by {self._places[name]}; use another name")
-        self._entries[name], self._places[name] = entry, module
+        self._entries = dict(sorted({**self._entries, name: entry}.items(), key=lambda item: item[0]))
+        self._places[name] = module
 
     def find(self, name: object, argument: str) -> Entry:
         """The entry of `name`, given by a user as `argument`; the ValueError for an unknown name lists all names."""
@@ -47,7 +48,7 @@ class Registry(Mapping[str, Entry]):
         return self._entries[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._entries))
+        return iter(self._entries)
 
     def __len__(self) -> int:
         return len(self._entries)

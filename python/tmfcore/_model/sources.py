@@ -31,7 +31,7 @@ INT32_MAX = 2**31 - 1  # observations, actions and steps are C ints in the kerne
 HINT = ", or pass noise=, a path (T, ...), for functions of (mu, t, z)"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Sources:
     """The tables of a game, per step; `in_sweeps` the passive ones are rates per sweep. None: passive agents stay."""
 
@@ -98,7 +98,6 @@ class Sources:
     def model(self) -> TableModel:
         """The model used by the kernels."""
         stays = self.passive_transition is None
-        own = np.arange(self.n_observations, dtype=np.int32)[:, np.newaxis]
 
         def source(value: Table, name: str) -> Table:
             return of_mu_and_t(value, name, self.noise, HINT) if callable(value) and not self.timed else value
@@ -113,7 +112,7 @@ class Sources:
             if self.passive_transition is None
             else source(self.passive_transition, "passive_transition"),
             self.successors,
-            own if stays else self.passive_successors,
+            np.arange(self.n_observations, dtype=np.int32)[:, np.newaxis] if stays else self.passive_successors,
         )
 
     def swept(self, step: float, n_steps: int) -> Sources:

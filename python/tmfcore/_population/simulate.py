@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -215,7 +216,13 @@ def rounded_counts(initial: FloatArray, n_agents: int) -> IntArray:
 
     Computed with integers: exact for every N, also if n_agents * initial is not exact in float64.
     """
-    weights = [int(p * 2.0**62) for p in initial.tolist()]
+    rounded = _rounded if len(initial) <= 4096 else _rounded.__wrapped__  # large ones are not kept
+    return rounded(initial.tobytes(), n_agents).copy()
+
+
+@lru_cache(8)
+def _rounded(initial: bytes, n_agents: int) -> IntArray:
+    weights = [int(p * 2.0**62) for p in np.frombuffer(initial).tolist()]
     total = sum(weights)
     shares = [n_agents * weight // total for weight in weights]
     if left := n_agents - sum(shares):

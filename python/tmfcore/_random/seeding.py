@@ -1,6 +1,7 @@
 """Random streams: one per replica, spawned from the user's `rng`; a result depends on the seed alone.
 
     generators(rng, n)   n independent numpy Generators, in the order of the replicas
+    seeds(rng, n)        their seeds, for callers that may not need all; generator(seed) makes a Generator
     number(rng)          an int that reproduces the same draws
     key(generator)       four words; (key, step, agent) addresses each draw of one large population
 
@@ -10,6 +11,7 @@ There is never one stream per thread: results must not depend on the number of t
 from __future__ import annotations
 
 import operator
+import secrets
 from collections.abc import Sequence
 from typing import TypeAlias, cast
 
@@ -24,6 +26,7 @@ from tmfcore._random.seeds import Seed
 
 ISpawnableSeedSequence.register(Seed)
 
+Stream: TypeAlias = Seed | Generator | None
 RNG: TypeAlias = int | Sequence[int] | SeedSequence | BitGenerator | Generator | None
 
 
@@ -45,9 +48,23 @@ def generators(rng: RNG, n: int) -> list[Generator]:
     ValueError
         A negative seed.
     """
-    if rng is None or isinstance(rng, (Generator, BitGenerator, SeedSequence)):
+    return [generator(seed) for seed in seeds(rng, n)]
+
+
+def seeds(rng: RNG, n: int) -> Sequence[Stream]:
+    """The same streams, of which `generator` makes those that are used: an unused Seed costs nothing."""
+    if rng is None:
+        return [None] * n
+    if isinstance(rng, (Generator, BitGenerator, SeedSequence)):
         return _parent(rng).spawn(n)
-    return [Generator(PCG64(cast(SeedSequence, seed))) for seed in _seed(rng).spawn(n)]
+    return _seed(rng).spawn(n)
+
+
+def generator(seed: Stream) -> Generator:
+    """The stream of a seed; a random one if it is None."""
+    if isinstance(seed, Generator):
+        return seed
+    return Generator(PCG64(cast(SeedSequence, _seed(secrets.randbits(128)) if seed is None else seed)))
 
 
 def number(rng: RNG) -> int:
@@ -62,7 +79,7 @@ def key(generator: Generator) -> npt.NDArray[np.uint64]:
     return sampling.words(generator.bit_generator, 4)
 
 
-def _parent(rng: Generator | BitGenerator | SeedSequence | None) -> Generator:
+def _parent(rng: Generator | BitGenerator | SeedSequence) -> Generator:
     parent = np.random.default_rng(rng)
     if not hasattr(parent.bit_generator.seed_seq, "spawn"):
         raise TypeError("rng is a Generator that cannot spawn streams; create it from a seed or a SeedSequence")

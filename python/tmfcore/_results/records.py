@@ -72,6 +72,10 @@ class Record:
         for value in values.values():
             if type(value) is np.ndarray:
                 value.setflags(write=False)
+            elif type(value) is dict:
+                for entry in value.values():
+                    if type(entry) is np.ndarray:
+                        entry.setflags(write=False)
         return record
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -4,14 +4,7 @@ from numpy.typing import NDArray
 from tmfcore.solvers._judged import Judged
 
 class Iterate(Judged):
-    def stiffness(
-        self,
-        policy: NDArray[np.float64],
-        q: NDArray[np.float64],
-        mu: NDArray[np.float64],
-        moved: NDArray[np.float64],
-    ) -> tuple[float, float]: ...
-    def covariances(self, tables: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def spread(self) -> float: ...
     def ascend(
         self,
         logits: NDArray[np.float64],

@@ -88,7 +88,7 @@ class Loop(Generic[P]):
         self.converged, self.stopped, self.ended, self.seconds = False, False, False, 0.0
         self.cut = False  # whether the limit ended the solve
         self.reason = "stopped before the first evaluation"
-        self.verdict: tuple[Flow, float, float] | None = None  # of the policy that met the tolerance
+        self.verdict: tuple[P, Flow, float, float] | None = None  # the policy that met the tolerance
 
     # ------------------------------------------------------------------------------------------------------ start
 
@@ -207,11 +207,12 @@ class Loop(Generic[P]):
         met = self.met(judged.gap, judged.value)
         if met:
             # Convergence is decided by what tmf.exploitability says of the policy that is returned.
-            verdict = self.solver._judge(self.problem, self.policy(self.rule.policy))
-            met = self.met(verdict[1], verdict[2])
+            policy = self.policy(self.rule.policy)
+            flow, gap, value = self.solver._judge(self.problem, policy)
+            met = self.met(gap, value)
             if met:
                 self.keep(judged.gap, judged.value)
-                self.converged, self.verdict, self.reason = True, verdict, met
+                self.converged, self.verdict, self.reason = True, (policy, flow, gap, value), met
                 return True
         if k - self.reference_iteration >= self.patience:
             self.reason = (
@@ -281,11 +282,12 @@ class Loop(Generic[P]):
     def solution(self, again: bool = True) -> Solution[P]:
         """The Solution so far: the best policy, judged again by the kernels of tmf.exploitability if possible."""
         solver, problem = self.solver, self.problem
-        policy = self.policy(self.best_policy)
-        flow, gap, value = solver._flow(problem, self.best_mu.copy()), self.best, self.best_return
         if self.verdict is not None:
-            flow, gap, value = self.verdict
-        elif again:
+            policy, flow, gap, value = self.verdict
+        else:
+            policy = self.policy(self.best_policy)
+            flow, gap, value = solver._flow(problem, self.best_mu.copy()), self.best, self.best_return
+        if again and self.verdict is None:
             with suppress(Exception):  # if the game fails now, the earlier evaluation of this policy is returned
                 verdict = solver._judge(problem, policy)
                 if isfinite(verdict[1]) and isfinite(verdict[2]):
@@ -297,7 +299,7 @@ class Loop(Generic[P]):
                 [self.best, self.best_return, self.best_iteration, self.reference, self.reference_iteration]
             ),
         }
-        return Solution(
+        return Solution._made(
             policy=policy,
             flow=flow,
             history=row_arrays(self.rows, COLUMNS),

@@ -18,6 +18,7 @@ from tmfcore._model import policy as policy_kernel
 from tmfcore._model.game import Game
 from tmfcore._model.policy import Policy
 from tmfcore._population.simulate import calls_python
+from tmfcore._random import seeding
 from tmfcore.solvers import _critics
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Arrays, Diverged, Evaluated, Rule
@@ -45,8 +46,8 @@ class Learning(Rule["TMFPG"]):
         self.observed = [critic for critic in self.critics if isinstance(critic, _critics.Observed)]
         self.played = 0
 
-    def sample_from(self, generator: np.random.Generator, threads: int | None) -> None:
-        self.generator, game = generator, self.problem.game
+    def sample_from(self, seed: seeding.Stream, threads: int | None) -> None:
+        self.generator, game = seeding.generator(seed), self.problem.game
         python = calls_python(game, self.kernel(self.theta))
         workers = workers_for(threads, 1 + len(self.critics), _seconds_per_job(game), python=python, worthwhile=5e-4)
         self.together = Together(workers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -87,6 +88,11 @@ class SolverEntry:
     def name(self) -> str:
         """The name of the class."""
         return self.solver.__name__
+
+    @cached_property
+    def default(self) -> Solver[Any]:
+        """The solver with its default settings."""
+        return self.solver()
 
     @property
     def summary(self) -> str:

@@ -20,14 +20,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
+from tmfcore._random import seeding
 from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._step_rules import Decay, decay_factor
 
@@ -53,8 +52,7 @@ class Diverged(Stuck):
     """A number, named in the text, is not finite; the solve cannot continue from the rule's state."""
 
 
-@dataclass(frozen=True)
-class Evaluated:
+class Evaluated(NamedTuple):
     """What `evaluate` computes of the present policy."""
 
     gap: float  # exploitability
@@ -92,7 +90,7 @@ class Rule(ABC, Generic[S]):
     def flows(self) -> int:
         """Number of flows or sampled runs computed so far: the cost of the solve."""
 
-    def sample_from(self, generator: np.random.Generator, threads: int | None) -> None:
+    def sample_from(self, seed: seeding.Stream, threads: int | None) -> None:
         """Set the random stream and the number of threads; called once, before anything else."""
 
     @abstractmethod

@@ -17,6 +17,7 @@ from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Arrays, E, Stuck, TableRule
+from tmfcore.solvers._secants import Secants
 
 __all__ = ["LogitRule", "SpectralRate", "first_rate"]
 
@@ -54,12 +55,9 @@ class SpectralRate:
         self.now, self.first, self.least, self.waited, self.descents = 0.0, 0.0, inf, 0, 1  # rate 0: not chosen yet
         self.updates = 0  # of this descent
         self.caution = 1.0  # factor of the first rate from one descent to the next
-        self.policy, self.q = np.zeros_like(iterate.policy), np.zeros_like(iterate.q)
-        self.mu = np.zeros_like(iterate.mu)
-        self.first_logits = np.zeros_like(iterate.policy)
-        # Changes of the logits and of Q in the last updates: dy, dQ, dy, dQ; the oldest pair is overwritten.
-        self.pairs = np.zeros((2 * PAIRS, *iterate.policy.shape))
-        self.short = np.full(RECENT, inf)  # rates, the latest last
+        self.first_logits = np.zeros(iterate.policy.shape)
+        self.secants = Secants(iterate, PAIRS)
+        self.short = [inf] * RECENT  # rates, the latest last
         self.chosen: tuple[float, float] | None = None  # rate and short rate: the history and the update both read them
 
     def start(self, logits: FloatArray) -> None:
@@ -70,19 +68,18 @@ class SpectralRate:
         """Copies of all state."""
         numbers = np.array([self.now, self.first, self.least, self.waited, self.descents, self.updates])
         return {
-            "rate": numbers, "first_logits": self.first_logits.copy(), "pairs": self.pairs.copy(),
-            "short": self.short.copy(), "last_policy": self.policy.copy(), "last_q": self.q.copy(),
-            "last_mu": self.mu.copy(),
+            "rate": numbers, "first_logits": self.first_logits.copy(), "pairs": self.secants.pairs.copy(),
+            "short": np.array(self.short), "last_policy": self.secants.policy.copy(),
+            "last_q": self.secants.q.copy(), "last_mu": self.secants.mu.copy(),
         }  # fmt: skip
 
     def restore(self, state: Arrays) -> None:
         """The inverse of `state`."""
         self.now, self.first, self.least, waited, descents, updates = (float(number) for number in state["rate"])
         self.waited, self.descents, self.updates = int(waited), int(descents), int(updates)
-        self.first_logits[...], self.pairs[...], self.short[...] = (
-            state["first_logits"], state["pairs"], state["short"],
-        )  # fmt: skip
-        self.policy[...], self.q[...], self.mu[...] = state["last_policy"], state["last_q"], state["last_mu"]
+        self.first_logits[...], self.short, last = state["first_logits"], state["short"].tolist(), self.secants
+        last.pairs[...] = state["pairs"]
+        last.policy[...], last.q[...], last.mu[...] = state["last_policy"], state["last_q"], state["last_mu"]
 
     def rate(self, gap: float) -> float:
         """The rate of the next update from the iterate just evaluated; 0 if a new descent begins."""
@@ -96,18 +93,15 @@ class SpectralRate:
             return 0.0, inf
         if self.now == 0.0:
             return first_rate(self.iterate) * self.caution ** (self.descents - 1), inf
-        last = 2 * ((self.updates - 1) % PAIRS)
-        np.subtract(self.iterate.q, self.q, out=self.pairs[last + 1])
-        answer, gain = self.iterate.stiffness(self.policy, self.q, self.mu, self.pairs[last])
+        answer, gain, spread = self.secants.answer(self.updates - 1)
         longest: float = min(self.now * GROWTH ** (0.5 ** (self.descents - 1)), MOST * self.first)
         if answer <= 0:
             return longest, inf
         rate, short = gain / answer, inf
         if self.descents == 1:
-            spread = self.iterate.covariances(self.pairs[last + 1 : last + 2])[0, 0]
             short = answer / spread if spread > 0 else inf
             if gap >= self.least and short < SHORT * rate:
-                rate = min(short, float(self.short[1:].min()))
+                rate = min(short, *self.short[1:])
         return min(max(self.now * SHRINKAGE, rate), longest), short
 
     def stalled(self, gap: float) -> bool:
@@ -120,19 +114,16 @@ class SpectralRate:
         secants = best and self.descents == 1 and self.updates >= EARLY
         assert self.chosen is not None, "a rate is chosen before it is taken"
         if self.chosen[1] < inf:
-            self.short = np.append(self.short[1:], self.chosen[1])
+            self.short = [*self.short[1:], self.chosen[1]]
         self.chosen = None
         self.waited = 0 if best else self.waited + 1
         self.least = min(gap, self.least)
-        np.copyto(self.policy, self.iterate.policy)
-        np.copyto(self.q, self.iterate.q)
-        np.copyto(self.mu, self.iterate.mu)
-        self.before = logits.copy()
+        self.secants.begin(logits)
         return secants
 
     def moved(self, rate: float, logits: FloatArray) -> None:
         """Store the logits at which the update with this rate ended."""
-        np.subtract(logits, self.before, out=self.pairs[2 * (self.updates % PAIRS)])
+        self.secants.end(logits, self.updates)
         self.now, self.first, self.updates = rate, self.first or rate, self.updates + 1
 
     def correct(self, rate: float, logits: FloatArray) -> None:
@@ -143,7 +134,7 @@ class SpectralRate:
         potential. If that makes it larger than Q, they make it as small as possible (Anderson, J. ACM 12, 1965). Inner
         products are covariances under pi and mu. O(T S A).
         """
-        products = self.iterate.covariances(self.pairs)
+        products, pairs = self.secants.covariances(), self.secants.pairs
         answers = products[1:-1:2, 1:-1:2]
         try:
             c = np.linalg.solve(products[0:-1:2, 1:-1:2], products[0:-1:2, -1])
@@ -153,8 +144,8 @@ class SpectralRate:
             return
         if np.isfinite(c).all():
             for i, share in enumerate(c):
-                logits -= share * self.pairs[2 * i]
-                logits -= share * rate * self.pairs[2 * i + 1]
+                logits -= share * pairs[2 * i]
+                logits -= share * rate * pairs[2 * i + 1]
 
     def begin_again(self, logits: FloatArray) -> None:
         """Begin the next descent, whose largest growth is the square root of the last; raise Stuck after the fifth."""
@@ -168,7 +159,7 @@ class SpectralRate:
 
 def first_rate(iterate: Iterate) -> float:
     """4 / max_{t,o} (max_a Q - min_a Q), or 1 if all actions have the same value everywhere."""
-    spread = float(np.ptp(iterate.q, axis=-1).max())
+    spread = iterate.spread()
     return FIRST / spread if spread > 0 else 1.0
 
 

@@ -9,8 +9,6 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, cast
 
-import numpy as np
-
 from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
@@ -63,15 +61,15 @@ def play(
         time_limit = check.as_float(time_limit, "time_limit", low=0.0)
     problems = {clock: Problem.of(game, schedule, n_agents, clock) for clock in {each.clock for each in solvers}}
     initial, limit = _as_initial(initial), Limit(time_limit, iterations)
-    streams = seeding.generators(rng, len(solvers))
+    seeds = seeding.seeds(rng, len(solvers))
     turns = [_Turn(each, len(solvers) == 1) for each in solvers]
     most = sum(each.iterations for each in solvers)
     with bars.reporter(progress, most if iterations is None else min(most, iterations), name) as report:
         try:
             while not (_over(turns) or all(turn.ended for turn in turns)):
-                for turn, stream in zip(turns, streams, strict=True):
+                for turn, seed in zip(turns, seeds, strict=True):
                     if not (turn.ended or _over(turns)):
-                        begin = (problems[turn.solver.clock], initial, stream, threads, limit)
+                        begin = (problems[turn.solver.clock], initial, seed, threads, limit)
                         turn.play(begin, callback, lambda _: report(limit.made))
         except BaseException as error:
             found = [turn.loop.solution(again=False) for turn in turns if turn.loop is not None and turn.loop.rows]
@@ -100,7 +98,7 @@ class _Turn(Generic[P]):
 
     def play(
         self,
-        begin: tuple[Problem, object, np.random.Generator, int | None, Limit],
+        begin: tuple[Problem, object, seeding.Stream, int | None, Limit],
         callback: Callback | None,
         report: Callable[[int], None],
     ) -> None:
@@ -116,12 +114,12 @@ class _Turn(Generic[P]):
 
 
 def _loop(
-    solver: Solver[P], problem: Problem, initial: object, stream: np.random.Generator, threads: int | None, limit: Limit
+    solver: Solver[P], problem: Problem, initial: object, seed: seeding.Stream, threads: int | None, limit: Limit
 ) -> Loop[P]:
     """A new loop, before its first iteration."""
     rule = entry_of(type(solver)).rule(solver, problem)
     try:
-        rule.sample_from(stream, threads)
+        rule.sample_from(seed, threads)
         return Loop(solver, problem, rule, initial, limit)
     except BaseException:
         rule.close()

@@ -158,20 +158,19 @@ def solve(
     solvers = []
     for each, kept in _chosen(solver, game):
         most = each.iterations if iterations is None or kept else iterations
-        solvers.append(dataclasses.replace(each, iterations=most, **changes))
+        same = most == each.iterations and not changes
+        solvers.append(each if same else dataclasses.replace(each, iterations=most, **changes))
     loops = play(
         solvers, game, schedule, n_agents, rng=rng, initial=initial, callback=callback, progress=progress,
         threads=threads, time_limit=time_limit, iterations=iterations,
     )  # fmt: skip
-    found = [loop.solution() for loop in loops]
-    converged = [solution for solution in found if solution.converged]
-    best = converged[0] if converged else min(found, key=lambda solution: solution.exploitability)
-    reason = best.reason
-    if len(solvers) > 1:
-        reason = "; ".join(f"{solution.solver['name']}: {solution.reason}" for solution in found)
-    if not converged and all(loop.missed for loop in loops):
+    reason = "; ".join(f"{loop.solver.name}: {loop.reason}" if len(solvers) > 1 else loop.reason for loop in loops)
+    if not any(loop.converged for loop in loops) and all(loop.missed for loop in loops):
         warn(f"{'solve' if len(solvers) > 1 else solvers[0].name} has not converged: {reason}", ConvergenceWarning)
-    return dataclasses.replace(best, reason=reason)
+    for loop in loops:
+        loop.reason = reason
+    found = [loop.solution() for loop in [loop for loop in loops if loop.converged] or loops]
+    return min(found, key=lambda solution: solution.exploitability)
 
 
 def _own(name: str, value: object) -> bool:
@@ -185,8 +184,9 @@ def _chosen(solver: object, game: Game) -> list[tuple[Solver[Any], bool]]:
     """The solvers to run, in order, and whether each was given as an instance, with its own settings."""
     if solver is None:
         size = game.n_steps * game.n_observations * game.n_actions
-        fit = [entry.solver() for entry in in_turns() if entry.turn is not None and size <= entry.turn.largest]
-        log.debug("trying %s, in a game of %s policy entries", ", ".join(each.name for each in fit), size)
+        fit = [entry.default for entry in in_turns() if entry.turn is not None and size <= entry.turn.largest]
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("trying %s, in a game of %s policy entries", ", ".join(each.name for each in fit), size)
         return [(each, False) for each in fit]
     if isinstance(solver, (list, tuple)):
         if not solver:

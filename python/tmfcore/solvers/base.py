@@ -175,7 +175,7 @@ def relative(exploitability: float, mean_return: float) -> float:
 
 def row_arrays(rows: list[list[float]], names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
     """History rows as arrays by column; iteration becomes int64."""
-    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
-    columns: dict[str, npt.NDArray[Any]] = {name: table[:, i].copy() for i, name in enumerate(names)}
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(names)).T.copy()
+    columns: dict[str, npt.NDArray[Any]] = dict(zip(names, table, strict=True))
     columns["iteration"] = columns["iteration"].astype(np.int64)
     return columns
