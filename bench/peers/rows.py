@@ -16,16 +16,20 @@ from tmfcore.bench.workloads import FULL, Size, Workload, dense, resources
 FAMILIES: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "plain_numpy": ("numpy", None),
     "plain_numpy_learning": ("numpy", ("gradient", "mirror_descent", "push_forward_mu")),
+    "plain_numpy_solving": ("numpy", ("solve",)),
     "plain_python": ("numpy", None),
     "with_numba": ("numba", None),
     "with_numba_learning": ("numba", ("gradient", "mirror_descent", "push_forward_mu")),
+    "with_numba_meetings": ("numba", ("sequential_affine", "sequential_pairwise", "epidemic", "replicas")),
     "with_jax": ("jax", ("agents", "agents_mu", "flow", "values")),
     "with_torch": ("torch", ("gradient",)),
     "with_openspiel": ("open_spiel", ("exploitability", "mirror_descent")),
-    "with_mfglib": ("mfglib", ("exploitability", "mirror_descent")),
+    "with_mfglib": ("mfglib", ("exploitability", "mirror_descent", "solve")),
     "with_benchmfg": ("bench-mfg-suite", ("push_forward", "push_forward_mu")),
     "with_rmftool": ("rmftool", ("sequential_small",)),
     "with_mesa": ("mesa", ("sequential_small",)),
+    "with_egttools": ("egttools", ("sequential_pairwise",)),
+    "with_gillespy2": ("gillespy2", ("epidemic",)),
 }
 
 

@@ -99,14 +99,13 @@ class Tmfcore:
         ]
 
     def sequential_pairwise(self, problem: Imitation) -> Entry:
-        """The kernel as a Python function of mu, with one action."""
-        uniform = np.full(problem.size, 1.0 / problem.size)
-        game = tmf.Game(
-            problem.size, 1, problem.steps, 1.0, uniform, np.zeros((problem.size, 1)),
-            lambda mu: problem.kernel(mu)[:, None, :],
-        )  # fmt: skip
-        entry = _met(problem, game, tmf.TabularPolicy.uniform(game), "counts", "tmfcore")
-        return Entry("tmfcore", entry.run, entry.units, "the kernel is a Python function of mu", ours=True)
+        """games.pairwise_revision and a policy that always revises, on counts; one record per run."""
+        game = tmf.games.pairwise_revision(
+            problem.payoffs, intensity=problem.selection, mutation=problem.mutation, discount=1.0,
+            horizon=problem.steps / problem.n_agents, step=1.0 / problem.n_agents,
+            initial=problem.initial / problem.n_agents,
+        ).at()  # fmt: skip
+        return _met(problem, game, tmf.TabularPolicy([[0.0, 1.0]] * problem.size), "counts", "tmfcore")
 
     def epidemic(self, problem: Meeting) -> Entry:
         """games.affine, on counts; one record per run."""
@@ -188,12 +187,13 @@ class Tmfcore:
     def solve(self, problem: Solving) -> Entry:
         """tmf.solve, which stops by its own exploitability."""
         game, target = problem.game, problem.target
+        solver = "FixedPoint" if problem.game_class == "alone" else None
 
         def run() -> Any:
-            found = tmf.solve(game, tmf.Synchronous(), tolerance=None, absolute_tolerance=target)
+            found = tmf.solve(game, tmf.Synchronous(), solver=solver, tolerance=None, absolute_tolerance=target)
             return found.policy.table
 
-        return Entry("tmfcore", run, 1.0, "tmf.solve with its defaults", ours=True)
+        return Entry("tmfcore", run, 1.0, "tmf.solve" if solver is None else f"tmf.solve, {solver}", ours=True)
 
 
 #: The kinds of problems, by the names of methods.
