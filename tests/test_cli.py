@@ -18,11 +18,11 @@ from tmfcore.cli.app import app
 def test_help_names_the_commands():
     result = process("--help")
     assert result.returncode == 0
-    for command in ("reproduce", "solve", "simulate", "games", "info"):
+    for command in ("reproduce", "solve", "simulate", "games", "bench", "info"):
         assert f"  {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", ["reproduce", "solve", "simulate", "games", "info"])
+@pytest.mark.parametrize("command", ["reproduce", "solve", "simulate", "games", "bench", "info"])
 def test_each_command_explains_itself(command):
     result = run(command, "--help")
     assert result.exit_code == 0

@@ -23,6 +23,7 @@ import importlib.util
 import io
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -52,6 +53,7 @@ ERRORS = "docs/faq.md"
 #: Page -> pictures that its code leaves behind.
 LEAVES = {
     "README.md": ["first-example.png"],
+    "docs/how-to/benchmarks.md": ["bars.svg"],
     "docs/command-line.md": [f"pictures/{name}.png" for name in ("exploitability", "flow", "policy")],
 }
 #: Commands too long for a test: .ci/run runs them.
@@ -144,6 +146,8 @@ def check_command(command: str) -> None:
         case ["ruff" | "mypy" | "cython-lint" | "sphinx-build", *_]:
             here = command.replace("docs/_build/html", '"$work/site"')  # CI leaves nothing behind
             assert here in SCRIPT or "linkcheck" in command, "not in .ci/run"
+        case ["pytest-benchmark", *words]:
+            subprocess.run([sys.executable, "-m", "pytest_benchmark", *words], check=True, capture_output=True)
         case [".ci/run"]:
             assert SCRIPT
         case ["git", "clone", address]:

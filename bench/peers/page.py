@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import platform
-import re
 import tomllib
 from collections.abc import Iterator
 from importlib import metadata
@@ -14,12 +13,13 @@ import tmfcore as tmf
 from bench.peers.goals import GOALS, Goal
 from tmfcore.bench import picture
 from tmfcore.bench.contest import Line, Results, title
+from tmfcore.bench.pytest_json import processor
 from tmfcore.bench.quantities import duration, times
 from tmfcore.bench.workloads import FULL, Size, Workload
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTES = Path(__file__).with_name("notes.md")
-LIBRARIES = ("numpy", "numba", "jax", "open_spiel", "torch", "mfglib", "bench-mfg-suite", "rmftool", "mesa")
+LIBRARIES = ("numpy", "numba", "jax", "open_spiel", "torch", "mfglib", "bench-mfg-suite", "rmftool", "mesa", "egttools", "gillespy2")
 
 HEAD = """# tmfcore compared with other libraries
 
@@ -40,11 +40,11 @@ sum of median minus smallest time of each); otherwise the figure was not measure
 
 RERUN = """## How to measure it again
 
-From a clone with tmfcore and its extra `bench` installed. MFGLib needs torch; its CPU build suffices, so install that first:
+From a clone with tmfcore and its extra `contestants` installed. MFGLib needs torch; its CPU build suffices, so install that first:
 
 ```sh
 python -m pip install torch==2.13.0
-python -m pip install '.[bench]'
+python -m pip install '.[contestants]'
 python -m bench.peers
 ```
 
@@ -95,14 +95,6 @@ def machine(seconds: float) -> list[str]:
             continue
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return [f"{processor()}; {', '.join(versions)}. {today}, {seconds / 60:.0f} minutes."]
-
-
-def processor() -> str:
-    try:
-        found = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
 
 
 def goals(results: Results, size: Size) -> Iterator[str]:

@@ -47,7 +47,7 @@ NOT_COMPARED = """## What is not compared
 
 RERUN = """## How to measure it again
 
-From a clone with tmfcore and its extra `bench` installed (docs/measured/benchmarks.md says how):
+From a clone with tmfcore and its extra `contestants` installed (docs/measured/benchmarks.md says how):
 
 ```sh
 python -m bench.shelf

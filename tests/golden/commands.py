@@ -24,10 +24,11 @@ GRID = ("crowd-motion", "--n-agents", "200", "--horizon", "3", "--set", "shape=3
 #: File -> commands. Those of one file run one after another in one empty folder.
 CASES = {
     "help": [["--help"], ["solve", "--help"], ["simulate", "--help"], ["games", "--help"], ["new", "--help"],
-             ["reproduce", "--help"], ["info", "--help"], ["--version"]],
+             ["reproduce", "--help"], ["bench", "--help"], ["info", "--help"], ["--version"]],
     "games": [["games"]],
     "games-queueing": [["games", "queueing"]],
     "games-crowd-motion": [["games", "crowd-motion"]],
+    "bench": [["bench", "--list", "--only", "flow", "--only", "solve-alone"]],
     "info": [["info"]],
     "solve": [["solve", *SMALL, "--iterations", "5", "--out", "queueing.npz"],
               ["simulate", *SMALL, "--replicas", "2", "--policy", "queueing.npz"]],
@@ -52,6 +53,8 @@ CASES = {
         ["solve", "absent.toml"], ["simulate", "queueing", "--policy", "absent.npz"],
         ["simulate", "queueing", "--replicas", "0"], ["simulate", "queueing", "--n-agents", "1.5"],
         ["simulate", "queueing", "--out", "absent/run.npz"], ["new", "two words"], ["games", "quueing"],
+        ["bench", "--only", "chess"], ["bench", "--fail-above", "2"], ["bench", "--with", "absent.py"], ["bench", "--size", "hug"],
+        ["bench", "--save", "absent/times.json"], ["bench", "--picture", "bars.bmp"], ["bench", "--compare", "absent.json"],
     ],
 }  # fmt: skip
 

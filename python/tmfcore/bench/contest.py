@@ -14,7 +14,7 @@ from .measure import Entry, Timing, measure
 from .problems import Disagreement
 from .workloads import Size, Workload
 
-__all__ = ["Line", "Results", "run", "title"]
+__all__ = ["Line", "Results", "run", "title", "where"]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _measured(
         try:
             made = entries(contestant, problem, workload.unit)
         except Exception as error:
-            fail(contestant.name, _where(error))
+            fail(contestant.name, where(error))
             continue
         for entry in made:
             try:
@@ -120,7 +120,7 @@ def _measured(
             except Disagreement as error:
                 fail(entry.label, str(error))
             except Exception as error:
-                fail(entry.label, _where(error))
+                fail(entry.label, where(error))
             else:
                 right.append((entry, getattr(contestant, "version", "")))
     if own and not (right and right[0][0].ours):
@@ -132,7 +132,7 @@ def _measured(
     ]
 
 
-def _where(error: Exception) -> str:
+def where(error: Exception) -> str:
     """An error with the file and line that raised it."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno})"

@@ -79,11 +79,15 @@ def of_file(path: Path, kinds: Iterable[str]) -> Supply:
 
 def is_alone(path: Path) -> bool:
     """Whether a class of the file has the line `alone = True`: its libraries get a process of their own."""
-    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
-        if isinstance(node, ast.ClassDef):
-            for line in node.body:
-                if isinstance(line, ast.Assign) and [ast.unparse(t) for t in line.targets] == ["alone"]:
-                    return isinstance(line.value, ast.Constant) and line.value.value is True
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    for line in (line for each in classes for line in each.body if isinstance(line, ast.Assign)):
+        target, value = line.targets[0], line.value
+        pairs = [(target, value)]
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            pairs = list(zip(target.elts, value.elts, strict=False))
+        if any(ast.unparse(left) == "alone" and ast.unparse(right) == "True" for left, right in pairs):
+            return True
     return False
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -187,7 +187,7 @@ class Tmfcore:
     def solve(self, problem: Solving) -> Entry:
         """tmf.solve, which stops by its own exploitability."""
         game, target = problem.game, problem.target
-        solver = "FixedPoint" if problem.game_class == "alone" else None
+        solver: Literal["FixedPoint"] | None = "FixedPoint" if problem.game_class == "alone" else None
 
         def run() -> Any:
             found = tmf.solve(game, tmf.Synchronous(), solver=solver, tolerance=None, absolute_tolerance=target)

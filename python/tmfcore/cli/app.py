@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from . import parameters as words
+from .bench import bench
 from .console import Report, reports
 from .games import games
 from .new import new
@@ -93,5 +94,5 @@ def _text(value: object) -> str:
     )
 
 
-for command in (reproduce, solve, simulate, games, new, info):
+for command in (reproduce, solve, simulate, games, new, bench, info):
     app.add_command(command)

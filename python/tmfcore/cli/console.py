@@ -39,13 +39,15 @@ NUMBER = re.compile(r"([-+]?[\d.,]+(e[-+]?\d+)?%?(( to | ± )[-+]?[\d.,]+)?|-|)"
 class Report:
     """The result of a command: the document for --json; tables and closing lines otherwise.
 
-    Numbers of the document are not rounded; they may be numpy's.
+    Numbers of the document are not rounded; they may be numpy's. With a `failure`, the command ends with this error,
+    exit code 1, after the report is printed.
     """
 
     document: dict[str, Any]
     tables: Sequence[TextTable] = ()
     lines: Sequence[str] = ()
     interrupted: bool = False
+    failure: str = ""
 
 
 def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  # a function of the same options
@@ -74,6 +76,8 @@ def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  
                 click.echo(line)
         if report.interrupted:
             raise KeyboardInterrupt
+        if report.failure:
+            raise click.ClickException(report.failure)
 
     return command  # type: ignore[return-value]  # as above
 

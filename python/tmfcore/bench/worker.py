@@ -1,0 +1,63 @@
+"""The process in which contestants are checked and timed: python -m tmfcore.bench.worker.
+
+A job comes on standard input as one JSON document: names of `workloads`, `size`, `files`, whether tmfcore takes part
+(`own`). On standard output come JSON documents, one per line: {"workload": name} before each workload, {"done": ...} at
+the end, or {"error": text}. What contestants print goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from . import contest, processors
+from .contestants import Supply, of_file
+from .own import KINDS, Tmfcore
+from .workloads import SIZES, WORKLOADS
+
+__all__: list[str] = []
+
+
+def main() -> None:
+    """Do the job."""
+    processors.one()
+    job = json.load(sys.stdin)
+    with os.fdopen(os.dup(1), "w") as out:
+        os.dup2(2, 1)
+
+        def send(document: dict[str, Any]) -> None:
+            out.write(json.dumps(document) + "\n")
+            out.flush()
+
+        try:
+            results = _measured(job, send)
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        except Exception as error:
+            send({"error": contest.where(error)})
+            raise SystemExit(1) from None
+        lines = {workload.name: [asdict(line) for line in found] for workload, found in results.lines.items()}
+        send({"done": {"lines": lines, "wrong": results.wrong, "skipped": results.skipped}})
+
+
+def _measured(job: dict[str, Any], send: Any) -> contest.Results:
+    supplies = [of_file(Path(name), KINDS) for name in job["files"]]
+    if job["own"]:
+        supplies.insert(0, Supply("tmfcore", lambda: [Tmfcore]))
+    wanted = [workload for workload in WORKLOADS if workload.name in job["workloads"]]
+    names = {workload.name for workload in wanted}
+
+    def say(line: str) -> None:
+        name = line.split(":")[0]
+        if name in names:
+            send({"workload": name})
+
+    return contest.run(wanted, SIZES[job["size"]], supplies, say, own=job["own"])
+
+
+if __name__ == "__main__":
+    main()
