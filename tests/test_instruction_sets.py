@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import lane_cases
 import tmfcore as tmf
 
 pytestmark = pytest.mark.law
@@ -153,6 +154,10 @@ def results():
     small = games()["queueing"]
     single = tmf.simulate(small, tmf.TabularPolicy.uniform(small), tmf.Batch(50), 300, rng=2, trajectories=True)
     yield "trajectories", arrays_of(single.trajectories)
+    for size in (8, 9, 40):
+        game = lane_cases.resources(size, 5000)
+        arrays, _ = lane_cases.beside(game, lane_cases.staged(game), lane_cases.starts(game, 10**9, 13), 100)
+        yield f"side by side, S={size}", arrays
     for critic in ("model", "empirical", "returns"):
         solver = tmf.solvers.TMFPG(critic=critic, replicas=2, iterations=3, tolerance=None)
         solution = solver.solve(small, tmf.Batch(50), 300, rng=2)

@@ -42,6 +42,16 @@ TMF_BY_LEVEL(tmf_split_words, (const uint64_t *restrict words, uint64_t n, uint6
     *biased = any;
 }
 
+/* The agent of event t, whose word would be biased. */
+static inline uint64_t tmf_agent_again(const uint64_t key[4], uint64_t t, uint64_t n, uint32_t threshold)
+{
+    uint64_t product, attempt = 0;
+    do
+        product = (tmf_again(key, t, ++attempt, TMF_SINGLES_AGAIN) >> 32) * n;
+    while ((uint32_t)product < threshold);
+    return product >> 32;
+}
+
 /* Agents and moves of the events 256 chunk...; words is scratch (TMF_CHUNK,). */
 static inline void tmf_draw_chunk(const uint64_t key[4], int64_t chunk, uint64_t n, uint64_t *words, tmf_draws *draws)
 {
@@ -59,12 +69,9 @@ static inline void tmf_draw_chunk(const uint64_t key[4], int64_t chunk, uint64_t
     uint32_t biased;
     tmf_split_words(words, n, threshold, draws, &biased);
     if (TMF_UNLIKELY(biased))
-        for (int i = 0; i < TMF_CHUNK; i++) {
-            uint64_t product = (words[i] >> 32) * n, attempt = 0;
-            while ((uint32_t)product < threshold)
-                product = (tmf_again(key, (uint64_t)(chunk * TMF_CHUNK + i), ++attempt, TMF_SINGLES_AGAIN) >> 32) * n;
-            draws->agents[i] = product >> 32;
-        }
+        for (int i = 0; i < TMF_CHUNK; i++)
+            if ((uint32_t)((words[i] >> 32) * n) < threshold)
+                draws->agents[i] = tmf_agent_again(key, (uint64_t)(chunk * TMF_CHUNK + i), n, (uint32_t)threshold);
 }
 
 /* Events begin..end - 1, all of one chunk. */

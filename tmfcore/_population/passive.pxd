@@ -6,6 +6,10 @@ from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._model.model cimport Model, checked_row, refuse_standing
 
 
+cdef enum:
+    EXACT_EVERY = 1024         # steps from one exact sum to the next
+
+
 cdef struct PassiveRewards:
     double sum                 # sum_o counts[o] r0(o, mu), if fresh
     bint fresh                 # move_agent keeps the sum up to date; a step at which all agents move clears this

@@ -7,10 +7,6 @@ from libc.stdint cimport int64_t
 
 from tmfcore._model.model cimport Tables, checked_row
 
-cdef enum:
-    EXACT_EVERY = 1024
-
-
 cdef int refresh(
     Evaluator at, PassiveRewards *passive, int t, const int64_t *counts, const double *mu, double *row
 ) except -1 nogil:

@@ -98,7 +98,9 @@ cdef class Singles:
     # Play and record up to n_steps steps from t on; return their number, which ends with a chunk or a stage.
     cdef Py_ssize_t play(
         self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps) except -1 nogil
-    cdef int open_stage(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil
+    # Read the rewards of FIXED, and the alias tables of the stage of step t.
+    cdef int open_rewards(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil
+    cdef int open_tables(self, Evaluator at, const double *mu, Py_ssize_t t) except -1 nogil
     cdef int play_fixed(
         self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps) except -1 nogil
     cdef int play_one(self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t) except -1 nogil

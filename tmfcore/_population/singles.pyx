@@ -67,7 +67,9 @@ cdef class Singles:
         if self.manner == TABLES:
             at.at(<int>t, people.mu)
         elif self.manner == FIXED and self.stage != stage_of(t, at.horizon, at.policy.n_stages):
-            self.open_stage(at, people, t)
+            if self.stage < 0:
+                self.open_rewards(at, people, t)
+            self.open_tables(at, people.mu, t)
         if not people.passive.fresh:               # the counts have changed
             self.block.end = 0
         refresh(at, &people.passive, <int>t, people.counts, people.mu, people.row)
@@ -87,39 +89,42 @@ cdef class Singles:
         self.ready = t
         return 0
 
-    cdef int open_stage(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil:
-        """Build the tables of FIXED for the stage of step t."""
+    cdef int open_rewards(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil:
+        """Read the rewards of FIXED at step t, which are those of all steps."""
         cdef tmf_events *events = &self.events
         cdef Py_ssize_t i
-        if self.stage < 0:
-            at.tables_at(<int>t, people.mu)
-            for i in range(at.n_observations * at.n_actions):
-                self.extra[i] = at.tables.reward[i] - at.tables.passive_reward[i // at.n_actions]
-            for i in range(at.n_observations):
-                if at.model.constant:
-                    self.level[i] = at.tables.passive_reward[i]
-                elif at.model.standing_slope != NULL:
-                    self.level[i] = at.model.standing_level[i]
-                    self.slope[i] = at.model.standing_slope[i] / people.n_agents
-                self.margin[2 * i] = self.level[i] + self.slope[i]
-                self.margin[2 * i + 1] = 2 * self.slope[i]
-            events.key = people.key
-            events.draws = &self.draws
-            events.block = &self.block
-            events.n_actions = at.n_actions
-            events.n_agents = people.n_agents
-            events.observations = people.observations
-            events.width = people.width if people.observations != NULL else 0
-            events.extra = self.extra
-            events.margin = self.margin if at.model.constant or at.model.standing_slope != NULL else NULL
-            events.price = standing_reward
-            events.model = <void *>at.model
-            events.standing = at.tables.passive_reward
-            people.passive.fresh = False
+        at.tables_at(<int>t, people.mu)
+        for i in range(at.n_observations * at.n_actions):
+            self.extra[i] = at.tables.reward[i] - at.tables.passive_reward[i // at.n_actions]
+        for i in range(at.n_observations):
+            if at.model.constant:
+                self.level[i] = at.tables.passive_reward[i]
+            elif at.model.standing_slope != NULL:
+                self.level[i] = at.model.standing_level[i]
+                self.slope[i] = at.model.standing_slope[i] / people.n_agents
+            self.margin[2 * i] = self.level[i] + self.slope[i]
+            self.margin[2 * i + 1] = 2 * self.slope[i]
+        events.key = people.key
+        events.draws = &self.draws
+        events.block = &self.block
+        events.n_actions = at.n_actions
+        events.n_agents = people.n_agents
+        events.observations = people.observations
+        events.width = people.width if people.observations != NULL else 0
+        events.extra = self.extra
+        events.margin = self.margin if at.model.constant or at.model.standing_slope != NULL else NULL
+        events.price = standing_reward
+        events.model = <void *>at.model
+        events.standing = at.tables.passive_reward
+        people.passive.fresh = False
+        return 0
+
+    cdef int open_tables(self, Evaluator at, const double *mu, Py_ssize_t t) except -1 nogil:
+        """Build the alias tables of FIXED for the stage of step t."""
         self.stage = stage_of(t, at.horizon, at.policy.n_stages)
-        at.policy.table_at(<int>t, at.horizon, people.mu, at.pi_buffer, &at.pi)
+        at.policy.table_at(<int>t, at.horizon, mu, at.pi_buffer, &at.pi)
         self.alias.build(at)
-        events.alias = self.alias.alias
+        self.events.alias = self.alias.alias
         return 0
 
     cdef Py_ssize_t play(

@@ -1,0 +1,33 @@
+from typing import Final
+
+import numpy as np
+from numpy.random import BitGenerator
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from tmfcore._model.model import Model
+from tmfcore._model.policy import Policy
+
+MOST: Final[int]
+FEWEST: Final[int]
+MOST_AGENTS: Final[int]
+MOST_OBSERVATIONS: Final[int]
+
+@disjoint_base
+class Side: ...
+
+def applies(model: Model, policy: Policy, horizon: int, n_agents: int) -> bool: ...
+def run(
+    model: Model,
+    policy: Policy,
+    bit_generators: list[BitGenerator],
+    initial_counts: NDArray[np.int64],
+    horizon: int,
+    discount: float,
+    record_every: int,
+    counts: NDArray[np.int64],
+    decisions: NDArray[np.int64] | None,
+    rewards: NDArray[np.float64],
+    returns: NDArray[np.float64],
+    watch: NDArray[np.int64] | None = None,
+) -> tuple[int, int]: ...

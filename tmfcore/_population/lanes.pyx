@@ -1,0 +1,295 @@
+"""Replicas of sequential play side by side: up to sixteen populations of counts in the lanes of vectors.
+
+Source     Theory, section 1; lanes.h.  Notation: R replicas, S observations, A actions, T steps, J record intervals.
+Contract   each replica has the bits that counts.run gives it: counts, decisions, rewards and return.
+Cost       O(S / 8 + 8) vector operations per event of up to sixteen replicas; `applies` says for which games.
+"""
+from libc.math cimport isfinite
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from tmfcore._population.alias cimport tmf_alias
+from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._population.ledger cimport check_run, tmf_told
+from tmfcore._base.memory cimport room_for
+from tmfcore._model.model cimport Model, refuse_standing
+from tmfcore._population.passive cimport EXACT_EVERY, refresh
+from tmfcore._model.policy cimport Policy, stage_end, stage_of
+from tmfcore._random.sampling cimport Sampler, bits_of
+from tmfcore._population.singles cimport CHUNK, FIXED, Population, Singles
+
+cdef extern from "_population/lanes.h" nogil:
+    enum:
+        TMF_SIDE
+        TMF_SIDE_EVENTS
+    ctypedef struct tmf_side:
+        uint32_t pairs[32][16]
+        uint32_t extra_of[16]
+        double total[16]
+        double reward[16]
+        double whole[16]
+        int64_t n_populations, n_observations, n_actions
+        uint64_t n_agents
+        uint64_t keys[16][4]
+        tmf_alias alias
+        int64_t n_blocks
+        uint32_t *counts
+        uint32_t *blocks
+        double *margin
+        double *rise
+        double *extra
+        int64_t *decisions[16]
+        double weight, discount
+        int64_t n_ties, n_biased
+    bint TMF_SIDE_VECTORS
+    int tmf_instruction_level()
+    void tmf_side_words(tmf_side *it, int64_t t)
+    void tmf_side_play(tmf_side *it, int64_t t, int n)
+    void tmf_side_tables(tmf_side *it)
+    void tmf_side_open(tmf_side *it)
+    void tmf_side_refresh(tmf_side *it, const double *level, const double *slope)
+
+MOST = TMF_SIDE                          # replicas side by side
+FEWEST = 4 if tmf_instruction_level() >= 2 else TMF_SIDE + 1     # with fewer, one after the other is faster
+MOST_AGENTS = 2**31 - 1
+MOST_OBSERVATIONS = 256                  # with more, replicas one after the other are faster
+
+
+cdef class Side:
+    """The replicas of a run, and its outputs."""
+    cdef tmf_side *it
+    cdef void *memory
+    cdef double[::1] doubles
+    cdef int64_t[:, :, ::1] counts         # (R, J + 1, S)
+    cdef int64_t[:, :, :, ::1] decisions   # (R, J, S, A), or None
+    cdef double[:, ::1] rewards            # (R, J)
+    cdef Population people                 # one replica, as Singles sees it
+    cdef Singles singles
+
+    def __dealloc__(self):
+        free(self.memory)
+        free(self.people.mu)
+
+    cdef int allocate(self, Evaluator at, Py_ssize_t n_replicas, int64_t n_agents) except -1:
+        cdef Py_ssize_t S = at.n_observations, n_blocks = (S + 7) // 8, line = TMF_SIDE * sizeof(uint32_t)
+        cdef size_t place
+        self.memory = room_for(sizeof(tmf_side) + 64 + <double>line * 9 * n_blocks, 1, b"replicas side by side")
+        place = (<size_t>self.memory + 63) & ~<size_t>63
+        memset(<void *>place, 0, sizeof(tmf_side) + line * 9 * n_blocks)
+        self.it = <tmf_side *>place
+        self.it.counts = <uint32_t *>(place + sizeof(tmf_side))
+        self.it.blocks = self.it.counts + 8 * n_blocks * TMF_SIDE
+        self.doubles = np.zeros(16 * n_blocks + n_replicas * S * at.n_actions)
+        self.it.margin = &self.doubles[0]
+        self.it.rise = self.it.margin + 8 * n_blocks
+        self.it.extra = self.it.rise + 8 * n_blocks
+        self.it.n_populations = n_replicas
+        self.it.n_observations = S
+        self.it.n_actions = at.n_actions
+        self.it.n_agents = <uint64_t>n_agents
+        self.it.n_blocks = n_blocks
+        self.it.weight = 1
+        self.people.mu = <double *>room_for(
+            2 * S + max(at.n_successors, at.n_passive_successors), sizeof(double), b"the counts of a population")
+        self.people.counts = <int64_t *>(self.people.mu + S)
+        self.people.row = <double *>(self.people.counts + S)
+        self.people.n_agents = n_agents
+        return 0
+
+    cdef void see(self, Evaluator at, Py_ssize_t r) noexcept nogil:
+        """Copy the counts of replica r to self.people."""
+        cdef Py_ssize_t o
+        for o in range(at.n_observations):
+            self.people.counts[o] = self.it.counts[o * TMF_SIDE + r]
+            self.people.mu[o] = <double>self.people.counts[o] / self.people.n_agents
+
+    cdef int begin(self, Evaluator at) except -1 nogil:
+        """Fill the tables, and the sums of each replica at step 0; equal replicas share them."""
+        cdef tmf_side *it = self.it
+        cdef Py_ssize_t S = at.n_observations, size = at.n_observations * at.n_actions, r, o
+        cdef bint known
+        for r in range(TMF_SIDE):
+            known = r > 0
+            for o in range(S):
+                known = known and it.counts[o * TMF_SIDE + r] == it.counts[o * TMF_SIDE + r - 1]
+            if known:
+                it.extra_of[r] = it.extra_of[r - 1]
+                it.total[r] = it.total[r - 1]
+                continue
+            self.see(at, r)
+            self.singles.open_rewards(at, &self.people, 0)
+            refresh(at, &self.people.passive, 0, self.people.counts, self.people.mu, self.people.row)
+            it.total[r] = self.people.passive.sum
+            it.extra_of[r] = <uint32_t>(r * size)
+            memcpy(it.extra + r * size, self.singles.extra, size * sizeof(double))
+        for o in range(S):
+            it.margin[o] = self.singles.margin[2 * o]
+            it.rise[o] = self.singles.margin[2 * o + 1]
+        tmf_side_open(it)
+        return 0
+
+    cdef void begin_interval(self, Py_ssize_t j) noexcept nogil:
+        cdef Py_ssize_t r
+        if self.decisions is None or j == self.rewards.shape[1]:
+            return
+        for r in range(self.it.n_populations):
+            self.it.decisions[r] = &self.decisions[r, j, 0, 0]
+            memset(self.it.decisions[r], 0, self.it.n_observations * self.it.n_actions * sizeof(int64_t))
+
+    cdef void end_interval(self, Py_ssize_t j) noexcept nogil:
+        cdef Py_ssize_t r, o
+        for r in range(self.it.n_populations):
+            self.rewards[r, j] = self.it.reward[r] / self.people.n_agents
+            for o in range(self.it.n_observations):
+                self.counts[r, j + 1, o] = self.it.counts[o * TMF_SIDE + r]
+        memset(self.it.reward, 0, sizeof(self.it.reward))
+
+    cdef int check(self, Evaluator at, Py_ssize_t t, Py_ssize_t end) except -1 nogil:
+        """Raise if a sum of rewards is not finite after the events t..end - 1."""
+        cdef Py_ssize_t r, o
+        for r in range(self.it.n_populations):
+            if isfinite(self.it.total[r]):
+                continue
+            self.see(at, r)
+            for o in range(at.n_observations):
+                if not isfinite(self.singles.level[o] + self.singles.slope[o] * self.people.counts[o]):
+                    refuse_standing(at.model, <int>t, <int>o, self.people.mu)
+            o = self.it.pairs[(end - 1) % TMF_SIDE_EVENTS][r] // at.n_actions
+            refuse_standing(at.model, <int>t, <int>o, self.people.mu)
+        return 0
+
+
+def applies(Model model not None, Policy policy not None, Py_ssize_t horizon, int64_t n_agents):
+    """Whether `run` can play sequential replicas.
+
+    Kernel and policy are constant within a stage, r0(o, mu) is affine in mu(o), passive agents stay where they are,
+    n_agents <= 2**31 - 1, S <= 256, and the compiler has vectors.
+    """
+    if (not TMF_SIDE_VECTORS or n_agents > MOST_AGENTS or model.n_observations > MOST_OBSERVATIONS
+            or not model.passive_identity):
+        return False
+    return side_by_side(Evaluator(model, policy, horizon), n_agents) is not None
+
+
+cdef Singles side_by_side(Evaluator at, int64_t n_agents):
+    """The single agents of a run at whose steps one agent acts, or None if it is not one for `run`."""
+    cdef Population people
+    memset(&people, 0, sizeof(Population))
+    people.n_agents = n_agents
+    cdef Singles singles = Singles.of(at, &people, at.horizon)
+    if singles.manner == FIXED and (at.model.constant or at.model.standing_slope != NULL):
+        return singles
+    return None
+
+
+def run(Model model not None, Policy policy not None, list bit_generators not None,
+        const int64_t[:, ::1] initial_counts not None, Py_ssize_t horizon, double discount, Py_ssize_t record_every,
+        int64_t[:, :, ::1] counts not None, int64_t[:, :, :, ::1] decisions, double[:, ::1] rewards not None,
+        double[::1] returns not None, int64_t[:, ::1] watch=None):
+    """Simulate R <= 16 replicas of the counts chain, at each of whose steps one agent acts.
+
+    Parameters
+    ----------
+    bit_generators : list of numpy.random.BitGenerator, R of them
+        Each gives the key of its replica.
+    initial_counts : ndarray of int64, shape (R, S)
+        Agents at each observation; each row sums to the same N >= 1.
+    record_every : int
+        Steps per interval; J = ceil(T / record_every).
+    counts : ndarray of int64, shape (R, J + 1, S)
+        OUT. Counts at the start, and at the end of every interval.
+    decisions : ndarray of int64, shape (R, J, S, A), or None
+        OUT. Acting agents by observation and action, summed over the interval.
+    rewards : ndarray of float64, shape (R, J)
+        OUT. Mean reward per agent, summed over the interval.
+    returns : ndarray of float64, shape (R,)
+        OUT. Discounted return, mean over the agents.
+    watch : ndarray of int64, shape (R, 2), or None
+        INOUT. As in counts.run.
+
+    Returns
+    -------
+    tuple of int
+        How many ties of alias tables more bits decided, and how many agents were drawn again; idle lanes included.
+
+    Raises
+    ------
+    ValueError
+        `applies` is False, or an argument has the wrong shape.
+
+    Notes
+    -----
+    Theory, section 1.
+    """
+    cdef Evaluator at = Evaluator(model, policy, horizon)
+    cdef Py_ssize_t R = len(bit_generators), S = model.n_observations, n_stages = policy.n_stages
+    cdef Py_ssize_t t = 0, j = 0, start = 0, end = 0, left = min(record_every, horizon), r, o
+    cdef int64_t n_agents = 0
+    cdef int n_steps, word
+    cdef bint stop = False
+    cdef Sampler sampler
+    cdef Side side = Side()
+    cdef tmf_side *it = NULL
+    if not (1 <= R <= TMF_SIDE and initial_counts.shape[0] == counts.shape[0] == rewards.shape[0] == returns.shape[0]
+            == R and (decisions is None or decisions.shape[0] == R) and (watch is None or watch.shape[0] == R)):
+        raise ValueError(f"there are {R} bit generators; must be 1 to {TMF_SIDE}, and as many as there are replicas in "
+                         "initial_counts, counts, decisions, rewards, returns and watch")
+    for r in range(R):
+        n_agents = check_run(model, horizon, record_every, initial_counts[r], counts[r],
+                             None if decisions is None else decisions[r], rewards[r], MOST_AGENTS,
+                             "the most for replicas side by side")
+        if r > 0 and n_agents != <int64_t>it.n_agents:
+            raise ValueError(f"initial_counts[{r}] sums to {n_agents}; must be {it.n_agents}, as in initial_counts[0]")
+        if r == 0:
+            if not applies(model, policy, horizon, n_agents):
+                raise ValueError("these replicas cannot run side by side; use counts.run for each of them")
+            side.allocate(at, R, n_agents)
+            it = side.it
+        for o in range(S):
+            it.counts[o * TMF_SIDE + r] = <uint32_t>initial_counts[r, o]
+            counts[r, 0, o] = initial_counts[r, o]
+        sampler.bits = bits_of(bit_generators[r])
+        with bit_generators[r].lock:
+            for word in range(4):
+                it.keys[r][word] = sampler.bits.next_uint64(sampler.bits.state)
+    for r in range(R, TMF_SIDE):           # idle lanes play the last replica again
+        it.keys[r] = it.keys[R - 1]
+        for o in range(S):
+            it.counts[o * TMF_SIDE + r] = it.counts[o * TMF_SIDE + R - 1]
+    side.counts, side.decisions, side.rewards = counts, decisions, rewards
+    side.singles = side_by_side(at, n_agents)
+    it.discount = discount
+    with nogil:
+        side.begin(at)
+        side.begin_interval(0)
+        while t < horizon and not stop:
+            if side.singles.stage != stage_of(t, horizon, n_stages):
+                side.singles.open_tables(at, side.people.mu, t)
+                it.alias = side.singles.alias.alias
+                tmf_side_tables(it)
+            if t > 0 and t % EXACT_EVERY == 0:
+                tmf_side_refresh(it, side.singles.level, side.singles.slope)
+            start = t
+            end = min(t - t % CHUNK + CHUNK, stage_end(side.singles.stage, horizon, n_stages))
+            while t < end:
+                if t % TMF_SIDE_EVENTS == 0:
+                    tmf_side_words(it, t)
+                n_steps = <int>min(min(TMF_SIDE_EVENTS - t % TMF_SIDE_EVENTS, end - t), left)
+                tmf_side_play(it, t, n_steps)
+                t += n_steps
+                left -= n_steps
+                if left == 0:
+                    side.end_interval(j)
+                    j += 1
+                    left = min(record_every, horizon - t)
+                    side.begin_interval(j)
+            side.check(at, start, end)
+            for r in range(R):
+                if watch is not None and tmf_told(&watch[r, 0], t):
+                    stop = True
+    for r in range(R):
+        returns[r] = it.whole[r] / n_agents
+    return it.n_ties, it.n_biased
