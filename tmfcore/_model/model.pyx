@@ -245,7 +245,7 @@ cdef class Model:
 
 
 cdef object frozen(array):
-    array.flags.writeable = False
+    array.setflags(write=False)
     return array
 
 

@@ -99,7 +99,9 @@ TABLE_NAMES = ("reward", "transition", "passive_reward", "passive_transition")
 cdef object table_of(str name, source, tuple shape, t=None):
     """source as a checked, read-only float64 table of the given shape; t is the step if a callable returned it."""
     label = name if t is None else f"{name}(mu, t={t})"
-    table = np.array(source, np.float64, order="C")
+    table = source
+    if not (type(source) is np.ndarray and source.dtype == FLOAT64 and read_only(source.flags)):
+        table = np.array(source, np.float64, order="C")
     if is_right(name, table, shape, NULL):
         return frozen(table)
     if table.shape != shape:
@@ -118,6 +120,11 @@ cdef object table_of(str name, source, tuple shape, t=None):
             raise ValueError(f"{label}{list(index)} sums to {sums[index]:.10g}; each row must sum to 1 within "
                              f"{TOLERANCE:g} ({len(bad)} of {sums.size} rows are bad)")
     return frozen(table)
+
+
+cdef bint read_only(flags):
+    """Whether an array is as `table_of` returns it: the tables of a Game are, and are not copied again."""
+    return flags.c_contiguous and flags.owndata and not flags.writeable
 
 
 cdef int called(str name, source, tuple shape, int t, double *target) except -1:

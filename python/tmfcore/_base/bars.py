@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeAlias
 
 from tmfcore._base import wording as say
@@ -31,22 +31,19 @@ def check(progress: object) -> None:
         raise TypeError(f"progress is {say.show(progress)}; must be True, False or a function of (done, total)")
 
 
-@contextmanager
-def reporter(progress: Progress, total: int, description: str) -> Iterator[Callable[[int], None]]:
+def reporter(progress: Progress, total: int, description: str) -> AbstractContextManager[Callable[[int], None]]:
     """Context manager that yields a function, to be called with the amount done so far (out of `total`).
 
     progress=True draws a bar, on standard error if that is a terminal, or as an output of a notebook's cell; a callable
     receives (done, total).
     """
     check(progress)
+    if progress is True:
+        return _bar(total, description)
     if progress is False:
-        yield lambda done: None
-    elif progress is True:
-        with _bar(total, description) as report:
-            yield report
-    else:
-        call = noted(progress, "progress", "(done, total)")
-        yield lambda done: call(done, total)
+        return nullcontext(lambda done: None)
+    call = noted(progress, "progress", "(done, total)")
+    return nullcontext(lambda done: call(done, total))
 
 
 @contextmanager

@@ -80,7 +80,10 @@ def axes_of(result: Recorded, intervals: IntArray) -> Coordinates:
 
 def numbered(n: int) -> tuple[str, ...]:
     """The default labels "0", "1", ..."""
-    return tuple(map(str, range(n)))
+    return _NUMBERS[:n] if n <= len(_NUMBERS) else tuple(map(str, range(n)))
+
+
+_NUMBERS = tuple(map(str, range(256)))
 
 
 def times_of(result: Clocked) -> tuple[FloatArray, str]:

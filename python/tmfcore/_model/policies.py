@@ -222,8 +222,7 @@ class _ArrayPolicy(Result[PolicyKind], ABC):
         """Fill the frozen fields."""
         if horizon is not None:
             horizon = check.as_int(horizon, "horizon", low=len(array))
-        for field, value in ((name, array), ("kernel", kernel), ("horizon", horizon)):
-            object.__setattr__(self, field, value)
+        vars(self).update({name: array, "kernel": kernel, "horizon": horizon})
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -268,6 +267,13 @@ class TabularPolicy(_ArrayPolicy):
         )
         table = check.frozen(table.reshape(-1, *table.shape[-2:]))
         self._settle("table", table, TablePolicy(table), horizon)
+
+    @classmethod
+    def _trusted(cls, table: FloatArray, horizon: int) -> Self:
+        """A policy of (L, S, A) probabilities that a kernel computed: only its rows are checked, by TablePolicy."""
+        policy = object.__new__(cls)
+        policy._settle("table", check.frozen(table.copy()), TablePolicy(table), horizon)
+        return policy
 
     @property
     def _array(self) -> FloatArray:

@@ -19,6 +19,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import of_mu_and_t
 from tmfcore._base.validation import FloatArray, SuccessorArray
+from tmfcore._model.appearance import numbered
 from tmfcore._model.table_model import TableModel
 
 __all__ = ["INT32_MAX", "Rates", "Sources", "Table"]
@@ -332,7 +333,7 @@ def path(noise: object, n_steps: int | None) -> FloatArray | None:
 
 
 def labels(value: object, name: str, n: int) -> tuple[str, ...]:
-    return tuple(map(str, range(n))) if value is None else check.as_labels(value, name, n)
+    return numbered(n) if value is None else check.as_labels(value, name, n)
 
 
 def shape_of(value: object, n: int) -> tuple[int, ...]:

@@ -177,8 +177,8 @@ def simulate(
         inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)
 
     groups = run.groups(replicas, workers)
-
-    def play_all(watch: Watch | None) -> None:
+    with bars.reporter(progress, replicas * horizon, "steps") as report:
+        watch = None if progress is False else Watch(replicas, report)
         words = None if watch is None else watch.words
 
         def play(group: int) -> None:
@@ -189,12 +189,6 @@ def simulate(
                 run.replica(r, generators[r], out, inside, None if words is None else words[r])
 
         over_replicas(play, len(groups), workers, seconds * replicas / len(groups), watch)
-
-    if progress is False:
-        play_all(None)
-    else:
-        with bars.reporter(progress, replicas * horizon, "steps") as report:
-            play_all(Watch(replicas, report))
 
     _refuse_overflow(out, run.record_every)
     individuals = None

@@ -46,7 +46,7 @@ class ExactSolver(Solver[TabularPolicy]):
         return softened(table) if issubclass(entry_of(type(self)).rule, LogitRule) else table
 
     def _policy(self, parameters: FloatArray, horizon: int) -> TabularPolicy:
-        return TabularPolicy(parameters, horizon=horizon)
+        return TabularPolicy._trusted(parameters, horizon)
 
     def _parameters(self, policy: TabularPolicy | SoftmaxPolicy) -> FloatArray:
         return policy.table if isinstance(policy, TabularPolicy) else np.empty(0)

@@ -1,0 +1,168 @@
+"""What small calls share, keep or leave out for speed cannot be seen: not in results, inputs, seeds, pickles or threads."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+from tmfcore._model.table_model import TableModel
+from tmfcore._population.costs import seconds_per_step
+from tmfcore._population.simulate import rounded_counts
+from tmfcore._results.records import Record
+
+RNG = np.random.default_rng(3)
+REWARD, TRANSITION = RNG.random((4, 2)), RNG.dirichlet(np.ones(4), size=(4, 2))
+SCHEDULES = [tmf.Synchronous(), tmf.Sequential(), tmf.Batch(30), tmf.Fraction(0.3), tmf.Bernoulli(0.3)]
+
+
+def small_game(**changes):
+    given = {"initial": np.full(4, 0.25), "reward": REWARD, "transition": TRANSITION, "name": "small"} | changes
+    return tmf.Game(4, 2, 6, 0.9, **given)
+
+
+def arrays_of(value):
+    """All arrays in the fields of a result."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, dict):
+        for entry in value.values():
+            yield from arrays_of(entry)
+    elif isinstance(value, Record):
+        yield from arrays_of(vars(value))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_results_are_read_only_and_inputs_stay_as_they_were(schedule):
+    initial, reward, transition, table = np.full(4, 0.25), REWARD.copy(), TRANSITION.copy(), np.full((4, 2), 0.5)
+    start = np.array([40, 30, 20, 10])
+    inputs = (initial, reward, transition, table, start)
+    before = [array.copy() for array in inputs]
+    game = small_game(initial=initial, reward=reward, transition=transition)
+    policy = tmf.TabularPolicy(table)
+    flow = tmf.mean_field(game, policy, schedule, 100)
+    results = [
+        flow, tmf.evaluate(game, policy, schedule, 100), tmf.best_response(game, flow, schedule, 100).policy,
+        tmf.simulate(game, policy, schedule, 100, start=start, rng=1), tmf.solve(game, schedule, 100),
+        tmf.simulate(game, policy, schedule, 100, trajectories=True, rng=1),
+    ]  # fmt: skip
+    for result in results:
+        found = list(arrays_of(result))
+        assert found and not any(array.flags.writeable for array in found)
+        copy = pickle.loads(pickle.dumps(result))
+        assert copy.equals(result) and not any(array.flags.writeable for array in arrays_of(copy))
+    for array, old in zip(inputs, before, strict=True):
+        assert array.flags.writeable
+        np.testing.assert_array_equal(array, old)
+        array[...] = 0  # games and policies have copies
+    np.testing.assert_array_equal(tmf.mean_field(game, policy, schedule, 100).mu, flow.mu)
+    again = tmf.simulate(game, policy, schedule, 100, start=[40, 30, 20, 10], rng=1)
+    np.testing.assert_array_equal(again.counts, results[3].counts)
+
+
+def test_what_two_calls_share_cannot_be_written_to():
+    for schedule in SCHEDULES:
+        shared = [array for array in (*schedule._kernel(6, 100), schedule._active(6, 100)) if array is not None]
+        own = [array for array in (*schedule._kernel(6, 100), schedule._active(6, 100)) if array is not None]
+        for one, other in zip(shared, own, strict=True):
+            assert not (one.flags.writeable and np.shares_memory(one, other))
+    initial = np.array([0.3, 0.3, 0.4])
+    first = rounded_counts(initial, 11)
+    first[...] = 0
+    assert rounded_counts(initial, 11).tolist() == [3, 3, 5]
+    assert rounded_counts(initial, 12).tolist() == [4, 3, 5]
+
+
+def test_a_model_shares_only_arrays_that_nobody_can_write_to():
+    still = np.zeros(4), np.eye(4)
+    for transition in (TRANSITION.copy(), np.broadcast_to(TRANSITION[0], (4, 2, 4)), np.asfortranarray(TRANSITION)):
+        given = np.array(transition)
+        model = TableModel(4, 2, REWARD, transition, *still)
+        if transition.flags.writeable:
+            transition[...] = np.nan
+        np.testing.assert_array_equal(model.tables(np.full(4, 0.25))[1], given)
+    written = TRANSITION.copy()
+    view = written[:]
+    view.flags.writeable = False
+    model = TableModel(4, 2, REWARD, view, *still)  # a read-only view of an array that can be written to
+    written[...] = np.nan
+    np.testing.assert_array_equal(model.tables(np.full(4, 0.25))[1], TRANSITION)
+
+
+def test_costs_are_those_of_the_game_and_the_call():
+    """Costs are kept by what they depend on; other games, sizes and policies have their own."""
+    game, still = small_game(), small_game(passive_transition=np.full((4, 4), 0.25))
+    moving = small_game(transition=lambda mu: TRANSITION)
+    uniform = tmf.TabularPolicy.uniform(game).kernel
+    batch = np.array([30])
+    calls = [
+        (each.model, uniform, n, batch, None, decisions)
+        for each in (game, still, moving) for n in (100, 10_000) for decisions in (True, False)
+    ]  # fmt: skip
+    found = [seconds_per_step(*call) for call in calls]
+    assert found == [seconds_per_step(*call) for call in calls]
+    assert len({tuple(costs.values()) for costs in found}) >= 8
+    mixed = seconds_per_step(game.model, uniform, 100, np.array([30, 30, 100, 1]), None, True)
+    each = [seconds_per_step(game.model, uniform, 100, np.array([b]), None, True)["counts"] for b in (30, 100, 1)]
+    assert mixed["counts"] == pytest.approx((2 * each[0] + each[1] + each[2]) / 4)
+
+
+def test_default_solvers_are_those_of_a_list_and_keep_no_changes():
+    game = tmf.games.beach_bar(10, horizon=5)
+    default = tmf.solve(game, tmf.Synchronous(), iterations=3, tolerance=None)
+    assert default.history["iteration"][-1] <= 3
+    free = tmf.solve(game, tmf.Synchronous())
+    listed = tmf.solve(game, tmf.Synchronous(), solver=["MirrorDescent", "Homotopy", "FictitiousPlay"])
+    assert free.converged and free.solver == listed.solver and free.reason == listed.reason
+    np.testing.assert_array_equal(free.policy.table, listed.policy.table)
+
+
+def test_a_solve_spawns_one_stream_per_solver_whether_it_is_used_or_not():
+    game = tmf.games.left_right()
+    rng = np.random.default_rng(5)
+    tmf.solvers.MirrorDescent().solve(game, tmf.Synchronous(), rng=rng)
+    assert rng.bit_generator.seed_seq.n_children_spawned == 1
+    learner = tmf.solvers.TMFPG(iterations=2, tolerance=None)
+    by_int = learner.solve(game, tmf.Batch(10), 100, rng=7)
+    for same in (np.random.default_rng(7), np.random.SeedSequence(7), [7]):
+        found = learner.solve(game, tmf.Batch(10), 100, rng=same)
+        np.testing.assert_array_equal(found.policy.theta, by_int.policy.theta)
+    with pytest.raises(ValueError, match="rng is -1"):
+        tmf.solve(game, tmf.Synchronous(), rng=-1)
+
+
+def test_calls_in_threads_are_those_of_one_thread():
+    game, policy = small_game(), tmf.TabularPolicy.uniform(small_game())
+
+    def call(i):
+        schedule = SCHEDULES[i % len(SCHEDULES)]
+        run = tmf.simulate(game, policy, schedule, 100 + i % 7, rng=i)
+        return run.counts.tolist(), tmf.exploitability(game, policy, schedule, 100)
+
+    expected = [call(i) for i in range(60)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(call, range(60))) == expected
+
+
+def test_streams_without_a_seed_differ():
+    game, policy = small_game(), tmf.TabularPolicy.uniform(small_game())
+    runs = [tmf.simulate(game, policy, tmf.Synchronous(), 10**6, replicas=2) for _ in range(2)]
+    assert len({tuple(counts) for run in runs for counts in run.counts[:, -1].tolist()}) == 4
+
+
+def test_a_flow_belongs_to_every_schedule_with_its_fractions_and_to_no_other():
+    game, policy = small_game(), tmf.TabularPolicy.uniform(small_game())
+    flow = tmf.mean_field(game, policy, tmf.Batch(30), 100)
+    for same in (tmf.Batch(30), tmf.Fraction(0.3), tmf.Batch([30] * 6)):
+        assert np.isfinite(tmf.evaluate(game, policy, same, 100, flow=flow).mean_return)
+    assert np.isfinite(tmf.evaluate(small_game(), policy, tmf.Batch(30), 100, flow=flow).mean_return)
+    for schedule, n_agents in ((tmf.Batch(30), 200), (tmf.Batch(31), 100)):
+        with pytest.raises(ValueError, match="active fraction differs"):
+            tmf.evaluate(game, policy, schedule, n_agents, flow=flow)
+    other = game.replace(discount=0.8)
+    with pytest.raises(ValueError, match="game differs"):
+        tmf.evaluate(other, policy, tmf.Batch(30), 100, flow=flow)
+    run = tmf.simulate(game, policy, tmf.Batch(30), 100, rng=1)
+    assert run.fingerprint == tmf.simulate(small_game(), policy, tmf.Batch(30), 100, rng=2).fingerprint
+    assert run.fingerprint != tmf.simulate(other, policy, tmf.Batch(30), 100, rng=1).fingerprint
