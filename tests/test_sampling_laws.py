@@ -5,6 +5,7 @@ Every chi-square against an exact law has a false-alarm rate of 1e-6 or less; se
 
 import math
 from collections import Counter
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -332,3 +333,30 @@ def test_environments_refuse_what_the_counts_engine_does():
     coins.reset(np.random.default_rng(9))
     coins.step(np.random.default_rng(9), np.zeros(3, np.int64))
     assert (coins.counts.sum(axis=1) == 10**18).all()
+
+
+def key(seed):
+    return np.random.default_rng(seed).integers(2**63, size=4).astype(np.uint64)
+
+
+def test_small_batches_are_uniform_over_ordered_subsets():
+    chosen, _ = _doors.small_batches(key(1), 5, 3, 120_000)
+    law = dict.fromkeys(permutations(range(5), 3), 1 / 60)
+    stat_tests.assert_law(Counter(map(tuple, chosen.tolist())), law)
+    everybody, _ = _doors.small_batches(key(2), 6, 6, 1_000)
+    assert (np.sort(everybody, axis=1) == np.arange(6)).all()
+
+
+def test_small_batches_of_many_agents_are_not_biased_by_words_of_32_bits():
+    """Of 3 * 2^30 agents, a word without rejection hits every third twice as often."""
+    chosen, bits = _doors.small_batches(key(3), 3 * 2**30, 4, 60_000)
+    stat_tests.assert_law(Counter((chosen % 3).ravel().tolist()), dict.fromkeys(range(3), 1 / 3))
+    stat_tests.assert_law(Counter((chosen // 2**28).ravel().tolist()), dict.fromkeys(range(12), 1 / 12))
+    together = Counter(zip((chosen // 2**30).ravel().tolist(), (bits >> 30).ravel().tolist(), strict=True))
+    stat_tests.assert_law(together, {(i, j): 1 / 12 for i in range(3) for j in range(4)})
+
+
+@pytest.mark.parametrize("n", [1, 7, 63, 64, 65, 300])
+def test_agents_of_a_batch_are_distinct(n):
+    chosen, _ = _doors.small_batches(key(n), 400, n, 200)
+    assert chosen.max() < 400 and all(len(set(row)) == n for row in chosen.tolist())

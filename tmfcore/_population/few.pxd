@@ -10,12 +10,14 @@ from tmfcore._population.tiles cimport Crowd, Hands, Memory, Trajectory
 
 cdef class Few:
     cdef bint priced           # rewards are updated in O(1) per agent, without the tables of the game
-    cdef double[::1] extra     # (S, A)  r - r0, if priced
+    cdef double[::1] extra     # (S, A)  r - r0
     cdef uint32_t *chosen      # (largest batch,)  agents
+    cdef uint32_t *bits        # (largest batch,)  32 random bits for the move of each
     cdef uint32_t *seen        # hash table of the chosen agents
 
     @staticmethod
     cdef Few of(Evaluator at, Memory memory, Crowd *crowd, int64_t largest)
+    cdef void price(self, Evaluator at) noexcept nogil      # fill `extra` from the tables
     # Play step t with n_acting acting agents, with moves from `alias`, built for t, or from rows if not crowd.aliased.
     cdef int play(
         self, Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, Ledger *ledger,

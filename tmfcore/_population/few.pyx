@@ -6,49 +6,39 @@ Cost       O(B) per step if neither kernel nor policy depends on mu and rewards 
            the game also evaluates its tables.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy
 
 import numpy as np
 
 from tmfcore._population.ledger cimport end_step
 from tmfcore._population.passive cimport move_agent, refresh, reprice
-from tmfcore._population.observations cimport tmf_load_one, tmf_prefetch_one, tmf_store_one
-from tmfcore._random.streams cimport SELECTION, TMF_PART, tmf_below, tmf_fill, tmf_open, tmf_stream
-from tmfcore._population.tiles cimport draw_tile, write_action, write_standing
+from tmfcore._population.observations cimport tmf_load_one, tmf_prefetch_one
+from tmfcore._random.streams cimport SELECTION, TMF_PART, tmf_open, tmf_stream
+from tmfcore._population.tiles cimport draw_moves, draw_tile, write_action, write_standing
 
 cdef enum:
-    DRAWN = 256                # agents drawn at once
+    SPARSE = 4096             # places that a hash table may have although four per agent would be fewer
+
+cdef extern from "_population/few.h" nogil:
+    void tmf_choose_few(tmf_stream *stream, uint64_t n_agents, int64_t n, uint32_t *chosen, uint32_t *bits,
+                        uint32_t *seen, uint64_t size, const void *observations, int width, int64_t ahead)
+    ctypedef struct tmf_books:
+        void *observations
+        int width, action_bits
+        size_t n_actions
+        const double *extra
+        int64_t *decisions
+        int64_t *counts
+    double tmf_note_few(const tmf_books *books, const uint32_t *chosen, const uint32_t *rows, const uint32_t *codes,
+                        const uint32_t *next, int n)
 
 
-cdef void select_few(
-    uint32_t *chosen, uint32_t *seen, Population *people, tmf_stream *stream, int64_t n_acting
-) noexcept nogil:
-    """Draw a uniform batch into `chosen`, in the order drawn; `seen`, a hash table of agent + 1, rejects repeats."""
-    cdef uint64_t words[DRAWN]
-    cdef uint64_t agents[DRAWN]
-    cdef uint64_t size = 8, mask, slot
-    cdef uint32_t mark
-    cdef int64_t found = 0
-    cdef int i, n
-    while size < <uint64_t>(4 * n_acting):
+cdef inline uint64_t places(int64_t n_acting) noexcept nogil:
+    """Places of the hash table for a batch: collisions are mispredicted branches, and clearing the table takes time."""
+    cdef uint64_t size = 8
+    while size < <uint64_t>(4 * n_acting) or (size < <uint64_t>(16 * n_acting) and size < SPARSE):
         size *= 2
-    mask = size - 1
-    memset(seen, 0, size * sizeof(uint32_t))
-    while found < n_acting:
-        n = <int>min(n_acting - found, <int64_t>DRAWN)
-        tmf_fill(stream, words, (n + 7) // 8)
-        tmf_below(stream, words, people.n_agents, agents, n)
-        for i in range(n):
-            mark = <uint32_t>agents[i] + 1
-            slot = (agents[i] * <uint64_t>0x9E3779B97F4A7C15) >> 20 & mask
-            while seen[slot] != 0 and seen[slot] != mark:
-                slot = (slot + 1) & mask
-            if seen[slot] == 0:
-                seen[slot] = mark
-                chosen[found] = <uint32_t>agents[i]
-                found += 1
-                if found <= TMF_PART:
-                    tmf_prefetch_one(people.observations, people.width, agents[i])
+    return size
 
 
 cdef class Few:
@@ -56,65 +46,68 @@ cdef class Few:
     @staticmethod
     cdef Few of(Evaluator at, Memory memory, Crowd *crowd, int64_t largest):
         cdef Few self = Few.__new__(Few)
-        cdef Py_ssize_t i, size = 8
-        while size < 4 * largest:
-            size *= 2
         self.chosen = <uint32_t *>memory.take(largest * sizeof(uint32_t))
-        self.seen = <uint32_t *>memory.take(size * sizeof(uint32_t))
+        self.bits = <uint32_t *>memory.take(largest * sizeof(uint32_t))
+        self.seen = <uint32_t *>memory.take(places(largest) * sizeof(uint32_t))
         self.priced = (crowd.fixed_tables and at.model.local_passive_reward
                        and (at.model.constant or at.model.separable_reward))
+        self.extra = np.zeros(at.n_observations * at.n_actions)
         if self.priced:
-            self.extra = np.zeros(at.n_observations * at.n_actions)
             at.tables_at(0, crowd.people.mu)
-            for i in range(self.extra.shape[0]):
-                self.extra[i] = at.tables.reward[i] - at.tables.passive_reward[i // at.n_actions]
+            self.price(at)
         return self
+
+    cdef void price(self, Evaluator at) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(self.extra.shape[0]):
+            self.extra[i] = at.tables.reward[i] - at.tables.passive_reward[i // at.n_actions]
 
     cdef int play(
         self, Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, Ledger *ledger,
         int t, int64_t n_acting
     ) except -1 nogil:
         cdef Population *people = &crowd.people
-        cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-        cdef uint32_t mask = (<uint32_t>1 << crowd.layout.action_bits) - 1
+        cdef Py_ssize_t S = at.n_observations
         cdef bint one_by_one = self.priced and 4 * n_acting < S      # otherwise all of mu is updated at the end
+        cdef tmf_books books
         cdef tmf_stream stream
         cdef int64_t first = 0
         cdef double reward = 0
-        cdef Py_ssize_t o, a
+        cdef Py_ssize_t o
         cdef int i, n
         if self.priced:
             refresh(at, &people.passive, t, people.counts, people.mu, people.row)
             reward = people.passive.sum
         else:
+            self.price(at)
             for o in range(S):
                 reward += people.counts[o] * at.tables.passive_reward[o]
         write_standing(at, crowd, trajectory)
+        books.observations = people.observations
+        books.width = people.width
+        books.action_bits = crowd.layout.action_bits
+        books.n_actions = at.n_actions
+        books.extra = &self.extra[0]
+        books.decisions = ledger.decisions
+        books.counts = NULL if one_by_one else people.counts
         tmf_open(&stream, people.key, t, 0, SELECTION)
-        select_few(self.chosen, self.seen, people, &stream, n_acting)
+        tmf_choose_few(&stream, people.n_agents, n_acting, self.chosen, self.bits, self.seen, places(n_acting),
+                       people.observations, people.width, TMF_PART)
         while first < n_acting:
             n = <int>min(<int64_t>TMF_PART, n_acting - first)
             for i in range(n):
                 hands.rows[i] = tmf_load_one(people.observations, people.width, self.chosen[first + i])
             for i in range(<int>min(<int64_t>TMF_PART, n_acting - first - n)):
                 tmf_prefetch_one(people.observations, people.width, self.chosen[first + n + i])
-            draw_tile(at, alias, crowd, hands, &stream, t, first, n)
-            for i in range(n):
-                tmf_store_one(people.observations, people.width, self.chosen[first + i], hands.next[i])
-                o = hands.rows[i]
-                a = hands.codes[i] & mask
-                if self.priced:
-                    reward += self.extra[o * A + a]
-                else:
-                    reward += at.tables.reward[o * A + a] - at.tables.passive_reward[o]
-                if ledger.decisions != NULL:
-                    ledger.decisions[o * A + a] += 1
-                if one_by_one:
-                    move_agent(at, &people.passive, t, o, hands.next[i], people.n_agents, people.counts, people.mu,
-                               people.row)
-                else:
-                    people.counts[o] -= 1
-                    people.counts[hands.next[i]] += 1
+            if crowd.aliased:
+                memcpy(hands.words, self.bits + first, n * sizeof(uint32_t))
+                draw_moves(alias, crowd, hands, t, first, n)
+            else:
+                draw_tile(at, alias, crowd, hands, &stream, t, first, n)
+            reward += tmf_note_few(&books, self.chosen + first, hands.rows, hands.codes, hands.next, n)
+            for i in range(n if one_by_one else 0):
+                move_agent(at, &people.passive, t, hands.rows[i], hands.next[i], people.n_agents, people.counts,
+                           people.mu, people.row)
             self.note(at, crowd, hands, trajectory, first, n)
             first += n
         if not one_by_one:
@@ -141,7 +134,5 @@ cdef class Few:
             pair = hands.rows[i] * A + a
             if trajectory.actions != NULL:
                 write_action(trajectory, self.chosen[first + i], a)
-            if trajectory.rewards != NULL and self.priced:
+            if trajectory.rewards != NULL:
                 trajectory.rewards[self.chosen[first + i]] += self.extra[pair]
-            elif trajectory.rewards != NULL:
-                trajectory.rewards[self.chosen[first + i]] = at.tables.reward[pair]

@@ -85,5 +85,6 @@ cdef class Team:
 cdef void draw_tile(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, tmf_stream *stream, int t, int64_t first, int n
 ) noexcept nogil
+cdef void draw_moves(AliasTables alias, Crowd *crowd, Hands *hands, int t, int64_t first, int n) noexcept nogil
 cdef void write_action(Trajectory *trajectory, int64_t i, Py_ssize_t a) noexcept nogil
 cdef void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noexcept nogil

@@ -93,6 +93,11 @@ cdef void draw_tile(
         scan_tile(at, crowd, hands, n)
         return
     tmf_fill(stream, hands.words, (n + 15) // 16)
+    draw_moves(alias, crowd, hands, t, first, n)
+
+
+cdef void draw_moves(AliasTables alias, Crowd *crowd, Hands *hands, int t, int64_t first, int n) noexcept nogil:
+    """Draw moves by alias tables, from 32 bits of hands.words each."""
     if tmf_draw(hands.rows, hands.words, alias.alias.cells, alias.alias.column_bits, hands.flows, n):
         tmf_settle_ties(&alias.alias, hands.rows, hands.words, hands.flows, n,
                         crowd.people.key, t, first, TIES)

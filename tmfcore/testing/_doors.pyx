@@ -20,6 +20,10 @@ cdef extern from "_random/binomials.h" nogil:
     void tmf_split_rows(tmf_words *words, const int64_t *rows, int64_t n_rows, int64_t n_cells, const int64_t *count,
                         const double *share, int64_t *out)
 
+cdef extern from "_population/few.h" nogil:
+    void tmf_choose_few(tmf_stream *stream, uint64_t n_agents, int64_t n, uint32_t *chosen, uint32_t *bits,
+                        uint32_t *seen, uint64_t size, const void *observations, int width, int64_t ahead)
+
 cdef double TWO_32 = 4294967296.0
 
 
@@ -141,6 +145,23 @@ def hypergeometric_split(bit_generator, const int64_t[::1] counts not None, int6
     with bit_generator.lock, nogil:
         split_hypergeometric(&sampler, &counts[0], counts.shape[0], total, batch, &out[0])
     return np.asarray(out)
+
+
+def small_batches(const uint64_t[::1] key not None, int64_t n_agents, int64_t n, Py_ssize_t size):
+    """Small batches (size, n) of distinct agents, in the order drawn, and 32 bits for the move of each, (size, n)."""
+    cdef uint32_t[:, ::1] chosen = np.empty((size, n), np.uint32), bits = np.empty((size, n), np.uint32)
+    cdef uint32_t[::1] seen
+    cdef tmf_stream stream
+    cdef Py_ssize_t i, places = 8
+    if key.shape[0] != 4 or not 1 <= n <= n_agents < 2**32:
+        raise ValueError(f"key has {key.shape[0]} words, n is {n} of {n_agents}; must be 4, 1..n_agents, < 2**32")
+    while places < 4 * n:
+        places *= 2
+    seen = np.empty(places, np.uint32)
+    for i in range(size):
+        tmf_open(&stream, &key[0], i, 0, 0)
+        tmf_choose_few(&stream, n_agents, n, &chosen[i, 0], &bits[i, 0], &seen[0], places, NULL, 1, 0)
+    return np.asarray(chosen), np.asarray(bits)
 
 
 cdef AliasTables single_row(const double[::1] p):
