@@ -11,11 +11,14 @@ import numpy as np
 from tmfcore._model.model cimport Model, Tables
 
 
-cdef int falling(slopes):
+cdef int falling(const double[::1] slopes):
     """`Model.falling_reward` for rewards whose derivative in mu(o) has the sign of slopes[o] at every mu(o)."""
-    if (slopes > 0).any():
-        return 0
-    return 2 if (slopes == 0).sum() <= 1 else 1
+    cdef Py_ssize_t o, n_flat = 0
+    for o in range(slopes.shape[0]):
+        if slopes[o] > 0:
+            return 0
+        n_flat += slopes[o] == 0
+    return 2 if n_flat <= 1 else 1
 
 
 cdef class ResourceSelection(Model):
@@ -33,7 +36,8 @@ cdef class ResourceSelection(Model):
 
     def __init__(self, values, congestion, double switching_cost, double power, double step):
         n = len(values)
-        self.set_shape(n, n, np.broadcast_to(np.arange(n)[:, None], (n, n, 1)), np.arange(n)[:, None])
+        places = np.arange(n, dtype=np.int32)[:, None]
+        self.set_shape(n, n, places[None].repeat(n, axis=0), places)
         self.value = np.array(values, np.float64) * step
         self.congestion = np.array(congestion, np.float64) * step
         if self.congestion.shape[0] != n:
@@ -45,7 +49,7 @@ cdef class ResourceSelection(Model):
             self.affine = True
         self.switching_cost = switching_cost
         self.power = power
-        self.falling_reward = falling(np.asarray(self.slope) if power > 0 else np.zeros(n))
+        self.falling_reward = falling(self.slope if power > 0 else np.zeros(n))
         self.constant_transition = self.passive_identity = True
         self.local_passive_reward = self.separable_reward = True
         self.by_row = self.trusted = True

@@ -179,7 +179,7 @@ def frozen(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
 
 def is_array(value: object) -> bool:
     """Whether `value` is array-like with at least one dimension, for arguments that take a number or an array."""
-    if isinstance(value, (str, bytes, np.generic)) or getattr(value, "ndim", 1) == 0:
+    if isinstance(value, (str, bytes, int, float, np.generic)) or getattr(value, "ndim", 1) == 0:
         return False
     return any(hasattr(value, mark) for mark in ("__len__", "__array__", "__dlpack__"))
 

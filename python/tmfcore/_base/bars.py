@@ -15,6 +15,7 @@ Progress: TypeAlias = bool | Callable[[int, int], object]
 __all__ = ["Progress", "check", "reporter"]
 
 PERIOD = 0.1  # seconds between two drawings of a bar
+SILENT: AbstractContextManager[Callable[[int], None]] = nullcontext(lambda done: None)
 
 
 def check(progress: object) -> None:
@@ -41,7 +42,7 @@ def reporter(progress: Progress, total: int, description: str) -> AbstractContex
     if progress is True:
         return _bar(total, description)
     if progress is False:
-        return nullcontext(lambda done: None)
+        return SILENT
     call = noted(progress, "progress", "(done, total)")
     return nullcontext(lambda done: call(done, total))
 

@@ -83,7 +83,10 @@ def as_float(
         if not real or isinstance(value, (bool, np.bool_, np.timedelta64)):
             raise TypeError(f"{name} is {say.show(value)}; must be a real number")
         try:
-            with np.errstate(over="ignore"):  # a longdouble may be larger than any float
+            if isinstance(value, np.longdouble):
+                with np.errstate(over="ignore"):  # it may be larger than any float
+                    number = float(value)
+            else:
                 number = float(value)  # type: ignore[arg-type]  # one of the kinds above
         except OverflowError:
             number = np.inf

@@ -281,8 +281,9 @@ class Core:
                 raise ValueError(f"step is {step}; must be omitted for {self!r}, which is in steps")
             return self
         last = self._last
-        if step is None and last is not None and last[0] is schedule and last[1:3] == (type(n_agents), n_agents):
-            return last[3]
+        if step is None and last is not None and last[1] is type(n_agents) and last[2] == n_agents:
+            if last[0] is schedule or (type(last[0]) is type(schedule) and last[0] == schedule):
+                return last[3]
         dt = clock.step_under(self, schedule, n_agents) if step is None else clock.step_length(step)
         known = self._known.get(dt)
         if known is None:

@@ -72,7 +72,7 @@ class Schedule(ABC):
             )
         batch, _ = self._kernel(horizon, n_agents)
         assert batch is not None, "Bernoulli, the only schedule without batches, overrides this method"
-        return np.divide(batch, float(n_agents))
+        return np.array([float(batch[0]) / float(n_agents)]) if len(batch) == 1 else batch / float(n_agents)
 
     @abstractmethod
     def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray | None, FloatArray | None]:
@@ -85,10 +85,10 @@ class Schedule(ABC):
         return f"{type(self).__name__}({', '.join(map(repr, self._values()))})"
 
     def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, field.name) for field in fields(self))
+        return tuple(vars(self).values())
 
     def _key(self) -> tuple[Any, ...]:
-        return type(self), *((np.shape(value), np.asarray(value).tobytes()) for value in self._values())
+        return type(self), *((v.shape, v.tobytes()) if isinstance(v, np.ndarray) else v for v in self._values())
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Schedule) else NotImplemented

@@ -291,6 +291,8 @@ class _Run:
 
     def groups(self, replicas: int, workers: int) -> list[range]:
         """The replicas that one call of a kernel plays: several at once if they can be, and if that is faster."""
+        if replicas == 1:
+            return [range(1)]
         size, last = min(lanes.MOST, -(-replicas // workers)), 0  # replicas of a group, and of all groups
         if size >= lanes.FEWEST and self.engine == "counts" and self.batch is not None and (self.batch == 1).all():
             if lanes.applies(self.model, self.policy, self.horizon, self.n_agents):
