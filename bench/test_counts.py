@@ -59,12 +59,12 @@ def test_counts_in_plain_numpy(measure, batch, steps):
 
 
 @pytest.mark.benchmark(group="counts, callable")
-@pytest.mark.parametrize("kind", ["compiled", "callable"])
-def test_counts_of_a_callable_game(measure, kind):
+@pytest.mark.parametrize("code", ["compiled", "callable"])
+def test_counts_of_a_callable_game(measure, code):
     """ns per step with tables from Python callables, which are called once per step and dominate."""
     steps, batch = 200, N // 10
     game, policy, _, counts, tables = setup(batch, steps)
-    if kind == "callable":
+    if code == "callable":
         game = tmf.Game(
             8, 8, steps, game.discount, np.full(8, 1 / 8), lambda mu: tables(mu)[0], tables(np.ones(8) / 8)[1],
             passive_reward=lambda mu: tables(mu)[2],

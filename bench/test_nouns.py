@@ -18,7 +18,7 @@ def dense_game():
     return tmf.Game(SIZE, 4, 50, 0.95, MU, REWARD, TRANSITION)
 
 
-@pytest.mark.benchmark(group="making")
+@pytest.mark.benchmark(group="making a game of arrays")
 @pytest.mark.parametrize("sparse", [False, True])
 def test_new_game_of_arrays(measure, sparse):
     """ns per cell of making a Game, each row checked: S = 64 with A = 4 dense, or S = 4096 with three successors."""
@@ -33,7 +33,7 @@ def test_new_game_of_arrays(measure, sparse):
     measure(make, units=transition.size, unit="cell")
 
 
-@pytest.mark.benchmark(group="making")
+@pytest.mark.benchmark(group="making a built-in game")
 def test_new_queueing(measure):
     """us of making the compiled queueing game of 16 servers."""
     capacities = np.linspace(0.1, 0.4, 16)
@@ -42,7 +42,7 @@ def test_new_queueing(measure):
     measure(make, units=1, unit="call")
 
 
-@pytest.mark.benchmark(group="making")
+@pytest.mark.benchmark(group="making a policy")
 @pytest.mark.parametrize("kind", ["tabular", "softmax"])
 def test_new_policy(measure, kind):
     """ns per entry of making a policy of 50 stages, S = 64, A = 4."""
@@ -53,7 +53,7 @@ def test_new_policy(measure, kind):
     measure(make, units=theta.size, unit="entry")
 
 
-@pytest.mark.benchmark(group="asking")
+@pytest.mark.benchmark(group="tables of a game")
 @pytest.mark.parametrize("kind", ["arrays", "resource selection"])
 def test_tables_of_a_game(measure, kind):
     """ns per cell of Game.tables at one mu; S = 64."""
@@ -67,7 +67,7 @@ def test_tables_of_a_game(measure, kind):
     measure(lambda: game.tables(MU), units=transition.size, unit="cell")
 
 
-@pytest.mark.benchmark(group="asking")
+@pytest.mark.benchmark(group="a row of a game")
 def test_row_of_a_game(measure):
     """ns of one checked row of a compiled model, evaluated from Python; S = 64."""
     model = tmf.games.resource_selection(np.linspace(1.0, 0.3, SIZE), congestion=1.0, step=1).at().model
@@ -76,7 +76,7 @@ def test_row_of_a_game(measure):
     measure(lambda: model.row(MU, 0, 3, 5), units=1, unit="call")
 
 
-@pytest.mark.benchmark(group="asking")
+@pytest.mark.benchmark(group="policy of mu")
 @pytest.mark.parametrize("code", ["tmfcore", "numpy"])
 def test_policy_of_mu(measure, code):
     """ns per weight of a softmax policy whose logits are affine in mu, S = 64, A = 4, against einsum and exp."""
@@ -92,7 +92,7 @@ def test_policy_of_mu(measure, code):
     measure(mine if code == "tmfcore" else theirs, units=THETA.size, unit="weight")
 
 
-@pytest.mark.benchmark(group="asking")
+@pytest.mark.benchmark(group="softmax")
 @pytest.mark.parametrize("code", ["tmfcore", "numpy"])
 def test_softmax(measure, code):
     """ns per entry of the softmax kernel over rows of four."""
@@ -107,7 +107,7 @@ def test_softmax(measure, code):
     measure(mine if code == "tmfcore" else theirs, units=theta.size, unit="entry")
 
 
-@pytest.mark.benchmark(group="save and load")
+@pytest.mark.benchmark(group="a policy as text")
 @pytest.mark.parametrize("way", ["to_json", "from_json"])
 def test_policy_as_text(measure, way):
     """ns per entry of a policy written as JSON and read again; S = 64, A = 4."""

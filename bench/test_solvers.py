@@ -50,11 +50,10 @@ def test_mirror_descent(measure, code):
 
 
 @pytest.mark.benchmark(group="solvers")
-@pytest.mark.parametrize("name", SOLVERS)
-def test_to_one_ten_thousandth(measure, name):
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_to_one_ten_thousandth(measure, solver):
     """Time of a solve of queueing, K = 3, to a relative exploitability of 1e-4."""
     game = tmf.games.queueing((0.1, 0.2, 0.3), step=1).at()
-    solver = getattr(tmf.solvers, name)()
-    run = lambda: solver.solve(game, tmf.Synchronous())
+    run = lambda: getattr(tmf.solvers, solver)().solve(game, tmf.Synchronous())
     assert run().converged
     measure(run, units=1, unit="solve")

@@ -149,7 +149,7 @@ def test_convergence(measure):
     assert len(study.labels) == 2
 
 
-@pytest.mark.benchmark(group="save and load")
+@pytest.mark.benchmark(group="files of a simulation")
 @pytest.mark.parametrize("way", ["save", "load"])
 def test_files(measure, tmp_path, way):
     """us of writing and reading a run of 20 steps and 100 replicas."""
@@ -160,7 +160,7 @@ def test_files(measure, tmp_path, way):
     measure(lambda: run.save(path) if way == "save" else tmf.Simulation.load(path), units=1, unit="call")
 
 
-@pytest.mark.benchmark(group="save and load")
+@pytest.mark.benchmark(group="files of a solution")
 @pytest.mark.parametrize("way", ["save", "load"])
 def test_solution_files(measure, tmp_path, way):
     """us of writing and reading a solution of three iterations."""
