@@ -24,12 +24,14 @@ LIBRARIES = ("numpy", "numba", "jax", "open_spiel", "torch", "mfglib", "bench-mf
 HEAD = """# tmfcore compared with other libraries
 
 The same work, in one process restricted to one processor and one thread. Before timing, every answer is checked: samples
-and gradients lie within 6 standard deviations of the mean field's; flows, values and exploitabilities agree to 1e-8 of their
-scale (to 1e-5 in float32, and to 1e-4 for mirror descent in float32). The one exception is marked "like game": a game of the
-same size with other rules. A time is processor time per unit of work, the smallest of up to {rounds} rounds in which the
+and gradients lie within 6 standard deviations of the mean field's, where agents meet of its linear noise approximation; flows,
+values and exploitabilities agree to 1e-8 of their scale (to 1e-5 in float32, and to 1e-4 for mirror descent in float32); policies
+of solvers are judged by their exploitability. The one exception is marked "like game": a game of the same size with other rules.
+A time is processor time per unit of work, that of programs started included, the smallest of up to {rounds} rounds in which the
 contestants take turns; for workloads with threads (threads, tmfpg) it is wall time, on all processors of the process. "x" is
 the time divided by that of the first row, tmfcore's: above 1, tmfcore is faster. Times of tmfcore are those of a public
-verb, with its checks, tables and recording; the tables of the others are made, and their code is compiled, before.
+verb, with its checks, tables and recording; the tables of the others are made, and their code is compiled, before. Your own code
+takes part by [`tmfcore bench`](../how-to/benchmarks.md).
 """
 
 MEANING = """Goals are in brackets: at most this time, at least this many times faster. "Usual code" is code as it is usually written;
