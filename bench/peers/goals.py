@@ -34,6 +34,8 @@ _NOBODY = {"numba alias": 1, "numba usual": 1, "Python loop": 1, "Python with nu
 _COUNTED = {"numba counts": 1, "numba usual": 1, "Python loop": 1, "Python with numpy": 1}
 _ALONE = {"numba": 1, "numba usual": 1}
 _GRADIENT = {"numpy alias": 30, "numpy searchsorted": 30, "torch alias, table": 100, "torch Categorical": 100}
+_CLASSES = ("alone", "monotone", "potential", "coupled")
+_SOLVE = Goal(least={"numpy mirror descent": 1, "numpy backward induction": 1, "MFGLib": 1})
 _OWN = "the game's own functions"
 
 GOALS: dict[str, Goal] = {
@@ -78,6 +80,7 @@ GOALS: dict[str, Goal] = {
     "tmfpg-resources": Goal(4e-3),
     "tmfpg-queueing": Goal(4e-3),
     "mirror-descent": Goal(least={"MFGLib": 100, "OpenSpiel Python": 1000, "OpenSpiel C++, like game": 1000}),
+    **dict.fromkeys((f"solve-{name}-{share}" for name in _CLASSES for share in ("0.01", "0.0001")), _SOLVE),
     "python-flow": Goal(5e-6, less=_OWN),
     "python-simulate": Goal(5e-6, less=_OWN),
     "call-simulate": Goal(30e-6),
