@@ -1,7 +1,8 @@
-/* Events at which one agent acts, for up to sixteen populations of counts side by side: population r is lane r of vectors.
+/* Events at which one agent acts, for up to sixteen populations of counts: population r is lane r of vectors.
  *
- * Contract   each population has the bits that events.h gives it alone: its words are those of its own key, and its doubles
- *            are added in the same order. So a result depends neither on what runs beside it nor on the instruction level.
+ * Contract   each population has the bits that events.h gives it alone: its words are those of its own key, and its
+ *            doubles are added in the same order. So a result depends neither on what runs beside it nor on the
+ *            instruction level.
  * Cost       S rows of counts are added and compared to find the agents: O(S / 8 + 8) vector operations per event.
  * Use        tmf_side_open, then tmf_side_words before every block of TMF_SIDE_EVENTS events, and tmf_side_play.
  */
@@ -33,6 +34,7 @@ typedef struct {
     tmf_side_ints pairs[TMF_SIDE_EVENTS];      /* o A + a of each event played */
     tmf_side_ints from, to, flows;             /* of the present event */
     TMF_ALIGNED uint32_t cells[TMF_SIDE_CELLS], successors[TMF_SIDE_CELLS]; /* of alias, if they fit */
+    uint32_t successor_bits;                   /* if not 0, the successor of a flow is in these bits of it */
     tmf_side_ints extra_of;                    /* where each population's table in `extra` begins */
     tmf_side_doubles total;                    /* sum of r0 over all agents */
     tmf_side_doubles reward;                   /* sum of the rewards of all agents over the events of the interval */
@@ -45,78 +47,12 @@ typedef struct {
     int64_t n_blocks;                          /* ceil(S / 8); rows below are padded to 8 n_blocks with zeros */
     uint32_t *counts;                          /* (8 n_blocks, 16) */
     uint32_t *blocks;                          /* (n_blocks, 16) sums of 8 rows of counts */
-    double *margin, *rise;                     /* (8 n_blocks,) an agent adds margin[o] + rise[o] counts[o] to the sum of r0 */
+    double *margin, *rise;                     /* (8 n_blocks,) events.h: margin[2 o], margin[2 o + 1] */
     double *extra;                             /* (?, S, A) r - r0 */
-    int64_t *decisions[TMF_SIDE];              /* (S, A); NULL: not recorded */
+    int64_t *decisions[TMF_SIDE];              /* (S, A), also for idle lanes; all NULL: not recorded */
     double weight, discount;                   /* of the next event */
     int64_t n_ties, n_biased;                  /* rare draws so far, for tests */
 } tmf_side;
-
-/* ------------------------------------------------------------------------------------------------ random words */
-
-/* Draws agents and moves of a block. *undecided: whether an agent is TMF_UNDECIDED. */
-TMF_BY_LEVEL(tmf_side_draw, (tmf_side *restrict it, uint32_t threshold, uint32_t *restrict undecided),
-             (it, threshold, undecided))
-{
-    const uint32_t n_agents = (uint32_t)it->n_agents;
-    uint32_t any[TMF_SIDE] = {0}, all = 0;
-    for (int j = 0; j < TMF_LANES; j++) {
-        uint64_t a[TMF_SIDE], b[TMF_SIDE], c[TMF_SIDE], d[TMF_SIDE];
-        memcpy(a, it->state[j][0], sizeof a);
-        memcpy(b, it->state[j][1], sizeof b);
-        memcpy(c, it->state[j][2], sizeof c);
-        memcpy(d, it->state[j][3], sizeof d);
-        for (int i = j; i < TMF_SIDE_EVENTS; i += TMF_LANES) {
-            uint32_t *restrict agents = it->agents[i], *restrict moves = it->moves[i];
-#pragma omp simd
-            for (int r = 0; r < TMF_SIDE; r++) { /* as tmf_fill of streams.h */
-                const uint64_t shifted = b[r] << 17;
-                const uint64_t word = tmf_rotate(a[r] + d[r], 23) + a[r];
-                const uint64_t product = (uint64_t)(uint32_t)(word >> 32) * n_agents;
-                const uint32_t biased = 0u - (uint32_t)((uint32_t)product < threshold);
-                agents[r] = (uint32_t)(product >> 32) | biased;
-                moves[r] = (uint32_t)word;
-                any[r] |= biased;
-                c[r] ^= a[r];
-                d[r] ^= b[r];
-                b[r] ^= c[r];
-                a[r] ^= d[r];
-                c[r] ^= shifted;
-                d[r] = tmf_rotate(d[r], 45);
-            }
-        }
-        memcpy(it->state[j][0], a, sizeof a);
-        memcpy(it->state[j][1], b, sizeof b);
-        memcpy(it->state[j][2], c, sizeof c);
-        memcpy(it->state[j][3], d, sizeof d);
-    }
-    for (int r = 0; r < TMF_SIDE; r++)
-        all |= any[r];
-    *undecided = all;
-}
-
-/* The words of events t..t + TMF_SIDE_EVENTS - 1; t is a multiple of TMF_SIDE_EVENTS. */
-static void tmf_side_words(tmf_side *it, int64_t t)
-{
-    const uint32_t threshold = (uint32_t)(((uint64_t)1 << 32) % it->n_agents);
-    uint32_t undecided;
-    if (t % TMF_CHUNK == 0)
-        for (int r = 0; r < TMF_SIDE; r++) {
-            tmf_stream stream;
-            tmf_open(&stream, it->keys[r], (uint64_t)(t / TMF_CHUNK), 0, TMF_SINGLES);
-            for (int j = 0; j < TMF_LANES; j++)
-                for (int word = 0; word < 4; word++)
-                    it->state[j][word][r] = stream.state[word][j];
-        }
-    tmf_side_draw(it, threshold, &undecided);
-    if (TMF_UNLIKELY(undecided))
-        for (int i = 0; i < TMF_SIDE_EVENTS; i++)
-            for (int r = 0; r < TMF_SIDE; r++)
-                if (TMF_UNLIKELY(it->agents[i][r] == TMF_UNDECIDED)) {
-                    it->agents[i][r] = (uint32_t)tmf_agent_again(it->keys[r], (uint64_t)(t + i), it->n_agents, threshold);
-                    it->n_biased++;
-                }
-}
 
 /* ------------------------------------------------------------------------------------------------ events */
 
@@ -127,7 +63,7 @@ static TMF_NOINLINE void tmf_side_ties(tmf_side *it, int64_t t, const uint32_t *
         if (!tmf_draw_first(&it->alias, it->from[r], moves[r], &it->flows[r])) {
             const uint32_t more = (uint32_t)tmf_again(it->keys[r], (uint64_t)t, 0, TMF_SINGLES_AGAIN);
             it->flows[r] = tmf_draw_tie(&it->alias, it->from[r], moves[r], more);
-            it->n_ties++;
+            it->n_ties += r < it->n_populations;
         }
 }
 
@@ -150,8 +86,40 @@ static TMF_NOINLINE void tmf_side_ties(tmf_side *it, int64_t t, const uint32_t *
 #endif
 #else
 #define TMF_SIDE_VECTORS 0
+#define tmf_side_draw_4(it, threshold) 0
 #define tmf_side_play_4(it, t, n) ((void)0)
 #endif
+
+/* The words of events t..t + TMF_SIDE_EVENTS - 1; t is a multiple of TMF_SIDE_EVENTS. */
+static void tmf_side_words(tmf_side *it, int64_t t)
+{
+    const uint32_t threshold = (uint32_t)(((uint64_t)1 << 32) % it->n_agents);
+    int undecided;
+    if (t % TMF_CHUNK == 0)
+        for (int r = 0; r < TMF_SIDE; r++) {
+            tmf_stream stream;
+            tmf_open(&stream, it->keys[r], (uint64_t)(t / TMF_CHUNK), 0, TMF_SINGLES);
+            for (int j = 0; j < TMF_LANES; j++)
+                for (int word = 0; word < 4; word++)
+                    it->state[j][word][r] = stream.state[word][j];
+        }
+#ifdef TMF_X86
+    if (tmf_instruction_level() >= 2)
+        undecided = tmf_side_draw_16(it, threshold);
+    else if (tmf_instruction_level() == 1)
+        undecided = tmf_side_draw_8(it, threshold);
+    else
+#endif
+        undecided = tmf_side_draw_4(it, threshold);
+    if (TMF_UNLIKELY(undecided))
+        for (int i = 0; i < TMF_SIDE_EVENTS; i++)
+            for (int r = 0; r < TMF_SIDE; r++)
+                if (TMF_UNLIKELY(it->agents[i][r] == TMF_UNDECIDED)) {
+                    const uint64_t at = (uint64_t)(t + i);
+                    it->agents[i][r] = (uint32_t)tmf_agent_again(it->keys[r], at, it->n_agents, threshold);
+                    it->n_biased += r < it->n_populations;
+                }
+}
 
 /* Plays events t..t + n - 1, all of one block, whose words are drawn. */
 static void tmf_side_play(tmf_side *it, int64_t t, int n)
@@ -167,22 +135,34 @@ static void tmf_side_play(tmf_side *it, int64_t t, int n)
         tmf_side_play_4(it, t, n);
     for (int i = 0; i < n; i++)
         it->weight *= it->discount;
-    for (int r = 0; r < it->n_populations; r++)
-        if (it->decisions[r])
-            for (int i = first; i < first + n; i++)
-                it->decisions[r][it->pairs[i][r]]++;
+    for (int r = 0; r < it->n_populations && it->decisions[r]; r += 4) { /* four tables do not wait for each other */
+        int64_t *const a = it->decisions[r], *const b = it->decisions[r + 1];
+        int64_t *const c = it->decisions[r + 2], *const d = it->decisions[r + 3];
+        for (int i = first; i < first + n; i++) {
+            const uint32_t *const pairs = it->pairs[i] + r;
+            a[pairs[0]]++;
+            b[pairs[1]]++;
+            c[pairs[2]]++;
+            d[pairs[3]]++;
+        }
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------ tables and sums */
 
-/* Copies the alias tables to where they are looked up in registers; after every change of them. */
+/* Reads the alias tables, after every change of them. */
 static void tmf_side_tables(tmf_side *it)
 {
-    const int64_t n_cells = it->n_observations << it->alias.column_bits;
+    const int b = it->alias.column_bits, s = it->alias.cell_bits;
+    const int64_t n_cells = it->n_observations << b, n_columns = it->n_actions << s;
     for (int64_t i = 0; i < n_cells && n_cells <= TMF_SIDE_CELLS; i++) {
         it->cells[i] = it->alias.cells[i];
         it->successors[i] = tmf_successor(&it->alias, (uint32_t)i);
     }
+    it->successor_bits = it->alias.successors ? (1u << b) - 1 : (1u << s) - 1;
+    for (int64_t i = 0; i < n_cells && it->alias.successors; i++) /* columns beyond n_columns are never drawn */
+        if ((i & ((1 << b) - 1)) < n_columns && it->alias.successors[i] != (i & it->successor_bits))
+            it->successor_bits = 0;
 }
 
 /* Sums counts by block. */

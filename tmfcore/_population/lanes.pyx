@@ -53,9 +53,15 @@ cdef extern from "_population/lanes.h" nogil:
     void tmf_side_refresh(tmf_side *it, const double *level, const double *slope)
 
 MOST = TMF_SIDE                          # replicas side by side
-FEWEST = 4 if tmf_instruction_level() >= 2 else TMF_SIDE + 1     # with fewer, one after the other is faster
 MOST_AGENTS = 2**31 - 1
-MOST_OBSERVATIONS = 256                  # with more, replicas one after the other are faster
+
+
+def fewest(Py_ssize_t n_observations):
+    """The least number of replicas that `run` plays faster than counts.run does one after the other (measured)."""
+    cdef int level = tmf_instruction_level()
+    if level >= 2 and n_observations <= 256:
+        return 4
+    return 6 if level == 1 and n_observations <= 64 else TMF_SIDE + 1
 
 
 cdef class Side:
@@ -66,6 +72,7 @@ cdef class Side:
     cdef int64_t[:, :, ::1] counts         # (R, J + 1, S)
     cdef int64_t[:, :, :, ::1] decisions   # (R, J, S, A), or None
     cdef double[:, ::1] rewards            # (R, J)
+    cdef int64_t[::1] idle                 # (S A,) decisions of idle lanes
     cdef Population people                 # one replica, as Singles sees it
     cdef Singles singles
 
@@ -83,6 +90,7 @@ cdef class Side:
         self.it.counts = <uint32_t *>(place + sizeof(tmf_side))
         self.it.blocks = self.it.counts + 8 * n_blocks * TMF_SIDE
         self.doubles = np.zeros(16 * n_blocks + n_replicas * S * at.n_actions)
+        self.idle = np.zeros(S * at.n_actions, np.int64)
         self.it.margin = &self.doubles[0]
         self.it.rise = self.it.margin + 8 * n_blocks
         self.it.extra = self.it.rise + 8 * n_blocks
@@ -138,6 +146,8 @@ cdef class Side:
         for r in range(self.it.n_populations):
             self.it.decisions[r] = &self.decisions[r, j, 0, 0]
             memset(self.it.decisions[r], 0, self.it.n_observations * self.it.n_actions * sizeof(int64_t))
+        for r in range(self.it.n_populations, TMF_SIDE):
+            self.it.decisions[r] = &self.idle[0]
 
     cdef void end_interval(self, Py_ssize_t j) noexcept nogil:
         cdef Py_ssize_t r, o
@@ -166,20 +176,20 @@ def applies(Model model not None, Policy policy not None, Py_ssize_t horizon, in
     """Whether `run` can play sequential replicas.
 
     Kernel and policy are constant within a stage, r0(o, mu) is affine in mu(o), passive agents stay where they are,
-    n_agents <= 2**31 - 1, S <= 256, and the compiler has vectors.
+    n_agents <= 2**31 - 1, and the compiler has vectors.
     """
-    if (not TMF_SIDE_VECTORS or n_agents > MOST_AGENTS or model.n_observations > MOST_OBSERVATIONS
-            or not model.passive_identity):
-        return False
     return side_by_side(Evaluator(model, policy, horizon), n_agents) is not None
 
 
 cdef Singles side_by_side(Evaluator at, int64_t n_agents):
-    """The single agents of a run at whose steps one agent acts, or None if it is not one for `run`."""
+    """The single agents of a run at all of whose steps one agent acts; None: it is not one for `run`."""
     cdef Population people
+    cdef Singles singles
+    if not TMF_SIDE_VECTORS or n_agents > MOST_AGENTS or not at.model.passive_identity:
+        return None
     memset(&people, 0, sizeof(Population))
     people.n_agents = n_agents
-    cdef Singles singles = Singles.of(at, &people, at.horizon)
+    singles = Singles.of(at, &people, at.horizon)
     if singles.manner == FIXED and (at.model.constant or at.model.standing_slope != NULL):
         return singles
     return None
@@ -213,7 +223,7 @@ def run(Model model not None, Policy policy not None, list bit_generators not No
     Returns
     -------
     tuple of int
-        How many ties of alias tables more bits decided, and how many agents were drawn again; idle lanes included.
+        How many ties of alias tables more bits decided, and how many agents were drawn again.
 
     Raises
     ------
@@ -227,27 +237,34 @@ def run(Model model not None, Policy policy not None, list bit_generators not No
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Py_ssize_t R = len(bit_generators), S = model.n_observations, n_stages = policy.n_stages
     cdef Py_ssize_t t = 0, j = 0, start = 0, end = 0, left = min(record_every, horizon), r, o
-    cdef int64_t n_agents = 0
+    cdef int64_t n_agents, unplaced
     cdef int n_steps, word
     cdef bint stop = False
     cdef Sampler sampler
     cdef Side side = Side()
-    cdef tmf_side *it = NULL
+    cdef tmf_side *it
     if not (1 <= R <= TMF_SIDE and initial_counts.shape[0] == counts.shape[0] == rewards.shape[0] == returns.shape[0]
             == R and (decisions is None or decisions.shape[0] == R) and (watch is None or watch.shape[0] == R)):
         raise ValueError(f"there are {R} bit generators; must be 1 to {TMF_SIDE}, and as many as there are replicas in "
                          "initial_counts, counts, decisions, rewards, returns and watch")
+    n_agents = check_run(model, horizon, record_every, initial_counts[0], counts[0],
+                         None if decisions is None else decisions[0], rewards[0], MOST_AGENTS,
+                         "the most for replicas side by side")
+    side.singles = side_by_side(at, n_agents)
+    if side.singles is None:
+        raise ValueError("these replicas cannot run side by side; use counts.run for each of them")
+    side.allocate(at, R, n_agents)
+    it = side.it
     for r in range(R):
-        n_agents = check_run(model, horizon, record_every, initial_counts[r], counts[r],
-                             None if decisions is None else decisions[r], rewards[r], MOST_AGENTS,
-                             "the most for replicas side by side")
-        if r > 0 and n_agents != <int64_t>it.n_agents:
-            raise ValueError(f"initial_counts[{r}] sums to {n_agents}; must be {it.n_agents}, as in initial_counts[0]")
-        if r == 0:
-            if not applies(model, policy, horizon, n_agents):
-                raise ValueError("these replicas cannot run side by side; use counts.run for each of them")
-            side.allocate(at, R, n_agents)
-            it = side.it
+        unplaced = n_agents
+        for o in range(S):
+            unplaced -= initial_counts[r, o]
+            if not 0 <= initial_counts[r, o] <= n_agents:
+                raise ValueError(f"initial_counts[{r}, {o}] is {initial_counts[r, o]}; must be 0 to {n_agents}, the "
+                                 "sum of initial_counts[0]")
+        if unplaced:
+            raise ValueError(f"initial_counts[{r}] sums to {n_agents - unplaced}; must be {n_agents}, as in "
+                             "initial_counts[0]")
         for o in range(S):
             it.counts[o * TMF_SIDE + r] = <uint32_t>initial_counts[r, o]
             counts[r, 0, o] = initial_counts[r, o]
@@ -260,7 +277,6 @@ def run(Model model not None, Policy policy not None, list bit_generators not No
         for o in range(S):
             it.counts[o * TMF_SIDE + r] = it.counts[o * TMF_SIDE + R - 1]
     side.counts, side.decisions, side.rewards = counts, decisions, rewards
-    side.singles = side_by_side(at, n_agents)
     it.discount = discount
     with nogil:
         side.begin(at)

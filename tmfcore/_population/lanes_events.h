@@ -1,19 +1,59 @@
 /* The events of lanes.h, by vectors of TMF_W lanes; included once per TMF_W, with TMF_TARGET. */
 #include "_population/lanes_vectors.h"
 
-/* Plays events t..t + n - 1 of the block from lane `lane` on. `small`: S <= 8, and the alias tables fit in registers. */
+/* Draws agents and moves of a block; returns whether an agent is TMF_UNDECIDED. */
+TMF_TARGET static int TMF_V(side_draw)(tmf_side *restrict it, uint32_t threshold)
+{
+    const ints n_agents = TMF_V(all)((uint32_t)it->n_agents);
+    ints any = TMF_V(all)(0);
+    for (int j = 0; j < TMF_LANES; j++)
+        for (int lane = 0; lane < it->n_populations; lane += TMF_W) {
+            longs a[2], b[2], c[2], d[2], word[2];
+            memcpy(a, it->state[j][0] + lane, sizeof a);
+            memcpy(b, it->state[j][1] + lane, sizeof b);
+            memcpy(c, it->state[j][2] + lane, sizeof c);
+            memcpy(d, it->state[j][3] + lane, sizeof d);
+            for (int i = j; i < TMF_SIDE_EVENTS; i += TMF_LANES) {
+                for (int h = 0; h < 2; h++) { /* as tmf_fill of streams.h */
+                    const longs shifted = b[h] << 17, sum = a[h] + d[h];
+                    word[h] = (sum << 23 | sum >> 41) + a[h];
+                    c[h] ^= a[h];
+                    d[h] ^= b[h];
+                    b[h] ^= c[h];
+                    a[h] ^= d[h];
+                    c[h] ^= shifted;
+                    d[h] = d[h] << 45 | d[h] >> 19;
+                }
+                ints low;
+                const ints agent = TMF_V(multiply)(TMF_V(parts)(word[0], word[1], 1), n_agents, &low);
+                const mask rejected = TMF_V(below)(low, threshold);
+                const ints biased = TMF_V(choose)(TMF_V(all)(0), rejected, TMF_V(all)(TMF_UNDECIDED));
+                TMF_V(store)(it->agents[i] + lane, agent | biased);
+                TMF_V(store)(it->moves[i] + lane, TMF_V(parts)(word[0], word[1], 0));
+                any |= biased;
+            }
+            memcpy(it->state[j][0] + lane, a, sizeof a);
+            memcpy(it->state[j][1] + lane, b, sizeof b);
+            memcpy(it->state[j][2] + lane, c, sizeof c);
+            memcpy(it->state[j][3] + lane, d, sizeof d);
+        }
+    return TMF_V(any)(TMF_V(equal)(any, TMF_V(all)(TMF_UNDECIDED)));
+}
+
+/* Plays events t..t + n - 1 of the block, from lane `lane` on. `small`: S <= 8, and alias tables fit in registers. */
 TMF_VECTOR(void) TMF_V(side_events)(tmf_side *restrict it, int64_t t, int n, const int lane, const int small)
 {
     const int first = (int)(t % TMF_SIDE_EVENTS), n_blocks = small ? 1 : (int)it->n_blocks;
     const int few = n_blocks <= 2; /* counts are changed by vectors; otherwise one by one */
-    const ints columns = TMF_V(all)((1u << it->alias.column_bits) - 1), fractions = TMF_V(all)((1u << (32 - it->alias.column_bits)) - 1);
-    const ints up = TMF_V(all)((uint32_t)it->alias.column_bits), down = TMF_V(all)(32u - (uint32_t)it->alias.column_bits);
-    const ints action_at = TMF_V(all)((uint32_t)it->alias.cell_bits);
-    const ints actions = TMF_V(all)((1u << (it->alias.column_bits - it->alias.cell_bits)) - 1), A = TMF_V(all)((uint32_t)it->n_actions);
+    const uint32_t b = (uint32_t)it->alias.column_bits, s = (uint32_t)it->alias.cell_bits;
+    const ints columns = TMF_V(all)((1u << b) - 1), fractions = TMF_V(all)((1u << (32 - b)) - 1);
+    const ints up = TMF_V(all)(b), down = TMF_V(all)(32 - b);
+    const ints action_at = TMF_V(all)(s), actions = TMF_V(all)((1u << (b - s)) - 1);
+    const ints A = TMF_V(all)((uint32_t)it->n_actions);
     const ints extra_of = TMF_V(load)(it->extra_of + lane);
     const uint32_t *const cells = small ? it->cells : it->alias.cells;
     const uint32_t *const successors = small ? it->successors : it->alias.successors;
-    const ints last_bits = TMF_V(all)((1u << it->alias.cell_bits) - 1);
+    const uint32_t bits = it->successor_bits;
     const double *const margin = it->margin, *const rise = it->rise;
     uint32_t *const counts = it->counts + lane, *const blocks = it->blocks + lane;
     double weight = it->weight;
@@ -21,9 +61,9 @@ TMF_VECTOR(void) TMF_V(side_events)(tmf_side *restrict it, int64_t t, int n, con
     ints lanes;
     for (int r = 0; r < TMF_W; r++)
         lanes[r] = (uint32_t)r;
-    memcpy(total, it->total + lane, sizeof total);
-    memcpy(reward, it->reward + lane, sizeof reward);
-    memcpy(whole, it->whole + lane, sizeof whole);
+    TMF_V(load_doubles)(total, it->total + lane);
+    TMF_V(load_doubles)(reward, it->reward + lane);
+    TMF_V(load_doubles)(whole, it->whole + lane);
     for (int i = first; i < first + n; i++) {
         const ints agent = TMF_V(load)(it->agents[i] + lane), move = TMF_V(load)(it->moves[i] + lane);
         ints block = TMF_V(all)(0), before = block, run = block, counted[8];
@@ -61,7 +101,7 @@ TMF_VECTOR(void) TMF_V(side_events)(tmf_side *restrict it, int64_t t, int n, con
             tmf_side_ties(it, t + i - first, it->moves[i], lane, TMF_W);
             flow = TMF_V(load)(it->flows + lane);
         }
-        const ints x = successors ? TMF_V(look)(successors, flow, small) : flow & last_bits;
+        const ints x = bits ? flow & TMF_V(all)(bits) : TMF_V(look)(successors, flow, small);
         const ints pair = o * A + (flow >> action_at & actions);
         TMF_V(store)(it->pairs[i] + lane, pair);
 
@@ -101,9 +141,9 @@ TMF_VECTOR(void) TMF_V(side_events)(tmf_side *restrict it, int64_t t, int n, con
         }
         weight *= it->discount;
     }
-    memcpy(it->total + lane, total, sizeof total);
-    memcpy(it->reward + lane, reward, sizeof reward);
-    memcpy(it->whole + lane, whole, sizeof whole);
+    TMF_V(store_doubles)(it->total + lane, total);
+    TMF_V(store_doubles)(it->reward + lane, reward);
+    TMF_V(store_doubles)(it->whole + lane, whole);
 }
 
 TMF_TARGET static void TMF_V(side_play)(tmf_side *it, int64_t t, int n)
@@ -118,6 +158,7 @@ TMF_TARGET static void TMF_V(side_play)(tmf_side *it, int64_t t, int n)
 
 #undef ints
 #undef doubles
+#undef longs
 #undef mask
 #undef TMF_V
 #undef TMF_D

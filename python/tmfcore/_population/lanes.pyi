@@ -9,13 +9,12 @@ from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 
 MOST: Final[int]
-FEWEST: Final[int]
 MOST_AGENTS: Final[int]
-MOST_OBSERVATIONS: Final[int]
 
 @disjoint_base
 class Side: ...
 
+def fewest(n_observations: int) -> int: ...
 def applies(model: Model, policy: Policy, horizon: int, n_agents: int) -> bool: ...
 def run(
     model: Model,

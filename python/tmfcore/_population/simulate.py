@@ -294,27 +294,24 @@ class _Run:
         if replicas == 1:
             return [range(1)]
         size, last = min(lanes.MOST, -(-replicas // workers)), 0  # replicas of a group, and of all groups
-        if size >= lanes.FEWEST and self.engine == "counts" and self.batch is not None and (self.batch == 1).all():
+        fewest = lanes.fewest(self.model.n_observations)
+        if size >= fewest and self.engine == "counts" and self.batch is not None and (self.batch == 1).all():
             if lanes.applies(self.model, self.policy, self.horizon, self.n_agents):
-                last = replicas if replicas % size >= lanes.FEWEST else replicas - replicas % size
+                last = replicas if replicas % size >= fewest else replicas - replicas % size
         grouped = [range(first, min(first + size, last)) for first in range(0, last, size)]
         return grouped + [range(r, r + 1) for r in range(last, replicas)]
-
-    def start_of(self, r: int, generator: np.random.Generator) -> IntArray:
-        """The counts (S,) at the start of replica `r`."""
-        if self.start is None:
-            return sampling.multinomial(generator.bit_generator, self.n_agents, self.initial)
-        given: IntArray = self.start[r % len(self.start)]
-        return given
 
     def side_by_side(
         self, group: range, generators: list[np.random.Generator], out: _Output, watch: IntArray | None
     ) -> None:
         """Run the replicas of `group`, whose steps are of one agent, and write their rows of `out`."""
-        rows = slice(group.start, group.stop)
+        rows, bits = slice(group.start, group.stop), [generators[r].bit_generator for r in group]
+        if self.start is None:
+            start = np.array([sampling.multinomial(each, self.n_agents, self.initial) for each in bits])
+        else:
+            start = self.start[rows] if len(self.start) > 1 else self.start.repeat(len(group), axis=0)
         lanes.run(
-            self.model, self.policy, [generators[r].bit_generator for r in group],
-            np.array([self.start_of(r, generators[r]) for r in group]), self.horizon, self.discount, self.record_every,
+            self.model, self.policy, bits, start, self.horizon, self.discount, self.record_every,
             out.counts[rows], None if out.decisions is None else out.decisions[rows], out.rewards[rows],
             out.returns[rows], None if watch is None else watch[rows],
         )  # fmt: skip
@@ -323,7 +320,10 @@ class _Run:
         self, r: int, generator: np.random.Generator, out: _Output, threads: int, watch: IntArray | None
     ) -> None:
         """Run replica `r` on `threads` threads and write row `r` of `out`; `watch` (2,) as for the kernels."""
-        start = self.start_of(r, generator)
+        if self.start is None:
+            start = sampling.multinomial(generator.bit_generator, self.n_agents, self.initial)
+        else:
+            start = self.start[r % len(self.start)]
         shared = (self.horizon, self.discount, self.batch, self.probability, self.record_every)
         outputs = (out.counts[r], None if out.decisions is None else out.decisions[r], out.rewards[r])
         if self.engine == "counts":
