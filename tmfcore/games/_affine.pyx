@@ -15,6 +15,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._base.entries import all_distributions
 from tmfcore._model.model cimport Tables
 
 cdef extern from "_limit/values.h" nogil:
@@ -34,21 +35,27 @@ cdef class Rows:
         cdef const Py_ssize_t[:, ::1] runs
         cdef const double[::1] zeros
         n_cells = base.shape[base.ndim - 1]
-        at_corners = base[..., None] if slopes is None else corners_of(base, slopes)
-        check_rows(name, at_corners, slopes is None)
-        at_corners = at_corners.reshape(-1, n_cells, at_corners.shape[at_corners.ndim - 1])
-        varying = (at_corners != at_corners[:, :, :1]).any((1, 2))
-        table = at_corners[:, :, 0]
-        kept = at_corners[varying].reshape(-1)
+        constants = table = np.ascontiguousarray(base.reshape(-1, n_cells))
         self.n_rows = len(table)
         self.n_cells = n_cells
         self.n_observations = n_observations
-        self.constant = not varying.any()
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], varying, [False]])))
-        bounds = np.ascontiguousarray(np.stack([edges[::2], edges[1::2] - edges[::2]], -1), np.intp)
+        if slopes is None:
+            if not all_distributions(table, n_cells, ROW_TOLERANCE):
+                check_rows(name, base[..., None], True)
+            kept, slots, bounds = np.zeros(0), np.full(self.n_rows, -1, np.intp), np.zeros((0, 2), np.intp)
+            self.constant = True
+        else:
+            at_corners = corners_of(base, slopes)
+            check_rows(name, at_corners, False)
+            at_corners = at_corners.reshape(-1, n_cells, at_corners.shape[at_corners.ndim - 1])
+            varying = (at_corners != at_corners[:, :, :1]).any((1, 2))
+            table = at_corners[:, :, 0]
+            kept = at_corners[varying].reshape(-1)
+            self.constant = not varying.any()
+            edges = np.flatnonzero(np.diff(np.concatenate([[False], varying, [False]])))
+            bounds = np.ascontiguousarray(np.stack([edges[::2], edges[1::2] - edges[::2]], -1), np.intp)
+            slots = np.where(varying, np.cumsum(varying) - 1, -1).astype(np.intp)
         self.n_runs = len(bounds)
-        slots = np.where(varying, np.cumsum(varying) - 1, -1).astype(np.intp)
-        constants = np.ascontiguousarray(base.reshape(-1, n_cells))
         self.arrays = (np.array(table, np.float64, order="C"), kept, slots, bounds, np.zeros(self.n_rows * n_cells),
                        constants)
         first, corner, slot, runs, zeros, _ = self.arrays

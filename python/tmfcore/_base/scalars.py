@@ -145,6 +145,8 @@ def as_string(value: object, name: str) -> str:
 
 def as_labels(value: object, name: str, n: int | None = None) -> tuple[str, ...]:
     """`value` as a tuple of `n` different strings; of any length if `n` is None."""
+    if type(value) is tuple and set(map(type, value)) == {str} and len(set(value)) == len(value) == (n or len(value)):
+        return value
     wanted = f"a sequence of {'' if n is None else f'{n} '}strings"
     if n is not None and isinstance(value, Sequence) and len(value) != n and not isinstance(value, str):
         raise ValueError(f"{name} has {len(value)} labels; must have {n}")
