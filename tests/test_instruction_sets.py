@@ -97,6 +97,8 @@ def games():
         "affine, S=5": affine(5, 2),
         "affine, S=33": affine(33, 3),
         "affine, sparse": tmf.games.garnet(40, horizon=6, coupling=0.5, step=1).at(),
+        "pairwise revision": tmf.games.pairwise_revision(np.random.default_rng(4).normal(size=(9, 9)), intensity=3.0, mutation=0.1, horizon=300, step=1).at(),
+        "logit": tmf.games.pairwise_revision(np.random.default_rng(5).normal(size=(5, 5)), rule="logit", horizon=12, step=1).at(),
         "types": types(),
         "dense, S=3": dense(3, 2),
         "dense, S=8": dense(8, 4, passive=True),

@@ -42,8 +42,8 @@ def revise(game):
     return tmf.TabularPolicy(np.tile([0.0, 1.0], (game.n_observations, 1)))
 
 
-def chain(game, n_agents):
-    """States, and the matrix of one step of n_agents that always revise, one at a time, from the rows of the game."""
+def chain(game, n_agents, revising=1.0):
+    """States, and the matrix of one step of n_agents that revise with probability `revising` (or one for each strategy)."""
     model = game.at(step=1 / n_agents).model
     states = list(compositions(n_agents, game.n_observations))
     number = {state: i for i, state in enumerate(states)}
@@ -54,7 +54,8 @@ def chain(game, n_agents):
             after[o] -= 1
             after[x] += 1
             row, _ = model.row(np.array(state) / n_agents, 0, o, 1)
-            matrix[number[state], number[tuple(after)]] += state[o] / n_agents * row[x]
+            acts = np.broadcast_to(revising, len(state))[o]
+            matrix[number[state], number[tuple(after)]] += state[o] / n_agents * (acts * row[x] + (1 - acts) * (x == o))
     return states, matrix
 
 
@@ -148,6 +149,79 @@ def test_simulated_counts_have_the_law_of_the_chain(size, rule, engine):
     law = np.linalg.matrix_power(matrix, steps)[states.index(tuple(start))]
     run = tmf.simulate(game, revise(game), tmf.Sequential(), n_agents, replicas=20_000, engine=engine, rng=1, record_every=steps)
     stat_tests.assert_law(map(tuple, run.counts[:, -1].tolist()), dict(zip(states, law, strict=True)))
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.parametrize(("rule", "size"), [("fermi", 4), ("fermi", 9), ("imitate the better", 9)])
+def test_some_keep_their_strategy(rule, size, engine):
+    """Of three agents with up to nine strategies, each revises with a probability of its own; two stages of the policy."""
+    rng = np.random.default_rng(size)
+    payoffs, steps, n_agents = rng.uniform(0, 2, (size, size)), 12, 3
+    revising = rng.uniform(0.2, 1, (2, size))
+    start = np.eye(size, dtype=int)[:3].sum(axis=0)
+    game = pairwise_revision(payoffs, rule=rule, intensity=0.5, mutation=0.2, horizon=steps / n_agents, initial=start / n_agents)
+    parts = [chain(game, n_agents, share) for share in revising]
+    states = parts[0][0]
+    law = np.linalg.multi_dot([np.linalg.matrix_power(matrix, steps // 2) for _, matrix in parts])[states.index(tuple(start.tolist()))]
+    policy = tmf.TabularPolicy(np.stack([1 - revising, revising], axis=2))
+    run = tmf.simulate(game, policy, tmf.Sequential(), n_agents, replicas=20_000, engine=engine, rng=1, record_every=steps)
+    stat_tests.assert_law(map(tuple, run.counts[:, -1].tolist()), dict(zip(states, law, strict=True)))
+
+
+def test_a_policy_that_depends_on_the_population():
+    """It is played by rows of the game, with the same law."""
+    n_agents, steps = 6, 20
+    game = pairwise_revision(THREE, mutation=0.1, intensity=2.0, horizon=steps / n_agents, initial=[0.5, 1 / 3, 1 / 6])
+    states, matrix = chain(game, n_agents, 0.6)
+    run = tmf.simulate(game, lambda mu: np.tile([0.4, 0.6], (3, 1)), tmf.Sequential(), n_agents, replicas=3_000, rng=1, record_every=steps)
+    law = np.linalg.matrix_power(matrix, steps)[states.index((3, 2, 1))]
+    stat_tests.assert_law(map(tuple, run.counts[:, -1].tolist()), dict(zip(states, law, strict=True)))
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.parametrize("schedule", [tmf.Sequential(), tmf.Batch([1, 1, 3, 1, 40, 1, 1, 2] * 250)], ids=["single", "mixed"])
+@pytest.mark.parametrize("payoffs", [HAWK_DOVE, THREE, np.random.default_rng(0).normal(size=(11, 11))], ids=len)
+def test_rewards_and_decisions_are_those_of_the_counts(payoffs, schedule, engine):
+    """Rewards are updated move by move, also between steps at which several agents act; each step pays n'M n / N^2."""
+    size, n_agents, steps = len(payoffs), 40, 2000
+    game = pairwise_revision(payoffs, mutation=0.1, horizon=steps / n_agents, step=1 / n_agents, discount=0.99).at()
+    policy = tmf.TabularPolicy(np.tile([0.25, 0.75], (size, 1)))
+    run = tmf.simulate(game, policy, schedule, n_agents, engine=engine, rng=1, threads=1)
+    paid = np.einsum("to,oy,ty->t", run.mu[0, :-1], payoffs, run.mu[0, :-1]) / n_agents
+    np.testing.assert_allclose(run.rewards[0], paid, rtol=1e-10, atol=1e-14)
+    assert run.returns[0] == pytest.approx((game.discount ** np.arange(steps) * paid).sum(), rel=1e-10)
+    acting = run.decisions[0].sum(axis=(1, 2))
+    np.testing.assert_array_equal(acting, np.broadcast_to(schedule._kernel(steps, n_agents)[0], steps))
+    single = acting == 1
+    moved = np.abs(np.diff(run.counts[0], axis=0)).sum(axis=1)
+    assert set(moved[single].tolist()) == {0, 2}
+    kept = single & (run.decisions[0][:, :, 0].sum(axis=1) == 1)
+    assert not moved[kept].any() and 0.2 < kept.sum() / single.sum() < 0.3
+    coarse = tmf.simulate(game, policy, schedule, n_agents, engine=engine, rng=1, threads=1, record_every=7)
+    np.testing.assert_array_equal(coarse.counts[0, :-1], run.counts[0, ::7][: len(coarse.counts[0]) - 1])
+    assert coarse.returns[0] == pytest.approx(run.returns[0], rel=1e-12)
+
+
+def test_individuals_move_as_the_counts_say():
+    game = pairwise_revision(THREE, mutation=0.1, horizon=50)
+    run = tmf.simulate(game, revise(game), tmf.Sequential(), 20, rng=3, trajectories=True)
+    plain = tmf.simulate(game, revise(game), tmf.Sequential(), 20, rng=3, engine="agents")
+    np.testing.assert_array_equal(run.counts, plain.counts)
+    places = run.trajectories.observations.astype(int)  # (N, T)
+    np.testing.assert_array_equal((places.T[..., None] == np.arange(3)).sum(axis=1), run.counts[0, :-1])
+    assert (np.diff(places) != 0).sum(axis=0).max() == 1
+    np.testing.assert_allclose(run.trajectories.rewards.mean(axis=0), run.rewards[0], rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("n_agents", [3 * 2**30, 2**33 + 1], ids=["rejecting", "wide"])
+def test_large_populations(n_agents):
+    """All who meet the better strategy adopt it: as many moves as meetings; a quarter of the 32-bit draws are rejected."""
+    steps = 100_000
+    game = pairwise_revision([[1e6, 1e6], [0.0, 0.0]], initial=[0.3, 0.7], horizon=steps / n_agents, step=1 / n_agents).at()
+    run = tmf.simulate(game, revise(game), tmf.Sequential(), n_agents, rng=1, record_every=steps)
+    acted = run.decisions[0, 0, :, 1]
+    stat_tests.assert_binomial(int(acted[0]), steps, 0.3)
+    stat_tests.assert_binomial(int(run.counts[0, -1, 0] - run.counts[0, 0, 0]), steps, 0.3 * 0.7)
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -132,6 +132,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "games/_routing.pyx": ("rows", "routing", "sioux_falls",),
     "_random/sampling.pyx": ("sampling", "sampling_laws", "engines_agree"),
     "_model/activation.pyx": ("schedule", "engines_agree", "counts_engine", "agents_engine"),
+    "_population/imitation.pyx": ("pairwise_revision",),
     "_population/singles.pyx": ("singles", "engines_agree", "counts_engine", "agents_engine"),
     "solvers/_stationary.pyx": ("solver_details", "stationary"),
     "_population/tagged.pyx": ("finite", "interop_gymnasium", "interop_learners"),

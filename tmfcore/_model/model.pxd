@@ -28,6 +28,16 @@ cdef struct Tables:
     double *passive_transition    # (S, K0)
 
 
+# Agents that take action 1 of two adopt a random observation with probability `mutation`; otherwise they meet a random
+# agent, and adopt its observation y with probability p(gain), where gain = intensity (f(y) - f(o)) and f(o) =
+# sum_k payoffs[o, k] mu(k): 1 / (1 + exp(-gain)) if logistic, else `gain` cut to [0, 1]. Otherwise, and after action 0,
+# they stay. Rewards are r(o, a, mu) = r0(o, mu) = step f(o).
+cdef struct Adoption:
+    const double *payoffs         # (S, S)
+    double step, intensity, mutation
+    bint logistic
+
+
 cdef class Model:
     cdef readonly Py_ssize_t n_observations, n_actions, n_successors, n_passive_successors
     cdef readonly object successors             # (S, A, K) int32 array, or None: dense, K = S
@@ -46,6 +56,7 @@ cdef class Model:
     # Both (S,), and NULL unless the reward is separable with r0(o, mu) = standing_level[o] + standing_slope[o] mu(o).
     cdef const double *standing_level
     cdef const double *standing_slope
+    cdef const Adoption *adoption               # if not NULL: what agents that act do
     cdef readonly bint affine                   # rewards and rows are affine in mu and do not depend on t
     cdef readonly bint differentiable           # slopes_at gives the derivatives of the rows
     cdef bint by_row                            # one row costs less by row_at than by tables_at

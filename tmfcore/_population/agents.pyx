@@ -19,6 +19,7 @@ from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy, stage_of
 from tmfcore._model.activation cimport Activation, read_activation, single_steps
+from tmfcore._population.imitation cimport singles_of
 from tmfcore._population.singles cimport Population, Singles
 from tmfcore._population.observations cimport tmf_pick, tmf_store_one
 from tmfcore._random.streams cimport NAMES, SELECTION, TMF_PART, TMF_TILE, tmf_below, tmf_fill, tmf_open, tmf_stream
@@ -279,7 +280,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     for i in range(n_batches):
         n_single += batch[i] == 1 and plays_few(at, 1, people.n_agents)
     if n_single > 0:
-        singles = Singles.of(at, people, n_single if activation.stride else horizon)
+        singles = singles_of(at, people, n_single if activation.stride else horizon)
     if largest_few >= 0:
         few = Few.of(at, memory, &crowd, largest_few)
     if crowd.aliased and (crowd.moves_all or few is not None):

@@ -17,6 +17,7 @@ from tmfcore._model.policy cimport Policy
 from tmfcore._random.sampling cimport (
     TMF_MOST_AGENTS, TMF_MOST_BATCHED, RowSplitter, Sampler, bits_of, check_batch, scan, split_hypergeometric)
 from tmfcore._model.activation cimport Activation, read_activation, single_steps
+from tmfcore._population.imitation cimport singles_of
 from tmfcore._population.singles cimport Event, Population, Singles
 
 MAX_AGENTS = TMF_MOST_AGENTS
@@ -383,7 +384,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         for t in range(batch.shape[0]):
             n_single += batch[t] == 1
         if n_single > 0:
-            singles = Singles.of(at, people, n_single if activation.stride else horizon)
+            singles = singles_of(at, people, n_single if activation.stride else horizon)
     splitter = splitter_for(at, chain.averaged)
     allocate(&chain, at)
     t = 0

@@ -9,7 +9,7 @@ from libc.string cimport memset
 
 import numpy as np
 
-from tmfcore._model.model cimport Tables
+from tmfcore._model.model cimport Adoption, Tables
 from tmfcore.games._affine cimport Affine
 
 cdef extern from "_base/simd/elementary.h" nogil:
@@ -48,6 +48,7 @@ cdef class PairwiseRevision(Affine):
     cdef const double[:, ::1] payoffs
     cdef Rule rule
     cdef double intensity, mutation
+    cdef Adoption how
 
     def __init__(self, payoffs, int rule, double intensity, double mutation, double dt):
         self.payoffs = np.array(payoffs, np.float64, order="C")
@@ -59,6 +60,13 @@ cdef class PairwiseRevision(Affine):
         self.intensity = intensity
         self.mutation = mutation
         self.constant = self.constant_transition = self.affine = False
+        if self.rule != LOGIT:
+            self.how.payoffs = &self.payoffs[0, 0]
+            self.how.step = dt
+            self.how.intensity = intensity
+            self.how.mutation = mutation
+            self.how.logistic = self.rule == FERMI
+            self.adoption = &self.how
         self.differentiable = self.rule != BETTER       # whose rows have kinks where payoffs are equal
 
     cdef inline double payoff(self, Py_ssize_t o, const double *mu) noexcept nogil:
@@ -68,7 +76,7 @@ cdef class PairwiseRevision(Affine):
             out += self.payoffs[o, y] * mu[y]
         return out
 
-    cdef inline double adoption(self, double gain) noexcept nogil:
+    cdef inline double chance(self, double gain) noexcept nogil:
         """The probability of adopting a strategy that earns `gain` more than one's own."""
         cdef double e
         if self.rule == BETTER:
@@ -102,7 +110,7 @@ cdef class PairwiseRevision(Affine):
             return
         for y in range(S):
             share = other * mu[y]
-            adopted = self.adoption(row[y] - own) * share
+            adopted = self.chance(row[y] - own) * share
             total += share - adopted
             row[y] = adopted + random
         row[o] += total
@@ -159,7 +167,7 @@ cdef class PairwiseRevision(Affine):
         bend[o] = 0
         for x in range(S):
             if x != o:
-                p = self.adoption(self.payoff(x, mu) - own)
+                p = self.chance(self.payoff(x, mu) - own)
                 first = p * (1 - p)
                 second = first * (1 - 2 * p)
                 along = 0

@@ -1,0 +1,7 @@
+# Steps at which one agent may adopt the observation of another one, cimported by the engines.
+from typing_extensions import disjoint_base
+
+from tmfcore._population.singles import Singles
+
+@disjoint_base
+class Meetings(Singles): ...
