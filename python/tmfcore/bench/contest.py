@@ -31,11 +31,15 @@ class Line:
 
 @dataclass
 class Results:
-    """The measurements by workload; `skipped`: the reason per library; `wrong`: a line for each wrong answer."""
+    """The measurements by workload; `skipped`: the reason per library; `wrong`: a line for each wrong answer.
+
+    If `interrupted`, the rest is what was finished.
+    """
 
     lines: dict[Workload, list[Line]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
     def ratio(self, workload: Workload, line: Line) -> float:
         """The line's time over that of the first line, tmfcore's: how many times faster tmfcore is."""
@@ -44,11 +48,12 @@ class Results:
 
 
 def run(
-    wanted: Sequence[Workload], size: Size, sources: Sequence[Supply], say: Callable[[str], None], *, own: bool = True
-) -> Results:
-    """Measure the workloads `wanted`; `say` prints progress.
+    wanted: Sequence[Workload], size: Size, supplies: Sequence[Supply], say: Callable[[str], None], *, own: bool = True,
+    finished: Callable[[Workload, Results], None] | None = None,
+) -> Results:  # fmt: skip
+    """Measure the workloads `wanted`; `say` prints progress, `finished` is called after each workload.
 
-    With `own`, tmfcore is the first of the sources, and a workload is omitted if tmfcore has no correct answer.
+    With `own`, tmfcore is the first of the supplies, and a workload is omitted if tmfcore has no correct answer.
     """
     results, loaded = Results(), dict[str, list[Any]]()
 
@@ -63,32 +68,34 @@ def run(
             continue
         say(f"{workload.name}: {title(workload, size)}")
         with processors.every() if workload.wall else nullcontext():
-            lines = _measured(workload, size, _contestants(sources, loaded, skip), results, say, own)
+            lines = _measured(workload, size, _contestants(supplies, loaded, skip), results, say, own)
         if lines:
             results.lines[workload] = lines
         for line in lines:
             seconds = line.timing.least(workload.wall)
             say(f"  {line.label:24} {seconds * 1e9:14,.2f} ns   x{results.ratio(workload, line):,.2f}")
+        if finished is not None:
+            finished(workload, results)
     return results
 
 
 def _contestants(
-    sources: Sequence[Supply], loaded: dict[str, list[Any]], skip: Callable[[str, str], None]
+    supplies: Sequence[Supply], loaded: dict[str, list[Any]], skip: Callable[[str, str], None]
 ) -> Callable[[str], list[Any]]:
-    """A function of a kind of problems that returns all contestants of the sources that know it, loaded once."""
+    """A function of a kind of problems that returns all contestants of the supplies that know it, loaded once."""
 
     def of_kind(kind: str) -> list[Any]:
         found = []
-        for source in sources:
-            if source.kinds is not None and kind not in source.kinds:
+        for supply in supplies:
+            if supply.kinds is not None and kind not in supply.kinds:
                 continue
-            if source.name not in loaded:
+            if supply.name not in loaded:
                 try:
-                    loaded[source.name] = [made() for made in source.load()]
+                    loaded[supply.name] = [made() for made in supply.load()]
                 except ImportError as error:
-                    skip(source.name, str(error))
-                    loaded[source.name] = []
-            found += loaded[source.name]
+                    skip(supply.name, str(error))
+                    loaded[supply.name] = []
+            found += loaded[supply.name]
         return found
 
     return of_kind

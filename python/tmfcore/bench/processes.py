@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def compete(
     Returns
     -------
     Results
-        tmfcore's line of a workload is first.
+        tmfcore's line of a workload is first. After Ctrl-C those of finished workloads, and `interrupted`.
 
     Raises
     ------
@@ -51,28 +51,27 @@ def compete(
     shared = [path for path in files if path not in alone]
     jobs = [(shared, True), *(([path], False) for path in alone)]
     results, done = Results(), 0
-
-    def step(name: str) -> None:
-        nonlocal done
-        if progress is not None:
-            progress(done, len(jobs) * len(wanted))
-        done += 1
-
-    for paths, own in jobs:
-        names = [str(path) for path in paths]
-        job = {"workloads": [w.name for w in wanted], "size": size, "files": names, "own": own}
-        found = _run(job, ", ".join(names) or "tmfcore", step)
-        for workload in wanted:
-            lines = [_line(each) for each in found["lines"].get(workload.name, ())]
-            if lines and (own or workload in results.lines):
-                results.lines.setdefault(workload, []).extend(lines)
-        results.wrong += found["wrong"]
-        results.skipped |= found["skipped"]
+    by_name = {workload.name: workload for workload in wanted}
+    try:
+        for paths, own in jobs:
+            names = [str(path) for path in paths]
+            job = {"workloads": list(by_name), "size": size, "files": names, "own": own}
+            wrong, skipped = list(results.wrong), dict(results.skipped)
+            for found in _finished(job, ", ".join(names) or "tmfcore"):
+                workload, lines = by_name[found["workload"]], [_line(each) for each in found["lines"]]
+                if lines and (own or workload in results.lines):
+                    results.lines.setdefault(workload, []).extend(lines)
+                results.wrong, results.skipped = wrong + found["wrong"], skipped | found["skipped"]
+                done += 1
+                if progress is not None:
+                    progress(done, len(jobs) * len(wanted))
+    except KeyboardInterrupt:
+        results.interrupted = True
     return results
 
 
-def _run(job: dict[str, Any], what: str, step: Callable[[str], None]) -> dict[str, Any]:
-    """Run a worker; RuntimeError if it fails."""
+def _finished(job: dict[str, Any], what: str) -> Iterator[dict[str, Any]]:
+    """Run a worker, and yield what it sends after each workload; RuntimeError if it ends before it is done."""
     command = [sys.executable, "-m", "tmfcore.bench.worker"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **ONE_THREAD}
@@ -84,11 +83,10 @@ def _run(job: dict[str, Any], what: str, step: Callable[[str], None]) -> dict[st
             for text in worker.stdout:
                 document = json.loads(text)
                 if "done" in document:
-                    found: dict[str, Any] = document["done"]
-                    return found
+                    return
                 if "error" in document:
                     raise ValueError(f"{what}: {document['error']}")
-                step(document["workload"])
+                yield document
         except BaseException:
             worker.kill()
             raise

@@ -1,8 +1,9 @@
 """The process in which contestants are checked and timed: python -m tmfcore.bench.worker.
 
 A job comes on standard input as one JSON document: names of `workloads`, `size`, `files`, whether tmfcore takes part
-(`own`). On standard output come JSON documents, one per line: {"workload": name} before each workload, {"done": ...} at
-the end, or {"error": text}. What contestants print goes to standard error.
+(`own`). On standard output come JSON documents, one per line: after each workload its name, its lines, and all wrong
+answers and missing libraries so far; {"done": true} at the end, or {"error": text}. What contestants print goes to
+standard error.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 from . import contest, processors
 from .contestants import Supply, of_file
 from .own import KINDS, Tmfcore
-from .workloads import SIZES, WORKLOADS
+from .workloads import SIZES, WORKLOADS, Workload
 
 __all__: list[str] = []
 
@@ -34,29 +36,26 @@ def main() -> None:
             out.flush()
 
         try:
-            results = _measured(job, send)
+            _measure(job, send)
         except KeyboardInterrupt:
             raise SystemExit(130) from None
         except Exception as error:
             send({"error": contest.where(error)})
             raise SystemExit(1) from None
-        lines = {workload.name: [asdict(line) for line in found] for workload, found in results.lines.items()}
-        send({"done": {"lines": lines, "wrong": results.wrong, "skipped": results.skipped}})
+        send({"done": True})
 
 
-def _measured(job: dict[str, Any], send: Any) -> contest.Results:
+def _measure(job: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
     supplies = [of_file(Path(name), KINDS) for name in job["files"]]
     if job["own"]:
         supplies.insert(0, Supply("tmfcore", lambda: [Tmfcore]))
     wanted = [workload for workload in WORKLOADS if workload.name in job["workloads"]]
-    names = {workload.name for workload in wanted}
 
-    def say(line: str) -> None:
-        name = line.split(":")[0]
-        if name in names:
-            send({"workload": name})
+    def finished(workload: Workload, results: contest.Results) -> None:
+        lines = [asdict(line) for line in results.lines.get(workload, ())]
+        send({"workload": workload.name, "lines": lines, "wrong": results.wrong, "skipped": results.skipped})
 
-    return contest.run(wanted, SIZES[job["size"]], supplies, say, own=job["own"])
+    contest.run(wanted, SIZES[job["size"]], supplies, lambda line: None, own=job["own"], finished=finished)
 
 
 if __name__ == "__main__":

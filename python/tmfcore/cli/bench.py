@@ -53,7 +53,8 @@ def bench(
     """Compare tmfcore with your own code at standard workloads.
 
     Every answer is checked before it is timed: a wrong one is reported with what was expected, not timed, and the exit
-    code is 1. Contestants take turns on one processor, with one thread.
+    code is 1. Contestants take turns on one processor, with one thread. Ctrl-C ends the work; what was finished is
+    shown, and stored.
     """
     from tmfcore.bench import picture as pictures
     from tmfcore.bench import pytest_json
@@ -103,7 +104,7 @@ def bench(
     if picture is not None:
         drawn = pictures.draw(results, picture)
         lines.append("no picture: only tmfcore took part" if drawn is None else f"wrote {drawn}")
-    return Report(document, tables, lines, failure="; ".join(failures))
+    return Report(document, tables, lines, results.interrupted, "; ".join(failures))
 
 
 def _listed(wanted: list[Workload], size: str) -> Report:
