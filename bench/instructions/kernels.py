@@ -195,6 +195,7 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "counts, mu only, S=8": _dense("counts_mu", 8, 10**8, 3_000, "step"),
     "counts, mu only, S=64": _dense("counts_mu", 64, 10**8, 50, "step"),
     "counts, sequential": _resources("sequential_counts", 1, 200_000, "event"),
+    "counts, sequential, 64 replicas": partial(of_workload, "event", lambda: workloads.replicas(8, 20_000, 20_000)),
     "counts, Bernoulli": partial(of_workload, "run", partial(workloads.dense, "bernoulli", 64, 4, 10**12, 50, 0.01)),
     "flow, S=8": _limit("flow", 8, 20_000),
     "flow, S=64": _limit("flow", 64, 1_000),

@@ -19,9 +19,10 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 
-__all__ = ["seconds_per_step"]
+__all__ = ["BESIDE", "seconds_per_step"]
 
 NANO = 1e-9
+BESIDE = 0.3  # time of a replica side by side with others, as a share of its time alone
 
 
 def seconds_per_step(

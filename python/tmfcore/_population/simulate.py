@@ -33,7 +33,7 @@ from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
 from tmfcore._population import lanes
-from tmfcore._population.costs import seconds_per_step
+from tmfcore._population.costs import BESIDE, seconds_per_step
 from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore._random import sampling, seeding
 
@@ -169,14 +169,15 @@ def simulate(
     )
     out = _Output.allocate(run, replicas, decisions, trajectories)
     generators = seeding.generators(rng, replicas)
-    seconds = horizon * costs[engine]
+    fewest = run.fewest_beside(replicas)
+    seconds = horizon * costs[engine] * (BESIDE if replicas >= fewest else 1.0)
     python = calls_python(game, kernel)
     workers = workers_for(threads, replicas, seconds, python=python)
     inside = 1
     if engine == "agents" and workers == 1:  # one population at a time: threads share its agents instead
         inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)
 
-    groups = run.groups(replicas, workers)
+    groups = _groups(replicas, workers, fewest)
     with bars.reporter(progress, replicas * horizon, "steps") as report:
         watch = None if progress is False else Watch(replicas, report)
         words = None if watch is None else watch.words
@@ -289,17 +290,13 @@ class _Run:
     initial: FloatArray
     start: IntArray | None  # (1 or R, S); None: each replica draws its own
 
-    def groups(self, replicas: int, workers: int) -> list[range]:
-        """The replicas that one call of a kernel plays: several at once if they can be, and if that is faster."""
-        if replicas == 1:
-            return [range(1)]
-        size, last = min(lanes.MOST, -(-replicas // workers)), 0  # replicas of a group, and of all groups
+    def fewest_beside(self, replicas: int) -> int:
+        """The least number of replicas that are faster side by side; more than lanes.MOST if none can be."""
         fewest = lanes.fewest(self.model.n_observations)
-        if size >= fewest and self.engine == "counts" and self.batch is not None and (self.batch == 1).all():
+        if replicas >= fewest and self.engine == "counts" and self.batch is not None and (self.batch == 1).all():
             if lanes.applies(self.model, self.policy, self.horizon, self.n_agents):
-                last = replicas if replicas % size >= fewest else replicas - replicas % size
-        grouped = [range(first, min(first + size, last)) for first in range(0, last, size)]
-        return grouped + [range(r, r + 1) for r in range(last, replicas)]
+                return fewest
+        return lanes.MOST + 1
 
     def side_by_side(
         self, group: range, generators: list[np.random.Generator], out: _Output, watch: IntArray | None
@@ -339,6 +336,14 @@ class _Run:
             if out.individuals is not None:
                 agents_kernel.rename(key, *out.individuals)
         out.returns[r] = value
+
+
+def _groups(replicas: int, workers: int, fewest: int) -> list[range]:
+    """The replicas that one call of a kernel plays: `fewest` or more side by side, the others alone."""
+    size = min(lanes.MOST, -(-replicas // workers))
+    last = 0 if size < fewest else replicas if replicas % size >= fewest else replicas - replicas % size
+    beside = [range(first, min(first + size, last)) for first in range(0, last, size)]
+    return beside + [range(r, r + 1) for r in range(last, replicas)]
 
 
 def _refuse_overflow(out: _Output, record_every: int) -> None:
