@@ -1,5 +1,7 @@
 """Streams: the same seed gives the same streams, whoever asks and in whatever order; no two are alike."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -42,7 +44,9 @@ def test_streams_of_a_seed_spawn_further_streams_as_numpys_do(seed):
     ours, theirs = seeding.generators(seed, 2)[1], np.random.default_rng(seed).spawn(2)[1]
     assert draws(ours.spawn(2)) == draws(theirs.spawn(2))
     assert draws(ours.spawn(1)) == draws(theirs.spawn(1))  # children are counted
-    assert seeding.key(ours).tolist() == draws([theirs])[0]
+    again = pickle.loads(pickle.dumps(ours))
+    assert seeding.key(ours).tolist() == draws([theirs])[0] == draws([again])[0]
+    assert draws(again.spawn(2)) == draws(theirs.spawn(2))
 
 
 def test_a_generator_gives_fresh_streams_at_every_call_and_keeps_its_own_state():

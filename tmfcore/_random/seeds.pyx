@@ -68,6 +68,9 @@ cdef class Seed:
             children.append(child)
         return children
 
+    def __reduce__(self):
+        return made, ([self.pool[i] for i in range(POOL)], self.constant, self.n_children_spawned)
+
     def generate_state(self, Py_ssize_t n_words, dtype=np.uint32):
         """`n_words` words of dtype uint32 or uint64 that initialise a bit generator."""
         cdef uint32_t constant = INIT_B
@@ -81,3 +84,13 @@ cdef class Seed:
                 state[i] |= <uint64_t>hashed(self.pool[j % POOL], &constant, MULT_B) << 32
                 j += 1
         return np.asarray(state) if wide else np.asarray(state).astype(dtype)
+
+
+def made(list pool, uint32_t constant, uint32_t n_children_spawned):
+    """The Seed of a pickle."""
+    cdef Seed seed = Seed.__new__(Seed)
+    for i in range(POOL):
+        seed.pool[i] = pool[i]
+    seed.constant = constant
+    seed.n_children_spawned = n_children_spawned
+    return seed
