@@ -203,16 +203,16 @@ def pairwise(problem: Imitation) -> list[Entry]:
 
 @njit
 def direct_method(counts, infection, recovery, sweeps, counter):
-    """Gillespie's direct method: one word for the waiting time, one for the reaction."""
+    """Gillespie's direct method: one word for the waiting time, one for the reaction, one division."""
     n_agents, unit = counts.sum(), 2.0**-53
-    ill, t = counts[1], 0.0
+    ill, t, scale = counts[1], 0.0, infection / counts.sum()
     while ill > 0:
-        infections = infection * (n_agents - ill) * ill / n_agents
-        total = infections + recovery * ill
-        t -= np.log1p(-((mix(counter) >> np.uint64(11)) * unit)) / total
+        infecting = scale * (n_agents - ill)
+        rate = infecting + recovery  # per infected agent
+        t -= np.log(((mix(counter) >> np.uint64(11)) + 1.0) * unit) / (rate * ill)
         if t >= sweeps:
             break
-        ill += 1 if (mix(counter + np.uint64(1)) >> np.uint64(11)) * unit * total < infections else -1
+        ill += 1 if (mix(counter + np.uint64(1)) >> np.uint64(11)) * unit * rate < infecting else -1
         counter += np.uint64(2)
     counts[0], counts[1] = n_agents - ill, ill
     return counter
