@@ -18,8 +18,7 @@
 
 enum {
     TMF_MEETINGS = 256, /* events whose random numbers are drawn at once */
-    TMF_SOON = 32,      /* events from the prefetch of an observation to its use */
-    TMF_GAIN_LANES = 8
+    TMF_SOON = 32       /* events from the prefetch of an observation to its use */
 };
 
 typedef struct {
@@ -106,33 +105,26 @@ typedef struct {
     void *observations;        /* (N,) */
     int64_t *bounds;           /* (2^b,) the first agent at each observation, in order of observation; beyond S: 2^62 */
     int64_t *counts;           /* (S,) */
-    double *present;           /* (S,) the counts */
+    double *earned;            /* (S,) M n, with n the counts */
+    double *shared;            /* (S,) (M + M') n */
     int64_t *decisions;        /* (S, 2); NULL: not recorded */
-    const double *payoffs;     /* (S, S) M */
+    const double *turned;      /* (S, S) M', with M the payoffs */
     const double *both;        /* (S, S) M + M' */
     const double *limits;      /* (S, 2) probabilities of action 0, and of action 0 or a random observation */
-    double scale, slope;       /* intensity / N; the sum of all rewards is slope n'M n, with n the counts */
+    double scale, slope;       /* intensity / N; the sum of all rewards is slope n'M n */
     double total;              /* this sum */
     double reward;             /* its sum over the events */
     double whole, weight, discount; /* the same, discounted; the weight of the next event */
     int64_t left, joined, action; /* of the last event */
 } tmf_imitation;
 
-/* sum_k (a[k] - b[k]) n[k] */
-TMF_INLINE double tmf_difference(const double *a, const double *b, const double *n, const int64_t S)
+/* sums[k] += to[k] - from[k] */
+TMF_BY_LEVEL(tmf_add_difference, (double *restrict sums, const double *restrict to, const double *restrict from, int64_t n),
+             (sums, to, from, n))
 {
-    double out = 0;
-    int64_t k = 0;
-    if (S >= TMF_GAIN_LANES) {
-        double lanes[TMF_GAIN_LANES] = {0};
-        for (; k + TMF_GAIN_LANES <= S; k += TMF_GAIN_LANES)
-            for (int lane = 0; lane < TMF_GAIN_LANES; lane++)
-                lanes[lane] += (a[k + lane] - b[k + lane]) * n[k + lane];
-        out = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
-    }
-    for (; k < S; k++)
-        out += (a[k] - b[k]) * n[k];
-    return out;
+#pragma omp simd
+    for (int64_t k = 0; k < n; k++)
+        sums[k] += to[k] - from[k];
 }
 
 /* The observation of an agent, if agents are numbered in order of observation. */
@@ -151,9 +143,9 @@ TMF_INLINE int64_t tmf_stands_at(const int64_t *bounds, const int64_t S, int bit
 TMF_INLINE void tmf_imitate_of(const int64_t S, tmf_imitation *it, int64_t first, int64_t n)
 {
     const tmf_meetings *const drawn = it->drawn;
-    const double *const payoffs = it->payoffs, *const both = it->both, *const limits = it->limits;
+    const double *restrict const turned = it->turned, *restrict const both = it->both, *const limits = it->limits;
     const double scale = it->scale, slope = it->slope, discount = it->discount;
-    double *const present = it->present;
+    double *restrict const earned = it->earned, *restrict const shared = it->shared;
     int64_t *const counts = it->counts, *const bounds = it->bounds, *const decisions = it->decisions;
     void *const observations = it->observations;
     const int width = it->width, bits = it->search_bits;
@@ -174,7 +166,7 @@ TMF_INLINE void tmf_imitate_of(const int64_t S, tmf_imitation *it, int64_t first
         }
         action = drawn->chances[i] >= limits[2 * o];
         /* No branch on y == o, which would be mispredicted: the gain is then 0, and nothing changes. */
-        const double gain = scale * tmf_difference(payoffs + y * S, payoffs + o * S, present, S);
+        const double gain = scale * (earned[y] - earned[o]);
         x = drawn->levels[i] < gain ? y : o;
         if (drawn->chances[i] < limits[2 * o + 1])
             x = action ? (int64_t)(drawn->uniforms[i] * (double)S) : o;
@@ -184,14 +176,25 @@ TMF_INLINE void tmf_imitate_of(const int64_t S, tmf_imitation *it, int64_t first
         whole += weight * total;
         weight *= discount;
         if (x != o) {
-            total += slope * (tmf_difference(both + x * S, both + o * S, present, S)
-                              + (payoffs[x * S + x] + payoffs[o * S + o]) - (payoffs[x * S + o] + payoffs[o * S + x]));
-            present[o] -= 1;
-            present[x] += 1;
+            const double *const to = turned + x * S, *const from = turned + o * S;
+            const double *const both_to = both + x * S, *const both_from = both + o * S;
+            total += slope * ((shared[x] - shared[o]) + (to[x] + from[o]) - (to[o] + from[x]));
+            if (S <= 6) {
+                for (int64_t k = 0; k < S; k++) {
+                    earned[k] += to[k] - from[k];
+                    shared[k] += both_to[k] - both_from[k];
+                }
+                for (int64_t k = 1; k < S; k++)
+                    bounds[k] += (x < k) - (o < k);
+            } else {
+                const int64_t sign = x < o ? 1 : -1, last = x < o ? o : x;
+                tmf_add_difference(earned, to, from, S);
+                tmf_add_difference(shared, both_to, both_from, S);
+                for (int64_t k = (x < o ? x : o) + 1; k <= last; k++)
+                    bounds[k] += sign;
+            }
             counts[o]--;
             counts[x]++;
-            for (int64_t k = 1; k < S; k++)
-                bounds[k] += (x < k) - (o < k);
             if (width)
                 tmf_store_one(observations, width, drawn->agents[i], (uint32_t)x);
         }

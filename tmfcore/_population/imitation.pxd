@@ -20,9 +20,10 @@ cdef extern from "_population/imitation.h" nogil:
         void *observations
         int64_t *bounds
         int64_t *counts
-        double *present
+        double *earned
+        double *shared
         int64_t *decisions
-        const double *payoffs
+        const double *turned
         const double *both
         const double *limits
         double scale, slope, total, reward, whole, weight, discount

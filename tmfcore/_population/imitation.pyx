@@ -4,8 +4,9 @@ Source     games.pairwise_revision.  Notation: S observations, N agents, M payof
 Method     The partner is drawn from the counts or the individuals, so that no row is built. An agent at o adopts y if
            a level, drawn ahead, is below the gain intensity ((M n)[y] - (M n)[o]) / N: log(u / (1 - u)) with u uniform
            for the logistic rule, u itself for the linear one.
-Contract   that of imitation.h. Rewards are summed again from scratch every EXACT_EVERY steps, which depend on t alone.
-Cost       O(S) per event.
+Contract   that of imitation.h. Payoffs and rewards are kept up to date, and computed again from the counts every
+           EXACT_EVERY steps, which depend on t alone.
+Cost       O(1) per event, or O(log S) if S > 6 and individuals are not stored; O(S) if the agent changes.
 """
 from libc.stdint cimport int64_t
 
@@ -23,6 +24,7 @@ cdef enum:
 cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_single):
     cdef Meetings self
     cdef tmf_imitation *events
+    cdef double *turned
     cdef double *both
     cdef Py_ssize_t S = at.n_observations, i
     if at.model.adoption == NULL or at.policy.depends_on_mu:
@@ -31,10 +33,12 @@ cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_sin
     self.rule = at.model.adoption
     self.stage = self.ready = self.chunk = self.following = -1
     self.bounds = np.full(1 << bits_for(S), 2**62, np.int64)
-    self.doubles = np.empty(S * S + 3 * S)
-    both = &self.doubles[0]
+    self.doubles = np.empty(2 * S * S + 4 * S)
+    turned = &self.doubles[0]
+    both = turned + S * S
     for i in range(S * S):
-        both[i] = self.rule.payoffs[i] + self.rule.payoffs[i % S * S + i // S]
+        turned[i] = self.rule.payoffs[i % S * S + i // S]
+        both[i] = self.rule.payoffs[i] + turned[i]
     self.limits = both + S * S
     events = &self.events
     events.drawn = &self.drawn
@@ -43,8 +47,9 @@ cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_sin
     events.width = people.width if people.observations != NULL else 0
     events.observations = people.observations
     events.bounds = &self.bounds[0]
-    events.present = self.limits + 2 * S
-    events.payoffs = self.rule.payoffs
+    events.earned = self.limits + 2 * S
+    events.shared = events.earned + S
+    events.turned = turned
     events.both = both
     events.limits = self.limits
     events.scale = self.rule.intensity / people.n_agents
@@ -71,7 +76,7 @@ cdef class Meetings(Singles):
             for i in range(TMF_SOON if people.observations != NULL else 0):
                 tmf_prefetch_one(people.observations, people.width, self.drawn.agents[i])
                 tmf_prefetch_one(people.observations, people.width, self.drawn.partners[i])
-        if not people.passive.fresh or t != self.following:
+        if not people.passive.fresh or t != self.following or t % EXACT_EVERY == 0:
             self.count(at, people)
         if not people.passive.fresh or t % EXACT_EVERY == 0:
             people.passive.sum = 0
@@ -82,26 +87,25 @@ cdef class Meetings(Singles):
         return 0
 
     cdef void count(self, Evaluator at, Population *people) noexcept nogil:
-        """Take the state of the kernel from the counts, which other kernels have changed."""
-        cdef Py_ssize_t o
+        """Take the state of the kernel from the counts: other kernels have changed them, or rounding has added up."""
+        cdef tmf_imitation *events = &self.events
+        cdef Py_ssize_t o, y, S = at.n_observations
         cdef int64_t running = 0
-        for o in range(at.n_observations):
-            self.events.bounds[o] = running
-            self.events.present[o] = <double>people.counts[o]
+        for o in range(S):
+            events.bounds[o] = running
             running += people.counts[o]
+            events.earned[o] = events.shared[o] = 0
+            for y in range(S):
+                events.earned[o] += self.rule.payoffs[o * S + y] * people.counts[y]
+                events.shared[o] += events.both[o * S + y] * people.counts[y]
         self.note_rewards(at, people)
 
     cdef void note_rewards(self, Evaluator at, Population *people) noexcept nogil:
         """Bring mu and at.tables.passive_reward to the counts."""
-        cdef Py_ssize_t o, y, S = at.n_observations
-        cdef double payoff
-        for o in range(S):
-            people.mu[o] = self.events.present[o] / people.n_agents
-        for o in range(S):
-            payoff = 0
-            for y in range(S):
-                payoff += self.rule.payoffs[o * S + y] * people.mu[y]
-            at.tables.passive_reward[o] = self.rule.step * payoff
+        cdef Py_ssize_t o
+        for o in range(at.n_observations):
+            people.mu[o] = <double>people.counts[o] / people.n_agents
+            at.tables.passive_reward[o] = self.events.slope * self.events.earned[o]
 
     cdef Py_ssize_t play(
         self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps
