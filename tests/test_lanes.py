@@ -79,7 +79,7 @@ def test_a_replica_does_not_depend_on_what_runs_beside_it(start):
     """simulate: the first replicas of 1, 16 and 200 are the same, on one thread and on three."""
     game, policy = resources(8, 300), staged(resources(8, 300), 3)
     runs = [
-        tmf.simulate(game, policy, tmf.Sequential(), 100, replicas=replicas, rng=1, start=start, threads=threads)
+        tmf.simulate(game, policy, tmf.Sequential(), 100, replicas=replicas, rng=1, start=start, threads=threads, record_every=4)
         for replicas, threads in ((200, 1), (200, 3), (21, 2), (16, 1), (1, 1))
     ]
     for run in runs[1:]:
@@ -146,7 +146,7 @@ def test_watch_words():
     lanes.run(*arguments, *outputs(game, 4, 1, True), watch)
     assert (watch[:, 0] == 256).all()
     seen = []
-    tmf.simulate(game, staged(game), tmf.Sequential(), 50, replicas=20, rng=1, progress=lambda done, total: seen.append((done, total)))
+    tmf.simulate(game, staged(game), tmf.Sequential(), 50, replicas=20, rng=1, decisions=False, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (20_000, 20_000)
 
 

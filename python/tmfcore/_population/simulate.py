@@ -169,7 +169,7 @@ def simulate(
     )
     out = _Output.allocate(run, replicas, decisions, trajectories)
     generators = seeding.generators(rng, replicas)
-    fewest = run.fewest_beside(replicas)
+    fewest = run.fewest_beside(replicas, decisions)
     seconds = horizon * costs[engine] * (BESIDE if replicas >= fewest else 1.0)
     python = calls_python(game, kernel)
     workers = workers_for(threads, replicas, seconds, python=python)
@@ -290,9 +290,11 @@ class _Run:
     initial: FloatArray
     start: IntArray | None  # (1 or R, S); None: each replica draws its own
 
-    def fewest_beside(self, replicas: int) -> int:
+    def fewest_beside(self, replicas: int, decisions: bool) -> int:
         """The least number of replicas that are faster side by side; more than lanes.MOST if none can be."""
         fewest = lanes.fewest(self.model.n_observations)
+        if decisions and self.record_every == 1:
+            return lanes.MOST + 1  # writing S A decisions at every step takes most of the time, and more in many places
         if replicas >= fewest and self.engine == "counts" and self.batch is not None and (self.batch == 1).all():
             if lanes.applies(self.model, self.policy, self.horizon, self.n_agents):
                 return fewest
