@@ -10,8 +10,11 @@ from .contest import Results
 
 __all__ = ["draw"]
 
-#: Okabe and Ito's colours, which most readers tell apart, and three more, in the order in which libraries appear.
-COLOURS = ("#0072B2", "#E69F00", "#D55E00", "#009E73", "#F0E442", "#CC79A7", "#56B4E9", "#444444", "#882255", "#999933")
+#: Okabe and Ito's colours, which most readers tell apart, and more, in the order in which libraries appear.
+COLOURS = (
+    "#0072B2", "#E69F00", "#D55E00", "#009E73", "#F0E442", "#CC79A7", "#56B4E9", "#444444", "#882255", "#999933",
+    "#AAAAAA", "#332288", "#117733", "#EE8866",
+)  # fmt: skip
 BAR, GAP, WIDTH = 0.22, 0.16, 4.4  # inches: on a page 800 pixels wide the letters of two columns are 10 pixels high
 
 
@@ -43,7 +46,8 @@ def draw(results: Results, path: Path) -> Path | None:
     ratios = [ratio for _, bars in groups for _, ratio in bars]
     for axes, column in zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True):
         _bars(axes, column, colours)
-        axes.set_xlim(min(0.5, 0.6 * min(ratios)), 30_000 * max(ratios))  # room for the names of contestants
+        low, high = min(0.5, 0.6 * min(ratios)), max(2.0, *ratios)
+        axes.set_xlim(low, high * (high / low) ** 1.2)  # more than half is room for the names of contestants
         axes.set_ylim(-height, GAP)
     figure.legend(
         handles=[Patch(color=colour, label=name) for name, colour in colours.items()], loc="outside lower center",
