@@ -112,7 +112,7 @@ def test_compiled_code_is_probed_at_construction():
         tmf.Game.compiled(0, 2, 2, 5, 0.5, [1, 0])
     with pytest.raises(ValueError, match=message("step is 2.0; must be in (0, 1]")):
         tmf.Game.compiled(address(crowd), 2, 2, 5, 0.5, [1, 0], time="sweeps", step=2)
-    with pytest.raises(ValueError, match=message("step is 0.5 with time='steps'; must be omitted, or pass time='sweeps'")):
+    with pytest.raises(ValueError, match=message("step is 0.5 (float) with time='steps'; must be omitted, or pass time='sweeps'")):
         tmf.Game.compiled(address(crowd), 2, 2, 5, 0.5, [1, 0], step=0.5)
 
 

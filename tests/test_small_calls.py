@@ -166,3 +166,19 @@ def test_a_flow_belongs_to_every_schedule_with_its_fractions_and_to_no_other():
     run = tmf.simulate(game, policy, tmf.Batch(30), 100, rng=1)
     assert run.fingerprint == tmf.simulate(small_game(), policy, tmf.Batch(30), 100, rng=2).fingerprint
     assert run.fingerprint != tmf.simulate(other, policy, tmf.Batch(30), 100, rng=1).fingerprint
+
+
+def test_arguments_of_at_are_checked_at_every_call():
+    """The game of the last call is remembered for plain arguments only, and none is accepted and ignored."""
+    game = tmf.games.resource_selection([1.0, 0.5], congestion=1.0, horizon=2)
+    kept = game.at(tmf.Sequential(), 10)
+    assert game.at(tmf.Sequential(), 10) is kept and game.at(tmf.Sequential(), np.int64(10)) is kept
+    for _ in range(2):
+        with pytest.raises((TypeError, ValueError), match="n_agents is"):
+            game.at(tmf.Sequential(), np.array([10, 10]))
+        with pytest.raises((TypeError, ValueError), match="n_agents is"):
+            game.at(tmf.Sequential(), True)
+    with pytest.raises(ValueError, match=r"the steps of a sweep follow from schedule and n_agents"):
+        game.at(tmf.Sequential(), 2**40)
+    with pytest.raises(ValueError, match=r"step is 0\.1 \(float\) beside schedule or n_agents; give either step, or those"):
+        game.at(step=0.1, n_agents=10)

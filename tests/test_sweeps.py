@@ -194,7 +194,7 @@ def test_noise_is_spread_over_the_horizon():
         (lambda: arrays(passive_reward=lambda mu: np.zeros((S, 1))), r"passive_reward\(mu, t=0\) has shape \(3, 1\)"),
         (lambda: arrays(passive_transition=np.eye(S), passive_rates=None), "passive_transition is given with time='sweeps'"),
         (lambda: tmf.Game(S, A, 4, 0.9, START, GAINS, MOVES, passive_rates=GENERATOR), "passive_rates is given with time='steps'"),
-        (lambda: tmf.Game(S, A, 4, 0.9, START, GAINS, MOVES, step=0.5), "step is 0.5 with time='steps'"),
+        (lambda: tmf.Game(S, A, 4, 0.9, START, GAINS, MOVES, step=0.5), r"step is 0.5 \(float\) with time='steps'"),
         (lambda: arrays(passive_successors=[[1, 2]] * S, passive_rates=np.zeros((S, 2))), r"passive_successors\[0\] does not contain 0"),
         (lambda: arrays(horizon=0.01).at(step=0.5), "must last at least one step"),
         (lambda: arrays().at(tmf.Batch(np.array([1, 2, 3])), 10), "must be constant, or the game must be made .*step="),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base import wording as say
 from tmfcore._base.types import Time
 from tmfcore._model.schedules import as_schedule
 from tmfcore._model.sources import INT32_MAX
@@ -28,7 +29,7 @@ def is_sweeps(time: object, step: object) -> bool:
     """Whether `time` is "sweeps"; `step` is allowed only then."""
     in_sweeps = check.as_choice(time, "time", Time) == "sweeps"
     if step is not None and not in_sweeps:
-        raise ValueError(f"step is {step} with time='steps'; must be omitted, or pass time='sweeps'")
+        raise ValueError(f"step is {say.show(step)} with time='steps'; must be omitted, or pass time='sweeps'")
     return in_sweeps
 
 
@@ -67,13 +68,18 @@ def step_under(game: Core, schedule: object, n_agents: object) -> float:
     return step
 
 
-def whole_steps(horizon: float, step: float) -> int:
-    """T = round(horizon / step) for a horizon in sweeps; at least 1, and small enough for a C int."""
+def whole_steps(horizon: float, step: float, cause: str = "") -> int:
+    """T = round(horizon / step) for a horizon in sweeps; at least 1, and small enough for a C int.
+
+    `cause`: the argument that gave `step`, for errors.
+    """
     n_steps = min(horizon / step, 2.0**62)
+    cause = f" (the steps of a sweep follow from {cause})" if cause else ""
     if round(n_steps) < 1:
-        raise ValueError(f"horizon is {horizon:g} sweeps of {1 / step:g} steps; must last at least one step")
+        raise ValueError(f"horizon is {horizon:g} sweeps of {1 / step:g} steps{cause}; must last at least one step")
     if round(n_steps) > INT32_MAX:
         raise ValueError(
-            f"horizon is {horizon:g} sweeps of {1 / step:.6g} steps, {n_steps:.6g} in all; must be at most {INT32_MAX}"
+            f"horizon is {horizon:g} sweeps of {1 / step:.6g} steps{cause}, {n_steps:.6g} in all; "
+            f"must be at most {INT32_MAX}"
         )
     return round(n_steps)

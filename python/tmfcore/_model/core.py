@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base import wording as say
 from tmfcore._base.types import FloatsLike, Time
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
@@ -125,7 +126,7 @@ class Core:
     _cut: Cut | None  # of a game in sweeps
     _trial: Self  # of a game in sweeps: the game in steps of some length, for its sizes, names and model class
     _known: dict[float, Self]  # cache of games in steps, by step length
-    _last: tuple[object, type, object, Self] | None  # arguments and result of the last call of `at`
+    _last: tuple[object, int | None, Self] | None  # arguments and result of the last call of `at`
     _whole: Self | None  # of a game in steps made by `at`: its game in sweeps
     _span: float  # length in sweeps of a step of the schedule, which may be several steps of the game
 
@@ -252,7 +253,7 @@ class Core:
         n_agents : int or None, optional
             N; Sequential and Batch need it.
         step : float or None, optional
-            dt in (0, 1], instead of schedule and n_agents.
+            dt in (0, 1], instead of schedule and n_agents; an error beside them.
 
         Returns
         -------
@@ -278,24 +279,28 @@ class Core:
         """
         if self._cut is None:
             if step is not None and step != self.step:
-                raise ValueError(f"step is {step}; must be omitted for {self!r}, which is in steps")
+                raise ValueError(f"step is {say.show(step)}; must be omitted for {self!r}, which is in steps")
             return self
+        if step is not None and (schedule is not None or n_agents is not None):
+            raise ValueError(f"step is {say.show(step)} beside schedule or n_agents; give either step, or those")
         last = self._last
-        if step is None and last is not None and last[1] is type(n_agents) and last[2] == n_agents:
+        plain = n_agents is None or type(n_agents) is int  # others are checked every time
+        if step is None and last is not None and plain and last[1] == n_agents:
             if last[0] is schedule or (type(last[0]) is type(schedule) and last[0] == schedule):
-                return last[3]
+                return last[2]
         dt = clock.step_under(self, schedule, n_agents) if step is None else clock.step_length(step)
         known = self._known.get(dt)
         if known is None:
-            made: Self = self._cut(dt, clock.whole_steps(self.horizon, dt), self.discount**dt)
+            cause = "step" if step is not None else "schedule" if n_agents is None else "schedule and n_agents"
+            made: Self = self._cut(dt, clock.whole_steps(self.horizon, dt, cause), self.discount**dt)
             known = made
             known._fill({"_whole": self, "_span": dt})
             known._made_by(partial(_steps_of, self, dt), pickles=self._pickles)
             if len(self._known) >= KNOWN:
                 self._known.pop(next(iter(self._known)))
             self._known[dt] = known
-        if step is None:
-            self._fill({"_last": (schedule, type(n_agents), n_agents, known)})
+        if step is None and plain:
+            self._fill({"_last": (schedule, n_agents, known)})
         return known
 
     def _like(self, n_steps: int, step: float) -> Self:
