@@ -69,6 +69,19 @@ def affine(n_observations, n_actions, horizon=6):
     )  # fmt: skip
 
 
+def meetings(n_observations, coupled, horizon=600):
+    """Rows drawn by meeting a partner; r0 depends on the agents at the same place, or on all."""
+    rng = np.random.default_rng(n_observations)
+    shape = (n_observations, 3)
+    standing_mu = rng.normal(size=(n_observations, n_observations)) if coupled else -np.eye(n_observations)
+    corners = rng.dirichlet(np.full(n_observations, 0.3), size=(*shape, n_observations))
+    return tmf.games.affine(
+        rng.normal(size=shape), reward_mu=np.repeat(standing_mu[:, None], 3, axis=1), passive_reward_mu=standing_mu,
+        transition0=np.zeros((*shape, n_observations)), transition_mu=np.moveaxis(corners, 2, 3), horizon=horizon,
+        discount=0.999, initial=np.full(n_observations, 1 / n_observations),
+    )  # fmt: skip
+
+
 def types():
     """Widened tables, a type that passes turns, and a coupling with rounding in it."""
     kinds = [
@@ -99,6 +112,8 @@ def games():
         "affine, sparse": tmf.games.garnet(40, horizon=6, coupling=0.5, step=1).at(),
         "pairwise revision": tmf.games.pairwise_revision(np.random.default_rng(4).normal(size=(9, 9)), intensity=3.0, mutation=0.1, horizon=300, step=1).at(),
         "logit": tmf.games.pairwise_revision(np.random.default_rng(5).normal(size=(5, 5)), rule="logit", horizon=12, step=1).at(),
+        "meetings, S=3": meetings(3, False),
+        "meetings, S=17": meetings(17, True),
         "types": types(),
         "dense, S=3": dense(3, 2),
         "dense, S=8": dense(8, 4, passive=True),

@@ -51,6 +51,15 @@ def stream(key, step, n):
     return out[:n]
 
 
+def chosen(key, t, bits, n_agents, sign):
+    """An agent by 32 bits or, as long as it is rejected, by the words at t and sign, 2 sign..; the number of rejections."""
+    product, attempt = bits * n_agents, 0
+    while product & 0xFFFFFFFF < (1 << 32) % n_agents:
+        attempt += 1
+        product = (philox(key, t, sign * attempt & WORD, SINGLES_AGAIN)[0] >> 32) * n_agents
+    return product >> 32, attempt
+
+
 def events(key, n_agents, horizon):
     """The agent and the 32 bits of its draw, event by event; and how many words were rejected, if n_agents < 2^32."""
     found, rejected = [], 0
@@ -61,13 +70,21 @@ def events(key, n_agents, horizon):
         if n_agents >= 1 << 32:
             found.append((word * n_agents >> 64, words[256 + t % 256] & 0xFFFFFFFF))
             continue
-        product, attempt = (word >> 32) * n_agents, 0
-        while product & 0xFFFFFFFF < (1 << 32) % n_agents:
-            attempt += 1
-            rejected += 1
-            product = (philox(key, t, attempt, SINGLES_AGAIN)[0] >> 32) * n_agents
-        found.append((product >> 32, word & 0xFFFFFFFF))
+        agent, attempts = chosen(key, t, word >> 32, n_agents, 1)
+        rejected += attempts
+        found.append((agent, word & 0xFFFFFFFF))
     return found, rejected
+
+
+def place(where, now, agent):
+    """The observation of an agent: of an individual, or in order of observation."""
+    if where is not None:
+        return int(where[agent])
+    o, before = 0, 0
+    while agent >= before + now[o]:
+        before += now[o]
+        o += 1
+    return o
 
 
 CASES = [  # size, agents, least number of rejected words
@@ -108,13 +125,7 @@ def test_events_are_those_of_their_words(engine, size, n_agents, most_rejected):
     found, rejected = events(key, n_agents, horizon)
     assert rejected >= most_rejected
     for t, (agent, draw) in enumerate(found):
-        if where is None:
-            o, before = 0, 0
-            while agent >= before + now[o]:
-                before += now[o]
-                o += 1
-        else:
-            o = int(where[agent])
+        o = place(where, now, agent)
         action = draw >> 30 if t < 400 else 2
         x = int(successors[o, action, 0])
         expected = np.zeros((size, 4), np.int64)
@@ -129,6 +140,53 @@ def test_events_are_those_of_their_words(engine, size, n_agents, most_rejected):
         if where is not None:
             where[agent] = x
     assert total == pytest.approx(whole, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.parametrize(
+    ("size", "n_agents", "most_rejected"),
+    [(2, 3, 0), (3, 7, 0), (8, 100, 0), (9, 1_000, 0), (30, 50, 0), (30, 10_000, 0), (3, 3 << 30, 300)],
+)
+def test_partners_are_those_of_their_words(engine, size, n_agents, most_rejected):
+    """Where an agent goes is a function of its observation, its action and the observation of its partner."""
+    if engine == "agents":
+        n_agents, most_rejected = min(n_agents, 20_000), 0
+    horizon, rng = 600, np.random.default_rng(size)
+    goes = rng.integers(0, size, (size, 4, size))  # (o, a, y)
+    game = tmf.games.affine(
+        reward0=np.zeros((size, 4)), reward_mu=None, transition0=np.zeros((size, 4, size)),
+        transition_mu=np.moveaxis(np.eye(size)[goes], 2, 3), horizon=horizon, discount=1.0,
+        initial=np.full(size, 1 / size),
+    )  # fmt: skip
+    policy = tmf.TabularPolicy(np.full((1, size, 4), 0.25))
+    start = rng.multinomial(n_agents, np.full(size, 1 / size))
+    key = [int(w) for w in np.random.PCG64(12).random_raw(4)]
+    counts, rewards = np.zeros((horizon + 1, size), np.int64), np.zeros(horizon)
+    decisions = np.zeros((horizon, size, 4), np.int64)
+    rest = (start, horizon, 1.0, np.array([1]), None, 1, counts, decisions, rewards)
+    if engine == "counts":
+        counts_kernel.run(game.model, policy.kernel, np.random.PCG64(12), *rest)
+        where = None
+    else:
+        agents_kernel.run(game.model, policy.kernel, np.array(key, np.uint64), *rest)
+        where = np.repeat(np.arange(size), start)
+    now, rejected = [int(n) for n in start], 0
+    for t in range(horizon):
+        if t % 256 == 0:
+            words = stream(key, t // 256, 768)
+        agent, again = chosen(key, t, words[t % 256] >> 32, n_agents, 1)
+        partner, more = chosen(key, t, words[t % 256] & 0xFFFFFFFF, n_agents, -1)
+        rejected += again + more
+        o, y, action = place(where, now, agent), place(where, now, partner), words[256 + 2 * (t % 256)] >> 62
+        assert decisions[t, o, action] == 1
+        assert decisions[t].sum() == 1
+        x = int(goes[o, action, y])
+        now[o] -= 1
+        now[x] += 1
+        np.testing.assert_array_equal(counts[t + 1], now)
+        if where is not None:
+            where[agent] = x
+    assert rejected >= most_rejected
 
 
 @pytest.mark.parametrize(

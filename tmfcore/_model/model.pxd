@@ -5,7 +5,7 @@ Notation   S observations, A actions, K successors of an active agent, K0 of a p
 To add a compiled game: subclass Model, call set_shape in __init__, and override row_at, on which the defaults of the
 other methods rest.
 """
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint8_t
 
 
 # The C signature of compiled games. Fills the reward and probabilities (K,), or (K0,) for action -1.
@@ -53,12 +53,19 @@ cdef class Model:
     cdef readonly bint passive_identity         # passive agents stay where they are
     cdef readonly bint local_passive_reward     # r0(o, mu) depends on o and mu(o) only
     cdef readonly bint separable_reward         # so does r0, and r(o, a, mu) - r0(o, mu) depends on (o, a) only
-    # Both (S,), and NULL unless the reward is separable with r0(o, mu) = standing_level[o] + standing_slope[o] mu(o).
+    cdef bint constant_extra                    # r(o, a, mu) - r0(o, mu) depends on (o, a) only
+    # NULL unless r0(o, mu) is standing_level[o] + standing_slope[o] mu(o), both (S,), and the reward is separable; or
+    # standing_level[o] + sum_y standing_matrix[o, y] mu(y), with (S, S).
     cdef const double *standing_level
     cdef const double *standing_slope
     cdef const Adoption *adoption               # if not NULL: what agents that act do
+    cdef const double *standing_matrix
     cdef readonly bint affine                   # rewards and rows are affine in mu and do not depend on t
     cdef readonly bint differentiable           # slopes_at gives the derivatives of the rows
+    cdef bint meets                             # active rows are means over a partner (met_at)
+    cdef bint constant_meetings                 # the row that met_at gives depends on neither mu nor t
+    cdef const uint8_t *alone                   # (S, A) rows that do not depend on the partner; NULL: none
+    cdef object meetings                        # tables of all meetings, which _population builds when it needs them
     cdef bint by_row                            # one row costs less by row_at than by tables_at
     cdef bint asked_by_row                      # each row costs a call: tables only if most of their rows are read
     cdef bint in_parts                          # tables_at omits the tables whose pointer is NULL
@@ -68,8 +75,14 @@ cdef class Model:
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) except -1 nogil
-    # r0(o, mu); reads mu(o) only. Called only if separable_reward; the caller checks that it is finite.
+    # r0(o, mu), which the caller checks to be finite. Called only if separable_reward, and reads mu(o) only then; or if
+    # there is a standing_matrix.
     cdef double standing_reward(self, int observation, const double *mu) noexcept nogil
+    # If `meets`: the active row of an agent that met an agent at `partner`, checked by kernels like one of row_at. Its
+    # mean over partners drawn from mu is the row at mu (Theory, section 5). The reward is that at mu.
+    cdef int met_at(
+        self, int t, int observation, int action, int partner, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil
     # Derivatives of one row in mu, if `differentiable`. slope (K, S): d row[k] / d mu(y), up to a constant that is the
     # same for all y and cancels along differences of populations. bend (K,): the sum over y and z of sigma[y, z] (S, S)
     # times d^2 row[k] / d mu(y) d mu(z); sigma is symmetric and its rows sum to 0. Action -1: the passive row, K0.

@@ -128,6 +128,12 @@ cdef class Model:
     cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
         return NAN
 
+    cdef int met_at(
+        self, int t, int observation, int action, int partner, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        with gil:
+            raise NotImplementedError(f"{type(self).__name__} does not override met_at")
+
     cdef int slopes_at(
         self, int t, int observation, int action, const double *mu, const double *sigma, double *slope, double *bend
     ) except -1 nogil:
@@ -192,6 +198,23 @@ cdef class Model:
         probabilities = np.empty(self.n_passive_successors if action < 0 else self.n_successors)
         with nogil:
             checked_row(self, t, observation, action, &mu[0], &probabilities[0], &reward)
+        return np.asarray(probabilities), reward
+
+    def met_row(self, const double[::1] mu not None, int t, int observation, int action, int partner):
+        """The row (K,) of an agent that met an agent at `partner`, and its reward, if the model `meets`; O(K)."""
+        cdef double reward
+        cdef double[::1] probabilities
+        self.check_mu(mu)
+        if not self.meets:
+            raise ValueError(f"rows of {type(self).__name__} are not drawn by meeting a partner (meets is False)")
+        if not (0 <= observation < self.n_observations and 0 <= partner < self.n_observations):
+            raise ValueError(f"observation is {observation} and partner is {partner}; each must lie in "
+                             f"0..{self.n_observations - 1}")
+        if not 0 <= action < self.n_actions:
+            raise ValueError(f"action is {action}; must lie in 0..{self.n_actions - 1}")
+        probabilities = np.empty(self.n_successors)
+        with nogil:
+            self.met_at(t, observation, action, partner, &mu[0], &probabilities[0], &reward)
         return np.asarray(probabilities), reward
 
     def slopes(self, const double[::1] mu not None, int t, int observation, int action, sigma=None):

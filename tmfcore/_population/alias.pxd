@@ -18,6 +18,10 @@ cdef extern from "_population/alias.h" nogil:
     uint32_t tmf_draw_one(const tmf_alias *alias, uint32_t row, uint32_t random, uint32_t more)
 
 
+cdef extern from "_population/vose.h" nogil:
+    enum: TMF_ROWS            # rows built at once
+
+
 cdef struct Layout:
     bint averaged             # a column is a successor only; rows are averaged over the policy's actions
     bint dense                # the cell of a flow is its successor

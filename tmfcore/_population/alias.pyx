@@ -14,7 +14,6 @@ from tmfcore._model.evaluator cimport passive_successors_of, successors_of
 from tmfcore._base.memory cimport room_for
 
 cdef extern from "_population/vose.h" nogil:
-    enum: TMF_ROWS
     void tmf_build_rows(double *mass, uint32_t *order, uint32_t *cells, uint32_t *finer, int bits, int n_rows)
 
 

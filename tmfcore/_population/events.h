@@ -1,9 +1,12 @@
-/* Events at which one agent acts, if neither kernel nor policy depends on mu: random words, places and the loop itself.
+/* Events at which one agent acts: random words, places, and the loop of those whose row is drawn from alias tables, which
+ * is the row of the agent's observation, or the row of an agent that met another one (Theory, section 5).
  *
- * Words      Event t uses word t % 256 of the stream (key, t / 256, 0, SINGLES): the high half chooses the agent, the
+ * Words      Without meetings, event t uses word t % 256 of the stream (key, t / 256, 0, SINGLES): the high half chooses the agent, the
  *            low half is the draw from its alias row. What a half cannot decide (an agent whose draw would be biased, a
  *            tie in alias.h) is decided by the Philox words at the addresses (t, attempt, SINGLES_AGAIN). Populations
  *            of 2^32 agents or more take a word for each.
+ *            With meetings, the low half chooses the partner, whose attempts have the addresses (t, -attempt,
+ *            SINGLES_AGAIN), and two words of the same stream after all of those draw action and successor.
  * Contract   results have the same bits on every instruction level; doubles are added in the order of the events.
  */
 #ifndef TMFCORE_EVENTS_H
@@ -23,38 +26,41 @@ enum {
 #define TMF_UNSURE 0x80000000u /* added to a place that earlier events of its block may have changed */
 
 typedef struct {
-    uint64_t agents[TMF_CHUNK];
+    uint64_t agents[TMF_CHUNK], partners[TMF_CHUNK];
     uint32_t moves[TMF_CHUNK];
+    uint64_t words[2 * TMF_CHUNK]; /* two of each event, if rows are not drawn by `moves` */
 } tmf_draws;
 
 /* Splits words (TMF_CHUNK,) for n < 2^32 agents; *biased: whether some word must be rejected, as in bounded.h. */
-TMF_BY_LEVEL(tmf_split_words, (const uint64_t *restrict words, uint64_t n, uint64_t threshold,
-                               tmf_draws *restrict draws, uint32_t *restrict biased),
-             (words, n, threshold, draws, biased))
+TMF_BY_LEVEL(tmf_split_words, (const uint64_t *restrict words, uint64_t n, uint32_t threshold,
+                               uint32_t partner_threshold, tmf_draws *restrict draws, uint32_t *restrict biased),
+             (words, n, threshold, partner_threshold, draws, biased))
 {
     uint32_t any = 0;
     for (int i = 0; i < TMF_CHUNK; i++) {
-        const uint64_t product = (words[i] >> 32) * n;
-        draws->agents[i] = product >> 32;
+        const uint64_t agent = (words[i] >> 32) * n, partner = (words[i] & 0xFFFFFFFFu) * n;
+        draws->agents[i] = agent >> 32;
+        draws->partners[i] = partner >> 32;
         draws->moves[i] = (uint32_t)words[i];
-        any |= (uint32_t)product < (uint32_t)threshold;
+        any |= ((uint32_t)agent < threshold) | ((uint32_t)partner < partner_threshold);
     }
     *biased = any;
 }
 
-/* The agent of event t, whose word would be biased. */
-static inline uint64_t tmf_agent_again(const uint64_t key[4], uint64_t t, uint64_t n, uint32_t threshold)
+/* The agent of event t, whose word would be biased, by the words at t and attempts 1, 2..; its partner: -1, -2.. */
+static inline uint64_t tmf_agent_again(const uint64_t key[4], uint64_t t, int64_t sign, uint64_t n, uint32_t threshold)
 {
     uint64_t product, attempt = 0;
     do
-        product = (tmf_again(key, t, ++attempt, TMF_SINGLES_AGAIN) >> 32) * n;
+        product = (tmf_again(key, t, attempt += (uint64_t)sign, TMF_SINGLES_AGAIN) >> 32) * n;
     while ((uint32_t)product < threshold);
     return product >> 32;
 }
 
-/* Agents and moves of the events 256 chunk...; words is scratch (TMF_CHUNK,). */
-static inline void tmf_draw_chunk(const uint64_t key[4], int64_t chunk, uint64_t n, uint64_t *words, tmf_draws *draws)
+/* Draws for the events 256 chunk... of n agents; rows are drawn by `moves` or, if not `by_moves`, by `words`. */
+static inline void tmf_draw_chunk(const uint64_t key[4], int64_t chunk, uint64_t n, int by_moves, tmf_draws *draws)
 {
+    uint64_t *const words = draws->words;
     tmf_stream stream;
     tmf_open(&stream, key, (uint64_t)chunk, 0, TMF_SINGLES);
     tmf_fill(&stream, words, TMF_CHUNK / TMF_LANES);
@@ -63,22 +69,30 @@ static inline void tmf_draw_chunk(const uint64_t key[4], int64_t chunk, uint64_t
         tmf_fill(&stream, words, TMF_CHUNK / TMF_LANES);
         for (int i = 0; i < TMF_CHUNK; i++)
             draws->moves[i] = (uint32_t)words[i];
-        return;
-    }
-    const uint64_t threshold = ((uint64_t)1 << 32) % n;
-    uint32_t biased;
-    tmf_split_words(words, n, threshold, draws, &biased);
-    if (TMF_UNLIKELY(biased))
-        for (int i = 0; i < TMF_CHUNK; i++)
+        if (!by_moves)
+            tmf_below(&stream, words, n, draws->partners, TMF_CHUNK);
+    } else {
+        const uint32_t threshold = (uint32_t)(((uint64_t)1 << 32) % n);
+        uint32_t biased;
+        tmf_split_words(words, n, threshold, by_moves ? 0 : threshold, draws, &biased);
+        for (int i = 0; TMF_UNLIKELY(biased) && i < TMF_CHUNK; i++) {
+            const uint64_t t = (uint64_t)(chunk * TMF_CHUNK + i);
             if ((uint32_t)((words[i] >> 32) * n) < threshold)
-                draws->agents[i] = tmf_agent_again(key, (uint64_t)(chunk * TMF_CHUNK + i), n, (uint32_t)threshold);
+                draws->agents[i] = tmf_agent_again(key, t, 1, n, threshold);
+            if (!by_moves && (uint32_t)(words[i] * n) < threshold)
+                draws->partners[i] = tmf_agent_again(key, t, -1, n, threshold);
+        }
+    }
+    if (!by_moves)
+        tmf_fill(&stream, words, 2 * TMF_CHUNK / TMF_LANES);
 }
 
 /* Events begin..end - 1, all of one chunk. */
 typedef struct {
     int64_t begin, end;
     uint32_t left[TMF_CHUNK], joined[TMF_CHUNK]; /* the observation of the acting agent before and after the event */
-    uint32_t flows[TMF_CHUNK];                   /* what was drawn in its alias row */
+    uint32_t met[TMF_CHUNK];                     /* the observation of its partner before the event */
+    uint32_t pairs[TMF_CHUNK], cells[TMF_CHUNK]; /* observation and action, and the cell drawn in their row */
     int64_t length;          /* events of a full block */
     int64_t n_observations;  /* S */
     int search_bits;         /* least b with 2^b >= S */
@@ -88,32 +102,34 @@ typedef struct {
 
 /* Locates n agents by bisection. An event changes a running sum of the counts by at most 1, so that a place is certain
  * if its agent is at least n agents away from both of its bounds. */
-TMF_INLINE void tmf_bisect(int bits, tmf_block *block, const uint64_t *agents, int64_t n)
+TMF_INLINE void tmf_bisect(int bits, const int64_t *bounds, const uint64_t *agents, int64_t n, uint32_t *places)
 {
-    const int64_t *const bounds = block->bounds;
     for (int64_t i = 0; i < n; i++) {
         const int64_t agent = (int64_t)agents[i];
         int64_t o = 0;
         for (int64_t half = ((int64_t)1 << bits) >> 1; half; half >>= 1)
             o += bounds[o + half] <= agent ? half : 0;
         const int certain = (agent - bounds[o] >= n) & (bounds[o + 1] - agent > n);
-        block->left[i] = (uint32_t)o | (certain ? 0 : TMF_UNSURE);
+        places[i] = (uint32_t)o | (certain ? 0 : TMF_UNSURE);
     }
 }
 
 /* Begins a block of up to n events at event t; if individuals are not stored, locates its agents by the counts. */
 static inline void tmf_begin_block(tmf_block *block, int64_t t, int64_t n, const tmf_draws *draws,
-                                   const int64_t *counts)
+                                   const int64_t *counts, int meets)
 {
     const int64_t left = TMF_CHUNK - t % TMF_CHUNK;
     int64_t running = 0;
+    n = n < left ? n : left;
     block->begin = t;
-    block->end = t + (n < left ? n : left);
+    block->end = t + n;
     if (!block->bounds)
         return;
     for (int64_t o = 0; o + 1 < block->n_observations; o++)
         block->bounds[o + 1] = running += counts[o];
-    TMF_BY_LENGTH(tmf_bisect, block->search_bits, block, draws->agents + t % TMF_CHUNK, block->end - t)
+    TMF_BY_LENGTH(tmf_bisect, block->search_bits, block->bounds, draws->agents + t % TMF_CHUNK, n, block->left)
+    if (meets)
+        TMF_BY_LENGTH(tmf_bisect, block->search_bits, block->bounds, draws->partners + t % TMF_CHUNK, n, block->met)
 }
 
 /* The place of an agent at event i of the block, where it was at `place` when the block began. */
@@ -131,99 +147,168 @@ static TMF_NOINLINE uint32_t tmf_relocate(const tmf_block *block, uint32_t place
     }
 }
 
-/* The place of the agent of event i of the block. */
-TMF_INLINE uint32_t tmf_place(tmf_block *block, int64_t i, uint64_t agent)
+/* The place of an agent at event i of the block; places: block->left or block->met. */
+TMF_INLINE uint32_t tmf_place(const tmf_block *block, uint32_t *places, int64_t i, uint64_t agent)
 {
-    uint32_t place = block->left[i];
-    if (TMF_UNLIKELY(place & TMF_UNSURE))
-        block->left[i] = place = tmf_relocate(block, place ^ TMF_UNSURE, (int64_t)agent, i);
-    return place;
+    if (TMF_UNLIKELY(places[i] & TMF_UNSURE))
+        places[i] = tmf_relocate(block, places[i] ^ TMF_UNSURE, (int64_t)agent, i);
+    return places[i];
 }
 
+/* The alias tables of events: with meetings, `first` draws the action, and `second` the cell in the row of the pair and
+ * the observation of the partner, rows[pair].first + (y & rows[pair].mask). Without, `first` draws both. */
+typedef struct {
+    int meets;
+    tmf_alias first, second;
+    const struct tmf_met_rows { uint32_t first, mask; } *rows;
+    const int32_t *successor; /* (S, A, K) of the cells of `second`; NULL: themselves */
+    int64_t n_actions, n_successors;
+} tmf_event_tables;
+
 /* Draws the n events of a block that begins at t, and moves their agents if individuals are stored in `width` bytes. */
-TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tmf_alias *tables, const tmf_draws *draws,
-                                 void *observations, const int width, int64_t t, int64_t n)
+TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tmf_event_tables *tables,
+                                 const tmf_draws *draws, void *observations, const int width, const int meets,
+                                 int64_t t, int64_t n)
 {
-    const tmf_alias alias = *tables;
+    const tmf_alias alias = tables->first, rows = tables->second;
+    const uint32_t actions = (1u << (alias.column_bits - alias.cell_bits)) - 1;
+    const uint32_t cells = meets ? (1u << rows.column_bits) - 1 : (1u << alias.cell_bits) - 1;
+    const int64_t A = tables->n_actions, K = tables->n_successors;
     const int64_t first = t % TMF_CHUNK, ahead = TMF_CHUNK - first - TMF_AHEAD;
     for (int64_t i = 0; i < n; i++) {
-        const uint64_t agent = draws->agents[first + i];
-        const uint32_t random = draws->moves[first + i];
-        uint32_t o, flow;
+        const int64_t event = first + i;
+        const uint64_t agent = draws->agents[event];
+        uint32_t o, y = 0, x, flow;
         if (width) {
-            if (i < ahead)
-                tmf_prefetch_one(observations, width, draws->agents[first + i + TMF_AHEAD]);
+            if (i < ahead) {
+                tmf_prefetch_one(observations, width, draws->agents[event + TMF_AHEAD]);
+                if (meets)
+                    tmf_prefetch_one(observations, width, draws->partners[event + TMF_AHEAD]);
+            }
             block->left[i] = o = tmf_load_one(observations, width, agent);
+            if (meets)
+                y = tmf_load_one(observations, width, draws->partners[event]);
         } else {
-            o = tmf_place(block, i, agent);
+            o = tmf_place(block, block->left, i, agent);
+            if (meets)
+                y = tmf_place(block, block->met, i, draws->partners[event]);
         }
-        if (TMF_UNLIKELY(!tmf_draw_first(&alias, o, random, &flow)))
-            flow = tmf_draw_tie(&alias, o, random, (uint32_t)tmf_again(key, (uint64_t)(t + i), 0, TMF_SINGLES_AGAIN));
-        const uint32_t x = tmf_successor(&alias, flow);
-        block->flows[i] = flow;
+        if (meets) {
+            const uint64_t acts = draws->words[2 * event], goes = draws->words[2 * event + 1];
+            flow = tmf_draw_one(&alias, o, (uint32_t)(acts >> 32), (uint32_t)acts);
+            const uint32_t pair = (uint32_t)(o * A) + ((flow >> alias.cell_bits) & actions);
+            const uint32_t row = tables->rows[pair].first + (y & tables->rows[pair].mask);
+            const uint32_t cell = cells & tmf_draw_one(&rows, row, (uint32_t)(goes >> 32), (uint32_t)goes);
+            x = tables->successor ? (uint32_t)tables->successor[pair * K + cell] : cell;
+            block->pairs[i] = pair;
+            block->cells[i] = cell;
+        } else {
+            const uint32_t random = draws->moves[event];
+            if (TMF_UNLIKELY(!tmf_draw_first(&alias, o, random, &flow)))
+                flow = tmf_draw_tie(&alias, o, random, (uint32_t)tmf_again(key, (uint64_t)(t + i), 0, TMF_SINGLES_AGAIN));
+            x = tmf_successor(&alias, flow);
+            block->pairs[i] = (uint32_t)(o * A) + ((flow >> alias.cell_bits) & actions);
+            block->cells[i] = flow & cells;
+        }
         block->joined[i] = x;
         if (width)
             tmf_store_one(observations, width, agent, x);
     }
 }
 
-TMF_BY_LEVEL(tmf_draw_events, (tmf_block *block, const uint64_t *key, const tmf_alias *alias, const tmf_draws *draws,
-                               void *observations, int width, int64_t t, int64_t n),
-             (block, key, alias, draws, observations, width, t, n))
+TMF_BY_LEVEL(tmf_draw_events, (tmf_block *block, const uint64_t *key, const tmf_event_tables *tables,
+                               const tmf_draws *draws, void *observations, int width, int64_t t, int64_t n),
+             (block, key, tables, draws, observations, width, t, n))
 {
-    if (width == 0)
-        tmf_draw_variant(block, key, alias, draws, observations, 0, t, n);
+    if (tables->meets && width == 0)
+        tmf_draw_variant(block, key, tables, draws, observations, 0, 1, t, n);
+    else if (tables->meets)
+        tmf_draw_variant(block, key, tables, draws, observations, width, 1, t, n);
+    else if (width == 0)
+        tmf_draw_variant(block, key, tables, draws, observations, 0, 0, t, n);
     else if (width == 1)
-        tmf_draw_variant(block, key, alias, draws, observations, 1, t, n);
+        tmf_draw_variant(block, key, tables, draws, observations, 1, 0, t, n);
     else
-        tmf_draw_variant(block, key, alias, draws, observations, width, t, n);
+        tmf_draw_variant(block, key, tables, draws, observations, width, 0, t, n);
 }
 
 typedef double (*tmf_standing_reward)(void *model, int observation, const double *mu);
 
+/* How the sum of r0 over all agents is kept up to date. */
+enum {
+    TMF_LOCAL,   /* r0(o) = level[o] + slope[o] counts[o] */
+    TMF_COUPLED, /* r0(o) = level[o] + sum_y slope[o, y] counts[y] */
+    TMF_PRICED   /* r0(o) depends on mu(o) only, and `price` computes it */
+};
+
 typedef struct {
     const uint64_t *key;
-    const tmf_draws *draws;
-    tmf_alias alias;
-    int64_t n_actions, n_agents;
-    void *observations;          /* (N,) of `width` bytes; NULL, width 0: individuals are not stored */
-    int width;
-    tmf_block *block;
-    int64_t *counts;             /* (S,) */
-    int64_t *decisions;          /* (S, A); NULL: not recorded */
-    const double *extra;         /* (S, A) r - r0 */
-    const double *margin;        /* (S, 2) level + slope, 2 slope if r0(o) = level[o] + slope[o] counts[o]; or NULL */
-    tmf_standing_reward price;   /* r0 by `model`, if margin is NULL */
+    tmf_draws draws;
+    tmf_block block;
+    tmf_event_tables tables;
+    int64_t n_agents;
+    void *observations;     /* (N,) of `width` bytes; NULL, width 0: individuals are not stored */
+    int width, pricing;
+    int64_t *counts;        /* (S,) */
+    int64_t *decisions;     /* (S, A); NULL: not recorded */
+    const double *extra;    /* (S, A) r - r0 */
+    const double *margin;   /* TMF_LOCAL: (S, 2) level + slope, 2 slope */
+    const double *coupling; /* TMF_COUPLED: (S, S) Q = slope + its transpose */
+    double *pull;           /* TMF_COUPLED: (S,) level + Q counts */
+    tmf_standing_reward price;
     void *model;
-    double *mu, *standing;       /* (S,) counts / N and r0; kept up to date only if margin is NULL */
-    double total;                /* sum of r0 over all agents */
-    double reward;               /* sum of the rewards of all agents over the events */
+    double *mu, *standing;  /* TMF_PRICED: (S,) counts / N and r0 */
+    double before;          /* TMF_PRICED: r0 of the acting agent before the last event */
+    double total;           /* sum of r0 over all agents */
+    double reward;          /* sum of the rewards of all agents over the events */
     double whole, weight, discount; /* the same, discounted; the weight of the next event */
-    double before;               /* r0 of the acting agent before the last event, if margin is NULL */
 } tmf_events;
 
-/* Counts the events of the block from `first` on, and their rewards. */
-TMF_INLINE void tmf_count_variant(tmf_events *it, int64_t first, int64_t n, const int by_price)
+TMF_BY_LEVEL(tmf_add_difference, (double *restrict out, const double *more, const double *less, int64_t n),
+             (out, more, less, n))
 {
-    const tmf_block *const block = it->block;
-    const int bits = it->alias.column_bits, cell_bits = it->alias.cell_bits;
-    const uint32_t actions = (1u << (bits - cell_bits)) - 1;
-    const int64_t A = it->n_actions, N = it->n_agents;
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        out[i] += more[i] - less[i];
+}
+
+/* Updates total and pull if r0 is coupled and one agent moves from o to x. The sum is level' c + c' Q c / 2. */
+static inline void tmf_pull(tmf_events *it, int64_t o, int64_t x)
+{
+    const int64_t S = it->block.n_observations;
+    const double *const to = it->coupling + x * S, *const from = it->coupling + o * S;
+    it->total += (it->pull[x] - it->pull[o]) + ((to[x] + from[o]) * 0.5 - from[x]);
+    tmf_add_difference(it->pull, to, from, S);
+}
+
+/* Counts the events of the block from `first` on, and their rewards. */
+TMF_INLINE void tmf_count_variant(tmf_events *it, int64_t first, int64_t n, const int pricing)
+{
+    const tmf_block *const block = &it->block;
+    const int64_t N = it->n_agents;
     const double *const extra = it->extra, *const margin = it->margin;
     const double discount = it->discount;
     int64_t *const counts = it->counts, *const decisions = it->decisions;
+    double *const mu = it->mu, *const standing = it->standing;
     double total = it->total, reward = it->reward, whole = it->whole, weight = it->weight;
     for (int64_t i = first; i < first + n; i++) {
-        const uint32_t o = block->left[i], x = block->joined[i];
-        const int64_t pair = (int64_t)o * A + ((block->flows[i] >> cell_bits) & actions);
-        const double earned = total + extra[pair];
+        const uint32_t o = block->left[i], x = block->joined[i], pair = block->pairs[i];
+        const double earned = (pricing == TMF_COUPLED ? it->total : total) + extra[pair];
         reward += earned;
         whole += weight * earned;
         weight *= discount;
         if (decisions)
             decisions[pair]++;
-        if (by_price) { /* also correct for x = o, up to rounding; a branch on x == o would be mispredicted */
-            double *const mu = it->mu, *const standing = it->standing;
+        if (pricing == TMF_LOCAL) { /* one agent more adds level + slope (2 c + 1) to c (level + slope c) */
+            const int64_t without = --counts[o], before = counts[x];
+            total += (margin[2 * x] + margin[2 * x + 1] * (double)before)
+                   - (margin[2 * o] + margin[2 * o + 1] * (double)without);
+            counts[x] = before + 1;
+        } else if (pricing == TMF_COUPLED) {
+            tmf_pull(it, o, x);
+            counts[o]--;
+            counts[x]++;
+        } else { /* also correct for x = o, up to rounding; a branch on x == o would be mispredicted */
             it->before = standing[o];
             total -= (double)counts[o] * standing[o] + (double)counts[x] * standing[x];
             counts[o]--;
@@ -233,14 +318,10 @@ TMF_INLINE void tmf_count_variant(tmf_events *it, int64_t first, int64_t n, cons
             standing[o] = it->price(it->model, (int)o, mu);
             standing[x] = it->price(it->model, (int)x, mu);
             total += (double)counts[o] * standing[o] + (double)counts[x] * standing[x];
-        } else { /* one agent more adds level + slope (2 c + 1) to c (level + slope c) */
-            const int64_t without = --counts[o], before = counts[x];
-            total += (margin[2 * x] + margin[2 * x + 1] * (double)before)
-                   - (margin[2 * o] + margin[2 * o + 1] * (double)without);
-            counts[x] = before + 1;
         }
     }
-    it->total = total;
+    if (pricing != TMF_COUPLED)
+        it->total = total;
     it->reward = reward;
     it->whole = whole;
     it->weight = weight;
@@ -249,16 +330,19 @@ TMF_INLINE void tmf_count_variant(tmf_events *it, int64_t first, int64_t n, cons
 /* Plays up to `most` of the n events from t on, all with the same tables; returns the number of those played. */
 static inline int64_t tmf_play_events(tmf_events *it, int64_t t, int64_t n, int64_t most)
 {
-    tmf_block *const block = it->block;
+    tmf_block *const block = &it->block;
     if (t >= block->end) {
-        tmf_begin_block(block, t, block->bounds && block->length < n ? block->length : n, it->draws, it->counts);
-        tmf_draw_events(block, it->key, &it->alias, it->draws, it->observations, it->width, t, block->end - t);
+        n = block->bounds && block->length < n ? block->length : n;
+        tmf_begin_block(block, t, n, &it->draws, it->counts, it->tables.meets);
+        tmf_draw_events(block, it->key, &it->tables, &it->draws, it->observations, it->width, t, block->end - t);
     }
     n = most < block->end - t ? most : block->end - t;
-    if (it->margin)
-        tmf_count_variant(it, t - block->begin, n, 0);
+    if (it->pricing == TMF_LOCAL)
+        tmf_count_variant(it, t - block->begin, n, TMF_LOCAL);
+    else if (it->pricing == TMF_COUPLED)
+        tmf_count_variant(it, t - block->begin, n, TMF_COUPLED);
     else
-        tmf_count_variant(it, t - block->begin, n, 1);
+        tmf_count_variant(it, t - block->begin, n, TMF_PRICED);
     return n;
 }
 

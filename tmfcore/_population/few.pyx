@@ -76,7 +76,7 @@ cdef class Few:
         cdef Py_ssize_t o
         cdef int i, n
         if self.priced:
-            refresh(at, &people.passive, t, people.counts, people.mu, people.row)
+            refresh(at, &people.passive, t, people.counts, people.mu, people.row, False)
             reward = people.passive.sum
         else:
             self.price(at)

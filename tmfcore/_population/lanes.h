@@ -116,7 +116,7 @@ static void tmf_side_words(tmf_side *it, int64_t t)
             for (int r = 0; r < TMF_SIDE; r++)
                 if (TMF_UNLIKELY(it->agents[i][r] == TMF_UNDECIDED)) {
                     const uint64_t at = (uint64_t)(t + i);
-                    it->agents[i][r] = (uint32_t)tmf_agent_again(it->keys[r], at, it->n_agents, threshold);
+                    it->agents[i][r] = (uint32_t)tmf_agent_again(it->keys[r], at, 1, it->n_agents, threshold);
                     it->n_biased += r < it->n_populations;
                 }
 }

@@ -129,7 +129,7 @@ cdef class Side:
                 continue
             self.see(at, r)
             self.singles.open_rewards(at, &self.people, 0)
-            refresh(at, &self.people.passive, 0, self.people.counts, self.people.mu, self.people.row)
+            refresh(at, &self.people.passive, 0, self.people.counts, self.people.mu, self.people.row, False)
             it.total[r] = self.people.passive.sum
             it.extra_of[r] = <uint32_t>(r * size)
             memcpy(it.extra + r * size, self.singles.extra, size * sizeof(double))

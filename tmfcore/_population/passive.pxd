@@ -15,7 +15,8 @@ cdef struct PassiveRewards:
     bint fresh                 # move_agent keeps the sum up to date; a step at which all agents move clears this
 
 
-# Bring at.tables.passive_reward and the sum to (t, mu). A model that is not by_row needs at.at(t, mu) first.
+# Bring at.tables.passive_reward and the sum to (t, mu); return whether they were computed afresh. A model that is not by_row
+# needs at.tables_at(t, mu) first. `kept`: the sum is up to date if it is fresh, although r0 is not local.
 cdef int refresh(
     Evaluator at,
     PassiveRewards *passive,
@@ -23,6 +24,7 @@ cdef int refresh(
     const int64_t *counts,     # IN   (S,)
     const double *mu,          # IN   (S,)
     double *row,               # SCRATCH (K0,)
+    bint kept,
 ) except -1 nogil
 
 

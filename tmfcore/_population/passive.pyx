@@ -8,12 +8,13 @@ from libc.stdint cimport int64_t
 from tmfcore._model.model cimport Tables, checked_row
 
 cdef int refresh(
-    Evaluator at, PassiveRewards *passive, int t, const int64_t *counts, const double *mu, double *row
+    Evaluator at, PassiveRewards *passive, int t, const int64_t *counts, const double *mu, double *row,
+    bint kept
 ) except -1 nogil:
     cdef Py_ssize_t o
     cdef Tables wanted
     cdef bint fresh = passive.fresh and at.model.local_passive_reward      # otherwise r0 may depend on t and all of mu
-    if fresh and t % EXACT_EVERY:
+    if passive.fresh and (fresh or kept) and t % EXACT_EVERY:
         return 0
     if at.model.by_row and at.model.in_parts and not fresh:        # one product with mu for all rows instead of S
         wanted.reward = wanted.transition = wanted.passive_transition = NULL
@@ -26,4 +27,4 @@ cdef int refresh(
     for o in range(at.n_observations):
         passive.sum += counts[o] * at.tables.passive_reward[o]
     passive.fresh = True
-    return 0
+    return 1

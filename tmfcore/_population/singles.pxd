@@ -1,10 +1,10 @@
 """Steps at which one agent acts (B = 1) and passive agents stay where they are, for both engines."""
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tmfcore._population.alias cimport AliasTables, tmf_alias
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.ledger cimport Ledger
-from tmfcore._model.model cimport Model
+from tmfcore._population.meetings cimport Meetings, tmf_met_rows
 from tmfcore._population.passive cimport PassiveRewards
 
 
@@ -12,43 +12,60 @@ cdef extern from "_population/events.h" nogil:
     enum:
         CHUNK "TMF_CHUNK"      # events whose random numbers are drawn at once
         AHEAD "TMF_AHEAD"      # events from the prefetch of an agent's observation to its use
+        TMF_LOCAL
+        TMF_COUPLED
+        TMF_PRICED
     ctypedef struct tmf_draws:
         uint64_t agents[256]
-        uint32_t moves[256]
+        uint64_t partners[256]
+        uint64_t words[512]
     ctypedef struct tmf_block:
         int64_t begin, end, length, n_observations
         int search_bits
         int64_t *bounds
         uint32_t left[256]
-        uint32_t flows[256]
         uint32_t joined[256]
+        uint32_t met[256]
+        uint32_t pairs[256]
+        uint32_t cells[256]
+    ctypedef struct tmf_event_tables:
+        int meets
+        tmf_alias first, second
+        const tmf_met_rows *rows
+        const int32_t *successor
+        int64_t n_actions, n_successors
     ctypedef double (*tmf_standing_reward)(void *model, int observation, const double *mu) noexcept
     ctypedef struct tmf_events:
         const uint64_t *key
-        const tmf_draws *draws
-        tmf_alias alias
-        int64_t n_actions, n_agents
+        tmf_draws draws
+        tmf_block block
+        tmf_event_tables tables
+        int64_t n_agents
         void *observations
-        int width
-        tmf_block *block
+        int width, pricing
         int64_t *counts
         int64_t *decisions
         const double *extra
         const double *margin
+        const double *coupling
+        double *pull
         tmf_standing_reward price
         void *model
         double *mu
         double *standing
-        double total, reward, whole, weight, discount, before
-    void tmf_draw_chunk(const uint64_t *key, int64_t chunk, uint64_t n, uint64_t *words, tmf_draws *draws)
-    void tmf_begin_block(tmf_block *block, int64_t t, int64_t n, const tmf_draws *draws, const int64_t *counts)
-    uint32_t tmf_place(tmf_block *block, int64_t i, uint64_t agent)
+        double before, total, reward, whole, weight, discount
+    void tmf_draw_chunk(const uint64_t *key, int64_t chunk, uint64_t n, bint by_moves, tmf_draws *draws)
+    void tmf_begin_block(
+        tmf_block *block, int64_t t, int64_t n, const tmf_draws *draws, const int64_t *counts, bint meets)
+    uint32_t tmf_place(tmf_block *block, uint32_t *places, int64_t i, uint64_t agent)
+    void tmf_pull(tmf_events *it, int64_t o, int64_t x)
     int64_t tmf_play_events(tmf_events *it, int64_t t, int64_t n, int64_t most)
 
 
 cdef enum Manner:
     FIXED                      # alias tables that are constant within a stage, rewards in O(1)
-    ROWS                       # each event evaluates one row of the game
+    MEETINGS                   # the same, with a row for each observation of a partner
+    ROWS                       # each event evaluates one row of the game; if the game `meets`, that of a meeting
     TABLES                     # each event evaluates all tables of the game
 
 
@@ -73,34 +90,38 @@ cdef struct Event:             # the acting agent of one step
 
 
 cdef class Singles:
-    cdef AliasTables alias     # None unless FIXED
+    cdef AliasTables alias     # of FIXED: moves; of MEETINGS: actions; otherwise None
+    cdef Meetings meetings     # None unless MEETINGS
     cdef Manner manner
+    cdef bint coupled          # the sum of r0 is kept by `events` (TMF_COUPLED)
     cdef Py_ssize_t stage      # stage of the tables in `alias`
     cdef Py_ssize_t ready      # step for which `prepare` was called last
-    cdef Py_ssize_t chunk      # chunk of the random numbers in `draws` and `words`
-    cdef uint64_t words[2 * CHUNK]
-    cdef tmf_draws draws
-    cdef tmf_block block
-    cdef tmf_events events     # the kernel of FIXED
+    cdef Py_ssize_t played     # the step after those played last
+    cdef Py_ssize_t chunk      # chunk of the random numbers in events.draws
+    cdef tmf_events events     # the kernel of FIXED and MEETINGS
     cdef double[::1] doubles
     cdef double *extra         # (S, A)  r - r0
-    cdef double *level         # (S,)  r0(o, mu) = level[o] + slope[o] N mu(o), if so: rewards need no call
+    cdef double *level         # (S,)  TMF_LOCAL: r0(o, mu) = level[o] + slope[o] N mu(o)
     cdef double *slope         # (S,)
     cdef double *margin        # (S, 2)  level + slope, 2 slope
+    cdef double[::1] couplings
     cdef int64_t[::1] bounds
     cdef Event last
 
     # For a run of at.horizon steps, at n_single of which one agent acts; reads whether people.observations is NULL.
     @staticmethod
     cdef Singles of(Evaluator at, const Population *people, Py_ssize_t n_single)
+    cdef int choose(self, Evaluator at, Py_ssize_t n_single) except -1
     # Evaluate the tables and draw the random numbers that step t needs.
     cdef int prepare(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil
+    # Read the rewards of FIXED and MEETINGS, and the alias tables of the stage of step t.
+    cdef int open_rewards(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil
+    cdef int open_tables(self, Evaluator at, const double *mu, Py_ssize_t t) except -1 nogil
+    cdef void couple(self, Evaluator at, Population *people) noexcept nogil
     # Play and record up to n_steps steps from t on; return their number, which ends with a chunk or a stage.
     cdef Py_ssize_t play(
         self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps) except -1 nogil
-    # Read the rewards of FIXED, and the alias tables of the stage of step t.
-    cdef int open_rewards(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil
-    cdef int open_tables(self, Evaluator at, const double *mu, Py_ssize_t t) except -1 nogil
-    cdef int play_fixed(
+    cdef int play_tables(
         self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps) except -1 nogil
-    cdef int play_one(self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t) except -1 nogil
+    cdef int play_one(
+        self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps) except -1 nogil

@@ -78,7 +78,7 @@ static inline void tmf_row_close(tmf_row *row, int bits, double scale)
 }
 
 /* Builds cells and finer, OUT, of n_rows <= TMF_ROWS rows; mass is overwritten, order is scratch; all (n_rows, 2^b). */
-static void tmf_build_rows(double *mass, uint32_t *order, uint32_t *cells, uint32_t *finer, int bits, int n_rows)
+static inline void tmf_build_rows(double *mass, uint32_t *order, uint32_t *cells, uint32_t *finer, int bits, int n_rows)
 {
     const ptrdiff_t n_columns = (ptrdiff_t)1 << bits;
     const double scale = 4294967296.0 / (double)n_columns;

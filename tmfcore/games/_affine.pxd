@@ -17,6 +17,7 @@ cdef class Rows:
     cdef const double *zeros            # (n K,)
 
     cdef void row(self, Py_ssize_t i, const double *mu, double *out) noexcept nogil
+    cdef void corner_row(self, Py_ssize_t i, Py_ssize_t y, double *out) noexcept nogil
     cdef void fill(self, const double *mu, double *out, bint everything) noexcept nogil
     cdef void slopes(self, Py_ssize_t i, double *slope, double *bend) noexcept nogil
     # Turn rows first..first + n - 1, written by `row` or `fill` at mu, into those of the formula, if mu sums to mass.
@@ -38,6 +39,7 @@ cdef class Affine(Model):
     cdef const double *level_share      # sum of mu
 
     cdef double held(self, Py_ssize_t o, const double *mu) noexcept nogil
+    cdef double earned(self, Py_ssize_t o, Py_ssize_t a, const double *mu) noexcept nogil
     # Turn the output of row_at, or of tables_at(everything), at mu into that of the formula, if mu sums to `mass`.
     cdef void stretch_row(self, Py_ssize_t o, Py_ssize_t a, double mass, double *row, double *reward) noexcept nogil
     cdef void stretch_tables(self, double mass, Tables *tables) noexcept nogil

@@ -11,6 +11,7 @@ Cost       rewards O(S^2 A); O(S^2) if r - r0 does not depend on mu; O(S A) if m
            O(S K) for each row that depends on mu.
 """
 from libc.math cimport fabs
+from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -74,6 +75,16 @@ cdef class Rows:
             memcpy(out, self.first + i * K, K * sizeof(double))
         else:
             tmf_row_values(self.zeros, self.corner + self.slot[i] * K * S, mu, NULL, 1.0, K, S, out, NULL)
+
+    cdef void corner_row(self, Py_ssize_t i, Py_ssize_t y, double *out) noexcept nogil:
+        """The row where all agents are at y."""
+        cdef Py_ssize_t K = self.n_cells, S = self.n_observations, k
+        cdef const double *corners = self.corner + self.slot[i] * K * S
+        if self.slot[i] < 0:
+            memcpy(out, self.first + i * K, K * sizeof(double))
+            return
+        for k in range(K):
+            out[k] = corners[k * S + y]
 
     cdef void fill(self, const double *mu, double *out, bint everything) noexcept nogil:
         """Write all rows at mu; unless `everything`, `out` holds the rows of another mu, and constant ones are kept."""
@@ -211,6 +222,7 @@ cdef class Affine(Model):
     def __init__(self, reward0, reward_mu, transition0, transition_mu, passive_reward0, passive_reward_mu,
                  passive_transition0, passive_transition_mu, successors=None, passive_successors=None):
         cdef const double[::1] reward, slope, level, passive_slope, reward_share, level_share
+        cdef const uint8_t[::1] alone
         S, A = np.shape(reward0)
         if passive_transition0 is None:
             if passive_successors is not None:
@@ -260,6 +272,8 @@ cdef class Affine(Model):
                             for array in (reward_of, moving if varies else np.zeros(1), level_of, slope_of,
                                           shared_reward, shared))
         reward, slope, level, passive_slope, reward_share, level_share = self.arrays
+        alone = np.asarray(self.active.arrays[2] < 0, np.uint8)
+        self.arrays += (alone,)
         self.reward_share = &reward_share[0]
         self.level_share = &level_share[0]
         self.by_mass = bool(not (self.active.rigid and self.passive.rigid) or np.any(shared) or np.any(shared_reward))
@@ -271,9 +285,15 @@ cdef class Affine(Model):
         self.constant_reward = self.fixed_reward and self.fixed_passive_reward
         if self.separable_reward and not (slope_of > 0).any():
             self.falling_reward = 2 if (slope_of == 0).sum() <= 1 else 1
+        self.constant_extra = self.additive
+        self.standing_level = self.level
         if self.separable_reward:
-            self.standing_level = self.level
             self.standing_slope = self.passive_slope
+        elif not self.local_passive_reward:
+            self.standing_matrix = self.passive_slope
+        self.meets = not self.active.constant
+        self.constant_meetings = True
+        self.alone = &alone[0]
         self.constant = self.constant_transition and self.constant_reward
         self.affine = self.differentiable = True
         self.by_row = self.trusted = self.in_parts = True
@@ -304,25 +324,36 @@ cdef class Affine(Model):
         tmf_row_values(self.level + o, self.passive_slope + o * S, mu, NULL, 1.0, 1, S, &out, NULL)
         return out
 
+    cdef double earned(self, Py_ssize_t o, Py_ssize_t a, const double *mu) noexcept nogil:
+        """r(o, a, mu)"""
+        cdef double out
+        cdef Py_ssize_t S = self.n_observations, i = o * self.n_actions + a
+        if self.fixed_reward:
+            return self.reward[i]
+        if self.additive:
+            return self.held(o, mu) + self.reward[i]
+        tmf_row_values(self.reward + i, self.slope + i * S, mu, NULL, 1.0, 1, S, &out, NULL)
+        return out
+
     cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
-        return self.level[observation] + self.passive_slope[observation] * mu[observation]
+        return self.held(observation, mu)
+
+    cdef int met_at(
+        self, int t, int observation, int action, int partner, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        self.active.corner_row(observation * self.n_actions + action, partner, probabilities)
+        reward[0] = self.earned(observation, action, mu)
+        return 0
 
     cdef int row_at(
         self, int t, int observation, int action, const double *mu, double *probabilities, double *reward
     ) except -1 nogil:
-        cdef Py_ssize_t S = self.n_observations
-        cdef Py_ssize_t i = observation * self.n_actions + action
         if action < 0:
             self.passive.row(observation, mu, probabilities)
             reward[0] = self.held(observation, mu)
-            return 0
-        self.active.row(i, mu, probabilities)
-        if self.fixed_reward:
-            reward[0] = self.reward[i]
-        elif self.additive:
-            reward[0] = self.held(observation, mu) + self.reward[i]
         else:
-            tmf_row_values(self.reward + i, self.slope + i * S, mu, NULL, 1.0, 1, S, reward, NULL)
+            self.active.row(observation * self.n_actions + action, mu, probabilities)
+            reward[0] = self.earned(observation, action, mu)
         return 0
 
     cdef void stretch_row(self, Py_ssize_t o, Py_ssize_t a, double mass, double *row, double *reward) noexcept nogil:

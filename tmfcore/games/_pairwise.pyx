@@ -3,7 +3,7 @@
 Source     games.pairwise_revision has the formulas.  Notation: model.pxd; f(y) the payoff of strategy y, affine in mu;
            beta the intensity of selection, m the probability of mutation.
 Contract   the caller checks that payoffs are finite and that probabilities of adoption are at most 1.
-Cost       O(S^2) per row, for the payoffs of all strategies; O(S^2) for all rows.
+Cost       O(S^2) per row, for the payoffs of all strategies; O(S) per row of a meeting; O(S^2) for all rows.
 """
 from libc.string cimport memset
 
@@ -68,6 +68,9 @@ cdef class PairwiseRevision(Affine):
             self.how.logistic = self.rule == FERMI
             self.adoption = &self.how
         self.differentiable = self.rule != BETTER       # whose rows have kinks where payoffs are equal
+        self.meets = self.rule != LOGIT
+        self.constant_meetings = False
+        self.alone = NULL
 
     cdef inline double payoff(self, Py_ssize_t o, const double *mu) noexcept nogil:
         cdef Py_ssize_t y
@@ -125,6 +128,21 @@ cdef class PairwiseRevision(Affine):
         for y in range(self.n_observations):
             probabilities[y] = self.payoff(y, mu)
         self.revise(observation, mu, probabilities)
+        return 0
+
+    cdef int met_at(
+        self, int t, int observation, int action, int partner, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil:
+        cdef Py_ssize_t x, S = self.n_observations
+        cdef double adopted
+        if action != REVISE:
+            return Affine.met_at(self, t, observation, action, partner, mu, probabilities, reward)
+        reward[0] = self.held(observation, mu)
+        for x in range(S):
+            probabilities[x] = self.mutation / S
+        adopted = (1 - self.mutation) * self.adoption(self.payoff(partner, mu) - self.payoff(observation, mu))
+        probabilities[partner] += adopted
+        probabilities[observation] += 1 - self.mutation - adopted
         return 0
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:

@@ -44,6 +44,9 @@ class Model:
     def row(
         self, mu: NDArray[np.float64], t: int, observation: int, action: int
     ) -> tuple[NDArray[np.float64], float]: ...
+    def met_row(
+        self, mu: NDArray[np.float64], t: int, observation: int, action: int, partner: int
+    ) -> tuple[NDArray[np.float64], float]: ...
     def slopes(
         self, mu: NDArray[np.float64], t: int, observation: int, action: int, sigma: ArrayLike | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...

@@ -1,0 +1,24 @@
+"""Alias tables of agents that meet a partner: the policy's rows, and the rows of all meetings of a model."""
+from libc.stdint cimport uint32_t
+
+from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._population.alias cimport AliasTables, tmf_alias
+
+
+cdef extern from "_population/events.h" nogil:
+    struct tmf_met_rows:
+        uint32_t first, mask
+
+
+cdef class Meetings:
+    cdef AliasTables tables
+    cdef tmf_met_rows *rows    # (S, A) row of the pair and a partner at y: first + (y & mask)
+
+    @staticmethod
+    cdef Meetings of(Evaluator at)
+
+
+# Cells of the tables of all meetings.
+cdef double meeting_cells(Evaluator at) noexcept
+cdef AliasTables action_tables(Evaluator at)
+cdef void build_actions(AliasTables tables, Evaluator at) noexcept nogil
