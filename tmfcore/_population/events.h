@@ -1,10 +1,10 @@
-/* Events at which one agent acts: random words, places, and the loop of those whose row is drawn from alias tables, which
- * is the row of the agent's observation, or the row of an agent that met another one (Theory, section 5).
+/* Events at which one agent acts: random words, places, and the loop of those whose row is drawn from alias tables.
+ * That is the row of the agent's observation, or of an agent that met another one (Theory, section 5).
  *
- * Words      Without meetings, event t uses word t % 256 of the stream (key, t / 256, 0, SINGLES): the high half chooses the agent, the
- *            low half is the draw from its alias row. What a half cannot decide (an agent whose draw would be biased, a
- *            tie in alias.h) is decided by the Philox words at the addresses (t, attempt, SINGLES_AGAIN). Populations
- *            of 2^32 agents or more take a word for each.
+ * Words      Without meetings, event t uses word t % 256 of the stream (key, t / 256, 0, SINGLES): the high half chooses
+ *            the agent, the low half is the draw from its alias row. What a half cannot decide (an agent whose draw would
+ *            be biased, a tie in alias.h) is decided by the Philox words at the addresses (t, attempt, SINGLES_AGAIN).
+ *            Populations of 2^32 agents or more take a word for each.
  *            With meetings, the low half chooses the partner, whose attempts have the addresses (t, -attempt,
  *            SINGLES_AGAIN), and two words of the same stream after all of those draw action and successor.
  * Contract   results have the same bits on every instruction level; doubles are added in the order of the events.
@@ -205,7 +205,8 @@ TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tm
         } else {
             const uint32_t random = draws->moves[event];
             if (TMF_UNLIKELY(!tmf_draw_first(&alias, o, random, &flow)))
-                flow = tmf_draw_tie(&alias, o, random, (uint32_t)tmf_again(key, (uint64_t)(t + i), 0, TMF_SINGLES_AGAIN));
+                flow = tmf_draw_tie(&alias, o, random,
+                                    (uint32_t)tmf_again(key, (uint64_t)(t + i), 0, TMF_SINGLES_AGAIN));
             x = tmf_successor(&alias, flow);
             block->pairs[i] = (uint32_t)(o * A) + ((flow >> alias.cell_bits) & actions);
             block->cells[i] = flow & cells;
