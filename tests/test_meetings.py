@@ -25,7 +25,9 @@ def affine(size, n_actions=2, cells=None, rewards="local", seed=0, horizon=1_500
         reward_mu = reward_mu + rng.normal(size=reward_mu.shape)
     successors = None
     if cells is not None:
-        successors = np.stack([rng.permutation(size)[:cells] for _ in range(size * n_actions)]).reshape(size, n_actions, cells)
+        successors = np.stack([rng.permutation(size)[:cells] for _ in range(size * n_actions)]).reshape(
+            size, n_actions, cells
+        )
     return tmf.games.affine(
         reward0=level[:, None] + extra, reward_mu=reward_mu, passive_reward0=level, passive_reward_mu=standing_mu,
         transition0=base, transition_mu=moved, successors=successors, horizon=horizon, discount=0.99,
@@ -40,7 +42,10 @@ def policy_of(kind, size, n_actions, seed=1):
         return tmf.TabularPolicy(tables[:1]), lambda share, mu: tables[0]
     if kind == "stages":
         return tmf.TabularPolicy(tables), lambda share, mu: tables[int(2 * share)]
-    mixed = lambda mu: mu[0] * tables[0] + (1 - mu[0]) * tables[1]
+
+    def mixed(mu):
+        return mu[0] * tables[0] + (1 - mu[0]) * tables[1]
+
     return mixed, lambda share, mu: mixed(mu)
 
 
@@ -114,7 +119,9 @@ def test_moves_of_many_agents_are_those_of_the_rows(engine, kind, size, cells):
         o, _, x = made(run, t)
         excess[o, x] += 1
     mu = run.counts[0, :-1] / n_agents
-    for first in range(0, horizon, 50):  # mu moves by 1/1000 an event: the rows of 50 events differ by little from their mean
+    for first in range(
+        0, horizon, 50
+    ):  # mu moves by 1/1000 an event: the rows of 50 events differ by little from their mean
         mean = mu[first : first + 50].mean(axis=0)
         transition, table = game.tables(mean, 0)[1], pi(0.0, mean)
         p = np.zeros((size, size))
@@ -145,13 +152,18 @@ def test_rewards_are_those_of_the_tables(engine, rewards, kind):
     assert run.returns[0] == pytest.approx(whole, rel=1e-10)
 
 
-@pytest.mark.parametrize("schedule", [tmf.Sequential(), tmf.Batch(np.random.default_rng(0).choice([1, 1, 1, 2, 5, 30], 1_500))])
+@pytest.mark.parametrize(
+    "schedule", [tmf.Sequential(), tmf.Batch(np.random.default_rng(0).choice([1, 1, 1, 2, 5, 30], 1_500))]
+)
 @pytest.mark.parametrize("kind", ["fixed", "stages", "sees mu"])
 @pytest.mark.parametrize("rewards", ["local", "coupled", "own"])
 def test_what_is_recorded_changes_nothing(rewards, kind, schedule):
     """The same bits with and without individuals; the same counts and decisions at every interval, in both engines."""
     game = affine(5, 3, rewards=rewards)
-    play = lambda **more: tmf.simulate(game, policy_of(kind, 5, 3)[0], schedule, 30, rng=8, **more)
+
+    def play(**more):
+        return tmf.simulate(game, policy_of(kind, 5, 3)[0], schedule, 30, rng=8, **more)
+
     plain, tracked = play(engine="agents"), play(engine="agents", trajectories=True)
     for name in ("counts", "decisions", "rewards", "returns"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(tracked, name))

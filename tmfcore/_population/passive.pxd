@@ -15,8 +15,8 @@ cdef struct PassiveRewards:
     bint fresh                 # move_agent keeps the sum up to date; a step at which all agents move clears this
 
 
-# Bring at.tables.passive_reward and the sum to (t, mu); return whether they were computed afresh. A model that is not by_row
-# needs at.tables_at(t, mu) first. `kept`: the sum is up to date if it is fresh, although r0 is not local.
+# Bring at.tables.passive_reward and the sum to (t, mu); return whether they were computed afresh. A model that is not
+# by_row needs at.tables_at(t, mu) first. `kept`: the sum is up to date if it is fresh, although r0 is not local.
 cdef int refresh(
     Evaluator at,
     PassiveRewards *passive,
