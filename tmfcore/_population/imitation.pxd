@@ -36,6 +36,7 @@ cdef extern from "_population/imitation.h" nogil:
 cdef class Meetings(Singles):
     cdef const Adoption *rule
     cdef Py_ssize_t following  # the step after those played last
+    cdef uint64_t words[512]
     cdef tmf_meetings drawn
     cdef tmf_imitation events
     cdef double *limits

@@ -140,7 +140,7 @@ cdef class PairwiseRevision(Affine):
         reward[0] = self.held(observation, mu)
         for x in range(S):
             probabilities[x] = self.mutation / S
-        adopted = (1 - self.mutation) * self.adoption(self.payoff(partner, mu) - self.payoff(observation, mu))
+        adopted = (1 - self.mutation) * self.chance(self.payoff(partner, mu) - self.payoff(observation, mu))
         probabilities[partner] += adopted
         probabilities[observation] += 1 - self.mutation - adopted
         return 0
