@@ -265,7 +265,7 @@ typedef struct {
     double whole, weight, discount; /* the same, discounted; the weight of the next event */
 } tmf_events;
 
-TMF_BY_LEVEL(tmf_add_difference, (double *restrict out, const double *more, const double *less, int64_t n),
+TMF_BY_LEVEL(tmf_shift_pull, (double *restrict out, const double *more, const double *less, int64_t n),
              (out, more, less, n))
 {
 #pragma omp simd
@@ -279,7 +279,7 @@ static inline void tmf_pull(tmf_events *it, int64_t o, int64_t x)
     const int64_t S = it->block.n_observations;
     const double *const to = it->coupling + x * S, *const from = it->coupling + o * S;
     it->total += (it->pull[x] - it->pull[o]) + ((to[x] + from[o]) * 0.5 - from[x]);
-    tmf_add_difference(it->pull, to, from, S);
+    tmf_shift_pull(it->pull, to, from, S);
 }
 
 /* Counts the events of the block from `first` on, and their rewards. */
