@@ -16,7 +16,7 @@ from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport check_row
 from tmfcore._population.alias cimport TMF_ROWS, Layout, bits_for
 
-LOCK = threading.Lock()        # replicas may ask for the tables of their model at the same time
+_LOCK = threading.Lock()        # replicas may ask for the tables of their model at the same time
 
 
 cdef AliasTables tables_of(Py_ssize_t n_rows, Py_ssize_t n_actions, Py_ssize_t n_cells):
@@ -65,7 +65,7 @@ cdef class Meetings:
 
     @staticmethod
     cdef Meetings of(Evaluator at):
-        with LOCK:
+        with _LOCK:
             if at.model.meetings is None:
                 at.model.meetings = built(at)
             return at.model.meetings
