@@ -10,12 +10,12 @@ cdef extern from "_population/events.h" nogil:
         uint32_t first, mask
 
 
-cdef class Meetings:
+cdef class MeetingTables:
     cdef AliasTables tables
     cdef tmf_met_rows *rows    # (S, A) row of the pair and a partner at y: first + (y & mask)
 
     @staticmethod
-    cdef Meetings of(Evaluator at)
+    cdef MeetingTables of(Evaluator at)
 
 
 # Cells of the tables of all meetings.

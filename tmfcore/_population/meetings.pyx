@@ -61,10 +61,10 @@ cdef double meeting_cells(Evaluator at) noexcept:
     return <double>rows_in(at) * <double>(1 << max(1, bits_for(at.n_successors)))
 
 
-cdef class Meetings:
+cdef class MeetingTables:
 
     @staticmethod
-    cdef Meetings of(Evaluator at):
+    cdef MeetingTables of(Evaluator at):
         with _LOCK:
             if at.model.meetings is None:
                 at.model.meetings = built(at)
@@ -74,8 +74,8 @@ cdef class Meetings:
         free(self.rows)
 
 
-cdef Meetings built(Evaluator at):
-    cdef Meetings self = Meetings.__new__(Meetings)
+cdef MeetingTables built(Evaluator at):
+    cdef MeetingTables self = MeetingTables.__new__(MeetingTables)
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions, n_rows = rows_in(at)
     cdef Py_ssize_t o, a, y, row = 0, first = 0
     cdef double reward

@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from tmfcore._population.alias cimport AliasTables, tmf_alias
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.ledger cimport Ledger
-from tmfcore._population.meetings cimport Meetings, tmf_met_rows
+from tmfcore._population.meetings cimport MeetingTables, tmf_met_rows
 from tmfcore._population.passive cimport PassiveRewards
 
 
@@ -91,7 +91,7 @@ cdef struct Event:             # the acting agent of one step
 
 cdef class Singles:
     cdef AliasTables alias     # of FIXED: moves; of MEETINGS: actions; otherwise None
-    cdef Meetings meetings     # None unless MEETINGS
+    cdef MeetingTables meetings     # None unless MEETINGS
     cdef Manner manner
     cdef bint coupled          # the sum of r0 is kept by `events` (TMF_COUPLED)
     cdef Py_ssize_t stage      # stage of the tables in `alias`

@@ -15,7 +15,7 @@ import numpy as np
 from tmfcore._population.alias cimport AliasTables, Layout, bits_for, cells_in, layout_of
 from tmfcore._model.evaluator cimport successors_of
 from tmfcore._population.ledger cimport end_step, end_steps
-from tmfcore._population.meetings cimport Meetings, action_tables, build_actions, meeting_cells
+from tmfcore._population.meetings cimport MeetingTables, action_tables, build_actions, meeting_cells
 from tmfcore._model.model cimport Model, Tables, check_row, checked_row, refuse_standing
 from tmfcore._population.passive cimport move_agent, refresh
 from tmfcore._model.policy cimport stage_end, stage_of
@@ -93,7 +93,7 @@ cdef class Singles:
         elif model.meets and model.constant_meetings and (
                 meeting_cells(at) <= min(2.0**22, 8 * pay) and n_stages * at.n_observations * at.n_actions <= pay):
             self.manner = MEETINGS
-            self.meetings = Meetings.of(at)
+            self.meetings = MeetingTables.of(at)
             self.alias = action_tables(at)
             self.events.tables.meets = True
             self.events.tables.second = self.meetings.tables.alias
