@@ -196,6 +196,8 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "counts, mu only, S=64": _dense("counts_mu", 64, 10**8, 50, "step"),
     "counts, sequential": _resources("sequential_counts", 1, 200_000, "event"),
     "counts, sequential, 64 replicas": partial(of_workload, "event", lambda: workloads.replicas(8, 20_000, 20_000)),
+    "meetings, affine, S=8": partial(of_workload, "event", lambda: workloads.meeting(8, 100_000, 200_000)),
+    "meetings, imitation, S=5": partial(of_workload, "event", lambda: workloads.imitation(5, 100_000, 200_000)),
     "counts, Bernoulli": partial(of_workload, "run", partial(workloads.dense, "bernoulli", 64, 4, 10**12, 50, 0.01)),
     "flow, S=8": _limit("flow", 8, 20_000),
     "flow, S=64": _limit("flow", 64, 1_000),
