@@ -82,7 +82,7 @@ def build_game(name: str, options: dict[str, Any]) -> Callable[[tmf.Schedule, in
 
     def played(schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
         with usage_errors():
-            return game.at(schedule, n_agents, step=step)
+            return game.at(schedule, n_agents) if step is None else game.at(step=step)
 
     return played
 
