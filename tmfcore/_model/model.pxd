@@ -78,11 +78,6 @@ cdef class Model:
     # r0(o, mu), which the caller checks to be finite. Called only if separable_reward, and reads mu(o) only then; or if
     # there is a standing_matrix.
     cdef double standing_reward(self, int observation, const double *mu) noexcept nogil
-    # If `meets`: the active row of an agent that met an agent at `partner`, checked by kernels like one of row_at. Its
-    # mean over partners drawn from mu is the row at mu (Theory, section 5). The reward is that at mu.
-    cdef int met_at(
-        self, int t, int observation, int action, int partner, const double *mu, double *probabilities, double *reward
-    ) except -1 nogil
     # Derivatives of one row in mu, if `differentiable`. slope (K, S): d row[k] / d mu(y), up to a constant that is the
     # same for all y and cancels along differences of populations. bend (K,): the sum over y and z of sigma[y, z] (S, S)
     # times d^2 row[k] / d mu(y) d mu(z); sigma is symmetric and its rows sum to 0. Action -1: the passive row, K0.
@@ -95,6 +90,11 @@ cdef class Model:
     cdef int set_shape(
         self, Py_ssize_t n_observations, Py_ssize_t n_actions, object successors, object passive_successors
     ) except -1
+    # If `meets`: the active row of an agent that met an agent at `partner`, checked by kernels like one of row_at. Its
+    # mean over partners drawn from mu is the row at mu (Theory, section 5). The reward is that at mu.
+    cdef int met_at(
+        self, int t, int observation, int action, int partner, const double *mu, double *probabilities, double *reward
+    ) except -1 nogil
 
 
 cdef double TOLERANCE           # largest |sum - 1| of a row
