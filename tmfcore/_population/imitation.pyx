@@ -16,9 +16,7 @@ from tmfcore._model.policy cimport stage_end, stage_of
 from tmfcore._population.alias cimport bits_for
 from tmfcore._population.ledger cimport end_steps
 from tmfcore._population.observations cimport tmf_prefetch_one
-
-cdef enum:
-    EXACT_EVERY = 1024
+from tmfcore._population.passive cimport EXACT_EVERY
 
 
 cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_single):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .population import SIGMAS, Answer, Disagreement, Floats, Ints, near
+from .population import SIGMAS, Answer, Disagreement, Floats, Ints, WithPolicy, near
 
 __all__ = ["Coupled", "Imitation", "Meeting"]
 
@@ -105,7 +105,7 @@ class Coupled:
 
 
 @dataclass(frozen=True, eq=False)
-class Meeting(Coupled):
+class Meeting(WithPolicy, Coupled):
     """Kernels that are affine in mu: the acting agent meets an agent y drawn uniformly from all N.
 
     Parameters
@@ -120,16 +120,6 @@ class Meeting(Coupled):
     pi: Floats
     constant: Floats
     meeting: Floats
-
-    @property
-    def size(self) -> int:
-        """S."""
-        return len(self.pi)
-
-    @property
-    def n_actions(self) -> int:
-        """A."""
-        return int(self.pi.shape[1])
 
     @cached_property
     def corners(self) -> Floats:

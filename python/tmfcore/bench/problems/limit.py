@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from .population import Disagreement, Floats, Ints
+from .population import Disagreement, Floats, Ints, WithPolicy
 
 __all__ = ["BeachBar", "DenseGame", "JostledBar", "close"]
 
 
 @dataclass(frozen=True, eq=False)
-class DenseGame:
+class DenseGame(WithPolicy):
     """Forward flow or backward values over T steps of a dense random game, with all agents acting.
 
     The answer is mu (T+1, S) of kind "flow", V (T+1, S) of kind "values" (along the flow, discount `discount`).
@@ -33,14 +33,6 @@ class DenseGame:
     transition: Floats
     reward: Floats
     discount: float = 0.95
-
-    @property
-    def size(self) -> int:
-        return len(self.pi)
-
-    @property
-    def n_actions(self) -> int:
-        return int(self.pi.shape[1])
 
     @cached_property
     def initial(self) -> Floats:

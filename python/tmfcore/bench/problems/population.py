@@ -51,8 +51,24 @@ class Answer:
     reward: float | None = None
 
 
+class WithPolicy:
+    """A problem with a given policy, pi (S, A)."""
+
+    pi: Floats
+
+    @property
+    def size(self) -> int:
+        """S."""
+        return len(self.pi)
+
+    @property
+    def n_actions(self) -> int:
+        """A."""
+        return int(self.pi.shape[1])
+
+
 @dataclass(frozen=True, eq=False)
-class Population:
+class Population(WithPolicy):
     """N agents, of which a share acts at each step, with a constant policy and kernel; passive agents stay.
 
     The answer is an Answer, or counts (S,) after all steps.
@@ -85,14 +101,6 @@ class Population:
     values: Floats | None = None
 
     SWITCHING = 0.05
-
-    @property
-    def size(self) -> int:
-        return len(self.pi)
-
-    @property
-    def n_actions(self) -> int:
-        return int(self.pi.shape[1])
 
     @property
     def step(self) -> float:
