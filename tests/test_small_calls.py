@@ -9,7 +9,7 @@ import pytest
 import tmfcore as tmf
 from tmfcore._model.table_model import TableModel
 from tmfcore._population.costs import seconds_per_step
-from tmfcore._population.simulate import rounded_counts
+from tmfcore._population.starts import rounded_counts
 from tmfcore._results.records import Record
 
 RNG = np.random.default_rng(3)

@@ -93,6 +93,8 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "_model/schedules.py": ("schedule", "invariants"),
     "_population/simulation.py": ("fingerprint", "simulate", "frames", "plots", "files"),
     "_population/simulate.py": ("fingerprint", "simulate", "counts_engine", "invariants", "frames", "plots", "costs"),
+    "_population/runs.py": ("simulate", "lanes", "threads", "counts_engine"),
+    "_population/starts.py": ("simulate", "small_calls", "fingerprint", "belonging"),
     "solvers": _SOLVERS,
     "solvers/_registry.py": ("solver_registry", "tune"),
     "solvers/_solver.py": ("options", *_SOLVERS),

@@ -20,7 +20,8 @@ from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
 from tmfcore._population import tagged as tagged_kernel
-from tmfcore._population.simulate import REPLICAS, calls_python, rounded_counts, sampled_counts, simulate
+from tmfcore._population.simulate import REPLICAS, calls_python, simulate
+from tmfcore._population.starts import rounded_counts, sampled_counts
 from tmfcore._random import seeding
 from tmfcore._results import confidence as _intervals
 from tmfcore._results.confidence import Interval

@@ -3,26 +3,21 @@
     simulate(...) -> Simulation      R independent replicas, on threads; the result depends on the seed alone
     Simulation.trajectories          observations, actions and rewards of individuals (agents engine, one replica)
 
-Replicas share read-only data only: each has its own random stream and its own rows of the output.
+`starts` has the counts at the start, `runs` the calls of the kernels, `costs` what decides between engines.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tmfcore._base import bars
 from tmfcore._base import validation as check
-from tmfcore._base.entries import all_finite
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.threads import Watch, over_replicas, workers_for
 from tmfcore._base.types import Engine, FloatsLike, Start
-from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._base.validation import IntArray
 from tmfcore._model import appearance
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
@@ -32,10 +27,11 @@ from tmfcore._model.policy import CallablePolicy, Policy
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
-from tmfcore._population import lanes
 from tmfcore._population.costs import BESIDE, seconds_per_step
-from tmfcore._population.simulation import Simulation, Trajectories
-from tmfcore._random import sampling, seeding
+from tmfcore._population.runs import Run, groups_of
+from tmfcore._population.simulation import Simulation
+from tmfcore._population.starts import start_of
+from tmfcore._random import seeding
 
 __all__ = ["REPLICAS", "simulate"]
 
@@ -152,24 +148,14 @@ def simulate(
         engine, n_agents, why, costs["counts"], costs["agents"],
     )  # fmt: skip
     check_batches(n_agents, batch, engine)
-    given = _given_start(start, n_agents, replicas, game)
+    given, start_name = start_of(start, n_agents, replicas, game)
 
-    run = _Run(
-        model=game.model,
-        policy=kernel,
-        engine=engine,
-        n_agents=n_agents,
-        horizon=horizon,
-        discount=game.discount,
-        batch=batch,
-        probability=probability,
-        record_every=min(record_every, horizon),
-        initial=game.initial,
-        start=given,
-    )
-    out = _Output.allocate(run, replicas, decisions, trajectories)
+    run = Run(
+        game, kernel, engine, n_agents, batch, probability, min(record_every, horizon), given, replicas, decisions,
+        trajectories,
+    )  # fmt: skip
     generators = seeding.generators(rng, replicas)
-    fewest = run.fewest_beside(replicas, decisions)
+    fewest = run.fewest_beside(replicas)
     seconds = horizon * costs[engine] * (BESIDE if replicas >= fewest else 1.0)
     python = calls_python(game, kernel)
     workers = workers_for(threads, replicas, seconds, python=python)
@@ -177,30 +163,26 @@ def simulate(
     if engine == "agents" and workers == 1:  # one population at a time: threads share its agents instead
         inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)
 
-    groups = _groups(replicas, workers, fewest)
+    groups = groups_of(replicas, workers, fewest)
     with bars.reporter(progress, replicas * horizon, "steps") as report:
         watch = None if progress is False else Watch(replicas, report)
         words = None if watch is None else watch.words
 
         def play(group: int) -> None:
             if len(groups[group]) > 1:
-                run.side_by_side(groups[group], generators, out, words)
+                run.side_by_side(groups[group], generators, words)
             else:
                 r = groups[group].start
-                run.replica(r, generators[r], out, inside, None if words is None else words[r])
+                run.alone(r, generators[r], inside, words)
 
         over_replicas(play, len(groups), workers, seconds * replicas / len(groups), watch)
 
-    _refuse_overflow(out, run.record_every)
-    individuals = None
-    if out.individuals is not None:
-        observations, actions, rewards = out.individuals
-        individuals = Trajectories(observations.T, actions.T, rewards.T)
+    run.refuse_overflow()
     return Simulation._made(
-        counts=out.counts,
-        decisions=out.decisions,
-        rewards=out.rewards,
-        returns=out.returns,
+        counts=run.counts,
+        decisions=run.decisions,
+        rewards=run.rewards,
+        returns=run.returns,
         steps=appearance.recorded_steps(horizon, record_every),
         n_agents=n_agents,
         discount=game.discount,
@@ -209,158 +191,10 @@ def simulate(
         engine=engine,
         schedule=schedule.label,
         game=game.name,
-        trajectories=individuals,
+        trajectories=run.trajectories,
         **appearance.appearance_of(game),
-        fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=_start_name(start, given, game)),
+        fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start_name),
     )
-
-
-def rounded_counts(initial: FloatArray, n_agents: int) -> IntArray:
-    """n_agents * initial (S,) rounded by largest remainder, ties to the lower index; (S,) int64.
-
-    Computed with integers: exact for every N, also if n_agents * initial is not exact in float64.
-    """
-    rounded = _rounded if len(initial) <= 4096 else _rounded.__wrapped__  # large ones are not kept
-    return rounded(initial.tobytes(), n_agents).copy()
-
-
-@lru_cache(8)
-def _rounded(initial: bytes, n_agents: int) -> IntArray:
-    weights = [int(p * 2.0**62) for p in np.frombuffer(initial).tolist()]
-    total = sum(weights)
-    shares = [n_agents * weight // total for weight in weights]
-    if left := n_agents - sum(shares):
-        for o in sorted(range(len(weights)), key=lambda o: -(n_agents * weights[o] % total))[:left]:
-            shares[o] += 1
-    return np.array(shares, dtype=np.int64)
-
-
-def sampled_counts(rng: np.random.Generator, initial: FloatArray, n_agents: int, size: int) -> IntArray:
-    """Counts of `size` populations of `n_agents` independent draws from `initial` (S,); (size, S) int64."""
-    return sampling.multinomials(
-        rng.bit_generator, np.full(size, n_agents, dtype=np.int64), np.tile(initial, (size, 1))
-    )
-
-
-# ---------------------------------------------------------------------------------------------------------- one replica
-
-
-@dataclass
-class _Output:
-    """Output arrays of all replicas, filled in place; individuals are (T, N), the order of the kernel."""
-
-    counts: IntArray
-    decisions: IntArray | None
-    rewards: FloatArray
-    returns: FloatArray
-    individuals: tuple[npt.NDArray[Any], npt.NDArray[Any], FloatArray] | None  # observations, actions, rewards
-
-    @classmethod
-    def allocate(cls, run: _Run, replicas: int, decisions: bool, trajectories: bool) -> _Output:
-        n_obs, n_act = run.model.n_observations, run.model.n_actions
-        n_intervals = -(-run.horizon // run.record_every)
-        individuals = None
-        if trajectories:
-            table = (run.horizon, run.n_agents)
-            observations = np.zeros(table, dtype=agents_kernel.observation_dtype(n_obs))
-            actions = np.zeros(table, dtype=agents_kernel.action_dtype(n_act))
-            individuals = (observations, actions, np.zeros(table))
-        return cls(
-            counts=np.zeros((replicas, n_intervals + 1, n_obs), dtype=np.int64),
-            decisions=np.zeros((replicas, n_intervals, n_obs, n_act), dtype=np.int64) if decisions else None,
-            rewards=np.zeros((replicas, n_intervals)),
-            returns=np.zeros(replicas),
-            individuals=individuals,
-        )
-
-
-@dataclass
-class _Run:
-    """Data shared by all replicas; checked and read-only."""
-
-    model: Model
-    policy: Policy
-    engine: str
-    n_agents: int
-    horizon: int
-    discount: float
-    batch: IntArray | None
-    probability: FloatArray | None
-    record_every: int
-    initial: FloatArray
-    start: IntArray | None  # (1 or R, S); None: each replica draws its own
-
-    def fewest_beside(self, replicas: int, decisions: bool) -> int:
-        """The least number of replicas that are faster side by side; more than lanes.MOST if none can be."""
-        fewest = lanes.fewest(self.model.n_observations)
-        if decisions and self.record_every == 1:
-            return lanes.MOST + 1  # writing S A decisions at every step takes most of the time, and more in many places
-        if replicas >= fewest and self.engine == "counts" and self.batch is not None and (self.batch == 1).all():
-            if lanes.applies(self.model, self.policy, self.horizon, self.n_agents):
-                return fewest
-        return lanes.MOST + 1
-
-    def side_by_side(
-        self, group: range, generators: list[np.random.Generator], out: _Output, watch: IntArray | None
-    ) -> None:
-        """Run the replicas of `group`, whose steps are of one agent, and write their rows of `out`."""
-        rows, bits = slice(group.start, group.stop), [generators[r].bit_generator for r in group]
-        if self.start is None:
-            start = np.array([sampling.multinomial(each, self.n_agents, self.initial) for each in bits])
-        else:
-            start = self.start[rows] if len(self.start) > 1 else self.start.repeat(len(group), axis=0)
-        lanes.run(
-            self.model, self.policy, bits, start, self.horizon, self.discount, self.record_every,
-            out.counts[rows], None if out.decisions is None else out.decisions[rows], out.rewards[rows],
-            out.returns[rows], None if watch is None else watch[rows],
-        )  # fmt: skip
-
-    def replica(
-        self, r: int, generator: np.random.Generator, out: _Output, threads: int, watch: IntArray | None
-    ) -> None:
-        """Run replica `r` on `threads` threads and write row `r` of `out`; `watch` (2,) as for the kernels."""
-        if self.start is None:
-            start = sampling.multinomial(generator.bit_generator, self.n_agents, self.initial)
-        else:
-            start = self.start[r % len(self.start)]
-        shared = (self.horizon, self.discount, self.batch, self.probability, self.record_every)
-        outputs = (out.counts[r], None if out.decisions is None else out.decisions[r], out.rewards[r])
-        if self.engine == "counts":
-            value = counts_kernel.run(
-                self.model, self.policy, generator.bit_generator, start, *shared, *outputs, watch=watch
-            )
-        else:
-            observations, actions, rewards = (None, None, None) if out.individuals is None else out.individuals
-            key = seeding.key(generator)
-            value = agents_kernel.run(
-                self.model, self.policy, key, start, *shared, *outputs, observations, actions, rewards, threads, watch
-            )
-            if out.individuals is not None:
-                agents_kernel.rename(key, *out.individuals)
-        out.returns[r] = value
-
-
-def _groups(replicas: int, workers: int, fewest: int) -> list[range]:
-    """The replicas that one call of a kernel plays: `fewest` or more side by side, the others alone."""
-    size = min(lanes.MOST, -(-replicas // workers))
-    last = 0 if size < fewest else replicas if replicas % size >= fewest else replicas - replicas % size
-    beside = [range(first, min(first + size, last)) for first in range(0, last, size)]
-    return beside + [range(r, r + 1) for r in range(last, replicas)]
-
-
-def _refuse_overflow(out: _Output, record_every: int) -> None:
-    """Raise unless rewards and returns are finite; the error names the first bad interval."""
-    if all_finite(out.rewards) and all_finite(out.returns):
-        return
-    bad = ~np.isfinite(out.rewards)
-    if bad.any():
-        r, j = (int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(
-            f"the mean reward of replica {r} in the interval from step t = {j * record_every} is {out.rewards[r, j]}; "
-            "must be finite: the sum of the rewards overflows"
-        )
-    r = int(np.argmin(np.isfinite(out.returns)))
-    raise ValueError(f"the return of replica {r} is {out.returns[r]}; must be finite: the rewards are too large")
 
 
 def calls_python(game: Game, kernel: Policy) -> bool:
@@ -415,25 +249,3 @@ def check_batches(n_agents: int, batch: IntArray | None, engine: str) -> None:
             f"({int(batch[t])} at step {t}): the counts engine cannot draw such batches from more agents; "
             "use Bernoulli, Sequential or Synchronous"
         )
-
-
-def _start_name(start: object, given: IntArray | None, game: Game) -> str:
-    """The name of the start for the fingerprint: given counts may equal the rounded ones."""
-    if isinstance(start, str):
-        return start
-    assert given is not None, "counts were given"
-    rounded = rounded_counts(game.initial, int(given[0].sum()))
-    return "rounded" if (given == rounded).all() else "given"
-
-
-def _given_start(start: object, n_agents: int, replicas: int, game: Game) -> IntArray | None:
-    """Start counts as (1 or R, S) int64, or None if each replica draws its own."""
-    if isinstance(start, str):
-        if check.as_choice(start, "start", Start) == "sampled":
-            return None
-        return rounded_counts(game.initial, n_agents).reshape(1, -1)
-    n_obs = game.n_observations
-    counts = check.as_counts(
-        start, "start", shape=[(n_obs,), (replicas, n_obs)], letters="R, S", n_agents=n_agents
-    )
-    return counts.reshape(-1, n_obs)

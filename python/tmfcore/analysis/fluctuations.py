@@ -25,8 +25,8 @@ from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Bernoulli, Schedule
-from tmfcore._population.simulate import rounded_counts
 from tmfcore._population.simulation import Simulation
+from tmfcore._population.starts import rounded_counts
 from tmfcore._results.result import Result
 from tmfcore.analysis import _fluctuations
 from tmfcore.analysis._comparison import Comparison

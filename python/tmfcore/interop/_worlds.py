@@ -19,7 +19,8 @@ from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import individuals
-from tmfcore._population.simulate import check_batches, check_population, rounded_counts, sampled_counts
+from tmfcore._population.simulate import check_batches, check_population
+from tmfcore._population.starts import rounded_counts, sampled_counts
 from tmfcore.interop._shared import Flags, Rows, categorical, encode
 
 

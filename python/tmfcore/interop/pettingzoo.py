@@ -23,7 +23,7 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import individuals as individuals_kernel
-from tmfcore._population.simulate import rounded_counts
+from tmfcore._population.starts import rounded_counts
 from tmfcore.interop import _shared
 from tmfcore.interop._frames import Frames
 

@@ -18,7 +18,8 @@ from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
-from tmfcore._population.simulate import check_batches, check_population, rounded_counts
+from tmfcore._population.simulate import check_batches, check_population
+from tmfcore._population.starts import rounded_counts
 from tmfcore.solvers import _critics
 from tmfcore.solvers._critics import CriticName
 from tmfcore.solvers._policy_gradient import Learning

@@ -1,0 +1,129 @@
+"""Runs of replicas by the kernels: what all replicas of one call share, and the arrays that they fill.
+
+Replicas share read-only data only: each has its own random stream and its own rows of the output.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tmfcore._base.entries import all_finite
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._model.game import Game
+from tmfcore._model.policy import Policy
+from tmfcore._population import agents as agents_kernel
+from tmfcore._population import counts as counts_kernel
+from tmfcore._population import lanes
+from tmfcore._population.simulation import Trajectories
+from tmfcore._random import sampling, seeding
+
+__all__ = ["Run", "groups_of"]
+
+
+class Run:
+    """R replicas of a game in steps, played by one engine; all arguments are checked and read-only.
+
+    counts (R, J+1, S), decisions (R, J, S, A) or None, rewards (R, J) and returns (R,) are filled in place;
+    individuals are (T, N), the order of the kernel. start: (1 or R, S); None: each replica draws its own.
+    """
+
+    def __init__(
+        self, game: Game, policy: Policy, engine: str, n_agents: int, batch: IntArray | None,
+        probability: FloatArray | None, record_every: int, start: IntArray | None, replicas: int, decisions: bool,
+        trajectories: bool,
+    ) -> None:  # fmt: skip
+        self.model = model = game.model
+        self.policy, self.engine, self.n_agents, self.start = policy, engine, n_agents, start
+        self.horizon, self.discount, self.initial = game.n_steps, game.discount, game.initial
+        self.batch, self.probability, self.record_every = batch, probability, record_every
+        n_obs, n_act, n_intervals = model.n_observations, model.n_actions, -(-self.horizon // record_every)
+        self.counts: IntArray = np.empty((replicas, n_intervals + 1, n_obs), np.int64)
+        self.decisions: IntArray | None = None
+        if decisions:
+            self.decisions = np.empty((replicas, n_intervals, n_obs, n_act), np.int64)
+        self.rewards: FloatArray = np.empty((replicas, n_intervals))
+        self.returns: FloatArray = np.empty(replicas)
+        self.individuals = None
+        if trajectories:
+            table = (self.horizon, n_agents)
+            observations = np.zeros(table, dtype=agents_kernel.observation_dtype(n_obs))
+            actions = np.zeros(table, dtype=agents_kernel.action_dtype(n_act))
+            self.individuals = (observations, actions, np.zeros(table))
+
+    @property
+    def trajectories(self) -> Trajectories | None:
+        """The individuals, if they are recorded."""
+        if self.individuals is None:
+            return None
+        observations, actions, rewards = self.individuals
+        return Trajectories(observations.T, actions.T, rewards.T)
+
+    def fewest_beside(self, replicas: int) -> int:
+        """The least number of replicas that are faster side by side; more than lanes.MOST if none can be."""
+        fewest = lanes.fewest(self.model.n_observations)
+        if self.decisions is not None and self.record_every == 1:
+            return lanes.MOST + 1  # writing S A decisions at every step takes most of the time, and more in many places
+        if replicas >= fewest and self.engine == "counts" and self.batch is not None and (self.batch == 1).all():
+            if lanes.applies(self.model, self.policy, self.horizon, self.n_agents):
+                return fewest
+        return lanes.MOST + 1
+
+    def side_by_side(self, group: range, generators: list[np.random.Generator], watch: IntArray | None) -> None:
+        """Run the replicas of `group`, whose steps are of one agent, and write their rows of the outputs."""
+        rows, bits = slice(group.start, group.stop), [generators[r].bit_generator for r in group]
+        if self.start is None:
+            start = np.array([sampling.multinomial(each, self.n_agents, self.initial) for each in bits])
+        else:
+            start = self.start[rows] if len(self.start) > 1 else self.start.repeat(len(group), axis=0)
+        lanes.run(
+            self.model, self.policy, bits, start, self.horizon, self.discount, self.record_every, self.counts[rows],
+            None if self.decisions is None else self.decisions[rows], self.rewards[rows], self.returns[rows],
+            None if watch is None else watch[rows],
+        )  # fmt: skip
+
+    def alone(self, r: int, generator: np.random.Generator, threads: int, watch: IntArray | None) -> None:
+        """Run replica `r` on `threads` threads and write row `r` of the outputs; `watch` (R, 2) as for the kernels."""
+        if self.start is None:
+            start = sampling.multinomial(generator.bit_generator, self.n_agents, self.initial)
+        else:
+            start = self.start[r % len(self.start)]
+        told = None if watch is None else watch[r]
+        shared = (self.horizon, self.discount, self.batch, self.probability, self.record_every)
+        outputs = (self.counts[r], None if self.decisions is None else self.decisions[r], self.rewards[r])
+        if self.engine == "counts":
+            value = counts_kernel.run(
+                self.model, self.policy, generator.bit_generator, start, *shared, *outputs, watch=told
+            )
+        else:
+            observations, actions, rewards = (None, None, None) if self.individuals is None else self.individuals
+            key = seeding.key(generator)
+            value = agents_kernel.run(
+                self.model, self.policy, key, start, *shared, *outputs, observations, actions, rewards, threads, told
+            )
+            if self.individuals is not None:
+                agents_kernel.rename(key, *self.individuals)
+        self.returns[r] = value
+
+    def refuse_overflow(self) -> None:
+        """Raise unless rewards and returns are finite; the error names the first bad interval."""
+        if all_finite(self.rewards) and all_finite(self.returns):
+            return
+        bad = ~np.isfinite(self.rewards)
+        if bad.any():
+            r, j = (int(i) for i in np.argwhere(bad)[0])
+            raise ValueError(
+                f"the mean reward of replica {r} in the interval from step t = {j * self.record_every} is "
+                f"{self.rewards[r, j]}; must be finite: the sum of the rewards overflows"
+            )
+        r = int(np.argmin(np.isfinite(self.returns)))
+        raise ValueError(
+            f"the return of replica {r} is {self.returns[r]}; must be finite: the rewards are too large"
+        )
+
+
+def groups_of(replicas: int, workers: int, fewest: int) -> list[range]:
+    """The replicas that one call of a kernel plays: `fewest` or more side by side, the others alone."""
+    size = min(lanes.MOST, -(-replicas // workers))
+    last = 0 if size < fewest else replicas if replicas % size >= fewest else replicas - replicas % size
+    beside = [range(first, min(first + size, last)) for first in range(0, last, size)]
+    return beside + [range(r, r + 1) for r in range(last, replicas)]
