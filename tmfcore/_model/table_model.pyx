@@ -29,7 +29,8 @@ cdef class TableModel(Model):
         Shapes (S, A, K) and (S, K0).
     """
     cdef tuple sources, shapes
-    cdef frozenset varying       # indices, in TABLE_NAMES, of the tables given as callables
+    cdef double *arrays[4]               # the data of the tables, NULL if given as a callable
+    cdef Py_ssize_t sizes[4]
 
     def __init__(self, n_observations, n_actions, reward, transition, passive_reward, passive_transition,
                  successors=None, passive_successors=None):
@@ -41,7 +42,9 @@ cdef class TableModel(Model):
             for name, source, shape in zip(
                 TABLE_NAMES, (reward, transition, passive_reward, passive_transition), self.shapes))
         varies = [callable(source) for source in self.sources]
-        self.varying = frozenset(i for i in range(4) if varies[i])
+        for i in range(4):
+            self.sizes[i] = 0 if varies[i] else self.sources[i].size
+            self.arrays[i] = NULL if varies[i] else data_of(self.sources[i])
         self.constant = self.affine = not any(varies)
         self.constant_transition = not (varies[1] or varies[3])
         self.constant_reward = not (varies[0] or varies[2])
@@ -50,8 +53,13 @@ cdef class TableModel(Model):
         self.passive_identity = not varies[3] and is_identity(self.sources[3], self.passive_successors)
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
-        if everything or not self.constant:
-            self.call_tables(t, mu, tables, everything)
+        cdef double **targets = [tables.reward, tables.transition, tables.passive_reward, tables.passive_transition]
+        cdef int i
+        for i in range(4 if everything else 0):
+            if targets[i] != NULL and self.arrays[i] != NULL:
+                memcpy(targets[i], self.arrays[i], self.sizes[i] * sizeof(double))
+        if not self.constant:
+            self.call_tables(t, mu, targets)
         return 0
 
     cdef int row_at(
@@ -59,18 +67,13 @@ cdef class TableModel(Model):
     ) except -1 nogil:
         return self.call_row(t, observation, action, mu, probabilities, reward)
 
-    cdef int call_tables(self, int t, const double *mu, Tables *tables, bint everything) except -1 with gil:
-        cdef double **targets = [
-            tables.reward, tables.transition, tables.passive_reward, tables.passive_transition]
+    cdef int call_tables(self, int t, const double *mu, double **targets) except -1 with gil:
+        """Call the functions among the tables."""
         cdef int i
-        population = None if self.constant else self.population(mu)
+        population = self.population(mu)
         for i in range(4):
-            if targets[i] == NULL:
-                continue
-            if i in self.varying:
+            if targets[i] != NULL and self.arrays[i] == NULL:
                 called(TABLE_NAMES[i], self.sources[i](population, t), self.shapes[i], t, targets[i])
-            elif everything:
-                fill(targets[i], self.sources[i])
         return 0
 
     cdef int call_row(
@@ -160,6 +163,11 @@ cdef bint is_right(str name, table, tuple shape, double *target) except -1:
     finally:
         PyBuffer_Release(&buffer)
     return right
+
+
+cdef double *data_of(table) except NULL:
+    cdef const double[::1] flat = table.reshape(-1)
+    return <double *>&flat[0]
 
 
 cdef int fill(double *target, table) except -1:

@@ -285,6 +285,8 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         few = Few.of(at, memory, &crowd, largest_few)
     if crowd.aliased and (crowd.moves_all or few is not None):
         alias = AliasTables.of(crowd.layout)
+        if crowd.moves_all:
+            alias.as_bytes()
     team = Team.of(at, alias, &crowd, memory, threads if crowd.moves_all else 1)
     open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
                 people.counts)

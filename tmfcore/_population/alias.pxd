@@ -43,6 +43,8 @@ cdef class AliasTables:
 
     @staticmethod
     cdef AliasTables of(Layout layout)
+    # Build `bytes` as well from now on, if there are at most 256 cells.
+    cdef int as_bytes(self) except -1
     cdef void build(self, Evaluator at) noexcept nogil
     cdef void build_rows(self, Py_ssize_t first, int n_rows) noexcept nogil
     cdef void clear(self, double *mass, Py_ssize_t row, Py_ssize_t observation) noexcept nogil

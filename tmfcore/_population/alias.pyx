@@ -65,11 +65,14 @@ cdef class AliasTables:
         self.alias.cells = self.cells
         self.alias.finer = self.finer
         self.alias.successors = self.successors
-        if size <= 256:
+        return self
+
+    cdef int as_bytes(self) except -1:
+        if cells_in(&self.layout) <= 256:
             self.memory = room_for(1, sizeof(tmf_bytes) + 64, b"alias tables")
             self.bytes = <tmf_bytes *>((<size_t>self.memory + 63) & ~<size_t>63)
             memset(self.bytes, 0, sizeof(tmf_bytes))
-        return self
+        return 0
 
     def __dealloc__(self):
         free(self.cells)

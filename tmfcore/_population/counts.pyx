@@ -385,7 +385,8 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
             n_single += batch[t] == 1
         if n_single > 0:
             singles = singles_of(at, people, n_single if activation.stride else horizon)
-    splitter = splitter_for(at, chain.averaged)
+    if singles is None or (activation.stride and n_single < horizon):
+        splitter = splitter_for(at, chain.averaged)
     allocate(&chain, at)
     t = 0
     try:

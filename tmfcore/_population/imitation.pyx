@@ -10,8 +10,7 @@ Cost       O(1) per event, or O(log S) if S > 6 and individuals are not stored; 
 """
 from libc.stdint cimport int64_t
 
-import numpy as np
-
+from tmfcore._base.memory cimport room_for
 from tmfcore._model.policy cimport stage_end, stage_of
 from tmfcore._population.alias cimport bits_for
 from tmfcore._population.ledger cimport end_steps
@@ -30,9 +29,8 @@ cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_sin
     self = Meetings.__new__(Meetings)
     self.rule = at.model.adoption
     self.stage = self.ready = self.chunk = self.following = -1
-    self.bounds = np.full(1 << bits_for(S), 2**62, np.int64)
-    self.doubles = np.empty(2 * S * S + 4 * S)
-    turned = &self.doubles[0]
+    self.memory = <double *>room_for(2.0 * S * S + 4 * S + (1 << bits_for(S)), sizeof(double), b"the payoffs")
+    turned = self.memory
     both = turned + S * S
     for i in range(S * S):
         turned[i] = self.rule.payoffs[i % S * S + i // S]
@@ -44,7 +42,9 @@ cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_sin
     events.search_bits = bits_for(S)
     events.width = people.width if people.observations != NULL else 0
     events.observations = people.observations
-    events.bounds = &self.bounds[0]
+    events.bounds = <int64_t *>(self.limits + 4 * S)
+    for i in range(1 << bits_for(S)):
+        events.bounds[i] = 4611686018427387904
     events.earned = self.limits + 2 * S
     events.shared = events.earned + S
     events.turned = turned

@@ -99,13 +99,11 @@ cdef class Singles:
     cdef Py_ssize_t played     # the step after those played last
     cdef Py_ssize_t chunk      # chunk of the random numbers in events.draws
     cdef tmf_events events     # the kernel of FIXED and MEETINGS
-    cdef double[::1] doubles
+    cdef double *memory        # of all arrays of doubles and of events.block.bounds
     cdef double *extra         # (S, A)  r - r0
     cdef double *level         # (S,)  TMF_LOCAL: r0(o, mu) = level[o] + slope[o] N mu(o)
     cdef double *slope         # (S,)
     cdef double *margin        # (S, 2)  level + slope, 2 slope
-    cdef double[::1] couplings
-    cdef int64_t[::1] bounds
     cdef Event last
 
     # For a run of at.horizon steps, at n_single of which one agent acts; reads whether people.observations is NULL.

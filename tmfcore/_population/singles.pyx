@@ -8,10 +8,11 @@ Cost       O(1) per event if neither kernel nor policy depends on mu and rewards
            row, or all its tables.
 """
 from libc.math cimport cbrt, isfinite
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memset
 
-import numpy as np
-
+from tmfcore._base.memory cimport room_for
 from tmfcore._population.alias cimport AliasTables, Layout, bits_for, cells_in, layout_of
 from tmfcore._model.evaluator cimport successors_of
 from tmfcore._population.ledger cimport end_step, end_steps
@@ -34,23 +35,28 @@ cdef class Singles:
     cdef Singles of(Evaluator at, const Population *people, Py_ssize_t n_single):
         cdef Singles self = Singles.__new__(Singles)
         cdef tmf_events *events = &self.events
-        cdef Py_ssize_t S = at.n_observations, A = at.n_actions, o, y
+        cdef Py_ssize_t S = at.n_observations, A = at.n_actions, n_bounds, o, y
+        cdef int64_t *bounds
+        cdef double *coupling
         cdef const double *matrix = at.model.standing_matrix
         self.stage = self.ready = self.played = self.chunk = -1
         self.choose(at, n_single)
-        self.doubles = np.zeros(S * (A + 4))
-        self.extra = &self.doubles[0]
+        n_bounds = 0 if people.observations != NULL else 1 + (<Py_ssize_t>1 << bits_for(S))
+        self.memory = <double *>room_for(S * (A + 4.0) + (S * (S + 1.0) if matrix != NULL else 0.0) + n_bounds,
+                                         sizeof(double), b"the rewards of single agents")
+        self.extra = self.memory
+        memset(self.extra, 0, S * (A + 4) * sizeof(double))
         self.level = self.extra + S * A
         self.slope = self.level + S
         self.margin = self.slope + S
         self.coupled = matrix != NULL
         if self.coupled:
-            self.couplings = np.empty(S * (S + 1))
+            coupling = self.margin + 2 * S
             for o in range(S):
                 for y in range(S):
-                    self.couplings[o * S + y] = (matrix[o * S + y] + matrix[y * S + o]) / people.n_agents
-            events.coupling = &self.couplings[0]
-            events.pull = &self.couplings[S * S]
+                    coupling[o * S + y] = (matrix[o * S + y] + matrix[y * S + o]) / people.n_agents
+            events.coupling = coupling
+            events.pull = coupling + S * S
         events.pricing = (TMF_COUPLED if self.coupled else
                           TMF_LOCAL if at.model.constant or at.model.standing_slope != NULL else TMF_PRICED)
         events.block.n_observations = S
@@ -58,9 +64,10 @@ cdef class Singles:
         # Long blocks are begun rarely; in short ones, few agents are so near a bound that they must be located again.
         events.block.length = max(1, min(CHUNK, <Py_ssize_t>cbrt(<double>people.n_agents)))
         if people.observations == NULL:
-            self.bounds = np.full(1 + (1 << events.block.search_bits), 2**62, np.int64)      # beyond all agents
-            self.bounds[0] = -4611686018427387904
-            events.block.bounds = &self.bounds[0]
+            bounds = events.block.bounds = <int64_t *>(self.margin + 2 * S + (S * (S + 1) if self.coupled else 0))
+            bounds[0] = -4611686018427387904
+            for o in range(1, n_bounds):
+                bounds[o] = 4611686018427387904      # beyond all agents
         events.key = people.key
         events.n_agents = people.n_agents
         events.observations = people.observations
@@ -74,6 +81,9 @@ cdef class Singles:
         events.tables.n_successors = at.n_successors
         events.tables.successor = at.model.successor
         return self
+
+    def __dealloc__(self):
+        free(self.memory)
 
     cdef int choose(self, Evaluator at, Py_ssize_t n_single) except -1:
         """Choose the manner. Tables must pay for themselves, in events: thresholds were measured."""

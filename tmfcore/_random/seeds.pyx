@@ -3,6 +3,7 @@
 Source     numpy.random.SeedSequence with a pool of four words; M. E. O'Neill, seed_seq_fe.
 Contract   states and children are those of SeedSequence(entropy), word for word.
 """
+from cpython.bytearray cimport PyByteArray_AsString, PyByteArray_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 
 import numpy as np
@@ -76,14 +77,16 @@ cdef class Seed:
         cdef uint32_t constant = INIT_B
         cdef Py_ssize_t i, j = 0
         cdef bint wide = dtype is np.uint64
-        cdef uint64_t[::1] state = np.empty(n_words, np.uint64)
+        cdef object memory = PyByteArray_FromStringAndSize(NULL, n_words * sizeof(uint64_t))
+        cdef uint64_t *state = <uint64_t *>PyByteArray_AsString(memory)
         for i in range(n_words):
             state[i] = hashed(self.pool[j % POOL], &constant, MULT_B)
             j += 1
             if wide:
                 state[i] |= <uint64_t>hashed(self.pool[j % POOL], &constant, MULT_B) << 32
                 j += 1
-        return np.asarray(state) if wide else np.asarray(state).astype(dtype)
+        found = np.frombuffer(memory, np.uint64)
+        return found if wide else found.astype(dtype)
 
 
 def made(list pool, uint32_t constant, uint32_t n_children_spawned):
