@@ -189,6 +189,50 @@ def test_partners_are_those_of_their_words(engine, size, n_agents, most_rejected
     assert rejected >= most_rejected
 
 
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.parametrize("averaged", [True, False])
+@pytest.mark.parametrize(("size", "n_agents"), [(2, 3), (4, 50), (8, 100), (8, 20_000), (4, 3 << 30), (4, 1 << 40)])
+def test_moves_of_meetings_are_32_bits_of_their_words(engine, averaged, size, n_agents):
+    """Uniform rows over a power of two: the successor is the top bits, averaged over the actions or for a game of one.
+
+    An agent at 0 that meets another one there stays.
+    """
+    n_agents = min(n_agents, 20_000) if engine == "agents" else n_agents
+    horizon, n_actions = 600, size if averaged else 1
+    o, a, y = np.ogrid[:size, :n_actions, :size]
+    met = np.eye(size)[(o + a + y) % size] if averaged else np.full((size, 1, size, size), 1 / size)
+    met[0, :, 0] = np.eye(size)[0]
+    game = tmf.games.affine(
+        reward0=np.zeros((size, n_actions)), reward_mu=None, transition0=np.zeros((size, n_actions, size)),
+        transition_mu=np.moveaxis(met, 2, 3), horizon=horizon, discount=1.0, initial=np.full(size, 1 / size),
+    )  # fmt: skip
+    policy = tmf.TabularPolicy(np.full((1, size, n_actions), 1 / n_actions))
+    start = np.random.default_rng(size).multinomial(n_agents, np.full(size, 1 / size))
+    key = [int(w) for w in np.random.PCG64(12).random_raw(4)]
+    counts, rewards = np.zeros((horizon + 1, size), np.int64), np.zeros(horizon)
+    rest = (start, horizon, 1.0, np.array([1]), None, 1, counts, None, rewards)
+    where = np.repeat(np.arange(size), start) if engine == "agents" else None
+    if engine == "counts":
+        counts_kernel.run(game.model, policy.kernel, np.random.PCG64(12), *rest)
+    else:
+        agents_kernel.run(game.model, policy.kernel, np.array(key, np.uint64), *rest)
+    now, wide = [int(n) for n in start], n_agents >= 1 << 32
+    for t in range(horizon):
+        i = t % 256
+        if i == 0:
+            words = stream(key, t // 256, 768)
+        agent = words[i] * n_agents >> 64 if wide else chosen(key, t, words[i] >> 32, n_agents, 1)[0]
+        partner = words[256 + i] * n_agents >> 64 if wide else chosen(key, t, words[i] & 0xFFFFFFFF, n_agents, -1)[0]
+        moves = words[(512 if wide else 256) + i // 2]
+        o, y = place(where, now, agent), place(where, now, partner)
+        x = (moves & 0xFFFFFFFF if i % 2 else moves >> 32) >> 33 - size.bit_length() if o or y else 0
+        now[o] -= 1
+        now[x] += 1
+        np.testing.assert_array_equal(counts[t + 1], now)
+        if where is not None:
+            where[agent] = x
+
+
 @pytest.mark.parametrize(
     ("size", "n_agents"), [(2, 10), (8, 1_000), (9, 60), (64, 1_000), (64, 1_000_000), (200, 3_000)]
 )

@@ -280,7 +280,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     for i in range(n_batches):
         n_single += batch[i] == 1 and plays_few(at, 1, people.n_agents)
     if n_single > 0:
-        singles = singles_of(at, people, n_single if activation.stride else horizon)
+        singles = singles_of(at, people, n_single if activation.stride else horizon, decisions is not None or tracked)
     if largest_few >= 0:
         few = Few.of(at, memory, &crowd, largest_few)
     if crowd.aliased and (crowd.moves_all or few is not None):

@@ -384,7 +384,8 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         for t in range(batch.shape[0]):
             n_single += batch[t] == 1
         if n_single > 0:
-            singles = singles_of(at, people, n_single if activation.stride else horizon)
+            singles = singles_of(at, people, n_single if activation.stride else horizon,
+                                 decisions is not None or flows is not None)
     if singles is None or (activation.stride and n_single < horizon):
         splitter = splitter_for(at, chain.averaged)
     allocate(&chain, at)

@@ -6,7 +6,8 @@
  *            be biased, a tie in alias.h) is decided by the Philox words at the addresses (t, attempt, SINGLES_AGAIN).
  *            Populations of 2^32 agents or more take a word for each.
  *            With meetings, the low half chooses the partner, whose attempts have the addresses (t, -attempt,
- *            SINGLES_AGAIN), and two words of the same stream after all of those draw action and successor.
+ *            SINGLES_AGAIN). Further words of the same stream, after all of those, draw action and successor, two for
+ *            each event; or, if there is one action, 32 bits for each event draw the successor.
  * Contract   results have the same bits on every instruction level; doubles are added in the order of the events.
  */
 #ifndef TMFCORE_EVENTS_H
@@ -20,7 +21,15 @@
 
 enum {
     TMF_CHUNK = 256, /* events whose words are drawn at once */
-    TMF_AHEAD = 32   /* events from the prefetch of an agent's observation to its use */
+    TMF_AHEAD = 32,  /* events from the prefetch of an agent's observation to its use */
+    TMF_FEW = 16     /* observations at which so many agents meet that their counts wait for each other */
+};
+
+/* What is drawn for an event beside its agent. */
+enum {
+    TMF_ALONE,     /* the move: 32 bits */
+    TMF_MEETS,     /* the partner and the move: 32 bits each */
+    TMF_MEETS_ACTS /* the partner, and two words */
 };
 
 #define TMF_UNSURE 0x80000000u /* added to a place that earlier events of its block may have changed */
@@ -28,7 +37,7 @@ enum {
 typedef struct {
     uint64_t agents[TMF_CHUNK], partners[TMF_CHUNK];
     uint32_t moves[TMF_CHUNK];
-    uint64_t words[2 * TMF_CHUNK]; /* two of each event, if rows are not drawn by `moves` */
+    uint64_t words[2 * TMF_CHUNK]; /* TMF_MEETS_ACTS: two of each event */
 } tmf_draws;
 
 /* Splits words (TMF_CHUNK,) for n < 2^32 agents; *biased: whether some word must be rejected, as in bounded.h. */
@@ -57,8 +66,14 @@ static inline uint64_t tmf_agent_again(const uint64_t key[4], uint64_t t, int64_
     return product >> 32;
 }
 
-/* Draws for the events 256 chunk... of n agents; rows are drawn by `moves` or, if not `by_moves`, by `words`. */
-static inline void tmf_draw_chunk(const uint64_t key[4], int64_t chunk, uint64_t n, int by_moves, tmf_draws *draws)
+/* The bits that decide a tie of the move of event t. */
+static inline uint32_t tmf_tie(const uint64_t key[4], int64_t t)
+{
+    return (uint32_t)tmf_again(key, (uint64_t)t, 0, TMF_SINGLES_AGAIN);
+}
+
+/* Draws for the events 256 chunk... of n agents. */
+static inline void tmf_draw_chunk(const uint64_t key[4], int64_t chunk, uint64_t n, int kind, tmf_draws *draws)
 {
     uint64_t *const words = draws->words;
     tmf_stream stream;
@@ -69,22 +84,29 @@ static inline void tmf_draw_chunk(const uint64_t key[4], int64_t chunk, uint64_t
         tmf_fill(&stream, words, TMF_CHUNK / TMF_LANES);
         for (int i = 0; i < TMF_CHUNK; i++)
             draws->moves[i] = (uint32_t)words[i];
-        if (!by_moves)
+        if (kind != TMF_ALONE)
             tmf_below(&stream, words, n, draws->partners, TMF_CHUNK);
     } else {
         const uint32_t threshold = (uint32_t)(((uint64_t)1 << 32) % n);
         uint32_t biased;
-        tmf_split_words(words, n, threshold, by_moves ? 0 : threshold, draws, &biased);
+        tmf_split_words(words, n, threshold, kind == TMF_ALONE ? 0 : threshold, draws, &biased);
         for (int i = 0; TMF_UNLIKELY(biased) && i < TMF_CHUNK; i++) {
             const uint64_t t = (uint64_t)(chunk * TMF_CHUNK + i);
             if ((uint32_t)((words[i] >> 32) * n) < threshold)
                 draws->agents[i] = tmf_agent_again(key, t, 1, n, threshold);
-            if (!by_moves && (uint32_t)(words[i] * n) < threshold)
+            if (kind != TMF_ALONE && (uint32_t)(words[i] * n) < threshold)
                 draws->partners[i] = tmf_agent_again(key, t, -1, n, threshold);
         }
     }
-    if (!by_moves)
+    if (kind == TMF_MEETS_ACTS) {
         tmf_fill(&stream, words, 2 * TMF_CHUNK / TMF_LANES);
+    } else if (kind == TMF_MEETS) {
+        tmf_fill(&stream, words, TMF_CHUNK / 2 / TMF_LANES);
+        for (int i = 0; i < TMF_CHUNK / 2; i++) {
+            draws->moves[2 * i] = (uint32_t)(words[i] >> 32);
+            draws->moves[2 * i + 1] = (uint32_t)words[i];
+        }
+    }
 }
 
 /* Events begin..end - 1, all of one chunk. */
@@ -100,11 +122,21 @@ typedef struct {
                         stored. Otherwise the i-th agent is the i-th in order of observation. */
 } tmf_block;
 
-/* Locates n agents by bisection. An event changes a running sum of the counts by at most 1, so that a place is certain
- * if its agent is at least n agents away from both of its bounds. */
-TMF_INLINE void tmf_bisect(int bits, const int64_t *bounds, const uint64_t *agents, int64_t n, uint32_t *places)
+/* Locates n agents among up to 2^bits observations. An event changes a running sum of the counts by at most 1, so that a
+ * place is certain if its agent is at least n agents away from both of its bounds. */
+TMF_INLINE void tmf_locate_of(const int bits, const int64_t *restrict bounds, const uint64_t *restrict agents, int64_t n,
+                              uint32_t *restrict places)
 {
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; bits <= 4 && i < n; i++) { /* for few bounds, comparing with all takes less time than bisection */
+        const int64_t above = (int64_t)agents[i] + n, below = (int64_t)agents[i] - n;
+        uint32_t most = 0, least = 0;
+        for (int k = 1; k < 1 << bits; k++) {
+            most += bounds[k] <= above;
+            least += bounds[k] <= below;
+        }
+        places[i] = least | (most == least ? 0 : TMF_UNSURE);
+    }
+    for (int64_t i = 0; bits > 4 && i < n; i++) {
         const int64_t agent = (int64_t)agents[i];
         int64_t o = 0;
         for (int64_t half = ((int64_t)1 << bits) >> 1; half; half >>= 1)
@@ -112,6 +144,12 @@ TMF_INLINE void tmf_bisect(int bits, const int64_t *bounds, const uint64_t *agen
         const int certain = (agent - bounds[o] >= n) & (bounds[o + 1] - agent > n);
         places[i] = (uint32_t)o | (certain ? 0 : TMF_UNSURE);
     }
+}
+
+TMF_BY_LEVEL(tmf_locate, (int bits, const int64_t *bounds, const uint64_t *agents, int64_t n, uint32_t *places),
+             (bits, bounds, agents, n, places))
+{
+    TMF_BY_LENGTH(tmf_locate_of, bits, bounds, agents, n, places)
 }
 
 /* Begins a block of up to n events at event t; if individuals are not stored, locates its agents by the counts. */
@@ -127,9 +165,9 @@ static inline void tmf_begin_block(tmf_block *block, int64_t t, int64_t n, const
         return;
     for (int64_t o = 0; o + 1 < block->n_observations; o++)
         block->bounds[o + 1] = running += counts[o];
-    TMF_BY_LENGTH(tmf_bisect, block->search_bits, block->bounds, draws->agents + t % TMF_CHUNK, n, block->left)
+    tmf_locate(block->search_bits, block->bounds, draws->agents + t % TMF_CHUNK, n, block->left);
     if (meets)
-        TMF_BY_LENGTH(tmf_bisect, block->search_bits, block->bounds, draws->partners + t % TMF_CHUNK, n, block->met)
+        tmf_locate(block->search_bits, block->bounds, draws->partners + t % TMF_CHUNK, n, block->met);
 }
 
 /* The place of an agent at event i of the block, where it was at `place` when the block began. */
@@ -155,10 +193,11 @@ TMF_INLINE uint32_t tmf_place(const tmf_block *block, uint32_t *places, int64_t 
     return places[i];
 }
 
-/* The alias tables of events: with meetings, `first` draws the action, and `second` the cell in the row of the pair and
- * the observation of the partner, rows[pair].first + (y & rows[pair].mask). Without, `first` draws both. */
+/* The alias tables of events. TMF_ALONE: `first` draws action and cell. With meetings, `first` draws the action, if there
+ * are several, and `second` the cell in the row of the pair and the observation of the partner, rows[pair].first +
+ * (y & rows[pair].mask). */
 typedef struct {
-    int meets;
+    int kind;
     tmf_alias first, second;
     const struct tmf_met_rows { uint32_t first, mask; } *rows;
     const int32_t *successor; /* (S, A, K) of the cells of `second`; NULL: themselves */
@@ -167,9 +206,10 @@ typedef struct {
 
 /* Draws the n events of a block that begins at t, and moves their agents if individuals are stored in `width` bytes. */
 TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tmf_event_tables *tables,
-                                 const tmf_draws *draws, void *observations, const int width, const int meets,
+                                 const tmf_draws *draws, void *observations, const int width, const int kind,
                                  int64_t t, int64_t n)
 {
+    const int meets = kind != TMF_ALONE;
     const tmf_alias alias = tables->first, rows = tables->second;
     const uint32_t actions = (1u << (alias.column_bits - alias.cell_bits)) - 1;
     const uint32_t cells = meets ? (1u << rows.column_bits) - 1 : (1u << alias.cell_bits) - 1;
@@ -193,7 +233,16 @@ TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tm
             if (meets)
                 y = tmf_place(block, block->met, i, draws->partners[event]);
         }
-        if (meets) {
+        const uint32_t random = draws->moves[event];
+        if (kind == TMF_MEETS) {
+            const uint32_t row = tables->rows[o].first + (y & tables->rows[o].mask);
+            if (TMF_UNLIKELY(!tmf_draw_first(&rows, row, random, &flow)))
+                flow = tmf_draw_tie(&rows, row, random, tmf_tie(key, t + i));
+            const uint32_t cell = flow & cells;
+            x = tables->successor ? (uint32_t)tables->successor[o * K + cell] : cell;
+            block->pairs[i] = o;
+            block->cells[i] = cell;
+        } else if (kind == TMF_MEETS_ACTS) {
             const uint64_t acts = draws->words[2 * event], goes = draws->words[2 * event + 1];
             flow = tmf_draw_one(&alias, o, (uint32_t)(acts >> 32), (uint32_t)acts);
             const uint32_t pair = (uint32_t)(o * A) + ((flow >> alias.cell_bits) & actions);
@@ -203,10 +252,8 @@ TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tm
             block->pairs[i] = pair;
             block->cells[i] = cell;
         } else {
-            const uint32_t random = draws->moves[event];
             if (TMF_UNLIKELY(!tmf_draw_first(&alias, o, random, &flow)))
-                flow = tmf_draw_tie(&alias, o, random,
-                                    (uint32_t)tmf_again(key, (uint64_t)(t + i), 0, TMF_SINGLES_AGAIN));
+                flow = tmf_draw_tie(&alias, o, random, tmf_tie(key, t + i));
             x = tmf_successor(&alias, flow);
             block->pairs[i] = (uint32_t)(o * A) + ((flow >> alias.cell_bits) & actions);
             block->cells[i] = flow & cells;
@@ -221,16 +268,21 @@ TMF_BY_LEVEL(tmf_draw_events, (tmf_block *block, const uint64_t *key, const tmf_
                                const tmf_draws *draws, void *observations, int width, int64_t t, int64_t n),
              (block, key, tables, draws, observations, width, t, n))
 {
-    if (tables->meets && width == 0)
-        tmf_draw_variant(block, key, tables, draws, observations, 0, 1, t, n);
-    else if (tables->meets)
-        tmf_draw_variant(block, key, tables, draws, observations, width, 1, t, n);
-    else if (width == 0)
-        tmf_draw_variant(block, key, tables, draws, observations, 0, 0, t, n);
-    else if (width == 1)
-        tmf_draw_variant(block, key, tables, draws, observations, 1, 0, t, n);
-    else
-        tmf_draw_variant(block, key, tables, draws, observations, width, 0, t, n);
+#define TMF_DRAW_OF(kind) \
+    if (width == 0) \
+        tmf_draw_variant(block, key, tables, draws, observations, 0, kind, t, n); \
+    else if (width == 1) \
+        tmf_draw_variant(block, key, tables, draws, observations, 1, kind, t, n); \
+    else \
+        tmf_draw_variant(block, key, tables, draws, observations, width, kind, t, n);
+    if (tables->kind == TMF_ALONE) {
+        TMF_DRAW_OF(TMF_ALONE)
+    } else if (tables->kind == TMF_MEETS) {
+        TMF_DRAW_OF(TMF_MEETS)
+    } else {
+        TMF_DRAW_OF(TMF_MEETS_ACTS)
+    }
+#undef TMF_DRAW_OF
 }
 
 typedef double (*tmf_standing_reward)(void *model, int observation, const double *mu);
@@ -239,7 +291,8 @@ typedef double (*tmf_standing_reward)(void *model, int observation, const double
 enum {
     TMF_LOCAL,   /* r0(o) = level[o] + slope[o] counts[o] */
     TMF_COUPLED, /* r0(o) = level[o] + sum_y slope[o, y] counts[y] */
-    TMF_PRICED   /* r0(o) depends on mu(o) only, and `price` computes it */
+    TMF_PRICED,  /* r0(o) depends on mu(o) only, and `price` computes it */
+    TMF_UNPAID   /* all rewards are 0 */
 };
 
 typedef struct {
@@ -280,6 +333,32 @@ static inline void tmf_pull(tmf_events *it, int64_t o, int64_t x)
     const double *const to = it->coupling + x * S, *const from = it->coupling + o * S;
     it->total += (it->pull[x] - it->pull[o]) + ((to[x] + from[o]) * 0.5 - from[x]);
     tmf_shift_pull(it->pull, to, from, S);
+}
+
+/* Counts the events of the block from `first` on, of which no agent earns anything. */
+static inline void tmf_count_unpaid(tmf_events *it, int64_t first, int64_t n)
+{
+    const tmf_block *const block = &it->block;
+    const int64_t S = block->n_observations;
+    int64_t *const counts = it->counts, *const decisions = it->decisions;
+    int32_t changes[4][TMF_FEW] = {{0}}; /* four tables, whose additions do not wait for each other */
+    if (S <= TMF_FEW) {
+        for (int64_t i = first; i < first + n; i++) {
+            changes[i % 4][block->left[i]]--;
+            changes[i % 4][block->joined[i]]++;
+        }
+        for (int64_t o = 0; o < S; o++)
+            counts[o] += changes[0][o] + changes[1][o] + changes[2][o] + changes[3][o];
+    } else {
+        for (int64_t i = first; i < first + n; i++) {
+            counts[block->left[i]]--;
+            counts[block->joined[i]]++;
+        }
+    }
+    for (int64_t i = first; decisions && i < first + n; i++)
+        decisions[block->pairs[i]]++;
+    for (int64_t i = 0; it->discount != 1 && i < n; i++)
+        it->weight *= it->discount;
 }
 
 /* Counts the events of the block from `first` on, and their rewards. */
@@ -334,11 +413,13 @@ static inline int64_t tmf_play_events(tmf_events *it, int64_t t, int64_t n, int6
     tmf_block *const block = &it->block;
     if (t >= block->end) {
         n = block->bounds && block->length < n ? block->length : n;
-        tmf_begin_block(block, t, n, &it->draws, it->counts, it->tables.meets);
+        tmf_begin_block(block, t, n, &it->draws, it->counts, it->tables.kind != TMF_ALONE);
         tmf_draw_events(block, it->key, &it->tables, &it->draws, it->observations, it->width, t, block->end - t);
     }
     n = most < block->end - t ? most : block->end - t;
-    if (it->pricing == TMF_LOCAL)
+    if (it->pricing == TMF_UNPAID)
+        tmf_count_unpaid(it, t - block->begin, n);
+    else if (it->pricing == TMF_LOCAL)
         tmf_count_variant(it, t - block->begin, n, TMF_LOCAL);
     else if (it->pricing == TMF_COUPLED)
         tmf_count_variant(it, t - block->begin, n, TMF_COUPLED);

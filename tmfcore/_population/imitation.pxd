@@ -46,4 +46,4 @@ cdef class Meetings(Singles):
 
 
 # The kernel that plays the single agents of a run; arguments as in Singles.of.
-cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_single)
+cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_single, bint actions_matter)

@@ -18,14 +18,14 @@ from tmfcore._population.observations cimport tmf_prefetch_one
 from tmfcore._population.passive cimport EXACT_EVERY
 
 
-cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_single):
+cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_single, bint actions_matter):
     cdef Meetings self
     cdef tmf_imitation *events
     cdef double *turned
     cdef double *both
     cdef Py_ssize_t S = at.n_observations, i
     if at.model.adoption == NULL or at.policy.depends_on_mu:
-        return Singles.of(at, people, n_single)
+        return Singles.of(at, people, n_single, actions_matter)
     self = Meetings.__new__(Meetings)
     self.rule = at.model.adoption
     self.stage = self.ready = self.chunk = self.following = -1

@@ -19,7 +19,7 @@ from tmfcore._model.model cimport Model, refuse_standing
 from tmfcore._population.passive cimport EXACT_EVERY, refresh
 from tmfcore._model.policy cimport Policy, stage_end, stage_of
 from tmfcore._random.sampling cimport Sampler, bits_of
-from tmfcore._population.singles cimport CHUNK, FIXED, Population, Singles
+from tmfcore._population.singles cimport CHUNK, FIXED, Population, Singles, average_extra
 
 cdef extern from "_population/lanes.h" nogil:
     enum:
@@ -75,6 +75,7 @@ cdef class Side:
     cdef int64_t[::1] idle                 # (S A,) decisions of idle lanes
     cdef Population people                 # one replica, as Singles sees it
     cdef Singles singles
+    cdef double *extra                     # (R, S, A) r - r0; it.extra is its mean over the policy, if averaged
 
     def __dealloc__(self):
         free(self.memory)
@@ -89,14 +90,15 @@ cdef class Side:
         self.it = <tmf_side *>place
         self.it.counts = <uint32_t *>(place + sizeof(tmf_side))
         self.it.blocks = self.it.counts + 8 * n_blocks * TMF_SIDE
-        self.doubles = np.zeros(16 * n_blocks + n_replicas * S * at.n_actions)
+        self.doubles = np.zeros(16 * n_blocks + n_replicas * S * (at.n_actions + self.singles.averaged))
         self.idle = np.zeros(S * at.n_actions, np.int64)
         self.it.margin = &self.doubles[0]
         self.it.rise = self.it.margin + 8 * n_blocks
-        self.it.extra = self.it.rise + 8 * n_blocks
+        self.extra = self.it.rise + 8 * n_blocks
+        self.it.extra = self.extra + (n_replicas * S * at.n_actions if self.singles.averaged else 0)
         self.it.n_populations = n_replicas
         self.it.n_observations = S
-        self.it.n_actions = at.n_actions
+        self.it.n_actions = self.singles.events.tables.n_actions
         self.it.n_agents = <uint64_t>n_agents
         self.it.n_blocks = n_blocks
         self.it.weight = 1
@@ -131,12 +133,22 @@ cdef class Side:
             self.singles.open_rewards(at, &self.people, 0)
             refresh(at, &self.people.passive, 0, self.people.counts, self.people.mu, self.people.row, False)
             it.total[r] = self.people.passive.sum
-            it.extra_of[r] = <uint32_t>(r * size)
-            memcpy(it.extra + r * size, self.singles.extra, size * sizeof(double))
+            it.extra_of[r] = <uint32_t>(r * S * it.n_actions)
+            memcpy(self.extra + r * size, self.singles.extra, size * sizeof(double))
         for o in range(S):
             it.margin[o] = self.singles.margin[2 * o]
             it.rise[o] = self.singles.margin[2 * o + 1]
         tmf_side_open(it)
+        return 0
+
+    cdef int open_tables(self, Evaluator at, Py_ssize_t t) except -1 nogil:
+        """Build the tables for the stage of step t."""
+        cdef Py_ssize_t r, S = at.n_observations
+        self.singles.open_tables(at, self.people.mu, t)
+        self.it.alias = self.singles.alias.alias
+        for r in range(self.it.n_populations if self.singles.averaged else 0):
+            average_extra(at, self.extra + r * S * at.n_actions, self.it.extra + r * S)
+        tmf_side_tables(self.it)
         return 0
 
     cdef void begin_interval(self, Py_ssize_t j) noexcept nogil:
@@ -167,7 +179,7 @@ cdef class Side:
             for o in range(at.n_observations):
                 if not isfinite(self.singles.level[o] + self.singles.slope[o] * self.people.counts[o]):
                     refuse_standing(at.model, <int>t, <int>o, self.people.mu)
-            o = self.it.pairs[(end - 1) % TMF_SIDE_EVENTS][r] // at.n_actions
+            o = self.it.pairs[(end - 1) % TMF_SIDE_EVENTS][r] // self.it.n_actions
             refuse_standing(at.model, <int>t, <int>o, self.people.mu)
         return 0
 
@@ -178,10 +190,10 @@ def applies(Model model not None, Policy policy not None, Py_ssize_t horizon, in
     Kernel and policy are constant within a stage, r0(o, mu) is affine in mu(o), passive agents stay where they are,
     n_agents <= 2**31 - 1, and the compiler has vectors.
     """
-    return side_by_side(Evaluator(model, policy, horizon), n_agents) is not None
+    return side_by_side(Evaluator(model, policy, horizon), n_agents, True) is not None
 
 
-cdef Singles side_by_side(Evaluator at, int64_t n_agents):
+cdef Singles side_by_side(Evaluator at, int64_t n_agents, bint actions_matter):
     """The single agents of a run at all of whose steps one agent acts; None: it is not one for `run`."""
     cdef Population people
     cdef Singles singles
@@ -189,7 +201,7 @@ cdef Singles side_by_side(Evaluator at, int64_t n_agents):
         return None
     memset(&people, 0, sizeof(Population))
     people.n_agents = n_agents
-    singles = Singles.of(at, &people, at.horizon)
+    singles = Singles.of(at, &people, at.horizon, actions_matter)
     if singles.manner == FIXED and (at.model.constant or at.model.standing_slope != NULL):
         return singles
     return None
@@ -250,7 +262,7 @@ def run(Model model not None, Policy policy not None, list bit_generators not No
     n_agents = check_run(model, horizon, record_every, initial_counts[0], counts[0],
                          None if decisions is None else decisions[0], rewards[0], MOST_AGENTS,
                          "the most for replicas side by side")
-    side.singles = side_by_side(at, n_agents)
+    side.singles = side_by_side(at, n_agents, decisions is not None)
     if side.singles is None:
         raise ValueError("these replicas cannot run side by side; use counts.run for each of them")
     side.allocate(at, R, n_agents)
@@ -283,9 +295,7 @@ def run(Model model not None, Policy policy not None, list bit_generators not No
         side.begin_interval(0)
         while t < horizon and not stop:
             if side.singles.stage != stage_of(t, horizon, n_stages):
-                side.singles.open_tables(at, side.people.mu, t)
-                it.alias = side.singles.alias.alias
-                tmf_side_tables(it)
+                side.open_tables(at, t)
             if t > 0 and t % EXACT_EVERY == 0:
                 tmf_side_refresh(it, side.singles.level, side.singles.slope)
             start = t

@@ -15,6 +15,10 @@ cdef extern from "_population/events.h" nogil:
         TMF_LOCAL
         TMF_COUPLED
         TMF_PRICED
+        TMF_UNPAID
+        TMF_ALONE
+        TMF_MEETS
+        TMF_MEETS_ACTS
     ctypedef struct tmf_draws:
         uint64_t agents[256]
         uint64_t partners[256]
@@ -29,7 +33,7 @@ cdef extern from "_population/events.h" nogil:
         uint32_t pairs[256]
         uint32_t cells[256]
     ctypedef struct tmf_event_tables:
-        int meets
+        int kind
         tmf_alias first, second
         const tmf_met_rows *rows
         const int32_t *successor
@@ -54,7 +58,7 @@ cdef extern from "_population/events.h" nogil:
         double *mu
         double *standing
         double before, total, reward, whole, weight, discount
-    void tmf_draw_chunk(const uint64_t *key, int64_t chunk, uint64_t n, bint by_moves, tmf_draws *draws)
+    void tmf_draw_chunk(const uint64_t *key, int64_t chunk, uint64_t n, int kind, tmf_draws *draws)
     void tmf_begin_block(
         tmf_block *block, int64_t t, int64_t n, const tmf_draws *draws, const int64_t *counts, bint meets)
     uint32_t tmf_place(tmf_block *block, uint32_t *places, int64_t i, uint64_t agent)
@@ -89,10 +93,15 @@ cdef struct Event:             # the acting agent of one step
     double extra               # its reward minus `standing`
 
 
+# mean (S,) = sum_a pi(a | o) extra(o, a).
+cdef void average_extra(Evaluator at, const double *extra, double *mean) noexcept nogil
+
+
 cdef class Singles:
-    cdef AliasTables alias     # of FIXED: moves; of MEETINGS: actions; otherwise None
+    cdef AliasTables alias     # of FIXED: moves; of MEETINGS with several actions: actions; otherwise None
     cdef MeetingTables meetings     # None unless MEETINGS
     cdef Manner manner
+    cdef bint averaged         # one action for the kernel: rows and `extra` are averaged over the policy
     cdef bint coupled          # the sum of r0 is kept by `events` (TMF_COUPLED)
     cdef Py_ssize_t stage      # stage of the tables in `alias`
     cdef Py_ssize_t ready      # step for which `prepare` was called last
@@ -101,18 +110,21 @@ cdef class Singles:
     cdef tmf_events events     # the kernel of FIXED and MEETINGS
     cdef double *memory        # of all arrays of doubles and of events.block.bounds
     cdef double *extra         # (S, A)  r - r0
+    cdef double *mean_extra    # (S,)    averaged: its mean over the policy
     cdef double *level         # (S,)  TMF_LOCAL: r0(o, mu) = level[o] + slope[o] N mu(o)
     cdef double *slope         # (S,)
     cdef double *margin        # (S, 2)  level + slope, 2 slope
     cdef Event last
 
     # For a run of at.horizon steps, at n_single of which one agent acts; reads whether people.observations is NULL.
+    # Unless actions matter, rows may be averaged over the policy; rewards are then expectations over the actions.
     @staticmethod
-    cdef Singles of(Evaluator at, const Population *people, Py_ssize_t n_single)
-    cdef int choose(self, Evaluator at, Py_ssize_t n_single) except -1
+    cdef Singles of(Evaluator at, const Population *people, Py_ssize_t n_single, bint actions_matter)
+    cdef void meet(self, MeetingTables meetings) noexcept
+    cdef int choose(self, Evaluator at, Py_ssize_t n_single, bint actions_matter) except -1
     # Evaluate the tables and draw the random numbers that step t needs.
     cdef int prepare(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil
-    # Read the rewards of FIXED and MEETINGS, and the alias tables of the stage of step t.
+    # Read the rewards of FIXED and MEETINGS, then the alias tables and averages of the stage of step t.
     cdef int open_rewards(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil
     cdef int open_tables(self, Evaluator at, const double *mu, Py_ssize_t t) except -1 nogil
     cdef void couple(self, Evaluator at, Population *people) noexcept nogil

@@ -29,10 +29,18 @@ cdef double standing_reward(void *model, int observation, const double *mu) noex
     return (<Model>model).standing_reward(observation, mu)
 
 
+cdef void average_extra(Evaluator at, const double *extra, double *mean) noexcept nogil:
+    cdef Py_ssize_t o, a
+    for o in range(at.n_observations):
+        mean[o] = 0
+        for a in range(at.n_actions):
+            mean[o] += at.pi[o * at.n_actions + a] * extra[o * at.n_actions + a]
+
+
 cdef class Singles:
 
     @staticmethod
-    cdef Singles of(Evaluator at, const Population *people, Py_ssize_t n_single):
+    cdef Singles of(Evaluator at, const Population *people, Py_ssize_t n_single, bint actions_matter):
         cdef Singles self = Singles.__new__(Singles)
         cdef tmf_events *events = &self.events
         cdef Py_ssize_t S = at.n_observations, A = at.n_actions, n_bounds, o, y
@@ -40,31 +48,30 @@ cdef class Singles:
         cdef double *coupling
         cdef const double *matrix = at.model.standing_matrix
         self.stage = self.ready = self.played = self.chunk = -1
-        self.choose(at, n_single)
+        self.choose(at, n_single, actions_matter)
         n_bounds = 0 if people.observations != NULL else 1 + (<Py_ssize_t>1 << bits_for(S))
-        self.memory = <double *>room_for(S * (A + 4.0) + (S * (S + 1.0) if matrix != NULL else 0.0) + n_bounds,
+        self.memory = <double *>room_for(S * (A + 5.0) + (S * (S + 1.0) if matrix != NULL else 0.0) + n_bounds,
                                          sizeof(double), b"the rewards of single agents")
         self.extra = self.memory
-        memset(self.extra, 0, S * (A + 4) * sizeof(double))
+        memset(self.extra, 0, S * (A + 5) * sizeof(double))
         self.level = self.extra + S * A
         self.slope = self.level + S
         self.margin = self.slope + S
+        self.mean_extra = self.margin + 2 * S
         self.coupled = matrix != NULL
         if self.coupled:
-            coupling = self.margin + 2 * S
+            coupling = self.mean_extra + S
             for o in range(S):
                 for y in range(S):
                     coupling[o * S + y] = (matrix[o * S + y] + matrix[y * S + o]) / people.n_agents
             events.coupling = coupling
             events.pull = coupling + S * S
-        events.pricing = (TMF_COUPLED if self.coupled else
-                          TMF_LOCAL if at.model.constant or at.model.standing_slope != NULL else TMF_PRICED)
         events.block.n_observations = S
         events.block.search_bits = bits_for(S)
         # Long blocks are begun rarely; in short ones, few agents are so near a bound that they must be located again.
         events.block.length = max(1, min(CHUNK, <Py_ssize_t>cbrt(<double>people.n_agents)))
         if people.observations == NULL:
-            bounds = events.block.bounds = <int64_t *>(self.margin + 2 * S + (S * (S + 1) if self.coupled else 0))
+            bounds = events.block.bounds = <int64_t *>(self.mean_extra + S + (S * (S + 1) if self.coupled else 0))
             bounds[0] = -4611686018427387904
             for o in range(1, n_bounds):
                 bounds[o] = 4611686018427387904      # beyond all agents
@@ -72,23 +79,27 @@ cdef class Singles:
         events.n_agents = people.n_agents
         events.observations = people.observations
         events.width = people.width if people.observations != NULL else 0
-        events.extra = self.extra
+        events.extra = self.mean_extra if self.averaged else self.extra
         events.margin = self.margin
         events.price = standing_reward
         events.model = <void *>at.model
         events.standing = at.tables.passive_reward
-        events.tables.n_actions = A
+        events.tables.n_actions = 1 if self.averaged else A
         events.tables.n_successors = at.n_successors
-        events.tables.successor = at.model.successor
+        events.tables.successor = NULL if self.averaged else at.model.successor
+        events.tables.kind = (TMF_ALONE if self.manner == FIXED else
+                              TMF_MEETS if self.manner == MEETINGS and events.tables.n_actions == 1 else TMF_MEETS_ACTS)
         return self
 
     def __dealloc__(self):
         free(self.memory)
 
-    cdef int choose(self, Evaluator at, Py_ssize_t n_single) except -1:
+    cdef int choose(self, Evaluator at, Py_ssize_t n_single, bint actions_matter) except -1:
         """Choose the manner. Tables must pay for themselves, in events: thresholds were measured."""
         cdef Model model = at.model
-        cdef Layout layout = layout_of(at, False, False)
+        cdef bint averaged = (not actions_matter and at.n_actions > 1
+                              and at.n_observations <= <double>at.n_actions * at.n_successors)
+        cdef Layout layout = layout_of(at, False, averaged)
         cdef double n_stages = min(at.policy.n_stages, at.horizon), n_cells = cells_in(&layout), pay = 4096.0 + n_single
         self.manner = ROWS if model.by_row else TABLES
         if at.policy.depends_on_mu or not (
@@ -98,17 +109,25 @@ cdef class Singles:
         if model.constant_transition and model.local_passive_reward | (model.standing_matrix != NULL) and (
                 layout.action_bits + layout.cell_bits <= 20 and n_cells <= 2**26 and n_stages * n_cells <= pay):
             self.manner = FIXED
+            self.averaged = averaged
             self.alias = AliasTables.of(layout)
-        # The tables of all meetings save the evaluation of a row, and are kept for later runs, in up to 32 MB.
-        elif model.meets and model.constant_meetings and (
-                meeting_cells(at) <= min(2.0**22, 8 * pay) and n_stages * at.n_observations * at.n_actions <= pay):
+        elif not model.meets or not model.constant_meetings:
+            return 0
+        elif averaged and n_stages * meeting_cells(at, True) <= min(2.0**22, pay):
             self.manner = MEETINGS
-            self.meetings = MeetingTables.of(at)
-            self.alias = action_tables(at)
-            self.events.tables.meets = True
-            self.events.tables.second = self.meetings.tables.alias
-            self.events.tables.rows = self.meetings.rows
+            self.averaged = True
+        # The tables of all meetings save the evaluation of a row, and are kept for later runs, in up to 32 MB.
+        elif meeting_cells(at, False) <= min(2.0**22, 8 * pay) and n_stages * at.n_observations * at.n_actions <= pay:
+            self.manner = MEETINGS
+            self.meet(MeetingTables.of(at, False))
+            if at.n_actions > 1:
+                self.alias = action_tables(at)
         return 0
+
+    cdef void meet(self, MeetingTables meetings) noexcept:
+        self.meetings = meetings
+        self.events.tables.second = meetings.tables.alias
+        self.events.tables.rows = meetings.rows
 
     cdef int prepare(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil:
         cdef tmf_events *events = &self.events
@@ -129,7 +148,7 @@ cdef class Singles:
             self.couple(at, people)
         if self.chunk != t // CHUNK:
             self.chunk = t // CHUNK
-            tmf_draw_chunk(people.key, self.chunk, people.n_agents, self.manner == FIXED, &events.draws)
+            tmf_draw_chunk(people.key, self.chunk, people.n_agents, events.tables.kind, &events.draws)
             if people.observations != NULL:
                 for i in range(AHEAD):
                     tmf_prefetch_one(people.observations, people.width, events.draws.agents[i])
@@ -169,14 +188,30 @@ cdef class Singles:
         return 0
 
     cdef int open_tables(self, Evaluator at, const double *mu, Py_ssize_t t) except -1 nogil:
-        """Build the alias tables for the stage of step t."""
+        """Build the alias tables for the stage of step t, and the averages over its policy."""
+        cdef tmf_events *events = &self.events
+        cdef Py_ssize_t S = at.n_observations, A = at.n_actions, i
+        cdef bint paid = False
         self.stage = stage_of(t, at.horizon, at.policy.n_stages)
         at.policy.table_at(<int>t, at.horizon, mu, at.pi_buffer, &at.pi)
         if self.manner == FIXED:
             self.alias.build(at)
-        else:
+        elif self.averaged:
+            with gil:
+                self.meet(MeetingTables.of(at, True))
+        elif A > 1:
             build_actions(self.alias, at)
-        self.events.tables.first = self.alias.alias
+        if self.alias is not None:
+            events.tables.first = self.alias.alias
+        if self.averaged:
+            average_extra(at, self.extra, self.mean_extra)
+        for i in range(S * events.tables.n_actions):
+            paid = paid or events.extra[i] != 0
+        for i in range(2 * S):
+            paid = paid or self.margin[i] != 0
+        events.pricing = (TMF_COUPLED if self.coupled else
+                          TMF_PRICED if not at.model.constant and at.model.standing_slope == NULL else
+                          TMF_LOCAL if paid else TMF_UNPAID)
         return 0
 
     cdef Py_ssize_t play(
@@ -205,8 +240,7 @@ cdef class Singles:
         """As play, by tables."""
         cdef tmf_events *events = &self.events
         cdef tmf_block *block = &self.events.block
-        cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-        cdef Py_ssize_t end = t + n_steps, n, o, i
+        cdef Py_ssize_t S = at.n_observations, end = t + n_steps, n, o, i
         events.counts = people.counts
         events.mu = people.mu
         events.total = people.passive.sum
@@ -227,11 +261,11 @@ cdef class Singles:
         o = block.left[i]
         self.last.agent = events.draws.agents[(end - 1) % CHUNK]
         self.last.observation = o
-        self.last.action = block.pairs[i] % A
+        self.last.action = block.pairs[i] % events.tables.n_actions
         self.last.cell = block.cells[i]
         # r0 at this step's mu if n_steps is 1; needed only then
         self.last.standing = events.before if events.pricing == TMF_PRICED else events.standing[o]
-        self.last.extra = self.extra[block.pairs[i]]
+        self.last.extra = events.extra[block.pairs[i]]
         if events.pricing != TMF_PRICED:
             for o in range(S):
                 people.mu[o] = <double>people.counts[o] / people.n_agents

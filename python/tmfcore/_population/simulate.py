@@ -93,7 +93,7 @@ def simulate(
     decisions : bool, optional
         False omits the decision counts, (R, J, S, A). Successors may then be drawn from rows averaged over the policy,
         which is faster by a factor of up to A. The law of the counts is the same, but the draws differ, and `rewards`
-        are expectations over the actions given the counts.
+        are expectations over the actions given who acts (Theory, section 5).
     trajectories : bool, optional
         True records individuals, arrays of (N, T); one replica, agents engine.
     progress : bool or callable, optional

@@ -92,10 +92,12 @@ class Tmfcore:
         return Entry(entry.label, entry.run, 1.0, ours=True)
 
     def sequential_affine(self, problem: Meeting) -> list[Entry]:
-        """games.affine, on counts and on agents; one record per run."""
+        """games.affine, on counts and on agents, and with decisions; one record per run."""
+        game, policy = _affine_game(problem), tmf.TabularPolicy(problem.pi)
         return [
-            _met(problem, _affine_game(problem), tmf.TabularPolicy(problem.pi), engine, label)
-            for engine, label in (("counts", "tmfcore"), ("agents", "tmfcore, agents"))
+            _met(problem, game, policy, "counts", "tmfcore"),
+            _met(problem, game, policy, "agents", "tmfcore, agents"),
+            _met(problem, game, policy, "counts", "tmfcore, decisions", True),
         ]
 
     def sequential_pairwise(self, problem: Imitation) -> Entry:
@@ -251,13 +253,16 @@ def _affine_game(problem: Meeting) -> tmf.Game:
     )  # fmt: skip
 
 
-def _met(problem: Meeting | Imitation, game: tmf.Game, policy: tmf.TabularPolicy, engine: Any, label: str) -> Entry:
+def _met(
+    problem: Meeting | Imitation, game: tmf.Game, policy: tmf.TabularPolicy, engine: Any, label: str,
+    decisions: bool = False,
+) -> Entry:  # fmt: skip
     """A sequential run of a coupled population, with one record."""
 
     def run() -> Answer:
         found = tmf.simulate(
             game, policy, tmf.Sequential(), problem.n_agents, engine=engine, start=problem.initial, rng=1, threads=1,
-            record_every=problem.steps,
+            record_every=problem.steps, decisions=decisions,
         )  # fmt: skip
         return Answer(found.counts[0, -1], problem.steps)
 
