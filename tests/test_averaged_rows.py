@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from meeting_cases import affine
 
 import reference_laws
 import stat_tests
 import tmfcore as tmf
-from meeting_cases import affine
 from strategies import random_game, random_policy
 
 pytestmark = pytest.mark.law

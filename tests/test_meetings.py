@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from meeting_cases import affine
 
 import stat_tests
 import tmfcore as tmf
-from meeting_cases import affine
 
 pytestmark = pytest.mark.law
 
