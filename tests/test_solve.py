@@ -7,11 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import reference
 import tmfcore as tmf
 from solver_cases import queueing, rock_paper_scissors
-from strategies import random_game
+from strategies import games, random_game, schedules
 from tmfcore.solvers import FictitiousPlay, Homotopy, MirrorDescent
 from tmfcore.solvers._registry import SOLVERS, Turn
 
@@ -106,3 +108,42 @@ def test_homotopy_is_not_fooled_by_actions_that_nobody_plays():
     for costs, horizon in (((2.723, 1.805), 9), ((2.422, 0.111), 4), ((1.044, 3.969), 6)):
         found = Homotopy().solve(tmf.games.left_right(costs, horizon=horizon, step=1).at(), tmf.Synchronous())
         assert found.converged and len(found.history["iteration"]) < 40
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), spec=games(dependences=("fixed",), compiled=False), always=st.booleans())
+def test_a_decision_process_is_solved_by_backward_induction(data, spec, always):
+    """One policy is judged: a best response to every flow, with ties at the lowest action, whatever the schedule."""
+    game = spec.build()
+    assert game.model.constant
+    schedule, clock = data.draw(schedules(spec.horizon, 20)).build(), "always" if always else "schedule"
+    found = tmf.solve(game, schedule, 20, clock=clock)
+    assert found.converged and found.solver["name"] == "FixedPoint" and found.history["iteration"].tolist() == [0]
+    assert found.exploitability == tmf.exploitability(game, found.policy, schedule, 20, clock=clock)
+    for policy in (tmf.TabularPolicy.uniform(game), found.policy):
+        flow = tmf.mean_field(game, policy, schedule, 20)
+        best = tmf.best_response(game, flow, schedule, 20, clock=clock)
+        np.testing.assert_allclose(found.mean_return, game.initial @ best.values[0], rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(found.flow.mu, tmf.mean_field(game, found.policy, schedule, 20).mu)
+
+
+def test_a_decision_process_by_hand():
+    """Two places, and a move to the other costs 1: stay at 0, which pays 0; leave 1, which pays -2, unless it is late."""
+    reward, transition = [[0, -1], [-2, -3]], [[[1, 0], [0, 1]], [[0, 1], [1, 0]]]
+    game = tmf.Game(2, 2, 3, 1.0, [0.25, 0.75], reward, transition)
+    found = tmf.solve(game, tmf.Synchronous())
+    np.testing.assert_array_equal(found.policy.table.argmax(axis=2), [[0, 1], [0, 1], [0, 0]])
+    assert found.exploitability == 0 and found.mean_return == -0.75 * 3
+    start = tmf.TabularPolicy.uniform(game)
+    again = tmf.solve(game, tmf.Synchronous(), initial=start)
+    assert again.policy == found.policy and again.history["iteration"].tolist() == [0, 1]
+    assert again.history["exploitability"][0] == tmf.exploitability(game, start, tmf.Synchronous())
+    listed = tmf.solve(game, tmf.Synchronous(), solver=["MirrorDescent", "FixedPoint"])
+    assert listed.converged and "MirrorDescent" in listed.reason
+
+
+def test_without_a_tolerance_a_decision_process_takes_all_iterations():
+    game = tmf.Game(2, 2, 3, 1.0, [0.5, 0.5], [[0.1, 0.2], [0.3, 0.1]], np.full((2, 2, 2), 0.5))
+    found = tmf.solvers.FixedPoint(iterations=3, tolerance=None, absolute_tolerance=None).solve(game, tmf.Synchronous())
+    assert not found.converged and found.history["iteration"].tolist() == [0, 1, 2, 3]
+    assert found.exploitability == 0 and "iterations exhausted" in found.reason

@@ -22,7 +22,7 @@ def two_actions(horizon=20, reward=(0.0, 1.0)):
 
 def problem_of(game, schedule, n_agents, **options):
     solver = TMFPG(**options)
-    return solver._plan(Problem.of(game, schedule, n_agents, solver.clock))
+    return solver._plan(Problem(game, schedule, n_agents, solver.clock))
 
 
 # ----------------------------------------------------------------------------------------------- the memory

@@ -8,7 +8,10 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from tmfcore._model.model cimport check_row
+from tmfcore._model.model cimport TOLERANCE, check_row
+
+cdef extern from "_base/simd/check.h" nogil:
+    int tmf_distributions(const double *rows, Py_ssize_t n_rows, Py_ssize_t n_cells, double tolerance)
 
 cdef extern from "_model/softmax.h" nogil:
     bint tmf_softmax(double *logits, Py_ssize_t n_rows, Py_ssize_t n_actions, double *pi)
@@ -79,20 +82,23 @@ cdef class Policy:
 
 
 cdef class TablePolicy(Policy):
-    """Probabilities (L, S, A) by stage; kernels read the table in place."""
+    """Probabilities (L, S, A) by stage; kernels read the attribute `table`, a read-only copy, in place."""
     cdef const double[:, :, ::1] stages
+    cdef readonly object table
 
     def __init__(self, probabilities):
         cdef Py_ssize_t l, o
         array = np.array(probabilities, np.float64, order="C")
         array.flags.writeable = False
-        self.stages = array
+        self.stages = self.table = array
         self.n_stages = array.shape[0]
         self.n_observations = array.shape[1]
         self.n_actions = array.shape[2]
         self.differentiable = True
         if array.size == 0:
             raise ValueError(f"probabilities has shape {array.shape}; must have at least one entry in each axis")
+        if tmf_distributions(&self.stages[0, 0, 0], self.n_stages * self.n_observations, self.n_actions, TOLERANCE):
+            return
         for l in range(self.n_stages):
             for o in range(self.n_observations):
                 try:

@@ -4,6 +4,7 @@ Source     named at each update.
 Notation   S observations, A actions, K successors, T steps; each method loops over all steps.
 Cost       O(T S A) per update; O(T S A K) for respond by flow and for regularise, which use the kernels.
 """
+from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
 from tmfcore._limit.values cimport action_values, best_action, rest
@@ -130,6 +131,35 @@ cdef class Iterate(Judged):
                     self.recall(t)
                     self.push(now, beta, after)
                     now, after = after, now
+
+    def decide(self):
+        """Backward induction: the policy becomes the best response to every flow of a model that is `constant`.
+
+        Notes
+        -----
+        Theory, section 4. One pass: O(T S A K).
+        """
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions
+        cdef Py_ssize_t t, o, a
+        cdef double *now = self.pair
+        cdef double *after = self.pair + S
+        cdef double *q
+        with nogil:
+            memcpy(&self.flow[0, 0], &self.initial[0], S * sizeof(double))
+            self.refresh(0)
+            memset(after, 0, S * sizeof(double))
+            memset(&self.pi[0, 0, 0], 0, self.horizon * S * A * sizeof(double))
+            for t in range(self.horizon - 1, -1, -1):
+                q = self.scratch
+                action_values(self.at, after, self.discount, q)
+                for o in range(S):
+                    a = best_action(q, A)
+                    self.best[t, o] = <int32_t>a
+                    self.pi[t, o, a] = 1
+                    now[o] = q[a]
+                    q += A
+                rest(self.at, after, self.discount, 1.0 if self.always else self.beta(t), now)
+                now, after = after, now
 
     def regularise(self, double[:, :, ::1] logits not None, const double[:, :, ::1] prior not None,
                    double temperature, double weight):

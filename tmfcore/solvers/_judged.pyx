@@ -59,6 +59,7 @@ cdef class Judged:
     def __cinit__(self, Model model not None, const double[::1] initial not None, const double[::1] active not None,
                   Py_ssize_t horizon, double discount, bint always, double kept_bytes=KEPT_BYTES):
         cdef Py_ssize_t S = model.n_observations, A = model.n_actions
+        cdef Py_ssize_t i
         cdef double size = <double>S * A + S        # cells kept per step
         if initial.shape[0] != S:
             raise ValueError(f"initial has shape ({initial.shape[0]},); must be ({S},)")
@@ -73,11 +74,13 @@ cdef class Judged:
         self.always = always
         self.n_observations = S
         self.n_actions = A
-        self.policy = np.full((horizon, S, A), 1.0 / A)
+        self.policy = np.empty((horizon, S, A))
         self.mu = np.zeros((horizon + 1, S))
         self.q = np.zeros((horizon, S, A))
         self.greedy = np.zeros((horizon, S), np.int32)
         self.pi, self.flow, self.played, self.best = self.policy, self.mu, self.q, self.greedy
+        for i in range(horizon * S * A):
+            (&self.pi[0, 0, 0])[i] = 1.0 / A
         self.scratch = <double *>room_for(2.0 * S * A + 4.0 * S, sizeof(double), b"the values of a step")
         self.pair = self.scratch + 2 * S * A
         if not model.constant_transition:

@@ -6,7 +6,7 @@ discover(package, path)     import the public modules of a package, which regist
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
@@ -43,6 +43,13 @@ class Registry(Mapping[str, Entry]):
     def find(self, name: object, argument: str) -> Entry:
         """The entry of `name`, given by a user as `argument`; the ValueError for an unknown name lists all names."""
         return self._entries[check.as_choice(name, argument, list(self))]
+
+    def values(self) -> ValuesView[Entry]:
+        """The entries."""
+        return self._entries.values()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries[name]

@@ -265,14 +265,15 @@ class TabularPolicy(_ArrayPolicy):
             shape=[(None, None), (None, None, None)],
             letters=["S, A", "L, S, A"],
         )
-        table = check.frozen(table.reshape(-1, *table.shape[-2:]))
-        self._settle("table", table, TablePolicy(table), horizon)
+        kernel = TablePolicy(table.reshape(-1, *table.shape[-2:]))
+        self._settle("table", kernel.table, kernel, horizon)
 
     @classmethod
     def _trusted(cls, table: FloatArray, horizon: int) -> Self:
         """A policy of (L, S, A) probabilities that a kernel computed: only its rows are checked, by TablePolicy."""
         policy = object.__new__(cls)
-        policy._settle("table", check.frozen(table.copy()), TablePolicy(table), horizon)
+        kernel = TablePolicy(table)
+        vars(policy).update({"table": kernel.table, "kernel": kernel, "horizon": horizon})
         return policy
 
     @property

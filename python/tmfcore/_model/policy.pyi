@@ -21,6 +21,8 @@ class Policy:
 
 @disjoint_base
 class TablePolicy(Policy):
+    @property
+    def table(self) -> NDArray[np.float64]: ...
     def __init__(self, probabilities: ArrayLike) -> None: ...
 
 @disjoint_base

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -189,13 +189,12 @@ class Tmfcore:
     def solve(self, problem: Solving) -> Entry:
         """tmf.solve, which stops by its own exploitability."""
         game, target = problem.game, problem.target
-        solver: Literal["FixedPoint"] | None = "FixedPoint" if problem.game_class == "alone" else None
 
         def run() -> Any:
-            found = tmf.solve(game, tmf.Synchronous(), solver=solver, tolerance=None, absolute_tolerance=target)
+            found = tmf.solve(game, tmf.Synchronous(), tolerance=None, absolute_tolerance=target)
             return found.policy.table
 
-        return Entry("tmfcore", run, 1.0, "tmf.solve" if solver is None else f"tmf.solve, {solver}", ours=True)
+        return Entry("tmfcore", run, 1.0, "tmf.solve", ours=True)
 
 
 #: The kinds of problems, by the names of methods.

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any, Generic
 import numpy as np
 
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit.mean_field import Flow
 from tmfcore._model.fingerprint import differences
 from tmfcore.solvers._problem import Problem
-from tmfcore.solvers._rule import Diverged, Evaluated, Rule, Stuck
+from tmfcore.solvers._rule import Diverged, Evaluated, Rule, Stuck, Verdict
 from tmfcore.solvers.base import Callback, Iteration, P, Solution, relative, row_arrays
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class Loop(Generic[P]):
         else:
             policy = initial.policy if isinstance(initial, Solution) else initial
             rule.start(None if policy is None else solver._start(problem, policy))
-            self.best_policy, self.best_mu = rule.policy.copy(), rule.mu.copy()
+            self.best_policy, self.best_mu = np.empty_like(rule.policy), np.empty_like(rule.mu)  # see `keep`
         self.first, self.last = self.iteration, self.iteration + solver.iterations
         rule.last = self.last
         self.begin = rule.policy.copy()
@@ -88,7 +87,7 @@ class Loop(Generic[P]):
         self.converged, self.stopped, self.ended, self.seconds = False, False, False, 0.0
         self.cut = False  # whether the limit ended the solve
         self.reason = "stopped before the first evaluation"
-        self.verdict: tuple[P, Flow, float, float] | None = None  # the policy that met the tolerance
+        self.verdict: Verdict | None = None  # of the policy that met the tolerance
 
     # ------------------------------------------------------------------------------------------------------ start
 
@@ -207,12 +206,14 @@ class Loop(Generic[P]):
         met = self.met(judged.gap, judged.value)
         if met:
             # Convergence is decided by what tmf.exploitability says of the policy that is returned.
-            policy = self.policy(self.rule.policy)
-            flow, gap, value = self.solver._judge(self.problem, policy)
-            met = self.met(gap, value)
+            verdict = judged.verdict
+            if verdict is None:
+                verdict = self.rule.verdict()
+                met = self.met(verdict.gap, verdict.value)
             if met:
-                self.keep(judged.gap, judged.value)
-                self.converged, self.verdict, self.reason = True, (policy, flow, gap, value), met
+                if self.best_iteration != k:
+                    self.keep(judged.gap, judged.value)
+                self.converged, self.verdict, self.reason = True, verdict, met
                 return True
         if k - self.reference_iteration >= self.patience:
             self.reason = (
@@ -312,7 +313,7 @@ class Loop(Generic[P]):
             schedule=problem.schedule.label,
             n_agents=problem.n_agents,
             clock=problem.clock,
-            solver=solver._hyperparameters(),
+            solver=dict(solver._hyperparameters),
             state=state if self.usable else {},
             fingerprint=problem.fingerprint,
         )

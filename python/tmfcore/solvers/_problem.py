@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 
 from tmfcore._base import validation as check
@@ -14,7 +11,7 @@ from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit.exploitability import judged
 from tmfcore._limit.mean_field import Flow, active_fractions, flow_of
 from tmfcore._model.fingerprint import Fingerprint
-from tmfcore._model.game import Game, in_steps
+from tmfcore._model.game import in_steps
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore._model.schedules import Schedule
 
@@ -23,33 +20,30 @@ __all__ = ["Problem", "softened"]
 SHARE = 1e-6  # share of the uniform policy in rows that no softmax of finite logits gives
 
 
-@dataclass(frozen=True)
 class Problem:
-    """A game under a schedule, on a clock; `active` is the active fraction of every step, (1 or T,)."""
+    """A game under a schedule, on a clock; the arguments are the user's, and checked.
 
-    game: Game
-    schedule: Schedule
-    n_agents: int | None
-    active: FloatArray
-    clock: Clock
+    Attributes
+    ----------
+    game : Game
+        In steps.
+    schedule : Schedule
+    n_agents : int or None
+    active : ndarray of float64, shape (1,) or (T,)
+        The active fraction of every step.
+    clock : Clock
+    always : bool
+        Whether values are those of an agent that acts at every step.
+    fingerprint : Fingerprint
+        The fingerprint that results of the solve carry.
+    """
 
-    @classmethod
-    def of(cls, game: object, schedule: Schedule, n_agents: int | None, clock: Clock) -> Problem:
-        """Check the user's arguments and make the problem."""
-        game = in_steps(game, schedule, n_agents)
-        active = active_fractions(game, schedule, n_agents)
-        n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
-        return cls(game, schedule, n_agents, active, clock)
-
-    @cached_property
-    def fingerprint(self) -> Fingerprint:
-        """The fingerprint that results of the solve carry."""
-        return Fingerprint.of(self.game, self.schedule, self.n_agents, self.clock)
-
-    @property
-    def always(self) -> bool:
-        """Whether values are those of an agent that acts at every step."""
-        return self.clock == "always"
+    def __init__(self, game: object, schedule: Schedule, n_agents: int | None, clock: Clock) -> None:
+        self.game = in_steps(game, schedule, n_agents)
+        self.schedule, self.clock, self.always = schedule, clock, clock == "always"
+        self.active = active_fractions(self.game, schedule, n_agents)
+        self.n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
+        self.fingerprint = Fingerprint.of(self.game, schedule, self.n_agents, clock)
 
     def table(self, policy: object) -> FloatArray:
         """A policy at every step of its own flow, (T, S, A)."""

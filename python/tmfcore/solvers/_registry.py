@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tmfcore.solvers._rule import Rule
     from tmfcore.solvers._solver import Solver
 
-__all__ = ["SOLVERS", "SolverEntry", "Space", "Turn", "entry_of", "in_turns", "made", "register"]
+__all__ = ["SOLVERS", "SolverEntry", "Space", "Turn", "entry_of", "in_turns", "made", "named", "register"]
 
 Space: TypeAlias = dict[str, tuple[Any, ...] | list[Any]]
 
@@ -155,10 +155,17 @@ def made(solver: object, name: str = "solver") -> Solver[Any]:
     from tmfcore.solvers._solver import Solver
 
     if isinstance(solver, str):
-        words = {entry.word: entry.name for entry in SOLVERS.values()}
-        return SOLVERS.find(words.get(solver, solver), name).solver()
+        return named(solver, name).default
     if isinstance(solver, type) and issubclass(solver, Solver):
         return solver()
     if not isinstance(solver, Solver):
         raise TypeError(f"{name} is {say.show(solver)}; must be a solver, its class, or one of {say.listed(SOLVERS)}")
     return solver
+
+
+def named(word: str, argument: str = "solver") -> SolverEntry:
+    """The entry of a solver by its name, or by its name on the command line."""
+    if word in SOLVERS:
+        return SOLVERS[word]
+    words = {entry.word: entry.name for entry in SOLVERS.values()}
+    return SOLVERS.find(words.get(word, word), argument)

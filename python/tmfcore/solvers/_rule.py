@@ -31,11 +31,13 @@ from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._step_rules import Decay, decay_factor
 
 if TYPE_CHECKING:
+    from tmfcore._limit.mean_field import Flow
+    from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
     from tmfcore.solvers._exact import ExactSolver
     from tmfcore.solvers._problem import Problem
     from tmfcore.solvers._solver import Solver
 
-__all__ = ["NOT_A_NUMBER", "Arrays", "Diverged", "Evaluated", "Rule", "Stuck", "TableRule", "as_decay"]
+__all__ = ["NOT_A_NUMBER", "Arrays", "Diverged", "Evaluated", "Rule", "Stuck", "TableRule", "Verdict", "as_decay"]
 
 S = TypeVar("S", bound="Solver[Any]")
 E = TypeVar("E", bound="ExactSolver")
@@ -52,6 +54,15 @@ class Diverged(Stuck):
     """A number, named in the text, is not finite; the solve cannot continue from the rule's state."""
 
 
+class Verdict(NamedTuple):
+    """What tmf.exploitability says of a policy, with the policy and its flow."""
+
+    policy: TabularPolicy | SoftmaxPolicy
+    flow: Flow
+    gap: float  # exploitability
+    value: float  # mean return
+
+
 class Evaluated(NamedTuple):
     """What `evaluate` computes of the present policy."""
 
@@ -59,6 +70,7 @@ class Evaluated(NamedTuple):
     value: float  # mean return
     sampled: float  # return per agent of the sampled populations; the mean return if nothing is sampled
     residual: float = 0.0  # l1 distance between the flow at which the policy is judged and its image under the policy
+    verdict: Verdict | None = None  # if the evaluation was that of tmf.exploitability
 
 
 class Rule(ABC, Generic[S]):
@@ -116,6 +128,11 @@ class Rule(ABC, Generic[S]):
     @abstractmethod
     def update(self, iteration: int, gap: float) -> float:
         """Make the next policy and return the step length used. Raises Stuck or Diverged if there is no such policy."""
+
+    def verdict(self) -> Verdict:
+        """What tmf.exploitability says of the present policy."""
+        policy = self.solver._policy(self.policy, self.problem.game.n_steps)
+        return Verdict(policy, *self.solver._judge(self.problem, policy))
 
     def scheduled(self, name: str, iteration: int) -> float:
         """The setting `name` times its decay at update k, checked."""

@@ -5,9 +5,10 @@ A solver is a frozen dataclass of settings. Each solver has its own rule (_rule)
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Generic
 
 from tmfcore._base import bars, options
@@ -24,7 +25,7 @@ from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._turns import play
 from tmfcore.solvers.base import Callback, ConvergenceWarning, P, Solution
 
-__all__ = ["COUNT", "NOT_NEGATIVE", "POSITIVE", "SHARE", "Solver"]
+__all__ = ["COUNT", "NOT_NEGATIVE", "POSITIVE", "SHARE", "Solver", "changed"]
 
 COUNT = options.of(check.as_positive_int)
 NOT_NEGATIVE = options.of(check.as_float, low=0.0)
@@ -194,7 +195,23 @@ class Solver(ABC, Generic[P]):
             warn(f"{self.name} has not converged: {solution.reason}", ConvergenceWarning)
         return solution
 
+    @cached_property
     def _hyperparameters(self) -> dict[str, Any]:
         """Name and settings, as values that JSON can hold."""
         values = {name: getattr(v, "__name__", "callable") if callable(v) else v for name, v in self.settings.items()}
         return {"name": self.name, **values}
+
+
+def changed(solver: Solver[P], **changes: Any) -> Solver[P]:
+    """The solver with other values of some fields; itself if they are its own. The last ones made are cached."""
+    if all(getattr(solver, name) is value for name, value in changes.items()):
+        return solver
+    try:
+        made: Solver[P] = _replaced(solver, **changes)
+        return made
+    except TypeError:  # a value that has no hash, or is of a wrong type
+        return dataclasses.replace(solver, **changes)
+
+
+#: Types belong to the key: 1 == True.
+_replaced = lru_cache(maxsize=64, typed=True)(dataclasses.replace)

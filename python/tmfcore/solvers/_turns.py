@@ -59,18 +59,19 @@ def play(
     threads = None if threads is None else check.as_positive_int(threads, "threads")
     if time_limit is not None:
         time_limit = check.as_float(time_limit, "time_limit", low=0.0)
-    problems = {clock: Problem.of(game, schedule, n_agents, clock) for clock in {each.clock for each in solvers}}
+    problems = {clock: Problem(game, schedule, n_agents, clock) for clock in {each.clock for each in solvers}}
     initial, limit = _as_initial(initial), Limit(time_limit, iterations)
     seeds = seeding.seeds(rng, len(solvers))
     turns = [_Turn(each, len(solvers) == 1) for each in solvers]
-    most = sum(each.iterations for each in solvers)
+    most = 0 if progress is False else sum(each.iterations for each in solvers)
     with bars.reporter(progress, most if iterations is None else min(most, iterations), name) as report:
         try:
-            while not (_over(turns) or all(turn.ended for turn in turns)):
+            over = False
+            while not (over or all(turn.ended for turn in turns)):
                 for turn, seed in zip(turns, seeds, strict=True):
-                    if not (turn.ended or _over(turns)):
+                    if not (turn.ended or over):
                         begin = (problems[turn.solver.clock], initial, seed, threads, limit)
-                        turn.play(begin, callback, lambda _: report(limit.made))
+                        over = turn.play(begin, callback, lambda _: report(limit.made))
         except BaseException as error:
             found = [turn.loop.solution(again=False) for turn in turns if turn.loop is not None and turn.loop.rows]
             error.partial = min(found, key=lambda each: each.exploitability, default=None)  # type: ignore[attr-defined]  # ours
@@ -86,9 +87,8 @@ class _Turn(Generic[P]):
     """One solver and its loop; a solver that runs `alone` is never interrupted for the turn of another."""
 
     def __init__(self, solver: Solver[P], alone: bool) -> None:
-        turn = entry_of(type(solver)).turn
-        self.solver, self.alone, self.allowed = solver, alone, 0
-        self.flows = FLOWS if turn is None else turn.flows
+        self.solver, self.alone, self.allowed, self.entry = solver, alone, 0, entry_of(type(solver))
+        self.flows = FLOWS if self.entry.turn is None else self.entry.turn.flows
         self.loop: Loop[P] | None = None
 
     @property
@@ -101,34 +101,34 @@ class _Turn(Generic[P]):
         begin: tuple[Problem, object, seeding.Stream, int | None, Limit],
         callback: Callback | None,
         report: Callable[[int], None],
-    ) -> None:
-        """Run one turn, twice as long as the turn before."""
+    ) -> bool:
+        """Run one turn, twice as long as the turn before; whether no other solver is to be tried.
+
+        That is so if the solver has converged or was stopped, or the common limit was reached.
+        """
         if self.loop is None:
-            self.loop = _loop(self.solver, *begin)
-        rule = self.loop.rule
+            self.loop = self.begun(*begin)
+        loop, rule, said = self.loop, self.loop.rule, log.isEnabledFor(logging.DEBUG)
         self.allowed += self.flows
-        log.debug("trying %s, up to %s flows", self.solver, "any number of" if self.alone else self.allowed)
-        self.loop.run(callback, report, None if self.alone else lambda: rule.flows >= self.allowed)
-        log.debug("%s: %s; %s", self.solver.name, self.loop.reason, self.loop.best_words())
+        if said:
+            log.debug("trying %s, up to %s flows", self.solver, "any number of" if self.alone else self.allowed)
+        loop.run(callback, report, None if self.alone else lambda: rule.flows >= self.allowed)
+        if said:
+            log.debug("%s: %s; %s", self.solver.name, loop.reason, loop.best_words())
         self.flows *= 2
+        return loop.converged or loop.stopped or loop.cut
 
-
-def _loop(
-    solver: Solver[P], problem: Problem, initial: object, seed: seeding.Stream, threads: int | None, limit: Limit
-) -> Loop[P]:
-    """A new loop, before its first iteration."""
-    rule = entry_of(type(solver)).rule(solver, problem)
-    try:
-        rule.sample_from(seed, threads)
-        return Loop(solver, problem, rule, initial, limit)
-    except BaseException:
-        rule.close()
-        raise
-
-
-def _over(turns: Sequence[_Turn[P]]) -> bool:
-    """Whether a solver has converged or was stopped, or the common limit was reached."""
-    return any(turn.loop is not None and (turn.loop.converged or turn.loop.stopped or turn.loop.cut) for turn in turns)
+    def begun(
+        self, problem: Problem, initial: object, seed: seeding.Stream, threads: int | None, limit: Limit
+    ) -> Loop[P]:
+        """A new loop, before its first iteration."""
+        rule = self.entry.rule(self.solver, problem)
+        try:
+            rule.sample_from(seed, threads)
+            return Loop(self.solver, problem, rule, initial, limit)
+        except BaseException:
+            rule.close()
+            raise
 
 
 def _as_initial(initial: object) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, overload
@@ -15,8 +14,8 @@ from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
-from tmfcore.solvers._registry import in_turns, made
-from tmfcore.solvers._solver import Solver
+from tmfcore.solvers._registry import in_turns, made, named
+from tmfcore.solvers._solver import Solver, changed
 from tmfcore.solvers._turns import play
 from tmfcore.solvers.base import Callback, ConvergenceWarning, P, Solution
 
@@ -92,6 +91,9 @@ def solve(
     The whole takes a few times as long as the solver that converges first. If `solver` lists several, they take turns
     in the given order. If none meets the tolerance, the policy with the smallest exploitability is returned.
 
+    If no table of the game depends on mu or t, as its model declares, the game is a Markov decision process. The
+    default is then FixedPoint alone, which solves it by backward induction, in one pass.
+
     Parameters
     ----------
     game : Game
@@ -100,8 +102,8 @@ def solve(
         N. Exact solvers use it for the active fraction beta = B / N of a batch; schedules Synchronous, Fraction and
         Bernoulli need no N. TMFPG samples populations of N agents.
     solver : str, class, solver, or a sequence of these, optional
-        A name is that of a class ("MirrorDescent") or of the command line ("mirror-descent"). None: three solvers take
-        turns, as described above.
+        A name is that of a class ("MirrorDescent") or of the command line ("mirror-descent"). None: FixedPoint, or
+        three solvers take turns, as described above.
     iterations : int or None, optional
         The largest number of updates of all solvers together. A solver instance also keeps its own limit `iterations`.
         None: the limits of the solvers.
@@ -150,16 +152,15 @@ def solve(
     game = in_steps(game, schedule, n_agents)
     if iterations is not None:
         iterations = check.as_positive_int(iterations, "iterations")
+    changes: dict[str, Any] = {}
     if clock is not None:
-        check.as_choice(clock, "clock", Clock)
-    given = {"tolerance": tolerance, "absolute_tolerance": absolute_tolerance}
-    changes: dict[str, Any] = {name: value for name, value in given.items() if not _own(name, value)}
-    changes |= {} if clock is None else {"clock": clock}
-    solvers = []
-    for each, kept in _chosen(solver, game):
-        most = each.iterations if iterations is None or kept else iterations
-        same = most == each.iterations and not changes
-        solvers.append(each if same else dataclasses.replace(each, iterations=most, **changes))
+        changes["clock"] = check.as_choice(clock, "clock", Clock)
+    if not _own("tolerance", tolerance):
+        changes["tolerance"] = tolerance
+    if not _own("absolute_tolerance", absolute_tolerance):
+        changes["absolute_tolerance"] = absolute_tolerance
+    limit = {} if iterations is None else {"iterations": iterations}
+    solvers = [changed(each, **changes, **({} if kept else limit)) for each, kept in _chosen(solver, game)]
     loops = play(
         solvers, game, schedule, n_agents, rng=rng, initial=initial, callback=callback, progress=progress,
         threads=threads, time_limit=time_limit, iterations=iterations,
@@ -182,6 +183,10 @@ def _own(name: str, value: object) -> bool:
 
 def _chosen(solver: object, game: Game) -> list[tuple[Solver[Any], bool]]:
     """The solvers to run, in order, and whether each was given as an instance, with its own settings."""
+    if solver is None and game.model.constant:  # a Markov decision process
+        solver = "FixedPoint"
+    if isinstance(solver, str):
+        return [(named(solver).default, False)]
     if solver is None:
         size = game.n_steps * game.n_observations * game.n_actions
         fit = [entry.default for entry in in_turns() if entry.turn is not None and size <= entry.turn.largest]

@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tmfcore._base import options
+from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._registry import Turn, register
-from tmfcore.solvers._rule import NOT_A_NUMBER, Diverged, E, TableRule, as_decay
+from tmfcore.solvers._rule import NOT_A_NUMBER, Diverged, E, Evaluated, TableRule, as_decay
 from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE, SHARE
 from tmfcore.solvers._step_rules import IN_ITERATIONS, Decay, averaging_weight
 
@@ -39,6 +40,22 @@ class _ByFlow(_Mixing["FictitiousPlay"]):
 
 class _ByRow(_Mixing["FixedPoint"]):
     by_flow = False
+
+    optimal = False  # whether the policy is a best response to every flow, not judged yet
+
+    def start(self, policy: FloatArray | None) -> None:
+        super().start(policy)
+        self.optimal = policy is None and self.problem.game.model.constant
+        if self.optimal:
+            self.iterate.decide()
+
+    def evaluate(self, due: bool) -> Evaluated:
+        if not self.optimal:
+            return super().evaluate(due)
+        self.optimal = False
+        verdict = self.verdict()
+        np.copyto(self.mu, verdict.flow.mu)
+        return Evaluated(verdict.gap, verdict.value, verdict.value, verdict=verdict)
 
     def rate(self, iteration: int, gap: float) -> float:
         weight = self.scheduled("weight", iteration)
@@ -108,6 +125,9 @@ class FixedPoint(ExactSolver):
     With weight_decay="constant" and weight 1 this is the fixed-point iteration of Huang, Malhame and Caines
     (Communications in Information and Systems 6(3), 2006), which converges if the best response is a contraction and
     cycles in congestion games. With a decaying weight, exploitability in congestion games falls about as the weight.
+
+    If no table depends on mu or t, as the model of the game declares, the solve starts from the best response, unless
+    `initial` is given: it is the same at every flow, and so an equilibrium, found by backward induction in one pass.
 
     Parameters
     ----------
