@@ -15,6 +15,7 @@
 
 #include "_base/simd/cpu.h"
 #include "_base/simd/lanes.h"
+#include "_limit/push.h"
 
 enum { TMF_BLOCK = 8 }; /* steps at once, and columns of a panel */
 
@@ -93,6 +94,30 @@ TMF_BY_LEVEL(
     (left, stride, panels, n_inner, n_columns, out))
 {
     tmf_block_of(left, stride, panels, n_inner, n_columns, 1.0, 0, out, stride);
+}
+
+TMF_INLINE void tmf_follow_blocks_of(const ptrdiff_t n, double *restrict rows, const double *restrict panels,
+                                     ptrdiff_t n_blocks)
+{
+    for (; n_blocks > 0; n_blocks--) {
+        double *const next = rows + TMF_BLOCK * n;
+        tmf_block_of(rows, n, panels, n, n, 1.0, 0, next, n);
+        for (int i = 0; i < TMF_BLOCK; i++)
+            tmf_normalise_of(next + i * n, n);
+        rows = next;
+    }
+}
+
+/* Rows 8 to 8 n_blocks + 7 of `rows` (8 n_blocks + 8, n): each is M times the row eight above it, divided by its sum. */
+TMF_BY_LEVEL(
+    tmf_follow_blocks,
+    (double *restrict rows, const double *restrict panels, ptrdiff_t n, ptrdiff_t n_blocks),
+    (rows, panels, n, n_blocks))
+{
+    if (n == TMF_BLOCK)
+        tmf_follow_blocks_of(TMF_BLOCK, rows, panels, n_blocks);
+    else
+        tmf_follow_blocks_of(n, rows, panels, n_blocks);
 }
 
 /* out (8, n_columns) += scale left M; rows of `left` are n_inner apart, those of `out` n_columns. */

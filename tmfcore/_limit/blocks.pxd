@@ -29,6 +29,9 @@ cdef class Blocks:
     cdef void open_backward(self, Evaluator at, double beta) noexcept nogil
     # Replace `rows` by those of the next BLOCK steps.
     cdef void advance(self) noexcept nogil
+    # The rows of as many of the next n_steps steps as whole blocks hold, to mu (BLOCK + n_steps, S), whose first BLOCK
+    # rows are those of the last steps; `rows` follow. The number of steps.
+    cdef Py_ssize_t follow(self, Py_ssize_t n_steps, double *mu) noexcept nogil
     # Steps t + BLOCK - 1 to t: values[t..] and q[t..] from values[t + BLOCK].
     cdef int retreat(self, Evaluator at, Py_ssize_t t, const double *mu, double discount, double beta, double *values,
                      double *q) except -1 nogil

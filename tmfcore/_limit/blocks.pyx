@@ -32,6 +32,7 @@ cdef extern from "_limit/blocks.h" nogil:
                   double *panels)
     void tmf_block(const double *left, Py_ssize_t stride, const double *panels, Py_ssize_t n_inner,
                    Py_ssize_t n_columns, double *out)
+    void tmf_follow_blocks(double *rows, const double *panels, Py_ssize_t n, Py_ssize_t n_blocks)
     void tmf_add_block(const double *left, const double *panels, Py_ssize_t n_inner, Py_ssize_t n_columns,
                        double scale, double *out)
 
@@ -119,6 +120,14 @@ cdef class Blocks:
         for i in range(BLOCK):
             tmf_normalise(after + i * self.wide, self.n)
         memcpy(self.rows, after, BLOCK * self.wide * sizeof(double))
+
+    cdef Py_ssize_t follow(self, Py_ssize_t n_steps, double *mu) noexcept nogil:
+        cdef Py_ssize_t n_blocks = n_steps // BLOCK, o, i
+        tmf_follow_blocks(mu, self.panels, self.n, n_blocks)
+        for i in range(BLOCK):
+            for o in range(self.n):
+                self.rows[i * self.wide + o] = mu[(n_blocks * BLOCK + i) * self.n + o]
+        return n_blocks * BLOCK
 
     cdef void open_backward(self, Evaluator at, double beta) noexcept nogil:
         cdef Py_ssize_t S = self.n

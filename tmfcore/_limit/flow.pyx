@@ -53,7 +53,7 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
     cdef Push push = Push(at)
     cdef Blocks blocks = Blocks.forward(at, push, active.shape[0])
     cdef Py_ssize_t S = model.n_observations
-    cdef Py_ssize_t t, i, first = 0, j = 0
+    cdef Py_ssize_t t, i, n_done, first = 0, j = 0
     cdef bint due
     cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
     cdef double[:, ::1] pair = None
@@ -69,7 +69,9 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
     with nogil:
         memcpy(&mu[0, 0], &initial[0], S * sizeof(double))
         now = &mu[0, 0]
-        for t in range(horizon):
+        t = -1
+        while t + 1 < horizon:
+            t += 1
             due = t + 1 == horizon or (t + 1) % record_every == 0
             j += due
             after = &mu[j, 0] if due else &pair[t & 1, 0]
@@ -79,6 +81,12 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
             if blocks is not None and i >= BLOCK:
                 if i == BLOCK:
                     blocks.open_forward(at, push, active[0])
+                if i == BLOCK and record_every == 1:
+                    n_done = blocks.follow(push.stage_end - t, &mu[t + 1 - BLOCK, 0])
+                    t += n_done - 1
+                    j += n_done - 1
+                    now = &mu[j, 0]
+                    continue
                 if i % BLOCK == 0:
                     blocks.advance()
                 now = blocks.rows + i % BLOCK * blocks.wide
@@ -209,13 +217,12 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
     cdef Py_ssize_t t
     cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
-    cdef double[:, ::1] pair = np.zeros((2, 2 * S))
-    cdef double[::1] scratch = np.empty(2 * S * A)
-    cdef double *now = &pair[0, 0]
-    cdef double *next_values = &pair[1, 0]
+    cdef double[::1] scratch = np.zeros(2 * S * A + 4 * S)
+    cdef double *now = &scratch[2 * S * A]
+    cdef double *next_values = now + 2 * S
     cdef double beta, gap, pointwise = 0, mean_return
     check_flow(model, mu.shape[1], active.shape[0], horizon)
-    expect_steps(at, horizon)
+    expect_steps(at, 2 * horizon)    # of two vectors of values each
     at.keep(kept)
     with nogil:
         for t in range(horizon - 1, -1, -1):
