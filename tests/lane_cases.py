@@ -40,14 +40,13 @@ def outputs(game, replicas, record_every, decisions):
 
 def beside(game, policy, start, record_every=1, decisions=True, rng=5):
     """Outputs of replicas in groups of up to sixteen; how many ties came up, and how many agents were drawn again."""
-    kernel, bits, out = as_policy(policy, game), [g.bit_generator for g in seeding.generators(rng, len(start))], None
-    out, rare = outputs(game, len(start), record_every, decisions), np.zeros(2, int)
+    keys, out = seeding.keys(seeding.seeds(rng, len(start))), outputs(game, len(start), record_every, decisions)
+    side = lanes.side(game.model, as_policy(policy, game), game.n_steps, int(start[0].sum()), decisions)
+    rare = np.zeros(2, int)
     for first in range(0, len(start), lanes.MOST):
         rows = slice(first, first + lanes.MOST)
-        rare += lanes.run(
-            game.model, kernel, bits[rows], start[rows], game.n_steps, game.discount, record_every,
-            *(None if array is None else array[rows] for array in out),
-        )
+        tables = (None if array is None else array[rows] for array in out)
+        rare += side.run(keys[rows], start[rows], game.discount, record_every, *tables)
     return out, rare
 
 

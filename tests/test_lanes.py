@@ -101,7 +101,7 @@ def test_the_law_of_the_counts():
     """All paths of two steps of five agents, decisions included, against the enumerated chain."""
     game = resources(3, 2)
     policy, start = staged(game), np.array([2, 2, 1])
-    assert lanes.applies(game.model, as_policy(policy, game), 2, 5)
+    assert lanes.side(game.model, as_policy(policy, game), 2, 5, True)
     (counts, decisions, _, _), _ = beside(game, policy, np.tile(start, (20_000, 1)))
     law = reference_laws.counts_paths(game, policy.probabilities, [("batch", 1)] * 2, tuple(start.tolist()))
     made = decisions.reshape(20_000, 2, 9).tolist()
@@ -113,14 +113,12 @@ def test_the_law_of_the_counts():
 def test_which_games_it_plays():
     game = resources(4, 100)
     policy = as_policy(staged(game), game)
-    assert lanes.applies(game.model, policy, 100, 2**31 - 1)
-    assert not lanes.applies(game.model, policy, 100, 2**31)
+    assert lanes.side(game.model, policy, 100, 2**31 - 1, True)
+    assert lanes.side(game.model, policy, 100, 2**31, True) is None
     aware = as_policy(tmf.SoftmaxPolicy(np.zeros((1, 4, 4, 5))), game)
-    assert not lanes.applies(game.model, aware, 100, 10), "the policy depends on mu"
+    assert lanes.side(game.model, aware, 100, 10, True) is None, "the policy depends on mu"
     jammed = tmf.games.resource_selection([1, 0.5], congestion=1, power=2, horizon=5, step=1).at()
-    assert not lanes.applies(jammed.model, as_policy(staged(jammed), jammed), 5, 10), "rewards are not affine"
-    with pytest.raises(ValueError, match=r"cannot run side by side; use counts\.run"):
-        beside(jammed, staged(jammed), starts(jammed, 10, 2))
+    assert lanes.side(jammed.model, as_policy(staged(jammed), jammed), 5, 10, True) is None, "rewards are not affine"
 
 
 def test_a_sum_that_is_not_finite_ends_the_run_as_alone():
@@ -138,13 +136,15 @@ def test_watch_words():
     """Steps made so far are told, and a nonzero second word ends the run of the group."""
     game = resources(8, 1000)
     policy, watch = as_policy(staged(game), game), np.zeros((4, 2), np.int64)
-    bits = [generator.bit_generator for generator in seeding.generators(1, 4)]
-    arguments = (game.model, policy, bits, starts(game, 50, 4), 1000, 1.0, 1)
-    lanes.run(*arguments, *outputs(game, 4, 1, True), watch)
+    side, keys, start = lanes.side(game.model, policy, 1000, 50, True), seeding.keys(seeding.seeds(1, 4)), starts(game, 50, 4)
+    side.run(keys, start, 1.0, 1, *outputs(game, 4, 1, True), watch)
     assert (watch == [1000, 0]).all()
     watch[2, 1] = 1
-    lanes.run(*arguments, *outputs(game, 4, 1, True), watch)
+    side.run(keys, start, 1.0, 1, *outputs(game, 4, 1, True), watch)
     assert (watch[:, 0] == 256).all()
+    again = outputs(game, 4, 1, True)
+    side.run(keys, start, game.discount, 1, *again)  # nothing is left of the run that ended early
+    assert_same_bits(again, alone(game, staged(game), start, 1, rng=1))
     seen = []
     tmf.simulate(game, staged(game), tmf.Sequential(), 50, replicas=20, rng=1, decisions=False, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (20_000, 20_000)
@@ -153,18 +153,22 @@ def test_watch_words():
 def test_arguments_that_do_not_fit():
     game = resources(3, 10)
     policy, start = as_policy(staged(game), game), starts(game, 9, 2)
-    bits = [generator.bit_generator for generator in seeding.generators(1, 17)]
+    side, keys = lanes.side(game.model, policy, 10, 9, True), seeding.keys(seeding.seeds(1, 17))
 
-    def run(bits, start):
-        lanes.run(game.model, policy, bits, start, 10, 1.0, 1, *outputs(game, len(start), 1, True))
+    def run(keys, start):
+        side.run(keys, start, 1.0, 1, *outputs(game, len(start), 1, True))
 
-    with pytest.raises(ValueError, match="there are 3 bit generators; must be 1 to 16, and as many as there are replicas"):
-        run(bits[:3], start)
-    with pytest.raises(ValueError, match="there are 17 bit generators"):
-        run(bits, np.tile(start[:1], (17, 1)))
+    with pytest.raises(ValueError, match="there are 3 keys; must be 1 to 16, and as many as there are replicas"):
+        run(keys[:3], start)
+    with pytest.raises(ValueError, match="there are 17 keys"):
+        run(keys, np.tile(start[:1], (17, 1)))
+    with pytest.raises(ValueError, match="decisions are None; this Side was made for runs with them"):
+        side.run(keys[:2], start, 1.0, 1, *outputs(game, 2, 1, False))
+    with pytest.raises(ValueError, match="keys have 3 words; must have 4"):
+        run(np.ascontiguousarray(keys[:2, :3]), start)
     start[1] = [10, -1, 0]
-    with pytest.raises(ValueError, match=r"initial_counts\[1, 0\] is 10; must be 0 to 9, the sum of initial_counts\[0\]"):
-        run(bits[:2], start)
+    with pytest.raises(ValueError, match=r"initial_counts\[1, 0\] is 10; must be 0 to 9, the number of agents"):
+        run(keys[:2], start)
     start[1] = [4, 4, 2]
-    with pytest.raises(ValueError, match=r"initial_counts\[1\] sums to 10; must be 9, as in initial_counts\[0\]"):
-        run(bits[:2], start)
+    with pytest.raises(ValueError, match=r"initial_counts\[1\] sums to 10; must be 9, the number of agents"):
+        run(keys[:2], start)

@@ -39,6 +39,14 @@ def test_seeds_are_numpys_word_for_word(numbers, n_words, n_children):
         ours, theirs = ours.spawn(n_children)[-1], theirs.spawn(n_children)[-1]
 
 
+@given(st.integers(0, 2**300), st.integers(1, 5))
+def test_keys_are_the_first_words_of_the_generators(seed, n):
+    found = seeding.keys(seeding.seeds(seed, n))
+    assert found.tolist() == draws(np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(seed).spawn(n))
+    rng = np.random.default_rng(seed)
+    assert seeding.keys(seeding.seeds(rng, n)).tolist() == draws(np.random.default_rng(seed).spawn(n))
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32, 2**200 + 1, [2**40, 7]])
 def test_streams_of_a_seed_spawn_further_streams_as_numpys_do(seed):
     ours, theirs = seeding.generators(seed, 2)[1], np.random.default_rng(seed).spawn(2)[1]

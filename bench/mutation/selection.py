@@ -160,6 +160,7 @@ HEADERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "_base/simd/lanes.h": (("_model/model.pyx",), ()),
     "_population/observations.h": (("_population/tiles.pyx",), ()),
     "_limit/push.h": (("_limit/push.pyx",), ()),
+    "_random/pcg.h": (("_random/seeds.pyx",), ("rng",)),
     "_random/bounded.h": (("_random/sampling.pyx",), ("sampling_laws",)),
     "_random/streams.h": (("_random/sampling.pyx", "_population/tiles.pyx"), ("sampling_laws",)),
     "_population/team.h": (("_population/tiles.pyx",), ("threads",)),

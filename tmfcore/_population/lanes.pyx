@@ -2,7 +2,7 @@
 
 Source     Theory, section 1; lanes.h.  Notation: R replicas, S observations, A actions, T steps, J record intervals.
 Contract   each replica has the bits that counts.run gives it: counts, decisions, rewards and return.
-Cost       O(S / 8 + 8) vector operations per event of up to sixteen replicas; `applies` says for which games.
+Cost       O(S / 8 + 8) vector operations per event of up to sixteen replicas; `side` says for which games.
 """
 from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -18,7 +18,6 @@ from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, refuse_standing
 from tmfcore._population.passive cimport EXACT_EVERY, refresh
 from tmfcore._model.policy cimport Policy, stage_end, stage_of
-from tmfcore._random.sampling cimport Sampler, bits_of
 from tmfcore._population.singles cimport CHUNK, FIXED, Population, Singles, average_extra
 
 cdef extern from "_population/lanes.h" nogil:
@@ -64,8 +63,28 @@ def fewest(Py_ssize_t n_observations):
     return 6 if level == 1 and n_observations <= 64 else TMF_SIDE + 1
 
 
+def side(Model model not None, Policy policy not None, Py_ssize_t horizon, int64_t n_agents, bint decisions):
+    """The Side that plays sequential replicas of a game, and records their decisions or not; None if none can.
+
+    One can if kernel and policy are constant within a stage, r0(o, mu) is affine in mu(o), passive agents stay where
+    they are, n_agents <= 2**31 - 1, and the compiler has vectors.
+    """
+    cdef Side self = Side.__new__(Side)
+    cdef Population *people = &self.people
+    if not TMF_SIDE_VECTORS or not 1 <= n_agents <= MOST_AGENTS or not model.passive_identity:
+        return None
+    people.n_agents = n_agents
+    self.at = Evaluator(model, policy, horizon)
+    self.decides = decisions
+    self.singles = Singles.of(self.at, people, horizon, decisions)
+    if self.singles.manner != FIXED or not (model.constant or model.standing_slope != NULL):
+        return None
+    self.allocate()
+    return self
+
+
 cdef class Side:
-    """The replicas of a run, and its outputs."""
+    """Plays groups of up to sixteen replicas, one after the other, with the same tables; made by `side`."""
     cdef tmf_side *it
     cdef void *memory
     cdef double[::1] doubles
@@ -73,6 +92,8 @@ cdef class Side:
     cdef int64_t[:, :, :, ::1] decisions   # (R, J, S, A), or None
     cdef double[:, ::1] rewards            # (R, J)
     cdef int64_t[::1] idle                 # (S A,) decisions of idle lanes
+    cdef bint decides
+    cdef Evaluator at
     cdef Population people                 # one replica, as Singles sees it
     cdef Singles singles
     cdef double *extra                     # (R, S, A) r - r0; it.extra is its mean over the policy, if averaged
@@ -81,7 +102,8 @@ cdef class Side:
         free(self.memory)
         free(self.people.mu)
 
-    cdef int allocate(self, Evaluator at, Py_ssize_t n_replicas, int64_t n_agents) except -1:
+    cdef int allocate(self) except -1:
+        cdef Evaluator at = self.at
         cdef Py_ssize_t S = at.n_observations, n_blocks = (S + 7) // 8, line = TMF_SIDE * sizeof(uint32_t)
         cdef size_t place
         self.memory = room_for(sizeof(tmf_side) + 64 + <double>line * 9 * n_blocks, 1, b"replicas side by side")
@@ -90,23 +112,47 @@ cdef class Side:
         self.it = <tmf_side *>place
         self.it.counts = <uint32_t *>(place + sizeof(tmf_side))
         self.it.blocks = self.it.counts + 8 * n_blocks * TMF_SIDE
-        self.doubles = np.zeros(16 * n_blocks + n_replicas * S * (at.n_actions + self.singles.averaged))
+        self.doubles = np.zeros(16 * n_blocks + TMF_SIDE * S * (at.n_actions + self.singles.averaged))
         self.idle = np.zeros(S * at.n_actions, np.int64)
         self.it.margin = &self.doubles[0]
         self.it.rise = self.it.margin + 8 * n_blocks
         self.extra = self.it.rise + 8 * n_blocks
-        self.it.extra = self.extra + (n_replicas * S * at.n_actions if self.singles.averaged else 0)
-        self.it.n_populations = n_replicas
+        self.it.extra = self.extra + (TMF_SIDE * S * at.n_actions if self.singles.averaged else 0)
         self.it.n_observations = S
         self.it.n_actions = self.singles.events.tables.n_actions
-        self.it.n_agents = <uint64_t>n_agents
+        self.it.n_agents = <uint64_t>self.people.n_agents
         self.it.n_blocks = n_blocks
-        self.it.weight = 1
         self.people.mu = <double *>room_for(
             2 * S + max(at.n_successors, at.n_passive_successors), sizeof(double), b"the counts of a population")
         self.people.counts = <int64_t *>(self.people.mu + S)
         self.people.row = <double *>(self.people.counts + S)
-        self.people.n_agents = n_agents
+        return 0
+
+    cdef int place(self, const uint64_t[:, ::1] keys, const int64_t[:, ::1] initial_counts) except -1:
+        """Begin with these replicas; idle lanes play the last one again."""
+        cdef tmf_side *it = self.it
+        cdef Py_ssize_t R = keys.shape[0], S = it.n_observations, r, o
+        cdef int64_t n_agents = self.people.n_agents, unplaced
+        for r in range(R):
+            unplaced = n_agents
+            for o in range(S):
+                unplaced -= initial_counts[r, o]
+                if not 0 <= initial_counts[r, o] <= n_agents:
+                    raise ValueError(f"initial_counts[{r}, {o}] is {initial_counts[r, o]}; must be 0 to {n_agents}, "
+                                     "the number of agents")
+            if unplaced:
+                raise ValueError(f"initial_counts[{r}] sums to {n_agents - unplaced}; must be {n_agents}, the number "
+                                 "of agents")
+        for r in range(TMF_SIDE):
+            memcpy(it.keys[r], &keys[min(r, R - 1), 0], sizeof(it.keys[r]))
+            for o in range(S):
+                it.counts[o * TMF_SIDE + r] = <uint32_t>initial_counts[min(r, R - 1), o]
+        it.n_populations = R
+        it.weight = 1
+        it.n_ties = it.n_biased = 0
+        memset(it.reward, 0, sizeof(it.reward))
+        memset(it.whole, 0, sizeof(it.whole))
+        memset(it.decisions, 0, sizeof(it.decisions))
         return 0
 
     cdef void see(self, Evaluator at, Py_ssize_t r) noexcept nogil:
@@ -116,7 +162,7 @@ cdef class Side:
             self.people.counts[o] = self.it.counts[o * TMF_SIDE + r]
             self.people.mu[o] = <double>self.people.counts[o] / self.people.n_agents
 
-    cdef int begin(self, Evaluator at) except -1 nogil:
+    cdef int open(self, Evaluator at) except -1 nogil:
         """Fill the tables, and the sums of each replica at step 0; equal replicas share them."""
         cdef tmf_side *it = self.it
         cdef Py_ssize_t S = at.n_observations, size = at.n_observations * at.n_actions, r, o
@@ -139,17 +185,23 @@ cdef class Side:
             it.margin[o] = self.singles.margin[2 * o]
             it.rise[o] = self.singles.margin[2 * o + 1]
         tmf_side_open(it)
+        if self.singles.stage >= 0:            # tables are kept from the last group
+            self.average(at)
         return 0
 
     cdef int open_tables(self, Evaluator at, Py_ssize_t t) except -1 nogil:
         """Build the tables for the stage of step t."""
-        cdef Py_ssize_t r, S = at.n_observations
         self.singles.open_tables(at, self.people.mu, t)
         self.it.alias = self.singles.alias.alias
-        for r in range(self.it.n_populations if self.singles.averaged else 0):
-            average_extra(at, self.extra + r * S * at.n_actions, self.it.extra + r * S)
+        self.average(at)
         tmf_side_tables(self.it)
         return 0
+
+    cdef void average(self, Evaluator at) noexcept nogil:
+        """Average `extra` of all replicas over the policy of the present stage, if rows are."""
+        cdef Py_ssize_t r, S = at.n_observations
+        for r in range(self.it.n_populations if self.singles.averaged else 0):
+            average_extra(at, self.extra + r * S * at.n_actions, self.it.extra + r * S)
 
     cdef void begin_interval(self, Py_ssize_t j) noexcept nogil:
         cdef Py_ssize_t r
@@ -183,139 +235,96 @@ cdef class Side:
             refuse_standing(at.model, <int>t, <int>o, self.people.mu)
         return 0
 
+    def run(self, const uint64_t[:, ::1] keys not None, const int64_t[:, ::1] initial_counts not None,
+            double discount, Py_ssize_t record_every, int64_t[:, :, ::1] counts not None,
+            int64_t[:, :, :, ::1] decisions, double[:, ::1] rewards not None,
+            double[::1] returns not None, int64_t[:, ::1] watch=None):
+        """Simulate R <= 16 replicas of the counts chain, at each of whose steps one agent acts.
 
-def applies(Model model not None, Policy policy not None, Py_ssize_t horizon, int64_t n_agents):
-    """Whether `run` can play sequential replicas.
+        Parameters
+        ----------
+        keys : ndarray of uint64, shape (R, 4)
+            The keys of the replicas: the words that counts.run takes first from their bit generators.
+        initial_counts : ndarray of int64, shape (R, S)
+            Agents at each observation; each row sums to the number of agents.
+        record_every : int
+            Steps per interval; J = ceil(T / record_every).
+        counts : ndarray of int64, shape (R, J + 1, S)
+            OUT. Counts at the start, and at the end of every interval.
+        decisions : ndarray of int64, shape (R, J, S, A), or None
+            OUT. Acting agents by observation and action, summed over the interval.
+        rewards : ndarray of float64, shape (R, J)
+            OUT. Mean reward per agent, summed over the interval.
+        returns : ndarray of float64, shape (R,)
+            OUT. Discounted return, mean over the agents.
+        watch : ndarray of int64, shape (R, 2), or None
+            INOUT. As in counts.run.
 
-    Kernel and policy are constant within a stage, r0(o, mu) is affine in mu(o), passive agents stay where they are,
-    n_agents <= 2**31 - 1, and the compiler has vectors.
-    """
-    return side_by_side(Evaluator(model, policy, horizon), n_agents, True) is not None
+        Returns
+        -------
+        tuple of int
+            How many ties of alias tables more bits decided, and how many agents were drawn again.
 
+        Raises
+        ------
+        ValueError
+            An argument has the wrong shape, or counts do not sum to the number of agents.
 
-cdef Singles side_by_side(Evaluator at, int64_t n_agents, bint actions_matter):
-    """The single agents of a run at all of whose steps one agent acts; None: it is not one for `run`."""
-    cdef Population people
-    cdef Singles singles
-    if not TMF_SIDE_VECTORS or n_agents > MOST_AGENTS or not at.model.passive_identity:
-        return None
-    memset(&people, 0, sizeof(Population))
-    people.n_agents = n_agents
-    singles = Singles.of(at, &people, at.horizon, actions_matter)
-    if singles.manner == FIXED and (at.model.constant or at.model.standing_slope != NULL):
-        return singles
-    return None
-
-
-def run(Model model not None, Policy policy not None, list bit_generators not None,
-        const int64_t[:, ::1] initial_counts not None, Py_ssize_t horizon, double discount, Py_ssize_t record_every,
-        int64_t[:, :, ::1] counts not None, int64_t[:, :, :, ::1] decisions, double[:, ::1] rewards not None,
-        double[::1] returns not None, int64_t[:, ::1] watch=None):
-    """Simulate R <= 16 replicas of the counts chain, at each of whose steps one agent acts.
-
-    Parameters
-    ----------
-    bit_generators : list of numpy.random.BitGenerator, R of them
-        Each gives the key of its replica.
-    initial_counts : ndarray of int64, shape (R, S)
-        Agents at each observation; each row sums to the same N >= 1.
-    record_every : int
-        Steps per interval; J = ceil(T / record_every).
-    counts : ndarray of int64, shape (R, J + 1, S)
-        OUT. Counts at the start, and at the end of every interval.
-    decisions : ndarray of int64, shape (R, J, S, A), or None
-        OUT. Acting agents by observation and action, summed over the interval.
-    rewards : ndarray of float64, shape (R, J)
-        OUT. Mean reward per agent, summed over the interval.
-    returns : ndarray of float64, shape (R,)
-        OUT. Discounted return, mean over the agents.
-    watch : ndarray of int64, shape (R, 2), or None
-        INOUT. As in counts.run.
-
-    Returns
-    -------
-    tuple of int
-        How many ties of alias tables more bits decided, and how many agents were drawn again.
-
-    Raises
-    ------
-    ValueError
-        `applies` is False, or an argument has the wrong shape.
-
-    Notes
-    -----
-    Theory, section 1.
-    """
-    cdef Evaluator at = Evaluator(model, policy, horizon)
-    cdef Py_ssize_t R = len(bit_generators), S = model.n_observations, n_stages = policy.n_stages
-    cdef Py_ssize_t t = 0, j = 0, start = 0, end = 0, left = min(record_every, horizon), r, o
-    cdef int64_t n_agents, unplaced
-    cdef int n_steps, word
-    cdef bint stop = False
-    cdef Sampler sampler
-    cdef Side side = Side()
-    cdef tmf_side *it
-    if not (1 <= R <= TMF_SIDE and initial_counts.shape[0] == counts.shape[0] == rewards.shape[0] == returns.shape[0]
-            == R and (decisions is None or decisions.shape[0] == R) and (watch is None or watch.shape[0] == R)):
-        raise ValueError(f"there are {R} bit generators; must be 1 to {TMF_SIDE}, and as many as there are replicas in "
-                         "initial_counts, counts, decisions, rewards, returns and watch")
-    n_agents = check_run(model, horizon, record_every, initial_counts[0], counts[0],
-                         None if decisions is None else decisions[0], rewards[0], MOST_AGENTS,
-                         "the most for replicas side by side")
-    side.singles = side_by_side(at, n_agents, decisions is not None)
-    if side.singles is None:
-        raise ValueError("these replicas cannot run side by side; use counts.run for each of them")
-    side.allocate(at, R, n_agents)
-    it = side.it
-    for r in range(R):
-        unplaced = n_agents
-        for o in range(S):
-            unplaced -= initial_counts[r, o]
-            if not 0 <= initial_counts[r, o] <= n_agents:
-                raise ValueError(f"initial_counts[{r}, {o}] is {initial_counts[r, o]}; must be 0 to {n_agents}, the "
-                                 "sum of initial_counts[0]")
-        if unplaced:
-            raise ValueError(f"initial_counts[{r}] sums to {n_agents - unplaced}; must be {n_agents}, as in "
-                             "initial_counts[0]")
-        for o in range(S):
-            it.counts[o * TMF_SIDE + r] = <uint32_t>initial_counts[r, o]
-            counts[r, 0, o] = initial_counts[r, o]
-        sampler.bits = bits_of(bit_generators[r])
-        with bit_generators[r].lock:
-            for word in range(4):
-                it.keys[r][word] = sampler.bits.next_uint64(sampler.bits.state)
-    for r in range(R, TMF_SIDE):           # idle lanes play the last replica again
-        it.keys[r] = it.keys[R - 1]
-        for o in range(S):
-            it.counts[o * TMF_SIDE + r] = it.counts[o * TMF_SIDE + R - 1]
-    side.counts, side.decisions, side.rewards = counts, decisions, rewards
-    it.discount = discount
-    with nogil:
-        side.begin(at)
-        side.begin_interval(0)
-        while t < horizon and not stop:
-            if side.singles.stage != stage_of(t, horizon, n_stages):
-                side.open_tables(at, t)
-            if t > 0 and t % EXACT_EVERY == 0:
-                tmf_side_refresh(it, side.singles.level, side.singles.slope)
-            start = t
-            end = min(t - t % CHUNK + CHUNK, stage_end(side.singles.stage, horizon, n_stages))
-            while t < end:
-                if t % TMF_SIDE_EVENTS == 0:
-                    tmf_side_words(it, t)
-                n_steps = <int>min(min(TMF_SIDE_EVENTS - t % TMF_SIDE_EVENTS, end - t), left)
-                tmf_side_play(it, t, n_steps)
-                t += n_steps
-                left -= n_steps
-                if left == 0:
-                    side.end_interval(j)
-                    j += 1
-                    left = min(record_every, horizon - t)
-                    side.begin_interval(j)
-            side.check(at, start, end)
-            for r in range(R):
-                if watch is not None and tmf_told(&watch[r, 0], t):
-                    stop = True
-    for r in range(R):
-        returns[r] = it.whole[r] / n_agents
-    return it.n_ties, it.n_biased
+        Notes
+        -----
+        Theory, section 1.
+        """
+        cdef Evaluator at = self.at
+        cdef tmf_side *it = self.it
+        cdef Py_ssize_t R = keys.shape[0], horizon = at.horizon, n_stages = at.policy.n_stages
+        cdef Py_ssize_t t = 0, j = 0, start = 0, end = 0, left = min(record_every, horizon), r, o
+        cdef int n_steps
+        cdef bint stop = False
+        if not (1 <= R <= TMF_SIDE
+                and initial_counts.shape[0] == counts.shape[0] == rewards.shape[0] == returns.shape[0] == R
+                and (decisions is None or decisions.shape[0] == R) and (watch is None or watch.shape[0] == R)):
+            raise ValueError(f"there are {R} keys; must be 1 to {TMF_SIDE}, and as many as there are replicas in "
+                             "initial_counts, counts, decisions, rewards, returns and watch")
+        if (decisions is not None) != self.decides:
+            raise ValueError(f"decisions are {'None' if self.decides else 'given'}; this Side was made for runs "
+                             f"{'with' if self.decides else 'without'} them")
+        if keys.shape[1] != 4:
+            raise ValueError(f"keys have {keys.shape[1]} words; must have 4")
+        check_run(at.model, horizon, record_every, initial_counts[0], counts[0],
+                  None if decisions is None else decisions[0], rewards[0], MOST_AGENTS,
+                  "the most for replicas side by side")
+        self.place(keys, initial_counts)
+        for r in range(R):
+            for o in range(at.n_observations):
+                counts[r, 0, o] = initial_counts[r, o]
+        self.counts, self.decisions, self.rewards = counts, decisions, rewards
+        it.discount = discount
+        with nogil:
+            self.open(at)
+            self.begin_interval(0)
+            while t < horizon and not stop:
+                if self.singles.stage != stage_of(t, horizon, n_stages):
+                    self.open_tables(at, t)
+                if t > 0 and t % EXACT_EVERY == 0:
+                    tmf_side_refresh(it, self.singles.level, self.singles.slope)
+                start = t
+                end = min(t - t % CHUNK + CHUNK, stage_end(self.singles.stage, horizon, n_stages))
+                while t < end:
+                    if t % TMF_SIDE_EVENTS == 0:
+                        tmf_side_words(it, t)
+                    n_steps = <int>min(min(TMF_SIDE_EVENTS - t % TMF_SIDE_EVENTS, end - t), left)
+                    tmf_side_play(it, t, n_steps)
+                    t += n_steps
+                    left -= n_steps
+                    if left == 0:
+                        self.end_interval(j)
+                        j += 1
+                        left = min(record_every, horizon - t)
+                        self.begin_interval(j)
+                self.check(at, start, end)
+                for r in range(R):
+                    if watch is not None and tmf_told(&watch[r, 0], t):
+                        stop = True
+        for r in range(R):
+            returns[r] = it.whole[r] / self.people.n_agents
+        return it.n_ties, it.n_biased

@@ -1,12 +1,18 @@
 """Seeds of random streams: numpy's SeedSequence, in a fraction of its time.
 
-Source     numpy.random.SeedSequence with a pool of four words; M. E. O'Neill, seed_seq_fe.
-Contract   states and children are those of SeedSequence(entropy), word for word.
+Source     numpy.random.SeedSequence with a pool of four words; M. E. O'Neill, seed_seq_fe and PCG64 (XSL-RR).
+Contract   states and children are those of SeedSequence(entropy), and keys those of PCG64, word for word.
 """
 from cpython.bytearray cimport PyByteArray_AsString, PyByteArray_FromStringAndSize
 from libc.stdint cimport uint32_t, uint64_t
 
 import numpy as np
+
+cdef extern from "_random/pcg.h" nogil:
+    ctypedef struct tmf_pcg:
+        pass
+    void tmf_pcg_open(tmf_pcg *pcg, const uint64_t *seed)
+    uint64_t tmf_pcg_next(tmf_pcg *pcg)
 
 cdef enum:
     POOL = 4
@@ -72,19 +78,31 @@ cdef class Seed:
     def __reduce__(self):
         return made, ([self.pool[i] for i in range(POOL)], self.constant, self.n_children_spawned)
 
-    def generate_state(self, Py_ssize_t n_words, dtype=np.uint32):
-        """`n_words` words of dtype uint32 or uint64 that initialise a bit generator."""
+    cdef void fill(self, uint64_t *state, Py_ssize_t n_words, bint wide) noexcept nogil:
         cdef uint32_t constant = INIT_B
         cdef Py_ssize_t i, j = 0
-        cdef bint wide = dtype is np.uint64
-        cdef object memory = PyByteArray_FromStringAndSize(NULL, n_words * sizeof(uint64_t))
-        cdef uint64_t *state = <uint64_t *>PyByteArray_AsString(memory)
         for i in range(n_words):
             state[i] = hashed(self.pool[j % POOL], &constant, MULT_B)
             j += 1
             if wide:
                 state[i] |= <uint64_t>hashed(self.pool[j % POOL], &constant, MULT_B) << 32
                 j += 1
+
+    def key(self, uint64_t[::1] words not None):
+        """Fill `words` (OUT) with the first words that numpy's PCG64 of this seed draws."""
+        cdef uint64_t[4] seed
+        cdef tmf_pcg pcg
+        cdef Py_ssize_t i
+        self.fill(seed, 4, True)
+        tmf_pcg_open(&pcg, seed)
+        for i in range(words.shape[0]):
+            words[i] = tmf_pcg_next(&pcg)
+
+    def generate_state(self, Py_ssize_t n_words, dtype=np.uint32):
+        """`n_words` words of dtype uint32 or uint64 that initialise a bit generator."""
+        cdef bint wide = dtype is np.uint64
+        cdef object memory = PyByteArray_FromStringAndSize(NULL, n_words * sizeof(uint64_t))
+        self.fill(<uint64_t *>PyByteArray_AsString(memory), n_words, wide)
         found = np.frombuffer(memory, np.uint64)
         return found if wide else found.astype(dtype)
 

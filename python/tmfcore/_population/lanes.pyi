@@ -1,7 +1,6 @@
 from typing import Final
 
 import numpy as np
-from numpy.random import BitGenerator
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
@@ -12,21 +11,19 @@ MOST: Final[int]
 MOST_AGENTS: Final[int]
 
 @disjoint_base
-class Side: ...
+class Side:
+    def run(
+        self,
+        keys: NDArray[np.uint64],
+        initial_counts: NDArray[np.int64],
+        discount: float,
+        record_every: int,
+        counts: NDArray[np.int64],
+        decisions: NDArray[np.int64] | None,
+        rewards: NDArray[np.float64],
+        returns: NDArray[np.float64],
+        watch: NDArray[np.int64] | None = ...,
+    ) -> tuple[int, int]: ...
 
 def fewest(n_observations: int) -> int: ...
-def applies(model: Model, policy: Policy, horizon: int, n_agents: int) -> bool: ...
-def run(
-    model: Model,
-    policy: Policy,
-    bit_generators: list[BitGenerator],
-    initial_counts: NDArray[np.int64],
-    horizon: int,
-    discount: float,
-    record_every: int,
-    counts: NDArray[np.int64],
-    decisions: NDArray[np.int64] | None,
-    rewards: NDArray[np.float64],
-    returns: NDArray[np.float64],
-    watch: NDArray[np.int64] | None = None,
-) -> tuple[int, int]: ...
+def side(model: Model, policy: Policy, horizon: int, n_agents: int, decisions: bool) -> Side | None: ...

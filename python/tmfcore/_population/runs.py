@@ -5,6 +5,8 @@ Replicas share read-only data only: each has its own random stream and its own r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tmfcore._base.entries import all_finite
@@ -43,6 +45,7 @@ class Run:
             self.decisions = np.empty((replicas, n_intervals, n_obs, n_act), np.int64)
         self.rewards: FloatArray = np.empty((replicas, n_intervals))
         self.returns: FloatArray = np.empty(replicas)
+        self.sides: list[lanes.Side] = []  # that no thread uses now; their tables are made once
         self.individuals = None
         if trajectories:
             table = (self.horizon, n_agents)
@@ -64,25 +67,41 @@ class Run:
         if self.decisions is not None and self.record_every == 1:
             return lanes.MOST + 1  # writing S A decisions at every step takes most of the time, and more in many places
         if replicas >= fewest and self.engine == "counts" and self.batch is not None and (self.batch == 1).all():
-            if lanes.applies(self.model, self.policy, self.horizon, self.n_agents):
+            if (side := self.side()) is not None:
+                self.sides.append(side)
                 return fewest
         return lanes.MOST + 1
 
-    def side_by_side(self, group: range, generators: list[np.random.Generator], watch: IntArray | None) -> None:
+    def side(self) -> lanes.Side | None:
+        """A kernel that plays replicas side by side, if they can."""
+        return lanes.side(self.model, self.policy, self.horizon, self.n_agents, self.decisions is not None)
+
+    def side_by_side(self, group: range, seeds: Sequence[seeding.Stream], watch: IntArray | None) -> None:
         """Run the replicas of `group`, whose steps are of one agent, and write their rows of the outputs."""
-        rows, bits = slice(group.start, group.stop), [generators[r].bit_generator for r in group]
+        rows = slice(group.start, group.stop)
         if self.start is None:
-            start = np.array([sampling.multinomial(each, self.n_agents, self.initial) for each in bits])
+            streams = [seeding.generator(seed) for seed in seeds[rows]]
+            start = np.array([sampling.multinomial(one.bit_generator, self.n_agents, self.initial) for one in streams])
+            keys = seeding.keys(streams)
         else:
             start = self.start[rows] if len(self.start) > 1 else self.start.repeat(len(group), axis=0)
-        lanes.run(
-            self.model, self.policy, bits, start, self.horizon, self.discount, self.record_every, self.counts[rows],
+            keys = seeding.keys(seeds[rows])
+        try:
+            side = self.sides.pop()
+        except IndexError:  # each thread makes one
+            made = self.side()
+            assert made is not None, "as in fewest_beside"
+            side = made
+        side.run(
+            keys, start, self.discount, self.record_every, self.counts[rows],
             None if self.decisions is None else self.decisions[rows], self.rewards[rows], self.returns[rows],
             None if watch is None else watch[rows],
         )  # fmt: skip
+        self.sides.append(side)
 
-    def alone(self, r: int, generator: np.random.Generator, threads: int, watch: IntArray | None) -> None:
+    def alone(self, r: int, seed: seeding.Stream, threads: int, watch: IntArray | None) -> None:
         """Run replica `r` on `threads` threads and write row `r` of the outputs; `watch` (R, 2) as for the kernels."""
+        generator = seeding.generator(seed)
         if self.start is None:
             start = sampling.multinomial(generator.bit_generator, self.n_agents, self.initial)
         else:

@@ -154,7 +154,7 @@ def simulate(
         game, kernel, engine, n_agents, batch, probability, min(record_every, horizon), given, replicas, decisions,
         trajectories,
     )  # fmt: skip
-    generators = seeding.generators(rng, replicas)
+    seeds = seeding.seeds(rng, replicas)
     fewest = run.fewest_beside(replicas)
     seconds = horizon * costs[engine] * (BESIDE if replicas >= fewest else 1.0)
     python = calls_python(game, kernel)
@@ -170,10 +170,10 @@ def simulate(
 
         def play(group: int) -> None:
             if len(groups[group]) > 1:
-                run.side_by_side(groups[group], generators, words)
+                run.side_by_side(groups[group], seeds, words)
             else:
                 r = groups[group].start
-                run.alone(r, generators[r], inside, words)
+                run.alone(r, seeds[r], inside, words)
 
         over_replicas(play, len(groups), workers, seconds * replicas / len(groups), watch)
 

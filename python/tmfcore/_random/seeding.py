@@ -4,6 +4,7 @@
     seeds(rng, n)        their seeds, for callers that may not need all; generator(seed) makes a Generator
     number(rng)          an int that reproduces the same draws
     key(generator)       four words; (key, step, agent) addresses each draw of one large population
+    keys(streams)        the keys of several streams, without their generators
 
 There is never one stream per thread: results must not depend on the number of threads or their order.
 """
@@ -77,6 +78,17 @@ def number(rng: RNG) -> int:
 def key(generator: Generator) -> npt.NDArray[np.uint64]:
     """Four random words from `generator`, (4,) uint64: they key all draws of one population."""
     return sampling.words(generator.bit_generator, 4)
+
+
+def keys(streams: Sequence[Stream]) -> npt.NDArray[np.uint64]:
+    """`key` of the generator of each of R streams, (R, 4); a Seed needs no generator for that."""
+    found = np.empty((len(streams), 4), np.uint64)
+    for row, stream in zip(found, streams, strict=True):
+        if isinstance(stream, Seed):
+            stream.key(row)
+        else:
+            row[:] = key(generator(stream))
+    return found
 
 
 def _parent(rng: Generator | BitGenerator | SeedSequence) -> Generator:
