@@ -22,7 +22,7 @@ def test_the_bits_of_single_replicas(size, replicas):
     steps = 1500 if small else 14_000  # alias tables of large games are built for long runs only
     game = resources(size, steps)
     start = starts(game, 777, replicas)
-    for stages, record_every, decisions in ((1, steps, True), (7 if small else 2, 7, small), (3, 1, small), (2, 400, False)):
+    for stages, record_every, decisions in ((1, steps, True), (7 if small else 2, 7, small), (3, 1, small), (2, 400, False), (1, 900, False)):
         if record_every == 1 and not small:
             continue
         policy = staged(game, stages)
