@@ -69,7 +69,7 @@ cdef class Singles:
         events.block.n_observations = S
         events.block.search_bits = bits_for(S)
         # Long blocks are begun rarely; in short ones, few agents are so near a bound that they must be located again.
-        events.block.length = max(1, min(CHUNK, <Py_ssize_t>cbrt(<double>people.n_agents)))
+        events.block.length = max(16, min(CHUNK, <Py_ssize_t>cbrt(<double>people.n_agents)))
         if people.observations == NULL:
             bounds = events.block.bounds = <int64_t *>(self.mean_extra + S + (S * (S + 1) if self.coupled else 0))
             bounds[0] = -4611686018427387904

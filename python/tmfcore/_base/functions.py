@@ -156,9 +156,9 @@ def takes_rng(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @functools.wraps(function)
     def asked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        for other in ("seed", "random_state"):
-            if other in kwargs:
-                raise TypeError(f"{function.__name__}() has no argument {other!r}; pass rng={kwargs[other]!r}")
+        if "seed" in kwargs or "random_state" in kwargs:
+            other = "seed" if "seed" in kwargs else "random_state"
+            raise TypeError(f"{function.__name__}() has no argument {other!r}; pass rng={kwargs[other]!r}")
         return function(*args, **kwargs)
 
     return asked

@@ -62,6 +62,8 @@ def plain(value: object) -> object:
 
 def as_positive_int(value: object, name: str, *, high: int | None = None) -> int:
     """`value` as an int in [1, high]."""
+    if type(value) is int and 1 <= value <= (INT64_MAX if high is None else high):
+        return value
     return as_int(value, name, low=1, high=high)
 
 
@@ -101,6 +103,8 @@ def as_float(
 
 def as_bool(value: object, name: str) -> bool:
     """`value` as a bool; 0 and 1 are refused."""
+    if value is True or value is False:
+        return value
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} is {say.show(value)}; must be True or False")
     return bool(value)

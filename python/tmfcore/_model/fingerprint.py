@@ -89,9 +89,10 @@ class Fingerprint:
         policy: Policy | None = None, start: str = "",
     ) -> Fingerprint:  # fmt: skip
         """The fingerprint of a result computed from these arguments, which the caller has checked."""
-        n_agents = None if n_agents is None else int(n_agents)
-        made = cls(game.name, "" if schedule is None else schedule.label, n_agents, clock, start)
-        made._game, made._schedule, made._policy = game, schedule, policy
+        made = cls.__new__(cls)
+        made.name, made.label = game.name, "" if schedule is None else schedule.label
+        made.n_agents, made.clock, made.start = None if n_agents is None else int(n_agents), clock, start
+        made._game, made._schedule, made._policy, made._digests = game, schedule, policy, {}
         return made
 
     def on(self, clock: str) -> Fingerprint:

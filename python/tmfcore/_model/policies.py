@@ -397,11 +397,10 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
         S or A is not the game's, or there are more stages than steps.
     """
     check.as_instance(game, "game", Game)
-    check.as_string(name, "name")
     if isinstance(policy, Played):
         policy = policy.policy
     if isinstance(policy, _ArrayPolicy):
-        kernel = policy.kernel
+        kernel: Policy = policy.kernel
     elif isinstance(policy, Policy):
         kernel = policy
     elif check.is_array(policy) and not callable(policy):
@@ -417,8 +416,8 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
             f"{name} is {say.show(policy)}; must be a TabularPolicy, a SoftmaxPolicy, a Solution, an array (S, A) or "
             "(L, S, A) of probabilities or a callable f(mu, t) returning (S, A) probabilities"
         )
-    have, want = (kernel.n_observations, kernel.n_actions), (game.n_observations, game.n_actions)
-    if have != want:
+    if kernel.n_observations != game.n_observations or kernel.n_actions != game.n_actions:
+        have, want = (kernel.n_observations, kernel.n_actions), (game.n_observations, game.n_actions)
         raise ValueError(f"{name} has (S, A) = {have}; must be the game's, {want}")
     if kernel.n_stages > game.n_steps:
         raise ValueError(

@@ -38,15 +38,19 @@ def seconds_per_step(
         assert probability is not None, "a schedule gives batches or probabilities"
         kinds = [(1.0, float(probability.mean()) * n_agents, -1)]
     elif len(batch) == 1:
-        kinds = [(1.0, float(batch[0]), int(batch[0]))]
+        size = batch.item()
+        kinds = [(1.0, float(size), size)]
     else:
         kinds = [
             (n / len(batch), float(b), int(b)) for b, n in zip(*np.unique(batch, return_counts=True), strict=True)
         ]
-    facts = _Facts(
+    facts = (
         model.n_observations, model.n_actions, model.n_successors, model.n_passive_successors, model.passive_identity,
         model.constant_transition and not policy.depends_on_mu,
     )  # fmt: skip
+    if len(kinds) == 1:
+        counts, agents = _step(facts, n_agents, *kinds[0][1:], decisions)
+        return {"counts": counts * NANO, "agents": agents * NANO}
     counts = agents = 0.0
     for share, n_acting, size in kinds:
         step = _step(facts, n_agents, n_acting, size, decisions)
@@ -67,8 +71,11 @@ class _Facts(NamedTuple):
 
 
 @lru_cache(256)
-def _step(facts: _Facts, n_agents: int, n_acting: float, size: int, decisions: bool) -> tuple[float, float]:
+def _step(
+    known: tuple[int, int, int, int, bool, bool], n_agents: int, n_acting: float, size: int, decisions: bool
+) -> tuple[float, float]:
     """Nanoseconds of a step of both engines; `size` < 0: the number of acting agents is random."""
+    facts = _Facts(*known)
     if size == 1 and facts.passive_identity:
         return 20 + 0.3 * facts.n_observations / 8, 12.0
     return _counts_step(facts, n_agents, n_acting, decisions), _agents_step(facts, n_agents, n_acting, size, decisions)

@@ -222,7 +222,7 @@ def cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: d
     Always counts for populations that take a tenth of a second to set up, and if single agents act, for which both
     engines have nearly the same cost.
     """
-    single = batch is not None and model.passive_identity and (batch[0] if len(batch) == 1 else batch.max()) <= 1
+    single = batch is not None and model.passive_identity and (batch.item() if len(batch) == 1 else batch.max()) <= 1
     if single or n_agents > MOST_AGENTS or model.n_observations > agents_kernel.MAX_OBSERVATIONS:
         return "counts"
     cells = model.n_observations * model.n_actions * model.n_successors

@@ -54,6 +54,8 @@ def generators(rng: RNG, n: int) -> list[Generator]:
 
 def seeds(rng: RNG, n: int) -> Sequence[Stream]:
     """The same streams, of which `generator` makes those that are used: an unused Seed costs nothing."""
+    if type(rng) is int and 0 <= rng < 2**32:
+        return Seed([rng]).spawn(n)
     if rng is None:
         return [None] * n
     if isinstance(rng, (Generator, BitGenerator, SeedSequence)):
