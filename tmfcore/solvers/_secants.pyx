@@ -1,14 +1,33 @@
-"""The last updates of mirror descent, and how policy and action values answered to them.
+"""The last updates of mirror descent, how policy and action values answered to them, and the rates that follow.
 
 Source     J. Barzilai and J. M. Borwein, IMA J. Numer. Anal. 8 (1988), in the geometry of the entropy.
 Notation   S observations, A actions, T steps; dy is a change of the logits, up to a constant per row (A,), dQ of Q.
 Cost       O(T S A) per method.
 """
+from libc.math cimport INFINITY, pow
 from libc.string cimport memcpy
+
+import logging
 
 import numpy as np
 
 from tmfcore.solvers._judged cimport Judged
+
+log = logging.getLogger(__name__)
+
+cdef enum:
+    PAIRS = 2               # number of secants
+    EARLY = 12              # number of updates of a descent before the first correction
+    RECENT = 3              # number of recent updates whose smallest short rate is used
+    PATIENCE = 100          # a descent has stalled after this many iterates without a new best one
+    DESCENTS = 5
+
+cdef double FIRST = 4.0         # largest change of a log-odds in the first update
+cdef double GROWTH = 4.0        # largest factor of the rate from update to update, in the first descent
+cdef double SHRINKAGE = 0.02    # smallest such factor
+cdef double SHORT = 0.8         # a short rate is used only below this multiple of the spectral rate
+cdef double DAMPING = 1e-8      # regularisation of nearly dependent secants, relative to their size
+cdef double MOST = 1e100        # largest multiple of the first rate: logits must not overflow if Q does not respond
 
 
 cdef class Secants:
@@ -34,18 +53,20 @@ cdef class Secants:
     cdef double[:, :, ::1] pi, played       # of `policy` and `q`
     cdef double[:, ::1] flow                # of `mu`
     cdef double[:, :, ::1] logits           # of the iterate from which the last update started
+    cdef double[:, ::1] rows                # SCRATCH (2 n_pairs + 1, A)
     cdef Py_ssize_t size                    # T S A
 
     def __cinit__(self, Judged iterate not None, Py_ssize_t n_pairs):
         shape = (iterate.horizon, iterate.n_observations, iterate.n_actions)
         self.iterate = iterate
         self.pairs = np.zeros((2 * n_pairs, *shape))
+        self.rows = np.empty((2 * n_pairs + 1, iterate.n_actions))
         self.policy, self.q, self.logits = np.zeros((3, *shape))
         self.mu = np.zeros(iterate.mu.shape)
         self.changes, self.pi, self.played, self.flow = self.pairs, self.policy, self.q, self.mu
         self.size = self.played.shape[0] * self.played.shape[1] * self.played.shape[2]
 
-    def begin(self, const double[:, :, ::1] logits not None):
+    cdef int begin(self, const double[:, :, ::1] logits) except -1:
         """Store the iterate and its logits (T, S, A): an update starts from them."""
         self.iterate.check_table("logits", logits)
         memcpy(&self.logits[0, 0, 0], &logits[0, 0, 0], self.size * sizeof(double))
@@ -53,7 +74,7 @@ cdef class Secants:
         memcpy(&self.played[0, 0, 0], &self.iterate.played[0, 0, 0], self.size * sizeof(double))
         memcpy(&self.flow[0, 0], &self.iterate.flow[0, 0], self.flow.shape[0] * self.flow.shape[1] * sizeof(double))
 
-    def end(self, const double[:, :, ::1] logits not None, Py_ssize_t update):
+    cdef int end(self, const double[:, :, ::1] logits, Py_ssize_t update) except -1:
         """Store dy of an update that ended at `logits` (T, S, A)."""
         cdef Py_ssize_t i
         cdef double *moved = &self.changes[2 * (update % (self.changes.shape[0] // 2)), 0, 0, 0]
@@ -61,25 +82,17 @@ cdef class Secants:
         for i in range(self.size):
             moved[i] = (&logits[0, 0, 0])[i] - (&self.logits[0, 0, 0])[i]
 
-    def answer(self, Py_ssize_t update):
-        """Store dQ of the last update, and return how strongly Q responded to it.
+    cdef int answer(self, Py_ssize_t update, double *answered_by, double *gained, double *spread) except -1:
+        """Store dQ of the last update, and tell how strongly Q responded to it.
 
-        Returns
-        -------
-        answer, gain : float
-            - <dQ, dpi> and <dy, dpi>; answer / gain is the stiffness, in units of reward. <., .> sums over t, o and a,
-            weighted by the mean of both flows, (mu_t(o) + mu'_t(o)) / 2.
-        spread : float
-            sum_{t,o} mu_t(o) Var_{a ~ pi_t(o)}(dQ).
-
-        Notes
-        -----
-        gain / answer is the spectral step length of Barzilai and Borwein in the geometry of the entropy, in which dpi
-        is dual to dy.
+        answered_by and gained: - <dQ, dpi> and <dy, dpi>; their ratio is the stiffness, in units of reward. <., .> sums
+        over t, o and a, weighted by the mean of both flows, (mu_t(o) + mu'_t(o)) / 2. The inverse is the spectral step
+        length of Barzilai and Borwein in the geometry of the entropy, in which dpi is dual to dy.
+        spread: sum_{t,o} mu_t(o) Var_{a ~ pi_t(o)}(dQ).
         """
         cdef Py_ssize_t place = 2 * (update % (self.changes.shape[0] // 2)), row, i = 0
         cdef Py_ssize_t A = self.iterate.n_actions
-        cdef double weight, change, answer = 0, gain = 0, spread
+        cdef double weight, change, answer = 0, gain = 0
         cdef const double *pi = &self.iterate.pi[0, 0, 0]
         cdef const double *q = &self.iterate.played[0, 0, 0]
         cdef const double *moved = &self.changes[place, 0, 0, 0]
@@ -92,10 +105,10 @@ cdef class Secants:
                 answer -= change * answered[i]
                 gain += change * moved[i]
                 i += 1
-        self.covary(answered, 1, &spread)
-        return answer, gain, spread
+        answered_by[0], gained[0] = answer, gain
+        return self.covary(answered, 1, spread)
 
-    def covariances(self):
+    cdef object covariances(self):
         """Covariances of dy, dQ, ... and Q under the policy's decisions along its flow.
 
         Returns
@@ -113,7 +126,7 @@ cdef class Secants:
         """found (n, n) of n tables (T, S, A); the table after the last pair is Q."""
         cdef Py_ssize_t i, j, a, row, A = self.iterate.n_actions, n_stored = self.changes.shape[0]
         cdef double mean, weight, total
-        cdef double[:, ::1] rows = np.empty((n, A))
+        cdef double[:, ::1] rows = self.rows
         cdef const double *f
         cdef const double *pi
         for i in range(n * n):
@@ -139,3 +152,157 @@ cdef class Secants:
             for j in range(i):
                 found[j * n + i] = found[i * n + j]
         return 0
+
+cdef class SpectralRate:
+    """Spectral step lengths (Barzilai and Borwein, IMA J. Numer. Anal. 8, 1988) in the geometry of the entropy.
+
+    If an update changes the logits by dy, the policy by d pi and the action values by dQ, the stiffness of the game
+    along it is l = -<dQ, d pi> / <dy, d pi>, and the next rate is 1 / l. The first rate is
+    4 / max_{t,o} (max_a Q - min_a Q). From one update to the next the rate grows at most fourfold (exactly fourfold if
+    l <= 0) and falls at most to a fiftieth. After an iterate that is not the best of its descent the next rate is
+    short: the smallest -<dQ, d pi> / Var(dQ) of the last three updates.
+
+    From the 13th update on, updates that start at the best iterate so far are corrected by secants (`correct`).
+
+    Exploitability need not fall in every update. After 100 iterates without a new best one the descent has stalled. The
+    next descent starts from the first policy again, with growth limited to 2, then sqrt 2, and so on, and uses neither
+    short rates nor secants: slow growth finds equilibria that long steps miss. After five descents the rule is stuck.
+    """
+
+    cdef object iterate
+    cdef Secants secants
+    cdef double[:, :, ::1] first_logits     # at which every descent begins
+    cdef public double caution              # factor of the first rate from one descent to the next
+    cdef double now, first, least           # rates: the last one, the first of this descent (0: not chosen); best gap
+    cdef Py_ssize_t waited, descents, updates   # iterates without a new best one; descents begun; updates of this one
+    cdef double[RECENT] short               # short rates, the latest last
+    cdef bint chosen                        # whether the next two are those of the iterate just evaluated
+    cdef double next_rate, next_short
+
+    def __cinit__(self, Judged iterate not None):
+        self.iterate = iterate
+        self.secants = Secants(iterate, PAIRS)
+        self.first_logits = np.zeros(iterate.policy.shape)
+        self.least, self.descents, self.caution = INFINITY, 1, 1.0
+        for i in range(RECENT):
+            self.short[i] = INFINITY
+
+    def start(self, double[:, :, ::1] logits not None):
+        """Set the logits (T, S, A) at which every descent begins."""
+        self.first_logits[...] = logits
+
+    def state(self):
+        """Copies of all state: a dict of arrays."""
+        last = self.secants
+        numbers = np.array([self.now, self.first, self.least, self.waited, self.descents, self.updates])
+        return {
+            "rate": numbers, "first_logits": np.array(self.first_logits), "pairs": last.pairs.copy(),
+            "short": np.array([self.short[i] for i in range(RECENT)]), "last_policy": last.policy.copy(),
+            "last_q": last.q.copy(), "last_mu": last.mu.copy(),
+        }
+
+    def restore(self, state):
+        """The inverse of `state`."""
+        last = self.secants
+        self.now, self.first, self.least, waited, descents, updates = state["rate"].tolist()
+        self.waited, self.descents, self.updates = int(waited), int(descents), int(updates)
+        np.asarray(self.first_logits)[...] = state["first_logits"]
+        for i in range(RECENT):
+            self.short[i] = state["short"][i]
+        last.pairs[...] = state["pairs"]
+        last.policy[...], last.q[...], last.mu[...] = state["last_policy"], state["last_q"], state["last_mu"]
+
+    def rate(self, double gap):
+        """The rate of the next update from the iterate just evaluated; 0 if a new descent begins. O(T S A), once."""
+        if not self.chosen:
+            self.choose(gap)
+            self.chosen = True
+        return self.next_rate
+
+    cdef int choose(self, double gap) except -1:
+        """Compute the rate of the next update, and the short rate."""
+        cdef double answer, gain, spread, longest, rate
+        self.next_rate, self.next_short = 0.0, INFINITY
+        if self.stalled(gap):
+            return 0
+        if self.now == 0:
+            self.next_rate = first_rate(self.iterate) * pow(self.caution, self.descents - 1)
+            return 0
+        self.secants.answer(self.updates - 1, &answer, &gain, &spread)
+        longest = min(self.now * pow(GROWTH, pow(0.5, self.descents - 1)), MOST * self.first)
+        self.next_rate = longest
+        if answer <= 0:
+            return 0
+        rate = gain / answer
+        if self.descents == 1:
+            if spread > 0:
+                self.next_short = answer / spread
+            if gap >= self.least and self.next_short < SHORT * rate:
+                rate = min(self.next_short, self.short[1], self.short[2])
+        self.next_rate = min(max(self.now * SHRINKAGE, rate), longest)
+        return 0
+
+    cpdef bint stalled(self, double gap):
+        """Whether the descent ends at an iterate of this exploitability."""
+        return gap >= self.least and self.waited + 1 >= PATIENCE
+
+    def take(self, double gap, double[:, :, ::1] logits not None):
+        """Store the iterate from which an update starts; return whether secants are to correct the update.
+
+        `rate` must have been called for this iterate.
+        """
+        cdef bint best = gap < self.least, secants = best and self.descents == 1 and self.updates >= EARLY
+        if self.next_short < INFINITY:
+            self.short[0], self.short[1], self.short[2] = self.short[1], self.short[2], self.next_short
+        self.chosen = False
+        self.waited = 0 if best else self.waited + 1
+        self.least = min(gap, self.least)
+        self.secants.begin(logits)
+        return secants
+
+    def moved(self, double rate, double[:, :, ::1] logits not None):
+        """Store the logits at which the update with this rate ended."""
+        self.secants.end(logits, self.updates)
+        self.now = rate
+        if self.first == 0:
+            self.first = rate
+        self.updates += 1
+
+    def correct(self, double rate, logits):
+        """Subtract sum_i c_i (dy_i + rate dQ_i) from the logits, before the update adds rate Q to them.
+
+        Extrapolating the last updates, Q becomes Q - sum_i c_i dQ_i if y moves by -sum_i c_i dy_i. The c_i make it
+        orthogonal to every dy_i: <dy_i, Q - sum_j c_j dQ_j> = 0, the condition of conjugate gradients in games with a
+        potential. If that makes it larger than Q, they make it as small as possible (Anderson, J. ACM 12, 1965). Inner
+        products are covariances under pi and mu. O(T S A).
+        """
+        products, pairs = self.secants.covariances(), self.secants.pairs
+        answers = products[1:-1:2, 1:-1:2]
+        try:
+            c = np.linalg.solve(products[0:-1:2, 1:-1:2], products[0:-1:2, -1])
+            if not c @ answers @ c <= 2 * c @ products[1:-1:2, -1]:
+                c = np.linalg.solve(answers + DAMPING * np.trace(answers) * np.eye(PAIRS), products[1:-1:2, -1])
+        except np.linalg.LinAlgError:
+            return
+        if np.isfinite(c).all():
+            for i, share in enumerate(c):
+                logits -= share * pairs[2 * i]
+                logits -= share * rate * pairs[2 * i + 1]
+
+    def begin_again(self, double[:, :, ::1] logits not None):
+        """Begin the next descent, whose largest growth is the square root of the last; raise Stuck after the fifth."""
+        if self.descents == DESCENTS:
+            from tmfcore.solvers._rule import Stuck
+
+            raise Stuck(f"each of {DESCENTS} descents ended with {PATIENCE} iterations without a better policy")
+        self.now, self.first, self.least, self.waited = 0.0, 0.0, INFINITY, 0
+        self.descents += 1
+        self.updates, self.chosen = 0, False
+        log.debug("no better policy in %d updates; restart from the first policy: descent %d", PATIENCE, self.descents)
+        logits[...] = self.first_logits
+
+
+def first_rate(iterate):
+    """4 / max_{t,o} (max_a Q - min_a Q), or 1 if all actions have the same value everywhere."""
+    cdef double spread = iterate.spread()
+    return FIRST / spread if spread > 0 else 1.0

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged
-from tmfcore.solvers._spectral import LogitRule, SpectralRate
+from tmfcore.solvers._secants import SpectralRate
+from tmfcore.solvers._spectral import LogitRule
 
 if TYPE_CHECKING:
     from tmfcore.solvers.mirror_descent import MirrorDescent

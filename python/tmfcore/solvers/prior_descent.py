@@ -13,8 +13,9 @@ from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import register
 from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged
+from tmfcore.solvers._secants import SpectralRate, first_rate
 from tmfcore.solvers._solver import COUNT, POSITIVE, SHARE
-from tmfcore.solvers._spectral import LogitRule, SpectralRate, first_rate
+from tmfcore.solvers._spectral import LogitRule
 
 __all__ = ["PriorDescent"]
 
