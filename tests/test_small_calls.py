@@ -1,5 +1,6 @@
 """What small calls share, keep or leave out for speed cannot be seen: not in results, inputs, seeds, pickles or threads."""
 
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -182,3 +183,46 @@ def test_arguments_of_at_are_checked_at_every_call():
         game.at(tmf.Sequential(), 2**40)
     with pytest.raises(ValueError, match=r"step is 0\.1 \(float\) beside schedule or n_agents; give either step, or those"):
         game.at(step=0.1, n_agents=10)
+
+
+def answers_of(game, policy):
+    """What simulate, mean_field and exploitability answer, as bytes, with fingerprints and with new seeds and numbers."""
+    found = []
+    for schedule in SCHEDULES:
+        run = tmf.simulate(game, policy, schedule, 100, rng=5, replicas=2)
+        sampled = tmf.simulate(game, policy, schedule, 100, rng=6, start="sampled", engine="agents")
+        found += [run.counts, run.decisions, run.rewards, run.returns, sampled.counts, sampled.returns]
+        found += [tmf.mean_field(game, policy, schedule, 100).mu, np.array(tmf.exploitability(game, policy, schedule, 100))]
+    whole = "".join((run.fingerprint.game, run.fingerprint.schedule, run.fingerprint._digest("policy")))
+    return b"".join(array.tobytes() for array in found) + whole.encode()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("warm", [True, False], ids=["after calls of the parent", "before them"])
+def test_a_forked_child_has_the_bits_of_its_parent(warm):
+    """What calls keep (start counts, costs, games in steps, tables of meetings) is the same in a child."""
+    games = [
+        small_game(),
+        small_game(reward=lambda mu: REWARD - mu[:, None]),
+        tmf.games.resource_selection([1.0, 0.8, 0.6], congestion=1.0, horizon=2.0),
+        tmf.games.infection_by_contact(horizon=2.0),
+    ]
+    cases = [(game, tmf.TabularPolicy.uniform(game)) for game in games]
+    if warm:
+        for case in cases:
+            answers_of(*case)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reader)
+            with os.fdopen(writer, "wb") as pipe:
+                pickle.dump([answers_of(*case) for case in cases], pipe)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        told = pipe.read()
+    assert os.waitpid(child, 0)[1] == 0
+    assert pickle.loads(told) == [answers_of(*case) for case in cases]

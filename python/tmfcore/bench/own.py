@@ -61,10 +61,10 @@ class Tmfcore:
         return _whole(problem, tmf.Sequential(), "counts")
 
     def sequential_small(self, problem: Population) -> list[Entry]:
-        """Both engines."""
+        """The engine that tmfcore chooses, and agents."""
         return [
             _whole(problem, tmf.Sequential(), engine, label)
-            for engine, label in (("counts", "tmfcore"), ("agents", "tmfcore, agents"))
+            for engine, label in (("auto", "tmfcore"), ("agents", "tmfcore, agents"))
         ]
 
     def batch(self, problem: Population) -> Entry:
