@@ -24,7 +24,8 @@ cdef class TableModel(Model):
     n_observations, n_actions : int
     reward, transition, passive_reward, passive_transition
         Shapes (S, A), (S, A, K), (S,), (S, K0): each an array, or a callable f(mu, t) that returns one.
-        A callable is called once per step with the GIL held; its result is checked.
+        A callable is called once per step with the GIL held; its result is checked. passive_transition may be None:
+        passive agents stay where they are.
     successors, passive_successors : array_like of int, optional
         Shapes (S, A, K) and (S, K0).
     """
@@ -34,8 +35,16 @@ cdef class TableModel(Model):
 
     def __init__(self, n_observations, n_actions, reward, transition, passive_reward, passive_transition,
                  successors=None, passive_successors=None):
+        cdef const int32_t[:, ::1] own
         self.set_shape(n_observations, n_actions, successors, passive_successors)
         S, A = self.n_observations, self.n_actions
+        stays = passive_transition is None
+        if stays:
+            self.passive_successors = frozen(np.arange(S, dtype=np.int32)[:, np.newaxis])
+            own = self.passive_successors
+            self.passive_successor = &own[0, 0]
+            self.n_passive_successors = 1
+            passive_transition = frozen(np.ones((S, 1)))
         self.shapes = ((S, A), (S, A, self.n_successors), (S,), (S, self.n_passive_successors))
         self.sources = tuple(
             source if callable(source) else table_of(name, source, shape)
@@ -50,7 +59,7 @@ cdef class TableModel(Model):
         self.constant_reward = not (varies[0] or varies[2])
         self.in_parts = True
         self.local_passive_reward = not varies[2]
-        self.passive_identity = not varies[3] and is_identity(self.sources[3], self.passive_successors)
+        self.passive_identity = stays or not varies[3] and is_identity(self.sources[3], self.passive_successors)
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
         cdef double **targets = [tables.reward, tables.transition, tables.passive_reward, tables.passive_transition]

@@ -98,7 +98,6 @@ class Sources:
 
     def model(self) -> TableModel:
         """The model used by the kernels."""
-        stays = self.passive_transition is None
 
         def source(value: Table, name: str) -> Table:
             return of_mu_and_t(value, name, self.noise, HINT) if callable(value) and not self.timed else value
@@ -109,11 +108,9 @@ class Sources:
             source(self.reward, "reward"),
             source(self.transition, "transition"),
             source(self.passive_reward, "passive_reward"),
-            np.ones((self.n_observations, 1))
-            if self.passive_transition is None
-            else source(self.passive_transition, "passive_transition"),
+            None if self.passive_transition is None else source(self.passive_transition, "passive_transition"),
             self.successors,
-            np.arange(self.n_observations, dtype=np.int32)[:, np.newaxis] if stays else self.passive_successors,
+            self.passive_successors,
         )
 
     def swept(self, step: float, n_steps: int) -> Sources:

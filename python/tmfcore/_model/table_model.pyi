@@ -21,7 +21,7 @@ class TableModel(Model):
         reward: _Table,
         transition: _Table,
         passive_reward: _Table,
-        passive_transition: _Table,
+        passive_transition: _Table | None,
         successors: ArrayLike | None = None,
         passive_successors: ArrayLike | None = None,
     ) -> None: ...

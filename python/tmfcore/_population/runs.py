@@ -142,6 +142,8 @@ class Run:
 
 def groups_of(replicas: int, workers: int, fewest: int) -> list[range]:
     """The replicas that one call of a kernel plays: `fewest` or more side by side, the others alone."""
+    if replicas == 1:
+        return [range(1)]
     size = min(lanes.MOST, -(-replicas // workers))
     last = 0 if size < fewest else replicas if replicas % size >= fewest else replicas - replicas % size
     beside = [range(first, min(first + size, last)) for first in range(0, last, size)]

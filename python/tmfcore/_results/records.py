@@ -68,7 +68,7 @@ class Record:
     def _made(cls, **values: Any) -> Self:
         """A record (dataclass) of values that the package has just computed: unchecked; arrays become read-only."""
         record = cls.__new__(cls)
-        object.__setattr__(record, "__dict__", values)
+        vars(record).update(values)
         for value in values.values():
             if type(value) is np.ndarray:
                 value.setflags(write=False)
