@@ -54,4 +54,4 @@ cdef class AliasTables:
 
 cdef Layout layout_of(Evaluator at, bint passive_rows, bint averaged) noexcept
 cdef double cells_in(Layout *layout) noexcept nogil
-cdef int bits_for(Py_ssize_t n) noexcept
+cdef int bits_for(Py_ssize_t n) noexcept nogil

@@ -17,7 +17,7 @@ cdef extern from "_population/vose.h" nogil:
     void tmf_build_rows(double *mass, uint32_t *order, uint32_t *cells, uint32_t *finer, int bits, int n_rows)
 
 
-cdef int bits_for(Py_ssize_t n) noexcept:
+cdef int bits_for(Py_ssize_t n) noexcept nogil:
     """The least b with 2^b >= n."""
     cdef int bits = 0
     while (<Py_ssize_t>1 << bits) < n:

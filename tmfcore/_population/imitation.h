@@ -1,10 +1,8 @@
 /* Events at which one agent acts and may adopt the observation of another one: random numbers, and the loop itself.
  *
- * Words      Event t uses words t % 256 of three blocks of 256 in the stream (key, t / 256, 0, SINGLES): the halves of the
- *            first choose the agent (high) and its partner (low), the second decides between staying, a random observation
- *            and the partner, the third the random observation or the level of adoption. Halves that must be rejected
- *            are replaced by those of the Philox words at the addresses (t, attempt, SINGLES_AGAIN). Populations of 2^32
- *            agents or more take a word for the agent and one for the partner.
+ * Words      Agents and partners are those of events.h (TMF_MEETS_ACTS). Of the 512 words that follow in the stream of the
+ *            events 256 c.., word t % 256 decides between staying, a random observation and the partner, and word 256 +
+ *            t % 256 is the random observation or the level of adoption.
  * Contract   results have the same bits on every instruction level; doubles are added in the order of the events.
  */
 #ifndef TMFCORE_IMITATION_H
@@ -13,97 +11,35 @@
 #include <stdint.h>
 
 #include "_base/simd/elementary.h"
-#include "_population/observations.h"
-#include "_random/streams.h"
-
-enum {
-    TMF_MEETINGS = 256, /* events whose random numbers are drawn at once */
-    TMF_SOON = 32       /* events from the prefetch of an observation to its use */
-};
+#include "_population/events.h"
 
 typedef struct {
-    uint64_t agents[TMF_MEETINGS], partners[TMF_MEETINGS];
-    double chances[TMF_MEETINGS];
-    double uniforms[TMF_MEETINGS]; /* in (0, 1) */
-    double levels[TMF_MEETINGS];   /* log(u / (1 - u)) if logistic, otherwise u */
-} tmf_meetings;
+    double chances[TMF_CHUNK];
+    double uniforms[TMF_CHUNK]; /* in (0, 1) */
+    double levels[TMF_CHUNK];   /* log(u / (1 - u)) if logistic, otherwise u */
+} tmf_chances;
 
-TMF_BY_LEVEL(tmf_split_meetings, (const uint64_t *restrict words, uint64_t n, uint64_t threshold,
-                                  tmf_meetings *restrict out, uint32_t *restrict biased),
-             (words, n, threshold, out, biased))
-{
-    uint32_t any = 0;
-    for (int i = 0; i < TMF_MEETINGS; i++) {
-        const uint64_t agent = (words[i] >> 32) * n, partner = (words[i] & 0xFFFFFFFFu) * n;
-        out->agents[i] = agent >> 32;
-        out->partners[i] = partner >> 32;
-        any |= ((uint32_t)agent < (uint32_t)threshold) | ((uint32_t)partner < (uint32_t)threshold);
-    }
-    *biased = any;
-}
-
-TMF_BY_LEVEL(tmf_split_chances, (const uint64_t *restrict words, int logistic, tmf_meetings *restrict out),
+TMF_BY_LEVEL(tmf_split_chances, (const uint64_t *restrict words, int logistic, tmf_chances *restrict out),
              (words, logistic, out))
 {
     /* the 52 high bits of a word, as a double in [1, 2) without its leading 1 */
-    for (int i = 0; i < TMF_MEETINGS; i++) {
+    for (int i = 0; i < TMF_CHUNK; i++) {
         out->chances[i] = tmf_double_of(words[i] >> 12 | 0x3FF0000000000000u) - 1.0;
-        out->uniforms[i] = tmf_double_of(words[TMF_MEETINGS + i] >> 12 | 0x3FF0000000000000u) - (1.0 - 0x1p-53);
+        out->uniforms[i] = tmf_double_of(words[TMF_CHUNK + i] >> 12 | 0x3FF0000000000000u) - (1.0 - 0x1p-53);
     }
     if (logistic) {
 #pragma omp simd
-        for (int i = 0; i < TMF_MEETINGS; i++)
+        for (int i = 0; i < TMF_CHUNK; i++)
             out->levels[i] = tmf_log_one(out->uniforms[i] / (1.0 - out->uniforms[i]));
     } else {
-        for (int i = 0; i < TMF_MEETINGS; i++)
+        for (int i = 0; i < TMF_CHUNK; i++)
             out->levels[i] = out->uniforms[i];
     }
 }
 
-/* The index below n of a 32-bit word that was rejected: by one half of new words. */
-static inline uint64_t tmf_choose_again(const uint64_t key[4], int64_t t, int shift, uint64_t n, uint64_t threshold)
-{
-    uint64_t product, attempt = 0;
-    do
-        product = (tmf_again(key, (uint64_t)t, ++attempt, TMF_SINGLES_AGAIN) >> shift & 0xFFFFFFFFu) * n;
-    while ((uint32_t)product < threshold);
-    return product >> 32;
-}
-
-/* The random numbers of the events 256 chunk...; words is scratch (2 * 256,). */
-static inline void tmf_draw_meetings(const uint64_t key[4], int64_t chunk, uint64_t n, int logistic, uint64_t *words,
-                                     tmf_meetings *out)
-{
-    tmf_stream stream;
-    tmf_open(&stream, key, (uint64_t)chunk, 0, TMF_SINGLES);
-    tmf_fill(&stream, words, TMF_MEETINGS / TMF_LANES);
-    if (n >> 32) {
-        tmf_below(&stream, words, n, out->agents, TMF_MEETINGS);
-        tmf_fill(&stream, words, TMF_MEETINGS / TMF_LANES);
-        tmf_below(&stream, words, n, out->partners, TMF_MEETINGS);
-    } else {
-        const uint64_t threshold = ((uint64_t)1 << 32) % n;
-        uint32_t biased;
-        tmf_split_meetings(words, n, threshold, out, &biased);
-        for (int i = 0; i < (biased ? TMF_MEETINGS : 0); i++) {
-            const int64_t t = chunk * TMF_MEETINGS + i;
-            if ((uint32_t)((words[i] >> 32) * n) < threshold)
-                out->agents[i] = tmf_choose_again(key, t, 32, n, threshold);
-            if ((uint32_t)((words[i] & 0xFFFFFFFFu) * n) < threshold)
-                out->partners[i] = tmf_choose_again(key, t, 0, n, threshold);
-        }
-    }
-    tmf_fill(&stream, words, 2 * TMF_MEETINGS / TMF_LANES);
-    tmf_split_chances(words, logistic, out);
-}
-
 typedef struct {
-    const tmf_meetings *drawn;
-    int64_t n_observations;
-    int search_bits;           /* least b with 2^b >= S */
-    int width;                 /* bytes of an observation; 0: individuals are not stored */
-    void *observations;        /* (N,) */
-    int64_t *bounds;           /* (2^b,) the first agent at each observation, in order of observation; beyond S: 2^62 */
+    tmf_chances chances;
+    int64_t *bounds;           /* (1 + 2^b,) as in tmf_block, but kept up to date */
     int64_t *counts;           /* (S,) */
     double *earned;            /* (S,) M n, with n the counts */
     double *shared;            /* (S,) (M + M') n */
@@ -118,16 +54,8 @@ typedef struct {
     int64_t left, joined, action; /* of the last event */
 } tmf_imitation;
 
-/* sums[k] += to[k] - from[k] */
-TMF_BY_LEVEL(tmf_add_difference, (double *restrict sums, const double *restrict to, const double *restrict from, int64_t n),
-             (sums, to, from, n))
-{
-#pragma omp simd
-    for (int64_t k = 0; k < n; k++)
-        sums[k] += to[k] - from[k];
-}
-
-/* The observation of an agent, if agents are numbered in order of observation. */
+/* The observation of an agent, if agents are numbered in order of observation. Few events change a bound: searching the
+ * present bounds took less time than locating blocks of agents ahead, as events.h does. */
 TMF_INLINE int64_t tmf_stands_at(const int64_t *bounds, const int64_t S, int bits, uint64_t agent)
 {
     int64_t o = 0;
@@ -140,29 +68,32 @@ TMF_INLINE int64_t tmf_stands_at(const int64_t *bounds, const int64_t S, int bit
     return o;
 }
 
-TMF_INLINE void tmf_imitate_of(const int64_t S, tmf_imitation *it, int64_t first, int64_t n)
+/* Plays the events t..t + n - 1, all of the chunk that is drawn in `events`. */
+TMF_INLINE void tmf_imitate_of(const int64_t S, tmf_imitation *it, const tmf_events *events, int64_t t, int64_t n)
 {
-    const tmf_meetings *const drawn = it->drawn;
+    const tmf_draws *const draws = &events->draws;
+    const tmf_chances *const drawn = &it->chances;
     const double *restrict const turned = it->turned, *restrict const both = it->both, *const limits = it->limits;
     const double scale = it->scale, slope = it->slope, discount = it->discount;
     double *restrict const earned = it->earned, *restrict const shared = it->shared;
     int64_t *const counts = it->counts, *const bounds = it->bounds, *const decisions = it->decisions;
-    void *const observations = it->observations;
-    const int width = it->width, bits = it->search_bits;
+    void *const observations = events->observations;
+    const int width = events->width, bits = events->block.search_bits;
+    const int64_t first = t % TMF_CHUNK;
     double total = it->total, reward = it->reward, whole = it->whole, weight = it->weight;
     int64_t o = 0, x = 0, action = 0;
     for (int64_t i = first; i < first + n; i++) {
         int64_t y;
         if (width) {
-            if (i + TMF_SOON < TMF_MEETINGS) {
-                tmf_prefetch_one(observations, width, drawn->agents[i + TMF_SOON]);
-                tmf_prefetch_one(observations, width, drawn->partners[i + TMF_SOON]);
+            if (i + TMF_AHEAD < TMF_CHUNK) {
+                tmf_prefetch_one(observations, width, draws->agents[i + TMF_AHEAD]);
+                tmf_prefetch_one(observations, width, draws->partners[i + TMF_AHEAD]);
             }
-            o = tmf_load_one(observations, width, drawn->agents[i]);
-            y = tmf_load_one(observations, width, drawn->partners[i]);
+            o = tmf_load_one(observations, width, draws->agents[i]);
+            y = tmf_load_one(observations, width, draws->partners[i]);
         } else {
-            o = tmf_stands_at(bounds, S, bits, drawn->agents[i]);
-            y = tmf_stands_at(bounds, S, bits, drawn->partners[i]);
+            o = tmf_stands_at(bounds, S, bits, draws->agents[i]);
+            y = tmf_stands_at(bounds, S, bits, draws->partners[i]);
         }
         action = drawn->chances[i] >= limits[2 * o];
         /* No branch on y == o, which would be mispredicted: the gain is then 0, and nothing changes. */
@@ -196,7 +127,7 @@ TMF_INLINE void tmf_imitate_of(const int64_t S, tmf_imitation *it, int64_t first
             counts[o]--;
             counts[x]++;
             if (width)
-                tmf_store_one(observations, width, drawn->agents[i], (uint32_t)x);
+                tmf_store_one(observations, width, draws->agents[i], (uint32_t)x);
         }
     }
     it->total = total;
@@ -208,10 +139,9 @@ TMF_INLINE void tmf_imitate_of(const int64_t S, tmf_imitation *it, int64_t first
     it->action = action;
 }
 
-/* Plays the events first..first + n - 1 of the chunk that is drawn. */
-static inline void tmf_imitate(tmf_imitation *it, int64_t first, int64_t n)
+static inline void tmf_imitate(tmf_imitation *it, const tmf_events *events, int64_t t, int64_t n)
 {
-    TMF_BY_LENGTH(tmf_imitate_of, it->n_observations, it, first, n)
+    TMF_BY_LENGTH(tmf_imitate_of, events->block.n_observations, it, events, t, n)
 }
 
 #endif

@@ -4,20 +4,14 @@ from libc.stdint cimport int64_t, uint64_t
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._model.model cimport Adoption
 from tmfcore._population.ledger cimport Ledger
-from tmfcore._population.singles cimport Population, Singles
+from tmfcore._population.singles cimport Population, Singles, tmf_events
 
 
 cdef extern from "_population/imitation.h" nogil:
-    enum: TMF_MEETINGS
-    enum: TMF_SOON
-    ctypedef struct tmf_meetings:
-        uint64_t agents[256]
-        uint64_t partners[256]
+    ctypedef struct tmf_chances:
+        pass
     ctypedef struct tmf_imitation:
-        const tmf_meetings *drawn
-        int64_t n_observations
-        int search_bits, width
-        void *observations
+        tmf_chances chances
         int64_t *bounds
         int64_t *counts
         double *earned
@@ -28,17 +22,13 @@ cdef extern from "_population/imitation.h" nogil:
         const double *limits
         double scale, slope, total, reward, whole, weight, discount
         int64_t left, joined, action
-    void tmf_draw_meetings(
-        const uint64_t *key, int64_t chunk, uint64_t n, int logistic, uint64_t *words, tmf_meetings *out)
-    void tmf_imitate(tmf_imitation *it, int64_t first, int64_t n)
+    void tmf_split_chances(const uint64_t *words, int logistic, tmf_chances *out)
+    void tmf_imitate(tmf_imitation *it, const tmf_events *events, int64_t t, int64_t n)
 
 
-cdef class Meetings(Singles):
+cdef class Imitators(Singles):
     cdef const Adoption *rule
-    cdef Py_ssize_t following  # the step after those played last
-    cdef uint64_t words[512]
-    cdef tmf_meetings drawn
-    cdef tmf_imitation events
+    cdef tmf_imitation imitation
     cdef double *limits
 
     cdef void count(self, Evaluator at, Population *people) noexcept nogil

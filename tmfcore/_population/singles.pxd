@@ -93,6 +93,8 @@ cdef struct Event:             # the acting agent of one step
     double extra               # its reward minus `standing`
 
 
+# Words of the bounds of a population whose individuals are not stored.
+cdef Py_ssize_t bounds_of(Evaluator at) noexcept nogil
 # mean (S,) = sum_a pi(a | o) extra(o, a).
 cdef void average_extra(Evaluator at, const double *extra, double *mean) noexcept nogil
 
@@ -120,6 +122,8 @@ cdef class Singles:
     # Unless actions matter, rows may be averaged over the policy; rewards are then expectations over the actions.
     @staticmethod
     cdef Singles of(Evaluator at, const Population *people, Py_ssize_t n_single, bint actions_matter)
+    cdef void see(self, Evaluator at, const Population *people, int64_t *bounds) noexcept
+    cdef bint draw(self, Population *people, Py_ssize_t t) noexcept nogil
     cdef void meet(self, MeetingTables meetings) noexcept
     cdef int choose(self, Evaluator at, Py_ssize_t n_single, bint actions_matter) except -1
     # Evaluate the tables and draw the random numbers that step t needs.

@@ -29,6 +29,10 @@ cdef double standing_reward(void *model, int observation, const double *mu) noex
     return (<Model>model).standing_reward(observation, mu)
 
 
+cdef Py_ssize_t bounds_of(Evaluator at) noexcept nogil:
+    return 1 + (<Py_ssize_t>1 << bits_for(at.n_observations))
+
+
 cdef void average_extra(Evaluator at, const double *extra, double *mean) noexcept nogil:
     cdef Py_ssize_t o, a
     for o in range(at.n_observations):
@@ -43,14 +47,11 @@ cdef class Singles:
     cdef Singles of(Evaluator at, const Population *people, Py_ssize_t n_single, bint actions_matter):
         cdef Singles self = Singles.__new__(Singles)
         cdef tmf_events *events = &self.events
-        cdef Py_ssize_t S = at.n_observations, A = at.n_actions, n_bounds, o, y
-        cdef int64_t *bounds
+        cdef Py_ssize_t S = at.n_observations, A = at.n_actions, o, y
         cdef double *coupling
         cdef const double *matrix = at.model.standing_matrix
-        self.stage = self.ready = self.played = self.chunk = -1
         self.choose(at, n_single, actions_matter)
-        n_bounds = 0 if people.observations != NULL else 1 + (<Py_ssize_t>1 << bits_for(S))
-        self.memory = <double *>room_for(S * (A + 5.0) + (S * (S + 1.0) if matrix != NULL else 0.0) + n_bounds,
+        self.memory = <double *>room_for(S * (A + 5.0) + (S * (S + 1.0) if matrix != NULL else 0.0) + bounds_of(at),
                                          sizeof(double), b"the rewards of single agents")
         self.extra = self.memory
         memset(self.extra, 0, S * (A + 5) * sizeof(double))
@@ -66,19 +67,7 @@ cdef class Singles:
                     coupling[o * S + y] = (matrix[o * S + y] + matrix[y * S + o]) / people.n_agents
             events.coupling = coupling
             events.pull = coupling + S * S
-        events.block.n_observations = S
-        events.block.search_bits = bits_for(S)
-        # Long blocks are begun rarely; in short ones, few agents are so near a bound that they must be located again.
-        events.block.length = max(16, min(CHUNK, <Py_ssize_t>cbrt(<double>people.n_agents)))
-        if people.observations == NULL:
-            bounds = events.block.bounds = <int64_t *>(self.mean_extra + S + (S * (S + 1) if self.coupled else 0))
-            bounds[0] = -4611686018427387904
-            for o in range(1, n_bounds):
-                bounds[o] = 4611686018427387904      # beyond all agents
-        events.key = people.key
-        events.n_agents = people.n_agents
-        events.observations = people.observations
-        events.width = people.width if people.observations != NULL else 0
+        self.see(at, people, <int64_t *>(self.mean_extra + S + (S * (S + 1) if self.coupled else 0)))
         events.extra = self.mean_extra if self.averaged else self.extra
         events.margin = self.margin
         events.price = standing_reward
@@ -93,6 +82,24 @@ cdef class Singles:
 
     def __dealloc__(self):
         free(self.memory)
+
+    cdef void see(self, Evaluator at, const Population *people, int64_t *bounds) noexcept:
+        """Take the population as it is stored; bounds (bounds_of(at),) for one whose individuals are not."""
+        cdef tmf_events *events = &self.events
+        cdef Py_ssize_t o
+        self.stage = self.ready = self.played = self.chunk = -1
+        events.block.n_observations = at.n_observations
+        events.block.search_bits = bits_for(at.n_observations)
+        # Long blocks are begun rarely; in short ones, few agents are so near a bound that they must be located again.
+        events.block.length = max(16, min(CHUNK, <Py_ssize_t>cbrt(<double>people.n_agents)))
+        events.block.bounds = bounds if people.observations == NULL else NULL
+        bounds[0] = -4611686018427387904
+        for o in range(1, bounds_of(at)):
+            bounds[o] = 4611686018427387904      # beyond all agents
+        events.key = people.key
+        events.n_agents = people.n_agents
+        events.observations = people.observations
+        events.width = people.width if people.observations != NULL else 0
 
     cdef int choose(self, Evaluator at, Py_ssize_t n_single, bint actions_matter) except -1:
         """Choose the manner. Tables must pay for themselves, in events: thresholds were measured."""
@@ -131,7 +138,6 @@ cdef class Singles:
 
     cdef int prepare(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil:
         cdef tmf_events *events = &self.events
-        cdef Py_ssize_t i
         if self.ready == t:
             return 0
         if self.manner == TABLES:
@@ -146,14 +152,23 @@ cdef class Singles:
                 people.passive.fresh = False
         if refresh(at, &people.passive, <int>t, people.counts, people.mu, people.row, self.coupled) and self.coupled:
             self.couple(at, people)
-        if self.chunk != t // CHUNK:
-            self.chunk = t // CHUNK
-            tmf_draw_chunk(people.key, self.chunk, people.n_agents, events.tables.kind, &events.draws)
-            if people.observations != NULL:
-                for i in range(AHEAD):
-                    tmf_prefetch_one(people.observations, people.width, events.draws.agents[i])
+        self.draw(people, t)
         self.ready = t
         return 0
+
+    cdef bint draw(self, Population *people, Py_ssize_t t) noexcept nogil:
+        """Draw the random numbers of the chunk of step t; return whether they were not yet drawn."""
+        cdef tmf_events *events = &self.events
+        cdef Py_ssize_t i
+        if self.chunk == t // CHUNK:
+            return False
+        self.chunk = t // CHUNK
+        tmf_draw_chunk(people.key, self.chunk, people.n_agents, events.tables.kind, &events.draws)
+        for i in range(AHEAD if people.observations != NULL else 0):
+            tmf_prefetch_one(people.observations, people.width, events.draws.agents[i])
+            if events.tables.kind != TMF_ALONE:
+                tmf_prefetch_one(people.observations, people.width, events.draws.partners[i])
+        return True
 
     cdef void couple(self, Evaluator at, Population *people) noexcept nogil:
         """Bring events.pull to the counts."""
