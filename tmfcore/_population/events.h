@@ -370,15 +370,42 @@ static inline void tmf_count_unpaid(tmf_events *it, int64_t first, int64_t n)
         it->weight *= it->discount;
 }
 
+/* Moves one agent from o to x: counts, and the sum of r0 over all agents, which is *total unless r0 is coupled. */
+TMF_INLINE void tmf_move_one(tmf_events *it, double *total, int64_t o, int64_t x, const int pricing)
+{
+    const double *const margin = it->margin;
+    int64_t *const counts = it->counts;
+    double *const mu = it->mu, *const standing = it->standing;
+    if (pricing == TMF_LOCAL) { /* one agent more adds level + slope (2 c + 1) to c (level + slope c) */
+        const int64_t without = --counts[o], before = counts[x];
+        *total += (margin[2 * x] + margin[2 * x + 1] * (double)before)
+                - (margin[2 * o] + margin[2 * o + 1] * (double)without);
+        counts[x] = before + 1;
+    } else if (pricing == TMF_PRICED) { /* also correct for x = o, up to rounding; a branch on it would be mispredicted */
+        it->before = standing[o];
+        *total -= (double)counts[o] * standing[o] + (double)counts[x] * standing[x];
+        counts[o]--;
+        counts[x]++;
+        mu[o] = (double)counts[o] / (double)it->n_agents;
+        mu[x] = (double)counts[x] / (double)it->n_agents;
+        standing[o] = it->price(it->model, (int)o, mu);
+        standing[x] = it->price(it->model, (int)x, mu);
+        *total += (double)counts[o] * standing[o] + (double)counts[x] * standing[x];
+    } else {
+        if (pricing == TMF_COUPLED)
+            tmf_pull(it, o, x);
+        counts[o]--;
+        counts[x]++;
+    }
+}
+
 /* Counts the events of the block from `first` on, and their rewards. */
 TMF_INLINE void tmf_count_variant(tmf_events *it, int64_t first, int64_t n, const int pricing)
 {
     const tmf_block *const block = &it->block;
-    const int64_t N = it->n_agents;
-    const double *const extra = it->extra, *const margin = it->margin;
+    const double *const extra = it->extra;
     const double discount = it->discount;
-    int64_t *const counts = it->counts, *const decisions = it->decisions;
-    double *const mu = it->mu, *const standing = it->standing;
+    int64_t *const decisions = it->decisions;
     double total = it->total, reward = it->reward, whole = it->whole, weight = it->weight;
     for (int64_t i = first; i < first + n; i++) {
         const uint32_t o = block->left[i], x = block->joined[i], pair = block->pairs[i];
@@ -388,26 +415,7 @@ TMF_INLINE void tmf_count_variant(tmf_events *it, int64_t first, int64_t n, cons
         weight *= discount;
         if (decisions)
             decisions[pair]++;
-        if (pricing == TMF_LOCAL) { /* one agent more adds level + slope (2 c + 1) to c (level + slope c) */
-            const int64_t without = --counts[o], before = counts[x];
-            total += (margin[2 * x] + margin[2 * x + 1] * (double)before)
-                   - (margin[2 * o] + margin[2 * o + 1] * (double)without);
-            counts[x] = before + 1;
-        } else if (pricing == TMF_COUPLED) {
-            tmf_pull(it, o, x);
-            counts[o]--;
-            counts[x]++;
-        } else { /* also correct for x = o, up to rounding; a branch on x == o would be mispredicted */
-            it->before = standing[o];
-            total -= (double)counts[o] * standing[o] + (double)counts[x] * standing[x];
-            counts[o]--;
-            counts[x]++;
-            mu[o] = (double)counts[o] / (double)N;
-            mu[x] = (double)counts[x] / (double)N;
-            standing[o] = it->price(it->model, (int)o, mu);
-            standing[x] = it->price(it->model, (int)x, mu);
-            total += (double)counts[o] * standing[o] + (double)counts[x] * standing[x];
-        }
+        tmf_move_one(it, &total, o, x, pricing);
     }
     if (pricing != TMF_COUPLED)
         it->total = total;
