@@ -19,6 +19,7 @@ from tmfcore._random.sampling cimport (
 from tmfcore._model.activation cimport Activation, read_activation, single_steps
 from tmfcore._population.imitation cimport singles_of
 from tmfcore._population.singles cimport Event, Population, Singles
+from tmfcore._population.skipping cimport Skipping, skipping_of
 
 MAX_AGENTS = TMF_MOST_AGENTS
 MAX_AGENTS_BATCH = TMF_MOST_BATCHED      # if 1 < B < N
@@ -349,6 +350,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     cdef Chain chain
     cdef Population *people = &chain.people
     cdef Singles singles = None
+    cdef Skipping skipping = None
     cdef Ledger ledger
     cdef Record record
     cdef Activation activation
@@ -384,8 +386,10 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         for t in range(batch.shape[0]):
             n_single += batch[t] == 1
         if n_single > 0:
-            singles = singles_of(at, people, n_single if activation.stride else horizon,
-                                 decisions is not None or flows is not None)
+            n_single = n_single if activation.stride else horizon
+            singles = singles_of(at, people, n_single, decisions is not None or flows is not None)
+            if decisions is None and flows is None:
+                skipping = skipping_of(at, people, singles, n_single, discount)
     if singles is None or (activation.stride and n_single < horizon):
         splitter = splitter_for(at, chain.averaged)
     allocate(&chain, at)
@@ -417,7 +421,10 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
                         note_standing(at, &record, people.counts)
                     else:
                         n_steps = single_steps(&activation, t, horizon)
-                    n_steps = singles.play(at, people, &ledger, t, n_steps)
+                    if skipping is not None:
+                        n_steps = skipping.play(at, people, &ledger, t, n_steps)
+                    else:
+                        n_steps = singles.play(at, people, &ledger, t, n_steps)
                     if flows is not None:
                         note_single(at, &record, &singles.last)
                 else:

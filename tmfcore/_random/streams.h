@@ -12,7 +12,7 @@
 #include "_random/bounded.h"
 
 /* The last part of a stream's address. */
-enum { TMF_MOVES, TMF_ACTIVATIONS, TMF_SELECTION, TMF_TIES, TMF_SINGLES, TMF_NAMES, TMF_SINGLES_AGAIN };
+enum { TMF_MOVES, TMF_ACTIVATIONS, TMF_SELECTION, TMF_TIES, TMF_SINGLES, TMF_NAMES, TMF_SINGLES_AGAIN, TMF_SKIPS };
 
 #define TMF_LANES 8
 #define TMF_TILE 2048 /* agents that share one stream at one step ... */

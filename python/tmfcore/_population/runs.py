@@ -15,7 +15,7 @@ from tmfcore._model.game import Game
 from tmfcore._model.policy import Policy
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
-from tmfcore._population import lanes
+from tmfcore._population import lanes, skipping
 from tmfcore._population.simulation import Trajectories
 from tmfcore._random import sampling, seeding
 
@@ -67,6 +67,8 @@ class Run:
         if self.decisions is not None and self.record_every == 1:
             return lanes.MOST + 1  # writing S A decisions at every step takes most of the time, and more in many places
         if replicas >= fewest and self.engine == "counts" and self.batch is not None and (self.batch == 1).all():
+            if self.decisions is None and skipping.applies(self.model, self.policy, self.horizon, self.n_agents):
+                return lanes.MOST + 1
             if (side := self.side()) is not None:
                 self.sides.append(side)
                 return fewest

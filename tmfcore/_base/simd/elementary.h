@@ -31,13 +31,13 @@ TMF_INLINE uint64_t tmf_bits_of(double x)
     return bits;
 }
 
-/* exp(x) for -708 <= x <= 0. */
-TMF_INLINE double tmf_exp_above(double x)
+/* exp(x) is power + power p for -708 <= x <= 0; returns p, near exp(r) - 1 for the remainder r of x by ln 2. */
+TMF_INLINE double tmf_exp_parts(double x, double *power)
 {
     const double shifted = x * 0x1.71547652b82fep0 + TMF_SHIFT; /* its low bits are n, the nearest to x / ln 2 */
     const double n = shifted - TMF_SHIFT;
     const double r = (x - n * TMF_LN2_HIGH) - n * TMF_LN2_LOW;
-    const double power = tmf_double_of((tmf_bits_of(shifted) + 1023) << 52);
+    *power = tmf_double_of((tmf_bits_of(shifted) + 1023) << 52);
     double p = 1.0 / 6227020800.0;
     p = p * r + 1.0 / 479001600.0;
     p = p * r + 1.0 / 39916800.0;
@@ -50,8 +50,23 @@ TMF_INLINE double tmf_exp_above(double x)
     p = p * r + 1.0 / 24.0;
     p = p * r + 1.0 / 6.0;
     p = p * r + 0.5;
-    p = p * r * r + r; /* exp(r) - 1 */
+    return p * r * r + r;
+}
+
+/* exp(x) for -708 <= x <= 0. */
+TMF_INLINE double tmf_exp_above(double x)
+{
+    double power;
+    const double p = tmf_exp_parts(x, &power);
     return power + power * p;
+}
+
+/* exp(x) - 1 for x <= 0. */
+TMF_INLINE double tmf_expm1_one(double x)
+{
+    double power;
+    const double p = tmf_exp_parts(x < -708.0 ? -708.0 : x, &power);
+    return (power - 1.0) + power * p;
 }
 
 /* exp(x) for x <= 0; 0 below -708, NaN for NaN. */
