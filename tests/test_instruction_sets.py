@@ -175,6 +175,11 @@ def results():
         game = lane_cases.resources(size, 5000)
         arrays, _ = lane_cases.beside(game, lane_cases.staged(game), lane_cases.starts(game, 10**9, 13), 100)
         yield f"side by side, S={size}", arrays
+    rare = tmf.games.resource_selection(np.linspace(1, 0.3, 5), congestion=0.5, power=1.5, horizon=20_000, step=1).at()
+    ill = tmf.games.infection_by_contact(0.9, recovery=0.3, horizon=20_000, step=1).at().replace(discount=0.9995)
+    for game, policy in ((rare, 0.99 * np.eye(5) + 0.002), (ill, tmf.TabularPolicy.uniform(ill))):
+        run = tmf.simulate(game, policy, tmf.Sequential(), 5_003, rng=5, record_every=100, decisions=False)
+        yield f"steps that change nothing are skipped, S={game.n_observations}", arrays_of(run)
     for critic in ("model", "empirical", "returns"):
         solver = tmf.solvers.TMFPG(critic=critic, replicas=2, iterations=3, tolerance=None)
         solution = solver.solve(small, tmf.Batch(50), 300, rng=2)

@@ -3,7 +3,8 @@
 Source     Theory, section 5.  Notation: S observations, A actions, K successors, T steps, J record intervals.
 Contract   counts stay nonnegative and sum to N after every step. Draws do not depend on what is recorded.
            Rows are split many at a time, by words of a stream whose key the replica's generator draws.
-Cost       O(S A K) per step, whatever N; O(S + A + K) if one agent acts and passive agents stay where they are.
+Cost       O(S A K) per step, whatever N; O(S + A + K) if one agent acts and passive agents stay where they are, or as
+           in skipping.pyx if moreover nothing but counts and rewards is recorded.
 """
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
@@ -321,7 +322,8 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         OUT. Counts at the start, and at the end of every interval.
     decisions : ndarray of int64, shape (J, S, A), or None
         OUT. Acting agents by observation and action, summed over the interval. None: moves may be drawn from rows
-        averaged over the policy's actions; rewards are then expectations over actions given the counts.
+        averaged over the policy's actions, and steps of single agents that change nothing skipped; rewards are then
+        expectations over actions given who acts or, where steps are skipped, given the counts.
     rewards : ndarray of float64, shape (J,)
         OUT. Mean reward per agent, summed over the interval.
     flows : tuple of ndarrays or None

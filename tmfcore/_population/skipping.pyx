@@ -1,11 +1,11 @@
 """Sequential play by counts of which only the events that change the counts are drawn.
 
-Source     Theory, section 5.  Notation: N agents, S observations, A actions, K successors; y the observation of a partner.
-Contract   the law of the counts is that of the events played one by one. Rewards are expectations given the counts, also
-           over the agent that acts. A change is addressed by its number, and whether events are skipped or played is
-           decided by the counts at steps that do not depend on what is recorded.
-Cost       O(G + S) per event that changes the counts, with G pairs (o, y) from which an agent may leave; nothing for the
-           others, but for recording. Groups are built once per stage of the policy: O(S A K), O(S^2 A K) with meetings.
+Source     Theory, section 5.  Notation: N agents, S observations, A actions, K successors; y where a partner is.
+Contract   the law of the counts is that of the events played one by one. Rewards are expectations given the counts,
+           also over the agent that acts. A change is addressed by its number, and whether events are skipped or played
+           is decided by the counts at steps that do not depend on what is recorded.
+Cost       O(G + S) per event that changes the counts, with G pairs (o, y) from which an agent may leave; nothing for
+           the others, but for recording. Groups are built once per stage: O(S A K), O(S^2 A K) with meetings.
 """
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t
@@ -65,9 +65,11 @@ def applies(Model model not None, Policy policy not None, Py_ssize_t horizon, in
     """Whether counts.run skips events in runs of single agents (Sequential) without decisions."""
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Population people
+    cdef Singles singles
     memset(&people, 0, sizeof(Population))
     people.n_agents = n_agents
-    return model.passive_identity and skipping_of(at, &people, Singles.of(at, &people, horizon, False), horizon, 1) is not None
+    singles = Singles.of(at, &people, horizon, False)
+    return model.passive_identity and skipping_of(at, &people, singles, horizon, 1) is not None
 
 
 cdef class Skipping:
@@ -235,8 +237,8 @@ cdef class Skipping:
         if chance * change_cost(skip.n_groups) > 1:
             self.until = t + PLAYED
             return self.played.play(at, people, ledger, t, n_steps)
-        wanted = 8 + 1.25 * chance * n_steps
-        tmf_skip_open(skip, people.key, self.block, TMF_SKIP_BLOCK if wanted > TMF_SKIP_BLOCK else <int64_t>wanted // 8 * 8)
+        wanted = min(<double>TMF_SKIP_BLOCK, 8 + 1.25 * chance * n_steps)
+        tmf_skip_open(skip, people.key, self.block, <int64_t>wanted // 8 * 8)
         self.block += 1
         self.price(at, people, t)
         events.whole = ledger.total

@@ -93,7 +93,8 @@ def simulate(
     decisions : bool, optional
         False omits the decision counts, (R, J, S, A). Successors may then be drawn from rows averaged over the policy,
         which is faster by a factor of up to A. The law of the counts is the same, but the draws differ, and `rewards`
-        are expectations over the actions given who acts (Theory, section 5).
+        are expectations over the actions given who acts or, where one agent acts and steps that change nothing are
+        skipped, given the counts (Theory, section 5).
     trajectories : bool, optional
         True records individuals, arrays of (N, T); one replica, agents engine.
     progress : bool or callable, optional
@@ -112,7 +113,9 @@ def simulate(
     Notes
     -----
     Time: counts O(R T (S + min(B, S A) + entries of the rows used)); agents O(R T B) if passive agents stay where they
-    are, else O(R T N). Memory: the recorded output, plus 2 bytes per agent and thread (S <= 256) for the agents engine.
+    are, else O(R T N). If one agent acts, decisions are off and few steps change the counts, counts skips the others:
+    O(R (changes of the counts + J S)). Memory: the recorded output, plus 2 bytes per agent and thread (S <= 256) for
+    the agents engine.
 
     Examples
     --------
