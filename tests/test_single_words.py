@@ -191,11 +191,11 @@ def test_partners_are_those_of_their_words(engine, size, n_agents, most_rejected
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("averaged", [True, False])
-@pytest.mark.parametrize(("size", "n_agents"), [(2, 3), (4, 50), (8, 100), (8, 20_000), (4, 3 << 30), (4, 1 << 40)])
+@pytest.mark.parametrize(("size", "n_agents"), [(8, 3), (4, 50), (8, 100), (8, 20_000), (4, 3 << 30), (4, 1 << 40)])
 def test_moves_of_meetings_are_32_bits_of_their_words(engine, averaged, size, n_agents):
     """Uniform rows over a power of two: the successor is the top bits, averaged over the actions or for a game of one.
 
-    An agent at 0 that meets another one there stays.
+    An agent at 0 that meets another one there stays. (If few of them changed place, steps would be skipped.)
     """
     n_agents = min(n_agents, 20_000) if engine == "agents" else n_agents
     horizon, n_actions = 600, size if averaged else 1
