@@ -175,8 +175,11 @@ cdef bint is_right(str name, table, tuple shape, double *target) except -1:
 
 
 cdef double *data_of(table) except NULL:
-    cdef const double[::1] flat = table.reshape(-1)
-    return <double *>&flat[0]
+    """The entries of a C-contiguous table, as long as it lives."""
+    cdef Py_buffer buffer
+    PyObject_GetBuffer(table, &buffer, PyBUF_C_CONTIGUOUS)
+    PyBuffer_Release(&buffer)
+    return <double *>buffer.buf
 
 
 cdef int fill(double *target, table) except -1:
