@@ -92,12 +92,12 @@ class Tmfcore:
         return Entry(entry.label, entry.run, 1.0, ours=True)
 
     def sequential_affine(self, problem: Meeting) -> list[Entry]:
-        """games.affine, on counts and on agents, and with decisions; one record per run."""
+        """games.affine, on agents and on counts, and with decisions; one record per run."""
         game, policy = _affine_game(problem), tmf.TabularPolicy(problem.pi)
         return [
-            _met(problem, game, policy, "counts", "tmfcore"),
-            _met(problem, game, policy, "agents", "tmfcore, agents"),
-            _met(problem, game, policy, "counts", "tmfcore, decisions", True),
+            _met(problem, game, policy, "agents", "tmfcore"),
+            _met(problem, game, policy, "counts", "tmfcore, counts"),
+            _met(problem, game, policy, "agents", "tmfcore, decisions", True),
         ]
 
     def sequential_pairwise(self, problem: Imitation) -> Entry:
