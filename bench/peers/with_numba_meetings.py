@@ -235,7 +235,7 @@ def epidemic(problem: Meeting) -> list[Entry]:
 
     return [
         Entry("numba SSA", direct, problem.changes, "Gillespie's direct method, in continuous time"),
-        Entry("numba counts", meetings, problem.changes, "meetings, as tmfcore plays them"),
+        Entry("numba counts", meetings, problem.changes, "meetings, one by one, also those that change nothing"),
     ]
 
 
