@@ -15,6 +15,9 @@ Switches, read from the environment; ``tmfcore.build_info()`` reports them:
 The kernels see them as the C macros TMFCORE_ABI3, TMFCORE_DEBUG, TMFCORE_TRACE, TMFCORE_ANNOTATE (0 or 1) and, as
 strings, TMFCORE_SANITIZE, TMFCORE_BUILD_NUMPY, TMFCORE_BUILD_CYTHON. Each combination of switches, numpy and Cython has
 its own folder under build/, whose files are reused if they are newer than their sources.
+
+Cython's own code for memoryviews is compiled once, as tmfcore._base._cyutility, and imported by all kernels; in each of
+them it would take most of the time to compile.
 """
 
 import os
@@ -26,12 +29,14 @@ from pathlib import Path
 
 import Cython
 import numpy as np
-from Cython.Build import cythonize
+from Cython.Build import SharedModule, cythonize
+from Cython.Compiler.Options import CompilationOptions
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 KERNELS = Path("tmfcore")
+SHARED = "tmfcore._base._cyutility"
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
@@ -54,6 +59,7 @@ VARIANT = "-".join(
     + [part for part in SANITIZE.split(",") if part]
     + [f"numpy{np.__version__}", f"cython{Cython.__version__}"]
 )
+GENERATED = f"build/{VARIANT}/c"
 
 DIRECTIVES = {
     "language_level": 3,
@@ -101,6 +107,12 @@ def interface_files() -> list[str]:
 
 
 @cache
+def compiled_modules() -> frozenset[Path]:
+    """The paths of the compiled modules, without suffix."""
+    return frozenset({Path(*SHARED.split(".")), *(source.with_suffix("") for source in KERNELS.rglob("*.pyx"))})
+
+
+@cache
 def named_by(path: Path) -> frozenset[Path]:
     """The headers and .pxd files that a kernel file includes or cimports, directly or indirectly."""
     text = path.read_text()
@@ -132,8 +144,8 @@ class BuildExt(build_ext):
             # Delete modules of other variants, which Python may import first, and modules without a source.
             for old in Path("python/tmfcore").rglob("*"):
                 if old.suffix in (".so", ".pyd"):
-                    source = old.relative_to("python").with_name(f"{old.name.partition('.')[0]}.pyx")
-                    if not old.name.endswith(suffix) or not source.is_file():
+                    module = old.relative_to("python").with_name(old.name.partition(".")[0])
+                    if not old.name.endswith(suffix) or module not in compiled_modules():
                         old.unlink()
         super().run()
         if self.inplace:
@@ -156,7 +168,7 @@ class BuildPy(build_py):
 
     def drop_what_is_not_built_again(self) -> None:
         """Delete all files in the build's copy of the package, except compiled kernels that have a source."""
-        kernels = {source.with_suffix("") for source in KERNELS.rglob("*.pyx")}
+        kernels = compiled_modules()
         for old in Path(self.build_lib, "tmfcore").rglob("*"):
             module = old.relative_to(self.build_lib).with_name(old.name.partition(".")[0])
             if old.is_file() and not (old.suffix in (".so", ".pyd") and module in kernels):
@@ -168,6 +180,18 @@ class BuildPy(build_py):
 
     def get_source_files(self) -> list[str]:
         return super().get_source_files() + interface_files()
+
+
+def shared_extension() -> Extension:
+    """The module of what Cython would otherwise write into every kernel that has memoryviews."""
+    path = Path(GENERATED, *SHARED.split(".")).with_suffix(".c")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        options = CompilationOptions(shared_c_file_path=str(path), module_name=SHARED)
+        errors, _ = SharedModule.generate_shared_module(options)
+        if errors:
+            raise SystemExit(f"Cython cannot write {SHARED}: {errors}")
+    return Extension(SHARED, [str(path)], define_macros=MACROS, py_limited_api=ABI3)
 
 
 def extensions() -> list[Extension]:
@@ -188,10 +212,11 @@ def extensions() -> list[Extension]:
     ]
     # Worker processes only if they are forked; otherwise each would import this file again.
     workers = 2 if sys.platform == "linux" and sys.version_info < (3, 14) else 0
-    return cythonize(
-        found, compiler_directives=DIRECTIVES, build_dir=f"build/{VARIANT}/c",
-        annotate=ANNOTATE, nthreads=workers,
+    kernels = cythonize(
+        found, compiler_directives=DIRECTIVES, build_dir=GENERATED, annotate=ANNOTATE, nthreads=workers,
+        shared_utility_qualified_name=SHARED,
     )
+    return [shared_extension(), *kernels]
 
 
 if __name__ == "__main__":

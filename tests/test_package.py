@@ -26,7 +26,7 @@ KERNELS = ROOT / "tmfcore"
 COMPILED = sorted(
     path.relative_to(PACKAGE).with_name(path.name.partition(".")[0]).as_posix()
     for path in PACKAGE.rglob("*")
-    if path.name.endswith(tuple(EXTENSION_SUFFIXES))
+    if path.name.endswith(tuple(EXTENSION_SUFFIXES)) and not path.name.startswith("_cyutility.")  # of Cython
 )
 
 # The house of docs/architecture.md, bottom up: each room imports, and its kernels include and cimport, from itself and
