@@ -46,7 +46,22 @@ def resources(power):
 
 RARE = 0.95 * np.eye(3) + 0.05 / 3
 TWO = np.random.default_rng(3).dirichlet(np.ones(2), (2, 3))
+
+
+def unpaid(horizon, infection=1.0, recovery=0.5):
+    """SIS without rewards."""
+    constant, met = np.zeros((2, 1, 2)), np.zeros((2, 1, 2, 2))
+    met[0, 0, :, 0] = 1, 0
+    met[0, 0, :, 1] = 1 - infection, infection
+    constant[1, 0] = recovery, 1 - recovery
+    return tmf.games.affine(
+        reward0=np.zeros((2, 1)), reward_mu=np.zeros((2, 1, 2)), transition0=constant, transition_mu=met,
+        horizon=horizon, discount=1.0, initial=[0.5, 0.5],
+    )  # fmt: skip
+
+
 GAMES = {
+    "no rewards": (unpaid(T), None),
     "SIS": (tmf.games.infection_by_contact(0.9, recovery=0.1, horizon=T, step=1).at(), None),
     "SIRS": (tmf.games.infection_by_contact(0.9, recovery=0.4, immunity_loss=0.1, horizon=T, step=1).at(), None),
     "several targets": (meeting(1, 0.5), TWO[:1]),
@@ -106,6 +121,26 @@ def test_counts_at_recorded_times_have_the_law_of_the_enumerated_chain(name, n_a
             stat_tests.assert_law(samples, {state: p for state, p in zip(states, law.tolist()) if p > 1e-14})
 
 
+@pytest.mark.parametrize("n_agents", [300, 3_000, 100_000])
+def test_every_step_of_many_agents_has_the_law_given_the_counts_before(n_agents):
+    """Infections and recoveries of SIS, also given the last step, in whole blocks of 256 changes; p is 0.3 and more."""
+    horizon = 4_000
+    run = tmf.simulate(
+        unpaid(horizon, 0.9, 0.4), [[1.0], [1.0]], tmf.Sequential(), n_agents, replicas=400, rng=12, decisions=False,
+        start=[n_agents // 3, n_agents - n_agents // 3],
+    )  # fmt: skip
+    ill = run.counts[:, :, 1]
+    mu = ill[:, :-1] / n_agents
+    change = np.diff(ill)
+    up, down = (change == 1) - 0.9 * mu * (1 - mu), (change == -1) - 0.4 * mu
+    assert (abs(change) <= 1).all() and (change != 0).mean() > 0.3
+    for excess in (up, down):
+        stat_tests.assert_mean(excess.sum(1), 0.0)
+        for last in (-1, 0, 1):
+            stat_tests.assert_mean((excess[:, 1:] * (change[:, :-1] == last)).sum(1), 0.0)
+        stat_tests.assert_mean((excess * (mu - 0.5)).sum(1), 0.0)
+
+
 @pytest.mark.parametrize("name", GAMES)
 def test_rewards_are_expectations_given_the_counts(name):
     game, policy, table = given(name)
@@ -134,7 +169,7 @@ def test_results_do_not_depend_on_intervals_threads_or_other_replicas(name):
 
     whole = run(1)
     assert (whole.counts[:, 1:] != whole.counts[:, :-1]).any()
-    for every, replicas, threads in ((1, 1, 1), (7, 17, 2), (100, 3, 1), (T, 17, 1)):
+    for every, replicas, threads in ((1, 1, 1), (7, 17, 2), (30, 17, 1), (100, 3, 1), (T, 17, 1)):
         other = run(every, replicas, threads)
         steps = np.append(np.arange(0, T, every), T)
         np.testing.assert_array_equal(other.counts, whole.counts[:replicas, steps])
