@@ -38,7 +38,7 @@ typedef struct {
     double scale;           /* 1 / N^2 */
     const double *wage;     /* (S,) mean of r - r0 over the policy, divided by N */
     double paid;            /* sum of the wages of all agents */
-    double decay;           /* log(discount), -709 for 0 */
+    double discount, decay; /* log(discount), -709 for 0 */
     int64_t n_words;        /* changes of the block; the last never happens if nobody is left to leave */
     int64_t n_changed;      /* the first of these that are drawn; */
     int64_t n_drawn;        /* those whose waits are drawn; */
@@ -46,6 +46,7 @@ typedef struct {
     int64_t stayed;         /* steps whose rewards are not yet in the discounted sum */
     uint32_t left[TMF_SKIP_BLOCK], joined[TMF_SKIP_BLOCK];
     double waits[TMF_SKIP_BLOCK];   /* events that change nothing before each change */
+    double losses[TMF_SKIP_BLOCK];  /* discount^n - 1 for the n steps up to each change; if there are rewards */
     double choices[TMF_SKIP_BLOCK], targets[TMF_SKIP_BLOCK]; /* in (0, 1) */
     uint64_t words[3 * TMF_SKIP_BLOCK];
     /* Of two groups with one target each: */
@@ -239,6 +240,22 @@ static inline void tmf_skip_changes(tmf_skip *it)
     TMF_BY_LENGTH(tmf_skip_changes_of, it->n_groups, it, end)
 }
 
+/* Losses of n waits from `first` on. */
+TMF_BY_LEVEL(tmf_skip_lose, (tmf_skip *restrict it, int64_t first, int64_t n), (it, first, n))
+{
+    const double *restrict const waits = it->waits + first;
+    double *restrict const losses = it->losses + first;
+    const double decay = it->decay;
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        losses[i] = tmf_expm1_one((waits[i] + 1.0) * decay);
+}
+
+static inline int tmf_skip_discounts(const tmf_skip *it)
+{
+    return it->pricing != TMF_UNPAID && it->discount != 1.0;
+}
+
 /* Draws the waits of the next changes, and changes ahead of them: the processor computes both at the same time, since
  * changes wait for each other, and not for the waits. */
 static inline void tmf_skip_next(tmf_skip *it)
@@ -247,6 +264,8 @@ static inline void tmf_skip_next(tmf_skip *it)
     it->n_drawn = it->n_changed;
     tmf_skip_changes(it);
     tmf_wait_next(it->waits + first, it->words + first, TMF_SKIP_NEXT);
+    if (tmf_skip_discounts(it))
+        tmf_skip_lose(it, first, TMF_SKIP_NEXT);
 }
 
 /* The probability that the next event changes the counts. */
@@ -279,22 +298,31 @@ static inline void tmf_skip_open(tmf_skip *it, const uint64_t *key, uint64_t blo
         tmf_skip_two(it);
         it->n_changed = it->n_drawn = n;
         tmf_skip_sums(it, n);
+        if (tmf_skip_discounts(it))
+            tmf_skip_lose(it, 0, n);
     } else {
         tmf_skip_changes(it);
         tmf_skip_next(it);
     }
 }
 
-/* Adds n > 0 steps with this sum of rewards to the discounted sum. */
-TMF_INLINE void tmf_skip_earn(const tmf_skip *it, tmf_events *events, double reward, int64_t n)
+/* Adds n > 0 steps with this sum of rewards to the discounted sum; loss = discount^n - 1. */
+TMF_INLINE void tmf_skip_earn(tmf_events *events, double reward, double n, double loss)
 {
     if (events->discount == 1.0) {
-        events->whole += reward * (double)n;
+        events->whole += reward * n;
         return;
     }
-    const double lost = tmf_expm1_one((double)n * it->decay); /* discount^n - 1 */
-    events->whole += events->weight * reward * (lost / (events->discount - 1.0));
-    events->weight += events->weight * lost;
+    events->whole += events->weight * reward * (loss / (events->discount - 1.0));
+    events->weight += events->weight * loss;
+}
+
+/* Adds the steps since the last change. */
+static inline void tmf_skip_settle(tmf_skip *it, tmf_events *events, double reward)
+{
+    if (it->stayed > 0)
+        tmf_skip_earn(events, reward, (double)it->stayed, tmf_expm1_one((double)it->stayed * it->decay));
+    it->stayed = 0;
 }
 
 /* Without rewards, two groups: plays 8 changes at a time while they end within `left` steps; returns those left. */
@@ -335,17 +363,18 @@ TMF_INLINE int64_t tmf_skip_play_variant(tmf_skip *it, tmf_events *events, const
             left = 0;
             break;
         }
-        const int64_t n = (int64_t)wait + 1, o = it->left[i], x = it->joined[i++];
+        const int64_t n = (int64_t)wait + 1, o = it->left[i], x = it->joined[i];
         left -= n;
         if (pricing == TMF_UNPAID) {
             it->stayed += n;
         } else {
             reward += earned * (double)n;
-            tmf_skip_earn(it, events, earned, n + it->stayed);
+            tmf_skip_earn(events, earned, (double)(n + it->stayed), it->losses[i]);
             it->stayed = 0;
             paid += it->wage[x] - it->wage[o];
         }
         tmf_move_one(events, &total, o, x, pricing);
+        i++;
     }
     if (pricing != TMF_COUPLED)
         events->total = total;

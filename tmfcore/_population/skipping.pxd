@@ -20,13 +20,13 @@ cdef extern from "_population/skipping.h" nogil:
         const int32_t *target
         const double *below
         double *ahead
-        double scale, paid, decay
+        double scale, paid, discount, decay
         const double *wage
         int64_t n_words, n_played, stayed
     double tmf_skip_chance(const tmf_skip *it)
     void tmf_skip_open(tmf_skip *it, const uint64_t *key, uint64_t block, int64_t n)
     int64_t tmf_skip_play(tmf_skip *it, tmf_events *events, int64_t n_steps)
-    void tmf_skip_earn(const tmf_skip *it, tmf_events *events, double reward, int64_t n)
+    void tmf_skip_settle(tmf_skip *it, tmf_events *events, double reward)
 
 
 cdef class Skipping:

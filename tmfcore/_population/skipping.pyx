@@ -50,6 +50,7 @@ cdef Skipping skipping_of(
     self = Skipping.__new__(Skipping)
     self.played = singles
     self.stage = self.waged = -1
+    self.skip.discount = discount
     self.skip.decay = tmf_log_near(discount, discount - 1)
     self.allocate(at, people.n_agents)
     mu = np.full(S, 1.0 / S)               # on which these rows do not depend
@@ -250,9 +251,7 @@ cdef class Skipping:
             ledger.reward = events.reward
             end_steps(ledger, n, people.counts)
             left -= n
-        if skip.stayed > 0:                # to the end of the stage; what is drawn for later steps is not used
-            tmf_skip_earn(skip, events, events.total + skip.paid, skip.stayed)
-            skip.stayed = 0
+        tmf_skip_settle(skip, events, events.total + skip.paid)    # what is drawn for later stages is not used
         ledger.total = events.whole
         ledger.weight = events.weight
         for o in range(at.n_observations):
