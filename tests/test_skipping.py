@@ -66,9 +66,9 @@ GAMES = {
     "SIRS": (tmf.games.infection_by_contact(0.9, recovery=0.4, immunity_loss=0.1, horizon=T, step=1).at(), None),
     "several targets": (meeting(1, 0.5), TWO[:1]),
     "stages": (meeting(2, 0.3, rewards="coupled"), TWO),
-    "restless": (meeting(4, 1.0, size=2), TWO[:, :2]),
+    "restless": (meeting(4, 0.6, size=2), TWO[:, :2]),
     "mutation": (constant([[0.99, 0.01, 0.0], [0.002, 0.99, 0.008], [0.1, 0.1, 0.8]], discount=0.9), None),
-    "absorbing": (constant([[0.2, 0.6, 0.2], [0.0, 0.7, 0.3], [0.0, 0.0, 1.0]]), None),
+    "absorbing": (constant([[0.7, 0.2, 0.1], [0.0, 0.8, 0.2], [0.0, 0.0, 1.0]]), None),
     "resources": (resources(1.0), RARE),
     "convex": (resources(1.5), RARE),
 }
@@ -179,7 +179,7 @@ def test_results_do_not_depend_on_intervals_threads_or_other_replicas(name):
 
 
 def test_played_at_first_and_skipped_later():
-    """N agents leave 0 one by one: the first 2,048 events are played, since most of them change the counts."""
+    """N agents leave 0 one by one: the first 6,144 events are played, since many of them change the counts."""
     n_agents, horizon, replicas = 3_000, 9_000, 4_000
     game = constant([[0.0, 1.0], [0.0, 1.0]], horizon)
     assert skipping.applies(game.model, as_policy([[1.0], [1.0]], game), horizon, n_agents)

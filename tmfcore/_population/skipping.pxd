@@ -23,6 +23,7 @@ cdef extern from "_population/skipping.h" nogil:
         double scale, paid, discount, decay
         const double *wage
         int64_t n_words, n_played, stayed
+    bint tmf_skip_is_of_two(const tmf_skip *it)
     double tmf_skip_chance(const tmf_skip *it)
     void tmf_skip_open(tmf_skip *it, const uint64_t *key, uint64_t block, int64_t n)
     int64_t tmf_skip_play(tmf_skip *it, tmf_events *events, int64_t n_steps)
