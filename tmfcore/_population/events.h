@@ -1,13 +1,12 @@
-/* Events at which one agent acts: random words, places, and the loop of those whose row is drawn from alias tables.
- * That is the row of the agent's observation, or of an agent that met another one (Theory, section 5).
+/* Events at which one agent acts: words, places, and the loop of those drawn from alias tables (Theory, section 5).
  *
  * Words      Without meetings, event t uses word t % 256 of the stream (key, t / 256, 0, SINGLES): the high half chooses
  *            the agent, the low half is the draw from its alias row. What a half cannot decide (an agent whose draw would
  *            be biased, a tie in alias.h) is decided by the Philox words at the addresses (t, attempt, SINGLES_AGAIN).
  *            Populations of 2^32 agents or more take a word for each.
  *            With meetings, the low half chooses the partner, whose attempts have the addresses (t, -attempt,
- *            SINGLES_AGAIN). Further words of the same stream, after all of those, draw action and successor, two for
- *            each event; or, if there is one action, 32 bits for each event draw the successor.
+ *            SINGLES_AGAIN). Further words of the stream draw action and successor, two for each event; or, if there is
+ *            one action, 32 bits for each event draw the successor.
  * Contract   results have the same bits on every instruction level; doubles are added in the order of the events.
  */
 #ifndef TMFCORE_EVENTS_H
@@ -40,18 +39,20 @@ typedef struct {
     uint64_t words[2 * TMF_CHUNK]; /* TMF_MEETS_ACTS: two of each event */
 } tmf_draws;
 
-/* Splits words (TMF_CHUNK,) for n < 2^32 agents; *biased: whether some word must be rejected, as in bounded.h. */
-TMF_BY_LEVEL(tmf_split_words, (const uint64_t *restrict words, uint64_t n, uint32_t threshold,
-                               uint32_t partner_threshold, tmf_draws *restrict draws, uint32_t *restrict biased),
-             (words, n, threshold, partner_threshold, draws, biased))
+/* Splits words (TMF_CHUNK,) for n < 2^32 agents; *biased: whether one must be rejected, as in bounded.h. */
+TMF_BY_LEVEL(tmf_split_words, (const uint64_t *restrict words, uint64_t n, uint32_t threshold, int meets,
+                               tmf_draws *restrict draws, uint32_t *restrict biased),
+             (words, n, threshold, meets, draws, biased))
 {
     uint32_t any = 0;
     for (int i = 0; i < TMF_CHUNK; i++) {
-        const uint64_t agent = (words[i] >> 32) * n, partner = (words[i] & 0xFFFFFFFFu) * n;
-        draws->agents[i] = agent >> 32;
-        draws->partners[i] = partner >> 32;
+        draws->agents[i] = (words[i] >> 32) * n >> 32;
         draws->moves[i] = (uint32_t)words[i];
-        any |= ((uint32_t)agent < threshold) | ((uint32_t)partner < partner_threshold);
+        any |= (uint32_t)((words[i] >> 32) * n) < threshold;
+    }
+    for (int i = 0; meets && i < TMF_CHUNK; i++) {
+        draws->partners[i] = (words[i] & 0xFFFFFFFFu) * n >> 32;
+        any |= (uint32_t)(words[i] * n) < threshold;
     }
     *biased = any;
 }
@@ -89,7 +90,7 @@ static inline void tmf_draw_chunk(const uint64_t key[4], int64_t chunk, uint64_t
     } else {
         const uint32_t threshold = (uint32_t)(((uint64_t)1 << 32) % n);
         uint32_t biased;
-        tmf_split_words(words, n, threshold, kind == TMF_ALONE ? 0 : threshold, draws, &biased);
+        tmf_split_words(words, n, threshold, kind != TMF_ALONE, draws, &biased);
         for (int i = 0; TMF_UNLIKELY(biased) && i < TMF_CHUNK; i++) {
             const uint64_t t = (uint64_t)(chunk * TMF_CHUNK + i);
             if ((uint32_t)((words[i] >> 32) * n) < threshold)
@@ -144,8 +145,7 @@ TMF_INLINE void tmf_locate_of(const int bits, const int64_t *restrict bounds, co
         places[i] = part << (bits - 3);
     }
     for (int64_t i = 0; bits > 4 && i < n; i++) {
-        const int64_t agent = (int64_t)agents[i];
-        int64_t o = places[i];
+        int64_t agent = (int64_t)agents[i], o = places[i];
         for (int64_t half = ((int64_t)1 << (bits - 3)) >> 1; half; half >>= 1)
             o += bounds[o + half] <= agent ? half : 0;
         const int certain = (agent - bounds[o] >= n) & (bounds[o + 1] - agent > n);
@@ -247,10 +247,9 @@ TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tm
             const uint32_t row = met[o].first + (y & met[o].mask);
             if (TMF_UNLIKELY(!tmf_draw_first(&rows, row, random, &flow)))
                 flow = tmf_draw_tie(&rows, row, random, tmf_tie(key, t + i));
-            const uint32_t cell = flow & cells;
-            x = successor ? (uint32_t)successor[o * K + cell] : cell;
             block->pairs[i] = o;
-            block->cells[i] = cell;
+            block->cells[i] = flow & cells;
+            x = successor ? (uint32_t)successor[o * K + (flow & cells)] : flow & cells;
         } else if (kind == TMF_MEETS_ACTS) {
             const uint64_t acts = draws->words[2 * event], goes = draws->words[2 * event + 1];
             flow = tmf_draw_one(&alias, o, (uint32_t)(acts >> 32), (uint32_t)acts);
@@ -264,12 +263,15 @@ TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tm
             if (TMF_UNLIKELY(!tmf_draw_first(&alias, o, random, &flow)))
                 flow = tmf_draw_tie(&alias, o, random, tmf_tie(key, t + i));
             x = tmf_successor(&alias, flow);
-            block->pairs[i] = (uint32_t)(o * A) + ((flow >> alias.cell_bits) & actions);
-            block->cells[i] = flow & cells;
+            block->cells[i] = flow; /* until below */
         }
         block->joined[i] = x;
         if (width)
             tmf_store_one(observations, width, agent, x);
+    }
+    for (int64_t i = 0; !meets && i < n; i++) { /* a loop of its own: vectors take a fraction of the time */
+        block->pairs[i] = (uint32_t)(block->left[i] * A) + ((block->cells[i] >> alias.cell_bits) & actions);
+        block->cells[i] &= cells;
     }
 }
 
