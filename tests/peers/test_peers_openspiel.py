@@ -14,17 +14,17 @@ from peers import in_openspiel, openspiel_states  # noqa: E402
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
 SCHEDULES = [tmf.Synchronous(), tmf.Fraction(0.3)]
+CLOCKS = [(SCHEDULES[0], "schedule"), (SCHEDULES[1], "schedule"), (SCHEDULES[1], "always")]  # synchronous, they are one
 SOLVED = [name for name in BY_NAME if name != "sioux_falls"]  # that is routing in 154 places, each a child of each
 
 
-@pytest.mark.parametrize("clock", ["schedule", "always"])
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+@pytest.mark.parametrize("schedule, clock", CLOCKS, ids=repr)
 @pytest.mark.parametrize("name", BY_NAME)
 def test_our_tables(name, schedule, clock):
     """Every game, synchronous and not, on both clocks: OpenSpiel is given a game made of the tables only."""
     game = SHELF[name].small().at(schedule)
     side = in_openspiel.Side(game, schedule, clock)
-    for pi in our_side.random_policies(game, np.random.default_rng(1)):
+    for pi in our_side.random_policies(game, np.random.default_rng(1), 6):
         assert_same(our_side.answer(game, pi, schedule, clock), side.answer(pi))
 
 
@@ -47,10 +47,10 @@ def test_fictitious_play_on_our_tables(name, schedule):
     game = SHELF[name].small().at(schedule)
     side = in_openspiel.Side(game, schedule)
     start = our_side.random_policies(game, np.random.default_rng(2), 3)[1]
-    theirs = side.fictitious_play(6, start)
-    np.testing.assert_allclose(our_side.fictitious_play_of_everybody(game, schedule, 6, start), theirs, **CLOSE)
+    theirs = side.fictitious_play(4, start)
+    np.testing.assert_allclose(our_side.fictitious_play_of_everybody(game, schedule, 4, start), theirs, **CLOSE)
     if not our_side.kernels_move(game):
-        np.testing.assert_allclose(our_side.fictitious_play(game, schedule, 6, start), theirs, **CLOSE)
+        np.testing.assert_allclose(our_side.fictitious_play(game, schedule, 4, start), theirs, **CLOSE)
     assert np.ptp(theirs) > 1e-3
 
 
