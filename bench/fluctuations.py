@@ -77,7 +77,11 @@ def herd(sweeps, step, horizon):
 
 def in_sweeps(name, *args, **options):
     """A game with a horizon in sweeps."""
-    return lambda sweeps, step, horizon: tmf.games.BY_NAME[name](*args, horizon=sweeps, step=step, **options).at()
+
+    def build(sweeps, step, horizon):
+        return tmf.games.BY_NAME[name](*args, **(options | {"horizon": sweeps, "step": step})).at()
+
+    return build
 
 
 def in_steps(name, drive=True, **options):
@@ -107,8 +111,7 @@ GAMES = {
     "herd": (herd, (25, 30, 40)),
 }
 for name in sorted(set(tmf.games.BY_NAME) - set(GAMES)):  # small games, with the costs of a slow one until measured
-    small = tmf.games.SHELF[name].small().at(step=1)
-    GAMES[name] = (lambda sweeps, step, horizon, game=small: game, GAMES["herd"][1])
+    GAMES[name] = (in_sweeps(name, **tmf.games.SHELF[name].arguments()), GAMES["herd"][1])
 
 
 def policies(game, scale=2.0):
