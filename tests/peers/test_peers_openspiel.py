@@ -18,7 +18,7 @@ CLOCKS = [(SCHEDULES[0], "schedule"), (SCHEDULES[1], "schedule"), (SCHEDULES[1],
 SOLVED = [name for name in BY_NAME if name != "sioux_falls"]  # that is routing in 154 places, each a child of each
 
 
-@pytest.mark.parametrize("schedule, clock", CLOCKS, ids=repr)
+@pytest.mark.parametrize(("schedule", "clock"), CLOCKS, ids=repr)
 @pytest.mark.parametrize("name", BY_NAME)
 def test_our_tables(name, schedule, clock):
     """Every game, synchronous and not, on both clocks: OpenSpiel is given a game made of the tables only."""
