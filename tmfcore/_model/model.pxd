@@ -118,3 +118,14 @@ cdef inline int checked_row(
         return 0
     return check_row(probabilities, model.n_passive_successors if action < 0 else model.n_successors, reward[0],
                      t, observation, action)
+
+
+cdef inline int checked_meeting(
+    Model model, int t, int observation, int action, int partner, const double *mu, double *probabilities,
+    double *reward
+) except -1 nogil:
+    """model.met_at, followed by check_row unless the model is trusted."""
+    model.met_at(t, observation, action, partner, mu, probabilities, reward)
+    if model.trusted:
+        return 0
+    return check_row(probabilities, model.n_successors, reward[0], t, observation, action)

@@ -16,7 +16,7 @@ import numpy as np
 
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.evaluator cimport successors_of
-from tmfcore._model.model cimport check_row
+from tmfcore._model.model cimport checked_meeting
 from tmfcore._population.alias cimport TMF_ROWS, Layout, bits_for
 
 _LOCK = threading.Lock()        # replicas may ask for the tables of their model at the same time
@@ -97,9 +97,7 @@ cdef int add_row(
     cdef const int32_t *successor = successors_of(at, o * at.n_actions + a)
     cdef Py_ssize_t k
     cdef double reward
-    at.model.met_at(0, <int>o, <int>a, <int>y, mu, row, &reward)
-    if not at.model.trusted:
-        check_row(row, at.n_successors, reward, 0, <int>o, <int>a)
+    checked_meeting(at.model, 0, <int>o, <int>a, <int>y, mu, row, &reward)
     if mass != NULL:
         for k in range(at.n_successors):
             mass[k if successor == NULL else successor[k]] += share * row[k]

@@ -131,6 +131,8 @@ cdef class Singles:
     # Read the rewards of FIXED and MEETINGS, then the alias tables and averages of the stage of step t.
     cdef int open_rewards(self, Evaluator at, Population *people, Py_ssize_t t) except -1 nogil
     cdef int open_tables(self, Evaluator at, const double *mu, Py_ssize_t t) except -1 nogil
+    # How events.h keeps the sum of r0 up to date; `paid`: whether some local reward is not 0.
+    cdef int pricing(self, Evaluator at, bint paid) noexcept nogil
     cdef void couple(self, Evaluator at, Population *people) noexcept nogil
     # Play and record up to n_steps steps from t on; return their number, which ends with a chunk or a stage.
     cdef Py_ssize_t play(

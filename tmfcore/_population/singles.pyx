@@ -17,7 +17,7 @@ from tmfcore._population.alias cimport AliasTables, Layout, bits_for, cells_in, 
 from tmfcore._model.evaluator cimport successors_of
 from tmfcore._population.ledger cimport end_step, end_steps
 from tmfcore._population.meetings cimport MeetingTables, action_tables, build_actions, meeting_cells
-from tmfcore._model.model cimport Model, Tables, check_row, checked_row, refuse_standing
+from tmfcore._model.model cimport Model, Tables, checked_meeting, checked_row, refuse_standing
 from tmfcore._population.passive cimport move_agent, refresh
 from tmfcore._model.policy cimport stage_end, stage_of
 from tmfcore._population.observations cimport tmf_load_one, tmf_prefetch_one, tmf_store_one
@@ -224,10 +224,13 @@ cdef class Singles:
             paid = paid or events.extra[i] != 0
         for i in range(2 * S):
             paid = paid or self.margin[i] != 0
-        events.pricing = (TMF_COUPLED if self.coupled else
-                          TMF_PRICED if not at.model.constant and at.model.standing_slope == NULL else
-                          TMF_LOCAL if paid else TMF_UNPAID)
+        events.pricing = self.pricing(at, paid)
         return 0
+
+    cdef int pricing(self, Evaluator at, bint paid) noexcept nogil:
+        return (TMF_COUPLED if self.coupled else
+                TMF_PRICED if not at.model.constant and at.model.standing_slope == NULL else
+                TMF_LOCAL if paid else TMF_UNPAID)
 
     cdef Py_ssize_t play(
         self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps
@@ -320,9 +323,7 @@ cdef class Singles:
         at.policy.row_at(<int>t, at.horizon, o, people.mu, at.pi_buffer, &pi)
         a = scan(tmf_uniform(events.draws.words[2 * event]), pi, A)
         if meets:
-            at.model.met_at(<int>t, <int>o, <int>a, <int>y, people.mu, people.row, &own)
-            if not at.model.trusted:
-                check_row(people.row, K, own, <int>t, <int>o, <int>a)
+            checked_meeting(at.model, <int>t, <int>o, <int>a, <int>y, people.mu, people.row, &own)
         elif self.manner == ROWS:
             checked_row(at.model, <int>t, <int>o, <int>a, people.mu, people.row, &own)
         else:

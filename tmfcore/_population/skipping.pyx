@@ -14,12 +14,11 @@ from libc.string cimport memset
 import numpy as np
 
 from tmfcore._model.evaluator cimport successors_of
-from tmfcore._model.model cimport Model, check_row, refuse_standing
+from tmfcore._model.model cimport Model, checked_meeting, refuse_standing
 from tmfcore._model.policy cimport Policy, stage_end, stage_of
 from tmfcore._population.ledger cimport end_steps
 from tmfcore._population.passive cimport refresh
-from tmfcore._population.singles cimport (
-    FIXED, MEETINGS, TMF_COUPLED, TMF_LOCAL, TMF_PRICED, TMF_UNPAID, average_extra, tmf_events)
+from tmfcore._population.singles cimport FIXED, MEETINGS, average_extra, tmf_events
 
 cdef extern from "_base/simd/elementary.h" nogil:
     double tmf_log_near(double x, double t)
@@ -110,9 +109,7 @@ cdef class Skipping:
             if share > 0:
                 row = at.tables.transition + (o * A + a) * K
                 if self.played.manner == MEETINGS:
-                    at.model.met_at(0, <int>o, <int>a, <int>y, mu, cells, &reward)
-                    if not at.model.trusted:
-                        check_row(cells, K, reward, 0, <int>o, <int>a)
+                    checked_meeting(at.model, 0, <int>o, <int>a, <int>y, mu, cells, &reward)
                     row = cells
                 successor = successors_of(at, o * A + a)
                 for k in range(K):
@@ -192,9 +189,7 @@ cdef class Skipping:
         for o in range(S):
             self.wage[o] /= people.n_agents
             paid = paid or self.wage[o] != 0 or self.played.level[o] != 0 or self.played.slope[o] != 0
-        self.skip.pricing = (TMF_COUPLED if self.played.coupled else
-                             TMF_PRICED if not at.model.constant and at.model.standing_slope == NULL else
-                             TMF_LOCAL if paid else TMF_UNPAID)
+        self.skip.pricing = self.played.pricing(at, paid)
         self.waged = stage
         return 0
 
