@@ -23,7 +23,7 @@ from tmfcore._population.imitation cimport singles_of
 from tmfcore._population.singles cimport Population, Singles
 from tmfcore._population.observations cimport tmf_pick, tmf_store_one
 from tmfcore._random.streams cimport NAMES, SELECTION, TMF_PART, TMF_TILE, tmf_below, tmf_fill, tmf_open, tmf_stream
-from tmfcore._population.tiles cimport Crowd, Memory, Team, Trajectory, write_action, write_standing
+from tmfcore._population.tiles cimport Crowd, Memory, Team, Trajectory, rows_of, write_action, write_standing
 
 cdef extern from "_population/acting.h" nogil:
     void tmf_bits_below(const uint64_t *random, uint16_t threshold, uint64_t *bits, int n_words)
@@ -186,7 +186,6 @@ cdef int64_t set_up(
         raise ValueError(f"the agents engine takes up to {MAX_ROWS} rows of observation and action; the game has "
                          f"too many, with {S} observations and {A} actions: use engine='counts'")
     crowd.fixed_tables = crowd.aliased and fixed
-    crowd.people.observations = <uint8_t *>memory.take(crowd.people.n_agents * crowd.people.width)
     crowd.people.counts = <int64_t *>memory.take(S * sizeof(int64_t))
     crowd.people.mu = <double *>memory.take(S * sizeof(double))
     crowd.people.row = <double *>memory.take(max(at.n_successors, at.n_passive_successors) * sizeof(double))
@@ -196,6 +195,96 @@ cdef int64_t set_up(
     if needs_bits:
         crowd.acting = <uint64_t *>memory.take((crowd.people.n_agents + TMF_TILE - 1) // TMF_TILE * (TMF_TILE // 8))
     return largest_few
+
+
+cdef class AgentsEngine:
+    """Plays populations of one game, policy, schedule and N agent by agent, one after another; made by `of`."""
+
+    @staticmethod
+    cdef AgentsEngine of(
+        Model model, Policy policy, Py_ssize_t horizon, int64_t n_agents, const int64_t[::1] batch,
+        const double[::1] probability, bint actions_matter
+    ):
+        cdef AgentsEngine self = AgentsEngine.__new__(AgentsEngine)
+        cdef Py_ssize_t i
+        self.at = Evaluator(model, policy, horizon)
+        self.memory = Memory()
+        self.batch, self.probability = batch, probability
+        self.actions_matter = actions_matter
+        self.stage = -1
+        self.crowd.people.n_agents = n_agents
+        self.crowd.people.width = observation_dtype(model.n_observations).itemsize
+        read_activation(&self.activation, batch, probability, n_agents, horizon)
+        self.largest_few = set_up(&self.crowd, self.memory, self.at, &self.activation,
+                                  0 if batch is None else batch.shape[0], actions_matter)
+        for i in range(0 if batch is None else batch.shape[0]):
+            self.n_single += batch[i] == 1 and plays_few(self.at, 1, n_agents)
+        if self.n_single > 0 and not self.activation.stride:
+            self.n_single = horizon
+        return self
+
+    cdef int begin(self, int threads) except -1:
+        cdef Crowd *crowd = &self.crowd
+        if self.n_single > 0:
+            self.singles = singles_of(self.at, &crowd.people, self.n_single, self.actions_matter)
+        if self.largest_few >= 0:
+            self.few = Few.of(self.at, self.memory, crowd, self.largest_few)
+        if crowd.aliased and (crowd.moves_all or self.few is not None):
+            self.alias = AliasTables.of(crowd.layout)
+            if crowd.moves_all:
+                self.alias.as_bytes()
+        self.team = Team.of(self.at, self.alias, crowd, self.memory, threads if crowd.moves_all else 1)
+        return 0
+
+    cdef Py_ssize_t play(
+        self, Ledger *ledger, const Trajectory *recorded, Py_ssize_t t, Py_ssize_t end, int64_t *told
+    ) except -1 nogil:
+        cdef Crowd *crowd = &self.crowd
+        cdef Population *people = &crowd.people
+        cdef Trajectory trajectory
+        cdef Activation *who = &self.activation
+        cdef Py_ssize_t n_steps
+        cdef int64_t n_acting, few
+        cdef double p
+        memset(&trajectory, 0, sizeof(Trajectory))
+        while t < end:
+            if recorded != NULL:
+                trajectory = rows_of(recorded, people, t)
+            n_steps = 1
+            n_acting = who.batch[t * who.stride] if who.batch != NULL else -1
+            p = who.probability[t * who.stride] if who.probability != NULL else 0
+            few = plays_few(self.at, n_acting, people.n_agents)
+            if n_acting == 1 and self.singles is not None:
+                if recorded != NULL:
+                    self.singles.prepare(self.at, people, t)
+                    write_standing(self.at, crowd, &trajectory)
+                else:
+                    n_steps = single_steps(who, t, end)
+                n_steps = self.singles.play(self.at, people, ledger, t, n_steps)
+                if recorded != NULL:
+                    write_single(self.at, self.singles, &trajectory)
+            else:
+                if self.few is None or not self.few.priced or not few:
+                    self.at.at(<int>t, people.mu)
+                self.read_tables(t)
+                if few:
+                    self.few.play(self.at, self.alias, crowd, &self.team.hands[0], &trajectory, ledger, <int>t,
+                                  n_acting)
+                else:
+                    play_all(self.at, crowd, self.team, &trajectory, ledger, <int>t, n_acting, p)
+            t += n_steps
+            if tmf_told(told, t):
+                break
+        return t
+
+    cdef int read_tables(self, Py_ssize_t t) except -1 nogil:
+        """Build the alias tables of step t, or of its stage."""
+        cdef Py_ssize_t stage = stage_of(t, self.at.horizon, self.at.policy.n_stages)
+        if self.alias is not None and (not self.crowd.fixed_tables or self.stage != stage):
+            self.stage = stage
+            self.at.policy.table_at(<int>t, self.at.horizon, self.crowd.people.mu, self.at.pi_buffer, &self.at.pi)
+            self.alias.build(self.at)
+        return 0
 
 
 def run(Model model not None, Policy policy not None, const uint64_t[::1] key not None,
@@ -227,103 +316,48 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     -------
     float
         Discounted return, mean over the agents.
-
-    Notes
-    -----
-    Theory, section 1. Memory per agent: 1, 2 or 4 bytes, plus one bit if batches are drawn.
     """
-    cdef Evaluator at = Evaluator(model, policy, horizon)
-    cdef AliasTables alias = None
-    cdef Memory memory = Memory()
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t t = 0, i, n_steps, n_single = 0, stage = -1
-    cdef Py_ssize_t n_batches = 0 if batch is None else batch.shape[0]
-    cdef int64_t n_acting, largest_few
-    cdef double p
+    cdef int64_t n_agents, i
     cdef bint tracked = observations is not None or actions is not None or individual_rewards is not None
-    cdef Crowd crowd
-    cdef Population *people = &crowd.people
-    cdef Team team
+    cdef AgentsEngine engine
+    cdef Population *people
     cdef Trajectory trajectory
-    cdef Activation activation
-    cdef Singles singles = None
-    cdef Few few = None
     cdef Ledger ledger
     cdef uint8_t[:, ::1] observation_bytes, action_bytes
     cdef int64_t[2] unwatched
     cdef int64_t *told = watched(watch, unwatched)
-
-    memset(&crowd, 0, sizeof(Crowd))
     memset(&trajectory, 0, sizeof(Trajectory))
     check_key(key)
     if S > MAX_OBSERVATIONS:
         raise ValueError(f"the agents engine takes up to {MAX_OBSERVATIONS} observations; the game has {S}: "
                          "use engine='counts'")
-    people.n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards, MAX_AGENTS,
-                                "the largest number for the agents engine: use engine='counts'")
-    read_activation(&activation, batch, probability, people.n_agents, horizon)
-    people.width = observation_dtype(S).itemsize
+    n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards, MAX_AGENTS,
+                         "the largest number for the agents engine: use engine='counts'")
+    if observations is not None:
+        check_trajectory("observations", observations, horizon, n_agents, observation_dtype(S))
+        observation_bytes = observations.view(np.uint8)
+        trajectory.observations = &observation_bytes[0, 0]
+    if actions is not None:
+        check_trajectory("actions", actions, horizon, n_agents, action_dtype(A))
+        action_bytes = actions.view(np.uint8)
+        trajectory.actions = &action_bytes[0, 0]
+        trajectory.action_width = actions.dtype.itemsize
+    if individual_rewards is not None:
+        if individual_rewards.shape[0] != horizon or individual_rewards.shape[1] != n_agents:
+            raise ValueError(f"individual_rewards must have shape ({horizon}, {n_agents})")
+        trajectory.rewards = &individual_rewards[0, 0]
+    engine = AgentsEngine.of(model, policy, horizon, n_agents, batch, probability, decisions is not None or tracked)
+    people = &engine.crowd.people
     for i in range(4):
         people.key[i] = key[i]
-    if observations is not None:
-        check_trajectory("observations", observations, horizon, people.n_agents, observation_dtype(S))
-        observation_bytes = observations.view(np.uint8)
-    if actions is not None:
-        check_trajectory("actions", actions, horizon, people.n_agents, action_dtype(A))
-        action_bytes = actions.view(np.uint8)
-        trajectory.action_width = actions.dtype.itemsize
-    if individual_rewards is not None and (
-            individual_rewards.shape[0] != horizon or individual_rewards.shape[1] != people.n_agents):
-        raise ValueError(f"individual_rewards must have shape ({horizon}, {people.n_agents})")
-    largest_few = set_up(&crowd, memory, at, &activation, n_batches, decisions is not None or tracked)
+    people.observations = <uint8_t *>engine.memory.take(n_agents * people.width)
     place(people, initial_counts)
-    for i in range(n_batches):
-        n_single += batch[i] == 1 and plays_few(at, 1, people.n_agents)
-    if n_single > 0:
-        singles = singles_of(at, people, n_single if activation.stride else horizon, decisions is not None or tracked)
-    if largest_few >= 0:
-        few = Few.of(at, memory, &crowd, largest_few)
-    if crowd.aliased and (crowd.moves_all or few is not None):
-        alias = AliasTables.of(crowd.layout)
-        if crowd.moves_all:
-            alias.as_bytes()
-    team = Team.of(at, alias, &crowd, memory, threads if crowd.moves_all else 1)
-    open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
-                people.counts)
-    with team, nogil:
-        while t < horizon:
-            if tracked:
-                if observations is not None:
-                    trajectory.observations = &observation_bytes[t, 0]
-                if actions is not None:
-                    trajectory.actions = &action_bytes[t, 0]
-                if individual_rewards is not None:
-                    trajectory.rewards = &individual_rewards[t, 0]
-            n_steps = 1
-            n_acting = activation.batch[t * activation.stride] if activation.batch != NULL else -1
-            p = activation.probability[t * activation.stride] if activation.probability != NULL else 0
-            if n_acting == 1 and singles is not None:
-                if tracked:
-                    singles.prepare(at, people, t)
-                    write_standing(at, &crowd, &trajectory)
-                n_steps = singles.play(at, people, &ledger, t, 1 if tracked else single_steps(&activation, t, horizon))
-                if tracked:
-                    write_single(at, singles, &trajectory)
-            else:
-                if few is None or not few.priced or not plays_few(at, n_acting, people.n_agents):
-                    at.at(<int>t, people.mu)
-                if alias is not None and (not crowd.fixed_tables or stage != stage_of(t, horizon, policy.n_stages)):
-                    stage = stage_of(t, horizon, policy.n_stages)
-                    policy.table_at(<int>t, at.horizon, people.mu, at.pi_buffer, &at.pi)
-                    alias.build(at)
-                if plays_few(at, n_acting, people.n_agents):
-                    few.play(at, alias, &crowd, &team.hands[0], &trajectory, &ledger, <int>t, n_acting)
-                else:
-                    play_all(at, &crowd, team, &trajectory, &ledger, <int>t, n_acting, p)
-            t += n_steps
-            if tmf_told(told, t):
-                break
-    return ledger.total / people.n_agents
+    engine.begin(threads)
+    open_ledger(&ledger, n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A, people.counts)
+    with engine.team, nogil:
+        engine.play(&ledger, &trajectory if tracked else NULL, 0, horizon, told)
+    return ledger.total / n_agents
 
 
 def rename(const uint64_t[::1] key not None, observations not None, actions not None,

@@ -11,57 +11,24 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
+from tmfcore._population.flows cimport (
+    Record, interval_of, note_active, note_passive_staying, note_single, note_standing)
 from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger, tmf_told, watched
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, checked_row
 from tmfcore._model.policy cimport Policy
 from tmfcore._random.sampling cimport (
-    TMF_MOST_AGENTS, TMF_MOST_BATCHED, RowSplitter, Sampler, bits_of, check_batch, scan, split_hypergeometric)
-from tmfcore._model.activation cimport Activation, read_activation, single_steps
+    TMF_MOST_AGENTS, TMF_MOST_BATCHED, RowSplitter, Sampler, check_batch, scan, split_hypergeometric, start)
+from tmfcore._model.activation cimport read_activation, single_steps
 from tmfcore._population.imitation cimport singles_of
-from tmfcore._population.singles cimport Event, Population, Singles
-from tmfcore._population.skipping cimport Skipping, skipping_of
+from tmfcore._population.singles cimport Population
+from tmfcore._population.skipping cimport skipping_of
 
 MAX_AGENTS = TMF_MOST_AGENTS
 MAX_AGENTS_BATCH = TMF_MOST_BATCHED      # if 1 < B < N
 
 cdef extern from "_base/simd/dense.h" nogil:
     void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
-
-
-cdef struct Chain:
-    Population people
-    int64_t *next_counts       # (S,)
-    int64_t *acting            # (S,)
-    int64_t *resting           # (S,)
-    int64_t *actions           # (S, A)
-    bint averaged              # actions are not recorded: successors are drawn from rows averaged over the policy
-
-
-cdef struct Record:            # sums over the present interval; NULL: not recorded
-    int64_t *decisions             # (S, A)
-    int64_t *active                # (S, A, K)
-    double *reward_sums            # (S, A)
-    int64_t *passive               # (S, K0)
-    double *passive_reward_sums    # (S,)
-
-
-cdef inline void note_active(
-    Evaluator at, Record *record, Py_ssize_t row, Py_ssize_t cell, int64_t n
-) noexcept nogil:
-    if record.active != NULL:
-        record.active[row * at.n_successors + cell] += n
-
-
-cdef void note_passive_staying(Evaluator at, Record *record, Py_ssize_t o, int64_t n) noexcept nogil:
-    cdef const int32_t *successor = passive_successors_of(at, o)
-    cdef Py_ssize_t cell = 0
-    if successor == NULL:
-        cell = o
-    else:
-        while successor[cell] != o:
-            cell += 1
-    record.passive[o * at.n_passive_successors + cell] += n
 
 
 cdef void arrive(
@@ -80,19 +47,25 @@ cdef void arrive(
             flow[k] += moved[k]
 
 
-cdef double act(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record
-) noexcept nogil:
-    """Draw actions and moves of the agents chain.acting (S,); return the sum of their rewards."""
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
+cdef void decide(Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain) noexcept nogil:
+    """Draw chain.actions (S, A) of the agents chain.acting (S,)."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t row = 0, n_rows, j
-    cdef int64_t n
-    cdef double own, reward = 0
     memset(chain.actions, 0, S * A * sizeof(int64_t))
     while row < S:
         n_rows = splitter.split_next(sampler, chain.acting, at.pi, S, A, &row)
         for j in range(n_rows):
             memcpy(chain.actions + splitter.label[j] * A, splitter.out + j * A, A * sizeof(int64_t))
+
+
+cdef double act(
+    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record
+) noexcept nogil:
+    """Draw moves of the agents that take chain.actions (S, A); return the sum of their rewards."""
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
+    cdef Py_ssize_t row, n_rows, j
+    cdef int64_t n
+    cdef double own, reward = 0
     for row in range(S * A):
         n = chain.actions[row]
         if n == 0:
@@ -217,19 +190,22 @@ cdef double rest(
 
 cdef int step_counts(
     Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record, int t, int64_t n_acting,
-    double *reward
+    bint decided, double *reward
 ) except -1 nogil:
     """One step: the agents chain.acting (S,) act, the others are passive; n_acting is their number, or negative.
 
+    decided: chain.actions has their actions; otherwise the policy draws them.
     reward: OUT, the sum over all agents.
     """
     cdef Py_ssize_t S = at.n_observations, o
     memset(chain.next_counts, 0, S * sizeof(int64_t))
-    if n_acting == 1:
+    if n_acting == 1 and not decided:
         act_alone(at, sampler, splitter, chain, record, t, reward)
-    elif chain.averaged:
+    elif chain.averaged and not decided:
         reward[0] = act_averaged(at, sampler, splitter, chain)
     else:
+        if not decided:
+            decide(at, sampler, splitter, chain)
         reward[0] = act(at, sampler, splitter, chain, record)
     for o in range(S):
         chain.resting[o] = chain.people.counts[o] - chain.acting[o]
@@ -253,22 +229,6 @@ cdef void activate(Sampler *sampler, RowSplitter splitter, Chain *chain, Py_ssiz
         for j in range(n_rows):
             chain.acting[o + j] = splitter.out[2 * j]
         o += n_rows
-
-
-cdef void note_standing(Evaluator at, Record *record, const int64_t *counts) noexcept nogil:
-    """Record all agents as passive; note_single corrects this for the one that acts."""
-    cdef Py_ssize_t o
-    for o in range(at.n_observations):
-        note_passive_staying(at, record, o, counts[o])
-        record.passive_reward_sums[o] += counts[o] * at.tables.passive_reward[o]
-
-
-cdef void note_single(Evaluator at, Record *record, const Event *event) noexcept nogil:
-    cdef Py_ssize_t row = event.observation * at.n_actions + event.action
-    note_active(at, record, row, event.cell, 1)
-    record.reward_sums[row] += event.standing + event.extra
-    note_passive_staying(at, record, event.observation, -1)
-    record.passive_reward_sums[event.observation] -= event.standing
 
 
 cdef int allocate(Chain *chain, Evaluator at) except -1:
@@ -298,6 +258,111 @@ cdef RowSplitter splitter_for(Evaluator at, bint averaged):
     else:
         most = max(most, S * A * K)
     return RowSplitter((most + widest - 1) // widest, widest)
+
+
+cdef class CountsEngine:
+    """Plays populations of one game, schedule and N by counts, one after another; made by `of`."""
+
+    @staticmethod
+    cdef CountsEngine of(
+        Model model, Policy policy, Py_ssize_t horizon, int64_t n_agents, const int64_t[::1] batch,
+        const double[::1] probability, bint decisions
+    ):
+        cdef CountsEngine self = CountsEngine.__new__(CountsEngine)
+        cdef Py_ssize_t t
+        self.at = Evaluator(model, policy, horizon)
+        self.chain.people.n_agents = n_agents
+        self.batch, self.probability = batch, probability
+        read_activation(&self.activation, batch, probability, n_agents, horizon)
+        self.decisions = decisions
+        self.chain.averaged = not decisions and model.n_observations < model.n_actions * model.n_successors
+        for t in range(0 if batch is None else batch.shape[0]):
+            check_batch(n_agents, batch[t])
+            self.n_single += model.passive_identity and batch[t] == 1
+        if self.n_single > 0 and not self.activation.stride:
+            self.n_single = horizon
+        allocate(&self.chain, self.at)
+        return self
+
+    def __dealloc__(self):
+        free(self.chain.people.mu)      # the block of all arrays of the chain
+
+    cdef int follow(self, Policy policy) except -1:
+        self.at.policy = policy
+        if self.n_single > 0:
+            self.singles = singles_of(self.at, &self.chain.people, self.n_single, self.decisions)
+        if self.splitter is None and (self.singles is None or self.n_single < self.at.horizon):
+            self.splitter = splitter_for(self.at, self.chain.averaged)
+        return 0
+
+    cdef void place(self, const int64_t *counts) noexcept nogil:
+        cdef Population *people = &self.chain.people
+        cdef Py_ssize_t o
+        people.passive.fresh = False
+        for o in range(self.at.n_observations):
+            people.counts[o] = counts[o]
+            people.mu[o] = <double>counts[o] / people.n_agents
+
+    cdef void choose(self, Py_ssize_t t) noexcept nogil:
+        cdef Chain *chain = &self.chain
+        cdef Activation *who = &self.activation
+        if who.batch != NULL:
+            split_hypergeometric(&self.sampler, chain.people.counts, self.at.n_observations, chain.people.n_agents,
+                                 who.batch[t * who.stride], chain.acting)
+        else:
+            activate(&self.sampler, self.splitter, chain, self.at.n_observations, who.probability[t * who.stride])
+
+    cdef Py_ssize_t play(
+        self, Ledger *ledger, const Record *flows, Py_ssize_t t, Py_ssize_t end, int64_t *told
+    ) except -1 nogil:
+        cdef Population *people = &self.chain.people
+        cdef Py_ssize_t n_steps
+        cdef int64_t n_acting
+        cdef Record record
+        memset(&record, 0, sizeof(Record))
+        while t < end:
+            if flows != NULL:
+                record = interval_of(flows, self.at, ledger.interval)
+            n_steps = 1
+            n_acting = -1
+            if self.activation.batch != NULL:
+                n_acting = self.activation.batch[t * self.activation.stride]
+            if n_acting == 1 and self.singles is not None:
+                if flows != NULL:
+                    self.singles.prepare(self.at, people, t)
+                    note_standing(self.at, &record, people.counts)
+                else:
+                    n_steps = single_steps(&self.activation, t, end)
+                if self.skipping is not None:
+                    n_steps = self.skipping.play(self.at, people, ledger, t, n_steps)
+                else:
+                    n_steps = self.singles.play(self.at, people, ledger, t, n_steps)
+                if flows != NULL:
+                    note_single(self.at, &record, &self.singles.last)
+            else:
+                self.choose(t)
+                self.move(ledger, &record, t, n_acting, False)
+            t += n_steps
+            if tmf_told(told, t):
+                break
+        return t
+
+    cdef int move(
+        self, Ledger *ledger, Record *record, Py_ssize_t t, int64_t n_acting, bint decided
+    ) except -1 nogil:
+        cdef Population *people = &self.chain.people
+        cdef double reward
+        record.decisions = ledger.decisions
+        if decided:
+            self.at.tables_at(<int>t, people.mu)
+        elif n_acting == 1 and self.at.model.asked_by_row:
+            self.at.passive_at(<int>t, people.mu)
+        else:
+            self.at.at(<int>t, people.mu)
+        step_counts(self.at, &self.sampler, self.splitter, &self.chain, record, <int>t, n_acting, decided, &reward)
+        end_step(ledger, reward, people.counts)
+        people.passive.fresh = False
+        return 0
 
 
 def run(Model model not None, Policy policy not None, bit_generator, const int64_t[::1] initial_counts not None,
@@ -336,114 +401,47 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     -------
     float
         Discounted return, mean over the agents.
-
-    Notes
-    -----
-    Theory, section 5.
     """
-    cdef Evaluator at = Evaluator(model, policy, horizon)
-    cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t t = 0, o, j = 0, n_steps, n_single = 0
-    cdef Py_ssize_t n_intervals
-    cdef int64_t n_acting, n_agents
-    cdef double reward
-    cdef Sampler sampler
-    cdef RowSplitter splitter
-    cdef Chain chain
-    cdef Population *people = &chain.people
-    cdef Singles singles = None
-    cdef Skipping skipping = None
+    cdef Py_ssize_t S = model.n_observations, A = model.n_actions, o, n_intervals = rewards.shape[0]
+    cdef CountsEngine engine
+    cdef Population *people
     cdef Ledger ledger
     cdef Record record
-    cdef Activation activation
     cdef int64_t[:, :, :, ::1] active
     cdef int64_t[:, :, ::1] passive
     cdef double[:, :, ::1] reward_sums
     cdef double[:, ::1] passive_reward_sums
     cdef int64_t[2] unwatched
     cdef int64_t *told = watched(watch, unwatched)
-    n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards, TMF_MOST_AGENTS,
-                         "the most for exact binomials")
-    n_intervals = rewards.shape[0]
-    memset(&sampler, 0, sizeof(Sampler))
+    cdef int64_t n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards,
+                                      TMF_MOST_AGENTS, "the most for exact binomials")
+    engine = CountsEngine.of(model, policy, horizon, n_agents, batch, probability,
+                             decisions is not None or flows is not None)
+    people = &engine.chain.people
+    start(&engine.sampler, bit_generator)
     memset(&record, 0, sizeof(Record))
-    memset(&chain, 0, sizeof(Chain))
-    sampler.bits = bits_of(bit_generator)
-    people.n_agents = n_agents
-    read_activation(&activation, batch, probability, people.n_agents, horizon)
-    for o in range(0 if batch is None else batch.shape[0]):
-        check_batch(people.n_agents, batch[o])
     if flows is not None:
         active, reward_sums, passive, passive_reward_sums = flows
         for array in flows:
             if array.shape[0] != n_intervals:
                 raise ValueError(f"flows must have {n_intervals} intervals; got {array.shape[0]}")
             array[...] = 0
-        if (active.shape[1] != S or active.shape[2] != A or active.shape[3] != at.n_successors
+        if (active.shape[1] != S or active.shape[2] != A or active.shape[3] != model.n_successors
                 or reward_sums.shape[1] != S or reward_sums.shape[2] != A or passive.shape[1] != S
-                or passive.shape[2] != at.n_passive_successors or passive_reward_sums.shape[1] != S):
+                or passive.shape[2] != model.n_passive_successors or passive_reward_sums.shape[1] != S):
             raise ValueError("flows must have shapes (J, S, A, K), (J, S, A), (J, S, K0), (J, S)")
-    chain.averaged = decisions is None and flows is None and S < A * model.n_successors
-    if batch is not None and model.passive_identity:
-        for t in range(batch.shape[0]):
-            n_single += batch[t] == 1
-        if n_single > 0:
-            n_single = n_single if activation.stride else horizon
-            singles = singles_of(at, people, n_single, decisions is not None or flows is not None)
-            if decisions is None and flows is None:
-                skipping = skipping_of(at, people, singles, n_single, discount)
-    if singles is None or (activation.stride and n_single < horizon):
-        splitter = splitter_for(at, chain.averaged)
-    allocate(&chain, at)
-    t = 0
-    try:
-        with bit_generator.lock, nogil:
-            memcpy(people.counts, &initial_counts[0], S * sizeof(int64_t))
-            for o in range(S):
-                people.mu[o] = <double>people.counts[o] / people.n_agents
-            for o in range(4):
-                people.key[o] = sampler.bits.next_uint64(sampler.bits.state)
-            open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
-                        people.counts)
-            while t < horizon:
-                j = ledger.interval
-                record.decisions = ledger.decisions
-                if flows is not None:
-                    record.active = &active[j, 0, 0, 0]
-                    record.reward_sums = &reward_sums[j, 0, 0]
-                    record.passive = &passive[j, 0, 0]
-                    record.passive_reward_sums = &passive_reward_sums[j, 0]
-                n_steps = 1
-                n_acting = -1
-                if activation.batch != NULL:
-                    n_acting = activation.batch[t * activation.stride]
-                if n_acting == 1 and singles is not None:
-                    if flows is not None:
-                        singles.prepare(at, people, t)
-                        note_standing(at, &record, people.counts)
-                    else:
-                        n_steps = single_steps(&activation, t, horizon)
-                    if skipping is not None:
-                        n_steps = skipping.play(at, people, &ledger, t, n_steps)
-                    else:
-                        n_steps = singles.play(at, people, &ledger, t, n_steps)
-                    if flows is not None:
-                        note_single(at, &record, &singles.last)
-                else:
-                    if n_acting >= 0:
-                        split_hypergeometric(&sampler, people.counts, S, people.n_agents, n_acting, chain.acting)
-                    else:
-                        activate(&sampler, splitter, &chain, S, activation.probability[t * activation.stride])
-                    if n_acting == 1 and model.asked_by_row:
-                        at.passive_at(<int>t, people.mu)
-                    else:
-                        at.at(<int>t, people.mu)
-                    step_counts(at, &sampler, splitter, &chain, &record, <int>t, n_acting, &reward)
-                    end_step(&ledger, reward, people.counts)
-                    people.passive.fresh = False
-                t += n_steps
-                if tmf_told(told, t):
-                    break
-    finally:
-        free(people.mu)        # the block of all arrays of the chain
+        record.active = &active[0, 0, 0, 0]
+        record.reward_sums = &reward_sums[0, 0, 0]
+        record.passive = &passive[0, 0, 0]
+        record.passive_reward_sums = &passive_reward_sums[0, 0]
+    engine.follow(policy)
+    if engine.singles is not None and not engine.decisions:
+        engine.skipping = skipping_of(engine.at, people, engine.singles, engine.n_single, discount)
+    with bit_generator.lock, nogil:
+        engine.place(&initial_counts[0])
+        for o in range(4):
+            people.key[o] = engine.sampler.bits.next_uint64(engine.sampler.bits.state)
+        open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
+                    people.counts)
+        engine.play(&ledger, NULL if flows is None else &record, 0, horizon, told)
     return ledger.total / people.n_agents

@@ -54,6 +54,19 @@ cdef struct Trajectory:        # row t of each; NULL: not recorded
     double *rewards            # (N,)
 
 
+cdef inline Trajectory rows_of(const Trajectory *recorded, const Population *people, Py_ssize_t t) noexcept nogil:
+    """Row t of the arrays (T, N) that begin at `recorded`."""
+    cdef inline Trajectory row = recorded[0]
+    cdef Py_ssize_t first = t * people.n_agents
+    if row.observations != NULL:
+        row.observations += first * people.width
+    if row.actions != NULL:
+        row.actions += first * row.action_width
+    if row.rewards != NULL:
+        row.rewards += first
+    return row
+
+
 cdef class Memory:
     cdef list large
     cdef void **last            # a list of blocks, each of which begins with the address of the one before

@@ -1,0 +1,46 @@
+"""The agents engine: its state, and the steps that simulate and Population share."""
+from libc.stdint cimport int64_t
+
+from tmfcore._model.activation cimport Activation
+from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._model.model cimport Model
+from tmfcore._model.policy cimport Policy
+from tmfcore._population.alias cimport AliasTables
+from tmfcore._population.few cimport Few
+from tmfcore._population.ledger cimport Ledger
+from tmfcore._population.singles cimport Population, Singles
+from tmfcore._population.tiles cimport Crowd, Memory, Team, Trajectory
+
+
+# Agent i starts where the running sum of the counts first exceeds i.
+cdef int place(Population *people, const int64_t[::1] initial_counts) except -1
+
+
+cdef class AgentsEngine:
+    cdef Evaluator at
+    cdef AliasTables alias
+    cdef Memory memory
+    cdef Crowd crowd                   # the caller sets people.observations and people.key
+    cdef Team team
+    cdef Activation activation
+    cdef const int64_t[::1] batch
+    cdef const double[::1] probability
+    cdef bint actions_matter
+    cdef int64_t largest_few           # largest batch of `few`; -1: none
+    cdef Py_ssize_t n_single           # steps that `singles` plays
+    cdef Singles singles
+    cdef Few few
+    cdef Py_ssize_t stage              # stage of the tables in `alias`
+
+    @staticmethod
+    cdef AgentsEngine of(
+        Model model, Policy policy, Py_ssize_t horizon, int64_t n_agents, const int64_t[::1] batch,
+        const double[::1] probability, bint actions_matter)
+    # Make the kernels and a team of threads; the population has been placed.
+    cdef int begin(self, int threads) except -1
+    # Play steps t..end - 1, with the team entered; recorded: step 0 of the record of individuals, or NULL. Return the
+    # step reached, which is end unless told.
+    cdef Py_ssize_t play(
+        self, Ledger *ledger, const Trajectory *recorded, Py_ssize_t t, Py_ssize_t end, int64_t *told
+    ) except -1 nogil
+    cdef int read_tables(self, Py_ssize_t t) except -1 nogil

@@ -1,0 +1,54 @@
+"""The counts engine: its state, and the steps that simulate and Population share."""
+from libc.stdint cimport int64_t
+
+from tmfcore._model.activation cimport Activation
+from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._model.model cimport Model
+from tmfcore._model.policy cimport Policy
+from tmfcore._population.flows cimport Record
+from tmfcore._population.ledger cimport Ledger
+from tmfcore._population.singles cimport Population, Singles
+from tmfcore._population.skipping cimport Skipping
+from tmfcore._random.sampling cimport RowSplitter, Sampler
+
+
+cdef struct Chain:
+    Population people
+    int64_t *next_counts       # (S,)
+    int64_t *acting            # (S,)
+    int64_t *resting           # (S,)
+    int64_t *actions           # (S, A)
+    bint averaged              # actions are not recorded: successors are drawn from rows averaged over the policy
+
+
+cdef class CountsEngine:
+    """Buffers for populations of one game, schedule and N, which are played one after another."""
+    cdef Evaluator at
+    cdef Chain chain
+    cdef Sampler sampler
+    cdef RowSplitter splitter          # None if single agents act at every step
+    cdef Activation activation
+    cdef const int64_t[::1] batch
+    cdef const double[::1] probability
+    cdef bint decisions                # actions are recorded, or flows
+    cdef Py_ssize_t n_single           # steps that `singles` plays
+    cdef Singles singles
+    cdef Skipping skipping             # None unless events that change nothing are skipped
+
+    @staticmethod
+    cdef CountsEngine of(
+        Model model, Policy policy, Py_ssize_t horizon, int64_t n_agents, const int64_t[::1] batch,
+        const double[::1] probability, bint decisions)
+    # Play `policy` from now on; to be called before the first step.
+    cdef int follow(self, Policy policy) except -1
+    # Take the counts (S,) of a population.
+    cdef void place(self, const int64_t *counts) noexcept nogil
+    # Draw chain.acting (S,), who acts at step t.
+    cdef void choose(self, Py_ssize_t t) noexcept nogil
+    # Make step t, at which chain.acting act, n_acting agents, or an unknown number (-1). `decided`: their actions are
+    # chain.actions (S, A); otherwise the policy draws them.
+    cdef int move(
+        self, Ledger *ledger, Record *record, Py_ssize_t t, int64_t n_acting, bint decided) except -1 nogil
+    # Play steps t..end - 1; flows: the record of interval 0, or NULL. Return the step reached: end, unless told.
+    cdef Py_ssize_t play(
+        self, Ledger *ledger, const Record *flows, Py_ssize_t t, Py_ssize_t end, int64_t *told) except -1 nogil

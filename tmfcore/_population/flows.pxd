@@ -1,0 +1,60 @@
+"""Records of the counts engine for critics: agents by cell of their row, and sums of their rewards."""
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
+
+from tmfcore._model.evaluator cimport Evaluator, passive_successors_of
+from tmfcore._population.singles cimport Event
+
+
+cdef struct Record:            # sums over the present interval; NULL: not recorded
+    int64_t *decisions             # (S, A)
+    int64_t *active                # (S, A, K)
+    double *reward_sums            # (S, A)
+    int64_t *passive               # (S, K0)
+    double *passive_reward_sums    # (S,)
+
+
+cdef inline void note_active(
+    Evaluator at, Record *record, Py_ssize_t row, Py_ssize_t cell, int64_t n
+) noexcept nogil:
+    if record.active != NULL:
+        record.active[row * at.n_successors + cell] += n
+
+
+cdef inline void note_passive_staying(Evaluator at, Record *record, Py_ssize_t o, int64_t n) noexcept nogil:
+    cdef const int32_t *successor = passive_successors_of(at, o)
+    cdef Py_ssize_t cell = 0
+    if successor == NULL:
+        cell = o
+    else:
+        while successor[cell] != o:
+            cell += 1
+    record.passive[o * at.n_passive_successors + cell] += n
+
+
+cdef inline void note_standing(Evaluator at, Record *record, const int64_t *counts) noexcept nogil:
+    """Record all agents as passive; note_single corrects this for the one that acts."""
+    cdef Py_ssize_t o
+    for o in range(at.n_observations):
+        note_passive_staying(at, record, o, counts[o])
+        record.passive_reward_sums[o] += counts[o] * at.tables.passive_reward[o]
+
+
+cdef inline void note_single(Evaluator at, Record *record, const Event *event) noexcept nogil:
+    cdef Py_ssize_t row = event.observation * at.n_actions + event.action
+    note_active(at, record, row, event.cell, 1)
+    record.reward_sums[row] += event.standing + event.extra
+    note_passive_staying(at, record, event.observation, -1)
+    record.passive_reward_sums[event.observation] -= event.standing
+
+
+cdef inline Record interval_of(const Record *flows, Evaluator at, Py_ssize_t j) noexcept nogil:
+    """The record of interval j, given that of interval 0."""
+    cdef Record record
+    cdef Py_ssize_t S = at.n_observations, rows = S * at.n_actions
+    memset(&record, 0, sizeof(Record))
+    record.active = flows.active + j * rows * at.n_successors
+    record.reward_sums = flows.reward_sums + j * rows
+    record.passive = flows.passive + j * S * at.n_passive_successors
+    record.passive_reward_sums = flows.passive_reward_sums + j * S
+    return record
