@@ -61,6 +61,7 @@ from .things import (
     solution,
     solvers,
     swept,
+    tntp,
     toml,
     typed,
 )
@@ -215,8 +216,10 @@ EXAMPLES = {
     "tmfcore.games.wardrop": lambda: {"worth": [1.0, 0.8], "congestion": 1.0, "power": 1.0},
     "tmfcore.games.RoadNetwork": lambda: {
         "edges": [("a", "b"), ("b", "c")], "free_flow_time": [1.0, 2.0], "capacity": 1.0, "congestion": 0.5, "power": 1.0,
-        "positions": {"a": (0.0, 0.0), "b": (1.0, 0.0), "c": (1.0, 1.0)},
+        "positions": {"a": (0.0, 0.0), "b": (1.0, 0.0), "c": (1.0, 1.0)}, "trips": [("a", "c", 2.0)], "no_through": ["a"],
     },
+    "tmfcore.games.RoadNetwork.from_tntp": lambda: {"path": tntp(), "toll_factor": 0.5, "distance_factor": 0.25},
+    "tmfcore.games.sioux_falls_roads": dict,
     "tmfcore.games.RoadNetwork.travel_times": lambda: {"self": network(), "volumes": np.ones(3)},
     # pictures
     "tmfcore.plotting.figure": lambda: {

@@ -154,6 +154,16 @@ def network():
 
 
 @cache
+def tntp():
+    """A network of one link in the format of Transportation Networks."""
+    path = folder() / "one_net.tntp"
+    path.write_text(
+        "<NUMBER OF NODES> 2\n<NUMBER OF LINKS> 1\n<END OF METADATA>\n~ a comment\n1 2 10 1 1 0.15 4 0 0 1 ;\n"
+    )
+    return str(path)
+
+
+@cache
 def best():
     return tmf.best_response(game(), flow(), tmf.Fraction(0.5))
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # the names that `find` returns, for type checkers: written b
     from tmfcore.games.routing import Rounding as Rounding
     from tmfcore.games.routing import routing as routing
     from tmfcore.games.sioux_falls import sioux_falls as sioux_falls
+    from tmfcore.games.sioux_falls import sioux_falls_roads as sioux_falls_roads
     from tmfcore.games.susceptible_infected import susceptible_infected as susceptible_infected
     from tmfcore.games.typed import by_type as by_type
     from tmfcore.games.typed import typed as typed

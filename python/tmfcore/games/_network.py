@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
+from tmfcore.games import _tntp
 
 __all__ = ["Demand", "RoadNetwork"]
 
@@ -45,7 +48,7 @@ class RoadNetwork:
     Parameters
     ----------
     edges : sequence of (tail, head)
-        The links, in order, all different; nodes are strings or integers.
+        The links, in order; nodes are strings or integers. Several links may have the same tail and head.
     free_flow_time : (E,) floats or one number, optional
         c >= 0, the travel time on an empty link.
     capacity : (E,) floats or one number, optional
@@ -56,11 +59,18 @@ class RoadNetwork:
         b >= 0.
     positions : mapping of node -> (x, y) or None, optional
         Positions of the nodes in pictures, for every node or none.
+    trips : sequence of (origin, destination, vehicles), optional
+        Traffic between nodes, for `user_equilibrium`; every pair at most once, vehicles > 0. `routing` has traffic
+        between links instead, its argument `demand`.
+    no_through : sequence of nodes, optional
+        Nodes at which trips start and end only, such as the centres of zones: no path passes through them.
 
     Attributes
     ----------
     links : tuple of str
-        "tail->head" of each edge.
+        "tail->head" of each edge; of parallel ones the second is "tail->head (2)".
+    nodes : tuple of str
+        In order of first occurrence in the edges.
 
     Raises
     ------
@@ -81,28 +91,72 @@ class RoadNetwork:
     congestion: Any = 0.0
     power: Any = 1.0
     positions: Any = None
+    trips: Any = ()
+    no_through: Any = ()
 
     def __post_init__(self) -> None:
         given = check.as_items(self.edges, "edges", "a sequence of pairs (tail, head)")
         edges = tuple(_edge(edge, i) for i, edge in enumerate(given))
         if not edges:
             raise ValueError("edges is empty; must have at least one link")
-        first: dict[tuple[str, str], int] = {}
-        for i, edge in enumerate(edges):
-            if first.setdefault(edge, i) != i:
-                raise ValueError(f"edges[{i}] is {'->'.join(edge)!r}; must differ from edges[{first[edge]}]")
         values: dict[str, Any] = {"edges": edges}
+        object.__setattr__(self, "edges", edges)
+        if repeated := [link for link, n in Counter(self.links).items() if n > 1]:
+            raise ValueError(f"edges has two links {repeated[0]!r}; must have other names of nodes")
         for name, low_open in (("free_flow_time", False), ("capacity", True), ("congestion", False), ("power", False)):
             values[name] = check.frozen(_by_link(getattr(self, name), name, len(edges), low_open))
         if self.positions is not None:
             values["positions"] = _positions(self.positions, edges)
+        nodes = {node for edge in edges for node in edge}
+        values["trips"] = _trips(self.trips, nodes)
+        values["no_through"] = _closed(self.no_through, nodes)
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
+    @classmethod
+    def from_tntp(
+        cls, path: str | os.PathLike[str], *, toll_factor: float = 0.0, distance_factor: float = 0.0
+    ) -> Self:
+        """A network in the file format of Transportation Networks for Research (Stabler, Bar-Gera and Sall).
+
+        Parameters
+        ----------
+        path : path
+            A folder with one file NAME_net.tntp, or this file. NAME_trips.tntp and NAME_node.tntp are read from the
+            same folder if they exist.
+        toll_factor, distance_factor : float, optional
+            >= 0, time per unit of toll and of length: both are added to the travel time of a link. Chicago Sketch has
+            0.02 and 0.04.
+
+        Returns
+        -------
+        RoadNetwork
+            With nodes "1", "2", ...; free-flow times, capacities, b (`congestion`) and `power` of the links; `trips`
+            without those of 0 vehicles and those within a zone; `no_through`, the nodes before FIRST THRU NODE; and
+            `positions`, if they are there.
+
+        Raises
+        ------
+        FileError
+            A ValueError that names file, line and field.
+        OSError
+            A file cannot be read.
+        TypeError, ValueError
+            A factor or the path is bad.
+        """
+        toll = check.as_float(toll_factor, "toll_factor", low=0.0)
+        distance = check.as_float(distance_factor, "distance_factor", low=0.0)
+        return cls(**_tntp.read(check.as_path(path), toll, distance))
+
     @property
     def links(self) -> tuple[str, ...]:
-        """"tail->head" of each edge."""
-        return tuple("->".join(edge) for edge in self.edges)
+        """"tail->head" of each edge; of parallel ones the second is "tail->head (2)"."""
+        seen: dict[tuple[str, str], int] = {}
+        names = []
+        for edge in self.edges:
+            seen[edge] = seen.get(edge, 0) + 1
+            names.append("->".join(edge) + (f" ({seen[edge]})" if seen[edge] > 1 else ""))
+        return tuple(names)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -117,7 +171,8 @@ class RoadNetwork:
     def __reduce__(self) -> tuple[Any, ...]:
         positions = None if self.positions is None else dict(self.positions)
         return RoadNetwork, (
-            self.edges, self.free_flow_time, self.capacity, self.congestion, self.power, positions,
+            self.edges, self.free_flow_time, self.capacity, self.congestion, self.power, positions, self.trips,
+            self.no_through,
         )  # fmt: skip
 
 
@@ -126,7 +181,11 @@ def demands(value: object, network: RoadNetwork) -> tuple[Demand, ...]:
     if isinstance(value, Demand):
         raise TypeError("demand is one Demand; must be a sequence of them")
     given = check.as_items(value, "demand", "a sequence of (origin, destination, vehicles)")
-    known = set(network.links)
+    if network.no_through:
+        raise ValueError(
+            f"network.no_through has node {network.no_through[0]!r}; must be empty: vehicles start and end on links"
+        )
+    heads = {link: head for link, (_, head) in zip(network.links, network.edges, strict=True)}
     tails = {tail for tail, _ in network.edges}
     found = []
     for i, entry in enumerate(given):
@@ -136,11 +195,11 @@ def demands(value: object, network: RoadNetwork) -> tuple[Demand, ...]:
                 f"demand[{i}] has {len(fields)} entries; must be (origin, destination, vehicles[, departure])"
             )
         for name, link in zip(("origin", "destination"), fields, strict=False):
-            if check.as_string(link, f"demand[{i}].{name}") not in known:
+            if check.as_string(link, f"demand[{i}].{name}") not in heads:
                 raise ValueError(f"demand[{i}].{name} is {say.short(repr(link))}; must be a link of the network")
         if fields[0] == fields[1]:
             raise ValueError(f"demand[{i}].destination is {fields[1]!r}; must differ from its origin")
-        if fields[0].split("->")[1] not in tails:
+        if heads[fields[0]] not in tails:
             raise ValueError(f"demand[{i}].origin is {fields[0]!r}; must be a link that is followed by another link")
         vehicles = check.as_float(fields[2], f"demand[{i}].vehicles", low=0.0, low_open=True)
         departure = check.as_float(fields[3] if len(fields) == 4 else 0.0, f"demand[{i}].departure", low=0.0)
@@ -160,6 +219,38 @@ def _edge(edge: object, i: int) -> tuple[str, str]:
         if "->" in str(end) or not str(end):
             raise ValueError(f"edges[{i}] names node {str(end)!r}; must be a nonempty name without '->'")
     return str(ends[0]), str(ends[1])
+
+
+def _node(value: object, name: str, nodes: set[str]) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, np.integer)):
+        raise TypeError(f"{name} is {say.show(value)}; must be a node, a string or an integer")
+    if str(value) not in nodes:
+        raise ValueError(f"{name} is {say.short(repr(str(value)))}; must be a node of the edges")
+    return str(value)
+
+
+def _closed(value: object, nodes: set[str]) -> tuple[str, ...]:
+    if isinstance(value, Mapping):
+        raise TypeError(f"no_through is {say.show(value)}; must be a sequence of nodes")
+    given = check.as_items(value, "no_through", "a sequence of nodes")
+    return tuple(_node(node, f"no_through[{i}]", nodes) for i, node in enumerate(given))
+
+
+def _trips(value: object, nodes: set[str]) -> tuple[tuple[str, str, float], ...]:
+    given = check.as_items(value, "trips", "a sequence of (origin, destination, vehicles)")
+    found: dict[tuple[str, str], tuple[str, str, float]] = {}
+    for i, entry in enumerate(given):
+        fields = check.as_items(entry, f"trips[{i}]", "(origin, destination, vehicles)")
+        if len(fields) != 3:
+            raise ValueError(f"trips[{i}] has {len(fields)} entries; must be (origin, destination, vehicles)")
+        origin, destination = (_node(node, f"trips[{i}][{j}]", nodes) for j, node in enumerate(fields[:2]))
+        if origin == destination:
+            raise ValueError(f"trips[{i}] goes from {origin!r} to itself; must have two nodes")
+        vehicles = check.as_float(fields[2], f"trips[{i}][2]", low=0.0, low_open=True)
+        if (origin, destination) in found:
+            raise ValueError(f"trips[{i}] goes from {origin!r} to {destination!r}, like another; must be given once")
+        found[origin, destination] = origin, destination, vehicles
+    return tuple(found.values())
 
 
 def _by_link(value: object, name: str, n: int, low_open: bool) -> FloatArray:

@@ -15,7 +15,7 @@ from tmfcore.games._network import Demand, RoadNetwork
 from tmfcore.games._shelf import Page, shelf
 from tmfcore.games.routing import Rounding, on_network
 
-__all__ = ["sioux_falls"]
+__all__ = ["sioux_falls", "sioux_falls_roads"]
 
 Trips: TypeAlias = Literal["pair", "table"]
 Source: TypeAlias = Literal["published", "openspiel"]
@@ -161,6 +161,29 @@ def sioux_falls(
         recipe=partial(sioux_falls, demand if isinstance(demand, str) else trips, source=source, delay=delay,
                        step=step, horizon=horizon, rounding=rounding, max_delay=max_delay,
                        late_cost=late_cost, discount=discount),
+    )  # fmt: skip
+
+
+def sioux_falls_roads() -> RoadNetwork:
+    """Sioux Falls for `user_equilibrium`: 24 nodes, 76 links, and the published 528 pairs with 360,600 vehicles.
+
+    Returns
+    -------
+    RoadNetwork
+        Nodes "1" to "24"; times in hundredths of an hour. The numbers of SiouxFalls_net.tntp and SiouxFalls_trips.tntp.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> road = tmf.games.sioux_falls_roads()
+    >>> len(road.nodes), len(road.links), len(road.trips)
+    (24, 76, 528)
+    """
+    roads = sorted([(u, v, a, c) for u, v, a, c in ROADS] + [(v, u, a, c) for u, v, a, c in ROADS])
+    tails, heads, times, capacity = zip(*roads, strict=True)
+    return RoadNetwork(
+        zip(tails, heads, strict=True), times, capacity, congestion=0.15, power=4.0,
+        positions={node + 1: place for node, place in enumerate(GRID)}, trips=_trips("table"),
     )  # fmt: skip
 
 
