@@ -364,7 +364,7 @@ def test_a_road_network():
         ({"trips": [(1, 2, 1.0), (1, 2, 2.0)]}, ValueError, "trips[1] goes from '1' to '2', like another; must be given once"),
         ({"edges": [(1, 2), (1, 2), (1, "2 (2)")]}, ValueError, "edges has two links '1->2 (2)'; must have other names of nodes"),
         ({"no_through": [True]}, TypeError, "no_through[0] is True (bool); must be a node, a string or an integer"),
-        ({"no_through": {1: 2}}, TypeError, "no_through is {1: 2} (dict); must be a sequence of nodes"),
+        ({"no_through": {1: 2}}, TypeError, "no_through is a dict; must be a sequence of nodes"),
         ({"no_through": ["x"]}, ValueError, "no_through[0] is 'x'; must be a node of the edges"),
         ({"edges": [(1, 2.5)]}, TypeError, "edges[0] names node 2.5 (float); must be a string or an integer"),
         ({"edges": [("a->b", 2)]}, ValueError, "edges[0] names node 'a->b'; must be a nonempty name without '->'"),
