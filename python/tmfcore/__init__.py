@@ -27,6 +27,7 @@ from tmfcore._limit.exploitability import BestResponse, best_response, exploitab
 from tmfcore._limit.mean_field import Evaluation, Flow, evaluate, mean_field
 from tmfcore._model.game import Game, Tables
 from tmfcore._model.model import Model
+from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
 from tmfcore._population.finite import FiniteExploitability, finite_exploitability
@@ -57,6 +58,7 @@ __all__ = [
     "Game",
     "Interval",
     "Model",
+    "Poisson",
     "Schedule",
     "Sequential",
     "Simulation",

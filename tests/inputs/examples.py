@@ -76,6 +76,7 @@ def of_shelf(entry):
 EXAMPLES = {
     "tmfcore.Batch": lambda: {"size": 3},
     "tmfcore.Bernoulli": lambda: {"p": 0.5},
+    "tmfcore.Poisson": lambda: {"rate": 0.5, "most": 2.0},
     "tmfcore.Fraction": lambda: {"beta": 0.5},
     "tmfcore.Sequential": dict,
     "tmfcore.Synchronous": dict,
@@ -116,7 +117,7 @@ EXAMPLES = {
     # verbs
     "tmfcore.simulate": lambda: played(
         replicas=2, engine="auto", start=np.array([6, 3, 3]), rng=1, threads=1, record_every=2, decisions=True,
-        trajectories=False, progress=False,
+        trajectories=False, progress=False, times=None,
     ),
     "tmfcore.mean_field": lambda: played(record_every=2),
     "tmfcore.evaluate": lambda: played(clock="always", flow=flow()),

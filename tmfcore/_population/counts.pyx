@@ -368,7 +368,7 @@ cdef class CountsEngine:
 def run(Model model not None, Policy policy not None, bit_generator, const int64_t[::1] initial_counts not None,
         Py_ssize_t horizon, double discount, const int64_t[::1] batch, const double[::1] probability,
         Py_ssize_t record_every, int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions,
-        double[::1] rewards not None, flows=None, int64_t[::1] watch=None):
+        double[::1] rewards not None, flows=None, int64_t[::1] watch=None, const int64_t[::1] lengths=None):
     """Simulate one replica of the counts chain.
 
     Parameters
@@ -382,7 +382,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     probability : ndarray of float64, shape (1,) or (T,), or None
         Probability with which each agent acts, instead of batch.
     record_every : int
-        Steps per interval; J = ceil(T / record_every).
+        Steps per interval; J = ceil(T / record_every). Ignored if `lengths` (J,) has those of each, 0 or more.
     counts : ndarray of int64, shape (J + 1, S)
         OUT. Counts at the start, and at the end of every interval.
     decisions : ndarray of int64, shape (J, S, A), or None
@@ -414,7 +414,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     cdef int64_t[2] unwatched
     cdef int64_t *told = watched(watch, unwatched)
     cdef int64_t n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards,
-                                      TMF_MOST_AGENTS, "the most for exact binomials")
+                                      TMF_MOST_AGENTS, "the most for exact binomials", lengths)
     engine = CountsEngine.of(model, policy, horizon, n_agents, batch, probability,
                              decisions is not None or flows is not None)
     people = &engine.chain.people
@@ -442,6 +442,6 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         for o in range(4):
             people.key[o] = engine.sampler.bits.next_uint64(engine.sampler.bits.state)
         open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
-                    people.counts)
+                    people.counts, lengths)
         engine.play(&ledger, NULL if flows is None else &record, 0, horizon, told)
     return ledger.total / people.n_agents

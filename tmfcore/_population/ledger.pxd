@@ -16,6 +16,8 @@ cdef struct Ledger:
     Py_ssize_t n_observations
     Py_ssize_t n_pairs         # S A
     Py_ssize_t every           # steps per interval
+    const int64_t *lengths     # (J,) the same of each interval, 0 or more; NULL: `every`
+    Py_ssize_t n_intervals     # J
     Py_ssize_t remaining       # steps left in the run
     Py_ssize_t left            # steps left in the present interval
     Py_ssize_t interval        # index of the present interval
@@ -29,9 +31,11 @@ cdef struct Ledger:
 
 
 # Check the arguments of a run; return the number of agents, which must lie in 1..most. `why` explains the bound `most`.
+# lengths: None, or the steps of each interval, instead of record_every.
 cdef int64_t check_run(
     Model model, Py_ssize_t horizon, Py_ssize_t record_every, const int64_t[::1] initial_counts,
-    int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards, int64_t most, str why
+    int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards, int64_t most, str why,
+    const int64_t[::1] lengths=*
 ) except -1
 
 
@@ -40,15 +44,19 @@ cdef int64_t *watched(int64_t[::1] watch, int64_t *unwatched) except NULL
 
 
 cdef inline void begin_interval(Ledger *ledger) noexcept nogil:
-    ledger.left = min(ledger.every, ledger.remaining)
     ledger.reward = 0
-    if ledger.decisions != NULL and ledger.left > 0:
+    if ledger.interval == ledger.n_intervals:
+        ledger.left = 0
+        return
+    ledger.left = min(ledger.every, ledger.remaining) if ledger.lengths == NULL else ledger.lengths[ledger.interval]
+    if ledger.decisions != NULL:
         memset(ledger.decisions, 0, ledger.n_pairs * sizeof(int64_t))
 
 
 cdef inline void open_ledger(
     Ledger *ledger, int64_t n_agents, double discount, Py_ssize_t record_every, int64_t[:, ::1] counts,
-    int64_t[:, :, ::1] decisions, double[::1] rewards, Py_ssize_t horizon, Py_ssize_t n_pairs, const int64_t *initial
+    int64_t[:, :, ::1] decisions, double[::1] rewards, Py_ssize_t horizon, Py_ssize_t n_pairs, const int64_t *initial,
+    const int64_t[::1] lengths=None
 ) noexcept nogil:
     """Write row 0 of counts (J + 1, S), the start; end_step writes the rest of the outputs."""
     memset(ledger, 0, sizeof(Ledger))
@@ -56,6 +64,9 @@ cdef inline void open_ledger(
     ledger.n_observations = counts.shape[1]
     ledger.n_pairs = n_pairs
     ledger.every = record_every
+    if lengths is not None:
+        ledger.lengths = &lengths[0]
+    ledger.n_intervals = rewards.shape[0]
     ledger.remaining = horizon
     ledger.counts = &counts[0, 0]
     ledger.rewards = &rewards[0]
@@ -65,6 +76,7 @@ cdef inline void open_ledger(
     memcpy(ledger.counts, initial, ledger.n_observations * sizeof(int64_t))
     ledger.counts += ledger.n_observations
     begin_interval(ledger)
+    end_steps(ledger, 0, initial)  # intervals without steps
 
 
 cdef inline void end_step(Ledger *ledger, double reward, const int64_t *counts) noexcept nogil:
@@ -79,7 +91,7 @@ cdef inline void end_steps(Ledger *ledger, Py_ssize_t n_steps, const int64_t *co
     """Pass n_steps <= ledger.left steps, whose rewards and decisions the ledger has already."""
     ledger.remaining -= n_steps
     ledger.left -= n_steps
-    if ledger.left == 0:
+    while ledger.left == 0 and ledger.interval < ledger.n_intervals:
         ledger.rewards[0] = ledger.reward / ledger.n_agents
         memcpy(ledger.counts, counts, ledger.n_observations * sizeof(int64_t))
         ledger.rewards += 1

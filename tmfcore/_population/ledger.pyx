@@ -3,14 +3,23 @@
 
 cdef int64_t check_run(
     Model model, Py_ssize_t horizon, Py_ssize_t record_every, const int64_t[::1] initial_counts,
-    int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards, int64_t most, str why
+    int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards, int64_t most, str why,
+    const int64_t[::1] lengths=None
 ) except -1:
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
     cdef Py_ssize_t o, n_intervals
-    cdef int64_t n_agents = 0
+    cdef int64_t n_agents = 0, n_steps = 0
     if record_every < 1:
         raise ValueError(f"record_every is {record_every}; must be >= 1")
     n_intervals = (horizon + record_every - 1) // record_every
+    if lengths is not None:
+        n_intervals = lengths.shape[0]
+        for o in range(n_intervals):
+            if not 0 <= lengths[o] <= horizon - n_steps:
+                raise ValueError(f"lengths[{o}] is {lengths[o]}; must lie in 0..{horizon - n_steps}")
+            n_steps += lengths[o]
+        if n_steps != horizon:
+            raise ValueError(f"lengths sum to {n_steps}; must sum to {horizon}, the horizon")
     if initial_counts.shape[0] != S:
         raise ValueError(f"initial_counts has {initial_counts.shape[0]} entries; must have {S}")
     if counts.shape[0] != n_intervals + 1 or counts.shape[1] != S:

@@ -1,6 +1,7 @@
 """Facts about their game that results keep for plots and tables: labels, the grid of observations, and the time.
 
 appearance_of(game)             keyword arguments of a result: labels, observation_shape, step, time
+appearance_in_time(game, times) the same, of one recorded at some times under Poisson clocks
 labels_of(result, n)            labels of its observations
 axes_of(result, intervals)      coordinates of its table
 times_of(result)                times of its records, and their unit
@@ -61,6 +62,13 @@ def appearance_of(game: Game) -> dict[str, Any]:
     }
 
 
+def appearance_in_time(game: Game, times: FloatArray) -> dict[str, Any]:
+    """The facts about a game in sweeps that was recorded at `times` (J+1,)."""
+    names = ("observation_labels", "observation_shape", "action_labels", "time")
+    step = float(times[-1] / (len(times) - 1))
+    return {name: getattr(game, name) for name in names} | {"step": step, "record_times": times}
+
+
 def labels_of(result: Named, n: int) -> tuple[str, ...]:
     """Labels of the `n` observations of a result; numbers if it has none."""
     return result.observation_labels or numbered(n)
@@ -68,9 +76,11 @@ def labels_of(result: Named, n: int) -> tuple[str, ...]:
 
 def axes_of(result: Recorded, intervals: IntArray) -> Coordinates:
     """Coordinates of its table: records and intervals with their times; observations and actions if labelled."""
+    times = times_of(result)[0]
+    starts = intervals * result.step if getattr(result, "record_times", None) is None else times[:-1]
     axes: Coordinates = {
-        "step": ("step", result.steps), "time": ("step", times_of(result)[0]),
-        "interval": ("interval", intervals), "interval_time": ("interval", intervals * result.step),
+        "step": ("step", result.steps), "time": ("step", times), "interval": ("interval", intervals),
+        "interval_time": ("interval", starts),
     }  # fmt: skip
     for name, labels in (("observation", result.observation_labels), ("action", result.action_labels)):
         if labels and labels != numbered(len(labels)):
@@ -88,7 +98,8 @@ _NUMBERS = tuple(map(str, range(256)))
 
 def times_of(result: Clocked) -> tuple[FloatArray, str]:
     """Times of the records and their unit."""
-    return result.steps.astype(np.float64) * result.step, result.time
+    given: FloatArray | None = getattr(result, "record_times", None)
+    return result.steps.astype(np.float64) * result.step if given is None else given, result.time
 
 
 class Timed:

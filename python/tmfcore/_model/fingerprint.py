@@ -138,9 +138,11 @@ class Fingerprint:
         if name == "dynamics":
             return _hash(_parts(game, whole=False))
         if name == "policy":
-            return "" if self._policy is None else _hash(_policy_parts(self._policy, game))
+            return "" if self._policy is None else _hash(_policy_parts(self._policy, _short_steps(game)))
         if schedule is None:
             return ""
+        if type(schedule).__name__ == "Poisson":
+            return _hash(["clocks", np.asarray(schedule._values()[0], dtype=np.float64)])
         kind = "each" if type(schedule).__name__ == "Bernoulli" else "batches"
         if name == "rule":  # independent of N
             try:
@@ -163,7 +165,7 @@ class Fingerprint:
                 return True
             if name == "dynamics" and ours is theirs:
                 return True
-            if name in OF_SCHEDULE and ours.n_steps == theirs.n_steps and self.n_agents == other.n_agents:
+            if name in OF_SCHEDULE and ours.horizon == theirs.horizon and self.n_agents == other.n_agents:
                 if self._schedule is other._schedule or self._schedule == other._schedule:
                     return True
         if self._digest(name) == other._digest(name):
@@ -278,8 +280,7 @@ def _parts(game: Game, whole: bool = True) -> Iterator[object]:
         return
     if whole:
         yield from (game.name, game.noise)
-    if rates:
-        game = game.at(step=game.step or max(TRIED, game.horizon / 2**20))
+    game = _short_steps(game)
     model = game.model
     yield from (model.successors, model.passive_successors)
     cells = game.n_observations * (1 + game.n_actions) * (1 + game.model.n_successors)
@@ -287,6 +288,11 @@ def _parts(game: Game, whole: bool = True) -> Iterator[object]:
     together = max(1, BLOCK // cells)  # small tables are rounded in one go
     for first in range(0, len(pairs), together):
         yield from _rounded_tables(game, pairs[first : first + together])
+
+
+def _short_steps(game: Game) -> Game:
+    """A game in sweeps in steps that do not depend on the schedule; a game in steps itself."""
+    return game if game._cut is None else game.at(step=game.step or max(TRIED, game.horizon / 2**20))
 
 
 def _rounded_tables(game: Game, pairs: list[tuple[FloatArray, int]]) -> Iterator[object]:

@@ -5,6 +5,7 @@
     Batch(size)        B agents per step
     Fraction(beta)     B = beta N agents per step, to the nearest whole agent
     Bernoulli(p)       each agent independently with probability p
+    Poisson(rate)      each agent at times of its own, in continuous time (module `poisson`)
 
 size, beta and p are a number, or an array with one number per step. A bare number is not accepted as a schedule: 1
 could be one agent or all of them.
@@ -269,7 +270,7 @@ def as_schedule(value: object, name: str = "schedule") -> Schedule:
     if not isinstance(value, Schedule):
         raise TypeError(
             f"{name} is {say.show(value)}; must be a schedule: Synchronous(), Sequential(), Batch(size), "
-            "Fraction(beta) or Bernoulli(p)"
+            "Fraction(beta), Bernoulli(p) or, in continuous time, Poisson(rate)"
         )
     return value
 

@@ -25,4 +25,5 @@ def run(
     rewards: NDArray[np.float64],
     flows: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]] | None = None,
     watch: NDArray[np.int64] | None = None,
+    lengths: NDArray[np.int64] | None = None,
 ) -> float: ...

@@ -19,15 +19,18 @@ from tmfcore._base.threads import Watch, over_replicas, workers_for
 from tmfcore._base.types import Engine, FloatsLike, Start
 from tmfcore._base.validation import IntArray
 from tmfcore._model import appearance
+from tmfcore._model.continuous import refuse_times
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.model import Model
+from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import CallablePolicy, Policy
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
 from tmfcore._population.costs import BESIDE, seconds_per_step
+from tmfcore._population.jumps import Times, simulated
 from tmfcore._population.runs import Run, groups_of
 from tmfcore._population.simulation import Simulation
 from tmfcore._population.starts import start_of
@@ -60,6 +63,7 @@ def simulate(
     decisions: bool = True,
     trajectories: bool = False,
     progress: bars.Progress = False,
+    times: Times | FloatsLike | None = None,
 ) -> Simulation:
     """Sample R independent populations of `n_agents` agents (Theory, section 5).
 
@@ -100,6 +104,9 @@ def simulate(
     progress : bool or callable, optional
         True draws a bar on a terminal or in a notebook (extra `app`); a callable receives (done, total), in steps of
         all replicas together, R T at the end, up to 20 times a second. Errors that it raises end the run.
+    times : float, (J+1,) floats, "events" or None, optional
+        Only with Poisson clocks: the times at which to record, from 0 to the horizon. A number: its multiples, and the
+        horizon. "events": the times of all events, of one replica. None: 0, 1, 2, ... and the horizon.
 
     Returns
     -------
@@ -128,6 +135,12 @@ def simulate(
     >>> print(f"{run.returns.mean():.1f}")
     5.5
     """
+    if isinstance(schedule, Poisson):
+        return simulated(
+            game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
+            record_every=record_every, decisions=decisions, trajectories=trajectories, progress=progress, times=times,
+        )  # fmt: skip
+    refuse_times(times)
     game = in_steps(game, schedule, n_agents)
     as_schedule(schedule)
     kernel = as_policy(policy, game)

@@ -109,6 +109,9 @@ class Simulation(appearance.Timed, Result[SharesKind]):
         Unit of time, "steps" or "sweeps".
     action_labels : tuple of A str
         As in the game; empty if unknown.
+    record_times : (J+1,) float64 or None
+        Under Poisson clocks, the times of the recorded counts, in units of time; `steps` then numbers them, and an
+        interval counts as a step. None: steps * step.
     fingerprint : Fingerprint or None
         Identifies game, schedule, N, policy and start, so that only matching results are combined. None, for a result
         made by hand: it cannot be combined with others.
@@ -116,7 +119,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
 
     SHAPES: ClassVar[dict[str, str]] = {
         "counts": "R J+1 S", "decisions": "R J S A", "rewards": "R J", "returns": "R", "steps": "J+1",
-        "observation_labels": "S", "action_labels": "A",
+        "observation_labels": "S", "action_labels": "A", "record_times": "J+1",
     }  # fmt: skip
 
     counts: IntArray
@@ -137,6 +140,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     step: float = 1.0
     time: Time = "steps"
     action_labels: tuple[str, ...] = ()
+    record_times: FloatArray | None = None
     fingerprint: Fingerprint | None = None
 
     @property
@@ -210,13 +214,13 @@ class Simulation(appearance.Timed, Result[SharesKind]):
         mu, flow, field = self.mu, style.pop("flow"), None
         if flow is not None:
             check.as_instance(flow, "flow", Flow)
-            if flow.horizon != self.horizon or flow.mu.shape[1] != mu.shape[2]:
+            if (self.record_times is None and flow.horizon != self.horizon) or flow.mu.shape[1] != mu.shape[2]:
                 raise ValueError(
                     f"flow has T = {flow.horizon} steps and S = {flow.mu.shape[1]} observations; "
                     f"must have {self.horizon} and {mu.shape[2]}, like the simulation"
                 )
             same("flow", flow.fingerprint, self.fingerprint, LIMIT)
-            field = plotting.Course(flow.steps * self.step, flow.mu)
+            field = plotting.Course(flow.times, flow.mu)
         return plotting.over_time(
             plotting.Course(times, mu.mean(axis=0)), appearance.labels_of(self, mu.shape[2]), self.observation_shape,
             kind=kind, field=field, replicas=mu if kind in BY_LINES else None, unit=unit,
