@@ -1,4 +1,4 @@
-"""Sequential games for the kernel that plays replicas side by side, and its runs beside those of single replicas."""
+"""Games for the kernel that plays replicas side by side, and its runs beside those of single replicas."""
 
 import numpy as np
 
@@ -38,10 +38,10 @@ def outputs(game, replicas, record_every, decisions):
     )
 
 
-def beside(game, policy, start, record_every=1, decisions=True, rng=5):
+def beside(game, policy, start, record_every=1, decisions=True, rng=5, batch=1):
     """Outputs of replicas in groups of up to sixteen; how many ties came up, and how many agents were drawn again."""
     keys, out = seeding.keys(seeding.seeds(rng, len(start))), outputs(game, len(start), record_every, decisions)
-    side = lanes.side(game.model, as_policy(policy, game), game.n_steps, int(start[0].sum()), decisions)
+    side = lanes.side(game.model, as_policy(policy, game), game.n_steps, int(start[0].sum()), decisions, batch)
     rare = np.zeros(2, int)
     for first in range(0, len(start), lanes.MOST):
         rows = slice(first, first + lanes.MOST)
@@ -50,9 +50,9 @@ def beside(game, policy, start, record_every=1, decisions=True, rng=5):
     return out, rare
 
 
-def alone(game, policy, start, record_every=1, decisions=True, rng=5):
+def alone(game, policy, start, record_every=1, decisions=True, rng=5, batch=1):
     """The same, replica by replica."""
-    kernel, one = as_policy(policy, game), np.ones(1, np.int64)
+    kernel, one = as_policy(policy, game), np.full(1, batch)
     out = outputs(game, len(start), record_every, decisions)
     for r, generator in enumerate(seeding.generators(rng, len(start))):
         out[3][r] = counts_kernel.run(

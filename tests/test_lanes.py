@@ -32,6 +32,21 @@ def test_the_bits_of_single_replicas(size, replicas):
         assert not decisions or found[1].sum() == replicas * steps
 
 
+@pytest.mark.parametrize("size", [1, 3, 8, 9, 16, 17, 70])
+@pytest.mark.parametrize("batch", [2, 3, 8, 13, 17, 32])
+def test_the_bits_of_single_replicas_of_batches(size, batch):
+    small = size < 20
+    steps = 1300 if small else 10_000 // batch
+    game = resources(size, steps)
+    start = starts(game, 777, 5)
+    for stages, record_every, decisions in ((1, steps, True), (7 if small else 2, 7, small), (3 if small else 1, 1, small), (2, 400, False)):
+        policy = staged(game, stages)
+        found, _ = beside(game, policy, start, record_every, decisions, batch=batch)
+        assert_same_bits(found, alone(game, policy, start, record_every, decisions, batch=batch))
+        assert (found[0].sum(-1) == 777).all()
+        assert not decisions or found[1].sum() == 5 * steps * batch
+
+
 @pytest.mark.parametrize("size", [3, 20])
 @pytest.mark.parametrize("n_agents", [1, 2, 1_500_000_000, 2**31 - 1])
 def test_populations_of_one_and_of_the_most(size, n_agents):
@@ -46,6 +61,16 @@ def test_populations_of_one_and_of_the_most(size, n_agents):
         stat_tests.assert_binomial(biased, 5 * 1024, (2**32 % n_agents) / 2**32)
 
 
+@pytest.mark.parametrize("batch", [2, 13])
+def test_batches_of_the_most(batch):
+    game = resources(3, 500)
+    start = starts(game, 1_500_000_000, 5)
+    found, (_, biased) = beside(game, staged(game), start, batch=batch)
+    assert_same_bits(found, alone(game, staged(game), start, batch=batch))
+    blocks = -(-500 // (32 // batch))
+    stat_tests.assert_binomial(biased, 5 * blocks * (32 // batch * batch), (2**32 % 1_500_000_000) / 2**32)
+
+
 def test_ties_take_more_bits():
     """32768 actions leave 17 bits of a draw to compare with a threshold: about eight of a million draws are ties."""
     n_actions, horizon = 2**15, 62_000
@@ -55,9 +80,10 @@ def test_ties_take_more_bits():
         passive_reward=rng.normal(size=2), successors=rng.integers(2, size=(2, n_actions, 1)),
     )
     start, policy = starts(game, 100, 16), staged(game)
-    found, (ties, _) = beside(game, policy, start, horizon)
-    assert ties > 0
-    assert_same_bits(found, alone(game, policy, start, horizon))
+    for batch in (1, 3):
+        found, (ties, _) = beside(game, policy, start, horizon, batch=batch)
+        assert ties > 0
+        assert_same_bits(found, alone(game, policy, start, horizon, batch=batch))
 
 
 def test_games_of_other_shapes():
@@ -71,15 +97,18 @@ def test_games_of_other_shapes():
             rng.dirichlet(np.ones(n_successors), shape), passive_reward=rng.normal(size=size), **sparse,
         )
         start = starts(game, 60, 6)
-        assert_same_bits(beside(game, staged(game, 2), start, 50)[0], alone(game, staged(game, 2), start, 50))
+        for batch in (1, 4):
+            found, _ = beside(game, staged(game, 2), start, 50, batch=batch)
+            assert_same_bits(found, alone(game, staged(game, 2), start, 50, batch=batch))
 
 
 @pytest.mark.parametrize("start", ["rounded", "sampled"])
-def test_a_replica_does_not_depend_on_what_runs_beside_it(start):
+@pytest.mark.parametrize("schedule", [tmf.Sequential(), tmf.Batch(6), tmf.Batch([6] * 300), tmf.Batch(90)])
+def test_a_replica_does_not_depend_on_what_runs_beside_it(start, schedule):
     """simulate: the first replicas of 1, 16 and 200 are the same, on one thread and on three."""
     game, policy = resources(8, 300), staged(resources(8, 300), 3)
     runs = [
-        tmf.simulate(game, policy, tmf.Sequential(), 100, replicas=replicas, rng=1, start=start, threads=threads, record_every=4)
+        tmf.simulate(game, policy, schedule, 100, replicas=replicas, rng=1, start=start, threads=threads, record_every=4, engine="counts")
         for replicas, threads in ((200, 1), (200, 3), (21, 2), (16, 1), (1, 1))
     ]
     for run in runs[1:]:
@@ -97,13 +126,14 @@ def test_given_starts(replicas):
     assert_same_bits((run.counts, run.decisions, run.rewards, run.returns), alone(game, policy, start, 9))
 
 
-def test_the_law_of_the_counts():
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_law_of_the_counts(batch):
     """All paths of two steps of five agents, decisions included, against the enumerated chain."""
     game = resources(3, 2)
     policy, start = staged(game), np.array([2, 2, 1])
-    assert lanes.side(game.model, as_policy(policy, game), 2, 5, True)
-    (counts, decisions, _, _), _ = beside(game, policy, np.tile(start, (20_000, 1)))
-    law = reference_laws.counts_paths(game, policy.probabilities, [("batch", 1)] * 2, tuple(start.tolist()))
+    assert lanes.side(game.model, as_policy(policy, game), 2, 5, True, batch)
+    (counts, decisions, _, _), _ = beside(game, policy, np.tile(start, (20_000, 1)), batch=batch)
+    law = reference_laws.counts_paths(game, policy.probabilities, [("batch", batch)] * 2, tuple(start.tolist()))
     made = decisions.reshape(20_000, 2, 9).tolist()
     stat_tests.assert_law(
         [(*map(tuple, (c[0], n[0], c[1], n[1], c[2])),) for c, n in zip(counts.tolist(), made, strict=True)], law
@@ -115,6 +145,10 @@ def test_which_games_it_plays():
     policy = as_policy(staged(game), game)
     assert lanes.side(game.model, policy, 100, 2**31 - 1, True)
     assert lanes.side(game.model, policy, 100, 2**31, True) is None
+    assert lanes.side(game.model, policy, 100, 64, True, 32)
+    assert lanes.side(game.model, policy, 100, 10**6, True, 33) is None
+    assert lanes.side(game.model, policy, 100, 63, True, 32) is None, "more than half of the agents act"
+    assert lanes.side(game.model, policy, 100, 10, True, 0) is None
     aware = as_policy(tmf.SoftmaxPolicy(np.zeros((1, 4, 4, 5))), game)
     assert lanes.side(game.model, aware, 100, 10, True) is None, "the policy depends on mu"
     jammed = tmf.games.resource_selection([1, 0.5], congestion=1, power=2, horizon=5, step=1).at()
@@ -125,11 +159,12 @@ def test_a_sum_that_is_not_finite_ends_the_run_as_alone():
     game = tmf.Game(2, 2, 50, 1.0, [0.5, 0.5], np.zeros((2, 2)), np.full((2, 2, 2), 0.5), passive_reward=[1e308, 1e307])
     errors = []
     for play in (beside, alone):
-        with pytest.raises(ValueError) as error:
-            play(game, staged(game), starts(game, 1000, 6))
-        errors.append(str(error.value))
-    assert errors[0] == errors[1]
-    assert "not finite" in errors[0]
+        for batch in (1, 5):
+            with pytest.raises(ValueError) as error:
+                play(game, staged(game), starts(game, 1000, 6), batch=batch)
+            errors.append(str(error.value))
+    assert errors[:2] == errors[2:]
+    assert all("not finite" in error for error in errors)
 
 
 def test_watch_words():

@@ -1,4 +1,4 @@
-"""Which random word decides what when one agent acts, against a second implementation of the streams in numpy.
+"""Which random word decides what when one agent acts, or few, against a second implementation of the streams in numpy.
 
 The game has deterministic moves, and policies are uniform over a power of two of actions: the action is the top bits of the
 draw, and each event can be recomputed from its word.
@@ -140,6 +140,53 @@ def test_events_are_those_of_their_words(engine, size, n_agents, most_rejected):
         if where is not None:
             where[agent] = x
     assert total == pytest.approx(whole, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("batch", [2, 3, 8, 13, 31, 32, 33, 100, 128, 256])
+@pytest.mark.parametrize(("size", "n_agents", "least_rejected"), [(8, 66_000, 0), (9, 70_000, 0), (70, 1_000_000, 0), (8, 3 << 30, 100)])
+def test_batches_are_those_of_their_words(size, n_agents, batch, least_rejected):
+    """Of every 32 or 256 words those of whole steps are used; all agents of a step leave before the first arrives."""
+    horizon, rng = -(-900 // batch), np.random.default_rng(size)
+    successors = rng.integers(0, size, (size, 4, 1))
+    level, slope, extra = rng.normal(size=size), rng.normal(size=size), rng.normal(size=(size, 4))
+    standing_mu = np.diag(slope)
+    game = tmf.games.affine(
+        reward0=level[:, None] + extra, reward_mu=np.repeat(standing_mu[:, None], 4, axis=1), passive_reward0=level,
+        passive_reward_mu=standing_mu, transition0=np.ones((size, 4, 1)), transition_mu=None, successors=successors,
+        horizon=horizon, discount=0.999, initial=np.full(size, 1 / size),
+    )  # fmt: skip
+    policy = tmf.TabularPolicy(np.full((size, 4), 0.25))
+    start = rng.multinomial(n_agents, np.full(size, 1 / size))
+    key = [int(w) for w in np.random.PCG64(13).random_raw(4)]
+    counts, rewards = np.zeros((horizon + 1, size), np.int64), np.zeros(horizon)
+    decisions = np.zeros((horizon, size, 4), np.int64)
+    total = counts_kernel.run(
+        game.model, policy.kernel, np.random.PCG64(13), start, horizon, 0.999, np.array([batch]), None, 1, counts,
+        decisions, rewards,
+    )  # fmt: skip
+    now, rejected, whole = [int(n) for n in start], 0, 0.0
+    group = 32 if batch <= 32 else 256
+    steps = group // batch
+    words = [w for chunk in range(horizon // (steps * (256 // group)) + 1) for w in stream(key, chunk, 256)]
+    for t in range(horizon):
+        standing = np.dot(now, level + slope * np.array(now) / n_agents)
+        expected, arrivals = np.zeros((size, 4), np.int64), []
+        for i in range(batch):
+            word = words[t // steps * group + t % steps * batch + i]
+            agent, attempts = chosen(key, t * batch + i, word >> 32, n_agents - i, 1)
+            rejected += attempts
+            o, action = place(None, now, agent), (word & 0xFFFFFFFF) >> 30
+            now[o] -= 1
+            arrivals.append(successors[o, action, 0])
+            expected[o, action] += 1
+        for x in arrivals:
+            now[x] += 1
+        np.testing.assert_array_equal(decisions[t], expected)
+        np.testing.assert_array_equal(counts[t + 1], now)
+        np.testing.assert_allclose(rewards[t] * n_agents, standing + (expected * extra).sum(), rtol=1e-12, atol=1e-9)
+        whole += 0.999**t * rewards[t]
+    assert total == pytest.approx(whole, rel=1e-12, abs=1e-12)
+    assert rejected >= least_rejected
 
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])

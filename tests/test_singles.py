@@ -31,20 +31,23 @@ def test_the_agent_that_acts_stands_anywhere_in_proportion(engine, size):
 
 @pytest.mark.parametrize("power", [1, 2])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_rewards_follow_the_moves(engine, power):
-    """Over chunks and stages, the reward of every step is that of its own counts and decision."""
+@pytest.mark.parametrize("batch", [1, 7, 40])
+def test_rewards_follow_the_moves(engine, power, batch):
+    """Over chunks and stages, the reward of every step is that of its own counts and decisions."""
     game = tmf.games.resource_selection([1, 0.8, 0.3], congestion=[1, 2, 0.5], switching_cost=0.1, power=power, step=1 / 50, horizon=20).at()
     rng = np.random.default_rng(3)
     policy = tmf.TabularPolicy(rng.dirichlet(np.ones(3), size=(7, 3)))
-    run = tmf.simulate(game, policy, tmf.Sequential(), 50, engine=engine, rng=9)
-    assert game.horizon == 1000, "several chunks of random numbers, and a sum added up afresh"
+    n_agents = 50 * batch
+    run = tmf.simulate(game, policy, tmf.Batch(batch), n_agents, engine=engine, rng=9)
+    assert game.horizon == 1000, "several chunks of random numbers"
     for t in range(game.horizon):
-        mu = run.counts[0, t] / 50
-        o, a = np.argwhere(run.decisions[0, t])[0]
-        earned = run.counts[0, t] @ game.tables(mu, t)[2] - (0.1 if a != o else 0)
-        assert run.rewards[0, t] == pytest.approx(earned / 50, abs=1e-14)
-        moved = run.counts[0, t + 1] - run.counts[0, t]
-        assert moved.sum() == 0 and np.abs(moved).sum() == 2 * (a != o)
+        mu = run.counts[0, t] / n_agents
+        switches = batch - run.decisions[0, t].trace()
+        earned = run.counts[0, t] @ game.tables(mu, t)[2] - 0.1 * switches
+        assert run.decisions[0, t].sum() == batch
+        assert run.rewards[0, t] == pytest.approx(earned / n_agents, abs=1e-14)
+        moved = run.decisions[0, t].sum(0) - run.decisions[0, t].sum(1)
+        np.testing.assert_array_equal(run.counts[0, t + 1] - run.counts[0, t], moved)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

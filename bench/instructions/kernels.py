@@ -26,10 +26,10 @@ class Work(NamedTuple):
     unit: str
 
 
-def of_workload(unit: str, make: Callable[[], Any]) -> Work:
-    """tmfcore's entry for a problem of tmfcore.bench."""
+def of_workload(unit: str, make: Callable[[], Any], which: int = 0) -> Work:
+    """An entry of tmfcore for a problem of tmfcore.bench."""
     problem = make()
-    entry = entries(own.Tmfcore(), problem, "run")[0]
+    entry = entries(own.Tmfcore(), problem, "run")[which]
     return Work(entry.run, entry.units, unit)
 
 
@@ -170,8 +170,8 @@ def _dense(kind: str, size: int, n_agents: int, steps: int, unit: str) -> Callab
     return partial(of_workload, unit, partial(workloads.dense, kind, size, 4, n_agents, steps))
 
 
-def _resources(kind: str, batch: int, steps: int, unit: str) -> Callable[[], Work]:
-    return partial(of_workload, unit, partial(workloads.resources, kind, 8, 1_000_000, batch, steps))
+def _resources(kind: str, batch: int, steps: int, unit: str, which: int = 0) -> Callable[[], Work]:
+    return partial(of_workload, unit, partial(workloads.resources, kind, 8, 1_000_000, batch, steps), which)
 
 
 def _limit(kind: str, size: int, steps: int) -> Callable[[], Work]:
@@ -186,16 +186,21 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "agents, mu only, S=64": _dense("agents_mu", 64, 200_000, 20, "agent-step"),
     "agents, mu only, S=512": _dense("agents_mu", 512, 200_000, 10, "agent-step"),
     "agents, sequential": _resources("sequential_agents", 1, 500_000, "event"),
-    "agents, batch of 32": _resources("batch", 32, 5_000, "acting agent"),
-    "agents, batch of 1024": _resources("batch", 1024, 200, "acting agent"),
+    "agents, batch of 32": _resources("batch", 32, 5_000, "acting agent", 1),
+    "agents, batch of 1024": _resources("batch", 1024, 200, "acting agent", 1),
     "agents, tables of a policy that sees mu": population_aware,
     "agents, Bernoulli, kernel of mu": by_chance,
     "counts, S=8": _dense("counts", 8, 10**8, 500, "step"),
     "counts, S=64": _dense("counts", 64, 10**8, 20, "step"),
     "counts, mu only, S=8": _dense("counts_mu", 8, 10**8, 3_000, "step"),
     "counts, mu only, S=64": _dense("counts_mu", 64, 10**8, 50, "step"),
+    "counts, batch of 2": _resources("batch", 2, 50_000, "acting agent"),
+    "counts, batch of 100": _resources("batch", 100, 1_000, "acting agent"),
     "counts, sequential": _resources("sequential_counts", 1, 200_000, "event"),
     "counts, sequential, 64 replicas": partial(of_workload, "event", lambda: workloads.replicas(8, 20_000, 20_000)),
+    "counts, batch of 8, 64 replicas": partial(
+        of_workload, "acting agent", lambda: workloads.replicas(8, 20_000, 2_500, batch=8)
+    ),
     "meetings, affine, S=8": partial(of_workload, "event", lambda: workloads.meeting(8, 100_000, 200_000)),
     "meetings, imitation, S=5": partial(of_workload, "event", lambda: workloads.imitation(5, 100_000, 200_000)),
     "counts, Bernoulli": partial(of_workload, "run", partial(workloads.dense, "bernoulli", 64, 4, 10**12, 50, 0.01)),

@@ -53,6 +53,7 @@ GOALS: dict[str, Goal] = {
     "sequential-small": Goal(7e-9, {"numba alias": 1, "mesa": 1, "rmftool": 1}),
     "replicas-8": Goal(3e-9, {"numba": 4}),
     "replicas-64": Goal(8e-9, {"numba": 4}),
+    "replicas-batch": Goal(3e-9, {"numba": 4}),
     "batch-32": Goal(14e-9, {"numpy choice": 60, "numpy, batches ahead": 60}),
     "batch-1024": Goal(14e-9, {"numpy choice": 10, "numpy, batches ahead": 10}),
     "affine-2": Goal(10e-9, _ALONE),

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from bench.peers import tables
-from bench.peers.with_numba import mix, sequential_agents, sequential_counts
+from bench.peers.with_numba import batch_steps, mix, sequential_agents, sequential_counts
 from tmfcore.bench import Answer, Entry
 from tmfcore.bench.problems import Imitation, Meeting, Replicas
 
@@ -254,7 +254,21 @@ def one_after_the_other(counts, here, start, n_agents, table, bits, values, swit
     return reward, counter
 
 
+@njit
+def batches_after_another(counts, here, start, table, bits, values, switching, steps, batch, counter, made):
+    """Populations of individuals that all begin as `start`."""
+    reward, marked, chosen = 0.0, np.zeros(start.size, np.uint8), np.zeros(batch + 1, np.int64)
+    for r in range(len(counts)):
+        here[:] = start
+        found = batch_steps(here, counts[r], table, bits, values, switching, steps, batch, counter, marked, chosen, made)
+        reward += found[0]
+        counter = np.uint64(found[1])
+    return reward, counter
+
+
 def replicas(problem: Replicas) -> list[Entry]:
+    if problem.batch > 1:
+        return replicas_of_batches(problem)
     table, bits = tables.packed_alias(problem.pi)
     flat, start, stream = table.ravel(), problem.population(np.uint8), [np.uint64(1)]
     tail = (start, problem.n_agents, flat, bits, problem.values, problem.switching, problem.steps)
@@ -271,6 +285,22 @@ def replicas(problem: Replicas) -> list[Entry]:
         Entry("numba", lambda: run(individuals), units, "one after the other, individuals, O(1) reward"),
         Entry("numba counts", lambda: run(nobody), units, "one after the other, counts, O(1) reward"),
     ]
+
+
+def replicas_of_batches(problem: Replicas) -> list[Entry]:
+    table, bits = tables.packed_alias(problem.pi)
+    start, stream = problem.population(np.uint8), [np.uint64(1)]
+    here, flat = start.copy(), table.ravel()
+
+    def run() -> Answer:
+        counts, made = np.tile(problem.initial, (problem.replicas, 1)), np.zeros((problem.size, problem.size), dtype=np.int64)
+        _, counter = batches_after_another(
+            counts, here, start, flat, bits, problem.values, problem.switching, problem.steps, problem.batch, stream[0], made
+        )
+        stream[0] = np.uint64(counter)
+        return Answer(counts, problem.steps)
+
+    return [Entry("numba", run, problem.steps * problem.batch * problem.replicas, "one after the other, individuals")]
 
 
 class NumbaMeetings:

@@ -18,6 +18,7 @@ cdef struct Chain:
     int64_t *acting            # (S,)
     int64_t *resting           # (S,)
     int64_t *actions           # (S, A)
+    double *stood              # (S,)
     bint averaged              # actions are not recorded: successors are drawn from rows averaged over the policy
 
 
@@ -31,7 +32,8 @@ cdef class CountsEngine:
     cdef const int64_t[::1] batch
     cdef const double[::1] probability
     cdef bint decisions                # actions are recorded, or flows
-    cdef Py_ssize_t n_single           # steps that `singles` plays
+    cdef Py_ssize_t n_single           # steps that `singles` plays, at which `size` agents act
+    cdef int64_t size
     cdef Singles singles
     cdef Skipping skipping             # None unless events that change nothing are skipped
 

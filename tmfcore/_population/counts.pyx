@@ -3,8 +3,8 @@
 Source     Theory, section 5.  Notation: S observations, A actions, K successors, T steps, J record intervals.
 Contract   counts stay nonnegative and sum to N after every step. Draws do not depend on what is recorded.
            Rows are split many at a time, by words of a stream whose key the replica's generator draws.
-Cost       O(S A K) per step, whatever N; O(S + A + K) if one agent acts and passive agents stay where they are, or as
-           in skipping.pyx if moreover nothing but counts and rewards is recorded.
+Cost       O(S A K) per step, whatever N; O(S + A + K) if one agent acts and passive agents stay where they are, O(B) if
+           few do and rows are kept in tables, or as in skipping.pyx if moreover nothing but counts and rewards is recorded.
 """
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
@@ -21,7 +21,7 @@ from tmfcore._random.sampling cimport (
     TMF_MOST_AGENTS, TMF_MOST_BATCHED, RowSplitter, Sampler, check_batch, scan, split_hypergeometric, start)
 from tmfcore._model.activation cimport read_activation, single_steps
 from tmfcore._population.imitation cimport singles_of
-from tmfcore._population.singles cimport Population
+from tmfcore._population.singles cimport Population, Singles
 from tmfcore._population.skipping cimport skipping_of
 
 MAX_AGENTS = TMF_MOST_AGENTS
@@ -234,11 +234,12 @@ cdef void activate(Sampler *sampler, RowSplitter splitter, Chain *chain, Py_ssiz
 cdef int allocate(Chain *chain, Evaluator at) except -1:
     """Allocate all arrays of the chain as one block, which begins at people.mu; the caller frees that pointer."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t n_doubles = S + max(at.n_successors, at.n_passive_successors)
+    cdef Py_ssize_t n_doubles = 2 * S + max(at.n_successors, at.n_passive_successors)
     cdef double *memory = <double *>room_for(
         n_doubles + 4.0 * S + <double>S * A, sizeof(double), b"the counts of a population")
     chain.people.mu = memory
-    chain.people.row = chain.people.mu + S
+    chain.stood = chain.people.mu + S
+    chain.people.row = chain.stood + S
     chain.people.counts = <int64_t *>(memory + n_doubles)
     chain.next_counts = chain.people.counts + S
     chain.acting = chain.next_counts + S
@@ -270,6 +271,7 @@ cdef class CountsEngine:
     ):
         cdef CountsEngine self = CountsEngine.__new__(CountsEngine)
         cdef Py_ssize_t t
+        cdef bint steady = True
         self.at = Evaluator(model, policy, horizon)
         self.chain.people.n_agents = n_agents
         self.batch, self.probability = batch, probability
@@ -279,7 +281,9 @@ cdef class CountsEngine:
         for t in range(0 if batch is None else batch.shape[0]):
             check_batch(n_agents, batch[t])
             self.n_single += model.passive_identity and batch[t] == 1
-        if self.n_single > 0 and not self.activation.stride:
+            steady = steady and batch[t] == batch[0]
+        self.size = batch[0] if batch is not None and steady else 1
+        if model.passive_identity and self.size > 1 or self.n_single > 0 and not self.activation.stride:
             self.n_single = horizon
         allocate(&self.chain, self.at)
         return self
@@ -289,7 +293,9 @@ cdef class CountsEngine:
 
     cdef int follow(self, Policy policy) except -1:
         self.at.policy = policy
-        if self.n_single > 0:
+        if self.size > 1 and self.n_single > 0:
+            self.singles = Singles.of_batches(self.at, &self.chain.people, self.size, self.decisions)
+        elif self.n_single > 0:
             self.singles = singles_of(self.at, &self.chain.people, self.n_single, self.decisions)
         if self.splitter is None and (self.singles is None or self.n_single < self.at.horizon):
             self.splitter = splitter_for(self.at, self.chain.averaged)
@@ -317,7 +323,7 @@ cdef class CountsEngine:
     ) except -1 nogil:
         cdef Population *people = &self.chain.people
         cdef Py_ssize_t n_steps
-        cdef int64_t n_acting
+        cdef int64_t n_acting, i
         cdef Record record
         memset(&record, 0, sizeof(Record))
         while t < end:
@@ -327,18 +333,21 @@ cdef class CountsEngine:
             n_acting = -1
             if self.activation.batch != NULL:
                 n_acting = self.activation.batch[t * self.activation.stride]
-            if n_acting == 1 and self.singles is not None:
+            if n_acting == self.size and self.singles is not None:
                 if flows != NULL:
                     self.singles.prepare(self.at, people, t)
+                    record.stood = self.chain.stood
                     note_standing(self.at, &record, people.counts)
+                elif self.size > 1:
+                    n_steps = end - t
                 else:
                     n_steps = single_steps(&self.activation, t, end)
                 if self.skipping is not None:
                     n_steps = self.skipping.play(self.at, people, ledger, t, n_steps)
                 else:
                     n_steps = self.singles.play(self.at, people, ledger, t, n_steps)
-                if flows != NULL:
-                    note_single(self.at, &record, &self.singles.last)
+                for i in range(self.size if flows != NULL else 0):
+                    note_single(self.at, &record, self.singles.acted(i))
             else:
                 self.choose(t)
                 self.move(ledger, &record, t, n_acting, False)
@@ -435,7 +444,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         record.passive = &passive[0, 0, 0]
         record.passive_reward_sums = &passive_reward_sums[0, 0]
     engine.follow(policy)
-    if engine.singles is not None and not engine.decisions:
+    if engine.singles is not None and engine.size == 1 and not engine.decisions:
         engine.skipping = skipping_of(engine.at, people, engine.singles, engine.n_single, discount)
     with bit_generator.lock, nogil:
         engine.place(&initial_counts[0])

@@ -1,12 +1,7 @@
-/* Events at which one agent acts: words, places, and the loop of those drawn from alias tables (Theory, section 5).
+/* Events at which one agent acts: its place, and the loop of those drawn from alias tables (Theory, section 5).
  *
- * Words      Without meetings, event t uses word t % 256 of the stream (key, t / 256, 0, SINGLES): the high half chooses
- *            the agent, the low half is the draw from its alias row. What a half cannot decide (an agent whose draw would
- *            be biased, a tie in alias.h) is decided by the Philox words at the addresses (t, attempt, SINGLES_AGAIN).
- *            Populations of 2^32 agents or more take a word for each.
- *            With meetings, the low half chooses the partner, whose attempts have the addresses (t, -attempt,
- *            SINGLES_AGAIN). Further words of the stream draw action and successor, two for each event; or, if there is
- *            one action, 32 bits for each event draw the successor.
+ * Steps      Event t is step t if one agent acts at a step. If a batch of `size` agents acts, events t size.. are step t:
+ *            each agent is drawn from those that have not acted at this step, and all arrive when the step ends.
  * Contract   results have the same bits on every instruction level; doubles are added in the order of the events.
  */
 #ifndef TMFCORE_EVENTS_H
@@ -15,100 +10,15 @@
 #include <stdint.h>
 
 #include "_population/alias.h"
+#include "_population/draws.h"
 #include "_population/observations.h"
-#include "_random/streams.h"
 
 enum {
-    TMF_CHUNK = 256, /* events whose words are drawn at once */
-    TMF_AHEAD = 32,  /* events from the prefetch of an agent's observation to its use */
-    TMF_FEW = 16     /* observations at which so many agents meet that their counts wait for each other */
-};
-
-/* What is drawn for an event beside its agent. */
-enum {
-    TMF_ALONE,     /* the move: 32 bits */
-    TMF_MEETS,     /* the partner and the move: 32 bits each */
-    TMF_MEETS_ACTS /* the partner, and two words */
+    TMF_AHEAD = 32, /* events from the prefetch of an agent's observation to its use */
+    TMF_FEW = 16    /* observations at which so many agents meet that their counts wait for each other */
 };
 
 #define TMF_UNSURE 0x80000000u /* added to a place that earlier events of its block may have changed */
-
-typedef struct {
-    uint64_t agents[TMF_CHUNK], partners[TMF_CHUNK];
-    uint32_t moves[TMF_CHUNK];
-    uint64_t words[2 * TMF_CHUNK]; /* TMF_MEETS_ACTS: two of each event */
-} tmf_draws;
-
-/* Splits words (TMF_CHUNK,) for n < 2^32 agents; *biased: whether one must be rejected, as in bounded.h. */
-TMF_BY_LEVEL(tmf_split_words, (const uint64_t *restrict words, uint64_t n, uint32_t threshold, int meets,
-                               tmf_draws *restrict draws, uint32_t *restrict biased),
-             (words, n, threshold, meets, draws, biased))
-{
-    uint32_t any = 0;
-    for (int i = 0; i < TMF_CHUNK; i++) {
-        draws->agents[i] = (words[i] >> 32) * n >> 32;
-        draws->moves[i] = (uint32_t)words[i];
-        any |= (uint32_t)((words[i] >> 32) * n) < threshold;
-    }
-    for (int i = 0; meets && i < TMF_CHUNK; i++) {
-        draws->partners[i] = (words[i] & 0xFFFFFFFFu) * n >> 32;
-        any |= (uint32_t)(words[i] * n) < threshold;
-    }
-    *biased = any;
-}
-
-/* The agent of event t, whose word would be biased, by the words at t and attempts 1, 2..; its partner: -1, -2.. */
-static inline uint64_t tmf_agent_again(const uint64_t key[4], uint64_t t, int64_t sign, uint64_t n, uint32_t threshold)
-{
-    uint64_t product, attempt = 0;
-    do
-        product = (tmf_again(key, t, attempt += (uint64_t)sign, TMF_SINGLES_AGAIN) >> 32) * n;
-    while ((uint32_t)product < threshold);
-    return product >> 32;
-}
-
-/* The bits that decide a tie of the move of event t. */
-static inline uint32_t tmf_tie(const uint64_t key[4], int64_t t)
-{
-    return (uint32_t)tmf_again(key, (uint64_t)t, 0, TMF_SINGLES_AGAIN);
-}
-
-/* Draws for the events 256 chunk... of n agents. */
-static inline void tmf_draw_chunk(const uint64_t key[4], int64_t chunk, uint64_t n, int kind, tmf_draws *draws)
-{
-    uint64_t *const words = draws->words;
-    tmf_stream stream;
-    tmf_open(&stream, key, (uint64_t)chunk, 0, TMF_SINGLES);
-    tmf_fill(&stream, words, TMF_CHUNK / TMF_LANES);
-    if (n >> 32) {
-        tmf_below(&stream, words, n, draws->agents, TMF_CHUNK);
-        tmf_fill(&stream, words, TMF_CHUNK / TMF_LANES);
-        for (int i = 0; i < TMF_CHUNK; i++)
-            draws->moves[i] = (uint32_t)words[i];
-        if (kind != TMF_ALONE)
-            tmf_below(&stream, words, n, draws->partners, TMF_CHUNK);
-    } else {
-        const uint32_t threshold = (uint32_t)(((uint64_t)1 << 32) % n);
-        uint32_t biased;
-        tmf_split_words(words, n, threshold, kind != TMF_ALONE, draws, &biased);
-        for (int i = 0; TMF_UNLIKELY(biased) && i < TMF_CHUNK; i++) {
-            const uint64_t t = (uint64_t)(chunk * TMF_CHUNK + i);
-            if ((uint32_t)((words[i] >> 32) * n) < threshold)
-                draws->agents[i] = tmf_agent_again(key, t, 1, n, threshold);
-            if (kind != TMF_ALONE && (uint32_t)(words[i] * n) < threshold)
-                draws->partners[i] = tmf_agent_again(key, t, -1, n, threshold);
-        }
-    }
-    if (kind == TMF_MEETS_ACTS) {
-        tmf_fill(&stream, words, 2 * TMF_CHUNK / TMF_LANES);
-    } else if (kind == TMF_MEETS) {
-        tmf_fill(&stream, words, TMF_CHUNK / 2 / TMF_LANES);
-        for (int i = 0; i < TMF_CHUNK / 2; i++) {
-            draws->moves[2 * i] = (uint32_t)(words[i] >> 32);
-            draws->moves[2 * i + 1] = (uint32_t)words[i];
-        }
-    }
-}
 
 /* Events begin..end - 1, all of one chunk. */
 typedef struct {
@@ -116,7 +26,10 @@ typedef struct {
     uint32_t left[TMF_CHUNK], joined[TMF_CHUNK]; /* the observation of the acting agent before and after the event */
     uint32_t met[TMF_CHUNK];                     /* the observation of its partner before the event */
     uint32_t pairs[TMF_CHUNK], cells[TMF_CHUNK]; /* observation and action, and the cell drawn in their row */
-    int64_t length;          /* events of a full block */
+    int64_t length;          /* events of a full block, which has whole steps */
+    int64_t chunk;           /* events of a chunk */
+    int64_t first;           /* the first event of the block among those of its chunk */
+    int64_t size;            /* events of a step */
     int64_t n_observations;  /* S */
     int search_bits;         /* least b with 2^b >= S */
     int64_t *bounds; /* (1 + 2^b,) the first agent of each observation when the block began; NULL if individuals are
@@ -125,7 +38,7 @@ typedef struct {
 
 /* Locates n agents among up to 2^bits observations: few bounds are all compared, which vectors do in less time than a
  * bisection takes; of many, those of eighths, and the rest is bisected. An event changes a running sum of the counts by
- * at most 1, so that a place is certain if its agent is at least n agents away from both of its bounds. */
+ * at most 1, even if its agent arrives later, so that a place is certain if its agent is at least n agents away from both of its bounds. */
 TMF_INLINE void tmf_locate_of(const int bits, const int64_t *restrict bounds, const uint64_t *restrict agents, int64_t n,
                               uint32_t *restrict places)
 {
@@ -163,28 +76,33 @@ TMF_BY_LEVEL(tmf_locate, (int bits, const int64_t *bounds, const uint64_t *agent
 static inline void tmf_begin_block(tmf_block *block, int64_t t, int64_t n, const tmf_draws *draws,
                                    const int64_t *counts, int meets)
 {
-    const int64_t left = TMF_CHUNK - t % TMF_CHUNK;
     int64_t running = 0;
-    n = n < left ? n : left;
+    block->first = t % block->chunk;
+    n = n < block->chunk - block->first ? n : block->chunk - block->first;
     block->begin = t;
     block->end = t + n;
     if (!block->bounds)
         return;
     for (int64_t o = 0; o + 1 < block->n_observations; o++)
         block->bounds[o + 1] = running += counts[o];
-    tmf_locate(block->search_bits, block->bounds, draws->agents + t % TMF_CHUNK, n, block->left);
+    tmf_locate(block->search_bits, block->bounds, draws->agents + block->first, n, block->left);
     if (meets)
-        tmf_locate(block->search_bits, block->bounds, draws->partners + t % TMF_CHUNK, n, block->met);
+        tmf_locate(block->search_bits, block->bounds, draws->partners + block->first, n, block->met);
 }
 
 /* The place of an agent at event i of the block, where it was at `place` when the block began. */
 static TMF_NOINLINE uint32_t tmf_relocate(const tmf_block *block, uint32_t place, int64_t agent, int64_t i)
 {
+    const int64_t arrived = i - i % block->size;
     for (;;) {
         int64_t first = block->bounds[place], last = block->bounds[place + 1];
-        for (int64_t j = 0; j < i; j++) {
+        for (int64_t j = 0; j < arrived; j++) {
             first += (int64_t)(block->joined[j] < place) - (int64_t)(block->left[j] < place);
             last += (int64_t)(block->joined[j] <= place) - (int64_t)(block->left[j] <= place);
+        }
+        for (int64_t j = arrived; j < i; j++) {
+            first -= block->left[j] < place;
+            last -= block->left[j] <= place;
         }
         if (first <= agent && agent < last)
             return place;
@@ -223,7 +141,7 @@ TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tm
     const int64_t A = tables->n_actions, K = tables->n_successors;
     const struct tmf_met_rows *const met = tables->rows;
     const int32_t *const successor = tables->successor;
-    const int64_t first = t % TMF_CHUNK, ahead = TMF_CHUNK - first - TMF_AHEAD;
+    const int64_t first = block->first, ahead = TMF_CHUNK - first - TMF_AHEAD;
     for (int64_t i = 0; i < n; i++) {
         const int64_t event = first + i;
         const uint64_t agent = draws->agents[event];
@@ -310,6 +228,7 @@ typedef struct {
     const uint64_t *key;
     tmf_draws draws;
     tmf_block block;
+    tmf_batch batch;
     tmf_event_tables tables;
     int64_t n_agents;
     void *observations;     /* (N,) of `width` bytes; NULL, width 0: individuals are not stored */
@@ -323,7 +242,6 @@ typedef struct {
     tmf_standing_reward price;
     void *model;
     double *mu, *standing;  /* TMF_PRICED: (S,) counts / N and r0 */
-    double before;          /* TMF_PRICED: r0 of the acting agent before the last event */
     double total;           /* sum of r0 over all agents */
     double reward;          /* sum of the rewards of all agents over the events */
     double whole, weight, discount; /* the same, discounted; the weight of the next event */
@@ -368,7 +286,7 @@ static inline void tmf_count_unpaid(tmf_events *it, int64_t first, int64_t n)
     }
     for (int64_t i = first; decisions && i < first + n; i++)
         decisions[block->pairs[i]]++;
-    for (int64_t i = 0; it->discount != 1 && i < n; i++)
+    for (int64_t i = 0; it->discount != 1 && i < n; i += block->size)
         it->weight *= it->discount;
 }
 
@@ -384,7 +302,6 @@ TMF_INLINE void tmf_move_one(tmf_events *it, double *total, int64_t o, int64_t x
                 - (margin[2 * o] + margin[2 * o + 1] * (double)without);
         counts[x] = before + 1;
     } else if (pricing == TMF_PRICED) { /* also correct for x = o, up to rounding; a branch on it would be mispredicted */
-        it->before = standing[o];
         *total -= (double)counts[o] * standing[o] + (double)counts[x] * standing[x];
         counts[o]--;
         counts[x]++;
@@ -426,6 +343,36 @@ TMF_INLINE void tmf_count_variant(tmf_events *it, int64_t first, int64_t n, cons
     it->weight = weight;
 }
 
+/* As tmf_count_variant, for steps of several events: mu and the sum of r0 stay what they are until a step ends. */
+static inline void tmf_count_batches(tmf_events *it, int64_t first, int64_t n)
+{
+    const tmf_block *const block = &it->block;
+    const double *const margin = it->margin;
+    const int64_t size = block->size;
+    int64_t *const counts = it->counts;
+    for (int64_t i = first; i < first + n; i += size) {
+        const uint32_t *const left = block->left + i, *const joined = block->joined + i, *const pairs = block->pairs + i;
+        double total = it->total, earned = total;
+        for (int64_t j = 0; j < size; j++)
+            earned += it->extra[pairs[j]];
+        it->reward += earned;
+        it->whole += it->weight * earned;
+        it->weight *= it->discount;
+        for (int64_t j = 0; it->decisions && j < size; j++)
+            it->decisions[pairs[j]]++;
+        for (int64_t j = 0; it->pricing == TMF_LOCAL && j < size; j++)
+            total -= margin[2 * left[j]] + margin[2 * left[j] + 1] * (double)--counts[left[j]];
+        for (int64_t j = 0; it->pricing == TMF_LOCAL && j < size; j++)
+            total += margin[2 * joined[j]] + margin[2 * joined[j] + 1] * (double)counts[joined[j]]++;
+        for (int64_t j = 0; it->pricing == TMF_COUPLED && j < size; j++)
+            tmf_move_one(it, &total, left[j], joined[j], TMF_COUPLED);
+        for (int64_t j = 0; it->pricing == TMF_PRICED && j < size; j++)
+            tmf_move_one(it, &total, left[j], joined[j], TMF_PRICED);
+        if (it->pricing != TMF_COUPLED)
+            it->total = total;
+    }
+}
+
 /* Plays up to `most` of the n events from t on, all with the same tables; returns the number of those played. */
 static inline int64_t tmf_play_events(tmf_events *it, int64_t t, int64_t n, int64_t most)
 {
@@ -438,6 +385,8 @@ static inline int64_t tmf_play_events(tmf_events *it, int64_t t, int64_t n, int6
     n = most < block->end - t ? most : block->end - t;
     if (it->pricing == TMF_UNPAID)
         tmf_count_unpaid(it, t - block->begin, n);
+    else if (block->size > 1)
+        tmf_count_batches(it, t - block->begin, n);
     else if (it->pricing == TMF_LOCAL)
         tmf_count_variant(it, t - block->begin, n, TMF_LOCAL);
     else if (it->pricing == TMF_COUPLED)

@@ -12,6 +12,7 @@ cdef struct Record:            # sums over the present interval; NULL: not recor
     double *reward_sums            # (S, A)
     int64_t *passive               # (S, K0)
     double *passive_reward_sums    # (S,)
+    double *stood                  # (S,) scratch: r0 at the present step
 
 
 cdef inline void note_active(
@@ -33,19 +34,20 @@ cdef inline void note_passive_staying(Evaluator at, Record *record, Py_ssize_t o
 
 
 cdef inline void note_standing(Evaluator at, Record *record, const int64_t *counts) noexcept nogil:
-    """Record all agents as passive; note_single corrects this for the one that acts."""
+    """Record all agents as passive; note_single corrects this for each that acts."""
     cdef Py_ssize_t o
     for o in range(at.n_observations):
+        record.stood[o] = at.tables.passive_reward[o]
         note_passive_staying(at, record, o, counts[o])
-        record.passive_reward_sums[o] += counts[o] * at.tables.passive_reward[o]
+        record.passive_reward_sums[o] += counts[o] * record.stood[o]
 
 
-cdef inline void note_single(Evaluator at, Record *record, const Event *event) noexcept nogil:
+cdef inline void note_single(Evaluator at, Record *record, Event event) noexcept nogil:
     cdef Py_ssize_t row = event.observation * at.n_actions + event.action
     note_active(at, record, row, event.cell, 1)
-    record.reward_sums[row] += event.standing + event.extra
+    record.reward_sums[row] += record.stood[event.observation] + event.extra
     note_passive_staying(at, record, event.observation, -1)
-    record.passive_reward_sums[event.observation] -= event.standing
+    record.passive_reward_sums[event.observation] -= record.stood[event.observation]
 
 
 cdef inline Record interval_of(const Record *flows, Evaluator at, Py_ssize_t j) noexcept nogil:

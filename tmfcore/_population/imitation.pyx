@@ -122,7 +122,6 @@ cdef class Imitators(Singles):
         self.last.observation = it.left
         self.last.action = it.action
         self.last.cell = it.joined
-        self.last.standing = at.tables.passive_reward[it.left]      # of this step if n_steps is 1; needed only then
         self.last.extra = 0
         self.note_rewards(at, people)
         return n_steps

@@ -1,10 +1,10 @@
-/* Events at which one agent acts, for up to sixteen populations of counts: population r is lane r of vectors.
+/* Steps at which one agent acts, or a small batch, for up to sixteen populations of counts: population r is lane r.
  *
  * Contract   each population has the bits that events.h gives it alone: its words are those of its own key, and its
  *            doubles are added in the same order. So a result depends neither on what runs beside it nor on the
  *            instruction level.
  * Cost       S rows of counts are added and compared to find the agents: O(S / 8 + 8) vector operations per event.
- * Use        tmf_side_open, then tmf_side_words before every block of TMF_SIDE_EVENTS events, and tmf_side_play.
+ * Use        tmf_side_open, then tmf_side_words before every block of TMF_SIDE_EVENTS words, and tmf_side_play.
  */
 #ifndef TMFCORE_POPULATION_LANES_H
 #define TMFCORE_POPULATION_LANES_H
@@ -20,7 +20,7 @@
 
 enum {
     TMF_SIDE = 16,        /* populations */
-    TMF_SIDE_EVENTS = 32, /* events of a block, whose words are drawn at once */
+    TMF_SIDE_EVENTS = TMF_GROUP, /* words of a block, drawn at once */
     TMF_SIDE_CELLS = 64   /* the most alias cells that are looked up in registers */
 };
 
@@ -32,6 +32,7 @@ typedef TMF_ALIGNED double tmf_side_doubles[TMF_SIDE];
 typedef struct {
     tmf_side_ints agents[TMF_SIDE_EVENTS], moves[TMF_SIDE_EVENTS]; /* of each event of the block */
     tmf_side_ints pairs[TMF_SIDE_EVENTS];      /* o A + a of each event played */
+    tmf_side_ints joined[TMF_SIDE_EVENTS];     /* of batches: where the agent of each event arrives */
     tmf_side_ints from, to, flows;             /* of the present event */
     TMF_ALIGNED uint32_t cells[TMF_SIDE_CELLS], successors[TMF_SIDE_CELLS]; /* of alias, if they fit */
     uint32_t successor_bits;                   /* if not 0, the successor of a flow is in these bits of it */
@@ -39,9 +40,10 @@ typedef struct {
     tmf_side_doubles total;                    /* sum of r0 over all agents */
     tmf_side_doubles reward;                   /* sum of the rewards of all agents over the events of the interval */
     tmf_side_doubles whole;                    /* the same over the run, discounted */
-    TMF_ALIGNED uint64_t state[TMF_LANES][4][TMF_SIDE]; /* generator t % TMF_LANES of each stream gives word t */
+    TMF_ALIGNED uint64_t state[TMF_LANES][4][TMF_SIDE]; /* generator w % TMF_LANES of each stream gives word w */
     int64_t n_populations, n_observations, n_actions;
     uint64_t n_agents;                         /* N < 2^31 */
+    tmf_batch batch;                           /* of at most TMF_SIDE_EVENTS agents */
     uint64_t keys[TMF_SIDE][4];
     tmf_alias alias;
     int64_t n_blocks;                          /* ceil(S / 8); rows below are padded to 8 n_blocks with zeros */
@@ -50,11 +52,17 @@ typedef struct {
     double *margin, *rise;                     /* (8 n_blocks,) events.h: margin[2 o], margin[2 o + 1] */
     double *extra;                             /* (?, S, A) r - r0 */
     int64_t *decisions[TMF_SIDE];              /* (S, A), also for idle lanes; all NULL: not recorded */
-    double weight, discount;                   /* of the next event */
+    double weight, discount;                   /* of the next step */
     int64_t n_ties, n_biased;                  /* rare draws so far, for tests */
 } tmf_side;
 
 /* ------------------------------------------------------------------------------------------------ events */
+
+/* The steps whose words are one block. */
+static inline int64_t tmf_side_steps(const tmf_side *it)
+{
+    return it->batch.n_events / it->batch.size;
+}
 
 /* The flows of event t of lanes first..first + n - 1, of which some are tied. */
 static TMF_NOINLINE void tmf_side_ties(tmf_side *it, int64_t t, const uint32_t *moves, int first, int n)
@@ -86,45 +94,46 @@ static TMF_NOINLINE void tmf_side_ties(tmf_side *it, int64_t t, const uint32_t *
 #endif
 #else
 #define TMF_SIDE_VECTORS 0
-#define tmf_side_draw_4(it, threshold) 0
+#define tmf_side_draw_4(it) 0
 #define tmf_side_play_4(it, t, n) ((void)0)
 #endif
 
-/* The words of events t..t + TMF_SIDE_EVENTS - 1; t is a multiple of TMF_SIDE_EVENTS. */
+/* The words of the block of steps that begins at t. */
 static void tmf_side_words(tmf_side *it, int64_t t)
 {
-    const uint32_t threshold = (uint32_t)(((uint64_t)1 << 32) % it->n_agents);
+    const int64_t block = t / tmf_side_steps(it), n_blocks = TMF_CHUNK / TMF_SIDE_EVENTS;
     int undecided;
-    if (t % TMF_CHUNK == 0)
+    if (block % n_blocks == 0)
         for (int r = 0; r < TMF_SIDE; r++) {
             tmf_stream stream;
-            tmf_open(&stream, it->keys[r], (uint64_t)(t / TMF_CHUNK), 0, TMF_SINGLES);
+            tmf_open(&stream, it->keys[r], (uint64_t)(block / n_blocks), 0, TMF_SINGLES);
             for (int j = 0; j < TMF_LANES; j++)
                 for (int word = 0; word < 4; word++)
                     it->state[j][word][r] = stream.state[word][j];
         }
 #ifdef TMF_X86
     if (tmf_instruction_level() >= 2)
-        undecided = tmf_side_draw_16(it, threshold);
+        undecided = tmf_side_draw_16(it);
     else if (tmf_instruction_level() == 1)
-        undecided = tmf_side_draw_8(it, threshold);
+        undecided = tmf_side_draw_8(it);
     else
 #endif
-        undecided = tmf_side_draw_4(it, threshold);
+        undecided = tmf_side_draw_4(it);
     if (TMF_UNLIKELY(undecided))
-        for (int i = 0; i < TMF_SIDE_EVENTS; i++)
+        for (int i = 0; i < it->batch.n_events; i++)
             for (int r = 0; r < TMF_SIDE; r++)
                 if (TMF_UNLIKELY(it->agents[i][r] == TMF_UNDECIDED)) {
-                    const uint64_t at = (uint64_t)(t + i);
-                    it->agents[i][r] = (uint32_t)tmf_agent_again(it->keys[r], at, 1, it->n_agents, threshold);
+                    const uint64_t at = (uint64_t)(t * it->batch.size + i);
+                    it->agents[i][r] = (uint32_t)tmf_agent_again(it->keys[r], at, 1, it->batch.among[i],
+                                                                 it->batch.threshold[i]);
                     it->n_biased += r < it->n_populations;
                 }
 }
 
-/* Plays events t..t + n - 1, all of one block, whose words are drawn. */
+/* Plays steps t..t + n - 1, all of one block, whose words are drawn. */
 static void tmf_side_play(tmf_side *it, int64_t t, int n)
 {
-    const int first = (int)(t % TMF_SIDE_EVENTS);
+    const int first = (int)(t % tmf_side_steps(it)) * it->batch.size, last = first + n * it->batch.size;
 #ifdef TMF_X86
     if (tmf_instruction_level() >= 2)
         tmf_side_play_16(it, t, n);
@@ -138,7 +147,7 @@ static void tmf_side_play(tmf_side *it, int64_t t, int n)
     for (int r = 0; r < it->n_populations && it->decisions[r]; r += 4) { /* four tables do not wait for each other */
         int64_t *const a = it->decisions[r], *const b = it->decisions[r + 1];
         int64_t *const c = it->decisions[r + 2], *const d = it->decisions[r + 3];
-        for (int i = first; i < first + n; i++) {
+        for (int i = first; i < last; i++) {
             const uint32_t *const pairs = it->pairs[i] + r;
             a[pairs[0]]++;
             b[pairs[1]]++;

@@ -1,4 +1,4 @@
-"""Replicas of sequential play side by side: up to sixteen populations of counts in the lanes of vectors.
+"""Replicas of small batches side by side: up to sixteen populations of counts in the lanes of vectors.
 
 Source     Theory, section 1; lanes.h.  Notation: R replicas, S observations, A actions, T steps, J record intervals.
 Contract   each replica has the bits that counts.run gives it: counts, decisions, rewards and return.
@@ -18,7 +18,7 @@ from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, refuse_standing
 from tmfcore._population.passive cimport EXACT_EVERY, refresh
 from tmfcore._model.policy cimport Policy, stage_end, stage_of
-from tmfcore._population.singles cimport CHUNK, FIXED, Population, Singles, average_extra
+from tmfcore._population.singles cimport FIXED, Population, Singles, average_extra, tmf_batch, tmf_batch_open
 
 cdef extern from "_population/lanes.h" nogil:
     enum:
@@ -32,6 +32,7 @@ cdef extern from "_population/lanes.h" nogil:
         double whole[16]
         int64_t n_populations, n_observations, n_actions
         uint64_t n_agents
+        tmf_batch batch
         uint64_t keys[16][4]
         tmf_alias alias
         int64_t n_blocks
@@ -45,6 +46,7 @@ cdef extern from "_population/lanes.h" nogil:
         int64_t n_ties, n_biased
     bint TMF_SIDE_VECTORS
     int tmf_instruction_level()
+    int64_t tmf_side_steps(const tmf_side *it)
     void tmf_side_words(tmf_side *it, int64_t t)
     void tmf_side_play(tmf_side *it, int64_t t, int n)
     void tmf_side_tables(tmf_side *it)
@@ -63,23 +65,29 @@ def fewest(Py_ssize_t n_observations):
     return 6 if level == 1 and n_observations <= 64 else TMF_SIDE + 1
 
 
-def side(Model model not None, Policy policy not None, Py_ssize_t horizon, int64_t n_agents, bint decisions):
-    """The Side that plays sequential replicas of a game, and records their decisions or not; None if none can.
+def side(Model model not None, Policy policy not None, Py_ssize_t horizon, int64_t n_agents, bint decisions,
+         int64_t size=1):
+    """The Side that plays replicas of a game at whose steps `size` agents act, and records their decisions or not.
 
-    One can if kernel and policy are constant within a stage, r0(o, mu) is affine in mu(o), passive agents stay where
-    they are, n_agents <= 2**31 - 1, and the compiler has vectors.
+    None if none can. One can if `size` <= 32 agents are drawn one by one, kernel and policy are constant within a
+    stage, r0(o, mu) is affine in mu(o), passive agents stay where they are, n_agents <= 2**31 - 1, and the compiler
+    has vectors.
     """
     cdef Side self = Side.__new__(Side)
     cdef Population *people = &self.people
-    if not TMF_SIDE_VECTORS or not 1 <= n_agents <= MOST_AGENTS or not model.passive_identity:
+    if (not TMF_SIDE_VECTORS or not 1 <= n_agents <= MOST_AGENTS or not model.passive_identity
+            or not 1 <= size <= TMF_SIDE_EVENTS):
         return None
     people.n_agents = n_agents
     self.at = Evaluator(model, policy, horizon)
     self.decides = decisions
-    self.singles = Singles.of(self.at, people, horizon, decisions)
-    if self.singles.manner != FIXED or not (model.constant or model.standing_slope != NULL):
+    self.singles = (Singles.of(self.at, people, horizon, decisions) if size == 1 else
+                    Singles.of_batches(self.at, people, size, decisions))
+    if (self.singles is None or self.singles.manner != FIXED
+            or not (model.constant or model.standing_slope != NULL)):
         return None
     self.allocate()
+    tmf_batch_open(&self.it.batch, <uint64_t>n_agents, <int>size)
     return self
 
 
@@ -222,8 +230,8 @@ cdef class Side:
         memset(self.it.reward, 0, sizeof(self.it.reward))
 
     cdef int check(self, Evaluator at, Py_ssize_t t, Py_ssize_t end) except -1 nogil:
-        """Raise if a sum of rewards is not finite after the events t..end - 1."""
-        cdef Py_ssize_t r, o
+        """Raise if a sum of rewards is not finite after the steps t..end - 1."""
+        cdef Py_ssize_t r, o, steps = tmf_side_steps(self.it)
         for r in range(self.it.n_populations):
             if isfinite(self.it.total[r]):
                 continue
@@ -231,7 +239,7 @@ cdef class Side:
             for o in range(at.n_observations):
                 if not isfinite(self.singles.level[o] + self.singles.slope[o] * self.people.counts[o]):
                     refuse_standing(at.model, <int>t, <int>o, self.people.mu)
-            o = self.it.pairs[(end - 1) % TMF_SIDE_EVENTS][r] // self.it.n_actions
+            o = self.it.pairs[((end - 1) % steps + 1) * self.it.batch.size - 1][r] // self.it.n_actions
             refuse_standing(at.model, <int>t, <int>o, self.people.mu)
         return 0
 
@@ -239,7 +247,7 @@ cdef class Side:
             double discount, Py_ssize_t record_every, int64_t[:, :, ::1] counts not None,
             int64_t[:, :, :, ::1] decisions, double[:, ::1] rewards not None,
             double[::1] returns not None, int64_t[:, ::1] watch=None):
-        """Simulate R <= 16 replicas of the counts chain, at each of whose steps one agent acts.
+        """Simulate R <= 16 replicas of the counts chain.
 
         Parameters
         ----------
@@ -278,6 +286,7 @@ cdef class Side:
         cdef tmf_side *it = self.it
         cdef Py_ssize_t R = keys.shape[0], horizon = at.horizon, n_stages = at.policy.n_stages
         cdef Py_ssize_t t = 0, j = 0, start = 0, end = 0, left = min(record_every, horizon), r, o
+        cdef Py_ssize_t steps = tmf_side_steps(it), chunk = self.singles.steps
         cdef int n_steps
         cdef bint stop = False
         if not (1 <= R <= TMF_SIDE
@@ -308,11 +317,12 @@ cdef class Side:
                 if t > 0 and t % EXACT_EVERY == 0:
                     tmf_side_refresh(it, self.singles.level, self.singles.slope)
                 start = t
-                end = min(t - t % CHUNK + CHUNK, stage_end(self.singles.stage, horizon, n_stages))
+                end = min(t - t % chunk + chunk, stage_end(self.singles.stage, horizon, n_stages))
+                end = min(end, t - t % EXACT_EVERY + EXACT_EVERY)
                 while t < end:
-                    if t % TMF_SIDE_EVENTS == 0:
+                    if t % steps == 0:
                         tmf_side_words(it, t)
-                    n_steps = <int>min(min(TMF_SIDE_EVENTS - t % TMF_SIDE_EVENTS, end - t), left)
+                    n_steps = <int>min(min(steps - t % steps, end - t), left)
                     tmf_side_play(it, t, n_steps)
                     t += n_steps
                     left -= n_steps

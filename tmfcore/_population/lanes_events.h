@@ -2,9 +2,8 @@
 #include "_population/lanes_vectors.h"
 
 /* Draws agents and moves of a block; returns whether an agent is TMF_UNDECIDED. */
-TMF_TARGET static int TMF_V(side_draw)(tmf_side *restrict it, uint32_t threshold)
+TMF_TARGET static int TMF_V(side_draw)(tmf_side *restrict it)
 {
-    const ints n_agents = TMF_V(all)((uint32_t)it->n_agents);
     ints any = TMF_V(all)(0);
     for (int j = 0; j < TMF_LANES; j++)
         for (int lane = 0; lane < it->n_populations; lane += TMF_W) {
@@ -25,8 +24,9 @@ TMF_TARGET static int TMF_V(side_draw)(tmf_side *restrict it, uint32_t threshold
                     d[h] = d[h] << 45 | d[h] >> 19;
                 }
                 ints low;
-                const ints agent = TMF_V(multiply)(TMF_V(parts)(word[0], word[1], 1), n_agents, &low);
-                const mask rejected = TMF_V(below)(low, threshold);
+                const ints agent = TMF_V(multiply)(TMF_V(parts)(word[0], word[1], 1), TMF_V(all)(it->batch.among[i]),
+                                                   &low);
+                const mask rejected = TMF_V(below)(low, it->batch.threshold[i]);
                 const ints biased = TMF_V(choose)(TMF_V(all)(0), rejected, TMF_V(all)(TMF_UNDECIDED));
                 TMF_V(store)(it->agents[i] + lane, agent | biased);
                 TMF_V(store)(it->moves[i] + lane, TMF_V(parts)(word[0], word[1], 0));
@@ -40,10 +40,49 @@ TMF_TARGET static int TMF_V(side_draw)(tmf_side *restrict it, uint32_t threshold
     return TMF_V(any)(TMF_V(equal)(any, TMF_V(all)(TMF_UNDECIDED)));
 }
 
-/* Plays events t..t + n - 1 of the block, from lane `lane` on. `small`: S <= 8, and alias tables fit in registers. */
-TMF_VECTOR(void) TMF_V(side_events)(tmf_side *restrict it, int64_t t, int n, const int lane, const int small)
+/* Takes one agent of each lane out of the counts, from observation o of block `block`. */
+TMF_VECTOR(void) TMF_V(side_leave)(tmf_side *restrict it, const int lane, const int n_blocks, ints o, ints block)
 {
-    const int first = (int)(t % TMF_SIDE_EVENTS), n_blocks = small ? 1 : (int)it->n_blocks;
+    uint32_t *const counts = it->counts + lane, *const blocks = it->blocks + lane;
+    for (int k = 0; n_blocks <= 2 && k < 8 * n_blocks; k++)
+        TMF_V(store)(counts + TMF_SIDE * k,
+                     TMF_V(less)(TMF_V(load)(counts + TMF_SIDE * k), TMF_V(equal)(o, TMF_V(all)((uint32_t)k))));
+    for (int r = 0; n_blocks > 2 && r < TMF_W; r++)
+        counts[TMF_SIDE * it->from[lane + r] + (uint32_t)r]--;
+    for (int j = 0; n_blocks > 1 && j < n_blocks; j++)
+        TMF_V(store)(blocks + TMF_SIDE * j,
+                     TMF_V(less)(TMF_V(load)(blocks + TMF_SIDE * j), TMF_V(equal)(block, TMF_V(all)((uint32_t)j))));
+}
+
+/* Adds one agent of each lane to the counts, at observation x; returns the counts there before. */
+TMF_VECTOR(ints) TMF_V(side_join)(tmf_side *restrict it, const int lane, const int n_blocks, ints x, ints lanes)
+{
+    uint32_t *const counts = it->counts + lane, *const blocks = it->blocks + lane;
+    ints joining = TMF_V(all)(0);
+    for (int k = 0; n_blocks <= 2 && k < 8 * n_blocks; k++) {
+        const ints count = TMF_V(load)(counts + TMF_SIDE * k);
+        const mask to = TMF_V(equal)(x, TMF_V(all)((uint32_t)k));
+        joining = TMF_V(choose)(joining, to, count);
+        TMF_V(store)(counts + TMF_SIDE * k, TMF_V(more)(count, to));
+    }
+    if (n_blocks > 2) {
+        joining = TMF_V(look)(counts, (x << 4) + lanes, 0);
+        for (int r = 0; r < TMF_W; r++)
+            counts[TMF_SIDE * x[r] + (uint32_t)r]++;
+    }
+    for (int j = 0; n_blocks > 1 && j < n_blocks; j++)
+        TMF_V(store)(blocks + TMF_SIDE * j,
+                     TMF_V(more)(TMF_V(load)(blocks + TMF_SIDE * j), TMF_V(equal)(x >> 3, TMF_V(all)((uint32_t)j))));
+    return joining;
+}
+
+/* Plays steps t..t + n - 1 of the block, from lane `lane` on. `small`: S <= 8, and alias tables fit in registers. `single`:
+ * one agent acts at a step. Of several, all leave before the first arrives, and rewards are those before the step. */
+TMF_VECTOR(void) TMF_V(side_events)(tmf_side *restrict it, int64_t t, int n, const int lane, const int small,
+                                    const int single)
+{
+    const int size = single ? 1 : it->batch.size, n_blocks = small ? 1 : (int)it->n_blocks;
+    const int first = (int)(t % tmf_side_steps(it)) * size, last = first + n * size;
     const int few = n_blocks <= 2; /* counts are changed by vectors; otherwise one by one */
     const uint32_t b = (uint32_t)it->alias.column_bits, s = (uint32_t)it->alias.cell_bits;
     const ints columns = TMF_V(all)((1u << b) - 1), fractions = TMF_V(all)((1u << (32 - b)) - 1);
@@ -57,14 +96,16 @@ TMF_VECTOR(void) TMF_V(side_events)(tmf_side *restrict it, int64_t t, int n, con
     const double *const margin = it->margin, *const rise = it->rise;
     uint32_t *const counts = it->counts + lane, *const blocks = it->blocks + lane;
     double weight = it->weight;
-    doubles total[2], reward[2], whole[2];
+    doubles total[2], reward[2], whole[2], earned[2];
     ints lanes;
     for (int r = 0; r < TMF_W; r++)
         lanes[r] = (uint32_t)r;
     TMF_V(load_doubles)(total, it->total + lane);
     TMF_V(load_doubles)(reward, it->reward + lane);
     TMF_V(load_doubles)(whole, it->whole + lane);
-    for (int i = first; i < first + n; i++) {
+    earned[0] = total[0];
+    earned[1] = total[1];
+    for (int i = first, end = first + size; i < last; i++) {
         const ints agent = TMF_V(load)(it->agents[i] + lane), move = TMF_V(load)(it->moves[i] + lane);
         ints block = TMF_V(all)(0), before = block, run = block, counted[8];
         for (int j = 0; j < n_blocks - 1; j++) {
@@ -98,12 +139,40 @@ TMF_VECTOR(void) TMF_V(side_events)(tmf_side *restrict it, int64_t t, int n, con
             TMF_V(store)(it->from + lane, o);
         if (TMF_UNLIKELY(TMF_V(any)(TMF_V(equal)(fraction, threshold)))) {
             TMF_V(store)(it->from + lane, o);
-            tmf_side_ties(it, t + i - first, it->moves[i], lane, TMF_W);
+            tmf_side_ties(it, t * size + i - first, it->moves[i], lane, TMF_W);
             flow = TMF_V(load)(it->flows + lane);
         }
         const ints x = bits ? flow & TMF_V(all)(bits) : TMF_V(look)(successors, flow, small);
         const ints pair = o * A + (flow >> action_at & actions);
         TMF_V(store)(it->pairs[i] + lane, pair);
+
+        const ints own = pair + extra_of;
+        if (!single) {
+            TMF_V(store)(it->joined[i] + lane, x);
+            TMF_V(side_leave)(it, lane, n_blocks, o, block);
+            for (int h = 0; h < 2; h++) {
+                earned[h] += TMF_V(look_doubles)(it->extra, own, h, 0);
+                total[h] -= TMF_V(look_doubles)(margin, o, h, small)
+                          + TMF_V(look_doubles)(rise, o, h, small) * TMF_V(to_doubles)(leaving - 1, h);
+            }
+            if (i + 1 < end)
+                continue;
+            for (int j = end - size; j < end; j++) {
+                const ints to = TMF_V(load)(it->joined[j] + lane);
+                const ints joining = TMF_V(side_join)(it, lane, n_blocks, to, lanes);
+                for (int h = 0; h < 2; h++)
+                    total[h] += TMF_V(look_doubles)(margin, to, h, small)
+                              + TMF_V(look_doubles)(rise, to, h, small) * TMF_V(to_doubles)(joining, h);
+            }
+            for (int h = 0; h < 2; h++) {
+                reward[h] += earned[h];
+                whole[h] += weight * earned[h];
+                earned[h] = total[h];
+            }
+            weight *= it->discount;
+            end += size;
+            continue;
+        }
 
         ints joining = TMF_V(all)(0);
         if (few) {
@@ -128,15 +197,14 @@ TMF_VECTOR(void) TMF_V(side_events)(tmf_side *restrict it, int64_t t, int n, con
             TMF_V(store)(blocks + TMF_SIDE * j, TMF_V(more)(sum, TMF_V(equal)(x >> 3, here)));
         }
 
-        const ints own = pair + extra_of;
         for (int h = 0; h < 2; h++) {
             const doubles more = TMF_V(look_doubles)(margin, x, h, small)
                                + TMF_V(look_doubles)(rise, x, h, small) * TMF_V(to_doubles)(joining, h);
             const doubles less = TMF_V(look_doubles)(margin, o, h, small)
                                + TMF_V(look_doubles)(rise, o, h, small) * TMF_V(to_doubles)(leaving - 1, h);
-            const doubles earned = total[h] + TMF_V(look_doubles)(it->extra, own, h, 0);
-            reward[h] += earned;
-            whole[h] += weight * earned;
+            earned[h] = total[h] + TMF_V(look_doubles)(it->extra, own, h, 0);
+            reward[h] += earned[h];
+            whole[h] += weight * earned[h];
             total[h] += more - less;
         }
         weight *= it->discount;
@@ -150,10 +218,14 @@ TMF_TARGET static void TMF_V(side_play)(tmf_side *it, int64_t t, int n)
 {
     const int small = it->n_blocks == 1 && it->n_observations << it->alias.column_bits <= TMF_SIDE_CELLS;
     for (int lane = 0; lane < it->n_populations; lane += TMF_W)
-        if (small)
-            TMF_V(side_events)(it, t, n, lane, 1);
+        if (it->batch.size == 1 && small)
+            TMF_V(side_events)(it, t, n, lane, 1, 1);
+        else if (it->batch.size == 1)
+            TMF_V(side_events)(it, t, n, lane, 0, 1);
+        else if (small)
+            TMF_V(side_events)(it, t, n, lane, 1, 0);
         else
-            TMF_V(side_events)(it, t, n, lane, 0);
+            TMF_V(side_events)(it, t, n, lane, 0, 0);
 }
 
 #undef ints

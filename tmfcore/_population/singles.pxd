@@ -1,4 +1,4 @@
-"""Steps at which one agent acts (B = 1) and passive agents stay where they are, for both engines."""
+"""Steps at which one agent acts, or few of a population of counts, and passive agents stay where they are."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tmfcore._population.alias cimport AliasTables, tmf_alias
@@ -24,7 +24,7 @@ cdef extern from "_population/events.h" nogil:
         uint64_t partners[256]
         uint64_t words[512]
     ctypedef struct tmf_block:
-        int64_t begin, end, length, n_observations
+        int64_t begin, end, length, chunk, first, size, n_observations
         int search_bits
         int64_t *bounds
         uint32_t left[256]
@@ -32,6 +32,10 @@ cdef extern from "_population/events.h" nogil:
         uint32_t met[256]
         uint32_t pairs[256]
         uint32_t cells[256]
+    ctypedef struct tmf_batch:
+        int size, n_words, n_events
+    void tmf_batch_open(tmf_batch *batch, uint64_t n, int size)
+    void tmf_draw_batches(const uint64_t *key, int64_t chunk, const tmf_batch *batch, tmf_draws *draws)
     ctypedef struct tmf_event_tables:
         int kind
         tmf_alias first, second
@@ -43,6 +47,7 @@ cdef extern from "_population/events.h" nogil:
         const uint64_t *key
         tmf_draws draws
         tmf_block block
+        tmf_batch batch
         tmf_event_tables tables
         int64_t n_agents
         void *observations
@@ -57,7 +62,7 @@ cdef extern from "_population/events.h" nogil:
         void *model
         double *mu
         double *standing
-        double before, total, reward, whole, weight, discount
+        double total, reward, whole, weight, discount
     void tmf_draw_chunk(const uint64_t *key, int64_t chunk, uint64_t n, int kind, tmf_draws *draws)
     void tmf_begin_block(
         tmf_block *block, int64_t t, int64_t n, const tmf_draws *draws, const int64_t *counts, bint meets)
@@ -89,14 +94,17 @@ cdef struct Event:             # the acting agent of one step
     Py_ssize_t observation
     Py_ssize_t action
     Py_ssize_t cell            # cell drawn in the row of (observation, action)
-    double standing            # its reward if it had been passive
-    double extra               # its reward minus `standing`
+    double extra               # its reward minus that of a passive agent
 
 
 # Words of the bounds of a population whose individuals are not stored.
 cdef Py_ssize_t bounds_of(Evaluator at) noexcept nogil
 # mean (S,) = sum_a pi(a | o) extra(o, a).
 cdef void average_extra(Evaluator at, const double *extra, double *mean) noexcept nogil
+
+
+# Whether batches of `size` agents are drawn one by one, if tables allow it.
+cpdef bint one_by_one(int64_t size, int64_t n_agents, Py_ssize_t n_observations) noexcept
 
 
 cdef class Singles:
@@ -109,6 +117,8 @@ cdef class Singles:
     cdef Py_ssize_t ready      # step for which `prepare` was called last
     cdef Py_ssize_t played     # the step after those played last
     cdef Py_ssize_t chunk      # chunk of the random numbers in events.draws
+    cdef Py_ssize_t size       # agents that act at a step
+    cdef Py_ssize_t steps      # of a chunk
     cdef tmf_events events     # the kernel of FIXED and MEETINGS
     cdef double *memory        # of all arrays of doubles and of events.block.bounds
     cdef double *extra         # (S, A)  r - r0
@@ -116,12 +126,18 @@ cdef class Singles:
     cdef double *level         # (S,)  TMF_LOCAL: r0(o, mu) = level[o] + slope[o] N mu(o)
     cdef double *slope         # (S,)
     cdef double *margin        # (S, 2)  level + slope, 2 slope
-    cdef Event last
+    cdef Event last            # the agent that acted last
 
     # For a run of at.horizon steps, at n_single of which one agent acts; reads whether people.observations is NULL.
     # Unless actions matter, rows may be averaged over the policy; rewards are then expectations over the actions.
     @staticmethod
     cdef Singles of(Evaluator at, const Population *people, Py_ssize_t n_single, bint actions_matter)
+
+    # For a population of counts, of which `size` agents act at each step; None unless they are FIXED and can be drawn
+    # one by one in less time than their number is split (`one_by_one`).
+    @staticmethod
+    cdef Singles of_batches(Evaluator at, const Population *people, int64_t size, bint actions_matter)
+    cdef void gather(self, const Population *people, int64_t size) noexcept
     cdef void see(self, Evaluator at, const Population *people, int64_t *bounds) noexcept
     cdef bint draw(self, Population *people, Py_ssize_t t) noexcept nogil
     cdef void meet(self, MeetingTables meetings) noexcept
@@ -133,6 +149,10 @@ cdef class Singles:
     cdef int open_tables(self, Evaluator at, const double *mu, Py_ssize_t t) except -1 nogil
     # How events.h keeps the sum of r0 up to date; `paid`: whether some local reward is not 0.
     cdef int pricing(self, Evaluator at, bint paid) noexcept nogil
+    # Event i, of the present block.
+    cdef Event event(self, Py_ssize_t i) noexcept nogil
+    # The i-th agent that acted at the last step.
+    cdef Event acted(self, Py_ssize_t i) noexcept nogil
     cdef void couple(self, Evaluator at, Population *people) noexcept nogil
     # Play and record up to n_steps steps from t on; return their number, which ends with a chunk or a stage.
     cdef Py_ssize_t play(

@@ -1,8 +1,9 @@
-"""Steps at which one agent acts (B = 1) and passive agents stay where they are, for both engines.
+"""Steps at which one agent acts and passive agents stay where they are, for both engines; or few, for that of counts.
 
 Source     Theory, section 1.  Notation: N agents, S observations, A actions, K successors.
 Contract   step t uses random words addressed by (key, t) alone. If individuals are stored, the drawn index i is an
            individual; otherwise it is the i-th agent in order of observation. The law of the counts is the same.
+           The agents of a batch are drawn one after the other, without replacement (events.h).
 Cost       O(1) per event if neither kernel nor policy depends on mu and rewards are separable (model.pxd), plus
            O(S / N^(1/3) + log S) to find the agent if individuals are not stored. Otherwise the game evaluates one
            row, or all its tables.
@@ -18,7 +19,7 @@ from tmfcore._model.evaluator cimport successors_of
 from tmfcore._population.ledger cimport end_step, end_steps
 from tmfcore._population.meetings cimport MeetingTables, action_tables, build_actions, meeting_cells
 from tmfcore._model.model cimport Model, Tables, checked_meeting, checked_row, refuse_standing
-from tmfcore._population.passive cimport move_agent, refresh
+from tmfcore._population.passive cimport EXACT_EVERY, move_agent, refresh
 from tmfcore._model.policy cimport stage_end, stage_of
 from tmfcore._population.observations cimport tmf_load_one, tmf_prefetch_one, tmf_store_one
 from tmfcore._random.sampling cimport scan
@@ -39,6 +40,13 @@ cdef void average_extra(Evaluator at, const double *extra, double *mean) noexcep
         mean[o] = 0
         for a in range(at.n_actions):
             mean[o] += at.pi[o * at.n_actions + a] * extra[o * at.n_actions + a]
+
+
+cpdef bint one_by_one(int64_t size, int64_t n_agents, Py_ssize_t n_observations) noexcept:
+    """Whether batches of `size` agents of a population of counts are drawn one by one, if alias tables allow it."""
+    # Measured: of larger batches, more agents are so near to a bound that they must be located again.
+    cdef bint small = size <= 32 and 2 * size <= n_agents
+    return n_agents >> 32 == 0 and (small or (size <= min(CHUNK, 32 * n_observations) and size * size <= n_agents))
 
 
 cdef class Singles:
@@ -80,14 +88,38 @@ cdef class Singles:
                               TMF_MEETS if self.manner == MEETINGS and events.tables.n_actions == 1 else TMF_MEETS_ACTS)
         return self
 
+    @staticmethod
+    cdef Singles of_batches(Evaluator at, const Population *people, int64_t size, bint actions_matter):
+        cdef Singles self
+        if not one_by_one(size, people.n_agents, at.n_observations):
+            return None
+        # Splitting a batch takes as long as about S A / 8 draws from tables (measured).
+        self = Singles.of(at, people, at.horizon * (size + at.n_observations * at.n_actions // 8), actions_matter)
+        if self.manner != FIXED:
+            return None
+        self.gather(people, size)
+        return self
+
     def __dealloc__(self):
         free(self.memory)
+
+    cdef void gather(self, const Population *people, int64_t size) noexcept:
+        """Let `size` agents act at a step."""
+        cdef tmf_events *events = &self.events
+        self.size = size
+        tmf_batch_open(&events.batch, people.n_agents, <int>size)
+        self.steps = CHUNK // events.batch.n_words * (events.batch.n_events // size)
+        events.block.size = size
+        events.block.chunk = self.steps * size
+        events.block.length = max(size, events.block.length - events.block.length % size)
 
     cdef void see(self, Evaluator at, const Population *people, int64_t *bounds) noexcept:
         """Take the population as it is stored; bounds (bounds_of(at),) for one whose individuals are not."""
         cdef tmf_events *events = &self.events
         cdef Py_ssize_t o
         self.stage = self.ready = self.played = self.chunk = -1
+        self.size = events.block.size = 1
+        self.steps = events.block.chunk = CHUNK
         events.block.n_observations = at.n_observations
         events.block.search_bits = bits_for(at.n_observations)
         # Long blocks are begun rarely; in short ones, few agents are so near a bound that they must be located again.
@@ -160,9 +192,12 @@ cdef class Singles:
         """Draw the random numbers of the chunk of step t; return whether they were not yet drawn."""
         cdef tmf_events *events = &self.events
         cdef Py_ssize_t i
-        if self.chunk == t // CHUNK:
+        if self.chunk == t // self.steps:
             return False
-        self.chunk = t // CHUNK
+        self.chunk = t // self.steps
+        if self.size > 1:
+            tmf_draw_batches(people.key, self.chunk, &events.batch, &events.draws)
+            return True
         tmf_draw_chunk(people.key, self.chunk, people.n_agents, events.tables.kind, &events.draws)
         for i in range(AHEAD if people.observations != NULL else 0):
             tmf_prefetch_one(people.observations, people.width, events.draws.agents[i])
@@ -237,7 +272,7 @@ cdef class Singles:
     ) except -1 nogil:
         cdef Py_ssize_t i
         self.prepare(at, people, t)
-        n_steps = min(n_steps, CHUNK - t % CHUNK)
+        n_steps = min(min(n_steps, self.steps - t % self.steps), EXACT_EVERY - t % EXACT_EVERY)
         if self.manner == FIXED or self.manner == MEETINGS:
             n_steps = min(n_steps, stage_end(self.stage, at.horizon, at.policy.n_stages) - t)
             self.play_tables(at, people, ledger, t, n_steps)
@@ -257,8 +292,7 @@ cdef class Singles:
     ) except -1 nogil:
         """As play, by tables."""
         cdef tmf_events *events = &self.events
-        cdef tmf_block *block = &self.events.block
-        cdef Py_ssize_t S = at.n_observations, end = t + n_steps, n, o, i
+        cdef Py_ssize_t S = at.n_observations, B = self.size, end = t + n_steps, n, o
         events.counts = people.counts
         events.mu = people.mu
         events.total = people.passive.sum
@@ -268,22 +302,14 @@ cdef class Singles:
         while t < end:
             events.decisions = ledger.decisions
             events.reward = ledger.reward
-            n = tmf_play_events(events, t, end - t, ledger.left)
+            n = tmf_play_events(events, t * B, (end - t) * B, ledger.left * B) // B
             ledger.reward = events.reward
             end_steps(ledger, n, people.counts)
             t += n
         ledger.total = events.whole
         ledger.weight = events.weight
         people.passive.sum = events.total
-        i = end - 1 - block.begin
-        o = block.left[i]
-        self.last.agent = events.draws.agents[(end - 1) % CHUNK]
-        self.last.observation = o
-        self.last.action = block.pairs[i] % events.tables.n_actions
-        self.last.cell = block.cells[i]
-        # r0 at this step's mu if n_steps is 1; needed only then
-        self.last.standing = events.before if events.pricing == TMF_PRICED else events.standing[o]
-        self.last.extra = events.extra[block.pairs[i]]
+        self.last = self.event(end * B - 1)
         if events.pricing != TMF_PRICED:
             for o in range(S):
                 people.mu[o] = <double>people.counts[o] / people.n_agents
@@ -294,6 +320,21 @@ cdef class Singles:
                     refuse_standing(at.model, <int>(end - n_steps), <int>o, people.mu)
             refuse_standing(at.model, <int>(end - n_steps), <int>self.last.observation, people.mu)
         return 0
+
+    cdef Event event(self, Py_ssize_t i) noexcept nogil:
+        """Event i, of the present block."""
+        cdef tmf_block *block = &self.events.block
+        cdef Event event
+        i -= block.begin
+        event.agent = self.events.draws.agents[block.first + i]
+        event.observation = block.left[i]
+        event.action = block.pairs[i] % self.events.tables.n_actions
+        event.cell = block.cells[i]
+        event.extra = self.events.extra[block.pairs[i]]
+        return event
+
+    cdef Event acted(self, Py_ssize_t i) noexcept nogil:
+        return self.last if self.size == 1 else self.event((self.played - 1) * self.size + i)
 
     cdef int play_one(
         self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t t, Py_ssize_t n_steps
@@ -340,7 +381,6 @@ cdef class Singles:
         self.last.observation = o
         self.last.action = a
         self.last.cell = k
-        self.last.standing = standing
         self.last.extra = own - standing
         reward = people.passive.sum + self.last.extra
         if ledger.decisions != NULL:

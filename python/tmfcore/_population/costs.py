@@ -18,6 +18,7 @@ import numpy as np
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
+from tmfcore._population.singles import one_by_one
 
 __all__ = ["BESIDE", "seconds_per_step"]
 
@@ -46,7 +47,7 @@ def seconds_per_step(
         ]
     facts = (
         model.n_observations, model.n_actions, model.n_successors, model.n_passive_successors, model.passive_identity,
-        model.constant_transition and not policy.depends_on_mu,
+        model.constant_transition and not policy.depends_on_mu, model.separable_reward,
     )  # fmt: skip
     if len(kinds) == 1:
         counts, agents = _step(facts, n_agents, *kinds[0][1:], decisions)
@@ -68,17 +69,22 @@ class _Facts(NamedTuple):
     n_passive_successors: int
     passive_identity: bool
     fixed: bool  # no row depends on mu or t
+    local: bool  # r0(o, mu) depends on mu(o) only
 
 
 @lru_cache(256)
 def _step(
-    known: tuple[int, int, int, int, bool, bool], n_agents: int, n_acting: float, size: int, decisions: bool
+    known: tuple[int, int, int, int, bool, bool, bool], n_agents: int, n_acting: float, size: int, decisions: bool
 ) -> tuple[float, float]:
     """Nanoseconds of a step of both engines; `size` < 0: the number of acting agents is random."""
     facts = _Facts(*known)
     if size == 1 and facts.passive_identity:
         return 20 + 0.3 * facts.n_observations / 8, 12.0
-    return _counts_step(facts, n_agents, n_acting, decisions), _agents_step(facts, n_agents, n_acting, size, decisions)
+    counts = _counts_step(facts, n_agents, n_acting, decisions)
+    tables = facts.fixed and facts.local and facts.passive_identity
+    if size > 0 and tables and one_by_one(size, n_agents, facts.n_observations):
+        counts = min(counts, _batch_step(facts, n_agents, size))
+    return counts, _agents_step(facts, n_agents, n_acting, size, decisions)
 
 
 def _counts_step(facts: _Facts, n_agents: int, n_acting: float, decisions: bool) -> float:
@@ -93,6 +99,12 @@ def _counts_step(facts: _Facts, n_agents: int, n_acting: float, decisions: bool)
     if not facts.passive_identity:
         total += _split(n_obs, facts.n_passive_successors, n_agents - n_acting)
     return total
+
+
+def _batch_step(facts: _Facts, n_agents: int, size: int) -> float:
+    """The cost of `size` agents drawn one by one from the counts; those near to a bound are located twice."""
+    n_obs = facts.n_observations
+    return size * (5 + 0.05 * n_obs + 0.5 * size * min(1.0, 2.0 * n_obs * size / n_agents))
 
 
 def _split(n_rows: int, n_cells: int, n_agents: float) -> float:

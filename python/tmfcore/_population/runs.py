@@ -66,8 +66,9 @@ class Run:
         fewest = lanes.fewest(self.model.n_observations)
         if self.decisions is not None and self.record_every == 1:
             return lanes.MOST + 1  # writing S A decisions at every step takes most of the time, and more in many places
-        if replicas >= fewest and self.engine == "counts" and self.batch is not None and (self.batch == 1).all():
-            if self.decisions is None and skipping.applies(self.model, self.policy, self.horizon, self.n_agents):
+        if replicas >= fewest and self.engine == "counts" and self.batch is not None:
+            single = self.batch[0] == 1 and self.decisions is None
+            if single and skipping.applies(self.model, self.policy, self.horizon, self.n_agents):
                 return lanes.MOST + 1
             if (side := self.side()) is not None:
                 self.sides.append(side)
@@ -76,10 +77,14 @@ class Run:
 
     def side(self) -> lanes.Side | None:
         """A kernel that plays replicas side by side, if they can."""
-        return lanes.side(self.model, self.policy, self.horizon, self.n_agents, self.decisions is not None)
+        if self.batch is None or (self.batch != self.batch[0]).any():
+            return None
+        return lanes.side(
+            self.model, self.policy, self.horizon, self.n_agents, self.decisions is not None, int(self.batch[0])
+        )
 
     def side_by_side(self, group: range, seeds: Sequence[seeding.Stream], watch: IntArray | None) -> None:
-        """Run the replicas of `group`, whose steps are of one agent, and write their rows of the outputs."""
+        """Run the replicas of `group` and write their rows of the outputs."""
         rows = slice(group.start, group.stop)
         if self.start is None:
             streams = [seeding.generator(seed) for seed in seeds[rows]]

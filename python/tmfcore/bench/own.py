@@ -67,9 +67,12 @@ class Tmfcore:
             for engine, label in (("auto", "tmfcore"), ("agents", "tmfcore, agents"))
         ]
 
-    def batch(self, problem: Population) -> Entry:
-        """One record per run, with rewards and decisions summed over it."""
-        return _whole(problem, tmf.Batch(problem.batch), "agents")
+    def batch(self, problem: Population) -> list[Entry]:
+        """The engine that tmfcore chooses, and agents."""
+        return [
+            _whole(problem, tmf.Batch(problem.batch), engine, label)
+            for engine, label in (("auto", "tmfcore"), ("agents", "tmfcore, agents"))
+        ]
 
     def replicas(self, problem: Replicas) -> Entry:
         """One record per run, with rewards and decisions summed over it; one thread."""
@@ -77,12 +80,12 @@ class Tmfcore:
 
         def run() -> Answer:
             found = tmf.simulate(
-                game, policy, tmf.Sequential(), problem.n_agents, replicas=problem.replicas, start=problem.initial,
-                rng=1, threads=1, record_every=problem.steps,
+                game, policy, tmf.Batch(problem.batch), problem.n_agents, replicas=problem.replicas,
+                start=problem.initial, rng=1, threads=1, record_every=problem.steps,
             )  # fmt: skip
             return Answer(found.counts[:, -1], problem.steps)
 
-        return Entry("tmfcore", run, problem.steps * problem.replicas, ours=True)
+        return Entry("tmfcore", run, problem.steps * problem.batch * problem.replicas, ours=True)
 
     def bernoulli(self, problem: Population) -> Entry:
         """One record per run."""

@@ -48,7 +48,7 @@ SIZES = {"full": FULL, "quick": QUICK, "tiny": TINY}
 #: Units of work of a problem, by the name of a unit.
 UNITS: dict[str, Callable[[Any], float]] = {
     "agent-step": lambda problem: problem.steps * problem.n_agents,
-    "acting agent": lambda problem: problem.steps * problem.batch,
+    "acting agent": lambda problem: problem.steps * problem.batch * getattr(problem, "replicas", 1),
     "event": lambda problem: problem.steps * getattr(problem, "replicas", 1),
     "change": lambda problem: problem.changes,
     "step": lambda problem: problem.steps,
@@ -107,9 +107,9 @@ def resources(kind: str, size: int, n_agents: int, batch: int, steps: int) -> Po
     return Population(kind, n_agents, steps, **_resources(size), batch=batch)
 
 
-def replicas(size: int, n_agents: int, steps: int, n_replicas: int = 64) -> Replicas:
-    """Populations that select resources, one agent at a time."""
-    return Replicas("replicas", n_agents, steps, **_resources(size), batch=1, replicas=n_replicas)
+def replicas(size: int, n_agents: int, steps: int, n_replicas: int = 64, batch: int = 1) -> Replicas:
+    """Populations that select resources, `batch` agents at a time."""
+    return Replicas("replicas", n_agents, steps, **_resources(size), batch=batch, replicas=n_replicas)
 
 
 def _resources(size: int) -> dict[str, Any]:
@@ -207,12 +207,18 @@ def _few() -> list[Workload]:
     for size in (8, 64):
         title = f"Sequential, 64 replicas, resource selection, S={size}, N={{agents}} / 10, one sweep"
         found.append(Workload(f"replicas-{size}", title, "event", _sized(replicas, size, 10)))
+    title = "Batch(8), 64 replicas, resource selection, S=8, N={agents} / 10, one sweep"
+    found.append(
+        Workload(
+            "replicas-batch", title, "acting agent", lambda s: replicas(8, s.agents // 10, s.agents // 80, batch=8)
+        )
+    )
     for batch in (32, 1024):
 
         def play(s: Size, batch: int = batch) -> Population:
             return resources("batch", 8, s.agents, batch, max(4, 2 * s.agents // batch // 4))
 
-        title = f"Batch({batch}), engine agents, resource selection, S=8, N={{agents}}"
+        title = f"Batch({batch}), resource selection, S=8, N={{agents}}"
         found.append(Workload(f"batch-{batch}", title, "acting agent", play))
     return found
 
