@@ -3,8 +3,8 @@
 Source     Theory, section 5.  Notation: S observations, A actions, K successors, T steps, J record intervals.
 Contract   counts stay nonnegative and sum to N after every step. Draws do not depend on what is recorded.
            Rows are split many at a time, by words of a stream whose key the replica's generator draws.
-Cost       O(S A K) per step, whatever N; O(S + A + K) if one agent acts and passive agents stay where they are, O(B) if
-           few do and rows are kept in tables, or as in skipping.pyx if moreover nothing but counts and rewards is recorded.
+Cost       O(S A K) per step, whatever N. If passive agents stay where they are: O(S + A + K) if one agent acts, O(B) if
+           few do and rows are kept in tables, or as in skipping.pyx if only counts and rewards are recorded.
 """
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
