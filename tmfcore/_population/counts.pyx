@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._population.flows cimport (
-    Record, interval_of, note_active, note_passive_staying, note_single, note_standing)
+    Record, interval_of, note_active, note_passive_staying, note_single, note_standing, record_in)
 from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger, tmf_told, watched
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, checked_row
@@ -416,10 +416,6 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     cdef Population *people
     cdef Ledger ledger
     cdef Record record
-    cdef int64_t[:, :, :, ::1] active
-    cdef int64_t[:, :, ::1] passive
-    cdef double[:, :, ::1] reward_sums
-    cdef double[:, ::1] passive_reward_sums
     cdef int64_t[2] unwatched
     cdef int64_t *told = watched(watch, unwatched)
     cdef int64_t n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards,
@@ -430,19 +426,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     start(&engine.sampler, bit_generator)
     memset(&record, 0, sizeof(Record))
     if flows is not None:
-        active, reward_sums, passive, passive_reward_sums = flows
-        for array in flows:
-            if array.shape[0] != n_intervals:
-                raise ValueError(f"flows must have {n_intervals} intervals; got {array.shape[0]}")
-            array[...] = 0
-        if (active.shape[1] != S or active.shape[2] != A or active.shape[3] != model.n_successors
-                or reward_sums.shape[1] != S or reward_sums.shape[2] != A or passive.shape[1] != S
-                or passive.shape[2] != model.n_passive_successors or passive_reward_sums.shape[1] != S):
-            raise ValueError("flows must have shapes (J, S, A, K), (J, S, A), (J, S, K0), (J, S)")
-        record.active = &active[0, 0, 0, 0]
-        record.reward_sums = &reward_sums[0, 0, 0]
-        record.passive = &passive[0, 0, 0]
-        record.passive_reward_sums = &passive_reward_sums[0, 0]
+        record = record_in(flows, n_intervals, engine.at)
     engine.follow(policy)
     if engine.singles is not None and engine.size == 1 and not engine.decisions:
         engine.skipping = skipping_of(engine.at, people, engine.singles, engine.n_single, discount)

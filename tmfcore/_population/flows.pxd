@@ -60,3 +60,28 @@ cdef inline Record interval_of(const Record *flows, Evaluator at, Py_ssize_t j) 
     record.passive = flows.passive + j * S * at.n_passive_successors
     record.passive_reward_sums = flows.passive_reward_sums + j * S
     return record
+
+
+cdef inline Record record_in(object flows, Py_ssize_t n_intervals, Evaluator at) except *:
+    """The record of interval 0 in the arrays `flows` of counts.run, which are cleared. Raise ValueError."""
+    cdef int64_t[:, :, :, ::1] active
+    cdef int64_t[:, :, ::1] passive
+    cdef double[:, :, ::1] reward_sums
+    cdef double[:, ::1] passive_reward_sums
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef Record record
+    active, reward_sums, passive, passive_reward_sums = flows
+    for array in flows:
+        if array.shape[0] != n_intervals:
+            raise ValueError(f"flows must have {n_intervals} intervals; got {array.shape[0]}")
+        array[...] = 0
+    if (active.shape[1] != S or active.shape[2] != A or active.shape[3] != at.n_successors
+            or reward_sums.shape[1] != S or reward_sums.shape[2] != A or passive.shape[1] != S
+            or passive.shape[2] != at.n_passive_successors or passive_reward_sums.shape[1] != S):
+        raise ValueError("flows must have shapes (J, S, A, K), (J, S, A), (J, S, K0), (J, S)")
+    memset(&record, 0, sizeof(Record))
+    record.active = &active[0, 0, 0, 0]
+    record.reward_sums = &reward_sums[0, 0, 0]
+    record.passive = &passive[0, 0, 0]
+    record.passive_reward_sums = &passive_reward_sums[0, 0]
+    return record
