@@ -119,8 +119,8 @@ EXAMPLES = {
         replicas=2, engine="auto", start=np.array([6, 3, 3]), rng=1, threads=1, record_every=2, decisions=True,
         trajectories=False, progress=False, times=None,
     ),
-    "tmfcore.mean_field": lambda: played(record_every=2),
-    "tmfcore.evaluate": lambda: played(clock="always", flow=flow()),
+    "tmfcore.mean_field": lambda: played(record_every=2, times=None),
+    "tmfcore.evaluate": lambda: played(clock="always", flow=flow(), times=None),
     "tmfcore.best_response": lambda: {
         "game": game(), "flow": flow(), "schedule": tmf.Fraction(0.5), "n_agents": N, "clock": "schedule",
     },

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base import wording as say
 from tmfcore._base.entries import all_finite
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
-from tmfcore._base.types import Clock, SharesKind, Time
+from tmfcore._base.types import Clock, FloatsLike, SharesKind, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
+from tmfcore._limit import ode
 from tmfcore._model import appearance as _appearance
+from tmfcore._model.continuous import Continuous, Stages, record_times, refuse_times
 from tmfcore._model.evaluator import Kept, keep_kernels
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
 from tmfcore._model.game import Game, in_steps
+from tmfcore._model.model import Model
+from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule, as_schedule
@@ -41,7 +46,8 @@ class Flow(_appearance.Timed, Result[SharesKind]):
     steps : (J+1,) int64
         Step of each record, from 0 to the horizon.
     active_fraction : (T,) float64
-        Share of the population that acts at each step; may be a broadcast view of one number.
+        Share of the population that acts at each step; may be a broadcast view of one number. Under Poisson clocks:
+        the mean number of actions of an agent in each interval, which may exceed 1.
     horizon : int
         T.
     game : str
@@ -55,6 +61,9 @@ class Flow(_appearance.Timed, Result[SharesKind]):
         Unit of time, "steps" or "sweeps".
     action_labels : tuple of A str
         As in the game; empty if unknown.
+    record_times : (J+1,) float64 or None
+        Under Poisson clocks, the times of the recorded distributions, in units of time; `steps` then numbers them, and
+        an interval counts as a step. None: steps * step.
     fingerprint : Fingerprint or None
         Identifies game, schedule and N, so that only matching results are combined. None, for a flow made by hand:
         it cannot be combined with other results.
@@ -70,6 +79,7 @@ class Flow(_appearance.Timed, Result[SharesKind]):
 
     SHAPES: ClassVar[dict[str, str]] = {
         "mu": "J+1 S", "steps": "J+1", "active_fraction": "T", "observation_labels": "S", "action_labels": "A",
+        "record_times": "J+1",
     }  # fmt: skip
 
     mu: FloatArray
@@ -82,6 +92,7 @@ class Flow(_appearance.Timed, Result[SharesKind]):
     step: float = 1.0
     time: Time = "steps"
     action_labels: tuple[str, ...] = ()
+    record_times: FloatArray | None = None
     fingerprint: Fingerprint | None = None
 
     def _facts(self) -> Iterator[tuple[str, object]]:
@@ -165,9 +176,9 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
         return values_over_time(self.values, self.flow, kind, **style)
 
 
-def types_of(game: Game) -> tuple[tuple[str, int], ...]:
-    """Name and number of observations of each type of a game made by games.typed; () for other games."""
-    names, models = (getattr(game.model, part, ()) for part in ("names", "models"))
+def types_of(model: Model) -> tuple[tuple[str, int], ...]:
+    """Name and number of observations of each type in the model of a game made by games.typed; () for other games."""
+    names, models = (getattr(model, part, ()) for part in ("names", "models"))
     return tuple((name, model.n_observations) for name, model in zip(names, models, strict=True)) if models else ()
 
 
@@ -184,7 +195,7 @@ def values_over_time(values: FloatArray, flow: Flow, kind: Any, **style: Any) ->
     """The picture of values (T+1, S) along a flow."""
     from tmfcore import plotting
 
-    times = np.arange(len(values)) * flow.step
+    times = np.arange(len(values)) * flow.step if flow.record_times is None else flow.record_times
     return plotting.over_time(
         plotting.Course(times, values), _appearance.labels_of(flow, values.shape[1]), flow.observation_shape, kind=kind,
         shares=False, quantity="value V (units of return)", unit=flow.time, **style,
@@ -193,8 +204,9 @@ def values_over_time(values: FloatArray, flow: Flow, kind: Any, **style: Any) ->
 
 @fits_memory(f"record_every must be larger, or {SMALLER_GAME}")
 def mean_field(
-    game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | None = None, *, record_every: int = 1
-) -> Flow:
+    game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | None = None, *, record_every: int = 1,
+    times: FloatsLike | None = None,
+) -> Flow:  # fmt: skip
     """The mean-field flow mu_{t+1} = Phi_t(mu_t) from game.initial (Theory, section 2).
 
     Parameters
@@ -207,6 +219,9 @@ def mean_field(
         flow is the limit N -> infinity with these fractions: it has no noise, and is not the expectation for N agents.
     record_every : int, optional
         Steps between recorded distributions; the last interval may be shorter. J = ceil(T / record_every).
+    times : float, (J+1,) floats or None, optional
+        Only with Poisson clocks: the times at which to record, from 0 to the horizon. A number: its multiples, and the
+        horizon. None: 0, 1, 2, ... and the horizon.
 
     Returns
     -------
@@ -219,7 +234,8 @@ def mean_field(
 
     Notes
     -----
-    Cost: O(T S A K) time, O(J S) memory.
+    Cost: O(T S A K) time, O(J S) memory. With Poisson clocks the flow solves an ordinary differential equation (scipy's
+    DOP853, relative tolerance 1e-11).
 
     Examples
     --------
@@ -229,11 +245,31 @@ def mean_field(
     >>> print(flow.mu[-1].round(2))
     [0.25 0.25 0.25 0.25]
     """
+    if isinstance(schedule, Poisson):
+        if check.as_positive_int(record_every, "record_every") != 1:
+            raise ValueError(f"record_every is {record_every}; must be omitted with Poisson clocks: give times instead")
+        clocks, stages = Continuous.of(game, schedule), Stages.of(policy, game)
+        return _flow_of_clocks(clocks, stages, schedule, n_agents, record_times(times, game.horizon))[0]
+    refuse_times(times)
     game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     record_every = check.as_positive_int(record_every, "record_every")
     return _flow_of(game, kernel, active, record_every, None, Fingerprint.of(game, schedule, n_agents))
+
+
+def _flow_of_clocks(
+    clocks: Continuous, stages: Stages, schedule: Poisson, n_agents: int | None, times: FloatArray
+) -> tuple[Flow, ode.Path]:
+    """The flow of a policy under Poisson clocks at `times`, and at every time."""
+    n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
+    mu, actions, path = ode.flow_in_time(clocks, stages, times)
+    flow = Flow._made(
+        mu=mu, steps=np.arange(len(times)), active_fraction=np.diff(actions), horizon=len(times) - 1,
+        game=clocks.game.name, **_appearance.appearance_in_time(clocks.game, times),
+        fingerprint=Fingerprint.of(clocks.game, schedule, n_agents),
+    )  # fmt: skip
+    return flow, path
 
 
 def _flow_of(
@@ -256,6 +292,7 @@ def evaluate(
     *,
     clock: Clock = "schedule",
     flow: Flow | None = None,
+    times: FloatsLike | None = None,
 ) -> Evaluation:
     """Values of `policy` along a flow, by default its own (Theory, section 3).
 
@@ -273,6 +310,8 @@ def evaluate(
     flow : Flow or None, optional
         Evaluate the policy along this flow, of the same game and active fractions, recorded at every step, instead of
         its own: the policy then is a deviation from the one that made the flow.
+    times : float, (J+1,) floats or None, optional
+        Only with Poisson clocks: the times of the values, as in mean_field; those of `flow` if it is given.
 
     Returns
     -------
@@ -285,7 +324,8 @@ def evaluate(
 
     Notes
     -----
-    Cost: O(T S A K) time, O(T S A) memory.
+    Cost: O(T S A K) time, O(T S A) memory. With Poisson clocks values solve an ordinary differential equation (relative
+    tolerance 1e-11) along the flow's own solution or, if `flow` is given, along cubic splines between its times.
 
     Examples
     --------
@@ -295,6 +335,9 @@ def evaluate(
     >>> print(f"{found.mean_return:.2f}")
     5.54
     """
+    if isinstance(schedule, Poisson):
+        return _evaluate_clocks(game, policy, schedule, n_agents, clock, flow, times)
+    refuse_times(times)
     game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
@@ -314,9 +357,39 @@ def evaluate(
         refuse_overflow(values)
         refuse_overflow(q)
     return Evaluation._made(
-        flow=flow, values=values, q=q, mean_return=float(game.initial @ values[0]), clock=clock, types=types_of(game),
-        fingerprint=own.on(clock),
+        flow=flow, values=values, q=q, mean_return=float(game.initial @ values[0]), clock=clock,
+        types=types_of(game.model), fingerprint=own.on(clock),
     )  # fmt: skip
+
+
+def _evaluate_clocks(
+    game: Game, policy: PolicyLike, schedule: Poisson, n_agents: int | None, clock: Clock, flow: Flow | None,
+    times: FloatsLike | None,
+) -> Evaluation:  # fmt: skip
+    """`evaluate` under Poisson clocks."""
+    ode.refuse_always(clock)
+    clocks, stages = Continuous.of(game, schedule), Stages.of(policy, game)
+    own = Fingerprint.of(game, schedule, None if n_agents is None else check.as_positive_int(n_agents, "n_agents"))
+    if flow is None:
+        flow, path = _flow_of_clocks(clocks, stages, schedule, n_agents, record_times(times, game.horizon))
+    else:
+        if times is not None:
+            raise ValueError(f"times is {say.show(times)} beside flow; must be omitted: they are those of the flow")
+        path = path_of(flow, own)
+    values, q = ode.values_in_time(clocks, stages, path, flow.times)
+    return Evaluation._made(
+        flow=flow, values=values, q=q, mean_return=float(game.initial @ values[0]), clock=clock,
+        types=types_of(clocks.model), fingerprint=own.on(clock),
+    )  # fmt: skip
+
+
+def path_of(flow: Flow, own: Fingerprint) -> ode.Path:
+    """A flow under Poisson clocks as a function of time."""
+    check.as_instance(flow, "flow", Flow)
+    if flow.record_times is None:
+        raise ValueError("flow is one in steps; must be one under Poisson clocks, as mean_field returns it")
+    same("flow", flow.fingerprint, own, LIMIT)
+    return ode.path_through(flow.times, flow.mu)
 
 
 # ----------------------------------------------------------------------- shared with exploitability, solvers

@@ -1,0 +1,189 @@
+"""The mean field of agents with Poisson clocks, in continuous time, and its values (Theory, section 12).
+
+    flow_in_time(...)        mean_field      mu' = nu mu (A - I) + mu Q
+    values_in_time(...)      evaluate        -V' = nu (pi q - V) + Q V + r0 - rho V,  q = r + P V
+    response_in_time(...)    best_response   the same with max_a q
+    gaps_in_time(...)        exploitability
+
+All are solved by scipy's DOP853, of order 8 and with adaptive steps, to tolerances of 1e-11 (relative) and 1e-13, and
+read from its dense solution. Values go back along that of the flow; a flow given as a result is interpolated by cubic
+splines between its times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+import numpy as np
+
+from tmfcore._base import validation as check
+from tmfcore._base.types import Clock
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._model.continuous import Continuous, Stages, pull
+
+__all__ = ["Path", "flow_in_time", "gaps_in_time", "response_in_time", "solved", "values_in_time"]
+
+RELATIVE, ABSOLUTE = 1e-11, 1e-13
+LOOKS = 1000  # intervals between the times at which a gain is read for its maximum
+
+Derivative: TypeAlias = Callable[[float, FloatArray], FloatArray]
+Solution: TypeAlias = Callable[[float | FloatArray], FloatArray]  # of one time (n,), or of J times (n, J)
+
+
+def solved(derivative: Derivative, begin: float, end: float, y0: FloatArray) -> tuple[Solution, FloatArray]:
+    """The solution of y' = derivative(t, y) from `begin` to `end`, which may be earlier, and its value at the end."""
+    from scipy.integrate import solve_ivp  # at first use only: slow to load
+
+    span = (begin, end)
+    found = solve_ivp(derivative, span, y0, method="DOP853", dense_output=True, rtol=RELATIVE, atol=ABSOLUTE)
+    if not found.success or not np.isfinite(found.y).all():
+        raise ValueError(
+            f"the equations in continuous time cannot be solved from t = {begin:g} to {end:g}: {found.message} "
+            "Rewards, rates and policy must be bounded and continuous in mu"
+        )
+    return cast(Solution, found.sol), np.array(found.y[:, -1])
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """A flow as a function of time: one piece for each stage of the policy that made it."""
+
+    bounds: FloatArray  # (L+1,) ends of the stages
+    pieces: list[Solution]
+
+    def __call__(self, t: float, stage: int) -> FloatArray:
+        """The distribution (S,) at time t of a stage."""
+        piece = self.pieces[stage if len(self.pieces) > 1 else 0]
+        return distribution(np.asarray(piece(t)))
+
+
+def distribution(values: FloatArray) -> FloatArray:
+    """The distribution nearest to a solution: without negative rounding, and of sum 1."""
+    mu = np.maximum(values, 0.0)
+    return np.asarray(mu / mu.sum())
+
+
+def bounds_of(horizon: float, n_stages: int) -> FloatArray:
+    """Ends of the stages, (L+1,)."""
+    return horizon * (np.arange(n_stages + 1) / n_stages)
+
+
+def pieces_of(times: FloatArray, bounds: FloatArray) -> Iterator[tuple[int, float, float, IntArray]]:
+    """Stage, begin, end, and the indices of the record times in (begin, end]; the first stage also has time 0."""
+    for stage, (low, high) in enumerate(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)):
+        inside = (times > low) & (times <= high) if stage else times <= high
+        if stage == len(bounds) - 2:
+            inside |= times > high
+        yield stage, low, high, np.flatnonzero(inside)
+
+
+def flow_in_time(
+    clocks: Continuous, stages: Stages, times: FloatArray
+) -> tuple[FloatArray, FloatArray, Path]:
+    """Distributions (J+1, S) at `times`, actions of an agent up to each (J+1,), and the flow at every time."""
+    n_obs, bounds = clocks.game.n_observations, bounds_of(clocks.game.horizon, stages.n_stages)
+    out = np.empty((len(times), n_obs + 1))
+    pieces: list[Solution] = []
+    y = np.append(clocks.game.initial, 0.0)
+    for stage, low, high, inside in pieces_of(times, bounds):
+
+        def derivative(t: float, y: FloatArray, stage: int = stage) -> FloatArray:
+            mu = distribution(y[:-1])
+            return np.append(clocks.drift(mu, stages.table(mu, stage)), mu @ clocks.rate)
+
+        solution, y = solved(derivative, low, high, y)
+        if len(inside):
+            out[inside] = solution(times[inside]).T
+        y[:-1] = distribution(y[:-1])
+        pieces.append(_first(solution, n_obs))
+    mu = np.maximum(out[:, :-1], 0.0)
+    mu /= mu.sum(axis=1, keepdims=True)
+    mu[0] = clocks.game.initial
+    return mu, out[:, -1], Path(bounds, pieces)
+
+
+def _first(solution: Solution, n: int) -> Solution:
+    return lambda t: np.asarray(solution(t)[:n])
+
+
+def path_through(times: FloatArray, mu: FloatArray) -> Path:
+    """The flow through distributions (J+1, S) at given times."""
+    from scipy.interpolate import CubicSpline  # as above
+
+    return Path(times[[0, -1]], [CubicSpline(times, mu, bc_type="not-a-knot" if len(times) > 3 else "natural")])
+
+
+def _back(
+    clocks: Continuous, stages: Stages | None, path: Path, times: FloatArray, best: bool
+) -> FloatArray:
+    """Values (J+1, n, S) at `times`: of the policy, if there is one, and if `best` of best responses."""
+    rate, rho, n_obs = clocks.rate, clocks.decay, clocks.game.n_observations
+    model = clocks.model
+    n_kinds = (stages is not None) + best
+    bounds = bounds_of(clocks.game.horizon, 1 if stages is None else stages.n_stages)
+    out = np.zeros((len(times), n_kinds, n_obs))
+    y = np.zeros(n_kinds * n_obs)
+    for stage, low, high, inside in reversed(list(pieces_of(times, bounds))):
+
+        def derivative(t: float, y: FloatArray, stage: int = stage) -> FloatArray:
+            mu = path(t, stage)
+            found = clocks.tables(mu)
+            slopes = np.empty((n_kinds, n_obs))
+            for kind, values in enumerate(y.reshape(n_kinds, n_obs)):
+                q = found.reward + pull(found.transition, values, model.successors)
+                if stages is not None and kind == 0:
+                    acting = (stages.table(mu, stage) * q).sum(axis=1)
+                else:
+                    acting = q.max(axis=1)
+                slopes[kind] = (rate + rho) * values - rate * acting - found.standing
+                if not model.passive_identity:
+                    slopes[kind] -= pull(found.generator, values, model.passive_successors)
+            return slopes.ravel()
+
+        solution, y = solved(derivative, high, low, y)
+        if len(inside):
+            out[inside] = solution(times[inside]).T.reshape(-1, n_kinds, n_obs)
+    out[-1] = 0.0
+    return out
+
+
+def values_in_time(
+    clocks: Continuous, stages: Stages, path: Path, times: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """V (J+1, S) at `times`, and the action values q (J, S, A) at all but the last, along a flow."""
+    values = _back(clocks, stages, path, times, best=False)[:, 0]
+    return values, _action_values(clocks, path, times[:-1], values[:-1])
+
+
+def _action_values(clocks: Continuous, path: Path, times: FloatArray, values: FloatArray) -> FloatArray:
+    q = np.empty((len(times), clocks.game.n_observations, clocks.game.n_actions))
+    stage_of = np.searchsorted(path.bounds, times, side="right") - 1
+    for j, t in enumerate(times.tolist()):
+        found = clocks.tables(path(t, min(int(stage_of[j]), len(path.bounds) - 2)))
+        q[j] = found.reward + pull(found.transition, values[j], clocks.model.successors)
+    return q
+
+
+def response_in_time(clocks: Continuous, path: Path, times: FloatArray) -> tuple[FloatArray, IntArray]:
+    """V^BR (J+1, S) at `times`, and the best actions (J, S) in the middle of each interval, along a flow."""
+    middles = (times[:-1] + times[1:]) / 2
+    both = np.sort(np.concatenate([times, middles]))
+    values = _back(clocks, None, path, both, best=True)[:, 0]
+    q = _action_values(clocks, path, middles, values[1::2])
+    return values[::2], q.argmax(axis=2)
+
+
+def gaps_in_time(clocks: Continuous, stages: Stages) -> tuple[FloatArray, float]:
+    """V^BR_0 - V_0 (S,) of a policy along its own flow, and the largest gain at any time and observation."""
+    looks = np.linspace(0.0, clocks.game.horizon, LOOKS + 1)
+    values = _back(clocks, stages, flow_in_time(clocks, stages, looks[[0, -1]])[2], looks, best=True)
+    gains = values[:, 1] - values[:, 0]
+    return gains[0], float(gains.max())
+
+
+def refuse_always(clock: Clock) -> None:
+    """Raise unless the evaluated agent acts when its clock rings."""
+    if check.as_choice(clock, "clock", Clock) == "always":
+        raise ValueError("clock is 'always'; must be 'schedule' with Poisson clocks, as agents wait between actions")
