@@ -129,8 +129,8 @@ def test_an_equilibrium_of_short_steps_is_nearly_one_of_clocks():
 
 
 def test_types():
-    game = tmf.games.infection_by_contact(0.8, recovery=0.2, horizon=4)
-    sick = tmf.games.infection_by_contact(0.5, recovery=0.1, horizon=4)
+    game = tmf.games.infection_by_contact(0.8, recovery=0.2, horizon=20)
+    sick = tmf.games.infection_by_contact(0.5, recovery=0.1, horizon=20)
     both = tmf.games.typed([game, sick], shares=[0.5, 0.5], names=["well", "weak"])
     gains = tmf.exploitability(both, [[1, 0]] * 4, tmf.Poisson(), by_type=True)
     assert set(gains) == {"well", "weak"}
