@@ -63,6 +63,8 @@ from .things import (
     swept,
     tntp,
     toml,
+    towns,
+    towns_at_rest,
     typed,
 )
 
@@ -221,6 +223,15 @@ EXAMPLES = {
     },
     "tmfcore.games.RoadNetwork.from_tntp": lambda: {"path": tntp(), "toll_factor": 0.5, "distance_factor": 0.25},
     "tmfcore.games.sioux_falls_roads": dict,
+    "tmfcore.games.user_equilibrium": lambda: {
+        "network": towns(), "tolerance": 1e-6, "iterations": 50, "time_limit": 5.0,
+    },
+    "tmfcore.games.UserEquilibrium": lambda: fields(towns_at_rest()),
+    "tmfcore.games.UserEquilibrium.game": lambda: {"self": towns_at_rest(), "horizon": 2.0, "discount": 0.9, "step": 0.5},
+    "tmfcore.games.congestion": lambda: {
+        "network": towns(), "paths": towns_at_rest().paths, "horizon": 2.0, "discount": 0.9,
+        "initial": [0.25, 0.25, 0.5], "step": 0.5,
+    },
     "tmfcore.games.RoadNetwork.travel_times": lambda: {"self": network(), "volumes": np.ones(3)},
     # pictures
     "tmfcore.plotting.figure": lambda: {

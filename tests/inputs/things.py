@@ -154,6 +154,18 @@ def network():
 
 
 @cache
+def towns():
+    places = {"a": (0, 0), "b": (1, 0), "c": (1, 1)}
+    trips = [("a", "b", 1.0), ("b", "c", 1.0)]
+    return RoadNetwork([("a", "b"), ("a", "b"), ("b", "c")], congestion=[1.0, 2.0, 0.0], positions=places, trips=trips)
+
+
+@cache
+def towns_at_rest():
+    return tmf.games.user_equilibrium(towns())
+
+
+@cache
 def tntp():
     """A network of one link in the format of Transportation Networks."""
     path = folder() / "one_net.tntp"
@@ -196,7 +208,7 @@ RESULTS = {
     "tmfcore.analysis.Convergence": convergence, "tmfcore.analysis.PowerLaw": lambda: convergence().fit("B=N"),
     "tmfcore.analysis.Fluctuations": fluctuations, "tmfcore.analysis.Lipschitz": lipschitz,
     "tmfcore.analysis.Monotonicity": monotonicity, "tmfcore.analysis.Violation": violation,
-    "tmfcore.solvers.Tuning": tuned, "tmfcore.testing.GameReport": report,
+    "tmfcore.games.UserEquilibrium": towns_at_rest, "tmfcore.solvers.Tuning": tuned, "tmfcore.testing.GameReport": report,
 }  # fmt: skip
 
 

@@ -164,6 +164,10 @@ def takes_rng(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return asked
 
 
+class ConvergenceWarning(UserWarning):
+    """A solver ended without meeting its tolerance; the result says why."""
+
+
 def warn(text: str, category: type[Warning]) -> None:
     """Warn at the line that called the package, through any number of its own functions in between."""
     frame: FrameType | None = sys._getframe(1)

@@ -35,6 +35,7 @@ Kind = TypeVar("Kind", bound=str)
 DIMENSIONS = {
     "R": "replica", "J+1": "step", "T+1": "step", "J": "interval", "T": "interval", "S": "observation", "A": "action",
     "S'": "next_observation", "S''": "corner", "L": "stage", "N": "agent", "K": "successor",
+    "E": "link", "P": "path", "P+1": "path_start", "I": "iteration",
 }  # fmt: skip
 WIDTH = 300  # pixels of the picture in a notebook, drawn at twice as many
 INCHES = (4.6, 3.1)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # the names that `find` returns, for type checkers: written b
     from tmfcore.games.beach_bar import beach_bar as beach_bar
     from tmfcore.games.braess import braess as braess
     from tmfcore.games.building_evacuation import building_evacuation as building_evacuation
+    from tmfcore.games.congestion import UserEquilibrium as UserEquilibrium
+    from tmfcore.games.congestion import congestion as congestion
+    from tmfcore.games.congestion import user_equilibrium as user_equilibrium
     from tmfcore.games.crowd_aversion import crowd_aversion as crowd_aversion
     from tmfcore.games.crowd_motion import crowd_motion as crowd_motion
     from tmfcore.games.garnet import garnet as garnet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
@@ -15,6 +15,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
+from tmfcore._results.records import Record
 from tmfcore.games import _tntp
 
 __all__ = ["Demand", "RoadNetwork"]
@@ -39,8 +40,8 @@ class Demand(NamedTuple):
     departure: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class RoadNetwork:
+@dataclass(frozen=True, eq=False, repr=False)
+class RoadNetwork(Record):
     """One-way links between nodes. The travel time of a link with v vehicles is c (1 + a (v / capacity)^b).
 
     This is the formula of the U.S. Bureau of Public Roads, which used a = 0.15 and b = 4.
@@ -167,6 +168,27 @@ class RoadNetwork:
         """Travel time of each link at `volumes`, (E,) floats >= 0 or one number, in vehicles."""
         v = _by_link(volumes, "volumes", len(self.edges), False)
         return np.asarray(self.free_flow_time * (1.0 + self.congestion * (v / self.capacity) ** self.power))
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield "nodes", len(self.nodes)
+        yield "links", len(self.edges)
+        yield "pairs of trips", len(self.trips)
+
+    def _state(self) -> dict[str, Any]:
+        """As arrays, which files keep small."""
+        state = super()._state()
+        return state | {
+            "edges": np.array(self.edges),
+            "positions": None if self.positions is None else dict(self.positions),
+            "trips": np.array([pair for *pair, _ in self.trips], "U").reshape(-1, 2),
+            "vehicles": np.array([vehicles for *_, vehicles in self.trips], float),
+        }
+
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Self:
+        pairs, vehicles = state.pop("trips").tolist(), state.pop("vehicles").tolist()
+        edges, trips = state.pop("edges").tolist(), [(*pair, n) for pair, n in zip(pairs, vehicles, strict=True)]
+        return cls(**state, edges=edges, trips=trips)
 
     def __reduce__(self) -> tuple[Any, ...]:
         positions = None if self.positions is None else dict(self.positions)

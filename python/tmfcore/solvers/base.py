@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base.functions import ConvergenceWarning
 from tmfcore._base.types import Clock
 from tmfcore._limit.mean_field import Flow
 from tmfcore._model.fingerprint import Fingerprint
@@ -30,10 +31,6 @@ else:
     P = TypeVar("P")
 
 __all__ = ["Callback", "ConvergenceWarning", "Iteration", "P", "Solution"]
-
-class ConvergenceWarning(UserWarning):
-    """A solver ended without meeting its tolerance; the Solution's `reason` says why."""
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Generic[P]):
