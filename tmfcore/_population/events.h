@@ -8,6 +8,7 @@
 #define TMFCORE_EVENTS_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "_population/alias.h"
 #include "_population/draws.h"
@@ -15,7 +16,7 @@
 
 enum {
     TMF_AHEAD = 32, /* events from the prefetch of an agent's observation to its use */
-    TMF_FEW = 16    /* observations at which so many agents meet that their counts wait for each other */
+    TMF_FEW = 16    /* observations whose changes are counted one observation after the other */
 };
 
 #define TMF_UNSURE 0x80000000u /* added to a place that earlier events of its block may have changed */
@@ -129,6 +130,13 @@ typedef struct {
     int64_t n_actions, n_successors;
 } tmf_event_tables;
 
+/* The flow of event t after a tie in a row. Not inlined: the registers of the loop would be spilled for it. */
+static TMF_NOINLINE uint32_t tmf_tied(const tmf_alias *alias, uint32_t row, uint32_t random, const uint64_t *key,
+                                      int64_t t)
+{
+    return tmf_draw_tie(alias, row, random, tmf_tie(key, t));
+}
+
 /* Draws the n events of a block that begins at t, and moves their agents if individuals are stored in `width` bytes. */
 TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tmf_event_tables *tables,
                                  const tmf_draws *draws, void *observations, const int width, const int kind,
@@ -164,10 +172,12 @@ TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tm
         if (kind == TMF_MEETS) {
             const uint32_t row = met[o].first + (y & met[o].mask);
             if (TMF_UNLIKELY(!tmf_draw_first(&rows, row, random, &flow)))
-                flow = tmf_draw_tie(&rows, row, random, tmf_tie(key, t + i));
-            block->pairs[i] = o;
-            block->cells[i] = flow & cells;
-            x = successor ? (uint32_t)successor[o * K + (flow & cells)] : flow & cells;
+                flow = tmf_tied(&tables->second, row, random, key, t + i);
+            x = flow & cells;
+            if (successor) {
+                block->cells[i] = x;
+                x = (uint32_t)successor[o * K + x];
+            }
         } else if (kind == TMF_MEETS_ACTS) {
             const uint64_t acts = draws->words[2 * event], goes = draws->words[2 * event + 1];
             flow = tmf_draw_one(&alias, o, (uint32_t)(acts >> 32), (uint32_t)acts);
@@ -179,13 +189,18 @@ TMF_INLINE void tmf_draw_variant(tmf_block *block, const uint64_t *key, const tm
             block->cells[i] = cell;
         } else {
             if (TMF_UNLIKELY(!tmf_draw_first(&alias, o, random, &flow)))
-                flow = tmf_draw_tie(&alias, o, random, tmf_tie(key, t + i));
+                flow = tmf_tied(&tables->first, o, random, key, t + i);
             x = tmf_successor(&alias, flow);
             block->cells[i] = flow; /* until below */
         }
         block->joined[i] = x;
         if (width)
             tmf_store_one(observations, width, agent, x);
+    }
+    if (kind == TMF_MEETS) {
+        memcpy(block->pairs, block->left, (size_t)n * sizeof(uint32_t));
+        if (!successor)
+            memcpy(block->cells, block->joined, (size_t)n * sizeof(uint32_t));
     }
     for (int64_t i = 0; !meets && i < n; i++) { /* a loop of its own: vectors take a fraction of the time */
         block->pairs[i] = (uint32_t)(block->left[i] * A) + ((block->cells[i] >> alias.cell_bits) & actions);
@@ -264,20 +279,28 @@ static inline void tmf_pull(tmf_events *it, int64_t o, int64_t x)
     tmf_add_difference(it->pull, to, from, S);
 }
 
+/* counts (S,) += how many of n agents arrive at each observation, minus how many leave it. */
+TMF_BY_LEVEL(tmf_count_changes, (const uint32_t *restrict left, const uint32_t *restrict joined, int64_t n,
+                                 int64_t n_observations, int64_t *restrict counts),
+             (left, joined, n, n_observations, counts))
+{
+    for (int64_t o = 0; o < n_observations; o++) {
+        int32_t change = 0;
+#pragma omp simd reduction(+ : change)
+        for (int64_t i = 0; i < n; i++)
+            change += (joined[i] == (uint32_t)o) - (left[i] == (uint32_t)o);
+        counts[o] += change;
+    }
+}
+
 /* Counts the events of the block from `first` on, of which no agent earns anything. */
 static inline void tmf_count_unpaid(tmf_events *it, int64_t first, int64_t n)
 {
     const tmf_block *const block = &it->block;
     const int64_t S = block->n_observations;
     int64_t *const counts = it->counts, *const decisions = it->decisions;
-    int32_t changes[4][TMF_FEW] = {{0}}; /* four tables, whose additions do not wait for each other */
     if (S <= TMF_FEW) {
-        for (int64_t i = first; i < first + n; i++) {
-            changes[i % 4][block->left[i]]--;
-            changes[i % 4][block->joined[i]]++;
-        }
-        for (int64_t o = 0; o < S; o++)
-            counts[o] += changes[0][o] + changes[1][o] + changes[2][o] + changes[3][o];
+        tmf_count_changes(block->left + first, block->joined + first, n, S, counts);
     } else {
         for (int64_t i = first; i < first + n; i++) {
             counts[block->left[i]]--;
