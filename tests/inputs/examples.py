@@ -180,7 +180,7 @@ EXAMPLES = {
         "game": game(), "policy": policy(), "schedules": {"B=N": tmf.Synchronous()}, "n_agents": [8, 16],
         "replicas": 2, "engine": "counts", "confidence": 0.9, "rng": 1, "threads": 1, "progress": False,
     },
-    "tmfcore.analysis.fluctuations": lambda: played(start="rounded", record_every=2, jacobian="auto"),
+    "tmfcore.analysis.fluctuations": lambda: played(start="rounded", record_every=2, jacobian="auto", times=None),
     "tmfcore.analysis.lipschitz": lambda: played(trials=3, rng=1),
     "tmfcore.analysis.monotonicity": lambda: {
         "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": N, "trials": 3, "rng": 1,

@@ -115,3 +115,38 @@ def test_synchronous():
         np.testing.assert_allclose(found.covariance[t + 1], sigma, atol=1e-8)
         np.testing.assert_allclose(found.bias[t + 1], bias, atol=1e-7)
     assert np.abs(bias).max() > 0.03
+
+
+def test_poisson_clocks():
+    """Their agents exactly: mean field, V and W at time 3. W is rounded to float32 by rmftool at every evaluation, so that
+    it is also integrated here, in float64, from their derivatives and jumps.
+    """
+    ddpp = process()
+    drift = quietly(ddpp.defineDrift)
+    slope, curvature, jumps = quietly(ddpp.defineDriftDerivativeQ)
+
+    def moves(_, y):
+        x, v, w = y[:3], y[3:6], y[6:].reshape(3, 3)
+        bend = np.einsum("xyz,yz->x", curvature(x), w)
+        half = slope(x) @ w
+        return np.concatenate([np.ravel(drift(x)), slope(x) @ v + 0.5 * bend, (half + half.T + jumps(x)).ravel()])
+
+    start = np.concatenate([INITIAL, np.zeros(3 + 9)])
+    end = solve_ivp(moves, (0, 3), start, rtol=1e-11, atol=1e-13).y[:, -1]
+    parts = drift, slope, curvature, jumps
+    theirs = solve_ivp(lambda _, y: transient.drift_r_vector(y, 3, *parts), (0, 3), start, rtol=1e-8, atol=1e-10).y[:, -1]
+    corners = np.stack([np.array(rows(corner), float)[:, None, :] for corner in np.eye(3)], axis=-1)
+    affine = tmf.games.affine(
+        np.zeros((3, 1)), reward_mu=None, transition0=np.zeros((3, 1, 3)), transition_mu=corners, horizon=3.0, discount=1.0,
+        initial=INITIAL, time="sweeps",
+    )  # fmt: skip
+    called = tmf.Game(
+        3, 1, 3.0, 1.0, INITIAL, np.zeros((3, 1)), lambda mu: np.array(rows(mu), float)[:, None, :], time="sweeps"
+    )
+    for g in (affine, called):
+        found = fluctuations(g, np.ones((3, 1)), tmf.Poisson(), times=3)
+        np.testing.assert_allclose(found.mu[-1], end[:3], atol=1e-9)
+        np.testing.assert_allclose(found.bias[-1], end[3:6], atol=1e-7)
+        np.testing.assert_allclose(found.covariance[-1], end[6:].reshape(3, 3), atol=1e-8)
+        np.testing.assert_allclose(found.covariance[-1], theirs[6:].reshape(3, 3), atol=1e-6)
+        np.testing.assert_allclose(found.bias[-1], theirs[3:6], atol=1e-6)

@@ -17,7 +17,7 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit import ode
 from tmfcore._model import appearance as _appearance
-from tmfcore._model.continuous import Continuous, Stages, record_times, refuse_times
+from tmfcore._model.continuous import Continuous, Stages, record_times, refuse_steps, refuse_times
 from tmfcore._model.evaluator import Kept, keep_kernels
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
 from tmfcore._model.game import Game, in_steps
@@ -246,8 +246,7 @@ def mean_field(
     [0.25 0.25 0.25 0.25]
     """
     if isinstance(schedule, Poisson):
-        if check.as_positive_int(record_every, "record_every") != 1:
-            raise ValueError(f"record_every is {record_every}; must be omitted with Poisson clocks: give times instead")
+        refuse_steps(record_every)
         clocks, stages = Continuous.of(game, schedule), Stages.of(policy, game)
         return _flow_of_clocks(clocks, stages, schedule, n_agents, record_times(times, game.horizon))[0]
     refuse_times(times)

@@ -28,7 +28,7 @@ from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import Played, PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 
-__all__ = ["Continuous", "Stages", "Timetable", "pull", "push", "record_times", "refuse_times"]
+__all__ = ["Continuous", "Stages", "Timetable", "pull", "push", "record_times", "refuse_steps", "refuse_times"]
 
 LATE = 2**30  # a step at which a game is compared with itself at step 0
 MOST_RECORDS = 10**8
@@ -190,6 +190,12 @@ def record_times(times: object, horizon: float) -> FloatArray:
             f"times[{j}] is {say.number(grid[j])} after {say.number(grid[j - 1])}; times must increase"
         )
     return check.frozen(grid)
+
+
+def refuse_steps(record_every: object) -> None:
+    """Raise if `record_every` is given with Poisson clocks."""
+    if check.as_positive_int(record_every, "record_every") != 1:
+        raise ValueError(f"record_every is {record_every}; must be omitted with Poisson clocks: give times instead")
 
 
 def refuse_times(times: object) -> None:

@@ -21,7 +21,7 @@ from tmfcore._base.threads import Watch, over_replicas, workers_for
 from tmfcore._base.types import Engine
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance
-from tmfcore._model.continuous import Continuous, Stages, Timetable, record_times
+from tmfcore._model.continuous import Continuous, Stages, Timetable, record_times, refuse_steps
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game
 from tmfcore._model.poisson import Poisson
@@ -56,8 +56,7 @@ def simulated(
         raise ValueError("engine is 'agents'; must be 'auto' or 'counts' with Poisson clocks")
     if check.as_bool(trajectories, "trajectories"):
         raise ValueError("trajectories is True; must be False with Poisson clocks: individuals are not recorded")
-    if check.as_positive_int(record_every, "record_every") != 1:
-        raise ValueError(f"record_every is {record_every}; must be omitted with Poisson clocks: give times instead")
+    refuse_steps(record_every)
     threads = None if threads is None else check.as_positive_int(threads, "threads")
     bars.check(progress)
     given, start_name = start_of(start, n_agents, replicas, game)

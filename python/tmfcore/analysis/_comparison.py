@@ -53,6 +53,8 @@ class Comparison(appearance.Timed, Result[Literal["error", "variance", "bias"]])
         dt, the length of a step in sweeps; 1.0 if time is counted in steps.
     time : str
         The unit of time, "steps" or "sweeps".
+    record_times : (K,) float64 or None
+        The times under Poisson clocks; None: steps * step.
 
     Notes
     -----
@@ -63,7 +65,7 @@ class Comparison(appearance.Timed, Result[Literal["error", "variance", "bias"]])
     SHAPES: ClassVar[dict[str, str]] = {
         "steps": "J+1", "error": "J+1", "error_measured": "J+1", "error_se": "J+1", "variance": "J+1 S",
         "variance_measured": "J+1 S", "variance_se": "J+1 S", "bias": "J+1 S", "bias_measured": "J+1 S",
-        "bias_se": "J+1 S", "observation_labels": "S",
+        "bias_se": "J+1 S", "observation_labels": "S", "record_times": "J+1",
     }  # fmt: skip
 
     steps: IntArray
@@ -86,6 +88,7 @@ class Comparison(appearance.Timed, Result[Literal["error", "variance", "bias"]])
     observation_labels: tuple[str, ...] = ()
     step: float = 1.0
     time: Time = "steps"
+    record_times: FloatArray | None = None
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         yield "game", self.game

@@ -17,12 +17,14 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
 from tmfcore._base.options import GIVEN, required
-from tmfcore._base.types import Start, Time
+from tmfcore._base.types import FloatsLike, Start, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model import appearance
+from tmfcore._model.continuous import Continuous, Stages, record_times, refuse_steps, refuse_times
 from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
+from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Bernoulli, Schedule
 from tmfcore._population.simulation import Simulation
@@ -31,6 +33,7 @@ from tmfcore._results.result import Result
 from tmfcore.analysis import _fluctuations
 from tmfcore.analysis._comparison import Comparison
 from tmfcore.analysis._deviation import mean_deviation
+from tmfcore.analysis._linear_noise import is_exact, linear_noise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,12 +75,15 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
         dt, the length of a step in sweeps; 1.0 if time is counted in steps.
     time : str
         The unit of time, "steps" or "sweeps".
+    record_times : (J+1,) float64 or None
+        The recorded times under Poisson clocks, which `steps` then numbers; None: steps * step.
     fingerprint : Fingerprint or None
         Of game, schedule, N, policy and start; simulations must have the same to be compared.
     """
 
     SHAPES: ClassVar[dict[str, str]] = {
         "mu": "J+1 S", "covariance": "J+1 S S'", "bias": "J+1 S", "steps": "J+1", "observation_labels": "S",
+        "record_times": "J+1",
     }  # fmt: skip
 
     mu: FloatArray
@@ -93,6 +99,7 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
     observation_labels: tuple[str, ...]
     step: float = 1.0
     time: Time = "steps"
+    record_times: FloatArray | None = None
     fingerprint: Fingerprint | None = None
 
     @property
@@ -152,23 +159,27 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
         """
         check.as_instance(simulation, "simulation", Simulation)
         n = self._n(simulation.n_agents, "simulation.n_agents")
-        if simulation.horizon != self.horizon:
+        if self.record_times is None and simulation.horizon != self.horizon:
             raise ValueError(f"simulation.horizon is {simulation.horizon}; must be {self.horizon}")
         same("simulation", simulation.fingerprint, self.fingerprint, SYSTEM)
         if simulation.replicas < 2:
             raise ValueError(f"simulation has {simulation.replicas} replica; must have at least 2 to measure a spread")
-        steps, here, there = np.intersect1d(self.steps, simulation.steps, return_indices=True)
-        if not (steps > 0).any():
-            raise ValueError("simulation.steps shares no time t > 0 with the prediction; use the same record_every")
+        both = (self.steps, simulation.steps) if self.record_times is None else (self.times, simulation.times)
+        shared, here, there = np.intersect1d(*both, return_indices=True)
+        if not (shared > 0).any():
+            raise ValueError(
+                "simulation.steps shares no time t > 0 with the prediction; use the same record_every (or times)"
+            )
         off = simulation.mu[:, there] - self.mu[here]
         root = np.sqrt(simulation.replicas)
         errors = np.abs(off).sum(axis=-1)
-        late = steps > 0
+        late = shared > 0
         averages = errors[:, late].mean(axis=1)
         centred = off - off.mean(axis=0)
         squares = n * centred**2 * (simulation.replicas / (simulation.replicas - 1))
         return Comparison(
-            steps=steps,
+            steps=self.steps[here],
+            record_times=None if self.record_times is None else shared,
             n_agents=n,
             replicas=simulation.replicas,
             error=self.error(simulation.n_agents)[here],
@@ -247,7 +258,7 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
             same("simulation", run.fingerprint, self.fingerprint, SYSTEM)
             mu = run.mu
             spread = mu.std(axis=0, ddof=1) if run.replicas > 1 else None
-            measured = (run.steps * self.step, mu.mean(axis=0), spread)
+            measured = (run.times, mu.mean(axis=0), spread)
             every = -(-len(run.steps) // markers)
         n = int(self._n(n_agents))
         return plotting.fluctuations(
@@ -299,6 +310,7 @@ def fluctuations(
     start: Start = "rounded",
     record_every: int = 1,
     jacobian: Jacobian = "auto",
+    times: FloatsLike | None = None,
 ) -> Fluctuations:
     """Predict the deviation of N agents from their mean-field flow: covariance, bias, error (Theory, section 6).
 
@@ -321,6 +333,8 @@ def fluctuations(
         games built from it, queueing), and a TabularPolicy or SoftmaxPolicy. "differences": finite differences of
         Phi_t, step 1/4096 in units of mu, inside the simplex; the relative error is near 1e-7 if the game is smooth on
         the scale of 1. "auto" (default): exact if possible.
+    times : float, (J+1,) floats or None, optional
+        Only with Poisson clocks: the times at which to record, as in mean_field.
 
     Returns
     -------
@@ -341,6 +355,8 @@ def fluctuations(
     at travel times of a whole number of steps), the mean of mu-hat - mu is of order 1 / sqrt(N), and the bias from
     differences has no meaning; if Phi_t jumps, neither bias nor covariance has. Observations that hold less than 1e-9
     of the population are moved, but the effect of their share on rows of the game is left out.
+    With Poisson clocks Sigma and m solve the equations of linear noise (Theory, section 12) to a relative tolerance of
+    1e-11. "exact" then needs rates affine in mu; "differences" are of order 5, step 1/64, for J, and 4 for H.
     Cost: O(T S (S^2 + S A K)) time, O(J S^2) memory.
 
     Examples
@@ -353,6 +369,10 @@ def fluctuations(
     >>> print(f"{found.error()[-1]:.3f}")
     0.044
     """
+    if isinstance(schedule, Poisson):
+        refuse_steps(record_every)
+        return _of_clocks(game, policy, schedule, n_agents, start, jacobian, times)
+    refuse_times(times)
     game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
     n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
@@ -373,10 +393,7 @@ def fluctuations(
     covariance = np.zeros((len(steps), n_obs, n_obs))
     bias = np.zeros((len(steps), n_obs))
     mu[0] = game.initial
-    if start == "sampled":
-        covariance[0] = np.diag(game.initial) - np.outer(game.initial, game.initial)
-    elif n_agents is not None:
-        bias[0] = rounded_counts(game.initial, n_agents) - n_agents * game.initial
+    covariance[0], bias[0] = _at_start(game.initial, n_agents, start)
     ratio = 1.0 if n_agents is None or n_agents == 1 else n_agents / (n_agents - 1)
     share = 0.0 if n_agents is None else 1.0 / n_agents
     coins = isinstance(schedule, Bernoulli)
@@ -399,3 +416,34 @@ def fluctuations(
         time=game.unit,
         fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start),
     )
+
+
+def _at_start(initial: FloatArray, n_agents: int | None, start: Start) -> tuple[FloatArray, FloatArray]:
+    """Sigma_0 (S, S) and m_0 (S,)."""
+    nothing = np.zeros((len(initial), len(initial)))
+    if start == "sampled":
+        return np.diag(initial) - np.outer(initial, initial), nothing[0]
+    return nothing, nothing[0] if n_agents is None else rounded_counts(initial, n_agents) - n_agents * initial
+
+
+def _of_clocks(
+    game: Game, policy: PolicyLike, schedule: Poisson, n_agents: int | None, start: Start, jacobian: Jacobian,
+    times: FloatsLike | None,
+) -> Fluctuations:  # fmt: skip
+    """`fluctuations` under Poisson clocks."""
+    clocks, stages = Continuous.of(game, schedule), Stages.of(policy, game)
+    n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
+    start = check.as_choice(start, "start", Start)
+    exact = is_exact(clocks, stages)
+    if check.as_choice(jacobian, "jacobian", Jacobian) == "exact" and not exact:
+        raise ValueError("jacobian is 'exact', but the rates are not affine in mu; must be 'auto' or 'differences'")
+    exact = exact and jacobian != "differences"
+    grid, share = record_times(times, game.horizon), 0.0 if n_agents is None else 1 / n_agents
+    first = _at_start(game.initial, n_agents, start)
+    mu, covariance, bias = linear_noise(clocks, stages, grid, *first, exact, share)
+    return Fluctuations(
+        mu=mu, covariance=covariance, bias=bias, steps=np.arange(len(grid)), n_agents=n_agents, horizon=len(grid) - 1,
+        jacobian="exact" if exact else "differences", start=start, schedule=schedule.label, game=game.name,
+        observation_labels=game.observation_labels, step=game.horizon / (len(grid) - 1), time=game.time,
+        record_times=grid, fingerprint=Fingerprint.of(game, schedule, n_agents, policy=stages.kernel, start=start),
+    )  # fmt: skip
