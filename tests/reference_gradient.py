@@ -20,7 +20,7 @@ def agent_value(game, policies, moves, start, agent):
             reward, transition, passive_reward, passive = game.tables(mu, t)
             choices = [policies[i](mu, t)[x[i]] for i in range(n_agents)]
             acting = [choices[i] @ transition[x[i]] for i in range(n_agents)]
-            for members, p in active_sets(n_agents, moves[t]):
+            for members, p in active_sets(x, moves[t], mu, t):
                 expected = value
                 for i in range(n_agents):
                     expected = np.tensordot(acting[i] if i in members else passive[x[i]], expected, axes=(0, 0))
@@ -44,7 +44,7 @@ def trajectories(game, policy, moves, start):
         mu = np.bincount(x, minlength=game.n_observations) / len(x)
         reward, transition, passive_reward, passive = game.tables(mu, t)
         pi = policy(mu, t)
-        for members, p in active_sets(len(x), moves[t]):
+        for members, p in active_sets(x, moves[t], mu, t):
             options = [range(game.n_actions) if i in members else (-1,) for i in range(len(x))]
             for chosen in itertools.product(*options):
                 q = p * math.prod(pi[o, a] for o, a in zip(x, chosen) if a >= 0)

@@ -31,9 +31,15 @@ def multinomial_law(total, probabilities):
     return law
 
 
-def acting_law(counts, move):
-    """[(b (S,), probability)]: how many act at each observation, hypergeometric or independent coins."""
+def acting_law(counts, move, t=0):
+    """[(b (S,), probability)]: how many act at each observation, hypergeometric or independent coins.
+
+    The size of a coin may be a function of (mu, t) that returns a probability per observation.
+    """
     kind, size = move
+    if callable(size):
+        size = size(np.array(counts) / sum(counts), t)
+    p = np.broadcast_to(size, (len(counts),)).tolist()
     law = []
     for acting in itertools.product(*(range(c + 1) for c in counts)):
         if kind == "batch":
@@ -41,7 +47,7 @@ def acting_law(counts, move):
                 continue
             weight = math.prod(math.comb(c, b) for c, b in zip(counts, acting)) / math.comb(sum(counts), size)
         else:
-            weight = math.prod(math.comb(c, b) * size**b * (1 - size) ** (c - b) for c, b in zip(counts, acting))
+            weight = math.prod(math.comb(c, b) * q**b * (1 - q) ** (c - b) for c, b, q in zip(counts, acting, p))
         if weight > 0:
             law.append((acting, weight))
     return law
@@ -62,7 +68,7 @@ def counts_step_law(game, policy, counts, t, move):
     _, transition, _, passive = game.tables(mu, t)
     pi = policy(mu, t)
     law = defaultdict(float)
-    for acting, p_acting in acting_law(counts, move):
+    for acting, p_acting in acting_law(counts, move, t):
         resting = {(0,) * size: 1.0}
         for o in range(size):
             resting = convolve(resting, multinomial_law(counts[o] - acting[o], passive[o]))
@@ -125,14 +131,21 @@ def step_reward(game, counts, decisions, t):
 # ------------------------------------------- exact law of the individuals: all S^N configurations, a second route
 
 
-def active_sets(n_agents, move):
-    """[(tuple of acting agents, probability)]."""
+def active_sets(x, move, mu, t):
+    """[(tuple of acting agents, probability)] of agents at the observations x (N,); coins as in acting_law."""
     kind, size = move
+    n_agents = len(x)
     law = []
+    if callable(size):
+        size = np.asarray(size(mu, t))[list(x)]
+    p = np.broadcast_to(size, (n_agents,)).tolist()
     for b in range(n_agents + 1) if kind == "coin" else [size]:
-        weight = size**b * (1 - size) ** (n_agents - b) if kind == "coin" else 1 / math.comb(n_agents, size)
-        if weight > 0:
-            law += [(members, weight) for members in itertools.combinations(range(n_agents), b)]
+        for members in itertools.combinations(range(n_agents), b):
+            weight = 1 / math.comb(n_agents, b)
+            if kind == "coin":
+                weight = math.prod(p[i] if i in members else 1 - p[i] for i in range(n_agents))
+            if weight > 0:
+                law.append((members, weight))
     return law
 
 
@@ -163,7 +176,7 @@ def configuration_laws(game, policy, moves, start):
             mu = np.bincount(x, minlength=size) / n_agents
             _, transition, _, passive = game.tables(mu, t)
             acting = np.einsum("oa,oax->ox", policy(mu, t), transition)
-            for members, p in active_sets(n_agents, move):
+            for members, p in active_sets(x, move, mu, t):
                 rows = [acting[o] if i in members else passive[o] for i, o in enumerate(x)]
                 following += laws[-1][x] * p * product_law(rows)
         laws.append(following)

@@ -138,6 +138,9 @@ REFUSED = [
     (["solve", "queueing", "--batch", "5", "--fraction", "0.1"], "--fraction belongs to --schedule fraction"),
     (["solve", "queueing", "--fraction", "1.5"], "--fraction: beta is 1.5"),
     (["solve", "queueing", "--probability", "nan"], "--probability: p is nan"),
+    (["solve", "queueing", "--probability", "0.1,2"], "--probability: p[0, 1] is 2; must be in [0, 1]"),
+    (["solve", "queueing", "--probability", "0.1,x"], "'0.1,x' is neither a number nor numbers with commas"),
+    (["solve", "queueing", "--step", "0.1", "--probability", "0.1,0.2"], "p has 2 columns; must have one per observation, 4"),
     (["solve", "queueing", "--fraction", "1e-9"], "--fraction: beta is 1e-09"),
     (["solve", "queueing", "--n-agents", "0"], "must be >= 1"),
     (["solve", "queueing", "--n-agents", "ten"], "'ten' is not a whole number"),
@@ -278,6 +281,7 @@ def test_a_policy_of_another_game_is_refused(tmp_path):
         (["--batch", "10"], "B=10"),
         (["--schedule", "fraction", "--fraction", "0.1"], "B=0.1 N"),
         (["--probability", "0.2"], "p=0.2"),
+        (["--step", "0.2", "--probability", "0.2,0.1,0.1,0.4"], "p=0.1..0.4"),
     ],
 )
 def test_every_schedule(options, schedule, tmp_path):

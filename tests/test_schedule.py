@@ -166,7 +166,7 @@ def test_bad_numbers(make, error, message):
         (tmf.Batch(11), 10, "size is 11; must be <= n_agents = 10"),
         (tmf.Batch([1, 11, 12, 3]), 10, "size[1] is 11; must be <= n_agents = 10 (2 of 4 entries are bad)"),
         (tmf.Batch([1, 2]), 10, "size has 2 entries; must have one per step, horizon = 4"),
-        (tmf.Bernoulli([0.5]), 10, "p has 1 entries; must have one per step, horizon = 4"),
+        (tmf.Bernoulli([0.5]), 10, "p has 1 entries; must have one per step, horizon = 4 (for one per observation pass a table, p[None, :])"),
         (tmf.Fraction([0.5]), 10, "beta has 1 entries; must have one per step, horizon = 4"),
         (
             tmf.Fraction(0.01),

@@ -8,12 +8,14 @@ import reference_gradient
 import stat_tests
 import tmfcore as tmf
 from strategies import random_game, random_policy
+from tmfcore._model.activation import ActingShares
 from tmfcore.solvers import _gradient, _observed
 
 pytestmark = pytest.mark.law
 
 SCHEDULES = [
-    tmf.Synchronous(), tmf.Sequential(), tmf.Batch([2, 1]), tmf.Batch([1, 2]), tmf.Fraction(0.5), tmf.Bernoulli([0.4, 0.7])
+    tmf.Synchronous(), tmf.Sequential(), tmf.Batch([2, 1]), tmf.Batch([1, 2]), tmf.Fraction(0.5), tmf.Bernoulli([0.4, 0.7]),
+    tmf.Bernoulli([[0.3, 0.8]]), tmf.Bernoulli([[0.3, 0.8], [1.0, 0.5]]),
 ]  # fmt: skip
 START = (0, 1)  # observations of the two agents
 
@@ -25,9 +27,12 @@ class Case:
         spec = random_game(51, 2, 2, horizon, discount, dependence=dependence, passive="dense", zeros=False)
         policy = random_policy(52, 2, 2, kind=kind, stages=horizon)
         batch, probability = schedule._kernel(horizon, 2)
-        kind_of_move, sizes = ("batch", batch) if probability is None else ("coin", probability)
-        self.moves = [(kind_of_move, size.item()) for size in np.broadcast_to(sizes, (horizon,))]
-        self.active = reference.active_fraction(self.moves, 2)
+        if isinstance(probability, ActingShares):
+            self.moves, self.active = [("coin", probability.shares)] * horizon, probability
+        else:
+            kind_of_move, sizes = ("batch", batch) if probability is None else ("coin", probability)
+            self.moves = [(kind_of_move, size.item()) for size in np.broadcast_to(sizes, (horizon,))]
+            self.active = reference.active_fraction(self.moves, 2)
         self.game, self.right = spec.build(), spec.reference()
         self.kernel, self.policy = policy.build(horizon).kernel, policy.reference(horizon)
         self.theta = policy.parameters.reshape(horizon, 2, 2, -1)
@@ -132,6 +137,13 @@ def test_what_was_observed_is_unbiased(schedule, critic, pool):
 
 
 @pytest.mark.parametrize("critic", ["returns", "empirical"])
+def test_who_acts_may_depend_on_the_population(critic):
+    """The probability of acting enters the baselines only, so that its slope in mu is no bias."""
+    schedule = tmf.Bernoulli(lambda mu, t: 0.2 + 0.3 * mu[::-1] + 0.4 * t)
+    assert_unbiased(Case(schedule, dependence="mu_t", kind="affine"), critic)
+
+
+@pytest.mark.parametrize("critic", ["returns", "empirical"])
 def test_over_three_steps(critic):
     assert_unbiased(Case(tmf.Sequential(), dependence="mu_t", kind="affine", horizon=3), critic)
 
@@ -147,7 +159,7 @@ def test_the_model_is_unbiased_in_one_step(schedule):
     assert_unbiased(Case(schedule, dependence="mu_t", kind="affine", horizon=1), "model")
 
 
-@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Sequential(), tmf.Bernoulli([0.4, 0.7])], ids=repr)
+@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Sequential(), tmf.Bernoulli([0.4, 0.7]), tmf.Bernoulli([[0.3, 0.8]])], ids=repr)
 @pytest.mark.parametrize("critic", ["returns", "empirical", "model"])
 def test_with_discount_one_it_is_the_gradient_of_everybodys_own_return(schedule, critic):
     dependence, kind = ("fixed", "softmax") if critic == "model" else ("mu_t", "affine")

@@ -66,7 +66,8 @@ cdef class Blocks:
     cdef Blocks forward(Evaluator at, Push push, Py_ssize_t n_fractions):
         cdef Py_ssize_t S = at.n_observations, stage = at.horizon // at.policy.n_stages
         cdef Blocks self
-        if S > SMALL or not push.steady or push.merged or n_fractions != 1 or stage < WORTH_POWERS * S + 2 * BLOCK:
+        if (S > SMALL or not push.steady or push.merged or n_fractions != 1 or at.acting is not None
+                or stage < WORTH_POWERS * S + 2 * BLOCK):
             return None
         self = Blocks.__new__(Blocks)
         self.n = S
@@ -82,7 +83,8 @@ cdef class Blocks:
         cdef Py_ssize_t S = at.n_observations, n_pairs = S * at.n_actions
         cdef Blocks self
         if (S <= LARGE or at.policy is None or at.policy.depends_on_mu or not at.model.constant_transition
-                or at.model.successor != NULL or n_fractions != 1 or at.horizon // at.policy.n_stages < WORTH_PACKING):
+                or at.model.successor != NULL or n_fractions != 1 or at.acting is not None
+                or at.horizon // at.policy.n_stages < WORTH_PACKING):
             return None
         self = Blocks.__new__(Blocks)
         self.n = self.wide = S

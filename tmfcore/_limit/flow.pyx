@@ -13,7 +13,7 @@ import numpy as np
 from tmfcore._limit.blocks cimport BLOCK, Blocks
 from tmfcore._limit.push cimport Push
 from tmfcore._limit.values cimport best_action, best_values, both_values, expect_steps, policy_values, weigh
-from tmfcore._model.evaluator cimport Evaluator, Kept, check_active
+from tmfcore._model.evaluator cimport Evaluator, Kept
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy, stage_end, stage_of
 
@@ -21,46 +21,51 @@ cdef extern from "_limit/values.h" nogil:
     void tmf_note_infinite(const double *x, Py_ssize_t n, double *found)
 
 
-cdef int check_flow(Model model, Py_ssize_t width, Py_ssize_t n_active, Py_ssize_t horizon) except -1:
+cdef int check_flow(Model model, Py_ssize_t width) except -1:
     if width != model.n_observations:
         raise ValueError(f"mu has {width} entries per step; must have {model.n_observations}, one per observation")
-    return check_active(n_active, horizon)
+    return 0
 
 
 def forward(Model model not None, Policy policy not None, const double[::1] initial not None,
-            const double[::1] active not None, Py_ssize_t horizon, Py_ssize_t record_every,
-            double[:, ::1] mu not None, Kept kept=None):
+            active not None, Py_ssize_t horizon, Py_ssize_t record_every, double[:, ::1] mu not None, Kept kept=None,
+            double[::1] acted=None):
     """Push `initial` forward for `horizon` steps.
 
     Parameters
     ----------
     initial : ndarray of float64, shape (S,)
         mu_0.
-    active : ndarray of float64, shape (1,) or (T,)
-        Active fractions beta_t.
+    active : ndarray of float64, shape (1,) or (T,), or ActingShares
+        Active fractions beta_t, or beta_t(o, mu).
     record_every : int
         Steps between two rows of mu.
     mu : ndarray of float64, shape (J + 1, S), J = ceil(T / record_every)
         OUT. Row j is mu after min(j * record_every, T) steps.
     kept : Kept or None
         OUT. Kernels of all steps, to be reused by `backward` or `gaps` along this flow.
+    acted : ndarray of float64, shape (T,), or None
+        OUT. The share of the population that acts at each step; only with ActingShares.
 
     Notes
     -----
     Theory, section 2. O(T S A K).
     """
     cdef Evaluator at = Evaluator(model, policy, horizon)
+    cdef const double[::1] beta = at.activate(active)
     cdef Push push = Push(at)
-    cdef Blocks blocks = Blocks.forward(at, push, active.shape[0])
+    cdef Blocks blocks = Blocks.forward(at, push, beta.shape[0])
     cdef Py_ssize_t S = model.n_observations
-    cdef Py_ssize_t t, i, n_done, first = 0, j = 0
+    cdef Py_ssize_t t, i, o, n_done, first = 0, j = 0
     cdef bint due
-    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef Py_ssize_t stride = 1 if beta.shape[0] > 1 else 0
     cdef double[:, ::1] pair = None
     cdef const double *now
     cdef double *after
-    check_flow(model, initial.shape[0], active.shape[0], horizon)
-    check_flow(model, mu.shape[1], active.shape[0], horizon)
+    check_flow(model, initial.shape[0])
+    check_flow(model, mu.shape[1])
+    if acted is not None and (at.acting is None or acted.shape[0] != horizon):
+        raise ValueError(f"acted has {acted.shape[0]} entries; must have {horizon}, with ActingShares")
     if record_every < 1 or mu.shape[0] != 1 + (horizon + record_every - 1) // record_every:
         raise ValueError(f"mu has {mu.shape[0]} rows; must have 1 + ceil({horizon} / {record_every})")
     at.keep(kept)
@@ -80,7 +85,7 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
             i = t - first
             if blocks is not None and i >= BLOCK:
                 if i == BLOCK:
-                    blocks.open_forward(at, push, active[0])
+                    blocks.open_forward(at, push, beta[0])
                 if i == BLOCK and record_every == 1:
                     n_done = blocks.follow(push.stage_end - t, &mu[t + 1 - BLOCK, 0])
                     t += n_done - 1
@@ -93,14 +98,18 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
                 if due:
                     memcpy(after, now, S * sizeof(double))
                 continue
-            push.step(at, <int>t, now, active[t * stride], after)
+            push.step(at, <int>t, now, beta[t * stride], after)
+            if acted is not None:
+                acted[t] = 0
+                for o in range(S):
+                    acted[t] += now[o] * at.shares[o]
             now = after
             if blocks is not None:
                 memcpy(blocks.rows + i * blocks.wide, now, S * sizeof(double))
 
 
 def backward(Model model not None, Policy policy, const double[:, ::1] mu not None,
-             const double[::1] active not None, double discount, bint always, double[:, ::1] values not None,
+             active not None, double discount, bint always, double[:, ::1] values not None,
              double[:, :, ::1] q=None, int64_t[:, ::1] greedy=None, Kept kept=None):
     """Values along a flow: of the policy, or, if policy is None, of the best response.
 
@@ -108,8 +117,8 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
     ----------
     mu : ndarray of float64, shape (T + 1, S)
         The flow.
-    active : ndarray of float64, shape (1,) or (T,)
-        beta_t.
+    active : ndarray of float64, shape (1,) or (T,), or ActingShares
+        beta_t, or beta_t(o, mu).
     always : bool
         Clock "always" (a tagged agent acts at every step) instead of "schedule".
     values : ndarray of float64, shape (T + 1, S)
@@ -134,13 +143,14 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
     cdef Py_ssize_t t, o, first
-    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef const double[::1] fractions = at.activate(active)
+    cdef Py_ssize_t stride = 1 if fractions.shape[0] > 1 else 0
     cdef Blocks blocks = None
     cdef double[::1] scratch = np.empty(S * A)
     cdef double beta
     cdef double[8] found
     cdef double *row
-    check_flow(model, mu.shape[1], active.shape[0], horizon)
+    check_flow(model, mu.shape[1])
     if values.shape[0] != horizon + 1 or values.shape[1] != S:
         raise ValueError(f"values has shape ({values.shape[0]}, {values.shape[1]}); must be ({horizon + 1}, {S})")
     if q is not None and (q.shape[0] != horizon or q.shape[1] != S or q.shape[2] != A):
@@ -148,7 +158,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
     if greedy is not None and (greedy.shape[0] != horizon or greedy.shape[1] != S):
         raise ValueError(f"greedy must have shape ({horizon}, {S})")
     if q is not None and greedy is None:
-        blocks = Blocks.backward(at, 1 if always else active.shape[0])
+        blocks = Blocks.backward(at, 1 if always else fractions.shape[0])
     if blocks is None:
         expect_steps(at, horizon)
     at.keep(kept)
@@ -157,7 +167,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
         memset(found, 0, sizeof(found))
         memset(&values[horizon, 0], 0, S * sizeof(double))
         while t > 0:
-            beta = 1.0 if always else active[(t - 1) * stride]
+            beta = 1.0 if always else fractions[(t - 1) * stride]
             if blocks is not None and t == first:
                 first = stage_end(stage_of(t - 1, horizon, policy.n_stages) - 1, horizon, policy.n_stages)
                 at.at(<int>(t - 1), &mu[t - 1, 0])
@@ -185,15 +195,15 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
 
 
 def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu not None,
-         const double[::1] active not None, double discount, bint always, Kept kept=None):
+         active not None, double discount, bint always, Kept kept=None):
     """The gain of a best response over the policy along a flow.
 
     Parameters
     ----------
     mu : ndarray of float64, shape (T + 1, S)
         The policy's own flow.
-    active : ndarray of float64, shape (1,) or (T,)
-        beta_t.
+    active : ndarray of float64, shape (1,) or (T,), or ActingShares
+        beta_t, or beta_t(o, mu).
     always : bool
         Clock "always" instead of "schedule".
     kept : Kept or None
@@ -216,17 +226,18 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
     cdef Py_ssize_t t
-    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef const double[::1] fractions = at.activate(active)
+    cdef Py_ssize_t stride = 1 if fractions.shape[0] > 1 else 0
     cdef double[::1] scratch = np.zeros(2 * S * A + 4 * S)
     cdef double *now = &scratch[2 * S * A]
     cdef double *next_values = now + 2 * S
     cdef double beta, gap, pointwise = 0, mean_return
-    check_flow(model, mu.shape[1], active.shape[0], horizon)
+    check_flow(model, mu.shape[1])
     expect_steps(at, 2 * horizon)    # of two vectors of values each
     at.keep(kept)
     with nogil:
         for t in range(horizon - 1, -1, -1):
-            beta = 1.0 if always else active[t * stride]
+            beta = 1.0 if always else fractions[t * stride]
             at.at(<int>t, &mu[t, 0])
             pointwise = max(pointwise, both_values(at, next_values, discount, beta, &scratch[0], NULL, NULL, now))
             now, next_values = next_values, now

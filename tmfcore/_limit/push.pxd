@@ -23,7 +23,7 @@ cdef class Arrivals:
 
 
 cdef class Moves:
-    """Moves a population by the tables that an evaluator holds."""
+    """Moves a population by the tables that an evaluator holds. beta may be BY_OBSERVATION, as in share_at."""
     cdef Arrivals acting         # None if dense
     cdef Arrivals resting        # None if dense, or the identity
     cdef double *weights         # (S, A)  mass of acting agents by observation and action

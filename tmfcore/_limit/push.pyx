@@ -15,6 +15,7 @@ from libc.string cimport memset
 import numpy as np
 
 from tmfcore._base.memory cimport room_for
+from tmfcore._model.evaluator cimport share_at
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport stage_end, stage_of
 
@@ -116,15 +117,21 @@ cdef class Moves:
         return 0
 
     cdef void weigh(self, Evaluator at, const double *mu, double beta) noexcept nogil:
-        tmf_decisions(mu, at.pi, beta, at.n_observations, at.n_actions, self.weights)
+        cdef Py_ssize_t o, a, A = at.n_actions
+        if beta >= 0:
+            tmf_decisions(mu, at.pi, beta, at.n_observations, A, self.weights)
+            return
+        for o in range(at.n_observations):
+            for a in range(A):
+                self.weights[o * A + a] = at.shares[o] * mu[o] * at.pi[o * A + a]
 
     cdef void move(self, Evaluator at, const double *mu, double beta, double *next_mu) noexcept nogil:
         cdef Py_ssize_t S = at.n_observations
-        if beta > 0 and self.acting is not None:
+        if beta != 0 and self.acting is not None:
             self.acting.gather(self.weights, at.tables.transition, False, next_mu)
         else:
             memset(next_mu, 0, S * sizeof(double))
-            if beta > 0:
+            if beta != 0:
                 tmf_add_rows(self.weights, at.tables.transition, S * at.n_actions, at.n_successors, next_mu)
         self.drift(at, mu, beta, next_mu)
 
@@ -132,8 +139,12 @@ cdef class Moves:
         cdef Py_ssize_t o, S = at.n_observations
         if beta == 1:
             return
-        for o in range(S):
-            self.still[o] = mu[o] * (1 - beta)
+        if beta < 0:
+            for o in range(S):
+                self.still[o] = mu[o] * (1 - at.shares[o])
+        else:
+            for o in range(S):
+                self.still[o] = mu[o] * (1 - beta)
         if at.model.passive_identity:
             for o in range(S):
                 next_mu[o] += self.still[o]
@@ -218,21 +229,27 @@ cdef class Push(Moves):
             at.transitions_at(t, mu)
             if at.model.constant_transition:
                 self.sort(at)
+        elif at.acting is not None:
+            at.shares_at(t, mu)
         if not self.steady:
             self.weigh(at, mu, beta)
             self.move(at, mu, beta, next_mu)
-        elif not self.merged and (beta == 1 or at.model.passive_identity):
+        elif beta >= 0 and not self.merged and (beta == 1 or at.model.passive_identity):
             tmf_step(mu, self.average, beta, S, next_mu)
             return 0
         else:
-            if self.merged:
+            if self.merged and beta < 0:
+                for o in range(S):
+                    self.still[o] = mu[o] * at.shares[o]
+                tmf_arrivals(&self.start[0], NULL, &self.origin[0], self.still, self.average, False, S, next_mu)
+            elif self.merged:
                 tmf_arrivals(&self.start[0], NULL, &self.origin[0], mu, self.average, False, S, next_mu)
                 for o in range(S if beta < 1 else 0):
                     next_mu[o] *= beta
             else:
                 memset(next_mu, 0, S * sizeof(double))
                 for o in range(S):
-                    self.still[o] = mu[o] * beta
+                    self.still[o] = mu[o] * share_at(at, o, beta)
                 tmf_add_rows(self.still, self.average, S, S, next_mu)
             self.drift(at, mu, beta, next_mu)
         tmf_normalise(next_mu, S)

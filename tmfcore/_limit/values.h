@@ -233,4 +233,17 @@ static inline void tmf_add_resting(const double *restrict reward, const double *
     }
 }
 
+/* The same with a probability to act for each observation, beta (n_observations,). */
+static inline void tmf_add_resting_by_row(const double *restrict reward, const double *restrict table,
+                                          const int32_t *restrict successor, const double *restrict next_values,
+                                          double discount, const double *restrict beta, ptrdiff_t n_observations,
+                                          ptrdiff_t n_cells, double *restrict values)
+{
+    for (ptrdiff_t o = 0; o < n_observations; o++) {
+        const double ahead = !table ? next_values[o]
+            : tmf_row_mean(n_cells, table + o * n_cells, successor ? successor + o * n_cells : successor, next_values);
+        values[o] = beta[o] * values[o] + (1 - beta[o]) * (reward[o] + discount * ahead);
+    }
+}
+
 #endif

@@ -8,7 +8,8 @@ from tmfcore._model.evaluator cimport Evaluator
 cdef int expect_steps(Evaluator at, Py_ssize_t n_steps) except -1
 # q (S, A): reward of acting plus discounted next values.
 cdef void action_values(Evaluator at, const double *next_values, double discount, double *q) noexcept nogil
-# Mix in waiting: values = beta * values + (1 - beta) * (r0 + discount * mean next values of the passive row).
+# Mix in waiting: values = beta * values + (1 - beta) * (r0 + discount * mean next values of the passive row). Here and
+# below, beta may be BY_OBSERVATION, as in share_at.
 cdef void rest(Evaluator at, const double *next_values, double discount, double beta, double *values) noexcept nogil
 # q and values of the policy at.pi.
 cdef void policy_values(

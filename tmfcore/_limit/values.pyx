@@ -26,6 +26,9 @@ cdef extern from "_limit/values.h" nogil:
     void tmf_means(const double *pi, const double *q, Py_ssize_t n_observations, Py_ssize_t n_actions, double *out)
     void tmf_add_resting(const double *reward, const double *table, const int32_t *successor, const double *next_values,
                          double discount, double beta, Py_ssize_t n_observations, Py_ssize_t n_cells, double *values)
+    void tmf_add_resting_by_row(const double *reward, const double *table, const int32_t *successor,
+                                const double *next_values, double discount, const double *beta,
+                                Py_ssize_t n_observations, Py_ssize_t n_cells, double *values)
     void tmf_largest(const double *q, Py_ssize_t n_observations, Py_ssize_t n_actions, double *out)
 
 cdef enum:
@@ -65,10 +68,15 @@ cdef void action_values(Evaluator at, const double *next_values, double discount
 
 
 cdef void rest(Evaluator at, const double *next_values, double discount, double beta, double *values) noexcept nogil:
-    if beta < 1:
-        tmf_add_resting(
-            at.tables.passive_reward, NULL if at.model.passive_identity else at.tables.passive_transition,
-            at.model.passive_successor, next_values, discount, beta, at.n_observations, at.n_passive_successors, values)
+    cdef const double *table = NULL if at.model.passive_identity else at.tables.passive_transition
+    if beta == 1:
+        return
+    if beta < 0:
+        tmf_add_resting_by_row(at.tables.passive_reward, table, at.model.passive_successor, next_values, discount,
+                               at.shares, at.n_observations, at.n_passive_successors, values)
+    else:
+        tmf_add_resting(at.tables.passive_reward, table, at.model.passive_successor, next_values, discount, beta,
+                        at.n_observations, at.n_passive_successors, values)
 
 
 cdef void policy_values(

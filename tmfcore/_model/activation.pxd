@@ -1,17 +1,31 @@
-"""The acting agents of each step, as the engines read them: a batch size, or a probability per agent."""
+"""The acting agents of each step: a batch size, one probability for all agents, or one per observation."""
 from libc.stdint cimport int64_t
+
+
+cdef class ActingShares:
+    """The probability with which an agent acts, by observation: beta_t(o, mu)."""
+    cdef readonly object table, function     # (1, S) or (T, S) float64; f(mu, t); one of the two is None
+    cdef const double[:, ::1] rows           # the data of `table`
+    cdef readonly str name                   # of the user's argument, for errors
+
+    # Raise ValueError unless the table has a column per observation and 1 or `horizon` rows.
+    cpdef int check(self, Py_ssize_t n_observations, Py_ssize_t horizon) except -1
+    # Point `out` to beta_t(., mu) (S,): a row of the table, or `buffer` (S,), which gets the function's result.
+    cdef int at(
+        self, int t, const double *mu, Py_ssize_t n_observations, double *buffer, const double **out) except -1 nogil
+    cdef int call(self, int t, const double *mu, Py_ssize_t n_observations, double *buffer) except -1 with gil
 
 
 cdef struct Activation:
     const int64_t *batch          # (1,) or (T,); NULL for Bernoulli
-    const double *probability     # (1,) or (T,); NULL for batches
+    const double *probability     # (1,) or (T,); NULL for batches, and if the probability depends on the observation
     Py_ssize_t stride             # 0 when constant, else 1
 
 
 # Fill *activation, which borrows the array, from one of batch and probability; the other is None. Raise ValueError.
 cdef int read_activation(
-    Activation *activation, const int64_t[::1] batch, const double[::1] probability,
-    int64_t n_agents, Py_ssize_t horizon,
+    Activation *activation, const int64_t[::1] batch, object probability, int64_t n_agents, Py_ssize_t n_observations,
+    Py_ssize_t horizon,
 ) except -1
 
 

@@ -5,6 +5,8 @@ An Evaluator belongs to one thread. Threads share the Model and the Policy, whic
 from libc.stdlib cimport free
 from libc.string cimport memset
 
+import numpy as np
+
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport checked_row
 
@@ -15,6 +17,9 @@ cdef extern from "_base/simd/lanes.h" nogil:
 
 cdef enum:
     KEPT_BYTES = 1 << 26
+
+_BY_OBSERVATION = np.array([float(BY_OBSERVATION)])
+_BY_OBSERVATION.flags.writeable = False
 
 
 cdef int check_horizon(object horizon) except -1:
@@ -103,6 +108,32 @@ cdef class Evaluator:
         free(self.memory)
         free(self.turned_memory)
 
+    cdef const double[::1] activate(self, active):
+        cdef const double[::1] fractions
+        if isinstance(active, ActingShares):
+            self.acting = active
+            self.acting.check(self.n_observations, self.horizon)
+            self.share_rows = np.empty((1, self.n_observations))
+            return _BY_OBSERVATION
+        fractions = active
+        check_active(fractions.shape[0], self.horizon)
+        return fractions
+
+    cdef int keep_shares(self) except -1:
+        if self.acting is not None and self.acting.rows is None:
+            self.share_rows = np.empty((self.horizon, self.n_observations))
+        return 0
+
+    cdef int shares_at(self, int t, const double *mu) except -1 nogil:
+        cdef Py_ssize_t row = t if self.share_rows.shape[0] > 1 else 0
+        return self.acting.at(t, mu, self.n_observations, &self.share_rows[row, 0], &self.shares)
+
+    cdef void recall_shares(self, Py_ssize_t t) noexcept nogil:
+        if self.acting.rows is not None:
+            self.shares = &self.acting.rows[t if self.acting.rows.shape[0] > 1 else 0, 0]
+        else:
+            self.shares = &self.share_rows[t if self.share_rows.shape[0] > 1 else 0, 0]
+
     cdef int keep(self, Kept kept) except -1:
         self.kept = kept
         return 0
@@ -126,6 +157,8 @@ cdef class Evaluator:
         return 0
 
     cdef int tables_at(self, int t, const double *mu) except -1 nogil:
+        if self.acting is not None:
+            self.shares_at(t, mu)
         if self.kept is not None:
             return self.kept_at(t, mu, True)
         if not self.filled:
@@ -150,6 +183,8 @@ cdef class Evaluator:
 
     cdef int transitions_at(self, int t, const double *mu) except -1 nogil:
         cdef Tables wanted = self.tables
+        if self.acting is not None:
+            self.shares_at(t, mu)
         if self.kept is not None:
             self.kept_at(t, mu, False)
             self.policy.table_at(t, self.horizon, mu, self.pi_buffer, &self.pi)

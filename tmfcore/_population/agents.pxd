@@ -1,7 +1,7 @@
 """The agents engine: its state, and the steps that simulate and Population share."""
 from libc.stdint cimport int64_t
 
-from tmfcore._model.activation cimport Activation
+from tmfcore._model.activation cimport Activation, ActingShares
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy
@@ -24,7 +24,9 @@ cdef class AgentsEngine:
     cdef Team team
     cdef Activation activation
     cdef const int64_t[::1] batch
-    cdef const double[::1] probability
+    cdef object probability            # keeps what `activation` borrows
+    cdef ActingShares coins            # probabilities to act, if they depend on the observation, or None
+    cdef double *shares                # SCRATCH (S,)
     cdef bint actions_matter
     cdef int64_t largest_few           # largest batch of `few`; -1: none
     cdef Py_ssize_t n_single           # steps that `singles` plays
@@ -35,7 +37,7 @@ cdef class AgentsEngine:
     @staticmethod
     cdef AgentsEngine of(
         Model model, Policy policy, Py_ssize_t horizon, int64_t n_agents, const int64_t[::1] batch,
-        const double[::1] probability, bint actions_matter)
+        probability, bint actions_matter)
     # Make the kernels and a team of threads; the population has been placed.
     cdef int begin(self, int threads) except -1
     # Play steps t..end - 1, with the team entered; recorded: step 0 of the record of individuals, or NULL. Return the

@@ -14,11 +14,12 @@ import numpy as np
 
 from tmfcore._population.alias cimport AliasTables, cells_in, layout_of
 from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._population.coins cimport set_thresholds
 from tmfcore._population.few cimport Few
 from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger, tmf_told, watched
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy, stage_of
-from tmfcore._model.activation cimport Activation, read_activation, single_steps
+from tmfcore._model.activation cimport Activation, ActingShares, read_activation, single_steps
 from tmfcore._population.imitation cimport singles_of
 from tmfcore._population.singles cimport Population, Singles
 from tmfcore._population.observations cimport tmf_pick, tmf_store_one
@@ -96,7 +97,7 @@ cdef void select_bits(Population *people, uint64_t *acting, int t, int64_t n_act
 cdef void play_all(
     Evaluator at, Crowd *crowd, Team team, Trajectory *trajectory, Ledger *ledger, int t, int64_t n_acting, double p
 ) noexcept nogil:
-    """A step at which n_acting agents act (n_acting < 0: each with probability p) and the others are passive."""
+    """A step at which n_acting agents act; n_acting < 0: each with probability p, or by crowd.thresholds."""
     cdef Population *people = &crowd.people
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
     cdef Py_ssize_t o, a
@@ -156,11 +157,10 @@ cdef int64_t set_up(
     Crowd *crowd, Memory memory, Evaluator at, Activation *activation, Py_ssize_t n_batches, bint actions_matter
 ) except -2:
     """Choose how moves are drawn and allocate for it; return the largest batch for Few, or -1 if there is none."""
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, i
     cdef int64_t largest = -1, largest_few = -1      # batches of steps at which all agents move; of steps of Few
     cdef bint passive_rows = False, needs_bits = False, fixed
     cdef double n_cells
-    cdef Py_ssize_t i
     if activation.batch == NULL:
         largest = crowd.people.n_agents
         passive_rows = True
@@ -203,18 +203,20 @@ cdef class AgentsEngine:
     @staticmethod
     cdef AgentsEngine of(
         Model model, Policy policy, Py_ssize_t horizon, int64_t n_agents, const int64_t[::1] batch,
-        const double[::1] probability, bint actions_matter
+        probability, bint actions_matter
     ):
         cdef AgentsEngine self = AgentsEngine.__new__(AgentsEngine)
         cdef Py_ssize_t i
-        self.at = Evaluator(model, policy, horizon)
-        self.memory = Memory()
+        self.at, self.memory = Evaluator(model, policy, horizon), Memory()
         self.batch, self.probability = batch, probability
-        self.actions_matter = actions_matter
-        self.stage = -1
+        self.actions_matter, self.stage = actions_matter, -1
         self.crowd.people.n_agents = n_agents
         self.crowd.people.width = observation_dtype(model.n_observations).itemsize
-        read_activation(&self.activation, batch, probability, n_agents, horizon)
+        self.coins = probability if isinstance(probability, ActingShares) else None
+        read_activation(&self.activation, batch, probability, n_agents, model.n_observations, horizon)
+        if self.coins is not None:
+            self.shares = <double *>self.memory.take(2 * model.n_observations * sizeof(double))
+            self.crowd.thresholds = <uint64_t *>(self.shares + model.n_observations)
         self.largest_few = set_up(&self.crowd, self.memory, self.at, &self.activation,
                                   0 if batch is None else batch.shape[0], actions_matter)
         for i in range(0 if batch is None else batch.shape[0]):
@@ -271,6 +273,7 @@ cdef class AgentsEngine:
                     self.few.play(self.at, self.alias, crowd, &self.team.hands[0], &trajectory, ledger, <int>t,
                                   n_acting)
                 else:
+                    set_thresholds(self.coins, <int>t, people.mu, self.at.n_observations, self.shares, crowd.thresholds)
                     play_all(self.at, crowd, self.team, &trajectory, ledger, <int>t, n_acting, p)
             t += n_steps
             if tmf_told(told, t):
@@ -289,7 +292,7 @@ cdef class AgentsEngine:
 
 def run(Model model not None, Policy policy not None, const uint64_t[::1] key not None,
         const int64_t[::1] initial_counts not None, Py_ssize_t horizon, double discount,
-        const int64_t[::1] batch, const double[::1] probability, Py_ssize_t record_every,
+        const int64_t[::1] batch, probability, Py_ssize_t record_every,
         int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions, double[::1] rewards not None,
         observations=None, actions=None, double[:, ::1] individual_rewards=None, int threads=1,
         int64_t[::1] watch=None):

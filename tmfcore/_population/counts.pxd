@@ -1,7 +1,7 @@
 """The counts engine: its state, and the steps that simulate and Population share."""
 from libc.stdint cimport int64_t
 
-from tmfcore._model.activation cimport Activation
+from tmfcore._model.activation cimport Activation, ActingShares
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy
@@ -19,6 +19,7 @@ cdef struct Chain:
     int64_t *resting           # (S,)
     int64_t *actions           # (S, A)
     double *stood              # (S,)
+    double *shares             # (S,) probabilities to act, if they depend on the observation
     bint averaged              # actions are not recorded: successors are drawn from rows averaged over the policy
 
 
@@ -30,7 +31,8 @@ cdef class CountsEngine:
     cdef RowSplitter splitter          # None if single agents act at every step
     cdef Activation activation
     cdef const int64_t[::1] batch
-    cdef const double[::1] probability
+    cdef object probability            # keeps what `activation` borrows
+    cdef ActingShares coins            # probabilities to act, if they depend on the observation, or None
     cdef bint decisions                # actions are recorded, or flows
     cdef Py_ssize_t n_single           # steps that `singles` plays, at which `size` agents act
     cdef int64_t size
@@ -40,13 +42,13 @@ cdef class CountsEngine:
     @staticmethod
     cdef CountsEngine of(
         Model model, Policy policy, Py_ssize_t horizon, int64_t n_agents, const int64_t[::1] batch,
-        const double[::1] probability, bint decisions)
+        probability, bint decisions)
     # Play `policy` from now on; to be called before the first step.
     cdef int follow(self, Policy policy) except -1
     # Take the counts (S,) of a population.
     cdef void place(self, const int64_t *counts) noexcept nogil
     # Draw chain.acting (S,), who acts at step t.
-    cdef void choose(self, Py_ssize_t t) noexcept nogil
+    cdef int choose(self, Py_ssize_t t) except -1 nogil
     # Make step t, at which chain.acting act, n_acting agents, or an unknown number (-1). `decided`: their actions are
     # chain.actions (S, A); otherwise the policy draws them.
     cdef int move(

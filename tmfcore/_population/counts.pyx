@@ -19,7 +19,8 @@ from tmfcore._model.model cimport Model, checked_row
 from tmfcore._model.policy cimport Policy
 from tmfcore._random.sampling cimport (
     TMF_MOST_AGENTS, TMF_MOST_BATCHED, RowSplitter, Sampler, check_batch, scan, split_hypergeometric, start)
-from tmfcore._model.activation cimport read_activation, single_steps
+from tmfcore._model.activation cimport Activation, ActingShares, read_activation, single_steps
+from tmfcore._population.coins cimport draw_acting
 from tmfcore._population.imitation cimport singles_of
 from tmfcore._population.singles cimport Population, Singles
 from tmfcore._population.skipping cimport skipping_of
@@ -216,30 +217,16 @@ cdef int step_counts(
     return 0
 
 
-cdef void activate(Sampler *sampler, RowSplitter splitter, Chain *chain, Py_ssize_t S, double p) noexcept nogil:
-    """Draw chain.acting (S,): each agent acts with probability p."""
-    cdef Py_ssize_t room = splitter.capacity // 2, o = 0, n_rows, j
-    while o < S:
-        n_rows = min(room, S - o)
-        for j in range(n_rows):
-            splitter.n[j] = chain.people.counts[o + j]
-            splitter.p[2 * j] = p
-            splitter.p[2 * j + 1] = 1 - p
-        splitter.split(sampler, n_rows, 2)
-        for j in range(n_rows):
-            chain.acting[o + j] = splitter.out[2 * j]
-        o += n_rows
-
-
 cdef int allocate(Chain *chain, Evaluator at) except -1:
     """Allocate all arrays of the chain as one block, which begins at people.mu; the caller frees that pointer."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t n_doubles = 2 * S + max(at.n_successors, at.n_passive_successors)
+    cdef Py_ssize_t n_doubles = 3 * S + max(at.n_successors, at.n_passive_successors)
     cdef double *memory = <double *>room_for(
         n_doubles + 4.0 * S + <double>S * A, sizeof(double), b"the counts of a population")
     chain.people.mu = memory
     chain.stood = chain.people.mu + S
-    chain.people.row = chain.stood + S
+    chain.shares = chain.stood + S
+    chain.people.row = chain.shares + S
     chain.people.counts = <int64_t *>(memory + n_doubles)
     chain.next_counts = chain.people.counts + S
     chain.acting = chain.next_counts + S
@@ -267,7 +254,7 @@ cdef class CountsEngine:
     @staticmethod
     cdef CountsEngine of(
         Model model, Policy policy, Py_ssize_t horizon, int64_t n_agents, const int64_t[::1] batch,
-        const double[::1] probability, bint decisions
+        probability, bint decisions
     ):
         cdef CountsEngine self = CountsEngine.__new__(CountsEngine)
         cdef Py_ssize_t t
@@ -275,7 +262,8 @@ cdef class CountsEngine:
         self.at = Evaluator(model, policy, horizon)
         self.chain.people.n_agents = n_agents
         self.batch, self.probability = batch, probability
-        read_activation(&self.activation, batch, probability, n_agents, horizon)
+        self.coins = probability if isinstance(probability, ActingShares) else None
+        read_activation(&self.activation, batch, probability, n_agents, model.n_observations, horizon)
         self.decisions = decisions
         self.chain.averaged = not decisions and model.n_observations < model.n_actions * model.n_successors
         for t in range(0 if batch is None else batch.shape[0]):
@@ -309,14 +297,16 @@ cdef class CountsEngine:
             people.counts[o] = counts[o]
             people.mu[o] = <double>counts[o] / people.n_agents
 
-    cdef void choose(self, Py_ssize_t t) noexcept nogil:
+    cdef int choose(self, Py_ssize_t t) except -1 nogil:
         cdef Chain *chain = &self.chain
         cdef Activation *who = &self.activation
         if who.batch != NULL:
             split_hypergeometric(&self.sampler, chain.people.counts, self.at.n_observations, chain.people.n_agents,
                                  who.batch[t * who.stride], chain.acting)
         else:
-            activate(&self.sampler, self.splitter, chain, self.at.n_observations, who.probability[t * who.stride])
+            draw_acting(&self.sampler, self.splitter, chain.people.counts, chain.people.mu, self.at.n_observations, who,
+                        self.coins, <int>t, chain.shares, chain.acting)
+        return 0
 
     cdef Py_ssize_t play(
         self, Ledger *ledger, const Record *flows, Py_ssize_t t, Py_ssize_t end, int64_t *told
@@ -375,8 +365,8 @@ cdef class CountsEngine:
 
 
 def run(Model model not None, Policy policy not None, bit_generator, const int64_t[::1] initial_counts not None,
-        Py_ssize_t horizon, double discount, const int64_t[::1] batch, const double[::1] probability,
-        Py_ssize_t record_every, int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions,
+        Py_ssize_t horizon, double discount, const int64_t[::1] batch, probability, Py_ssize_t record_every,
+        int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions,
         double[::1] rewards not None, flows=None, int64_t[::1] watch=None, const int64_t[::1] lengths=None):
     """Simulate one replica of the counts chain.
 
@@ -388,7 +378,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         Agents at each observation; sums to N >= 1.
     batch : ndarray of int64, shape (1,) or (T,), or None
         Number of acting agents at each step.
-    probability : ndarray of float64, shape (1,) or (T,), or None
+    probability : ndarray of float64, shape (1,) or (T,), ActingShares, or None
         Probability with which each agent acts, instead of batch.
     record_every : int
         Steps per interval; J = ceil(T / record_every). Ignored if `lengths` (J,) has those of each, 0 or more.

@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from tmfcore._model.activation cimport ActingShares
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model
@@ -86,11 +87,15 @@ cdef class Individuals:
         Policy of the others, for `move_among`.
     horizon : int
         T.
+    acting : ActingShares or None
+        The probability with which each of the others acts, if it depends on the observation or on mu.
     """
     cdef Evaluator at
 
-    def __init__(self, Model model not None, Policy policy, horizon):
+    def __init__(self, Model model not None, Policy policy, horizon, ActingShares acting=None):
         self.at = Evaluator(model, policy, horizon)
+        if acting is not None:
+            self.at.activate(acting)
 
     def move(self, bit_generator, int t, const double[::1] mu not None, const int64_t[::1] observations not None,
              const int64_t[::1] actions not None, int64_t[::1] arrived not None, double[::1] rewards not None):
@@ -139,7 +144,7 @@ cdef class Individuals:
             As for `move`.
         batch : int
             Agents of the N that act, including the individual if its action is not -1. -1: each of the others acts
-            with `probability`.
+            with `probability`, or, if Individuals was made with `acting`, with that of its observation.
         counts : ndarray of int64, shape (n, S)
             Agents at each observation, including the individual; rows sum to N.
         next_counts : ndarray of int64, shape (n, S)
@@ -175,6 +180,10 @@ cdef class Individuals:
                     if batch >= 0:
                         split_hypergeometric(&sampler, scratch.others, S, n_others, batch - (actions[i] >= 0),
                                              scratch.acting)
+                    elif at.acting is not None:
+                        at.shares_at(t, scratch.mu)
+                        for o in range(S):
+                            scratch.acting[o] = binomial(&sampler, scratch.others[o], at.shares[o])
                     else:
                         for o in range(S):
                             scratch.acting[o] = binomial(&sampler, scratch.others[o], probability)

@@ -136,17 +136,15 @@ cdef class TaggedPolicy(Policy):
         return 0
 
 
-cdef int check_counts(Model model, const int64_t[:, :, ::1] counts, const double[::1] active) except -1:
+cdef int check_counts(Model model, const int64_t[:, :, ::1] counts) except -1:
     if counts.shape[2] != model.n_observations or counts.shape[0] < 1 or counts.shape[1] < 2:
         raise ValueError(f"counts has shape ({counts.shape[0]}, {counts.shape[1]}, {counts.shape[2]}); must be "
                          f"(R, T + 1, {model.n_observations})")
-    if active.shape[0] != 1 and active.shape[0] != counts.shape[1] - 1:
-        raise ValueError(f"active has {active.shape[0]} entries; must have 1 or {counts.shape[1] - 1}")
     return 0
 
 
 def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts not None, double n_agents,
-            const double[::1] active not None, double discount, double[:, ::1] values not None,
+            active not None, double discount, double[:, ::1] values not None,
             int64_t[:, ::1] greedy=None):
     """Values of one agent that observes only t and its own observation, in sampled populations.
 
@@ -159,8 +157,8 @@ def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts
         The agent's policy; None: at each (t, o) the action that is best on average.
     counts : ndarray of int64, shape (R, T + 1, S)
         Sampled populations.
-    active : ndarray of float64, shape (1,) or (T,)
-        beta_t.
+    active : ndarray of float64, shape (1,) or (T,), or ActingShares
+        beta_t, or beta_t(o, mu): the average is then also weighted by the probability of acting, or of waiting.
     values : ndarray of float64, shape (T + 1, S)
         OUT. V_t(o), V_T = 0.
     greedy : ndarray of int64, shape (T, S), optional
@@ -173,13 +171,14 @@ def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts
     cdef Py_ssize_t horizon = counts.shape[1] - 1, R = counts.shape[0]
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef const double[::1] fractions = at.activate(active)
+    cdef Py_ssize_t stride = 1 if fractions.shape[0] > 1 else 0
     cdef Py_ssize_t t, r, o, a, y, best
-    cdef double weight, beta
+    cdef double weight, beta, acts, waits
     cdef double[:, ::1] q = np.empty((S, A)), total = np.empty((S, A))
     cdef double[::1] mu = np.empty(S), moved = np.empty(S), value = np.empty(S)
     cdef double[::1] waiting = np.empty(S), present = np.empty(S)
-    check_counts(model, counts, active)
+    check_counts(model, counts)
     if values.shape[0] != horizon + 1 or values.shape[1] != S:
         raise ValueError(f"values has shape ({values.shape[0]}, {values.shape[1]}); must be ({horizon + 1}, {S})")
     if greedy is not None and (greedy.shape[0] != horizon or greedy.shape[1] != S):
@@ -187,7 +186,9 @@ def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts
     with nogil:
         memset(&values[horizon, 0], 0, S * sizeof(double))
         for t in range(horizon - 1, -1, -1):
-            beta = active[t * stride]
+            # One beta for all agents multiplies the sums at the end; others weight what they sum.
+            beta = fractions[t * stride]
+            acts = waits = 1
             total[:, :] = 0
             waiting[:] = 0
             present[:] = 0
@@ -198,8 +199,10 @@ def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts
                 for o in range(S):
                     weight = counts[r, t, o]
                     present[o] += weight
-                    add_row(at, policy, q, o, weight, total)
-                    waiting[o] += weight * value[o]
+                    if beta < 0:
+                        acts, waits = at.shares[o], 1 - at.shares[o]
+                    add_row(at, policy, q, o, weight * acts, total)
+                    waiting[o] += weight * waits * value[o]
             for o in range(S):
                 if present[o] > 0:
                     continue
@@ -209,8 +212,10 @@ def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts
                     moved[o] += 1 / n_agents
                     add_values(at, <int>t, moved, &values[t + 1, 0], discount, q, value)
                     present[o] += 1
-                    add_row(at, policy, q, o, 1, total)
-                    waiting[o] += value[o]
+                    if beta < 0:
+                        acts, waits = at.shares[o], 1 - at.shares[o]
+                    add_row(at, policy, q, o, acts, total)
+                    waiting[o] += waits * value[o]
             for o in range(S):
                 if policy is None:
                     best = best_action(&total[o, 0], A)
@@ -221,7 +226,10 @@ def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts
                     weight = 0
                     for a in range(A):
                         weight += total[o, a]
-                values[t, o] = (beta * weight + (1 - beta) * waiting[o]) / present[o]
+                if beta < 0:
+                    values[t, o] = (weight + waiting[o]) / present[o]
+                else:
+                    values[t, o] = (beta * weight + (1 - beta) * waiting[o]) / present[o]
 
 
 cdef inline int add_values(
@@ -248,8 +256,8 @@ cdef inline void add_row(
 
 
 def surprises(Model model not None, Policy policy not None, const int64_t[:, :, ::1] counts not None,
-              const int64_t[:, :, ::1] valued not None, double n_agents, const double[::1] active not None,
-              double discount, const double[:, ::1] values not None, double[::1] out not None):
+              const int64_t[:, :, ::1] valued not None, double n_agents, active not None, double discount,
+              const double[:, ::1] values not None, double[::1] out not None):
     """The discounted sum of expected temporal differences of V along each sampled population, mean over agents.
 
     Parameters
@@ -274,11 +282,12 @@ def surprises(Model model not None, Policy policy not None, const int64_t[:, :, 
     cdef Py_ssize_t horizon = counts.shape[1] - 1, R = counts.shape[0]
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef const double[::1] fractions = at.activate(active)
+    cdef Py_ssize_t stride = 1 if fractions.shape[0] > 1 else 0
     cdef Py_ssize_t t, r, o
     cdef double factor, total, size
     cdef double[::1] mu = np.empty(S), value = np.empty(S), q = np.empty(S * A)
-    check_counts(model, counts, active)
+    check_counts(model, counts)
     if valued.shape[0] != R or valued.shape[1] != horizon + 1 or valued.shape[2] != S:
         raise ValueError(f"valued must have shape ({R}, {horizon + 1}, {S})")
     if values.shape[0] != horizon + 1 or values.shape[1] != S or out.shape[0] != R:
@@ -293,7 +302,7 @@ def surprises(Model model not None, Policy policy not None, const int64_t[:, :, 
                 for o in range(S):
                     mu[o] = counts[r, t, o] / n_agents
                 at.at(<int>t, &mu[0])
-                policy_values(at, &values[t + 1, 0], discount, active[t * stride], &q[0], &value[0])
+                policy_values(at, &values[t + 1, 0], discount, fractions[t * stride], &q[0], &value[0])
                 for o in range(S):
                     total += factor * valued[r, t, o] * (value[o] - values[t, o])
                 factor *= discount

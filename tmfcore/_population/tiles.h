@@ -74,6 +74,29 @@ TMF_BY_LEVEL(
         acting[i] = words[i] < threshold;
 }
 
+/* The same with a threshold for each observation, p * 2^63, and the upper 63 bits of each word: p = 1 then fits. */
+TMF_BY_LEVEL(
+    tmf_bernoulli_by_row,
+    (const uint64_t *restrict words, const uint32_t *restrict rows, const uint64_t *restrict thresholds,
+     uint8_t *restrict acting, int n),
+    (words, rows, thresholds, acting, n))
+{
+    for (int i = 0; i < n; i++)
+        acting[i] = words[i] >> 1 < thresholds[rows[i]];
+}
+
+/* Each of n agents acts with probability p = threshold / 2^64, or, unless thresholds is NULL, thresholds[o] / 2^63. */
+static inline void tmf_coins(const uint64_t *words, uint64_t threshold, const uint64_t *thresholds,
+                             const void *observations, int width, uint32_t *rows, uint8_t *acting, int n)
+{
+    if (!thresholds) {
+        tmf_bernoulli(words, threshold, acting, n);
+        return;
+    }
+    tmf_load(observations, width, rows, n);
+    tmf_bernoulli_by_row(words, rows, thresholds, acting, n);
+}
+
 /* ---------------------------------------------------------------- moves */
 
 /* Address of the i-th 32-bit number in words, which hold two each. Computed in bytes, since i / 2 of a signed i takes

@@ -26,6 +26,7 @@ cdef struct Crowd:
     bint fixed_tables          # the alias tables are constant within a stage
     bint moves_all             # at some steps all agents move
     uint64_t *acting           # (N,) bits; NULL unless a batch is drawn for such a step
+    uint64_t *thresholds       # (S,) probabilities to act, times 2^63; NULL unless they depend on the observation
     int64_t *decided           # (S, A)  decisions of such a step
     int64_t *arrived           # (S,)    counts after it
 

@@ -22,7 +22,8 @@ cdef extern from "_population/tiles.h" nogil:
     void tmf_store(void *observations, int width, const uint32_t *next, int n)
     void tmf_mark_passive(uint32_t *rows, const uint8_t *acting, uint32_t n_observations, int n)
     void tmf_unpack_bits(const uint64_t *bits, uint8_t *acting, int n)
-    void tmf_bernoulli(const uint64_t *words, uint64_t threshold, uint8_t *acting, int n)
+    void tmf_coins(const uint64_t *words, uint64_t threshold, const uint64_t *thresholds, const void *observations,
+                   int width, uint32_t *rows, uint8_t *acting, int n)
     uint32_t tmf_draw(const uint32_t *rows, const uint64_t *random, const uint32_t *cells, int column_bits,
                       uint32_t *flows, int n)
     void tmf_settle_ties(const tmf_alias *alias, const uint32_t *rows, const uint64_t *random, uint32_t *flows, int n,
@@ -60,8 +61,7 @@ cdef enum:
 
 cdef void scan_tile(Evaluator at, Crowd *crowd, Hands *hands, int n) noexcept nogil:
     """Draw hands.codes and hands.next for hands.rows by scanning rows: cheaper than alias tables for few agents."""
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t K = at.n_successors, K0 = at.n_passive_successors
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors, K0 = at.n_passive_successors
     cdef Py_ssize_t o, a, k
     cdef const int32_t *successor
     cdef double u
@@ -293,9 +293,9 @@ cdef void move_tiles(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, Trajectory *trajectory, int t,
     bint everybody, bint arrivals_only, uint64_t threshold, int64_t first, int64_t last
 ) noexcept nogil:
-    """Move agents first..last - 1. crowd.acting marks the acting agents; NULL: each acts if its word < p 2^64."""
+    """Move agents first..last - 1. crowd.acting marks the acting agents; NULL: each acts as tmf_coins draws."""
     cdef tmf_stream moves, activations
-    cdef int n
+    cdef int n, width = crowd.people.width
     while first < last:
         if first % TMF_TILE == 0:
             tmf_open(&moves, crowd.people.key, t, first // TMF_TILE, MOVES)
@@ -305,7 +305,8 @@ cdef void move_tiles(
         if not everybody:
             if crowd.acting == NULL:
                 tmf_fill(&activations, hands.words, (n + 7) // 8)
-                tmf_bernoulli(hands.words, threshold, hands.active, n)
+                tmf_coins(hands.words, threshold, crowd.thresholds, crowd.people.observations + first * width, width,
+                          hands.rows, hands.active, n)
             else:
                 tmf_unpack_bits(crowd.acting + first // 64, hands.active, n)
         move_part(at, alias, crowd, hands, trajectory, t, everybody, arrivals_only, &moves, first, n)

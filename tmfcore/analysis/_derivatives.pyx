@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from tmfcore._model.evaluator cimport passive_successors_of, successors_of
+from tmfcore._model.evaluator cimport passive_successors_of, share_at, successors_of
 
 cdef extern from "_base/simd/dense.h" nogil:
     void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
@@ -88,17 +88,19 @@ cdef class Derivatives:
         cdef double *first
         cdef double *second
         cdef double bend, p
+        cdef double fraction = beta         # of all agents, or BY_OBSERVATION
         memset(self.images, 0, S * n * sizeof(double))
         for x in range(S):
             tmf_add_rows(self.transposed + x * S, self.directions, S, n, self.images + x * n)
         if self.moving:
             memset(self.square, 0, S * S * sizeof(double))          # the part of J from rows that depend on mu
-            if beta < 1 and not at.model.passive_identity:
+            if fraction != 1 and not at.model.passive_identity:
                 for o in range(S):
-                    self.add_moving_row(at, t, o, -1, mu, 1 - beta, NULL)
+                    self.add_moving_row(at, t, o, -1, mu, 1 - share_at(at, o, fraction), NULL)
         for o in range(S):
+            beta = share_at(at, o, fraction)
             if beta == 0:
-                break
+                continue
             if not at.policy.depends_on_mu:
                 for a in range(A):
                     self.add_moving_row(at, t, o, a, mu, beta * at.pi[o * A + a], NULL)

@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
+from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, share_at, successors_of
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy
 from tmfcore.analysis._derivatives cimport Derivatives
@@ -45,7 +45,8 @@ cdef class Recursion(Derivatives):
         cdef Py_ssize_t S = at.n_observations
         cdef double[::1] rows = np.zeros(4 * S * S + 3 * S)
         self.rows = rows
-        self.fixed = at.model.constant_transition and not at.policy.depends_on_mu
+        self.fixed = (at.model.constant_transition and not at.policy.depends_on_mu
+                      and not (at.acting is not None and at.acting.depends_on_mu))
         self.linear = exact and self.fixed
         self.active = &rows[0]
         self.passive = self.active + S * S
@@ -85,9 +86,10 @@ cdef class Recursion(Derivatives):
             successor = passive_successors_of(at, o)
             for k in range(K0):
                 out[k if successor == NULL else successor[k]] += row[k]
-        for i in range(S * S):
-            self.kernel[i] = beta * self.active[i] + (1 - beta) * self.passive[i]
         for o in range(S):
+            share = share_at(at, o, beta)
+            for i in range(o * S, (o + 1) * S):
+                self.kernel[i] = share * self.active[i] + (1 - share) * self.passive[i]
             for k in range(S):
                 self.transposed[k * S + o] = self.kernel[o * S + k]
 
@@ -103,11 +105,14 @@ cdef class Recursion(Derivatives):
         """The covariance of one step. With A, P the active and passive row of o, D = A - P, c = beta (1 - beta) ratio:
 
         Q = diag Phi(mu) - sum_o mu_o (beta A A' + (1-beta) P P' - c D D') - [batches] c d d',  d = sum_o mu_o D.
+
+        beta may be BY_OBSERVATION: each o then has its own beta and c.
         """
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t o, x, y
         cdef double c = beta * (1 - beta) * (1.0 if coins else ratio)
         cdef double of_active, of_passive
+        cdef bint by_observation = beta < 0
         cdef const double *active
         cdef const double *passive
         cdef double *drift = self.plus
@@ -117,6 +122,9 @@ cdef class Recursion(Derivatives):
         for o in range(S):
             if mu[o] == 0:
                 continue
+            if by_observation:
+                beta = self.at.shares[o]
+                c = beta * (1 - beta) * (1.0 if coins else ratio)
             active = self.active + o * S
             passive = self.passive + o * S
             for x in range(S):
@@ -276,15 +284,15 @@ cdef class Recursion(Derivatives):
         return 0
 
 
-def run(Model model not None, Policy policy not None, const double[::1] active not None, double ratio, bint coins,
+def run(Model model not None, Policy policy not None, active not None, double ratio, bint coins,
         double share, bint exact, Py_ssize_t record_every, Py_ssize_t horizon,
         double[:, ::1] mu not None, double[:, :, ::1] sigma not None, double[:, ::1] bias not None):
     """Mean field, covariance and bias of a population, every record_every steps.
 
     Parameters
     ----------
-    active : ndarray of float64, shape (1,) or (T,)
-        Active fractions beta_t.
+    active : ndarray of float64, shape (1,) or (T,), or ActingShares
+        Active fractions beta_t, or beta_t(o, mu).
     ratio : float
         N / (N - 1), or 1 in the limit of many agents.
     coins : bool
@@ -306,30 +314,32 @@ def run(Model model not None, Policy policy not None, const double[::1] active n
     O(T S (S^2 + S A K)) time, O(S^2 + S A + S K) scratch memory.
     """
     cdef Recursion recursion
+    cdef Evaluator at = Evaluator(model, policy, horizon)
+    cdef const double[::1] fractions = at.activate(active)
     cdef Py_ssize_t S = model.n_observations
     cdef Py_ssize_t t, j = 0
-    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef Py_ssize_t stride = 1 if fractions.shape[0] > 1 else 0
     cdef Py_ssize_t n_records = 1 + (horizon + record_every - 1) // max(record_every, 1)
     cdef double[::1] now = np.array(mu[0])
     cdef double[:, ::1] covariance = np.array(sigma[0])
     cdef double[::1] offset = np.array(bias[0])
     if record_every < 1:
         raise ValueError(f"record_every is {record_every}; must be >= 1")
-    if active.shape[0] != 1 and active.shape[0] != horizon:
-        raise ValueError(f"active has {active.shape[0]} entries; must have 1 or {horizon}")
     if mu.shape[0] != n_records or sigma.shape[0] != n_records or bias.shape[0] != n_records:
         raise ValueError(f"mu, sigma and bias must have {n_records} rows; have {mu.shape[0]}, {sigma.shape[0]}, "
                          f"{bias.shape[0]}")
     if mu.shape[1] != S or bias.shape[1] != S or sigma.shape[1] != S or sigma.shape[2] != S:
         raise ValueError(f"mu, sigma and bias must be over {S} observations; are over {mu.shape[1]}, {sigma.shape[1]}, "
                          f"{bias.shape[1]}")
+    if exact and at.acting is not None and at.acting.depends_on_mu:
+        raise ValueError("exact is True; the probability of acting must not depend on mu")
     if exact and not ((model.constant_transition or model.differentiable) and policy.differentiable):
         raise ValueError("exact is True; policy.differentiable must be True, and the model must be differentiable or "
                          "have constant transitions")
-    recursion = Recursion(Evaluator(model, policy, horizon), exact)
+    recursion = Recursion(at, exact)
     with nogil:
         for t in range(horizon):
-            recursion.step(<int>t, active[t * stride], ratio, coins, share, &now[0], &covariance[0, 0], &offset[0])
+            recursion.step(<int>t, fractions[t * stride], ratio, coins, share, &now[0], &covariance[0, 0], &offset[0])
             if (t + 1) % record_every == 0 or t + 1 == horizon:
                 j += 1
                 memcpy(&mu[j, 0], &now[0], S * sizeof(double))

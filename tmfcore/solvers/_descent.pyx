@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
 from tmfcore._limit.values cimport action_values, best_action, rest
+from tmfcore._model.evaluator cimport share_at
 
 cdef extern from "_base/simd/elementary.h" nogil:
     double tmf_exp_one(double x)
@@ -113,6 +114,7 @@ cdef class Iterate(Judged):
                 beta = self.beta(t)
                 pi = &self.pi[t, 0, 0]
                 if by_flow:
+                    self.recall(t)
                     memset(weights, 0, S * A * sizeof(double))
                 for o in range(S):
                     own, other = 1 - weight, weight
@@ -122,18 +124,19 @@ cdef class Iterate(Judged):
                         total = own + other
                         own = own / total if total > 0 else 0.0
                         other = other / total if total > 0 else 1.0
-                        weights[o * A + self.best[t, o]] = beta * now[o]
+                        weights[o * A + self.best[t, o]] = share_at(self.at, o, beta) * now[o]
                     for a in range(A):
                         pi[a] *= own
                     pi[self.best[t, o]] += other
                     pi += A
                 if by_flow:
-                    self.recall(t)
                     self.push(now, beta, after)
                     now, after = after, now
 
     def decide(self):
         """Backward induction: the policy becomes the best response to every flow of a model that is `constant`.
+
+        The probabilities of acting must not depend on mu, either.
 
         Notes
         -----
@@ -158,6 +161,8 @@ cdef class Iterate(Judged):
                     self.pi[t, o, a] = 1
                     now[o] = q[a]
                     q += A
+                if self.at.acting is not None:
+                    self.at.shares_at(<int>t, &self.flow[0, 0])
                 rest(self.at, after, self.discount, 1.0 if self.always else self.beta(t), now)
                 now, after = after, now
 

@@ -14,7 +14,7 @@ from libc.string cimport memset
 
 import numpy as np
 
-from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._model.evaluator cimport Evaluator, share_at
 from tmfcore._limit.values cimport expect_steps, policy_mean, policy_values
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy, stage_of
@@ -77,9 +77,8 @@ cdef void climb(
 
 
 def model_direction(Model model not None, Policy policy not None, const double[:, ::1] mu not None,
-                    const int64_t[:, :, ::1] decisions, const double[::1] active not None, double discount,
-                    bint always, bint natural, double[:, :, :, ::1] direction not None,
-                    double[:, :, ::1] visits not None):
+                    const int64_t[:, :, ::1] decisions, active not None, double discount, bint always, bint natural,
+                    double[:, :, :, ::1] direction not None, double[:, :, ::1] visits not None):
     """Ascent direction with the exact Q of the model along a flow.
 
     Parameters
@@ -88,8 +87,8 @@ def model_direction(Model model not None, Policy policy not None, const double[:
         The sampled flow counts / N, or the mean-field flow.
     decisions : ndarray of int64, shape (T, S, A), or None
         n[t, o, a]; None: those of the mean field per agent, mu_t(o) beta_t pi(a | o).
-    active : ndarray of float64, shape (1,) or (T,)
-        beta_t.
+    active : ndarray of float64, shape (1,) or (T,), or ActingShares
+        beta_t, or beta_t(o, mu).
     always : bool
         Clock "always" instead of "schedule".
     natural : bool
@@ -112,7 +111,8 @@ def model_direction(Model model not None, Policy policy not None, const double[:
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
     cdef Py_ssize_t t, o, a, stage
-    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef const double[::1] fractions = at.activate(active)
+    cdef Py_ssize_t stride = 1 if fractions.shape[0] > 1 else 0
     cdef Py_ssize_t n_stages = direction.shape[0]
     cdef Ascent ascent
     cdef double[:, ::1] pair = np.zeros((2, S))
@@ -126,22 +126,22 @@ def model_direction(Model model not None, Policy policy not None, const double[:
     cdef int64_t any_taken
     cdef double beta, mean, mean_return = 0
     open_ascent(&ascent, S, A, natural, direction, visits)
-    if mu.shape[1] != S or (active.shape[0] != 1 and active.shape[0] != horizon):
-        raise ValueError(f"mu must have shape (T + 1, {S}) and active 1 or T entries")
+    if mu.shape[1] != S:
+        raise ValueError(f"mu must have shape (T + 1, {S})")
     if decisions is not None and (
             decisions.shape[0] != horizon or decisions.shape[1] != S or decisions.shape[2] != A):
         raise ValueError(f"decisions must have shape ({horizon}, {S}, {A})")
     expect_steps(at, horizon)
     with nogil:
         for t in range(horizon - 1, -1, -1):
-            beta = active[t * stride]
+            beta = fractions[t * stride]
             at.at(<int>t, &mu[t, 0])
             policy_values(at, next_values, discount, 1.0 if always else beta, q, values)
             stage = stage_of(t, horizon, n_stages)
             for o in range(S):
                 if decisions is None:
                     for a in range(A):
-                        n[a] = mu[t, o] * beta * at.pi[o * A + a]
+                        n[a] = mu[t, o] * share_at(at, o, beta) * at.pi[o * A + a]
                 else:
                     taken = &decisions[t, o, 0]
                     any_taken = 0

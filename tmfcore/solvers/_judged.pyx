@@ -12,7 +12,6 @@ import numpy as np
 
 from tmfcore._base.memory cimport room_for
 from tmfcore._limit.values cimport both_values, expect_steps, weigh
-from tmfcore._model.evaluator cimport check_active
 
 cdef enum:
     KEPT_BYTES = 1 << 28
@@ -26,8 +25,8 @@ cdef class Judged:
     model : Model
     initial : ndarray of float64, shape (S,)
         mu_0.
-    active : ndarray of float64, shape (1,) or (T,)
-        Active fractions beta_t.
+    active : ndarray of float64, shape (1,) or (T,), or ActingShares
+        Active fractions beta_t, or beta_t(o, mu).
     horizon : int
         T.
     discount : float
@@ -56,19 +55,19 @@ cdef class Judged:
     Memory O(T S A), and the varying tables of all T steps if they are kept.
     """
 
-    def __cinit__(self, Model model not None, const double[::1] initial not None, const double[::1] active not None,
-                  Py_ssize_t horizon, double discount, bint always, double kept_bytes=KEPT_BYTES):
+    def __cinit__(self, Model model not None, const double[::1] initial not None, active not None, Py_ssize_t horizon,
+                  double discount, bint always, double kept_bytes=KEPT_BYTES):
         cdef Py_ssize_t S = model.n_observations, A = model.n_actions
         cdef Py_ssize_t i
         cdef double size = <double>S * A + S        # cells kept per step
         if initial.shape[0] != S:
             raise ValueError(f"initial has shape ({initial.shape[0]},); must be ({S},)")
         self.at = Evaluator(model, None, horizon)
-        check_active(active.shape[0], horizon)
+        self.active = self.at.activate(active)
+        self.at.keep_shares()
         self.moves = Moves(self.at)
         self.model = model
         self.initial = initial
-        self.active = active
         self.horizon = horizon
         self.discount = discount
         self.always = always
@@ -114,6 +113,8 @@ cdef class Judged:
         cdef Py_ssize_t n_filled = self.horizon if self.tables != NULL else 1
         cdef bint first = self.n_filled < n_filled and t == self.n_filled
         self.stand(t)
+        if self.at.acting is not None:
+            self.at.shares_at(<int>t, &self.flow[t, 0])
         if not first and self.model.constant:
             return 0
         self.model.tables_at(<int>t, &self.flow[t, 0], &self.at.tables, first)
@@ -126,6 +127,8 @@ cdef class Judged:
     cdef int recall(self, Py_ssize_t t) except -1 nogil:
         """Set the evaluator to step t again, with the tables that `refresh` made."""
         self.stand(t)
+        if self.at.acting is not None:
+            self.at.recall_shares(t)
         if self.tables == NULL and not self.model.constant:
             self.refresh(t)
         return 0

@@ -13,7 +13,8 @@ from libc.string cimport memset
 
 import numpy as np
 
-from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._model.activation cimport ActingShares
+from tmfcore._model.evaluator cimport Evaluator, share_at
 from tmfcore._limit.values cimport policy_mean
 from tmfcore.solvers._gradient cimport Ascent, climb, open_ascent
 from tmfcore._model.model cimport Model
@@ -67,7 +68,7 @@ cdef int open_level(Ascent *ascent, double[:, :, :, ::1] direction, double[:, :,
 
 def empirical_direction(Policy policy not None, const double[:, ::1] mu not None, flows, successors,
                         passive_successors, Py_ssize_t horizon, Py_ssize_t pool,
-                        const double[::1] active not None, double discount, bint always, tables, sums, bint natural,
+                        active not None, double discount, bint always, tables, sums, bint natural,
                         double[:, :, :, ::1] direction not None, double[:, :, ::1] visits not None,
                         double[:, :, :, ::1] level not None, double[:, ::1] surplus not None):
     """Ascent direction from observed rewards and transition frequencies, without a model.
@@ -82,8 +83,8 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
         Shapes (S, A, K) and (S, K0): the observation of each cell of the flows.
     horizon, pool : int
         T, and the steps per interval.
-    active : ndarray of float64, shape (1,) or (T,)
-        beta_t.
+    active : ndarray of float64, shape (1,) or (T,), or ActingShares
+        beta_t, or beta_t(o, mu), at the population at the start of the interval.
     always : bool
         Clock "always" instead of "schedule": waiting has no value, and the baseline sum_a pi q of the advantages is
         shifted by the mean of Q - q under pi. (On this clock there are many steps per decision; the errors of V are
@@ -118,7 +119,11 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
     gone, reward_sums, stayed, passive_reward_sums = flows
     cdef Py_ssize_t S = gone.shape[1], A = gone.shape[2], K = gone.shape[3], K0 = stayed.shape[2]
     cdef Py_ssize_t n_intervals = gone.shape[0]
-    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef ActingShares acting = active if isinstance(active, ActingShares) else None
+    cdef const double[::1] fractions = active if acting is None else np.ones(1)
+    cdef Py_ssize_t stride = 1 if fractions.shape[0] > 1 else 0
+    cdef double[::1] share_buffer = np.empty(S)
+    cdef const double *shares = NULL
     cdef Py_ssize_t t, j, o, a, k, first, end, row, cell, stage
     cdef const int32_t[:, :, ::1] successor = dense_successors(successors, (S, A, K))
     cdef const int32_t[:, ::1] passive_successor = dense_successors(passive_successors, (S, K0))
@@ -135,10 +140,13 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
     open_ascent(&ascent, S, A, natural, direction, visits)
     if pool < 1 or n_intervals != (horizon + pool - 1) // pool:
         raise ValueError(f"flows have {n_intervals} intervals; must have ceil({horizon} / {pool})")
-    if mu.shape[0] != n_intervals + 1 or mu.shape[1] != S or (active.shape[0] != 1 and active.shape[0] != horizon):
+    if mu.shape[0] != n_intervals + 1 or mu.shape[1] != S or (
+            fractions.shape[0] != 1 and fractions.shape[0] != horizon):
         raise ValueError(f"mu must have shape ({n_intervals + 1}, {S}) and active 1 or {horizon} entries")
     open_level(&ascent, direction, level, surplus)
     open_account(&account, n_intervals, S, A, tables, sums)
+    if acting is not None:
+        acting.check(S, horizon)
     with nogil:
         for j in range(n_intervals - 1, -1, -1):
             first = j * pool
@@ -155,8 +163,12 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
                     for k in range(K):
                         n[o, a] += gone[j, o, a, k]
             for t in range(end - 1, first - 1, -1):
-                beta = 1.0 if always else active[t * stride]
+                beta = 1.0 if always else fractions[t * stride]
+                if acting is not None and not always:
+                    acting.at(<int>t, &mu[j, 0], S, &share_buffer[0], &shares)
                 for o in range(S):
+                    if shares != NULL:
+                        beta = shares[o]
                     row = j * S + o
                     surprise = people = mean = 0
                     for a in range(A):
@@ -225,7 +237,7 @@ cdef inline Py_ssize_t read_action(const uint8_t *data, Py_ssize_t i, Py_ssize_t
 
 
 def returns_direction(Model model not None, Policy policy not None, const double[:, ::1] mu not None,
-                      observations, actions, const double[::1] active not None, double discount, Py_ssize_t pool,
+                      observations, actions, active not None, double discount, Py_ssize_t pool,
                       tables, sums, bint natural, double[:, :, :, ::1] direction not None,
                       double[:, :, ::1] visits not None, double[:, :, :, ::1] level not None,
                       double[:, ::1] surplus not None):
@@ -238,8 +250,8 @@ def returns_direction(Model model not None, Policy policy not None, const double
     observations : ndarray of uint8, uint16 or uint32, shape (T, N)
     actions : ndarray of int8, int16 or int32, shape (T, N)
         -1: passive.
-    active : ndarray of float64, shape (1,) or (T,)
-        beta_t, the probability with which an agent acts.
+    active : ndarray of float64, shape (1,) or (T,), or ActingShares
+        beta_t or beta_t(o, mu), the probability with which an agent acts.
     pool : int
         Steps that share a row of the tables; J = ceil(T / pool).
     tables : (ndarray of float64 (J, S, A), ndarray of float64 (J, S))
@@ -266,7 +278,8 @@ def returns_direction(Model model not None, Policy policy not None, const double
     cdef Py_ssize_t horizon = mu.shape[0] - 1
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t stride = 1 if active.shape[0] > 1 else 0
+    cdef const double[::1] fractions = at.activate(active)
+    cdef Py_ssize_t stride = 1 if fractions.shape[0] > 1 else 0
     cdef Py_ssize_t N, t, i, o, a, j, row, cell, stage, action, observed_width, action_width
     cdef const uint8_t[:, ::1] observed, acted
     cdef const uint8_t *observed_now
@@ -276,14 +289,13 @@ def returns_direction(Model model not None, Policy policy not None, const double
     cdef double[::1] returns
     cdef double[:, ::1] acting = np.zeros((4, S * A))    # of one step: sum of G, decisions, q - v, advantage
     cdef double[:, ::1] waiting = np.zeros((4, S))       # of one step: sum of G, waiting agents, w - v, sum_a pi q
-    cdef double g, v, paid, mean_return = 0
+    cdef double beta, g, v, paid, mean_return = 0
     open_ascent(&ascent, S, A, natural, direction, visits)
     if observations.shape != actions.shape or observations.ndim != 2 or observations.shape[0] != horizon:
         raise ValueError(f"observations and actions have shapes {observations.shape} and {actions.shape}; "
                          f"must both be ({horizon}, N)")
-    if mu.shape[1] != S or pool < 1 or (active.shape[0] != 1 and active.shape[0] != horizon):
-        raise ValueError(f"mu must have shape (T + 1, {S}), active 1 or {horizon} entries, and pool must be >= 1; "
-                         f"got pool {pool}")
+    if mu.shape[1] != S or pool < 1:
+        raise ValueError(f"mu must have shape (T + 1, {S}), and pool must be >= 1; got pool {pool}")
     open_level(&ascent, direction, level, surplus)
     open_account(&account, (horizon + pool - 1) // pool, S, A, tables, sums)
     N = observations.shape[1]
@@ -300,7 +312,8 @@ def returns_direction(Model model not None, Policy policy not None, const double
             for o in range(S):
                 row = j * S + o
                 waiting[3, o] = policy_mean(at.pi + o * A, account.acting + row * A, A)
-                v = active[t * stride] * waiting[3, o] + (1 - active[t * stride]) * account.waiting[row]
+                beta = share_at(at, o, fractions[t * stride])
+                v = beta * waiting[3, o] + (1 - beta) * account.waiting[row]
                 waiting[0, o] = waiting[1, o] = 0
                 waiting[2, o] = account.waiting[row] - v
                 for a in range(A):

@@ -10,6 +10,9 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
+import numpy as np
+
+from tmfcore._model.activation cimport ActingShares
 from tmfcore._model.evaluator cimport check_active, check_horizon
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, Tables
@@ -55,7 +58,7 @@ cdef class Occupation:
     ----------
     model : Model
     initial : ndarray of float64, shape (S,)
-    active : ndarray of float64, shape (1,) or (T,)
+    active : ndarray of float64, shape (1,) or (T,), or ActingShares
     horizon : int
     discount : float
     always : bool
@@ -66,6 +69,8 @@ cdef class Occupation:
     cdef Model model
     cdef Py_ssize_t horizon
     cdef const double[::1] initial, active
+    cdef ActingShares acting      # None: beta_t is active[t] everywhere
+    cdef bint varying             # the probability of acting depends on mu
     cdef double discount, flow_weight, value_weight, step
     cdef bint always, filled
     cdef double *memory
@@ -74,9 +79,11 @@ cdef class Occupation:
     cdef double *shifted          # (S,)
     cdef double *e                # (S, A)
     cdef double *f                # (2, S) f_t and f_{t+1}
+    cdef double[:, ::1] buffers   # (2, S) for `acting`
+    cdef const double *beta       # (S,)   beta_t(o, n)
 
-    def __cinit__(self, Model model not None, const double[::1] initial not None, const double[::1] active not None,
-                  Py_ssize_t horizon, double discount, bint always, double flow_weight, double value_weight,
+    def __cinit__(self, Model model not None, const double[::1] initial not None, active not None, Py_ssize_t horizon,
+                  double discount, bint always, double flow_weight, double value_weight,
                   double step=1e-7):
         cdef Py_ssize_t S = model.n_observations, A = model.n_actions
         cdef Py_ssize_t K = model.n_successors, K0 = model.n_passive_successors
@@ -86,8 +93,15 @@ cdef class Occupation:
         if initial.shape[0] != S:
             raise ValueError(f"initial has shape ({initial.shape[0]},); must be ({S},)")
         check_horizon(horizon)
-        check_active(active.shape[0], horizon)
-        self.model, self.initial, self.active, self.horizon = model, initial, active, horizon
+        if isinstance(active, ActingShares):
+            self.acting = active
+            self.acting.check(S, horizon)
+            self.varying = self.acting.depends_on_mu
+        else:
+            self.active = active
+            check_active(self.active.shape[0], horizon)
+        self.buffers = np.empty((2, S))
+        self.model, self.initial, self.horizon = model, initial, horizon
         self.discount, self.always, self.step = discount, always, step
         self.flow_weight, self.value_weight = flow_weight, value_weight
         self.memory = <double *>room_for(
@@ -109,19 +123,21 @@ cdef class Occupation:
     def __dealloc__(self):
         free(self.memory)
 
-    cdef double slope(self, const Tables *tables, double beta, double b, const double *L, const double *y_next,
-                      const double *f_next) noexcept nogil:
+    cdef double slope(self, const Tables *tables, const double *betas, const double *L, const double *z,
+                      const double *y_next, const double *f_next) noexcept nogil:
         """The linear function of the tables whose derivative is that of the objective, with L, y, e and f held fixed.
 
-        Constant kernels are omitted, since they cancel in differences of two such numbers.
+        betas (S,): the probabilities of acting, of which it is a function, too. Constant kernels, and what multiplies
+        constant probabilities, are omitted, since they cancel in differences of two such numbers.
         """
         cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
         cdef Py_ssize_t K = self.model.n_successors, K0 = self.model.n_passive_successors
         cdef Py_ssize_t o, a, i
-        cdef double total = 0, still, shortfalls, there
+        cdef double total = 0, still, shortfalls, there, beta, b
         cdef const int32_t *successor = self.model.successor
-        if self.model.constant_transition:
+        if self.model.constant_transition and not self.varying:
             for o in range(S):
+                b = 1.0 if self.always else betas[o]
                 shortfalls = still = 0
                 for a in range(A):
                     i = o * A + a
@@ -131,10 +147,14 @@ cdef class Occupation:
             return -2 * self.value_weight * total
         for o in range(S):
             shortfalls = there = 0
+            beta = betas[o]
+            b = 1.0 if self.always else beta
             for a in range(A):
                 i = o * A + a
                 shortfalls += self.e[i]
                 there += L[i]
+                if self.varying:
+                    total += b * z[i] * (L[i] - 2 * self.value_weight * self.e[i])
                 if b > 0:
                     total -= 2 * self.value_weight * self.e[i] * b * (
                         tables.reward[i] + self.discount * row_mean(tables.transition, successor, i, K, y_next))
@@ -149,12 +169,13 @@ cdef class Occupation:
                     tables.passive_transition, self.model.passive_successor, o, K0, f_next)
         return total
 
-    cdef int follow_tables(self, int t, double beta, double b, double mass, const double *L, const double *y_next,
+    cdef int follow_tables(self, int t, double mass, const double *L, const double *z, const double *y_next,
                            const double *f_next, double *L_gradient) except -1 nogil:
         """Add the derivative with respect to L_t that goes through the tables: D_x / sum(m_t) to every (x, a)."""
         cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
         cdef Py_ssize_t o, a, x, part
-        cdef double middle = self.slope(&self.here, beta, b, L, y_next, f_next)
+        cdef double middle = self.slope(&self.here, self.beta, L, z, y_next, f_next)
+        cdef const double *moved = self.beta
         cdef double h, derivative
         for x in range(S):
             derivative = -3 * middle
@@ -164,7 +185,9 @@ cdef class Occupation:
                     self.shifted[o] = (1 - h) * self.n[o]
                 self.shifted[x] += h
                 self.model.tables_at(t, self.shifted, &self.moved, False)
-                derivative += (4 if part == 1 else -1) * self.slope(&self.moved, beta, b, L, y_next, f_next)
+                if self.varying:
+                    self.acting.at(t, self.shifted, S, &self.buffers[1, 0], &moved)
+                derivative += (4 if part == 1 else -1) * self.slope(&self.moved, moved, L, z, y_next, f_next)
             derivative /= 2 * self.step * mass
             for a in range(A):
                 L_gradient[x * A + a] += derivative
@@ -189,8 +212,6 @@ cdef class Occupation:
                 f_now[o] += L[o * A + a]
         for t in range(self.horizon):
             last = t + 1 == self.horizon
-            beta = self.active[t if self.active.shape[0] > 1 else 0]
-            b = 1.0 if self.always else beta
             y_next = y + S
             mass = 0
             for o in range(S):
@@ -206,7 +227,15 @@ cdef class Occupation:
             for o in range(S):
                 self.n[o] = self.n[o] / mass if mass > 0 else 1.0 / S
             self.model.tables_at(<int>t, self.n, &self.here, True)
+            if self.acting is not None:
+                self.acting.at(<int>t, self.n, S, &self.buffers[0, 0], &self.beta)
+            else:
+                for o in range(S):
+                    self.buffers[0, o] = self.active[t if self.active.shape[0] > 1 else 0]
+                self.beta = &self.buffers[0, 0]
             for o in range(S):
+                beta = self.beta[o]
+                b = 1.0 if self.always else beta
                 there = 0
                 still = self.here.passive_reward[o] + self.discount * row_mean(
                     self.here.passive_transition, waiting, o, K0, y_next)
@@ -218,6 +247,8 @@ cdef class Occupation:
                         self.here.transition, successor, i, K, y_next)) - (1 - b) * still
                 add_row(self.here.passive_transition, waiting, o, K0, -(1 - beta) * there, f_next)
             for o in range(S):
+                beta = self.beta[o]
+                b = 1.0 if self.always else beta
                 pull = push = 0
                 if not last and beta < 1:
                     push = (1 - beta) * row_mean(self.here.passive_transition, waiting, o, K0, f_next)
@@ -236,11 +267,11 @@ cdef class Occupation:
                 add_row(self.here.passive_transition, waiting, o, K0,
                         -2 * self.value_weight * self.discount * (1 - b) * pull, y_gradient + S)
                 total += self.flow_weight * f_now[o] * f_now[o]
-            if not self.model.constant and mass > 0:
+            if (self.varying or not self.model.constant) and mass > 0:
                 if not self.filled:
                     self.model.tables_at(<int>t, self.n, &self.moved, True)
                     self.filled = True
-                self.follow_tables(<int>t, beta, b, mass, L, y_next, NULL if last else f_next, L_gradient)
+                self.follow_tables(<int>t, mass, L, z, y_next, NULL if last else f_next, L_gradient)
             L += width
             z += width
             L_gradient += width

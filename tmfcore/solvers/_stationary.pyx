@@ -123,7 +123,9 @@ cdef class StationaryIterate(Iterate):
     def settles(self):
         """Search for the distribution of a new policy, for the next `evaluate`; return whether it settles."""
         cdef Py_ssize_t S = self.n_observations
-        cdef bint powers = self.model.constant_transition and S <= LARGEST and self.max_steps > SINGLE
+        cdef bint fixed = self.model.constant_transition and not (self.at.acting is not None
+                                                                  and self.at.acting.depends_on_mu)
+        cdef bint powers = fixed and S <= LARGEST and self.max_steps > SINGLE
         cdef double[:, :, ::1] room
         with nogil:
             self.settled = self.settle(SINGLE if powers else self.max_steps)

@@ -17,6 +17,7 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit import ode
 from tmfcore._model import appearance as _appearance
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.continuous import Continuous, Stages, record_times, refuse_steps, refuse_times
 from tmfcore._model.evaluator import Kept, keep_kernels
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
@@ -25,7 +26,7 @@ from tmfcore._model.model import Model
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
-from tmfcore._model.schedules import Schedule, as_schedule
+from tmfcore._model.schedules import Active, Schedule, as_schedule
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table
 
@@ -46,8 +47,8 @@ class Flow(_appearance.Timed, Result[SharesKind]):
     steps : (J+1,) int64
         Step of each record, from 0 to the horizon.
     active_fraction : (T,) float64
-        Share of the population that acts at each step; may be a broadcast view of one number. Under Poisson clocks:
-        the mean number of actions of an agent in each interval, which may exceed 1.
+        Share of the population that acts at each step, sum_o mu_t(o) beta_t(o, mu_t); may be a broadcast view.
+        Under Poisson clocks: the mean number of actions of an agent in each interval, which may exceed 1.
     horizon : int
         T.
     game : str
@@ -272,14 +273,15 @@ def _flow_of_clocks(
 
 
 def _flow_of(
-    game: Game, kernel: Policy, active: FloatArray, record_every: int, kept: Kept | None, fingerprint: Fingerprint
+    game: Game, kernel: Policy, active: Active, record_every: int, kept: Kept | None, fingerprint: Fingerprint
 ) -> Flow:
     """The flow of a policy; the kernels along it are stored in `kept`."""
     horizon = game.n_steps
     steps = _appearance.recorded_steps(horizon, record_every)
     mu = np.empty((len(steps), game.n_observations))
-    flow_kernel.forward(game.model, kernel, game.initial, active, horizon, min(record_every, horizon), mu, kept)
-    return flow_of(game, mu, steps, active, fingerprint)
+    acted = np.empty(horizon) if isinstance(active, ActingShares) else None
+    flow_kernel.forward(game.model, kernel, game.initial, active, horizon, min(record_every, horizon), mu, kept, acted)
+    return flow_of(game, mu, steps, active if acted is None else acted, fingerprint)
 
 
 @fits_memory(SMALLER_GAME)
@@ -394,17 +396,19 @@ def path_of(flow: Flow, own: Fingerprint) -> ode.Path:
 # ----------------------------------------------------------------------- shared with exploitability, solvers
 
 
-def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> FloatArray:
-    """beta_t for the kernels: float64, (1,) if constant, else (T,)."""
+def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> Active:
+    """beta_t for the kernels."""
     as_schedule(schedule)
     if n_agents is not None:
         n_agents = check.as_positive_int(n_agents, "n_agents")
     return schedule._active(game.n_steps, n_agents)
 
 
-def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: FloatArray, fingerprint: Fingerprint) -> Flow:
-    """A Flow of `game` over its whole horizon."""
+def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: Active, fingerprint: Fingerprint) -> Flow:
+    """A Flow of `game` over its whole horizon. With ActingShares, mu must have every step."""
     horizon, appearance = game.n_steps, _appearance.appearance_of(game)
+    if isinstance(active, ActingShares):
+        active = active.fractions(mu)
     if len(active) == 1 or (active == active[0]).all():
         active = np.ndarray((horizon,), np.float64, active, 0, (0,))
     return Flow._made(

@@ -44,7 +44,8 @@ def step_under(game: Core, schedule: object, n_agents: object) -> float:
     Raises
     ------
     TypeError, ValueError
-        There is neither; the batch of the schedule varies over time, or no agent acts; n_agents missing or too small.
+        There is neither; the batch of the schedule varies over time, or the probability of acting over observations
+        or populations; no agent acts; n_agents missing or too small.
     """
     if game.step is not None:
         return game.step
@@ -54,12 +55,20 @@ def step_under(game: Core, schedule: object, n_agents: object) -> float:
             "n_agents, or be made with step="
         )
     who = as_schedule(schedule)
+    if who._by_observation():
+        raise ValueError(
+            f"schedule is {who.label}: who acts depends on the observation or the population, so that no sweep has a "
+            "length; the game must be made with the length of a step in sweeps (step=)"
+        )
     if any(isinstance(value, np.ndarray) for value in who._values()):
         raise ValueError(
             f"schedule is {who.label} and varies over time, so that steps would differ in length; must be constant, or "
             "the game must be made with the length of a step in sweeps (step=)"
         )
-    step = float(who._active(1, None if n_agents is None else check.as_positive_int(n_agents, "n_agents"))[0])
+    n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
+    active = who._active(1, n_agents)
+    assert isinstance(active, np.ndarray), "it does not depend on the observation"
+    step = float(active[0])
     if step == 0:
         raise ValueError(
             f"schedule is {who!r}, under which no agent acts and no sweep ends; must let agents act, or the game must "

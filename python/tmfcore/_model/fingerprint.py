@@ -20,12 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.policy import Policy, TablePolicy
 from tmfcore._results.packing import known
 
 if TYPE_CHECKING:
     from tmfcore._model.game import Game
-    from tmfcore._model.schedules import Schedule
+    from tmfcore._model.schedules import Active, Schedule
 
 __all__ = ["LIMIT", "PARTS", "Fingerprint", "differences", "differing", "digest_of", "same"]
 
@@ -116,6 +117,24 @@ class Fingerprint:
         """Digest of the active fraction of every step, the only property of a schedule that matters in the limit."""
         return self._digest("fractions")
 
+    def acting(self, active_fraction: FloatArray) -> Active:
+        """The probability of acting, by observation if it depends on it; `active_fraction` (T,) is the result's own.
+
+        Raises
+        ------
+        ValueError
+            It depends on the observation, and the schedule was not saved with the result.
+        """
+        game, schedule = self._game, self._schedule
+        if game is not None and schedule is not None:
+            return schedule._active(game.n_steps, self.n_agents)
+        if self._digest("fractions") != _hash([_short(np.ascontiguousarray(active_fraction))]):
+            raise ValueError(
+                f"the flow was loaded from a file or pickled, without its schedule {self.label}, under which the "
+                "probability of acting depends on the observation; must be a flow as mean_field returns it"
+            )
+        return active_fraction
+
     def _state(self) -> dict[str, Any]:
         """The contents of a saved file."""
         plain = {name: getattr(self, name) for name in ("name", "label", "n_agents", "clock", "start")}
@@ -146,14 +165,14 @@ class Fingerprint:
         kind = "each" if type(schedule).__name__ == "Bernoulli" else "batches"
         if name == "rule":  # independent of N
             try:
-                return _hash([kind, _short(schedule._active(game.n_steps, None))])
+                return _hash([kind, *_acting(schedule._active(game.n_steps, None), game)])
             except ValueError:
                 return ""
         if name == "schedule" and n_agents is not None:
             batch, probability = schedule._kernel(game.n_steps, n_agents)
-            return _hash([kind, _short(probability if batch is None else batch)])
-        fractions = _short(schedule._active(game.n_steps, n_agents))
-        return _hash([fractions] if name == "fractions" else [kind, fractions])
+            return _hash([kind, *_acting(probability if batch is None else batch, game)])
+        fractions = list(_acting(schedule._active(game.n_steps, n_agents), game))
+        return _hash(fractions if name == "fractions" else [kind, *fractions])
 
     def _has(self, name: str, other: Fingerprint) -> bool:
         """Whether the two agree in one part; digests are computed only if they are needed."""
@@ -359,9 +378,25 @@ def _rounded(tables: FloatArray) -> npt.NDArray[np.int64]:
     return np.asarray((words + HALF) & -2 * HALF)
 
 
-def _short(values: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-    """The values of all steps; the first alone if they are equal."""
+def _acting(values: npt.NDArray[Any] | ActingShares | None, game: Game) -> Iterator[object]:
+    """Batches or probabilities of all steps, the first alone if they are equal; of a function, at some (mu, t)."""
     assert values is not None, "a schedule has batches or probabilities"
+    if isinstance(values, ActingShares) and values.table is not None:
+        values = values.table
+    if not isinstance(values, ActingShares):
+        yield _short(values)
+        return
+    for mu, t in _pairs(game, game.n_observations, 64):
+        try:
+            asked = values.shares(mu, t)
+        except Exception as error:  # as for games
+            yield type(error).__name__
+        else:
+            yield _rounded(asked[np.newaxis])[0]
+
+
+def _short(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The values of all steps; the first alone if they are equal."""
     return values[:1] if (values == values[0]).all() else values
 
 

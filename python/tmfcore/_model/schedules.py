@@ -1,4 +1,4 @@
-"""Schedules: the agents that act at each step. B_t agents drawn without replacement, or each with probability p_t.
+"""Schedules: the agents that act at each step. B_t agents drawn without replacement, or each with probability beta_t.
 
     Synchronous()      all agents act at every step, B = N
     Sequential()       one agent per step, B = 1
@@ -7,26 +7,32 @@
     Bernoulli(p)       each agent independently with probability p
     Poisson(rate)      each agent at times of its own, in continuous time (module `poisson`)
 
-size, beta and p are a number, or an array with one number per step. A bare number is not accepted as a schedule: 1
-could be one agent or all of them.
+size, beta and p are a number, or an array with one number per step; p may also depend on the observation of the agent
+and on mu. A bare number is not accepted as a schedule: 1 could be one agent or all of them.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
+from tmfcore._base.functions import n_arguments, of_mu_and_t
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._model.activation import ActingShares
 
-__all__ = ["Batch", "Bernoulli", "Fraction", "Schedule", "Sequential", "Synchronous", "as_schedule"]
+__all__ = ["Active", "Batch", "Bernoulli", "Fraction", "Schedule", "Sequential", "Synchronous", "as_schedule"]
 
+
+#: beta_t for the kernels: float64, (1,) if constant, else (T,); or ActingShares if it depends on observation or mu.
+Active: TypeAlias = FloatArray | ActingShares
 
 EVERYBODY = check.frozen(np.ones(1))
 ONE = check.frozen(np.ones(1, dtype=np.int64))
@@ -59,13 +65,20 @@ class Schedule(ABC):
         Raises
         ------
         ValueError
-            n_agents missing, a batch larger than n_agents, or an array whose length is not T.
+            n_agents missing, a batch larger than n_agents, or an array whose length is not T; the probability of
+            acting depends on the observation or on mu, so that the share depends on the flow.
         """
         horizon = check.as_positive_int(horizon, "horizon")
-        return np.broadcast_to(self._active(horizon, n_agents), (horizon,))
+        active = self._active(horizon, n_agents)
+        if isinstance(active, ActingShares):
+            raise ValueError(
+                f"schedule is {self!r}: who acts depends on the population, and so does the share that acts; must be "
+                "taken from a flow (mean_field(...).active_fraction)"
+            )
+        return np.broadcast_to(active, (horizon,))
 
-    def _active(self, horizon: int, n_agents: int | None) -> FloatArray:
-        """beta_t for the mean-field kernels: float64, (1,) if constant, else (T,)."""
+    def _active(self, horizon: int, n_agents: int | None) -> Active:
+        """beta_t for the mean-field kernels."""
         if n_agents is None:
             raise ValueError(
                 f"schedule is {self!r} and n_agents is None; the fraction of agents that act depends on n_agents: "
@@ -76,14 +89,23 @@ class Schedule(ABC):
         return np.array([float(batch[0]) / float(n_agents)]) if len(batch) == 1 else batch / float(n_agents)
 
     @abstractmethod
-    def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray | None, FloatArray | None]:
-        """(batch sizes int64, None) or (None, probabilities float64), (1,) or (T,), for the engines."""
+    def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray | None, Active | None]:
+        """(batch sizes int64 (1,) or (T,), None) or (None, probabilities), for the engines."""
+
+    def _by_observation(self) -> bool:
+        """Whether the probability of acting depends on the observation or on mu."""
+        return False
+
+    def _tagged(self) -> Schedule:
+        """The schedule of a game that has separate observations for one tagged agent (_population/tagged)."""
+        return self
 
     def __str__(self) -> str:
         return self.label
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self._values()))})"
+        shown = (getattr(v, "__name__", repr(v)) if callable(v) else repr(v) for v in self._values())
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def _values(self) -> tuple[Any, ...]:
         return tuple(vars(self).values())
@@ -204,7 +226,7 @@ class Fraction(Schedule):
     def label(self) -> str:
         return f"B={_span(self.beta)} N"
 
-    def _active(self, horizon: int, n_agents: int | None) -> FloatArray:
+    def _active(self, horizon: int, n_agents: int | None) -> Active:
         if n_agents is not None:
             return super()._active(horizon, n_agents)
         beta: FloatArray = _per_step(self.beta, "beta", horizon)
@@ -233,34 +255,84 @@ class Bernoulli(Schedule):
 
     Parameters
     ----------
-    p : float or (T,) floats
-        In [0, 1].
+    p : float, (T,), (1, S) or (T, S) floats, or callable f(mu, t) or f(mu)
+        In [0, 1]. A row of a table has one probability per observation: an agent at o acts with probability p[0, o] at
+        every step, or p[t, o] at step t. A callable gets the population mu, (S,) float64 read-only, and the step t; it
+        returns one probability per observation, (S,), or one for all agents. It is called once per step and replica,
+        for N agents with mu = counts / N.
 
     Raises
     ------
     TypeError
-        Not numbers.
+        Not numbers, or a callable of other arguments.
     ValueError
-        A number outside [0, 1], an empty array; when used, an array whose length is not T.
+        A number outside [0, 1], an empty array; when used, an array whose length is not T, or a table without a column
+        for each observation. For what a callable returned the error names t and the observation.
+
+    Examples
+    --------
+    Those who wait for a server, at observations 1 and 2, look for a better one less often than those who are idle.
+
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.queueing([0.1, 0.3], step=0.1)
+    >>> schedule = tmf.Bernoulli([[0.1, 0.02, 0.02]])
+    >>> flow = tmf.mean_field(game, tmf.TabularPolicy.uniform(game), schedule)
+    >>> print(flow.active_fraction[[0, -1]].round(3))
+    [0.1   0.045]
     """
 
-    p: float | Sequence[float] | npt.NDArray[np.floating[Any]]
+    p: FloatsLike | Callable[..., Any]
 
     def __post_init__(self) -> None:
-        _store_unit_interval(self, "p")
+        if callable(self.p):
+            n_arguments(self.p, "p")
+        elif check.is_array(self.p) and _n_axes(self.p) == 2:
+            _store(self, "p", check.as_float_array(self.p, "p", shape=(None, None), letters="T, S", low=0.0, high=1.0))
+        else:
+            _store_unit_interval(self, "p")
 
     @property
     def label(self) -> str:
-        return f"p={_span(self.p)}"
+        return "p(mu, t)" if callable(self.p) else f"p={_span(self.p)}"
 
-    def _active(self, horizon: int, n_agents: int | None) -> FloatArray:
+    def _by_observation(self) -> bool:
+        return callable(self.p) or _n_axes(self.p) == 2
+
+    def _active(self, horizon: int, n_agents: int | None) -> Active:
         if n_agents is not None:
             _agents(n_agents)
+        if callable(self.p):
+            return ActingShares(None, of_mu_and_t(self.p, "p"), "p")
+        if self._by_observation():
+            return ActingShares(cast(FloatArray, self.p), None, "p")
         p: FloatArray = _per_step(self.p, "p", horizon)
         return p
 
-    def _kernel(self, horizon: int, n_agents: int) -> tuple[None, FloatArray]:
+    def _kernel(self, horizon: int, n_agents: int) -> tuple[None, Active]:
         return None, self._active(horizon, n_agents)
+
+    def _tagged(self) -> Schedule:
+        if callable(self.p):
+            return Bernoulli(_ForBoth(of_mu_and_t(self.p, "p")))
+        return Bernoulli(np.tile(cast(FloatArray, self.p), 2)) if self._by_observation() else self
+
+
+class _ForBoth:
+    """beta(o, mu) for observations o of a tagged agent, followed by those of the others; mu is of both together."""
+
+    def __init__(self, function: Callable[[FloatArray, int], Any]) -> None:
+        self.function = function
+
+    def __call__(self, mu: FloatArray, t: int) -> FloatArray:
+        size = len(mu) // 2
+        return np.tile(np.broadcast_to(self.function(mu[:size] + mu[size:], t), (size,)), 2)
+
+
+def share_at(active: Active, mu: FloatArray, t: int) -> FloatArray:
+    """beta_t(o, mu) at one population, (S,) or (1,)."""
+    if isinstance(active, ActingShares):
+        return active.shares(mu, t)
+    return active[t : t + 1] if len(active) > 1 else active
 
 
 def as_schedule(value: object, name: str = "schedule") -> Schedule:
@@ -301,16 +373,25 @@ def _store_unit_interval(schedule: Schedule, field: str) -> None:
         _store(schedule, field, check.as_float(value, field, low=0.0, high=1.0))
 
 
-def _per_step(value: float | Sequence[float] | npt.NDArray[Any], name: str, horizon: int) -> Any:
+def _n_axes(value: Any) -> int:
+    """Number of axes of nested sequences; 1 if they are ragged, which the check of an array will find."""
+    try:
+        return int(np.ndim(value))
+    except ValueError:
+        return 1
+
+
+def _per_step(value: Any, name: str, horizon: int) -> Any:
     """A parameter as an array: (1,) if it is one number, else (T,)."""
     if not isinstance(value, np.ndarray):
         return np.array([value], dtype=np.int64 if isinstance(value, int) else np.float64)
     if len(value) != horizon:
-        raise ValueError(f"{name} has {len(value)} entries; must have one per step, horizon = {horizon}")
+        hint = " (for one per observation pass a table, p[None, :])" if name == "p" else ""
+        raise ValueError(f"{name} has {len(value)} entries; must have one per step, horizon = {horizon}{hint}")
     return value
 
 
-def _span(value: float | Sequence[float] | npt.NDArray[Any]) -> str:
+def _span(value: Any) -> str:
     """A number, or the range of an array, for labels."""
     ends = (value.min(), value.max()) if isinstance(value, np.ndarray) else (value, value)
     low, high = (f"{end:g}" if isinstance(end, float) else str(end) for end in ends)

@@ -3,6 +3,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 
@@ -20,7 +21,7 @@ def run(
     horizon: int,
     discount: float,
     batch: NDArray[np.int64] | None,
-    probability: NDArray[np.float64] | None,
+    probability: NDArray[np.float64] | ActingShares | None,
     record_every: int,
     counts: NDArray[np.int64],
     decisions: NDArray[np.int64] | None,

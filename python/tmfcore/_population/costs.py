@@ -15,9 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._base.validation import IntArray
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
+from tmfcore._model.schedules import Active
 from tmfcore._population.singles import one_by_one
 
 __all__ = ["BESIDE", "seconds_per_step"]
@@ -31,13 +33,14 @@ def seconds_per_step(
     policy: Policy,
     n_agents: int,
     batch: IntArray | None,
-    probability: FloatArray | None,
+    probability: Active | None,
     decisions: bool,
 ) -> dict[str, float]:
     """Expected seconds of a step of both engines, without the game's own tables. Cost O(1), or O(T) for batches."""
     if batch is None:
         assert probability is not None, "a schedule gives batches or probabilities"
-        kinds = [(1.0, float(probability.mean()) * n_agents, -1)]
+        known = probability.table if isinstance(probability, ActingShares) else probability
+        kinds = [(1.0, (0.5 if known is None else float(known.mean())) * n_agents, -1)]
     elif len(batch) == 1:
         size = batch.item()
         kinds = [(1.0, float(size), size)]

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.random import BitGenerator
 from numpy.typing import NDArray
 
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 
@@ -18,7 +19,7 @@ def run(
     horizon: int,
     discount: float,
     batch: NDArray[np.int64] | None,
-    probability: NDArray[np.float64] | None,
+    probability: NDArray[np.float64] | ActingShares | None,
     record_every: int,
     counts: NDArray[np.int64],
     decisions: NDArray[np.int64] | None,

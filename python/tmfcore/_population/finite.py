@@ -18,7 +18,7 @@ from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.policy import Policy
-from tmfcore._model.schedules import Schedule
+from tmfcore._model.schedules import Active, Schedule
 from tmfcore._population import tagged as tagged_kernel
 from tmfcore._population.simulate import REPLICAS, calls_python, simulate
 from tmfcore._population.starts import rounded_counts, sampled_counts
@@ -214,7 +214,7 @@ def finite_exploitability(
     replicas = check.as_int(replicas, "replicas", low=2)
     engine = check.as_choice(engine, "engine", Engine)
     confidence = _intervals.as_confidence(confidence)
-    if calls_python(game, kernel) and threads is None:
+    if calls_python(game, kernel, schedule) and threads is None:
         threads = 1
     choosing, deviating, playing, tagging = seeding.generators(rng, 4)
 
@@ -288,7 +288,7 @@ class _Alone:
 
     def returns(
         self,
-        active: FloatArray,
+        active: Active,
         foreseen: FloatArray,
         replicas: int,
         generator: np.random.Generator,
@@ -316,7 +316,7 @@ class _Alone:
         for i, stream in enumerate(streams):
             part = slice(i * chunk, min((i + 1) * chunk, replicas))
             run = simulate(
-                pair, policy, self.schedule, n, replicas=part.stop - part.start, engine=self.engine,
+                pair, policy, self.schedule._tagged(), n, replicas=part.stop - part.start, engine=self.engine,
                 start=tagged[part], rng=stream, threads=self.threads, decisions=False,
             )  # fmt: skip
             own = np.ascontiguousarray(run.counts[..., :size])
@@ -328,7 +328,7 @@ class _Alone:
 
 
 def _respond(
-    game: Game, policy: Policy | None, counts: IntArray, n_agents: int, active: FloatArray
+    game: Game, policy: Policy | None, counts: IntArray, n_agents: int, active: Active
 ) -> tuple[FloatArray, IntArray]:
     """Values (T+1, S) of one agent in sampled populations; its best actions (T, S) if policy is None."""
     values = np.empty((game.n_steps + 1, game.n_observations))
@@ -343,7 +343,7 @@ def _surprises(
     counts: IntArray,
     valued: IntArray,
     n_agents: int,
-    active: FloatArray,
+    active: Active,
     foreseen: FloatArray,
 ) -> FloatArray:
     """Difference between the returns of the evaluated agents and the values predicted at their start, (R,)."""

@@ -3,12 +3,15 @@ from numpy.random import BitGenerator
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 
 @disjoint_base
 class Individuals:
-    def __init__(self, model: Model, policy: Policy | None, horizon: int) -> None: ...
+    def __init__(
+        self, model: Model, policy: Policy | None, horizon: int, acting: ActingShares | None = None
+    ) -> None: ...
     def move(
         self,
         bit_generator: BitGenerator,

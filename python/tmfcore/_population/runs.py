@@ -13,6 +13,7 @@ from tmfcore._base.entries import all_finite
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
 from tmfcore._model.policy import Policy
+from tmfcore._model.schedules import Active
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
 from tmfcore._population import lanes, skipping
@@ -31,7 +32,7 @@ class Run:
 
     def __init__(
         self, game: Game, policy: Policy, engine: str, n_agents: int, batch: IntArray | None,
-        probability: FloatArray | None, record_every: int, start: IntArray | None, replicas: int, decisions: bool,
+        probability: Active | None, record_every: int, start: IntArray | None, replicas: int, decisions: bool,
         trajectories: bool,
     ) -> None:  # fmt: skip
         self.model = model = game.model

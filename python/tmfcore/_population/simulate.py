@@ -173,7 +173,7 @@ def simulate(
     seeds = seeding.seeds(rng, replicas)
     fewest = run.fewest_beside(replicas)
     seconds = horizon * costs[engine] * (BESIDE if replicas >= fewest else 1.0)
-    python = calls_python(game, kernel)
+    python = calls_python(game, kernel, schedule)
     workers = workers_for(threads, replicas, seconds, python=python)
     inside = 1
     if engine == "agents" and workers == 1:  # one population at a time: threads share its agents instead
@@ -213,9 +213,9 @@ def simulate(
     )
 
 
-def calls_python(game: Game, kernel: Policy) -> bool:
+def calls_python(game: Game, kernel: Policy, schedule: Schedule) -> bool:
     """Whether the kernels call Python functions of the user, at least once per step."""
-    tables = (game.reward, game.transition, game.passive_reward, game.passive_transition)
+    tables = (game.reward, game.transition, game.passive_reward, game.passive_transition, *schedule._values())
     return isinstance(kernel, CallablePolicy) or any(map(callable, tables))
 
 

@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 
@@ -18,7 +19,7 @@ def respond(
     policy: Policy | None,
     counts: NDArray[np.int64],
     n_agents: float,
-    active: NDArray[np.float64],
+    active: NDArray[np.float64] | ActingShares,
     discount: float,
     values: NDArray[np.float64],
     greedy: NDArray[np.int64] | None = None,
@@ -29,7 +30,7 @@ def surprises(
     counts: NDArray[np.int64],
     valued: NDArray[np.int64],
     n_agents: float,
-    active: NDArray[np.float64],
+    active: NDArray[np.float64] | ActingShares,
     discount: float,
     values: NDArray[np.float64],
     out: NDArray[np.float64],

@@ -17,10 +17,11 @@ from tmfcore._base.types import Engine, Start
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model import appearance
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
-from tmfcore._model.schedules import Bernoulli, Schedule
+from tmfcore._model.schedules import Active, Bernoulli, Schedule, share_at
 from tmfcore._population.simulate import simulate
 from tmfcore._random import seeding
 from tmfcore._results.confidence import Interval, as_confidence, student_of_logs
@@ -235,8 +236,8 @@ def bound(
     constants = lipschitz(game, policy, schedule, n_agents, trials=trials, rng=bounding)
     predicted = fluctuations(game, policy, schedule, n_agents, start=start)
     kernel = as_policy(policy, game)
-    beta = np.broadcast_to(active_fractions(game, schedule, n_agents), (game.n_steps,))
-    noise = _traces(game, kernel, beta, n_agents, isinstance(schedule, Bernoulli))
+    active = active_fractions(game, schedule, n_agents)
+    noise = _traces(game, kernel, active, n_agents, isinstance(schedule, Bernoulli))
 
     size = game.n_observations
     l1, squares = np.empty(game.n_steps + 1), np.empty(game.n_steps + 1)
@@ -268,25 +269,30 @@ def bound(
     )
 
 
-def _traces(game: Game, kernel: Policy, beta: FloatArray, n_agents: int, coins: bool) -> FloatArray:
+def _traces(game: Game, kernel: Policy, active: Active, n_agents: int, coins: bool) -> FloatArray:
     """(T,) bounds over mu on the trace of C_t(mu) of Theory, section 6."""
     size = game.n_observations
     ratio = 1.0 if coins or n_agents == 1 else n_agents / (n_agents - 1)
     out = np.empty(game.n_steps)
-    known: dict[tuple[float, int], float] = {}
+    known: dict[tuple[bytes, int], float] = {}
+    by_population = isinstance(active, ActingShares) and active.depends_on_mu
     fixed = game.model.constant_transition and not kernel.depends_on_mu
     spread = 1 - 1 / size  # trace of the uniform law; no law has a larger one
     for t in range(game.n_steps):
-        who = beta[t] * (1 - beta[t]) * ratio
+        if by_population:  # any beta in [0, 1]
+            out[t] = spread + 2 * 0.25
+            continue
+        beta = share_at(active, game.initial, t)
+        who = beta * (1 - beta) * ratio
         if not fixed:
             still = game.model.passive_identity
-            out[t] = beta[t] * spread + (1 - beta[t]) * (0.0 if still else spread) + 2 * who
+            out[t] = (beta * spread + (1 - beta) * (0.0 if still else spread) + 2 * who).max()
             continue
-        key = float(beta[t]), t * kernel.n_stages // game.n_steps
+        key = beta.tobytes(), t * kernel.n_stages // game.n_steps
         if key not in known:
-            active, passive = _corners.rows(game, game.initial, t)
-            acting = np.einsum("oa,oax->ox", kernel.probabilities(game.initial, t, game.n_steps), active)
-            each = beta[t] * (1 - (acting**2).sum(axis=1)) + (1 - beta[t]) * (1 - (passive**2).sum(axis=1))
+            rows, passive = _corners.rows(game, game.initial, t)
+            acting = np.einsum("oa,oax->ox", kernel.probabilities(game.initial, t, game.n_steps), rows)
+            each = beta * (1 - (acting**2).sum(axis=1)) + (1 - beta) * (1 - (passive**2).sum(axis=1))
             known[key] = float((each + who * ((acting - passive) ** 2).sum(axis=1)).max())
         out[t] = known[key]
     return out

@@ -21,6 +21,7 @@ from tmfcore._base.types import FloatsLike, Start, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model import appearance
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.continuous import Continuous, Stages, record_times, refuse_steps, refuse_times
 from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
@@ -381,25 +382,25 @@ def fluctuations(
     record_every = min(check.as_positive_int(record_every, "record_every"), game.n_steps)
     jacobian = check.as_choice(jacobian, "jacobian", Jacobian)
     moves = not (game.model.constant_transition or game.model.differentiable)
-    known = not moves and kernel.differentiable
+    by_population = isinstance(active, ActingShares) and active.depends_on_mu
+    known = not moves and kernel.differentiable and not by_population
     if jacobian == "exact" and not known:
-        what = "transitions depend on mu or t" if moves else "policy is a callable"
+        what = "policy is a callable" if not kernel.differentiable else "schedule is a function of mu"
+        what = "transitions depend on mu or t" if moves else what
         raise ValueError(f"jacobian is 'exact', but the {what}; must be 'auto' or 'differences'")
     exact = known and jacobian != "differences"
 
-    n_obs = game.n_observations
-    steps = appearance.recorded_steps(game.n_steps, record_every)
-    mu = np.zeros((len(steps), n_obs))
+    n_obs, steps = game.n_observations, appearance.recorded_steps(game.n_steps, record_every)
+    mu, bias = np.zeros((2, len(steps), n_obs))
     covariance = np.zeros((len(steps), n_obs, n_obs))
-    bias = np.zeros((len(steps), n_obs))
     mu[0] = game.initial
     covariance[0], bias[0] = _at_start(game.initial, n_agents, start)
     ratio = 1.0 if n_agents is None or n_agents == 1 else n_agents / (n_agents - 1)
     share = 0.0 if n_agents is None else 1.0 / n_agents
-    coins = isinstance(schedule, Bernoulli)
     _fluctuations.run(
-        game.model, kernel, active, ratio, coins, share, exact, record_every, game.n_steps, mu, covariance, bias
-    )
+        game.model, kernel, active, ratio, isinstance(schedule, Bernoulli), share, exact, record_every, game.n_steps,
+        mu, covariance, bias,
+    )  # fmt: skip
     return Fluctuations(
         mu=mu,
         covariance=covariance,

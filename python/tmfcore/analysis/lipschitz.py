@@ -17,10 +17,11 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions, mean_field
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
-from tmfcore._model.schedules import Schedule
+from tmfcore._model.schedules import Active, Schedule, share_at
 from tmfcore._random import seeding
 from tmfcore._results.result import Result
 from tmfcore.analysis import _corners, _slopes
@@ -141,13 +142,14 @@ def lipschitz(
     """
     game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
-    beta = np.broadcast_to(active_fractions(game, schedule, n_agents), (game.n_steps,))
+    active = active_fractions(game, schedule, n_agents)
+    by_population = isinstance(active, ActingShares) and active.depends_on_mu
     trials = check.as_positive_int(trials, "trials")
     of_rewards, of_rows, of_flow = seeding.generators(rng, 3)
     said = _corners.Declared.by(game)
 
     declared = said.affine or (said.constant_reward and said.constant_transition)
-    looking = kernel.depends_on_mu or not declared
+    looking = kernel.depends_on_mu or by_population or not declared
     met = mean_field(game, kernel, schedule, n_agents).mu if looking else np.empty((0, game.n_observations))
     reward = transition = 0.0
     if not said.constant_reward:
@@ -158,10 +160,10 @@ def lipschitz(
         transition = _at_corners(game, what) if said.affine else _steepest(game, what, met, of_rows, trials)
     reward_kind = EXACT if said.constant_reward or said.affine else LOWER
     transition_kind = EXACT if said.constant_transition or said.affine else LOWER
-    if kernel.depends_on_mu or transition_kind == LOWER:
-        flow, flow_kind = _steepest_flow(game, kernel, beta, met, of_flow, trials), LOWER
+    if kernel.depends_on_mu or by_population or transition_kind == LOWER:
+        flow, flow_kind = _steepest_flow(game, kernel, active, met, of_flow, trials), LOWER
     else:
-        flow, flow_kind = _exact_flow(game, kernel, beta), EXACT
+        flow, flow_kind = _exact_flow(game, kernel, active), EXACT
     return Lipschitz(reward, transition, flow[:, 0], flow[:, 1], reward_kind, transition_kind, flow_kind)
 
 
@@ -203,20 +205,21 @@ def _steepest(
     return found
 
 
-def _exact_flow(game: Game, kernel: Policy, beta: FloatArray) -> FloatArray:
-    """(T, 2) constants of Phi_t, l1 and Euclidean, for rows affine in mu and a policy that does not depend on mu."""
+def _exact_flow(game: Game, kernel: Policy, active: Active) -> FloatArray:
+    """(T, 2) constants of Phi_t, l1 and Euclidean: rows affine in mu; neither policy nor activation depends on mu."""
     size = game.n_observations
     out = np.empty((game.n_steps, 2))
     fixed = game.model.constant_transition
-    known: dict[tuple[float, int], FloatArray] = {}
+    known: dict[tuple[bytes, int], FloatArray] = {}
     for t in range(game.n_steps):
-        key = float(beta[t]), t * kernel.n_stages // game.n_steps
+        beta = share_at(active, game.initial, t)
+        key = beta.tobytes(), t * kernel.n_stages // game.n_steps
         if not (fixed or game.model.affine) or key not in known:
             pi = kernel.probabilities(game.initial, t, game.n_steps)
             mixed = []
             for corner in np.eye(size)[: 1 if fixed else size]:
-                active, passive = _corners.rows(game, corner, t)
-                mixed.append(beta[t] * np.einsum("oa,oax->ox", pi, active) + (1 - beta[t]) * passive)
+                acting, passive = _corners.rows(game, corner, t)
+                mixed.append(beta[:, None] * np.einsum("oa,oax->ox", pi, acting) + (1 - beta[:, None]) * passive)
             at = np.stack(mixed)
             if fixed:
                 jacobians = at.swapaxes(1, 2)
@@ -241,7 +244,7 @@ def _norm_euclidean(jacobian: FloatArray) -> float:
 
 
 def _steepest_flow(
-    game: Game, kernel: Policy, beta: FloatArray, met: FloatArray, generator: np.random.Generator, trials: int
+    game: Game, kernel: Policy, active: Active, met: FloatArray, generator: np.random.Generator, trials: int
 ) -> FloatArray:
     """(T, 2) steepest slopes found of Phi_t, l1 and Euclidean."""
     out = np.zeros((game.n_steps, 2))
@@ -249,8 +252,9 @@ def _steepest_flow(
 
         def image(mu: FloatArray, t: int = t) -> FloatArray:
             pi = kernel.probabilities(mu, t, game.n_steps)
-            active, passive = _corners.rows(game, mu, t)
-            mixed = beta[t] * np.einsum("oa,oax->ox", pi, active) + (1 - beta[t]) * passive
+            acting, passive = _corners.rows(game, mu, t)
+            beta = share_at(active, mu, t)[:, None]
+            mixed = beta * np.einsum("oa,oax->ox", pi, acting) + (1 - beta) * passive
             return np.asarray(mu @ mixed)
 
         def slopes(x: FloatArray, y: FloatArray, across: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
@@ -175,6 +176,11 @@ def monotonicity(
     """
     game = in_steps(game, schedule, n_agents)
     active = active_fractions(game, schedule, n_agents)
+    if isinstance(active, ActingShares):
+        raise ValueError(
+            f"schedule is {schedule.label}: who acts depends on the observation or the population; must have one "
+            "active fraction for all observations, which weighs the rewards"
+        )
     trials = check.as_positive_int(trials, "trials")
     probing, searching = seeding.generators(rng, 2)
     beta = np.broadcast_to(active, (game.n_steps,))

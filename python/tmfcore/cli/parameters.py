@@ -116,11 +116,21 @@ def sweeps(text: str) -> float | None:
 _SCHEDULE_VALUES = {"batch": "batch", "fraction": "fraction", "bernoulli": "probability"}
 
 
+def probabilities(text: str) -> float | list[list[float]]:
+    """One probability, or a row of one per observation, as Bernoulli takes them."""
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a number nor numbers with commas between them") from None
+    return found[0] if len(found) == 1 else [found]
+
+
 def schedule_options(command: Command) -> Command:
     """Add the options that choose the schedule."""
-    command = click.option("--probability", type=float, help="bernoulli: probability that an agent acts at a step.")(
-        command
-    )
+    command = click.option(
+        "--probability", type=probabilities, metavar="P[,P...]",
+        help="bernoulli: probability that an agent acts at a step; or one per observation, with commas.",
+    )(command)  # fmt: skip
     command = click.option("--fraction", type=float, help="fraction: share of agents that act at each step.")(command)
     command = click.option("--batch", type=count, help="batch: number B of agents that act at each step.")(command)
     command = click.option(
@@ -153,7 +163,8 @@ def build_schedule(options: dict[str, Any], n_agents: int) -> tmf.Schedule:
             schedule = tmf.Bernoulli(options["probability"])
         else:
             schedule = tmf.Sequential() if kind == "sequential" else tmf.Synchronous()
-        schedule.active_fraction(1, n_agents)
+        if not schedule._by_observation():
+            schedule.active_fraction(1, n_agents)
     return schedule
 
 

@@ -2,8 +2,9 @@
 
     reward(t, mu) = gamma**t [ beta_t r + (1 - beta_t) r0 ],     kernel(t, mu) = beta_t P + (1 - beta_t) P0
 
-An agent that acts at every step of this game has the flow and, on the clock "schedule", the values of an agent that
-acts with probability beta_t in the original game. The values on the clock "always" are those of gamma**t r and P.
+beta_t may depend on the observation and on mu. An agent that acts at every step of this game has the flow and, on the
+clock "schedule", the values of an agent that acts with probability beta_t in the original game. The values on the clock
+"always" are those of gamma**t r and P.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, SuccessorArray
+from tmfcore._limit.mean_field import active_fractions
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.schedules import Schedule, Synchronous
+from tmfcore._model.schedules import Active, Schedule, Synchronous, share_at
 
 
 class SynchronousTables:
-    """Dense tables of `game` for an agent that acts with probability `active` (T,); recent tables are cached.
+    """Dense tables of `game` for an agent that acts with probability `active`; recent tables are cached.
 
     may_follow (S, A, S): which next observations have a positive probability at some mu; None: probabilities do not
     depend on mu.
     """
 
-    def __init__(self, game: Game, active: FloatArray) -> None:
+    def __init__(self, game: Game, active: Active) -> None:
         self.game, self.active = game, active
         self.n_observations, self.n_actions, self.horizon = game.n_observations, game.n_actions, game.n_steps
         self.initial, self.discount = game.initial, game.discount
@@ -48,19 +51,20 @@ class SynchronousTables:
         return [(int(x), float(row[x])) for x in found]
 
     def _tables(self, t: int, mu: FloatArray) -> tuple[FloatArray, FloatArray]:
-        game, beta = self.game, self.active[t]
+        game = self.game
+        beta = share_at(self.active, mu / mu.sum(), t)[:, None]
         reward, moves, passive_reward, stays = game.tables(mu / mu.sum(), t)
         moves = dense(moves, game.successors, game.n_observations)
         stays = dense(stays, game.passive_successors, game.n_observations)
         reward = beta * reward + (1 - beta) * passive_reward[:, None]
-        return self.discount**t * reward, beta * moves + (1 - beta) * stays[:, None]
+        return self.discount**t * reward, beta[..., None] * moves + (1 - beta[..., None]) * stays[:, None]
 
 
 def of(game: object, schedule: object = None) -> SynchronousTables:
     """The tables of `game` under `schedule`; None: every agent acts at every step."""
     who = Synchronous() if schedule is None else check.as_instance(schedule, "schedule", Schedule)
     game = in_steps(game, who)
-    return SynchronousTables(game, np.ones(game.n_steps) * who.active_fraction(game.n_steps))
+    return SynchronousTables(game, active_fractions(game, who, None))
 
 
 def dense(rows: FloatArray, successors: SuccessorArray | None, size: int) -> FloatArray:
@@ -73,15 +77,19 @@ def dense(rows: FloatArray, successors: SuccessorArray | None, size: int) -> Flo
     return found
 
 
-def _may_follow(game: Game, active: FloatArray) -> npt.NDArray[np.bool_] | None:
+def _may_follow(game: Game, active: Active) -> npt.NDArray[np.bool_] | None:
     """(S, A, S): which next observations are possible at some mu; None if transitions do not depend on mu."""
     model, size = game.model, game.n_observations
-    if model.constant_transition:
+    if isinstance(active, ActingShares):
+        varying, some_wait = active.depends_on_mu, True
+    else:
+        varying, some_wait = False, bool((active < 1).any())
+    if model.constant_transition and not varying:
         return None
     found = np.ones((size, game.n_actions, size), dtype=bool)
     if model.successors is not None:
         found = dense(np.ones(model.successors.shape), model.successors, size) > 0
-    if (active < 1).any():
+    if some_wait:
         stays = np.eye(size, dtype=bool)
         if not model.passive_identity:
             cells = model.passive_successors

@@ -14,10 +14,11 @@ from tmfcore._base import validation as check
 from tmfcore._base.types import Clock, Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import Flow, full_flow, is_always
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy
-from tmfcore._model.schedules import Schedule, as_schedule
+from tmfcore._model.schedules import Schedule, as_schedule, share_at
 from tmfcore._population import individuals
 from tmfcore._population.simulate import check_batches, check_population
 from tmfcore._population.starts import rounded_counts, sampled_counts
@@ -74,10 +75,7 @@ class InFlow(World):
         super().__init__(game, n, always)
         self.flow = full_flow(flow, game)
         same("population", flow.fingerprint, Fingerprint.of(game), ("game",))
-        active = check.as_float_array(
-            flow.active_fraction, "flow.active_fraction", shape=(game.n_steps,), letters="T", low=0.0, high=1.0
-        )
-        self.active = active.tolist()
+        self.active = _acting_along(flow, game)
         self.kernel = individuals.Individuals(game.model, None, game.n_steps)
 
     @property
@@ -101,7 +99,8 @@ class InFlow(World):
         return rewards
 
     def _draw_acts(self, rng: np.random.Generator) -> Flags:
-        acts: Flags = rng.random(self.n) < self.active[self.t]
+        row = self.active[self.t]
+        acts: Flags = rng.random(self.n) < (row[0] if len(row) == 1 else row[self.observations])
         return acts
 
 
@@ -119,11 +118,12 @@ class InPopulation(World):
         batch, probability = as_schedule(schedule)._kernel(game.n_steps, self.n_agents)
         check_batches(self.n_agents, batch, "counts")
         self.batch = None if batch is None else np.broadcast_to(batch, (game.n_steps,)).tolist()
-        self.probability = None if probability is None else np.broadcast_to(probability, (game.n_steps,)).tolist()
+        self.probability = probability
         if always and self.batch is not None and 0 in self.batch:
             t = self.batch.index(0)
             raise ValueError(f"schedule has a batch of 0 at step {t}; must be >= 1 with clock='always'")
-        self.kernel = individuals.Individuals(game.model, kernel, game.n_steps)
+        acting = probability if isinstance(probability, ActingShares) else None
+        self.kernel = individuals.Individuals(game.model, kernel, game.n_steps, acting)
         self.counts: IntArray  # (n, S), the tagged agent included
 
     @property
@@ -150,7 +150,9 @@ class InPopulation(World):
             rng.bit_generator,
             self.t,
             -1 if self.batch is None else self.batch[self.t],
-            0.0 if self.probability is None else self.probability[self.t],
+            float(share_at(self.probability, self.game.initial, self.t)[0])
+            if isinstance(self.probability, np.ndarray)
+            else 0.0,
             self.counts,
             self.observations,
             chosen,
@@ -169,7 +171,12 @@ class InPopulation(World):
             acts = rng.integers(0, self.n_agents, size=self.n) < self.batch[self.t]
         else:
             assert self.probability is not None, "a schedule has batches or probabilities"
-            acts = rng.random(self.n) < self.probability[self.t]
+            if isinstance(self.probability, np.ndarray):
+                own = share_at(self.probability, self.game.initial, self.t)
+            else:
+                shares = np.stack([share_at(self.probability, mu, self.t) for mu in self.mu])
+                own = shares[np.arange(self.n), self.observations]
+            acts = rng.random(self.n) < own
         return acts
 
 
@@ -200,3 +207,16 @@ def world(
             "for the mean-field limit, pass mean_field(game, policy, schedule) as population"
         )
     return InPopulation(in_steps(given, schedule, n_agents), population, schedule, n_agents, start, n, always)
+
+
+def _acting_along(flow: Flow, game: Game) -> FloatArray:
+    """The probability of acting along a flow, (T, 1) or, by observation, (T, S)."""
+    active = check.as_float_array(
+        flow.active_fraction, "flow.active_fraction", shape=(game.n_steps,), letters="T", low=0.0, high=1.0
+    )
+    made = flow.fingerprint
+    assert made is not None, "`same` has compared it"
+    acting = made.acting(active)
+    if isinstance(acting, ActingShares):
+        return np.stack([acting.shares(mu, t) for t, mu in enumerate(flow.mu[:-1])])
+    return active[:, np.newaxis]

@@ -21,7 +21,7 @@ from tmfcore._base import wording as say
 from tmfcore._base.types import Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.schedules import Schedule, as_schedule
+from tmfcore._model.schedules import Schedule, as_schedule, share_at
 from tmfcore._population import individuals as individuals_kernel
 from tmfcore._population.starts import rounded_counts
 from tmfcore.interop import _shared
@@ -165,9 +165,8 @@ class _Crowd:
         self.game = game = in_steps(game, schedule, n_agents)
         self.n_agents = check.as_positive_int(n_agents, "n_agents", high=MOST_AGENTS)
         self.start = check.as_choice(start, "start", Start)
-        batch, probability = as_schedule(schedule)._kernel(game.n_steps, self.n_agents)
+        batch, self.probability = as_schedule(schedule)._kernel(game.n_steps, self.n_agents)
         self.batch = None if batch is None else np.broadcast_to(batch, (game.n_steps,))
-        self.probability = None if probability is None else np.broadcast_to(probability, (game.n_steps,))
         self.names = [f"agent_{i}" for i in range(self.n_agents)]
         self.index = {name: i for i, name in enumerate(self.names)}
         self.kernel = individuals_kernel.Individuals(game.model, None, game.n_steps)
@@ -198,7 +197,8 @@ class _Crowd:
         if self.batch is not None:
             self.acting = self.rng.choice(self.n_agents, int(self.batch[self.t]), replace=False)
         elif self.probability is not None:
-            acting = np.flatnonzero(self.rng.random(self.n_agents) < self.probability[self.t])
+            shares = np.broadcast_to(share_at(self.probability, self.mu, self.t), self.mu.shape)
+            acting = np.flatnonzero(self.rng.random(self.n_agents) < shares[self.observations])
             self.acting = self.rng.permutation(acting)
 
     def step(self, actions: IntArray) -> FloatArray:

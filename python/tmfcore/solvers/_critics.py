@@ -24,6 +24,7 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
+from tmfcore._model.schedules import Active, share_at
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
 from tmfcore._random import seeding
@@ -59,9 +60,9 @@ class Plan:
     horizon: int
     discount: float
     initial: FloatArray  # (S,)
-    active: FloatArray  # (1 or T,)
+    active: Active
     batch: IntArray | None  # (1 or T,); exactly one of batch and probability, unless n_agents is None
-    probability: FloatArray | None
+    probability: Active | None
     n_agents: int | None
     start: IntArray  # (S,) counts
     always: bool
@@ -283,7 +284,8 @@ class MeanFieldCritic:
         """The flow, and the expected decisions along it."""
         mu, stages = self.mu[:-1], stages_of(self.plan, 1)
         decisions = probabilities(self.theta, mu, stages)
-        decisions *= (mu * self.plan.active[:, np.newaxis])[..., np.newaxis]
+        acting = np.stack([share_at(self.plan.active, row, t) for t, row in enumerate(mu)])
+        decisions *= (mu * acting)[..., np.newaxis]
         return mu, decisions, stages
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 
@@ -9,7 +10,7 @@ def model_direction(
     policy: Policy,
     mu: NDArray[np.float64],
     decisions: NDArray[np.int64] | None,
-    active: NDArray[np.float64],
+    active: NDArray[np.float64] | ActingShares,
     discount: float,
     always: bool,
     natural: bool,

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 
 @disjoint_base
@@ -21,7 +22,7 @@ class Judged:
         cls,
         model: Model,
         initial: NDArray[np.float64],
-        active: NDArray[np.float64],
+        active: NDArray[np.float64] | ActingShares,
         horizon: int,
         discount: float,
         always: bool,

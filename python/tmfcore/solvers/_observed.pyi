@@ -3,6 +3,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 
@@ -16,7 +17,7 @@ def empirical_direction(
     passive_successors: NDArray[np.int32] | None,
     horizon: int,
     pool: int,
-    active: NDArray[np.float64],
+    active: NDArray[np.float64] | ActingShares,
     discount: float,
     always: bool,
     tables: _Pair,
@@ -33,7 +34,7 @@ def returns_direction(
     mu: NDArray[np.float64],
     observations: NDArray[np.unsignedinteger[Any]],
     actions: NDArray[np.signedinteger[Any]],
-    active: NDArray[np.float64],
+    active: NDArray[np.float64] | ActingShares,
     discount: float,
     pool: int,
     tables: _Pair,

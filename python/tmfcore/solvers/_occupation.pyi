@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 
 @disjoint_base
@@ -12,7 +13,7 @@ class Occupation:
         cls,
         model: Model,
         initial: NDArray[np.float64],
-        active: NDArray[np.float64],
+        active: NDArray[np.float64] | ActingShares,
         horizon: int,
         discount: float,
         always: bool,

@@ -48,7 +48,7 @@ class Learning(Rule["TMFPG"]):
 
     def sample_from(self, seed: seeding.Stream, threads: int | None) -> None:
         self.generator, game = seeding.generator(seed), self.problem.game
-        python = calls_python(game, self.kernel(self.theta))
+        python = calls_python(game, self.kernel(self.theta), self.problem.schedule)
         workers = workers_for(threads, 1 + len(self.critics), _seconds_per_job(game), python=python, worthwhile=5e-4)
         self.together = Together(workers)
 

@@ -10,12 +10,13 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit.exploitability import judged
 from tmfcore._limit.mean_field import Flow, active_fractions, flow_of
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.fingerprint import Fingerprint
-from tmfcore._model.game import in_steps
+from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
-from tmfcore._model.schedules import Schedule
+from tmfcore._model.schedules import Active, Schedule
 
-__all__ = ["Problem", "softened"]
+__all__ = ["Problem", "is_decided", "softened"]
 
 SHARE = 1e-6  # share of the uniform policy in rows that no softmax of finite logits gives
 
@@ -29,8 +30,8 @@ class Problem:
         In steps.
     schedule : Schedule
     n_agents : int or None
-    active : ndarray of float64, shape (1,) or (T,)
-        The active fraction of every step.
+    active : ndarray of float64, shape (1,) or (T,), or ActingShares
+        The active fraction of every step, or the probability of acting by observation.
     clock : Clock
     always : bool
         Whether values are those of an agent that acts at every step.
@@ -42,8 +43,15 @@ class Problem:
         self.game = in_steps(game, schedule, n_agents)
         self.schedule, self.clock, self.always = schedule, clock, clock == "always"
         self.active = active_fractions(self.game, schedule, n_agents)
+        if isinstance(self.active, ActingShares):
+            self.active.check(self.game.n_observations, self.game.n_steps)
         self.n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
         self.fingerprint = Fingerprint.of(self.game, schedule, self.n_agents, clock)
+
+    @property
+    def decided(self) -> bool:
+        """Whether the game is a Markov decision process, the same along every flow."""
+        return is_decided(self.game, self.active)
 
     def table(self, policy: object) -> FloatArray:
         """A policy at every step of its own flow, (T, S, A)."""
@@ -63,6 +71,11 @@ class Problem:
         """The flow (T+1, S) of a policy of this problem."""
         steps = np.arange(self.game.n_steps + 1, dtype=np.int64)
         return flow_of(self.game, mu, steps, self.active, self.fingerprint.on(""))
+
+
+def is_decided(game: Game, active: Active) -> bool:
+    """Whether rewards, rows and probabilities of acting do not depend on mu: the game is a Markov decision process."""
+    return game.model.constant and not (isinstance(active, ActingShares) and active.depends_on_mu)
 
 
 def softened(table: FloatArray) -> FloatArray:

@@ -10,10 +10,12 @@ from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
 from tmfcore._base.types import Clock
+from tmfcore._limit.mean_field import active_fractions
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
+from tmfcore.solvers._problem import is_decided
 from tmfcore.solvers._registry import in_turns, made, named
 from tmfcore.solvers._solver import Solver, changed
 from tmfcore.solvers._turns import play
@@ -159,8 +161,9 @@ def solve(
         changes["tolerance"] = tolerance
     if not _own("absolute_tolerance", absolute_tolerance):
         changes["absolute_tolerance"] = absolute_tolerance
+    decided = is_decided(game, active_fractions(game, schedule, n_agents))
     limit = {} if iterations is None else {"iterations": iterations}
-    solvers = [changed(each, **changes, **({} if kept else limit)) for each, kept in _chosen(solver, game)]
+    solvers = [changed(each, **changes, **({} if kept else limit)) for each, kept in _chosen(solver, game, decided)]
     loops = play(
         solvers, game, schedule, n_agents, rng=rng, initial=initial, callback=callback, progress=progress,
         threads=threads, time_limit=time_limit, iterations=iterations,
@@ -181,9 +184,9 @@ def _own(name: str, value: object) -> bool:
     return isinstance(value, str)
 
 
-def _chosen(solver: object, game: Game) -> list[tuple[Solver[Any], bool]]:
+def _chosen(solver: object, game: Game, decided: bool) -> list[tuple[Solver[Any], bool]]:
     """The solvers to run, in order, and whether each was given as an instance, with its own settings."""
-    if solver is None and game.model.constant:  # a Markov decision process
+    if solver is None and decided:  # a Markov decision process
         solver = "FixedPoint"
     if isinstance(solver, str):
         return [(named(solver).default, False)]

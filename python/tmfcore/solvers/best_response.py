@@ -45,7 +45,7 @@ class _ByRow(_Mixing["FixedPoint"]):
 
     def start(self, policy: FloatArray | None) -> None:
         super().start(policy)
-        self.optimal = policy is None and self.problem.game.model.constant
+        self.optimal = policy is None and self.problem.decided
         if self.optimal:
             self.iterate.decide()
 

@@ -10,8 +10,10 @@ import numpy as np
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import Flow
 from tmfcore._model import appearance as _appearance
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
+from tmfcore._model.schedules import share_at
 from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._mirror import Climbing
 from tmfcore.solvers._problem import Problem
@@ -105,9 +107,9 @@ class Stationary(MirrorDescent):
     If the distribution of the next policy does not converge, the update is repeated with a tenth of its rate. After six
     such failures the solver is stuck, and returns the best policy so far.
 
-    The horizon of the game is not used. Solution.policy has one stage. Solution.flow is one step, from mu to Phi(mu),
-    and history["residual"] is their distance. If the population splits into parts that never mix, another initial
-    distribution leads to another mu.
+    The horizon of the game is not used, and a schedule that is a function of (mu, t) is called with t = 0.
+    Solution.policy has one stage. Solution.flow is one step, from mu to Phi(mu), and history["residual"] is their
+    distance. If the population splits into parts that never mix, another initial distribution leads to another mu.
 
     Examples
     --------
@@ -125,15 +127,18 @@ class Stationary(MirrorDescent):
         game, active = problem.game, problem.active
         if not game.discount < 1:
             raise ValueError(f"game.discount is {game.discount:g}; must be < 1 over an infinite horizon")
-        if (active != active[0]).any():
-            t = int(np.argmax(active != active[0]))
+        rows = active.table if isinstance(active, ActingShares) else active
+        if rows is not None and (rows != rows[0]).any():
+            t = int(np.argwhere(rows != rows[0])[0, 0])
             raise ValueError(
-                f"the active fraction is {active[t]:g} at t={t} and {active[0]:g} at t=0; must not depend on t"
+                f"the active fraction is {_shown(rows[t])} at t={t} and {_shown(rows[0])} at t=0; must not depend on t"
             )
         _refuse_time(game, game.initial)
-        iterate = StationaryIterate(
-            game.model, game.initial, active[:1].copy(), 1, game.discount, problem.always
-        )
+        if not isinstance(active, ActingShares):
+            active = active[:1].copy()
+        elif rows is not None:
+            active = ActingShares(rows[:1].copy(), None, active.name)
+        iterate = StationaryIterate(game.model, game.initial, active, 1, game.discount, problem.always)
         iterate.tolerance, iterate.max_steps = self.distribution_tolerance, self.distribution_steps
         return iterate
 
@@ -151,10 +156,15 @@ class Stationary(MirrorDescent):
         return self._flow(problem, iterate.mu.copy()), gap, value
 
     def _flow(self, problem: Problem, mu: FloatArray) -> Flow:
-        active, appearance = np.array([float(problem.active[0])]), _appearance.appearance_of(problem.game)
+        appearance = _appearance.appearance_of(problem.game)
+        active = np.array([float(mu[0] @ np.broadcast_to(share_at(problem.active, mu[0], 0), mu[0].shape))])
         return Flow(
             mu, np.arange(2), active, 1, problem.game.name, **appearance, fingerprint=problem.fingerprint.on("")
         )
+
+
+def _shown(fraction: FloatArray) -> str:
+    return f"{fraction:g}" if fraction.ndim == 0 else str(fraction)
 
 
 def _refuse_time(game: Game, mu: FloatArray) -> None:

@@ -16,8 +16,10 @@ import numpy as np
 from tmfcore._base import options
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
+from tmfcore._model.schedules import Active
 from tmfcore._population.simulate import check_batches, check_population
 from tmfcore._population.starts import rounded_counts
 from tmfcore.solvers import _critics
@@ -222,7 +224,7 @@ class TMFPG(Solver[SoftmaxPolicy]):
             batch, probability = schedule._kernel(game.n_steps, n_agents)
             check_batches(n_agents, batch, engine)
             start = rounded_counts(game.initial, n_agents)
-        if problem.always and self.critic == "returns" and not (active == 1.0).all():
+        if problem.always and self.critic == "returns" and (isinstance(active, ActingShares) or (active < 1.0).any()):
             raise ValueError(
                 f"clock='always' with critic='returns' needs all agents to act at every step, but schedule is "
                 f"{schedule!r}: agents that wait between actions earn the returns of clock='schedule'; use "
@@ -242,11 +244,16 @@ class TMFPG(Solver[SoftmaxPolicy]):
             always=problem.always,
             natural=self.gradient == "natural",
             n_stages=n_stages,
-            pool=max(1, min(_steps_per_sweep(active, game.n_steps), game.n_steps // n_stages)),
+            pool=max(1, min(_steps_per_sweep(active, game), game.n_steps // n_stages)),
         )
 
 
-def _steps_per_sweep(active: FloatArray, horizon: int) -> int:
-    """Steps in which every agent acts once on average."""
-    mean = float(active.mean())
+def _steps_per_sweep(active: Active, game: Game) -> int:
+    """Steps in which every agent acts once on average; by the start, if it depends on the observation or on mu."""
+    horizon = game.n_steps
+    if isinstance(active, ActingShares):
+        table = active.table if active.table is not None else active.shares(game.initial, 0)[np.newaxis]
+        mean = float((table @ game.initial).mean())
+    else:
+        mean = float(active.mean())
     return horizon if mean * horizon <= 1 else max(1, min(horizon, round(1 / mean)))
