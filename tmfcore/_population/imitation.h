@@ -3,6 +3,7 @@
  * Words      Agents and partners are those of events.h (TMF_MEETS_ACTS). Of the 512 words that follow in the stream of the
  *            events 256 c.., word t % 256 decides between staying, a random observation and the partner, and word 256 +
  *            t % 256 is the random observation or the level of adoption.
+ *            While all agents are at one observation and mutants are rare, the wait for each has a stream of its own (TMF_SKIPS).
  * Contract   results have the same bits on every instruction level; doubles are added in the order of the events.
  */
 #ifndef TMFCORE_IMITATION_H
@@ -12,6 +13,7 @@
 
 #include "_base/simd/elementary.h"
 #include "_population/events.h"
+#include "_population/skipping.h"
 
 typedef struct {
     double chances[TMF_CHUNK];
@@ -53,6 +55,19 @@ typedef struct {
     double whole, weight, discount; /* the same, discounted; the weight of the next event */
     int64_t left, joined, action; /* of the last event */
 } tmf_imitation;
+
+/* With all agents at o, the number of events before the next that changes the counts, which has probability p, and the
+ * observation to which this one leads, one of the S - 1 others. */
+static inline double tmf_next_mutant(const uint64_t *key, uint64_t number, double p, int64_t S, int64_t o, int64_t *to)
+{
+    tmf_stream stream;
+    uint64_t words[TMF_LANES];
+    tmf_open(&stream, key, number, 0, TMF_SKIPS);
+    tmf_fill(&stream, words, 1);
+    const int64_t other = (int64_t)((double)(words[1] >> 11) * 0x1p-53 * (double)(S - 1));
+    *to = other + (other >= o);
+    return tmf_wait_of(p, words[0]);
+}
 
 /* The observation of an agent, if agents are numbered in order of observation. Few events change a bound: searching the
  * present bounds took less time than locating blocks of agents ahead, as events.h does. */

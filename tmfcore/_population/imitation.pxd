@@ -23,6 +23,8 @@ cdef extern from "_population/imitation.h" nogil:
         double scale, slope, total, reward, whole, weight, discount
         int64_t left, joined, action
     void tmf_split_chances(const uint64_t *words, int logistic, tmf_chances *out)
+    double tmf_next_mutant(
+        const uint64_t *key, uint64_t number, double p, int64_t S, int64_t o, int64_t *to)
     void tmf_imitate(tmf_imitation *it, const tmf_events *events, int64_t t, int64_t n)
 
 
@@ -30,7 +32,17 @@ cdef class Imitators(Singles):
     cdef const Adoption *rule
     cdef tmf_imitation imitation
     cdef double *limits
+    cdef bint skips            # whether events that change nothing are skipped while all agents are at one observation
+    cdef uint64_t number       # of the waits drawn so far
+    cdef Py_ssize_t mutates    # the step of the next mutant, if its wait is drawn for the present stage; otherwise -1
+    cdef int64_t mutant        # the observation to which it leads
 
+    # The observation at which all agents are; -1 if there is none.
+    cdef Py_ssize_t alike(self, Evaluator at, const Population *people) noexcept nogil
+    # As play, for steps from t on that change nothing up to the next mutant, and for the step of this one.
+    cdef Py_ssize_t wait(
+        self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t o, Py_ssize_t t, Py_ssize_t n_steps
+    ) except -1 nogil
     cdef void count(self, Evaluator at, Population *people) noexcept nogil
     cdef void note_rewards(self, Evaluator at, Population *people) noexcept nogil
 

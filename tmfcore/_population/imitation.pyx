@@ -4,10 +4,15 @@ Source     games.pairwise_revision.  Notation: S observations, N agents, M payof
 Method     The partner is drawn from the counts or the individuals, so that no row is built. An agent at o adopts y if
            a level, drawn ahead, is below the gain intensity ((M n)[y] - (M n)[o]) / N: log(u / (1 - u)) with u uniform
            for the logistic rule, u itself for the linear one.
+Skipping   At the start of a chunk of events, if all agents are at one observation, only mutation changes the counts,
+           at each step with the same probability. If this is below RARE and decisions are not recorded, the wait for
+           the next mutant is drawn at once (Theory, section 5).
 Contract   that of imitation.h. Payoffs and rewards are kept up to date, and computed again from the counts every
            EXACT_EVERY steps, which depend on t alone.
-Cost       O(1) per event, or O(log S) if S > 6 and individuals are not stored; O(S) if the agent changes.
+Cost       nothing per event that is skipped; O(1) per other event, or O(log S) if S > 6 and individuals are not stored;
+           O(S) if the agent changes.
 """
+from libc.math cimport expm1, log
 from libc.stdint cimport int64_t
 
 from tmfcore._base.memory cimport room_for
@@ -15,6 +20,8 @@ from tmfcore._model.policy cimport stage_end, stage_of
 from tmfcore._population.ledger cimport end_steps
 from tmfcore._population.passive cimport EXACT_EVERY
 from tmfcore._population.singles cimport CHUNK, TMF_MEETS_ACTS, bounds_of
+
+cdef double RARE = 1.0 / 2048      # a wait then takes less time than the steps that it saves, on average
 
 
 cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_single, bint actions_matter):
@@ -37,6 +44,8 @@ cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_sin
     self.imitation.bounds = <int64_t *>(self.limits + 4 * S)
     self.see(at, people, self.imitation.bounds)
     self.events.tables.kind = TMF_MEETS_ACTS
+    self.skips = not actions_matter and people.observations == NULL and S > 1
+    self.mutates = -1
     it = &self.imitation
     it.earned = self.limits + 2 * S
     it.shared = it.earned + S
@@ -98,6 +107,12 @@ cdef class Imitators(Singles):
     ) except -1 nogil:
         cdef tmf_imitation *it = &self.imitation
         cdef Py_ssize_t played = 0, n
+        if self.skips and (self.mutates >= t or t % CHUNK == 0):
+            n = self.alike(at, people)
+            if n >= 0:
+                n = self.wait(at, people, ledger, n, t, n_steps)
+                if n > 0:
+                    return n
         self.prepare(at, people, t)
         n_steps = min(n_steps, CHUNK - t % CHUNK)
         n_steps = min(n_steps, stage_end(self.stage, at.horizon, at.policy.n_stages) - t)
@@ -124,4 +139,53 @@ cdef class Imitators(Singles):
         self.last.cell = it.joined
         self.last.extra = 0
         self.note_rewards(at, people)
+        return n_steps
+
+    cdef Py_ssize_t alike(self, Evaluator at, const Population *people) noexcept nogil:
+        cdef Py_ssize_t o
+        for o in range(at.n_observations):
+            if people.counts[o] > 0:
+                return o if people.counts[o] == people.n_agents else -1
+        return -1
+
+    cdef Py_ssize_t wait(
+        self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t o, Py_ssize_t t, Py_ssize_t n_steps
+    ) except -1 nogil:
+        cdef Py_ssize_t S = at.n_observations, stage = stage_of(t, at.horizon, at.policy.n_stages), n, left
+        cdef double chance, waiting, loss
+        if self.stage != stage:
+            self.mutates = -1
+            self.prepare(at, people, t)
+        if self.mutates < t:
+            chance = at.pi[2 * o + 1] * self.rule.mutation * (S - 1) / S
+            if chance > RARE:
+                return 0
+            waiting = tmf_next_mutant(people.key, self.number, chance, S, o, &self.mutant)
+            self.number += 1
+            self.mutates = t + <Py_ssize_t>min(waiting, <double>at.horizon)
+            self.count(at, people)
+            people.passive.sum = people.counts[o] * at.tables.passive_reward[o]
+            people.passive.fresh = True
+        n_steps = min(n_steps, stage_end(stage, at.horizon, at.policy.n_stages) - t, self.mutates + 1 - t)
+        loss = expm1(n_steps * log(ledger.discount)) if 0 < ledger.discount < 1 else -1.0
+        ledger.total += ledger.weight * people.passive.sum * (
+            n_steps if ledger.discount == 1 else loss / (ledger.discount - 1))
+        if ledger.discount != 1:
+            ledger.weight += ledger.weight * loss
+        left = n_steps
+        while left > 0:
+            n = min(left, ledger.left)
+            ledger.reward += n * people.passive.sum
+            left -= n
+            if left == 0 and t + n_steps > self.mutates:
+                people.counts[o] -= 1
+                people.counts[self.mutant] += 1
+            end_steps(ledger, n, people.counts)
+        if t + n_steps > self.mutates:
+            self.mutates = -1
+            self.count(at, people)
+            people.passive.sum = 0
+            for o in range(S):
+                people.passive.sum += people.counts[o] * at.tables.passive_reward[o]
+        self.played = t + n_steps
         return n_steps
