@@ -10,7 +10,7 @@ from numba import carray, cfunc, njit, types
 import tmfcore as tmf
 from tmfcore.bench import Entry
 from tmfcore.bench.own import pushed, resource_game, simulated
-from tmfcore.bench.problems import Floats, JostledBar, Population
+from tmfcore.bench.problems import Floats, JostledBar, Playing
 
 DOUBLES = types.CPointer(types.double)
 ROW = types.intc(types.intc, types.intc, types.intc, DOUBLES, DOUBLES, DOUBLES, types.voidptr)
@@ -61,7 +61,7 @@ def jostled_kernel(problem: JostledBar) -> Callable[[Floats], Floats]:
     return lambda mu: transition(mu)
 
 
-def resources(problem: Population) -> tmf.Game:
+def resources(problem: Playing) -> tmf.Game:
     """Resource selection, like the built-in game; its numbers come as user data."""
     size, like = problem.size, resource_game(problem)
     data = np.array([problem.step, problem.SWITCHING, *problem.values])
@@ -98,7 +98,7 @@ def jostled(problem: JostledBar) -> list[Entry]:
     ]
 
 
-def compiled_game(problem: Population) -> Entry:
+def compiled_game(problem: Playing) -> Entry:
     return simulated(problem, resources(problem), tmf.Sequential(), "agents", True, problem.steps, "tmfcore, numba game")
 
 

@@ -11,10 +11,10 @@ import tmfcore as tmf
 from bench.peers.own_problems import Call, CrowdedGame, Learned, Learning
 from tmfcore.bench import Answer, Entry
 from tmfcore.bench.own import dense_game, resource_game, simulated
-from tmfcore.bench.problems import Population
+from tmfcore.bench.problems import Playing
 
 
-def two_threads(problem: Population) -> list[Entry]:
+def two_threads(problem: Playing) -> list[Entry]:
     """Every step recorded, by two threads and by one."""
     game = dense_game(problem)
     return [
@@ -23,7 +23,7 @@ def two_threads(problem: Population) -> list[Entry]:
     ]
 
 
-def any_n(problem: Population) -> list[Entry]:
+def any_n(problem: Playing) -> list[Entry]:
     """Counts of the population, and of a population of 10^8."""
     game, fewer = dense_game(problem), replace(problem, n_agents=10**8, batch=10**8)
     small = simulated(fewer, game, tmf.Synchronous(), "counts", False, 1, "tmfcore, N=1e+08")
@@ -33,7 +33,7 @@ def any_n(problem: Population) -> list[Entry]:
     ]
 
 
-def chosen_engine(problem: Population) -> list[Entry]:
+def chosen_engine(problem: Playing) -> list[Entry]:
     game = dense_game(problem)
     return [
         simulated(problem, game, tmf.Synchronous(), engine, False, 1, label)
@@ -94,7 +94,7 @@ def python_counts(problem: CrowdedGame) -> list[Entry]:
     return [Entry("tmfcore", run, problem.steps, "its functions included", ours=True), functions_alone(problem)]
 
 
-def compiled_game(problem: Population) -> Entry:
+def compiled_game(problem: Playing) -> Entry:
     return simulated(problem, resource_game(problem), tmf.Sequential(), "agents", True, problem.steps, "tmfcore, built-in game")
 
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from bench.peers import tables
 from tmfcore.bench import Entry
-from tmfcore.bench.problems import Answer, BeachBar, DenseGame, Population
+from tmfcore.bench.problems import Answer, BeachBar, DenseGame, Playing
 
 BLOCK = 1 << 14
 
 
-def alias_agents(decisions: bool, problem: Population) -> list[Entry]:
+def alias_agents(decisions: bool, problem: Playing) -> list[Entry]:
     """One alias draw per agent and step, in blocks; every array is allocated once."""
     rows = tables.rows_of(problem, decisions)
     n_cells, size, n_actions = rows.shape[1], problem.size, problem.n_actions
@@ -62,7 +62,7 @@ def alias_agents(decisions: bool, problem: Population) -> list[Entry]:
     return [Entry("numpy alias", run, problem.steps * problem.n_agents, "in blocks that fit the cache, no rewards")]
 
 
-def searched_agents(decisions: bool, problem: Population) -> list[Entry]:
+def searched_agents(decisions: bool, problem: Playing) -> list[Entry]:
     """The usual idiom: actions and successors of all agents by searchsorted in increasing cumulative rows."""
     size, n_actions = problem.size, problem.n_actions
     actions = tables.cumulative(problem.pi)
@@ -85,11 +85,11 @@ def searched_agents(decisions: bool, problem: Population) -> list[Entry]:
     return [Entry("numpy searchsorted", run, steps * problem.n_agents, "no rewards", usual=True)]
 
 
-def agents(decisions: bool, problem: Population) -> list[Entry]:
+def agents(decisions: bool, problem: Playing) -> list[Entry]:
     return alias_agents(decisions, problem) + searched_agents(decisions, problem)
 
 
-def counts(decisions: bool, problem: Population) -> list[Entry]:
+def counts(decisions: bool, problem: Playing) -> list[Entry]:
     """Generator.multinomial over all rows at once."""
     rng = np.random.default_rng(2)
     steps = problem.steps
@@ -107,7 +107,7 @@ def counts(decisions: bool, problem: Population) -> list[Entry]:
     return [Entry("numpy multinomial", run, steps)]
 
 
-def bernoulli(problem: Population) -> list[Entry]:
+def bernoulli(problem: Playing) -> list[Entry]:
     """Binomials for the acting agents, multinomials for their moves: numpy draws both with 64-bit counts."""
     rng = np.random.default_rng(2)
 
@@ -122,7 +122,7 @@ def bernoulli(problem: Population) -> list[Entry]:
     return [Entry("numpy multinomial", run, 1.0)]
 
 
-def batches(problem: Population) -> list[Entry]:
+def batches(problem: Playing) -> list[Entry]:
     """Batches of B of N agents, resource selection: by Generator.choice, and by drawing many batches at once."""
     size, n_agents, batch = problem.size, problem.n_agents, problem.batch
     rows = tables.cumulative(problem.pi)

@@ -10,10 +10,10 @@ from itertools import accumulate
 import numpy as np
 
 from tmfcore.bench import Entry
-from tmfcore.bench.problems import Answer, Population
+from tmfcore.bench.problems import Answer, Playing
 
 
-def with_numpy(problem: Population) -> Entry:
+def with_numpy(problem: Playing) -> Entry:
     """A numpy call for each draw and each reward."""
     rng, n_agents = np.random.default_rng(2), problem.n_agents
     steps = max(100, problem.steps // 100)
@@ -37,7 +37,7 @@ def with_numpy(problem: Population) -> Entry:
     return Entry("Python with numpy", run, steps, "a numpy call for each draw", usual=True)
 
 
-def with_lists(problem: Population) -> Entry:
+def with_lists(problem: Playing) -> Entry:
     """Lists, bisection, and O(1) updates of the population's reward."""
     n_agents, size = problem.n_agents, problem.size
     steps = max(100, problem.steps // 10)
@@ -65,7 +65,7 @@ def with_lists(problem: Population) -> Entry:
     return Entry("Python loop", run, steps, "lists and bisection, no numpy in the loop")
 
 
-def sequential(problem: Population) -> list[Entry]:
+def sequential(problem: Playing) -> list[Entry]:
     return [with_lists(problem), with_numpy(problem)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore.bench.problems import Floats, Population
+from tmfcore.bench.problems import Floats, Playing
 
 
 def cumulative(rows: Floats) -> Floats:
@@ -50,11 +50,11 @@ def packed_alias(rows: Floats) -> tuple[npt.NDArray[np.uint32], int]:
     return ((threshold << np.uint64(bits)) | other.astype(np.uint64)).astype(np.uint32), bits
 
 
-def joint(problem: Population) -> Floats:
+def joint(problem: Playing) -> Floats:
     """Rows (S, A * S): action and successor in one draw; cell a * S + x."""
     return (problem.pi[:, :, None] * problem.transition).reshape(problem.size, -1)
 
 
-def rows_of(problem: Population, decisions: bool) -> Floats:
+def rows_of(problem: Playing, decisions: bool) -> Floats:
     """Rows for one draw per agent and step: joint rows if decisions are recorded, otherwise the averaged kernel."""
     return joint(problem) if decisions else problem.averaged

@@ -12,10 +12,10 @@ from jax import lax
 
 from bench.peers import tables
 from tmfcore.bench import Entry
-from tmfcore.bench.problems import Answer, DenseGame, Population
+from tmfcore.bench.problems import Answer, DenseGame, Playing
 
 
-def agents(decisions: bool, problem: Population) -> list[Entry]:
+def agents(decisions: bool, problem: Playing) -> list[Entry]:
     """All steps in one scan; 32 random bits per draw: the cell in the high bits, the fraction in the low bits."""
     size, n_actions, n_agents = problem.size, problem.n_actions, problem.n_agents
     packed, bits = tables.packed_alias(tables.rows_of(problem, decisions))

@@ -10,7 +10,7 @@ import mesa
 import numpy as np
 
 from tmfcore.bench import Entry
-from tmfcore.bench.problems import Answer, Population
+from tmfcore.bench.problems import Answer, Playing
 
 
 class User(mesa.Agent):
@@ -32,7 +32,7 @@ class User(mesa.Agent):
 class Users(mesa.Model):
     """The population; the agents update `counts`."""
 
-    def __init__(self, problem: Population) -> None:
+    def __init__(self, problem: Playing) -> None:
         super().__init__(seed=2)
         self.rows = [[*accumulate(row)][:-1] for row in problem.pi.tolist()]
         self.begin = problem.initial.tolist()
@@ -46,7 +46,7 @@ class Users(mesa.Model):
             member.place = place
 
 
-def sequential(problem: Population) -> list[Entry]:
+def sequential(problem: Playing) -> list[Entry]:
     """The list of agents is made once: drawing from an AgentSet costs O(N)."""
     model = Users(problem)
 

@@ -15,7 +15,7 @@ from numba import njit
 
 from bench.peers import tables
 from tmfcore.bench import Entry
-from tmfcore.bench.problems import Answer, BeachBar, DenseGame, Population
+from tmfcore.bench.problems import Answer, BeachBar, DenseGame, Playing
 
 BLOCK = 2048
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -73,7 +73,7 @@ def block_step(size: int, bits: int, n_actions: int):
     return step, width
 
 
-def agents(decisions: bool, problem: Population) -> list[Entry]:
+def agents(decisions: bool, problem: Playing) -> list[Entry]:
     """Best: packed alias in blocks. Every step recorded."""
     size, n_actions = problem.size, problem.n_actions if decisions else 1
     table, bits = tables.packed_alias(tables.rows_of(problem, decisions))
@@ -106,7 +106,7 @@ def usual_step(here, actions, moves, made):
         here[i] = np.searchsorted(moves[o, a], np.random.random(), side="right")
 
 
-def usual_agents(decisions: bool, problem: Population) -> Entry:
+def usual_agents(decisions: bool, problem: Playing) -> Entry:
     actions, moves = problem.pi.cumsum(axis=1), problem.transition.cumsum(axis=2)
     if not decisions:
         actions, moves = np.ones((problem.size, 1)), problem.averaged.cumsum(axis=1)[:, None]
@@ -202,7 +202,7 @@ def sequential_counts(counts, n_agents, table, bits, values, switching, steps, c
     return reward, counter
 
 
-def sequential(counted: bool, problem: Population) -> list[Entry]:
+def sequential(counted: bool, problem: Playing) -> list[Entry]:
     """The best loop on agents (on counts for the counts row), and the usual one."""
     table, bits = tables.packed_alias(problem.pi)
     flat, size, n_agents = table.ravel(), problem.size, problem.n_agents
@@ -270,7 +270,7 @@ def batch_steps(here, counts, table, bits, values, switching, steps, batch, coun
     return reward, counter
 
 
-def batches(problem: Population) -> list[Entry]:
+def batches(problem: Playing) -> list[Entry]:
     table, bits = tables.packed_alias(problem.pi)
     flat, size, n_agents = table.ravel(), problem.size, problem.n_agents
     start = problem.population(np.uint8)

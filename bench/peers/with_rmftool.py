@@ -14,14 +14,14 @@ import numpy as np
 import rmftool
 
 from tmfcore.bench import Entry
-from tmfcore.bench.problems import Answer, Population
+from tmfcore.bench.problems import Answer, Playing
 
 
 def rate(o: int, probability: float, x) -> float:
     return x[o] * probability
 
 
-def sequential(problem: Population) -> list[Entry]:
+def sequential(problem: Playing) -> list[Entry]:
     process = rmftool.DDPP()
     for o in range(problem.size):
         for a in range(problem.size):

@@ -18,7 +18,7 @@ from tmfcore._population.simulate import MOST_AGENTS, cheaper_engine
 from tmfcore.bench import own, workloads
 from tmfcore.bench.contestants import entries
 from tmfcore.bench.measure import Effort, Entry, Timing, measure
-from tmfcore.bench.problems import Answer, Population
+from tmfcore.bench.problems import Answer, Playing
 
 N_ACTIONS = 4
 
@@ -86,7 +86,7 @@ class Study:
 Say = Callable[[str], None]
 
 
-def timed(ranges: Ranges, entries: Sequence[Entry], problem: Population | None = None) -> list[Timing]:
+def timed(ranges: Ranges, entries: Sequence[Entry], problem: Playing | None = None) -> list[Timing]:
     """Check answers, by the problem or by their sums, and time the entries."""
     for entry in entries:
         answer = entry.run()
@@ -99,7 +99,7 @@ def timed(ranges: Ranges, entries: Sequence[Entry], problem: Population | None =
 
 
 def line(
-    ranges: Ranges, say: Say, label: str, xs: Iterable[int], make: Callable[[int], tuple[Entry, Population | None]]
+    ranges: Ranges, say: Say, label: str, xs: Iterable[int], make: Callable[[int], tuple[Entry, Playing | None]]
 ) -> Line:
     """Processor seconds per unit at each x, until a call takes longer than the limit."""
     found: list[tuple[int, float]] = []
@@ -307,7 +307,7 @@ def study_horizon(ranges: Ranges, say: Say) -> Study:
 # ---------------------------------------------------------------- threads
 
 
-def threaded(problem: Population, replicas: int, threads: int) -> Callable[[], Answer]:
+def threaded(problem: Playing, replicas: int, threads: int) -> Callable[[], Answer]:
     """Simulate the problem with `replicas` replicas on `threads` threads; the answer is that of the first replica."""
     game, policy = own.dense_game(problem), tmf.TabularPolicy(problem.pi)
 

@@ -31,6 +31,7 @@ from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
 from tmfcore._population.finite import FiniteExploitability, finite_exploitability
+from tmfcore._population.population import Population
 from tmfcore._population.simulate import simulate
 from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore._results.confidence import Interval
@@ -59,6 +60,7 @@ __all__ = [
     "Interval",
     "Model",
     "Poisson",
+    "Population",
     "Schedule",
     "Sequential",
     "Simulation",

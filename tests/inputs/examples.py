@@ -46,6 +46,7 @@ from .things import (
     folder,
     game,
     grid_game,
+    kept_population,
     labels,
     lined,
     logged,
@@ -60,6 +61,7 @@ from .things import (
     sioux,
     solution,
     solvers,
+    stepped,
     swept,
     tntp,
     toml,
@@ -121,6 +123,20 @@ EXAMPLES = {
         replicas=2, engine="auto", start=np.array([6, 3, 3]), rng=1, threads=1, record_every=2, decisions=True,
         trajectories=False, progress=False, times=None,
     ),
+    "tmfcore.Population": lambda: {
+        "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": N, "replicas": 2, "engine": "counts",
+        "start": "rounded", "decisions": True, "rng": 1,
+    },
+    "tmfcore.Population.step": lambda: {"self": stepped(), "policy": policy(), "n_steps": 1},
+    "tmfcore.Population.draw": lambda: {"self": stepped()},
+    "tmfcore.Population.act": lambda: {
+        "self": stepped(), "actions": np.pad(stepped().draw()[..., None], ((0, 0), (0, 0), (0, A - 1))),
+    },
+    "tmfcore.Population.copy": lambda: {"self": stepped()},
+    "tmfcore.Population.save": lambda: {"self": stepped(), "path": str(folder() / "population.npz")},
+    "tmfcore.Population.load": lambda: {
+        "path": str(kept_population()), "game": game(), "schedule": tmf.Fraction(0.5),
+    },
     "tmfcore.mean_field": lambda: played(record_every=2, times=None),
     "tmfcore.evaluate": lambda: played(clock="always", flow=flow(), times=None),
     "tmfcore.best_response": lambda: {

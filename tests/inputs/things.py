@@ -87,6 +87,20 @@ def run():
     return tmf.simulate(game(), policy(), tmf.Fraction(0.5), N, replicas=3, rng=1)
 
 
+def stepped():
+    """A population after one step, new at every call."""
+    population = tmf.Population(game(), tmf.Fraction(0.5), N, replicas=2, engine="counts", rng=1)
+    population.step(policy())
+    return population
+
+
+@cache
+def kept_population():
+    path = folder() / "kept.npz"
+    stepped().save(path)
+    return path
+
+
 @cache
 def logged():
     return tmf.simulate(game(), policy(), tmf.Fraction(0.5), N, trajectories=True, rng=1).trajectories

@@ -8,12 +8,8 @@ from tmfcore._model.policy cimport Policy
 from tmfcore._population.alias cimport AliasTables
 from tmfcore._population.few cimport Few
 from tmfcore._population.ledger cimport Ledger
-from tmfcore._population.singles cimport Population, Singles
+from tmfcore._population.singles cimport Singles
 from tmfcore._population.tiles cimport Crowd, Memory, Team, Trajectory
-
-
-# Agent i starts where the running sum of the counts first exceeds i.
-cdef int place(Population *people, const int64_t[::1] initial_counts) except -1
 
 
 cdef class AgentsEngine:

@@ -23,6 +23,10 @@ cdef struct Chain:
     bint averaged              # actions are not recorded: successors are drawn from rows averaged over the policy
 
 
+# A splitter for the widest table that is split: over actions, over successors, or over acting and passive.
+cdef RowSplitter splitter_for(Evaluator at, bint averaged)
+
+
 cdef class CountsEngine:
     """Buffers for populations of one game, schedule and N, which are played one after another."""
     cdef Evaluator at

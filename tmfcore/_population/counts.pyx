@@ -236,7 +236,6 @@ cdef int allocate(Chain *chain, Evaluator at) except -1:
 
 
 cdef RowSplitter splitter_for(Evaluator at, bint averaged):
-    """A splitter for the widest table that is split: over actions, over successors, or over acting and passive."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors, K0 = at.n_passive_successors
     cdef Py_ssize_t widest = max(2, A, K, K0)
     cdef Py_ssize_t most = S * max(2, A, K0)

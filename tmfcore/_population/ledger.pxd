@@ -79,6 +79,26 @@ cdef inline void open_ledger(
     end_steps(ledger, 0, initial)  # intervals without steps
 
 
+cdef inline void resume_ledger(
+    Ledger *ledger, int64_t n_agents, Py_ssize_t n_observations, Py_ssize_t n_pairs, Py_ssize_t n_steps,
+    int64_t *counts, int64_t *decisions, double *rewards, double total, double weight, double discount
+) noexcept nogil:
+    """For n_steps more steps, as one interval, of a population whose earlier steps gave total and weight."""
+    memset(ledger, 0, sizeof(Ledger))
+    ledger.n_agents = <double>n_agents
+    ledger.n_observations = n_observations
+    ledger.n_pairs = n_pairs
+    ledger.n_intervals = 1
+    ledger.every = ledger.remaining = n_steps
+    ledger.counts = counts
+    ledger.decisions = decisions
+    ledger.rewards = rewards
+    ledger.total = total
+    ledger.weight = weight
+    ledger.discount = discount
+    begin_interval(ledger)
+
+
 cdef inline void end_step(Ledger *ledger, double reward, const int64_t *counts) noexcept nogil:
     """Record one step: the sum of the rewards of all agents, and the counts after it."""
     ledger.reward += reward

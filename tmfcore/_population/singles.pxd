@@ -139,6 +139,8 @@ cdef class Singles:
     cdef Singles of_batches(Evaluator at, const Population *people, int64_t size, bint actions_matter)
     cdef void gather(self, const Population *people, int64_t size) noexcept
     cdef void see(self, Evaluator at, const Population *people, int64_t *bounds) noexcept
+    # Continue with the population of another key, whose individuals are `observations`, or NULL.
+    cdef void turn(self, void *observations) noexcept nogil
     cdef bint draw(self, Population *people, Py_ssize_t t) noexcept nogil
     cdef void meet(self, MeetingTables meetings) noexcept
     cdef int choose(self, Evaluator at, Py_ssize_t n_single, bint actions_matter) except -1

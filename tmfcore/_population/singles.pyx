@@ -133,6 +133,10 @@ cdef class Singles:
         events.observations = people.observations
         events.width = people.width if people.observations != NULL else 0
 
+    cdef void turn(self, void *observations) noexcept nogil:
+        self.ready = self.played = self.chunk = -1
+        self.events.observations = observations
+
     cdef int choose(self, Evaluator at, Py_ssize_t n_single, bint actions_matter) except -1:
         """Choose the manner. Tables must pay for themselves, in events: thresholds were measured."""
         cdef Model model = at.model

@@ -52,6 +52,10 @@ cdef void split_hypergeometric(
 ) noexcept nogil
 
 
+# Bytes of the stream of a RowSplitter.
+cdef size_t stream_bytes() noexcept nogil
+
+
 cdef class RowSplitter:
     """Multinomials of many rows at once, in SIMD lanes, from an addressed stream (streams.h). Owns its buffers.
 
@@ -64,7 +68,7 @@ cdef class RowSplitter:
     cdef int64_t *out             # (M, K)  each row sums to its n
     cdef int64_t *listed
     cdef double *tails
-    cdef void *words
+    cdef void *words              # the stream, stream_bytes()
     cdef bint opened
 
     cdef void open(self, Sampler *sampler) noexcept nogil

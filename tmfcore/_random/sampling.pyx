@@ -141,6 +141,10 @@ cdef void split_hypergeometric(
         batch -= drawn
 
 
+cdef size_t stream_bytes() noexcept nogil:
+    return sizeof(tmf_words)
+
+
 cdef class RowSplitter:
     def __cinit__(self, Py_ssize_t n_rows, Py_ssize_t n_cells):
         """Allocates for n_rows rows of at most n_cells cells, or for as many of them as stay in the cache."""

@@ -5,6 +5,7 @@
     number(rng)          an int that reproduces the same draws
     key(generator)       four words; (key, step, agent) addresses each draw of one large population
     keys(streams)        the keys of several streams, without their generators
+    state(generator)     what files keep of a Generator; restored(state) makes it again
 
 There is never one stream per thread: results must not depend on the number of threads or their order.
 """
@@ -13,8 +14,8 @@ from __future__ import annotations
 
 import operator
 import secrets
-from collections.abc import Sequence
-from typing import TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,8 @@ from tmfcore._random import sampling
 from tmfcore._random.seeds import Seed
 
 ISpawnableSeedSequence.register(Seed)
+
+KINDS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")  # bit generators of numpy, whose states files keep
 
 Stream: TypeAlias = Seed | Generator | None
 RNG: TypeAlias = int | Sequence[int] | SeedSequence | BitGenerator | Generator | None
@@ -91,6 +94,30 @@ def keys(streams: Sequence[Stream]) -> npt.NDArray[np.uint64]:
         else:
             row[:] = key(generator(stream))
     return found
+
+
+def state(generator: Generator) -> dict[str, Any]:
+    """The state of a Generator of numpy; it has no seed, so that the restored one cannot spawn the same streams.
+
+    Raises
+    ------
+    TypeError
+        The bit generator is of another package.
+    """
+    name = type(generator.bit_generator).__name__
+    if name not in KINDS:
+        raise TypeError(f"rng was a Generator of {name}; must be one of {', '.join(KINDS)} to keep its state")
+    return dict(generator.bit_generator.state)
+
+
+def restored(state: Mapping[str, Any]) -> Generator:
+    """The Generator from which `state` was taken."""
+    name = state["bit_generator"]
+    if name not in KINDS:
+        raise ValueError(f"bit_generator is {name!r}; must be one of {', '.join(KINDS)}")
+    bits = getattr(np.random, name)(0)
+    bits.state = state
+    return Generator(bits)
 
 
 def _parent(rng: Generator | BitGenerator | SeedSequence) -> Generator:

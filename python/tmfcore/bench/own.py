@@ -22,7 +22,7 @@ from .problems import (
     Imitation,
     JostledBar,
     Meeting,
-    Population,
+    Playing,
     Replicas,
     Solving,
 )
@@ -36,38 +36,38 @@ class Tmfcore:
     name = "tmfcore"
     version = tmf.__version__
 
-    def agents(self, problem: Population) -> Entry:
+    def agents(self, problem: Playing) -> Entry:
         """Every step recorded."""
         return simulated(problem, dense_game(problem), tmf.Synchronous(), "agents", True, 1)
 
-    def agents_mu(self, problem: Population) -> Entry:
+    def agents_mu(self, problem: Playing) -> Entry:
         """Every step recorded."""
         return simulated(problem, dense_game(problem), tmf.Synchronous(), "agents", False, 1)
 
-    def counts(self, problem: Population) -> Entry:
+    def counts(self, problem: Playing) -> Entry:
         """Every step recorded."""
         return simulated(problem, dense_game(problem), tmf.Synchronous(), "counts", True, 1)
 
-    def counts_mu(self, problem: Population) -> Entry:
+    def counts_mu(self, problem: Playing) -> Entry:
         """Every step recorded."""
         return simulated(problem, dense_game(problem), tmf.Synchronous(), "counts", False, 1)
 
-    def sequential_agents(self, problem: Population) -> Entry:
+    def sequential_agents(self, problem: Playing) -> Entry:
         """One record per run, with rewards and decisions summed over it."""
         return _whole(problem, tmf.Sequential(), "agents")
 
-    def sequential_counts(self, problem: Population) -> Entry:
+    def sequential_counts(self, problem: Playing) -> Entry:
         """One record per run, with rewards and decisions summed over it."""
         return _whole(problem, tmf.Sequential(), "counts")
 
-    def sequential_small(self, problem: Population) -> list[Entry]:
+    def sequential_small(self, problem: Playing) -> list[Entry]:
         """The engine that tmfcore chooses, and agents."""
         return [
             _whole(problem, tmf.Sequential(), engine, label)
             for engine, label in (("auto", "tmfcore"), ("agents", "tmfcore, agents"))
         ]
 
-    def batch(self, problem: Population) -> list[Entry]:
+    def batch(self, problem: Playing) -> list[Entry]:
         """The engine that tmfcore chooses, and agents."""
         return [
             _whole(problem, tmf.Batch(problem.batch), engine, label)
@@ -87,7 +87,7 @@ class Tmfcore:
 
         return Entry("tmfcore", run, problem.steps * problem.batch * problem.replicas, ours=True)
 
-    def bernoulli(self, problem: Population) -> Entry:
+    def bernoulli(self, problem: Playing) -> Entry:
         """One record per run."""
         game, share = dense_game(problem), problem.probability
         assert share is not None, "Bernoulli needs a probability"
@@ -204,7 +204,7 @@ class Tmfcore:
 KINDS = tuple(name for name in vars(Tmfcore) if not name.startswith("_") and name not in ("name", "version"))
 
 
-def dense_game(problem: Population | DenseGame) -> tmf.Game:
+def dense_game(problem: Playing | DenseGame) -> tmf.Game:
     """The game of a dense problem."""
     initial = np.asarray(problem.initial, dtype=np.float64)
     discount = problem.discount if isinstance(problem, DenseGame | Gradient) else 1.0
@@ -214,7 +214,7 @@ def dense_game(problem: Population | DenseGame) -> tmf.Game:
     )  # fmt: skip
 
 
-def resource_game(problem: Population) -> tmf.Game:
+def resource_game(problem: Playing) -> tmf.Game:
     """Resource selection, built in."""
     assert problem.values is not None, "only of resource selection"
     return tmf.games.resource_selection(
@@ -224,7 +224,7 @@ def resource_game(problem: Population) -> tmf.Game:
 
 
 def simulated(
-    problem: Population, game: tmf.Game, schedule: tmf.Schedule, engine: Any, decisions: bool, every: int,
+    problem: Playing, game: tmf.Game, schedule: tmf.Schedule, engine: Any, decisions: bool, every: int,
     label: str = "tmfcore", threads: int = 1,
 ) -> Entry:  # fmt: skip
     """A run of one population, recorded every `every` steps."""
@@ -243,7 +243,7 @@ def simulated(
     return Entry(label, run, units, ours=True)
 
 
-def _whole(problem: Population, schedule: tmf.Schedule, engine: str, label: str = "tmfcore") -> Entry:
+def _whole(problem: Playing, schedule: tmf.Schedule, engine: str, label: str = "tmfcore") -> Entry:
     game = resource_game(problem)
     return simulated(problem, game, schedule, engine, True, problem.steps, label)
 

@@ -18,7 +18,7 @@ from .problems import (
     Imitation,
     JostledBar,
     Meeting,
-    Population,
+    Playing,
     Replicas,
     Solving,
 )
@@ -87,13 +87,13 @@ class Workload:
 
 def dense(
     kind: str, size: int, n_actions: int, n_agents: int, steps: int, probability: float | None = None
-) -> Population:
-    """Population on a dense random kernel, with rows from Dirichlet(1)."""
+) -> Playing:
+    """A population on a dense random kernel, with rows from Dirichlet(1)."""
     rng = np.random.default_rng(7)
     transition = rng.dirichlet(np.ones(size), size=(size, n_actions))
     pi = rng.dirichlet(np.ones(n_actions), size=size)
     batch = n_agents if probability is None else round(n_agents * probability)
-    return Population(kind, n_agents, steps, pi, transition, rng.random((size, n_actions)), batch, probability)
+    return Playing(kind, n_agents, steps, pi, transition, rng.random((size, n_actions)), batch, probability)
 
 
 def gradient(size: int, n_agents: int, steps: int) -> Gradient:
@@ -102,9 +102,9 @@ def gradient(size: int, n_agents: int, steps: int) -> Gradient:
     return Gradient("gradient", n_agents, steps, made.pi, made.transition, made.reward, n_agents)
 
 
-def resources(kind: str, size: int, n_agents: int, batch: int, steps: int) -> Population:
+def resources(kind: str, size: int, n_agents: int, batch: int, steps: int) -> Playing:
     """Resource selection: the action is the next resource; passive agents stay."""
-    return Population(kind, n_agents, steps, **_resources(size), batch=batch)
+    return Playing(kind, n_agents, steps, **_resources(size), batch=batch)
 
 
 def replicas(size: int, n_agents: int, steps: int, n_replicas: int = 64, batch: int = 1) -> Replicas:
@@ -181,7 +181,7 @@ def _agents() -> list[Workload]:
     for kind, prefix, recorded in (("agents", "agents", "decisions recorded"), ("agents_mu", "mu", "mu only")):
         for size in (8, 64, 512):
 
-            def make(s: Size, kind: str = kind, size: int = size) -> Population:
+            def make(s: Size, kind: str = kind, size: int = size) -> Playing:
                 return dense(kind, size, 4, s.agents, min(20, s.steps))
 
             title = f"agents, Synchronous, {recorded}, dense kernel, S={size}, A=4, N={{agents}}"
@@ -195,7 +195,7 @@ def _few() -> list[Workload]:
     for kind in ("agents", "counts"):
         for size in (8, 64):
 
-            def make(s: Size, kind: str = kind, size: int = size) -> Population:
+            def make(s: Size, kind: str = kind, size: int = size) -> Playing:
                 return resources(f"sequential_{kind}", size, s.agents, 1, s.agents)
 
             title = f"Sequential, engine {kind}, resource selection, S={size}, N={{agents}}"
@@ -215,7 +215,7 @@ def _few() -> list[Workload]:
     )
     for batch in (32, 1024):
 
-        def play(s: Size, batch: int = batch) -> Population:
+        def play(s: Size, batch: int = batch) -> Playing:
             return resources("batch", 8, s.agents, batch, max(4, 2 * s.agents // batch // 4))
 
         title = f"Batch({batch}), resource selection, S=8, N={{agents}}"
@@ -243,7 +243,7 @@ def _counts() -> list[Workload]:
     for kind, prefix, recorded in (("counts", "counts", "decisions recorded"), ("counts_mu", "counts-mu", "mu only")):
         for size, steps in ((8, 1000), (64, 50), (512, 3)):
 
-            def make(s: Size, kind: str = kind, size: int = size, steps: int = steps) -> Population:
+            def make(s: Size, kind: str = kind, size: int = size, steps: int = steps) -> Playing:
                 return dense(kind, size, 4, s.counts, min(steps, s.steps))
 
             title = f"counts, Synchronous, {recorded}, dense kernel, S={size}, A=4, N={{counts}}"

@@ -13,7 +13,7 @@ raises Disagreement if the answer is wrong. Notation: N agents, S observations, 
 from .coupled import Coupled, Imitation, Meeting
 from .learning import Descent, Direction, Gradient
 from .limit import BeachBar, DenseGame, JostledBar, close
-from .population import SIGMAS, Answer, Disagreement, Floats, Ints, Population, Replicas, near
+from .playing import SIGMAS, Answer, Disagreement, Floats, Ints, Playing, Replicas, near
 from .solving import Solving
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "Ints",
     "JostledBar",
     "Meeting",
-    "Population",
+    "Playing",
     "Replicas",
     "Solving",
     "close",

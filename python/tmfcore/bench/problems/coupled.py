@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .population import SIGMAS, Answer, Disagreement, Floats, Ints, WithPolicy, near
+from .playing import SIGMAS, Answer, Disagreement, Floats, Ints, WithPolicy, near
 
 __all__ = ["Coupled", "Imitation", "Meeting"]
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .limit import BeachBar
-from .population import SIGMAS, Disagreement, Floats, Population, near
+from .playing import SIGMAS, Disagreement, Floats, Playing, near
 
 __all__ = ["Descent", "Direction", "Gradient"]
 
@@ -30,7 +30,7 @@ class Direction:
 
 
 @dataclass(frozen=True, eq=False)
-class Gradient(Population):
+class Gradient(Playing):
     """A population, and its ascent direction: the gradient of the return in the logits of its policy.
 
     G_t is the discounted return of an agent from step t on; contestants may subtract any baseline that does not change

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .population import Disagreement, Floats, Ints, WithPolicy
+from .playing import Disagreement, Floats, Ints, WithPolicy
 
 __all__ = ["BeachBar", "DenseGame", "JostledBar", "close"]
 

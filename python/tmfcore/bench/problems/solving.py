@@ -10,7 +10,7 @@ import numpy as np
 
 import tmfcore as tmf
 
-from .population import Disagreement, Floats
+from .playing import Disagreement, Floats
 
 __all__ = ["Solving"]
 

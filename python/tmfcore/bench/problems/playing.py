@@ -1,6 +1,6 @@
 """Populations of N independent agents, whose answers are samples.
 
-    Population    N agents on a dense random kernel, or choosing among resources
+    Playing       N agents on a dense random kernel, or choosing among resources
     Replicas      many populations of the same law, one agent of each acting per step
 
 A sample is correct if every count lies within 6 standard deviations of its mean. The mean is N times the mean field,
@@ -20,7 +20,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-__all__ = ["SIGMAS", "Answer", "Disagreement", "Floats", "Ints", "Population", "Replicas", "near"]
+__all__ = ["SIGMAS", "Answer", "Disagreement", "Floats", "Ints", "Playing", "Replicas", "near"]
 
 SIGMAS = 6.0
 
@@ -68,7 +68,7 @@ class WithPolicy:
 
 
 @dataclass(frozen=True, eq=False)
-class Population(WithPolicy):
+class Playing(WithPolicy):
     """N agents, of which a share acts at each step, with a constant policy and kernel; passive agents stay.
 
     The answer is an Answer, or counts (S,) after all steps.
@@ -179,7 +179,7 @@ class Population(WithPolicy):
 
 
 @dataclass(frozen=True, eq=False)
-class Replicas(Population):
+class Replicas(Playing):
     """`replicas` populations that start alike, are independent of each other, and play `steps` steps each.
 
     The answer is an Answer with counts (R, S) after the last step, or these counts.

@@ -1,0 +1,447 @@
+"""A population that its user steps: the N-agent system between two steps (Theory, section 5).
+
+    Population(game, schedule, n_agents)     R replicas at step t; step, draw and act, copy, save and load
+
+`simulate` plays all steps of a game; both call the same engines, whose state `stepping` holds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tmfcore._base import files
+from tmfcore._base import validation as check
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
+from tmfcore._base.types import Engine, FloatsLike, Start
+from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._model.fingerprint import Fingerprint, same
+from tmfcore._model.game import Game, in_steps
+from tmfcore._model.policies import Played, PolicyLike, TabularPolicy, as_policy
+from tmfcore._model.policy import Policy
+from tmfcore._model.schedules import Schedule, as_schedule
+from tmfcore._population import agents as agents_kernel
+from tmfcore._population.costs import seconds_per_step
+from tmfcore._population.simulate import cheaper_engine, check_batches, check_population
+from tmfcore._population.starts import start_of
+from tmfcore._population.stepping import AgentsPopulations, CountsPopulations
+from tmfcore._population.told import Told, as_decisions
+from tmfcore._random import sampling, seeding
+from tmfcore._results import packing
+
+__all__ = ["Population"]
+
+_NONE = object()
+
+
+@packing.known
+class Population:
+    """R populations of N agents at step t of a game, which the caller steps (Theory, section 5).
+
+    Parameters
+    ----------
+    game : Game
+    schedule : Schedule
+        The agents that act at each step.
+    n_agents : int
+        N, as in `simulate`.
+    replicas : int, optional
+        R, the number of independent populations, which are stepped together.
+    engine : {"auto", "counts", "agents"}, optional
+        "counts" holds the number of agents at each observation, "agents" the observation of every agent. "auto": as
+        `simulate` chooses for a policy that does not depend on mu.
+    start : {"rounded", "sampled"} or (S,) or (R, S) integers, optional
+        Counts at the start, as in `simulate`.
+    decisions : bool, optional
+        False omits `decisions`, the numbers of agents by observation and action. Successors may then be drawn from rows
+        averaged over the policy, which is faster by a factor of up to A, and `rewards` are expectations over the
+        actions given who acts.
+    rng : int, Generator, SeedSequence or None, optional
+        Seed. One stream is spawned per replica.
+
+    Attributes
+    ----------
+    game, schedule : Game, Schedule
+        As given.
+    n_agents, replicas, horizon : int
+        N, R and T, the number of steps of the game.
+    engine : str
+        "counts" or "agents".
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments.
+
+    Notes
+    -----
+    With the same `rng`, engine and `decisions`, T steps with one policy give the counts and decisions of `simulate`,
+    and its rewards up to rounding. The exception: with decisions=False and one agent a step, `simulate` may skip steps
+    that change nothing, with other draws of the same law.
+
+    The state is t, the counts (of the agents engine the observations of all agents), who acts if that is drawn, and
+    the states of the random streams: no policy. A call of `step` or `act` that fails, or is interrupted by Ctrl-C,
+    leaves the state as it was before the call. One call at a time: a second thread gets a RuntimeError.
+
+    There is no attribute `clock`: clocks belong to values (Theory, section 3), and rewards of agents are those of the
+    clock "schedule". The time that has passed is `t` in steps, and `elapsed` in the unit of the game.
+
+    A step costs O(R (S + entries of the rows used)) by counts, whatever N, and O(R N) by agents, on one thread.
+
+    Examples
+    --------
+    >>> import tmfcore as tmf
+    >>> game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0)
+    >>> population = tmf.Population(game, tmf.Batch(100), 1000, rng=1)
+    >>> population.step(tmf.TabularPolicy.uniform(game), 10)
+    >>> population.t, population.counts.sum().item()
+    (10, 1000)
+    """
+
+    @takes_rng
+    @fits_memory(f"n_agents or replicas must be smaller, or {SMALLER_GAME}")
+    def __init__(
+        self,
+        game: Game,
+        schedule: Schedule,
+        n_agents: int,
+        *,
+        replicas: int = 1,
+        engine: Engine = "auto",
+        start: Start | FloatsLike = "rounded",
+        decisions: bool = True,
+        rng: seeding.RNG = None,
+    ) -> None:
+        self._settle(game, schedule, n_agents, replicas, decisions)
+        engine = check.as_choice(engine, "engine", Engine)
+        check_population(self.n_agents, engine)
+        model = self._game.model
+        if engine == "auto":
+            kernel = TabularPolicy.uniform(self._game).kernel
+            costs = seconds_per_step(model, kernel, self.n_agents, self._batch, self._probability, self._decisions)
+            engine = cheaper_engine(model, self.n_agents, self._batch, costs)
+        given, _ = start_of(start, self.n_agents, self.replicas, self._game)
+        self._streams = seeding.generators(rng, self.replicas)
+        if given is None:
+            counts = np.array(
+                [sampling.multinomial(one.bit_generator, self.n_agents, self._game.initial) for one in self._streams]
+            )
+        else:
+            counts = given if len(given) == self.replicas else given.repeat(self.replicas, axis=0)
+        self._open(engine, counts)
+
+    def _settle(self, game: Game, schedule: Schedule, n_agents: int, replicas: int, decisions: bool) -> None:
+        """Check and store what does not change."""
+        self._game = in_steps(game, schedule, n_agents)
+        self.game, self.schedule = game, as_schedule(schedule)
+        self.n_agents = check.as_positive_int(n_agents, "n_agents")
+        self.replicas = check.as_positive_int(replicas, "replicas")
+        self._decisions = check.as_bool(decisions, "decisions")
+        self.horizon = self._game.n_steps
+        self._batch, self._probability = self.schedule._kernel(self.horizon, self.n_agents)
+        self._t = 0
+        self._drawn = False  # who acts at step t
+        self._policy: object = _NONE  # the policy of the kernel, if it cannot change
+        self._told: Told | None = None  # the individuals, of engine "agents"
+
+    def _open(self, engine: str, counts: IntArray, state: dict[str, Any] | None = None) -> None:
+        """Make the kernel at the start, or in a state."""
+        self.engine = engine
+        check_population(self.n_agents, engine)
+        check_batches(self.n_agents, self._batch, engine)
+        most = agents_kernel.MAX_OBSERVATIONS
+        if engine == "agents" and self._game.n_observations > most:
+            raise ValueError(f"engine is 'agents', which takes up to {most} observations; must be 'counts' or 'auto'")
+        given = (
+            self._game.model, self.horizon, self._game.discount, self._batch, self._probability, counts,
+            self._decisions, [one.bit_generator for one in self._streams], state,
+        )  # fmt: skip
+        self._kernel: CountsPopulations | AgentsPopulations
+        if engine == "counts":
+            self._kernel = CountsPopulations(*given)
+        else:
+            self._kernel = AgentsPopulations(*given)
+            self._told = Told(self._kernel, self._game, self._streams, self._batch, self._probability)
+
+    # --------------------------------------------------------------------------------------------------- the state
+
+    @property
+    def t(self) -> int:
+        """Number of steps made, 0..T."""
+        return self._t
+
+    @property
+    def elapsed(self) -> float:
+        """Time that has passed in the unit of the game, as policies f(mu, t) receive it: t steps, or t dt sweeps."""
+        return self._t * self._game.dt if self._game.unit == "sweeps" else self._t
+
+    @property
+    def counts(self) -> IntArray:
+        """Number of agents at each observation, (R, S) int64; a new array at every call."""
+        counts: IntArray = self._kernel.all_counts()
+        return counts
+
+    @property
+    def mu(self) -> FloatArray:
+        """Population distributions counts / n_agents, (R, S) float64; a new array at every call."""
+        return self._kernel.all_counts() / float(self.n_agents)
+
+    @property
+    def rewards(self) -> FloatArray:
+        """Mean reward per agent, summed over the steps of the last call, undiscounted; (R,) float64, a new array."""
+        return self._kernel.mean_rewards()
+
+    @property
+    def returns(self) -> FloatArray:
+        """Discounted return per agent so far, (R,) float64, a new array: the sum of discount**t times the rewards."""
+        return self._kernel.returns()
+
+    @property
+    def decisions(self) -> IntArray | None:
+        """Acting agents by observation and action, summed over the steps of the last call; (R, S, A) int64.
+
+        A new array at every call; None if the population was made with decisions=False.
+        """
+        return self._kernel.all_decisions()
+
+    @property
+    def observations(self) -> npt.NDArray[Any]:
+        """Observation of every agent, (R, N) unsigned integers; a new array. Engine "agents" only.
+
+        Individuals are exchangeable: their numbers are independent of the observations at which they start.
+
+        Raises
+        ------
+        ValueError
+            The engine is "counts", which has no individuals.
+        """
+        if self._told is None:
+            raise ValueError("engine is 'counts', which has no individuals; must be 'agents' for observations")
+        return np.stack(self._told.observations())
+
+    # ------------------------------------------------------------------------------------------------------- steps
+
+    def step(self, policy: PolicyLike, n_steps: int = 1) -> None:
+        """Make steps at which the acting agents play a policy.
+
+        Parameters
+        ----------
+        policy : TabularPolicy, SoftmaxPolicy, Solution, (S, A) or (L, S, A) floats, or callable f(mu, t) -> (S, A)
+            Arrays are checked and converted at every call, other policies if they are not those of the call before.
+        n_steps : int, optional
+            At most T - t.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A bad policy; too many steps; `draw` was called before, so that `act` must follow; a row of the game or of
+            the policy that is not a distribution, found during a step.
+        RuntimeError
+            Another call has not ended.
+
+        Notes
+        -----
+        For the cost see the class. A step of 8 observations by counts takes 2 microseconds with the policy of the call
+        before, and some 15 more with an array.
+        """
+        if policy is not self._policy:
+            self._follow(policy)
+        t = self._t
+        if type(n_steps) is not int or not 0 < n_steps <= self.horizon - t or self._drawn:
+            n_steps = self._as_steps(n_steps)
+        self._kernel.step(t, n_steps)
+        self._t = t + n_steps
+
+    def draw(self) -> npt.NDArray[Any]:
+        """Draw who acts at step t, for decisions that are made elsewhere; `act` then makes the step.
+
+        Returns
+        -------
+        (R, S) int64
+            Engine "counts": how many of the agents at each observation act.
+        (R, N) bool
+            Engine "agents": which agents act.
+
+        Raises
+        ------
+        ValueError
+            All T steps are made.
+
+        Notes
+        -----
+        Drawn once: until the step is made, further calls return the same.
+        """
+        self._as_steps(1, drawn=False)
+        self._drawn = True
+        if isinstance(self._kernel, CountsPopulations):
+            return self._kernel.draw(self._t)
+        assert self._told is not None, "engine is 'agents'"
+        acts = np.zeros((self.replicas, self.n_agents), dtype=np.bool_)
+        for row, acting in zip(acts, self._told.draw(self._t), strict=True):
+            row[acting] = True
+        return acts
+
+    def act(self, actions: FloatsLike) -> FloatArray:
+        """Make one step at which the agents that `draw` gives take the actions given.
+
+        Parameters
+        ----------
+        actions : (S, A) or (R, S, A) integers
+            Engine "counts": how many of the acting agents at observation o take action a. Rows sum to the numbers that
+            `draw` returns (under Synchronous: to `counts`).
+        actions : (N,) or (R, N) integers
+            Engine "agents": the action of every agent, 0..A-1; -1 or any action for agents that do not act.
+
+        Returns
+        -------
+        (R,) float64
+            Engine "counts": mean rewards, as `rewards`.
+        (R, N) float64
+            Engine "agents": the reward of every agent.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another shape, without R only if R = 1; a number out of range; numbers that do not sum to those of the
+            agents that act; an agent that acts without an action; a row of the game that is not a distribution.
+
+        Notes
+        -----
+        Who acts is drawn first if `draw` was not called. By agents the call costs O(R N K), more than one of `step`.
+        """
+        self._as_steps(1, drawn=False)
+        self._drawn = True
+        if isinstance(self._kernel, CountsPopulations):
+            acting = self._kernel.draw(self._t)
+            self._kernel.act(self._t, as_decisions(actions, acting, self._game.n_actions, self._t))
+            rewards = self.rewards
+        else:
+            assert self._told is not None, "engine is 'agents'"
+            rewards = self._told.move(self._t, self._told.as_actions(actions, self._t), self._decisions)
+        self._t += 1
+        self._drawn = False
+        return rewards
+
+    def _as_steps(self, n_steps: object, drawn: bool = True) -> int:
+        """`n_steps`, checked; drawn: whether it is an error that who acts is drawn."""
+        steps = check.as_positive_int(n_steps, "n_steps")
+        left = self.horizon - self._t
+        if steps > left:
+            longer = "game.replace(horizon=...) makes a longer game, for another Population"
+            if left == 0:
+                raise ValueError(f"the game is over: t is {self._t}, and it has T = {self.horizon} steps; {longer}")
+            raise ValueError(f"n_steps is {steps}; must be <= {left}: t is {self._t} of T = {self.horizon}; {longer}")
+        if drawn and self._drawn:
+            raise ValueError(f"draw() was called at step {self._t}; the step must be made by act(actions), not by step")
+        return steps
+
+    def _follow(self, policy: PolicyLike) -> None:
+        self._policy = _NONE
+        self._kernel.follow(as_policy(policy, self._game))
+        fixed = isinstance(policy, (Played, Policy)) or hasattr(policy, "kernel") or callable(policy)
+        self._policy = policy if fixed else _NONE
+
+    # ------------------------------------------------------------------------------------------- copies and files
+
+    def copy(self) -> Self:
+        """An independent population in the same state, which continues with the same bits."""
+        return self._made(self.game, self.schedule, self._state())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the state to `path` (npz, without pickle), atomically; `load` continues from it with the same bits.
+
+        Parameters
+        ----------
+        path : path
+            The file; nothing is appended to its name.
+
+        Raises
+        ------
+        OSError
+            The folder does not exist or cannot be written to.
+        TypeError
+            `rng` was a generator of another package, whose state cannot be stored.
+        """
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        fingerprint = Fingerprint.of(self._game, self.schedule, self.n_agents)
+        state = packing.pack({**self._state(), "fingerprint": fingerprint}, "", arrays)
+        files.save_npz(path, arrays, {"kind": "Population", "state": state})
+
+    @classmethod
+    @fits_memory("path must name a smaller file")
+    def load(cls, path: str | os.PathLike[str], game: Game, schedule: Schedule) -> Self:
+        """The population whose state `save` wrote to `path`; game and schedule are not in the file.
+
+        Parameters
+        ----------
+        path : path
+        game : Game
+        schedule : Schedule
+            Both equal to those with which the population was made.
+
+        Raises
+        ------
+        FileError
+            A ValueError that names the file: it is damaged, of another class or format.
+        OSError
+            The file cannot be read.
+        TypeError, ValueError
+            `path` is not a path; game or schedule are others.
+        """
+        arrays, header = files.load_npz(path, "Population")
+        try:
+            state = packing.unpack(header["state"], arrays)
+            saved, n_agents = state.pop("fingerprint"), state["n_agents"]
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise _unreadable(path, error) from error
+        same("path", saved, Fingerprint.of(in_steps(game, schedule, n_agents), as_schedule(schedule), n_agents))
+        try:
+            return cls._made(game, schedule, state)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise _unreadable(path, error) from error
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "n_agents": self.n_agents, "replicas": self.replicas, "engine": self.engine, "t": self._t,
+            "record_decisions": self._decisions, "streams": [seeding.state(one) for one in self._streams],
+            "acting": None if self._told is None else self._told.acting, "drawn": self._drawn,
+            "kernel": self._kernel.state(),
+        }  # fmt: skip
+
+    @classmethod
+    def _from_state(cls, state: Mapping[str, Any]) -> Self:
+        raise TypeError("its game is not in the file: use Population.load(path, game, schedule)")
+
+    @classmethod
+    def _made(cls, game: Game, schedule: Schedule, state: Mapping[str, Any]) -> Self:
+        made = cls.__new__(cls)
+        made._settle(game, schedule, state["n_agents"], state["replicas"], state["record_decisions"])
+        made._t = check.as_int(state["t"], "t", low=0, high=made.horizon)
+        made._streams = [seeding.restored(one) for one in state["streams"]]
+        made._drawn = check.as_bool(state["drawn"], "drawn")
+        kernel = dict(state["kernel"])
+        made._open(check.as_choice(state["engine"], "engine", Engine), kernel.pop("counts"), kernel)
+        if made._told is not None and state["acting"] is not None:
+            made._told.acting = [np.array(one) for one in state["acting"]]
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self)._made, (self.game, self.schedule, self._state())
+
+    def __repr__(self) -> str:
+        several = f"{self.replicas} replicas by " if self.replicas > 1 else ""
+        name = f"{self._game.name!r}, " if self._game.name else ""
+        return (
+            f"Population({name}N={self.n_agents}, {self.schedule.label}, t={self._t} of {self.horizon}, "
+            f"{several}{self.engine})"
+        )
+
+
+def _unreadable(path: str | os.PathLike[str], error: Exception) -> files.FileError:
+    return files.FileError(
+        f"{os.fspath(path)!r} does not hold a Population of this version ({error}); must be a saved Population"
+    )

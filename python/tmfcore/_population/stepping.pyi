@@ -1,0 +1,63 @@
+from typing import Any
+
+import numpy as np
+from numpy.random import BitGenerator
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from tmfcore._model.model import Model
+from tmfcore._model.policy import Policy
+
+@disjoint_base
+class Populations:
+    drawn: bool
+    def mean_rewards(self) -> NDArray[np.float64]: ...
+    def returns(self) -> NDArray[np.float64]: ...
+    def all_counts(self) -> NDArray[np.int64]: ...
+    def all_decisions(self) -> NDArray[np.int64] | None: ...
+    def all_keys(self) -> NDArray[np.uint64]: ...
+
+@disjoint_base
+class CountsPopulations(Populations):
+    def __init__(
+        self,
+        model: Model,
+        horizon: int,
+        discount: float,
+        batch: NDArray[np.int64] | None,
+        probability: NDArray[np.float64] | None,
+        counts: NDArray[np.int64],
+        decisions: bool,
+        bit_generators: list[BitGenerator],
+        state: dict[str, Any] | None = None,
+    ) -> None: ...
+    def follow(self, policy: Policy) -> None: ...
+    def step(self, t: int, n_steps: int) -> None: ...
+    def draw(self, t: int) -> NDArray[np.int64]: ...
+    def act(self, t: int, decisions: NDArray[np.int64]) -> None: ...
+    def state(self) -> dict[str, Any]: ...
+
+@disjoint_base
+class AgentsPopulations(Populations):
+    observations: list[NDArray[np.unsignedinteger[Any]]]
+    def __init__(
+        self,
+        model: Model,
+        horizon: int,
+        discount: float,
+        batch: NDArray[np.int64] | None,
+        probability: NDArray[np.float64] | None,
+        counts: NDArray[np.int64],
+        decisions: bool,
+        bit_generators: list[BitGenerator],
+        state: dict[str, Any] | None = None,
+    ) -> None: ...
+    def follow(self, policy: Policy) -> None: ...
+    def step(self, t: int, n_steps: int) -> None: ...
+    def arrive(
+        self,
+        observations: list[NDArray[Any]],
+        rewards: NDArray[np.float64],
+        decisions: NDArray[np.int64] | None,
+    ) -> None: ...
+    def state(self) -> dict[str, Any]: ...

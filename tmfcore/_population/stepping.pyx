@@ -1,0 +1,449 @@
+"""Populations between steps: what Population holds, and the calls by which the engines continue from it.
+
+Contract   R replicas. The state of one is its counts, or the observations of its agents, the state of its generator, and
+           what its streams have reached. Whatever else an engine holds follows from that at the begin of a call, so
+           that a copy of the state continues with the same bits. A call that fails leaves the state as it was.
+Cost       that of the engine's steps, and O(S) per call and replica.
+"""
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport isfinite
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+from numpy.random cimport bitgen_t
+
+import numpy as np
+
+from tmfcore._base.memory cimport room_for
+from tmfcore._model.model cimport Model
+from tmfcore._model.policy cimport Policy
+from tmfcore._population.agents cimport AgentsEngine
+from tmfcore._population.counts cimport CountsEngine, splitter_for
+from tmfcore._population.flows cimport Record
+from tmfcore._population.ledger cimport Ledger, resume_ledger
+from tmfcore._population.singles cimport Population, Singles
+from tmfcore._random.sampling cimport bits_of, stream_bytes
+
+from tmfcore._population.agents import observation_dtype
+
+cdef double UNHEARD = 2**24       # cells of tables read, or agents moved, from one look for an interrupt to the next
+
+
+cdef class Populations:
+    """R replicas after some number of steps; abstract."""
+    cdef Py_ssize_t n_replicas, n_observations, n_actions
+    cdef int64_t n_agents
+    cdef double discount, weight       # weight: discount^t
+    cdef readonly bint drawn           # the agents that act at the next step are drawn
+    cdef bint busy
+    cdef list bit_generators
+    cdef bitgen_t **bits               # (R,)      of bit_generators
+    cdef Py_ssize_t replica            # the replica that the engine's kernels have
+    cdef int64_t no_watch[2]
+    cdef Ledger ledger
+    # One block, and its copy from the begin of a call:
+    cdef void *memory
+    cdef void *before
+    cdef size_t size
+    cdef double weight_before
+    cdef list generators_before        # empty if they are not read
+    cdef char *words                   # (R, word_bytes)   stream of the splitter, of counts
+    cdef double *totals                # (R,)      discounted sums of the rewards of all agents
+    cdef double *rewards               # (R,)      of the last call
+    cdef int64_t *counts               # (R, S)
+    cdef int64_t *acting               # (R, S)    of counts
+    cdef int64_t *decisions            # (R, S, A) of the last call; NULL: not recorded
+    cdef uint64_t *keys                # (R, 4)
+    cdef uint64_t *opened              # (R,)      whether the stream of the splitter is open
+    cdef size_t word_bytes
+    cdef double cells                  # of the tables of the game
+
+    cdef int lay_out(
+        self, Model model, const int64_t[:, ::1] counts, double discount, bint decisions, size_t word_bytes,
+        list bit_generators
+    ) except -1:
+        cdef Py_ssize_t R = counts.shape[0], S = model.n_observations, A = model.n_actions, o, r
+        cdef double cells = R * (1.0 * word_bytes / 8 + 7 + 2.0 * S + (1.0 * S * A if decisions else 0.0))
+        self.n_replicas, self.n_observations, self.n_actions = R, S, A
+        self.discount, self.weight, self.word_bytes, self.bit_generators = discount, 1, word_bytes, bit_generators
+        self.replica = -1
+        for o in range(S):
+            self.n_agents += counts[0, o]
+        self.memory = room_for(cells, 8, b"the populations")
+        self.before = room_for(cells, 8, b"the populations")
+        self.size = <size_t>(8 * cells)
+        memset(self.memory, 0, self.size)
+        self.words = <char *>self.memory
+        self.totals = <double *>(self.words + R * word_bytes)
+        self.rewards = self.totals + R
+        self.keys = <uint64_t *>(self.rewards + R)
+        self.opened = self.keys + 4 * R
+        self.counts = <int64_t *>(self.opened + R)
+        self.acting = self.counts + R * S
+        self.decisions = self.acting + R * S if decisions else NULL
+        memcpy(self.counts, &counts[0, 0], R * S * sizeof(int64_t))
+        self.cells = S * (1.0 + A) * model.n_successors
+        self.bits = <bitgen_t **>room_for(R, sizeof(void *), b"the populations")
+        for r in range(R):
+            self.bits[r] = bits_of(bit_generators[r])
+        return 0
+
+    def __dealloc__(self):
+        free(self.memory)
+        free(self.before)
+        free(self.bits)
+
+    def mean_rewards(self):
+        """(R,) float64, a copy: mean rewards per agent, summed over the steps of the last call."""
+        return np.array(<double[:self.n_replicas]>self.rewards)
+
+    def returns(self):
+        """(R,) float64: discounted returns so far, means over the agents."""
+        return np.array(<double[:self.n_replicas]>self.totals) / self.n_agents
+
+    def all_counts(self):
+        """(R, S) int64, a copy."""
+        return np.array(<int64_t[:self.n_replicas, :self.n_observations]>self.counts)
+
+    def all_decisions(self):
+        """(R, S, A) int64, a copy, of the last call; None if they are not recorded."""
+        if self.decisions == NULL:
+            return None
+        return np.array(<int64_t[:self.n_replicas, :self.n_observations, :self.n_actions]>self.decisions)
+
+    def all_keys(self):
+        """(R, 4) uint64, a copy: the keys of the random streams."""
+        return np.array(<uint64_t[:self.n_replicas, :4]>self.keys)
+
+    cdef int refuse_overflow(self, Py_ssize_t t) except -1:
+        cdef Py_ssize_t r
+        for r in range(self.n_replicas):
+            if not isfinite(self.rewards[r]) or not isfinite(self.totals[r]):
+                raise ValueError(f"the mean reward of replica {r} is {self.rewards[r]} from t = {t} on, and its return "
+                                 f"{self.totals[r] / self.n_agents}; must be finite: the rewards are too large")
+        return 0
+
+    cdef int begin(self, bint reads_generators) except -1:
+        """Begin a call: refuse it if another one has not ended, and keep the state in case the call fails."""
+        if self.busy:
+            raise RuntimeError("the population is being stepped already, by another thread or by the call that called "
+                               "this function; one call at a time: step a copy()")
+        self.busy = True
+        memcpy(self.before, self.memory, self.size)
+        self.weight_before = self.weight
+        self.generators_before = [one.state for one in self.bit_generators] if reads_generators else []
+        return 0
+
+    cdef int restore(self) except -1:
+        memcpy(self.memory, self.before, self.size)
+        self.weight = self.weight_before
+        self.replica = -1
+        for one, state in zip(self.bit_generators, self.generators_before):
+            one.state = state
+        return 0
+
+    cdef void open_ledger(self, Py_ssize_t r, Py_ssize_t n_steps) noexcept nogil:
+        cdef Py_ssize_t S = self.n_observations, pairs = S * self.n_actions
+        resume_ledger(&self.ledger, self.n_agents, S, pairs, n_steps, self.counts + r * S,
+                      NULL if self.decisions == NULL else self.decisions + r * pairs, self.rewards + r,
+                      self.totals[r], self.weight, self.discount)
+
+    cdef int turn(self, Singles singles, Py_ssize_t r, void *observations) except -1:
+        """Give the kernel of single agents the population of replica r, unless it has it already."""
+        if singles is not None and self.replica != r:
+            singles.turn(observations)
+        self.replica = r
+        return 0
+
+    cdef Py_ssize_t unheard(self, int64_t n_agents) noexcept:      # steps from one look for an interrupt to the next
+        return max(1, <Py_ssize_t>(UNHEARD / (self.cells + n_agents)))
+
+    cdef int add_state(self, dict out) except -1:
+        out["totals"] = np.array(<double[:self.n_replicas]>self.totals)
+        out["keys"] = self.all_keys()
+        out["weight"] = self.weight
+        return 0
+
+    cdef int take_state(self, dict found) except -1:
+        self.weight = found["weight"]
+        copy_into(self.totals, found["totals"], "totals", (self.n_replicas,), np.float64)
+        copy_into(self.keys, found["keys"], "keys", (self.n_replicas, 4), np.uint64)
+        return 0
+
+
+cdef class CountsPopulations(Populations):
+    """R populations that are played by counts.
+
+    Parameters
+    ----------
+    model : Model
+    horizon : int
+        T.
+    discount : float
+    batch, probability : ndarray or None
+        As for tmfcore._population.counts.run.
+    counts : ndarray of int64, shape (R, S)
+        At the start.
+    decisions : bool
+        Record decisions.
+    bit_generators : list of R numpy.random.BitGenerator
+        Used by this object only. Four words of each are read, unless a state is given.
+    state : dict, optional
+        Of another such object, from `state()`.
+    """
+    cdef CountsEngine engine
+    cdef bint reads_generators     # at some steps, not only to open streams
+
+    def __init__(self, Model model not None, Py_ssize_t horizon, double discount, const int64_t[::1] batch,
+                 const double[::1] probability, const int64_t[:, ::1] counts not None, bint decisions,
+                 list bit_generators not None, dict state=None):
+        cdef Py_ssize_t r, i
+        self.lay_out(model, counts, discount, decisions, (stream_bytes() + 63) // 64 * 64, bit_generators)
+        self.engine = CountsEngine.of(model, None, horizon, self.n_agents, batch, probability, decisions)
+        self.engine.splitter = splitter_for(self.engine.at, self.engine.chain.averaged)
+        free(self.engine.splitter.words)      # each replica has its own
+        self.engine.splitter.words = NULL
+        for i in range(0 if batch is None else batch.shape[0]):
+            self.reads_generators |= 0 < batch[i] < self.n_agents and not (batch[i] == 1 and model.passive_identity)
+        self.reads_generators |= self.n_agents > 2**50
+        for r in range(self.n_replicas if state is None else 0):
+            for i in range(4):
+                self.keys[4 * r + i] = self.bits[r].next_uint64(self.bits[r].state)
+        if state is not None:
+            self.set_state(state)
+
+    def follow(self, Policy policy not None):
+        """Play another policy from now on."""
+        self.engine.follow(policy)
+        self.replica = -1
+
+    def step(self, Py_ssize_t t, Py_ssize_t n_steps):
+        """Play steps t..t + n_steps - 1."""
+        cdef Py_ssize_t r, done, end = t + n_steps, most = self.unheard(0)
+        if self.engine.at.policy is None:
+            raise ValueError("there is no policy; call follow first")
+        self.begin(self.reads_generators or not self.opened[0])
+        try:
+            for r in range(self.n_replicas):
+                self.enter(r)
+                self.open_ledger(r, n_steps)
+                done = t
+                while done < end:
+                    with nogil:
+                        done = self.engine.play(&self.ledger, NULL, done, min(end, done + most), self.no_watch)
+                    if done < end:
+                        PyErr_CheckSignals()
+                self.leave(r)
+            self.weight = self.ledger.weight
+            self.refuse_overflow(t)
+        except BaseException:
+            self.restore()
+            raise
+        finally:
+            self.engine.splitter.words = NULL
+            self.busy = False
+
+    def draw(self, Py_ssize_t t):
+        """(R, S) int64: how many of the agents at each observation act at step t; drawn once."""
+        cdef Py_ssize_t r, S = self.n_observations
+        self.begin(False)
+        for r in range(0 if self.drawn else self.n_replicas):
+            self.enter(r)
+            self.engine.choose(t)
+            memcpy(self.acting + r * S, self.engine.chain.acting, S * sizeof(int64_t))
+            self.opened[r] = self.engine.splitter.opened
+        self.engine.splitter.words = NULL
+        self.drawn = True
+        self.busy = False
+        return np.array(<int64_t[:self.n_replicas, :S]>self.acting)
+
+    def act(self, Py_ssize_t t, const int64_t[:, :, ::1] decisions not None):
+        """Make step t: the agents that `draw` gave take `decisions` (R, S, A)."""
+        cdef Py_ssize_t r, S = self.n_observations, pairs = S * self.n_actions
+        cdef Record record
+        if decisions.shape[0] != self.n_replicas or decisions.shape[1] * decisions.shape[2] != pairs:
+            raise ValueError("decisions must have shape (R, S, A)")
+        memset(&record, 0, sizeof(Record))
+        self.begin(self.reads_generators or not self.opened[0])
+        try:
+            for r in range(self.n_replicas):
+                self.enter(r)
+                self.open_ledger(r, 1)
+                memcpy(self.engine.chain.acting, self.acting + r * S, S * sizeof(int64_t))
+                memcpy(self.engine.chain.actions, &decisions[r, 0, 0], pairs * sizeof(int64_t))
+                with nogil:
+                    self.engine.move(&self.ledger, &record, t, -1, True)
+                self.leave(r)
+            self.weight = self.ledger.weight
+            self.refuse_overflow(t)
+            self.drawn = False
+        except BaseException:
+            self.restore()
+            raise
+        finally:
+            self.engine.splitter.words = NULL
+            self.busy = False
+
+    cdef int enter(self, Py_ssize_t r) except -1:
+        """Give the engine replica r."""
+        self.engine.place(self.counts + r * self.n_observations)
+        self.engine.sampler.bits = self.bits[r]
+        memcpy(self.engine.chain.people.key, self.keys + 4 * r, 4 * sizeof(uint64_t))
+        self.engine.splitter.words = self.words + r * self.word_bytes
+        self.engine.splitter.opened = self.opened[r]
+        self.turn(self.engine.singles, r, NULL)
+        return 0
+
+    cdef int leave(self, Py_ssize_t r) except -1:
+        """Keep what the ledger has not written."""
+        self.opened[r] = self.engine.splitter.opened
+        self.totals[r] = self.ledger.total
+        return 0
+
+    def state(self):
+        """All that `state` of a new object needs besides counts; a dict of arrays and numbers."""
+        cdef Py_ssize_t R = self.n_replicas
+        out = {"counts": self.all_counts(), "acting": np.array(<int64_t[:R, :self.n_observations]>self.acting),
+               "drawn": self.drawn, "opened": np.array(<uint64_t[:R]>self.opened),
+               "words": np.array(<uint8_t[:R, :self.word_bytes]><uint8_t *>self.words)}
+        self.add_state(out)
+        return out
+
+    cdef int set_state(self, dict found) except -1:
+        cdef Py_ssize_t R = self.n_replicas
+        self.take_state(found)
+        self.drawn = found["drawn"]
+        copy_into(self.acting, found["acting"], "acting", (R, self.n_observations), np.int64)
+        copy_into(self.opened, found["opened"], "opened", (R,), np.uint64)
+        copy_into(self.words, found["words"], "words", (R, self.word_bytes), np.uint8)
+        return 0
+
+
+cdef class AgentsPopulations(Populations):
+    """R populations that are played agent by agent.
+
+    Parameters
+    ----------
+    model, horizon, discount, batch, probability, counts, decisions, bit_generators, state
+        As for CountsPopulations.
+    """
+    cdef AgentsEngine engine       # of the present policy
+    cdef Model model
+    cdef Py_ssize_t horizon
+    cdef const int64_t[::1] batch
+    cdef const double[::1] probability
+    cdef object dtype
+    cdef readonly list observations     # R arrays (N,) of `dtype`; agent i is number i of the kernels
+
+    def __init__(self, Model model not None, Py_ssize_t horizon, double discount, const int64_t[::1] batch,
+                 const double[::1] probability, const int64_t[:, ::1] counts not None, bint decisions,
+                 list bit_generators not None, dict state=None):
+        cdef Py_ssize_t r, i
+        self.lay_out(model, counts, discount, decisions, 0, bit_generators)
+        self.model, self.horizon, self.batch, self.probability = model, horizon, batch, probability
+        self.dtype = observation_dtype(model.n_observations)
+        places = np.arange(model.n_observations, dtype=self.dtype)
+        self.observations = []
+        for r in range(self.n_replicas):
+            self.observations.append(np.zeros(self.n_agents, self.dtype))
+            if state is None:
+                self.observations[r][:] = places.repeat(counts[r])
+                for i in range(4):
+                    self.keys[4 * r + i] = self.bits[r].next_uint64(self.bits[r].state)
+        if state is not None:
+            self.take_state(state)
+            self.set_observations(state["observations"])
+
+    def follow(self, Policy policy not None):
+        """Play another policy from now on."""
+        cdef AgentsEngine engine = AgentsEngine.of(
+            self.model, policy, self.horizon, self.n_agents, self.batch, self.probability, self.decisions != NULL)
+        self.engine = engine
+        self.replica = -1
+        self.enter(0)
+        engine.begin(1)
+
+    def step(self, Py_ssize_t t, Py_ssize_t n_steps):
+        """Play steps t..t + n_steps - 1."""
+        cdef Py_ssize_t r, done, end = t + n_steps, most = self.unheard(self.n_agents)
+        if self.engine is None:
+            raise ValueError("there is no policy; call follow first")
+        self.begin(False)
+        before = [one.copy() for one in self.observations]
+        try:
+            for r in range(self.n_replicas):
+                self.enter(r)
+                self.open_ledger(r, n_steps)
+                done = t
+                while done < end:
+                    with nogil:
+                        done = self.engine.play(&self.ledger, NULL, done, min(end, done + most), self.no_watch)
+                    if done < end:
+                        PyErr_CheckSignals()
+                self.totals[r] = self.ledger.total
+            self.weight = self.ledger.weight
+            self.refuse_overflow(t)
+        except BaseException:
+            self.restore()
+            self.set_observations(before)
+            raise
+        finally:
+            self.busy = False
+
+    def arrive(self, list observations not None, const double[::1] rewards not None, decisions):
+        """Take the state after a step that other kernels made.
+
+        Parameters
+        ----------
+        observations : list of R ndarrays, shape (N,)
+        rewards : ndarray of float64, shape (R,)
+            Sums of the rewards of all agents.
+        decisions : ndarray of int64, shape (R, S, A), or None
+        """
+        cdef Py_ssize_t r, S = self.n_observations
+        self.set_observations(observations)
+        for r in range(self.n_replicas):
+            self.totals[r] += self.weight * rewards[r]
+            self.rewards[r] = rewards[r] / self.n_agents
+            found = np.bincount(self.observations[r], minlength=S)
+            copy_into(self.counts + r * S, found, "counts", (S,), np.int64)
+        if self.decisions != NULL:
+            copy_into(self.decisions, decisions, "decisions", (self.n_replicas, S, self.n_actions), np.int64)
+        self.weight *= self.discount
+        self.replica = -1
+
+    cdef int set_observations(self, list found) except -1:
+        cdef Py_ssize_t r
+        for r in range(self.n_replicas):
+            self.observations[r][:] = found[r]
+        return 0
+
+    cdef int enter(self, Py_ssize_t r) except -1:
+        """Give the engine replica r."""
+        cdef Population *people = &self.engine.crowd.people
+        cdef uint8_t[::1] bytes = self.observations[r].view(np.uint8)
+        cdef Py_ssize_t o
+        people.observations = &bytes[0]
+        people.passive.fresh = False
+        for o in range(self.n_observations):
+            people.counts[o] = self.counts[r * self.n_observations + o]
+            people.mu[o] = <double>people.counts[o] / people.n_agents
+        memcpy(people.key, self.keys + 4 * r, 4 * sizeof(uint64_t))
+        self.turn(self.engine.singles, r, people.observations)
+        return 0
+
+    def state(self):
+        """As for CountsPopulations."""
+        out = {"counts": self.all_counts(), "observations": [one.copy() for one in self.observations]}
+        self.add_state(out)
+        return out
+
+
+cdef int copy_into(void *to, array, str name, tuple shape, dtype) except -1:
+    """Copy an array, whose shape and dtype are checked, to `to`."""
+    cdef const uint8_t[::1] bytes
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"{name} is {array.dtype} of shape {array.shape}; must be {np.dtype(dtype)} of shape {shape}")
+    bytes = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    memcpy(to, &bytes[0], bytes.shape[0])
+    return 0
