@@ -1,6 +1,6 @@
 """Populations between steps: what Population holds, and the calls by which the engines continue from it.
 
-Contract   R replicas. The state of one is its counts, or the observations of its agents, the state of its generator, and
+Contract   R replicas. The state of one is its counts, or the observations of its agents, that of its generator, and
            what its streams have reached. Whatever else an engine holds follows from that at the begin of a call, so
            that a copy of the state continues with the same bits. A call that fails leaves the state as it was.
 Cost       that of the engine's steps, and O(S) per call and replica.
