@@ -50,6 +50,7 @@ GAMES = {kind: partial(game_of, kind) for kind in ("constant", "function", "movi
 SCHEDULES = [
     tmf.Synchronous(), tmf.Sequential(), tmf.Batch(7), tmf.Batch(40), tmf.Bernoulli(0.3), tmf.Bernoulli(1.0),
     tmf.Batch([0, 1, 5, N, 1, 1, 7, 40, 0, 3, N, 1]), tmf.Bernoulli(np.linspace(0, 1, T)),
+    tmf.Bernoulli(lambda mu, t: 0.2 + 0.5 * mu),
 ]  # fmt: skip
 
 

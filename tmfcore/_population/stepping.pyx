@@ -195,7 +195,7 @@ cdef class CountsPopulations(Populations):
     cdef bint reads_generators     # at some steps, not only to open streams
 
     def __init__(self, Model model not None, Py_ssize_t horizon, double discount, const int64_t[::1] batch,
-                 const double[::1] probability, const int64_t[:, ::1] counts not None, bint decisions,
+                 probability, const int64_t[:, ::1] counts not None, bint decisions,
                  list bit_generators not None, dict state=None):
         cdef Py_ssize_t r, i
         self.lay_out(model, counts, discount, decisions, (stream_bytes() + 63) // 64 * 64, bit_generators)
@@ -246,15 +246,20 @@ cdef class CountsPopulations(Populations):
     def draw(self, Py_ssize_t t):
         """(R, S) int64: how many of the agents at each observation act at step t; drawn once."""
         cdef Py_ssize_t r, S = self.n_observations
-        self.begin(False)
-        for r in range(0 if self.drawn else self.n_replicas):
-            self.enter(r)
-            self.engine.choose(t)
-            memcpy(self.acting + r * S, self.engine.chain.acting, S * sizeof(int64_t))
-            self.opened[r] = self.engine.splitter.opened
-        self.engine.splitter.words = NULL
-        self.drawn = True
-        self.busy = False
+        self.begin(self.reads_generators or not self.opened[0])
+        try:
+            for r in range(0 if self.drawn else self.n_replicas):
+                self.enter(r)
+                self.engine.choose(t)
+                memcpy(self.acting + r * S, self.engine.chain.acting, S * sizeof(int64_t))
+                self.opened[r] = self.engine.splitter.opened
+            self.drawn = True
+        except BaseException:
+            self.restore()
+            raise
+        finally:
+            self.engine.splitter.words = NULL
+            self.busy = False
         return np.array(<int64_t[:self.n_replicas, :S]>self.acting)
 
     def act(self, Py_ssize_t t, const int64_t[:, :, ::1] decisions not None):
@@ -320,23 +325,17 @@ cdef class CountsPopulations(Populations):
 
 
 cdef class AgentsPopulations(Populations):
-    """R populations that are played agent by agent.
-
-    Parameters
-    ----------
-    model, horizon, discount, batch, probability, counts, decisions, bit_generators, state
-        As for CountsPopulations.
-    """
+    """R populations that are played agent by agent; arguments as for CountsPopulations."""
     cdef AgentsEngine engine       # of the present policy
     cdef Model model
     cdef Py_ssize_t horizon
     cdef const int64_t[::1] batch
-    cdef const double[::1] probability
+    cdef object probability
     cdef object dtype
     cdef readonly list observations     # R arrays (N,) of `dtype`; agent i is number i of the kernels
 
     def __init__(self, Model model not None, Py_ssize_t horizon, double discount, const int64_t[::1] batch,
-                 const double[::1] probability, const int64_t[:, ::1] counts not None, bint decisions,
+                 probability, const int64_t[:, ::1] counts not None, bint decisions,
                  list bit_generators not None, dict state=None):
         cdef Py_ssize_t r, i
         self.lay_out(model, counts, discount, decisions, 0, bit_generators)

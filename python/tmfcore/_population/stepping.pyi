@@ -5,6 +5,7 @@ from numpy.random import BitGenerator
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 
@@ -25,7 +26,7 @@ class CountsPopulations(Populations):
         horizon: int,
         discount: float,
         batch: NDArray[np.int64] | None,
-        probability: NDArray[np.float64] | None,
+        probability: NDArray[np.float64] | ActingShares | None,
         counts: NDArray[np.int64],
         decisions: bool,
         bit_generators: list[BitGenerator],
@@ -46,7 +47,7 @@ class AgentsPopulations(Populations):
         horizon: int,
         discount: float,
         batch: NDArray[np.int64] | None,
-        probability: NDArray[np.float64] | None,
+        probability: NDArray[np.float64] | ActingShares | None,
         counts: NDArray[np.int64],
         decisions: bool,
         bit_generators: list[BitGenerator],

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
+from tmfcore._model.schedules import Active, share_at
 from tmfcore._population.individuals import Individuals
 from tmfcore._population.stepping import AgentsPopulations
 
@@ -46,7 +47,7 @@ class Told:
 
     def __init__(
         self, kernel: AgentsPopulations, game: Game, streams: list[np.random.Generator], batch: IntArray | None,
-        probability: FloatArray | None,
+        probability: Active | None,
     ) -> None:  # fmt: skip
         self.kernel, self.game, self.streams = kernel, game, streams
         self.batch, self.probability = batch, probability
@@ -78,8 +79,13 @@ class Told:
                 self.acting = [one.choice(n_agents, size, replace=False) for one in self.streams]
             else:
                 assert self.probability is not None, "a schedule has batches or probabilities"
-                p = self.probability[t % len(self.probability)]
-                self.acting = [one.permutation(np.flatnonzero(one.random(n_agents) < p)) for one in self.streams]
+                populations = self.kernel.all_counts() / float(n_agents)
+                shares = [np.broadcast_to(share_at(self.probability, mu, t), mu.shape) for mu in populations]
+                own = [share[seen] for share, seen in zip(shares, self.observations(), strict=True)]
+                self.acting = [
+                    one.permutation(np.flatnonzero(one.random(n_agents) < p))
+                    for one, p in zip(self.streams, own, strict=True)
+                ]
         return self.acting
 
     def as_actions(self, actions: object, t: int) -> IntArray:
