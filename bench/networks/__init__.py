@@ -1,0 +1,1 @@
+"""Static equilibria of road networks measured, beside AequilibraE: docs/measured/networks.md."""
