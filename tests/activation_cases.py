@@ -1,10 +1,10 @@
 """Bernoulli schedules whose probability depends on the observation, and the synchronous games that they are equal to."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 import reference
-
-SIZE, HORIZON = 2, 2
 
 
 def kinds(size, horizon):
@@ -48,3 +48,23 @@ def reduced(right, beta):
         )  # fmt: skip
 
     return reference.Game(right.n_observations, right.n_actions, right.horizon, right.discount, right.initial, tables)
+
+
+@dataclass(frozen=True)
+class ByObservation:
+    """As strategies.ScheduleSpec: Bernoulli of S observations and T steps, by the name of a kind."""
+
+    name: str
+    n_observations: int
+    horizon: int
+    kind: str = "bernoulli"
+
+    def moves(self, horizon, n_agents):
+        """T moves as reference_laws.py reads them."""
+        return [("coin", kinds(self.n_observations, self.horizon)[self.name][1])] * horizon
+
+    def build(self):
+        """The schedule as tmfcore object."""
+        import tmfcore as tmf
+
+        return tmf.Bernoulli(kinds(self.n_observations, self.horizon)[self.name][0])

@@ -352,6 +352,24 @@ def test_lipschitz_constants_and_bounds(name):
         assert (found.predicted.error() <= np.minimum(found.l1, found.euclidean) + 1e-12).all()
 
 
+@pytest.mark.parametrize("game", ["arrays", "sparse arrays", "of mu and t"])
+@pytest.mark.parametrize("name", activation_cases.NAMES)
+def test_other_libraries_get_the_synchronous_game(name, game):
+    from tmfcore.interop import _synchronous
+
+    spec, policy, schedule, _, right = case(game, name)
+    tables = _synchronous.of(spec.build(), schedule)
+    mu = reference.flow(right, policy.reference(spec.horizon), np.ones(spec.horizon))
+    for t in range(spec.horizon):
+        reward, kernel = tables(t, mu[t])
+        np.testing.assert_allclose(reward, right.discount**t * right.tables(mu[t], t)[0], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(kernel, right.tables(mu[t], t)[1], rtol=0, atol=1e-12)
+        if tables.may_follow is not None:
+            assert tables.may_follow[kernel > 0].all()
+        else:
+            assert game != "of mu and t" and not callable(schedule.p)
+
+
 # ---------------------------------------------------------------------------------------------------- the schedule
 
 

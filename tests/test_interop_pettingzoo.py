@@ -5,6 +5,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from activation_cases import ByObservation
 
 import reference_laws
 import tmfcore as tmf
@@ -123,10 +124,12 @@ KINDS = [
     ScheduleSpec("batch", 2),
     ScheduleSpec("synchronous"),
     ScheduleSpec("bernoulli", 0.6),
+    ByObservation("steps and observations", 2, 2),
+    ByObservation("f(mu, t)", 2, 2),
 ]
 
 
-@pytest.mark.parametrize("schedule", KINDS, ids=lambda spec: spec.kind)
+@pytest.mark.parametrize("schedule", KINDS, ids=lambda spec: getattr(spec, "name", spec.kind))
 @pytest.mark.parametrize("passive", ["identity", "dense"])
 @pytest.mark.parametrize("in_turn", [False, True], ids=["parallel", "aec"])
 def test_paths_follow_the_exact_chain(schedule, passive, in_turn):
