@@ -184,24 +184,6 @@ def test_paths_in_a_flow_follow_its_rows(clock, passive):
         np.testing.assert_array_equal(rows[t], expected.astype(np.float32))
 
 
-@pytest.mark.parametrize("name", ["observations", "f(mu, t)"])
-def test_in_a_flow_agents_act_by_where_they_are(name):
-    """100,000 agents: a share beta_t(o, mu_t) of those at o acts; the mean return is that of `evaluate`."""
-    spec = random_game(24, 3, 2, horizon=3, dependence="mu_t", passive="dense")
-    schedule = ByObservation(name, 3, 3)
-    own = random_policy(25, 3, 2, stages=3)
-    flow = tmf.mean_field(spec.build(), own.build(3), schedule.build())
-    envs = make_vec(spec.build(), flow, num_envs=100_000, autoreset_mode="Disabled")
-    seen, total, acts, _ = play(envs, own.reference(3), np.random.default_rng(5))
-    for t, o in itertools.product(range(3), range(3)):
-        assert_mean(acts[t, seen[t] == o].astype(float), schedule.moves(3, 1)[t][1](flow.mu[t], t)[o], slack=1e-12)
-    assert_mean(total, tmf.evaluate(spec.build(), own.build(3), schedule.build()).mean_return)
-    with pytest.raises(ValueError, match=r"without its schedule .* under which the probability of acting depends"):
-        env(spec.build(), pickle.loads(pickle.dumps(flow)))
-    fixed = tmf.mean_field(spec.build(), own.build(3), tmf.Bernoulli(0.3))
-    env(spec.build(), pickle.loads(pickle.dumps(fixed)))
-
-
 def as_stages(policy, horizon):
     return tmf.TabularPolicy(np.array([policy(None, t) for t in range(horizon)]))
 

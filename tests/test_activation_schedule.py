@@ -1,0 +1,104 @@
+"""The schedule Bernoulli with a probability by observation, or a function: how it reads, compares, pickles, and its errors."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+from strategies import random_game
+
+
+def half(mu):
+    return 0.5
+
+
+def test_a_schedule_by_observation_reads_and_travels_well():
+    row, function = tmf.Bernoulli([[0.25, 1.0]]), tmf.Bernoulli(half)
+    assert (repr(row), row.label) == ("Bernoulli(array([[0.25, 1.  ]]))", "p=0.25..1")
+    assert (repr(function), function.label) == ("Bernoulli(half)", "p(mu, t)")
+    for schedule in (row, function):
+        again = pickle.loads(pickle.dumps(schedule))
+        assert again == schedule and hash(again) == hash(schedule)
+    assert row != tmf.Bernoulli([[0.25, 0.5]]) and row != tmf.Bernoulli([0.25, 1.0]) and function != row
+    assert not row.p.flags.writeable
+
+
+def test_results_of_different_probabilities_are_not_combined():
+    game = random_game(3, 2, 2, 4, passive="dense").build()
+    policy = tmf.TabularPolicy.uniform(game)
+
+    def flow(p):
+        return tmf.mean_field(game, policy, tmf.Bernoulli(p))
+
+    one = flow([[0.25, 0.5]])
+    assert one.fingerprint == flow(np.array([[0.25, 0.5]] * 4)).fingerprint
+    assert flow(lambda mu: mu).fingerprint == flow(lambda mu: 1 * mu).fingerprint
+    assert flow(lambda mu: mu).fingerprint != flow(lambda mu: mu**2).fingerprint
+    tmf.evaluate(game, policy, tmf.Bernoulli([[0.25, 0.5]]), flow=one)
+    with pytest.raises(ValueError, match="active fraction differs"):
+        tmf.evaluate(game, policy, tmf.Bernoulli([[0.25, 0.6]]), flow=one)
+
+
+@pytest.mark.parametrize(
+    ("p", "error", "message"),
+    [
+        ([[0.5, 1.5]], ValueError, "p[0, 1] is 1.5; must be in [0, 1]"),
+        ([[0.5, np.nan]], ValueError, "p[0, 1] is nan"),
+        (np.zeros((0, 2)), ValueError, "p has shape (0, 2)"),
+        (np.zeros((1, 2, 2)), ValueError, "p has shape (1, 2, 2)"),
+        ([[0.5, 0.2], [0.1]], ValueError, "p is ragged"),
+        (lambda: 0.5, TypeError, "p takes (); must be a function of (mu) or (mu, t)"),
+        (lambda mu, t, z: 0.5, TypeError, "p takes (mu, t, z); must be a function of (mu) or (mu, t)"),
+    ],
+)  # fmt: skip
+def test_errors_when_made(p, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        tmf.Bernoulli(p)
+
+
+@pytest.mark.parametrize(
+    ("p", "error", "message"),
+    [
+        ([[0.5, 0.5, 0.5]], ValueError, "p has 3 columns; must have one per observation, 2"),
+        (np.full((3, 2), 0.5), ValueError, "p has 3 rows; must have 1, or one per step, horizon = 4"),
+        (lambda mu, t: [0.5, 1 + t], ValueError, "p(mu, t=1)[1] is 2; must be in [0, 1]"),
+        (lambda mu, t: 1.0 - 0.6 * t, ValueError, "p(mu, t=2) is -0.2; must be in [0, 1]"),
+        (lambda mu: np.nan, ValueError, "p(mu, t=0) is nan; must be in [0, 1]"),
+        (lambda mu: [0.5] * 3, ValueError, "p(mu, t=0) has shape (3,); must be (2,), one number per observation, or one"),
+        (lambda mu: "often", TypeError, "p(mu, t=0) is"),
+        (lambda mu: None, TypeError, "p(mu, t=0) is"),
+        (lambda mu: 1 / 0, ZeroDivisionError, "division by zero"),
+    ],
+)  # fmt: skip
+def test_errors_on_use(p, error, message):
+    game = random_game(3, 2, 2, 4, passive="dense").build()
+    policy, schedule = tmf.TabularPolicy.uniform(game), tmf.Bernoulli(p)
+    calls = [
+        lambda: tmf.mean_field(game, policy, schedule),
+        lambda: tmf.exploitability(game, policy, schedule),
+        lambda: tmf.simulate(game, policy, schedule, 10, engine="counts", rng=1),
+        lambda: tmf.simulate(game, policy, schedule, 10, engine="agents", rng=1),
+        lambda: tmf.solve(game, schedule, solver="MirrorDescent"),
+        lambda: tmf.solve(game, schedule, solver="MFOMO"),
+        lambda: tmf.solvers.TMFPG(critic="empirical").solve(game, schedule, n_agents=10, rng=1),
+        lambda: tmf.analysis.fluctuations(game, policy, schedule),
+    ]
+    for call in calls:
+        with pytest.raises(error, match=re.escape(message)) as caught:
+            call()
+        if error is ZeroDivisionError:
+            assert "raised by p(mu, t) at step t = 0" in caught.value.__notes__
+
+
+def test_where_one_share_of_the_population_is_needed():
+    schedule = tmf.Bernoulli([[0.5, 1.0]])
+    game = random_game(3, 2, 2, 4, passive="dense").build()
+    with pytest.raises(ValueError, match="who acts depends on the population, and so does the share that acts"):
+        schedule.active_fraction(4)
+    with pytest.raises(ValueError, match="must have one active fraction for all observations"):
+        tmf.analysis.monotonicity(game, schedule)
+    with pytest.raises(ValueError, match="must be made with the length of a step in sweeps"):
+        tmf.mean_field(tmf.games.queueing([0.1]), np.full((2, 2), 0.5), schedule)
+    assert tmf.mean_field(tmf.games.queueing([0.1], step=0.5), np.full((2, 2), 0.5), schedule).horizon == 40
