@@ -62,6 +62,8 @@ GOALS: dict[str, Goal] = {
     "pairwise-2": Goal(None, {**_ALONE, "EGTtools": 1}),
     "pairwise-5": Goal(None, {**_ALONE, "EGTtools": 1}),
     "epidemic": Goal(20e-9, {"GillesPy2": 7, "numba SSA": 1}),
+    "clocks": Goal(25e-9, {"GillesPy2": 6, "numba SSA": 1}),
+    "rare-mutation": Goal(0.1e-9, {"EGTtools": 1, "numba": 1}),
     **{f"counts-{size}": Goal(least={"numpy multinomial": 3}) for size in (8, 64, 512)},
     "counts-mu-8": Goal(2e-6, {"numpy multinomial": 3}),
     "counts-mu-64": Goal(90e-6, {"numpy multinomial": 3}),

@@ -1,5 +1,5 @@
-"""Problems for tmfcore alone: TMF-PG, which no other library has, games whose tables are Python functions
-of mu, and single calls."""
+"""Problems of single rows: TMF-PG, which no other library has, games whose tables are Python functions of mu, rare mutation,
+and single calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import tmfcore as tmf
-from tmfcore.bench.problems import SIGMAS, Answer, Disagreement, Floats, close
+from tmfcore.bench.problems import SIGMAS, Answer, Disagreement, Floats, Imitation, close
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,40 @@ class CrowdedGame:
         if not off.max() <= 1.0:
             o = int(off.argmax())
             raise Disagreement(f"mu[{o}] is {answer.counts[o] / self.n_agents:.6g}; must be {law[o]:.6g} within {bound[o]:.2g}")
+
+
+@dataclass(frozen=True, eq=False)
+class RareMutation(Imitation):
+    """Two strategies, few agents and very rare mutants: nearly always all agents are alike.
+
+    The answer is correct if its count has a probability, by the matrix of the chain, that is not below that of all but
+    1e-8 of the law.
+    """
+
+    RULE = (np.array([[1.0, 1.4], [0.9, 1.2]]), 1.0, 1e-5)  # payoffs, selection, mutation
+
+    @cached_property
+    def matrix(self) -> Floats:
+        """The chain of the number of agents with strategy 0, (N+1, N+1), one step."""
+        n = self.n_agents
+        steps = np.zeros((n + 1, n + 1))
+        for k in range(n + 1):
+            mu = np.array([k, n - k]) / n
+            kernel = self.kernel(mu)
+            if k < n:
+                steps[k, k + 1] = mu[1] * kernel[1, 0]
+            if k:
+                steps[k, k - 1] = mu[0] * kernel[0, 1]
+            steps[k, k] = 1.0 - steps[k].sum()
+        return steps
+
+    def check(self, answer: Any) -> None:
+        """Raise Disagreement if the counts are too improbable."""
+        law = np.linalg.matrix_power(self.matrix, answer.steps)[int(self.initial[0])]
+        k = int(answer.counts[0])
+        unlikely = float(law[law <= law[k] * (1.0 + 1e-9)].sum())
+        if int(np.sum(answer.counts)) != self.n_agents or not unlikely > 1e-8:
+            raise Disagreement(f"counts is {answer.counts}; has probability {law[k]:.2g}, less than all but {unlikely:.2g}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""tmfcore at the rows that it has for itself: threads, engines, TMF-PG, games in Python, games compiled by numba, small calls."""
+"""tmfcore at single rows: threads, engines, clocks, TMF-PG, games in Python, games compiled by numba, small calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tmfcore as tmf
 from bench.peers.own_problems import Call, CrowdedGame, Learned, Learning
 from tmfcore.bench import Answer, Entry
 from tmfcore.bench.own import dense_game, resource_game, simulated
-from tmfcore.bench.problems import Playing
+from tmfcore.bench.problems import Meeting, Playing
 
 
 def two_threads(problem: Playing) -> list[Entry]:
@@ -39,6 +39,21 @@ def chosen_engine(problem: Playing) -> list[Entry]:
         simulated(problem, game, tmf.Synchronous(), engine, False, 1, label)
         for engine, label in (("auto", "tmfcore"), ("counts", "tmfcore, counts"), ("agents", "tmfcore, agents"))
     ]
+
+
+def clocks(problem: Meeting) -> Entry:
+    """games.affine with Poisson clocks; one record per run."""
+    game = tmf.games.affine(
+        np.zeros(problem.pi.shape), reward_mu=None, transition0=problem.constant, transition_mu=problem.meeting, time="sweeps",
+        horizon=problem.steps / problem.n_agents, discount=1.0, initial=problem.initial / problem.n_agents,
+    )  # fmt: skip
+    policy = tmf.TabularPolicy(problem.pi)
+
+    def run() -> Answer:
+        found = tmf.simulate(game, policy, tmf.Poisson(), problem.n_agents, start=problem.initial, rng=1, threads=1, decisions=False)
+        return Answer(found.counts[0, -1], problem.steps)
+
+    return Entry("tmfcore", run, problem.changes, ours=True)
 
 
 def learning(problem: Learning) -> list[Entry]:
@@ -117,6 +132,7 @@ class OwnRows:
     agents_threads = staticmethod(two_threads)
     counts_any_n = staticmethod(any_n)
     engine_auto = staticmethod(chosen_engine)
+    clocks = staticmethod(clocks)
     tmfpg = staticmethod(learning)
     python_flow = staticmethod(python_flow)
     python_counts = staticmethod(python_counts)

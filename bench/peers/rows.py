@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 
-from bench.peers.own_problems import Call, CrowdedGame, Learning
+from bench.peers.own_problems import Call, CrowdedGame, Learning, RareMutation
 from bench.peers.own_rows import OwnRows
 from tmfcore.bench import workloads
 from tmfcore.bench.contestants import Supply, classes_of
 from tmfcore.bench.own import KINDS, Tmfcore
-from tmfcore.bench.workloads import FULL, Size, Workload, dense, resources
+from tmfcore.bench.workloads import FULL, Size, Workload, dense, epidemic, resources
 
 #: Modules of contestants, in the order of the tables: the library that each needs, and the kinds of problem it knows.
 FAMILIES: dict[str, tuple[str, tuple[str, ...] | None]] = {
@@ -20,7 +21,7 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "plain_python": ("numpy", None),
     "with_numba": ("numba", None),
     "with_numba_learning": ("numba", ("gradient", "mirror_descent", "push_forward_mu")),
-    "with_numba_meetings": ("numba", ("sequential_affine", "sequential_pairwise", "epidemic", "replicas")),
+    "with_numba_meetings": ("numba", ("sequential_affine", "sequential_pairwise", "epidemic", "clocks", "replicas")),
     "with_jax": ("jax", ("agents", "agents_mu", "flow", "values")),
     "with_torch": ("torch", ("gradient",)),
     "with_openspiel": ("open_spiel", ("exploitability", "mirror_descent")),
@@ -29,7 +30,7 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "with_rmftool": ("rmftool", ("sequential_small",)),
     "with_mesa": ("mesa", ("sequential_small",)),
     "with_egttools": ("egttools", ("sequential_pairwise",)),
-    "with_gillespy2": ("gillespy2", ("epidemic",)),
+    "with_gillespy2": ("gillespy2", ("epidemic", "clocks")),
 }
 
 
@@ -88,6 +89,16 @@ def _calls() -> list[Workload]:
     return [Workload(f"call-{what}", title, "call", lambda s, what=what: Call("call", what)) for what, title in titles.items()]
 
 
+def _clocks() -> list[Workload]:
+    """Agents with clocks of their own, and steps of which next to none changes anything."""
+    title = "SIS epidemic, agents with Poisson clocks, N={agents}, one unit of time"
+    make = lambda s: replace(epidemic(s.agents, s.agents), kind="clocks")
+    found = [Workload("clocks", title, "change", make)]
+    title = "Sequential, pairwise revision by Fermi's rule, S=2, N=100, mutation 1e-5"
+    make = lambda s: RareMutation("sequential_pairwise", 100, 100 * s.agents, *RareMutation.RULE)
+    return [*found, Workload("rare-mutation", title, "event", make)]
+
+
 def _with_own(own: dict[str, list[Workload]]) -> tuple[Workload, ...]:
     """The standard workloads, each followed by the own rows that belong after it."""
     return tuple(row for each in workloads.WORKLOADS for row in (each, *own.get(each.name, ())))
@@ -96,6 +107,7 @@ def _with_own(own: dict[str, list[Workload]]) -> tuple[Workload, ...]:
 WORKLOADS = _with_own({
     "mu-512": _threads(),
     "counts-mu-512": _engines(),
+    "epidemic": _clocks(),
     "gradient-64": _tmfpg(),
     "solve-coupled-0.0001": [*_users_games(), *_calls()],
 })  # fmt: skip
@@ -111,7 +123,7 @@ def sources(families: Sequence[str]) -> list[Supply]:
 
 
 def _classes(name: str) -> list[type]:
-    return classes_of(import_module(f"bench.peers.{name}"), (*KINDS, "compiled_game"))
+    return classes_of(import_module(f"bench.peers.{name}"), (*KINDS, "clocks", "compiled_game"))
 
 
 __all__ = ["FAMILIES", "FULL", "WORKLOADS", "Size", "Workload", "sources"]

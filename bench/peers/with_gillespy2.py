@@ -1,4 +1,4 @@
-"""GillesPy2: the epidemic as reactions, by its compiled SSA solver; the time of its program is counted.
+"""GillesPy2: epidemics as reactions, by its compiled SSA solver; the time of its program is counted.
 
 One unit of time is one sweep of N meetings: an infected agent recovers at the rate `recovery`, and infects at the rate of
 meetings. An event of the simulation is a change of the population.
@@ -50,3 +50,5 @@ class GillesPy2:
             return Answer(np.array([found["S"][-1], found["I"][-1]]).astype(np.int64), problem.steps)
 
         return Entry("GillesPy2", run, problem.changes, "C++, in continuous time")
+
+    clocks = epidemic

@@ -309,4 +309,5 @@ class NumbaMeetings:
     sequential_affine = staticmethod(affine)
     sequential_pairwise = staticmethod(pairwise)
     epidemic = staticmethod(epidemic)
+    clocks = staticmethod(lambda problem: epidemic(problem)[0])
     replicas = staticmethod(replicas)
