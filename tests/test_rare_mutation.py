@@ -87,3 +87,32 @@ def test_rewards_between_mutants_are_those_of_the_counts():
     mu = run.mu[:, :-1]
     np.testing.assert_allclose(run.rewards, np.einsum("rto,oy,rty->rt", mu, PAYOFFS, mu) / N, atol=1e-13)
     np.testing.assert_allclose(run.returns, run.rewards @ 0.9995 ** np.arange(T), rtol=1e-10)
+
+
+def test_populations_side_by_side_do_not_share_their_mutants():
+    """Replicas of a Population, played in turn by one kernel, all alike at first."""
+    alike = tmf.games.pairwise_revision(PAYOFFS, mutation=6e-4, horizon=T / N, initial=[1.0, 0.0, 0.0], step=1 / N).at()
+    both = tmf.Population(alike, tmf.Sequential(), N, replicas=2000, rng=4, decisions=False)
+    for _ in range(2):
+        both.step([[0, 1]] * 3, T // 2)
+    law = np.zeros(len(STATES))
+    law[STATES.index((N, 0, 0))] = 1.0
+    steps = _matrix_of(alike)
+    stat_tests.assert_law(map(tuple, both.counts.tolist()), dict(zip(STATES, law @ np.linalg.matrix_power(steps, T), strict=True)))
+
+
+def _matrix_of(game):
+    """The chain of the counts under a policy that always revises, from the tables of the game."""
+    steps = np.zeros((len(STATES), len(STATES)))
+    for i, state in enumerate(STATES):
+        mu = np.array(state) / N
+        rows = game.tables(mu).transition[:, 1]
+        for o in range(S):
+            for x in range(S):
+                if x != o and state[o]:
+                    after = list(state)
+                    after[o] -= 1
+                    after[x] += 1
+                    steps[i, STATES.index(tuple(after))] += mu[o] * rows[o, x]
+        steps[i, i] = 1 - steps[i].sum()
+    return steps

@@ -21,7 +21,7 @@ from tmfcore._random.sampling cimport (
     TMF_MOST_AGENTS, TMF_MOST_BATCHED, RowSplitter, Sampler, check_batch, scan, split_hypergeometric, start)
 from tmfcore._model.activation cimport Activation, ActingShares, read_activation, single_steps
 from tmfcore._population.coins cimport draw_acting
-from tmfcore._population.imitation cimport singles_of
+from tmfcore._population.imitation cimport singles_of, skip_mutants
 from tmfcore._population.singles cimport Population, Singles
 from tmfcore._population.skipping cimport skipping_of
 
@@ -418,6 +418,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         record = record_in(flows, n_intervals, engine.at)
     engine.follow(policy)
     if engine.singles is not None and engine.size == 1 and not engine.decisions:
+        skip_mutants(engine.singles)
         engine.skipping = skipping_of(engine.at, people, engine.singles, engine.n_single, discount)
     with bit_generator.lock, nogil:
         engine.place(&initial_counts[0])

@@ -32,7 +32,7 @@ cdef class Imitators(Singles):
     cdef const Adoption *rule
     cdef tmf_imitation imitation
     cdef double *limits
-    cdef bint skips            # whether events that change nothing are skipped while all agents are at one observation
+    cdef bint skips            # whether it waits for mutants, as skip_mutants says
     cdef uint64_t number       # of the waits drawn so far
     cdef Py_ssize_t mutates    # the step of the next mutant, if its wait is drawn for the present stage; otherwise -1
     cdef int64_t mutant        # the observation to which it leads
@@ -45,6 +45,10 @@ cdef class Imitators(Singles):
     ) except -1 nogil
     cdef void count(self, Evaluator at, Population *people) noexcept nogil
     cdef void note_rewards(self, Evaluator at, Population *people) noexcept nogil
+
+
+# Let `singles`, if it is an Imitators, wait for mutants: for one run of one population without decisions.
+cdef void skip_mutants(Singles singles) noexcept
 
 
 # The kernel that plays the single agents of a run; arguments as in Singles.of.

@@ -44,7 +44,6 @@ cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_sin
     self.imitation.bounds = <int64_t *>(self.limits + 4 * S)
     self.see(at, people, self.imitation.bounds)
     self.events.tables.kind = TMF_MEETS_ACTS
-    self.skips = not actions_matter and people.observations == NULL and S > 1
     self.mutates = -1
     it = &self.imitation
     it.earned = self.limits + 2 * S
@@ -55,6 +54,11 @@ cdef Singles singles_of(Evaluator at, const Population *people, Py_ssize_t n_sin
     it.scale = self.rule.intensity / people.n_agents
     it.slope = self.rule.step / people.n_agents
     return self
+
+
+cdef void skip_mutants(Singles singles) noexcept:
+    if isinstance(singles, Imitators):
+        (<Imitators>singles).skips = singles.events.observations == NULL and singles.events.block.n_observations > 1
 
 
 cdef class Imitators(Singles):
