@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["UserEquilibrium", "user_equilibrium"]
 
-SWEEPS = 2, 20  # least and most passes over the paths between two searches: docs/measured/networks.md
+# Measured by `python -m bench.networks`: other values take up to twice the time on one of its networks.
+SWEEPS = 2, 20  # least and most passes over the paths between two searches
 SHARE = 0.1  # of the excess that a search found, at which the passes end
 
 
@@ -199,7 +200,8 @@ def user_equilibrium(
     -----
     Paths are added when they become shortest. Between searches, flow moves to the best path of each pair, pair by pair,
     by Newton steps on the difference of the paths' times (Jayakrishnan et al. 1994; Xie, Nie and Liu 2018), which are
-    shortened where they overshoot. Volumes are unique if times rise with the volume; flows on paths are not.
+    shortened where they overshoot. Volumes are unique if times rise with the volume; flows on paths are not. Gaps far
+    below 1e-6 take many iterations where the times of some links grow by orders of magnitude with their volume.
 
     Cost: a search is O(origins E log M); a pass O(links of the paths of pairs with several). Deterministic.
 
@@ -279,5 +281,14 @@ def _assignment(network: RoadNetwork) -> tuple[Assignment, IntArray]:
     destinations = np.array([number[destination] for _, destination, _ in network.trips])
     vehicles = np.array([n for _, _, n in network.trips])
     delay = delays(network)
+    with np.errstate(over="ignore"):
+        most = vehicles.sum()
+        late = network.free_flow_time * network.congestion
+        slowest = np.where(late > 0, late * (most / network.capacity) ** np.where(late > 0, network.power, 0.0), 0.0)
+    if not np.isfinite(slowest).all():
+        link = network.links[int(np.argmax(~np.isfinite(slowest)))]
+        raise ValueError(
+            f"network lets link {link!r} take inf with all {most:g} vehicles on it; must take a finite time"
+        )
     tail, head = ends.T
     return Assignment(tail, head, closed, delay, origins[order], destinations[order], vehicles[order]), order
