@@ -186,7 +186,7 @@ def test_tables(name):
 #: Kinds of pictures that do not fit the example.
 UNFIT = {"places", "snapshots", "grid"}
 #: Whose pictures are scales of colours, in which no line has a name.
-SCALES = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy")
+SCALES = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy", "tmfcore.NoisePolicy")
 
 
 @pytest.mark.parametrize("name", RESULTS)

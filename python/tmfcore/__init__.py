@@ -27,6 +27,8 @@ from tmfcore._limit.exploitability import BestResponse, best_response, exploitab
 from tmfcore._limit.mean_field import Evaluation, Flow, evaluate, mean_field
 from tmfcore._model.game import Game, Tables
 from tmfcore._model.model import Model
+from tmfcore._model.noise import NoiseChain, NoisePolicy
+from tmfcore._model.noise_tree import NoiseTree
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
@@ -59,6 +61,9 @@ __all__ = [
     "Game",
     "Interval",
     "Model",
+    "NoiseChain",
+    "NoisePolicy",
+    "NoiseTree",
     "Poisson",
     "Population",
     "Schedule",

@@ -51,6 +51,8 @@ from .things import (
     lined,
     logged,
     network,
+    noise_chain,
+    noise_tree,
     noisy,
     picture,
     played,
@@ -106,6 +108,17 @@ EXAMPLES = {
     },
     "tmfcore.Game.replace": lambda: {"self": noisy()},
     "tmfcore.Game.tables": lambda: {"self": game(), "mu": INITIAL.copy(), "t": 1},
+    "tmfcore.NoiseChain": lambda: {"initial": [0.5, 0.5], "transition": np.eye(2), "values": np.ones(2)},
+    "tmfcore.NoiseChain.paths": lambda: {"self": noise_chain(), "n_steps": T},
+    "tmfcore.NoiseChain.sample": lambda: {"self": noise_chain(), "n_steps": T, "paths": 2, "rng": 1},
+    "tmfcore.NoisePolicy": lambda: {"probabilities": np.stack([TABLE, TABLE])},
+    "tmfcore.NoisePolicy.on": lambda: {"self": tmf.NoisePolicy([TABLE, TABLE]), "states": np.array([0, 1, 1, 0])},
+    "tmfcore.NoiseTree": lambda: {"game": noisy(), "chain": noise_chain()},
+    "tmfcore.NoiseTree.histories": lambda: {"self": noise_tree(), "mu": noise_tree().game.initial.copy(), "t": 1},
+    "tmfcore.NoiseTree.policy": lambda: {"self": noise_tree(), "policy": tmf.NoisePolicy([TABLE, TABLE])},
+    "tmfcore.NoiseTree.on": lambda: {
+        "self": noise_tree(), "states": np.array([0, 1, 1, 0]), "policy": tmf.TabularPolicy.uniform(noise_tree().game),
+    },
     "tmfcore.TabularPolicy": lambda: {"probabilities": TABLE.copy(), "horizon": T},
     "tmfcore.SoftmaxPolicy": lambda: {"theta": REWARD.copy(), "horizon": T},
     "tmfcore.TabularPolicy.from_json": lambda: {"text": policy().to_json()},
@@ -322,7 +335,7 @@ def _shared():
         "tmfcore.SoftmaxPolicy": {"game": game(), "mu": INITIAL.copy()},
         "tmfcore.analysis.Fluctuations": {"simulation": run(), "n_agents": N, "markers": 5},
     }  # fmt: skip
-    scales = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy")  # of colours, without lines
+    scales = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy", "tmfcore.NoisePolicy")  # of colours, without lines
     found = {}
     for name, make in RESULTS.items():
         line = dict.fromkeys(("label", "color")) if name in scales else {"label": "mine", "color": "C0"}

@@ -73,6 +73,16 @@ def noisy():
 
 
 @cache
+def noise_chain():
+    return tmf.NoiseChain([0.5, 0.5], [[0.75, 0.25], [0.5, 0.5]])
+
+
+@cache
+def noise_tree():
+    return tmf.NoiseTree(noisy(), noise_chain())
+
+
+@cache
 def policy():
     return tmf.TabularPolicy(TABLE)
 
@@ -218,6 +228,7 @@ RESULTS = {
     "tmfcore.Fit": fitted, "tmfcore.FitIntervals": lambda: fitted().interval(0.9),
     "tmfcore.Interval": lambda: finite().interval(0.9), "tmfcore.Tables": lambda: game().tables(INITIAL, 1),
     "tmfcore.TabularPolicy": policy, "tmfcore.SoftmaxPolicy": lambda: tmf.SoftmaxPolicy(REWARD),
+    "tmfcore.NoisePolicy": lambda: tmf.NoisePolicy([TABLE, TABLE]),
     "tmfcore.analysis.Bound": bound, "tmfcore.analysis.Comparison": comparison,
     "tmfcore.analysis.Convergence": convergence, "tmfcore.analysis.PowerLaw": lambda: convergence().fit("B=N"),
     "tmfcore.analysis.Fluctuations": fluctuations, "tmfcore.analysis.Lipschitz": lipschitz,
