@@ -113,3 +113,16 @@ def test_an_initial_that_moves_drivers_to_another_pair():
     np.testing.assert_array_equal(congestion(road, paths=paths).initial, [0.75, 0.25])
     with pytest.raises(ValueError, match=r"initial puts 0.5 on the paths of trips\[0\]; must put its share .* 0.75 \(2 of 2"):
         congestion(road, paths=paths, initial=[0.5, 0.5])
+
+
+def test_pictures():
+    pytest.importorskip("matplotlib")
+    found = user_equilibrium(two_roads(positions={"a": (0, 0), "b": (1, 0)}), tolerance=1e-9)
+    ax = found.plot()
+    np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), found.gaps[found.gaps > 0])
+    assert ax.get_ylabel() == "relative gap"
+    assert len(found.plot("roads").patches) == 2
+    with pytest.raises(ValueError, match=r"label is 'x' \(str\); must be None, since the picture is a map"):
+        found.plot("roads", label="x")
+    with pytest.raises(ValueError, match="network has no positions"):
+        user_equilibrium(two_roads()).plot("roads")

@@ -29,6 +29,7 @@ KEEPS = {
     ("tmfcore.Game.compiled", "owner"): "kept alive with the game, whatever it is",
     ("tmfcore.Interval", "low"): "a number or an array, as the estimate is",
     ("tmfcore.Interval", "high"): "a number or an array, as the estimate is",
+    ("tmfcore.games.RoadNetwork", "no_through"): "an array of names is a sequence of nodes",
     "tmfcore.Trajectories": "arrays of any kind, which `fit` checks",
     "tmfcore.games.Demand": "a NamedTuple, which `routing` checks",
     "tmfcore.BestResponse": "a NamedTuple, which `best_response` makes",

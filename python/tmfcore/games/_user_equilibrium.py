@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base import wording as say
 from tmfcore._base.functions import ConvergenceWarning, fits_memory, warn
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
@@ -155,9 +156,9 @@ class UserEquilibrium(Result[Literal["gap", "roads"]]):
         from tmfcore import plotting
 
         if kind == "roads":
-            given = {name: value for name, value in style.items() if value is not None and name in ("label", "color")}
-            if given:
-                raise ValueError(f"{next(iter(given))} is given; must be None for a map")
+            for name in ("label", "color"):
+                if style[name] is not None:
+                    raise ValueError(f"{name} is {say.show(style[name])}; must be None, since the picture is a map")
             return plotting.roads(self.network, self.volumes, title=style["title"], ax=style["ax"])
         lines = {"relative gap": (np.arange(1, self.iterations + 1), self.gaps)}
         ax = plotting.exploitability(lines, goal=self.tolerance, goal_label="tolerance", relative=False, **style)
