@@ -34,7 +34,7 @@ def multinomial_law(total, probabilities):
 def acting_law(counts, move, t=0):
     """[(b (S,), probability)]: how many act at each observation, hypergeometric or independent coins.
 
-    The size of a coin may be a function of (mu, t) that returns a probability per observation.
+    A size may be a function of (mu, t): of a coin, that returns a probability per observation; of a batch, an integer.
     """
     kind, size = move
     if callable(size):
@@ -137,7 +137,7 @@ def active_sets(x, move, mu, t):
     n_agents = len(x)
     law = []
     if callable(size):
-        size = np.asarray(size(mu, t))[list(x)]
+        size = np.asarray(size(mu, t))[list(x)] if kind == "coin" else size(mu, t)
     p = np.broadcast_to(size, (n_agents,)).tolist()
     for b in range(n_agents + 1) if kind == "coin" else [size]:
         for members in itertools.combinations(range(n_agents), b):

@@ -19,13 +19,16 @@ cdef class ActingShares:
         f(mu, t) -> (S,) or one number, in [0, 1]; mu is a read-only (S,) float64 array. Used if table is None.
     name : str
         The argument that it was given as, for errors.
+    batches : bool
+        The share of the agents that are drawn without replacement, instead: one number, by a function.
     """
 
-    def __init__(self, table, function, str name):
+    def __init__(self, table, function, str name, bint batches=False):
         if (table is None) == (function is None):
             raise ValueError("exactly one of table and function must be given")
         self.function = function
         self.name = name
+        self.batches = batches
         self.rows = self.table = table
 
     @property

@@ -8,13 +8,13 @@ Cost       O(N) per step if all agents move. O(B) if B agents act and passive ag
 Memory     per agent 1, 2 or 4 bytes for S up to 2^8, 2^16, 2^20, and one bit that says whether it acts.
 """
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uint8_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
 from tmfcore._population.alias cimport AliasTables, cells_in, layout_of
 from tmfcore._model.evaluator cimport Evaluator
-from tmfcore._population.coins cimport set_thresholds
+from tmfcore._population.coins cimport number_acting
 from tmfcore._population.few cimport Few
 from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger, tmf_told, watched
 from tmfcore._model.model cimport Model
@@ -99,8 +99,7 @@ cdef void play_all(
 ) noexcept nogil:
     """A step at which n_acting agents act; n_acting < 0: each with probability p, or by crowd.thresholds."""
     cdef Population *people = &crowd.people
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t o, a
+    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, o, a
     cdef int64_t acted
     cdef double reward = 0
     cdef uint64_t threshold = 0
@@ -154,12 +153,13 @@ cdef int place(Population *people, const int64_t[::1] initial_counts) except -1:
 
 
 cdef int64_t set_up(
-    Crowd *crowd, Memory memory, Evaluator at, Activation *activation, Py_ssize_t n_batches, bint actions_matter
+    Crowd *crowd, Memory memory, Evaluator at, Activation *activation, Py_ssize_t n_batches, bint actions_matter,
+    bint needs_bits
 ) except -2:
     """Choose how moves are drawn and allocate for it; return the largest batch for Few, or -1 if there is none."""
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions, i
     cdef int64_t largest = -1, largest_few = -1      # batches of steps at which all agents move; of steps of Few
-    cdef bint passive_rows = False, needs_bits = False, fixed
+    cdef bint passive_rows = False, fixed
     cdef double n_cells
     if activation.batch == NULL:
         largest = crowd.people.n_agents
@@ -206,7 +206,7 @@ cdef class AgentsEngine:
         probability, bint actions_matter
     ):
         cdef AgentsEngine self = AgentsEngine.__new__(AgentsEngine)
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, n_batches = 0 if batch is None else batch.shape[0]
         self.at, self.memory = Evaluator(model, policy, horizon), Memory()
         self.batch, self.probability = batch, probability
         self.actions_matter, self.stage = actions_matter, -1
@@ -216,10 +216,10 @@ cdef class AgentsEngine:
         read_activation(&self.activation, batch, probability, n_agents, model.n_observations, horizon)
         if self.coins is not None:
             self.shares = <double *>self.memory.take(2 * model.n_observations * sizeof(double))
-            self.crowd.thresholds = <uint64_t *>(self.shares + model.n_observations)
-        self.largest_few = set_up(&self.crowd, self.memory, self.at, &self.activation,
-                                  0 if batch is None else batch.shape[0], actions_matter)
-        for i in range(0 if batch is None else batch.shape[0]):
+            self.crowd.thresholds = NULL if self.coins.batches else <uint64_t *>(self.shares + model.n_observations)
+        self.largest_few = set_up(&self.crowd, self.memory, self.at, &self.activation, n_batches, actions_matter,
+                                  self.coins is not None and self.coins.batches)
+        for i in range(n_batches):
             self.n_single += batch[i] == 1 and plays_few(self.at, 1, n_agents)
         if self.n_single > 0 and not self.activation.stride:
             self.n_single = horizon
@@ -273,7 +273,8 @@ cdef class AgentsEngine:
                     self.few.play(self.at, self.alias, crowd, &self.team.hands[0], &trajectory, ledger, <int>t,
                                   n_acting)
                 else:
-                    set_thresholds(self.coins, <int>t, people.mu, self.at.n_observations, self.shares, crowd.thresholds)
+                    n_acting = number_acting(self.coins, <int>t, people.mu, self.at.n_observations, people.n_agents,
+                                             self.shares, crowd.thresholds, n_acting)
                     play_all(self.at, crowd, self.team, &trajectory, ledger, <int>t, n_acting, p)
             t += n_steps
             if tmf_told(told, t):
@@ -321,7 +322,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         Discounted return, mean over the agents.
     """
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef int64_t n_agents, i
+    cdef int64_t n_agents
     cdef bint tracked = observations is not None or actions is not None or individual_rewards is not None
     cdef AgentsEngine engine
     cdef Population *people
@@ -352,8 +353,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         trajectory.rewards = &individual_rewards[0, 0]
     engine = AgentsEngine.of(model, policy, horizon, n_agents, batch, probability, decisions is not None or tracked)
     people = &engine.crowd.people
-    for i in range(4):
-        people.key[i] = key[i]
+    memcpy(people.key, &key[0], 4 * sizeof(uint64_t))
     people.observations = <uint8_t *>engine.memory.take(n_agents * people.width)
     place(people, initial_counts)
     engine.begin(threads)

@@ -263,6 +263,8 @@ cdef class CountsEngine:
         self.batch, self.probability = batch, probability
         self.coins = probability if isinstance(probability, ActingShares) else None
         read_activation(&self.activation, batch, probability, n_agents, model.n_observations, horizon)
+        if self.coins is not None and self.coins.batches:
+            check_batch(n_agents, 2)
         self.decisions = decisions
         self.chain.averaged = not decisions and model.n_observations < model.n_actions * model.n_successors
         for t in range(0 if batch is None else batch.shape[0]):
@@ -303,8 +305,8 @@ cdef class CountsEngine:
             split_hypergeometric(&self.sampler, chain.people.counts, self.at.n_observations, chain.people.n_agents,
                                  who.batch[t * who.stride], chain.acting)
         else:
-            draw_acting(&self.sampler, self.splitter, chain.people.counts, chain.people.mu, self.at.n_observations, who,
-                        self.coins, <int>t, chain.shares, chain.acting)
+            draw_acting(&self.sampler, self.splitter, chain.people.counts, chain.people.mu, self.at.n_observations,
+                        chain.people.n_agents, who, self.coins, <int>t, chain.shares, chain.acting)
         return 0
 
     cdef Py_ssize_t play(

@@ -7,8 +7,8 @@
     Bernoulli(p)       each agent independently with probability p
     Poisson(rate)      each agent at times of its own, in continuous time (module `poisson`)
 
-size, beta and p are a number, or an array with one number per step; p may also depend on the observation of the agent
-and on mu. A bare number is not accepted as a schedule: 1 could be one agent or all of them.
+size, beta and p are a number, an array with one number per step, or a function of mu and the step; p may also depend on
+the observation of the agent. A bare number is not accepted as a schedule: 1 could be one agent or all of them.
 """
 
 from __future__ import annotations
@@ -159,8 +159,9 @@ class Batch(Schedule):
 
     Parameters
     ----------
-    size : int or (T,) integers
-        B_t, 0 <= B_t <= N.
+    size : int, (T,) integers, or callable f(mu, t) or f(mu)
+        B_t, 0 <= B_t <= N. A callable gets the population mu, (S,) float64 read-only, and the step t, and returns one
+        integer; it is called once per step and replica, for N agents with mu = counts / N.
 
     Raises
     ------
@@ -170,19 +171,34 @@ class Batch(Schedule):
         A negative size, an empty array; when used, a size above n_agents or an array whose length is not T.
     """
 
-    size: int | Sequence[int] | npt.NDArray[np.integer[Any]]
+    size: int | Sequence[int] | npt.NDArray[np.integer[Any]] | Callable[..., Any]
 
     def __post_init__(self) -> None:
-        if check.is_array(self.size):
+        if callable(self.size):
+            n_arguments(self.size, "size")
+        elif check.is_array(self.size):
             _store(self, "size", check.as_int_array(self.size, "size", shape=(None,), letters="T", low=0))
         else:
             _store(self, "size", check.as_int(self.size, "size", low=0, high=check.INT64_MAX))
 
     @property
     def label(self) -> str:
-        return f"B={_span(self.size)}"
+        return "B(mu, t)" if callable(self.size) else f"B={_span(self.size)}"
 
-    def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray, None]:
+    def _by_observation(self) -> bool:
+        return callable(self.size)
+
+    def _active(self, horizon: int, n_agents: int | None) -> Active:
+        if callable(self.size) and n_agents is not None:
+            return ActingShares(None, _ShareOf(self.size, "size", _agents(n_agents)), "size", batches=True)
+        return super()._active(horizon, n_agents)
+
+    def _tagged(self) -> Schedule:
+        return Batch(_ForBoth(of_mu_and_t(self.size, "size"))) if callable(self.size) else self
+
+    def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray | None, Active | None]:
+        if callable(self.size):
+            return None, self._active(horizon, n_agents)
         sizes = _per_step(self.size, "size", horizon)
         n_agents = _agents(n_agents)
         if not isinstance(self.size, np.ndarray):
@@ -201,8 +217,9 @@ class Fraction(Schedule):
 
     Parameters
     ----------
-    beta : float or (T,) floats
-        In [0, 1].
+    beta : float, (T,) floats, or callable f(mu, t) or f(mu)
+        In [0, 1]. A callable gets the population mu, (S,) float64 read-only, and the step t, and returns one number; it
+        is called once per step and replica, for N agents with mu = counts / N. It may round to a batch of 0.
 
     Raises
     ------
@@ -217,22 +234,36 @@ class Fraction(Schedule):
     The active fraction is beta itself without n_agents, and B / N with it.
     """
 
-    beta: float | Sequence[float] | npt.NDArray[np.floating[Any]]
+    beta: float | Sequence[float] | npt.NDArray[np.floating[Any]] | Callable[..., Any]
 
     def __post_init__(self) -> None:
-        _store_unit_interval(self, "beta")
+        if callable(self.beta):
+            n_arguments(self.beta, "beta")
+        else:
+            _store_unit_interval(self, "beta")
 
     @property
     def label(self) -> str:
-        return f"B={_span(self.beta)} N"
+        return "beta(mu, t) N" if callable(self.beta) else f"B={_span(self.beta)} N"
+
+    def _by_observation(self) -> bool:
+        return callable(self.beta)
+
+    def _tagged(self) -> Schedule:
+        return Fraction(_ForBoth(of_mu_and_t(self.beta, "beta"))) if callable(self.beta) else self
 
     def _active(self, horizon: int, n_agents: int | None) -> Active:
+        if callable(self.beta):
+            n_agents = None if n_agents is None else _agents(n_agents)
+            return ActingShares(None, _ShareOf(self.beta, "beta", n_agents), "beta", batches=True)
         if n_agents is not None:
             return super()._active(horizon, n_agents)
         beta: FloatArray = _per_step(self.beta, "beta", horizon)
         return beta
 
-    def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray, None]:
+    def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray | None, Active | None]:
+        if callable(self.beta):
+            return None, self._active(horizon, n_agents)
         beta = _per_step(self.beta, "beta", horizon)
         share = np.floor(beta * _agents(n_agents) + 0.5)
         # Beyond 2**53 agents the product is rounded; for beta = 1 it may exceed N, and even int64.
@@ -313,19 +344,38 @@ class Bernoulli(Schedule):
 
     def _tagged(self) -> Schedule:
         if callable(self.p):
-            return Bernoulli(_ForBoth(of_mu_and_t(self.p, "p")))
+            return Bernoulli(_ForBoth(of_mu_and_t(self.p, "p"), each=True))
         return Bernoulli(np.tile(cast(FloatArray, self.p), 2)) if self._by_observation() else self
 
 
 class _ForBoth:
-    """beta(o, mu) for observations o of a tagged agent, followed by those of the others; mu is of both together."""
+    """A function of mu, where the observations of a tagged agent come before those of the others.
 
-    def __init__(self, function: Callable[[FloatArray, int], Any]) -> None:
-        self.function = function
+    each: it returns one value per observation, or one for all; otherwise one value, of a batch.
+    """
 
-    def __call__(self, mu: FloatArray, t: int) -> FloatArray:
+    def __init__(self, function: Callable[[FloatArray, int], Any], each: bool = False) -> None:
+        self.function, self.each = function, each
+
+    def __call__(self, mu: FloatArray, t: int) -> Any:
         size = len(mu) // 2
-        return np.tile(np.broadcast_to(self.function(mu[:size] + mu[size:], t), (size,)), 2)
+        found = self.function(mu[:size] + mu[size:], t)
+        return np.tile(np.broadcast_to(found, (size,)), 2) if self.each else found
+
+
+class _ShareOf:
+    """The share of N agents that a batch is, whose size or share a user's function returns, checked at every call."""
+
+    def __init__(self, function: Callable[..., Any], name: str, n_agents: int | None) -> None:
+        self.function, self.name, self.n_agents = of_mu_and_t(function, name), name, n_agents
+
+    def __call__(self, mu: FloatArray, t: int) -> float:
+        value, name = self.function(mu, t), f"{self.name}(mu, t={t})"
+        if self.name == "size":
+            assert self.n_agents is not None, "a size is no share without it"
+            return check.as_int(value, name, low=0, high=self.n_agents) / self.n_agents
+        share = check.as_float(value, name, low=0.0, high=1.0)
+        return share if self.n_agents is None else min(int(share * self.n_agents + 0.5) / self.n_agents, 1.0)
 
 
 def share_at(active: Active, mu: FloatArray, t: int) -> FloatArray:

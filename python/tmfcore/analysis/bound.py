@@ -280,7 +280,7 @@ def _traces(game: Game, kernel: Policy, active: Active, n_agents: int, coins: bo
     spread = 1 - 1 / size  # trace of the uniform law; no law has a larger one
     for t in range(game.n_steps):
         if by_population:  # any beta in [0, 1]
-            out[t] = spread + 2 * 0.25
+            out[t] = spread + 2 * 0.25 * ratio
             continue
         beta = share_at(active, game.initial, t)
         who = beta * (1 - beta) * ratio

@@ -123,6 +123,11 @@ class InPopulation(World):
             t = self.batch.index(0)
             raise ValueError(f"schedule has a batch of 0 at step {t}; must be >= 1 with clock='always'")
         acting = probability if isinstance(probability, ActingShares) else None
+        if acting is not None and acting.batches:
+            raise ValueError(
+                f"schedule is {schedule.label}, a batch whose size depends on the population; must be constant or an "
+                "array among N agents, or Bernoulli(p) with a function p (or face a flow)"
+            )
         self.kernel = individuals.Individuals(game.model, kernel, game.n_steps, acting)
         self.counts: IntArray  # (n, S), the tagged agent included
 

@@ -21,7 +21,7 @@ from tmfcore._base import wording as say
 from tmfcore._base.types import Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.schedules import Schedule, as_schedule, share_at
+from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import individuals as individuals_kernel
 from tmfcore._population.starts import rounded_counts
 from tmfcore.interop import _shared
@@ -197,9 +197,7 @@ class _Crowd:
         if self.batch is not None:
             self.acting = self.rng.choice(self.n_agents, int(self.batch[self.t]), replace=False)
         elif self.probability is not None:
-            shares = np.broadcast_to(share_at(self.probability, self.mu, self.t), self.mu.shape)
-            acting = np.flatnonzero(self.rng.random(self.n_agents) < shares[self.observations])
-            self.acting = self.rng.permutation(acting)
+            self.acting = _shared.acting(self.rng, self.probability, self.mu, self.t, self.observations)
 
     def step(self, actions: IntArray) -> FloatArray:
         """Move all agents; `actions` (B,) are those of self.acting. Returns the rewards (N,)."""
