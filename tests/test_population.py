@@ -1,6 +1,7 @@
 """Population: bit for bit the trajectories of simulate, laws of decisions made elsewhere, copies, files, errors."""
 
 import itertools
+import math
 import pickle
 from functools import partial
 
@@ -39,18 +40,14 @@ def game_of(kind, **changes):
 
 
 GAMES = {kind: partial(game_of, kind) for kind in ("constant", "function", "moving")} | {
-    "resources": lambda: tmf.games.resource_selection(
-        (1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=T, step=1
-    ).at(),
+    "resources": lambda: tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=T, step=1).at(),
     "queueing": lambda: tmf.games.queueing([0.1, 0.2, 0.3], horizon=T, step=1).at(),
-    "imitation": lambda: tmf.games.pairwise_revision(
-        np.random.default_rng(2).random((3, 3)), horizon=T, step=1
-    ).at(),
+    "imitation": lambda: tmf.games.pairwise_revision(np.random.default_rng(2).random((3, 3)), horizon=T, step=1).at(),
 }
 SCHEDULES = [
     tmf.Synchronous(), tmf.Sequential(), tmf.Batch(7), tmf.Batch(40), tmf.Bernoulli(0.3), tmf.Bernoulli(1.0),
     tmf.Batch([0, 1, 5, N, 1, 1, 7, 40, 0, 3, N, 1]), tmf.Bernoulli(np.linspace(0, 1, T)),
-    tmf.Bernoulli(lambda mu, t: 0.2 + 0.5 * mu),
+    tmf.Bernoulli(lambda mu, t: 0.2 + 0.5 * mu), tmf.Fraction(lambda mu, t: 0.1 + 0.5 * mu[0]),
 ]  # fmt: skip
 
 
@@ -402,3 +399,35 @@ def test_mistakes_with_individuals():
         tmf.Population(game_of("constant"), tmf.Batch(7), N, replicas=2, engine="agents").act(actions)
     with pytest.raises(TypeError, match="pass rng=3"):
         tmf.Population(game_of("constant"), tmf.Batch(7), N, seed=3)
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+def test_batches_that_depend_on_the_population(engine):
+    """Half of those at observation 0, three of five, rounded: batches of two, uniform over the agents."""
+    population = tmf.Population(
+        tmf.Game(**TINY), tmf.Fraction(lambda mu: 0.5 * mu[0]), 5, replicas=20_000, engine=engine, rng=4
+    )
+    acts = population.draw()
+    if engine == "agents":
+        assert (acts.sum(axis=1) == 2).all()
+        seen = population.observations
+        acts = np.stack([((seen == o) & acts).sum(axis=1) for o in range(2)], axis=1)
+    assert_law(map(tuple, acts.tolist()), {(2, 0): 0.3, (1, 1): 0.6, (0, 2): 0.1})
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+def test_who_acts_depends_on_where_they_are(engine):
+    """Three at observation 0, two at 1: numbers that act are binomial with the probabilities of a schedule of mu."""
+    game = tmf.Game(**TINY)
+    schedule = tmf.Bernoulli(lambda mu: [0.5 * mu[0], 1 - mu[1]])  # 0.3 and 0.6
+    population = tmf.Population(game, schedule, 5, replicas=20_000, engine=engine, rng=4)
+    acts = population.draw()
+    if engine == "agents":
+        seen = population.observations
+        acts = np.stack([((seen == o) & acts).sum(axis=1) for o in range(2)], axis=1)
+    law = {
+        (a, b): math.comb(3, a) * 0.3**a * 0.7 ** (3 - a) * math.comb(2, b) * 0.6**b * 0.4 ** (2 - b)
+        for a in range(4)
+        for b in range(3)
+    }
+    assert_law(map(tuple, acts.tolist()), law)

@@ -15,49 +15,20 @@ from numpy.random cimport bitgen_t
 import numpy as np
 
 from tmfcore._base.memory cimport room_for
+from tmfcore._model.activation cimport ActingShares
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy
-from tmfcore._population.agents cimport AgentsEngine
 from tmfcore._population.counts cimport CountsEngine, splitter_for
 from tmfcore._population.flows cimport Record
-from tmfcore._population.ledger cimport Ledger, resume_ledger
-from tmfcore._population.singles cimport Population, Singles
+from tmfcore._population.ledger cimport resume_ledger
+from tmfcore._population.singles cimport Singles
 from tmfcore._random.sampling cimport bits_of, stream_bytes
-
-from tmfcore._population.agents import observation_dtype
 
 cdef double UNHEARD = 2**24       # cells of tables read, or agents moved, from one look for an interrupt to the next
 
 
 cdef class Populations:
     """R replicas after some number of steps; abstract."""
-    cdef Py_ssize_t n_replicas, n_observations, n_actions
-    cdef int64_t n_agents
-    cdef double discount, weight       # weight: discount^t
-    cdef readonly bint drawn           # the agents that act at the next step are drawn
-    cdef bint busy
-    cdef list bit_generators
-    cdef bitgen_t **bits               # (R,)      of bit_generators
-    cdef Py_ssize_t replica            # the replica that the engine's kernels have
-    cdef int64_t no_watch[2]
-    cdef Ledger ledger
-    # One block, and its copy from the begin of a call:
-    cdef void *memory
-    cdef void *before
-    cdef size_t size
-    cdef double weight_before
-    cdef list generators_before        # empty if they are not read
-    cdef char *words                   # (R, word_bytes)   stream of the splitter, of counts
-    cdef double *totals                # (R,)      discounted sums of the rewards of all agents
-    cdef double *rewards               # (R,)      of the last call
-    cdef int64_t *counts               # (R, S)
-    cdef int64_t *acting               # (R, S)    of counts
-    cdef int64_t *decisions            # (R, S, A) of the last call; NULL: not recorded
-    cdef uint64_t *keys                # (R, 4)
-    cdef uint64_t *opened              # (R,)      whether the stream of the splitter is open
-    cdef size_t word_bytes
-    cdef double cells                  # of the tables of the game
-
     cdef int lay_out(
         self, Model model, const int64_t[:, ::1] counts, double discount, bint decisions, size_t word_bytes,
         list bit_generators
@@ -124,7 +95,6 @@ cdef class Populations:
         return 0
 
     cdef int begin(self, bint reads_generators) except -1:
-        """Begin a call: refuse it if another one has not ended, and keep the state in case the call fails."""
         if self.busy:
             raise RuntimeError("the population is being stepped already, by another thread or by the call that called "
                                "this function; one call at a time: step a copy()")
@@ -149,13 +119,12 @@ cdef class Populations:
                       self.totals[r], self.weight, self.discount)
 
     cdef int turn(self, Singles singles, Py_ssize_t r, void *observations) except -1:
-        """Give the kernel of single agents the population of replica r, unless it has it already."""
         if singles is not None and self.replica != r:
             singles.turn(observations)
         self.replica = r
         return 0
 
-    cdef Py_ssize_t unheard(self, int64_t n_agents) noexcept:      # steps from one look for an interrupt to the next
+    cdef Py_ssize_t unheard(self, int64_t n_agents) noexcept:
         return max(1, <Py_ssize_t>(UNHEARD / (self.cells + n_agents)))
 
     cdef int add_state(self, dict out) except -1:
@@ -205,7 +174,7 @@ cdef class CountsPopulations(Populations):
         self.engine.splitter.words = NULL
         for i in range(0 if batch is None else batch.shape[0]):
             self.reads_generators |= 0 < batch[i] < self.n_agents and not (batch[i] == 1 and model.passive_identity)
-        self.reads_generators |= self.n_agents > 2**50
+        self.reads_generators |= self.n_agents > 2**50 or (isinstance(probability, ActingShares) and probability.batches)
         for r in range(self.n_replicas if state is None else 0):
             for i in range(4):
                 self.keys[4 * r + i] = self.bits[r].next_uint64(self.bits[r].state)
@@ -324,122 +293,7 @@ cdef class CountsPopulations(Populations):
         return 0
 
 
-cdef class AgentsPopulations(Populations):
-    """R populations that are played agent by agent; arguments as for CountsPopulations."""
-    cdef AgentsEngine engine       # of the present policy
-    cdef Model model
-    cdef Py_ssize_t horizon
-    cdef const int64_t[::1] batch
-    cdef object probability
-    cdef object dtype
-    cdef readonly list observations     # R arrays (N,) of `dtype`; agent i is number i of the kernels
-
-    def __init__(self, Model model not None, Py_ssize_t horizon, double discount, const int64_t[::1] batch,
-                 probability, const int64_t[:, ::1] counts not None, bint decisions,
-                 list bit_generators not None, dict state=None):
-        cdef Py_ssize_t r, i
-        self.lay_out(model, counts, discount, decisions, 0, bit_generators)
-        self.model, self.horizon, self.batch, self.probability = model, horizon, batch, probability
-        self.dtype = observation_dtype(model.n_observations)
-        places = np.arange(model.n_observations, dtype=self.dtype)
-        self.observations = []
-        for r in range(self.n_replicas):
-            self.observations.append(np.zeros(self.n_agents, self.dtype))
-            if state is None:
-                self.observations[r][:] = places.repeat(counts[r])
-                for i in range(4):
-                    self.keys[4 * r + i] = self.bits[r].next_uint64(self.bits[r].state)
-        if state is not None:
-            self.take_state(state)
-            self.set_observations(state["observations"])
-
-    def follow(self, Policy policy not None):
-        """Play another policy from now on."""
-        cdef AgentsEngine engine = AgentsEngine.of(
-            self.model, policy, self.horizon, self.n_agents, self.batch, self.probability, self.decisions != NULL)
-        self.engine = engine
-        self.replica = -1
-        self.enter(0)
-        engine.begin(1)
-
-    def step(self, Py_ssize_t t, Py_ssize_t n_steps):
-        """Play steps t..t + n_steps - 1."""
-        cdef Py_ssize_t r, done, end = t + n_steps, most = self.unheard(self.n_agents)
-        if self.engine is None:
-            raise ValueError("there is no policy; call follow first")
-        self.begin(False)
-        before = [one.copy() for one in self.observations]
-        try:
-            for r in range(self.n_replicas):
-                self.enter(r)
-                self.open_ledger(r, n_steps)
-                done = t
-                while done < end:
-                    with nogil:
-                        done = self.engine.play(&self.ledger, NULL, done, min(end, done + most), self.no_watch)
-                    if done < end:
-                        PyErr_CheckSignals()
-                self.totals[r] = self.ledger.total
-            self.weight = self.ledger.weight
-            self.refuse_overflow(t)
-        except BaseException:
-            self.restore()
-            self.set_observations(before)
-            raise
-        finally:
-            self.busy = False
-
-    def arrive(self, list observations not None, const double[::1] rewards not None, decisions):
-        """Take the state after a step that other kernels made.
-
-        Parameters
-        ----------
-        observations : list of R ndarrays, shape (N,)
-        rewards : ndarray of float64, shape (R,)
-            Sums of the rewards of all agents.
-        decisions : ndarray of int64, shape (R, S, A), or None
-        """
-        cdef Py_ssize_t r, S = self.n_observations
-        self.set_observations(observations)
-        for r in range(self.n_replicas):
-            self.totals[r] += self.weight * rewards[r]
-            self.rewards[r] = rewards[r] / self.n_agents
-            found = np.bincount(self.observations[r], minlength=S)
-            copy_into(self.counts + r * S, found, "counts", (S,), np.int64)
-        if self.decisions != NULL:
-            copy_into(self.decisions, decisions, "decisions", (self.n_replicas, S, self.n_actions), np.int64)
-        self.weight *= self.discount
-        self.replica = -1
-
-    cdef int set_observations(self, list found) except -1:
-        cdef Py_ssize_t r
-        for r in range(self.n_replicas):
-            self.observations[r][:] = found[r]
-        return 0
-
-    cdef int enter(self, Py_ssize_t r) except -1:
-        """Give the engine replica r."""
-        cdef Population *people = &self.engine.crowd.people
-        cdef uint8_t[::1] bytes = self.observations[r].view(np.uint8)
-        cdef Py_ssize_t o
-        people.observations = &bytes[0]
-        people.passive.fresh = False
-        for o in range(self.n_observations):
-            people.counts[o] = self.counts[r * self.n_observations + o]
-            people.mu[o] = <double>people.counts[o] / people.n_agents
-        memcpy(people.key, self.keys + 4 * r, 4 * sizeof(uint64_t))
-        self.turn(self.engine.singles, r, people.observations)
-        return 0
-
-    def state(self):
-        """As for CountsPopulations."""
-        out = {"counts": self.all_counts(), "observations": [one.copy() for one in self.observations]}
-        self.add_state(out)
-        return out
-
-
 cdef int copy_into(void *to, array, str name, tuple shape, dtype) except -1:
-    """Copy an array, whose shape and dtype are checked, to `to`."""
     cdef const uint8_t[::1] bytes
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"{name} is {array.dtype} of shape {array.shape}; must be {np.dtype(dtype)} of shape {shape}")

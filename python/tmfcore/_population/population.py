@@ -26,9 +26,10 @@ from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population.costs import seconds_per_step
+from tmfcore._population.crowds import AgentsPopulations
 from tmfcore._population.simulate import cheaper_engine, check_batches, check_population
 from tmfcore._population.starts import start_of
-from tmfcore._population.stepping import AgentsPopulations, CountsPopulations
+from tmfcore._population.stepping import CountsPopulations
 from tmfcore._population.told import Told, as_decisions
 from tmfcore._random import sampling, seeding
 from tmfcore._results import packing
@@ -90,7 +91,8 @@ class Population:
     There is no attribute `clock`: clocks belong to values (Theory, section 3), and rewards of agents are those of the
     clock "schedule". The time that has passed is `t` in steps, and `elapsed` in the unit of the game.
 
-    A step costs O(R (S + entries of the rows used)) by counts, whatever N, and O(R N) by agents, on one thread.
+    A step costs O(R (S + entries of the rows used)) by counts, whatever N, and O(R N) by agents, on one thread: 2
+    microseconds for 8 observations by counts with the policy of the call before, some 15 more with an array.
 
     Examples
     --------
@@ -182,8 +184,7 @@ class Population:
     @property
     def counts(self) -> IntArray:
         """Number of agents at each observation, (R, S) int64; a new array at every call."""
-        counts: IntArray = self._kernel.all_counts()
-        return counts
+        return self._kernel.all_counts()
 
     @property
     def mu(self) -> FloatArray:
@@ -221,7 +222,7 @@ class Population:
         """
         if self._told is None:
             raise ValueError("engine is 'counts', which has no individuals; must be 'agents' for observations")
-        return np.stack(self._told.observations())
+        return np.array(self._told.observations())
 
     # ------------------------------------------------------------------------------------------------------- steps
 
@@ -242,11 +243,6 @@ class Population:
             the policy that is not a distribution, found during a step.
         RuntimeError
             Another call has not ended.
-
-        Notes
-        -----
-        For the cost see the class. A step of 8 observations by counts takes 2 microseconds with the policy of the call
-        before, and some 15 more with an array.
         """
         if policy is not self._policy:
             self._follow(policy)
@@ -257,7 +253,7 @@ class Population:
         self._t = t + n_steps
 
     def draw(self) -> npt.NDArray[Any]:
-        """Draw who acts at step t, for decisions that are made elsewhere; `act` then makes the step.
+        """Draw who acts at step t, once, for decisions that are made elsewhere; `act` then makes the step.
 
         Returns
         -------
@@ -270,18 +266,13 @@ class Population:
         ------
         ValueError
             All T steps are made.
-
-        Notes
-        -----
-        Drawn once: until the step is made, further calls return the same.
         """
         self._as_steps(1, drawn=False)
-        self._drawn = True
         if isinstance(self._kernel, CountsPopulations):
+            self._drawn = True
             return self._kernel.draw(self._t)
-        assert self._told is not None, "engine is 'agents'"
         acts = np.zeros((self.replicas, self.n_agents), dtype=np.bool_)
-        for row, acting in zip(acts, self._told.draw(self._t), strict=True):
+        for row, acting in zip(acts, self._batches(), strict=True):
             row[acting] = True
         return acts
 
@@ -314,17 +305,29 @@ class Population:
         Who acts is drawn first if `draw` was not called. By agents the call costs O(R N K), more than one of `step`.
         """
         self._as_steps(1, drawn=False)
+        if self._told is not None:
+            return self._moved(self._told.as_actions(actions, self._batches(), self._t))[0]
+        kernel = self._kernel
+        assert isinstance(kernel, CountsPopulations), "individuals are told"
         self._drawn = True
-        if isinstance(self._kernel, CountsPopulations):
-            acting = self._kernel.draw(self._t)
-            self._kernel.act(self._t, as_decisions(actions, acting, self._game.n_actions, self._t))
-            rewards = self.rewards
-        else:
-            assert self._told is not None, "engine is 'agents'"
-            rewards = self._told.move(self._t, self._told.as_actions(actions, self._t), self._decisions)
+        kernel.act(self._t, as_decisions(actions, kernel.draw(self._t), self._game.n_actions, self._t))
         self._t += 1
         self._drawn = False
-        return rewards
+        return self.rewards
+
+    def _batches(self) -> list[IntArray]:
+        """The individuals that act at step t < T, in random order, by replica; drawn once. Engine "agents"."""
+        assert self._told is not None, "engine is 'agents'"
+        self._drawn = True
+        return self._told.draw(self._t)
+
+    def _moved(self, actions: IntArray) -> tuple[FloatArray, IntArray]:
+        """Make step t with actions (R, N), -1 for individuals that do not act; their rewards and next observations."""
+        assert self._told is not None, "engine is 'agents'"
+        found = self._told.move(self._t, actions)
+        self._t += 1
+        self._drawn = False
+        return found
 
     def _as_steps(self, n_steps: object, drawn: bool = True) -> int:
         """`n_steps`, checked; drawn: whether it is an error that who acts is drawn."""

@@ -37,28 +37,3 @@ class CountsPopulations(Populations):
     def draw(self, t: int) -> NDArray[np.int64]: ...
     def act(self, t: int, decisions: NDArray[np.int64]) -> None: ...
     def state(self) -> dict[str, Any]: ...
-
-@disjoint_base
-class AgentsPopulations(Populations):
-    observations: list[NDArray[np.unsignedinteger[Any]]]
-    def __init__(
-        self,
-        model: Model,
-        horizon: int,
-        discount: float,
-        batch: NDArray[np.int64] | None,
-        probability: NDArray[np.float64] | ActingShares | None,
-        counts: NDArray[np.int64],
-        decisions: bool,
-        bit_generators: list[BitGenerator],
-        state: dict[str, Any] | None = None,
-    ) -> None: ...
-    def follow(self, policy: Policy) -> None: ...
-    def step(self, t: int, n_steps: int) -> None: ...
-    def arrive(
-        self,
-        observations: list[NDArray[Any]],
-        rewards: NDArray[np.float64],
-        decisions: NDArray[np.int64] | None,
-    ) -> None: ...
-    def state(self) -> dict[str, Any]: ...

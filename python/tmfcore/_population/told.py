@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game
 from tmfcore._model.schedules import Active, share_at
-from tmfcore._population.individuals import Individuals
-from tmfcore._population.stepping import AgentsPopulations
+from tmfcore._population.crowds import AgentsPopulations
 
 __all__ = ["Told", "as_decisions"]
 
@@ -53,7 +53,6 @@ class Told:
         self.batch, self.probability = batch, probability
         self.acting: list[IntArray] | None = None
         self._order: list[IntArray] | None = None
-        self._mover = Individuals(game.model, None, game.n_steps)
 
     @property
     def order(self) -> list[IntArray]:
@@ -62,8 +61,7 @@ class Told:
         Drawn when first read, from a stream of the key's own, so that they are no part of the state.
         """
         if self._order is None:
-            rows = zip(self.kernel.all_keys().tolist(), self.kernel.observations, strict=True)
-            self._order = [np.random.default_rng(key).permutation(len(one)) for key, one in rows]
+            self._order = [self.kernel.names(r) for r in range(len(self.streams))]
         return self._order
 
     def observations(self) -> list[npt.NDArray[np.unsignedinteger[npt.NBitBase]]]:
@@ -75,20 +73,22 @@ class Told:
         if self.acting is None:
             n_agents = len(self.kernel.observations[0])
             if self.batch is not None:
-                size = int(self.batch[t % len(self.batch)])  # one entry, or T
-                self.acting = [one.choice(n_agents, size, replace=False) for one in self.streams]
+                sizes = [int(self.batch[t % len(self.batch)])] * len(self.streams)  # one entry, or T
             else:
                 assert self.probability is not None, "a schedule has batches or probabilities"
                 populations = self.kernel.all_counts() / float(n_agents)
                 shares = [np.broadcast_to(share_at(self.probability, mu, t), mu.shape) for mu in populations]
-                own = [share[seen] for share, seen in zip(shares, self.observations(), strict=True)]
-                self.acting = [
-                    one.permutation(np.flatnonzero(one.random(n_agents) < p))
-                    for one, p in zip(self.streams, own, strict=True)
-                ]
+                if not (isinstance(self.probability, ActingShares) and self.probability.batches):
+                    own = [share[seen] for share, seen in zip(shares, self.observations(), strict=True)]
+                    coins = zip(self.streams, own, strict=True)
+                    self.acting = [one.permutation(np.flatnonzero(one.random(n_agents) < p)) for one, p in coins]
+                    return self.acting
+                sizes = [min(n_agents, int(share[0] * n_agents + 0.5)) for share in shares]
+            batches = zip(self.streams, sizes, strict=True)
+            self.acting = [one.choice(n_agents, size, replace=False) for one, size in batches]
         return self.acting
 
-    def as_actions(self, actions: object, t: int) -> IntArray:
+    def as_actions(self, actions: object, batches: list[IntArray], t: int) -> IntArray:
         """Actions of all individuals, checked: (R, N), -1 for those that do not act."""
         replicas, n_agents = len(self.streams), len(self.kernel.observations[0])
         shapes: list[tuple[int, ...]] = [(replicas, n_agents)]
@@ -99,7 +99,7 @@ class Told:
         )
         found = found.reshape(replicas, n_agents)
         chosen = np.full_like(found, -1)
-        for r, acting in enumerate(self.draw(t)):
+        for r, acting in enumerate(batches):
             taken = found[r, acting]
             if len(taken) and taken.min() < 0:
                 i = int(acting[np.argmin(taken)])
@@ -110,34 +110,8 @@ class Told:
             chosen[r, acting] = taken
         return chosen
 
-    def move(self, t: int, actions: IntArray, decisions: bool) -> FloatArray:
-        """Make step t with actions (R, N), -1 for individuals that do not act; returns their rewards (R, N).
-
-        If the game raises an error, nothing has changed.
-        """
-        model, n_agents = self.game.model, actions.shape[1]
-        states = [] if model.constant else [one.bit_generator.state for one in self.streams]
-        rewards = np.empty(actions.shape)
-        seen = [one.astype(np.int64) for one in self.observations()]
-        arrived = [np.empty_like(one) for one in seen]
-        mu = self.kernel.all_counts() / float(n_agents)
-        try:
-            for r, one in enumerate(self.streams):
-                self._mover.move(one.bit_generator, t, mu[r], seen[r], actions[r], arrived[r], rewards[r])
-        except BaseException:
-            for one, state in zip(self.streams, states, strict=False):
-                one.bit_generator.state = state
-            raise
-        moved = [np.empty_like(one) for one in self.kernel.observations]
-        for places, order, found in zip(moved, self.order, arrived, strict=True):
-            places[order] = found
-        self.kernel.arrive(moved, rewards.sum(axis=1), self._decided(seen, actions) if decisions else None)
+    def move(self, t: int, actions: IntArray) -> tuple[FloatArray, IntArray]:
+        """Make step t with actions (R, N), -1 for individuals that do not act; returns rewards and observations."""
+        found = self.kernel.act(t, actions, self.order)
         self.acting = None
-        return rewards
-
-    def _decided(self, seen: list[IntArray], actions: IntArray) -> IntArray:
-        """Acting individuals by observation and action, (R, S, A)."""
-        n_obs, n_act = self.game.n_observations, self.game.n_actions
-        pairs = [at[a >= 0] * n_act + a[a >= 0] for at, a in zip(seen, actions, strict=True)]
-        counts = np.array([np.bincount(pair, minlength=n_obs * n_act) for pair in pairs])
-        return counts.reshape(len(pairs), n_obs, n_act)
+        return found

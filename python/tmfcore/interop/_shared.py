@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._model.activation import ActingShares
-from tmfcore._model.schedules import Active, share_at
 from tmfcore._population import individuals
 from tmfcore._random import sampling
 
@@ -31,15 +29,6 @@ def encode(observations: IntArray, mu: FloatArray, t: int, horizon: int) -> Rows
     out = np.empty((len(observations), 2 * mu.shape[1] + 1), dtype=np.float32)
     individuals.encode(observations, mu, t / horizon, out)
     return out
-
-
-def acting(rng: np.random.Generator, active: Active, mu: FloatArray, t: int, observations: IntArray) -> IntArray:
-    """The agents that act at step t, in random order: each with a probability, or a batch whose size depends on mu."""
-    shares = np.broadcast_to(share_at(active, mu, t), mu.shape)
-    if isinstance(active, ActingShares) and active.batches:
-        batch: IntArray = rng.choice(len(observations), round(shares[0] * len(observations)), replace=False)
-        return batch
-    return rng.permutation(np.flatnonzero(rng.random(len(observations)) < shares[observations]))
 
 
 def masks(acts: Flags, n_actions: int) -> Masks:

@@ -22,8 +22,7 @@ from tmfcore._base.types import Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule, as_schedule
-from tmfcore._population import individuals as individuals_kernel
-from tmfcore._population.starts import rounded_counts
+from tmfcore._population.population import Population
 from tmfcore.interop import _shared
 from tmfcore.interop._frames import Frames
 
@@ -159,19 +158,24 @@ def aec_env(
 
 
 class _Crowd:
-    """N individuals at step t, and the batch that acts: the state of both environments."""
+    """N individuals of a Population, and the batch that acts next: the state of both environments."""
 
     def __init__(self, game: Game, schedule: Schedule, n_agents: int, start: Start) -> None:
-        self.game = game = in_steps(game, schedule, n_agents)
         self.n_agents = check.as_positive_int(n_agents, "n_agents", high=MOST_AGENTS)
         self.start = check.as_choice(start, "start", Start)
-        batch, self.probability = as_schedule(schedule)._kernel(game.n_steps, self.n_agents)
-        self.batch = None if batch is None else np.broadcast_to(batch, (game.n_steps,))
+        self.game = in_steps(game, schedule, n_agents)
+        self.schedule = as_schedule(schedule)
         self.names = [f"agent_{i}" for i in range(self.n_agents)]
         self.index = {name: i for i, name in enumerate(self.names)}
-        self.kernel = individuals_kernel.Individuals(game.model, None, game.n_steps)
         self.rng = np.random.default_rng()
+        self.population = self._new()
         self.t = -1  # before the first reset
+
+    def _new(self) -> Population:
+        seed = int(self.rng.integers(2**63))  # faster than a stream that self.rng spawns
+        return Population(
+            self.game, self.schedule, self.n_agents, engine="agents", start=self.start, decisions=False, rng=seed
+        )
 
     @property
     def over(self) -> bool:
@@ -180,36 +184,25 @@ class _Crowd:
     def reset(self, seed: int | None) -> None:
         if seed is not None:
             self.rng = np.random.default_rng(_shared.as_seed(seed))
-        if self.start == "rounded":
-            counts = rounded_counts(self.game.initial, self.n_agents)
-            self.observations = self.rng.permutation(np.repeat(np.arange(len(counts)), counts))
-        else:
-            self.observations = _shared.categorical(self.rng, self.game.initial, self.n_agents)
-        self.t = 0
+        self.population = self._new()
+        self.observations: IntArray = self.population.observations[0].astype(np.int64)
         self._look()
 
     def _look(self) -> None:
         """Compute mu and, before the end, draw the next batch in the order of acting."""
+        self.t = self.population.t
         self.mu: FloatArray = np.bincount(self.observations, minlength=self.game.n_observations) / self.n_agents
-        self.acting: IntArray = np.zeros(0, dtype=np.int64)
-        if self.over:
-            return
-        if self.batch is not None:
-            self.acting = self.rng.choice(self.n_agents, int(self.batch[self.t]), replace=False)
-        elif self.probability is not None:
-            self.acting = _shared.acting(self.rng, self.probability, self.mu, self.t, self.observations)
+        self.acting: IntArray = np.zeros(0, dtype=np.int64) if self.over else self.population._batches()[0]
 
     def step(self, actions: IntArray) -> FloatArray:
         """Move all agents; `actions` (B,) are those of self.acting. Returns the rewards (N,)."""
-        chosen = np.full(self.n_agents, -1, dtype=np.int64)
-        chosen[self.acting] = actions
-        arrived = np.empty(self.n_agents, dtype=np.int64)
-        rewards = np.empty(self.n_agents)
-        self.kernel.move(self.rng.bit_generator, self.t, self.mu, self.observations, chosen, arrived, rewards)
-        self.observations = arrived
-        self.t += 1
+        chosen = np.full((1, self.n_agents), -1, dtype=np.int64)
+        chosen[0, self.acting] = actions
+        rewards, observations = self.population._moved(chosen)
+        self.observations = observations[0]
         self._look()
-        return rewards
+        row: FloatArray = rewards[0]
+        return row
 
     def rows(self) -> _shared.Rows:
         """The observations of all agents, (N, 2S+1)."""

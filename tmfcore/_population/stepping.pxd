@@ -1,0 +1,58 @@
+"""Populations between steps: the state that both engines need."""
+from libc.stdint cimport int64_t, uint64_t
+from numpy.random cimport bitgen_t
+
+from tmfcore._model.model cimport Model
+from tmfcore._population.ledger cimport Ledger
+from tmfcore._population.singles cimport Singles
+
+
+cdef class Populations:
+    cdef Py_ssize_t n_replicas, n_observations, n_actions
+    cdef int64_t n_agents
+    cdef double discount, weight       # weight: discount^t
+    cdef readonly bint drawn           # the agents that act at the next step are drawn
+    cdef bint busy
+    cdef list bit_generators
+    cdef bitgen_t **bits               # (R,)      of bit_generators
+    cdef Py_ssize_t replica            # the replica that the engine's kernels have
+    cdef int64_t no_watch[2]
+    cdef Ledger ledger
+    # One block, and its copy from the begin of a call:
+    cdef void *memory
+    cdef void *before
+    cdef size_t size
+    cdef double weight_before
+    cdef list generators_before        # empty if they are not read
+    cdef char *words                   # (R, word_bytes)   stream of the splitter, of counts
+    cdef double *totals                # (R,)      discounted sums of the rewards of all agents
+    cdef double *rewards               # (R,)      of the last call
+    cdef int64_t *counts               # (R, S)
+    cdef int64_t *acting               # (R, S)    of counts
+    cdef int64_t *decisions            # (R, S, A) of the last call; NULL: not recorded
+    cdef uint64_t *keys                # (R, 4)
+    cdef uint64_t *opened              # (R,)      whether the stream of the splitter is open
+    cdef size_t word_bytes
+    cdef double cells                  # of the tables of the game
+
+    # Allocate for R populations with counts (R, S), at step 0.
+    cdef int lay_out(
+        self, Model model, const int64_t[:, ::1] counts, double discount, bint decisions, size_t word_bytes,
+        list bit_generators) except -1
+    # Begin a call: refuse it if another one has not ended, and keep the state in case the call fails. Then `restore`
+    # brings it back, with the states of the generators if they were asked for.
+    cdef int begin(self, bint reads_generators) except -1
+    cdef int restore(self) except -1
+    cdef int refuse_overflow(self, Py_ssize_t t) except -1
+    cdef void open_ledger(self, Py_ssize_t r, Py_ssize_t n_steps) noexcept nogil
+    # Give the kernel of single agents the population of replica r, unless it has it already.
+    cdef int turn(self, Singles singles, Py_ssize_t r, void *observations) except -1
+    # Steps from one look for an interrupt to the next.
+    cdef Py_ssize_t unheard(self, int64_t n_agents) noexcept
+    # What all replicas have, to a dict and from it.
+    cdef int add_state(self, dict out) except -1
+    cdef int take_state(self, dict found) except -1
+
+
+# Copy an array, whose shape and dtype are checked, to `to`.
+cdef int copy_into(void *to, array, str name, tuple shape, dtype) except -1
