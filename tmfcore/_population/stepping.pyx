@@ -174,7 +174,8 @@ cdef class CountsPopulations(Populations):
         self.engine.splitter.words = NULL
         for i in range(0 if batch is None else batch.shape[0]):
             self.reads_generators |= 0 < batch[i] < self.n_agents and not (batch[i] == 1 and model.passive_identity)
-        self.reads_generators |= self.n_agents > 2**50 or (isinstance(probability, ActingShares) and probability.batches)
+        self.reads_generators |= isinstance(probability, ActingShares) and probability.batches
+        self.reads_generators |= self.n_agents > 2**50
         for r in range(self.n_replicas if state is None else 0):
             for i in range(4):
                 self.keys[4 * r + i] = self.bits[r].next_uint64(self.bits[r].state)
