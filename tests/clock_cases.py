@@ -11,6 +11,7 @@ from scipy.linalg import expm
 
 import tmfcore as tmf
 from reference_laws import compositions
+from tmfcore._model import sources
 
 
 @dataclass
@@ -116,3 +117,36 @@ class Chain:
         wide[:n, :n] = self.generator - decay * np.eye(n)
         wide[:n, n] = self.earning
         return float((self.start(counts) @ expm(wide * t)[:n])[n])
+
+
+class GameChain(Chain):
+    """The chain of a game in sweeps, from its tables in short steps: for games that are not affine."""
+
+    SHORT = 2.0**-24
+
+    def __init__(self, game, rate, policy, n_agents):
+        n_obs, short = game.n_observations, game.at(step=self.SHORT)
+        rate = np.broadcast_to(rate, (n_obs,))
+        self.n_agents = n_agents
+        self.states = list(compositions(n_agents, n_obs))
+        self.index = {state: i for i, state in enumerate(self.states)}
+        self.generator = np.zeros((len(self.states),) * 2)
+        self.earning = np.zeros(len(self.states))
+        for state, i in self.index.items():
+            mu = np.array(state) / n_agents
+            reward, rows, standing, passive = short.model.tables(mu, 0)
+            if short.model.successors is not None:
+                rows = sources.dense(rows, short.model.successors)
+            if short.model.passive_successors is not None:
+                passive = sources.dense(passive, short.model.passive_successors)
+            jumps = rate[:, None] * np.einsum("oa,oax->ox", policy, rows) + passive / self.SHORT
+            gains = (policy * (reward - standing[:, None])).sum(axis=1)
+            self.earning[i] = mu @ (standing / self.SHORT + rate * gains)
+            for o in range(n_obs):
+                for x in range(n_obs):
+                    if x != o and state[o] and jumps[o, x] > 0:
+                        after = list(state)
+                        after[o] -= 1
+                        after[x] += 1
+                        self.generator[i, self.index[tuple(after)]] += state[o] * jumps[o, x]
+                        self.generator[i, i] -= state[o] * jumps[o, x]

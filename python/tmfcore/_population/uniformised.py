@@ -11,14 +11,11 @@ Notation: N agents, S observations, A actions, L stages of the policy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tmfcore._base import validation as check
-from tmfcore._base import wording as say
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import sources
 from tmfcore._model.continuous import Continuous, Stages
@@ -27,6 +24,7 @@ from tmfcore._model.policies import TabularPolicy
 from tmfcore._model.policy import CallablePolicy, Policy, TablePolicy
 from tmfcore._model.sources import INT32_MAX
 from tmfcore._model.table_model import TableModel
+from tmfcore._population.clocked import ClockedModel
 from tmfcore.games._affine import Affine
 
 __all__ = ["Events", "uniformised"]
@@ -135,7 +133,7 @@ class _Mixed:
     """
 
     def __init__(self, game: Continuous, rest: FloatArray, bound: float, dt: float) -> None:
-        self.game, self.bound, self.dt = game, bound, dt
+        self.game, self.rest, self.bound, self.dt = game, rest, bound, dt
         self.places = places = np.arange(game.game.n_observations, dtype=np.int32)
         self.scale = np.divide(1.0, rest, out=np.zeros(len(rest)), where=rest > 0)[:, np.newaxis]
         model, n_act = game.model, game.game.n_actions
@@ -168,13 +166,6 @@ class _Mixed:
             return np.ones((len(mu), 1))
         own = (self.places, self.game.own)
         generator = self.game.tables(mu).generator
-        leaving = -generator[own]
-        if leaving.max() > self.bound * (1 + 1e-12):
-            o = int(leaving.argmax())
-            raise ValueError(
-                f"passive_rates at mu = {say.show(mu.round(6).tolist())}: agents leave observation {o} at the rate "
-                f"{leaving[o]:.12g}; must be at most {self.bound:.12g}, which Poisson(rate, most=...) states"
-            )
         rows = self.scale * generator
         rows[own] = np.maximum(rows[own] + 1.0, 0.0)
         return rows
@@ -191,24 +182,17 @@ class _Mixed:
 
 
 def _mixed_model(mixed: _Mixed) -> Model:
-    """The compiled model of mixed tables: affine if the game is, otherwise arrays where it has arrays."""
+    """The compiled model of mixed tables: affine or constant if the game is, otherwise computed at every event."""
     game, model = mixed.game.game, mixed.game.model
     n_obs, n_act = game.n_observations, game.n_actions + 1
     tables = (mixed.transition, mixed.reward, mixed.standing)
+    if model.constant:
+        rows, reward, standing = (check.frozen(table(game.initial)) for table in tables)
+        return TableModel(n_obs, n_act, reward, rows, standing, None, mixed.successors, None)
     if model.affine and n_obs**2 * n_act * mixed.n_cells <= MOST_CORNERS:
-        rows, rewards, waits = (np.stack([table(e) for e in np.eye(n_obs)], axis=-1) for table in tables)
+        rows, reward, standing = (np.stack([table(e) for e in np.eye(n_obs)], axis=-1) for table in tables)
         constant = bool((rows == rows[..., :1]).all())
         base, slopes = (rows[..., 0], None) if constant else (0 * rows[..., 0], rows)
-        nothing = 0 * rewards[..., 0], 0 * waits[..., 0]
-        return Affine(nothing[0], rewards, base, slopes, nothing[1], waits, None, None, mixed.successors)
-    given = (game.reward, game.passive_reward, game.transition, game.passive_rates)
-    paid, waited, moved, drifted = (isinstance(table, np.ndarray) for table in given)
-    constant = model.constant_transition or (moved and (drifted or model.passive_identity))
-
-    def source(table: Callable[[FloatArray], FloatArray], constant: bool) -> Any:
-        return check.frozen(table(game.initial)) if constant else lambda mu, t: table(mu)
-
-    return TableModel(
-        n_obs, n_act, source(mixed.reward, paid and waited), source(mixed.transition, constant),
-        source(mixed.standing, waited), None, mixed.successors, None,
-    )  # fmt: skip
+        nothing = 0 * reward[..., 0], 0 * standing[..., 0]
+        return Affine(nothing[0], reward, base, slopes, nothing[1], standing, None, None, mixed.successors)
+    return ClockedModel(model, mixed.game.step, mixed.dt, mixed.rest, mixed.bound, mixed.successors)
