@@ -184,6 +184,73 @@ def test_an_equilibrium_of_the_tree_does_not_foresee():
     assert max(clairvoyant) > 100 * solution.exploitability  # knowing the future is worth something
 
 
+@pytest.mark.parametrize("m", [1, 2])
+def test_agents_that_know_the_last_states_only(m):
+    """The flow and values of the closed game, against a slow recursion over the last m states, T = 4."""
+    T, policy = 4, seeing(4, 4)
+    tree = tmf.NoiseTree(game(T), CHAIN, memory=m)
+    assert tree.game.n_observations == 2**m * S and repr(tree).endswith(f"memory={m}, {2**m} histories)")
+    mass = [{(z,): CHAIN.initial[z] * INITIAL for z in (0, 1)}]  # by last states, at each step
+    for t in range(T - 1):
+        mass.append({})
+        for h, share in mass[t].items():
+            z = CHAIN.values[h[-1]]
+            _, rows, _, rest = tables(share / share.sum(), t, z)
+            step = BETA * np.einsum("oa,oax->ox", policy.table[t, h[-1]], rows) + (1 - BETA) * rest
+            for after in (0, 1):
+                key = (*h, after)[-m:]
+                mass[t + 1][key] = mass[t + 1].get(key, 0) + CHAIN.transition[h[-1], after] * share @ step
+    values = {}
+    for t in reversed(range(T)):
+        for h, share in mass[t].items():
+            reward, rows, waiting, rest = tables(share / share.sum(), t, CHAIN.values[h[-1]])
+            later = sum(CHAIN.transition[h[-1], z] * values.get((t + 1, (*h, z)[-m:]), np.zeros(S)) for z in (0, 1))
+            acting = (policy.table[t, h[-1]] * (reward + 0.9 * rows @ later)).sum(axis=1)
+            values[t, h] = BETA * acting + (1 - BETA) * (waiting + 0.9 * rest @ later)
+    found = tmf.evaluate(tree.game, tree.policy(policy), SCHEDULE)
+    for t in range(T):
+        assert len(mass[t]) == 2 ** min(t + 1, m)
+        for h, share in mass[t].items():
+            np.testing.assert_allclose(found.flow.mu[t].reshape(-1, S)[number(h)], share, atol=1e-14)
+            np.testing.assert_allclose(found.values[t].reshape(-1, S)[number(h)], values[t, h], atol=1e-12)
+
+
+def test_memory_of_the_whole_past_is_exact_and_a_short_one_is_where_the_population_is_the_same_on_all_paths():
+    T, policy = 4, seeing(6)
+    exact = tmf.NoiseTree(game(T), CHAIN)
+    again = tmf.NoiseTree(game(T), CHAIN, memory=9)
+    assert again.memory == T and again.game.n_observations == exact.game.n_observations
+    gaps = [tmf.exploitability(tree.game, tree.policy(policy), SCHEDULE) for tree in (exact, again)]
+    assert gaps[0] == gaps[1]
+    rows, rest = tables(np.array([0.5, 0.5]), 0, 0.0)[1::2]
+    unmoved = tmf.Game(S, A, T, 0.9, INITIAL, lambda mu, t, z: tables(mu, t, z)[0], rows, passive_transition=rest, noise=np.zeros(T))
+    plain = tmf.TabularPolicy(policy.table[:, 0])
+    found = []
+    for memory in (1, 2, None):
+        tree = tmf.NoiseTree(unmoved, CHAIN, memory)
+        played = tree.policy(plain)
+        found.append((tmf.evaluate(tree.game, played, SCHEDULE).mean_return, tmf.exploitability(tree.game, played, SCHEDULE)))
+    np.testing.assert_allclose(found, [found[-1]] * 3, atol=1e-12)
+
+
+def test_policies_of_a_shorter_memory_are_judged_on_the_whole_tree():
+    """What one plays who knows the last state, or two, is the same on the tree and on every path; more is worth more."""
+    T = 4
+    exact = tmf.NoiseTree(game(T), CHAIN)
+    states, probabilities = CHAIN.paths(T)
+    gaps = []
+    for memory in (1, 2, 3, None):
+        tree = tmf.NoiseTree(game(T), CHAIN, memory)
+        solution = tmf.solve(tree.game, SCHEDULE, absolute_tolerance=1e-8, tolerance=None)
+        played = exact.policy(solution)
+        gaps.append(tmf.exploitability(exact.game, played, SCHEDULE))
+        on_paths = [tmf.evaluate(*tree.on(path, solution), SCHEDULE).mean_return for path in states]
+        assert abs(probabilities @ on_paths - tmf.evaluate(exact.game, played, SCHEDULE).mean_return) < 1e-12
+    assert gaps[-1] < 1e-8 and gaps[0] > gaps[1] > gaps[2] > gaps[3]
+    with pytest.raises(ValueError, match=r"policy has 16 histories of the noise; must have at most those of memory = 1, 2"):
+        tmf.NoiseTree(game(T), CHAIN, 1).policy(tmf.TabularPolicy.uniform(exact.game))
+
+
 def test_trees_are_pickled_and_shown():
     tree = tmf.NoiseTree(tmf.Game(S, A, 3, 1.0, INITIAL, np.eye(2), np.full((S, A, S), 0.5), noise=np.zeros(3)), CHAIN)
     again = pickle.loads(pickle.dumps(tree))

@@ -33,6 +33,7 @@ from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
 from tmfcore._population.finite import FiniteExploitability, finite_exploitability
+from tmfcore._population.over_noise import OverNoise, over_noise
 from tmfcore._population.population import Population
 from tmfcore._population.simulate import simulate
 from tmfcore._population.simulation import Simulation, Trajectories
@@ -64,6 +65,7 @@ __all__ = [
     "NoiseChain",
     "NoisePolicy",
     "NoiseTree",
+    "OverNoise",
     "Poisson",
     "Population",
     "Schedule",
@@ -89,6 +91,7 @@ __all__ = [
     "interop",
     "load",
     "mean_field",
+    "over_noise",
     "simulate",
     "solve",
     "solvers",

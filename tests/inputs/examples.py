@@ -54,6 +54,7 @@ from .things import (
     noise_chain,
     noise_tree,
     noisy,
+    over_noise,
     picture,
     played,
     policy,
@@ -113,7 +114,7 @@ EXAMPLES = {
     "tmfcore.NoiseChain.sample": lambda: {"self": noise_chain(), "n_steps": T, "paths": 2, "rng": 1},
     "tmfcore.NoisePolicy": lambda: {"probabilities": np.stack([TABLE, TABLE])},
     "tmfcore.NoisePolicy.on": lambda: {"self": tmf.NoisePolicy([TABLE, TABLE]), "states": np.array([0, 1, 1, 0])},
-    "tmfcore.NoiseTree": lambda: {"game": noisy(), "chain": noise_chain()},
+    "tmfcore.NoiseTree": lambda: {"game": noisy(), "chain": noise_chain(), "memory": 2},
     "tmfcore.NoiseTree.histories": lambda: {"self": noise_tree(), "mu": noise_tree().game.initial.copy(), "t": 1},
     "tmfcore.NoiseTree.policy": lambda: {"self": noise_tree(), "policy": tmf.NoisePolicy([TABLE, TABLE])},
     "tmfcore.NoiseTree.on": lambda: {
@@ -151,6 +152,9 @@ EXAMPLES = {
         "path": str(kept_population()), "game": game(), "schedule": tmf.Fraction(0.5),
     },
     "tmfcore.mean_field": lambda: played(record_every=2, times=None),
+    "tmfcore.over_noise": lambda: played(
+        noise=noise_chain(), paths=2, clock="schedule", populations=True, rng=1
+    ) | {"game": noisy(), "policy": tmf.NoisePolicy([TABLE, TABLE])},
     "tmfcore.evaluate": lambda: played(clock="always", flow=flow(), times=None),
     "tmfcore.best_response": lambda: {
         "game": game(), "flow": flow(), "schedule": tmf.Fraction(0.5), "n_agents": N, "clock": "schedule",
@@ -180,6 +184,7 @@ EXAMPLES = {
     "tmfcore.get_include": dict,
     "tmfcore.games.gamefile.read": lambda: {"path": str(toml())},
     # records
+    "tmfcore.OverNoise.interval": lambda: {"self": over_noise(), "of": "returns", "confidence": 0.9},
     "tmfcore.FiniteExploitability.interval": lambda: {"self": finite(), "confidence": 0.9},
     "tmfcore.Fit.interval": lambda: {"self": fitted(), "confidence": 0.9},
     "tmfcore.analysis.Bound.interval": lambda: {"self": bound(), "confidence": 0.9},

@@ -83,6 +83,11 @@ def noise_tree():
 
 
 @cache
+def over_noise():
+    return tmf.over_noise(noisy(), policy(), tmf.Fraction(0.5), noise_chain(), N, paths=2, populations=True, rng=1)
+
+
+@cache
 def policy():
     return tmf.TabularPolicy(TABLE)
 
@@ -228,7 +233,7 @@ RESULTS = {
     "tmfcore.Fit": fitted, "tmfcore.FitIntervals": lambda: fitted().interval(0.9),
     "tmfcore.Interval": lambda: finite().interval(0.9), "tmfcore.Tables": lambda: game().tables(INITIAL, 1),
     "tmfcore.TabularPolicy": policy, "tmfcore.SoftmaxPolicy": lambda: tmf.SoftmaxPolicy(REWARD),
-    "tmfcore.NoisePolicy": lambda: tmf.NoisePolicy([TABLE, TABLE]),
+    "tmfcore.OverNoise": over_noise, "tmfcore.NoisePolicy": lambda: tmf.NoisePolicy([TABLE, TABLE]),
     "tmfcore.analysis.Bound": bound, "tmfcore.analysis.Comparison": comparison,
     "tmfcore.analysis.Convergence": convergence, "tmfcore.analysis.PowerLaw": lambda: convergence().fit("B=N"),
     "tmfcore.analysis.Fluctuations": fluctuations, "tmfcore.analysis.Lipschitz": lipschitz,
