@@ -400,8 +400,10 @@ def test_user_code_is_known_wherever_it_is():
     tables = {"reward": np.zeros((2, 2)), "transition": np.full((2, 2, 2), 0.5), "passive_reward": np.zeros(2),
               "passive_transition": np.eye(2)}  # fmt: skip
     kernel = as_policy(tmf.TabularPolicy(np.full((2, 2), 0.5)), tmf.Game(2, 2, 3, 1.0, [1, 0], **tables))
-    assert not calls_python(tmf.Game(2, 2, 3, 1.0, [1, 0], **tables), kernel)
+    arrays, half = tmf.Game(2, 2, 3, 1.0, [1, 0], **tables), tmf.Bernoulli(0.5)
+    assert not calls_python(arrays, kernel, half)
+    assert calls_python(arrays, kernel, tmf.Bernoulli(lambda mu, t: mu))
     for name, table in tables.items():
         game = tmf.Game(2, 2, 3, 1.0, [1, 0], **{**tables, name: lambda mu, table=table: table})
-        assert calls_python(game, kernel)
-        assert calls_python(game, as_policy(lambda mu: np.full((2, 2), 0.5), game))
+        assert calls_python(game, kernel, half)
+        assert calls_python(game, as_policy(lambda mu: np.full((2, 2), 0.5), game), half)

@@ -157,7 +157,8 @@ class Stationary(MirrorDescent):
 
     def _flow(self, problem: Problem, mu: FloatArray) -> Flow:
         appearance = _appearance.appearance_of(problem.game)
-        active = np.array([float(mu[0] @ np.broadcast_to(share_at(problem.active, mu[0], 0), mu[0].shape))])
+        share = share_at(problem.active, mu[0], 0)
+        active = share.copy() if len(share) == 1 else np.array([mu[0] @ share])
         return Flow(
             mu, np.arange(2), active, 1, problem.game.name, **appearance, fingerprint=problem.fingerprint.on("")
         )
