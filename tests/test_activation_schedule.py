@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from strategies import random_game
+from strategies import random_game, random_policy
 
 
 def half(mu):
@@ -23,6 +23,19 @@ def test_a_schedule_by_observation_reads_and_travels_well():
         assert again == schedule and hash(again) == hash(schedule)
     assert row != tmf.Bernoulli([[0.25, 0.5]]) and row != tmf.Bernoulli([0.25, 1.0]) and function != row
     assert not row.p.flags.writeable
+
+
+def test_rates_by_type_are_probabilities_by_observation():
+    """games.typed with rates, under one probability p, is the same games without, under p times the rate of each type."""
+    kinds = [tmf.games.queueing([0.1, 0.25], horizon=5, step=0.5), tmf.games.queueing([0.2], horizon=5, step=0.5)]
+    options = {"shares": [0.6, 0.4], "coupling": np.eye(2)}
+    rated = tmf.games.typed(kinds, rates=[1.0, 0.5], **options)
+    table = tmf.Bernoulli([[0.4] * 3 + [0.2] * 2])
+    policy = random_policy(5, 5, 3, kind="tabular").build(10)
+    one = tmf.evaluate(rated, policy, tmf.Bernoulli(0.4))
+    other = tmf.evaluate(tmf.games.typed(kinds, **options), policy, table)
+    np.testing.assert_allclose(other.flow.mu, one.flow.mu, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(other.values, one.values, rtol=0, atol=1e-12)
 
 
 def test_results_of_different_probabilities_are_not_combined():

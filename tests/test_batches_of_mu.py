@@ -131,6 +131,17 @@ def test_solvers_take_them():
         assert tmf.exploitability(game, learned.policy, schedule, n_agents) < 0.7 * uniform
 
 
+def test_slopes_are_those_of_the_function_not_of_its_rounding():
+    spec = random_game(81, 3, 2, 3, passive="dense")
+    policy = random_policy(82, 3, 2, kind="tabular").build(3)
+    found = [
+        tmf.analysis.lipschitz(spec.build(), policy, schedule, 10, trials=20, rng=1)
+        for schedule in (tmf.Fraction(share), tmf.Bernoulli(share))
+    ]
+    np.testing.assert_array_equal(found[0].flow, found[1].flow)
+    assert tmf.analysis.bound(spec.build(), policy, tmf.Fraction(share), 10).noise.max() < 1.4
+
+
 def test_how_they_read():
     assert (repr(tmf.Batch(crowded)), tmf.Batch(crowded).label) == ("Batch(crowded)", "B(mu, t)")
     assert (repr(tmf.Fraction(share)), tmf.Fraction(share).label) == ("Fraction(share)", "beta(mu, t) N")

@@ -396,12 +396,12 @@ def path_of(flow: Flow, own: Fingerprint) -> ode.Path:
 # ----------------------------------------------------------------------- shared with exploitability, solvers
 
 
-def active_fractions(game: Game, schedule: Schedule, n_agents: int | None) -> Active:
-    """beta_t for the kernels."""
+def active_fractions(game: Game, schedule: Schedule, n_agents: int | None, *, smooth: bool = False) -> Active:
+    """beta_t for the kernels; `smooth`: a function of mu is not rounded to whole agents, so that it has derivatives."""
     as_schedule(schedule)
     if n_agents is not None:
         n_agents = check.as_positive_int(n_agents, "n_agents")
-    return schedule._active(game.n_steps, n_agents)
+    return schedule._active(game.n_steps, None if smooth and schedule._rounds() else n_agents)
 
 
 def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: Active, fingerprint: Fingerprint) -> Flow:

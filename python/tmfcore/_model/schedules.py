@@ -27,6 +27,7 @@ from tmfcore._base.functions import n_arguments, of_mu_and_t
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.activation import ActingShares
+from tmfcore._model.of_mu import ForBoth, ShareOf
 
 __all__ = ["Active", "Batch", "Bernoulli", "Fraction", "Schedule", "Sequential", "Synchronous", "as_schedule"]
 
@@ -94,6 +95,10 @@ class Schedule(ABC):
 
     def _by_observation(self) -> bool:
         """Whether the probability of acting depends on the observation or on mu."""
+        return False
+
+    def _rounds(self) -> bool:
+        """Whether n_agents rounds a function of mu to whole agents."""
         return False
 
     def _tagged(self) -> Schedule:
@@ -190,11 +195,11 @@ class Batch(Schedule):
 
     def _active(self, horizon: int, n_agents: int | None) -> Active:
         if callable(self.size) and n_agents is not None:
-            return ActingShares(None, _ShareOf(self.size, "size", _agents(n_agents)), "size", batches=True)
+            return ActingShares(None, ShareOf(self.size, "size", _agents(n_agents)), "size", batches=True)
         return super()._active(horizon, n_agents)
 
     def _tagged(self) -> Schedule:
-        return Batch(_ForBoth(of_mu_and_t(self.size, "size"))) if callable(self.size) else self
+        return Batch(ForBoth(of_mu_and_t(self.size, "size"))) if callable(self.size) else self
 
     def _kernel(self, horizon: int, n_agents: int) -> tuple[IntArray | None, Active | None]:
         if callable(self.size):
@@ -249,13 +254,16 @@ class Fraction(Schedule):
     def _by_observation(self) -> bool:
         return callable(self.beta)
 
+    def _rounds(self) -> bool:
+        return callable(self.beta)
+
     def _tagged(self) -> Schedule:
-        return Fraction(_ForBoth(of_mu_and_t(self.beta, "beta"))) if callable(self.beta) else self
+        return Fraction(ForBoth(of_mu_and_t(self.beta, "beta"))) if callable(self.beta) else self
 
     def _active(self, horizon: int, n_agents: int | None) -> Active:
         if callable(self.beta):
             n_agents = None if n_agents is None else _agents(n_agents)
-            return ActingShares(None, _ShareOf(self.beta, "beta", n_agents), "beta", batches=True)
+            return ActingShares(None, ShareOf(self.beta, "beta", n_agents), "beta", batches=True)
         if n_agents is not None:
             return super()._active(horizon, n_agents)
         beta: FloatArray = _per_step(self.beta, "beta", horizon)
@@ -344,38 +352,8 @@ class Bernoulli(Schedule):
 
     def _tagged(self) -> Schedule:
         if callable(self.p):
-            return Bernoulli(_ForBoth(of_mu_and_t(self.p, "p"), each=True))
+            return Bernoulli(ForBoth(of_mu_and_t(self.p, "p"), each=True))
         return Bernoulli(np.tile(cast(FloatArray, self.p), 2)) if self._by_observation() else self
-
-
-class _ForBoth:
-    """A function of mu, where the observations of a tagged agent come before those of the others.
-
-    each: it returns one value per observation, or one for all; otherwise one value, of a batch.
-    """
-
-    def __init__(self, function: Callable[[FloatArray, int], Any], each: bool = False) -> None:
-        self.function, self.each = function, each
-
-    def __call__(self, mu: FloatArray, t: int) -> Any:
-        size = len(mu) // 2
-        found = self.function(mu[:size] + mu[size:], t)
-        return np.tile(np.broadcast_to(found, (size,)), 2) if self.each else found
-
-
-class _ShareOf:
-    """The share of N agents that a batch is, whose size or share a user's function returns, checked at every call."""
-
-    def __init__(self, function: Callable[..., Any], name: str, n_agents: int | None) -> None:
-        self.function, self.name, self.n_agents = of_mu_and_t(function, name), name, n_agents
-
-    def __call__(self, mu: FloatArray, t: int) -> float:
-        value, name = self.function(mu, t), f"{self.name}(mu, t={t})"
-        if self.name == "size":
-            assert self.n_agents is not None, "a size is no share without it"
-            return check.as_int(value, name, low=0, high=self.n_agents) / self.n_agents
-        share = check.as_float(value, name, low=0.0, high=1.0)
-        return share if self.n_agents is None else min(int(share * self.n_agents + 0.5) / self.n_agents, 1.0)
 
 
 def share_at(active: Active, mu: FloatArray, t: int) -> FloatArray:

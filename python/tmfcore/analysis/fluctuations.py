@@ -27,7 +27,7 @@ from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
-from tmfcore._model.schedules import Bernoulli, Fraction, Schedule
+from tmfcore._model.schedules import Bernoulli, Schedule
 from tmfcore._population.simulation import Simulation
 from tmfcore._population.starts import rounded_counts
 from tmfcore._results.result import Result
@@ -377,8 +377,7 @@ def fluctuations(
     game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
     n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
-    whole = not (isinstance(schedule, Fraction) and callable(schedule.beta))  # else beta, not rounded, has derivatives
-    active = active_fractions(game, schedule, n_agents if whole else None)
+    active = active_fractions(game, schedule, n_agents, smooth=True)
     start = check.as_choice(start, "start", Start)
     record_every = min(check.as_positive_int(record_every, "record_every"), game.n_steps)
     jacobian = check.as_choice(jacobian, "jacobian", Jacobian)

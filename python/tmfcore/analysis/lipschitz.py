@@ -142,7 +142,7 @@ def lipschitz(
     """
     game = in_steps(game, schedule, n_agents)
     kernel = as_policy(policy, game)
-    active = active_fractions(game, schedule, n_agents)
+    active = active_fractions(game, schedule, n_agents, smooth=True)
     by_population = isinstance(active, ActingShares) and active.depends_on_mu
     trials = check.as_positive_int(trials, "trials")
     of_rewards, of_rows, of_flow = seeding.generators(rng, 3)
