@@ -4,17 +4,19 @@ import math
 import pickle
 import re
 
-import clock_cases
 import numpy as np
 import pytest
 from scipy import stats
 
+import clock_cases
 import stat_tests
 import tmfcore as tmf
 from tmfcore._model.continuous import Timetable, record_times
 
+pytestmark = pytest.mark.law
+
 N = 4
-R = 20_000
+R = 8_000
 
 
 def rounded(case, n_agents=N):
@@ -95,7 +97,7 @@ def test_a_policy_that_looks_at_the_population():
 
 
 def test_sis_against_the_matrix_exponential():
-    """Infection by contact of 20 agents: the share of the infected at three times, 40,000 replicas."""
+    """Infection by contact of 20 agents: the share of the infected at three times, 12,000 replicas."""
     n, i, q = 20, 0.9, 0.4
     game = tmf.games.infection_by_contact(i, recovery=q, horizon=8, initial=[0.9, 0.1])
     rates = np.zeros((n + 1, n + 1))
@@ -108,7 +110,7 @@ def test_sis_against_the_matrix_exponential():
     from scipy.linalg import expm
 
     for decisions in (True, False):
-        run = tmf.simulate(game, [[1, 0], [1, 0]], tmf.Poisson(), n, replicas=40_000, rng=2, times=[0, 1, 3, 8], decisions=decisions)
+        run = tmf.simulate(game, [[1, 0], [1, 0]], tmf.Poisson(), n, replicas=12_000, rng=2, times=[0, 1, 3, 8], decisions=decisions)
         for j, t in enumerate([0, 1, 3, 8]):
             law = (np.eye(n + 1)[2] @ expm(rates * t)).clip(0)
             stat_tests.assert_law(run.counts[:, j, 1].tolist(), dict(enumerate(law / law.sum())))

@@ -3,12 +3,12 @@
 import math
 import re
 
-import clock_cases
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
+import clock_cases
 import tmfcore as tmf
 from tmfcore.analysis import fluctuations
 

@@ -3,12 +3,14 @@
 import math
 import re
 
-import clock_cases
 import numpy as np
 import pytest
 
+import clock_cases
 import stat_tests
 import tmfcore as tmf
+
+pytestmark = pytest.mark.law
 
 N = 4
 

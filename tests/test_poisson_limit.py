@@ -3,11 +3,11 @@
 import math
 import re
 
-import clock_cases
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+import clock_cases
 import tmfcore as tmf
 
 

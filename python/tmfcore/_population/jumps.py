@@ -10,6 +10,7 @@ Contract   the events and the counts at the horizon depend on the seed alone. Nu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -140,6 +141,15 @@ class JumpRun:
         """Events of a replica, on average."""
         return (self.events.total + self.clocks.decay) * float(self.table.edges[-1])
 
+    @cached_property
+    def parts(self) -> list[tuple[slice, FloatArray]]:
+        """For each stage its intervals between edges, and their shares of its length."""
+        found, spans = [], np.diff(self.table.edges)
+        for stage in range(len(self.events.policies)):
+            low, high = np.searchsorted(self.table.stage, [stage, stage + 1])
+            found.append((slice(int(low), int(high)), spans[low:high] / spans[low:high].sum()))
+        return found
+
     def refuse_too_many(self) -> None:
         most = self.expected / len(self.events.policies)
         if most > MOST_EVENTS:
@@ -165,14 +175,13 @@ class JumpRun:
         lengths = np.empty(len(self.table.stage), np.int64)
         divide = None
         for stage in range(n_stages):
-            inside = np.flatnonzero(self.table.stage == stage)
-            if len(inside) == 1:
+            inside, shares = self.parts[stage]
+            if len(shares) == 1:
                 lengths[inside] = totals[stage]
                 continue
             if divide is None:
                 divide = np.random.Generator(np.random.Philox(key=[first, second]))
-            shares = np.diff(self.table.edges)[inside]
-            lengths[inside] = divide.multinomial(totals[stage], shares / shares.sum())
+            lengths[inside] = divide.multinomial(totals[stage], shares)
         return EventNumbers(lengths, more.astype(np.int64), (first, second))
 
     def at_each_event(self, numbers: EventNumbers) -> FloatArray:
