@@ -22,7 +22,7 @@ from tmfcore._population.counts cimport CountsEngine, splitter_for
 from tmfcore._population.flows cimport Record
 from tmfcore._population.ledger cimport resume_ledger
 from tmfcore._population.singles cimport Singles
-from tmfcore._random.sampling cimport bits_of, stream_bytes
+from tmfcore._random.sampling cimport bits_of, stream_bytes, stream_sound
 
 cdef double UNHEARD = 2**24       # cells of tables read, or agents moved, from one look for an interrupt to the next
 
@@ -285,12 +285,18 @@ cdef class CountsPopulations(Populations):
         return out
 
     cdef int set_state(self, dict found) except -1:
-        cdef Py_ssize_t R = self.n_replicas
+        cdef Py_ssize_t R = self.n_replicas, r, o
         self.take_state(found)
         self.drawn = found["drawn"]
         copy_into(self.acting, found["acting"], "acting", (R, self.n_observations), np.int64)
         copy_into(self.opened, found["opened"], "opened", (R,), np.uint64)
         copy_into(self.words, found["words"], "words", (R, self.word_bytes), np.uint8)
+        for r in range(R):
+            if self.opened[r] > 1 or not stream_sound(self.words + r * self.word_bytes):
+                raise ValueError(f"words[{r}] is no state of a stream")
+            for o in range(self.n_observations if self.drawn else 0):
+                if not 0 <= self.acting[r * self.n_observations + o] <= self.counts[r * self.n_observations + o]:
+                    raise ValueError(f"acting[{r}, {o}] is no number of the agents there")
         return 0
 
 

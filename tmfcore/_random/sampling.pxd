@@ -52,8 +52,9 @@ cdef void split_hypergeometric(
 ) noexcept nogil
 
 
-# Bytes of the stream of a RowSplitter.
+# Bytes of the stream of a RowSplitter; whether bytes from a file can be one, so that no word is read beside it.
 cdef size_t stream_bytes() noexcept nogil
+cdef bint stream_sound(const void *words) noexcept nogil
 
 
 cdef class RowSplitter:

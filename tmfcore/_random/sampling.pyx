@@ -25,8 +25,9 @@ if tmf_instruction_set() == NULL:
 cdef extern from "_random/binomials.h" nogil:
     int64_t TMF_MOST
     int TMF_ABREAST
+    int TMF_DRAWN_AHEAD
     ctypedef struct tmf_words:
-        pass
+        int used
     void tmf_open_words(tmf_words *words, const uint64_t *key)
     const uint64_t *tmf_take(tmf_words *words, int n)
     double tmf_open_uniform(uint64_t word)
@@ -143,6 +144,11 @@ cdef void split_hypergeometric(
 
 cdef size_t stream_bytes() noexcept nogil:
     return sizeof(tmf_words)
+
+
+cdef bint stream_sound(const void *words) noexcept nogil:
+    cdef int used = (<const tmf_words *>words).used
+    return 0 <= used <= TMF_DRAWN_AHEAD
 
 
 cdef class RowSplitter:

@@ -120,7 +120,6 @@ class Population:
     ) -> None:
         self._settle(game, schedule, n_agents, replicas, decisions)
         engine = check.as_choice(engine, "engine", Engine)
-        check_population(self.n_agents, engine)
         model = self._game.model
         if engine == "auto":
             kernel = TabularPolicy.uniform(self._game).kernel
@@ -168,8 +167,6 @@ class Population:
         else:
             self._kernel = AgentsPopulations(*given)
             self._told = Told(self._kernel, self._game, self._streams, self._batch, self._probability)
-
-    # --------------------------------------------------------------------------------------------------- the state
 
     @property
     def t(self) -> int:
@@ -427,9 +424,11 @@ class Population:
         made._streams = [seeding.restored(one) for one in state["streams"]]
         made._drawn = check.as_bool(state["drawn"], "drawn")
         kernel = dict(state["kernel"])
-        made._open(check.as_choice(state["engine"], "engine", Engine), kernel.pop("counts"), kernel)
-        if made._told is not None and state["acting"] is not None:
-            made._told.acting = [np.array(one) for one in state["acting"]]
+        shape = made.replicas, made._game.n_observations
+        counts = check.as_counts(kernel.pop("counts"), "counts", shape=shape, letters="R, S", n_agents=made.n_agents)
+        made._open(check.as_choice(state["engine"], "engine", Engine), counts, kernel)
+        if made._told is not None:
+            made._told.restore(counts, state["acting"])
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -64,6 +64,16 @@ class Told:
             self._order = [self.kernel.names(r) for r in range(len(self.streams))]
         return self._order
 
+    def restore(self, counts: IntArray, acting: list[IntArray] | None) -> None:
+        """Take who acts from a stored state, and check that the observations of the kernel have counts (R, S)."""
+        for r, places in enumerate(self.kernel.observations):
+            found = np.bincount(places, minlength=counts.shape[1])
+            if not np.array_equal(found, counts[r]):
+                raise ValueError(f"observations[{r}] have other counts than counts[{r}]")
+        if acting is not None:
+            most = len(self.kernel.observations[0]) - 1
+            self.acting = [check.as_int_array(one, "acting", low=0, high=most) for one in acting]
+
     def observations(self) -> list[npt.NDArray[np.unsignedinteger[npt.NBitBase]]]:
         """R new arrays (N,)."""
         return [one[order] for one, order in zip(self.kernel.observations, self.order, strict=True)]
