@@ -38,6 +38,29 @@ def test_rates_by_type_are_probabilities_by_observation():
     np.testing.assert_allclose(other.values, one.values, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_monotonicity_is_that_of_the_mean_rewards(seed):
+    """Eigenvalues and verdict of the affine rewards beta(o) r + (1 - beta(o)) r0; a violation by the sum, written out."""
+    rng = np.random.default_rng(seed)
+    acting, waiting = rng.normal(size=(2, 3, 3)) - (seed % 2) * 3 * np.eye(3)
+    share = np.array([0.9, 0.2, 0.5])
+    options = {"transition0": np.eye(3)[None].repeat(3, axis=0), "transition_mu": None, "horizon": 3, "discount": 0.9}
+    options |= {"initial": [0.5, 0.3, 0.2], "reward0": np.zeros((3, 3))}
+    mixed = share[:, None] * acting + (1 - share[:, None]) * waiting
+    tables = [matrix[:, None].repeat(3, axis=1) for matrix in (acting, mixed)]
+    game = tmf.games.affine(reward_mu=tables[0], passive_reward_mu=waiting, **options)
+    found = tmf.analysis.monotonicity(game, tmf.Bernoulli([share]), trials=40, rng=1)
+    mean = tmf.games.affine(reward_mu=tables[1], passive_reward_mu=None, **options)
+    expected = tmf.analysis.monotonicity(mean, tmf.Synchronous(), trials=40, rng=1)
+    np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=0, atol=1e-12)
+    assert (found.verdict == "strictly monotone") == (expected.eigenvalues.max() < 0)
+    if found.violation is not None:
+        first, second = (np.asarray(mu[:-1]) for mu in found.violation.flows)
+        change = first - second
+        total = sum(0.9**t * change[t] @ mixed @ change[t] for t in range(3))
+        assert found.violation.value == pytest.approx(total, rel=1e-9) and total > 0
+
+
 def test_results_of_different_probabilities_are_not_combined():
     game = random_game(3, 2, 2, 4, passive="dense").build()
     policy = tmf.TabularPolicy.uniform(game)
@@ -110,8 +133,8 @@ def test_where_one_share_of_the_population_is_needed():
     game = random_game(3, 2, 2, 4, passive="dense").build()
     with pytest.raises(ValueError, match="who acts depends on the population, and so does the share that acts"):
         schedule.active_fraction(4)
-    with pytest.raises(ValueError, match="must have one active fraction for all observations"):
-        tmf.analysis.monotonicity(game, schedule)
+    with pytest.raises(ValueError, match="must be a number or an array, whose fractions weigh the rewards"):
+        tmf.analysis.monotonicity(game, tmf.Bernoulli(lambda mu: mu))
     with pytest.raises(ValueError, match="must be made with the length of a step in sweeps"):
         tmf.mean_field(tmf.games.queueing([0.1]), np.full((2, 2), 0.5), schedule)
     assert tmf.mean_field(tmf.games.queueing([0.1], step=0.5), np.full((2, 2), 0.5), schedule).horizon == 40

@@ -30,8 +30,8 @@ def signs(game: Game, beta: FloatArray) -> tuple[FloatArray | None, list[int]]:
     Parameters
     ----------
     game : Game
-    beta : (T,) float64
-        Active fractions.
+    beta : (T, 1) or (T, S) float64
+        Active fractions, or the probabilities of acting by observation.
 
     Returns
     -------
@@ -50,11 +50,11 @@ def signs(game: Game, beta: FloatArray) -> tuple[FloatArray | None, list[int]]:
     if not said.affine:
         return None, [declared] * game.n_steps
     slopes, waiting = _slopes(game)
-    known: dict[float, tuple[float, int]] = {}
-    for b in np.unique(beta).tolist():
-        known[b] = _largest(slopes, waiting, b)
-    eigenvalues = np.array([known[float(b)][0] for b in beta])
-    return eigenvalues, [min(declared, known[float(b)][1]) for b in beta]
+    known: dict[bytes, tuple[float, int]] = {}
+    for b in np.unique(beta, axis=0):
+        known[b.tobytes()] = _largest(slopes, waiting, b[:, np.newaxis])
+    found = [known[b.tobytes()] for b in np.ascontiguousarray(beta)]
+    return np.array([top for top, _ in found]), [min(declared, sign) for _, sign in found]
 
 
 def _slopes(game: Game) -> tuple[FloatArray, FloatArray]:
@@ -65,15 +65,16 @@ def _slopes(game: Game) -> tuple[FloatArray, FloatArray]:
     return np.moveaxis(reward, 0, -1), np.ascontiguousarray(passive.T)
 
 
-def _largest(slopes: FloatArray, waiting: FloatArray, beta: float) -> tuple[float, int]:
-    """The largest eigenvalue of the form of one step on the tangent space, and its sign if it can be proved."""
+def _largest(slopes: FloatArray, waiting: FloatArray, beta: FloatArray) -> tuple[float, int]:
+    """The largest eigenvalue of the form of one step on the tangent space, and its sign if proved; beta (1 or S, 1)."""
     size, n_actions = slopes.shape[:2]
-    alike = beta == 0 or all(_same_on_tangent(slopes[:, a], slopes[:, 0]) for a in range(1, n_actions))
-    scale = float(max(np.abs(slopes).max() * beta, np.abs(waiting).max() * (1 - beta)))
+    alike = not beta.any() or all(_same_on_tangent(slopes[:, a], slopes[:, 0]) for a in range(1, n_actions))
+    scale = float(max(np.abs(slopes).max() * beta.max(), np.abs(waiting).max() * (1 - beta.min())))
     if alike:
         form = beta * slopes[:, 0] + (1 - beta) * waiting
     else:  # the form over (o, a): every action b at y contributes to mu(y)
-        rows = (beta * slopes + (1 - beta) * waiting[:, np.newaxis]).reshape(-1, size)
+        each = beta[..., np.newaxis]
+        rows = (each * slopes + (1 - each) * waiting[:, np.newaxis]).reshape(-1, size)
         form = np.repeat(rows, n_actions, axis=1)
     n = len(form)
     if n == 1:
@@ -101,12 +102,12 @@ def _same_on_tangent(first: FloatArray, second: FloatArray) -> bool:
     return bool((difference == difference[:, :1]).all() and (remainder == remainder[:, :1]).all())
 
 
-def _exact_sign(slopes: FloatArray, waiting: FloatArray, beta: float) -> int:
+def _exact_sign(slopes: FloatArray, waiting: FloatArray, beta: FloatArray) -> int:
     """The sign of the symmetric part on the tangent space in rational arithmetic, by symmetric elimination."""
-    share = Fraction(beta)
+    shares = [Fraction(b) for b in np.broadcast_to(beta[:, 0], (len(slopes),)).tolist()]
     form = [
         [share * Fraction(x) + (1 - share) * Fraction(y) for x, y in zip(row, other, strict=True)]
-        for row, other in zip(slopes.tolist(), waiting.tolist(), strict=True)
+        for share, row, other in zip(shares, slopes.tolist(), waiting.tolist(), strict=True)
     ]
     n = len(form) - 1  # in the basis e_i - e_n
     symmetric = [[form[i][j] + form[j][i] for j in range(n + 1)] for i in range(n + 1)]

@@ -107,7 +107,7 @@ class _ViolationSearch:
 
     def compare(self, one: _Flow, two: _Flow, width: float) -> FloatArray:
         """Terms of the sum by step, and their sum, divided by width^2; keeps the largest violation."""
-        beta, factor = self.beta[:, None, None], self.weights[:, None, None]
+        beta, factor = self.beta[..., None], self.weights[:, None, None]
         change = one.reward - two.reward
         acting = factor * beta * change * (one.acting - two.acting)
         held = factor[..., 0] * (1 - beta[..., 0]) * (one.passive_reward - two.passive_reward)

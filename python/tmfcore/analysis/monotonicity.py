@@ -151,7 +151,8 @@ def monotonicity(
         sum_t gamma^t { beta_t sum_{o,a} [r(o,a,mu) - r(o,a,mu')] (rho - rho')(o,a)
                         + (1 - beta_t) sum_o [r0(o,mu) - r0(o,mu')] (mu - mu')(o) }
 
-    is <= 0 in a monotone game. There are three kinds of proofs:
+    is <= 0 in a monotone game, with beta_t(o) in the sums if it depends on the observation. There are three kinds of
+    proofs:
 
     * Affine rewards r(o,a,mu) = r(o,a,0) + sum_y R(o,a,y) mu(y) (games.affine and games built from it) make each step a
       quadratic form in rho - rho', whose entries sum to 0. If the form is negative semidefinite on such differences,
@@ -176,14 +177,18 @@ def monotonicity(
     """
     game = in_steps(game, schedule, n_agents)
     active = active_fractions(game, schedule, n_agents)
-    if isinstance(active, ActingShares):
-        raise ValueError(
-            f"schedule is {schedule.label}: who acts depends on the observation or the population; must have one "
-            "active fraction for all observations, which weighs the rewards"
-        )
     trials = check.as_positive_int(trials, "trials")
     probing, searching = seeding.generators(rng, 2)
-    beta = np.broadcast_to(active, (game.n_steps,))
+    if isinstance(active, ActingShares):
+        if active.table is None:
+            raise ValueError(
+                f"schedule is {schedule.label}: who acts depends on the population; must be a number or an array, "
+                "whose fractions weigh the rewards"
+            )
+        active.check(game.n_observations, game.n_steps)
+        beta = np.broadcast_to(active.table, (game.n_steps, game.n_observations))
+    else:
+        beta = np.broadcast_to(active, (game.n_steps,))[:, np.newaxis]
     moved = False if _corners.Declared.by(game).constant_transition else _rows_seen_to_move(game, probing)
 
     eigenvalues, signs = _forms.signs(game, beta)
