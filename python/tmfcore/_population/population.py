@@ -92,7 +92,7 @@ class Population:
     clock "schedule". The time that has passed is `t` in steps, and `elapsed` in the unit of the game.
 
     A step costs O(R (S + entries of the rows used)) by counts, whatever N, and O(R N) by agents, on one thread: 2
-    microseconds for 8 observations by counts with the policy of the call before, some 15 more with an array.
+    microseconds for 8 observations by counts with the policy of the call before, some 7 more with an array.
 
     Examples
     --------
