@@ -2,6 +2,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
@@ -38,3 +39,6 @@ def rename(
     actions: NDArray[np.signedinteger[Any]],
     rewards: NDArray[np.float64],
 ) -> None: ...
+
+@disjoint_base
+class AgentsEngine: ...

@@ -3,6 +3,7 @@ from typing import Final
 import numpy as np
 from numpy.random import BitGenerator
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
@@ -28,3 +29,6 @@ def run(
     watch: NDArray[np.int64] | None = None,
     lengths: NDArray[np.int64] | None = None,
 ) -> float: ...
+
+@disjoint_base
+class CountsEngine: ...
