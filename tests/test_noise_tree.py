@@ -184,6 +184,27 @@ def test_an_equilibrium_of_the_tree_does_not_foresee():
     assert max(clairvoyant) > 100 * solution.exploitability  # knowing the future is worth something
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        tmf.Bernoulli([[0.2, 0.7]]), tmf.Bernoulli([[0.2, 0.7], [0.9, 0.1], [0.4, 0.6]]),
+        tmf.Bernoulli(lambda mu, t: 0.3 + 0.1 * t + 0.4 * mu), tmf.Bernoulli(lambda mu, t: 0.3 + 0.2 * mu[0]),
+        tmf.Fraction(lambda mu, t: 0.3 + 0.2 * mu[0] + 0.1 * t), tmf.Batch(lambda mu: int(1000 * mu[0])),
+    ],
+    ids=["by observation", "and step", "of mu", "one for all", "shares", "batches"],
+)  # fmt: skip
+def test_schedules_that_depend_on_the_observation_or_the_population(schedule):
+    T, policy = 3, seeing(7)
+    tree = tmf.NoiseTree(game(T), CHAIN)
+    states, probabilities = CHAIN.paths(T)
+    returns = [
+        tmf.evaluate(game(T).replace(noise=CHAIN.values[z]), policy.on(z), schedule, 1000).mean_return for z in states
+    ]
+    found = tmf.evaluate(tree.game, tree.policy(policy), tree.schedule(schedule, 1000), 1000).mean_return
+    assert abs(found - probabilities @ returns) < 1e-12
+    assert tree.schedule(SCHEDULE) is SCHEDULE
+
+
 @pytest.mark.parametrize("m", [1, 2])
 def test_agents_that_know_the_last_states_only(m):
     """The flow and values of the closed game, against a slow recursion over the last m states, T = 4."""

@@ -42,6 +42,29 @@ def test_means_over_sampled_paths_are_those_of_the_tree_and_foresight_is_a_bound
     assert abs(found.mean_exploitability - probabilities @ on_paths) < WIDE * found.exploitability.std(ddof=1) / n**0.5
 
 
+def test_gains_of_a_deviation_are_those_of_the_tree_and_between_its_bounds():
+    """The best response of those who know the noise so far gains the exploitability on the tree, in the mean over paths."""
+    n, T = 2000, 4
+    tree = tmf.NoiseTree(game(T), CHAIN)
+    played = tree.policy(POLICY)
+    best = tmf.best_response(tree.game, tmf.mean_field(tree.game, played, SCHEDULE), SCHEDULE).policy
+    exact = tmf.exploitability(tree.game, played, SCHEDULE)
+    found = tmf.over_noise(game(T), POLICY, SCHEDULE, CHAIN, paths=n, deviation=best, rng=4)
+    assert abs(found.gains.mean() - exact) < WIDE * found.gains.std(ddof=1) / n**0.5
+    assert (found.gains < found.exploitability + 1e-12).all()
+    mean = 0.0
+    for states, probability in zip(*CHAIN.paths(T), strict=True):
+        on_path, other = tree.on(states, best)
+        flow = tmf.mean_field(on_path, POLICY.on(states), SCHEDULE)
+        gain = tmf.evaluate(on_path, other, SCHEDULE, flow=flow).mean_return
+        gain -= tmf.evaluate(on_path, POLICY.on(states), SCHEDULE).mean_return
+        mean += probability * gain
+        sampled = found.gains[(found.noise == CHAIN.values[states]).all(axis=1)]
+        assert len(sampled) == 0 or (abs(sampled - gain) < 1e-12).all()
+    assert abs(mean - exact) < 1e-12
+    assert (abs(tmf.over_noise(game(T), POLICY, SCHEDULE, CHAIN, paths=3, deviation=POLICY, rng=1).gains) < 1e-13).all()
+
+
 def test_noise_without_effect_changes_nothing():
     parts = [lambda mu, t, z, k=k: tables(mu, t, 0.7)[k] for k in range(4)]
     plain = tmf.Game(
@@ -127,14 +150,18 @@ def test_intervals():
         low, high = found.interval(name, confidence=0.9)
         assert abs(low - (values.mean() - 1.699127 * values.std(ddof=1) / 30**0.5)) < 1e-6  # t quantile of 29 degrees
         assert abs(low + high - 2 * values.mean()) < 1e-12
+    with pytest.raises(ValueError, match="of is 'gains', which was not computed; must be with deviation="):
+        found.interval("gains")
     with pytest.raises(ValueError, match="must be with populations=True"):
         tmf.over_noise(game(4), POLICY.on([0, 1, 1, 0]), SCHEDULE, CHAIN, paths=2).interval("agents_returns")
     assert not tmf.over_noise(game(4), POLICY.on([0, 1, 1, 0]), SCHEDULE, CHAIN, paths=1).interval().identified
 
 
 def test_errors_say_what_to_do():
-    with pytest.raises(TypeError, match=r"policy is a NoisePolicy.*must come with noise that is a NoiseChain"):
+    with pytest.raises(TypeError, match=r"policy is a NoisePolicy, of states of a chain; must come with noise that is a NoiseChain"):
         tmf.over_noise(game(4), POLICY, SCHEDULE, lambda rng: rng.random(4))
+    with pytest.raises(ValueError, match="deviation has Z = 3 states; must have the chain's, 2"):
+        tmf.over_noise(game(4), POLICY, SCHEDULE, CHAIN, deviation=tmf.NoisePolicy(np.full((3, S, A), 0.5)))
     with pytest.raises(ValueError, match="n_agents is None with populations=True"):
         tmf.over_noise(game(4), POLICY, SCHEDULE, CHAIN, populations=True)
     with pytest.raises(ValueError, match="without common noise"):

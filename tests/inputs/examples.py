@@ -116,6 +116,7 @@ EXAMPLES = {
     "tmfcore.NoisePolicy.on": lambda: {"self": tmf.NoisePolicy([TABLE, TABLE]), "states": np.array([0, 1, 1, 0])},
     "tmfcore.NoiseTree": lambda: {"game": noisy(), "chain": noise_chain(), "memory": 2},
     "tmfcore.NoiseTree.histories": lambda: {"self": noise_tree(), "mu": noise_tree().game.initial.copy(), "t": 1},
+    "tmfcore.NoiseTree.schedule": lambda: {"self": noise_tree(), "schedule": tmf.Bernoulli([[0.5, 0.25, 1.0]]), "n_agents": N},
     "tmfcore.NoiseTree.policy": lambda: {"self": noise_tree(), "policy": tmf.NoisePolicy([TABLE, TABLE])},
     "tmfcore.NoiseTree.on": lambda: {
         "self": noise_tree(), "states": np.array([0, 1, 1, 0]), "policy": tmf.TabularPolicy.uniform(noise_tree().game),
@@ -153,7 +154,7 @@ EXAMPLES = {
     },
     "tmfcore.mean_field": lambda: played(record_every=2, times=None),
     "tmfcore.over_noise": lambda: played(
-        noise=noise_chain(), paths=2, clock="schedule", populations=True, rng=1
+        noise=noise_chain(), paths=2, deviation=policy(), clock="schedule", populations=True, rng=1
     ) | {"game": noisy(), "policy": tmf.NoisePolicy([TABLE, TABLE])},
     "tmfcore.evaluate": lambda: played(clock="always", flow=flow(), times=None),
     "tmfcore.best_response": lambda: {

@@ -84,7 +84,9 @@ def noise_tree():
 
 @cache
 def over_noise():
-    return tmf.over_noise(noisy(), policy(), tmf.Fraction(0.5), noise_chain(), N, paths=2, populations=True, rng=1)
+    return tmf.over_noise(
+        noisy(), policy(), tmf.Fraction(0.5), noise_chain(), N, paths=2, deviation=policy(), populations=True, rng=1
+    )
 
 
 @cache

@@ -53,14 +53,14 @@ def constant_paths(game: Game, chain: NoiseChain) -> list[FloatArray]:
     return [np.broadcast_to(value, (game.n_steps, *value.shape)) for value in chain.values]
 
 
-def by_memory(policy: object, game: Game, chain: NoiseChain) -> FloatArray | None:
+def by_memory(policy: object, game: Game, chain: NoiseChain, name: str = "policy") -> FloatArray | None:
     """The table (L, Z^k, S, A) of a policy that depends on the last k >= 0 states of the noise; None for functions.
 
     It may be a NoisePolicy (k = 1), a table of the game (k = 0), or one of Z^k S observations.
     """
     if isinstance(policy, NoisePolicy):
         if policy.n_states != chain.n_states:
-            raise ValueError(f"policy has Z = {policy.n_states} states; must have the chain's, {chain.n_states}")
+            raise ValueError(f"{name} has Z = {policy.n_states} states; must have the chain's, {chain.n_states}")
         table = policy.table.reshape(policy.n_stages, -1, policy.table.shape[-1])
     else:
         found = policy.policy if isinstance(policy, Played) else policy
@@ -69,7 +69,7 @@ def by_memory(policy: object, game: Game, chain: NoiseChain) -> FloatArray | Non
             table = kernel.table
         elif check.is_array(found) and not callable(found) and not isinstance(kernel, Policy):
             table = check.as_probabilities(
-                found, "policy", shape=[(None, None), (None, None, None)], letters=["S, A", "L, S, A"]
+                found, name, shape=[(None, None), (None, None, None)], letters=["S, A", "L, S, A"]
             )
             table = table.reshape(-1, *table.shape[-2:])
         else:
@@ -79,11 +79,11 @@ def by_memory(policy: object, game: Game, chain: NoiseChain) -> FloatArray | Non
     if table.shape[1:] != (known * n_obs, n_act) or not _is_power(known, chain.n_states):
         wanted = f"({n_obs}, {n_act})"
         raise ValueError(
-            f"policy has (S, A) = {table.shape[1:]}; must be the game's, {wanted}, or Z**k S of them, "
+            f"{name} has (S, A) = {table.shape[1:]}; must be the game's, {wanted}, or Z**k S of them, "
             f"with Z = {chain.n_states}, for the last k states of the noise"
         )
     if len(table) > game.n_steps:
-        raise ValueError(f"policy has {len(table)} stages; must have at most one per step, horizon = {game.n_steps}")
+        raise ValueError(f"{name} has {len(table)} stages; must have at most one per step, horizon = {game.n_steps}")
     return np.asarray(table.reshape(len(table), known, n_obs, n_act))
 
 
@@ -103,14 +103,15 @@ def recalled(table: FloatArray, path: IntArray, n_states: int) -> TabularPolicy:
 
 
 def policy_on(
-    policy: object, game: Game, path: FloatArray, states: IntArray | None = None, chain: NoiseChain | None = None
-) -> Policy:
+    policy: object, game: Game, path: FloatArray, states: IntArray | None = None, chain: NoiseChain | None = None,
+    name: str = "policy",
+) -> Policy:  # fmt: skip
     """The compiled policy of a game on a path (T, ...) of values, and of states (T,) if the noise is a chain."""
     if chain is not None and states is not None:
-        recalling = by_memory(policy, game, chain)
+        recalling = by_memory(policy, game, chain, name)
         if recalling is not None:
             return recalled(recalling, states, chain.n_states).kernel
-    return seeing(policy, game, path) if sees_noise(policy) else as_policy(policy, game)
+    return seeing(policy, game, path, name) if sees_noise(policy, name) else as_policy(policy, game, name)
 
 
 def policy_given_noise(policy: object, game: Game, chain: NoiseChain) -> list[Policy]:
@@ -120,14 +121,14 @@ def policy_given_noise(policy: object, game: Game, chain: NoiseChain) -> list[Po
     return [as_policy(policy, game)] * chain.n_states
 
 
-def sees_noise(policy: object) -> bool:
+def sees_noise(policy: object, name: str = "policy") -> bool:
     """Whether a policy is a function of (mu, t, z)."""
     plain = callable(policy) and not isinstance(policy, Policy)
-    return plain and n_arguments(policy, "policy", most=3) == 3  # type: ignore[arg-type]
+    return plain and n_arguments(policy, name, most=3) == 3  # type: ignore[arg-type]
 
 
-def seeing(policy: Any, game: Game, path: FloatArray) -> Policy:
+def seeing(policy: Any, game: Game, path: FloatArray, name: str = "policy") -> Policy:
     """A function of (mu, t, z) as a compiled policy on a path (T, ...) of values of the noise."""
     step = game.dt if game.unit == "sweeps" else None
-    function = of_mu_and_t(policy, "policy", path, "", step, game.n_steps)
+    function = of_mu_and_t(policy, name, path, "", step, game.n_steps)
     return CallablePolicy(function, game.n_observations, game.n_actions)

@@ -2,6 +2,7 @@
 
 NoiseTree(game, chain).game       the game in which an agent's observation is (noise so far, own observation)
 NoiseTree.policy(policy)          a policy of the original game, or one that sees the noise, as one of this game
+NoiseTree.schedule(schedule)      a schedule of the original game as one of this game
 NoiseTree.on(states, policy)      the original game on one path of the noise, and the policy there
 """
 
@@ -29,6 +30,7 @@ from tmfcore._model.noise_policies import (
     recalled,
 )
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
+from tmfcore._model.schedules import Bernoulli, Schedule, as_schedule, share_at
 
 __all__ = ["NoiseTree"]
 
@@ -171,6 +173,37 @@ class NoiseTree:
             return tables.copied(np.stack(played))
 
         return on_histories
+
+    def schedule(self, schedule: Schedule, n_agents: int | None = None) -> Schedule:
+        """A schedule of the original game as one of `game`, with the same mean field.
+
+        Parameters
+        ----------
+        schedule : Schedule
+        n_agents : int or None, optional
+            N, to convert batch sizes that depend on the population.
+
+        Returns
+        -------
+        Schedule
+            `schedule` itself, unless who acts depends on the observation or the population: then Bernoulli, whose
+            probabilities are those after each history.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Not a schedule; n_agents missing.
+        """
+        if not as_schedule(schedule)._by_observation():
+            return schedule
+        active, tables = schedule._active(self.game.n_steps, n_agents), self._histories
+
+        def on_histories(mu: FloatArray, t: int) -> FloatArray:
+            _, populations = tables.populations(mu, t)
+            shares = [np.broadcast_to(share_at(active, now, t), now.shape) for now in populations]
+            return tables.copied(np.stack(shares))
+
+        return Bernoulli(on_histories)
 
     def on(self, states: FloatsLike, policy: PolicyLike) -> tuple[Game, TabularPolicy]:
         """The original game on one path of the noise, and a policy of `game` there.

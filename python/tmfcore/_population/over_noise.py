@@ -14,8 +14,9 @@ from tmfcore._base import wording as say
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng
 from tmfcore._base.types import Clock, FloatsLike, SharesKind, Time
 from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit.exploitability import judged, judged_under
-from tmfcore._limit.mean_field import active_fractions, is_always
+from tmfcore._limit.mean_field import active_fractions, is_always, refuse_overflow
 from tmfcore._model import appearance
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.noise import NoiseChain, NoisePolicy
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OverNoise", "over_noise"]
 
-Averaged: TypeAlias = Literal["returns", "exploitability", "agents_returns"]
+Averaged: TypeAlias = Literal["returns", "exploitability", "gains", "agents_returns"]
 Sampler: TypeAlias = Callable[[np.random.Generator], FloatsLike]
 
 
@@ -49,6 +50,9 @@ class OverNoise(Result[SharesKind]):
     exploitability : (R,) float64
         On each path the gain of an agent who deviates optimally and knows the whole path. Its mean is an upper bound of
         the gain of one who does not know the future.
+    gains : (R,) float64 or None
+        On each path the gain of an agent who plays the `deviation`. Its mean is a lower bound of the gain of the best
+        deviation, and a deviation that does not know the future bounds the gain of those who do not.
     noise : (R, T, ...) float64
         The paths: what functions of (mu, t, z) get.
     counts : (R, T+1, S) int64 or None
@@ -74,13 +78,15 @@ class OverNoise(Result[SharesKind]):
     """
 
     SHAPES: ClassVar[dict[str, str]] = {
-        "mu": "R T+1 S", "returns": "R", "exploitability": "R", "counts": "R T+1 S", "agents_returns": "R",
+        "mu": "R T+1 S", "returns": "R", "exploitability": "R", "gains": "R", "counts": "R T+1 S",
+        "agents_returns": "R",
         "observation_labels": "S", "action_labels": "A",
     }  # fmt: skip
 
     mu: FloatArray
     returns: FloatArray
     exploitability: FloatArray
+    gains: FloatArray | None
     noise: FloatArray
     counts: IntArray | None
     agents_returns: FloatArray | None
@@ -113,7 +119,7 @@ class OverNoise(Result[SharesKind]):
 
         Parameters
         ----------
-        of : {"returns", "exploitability", "agents_returns"}, optional
+        of : {"returns", "exploitability", "gains", "agents_returns"}, optional
             What is averaged over paths.
         confidence : float, optional
             In (0, 1).
@@ -121,13 +127,15 @@ class OverNoise(Result[SharesKind]):
         Raises
         ------
         TypeError, ValueError
-            Another word, a confidence out of range, or returns of agents that were not simulated. One path has no
-            interval: its ends are NaN.
+            Another word, a confidence out of range, or numbers that were not computed. One path has no interval: its
+            ends are NaN.
         """
-        values = getattr(self, check.as_choice(of, "of", Averaged))
+        of = check.as_choice(of, "of", Averaged)
+        values = getattr(self, of)
         level = _intervals.as_confidence(confidence)
         if values is None:
-            raise ValueError("of is 'agents_returns', but no agents were simulated; must be with populations=True")
+            wanted = "deviation=, a policy" if of == "gains" else "populations=True"
+            raise ValueError(f"of is {of!r}, which was not computed; must be with {wanted}")
         n = len(values)
         se = float(values.std(ddof=1)) / n**0.5 if n > 1 else np.nan
         return _intervals.student(float(values.mean()), se, n - 1, level)
@@ -139,6 +147,7 @@ class OverNoise(Result[SharesKind]):
         yield "paths", len(self.returns)
         yield "mean return", self.mean_return
         yield "mean exploitability", self.mean_exploitability
+        yield "mean gain", None if self.gains is None else float(self.gains.mean())
 
     def _axes(self) -> appearance.Coordinates:
         steps = np.arange(self.mu.shape[1])
@@ -168,6 +177,7 @@ def over_noise(
     n_agents: int | None = None,
     *,
     paths: int = 256,
+    deviation: NoisePolicyLike | None = None,
     clock: Clock = "schedule",
     populations: bool = False,
     rng: seeding.RNG = None,
@@ -189,6 +199,9 @@ def over_noise(
         N, to convert batch sizes to fractions, as in mean_field, and for `populations`.
     paths : int, optional
         R. The first paths do not depend on their number.
+    deviation : a policy as above, or None, optional
+        Another policy, of one agent while all others keep `policy`: its gain on each path is computed, too. The best
+        response to `policy` on a NoiseTree, for example.
     clock : {"schedule", "always"}, optional
         Whether the deviating agent acts with the probability beta_t of the schedule (default), or at every step.
     populations : bool, optional
@@ -208,7 +221,8 @@ def over_noise(
     Notes
     -----
     On each path agents play against a known sequence, so that `exploitability` compares with the best response that
-    knows the future. What one gains who does not is exact in the game on a NoiseTree, for short horizons.
+    knows the future: an upper bound of what one gains who does not, of which `deviation` gives a lower bound. For short
+    horizons the game on a NoiseTree has the exact gain.
     Cost: that of `exploitability` for each path, and of `simulate`.
 
     Examples
@@ -232,27 +246,36 @@ def over_noise(
     always, active = is_always(clock), active_fractions(original, schedule, n_agents)
     of_noise, of_agents = seeding.generators(rng, 2)
     states, values = paths_of(noise, original, n_paths, of_noise)
-    if states is None and isinstance(policy, NoisePolicy):
-        raise TypeError("policy is a NoisePolicy, of the states of a chain; must come with noise that is a NoiseChain")
+    chain = noise if isinstance(noise, NoiseChain) else None
+    for name, given in (("policy", policy), ("deviation", deviation)):
+        if chain is None and isinstance(given, NoisePolicy):
+            raise TypeError(f"{name} is a NoisePolicy, of states of a chain; must come with noise that is a NoiseChain")
     streams = seeding.seeds(of_agents, n_paths)
     n_steps, n_obs = original.n_steps, original.n_observations
-    mu = np.empty((n_paths, n_steps + 1, n_obs))
-    returns, gains = np.empty(n_paths), np.empty(n_paths)
+    mu, later = np.empty((n_paths, n_steps + 1, n_obs)), np.empty((n_steps + 1, n_obs))
+    returns, foreseeing = np.empty(n_paths), np.empty(n_paths)
+    gains = None if deviation is None else np.empty(n_paths)
     counts = np.empty((n_paths, n_steps + 1, n_obs), np.int64) if populations else None
     agents_returns = np.empty(n_paths) if populations else None
     for r in range(n_paths):
         on_path = game_on(original, values[r])
-        played = policy_on(policy, on_path, values[r], *(() if states is None else (states[r], noise)))
-        gains[r], largest, returns[r] = judged(on_path, played, active, always, mu[r])
-        if not (isfinite(gains[r]) and isfinite(largest)):
+        path = None if states is None else states[r]
+        played = policy_on(policy, on_path, values[r], path, chain)
+        foreseeing[r], largest, returns[r] = judged(on_path, played, active, always, mu[r])
+        if not (isfinite(foreseeing[r]) and isfinite(largest)):
             judged_under(on_path, played, schedule, n_agents, clock)  # raises an error that names the step
+        if gains is not None:
+            other = policy_on(deviation, on_path, values[r], path, chain, "deviation")
+            if not flow_kernel.backward(on_path.model, other, mu[r], active, original.discount, always, later):
+                refuse_overflow(later)
+            gains[r] = original.initial @ later[0] - returns[r]
         if counts is not None and agents_returns is not None and n_agents is not None:
             run = simulate(on_path, played, schedule, n_agents, rng=seeding.generator(streams[r]), decisions=False)
             counts[r], agents_returns[r] = run.counts[0], run.returns[0]
     return OverNoise._made(
-        mu=mu, returns=returns, exploitability=gains, noise=values, counts=counts, agents_returns=agents_returns,
-        n_agents=None if n_agents is None else int(n_agents), schedule=schedule.label, game=original.name,
-        **appearance.appearance_of(original),
+        mu=mu, returns=returns, exploitability=foreseeing, gains=gains, noise=values, counts=counts,
+        agents_returns=agents_returns, n_agents=None if n_agents is None else int(n_agents), schedule=schedule.label,
+        game=original.name, **appearance.appearance_of(original),
     )  # fmt: skip
 
 
