@@ -33,7 +33,7 @@ SEARCHES = {
     "which engine": ("how-to/engine",),
     "which solver": ("how-to/solver",),
     "million agents": ("how-to/large-n",),
-    "save": ("how-to/save",),
+    "save load": ("how-to/save",),
     "vaccination": ("tutorials/epidemic",),
     "common noise": ("common-noise",),
     "typed": ("typed",),

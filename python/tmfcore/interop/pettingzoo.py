@@ -152,7 +152,7 @@ def aec_env(
     ...     observation, reward, terminated, truncated, info = env.last()
     ...     env.step(None if terminated else 1)
     >>> env.state().round(2).tolist()[:2]
-    [0.4000000059604645, 0.6000000238418579]
+    [0.20000000298023224, 0.800000011920929]
     """
     return AgentByAgent(_Crowd(game, schedule, n_agents, start), render_mode)
 
