@@ -162,8 +162,8 @@ def test_types_share_time():
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: affine(passive_rates0=8 * Q0).at(step=0.5), r"passive_rates, where all agents are at 0,\[1, 1\] is -6: .* dt = 0\.5"),
-        (lambda: affine(passive_rates0=np.eye(S)), r"passive_rates, where all agents are at 0,\[0\] sums to 1"),
+        (lambda: affine(passive_rates0=8 * Q0).at(step=0.5), r"passive_rates0 \+ passive_rates_mu\[..., 0\] at \[1, 1\] is -6: .* dt = 0\.5"),
+        (lambda: affine(passive_rates0=np.eye(S)), r"passive_rates0 \+ passive_rates_mu\[..., 0\] at \[0\] sums to 1"),
         (lambda: affine(passive_transition0=np.eye(S)), "passive_transition0 is given with time='sweeps'; must be passive_rates"),
         (lambda: affine(time="steps", horizon=4), "passive_rates0 is given with time='steps'; must be passive_transition"),
         (lambda: joint(passive_rates=8 * Q0).at(tmf.Fraction(0.5)), r"passive_rates\[1, 1\] is -6: .* dt = 0\.5"),

@@ -58,7 +58,9 @@ def _same(one: object, other: object) -> bool:
 
 
 def _words(value: object) -> str:
-    plain = value is None or isinstance(value, (str, bool, int, float, tuple))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return say.integer(value)
+    plain = value is None or isinstance(value, (str, bool, float, tuple))
     return say.short(repr(value)) if plain else say.show(value)
 
 

@@ -67,7 +67,8 @@ class Tables(Result[Literal["reward", "transition"]], _Tables):
     def __new__(
         cls, reward: FloatArray, transition: FloatArray, passive_reward: FloatArray, passive_transition: FloatArray
     ) -> Self:
-        return super().__new__(cls, *map(read_only, (reward, transition, passive_reward, passive_transition)))
+        given = (reward, transition, passive_reward, passive_transition)
+        return super().__new__(cls, *map(read_only, given, cls._fields))
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         yield "S", self.reward.shape[0]

@@ -402,11 +402,10 @@ def _store_unit_interval(schedule: Schedule, field: str) -> None:
 
 
 def _n_axes(value: Any) -> int:
-    """Number of axes of nested sequences; 1 if they are ragged, which the check of an array will find."""
-    try:
-        return int(np.ndim(value))
-    except ValueError:
-        return 1
+    """Number of axes of an array, or of nested lists as far as two; the check of an array finds what is wrong."""
+    if isinstance(value, (list, tuple)):
+        return 2 if value and check.is_array(value[0]) else 1
+    return int(value.ndim) if isinstance(getattr(value, "ndim", None), int) else 1
 
 
 def _per_step(value: Any, name: str, horizon: int) -> Any:

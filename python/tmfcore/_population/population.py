@@ -37,6 +37,7 @@ from tmfcore._results import packing
 __all__ = ["Population"]
 
 _NONE = object()
+MOST_REPLICAS = 2**31 - 1  # streams that a seed spawns
 
 
 @packing.known
@@ -51,7 +52,7 @@ class Population:
     n_agents : int
         N, as in `simulate`.
     replicas : int, optional
-        R, the number of independent populations, which are stepped together.
+        R, the number of independent populations, which are stepped together; below 2**31.
     engine : {"auto", "counts", "agents"}, optional
         "counts" holds the number of agents at each observation, "agents" the observation of every agent. "auto": as
         `simulate` chooses for a policy that does not depend on mu.
@@ -140,7 +141,7 @@ class Population:
         self._game = in_steps(game, schedule, n_agents)
         self.game, self.schedule = game, as_schedule(schedule)
         self.n_agents = check.as_positive_int(n_agents, "n_agents")
-        self.replicas = check.as_positive_int(replicas, "replicas")
+        self.replicas = check.as_positive_int(replicas, "replicas", high=MOST_REPLICAS)
         self._decisions = check.as_bool(decisions, "decisions")
         self.horizon = self._game.n_steps
         self._batch, self._probability = self.schedule._kernel(self.horizon, self.n_agents)

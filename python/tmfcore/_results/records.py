@@ -82,7 +82,7 @@ class Record:
         """Set the fields, with read-only views of arrays; also used by copy and pickle."""
         own = vars(self)
         for name, value in state.items():
-            own[name] = read_only(value)
+            own[name] = read_only(value, name)
 
     def __repr__(self) -> str:
         """One line, without the entries of arrays."""
@@ -137,17 +137,24 @@ def worded(value: object) -> str:
     return f"{float(value):.5g}" if isinstance(value, (float, np.floating, np.ndarray)) else str(value)
 
 
-def read_only(value: Any) -> Any:
-    """The value with read-only views of its arrays, also of those in tuples and dicts."""
+def read_only(value: Any, name: str) -> Any:
+    """The value of field `name` with read-only views of its arrays, also of those in tuples and dicts."""
+    try:
+        return _read_only(value)
+    except RecursionError:
+        raise ValueError(f"{name} is {say.show(value)} that contains itself; must not") from None
+
+
+def _read_only(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if value.flags.writeable:
             value = value.view()
             value.setflags(write=False)
         return value
     if type(value) is dict:
-        return {key: read_only(entry) for key, entry in value.items()}
+        return {key: _read_only(entry) for key, entry in value.items()}
     if type(value) is tuple and not _of_strings(value):
-        return tuple(map(read_only, value))
+        return tuple(map(_read_only, value))
     return value
 
 

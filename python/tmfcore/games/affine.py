@@ -165,10 +165,10 @@ def affine(
         n_steps = check.as_positive_int(horizon, "horizon", high=sources.INT32_MAX)
         model = _model(acting, resting, active, passive)
         return Game._trusted(model, n_steps, discount, initial, recipe=recipe, **look)
-    _in_step(acting, resting, sources.Rates(TINY, n, passive))  # checks that it is a generator, for any step
+    _in_step(acting, resting, sources.Rates(TINY, n, passive, "passive_rates0"))  # checks the rates, for any step
 
     def cut(dt: float, n_steps: int, gamma: float) -> Game:
-        act, rest = _in_step(acting, resting, sources.Rates(dt, n, passive))
+        act, rest = _in_step(acting, resting, sources.Rates(dt, n, passive, "passive_rates0"))
         return Game._trusted(_model(act, rest, active, passive), n_steps, gamma, initial, step=dt, **look)
 
     return Game._swept(cut, horizon, discount, step, recipe, TINY)
@@ -202,7 +202,7 @@ def _in_step(acting: _Rows, resting: _Rows, rates: sources.Rates) -> tuple[_Rows
             rows = rates(still)
         else:
             for y in range(len(still)):
-                rates(still + rows_mu[..., y], f", where all agents are at {y},")
+                rates(still + rows_mu[..., y], f" + passive_rates_mu[..., {y}] at ")
             rows, rows_mu = rates.unchecked(still), dt * rows_mu
     return acting._replace(reward=acting.reward + waiting[:, np.newaxis], reward_mu=reward_mu), _Rows(
         waiting, waiting_mu, rows, rows_mu

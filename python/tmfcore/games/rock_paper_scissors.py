@@ -47,7 +47,7 @@ def rock_paper_scissors(
     Parameters
     ----------
     stakes : (3,) floats, optional
-        s_1, s_2, s_3 > 0 of rock, paper and scissors, per sweep.
+        s_1, s_2, s_3 > 0 of rock, paper and scissors, per sweep; at most 1e100, as w and l.
     win, loss : float, optional
         w and l >= 0.
     initial : (4,) floats or None, optional
@@ -80,9 +80,9 @@ def rock_paper_scissors(
     >>> print(f"{tmf.exploitability(game, uniform, tmf.Synchronous()):.4f}")
     0.3333
     """
-    stake = check.as_float_array(stakes, "stakes", shape=(3,), low=0.0, low_open=True)
-    gain = check.as_float(win, "win", low=0.0)
-    pain = check.as_float(loss, "loss", low=0.0)
+    stake = check.as_float_array(stakes, "stakes", shape=(3,), low=0.0, high=1e100, low_open=True)
+    gain = check.as_float(win, "win", low=0.0, high=1e100)
+    pain = check.as_float(loss, "loss", low=0.0, high=1e100)
     mu = _sweeps.start(initial, 4)
     hands = np.arange(3)
     payoff = np.zeros((4, 4))

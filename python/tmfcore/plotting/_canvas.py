@@ -138,7 +138,8 @@ def style_of(label: object, color: object) -> None:
         need_matplotlib()
         from matplotlib.colors import is_color_like
 
-        if not is_color_like(color):
+        numbers = isinstance(color, (tuple, list)) and all(isinstance(part, (int, float)) for part in color)
+        if not (isinstance(color, str) or numbers) or not is_color_like(color):
             raise ValueError(f"color is {say.show(color)}; must be a colour of matplotlib, such as 'C0' or '#0072B2'")
 
 

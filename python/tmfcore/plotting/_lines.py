@@ -36,6 +36,7 @@ MARKERS_A_LINE = 8
 MARKERS_BESIDE_A_FIELD = 21  # of a course, evenly spread from its first time to its last
 CROWDING = 2.0  # the rest is drawn if it is at most this factor times the largest
 INDIVIDUALS = 5  # number of individuals drawn
+MOST_NAMED = 1000  # observations that have a tick each
 
 
 def lines(
@@ -203,7 +204,8 @@ def individuals(
         ax.plot(steps[acts], places[i, acts] + aside, linestyle="none", color=own, marker=marker_of(first + i),
                 markersize=4.2, label=named(label, f"agent {i}"))  # fmt: skip
     time_axis(ax, steps, "steps")
-    name_axis(ax.yaxis, [str(o) for o in range(int(places.max()) + 1)])
+    if places.max() < MOST_NAMED:
+        name_axis(ax.yaxis, [str(o) for o in range(int(places.max()) + 1)])
     ax.set_ylabel("observation (marker: acts)")
     finish(ax, title, legend=False)
     return outside_legend(ax, [])

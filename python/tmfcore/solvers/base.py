@@ -121,8 +121,11 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
             return self.flow.plot(**style)
         if kind == "policy":
             return self.policy._drawn(None, appearance=self.flow, **style)
+        from tmfcore.plotting._canvas import style_of
+
         tolerance = self.solver.get("tolerance")
         label = style.pop("label")
+        style_of(label, None)
         return plotting.exploitability(
             {label or self.solver.get("name", "solver"): (self.history["iteration"], self.history["exploitability"])},
             goal=None if tolerance is None else tolerance * abs(self.mean_return),
