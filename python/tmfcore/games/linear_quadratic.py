@@ -79,7 +79,7 @@ def linear_quadratic(
     mean_reversion : float, optional
         K >= 0.
     cross : float, optional
-        q.
+        q, at most 1e100 in size.
     kappa, terminal_cost : float, optional
         kappa, c >= 0.
     rounding : {"linear", "nearest", "nearest position"}, optional
@@ -139,7 +139,7 @@ def linear_quadratic(
     lasts = check.as_float(delta, "delta", low=0.0, low_open=True)
     sigma = check.as_float(volatility, "volatility", low=0.0)
     pull = check.as_float(mean_reversion, "mean_reversion", low=0.0)
-    q = check.as_float(cross, "cross")
+    q = check.as_float(cross, "cross", low=-1e100, high=1e100)
     lag = check.as_float(kappa, "kappa", low=0.0)
     end = check.as_float(terminal_cost, "terminal_cost", low=0.0)
     manner = get_args(Rounding).index(check.as_choice(rounding, "rounding", Rounding))
