@@ -34,9 +34,13 @@ def test_files_of_a_folder_are_measured(tmp_path):
     about = "<NUMBER OF ZONES> 2\n<NUMBER OF NODES> 2\n<NUMBER OF LINKS> 2\n<END OF METADATA>\n"
     (tmp_path / "Two_net.tntp").write_text("\n".join([about, *rows]))
     (tmp_path / "Two_trips.tntp").write_text(f"{about}\nOrigin 1\n 2 : 60.0;\n")
+    # 60 vehicles: 5 (1 + .15 (v / 10)^4) = 6 (1 + .15 ((60 - v) / 20)^4)
+    (tmp_path / "Two_flow.tntp").write_text("From To Volume Cost\n1 2 21 19.6\n1 2 39 19.013\n")
     done = networks(str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "| 2, 2, 2, 1 |" in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("best known: objective 0.999")]
+    assert "vehicles of up to 39, and" in line and "time units of up to 19.6" in line
 
 
 def test_cities_have_their_sizes(monkeypatch):

@@ -169,7 +169,8 @@ def test_files_are_short():
 
 def test_every_process_collects_the_same_tests():
     """pytest-xdist needs it: no id of a test holds an address, or what depends on the order of a set."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--assert=plain", "-p", "no:cacheprovider", "tests", "bench"]
+    plugins = ["-p", "no:cacheprovider", "-p", "no:randomly"]  # the latter shuffles on purpose
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--assert=plain", *plugins, "tests", "bench"]
     settings = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # no worker of xdist
     collecting = [
         subprocess.Popen(command, cwd=ROOT, env=settings | {"PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True)

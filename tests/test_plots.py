@@ -166,6 +166,16 @@ def test_observations_of_a_place_are_added_up():
         tmf.evaluate(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous()).plot("places")
 
 
+def test_numbers_on_a_map_cover_no_node():
+    network = tmf.games.sioux_falls_roads()
+    ax = tmf.games.user_equilibrium(network).plot("roads")
+    ax.figure.canvas.draw()
+    boxes = {text.get_text(): text.get_window_extent() for text in ax.texts if text.get_text() in network.nodes}
+    numbers = [text.get_window_extent() for text in ax.texts if text.get_text() not in boxes]
+    assert len(boxes) == 24 and len(numbers) == 10
+    assert not any(number.overlaps(box) for number in numbers for box in boxes.values())
+
+
 def test_a_map_of_roads_is_as_wide_as_volumes_and_has_numbers():
     network = tmf.games.braess().model.network
     volumes = np.array([5.0, 3.75, 1.25, 2.5, 1.25, 3.75, 0.0])

@@ -1,5 +1,7 @@
 """Reading the files of Transportation Networks for Research: every field arrives, and every mistake is found."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -36,12 +38,21 @@ NODES = """Node\tX\tY\t;
 3\t1\t0.5\t;
 4\t2\t-0.5\t;
 """
+FLOWS = """<NUMBER OF LINKS> 5
+<END OF METADATA>
+~ Tail Head : Volume Cost ;
+\t3\t4\t:\t900.5\t6.5 ;
+\t3\t4\t:\t400\t7.5 ;
+\t4\t2\t:\t1300.5\t0.5 ;
+\t1\t3\t:\t1300.5\t0 ;
+\t2\t3\t:\t0\t1 ;
+"""
 
 
 @pytest.fixture
 def write(tmp_path):
-    def written(net=NET, trips=TRIPS, nodes=NODES):
-        for part, text in (("net", net), ("trips", trips), ("node", nodes)):
+    def written(net=NET, trips=TRIPS, nodes=NODES, flows=None):
+        for part, text in (("net", net), ("trips", trips), ("node", nodes), ("flow", flows)):
             if text is not None:
                 (tmp_path / f"Town_{part}.tntp").write_text(text)
         return tmp_path
@@ -60,11 +71,21 @@ def test_every_field_arrives(write):
     assert road.trips == (("1", "2", 1300.5),)
     assert road.no_through == ("1", "2")
     assert dict(road.positions) == {"1": (0, 0), "2": (3, 0), "3": (1, 0.5), "4": (2, -0.5)}
+    assert road.known_volumes is None and road.known_times is None
 
 
 def test_a_net_alone_is_enough(write):
     road = tmf.games.RoadNetwork.from_tntp(write(trips=None, nodes=None) / "Town_net.tntp")
     assert road.trips == () and road.positions is None and len(road.links) == 5
+
+
+def test_best_known_flows_arrive_in_the_order_of_the_links(write):
+    road = tmf.games.RoadNetwork.from_tntp(write(flows=FLOWS))
+    np.testing.assert_array_equal(road.known_volumes, [1300.5, 900.5, 400, 1300.5, 0])
+    np.testing.assert_array_equal(road.known_times, [0, 6.5, 7.5, 0.5, 1])
+    named = "From \tTo \tVolume \tCapacity \tCost \t\n1 3 1300.5 1 0\n4 2 1300.5 1 .5\n3 4 900.5 1 6.5\n3 4 400 1 7.5\n2 3 0 1 1\n"
+    assert road.equals(tmf.games.RoadNetwork.from_tntp(write(flows=named)))
+    assert road.equals(pickle.loads(pickle.dumps(road)))
 
 
 def test_tolls_and_lengths_are_added_to_times(write):
@@ -95,10 +116,17 @@ def test_tolls_and_lengths_are_added_to_times(write):
         ("trips", "1 :   10.0", "2 :   10.0", "line 6: trips from 1 to 2 occur twice"),
         ("nodes", "3\t1\t0.5", "3\t1\tx", "Town_node.tntp', line 4: '3\\tx1"),
         ("nodes", "4\t2\t-0.5\t;\n", "", "positions lacks node '4'"),
+        ("flows", "\t3\t4\t:\t900.5\t6.5 ;\n", "", "Town_flow.tntp' has no row of link 3->4; must have one for each"),
+        ("flows", "\t4\t2\t:", "\t3\t4\t:", "line 6: 3->4 is no link of the network, or occurs twice"),
+        ("flows", "\t4\t2\t:", "\t4\t9\t:", "line 6: 4->9 is no link of the network"),
+        ("flows", "\t400\t7.5", "\t400", "line 5: the row has 3 fields; must have tail, head, volume, cost"),
+        ("flows", "\t900.5\t", "\t-1\t", "line 4: volume is '-1'; must be a number >= 0"),
+        ("flows", "~ Tail Head : Volume Cost ;", "Tail Head Volume", "line 3: the row of names lacks 'cost'"),
+        ("flows", "<END OF METADATA>", "", "Town_flow.tntp' has no line <END OF METADATA>"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_by_file_line_and_field(write, part, old, new, message):
-    text = {"net": NET, "trips": TRIPS, "nodes": NODES}[part]
+    text = {"net": NET, "trips": TRIPS, "nodes": NODES, "flows": FLOWS}[part]
     assert old in text
     with pytest.raises(ValueError) as caught:
         tmf.games.RoadNetwork.from_tntp(write(**{part: text.replace(old, new)}))

@@ -78,7 +78,20 @@ def objective(network: RoadNetwork, volumes: np.ndarray) -> float:
     return float((network.free_flow_time * volumes * (1 + mean)).sum())
 
 
-def row(name: str, network: RoadNetwork, goal: float | None, peer: bool) -> str:
+def known(found: tmf.games.UserEquilibrium) -> str:
+    """How far the result is from the best known volumes and times of its network, if they are there."""
+    network = found.network
+    if network.known_volumes is None:
+        return ""
+    apart, late = abs(found.volumes - network.known_volumes), abs(found.times - network.known_times)
+    excess = found.objective / objective(network, network.known_volumes) - 1
+    return (
+        f"best known: objective {1 + excess:.10g} of theirs; apart by at most {apart.max():.3g} vehicles of up to "
+        f"{network.known_volumes.max():.5g}, and {late.max():.3g} time units of up to {network.known_times.max():.5g}"
+    )
+
+
+def row(name: str, network: RoadNetwork, goal: float | None, peer: bool) -> tuple[str, tmf.games.UserEquilibrium]:
     """One network measured."""
     seconds, found = ours(network)
     total = found.total_time
@@ -104,7 +117,7 @@ def row(name: str, network: RoadNetwork, goal: float | None, peer: bool) -> str:
         cells += ["not installed", "", ""]
     met = "" if goal is None else ("yes" if seconds <= goal and ahead else "**no**")
     cells += ["" if goal is None else f"<= {goal:g} s", met]
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(cells) + " |", found
 
 
 def main() -> None:
@@ -123,8 +136,9 @@ def main() -> None:
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     print("\n".join(lines))
     for name, network, goal in chosen:
-        lines.append(row(name, network, goal, peer))
-        print(lines[-1], flush=True)
+        line, found = row(name, network, goal, peer)
+        lines.append(line)
+        print("\n".join(filter(None, [line, known(found)])), flush=True)
     if options.quick or options.folders:
         return
     version = f"AequilibraE {metadata.version('aequilibrae')}" if peer else "AequilibraE is not installed, and omitted"

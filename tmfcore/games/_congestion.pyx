@@ -11,10 +11,11 @@ from libc.stdint cimport int32_t, int64_t
 
 import numpy as np
 
-from tmfcore._model.model cimport Model, Tables
+from tmfcore._model.model cimport Tables
+from tmfcore.games._traffic cimport Traffic
 
 
-cdef class Congestion(Model):
+cdef class Congestion(Traffic):
     """Drivers on the paths of a network.
 
     Parameters
@@ -30,9 +31,6 @@ cdef class Congestion(Model):
     vehicles, step : float
         Number of vehicles, and dt.
     """
-    cdef public object network                      # the RoadNetwork, for pictures
-    cdef readonly Py_ssize_t n_links
-    cdef readonly double vehicles
     cdef int64_t[::1] start, over                   # (S + 1,), (E + 1,)
     cdef int32_t[::1] links, paths                  # links of path o; paths over link e: paths[over[e]:over[e + 1]]
     cdef double[::1] free, extra, per_capacity, power
@@ -101,18 +99,3 @@ cdef class Congestion(Model):
             for o in range(self.n_observations * A):
                 tables.transition[o] = 1
         return 0
-
-    def volumes(self, const double[::1] mu not None):
-        """Vehicles on each link, for the population mu (S,).
-
-        Returns
-        -------
-        ndarray of float64, shape (E,)
-            In the order of the network's edges.
-        """
-        cdef Py_ssize_t link
-        cdef double[::1] out = np.empty(self.n_links)
-        self.check_mu(mu)
-        for link in range(self.n_links):
-            out[link] = self.vehicles * self.share(link, &mu[0])
-        return np.asarray(out)

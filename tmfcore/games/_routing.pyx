@@ -15,7 +15,8 @@ from libc.string cimport memset
 
 import numpy as np
 
-from tmfcore._model.model cimport Model, Tables
+from tmfcore._model.model cimport Tables
+from tmfcore.games._traffic cimport Traffic
 
 cdef struct Split:
     Py_ssize_t cell         # cell of the smaller of two neighbouring numbers of steps
@@ -23,7 +24,7 @@ cdef struct Split:
     double one              # share of the vehicles that take a single step
 
 
-cdef class Routing(Model):
+cdef class Routing(Traffic):
     """Vehicles on a road network.
 
     Parameters
@@ -50,8 +51,6 @@ cdef class Routing(Model):
     linear : bool
         A travel time between two whole numbers of steps is split between them; otherwise it is rounded down.
     """
-    cdef readonly Py_ssize_t n_links
-    cdef public object network              # the RoadNetwork, for pictures
     cdef public object on_way, room         # (L,) shares of vehicles: largest on each link; largest that `steps` covers
     cdef int32_t[:, ::1] place, steps
     cdef uint8_t[:, ::1] arriving
@@ -61,7 +60,6 @@ cdef class Routing(Model):
     cdef int32_t[::1] entered               # (E,) observations of vehicles that just entered a link
     cdef double[:, ::1] spent               # (S, A) minus the steps that an action takes; rows of entered links: -1
     cdef double[::1] passive_spent          # (S,)
-    cdef readonly double vehicles
     cdef double time_step, late
     cdef int horizon
     cdef readonly bint linear
@@ -207,18 +205,3 @@ cdef class Routing(Model):
             if tables.passive_reward != NULL:
                 tables.passive_reward[o] = -price * (1 - split.one) if self.passive_arriving[o] else -price
         return 0
-
-    def volumes(self, const double[::1] mu not None):
-        """Vehicles on each link, for the population mu (S,).
-
-        Returns
-        -------
-        ndarray of float64, shape (L,)
-            In the order of the network's edges.
-        """
-        cdef Py_ssize_t link
-        cdef double[::1] out = np.empty(self.n_links)
-        self.check_mu(mu)
-        for link in range(self.n_links):
-            out[link] = self.vehicles * self.share(link, &mu[0])
-        return np.asarray(out)

@@ -1,18 +1,11 @@
-from typing import Any
-
-from numpy import float64, int32
+from numpy import int32
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
-from tmfcore._model.model import Model
+from tmfcore.games._traffic import Traffic
 
 @disjoint_base
-class Congestion(Model):
-    network: Any
-    @property
-    def n_links(self) -> int: ...
-    @property
-    def vehicles(self) -> float: ...
+class Congestion(Traffic):
     def __init__(
         self,
         successors: NDArray[int32],
@@ -22,4 +15,3 @@ class Congestion(Model):
         vehicles: float,
         step: float,
     ) -> None: ...
-    def volumes(self, mu: NDArray[float64]) -> NDArray[float64]: ...

@@ -65,6 +65,8 @@ class RoadNetwork(Record):
         between links instead, its argument `demand`.
     no_through : sequence of nodes, optional
         Nodes at which trips start and end only, such as the centres of zones: no path passes through them.
+    known_volumes, known_times : (E,) floats or None, optional
+        The best known volumes and travel times at the user equilibrium, to compare with; nothing is computed from them.
 
     Attributes
     ----------
@@ -94,6 +96,8 @@ class RoadNetwork(Record):
     positions: Any = None
     trips: Any = ()
     no_through: Any = ()
+    known_volumes: Any = None
+    known_times: Any = None
 
     def __post_init__(self) -> None:
         given = check.as_items(self.edges, "edges", "a sequence of pairs (tail, head)")
@@ -106,6 +110,9 @@ class RoadNetwork(Record):
             raise ValueError(f"edges has two links {repeated[0]!r}; must have other names of nodes")
         for name, low_open in (("free_flow_time", False), ("capacity", True), ("congestion", False), ("power", False)):
             values[name] = check.frozen(_by_link(getattr(self, name), name, len(edges), low_open))
+        for name in ("known_volumes", "known_times"):
+            if (known := getattr(self, name)) is not None:
+                values[name] = check.frozen(_by_link(known, name, len(edges), False))
         if self.positions is not None:
             values["positions"] = _positions(self.positions, edges)
         nodes = {node for edge in edges for node in edge}
@@ -123,8 +130,8 @@ class RoadNetwork(Record):
         Parameters
         ----------
         path : path
-            A folder with one file NAME_net.tntp, or this file. NAME_trips.tntp and NAME_node.tntp are read from the
-            same folder if they exist.
+            A folder with one file NAME_net.tntp, or this file. NAME_trips.tntp, NAME_node.tntp and NAME_flow.tntp are
+            read from the same folder if they exist.
         toll_factor, distance_factor : float, optional
             >= 0, time per unit of toll and of length: both are added to the travel time of a link. Chicago Sketch has
             0.02 and 0.04.
@@ -133,8 +140,9 @@ class RoadNetwork(Record):
         -------
         RoadNetwork
             With nodes "1", "2", ...; free-flow times, capacities, b (`congestion`) and `power` of the links; `trips`
-            without those of 0 vehicles and those within a zone; `no_through`, the nodes before FIRST THRU NODE; and
-            `positions`, if they are there.
+            without those of 0 vehicles and those within a zone; `no_through`, the nodes before FIRST THRU NODE; and, if
+            they are there, `positions`, and the best known volumes and costs, `known_volumes` in vehicles and
+            `known_times` in the unit of the travel times, with tolls and lengths by the factors of their authors.
 
         Raises
         ------
@@ -194,7 +202,7 @@ class RoadNetwork(Record):
         positions = None if self.positions is None else dict(self.positions)
         return RoadNetwork, (
             self.edges, self.free_flow_time, self.capacity, self.congestion, self.power, positions, self.trips,
-            self.no_through,
+            self.no_through, self.known_volumes, self.known_times,
         )  # fmt: skip
 
 

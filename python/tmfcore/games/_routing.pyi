@@ -1,22 +1,15 @@
-from typing import Any
-
 from numpy import float64, int32
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
-from tmfcore._model.model import Model
+from tmfcore.games._traffic import Traffic
 
 @disjoint_base
-class Routing(Model):
-    network: Any
+class Routing(Traffic):
     on_way: NDArray[float64]
     room: NDArray[float64]
     @property
     def linear(self) -> bool: ...
-    @property
-    def vehicles(self) -> float: ...
-    @property
-    def n_links(self) -> int: ...
     def __init__(
         self,
         successors: NDArray[int32],
@@ -33,4 +26,3 @@ class Routing(Model):
         horizon: int,
         linear: bool,
     ) -> None: ...
-    def volumes(self, mu: NDArray[float64]) -> NDArray[float64]: ...

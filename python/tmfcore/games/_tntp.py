@@ -1,6 +1,6 @@
-"""The file format of Transportation Networks for Research: NAME_net.tntp, NAME_trips.tntp, NAME_node.tntp.
+"""The file format of Transportation Networks for Research: NAME_net.tntp, and _trips, _node and _flow beside it.
 
-A file begins with lines "<NAME> value" up to "<END OF METADATA>"; then follow rows. "~" begins a comment.
+Networks and trips begin with lines "<NAME> value" up to "<END OF METADATA>"; then follow rows. "~" begins a comment.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ FIELDS = (
     "init node", "term node", "capacity", "length", "free flow time", "b", "power", "speed", "toll", "link type",
 )  # fmt: skip
 NEEDED = 7  # fields that every row of a network has
+FLOW_FIELDS = ("tail", "head", "volume", "cost")
+OTHER_NAMES = {"from": "tail", "to": "head", "init": "tail", "term": "head", "flow": "volume", "time": "cost"}
 
 
 def read(path: Path, toll_factor: float, distance_factor: float) -> dict[str, Any]:
@@ -30,19 +32,22 @@ def read(path: Path, toll_factor: float, distance_factor: float) -> dict[str, An
         raise FileError(f"{str(path)!r}: the name must end with _net.tntp")
     found, n_nodes = _links(path, toll_factor, distance_factor)
     stem = path.name.removesuffix("_net.tntp")
-    trips, places = (path.with_name(f"{stem}_{part}.tntp") for part in ("trips", "node"))
+    trips, places, flows = (path.with_name(f"{stem}_{part}.tntp") for part in ("trips", "node", "flow"))
     if trips.exists():
         found["trips"] = _trips(trips, {node for edge in found["edges"] for node in edge})
     if places.exists():
         found["positions"] = _positions(places, n_nodes)
+    if flows.exists():
+        found["known_volumes"], found["known_times"] = _flows(flows, found["edges"])
     return found
 
 
 class _File:
-    """A file of the format: its metadata and the rows after it."""
+    """A file of the format: its metadata, which some kinds of files may omit, and the rows after it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, needs_metadata: bool = True) -> None:
         self.path = path
+        self.begin = 0
         self.about: dict[str, tuple[int, str]] = {}
         self.lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
         for i, line in enumerate(self.lines, 1):
@@ -52,12 +57,12 @@ class _File:
                     self.begin = i
                     return
                 self.about[name] = i, tag[2].split("~")[0].strip()
-        raise FileError(f"{str(path)!r} has no line <END OF METADATA>; must be a file of Transportation Networks")
+        if needs_metadata or self.about:
+            raise FileError(f"{str(path)!r} has no line <END OF METADATA>; must be a file of Transportation Networks")
 
-    def rows(self, begin: int | None = None) -> Iterator[tuple[int, str]]:
+    def rows(self) -> Iterator[tuple[int, str]]:
         """Numbers and texts of the rows, without comments and empty ones."""
-        begin = self.begin if begin is None else begin
-        for i, line in enumerate(self.lines[begin:], begin + 1):
+        for i, line in enumerate(self.lines[self.begin :], self.begin + 1):
             if text := line.split("~")[0].strip():
                 yield i, text
 
@@ -176,3 +181,37 @@ def _positions(path: Path, n_nodes: int) -> dict[str, tuple[float, float]]:
             raise FileError(f"{str(path)!r}, line {i}: {line.strip()!r}; must have a node <= {n_nodes}, finite x and y")
         found[str(node)] = (x, y)
     return found
+
+
+def _flows(path: Path, edges: list[tuple[str, str]]) -> tuple[list[float], list[float]]:
+    """Best known volume and cost of each link: tail, head, volume and cost in each row, or columns as a first row says.
+
+    Parallel links have their rows in the order of the network.
+    """
+    file = _File(path, needs_metadata=False)
+    free: dict[tuple[str, str], list[int]] = {}
+    for link in reversed(range(len(edges))):
+        free.setdefault(edges[link], []).append(link)
+    column = {name: j for j, name in enumerate(FLOW_FIELDS)}
+    found: dict[int, tuple[float, float]] = {}
+    for line, text in file.rows():
+        fields = text.replace(":", " ").replace(";", " ").split()
+        if not found and fields and fields[0][0].isalpha():
+            names = [OTHER_NAMES.get(name.lower(), name.lower()) for name in fields]
+            if missing := [name for name in FLOW_FIELDS if name not in names]:
+                raise file.error(line, f"the row of names lacks {missing[0]!r}; must have {', '.join(FLOW_FIELDS)}")
+            column = {name: names.index(name) for name in FLOW_FIELDS}
+        elif fields:
+            if len(fields) <= max(column.values()):
+                raise file.error(line, f"the row has {len(fields)} fields; must have {', '.join(column)}")
+            places = (fields[column[end]] for end in FLOW_FIELDS[:2])
+            tail, head = (int(file.number(line, "node", node, low=1, whole=True)) for node in places)
+            if not free.get((str(tail), str(head))):
+                raise file.error(line, f"{tail}->{head} is no link of the network, or occurs twice; must be given once")
+            volume, cost = (file.number(line, name, fields[column[name]], low=0) for name in FLOW_FIELDS[2:])
+            found[free[str(tail), str(head)].pop()] = volume, cost
+    if len(found) < len(edges):
+        link = next(e for e in range(len(edges)) if e not in found)
+        raise FileError(f"{str(path)!r} has no row of link {'->'.join(edges[link])}; must have one for each link")
+    volumes, costs = zip(*(found[link] for link in range(len(edges))), strict=True)
+    return list(volumes), list(costs)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
+from tmfcore._base.validation import FloatArray
 from tmfcore.plotting import _checks
 from tmfcore.plotting._canvas import PALETTE, axes, finish, need_matplotlib, plain_number, text
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 NUMBERED = 10  # number of links whose volumes are written beside them
 WIDEST, THINNEST = 9.0, 0.6  # line widths in points
 ASIDE = 0.09  # distance of a link from the middle of its road, as a share of the shortest road
+ALONG = 0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8  # places of a number beside its link; the first one that covers nothing
+DIGIT, TALL, NODE = 4.6, 8.0, 9.0  # points: width of a digit, height of a number, radius of a node
 
 
 class Network(Protocol):
@@ -75,6 +78,9 @@ def roads(
     ax = axes(ax, width=6.4, height=6.4 * float(np.clip(tall / max(wide, 1e-9), 0.5, 1.4)))
     top = volume[drawn].max(initial=0.0) or 1.0
     numbered = set(drawn[np.argsort(-volume[drawn], kind="stable")[:NUMBERED]].tolist())
+    room = np.asarray(ax.get_window_extent().size) * 72 / ax.figure.dpi  # in points
+    points = float((room / np.maximum([1.16 * wide, 1.16 * tall], 1e-9)).min())  # per unit of the positions
+    lines = np.stack([ends[drawn, 0] + aside[:, np.newaxis] * right, along[drawn]], axis=1)  # begin, and way to the end
     for link, forward, shift, off in zip(drawn.tolist(), unit, right, aside.tolist(), strict=True):
         share = volume[link] / top
         start, end = ends[link, 0] + off * shift + gap * forward, ends[link, 1] + off * shift - gap * forward
@@ -84,11 +90,16 @@ def roads(
         ))  # fmt: skip
         if link in numbered and share > 1e-3:
             away = (WIDEST * share / 2 + 3.0) * shift  # points: the number stands beside the line, however wide it is
+            number, side = plain_number(float(f"{volume[link]:.3g}")), np.round(shift).astype(int)
+            size = np.array([DIGIT * len(number), TALL])
+            places = start + np.array(ALONG)[:, np.newaxis] * (end - start)
+            free = [_free(place + (away + side * size / 2) / points, size, points, ends, lines[drawn != link])
+                    for place in places]  # fmt: skip
+            best = next((j for j, clear in enumerate(free) if clear > 0), int(np.argmax(free)))
             ax.annotate(
-                plain_number(float(f"{volume[link]:.3g}")), tuple((start + end) / 2), tuple(away),
+                number, tuple(places[best]), tuple(away),
                 textcoords="offset points", fontsize=8, color=PALETTE[1], zorder=4,
-                ha=("right", "center", "left")[1 + round(float(shift[0]))],
-                va=("top", "center", "bottom")[1 + round(float(shift[1]))],
+                ha=("right", "center", "left")[1 + side[0]], va=("top", "center", "bottom")[1 + side[1]],
             )  # fmt: skip
     for node, (x, y) in network.positions.items():
         if any(node in network.edges[int(link)] for link in drawn):
@@ -105,3 +116,12 @@ def roads(
     ax.grid(visible=False)
     ax.spines[["left", "bottom"]].set_visible(False)
     return ax
+
+
+def _free(centre: FloatArray, size: FloatArray, points: float, ends: FloatArray, lines: FloatArray) -> float:
+    """Distance in points of a box from the nearest node or line, which has 40 marks; negative if it is covered."""
+    steps = (np.arange(40) / 39)[:, np.newaxis, np.newaxis]
+    marks = np.concatenate([ends.reshape(-1, 2), (lines[:, 0] + steps * lines[:, 1]).reshape(-1, 2)])
+    inside = np.where(np.arange(len(marks)) < 2 * len(ends), NODE, 1.0)
+    gaps = np.maximum(np.abs(marks - centre) * points - size / 2, 0.0)
+    return float((np.hypot(*gaps.T) - inside).min(initial=np.inf))
