@@ -3,9 +3,11 @@
 Source     Theory, section 1.  Notation: S observations, T steps, N agents.
 Contract   arrays are checked once before a run, and read in place; what a function returns is checked at every call.
 """
-from libc.string cimport memcpy
-
 import numpy as np
+
+from tmfcore._base import rows
+
+cdef double ROUNDING = rows.ROUNDING
 
 
 cdef class ActingShares:
@@ -74,10 +76,14 @@ cdef class ActingShares:
                              "per observation, or one number for all")
         found = np.ascontiguousarray(np.broadcast_to(array, (n_observations,)))
         for o in range(n_observations):
-            if not 0 <= found[o] <= 1:
+            buffer[o] = found[o]
+            if -ROUNDING <= buffer[o] < 0:
+                buffer[o] = 0
+            elif 1 < buffer[o] <= 1 + ROUNDING:
+                buffer[o] = 1
+            if not 0 <= buffer[o] <= 1:
                 where = f"[{o}]" if array.ndim else ""
                 raise ValueError(f"{self.name}(mu, t={t}){where} is {found[o]:.12g}; must be in [0, 1]")
-        memcpy(buffer, &found[0], n_observations * sizeof(double))
         return 0
 
     def shares(self, const double[::1] mu not None, int t):

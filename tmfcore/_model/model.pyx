@@ -11,11 +11,13 @@ from libc.stdint cimport int32_t
 
 import numpy as np
 
+from tmfcore._base import rows
+
 cdef extern from "_base/simd/check.h" nogil:
     int tmf_distribution(const double *row, Py_ssize_t n_cells, double tolerance)
 
-ROW_TOLERANCE = 1e-8
-TOLERANCE = ROW_TOLERANCE
+TOLERANCE = ROW_TOLERANCE = rows.ROW_TOLERANCE
+cdef double ROUNDING = rows.ROUNDING
 
 cdef str where(int t, int observation, int action):
     return f"at t={t}, observation {observation}, " + ("passive" if action < 0 else f"action {action}")
@@ -25,11 +27,21 @@ cdef int check_row(
     const double *probabilities, Py_ssize_t n_cells, double reward, int t, int observation, int action
 ) except -1 nogil:
     if not tmf_distribution(probabilities, n_cells, TOLERANCE):
-        return refuse_row(probabilities, n_cells, t, observation, action)
+        settle_row(<double *>probabilities, n_cells)      # in the buffer of a kernel, to which user code wrote
+        if not tmf_distribution(probabilities, n_cells, TOLERANCE):
+            return refuse_row(probabilities, n_cells, t, observation, action)
     if not isfinite(reward):
         with gil:
             raise ValueError(f"reward {where(t, observation, action)} is {reward}; must be finite")
     return 0
+
+
+cdef void settle_row(double *probabilities, Py_ssize_t n_cells) noexcept nogil:
+    """Set entries within rounding of 0 to 0."""
+    cdef Py_ssize_t k
+    for k in range(n_cells):
+        if -ROUNDING <= probabilities[k] < 0:
+            probabilities[k] = 0
 
 
 cdef int refuse_row(

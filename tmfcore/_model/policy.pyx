@@ -8,6 +8,8 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._base.rows import settled
+
 from tmfcore._model.model cimport TOLERANCE, check_row
 
 cdef extern from "_base/simd/check.h" nogil:
@@ -237,6 +239,8 @@ cdef class CallablePolicy(Policy):
         if array.shape != (S, A):
             raise ValueError(f"policy(mu, t={t}) has shape {array.shape}; must be {(S, A)}")
         table = array
+        if not tmf_distributions(&table[0, 0], S, A, TOLERANCE):
+            table = array = settled(array)
         memcpy(buffer, &table[0, 0], S * A * sizeof(double))
         for o in range(S):
             try:

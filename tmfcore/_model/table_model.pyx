@@ -9,6 +9,8 @@ from libc.string cimport memcpy
 
 import numpy as np
 
+from tmfcore._base.rows import settled
+
 from tmfcore._model.model cimport TOLERANCE, Model, Tables, frozen
 
 cdef extern from "_base/simd/check.h" nogil:
@@ -122,6 +124,9 @@ cdef object table_of(str name, source, tuple shape, t=None):
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(table))[0])
         raise ValueError(f"{label}{list(index)} is {table[index]}; must be finite")
     if name.endswith("transition"):
+        table = settled(table)
+        if is_right(name, table, shape, NULL):
+            return frozen(table)
         if table.min() < 0:
             index = tuple(int(i) for i in np.argwhere(table < 0)[0])
             raise ValueError(f"{label}{list(index)} is {table[index]:.6g}; must be >= 0")

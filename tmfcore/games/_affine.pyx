@@ -17,13 +17,13 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from tmfcore._base.entries import all_distributions
+from tmfcore._base.rows import ROW_TOLERANCE
 from tmfcore._model.model cimport Tables
 
 cdef extern from "_limit/values.h" nogil:
     void tmf_row_values(const double *reward, const double *table, const double *values, const double *other,
                         double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out, double *other_out)
 
-ROW_TOLERANCE = 1e-8
 cdef double ROUNDING = 1e-12           # negative entries up to this share of their terms are rounding, and set to 0
 
 

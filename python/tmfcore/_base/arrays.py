@@ -1,4 +1,4 @@
-"""Checks of arrays: numbers of the right kind, shape and range, probabilities, counts. See `validation`."""
+"""Checks of arrays: numbers of the right kind, shape and range, counts. See `validation`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import wording as say
-from tmfcore._base.entries import all_distributions, all_finite
+from tmfcore._base.entries import all_finite
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 SuccessorArray: TypeAlias = npt.NDArray[np.int32]
 Shape: TypeAlias = tuple[int | None, ...]
 
-ROW_TOLERANCE = (
-    1e-8  # tolerance on the sum of a row of probabilities; the kernels use the same number
-)
 DEEPEST = 32  # most dimensions of an array given as nested sequences
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -61,21 +58,21 @@ def as_float_array(
     ValueError
         A wrong shape; entries that are not finite or out of bounds (the error names the first and counts all).
     """
-    array = _convert(value, name, np.float64, "iuf", "real numbers", copy, shape, letters)
+    array = converted(value, name, np.float64, "iuf", "real numbers", copy, shape, letters)
     if not all_finite(array):
-        _check_entries(array, name, np.isfinite, "must be finite")
-    _check_bounds(array, name, low, high, low_open, high_open)
+        check_entries(array, name, np.isfinite, "must be finite")
+    check_bounds(array, name, low, high, low_open, high_open)
     return array
 
 
 def as_real_array(value: object, name: str) -> FloatArray:
     """`value` as a C-contiguous float64 array of any shape, NaN and infinity included; it may share memory."""
-    return _convert(value, name, np.float64, "iuf", "real numbers", False)
+    return converted(value, name, np.float64, "iuf", "real numbers", False)
 
 
 def as_numbers(value: object, name: str) -> npt.NDArray[Any]:
     """`value` as an array of real numbers of any shape and width, NaN and infinity included; it may share memory."""
-    raw = _as_numpy(value, name)
+    raw = as_numpy(value, name)
     if raw.dtype.kind not in "iuf":
         raise TypeError(f"{name} holds dtype {say.short(str(raw.dtype))}; must hold real numbers")
     return raw
@@ -83,7 +80,7 @@ def as_numbers(value: object, name: str) -> npt.NDArray[Any]:
 
 def as_bool_array(value: object, name: str) -> npt.NDArray[np.bool_]:
     """`value` as a C-contiguous array of booleans of any shape, always a copy."""
-    return _convert(value, name, np.bool_, "b", "True or False, or be strings", True)
+    return converted(value, name, np.bool_, "b", "True or False, or be strings", True)
 
 
 def as_int_array(
@@ -97,46 +94,8 @@ def as_int_array(
     copy: bool = True,
 ) -> IntArray:
     """`value` as a C-contiguous int64 array, entries in [low, high]; floats are accepted if all are whole."""
-    array = _convert(value, name, np.int64, "iuf", "integers", copy, shape, letters)
-    _check_bounds(array, name, low, high)
-    return array
-
-
-def as_probabilities(
-    value: object,
-    name: str,
-    *,
-    shape: Shape | Sequence[Shape] | None = None,
-    letters: str | Sequence[str] = "",
-    copy: bool = True,
-) -> FloatArray:
-    """`value` as a float64 array of distributions: entries >= 0, every row of the last axis summing to 1.
-
-    The tolerance on the sum is ROW_TOLERANCE; rows are returned as given, never renormalised.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As as_float_array, and `transition[3, 1] sums to 0.97; each row must sum to 1 within 1e-08 (2 of 24
-        rows are bad)`.
-    """
-    array = _convert(value, name, np.float64, "iuf", "real numbers", copy, shape, letters)
-    if array.ndim and all_distributions(array, array.shape[-1], ROW_TOLERANCE):
-        return array
-    _check_entries(array, name, np.isfinite, "must be finite")
-    _check_bounds(array, name, 0.0, None)
-    if array.ndim == 0:
-        raise ValueError(f"{name} is a single number; must be an array of probabilities")
-    sums = array.sum(axis=-1)
-    bad = ~(np.abs(sums - 1.0) <= ROW_TOLERANCE)
-    if bad.any():
-        if array.ndim == 1:
-            raise ValueError(f"{name} sums to {say.number(sums)}; must sum to 1 within {ROW_TOLERANCE:g}")
-        where = _first(bad)
-        raise ValueError(
-            f"{name}[{say.at(where)}] sums to {say.number(sums[where])}; "
-            f"each row must sum to 1 within {ROW_TOLERANCE:g} ({say.tally(bad, 'rows')})"
-        )
+    array = converted(value, name, np.int64, "iuf", "integers", copy, shape, letters)
+    check_bounds(array, name, low, high)
     return array
 
 
@@ -155,7 +114,7 @@ def as_counts(
         # int64 sums wrap modulo 2**64, so a wrong row could sum to n_agents; the sum in floats detects this.
         bad = (array.sum(axis=-1) != n_agents) | (array.sum(axis=-1, dtype=np.float64) > 1.5 * n_agents)
         if bad.any():
-            where = _first(bad)
+            where = first_of(bad)
             at = f"[{say.at(where)}]" if where else ""
             total = sum(int(n) for n in array[where])
             tally = f" ({say.tally(bad, 'rows')})" if where else ""
@@ -187,7 +146,7 @@ def is_array(value: object) -> bool:
 # ----------------------------------------------------------------------------------------------------- pieces
 
 
-def _convert(
+def converted(
     value: object,
     name: str,
     dtype: type[Any],
@@ -201,18 +160,18 @@ def _convert(
 
     The shape is checked before anything is copied.
     """
-    raw = _as_numpy(value, name)
+    raw = as_numpy(value, name)
     if raw.dtype.kind not in kinds:
         kind = "objects" if raw.dtype.kind == "O" else f"dtype {say.short(str(raw.dtype))}"
         raise TypeError(f"{name} holds {kind}; must hold {what}")
     _check_shape(raw, name, shape, letters)
     try:
         if dtype is np.int64 and raw.dtype.kind == "f":
-            _check_entries(raw, name, _are_whole, "must be an integer")
+            check_entries(raw, name, _are_whole, "must be an integer")
             if raw.dtype.itemsize >= 4:  # float16 never reaches 2**63
-                _check_bounds(raw, name, -(2.0**63), 2.0**63, high_open=True)
+                check_bounds(raw, name, -(2.0**63), 2.0**63, high_open=True)
         if dtype is np.int64 and raw.dtype.kind == "u":
-            _check_bounds(raw, name, None, np.iinfo(np.int64).max)
+            check_bounds(raw, name, None, np.iinfo(np.int64).max)
         if raw.dtype.kind != "f" or raw.dtype.itemsize <= 8:
             return raw.astype(dtype, order="C", copy=copy, subok=False)
         with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes infinite, which is checked later
@@ -225,7 +184,7 @@ def _are_whole(entries: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return np.asarray(np.isfinite(entries) & (entries == np.trunc(entries)))
 
 
-def _as_numpy(value: object, name: str) -> npt.NDArray[Any]:
+def as_numpy(value: object, name: str) -> npt.NDArray[Any]:
     """`value` as a plain array of any dtype."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array; must be a plain array")
@@ -304,7 +263,7 @@ def _check_shape(
     raise ValueError(f"{name} has shape {array.shape}; must be {wanted}")
 
 
-def _check_bounds(
+def check_bounds(
     array: npt.NDArray[Any],
     name: str,
     low: float | None,
@@ -321,10 +280,10 @@ def _check_bounds(
         return good
 
     if low is not None or high is not None:
-        _check_entries(array, name, inside, f"must be {say.interval(low, high, low_open, high_open)}")
+        check_entries(array, name, inside, f"must be {say.interval(low, high, low_open, high_open)}")
 
 
-def _check_entries(
+def check_entries(
     array: npt.NDArray[Any], name: str, good: Callable[[npt.NDArray[Any]], npt.NDArray[np.bool_]], bound: str
 ) -> None:
     bad = ~np.asarray(good(array))
@@ -332,12 +291,12 @@ def _check_entries(
         return
     if array.ndim == 0:
         raise ValueError(f"{name} is {say.number(array)}; {bound}")
-    where = _first(bad)
+    where = first_of(bad)
     raise ValueError(
         f"{name}[{say.at(where)}] is {say.number(array[where])}; {bound} ({say.tally(bad, 'entries')})"
     )
 
 
-def _first(bad: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+def first_of(bad: npt.NDArray[np.bool_]) -> tuple[int, ...]:
     """Index of the first true entry in C order."""
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))

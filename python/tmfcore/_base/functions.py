@@ -79,12 +79,14 @@ def of_mu_and_t(
     hint: str = "",
     step: float | None = None,
     n_steps: int = 0,
+    read: Callable[[object, str], NDArray[np.float64]] = check.as_real_array,
 ) -> TimeFunction:
     """`function` as f(mu, t) of the step t; t is dropped, or z = noise[t] added, as its signature requires.
 
     With `step`, the length of a step in sweeps, the function gets the time t * step in sweeps, and the entries of
     `noise` are spread evenly over `n_steps`. Its errors propagate, with a note that names the function and the time.
-    Its return value is checked to be real numbers and converted to float64; the caller must check the shape.
+    Its return value is checked to be real numbers and converted to float64 by `read`, unless it is a float64 array; the
+    caller must check the shape.
     """
     n = n_arguments(function, name, most=2 if noise is None else 3, hint=hint)
 
@@ -104,7 +106,7 @@ def of_mu_and_t(
             raise
         if type(value) is np.ndarray and value.dtype == _FLOAT64:
             return value
-        return check.as_real_array(value, f"{name}(mu, t={when:g})")
+        return read(value, f"{name}(mu, t={when:g})")
 
     return called
 

@@ -17,22 +17,24 @@
     as_real_array(value, name)                  float64 of any shape, NaN and infinity included; may share memory
     as_int_array(value, name, shape, ...)       int64, C-contiguous, a copy unless copy=False; whole floats are accepted
     as_bool_array(value, name)                  booleans of any shape
-    as_probabilities(value, name, shape, ...)   float64 array whose last axis is a distribution, row by row
+    as_probabilities(value, name, shape, ...)   float64 array whose last axis is a distribution, row by row (see `rows`)
+    as_rows(value, name)                        rows of probabilities that a function returned; checked by its caller
+    as_shares(value, name)                      numbers in [0, 1] that a function returned; checked by its caller
     as_counts(value, name, shape, n_agents)     int64, >= 0, every row summing to n_agents
     as_successors(value, name, shape, n)        int32 indices of observations
     frozen(array)                               the same array, made read-only
     is_array(value)                             whether it is array-like rather than one number
 
 All errors have the form `argument[index] is VALUE; must BOUND (k of n entries are bad)`: ValueError for a wrong
-value, TypeError for a wrong type. Nothing is clipped, renormalised or guessed. A `shape` is a tuple in which None
-means any length >= 1; `letters` names its dimensions in the error ("S, A"; a list for a list of shapes).
-Arrays may be any object with `__dlpack__` or that numpy.asarray accepts. Cost: O(size) for arrays.
+value, TypeError for a wrong type. Nothing is clipped, renormalised or guessed, except probabilities within rounding
+(`rows`). A `shape` is a tuple in which None means any length >= 1; `letters` names its dimensions in the error ("S, A";
+a list for a list of shapes). Arrays may be any object with `__dlpack__` or that numpy.asarray accepts. Cost: O(size)
+for arrays.
 """
 
 from __future__ import annotations
 
 from tmfcore._base.arrays import (
-    ROW_TOLERANCE,
     FloatArray,
     IntArray,
     SuccessorArray,
@@ -41,12 +43,12 @@ from tmfcore._base.arrays import (
     as_float_array,
     as_int_array,
     as_numbers,
-    as_probabilities,
     as_real_array,
     as_successors,
     frozen,
     is_array,
 )
+from tmfcore._base.rows import ROW_TOLERANCE, as_probabilities, as_rows, as_shares
 from tmfcore._base.scalars import (
     INT64_MAX,
     as_bool,
@@ -85,6 +87,8 @@ __all__ = [
     "as_positive_int",
     "as_probabilities",
     "as_real_array",
+    "as_rows",
+    "as_shares",
     "as_string",
     "as_successors",
     "frozen",

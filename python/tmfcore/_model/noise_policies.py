@@ -130,5 +130,5 @@ def sees_noise(policy: object, name: str = "policy") -> bool:
 def seeing(policy: Any, game: Game, path: FloatArray, name: str = "policy") -> Policy:
     """A function of (mu, t, z) as a compiled policy on a path (T, ...) of values of the noise."""
     step = game.dt if game.unit == "sweeps" else None
-    function = of_mu_and_t(policy, name, path, "", step, game.n_steps)
+    function = of_mu_and_t(policy, name, path, "", step, game.n_steps, check.as_rows)
     return CallablePolicy(function, game.n_observations, game.n_actions)

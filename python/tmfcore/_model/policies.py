@@ -232,7 +232,7 @@ class TabularPolicy(_ArrayPolicy):
     Parameters
     ----------
     probabilities : (S, A) or (L, S, A) floats
-        pi(a | o): entries >= 0, every row summing to 1 within 1e-8. (S, A) is L = 1.
+        pi(a | o): entries >= 0, every row summing to 1 within 1e-8 (float32: 1e-5, then scaled). (S, A) is L = 1.
     horizon : int or None, optional
         T >= L, the default horizon of the method `probabilities`. In a game the stages are spread over its own T steps.
 
@@ -410,7 +410,8 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
         kernel = TabularPolicy(table).kernel
     elif callable(policy):
         step = game.dt if game.unit == "sweeps" else None
-        return CallablePolicy(of_mu_and_t(policy, name, step=step), game.n_observations, game.n_actions)
+        function = of_mu_and_t(policy, name, step=step, read=check.as_rows)
+        return CallablePolicy(function, game.n_observations, game.n_actions)
     else:
         raise TypeError(
             f"{name} is {say.show(policy)}; must be a TabularPolicy, a SoftmaxPolicy, a Solution, an array (S, A) or "

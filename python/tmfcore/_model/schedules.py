@@ -258,7 +258,7 @@ class Fraction(Schedule):
         return callable(self.beta)
 
     def _tagged(self) -> Schedule:
-        return Fraction(ForBoth(of_mu_and_t(self.beta, "beta"))) if callable(self.beta) else self
+        return Fraction(ForBoth(of_mu_and_t(self.beta, "beta", read=check.as_shares))) if callable(self.beta) else self
 
     def _active(self, horizon: int, n_agents: int | None) -> Active:
         if callable(self.beta):
@@ -341,7 +341,7 @@ class Bernoulli(Schedule):
         if n_agents is not None:
             _agents(n_agents)
         if callable(self.p):
-            return ActingShares(None, of_mu_and_t(self.p, "p"), "p")
+            return ActingShares(None, of_mu_and_t(self.p, "p", read=check.as_shares), "p")
         if self._by_observation():
             return ActingShares(cast(FloatArray, self.p), None, "p")
         p: FloatArray = _per_step(self.p, "p", horizon)
@@ -352,7 +352,7 @@ class Bernoulli(Schedule):
 
     def _tagged(self) -> Schedule:
         if callable(self.p):
-            return Bernoulli(ForBoth(of_mu_and_t(self.p, "p"), each=True))
+            return Bernoulli(ForBoth(of_mu_and_t(self.p, "p", read=check.as_shares), each=True))
         return Bernoulli(np.tile(cast(FloatArray, self.p), 2)) if self._by_observation() else self
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import of_mu_and_t
+from tmfcore._base.rows import ROUNDING
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model.appearance import numbered
 from tmfcore._model.table_model import TableModel
@@ -100,7 +101,10 @@ class Sources:
         """The model used by the kernels."""
 
         def source(value: Table, name: str) -> Table:
-            return of_mu_and_t(value, name, self.noise, HINT) if callable(value) and not self.timed else value
+            if not callable(value) or self.timed:
+                return value
+            read = check.as_rows if name.endswith("transition") else check.as_real_array
+            return of_mu_and_t(value, name, self.noise, HINT, read=read)
 
         return TableModel(
             self.n_observations,
@@ -117,7 +121,8 @@ class Sources:
         """The tables of one of `n_steps` steps of `step` sweeps: functions of (mu, t) with t = 0, 1, ... steps."""
 
         def timed(value: Table, name: str) -> Table:
-            return of_mu_and_t(value, name, self.noise, HINT, step, n_steps) if callable(value) else value
+            read = check.as_rows if name == "transition" else check.as_real_array
+            return of_mu_and_t(value, name, self.noise, HINT, step, n_steps, read) if callable(value) else value
 
         rate = timed(self.passive_reward, "passive_reward")
         waiting = _Waiting(rate, step, self.n_observations) if callable(rate) else check.frozen(step * rate)
@@ -197,7 +202,7 @@ class Rates:
         """Rows (S, K0) of a step from rates (S, K0); `label` names the (mu, t) of a function's rates in errors."""
         _same_shape(rates, self.shape, self.name + label)
         found = self.unchecked(rates)
-        found[(found < 0) & (found > -1e-15)] = 0.0  # a rate of 1 / dt, rounded
+        found[(found < 0) & (found >= -ROUNDING)] = 0.0  # a rate of 1 / dt, rounded, or of 0
         largest = np.abs(rates).max(initial=1.0)
         if not (found.min() >= 0 and np.abs(rates.sum(axis=-1)).max() <= check.ROW_TOLERANCE * largest):
             self._refuse(rates, self.name + label)

@@ -1,12 +1,10 @@
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
 from tmfcore._model.model import Model
-
-ROW_TOLERANCE: Final[float]
 
 @disjoint_base
 class Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,12 @@ def as_action(value: object, n_actions: int) -> int:
     if isinstance(value, np.ndarray) and value.shape == (1,):
         value = value[0]
     return check.as_int(value, "action", low=0, high=n_actions - 1)
+
+
+def row(found: Mapping[int, float], actions: Sequence[int]) -> FloatArray:
+    """Probabilities of `actions`, 0 where `found` has none; float32 ones are scaled (`_base.rows`)."""
+    values = [found.get(a, 0.0) for a in actions]
+    return check.as_rows(np.array(values, np.result_type(*found.values()) if found else None), "probabilities")
 
 
 def as_seed(seed: object) -> int | None:

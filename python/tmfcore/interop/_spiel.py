@@ -18,6 +18,7 @@ from open_spiel.python import policy as spiel_policy
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.schedules import Synchronous
+from tmfcore.interop import _shared
 from tmfcore.interop._synchronous import SynchronousTables
 
 START, DECIDE, PAY, BLOW, MEET = "start", "decide", "pay", "blow", "meet"
@@ -179,7 +180,7 @@ def asked(policy: Any, game: TablesGame) -> FloatArray:
         following: dict[int, Any] = {}
         for o, at in layer.items():
             found = dict(policy.action_probabilities(at))
-            table[t, o] = [found.get(a, 0.0) for a in range(ours.n_actions)]
+            table[t, o] = _shared.row(found, range(ours.n_actions))
         for at in layer.values():
             for a in range(ours.n_actions):
                 blown = _told(at.child(a), {})

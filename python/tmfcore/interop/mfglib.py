@@ -37,9 +37,6 @@ __all__ = ["from_environment", "from_policy", "to_environment", "to_policy"]
 
 Depends: TypeAlias = Literal["nothing", "mu", "law"]
 
-ROUNDING = 1e-5  # of distributions in float32: rows that miss 1 by less are divided by their sum
-
-
 def from_environment(env: Any, *, depends: Depends | None = None) -> Game:
     """Convert an environment of MFGLib to a Game. MFGLib's T is the last step, so the Game's horizon is T + 1.
 
@@ -67,7 +64,7 @@ def from_environment(env: Any, *, depends: Depends | None = None) -> Game:
     Notes
     -----
     MFGLib's functions are called with L in the type of ``env.mu0``, which is torch's default type during the call. Rows
-    whose sum differs from 1 by less than 1e-5 (float32) are divided by their sum. The transitions of the last step,
+    in float32 must sum to 1 within 1e-5 and are divided by their sum. The transitions of the last step,
     which have no effect, are those of the step before. MFGLib's games are synchronous: under other schedules, passive
     agents stay where they are, with reward 0.
 
@@ -132,7 +129,7 @@ class _Theirs:
         self.n_observations, self.n_actions = prod(env.S), prod(env.A)
         self.kind = env.mu0.dtype
         self.close = 1e-9 if self.kind == torch.float64 else 1e-4
-        self.initial = _rounded(env.mu0.detach().cpu().double().numpy().ravel(), "env.mu0")
+        self.initial = check.as_probabilities(env.mu0.detach().cpu().numpy().ravel(), "env.mu0")
 
     def _law(self, law: FloatArray) -> Any:
         return torch.as_tensor(np.array(law), dtype=self.kind).reshape(*self.env.S, *self.env.A)
@@ -150,9 +147,9 @@ class _Theirs:
         if self.horizon == 1:
             return np.repeat(np.eye(self.n_observations)[:, None], self.n_actions, axis=1)
         t = min(t, self.horizon - 2)
-        found = self._asked(self.env.prob, t, law).cpu().double().numpy()
+        found = self._asked(self.env.prob, t, law).cpu().numpy()
         rows = found.reshape(self.n_observations, self.n_observations, self.n_actions).transpose(1, 2, 0)
-        return _rounded(np.ascontiguousarray(rows), f"env.prob(t={t})")
+        return check.as_probabilities(rows, f"env.prob(t={t})")
 
     def what(self, function: Any, steps: int) -> str:
         """Detect what `function` depends on at the first `steps` steps: "nothing", "mu" or "law"."""
@@ -220,13 +217,6 @@ def _default(kind: Any) -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(usual)
-
-
-def _rounded(rows: FloatArray, name: str) -> FloatArray:
-    total = rows.sum(axis=-1, keepdims=True)
-    if np.abs(total - 1).max() < ROUNDING:
-        rows = rows / total
-    return check.as_probabilities(rows, name)
 
 
 def _labels(shape: tuple[int, ...]) -> list[str]:
@@ -363,11 +353,11 @@ def from_policy(policy: object, game: Game) -> TabularPolicy:
     Raises
     ------
     TypeError, ValueError
-        The shape differs; a row sums to less than 1 - 1e-5 or more than 1 + 1e-5.
+        The shape differs; a row does not sum to 1 within 1e-5, in float64 within 1e-8.
     """
     ours = check.as_instance(game, "game", Game)
-    array = policy.detach().cpu().double().numpy() if isinstance(policy, torch.Tensor) else policy
-    rows = check.as_float_array(array, "policy")
+    array = policy.detach().cpu().numpy() if isinstance(policy, torch.Tensor) else policy
+    rows = check.as_numbers(array, "policy")
     if ours.time == "sweeps":  # use as many steps as the policy has
         ours = ours.at(step=ours.step or min(1.0, ours.horizon / max(1, rows.shape[0] if rows.ndim else 1)))
     halves = _halves(ours)
@@ -378,7 +368,7 @@ def from_policy(policy: object, game: Game) -> TabularPolicy:
             f"policy has shape {rows.shape}; must be ({horizon}, *S, *A) with {size} observations and "
             f"{ours.n_actions} actions"
         )
-    table = _rounded(rows.reshape(horizon, size, ours.n_actions), "policy")
+    table = check.as_probabilities(rows.reshape(horizon, size, ours.n_actions), "policy")
     if halves is None:
         return TabularPolicy(table, horizon=horizon)
     lifted = np.full((ours.n_steps, ours.n_observations, ours.n_actions), 1 / ours.n_actions)

@@ -290,7 +290,7 @@ def from_policy(policy: object, game: Game) -> TabularPolicy:
         for o, state in _decisions(source, t, source.together(mu)):
             legal, found = state.legal_actions(), dict(ask.action_probabilities(state))
             table[t, o] = 0.0
-            table[t, o, : len(legal)] = [found.get(a, 0.0) for a in legal]
+            table[t, o, : len(legal)] = _shared.row(found, legal)
         table[t] = check.as_probabilities(table[t], f"policy at step {t}")
         _, moves, _, _ = ours.tables(mu, t)
         rows = _synchronous.dense(moves, ours.successors, ours.n_observations)
