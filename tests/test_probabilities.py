@@ -37,7 +37,7 @@ def game_of(reward=TABLES["reward"], transition=HALF, horizon=3, **others):
 def cases():
     for name in (*TABLES, "policy", "beta", "p"):
         for verb in VERBS:
-            unused = verb == "mean_field" and "reward" in name or verb == "solve" and name == "policy"
+            unused = (verb == "mean_field" and "reward" in name) or (verb == "solve" and name == "policy")
             if not unused:
                 yield pytest.param(name, verb, id=f"{name}-{verb}")
 

@@ -37,6 +37,7 @@ __all__ = ["from_environment", "from_policy", "to_environment", "to_policy"]
 
 Depends: TypeAlias = Literal["nothing", "mu", "law"]
 
+
 def from_environment(env: Any, *, depends: Depends | None = None) -> Game:
     """Convert an environment of MFGLib to a Game. MFGLib's T is the last step, so the Game's horizon is T + 1.
 
