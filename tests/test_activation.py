@@ -74,10 +74,10 @@ def test_equal_probabilities_give_the_bits_of_one_probability(p, engine, n_agent
         np.testing.assert_array_equal(run.decisions, runs[0].decisions)
 
 
-@pytest.mark.parametrize("n_observations", [3, 300])
-def test_individuals_act_by_where_they_are(n_observations):
+@pytest.mark.parametrize(("n_observations", "horizon"), [(3, 20), (300, 6)])
+def test_individuals_act_by_where_they_are(n_observations, horizon):
     """Certain at observation 0, never at 1, else 0.25: 1e5 draws, |z| < 6. Threads and records change no bit."""
-    game = random_game(5, n_observations, 2, 20, passive="dense", concentration=50.0, zeros=False).build()
+    game = random_game(5, n_observations, 2, horizon, passive="dense", concentration=50.0, zeros=False).build()
     shares = np.full((1, n_observations), 0.25)
     shares[0, :2] = 1, 0
     schedule, policy = tmf.Bernoulli(shares), tmf.TabularPolicy.uniform(game)

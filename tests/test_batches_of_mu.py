@@ -92,7 +92,7 @@ def test_flow_and_values():
 def test_fluctuations_of_batches_lack_the_noise_of_their_size():
     """Agents that act go to observation 0, those that wait leave it with probability 1/2: N Cov after two steps, N = 400.
 
-    200,000 replicas: a standard error of the variance is 0.3%; terms of order 1/N are left out of the prediction.
+    20,000 replicas: a standard error of the variance is 1%; terms of order 1/N are left out of the prediction.
     """
     passive = [[0.5, 0.5], [0.0, 1.0]]
     game = tmf.Game(2, 1, 2, 1.0, [0.4, 0.6], np.zeros((2, 1)), [[[1, 0]], [[1, 0]]], passive_transition=passive)
@@ -100,9 +100,9 @@ def test_fluctuations_of_batches_lack_the_noise_of_their_size():
     predicted = []
     for schedule in (tmf.Fraction(share), tmf.Bernoulli(share)):
         found = tmf.analysis.fluctuations(game, policy, schedule, n)
-        run = tmf.simulate(game, policy, schedule, n, replicas=200_000, rng=1)
+        run = tmf.simulate(game, policy, schedule, n, replicas=20_000, rng=1)
         for t in (1, 2):
-            assert n * run.mu[:, t, 0].var() == pytest.approx(found.covariance[t, 0, 0], rel=0.03)
+            assert n * run.mu[:, t, 0].var() == pytest.approx(found.covariance[t, 0, 0], rel=0.05)
         predicted.append(found.covariance[:, 0, 0])
     assert (predicted[1][1:] > 1.3 * predicted[0][1:]).all()
 

@@ -1,6 +1,6 @@
 """The tests of each module, under tests/; those written for it come first.
 
-`tests/test_mutation_bench.py` checks this list against the tree. A module is a path below python/tmfcore, or, for a
+`test_mutation_command.py` checks this list against the tree. A module is a path below python/tmfcore, or, for a
 kernel or C header, below tmfcore. A mutant of a header is built only into the kernels that HEADERS names for it.
 """
 

@@ -13,7 +13,7 @@ from tmfcore.bench import contest, processors, workloads
 from tmfcore.bench.contest import Line, Results
 from tmfcore.bench.measure import Timing
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(not (ROOT / "bench" / "peers").is_dir(), reason="not in a source tree")
 

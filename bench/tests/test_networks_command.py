@@ -10,7 +10,7 @@ import pytest
 
 import tmfcore as tmf
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(not (ROOT / "bench" / "networks").is_dir(), reason="not in a source tree")
 

@@ -9,7 +9,7 @@ import pytest
 
 from tmfcore.games import BY_NAME
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(not (ROOT / "bench" / "shelf").is_dir(), reason="not in a source tree")
 

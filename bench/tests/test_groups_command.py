@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CONTESTANTS = {"code", "critic", "jacobian", "make", "schedule", "solver"}
 
 pytestmark = pytest.mark.skipif(not (ROOT / "bench" / "conftest.py").is_file(), reason="not in a source tree")
@@ -19,7 +19,7 @@ def test_a_group_is_one_case_and_can_be_grouped_by_parameters(tmp_path):
     stored = tmp_path / "out.json"
     chosen = ["bench/test_sampling.py", "bench/test_nouns.py", "-k", "not hypergeometric and not sparse"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, "--benchmark-max-time=1e-6", "--benchmark-min-rounds=1",
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *chosen, "--benchmark-max-time=1e-6", "--benchmark-min-rounds=1",
          "--benchmark-warmup=off", f"--benchmark-json={stored}", "--benchmark-group-by=param:size"],
         cwd=ROOT, capture_output=True, text=True, env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")},
     )  # fmt: skip
