@@ -1,70 +1,43 @@
-"""Files of results: an .npz of plain arrays with a JSON header, written atomically.
+"""Files of results: an .npz of plain arrays with a JSON header and a checksum.
 
-replacing(path)                     a binary file that is renamed to `path` when the block ends without an error
 save_npz(path, arrays, header)      write arrays and header, atomically
 load_npz(path, kind)                (arrays, header), checked to be a tmfcore file of that kind
 
-Pickle is used in neither direction: loading an untrusted file runs no code.
+Format     Members are not compressed, and are .npy files of version 1.0. The member "header" is JSON: "kind", "state"
+           (see `packing`), "tmfcore" (what wrote it), "format" (the version of this schema) and "checksum".
+Contract   Pickle is used in neither direction, and the only parsers are JSON's and a regular expression: loading an
+           untrusted file runs no code. What is read takes as much memory as the file has bytes; what its header
+           makes of JSON, at most 100 MB more. A file of another kind is refused before its arrays are read.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
+import re
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import validation as check
+from tmfcore._base.disk import FileError, opened, reading, replacing
+
+__all__ = ["FileError", "load_npz", "reading", "replacing", "save_npz"]
 
 _HEADER = "header"
 _CHECKSUM = "checksum"  # entry of the header: the checksum of everything else in the file
 _FORMAT = 3  # increased when files of an earlier version can no longer be read
 _DTYPES = "biufcUS"  # kinds of dtypes that are saved and loaded
-
-
-class FileError(ValueError):
-    """The file is damaged, holds another kind or format, or is not from tmfcore; the message begins with its name."""
-
-
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A binary file to write; it is renamed to `path` when the block ends, and deleted if the block raises.
-
-    The bytes go to a temporary file in the same folder: a crash, a full disk or Ctrl-C leaves an older file unchanged.
-
-    Raises
-    ------
-    FileNotFoundError
-        The folder of `path` does not exist.
-    IsADirectoryError
-        `path` is a folder.
-    OSError
-        The folder cannot be written to.
-    """
-    target = check.as_path(path)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder", str(target.parent))
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder; must be a file name", str(target))
-    part = target.with_name(f".tmfcore-{os.urandom(6).hex()}.part")  # short even if the name of `path` is very long
-    try:
-        with open(part, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            part.unlink()
-        raise
+_DIRECTORY = 1 << 20  # most bytes of the list of members, which zipfile turns into objects of ten times their size
+_ENTRIES = 1_000_000  # most entries of lists in the header, besides one for every 16 bytes of the file
+_DESCRIPTION = re.compile(
+    rb"{'descr': '([<>|][biufcUS][0-9]{1,9})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:[0-9]{1,18}(?:, [0-9]{1,18})*,?)?)\), } *\n"
+)
 
 
 def save_npz(
@@ -116,66 +89,98 @@ def load_npz(
     TypeError, ValueError
         `path` is not a path.
     FileError
-        Not a file of save_npz, damaged, of another kind, or of another format.
-    OSError
-        The file does not exist or cannot be read.
+        Not a file of save_npz, damaged, of another kind, or of another format; or it does not exist or cannot be read,
+        and the error is an OSError, too.
+    MemoryError
+        It does not fit in memory.
 
     Notes
     -----
     The checksum (SHA-256 of names, types, shapes and contents) detects changes that the checksums of the zip do not:
     a member replaced by one of another file, or an array overwritten.
     """
-    where = os.fspath(check.as_path(path))
-    wanted = kind or "result"
-    with open(where, "rb") as raw:
-        try:
-            arrays = _members(raw)
-            header = json.loads(arrays.pop(_HEADER).tobytes())
-            format_, found, made_by = int(header["format"]), str(header["kind"]), str(header["tmfcore"])
-            sound = format_ != _FORMAT or header.pop(_CHECKSUM) == _checksum(arrays, header)
-        except MemoryError:
-            raise MemoryError(f"{where!r} does not fit in memory; path must name a smaller file") from None
-        except Exception as error:  # zipfile, json and numpy raise many types of errors on damaged bytes
-            raise FileError(f"{where!r} is damaged or not a file of tmfcore; must be a saved {wanted}") from error
-    if format_ != _FORMAT:
-        raise FileError(
-            f"{where!r} has format {format_}, of tmfcore {made_by}; must be {_FORMAT}: load it with that version"
-        )
-    if not sound:
-        raise FileError(f"{where!r} is damaged: its checksum does not match; must be a saved {wanted}")
-    if kind is not None and found != kind:
-        raise FileError(f"{where!r} holds a {found}; must hold a {kind}")
+    wanted = f"a saved {kind or 'result'}"
+    with opened(path, wanted) as raw, reading(path, wanted):
+        where = os.fspath(path)
+        members = _Members(raw)
+        header = members.header()
+        format_, found, made_by = int(header["format"]), str(header["kind"]), str(header["tmfcore"])
+        if format_ != _FORMAT:
+            raise FileError(
+                f"{where!r} has format {format_}, of tmfcore {made_by}; must be {_FORMAT}: load it with that version"
+            )
+        if kind is not None and found != kind:
+            raise FileError(f"{where!r} holds a {found}; must hold a {kind}")
+        checksum = header.pop(_CHECKSUM)
+        arrays = members.arrays()
+        if checksum != _checksum(arrays, header):
+            raise FileError(f"{where!r} is damaged: its checksum does not match; must be {wanted}")
     return arrays, header
 
 
-def _members(raw: BinaryIO) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an .npz, each checked to be no larger than its bytes in the file."""
-    size = os.fstat(raw.fileno()).st_size
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    with zipfile.ZipFile(raw) as file:
-        members = file.infolist()
-        if sum(member.file_size for member in members) > size or len(set(file.namelist())) < len(members):
+class _Members:
+    """The arrays of an .npz, each checked to be as large as its bytes in the file before it is read."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self.size = os.fstat(raw.fileno()).st_size
+        _check_directory(raw, self.size)
+        self.file = zipfile.ZipFile(raw)
+        self.members = {member.filename.removesuffix(".npy"): member for member in self.file.infolist()}
+        if len(self.members) < len(self.file.infolist()):
+            raise ValueError("two members have one name")
+        if sum(member.file_size for member in self.members.values()) > self.size:
             raise ValueError("members overlap")
-        for member in members:
-            if member.compress_type != zipfile.ZIP_STORED:
-                raise ValueError("a member is compressed; save_npz does not compress")
-            with file.open(member) as stream:
-                arrays[member.filename.removesuffix(".npy")] = _array(stream, member.file_size)
-    return arrays
+
+    def header(self) -> dict[str, Any]:
+        text = self.read(_HEADER).tobytes()
+        if text.count(b",") + text.count(b"[") + text.count(b"{") > _ENTRIES + self.size // 16:
+            raise ValueError("the header has too many entries")
+        header: dict[str, Any] = json.loads(text)
+        return header
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {name: self.read(name) for name in self.members if name != _HEADER}
+
+    def read(self, name: str) -> npt.NDArray[Any]:
+        member = self.members[name]
+        if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
+            raise ValueError("a member is compressed; save_npz does not compress")
+        with self.file.open(member) as stream:
+            return _array(stream, member.file_size)
+
+
+def _check_directory(raw: BinaryIO, size: int) -> None:
+    """Refuse a zip whose list of members is long: zipfile would read it before anybody sees how long it is."""
+    raw.seek(max(0, size - 98))  # the last records: 22 bytes, and for large files 20 and 56 before them
+    tail = raw.read()
+    end, large = tail[-22:], tail[-98:-42]
+    if end[:4] != b"PK\5\6" or end[20:] != b"\0\0" or int.from_bytes(end[12:16], "little") > _DIRECTORY:
+        raise ValueError("not a zip without a comment, or with too many members")
+    if tail[-42:-38] == b"PK\6\7" and int.from_bytes(large[40:48], "little") > _DIRECTORY:
+        raise ValueError("too many members")
 
 
 def _array(stream: Any, size: int) -> npt.NDArray[Any]:
     """The array of an .npy member of `size` bytes."""
-    version = np.lib.format.read_magic(stream)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-    shape, fortran, dtype = read(stream)
-    left = size - stream.tell()
-    if dtype.kind not in _DTYPES or min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != left:
+    start = stream.read(10)
+    length = int.from_bytes(start[8:], "little")
+    found = _DESCRIPTION.fullmatch(stream.read(length))
+    if start[:8] != b"\x93NUMPY\1\0" or found is None:
+        raise ValueError("not an array of save_npz")
+    dtype = np.dtype(found[1].decode())
+    shape = tuple(int(n) for n in found[3].replace(b" ", b"").split(b",") if n)
+    left = size - 10 - length
+    if dtype.itemsize == 0 or prod(shape) * dtype.itemsize != left:
         raise ValueError("the header of an array does not fit its bytes")
     buffer = bytearray(left)
     if stream.readinto(buffer) != left:
         raise ValueError("cut short")
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+    array = np.frombuffer(buffer, dtype=dtype)
+    if dtype.kind == "b" and array.size and array.view(np.uint8).max() > 1:
+        raise ValueError("an array of booleans has other values")
+    if dtype.kind == "U" and array.size and array.view(f"{dtype.str[0]}u4").max() > 0x10FFFF:
+        raise ValueError("an array of strings has letters that do not exist")
+    return array.reshape(shape, order="F" if found[2] == b"True" else "C")
 
 
 def _checksum(arrays: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> str:

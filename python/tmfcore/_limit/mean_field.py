@@ -82,6 +82,7 @@ class Flow(_appearance.Timed, Result[SharesKind]):
         "mu": "J+1 S", "steps": "J+1", "active_fraction": "T", "observation_labels": "S", "action_labels": "A",
         "record_times": "J+1",
     }  # fmt: skip
+    RANGES: ClassVar[dict[str, str]] = {"share": "mu active_fraction", ">= 0": "steps", "finite": "record_times"}
 
     mu: FloatArray
     steps: IntArray
@@ -144,6 +145,7 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
     """
 
     SHAPES: ClassVar[dict[str, str]] = {"values": "T+1 S", "q": "T S A"}
+    RANGES: ClassVar[dict[str, str]] = {"finite": "values q mean_return"}
 
     flow: Flow
     values: FloatArray

@@ -264,6 +264,7 @@ class TabularPolicy(_ArrayPolicy):
             "probabilities",
             shape=[(None, None), (None, None, None)],
             letters=["S, A", "L, S, A"],
+            copy=False,  # TablePolicy makes one
         )
         kernel = TablePolicy(table.reshape(-1, *table.shape[-2:]))
         self._settle("table", kernel.table, kernel, horizon)

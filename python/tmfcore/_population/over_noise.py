@@ -82,6 +82,7 @@ class OverNoise(Result[SharesKind]):
         "agents_returns": "R",
         "observation_labels": "S", "action_labels": "A",
     }  # fmt: skip
+    RANGES: ClassVar[dict[str, str]] = {"share": "mu", "finite": "returns exploitability", ">= 0": "counts"}
 
     mu: FloatArray
     returns: FloatArray

@@ -387,23 +387,20 @@ class Population:
         Raises
         ------
         FileError
-            A ValueError that names the file: it is damaged, of another class or format.
-        OSError
-            The file cannot be read.
+            A ValueError that names the file: it is damaged, or of another class or format. If it does not exist or
+            cannot be read, the error is a FileNotFoundError or another OSError, too.
         TypeError, ValueError
             `path` is not a path; game or schedule are others.
         """
         arrays, header = files.load_npz(path, "Population")
-        try:
+        unfit = "does not hold a Population of this version ({error})"
+        with files.reading(path, "a saved Population", unfit):
             state = packing.unpack(header["state"], arrays)
-            saved, n_agents = state.pop("fingerprint"), state["n_agents"]
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise _unreadable(path, error) from error
+            saved = check.as_instance(state.pop("fingerprint"), "fingerprint", Fingerprint)
+            n_agents = check.as_positive_int(state["n_agents"], "n_agents")
         same("path", saved, Fingerprint.of(in_steps(game, schedule, n_agents), as_schedule(schedule), n_agents))
-        try:
+        with files.reading(path, "a saved Population", unfit):
             return cls._made(game, schedule, state)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise _unreadable(path, error) from error
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -442,9 +439,3 @@ class Population:
             f"Population({name}N={self.n_agents}, {self.schedule.label}, t={self._t} of {self.horizon}, "
             f"{several}{self.engine})"
         )
-
-
-def _unreadable(path: str | os.PathLike[str], error: Exception) -> files.FileError:
-    return files.FileError(
-        f"{os.fspath(path)!r} does not hold a Population of this version ({error}); must be a saved Population"
-    )

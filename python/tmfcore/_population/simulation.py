@@ -121,6 +121,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
         "counts": "R J+1 S", "decisions": "R J S A", "rewards": "R J", "returns": "R", "steps": "J+1",
         "observation_labels": "S", "action_labels": "A", "record_times": "J+1",
     }  # fmt: skip
+    RANGES: ClassVar[dict[str, str]] = {">= 0": "counts decisions steps", "finite": "rewards returns record_times"}
 
     counts: IntArray
     decisions: IntArray | None

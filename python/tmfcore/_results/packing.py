@@ -50,8 +50,8 @@ def pack(value: Any, name: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
         A value that cannot be saved, or that contains one.
     """
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
-        once = value.size > 1 and not any(value.strides)  # a broadcast view of one number
-        arrays[name] = value[(slice(1),) * value.ndim] if once else value
+        once = value.ndim == 1 and value.size > 1 and value.strides == (0,)  # a broadcast view of one number
+        arrays[name] = value[:1] if once else value
         return {"array": name, "shape": list(value.shape)}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -82,7 +82,11 @@ def unpack(form: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
     if "array" in form:
         array = arrays[form["array"]]
         shape = tuple(form["shape"])
-        return array if array.shape == shape else np.broadcast_to(array, shape)
+        if array.shape == shape:
+            return array
+        if len(shape) != 1 or array.shape != (1,):  # what is copied later must not be larger than the file
+            raise ValueError(f"{form['array']} has shape {array.shape}; must be {shape}")
+        return np.broadcast_to(array, shape)
     if "kind" in form:
         return make(_KNOWN[form["kind"]], {key: unpack(entry, arrays) for key, entry in form["state"].items()})
     ((how, entries),) = form.items()

@@ -1,7 +1,7 @@
 """Records: frozen dataclasses with read-only arrays, whose fields are checked against their annotations.
 
-The types of values are checked, not the numbers: the dtype of arrays, the items of tuples and dicts, and that the
-SHAPES of arrays fit each other. This applies to records made by users and to those loaded from files. O(1) for arrays.
+What is checked: the dtype of arrays, the items of tuples and dicts, that the SHAPES of arrays fit each other, and that
+their numbers are in their RANGES. This applies to records made by users and to those loaded from files.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from functools import cache
 from typing import Any, ClassVar, Self, TypeAlias, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from tmfcore._base import types
 from tmfcore._base import wording as say
+from tmfcore._base.arrays import check_bounds, check_entries
 from tmfcore._results import packing
 
 Check = Callable[[object], bool]
@@ -34,6 +36,9 @@ _KINDS: dict[str, tuple[str, Check]] = {
 }
 
 
+#: Shares of a population may leave [0, 1] by this: rows sum to 1 within 1e-8 only, at every one of many steps.
+SHARE_ROUNDING = 1e-4
+
 #: Facts printed by their value alone, without their name.
 PLAIN = ("schedule", "solver", "engine", "verdict", "stopped")
 
@@ -45,6 +50,8 @@ class Record:
     #: length S. None and empty tuples of labels are not checked. In a dict the entries of each key have their own
     #: lengths.
     SHAPES: ClassVar[dict[str, str]] = {}
+    #: Numbers of fields: "finite", ">= 0", or "share" (in [0, 1] up to rounding) -> names of the fields.
+    RANGES: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -62,6 +69,12 @@ class Record:
             for key, entry in value.items() if isinstance(value, Mapping) else [("", value)]:
                 if entry is not None and (isinstance(entry, np.ndarray) or len(entry)):
                     _fit(f"{name}[{key!r}]" if key else name, entry, dimensions, key, known)
+        for words, names in kind.RANGES.items():
+            for name in names.split():
+                value = getattr(self, name)
+                for key, entry in value.items() if isinstance(value, Mapping) else [("", value)]:
+                    if entry is not None:
+                        _check_range(f"{name}[{key!r}]" if key else name, np.asarray(entry), words)
         self.__setstate__(vars(self))
 
     @classmethod
@@ -212,6 +225,17 @@ def _fit(
         if n - more != length:
             wanted = ", ".join(one for one, _, _ in dimensions)
             raise ValueError(f"{name} has shape {shape}; must be ({wanted}) with {letter} = {length}, as {where}")
+
+
+def _check_range(name: str, value: npt.NDArray[Any], words: str) -> None:
+    """Check the numbers of an array; of a broadcast view of one number, this one."""
+    if value.ndim == 1 and value.strides == (0,):
+        value = value[:1]
+    check_entries(value, name, np.isfinite, "must be finite")
+    if words == ">= 0":
+        check_bounds(value, name, 0, None)
+    elif words == "share":
+        check_bounds(value, name, -SHARE_ROUNDING, 1 + SHARE_ROUNDING)
 
 
 @cache

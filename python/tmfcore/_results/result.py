@@ -190,9 +190,10 @@ class Result(Tabular, Record, Generic[Kind]):
         Raises
         ------
         FileError
-            A ValueError that names the file: it is damaged, or of another class or format.
-        OSError
-            The file cannot be read.
+            A ValueError that names the file: it is damaged, of another class or format, or not from tmfcore. If it does
+            not exist or cannot be read, the error is a FileNotFoundError or another OSError, too.
+        MemoryError
+            It does not fit in memory.
         TypeError, ValueError
             `path` is not a path.
         """
@@ -216,9 +217,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     FileError
-        A ValueError that names the file: it is damaged, of another format, or not from tmfcore.
-    OSError
-        The file cannot be read.
+        A ValueError that names the file: it is damaged, of another class or format, or not from tmfcore. If it does not
+        exist or cannot be read, the error is a FileNotFoundError or another OSError, too.
+    MemoryError
+        It does not fit in memory.
     TypeError, ValueError
         `path` is not a path.
 
@@ -238,10 +240,6 @@ def load(path: str | os.PathLike[str]) -> Any:
 def _read(path: str | os.PathLike[str], kind: str | None) -> Any:
     """The object in a file; if its parts do not fit together, a FileError."""
     arrays, header = files.load_npz(path, kind)
-    try:
+    found = header["kind"]
+    with files.reading(path, f"a saved {found}", f"does not hold a {found} of this version ({{error}})"):
         return packing.unpack({name: header[name] for name in ("kind", "state")}, arrays)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        found = header["kind"]
-        raise files.FileError(
-            f"{os.fspath(path)!r} does not hold a {found} of this version ({error}); must be a saved {found}"
-        ) from error

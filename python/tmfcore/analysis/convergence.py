@@ -70,6 +70,7 @@ class Convergence(Result[Literal["mean", "final"]]):
     """
 
     SHAPES: ClassVar[dict[str, str]] = {"n_agents": "K", "errors": "K R", "final_errors": "K R", "schedules": "K"}
+    RANGES: ClassVar[dict[str, str]] = {">= 0": "n_agents", "finite": "errors final_errors"}
 
     labels: tuple[str, ...]
     n_agents: dict[str, IntArray]

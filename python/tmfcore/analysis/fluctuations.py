@@ -86,6 +86,7 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
         "mu": "J+1 S", "covariance": "J+1 S S'", "bias": "J+1 S", "steps": "J+1", "observation_labels": "S",
         "record_times": "J+1",
     }  # fmt: skip
+    RANGES: ClassVar[dict[str, str]] = {"share": "mu", "finite": "covariance", ">= 0": "steps"}
 
     mu: FloatArray
     covariance: FloatArray

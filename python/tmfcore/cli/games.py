@@ -132,11 +132,11 @@ def _read(path: str, options: dict[str, Any]) -> tmf.Game:
 
     _refuse_parameters(path, options)
 
-    try:
-        with usage_errors(), _sizes(f"set smaller parameters in {path}"):
+    with usage_errors(), _sizes(f"set smaller parameters in {path}"):
+        try:
             return gamefile.read(path)
-    except OSError as error:
-        raise click.UsageError(f"{path}: {error.strerror}") from None
+        except OSError as error:
+            raise click.UsageError(f"{path}: {error.strerror}") from None
 
 
 def _refuse_parameters(path: str, options: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from tmfcore._base.files import FileError
+from tmfcore._base.disk import FileError, text_of
 
 FIELDS = (
     "init node", "term node", "capacity", "length", "free flow time", "b", "power", "speed", "toll", "link type",
@@ -49,7 +49,7 @@ class _File:
         self.path = path
         self.begin = 0
         self.about: dict[str, tuple[int, str]] = {}
-        self.lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+        self.lines = text_of(path, "a file of Transportation Networks", errors="replace").split("\n")
         for i, line in enumerate(self.lines, 1):
             if tag := re.match(r"\s*<([^>]+)>(.*)", line):
                 name = " ".join(tag[1].upper().split())
@@ -169,7 +169,7 @@ def _trips(path: Path, known: set[str]) -> list[tuple[str, str, float]]:
 def _positions(path: Path, n_nodes: int) -> dict[str, tuple[float, float]]:
     """Node, x and y in each row, after a first row with names. These files have no metadata."""
     found: dict[str, tuple[float, float]] = {}
-    for i, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
+    for i, line in enumerate(text_of(path, "a file of Transportation Networks", errors="replace").split("\n"), 1):
         fields = line.split("~")[0].replace(";", " ").split()
         if not fields or (not found and not fields[0].isdigit()):
             continue

@@ -63,6 +63,7 @@ class UserEquilibrium(Result[Literal["gap", "roads"]]):
     SHAPES: ClassVar[dict[str, str]] = {
         "volumes": "E", "times": "E", "path_trips": "P", "path_flows": "P", "path_starts": "P+1", "gaps": "I",
     }  # fmt: skip
+    RANGES: ClassVar[dict[str, str]] = {">= 0": "volumes times path_flows path_trips path_starts path_links"}
 
     network: RoadNetwork
     volumes: FloatArray

@@ -27,7 +27,9 @@ import os
 from collections.abc import Callable
 from difflib import get_close_matches
 
+from tmfcore._base import disk
 from tmfcore._base import validation as check
+from tmfcore._base import wording as say
 from tmfcore._model.game import Game
 from tmfcore.games._shelf import SHELF
 
@@ -92,11 +94,10 @@ def read(path: str | os.PathLike[str]) -> Game:
 
     Raises
     ------
-    OSError
-        The file cannot be read.
-    ValueError
-        Not TOML (the error names the line), an unknown or missing table or key, or a value that the game refuses: the
-        error names the file and the key.
+    FileError
+        A ValueError: not TOML (the error names the line), an unknown or missing table or key, or a value that the game
+        refuses: the error names the file and the key. If the file does not exist or cannot be read, the error is a
+        FileNotFoundError or another OSError, too.
 
     Examples
     --------
@@ -109,24 +110,24 @@ def read(path: str | os.PathLike[str]) -> Game:
     import tomllib  # slow to import
 
     choices = kinds()
-    source = check.as_path(path)
-    where = os.fspath(source)
+    where = os.fspath(check.as_path(path))
+    text = disk.text_of(path, "a TOML file")
     try:
-        content = tomllib.loads(source.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{where} is not a TOML file: {error}") from None
+        content = tomllib.loads(text)
+    except (RecursionError, ValueError) as error:  # TOMLDecodeError; numbers and nesting without end
+        raise disk.FileError(f"{where} is not a TOML file: {say.short(str(error))}") from None
     if not isinstance(content.get("game"), dict):
-        raise ValueError(f"{where} has no table [game]")
+        raise disk.FileError(f"{where} has no table [game]")
     for key in content:
         if key != "game":
-            raise ValueError(f"{where}: [{key}] is unknown; must have the table [game] only")
+            raise disk.FileError(f"{where}: [{key}] is unknown; must have the table [game] only")
     given = dict(content["game"])
     if "kind" not in given:
-        raise ValueError(f"{where}: game.kind is missing; must be one of {', '.join(choices)}")
+        raise disk.FileError(f"{where}: game.kind is missing; must be one of {', '.join(choices)}")
     kind = given.pop("kind")
     name = kind.replace("-", "_") if isinstance(kind, str) else kind
     if not isinstance(name, str) or name not in choices:
-        raise ValueError(
+        raise disk.FileError(
             f"{where}: game.kind is {kind!r}; must be one of {', '.join(choices)}"
             + (_hint(name, tuple(choices)) if isinstance(name, str) else "")
         )
@@ -134,14 +135,16 @@ def read(path: str | os.PathLike[str]) -> Game:
     known = inspect.signature(make).parameters
     for key in given:
         if key not in known:
-            raise ValueError(f"{where}: game.{key} is not a parameter of {kind}{_hint(key, tuple(known))}")
+            raise disk.FileError(f"{where}: game.{key} is not a parameter of {kind}{_hint(key, tuple(known))}")
     for key, parameter in known.items():
         if parameter.default is parameter.empty and key not in given:
-            raise ValueError(f"{where}: game.{key} is missing; {kind} needs it")
+            raise disk.FileError(f"{where}: game.{key} is missing; {kind} needs it")
     try:
         return make(**given)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: game.{error}") from None
+        raise disk.FileError(f"{where}: game.{error}") from None
+    except MemoryError as error:
+        raise MemoryError(f"{where}: {error}") from None
 
 
 def kinds() -> dict[str, Callable[..., Game]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isnan
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +76,8 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
     `plot` draws "exploitability", in units of return, against the iteration on a log scale, with the solver's tolerance
     if it has one; "flow", as `flow.plot()`, which has more kinds; or "policy", as `policy.plot()`.
     """
+
+    RANGES: ClassVar[dict[str, str]] = {"finite": "exploitability mean_return"}
 
     policy: P = field(metadata={"kind": "SoftmaxPolicy | TabularPolicy"})
     flow: Flow

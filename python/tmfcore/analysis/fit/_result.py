@@ -60,6 +60,7 @@ class Fit(Result[Literal["reward", "transition"]]):
     """
 
     SHAPES: ClassVar[dict[str, str]] = {"visits": "S A", "passive_visits": "S"}
+    RANGES: ClassVar[dict[str, str]] = {">= 0": "visits passive_visits"}
 
     game: Game
     kind: str
