@@ -37,9 +37,9 @@ def test_a_link_is_followed_and_stays(tmp_path):
 def test_links_in_a_circle(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    with pytest.raises(OSError, match="symbolic links.*'.*/a'"):
+    with pytest.raises(OSError, match=r"symbolic links.*'.*/a'"):
         written(tmp_path / "a")
-    with pytest.raises(tmf.FileError, match="symbolic links.*'.*/a'"):
+    with pytest.raises(tmf.FileError, match=r"symbolic links.*'.*/a'"):
         tmf.load(tmp_path / "a")
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
 
@@ -78,7 +78,7 @@ def test_a_file_that_may_not_be_written_to_is_not_replaced(tmp_path, monkeypatch
 def test_pipes_and_devices_are_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/null"):
-        with pytest.raises(OSError, match="is a (pipe|device)"):
+        with pytest.raises(OSError, match=r"is a (pipe|device)"):
             written(path)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode) and os.listdir(tmp_path) == ["pipe"]
 

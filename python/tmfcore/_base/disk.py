@@ -181,12 +181,21 @@ def _part(target: Path) -> tuple[Path, int]:
     for name in (*names, target.with_name(f".tmfcore-{tag}-{os.urandom(6).hex()}.part")):
         with suppress(FileExistsError):
             descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_open(descriptor, name):  # another process may have removed it before it was locked
+            if _locked(descriptor) and _is_open(descriptor, name):  # else another process is about to remove it, or has
                 return name, descriptor
             os.close(descriptor)
     raise FileExistsError(errno.EEXIST, "too many files are written under this name", str(target))
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock a file; False if another process has locked it. On a file system without locks nobody has."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _remove_if_left(part: Path) -> None:

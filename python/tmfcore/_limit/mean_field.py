@@ -146,7 +146,6 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
 
     SHAPES: ClassVar[dict[str, str]] = {"values": "T+1 S", "q": "T S A"}
     RANGES: ClassVar[dict[str, str]] = {"finite": "values q mean_return"}
-
     flow: Flow
     values: FloatArray
     q: FloatArray
