@@ -10,7 +10,7 @@ import tmfcore as tmf
 from tmfcore import plotting
 from tmfcore._results.records import Record
 from tmfcore.games import Demand
-from tmfcore.solvers import Iteration
+from tmfcore.solvers import Discretisation, Iteration
 
 from .examples_interop import environments, games_of_others
 from .things import (
@@ -172,13 +172,13 @@ EXAMPLES = {
     "tmfcore.solve": lambda: {
         "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": None, "clock": "schedule", "tolerance": 1e-2,
         "absolute_tolerance": 1e-3, "rng": 1, "initial": None, "callback": lambda iteration: None, "progress": False,
-        "solver": None, "iterations": 3, "time_limit": 60.0, "threads": 1,
+        "solver": None, "iterations": 3, "time_limit": 60.0, "threads": 1, "step": None,
     },
     "tmfcore.tune": lambda: {
         "game": game(), "schedule": tmf.Synchronous(), "n_agents": None,
         "solver": tmf.solvers.MirrorDescent(iterations=2, **ENDLESS), "space": {"momentum": (0.1, 0.9)}, "trials": 1,
         "time_limit": 5.0, "metric": "exploitability", "sampler": None, "rng": 1, "initial": None, "callback": None,
-        "progress": False,
+        "progress": False, "step": None,
     },
     "tmfcore.build_info": dict,
     "tmfcore.get_cython_path": dict,
@@ -190,6 +190,7 @@ EXAMPLES = {
     "tmfcore.Fit.interval": lambda: {"self": fitted(), "confidence": 0.9},
     "tmfcore.analysis.Bound.interval": lambda: {"self": bound(), "confidence": 0.9},
     "tmfcore.analysis.PowerLaw.interval": lambda: {"self": convergence().fit("B=N"), "confidence": 0.9},
+    "tmfcore.solvers.Discretisation": lambda: fields(Discretisation(0.1, 0.1, 1.0, 0.01, -0.01)),
     "tmfcore.solvers.Iteration": lambda: fields(Iteration(1, 0.1, 1.0, 1.0, 0.5, 0.1, solution)),
     "tmfcore.testing.Finding": lambda: {"kind": "error", "code": "rows", "text": "text"},
     "tmfcore.plotting.Course": lambda: {"times": np.arange(T + 1.0), "values": flow().mu.copy()},

@@ -5,28 +5,33 @@
     response_in_time(...)    best_response   the same with max_a q
     gaps_in_time(...)        exploitability
 
-All are solved by scipy's DOP853, of order 8 and with adaptive steps, to tolerances of 1e-11 (relative) and 1e-13, and
-read from its dense solution. Values go back along that of the flow; a flow given as a result is interpolated by cubic
-splines between its times.
+The first three are solved by scipy's DOP853, of order 8 and with adaptive steps, to tolerances of 1e-11 (relative) and
+1e-13, and read from its dense solution. Values go back along that of the flow; a flow given as a result is interpolated
+by cubic splines between its times. Gains are computed by the kernel in_time.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._limit import in_time
 from tmfcore._model.continuous import Continuous, Stages, pull
 
-__all__ = ["Path", "flow_in_time", "gaps_in_time", "response_in_time", "solved", "values_in_time"]
+__all__ = [
+    "LOOKS", "Gaps", "Path", "distribution", "flow_in_time", "gaps_in_time", "refuse_always", "response_in_time",
+    "solved", "values_in_time",
+]  # fmt: skip
 
 RELATIVE, ABSOLUTE = 1e-11, 1e-13
-LOOKS = 1000  # intervals between the times at which a gain is read for its maximum
+LOOKS = 1000  # intervals, at least, between the times at which a gain is read for its maximum
 
 Derivative: TypeAlias = Callable[[float, FloatArray], FloatArray]
 Solution: TypeAlias = Callable[[float | FloatArray], FloatArray]  # of one time (n,), or of J times (n, J)
@@ -116,35 +121,29 @@ def path_through(times: FloatArray, mu: FloatArray) -> Path:
 
 
 def _back(
-    clocks: Continuous, stages: Stages | None, path: Path, times: FloatArray, best: bool
+    clocks: Continuous, stages: Stages | None, path: Path, times: FloatArray
 ) -> FloatArray:
-    """Values (J+1, n, S) at `times`: of the policy, if there is one, and if `best` of best responses."""
+    """Values (J+1, S) at `times`: of the policy, if there is one, else of best responses."""
     rate, rho, n_obs = clocks.rate, clocks.decay, clocks.game.n_observations
     model = clocks.model
-    n_kinds = (stages is not None) + best
     bounds = bounds_of(clocks.game.horizon, 1 if stages is None else stages.n_stages)
-    out = np.zeros((len(times), n_kinds, n_obs))
-    y = np.zeros(n_kinds * n_obs)
+    out = np.zeros((len(times), n_obs))
+    y = np.zeros(n_obs)
     for stage, low, high, inside in reversed(list(pieces_of(times, bounds))):
 
-        def derivative(t: float, y: FloatArray, stage: int = stage) -> FloatArray:
+        def derivative(t: float, values: FloatArray, stage: int = stage) -> FloatArray:
             mu = path(t, stage)
             found = clocks.tables(mu)
-            slopes = np.empty((n_kinds, n_obs))
-            for kind, values in enumerate(y.reshape(n_kinds, n_obs)):
-                q = found.reward + pull(found.transition, values, model.successors)
-                if stages is not None and kind == 0:
-                    acting = (stages.table(mu, stage) * q).sum(axis=1)
-                else:
-                    acting = q.max(axis=1)
-                slopes[kind] = (rate + rho) * values - rate * acting - found.standing
-                if not model.passive_identity:
-                    slopes[kind] -= pull(found.generator, values, model.passive_successors)
-            return slopes.ravel()
+            q = found.reward + pull(found.transition, values, model.successors)
+            acting = q.max(axis=1) if stages is None else (stages.table(mu, stage) * q).sum(axis=1)
+            slopes = (rate + rho) * values - rate * acting - found.standing
+            if not model.passive_identity:
+                slopes -= pull(found.generator, values, model.passive_successors)
+            return np.asarray(slopes)
 
         solution, y = solved(derivative, high, low, y)
         if len(inside):
-            out[inside] = solution(times[inside]).T.reshape(-1, n_kinds, n_obs)
+            out[inside] = solution(times[inside]).T
     out[-1] = 0.0
     return out
 
@@ -153,7 +152,7 @@ def values_in_time(
     clocks: Continuous, stages: Stages, path: Path, times: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """V (J+1, S) at `times`, and the action values q (J, S, A) at all but the last, along a flow."""
-    values = _back(clocks, stages, path, times, best=False)[:, 0]
+    values = _back(clocks, stages, path, times)
     return values, _action_values(clocks, path, times[:-1], values[:-1])
 
 
@@ -170,17 +169,33 @@ def response_in_time(clocks: Continuous, path: Path, times: FloatArray) -> tuple
     """V^BR (J+1, S) at `times`, and the best actions (J, S) in the middle of each interval, along a flow."""
     middles = (times[:-1] + times[1:]) / 2
     both = np.sort(np.concatenate([times, middles]))
-    values = _back(clocks, None, path, both, best=True)[:, 0]
+    values = _back(clocks, None, path, both)
     q = _action_values(clocks, path, middles, values[1::2])
     return values[::2], q.argmax(axis=2)
 
 
-def gaps_in_time(clocks: Continuous, stages: Stages) -> tuple[FloatArray, float]:
-    """V^BR_0 - V_0 (S,) of a policy along its own flow, and the largest gain at any time and observation."""
-    looks = np.linspace(0.0, clocks.game.horizon, LOOKS + 1)
-    values = _back(clocks, stages, flow_in_time(clocks, stages, looks[[0, -1]])[2], looks, best=True)
-    gains = values[:, 1] - values[:, 0]
-    return gains[0], float(gains.max())
+class Gaps(NamedTuple):
+    """A policy judged along its own flow; times are multiples of a part of the stages."""
+
+    gains: FloatArray  # (S,) V^BR_0 - V_0
+    values: FloatArray  # (S,) V_0
+    largest: float  # gain at any of the times and any observation
+    mu: FloatArray  # (M+1, S)
+    actions: FloatArray  # (M+1,) of an agent up to each time
+
+
+def gaps_in_time(clocks: Continuous, stages: Stages, looks: int = 1) -> Gaps:
+    """Judge a policy at M + 1 times, M a multiple of L and of 1 and at least `looks`, by the kernel in_time."""
+    game, n_stages = clocks.game, stages.n_stages
+    fastest = float((clocks.rate + clocks.leaving(game.initial)).max())
+    base = math.lcm(n_stages, looks) if looks > 1 else n_stages
+    n = base * max(1, math.ceil(game.horizon * fastest / base))
+    mu, actions, values = np.empty((n + 1, game.n_observations)), np.empty(n + 1), np.empty((2, game.n_observations))
+    mu[0] = game.initial
+    largest = in_time.gaps(
+        clocks.model, stages.kernel, clocks.rate, clocks.decay, clocks.step, game.horizon, mu, actions, values
+    )
+    return Gaps(values[1] - values[0], values[0], largest, mu, actions)
 
 
 def refuse_always(clock: Clock) -> None:

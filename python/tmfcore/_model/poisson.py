@@ -46,8 +46,8 @@ class Poisson(Schedule):
     -----
     The game's time must be in sweeps, and nothing in it may depend on t. A sweep is one unit of time; at rate 1 every
     agent acts once in it, on average. `passive_rates`, `passive_reward` and `discount` are per unit of time.
-    `simulate`, `mean_field`, `evaluate`, `best_response`, `exploitability` and `analysis.fluctuations` take this
-    schedule; other functions need steps.
+    `simulate`, `mean_field`, `evaluate`, `best_response`, `exploitability`, `solve`, `tune`, all solvers and
+    `analysis.fluctuations` take this schedule; other functions need steps.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class Poisson(Schedule):
     def _active(self, horizon: int, n_agents: int | None) -> NoReturn:
         raise ValueError(
             f"schedule is {self!r}, whose agents act in continuous time; must be a schedule in steps (Fraction(0.01) "
-            "has short ones): only simulate, mean_field, evaluate, best_response, exploitability and "
+            "has short ones): only simulate, mean_field, evaluate, best_response, exploitability, solvers, tune and "
             "analysis.fluctuations take Poisson clocks"
         )
 

@@ -6,6 +6,7 @@
     Iteration        what a callback receives
     ConvergenceWarning   issued when a solver ends without meeting its tolerance
     Tuning           what `tune` returns
+    Discretisation   the error of the steps on which solvers work under Poisson clocks
     default_space    the settings that `tune` searches by default
 
 All solvers but TMFPG read the model of the game and sample nothing. A solver is a frozen dataclass of settings: it can
@@ -16,6 +17,7 @@ be reused, compared and printed, and keeps no state of a solve. Each module of t
 from typing import TYPE_CHECKING
 
 from tmfcore._base.registry import discover
+from tmfcore.solvers._grid import Discretisation
 from tmfcore.solvers._registry import SOLVERS
 from tmfcore.solvers._space import default_space
 from tmfcore.solvers.auto import solve
@@ -54,5 +56,5 @@ globals().update({name: SOLVERS[name].solver for name in SOLVERS})
 if __doc__:
     __doc__ += "".join(f"    {entry.name:<16} {entry.summary}\n" for entry in SOLVERS.values())
 
-__all__ = ["ConvergenceWarning", "Iteration", "Solution", "Tuning", "default_space", "solve", "tune"]
+__all__ = ["ConvergenceWarning", "Discretisation", "Iteration", "Solution", "Tuning", "default_space", "solve", "tune"]
 __all__ += [*SOLVERS]

@@ -19,6 +19,8 @@ import numpy as np
 
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.fingerprint import differences
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
+from tmfcore.solvers._grid import Discretisation
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Diverged, Evaluated, Rule, Stuck, Verdict
 from tmfcore.solvers.base import Callback, Iteration, P, Solution, relative, row_arrays
@@ -31,6 +33,8 @@ __all__ = ["Limit", "Loop"]
 COLUMNS = (
     "iteration", "exploitability", "mean_return", "sampled_return", "learning_rate", "seconds", "residual",
 )  # fmt: skip
+GRID_SHARE = 0.25  # of exploitability under Poisson clocks: with less in steps, the steps are too long
+AGAIN = 0.1  # by which exploitability in steps must fall before continuous time is asked again
 GAP, RATE = COLUMNS.index("exploitability"), COLUMNS.index("learning_rate")
 
 
@@ -86,6 +90,8 @@ class Loop(Generic[P]):
         self.rows: list[list[float]] = []  # in the order of COLUMNS
         self.converged, self.stopped, self.ended, self.seconds = False, False, False, 0.0
         self.cut = False  # whether the limit ended the solve
+        self.coarse = 0.0  # exploitability under Poisson clocks, in tolerances, if the steps of the grid are too long
+        self.doubted = inf  # the gap on the grid when continuous time last disagreed
         self.reason = "stopped before the first evaluation"
         self.verdict: Verdict | None = None  # of the policy that met the tolerance
 
@@ -204,7 +210,7 @@ class Loop(Generic[P]):
         """Whether the solve ends with the policy just recorded; sets `reason`."""
         k = self.iteration
         met = self.met(judged.gap, judged.value)
-        if met:
+        if met and judged.gap <= (1 - AGAIN) * self.doubted:
             # Convergence is decided by what tmf.exploitability says of the policy that is returned.
             verdict = judged.verdict
             if verdict is None:
@@ -215,6 +221,15 @@ class Loop(Generic[P]):
                     self.keep(judged.gap, judged.value)
                 self.converged, self.verdict, self.reason = True, verdict, met
                 return True
+            if self.problem.grid is not None:
+                self.doubted = judged.gap
+                if judged.gap <= GRID_SHARE * verdict.gap:
+                    self.coarse, self.cut = verdict.gap / self.allowed(verdict.value), True
+                    self.reason = (
+                        f"steps too long: exploitability is {judged.gap:.3g} in steps of {self.problem.grid.step:.3g} "
+                        f"and {verdict.gap:.3g} under the clocks at iteration {k}; {self.problem.grid.advice()}"
+                    )
+                    return True
         if k - self.reference_iteration >= self.patience:
             self.reason = (
                 f"stalled: {self.best_words()}; it has not fallen by the share {self.share:g} (min_improvement) in the "
@@ -242,6 +257,11 @@ class Loop(Generic[P]):
                 f"at iteration {k}"
             )
         return ""
+
+    def allowed(self, value: float) -> float:
+        """The largest exploitability that meets a tolerance, at a mean return."""
+        relative_one, absolute_one = self.solver.tolerance, self.solver.absolute_tolerance
+        return max(0.0 if relative_one is None else relative_one * abs(value), absolute_one or 0.0, 1e-300)
 
     @property
     def missed(self) -> bool:
@@ -310,10 +330,18 @@ class Loop(Generic[P]):
             exploitability=float(gap),
             mean_return=float(value),
             game=problem.game.name,
-            schedule=problem.schedule.label,
+            schedule=problem.label,
             n_agents=problem.n_agents,
             clock=problem.clock,
             solver=dict(solver._hyperparameters),
             state=state if self.usable else {},
+            discretisation=self.discretisation(policy, gap, value) if again else None,
             fingerprint=problem.fingerprint,
         )
+
+    def discretisation(self, policy: SoftmaxPolicy | TabularPolicy, gap: float, value: float) -> Discretisation | None:
+        """What the grid says of a policy judged in continuous time, under Poisson clocks."""
+        if self.problem.grid is None:
+            return None
+        _, on_grid, earned = self.solver._judge_in_steps(self.problem, policy)
+        return Discretisation(self.problem.grid.step, on_grid, earned, on_grid - gap, earned - value)

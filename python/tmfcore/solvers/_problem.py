@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from tmfcore._base import validation as check
@@ -10,11 +12,15 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit.exploitability import judged
 from tmfcore._limit.mean_field import Flow, active_fractions, flow_of
+from tmfcore._limit.ode import refuse_always
 from tmfcore._model.activation import ActingShares
+from tmfcore._model.continuous import Stages
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
+from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore._model.schedules import Active, Schedule
+from tmfcore.solvers._grid import Grid, refuse_step
 
 __all__ = ["Problem", "is_decided", "softened"]
 
@@ -24,11 +30,25 @@ SHARE = 1e-6  # share of the uniform policy in rows that no softmax of finite lo
 class Problem:
     """A game under a schedule, on a clock; the arguments are the user's, and checked.
 
+    Parameters
+    ----------
+    game : Game
+    schedule : Schedule
+    n_agents : int or None
+    clock : Clock
+    step : float or None
+        Under Poisson clocks the length of a step, or a Grid; None: the first grid of several.
+
     Attributes
     ----------
     game : Game
         In steps.
     schedule : Schedule
+        In steps.
+    label : str
+        Of the schedule given.
+    grid : Grid or None
+        Of Poisson clocks.
     n_agents : int or None
     active : ndarray of float64, shape (1,) or (T,), or ActingShares
         The active fraction of every step, or the probability of acting by observation.
@@ -39,14 +59,45 @@ class Problem:
         The fingerprint that results of the solve carry.
     """
 
-    def __init__(self, game: object, schedule: Schedule, n_agents: int | None, clock: Clock) -> None:
+    def __init__(
+        self, game: object, schedule: Schedule, n_agents: int | None, clock: Clock, step: float | Grid | None = None
+    ) -> None:
+        self.grid: Grid | None = None
+        given, known = schedule, game
+        if isinstance(schedule, Poisson):
+            refuse_always(clock)
+            self.grid = step if isinstance(step, Grid) else Grid.of(game, schedule, step)
+            game, schedule = self.grid.game, self.grid.under
+        else:
+            refuse_step(step)
         self.game = in_steps(game, schedule, n_agents)
         self.schedule, self.clock, self.always = schedule, clock, clock == "always"
         self.active = active_fractions(self.game, schedule, n_agents)
         if isinstance(self.active, ActingShares):
             self.active.check(self.game.n_observations, self.game.n_steps)
         self.n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
-        self.fingerprint = Fingerprint.of(self.game, schedule, self.n_agents, clock)
+        self._given = known, given
+        self.label = given.label
+        played = self.game if self.grid is None else self.grid.clocks.game
+        self.fingerprint = Fingerprint.of(played, given, self.n_agents, clock)
+
+    def on(self, clock: Clock) -> Problem:
+        """The same problem on another clock."""
+        if clock == self.clock:
+            return self
+        return Problem(self._given[0], self._given[1], self.n_agents, clock, self.grid)
+
+    def fixed(self) -> Problem:
+        """The same problem, whose grid is not refined."""
+        if self.grid is None:
+            return self
+        grid = dataclasses.replace(self.grid, refined=False)
+        return Problem(self._given[0], self._given[1], self.n_agents, self.clock, grid)
+
+    def finer(self, excess: float) -> Problem | None:
+        """The problem on a finer grid, if exploitability was `excess` times too large; None: there is none."""
+        grid = None if self.grid is None else self.grid.finer(excess)
+        return None if grid is None else Problem(self._given[0], self._given[1], self.n_agents, self.clock, grid)
 
     @property
     def decided(self) -> bool:
@@ -63,6 +114,12 @@ class Problem:
 
     def judge(self, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
         """Flow, exploitability and mean return of a policy, by the kernels of tmf.exploitability."""
+        if self.grid is not None:
+            return self.grid.judge(Stages(policy.kernel, policy.kernel.n_stages), self.fingerprint.on(""))
+        return self.judge_in_steps(policy)
+
+    def judge_in_steps(self, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
+        """The same in steps, also of Poisson clocks."""
         mu = np.empty((self.game.n_steps + 1, self.game.n_observations))
         gap, _, value = judged(self.game, policy.kernel, self.active, self.always, mu)
         return self.flow(mu), gap, value

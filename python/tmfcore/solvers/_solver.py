@@ -111,6 +111,12 @@ class Solver(ABC, Generic[P]):
         """Flow, exploitability and mean return of a policy found, as tmf.exploitability computes them."""
         return problem.judge(policy)
 
+    def _judge_in_steps(
+        self, problem: Problem, policy: TabularPolicy | SoftmaxPolicy
+    ) -> tuple[Flow, float, float]:
+        """The same in the steps on which the solver works, also under Poisson clocks."""
+        return problem.judge_in_steps(policy)
+
     def _flow(self, problem: Problem, mu: FloatArray) -> Flow:
         """The Flow of a rule's `mu`."""
         return problem.flow(mu)
@@ -129,6 +135,7 @@ class Solver(ABC, Generic[P]):
         progress: bars.Progress = False,
         threads: int | None = None,
         time_limit: float | None = None,
+        step: float | None = None,
     ) -> Solution[P]:
         """Find a policy of `game` played under `schedule`.
 
@@ -158,6 +165,11 @@ class Solver(ABC, Generic[P]):
         time_limit : float or None, optional
             Seconds after which the solve ends at its next evaluation, with the best policy so far. The solve can be
             continued by passing its Solution as `initial`.
+        step : float or None, optional
+            Only with Poisson clocks: the solver works on steps of this length, in sweeps, in which an agent acts with
+            probability rate * step; the horizon is cut into round(horizon / step) steps. None: steps begin at 1/16 of
+            the mean time between events of an agent, and are refined, each time starting from the policy found, until
+            the tolerance is met in continuous time, or a policy has more than 4 million entries.
 
         Returns
         -------
@@ -187,8 +199,8 @@ class Solver(ABC, Generic[P]):
         samples, and 2 T N bytes or more with critic "returns".
         """
         (loop,) = play(
-            [self], game, schedule, n_agents, rng=rng, initial=initial, callback=callback, progress=progress,
-            threads=threads, time_limit=time_limit, name=self.name,
+            [self], Problem(game, schedule, n_agents, self.clock, step), rng=rng, initial=initial, callback=callback,
+            progress=progress, threads=threads, time_limit=time_limit, name=self.name,
         )  # fmt: skip
         solution = loop.solution()
         if loop.missed:

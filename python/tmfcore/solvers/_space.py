@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from math import exp, isfinite, log
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,8 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
-from tmfcore._base.types import Clock
-from tmfcore._limit.mean_field import active_fractions
-from tmfcore._model.game import Game, in_steps
-from tmfcore._model.schedules import Schedule
 from tmfcore.solvers._descent import Iterate
+from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import Space, entry_of
 from tmfcore.solvers._solver import Solver
 
@@ -46,13 +43,12 @@ def default_space(solver: Solver[Any], scale: float = 1.0) -> Space:
     return entry_of(type(check.as_instance(solver, "solver", Solver))).space(scale)
 
 
-def scale_of(problems: list[tuple[Game, Schedule, int | None]], clock: Clock) -> float:
+def scale_of(problems: Sequence[Problem]) -> float:
     """The geometric mean over the games of the largest difference of two Q at one (t, o), at the uniform policy."""
     spreads = []
-    for given, schedule, n_agents in problems:
-        game = in_steps(given, schedule, n_agents)
-        active = active_fractions(game, schedule, n_agents)
-        uniform = Iterate(game.model, game.initial, active, game.n_steps, game.discount, clock == "always")
+    for problem in problems:
+        game = problem.game
+        uniform = Iterate(game.model, game.initial, problem.active, game.n_steps, game.discount, problem.always)
         uniform.evaluate()
         spread = float(np.ptp(uniform.q, axis=-1).max())
         if isfinite(spread) and spread > 0:

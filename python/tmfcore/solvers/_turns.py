@@ -1,12 +1,15 @@
 """Run one solver, or several that take turns; called by `Solver.solve`, `tmf.solve` and `tune`.
 
-play(solvers, game, schedule, n_agents, ...)     returns the finished loops (_loop) of the solvers that have started
+    play(solvers, problem, ...)      returns the finished loops (_loop) of the solvers that have started
+
+Under Poisson clocks they play on one grid of steps after another, until one is fine enough.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Generic, cast
 
 from tmfcore._base import bars
@@ -14,10 +17,8 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import noted
 from tmfcore._base.types import FloatsLike
-from tmfcore._model.game import Game
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._model.policy import Policy
-from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
 from tmfcore.solvers._loop import Limit, Loop
 from tmfcore.solvers._problem import Problem
@@ -36,9 +37,7 @@ log = logging.getLogger(__name__)
 
 def play(
     solvers: Sequence[Solver[P]],
-    game: Game,
-    schedule: Schedule,
-    n_agents: int | None,
+    problem: Problem,
     *,
     rng: seeding.RNG = None,
     initial: object = None,
@@ -59,11 +58,40 @@ def play(
     threads = None if threads is None else check.as_positive_int(threads, "threads")
     if time_limit is not None:
         time_limit = check.as_float(time_limit, "time_limit", low=0.0)
-    problems = {clock: Problem(game, schedule, n_agents, clock) for clock in {each.clock for each in solvers}}
-    initial, limit = _as_initial(initial), Limit(time_limit, iterations)
-    seeds = seeding.seeds(rng, len(solvers))
+    begin = _as_initial(initial), seeding.seeds(rng, len(solvers)), threads, Limit(time_limit, iterations)
+    loops = _play(solvers, problem, *begin, callback, progress, name)
+    gap = inf
+    while (finer := _finer(problem, loops)) is not None:
+        found = min((loop.solution() for loop in loops), key=lambda each: each.exploitability)
+        if found.exploitability >= gap:  # shorter steps have not helped
+            break
+        gap, problem = found.exploitability, finer
+        log.debug("exploitability %.3g under the clocks; going on with %d steps", gap, problem.game.n_steps)
+        try:
+            loops = _play(solvers, problem, found.policy, *begin[1:], callback, progress, name)
+        except BaseException as error:
+            if getattr(error, "partial", None) is None:
+                error.partial = found  # type: ignore[attr-defined]  # ours
+            raise
+    return loops
+
+
+def _finer(problem: Problem, loops: Sequence[Loop[P]]) -> Problem | None:
+    """The problem on a finer grid, if the steps of this one are too long, and nothing else has ended the loops."""
+    excess = max((loop.coarse for loop in loops), default=0.0)
+    return problem.finer(excess) if excess > 0 else None
+
+
+def _play(
+    solvers: Sequence[Solver[P]], problem: Problem, initial: object, seeds: Sequence[seeding.Stream],
+    threads: int | None, limit: Limit, callback: Callback | None, progress: bars.Progress, name: str,
+) -> list[Loop[P]]:  # fmt: skip
+    """`play` on one grid."""
+    problems = {clock: problem.on(clock) for clock in {each.clock for each in solvers}}
+    iterations = None if limit.updates is None else limit.updates - limit.made
     turns = [_Turn(each, len(solvers) == 1) for each in solvers]
     most = 0 if progress is False else sum(each.iterations for each in solvers)
+    before = limit.made
     with bars.reporter(progress, most if iterations is None else min(most, iterations), name) as report:
         try:
             over = False
@@ -71,7 +99,7 @@ def play(
                 for turn, seed in zip(turns, seeds, strict=True):
                     if not (turn.ended or over):
                         begin = (problems[turn.solver.clock], initial, seed, threads, limit)
-                        over = turn.play(begin, callback, lambda _: report(limit.made))
+                        over = turn.play(begin, callback, lambda _: report(limit.made - before))
         except BaseException as error:
             found = [turn.loop.solution(again=False) for turn in turns if turn.loop is not None and turn.loop.rows]
             error.partial = min(found, key=lambda each: each.exploitability, default=None)  # type: ignore[attr-defined]  # ours

@@ -10,12 +10,11 @@ from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
 from tmfcore._base.types import Clock
-from tmfcore._limit.mean_field import active_fractions
-from tmfcore._model.game import Game, in_steps
+from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
-from tmfcore.solvers._problem import is_decided
+from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import in_turns, made, named
 from tmfcore.solvers._solver import Solver, changed
 from tmfcore.solvers._turns import play
@@ -45,6 +44,7 @@ class Options(TypedDict, total=False):
     callback: Callback | None
     progress: bars.Progress
     threads: int | None
+    step: float | None
 
 
 @overload
@@ -84,6 +84,7 @@ def solve(
     callback: Callback | None = None,
     progress: bars.Progress = False,
     threads: int | None = None,
+    step: float | None = None,
 ) -> Solution[Any]:
     """Find an equilibrium of `game` played under `schedule`, with a given solver or with several that take turns.
 
@@ -124,6 +125,10 @@ def solve(
     progress : bool or callable, optional
         True draws one bar, on a terminal or in a notebook (extra `app`); a callable receives (done, total), updates of
         all solvers together.
+    step : float or None, optional
+        Only with Poisson clocks: the length of the steps on which solvers work, in sweeps, an agent acting with
+        probability rate * step. None: steps are refined until the tolerance is met in continuous time. The Solution is
+        judged in continuous time, and its `discretisation` has the error of the steps.
 
     Returns
     -------
@@ -151,7 +156,7 @@ def solve(
     >>> tmf.solve(game, tmf.Synchronous(), solver="Homotopy", iterations=50).converged
     True
     """
-    game = in_steps(game, schedule, n_agents)
+    problem = Problem(game, schedule, n_agents, "schedule", step)
     if iterations is not None:
         iterations = check.as_positive_int(iterations, "iterations")
     changes: dict[str, Any] = {}
@@ -161,11 +166,10 @@ def solve(
         changes["tolerance"] = tolerance
     if not _own("absolute_tolerance", absolute_tolerance):
         changes["absolute_tolerance"] = absolute_tolerance
-    decided = is_decided(game, active_fractions(game, schedule, n_agents))
     limit = {} if iterations is None else {"iterations": iterations}
-    solvers = [changed(each, **changes, **({} if kept else limit)) for each, kept in _chosen(solver, game, decided)]
+    solvers = [changed(each, **changes, **({} if kept else limit)) for each, kept in _chosen(solver, problem)]
     loops = play(
-        solvers, game, schedule, n_agents, rng=rng, initial=initial, callback=callback, progress=progress,
+        solvers, problem, rng=rng, initial=initial, callback=callback, progress=progress,
         threads=threads, time_limit=time_limit, iterations=iterations,
     )  # fmt: skip
     reason = "; ".join(f"{loop.solver.name}: {loop.reason}" if len(solvers) > 1 else loop.reason for loop in loops)
@@ -184,9 +188,10 @@ def _own(name: str, value: object) -> bool:
     return isinstance(value, str)
 
 
-def _chosen(solver: object, game: Game, decided: bool) -> list[tuple[Solver[Any], bool]]:
+def _chosen(solver: object, problem: Problem) -> list[tuple[Solver[Any], bool]]:
     """The solvers to run, in order, and whether each was given as an instance, with its own settings."""
-    if solver is None and decided:  # a Markov decision process
+    game = problem.game
+    if solver is None and problem.decided:  # a Markov decision process
         solver = "FixedPoint"
     if isinstance(solver, str):
         return [(named(solver).default, False)]

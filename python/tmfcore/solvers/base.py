@@ -18,6 +18,7 @@ from tmfcore._model.policies import Played, SoftmaxPolicy, TabularPolicy
 from tmfcore._results.records import Record
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table, Variable
+from tmfcore.solvers._grid import Discretisation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,6 +69,10 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
     state : dict of str to arrays
         The state of the solver when it stopped; pass the Solution as `initial` to continue from it. Empty if that is
         impossible: an update was interrupted, or produced numbers that are not finite.
+    discretisation : Discretisation or None
+        Under Poisson clocks: the length of the steps on which the solver worked, what they say of `policy`, and by how
+        much that differs from continuous time. `flow`, `exploitability`, `mean_return` and `converged` are those of
+        continuous time; `history` is in steps.
     fingerprint : Fingerprint or None
         Of game, schedule, N and clock.
 
@@ -93,6 +98,7 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
     clock: Clock = "schedule"
     solver: dict[str, Any] = field(default_factory=dict)
     state: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    discretisation: Discretisation | None = None
     fingerprint: Fingerprint | None = None
 
     def _facts(self) -> Iterator[tuple[str, object]]:
@@ -100,6 +106,9 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
         yield "solver", str(self.solver.get("name", "no solver"))
         share = self.exploitability / abs(self.mean_return) if self.mean_return else float("nan")
         yield "exploitability", f"{self.exploitability:.1e}" + ("" if isnan(share) else f" = {100 * share:.2g}%")
+        if self.discretisation is not None:
+            yield "discretisation error", f"{self.discretisation.exploitability_error:+.1e}"
+            yield "step", f"{self.discretisation.step:.3g}"
         made = int(self.history["iteration"][-1]) if len(self.history.get("iteration", ())) else self.best_iteration
         yield "stopped", f"{'converged' if self.converged else 'not converged'} in {made}"
 

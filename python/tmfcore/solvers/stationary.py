@@ -149,6 +149,16 @@ class Stationary(MirrorDescent):
         return kernel.probabilities(problem.game.initial, 0, 1)[np.newaxis]
 
     def _judge(self, problem: Problem, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
+        flow, gap, value = self._judge_in_steps(problem, policy)
+        if problem.grid is None:
+            return flow, gap, value
+        pi = self._parameters(policy)[0]
+        mu = problem.grid.settled(pi, flow.mu[0])
+        return self._flow(problem, np.stack([mu, mu])), *problem.grid.judge_stationary(pi, mu)
+
+    def _judge_in_steps(
+        self, problem: Problem, policy: TabularPolicy | SoftmaxPolicy
+    ) -> tuple[Flow, float, float]:
         iterate = self._iterate(problem)
         iterate.policy[...] = self._parameters(policy)
         gap, _, value = iterate.evaluate()

@@ -17,12 +17,14 @@ from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng
 from tmfcore._model.game import Game
+from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
 from tmfcore._results.records import worded
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table, Variable
+from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import made
 from tmfcore.solvers._solver import Solver
 from tmfcore.solvers._space import checked, default_space, scale_of, suggest
@@ -142,6 +144,7 @@ def tune(
     initial: PolicyLike | None = None,
     callback: Callable[[Tuning], object] | None = None,
     progress: bars.Progress = False,
+    step: float | None = None,
 ) -> Tuning:
     """Search the settings of a solver that work best on one game or several; needs Optuna (extra `tune`).
 
@@ -180,6 +183,10 @@ def tune(
         Called with the Tuning so far after each trial, once a trial has succeeded; the search stops if it returns True.
     progress : bool or callable, optional
         True draws a bar over trials, on a terminal or in a notebook (extra `app`); a callable receives (done, total).
+    step : float or None, optional
+        Only with Poisson clocks: the length of the steps on which all trials solve, as in `solve`, but never refined:
+        None is 1/16 of the mean time between events of an agent. A tolerance is met only if it is met in continuous
+        time.
 
     Returns
     -------
@@ -223,9 +230,13 @@ def tune(
         check.as_instance(sampler, "sampler", optuna.samplers.BaseSampler)
     if isinstance(initial, Solution):
         raise TypeError("initial is a Solution; must be a policy: solves with other settings cannot continue its state")
-    problems = list(zip(games, schedules, numbers, strict=True))
+    clocks = any(isinstance(each, Poisson) for each in schedules)  # then `step` is theirs, else an error
+    problems = [
+        Problem(one, who, n, base.clock, None if clocks and not isinstance(who, Poisson) else step).fixed()
+        for one, who, n in zip(games, schedules, numbers, strict=True)
+    ]
     if space is None:
-        space = default_space(base, scale_of(problems, base.clock))
+        space = default_space(base, scale_of(problems))
     searched = checked(space, base)
     streams = seeding.generators(rng, 1 + len(games))
     seed = int(streams[0].integers(2**32))
@@ -262,7 +273,7 @@ class _Search:
     """The trials of a search, and the best of them."""
 
     def __init__(
-        self, base: Solver[Any], problems: list[tuple[Game, Schedule, int | None]],
+        self, base: Solver[Any], problems: list[Problem],
         metric: Metric | Callable[[tuple[Solution, ...]], float], names: tuple[str, ...], seeds: list[int],
         initial: Any, study: optuna.Study,
     ) -> None:  # fmt: skip
@@ -279,8 +290,9 @@ class _Search:
         value, error, solver = np.inf, None, self.base
         try:
             solver = dataclasses.replace(self.base, **settings)
-            for i, ((game, schedule, n_agents), seed) in enumerate(zip(self.problems, self.seeds, strict=True)):
-                (loop,) = play([self.limited(solver, i)], game, schedule, n_agents, rng=seed, initial=self.initial)
+            for i, (problem, seed) in enumerate(zip(self.problems, self.seeds, strict=True)):
+                limited = self.limited(solver, i)
+                (loop,) = play([limited], problem.on(limited.clock), rng=seed, initial=self.initial)
                 solutions.append(loop.solution())
         except ValueError as raised:
             error = raised

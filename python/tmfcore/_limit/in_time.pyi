@@ -1,0 +1,17 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from tmfcore._model.model import Model
+from tmfcore._model.policy import Policy
+
+def gaps(
+    model: Model,
+    policy: Policy,
+    rate: NDArray[np.float64],
+    decay: float,
+    short: float,
+    horizon: float,
+    mu: NDArray[np.float64],
+    acted: NDArray[np.float64],
+    values: NDArray[np.float64],
+) -> float: ...

@@ -1,0 +1,281 @@
+"""Flow, values and gains under Poisson clocks, in continuous time, for policies of many stages.
+
+Source     Theory, section 12 (equations).  Method: the modified midpoint rule with extrapolation (Gragg 1965; Bulirsch
+           and Stoer 1966; Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, section II.9).
+Notation   S observations, A actions, K successors, L stages of the policy, M intervals of time, M / L in each stage.
+Contract   the error estimate of every accepted step is at most 1e-13 of the mass 1 of mu, and 1e-12 of the largest value.
+Cost       O(S A K) a derivative, and the tables of the game if they depend on mu; 12 derivatives for a short interval.
+"""
+from libc.math cimport fabs, isfinite
+from libc.stdint cimport int32_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+from tmfcore._base.memory cimport room_for
+from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
+from tmfcore._model.model cimport Model
+from tmfcore._model.policy cimport Policy
+
+cdef enum:
+    COLUMNS = 7             # of the extrapolation: 2, 4, ..., 14 substeps, up to order 14
+    MOST_TINY = 1000        # steps of the least length, after which a right side counts as discontinuous
+
+cdef double MASS_ERROR = 1e-13
+cdef double VALUE_ERROR = 1e-12
+cdef double LEAST = 2.0 ** -26      # of an interval: steps across a kink, where best actions change, are no shorter
+
+
+cdef class InTime:
+    """The equations of a game and a policy, and the buffers of their solution.
+
+    A state is mu (S,), the actions of an agent so far, and, going back, the values of the policy and of the best
+    response, (S,) each: n = S + 1 or 3 S + 1 numbers.
+    """
+    cdef Evaluator at
+    cdef Py_ssize_t n_observations
+    cdef const double *rate         # (S,) nu
+    cdef double decay               # rho
+    cdef double short               # the length of the steps of the model, in which rates are probabilities
+    cdef double reach               # length of the next step to try
+    cdef Py_ssize_t n_tiny
+    cdef double *mu                 # (S,) the distribution nearest to a state
+    cdef double *first              # (n,) the derivative at the begin of a step; likewise
+    cdef double *slope
+    cdef double *before
+    cdef double *now
+    cdef double *state
+    cdef double *table              # (COLUMNS, n) the last row of the extrapolation
+    cdef void *memory
+
+    def __cinit__(self, Model model not None, Policy policy not None, const double[::1] rate not None, double decay,
+                  double short):
+        cdef Py_ssize_t S = model.n_observations, n = 3 * S + 1
+        if rate.shape[0] != S:
+            raise ValueError(f"rate has {rate.shape[0]} entries; must have {S}, one per observation")
+        self.at = Evaluator(model, policy, policy.n_stages)
+        self.n_observations, self.decay, self.short = S, decay, short
+        self.memory = room_for((COLUMNS + 5.0) * n + 2 * S, sizeof(double), b"the states of an equation")
+        self.table = <double *>self.memory
+        self.first = self.table + COLUMNS * n
+        self.slope, self.before = self.first + n, self.first + 2 * n
+        self.now, self.state = self.first + 3 * n, self.first + 4 * n
+        self.mu = self.first + 5 * n
+        memcpy(self.mu + S, &rate[0], S * sizeof(double))
+        self.rate = self.mu + S
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    cdef void settle(self, const double *y, double *mu) noexcept nogil:
+        """Write the distribution nearest to mu of a state: without negative rounding, and of sum 1."""
+        cdef Py_ssize_t o
+        cdef double total = 0
+        for o in range(self.n_observations):
+            mu[o] = y[o] if y[o] > 0 else 0
+            total += mu[o]
+        for o in range(self.n_observations):
+            mu[o] /= total
+
+    cdef int derive(self, int stage, const double *y, bint back, double *out) except -1 nogil:
+        """The derivative in time of a state, in a stage of the policy."""
+        cdef Py_ssize_t S = self.n_observations, A = self.at.n_actions, K = self.at.n_successors
+        cdef Py_ssize_t K0 = self.at.n_passive_successors, o, a, k, x
+        cdef const double *values = y + S + 1
+        cdef const double *best = values + S
+        cdef double *value_slope = out + S + 1
+        cdef double *best_slope = value_slope + S
+        cdef const double *row
+        cdef const double *pi
+        cdef const int32_t *successor
+        cdef double nu, acting, weight, q, other, mean, largest = 0, standing, found, found_best
+        self.settle(y, self.mu)
+        self.at.at(stage, self.mu)
+        memset(out, 0, (S + 1) * sizeof(double))
+        for o in range(S):
+            nu = self.rate[o]
+            acting = self.mu[o] * nu
+            out[o] -= acting
+            out[S] += acting
+            standing = self.at.tables.passive_reward[o]
+            pi = self.at.pi + o * A
+            mean = 0
+            for a in range(A):
+                row = self.at.tables.transition + (o * A + a) * K
+                successor = successors_of(self.at, o * A + a)
+                weight = acting * pi[a]
+                if weight != 0:
+                    for k in range(K):
+                        out[k if successor == NULL else successor[k]] += weight * row[k]
+                if back:
+                    q = other = self.at.tables.reward[o * A + a] - standing
+                    for k in range(K):
+                        x = k if successor == NULL else successor[k]
+                        q += row[k] * values[x]
+                        other += row[k] * best[x]
+                    mean += pi[a] * q
+                    if a == 0 or other > largest:
+                        largest = other
+            if back:
+                found = (nu + self.decay) * values[o] - nu * mean - standing / self.short
+                found_best = (nu + self.decay) * best[o] - nu * largest - standing / self.short
+                if not (isfinite(found) and isfinite(found_best)):
+                    self.refuse(stage)
+                value_slope[o], best_slope[o] = found, found_best
+            if self.at.model.passive_identity:
+                continue
+            row = self.at.tables.passive_transition + o * K0
+            successor = passive_successors_of(self.at, o)
+            for k in range(K0):
+                x = k if successor == NULL else successor[k]
+                if x == o or row[k] == 0:
+                    continue
+                weight = row[k] / self.short
+                out[x] += self.mu[o] * weight
+                out[o] -= self.mu[o] * weight
+                if back:
+                    value_slope[o] -= weight * (values[x] - values[o])
+                    best_slope[o] -= weight * (best[x] - best[o])
+        return 0
+
+    cdef int refuse(self, Py_ssize_t stage) except -1 with gil:
+        raise ValueError(
+            f"the equations in continuous time cannot be solved in stage {stage} of the policy: rewards, rates and "
+            "policy must be bounded and continuous in mu, and values finite")
+
+    cdef Py_ssize_t leap(self, int stage, const double *y, double h, bint back, double *out) except -1 nogil:
+        """One step of length h, which is negative going back; the columns that it took, 0 if they are too few."""
+        cdef Py_ssize_t S = self.n_observations, n = 3 * S + 1 if back else S + 1, i, j, m, substeps
+        cdef double part, factor, kept, better, error, scale
+        self.derive(stage, y, back, self.first)
+        for j in range(COLUMNS):
+            substeps = 2 * (j + 1)
+            part = h / substeps
+            memcpy(self.before, y, n * sizeof(double))
+            for i in range(n):
+                self.now[i] = y[i] + part * self.first[i]
+            for m in range(1, substeps):
+                self.derive(stage, self.now, back, self.slope)
+                for i in range(n):
+                    kept = self.now[i]
+                    self.now[i] = self.before[i] + 2 * part * self.slope[i]
+                    self.before[i] = kept
+            self.derive(stage, self.now, back, self.slope)
+            # Neville's scheme in the squares of the substeps: column m of row j from column m - 1 of rows j and j - 1.
+            for i in range(n):
+                better = 0.5 * (self.now[i] + self.before[i] + part * self.slope[i])
+                for m in range(j):
+                    kept = self.table[m * n + i]
+                    self.table[m * n + i] = better
+                    factor = (<double>substeps / (2 * (j - m))) ** 2 - 1
+                    better += (better - kept) / factor
+                self.table[j * n + i] = better
+            if j < 2:
+                continue
+            error = 0
+            for i in range(S + 1):
+                error = max(error, fabs(self.table[j * n + i] - self.table[(j - 1) * n + i]))
+            if not error <= MASS_ERROR * max(1.0, fabs(y[S])):
+                continue
+            if back:
+                error = scale = 0
+                for i in range(S + 1, n):
+                    error = max(error, fabs(self.table[j * n + i] - self.table[(j - 1) * n + i]))
+                    scale = max(scale, fabs(self.table[j * n + i]))
+                if not error <= VALUE_ERROR * scale:
+                    continue
+            memcpy(out, self.table + j * n, n * sizeof(double))
+            return j + 1
+        memcpy(out, self.table + (COLUMNS - 1) * n, n * sizeof(double))
+        return 0
+
+    cdef int cross(self, int stage, double *y, double span, bint back) except -1 nogil:
+        """Move a state across an interval, in as many steps as it needs."""
+        cdef double left = span, h, sign = -1 if back else 1
+        cdef Py_ssize_t n = 3 * self.n_observations + 1 if back else self.n_observations + 1, columns
+        while left > 0:
+            h = min(self.reach, left)
+            if left - h < LEAST * span:
+                h = left
+            columns = self.leap(stage, y, sign * h, back, self.state)
+            if columns == 0 and h > LEAST * span:
+                self.reach = h / 2
+                continue
+            if columns == 0:
+                self.n_tiny += 1
+                if self.n_tiny > MOST_TINY:
+                    self.refuse(stage)
+            memcpy(y, self.state, n * sizeof(double))
+            left -= h
+            if columns > 0 and columns <= 5:
+                self.reach = 2 * h if h < left else max(self.reach, 2 * h)
+        return 0
+
+
+def gaps(Model model not None, Policy policy not None, const double[::1] rate not None, double decay, double short,
+         double horizon, double[:, ::1] mu not None, double[::1] acted not None, double[:, ::1] values not None):
+    """Gains of the best response to a policy along its own flow, in continuous time.
+
+    Parameters
+    ----------
+    model : Model
+        The game in steps of `short` sweeps, so short that only rates are left of what passive agents do.
+    policy : Policy
+        A function of mu in each of L stages of equal length.
+    rate : ndarray of float64, shape (S,)
+        nu, actions of an agent per unit of time at each observation.
+    decay : float
+        rho.
+    horizon : float
+    mu : ndarray of float64, shape (M + 1, S), M a multiple of L
+        IN and OUT. Row 0 is the start; row k becomes the distribution at time k horizon / M.
+    acted : ndarray of float64, shape (M + 1,)
+        OUT. Actions of an agent up to that time.
+    values : ndarray of float64, shape (2, S)
+        OUT. V_0 of the policy and V^BR_0 of the best response.
+
+    Returns
+    -------
+    float
+        The largest V^BR_t(o) - V_t(o) over the M + 1 times and all o.
+
+    Notes
+    -----
+    Theory, section 12. Going back, mu is solved again together with the values, from its known value at the end of each
+    interval. An interval should be no longer than a few mean times between events of an agent, else mu, which is
+    stable forward in time, loses accuracy.
+    """
+    cdef InTime one = InTime(model, policy, rate, decay, short)
+    cdef Py_ssize_t S = model.n_observations, L = policy.n_stages, M = mu.shape[0] - 1, n = 3 * S + 1, k, o
+    cdef double span, largest = 0
+    cdef double *y
+    if mu.shape[1] != S:
+        raise ValueError(f"mu has {mu.shape[1]} entries per time; must have {S}, one per observation")
+    if values.shape[0] != 2 or values.shape[1] != S:
+        raise ValueError(f"values has shape ({values.shape[0]}, {values.shape[1]}); must be (2, {S})")
+    if M < 1 or M % L or acted.shape[0] != M + 1:
+        raise ValueError(f"mu and acted have {M + 1} and {acted.shape[0]} rows; must have 1 + a multiple of {L}")
+    span = horizon / M
+    y = <double *>room_for(n, sizeof(double), b"a state of an equation")
+    try:
+        with nogil:
+            memset(y, 0, n * sizeof(double))
+            memcpy(y, &mu[0, 0], S * sizeof(double))
+            acted[0] = 0
+            one.reach = span
+            for k in range(M):
+                one.cross(<int>(k * L // M), y, span, False)
+                one.settle(y, &mu[k + 1, 0])
+                memcpy(y, &mu[k + 1, 0], S * sizeof(double))
+                acted[k + 1] = y[S]
+            memset(y, 0, n * sizeof(double))
+            one.reach = span
+            for k in range(M - 1, -1, -1):
+                memcpy(y, &mu[k + 1, 0], S * sizeof(double))
+                y[S] = 0
+                one.cross(<int>(k * L // M), y, span, True)
+                for o in range(S):
+                    largest = max(largest, y[2 * S + 1 + o] - y[S + 1 + o])
+            memcpy(&values[0, 0], y + S + 1, 2 * S * sizeof(double))
+    finally:
+        free(y)
+    return largest
