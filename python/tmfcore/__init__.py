@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from tmfcore import analysis, games, interop, solvers, testing
 from tmfcore._base.about import build_info, get_cython_path, get_include
 from tmfcore._base.files import FileError
+from tmfcore._base.needs import estimate, max_memory
 from tmfcore._limit.exploitability import BestResponse, best_response, exploitability
 from tmfcore._limit.mean_field import Evaluation, Flow, evaluate, mean_field
 from tmfcore._model.game import Game, Tables
@@ -81,6 +82,7 @@ __all__ = [
     "analysis",
     "best_response",
     "build_info",
+    "estimate",
     "evaluate",
     "exploitability",
     "finite_exploitability",
@@ -90,6 +92,7 @@ __all__ = [
     "get_include",
     "interop",
     "load",
+    "max_memory",
     "mean_field",
     "over_noise",
     "simulate",

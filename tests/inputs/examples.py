@@ -181,6 +181,8 @@ EXAMPLES = {
         "progress": False, "step": None,
     },
     "tmfcore.build_info": dict,
+    "tmfcore.estimate": lambda: {"function": partial(tmf.mean_field, game(), TABLE, tmf.Synchronous())},
+    "tmfcore.max_memory": lambda: {"limit": "4 GB"},
     "tmfcore.get_cython_path": dict,
     "tmfcore.get_include": dict,
     "tmfcore.games.gamefile.read": lambda: {"path": str(toml())},
@@ -256,6 +258,7 @@ EXAMPLES = {
     "tmfcore.games.RoadNetwork": lambda: {
         "edges": [("a", "b"), ("b", "c")], "free_flow_time": [1.0, 2.0], "capacity": 1.0, "congestion": 0.5, "power": 1.0,
         "positions": {"a": (0.0, 0.0), "b": (1.0, 0.0), "c": (1.0, 1.0)}, "trips": [("a", "c", 2.0)], "no_through": ["a"],
+        "known_volumes": [2.0, 2.0], "known_times": [3.0, 6.0],
     },
     "tmfcore.games.RoadNetwork.from_tntp": lambda: {"path": tntp(), "toll_factor": 0.5, "distance_factor": 0.25},
     "tmfcore.games.sioux_falls_roads": dict,

@@ -3,7 +3,7 @@
 of_mu_and_t(function, name, noise)      the function as f(mu, t) that returns float64; errors name the step
 n_arguments(function, name, most)       how many of (mu, t, z) it takes
 noted(function, name, of)               a callback; a note that names it is added to its errors
-fits_memory(advice)                     decorator: advice is added to errors about too little memory
+fits_memory(advice, asks)               decorator: advice is added to errors about too little memory
 SMALLER_GAME                            this advice for functions that need memory for each step of a game
 takes_rng                               decorator: the error for seed= says to pass rng=
 warn(text, category)                    a warning that points at the caller's line
@@ -125,11 +125,12 @@ def noted(function: object, name: str, of: str) -> Callable[..., Any]:
     return called
 
 
-def fits_memory(advice: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+def fits_memory(advice: str, *, asks: bool = False) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Decorator of a function that may run out of memory: `advice` names the arguments to make smaller.
 
     numpy's own errors name a shape, or say that a dimension is too large, but name no argument. If decorated functions
-    call each other, the advice is that of the outermost; the attribute `cause` of the error has numpy's text.
+    call each other, the advice is that of the outermost; the attribute `cause` of the error has the text without it.
+    `asks`: the function calls `needs.ask`, so that `estimate` takes it.
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -140,14 +141,18 @@ def fits_memory(advice: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
             except (MemoryError, OverflowError, ValueError) as error:
                 text = str(error)
                 if isinstance(error, MemoryError) or text.startswith(_TOO_LARGE):
-                    cause = getattr(error, "cause", text)
+                    cause, asked = getattr(error, "cause", text), getattr(error, "asked", False)
                     name = function.__qualname__ if function.__name__ == "__init__" else function.__name__
-                    what = f"{name.removesuffix('.__init__')}() needs more memory than there is"
-                    told = MemoryError(f"{what}{f' ({cause})' if cause else ''}; {advice}")
-                    told.__dict__.update(vars(error) | {"cause": cause})  # a solver's `partial` result, and notes
+                    what = f"{name.removesuffix('.__init__')}() "
+                    what += cause if asked else f"needs more memory than there is{f' ({cause})' if cause else ''}"
+                    told = MemoryError(f"{what}; {getattr(error, 'advice', None) or advice}")
+                    # a solver's `partial` result, and notes; advice of `ask` is that of the innermost function
+                    told.__dict__.update(vars(error) | {"cause": cause, "advice": None})
                     raise told from None
                 raise
 
+        if asks:
+            tried.asks_for_memory = True  # type: ignore[attr-defined]
         return tried
 
     return decorate

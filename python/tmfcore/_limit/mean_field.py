@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.entries import all_finite
@@ -16,6 +17,7 @@ from tmfcore._base.types import Clock, FloatsLike, SharesKind, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit import ode
+from tmfcore._limit.sizes import flow_needs, value_needs
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.continuous import Continuous, Stages, record_times, refuse_steps, refuse_times
@@ -204,7 +206,7 @@ def values_over_time(values: FloatArray, flow: Flow, kind: Any, **style: Any) ->
     )  # fmt: skip
 
 
-@fits_memory(f"record_every must be larger, or {SMALLER_GAME}")
+@fits_memory(f"record_every must be larger, or {SMALLER_GAME}", asks=True)
 def mean_field(
     game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | None = None, *, record_every: int = 1,
     times: FloatsLike | None = None,
@@ -256,6 +258,7 @@ def mean_field(
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     record_every = check.as_positive_int(record_every, "record_every")
+    needs.ask(flow_needs(game, active, record_every))
     return _flow_of(game, kernel, active, record_every, None, Fingerprint.of(game, schedule, n_agents))
 
 
@@ -264,6 +267,7 @@ def _flow_of_clocks(
 ) -> tuple[Flow, ode.Path]:
     """The flow of a policy under Poisson clocks at `times`, and at every time."""
     n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
+    needs.ask({"mu": (8, len(times), clocks.model.n_observations)})
     mu, actions, path = ode.flow_in_time(clocks, stages, times)
     flow = Flow._made(
         mu=mu, steps=np.arange(len(times)), active_fraction=np.diff(actions), horizon=len(times) - 1,
@@ -285,17 +289,11 @@ def _flow_of(
     return flow_of(game, mu, steps, active if acted is None else acted, fingerprint)
 
 
-@fits_memory(SMALLER_GAME)
+@fits_memory(SMALLER_GAME, asks=True)
 def evaluate(
-    game: Game,
-    policy: PolicyLike,
-    schedule: Schedule,
-    n_agents: int | None = None,
-    *,
-    clock: Clock = "schedule",
-    flow: Flow | None = None,
-    times: FloatsLike | None = None,
-) -> Evaluation:
+    game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | None = None, *, clock: Clock = "schedule",
+    flow: Flow | None = None, times: FloatsLike | None = None,
+) -> Evaluation:  # fmt: skip
     """Values of `policy` along a flow, by default its own (Theory, section 3).
 
     Parameters
@@ -346,6 +344,7 @@ def evaluate(
     always = is_always(clock)
     own = Fingerprint.of(game, schedule, n_agents)
     kept = None
+    needs.ask(flow_needs(game, active, 1 if flow is None else 0) | value_needs(game))
     if flow is None:
         kept = keep_kernels(game.model, game.n_steps)
         flow = _flow_of(game, kernel, active, 1, kept, own)
@@ -392,9 +391,6 @@ def path_of(flow: Flow, own: Fingerprint) -> ode.Path:
         raise ValueError("flow is one in steps; must be one under Poisson clocks, as mean_field returns it")
     same("flow", flow.fingerprint, own, LIMIT)
     return ode.path_through(flow.times, flow.mu)
-
-
-# ----------------------------------------------------------------------- shared with exploitability, solvers
 
 
 def active_fractions(game: Game, schedule: Schedule, n_agents: int | None, *, smooth: bool = False) -> Active:
@@ -445,6 +441,5 @@ def full_flow(flow: Flow, game: Game) -> FloatArray:
             f"flow.mu has {len(flow.mu)} rows; must have T + 1 = {game.n_steps + 1}: "
             "values need the flow at every step (record_every=1)"
         )
-    return check.as_float_array(
-        flow.mu, "flow.mu", shape=(game.n_steps + 1, game.n_observations), letters="T+1, S", low=0.0, copy=False
-    )
+    shape = (game.n_steps + 1, game.n_observations)
+    return check.as_float_array(flow.mu, "flow.mu", shape=shape, letters="T+1, S", low=0.0, copy=False)

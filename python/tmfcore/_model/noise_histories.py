@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model.appearance import numbered
 from tmfcore._model.game import Game
@@ -47,6 +48,7 @@ class Histories:
                 f"{f' and {entries} entries of rows' if small else ''}; must be at most {MOST_OBSERVATIONS} and "
                 f"{MOST_ENTRIES}: use a game with fewer steps (horizon), a chain with fewer states, or a smaller memory"
             )
+        needs.ask({"rows of the tree": (40, n, self.n_act, self.n_states * first.model.n_successors)})
         self.n_histories = self.n_states**memory
         self._kept: tuple[Any, int, tuple[FloatArray, ...]] | None = None
         self._following = self._numbers_that_follow()

@@ -98,7 +98,7 @@ class NoiseTree:
     memory: int
     _histories: Histories
 
-    @fits_memory("game must have fewer steps (horizon), chain fewer states, or memory be smaller")
+    @fits_memory("game must have fewer steps (horizon), chain fewer states, or memory be smaller", asks=True)
     def __init__(self, game: Game, chain: NoiseChain, memory: int | None = None) -> None:
         original = of_steps(game)
         chain = as_chain(chain, "chain")

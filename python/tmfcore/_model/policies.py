@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, of_mu_and_t
@@ -282,10 +283,12 @@ class TabularPolicy(_ArrayPolicy):
         return self.table
 
     @classmethod
-    @fits_memory(f"stages must be fewer, or {SMALLER_GAME}")
+    @fits_memory(f"stages must be fewer, or {SMALLER_GAME}", asks=True)
     def uniform(cls, game: Game, stages: int = 1) -> Self:
         """Every action equally likely, in `stages` equal stages."""
-        return cls(np.full(_shape(game, stages), 1.0 / game.n_actions), horizon=_steps(game))
+        shape = _shape(game, stages)
+        needs.ask({"table": (24, *shape)})  # and two copies
+        return cls(np.full(shape, 1.0 / game.n_actions), horizon=_steps(game))
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -347,11 +350,12 @@ class SoftmaxPolicy(_ArrayPolicy):
         return self.theta.ndim == 4
 
     @classmethod
-    @fits_memory(f"stages must be fewer, or {SMALLER_GAME}")
+    @fits_memory(f"stages must be fewer, or {SMALLER_GAME}", asks=True)
     def uniform(cls, game: Game, stages: int = 1, *, affine: bool = False) -> Self:
         """Zero theta: every action equally likely, in `stages` equal stages; logits affine in mu if `affine`."""
         shape: tuple[int, ...] = _shape(game, stages)
         shape = (*shape, 1 + game.n_observations) if check.as_bool(affine, "affine") else shape
+        needs.ask({"theta": (24, *shape)})  # a copy, and its softmax
         return cls(np.zeros(shape), horizon=_steps(game))
 
 

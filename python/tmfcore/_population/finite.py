@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Engine, Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.exploitability import exploitability
 from tmfcore._limit.mean_field import active_fractions
+from tmfcore._limit.sizes import response_needs
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
@@ -130,7 +132,7 @@ class FiniteExploitability(Result[Literal["gain"]]):
 
 
 @takes_rng
-@fits_memory(f"replicas must be fewer, or {SMALLER_GAME}")
+@fits_memory(f"replicas must be fewer, or {SMALLER_GAME}", asks=True)
 def finite_exploitability(
     game: Game,
     policy: PolicyLike,
@@ -216,6 +218,8 @@ def finite_exploitability(
     confidence = _intervals.as_confidence(confidence)
     if calls_python(game, kernel, schedule) and threads is None:
         threads = 1
+    n_steps, n_obs = game.n_steps, game.n_observations
+    needs.ask({"counts": (32, replicas, n_steps + 1, n_obs)} | response_needs(game))
     choosing, deviating, playing, tagging = seeding.generators(rng, 4)
 
     def populations(generator: np.random.Generator) -> IntArray:

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from tmfcore._base import bars
+from tmfcore._base import bars, needs
 from tmfcore._base import validation as check
 from tmfcore._base.entries import all_finite
 from tmfcore._base.threads import Watch, over_replicas, workers_for
@@ -29,6 +29,7 @@ from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import ONE
 from tmfcore._population import counts as counts_kernel
+from tmfcore._population.runs import records
 from tmfcore._population.simulation import Simulation
 from tmfcore._population.starts import start_of
 from tmfcore._population.uniformised import Events, uniformised
@@ -69,6 +70,9 @@ def simulated(
     grid = np.array([0.0, game.horizon]) if each else record_times(times, game.horizon)
     plan = JumpRun(clocks, uniformised(clocks, stages, n_agents), Timetable.of(grid, stages.n_stages), n_agents)
     plan.refuse_too_many()
+    recorded = round(plan.expected) + 1 if each else len(grid) - 1
+    made_of = records(replicas, recorded, game.n_observations, game.n_actions, decisions)
+    needs.ask(made_of, seconds=plan.expected * replicas * SECONDS_PER_EVENT)
 
     streams = [seeding.generator(seed) for seed in seeding.seeds(rng, replicas)]
     if given is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng
@@ -17,6 +18,7 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit.exploitability import judged, judged_under
 from tmfcore._limit.mean_field import active_fractions, is_always, refuse_overflow
+from tmfcore._limit.sizes import flow_needs
 from tmfcore._model import appearance
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.noise import NoiseChain, NoisePolicy
@@ -169,7 +171,7 @@ class OverNoise(Result[SharesKind]):
 
 
 @takes_rng
-@fits_memory(f"paths must be fewer, or {SMALLER_GAME}")
+@fits_memory(f"paths must be fewer, or {SMALLER_GAME}", asks=True)
 def over_noise(
     game: Game,
     policy: NoisePolicyLike,
@@ -245,14 +247,18 @@ def over_noise(
     if populations and n_agents is None:
         raise ValueError("n_agents is None with populations=True; must be N, the number of agents to simulate")
     always, active = is_always(clock), active_fractions(original, schedule, n_agents)
+    chain = noise if isinstance(noise, NoiseChain) else None
+    n_steps, n_obs = original.n_steps, original.n_observations
+    each = 8 + 8 * (chain.values[0].size if chain else 1)
+    needed = flow_needs(original, active, 1)
+    needed |= {"mu": (8, n_paths, n_steps + 1, n_obs), "noise": (each, n_paths, n_steps)}
+    needs.ask(needed | ({"counts": (8, n_paths, n_steps + 1, n_obs)} if populations else {}))
     of_noise, of_agents = seeding.generators(rng, 2)
     states, values = paths_of(noise, original, n_paths, of_noise)
-    chain = noise if isinstance(noise, NoiseChain) else None
     for name, given in (("policy", policy), ("deviation", deviation)):
         if chain is None and isinstance(given, NoisePolicy):
             raise TypeError(f"{name} is a NoisePolicy, of states of a chain; must come with noise that is a NoiseChain")
     streams = seeding.seeds(of_agents, n_paths)
-    n_steps, n_obs = original.n_steps, original.n_observations
     mu, later = np.empty((n_paths, n_steps + 1, n_obs)), np.empty((n_steps + 1, n_obs))
     returns, foreseeing = np.empty(n_paths), np.empty(n_paths)
     gains = None if deviation is None else np.empty(n_paths)

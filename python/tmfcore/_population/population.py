@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import files
+from tmfcore._base import files, needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Engine, FloatsLike, Start
@@ -27,6 +27,7 @@ from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population.costs import seconds_per_step
 from tmfcore._population.crowds import AgentsPopulations
+from tmfcore._population.runs import population_needs
 from tmfcore._population.simulate import cheaper_engine, check_batches, check_population
 from tmfcore._population.starts import start_of
 from tmfcore._population.stepping import CountsPopulations
@@ -106,7 +107,7 @@ class Population:
     """
 
     @takes_rng
-    @fits_memory(f"n_agents or replicas must be smaller, or {SMALLER_GAME}")
+    @fits_memory(f"n_agents or replicas must be smaller, or {SMALLER_GAME}", asks=True)
     def __init__(
         self,
         game: Game,
@@ -120,18 +121,17 @@ class Population:
         rng: seeding.RNG = None,
     ) -> None:
         self._settle(game, schedule, n_agents, replicas, decisions)
-        engine = check.as_choice(engine, "engine", Engine)
-        model = self._game.model
+        model, engine = self._game.model, check.as_choice(engine, "engine", Engine)
         if engine == "auto":
-            kernel = TabularPolicy.uniform(self._game).kernel
+            kernel = TabularPolicy(np.full((model.n_observations, model.n_actions), 1 / model.n_actions)).kernel
             costs = seconds_per_step(model, kernel, self.n_agents, self._batch, self._probability, self._decisions)
             engine = cheaper_engine(model, self.n_agents, self._batch, costs)
         given, _ = start_of(start, self.n_agents, self.replicas, self._game)
+        needs.ask(population_needs(model, engine, self.n_agents, self.replicas, self._decisions))
         self._streams = seeding.generators(rng, self.replicas)
         if given is None:
-            counts = np.array(
-                [sampling.multinomial(one.bit_generator, self.n_agents, self._game.initial) for one in self._streams]
-            )
+            drawn = [sampling.multinomial(s.bit_generator, self.n_agents, self._game.initial) for s in self._streams]
+            counts = np.array(drawn)
         else:
             counts = given if len(given) == self.replicas else given.repeat(self.replicas, axis=0)
         self._open(engine, counts)

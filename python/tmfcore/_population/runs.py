@@ -6,12 +6,17 @@ Replicas share read-only data only: each has its own random stream and its own r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base.entries import all_finite
+from tmfcore._base.functions import SMALLER_GAME
+from tmfcore._base.threads import available_processors
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
+from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Active
 from tmfcore._population import agents as agents_kernel
@@ -20,7 +25,7 @@ from tmfcore._population import lanes, skipping
 from tmfcore._population.simulation import Trajectories
 from tmfcore._random import sampling, seeding
 
-__all__ = ["Run", "groups_of"]
+__all__ = ["Run", "groups_of", "population_needs", "records"]
 
 
 class Run:
@@ -28,18 +33,28 @@ class Run:
 
     counts (R, J+1, S), decisions (R, J, S, A) or None, rewards (R, J) and returns (R,) are filled in place;
     individuals are (T, N), the order of the kernel. start: (1 or R, S); None: each replica draws its own.
+    Before anything is allocated, `threads` and `seconds` of a replica serve to ask for the memory.
     """
 
     def __init__(
         self, game: Game, policy: Policy, engine: str, n_agents: int, batch: IntArray | None,
         probability: Active | None, record_every: int, start: IntArray | None, replicas: int, decisions: bool,
-        trajectories: bool,
+        trajectories: bool, threads: int | None = 1, seconds: float = 0.0,
     ) -> None:  # fmt: skip
         self.model = model = game.model
         self.policy, self.engine, self.n_agents, self.start = policy, engine, n_agents, start
         self.horizon, self.discount, self.initial = game.n_steps, game.discount, game.initial
         self.batch, self.probability, self.record_every = batch, probability, record_every
         n_obs, n_act, n_intervals = model.n_observations, model.n_actions, -(-self.horizon // record_every)
+        needed = records(replicas, n_intervals, n_obs, n_act, decisions)
+        if engine == "agents":
+            bytes_each = agents_kernel.observation_dtype(n_obs).itemsize
+            needed["agents"] = (bytes_each, min(replicas, threads or available_processors()), n_agents)
+        if trajectories:
+            whole = bytes_each + agents_kernel.action_dtype(n_act).itemsize + 8
+            needed["trajectories"] = (whole, self.horizon, n_agents)
+            needed["numbering of individuals"] = (12 * n_agents,)
+        needs.ask(needed, lambda: _shrink(needed, replicas, n_intervals), seconds * replicas)
         self.counts: IntArray = np.empty((replicas, n_intervals + 1, n_obs), np.int64)
         self.decisions: IntArray | None = None
         if decisions:
@@ -146,6 +161,50 @@ class Run:
         raise ValueError(
             f"the return of replica {r} is {self.returns[r]}; must be finite: the rewards are too large"
         )
+
+
+def records(replicas: int, n_intervals: int, n_obs: int, n_act: int, decisions: bool) -> dict[str, tuple[int, ...]]:
+    """What the outputs of a run need."""
+    found: dict[str, tuple[int, ...]] = {
+        "counts": (8, replicas, n_intervals + 1, n_obs),
+        "rewards": (8, replicas, n_intervals),
+        "returns and random streams": (72 * replicas,),
+    }
+    if decisions:
+        found["decisions"] = (8, replicas, n_intervals, n_obs, n_act)
+    return found
+
+
+def population_needs(
+    model: Model, engine: str, n_agents: int, replicas: int, decisions: bool
+) -> dict[str, tuple[int, ...]]:
+    """What a Population needs: its state twice, so that a failed step changes nothing."""
+    n_obs, n_act = model.n_observations, model.n_actions
+    found: dict[str, tuple[int, ...]] = {
+        "counts": (32, replicas, n_obs),
+        "random streams": ((700 if engine == "agents" else 17_500) * replicas,),  # and words drawn ahead by counts
+    }
+    if decisions:
+        found["decisions"] = (16, replicas, n_obs, n_act)
+    if engine == "agents":
+        found["agents"] = (2 * agents_kernel.observation_dtype(n_obs).itemsize, replicas, n_agents)
+    return found
+
+
+def _shrink(needed: dict[str, tuple[int, ...]], replicas: int, n_intervals: int) -> str:
+    """What makes a run smaller, the most effective first."""
+    agents = prod(needed.get("agents", (0,)))
+    ways = [
+        ("trajectories", "False", "trajectories" in needed),
+        ("engine", "'counts'", "trajectories" not in needed and 4 * agents > sum(map(prod, needed.values()))),
+        ("replicas", "fewer", replicas > n_intervals),
+        ("record_every", "larger", n_intervals > 1),
+        ("decisions", "False", "decisions" in needed),
+        ("replicas", "fewer", 1 < replicas <= n_intervals),
+    ]
+    ways = [way for way in ways if way[2]]
+    first = [f"{name} must be {how}" if i == 0 else f"{name} {how}" for i, (name, how, _) in enumerate(ways)]
+    return ", ".join([*first, f"or {SMALLER_GAME}" if first else SMALLER_GAME])
 
 
 def groups_of(replicas: int, workers: int, fewest: int) -> list[range]:

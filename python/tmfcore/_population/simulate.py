@@ -47,7 +47,7 @@ AGENTS_PER_THREAD = 100_000  # with fewer, synchronising the threads of one popu
 
 
 @takes_rng
-@fits_memory(f"replicas must be fewer, record_every larger, decisions and trajectories False, or {SMALLER_GAME}")
+@fits_memory(f"replicas must be fewer, record_every larger, decisions False, or {SMALLER_GAME}", asks=True)
 def simulate(
     game: Game,
     policy: PolicyLike,
@@ -168,7 +168,7 @@ def simulate(
 
     run = Run(
         game, kernel, engine, n_agents, batch, probability, min(record_every, horizon), given, replicas, decisions,
-        trajectories,
+        trajectories, threads, horizon * costs[engine],
     )  # fmt: skip
     seeds = seeding.seeds(rng, replicas)
     fewest = run.fewest_beside(replicas)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Engine, Start
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import active_fractions
+from tmfcore._limit.sizes import fluctuation_needs
 from tmfcore._model import appearance
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game, in_steps
@@ -168,7 +170,7 @@ class Bound(Result[Literal["error"]]):
 
 
 @takes_rng
-@fits_memory(f"trials or replicas must be fewer, or {SMALLER_GAME}")
+@fits_memory(f"trials or replicas must be fewer, or {SMALLER_GAME}", asks=True)
 def bound(
     game: Game,
     policy: PolicyLike,
@@ -233,6 +235,8 @@ def bound(
         raise ValueError("replicas is 1; must be 0 (no measurement) or at least 2")
     bounding, measuring = seeding.generators(rng, 2)
     game = in_steps(game, schedule, n_agents)
+    measured_on = {"counts": (32, replicas, game.n_steps + 1, game.n_observations)} if replicas else {}
+    needs.ask(fluctuation_needs(game.model, game.n_steps) | measured_on)
     constants = lipschitz(game, policy, schedule, n_agents, trials=trials, rng=bounding)
     predicted = fluctuations(game, policy, schedule, n_agents, start=start)
     kernel = as_policy(policy, game)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from tmfcore._base import bars
+from tmfcore._base import bars, needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Engine
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import mean_field
+from tmfcore._limit.sizes import kernel_needs
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule
@@ -223,7 +224,7 @@ class Convergence(Result[Literal["mean", "final"]]):
 
 
 @takes_rng
-@fits_memory(f"replicas must be fewer, or {SMALLER_GAME}")
+@fits_memory(f"replicas must be fewer, or {SMALLER_GAME}", asks=True)
 def convergence(
     game: Game,
     policy: PolicyLike,
@@ -297,6 +298,10 @@ def convergence(
     for label, entry in entries.items():
         schedules_at = [schedule_at(entry, n, label) for n in sizes[label].tolist()]
         plays += [(label, n, each, in_steps(game, each, n)) for n, each in zip(sizes[label].tolist(), schedules_at)]
+    largest = max(plays, key=lambda play: play[3].n_steps // _sweep(play[3]))[3]  # one is played after another
+    n_sweeps = -(-largest.n_steps // _sweep(largest))
+    shape = (replicas, n_sweeps + 1, largest.n_observations)
+    needs.ask(kernel_needs(largest.model) | {"counts and distances": (32, *shape)})
     generators = seeding.generators(rng, len(plays))
 
     measured: dict[str, list[tuple[FloatArray, FloatArray]]] = {label: [] for label in entries}
@@ -320,6 +325,11 @@ def convergence(
     return Convergence(tuple(entries), sizes, errors, final_errors, names, name, confidence)
 
 
+def _sweep(game: Game) -> int:
+    """Steps of a sweep."""
+    return min(game.n_steps, max(1, round(1 / game.dt)))
+
+
 def _measure(
     game: Game,
     policy: PolicyLike,
@@ -332,7 +342,7 @@ def _measure(
     progress: bars.Progress,
 ) -> tuple[FloatArray, FloatArray]:
     """Errors of the replicas at one N: time average and at T, (R,) each."""
-    sweep = min(game.n_steps, max(1, round(1 / game.dt)))
+    sweep = _sweep(game)
     flow = mean_field(game, policy, schedule, n_agents, record_every=sweep)
     run = simulate(
         game, policy, schedule, n_agents, replicas=replicas, engine=engine, rng=generator, threads=threads,

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory
 from tmfcore._base.options import GIVEN, required
 from tmfcore._base.types import FloatsLike, Start, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import active_fractions
+from tmfcore._limit.sizes import fluctuation_needs
 from tmfcore._model import appearance
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.continuous import Continuous, Stages, record_times, refuse_steps, refuse_times
@@ -302,7 +304,7 @@ class Fluctuations(appearance.Timed, Result[Literal["band"]]):
         return float(n_agents)
 
 
-@fits_memory(f"record_every must be larger, or {SMALLER_GAME}")
+@fits_memory(f"record_every must be larger, or {SMALLER_GAME}", asks=True)
 def fluctuations(
     game: Game,
     policy: PolicyLike,
@@ -390,7 +392,9 @@ def fluctuations(
         raise ValueError(f"jacobian is 'exact', but the {what}; must be 'auto' or 'differences'")
     exact = known and jacobian != "differences"
 
-    n_obs, steps = game.n_observations, appearance.recorded_steps(game.n_steps, record_every)
+    n_obs = game.n_observations
+    needs.ask(fluctuation_needs(game.model, -(-game.n_steps // record_every)))
+    steps = appearance.recorded_steps(game.n_steps, record_every)
     mu, bias = np.zeros((2, len(steps), n_obs))
     covariance = np.zeros((len(steps), n_obs, n_obs))
     mu[0] = game.initial
@@ -402,21 +406,11 @@ def fluctuations(
         mu, covariance, bias,
     )  # fmt: skip
     return Fluctuations(
-        mu=mu,
-        covariance=covariance,
-        bias=bias,
-        steps=steps,
-        n_agents=n_agents,
-        horizon=game.n_steps,
-        jacobian="exact" if exact else "differences",
-        start=start,
-        schedule=schedule.label,
-        game=game.name,
-        observation_labels=game.observation_labels,
-        step=game.dt,
-        time=game.unit,
+        mu=mu, covariance=covariance, bias=bias, steps=steps, n_agents=n_agents, horizon=game.n_steps,
+        jacobian="exact" if exact else "differences", start=start, schedule=schedule.label, game=game.name,
+        observation_labels=game.observation_labels, step=game.dt, time=game.unit,
         fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start),
-    )
+    )  # fmt: skip
 
 
 def _at_start(initial: FloatArray, n_agents: int | None, start: Start) -> tuple[FloatArray, FloatArray]:
@@ -440,6 +434,7 @@ def _of_clocks(
         raise ValueError("jacobian is 'exact', but the rates are not affine in mu; must be 'auto' or 'differences'")
     exact = exact and jacobian != "differences"
     grid, share = record_times(times, game.horizon), 0.0 if n_agents is None else 1 / n_agents
+    needs.ask(fluctuation_needs(clocks.model, len(grid) - 1))
     first = _at_start(game.initial, n_agents, start)
     mu, covariance, bias = linear_noise(clocks, stages, grid, *first, exact, share)
     return Fluctuations(

@@ -1,0 +1,68 @@
+"""What flows, values, best responses and fluctuations need: name -> bytes of an entry, and the shape, for needs.ask."""
+
+from __future__ import annotations
+
+from tmfcore._model.activation import ActingShares
+from tmfcore._model.game import Game
+from tmfcore._model.model import Model
+from tmfcore._model.schedules import Active
+
+__all__ = ["Needs", "flow_needs", "fluctuation_needs", "kernel_needs", "response_needs", "value_needs"]
+
+Needs = dict[str, tuple[int, ...]]
+KEPT = 2**26  # bytes of the kernels of all steps that evaluator.keep_kernels keeps
+
+
+def cells_of(model: Model) -> int:
+    """Entries of the kernels of a step."""
+    n_obs = model.n_observations
+    return n_obs * model.n_actions * model.n_successors + n_obs * model.n_passive_successors
+
+
+def kernel_needs(model: Model) -> Needs:
+    """Tables of a step; and its cells in the order of their successors, or rows averaged over a policy."""
+    n_obs, n_pairs = model.n_observations, model.n_observations * model.n_actions
+    cells = 8 * n_obs**2 + 8 * cells_of(model) if model.successors is None else 24 * cells_of(model)
+    return {"tables of a step": (cells + 40 * n_pairs + 64 * n_obs,)}
+
+
+def flow_needs(game: Game, active: Active, record_every: int) -> Needs:
+    """A flow with kernels of its own; record_every = 0: only the kernels."""
+    found = kernel_needs(game.model)
+    if record_every:
+        n_steps, n_obs = game.n_steps, game.n_observations
+        n_intervals = -(-n_steps // record_every)
+        found["mu"] = (8, n_intervals + 1, n_obs)
+        found["steps"] = (8, n_intervals + 1)
+        if isinstance(active, ActingShares):
+            found["active fraction"] = (8, n_steps)
+        kept = 8 * cells_of(game.model) * n_steps
+        if not game.model.constant_transition and kept <= KEPT:
+            found["kernels of all steps"] = (kept,)
+    return found
+
+
+def value_needs(game: Game) -> Needs:
+    """The values of a policy."""
+    n_steps, n_obs = game.n_steps, game.n_observations
+    return {"values": (8, n_steps + 1, n_obs), "q": (8, n_steps, n_obs, game.n_actions)}
+
+
+def response_needs(game: Game) -> Needs:
+    """A best response."""
+    n_steps, n_obs = game.n_steps, game.n_observations
+    return {
+        "values of the response": (8, n_steps + 1, n_obs),
+        "response": (16, n_steps, n_obs, game.n_actions),  # and a copy
+        "best actions": (16, n_steps, n_obs),
+    }
+
+
+def fluctuation_needs(model: Model, n_intervals: int) -> Needs:
+    """Covariance and bias of N agents, recorded J + 1 times."""
+    n_obs, n_act = model.n_observations, model.n_actions
+    return kernel_needs(model) | {
+        "covariance": (8, n_intervals + 1, n_obs, n_obs),
+        "mu and bias": (16, n_intervals + 1, n_obs),
+        "derivatives of a step": (8 * (11 * n_obs**2 + 2 * max(n_act * (n_obs + 1), 2**16)),),
+    }

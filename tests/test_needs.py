@@ -1,0 +1,265 @@
+"""Memory is asked for before it is taken: estimates beside what is measured, errors before work, what is free."""
+
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+from tmfcore._base import needs
+
+RNG = np.random.default_rng(0)
+
+
+def dense(S, A, T):
+    return tmf.Game(S, A, T, 1.0, np.full(S, 1 / S), RNG.random((S, A)), RNG.dirichlet(np.ones(S), (S, A)))
+
+
+def uniform(S, A):
+    return np.full((S, A), 1 / A)
+
+
+BIG, WIDE, SHORT = dense(20, 4, 4000), dense(250, 3, 30), dense(30, 4, 3)
+NOISY = tmf.Game(
+    20, 2, 400, 1.0, np.full(20, 0.05), lambda mu, t, z: np.full((20, 2), z), RNG.dirichlet(np.ones(20), (20, 2)),
+    noise=np.zeros(400),
+)  # fmt: skip
+ROWS = np.array([[[1, 0], [0, 1]]] * 2)
+TREE = tmf.Game(2, 2, 14, 1.0, [1, 0], np.zeros((2, 2)), ROWS, noise=np.zeros(14))
+CHAIN = tmf.NoiseChain([0.5, 0.5], [[0.5, 0.5], [0.5, 0.5]])
+FLOW = tmf.mean_field(BIG, uniform(20, 4), tmf.Synchronous())
+ALL, TENTH = tmf.Synchronous(), tmf.Fraction(0.1)
+
+#: Calls that need 3 to 100 MB, each in few ways.
+CALLS = {
+    "simulate": (tmf.simulate, BIG, uniform(20, 4), tmf.Batch(100), 1000, {"rng": 1, "engine": "counts"}),
+    "replicas": (tmf.simulate, SHORT, uniform(30, 4), ALL, 100, {"rng": 1, "replicas": 5000}),
+    "no decisions": (tmf.simulate, BIG, uniform(20, 4), ALL, 50, {"rng": 1, "replicas": 5, "decisions": False}),
+    "trajectories": (tmf.simulate, dense(30, 4, 30), uniform(30, 4), ALL, 50_000, {"rng": 1, "trajectories": True}),
+    "agents": (tmf.simulate, SHORT, uniform(30, 4), ALL, 2 * 10**7, {"rng": 1, "engine": "agents", "threads": 1}),
+    "mean_field": (tmf.mean_field, dense(100, 2, 20_000), uniform(100, 2), ALL, {}),
+    "evaluate": (tmf.evaluate, BIG, uniform(20, 4), TENTH, {}),
+    "best_response": (tmf.best_response, BIG, FLOW, ALL, {}),
+    "exploitability": (tmf.exploitability, dense(100, 2, 20_000), uniform(100, 2), ALL, {}),
+    "Population": (tmf.Population, SHORT, ALL, 2 * 10**7, {"engine": "agents", "rng": 1}),
+    "finite_exploitability": (
+        tmf.finite_exploitability, dense(20, 2, 500), uniform(20, 2), ALL, 100, {"replicas": 50, "rng": 1}
+    ),
+    "over_noise": (
+        tmf.over_noise, NOISY, uniform(20, 2), ALL, CHAIN, 50, {"paths": 50, "populations": True, "rng": 1}
+    ),
+    "NoiseTree": (tmf.NoiseTree, TREE, CHAIN, {}),
+    "fluctuations": (tmf.analysis.fluctuations, dense(100, 3, 100), uniform(100, 3), ALL, 100, {}),
+    "convergence": (
+        tmf.analysis.convergence, dense(100, 3, 100), uniform(100, 3), ALL, [100, 1000], {"replicas": 100, "rng": 1}
+    ),
+    "bound": (
+        tmf.analysis.bound, dense(80, 3, 200), uniform(80, 3), ALL, 100, {"replicas": 20, "rng": 1, "trials": 3}
+    ),
+    "TabularPolicy": (tmf.TabularPolicy.uniform, BIG, 4000, {}),
+    "SoftmaxPolicy": (tmf.SoftmaxPolicy.uniform, BIG, 4000, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_estimates_are_what_calls_take(name):
+    """Arrays of numpy are seen by tracemalloc; small things, and tables that a call has no use for, are the rest."""
+    function, *arguments, options = CALLS[name]
+    found = tmf.estimate(function, *arguments, **options)
+    tracemalloc.start()
+    try:
+        result = function(*arguments, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    del result
+    assert 2e6 < found.bytes
+    assert peak / 1.4 < found.bytes < peak * 2.2, f"{found}\npeak {peak / 1e6:.4g} MB"
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc")
+def test_memory_that_numpy_does_not_know():
+    """The populations of the counts engine, by the peak of a process."""
+    program = """
+import sys; sys.path.insert(0, "tests")
+import tmfcore as tmf, test_needs as known
+call = lambda function: function(tmf.Population, known.SHORT, known.ALL, 1000, replicas=40_000, engine="counts", rng=1)
+def now(key):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(key)) * 1024
+call(lambda kind, *a, **k: kind(*a, **k | {"replicas": 1}))
+before = now("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")
+kept = call(lambda kind, *a, **k: kind(*a, **k))
+kept.step(known.uniform(30, 4))
+print(call(tmf.estimate).bytes / (now("VmHWM") - before))
+"""
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert 1 / 1.4 < float(done.stdout) < 2.2
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_that_does_not_fit_ends_before_it_starts(name):
+    """Nothing of the game is asked after the arguments were checked, and next to nothing is allocated."""
+    function, *arguments, options = CALLS[name]
+    found = tmf.estimate(function, *arguments, **options)
+    tracemalloc.start()
+    try:
+        with tmf.max_memory(found.bytes - 1), pytest.raises(MemoryError) as caught:
+            function(*arguments, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.1 * found.bytes + 1e6
+    text = str(caught.value)
+    assert f"() needs {needs.size(found.bytes)} of memory, max_memory is " in text
+    assert f": {found.needs[0].name} " in text and "; " in text
+    with tmf.max_memory(found.bytes):
+        if name in ("simulate", "mean_field"):
+            function(*arguments, **options)
+
+
+def test_functions_of_the_game_are_not_called():
+    calls = []
+
+    def reward(mu, t):
+        calls.append(t)
+        return np.zeros((2, 2))
+
+    game = tmf.Game(2, 2, 10**6, 1.0, [1, 0], reward, ROWS)
+    before = len(calls)
+    with tmf.max_memory("1 MB"):
+        for verb in (tmf.mean_field, tmf.evaluate, tmf.exploitability):
+            with pytest.raises(MemoryError, match=r"needs .* MB of memory"):
+                verb(game, uniform(2, 2), ALL)
+        with pytest.raises(MemoryError):
+            tmf.simulate(game, uniform(2, 2), ALL, 10)
+    assert tmf.estimate(tmf.simulate, game, uniform(2, 2), ALL, 10).needs[0].shape == (1, 10**6, 2, 2)
+    assert len(calls) == before
+
+
+def test_words_name_the_largest_and_what_shrinks_them():
+    with tmf.max_memory("3 MB"), pytest.raises(MemoryError) as caught:
+        tmf.simulate(BIG, uniform(20, 4), ALL, 100, rng=1)
+    assert str(caught.value) == (
+        "simulate() needs 3.23 MB of memory, max_memory is 3 MB: decisions 2.56 MB, counts 640 kB, rewards 32 kB; "
+        "record_every must be larger, decisions False, or game must have fewer steps (horizon), observations or actions"
+    )
+    with tmf.max_memory(10), pytest.raises(MemoryError, match=r"; replicas must be fewer, or game must have fewer"):
+        tmf.simulate(BIG, uniform(20, 4), ALL, 100, replicas=2, record_every=4000, decisions=False)
+    with tmf.max_memory(10), pytest.raises(MemoryError, match=r"; engine must be 'counts', record_every larger, dec"):
+        tmf.simulate(BIG, uniform(20, 4), ALL, 10**8, engine="agents")
+    with tmf.max_memory(10), pytest.raises(MemoryError, match=r"^convergence\(\) needs .*; replicas must be fewer"):
+        tmf.analysis.convergence(BIG, uniform(20, 4), ALL, [10, 100])
+
+
+def test_what_is_free_is_the_limit_without_one(monkeypatch):
+    monkeypatch.setattr(needs, "free", lambda: 70_000_000)
+    game = dense(20, 4, 100_000)
+    with pytest.raises(MemoryError, match=r"^simulate\(\) needs 80.8 MB of memory, 70 MB are free: decisions 64 MB"):
+        tmf.simulate(game, uniform(20, 4), ALL, 100)
+    assert tmf.estimate(tmf.simulate, game, uniform(20, 4), ALL, 100).free == 70_000_000
+    with tmf.max_memory(float("inf")):
+        assert tmf.simulate(game, uniform(20, 4), ALL, 100, rng=1).decisions.shape == (1, 100_000, 20, 4)
+    monkeypatch.setattr(needs, "free", lambda: 0)  # small calls never look
+    tmf.simulate(SHORT, uniform(30, 4), ALL, 100)
+    monkeypatch.setattr(needs, "free", lambda: None)
+    assert tmf.estimate(tmf.simulate, game, uniform(20, 4), ALL, 100).fits
+
+
+def test_limits_nest_and_hold_in_threads_of_the_package():
+    with tmf.max_memory("1 kB"):
+        with tmf.max_memory("1 GB"):
+            tmf.simulate(SHORT, uniform(30, 4), ALL, 100)
+        with pytest.raises(MemoryError, match="max_memory is 1 kB"):
+            tmf.simulate(SHORT, uniform(30, 4), ALL, 100)
+        found = tmf.estimate(tmf.simulate, SHORT, uniform(30, 4), ALL, 100)
+        assert found.free == 1000 and not found.fits
+    tmf.simulate(SHORT, uniform(30, 4), ALL, 100)
+    small = tmf.max_memory(1000)
+    with small, small, pytest.raises(MemoryError):  # used again
+        tmf.mean_field(SHORT, uniform(30, 4), ALL)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("4 GB", 4e9), ("500MiB", 500 * 2**20), (" 1.5 kb ", 1500), (7, 7), (2.5e9, 2.5e9)]
+)
+def test_units(text, value):
+    assert tmf.max_memory(text).limit == value
+
+
+@pytest.mark.parametrize("bad", ["4", "GB", "4 XB", "-1 GB", "0 GB", "", "1e400 GB", ". GB", "nan GB"])
+def test_bad_units(bad):
+    with pytest.raises(ValueError, match=r"limit is .*; must be a number > 0 with a unit"):
+        tmf.max_memory(bad)
+
+
+@pytest.mark.parametrize("bad", [0, -1, float("nan"), True, None, [1]])
+def test_bad_limits(bad):
+    with pytest.raises((TypeError, ValueError), match=r"^limit is"):
+        tmf.max_memory(bad)
+
+
+@pytest.mark.parametrize("bad", [print, 3, tmf.Game, tmf.games.queueing, np.zeros, "simulate"])
+def test_only_functions_that_ask_can_be_estimated(bad):
+    with pytest.raises(TypeError, match=r"^function is .*must be one of the package whose memory grows"):
+        tmf.estimate(bad)
+
+
+def test_arguments_are_checked_as_in_the_call():
+    with pytest.raises(ValueError, match="n_agents is 0"):
+        tmf.estimate(tmf.simulate, SHORT, uniform(30, 4), ALL, 0)
+    with pytest.raises(TypeError, match="missing"):
+        tmf.estimate(tmf.simulate)
+
+
+def test_an_estimate_prints_a_table():
+    found = tmf.estimate(tmf.simulate, BIG, uniform(20, 4), ALL, 100, replicas=10)
+    lines = str(found).splitlines()
+    assert lines[0].split() == ["decisions", "(10,", "4000,", "20,", "4)", "25.6", "MB"]
+    assert lines[-1] == repr(found) and "about" in repr(found) and found.bytes == sum(n.bytes for n in found.needs)
+    assert [n.bytes for n in found.needs] == sorted((n.bytes for n in found.needs), reverse=True)
+    seconds = found.seconds
+    assert tmf.estimate(tmf.simulate, BIG, uniform(20, 4), ALL, 100, replicas=20).seconds == pytest.approx(2 * seconds)
+
+
+# ------------------------------------------------------------------------------------------------ what is free
+
+
+def test_free_memory_of_machine_and_control_groups(tmp_path):
+    proc, groups = tmp_path / "proc", tmp_path / "cgroup"
+    (proc / "self").mkdir(parents=True)
+    (proc / "meminfo").write_text("MemTotal: 9000000 kB\nMemAvailable:    5000000 kB\n")
+    assert needs.free(proc, groups) == 5000000 * 1024
+    (proc / "self" / "cgroup").write_text("0::/a/b\n")
+    for name, limit, used, cached in (("a", "3000000000", 1000000000, 200), ("a/b", "max", 10, 0)):
+        (groups / name).mkdir(parents=True)
+        (groups / name / "memory.max").write_text(f"{limit}\n")
+        (groups / name / "memory.current").write_text(f"{used}\n")
+        (groups / name / "memory.stat").write_text(f"anon 7\ninactive_file {cached}\n")
+    assert needs.free(proc, groups) == 2000000200  # the limit of the group above
+    (groups / "a" / "memory.current").write_text("4000000000")
+    assert needs.free(proc, groups) == 0
+    (proc / "self" / "cgroup").write_text("12:cpu,memory:/x\n3:cpuset:/\n")
+    (groups / "memory").mkdir()
+    for name, text in (("limit_in_bytes", "1000"), ("usage_in_bytes", "300"), ("stat", "total_inactive_file 50\n")):
+        (groups / "memory" / f"memory.{name}").write_text(text)
+    assert needs.free(proc, groups) == 750  # the folder /x is not there: that of the container is
+    (proc / "meminfo").unlink()
+    (groups / "memory" / "memory.stat").unlink()
+    assert needs.free(proc, groups) > 0  # the memory of the machine
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_the_address_space_is_a_limit():
+    program = (
+        "import resource, tmfcore as tmf; from tmfcore._base import needs\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (4 * 10**9, 4 * 10**9)); assert 0 < needs.free() < 4 * 10**9"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
