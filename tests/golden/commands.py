@@ -25,6 +25,8 @@ GRID = ("crowd-motion", "--n-agents", "200", "--horizon", "3", "--set", "shape=3
 CASES = {
     "help": [["--help"], ["solve", "--help"], ["simulate", "--help"], ["games", "--help"], ["new", "--help"],
              ["reproduce", "--help"], ["bench", "--help"], ["info", "--help"], ["--version"]],
+    "poisson": [["solve", "left-right", "--schedule", "poisson", "--step", "0.25", "--solver", "fixed-point", "--iterations", "2"],
+                ["simulate", "left-right", "--rate", "2", "--n-agents", "50", "--times", "0.5"]],
     "games": [["games"]],
     "games-queueing": [["games", "queueing"]],
     "games-crowd-motion": [["games", "crowd-motion"]],

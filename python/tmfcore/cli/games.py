@@ -67,7 +67,7 @@ def game_options(command: Command) -> Command:
 
 
 def build_game(name: str, options: dict[str, Any]) -> Callable[[tmf.Schedule, int], tmf.Game]:
-    """Return a function of (schedule, n_agents) that makes the game of the user's options, in steps.
+    """Return a function of (schedule, n_agents) that makes the game of the user's options, in steps unless Poisson.
 
     Parameters without an option keep the defaults of the game's function.
     """
@@ -82,6 +82,10 @@ def build_game(name: str, options: dict[str, Any]) -> Callable[[tmf.Schedule, in
 
     def played(schedule: tmf.Schedule, n_agents: int) -> tmf.Game:
         with usage_errors():
+            if isinstance(schedule, tmf.Poisson):
+                if game.step is not None:
+                    raise ValueError(f"{name} has {_lasting(game)}; must have no steps for --schedule poisson")
+                return game
             return game.at(schedule, n_agents) if step is None else game.at(step=step)
 
     return played

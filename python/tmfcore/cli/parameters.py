@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 LONGEST_WORDS = 40  # longest list of choices, in characters, that is shown as the metavar of an option
-SCHEDULES = ("synchronous", "sequential", "batch", "fraction", "bernoulli")
+SCHEDULES = ("synchronous", "sequential", "batch", "fraction", "bernoulli", "poisson")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -113,7 +113,13 @@ def sweeps(text: str) -> float | None:
 # --------------------------------------------------------------------------------------------------------- schedules
 
 #: Schedule -> the option with its number.
-_SCHEDULE_VALUES = {"batch": "batch", "fraction": "fraction", "bernoulli": "probability"}
+_SCHEDULE_VALUES = {"batch": "batch", "fraction": "fraction", "bernoulli": "probability", "poisson": "rate"}
+
+
+def rates(text: str) -> float | list[float]:
+    """One rate, or one per observation, as Poisson takes them."""
+    found = probabilities(text)
+    return found[0] if isinstance(found, list) else found
 
 
 def probabilities(text: str) -> float | list[list[float]]:
@@ -127,6 +133,15 @@ def probabilities(text: str) -> float | list[list[float]]:
 
 def schedule_options(command: Command) -> Command:
     """Add the options that choose the schedule."""
+    command = click.option(
+        "--most", type=float, metavar="RATE",
+        help="poisson: the largest rate at which a passive agent leaves an observation, if rates are functions of mu.",
+    )(command)  # fmt: skip
+    command = click.option(
+        "--rate", type=rates, metavar="RATE[,RATE...]",
+        help="poisson: actions of an agent per sweep, at random times; or one per observation, with commas.  "
+        "[default: 1]",
+    )(command)  # fmt: skip
     command = click.option(
         "--probability", type=probabilities, metavar="P[,P...]",
         help="bernoulli: probability that an agent acts at a step; or one per observation, with commas.",
@@ -149,7 +164,9 @@ def build_schedule(options: dict[str, Any], n_agents: int) -> tmf.Schedule:
     for other in given:
         if other != kind:
             raise click.UsageError(f"--{_SCHEDULE_VALUES[other]} belongs to --schedule {other}; the schedule is {kind}")
-    if kind in _SCHEDULE_VALUES and not given:
+    if options["most"] is not None and kind != "poisson":
+        raise click.UsageError(f"--most belongs to --schedule poisson; the schedule is {kind}")
+    if kind in _SCHEDULE_VALUES and not given and kind != "poisson":
         raise click.UsageError(f"--schedule {kind} needs --{_SCHEDULE_VALUES[kind]}")
     if kind == "batch" and options["batch"] > n_agents:
         raise click.UsageError(f"--batch is {options['batch']}; must be <= --n-agents = {n_agents}")
@@ -161,6 +178,8 @@ def build_schedule(options: dict[str, Any], n_agents: int) -> tmf.Schedule:
             schedule = tmf.Fraction(options["fraction"])
         elif kind == "bernoulli":
             schedule = tmf.Bernoulli(options["probability"])
+        elif kind == "poisson":
+            return tmf.Poisson(1.0 if options["rate"] is None else options["rate"], options["most"])
         else:
             schedule = tmf.Sequential() if kind == "sequential" else tmf.Synchronous()
         if not schedule._by_observation():

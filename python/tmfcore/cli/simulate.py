@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypedDict, get_args
 
 import click
 
@@ -33,6 +33,8 @@ __all__ = ["simulate"]
               help="counts: simulate the histogram, at a cost independent of N; agents: every agent.")  # fmt: skip
 @click.option("--replicas", type=count, default=10, show_default=True, help="Number of independent populations.")
 @click.option("--record-every", type=count, help="Steps between recorded distributions.  [default: one sweep]")
+@click.option("--times", type=float, metavar="SWEEPS",
+              help="poisson: time between recorded distributions, in sweeps.  [default: 1]")  # fmt: skip
 @words.seed_option
 @words.threads_option
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the simulation (.npz).")
@@ -46,6 +48,7 @@ def simulate(
     engine: Engine,
     replicas: int,
     record_every: int | None,
+    times: float | None,
     seed: int,
     threads: int | None,
     out: Path | None,
@@ -67,11 +70,17 @@ def simulate(
     from .result_tables import mu_table
 
     schedule = words.build_schedule(options, n_agents)
+    clocks = isinstance(schedule, tmf.Poisson)
+    _refuse("--times", times, not clocks, "belongs to --schedule poisson: --record-every counts steps")
+    _refuse("--record-every", record_every, clocks, "cannot be used with --schedule poisson: --times is in sweeps")
+    _refuse("--step", options["step"], clocks, "cannot be used with --schedule poisson: clocks have no steps")
     played = build_game(game, options)(schedule, n_agents)
-    record_every = record_every or min(played.n_steps, max(1, round(1 / played.dt)))
+    if not clocks:
+        record_every = record_every or min(played.n_steps, max(1, round(1 / played.dt)))
+    recorded: _Recorded = {"times": times} if record_every is None else {"record_every": record_every}
     with usage_errors():
         used = tmf.SoftmaxPolicy.uniform(played) if policy is None else _learnt(policy, played, schedule, n_agents)
-        flow = tmf.mean_field(played, used, schedule, n_agents, record_every=record_every)
+        flow = tmf.mean_field(played, used, schedule, n_agents, **recorded)
         _, _, limit = judged_under(played, used, schedule, n_agents)
     if pictures is not None:
         words.make_folder(pictures, "'--pictures'")
@@ -80,11 +89,11 @@ def simulate(
     def play(some: int, finished: int) -> tmf.Simulation:
         return tmf.simulate(
             played, used, schedule, n_agents, replicas=some, engine=engine, rng=stream, threads=threads,
-            record_every=record_every,
-            progress=lambda done, _: bar(finished * played.n_steps + done, replicas * played.n_steps),
+            **recorded,
+            progress=lambda done, total: bar(finished * total // some + done, replicas * total // some),
         )  # fmt: skip
 
-    with usage_errors(), progress(f"{game}, {schedule}: steps") as bar:
+    with usage_errors(), progress(f"{game}, {schedule}: {'events' if clocks else 'steps'}") as bar:
         run, interrupted = _in_parts(play, replicas)
     if run is None:
         raise KeyboardInterrupt
@@ -114,10 +123,11 @@ def simulate(
         "n_agents": n_agents,
         "replicas": run.replicas,
         "engine": run.engine,
-        "horizon": played.n_steps,
-        "step": played.dt,
+        "horizon": played.horizon if clocks else played.n_steps,
+        "step": None if clocks else played.dt,
         "observations": played.observation_labels,
         "steps": run.steps,
+        "times": run.times,
         "mu": shares,
         "mean_field": flow.mu,
         "returns": run.returns,
@@ -132,6 +142,19 @@ def simulate(
         _return_table(mean, low, high, limit),
     ]  # fmt: skip
     return Report(document, tables, lines, interrupted)
+
+
+class _Recorded(TypedDict, total=False):
+    """What sets the times of records."""
+
+    times: float | None
+    record_every: int
+
+
+def _refuse(option: str, value: float | None, refused: bool, why: str) -> None:
+    """Raise if an option is given that the schedule does not take."""
+    if refused and value is not None:
+        raise click.UsageError(f"{option} {why}")
 
 
 def _learnt(path: Path, game: tmf.Game, schedule: tmf.Schedule, n_agents: int) -> tmf.SoftmaxPolicy | tmf.TabularPolicy:

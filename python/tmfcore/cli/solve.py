@@ -84,9 +84,15 @@ def solve(
     from .result_tables import mu_table, policy_at, policy_table
 
     schedule = words.build_schedule(options, n_agents)
+    step: float | None = None
+    if isinstance(schedule, tmf.Poisson):
+        if coarse is not None:
+            raise click.UsageError("--coarse cannot be used with --schedule poisson: --step sets the length of steps")
+        step, options["step"] = options["step"], None
     make = build_game(game, options)
-    played = make(schedule, n_agents)
-    solved, under = _coarsely(make, played, schedule, n_agents, coarse, options["step"])
+    solved, under = played, _ = make(schedule, n_agents), schedule
+    if not isinstance(schedule, tmf.Poisson):
+        solved, under = _coarsely(make, played, schedule, n_agents, coarse, options["step"])
     settings = {
         name: value
         for name, value in (
@@ -106,7 +112,7 @@ def solve(
     try:
         with usage_errors(), progress(f"{title}, {game}, {under}") as bar, warnings.catch_warnings():
             warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # printed below in one line
-            solution = run(solved, under, n_agents, rng=seed, progress=bar)
+            solution = run(solved, under, n_agents, rng=seed, progress=bar, step=step)
     except KeyboardInterrupt as interrupt:
         partial_solution: tmf.Solution | None = getattr(interrupt, "partial", None)
         if partial_solution is None:
@@ -146,13 +152,17 @@ def solve(
 
 @dataclasses.dataclass(frozen=True)
 class _Judged:
-    """A policy under the user's schedule, its flow once per sweep, and the coarse schedule of the solve, if any."""
+    """A policy under the user's schedule, its flow once per sweep, and the coarse schedule of the solve, if any.
+
+    steps: number and length of the steps that were solved, also under Poisson clocks.
+    """
 
     schedule: str
     exploitability: float
     mean_return: float
     flow: tmf.Flow
     coarse: str
+    steps: tuple[int, float]
 
     @property
     def relative_exploitability(self) -> float:
@@ -197,15 +207,23 @@ def _judged(
     import tmfcore as tmf
     from tmfcore._limit.exploitability import judged_under
 
-    sweep = max(1, round(1 / played.dt))
+    if isinstance(schedule, tmf.Poisson):
+        with usage_errors():
+            flow = tmf.mean_field(played, solution.policy, schedule, n_agents)
+            gap, value = solution.exploitability, solution.mean_return
+            if solution.discretisation is None:  # interrupted, and not judged under the clocks
+                gap, _, value = judged_under(played, solution.policy, schedule, n_agents)
+        n_steps = solution.flow.horizon
+        return _Judged(schedule.label, gap, value, flow, "", (n_steps, played.horizon / n_steps))
+    sweep, steps = max(1, round(1 / played.dt)), (played.n_steps, played.dt)
     if under is schedule:
         flow = solution.flow
         rows = sorted({*range(0, len(flow.steps), sweep), len(flow.steps) - 1})
         flow = dataclasses.replace(flow, mu=flow.mu[rows], steps=flow.steps[rows])
-        return _Judged(solution.schedule, solution.exploitability, solution.mean_return, flow, "")
+        return _Judged(solution.schedule, solution.exploitability, solution.mean_return, flow, "", steps)
     gap, _, value = judged_under(played, solution.policy, schedule, n_agents)
     flow = tmf.mean_field(played, solution.policy, schedule, n_agents, record_every=min(sweep, played.n_steps))
-    return _Judged(schedule.label, gap, value, flow, solution.schedule)
+    return _Judged(schedule.label, gap, value, flow, solution.schedule, steps)
 
 
 def _solver(name: str, settings: dict[str, Any], time_limit: float | None) -> Callable[..., tmf.Solution]:
@@ -242,7 +260,7 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game, judged: _Judged, ask
         *([("solved", f"under {judged.coarse}, then judged under {judged.schedule}")] if judged.coarse else []),
         ("mean return (mean field)", number(judged.mean_return)),
         ("iterations", f"{history['iteration'][-1]}"),
-        ("steps, sweeps per step", f"{game.n_steps}, {game.dt:g}"),
+        ("steps, sweeps per step", f"{judged.steps[0]}, {judged.steps[1]:g}"),
         ("seconds", f"{history['seconds'][-1]:.2f}"),
         ("stopped because", solution.reason),
     )
@@ -252,13 +270,19 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game, judged: _Judged, ask
 def _exploitability_table(solution: tmf.Solution, judged: _Judged) -> TextTable:
     """Exploitability and tolerances, in columns for units of return and for shares of |mean return|."""
     from tmfcore.reproduce.report import TextTable
+    from tmfcore.solvers.base import relative
 
     asked = [solution.solver.get(name) for name in ("absolute_tolerance", "tolerance")]
-    found: dict[str, tmf.Solution | _Judged] = {"found": judged}
+    found: dict[str, tmf.Solution | tmf.solvers.Discretisation | _Judged] = {"found": judged}
+    if solution.discretisation is not None:
+        found = {f"in steps of {solution.discretisation.step:.3g}": solution.discretisation, judged.schedule: judged}
     if judged.coarse:
         found = {f"under {judged.coarse}": solution, f"under {judged.schedule}": judged}
     rows = (
-        *((name, f"{one.exploitability:.3e}", f"{one.relative_exploitability:.3e}") for name, one in found.items()),
+        *(
+            (name, f"{one.exploitability:.3e}", f"{relative(one.exploitability, one.mean_return):.3e}")
+            for name, one in found.items()
+        ),
         ("tolerance", *("" if value is None else f"{value:.3e}" for value in asked)),
     )
     return TextTable("exploitability of the policy", ("", "in return", "/ |mean return|"), rows)
@@ -270,8 +294,8 @@ def _document(solution: tmf.Solution, game: tmf.Game, judged: _Judged) -> dict[s
         "game": game.name,
         "schedule": judged.schedule,
         "n_agents": solution.n_agents,
-        "horizon": game.n_steps,
-        "step": game.dt,
+        "horizon": judged.steps[0],
+        "step": judged.steps[1],
         "solver": solution.solver,
         "converged": solution.converged,
         "reason": solution.reason,
@@ -286,6 +310,7 @@ def _document(solution: tmf.Solution, game: tmf.Game, judged: _Judged) -> dict[s
         }
         if judged.coarse
         else None,
+        "discretisation": None if solution.discretisation is None else vars(solution.discretisation),
         "iterations": history["iteration"][-1],
         "best_iteration": solution.best_iteration,
         "seconds": history["seconds"][-1],
