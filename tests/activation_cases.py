@@ -68,3 +68,25 @@ class ByObservation:
         import tmfcore as tmf
 
         return tmf.Bernoulli(kinds(self.n_observations, self.horizon)[self.name][0])
+
+
+@dataclass(frozen=True)
+class BatchOfMu:
+    """As strategies.ScheduleSpec: of N = 3 agents as many as are at observation 0, one more at odd steps."""
+
+    name: str = "batch f(mu, t)"
+    kind: str = "batch"
+
+    @staticmethod
+    def size(mu, t):
+        return min(round(3 * mu[0]) + t % 2, 3)
+
+    def moves(self, horizon, n_agents):
+        """T moves as reference_laws.py reads them."""
+        return [("batch", self.size)] * horizon
+
+    def build(self):
+        """The schedule as tmfcore object."""
+        import tmfcore as tmf
+
+        return tmf.Batch(self.size)

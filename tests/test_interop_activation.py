@@ -33,3 +33,13 @@ def test_in_a_flow_agents_act_by_where_they_are(name):
         env(spec.build(), pickle.loads(pickle.dumps(flow)))
     fixed = tmf.mean_field(spec.build(), own.build(3), tmf.Bernoulli(0.3))
     env(spec.build(), pickle.loads(pickle.dumps(fixed)))
+
+
+def test_who_always_acts_needs_batches():
+    game = tmf.games.queueing([0.1, 0.2], step=1).at()
+    envs = make_vec(game, tmf.TabularPolicy.uniform(game), tmf.Batch(lambda mu, t: 3 - t), 10, num_envs=5, clock="always")
+    envs.reset(seed=1)
+    for _ in range(3):
+        envs.step(np.zeros(5, int))
+    with pytest.raises(ValueError, match="the batch of the population of individual 0 is empty at step 3, but"):
+        envs.step(np.zeros(5, int))

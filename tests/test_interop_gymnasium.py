@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
-from activation_cases import ByObservation
+from activation_cases import BatchOfMu, ByObservation
 
 import reference_gradient
 import reference_laws
@@ -195,6 +195,7 @@ KINDS = [
     ScheduleSpec("bernoulli", 0.6),
     ByObservation("steps and observations", 2, 2),
     ByObservation("f(mu, t)", 2, 2),
+    BatchOfMu(),
 ]
 
 

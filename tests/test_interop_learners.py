@@ -1,4 +1,4 @@
-"""Learners of other libraries in our environments: Stable-Baselines3."""
+"""Learners of other libraries in our environments: Stable-Baselines3, also by SuperSuit's way from PettingZoo."""
 
 
 import numpy as np
@@ -87,6 +87,61 @@ def returns(game, flow, choose, seed):
         rows, rewards, _, _, infos = envs.step(choose(rows, infos, t))
         total, factor = total + factor * rewards, factor * game.discount
     return total
+
+
+@pytest.fixture
+def supersuit():
+    pytest.importorskip("pettingzoo", reason="needs the extra `envs`")
+    return pytest.importorskip("supersuit")
+
+
+def test_supersuit_sees_what_the_environment_shows(supersuit):
+    """Every agent is a copy of one vector, in the order of `possible_agents`; an episode begins anew by itself."""
+    from tmfcore.interop.pettingzoo import parallel_env
+
+    env, plain = parallel_env(GAME, tmf.Batch(3), 10), parallel_env(GAME, tmf.Batch(3), 10)
+    copies = supersuit.pettingzoo_env_to_vec_env_v1(env)
+    assert copies.num_envs == 10
+    rows, _ = copies.reset(seed=4)
+    shown, _ = plain.reset(seed=4)
+    for t in range(45):
+        assert (rows == np.array(list(shown.values()))).all()
+        actions = np.arange(10) % 4
+        rows, rewards, done, _, _ = copies.step(actions)
+        shown, earned, ended, _, _ = plain.step(dict(zip(plain.agents, actions)))
+        assert rewards.tolist() == np.float32(list(earned.values())).tolist()
+        assert done.astype(bool).all() == all(ended.values()) == (t % 20 == 19)
+        if not plain.agents:
+            shown, _ = plain.reset()
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_supersuit_copies_them_into_processes(supersuit, sb3, processes):
+    """Copies of one environment, pickled or deep-copied by SuperSuit, as one VecEnv of stable-baselines3."""
+    from tmfcore.interop.pettingzoo import parallel_env
+
+    one = supersuit.pettingzoo_env_to_vec_env_v1(parallel_env(GAME, tmf.Batch(3), 5))
+    envs = supersuit.concat_vec_envs_v1(one, 2, num_cpus=processes, base_class="stable_baselines3")
+    assert envs.reset().shape == (10, 9)
+    for t in range(20):
+        rows, rewards, done, _ = envs.step(np.full(10, t % 4))
+    assert done.all() and (rows[:, -1] == 0).all() and np.isfinite(rewards).all()
+    envs.close()
+
+
+def test_ppo_learns_through_supersuit(supersuit, sb3):
+    """The whole route, from the population to updated weights and actions."""
+    from tmfcore.interop.pettingzoo import parallel_env
+
+    one = supersuit.pettingzoo_env_to_vec_env_v1(parallel_env(GAME, tmf.Synchronous(), 5))
+    envs = supersuit.concat_vec_envs_v1(one, 2, num_cpus=0, base_class="stable_baselines3")
+    model = sb3.PPO("MlpPolicy", envs, n_steps=20, batch_size=100, n_epochs=2, device="cpu")  # SuperSuit takes no seed
+    before = [part.clone() for part in model.policy.parameters()]
+    model.learn(2 * 20 * 10)
+    assert model.num_timesteps == 400
+    assert any((a != b).any() for a, b in zip(before, model.policy.parameters()))
+    actions, _ = model.predict(envs.reset())
+    assert actions.shape == (10,) and set(actions.tolist()) <= {0, 1, 2, 3}
 
 
 @pytest.mark.envs

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from activation_cases import ByObservation
+from activation_cases import BatchOfMu, ByObservation
 
 import reference_laws
 import tmfcore as tmf
@@ -126,6 +126,7 @@ KINDS = [
     ScheduleSpec("bernoulli", 0.6),
     ByObservation("steps and observations", 2, 2),
     ByObservation("f(mu, t)", 2, 2),
+    BatchOfMu(),
 ]
 
 

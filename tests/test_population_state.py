@@ -9,6 +9,7 @@ import pytest
 import tmfcore as tmf
 
 from .population_cases import SCHEDULES, UNIFORM, A, N, S, T, game_of, policies
+from .stat_tests import assert_law
 
 # ---------------------------------------------------------------- copies and files
 
@@ -51,6 +52,54 @@ def test_a_copy_continues_with_the_same_bits(schedule, engine, drawn, generator,
             assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("start", ["rounded", "sampled", [N - 3, 1, 1, 1]])
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_restart(schedule, engine, start, tmp_path):
+    """With a seed, a new population, whatever was played before; without, the streams go on, also those of copies."""
+    game = game_of("moving")
+    policy = policies(game)["table"]
+    options = {"replicas": 2, "engine": engine, "start": start}
+    population = tmf.Population(game, schedule, N, **options, rng=1)
+    population.step(policy, 5)
+    population.draw()
+    population.restart(rng=2)
+    new = tmf.Population(game, schedule, N, **options, rng=2)
+    for other in (population, new):
+        assert other.t == 0 and (other.returns == 0).all()
+    for _ in range(2):
+        for ours, theirs in zip(continued(population, policy), continued(new, policy), strict=True):
+            assert np.array_equal(ours, theirs)
+        path = tmp_path / "population.npz"
+        population.save(path)
+        first = population.counts
+        others = [population.copy(), tmf.Population.load(path, game, schedule), new]
+        for other in (population, *others):
+            other.restart()
+            assert (other.counts == population.counts).all()
+        if start == "rounded":
+            assert (population.counts == N // S).all() and population.counts.dtype == first.dtype
+
+
+def test_a_restart_plays_new_episodes():
+    """Counts after a step, over 20,000 restarts: the enumerated law, so that episodes are independent."""
+    game = game_of("constant", horizon=1, initial=[0.5, 0.5, 0.0, 0.0])
+    policy = tmf.TabularPolicy(np.random.default_rng(5).dirichlet(np.ones(A), size=S))
+    population = tmf.Population(game, tmf.Batch(1), 2, rng=3)
+    found = []
+    for _ in range(20_000):
+        population.restart()
+        population.step(policy)
+        found.append((*population.decisions[0, :2].ravel().tolist(),))
+    pi = policy.table[0] / 2
+    law = {tuple(np.eye(2 * A, dtype=int)[o * A + a].tolist()): pi[o, a] for o in range(2) for a in range(A)}
+    assert_law(found, law)
+    with pytest.raises(TypeError, match="rng is 'x'"):
+        population.restart(rng="x")
+    assert population.t == 1
+    population.restart()
+
+
 def test_files_of_others_are_refused(tmp_path):
     game, schedule, path = game_of("constant"), tmf.Batch(7), tmp_path / "population.npz"
     tmf.Population(game, schedule, N, rng=1).save(path)
@@ -77,7 +126,7 @@ def test_states_that_no_population_has_are_refused(engine):
     population = tmf.Population(game, schedule, N, engine=engine, rng=1)
     population.step(UNIFORM)
     population.draw()
-    good = population._state()
+    good = population._now()
     bad = [("counts", population.counts + 1), ("counts", -population.counts), ("totals", np.zeros(2))]
     if engine == "counts":
         words = good["kernel"]["words"].copy()

@@ -147,6 +147,7 @@ EXAMPLES = {
     "tmfcore.Population.act": lambda: {
         "self": stepped(), "actions": np.pad(stepped().draw()[..., None], ((0, 0), (0, 0), (0, A - 1))),
     },
+    "tmfcore.Population.restart": lambda: {"self": stepped(), "rng": 1},
     "tmfcore.Population.copy": lambda: {"self": stepped()},
     "tmfcore.Population.save": lambda: {"self": stepped(), "path": str(folder() / "population.npz")},
     "tmfcore.Population.load": lambda: {

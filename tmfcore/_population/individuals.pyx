@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-from tmfcore._model.activation cimport ActingShares
+from tmfcore._model.activation cimport ActingShares, batch_of
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model
@@ -70,7 +70,8 @@ cdef class Individuals:
     horizon : int
         T.
     acting : ActingShares or None
-        The probability with which each of the others acts, if it depends on the observation or on mu.
+        The probability with which each of the others acts, if it depends on the observation or on mu; or the share of
+        the N agents that a batch is, if that depends on mu.
     """
     cdef Evaluator at
 
@@ -126,7 +127,7 @@ cdef class Individuals:
             As for `move`.
         batch : int
             Agents of the N that act, including the individual if its action is not -1. -1: each of the others acts
-            with `probability`, or, if Individuals was made with `acting`, with that of its observation.
+            with `probability`, or as `acting` says, if Individuals was made with it.
         counts : ndarray of int64, shape (n, S)
             Agents at each observation, including the individual; rows sum to N.
         next_counts : ndarray of int64, shape (n, S)
@@ -138,7 +139,7 @@ cdef class Individuals:
         """
         cdef Evaluator at = self.at
         cdef Py_ssize_t n = observations.shape[0], S = at.n_observations, i, o
-        cdef int64_t n_others
+        cdef int64_t n_others, others_acting
         cdef void *memory
         cdef Scratch scratch
         cdef Sampler sampler
@@ -164,7 +165,12 @@ cdef class Individuals:
                                              scratch.acting)
                     elif at.acting is not None:
                         at.shares_at(t, scratch.mu)
-                        for o in range(S):
+                        if at.acting.batches:
+                            others_acting = batch_of(at.shares[0], n_others + 1) - (actions[i] >= 0)
+                            if not 0 <= others_acting <= n_others:
+                                refuse_batch(t, i, others_acting, n_others)
+                            split_hypergeometric(&sampler, scratch.others, S, n_others, others_acting, scratch.acting)
+                        for o in range(0 if at.acting.batches else S):
                             scratch.acting[o] = binomial(&sampler, scratch.others[o], at.shares[o])
                     else:
                         for o in range(S):
@@ -191,6 +197,14 @@ cdef class Individuals:
             if not -1 <= actions[i] < A:
                 raise ValueError(f"actions[{i}] is {actions[i]}; must lie in -1..{A - 1}")
         return 0
+
+
+cdef int refuse_batch(int t, Py_ssize_t i, int64_t others_acting, int64_t n_others) except -1 with gil:
+    if others_acting < 0:
+        raise ValueError(f"the batch of the population of individual {i} is empty at step {t}, but the individual "
+                         "acts; batches must be >= 1")
+    raise ValueError(f"the batch of the population of individual {i} is all {n_others + 1} agents at step {t}, but the "
+                     "individual is passive")
 
 
 cdef int check_populations(

@@ -7,10 +7,16 @@ from tmfcore._population.ledger cimport Ledger
 from tmfcore._population.singles cimport Singles
 
 
+cdef enum Call:
+    STEPS      # with a policy
+    DRAW       # who acts
+    ACT        # with the decisions of the caller
+
+
 cdef class Populations:
     cdef Py_ssize_t n_replicas, n_observations, n_actions
     cdef int64_t n_agents
-    cdef double discount, weight       # weight: discount^t
+    cdef double discount, weight       # weight: discount^t, known once a call has succeeded
     cdef readonly bint drawn           # the agents that act at the next step are drawn
     cdef bint busy
     cdef list bit_generators
@@ -22,7 +28,6 @@ cdef class Populations:
     cdef void *memory
     cdef void *before
     cdef size_t size
-    cdef double weight_before
     cdef list generators_before        # empty if they are not read
     cdef char *words                   # (R, word_bytes)   stream of the splitter, of counts
     cdef double *totals                # (R,)      discounted sums of the rewards of all agents
@@ -35,20 +40,25 @@ cdef class Populations:
     cdef size_t word_bytes
     cdef double cells                  # of the tables of the game
 
-    # Allocate for R populations with counts (R, S), at step 0.
+    # Allocate for R populations of N agents.
     cdef int lay_out(
-        self, Model model, const int64_t[:, ::1] counts, double discount, bint decisions, size_t word_bytes,
-        list bit_generators) except -1
-    # Begin a call: refuse it if another one has not ended, and keep the state in case the call fails. Then `restore`
-    # brings it back, with the states of the generators if they were asked for.
-    cdef int begin(self, bint reads_generators) except -1
+        self, Model model, int64_t n_agents, Py_ssize_t n_replicas, double discount, bint decisions, size_t word_bytes
+    ) except -1
+    # Go to step 0 with counts (R, S); keyed: draw the keys of the replicas.
+    cdef int place(self, const int64_t[:, ::1] counts, list bit_generators, bint keyed) except -1
+    # Make a call for all replicas, or, if one fails, for none: `keep` the state, make the call for `one` replica after
+    # another, or `restore` the state, with those of the generators that the call `reads`. One call at a time.
+    cdef int whole(self, Call call, Py_ssize_t t, Py_ssize_t n_steps, object given) except -1
+    cdef int keep(self, Call call) except -1
     cdef int restore(self) except -1
+    cdef bint reads(self, Call call) noexcept
+    cdef int one(self, Call call, Py_ssize_t r, Py_ssize_t t, Py_ssize_t n_steps, object given) except -1
+    cdef int play(self, Py_ssize_t r, Py_ssize_t t, Py_ssize_t n_steps, int64_t n_moved) except -1
+    cdef Py_ssize_t advance(self, Py_ssize_t t, Py_ssize_t end) except -1 nogil      # by the engine
     cdef int refuse_overflow(self, Py_ssize_t t) except -1
     cdef void open_ledger(self, Py_ssize_t r, Py_ssize_t n_steps) noexcept nogil
     # Give the kernel of single agents the population of replica r, unless it has it already.
     cdef int turn(self, Singles singles, Py_ssize_t r, void *observations) except -1
-    # Steps from one look for an interrupt to the next.
-    cdef Py_ssize_t unheard(self, int64_t n_agents) noexcept
     # What all replicas have, to a dict and from it.
     cdef int add_state(self, dict out) except -1
     cdef int take_state(self, dict found) except -1

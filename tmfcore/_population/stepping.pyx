@@ -24,26 +24,23 @@ from tmfcore._population.ledger cimport resume_ledger
 from tmfcore._population.singles cimport Singles
 from tmfcore._random.sampling cimport bits_of, stream_bytes, stream_sound
 
+cdef str IN_USE = ("the population is being stepped already, by another thread or by the call that called this "
+                   "function; one call at a time: step a copy()")
 cdef double UNHEARD = 2**24       # cells of tables read, or agents moved, from one look for an interrupt to the next
 
 
 cdef class Populations:
     """R replicas after some number of steps; abstract."""
     cdef int lay_out(
-        self, Model model, const int64_t[:, ::1] counts, double discount, bint decisions, size_t word_bytes,
-        list bit_generators
+        self, Model model, int64_t n_agents, Py_ssize_t n_replicas, double discount, bint decisions, size_t word_bytes
     ) except -1:
-        cdef Py_ssize_t R = counts.shape[0], S = model.n_observations, A = model.n_actions, o, r
+        cdef Py_ssize_t R = n_replicas, S = model.n_observations, A = model.n_actions
         cdef double cells = R * (1.0 * word_bytes / 8 + 7 + 2.0 * S + (1.0 * S * A if decisions else 0.0))
-        self.n_replicas, self.n_observations, self.n_actions = R, S, A
-        self.discount, self.weight, self.word_bytes, self.bit_generators = discount, 1, word_bytes, bit_generators
-        self.replica = -1
-        for o in range(S):
-            self.n_agents += counts[0, o]
+        self.n_replicas, self.n_observations, self.n_actions, self.n_agents = R, S, A, n_agents
+        self.discount, self.word_bytes = discount, word_bytes
         self.memory = room_for(cells, 8, b"the populations")
         self.before = room_for(cells, 8, b"the populations")
         self.size = <size_t>(8 * cells)
-        memset(self.memory, 0, self.size)
         self.words = <char *>self.memory
         self.totals = <double *>(self.words + R * word_bytes)
         self.rewards = self.totals + R
@@ -52,11 +49,27 @@ cdef class Populations:
         self.counts = <int64_t *>(self.opened + R)
         self.acting = self.counts + R * S
         self.decisions = self.acting + R * S if decisions else NULL
-        memcpy(self.counts, &counts[0, 0], R * S * sizeof(int64_t))
         self.cells = S * (1.0 + A) * model.n_successors
         self.bits = <bitgen_t **>room_for(R, sizeof(void *), b"the populations")
-        for r in range(R):
+        return 0
+
+    cdef int place(self, const int64_t[:, ::1] counts, list bit_generators, bint keyed) except -1:
+        cdef Py_ssize_t r, i
+        if self.busy:
+            raise RuntimeError(IN_USE)
+        if (counts.shape[0] != self.n_replicas or counts.shape[1] != self.n_observations
+                or len(bit_generators) != self.n_replicas):
+            raise ValueError(f"there must be {self.n_replicas} rows of {self.n_observations} counts, and as many "
+                             "bit generators")
+        self.bit_generators = bit_generators
+        for r in range(self.n_replicas):
             self.bits[r] = bits_of(bit_generators[r])
+        memset(self.memory, 0, self.size)
+        memcpy(self.counts, &counts[0, 0], self.n_replicas * self.n_observations * sizeof(int64_t))
+        self.weight, self.drawn, self.replica = 1, False, -1
+        for r in range(self.n_replicas if keyed else 0):
+            for i in range(4):
+                self.keys[4 * r + i] = self.bits[r].next_uint64(self.bits[r].state)
         return 0
 
     def __dealloc__(self):
@@ -94,22 +107,56 @@ cdef class Populations:
                                  f"{self.totals[r] / self.n_agents}; must be finite: the rewards are too large")
         return 0
 
-    cdef int begin(self, bint reads_generators) except -1:
+    cdef int whole(self, Call call, Py_ssize_t t, Py_ssize_t n_steps, object given) except -1:
+        cdef Py_ssize_t r
         if self.busy:
-            raise RuntimeError("the population is being stepped already, by another thread or by the call that called "
-                               "this function; one call at a time: step a copy()")
+            raise RuntimeError(IN_USE)
+        self.keep(call)
         self.busy = True
+        try:
+            for r in range(self.n_replicas):
+                self.one(call, r, t, n_steps, given)
+            if call != DRAW:
+                self.weight = self.ledger.weight
+                self.refuse_overflow(t)
+            self.drawn = call == DRAW
+        except BaseException:
+            self.restore()
+            raise
+        finally:
+            self.busy = False
+        return 0
+
+    cdef int keep(self, Call call) except -1:
+        self.generators_before = [one.state for one in self.bit_generators] if self.reads(call) else []
         memcpy(self.before, self.memory, self.size)
-        self.weight_before = self.weight
-        self.generators_before = [one.state for one in self.bit_generators] if reads_generators else []
         return 0
 
     cdef int restore(self) except -1:
         memcpy(self.memory, self.before, self.size)
-        self.weight = self.weight_before
         self.replica = -1
         for one, state in zip(self.bit_generators, self.generators_before):
             one.state = state
+        return 0
+
+    cdef bint reads(self, Call call) noexcept:
+        return True
+
+    cdef int one(self, Call call, Py_ssize_t r, Py_ssize_t t, Py_ssize_t n_steps, object given) except -1:
+        raise NotImplementedError
+
+    cdef Py_ssize_t advance(self, Py_ssize_t t, Py_ssize_t end) except -1 nogil:
+        return end
+
+    cdef int play(self, Py_ssize_t r, Py_ssize_t t, Py_ssize_t n_steps, int64_t n_moved) except -1:
+        """Play steps t..t + n_steps - 1 of replica r, which the engine has; n_moved: agents that move at each."""
+        cdef Py_ssize_t end = t + n_steps, most = max(1, <Py_ssize_t>(UNHEARD / (self.cells + n_moved)))
+        self.open_ledger(r, n_steps)
+        while t < end:
+            with nogil:
+                t = self.advance(t, min(end, t + most))
+            if t < end:
+                PyErr_CheckSignals()
         return 0
 
     cdef void open_ledger(self, Py_ssize_t r, Py_ssize_t n_steps) noexcept nogil:
@@ -124,17 +171,15 @@ cdef class Populations:
         self.replica = r
         return 0
 
-    cdef Py_ssize_t unheard(self, int64_t n_agents) noexcept:
-        return max(1, <Py_ssize_t>(UNHEARD / (self.cells + n_agents)))
-
     cdef int add_state(self, dict out) except -1:
         out["totals"] = np.array(<double[:self.n_replicas]>self.totals)
         out["keys"] = self.all_keys()
         out["weight"] = self.weight
+        out["drawn"] = self.drawn
         return 0
 
     cdef int take_state(self, dict found) except -1:
-        self.weight = found["weight"]
+        self.weight, self.drawn = found["weight"], found["drawn"]
         copy_into(self.totals, found["totals"], "totals", (self.n_replicas,), np.float64)
         copy_into(self.keys, found["keys"], "keys", (self.n_replicas, 4), np.uint64)
         return 0
@@ -166,8 +211,9 @@ cdef class CountsPopulations(Populations):
     def __init__(self, Model model not None, Py_ssize_t horizon, double discount, const int64_t[::1] batch,
                  probability, const int64_t[:, ::1] counts not None, bint decisions,
                  list bit_generators not None, dict state=None):
-        cdef Py_ssize_t r, i
-        self.lay_out(model, counts, discount, decisions, (stream_bytes() + 63) // 64 * 64, bit_generators)
+        cdef Py_ssize_t i
+        cdef int64_t n_agents = np.sum(counts[0])
+        self.lay_out(model, n_agents, counts.shape[0], discount, decisions, (stream_bytes() + 63) // 64 * 64)
         self.engine = CountsEngine.of(model, None, horizon, self.n_agents, batch, probability, decisions)
         self.engine.splitter = splitter_for(self.engine.at, self.engine.chain.averaged)
         free(self.engine.splitter.words)      # each replica has its own
@@ -176,11 +222,13 @@ cdef class CountsPopulations(Populations):
             self.reads_generators |= 0 < batch[i] < self.n_agents and not (batch[i] == 1 and model.passive_identity)
         self.reads_generators |= isinstance(probability, ActingShares) and probability.batches
         self.reads_generators |= self.n_agents > 2**50
-        for r in range(self.n_replicas if state is None else 0):
-            for i in range(4):
-                self.keys[4 * r + i] = self.bits[r].next_uint64(self.bits[r].state)
+        self.place(counts, bit_generators, state is None)
         if state is not None:
             self.set_state(state)
+
+    def restart(self, const int64_t[:, ::1] counts not None, list bit_generators not None):
+        """Go to step 0, with counts (R, S) at the start and new words of R bit generators."""
+        self.place(counts, bit_generators, True)
 
     def follow(self, Policy policy not None):
         """Play another policy from now on."""
@@ -189,75 +237,58 @@ cdef class CountsPopulations(Populations):
 
     def step(self, Py_ssize_t t, Py_ssize_t n_steps):
         """Play steps t..t + n_steps - 1."""
-        cdef Py_ssize_t r, done, end = t + n_steps, most = self.unheard(0)
         if self.engine.at.policy is None:
             raise ValueError("there is no policy; call follow first")
-        self.begin(self.reads_generators or not self.opened[0])
-        try:
-            for r in range(self.n_replicas):
-                self.enter(r)
-                self.open_ledger(r, n_steps)
-                done = t
-                while done < end:
-                    with nogil:
-                        done = self.engine.play(&self.ledger, NULL, done, min(end, done + most), self.no_watch)
-                    if done < end:
-                        PyErr_CheckSignals()
-                self.leave(r)
-            self.weight = self.ledger.weight
-            self.refuse_overflow(t)
-        except BaseException:
-            self.restore()
-            raise
-        finally:
-            self.engine.splitter.words = NULL
-            self.busy = False
+        self.whole(STEPS, t, n_steps, None)
 
     def draw(self, Py_ssize_t t):
         """(R, S) int64: how many of the agents at each observation act at step t; drawn once."""
-        cdef Py_ssize_t r, S = self.n_observations
-        self.begin(self.reads_generators or not self.opened[0])
-        try:
-            for r in range(0 if self.drawn else self.n_replicas):
-                self.enter(r)
-                self.engine.choose(t)
-                memcpy(self.acting + r * S, self.engine.chain.acting, S * sizeof(int64_t))
-                self.opened[r] = self.engine.splitter.opened
-            self.drawn = True
-        except BaseException:
-            self.restore()
-            raise
-        finally:
-            self.engine.splitter.words = NULL
-            self.busy = False
-        return np.array(<int64_t[:self.n_replicas, :S]>self.acting)
+        if not self.drawn:
+            self.whole(DRAW, t, 0, None)
+        return np.array(<int64_t[:self.n_replicas, :self.n_observations]>self.acting)
 
     def act(self, Py_ssize_t t, const int64_t[:, :, ::1] decisions not None):
         """Make step t: the agents that `draw` gave take `decisions` (R, S, A)."""
-        cdef Py_ssize_t r, S = self.n_observations, pairs = S * self.n_actions
-        cdef Record record
-        if decisions.shape[0] != self.n_replicas or decisions.shape[1] * decisions.shape[2] != pairs:
+        if (decisions.shape[0] != self.n_replicas
+                or decisions.shape[1] * decisions.shape[2] != self.n_observations * self.n_actions):
             raise ValueError("decisions must have shape (R, S, A)")
-        memset(&record, 0, sizeof(Record))
-        self.begin(self.reads_generators or not self.opened[0])
+        self.whole(ACT, t, 1, decisions)
+
+    cdef bint reads(self, Call call) noexcept:
+        return self.reads_generators or not self.opened[0]
+
+    cdef int one(self, Call call, Py_ssize_t r, Py_ssize_t t, Py_ssize_t n_steps, object given) except -1:
+        cdef size_t S = self.n_observations
+        self.enter(r)
         try:
-            for r in range(self.n_replicas):
-                self.enter(r)
-                self.open_ledger(r, 1)
-                memcpy(self.engine.chain.acting, self.acting + r * S, S * sizeof(int64_t))
-                memcpy(self.engine.chain.actions, &decisions[r, 0, 0], pairs * sizeof(int64_t))
-                with nogil:
-                    self.engine.move(&self.ledger, &record, t, -1, True)
-                self.leave(r)
-            self.weight = self.ledger.weight
-            self.refuse_overflow(t)
-            self.drawn = False
-        except BaseException:
-            self.restore()
-            raise
+            if call == STEPS:
+                self.play(r, t, n_steps, 0)
+            elif call == DRAW:
+                self.engine.choose(t)
+                memcpy(self.acting + r * S, self.engine.chain.acting, S * sizeof(int64_t))
+            else:
+                self.decided(r, t, given)
         finally:
             self.engine.splitter.words = NULL
-            self.busy = False
+        self.opened[r] = self.engine.splitter.opened
+        if call != DRAW:
+            self.totals[r] = self.ledger.total
+        return 0
+
+    cdef Py_ssize_t advance(self, Py_ssize_t t, Py_ssize_t end) except -1 nogil:
+        return self.engine.play(&self.ledger, NULL, t, end, self.no_watch)
+
+    cdef int decided(self, Py_ssize_t r, Py_ssize_t t, const int64_t[:, :, ::1] decisions) except -1:
+        """Make step t of replica r with decisions (R, S, A)."""
+        cdef size_t S = self.n_observations
+        cdef Record record
+        memset(&record, 0, sizeof(Record))
+        self.open_ledger(r, 1)
+        memcpy(self.engine.chain.acting, self.acting + r * S, S * sizeof(int64_t))
+        memcpy(self.engine.chain.actions, &decisions[r, 0, 0], S * self.n_actions * sizeof(int64_t))
+        with nogil:
+            self.engine.move(&self.ledger, &record, t, -1, True)
+        return 0
 
     cdef int enter(self, Py_ssize_t r) except -1:
         """Give the engine replica r."""
@@ -269,17 +300,11 @@ cdef class CountsPopulations(Populations):
         self.turn(self.engine.singles, r, NULL)
         return 0
 
-    cdef int leave(self, Py_ssize_t r) except -1:
-        """Keep what the ledger has not written."""
-        self.opened[r] = self.engine.splitter.opened
-        self.totals[r] = self.ledger.total
-        return 0
-
     def state(self):
         """All that `state` of a new object needs besides counts; a dict of arrays and numbers."""
         cdef Py_ssize_t R = self.n_replicas
         out = {"counts": self.all_counts(), "acting": np.array(<int64_t[:R, :self.n_observations]>self.acting),
-               "drawn": self.drawn, "opened": np.array(<uint64_t[:R]>self.opened),
+               "opened": np.array(<uint64_t[:R]>self.opened),
                "words": np.array(<uint8_t[:R, :self.word_bytes]><uint8_t *>self.words)}
         self.add_state(out)
         return out
@@ -287,7 +312,6 @@ cdef class CountsPopulations(Populations):
     cdef int set_state(self, dict found) except -1:
         cdef Py_ssize_t R = self.n_replicas, r, o
         self.take_state(found)
-        self.drawn = found["drawn"]
         copy_into(self.acting, found["acting"], "acting", (R, self.n_observations), np.int64)
         copy_into(self.opened, found["opened"], "opened", (R,), np.uint64)
         copy_into(self.words, found["words"], "words", (R, self.word_bytes), np.uint8)

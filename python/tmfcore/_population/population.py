@@ -31,9 +31,10 @@ from tmfcore._population.runs import population_needs
 from tmfcore._population.simulate import cheaper_engine, check_batches, check_population
 from tmfcore._population.starts import start_of
 from tmfcore._population.stepping import CountsPopulations
-from tmfcore._population.told import Told, as_decisions
+from tmfcore._population.told import as_actions, as_decisions
 from tmfcore._random import sampling, seeding
 from tmfcore._results import packing
+from tmfcore._results.result import Saved
 
 __all__ = ["Population"]
 
@@ -42,7 +43,7 @@ MOST_REPLICAS = 2**31 - 1  # streams that a seed spawns
 
 
 @packing.known
-class Population:
+class Population(Saved):
     """R populations of N agents at step t of a game, which the caller steps (Theory, section 5).
 
     Parameters
@@ -126,15 +127,17 @@ class Population:
             kernel = TabularPolicy(np.full((model.n_observations, model.n_actions), 1 / model.n_actions)).kernel
             costs = seconds_per_step(model, kernel, self.n_agents, self._batch, self._probability, self._decisions)
             engine = cheaper_engine(model, self.n_agents, self._batch, costs)
-        given, _ = start_of(start, self.n_agents, self.replicas, self._game)
+        self._start, _ = start_of(start, self.n_agents, self.replicas, self._game)
         needs.ask(population_needs(model, engine, self.n_agents, self.replicas, self._decisions))
         self._streams = seeding.generators(rng, self.replicas)
-        if given is None:
-            drawn = [sampling.multinomial(s.bit_generator, self.n_agents, self._game.initial) for s in self._streams]
-            counts = np.array(drawn)
-        else:
-            counts = given if len(given) == self.replicas else given.repeat(self.replicas, axis=0)
-        self._open(engine, counts)
+        self._open(engine, self._begin())
+
+    def _begin(self) -> IntArray:
+        """Counts at the start (R, S); drawn if start is "sampled"."""
+        if self._start is not None:
+            return self._start if len(self._start) == self.replicas else self._start.repeat(self.replicas, axis=0)
+        initial = self._game.initial
+        return np.array([sampling.multinomial(one.bit_generator, self.n_agents, initial) for one in self._streams])
 
     def _settle(self, game: Game, schedule: Schedule, n_agents: int, replicas: int, decisions: bool) -> None:
         """Check and store what does not change."""
@@ -146,9 +149,7 @@ class Population:
         self.horizon = self._game.n_steps
         self._batch, self._probability = self.schedule._kernel(self.horizon, self.n_agents)
         self._t = 0
-        self._drawn = False  # who acts at step t
         self._policy: object = _NONE  # the policy of the kernel, if it cannot change
-        self._told: Told | None = None  # the individuals, of engine "agents"
 
     def _open(self, engine: str, counts: IntArray, state: dict[str, Any] | None = None) -> None:
         """Make the kernel at the start, or in a state."""
@@ -163,11 +164,7 @@ class Population:
             self._decisions, [one.bit_generator for one in self._streams], state,
         )  # fmt: skip
         self._kernel: CountsPopulations | AgentsPopulations
-        if engine == "counts":
-            self._kernel = CountsPopulations(*given)
-        else:
-            self._kernel = AgentsPopulations(*given)
-            self._told = Told(self._kernel, self._game, self._streams, self._batch, self._probability)
+        self._kernel = CountsPopulations(*given) if engine == "counts" else AgentsPopulations(*given)
 
     @property
     def t(self) -> int:
@@ -218,9 +215,9 @@ class Population:
         ValueError
             The engine is "counts", which has no individuals.
         """
-        if self._told is None:
+        if isinstance(self._kernel, CountsPopulations):
             raise ValueError("engine is 'counts', which has no individuals; must be 'agents' for observations")
-        return np.array(self._told.observations())
+        return self._kernel.individuals()
 
     # ------------------------------------------------------------------------------------------------------- steps
 
@@ -245,7 +242,7 @@ class Population:
         if policy is not self._policy:
             self._follow(policy)
         t = self._t
-        if type(n_steps) is not int or not 0 < n_steps <= self.horizon - t or self._drawn:
+        if type(n_steps) is not int or not 0 < n_steps <= self.horizon - t or self._kernel.drawn:
             n_steps = self._as_steps(n_steps)
         self._kernel.step(t, n_steps)
         self._t = t + n_steps
@@ -267,10 +264,9 @@ class Population:
         """
         self._as_steps(1, drawn=False)
         if isinstance(self._kernel, CountsPopulations):
-            self._drawn = True
             return self._kernel.draw(self._t)
         acts = np.zeros((self.replicas, self.n_agents), dtype=np.bool_)
-        for row, acting in zip(acts, self._batches(), strict=True):
+        for row, acting in zip(acts, self._kernel.draw(self._t), strict=True):
             row[acting] = True
         return acts
 
@@ -303,40 +299,66 @@ class Population:
         Who acts is drawn first if `draw` was not called. By agents the call costs O(R N K), more than one of `step`.
         """
         self._as_steps(1, drawn=False)
-        if self._told is not None:
-            return self._moved(self._told.as_actions(actions, self._batches(), self._t))[0]
         kernel = self._kernel
-        assert isinstance(kernel, CountsPopulations), "individuals are told"
-        self._drawn = True
+        if isinstance(kernel, AgentsPopulations):
+            batches = kernel.draw(self._t)
+            taken = as_actions(actions, batches, self.n_agents, self._game.n_actions, self._t)
+            return self._moved(taken)[0]
         kernel.act(self._t, as_decisions(actions, kernel.draw(self._t), self._game.n_actions, self._t))
         self._t += 1
-        self._drawn = False
         return self.rewards
 
     def _batches(self) -> list[IntArray]:
         """The individuals that act at step t < T, in random order, by replica; drawn once. Engine "agents"."""
-        assert self._told is not None, "engine is 'agents'"
-        self._drawn = True
-        return self._told.draw(self._t)
+        assert isinstance(self._kernel, AgentsPopulations), "environments have individuals"
+        return self._kernel.draw(self._t)
 
-    def _moved(self, actions: IntArray) -> tuple[FloatArray, IntArray]:
-        """Make step t with actions (R, N), -1 for individuals that do not act; their rewards and next observations."""
-        assert self._told is not None, "engine is 'agents'"
-        found = self._told.move(self._t, actions)
+    def _moved(self, taken: list[IntArray]) -> tuple[FloatArray, IntArray]:
+        """Make step t with the actions of `_batches`, 0..A-1; rewards and next observations (R, N) of individuals."""
+        assert isinstance(self._kernel, AgentsPopulations), "environments have individuals"
+        found = self._kernel.act(self._t, taken)
         self._t += 1
-        self._drawn = False
         return found
+
+    @takes_rng
+    def restart(self, *, rng: seeding.RNG = None) -> None:
+        """Go back to step 0, in place.
+
+        Parameters
+        ----------
+        rng : int, Generator, SeedSequence or None, optional
+            A seed gives the population that is made with this `rng`, bit for bit. None: the random streams go on.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A bad `rng`; the population is as before.
+        RuntimeError
+            Another call has not ended.
+
+        Notes
+        -----
+        Counts at the start are those of `start`, drawn again if it is "sampled". The policy of the last call is kept.
+        """
+        before = self._streams
+        self._streams = before if rng is None else seeding.generators(rng, self.replicas)
+        try:
+            self._kernel.restart(self._begin(), [one.bit_generator for one in self._streams])
+        except BaseException:
+            self._streams = before
+            raise
+        self._t = 0
 
     def _as_steps(self, n_steps: object, drawn: bool = True) -> int:
         """`n_steps`, checked; drawn: whether it is an error that who acts is drawn."""
         steps = check.as_positive_int(n_steps, "n_steps")
         left = self.horizon - self._t
         if steps > left:
-            longer = "game.replace(horizon=...) makes a longer game, for another Population"
+            longer = "restart() goes back to step 0; game.replace(horizon=...) makes a longer game, for another one"
             if left == 0:
                 raise ValueError(f"the game is over: t is {self._t}, and it has T = {self.horizon} steps; {longer}")
             raise ValueError(f"n_steps is {steps}; must be <= {left}: t is {self._t} of T = {self.horizon}; {longer}")
-        if drawn and self._drawn:
+        if drawn and self._kernel.drawn:
             raise ValueError(f"draw() was called at step {self._t}; the step must be made by act(actions), not by step")
         return steps
 
@@ -350,27 +372,7 @@ class Population:
 
     def copy(self) -> Self:
         """An independent population in the same state, which continues with the same bits."""
-        return self._made(self.game, self.schedule, self._state())
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the state to `path` (npz, without pickle), atomically; `load` continues from it with the same bits.
-
-        Parameters
-        ----------
-        path : path
-            The file; nothing is appended to its name.
-
-        Raises
-        ------
-        OSError
-            The folder does not exist or cannot be written to.
-        TypeError
-            `rng` was a generator of another package, whose state cannot be stored.
-        """
-        arrays: dict[str, npt.NDArray[Any]] = {}
-        fingerprint = Fingerprint.of(self._game, self.schedule, self.n_agents)
-        state = packing.pack({**self._state(), "fingerprint": fingerprint}, "", arrays)
-        files.save_npz(path, arrays, {"kind": "Population", "state": state})
+        return self._made(self.game, self.schedule, self._now())
 
     @classmethod
     @fits_memory("path must name a smaller file")
@@ -395,7 +397,7 @@ class Population:
         arrays, header = files.load_npz(path, "Population")
         unfit = "does not hold a Population of this version ({error})"
         with files.reading(path, "a saved Population", unfit):
-            state = packing.unpack(header["state"], arrays)
+            state = {name: packing.unpack(entry, arrays) for name, entry in header["state"].items()}
             saved = check.as_instance(state.pop("fingerprint"), "fingerprint", Fingerprint)
             n_agents = check.as_positive_int(state["n_agents"], "n_agents")
         same("path", saved, Fingerprint.of(in_steps(game, schedule, n_agents), as_schedule(schedule), n_agents))
@@ -403,10 +405,14 @@ class Population:
             return cls._made(game, schedule, state)
 
     def _state(self) -> dict[str, Any]:
+        """What `save` writes."""
+        return {**self._now(), "fingerprint": Fingerprint.of(self._game, self.schedule, self.n_agents)}
+
+    def _now(self) -> dict[str, Any]:
         return {
             "n_agents": self.n_agents, "replicas": self.replicas, "engine": self.engine, "t": self._t,
             "record_decisions": self._decisions, "streams": [seeding.state(one) for one in self._streams],
-            "acting": None if self._told is None else self._told.acting, "drawn": self._drawn,
+            "start": self._start if self._start is None or len(self._start) > 1 else self._start[0],
             "kernel": self._kernel.state(),
         }  # fmt: skip
 
@@ -420,17 +426,19 @@ class Population:
         made._settle(game, schedule, state["n_agents"], state["replicas"], state["record_decisions"])
         made._t = check.as_int(state["t"], "t", low=0, high=made.horizon)
         made._streams = [seeding.restored(one) for one in state["streams"]]
-        made._drawn = check.as_bool(state["drawn"], "drawn")
+        start = "sampled" if state["start"] is None else state["start"]
+        made._start, _ = start_of(start, made.n_agents, made.replicas, made._game)
         kernel = dict(state["kernel"])
         shape = made.replicas, made._game.n_observations
         counts = check.as_counts(kernel.pop("counts"), "counts", shape=shape, letters="R, S", n_agents=made.n_agents)
         made._open(check.as_choice(state["engine"], "engine", Engine), counts, kernel)
-        if made._told is not None:
-            made._told.restore(counts, state["acting"])
         return made
 
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.copy()
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._made, (self.game, self.schedule, self._state())
+        return type(self)._made, (self.game, self.schedule, self._now())
 
     def __repr__(self) -> str:
         several = f"{self.replicas} replicas by " if self.replicas > 1 else ""

@@ -27,7 +27,7 @@ from tmfcore._results.tables import Table, Tabular, Variable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Result", "load"]
+__all__ = ["Result", "Saved", "load"]
 
 Kind = TypeVar("Kind", bound=str)
 
@@ -41,7 +41,29 @@ WIDTH = 300  # pixels of the picture in a notebook, drawn at twice as many
 INCHES = (4.6, 3.1)
 
 
-class Result(Tabular, Record, Generic[Kind]):
+class Saved:
+    """Whatever is written to files: `packing.known` classes, by their `_state()` or fields."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write this object to `path` (npz, without pickle), atomically; `load` of its class reads it.
+
+        Parameters
+        ----------
+        path : path
+            The file; nothing is appended to its name.
+
+        Raises
+        ------
+        OSError
+            The folder does not exist or cannot be written to.
+        TypeError
+            A part has a value that cannot be saved, such as the state of a random generator of another package.
+        """
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        files.save_npz(path, arrays, packing.pack(self, "", arrays))
+
+
+class Result(Tabular, Saved, Record, Generic[Kind]):
     """Base of all results."""
 
     #: Kinds of pictures, the default first.
@@ -164,24 +186,6 @@ class Result(Tabular, Record, Generic[Kind]):
         return {}
 
     # ---------------------------------------------------------------------------------------------------- files
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the result to `path` (npz, without pickle), atomically; `tmf.load` reads it.
-
-        Parameters
-        ----------
-        path : path
-            The file; nothing is appended to its name.
-
-        Raises
-        ------
-        OSError
-            The folder does not exist or cannot be written to.
-        TypeError
-            A field has a value that cannot be saved.
-        """
-        arrays: dict[str, npt.NDArray[Any]] = {}
-        files.save_npz(path, arrays, packing.pack(self, "", arrays))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -44,6 +44,9 @@ class Frames:
         self.shape = shape if len(shape) in (2, 3) and min(shape[-2:]) > 1 else ()
         self.drawn: tuple[Figure, Show] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "drawn": None}  # a copy draws its own figure
+
     def text(self, mu: FloatArray, t: int, own: int | None = None) -> str:
         """The population on a line; on a grid, rows of numbers below it."""
         labels = self.game.observation_labels

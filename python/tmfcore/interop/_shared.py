@@ -17,6 +17,8 @@ Rows = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.int8]
 Flags = npt.NDArray[np.bool_]
 
+_INTEGERS = {int, np.int64, np.int32}
+
 
 def missing(module: str, error: ModuleNotFoundError, extra: str = "envs") -> ModuleNotFoundError:
     """The error for a library that is not installed, naming the extra that installs it."""
@@ -43,9 +45,10 @@ def masks(acts: Flags, n_actions: int) -> Masks:
 def as_actions(values: object, n: int, n_actions: int) -> IntArray:
     """`n` actions as (n,) int64, each checked to lie in 0..A-1."""
     array = values if isinstance(values, np.ndarray) else np.zeros(0)
+    if type(values) is list and _INTEGERS.issuperset(map(type, values)):
+        array = np.array(values)
     if array.dtype.kind in "iu" and array.shape == (n,) and not np.ma.isMaskedArray(array):  # fast path
-        bad = (array < 0) | (array >= n_actions)
-        if not bad.any():
+        if n == 0 or (array.min() >= 0 and array.max() < n_actions):
             return array.astype(np.int64)
     numbers = check.as_numbers(values, "actions")
     if numbers.dtype.kind == "f" and numbers.size > 0:

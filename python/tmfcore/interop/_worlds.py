@@ -7,6 +7,7 @@ each of the n has its own N - 1 other agents.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,8 @@ from tmfcore._limit.mean_field import Flow, full_flow, is_always
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.policies import PolicyLike, as_policy
-from tmfcore._model.schedules import Schedule, as_schedule, share_at
+from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
+from tmfcore._model.schedules import Active, Schedule, as_schedule, share_at
 from tmfcore._population import individuals
 from tmfcore._population.simulate import check_batches, check_population
 from tmfcore._population.starts import rounded_counts, sampled_counts
@@ -63,6 +64,22 @@ class World(ABC):
         else:
             self.acts = np.ones(self.n, dtype=np.bool_) if self.always else self._draw_acts(rng)
 
+    @abstractmethod
+    def _kernels(self) -> dict[str, Any]:
+        """What follows from the other attributes, and is made again for copies: compiled kernels have no copies."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in self._made}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._make()
+
+    def _make(self) -> None:
+        made = self._kernels()
+        self._made = frozenset(made) | {"_made"}
+        vars(self).update(made)
+
     def rows(self) -> Rows:
         """The observations of all agents, (n, 2S+1)."""
         return encode(self.observations, self.mu, self.t, self.game.n_steps)
@@ -71,12 +88,17 @@ class World(ABC):
 class InFlow(World):
     """Tagged agents in an infinite population, on which they have no effect."""
 
+    kernel: individuals.Individuals
+
     def __init__(self, game: Game, flow: Flow, n: int, always: bool) -> None:
         super().__init__(game, n, always)
         self.flow = full_flow(flow, game)
         same("population", flow.fingerprint, Fingerprint.of(game), ("game",))
         self.active = _acting_along(flow, game)
-        self.kernel = individuals.Individuals(game.model, None, game.n_steps)
+        self._make()
+
+    def _kernels(self) -> dict[str, Any]:
+        return {"kernel": individuals.Individuals(self.game.model, None, self.game.n_steps)}
 
     @property
     def mu(self) -> FloatArray:
@@ -107,29 +129,37 @@ class InFlow(World):
 class InPopulation(World):
     """Tagged agents, each in its own population of N agents; the N - 1 others play a policy."""
 
+    batch: IntArray | None  # (T,)
+    probability: Active | None
+    kernel: individuals.Individuals
+
     def __init__(
         self, game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int, start: Start, n: int, always: bool
     ) -> None:
         super().__init__(game, n, always)
-        kernel = as_policy(policy, game, "population")
         self.n_agents = check.as_positive_int(n_agents, "n_agents")
         check_population(self.n_agents, "counts")
         self.start = check.as_choice(start, "start", Start)
-        batch, probability = as_schedule(schedule)._kernel(game.n_steps, self.n_agents)
-        check_batches(self.n_agents, batch, "counts")
-        self.batch = None if batch is None else np.broadcast_to(batch, (game.n_steps,)).tolist()
-        self.probability = probability
+        self.schedule = as_schedule(schedule)
+        given: Any = policy  # an array is kept as a policy, so that copies do not see later changes of it
+        self.policy = TabularPolicy(given) if check.is_array(given) and not callable(given) else policy
+        self._make()
+        check_batches(self.n_agents, self.batch, "counts")
         if always and self.batch is not None and 0 in self.batch:
-            t = self.batch.index(0)
+            t = self.batch.tolist().index(0)
             raise ValueError(f"schedule has a batch of 0 at step {t}; must be >= 1 with clock='always'")
-        acting = probability if isinstance(probability, ActingShares) else None
-        if acting is not None and acting.batches:
-            raise ValueError(
-                f"schedule is {schedule.label}, a batch whose size depends on the population; must be constant or an "
-                "array among N agents, or Bernoulli(p) with a function p (or face a flow)"
-            )
-        self.kernel = individuals.Individuals(game.model, kernel, game.n_steps, acting)
         self.counts: IntArray  # (n, S), the tagged agent included
+
+    def _kernels(self) -> dict[str, Any]:
+        game = self.game
+        kernel = as_policy(self.policy, game, "population")
+        batch, probability = self.schedule._kernel(game.n_steps, self.n_agents)
+        acting = probability if isinstance(probability, ActingShares) else None
+        return {
+            "batch": None if batch is None else np.broadcast_to(batch, (game.n_steps,)),
+            "probability": probability,
+            "kernel": individuals.Individuals(game.model, kernel, game.n_steps, acting),
+        }
 
     @property
     def mu(self) -> FloatArray:
@@ -154,7 +184,7 @@ class InPopulation(World):
         self.kernel.move_among(
             rng.bit_generator,
             self.t,
-            -1 if self.batch is None else self.batch[self.t],
+            -1 if self.batch is None else int(self.batch[self.t]),
             float(share_at(self.probability, self.game.initial, self.t)[0])
             if isinstance(self.probability, np.ndarray)
             else 0.0,
@@ -174,14 +204,16 @@ class InPopulation(World):
         acts: Flags
         if self.batch is not None:
             acts = rng.integers(0, self.n_agents, size=self.n) < self.batch[self.t]
+        elif isinstance(self.probability, ActingShares):
+            shares = np.stack([self.probability.shares(mu, self.t) for mu in self.mu])
+            if self.probability.batches:  # rounded as the kernels round it
+                size = np.minimum(self.n_agents, np.floor(shares[:, 0] * self.n_agents + 0.5))
+                acts = rng.integers(0, self.n_agents, size=self.n) < size
+            else:
+                acts = rng.random(self.n) < shares[np.arange(self.n), self.observations]
         else:
             assert self.probability is not None, "a schedule has batches or probabilities"
-            if isinstance(self.probability, np.ndarray):
-                own = share_at(self.probability, self.game.initial, self.t)
-            else:
-                shares = np.stack([share_at(self.probability, mu, self.t) for mu in self.mu])
-                own = shares[np.arange(self.n), self.observations]
-            acts = rng.random(self.n) < own
+            acts = rng.random(self.n) < share_at(self.probability, self.game.initial, self.t)
         return acts
 
 

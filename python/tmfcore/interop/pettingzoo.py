@@ -39,6 +39,8 @@ MOST_AGENTS = 10_000_000  # PettingZoo's dictionaries take more than a kilobyte 
 
 Row = npt.NDArray[np.float32]
 
+_NOBODY: IntArray = np.zeros(0, dtype=np.int64)
+
 
 def parallel_env(
     game: Game,
@@ -152,7 +154,7 @@ def aec_env(
     ...     observation, reward, terminated, truncated, info = env.last()
     ...     env.step(None if terminated else 1)
     >>> env.state().round(2).tolist()[:2]
-    [0.20000000298023224, 0.800000011920929]
+    [0.800000011920929, 0.20000000298023224]
     """
     return AgentByAgent(_Crowd(game, schedule, n_agents, start), render_mode)
 
@@ -167,55 +169,46 @@ class _Crowd:
         self.schedule = as_schedule(schedule)
         self.names = [f"agent_{i}" for i in range(self.n_agents)]
         self.index = {name: i for i, name in enumerate(self.names)}
-        self.rng = np.random.default_rng()
-        self.population = self._new()
-        self.t = -1  # before the first reset
-
-    def _new(self) -> Population:
-        seed = int(self.rng.integers(2**63))  # faster than a stream that self.rng spawns
-        return Population(
-            self.game, self.schedule, self.n_agents, engine="agents", start=self.start, decisions=False, rng=seed
+        self.horizon, self.n_actions = self.game.n_steps, self.game.n_actions
+        self.population = Population(
+            self.game, self.schedule, self.n_agents, engine="agents", start=self.start, decisions=False
         )
+        self.t = -1  # before the first reset
 
     @property
     def over(self) -> bool:
-        return self.t == self.game.n_steps
+        return self.t == self.horizon
 
     def reset(self, seed: int | None) -> None:
-        if seed is not None:
-            self.rng = np.random.default_rng(_shared.as_seed(seed))
-        self.population = self._new()
-        self.observations: IntArray = self.population.observations[0].astype(np.int64)
-        self._look()
+        self.population.restart(rng=_shared.as_seed(seed))
+        self._look(self.population.observations[0].astype(np.int64))
 
-    def _look(self) -> None:
-        """Compute mu and, before the end, draw the next batch in the order of acting."""
+    def _look(self, observations: IntArray) -> None:
+        """See the population and, before the end, draw the next batch in the order of acting."""
+        self.observations = observations
         self.t = self.population.t
-        self.mu: FloatArray = np.bincount(self.observations, minlength=self.game.n_observations) / self.n_agents
-        self.acting: IntArray = np.zeros(0, dtype=np.int64) if self.over else self.population._batches()[0]
+        self.mu: FloatArray = self.population.mu[0]
+        self.acting: IntArray = _NOBODY if self.t == self.horizon else self.population._batches()[0]
 
     def step(self, actions: IntArray) -> FloatArray:
         """Move all agents; `actions` (B,) are those of self.acting. Returns the rewards (N,)."""
-        chosen = np.full((1, self.n_agents), -1, dtype=np.int64)
-        chosen[0, self.acting] = actions
-        rewards, observations = self.population._moved(chosen)
-        self.observations = observations[0]
-        self._look()
+        rewards, observations = self.population._moved([actions])
+        self._look(observations[0])
         row: FloatArray = rewards[0]
         return row
 
     def rows(self) -> _shared.Rows:
         """The observations of all agents, (N, 2S+1)."""
-        return _shared.encode(self.observations, self.mu, self.t, self.game.n_steps)
+        return _shared.encode(self.observations, self.mu, self.t, self.horizon)
 
     def row(self, i: int) -> Row:
         """The observation of agent i, (2S+1,)."""
-        row: Row = _shared.encode(self.observations[i : i + 1], self.mu, self.t, self.game.n_steps)[0]
+        row: Row = _shared.encode(self.observations[i : i + 1], self.mu, self.t, self.horizon)[0]
         return row
 
     def state(self) -> Row:
         """(mu, t / T), (S+1,)."""
-        return np.append(self.mu, self.t / self.game.n_steps).astype(np.float32)
+        return np.append(self.mu, self.t / self.horizon).astype(np.float32)
 
 
 class _Common:
@@ -317,16 +310,18 @@ class Parallel(_Common, ParallelEnv):
         crowd = self._crowd
         names = crowd.names
         acting = crowd.acting.tolist()
-        check.as_instance(actions, "actions", Mapping)
+        if type(actions) is not dict:
+            check.as_instance(actions, "actions", Mapping)
         try:
             given = [actions[names[i]] for i in acting]
         except KeyError as error:
             raise ValueError(f"actions has no entry for {error.args[0]}, which acts at this step") from None
-        rewards = crowd.step(_shared.as_actions(given, len(acting), crowd.game.n_actions))
+        rewards = crowd.step(_shared.as_actions(given, len(acting), crowd.n_actions))
         observations, infos = self._seen()
         earned = dict(zip(names, rewards.tolist()))
-        terminations = dict.fromkeys(names, crowd.over)
-        if crowd.over:
+        over = crowd.over
+        terminations = dict.fromkeys(names, over)
+        if over:
             self.agents = []
         return observations, earned, terminations, dict.fromkeys(names, False), infos
 
@@ -337,7 +332,7 @@ class Parallel(_Common, ParallelEnv):
         acts[crowd.acting] = True
         infos = [
             {"acts": a, "action_mask": mask, "observation": o}
-            for a, mask, o in zip(acts.tolist(), _shared.masks(acts, crowd.game.n_actions), crowd.observations.tolist())
+            for a, mask, o in zip(acts.tolist(), _shared.masks(acts, crowd.n_actions), crowd.observations.tolist())
         ]
         return dict(zip(crowd.names, crowd.rows())), dict(zip(crowd.names, infos))
 
@@ -377,7 +372,7 @@ class AgentByAgent(_Common, AECEnv):
             self._bury(agent, action)
             return
         crowd = self._crowd
-        chosen = [*self._chosen, _shared.as_action(action, crowd.game.n_actions)]
+        chosen = [*self._chosen, _shared.as_action(action, crowd.n_actions)]
         complete = len(chosen) == len(crowd.acting)
         earned = crowd.step(np.array(chosen, dtype=np.int64)) if complete else None  # raises before any state changes
         self._chosen = [] if complete else chosen
@@ -425,7 +420,7 @@ class AgentByAgent(_Common, AECEnv):
         i = int(crowd.acting[len(self._chosen)])
         self.agent_selection = crowd.names[i]
         self.infos[crowd.names[i]] = {
-            "action_mask": np.ones(crowd.game.n_actions, dtype=np.int8),
+            "action_mask": np.ones(crowd.n_actions, dtype=np.int8),
             "observation": int(crowd.observations[i]),
         }
 
