@@ -1,7 +1,8 @@
 """What no run of the tests has run: python .ci/skipped.py FOLDER, with one report of pytest (--junitxml) for each run.
 
 A test that one environment skips must run in another. Prints every test that all runs skipped, with its reason, and
-ends with 1 if there is one, unless its reason is of the machine: an instruction set, a program or a network that it lacks.
+ends with 1 if there is one, unless its reason is of the machine: an instruction set, a program or a network that it
+lacks.
 """
 
 import sys

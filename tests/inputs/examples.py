@@ -18,6 +18,7 @@ from .things import (
     ENDLESS,
     INITIAL,
     LABELS,
+    LEGAL,
     PASSIVE_REWARD,
     RATES,
     RESULTS,
@@ -95,17 +96,19 @@ EXAMPLES = {
     "tmfcore.Schedule.active_fraction": at_share(tmf.Batch([1, 2, 3, 4])),
     "tmfcore.Game": lambda: arrays() | {
         "noise": np.ones(T), "assumed": False, "observation_shape": (3,), "passive_transition": None,
-        "passive_rates": RATES.copy(), "time": "sweeps", "step": 0.5, **labels(),
+        "passive_rates": RATES.copy(), "time": "sweeps", "step": 0.5, "legal": LEGAL.copy(), **labels(),
     },
     "tmfcore.Game.at": lambda: {"self": swept(), "schedule": tmf.Batch(2), "n_agents": 4, "step": None},
     "tmfcore.Game.compiled": lambda: {
         "function": row, "n_observations": S, "n_actions": A, "horizon": T, "discount": 0.9, "initial": INITIAL.copy(),
         "successors": SUCCESSORS[..., :1].copy(), "passive_successors": SUCCESSORS[:, 0, :1].copy(), "user_data": None,
+        "legal": LEGAL.copy(),
         "owner": None, "constant_transition": True,
         "local_passive_reward": True, "separable_reward": False, "observation_shape": (3,), "time": "steps", "step": None, **labels(),
     },
     "tmfcore.Game.from_model": lambda: {
-        "model": game().model, "observation_shape": (3,), "time": "steps", "step": None, **COMMON, **labels(),
+        "model": game().model, "legal": LEGAL.copy(), "observation_shape": (3,), "time": "steps", "step": None, **COMMON,
+        **labels(),
     },
     "tmfcore.Game.replace": lambda: {"self": noisy()},
     "tmfcore.Game.tables": lambda: {"self": game(), "mu": INITIAL.copy(), "t": 1},
@@ -234,7 +237,8 @@ EXAMPLES = {
         "transition_mu": np.zeros((S, A, S, S)), "passive_reward0": PASSIVE_REWARD.copy(),
         "passive_reward_mu": np.zeros((S, S)), "passive_transition0": None, "passive_transition_mu": None,
         "passive_rates0": RATES.copy(), "passive_rates_mu": np.zeros((S, S, S)), "time": "sweeps", "step": 0.5, "horizon": T, "discount": 0.9, "initial": INITIAL.copy(),
-        "successors": SUCCESSORS.copy(), "passive_successors": None, "observation_shape": (3,), **labels(),
+        "successors": SUCCESSORS.copy(), "passive_successors": None, "legal": LEGAL.copy(), "observation_shape": (3,),
+        **labels(),
     },
     "tmfcore.games.beach_bar": lambda: {
         "n_places": 3, "bar": 1, "worth": PASSIVE_REWARD.copy(), "noise": (0.25, 0.5, 0.25), "congestion": 1.0,
@@ -244,7 +248,7 @@ EXAMPLES = {
     "tmfcore.games.by_type": lambda: {"game": typed(), "values": np.full(2 * S, 0.5), "axis": -1},
     "tmfcore.games.crowd_aversion": grid_game,
     "tmfcore.games.joint": lambda: arrays()
-    | {"passive_transition": None, "passive_rates": RATES.copy(), "time": "sweeps", "step": 0.5}
+    | {"passive_transition": None, "passive_rates": RATES.copy(), "time": "sweeps", "step": 0.5, "legal": LEGAL.copy()}
     | {"reward": lambda mu, joint, t: REWARD, "transition": ROWS.copy(), **labels()},
     "tmfcore.games.routing": lambda: {
         "network": network(), "demand": [Demand("home->a", "b->work", 1.0)], "step": 1.0, "horizon": 5, "rounding": "linear",

@@ -24,6 +24,7 @@ ROWS = np.array([[[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], [[0.2, 0.6, 0.2], [0.1, 0.1
 PASSIVE_REWARD = np.array([0.1, 0.2, 0.3])
 PASSIVE_ROWS = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.25, 0.75]])
 RATES = PASSIVE_ROWS - np.eye(3)
+LEGAL = np.array([[True, True], [False, True], [True, False]])
 SUCCESSORS = np.broadcast_to(np.arange(S), (S, A, S)).copy()
 LABELS = ["left", "middle", "right"]
 TABLE = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]])

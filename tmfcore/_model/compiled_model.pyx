@@ -6,11 +6,11 @@ from cpython.long cimport PyLong_AsVoidPtr
 from cpython.pycapsule cimport PyCapsule_CheckExact, PyCapsule_GetContext, PyCapsule_GetName, PyCapsule_GetPointer
 from libc.math cimport NAN
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from tmfcore._model.model cimport TOLERANCE, Model, Tables, check_row, row_function, where
+from tmfcore._model.model cimport TOLERANCE, Model, Tables, check_row, lawful, row_function, where
 
 cdef extern from "_base/simd/check.h" nogil:
     int tmf_all_finite(const double *source, Py_ssize_t n, double *target)
@@ -90,6 +90,8 @@ cdef class CompiledModel(Model):
         dt, if the function is in sweeps: its passive rows are rates and its t counts sweeps. 0: it is in steps.
     own : array_like of int, shape (S,), optional
         With step: the cell of each passive row that stands for the observation itself.
+    legal : array_like of bool, shape (S, A), optional
+        The function is never called for an illegal action; successors must have the rows of stand-ins.
     """
     cdef row_function function
     cdef void *user
@@ -101,8 +103,9 @@ cdef class CompiledModel(Model):
 
     def __init__(self, n_observations, n_actions, function, successors=None, passive_successors=None,
                  user_data=None, owner=None, bint constant_transition=False, bint local_passive_reward=False,
-                 bint separable_reward=False, double step=0.0, own=None):
+                 bint separable_reward=False, double step=0.0, own=None, legal=None):
         self.set_shape(n_observations, n_actions, successors, passive_successors)
+        self.set_legal(legal)
         self.step = step
         if step > 0:
             self.own = np.array(own, np.int32)
@@ -165,6 +168,8 @@ cdef class CompiledModel(Model):
         for k in range(self.n_passive_successors if action < 0 else self.n_successors):
             probabilities[k] = NAN
         reward[0] = NAN
+        if action >= 0:
+            action = <int>lawful(self, observation, action)
         code = self.ask(t, observation, action, mu, probabilities, reward)
         if code != 0:
             return refuse_code(code, t, observation, action)
@@ -215,7 +220,7 @@ cdef class CompiledModel(Model):
         # Tables are set to NaN before they are filled, as in row_at, and checked as a whole.
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions
         cdef Py_ssize_t K = self.n_successors, K0 = self.n_passive_successors
-        cdef Py_ssize_t o, a
+        cdef Py_ssize_t o, a, copied
         cdef bint rewards_only = self.separable_reward and self.constant_transition and not everything
         cdef double held
         cdef int code
@@ -225,10 +230,18 @@ cdef class CompiledModel(Model):
             fill_nan(tables.transition, S * A * K)
             for o in range(S):
                 for a in range(A):
+                    if lawful(self, o, a) != a:
+                        continue
                     code = self.ask(t, <int>o, <int>a, mu, tables.transition + (o * A + a) * K,
                                     tables.reward + o * A + a)
                     if code != 0:
                         return refuse_code(code, t, <int>o, <int>a)
+                for a in range(A if self.stand_in != NULL else 0):
+                    copied = lawful(self, o, a)
+                    if copied != a:
+                        tables.reward[o * A + a] = tables.reward[o * A + copied]
+                        memcpy(tables.transition + (o * A + a) * K, tables.transition + (o * A + copied) * K,
+                               K * sizeof(double))
         fill_nan(tables.passive_reward, S)
         fill_nan(tables.passive_transition, S * K0)
         for o in range(S):

@@ -70,6 +70,11 @@ cdef class Model:
     cdef bint asked_by_row                      # each row costs a call: tables only if most of their rows are read
     cdef bint in_parts                          # tables_at omits the tables whose pointer is NULL
     cdef bint trusted                           # rows are correct by construction and need no check
+    cdef readonly object legal                  # (S, A) booleans, or None: every action is legal
+    # (S, A) the action whose row each action has: itself or, if it is illegal, the first legal one at its observation.
+    # NULL: every action is legal. Rows of this model have stand-ins already; who chooses actions calls `lawful`.
+    cdef const int32_t *stand_in
+    cdef object stand_ins
 
     # row_at and tables_at raise if user code fails. row_at need not check its own output: kernels call checked_row.
     cdef int row_at(
@@ -90,6 +95,9 @@ cdef class Model:
     cdef int set_shape(
         self, Py_ssize_t n_observations, Py_ssize_t n_actions, object successors, object passive_successors
     ) except -1
+    # Declare which actions are legal: (S, A) booleans with one true entry in each row, or None. After set_shape. The
+    # rows, and the successors, of an illegal action must be those of `stand_in`, bit for bit.
+    cdef int set_legal(self, legal) except -1
     # If `meets`: the active row of an agent that met an agent at `partner`, checked by kernels like one of row_at. Its
     # mean over partners drawn from mu is the row at mu (Theory, section 5). The reward is that at mu.
     cdef int met_at(
@@ -97,6 +105,15 @@ cdef class Model:
     ) except -1 nogil
 
 
+cdef inline Py_ssize_t lawful(Model model, Py_ssize_t observation, Py_ssize_t action) noexcept nogil:
+    """The action, or the first legal one, which has the same row, if it is illegal: best responses take legal ones."""
+    if model.stand_in == NULL:
+        return action
+    return model.stand_in[observation * model.n_actions + action]
+
+
+# A copy of a table (S, A, ...) of float64 in which rows of illegal actions are those of their stand-ins.
+cdef object with_stand_ins(Model model, table)
 cdef double TOLERANCE           # largest |sum - 1| of a row
 cdef object frozen(array)
 cdef str where(int t, int observation, int action)

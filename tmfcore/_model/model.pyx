@@ -8,6 +8,7 @@ Contract   output of user code is checked at every use: a row that is not a dist
 """
 from libc.math cimport NAN, isfinite
 from libc.stdint cimport int32_t
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -96,6 +97,8 @@ cdef class Model:
         Rewards and rows are known to be affine in mu and not to depend on t.
     differentiable : bool
         `slopes` gives the derivatives of the rows.
+    legal : ndarray of bool, shape (S, A), or None
+        Which actions are legal; None: all are. The row of an illegal action is that of the first legal one.
     """
 
     cdef int set_shape(
@@ -129,6 +132,25 @@ cdef class Model:
             self.n_passive_successors = passive.shape[1]
             self.passive_successor = &passive[0, 0]
             self.passive_successors = passive_successors
+        return 0
+
+    cdef int set_legal(self, legal) except -1:
+        cdef const int32_t[:, ::1] stand_ins
+        if legal is None:
+            return 0
+        legal = np.array(legal, np.bool_, order="C")
+        if legal.shape != (self.n_observations, self.n_actions):
+            raise ValueError(f"legal has shape {legal.shape}; must be ({self.n_observations}, {self.n_actions})")
+        if not legal.any(axis=1).all():
+            o = int(legal.any(axis=1).argmin())
+            raise ValueError(f"legal[{o}] has no legal action; each observation must have at least one")
+        if legal.all():
+            return 0
+        first = legal.argmax(axis=1)[:, None]
+        self.legal = frozen(legal)
+        self.stand_ins = stand_ins = frozen(
+            np.where(legal, np.arange(self.n_actions), first).astype(np.int32, order="C"))
+        self.stand_in = &stand_ins[0, 0]
         return 0
 
     cdef int row_at(
@@ -277,6 +299,20 @@ cdef class Model:
         """Raise ValueError unless mu has one entry per observation."""
         if mu.shape[0] != self.n_observations:
             raise ValueError(f"mu has shape ({mu.shape[0]},); must be ({self.n_observations},)")
+
+
+cdef object with_stand_ins(Model model, table):
+    cdef Py_ssize_t i, width, A = model.n_actions
+    cdef double[::1] entries
+    found = np.array(table, np.float64, order="C")
+    if found.ndim < 2 or found.shape[:2] != (model.n_observations, A) or not found.size:
+        return found
+    entries = found.reshape(-1)
+    width = entries.shape[0] // (model.n_observations * A)
+    for i in range(model.n_observations * A):
+        if model.stand_in[i] != i % A:
+            memcpy(&entries[i * width], &entries[(i - i % A + model.stand_in[i]) * width], width * sizeof(double))
+    return found
 
 
 cdef object frozen(array):

@@ -3,7 +3,8 @@
 Source     Theory, sections 1 and 7.  Notation: S observations, A actions, L stages, T steps.
 Contract   every row that a kernel receives is a distribution: tables are checked once, callables at every call.
 """
-from libc.math cimport isfinite
+from libc.math cimport INFINITY, isfinite
+from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -22,13 +23,26 @@ cdef extern from "_base/simd/dense.h" nogil:
     void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
 
 
+cdef int check_logits(theta) except -1:
+    """Raise ValueError unless the logits (..., A) are finite or -inf, and one in each row is finite."""
+    fine = np.isfinite(theta) | np.isneginf(theta)
+    if not fine.all():
+        index = np.argwhere(~fine)[0]
+        raise ValueError(f"theta{[int(j) for j in index]} is {theta[tuple(index)]}; must be finite, or -inf for an "
+                         "action that is never taken")
+    none = ~np.isfinite(theta).any(axis=-1)
+    if none.any():
+        index = [int(j) for j in np.argwhere(none)[0]]
+        raise ValueError(f"theta{index} is -inf for every action; must be finite for at least one")
+    return 0
+
+
 def softmax(theta):
-    """Softmax over the last axis of theta (..., A); ValueError if an entry is not finite."""
+    """Softmax over the last axis of theta (..., A), finite or -inf; ValueError otherwise."""
     out = np.array(theta, np.float64, order="C")
     cdef double[:, ::1] rows
     if not np.isfinite(out).all():
-        index = np.argwhere(~np.isfinite(out))[0]
-        raise ValueError(f"theta{[int(j) for j in index]} is {np.asarray(theta)[tuple(index)]}; must be finite")
+        check_logits(out)
     if out.size:
         rows = out.reshape(-1, out.shape[out.ndim - 1])
         tmf_softmax(&rows[0, 0], rows.shape[0], rows.shape[1], &rows[0, 0])
@@ -133,8 +147,12 @@ cdef class TablePolicy(Policy):
 
 
 cdef class AffinePolicy(Policy):
-    """Softmax of logits affine in mu: theta[l, o, a, 0] + sum_x theta[l, o, a, 1 + x] mu(x)."""
+    """Softmax of logits affine in mu: theta[l, o, a, 0] + sum_x theta[l, o, a, 1 + x] mu(x).
+
+    theta[l, o, a, 0] = -inf: action a is never taken, and `logits` (L, S, A), the constants, says so.
+    """
     cdef const double[:, :, :, ::1] theta
+    cdef readonly object logits
 
     def __init__(self, theta):
         array = np.array(theta, np.float64, order="C")
@@ -147,9 +165,12 @@ cdef class AffinePolicy(Policy):
         self.differentiable = True
         if array.size == 0 or array.shape[3] != 1 + self.n_observations:
             raise ValueError(f"theta has shape {array.shape}; must be (L, S, A, 1 + S)")
-        if not np.isfinite(array).all():
-            index = np.argwhere(~np.isfinite(array))[0]
+        self.logits = array[..., 0]
+        if not np.isfinite(array[..., 1:]).all():
+            index = np.argwhere(~np.isfinite(array[..., 1:]))[0] + [0, 0, 0, 1]
             raise ValueError(f"theta{[int(i) for i in index]} is {array[tuple(index)]}; must be finite")
+        if not np.isfinite(self.logits).all():
+            check_logits(self.logits)
 
     cdef int fill(
         self, int t, int horizon, const double *mu, Py_ssize_t first, Py_ssize_t last, double *rows
@@ -163,7 +184,7 @@ cdef class AffinePolicy(Policy):
                 row[a] = weights[0]
                 for x in range(self.n_observations):
                     row[a] += weights[1 + x] * mu[x]
-                if not isfinite(row[a]):
+                if not isfinite(row[a]) and weights[0] != -INFINITY:
                     with gil:
                         raise ValueError(f"the logits of observation {o} at t={t} are not finite: theta is too large")
                 weights += 1 + self.n_observations
@@ -211,13 +232,17 @@ cdef class AffinePolicy(Policy):
 
 
 cdef class CallablePolicy(Policy):
-    """Probabilities from a Python callable f(mu, t) -> (S, A), checked at every call."""
-    cdef object function
+    """Probabilities from a Python callable f(mu, t) -> (S, A), checked at every call.
 
-    def __init__(self, function, Py_ssize_t n_observations, Py_ssize_t n_actions):
+    `legal`, (S, A) booleans or None: which entries may be positive.
+    """
+    cdef object function, legal
+
+    def __init__(self, function, Py_ssize_t n_observations, Py_ssize_t n_actions, legal=None):
         if not callable(function):
             raise TypeError(f"policy is {type(function).__name__}; must be callable")
         self.function = function
+        self.legal = legal
         self.n_observations = n_observations
         self.n_actions = n_actions
         self.n_stages = 1
@@ -250,4 +275,61 @@ cdef class CallablePolicy(Policy):
                     f"policy(mu, t={t})[{o}] is {[float(p) for p in array[o]]}, which sums to "
                     f"{float(array[o].sum()):.10g}; each row must be >= 0 and sum to 1 within 1e-08"
                 ) from None
+        if self.legal is not None:
+            refuse_weight(f"policy(mu, t={t})", array, self.legal)
         return 0
+
+
+cdef int refuse_weight(str name, array, legal) except -1:
+    """Raise ValueError if a table (S, A) has a positive entry at an illegal action."""
+    bad = (array > 0) & ~legal
+    if bad.any():
+        o, a = (int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name}[{o}, {a}] is {float(array[o, a]):.6g}; must be 0: game.legal[{o}, {a}] is False, and "
+                         f"legal at observation {o} are the actions {legal[o].nonzero()[0].tolist()}")
+    return 0
+
+
+cdef class LegalPolicy(Policy):
+    """A compiled policy whose tables are checked at every use: illegal actions must have probability 0."""
+    cdef Policy base
+    cdef object allowed
+    cdef const uint8_t[:, ::1] legal
+
+    def __init__(self, Policy base not None, legal):
+        self.base, self.allowed = base, legal
+        self.legal = np.ascontiguousarray(legal).view(np.uint8)
+        if self.legal.shape[0] != base.n_observations or self.legal.shape[1] != base.n_actions:
+            raise ValueError(f"legal has shape {legal.shape}; must be ({base.n_observations}, {base.n_actions})")
+        self.n_observations, self.n_actions, self.n_stages = base.n_observations, base.n_actions, base.n_stages
+        self.depends_on_mu, self.differentiable = base.depends_on_mu, base.differentiable
+
+    cdef int check(self, int t, Py_ssize_t first, Py_ssize_t last, const double *rows) except -1 nogil:
+        """Raise if one of the rows (A,) of observations first..last - 1 has weight on an illegal action."""
+        cdef Py_ssize_t o, a, A = self.n_actions
+        for o in range(first, last):
+            for a in range(A):
+                if rows[(o - first) * A + a] > 0 and not self.legal[o, a]:
+                    with gil:
+                        table = np.zeros((self.n_observations, A))
+                        table[o, a] = rows[(o - first) * A + a]
+                        refuse_weight(f"policy at t={t}, in row", table, self.allowed)
+        return 0
+
+    cdef int table_at(
+        self, int t, int horizon, const double *mu, double *buffer, const double **out
+    ) except -1 nogil:
+        self.base.table_at(t, horizon, mu, buffer, out)
+        return self.check(t, 0, self.n_observations, out[0])
+
+    cdef int row_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *mu, double *buffer, const double **out
+    ) except -1 nogil:
+        self.base.row_at(t, horizon, observation, mu, buffer, out)
+        return self.check(t, observation, observation + 1, out[0])
+
+    cdef int slopes_at(
+        self, int t, int horizon, Py_ssize_t observation, const double *pi, const double *directions, Py_ssize_t n,
+        double *first, double *second
+    ) except -1 nogil:
+        return self.base.slopes_at(t, horizon, observation, pi, directions, n, first, second)

@@ -11,7 +11,7 @@ import numpy as np
 
 from tmfcore._base.rows import settled
 
-from tmfcore._model.model cimport TOLERANCE, Model, Tables, frozen
+from tmfcore._model.model cimport TOLERANCE, Model, Tables, frozen, with_stand_ins
 
 cdef extern from "_base/simd/check.h" nogil:
     int tmf_all_finite(const double *source, Py_ssize_t n, double *target)
@@ -30,15 +30,19 @@ cdef class TableModel(Model):
         passive agents stay where they are.
     successors, passive_successors : array_like of int, optional
         Shapes (S, A, K) and (S, K0).
+    legal : array_like of bool, optional
+        Shape (S, A). Arrays and successors must have the rows of stand-ins (Model.set_legal); what callables return for
+        illegal actions is not read.
     """
     cdef tuple sources, shapes
     cdef double *arrays[4]               # the data of the tables, NULL if given as a callable
     cdef Py_ssize_t sizes[4]
 
     def __init__(self, n_observations, n_actions, reward, transition, passive_reward, passive_transition,
-                 successors=None, passive_successors=None):
+                 successors=None, passive_successors=None, legal=None):
         cdef const int32_t[:, ::1] own
         self.set_shape(n_observations, n_actions, successors, passive_successors)
+        self.set_legal(legal)
         S, A = self.n_observations, self.n_actions
         stays = passive_transition is None
         if stays:
@@ -84,7 +88,7 @@ cdef class TableModel(Model):
         population = self.population(mu)
         for i in range(4):
             if targets[i] != NULL and self.arrays[i] == NULL:
-                called(TABLE_NAMES[i], self.sources[i](population, t), self.shapes[i], t, targets[i])
+                called(TABLE_NAMES[i], self.ask(i, population, t), self.shapes[i], t, targets[i])
         return 0
 
     cdef int call_row(
@@ -103,7 +107,12 @@ cdef class TableModel(Model):
 
     cdef object table(self, int i, population, int t):
         source = self.sources[i]
-        return table_of(TABLE_NAMES[i], source(population, t), self.shapes[i], t) if callable(source) else source
+        return table_of(TABLE_NAMES[i], self.ask(i, population, t), self.shapes[i], t) if callable(source) else source
+
+    cdef object ask(self, int i, population, int t):
+        """What the function of table i returns, with stand-ins."""
+        found = self.sources[i](population, t)
+        return found if self.stand_in == NULL or i > 1 else with_stand_ins(self, found)
 
 
 FLOAT64 = np.dtype(np.float64)

@@ -213,6 +213,8 @@ cdef class Affine(Model):
     passive_transition_mu : array_like of float, shape (S, K0, S), or None: 0
     successors, passive_successors : array_like of int, optional
         Shapes (S, A, K) and (S, K0).
+    legal : array_like of bool, optional
+        Shape (S, A); rows of illegal actions must be those of stand-ins (Model.set_legal).
 
     Raises
     ------
@@ -220,7 +222,7 @@ cdef class Affine(Model):
         A shape is wrong, or a row is not a distribution at some corner; the error names both.
     """
     def __init__(self, reward0, reward_mu, transition0, transition_mu, passive_reward0, passive_reward_mu,
-                 passive_transition0, passive_transition_mu, successors=None, passive_successors=None):
+                 passive_transition0, passive_transition_mu, successors=None, passive_successors=None, legal=None):
         cdef const double[::1] reward, slope, level, passive_slope, reward_share, level_share
         cdef const uint8_t[::1] alone
         S, A = np.shape(reward0)
@@ -232,6 +234,7 @@ cdef class Affine(Model):
             else:
                 passive_transition0 = np.eye(S)
         self.set_shape(S, A, successors, passive_successors)
+        self.set_legal(legal)
         K, K0 = self.n_successors, self.n_passive_successors
 
         acting = owned("transition0", transition0, (S, A, K))

@@ -183,7 +183,8 @@ cdef class Typed(Model):
     Parameters
     ----------
     models : sequence of Model
-        One per type, with S_i observations and A_i <= A = max A_i actions. Actions from A_i on mean action 0.
+        One per type, with S_i observations and A_i <= A = max A_i actions. Actions from A_i on are illegal, and have
+        the rows of action 0, which are those of the first legal action.
     rates : array_like of float, shape (M,)
         Share of its turns at which an agent of the type acts, in (0, 1]; at the others it is passive.
     indptr, indices : ndarray of int32; weights : ndarray of float64
@@ -211,7 +212,7 @@ cdef class Typed(Model):
         self.rates = tuple(float(rate) for rate in rates)
         first = np.concatenate([[0], np.cumsum([m.n_observations for m in self.models])])
         S, A = int(first[len(self.models)]), max(m.n_actions for m in self.models)
-        cells, passive_cells = [], []
+        cells, passive_cells, legal = [], [], np.zeros((S, A), bool)
         self.constant = self.constant_transition = self.constant_reward = self.passive_identity = True
         for i in range(len(self.models)):
             model = self.models[i]
@@ -231,6 +232,7 @@ cdef class Typed(Model):
             if rates[i] < 1:
                 idle = np.broadcast_to(stay[:, None], (model.n_observations, A, stay.shape[1]))
                 own = np.concatenate([own, idle], axis=-1)
+            legal[first[i] : first[i + 1], : model.n_actions] = True if model.legal is None else model.legal
             cells.append(own + first[i])
             passive_cells.append(stay + first[i])
             self.constant &= model.constant
@@ -243,6 +245,7 @@ cdef class Typed(Model):
                 self.constant_transition &= affine.active.rigid and affine.passive.rigid
             self.passive_identity &= model.passive_identity
         self.set_shape(S, A, together(cells), together(passive_cells))
+        self.set_legal(legal)
         if (indptr.shape[0] != S + 1 or indices.shape[0] != weights.shape[0] or indptr[0] != 0
                 or indptr[S] != indices.shape[0] or np.any(np.diff(indptr) < 0)
                 or (indices.shape[0] and not 0 <= np.min(indices) <= np.max(indices) < S)):

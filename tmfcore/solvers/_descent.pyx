@@ -9,6 +9,7 @@ from libc.string cimport memcpy, memset
 
 from tmfcore._limit.values cimport action_values, best_action, rest
 from tmfcore._model.evaluator cimport share_at
+from tmfcore._model.model cimport lawful
 
 cdef extern from "_base/simd/elementary.h" nogil:
     double tmf_exp_one(double x)
@@ -156,7 +157,7 @@ cdef class Iterate(Judged):
                 q = self.scratch
                 action_values(self.at, after, self.discount, q)
                 for o in range(S):
-                    a = best_action(q, A)
+                    a = lawful(self.model, o, best_action(q, A))
                     self.best[t, o] = <int32_t>a
                     self.pi[t, o, a] = 1
                     now[o] = q[a]

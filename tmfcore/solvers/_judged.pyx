@@ -5,6 +5,7 @@ Notation   S observations, A actions, K successors, T steps; each method loops o
 Contract   each evaluation computes the policy's own flow in float64; results do not depend on earlier iterations.
 Cost       O(T S A K), and the tables of the game once per (t, mu_t) if they depend on it.
 """
+from libc.stdint cimport int32_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from tmfcore._base.memory cimport room_for
 from tmfcore._limit.values cimport both_values, expect_steps, weigh
+from tmfcore._model.model cimport lawful
 
 cdef enum:
     KEPT_BYTES = 1 << 28
@@ -58,7 +60,6 @@ cdef class Judged:
     def __cinit__(self, Model model not None, const double[::1] initial not None, active not None, Py_ssize_t horizon,
                   double discount, bint always, double kept_bytes=KEPT_BYTES):
         cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-        cdef Py_ssize_t i
         cdef double size = <double>S * A + S        # cells kept per step
         if initial.shape[0] != S:
             raise ValueError(f"initial has shape ({initial.shape[0]},); must be ({S},)")
@@ -78,8 +79,7 @@ cdef class Judged:
         self.q = np.zeros((horizon, S, A))
         self.greedy = np.zeros((horizon, S), np.int32)
         self.pi, self.flow, self.played, self.best = self.policy, self.mu, self.q, self.greedy
-        for i in range(horizon * S * A):
-            (&self.pi[0, 0, 0])[i] = 1.0 / A
+        self.policy[...] = 1.0 / A if model.legal is None else model.legal / model.legal.sum(axis=1, keepdims=True)
         self.scratch = <double *>room_for(2.0 * S * A + 4.0 * S, sizeof(double), b"the values of a step")
         self.pair = self.scratch + 2 * S * A
         if not model.constant_transition:
@@ -162,8 +162,14 @@ cdef class Judged:
 
     cdef double step_back(self, Py_ssize_t t, const double *next_values, double *now) noexcept nogil:
         """Values (2, S) at t, of policy and best response, from those at t + 1; q[t], greedy[t]. The largest gap."""
-        return both_values(self.at, next_values, self.discount, 1.0 if self.always else self.beta(t), self.scratch,
-                           &self.played[t, 0, 0], &self.best[t, 0], now)
+        cdef double gap = both_values(
+            self.at, next_values, self.discount, 1.0 if self.always else self.beta(t), self.scratch,
+            &self.played[t, 0, 0], &self.best[t, 0], now)
+        cdef Py_ssize_t o
+        if self.model.stand_in != NULL:
+            for o in range(self.n_observations):
+                self.best[t, o] = <int32_t>lawful(self.model, o, self.best[t, o])
+        return gap
 
     cdef int backward(self, double *gap, double *pointwise, double *mean_return) except -1 nogil:
         """Values of the policy and of the best response in one pass."""

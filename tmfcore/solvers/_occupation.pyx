@@ -15,7 +15,7 @@ import numpy as np
 from tmfcore._model.activation cimport ActingShares
 from tmfcore._model.evaluator cimport check_active, check_horizon
 from tmfcore._base.memory cimport room_for
-from tmfcore._model.model cimport Model, Tables
+from tmfcore._model.model cimport Model, Tables, lawful
 
 cdef extern from "_limit/sparse.h" nogil:
     double tmf_row_mean(Py_ssize_t n_cells, const double *row, const int32_t *successor, const double *values)
@@ -51,8 +51,9 @@ cdef class Occupation:
         e_t(o, a) = y_t(o) - b_t [z_t(o, a) + r_t(o, a) + gamma sum_x P_t(x|o,a) y_{t+1}(x)]
                     - (1 - b_t) [r0_t(o) + gamma sum_x P0_t(x|o) y_{t+1}(x)]
 
-    with b_t = beta_t on the clock "schedule" and 1 on the clock "always". F >= 0, and F = 0 at the equilibria: there L
-    is a flow times its policy, y are its values, and only actions with z = 0 have mass.
+    with b_t = beta_t on the clock "schedule" and 1 on the clock "always", and L = z = e = 0 at illegal actions. F >= 0,
+    and F = 0 at the equilibria: there L is a flow times its policy, y are its values, and only actions with z = 0 have
+    mass.
 
     Parameters
     ----------
@@ -242,6 +243,9 @@ cdef class Occupation:
                 for a in range(A):
                     i = o * A + a
                     there += L[i]
+                    if lawful(self.model, o, a) != a:
+                        self.e[i] = 0
+                        continue
                     add_row(self.here.transition, successor, i, K, -beta * L[i], f_next)
                     self.e[i] = y[o] - b * (z[i] + self.here.reward[i] + self.discount * row_mean(
                         self.here.transition, successor, i, K, y_next)) - (1 - b) * still

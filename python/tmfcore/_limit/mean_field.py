@@ -24,6 +24,7 @@ from tmfcore._model.continuous import Continuous, Stages, record_times, refuse_s
 from tmfcore._model.evaluator import Kept, keep_kernels
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
 from tmfcore._model.game import Game, in_steps
+from tmfcore._model.legal import blank
 from tmfcore._model.model import Model
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
@@ -132,7 +133,7 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
     values : (T+1, S) float64
         V_t(o).
     q : (T, S, A) float64
-        Q_t(o, a), the value of an agent that takes action a at step t.
+        Q_t(o, a), the value of an agent that takes action a at step t; NaN at illegal actions.
     mean_return : float
         sum_o mu_0(o) V_0(o).
     clock : {"schedule", "always"}
@@ -147,7 +148,7 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
     """
 
     SHAPES: ClassVar[dict[str, str]] = {"values": "T+1 S", "q": "T S A"}
-    RANGES: ClassVar[dict[str, str]] = {"finite": "values q mean_return"}
+    RANGES: ClassVar[dict[str, str]] = {"finite": "values mean_return", "bounded": "q"}
     flow: Flow
     values: FloatArray
     q: FloatArray
@@ -358,7 +359,7 @@ def evaluate(
         refuse_overflow(values)
         refuse_overflow(q)
     return Evaluation._made(
-        flow=flow, values=values, q=q, mean_return=float(game.initial @ values[0]), clock=clock,
+        flow=flow, values=values, q=blank(q, game.model), mean_return=float(game.initial @ values[0]), clock=clock,
         types=types_of(game.model), fingerprint=own.on(clock),
     )  # fmt: skip
 
@@ -379,7 +380,7 @@ def _evaluate_clocks(
         path = path_of(flow, own)
     values, q = ode.values_in_time(clocks, stages, path, flow.times)
     return Evaluation._made(
-        flow=flow, values=values, q=q, mean_return=float(game.initial @ values[0]), clock=clock,
+        flow=flow, values=values, q=blank(q, clocks.model), mean_return=float(game.initial @ values[0]), clock=clock,
         types=types_of(clocks.model), fingerprint=own.on(clock),
     )  # fmt: skip
 

@@ -12,7 +12,9 @@ from tmfcore._model import clock, native, sources
 from tmfcore._model import promises as _promises
 from tmfcore._model.compiled_model import CompiledModel
 from tmfcore._model.core import TINY, Core
+from tmfcore._model.legal import as_legal
 from tmfcore._model.model import Model
+from tmfcore._model.restricted import Restricted
 
 __all__ = ["Compiled"]
 
@@ -32,6 +34,7 @@ class Compiled(Core):
         *,
         successors: FloatsLike | None = None,
         passive_successors: FloatsLike | None = None,
+        legal: FloatsLike | None = None,
         user_data: int | None = None,
         owner: object = None,
         constant_transition: bool = False,
@@ -61,6 +64,8 @@ class Compiled(Core):
             As in Game.
         successors, passive_successors : (S, A, K) and (S, K0) integers, optional
             The observations of the K and K0 entries of a row; None: entry x is observation x.
+        legal : (S, A) booleans, optional
+            As in Game: the function is never called for an illegal action.
         user_data : int, optional
             Address passed to the function as `user`.
         owner : object, optional
@@ -85,7 +90,8 @@ class Compiled(Core):
         """
         in_sweeps = clock.is_sweeps(time, step)
         n_obs, n_act = sources.sizes(n_observations, n_actions)
-        active, passive = sources.successor_arrays(successors, passive_successors, n_obs, n_act)
+        allowed = as_legal(legal, n_obs, n_act)
+        active, passive = sources.successor_arrays(successors, passive_successors, n_obs, n_act, allowed)
         own = sources.own_cells(n_obs, passive) if in_sweeps else None
         if user_data is not None:
             user_data = check.as_int(user_data, "user_data", low=0)
@@ -98,7 +104,9 @@ class Compiled(Core):
         }  # fmt: skip
 
         def model(**of_step: Any) -> CompiledModel:
-            return CompiledModel(n_obs, n_act, row, active, passive, address, alive, **of_step, **promises)
+            return CompiledModel(
+                n_obs, n_act, row, active, passive, address, alive, legal=allowed, **of_step, **promises
+            )
 
         game = object.__new__(cls)
         if own is None:
@@ -120,8 +128,8 @@ class Compiled(Core):
         game._made_by(
             partial(
                 cls.compiled, function, n_observations=n_obs, n_actions=n_act, horizon=game.horizon,
-                discount=game.discount, initial=game.initial, user_data=user_data, owner=owner, time=game.time,
-                step=step, **promises, **look,
+                discount=game.discount, initial=game.initial, legal=allowed, user_data=user_data, owner=owner,
+                time=game.time, step=step, **promises, **look,
             )
         )  # fmt: skip
         return game
@@ -134,6 +142,7 @@ class Compiled(Core):
         discount: float,
         initial: FloatsLike,
         *,
+        legal: FloatsLike | None = None,
         time: Time = "steps",
         step: float | None = None,
         name: str = "",
@@ -150,6 +159,8 @@ class Compiled(Core):
             are those of one such step.
         horizon, discount, initial, time, step, name, observation_labels, action_labels, observation_shape
             As in Game.
+        legal : (S, A) booleans, optional
+            As in Game: the model is never asked for the row of an illegal action, and its tables are filled row by row.
 
         Raises
         ------
@@ -164,6 +175,11 @@ class Compiled(Core):
             "name": name, "observation_labels": observation_labels, "action_labels": action_labels,
             "observation_shape": observation_shape,
         }  # fmt: skip
+
+        def restricted(base: Model) -> Model:
+            allowed = as_legal(legal, base.n_observations, base.n_actions)
+            return base if allowed is None else Restricted(base, allowed)
+
         game = object.__new__(cls)
         if clock.is_sweeps(time, step):
             if isinstance(model, Model) or not callable(model):
@@ -174,16 +190,17 @@ class Compiled(Core):
             make = model
 
             def cut(dt: float, n_steps: int, gamma: float) -> Core:
-                made = check.as_instance(make(dt), "model(dt)", Model)
+                made = restricted(check.as_instance(make(dt), "model(dt)", Model))
                 return cls._trusted(made, n_steps, gamma, initial, step=dt, **look)
 
             game._sweep(cut, horizon, discount, step, 2.0**-10, probe=True)
         else:
-            game._settle(check.as_instance(model, "model", Model), horizon, discount, initial, probe=True, **look)
+            given = restricted(check.as_instance(model, "model", Model))
+            game._settle(given, horizon, discount, initial, probe=True, **look)
         game._made_by(
             partial(
                 cls.from_model, model, horizon=game.horizon, discount=game.discount, initial=game.initial,
-                time=game.time, step=step, **look,
+                legal=legal, time=game.time, step=step, **look,
             )
         )  # fmt: skip
         return game

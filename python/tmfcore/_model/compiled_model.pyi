@@ -24,4 +24,5 @@ class CompiledModel(Model):
         separable_reward: bool = False,
         step: float = 0.0,
         own: ArrayLike | None = None,
+        legal: ArrayLike | None = None,
     ) -> None: ...

@@ -22,6 +22,7 @@ from tmfcore._base import wording as say
 from tmfcore._base.types import FloatsLike, Time
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
+from tmfcore._model.legal import LegalArray, blank
 from tmfcore._model.model import Model
 from tmfcore._model.sources import INT32_MAX, Table
 from tmfcore._results.records import read_only
@@ -54,6 +55,7 @@ class Tables(Result[Literal["reward", "transition"]], _Tables):
     Parameters
     ----------
     reward : (S, A) float64
+        NaN at illegal actions, and so in transition.
     transition : (S, A, S) or (S, A, K) float64
     passive_reward : (S,) float64
     passive_transition : (S, S) or (S, K0) float64
@@ -74,7 +76,7 @@ class Tables(Result[Literal["reward", "transition"]], _Tables):
         yield "S", self.reward.shape[0]
         yield "A", self.reward.shape[1]
         yield "K", self.transition.shape[2]
-        yield "reward", f"{self.reward.min():.4g} to {self.reward.max():.4g}"
+        yield "reward", f"{np.nanmin(self.reward):.4g} to {np.nanmax(self.reward):.4g}"
 
     def _variables(self) -> dict[str, Variable]:
         to = "next_observation" if self.transition.shape[2] == len(self.reward) else "successor"
@@ -114,6 +116,7 @@ class Core:
     successors: SuccessorArray | None
     passive_successors: SuccessorArray | None
     noise: FloatArray | None
+    legal: LegalArray | None  # as the model has it
     assumed: bool
     time: Time
     step: float | None
@@ -178,6 +181,7 @@ class Core:
             "discount": check.as_float(discount, "discount", low=0.0, high=1.0),
             "initial": check.frozen(check.as_probabilities(initial, "initial", shape=(n_obs,), letters="S")),
             "assumed": check.as_bool(assumed, "assumed"),
+            "legal": model.legal,
             "time": "steps",
             "step": step,
             "name": check.as_string(name, "name"),
@@ -206,7 +210,7 @@ class Core:
             first = trial if isinstance(trial, Core) else cut(trial, 1, gamma**trial)
         if probe:
             first.model.tables(first.initial, 0)
-        same = ("n_observations", "n_actions", "initial", "successors", "passive_successors")
+        same = ("n_observations", "n_actions", "initial", "successors", "passive_successors", "legal")
         values = {name: getattr(first, name) for name in same}
         values |= {"horizon": span, "discount": gamma, "time": "sweeps", "step": own, "_cut": cut, "_trial": first}
         self._fill({**_NOTHING, **tables, **values, **first._look(), "_known": {}})
@@ -371,6 +375,7 @@ class Core:
         Tables
             A named tuple: reward (S, A); transition (S, A, S), or (S, A, K) in a game with `successors`;
             passive_reward (S,); passive_transition (S, S), or (S, K0) in a game with `passive_successors`; all float64.
+            Rewards and rows of illegal actions are NaN.
 
         Raises
         ------
@@ -390,6 +395,7 @@ class Core:
             transition = sources.dense(transition, model.successors)
         if self.passive_successors is None and model.passive_successors is not None:
             passive_transition = sources.dense(passive_transition, model.passive_successors)
+        reward, transition = blank(reward, model), blank(transition, model)
         return Tables(reward, transition, passive_reward, passive_transition)
 
     def __repr__(self) -> str:
@@ -413,7 +419,7 @@ class Core:
 
 _NOTHING: dict[str, Any] = dict.fromkeys(
     ("reward", "transition", "passive_reward", "passive_transition", "passive_rates", "successors",
-     "passive_successors", "noise", "_model", "_cut", "_whole", "_trial", "_known", "_last", "_span")
+     "passive_successors", "noise", "legal", "_model", "_cut", "_whole", "_trial", "_known", "_last", "_span")
 )  # fmt: skip
 
 

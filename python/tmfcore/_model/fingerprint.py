@@ -289,6 +289,8 @@ def whole(game: Game) -> Game:
 def _parts(game: Game, whole: bool = True) -> Iterator[object]:
     """The data of a game for its digest; `whole=False` omits name, horizon, discount, step, start and noise."""
     yield from (game.n_observations, game.n_actions)
+    if game.legal is not None:
+        yield game.legal
     if whole:
         yield from (game.horizon, game.discount, game.step, game.initial)
     rates = game.time == "sweeps"

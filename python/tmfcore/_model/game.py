@@ -60,6 +60,9 @@ class Game(Compiled):
         successors[o, a, k]. A row may contain an observation twice (for example as padding): the probabilities add up.
     passive_successors : (S, K0) integers, optional
         The same for passive agents.
+    legal : (S, A) booleans, optional
+        Which actions are legal; at least one at every observation. Rewards, rows and successors of illegal actions are
+        not read and may hold anything, NaN too; policies give them weight 0. None (default): every action is legal.
     noise : (T, ...) floats, optional
         A path of common noise, the same for all agents: callables may then be f(mu, t, z), with z = noise[t]. With
         time="sweeps" (L, ...): L entries spread evenly over the horizon. `replace` makes the same game on another path.
@@ -89,7 +92,10 @@ class Game(Compiled):
     dt : float
         Length of a step in sweeps; 1.0 if time is in steps.
     reward, transition, passive_reward, passive_transition, passive_rates
-        As given: read-only arrays, or the callables; None if not given, or inside a compiled model.
+        As given: read-only arrays, or the callables; None if not given, or inside a compiled model. Rows of illegal
+        actions are those of the first legal one.
+    legal : (S, A) bool, read-only, or None
+        None if every action is legal.
 
     Raises
     ------
@@ -149,6 +155,7 @@ class Game(Compiled):
         passive_rates: TableLike | None = None,
         successors: FloatsLike | None = None,
         passive_successors: FloatsLike | None = None,
+        legal: FloatsLike | None = None,
         noise: FloatsLike | None = None,
         time: Time = "steps",
         step: float | None = None,
@@ -166,7 +173,7 @@ class Game(Compiled):
             )
         given = Sources.of(
             n_observations, n_actions, reward, transition, passive_reward, passive_transition, passive_rates,
-            successors, passive_successors, path, in_sweeps,
+            successors, passive_successors, path, legal, in_sweeps,
         )  # fmt: skip
         look: dict[str, Any] = {
             "name": name, "observation_labels": observation_labels, "action_labels": action_labels,
@@ -197,7 +204,8 @@ class Game(Compiled):
         self._made_by(
             partial(
                 Game, n_observations=self.n_observations, n_actions=self.n_actions, horizon=self.horizon,
-                discount=self.discount, initial=self.initial, time=self.time, step=step, **tables, **self._look(),
+                discount=self.discount, initial=self.initial, time=self.time, step=step, legal=self.legal, **tables,
+                **self._look(),
             ),
             pickles=True,
         )  # fmt: skip

@@ -71,6 +71,7 @@ class Histories:
             passive_transition=self.passive_transition if arrays[3] is None else arrays[3],
             successors=self._successors(model.successors, (self.n_obs, self.n_act)),
             passive_successors=self._successors(model.passive_successors, (self.n_obs,)),
+            legal=None if model.legal is None else np.tile(model.legal, (self.n_histories, 1)),
             name=original.name, observation_labels=labels, action_labels=original.action_labels,
             assumed=original.assumed,
         )  # fmt: skip

@@ -131,4 +131,4 @@ def seeing(policy: Any, game: Game, path: FloatArray, name: str = "policy") -> P
     """A function of (mu, t, z) as a compiled policy on a path (T, ...) of values of the noise."""
     step = game.dt if game.unit == "sweeps" else None
     function = of_mu_and_t(policy, name, path, "", step, game.n_steps, check.as_rows)
-    return CallablePolicy(function, game.n_observations, game.n_actions)
+    return CallablePolicy(function, game.n_observations, game.n_actions, game.legal)

@@ -24,6 +24,7 @@ from tmfcore._base.functions import SMALLER_GAME, fits_memory, of_mu_and_t
 from tmfcore._base.types import FloatsLike, PolicyKind
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
+from tmfcore._model.legal import as_lawful_policy, never_taken, uniform
 from tmfcore._model.policy import AffinePolicy, CallablePolicy, Policy, TablePolicy, softmax
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Variable
@@ -285,10 +286,10 @@ class TabularPolicy(_ArrayPolicy):
     @classmethod
     @fits_memory(f"stages must be fewer, or {SMALLER_GAME}", asks=True)
     def uniform(cls, game: Game, stages: int = 1) -> Self:
-        """Every action equally likely, in `stages` equal stages."""
+        """Every legal action equally likely, in `stages` equal stages."""
         shape = _shape(game, stages)
         needs.ask({"table": (24, *shape)})  # and two copies
-        return cls(np.full(shape, 1.0 / game.n_actions), horizon=_steps(game))
+        return cls(np.broadcast_to(uniform(game), shape), horizon=_steps(game))
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -301,7 +302,8 @@ class SoftmaxPolicy(_ArrayPolicy):
     Parameters
     ----------
     theta : (S, A), (L, S, A) or (L, S, A, 1+S) floats
-        Finite. (S, A) is L = 1.
+        Finite, or -inf for actions that are never taken, such as illegal ones: not for all actions of a row, and of
+        logits affine in mu only in theta[..., 0]. (S, A) is L = 1.
     horizon : int or None, optional
         T >= L, the default horizon of the method `probabilities`. In a game the stages are spread over its own T steps.
 
@@ -314,7 +316,7 @@ class SoftmaxPolicy(_ArrayPolicy):
     Raises
     ------
     TypeError, ValueError
-        Another shape, or an entry that is not finite.
+        Another shape, or an entry that is neither finite nor such a -inf.
 
     Examples
     --------
@@ -326,12 +328,15 @@ class SoftmaxPolicy(_ArrayPolicy):
     theta: FloatArray
 
     def __init__(self, theta: FloatsLike, *, horizon: int | None = None) -> None:
+        never = never_taken(theta)
         array = check.as_float_array(
-            theta,
+            theta if never is None else np.where(never, 0.0, check.as_real_array(theta, "theta")),
             "theta",
             shape=[(None,) * n for n in (2, 3, 4)],
             letters=["S, A", "L, S, A", "L, S, A, 1+S"],
         )
+        if never is not None:
+            array[never] = -np.inf
         if array.ndim == 4 and array.shape[3] != 1 + array.shape[1]:
             raise ValueError(
                 f"theta has shape {array.shape}; must be (L, S, A, 1+S), with last axis {1 + array.shape[1]}"
@@ -352,11 +357,13 @@ class SoftmaxPolicy(_ArrayPolicy):
     @classmethod
     @fits_memory(f"stages must be fewer, or {SMALLER_GAME}", asks=True)
     def uniform(cls, game: Game, stages: int = 1, *, affine: bool = False) -> Self:
-        """Zero theta: every action equally likely, in `stages` equal stages; logits affine in mu if `affine`."""
-        shape: tuple[int, ...] = _shape(game, stages)
-        shape = (*shape, 1 + game.n_observations) if check.as_bool(affine, "affine") else shape
+        """Zero theta, -inf at illegal actions, in `stages` equal stages; logits affine in mu if `affine`."""
+        shape = *_shape(game, stages), 1 + game.n_observations if check.as_bool(affine, "affine") else 1
         needs.ask({"theta": (24, *shape)})  # a copy, and its softmax
-        return cls(np.zeros(shape), horizon=_steps(game))
+        theta = np.zeros(shape)
+        if game.legal is not None:
+            theta[:, ~game.legal, 0] = -np.inf
+        return cls(theta if affine else theta[..., 0], horizon=_steps(game))
 
 
 class Played:
@@ -399,7 +406,8 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
     TypeError
         A value of another type.
     ValueError
-        S or A is not the game's, or there are more stages than steps.
+        S or A is not the game's, there are more stages than steps, or an illegal action has weight: a table is checked
+        here, a function at every call.
     """
     check.as_instance(game, "game", Game)
     if isinstance(policy, Played):
@@ -416,7 +424,7 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
     elif callable(policy):
         step = game.dt if game.unit == "sweeps" else None
         function = of_mu_and_t(policy, name, step=step, read=check.as_rows)
-        return CallablePolicy(function, game.n_observations, game.n_actions)
+        return CallablePolicy(function, game.n_observations, game.n_actions, game.legal)
     else:
         raise TypeError(
             f"{name} is {say.show(policy)}; must be a TabularPolicy, a SoftmaxPolicy, a Solution, an array (S, A) or "
@@ -429,7 +437,7 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
         raise ValueError(
             f"{name} has {kernel.n_stages} stages; must have at most one per step, horizon = {game.n_steps}"
         )
-    return kernel
+    return kernel if game.legal is None else as_lawful_policy(kernel, game.legal, name)
 
 
 def _shape(game: Game, stages: int) -> tuple[int, int, int]:

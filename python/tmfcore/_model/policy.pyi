@@ -27,10 +27,20 @@ class TablePolicy(Policy):
 
 @disjoint_base
 class AffinePolicy(Policy):
+    @property
+    def logits(self) -> NDArray[np.float64]: ...
     def __init__(self, theta: ArrayLike) -> None: ...
 
 @disjoint_base
 class CallablePolicy(Policy):
     def __init__(
-        self, function: Callable[[NDArray[np.float64], int], ArrayLike], n_observations: int, n_actions: int
+        self,
+        function: Callable[[NDArray[np.float64], int], ArrayLike],
+        n_observations: int,
+        n_actions: int,
+        legal: NDArray[np.bool_] | None = None,
     ) -> None: ...
+
+@disjoint_base
+class LegalPolicy(Policy):
+    def __init__(self, base: Policy, legal: NDArray[np.bool_]) -> None: ...

@@ -21,6 +21,7 @@ from tmfcore._base.functions import of_mu_and_t
 from tmfcore._base.rows import ROUNDING
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model.appearance import numbered
+from tmfcore._model.legal import LegalArray, as_legal, filled
 from tmfcore._model.table_model import TableModel
 
 __all__ = ["INT32_MAX", "Rates", "Sources", "Table"]
@@ -46,6 +47,7 @@ class Sources:
     successors: SuccessorArray | None
     passive_successors: SuccessorArray | None
     noise: FloatArray | None
+    legal: LegalArray | None = None
     in_sweeps: bool = False
     timed: bool = False  # all functions are f(mu, t) of the step t and return float64 arrays
 
@@ -62,16 +64,17 @@ class Sources:
         successors: object,
         passive_successors: object,
         noise: FloatArray | None,
+        legal: object,
         in_sweeps: bool,
     ) -> Sources:
         """Check the user's arguments."""
         n_obs, n_act = sizes(n_observations, n_actions)
+        allowed = as_legal(legal, n_obs, n_act)
         given, name = passive_given(passive_transition, passive_rates, passive_successors, in_sweeps)
-        active, passive = successor_arrays(successors, passive_successors, n_obs, n_act)
-        if active is None:
-            moves = rows(transition, "transition", (n_obs, n_act, n_obs), "S, A, S")
-        else:
-            moves = rows(transition, "transition", active.shape, "S, A, K")
+        active, passive = successor_arrays(successors, passive_successors, n_obs, n_act, allowed)
+        shape, letters = ((n_obs, n_act, n_obs), "S, A, S") if active is None else (active.shape, "S, A, K")
+        moves = rows(filled(transition, "transition", shape, allowed), "transition", shape, letters)
+        rewards = filled(reward, "reward", (n_obs, n_act), allowed)
         if not callable(passive_reward) and not check.is_array(passive_reward):
             passive_reward = np.full(n_obs, check.as_float(passive_reward, "passive_reward"))
         wanted = ((n_obs, n_obs), "S, S") if passive is None else (passive.shape, "S, K0")
@@ -79,13 +82,14 @@ class Sources:
         made = cls(
             n_observations=n_obs,
             n_actions=n_act,
-            reward=table(reward, "reward", (n_obs, n_act), "S, A"),
+            reward=table(rewards, "reward", (n_obs, n_act), "S, A"),
             transition=moves,
             passive_reward=table(passive_reward, "passive_reward", (n_obs,), "S"),
             passive_transition=None if given is None else read(given, name, *wanted),
             successors=active,
             passive_successors=passive,
             noise=noise,
+            legal=allowed,
             in_sweeps=in_sweeps,
         )
         if in_sweeps and isinstance(made.passive_transition, np.ndarray):
@@ -115,6 +119,7 @@ class Sources:
             None if self.passive_transition is None else source(self.passive_transition, "passive_transition"),
             self.successors,
             self.passive_successors,
+            self.legal,
         )
 
     def swept(self, step: float, n_steps: int) -> Sources:
@@ -291,9 +296,9 @@ def sizes(n_observations: object, n_actions: object) -> tuple[int, int]:
 
 
 def successor_arrays(
-    successors: object, passive_successors: object, n_obs: int, n_act: int
+    successors: object, passive_successors: object, n_obs: int, n_act: int, legal: LegalArray | None = None
 ) -> tuple[SuccessorArray | None, SuccessorArray | None]:
-    """Both successor arrays, checked and read-only, or None."""
+    """Both successor arrays, checked and read-only, or None; those of illegal actions are those of their stand-ins."""
 
     def read(value: object, name: str, shape: tuple[int | None, ...], letters: str) -> SuccessorArray | None:
         if value is None:
@@ -301,7 +306,9 @@ def successor_arrays(
         return check.frozen(check.as_successors(value, name, shape=shape, letters=letters, n_observations=n_obs))
 
     return (
-        read(successors, "successors", (n_obs, n_act, None), "S, A, K"),
+        read(
+            filled(successors, "successors", (n_obs, n_act, None), legal), "successors", (n_obs, n_act, None), "S, A, K"
+        ),
         read(passive_successors, "passive_successors", (n_obs, None), "S, K0"),
     )
 

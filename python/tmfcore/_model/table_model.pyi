@@ -24,4 +24,5 @@ class TableModel(Model):
         passive_transition: _Table | None,
         successors: ArrayLike | None = None,
         passive_successors: ArrayLike | None = None,
+        legal: ArrayLike | None = None,
     ) -> None: ...

@@ -18,6 +18,7 @@ from tmfcore._limit.mean_field import active_fractions
 from tmfcore._limit.sizes import response_needs
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
+from tmfcore._model.legal import lawful
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Active, Schedule
@@ -234,6 +235,7 @@ def finite_exploitability(
     foreseen = _respond(game, kernel, counts, n_agents, active)[0]
     if deviation is None:
         best, greedy = _respond(game, None, counts, n_agents, active)
+        greedy = lawful(greedy, game.model)
         probabilities = np.zeros((game.n_steps, game.n_observations, game.n_actions))
         np.put_along_axis(probabilities, greedy[..., np.newaxis], 1.0, axis=-1)
         deviation = TabularPolicy(probabilities, horizon=game.n_steps)

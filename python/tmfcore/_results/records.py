@@ -50,7 +50,8 @@ class Record:
     #: length S. None and empty tuples of labels are not checked. In a dict the entries of each key have their own
     #: lengths.
     SHAPES: ClassVar[dict[str, str]] = {}
-    #: Numbers of fields: "finite", ">= 0", or "share" (in [0, 1] up to rounding) -> names of the fields.
+    #: Numbers of fields: "finite", ">= 0", "share" (in [0, 1] up to rounding), or "bounded" (finite, or NaN: no number)
+    #: -> names of the fields.
     RANGES: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -231,6 +232,9 @@ def _check_range(name: str, value: npt.NDArray[Any], words: str) -> None:
     """Check the numbers of an array; of a broadcast view of one number, this one."""
     if value.ndim == 1 and value.strides == (0,):
         value = value[:1]
+    if words == "bounded":
+        check_entries(value, name, lambda entries: ~np.isinf(entries), "must be finite, or NaN")
+        return
     check_entries(value, name, np.isfinite, "must be finite")
     if words == ">= 0":
         check_bounds(value, name, 0, None)

@@ -14,6 +14,7 @@ import numpy as np
 
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
+from tmfcore._model.legal import LegalArray
 from tmfcore.analysis import _corners
 from tmfcore.games._affine import Affine
 
@@ -52,7 +53,7 @@ def signs(game: Game, beta: FloatArray) -> tuple[FloatArray | None, list[int]]:
     slopes, waiting = _slopes(game)
     known: dict[bytes, tuple[float, int]] = {}
     for b in np.unique(beta, axis=0):
-        known[b.tobytes()] = _largest(slopes, waiting, b[:, np.newaxis])
+        known[b.tobytes()] = _largest(slopes, waiting, b[:, np.newaxis], game.legal)
     found = [known[b.tobytes()] for b in np.ascontiguousarray(beta)]
     return np.array([top for top, _ in found]), [min(declared, sign) for _, sign in found]
 
@@ -65,7 +66,9 @@ def _slopes(game: Game) -> tuple[FloatArray, FloatArray]:
     return np.moveaxis(reward, 0, -1), np.ascontiguousarray(passive.T)
 
 
-def _largest(slopes: FloatArray, waiting: FloatArray, beta: FloatArray) -> tuple[float, int]:
+def _largest(
+    slopes: FloatArray, waiting: FloatArray, beta: FloatArray, legal: LegalArray | None
+) -> tuple[float, int]:
     """The largest eigenvalue of the form of one step on the tangent space, and its sign if proved; beta (1 or S, 1)."""
     size, n_actions = slopes.shape[:2]
     alike = not beta.any() or all(_same_on_tangent(slopes[:, a], slopes[:, 0]) for a in range(1, n_actions))
@@ -76,6 +79,8 @@ def _largest(slopes: FloatArray, waiting: FloatArray, beta: FloatArray) -> tuple
         each = beta[..., np.newaxis]
         rows = (each * slopes + (1 - each) * waiting[:, np.newaxis]).reshape(-1, size)
         form = np.repeat(rows, n_actions, axis=1)
+        if legal is not None:
+            form = form[np.ix_(legal.ravel(), legal.ravel())]
     n = len(form)
     if n == 1:
         return np.nan, SEMIDEFINITE

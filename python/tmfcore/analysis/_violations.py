@@ -19,6 +19,7 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import mean_field
 from tmfcore._model import appearance
 from tmfcore._model.game import Game
+from tmfcore._model.legal import LegalArray, lawful
 from tmfcore._model.policies import TabularPolicy
 from tmfcore._model.schedules import Schedule
 from tmfcore._results.result import Result
@@ -168,7 +169,7 @@ def _policies(game: Game, generator: np.random.Generator) -> Iterator[tuple[Floa
     Pairs: a deterministic policy of `_ways` and a mixture of them, along which one share goes from its largest to its
     smallest value; two policies that differ in the decisions of one step; two of `_ways`; random ones, far and near.
     """
-    shape = (game.n_steps, game.n_observations, game.n_actions)
+    shape, legal = (game.n_steps, game.n_observations, game.n_actions), game.legal
     ways = _ways(game)
 
     def always(way: FloatArray) -> FloatArray:
@@ -180,7 +181,7 @@ def _policies(game: Game, generator: np.random.Generator) -> Iterator[tuple[Floa
             first, other = always(ways[i]), ways[order[k - 1]]
             share = generator.dirichlet(np.ones(len(ways)))
             yield first, always(np.tensordot(share, ways, axes=1)), LINE
-            base = always(ways[generator.integers(len(ways))]) if k % 2 else _random(generator, shape, 1.0)
+            base = always(ways[generator.integers(len(ways))]) if k % 2 else _random(generator, shape, legal, 1.0)
             second = base.copy()
             # A decision at step t changes mu from t + 1 on: the last decision changes no reward through mu.
             t = int(generator.integers(game.n_steps - 1))
@@ -190,7 +191,7 @@ def _policies(game: Game, generator: np.random.Generator) -> Iterator[tuple[Floa
                 yield first, always(other), LINE
             for j in range(PAIRS):
                 concentration = (1.0, 0.05, 20.0)[int(generator.integers(3))]
-                first, second = _random(generator, shape, concentration), _random(generator, shape, concentration)
+                first, second = (_random(generator, shape, legal, concentration) for _ in range(2))
                 yield first, second if j % 2 else 0.9 * first + 0.1 * second, FEW
 
 
@@ -198,11 +199,15 @@ def _ways(game: Game) -> FloatArray:
     """M policies (M, S, A): each action everywhere, and for each observation the action most likely to lead there."""
     size, n_actions = game.n_observations, game.n_actions
     active, _ = _corners.rows(game, game.initial, 0)
-    actions = np.repeat(np.eye(n_actions)[:, None], size, axis=1)
-    toward = np.eye(n_actions)[active.argmax(axis=1).T]  # (S target, S, A)
-    return np.unique(np.concatenate([actions, toward]), axis=0)
+    actions = np.repeat(np.arange(n_actions)[:, np.newaxis], size, axis=1)
+    toward = active.argmax(axis=1).T  # (S target, S)
+    return np.unique(np.eye(n_actions)[lawful(np.concatenate([actions, toward]), game.model)], axis=0)
 
 
-def _random(generator: np.random.Generator, shape: tuple[int, ...], concentration: float) -> FloatArray:
+def _random(
+    generator: np.random.Generator, shape: tuple[int, ...], legal: LegalArray | None, concentration: float
+) -> FloatArray:
     weights = generator.gamma(concentration, size=shape) + 1e-300
+    if legal is not None:
+        weights *= legal
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))

@@ -41,5 +41,6 @@ class Affine(Model):
         passive_transition_mu: ArrayLike | None,
         successors: ArrayLike | None = None,
         passive_successors: ArrayLike | None = None,
+        legal: ArrayLike | None = None,
     ) -> None: ...
     def reward_slopes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...

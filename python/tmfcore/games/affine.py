@@ -14,6 +14,7 @@ from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
 from tmfcore._model.core import TINY
 from tmfcore._model.game import Game
+from tmfcore._model.legal import LegalArray, as_legal, filled
 from tmfcore.games._affine import Affine
 from tmfcore.games._shelf import shelf
 
@@ -48,6 +49,7 @@ def affine(
     step: float | None = None,
     successors: FloatsLike | None = None,
     passive_successors: FloatsLike | None = None,
+    legal: FloatsLike | None = None,
     name: str = "affine",
     observation_labels: Sequence[str] | None = None,
     action_labels: Sequence[str] | None = None,
@@ -77,7 +79,7 @@ def affine(
         With time="sweeps", instead of them: the generator of passive agents, Q0 + sum_y Q_mu[..., y] mu(y).
     horizon, discount, initial, time, step
         As in Game; with time="sweeps" passive rewards are rates.
-    successors, passive_successors, name, observation_labels, action_labels, observation_shape
+    successors, passive_successors, legal, name, observation_labels, action_labels, observation_shape
         As in Game.
 
     Returns
@@ -122,9 +124,12 @@ def affine(
     -1.000
     """
     in_sweeps = clock.is_sweeps(time, step)
-    base = check.as_float_array(reward0, "reward0", shape=(None, None), letters="S, A")
+    shape = np.shape(check.as_numbers(reward0, "reward0"))
+    allowed = as_legal(legal, *shape) if len(shape) == 2 else None
+    given = filled(reward0, "reward0", shape, allowed)
+    base = check.as_float_array(given, "reward0", shape=(None, None), letters="S, A")
     n, n_act = base.shape
-    active, passive = sources.successor_arrays(successors, passive_successors, n, n_act)
+    active, passive = sources.successor_arrays(successors, passive_successors, n, n_act, allowed)
     cells = n if active is None else active.shape[-1]
     passive_cells = n if passive is None else passive.shape[-1]
     word, other = ("passive_rates", "passive_transition") if in_sweeps else ("passive_transition", "passive_rates")
@@ -141,9 +146,12 @@ def affine(
         passive_reward0 = np.full(n, check.as_float(passive_reward0, "passive_reward0"))
     acting = _Rows(
         base,
-        _table(reward_mu, "reward_mu", (n, n_act, n), "S, A, S"),
-        check.as_float_array(transition0, "transition0", shape=(n, n_act, cells), letters="S, A, K"),
-        _table(transition_mu, "transition_mu", (n, n_act, cells, n), "S, A, K, S"),
+        _table(reward_mu, "reward_mu", (n, n_act, n), "S, A, S", allowed),
+        check.as_float_array(
+            filled(transition0, "transition0", (n, n_act, cells), allowed), "transition0", shape=(n, n_act, cells),
+            letters="S, A, K",
+        ),
+        _table(transition_mu, "transition_mu", (n, n_act, cells, n), "S, A, K, S", allowed),
     )
     resting = _Rows(
         check.as_float_array(passive_reward0, "passive_reward0", shape=(n,), letters="S"),
@@ -159,17 +167,17 @@ def affine(
     recipe: partial[Game] = partial(
         affine, reward0=base, reward_mu=acting.reward_mu, transition_mu=acting.rows_mu,
         passive_reward0=resting.reward, passive_reward_mu=resting.reward_mu, horizon=horizon, discount=discount,
-        initial=initial, time=time, step=step, **kernels, **look,
+        initial=initial, time=time, step=step, legal=allowed, **kernels, **look,
     )  # fmt: skip
     if not in_sweeps:
         n_steps = check.as_positive_int(horizon, "horizon", high=sources.INT32_MAX)
-        model = _model(acting, resting, active, passive)
+        model = _model(acting, resting, active, passive, allowed)
         return Game._trusted(model, n_steps, discount, initial, recipe=recipe, **look)
     _in_step(acting, resting, sources.Rates(TINY, n, passive, "passive_rates0"))  # checks the rates, for any step
 
     def cut(dt: float, n_steps: int, gamma: float) -> Game:
         act, rest = _in_step(acting, resting, sources.Rates(dt, n, passive, "passive_rates0"))
-        return Game._trusted(_model(act, rest, active, passive), n_steps, gamma, initial, step=dt, **look)
+        return Game._trusted(_model(act, rest, active, passive, allowed), n_steps, gamma, initial, step=dt, **look)
 
     return Game._swept(cut, horizon, discount, step, recipe, TINY)
 
@@ -183,8 +191,8 @@ class _Rows(NamedTuple):
     rows_mu: FloatArray | None
 
 
-def _model(acting: _Rows, resting: _Rows, *successors: SuccessorArray | None) -> Affine:
-    parts: tuple[Any, ...] = (*acting, *resting, *successors)
+def _model(acting: _Rows, resting: _Rows, *others: SuccessorArray | LegalArray | None) -> Affine:
+    parts: tuple[Any, ...] = (*acting, *resting, *others)
     return Affine(*parts)
 
 
@@ -209,5 +217,9 @@ def _in_step(acting: _Rows, resting: _Rows, rates: sources.Rates) -> tuple[_Rows
     )
 
 
-def _table(value: object, name: str, shape: tuple[int, ...], letters: str) -> FloatArray | None:
-    return None if value is None else check.as_float_array(value, name, shape=shape, letters=letters)
+def _table(
+    value: object, name: str, shape: tuple[int, ...], letters: str, legal: LegalArray | None = None
+) -> FloatArray | None:
+    if value is None:
+        return None
+    return check.as_float_array(filled(value, name, shape, legal), name, shape=shape, letters=letters)

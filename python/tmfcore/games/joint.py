@@ -17,6 +17,7 @@ from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
 from tmfcore._model.core import TINY
 from tmfcore._model.game import Game
+from tmfcore._model.legal import LegalArray, as_legal, filled
 from tmfcore.games import _results
 from tmfcore.games._shelf import shelf
 
@@ -50,6 +51,7 @@ def joint(
     passive_rates: LawTable | None = None,
     successors: FloatsLike | None = None,
     passive_successors: FloatsLike | None = None,
+    legal: FloatsLike | None = None,
     time: Time = "steps",
     step: float | None = None,
     name: str = "joint",
@@ -83,7 +85,8 @@ def joint(
         As in Game. With time="sweeps" t in f(law, mu, t) is the number of sweeps that have passed, and each step of dt
         sweeps is two steps of dt / 2 in the Game that `at` returns.
     successors, passive_successors : (S, A, K) and (S, K0) integers, optional
-        As in Game.
+    legal : (S, A) booleans, optional
+        As in Game. In the returned Game all actions are legal at (o, a), where they have no effect.
     name, observation_labels, action_labels
         As in Game, for the S observations and A actions.
 
@@ -126,7 +129,8 @@ def joint(
     gamma = check.as_float(discount, "discount", low=0.0, high=1.0, low_open=True)
     start = check.as_probabilities(initial, "initial", shape=(n_obs,), letters="S")
     size = n_obs * (1 + n_act)
-    given, named = sources.successor_arrays(successors, passive_successors, n_obs, n_act)
+    allowed = as_legal(legal, n_obs, n_act)
+    given, named = sources.successor_arrays(successors, passive_successors, n_obs, n_act, allowed)
     stays, stays_name = sources.passive_given(passive_transition, passive_rates, passive_successors, in_sweeps)
     everywhere = np.arange(n_obs, dtype=np.int32)
     active = np.broadcast_to(everywhere, (n_obs, n_act, n_obs)) if given is None else given
@@ -137,8 +141,11 @@ def joint(
     if not callable(passive_reward) and not check.is_array(passive_reward):
         passive_reward = np.full(n_obs, check.as_float(passive_reward, "passive_reward"))
     tables = (
-        sources.table(reward, "reward", (n_obs, n_act), "S, A"),
-        sources.rows(transition, "transition", active.shape, "S, A, S" if given is None else "S, A, K"),
+        sources.table(filled(reward, "reward", (n_obs, n_act), allowed), "reward", (n_obs, n_act), "S, A"),
+        sources.rows(
+            filled(transition, "transition", active.shape, allowed), "transition", active.shape,
+            "S, A, S" if given is None else "S, A, K",
+        ),
         sources.table(passive_reward, "passive_reward", (n_obs,), "S"),
         np.ones((n_obs, 1))
         if stays is None
@@ -149,18 +156,19 @@ def joint(
     whole = np.zeros(size)
     whole[:n_obs] = start
     uniform = np.zeros(size)
-    uniform[n_obs:] = np.repeat(start / n_act, n_act)
+    choices = np.ones((n_obs, n_act)) if allowed is None else allowed
+    uniform[n_obs:] = (start[:, np.newaxis] * (choices / choices.sum(axis=1, keepdims=True))).ravel()
     recipe = partial(
         joint, n_observations=n_obs, n_actions=n_act, horizon=horizon, discount=gamma, initial=start,
         reward=tables[0], transition=tables[1], passive_reward=tables[2], successors=given,
-        passive_successors=named, time=time, step=step, name=name, observation_labels=labels,
+        passive_successors=named, legal=allowed, time=time, step=step, name=name, observation_labels=labels,
         action_labels=actions, **{stays_name: None if stays is None else tables[3]},
     )  # fmt: skip
 
     def both(dt: float | None, n_steps: int, discount: float) -> Game:
         rates = None if dt is None or stays is None else sources.Rates(dt, n_obs, named)
         halves = _HalfSteps(
-            n_obs, n_act, 1.0 / sqrt(discount), *tables, active.shape[2], passive.shape[1], dt, rates
+            n_obs, n_act, 1.0 / sqrt(discount), *tables, active.shape[2], passive.shape[1], dt, rates, allowed
         )  # fmt: skip
         halves.tables(uniform, 1)  # finds mistakes in the callables early, as Game does
         made = Game(
@@ -175,6 +183,7 @@ def joint(
             passive_transition=halves.passive_transition,
             successors=_acting(active, passive, n_obs, n_act),
             passive_successors=_passing(active, passive, n_obs, n_act),
+            legal=None if allowed is None else np.concatenate([allowed, np.ones((n_obs * n_act, n_act), np.bool_)]),
             name=name,
             observation_labels=(*labels, *(f"{label}, {action}" for label in labels for action in actions)),
             action_labels=actions,
@@ -239,6 +248,7 @@ class _HalfSteps:
     n_passive_cells: int
     step: float | None = None  # length of both half-steps together, in sweeps
     rates: sources.Rates | None = None
+    legal: LegalArray | None = None
     _kept: tuple[tuple[int, bytes], tuple[FloatArray, ...]] | None = field(default=None, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -281,6 +291,8 @@ class _HalfSteps:
                 return source
             when = t if self.step is None else t * self.step
             found, label = noted(source, name, "(law, mu, t)")(law, population, when), f"{name}(law, mu, t={when:g})"
+            if shape[:2] == (n_obs, n_act) and name in ("reward", "transition"):
+                found = filled(found, label, shape, self.legal)
             return (check.as_probabilities if rows else check.as_float_array)(found, label, shape=shape)
 
         reward = np.empty(n_obs * (1 + n_act))

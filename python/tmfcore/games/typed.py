@@ -74,7 +74,7 @@ def typed(
     -------
     Game
         S = sum_i S_i observations "name: label", A = max_i A_i actions; if type i has fewer, its actions from A_i on
-        are the same as action 0. `by_type` splits its results by type. Named "typed".
+        are illegal. `by_type` splits its results by type. Named "typed".
 
     Raises
     ------

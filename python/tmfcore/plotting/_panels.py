@@ -117,6 +117,7 @@ def panels(
     Parameters
     ----------
     tables : (P, S, X) array_like
+        NaN is left blank.
     heads : (P,) sequence of str, optional
         Titles of the tables.
     x_labels, y_labels : (X,), (S,) sequences of str, optional
@@ -132,7 +133,7 @@ def panels(
     label, color : None
         As for other pictures, but must be None, since the picture is a colour map.
     """
-    given = _checks.numbers(tables, "tables", None, None, None)
+    given = _checks.numbers(tables, "tables", None, None, None, gaps=True)
     n, rows, columns = given.shape
     named = not isinstance(heads, (tuple, list)) or len(heads) > 0
     above = _checks.labels(heads, n, "heads") if named else ()
@@ -142,7 +143,8 @@ def panels(
     no_style(label, color)
     x_end = None if x_end is None else _checks.number(x_end, "x_end")
     if ends is None:
-        ends = float(given.min()), float(given.max())
+        known = given[np.isfinite(given)]
+        ends = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     low, high = (_checks.number(end, f"ends[{i}]") for i, end in enumerate(_checks.several(ends, "ends", 2, "a pair")))
     ax = axes(ax, width=max(4.8, min(2.4 * n + 1.2, 9.0)), height=max(2.4, min(0.3 * rows + 1.4, 4.8)))
     gap = 0.08

@@ -43,7 +43,7 @@ class ExactSolver(Solver[TabularPolicy]):
 
     def _start(self, problem: Problem, policy: object) -> FloatArray:
         table = self._table(problem, policy)
-        return softened(table) if issubclass(entry_of(type(self)).rule, LogitRule) else table
+        return softened(table, problem.game) if issubclass(entry_of(type(self)).rule, LogitRule) else table
 
     def _policy(self, parameters: FloatArray, horizon: int) -> TabularPolicy:
         return TabularPolicy._trusted(parameters, horizon)

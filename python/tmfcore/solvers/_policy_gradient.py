@@ -37,8 +37,8 @@ class Learning(Rule["TMFPG"]):
         super().__init__(solver, problem)
         self.plan = solver._plan(problem)
         shape = solver._shape(problem.game)
-        self.theta = np.zeros(shape)
-        self.policy = np.zeros(shape)  # the running average, which is judged
+        self.theta = solver._zero(problem.game)
+        self.policy = self.theta.copy()  # the running average, which is judged
         self.mu = np.empty((problem.game.n_steps + 1, shape[1]))
         self.gap = self.value = np.nan
         self.optimizer = solver._step_rule(self.theta)
@@ -107,7 +107,7 @@ class Learning(Rule["TMFPG"]):
 
     def update(self, iteration: int, gap: float) -> float:
         """Move theta `inner_updates` times along the same samples, then update the average."""
-        rate = self.rate(iteration, gap)
+        rate, legal = self.rate(iteration, gap), self.problem.game.legal
         for inner in range(self.solver.inner_updates):
             if inner:
                 policy = self.kernel(self.theta)
@@ -120,6 +120,8 @@ class Learning(Rule["TMFPG"]):
             step = self.natural_step(total) if self.plan.natural else total / weight
             if self.solver.entropy > 0:
                 step += self.solver.entropy * self.entropy_step(weight)
+            if legal is not None:
+                step[:, ~legal] = 0.0
             if not np.isfinite(step).all():
                 raise Diverged(f"the update direction is not finite at iteration {iteration}")
             self.optimizer.step(self.theta, step, rate)

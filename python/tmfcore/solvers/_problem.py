@@ -22,8 +22,11 @@ from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore._model.schedules import Active, Schedule
 from tmfcore.solvers._grid import Grid, refuse_step
 
-__all__ = ["Problem", "is_decided", "softened"]
+__all__ = ["NEVER", "Problem", "is_decided", "logits_of", "no_logits", "softened"]
 
+# The logit of an illegal action. Its exponential is 0, and every step and difference of logits is lost in it; of -inf,
+# differences would be NaN.
+NEVER = -1e300
 SHARE = 1e-6  # share of the uniform policy in rows that no softmax of finite logits gives
 
 
@@ -135,11 +138,26 @@ def is_decided(game: Game, active: Active) -> bool:
     return game.model.constant and not (isinstance(active, ActingShares) and active.depends_on_mu)
 
 
-def softened(table: FloatArray) -> FloatArray:
-    """A policy (..., A) that a softmax of moderate logits can represent.
+def softened(table: FloatArray, game: Game) -> FloatArray:
+    """A policy (..., S, A) of the game that a softmax of moderate logits, or NEVER at illegal actions, can represent.
 
-    Rows with an entry below 1e-6 / A are mixed with a share of 1e-6 of the uniform row; other rows do not change.
+    Rows with a legal action of probability below 1e-6 / A, with A the number of legal ones, are mixed with a share of
+    1e-6 of the uniform row; other rows do not change.
     """
-    least = SHARE / table.shape[-1]
+    legal = game.legal
+    least = SHARE / game.n_actions if legal is None else legal * (SHARE / legal.sum(axis=1, keepdims=True))
     hard = (table < least).any(axis=-1, keepdims=True)
     return np.asarray(np.where(hard, (1 - SHARE) * table + least, table))
+
+
+def logits_of(table: FloatArray) -> FloatArray:
+    """Logarithms of probabilities; NEVER of those that are 0."""
+    return np.log(table, out=np.full(table.shape, NEVER), where=table > 0)
+
+
+def no_logits(shape: tuple[int, ...], game: Game) -> FloatArray:
+    """Logits (..., S, A) of the uniform policy: 0, and NEVER at illegal actions."""
+    logits = np.zeros(shape)
+    if game.legal is not None:
+        logits[..., ~game.legal] = NEVER
+    return logits

@@ -37,7 +37,7 @@ class _Path(LogitRule["Homotopy"]):
     def __init__(self, solver: Homotopy, problem: Problem) -> None:
         super().__init__(solver, problem)
         self.temperature, self.factor = 0.0, FACTOR
-        self.level = np.zeros(self.policy.shape)  # a prior of all zeros: plain entropy instead of a divergence
+        self.level = self.logits.copy()  # a prior of all zeros: plain entropy instead of a divergence
         self.response = np.zeros(self.policy.shape)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -67,7 +67,7 @@ class _Path(LogitRule["Homotopy"]):
                 temperature, y = factor * self.temperature, self.logits
             else:  # no equilibrium yet: high temperatures are easier to solve
                 temperature = first * RISE**tries
-                y = q / temperature
+                y = q / temperature + self.level
             found, steps = self.newton(y.copy(), temperature)
             if found is not None:
                 break
@@ -100,6 +100,8 @@ class _Path(LogitRule["Homotopy"]):
         pi *= 0.5
         off = y - self.response
         off -= (pi * off).sum(axis=-1, keepdims=True)
+        if self.problem.game.legal is not None:
+            off[:, ~self.problem.game.legal] = 0.0
         return off, it.mu[:-1, :, np.newaxis] * pi
 
     def newton(self, y: FloatArray, temperature: float) -> tuple[FloatArray | None, int]:
@@ -137,7 +139,7 @@ class _Path(LogitRule["Homotopy"]):
             return np.asarray((scale * (self.residual(y + h * along, temperature)[0] - off)).ravel() / h)
 
         system = LinearOperator((y.size, y.size), matvec=product, dtype=np.float64)
-        krylov = min(self.solver.krylov, y.size)
+        krylov = min(self.solver.krylov, int((self.level == 0.0).sum()))  # illegal actions add no direction
         found, _ = gmres(system, -(scale * off).ravel(), rtol=FORCING, restart=krylov, maxiter=1)
         return np.asarray(found.reshape(y.shape) / scale)
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit import flow as flow_kernel
+from tmfcore._model.legal import lawful, uniform
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._minimise import minimise
 from tmfcore.solvers._occupation import Occupation
@@ -76,7 +77,7 @@ class _Optimisation(TableRule["MFOMO"]):
         self.uniform, self.best, self.waited, self.before = True, np.inf, 0, np.inf
         self.penalty = self.solver.penalty
         log.debug("restart from the uniform policy: no progress by %g in %d iterations", PROGRESS, STALLED)
-        self.policy.fill(1.0 / self.iterate.n_actions)
+        self.policy[...] = uniform(self.problem.game)
 
     def update(self, iteration: int, gap: float) -> float:
         if self.stalled(gap):
@@ -103,25 +104,31 @@ class _Optimisation(TableRule["MFOMO"]):
             game.model, game.initial, active, game.n_steps, game.discount, always,
             self.penalty * self.scale, 0.1 * self.penalty / self.scale,
         )  # fmt: skip
-        size = policy.size
+        cells: Any = slice(None) if game.legal is None else np.flatnonzero(game.legal)
+        size = len(policy) * (policy[0].size if game.legal is None else len(cells))
+
+        def vector(occupation: FloatArray, shortfall: FloatArray, values: FloatArray) -> FloatArray:
+            """The vector of L and z, at legal actions, and y without its last row."""
+            tables = [table.reshape(len(policy), -1)[:, cells].ravel() for table in (occupation, shortfall)]
+            return np.concatenate([*tables, values.ravel()])
 
         def parts(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-            """The parts L, y and z of the vector x."""
-            y = np.zeros_like(self.values)
+            """The parts L, y and z of the vector x; L and z are 0 at illegal actions."""
+            y, tables = np.zeros_like(self.values), np.zeros((2, *policy.shape))
             y[:-1] = x[2 * size :].reshape(-1, policy.shape[1])
-            return x[:size].reshape(policy.shape), y, x[size : 2 * size].reshape(policy.shape)
+            tables.reshape(2, len(policy), -1)[:, :, cells] = x[: 2 * size].reshape(2, len(policy), -1)
+            return tables[0], y, tables[1]
 
         def function(x: FloatArray) -> tuple[float, FloatArray]:
             value = objective.objective(*parts(x), *self.slopes)
             by_occupation, by_value, by_shortfall = self.slopes
-            return value, np.concatenate([by_occupation.ravel(), by_shortfall.ravel(), by_value[:-1].ravel()])
+            return value, vector(by_occupation, by_shortfall, by_value[:-1])
 
-        at_policy = mu[:-1, :, np.newaxis] * policy, best - self.q, self.values[:-1]
-        x = np.concatenate([array.ravel() for array in at_policy])
+        x = vector(mu[:-1, :, np.newaxis] * policy, best - self.q, self.values[:-1])
         nonnegative = np.arange(len(x)) < 2 * size
         occupation, _, _ = parts(minimise(function, x, nonnegative, self.solver.steps, target=0.0))
         there = occupation.sum(axis=-1, keepdims=True)
-        responses = np.eye(policy.shape[2])[self.q.argmax(axis=-1)]
+        responses = np.eye(policy.shape[2])[lawful(self.q.argmax(axis=-1), game.model)]
         policy[...] = np.where(there > UNVISITED, occupation / np.maximum(there, UNVISITED), responses)
         policy /= policy.sum(axis=-1, keepdims=True)
         if not np.isfinite(policy).all():

@@ -25,7 +25,7 @@ class _Response(LogitRule["PriorDescent"]):
 
     def __init__(self, solver: PriorDescent, problem: Problem) -> None:
         super().__init__(solver, problem)
-        self.prior = np.full(self.policy.shape, -np.log(self.iterate.n_actions))
+        self.prior = _log_probabilities(self.logits)
         self.fixed = 1.0 / solver.temperature if solver.temperature is not None else 0.0  # 0: not known yet
         if solver.temperature is None and solver.prior_every is not None:
             self.spectral = SpectralRate(self.iterate)

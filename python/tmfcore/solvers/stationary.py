@@ -182,8 +182,8 @@ def _refuse_time(game: Game, mu: FloatArray) -> None:
     """Raise ValueError if the game's tables at mu depend on t. O(T) tables; none if the game is declared free of t."""
     if game.model.affine:
         return
-    mu = mu / mu.sum()
-    first = game.tables(mu, 0)
+    mu, model = mu / mu.sum(), game.model
+    first = model.tables(mu, 0)
     for t in range(1, game.n_steps):
-        if any((now != then).any() for now, then in zip(game.tables(mu, t), first, strict=True)):
+        if any((now != then).any() for now, then in zip(model.tables(mu, t), first, strict=True)):
             raise ValueError(f"the game's tables at t={t} differ from those at t=0; must not depend on t")

@@ -25,7 +25,7 @@ from tmfcore._population.starts import rounded_counts
 from tmfcore.solvers import _critics
 from tmfcore.solvers._critics import CriticName
 from tmfcore.solvers._policy_gradient import Learning
-from tmfcore.solvers._problem import Problem, softened
+from tmfcore.solvers._problem import NEVER, Problem, logits_of, no_logits, softened
 from tmfcore.solvers._registry import register
 from tmfcore.solvers._rule import as_decay
 from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE, POSITIVE, Solver
@@ -184,27 +184,36 @@ class TMFPG(Solver[SoftmaxPolicy]):
         """The logits of a SoftmaxPolicy, repeated to fit the stages; else the log of the mean policy of each stage."""
         game = problem.game
         as_policy(policy, game, "initial")
-        theta = np.zeros(self._shape(game))
+        theta = self._zero(game)
         n_stages, features = theta.shape[0], theta.shape[-1]
         if isinstance(policy, SoftmaxPolicy):
             given = self._parameters(policy)
-            if given.shape[-1] <= features and n_stages % len(given) == 0:
+            takes_all = bool(((given[..., 0] > NEVER) | (theta[:1, ..., 0] == NEVER)).all())
+            if given.shape[-1] <= features and n_stages % len(given) == 0 and takes_all:
                 theta[..., : given.shape[-1]] = np.repeat(given, n_stages // len(given), axis=0)
                 return theta
-        table = softened(problem.table(policy))
+        table = softened(problem.table(policy), game)
         stage = np.arange(game.n_steps) * n_stages // game.n_steps
         starts = np.searchsorted(stage, np.arange(n_stages))
         means = np.add.reduceat(table, starts, axis=0) / np.bincount(stage)[:, np.newaxis, np.newaxis]
-        theta[..., 0] = np.log(means)
+        theta[..., 0] = logits_of(means)
+        return theta
+
+    def _zero(self, game: Game) -> FloatArray:
+        """The theta of the uniform policy."""
+        theta = np.zeros(self._shape(game))
+        theta[..., 0] = no_logits(theta.shape[:3], game)
         return theta
 
     def _policy(self, parameters: FloatArray, horizon: int) -> SoftmaxPolicy:
-        return SoftmaxPolicy(parameters if parameters.shape[-1] > 1 else parameters[..., 0], horizon=horizon)
+        theta = np.where(parameters == NEVER, -np.inf, parameters)
+        return SoftmaxPolicy(theta if theta.shape[-1] > 1 else theta[..., 0], horizon=horizon)
 
     def _parameters(self, policy: TabularPolicy | SoftmaxPolicy) -> FloatArray:
         if not isinstance(policy, SoftmaxPolicy):
             return np.empty(0)
-        return policy.theta if policy.affine else policy.theta[..., np.newaxis]
+        theta = np.maximum(policy.theta, NEVER)
+        return theta if policy.affine else theta[..., np.newaxis]
 
     def _plan(self, problem: Problem) -> _critics.Plan:
         """Check that populations can be sampled, and fix how."""
