@@ -3,7 +3,7 @@
 Source     Theory, section 12 (equations).  Method: the modified midpoint rule with extrapolation (Gragg 1965; Bulirsch
            and Stoer 1966; Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, section II.9).
 Notation   S observations, A actions, K successors, L stages of the policy, M intervals of time, M / L in each stage.
-Contract   the error estimate of every accepted step is at most 1e-13 of the mass 1 of mu, and 1e-12 of the largest value.
+Contract   the error estimate of every accepted step is at most 1e-13 of the mass 1 of mu, 1e-12 of the largest value.
 Cost       O(S A K) a derivative, and the tables of the game if they depend on mu; 12 derivatives for a short interval.
 """
 from libc.math cimport fabs, isfinite
@@ -153,7 +153,7 @@ cdef class InTime:
             memcpy(self.before, y, n * sizeof(double))
             for i in range(n):
                 self.now[i] = y[i] + part * self.first[i]
-            for m in range(1, substeps):
+            for _ in range(1, substeps):
                 self.derive(stage, self.now, back, self.slope)
                 for i in range(n):
                     kept = self.now[i]
