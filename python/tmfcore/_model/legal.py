@@ -4,6 +4,7 @@ as_legal(value, S, A)               the argument `legal`, checked; None if every
 filled(value, name, shape, legal)   an array of a user, with the rows of illegal actions replaced
 first_legal(legal)                  for each action itself or, if it is illegal, the first legal one; (S, A)
 lawful(actions, model)              the same of actions (..., S) that a kernel chose
+folded(table, legal)                probabilities of illegal actions moved to the legal ones that stand for them
 uniform(game)                       (S, A) probabilities, uniform over the legal actions
 blank(array, model)                 NaN at illegal actions, in results
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from tmfcore._model.core import Core
 
 __all__ = [
-    "LegalArray", "as_lawful_policy", "as_legal", "blank", "filled", "first_legal", "lawful", "never_taken", "uniform",
+    "LegalArray", "as_lawful_policy", "as_legal", "blank", "filled", "first_legal", "folded", "lawful", "never_taken",
+    "uniform",
 ]  # fmt: skip
 
 LegalArray: TypeAlias = npt.NDArray[np.bool_]
@@ -80,6 +82,14 @@ def lawful(actions: npt.NDArray[_Number], model: Model) -> npt.NDArray[_Number]:
         return actions
     stand_ins = first_legal(model.legal)
     return np.asarray(stand_ins[np.arange(len(stand_ins)), actions], dtype=actions.dtype)
+
+
+def folded(table: FloatArray, legal: LegalArray) -> FloatArray:
+    """Probabilities (..., S, A) in which those of illegal actions are moved to the actions that stand for them."""
+    out = np.where(legal, table, 0.0)
+    first = legal.argmax(axis=1)
+    out[..., np.arange(len(first)), first] += np.where(legal, 0.0, table).sum(axis=-1)
+    return out
 
 
 def uniform(game: Core) -> FloatArray:

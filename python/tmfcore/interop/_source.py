@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tmfcore import games
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
+from tmfcore._model.legal import LegalArray
 from tmfcore.interop._shared import by_step
 from tmfcore.interop._states import Reader
 from tmfcore.interop._trial import CLOSE
@@ -43,8 +44,20 @@ class Source:
         self.initial: FloatArray = self.starts.mean(axis=0)
         self.index = reader.owner * self.size + np.arange(self.size)
         self.layers = [] if self.moving else [reader.steps(t) for t in range(self.horizon)]
+        self.legal = self._legal()
         self._known: tuple[tuple[int, bytes], tuple[FloatArray, FloatArray]] | None = None
         self._turn = 0
+
+    def _legal(self) -> LegalArray | None:
+        """Which actions are legal, (S, A): as many as the observation has at the step at which it has most."""
+        trial = self.reader.trial
+        if trial.choosing or {len(actions) for actions in trial.legal} == {self.n_actions}:
+            return None
+        most = np.ones(self.size, dtype=np.int64)  # also where nobody decides, or nobody is
+        for t in range(self.horizon):
+            for o, segment in (self.reader.steps(t) if self.moving else self.layers[t]).items():
+                most[o] = max(most[o], len(segment.actions))
+        return np.arange(self.n_actions) < most[:, np.newaxis]
 
     def game(self) -> Game:
         """One Game, or one of `games.typed` with one type per population, of equal shares."""
@@ -89,6 +102,7 @@ class Source:
                 reward,
                 transition,
                 successors=successors,
+                legal=self.legal,
                 assumed=True,  # arrays were found constant at the populations probed, not declared constant
                 name=self.reader.title,
                 observation_labels=self.reader.observation_labels,
@@ -245,5 +259,5 @@ def _filled(table: npt.NDArray[Any], layers: list[dict[int, Segment]]) -> npt.ND
 
 
 def _cycled(of: tuple[Any, ...], n: int) -> tuple[Any, ...]:
-    """Repeat `of` cyclically to length n: action k is legal action k modulo their number."""
+    """Repeat `of` cyclically to length n: action k is legal action k, where it is legal at some step."""
     return of if len(of) == n else tuple(of[a % len(of)] for a in range(n))

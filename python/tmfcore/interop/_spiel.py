@@ -17,6 +17,8 @@ from open_spiel.python import policy as spiel_policy
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
+from tmfcore._model.game import Game
+from tmfcore._model.legal import LegalArray, uniform
 from tmfcore._model.schedules import Synchronous
 from tmfcore.interop import _shared
 from tmfcore.interop._synchronous import SynchronousTables
@@ -86,7 +88,7 @@ class TablesState(pyspiel.State):
         self.now = Now(game, START, 0, 0, 0, game.tables.initial)
 
     def _legal_actions(self, player: int) -> list[int]:
-        return list(range(self.now.game.tables.n_actions))
+        return actions_at(self.now.game.tables.game, self.now.observation)
 
     def chance_outcomes(self) -> list[tuple[int, float]]:
         now, tables = self.now, self.now.game.tables
@@ -151,17 +153,32 @@ class Observer:
         return str(state)
 
 
+def actions_at(game: Game, o: int) -> list[int]:
+    """The legal actions at an observation."""
+    return list(range(game.n_actions)) if game.legal is None else np.flatnonzero(game.legal[o]).tolist()
+
+
 def place(state: Any) -> tuple[int, int]:
     """(t, o) of a state of a TablesGame."""
     return state.now.t, state.now.observation
 
 
 class PolicyByRows(spiel_policy.Policy):
-    """A policy with rows (T, S, A) for the states of any game; `place` maps a state to (t, o)."""
+    """A policy with rows (T, S, A) for the states of any game; `place` maps a state to (t, o).
 
-    def __init__(self, game: Any, table: FloatArray, place: Callable[[Any], tuple[int, int]] = place) -> None:
+    `legal` (S, A): the actions in its rows; None: all.
+    """
+
+    def __init__(
+        self, game: Any, table: FloatArray, place: Callable[[Any], tuple[int, int]] = place,
+        legal: LegalArray | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(game, [0])
-        self.rows = [[dict(enumerate(row)) for row in stage] for stage in table.tolist()]
+        allowed = np.ones(table.shape[1:], np.bool_) if legal is None else legal
+        actions = [np.flatnonzero(row).tolist() for row in allowed]
+        self.rows = [
+            [{a: row[a] for a in some} for row, some in zip(stage, actions, strict=True)] for stage in table.tolist()
+        ]
         self.place = place
 
     def action_probabilities(self, state: Any, player_id: int | None = None) -> dict[int, float]:
@@ -173,16 +190,16 @@ class PolicyByRows(spiel_policy.Policy):
 def asked(policy: Any, game: TablesGame) -> FloatArray:
     """Probabilities (T, S, A) of an OpenSpiel policy at every reachable decision of a game made by `to_game`."""
     ours = game.tables.game
-    table = np.full((ours.n_steps, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
+    table = np.repeat(uniform(ours)[np.newaxis], ours.n_steps, axis=0)
     state = game.new_initial_state()
     layer = {x: state.child(x) for x, _ in state.chance_outcomes()}
     for t in range(ours.n_steps):
         following: dict[int, Any] = {}
         for o, at in layer.items():
             found = dict(policy.action_probabilities(at))
-            table[t, o] = _shared.row(found, range(ours.n_actions))
-        for at in layer.values():
-            for a in range(ours.n_actions):
+            table[t, o, actions_at(ours, o)] = _shared.row(found, actions_at(ours, o))
+        for o, at in layer.items():
+            for a in actions_at(ours, o):
                 blown = _told(at.child(a), {})
                 for x, _ in blown.chance_outcomes():
                     following.setdefault(x, blown.child(x))

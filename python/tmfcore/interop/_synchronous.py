@@ -53,9 +53,10 @@ class SynchronousTables:
     def _tables(self, t: int, mu: FloatArray) -> tuple[FloatArray, FloatArray]:
         game = self.game
         beta = share_at(self.active, mu / mu.sum(), t)[:, None]
-        reward, moves, passive_reward, stays = game.tables(mu / mu.sum(), t)
-        moves = dense(moves, game.successors, game.n_observations)
-        stays = dense(stays, game.passive_successors, game.n_observations)
+        model, size = game.model, game.n_observations  # illegal actions have the rows of legal ones
+        reward, moves, passive_reward, stays = model.tables(mu / mu.sum(), t)
+        moves = dense(moves, model.successors, size)
+        stays = dense(stays, model.passive_successors, size)
         reward = beta * reward + (1 - beta) * passive_reward[:, None]
         return self.discount**t * reward, beta[..., None] * moves + (1 - beta[..., None]) * stays[:, None]
 

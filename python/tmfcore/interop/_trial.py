@@ -35,13 +35,14 @@ class Trial:
     carries         rewards or transitions depend on the last action, which the string omits
     deep            what follows a string depends on the last action, not only the reward paid there
     apart           chance nodes with the same string differ, and are followed separately
+    choosing        legal actions do
     legal           the sets of legal actions found
     """
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.moving = self.moved_after = self.moved_here = False
-        self.carries = self.deep = self.apart = False
+        self.carries = self.deep = self.apart = self.choosing = False
         self.legal: set[tuple[int, ...]] = set()
 
     def of_layer(self, t: int, layer: States, others: Ways) -> tuple[dict[Key, Segment], dict[str, str], States, Ways]:
@@ -166,7 +167,8 @@ class Trial:
             else:
                 stops += [self.reader.stop(state, crowd, s)[0] for crowd in other]
         self.moved_here |= any(one.here != seen.here for one in stops)
-        self.moving |= any(one.actions != seen.actions for one in stops)
+        self.choosing |= any(one.actions != seen.actions for one in stops)
+        self.moving |= self.choosing
         self.legal.update(one.actions for one in stops)
         return all(one.decision == seen.decision for one in stops)
 
@@ -215,6 +217,7 @@ class Trial:
 
     def _compare(self, one: Segment, two: Segment) -> None:
         """Set flags if two steps from one state differ, at two populations or along two paths to a chance node."""
+        self.choosing |= one.actions != two.actions
         self.moving |= one.actions != two.actions or one.moves != two.moves
         self.moved_here |= one.here != two.here
         self.moved_after |= one.after != two.after

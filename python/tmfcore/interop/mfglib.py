@@ -22,6 +22,7 @@ from tmfcore._base.types import FloatsLike, TableLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import mean_field
 from tmfcore._model.game import Game, in_steps
+from tmfcore._model.legal import folded, uniform
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.schedules import Schedule, Synchronous
 from tmfcore.games.joint import _HalfSteps, joint
@@ -252,6 +253,7 @@ def to_environment(game: Game, schedule: Schedule | None = None, *, r_max: float
 
     Notes
     -----
+    MFGLib knows no illegal actions: they have the rows of the first legal one there, and `from_policy` maps them back.
     Tables are dense, O(S A S), and computed in numpy: solvers of MFGLib that differentiate an environment (MFOMO) fail
     with torch's message.
 
@@ -349,7 +351,8 @@ def from_policy(policy: object, game: Game) -> TabularPolicy:
     Returns
     -------
     TabularPolicy
-        In a game of the joint law, uniform at the observations (o, a), which have no decision.
+        In a game of the joint law, uniform at the observations (o, a), which have no decision. The probability of an
+        illegal action, which in the Environment is the same as the first legal one, is added to that of the latter.
 
     Raises
     ------
@@ -370,8 +373,10 @@ def from_policy(policy: object, game: Game) -> TabularPolicy:
             f"{ours.n_actions} actions"
         )
     table = check.as_probabilities(rows.reshape(horizon, size, ours.n_actions), "policy")
+    if ours.legal is not None:
+        table = folded(table, ours.legal[:size])
     if halves is None:
         return TabularPolicy(table, horizon=horizon)
-    lifted = np.full((ours.n_steps, ours.n_observations, ours.n_actions), 1 / ours.n_actions)
+    lifted = np.repeat(uniform(ours)[np.newaxis], ours.n_steps, axis=0)
     lifted[::2, :size] = table
     return TabularPolicy(lifted, horizon=ours.n_steps)

@@ -20,6 +20,7 @@ from tmfcore._base import wording as say
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import Flow, mean_field
 from tmfcore._model.game import Game
+from tmfcore._model.legal import uniform
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.schedules import Schedule, Synchronous
 from tmfcore.interop import _shared, _synchronous
@@ -101,8 +102,11 @@ def from_game(
     Notes
     -----
     Actions keep their numbers if all states have the same legal actions; otherwise action k is legal action number k,
-    modulo their number. Constant transitions, and rewards that do not depend on the population, are stored as arrays. A
-    reward that depends on it costs one ``update_distribution`` and one ``rewards`` per observation and step; a
+    and `game.legal` has as many as the state has. Of a state that has fewer at some steps than at others, or whose
+    legal actions depend on the population, they are counted modulo their number there.
+
+    Constant transitions, and rewards that do not depend on the population, are stored as arrays. A reward that depends
+    on it costs one ``update_distribution`` and one ``rewards`` per observation and step; a
     transition that depends on it, all states of the step: O(S A K) of OpenSpiel's objects. Reading a game makes about
     S A + 2 S' (A + K) objects per step, S' the number of strings and S that of observations, about as many as its
     NashConv (documentation, page "Reading games of OpenSpiel"). Chance nodes of one string are followed once, as in
@@ -226,7 +230,8 @@ def to_policy(policy: PolicyLike, game: Game) -> Any:
     if isinstance(game, pyspiel.Game):
         owner = _game_of(game)
         given = as_policy(policy, owner)
-        return PolicyByRows(game, _in_flow(given, owner, mean_field(owner, given, _schedule_of(game)).mu))
+        rows = _in_flow(given, owner, mean_field(owner, given, _schedule_of(game)).mu)
+        return PolicyByRows(game, rows, legal=owner.legal)
     ours = check.as_instance(game, "game", Game)
     source = _source_of(ours)
     given = as_policy(policy, ours)
@@ -270,7 +275,7 @@ def from_policy(policy: object, game: Game) -> TabularPolicy:
     Returns
     -------
     TabularPolicy
-        (T, S, A); uniform at observations that do not exist at a step.
+        (T, S, A); uniform over legal actions at observations that do not exist at a step.
 
     Raises
     ------
@@ -284,7 +289,7 @@ def from_policy(policy: object, game: Game) -> TabularPolicy:
         return TabularPolicy(asked(ask, game))
     ours = check.as_instance(game, "game", Game)
     source = _source_of(ours)
-    table = np.full((source.horizon, source.size, source.n_actions), 1 / source.n_actions)
+    table = np.repeat(uniform(ours)[np.newaxis, : source.size], source.horizon, axis=0)
     n_populations, mu = source.reader.n_populations, ours.initial
     for t in range(source.horizon):
         for o, state in _decisions(source, t, source.together(mu)):
@@ -292,8 +297,8 @@ def from_policy(policy: object, game: Game) -> TabularPolicy:
             table[t, o] = 0.0
             table[t, o, : len(legal)] = _shared.row(found, legal)
         table[t] = check.as_probabilities(table[t], f"policy at step {t}")
-        _, moves, _, _ = ours.tables(mu, t)
-        rows = _synchronous.dense(moves, ours.successors, ours.n_observations)
+        _, moves, _, _ = ours.model.tables(mu, t)
+        rows = _synchronous.dense(moves, ours.model.successors, ours.n_observations)
         mu = np.einsum("o,oa,oax->x", mu, np.tile(table[t], (n_populations, 1)), rows)
     return TabularPolicy(np.tile(table, (1, n_populations, 1)), horizon=source.horizon)
 
