@@ -31,7 +31,7 @@ from tmfcore._population.runs import population_needs
 from tmfcore._population.simulate import cheaper_engine, check_batches, check_population
 from tmfcore._population.starts import start_of
 from tmfcore._population.stepping import CountsPopulations
-from tmfcore._population.told import as_actions, as_decisions
+from tmfcore._population.told import as_actions, as_decisions, refuse_illegal
 from tmfcore._random import sampling, seeding
 from tmfcore._results import packing
 from tmfcore._results.result import Saved
@@ -292,7 +292,7 @@ class Population(Saved):
         ------
         TypeError, ValueError
             Another shape, without R only if R = 1; a number out of range; numbers that do not sum to those of the
-            agents that act; an agent that acts without an action; a row of the game that is not a distribution.
+            agents that act; an agent that acts without an action; an illegal action; a row that is no distribution.
 
         Notes
         -----
@@ -303,8 +303,10 @@ class Population(Saved):
         if isinstance(kernel, AgentsPopulations):
             batches = kernel.draw(self._t)
             taken = as_actions(actions, batches, self.n_agents, self._game.n_actions, self._t)
+            refuse_illegal(taken, batches, kernel, self._game.legal)
             return self._moved(taken)[0]
-        kernel.act(self._t, as_decisions(actions, kernel.draw(self._t), self._game.n_actions, self._t))
+        drawn = kernel.draw(self._t)
+        kernel.act(self._t, as_decisions(actions, drawn, self._game.n_actions, self._t, self._game.legal))
         self._t += 1
         return self.rewards
 

@@ -2,6 +2,7 @@
 
 as_decisions(...)     by counts: their numbers
 as_actions(...)       by agents: the actions of the individuals that act
+refuse_illegal(...)   that these are legal
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import IntArray
+from tmfcore._model.legal import LegalArray
+from tmfcore._population.crowds import AgentsPopulations
 
-__all__ = ["as_actions", "as_decisions"]
+__all__ = ["as_actions", "as_decisions", "refuse_illegal"]
 
 
-def as_decisions(actions: object, acting: IntArray, n_actions: int, t: int) -> IntArray:
+def as_decisions(
+    actions: object, acting: IntArray, n_actions: int, t: int, legal: LegalArray | None = None
+) -> IntArray:
     """Decisions (R, S, A) of acting agents (R, S), checked: (R, S, A) integers, or (S, A) for one replica."""
     shapes: list[tuple[int, ...]] = [(*acting.shape, n_actions)]
     shapes += [shapes[0][1:]] if len(acting) == 1 else []
@@ -28,7 +33,31 @@ def as_decisions(actions: object, acting: IntArray, n_actions: int, t: int) -> I
             f"actions[{r}, {o}] sum to {sum(found[r, o].tolist())}; must sum to {int(acting[r, o])}, the number of "
             f"agents at observation {o} that act at step {t}, as draw() returns it"
         )
+    if legal is not None and found[:, ~legal].any():
+        r, o, a = (int(i) for i in np.argwhere((found > 0) & ~legal)[0])
+        raise ValueError(f"actions[{r}, {o}, {a}] is {found[r, o, a]}; must be 0: {_rule(legal, o, a)}")
     return found
+
+
+def _rule(legal: LegalArray, o: int, a: int) -> str:
+    return (
+        f"action {a} is illegal at observation {o}, where the actions {np.flatnonzero(legal[o]).tolist()} are legal"
+    )
+
+
+def refuse_illegal(
+    taken: list[IntArray], batches: list[IntArray], kernel: AgentsPopulations, legal: LegalArray | None
+) -> None:
+    """Raise if an individual of the R batches takes an illegal action."""
+    if legal is None:
+        return
+    for r, (own, acting, observations) in enumerate(zip(taken, batches, kernel.individuals(), strict=True)):
+        fine = legal[observations[acting], own]
+        if not fine.all():
+            k = int(fine.argmin())
+            i = int(acting[k])
+            rule = _rule(legal, int(observations[i]), int(own[k]))
+            raise ValueError(f"actions[{r}, {i}] is {own[k]}; {rule}")
 
 
 def as_actions(actions: object, batches: list[IntArray], n_agents: int, n_actions: int, t: int) -> list[IntArray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._model.game import Game
 from tmfcore._population import individuals
 from tmfcore._random import sampling
 
@@ -34,8 +35,15 @@ def encode(observations: IntArray, mu: FloatArray, t: int, horizon: int) -> Rows
     return out
 
 
-def masks(acts: Flags, n_actions: int) -> Masks:
-    """Action masks (n, A) int8: all actions for agents that act, only action 0 for the others."""
+def masks(acts: Flags, game: Game, observations: IntArray) -> Masks:
+    """Action masks (n, A) int8: legal actions of agents that act, only the first one of the others."""
+    n_actions, legal = game.n_actions, game.legal
+    if legal is not None:
+        out = legal[observations].astype(np.int8)
+        idle = np.flatnonzero(~acts)
+        out[idle] = 0
+        out[idle, legal.argmax(axis=1)[observations[idle]]] = 1
+        return out
     out = np.zeros((len(acts), n_actions), dtype=np.int8)
     out[acts] = 1
     out[:, 0] = 1
@@ -54,6 +62,20 @@ def as_actions(values: object, n: int, n_actions: int) -> IntArray:
     if numbers.dtype.kind == "f" and numbers.size > 0:
         raise TypeError(f"actions have dtype {numbers.dtype}; must be integers")
     return check.as_int_array(numbers, "actions", shape=(n,), low=0, high=n_actions - 1)
+
+
+def refuse_illegal(actions: IntArray, observations: IntArray, game: Game, name: Callable[[int], str]) -> None:
+    """Raise if one of n agents at `observations` (n,) takes an illegal action; `name(i)` is that of its action."""
+    if game.legal is None:
+        return
+    fine = game.legal[observations, actions]
+    if not fine.all():
+        i = int(fine.argmin())
+        o = int(observations[i])
+        raise ValueError(
+            f"{name(i)} is {actions[i]}, which is illegal at observation {o}; must be one of "
+            f"{np.flatnonzero(game.legal[o]).tolist()}, as action_mask says"
+        )
 
 
 def as_action(value: object, n_actions: int) -> int:

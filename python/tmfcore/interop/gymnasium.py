@@ -10,6 +10,7 @@ Importing this module registers ``tmfcore/Tagged-v0``, so that ``gymnasium.make`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import Clock, Start
-from tmfcore._base.validation import FloatArray
+from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import Flow
 from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyLike
@@ -65,7 +66,8 @@ def env(
     after T steps; it is never truncated, since no rewards follow the horizon. ``info`` has
 
     * ``"acts"``: bool, whether the agent acts at this step. If it does not, its action is ignored;
-    * ``"action_mask"``: (A,) int8, all actions if it acts, else only action 0;
+    * ``"action_mask"``: (A,) int8, the legal actions if it acts, else only the first of them; an illegal one is an
+      error: ``env.action_space.sample(mask=info["action_mask"])``;
     * ``"observation"``: int, its own observation.
 
     Parameters
@@ -217,6 +219,7 @@ class TaggedEnv(gymnasium.Env):
         """Make one step; returns observation, reward, terminated, truncated (always False) and info."""
         _ready(self._world)
         actions = np.array([_shared.as_action(action, self._world.game.n_actions)])
+        _legal(self._world, actions, lambda _: "action")
         rewards = self._world.step(self.np_random, actions)
         return self._world.rows()[0], float(rewards[0]), self._world.over, False, self._info()
 
@@ -232,7 +235,7 @@ class TaggedEnv(gymnasium.Env):
         acts = self._world.acts
         return {
             "acts": bool(acts[0]),
-            "action_mask": _shared.masks(acts, self._world.game.n_actions)[0],
+            "action_mask": _shared.masks(acts, self._world.game, self._world.observations)[0],
             "observation": int(self._world.observations[0]),
         }
 
@@ -294,6 +297,7 @@ class TaggedVectorEnv(VectorEnv):
             return faced.rows(), np.zeros(self.num_envs), nothing, nothing.copy(), self._infos()
         _ready(faced)
         chosen = _shared.as_actions(actions, self.num_envs, faced.game.n_actions)
+        _legal(faced, chosen, lambda i: f"actions[{i}]")
         rewards = faced.step(self.np_random, chosen)
         terminations = np.full(self.num_envs, faced.over)
         infos: dict[str, Any] = {}
@@ -309,10 +313,18 @@ class TaggedVectorEnv(VectorEnv):
         acts = self._world.acts
         infos: dict[str, Any] = {
             "acts": acts.copy(),
-            "action_mask": _shared.masks(acts, self._world.game.n_actions),
+            "action_mask": _shared.masks(acts, self._world.game, self._world.observations),
             "observation": self._world.observations.copy(),
         }
         return infos | {f"_{name}": np.ones(self.num_envs, dtype=np.bool_) for name in infos}
+
+
+def _legal(world: World, actions: IntArray, name: Callable[[int], str]) -> None:
+    """Raise if an agent that acts takes an illegal action."""
+    if world.game.legal is not None:
+        acting = np.flatnonzero(world.acts)
+        taken = actions[acting], world.observations[acting]
+        _shared.refuse_illegal(*taken, world.game, lambda i: name(int(acting[i])))
 
 
 def to_stable_baselines3(envs: TaggedVectorEnv) -> VecEnv:

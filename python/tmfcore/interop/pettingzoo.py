@@ -56,8 +56,8 @@ def parallel_env(
     ``infos[agent]`` has:
 
     * ``"acts"``: bool, whether the agent acts at this step;
-    * ``"action_mask"``: (A,) int8, all actions for agents that act, only action 0 for the others, whose actions are
-      ignored and may be missing. (A masked policy gives action 0 probability 1, which has no gradient.);
+    * ``"action_mask"``: (A,) int8, the legal actions of agents that act, and only the first of them for the others,
+      whose actions are ignored and may be missing. (A masked policy gives it probability 1, which has no gradient.);
     * ``"observation"``: int, the agent's own observation.
 
     Observations are (2S+1,) float32 in [0, 1]: own observation (one-hot, S), mu (S), t / T. ``state()`` is
@@ -123,7 +123,7 @@ def aec_env(
     since its last action, for acting and for waiting.
 
     Observations, rewards and termination are those of `parallel_env`. The info of the selected agent has
-    ``"action_mask"`` (all actions, (A,) int8) and ``"observation"``; the infos of all others are empty.
+    ``"action_mask"`` (the legal actions, (A,) int8) and ``"observation"``; the infos of all others are empty.
 
     Parameters
     ----------
@@ -316,7 +316,11 @@ class Parallel(_Common, ParallelEnv):
             given = [actions[names[i]] for i in acting]
         except KeyError as error:
             raise ValueError(f"actions has no entry for {error.args[0]}, which acts at this step") from None
-        rewards = crowd.step(_shared.as_actions(given, len(acting), crowd.n_actions))
+        chosen = _shared.as_actions(given, len(acting), crowd.n_actions)
+        _shared.refuse_illegal(
+            chosen, crowd.observations[crowd.acting], crowd.game, lambda i: f"actions[{names[acting[i]]!r}]"
+        )
+        rewards = crowd.step(chosen)
         observations, infos = self._seen()
         earned = dict(zip(names, rewards.tolist()))
         over = crowd.over
@@ -330,9 +334,10 @@ class Parallel(_Common, ParallelEnv):
         crowd = self._crowd
         acts = np.zeros(crowd.n_agents, dtype=np.bool_)
         acts[crowd.acting] = True
+        masks = _shared.masks(acts, crowd.game, crowd.observations)
         infos = [
             {"acts": a, "action_mask": mask, "observation": o}
-            for a, mask, o in zip(acts.tolist(), _shared.masks(acts, crowd.n_actions), crowd.observations.tolist())
+            for a, mask, o in zip(acts.tolist(), masks, crowd.observations.tolist())
         ]
         return dict(zip(crowd.names, crowd.rows())), dict(zip(crowd.names, infos))
 
@@ -372,7 +377,10 @@ class AgentByAgent(_Common, AECEnv):
             self._bury(agent, action)
             return
         crowd = self._crowd
-        chosen = [*self._chosen, _shared.as_action(action, crowd.n_actions)]
+        taken = _shared.as_action(action, crowd.n_actions)
+        own = crowd.index[agent]
+        _shared.refuse_illegal(np.array([taken]), crowd.observations[own : own + 1], crowd.game, lambda _: "action")
+        chosen = [*self._chosen, taken]
         complete = len(chosen) == len(crowd.acting)
         earned = crowd.step(np.array(chosen, dtype=np.int64)) if complete else None  # raises before any state changes
         self._chosen = [] if complete else chosen
@@ -419,8 +427,10 @@ class AgentByAgent(_Common, AECEnv):
             return
         i = int(crowd.acting[len(self._chosen)])
         self.agent_selection = crowd.names[i]
+        legal = crowd.game.legal
+        allowed = np.ones(crowd.n_actions, dtype=np.int8) if legal is None else legal[crowd.observations[i]]
         self.infos[crowd.names[i]] = {
-            "action_mask": np.ones(crowd.n_actions, dtype=np.int8),
+            "action_mask": allowed.astype(np.int8, copy=False),
             "observation": int(crowd.observations[i]),
         }
 
