@@ -130,9 +130,13 @@ class PlainState(pyspiel.State):
         self.kind, self.t, self.x, self.last, self.phase, self.mu = kind, 0, 0, 0, "start", [1 / 6] * 6
 
     def _legal_actions(self, player):
+        if self.kind == "edges":
+            return [a for a in (0, 1, 2) if 0 <= self.x + a - 1 < self.SIZE]
         return [0, 1, 2]
 
     def chance_outcomes(self):
+        if self.phase == "chance" and self.kind == "edges":
+            return [(self.x + self.last - 1, 1.0)]
         if self.phase == "chance" and self.kind == f"outcomes of {self.last}":
             return [(x, float(x == 0)) for x in range(self.SIZE)]
         if self.phase == "chance" and self.kind == "crowded" and self.t == 1 and 0.7 < self.mu[1] < 0.99:
@@ -172,4 +176,6 @@ class PlainState(pyspiel.State):
         return [0.0]
 
     def __str__(self):
+        if self.kind == "edges" and self.phase == "chance":
+            return f"{self.x},{self.t},chance after {self.last}"
         return f"{self.x},{self.t},{self.phase}"

@@ -152,6 +152,36 @@ def test_kernels_check_legal_and_are_not_restricted_twice():
     assert Restricted(plain, np.ones((S, B), bool)).legal is None
 
 
+def test_actions_told_to_a_population_are_legal():
+    pair = pair_of("mu")
+    who = tmf.Population(pair.padded, tmf.Batch(6), 10, engine="counts", rng=1)
+    acting = who.draw()[0]
+    decisions = np.zeros((S, A), np.int64)
+    decisions[np.arange(S), pair.legal.argmax(axis=1)] = acting
+    o = int(acting.argmax())
+    bad, good, allowed = int(pair.legal[o].argmin()), int(pair.legal[o].argmax()), np.flatnonzero(pair.legal[o]).tolist()
+    wrong = decisions.copy()
+    wrong[o, [good, bad]] = [acting[o] - 1, 1]
+    rule = f"action {bad} is illegal at observation {o}, where the actions {allowed} are legal"
+    with pytest.raises(ValueError, match=message(f"actions[0, {o}, {bad}] is 1; must be 0: {rule}")):
+        who.act(wrong)
+    who.act(decisions)
+    assert who.t == 1
+    crowd = tmf.Population(pair.padded, tmf.Batch(6), 10, engine="agents", rng=1)
+    acting, places = crowd.draw()[0], crowd.observations[0]
+    actions = np.full(10, -1)
+    actions[acting] = pair.legal.argmax(axis=1)[places[acting]]
+    wrong, i = actions.copy(), int(acting[2])
+    o = int(places[i])
+    wrong[i], allowed = pair.legal[o].argmin(), np.flatnonzero(pair.legal[o]).tolist()
+    rule = f"action {wrong[i]} is illegal at observation {o}, where the actions {allowed} are legal"
+    with pytest.raises(ValueError, match=message(f"actions[0, {i}] is {wrong[i]}; {rule}")):
+        crowd.act(wrong)
+    assert crowd.t == 0
+    crowd.act(actions)
+    assert crowd.t == 1
+
+
 # ----------------------------------------------------------------------------------------------------- policies
 
 

@@ -305,8 +305,7 @@ class Population(Saved):
             taken = as_actions(actions, batches, self.n_agents, self._game.n_actions, self._t)
             refuse_illegal(taken, batches, kernel, self._game.legal)
             return self._moved(taken)[0]
-        drawn = kernel.draw(self._t)
-        kernel.act(self._t, as_decisions(actions, drawn, self._game.n_actions, self._t, self._game.legal))
+        kernel.act(self._t, as_decisions(actions, kernel.draw(self._t), self._game, self._t))
         self._t += 1
         return self.rewards
 

@@ -11,17 +11,17 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import IntArray
+from tmfcore._model.game import Game
 from tmfcore._model.legal import LegalArray
 from tmfcore._population.crowds import AgentsPopulations
 
 __all__ = ["as_actions", "as_decisions", "refuse_illegal"]
 
 
-def as_decisions(
-    actions: object, acting: IntArray, n_actions: int, t: int, legal: LegalArray | None = None
-) -> IntArray:
+def as_decisions(actions: object, acting: IntArray, game: Game, t: int) -> IntArray:
     """Decisions (R, S, A) of acting agents (R, S), checked: (R, S, A) integers, or (S, A) for one replica."""
-    shapes: list[tuple[int, ...]] = [(*acting.shape, n_actions)]
+    legal = game.legal
+    shapes: list[tuple[int, ...]] = [(*acting.shape, game.n_actions)]
     shapes += [shapes[0][1:]] if len(acting) == 1 else []
     found = check.as_int_array(actions, "actions", shape=shapes, letters=["R, S, A", "S, A"][: len(shapes)], low=0)
     found = found.reshape(shapes[0])

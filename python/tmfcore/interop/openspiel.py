@@ -230,8 +230,8 @@ def to_policy(policy: PolicyLike, game: Game) -> Any:
     if isinstance(game, pyspiel.Game):
         owner = _game_of(game)
         given = as_policy(policy, owner)
-        rows = _in_flow(given, owner, mean_field(owner, given, _schedule_of(game)).mu)
-        return PolicyByRows(game, rows, legal=owner.legal)
+        table = _in_flow(given, owner, mean_field(owner, given, _schedule_of(game)).mu)
+        return PolicyByRows(game, table, legal=owner.legal)
     ours = check.as_instance(game, "game", Game)
     source = _source_of(ours)
     given = as_policy(policy, ours)
