@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._base.interrupts cimport look
 from tmfcore._limit.blocks cimport BLOCK, Blocks
 from tmfcore._limit.push cimport Push
 from tmfcore._limit.values cimport best_action, best_values, both_values, expect_steps, policy_values, weigh
@@ -19,6 +20,10 @@ from tmfcore._model.policy cimport Policy, stage_end, stage_of
 
 cdef extern from "_limit/values.h" nogil:
     void tmf_note_infinite(const double *x, Py_ssize_t n, double *found)
+
+
+cdef enum:
+    FOLLOWED = 1 << 16      # steps in blocks from one look for an interrupt to the next; a multiple of BLOCK
 
 
 cdef int check_flow(Model model, Py_ssize_t width) except -1:
@@ -77,6 +82,7 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
         t = -1
         while t + 1 < horizon:
             t += 1
+            look(&at.looks)
             due = t + 1 == horizon or (t + 1) % record_every == 0
             j += due
             after = &mu[j, 0] if due else &pair[t & 1, 0]
@@ -87,7 +93,11 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
                 if i == BLOCK:
                     blocks.open_forward(at, push, beta[0])
                 if i == BLOCK and record_every == 1:
-                    n_done = blocks.follow(push.stage_end - t, &mu[t + 1 - BLOCK, 0])
+                    n_done = 0
+                    while push.stage_end - t - n_done >= BLOCK:
+                        n_done += blocks.follow(
+                            min(push.stage_end - t - n_done, <Py_ssize_t>FOLLOWED), &mu[t + n_done + 1 - BLOCK, 0])
+                        look(&at.looks)
                     t += n_done - 1
                     j += n_done - 1
                     now = &mu[j, 0]
@@ -167,6 +177,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
         memset(found, 0, sizeof(found))
         memset(&values[horizon, 0], 0, S * sizeof(double))
         while t > 0:
+            look(&at.looks)
             beta = 1.0 if always else fractions[(t - 1) * stride]
             if blocks is not None and t == first:
                 first = stage_end(stage_of(t - 1, horizon, policy.n_stages) - 1, horizon, policy.n_stages)
@@ -237,6 +248,7 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
     at.keep(kept)
     with nogil:
         for t in range(horizon - 1, -1, -1):
+            look(&at.looks)
             beta = 1.0 if always else fractions[t * stride]
             at.at(<int>t, &mu[t, 0])
             pointwise = max(pointwise, both_values(at, next_values, discount, beta, &scratch[0], NULL, NULL, now))

@@ -1,6 +1,7 @@
 """The tables of a model and of a policy at one (t, mu), from which every kernel works."""
 from libc.stdint cimport int32_t
 
+from tmfcore._base.interrupts cimport tmf_looks
 from tmfcore._model.activation cimport ActingShares
 from tmfcore._model.model cimport Model, Tables
 from tmfcore._model.policy cimport Policy
@@ -39,6 +40,7 @@ cdef class Evaluator:
     cdef ActingShares acting        # None: the probability of acting does not depend on the observation or mu
     cdef const double *shares       # (S,) with `acting`: that probability at (t, mu)
     cdef double[:, ::1] share_rows  # (1, S), or (T, S) if the shares of all steps are kept
+    cdef tmf_looks looks            # of the kernel that uses this evaluator, for interrupts
 
     # Read and store the kernels of each step in `kept`, which later passes along the same flow reuse. None: do not.
     cdef int keep(self, Kept kept) except -1

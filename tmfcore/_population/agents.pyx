@@ -16,7 +16,8 @@ from tmfcore._population.alias cimport AliasTables, cells_in, layout_of
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.coins cimport number_acting
 from tmfcore._population.few cimport Few
-from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger, tmf_told, watched
+from tmfcore._population.ledger cimport Ledger, check_run, end_early, end_step, open_ledger, tmf_tell, watched
+from tmfcore._base.interrupts cimport look, tmf_looks
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy, stage_of
 from tmfcore._model.activation cimport Activation, ActingShares, read_activation, single_steps
@@ -37,6 +38,7 @@ MAX_ROWS = 2**30               # 2 S rows, times actions rounded up to a power o
 
 cdef enum:
     DRAWN = 256                # agents drawn at once
+    PLACED = 1 << 20           # agents placed from one look for an interrupt to the next
 
 
 def observation_dtype(Py_ssize_t n_observations):
@@ -94,9 +96,9 @@ cdef void select_bits(Population *people, uint64_t *acting, int t, int64_t n_act
     adjust_bits(people, acting, &stream, tmf_count_bits(acting, n_words) - n_acting)
 
 
-cdef void play_all(
+cdef int play_all(
     Evaluator at, Crowd *crowd, Team team, Trajectory *trajectory, Ledger *ledger, int t, int64_t n_acting, double p
-) noexcept nogil:
+) except -1 nogil:
     """A step at which n_acting agents act; n_acting < 0: each with probability p, or by crowd.thresholds."""
     cdef Population *people = &crowd.people
     cdef Py_ssize_t S = at.n_observations, A = at.n_actions, o, a
@@ -126,6 +128,7 @@ cdef void play_all(
         for o in range(S * A):
             ledger.decisions[o] += crowd.decided[o]
     end_step(ledger, reward, people.counts)
+    return 0
 
 
 # ---------------------------------------------------------------- a run
@@ -138,17 +141,22 @@ cdef bint plays_few(Evaluator at, int64_t n_acting, int64_t n_agents) noexcept n
 cdef int place(Population *people, const int64_t[::1] initial_counts) except -1:
     """Agent i starts where the running sum of the counts first exceeds i."""
     cdef Py_ssize_t o
-    cdef int64_t i = 0, end = 0
+    cdef int64_t i = 0, end = 0, part
+    cdef tmf_looks looks
+    memset(&looks, 0, sizeof(tmf_looks))
     for o in range(initial_counts.shape[0]):
         people.counts[o] = initial_counts[o]
         people.mu[o] = <double>initial_counts[o] / people.n_agents
         end += initial_counts[o]
-        if people.width == 1:
-            memset(people.observations + i, <int>o, end - i)
-            i = end
         while i < end:
-            tmf_store_one(people.observations, people.width, i, <uint32_t>o)
-            i += 1
+            part = min(end, i + PLACED)
+            if people.width == 1:
+                memset(people.observations + i, <int>o, part - i)
+                i = part
+            while i < part:
+                tmf_store_one(people.observations, people.width, i, <uint32_t>o)
+                i += 1
+            look(&looks)
     return 0
 
 
@@ -277,8 +285,8 @@ cdef class AgentsEngine:
                                              self.shares, crowd.thresholds, n_acting)
                     play_all(self.at, crowd, self.team, &trajectory, ledger, <int>t, n_acting, p)
             t += n_steps
-            if tmf_told(told, t):
-                break
+            tmf_tell(told, t)
+            look(&self.at.looks)
         return t
 
     cdef int read_tables(self, Py_ssize_t t) except -1 nogil:
@@ -296,7 +304,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         const int64_t[::1] batch, probability, Py_ssize_t record_every,
         int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions, double[::1] rewards not None,
         observations=None, actions=None, double[:, ::1] individual_rewards=None, int threads=1,
-        int64_t[::1] watch=None):
+        int64_t[::1] watch=None, double[::1] so_far=None):
     """Simulate one population, agent by agent.
 
     Parameters
@@ -305,7 +313,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         Key of all random streams of the run.
     initial_counts : ndarray of int64, shape (S,)
         Agents at each observation. Agent i starts where the running sum first exceeds i; `rename` renumbers later.
-    batch, probability, record_every, counts, decisions, rewards, watch
+    batch, probability, record_every, counts, decisions, rewards, watch, so_far
         As for tmfcore._population.counts.run.
     observations : ndarray of observation_dtype(S), shape (T, N), optional
         OUT. The observation of each agent before each step.
@@ -329,8 +337,8 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     cdef Trajectory trajectory
     cdef Ledger ledger
     cdef uint8_t[:, ::1] observation_bytes, action_bytes
-    cdef int64_t[2] unwatched
-    cdef int64_t *told = watched(watch, unwatched)
+    cdef int64_t unwatched = 0
+    cdef int64_t *told = watched(watch, &unwatched)
     memset(&trajectory, 0, sizeof(Trajectory))
     check_key(key)
     if S > MAX_OBSERVATIONS:
@@ -358,8 +366,12 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     place(people, initial_counts)
     engine.begin(threads)
     open_ledger(&ledger, n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A, people.counts)
-    with engine.team, nogil:
-        engine.play(&ledger, &trajectory if tracked else NULL, 0, horizon, told)
+    try:
+        with engine.team, nogil:
+            engine.play(&ledger, &trajectory if tracked else NULL, 0, horizon, told)
+    except BaseException:
+        end_early(&ledger, people.counts, so_far)
+        raise
     return ledger.total / n_agents
 
 
@@ -392,6 +404,8 @@ def rename(const uint64_t[::1] key not None, observations not None, actions not 
     cdef tmf_stream stream
     cdef uint8_t[:, ::1] seen, did
     cdef int width, action_width
+    cdef tmf_looks looks
+    memset(&looks, 0, sizeof(tmf_looks))
     check_key(key)
     if horizon < 1 or not 1 <= N <= <int64_t>MAX_AGENTS:
         raise ValueError(f"rewards have shape ({horizon}, {N}); must have 1 step or more and 1..{MAX_AGENTS} agents")
@@ -413,6 +427,7 @@ def rename(const uint64_t[::1] key not None, observations not None, actions not 
                 tmf_below(&stream, &words[j], <uint64_t>i, &other, 1)
                 i -= 1
                 order[i], order[other] = order[other], order[i]
+            look(&looks)
         for i in range(N):
             following[order[i]] += 1
         for i in range(following.shape[0]):
@@ -427,6 +442,7 @@ def rename(const uint64_t[::1] key not None, observations not None, actions not 
             tmf_pick(&seen[t, 0], width, &order[0], N, &row[0])
             tmf_pick(&did[t, 0], action_width, &order[0], N, &row[0])
             tmf_pick(&rewards[t, 0], sizeof(double), &order[0], N, &row[0])
+            look(&looks)
 
 
 cdef void write_single(Evaluator at, Singles singles, Trajectory *trajectory) noexcept nogil:

@@ -13,7 +13,8 @@ from libc.string cimport memcpy, memset
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._population.flows cimport (
     Record, interval_of, note_active, note_passive_staying, note_single, note_standing, record_in)
-from tmfcore._population.ledger cimport Ledger, check_run, end_step, open_ledger, tmf_told, watched
+from tmfcore._population.ledger cimport Ledger, check_run, end_early, end_step, open_ledger, tmf_tell, watched
+from tmfcore._base.interrupts cimport look
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, checked_row
 from tmfcore._model.policy cimport Policy
@@ -343,8 +344,8 @@ cdef class CountsEngine:
                 self.choose(t)
                 self.move(ledger, &record, t, n_acting, False)
             t += n_steps
-            if tmf_told(told, t):
-                break
+            tmf_tell(told, t)
+            look(&self.at.looks)
         return t
 
     cdef int move(
@@ -368,7 +369,8 @@ cdef class CountsEngine:
 def run(Model model not None, Policy policy not None, bit_generator, const int64_t[::1] initial_counts not None,
         Py_ssize_t horizon, double discount, const int64_t[::1] batch, probability, Py_ssize_t record_every,
         int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions,
-        double[::1] rewards not None, flows=None, int64_t[::1] watch=None, const int64_t[::1] lengths=None):
+        double[::1] rewards not None, flows=None, int64_t[::1] watch=None, const int64_t[::1] lengths=None,
+        double[::1] so_far=None):
     """Simulate one replica of the counts chain.
 
     Parameters
@@ -394,8 +396,11 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     flows : tuple of ndarrays or None
         OUT. (active (J, S, A, K) int64, reward_sums (J, S, A) float64, passive (J, S, K0) int64,
         passive_reward_sums (J, S) float64): agents by cell of their row, and sums of their rewards.
-    watch : ndarray of int64, shape (2,), or None
-        INOUT. [0]: steps made so far, for other threads. [1]: nonzero ends the run, whose outputs are then incomplete.
+    watch : ndarray of int64, shape (1,), or None
+        OUT. Steps made so far, for other threads.
+    so_far : ndarray of float64, shape (1,), or None
+        OUT. The discounted return up to the step at which an interrupt ended the run; the interval of that step is
+        then recorded as it is.
 
     Returns
     -------
@@ -407,8 +412,8 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     cdef Population *people
     cdef Ledger ledger
     cdef Record record
-    cdef int64_t[2] unwatched
-    cdef int64_t *told = watched(watch, unwatched)
+    cdef int64_t unwatched = 0
+    cdef int64_t *told = watched(watch, &unwatched)
     cdef int64_t n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards,
                                       TMF_MOST_AGENTS, "the most for exact binomials", lengths)
     engine = CountsEngine.of(model, policy, horizon, n_agents, batch, probability,
@@ -422,11 +427,15 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     if engine.singles is not None and engine.size == 1 and not engine.decisions:
         skip_mutants(engine.singles)
         engine.skipping = skipping_of(engine.at, people, engine.singles, engine.n_single, discount)
-    with bit_generator.lock, nogil:
-        engine.place(&initial_counts[0])
-        for o in range(4):
-            people.key[o] = engine.sampler.bits.next_uint64(engine.sampler.bits.state)
-        open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
-                    people.counts, lengths)
-        engine.play(&ledger, NULL if flows is None else &record, 0, horizon, told)
+    engine.place(&initial_counts[0])
+    open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
+                people.counts, lengths)
+    try:
+        with bit_generator.lock, nogil:
+            for o in range(4):
+                people.key[o] = engine.sampler.bits.next_uint64(engine.sampler.bits.state)
+            engine.play(&ledger, NULL if flows is None else &record, 0, horizon, told)
+    except BaseException:
+        end_early(&ledger, people.counts, so_far)
+        raise
     return ledger.total / people.n_agents

@@ -13,7 +13,8 @@ import numpy as np
 
 from tmfcore._population.alias cimport tmf_alias
 from tmfcore._model.evaluator cimport Evaluator
-from tmfcore._population.ledger cimport check_run, tmf_told
+from tmfcore._population.ledger cimport check_run, tmf_tell
+from tmfcore._base.interrupts cimport look
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, refuse_standing
 from tmfcore._population.passive cimport EXACT_EVERY, refresh
@@ -265,8 +266,8 @@ cdef class Side:
             OUT. Mean reward per agent, summed over the interval.
         returns : ndarray of float64, shape (R,)
             OUT. Discounted return, mean over the agents.
-        watch : ndarray of int64, shape (R, 2), or None
-            INOUT. As in counts.run.
+        watch : ndarray of int64, shape (R, 1), or None
+            OUT. As in counts.run; an interrupt leaves `returns` so far.
 
         Returns
         -------
@@ -288,7 +289,6 @@ cdef class Side:
         cdef Py_ssize_t t = 0, j = 0, start = 0, end = 0, left = min(record_every, horizon), r, o
         cdef Py_ssize_t steps = tmf_side_steps(it), chunk = self.singles.steps
         cdef int n_steps
-        cdef bint stop = False
         if not (1 <= R <= TMF_SIDE
                 and initial_counts.shape[0] == counts.shape[0] == rewards.shape[0] == returns.shape[0] == R
                 and (decisions is None or decisions.shape[0] == R) and (watch is None or watch.shape[0] == R)):
@@ -308,33 +308,40 @@ cdef class Side:
                 counts[r, 0, o] = initial_counts[r, o]
         self.counts, self.decisions, self.rewards = counts, decisions, rewards
         it.discount = discount
-        with nogil:
-            self.open(at)
-            self.begin_interval(0)
-            while t < horizon and not stop:
-                if self.singles.stage != stage_of(t, horizon, n_stages):
-                    self.open_tables(at, t)
-                if t > 0 and t % EXACT_EVERY == 0:
-                    tmf_side_refresh(it, self.singles.level, self.singles.slope)
-                start = t
-                end = min(t - t % chunk + chunk, stage_end(self.singles.stage, horizon, n_stages))
-                end = min(end, t - t % EXACT_EVERY + EXACT_EVERY)
-                while t < end:
-                    if t % steps == 0:
-                        tmf_side_words(it, t)
-                    n_steps = <int>min(min(steps - t % steps, end - t), left)
-                    tmf_side_play(it, t, n_steps)
-                    t += n_steps
-                    left -= n_steps
-                    if left == 0:
-                        self.end_interval(j)
-                        j += 1
-                        left = min(record_every, horizon - t)
-                        self.begin_interval(j)
-                self.check(at, start, end)
-                for r in range(R):
-                    if watch is not None and tmf_told(&watch[r, 0], t):
-                        stop = True
+        try:
+            with nogil:
+                self.open(at)
+                self.begin_interval(0)
+                while t < horizon:
+                    if self.singles.stage != stage_of(t, horizon, n_stages):
+                        self.open_tables(at, t)
+                    if t > 0 and t % EXACT_EVERY == 0:
+                        tmf_side_refresh(it, self.singles.level, self.singles.slope)
+                    start = t
+                    end = min(t - t % chunk + chunk, stage_end(self.singles.stage, horizon, n_stages))
+                    end = min(end, t - t % EXACT_EVERY + EXACT_EVERY)
+                    while t < end:
+                        if t % steps == 0:
+                            tmf_side_words(it, t)
+                        n_steps = <int>min(min(steps - t % steps, end - t), left)
+                        tmf_side_play(it, t, n_steps)
+                        t += n_steps
+                        left -= n_steps
+                        if left == 0:
+                            self.end_interval(j)
+                            j += 1
+                            left = min(record_every, horizon - t)
+                            self.begin_interval(j)
+                    self.check(at, start, end)
+                    for r in range(0 if watch is None else R):
+                        tmf_tell(&watch[r, 0], t)
+                    look(&at.looks)
+        except BaseException:
+            if j < rewards.shape[1]:
+                self.end_interval(j)
+            for r in range(R):
+                returns[r] = it.whole[r] / self.people.n_agents
+            raise
         for r in range(R):
             returns[r] = it.whole[r] / self.people.n_agents
         return it.n_ties, it.n_biased

@@ -8,7 +8,7 @@ from libc.string cimport memcpy, memset
 from tmfcore._model.model cimport Model
 
 cdef extern from "_population/watch.h" nogil:
-    bint tmf_told(int64_t *watch, int64_t done)
+    void tmf_tell(int64_t *watch, int64_t done)
 
 
 cdef struct Ledger:
@@ -39,7 +39,11 @@ cdef int64_t check_run(
 ) except -1
 
 
-# A pointer to the two words of `watch`, or to the two zeroed words at `unwatched` if watch is None.
+# End a run early, after a whole step: the present interval is recorded as it is, so_far[0] is the return up to now.
+cdef int end_early(const Ledger *ledger, const int64_t *counts, double[::1] so_far) except -1
+
+
+# A pointer to the word of `watch`, or to `unwatched` if watch is None.
 cdef int64_t *watched(int64_t[::1] watch, int64_t *unwatched) except NULL
 
 

@@ -41,10 +41,18 @@ cdef int64_t check_run(
     return n_agents
 
 
+cdef int end_early(const Ledger *ledger, const int64_t *counts, double[::1] so_far) except -1:
+    if ledger.interval < ledger.n_intervals:
+        ledger.rewards[0] = ledger.reward / ledger.n_agents
+        memcpy(ledger.counts, counts, ledger.n_observations * sizeof(int64_t))
+    if so_far is not None:
+        so_far[0] = ledger.total / ledger.n_agents
+    return 0
+
+
 cdef int64_t *watched(int64_t[::1] watch, int64_t *unwatched) except NULL:
-    unwatched[0] = unwatched[1] = 0
     if watch is None:
         return unwatched
-    if watch.shape[0] != 2:
-        raise ValueError(f"watch has {watch.shape[0]} words; must have 2")
+    if watch.shape[0] != 1:
+        raise ValueError(f"watch has {watch.shape[0]} words; must have 1")
     return &watch[0]

@@ -11,6 +11,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._base.interrupts cimport look
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._limit.values cimport best_action, best_values, policy_values
 from tmfcore._base.memory cimport room_for
@@ -189,12 +190,14 @@ def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts
             # One beta for all agents multiplies the sums at the end; others weight what they sum.
             beta = fractions[t * stride]
             acts = waits = 1
+            look(&at.looks)
             total[:, :] = 0
             waiting[:] = 0
             present[:] = 0
             for r in range(R):
                 for o in range(S):
                     mu[o] = counts[r, t, o] / n_agents
+                look(&at.looks)
                 add_values(at, <int>t, mu, &values[t + 1, 0], discount, q, value)
                 for o in range(S):
                     weight = counts[r, t, o]
@@ -301,6 +304,7 @@ def surprises(Model model not None, Policy policy not None, const int64_t[:, :, 
             for t in range(horizon):
                 for o in range(S):
                     mu[o] = counts[r, t, o] / n_agents
+                look(&at.looks)
                 at.at(<int>t, &mu[0])
                 policy_values(at, &values[t + 1, 0], discount, fractions[t * stride], &q[0], &value[0])
                 for o in range(S):

@@ -88,12 +88,13 @@ cdef class Team:
     cdef int t
     cdef bint everybody
     cdef bint arrivals_only    # rows are averaged and all agents act: decisions need no count
+    cdef bint stopped          # an interrupt ended the step: helpers return from it
     cdef uint64_t threshold
 
     @staticmethod
     cdef Team of(Evaluator at, AliasTables alias, Crowd *crowd, Memory memory, int n_members)
-    cdef void share(self, int member) noexcept nogil
-    cdef void move(self, Trajectory *trajectory, int t, bint everybody, uint64_t threshold) noexcept nogil
+    cdef int share(self, int member) except -1 nogil
+    cdef int move(self, Trajectory *trajectory, int t, bint everybody, uint64_t threshold) except -1 nogil
 
 
 cdef void draw_tile(

@@ -12,6 +12,7 @@ import threading
 import numpy as np
 
 from tmfcore._population.alias cimport AliasTables, cells_in, tmf_alias, tmf_bytes, tmf_successor
+from tmfcore._base.interrupts cimport look
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._population.observations cimport tmf_load_one
 from tmfcore._random.sampling cimport scan
@@ -55,6 +56,7 @@ cdef enum:
     FLOWS_IN_CACHE = 1024      # up to this many flows, one histogram of flows gives decisions and arrivals
     PAIRED = 64                # up to this many observations, arrivals are counted in pairs,
     WORTH_PAIRS = 20000        # if a member has this many agents: the table of pairs is cleared and summed at each step
+    MOVED = 1 << 20            # agents moved, at least, from one look for an interrupt to the next
 
 
 # ---------------------------------------------------------------- moving a tile of agents
@@ -417,20 +419,28 @@ cdef class Team:
                 self.share(member)
                 tmf_team_finished(&self.team)
 
-    cdef void share(self, int member) noexcept nogil:
-        """Move one member's tiles of the present step."""
+    cdef int share(self, int member) except -1 nogil:
+        """Move one member's tiles of the present step. The leader, number 0, looks for interrupts for all of them."""
         cdef int64_t N = self.crowd.people.n_agents
         cdef int64_t n_tiles = (N + TMF_TILE - 1) // TMF_TILE
         cdef int64_t first = n_tiles * member // self.n_members * TMF_TILE
-        cdef int64_t last = n_tiles * (member + 1) // self.n_members * TMF_TILE
-        move_tiles(self.at, self.alias, self.crowd, &self.hands[member], self.trajectory, self.t, self.everybody,
-                   self.arrivals_only, self.threshold, first, min(last, N))
+        cdef int64_t last = min(n_tiles * (member + 1) // self.n_members * TMF_TILE, N)
+        cdef int64_t part = (MOVED + TMF_TILE - 1) // TMF_TILE * TMF_TILE
+        while first < last and not self.stopped:
+            move_tiles(self.at, self.alias, self.crowd, &self.hands[member], self.trajectory, self.t, self.everybody,
+                       self.arrivals_only, self.threshold, first, min(last, first + part))
+            first += part
+            if member == 0 and first < last:
+                look(&self.at.looks)
+        return 0
 
-    cdef void move(self, Trajectory *trajectory, int t, bint everybody, uint64_t threshold) noexcept nogil:
-        """Move all agents; OUT: crowd.decided and crowd.arrived."""
+    cdef int move(self, Trajectory *trajectory, int t, bint everybody, uint64_t threshold) except -1 nogil:
+        """Move all agents; OUT: crowd.decided and crowd.arrived. An interrupted step leaves the hands empty."""
         cdef Py_ssize_t S = self.at.n_observations, A = self.at.n_actions
         cdef Py_ssize_t o
         cdef int member
+        cdef bint moved = False
+        self.stopped = False
         self.trajectory = trajectory
         self.t = t
         self.everybody = everybody
@@ -438,13 +448,18 @@ cdef class Team:
         self.threshold = threshold
         if self.n_members > 1:
             tmf_team_begin(&self.team, self.n_members - 1)
-        self.share(0)
-        if self.n_members > 1:
-            tmf_team_join(&self.team)
-        memset(self.crowd.decided, 0, S * A * sizeof(int64_t))
-        memset(self.crowd.arrived, 0, S * sizeof(int64_t))
-        for member in range(self.n_members):
-            gather_counts(self.at, self.alias, self.crowd, &self.hands[member], self.arrivals_only)
+        try:
+            self.share(0)
+            moved = True
+        finally:
+            self.stopped = not moved
+            if self.n_members > 1:
+                tmf_team_join(&self.team)
+            memset(self.crowd.decided, 0, S * A * sizeof(int64_t))
+            memset(self.crowd.arrived, 0, S * sizeof(int64_t))
+            for member in range(self.n_members):
+                gather_counts(self.at, self.alias, self.crowd, &self.hands[member], self.arrivals_only)
         if self.arrivals_only:
             for o in range(S):
                 self.crowd.decided[o * A] = self.crowd.people.counts[o]
+        return 0

@@ -14,6 +14,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._base.interrupts cimport look
 from tmfcore._model.evaluator cimport passive_successors_of, share_at, successors_of
 
 cdef extern from "_base/simd/dense.h" nogil:
@@ -91,6 +92,7 @@ cdef class Derivatives:
         cdef double fraction = beta         # of all agents, or BY_OBSERVATION
         memset(self.images, 0, S * n * sizeof(double))
         for x in range(S):
+            look(&at.looks)
             tmf_add_rows(self.transposed + x * S, self.directions, S, n, self.images + x * n)
         if self.moving:
             memset(self.square, 0, S * S * sizeof(double))          # the part of J from rows that depend on mu
@@ -98,6 +100,7 @@ cdef class Derivatives:
                 for o in range(S):
                     self.add_moving_row(at, t, o, -1, mu, 1 - share_at(at, o, fraction), NULL)
         for o in range(S):
+            look(&at.looks)
             beta = share_at(at, o, fraction)
             if beta == 0:
                 continue
@@ -114,6 +117,7 @@ cdef class Derivatives:
                 for k in range(rank):
                     bend += 2 * f[k] * first[k] + mu[o] * second[k]
                 bend *= beta
+                look(&at.looks)
                 if self.moving:                                     # slope: `pull` of add_moving_row
                     for x in range(S):
                         self.slope[x] = 0
@@ -135,6 +139,7 @@ cdef class Derivatives:
             # Slopes are known up to a constant that is the same for all y; here it is chosen so that they are 0 along
             # mu. Otherwise columns of J could sum to 2, and the rounding error of the mass would double at every step.
             for x in range(S):
+                look(&at.looks)
                 bend = 0
                 for k in range(S):
                     bend += self.square[x * S + k] * mu[k]
@@ -166,6 +171,7 @@ cdef class Derivatives:
         cdef double weight = mu[o] * share, bend
         if not self.moving or (share == 0 and pull == NULL):
             return 0
+        look(&at.looks)
         at.model.slopes_at(t, <int>o, <int>a, mu, self.spread, self.row_slope, self.row_bend)
         successor = passive_successors_of(at, o) if a < 0 else successors_of(at, o * self.n_actions + a)
         for k in range(K):
@@ -249,10 +255,12 @@ cdef class Derivatives:
                         self.directions[x * block + j] = self.toward[x]
             if self.smooth:
                 for o in range(S):
+                    look(&self.at.looks)
                     i = o * A * block
                     self.at.policy.slopes_at(t, self.horizon, o, self.pi + o * A, self.directions, block,
                                              self.first + i, self.second + i)
             for j in range(n):
+                look(&self.at.looks)
                 scale = self.scales[j]
                 h = self.rooms[j]
                 if scale == 0:

@@ -12,6 +12,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._base.interrupts cimport look
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, share_at, successors_of
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy
@@ -56,7 +57,7 @@ cdef class Recursion(Derivatives):
         self.mean = self.bias + S
         self.mean_after = self.mean + S
 
-    cdef void fill_rows(self, Evaluator at, double beta) noexcept nogil:
+    cdef int fill_rows(self, Evaluator at, double beta) except -1 nogil:
         """Write active, passive, kernel and transposed, from the evaluator's tables."""
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions, K = at.n_successors, K0 = at.n_passive_successors
         cdef Py_ssize_t o, a, k, i
@@ -66,6 +67,7 @@ cdef class Recursion(Derivatives):
         cdef double share
         memset(self.active, 0, 2 * S * S * sizeof(double))         # passive follows active in memory
         for o in range(S):
+            look(&at.looks)
             out = self.active + o * S
             for a in range(A):
                 share = at.pi[o * A + a]
@@ -92,8 +94,9 @@ cdef class Recursion(Derivatives):
                 self.kernel[i] = share * self.active[i] + (1 - share) * self.passive[i]
             for k in range(S):
                 self.transposed[k * S + o] = self.kernel[o * S + k]
+        return 0
 
-    cdef void add_noise(
+    cdef int add_noise(
         self,
         const double *mu,         # IN     (S,)
         const double *after,      # IN     (S,)    Phi(mu)
@@ -101,7 +104,7 @@ cdef class Recursion(Derivatives):
         double ratio,             # IN             N / (N - 1), or 1 in the limit
         bint coins,               # IN             agents act independently: no term of the batch
         double *sigma,            # INOUT  (S, S)  += Q(mu)
-    ) noexcept nogil:
+    ) except -1 nogil:
         """The covariance of one step. With A, P the active and passive row of o, D = A - P, c = beta (1 - beta) ratio:
 
         Q = diag Phi(mu) - sum_o mu_o (beta A A' + (1-beta) P P' - c D D') - [batches] c d d',  d = sum_o mu_o D.
@@ -122,6 +125,7 @@ cdef class Recursion(Derivatives):
         for o in range(S):
             if mu[o] == 0:
                 continue
+            look(&self.at.looks)
             if by_observation:
                 beta = self.at.shares[o]
                 c = beta * (1 - beta) * (1.0 if coins else ratio)
@@ -140,8 +144,9 @@ cdef class Recursion(Derivatives):
             for x in range(S):
                 for y in range(S):
                     sigma[x * S + y] -= c * drift[x] * drift[y]
+        return 0
 
-    cdef void fill_less(self, const double *sigma, double weight) noexcept nogil:
+    cdef int fill_less(self, const double *sigma, double weight) except -1 nogil:
         """less = weight D' sigma D, with D the active minus the passive rows."""
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t o, x
@@ -149,17 +154,20 @@ cdef class Recursion(Derivatives):
         memset(self.square, 0, S * S * sizeof(double))              # sigma D
         memset(self.less, 0, S * S * sizeof(double))
         for o in range(S):
+            look(&self.at.looks)
             tmf_add_rows(sigma + o * S, self.active, S, S, self.square + o * S)
             for x in range(S):
                 self.slope[x] = -sigma[o * S + x]
             tmf_add_rows(self.slope, self.passive, S, S, self.square + o * S)
         for o in range(S):
+            look(&self.at.looks)
             for x in range(S):
                 difference = weight * (self.active[o * S + x] - self.passive[o * S + x])
                 if difference != 0:
                     tmf_add_rows(&difference, self.square + o * S, 1, S, self.less + x * S)
+        return 0
 
-    cdef void add_step(
+    cdef int add_step(
         self,
         const double *mu,         # IN     (S,)
         double beta,              # IN
@@ -168,13 +176,13 @@ cdef class Recursion(Derivatives):
         double share,             # IN             1 / N, or 0 in the limit
         const double *bias,       # IN     (S,)
         double *sigma,            # INOUT  (S, S)  += the noise of the step
-    ) noexcept nogil:
+    ) except -1 nogil:
         """The covariance of one step. If fixed, it is exact at N: it is quadratic in mu-hat, and its mean is its value
         at E mu-hat minus `less`. Otherwise it is taken at mu: other terms of order 1/N are omitted, too."""
         cdef Py_ssize_t x
         if not self.fixed or share == 0:
             self.add_noise(mu, self.centre, beta, ratio, coins, sigma)
-            return
+            return 0
         for x in range(self.n_observations):
             self.mean[x] = mu[x] + share * bias[x]
         self.push(self.mean, beta, self.mean_after)
@@ -182,8 +190,9 @@ cdef class Recursion(Derivatives):
         if not coins and 0 < beta < 1:
             for x in range(self.n_observations * self.n_observations):
                 sigma[x] -= self.less[x]
+        return 0
 
-    cdef Py_ssize_t factorise(self, const double *sigma) noexcept nogil:
+    cdef Py_ssize_t factorise(self, const double *sigma) except -1 nogil:
         """Pivoted Cholesky: write rows f_k of `factor` with sum_k f_k f_k' = sigma; return their number, the rank."""
         cdef Py_ssize_t S = self.n_observations
         cdef Py_ssize_t k, x, y, pivot
@@ -195,6 +204,7 @@ cdef class Recursion(Derivatives):
             largest = max(largest, left[x * S + x])
         largest *= RANK_TOLERANCE
         for k in range(S):
+            look(&self.at.looks)
             pivot = 0
             for x in range(1, S):
                 if left[x * S + x] > left[pivot * S + pivot]:
@@ -238,10 +248,12 @@ cdef class Recursion(Derivatives):
         if self.linear:
             memset(self.square, 0, S * S * sizeof(double))
             for x in range(S):
+                look(&self.at.looks)
                 tmf_add_rows(sigma + x * S, self.kernel, S, S, self.square + x * S)
             tmf_row_values(self.curvature, self.transposed, bias, NULL, 1.0, S, S, self.bias, NULL)     # curvature is 0
             memset(sigma, 0, S * S * sizeof(double))
             for x in range(S):
+                look(&self.at.looks)
                 tmf_add_rows(self.transposed + x * S, self.square, S, S, sigma + x * S)
             self.add_step(mu, beta, ratio, coins, share, bias, sigma)
         else:
@@ -267,6 +279,7 @@ cdef class Recursion(Derivatives):
                 self.bias[x] = self.images[x * n + rank]
                 self.images[x * n + rank] = 0
             for x in range(S):                  # sigma += images images'
+                look(&self.at.looks)
                 memcpy(self.slope, sigma + x * S, S * sizeof(double))
                 tmf_row_values(self.slope, self.images, self.images + x * n, NULL, 1.0, S, n, sigma + x * S, NULL)
         for x in range(S):

@@ -14,6 +14,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 import numpy as np
 
+from tmfcore._base.interrupts cimport look, tmf_looks
 from tmfcore.games.shortest cimport shortest
 
 cdef double NEW = 1e-13         # a path is new if it is shorter than all paths of its pair by this share
@@ -54,6 +55,7 @@ cdef class Assignment:
     cdef int64_t n_stored
     cdef Py_ssize_t limit                   # number of stored paths at which dropped ones are cleared away
     cdef int32_t[::1] several               # pairs with several paths
+    cdef tmf_looks looks
 
     def __init__(self, tail, head, closed, delay, origin, destination, demand):
         cdef Py_ssize_t e
@@ -178,6 +180,7 @@ cdef class Assignment:
         with nogil:
             pair = 0
             while pair < self.n_pairs and bad < 0:
+                look(&self.looks)
                 at = self.origin[pair]
                 self.search(at)
                 while pair < self.n_pairs and self.origin[pair] == at:
@@ -213,6 +216,7 @@ cdef class Assignment:
             for i in range(self.n_links):
                 total += self.volume[i] * self.time[i]
             for pair in range(self.n_pairs):
+                look(&self.looks)
                 if self.origin[pair] != at:
                     at = self.origin[pair]
                     self.search(at)
@@ -289,6 +293,7 @@ cdef class Assignment:
             while sweep < sweeps and excess > target:
                 excess = 0
                 for i in range(n):
+                    look(&self.looks)
                     excess += self.even_out(self.several[i])
                 sweep += 1
         return sweep

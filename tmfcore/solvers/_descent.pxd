@@ -3,4 +3,4 @@ from tmfcore.solvers._judged cimport Judged
 
 
 cdef class Iterate(Judged):
-    pass
+    cdef bint soften_rows(self, double *logits) except -1 nogil

@@ -7,6 +7,7 @@ Cost       O(T S A) per update; O(T S A K) for respond by flow and for regularis
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
+from tmfcore._base.interrupts cimport look
 from tmfcore._limit.values cimport action_values, best_action, rest
 from tmfcore._model.evaluator cimport share_at
 from tmfcore._model.model cimport lawful
@@ -17,6 +18,10 @@ cdef extern from "_base/simd/elementary.h" nogil:
 
 cdef extern from "_model/softmax.h" nogil:
     bint tmf_softmax(double *logits, Py_ssize_t n_rows, Py_ssize_t n_actions, double *pi)
+    enum: TMF_SOFTMAX_BLOCK
+
+cdef enum:
+    SOFTENED = 64           # blocks of the softmax from one look for an interrupt to the next
 
 
 cdef class Iterate(Judged):
@@ -73,7 +78,7 @@ cdef class Iterate(Judged):
                 step = &velocity[0, 0, 0]
             for i in range(n_rows * A):
                 y[i] += rate * step[i]
-            fine = tmf_softmax(y, n_rows, A, &self.pi[0, 0, 0])
+            fine = self.soften_rows(y)
         return fine
 
     def soften(self, double[:, :, ::1] logits not None):
@@ -81,8 +86,18 @@ cdef class Iterate(Judged):
         cdef bint fine
         self.check_table("logits", logits)
         with nogil:
-            fine = tmf_softmax(&logits[0, 0, 0], self.horizon * self.n_observations, self.n_actions,
-                               &self.pi[0, 0, 0])
+            fine = self.soften_rows(&logits[0, 0, 0])
+        return fine
+
+    cdef bint soften_rows(self, double *logits) except -1 nogil:
+        """As `soften`, for logits (T, S, A) whose shape is checked."""
+        cdef Py_ssize_t A = self.n_actions, n_rows = self.horizon * self.n_observations, row = 0
+        cdef Py_ssize_t part = max(1, TMF_SOFTMAX_BLOCK // A) * SOFTENED
+        cdef bint fine = True
+        while row < n_rows:
+            fine &= tmf_softmax(logits + row * A, min(part, n_rows - row), A, &self.pi[0, 0, 0] + row * A)
+            row += part
+            look(&self.at.looks)
         return fine
 
     def respond(self, double weight, bint by_flow):
@@ -112,6 +127,7 @@ cdef class Iterate(Judged):
         with nogil:
             memcpy(now, &self.initial[0], S * sizeof(double))
             for t in range(self.horizon):
+                look(&self.at.looks)
                 beta = self.beta(t)
                 pi = &self.pi[t, 0, 0]
                 if by_flow:
@@ -154,6 +170,7 @@ cdef class Iterate(Judged):
             memset(after, 0, S * sizeof(double))
             memset(&self.pi[0, 0, 0], 0, self.horizon * S * A * sizeof(double))
             for t in range(self.horizon - 1, -1, -1):
+                look(&self.at.looks)
                 q = self.scratch
                 action_values(self.at, after, self.discount, q)
                 for o in range(S):
@@ -209,6 +226,7 @@ cdef class Iterate(Judged):
         with nogil:
             memset(after, 0, S * sizeof(double))
             for t in range(self.horizon - 1, -1, -1):
+                look(&self.at.looks)
                 self.recall(t)
                 action_values(self.at, after, self.discount, q)
                 y = q
@@ -221,7 +239,7 @@ cdef class Iterate(Judged):
                     y += A
                 rest(self.at, after, self.discount, 1.0 if self.always else self.beta(t), now)
                 now, after = after, now
-            fine = tmf_softmax(&logits[0, 0, 0], self.horizon * S, A, &self.pi[0, 0, 0])
+            fine = self.soften_rows(&logits[0, 0, 0])
         return fine
 
 

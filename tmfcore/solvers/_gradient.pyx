@@ -14,6 +14,7 @@ from libc.string cimport memset
 
 import numpy as np
 
+from tmfcore._base.interrupts cimport look
 from tmfcore._model.evaluator cimport Evaluator, share_at
 from tmfcore._limit.values cimport expect_steps, policy_mean, policy_values
 from tmfcore._model.model cimport Model
@@ -134,6 +135,7 @@ def model_direction(Model model not None, Policy policy not None, const double[:
     expect_steps(at, horizon)
     with nogil:
         for t in range(horizon - 1, -1, -1):
+            look(&at.looks)
             beta = fractions[t * stride]
             at.at(<int>t, &mu[t, 0])
             policy_values(at, next_values, discount, 1.0 if always else beta, q, values)

@@ -11,6 +11,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._base.interrupts cimport look
 from tmfcore._base.memory cimport room_for
 from tmfcore._limit.values cimport both_values, expect_steps, weigh
 from tmfcore._model.model cimport lawful
@@ -156,6 +157,7 @@ cdef class Judged:
         self.flows += 1
         memcpy(&self.flow[0, 0], &self.initial[0], self.n_observations * sizeof(double))
         for t in range(self.horizon):
+            look(&self.at.looks)
             self.refresh(t)
             self.advance(t)
         return 0
@@ -179,6 +181,7 @@ cdef class Judged:
         pointwise[0] = 0
         memset(next_values, 0, 2 * S * sizeof(double))
         for t in range(self.horizon - 1, -1, -1):
+            look(&self.at.looks)
             self.recall(t)
             pointwise[0] = max(pointwise[0], self.step_back(t, next_values, now))
             now, next_values = next_values, now

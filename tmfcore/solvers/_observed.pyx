@@ -13,6 +13,7 @@ from libc.string cimport memset
 
 import numpy as np
 
+from tmfcore._base.interrupts cimport look
 from tmfcore._model.activation cimport ActingShares
 from tmfcore._model.evaluator cimport Evaluator, share_at
 from tmfcore._limit.values cimport policy_mean
@@ -306,6 +307,7 @@ def returns_direction(Model model not None, Policy policy not None, const double
     returns = np.zeros(N)
     with nogil:
         for t in range(horizon - 1, -1, -1):
+            look(&at.looks)
             at.at(<int>t, &mu[t, 0])
             stage = stage_of(t, horizon, direction.shape[0])
             j = t // pool
@@ -325,6 +327,8 @@ def returns_direction(Model model not None, Policy policy not None, const double
             for i in range(N):
                 o = read_observation(observed_now, i, observed_width)
                 action = read_action(acted_now, i, action_width)
+                if i & 0xFFFF == 0xFFFF:
+                    look(&at.looks)
                 if action < 0:
                     g = at.tables.passive_reward[o] + discount * returns[i]
                     returns[i] = g - waiting[2, o]

@@ -12,6 +12,7 @@ from libc.string cimport memset
 
 import numpy as np
 
+from tmfcore._base.interrupts cimport look, tmf_looks
 from tmfcore._model.activation cimport ActingShares
 from tmfcore._model.evaluator cimport check_active, check_horizon
 from tmfcore._base.memory cimport room_for
@@ -82,6 +83,7 @@ cdef class Occupation:
     cdef double *f                # (2, S) f_t and f_{t+1}
     cdef double[:, ::1] buffers   # (2, S) for `acting`
     cdef const double *beta       # (S,)   beta_t(o, n)
+    cdef tmf_looks looks
 
     def __cinit__(self, Model model not None, const double[::1] initial not None, active not None, Py_ssize_t horizon,
                   double discount, bint always, double flow_weight, double value_weight,
@@ -179,6 +181,7 @@ cdef class Occupation:
         cdef const double *moved = self.beta
         cdef double h, derivative
         for x in range(S):
+            look(&self.looks)
             derivative = -3 * middle
             for part in range(1, 3):
                 h = part * self.step
@@ -212,6 +215,7 @@ cdef class Occupation:
             for a in range(A):
                 f_now[o] += L[o * A + a]
         for t in range(self.horizon):
+            look(&self.looks)
             last = t + 1 == self.horizon
             y_next = y + S
             mass = 0

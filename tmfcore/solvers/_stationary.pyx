@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._base.interrupts cimport look
 from tmfcore._limit.values cimport weigh
 from tmfcore.solvers._descent cimport Iterate
 
@@ -74,6 +75,7 @@ cdef class StationaryIterate(Iterate):
         self.flows += 1
         memcpy(&self.flow[0, 0], &self.initial[0], S * sizeof(double))
         while True:
+            look(&self.at.looks)
             if self.rests():
                 return True
             if step == max_steps:
@@ -82,11 +84,12 @@ cdef class StationaryIterate(Iterate):
                 self.flow[0, o] += 0.5 * (self.flow[1, o] - self.flow[0, o])
             step += 1
 
-    cdef void halfway(self, double *kernel) noexcept nogil:
+    cdef int halfway(self, double *kernel) except -1 nogil:
         """(I + Phi) / 2 as a matrix (S, S), for tables that do not depend on mu."""
         cdef Py_ssize_t o, x, S = self.n_observations
         memset(self.pair, 0, S * sizeof(double))
         for o in range(S):
+            look(&self.at.looks)
             self.pair[o] = 1
             self.moves.weigh(self.at, self.pair, self.beta(0))
             self.push(self.pair, self.beta(0), kernel + o * S)
@@ -94,6 +97,7 @@ cdef class StationaryIterate(Iterate):
             for x in range(S):
                 kernel[o * S + x] *= 0.5
             kernel[o * S + o] += 0.5
+        return 0
 
     cdef bint leap(self, double *kernel, double *squared) except -1 nogil:
         """As `settle`, by powers of the kernel (S, S): initial (I + Phi)^(2^k) / 2^(2^k).
@@ -107,6 +111,7 @@ cdef class StationaryIterate(Iterate):
         for _ in range(SQUARINGS):
             memset(squared, 0, S * S * sizeof(double))
             for i in range(S):
+                look(&self.at.looks)
                 tmf_add_rows(kernel + i * S, kernel, S, S, squared + i * S)
                 total = 0
                 for o in range(S):
@@ -170,6 +175,7 @@ cdef class StationaryIterate(Iterate):
         with nogil:
             memset(next, 0, 2 * S * sizeof(double))
             while True:
+                look(&self.at.looks)
                 pointwise = self.step_back(0, next, now)
                 moved = largest = 0
                 for i in range(2 * S):

@@ -2,11 +2,13 @@
 
     workers_for(threads, jobs, seconds)    how many threads to use: one if more would be slower
     over_replicas(job, n, ...)             job(r) for every replica; the first error stops the rest
-    Watch(n, report)                       reports how many steps the replicas have made, while they run
+    Watch(n, report)                       how many steps the replicas have made; reports it while they run
     Together(workers)                      a few jobs in parallel, repeatedly
 
 Every job writes to its own arrays and draws from its own random stream. If the system starts fewer threads than
-requested, those that were started do all the work; if it starts none, the caller's thread does it.
+requested, those that were started do all the work; if it starts none, the caller's thread does it. An error or an
+interrupt of the caller's thread ends all jobs at their next look (interrupts), and is raised when none runs any more;
+a second interrupt waits for them, too.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Executor, Future, wait
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
+
+from tmfcore._base.interrupts import StopFlag, Stopped
 
 __all__ = ["Together", "Watch", "available_processors", "over_replicas", "workers_for"]
 
@@ -90,26 +95,44 @@ class _Pool(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the threads after the jobs in the queue; `cancel_futures` cancels these jobs first."""
-        while cancel_futures:
-            try:
-                found = self.jobs.get_nowait()
-            except Empty:
-                break
-            if found is not None:
-                found[0].cancel()
-        _dismiss(self.jobs, len(self.threads))
-        for thread in self.threads if wait else ():
-            thread.join()
+
+        def end() -> None:
+            while cancel_futures:
+                try:
+                    found = self.jobs.get_nowait()
+                except Empty:
+                    break
+                if found is not None:
+                    found[0].cancel()
+            _dismiss(self.jobs, len(self.threads))
+            for thread in self.threads if wait else ():
+                thread.join()
+
+        _insist(end)
+
+
+def _insist(end: Callable[[], object]) -> None:
+    """Call `end` until it is not interrupted; raise the last interrupt then."""
+    interrupt: KeyboardInterrupt | None = None
+    while True:
+        try:
+            end()
+        except KeyboardInterrupt as error:
+            interrupt = error
+        else:
+            break
+    if interrupt is not None:
+        raise interrupt
 
 
 class Watch:
-    """Counts the steps of running replicas for the thread that waits for them, and stops them on request.
+    """Counts the steps of running replicas, for the thread that waits for them and reports.
 
-    words : (R, 2) int64, for each replica the `watch` of its kernel: steps made; nonzero to stop it.
+    words : (R, 1) int64, for each replica the `watch` of its kernel: steps made.
     """
 
     def __init__(self, replicas: int, report: Callable[[int], None]) -> None:
-        self.words = np.zeros((replicas, 2), dtype=np.int64)
+        self.words = np.zeros((replicas, 1), dtype=np.int64)
         self.report = report
         self.due = 0.0
 
@@ -118,11 +141,7 @@ class Watch:
         now = time.monotonic()
         if last or now >= self.due:
             self.due = now + PERIOD
-            self.report(int(self.words[:, 0].sum()))
-
-    def stop(self) -> None:
-        """Make all replicas stop after their current step."""
-        self.words[:, 1] = 1
+            self.report(int(self.words.sum()))
 
 
 def over_replicas(
@@ -138,32 +157,30 @@ def over_replicas(
             job(r)
         return
 
-    stop = threading.Event()
+    stop = StopFlag()
 
     def chunk(first: int, last: int) -> None:
         for r in range(first, last):
-            if stop.is_set():
-                return
             job(r)
 
     size = max(1, min(int(2e-3 / seconds), -(-replicas // (4 * workers))))
-    with _Pool(workers) as pool:
-        try:
-            pending: set[Future[None]] = {
-                pool.submit(chunk, first, min(first + size, replicas)) for first in range(0, replicas, size)
-            }
-            while pending:
-                finished, pending = wait(pending, None if watch is None else PERIOD, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    future.result()
-                if watch is not None:
-                    watch.tell(last=not pending)
-        except BaseException:  # KeyboardInterrupt and errors in `report` as well
-            stop.set()
+    pool = _Pool(workers)
+    try:
+        pending: set[Future[None]] = {
+            pool.submit(stop.heeded, partial(chunk, first, min(first + size, replicas)))
+            for first in range(0, replicas, size)
+        }
+        while pending:
+            finished, pending = wait(pending, PERIOD, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+            if stop.is_set():  # by a call that this one is a part of
+                raise Stopped
             if watch is not None:
-                watch.stop()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+                watch.tell(last=not pending)
+    finally:  # after KeyboardInterrupt and errors in `report` as well
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def workers_for(
@@ -205,15 +222,24 @@ class Together:
             self.pool.shutdown(wait=True, cancel_futures=True)
 
     def __call__(self, jobs: Sequence[Callable[[], _T]], aside: Callable[[], None] | None) -> list[_T]:
-        """Run `jobs` and `aside`; return the results of `jobs` in order. The first error in this order is raised."""
+        """Run `jobs` and `aside`; return the results of `jobs` in order. An error ends the other jobs."""
         if self.pool is None:
             results = [job() for job in jobs]
             if aside is not None:
                 aside()
             return results
-        futures = [self.pool.submit(job) for job in jobs]
-        beside = None if aside is None else self.pool.submit(aside)
-        results = [future.result() for future in futures]
-        if beside is not None:
-            beside.result()
-        return results
+        stop = StopFlag()
+        futures = [self.pool.submit(stop.heeded, job) for job in jobs]
+        everything: list[Future[Any]] = [*futures]
+        if aside is not None:
+            everything.append(self.pool.submit(stop.heeded, aside))
+        try:
+            wait(everything, return_when=FIRST_EXCEPTION)
+            for future in everything:
+                if future.done():
+                    future.result()
+        except BaseException:
+            stop.set()
+            _insist(lambda: wait(everything))
+            raise
+        return [future.result() for future in futures]

@@ -32,6 +32,7 @@ def run(
     individual_rewards: NDArray[np.float64] | None = None,
     threads: int = 1,
     watch: NDArray[np.int64] | None = None,
+    so_far: NDArray[np.float64] | None = None,
 ) -> float: ...
 def rename(
     key: NDArray[np.uint64],

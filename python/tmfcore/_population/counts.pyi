@@ -28,6 +28,7 @@ def run(
     flows: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]] | None = None,
     watch: NDArray[np.int64] | None = None,
     lengths: NDArray[np.int64] | None = None,
+    so_far: NDArray[np.float64] | None = None,
 ) -> float: ...
 
 @disjoint_base

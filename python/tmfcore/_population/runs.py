@@ -99,7 +99,7 @@ class Run:
             self.model, self.policy, self.horizon, self.n_agents, self.decisions is not None, int(self.batch[0])
         )
 
-    def side_by_side(self, group: range, seeds: Sequence[seeding.Stream], watch: IntArray | None) -> None:
+    def side_by_side(self, group: range, seeds: Sequence[seeding.Stream], watch: IntArray) -> None:
         """Run the replicas of `group` and write their rows of the outputs."""
         rows = slice(group.start, group.stop)
         if self.start is None:
@@ -118,33 +118,48 @@ class Run:
         side.run(
             keys, start, self.discount, self.record_every, self.counts[rows],
             None if self.decisions is None else self.decisions[rows], self.rewards[rows], self.returns[rows],
-            None if watch is None else watch[rows],
+            watch[rows],
         )  # fmt: skip
         self.sides.append(side)
 
-    def alone(self, r: int, seed: seeding.Stream, threads: int, watch: IntArray | None) -> None:
-        """Run replica `r` on `threads` threads and write row `r` of the outputs; `watch` (R, 2) as for the kernels."""
+    def alone(self, r: int, seed: seeding.Stream, threads: int, watch: IntArray) -> None:
+        """Run replica `r` on `threads` threads and write row `r` of the outputs; `watch` (R, 1) as for the kernels."""
         generator = seeding.generator(seed)
         if self.start is None:
             start = sampling.multinomial(generator.bit_generator, self.n_agents, self.initial)
         else:
             start = self.start[r % len(self.start)]
-        told = None if watch is None else watch[r]
+        told, so_far = watch[r], self.returns[r : r + 1]
         shared = (self.horizon, self.discount, self.batch, self.probability, self.record_every)
         outputs = (self.counts[r], None if self.decisions is None else self.decisions[r], self.rewards[r])
         if self.engine == "counts":
             value = counts_kernel.run(
-                self.model, self.policy, generator.bit_generator, start, *shared, *outputs, watch=told
+                self.model, self.policy, generator.bit_generator, start, *shared, *outputs, watch=told,
+                so_far=so_far,
             )
         else:
             observations, actions, rewards = (None, None, None) if self.individuals is None else self.individuals
             key = seeding.key(generator)
             value = agents_kernel.run(
-                self.model, self.policy, key, start, *shared, *outputs, observations, actions, rewards, threads, told
-            )
+                self.model, self.policy, key, start, *shared, *outputs, observations, actions, rewards, threads, told,
+                so_far,
+            )  # fmt: skip
             if self.individuals is not None:
                 agents_kernel.rename(key, *self.individuals)
         self.returns[r] = value
+
+    def so_far(self, made: IntArray, whole: bool) -> tuple[int, slice | IntArray] | None:
+        """What is recorded of a run that ended early: the number of steps, and the replicas that made so many.
+
+        made : (R, 1), the steps of each. Those that have made all steps or, unless only the `whole` ones are wanted,
+        those that are furthest. None: there are none.
+        """
+        reached = int(made.max())
+        if reached == 0 or (whole and reached < self.horizon):
+            return None
+        kept = np.flatnonzero(made[:, 0] == reached)
+        together = kept[-1] - kept[0] + 1 == len(kept)  # which takes no copy
+        return reached, slice(int(kept[0]), int(kept[-1]) + 1) if together else kept
 
     def refuse_overflow(self) -> None:
         """Raise unless rewards and returns are finite; the error names the first bad interval."""

@@ -32,7 +32,7 @@ from tmfcore._population import counts as counts_kernel
 from tmfcore._population.costs import BESIDE, seconds_per_step
 from tmfcore._population.jumps import Times, simulated
 from tmfcore._population.runs import Run, groups_of
-from tmfcore._population.simulation import Simulation
+from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore._population.starts import start_of
 from tmfcore._random import seeding
 
@@ -116,6 +116,10 @@ def simulate(
     ------
     TypeError, ValueError
         Bad arguments; a row that is not a distribution, found during the run. An error in one replica stops the others.
+    KeyboardInterrupt
+        Ctrl-C, within a fraction of a second. Every exception of a run that has begun carries as `partial` what was
+        done, a Simulation or None: the finished replicas; if there are none, after Ctrl-C, those that are furthest, up
+        to the step t that they reached, as if the horizon were t; without trajectories.
 
     Notes
     -----
@@ -179,38 +183,49 @@ def simulate(
     if engine == "agents" and workers == 1:  # one population at a time: threads share its agents instead
         inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)
 
+    def simulation(n_steps: int, replicas: slice | IntArray, individuals: Trajectories | None) -> Simulation:
+        """The first steps of some replicas."""
+        n_intervals = -(-n_steps // record_every)
+        return Simulation._made(
+            counts=run.counts[replicas, : n_intervals + 1],
+            decisions=None if run.decisions is None else run.decisions[replicas, :n_intervals],
+            rewards=run.rewards[replicas, :n_intervals],
+            returns=run.returns[replicas],
+            steps=appearance.recorded_steps(n_steps, record_every),
+            n_agents=n_agents,
+            discount=game.discount,
+            horizon=n_steps,
+            record_every=record_every,
+            engine=engine,
+            schedule=schedule.label,
+            game=game.name,
+            trajectories=individuals,
+            **appearance.appearance_of(game),
+            fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start_name),
+        )
+
     groups = groups_of(replicas, workers, fewest)
     with bars.reporter(progress, replicas * horizon, "steps") as report:
-        watch = None if progress is False else Watch(replicas, report)
-        words = None if watch is None else watch.words
+        watch = Watch(replicas, report)
 
         def play(group: int) -> None:
             if len(groups[group]) > 1:
-                run.side_by_side(groups[group], seeds, words)
+                run.side_by_side(groups[group], seeds, watch.words)
             else:
                 r = groups[group].start
-                run.alone(r, seeds[r], inside, words)
+                run.alone(r, seeds[r], inside, watch.words)
 
-        over_replicas(play, len(groups), workers, seconds * replicas / len(groups), watch)
+        try:
+            over_replicas(
+                play, len(groups), workers, seconds * replicas / len(groups), None if progress is False else watch
+            )
+        except BaseException as error:
+            found = run.so_far(watch.words, isinstance(error, Exception))
+            error.partial = None if found is None else simulation(*found, None)  # type: ignore[attr-defined]  # ours
+            raise
 
     run.refuse_overflow()
-    return Simulation._made(
-        counts=run.counts,
-        decisions=run.decisions,
-        rewards=run.rewards,
-        returns=run.returns,
-        steps=appearance.recorded_steps(horizon, record_every),
-        n_agents=n_agents,
-        discount=game.discount,
-        horizon=horizon,
-        record_every=record_every,
-        engine=engine,
-        schedule=schedule.label,
-        game=game.name,
-        trajectories=run.trajectories,
-        **appearance.appearance_of(game),
-        fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start_name),
-    )
+    return simulation(horizon, slice(None), run.trajectories)
 
 
 def calls_python(game: Game, kernel: Policy, schedule: Schedule) -> bool:

@@ -35,6 +35,7 @@ COLUMNS = (
 )  # fmt: skip
 GRID_SHARE = 0.25  # of exploitability under Poisson clocks: with less in steps, the steps are too long
 AGAIN = 0.1  # by which exploitability in steps must fall before continuous time is asked again
+COPIED = 10**6  # probabilities of a policy, up to which an interrupted solve can be continued
 GAP, RATE = COLUMNS.index("exploitability"), COLUMNS.index("learning_rate")
 
 
@@ -313,8 +314,10 @@ class Loop(Generic[P]):
                 verdict = solver._judge(problem, policy)
                 if isfinite(verdict[1]) and isfinite(verdict[2]):
                     flow, gap, value = verdict
+        # After an interrupt, what is handed over must not take long to copy; a large state is not continued, then.
+        usable = self.usable and (again or self.rule.policy.size <= COPIED)
         state = {
-            **self.rule.state(),
+            **(self.rule.state() if usable else {}),
             "iteration": np.array(self.iteration),
             "best": np.array(
                 [self.best, self.best_return, self.best_iteration, self.reference, self.reference_iteration]
@@ -334,7 +337,7 @@ class Loop(Generic[P]):
             n_agents=problem.n_agents,
             clock=problem.clock,
             solver=dict(solver._hyperparameters),
-            state=state if self.usable else {},
+            state=state if usable else {},
             discretisation=self.discretisation(policy, gap, value) if again else None,
             fingerprint=problem.fingerprint,
         )

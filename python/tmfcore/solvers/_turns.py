@@ -101,8 +101,9 @@ def _play(
                         begin = (problems[turn.solver.clock], initial, seed, threads, limit)
                         over = turn.play(begin, callback, lambda _: report(limit.made - before))
         except BaseException as error:
-            found = [turn.loop.solution(again=False) for turn in turns if turn.loop is not None and turn.loop.rows]
-            error.partial = min(found, key=lambda each: each.exploitability, default=None)  # type: ignore[attr-defined]  # ours
+            loops = [turn.loop for turn in turns if turn.loop is not None and turn.loop.rows]
+            best = min(loops, key=lambda each: each.best, default=None)
+            error.partial = None if best is None else best.solution(again=False)  # type: ignore[attr-defined]  # ours
             raise
         finally:
             for turn in turns:

@@ -1,0 +1,1 @@
+"""How soon Ctrl-C ends each long call, and what it leaves: see __main__."""
