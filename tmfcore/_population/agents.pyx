@@ -16,7 +16,8 @@ from tmfcore._population.alias cimport AliasTables, cells_in, layout_of
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.coins cimport number_acting
 from tmfcore._population.few cimport Few
-from tmfcore._population.ledger cimport Ledger, check_run, end_early, end_step, open_ledger, tmf_tell, watched
+from tmfcore._population.ledger cimport (
+    Ledger, check_key, check_run, check_trajectory, end_early, end_step, open_ledger, tmf_tell, watched)
 from tmfcore._base.interrupts cimport look, tmf_looks
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy, stage_of
@@ -138,12 +139,10 @@ cdef bint plays_few(Evaluator at, int64_t n_acting, int64_t n_agents) noexcept n
     return at.model.passive_identity and 0 <= n_acting and (8 * n_acting <= n_agents or n_acting == 1)
 
 
-cdef int place(Population *people, const int64_t[::1] initial_counts) except -1:
+cdef int place(Population *people, const int64_t[::1] initial_counts, tmf_looks *looks) except -1:
     """Agent i starts where the running sum of the counts first exceeds i."""
     cdef Py_ssize_t o
     cdef int64_t i = 0, end = 0, part
-    cdef tmf_looks looks
-    memset(&looks, 0, sizeof(tmf_looks))
     for o in range(initial_counts.shape[0]):
         people.counts[o] = initial_counts[o]
         people.mu[o] = <double>initial_counts[o] / people.n_agents
@@ -156,7 +155,7 @@ cdef int place(Population *people, const int64_t[::1] initial_counts) except -1:
             while i < part:
                 tmf_store_one(people.observations, people.width, i, <uint32_t>o)
                 i += 1
-            look(&looks)
+            look(looks)
     return 0
 
 
@@ -330,14 +329,13 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         Discounted return, mean over the agents.
     """
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef int64_t n_agents
+    cdef int64_t n_agents, unwatched = 0
     cdef bint tracked = observations is not None or actions is not None or individual_rewards is not None
     cdef AgentsEngine engine
     cdef Population *people
     cdef Trajectory trajectory
     cdef Ledger ledger
     cdef uint8_t[:, ::1] observation_bytes, action_bytes
-    cdef int64_t unwatched = 0
     cdef int64_t *told = watched(watch, &unwatched)
     memset(&trajectory, 0, sizeof(Trajectory))
     check_key(key)
@@ -363,7 +361,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     people = &engine.crowd.people
     memcpy(people.key, &key[0], 4 * sizeof(uint64_t))
     people.observations = <uint8_t *>engine.memory.take(n_agents * people.width)
-    place(people, initial_counts)
+    place(people, initial_counts, &engine.at.looks)
     engine.begin(threads)
     open_ledger(&ledger, n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A, people.counts)
     try:
@@ -404,8 +402,7 @@ def rename(const uint64_t[::1] key not None, observations not None, actions not 
     cdef tmf_stream stream
     cdef uint8_t[:, ::1] seen, did
     cdef int width, action_width
-    cdef tmf_looks looks
-    memset(&looks, 0, sizeof(tmf_looks))
+    cdef tmf_looks looks = tmf_looks(0, 0, 0)
     check_key(key)
     if horizon < 1 or not 1 <= N <= <int64_t>MAX_AGENTS:
         raise ValueError(f"rewards have shape ({horizon}, {N}); must have 1 step or more and 1..{MAX_AGENTS} agents")
@@ -451,16 +448,3 @@ cdef void write_single(Evaluator at, Singles singles, Trajectory *trajectory) no
         write_action(trajectory, singles.last.agent, singles.last.action)
     if trajectory.rewards != NULL:
         trajectory.rewards[singles.last.agent] += singles.last.extra
-
-
-cdef int check_key(const uint64_t[::1] key) except -1:
-    if key.shape[0] != 4:
-        raise ValueError(f"key has {key.shape[0]} words; must have 4")
-    return 0
-
-
-cdef int check_trajectory(str name, array, Py_ssize_t horizon, int64_t n_agents, dtype) except -1:
-    if array.shape != (horizon, n_agents) or array.dtype != dtype or not array.flags.c_contiguous:
-        raise ValueError(f"{name} is {array.dtype} of shape {array.shape}; must be C-contiguous {dtype} "
-                         f"of shape {(horizon, n_agents)}")
-    return 0

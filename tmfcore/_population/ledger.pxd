@@ -2,7 +2,7 @@
 
 Contract   sums of integer outputs do not depend on the intervals; sums of rewards do so only by rounding.
 """
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from tmfcore._model.model cimport Model
@@ -37,6 +37,11 @@ cdef int64_t check_run(
     int64_t[:, ::1] counts, int64_t[:, :, ::1] decisions, double[::1] rewards, int64_t most, str why,
     const int64_t[::1] lengths=*
 ) except -1
+
+
+# Raise ValueError unless `key` has four words; unless individuals have this shape and dtype.
+cdef int check_key(const uint64_t[::1] key) except -1
+cdef int check_trajectory(str name, array, Py_ssize_t horizon, int64_t n_agents, dtype) except -1
 
 
 # End a run early, after a whole step: the present interval is recorded as it is, so_far[0] is the return up to now.

@@ -1,4 +1,4 @@
-"""Checks of the arguments that the runs of both engines share."""
+"""Checks of the arguments that the runs of both engines share, and the early end of a run."""
 
 
 cdef int64_t check_run(
@@ -56,3 +56,16 @@ cdef int64_t *watched(int64_t[::1] watch, int64_t *unwatched) except NULL:
     if watch.shape[0] != 1:
         raise ValueError(f"watch has {watch.shape[0]} words; must have 1")
     return &watch[0]
+
+
+cdef int check_key(const uint64_t[::1] key) except -1:
+    if key.shape[0] != 4:
+        raise ValueError(f"key has {key.shape[0]} words; must have 4")
+    return 0
+
+
+cdef int check_trajectory(str name, array, Py_ssize_t horizon, int64_t n_agents, dtype) except -1:
+    if array.shape != (horizon, n_agents) or array.dtype != dtype or not array.flags.c_contiguous:
+        raise ValueError(f"{name} is {array.dtype} of shape {array.shape}; must be C-contiguous {dtype} "
+                         f"of shape {(horizon, n_agents)}")
+    return 0

@@ -1,8 +1,10 @@
 """A population of individuals, which moves in tiles of agents."""
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
 from tmfcore._population.alias cimport AliasTables, Layout
 from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._population.observations cimport tmf_load_one
 from tmfcore._population.singles cimport Population
 from tmfcore._random.streams cimport tmf_stream
 
@@ -101,5 +103,26 @@ cdef void draw_tile(
     Evaluator at, AliasTables alias, Crowd *crowd, Hands *hands, tmf_stream *stream, int t, int64_t first, int n
 ) noexcept nogil
 cdef void draw_moves(AliasTables alias, Crowd *crowd, Hands *hands, int t, int64_t first, int n) noexcept nogil
-cdef void write_action(Trajectory *trajectory, int64_t i, Py_ssize_t a) noexcept nogil
-cdef void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noexcept nogil
+
+
+cdef inline void write_action(Trajectory *trajectory, int64_t i, Py_ssize_t a) noexcept nogil:
+    if trajectory.action_width == 1:
+        (<int8_t *>trajectory.actions)[i] = <int8_t>a
+    elif trajectory.action_width == 2:
+        (<int16_t *>trajectory.actions)[i] = <int16_t>a
+    else:
+        (<int32_t *>trajectory.actions)[i] = <int32_t>a
+
+
+cdef inline void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noexcept nogil:
+    """Write observations, and actions and rewards as if all agents were passive; the caller overwrites those acting."""
+    cdef int64_t i
+    cdef uint32_t o
+    if trajectory.observations != NULL:
+        memcpy(trajectory.observations, crowd.people.observations, crowd.people.n_agents * crowd.people.width)
+    if trajectory.actions != NULL:
+        memset(trajectory.actions, 0xFF, crowd.people.n_agents * trajectory.action_width)      # -1 in any width
+    if trajectory.rewards != NULL:
+        for i in range(crowd.people.n_agents):
+            o = tmf_load_one(crowd.people.observations, crowd.people.width, i)
+            trajectory.rewards[i] = at.tables.passive_reward[o]

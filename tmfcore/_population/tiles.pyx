@@ -3,7 +3,7 @@
 Source     Theory, section 1.  Notation: N agents, S observations, A actions, K successors.
 Contract   each tile has its own stream, addressed by (key, step, tile): results do not depend on the thread.
 """
-from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -14,7 +14,6 @@ import numpy as np
 from tmfcore._population.alias cimport AliasTables, cells_in, tmf_alias, tmf_bytes, tmf_successor
 from tmfcore._base.interrupts cimport look
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
-from tmfcore._population.observations cimport tmf_load_one
 from tmfcore._random.sampling cimport scan
 from tmfcore._random.streams cimport ACTIVATIONS, MOVES, TIES, TMF_PART, TMF_TILE, tmf_fill, tmf_open, tmf_uniform
 
@@ -173,15 +172,6 @@ cdef inline void count_arrivals(Hands *hands, Py_ssize_t S, int width, const voi
 
 # ---------------------------------------------------------------- individuals
 
-cdef void write_action(Trajectory *trajectory, int64_t i, Py_ssize_t a) noexcept nogil:
-    if trajectory.action_width == 1:
-        (<int8_t *>trajectory.actions)[i] = <int8_t>a
-    elif trajectory.action_width == 2:
-        (<int16_t *>trajectory.actions)[i] = <int16_t>a
-    else:
-        (<int32_t *>trajectory.actions)[i] = <int32_t>a
-
-
 cdef void write_tile(
     Evaluator at, Crowd *crowd, Hands *hands, Trajectory *trajectory, int64_t first, int n
 ) noexcept nogil:
@@ -198,20 +188,6 @@ cdef void write_tile(
                 trajectory.rewards[first + i] = at.tables.reward[row * A + a]
         if trajectory.actions != NULL:
             write_action(trajectory, first + i, -1 if row >= S else a)
-
-
-cdef void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noexcept nogil:
-    """Write observations, and actions and rewards as if all agents were passive; the caller overwrites those acting."""
-    cdef int64_t i
-    cdef uint32_t o
-    if trajectory.observations != NULL:
-        memcpy(trajectory.observations, crowd.people.observations, crowd.people.n_agents * crowd.people.width)
-    if trajectory.actions != NULL:
-        memset(trajectory.actions, 0xFF, crowd.people.n_agents * trajectory.action_width)      # -1 in any width
-    if trajectory.rewards != NULL:
-        for i in range(crowd.people.n_agents):
-            o = tmf_load_one(crowd.people.observations, crowd.people.width, i)
-            trajectory.rewards[i] = at.tables.passive_reward[o]
 
 
 cdef void move_bytes(
