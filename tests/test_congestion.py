@@ -26,10 +26,12 @@ def test_costs_by_hand():
     times = road.free_flow_time * (1 + road.congestion * (volumes / road.capacity) ** road.power)
     costs = np.array([times[list(path)].sum() for path in paths])
     reward, rows, passive, _ = game.tables(mu)
-    np.testing.assert_allclose(reward, -0.5 * costs[:, None] * np.ones((1, 3)), rtol=1e-14)
+    legal = np.array([[True] * 3] * 3 + [[True, True, False]] * 2)  # two paths from a to c
+    np.testing.assert_array_equal(game.legal, legal)
+    np.testing.assert_allclose(reward, np.where(legal, -0.5 * costs[:, None], np.nan), rtol=1e-14)
     np.testing.assert_allclose(passive, -0.5 * costs, rtol=1e-14)
     chosen = np.array([[0, 1, 2]] * 3 + [[3, 4, 3]] * 2)
-    np.testing.assert_array_equal(rows, np.eye(5)[chosen])
+    np.testing.assert_array_equal(rows, np.where(legal[..., None], np.eye(5)[chosen], np.nan))
     assert game.observation_labels == ("a to b, path 1", "a to b, path 2", "a to b, path 3", "a to c, path 1", "a to c, path 2")
 
 

@@ -190,6 +190,9 @@ def test_flow_and_values_are_those_of_the_tables(name, beta):
     game = GAMES[name]
     rng = np.random.default_rng(4)
     pi = rng.dirichlet(np.ones(game.n_actions), size=game.n_observations)
+    if game.legal is not None:
+        pi = np.where(game.legal, pi, 0.0)
+        pi /= pi.sum(axis=1, keepdims=True)
     policy = tmf.TabularPolicy(pi[None])
     found = tmf.evaluate(game, policy, tmf.Fraction(beta))
     flow = [np.asarray(game.initial)]

@@ -21,7 +21,7 @@ cdef class Congestion(Traffic):
     Parameters
     ----------
     successors : ndarray of int32, shape (S, A, 1)
-        The path that an action chooses.
+        The path that an action chooses; of an illegal action, that of the first legal one.
     start : array_like of int, shape (S + 1,)
         Path o has the links links[start[o]:start[o + 1]].
     links : array_like of int
@@ -30,15 +30,18 @@ cdef class Congestion(Traffic):
         c, a, C and b of each link.
     vehicles, step : float
         Number of vehicles, and dt.
+    legal : array_like of bool, shape (S, A), optional
+        Which numbers of paths the pair of a path has. Default: all.
     """
     cdef int64_t[::1] start, over                   # (S + 1,), (E + 1,)
     cdef int32_t[::1] links, paths                  # links of path o; paths over link e: paths[over[e]:over[e + 1]]
     cdef double[::1] free, extra, per_capacity, power
     cdef double step
 
-    def __init__(self, successors, start, links, delay, double vehicles, double step):
+    def __init__(self, successors, start, links, delay, double vehicles, double step, legal=None):
         S, A = successors.shape[:2]
         self.set_shape(S, A, successors, np.arange(S, dtype=np.int32)[:, None])
+        self.set_legal(legal)
         self.start = np.array(start, np.int64)
         self.links = np.array(links, np.int32)
         given = np.array(delay, np.float64)

@@ -14,4 +14,5 @@ class Congestion(Traffic):
         delay: ArrayLike,
         vehicles: float,
         step: float,
+        legal: ArrayLike | None = None,
     ) -> None: ...

@@ -74,8 +74,8 @@ def congestion(
     Returns
     -------
     Game
-        Observations "a to b, path 1", ..., pair by pair; A is the most paths of a pair, and action a of a pair with
-        E < A paths is path a mod E. Name "congestion". Compiled; `game.at(step=1).model.volumes(mu)` returns the
+        Observations "a to b, path 1", ..., pair by pair; A is the most paths of a pair, and of a pair with E < A paths
+        the actions from E on are illegal. Name "congestion". Compiled; `game.at(step=1).model.volumes(mu)` returns the
         vehicles on each link.
 
     Raises
@@ -105,7 +105,8 @@ def congestion(
     first, number = places(trips)
     n_paths = np.diff(np.append(first, len(trips)))
     actions = int(n_paths.max())
-    choices = first[trips, None] + np.arange(actions) % n_paths[trips, None]
+    legal = np.arange(actions) < n_paths[trips, None]
+    choices = first[trips, None] + np.where(legal, np.arange(actions), 0)
     vehicles = np.array([n for *_, n in network.trips])
     mu = _start(initial, trips, vehicles, paths)
     delay, total = delays(network), float(vehicles.sum())
@@ -113,7 +114,7 @@ def congestion(
     given = paths if isinstance(paths, UserEquilibrium) else tuple(tuple(map(tuple, of)) for of in paths)
 
     def model(dt: float, n_steps: int) -> Congestion:
-        made = Congestion(successors, starts, links, delay, total, dt)
+        made = Congestion(successors, starts, links, delay, total, dt, legal)
         made.network = network
         return made
 
