@@ -67,9 +67,9 @@ def shorten(monkeypatch, turns):
 
 
 def quiet_pair():
-    """MirrorDescent and FictitiousPlay with their own tolerances, without a warning."""
+    """MirrorDescent and FictitiousPlay, without a warning."""
     return [
-        lambda kind=kind: dataclasses.replace(kind(), tolerance=None, absolute_tolerance=1e-9)
+        lambda kind=kind: dataclasses.replace(kind(), tolerance=None)
         for kind in (MirrorDescent, FictitiousPlay)
     ]
 

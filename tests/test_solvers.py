@@ -125,9 +125,10 @@ def test_tolerances(solver):
     still = tmf.Game(2, 2, 3, 1.0, [1, 0], np.zeros((2, 2)), np.full((2, 2, 2), 0.5))
     found = dataclasses.replace(solver, tolerance=0.0).solve(still, tmf.Synchronous())
     assert found.converged and found.exploitability == 0 and found.relative_exploitability == 0
-    found = solver.solve(still, tmf.Synchronous())
+    assert found.reason == "absolute exploitability 0 <= tolerance 0 of 1e-05 of the scale of returns, 0, at iteration 0"
+    found = dataclasses.replace(solver, absolute_tolerance=1e-9).solve(still, tmf.Synchronous())
     assert found.converged and found.reason == "absolute exploitability 0 <= absolute_tolerance 1e-09 at iteration 0"
-    found = dataclasses.replace(solver, absolute_tolerance=None).solve(still, tmf.Synchronous())
+    found = solver.solve(still, tmf.Synchronous())
     assert not found.converged
     assert found.reason == "iterations exhausted: best absolute exploitability 0 at iteration 0, after 5 iterations"
     assert found.history["iteration"][-1] == 5

@@ -69,6 +69,14 @@ cdef int refuse_standing_row(Model model, int t, int observation, const double *
     cdef double[::1] row = np.empty(model.n_passive_successors)
     cdef double reward
     checked_row(model, t, observation, -1, mu, &row[0], &reward)      # raises the precise error, if it fails again
+    largest, place = 0.0, 0
+    for o in range(model.n_observations):
+        checked_row(model, t, o, -1, mu, &row[0], &reward)
+        if abs(reward) > abs(largest):
+            largest, place = reward, o
+    if abs(largest) > 1e290:
+        raise ValueError(f"the sum of the rewards near step t = {t} is not finite; must be finite: passive_reward of "
+                         f"observation {place} is {largest:g}, which is too large to add up")
     raise ValueError(f"passive_reward of observation {observation} was not finite near t={t}, but finite when asked "
                      f"again; {type(model).__name__} must return the same value for the same mu")
 

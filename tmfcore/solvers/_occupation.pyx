@@ -144,10 +144,10 @@ cdef class Occupation:
                 shortfalls = still = 0
                 for a in range(A):
                     i = o * A + a
-                    shortfalls += self.e[i]
-                    still += self.e[i] * tables.reward[i]
+                    shortfalls += self.value_weight * self.e[i]      # weighted first: e * reward may overflow
+                    still += self.value_weight * self.e[i] * tables.reward[i]
                 total += b * still + (1 - b) * shortfalls * tables.passive_reward[o]
-            return -2 * self.value_weight * total
+            return -2 * total
         for o in range(S):
             shortfalls = there = 0
             beta = betas[o]

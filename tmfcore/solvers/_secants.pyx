@@ -4,7 +4,7 @@ Source     J. Barzilai and J. M. Borwein, IMA J. Numer. Anal. 8 (1988), in the g
 Notation   S observations, A actions, T steps; dy is a change of the logits, up to a constant per row (A,), dQ of Q.
 Cost       O(T S A) per method.
 """
-from libc.math cimport INFINITY, pow
+from libc.math cimport INFINITY, frexp, ldexp, pow
 from libc.string cimport memcpy
 
 import logging
@@ -54,6 +54,7 @@ cdef class Secants:
     cdef double[:, ::1] flow                # of `mu`
     cdef double[:, :, ::1] logits           # of the iterate from which the last update started
     cdef double[:, ::1] rows                # SCRATCH (2 n_pairs + 1, A)
+    cdef double unit                        # a power of two by which Q is multiplied in products, which could overflow
     cdef Py_ssize_t size                    # T S A
 
     def __cinit__(self, Judged iterate not None, Py_ssize_t n_pairs):
@@ -65,6 +66,7 @@ cdef class Secants:
         self.mu = np.zeros(iterate.mu.shape)
         self.changes, self.pi, self.played, self.flow = self.pairs, self.policy, self.q, self.mu
         self.size = self.played.shape[0] * self.played.shape[1] * self.played.shape[2]
+        self.unit = 1
 
     cdef int begin(self, const double[:, :, ::1] logits) except -1:
         """Store the iterate and its logits (T, S, A): an update starts from them."""
@@ -88,7 +90,7 @@ cdef class Secants:
         answered_by and gained: - <dQ, dpi> and <dy, dpi>; their ratio is the stiffness, in units of reward. <., .> sums
         over t, o and a, weighted by the mean of both flows, (mu_t(o) + mu'_t(o)) / 2. The inverse is the spectral step
         length of Barzilai and Borwein in the geometry of the entropy, in which dpi is dual to dy.
-        spread: sum_{t,o} mu_t(o) Var_{a ~ pi_t(o)}(dQ).
+        spread: sum_{t,o} mu_t(o) Var_{a ~ pi_t(o)}(unit dQ).
         """
         cdef Py_ssize_t place = 2 * (update % (self.changes.shape[0] // 2)), row, i = 0
         cdef Py_ssize_t A = self.iterate.n_actions
@@ -109,7 +111,7 @@ cdef class Secants:
         return self.covary(answered, 1, spread)
 
     cdef object covariances(self):
-        """Covariances of dy, dQ, ... and Q under the policy's decisions along its flow.
+        """Covariances of dy, unit dQ, ... and unit Q under the policy's decisions along its flow.
 
         Returns
         -------
@@ -123,9 +125,9 @@ cdef class Secants:
         return np.asarray(found)
 
     cdef int covary(self, const double *tables, Py_ssize_t n, double *found) except -1:
-        """found (n, n) of n tables (T, S, A); the table after the last pair is Q."""
+        """found (n, n) of n tables (T, S, A), of one dQ if n is 1; the table after the last pair is Q."""
         cdef Py_ssize_t i, j, a, row, A = self.iterate.n_actions, n_stored = self.changes.shape[0]
-        cdef double mean, weight, total
+        cdef double mean, weight, total, factor
         cdef double[:, ::1] rows = self.rows
         cdef const double *f
         cdef const double *pi
@@ -138,11 +140,12 @@ cdef class Secants:
             pi = &self.iterate.pi[0, 0, 0] + row * A
             for i in range(n):
                 f = (tables + i * self.size if i < n_stored else &self.iterate.played[0, 0, 0]) + row * A
+                factor = self.unit if n == 1 or i % 2 or i == n_stored else 1.0
                 mean = 0
                 for a in range(A):
                     mean += pi[a] * f[a]
                 for a in range(A):
-                    rows[i, a] = f[a] - mean
+                    rows[i, a] = factor * (f[a] - mean)
                 for j in range(i + 1):
                     total = 0
                     for a in range(A):
@@ -205,6 +208,7 @@ cdef class SpectralRate:
         """The inverse of `state`."""
         last = self.secants
         self.now, self.first, self.least, waited, descents, updates = state["rate"].tolist()
+        last.unit = power_of_two(self.first)
         self.waited, self.descents, self.updates = int(waited), int(descents), int(updates)
         np.asarray(self.first_logits)[...] = state["first_logits"]
         for i in range(RECENT):
@@ -236,7 +240,7 @@ cdef class SpectralRate:
         rate = gain / answer
         if self.descents == 1:
             if spread > 0:
-                self.next_short = answer / spread
+                self.next_short = self.secants.unit * answer / spread * self.secants.unit
             if gap >= self.least and self.next_short < SHORT * rate:
                 rate = min(self.next_short, self.short[1], self.short[2])
         self.next_rate = min(max(self.now * SHRINKAGE, rate), longest)
@@ -266,6 +270,7 @@ cdef class SpectralRate:
         self.now = rate
         if self.first == 0:
             self.first = rate
+            self.secants.unit = power_of_two(rate)
         self.updates += 1
 
     def correct(self, double rate, logits):
@@ -302,7 +307,18 @@ cdef class SpectralRate:
         logits[...] = self.first_logits
 
 
+cdef double power_of_two(double rate) noexcept:
+    """The largest power of two that is at most `rate`, within the normal numbers; 1 if the rate is 0."""
+    cdef int exponent
+    if rate <= 0:
+        return 1.0
+    frexp(rate, &exponent)
+    return ldexp(1.0, min(max(exponent - 1, -1000), 1000))
+
+
 def first_rate(iterate):
     """4 / max_{t,o} (max_a Q - min_a Q), or 1 if all actions have the same value everywhere."""
     cdef double spread = iterate.spread()
+    if spread == INFINITY:
+        raise ValueError("two actions differ by more than 1.8e308 in value; must be less: the rewards are too large")
     return FIRST / spread if spread > 0 else 1.0

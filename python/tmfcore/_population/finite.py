@@ -252,9 +252,10 @@ def finite_exploitability(
     deviated = alone.returns(active, best, replicas, deviating, tagging)
 
     value = float(deviated.mean() - played.mean())
-    deviator_se, population_se = (float(x.std(ddof=1) / np.sqrt(replicas)) for x in (deviated, played))
+    deviator_se, population_se = map(_intervals.standard_error, (deviated, played))
     se = float(np.hypot(deviator_se, population_se))
-    degrees = _intervals.welch_degrees([deviator_se**2, population_se**2], replicas - 1)
+    errors = np.array([deviator_se, population_se])
+    degrees = _intervals.welch_degrees((errors / _intervals.unit_of(errors)) ** 2, replicas - 1)
     if random and replicas < FEW and se <= 1e-12 * float(np.abs(best).max()):
         degrees = np.nan
     low, high = _intervals.student(value, se, degrees, confidence)

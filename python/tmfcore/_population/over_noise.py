@@ -139,9 +139,7 @@ class OverNoise(Result[SharesKind]):
         if values is None:
             wanted = "deviation=, a policy" if of == "gains" else "populations=True"
             raise ValueError(f"of is {of!r}, which was not computed; must be with {wanted}")
-        n = len(values)
-        se = float(values.std(ddof=1)) / n**0.5 if n > 1 else np.nan
-        return _intervals.student(float(values.mean()), se, n - 1, level)
+        return _intervals.student(float(values.mean()), _intervals.standard_error(values), len(values) - 1, level)
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         yield "game", self.game

@@ -170,12 +170,22 @@ class Run:
             r, j = (int(i) for i in np.argwhere(bad)[0])
             raise ValueError(
                 f"the mean reward of replica {r} in the interval from step t = {j * self.record_every} is "
-                f"{self.rewards[r, j]}; must be finite: the sum of the rewards overflows"
+                f"{self.rewards[r, j]}; must be finite: the sum of the rewards overflows{self.largest(r, j)}"
             )
         r = int(np.argmin(np.isfinite(self.returns)))
+        j = int(np.argmax(np.abs(self.rewards[r])))
         raise ValueError(
             f"the return of replica {r} is {self.returns[r]}; must be finite: the rewards are too large"
+            f"{self.largest(r, j)}"
         )
+
+    def largest(self, r: int, j: int) -> str:
+        """The largest reward at the beginning of an interval, in words."""
+        mu, t = self.counts[r, j] / self.n_agents, j * self.record_every
+        active, _, passive, _ = self.model.tables(mu, t)
+        size = np.maximum(np.abs(active).max(axis=1), np.abs(passive))
+        o = int(np.argmax(size))
+        return f" (up to {size[o]:g} at step t = {t}, observation {o})"
 
 
 def records(replicas: int, n_intervals: int, n_obs: int, n_act: int, decisions: bool) -> dict[str, tuple[int, ...]]:

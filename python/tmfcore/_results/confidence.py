@@ -1,6 +1,7 @@
 """Confidence intervals of all estimates of the package.
 
     Interval                       lower and upper ends, and the confidence level
+    standard_error(values)         of their mean, whatever their size
     student(...)                   estimate +- t se
     student_of_skewed(...)         the same, corrected for the estimated skewness
     student_of_logs(...)           the same for the logarithm of a positive estimate
@@ -89,6 +90,20 @@ class Interval(Result[Literal["ends"]]):
 def as_confidence(confidence: object) -> float:
     """`confidence` as a float in (0, 1)."""
     return check.as_float(confidence, "confidence", low=0.0, high=1.0, low_open=True, high_open=True)
+
+
+def unit_of(values: ArrayLike) -> float:
+    """A power of two near the largest |value|: divided by it, values can be squared, and nothing is rounded."""
+    largest = float(np.abs(values).max())
+    return float(2.0 ** (np.frexp(largest)[1] - 1)) if 0 < largest < np.inf else 1.0
+
+
+def standard_error(values: FloatArray) -> float:
+    """The standard error of the mean of (n,) values; NaN for one."""
+    if len(values) < 2:
+        return float("nan")
+    unit = unit_of(values)
+    return unit * float((values / unit).std(ddof=1) / np.sqrt(len(values)))
 
 
 def t_quantile(degrees: Any, level: float) -> Any:

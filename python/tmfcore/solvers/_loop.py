@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import numpy as np
 
 from tmfcore._base.validation import FloatArray
+from tmfcore._limit.exploitability import exploitability
 from tmfcore._model.fingerprint import differences
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore.solvers._grid import Discretisation
@@ -36,6 +37,7 @@ COLUMNS = (
 GRID_SHARE = 0.25  # of exploitability under Poisson clocks: with less in steps, the steps are too long
 AGAIN = 0.1  # by which exploitability in steps must fall before continuous time is asked again
 COPIED = 10**6  # probabilities of a policy, up to which an interrupted solve can be continued
+FLOOR = 1e-5  # tolerances are shares of |mean return|, or of this share of the scale of returns if that is larger
 GAP, RATE = COLUMNS.index("exploitability"), COLUMNS.index("learning_rate")
 
 
@@ -173,6 +175,7 @@ class Loop(Generic[P]):
             except Stuck as error:
                 self.usable = not isinstance(error, Diverged)
                 if not isfinite(self.best):
+                    self.refuse_overflow()
                     raise ValueError(str(error)) from None
                 self.reason = f"stuck at iteration {k}: {error}; {self.best_words()}{self.unmoved()}"
                 return True
@@ -183,6 +186,13 @@ class Loop(Generic[P]):
             report(k + 1 - self.first)
         self.reason = f"paused after iteration {self.iteration}"
         return False
+
+    def refuse_overflow(self) -> None:
+        """Raise if values of the present policy are not finite; the error names the step and the observation."""
+        problem = self.problem
+        exploitability(
+            problem.game, self.policy(self.rule.policy), problem.schedule, problem.n_agents, clock=problem.clock
+        )
 
     def record(self, judged: Evaluated, seconds: float) -> None:
         """Add a row to the history, and keep the policy if it is the best so far."""
@@ -248,21 +258,23 @@ class Loop(Generic[P]):
 
     def met(self, gap: float, value: float) -> str:
         """A sentence naming the tolerance that these numbers meet; empty if they meet none."""
-        k, solver = self.iteration, self.solver
-        if solver.tolerance is not None and gap <= solver.tolerance * abs(value):
-            share = relative(max(gap, 0.0), value)
-            return f"relative exploitability {share:.3g} <= tolerance {solver.tolerance:g} at iteration {k}"
+        solver, at = self.solver, f"at iteration {self.iteration}"
+        if solver.tolerance is not None:
+            if gap <= solver.tolerance * abs(value) and value != 0:
+                share = relative(max(gap, 0.0), value)
+                return f"relative exploitability {share:.3g} <= tolerance {solver.tolerance:g} {at}"
+            if gap <= solver.tolerance * (FLOOR * self.problem.scale):
+                bound = f"tolerance {solver.tolerance:g} of {FLOOR:g} of the scale of returns, {self.problem.scale:.3g}"
+                return f"absolute exploitability {gap:.3g} <= {bound}, {at}"
         if solver.absolute_tolerance is not None and gap <= solver.absolute_tolerance:
-            return (
-                f"absolute exploitability {gap:.3g} <= absolute_tolerance {solver.absolute_tolerance:g} "
-                f"at iteration {k}"
-            )
+            return f"absolute exploitability {gap:.3g} <= absolute_tolerance {solver.absolute_tolerance:g} {at}"
         return ""
 
     def allowed(self, value: float) -> float:
         """The largest exploitability that meets a tolerance, at a mean return."""
         relative_one, absolute_one = self.solver.tolerance, self.solver.absolute_tolerance
-        return max(0.0 if relative_one is None else relative_one * abs(value), absolute_one or 0.0, 1e-300)
+        share = 0.0 if relative_one is None else relative_one
+        return max(share * abs(value), share * (FLOOR * self.problem.scale), absolute_one or 0.0, 1e-300)
 
     @property
     def missed(self) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
+from functools import cached_property
 
 import numpy as np
 
@@ -106,6 +108,24 @@ class Problem:
     def decided(self) -> bool:
         """Whether the game is a Markov decision process, the same along every flow."""
         return is_decided(self.game, self.active)
+
+    @cached_property
+    def scale(self) -> float:
+        """The size of returns: the largest |reward| at the steps and populations tried, times the sum of the discounts.
+
+        Tried are the first and the last step, at the initial population and at an uneven one: where rewards of an
+        equilibrium cancel, as in zero-sum games, they do not cancel there. O(S A K).
+        """
+        game, largest = self.game, 0.0
+        uneven = np.arange(1.0, game.n_observations + 1)
+        mus = [game.initial] if game.model.constant else [game.initial, uneven / uneven.sum()]
+        for t in {0, 0 if game.model.constant else game.n_steps - 1}:
+            for mu in mus:
+                with suppress(Exception):  # a game that fails there fails, or not, where it is played
+                    tables = game.model.tables(mu, t)
+                    largest = max(largest, *(float(np.abs(tables[i]).max()) for i in (0, 2)))
+        weights = float(game.n_steps) if game.discount == 1 else (1 - game.discount**game.n_steps) / (1 - game.discount)
+        return min(largest * weights, float(np.finfo(np.float64).max))
 
     def table(self, policy: object) -> FloatArray:
         """A policy at every step of its own flow, (T, S, A)."""

@@ -42,9 +42,11 @@ class Solver(ABC, Generic[P]):
     iterations : int
         The largest number of updates.
     tolerance : float or None
-        Stop, converged, when exploitability <= tolerance * |mean return|. None: never.
+        Stop, converged, when exploitability <= tolerance * |mean return|. For mean returns near 0, as in zero-sum
+        games, |mean return| is replaced by 1e-5 R if that is larger; R is the largest reward times the sum of the
+        discounts. Both follow the unit of reward: a game times a constant is the same game. None: never.
     absolute_tolerance : float or None
-        Stop, converged, when exploitability <= absolute_tolerance, in units of return: for mean returns of 0.
+        Stop, converged, when exploitability <= absolute_tolerance, in units of return. None: never.
     patience : int or None
         Stop if the best exploitability has not fallen by the share `min_improvement` in this many iterations.
         None: never.
@@ -56,7 +58,7 @@ class Solver(ABC, Generic[P]):
 
     iterations: int = field(default=10_000, metadata=COUNT)
     tolerance: float | None = field(default=1e-4, metadata=NOT_NEGATIVE)
-    absolute_tolerance: float | None = field(default=1e-9, metadata=NOT_NEGATIVE)
+    absolute_tolerance: float | None = field(default=None, metadata=NOT_NEGATIVE)
     patience: int | None = field(default=None, metadata=COUNT)
     min_improvement: float | None = field(
         default=None,
@@ -91,9 +93,8 @@ class Solver(ABC, Generic[P]):
 
     @property
     def _has_tolerance(self) -> bool:
-        """Whether the caller asks for convergence: tolerance=None alone asks for all iterations."""
-        default = Solver.__dataclass_fields__["absolute_tolerance"].default
-        return self.tolerance is not None or self.absolute_tolerance not in (None, default)
+        """Whether the caller asks for convergence."""
+        return self.tolerance is not None or self.absolute_tolerance is not None
 
     @abstractmethod
     def _start(self, problem: Problem, policy: object) -> FloatArray:

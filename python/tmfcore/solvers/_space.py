@@ -39,7 +39,7 @@ def default_space(solver: Solver[Any], scale: float = 1.0) -> Space:
     -------
     dict of str to (low, high), (low, high, "log") or list of choices
     """
-    scale = check.as_float(scale, "scale", low=1e-100, high=1e100)
+    scale = check.as_float(scale, "scale", low=1e-300, high=1e300)
     return entry_of(type(check.as_instance(solver, "solver", Solver))).space(scale)
 
 

@@ -114,8 +114,9 @@ def solve(
         Seconds after which the solve ends at its next evaluation, with the best policy so far. The solve can be
         continued by passing its Solution as `initial`.
     tolerance, absolute_tolerance : float, None or "own", optional
-        Stop, converged, when exploitability <= tolerance * |mean return|, or <= absolute_tolerance in units of return.
-        None: never. "own": the solver's, by default 1e-4 for exact solvers, 0.005 for TMFPG; absolute 1e-9.
+        Stop, converged, when exploitability <= tolerance * |mean return| (near 0: as in every solver), or
+        <= absolute_tolerance in units of return. None: never. "own": the solver's, by default 1e-4 for exact solvers,
+        0.005 for TMFPG; absolute None.
     clock : {"schedule", "always"} or None, optional
         The clock on which values are computed (Theory, section 3). None: the solver's, by default "schedule".
     rng, initial, threads : optional

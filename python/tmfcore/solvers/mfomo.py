@@ -112,19 +112,22 @@ class _Optimisation(TableRule["MFOMO"]):
             tables = [table.reshape(len(policy), -1)[:, cells].ravel() for table in (occupation, shortfall)]
             return np.concatenate([*tables, values.ravel()])
 
+        unit = self.scale
+
         def parts(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-            """The parts L, y and z of the vector x; L and z are 0 at illegal actions."""
+            """The parts L, y and z of the vector x, which has y and z in units of R; L and z are 0 at illegal actions."""
             y, tables = np.zeros_like(self.values), np.zeros((2, *policy.shape))
-            y[:-1] = x[2 * size :].reshape(-1, policy.shape[1])
+            y[:-1] = unit * x[2 * size :].reshape(-1, policy.shape[1])
             tables.reshape(2, len(policy), -1)[:, :, cells] = x[: 2 * size].reshape(2, len(policy), -1)
-            return tables[0], y, tables[1]
+            return tables[0], y, unit * tables[1]
 
         def function(x: FloatArray) -> tuple[float, FloatArray]:
+            """F / R and its gradient."""
             value = objective.objective(*parts(x), *self.slopes)
             by_occupation, by_value, by_shortfall = self.slopes
-            return value, vector(by_occupation, by_shortfall, by_value[:-1])
+            return value / unit, vector(by_occupation / unit, by_shortfall, by_value[:-1])
 
-        x = vector(mu[:-1, :, np.newaxis] * policy, best - self.q, self.values[:-1])
+        x = vector(mu[:-1, :, np.newaxis] * policy, (best - self.q) / unit, self.values[:-1] / unit)
         nonnegative = np.arange(len(x)) < 2 * size
         occupation, _, _ = parts(minimise(function, x, nonnegative, self.solver.steps, target=0.0))
         there = occupation.sum(axis=-1, keepdims=True)
@@ -155,7 +158,7 @@ class MFOMO(ExactSolver):
 
     (_occupation.Occupation defines the residuals). F is 0 at the equilibria and nowhere else, so no monotonicity is
     needed, but the method may end at a local minimum above 0. R, the largest difference of two Q at one (t, o) of the
-    first policy, makes the terms independent of the unit of reward.
+    first policy, is the unit of y, z and F: the iterates do not depend on the unit of reward.
 
     An iteration starts from a policy: L is its flow, y are the values of the best response, and z is the shortfall of
     each action against the best response. Both residuals are then 0, and F is the exploitability (without discounting

@@ -24,6 +24,7 @@ from tmfcore._random import seeding
 from tmfcore._results.records import worded
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table, Variable
+from tmfcore.solvers._loop import FLOOR
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import made
 from tmfcore.solvers._solver import Solver
@@ -43,7 +44,7 @@ __all__ = ["Metric", "Tuning", "tune"]
 
 Metric: TypeAlias = Literal["iterations", "seconds", "exploitability"]
 COLUMNS = ("value", "seconds", "exploitability", "iterations", "converged")  # columns of trials that are not settings
-LEAST = 1e-15  # smaller exploitabilities count as this: a zero would make the geometric mean 0
+LEAST = 1e-15  # smaller exploitabilities count as this share of R: a zero would make the geometric mean 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -171,8 +172,9 @@ def tune(
         The quantity to minimise. "iterations" or "seconds": evaluations made or seconds taken until a tolerance of the
         solver is met. If a solve misses it, the number is multiplied by exploitability / tolerance, as if
         exploitability fell like 1 / k; a solve is stopped after four times the iterations of the best trial.
-        "exploitability": the best one reached in all `iterations` of the solver, in units of return, at least 1e-15;
-        solves do not stop at the tolerance. A callable: called with the Solutions of all games, returns a number.
+        "exploitability": the best one reached in all `iterations` of the solver, in units of return, at least 1e-15 R,
+        with R as in the tolerance of solvers; solves do not stop at the tolerance. A callable: called with the
+        Solutions of all games, returns a number.
     sampler : optuna.samplers.BaseSampler or None, optional
         None: TPESampler, seeded by `rng`.
     rng : int, Generator, SeedSequence or None, optional
@@ -282,11 +284,13 @@ class _Search:
         self.rows: list[dict[str, Any]] = []
         self.errors: list[ValueError | None] = []
         self.best: tuple[float, int, Solver[Any], tuple[Solution, ...]] | None = None
+        self.scales: list[float] = []  # of the returns of each game
 
     def attempt(self, settings: Mapping[str, Any]) -> float:
         """Run one trial; return the metric of these settings, infinite if they fail."""
         began = time.perf_counter()
         solutions: list[Solution] = []
+        scales: list[float] = []
         value, error, solver = np.inf, None, self.base
         try:
             solver = dataclasses.replace(self.base, **settings)
@@ -294,6 +298,7 @@ class _Search:
                 limited = self.limited(solver, i)
                 (loop,) = play([limited], problem.on(limited.clock), rng=seed, initial=self.initial)
                 solutions.append(loop.solution())
+                scales.append(loop.problem.scale)
         except ValueError as raised:
             error = raised
         seconds = time.perf_counter() - began
@@ -301,9 +306,10 @@ class _Search:
             if callable(self.metric):
                 value = _number(noted(self.metric, "metric", "a tuple of Solutions")(tuple(solutions)))
             else:
-                costs = [self.cost(found) for found in solutions]
+                costs = [self.cost(found, scale) for found, scale in zip(solutions, scales, strict=True)]
                 value = costs[0] if len(costs) == 1 else exp(float(np.mean(np.log(costs))))
         missing = len(self.problems) - len(solutions)
+        done = [self.excess(*one) <= 1 for one in zip(solutions, scales, strict=True)]
         self.rows.append(
             {name: settings.get(name, self.base.settings[name]) for name in self.names}
             | {
@@ -311,33 +317,33 @@ class _Search:
                 "seconds": seconds,
                 "exploitability": [found.exploitability for found in solutions] + [np.nan] * missing,
                 "iterations": [_updates(found) for found in solutions] + [-1] * missing,
-                "converged": [self.excess(found) <= 1 for found in solutions] + [False] * missing,
+                "converged": done + [False] * missing,
             }
         )
         self.errors.append(error)
         if isfinite(value) and (self.best is None or value < self.best[0]):
-            self.best = value, len(self.rows) - 1, solver, tuple(solutions)
+            self.best, self.scales = (value, len(self.rows) - 1, solver, tuple(solutions)), scales
         return value
 
     def limited(self, solver: Solver[Any], i: int) -> Solver[Any]:
         """The solver that a trial runs on game i, with `iterations` lowered so that hopeless trials end early."""
         if self.metric == "exploitability":
             return dataclasses.replace(solver, tolerance=None)
-        if callable(self.metric) or self.best is None or self.excess(self.best[3][i]) > 1:
+        if callable(self.metric) or self.best is None or self.excess(self.best[3][i], self.scales[i]) > 1:
             return solver
         return dataclasses.replace(solver, iterations=min(solver.iterations, 4 * _updates(self.best[3][i]) + 10))
 
-    def cost(self, found: Solution) -> float:
-        """The metric of one solve, > 0."""
+    def cost(self, found: Solution, scale: float) -> float:
+        """The metric of one solve, > 0; `scale` is that of the returns."""
         if self.metric == "exploitability":
-            return max(found.exploitability, LEAST)
-        factor = max(1.0, self.excess(found))
+            return max(found.exploitability, LEAST * (scale or 1.0))
+        factor = max(1.0, self.excess(found, scale))
         return factor * (float(found.history["seconds"][-1]) if self.metric == "seconds" else _updates(found) + 1)
 
-    def excess(self, found: Solution) -> float:
+    def excess(self, found: Solution, scale: float) -> float:
         """The exploitability of a solve divided by the tolerance."""
-        tolerance, absolute = self.base.tolerance, self.base.absolute_tolerance
-        bound = max(0.0 if tolerance is None else tolerance * abs(found.mean_return), absolute or 0.0, 1e-300)
+        share, absolute = self.base.tolerance or 0.0, self.base.absolute_tolerance or 0.0
+        bound = max(share * abs(found.mean_return), share * (FLOOR * scale), absolute, LEAST * (scale or 1.0))
         return max(found.exploitability, 0.0) / bound
 
     def tuning(self) -> Tuning:
