@@ -122,8 +122,9 @@ class Problem:
         for t in {0, 0 if game.model.constant else game.n_steps - 1}:
             for mu in mus:
                 with suppress(Exception):  # a game that fails there fails, or not, where it is played
-                    tables = game.model.tables(mu, t)
-                    largest = max(largest, *(float(np.abs(tables[i]).max()) for i in (0, 2)))
+                    active, _, passive, _ = game.model.tables(mu, t)
+                    paid = active if game.legal is None else active[game.legal]
+                    largest = max(largest, float(np.abs(paid).max()), float(np.abs(passive).max()))
         weights = float(game.n_steps) if game.discount == 1 else (1 - game.discount**game.n_steps) / (1 - game.discount)
         return min(largest * weights, float(np.finfo(np.float64).max))
 

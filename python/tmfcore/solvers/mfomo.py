@@ -115,7 +115,7 @@ class _Optimisation(TableRule["MFOMO"]):
         unit = self.scale
 
         def parts(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-            """The parts L, y and z of the vector x, which has y and z in units of R; L and z are 0 at illegal actions."""
+            """The parts L, y and z of x, which has y and z in units of R; L and z are 0 at illegal actions."""
             y, tables = np.zeros_like(self.values), np.zeros((2, *policy.shape))
             y[:-1] = unit * x[2 * size :].reshape(-1, policy.shape[1])
             tables.reshape(2, len(policy), -1)[:, :, cells] = x[: 2 * size].reshape(2, len(policy), -1)
