@@ -12,7 +12,7 @@ import tmfcore as tmf
 from command_line import SMALL, run
 
 # `python -m tmfcore`, but SIGINT interrupts it even where it is inherited as ignored (nohup, `pytest &`), and the process
-# ends itself if whoever started it is gone. It sends itself SIGINT once it has been in solve() of a module for a while.
+# ends itself if whoever started it is gone. It sends itself a signal once it has been in solve() of a module for a while.
 INTERRUPTED = """
 import os, runpy, signal, sys, threading, time
 
@@ -21,7 +21,7 @@ signal.alarm(LIMIT)
 
 def solving():
     frame = sys._current_frames()[threading.main_thread().ident]
-    while frame and not (frame.f_code.co_name == "solve" and "MODULE" in frame.f_globals["__name__"]):
+    while frame and not (frame.f_code.co_name == "FUNCTION" and "MODULE" in frame.f_globals["__name__"]):
         frame = frame.f_back
     return frame
 
@@ -29,16 +29,16 @@ def interrupt():
     while not solving():
         time.sleep(0.01)
     time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.KIND)
 
 threading.Thread(target=interrupt, daemon=True).start()
 runpy.run_module("tmfcore", run_name="__main__", alter_sys=True)
 """
 
 
-def interrupted_in(module, *arguments, cwd, limit=60):
-    """Run the command line until Ctrl-C in a function solve() of `module`; return its code, output and errors."""
-    code = INTERRUPTED.replace("MODULE", module).replace("LIMIT", str(limit))
+def interrupted_in(module, *arguments, cwd, limit=60, kind="SIGINT", function="solve"):
+    """Run the command line until a signal in a function of `module`; return its code, output and errors."""
+    code = INTERRUPTED.replace("MODULE", module).replace("LIMIT", str(limit)).replace("KIND", kind).replace("FUNCTION", function)
     ended = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=cwd, text=True, capture_output=True,
                            check=False)  # fmt: skip
     return ended.returncode, ended.stdout, ended.stderr
@@ -131,3 +131,18 @@ def test_ctrl_c_with_nothing_finished_writes_nothing(tmp_path, monkeypatch):
     result = run("simulate", "queueing", *SMALL, "--out", tmp_path / "a.npz")
     assert result.exit_code == 130
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.usefixtures("sigint_ignored")
+@pytest.mark.parametrize(("kind", "expected"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_single_long_replica_is_saved_as_far_as_it_came(tmp_path, kind, expected):
+    """Within the kernel, after Ctrl-C and after SIGTERM."""
+    code, out, err = interrupted_in(
+        "tmfcore._population.simulate", "simulate", "queueing", "--n-agents", "10000000", "--engine", "agents",
+        "--replicas", "1", "--horizon", "2000", "--out", "a.npz", cwd=tmp_path, kind=kind, function="simulate",
+    )  # fmt: skip
+    assert code == expected, err
+    assert err == "interrupted\n" and "wrote a.npz: " in out
+    run = tmf.Simulation.load(tmp_path / "a.npz")
+    assert run.replicas == 1 and 0 < run.horizon < 2000

@@ -172,6 +172,23 @@ def test_partial_of_a_solve():
     assert again == pytest.approx(solution.exploitability, rel=1e-9)
 
 
+def test_partial_of_a_study_has_the_points_that_are_measured():
+    game, seen = resources(horizon=20), []
+
+    def stop(done, total):
+        seen.append(total)
+        if done > 0.3 * total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as found:
+        tmf.analysis.convergence(
+            game, uniform(game), tmf.Sequential(), [10, 100, 100_000], replicas=20, rng=1, progress=stop
+        )
+    study = found.value.partial
+    whole = tmf.analysis.convergence(game, uniform(game), tmf.Sequential(), [10, 100], replicas=20, rng=1)
+    assert study.equals(whole)
+
+
 # ----------------------------------------------------------------------------------------------------------- the mechanism
 
 

@@ -10,7 +10,7 @@ import tmfcore as tmf
 CALLS = {}
 THREADED = set()  # names of calls that take `threads`
 COMMANDS = {
-    "simulate": ["simulate", "queueing", "--n-agents", "1000000", "--schedule", "sequential", "--replicas", "1", "--horizon", "2000", "--out", "run.npz"],
+    "simulate": ["simulate", "queueing", "--n-agents", "10000000", "--engine", "agents", "--replicas", "1", "--horizon", "2000", "--out", "run.npz"],
     "simulate, replicas": ["simulate", "queueing", "--n-agents", "1000", "--replicas", "2000000", "--horizon", "100", "--out", "run.npz"],
     "solve": ["solve", "crowd-motion", "--tolerance", "1e-14", "--horizon", "200", "--solver", "mirror-descent", "--out", "found.npz"],
     "solve, TMF-PG": ["solve", "queueing", "--solver", "tmf-pg", "--n-agents", "1000", "--schedule", "sequential", "--iterations", "100000", "--tolerance", "1e-9", "--out", "found.npz"],
@@ -231,7 +231,8 @@ def motion():
 
 for _name in ("FictitiousPlay", "FixedPoint", "MirrorDescent", "PriorDescent", "MFOMO", "Homotopy"):
     solver(_name, motion)
-    solver(f"{_name}, dense, S = 1,000", lambda: dense(1000, 5, 200))
+    if _name != "FixedPoint":  # which ends after one pass
+        solver(f"{_name}, dense, S = 1,000", lambda: dense(1000, 5, 200))
     solver(f"{_name}, Python functions", lambda: of_functions(2000))
 solver("MirrorDescent, S A T = 10^8", lambda: tmf.games.crowd_motion((400, 400), horizon=120.0))
 solver("Stationary", lambda: tmf.games.crowd_motion((60, 60), horizon=400.0, discount=0.9999))
@@ -318,7 +319,7 @@ def _():
 def _():
     game = dense(40, 3, 200)
     run = tmf.simulate(game, uniform(game), tmf.Fraction(0.5), 3000, trajectories=True, rng=1)
-    return lambda: [tmf.fit(run.trajectories, kind="affine", discount=0.99) for _ in range(1000)]
+    return lambda: [tmf.fit(run.trajectories, n_observations=40, n_actions=3, kind="affine", discount=0.99) for _ in range(1000)]
 
 
 @call("check_game")

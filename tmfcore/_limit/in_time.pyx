@@ -11,6 +11,7 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from tmfcore._base.interrupts cimport look
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._model.model cimport Model
@@ -88,6 +89,7 @@ cdef class InTime:
         cdef const double *pi
         cdef const int32_t *successor
         cdef double nu, acting, weight, q, other, mean, largest = 0, standing, found, found_best
+        look(&self.at.looks)
         self.settle(y, self.mu)
         self.at.at(stage, self.mu)
         memset(out, 0, (S + 1) * sizeof(double))

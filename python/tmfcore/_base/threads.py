@@ -165,6 +165,11 @@ def over_replicas(
 
     size = max(1, min(int(2e-3 / seconds), -(-replicas // (4 * workers))))
     pool = _Pool(workers)
+
+    def end() -> None:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
     try:
         pending: set[Future[None]] = {
             pool.submit(stop.heeded, partial(chunk, first, min(first + size, replicas)))
@@ -178,9 +183,13 @@ def over_replicas(
                 raise Stopped
             if watch is not None:
                 watch.tell(last=not pending)
-    finally:  # after KeyboardInterrupt and errors in `report` as well
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+    except BaseException:  # KeyboardInterrupt and errors in `report` as well
+        try:
+            end()
+        finally:  # again, if a second interrupt came before `end` was guarded
+            end()
+        raise
+    end()
 
 
 def workers_for(

@@ -272,7 +272,8 @@ def convergence(
     Raises
     ------
     TypeError, ValueError
-        An argument is bad, or simulate or mean_field raises.
+        An argument is bad, or simulate or mean_field raises. Such errors, and KeyboardInterrupt, carry as `partial` the
+        Convergence of what is finished, or None.
 
     Notes
     -----
@@ -305,6 +306,21 @@ def convergence(
     generators = seeding.generators(rng, len(plays))
 
     measured: dict[str, list[tuple[FloatArray, FloatArray]]] = {label: [] for label in entries}
+
+    def study() -> Convergence | None:
+        """What is measured so far."""
+        found = {label: pairs for label, pairs in measured.items() if pairs}
+        if not found:
+            return None
+        errors = {label: np.array([average for average, _ in pairs]) for label, pairs in found.items()}
+        final_errors = {label: np.array([final for _, final in pairs]) for label, pairs in found.items()}
+        names = {
+            label: tuple(each.label for other, _, each, _ in plays if other == label)[: len(pairs)]
+            for label, pairs in found.items()
+        }
+        made = {label: sizes[label][: len(pairs)] for label, pairs in found.items()}
+        return Convergence(tuple(found), made, errors, final_errors, names, name, confidence)
+
     done = 0
     with bars.reporter(progress, replicas * sum(played.n_steps for *_, played in plays), "steps") as report:
         for (label, n, schedule, played), generator in zip(plays, generators, strict=True):
@@ -312,17 +328,19 @@ def convergence(
             def step(finished: int, _: int, before: int = done) -> None:
                 report(before + finished)
 
-            measured[label].append(
-                _measure(
+            try:
+                found = _measure(
                     played, policy, schedule, n, replicas, engine, generator, threads,
                     False if progress is False else step,
-                )
-            )  # fmt: skip
+                )  # fmt: skip
+            except BaseException as error:
+                error.partial = study()  # type: ignore[attr-defined]  # ours
+                raise
+            measured[label].append(found)
             done += replicas * played.n_steps
-    errors = {label: np.array([average for average, _ in found]) for label, found in measured.items()}
-    final_errors = {label: np.array([final for _, final in found]) for label, found in measured.items()}
-    names = {label: tuple(each.label for other, _, each, _ in plays if other == label) for label in entries}
-    return Convergence(tuple(entries), sizes, errors, final_errors, names, name, confidence)
+    finished = study()
+    assert finished is not None, "there is a label, and an N"
+    return finished
 
 
 def _sweep(game: Game) -> int:

@@ -11,15 +11,20 @@
     result_tables                 tables of the population and of the policy
     console                       output: tables, JSON, progress bars
 
-Exit codes: 0 success; 2 usage error (one line, nothing written); 130 interrupted (finished parts are saved); else 1.
+Exit codes: 0 success; 2 usage error (one line, nothing written); 130 interrupted, 143 ended by SIGTERM (finished parts
+are saved); else 1.
 """
 
 from __future__ import annotations
 
 import io
+import signal
 import sys
+from types import FrameType
 
 __all__ = ["main"]
+
+INTERRUPTED, TERMINATED = 130, 143
 
 
 def main() -> None:
@@ -35,4 +40,17 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # "?" instead of an exception if a terminal lacks a character
-    app.main(prog_name="tmfcore")
+    terminated = False
+
+    def terminate(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal terminated
+        terminated = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        app.main(prog_name="tmfcore")
+    except SystemExit as end:
+        if terminated and end.code == INTERRUPTED:
+            raise SystemExit(TERMINATED) from None
+        raise

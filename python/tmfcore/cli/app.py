@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from . import INTERRUPTED
 from . import parameters as words
 from .bench import bench
 from .console import Report, reports
@@ -16,8 +17,6 @@ from .simulate import simulate
 from .solve import solve
 
 __all__ = ["app"]
-
-INTERRUPTED = 130
 
 
 class _Group(click.Group):

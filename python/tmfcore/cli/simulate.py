@@ -98,6 +98,12 @@ def simulate(
     if run is None:
         raise KeyboardInterrupt
     place = words.unfinished if interrupted else Path
+    if interrupted and not clocks and run.horizon < played.n_steps:  # tables and pictures are over the whole horizon
+        if out is not None:
+            out = place(out)
+            run.save(out)
+            click.echo(f"wrote {out}: {run.steps[-1]:,} of {played.n_steps:,} steps")
+        raise KeyboardInterrupt
     if out is not None:
         out = place(out)
         run.save(out)
@@ -180,6 +186,7 @@ def _in_parts(
 ) -> tuple[tmf.Simulation | None, bool]:
     """Play all replicas in parts of about a second; return the finished ones, and whether play was interrupted.
 
+    If none is finished, the result is the `partial` of simulate: a run of fewer steps, or None.
     `play` receives the number of replicas to play, and the number played before. Replicas draw from streams
     spawned one after another, so the result does not depend on the parts.
     """
@@ -192,8 +199,11 @@ def _in_parts(
             parts.append(play(part, done))
             done += part
             part = max(2, round(part / max(time.perf_counter() - began, part / 1e5)))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         interrupted = True
+        partial: tmf.Simulation | None = getattr(interrupt, "partial", None)
+        if partial is not None and (not parts or partial.horizon == parts[0].horizon):
+            parts.append(partial)
     return (_joined(parts) if parts else None), interrupted
 
 
