@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from inputs import files
+from inputs import files, game_files
 from inputs.cases import arguments, bad_values
 from inputs.doors import doors
 from inputs.examples import EXAMPLES
@@ -59,7 +59,12 @@ def test_bad_input_is_refused_by_name_or_makes_sense(name):
 
 
 def test_damaged_files_are_refused_by_name():
-    leaks = ((label, look()) for label, look in files.trials(300, seed=1))
+    leaks = ((label, look()) for label, look in files.trials(600, seed=1))
+    assert [(label, leak) for label, leak in leaks if leak is not None] == []
+
+
+def test_damaged_games_in_files_are_refused_by_name():
+    leaks = ((label, look()) for label, look in game_files.trials(600, seed=1))
     assert [(label, leak) for label, leak in leaks if leak is not None] == []
 
 

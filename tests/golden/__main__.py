@@ -1,4 +1,7 @@
-"""Write the outputs of the command line anew: python -m tests.golden [NAME ...]. Read what changed before it is kept."""
+"""Write the outputs of the command line anew: python -m tests.golden [NAME ...]. Read what changed before it is kept.
+
+    --files     write the saved files of this version that are missing, instead
+"""
 
 import argparse
 import sys
@@ -10,11 +13,16 @@ sys.path[:0] = [str(ROOT / "tests")] if str(ROOT / "tests") not in sys.path else
 
 
 def main():
-    from golden import commands
+    from golden import commands, saved
 
-    parser = argparse.ArgumentParser(prog="python -m tests.golden", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.golden", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"cases: {', '.join(commands.CASES)}")
-    for name in parser.parse_args().names or commands.CASES:
+    parser.add_argument("--files", action="store_true", help="write the saved files of this version that are missing")
+    arguments = parser.parse_args()
+    if arguments.files:
+        print("wrote", *saved.write())
+        return
+    for name in arguments.names or commands.CASES:
         with tempfile.TemporaryDirectory() as folder:
             (commands.FOLDER / f"{name}.txt").write_text(commands.page(name, folder), encoding="utf-8")
 

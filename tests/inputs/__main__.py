@@ -2,6 +2,8 @@
 
     --pairs N       pairs of bad arguments drawn beside all single ones (default 20,000)
     --files N       damaged files (default 10,000)
+    --games N       damaged games in files (default 10,000)
+    --no-doors      files and games only
     --only TEXT     doors whose name holds it
     --processes P   cases are shared out to P processes (default 1)
     --write         write docs/measured/inputs.md
@@ -18,6 +20,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +34,8 @@ def cases(arguments):
     """All cases, in one order for every process."""
     from inputs.cases import pairs, singles
 
+    if arguments.no_doors:
+        return
     yield from singles(arguments.only)
     for case in pairs(arguments.pairs, SEED):
         if arguments.only in case.door.name:
@@ -39,7 +44,7 @@ def cases(arguments):
 
 def work(arguments):
     """Judge cases from number `--start` on; leaks go to standard output, the number under way to the shared file."""
-    from inputs import files
+    from inputs import files, game_files
     from inputs.examples import EXAMPLES
     from inputs.judge import judged
 
@@ -55,10 +60,10 @@ def work(arguments):
         leak = judged(case, EXAMPLES[case.door.name])
         if leak is not None:
             print(json.dumps([case.label, leak]), flush=True)
-    damaged = 0 if arguments.only or arguments.part else arguments.files
-    for label, look in files.trials(damaged, SEED):
+    n_files, n_games = (0, 0) if arguments.only else (arguments.files, arguments.games)
+    for label, look in chain(files.trials(n_files, SEED), game_files.trials(n_games, SEED)):
         number += 1
-        if number < arguments.start:
+        if number < arguments.start or number % arguments.processes != arguments.part:
             continue
         shared[:8] = number.to_bytes(8, "little")
         leak = look()
@@ -81,7 +86,8 @@ def attempt(arguments, part):
             where.seek(0)
             command = [
                 sys.executable, "-m", "tests.inputs", "--worker", where.name, "--start", str(start),
-                "--pairs", str(arguments.pairs), "--files", str(arguments.files), "--only", arguments.only,
+                "--pairs", str(arguments.pairs), "--files", str(arguments.files), "--games", str(arguments.games),
+                *["--no-doors"] * arguments.no_doors, "--only", arguments.only,
                 "--processes", str(arguments.processes), "--part", str(part),
             ]  # fmt: skip
             for file in (out, errors):
@@ -119,6 +125,8 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m tests.inputs", description=__doc__.partition("\n")[0])
     parser.add_argument("--pairs", type=int, default=20_000)
     parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--games", type=int, default=10_000)
+    parser.add_argument("--no-doors", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--write", action="store_true")
@@ -131,7 +139,7 @@ def main():
     began = time.monotonic()
     with ThreadPoolExecutor(arguments.processes) as pool:
         found = list(pool.map(partial(attempt, arguments), range(arguments.processes)))
-    count, leaks = found[0][0], [leak for _, part in found for leak in part]  # the first also reads the files
+    count, leaks = found[0][0], [leak for _, part in found for leak in part]
     sys.stdout.reconfigure(errors="backslashreplace")  # labels and messages hold text that no encoding takes
     for label, leak in leaks:
         print(f"{label}\n    {leak}")

@@ -1,50 +1,84 @@
 """Damaged files for every `load`: what comes of one is a FileError that names the file, or what was saved, to the bit.
 
 Cut short, bytes flipped, blocks of zeros, a member of another file, arrays of another shape or type in a zip whose own
-sums are right, a header of another version or without a key, compressed, another kind, not a zip at all.
+sums are right, a header of another version or without a key, compressed, another kind, not a zip at all, not a file at
+all. Damages that end with `resealed` have a right checksum, as one who means harm would make it: they may load, if they
+still make sense. No file may take more than 64 MB of memory.
 """
 
 import io
 import json
+import os
 import random
+import struct
 import zipfile
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
 import tmfcore as tmf
+from tmfcore._base import files
 
-from .things import RESULTS, folder, saved
+from .judge import within
+from .things import RESULTS, folder, game, kept_population, saved
 
 KINDS = (
     "tmfcore.Flow", "tmfcore.Simulation", "tmfcore.Solution", "tmfcore.analysis.Convergence", "tmfcore.TabularPolicy",
-    "tmfcore.analysis.Bound", "tmfcore.Fit", "tmfcore.solvers.Tuning",
+    "tmfcore.analysis.Bound", "tmfcore.Fit", "tmfcore.solvers.Tuning", "tmfcore.SoftmaxPolicy", "tmfcore.OverNoise",
+    "tmfcore.games.UserEquilibrium", "tmfcore.Population",
 )  # fmt: skip
+MEMORY = 64 << 20
+
+
+@cache
+def original(kind):
+    """What was saved, and its bytes."""
+    if kind == "tmfcore.Population":
+        return None, kept_population().read_bytes()
+    return RESULTS[kind](), saved(kind).read_bytes()
 
 
 def trials(count, seed):
-    """`count` pairs of a label and a function that says what leaked, or None."""
-    rng = random.Random(seed)
-    path = folder() / "damaged.npz"
-    originals = {kind: saved(kind).read_bytes() for kind in KINDS}
-    for _ in range(count):
-        kind = rng.choice(sorted(KINDS))
-        damage = rng.choice(DAMAGES)
-        path.write_bytes(damage(originals[kind], rng, originals))
-        yield f"{kind}.load({damage.__name__})", partial(judged, kind, path)
+    """`count` pairs of a label and a function that says what leaked, or None; each has its own seed."""
+    others = {kind: original(kind)[1] for kind in KINDS}
+    for i in range(count):
+        rng = random.Random(f"{seed} {i}")
+        kind, damage = rng.choice(KINDS), rng.choice(DAMAGES)
+        yield f"{kind}.load({damage.__name__}, {i})", partial(judged, kind, damage, rng, others)
 
 
-def judged(kind, path):
+def judged(kind, damage, rng, others):
     """What leaked when a damaged file was loaded, or None."""
+    path = folder() / "damaged.npz"
+    path.unlink(missing_ok=True)
+    found = damage(others[kind], rng, others)
+    if isinstance(found, bytes):
+        path.write_bytes(found)
+    else:
+        found(path)
+    first = original(kind)[0]
     try:
-        found = type(RESULTS[kind]()).load(path)
+        with within(MEMORY):
+            if first is None:
+                loaded = tmf.Population.load(path, game(), tmf.Fraction(0.5))
+            else:
+                loaded = type(first).load(path)
     except tmf.FileError as error:
         return None if str(path) in str(error) else f"the file is not named: {error}"
     except Exception as error:
+        if first is None and damage in RESEALED and str(error).startswith("path "):
+            return None  # of another game, which its fingerprint says
         return f"{type(error).__name__}: {error}"
-    again = path.with_name("again.npz")
-    found.save(again)
-    return None if content(again) == content(saved(kind)) else "loaded, with another content"
+    finally:
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+    if damage in RESEALED:
+        return None
+    if first is None:
+        again = folder() / "again.npz"
+        loaded.save(again)
+        return None if content(again) == content(kept_population()) else "loaded, with another content"
+    return None if loaded.equals(first) else "loaded, with another content"
 
 
 def content(path):
@@ -121,9 +155,10 @@ def array_replaced(data, rng, others):
     name = rng.choice(sorted(name for name in parts if name != "header.npy"))
     array = np.lib.format.read_array(io.BytesIO(parts[name]))
     changes = [
-        lambda: array.astype(np.float32) if array.dtype.kind == "f" else array + 1, lambda: array[..., np.newaxis],
-        lambda: array[:0] if array.ndim else array + 1, lambda: np.array(["a"]), lambda: array.astype(complex),
-        lambda: np.zeros(array.shape, bool), lambda: np.nextafter(array.astype(float), 9.0),
+        lambda: array.astype(np.float32) if array.dtype.kind == "f" else np.ones(7), lambda: array[..., np.newaxis],
+        lambda: array[:0] if array.ndim else np.ones(3), lambda: np.array(["a"]), lambda: np.ones(array.shape, complex),
+        lambda: np.zeros(array.shape, bool),
+        lambda: np.nextafter(array.astype(float), 9.0) if array.dtype.kind in "fiu" else array[..., np.newaxis],
     ]  # fmt: skip
     file = io.BytesIO()
     np.lib.format.write_array(file, np.asarray(rng.choice(changes)()))
@@ -176,7 +211,113 @@ def zipped(parts, compression=zipfile.ZIP_STORED):
     return file.getvalue()
 
 
+def many_members(data, rng, others):
+    """A list of members many times as long as the rest."""
+    parts = members(data)
+    return zipped(parts | {f"{i}.npy": b"" for i in range(rng.choice([100, 30_000]))})
+
+
+def no_file(data, rng, others):
+    """A folder, a pipe, links that lead nowhere, or nothing; what to do at the path."""
+    return rng.choice([
+        lambda path: path.mkdir(), os.mkfifo, lambda path: path.symlink_to(path.name), lambda path: path.symlink_to("nowhere"),
+        lambda path: path.symlink_to("/dev/zero"), lambda path: None,
+    ])  # fmt: skip
+
+
+def strange_header(data, rng, others):
+    """The header of an array is Python that is nested, endless, or of a type that is never saved."""
+    parts = members(data)
+    descr = rng.choice(["|O", "<f8", "<U0", "<U2000000000", "|V8", "<M8[s]", "|S1", [("a", "<f8")], "<f7"])
+    text = rng.choice([
+        "(" * 9000 + ")" * 9000, "-" * 9000 + "1", "[" * 200, f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': (1,), }}",
+        "{'descr': '<f8', 'fortran_order': True, 'shape': (" + "1, " * 3000 + "), }", "{'descr': '<f8'}", "{" * 100, "\0" * 50, "",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000000000,), }",
+    ]).encode() + b"\n"  # fmt: skip
+    version, size = rng.choice([(b"\1\0", struct.pack("<H", len(text) % 65536)), (b"\2\0", struct.pack("<I", rng.choice([len(text), 2**32 - 1])))])
+    return zipped(parts | {rng.choice(sorted(parts)): b"\x93NUMPY" + version + size + text + bytes(8)})
+
+
+def bomb_in_the_header_resealed(data, rng, others):
+    """JSON that takes many times its length."""
+    _, header = unpacked(data)
+    text = rng.choice(["[]," * 10**6, "[" * 10**5, "{\"a\":" * 10**5, "1," * 10**6, "\"\"," * 10**6, "9" * 10**6 + ","])
+    raw = json.dumps(header)[:-1] + ", \"more\": [" + text + "0]}"
+    return zipped(members(data) | {"header.npy": npy(np.frombuffer(raw.encode(), np.uint8))})
+
+
+def array_changed_resealed(data, rng, others):
+    """Other numbers, shapes or types, and the checksum that belongs to them."""
+    arrays, header = unpacked(data)
+    name = rng.choice(sorted(arrays) or [""])
+    if name:
+        array = np.array(arrays[name])
+        if rng.random() < 0.5 and array.size and array.dtype.kind in "fiu":
+            array = array.astype(rng.choice([np.float64, np.int64, np.float32, np.uint8, np.bool_])) if rng.random() < 0.3 else array
+            values = [0, 1, -1, 3] if array.dtype.kind in "iub" else [np.nan, np.inf, -np.inf, -1.0, 1e308, 5e-324, 0.5]
+            array.reshape(-1)[rng.randrange(array.size)] = rng.choice(values) if array.dtype.kind != "u" else 7
+        else:
+            array = rng.choice([
+                array[..., None], array[:0] if array.ndim else array, np.concatenate([np.atleast_1d(array)] * 2), array.astype(str),
+                np.zeros((0, 10**17)), np.frombuffer(b"\xff" * 16, "<U4"), np.zeros(3), np.array(1), array.T,
+            ])  # fmt: skip
+        arrays[name] = array
+    return resealed(arrays, header)
+
+
+def header_changed_resealed(data, rng, others):
+    """An entry anywhere in the header has another value, or is gone."""
+    arrays, header = unpacked(data)
+    for _ in range(rng.randint(1, 3)):
+        place, key = rng.choice(list(entries(header)))
+        if rng.random() < 0.2:
+            del place[key]
+        else:
+            place[key] = rng.choice([
+                None, 0, 1, 3, -1, 2**31, 2**63, 10**30, 1e300, 0.5, True, "", "a", "Population", [], {}, [1], {"kind": "Flow"}, "\ud800",
+                {"kind": "Homotopy", "state": {}}, {"kind": "TabularPolicy", "state": {}}, {"array": rng.choice(sorted(arrays) or ["x"]), "shape": []},
+                {"array": rng.choice(sorted(arrays) or ["x"]), "shape": [rng.choice([1, 10**9, 10**18, -1])]}, {"tuple": [1]}, {"dict": [["a", 1]]},
+                {"array": rng.choice(sorted(arrays) or ["x"]), "shape": [10**5, 10**5]}, {"objects": [[1], 2]}, float("nan"),
+            ])  # fmt: skip
+        if not list(entries(header)):
+            break
+    return resealed(arrays, header)
+
+
+def entries(part):
+    """Every place in nested lists and dicts, with its key."""
+    for key, value in list(part.items() if isinstance(part, dict) else enumerate(part)):
+        yield part, key
+        if isinstance(value, (dict, list)):
+            yield from entries(value)
+
+
+def unpacked(data):
+    """Arrays and header of a file."""
+    arrays = {name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(part)) for name, part in members(data).items()}
+    return arrays, json.loads(arrays.pop("header").tobytes())
+
+
+def resealed(arrays, header):
+    """The file of these, with the checksum that belongs to them."""
+    header.pop("checksum", None)
+    whole = json.loads(json.dumps(header))
+    text = json.dumps({**whole, "checksum": files._checksum(arrays, whole)}).encode("utf-8", "surrogatepass")
+    parts = {"header.npy": npy(np.frombuffer(text, np.uint8))}
+    return zipped(parts | {f"{name}.npy": npy(array) for name, array in arrays.items()})
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.asarray(array))
+    return file.getvalue()
+
+
+RESEALED = (bomb_in_the_header_resealed, array_changed_resealed, header_changed_resealed)
 DAMAGES = (
     flipped, flipped_in_directory, cut, beheaded, zeroed, spliced, another_kind, foreign, compressed, member_missing,
-    member_of_another, array_replaced, header_changed, claims_too_much, pickled,
+    member_of_another, array_replaced, header_changed, claims_too_much, pickled, no_file, strange_header,
+    *(array_changed_resealed, header_changed_resealed) * 4,
 )  # fmt: skip
+SLOW = (many_members, bomb_in_the_header_resealed)  # megabytes each
+DAMAGES = DAMAGES * 40 + SLOW

@@ -65,16 +65,21 @@ class Case:
         return f"{self.door.name}({', '.join(f'{name}: {bad.label}' for name, bad in self.bad)})"
 
 
-@contextmanager
 def gigabyte():
-    """No more than a gigabyte beside what the process has already; all there is where /proc is not."""
+    """No more than a gigabyte beside what the process has already."""
+    return within(GIGABYTE)
+
+
+@contextmanager
+def within(most):
+    """No more than so many bytes beside what the process has already; all there is where /proc is not."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     except OSError:
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + GIGABYTE, hard))
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + most, hard))
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ than five seconds, more than a gigabyte, the end of the process.
 |---|---|
 | callables | {doors} |
 | arguments | {arguments} |
-| inputs | {count:,} ({pairs:,} of them pairs, {files:,} damaged files) |
+| inputs | {count:,} ({pairs:,} of them pairs, {files:,} damaged files, {games:,} damaged games in files) |
 | leaked | {leaked} |
 
 """
@@ -31,7 +31,7 @@ def write(path, count, leaks, arguments):
     found = doors()
     text = TEXT.format(
         doors=len(found), arguments=sum(len(door.parameters) for door in found.values()), count=count,
-        pairs=arguments.pairs, files=arguments.files, leaked=len(leaks),
+        pairs=arguments.pairs, files=arguments.files, games=arguments.games, leaked=len(leaks),
     )  # fmt: skip
     if leaks:
         text += "| leaked | callable |\n|---|---|\n"

@@ -104,7 +104,9 @@ def garnet(
     number = seeding.number(rng)
     mu = _sweeps.start(initial, n, even=True)
     kernels, rewards, crowds = (np.random.default_rng(s) for s in np.random.SeedSequence(number).spawn(3))
-    successors = np.array([[kernels.permutation(n)[:cells] for _ in range(n_act)] for _ in range(n)], np.int32)
+    successors = np.empty((n, n_act, cells), np.int32)  # at once: too many do not fit before hours have passed
+    for row in successors.reshape(-1, cells):
+        row[:] = kernels.permutation(n)[:cells]
     rows = _cuts(kernels, (n, n_act, cells))
     moving = None
     if share > 0:
