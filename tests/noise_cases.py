@@ -26,6 +26,11 @@ def game(T, gamma=0.9, **more):
     )  # fmt: skip
 
 
+def noisy(T, gamma=0.9, noise=CHAIN, **more):
+    """The game with random noise."""
+    return game(T, gamma, **more).replace(noise=noise)
+
+
 def histories(T, Z=2):
     """All histories z_0..z_t of t < T as tuples, short ones first."""
     return [h for t in range(T) for h in product(range(Z), repeat=t + 1)]

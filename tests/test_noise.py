@@ -79,9 +79,32 @@ def test_a_policy_on_a_path():
     policy = tmf.NoisePolicy(table)
     found = policy.on([2, 0, 1, 1, 2])
     assert np.array_equal(found.table, [table[0, 2], table[0, 0], table[0, 1], table[1, 1], table[1, 2]])
-    assert policy == tmf.NoisePolicy(table) and policy != tmf.NoisePolicy(table[0])
+    assert policy == tmf.NoisePolicy(table) and policy != tmf.NoisePolicy(table[0]) and policy.n_states == 3
     assert hash(policy) == hash(pickle.loads(pickle.dumps(policy)))
-    with pytest.raises(ValueError, match=r"states\[0\] is 3; must be in \[0, 2\]"):
+    with pytest.raises(ValueError, match=r"path\[0\] is 3; must be in \[0, 2\]"):
         policy.on([3, 0])
     with pytest.raises(ValueError, match="policy has 2 stages; must have at most one per step, 1"):
         policy.on([0])
+
+
+def test_a_policy_that_remembers():
+    """Row z_{t-1} Z + z_t; a state that has not come counts as 0."""
+    table = np.random.default_rng(2).dirichlet(np.ones(2), (9, 4))  # Z = 3
+    policy = tmf.NoisePolicy(table, memory=2)
+    assert np.array_equal(policy.on([2, 0, 1, 1]).table, table[[2, 6, 1, 4]]) and policy.n_states == 3
+    assert policy != tmf.NoisePolicy(table) and pickle.loads(pickle.dumps(policy)) == policy
+    with pytest.raises(ValueError, match=r"probabilities has H = 9 histories; must be Z\*\*memory, with memory = 3"):
+        tmf.NoisePolicy(table, memory=3)
+
+
+def test_a_policy_over_levels_of_numbers(tmp_path):
+    """The state is the number of edges <= z."""
+    table = np.random.default_rng(3).dirichlet(np.ones(2), (3, 4))
+    policy = tmf.NoisePolicy(table, edges=[-0.5, 1.0])
+    assert np.array_equal(policy.on([-3.0, -0.5, 0.0, 1.0, 9.0]).table, table[[0, 1, 1, 2, 2]])
+    policy.save(tmp_path / "policy.npz")
+    assert tmf.load(tmp_path / "policy.npz") == policy and policy != tmf.NoisePolicy(table)
+    with pytest.raises(ValueError, match=r"edges\[1\] is 1; must be greater than edges\[0\] = 1"):
+        tmf.NoisePolicy(table, edges=[1.0, 1.0])
+    with pytest.raises(ValueError, match=r"edges has shape \(1,\); must be \(Z-1\) = \(2,\)|edges has shape \(1,\)"):
+        tmf.NoisePolicy(table, edges=[1.0])

@@ -1,13 +1,13 @@
 """A game whose common noise is a Markov chain, on the tree of its histories, against a slow recursion over this tree."""
 
-import pickle
 from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from noise_cases import CHAIN, A, S, at_start, game, histories, recursion, tables
+from noise_cases import CHAIN, A, S, at_start, game, histories, noisy, recursion, tables
 
 import tmfcore as tmf
+from tmfcore._model.noise_tree import NoiseTree
 
 INITIAL = np.array([0.6, 0.4])
 BETA = 0.6
@@ -28,7 +28,7 @@ def seeing(seed, T=None):
 @pytest.mark.parametrize("T", [1, 2, 3, 4])
 def test_values_and_exploitability_are_those_of_the_recursion_over_histories(T, clock):
     policy = seeing(T, T)
-    tree = tmf.NoiseTree(game(T), CHAIN)
+    tree = NoiseTree(noisy(T))
     mu, values, best = recursion(
         tables, CHAIN, INITIAL, T, 0.9, BETA, lambda h, now: policy.table[len(h) - 1, h[-1]], clock == "always"
     )
@@ -38,7 +38,7 @@ def test_values_and_exploitability_are_those_of_the_recursion_over_histories(T, 
     response = tmf.best_response(tree.game, flow, SCHEDULE, clock=clock)
     for h in histories(T):
         t, n = len(h) - 1, number(h)
-        probabilities, populations = tree.histories(flow.mu[t], t)
+        probabilities, populations = tree.histories.populations(flow.mu[t], t)
         expected = CHAIN.initial[h[0]] * np.prod([CHAIN.transition[z, after] for z, after in pairwise(h)])
         assert abs(probabilities[n] - expected) < 1e-14
         np.testing.assert_allclose(populations[n], mu[h], atol=1e-14)
@@ -70,7 +70,7 @@ def test_the_best_response_is_the_best_of_all_policies_that_see_the_history():
         sum(CHAIN.initial[z] * INITIAL[o] * value((z,), o, dict(zip(seen, actions, strict=True))) for z in (0, 1) for o in range(S))
         for actions in product(range(A), repeat=len(seen))
     )
-    tree = tmf.NoiseTree(game(T), CHAIN)
+    tree = NoiseTree(noisy(T))
     played = tree.policy(policy)
     response = tmf.best_response(tree.game, tmf.mean_field(tree.game, played, SCHEDULE), SCHEDULE)
     assert abs(tree.game.initial @ response.values[0] - best) < 1e-12
@@ -78,7 +78,7 @@ def test_the_best_response_is_the_best_of_all_policies_that_see_the_history():
 
 def test_flow_and_return_are_the_means_over_all_paths():
     T, policy = 4, seeing(3, 4)
-    tree = tmf.NoiseTree(game(T), CHAIN)
+    tree = NoiseTree(noisy(T))
     states, probabilities = CHAIN.paths(T)
     flows = [tmf.mean_field(game(T).replace(noise=CHAIN.values[path]), policy.on(path), SCHEDULE).mu for path in states]
     returns = [tmf.evaluate(game(T).replace(noise=CHAIN.values[path]), policy.on(path), SCHEDULE).mean_return for path in states]
@@ -93,7 +93,7 @@ def test_noise_without_effect_changes_nothing(chain):
     T = 4
     parts = [lambda mu, t, z, k=k: tables(mu, t, 0.7)[k] for k in range(4)]
     plain = tmf.Game(S, A, T, 0.9, INITIAL, *parts[:2], passive_reward=parts[2], passive_transition=parts[3], noise=np.zeros(T))
-    tree = tmf.NoiseTree(plain, chain)
+    tree = NoiseTree(plain.replace(noise=chain))
     policy = tmf.TabularPolicy(np.random.default_rng(1).dirichlet(np.ones(A), (2, S)))
     played = tree.policy(policy)
     one, other = tmf.evaluate(plain, policy, SCHEDULE), tmf.evaluate(tree.game, played, SCHEDULE)
@@ -118,7 +118,7 @@ def test_arrays_sparse_rows_and_agents_that_stay():
         S, A, T, 0.9, INITIAL, reward, lambda mu: dense, passive_transition=lambda mu: np.eye(S), **common
     )
     policy = seeing(2)
-    trees = [tmf.NoiseTree(each, CHAIN) for each in (sparse, full)]
+    trees = [NoiseTree(each.replace(noise=CHAIN)) for each in (sparse, full)]
     assert isinstance(trees[0].game.transition, np.ndarray) and callable(trees[1].game.transition)
     one, other = (tmf.evaluate(tree.game, tree.policy(policy), SCHEDULE) for tree in trees)
     np.testing.assert_allclose(one.flow.mu, other.flow.mu, atol=1e-14)
@@ -134,8 +134,7 @@ def test_a_game_in_sweeps_under_a_schedule():
         return np.array([[z, t], [1.0, 0.0]]) - mu[:, None]
 
     whole = tmf.Game(S, A, 2.0, 0.81, INITIAL, reward, [[[1, 0], [0, 1]]] * 2, time="sweeps", noise=[0.0])
-    in_steps = whole.at(tmf.Batch(5), 10)
-    tree = tmf.NoiseTree(in_steps, CHAIN)
+    tree = NoiseTree(whole.replace(noise=CHAIN).at(tmf.Batch(5), 10))
     assert tree.game.n_steps == 4
     policy = lambda mu, t, z: np.array([[0.5 + 0.1 * z, 0.5 - 0.1 * z], [0.25 * t, 1 - 0.25 * t]])  # noqa: E731
     found = tmf.evaluate(tree.game, tree.policy(policy), tmf.Batch(5), 10)
@@ -156,7 +155,7 @@ def test_policies_of_mu_see_the_population_after_the_history():
         first = np.clip(0.5 + 0.2 * z * mu, 0, 1)
         return np.stack([first, 1 - first], axis=1)
 
-    tree = tmf.NoiseTree(game(T), CHAIN)
+    tree = NoiseTree(noisy(T))
     _, values, best = recursion(tables, CHAIN, INITIAL, T, 0.9, BETA, lambda h, now: policy(now, 0, CHAIN.values[h[-1]]))
     found = tmf.exploitability(tree.game, tree.policy(policy), SCHEDULE)
     assert abs(found - at_start(CHAIN, INITIAL, best) + at_start(CHAIN, INITIAL, values)) < 1e-12
@@ -168,19 +167,24 @@ def test_policies_of_mu_see_the_population_after_the_history():
 def test_an_equilibrium_of_the_tree_does_not_foresee():
     """On each path a solution is at most as exploitable, by agents that foresee it, as foresight is worth."""
     T = 4
-    tree = tmf.NoiseTree(game(T), CHAIN)
-    solution = tmf.solve(tree.game, SCHEDULE, absolute_tolerance=1e-7, tolerance=None)
-    assert solution.converged
+    law = noisy(T)
+    solution = tmf.solve(law, SCHEDULE, absolute_tolerance=1e-7, tolerance=None)
+    assert solution.converged and solution.paths is None and solution.judgement is None
+    assert solution.information == "all of the noise so far, exactly (16 histories)"
+    assert abs(tmf.exploitability(law, solution, SCHEDULE) - solution.exploitability) < 1e-13
+    evaluation = tmf.evaluate(law, solution, SCHEDULE)
+    assert abs(evaluation.mean_return - solution.mean_return) < 1e-12
+    np.testing.assert_allclose(solution.flow.mu, evaluation.flow.mu, atol=1e-12)
     states, _ = CHAIN.paths(T)
     played = {}
     for path in states:
-        on_path, policy = tree.on(path, solution)
+        on_path, policy = law.on(path), solution.policy.on(path)
         assert np.array_equal(on_path.noise, CHAIN.values[path])
         mu = tmf.mean_field(on_path, policy, SCHEDULE).mu
         for t in range(T):  # what has happened depends on z_0..z_{t-1} alone, and what is played on z_0..z_t
             assert np.array_equal(played.setdefault((t, *path[:t]), mu[t]), mu[t])
             assert np.array_equal(played.setdefault(("pi", *path[: t + 1]), policy.table[t]), policy.table[t])
-    clairvoyant = [tmf.exploitability(*tree.on(path, solution), SCHEDULE) for path in states]
+    clairvoyant = [tmf.exploitability(law.on(path), solution, SCHEDULE) for path in states]
     assert max(clairvoyant) > 100 * solution.exploitability  # knowing the future is worth something
 
 
@@ -195,7 +199,7 @@ def test_an_equilibrium_of_the_tree_does_not_foresee():
 )  # fmt: skip
 def test_schedules_that_depend_on_the_observation_or_the_population(schedule):
     T, policy = 3, seeing(7)
-    tree = tmf.NoiseTree(game(T), CHAIN)
+    tree = NoiseTree(noisy(T))
     states, probabilities = CHAIN.paths(T)
     returns = [
         tmf.evaluate(game(T).replace(noise=CHAIN.values[z]), policy.on(z), schedule, 1000).mean_return for z in states
@@ -203,96 +207,3 @@ def test_schedules_that_depend_on_the_observation_or_the_population(schedule):
     found = tmf.evaluate(tree.game, tree.policy(policy), tree.schedule(schedule, 1000), 1000).mean_return
     assert abs(found - probabilities @ returns) < 1e-12
     assert tree.schedule(SCHEDULE) is SCHEDULE
-
-
-@pytest.mark.parametrize("m", [1, 2])
-def test_agents_that_know_the_last_states_only(m):
-    """The flow and values of the closed game, against a slow recursion over the last m states, T = 4."""
-    T, policy = 4, seeing(4, 4)
-    tree = tmf.NoiseTree(game(T), CHAIN, memory=m)
-    assert tree.game.n_observations == 2**m * S and repr(tree).endswith(f"memory={m}, {2**m} histories)")
-    mass = [{(z,): CHAIN.initial[z] * INITIAL for z in (0, 1)}]  # by last states, at each step
-    for t in range(T - 1):
-        mass.append({})
-        for h, share in mass[t].items():
-            z = CHAIN.values[h[-1]]
-            _, rows, _, rest = tables(share / share.sum(), t, z)
-            step = BETA * np.einsum("oa,oax->ox", policy.table[t, h[-1]], rows) + (1 - BETA) * rest
-            for after in (0, 1):
-                key = (*h, after)[-m:]
-                mass[t + 1][key] = mass[t + 1].get(key, 0) + CHAIN.transition[h[-1], after] * share @ step
-    values = {}
-    for t in reversed(range(T)):
-        for h, share in mass[t].items():
-            reward, rows, waiting, rest = tables(share / share.sum(), t, CHAIN.values[h[-1]])
-            later = sum(CHAIN.transition[h[-1], z] * values.get((t + 1, (*h, z)[-m:]), np.zeros(S)) for z in (0, 1))
-            acting = (policy.table[t, h[-1]] * (reward + 0.9 * rows @ later)).sum(axis=1)
-            values[t, h] = BETA * acting + (1 - BETA) * (waiting + 0.9 * rest @ later)
-    found = tmf.evaluate(tree.game, tree.policy(policy), SCHEDULE)
-    for t in range(T):
-        assert len(mass[t]) == 2 ** min(t + 1, m)
-        for h, share in mass[t].items():
-            np.testing.assert_allclose(found.flow.mu[t].reshape(-1, S)[number(h)], share, atol=1e-14)
-            np.testing.assert_allclose(found.values[t].reshape(-1, S)[number(h)], values[t, h], atol=1e-12)
-
-
-def test_memory_of_the_whole_past_is_exact_and_a_short_one_is_where_the_population_is_the_same_on_all_paths():
-    T, policy = 4, seeing(6)
-    exact = tmf.NoiseTree(game(T), CHAIN)
-    again = tmf.NoiseTree(game(T), CHAIN, memory=9)
-    assert again.memory == T and again.game.n_observations == exact.game.n_observations
-    gaps = [tmf.exploitability(tree.game, tree.policy(policy), SCHEDULE) for tree in (exact, again)]
-    assert gaps[0] == gaps[1]
-    rows, rest = tables(np.array([0.5, 0.5]), 0, 0.0)[1::2]
-    unmoved = tmf.Game(S, A, T, 0.9, INITIAL, lambda mu, t, z: tables(mu, t, z)[0], rows, passive_transition=rest, noise=np.zeros(T))
-    plain = tmf.TabularPolicy(policy.table[:, 0])
-    found = []
-    for memory in (1, 2, None):
-        tree = tmf.NoiseTree(unmoved, CHAIN, memory)
-        played = tree.policy(plain)
-        found.append((tmf.evaluate(tree.game, played, SCHEDULE).mean_return, tmf.exploitability(tree.game, played, SCHEDULE)))
-    np.testing.assert_allclose(found, [found[-1]] * 3, atol=1e-12)
-
-
-def test_policies_of_a_shorter_memory_are_judged_on_the_whole_tree():
-    """What one plays who knows the last state, or two, is the same on the tree and on every path; more is worth more."""
-    T = 4
-    exact = tmf.NoiseTree(game(T), CHAIN)
-    states, probabilities = CHAIN.paths(T)
-    gaps = []
-    for memory in (1, 2, 3, None):
-        tree = tmf.NoiseTree(game(T), CHAIN, memory)
-        solution = tmf.solve(tree.game, SCHEDULE, absolute_tolerance=1e-8, tolerance=None)
-        played = exact.policy(solution)
-        gaps.append(tmf.exploitability(exact.game, played, SCHEDULE))
-        on_paths = [tmf.evaluate(*tree.on(path, solution), SCHEDULE).mean_return for path in states]
-        assert abs(probabilities @ on_paths - tmf.evaluate(exact.game, played, SCHEDULE).mean_return) < 1e-12
-    assert gaps[-1] < 1e-8 and gaps[0] > gaps[1] > gaps[2] > gaps[3]
-    with pytest.raises(ValueError, match=r"policy has 16 histories of the noise; must have at most those of memory = 1, 2"):
-        tmf.NoiseTree(game(T), CHAIN, 1).policy(tmf.TabularPolicy.uniform(exact.game))
-
-
-def test_trees_are_pickled_and_shown():
-    tree = tmf.NoiseTree(tmf.Game(S, A, 3, 1.0, INITIAL, np.eye(2), np.full((S, A, S), 0.5), noise=np.zeros(3)), CHAIN)
-    again = pickle.loads(pickle.dumps(tree))
-    assert repr(again) == repr(tree) == "NoiseTree(Game(S=2, A=2, T=3, discount=1), NoiseChain(Z=2), 8 histories)"
-    labelled = tmf.NoiseTree(game(2, observation_labels=["up", "down"]), CHAIN)
-    assert labelled.game.observation_labels[-1] == "down, history 3"
-
-
-def test_errors_say_what_to_do():
-    with pytest.raises(ValueError, match=r"2\*\*40 \* 2 observations; .*fewer steps"):
-        tmf.NoiseTree(game(40), CHAIN)
-    with pytest.raises(ValueError, match="2\\*\\*1000 \\* 2 observations"):
-        tmf.NoiseTree(game(1000), CHAIN)
-    with pytest.raises(ValueError, match=r"without common noise; must be a Game\(..., noise=path\)"):
-        tmf.NoiseTree(tmf.games.left_right(), CHAIN)
-    with pytest.raises(ValueError, match=r"game\.at\(schedule, n_agents\)"):
-        tmf.NoiseTree(tmf.Game(1, 1, 2.0, 1.0, [1], [[0]], [[[1]]], time="sweeps", noise=[0.0]), CHAIN)
-    tree = tmf.NoiseTree(game(2), CHAIN)
-    with pytest.raises(ValueError, match="policy has Z = 3 states; must have the chain's, 2"):
-        tree.policy(tmf.NoisePolicy(np.full((3, S, A), 0.5)))
-    with pytest.raises(TypeError, match="policy depends on the population"):
-        tree.on([0, 1], lambda mu, t: np.full((8, A), 0.5))
-    with pytest.raises(ValueError, match=r"states\[1\] is 2"):
-        tree.on([0, 2], tmf.TabularPolicy.uniform(tree.game))

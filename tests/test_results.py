@@ -196,7 +196,7 @@ def test_pictures(name):
     result = made(name)
     for kind in result.KINDS:
         (ax,) = plotting.figure(1)[1]
-        if kind in UNFIT and not (kind == "places" and name in ("tmfcore.Flow", "tmfcore.Simulation", "tmfcore.OverNoise")):
+        if kind in UNFIT and not (kind == "places" and name in ("tmfcore.Flow", "tmfcore.Simulation")):
             with pytest.raises(ValueError, match=r"^kind is"):
                 result.plot(kind, ax=ax)
             continue

@@ -26,15 +26,15 @@ from tmfcore._base.files import FileError
 from tmfcore._base.needs import estimate, max_memory
 from tmfcore._limit.exploitability import BestResponse, best_response, exploitability
 from tmfcore._limit.mean_field import Evaluation, Flow, evaluate, mean_field
+from tmfcore._limit.over_paths import NoiseExploitability
 from tmfcore._model.game import Game, Tables
 from tmfcore._model.model import Model
-from tmfcore._model.noise import NoiseChain, NoisePolicy
-from tmfcore._model.noise_tree import NoiseTree
+from tmfcore._model.noise import NoiseChain
+from tmfcore._model.noise_policy import NoisePolicy
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
 from tmfcore._population.finite import FiniteExploitability, finite_exploitability
-from tmfcore._population.over_noise import OverNoise, over_noise
 from tmfcore._population.population import Population
 from tmfcore._population.simulate import simulate
 from tmfcore._population.simulation import Simulation, Trajectories
@@ -64,9 +64,8 @@ __all__ = [
     "Interval",
     "Model",
     "NoiseChain",
+    "NoiseExploitability",
     "NoisePolicy",
-    "NoiseTree",
-    "OverNoise",
     "Poisson",
     "Population",
     "Schedule",
@@ -94,7 +93,6 @@ __all__ = [
     "load",
     "max_memory",
     "mean_field",
-    "over_noise",
     "simulate",
     "solve",
     "solvers",

@@ -53,12 +53,13 @@ from .things import (
     logged,
     network,
     noise_chain,
-    noise_tree,
     noisy,
-    over_noise,
+    noisy_estimate,
     picture,
     played,
     policy,
+    rainy,
+    rainy_values,
     row,
     run,
     saved,
@@ -115,15 +116,9 @@ EXAMPLES = {
     "tmfcore.NoiseChain": lambda: {"initial": [0.5, 0.5], "transition": np.eye(2), "values": np.ones(2)},
     "tmfcore.NoiseChain.paths": lambda: {"self": noise_chain(), "n_steps": T},
     "tmfcore.NoiseChain.sample": lambda: {"self": noise_chain(), "n_steps": T, "paths": 2, "rng": 1},
-    "tmfcore.NoisePolicy": lambda: {"probabilities": np.stack([TABLE, TABLE])},
-    "tmfcore.NoisePolicy.on": lambda: {"self": tmf.NoisePolicy([TABLE, TABLE]), "states": np.array([0, 1, 1, 0])},
-    "tmfcore.NoiseTree": lambda: {"game": noisy(), "chain": noise_chain(), "memory": 2},
-    "tmfcore.NoiseTree.histories": lambda: {"self": noise_tree(), "mu": noise_tree().game.initial.copy(), "t": 1},
-    "tmfcore.NoiseTree.schedule": lambda: {"self": noise_tree(), "schedule": tmf.Bernoulli([[0.5, 0.25, 1.0]]), "n_agents": N},
-    "tmfcore.NoiseTree.policy": lambda: {"self": noise_tree(), "policy": tmf.NoisePolicy([TABLE, TABLE])},
-    "tmfcore.NoiseTree.on": lambda: {
-        "self": noise_tree(), "states": np.array([0, 1, 1, 0]), "policy": tmf.TabularPolicy.uniform(noise_tree().game),
-    },
+    "tmfcore.NoisePolicy": lambda: {"probabilities": np.stack([TABLE, TABLE]), "memory": 1, "edges": np.array([0.5])},
+    "tmfcore.NoisePolicy.on": lambda: {"self": tmf.NoisePolicy([TABLE, TABLE]), "path": np.array([0, 1, 1, 0])},
+    "tmfcore.Game.on": lambda: {"self": rainy(), "path": np.array([0, 1, 1, 0])},
     "tmfcore.TabularPolicy": lambda: {"probabilities": TABLE.copy(), "horizon": T},
     "tmfcore.SoftmaxPolicy": lambda: {"theta": REWARD.copy(), "horizon": T},
     "tmfcore.TabularPolicy.from_json": lambda: {"text": policy().to_json()},
@@ -156,15 +151,14 @@ EXAMPLES = {
     "tmfcore.Population.load": lambda: {
         "path": str(kept_population()), "game": game(), "schedule": tmf.Fraction(0.5),
     },
-    "tmfcore.mean_field": lambda: played(record_every=2, times=None),
-    "tmfcore.over_noise": lambda: played(
-        noise=noise_chain(), paths=2, deviation=policy(), clock="schedule", populations=True, rng=1
-    ) | {"game": noisy(), "policy": tmf.NoisePolicy([TABLE, TABLE])},
-    "tmfcore.evaluate": lambda: played(clock="always", flow=flow(), times=None),
+    "tmfcore.mean_field": lambda: played(record_every=2, times=None, paths=2, rng=1, threads=1) | {"game": rainy()},
+    "tmfcore.evaluate": lambda: played(clock="always", flow=None, times=None, paths=2, rng=1, threads=1) | {"game": rainy()},
     "tmfcore.best_response": lambda: {
         "game": game(), "flow": flow(), "schedule": tmf.Fraction(0.5), "n_agents": N, "clock": "schedule",
     },
-    "tmfcore.exploitability": lambda: played(clock="schedule", pointwise=False, by_type=False),
+    "tmfcore.exploitability": lambda: played(
+        clock="schedule", pointwise=False, by_type=False, paths=4, memory=1, rng=1, threads=1
+    ) | {"game": rainy()},
     "tmfcore.finite_exploitability": lambda: played(
         deviation=None, start="rounded", replicas=4, engine="counts", confidence=0.9, rng=1, threads=1
     ),
@@ -176,7 +170,7 @@ EXAMPLES = {
     "tmfcore.solve": lambda: {
         "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": None, "clock": "schedule", "tolerance": 1e-2,
         "absolute_tolerance": 1e-3, "rng": 1, "initial": None, "callback": lambda iteration: None, "progress": False,
-        "solver": None, "iterations": 3, "time_limit": 60.0, "threads": 1, "step": None,
+        "solver": None, "iterations": 3, "time_limit": 60.0, "threads": 1, "step": None, "paths": None, "memory": None,
     },
     "tmfcore.tune": lambda: {
         "game": game(), "schedule": tmf.Synchronous(), "n_agents": None,
@@ -191,7 +185,8 @@ EXAMPLES = {
     "tmfcore.get_include": dict,
     "tmfcore.games.gamefile.read": lambda: {"path": str(toml())},
     # records
-    "tmfcore.OverNoise.interval": lambda: {"self": over_noise(), "of": "returns", "confidence": 0.9},
+    "tmfcore.NoiseExploitability.interval": lambda: {"self": noisy_estimate(), "of": "returns", "confidence": 0.9},
+    "tmfcore.Evaluation.interval": lambda: {"self": rainy_values(), "confidence": 0.9},
     "tmfcore.FiniteExploitability.interval": lambda: {"self": finite(), "confidence": 0.9},
     "tmfcore.Fit.interval": lambda: {"self": fitted(), "confidence": 0.9},
     "tmfcore.analysis.Bound.interval": lambda: {"self": bound(), "confidence": 0.9},

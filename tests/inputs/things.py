@@ -79,15 +79,18 @@ def noise_chain():
 
 
 @cache
-def noise_tree():
-    return tmf.NoiseTree(noisy(), noise_chain())
+def rainy():
+    return noisy().replace(noise=noise_chain())
 
 
 @cache
-def over_noise():
-    return tmf.over_noise(
-        noisy(), policy(), tmf.Fraction(0.5), noise_chain(), N, paths=2, deviation=policy(), populations=True, rng=1
-    )
+def rainy_values():
+    return tmf.evaluate(rainy(), policy(), tmf.Fraction(0.5), paths=2, rng=1)
+
+
+@cache
+def noisy_estimate():
+    return tmf.exploitability(rainy(), policy(), tmf.Fraction(0.5), paths=6, rng=1)
 
 
 @cache
@@ -236,7 +239,7 @@ RESULTS = {
     "tmfcore.Fit": fitted, "tmfcore.FitIntervals": lambda: fitted().interval(0.9),
     "tmfcore.Interval": lambda: finite().interval(0.9), "tmfcore.Tables": lambda: game().tables(INITIAL, 1),
     "tmfcore.TabularPolicy": policy, "tmfcore.SoftmaxPolicy": lambda: tmf.SoftmaxPolicy(REWARD),
-    "tmfcore.OverNoise": over_noise, "tmfcore.NoisePolicy": lambda: tmf.NoisePolicy([TABLE, TABLE]),
+    "tmfcore.NoiseExploitability": noisy_estimate, "tmfcore.NoisePolicy": lambda: tmf.NoisePolicy([TABLE, TABLE]),
     "tmfcore.analysis.Bound": bound, "tmfcore.analysis.Comparison": comparison,
     "tmfcore.analysis.Convergence": convergence, "tmfcore.analysis.PowerLaw": lambda: convergence().fit("B=N"),
     "tmfcore.analysis.Fluctuations": fluctuations, "tmfcore.analysis.Lipschitz": lipschitz,

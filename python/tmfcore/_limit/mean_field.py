@@ -12,11 +12,12 @@ from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.entries import all_finite
-from tmfcore._base.functions import SMALLER_GAME, fits_memory
-from tmfcore._base.types import Clock, FloatsLike, SharesKind, Time
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
+from tmfcore._base.types import Clock, FloatsLike
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit import ode
+from tmfcore._limit.flows import Flow
 from tmfcore._limit.sizes import flow_needs, value_needs
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.activation import ActingShares
@@ -26,10 +27,13 @@ from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.legal import blank
 from tmfcore._model.model import Model
+from tmfcore._model.noise_paths import refuse_paths
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Active, Schedule, as_schedule
+from tmfcore._random import seeding
+from tmfcore._results.confidence import Interval, as_confidence, student
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table
 
@@ -37,89 +41,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Evaluation", "Flow", "evaluate", "mean_field"]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Flow(_appearance.Timed, Result[SharesKind]):
-    """A mean-field flow: the population distribution over time, recorded every `record_every` steps.
-
-    Parameters
-    ----------
-    mu : (J+1, S) float64
-        Population distribution at each recorded time.
-    steps : (J+1,) int64
-        Step of each record, from 0 to the horizon.
-    active_fraction : (T,) float64
-        Share of the population that acts at each step, sum_o mu_t(o) beta_t(o, mu_t); may be a broadcast view.
-        Under Poisson clocks: the mean number of actions of an agent in each interval, which may exceed 1.
-    horizon : int
-        T.
-    game : str
-        Name of the game.
-    observation_labels : tuple of S str
-    observation_shape : tuple of int
-        As in the game, for plots and tables.
-    step : float
-        dt, the length of a step in sweeps; 1.0 if time is in steps.
-    time : str
-        Unit of time, "steps" or "sweeps".
-    action_labels : tuple of A str
-        As in the game; empty if unknown.
-    record_times : (J+1,) float64 or None
-        Under Poisson clocks, the times of the recorded distributions, in units of time; `steps` then numbers them, and
-        an interval counts as a step. None: steps * step.
-    fingerprint : Fingerprint or None
-        Identifies game, schedule and N, so that only matching results are combined. None, for a flow made by hand:
-        it cannot be combined with other results.
-
-    Notes
-    -----
-    `plot` draws the share of the population at each observation over time. "lines": one line per observation. "places":
-    observations with labels "place, detail" are added up by place, and the largest places are drawn. "heat": a colour
-    map of observation and time. "profiles": shares against the observation at four times. "snapshots": colour maps of
-    the grid of observations at four times. "auto": snapshots if observations form a grid of two or three axes; else
-    lines for up to 10 observations; else places, if labels allow it; else heat for up to 256; else the largest lines.
-    """
-
-    SHAPES: ClassVar[dict[str, str]] = {
-        "mu": "J+1 S", "steps": "J+1", "active_fraction": "T", "observation_labels": "S", "action_labels": "A",
-        "record_times": "J+1",
-    }  # fmt: skip
-    RANGES: ClassVar[dict[str, str]] = {"share": "mu active_fraction", ">= 0": "steps", "finite": "record_times"}
-
-    mu: FloatArray
-    steps: IntArray
-    active_fraction: FloatArray
-    horizon: int
-    game: str = ""
-    observation_labels: tuple[str, ...] = ()
-    observation_shape: tuple[int, ...] = ()
-    step: float = 1.0
-    time: Time = "steps"
-    action_labels: tuple[str, ...] = ()
-    record_times: FloatArray | None = None
-    fingerprint: Fingerprint | None = None
-
-    def _facts(self) -> Iterator[tuple[str, object]]:
-        yield "game", self.game
-        yield "S", self.mu.shape[1]
-        yield "T", self.horizon
-        yield "records", len(self.steps)
-
-    def _axes(self) -> _appearance.Coordinates:
-        return _appearance.axes_of(self, np.arange(self.horizon))
-
-    def _title(self) -> str:
-        return self.game
-
-    def _picture(self, kind: Any, **style: Any) -> Axes:
-        from tmfcore import plotting
-
-        times, unit = _appearance.times_of(self)
-        return plotting.over_time(
-            plotting.Course(times, self.mu), _appearance.labels_of(self, self.mu.shape[1]), self.observation_shape,
-            kind=kind, unit=unit, **style,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -139,6 +60,8 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
     clock : {"schedule", "always"}
     types : tuple of (name, number of observations)
         For a typed game, in the order of observations; else empty.
+    returns : (R,) float64 or None
+        If the noise is random, the mean return on each path of the flow; all else are means over these paths.
     fingerprint : Fingerprint or None
         Identifies game, schedule, N and clock.
 
@@ -147,15 +70,44 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
     `plot` draws V_t(o) over time, in units of return; kinds as for Flow.
     """
 
-    SHAPES: ClassVar[dict[str, str]] = {"values": "T+1 S", "q": "T S A"}
-    RANGES: ClassVar[dict[str, str]] = {"finite": "values mean_return", "bounded": "q"}
+    SHAPES: ClassVar[dict[str, str]] = {"values": "T+1 S", "q": "T S A", "returns": "R"}
+    RANGES: ClassVar[dict[str, str]] = {"finite": "values mean_return returns", "bounded": "q"}
+
     flow: Flow
     values: FloatArray
     q: FloatArray
     mean_return: float
     clock: Clock = "schedule"
     types: tuple[tuple[str, int], ...] = ()
+    returns: FloatArray | None = None
     fingerprint: Fingerprint | None = None
+
+    def interval(self, confidence: float = 0.95) -> Interval:
+        """Student's interval of the mean return, over random paths of the noise.
+
+        Parameters
+        ----------
+        confidence : float, optional
+            In (0, 1).
+
+        Returns
+        -------
+        Interval
+            Of length 0 if the paths are all there are. One path has no interval: its ends are NaN.
+
+        Raises
+        ------
+        ValueError
+            The noise is not random.
+        """
+        level = as_confidence(confidence)
+        if self.returns is None:
+            raise ValueError("the mean return is exact; must be that of a game with random noise to have an interval")
+        if self.flow.probabilities is not None:
+            return Interval(self.mean_return, self.mean_return, level)
+        n = len(self.returns)
+        se = float(self.returns.std(ddof=1)) / n**0.5 if n > 1 else np.nan
+        return student(self.mean_return, se, n - 1, level)
 
     @property
     def by_type(self) -> dict[str, float]:
@@ -207,12 +159,15 @@ def values_over_time(values: FloatArray, flow: Flow, kind: Any, **style: Any) ->
     )  # fmt: skip
 
 
+@takes_rng
 @fits_memory(f"record_every must be larger, or {SMALLER_GAME}", asks=True)
 def mean_field(
     game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | None = None, *, record_every: int = 1,
-    times: FloatsLike | None = None,
+    times: FloatsLike | None = None, paths: int | None = None, rng: seeding.RNG = None, threads: int | None = None,
 ) -> Flow:  # fmt: skip
     """The mean-field flow mu_{t+1} = Phi_t(mu_t) from game.initial (Theory, section 2).
+
+    If the noise is random, there is one flow for each path (Theory, section 13).
 
     Parameters
     ----------
@@ -227,6 +182,14 @@ def mean_field(
     times : float, (J+1,) floats or None, optional
         Only with Poisson clocks: the times at which to record, from 0 to the horizon. A number: its multiples, and the
         horizon. None: 0, 1, 2, ... and the horizon.
+    paths : int or None, optional
+        R, only if the noise is random: the number of paths to draw. None: all paths of the chain, exactly, if there are
+        at most 4,096. The first paths do not depend on their number.
+    rng : int, Generator, SeedSequence or None, optional
+        Seed of the paths; the same ones for the same seed.
+    threads : int or None, optional
+        Only if the noise is random: most threads to use over paths. None: 1, since the functions of such a game are
+        Python's. Results do not depend on it.
 
     Returns
     -------
@@ -251,11 +214,17 @@ def mean_field(
     [0.25 0.25 0.25 0.25]
     """
     if isinstance(schedule, Poisson):
+        refuse_paths(paths=paths, rng=rng, threads=threads)
         refuse_steps(record_every)
         clocks, stages = Continuous.of(game, schedule), Stages.of(policy, game)
         return _flow_of_clocks(clocks, stages, schedule, n_agents, record_times(times, game.horizon))[0]
     refuse_times(times)
-    game = in_steps(game, schedule, n_agents)
+    game = in_steps(game, schedule, n_agents, random=True)
+    if game._first is not None:
+        from tmfcore._limit.over_paths import mean_flow  # at first use only
+
+        return mean_flow(game, policy, schedule, n_agents, record_every, paths, rng, threads)
+    refuse_paths(paths=paths, rng=rng, threads=threads)
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     record_every = check.as_positive_int(record_every, "record_every")
@@ -290,12 +259,16 @@ def _flow_of(
     return flow_of(game, mu, steps, active if acted is None else acted, fingerprint)
 
 
+@takes_rng
 @fits_memory(SMALLER_GAME, asks=True)
 def evaluate(
     game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | None = None, *, clock: Clock = "schedule",
-    flow: Flow | None = None, times: FloatsLike | None = None,
+    flow: Flow | None = None, times: FloatsLike | None = None, paths: int | None = None, rng: seeding.RNG = None,
+    threads: int | None = None,
 ) -> Evaluation:  # fmt: skip
     """Values of `policy` along a flow, by default its own (Theory, section 3).
+
+    If the noise is random, they are means over paths (Theory, section 13).
 
     Parameters
     ----------
@@ -313,6 +286,8 @@ def evaluate(
         its own: the policy then is a deviation from the one that made the flow.
     times : float, (J+1,) floats or None, optional
         Only with Poisson clocks: the times of the values, as in mean_field; those of `flow` if it is given.
+    paths, rng, threads : optional
+        As in mean_field, if the noise is random; with `flow` the paths are those of the flow.
 
     Returns
     -------
@@ -337,9 +312,15 @@ def evaluate(
     5.54
     """
     if isinstance(schedule, Poisson):
+        refuse_paths(paths=paths, rng=rng, threads=threads)
         return _evaluate_clocks(game, policy, schedule, n_agents, clock, flow, times)
     refuse_times(times)
-    game = in_steps(game, schedule, n_agents)
+    game = in_steps(game, schedule, n_agents, random=True)
+    if game._first is not None:
+        from tmfcore._limit.over_paths import evaluated  # at first use only
+
+        return evaluated(game, policy, schedule, n_agents, clock, flow, paths, rng, threads)
+    refuse_paths(paths=paths, rng=rng, threads=threads)
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     always = is_always(clock)

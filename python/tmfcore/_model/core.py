@@ -24,6 +24,8 @@ from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
 from tmfcore._model.legal import LegalArray, blank
 from tmfcore._model.model import Model
+from tmfcore._model.noise import Law, NoiseChain
+from tmfcore._model.random_noise import RandomNoise, steps_of
 from tmfcore._model.sources import INT32_MAX, Table
 from tmfcore._results.records import read_only
 from tmfcore._results.result import Result
@@ -100,7 +102,7 @@ class Tables(Result[Literal["reward", "transition"]], _Tables):
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class Core:
+class Core(RandomNoise):
     """The frozen fields of a Game, and its methods."""
 
     n_observations: int
@@ -115,7 +117,7 @@ class Core:
     passive_rates: Table | None
     successors: SuccessorArray | None
     passive_successors: SuccessorArray | None
-    noise: FloatArray | None
+    noise: FloatArray | Law | None
     legal: LegalArray | None  # as the model has it
     assumed: bool
     time: Time
@@ -241,6 +243,7 @@ class Core:
     @property
     def model(self) -> Model:
         """The compiled model used by the kernels. For a game in sweeps without its own `step` use `at(...).model`."""
+        self._refuse_random()
         return self.at().model if self._model is None else self._model
 
     @property
@@ -288,6 +291,8 @@ class Core:
             return self
         if step is not None and (schedule is not None or n_agents is not None):
             raise ValueError(f"step is {say.show(step)} beside schedule or n_agents; give either step, or those")
+        if self._first is not None:
+            return self._random_at(self._first.at(schedule, n_agents, step=step))
         last = self._last
         plain = n_agents is None or type(n_agents) is int  # others are checked every time
         if step is None and last is not None and plain and last[1] == n_agents:
@@ -300,7 +305,7 @@ class Core:
             made: Self = self._cut(dt, clock.whole_steps(self.horizon, dt, cause), self.discount**dt)
             known = made
             known._fill({"_whole": self, "_span": dt})
-            known._made_by(partial(_steps_of, self, dt), pickles=self._pickles)
+            known._made_by(partial(steps_of, self, dt), pickles=self._pickles)
             if len(self._known) >= KNOWN:
                 self._known.pop(next(iter(self._known)))
             self._known[dt] = known
@@ -349,6 +354,12 @@ class Core:
         >>> [tmf.evaluate(game, uniform, tmf.Synchronous()).mean_return for game in (dry, wet)]
         [-2.0, -2.5]
         """
+        if self._random is not None:
+            again: Self = self._random.replace(**changes)
+            if again._first is None or "noise" in changes:
+                return again
+            path = self._states if self._states is not None else self._path
+            return again.on(path)  # type: ignore[arg-type]  # one of the two
         if self._whole is not None:
             return self._whole.replace(**changes).at(step=self._span)
         if self._recipe is None:
@@ -357,7 +368,7 @@ class Core:
         for name in changes:
             if name not in known:
                 raise TypeError(f"{name} is not an argument of {self!r}; must be one of {', '.join(known)}")
-        again: Self = self._recipe(**changes)
+        again = self._recipe(**changes)
         return again
 
     def tables(self, mu: FloatsLike, t: int = 0) -> Tables:
@@ -403,7 +414,10 @@ class Core:
         span = f"T={self.horizon:g}{' sweeps' if self.time == 'sweeps' else ''}"
         sizes = f"S={self.n_observations}, A={self.n_actions}, {span}"
         step = f", step={self.step:g}" if self.step is not None and self.unit == "sweeps" else ""
-        return f"Game({name}{sizes}, discount={self.discount:g}{step})"
+        noise = ""
+        if self._first is not None:
+            noise = f", noise={self.noise!r}" if isinstance(self.noise, NoiseChain) else ", noise=function"
+        return f"Game({name}{sizes}, discount={self.discount:g}{step}{noise})"
 
     def __deepcopy__(self, memo: object) -> Self:
         """The game itself, since it is frozen. Libraries deep-copy their settings, also those with compiled games."""
@@ -419,9 +433,6 @@ class Core:
 
 _NOTHING: dict[str, Any] = dict.fromkeys(
     ("reward", "transition", "passive_reward", "passive_transition", "passive_rates", "successors",
-     "passive_successors", "noise", "legal", "_model", "_cut", "_whole", "_trial", "_known", "_last", "_span")
+     "passive_successors", "noise", "legal", "_model", "_cut", "_whole", "_trial", "_known", "_last", "_span", "_first",
+     "_sources", "_random", "_states")
 )  # fmt: skip
-
-
-def _steps_of(game: Core, step: float) -> Core:
-    return game.at(step=step)

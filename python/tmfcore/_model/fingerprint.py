@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.activation import ActingShares
+from tmfcore._model.noise import NoiseChain
 from tmfcore._model.policy import Policy, TablePolicy
 from tmfcore._results.packing import known
 
@@ -291,6 +292,11 @@ def _parts(game: Game, whole: bool = True) -> Iterator[object]:
     yield from (game.n_observations, game.n_actions)
     if game.legal is not None:
         yield game.legal
+    if game._first is not None:  # the law of a random noise; a function is known by one of its paths
+        if whole:
+            law = vars(game.noise).values() if isinstance(game.noise, NoiseChain) else ()
+            yield from ("random", *law)
+        game = game._first
     if whole:
         yield from (game.horizon, game.discount, game.step, game.initial)
     rates = game.time == "sweeps"
@@ -337,9 +343,8 @@ def _rounded_tables(game: Game, pairs: list[tuple[FloatArray, int]]) -> Iterator
 
 def _policy_parts(policy: Policy, game: Game) -> Iterator[object]:
     """The probabilities of a policy for its digest: every stage of a table, others at some populations and steps."""
-    stages = policy.n_stages if isinstance(policy, TablePolicy) else 0
-    if stages:
-        rows = [policy.probabilities(game.initial, stage, stages) for stage in range(stages)]
+    if isinstance(policy, TablePolicy):
+        rows = list(policy.table)
         same_rows = all(np.array_equal(row, rows[0]) for row in rows)
         yield _rounded(np.array([rows[:1] if same_rows else rows]))[0]
         return

@@ -22,6 +22,7 @@ from tmfcore._base.types import FloatsLike, TableLike, Time
 from tmfcore._model import clock, sources
 from tmfcore._model.compiled import Compiled
 from tmfcore._model.core import TINY, Tables
+from tmfcore._model.noise import Law, as_law, first_path
 from tmfcore._model.schedules import Schedule
 from tmfcore._model.sources import INT32_MAX, Sources, Table
 
@@ -63,9 +64,11 @@ class Game(Compiled):
     legal : (S, A) booleans, optional
         Which actions are legal; at least one at every observation. Rewards, rows and successors of illegal actions are
         not read and may hold anything, NaN too; policies give them weight 0. None (default): every action is legal.
-    noise : (T, ...) floats, optional
-        A path of common noise, the same for all agents: callables may then be f(mu, t, z), with z = noise[t]. With
-        time="sweeps" (L, ...): L entries spread evenly over the horizon. `replace` makes the same game on another path.
+    noise : (T, ...) floats, NoiseChain, or callable f(rng) -> (T, ...) floats, optional
+        Common noise, the same for all agents: callables may then be f(mu, t, z), with z = noise[t]. A path, which is
+        known; or its law, a chain or a function that draws a path with a numpy Generator: `simulate`, `mean_field`,
+        `evaluate`, `exploitability` and `solve` then are about many paths, all else about `game.on(path)`. With
+        time="sweeps" a path has L entries spread evenly over the horizon, and a chain one state per step.
     time : {"steps", "sweeps"}, optional
         Unit of time. "steps" (default): everything is per step. "sweeps": a sweep is the time in which every agent acts
         once on average; `reward` is earned at once by an action, `passive_reward` is a rate that every agent, acting or
@@ -156,7 +159,7 @@ class Game(Compiled):
         successors: FloatsLike | None = None,
         passive_successors: FloatsLike | None = None,
         legal: FloatsLike | None = None,
-        noise: FloatsLike | None = None,
+        noise: FloatsLike | Law | None = None,
         time: Time = "steps",
         step: float | None = None,
         assumed: bool = False,
@@ -166,11 +169,10 @@ class Game(Compiled):
         observation_shape: Sequence[int] | None = None,
     ) -> None:
         in_sweeps = clock.is_sweeps(time, step)
-        path = None
+        path, law = None, as_law(noise)
         if noise is not None:
-            path = sources.path(
-                noise, None if in_sweeps else check.as_positive_int(horizon, "horizon", high=INT32_MAX)
-            )
+            n_steps = None if in_sweeps else check.as_positive_int(horizon, "horizon", high=INT32_MAX)
+            path = sources.path(noise if law is None else first_path(law, n_steps), n_steps)
         given = Sources.of(
             n_observations, n_actions, reward, transition, passive_reward, passive_transition, passive_rates,
             successors, passive_successors, path, legal, in_sweeps,
@@ -209,9 +211,21 @@ class Game(Compiled):
             ),
             pickles=True,
         )  # fmt: skip
+        if law is not None:
+            assert self._recipe is not None, "it was set above"
+            self._made_by(partial(self._recipe, noise=law), pickles=True)
+            self._draw_from(law, given)
 
 
-def in_steps(game: object, schedule: Schedule | None = None, n_agents: int | None = None, name: str = "game") -> Game:
-    """Check `game`, and return the game in steps that `schedule` plays (a game in steps itself)."""
+def in_steps(
+    game: object, schedule: Schedule | None = None, n_agents: int | None = None, name: str = "game", *,
+    random: bool = False,
+) -> Game:  # fmt: skip
+    """Check `game`, and return the game in steps that `schedule` plays (a game in steps itself).
+
+    A game whose noise is random is an error unless `random`.
+    """
     found = check.as_instance(game, name, Game)
+    if not random:
+        found._refuse_random(name)
     return found if found._cut is None else found.at(schedule, n_agents)

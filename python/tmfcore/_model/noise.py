@@ -1,31 +1,27 @@
-"""Common noise: Markov chains, and policies that see their present state (Theory, section 13).
+"""Random common noise of a game: a Markov chain, or a function that draws a path (Theory, section 13).
 
 NoiseChain(initial, transition, values)    a Markov chain of Z states, all agents hit by the same path
-NoisePolicy(probabilities)                 action probabilities by noise state, stage and observation
-as_chain, as_states                        checks of arguments
+as_law(noise)                              the chain or the function, None if `noise` is a path
+first_path(law, n_steps)                   a path of the law, on which a game is checked
+path_of(law, path, n_steps)                values of a path that a user gave, and its states
+drawn(law, n_paths, n_steps, rng)          independent paths
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from tmfcore._base import validation as check
-from tmfcore._base.functions import fits_memory, takes_rng
+from tmfcore._base.functions import fits_memory, noted, takes_rng
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._model.policies import TabularPolicy
 from tmfcore._random import seeding
-from tmfcore._results.result import Result
-from tmfcore._results.tables import Variable
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["NoiseChain", "NoisePolicy", "as_chain", "as_states"]
+__all__ = ["Law", "NoiseChain", "as_law", "drawn", "first_path", "path_of"]
 
 MOST_PATHS = 2**20
 MOST_STATES = 2**10  # of a chain: sampling compares with Z numbers a step
@@ -33,7 +29,9 @@ MOST_STATES = 2**10  # of a chain: sampling compares with Z numbers a step
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class NoiseChain:
-    """A Markov chain z_0, z_1, ... of Z states: common noise, whose path is the same for all agents.
+    """A Markov chain z_0, z_1, ... of Z states: the law of a common noise, whose path is the same for all agents.
+
+    `Game(..., noise=chain)` is a game with this noise.
 
     Parameters
     ----------
@@ -176,120 +174,46 @@ def _cumulative(rows: FloatArray) -> FloatArray:
     return np.asarray(ends / ends[..., -1:])
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
-class NoisePolicy(Result[Literal["table"]]):
-    """Action probabilities that depend on the present state of a NoiseChain, on stage and observation.
-
-    Parameters
-    ----------
-    probabilities : (Z, S, A) or (L, Z, S, A) floats
-        pi(a | o, z): entries >= 0, every row summing to 1 within 1e-8. (Z, S, A) is L = 1.
-
-    Attributes
-    ----------
-    table : (L, Z, S, A) float64, read-only
-
-    Raises
-    ------
-    TypeError, ValueError
-        Another shape, or a row that is not a distribution.
-
-    Notes
-    -----
-    `NoiseTree.policy` takes it; `on` gives the policy on one path, for every other function. `plot` draws one table per
-    state of the noise, the average of the stages.
-
-    Examples
-    --------
-    >>> import tmfcore as tmf
-    >>> policy = tmf.NoisePolicy([[[0.9, 0.1]], [[0.5, 0.5]]])
-    >>> policy.on([1, 0]).table[:, 0]
-    array([[0.5, 0.5],
-           [0.9, 0.1]])
-    """
-
-    table: FloatArray
-
-    def __init__(self, probabilities: FloatsLike) -> None:
-        table = check.as_probabilities(
-            probabilities, "probabilities", shape=[(None,) * 3, (None,) * 4], letters=["Z, S, A", "L, Z, S, A"]
-        )
-        vars(self)["table"] = check.frozen(table.reshape(-1, *table.shape[-3:]))
-
-    @property
-    def n_stages(self) -> int:
-        """L, the number of stages of equal length that the horizon is divided into."""
-        return int(self.table.shape[0])
-
-    @property
-    def n_states(self) -> int:
-        """Z."""
-        return int(self.table.shape[1])
-
-    def on(self, states: FloatsLike) -> TabularPolicy:
-        """The policy on one path of the noise.
-
-        Parameters
-        ----------
-        states : (T,) integers
-            States of the chain, 0 <= z_t < Z.
-
-        Returns
-        -------
-        TabularPolicy
-            One stage per step.
-
-        Raises
-        ------
-        TypeError, ValueError
-            Not integers, a state out of range, fewer steps than stages.
-        """
-        path = as_states(states, self.n_states)
-        return TabularPolicy(self.table[stages_of(self.n_stages, len(path)), path], horizon=len(path))
-
-    def _facts(self) -> Iterator[tuple[str, object]]:
-        yield from zip("LZSA", self.table.shape, strict=True)
-
-    def _variables(self) -> dict[str, Variable]:
-        return {"probability": (("stage", "noise", "observation", "action"), self.table)}
-
-    def _title(self) -> str:
-        return repr(self)
-
-    def _picture(self, kind: Any, **style: Any) -> Axes:
-        from tmfcore import plotting
-
-        return plotting.panels(
-            self.table.mean(axis=0), [f"noise {z}" for z in range(self.n_states)], x_label="action",
-            quantity="probability", ends=(0.0, 1.0), **style,
-        )  # fmt: skip
-
-    @classmethod
-    def _from_state(cls, state: dict[str, Any]) -> Self:
-        return cls(state["table"])
-
-    def __eq__(self, other: object) -> bool:
-        return np.array_equal(self.table, other.table) if isinstance(other, NoisePolicy) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash((self.table.shape, self.table.tobytes()))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return NoisePolicy, (self.table,)
+#: The law of a random noise.
+Law: TypeAlias = NoiseChain | Callable[[np.random.Generator], FloatsLike]
 
 
-def stages_of(n_stages: int, n_steps: int) -> IntArray:
-    """The stage of each step, floor(t L / T), (T,) int64."""
-    if n_stages > n_steps:
-        raise ValueError(f"policy has {n_stages} stages; must have at most one per step, {n_steps}")
-    return np.arange(n_steps, dtype=np.int64) * n_stages // n_steps
+def as_law(noise: object) -> Law | None:
+    """`noise` of a Game if it is a law; None if it is a path."""
+    if isinstance(noise, NoiseChain):
+        return noise
+    if callable(noise) and not isinstance(noise, type) and not check.is_array(noise):
+        return noise
+    return None
 
 
-def as_chain(value: object, name: str = "noise") -> NoiseChain:
-    """`value`, checked to be a NoiseChain."""
-    return check.as_instance(value, name, NoiseChain)
+def first_path(law: Law, n_steps: int | None) -> FloatArray:
+    """Values of a path (T, ...), or of one entry for a chain if n_steps is None, on which a game is checked."""
+    if not isinstance(law, NoiseChain):
+        return check.as_float_array(noted(law, "noise", "(rng)")(np.random.default_rng(0)), "noise(rng)")
+    states = [int(law.initial.argmax())]
+    for _ in range((n_steps or 1) - 1):
+        states.append(int(law.transition[states[-1]].argmax()))
+    return np.asarray(law.values[states])
 
 
-def as_states(value: object, n_states: int, n_steps: int | None = None, name: str = "states") -> IntArray:
-    """A path of states, (T,) int64."""
-    return check.as_int_array(value, name, shape=(n_steps,), letters="T", low=0, high=n_states - 1)
+def path_of(law: Law, path: FloatsLike, n_steps: int) -> tuple[FloatArray, IntArray | None]:
+    """Values of a path that a user gave, and its states (T,) if the law is a chain."""
+    if not isinstance(law, NoiseChain):
+        return check.as_float_array(path, "path"), None
+    states = check.as_int_array(path, "path", shape=(n_steps,), letters="T", low=0, high=law.n_states - 1)
+    return np.asarray(law.values[states]), states
+
+
+def drawn(law: Law, n_paths: int, n_steps: int, rng: seeding.RNG) -> IntArray | FloatArray:
+    """Independent paths: states (R, T) of a chain, or values (R, T, ...). The first do not depend on their number."""
+    if isinstance(law, NoiseChain):
+        return law.sample(n_steps, n_paths, rng)
+    sample = noted(law, "noise", "(rng)")
+    found: list[FloatArray] = []
+    for r, stream in enumerate(seeding.generators(rng, n_paths)):
+        path = check.as_float_array(sample(stream), f"noise(rng), path {r},")
+        if found and path.shape != found[0].shape:
+            raise ValueError(f"noise(rng) has shape {path.shape} on path {r}; must be {found[0].shape}, as on path 0")
+        found.append(path)
+    return np.stack(found)

@@ -1,8 +1,8 @@
 """The tables of a game whose noise is a Markov chain on the histories of the noise (Theory, section 13).
 
-Histories z_0..z_t are numbered in base Z, those of the last m states modulo Z^m. Number h is at step t the history of
-its last t + 1 digits: h Z + z' mod Z^m follows it at every step, so that successors do not depend on t; numbers beyond
-Z^(t+1) are copies of histories, where nobody is.
+Histories z_0..z_t are numbered in base Z. Number h is at step t the history of its last t + 1 digits: h Z + z' mod Z^T
+follows it at every step, so that successors do not depend on t; numbers beyond Z^(t+1) are copies of histories, where
+nobody is.
 """
 
 from __future__ import annotations
@@ -31,25 +31,27 @@ class Histories:
     games : Z games
         The original game, if the noise is always in each of its states.
     chain : NoiseChain
-    memory : int
+    hint : str
+        What to do if they are too many.
     """
 
-    def __init__(self, games: list[Game], chain: NoiseChain, memory: int) -> None:
-        self.games, self.chain, self.memory = games, chain, memory
+    def __init__(self, games: list[Game], chain: NoiseChain, hint: str) -> None:
+        self.games, self.chain = games, chain
         first = games[0]
         self.initial, self.n_steps = first.initial, first.n_steps
         self.n_states, self.n_obs, self.n_act = chain.n_states, first.n_observations, first.n_actions
-        small = self.n_states == 1 or memory <= MOST_OBSERVATIONS.bit_length()  # else Z**m may be astronomic
-        n = self.n_states**memory * self.n_obs if small else MOST_OBSERVATIONS + 1
+        small = self.n_states == 1 or self.n_steps <= MOST_OBSERVATIONS.bit_length()  # else Z**T may be astronomic
+        n = self.n_states**self.n_steps * self.n_obs if small else MOST_OBSERVATIONS + 1
         entries = n * self.n_act * self.n_states * first.model.n_successors
         if n > MOST_OBSERVATIONS or entries > MOST_ENTRIES:
             raise ValueError(
-                f"game and chain make a tree of Z**m S = {self.n_states}**{memory} * {self.n_obs} observations"
-                f"{f' and {entries} entries of rows' if small else ''}; must be at most {MOST_OBSERVATIONS} and "
-                f"{MOST_ENTRIES}: use a game with fewer steps (horizon), a chain with fewer states, or a smaller memory"
+                f"game and its chain make a tree of Z**T S = {self.n_states}**{self.n_steps} * {self.n_obs} "
+                f"observations{f' and {entries} entries of rows' if small else ''}; must be at most "
+                f"{MOST_OBSERVATIONS} and {MOST_ENTRIES}: use a game with fewer steps (horizon), a chain with fewer "
+                f"states{hint and ', or ' + hint}"
             )
         needs.ask({"rows of the tree": (40, n, self.n_act, self.n_states * first.model.n_successors)})
-        self.n_histories = self.n_states**memory
+        self.n_histories = self.n_states**self.n_steps
         self._kept: tuple[Any, int, tuple[FloatArray, ...]] | None = None
         self._following = self._numbers_that_follow()
 
@@ -100,8 +102,8 @@ class Histories:
         return kept[2]
 
     def populations(self, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
-        """Probability (n,) of each of the n histories at step t, and the mean population (n, S) after it."""
-        n = self.n_states ** min(t + 1, self.memory)
+        """Probability (n,) of each of the n histories at step t, and the population (n, S) after it."""
+        n = self.n_states ** min(t + 1, self.n_steps)
         shares = mu.reshape(-1, n, self.n_obs).sum(axis=0)  # of a history and its copies
         found = shares.sum(axis=1)
         reached = found > 0
@@ -110,7 +112,7 @@ class Histories:
         return found, shares
 
     def copied(self, tables: FloatArray) -> FloatArray:
-        """Tables (n, S, ...) at the histories of a step as those at all numbers of histories, (Z^m S, ...)."""
+        """Tables (n, S, ...) at the histories of a step as those at all numbers of histories, (Z^T S, ...)."""
         everywhere = np.tile(tables, (self.n_histories // len(tables), *(1,) * (tables.ndim - 1)))
         return everywhere.reshape(-1, *tables.shape[2:])
 
@@ -141,12 +143,12 @@ class Histories:
         return self.copied(self._with_noise(tables) if k in (1, 3) else tables)
 
     def _numbers_that_follow(self) -> SuccessorArray:
-        """Numbers of the histories that follow each, (Z^m, Z)."""
+        """Numbers of the histories that follow each, (Z^T, Z)."""
         first = self.n_states * np.arange(self.n_histories)[:, np.newaxis]
         return np.asarray((first + np.arange(self.n_states)) % self.n_histories, dtype=np.int32)
 
     def _successors(self, own: SuccessorArray | None, shape: tuple[int, ...]) -> SuccessorArray:
-        """Successors (Z^m S, ..., Z K) of the tree, from those of the game, (S, ..., K)."""
+        """Successors (Z^T S, ..., Z K) of the tree, from those of the game, (S, ..., K)."""
         if own is None:
             own = np.broadcast_to(np.arange(self.n_obs, dtype=np.int32), (*shape, self.n_obs))
         numbers = self._following.reshape(self.n_histories, *(1,) * (own.ndim - 1), self.n_states, 1)

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class _ArrayPolicy(Result[PolicyKind], ABC):
     """Base of both classes: one read-only array, and the compiled policy used by the kernels."""
@@ -369,11 +368,20 @@ class SoftmaxPolicy(_ArrayPolicy):
 class Played:
     """Base of Solution, which is accepted wherever a policy is."""
 
-    policy: SoftmaxPolicy | TabularPolicy
+    policy: Any
 
 
-PolicyFunction: TypeAlias = Callable[[FloatArray], FloatsLike] | Callable[[FloatArray, int], FloatsLike]
-PolicyLike: TypeAlias = SoftmaxPolicy | TabularPolicy | Played | Policy | FloatsLike | PolicyFunction
+class SeesNoise(ABC):
+    """Base of NoisePolicy: a policy that depends on the path of the noise."""
+
+    @abstractmethod
+    def _in(self, game: Game, name: str) -> TabularPolicy:
+        """The compiled policy in a game on one path of its noise."""
+
+
+_Probabilities: TypeAlias = Callable[[FloatArray, int], FloatsLike] | Callable[[FloatArray, int, Any], FloatsLike]
+PolicyFunction: TypeAlias = Callable[[FloatArray], FloatsLike] | _Probabilities
+PolicyLike: TypeAlias = SoftmaxPolicy | TabularPolicy | Played | SeesNoise | Policy | FloatsLike | PolicyFunction
 
 
 def _span(appearance: Any) -> dict[str, Any]:
@@ -395,7 +403,7 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
         TabularPolicy, SoftmaxPolicy, an array (S, A) or (L, S, A) of probabilities, a Solution (its policy), a compiled
         tmfcore._model.policy.Policy, or a callable f(mu, t) or f(mu) returning (S, A) probabilities. It is called once
         per step with mu (S,) read-only, and checked at every call; t is the step, or for a game in sweeps the sweeps
-        that have passed.
+        that have passed. In a game on a path of noise also a NoisePolicy, or a callable f(mu, t, z).
     game
         Its S, A and number of steps must fit.
     name
@@ -412,6 +420,8 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
     check.as_instance(game, "game", Game)
     if isinstance(policy, Played):
         policy = policy.policy
+    if isinstance(policy, SeesNoise):
+        policy = policy._in(game, name)
     if isinstance(policy, _ArrayPolicy):
         kernel: Policy = policy.kernel
     elif isinstance(policy, Policy):
@@ -422,8 +432,8 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
         )
         kernel = TabularPolicy(table).kernel
     elif callable(policy):
-        step = game.dt if game.unit == "sweeps" else None
-        function = of_mu_and_t(policy, name, step=step, read=check.as_rows)
+        step, path = (game.dt if game.unit == "sweeps" else None), game._path
+        function = of_mu_and_t(policy, name, path, "", step, 0 if path is None else game.n_steps, check.as_rows)
         return CallablePolicy(function, game.n_observations, game.n_actions, game.legal)
     else:
         raise TypeError(

@@ -31,6 +31,7 @@ from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
 from tmfcore._population.costs import BESIDE, seconds_per_step
 from tmfcore._population.jumps import Times, simulated
+from tmfcore._population.on_paths import simulated_on_paths
 from tmfcore._population.runs import Run, groups_of
 from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore._population.starts import start_of
@@ -66,6 +67,8 @@ def simulate(
     times: Times | FloatsLike | None = None,
 ) -> Simulation:
     """Sample R independent populations of `n_agents` agents (Theory, section 5).
+
+    If the noise is random, each is on a path of its own, which is drawn from a stream of its own.
 
     Parameters
     ----------
@@ -145,8 +148,13 @@ def simulate(
             record_every=record_every, decisions=decisions, trajectories=trajectories, progress=progress, times=times,
         )  # fmt: skip
     refuse_times(times)
-    game = in_steps(game, schedule, n_agents)
+    game = in_steps(game, schedule, n_agents, random=True)
     as_schedule(schedule)
+    if game._first is not None:
+        return simulated_on_paths(
+            game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
+            record_every=record_every, decisions=decisions, trajectories=trajectories, progress=progress,
+        )  # fmt: skip
     kernel = as_policy(policy, game)
     n_agents = check.as_positive_int(n_agents, "n_agents")
     replicas = check.as_positive_int(replicas, "replicas")

@@ -112,6 +112,8 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     record_times : (J+1,) float64 or None
         Under Poisson clocks, the times of the recorded counts, in units of time; `steps` then numbers them, and an
         interval counts as a step. None: steps * step.
+    noise : (R, T) int64 or (R, T, ...) float64 or None
+        If the noise is random, the path of each replica, as `Game.on` takes it: states of a chain, or values.
     fingerprint : Fingerprint or None
         Identifies game, schedule, N, policy and start, so that only matching results are combined. None, for a result
         made by hand: it cannot be combined with others.
@@ -142,6 +144,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     time: Time = "steps"
     action_labels: tuple[str, ...] = ()
     record_times: FloatArray | None = None
+    noise: FloatArray | IntArray | None = None
     fingerprint: Fingerprint | None = None
 
     @property

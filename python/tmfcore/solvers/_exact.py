@@ -34,8 +34,7 @@ class ExactSolver(Solver[TabularPolicy]):
 
     def _iterate(self, problem: Problem) -> Iterate:
         """The uniform policy of the problem."""
-        game = problem.game
-        return Iterate(game.model, game.initial, problem.active, game.n_steps, game.discount, problem.always)
+        return problem.iterate()
 
     def _table(self, problem: Problem, policy: object) -> FloatArray:
         """A policy of the game as a table of the solver's shape."""
@@ -43,7 +42,7 @@ class ExactSolver(Solver[TabularPolicy]):
 
     def _start(self, problem: Problem, policy: object) -> FloatArray:
         table = self._table(problem, policy)
-        return softened(table, problem.game) if issubclass(entry_of(type(self)).rule, LogitRule) else table
+        return softened(table, problem.legal) if issubclass(entry_of(type(self)).rule, LogitRule) else table
 
     def _policy(self, parameters: FloatArray, horizon: int) -> TabularPolicy:
         return TabularPolicy._trusted(parameters, horizon)

@@ -335,7 +335,7 @@ class Loop(Generic[P]):
                 [self.best, self.best_return, self.best_iteration, self.reference, self.reference_iteration]
             ),
         }
-        return Solution._made(
+        found: Solution[P] = Solution._made(
             policy=policy,
             flow=flow,
             history=row_arrays(self.rows, COLUMNS),
@@ -353,6 +353,7 @@ class Loop(Generic[P]):
             discretisation=self.discretisation(policy, gap, value) if again else None,
             fingerprint=problem.fingerprint,
         )
+        return problem.finished(found)
 
     def discretisation(self, policy: SoftmaxPolicy | TabularPolicy, gap: float, value: float) -> Discretisation | None:
         """What the grid says of a policy judged in continuous time, under Poisson clocks."""

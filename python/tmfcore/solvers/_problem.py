@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from contextlib import suppress
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,13 @@ from tmfcore._model.activation import ActingShares
 from tmfcore._model.continuous import Stages
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
+from tmfcore._model.legal import LegalArray
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore._model.schedules import Active, Schedule
+from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._grid import Grid, refuse_step
+from tmfcore.solvers.base import Solution
 
 __all__ = ["NEVER", "Problem", "is_decided", "logits_of", "no_logits", "softened"]
 
@@ -105,6 +109,11 @@ class Problem:
         return None if grid is None else Problem(self._given[0], self._given[1], self.n_agents, self.clock, grid)
 
     @property
+    def legal(self) -> LegalArray | None:
+        """Which actions are legal in each row of a policy."""
+        return self.game.legal
+
+    @property
     def decided(self) -> bool:
         """Whether the game is a Markov decision process, the same along every flow."""
         return is_decided(self.game, self.active)
@@ -127,6 +136,15 @@ class Problem:
                     largest = max(largest, float(np.abs(paid).max()), float(np.abs(passive).max()))
         weights = float(game.n_steps) if game.discount == 1 else (1 - game.discount**game.n_steps) / (1 - game.discount)
         return min(largest * weights, float(np.finfo(np.float64).max))
+
+    def iterate(self) -> Iterate:
+        """The uniform policy."""
+        game = self.game
+        return Iterate(game.model, game.initial, self.active, game.n_steps, game.discount, self.always)
+
+    def finished(self, solution: Solution[Any]) -> Solution[Any]:
+        """A Solution of the loop as it is returned."""
+        return solution
 
     def table(self, policy: object) -> FloatArray:
         """A policy at every step of its own flow, (T, S, A)."""
@@ -159,14 +177,13 @@ def is_decided(game: Game, active: Active) -> bool:
     return game.model.constant and not (isinstance(active, ActingShares) and active.depends_on_mu)
 
 
-def softened(table: FloatArray, game: Game) -> FloatArray:
-    """A policy (..., S, A) of the game that a softmax of moderate logits, or NEVER at illegal actions, can represent.
+def softened(table: FloatArray, legal: LegalArray | None) -> FloatArray:
+    """A policy (..., S, A) that a softmax of moderate logits, or NEVER at illegal actions, can represent.
 
     Rows with a legal action of probability below 1e-6 / A, with A the number of legal ones, are mixed with a share of
     1e-6 of the uniform row; other rows do not change.
     """
-    legal = game.legal
-    least = SHARE / game.n_actions if legal is None else legal * (SHARE / legal.sum(axis=1, keepdims=True))
+    least = SHARE / table.shape[-1] if legal is None else legal * (SHARE / legal.sum(axis=1, keepdims=True))
     hard = (table < least).any(axis=-1, keepdims=True)
     return np.asarray(np.where(hard, (1 - SHARE) * table + least, table))
 
@@ -176,9 +193,9 @@ def logits_of(table: FloatArray) -> FloatArray:
     return np.log(table, out=np.full(table.shape, NEVER), where=table > 0)
 
 
-def no_logits(shape: tuple[int, ...], game: Game) -> FloatArray:
+def no_logits(shape: tuple[int, ...], legal: LegalArray | None) -> FloatArray:
     """Logits (..., S, A) of the uniform policy: 0, and NEVER at illegal actions."""
     logits = np.zeros(shape)
-    if game.legal is not None:
-        logits[..., ~game.legal] = NEVER
+    if legal is not None:
+        logits[..., ~legal] = NEVER
     return logits

@@ -22,7 +22,7 @@ class LogitRule(TableRule[E]):
 
     def __init__(self, solver: E, problem: Problem) -> None:
         super().__init__(solver, problem)
-        self.logits = no_logits(self.policy.shape, problem.game)
+        self.logits = no_logits(self.policy.shape, problem.legal)
         self.spectral: SpectralRate | None = None
 
     def start(self, policy: FloatArray | None) -> None:

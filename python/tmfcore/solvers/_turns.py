@@ -17,7 +17,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import noted
 from tmfcore._base.types import FloatsLike
-from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
+from tmfcore._model.policies import SeesNoise, SoftmaxPolicy, TabularPolicy
 from tmfcore._model.policy import Policy
 from tmfcore._random import seeding
 from tmfcore.solvers._loop import Limit, Loop
@@ -162,7 +162,7 @@ class _Turn(Generic[P]):
 
 def _as_initial(initial: object) -> object:
     """Check `initial`: a policy, a Solution or None; an array becomes a TabularPolicy."""
-    kinds = (Solution, TabularPolicy, SoftmaxPolicy, Policy)
+    kinds = (Solution, TabularPolicy, SoftmaxPolicy, SeesNoise, Policy)
     if initial is None or isinstance(initial, kinds) or callable(initial):
         return initial
     if check.is_array(initial):

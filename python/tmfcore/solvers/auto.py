@@ -10,10 +10,13 @@ from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
 from tmfcore._base.types import Clock
-from tmfcore._model.game import Game
+from tmfcore._model.game import Game, in_steps
+from tmfcore._model.noise_paths import refuse_paths
 from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
+from tmfcore.solvers._grid import refuse_step
+from tmfcore.solvers._noise import NoisySolve
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import in_turns, made, named
 from tmfcore.solvers._solver import Solver, changed
@@ -45,6 +48,8 @@ class Options(TypedDict, total=False):
     progress: bars.Progress
     threads: int | None
     step: float | None
+    paths: int | None
+    memory: int | None
 
 
 @overload
@@ -85,6 +90,8 @@ def solve(
     progress: bars.Progress = False,
     threads: int | None = None,
     step: float | None = None,
+    paths: int | None = None,
+    memory: int | None = None,
 ) -> Solution[Any]:
     """Find an equilibrium of `game` played under `schedule`, with a given solver or with several that take turns.
 
@@ -96,6 +103,10 @@ def solve(
 
     If no table of the game depends on mu or t, as its model declares, the game is a Markov decision process. The
     default is then FixedPoint alone, which solves it by backward induction, in one pass.
+
+    If the noise of the game is random, one policy for all paths is found (Theory, section 13): on the tree of all
+    histories if the noise is a chain of few states and steps, exactly; else on drawn paths, by MirrorDescent and
+    FictitiousPlay, and then judged on fresh ones.
 
     Parameters
     ----------
@@ -130,6 +141,14 @@ def solve(
         Only with Poisson clocks: the length of the steps on which solvers work, in sweeps, an agent acting with
         probability rate * step. None: steps are refined until the tolerance is met in continuous time. The Solution is
         judged in continuous time, and its `discretisation` has the error of the steps.
+    paths : int or None, optional
+        Only if the noise is random: the number of paths to draw and to find the policy on. It is judged on twice as
+        many others, at least 256, by `exploitability`, for deviations that see what the policy sees; `tolerance`, by
+        default 0.005, is then that of the upper end of the interval, and the exploitability of `history` is the gain
+        of deviating at one step alone, summed over steps. None: the tree if it fits, else 64.
+    memory : int or None, optional
+        m, for drawn paths: the policy sees the last m states of the noise; 0: nothing of it. Of noise that is a
+        function it sees at which of up to 8 levels, or 16 values, it is. None: 1.
 
     Returns
     -------
@@ -157,7 +176,14 @@ def solve(
     >>> tmf.solve(game, tmf.Synchronous(), solver="Homotopy", iterations=50).converged
     True
     """
-    problem = Problem(game, schedule, n_agents, "schedule", step)
+    noisy = None
+    if check.as_instance(game, "game", Game)._first is not None:
+        refuse_step(step)
+        noisy = NoisySolve(in_steps(game, schedule, n_agents, random=True), schedule, n_agents, paths, memory, rng)
+        problem = noisy.problem("schedule")
+    else:
+        refuse_paths(paths=paths, memory=memory)
+        problem = Problem(game, schedule, n_agents, "schedule", step)
     if iterations is not None:
         iterations = check.as_positive_int(iterations, "iterations")
     changes: dict[str, Any] = {}
@@ -167,13 +193,19 @@ def solve(
         changes["tolerance"] = tolerance
     if not _own("absolute_tolerance", absolute_tolerance):
         changes["absolute_tolerance"] = absolute_tolerance
+    chosen = _chosen(solver, problem)
+    if noisy is not None:
+        chosen = noisy.check(chosen, asked=solver is not None)
+        changes |= noisy.tolerances(changes, chosen)
     limit = {} if iterations is None else {"iterations": iterations}
-    solvers = [changed(each, **changes, **({} if kept else limit)) for each, kept in _chosen(solver, problem)]
+    solvers = [changed(each, **changes, **({} if kept else limit)) for each, kept in chosen]
     loops = play(
         solvers, problem, rng=rng, initial=initial, callback=callback, progress=progress,
         threads=threads, time_limit=time_limit, iterations=iterations,
     )  # fmt: skip
     reason = "; ".join(f"{loop.solver.name}: {loop.reason}" if len(solvers) > 1 else loop.reason for loop in loops)
+    if noisy is not None and noisy.tree is None:
+        return noisy.best(loops, reason)
     if not any(loop.converged for loop in loops) and all(loop.missed for loop in loops):
         warn(f"{'solve' if len(solvers) > 1 else solvers[0].name} has not converged: {reason}", ConvergenceWarning)
     for loop in loops:

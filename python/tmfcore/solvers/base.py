@@ -13,7 +13,9 @@ import numpy.typing as npt
 from tmfcore._base.functions import ConvergenceWarning
 from tmfcore._base.types import Clock
 from tmfcore._limit.mean_field import Flow
+from tmfcore._limit.over_paths import NoiseExploitability
 from tmfcore._model.fingerprint import Fingerprint
+from tmfcore._model.noise_policy import NoisePolicy
 from tmfcore._model.policies import Played, SoftmaxPolicy, TabularPolicy
 from tmfcore._results.records import Record
 from tmfcore._results.result import Result
@@ -39,7 +41,7 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
 
     Parameters
     ----------
-    policy : SoftmaxPolicy or TabularPolicy
+    policy : SoftmaxPolicy, TabularPolicy, or NoisePolicy if the noise is random
         The iterate with the smallest exploitability.
     flow : Flow
         The mean-field flow of `policy` at every step; for a stationary equilibrium, one step from its distribution.
@@ -73,6 +75,13 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
         Under Poisson clocks: the length of the steps on which the solver worked, what they say of `policy`, and by how
         much that differs from continuous time. `flow`, `exploitability`, `mean_return` and `converged` are those of
         continuous time; `history` is in steps.
+    information : str
+        If the noise is random, what the policy sees of it.
+    paths : int or None
+        The number of paths on which it was found; None: on all histories, exactly, or without random noise.
+    judgement : NoiseExploitability or None
+        Of a policy found on paths: what deviations gain on fresh ones. It decides `exploitability`, `mean_return` and
+        `converged`.
     fingerprint : Fingerprint or None
         Of game, schedule, N and clock.
 
@@ -84,7 +93,7 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
 
     RANGES: ClassVar[dict[str, str]] = {"finite": "exploitability mean_return"}
 
-    policy: P = field(metadata={"kind": "SoftmaxPolicy | TabularPolicy"})
+    policy: P = field(metadata={"kind": "SoftmaxPolicy | TabularPolicy | NoisePolicy"})
     flow: Flow
     history: dict[str, npt.NDArray[Any]]
     converged: bool
@@ -99,6 +108,9 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
     solver: dict[str, Any] = field(default_factory=dict)
     state: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     discretisation: Discretisation | None = None
+    information: str = ""
+    paths: int | None = None
+    judgement: NoiseExploitability | None = None
     fingerprint: Fingerprint | None = None
 
     def _facts(self) -> Iterator[tuple[str, object]]:
@@ -109,6 +121,8 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
         if self.discretisation is not None:
             yield "discretisation error", f"{self.discretisation.exploitability_error:+.1e}"
             yield "step", f"{self.discretisation.step:.3g}"
+        if self.information:
+            yield "sees", self.information + ("" if self.paths is None else f", found on {self.paths} paths")
         made = int(self.history["iteration"][-1]) if len(self.history.get("iteration", ())) else self.best_iteration
         yield "stopped", f"{'converged' if self.converged else 'not converged'} in {made}"
 
@@ -131,6 +145,9 @@ class Solution(Result[Literal["exploitability", "flow", "policy"]], Played, Gene
         if kind == "flow":
             return self.flow.plot(**style)
         if kind == "policy":
+            policy: Any = self.policy
+            if isinstance(policy, NoisePolicy):
+                return policy._drawn(None, **style)
             return self.policy._drawn(None, appearance=self.flow, **style)
         from tmfcore.plotting._canvas import style_of
 

@@ -192,7 +192,7 @@ class TMFPG(Solver[SoftmaxPolicy]):
             if given.shape[-1] <= features and n_stages % len(given) == 0 and takes_all:
                 theta[..., : given.shape[-1]] = np.repeat(given, n_stages // len(given), axis=0)
                 return theta
-        table = softened(problem.table(policy), game)
+        table = softened(problem.table(policy), problem.legal)
         stage = np.arange(game.n_steps) * n_stages // game.n_steps
         starts = np.searchsorted(stage, np.arange(n_stages))
         means = np.add.reduceat(table, starts, axis=0) / np.bincount(stage)[:, np.newaxis, np.newaxis]
@@ -202,7 +202,7 @@ class TMFPG(Solver[SoftmaxPolicy]):
     def _zero(self, game: Game) -> FloatArray:
         """The theta of the uniform policy."""
         theta = np.zeros(self._shape(game))
-        theta[..., 0] = no_logits(theta.shape[:3], game)
+        theta[..., 0] = no_logits(theta.shape[:3], game.legal)
         return theta
 
     def _policy(self, parameters: FloatArray, horizon: int) -> SoftmaxPolicy:

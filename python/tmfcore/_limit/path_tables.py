@@ -1,0 +1,212 @@
+"""A game on many paths of its noise, step by step on all paths together (Theory, section 13).
+
+Rewards and rows are those at the populations of the paths, which `advance` asks the game for, once per path and step;
+`push` and `back` use them again for one agent among these populations, who may do something else.
+
+Notation: R paths, S observations, A actions, K successors, T steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from tmfcore._base.threads import Together
+from tmfcore._base.validation import FloatArray, IntArray, SuccessorArray
+from tmfcore._model.noise_information import Information
+from tmfcore._model.noise_paths import Paths
+from tmfcore._model.schedules import Active, share_at
+
+__all__ = ["PathTables"]
+
+MOST_ENTRIES = 2**27  # of the rows of all paths and steps, 1 GB
+SWEEPS = 30  # most passes in the search of a deviation
+
+
+class PathTables:
+    """Populations of all paths, and what one agent among them earns.
+
+    Parameters
+    ----------
+    paths : Paths
+    active : Active
+        beta_t(o, mu) of the schedule.
+    always : bool
+        Whether the valued agent acts at every step.
+    workers : int, optional
+        Threads that ask the game.
+
+    Attributes
+    ----------
+    mu : (R, T+1, S) float64
+        Populations, as far as they have advanced.
+    """
+
+    def __init__(self, paths: Paths, active: Active, always: bool, workers: int = 1) -> None:
+        self.paths, self.active, self.always, self.workers = paths, active, always, workers
+        self.models = [game.model for game in paths.games]
+        first = self.models[0]
+        self.n_steps, self.n_obs, self.n_act = paths.game.n_steps, first.n_observations, first.n_actions
+        self.discount, self.initial, self.weights = paths.game.discount, paths.game.initial, paths.weights
+        self.fixed = all(model.constant_transition for model in self.models)
+        n = len(paths)
+        cells = first.n_observations * (first.n_actions * first.n_successors + first.n_passive_successors)
+        if not self.fixed and cells * n * self.n_steps > MOST_ENTRIES:
+            raise ValueError(
+                f"paths is {n}; must be at most {max(1, MOST_ENTRIES // (cells * self.n_steps))}: the rows of all "
+                f"paths and steps would have {cells * n * self.n_steps} entries"
+            )
+        self.targets = _targets(first.successors, n, self.n_obs)
+        self.passive_targets = _targets(first.passive_successors, n, self.n_obs)
+        self.mu = np.empty((n, self.n_steps + 1, self.n_obs))
+        self.mu[:, 0] = self.initial
+        self.at: list[tuple[FloatArray, ...]] = [()] * self.n_steps
+
+    def ask(self, t: int, together: Together) -> None:
+        """Rewards, rows and probabilities of acting at the populations of step t."""
+        mu = self.mu[:, t]
+
+        def some(first: int, last: int) -> list[tuple[FloatArray, ...]]:
+            return [self.models[r].tables(mu[r], t) for r in range(first, last)]
+
+        ends = np.linspace(0, len(mu), self.workers + 1).astype(int).tolist()
+        parts = together([partial(some, *pair) for pair in pairwise(ends)], None)
+        asked = [tables for part in parts for tables in part]
+        keep = asked[:1] if self.fixed and not self.at[0] else asked
+        reward, rest = (np.stack([tables[k] for tables in asked]) for k in (0, 2))
+        if self.fixed and self.at[0]:
+            rows, passive = self.at[0][1], self.at[0][3]
+        else:
+            rows, passive = (np.stack([tables[k] for tables in keep]) for k in (1, 3))
+        beta = np.stack([np.broadcast_to(share_at(self.active, now, t), self.n_obs) for now in mu])
+        self.at[t] = (reward, rows, rest, passive, beta)
+
+    def push(self, t: int, mu: FloatArray, pi: FloatArray) -> FloatArray:
+        """The distributions (R, S) after step t of agents at `mu` (R, S) that play `pi` (R, S, A)."""
+        _, rows, _, passive, beta = self.at[t]
+        found = self._moved((beta * mu)[:, :, np.newaxis] * pi, rows, self.targets)
+        return found + self._moved((1 - beta) * mu, passive, self.passive_targets)
+
+    def back(self, t: int, later: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Q (R, S, A) of acting at step t, and the value (R, S) of waiting, from the values (R, S) at t + 1."""
+        reward, rows, rest, passive, _ = self.at[t]
+        q = reward + self.discount * self._expected(rows, later, self.targets)
+        return q, rest + self.discount * self._expected(passive, later, self.passive_targets)
+
+    def valued(self, t: int, acting: FloatArray, waiting: FloatArray) -> FloatArray:
+        """Values (R, S) from those of acting and of waiting."""
+        if self.always:
+            return acting
+        beta = self.at[t][4]
+        return np.asarray(beta * acting + (1 - beta) * waiting)
+
+    def _moved(self, weights: FloatArray, rows: FloatArray, targets: IntArray | None) -> FloatArray:
+        n = len(self.mu)
+        flat = weights.reshape(n, 1, -1)
+        if targets is None:
+            return np.asarray(np.matmul(flat, rows.reshape(len(rows), -1, self.n_obs))[:, 0])
+        cells = weights[..., np.newaxis] * rows
+        found = np.bincount(targets, cells.reshape(-1), n * self.n_obs)
+        return np.asarray(found.reshape(n, self.n_obs), dtype=np.float64)
+
+    def _expected(self, rows: FloatArray, later: FloatArray, targets: IntArray | None) -> FloatArray:
+        n = len(self.mu)
+        if targets is None:
+            found = np.matmul(rows.reshape(len(rows), -1, self.n_obs), later[:, :, np.newaxis])
+            return np.asarray(found.reshape(n, *rows.shape[1:-1]))
+        reached = later.reshape(-1)[targets].reshape(n, *rows.shape[1:])
+        return np.asarray((rows * reached).sum(axis=-1))
+
+    # ---------------------------------------------------------------------------------------- policies, deviations
+
+    def play(self, policy: Callable[[int, FloatArray], FloatArray]) -> None:
+        """Populations in which all play `policy`(t, mu) -> (R, S, A), a function of the populations (R, S)."""
+        together = Together(self.workers)
+        try:
+            self.pi = np.empty((len(self.mu), self.n_steps, self.n_obs, self.n_act))
+            for t in range(self.n_steps):
+                self.ask(t, together)
+                self.pi[:, t] = policy(t, self.mu[:, t])
+                self.mu[:, t + 1] = self.push(t, self.mu[:, t], self.pi[:, t])
+                self.mu[:, t + 1] /= self.mu[:, t + 1].sum(axis=1, keepdims=True)
+        finally:
+            together.close()
+
+    def values(self) -> tuple[FloatArray, FloatArray]:
+        """Q (R, T, S, A) of what was played, and the returns (R,)."""
+        found = np.empty_like(self.pi)
+        later = np.zeros((len(self.mu), self.n_obs))
+        for t in range(self.n_steps - 1, -1, -1):
+            found[:, t], waiting = self.back(t, later)
+            later = self.valued(t, (self.pi[:, t] * found[:, t]).sum(axis=-1), waiting)
+        return found, self.returns(later)
+
+    def returns(self, values: FloatArray) -> FloatArray:
+        """The return of an agent on each path, (R,), from values (R, S) at the start."""
+        return np.asarray(values @ self.initial)
+
+    def deviate(
+        self, information: Information, histories: IntArray, sweeps: int = SWEEPS
+    ) -> tuple[IntArray, FloatArray]:
+        """The actions (T, H, S) of the best deviation found that knows `histories` (R, T), and its returns (R,).
+
+        Each sweep chooses actions backward, given where the deviating agent is at each step: at first where the others
+        are, then where the actions of the last sweep lead. The mean return does not fall from sweep to sweep.
+        If the histories are all of the past, the first sweep finds the best response.
+        """
+        chosen = np.zeros((self.n_steps, information.n_histories, self.n_obs), np.int64)
+        best, where = (chosen, np.full(len(self.mu), -np.inf)), self.mu
+        for _ in range(sweeps):
+            later = np.zeros((len(self.mu), self.n_obs))
+            for t in range(self.n_steps - 1, -1, -1):
+                q, waiting = self.back(t, later)
+                weights = self.weights[:, np.newaxis] * where[:, t]
+                chosen[t] = information.mean(weights, q, histories[:, t]).argmax(axis=-1)
+                later = self.valued(t, _at(q, chosen[t, histories[:, t]]), waiting)
+            found = self.returns(later)
+            if not self.weights @ found > self.weights @ best[1] + 1e-13 * abs(self.weights @ found):
+                break
+            best = (chosen.copy(), found)
+            if sweeps > 1:
+                where = self.moves(chosen, histories)
+        return best
+
+    def moves(self, chosen: IntArray, histories: IntArray) -> FloatArray:
+        """Distributions (R, T+1, S) of an agent that takes the actions (T, H, S)."""
+        where = np.empty_like(self.mu)
+        where[:, 0] = self.initial
+        for t in range(self.n_steps):
+            pi = np.eye(self.n_act)[chosen[t, histories[:, t]]]
+            where[:, t + 1] = self.push(t, where[:, t], pi)
+        return where
+
+    def returns_of(self, chosen: IntArray, histories: IntArray) -> FloatArray:
+        """Returns (R,) of one agent that takes the actions (T, H, S)."""
+        later = np.zeros((len(self.mu), self.n_obs))
+        for t in range(self.n_steps - 1, -1, -1):
+            q, waiting = self.back(t, later)
+            later = self.valued(t, _at(q, chosen[t, histories[:, t]]), waiting)
+        return self.returns(later)
+
+    def foreseen(self) -> FloatArray:
+        """Returns (R,) of the best responses that know the path."""
+        later = np.zeros((len(self.mu), self.n_obs))
+        for t in range(self.n_steps - 1, -1, -1):
+            q, waiting = self.back(t, later)
+            later = self.valued(t, q.max(axis=-1), waiting)
+        return self.returns(later)
+
+
+def _at(q: FloatArray, actions: IntArray) -> FloatArray:
+    """Entries of q (R, S, A) at actions (R, S)."""
+    return np.take_along_axis(q, actions[:, :, np.newaxis], axis=-1)[:, :, 0]
+
+
+def _targets(successors: SuccessorArray | None, n: int, n_obs: int) -> IntArray | None:
+    """Successors on each of n paths, numbered path by path, flat; None if rows are dense."""
+    if successors is None:
+        return None
+    return (np.arange(n)[:, np.newaxis] * n_obs + successors.reshape(1, -1)).reshape(-1)
