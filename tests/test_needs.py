@@ -11,6 +11,7 @@ import pytest
 
 import tmfcore as tmf
 from tmfcore._base import needs
+from tmfcore._model.noise_tree import NoiseTree
 
 RNG = np.random.default_rng(0)
 
@@ -23,14 +24,14 @@ def uniform(S, A):
     return np.full((S, A), 1 / A)
 
 
+CHAIN = tmf.NoiseChain([0.5, 0.5], [[0.5, 0.5], [0.5, 0.5]])
 BIG, WIDE, SHORT = dense(20, 4, 4000), dense(250, 3, 30), dense(30, 4, 3)
 NOISY = tmf.Game(
     20, 2, 400, 1.0, np.full(20, 0.05), lambda mu, t, z: np.full((20, 2), z), RNG.dirichlet(np.ones(20), (20, 2)),
-    noise=np.zeros(400),
+    noise=CHAIN,
 )  # fmt: skip
 ROWS = np.array([[[1, 0], [0, 1]]] * 2)
-TREE = tmf.Game(2, 2, 14, 1.0, [1, 0], np.zeros((2, 2)), ROWS, noise=np.zeros(14))
-CHAIN = tmf.NoiseChain([0.5, 0.5], [[0.5, 0.5], [0.5, 0.5]])
+TREE = tmf.Game(2, 2, 14, 1.0, [1, 0], np.zeros((2, 2)), ROWS, noise=CHAIN)
 FLOW = tmf.mean_field(BIG, uniform(20, 4), tmf.Synchronous())
 ALL, TENTH = tmf.Synchronous(), tmf.Fraction(0.1)
 
@@ -49,10 +50,11 @@ CALLS = {
     "finite_exploitability": (
         tmf.finite_exploitability, dense(20, 2, 500), uniform(20, 2), ALL, 100, {"replicas": 50, "rng": 1}
     ),
-    "over_noise": (
-        tmf.over_noise, NOISY, uniform(20, 2), ALL, CHAIN, 50, {"paths": 50, "populations": True, "rng": 1}
-    ),
-    "NoiseTree": (tmf.NoiseTree, TREE, CHAIN, {}),
+    "flows on paths": (tmf.mean_field, NOISY, uniform(20, 2), ALL, {"paths": 100, "rng": 1}),
+    "values on paths": (tmf.evaluate, NOISY, uniform(20, 2), ALL, {"paths": 100, "rng": 1}),
+    "gains on paths": (tmf.exploitability, NOISY, uniform(20, 2), ALL, {"paths": 100, "rng": 1}),
+    "replicas on paths": (tmf.simulate, NOISY, uniform(20, 2), ALL, 100, {"replicas": 50, "rng": 1}),
+    "NoiseTree": (NoiseTree, TREE, {}),
     "fluctuations": (tmf.analysis.fluctuations, dense(100, 3, 100), uniform(100, 3), ALL, 100, {}),
     "convergence": (
         tmf.analysis.convergence, dense(100, 3, 100), uniform(100, 3), ALL, [100, 1000], {"replicas": 100, "rng": 1}

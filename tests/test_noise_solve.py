@@ -48,9 +48,9 @@ def test_the_weight_of_all_paths():
 
     law = noisy(5)
     paths = Paths.of(law, None, None)
-    make = lambda clock: PathProblem(paths, Information.of(paths, 5), SCHEDULE, None, clock)  # noqa: E731
+    problem = PathProblem(paths, Information.of(paths, 5), SCHEDULE, None, "schedule")
     for solver in (tmf.solvers.MirrorDescent(tolerance=1e-7), tmf.solvers.FictitiousPlay(tolerance=2e-2)):
-        (loop,) = play([solver], law, SCHEDULE, None, problem=make)
+        (loop,) = play([solver], problem)
         found = loop.solution()
         assert loop.converged and found.paths == 32 and found.information == "the last 5 states of the noise"
         exact = tmf.exploitability(law, found, SCHEDULE)
@@ -58,7 +58,7 @@ def test_the_weight_of_all_paths():
         assert exact < 2e-7 if solver.name == "MirrorDescent" else exact < 0.05
         np.testing.assert_allclose(found.flow.mu, tmf.mean_field(law, found, SCHEDULE).mu, atol=1e-12)
     exact = tmf.solve(law, SCHEDULE, tolerance=1e-7)
-    (loop,) = play([tmf.solvers.MirrorDescent(tolerance=1e-7)], law, SCHEDULE, None, problem=make)
+    (loop,) = play([tmf.solvers.MirrorDescent(tolerance=1e-7)], problem)
     assert abs(loop.solution().mean_return - exact.mean_return) < 1e-5
 
 

@@ -16,7 +16,7 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit.mean_field import Evaluation, Flow, active_fractions, is_always, refuse_overflow, types_of
 from tmfcore._limit.path_tables import PathTables
-from tmfcore._limit.sizes import value_needs
+from tmfcore._limit.sizes import Needs, value_needs
 from tmfcore._model import appearance
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
@@ -156,6 +156,7 @@ def mean_flow(
     workers = _workers(threads)
     found = Paths.of(game, paths, rng)
     every = min(record_every, game.n_steps)
+    needs.ask(_flow_needs(found, every))
     mu, acted = _flows(found, policy, active, every, workers)
     return _flow(found, mu, acted, every, Fingerprint.of(game, schedule, n_agents))
 
@@ -170,6 +171,7 @@ def evaluated(
     workers = _workers(threads)
     if flow is None:
         found = Paths.of(game, paths, rng)
+        needs.ask(_flow_needs(found, 1) | _value_needs(game))
         mu, acted = _flows(found, policy, active, 1, workers)
         flow = _flow(found, mu, acted, 1, own)
     else:
@@ -177,8 +179,8 @@ def evaluated(
             raise ValueError("paths or rng is given beside flow; must be omitted: the paths are those of the flow")
         found, mu = _paths_along(flow, game), np.asarray(flow.by_path)
         same("flow", flow.fingerprint, own, LIMIT)
+        needs.ask(_value_needs(game))
     n, n_steps, n_obs = len(found), game.n_steps, game.n_observations
-    needs.ask(value_needs(game) | {"values of 16 paths": (128, n_steps + 1, n_obs * (1 + game.n_actions))})
     kernels, weights = found.policy(policy), found.weights
     values, q = np.zeros((n_steps + 1, n_obs)), np.zeros((n_steps, n_obs, game.n_actions))
     returns, together = np.empty(n), 16  # a few paths at once, and their means in their order
@@ -255,7 +257,6 @@ def _flows(
     """The recorded flow (R, J+1, S) on each path, and the shares that act, (R, T); (1,) or (T,) if always the same."""
     n, n_steps = len(paths), paths.game.n_steps
     records = len(appearance.recorded_steps(n_steps, every))
-    needs.ask({"by_path": (8, n, records, paths.game.n_observations)})
     kernels = paths.policy(policy)
     mu = np.empty((n, records, paths.game.n_observations))
     acted = np.empty((n, n_steps)) if isinstance(active, ActingShares) else active
@@ -268,6 +269,17 @@ def _flows(
 
     over_replicas(play, n, min(workers, n), SECONDS)
     return mu, acted
+
+
+def _flow_needs(paths: Paths, every: int) -> Needs:
+    """The flows on all paths."""
+    n_steps = paths.game.n_steps
+    return {"by_path": (8, len(paths), -(-n_steps // every) + 1, paths.game.n_observations)}
+
+
+def _value_needs(game: Game) -> Needs:
+    """Means of values over paths, and those of some paths."""
+    return value_needs(game) | {"values of 16 paths": (128, game.n_steps + 1, game.n_observations, 1 + game.n_actions)}
 
 
 def _flow(paths: Paths, mu: FloatArray, acted: FloatArray, every: int, fingerprint: Fingerprint) -> Flow:

@@ -25,6 +25,7 @@ from tmfcore._base.types import FloatsLike, PolicyKind
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore._model.legal import as_lawful_policy, never_taken, uniform
+from tmfcore._model.played import Played, SeesNoise
 from tmfcore._model.policy import AffinePolicy, CallablePolicy, Policy, TablePolicy, softmax
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Variable
@@ -363,20 +364,6 @@ class SoftmaxPolicy(_ArrayPolicy):
         if game.legal is not None:
             theta[:, ~game.legal, 0] = -np.inf
         return cls(theta if affine else theta[..., 0], horizon=_steps(game))
-
-
-class Played:
-    """Base of Solution, which is accepted wherever a policy is."""
-
-    policy: Any
-
-
-class SeesNoise(ABC):
-    """Base of NoisePolicy: a policy that depends on the path of the noise."""
-
-    @abstractmethod
-    def _in(self, game: Game, name: str) -> TabularPolicy:
-        """The compiled policy in a game on one path of its noise."""
 
 
 _Probabilities: TypeAlias = Callable[[FloatArray, int], FloatsLike] | Callable[[FloatArray, int, Any], FloatsLike]
