@@ -24,8 +24,9 @@ from tmfcore._model import sources
 from tmfcore._model.core import TINY
 from tmfcore._model.game import Game
 from tmfcore._model.model import Model
+from tmfcore._model.played import Played
 from tmfcore._model.poisson import Poisson
-from tmfcore._model.policies import Played, PolicyLike, as_policy
+from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 
 __all__ = ["Continuous", "Stages", "Timetable", "pull", "push", "record_times", "refuse_steps", "refuse_times"]

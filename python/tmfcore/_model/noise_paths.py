@@ -16,7 +16,8 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
 from tmfcore._model.noise import NoiseChain, drawn
 from tmfcore._model.noise_policy import NoisePolicy
-from tmfcore._model.policies import Played, TabularPolicy, as_policy
+from tmfcore._model.played import Played
+from tmfcore._model.policies import TabularPolicy, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._random import seeding
 

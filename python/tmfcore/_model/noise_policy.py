@@ -13,7 +13,8 @@ from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
 from tmfcore._model.noise import NoiseChain
-from tmfcore._model.policies import SeesNoise, TabularPolicy
+from tmfcore._model.played import SeesNoise
+from tmfcore._model.policies import TabularPolicy
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Variable
 

@@ -20,7 +20,8 @@ from tmfcore._model.game import Game
 from tmfcore._model.noise import NoiseChain
 from tmfcore._model.noise_histories import Histories
 from tmfcore._model.noise_policy import NoisePolicy
-from tmfcore._model.policies import Played, PolicyLike, TabularPolicy, as_policy
+from tmfcore._model.played import Played
+from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.policy import TablePolicy
 from tmfcore._model.schedules import Bernoulli, Schedule, as_schedule, share_at
 

@@ -30,7 +30,7 @@ from tmfcore._model.policy import AffinePolicy, CallablePolicy, Policy, TablePol
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Variable
 
-__all__ = ["PolicyFunction", "PolicyLike", "SoftmaxPolicy", "TabularPolicy", "as_policy"]
+__all__ = ["Played", "PolicyFunction", "PolicyLike", "SoftmaxPolicy", "TabularPolicy", "as_policy"]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

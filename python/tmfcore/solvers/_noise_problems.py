@@ -27,7 +27,8 @@ from tmfcore._model.noise_information import Information
 from tmfcore._model.noise_paths import Paths
 from tmfcore._model.noise_policy import NoisePolicy
 from tmfcore._model.noise_tree import NoiseTree
-from tmfcore._model.policies import Played, SoftmaxPolicy, TabularPolicy, as_policy
+from tmfcore._model.played import Played
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore._model.policy import TablePolicy
 from tmfcore._model.schedules import Schedule
 from tmfcore._model.table_model import TableModel

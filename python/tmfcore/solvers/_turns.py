@@ -17,7 +17,8 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import noted
 from tmfcore._base.types import FloatsLike
-from tmfcore._model.policies import SeesNoise, SoftmaxPolicy, TabularPolicy
+from tmfcore._model.played import SeesNoise
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._model.policy import Policy
 from tmfcore._random import seeding
 from tmfcore.solvers._loop import Limit, Loop

@@ -16,7 +16,8 @@ from tmfcore._limit.mean_field import Flow
 from tmfcore._limit.over_paths import NoiseExploitability
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.noise_policy import NoisePolicy
-from tmfcore._model.policies import Played, SoftmaxPolicy, TabularPolicy
+from tmfcore._model.played import Played
+from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._results.records import Record
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table, Variable
