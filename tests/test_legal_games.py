@@ -65,20 +65,26 @@ def test_games_of_the_joint_law(called):
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(game)).legal, game.legal)
 
 
-def test_trees_of_noise():
-    def tree(gain, moves, **legal):
-        game = tmf.Game(
-            2, gain.shape[1], 3, 0.9, [0.5, 0.5], lambda mu, t, z: gain - (1 + z) * mu[:, None], moves, noise=np.zeros(3),
-            **legal,
-        )  # fmt: skip
-        return tmf.NoiseTree(game, tmf.NoiseChain([0.5, 0.5], [[0.5, 0.5], [0.2, 0.8]]))
+@pytest.mark.parametrize("paths", [None, 30], ids=["tree", "paths"])
+def test_random_noise(paths):
+    """One policy for all paths gives illegal actions no weight, and earns what that of the game of legal actions does."""
+    def noisy(gain, moves, **legal):
+        chain = tmf.NoiseChain([0.5, 0.5], [[0.5, 0.5], [0.2, 0.8]])
+        return tmf.Game(
+            2, gain.shape[1], 3, 0.9, [0.5, 0.5], lambda mu, t, z: gain - (1 + z) * mu[:, None], moves, noise=chain, **legal
+        )
 
-    one, other = tree(GAIN, MOVES, legal=LEGAL), tree(narrow(GAIN), narrow(MOVES))
-    np.testing.assert_array_equal(one.game.legal, np.tile(LEGAL, (8, 1)))
-    found, sought = (tmf.solve(each.game, SYNCHRONOUS) for each in (one, other))
-    assert found.converged
-    assert not found.policy.table[:, ~one.game.legal].any()
-    assert found.mean_return == pytest.approx(sought.mean_return, abs=1e-12)
+    games = noisy(GAIN, MOVES, legal=LEGAL), noisy(narrow(GAIN), narrow(MOVES))
+    for name in ("MirrorDescent", "FictitiousPlay"):
+        options = {"paths": paths, "rng": 1, "tolerance": 0.5, "iterations": 20, "solver": name}
+        found, sought = (tmf.solve(each, SYNCHRONOUS, **options) for each in games)
+        assert not found.policy.table[..., ~LEGAL].any() and found.policy.table.min() == 0
+        assert found.mean_return == pytest.approx(sought.mean_return, abs=1e-12)
+        gaps = [tmf.exploitability(*each, SYNCHRONOUS, paths=20, rng=2).value for each in zip(games, (found, sought), strict=True)]
+        assert gaps[0] == pytest.approx(gaps[1], abs=1e-12)
+    wrong = tmf.NoisePolicy(np.full((2, *LEGAL.shape), 1 / LEGAL.shape[1]))
+    with pytest.raises(ValueError, match=r"must be 0: game.legal\[0, 0\] is False"):
+        tmf.mean_field(games[0], wrong, SYNCHRONOUS)
 
 
 def test_types_keep_their_legal_actions_and_lack_those_of_others():

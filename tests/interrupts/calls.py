@@ -201,14 +201,14 @@ def _(threads):
     return lambda: tmf.finite_exploitability(game, uniform(game), tmf.Fraction(0.1), 10_000, replicas=2000, rng=1, threads=threads)
 
 
-@call("over_noise")
+@call("paths of noise")
 def _():
     def reward(mu, t, rain):
         return np.repeat(-(mu + np.array([0.0, rain]))[:, None], 2, axis=1)
 
-    game = tmf.Game(2, 2, 3000, 1.0, [1, 0], reward, [[[1, 0], [0, 1]]] * 2, noise=np.zeros(3000))
     weather = tmf.NoiseChain([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]])
-    return lambda: tmf.over_noise(game, uniform(game), tmf.Synchronous(), weather, paths=10_000, rng=1)
+    game = tmf.Game(2, 2, 3000, 1.0, [1, 0], reward, [[[1, 0], [0, 1]]] * 2, noise=weather)
+    return lambda: tmf.evaluate(game, uniform(game), tmf.Synchronous(), paths=10_000, rng=1)
 
 
 @call("solve")

@@ -11,6 +11,7 @@ solvers update like any other.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,10 @@ class PathProblem(Problem):
     @property
     def decided(self) -> bool:
         return False
+
+    @cached_property
+    def scale(self) -> float:
+        return Problem(self.paths.games[0], self.schedule, self.n_agents, self.clock).scale
 
     def iterate(self) -> Iterate:
         return _PathIterate.of(self)
