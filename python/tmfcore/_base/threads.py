@@ -20,7 +20,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Executor, Future, wait
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeAlias, TypeVar
@@ -165,20 +166,23 @@ def over_replicas(
 
     size = max(1, min(int(2e-3 / seconds), -(-replicas // (4 * workers))))
     pool = _Pool(workers)
+    # Not futures.wait, which holds a lock of every future; an interrupt there would leave them locked.
+    finished: SimpleQueue[Future[None]] = SimpleQueue()
 
     def end() -> None:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
     try:
-        pending: set[Future[None]] = {
-            pool.submit(stop.heeded, partial(chunk, first, min(first + size, replicas)))
-            for first in range(0, replicas, size)
-        }
+        pending = 0
+        for first in range(0, replicas, size):
+            future = pool.submit(stop.heeded, partial(chunk, first, min(first + size, replicas)))
+            future.add_done_callback(finished.put)
+            pending += 1
         while pending:
-            finished, pending = wait(pending, PERIOD, return_when=FIRST_COMPLETED)
-            for future in finished:
-                future.result()
+            with suppress(Empty):
+                finished.get(timeout=PERIOD).result()
+                pending -= 1
             if stop.is_set():  # by a call that this one is a part of
                 raise Stopped
             if watch is not None:
