@@ -86,6 +86,26 @@ def test_step_of_a_parallel_environment(measure, make):
     assert sum(info["acts"] for info in infos.values()) in (0, B)
 
 
+@pytest.mark.benchmark(group="environments: an episode of 10 agents, 20 steps of 3")
+@pytest.mark.parametrize("kind", ["parallel", "aec"])
+def test_episode_of_few_agents(measure, kind):
+    """us per step, with the reset: what Python takes for each call and each agent."""
+    pettingzoo = pytest.importorskip("tmfcore.interop.pettingzoo", exc_type=ImportError)
+    env = (pettingzoo.parallel_env if kind == "parallel" else pettingzoo.aec_env)(GAME, tmf.Batch(3), 10)
+    actions = dict.fromkeys(env.possible_agents, 1)
+
+    def episode():
+        env.reset()
+        while env.agents:
+            if kind == "parallel":
+                env.step(actions)
+            else:
+                env.step(None if env.terminations[env.agent_selection] else 1)
+        return env.state()
+
+    assert measure(episode, units=20, unit="step")[-1] == 1
+
+
 def copies_of_tmfcore():
     pytest.importorskip("gymnasium")
     flow = tmf.mean_field(GAME, tmf.TabularPolicy.uniform(GAME), tmf.Fraction(0.5))

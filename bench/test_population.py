@@ -52,3 +52,21 @@ def test_act(measure, engine):
 
     measure(act, units=1, unit="step")
     assert population.counts.sum() == 1000
+
+
+@pytest.mark.benchmark(group="population")
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+def test_restart(measure, engine):
+    """us to go back to step 0, beside `new`: a Population made for each episode; S = 8, N = 1000."""
+    population = tmf.Population(DENSE, tmf.Synchronous(), 1000, engine=engine, rng=1)
+    measure(population.restart, units=1, unit="restart")
+    assert population.t == 0 and population.counts.sum() == 1000
+
+
+@pytest.mark.benchmark(group="population")
+@pytest.mark.parametrize("engine", ["counts", "agents"])
+def test_new(measure, engine):
+    made = measure(
+        lambda: tmf.Population(DENSE, tmf.Synchronous(), 1000, engine=engine, rng=1), units=1, unit="population"
+    )
+    assert made.t == 0

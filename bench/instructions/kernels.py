@@ -1,6 +1,7 @@
 """The counted kernels, each called by its public verb, on problems so large that Python's share is below 2%.
 
-Gradients are called directly, since their verb is a whole solver.
+Gradients are called directly, since their verb is a whole solver. Calls of Population are so short that the counts are
+mostly Python's.
 """
 
 from __future__ import annotations
@@ -47,6 +48,29 @@ def by_chance() -> Work:
     policy = tmf.TabularPolicy.uniform(game)
     run = lambda: tmf.simulate(game, policy, tmf.Bernoulli(0.5), 200, engine="agents", rng=1, threads=1)
     return Work(run, game.horizon, "step")
+
+
+def owned(call: str, engine: Any = "counts") -> Work:
+    """Calls of Population, Python's share included: one step with a policy, given decisions, or a short episode."""
+    n_agents, calls = (10**6, 500) if engine == "counts" else (1_000, 100)
+    game = own.dense_game(workloads.dense("counts", 8, 4, n_agents, 10)).replace(horizon=10**9)
+    policy = tmf.TabularPolicy.uniform(game)
+    population = tmf.Population(game, tmf.Synchronous(), n_agents, engine=engine, rng=1)
+    first = np.arange(4) == 0
+    actions = np.zeros(n_agents if engine == "agents" else 0, dtype=np.int64)
+
+    def step() -> None:
+        population.step(policy)
+
+    def act() -> None:
+        population.act(actions if engine == "agents" else population.draw()[..., None] * first)
+
+    def episode() -> None:
+        population.restart()
+        population.step(policy, 2)
+
+    one = {"step": step, "act": act, "episode": episode}[call]
+    return Work(lambda: [one() for _ in range(calls)], calls, call)
 
 
 def gaps() -> Work:
@@ -204,6 +228,10 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "meetings, affine, S=8": partial(of_workload, "event", lambda: workloads.meeting(8, 100_000, 200_000)),
     "meetings, imitation, S=5": partial(of_workload, "event", lambda: workloads.imitation(5, 100_000, 200_000)),
     "counts, Bernoulli": partial(of_workload, "run", partial(workloads.dense, "bernoulli", 64, 4, 10**12, 50, 0.01)),
+    "population, step": partial(owned, "step"),
+    "population, act": partial(owned, "act"),
+    "population, act, 1000 individuals": partial(owned, "act", "agents"),
+    "population, restart and two steps": partial(owned, "episode"),
     "flow, S=8": _limit("flow", 8, 20_000),
     "flow, S=64": _limit("flow", 64, 1_000),
     "flow, sparse": partial(sparse, "flow"),
