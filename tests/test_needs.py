@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,22 @@ TREE = tmf.Game(2, 2, 14, 1.0, [1, 0], np.zeros((2, 2)), ROWS, noise=CHAIN)
 FLOW = tmf.mean_field(BIG, uniform(20, 4), tmf.Synchronous())
 ALL, TENTH = tmf.Synchronous(), tmf.Fraction(0.1)
 
+LONG = tmf.games.resource_selection(tuple(np.linspace(1, 0.3, 10)), congestion=1.0, horizon=1500, step=1).at()
+SOLVERS = [
+    tmf.solvers.MirrorDescent(iterations=16, tolerance=None),
+    tmf.solvers.MirrorDescent(iterations=16, tolerance=None, momentum=0.5),
+    tmf.solvers.MirrorDescent(iterations=3, tolerance=None, learning_rate=0.01),
+    tmf.solvers.FictitiousPlay(iterations=3, tolerance=None),
+    tmf.solvers.FixedPoint(iterations=3, tolerance=None),
+    tmf.solvers.PriorDescent(iterations=16, tolerance=None),
+    tmf.solvers.PriorDescent(iterations=3, tolerance=None, temperature=0.5),
+    tmf.solvers.Homotopy(iterations=2, tolerance=None, krylov=10),
+    tmf.solvers.TMFPG(iterations=3, tolerance=None, stages=20),
+    tmf.solvers.TMFPG(iterations=3, tolerance=None, stages=1500),
+    tmf.solvers.TMFPG(iterations=3, tolerance=None, stages=20, critic="empirical"),
+    tmf.solvers.TMFPG(iterations=3, tolerance=None, stages=20, critic="returns"),
+]
+
 #: Calls that need 3 to 100 MB, each in few ways.
 CALLS = {
     "simulate": (tmf.simulate, BIG, uniform(20, 4), tmf.Batch(100), 1000, {"rng": 1, "engine": "counts"}),
@@ -62,16 +79,24 @@ CALLS = {
     "bound": (
         tmf.analysis.bound, dense(80, 3, 200), uniform(80, 3), ALL, 100, {"replicas": 20, "rng": 1, "trials": 3}
     ),
+    "solve": (partial(tmf.solve, LONG, ALL, solver="MirrorDescent", iterations=16, tolerance=None), {}),
+    **{
+        f"{type(solver).__name__} {i}": (solver.solve, LONG, ALL, 50, {"rng": 1})
+        for i, solver in enumerate(SOLVERS)
+    },
     "TabularPolicy": (tmf.TabularPolicy.uniform, BIG, 4000, {}),
     "SoftmaxPolicy": (tmf.SoftmaxPolicy.uniform, BIG, 4000, {}),
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::tmfcore.ConvergenceWarning")
 @pytest.mark.parametrize("name", CALLS)
 def test_estimates_are_what_calls_take(name):
     """Arrays of numpy are seen by tracemalloc; small things, and tables that a call has no use for, are the rest."""
     function, *arguments, options = CALLS[name]
     found = tmf.estimate(function, *arguments, **options)
+    if isinstance(function, partial):  # the first Solution needs modules that are loaded at first use
+        function(*arguments, **options)
     tracemalloc.start()
     try:
         result = function(*arguments, **options)
@@ -143,6 +168,35 @@ def test_functions_of_the_game_are_not_called():
             tmf.simulate(game, uniform(2, 2), ALL, 10)
     assert tmf.estimate(tmf.simulate, game, uniform(2, 2), ALL, 10).needs[0].shape == (1, 10**6, 2, 2)
     assert len(calls) == before
+
+
+def test_solvers_in_turns_ask_for_all_of_them():
+    need = tmf.estimate(tmf.solve, LONG, ALL)
+    assert {"9 tables of the solver (MirrorDescent)", "4 tables of the solver (FictitiousPlay)"} <= {n.name for n in need.needs}
+    with tmf.max_memory(need.bytes - 1), pytest.raises(MemoryError, match=r"^solve\(\) needs .* MB of memory"):
+        tmf.solve(LONG, ALL)
+    mirror = tmf.estimate(tmf.solvers.MirrorDescent().solve, LONG, ALL)
+    assert mirror.bytes < need.bytes
+
+
+def test_a_solution_shares_its_arrays_with_nothing_that_changes():
+    """The last Solution takes the arrays of the rule; those that a callback sees are copies."""
+    seen = []
+
+    def look(now):
+        if now.iteration == 14:
+            seen.append(now.solution())
+            seen.append({name: array.copy() for name, array in seen[0].state.items()})
+            seen.append(seen[0].policy.table.copy())
+
+    solver = tmf.solvers.MirrorDescent(iterations=20, tolerance=None)
+    found = solver.solve(LONG, ALL, callback=look)
+    before, state, table = seen
+    assert all((before.state[name] == array).all() for name, array in state.items())
+    assert (before.policy.table == table).all() and not found.policy.table.flags.writeable
+    assert not any(array.flags.writeable for array in found.state.values())
+    onward = tmf.solvers.MirrorDescent(iterations=6, tolerance=None).solve(LONG, ALL, initial=before)
+    assert onward.policy == found.policy and all((onward.state[k] == v).all() for k, v in found.state.items())
 
 
 def test_words_name_the_largest_and_what_shrinks_them():

@@ -98,13 +98,16 @@ cdef class Policy:
 
 
 cdef class TablePolicy(Policy):
-    """Probabilities (L, S, A) by stage; kernels read the attribute `table`, a read-only copy, in place."""
+    """Probabilities (L, S, A) by stage; kernels read the attribute `table`, a read-only copy, in place.
+
+    `own`: the array itself is taken, and becomes read-only; it must be of float64 and C-contiguous.
+    """
     cdef const double[:, :, ::1] stages
     cdef readonly object table
 
-    def __init__(self, probabilities):
+    def __init__(self, probabilities, bint own=False):
         cdef Py_ssize_t l, o
-        array = np.array(probabilities, np.float64, order="C")
+        array = probabilities if own else np.array(probabilities, np.float64, order="C")
         array.flags.writeable = False
         self.stages = self.table = array
         self.n_stages = array.shape[0]

@@ -42,17 +42,20 @@ cdef class Secants:
     Attributes
     ----------
     pairs : ndarray of float64, shape (2 n_pairs, T, S, A)
-        dy, dQ, dy, dQ, ...; update k is pair k % n_pairs.
-    policy, q : ndarray of float64, shape (T, S, A)
+        dy, dQ, dy, dQ, ...; update k is pair k % n_pairs. During an update its dy is the logits from which it started;
+        until `answer` its dQ is the Q from which it started.
+    policy : ndarray of float64, shape (T, S, A)
     mu : ndarray of float64, shape (T + 1, S)
         Of the iterate from which the last update started.
+    answered : bool
+        Whether `answer` has stored dQ of the last update.
     """
     cdef Judged iterate
-    cdef readonly object pairs, policy, q, mu
+    cdef readonly object pairs, policy, mu
+    cdef public bint answered
     cdef double[:, :, :, ::1] changes       # the data of `pairs`
-    cdef double[:, :, ::1] pi, played       # of `policy` and `q`
+    cdef double[:, :, ::1] pi               # of `policy`
     cdef double[:, ::1] flow                # of `mu`
-    cdef double[:, :, ::1] logits           # of the iterate from which the last update started
     cdef double[:, ::1] rows                # SCRATCH (2 n_pairs + 1, A)
     cdef double unit                        # a power of two by which Q is multiplied in products, which could overflow
     cdef Py_ssize_t size                    # T S A
@@ -62,27 +65,48 @@ cdef class Secants:
         self.iterate = iterate
         self.pairs = np.zeros((2 * n_pairs, *shape))
         self.rows = np.empty((2 * n_pairs + 1, iterate.n_actions))
-        self.policy, self.q, self.logits = np.zeros((3, *shape))
-        self.mu = np.zeros(iterate.mu.shape)
-        self.changes, self.pi, self.played, self.flow = self.pairs, self.policy, self.q, self.mu
-        self.size = self.played.shape[0] * self.played.shape[1] * self.played.shape[2]
+        self.policy, self.mu = np.zeros(shape), np.zeros(iterate.mu.shape)
+        self.changes, self.pi, self.flow = self.pairs, self.policy, self.mu
+        self.size = self.pi.shape[0] * self.pi.shape[1] * self.pi.shape[2]
         self.unit = 1
 
-    cdef int begin(self, const double[:, :, ::1] logits) except -1:
-        """Store the iterate and its logits (T, S, A): an update starts from them."""
+    cdef double *place(self, Py_ssize_t update, bint answer) noexcept:
+        """dy or, if `answer`, dQ of an update."""
+        return &self.changes[2 * (update % (self.changes.shape[0] // 2)) + answer, 0, 0, 0]
+
+    cdef int begin(self, double[:, :, ::1] logits, Py_ssize_t update, const double[::1] shares, double rate) except -1:
+        """Store the iterate and its logits (T, S, A), from which an update starts, which `shares` then correct.
+
+        shares (n_pairs,), or None: logits -= sum_i shares_i (dy_i + rate dQ_i).
+        """
+        cdef Py_ssize_t i, j
+        cdef double y
+        cdef double *at = &logits[0, 0, 0]
+        cdef double *start = self.place(update, False)
         self.iterate.check_table("logits", logits)
-        memcpy(&self.logits[0, 0, 0], &logits[0, 0, 0], self.size * sizeof(double))
         memcpy(&self.pi[0, 0, 0], &self.iterate.pi[0, 0, 0], self.size * sizeof(double))
-        memcpy(&self.played[0, 0, 0], &self.iterate.played[0, 0, 0], self.size * sizeof(double))
         memcpy(&self.flow[0, 0], &self.iterate.flow[0, 0], self.flow.shape[0] * self.flow.shape[1] * sizeof(double))
+        if shares is None:
+            memcpy(start, at, self.size * sizeof(double))
+            return 0
+        for i in range(self.size):
+            y = at[i]
+            for j in range(shares.shape[0]):
+                y -= shares[j] * self.place(j, False)[i]
+                y -= shares[j] * rate * self.place(j, True)[i]
+            start[i] = at[i]            # over the oldest dy, which is used no more
+            at[i] = y
+        return 0
 
     cdef int end(self, const double[:, :, ::1] logits, Py_ssize_t update) except -1:
-        """Store dy of an update that ended at `logits` (T, S, A)."""
+        """Store dy of an update that ended at `logits` (T, S, A), and the Q from which it started."""
         cdef Py_ssize_t i
-        cdef double *moved = &self.changes[2 * (update % (self.changes.shape[0] // 2)), 0, 0, 0]
+        cdef double *moved = self.place(update, False)
         self.iterate.check_table("logits", logits)
         for i in range(self.size):
-            moved[i] = (&logits[0, 0, 0])[i] - (&self.logits[0, 0, 0])[i]
+            moved[i] = (&logits[0, 0, 0])[i] - moved[i]
+        memcpy(self.place(update, True), &self.iterate.played[0, 0, 0], self.size * sizeof(double))
+        self.answered = False
 
     cdef int answer(self, Py_ssize_t update, double *answered_by, double *gained, double *spread) except -1:
         """Store dQ of the last update, and tell how strongly Q responded to it.
@@ -92,21 +116,23 @@ cdef class Secants:
         length of Barzilai and Borwein in the geometry of the entropy, in which dpi is dual to dy.
         spread: sum_{t,o} mu_t(o) Var_{a ~ pi_t(o)}(unit dQ).
         """
-        cdef Py_ssize_t place = 2 * (update % (self.changes.shape[0] // 2)), row, i = 0
+        cdef Py_ssize_t row, i = 0
         cdef Py_ssize_t A = self.iterate.n_actions
         cdef double weight, change, answer = 0, gain = 0
         cdef const double *pi = &self.iterate.pi[0, 0, 0]
         cdef const double *q = &self.iterate.played[0, 0, 0]
-        cdef const double *moved = &self.changes[place, 0, 0, 0]
-        cdef double *answered = &self.changes[place + 1, 0, 0, 0]
+        cdef const double *moved = self.place(update, False)
+        cdef double *answered = self.place(update, True)
         for row in range(self.size // A):
             weight = 0.5 * ((&self.iterate.flow[0, 0])[row] + (&self.flow[0, 0])[row])
             for _ in range(A):
                 change = weight * (pi[i] - (&self.pi[0, 0, 0])[i])
-                answered[i] = q[i] - (&self.played[0, 0, 0])[i]
+                if not self.answered:
+                    answered[i] = q[i] - answered[i]
                 answer -= change * answered[i]
                 gain += change * moved[i]
                 i += 1
+        self.answered = True
         answered_by[0], gained[0] = answer, gain
         return self.covary(answered, 1, spread)
 
@@ -165,7 +191,7 @@ cdef class SpectralRate:
     l <= 0) and falls at most to a fiftieth. After an iterate that is not the best of its descent the next rate is
     short: the smallest -<dQ, d pi> / Var(dQ) of the last three updates.
 
-    From the 13th update on, updates that start at the best iterate so far are corrected by secants (`correct`).
+    From the 13th update on, updates that start at the best iterate so far are corrected by secants (`shares`).
 
     Exploitability need not fall in every update. After 100 iterates without a new best one the descent has stalled. The
     next descent starts from the first policy again, with growth limited to 2, then sqrt 2, and so on, and uses neither
@@ -195,26 +221,28 @@ cdef class SpectralRate:
         self.first_logits[...] = logits
 
     def state(self):
-        """Copies of all state: a dict of arrays."""
+        """All state: a dict of arrays, not copied."""
         last = self.secants
-        numbers = np.array([self.now, self.first, self.least, self.waited, self.descents, self.updates])
+        numbers = np.array(
+            [self.now, self.first, self.least, self.waited, self.descents, self.updates, last.answered]
+        )
         return {
-            "rate": numbers, "first_logits": np.array(self.first_logits), "pairs": last.pairs.copy(),
-            "short": np.array([self.short[i] for i in range(RECENT)]), "last_policy": last.policy.copy(),
-            "last_q": last.q.copy(), "last_mu": last.mu.copy(),
+            "rate": numbers, "first_logits": np.asarray(self.first_logits), "pairs": last.pairs,
+            "short": np.array([self.short[i] for i in range(RECENT)]), "last_policy": last.policy, "last_mu": last.mu,
         }
 
     def restore(self, state):
         """The inverse of `state`."""
         last = self.secants
-        self.now, self.first, self.least, waited, descents, updates = state["rate"].tolist()
+        self.now, self.first, self.least, waited, descents, updates, answered = state["rate"].tolist()
+        last.answered = answered != 0
         last.unit = power_of_two(self.first)
         self.waited, self.descents, self.updates = int(waited), int(descents), int(updates)
         np.asarray(self.first_logits)[...] = state["first_logits"]
         for i in range(RECENT):
             self.short[i] = state["short"][i]
         last.pairs[...] = state["pairs"]
-        last.policy[...], last.q[...], last.mu[...] = state["last_policy"], state["last_q"], state["last_mu"]
+        last.policy[...], last.mu[...] = state["last_policy"], state["last_mu"]
 
     def rate(self, double gap):
         """The rate of the next update from the iterate just evaluated; 0 if a new descent begins. O(T S A), once."""
@@ -250,10 +278,10 @@ cdef class SpectralRate:
         """Whether the descent ends at an iterate of this exploitability."""
         return gap >= self.least and self.waited + 1 >= PATIENCE
 
-    def take(self, double gap, double[:, :, ::1] logits not None):
-        """Store the iterate from which an update starts; return whether secants are to correct the update.
+    def take(self, double gap, double[:, :, ::1] logits not None, double rate, bint corrected):
+        """Store the iterate from which an update at this rate starts; correct its logits by secants if that is due.
 
-        `rate` must have been called for this iterate.
+        `rate` must have been called for this iterate. `corrected`: whether the update may be corrected.
         """
         cdef bint best = gap < self.least, secants = best and self.descents == 1 and self.updates >= EARLY
         if self.next_short < INFINITY:
@@ -261,8 +289,7 @@ cdef class SpectralRate:
         self.chosen = False
         self.waited = 0 if best else self.waited + 1
         self.least = min(gap, self.least)
-        self.secants.begin(logits)
-        return secants
+        self.secants.begin(logits, self.updates, self.shares() if secants and corrected else None, rate)
 
     def moved(self, double rate, double[:, :, ::1] logits not None):
         """Store the logits at which the update with this rate ended."""
@@ -273,26 +300,23 @@ cdef class SpectralRate:
             self.secants.unit = power_of_two(rate)
         self.updates += 1
 
-    def correct(self, double rate, logits):
-        """Subtract sum_i c_i (dy_i + rate dQ_i) from the logits, before the update adds rate Q to them.
+    cdef object shares(self):
+        """The c_i with which sum_i c_i (dy_i + rate dQ_i) is subtracted from the logits, before an update adds rate Q.
 
-        Extrapolating the last updates, Q becomes Q - sum_i c_i dQ_i if y moves by -sum_i c_i dy_i. The c_i make it
-        orthogonal to every dy_i: <dy_i, Q - sum_j c_j dQ_j> = 0, the condition of conjugate gradients in games with a
-        potential. If that makes it larger than Q, they make it as small as possible (Anderson, J. ACM 12, 1965). Inner
-        products are covariances under pi and mu. O(T S A).
+        None if there are none. Extrapolating the last updates, Q becomes Q - sum_i c_i dQ_i if y moves by
+        -sum_i c_i dy_i. The c_i make it orthogonal to every dy_i: <dy_i, Q - sum_j c_j dQ_j> = 0, the condition of
+        conjugate gradients in games with a potential. If that makes it larger than Q, they make it as small as possible
+        (Anderson, J. ACM 12, 1965). Inner products are covariances under pi and mu. O(T S A).
         """
-        products, pairs = self.secants.covariances(), self.secants.pairs
+        products = self.secants.covariances()
         answers = products[1:-1:2, 1:-1:2]
         try:
             c = np.linalg.solve(products[0:-1:2, 1:-1:2], products[0:-1:2, -1])
             if not c @ answers @ c <= 2 * c @ products[1:-1:2, -1]:
                 c = np.linalg.solve(answers + DAMPING * np.trace(answers) * np.eye(PAIRS), products[1:-1:2, -1])
         except np.linalg.LinAlgError:
-            return
-        if np.isfinite(c).all():
-            for i, share in enumerate(c):
-                logits -= share * pairs[2 * i]
-                logits -= share * rate * pairs[2 * i + 1]
+            return None
+        return c if np.isfinite(c).all() else None
 
     def begin_again(self, double[:, :, ::1] logits not None):
         """Begin the next descent, whose largest growth is the square root of the last; raise Stuck after the fifth."""

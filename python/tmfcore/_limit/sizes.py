@@ -53,7 +53,7 @@ def response_needs(game: Game) -> Needs:
     n_steps, n_obs = game.n_steps, game.n_observations
     return {
         "values of the response": (8, n_steps + 1, n_obs),
-        "response": (16, n_steps, n_obs, game.n_actions),  # and a copy
+        "response": (8, n_steps, n_obs, game.n_actions),
         "best actions": (16, n_steps, n_obs),
     }
 

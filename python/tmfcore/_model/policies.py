@@ -272,10 +272,13 @@ class TabularPolicy(_ArrayPolicy):
         self._settle("table", kernel.table, kernel, horizon)
 
     @classmethod
-    def _trusted(cls, table: FloatArray, horizon: int) -> Self:
-        """A policy of (L, S, A) probabilities that a kernel computed: only its rows are checked, by TablePolicy."""
+    def _trusted(cls, table: FloatArray, horizon: int, own: bool = False) -> Self:
+        """A policy of (L, S, A) probabilities that a kernel computed: only its rows are checked, by TablePolicy.
+
+        `own`: of the array itself, which becomes read-only, not of a copy.
+        """
         policy = object.__new__(cls)
-        kernel = TablePolicy(table)
+        kernel = TablePolicy(table, own)
         vars(policy).update({"table": kernel.table, "kernel": kernel, "horizon": horizon})
         return policy
 

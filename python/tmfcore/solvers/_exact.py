@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tmfcore._base.validation import FloatArray
+from tmfcore._limit.sizes import Needs
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._problem import Problem, softened
 from tmfcore.solvers._registry import entry_of
+from tmfcore.solvers._sizes import exact_needs
 from tmfcore.solvers._solver import Solver
 from tmfcore.solvers._spectral import LogitRule
 
@@ -32,6 +34,14 @@ class ExactSolver(Solver[TabularPolicy]):
         As in Solver.
     """
 
+    @property
+    def _n_tables(self) -> float:
+        """Number of tables (T, S, A) in memory; of this base: policy, Q, the best and the first policy."""
+        return 4
+
+    def _needs(self, problem: Problem) -> Needs:
+        return exact_needs(problem, self._n_tables)
+
     def _iterate(self, problem: Problem) -> Iterate:
         """The uniform policy of the problem."""
         return problem.iterate()
@@ -44,8 +54,8 @@ class ExactSolver(Solver[TabularPolicy]):
         table = self._table(problem, policy)
         return softened(table, problem.legal) if issubclass(entry_of(type(self)).rule, LogitRule) else table
 
-    def _policy(self, parameters: FloatArray, horizon: int) -> TabularPolicy:
-        return TabularPolicy._trusted(parameters, horizon)
+    def _policy(self, parameters: FloatArray, horizon: int, own: bool = False) -> TabularPolicy:
+        return TabularPolicy._trusted(parameters, horizon, own)
 
     def _parameters(self, policy: TabularPolicy | SoftmaxPolicy) -> FloatArray:
         return policy.table if isinstance(policy, TabularPolicy) else np.empty(0)

@@ -89,7 +89,7 @@ class Loop(Generic[P]):
             self.best_policy, self.best_mu = np.empty_like(rule.policy), np.empty_like(rule.mu)  # see `keep`
         self.first, self.last = self.iteration, self.iteration + solver.iterations
         rule.last = self.last
-        self.begin = rule.policy.copy()
+        self.begin: FloatArray | None = rule.policy.copy()  # until the exploitability has changed, see `unmoved`
         self.rows: list[list[float]] = []  # in the order of COLUMNS
         self.converged, self.stopped, self.ended, self.seconds = False, False, False, 0.0
         self.cut = False  # whether the limit ended the solve
@@ -97,6 +97,7 @@ class Loop(Generic[P]):
         self.doubted = inf  # the gap on the grid when continuous time last disagreed
         self.reason = "stopped before the first evaluation"
         self.verdict: Verdict | None = None  # of the policy that met the tolerance
+        self.final: Solution[P] | None = None  # the last Solution, after which there is no rule any more
 
     # ------------------------------------------------------------------------------------------------------ start
 
@@ -203,6 +204,8 @@ class Loop(Generic[P]):
             name, number = next(pair for pair in zip(COLUMNS, row, strict=True) if not isfinite(pair[1]))
             raise Diverged(f"{name} is {number} at iteration {k}; must be finite")
         self.rows.append(row)
+        if gap != self.rows[0][GAP]:
+            self.begin = None
         self.reason = f"interrupted after iteration {k}"
         if gap < self.best:
             self.keep(gap, value)
@@ -241,6 +244,7 @@ class Loop(Generic[P]):
                         f"and {verdict.gap:.3g} under the clocks at iteration {k}; {self.problem.grid.advice()}"
                     )
                     return True
+        self.rule.policy.flags.writeable = True  # that a verdict owned
         if k - self.reference_iteration >= self.patience:
             self.reason = (
                 f"stalled: {self.best_words()}; it has not fallen by the share {self.share:g} (min_improvement) in the "
@@ -290,8 +294,7 @@ class Loop(Generic[P]):
 
     def unmoved(self) -> str:
         """A remark for a solve whose updates have changed nothing; else empty."""
-        gaps = {row[GAP] for row in self.rows}
-        if self.best <= 0 or self.iteration == self.first or len(gaps) > 1:
+        if self.best <= 0 or self.iteration == self.first or self.begin is None:
             return ""
         if not np.array_equal(self.probabilities(self.begin), self.probabilities(self.rule.policy)):
             return ""
@@ -313,28 +316,35 @@ class Loop(Generic[P]):
         _, gap, value, sampled, rate, seconds, _ = self.rows[-1]
         return Iteration(self.iteration, gap, value, sampled, rate, seconds, self.solution)
 
-    def solution(self, again: bool = True) -> Solution[P]:
-        """The Solution so far: the best policy, judged again by the kernels of tmf.exploitability if possible."""
+    def solution(self, again: bool = True, last: bool = False) -> Solution[P]:
+        """The Solution so far: the best policy, judged again by the kernels of tmf.exploitability if possible.
+
+        `last`: the loop will not run again, so that the Solution takes the arrays of its state without copies.
+        """
+        if self.final is not None:
+            return self.final
         solver, problem = self.solver, self.problem
+        # After an interrupt, what is handed over must not take long to copy; a large state is not continued, then.
+        usable = self.usable and (again or self.rule.policy.size <= COPIED)
+        state = {
+            **{name: array if last else array.copy() for name, array in (self.rule.state() if usable else {}).items()},
+            "iteration": np.array(self.iteration),
+            "best": np.array(
+                [self.best, self.best_return, self.best_iteration, self.reference, self.reference_iteration]
+            ),
+        }
+        if again and last:
+            del self.rule  # and all of its memory that is no state
         if self.verdict is not None:
             policy, flow, gap, value = self.verdict
         else:
-            policy = self.policy(self.best_policy)
+            policy = solver._policy(self.best_policy, problem.game.n_steps, own=last)
             flow, gap, value = solver._flow(problem, self.best_mu.copy()), self.best, self.best_return
         if again and self.verdict is None:
             with suppress(Exception):  # if the game fails now, the earlier evaluation of this policy is returned
                 verdict = solver._judge(problem, policy)
                 if isfinite(verdict[1]) and isfinite(verdict[2]):
                     flow, gap, value = verdict
-        # After an interrupt, what is handed over must not take long to copy; a large state is not continued, then.
-        usable = self.usable and (again or self.rule.policy.size <= COPIED)
-        state = {
-            **(self.rule.state() if usable else {}),
-            "iteration": np.array(self.iteration),
-            "best": np.array(
-                [self.best, self.best_return, self.best_iteration, self.reference, self.reference_iteration]
-            ),
-        }
         found: Solution[P] = Solution._made(
             policy=policy,
             flow=flow,
@@ -353,7 +363,10 @@ class Loop(Generic[P]):
             discretisation=self.discretisation(policy, gap, value) if again else None,
             fingerprint=problem.fingerprint,
         )
-        return problem.finished(found)
+        found = problem.finished(found)
+        if again and last:
+            self.final = found
+        return found
 
     def discretisation(self, policy: SoftmaxPolicy | TabularPolicy, gap: float, value: float) -> Discretisation | None:
         """What the grid says of a policy judged in continuous time, under Poisson clocks."""

@@ -27,7 +27,7 @@ class Climbing(LogitRule["MirrorDescent"]):
         self.spectral = SpectralRate(self.iterate) if solver.learning_rate is None else None
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        return super().state() | ({} if self.velocity is None else {"velocity": self.velocity.copy()})
+        return super().state() | ({} if self.velocity is None else {"velocity": self.velocity})
 
     def restore(self, state: Arrays) -> None:
         super().restore(state)
@@ -46,8 +46,7 @@ class Climbing(LogitRule["MirrorDescent"]):
                     self.velocity.fill(0.0)
                 self.iterate.soften(self.logits)
                 return rate
-            if self.spectral.take(gap, self.logits) and self.velocity is None:
-                self.spectral.correct(rate, self.logits)
+            self.spectral.take(gap, self.logits, rate, self.velocity is None)
         rate, fine = self.climb(rate)
         if not fine:
             raise Diverged(NOT_A_NUMBER.format(iteration))

@@ -64,7 +64,7 @@ class Learning(Rule["TMFPG"]):
             self.theta[...] = self.policy[...] = policy
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"theta": self.theta.copy(), "average": self.policy.copy(), **self.optimizer.state()}
+        return {"theta": self.theta, "average": self.policy, **self.optimizer.state()}
 
     def restore(self, state: Arrays) -> None:
         self.theta[...], self.policy[...] = state["theta"], state["average"]

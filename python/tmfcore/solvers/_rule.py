@@ -111,7 +111,7 @@ class Rule(ABC, Generic[S]):
 
     @abstractmethod
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Copies of the arrays that `restore` needs; names and shapes never change."""
+        """The arrays that `restore` needs, not copied; names and shapes never change."""
 
     @abstractmethod
     def restore(self, state: Arrays) -> None:
@@ -130,8 +130,8 @@ class Rule(ABC, Generic[S]):
         """Make the next policy and return the step length used. Raises Stuck or Diverged if there is no such policy."""
 
     def verdict(self) -> Verdict:
-        """What tmf.exploitability says of the present policy."""
-        policy = self.solver._policy(self.policy, self.problem.game.n_steps)
+        """What tmf.exploitability says of the present policy, which may own `self.policy` until the loop goes on."""
+        policy = self.solver._policy(self.policy, self.problem.game.n_steps, own=True)
         return Verdict(policy, *self.solver._judge(self.problem, policy))
 
     def scheduled(self, name: str, iteration: int) -> float:
@@ -163,7 +163,7 @@ class TableRule(Rule[E]):
             self.policy[...] = policy
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"policy": self.policy.copy()}
+        return {"policy": self.policy}
 
     def restore(self, state: Arrays) -> None:
         self.policy[...] = state["policy"]

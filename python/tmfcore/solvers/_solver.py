@@ -17,6 +17,7 @@ from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import Flow
+from tmfcore._limit.sizes import Needs
 from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Schedule
@@ -97,12 +98,19 @@ class Solver(ABC, Generic[P]):
         return self.tolerance is not None or self.absolute_tolerance is not None
 
     @abstractmethod
+    def _needs(self, problem: Problem) -> Needs:
+        """The memory of a solve, for `needs.ask`."""
+
+    @abstractmethod
     def _start(self, problem: Problem, policy: object) -> FloatArray:
         """The parameters of the rule that represent `policy`, any policy of the game."""
 
     @abstractmethod
-    def _policy(self, parameters: FloatArray, horizon: int) -> P:
-        """The policy with these parameters of the rule, for a game of `horizon` steps."""
+    def _policy(self, parameters: FloatArray, horizon: int, own: bool = False) -> P:
+        """The policy with these parameters of the rule, for a game of `horizon` steps.
+
+        `own`: it may take the array itself, which becomes read-only, instead of a copy.
+        """
 
     @abstractmethod
     def _parameters(self, policy: TabularPolicy | SoftmaxPolicy) -> FloatArray:
@@ -123,7 +131,7 @@ class Solver(ABC, Generic[P]):
         return problem.flow(mu)
 
     @takes_rng
-    @fits_memory(SMALLER_GAME)
+    @fits_memory(SMALLER_GAME, asks=True)
     def solve(
         self,
         game: Game,
@@ -203,7 +211,7 @@ class Solver(ABC, Generic[P]):
             [self], Problem(game, schedule, n_agents, self.clock, step), rng=rng, initial=initial, callback=callback,
             progress=progress, threads=threads, time_limit=time_limit, name=self.name,
         )  # fmt: skip
-        solution = loop.solution()
+        solution = loop.solution(last=True)
         if loop.missed:
             warn(f"{self.name} has not converged: {solution.reason}", ConvergenceWarning)
         return solution

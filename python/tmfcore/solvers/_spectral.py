@@ -33,7 +33,7 @@ class LogitRule(TableRule[E]):
             self.spectral.start(self.logits)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        return {"logits": self.logits.copy()} | ({} if self.spectral is None else self.spectral.state())
+        return {"logits": self.logits} | ({} if self.spectral is None else self.spectral.state())
 
     def restore(self, state: Arrays) -> None:
         self.logits[...] = state["logits"]

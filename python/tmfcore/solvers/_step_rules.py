@@ -119,7 +119,7 @@ class Adam:
 
     def state(self) -> dict[str, FloatArray]:
         """Both moments and the number of steps."""
-        return {"first": self.first.copy(), "second": self.second.copy(), "count": np.array(float(self.count))}
+        return {"first": self.first, "second": self.second, "count": np.array(float(self.count))}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """The inverse of `state`."""

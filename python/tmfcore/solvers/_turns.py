@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Generic, cast
 
-from tmfcore._base import bars
+from tmfcore._base import bars, needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import noted
@@ -63,7 +63,7 @@ def play(
     loops = _play(solvers, problem, *begin, callback, progress, name)
     gap = inf
     while (finer := _finer(problem, loops)) is not None:
-        found = min((loop.solution() for loop in loops), key=lambda each: each.exploitability)
+        found = min((loop.solution(last=True) for loop in loops), key=lambda each: each.exploitability)
         if found.exploitability >= gap:  # shorter steps have not helped
             break
         gap, problem = found.exploitability, finer
@@ -91,6 +91,11 @@ def _play(
     problems = {clock: problem.on(clock) for clock in {each.clock for each in solvers}}
     iterations = None if limit.updates is None else limit.updates - limit.made
     turns = [_Turn(each, len(solvers) == 1) for each in solvers]
+    alone = len(solvers) == 1
+    needs.ask({
+        what if alone else f"{what} ({each.name})": shape
+        for each in solvers for what, shape in each._needs(problems[each.clock]).items()
+    })  # fmt: skip
     most = 0 if progress is False else sum(each.iterations for each in solvers)
     before = limit.made
     with bars.reporter(progress, most if iterations is None else min(most, iterations), name) as report:

@@ -72,7 +72,7 @@ def solve(
     solver: Sequence[ExactName | SoftmaxName | Solver[Any] | type[Solver[Any]]], **options: Unpack[Options],
 ) -> Solution: ...  # fmt: skip
 @takes_rng
-@fits_memory(SMALLER_GAME)
+@fits_memory(SMALLER_GAME, asks=True)
 def solve(
     game: Game,
     schedule: Schedule,
@@ -210,7 +210,7 @@ def solve(
         warn(f"{'solve' if len(solvers) > 1 else solvers[0].name} has not converged: {reason}", ConvergenceWarning)
     for loop in loops:
         loop.reason = reason
-    found = [loop.solution() for loop in [loop for loop in loops if loop.converged] or loops]
+    found = [loop.solution(last=True) for loop in [loop for loop in loops if loop.converged] or loops]
     return min(found, key=lambda solution: solution.exploitability)
 
 

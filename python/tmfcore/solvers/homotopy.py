@@ -196,6 +196,10 @@ class Homotopy(ExactSolver):
     temperature: float | None = field(default=None, metadata=POSITIVE)
     krylov: int = field(default=80, metadata=COUNT)
 
+    @property
+    def _n_tables(self) -> float:
+        return 21 + self.krylov
+
 
 def _norm(off: FloatArray, shares: FloatArray) -> float:
     """Root mean square of log-odds over agents and steps; infinite if an entry is not finite."""

@@ -205,3 +205,7 @@ class MFOMO(ExactSolver):
     iterations: int = field(default=100, metadata=COUNT)
     penalty: float = field(default=100.0, metadata=POSITIVE)
     steps: int = field(default=100, metadata=COUNT)
+
+    @property
+    def _n_tables(self) -> float:
+        return 110  # with the steps that L-BFGS keeps

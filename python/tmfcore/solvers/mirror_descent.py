@@ -89,3 +89,7 @@ class MirrorDescent(ExactSolver):
         default=None, metadata=COUNT | options.needs(10, learning_rate_decay=IN_ITERATIONS)
     )
     momentum: float = field(default=0.0, metadata=options.of(check.as_float, low=0.0, high=1.0, high_open=True))
+
+    @property
+    def _n_tables(self) -> float:
+        return (9 if self.learning_rate is None else 5) + (self.momentum > 0)

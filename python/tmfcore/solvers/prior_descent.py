@@ -36,7 +36,7 @@ class _Response(LogitRule["PriorDescent"]):
             self.prior[...] = _log_probabilities(self.logits)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        return super().state() | {"prior": self.prior.copy(), "fixed": np.array(self.fixed)}
+        return super().state() | {"prior": self.prior, "fixed": np.array(self.fixed)}
 
     def restore(self, state: Arrays) -> None:
         super().restore(state)
@@ -61,7 +61,7 @@ class _Response(LogitRule["PriorDescent"]):
             self.prior[...] = _log_probabilities(self.logits)
             fine = self.iterate.soften(self.logits)
         else:
-            self.spectral.take(gap, self.logits)
+            self.spectral.take(gap, self.logits, inverse, False)
             fine = self.iterate.regularise(self.logits, self.prior, 1.0 / inverse, s.weight)
             self.spectral.moved(inverse, self.logits)
         if not fine:
@@ -127,6 +127,10 @@ class PriorDescent(ExactSolver):
     temperature: float | None = field(default=None, metadata=POSITIVE)
     prior_every: int | None = field(default=1, metadata=COUNT)
     weight: float = field(default=1.0, metadata=SHARE)
+
+    @property
+    def _n_tables(self) -> float:
+        return 8 if self.temperature is not None or self.prior_every is None else 12
 
 
 def _log_probabilities(logits: FloatArray) -> FloatArray:

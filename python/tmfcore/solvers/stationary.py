@@ -9,6 +9,7 @@ import numpy as np
 
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import Flow
+from tmfcore._limit.sizes import Needs
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game
@@ -19,6 +20,7 @@ from tmfcore.solvers._mirror import Climbing
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import register
 from tmfcore.solvers._rule import Stuck
+from tmfcore.solvers._sizes import exact_needs
 from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE
 from tmfcore.solvers._stationary import StationaryIterate
 from tmfcore.solvers.mirror_descent import MirrorDescent, space
@@ -122,6 +124,10 @@ class Stationary(MirrorDescent):
 
     distribution_tolerance: float = field(default=1e-12, metadata=NOT_NEGATIVE)
     distribution_steps: int = field(default=100_000, metadata=COUNT)
+
+    def _needs(self, problem: Problem) -> Needs:
+        n_obs = problem.game.n_observations
+        return exact_needs(problem, self._n_tables, 1) | {"powers of the kernel": (16, n_obs, n_obs)}
 
     def _iterate(self, problem: Problem) -> Iterate:
         game, active = problem.game, problem.active

@@ -16,10 +16,12 @@ import numpy as np
 from tmfcore._base import options
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
+from tmfcore._limit.sizes import Needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore._model.schedules import Active
+from tmfcore._population import agents as agents_kernel
 from tmfcore._population.simulate import check_batches, check_population
 from tmfcore._population.starts import rounded_counts
 from tmfcore.solvers import _critics
@@ -28,6 +30,7 @@ from tmfcore.solvers._policy_gradient import Learning
 from tmfcore.solvers._problem import NEVER, Problem, logits_of, no_logits, softened
 from tmfcore.solvers._registry import register
 from tmfcore.solvers._rule import as_decay
+from tmfcore.solvers._sizes import gradient_needs
 from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE, POSITIVE, Solver
 from tmfcore.solvers._step_rules import IN_ITERATIONS, Adam, Decay, Normalized, Sgd
 
@@ -205,7 +208,14 @@ class TMFPG(Solver[SoftmaxPolicy]):
         theta[..., 0] = no_logits(theta.shape[:3], game.legal)
         return theta
 
-    def _policy(self, parameters: FloatArray, horizon: int) -> SoftmaxPolicy:
+    def _needs(self, problem: Problem) -> Needs:
+        game, plan, shape = problem.game, self._plan(problem), self._shape(problem.game)
+        replicas = self.settings["replicas"] if problem.n_agents is not None else 1
+        whole = agents_kernel.observation_dtype(game.n_observations).itemsize
+        whole += agents_kernel.action_dtype(game.n_actions).itemsize
+        return gradient_needs(problem, shape, replicas, self.critic, -(-game.n_steps // plan.pool), whole)
+
+    def _policy(self, parameters: FloatArray, horizon: int, own: bool = False) -> SoftmaxPolicy:
         theta = np.where(parameters == NEVER, -np.inf, parameters)
         return SoftmaxPolicy(theta if theta.shape[-1] > 1 else theta[..., 0], horizon=horizon)
 

@@ -297,7 +297,7 @@ class _Search:
             for i, (problem, seed) in enumerate(zip(self.problems, self.seeds, strict=True)):
                 limited = self.limited(solver, i)
                 (loop,) = play([limited], problem.on(limited.clock), rng=seed, initial=self.initial)
-                solutions.append(loop.solution())
+                solutions.append(loop.solution(last=True))
                 scales.append(loop.problem.scale)
         except ValueError as raised:
             error = raised
