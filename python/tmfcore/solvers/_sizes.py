@@ -12,7 +12,7 @@ KEPT = 2**28  # bytes of the tables of all steps that an iterate keeps (_judged)
 
 def exact_needs(problem: Problem, n_tables: float, n_steps: int | None = None) -> Needs:
     """An exact solver with `n_tables` tables (T, S, A): policies, action values, and what is kept of the last ones."""
-    game = problem.game
+    game = problem.game._first or problem.game  # with random noise: of one path
     T, S, A = n_steps or game.n_steps, game.n_observations, game.n_actions
     found: Needs = kernel_needs(game.model) | {
         f"{round(n_tables)} tables of the solver": (round(8 * n_tables), T, S, A),
@@ -28,7 +28,7 @@ def gradient_needs(
     problem: Problem, shape: tuple[int, ...], replicas: int, critic: str, n_intervals: int, agent_bytes: int
 ) -> Needs:
     """TMFPG with parameters of this shape (L, S, A, F); `agent_bytes` of an agent and a step, with critic "returns"."""
-    game = problem.game
+    game = problem.game._first or problem.game  # with random noise: of one path
     T, S, A = game.n_steps, game.n_observations, game.n_actions
     found: Needs = kernel_needs(game.model) | {
         f"{13 + 2 * replicas} tables of parameters": (8 * (13 + 2 * replicas), *shape),
