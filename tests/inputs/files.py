@@ -51,7 +51,8 @@ def judged(kind, damage, rng, others):
     """What leaked when a damaged file was loaded, or None."""
     path = folder() / "damaged.npz"
     path.unlink(missing_ok=True)
-    found = damage(others[kind], rng, others)
+    with np.errstate(all="ignore"):
+        found = damage(others[kind], rng, others)
     if isinstance(found, bytes):
         path.write_bytes(found)
     else:
