@@ -177,7 +177,7 @@ class NoisePolicy(Result[Literal["table"]], SeesNoise):
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
-        return cls(state["table"], state["memory"], state["edges"])
+        return cls(state["table"], state.get("memory", 1), state.get("edges"))  # older files have a table only
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, NoisePolicy):
