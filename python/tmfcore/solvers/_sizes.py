@@ -32,7 +32,7 @@ def gradient_needs(
     T, S, A = game.n_steps, game.n_observations, game.n_actions
     found: Needs = kernel_needs(game.model) | {
         f"{13 + 2 * replicas} tables of parameters": (8 * (13 + 2 * replicas), *shape),
-        "counts and decisions": (8 * replicas, T, S, A + 2),
+        "counts and decisions": (8 * replicas, n_intervals if critic == "empirical" else T, S, A + 2),
         "flows": (32, T + 1, S),
     }
     if critic != "model":
