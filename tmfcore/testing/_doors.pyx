@@ -205,3 +205,18 @@ def alias_probabilities(const double[::1] p not None):
         out[i] += threshold / n_columns
         out[tables.cells[i] & <uint32_t>(n_columns - 1)] += (1 - threshold) / n_columns
     return np.asarray(out)
+
+
+def stream_words(const uint64_t[:, ::1] keys not None, const uint64_t[:, ::1] addresses not None, Py_ssize_t n_words):
+    """The first words (M, n_words) uint64 of the streams of keys (M, 4) at addresses (M, 3): step, block, purpose."""
+    cdef Py_ssize_t size = keys.shape[0], rounds = n_words // TMF_LANES, i
+    cdef uint64_t[:, ::1] out = np.empty((size, rounds * TMF_LANES), np.uint64)
+    cdef tmf_stream stream
+    if keys.shape[1] != 4 or addresses.shape[0] != size or addresses.shape[1] != 3 or n_words != rounds * TMF_LANES:
+        raise ValueError(f"keys and addresses have {size} and {addresses.shape[0]} rows of {keys.shape[1]} and "
+                         f"{addresses.shape[1]}, n_words is {n_words}; must be of 4 and 3, a multiple of {TMF_LANES}")
+    with nogil:
+        for i in range(size if rounds > 0 else 0):
+            tmf_open(&stream, &keys[i, 0], addresses[i, 0], addresses[i, 1], addresses[i, 2])
+            tmf_fill(&stream, &out[i, 0], <int>rounds)
+    return np.asarray(out)
