@@ -129,10 +129,17 @@ def games():
 
 def policies(game):
     rng = np.random.default_rng(9)
-    yield "tabular", tmf.TabularPolicy(rng.dirichlet(np.ones(game.n_actions), size=game.n_observations))
+    table = rng.dirichlet(np.ones(game.n_actions), size=game.n_observations)
+    illegal = np.zeros(table.shape, bool) if game.legal is None else ~game.legal
+    if illegal.any():
+        table[illegal] = 0
+        table /= table.sum(axis=1, keepdims=True)
+    yield "tabular", tmf.TabularPolicy(table)
     if game.n_observations <= 13:
         shape = (2, game.n_observations, game.n_actions, 1 + game.n_observations)
-        yield "softmax in mu, two stages", tmf.SoftmaxPolicy(rng.normal(size=shape))
+        theta = rng.normal(size=shape)
+        theta[:, illegal, 0] = -np.inf
+        yield "softmax in mu, two stages", tmf.SoftmaxPolicy(theta)
 
 
 def arrays_of(result):

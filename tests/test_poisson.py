@@ -294,4 +294,4 @@ def test_mistakes():
     timed = tmf.Game(1, 1, 2.0, 1.0, [1], lambda mu, t: [[t]], [[[1]]], time="sweeps")
     refused("reward is a function of (mu, t)", timed, [[1]], tmf.Poisson(), 5)
     with pytest.raises(ValueError, match="whose agents act in continuous time"):
-        tmf.solve(game, tmf.Poisson())
+        tmf.finite_exploitability(game, pi, tmf.Poisson(), 5)

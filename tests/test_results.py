@@ -21,7 +21,7 @@ from tmfcore._results.result import Result
 from tmfcore._results.tables import Table
 
 #: What verbs return that is no result: what it is instead.
-OTHERS = {"Game": "what is played", "Schedule": "who acts", "RoadNetwork": "what is driven on"}
+OTHERS = {"Game": "what is played", "Schedule": "who acts", "RoadNetwork": "what is driven on", "Estimate": "of a call, without its result"}
 
 
 def functions():

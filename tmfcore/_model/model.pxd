@@ -95,14 +95,14 @@ cdef class Model:
     cdef int set_shape(
         self, Py_ssize_t n_observations, Py_ssize_t n_actions, object successors, object passive_successors
     ) except -1
-    # Declare which actions are legal: (S, A) booleans with one true entry in each row, or None. After set_shape. The
-    # rows, and the successors, of an illegal action must be those of `stand_in`, bit for bit.
-    cdef int set_legal(self, legal) except -1
     # If `meets`: the active row of an agent that met an agent at `partner`, checked by kernels like one of row_at. Its
     # mean over partners drawn from mu is the row at mu (Theory, section 5). The reward is that at mu.
     cdef int met_at(
         self, int t, int observation, int action, int partner, const double *mu, double *probabilities, double *reward
     ) except -1 nogil
+    # Declare which actions are legal: (S, A) booleans with one true entry in each row, or None. After set_shape. The
+    # rows, and the successors, of an illegal action must be those of `stand_in`, bit for bit.
+    cdef int set_legal(self, legal) except -1
 
 
 cdef inline Py_ssize_t lawful(Model model, Py_ssize_t observation, Py_ssize_t action) noexcept nogil:
