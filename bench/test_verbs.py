@@ -131,7 +131,8 @@ def test_tune(measure):
     pytest.importorskip("optuna", reason="optuna (extra `tune`) is not installed")
     solver = tmf.solvers.MirrorDescent(iterations=3, tolerance=None)
     found = measure(
-        lambda: tmf.solvers.tune(GAME, SCHEDULE, solver=solver, trials=5, rng=1), units=6, unit="trial", rounds=3
+        lambda: tmf.solvers.tune(GAME, SCHEDULE, solver=solver, metric="exploitability", trials=5, rng=1),
+        units=6, unit="trial", rounds=3,
     )
     assert len(found.trials["value"]) == 6
 

@@ -150,3 +150,11 @@ def quiet(solve):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", tmf.ConvergenceWarning)
         return solve()
+
+
+def lawful(table, game):
+    """A table (..., S, A) of probabilities with the weight of illegal actions taken by the others."""
+    if game.legal is None:
+        return table
+    kept = np.where(game.legal, table, 0)
+    return kept / kept.sum(axis=-1, keepdims=True)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from strategies import random_game
+from legal_cases import lawful
+from strategies import random_game, random_policy
 
 
 def half(mu):
@@ -31,8 +32,8 @@ def test_rates_by_type_are_probabilities_by_observation():
     options = {"shares": [0.6, 0.4], "coupling": np.eye(2)}
     rated = tmf.games.typed(kinds, rates=[1.0, 0.5], **options)
     table = tmf.Bernoulli([[0.4] * 3 + [0.2] * 2])
-    weights = np.where(rated.legal, np.random.default_rng(5).random((5, 3)), 0)  # a queue of one type is no action of the other
-    policy = tmf.TabularPolicy(weights / weights.sum(axis=1, keepdims=True))
+    # actions of one queue are none of the other
+    policy = tmf.TabularPolicy(lawful(random_policy(5, 5, 3).parameters, rated))
     one = tmf.evaluate(rated, policy, tmf.Bernoulli(0.4))
     other = tmf.evaluate(tmf.games.typed(kinds, **options), policy, table)
     np.testing.assert_allclose(other.flow.mu, one.flow.mu, rtol=0, atol=1e-13)

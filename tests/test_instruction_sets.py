@@ -19,6 +19,7 @@ import pytest
 
 import lane_cases
 import tmfcore as tmf
+from legal_cases import lawful
 
 pytestmark = pytest.mark.law
 
@@ -129,16 +130,12 @@ def games():
 
 def policies(game):
     rng = np.random.default_rng(9)
-    table = rng.dirichlet(np.ones(game.n_actions), size=game.n_observations)
-    illegal = np.zeros(table.shape, bool) if game.legal is None else ~game.legal
-    if illegal.any():
-        table[illegal] = 0
-        table /= table.sum(axis=1, keepdims=True)
-    yield "tabular", tmf.TabularPolicy(table)
+    yield "tabular", tmf.TabularPolicy(lawful(rng.dirichlet(np.ones(game.n_actions), size=game.n_observations), game))
     if game.n_observations <= 13:
         shape = (2, game.n_observations, game.n_actions, 1 + game.n_observations)
         theta = rng.normal(size=shape)
-        theta[:, illegal, 0] = -np.inf
+        if game.legal is not None:
+            theta[:, ~game.legal, 0] = -np.inf
         yield "softmax in mu, two stages", tmf.SoftmaxPolicy(theta)
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from legal_cases import A, S, pair_of
 
 import tmfcore as tmf
 from game_cases import message
+from legal_cases import A, S, pair_of
 from peers import need
 
 PAIR = pair_of("mu")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
+from legal_cases import lawful
 from peers import need
 from spiel_cases import SYNCHRONOUS, ByHash
 
@@ -91,7 +92,7 @@ def test_exploitability_of_our_policies(name, parameters, carries, moves):
     rng = np.random.default_rng(1)
     for _ in range(1 if "quad" in name else 2):  # theirs is slow
         table = rng.dirichlet(np.full(game.n_actions, 0.7), size=(game.horizon, game.n_observations))
-        ours = tmf.TabularPolicy(table)
+        ours = tmf.TabularPolicy(lawful(table, game))
         gap = tmf.exploitability(game, ours, SYNCHRONOUS)
         assert their_gap(spiel, openspiel.to_policy(ours, game), carries) == pytest.approx(gap, rel=1e-8, abs=1e-8)
 
@@ -101,7 +102,8 @@ def test_verified_along_a_flow(name, parameters, carries, moves):
     """What was found out by trying holds along a flow; what was declared and does not hold is named."""
     game = openspiel.from_game(name, parameters)
     rng = np.random.default_rng(3)
-    policy = tmf.TabularPolicy(rng.dirichlet(np.full(game.n_actions, 0.5), size=(game.horizon, game.n_observations)))
+    table = rng.dirichlet(np.full(game.n_actions, 0.5), size=(game.horizon, game.n_observations))
+    policy = tmf.TabularPolicy(lawful(table, game))
     openspiel.verify(game, tmf.mean_field(game, policy, SYNCHRONOUS))
     if moves and "quad" in name:
         wrong = openspiel.from_game(name, parameters, constant=True)

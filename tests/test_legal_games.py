@@ -4,9 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from legal_cases import pair_of
 
 import tmfcore as tmf
+from legal_cases import pair_of
 
 SYNCHRONOUS = tmf.Synchronous()
 LEGAL = np.array([[False, True, True], [True, True, False]])

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from legal_cases import FAMILIES, T, pair_of, quiet
 
 import tmfcore as tmf
+from legal_cases import FAMILIES, T, pair_of, quiet
 from solver_cases import cases
 
 #: Rounding is amplified where derivatives are differences: MF-OMO's, and those in Newton's method.

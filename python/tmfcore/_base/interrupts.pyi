@@ -1,10 +1,13 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from typing_extensions import disjoint_base
+
 _T = TypeVar("_T")
 
 class Stopped(BaseException): ...
 
+@disjoint_base
 class StopFlag:
     def __init__(self) -> None: ...
     def set(self) -> None: ...

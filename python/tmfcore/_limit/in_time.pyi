@@ -1,8 +1,12 @@
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
+
+@disjoint_base
+class InTime: ...
 
 def gaps(
     model: Model,

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
+from tmfcore._base.rows import ROW_TOLERANCE as ROW_TOLERANCE
 from tmfcore._model.model import Model
 
 @disjoint_base
