@@ -79,10 +79,11 @@ cdef class Rows:
     cdef void corner_row(self, Py_ssize_t i, Py_ssize_t y, double *out) noexcept nogil:
         """The row where all agents are at y."""
         cdef Py_ssize_t K = self.n_cells, S = self.n_observations, k
-        cdef const double *corners = self.corner + self.slot[i] * K * S
-        if self.slot[i] < 0:
+        cdef const double *corners
+        if self.slot[i] < 0:                    # a constant row has no corners
             memcpy(out, self.first + i * K, K * sizeof(double))
             return
+        corners = self.corner + self.slot[i] * K * S
         for k in range(K):
             out[k] = corners[k * S + y]
 
