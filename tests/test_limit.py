@@ -68,7 +68,7 @@ def test_error_is_under_the_bound_of_fixed_kernels(case, n_agents, engine):
     for t, move in enumerate(moves):
         noise = np.trace(reference.step_covariance(game, policy, mu[t], t, move, n_agents))
         lipschitz = dobrushin(reference.mixed_kernel(game, policy, mu[t], t, active[t]))
-        bound.append(lipschitz * bound[-1] + math.sqrt(len(mu[t]) * noise / n_agents))
+        bound.append(lipschitz * bound[-1] + math.sqrt(len(mu[t]) * max(noise, 0.0) / n_agents))
     sample = errors(case, n_agents, 64, engine, 1)
     over = sample.mean(axis=0) - np.array(bound[1:])
     spread = sample.std(axis=0, ddof=1) / 8
