@@ -96,7 +96,7 @@ def test_error_is_under_the_bound_of_kernels_affine_in_mu(seed, size, schedule, 
         ])  # (y, o, x)  # fmt: skip
         lipschitz = max(map(dobrushin, pure)) + max(dobrushin(pure[:, o]) for o in range(size))
         noise = 1 - 1 / size + 2 * active[t] * (1 - active[t]) * n_agents / (n_agents - 1)
-        bound.append(lipschitz * bound[-1] + math.sqrt(size * noise / n_agents))
+        bound.append(lipschitz * bound[-1] + math.sqrt(size * max(noise, 0.0) / n_agents))
     sample = errors(case, n_agents, 64, engine, 2)
     spread = sample.std(axis=0, ddof=1) / 8
     assert (sample.mean(axis=0) - np.array(bound[1:]) <= stat_tests.Z * spread).all()
