@@ -103,7 +103,7 @@ def simulate(
         are expectations over the actions given who acts or, where one agent acts and steps that change nothing are
         skipped, given the counts (Theory, section 5).
     trajectories : bool, optional
-        True records individuals, arrays of (N, T); one replica, agents engine.
+        True records individuals, arrays of (N, T); one replica, agents engine, no Poisson clocks.
     progress : bool or callable, optional
         True draws a bar on a terminal or in a notebook (extra `app`); a callable receives (done, total), in steps of
         all replicas together, R T at the end, up to 20 times a second. Errors that it raises end the run.
