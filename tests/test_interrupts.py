@@ -134,6 +134,8 @@ def test_partial_of_replicas_has_the_finished_ones(threads):
         calls.append(t)
         if len(calls) == 30 * 50:
             _thread.interrupt_main()
+        if len(calls) >= 30 * 50:
+            time.sleep(0.01)  # the main thread looks every 50 ms: the others must not have finished by then
         return rows
 
     with pytest.raises(KeyboardInterrupt) as found:
