@@ -155,7 +155,7 @@ cdef class AgentsPopulations(Populations):
     cdef int one(self, Call call, Py_ssize_t r, Py_ssize_t t, Py_ssize_t n_steps, object given) except -1:
         if call == STEPS:
             self.enter(r)
-            self.play(r, t, n_steps, self.n_agents)
+            self.play(r, t, n_steps)
             self.totals[r] = self.ledger.total
         elif call == DRAW:
             self.batches[r] = self.drawn_in(r, <int>t)

@@ -38,7 +38,6 @@ cdef class Populations:
     cdef uint64_t *keys                # (R, 4)
     cdef uint64_t *opened              # (R,)      whether the stream of the splitter is open
     cdef size_t word_bytes
-    cdef double cells                  # of the tables of the game
 
     # Allocate for R populations of N agents.
     cdef int lay_out(
@@ -53,7 +52,7 @@ cdef class Populations:
     cdef int restore(self) except -1
     cdef bint reads(self, Call call) noexcept
     cdef int one(self, Call call, Py_ssize_t r, Py_ssize_t t, Py_ssize_t n_steps, object given) except -1
-    cdef int play(self, Py_ssize_t r, Py_ssize_t t, Py_ssize_t n_steps, int64_t n_moved) except -1
+    cdef int play(self, Py_ssize_t r, Py_ssize_t t, Py_ssize_t n_steps) except -1
     cdef Py_ssize_t advance(self, Py_ssize_t t, Py_ssize_t end) except -1 nogil      # by the engine
     cdef int refuse_overflow(self, Py_ssize_t t) except -1
     cdef void open_ledger(self, Py_ssize_t r, Py_ssize_t n_steps) noexcept nogil

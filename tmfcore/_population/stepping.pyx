@@ -5,7 +5,6 @@ Contract   R replicas. The state of one is its counts, or the observations of it
            that a copy of the state continues with the same bits. A call that fails leaves the state as it was.
 Cost       that of the engine's steps, and O(S) per call and replica.
 """
-from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free
@@ -26,7 +25,6 @@ from tmfcore._random.sampling cimport bits_of, stream_bytes, stream_sound
 
 cdef str IN_USE = ("the population is being stepped already, by another thread or by the call that called this "
                    "function; one call at a time: step a copy()")
-cdef double UNHEARD = 2**24       # cells of tables read, or agents moved, from one look for an interrupt to the next
 
 
 cdef class Populations:
@@ -49,7 +47,6 @@ cdef class Populations:
         self.counts = <int64_t *>(self.opened + R)
         self.acting = self.counts + R * S
         self.decisions = self.acting + R * S if decisions else NULL
-        self.cells = S * (1.0 + A) * model.n_successors
         self.bits = <bitgen_t **>room_for(R, sizeof(void *), b"the populations")
         return 0
 
@@ -148,15 +145,11 @@ cdef class Populations:
     cdef Py_ssize_t advance(self, Py_ssize_t t, Py_ssize_t end) except -1 nogil:
         return end
 
-    cdef int play(self, Py_ssize_t r, Py_ssize_t t, Py_ssize_t n_steps, int64_t n_moved) except -1:
-        """Play steps t..t + n_steps - 1 of replica r, which the engine has; n_moved: agents that move at each."""
-        cdef Py_ssize_t end = t + n_steps, most = max(1, <Py_ssize_t>(UNHEARD / (self.cells + n_moved)))
+    cdef int play(self, Py_ssize_t r, Py_ssize_t t, Py_ssize_t n_steps) except -1:
+        """Play steps t..t + n_steps - 1 of replica r, which the engine has."""
         self.open_ledger(r, n_steps)
-        while t < end:
-            with nogil:
-                t = self.advance(t, min(end, t + most))
-            if t < end:
-                PyErr_CheckSignals()
+        with nogil:
+            self.advance(t, t + n_steps)
         return 0
 
     cdef void open_ledger(self, Py_ssize_t r, Py_ssize_t n_steps) noexcept nogil:
@@ -262,7 +255,7 @@ cdef class CountsPopulations(Populations):
         self.enter(r)
         try:
             if call == STEPS:
-                self.play(r, t, n_steps, 0)
+                self.play(r, t, n_steps)
             elif call == DRAW:
                 self.engine.choose(t)
                 memcpy(self.acting + r * S, self.engine.chain.acting, S * sizeof(int64_t))
