@@ -3,7 +3,7 @@
 as_legal(value, S, A)               the argument `legal`, checked; None if every action is legal
 filled(value, name, shape, legal)   an array of a user, with the rows of illegal actions replaced
 first_legal(legal)                  for each action itself or, if it is illegal, the first legal one; (S, A)
-lawful(actions, model)              the same of actions (..., S) that a kernel chose
+lawful(actions, legal)              the same of actions (..., S) that a kernel chose
 folded(table, legal)                probabilities of illegal actions moved to the legal ones that stand for them
 uniform(game)                       (S, A) probabilities, uniform over the legal actions
 blank(array, model)                 NaN at illegal actions, in results
@@ -76,11 +76,11 @@ def filled(value: object, name: str, shape: tuple[int | None, ...], legal: Legal
     return array
 
 
-def lawful(actions: npt.NDArray[_Number], model: Model) -> npt.NDArray[_Number]:
+def lawful(actions: npt.NDArray[_Number], legal: LegalArray | None) -> npt.NDArray[_Number]:
     """Actions (..., S) that a kernel chose, with the first legal ones, which have the same rows, for illegal ones."""
-    if model.legal is None:
+    if legal is None:
         return actions
-    stand_ins = first_legal(model.legal)
+    stand_ins = first_legal(legal)
     return np.asarray(stand_ins[np.arange(len(stand_ins)), actions], dtype=actions.dtype)
 
 

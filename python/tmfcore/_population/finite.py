@@ -235,7 +235,7 @@ def finite_exploitability(
     foreseen = _respond(game, kernel, counts, n_agents, active)[0]
     if deviation is None:
         best, greedy = _respond(game, None, counts, n_agents, active)
-        greedy = lawful(greedy, game.model)
+        greedy = lawful(greedy, game.legal)
         probabilities = np.zeros((game.n_steps, game.n_observations, game.n_actions))
         np.put_along_axis(probabilities, greedy[..., np.newaxis], 1.0, axis=-1)
         deviation = TabularPolicy(probabilities, horizon=game.n_steps)

@@ -201,7 +201,7 @@ def _ways(game: Game) -> FloatArray:
     active, _ = _corners.rows(game, game.initial, 0)
     actions = np.repeat(np.arange(n_actions)[:, np.newaxis], size, axis=1)
     toward = active.argmax(axis=1).T  # (S target, S)
-    return np.unique(np.eye(n_actions)[lawful(np.concatenate([actions, toward]), game.model)], axis=0)
+    return np.unique(np.eye(n_actions)[lawful(np.concatenate([actions, toward]), game.legal)], axis=0)
 
 
 def _random(

@@ -23,7 +23,7 @@ from tmfcore._limit.path_tables import PathTables
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.appearance import appearance_of
 from tmfcore._model.fingerprint import Fingerprint
-from tmfcore._model.legal import LegalArray, first_legal
+from tmfcore._model.legal import LegalArray, lawful
 from tmfcore._model.noise_information import Information
 from tmfcore._model.noise_paths import Paths
 from tmfcore._model.noise_policy import NoisePolicy
@@ -194,10 +194,7 @@ class _PathIterate(Iterate):
             more = np.take_along_axis(q[:, t], best[:, :, np.newaxis], axis=-1)[:, :, 0]
             more = tables.valued(t, more - (tables.pi[:, t] * q[:, t]).sum(axis=-1), np.zeros(1))
             gap += game.discount**t * float((weights * more).sum())
-        self.greedy[...] = self.q.argmax(axis=-1)
-        if problem.legal is not None:  # the row of an illegal action is that of the first legal one
-            own = first_legal(problem.legal)
-            self.greedy[...] = own[np.arange(len(own)), self.greedy]
+        self.greedy[...] = lawful(self.q.argmax(axis=-1), problem.legal)
         return gap, gap, float(tables.weights @ returns)
 
     def play(self) -> None:

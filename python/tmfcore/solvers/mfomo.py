@@ -131,7 +131,7 @@ class _Optimisation(TableRule["MFOMO"]):
         nonnegative = np.arange(len(x)) < 2 * size
         occupation, _, _ = parts(minimise(function, x, nonnegative, self.solver.steps, target=0.0))
         there = occupation.sum(axis=-1, keepdims=True)
-        responses = np.eye(policy.shape[2])[lawful(self.q.argmax(axis=-1), game.model)]
+        responses = np.eye(policy.shape[2])[lawful(self.q.argmax(axis=-1), game.legal)]
         policy[...] = np.where(there > UNVISITED, occupation / np.maximum(there, UNVISITED), responses)
         policy /= policy.sum(axis=-1, keepdims=True)
         if not np.isfinite(policy).all():
