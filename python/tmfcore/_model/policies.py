@@ -261,15 +261,19 @@ class TabularPolicy(_ArrayPolicy):
     table: FloatArray
 
     def __init__(self, probabilities: FloatsLike, *, horizon: int | None = None) -> None:
-        table = check.as_probabilities(
-            probabilities,
-            "probabilities",
-            shape=[(None, None), (None, None, None)],
-            letters=["S, A", "L, S, A"],
-            copy=False,  # TablePolicy makes one
-        )
+        self._read(probabilities, "probabilities", horizon)
+
+    def _read(self, array: object, name: str, horizon: int | None = None) -> Self:
+        shapes, letters = [(None, None), (None, None, None)], ["S, A", "L, S, A"]
+        table = check.as_probabilities(array, name, shape=shapes, letters=letters, copy=False)  # TablePolicy makes one
         kernel = TablePolicy(table.reshape(-1, *table.shape[-2:]))
         self._settle("table", kernel.table, kernel, horizon)
+        return self
+
+    @classmethod
+    def _named(cls, array: object, name: str) -> Self:
+        """The policy of an argument `name` of a user."""
+        return object.__new__(cls)._read(array, name)
 
     @classmethod
     def _trusted(cls, table: FloatArray, horizon: int, own: bool = False) -> Self:
@@ -401,11 +405,9 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
 
     Raises
     ------
-    TypeError
-        A value of another type.
-    ValueError
-        S or A is not the game's, there are more stages than steps, or an illegal action has weight: a table is checked
-        here, a function at every call.
+    TypeError, ValueError
+        Another type; an S or A that is not the game's, more stages than steps, or an illegal action that has weight: a
+        table is checked here, a function at every call.
     """
     check.as_instance(game, "game", Game)
     if isinstance(policy, Played):
@@ -417,10 +419,7 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
     elif isinstance(policy, Policy):
         kernel = policy
     elif check.is_array(policy) and not callable(policy):
-        table = check.as_probabilities(
-            policy, name, shape=[(None, None), (None, None, None)], letters=["S, A", "L, S, A"]
-        )
-        kernel = TabularPolicy(table).kernel
+        kernel = TabularPolicy._named(policy, name).kernel
     elif callable(policy):
         step, path = (game.dt if game.unit == "sweeps" else None), game._path
         function = of_mu_and_t(policy, name, path, "", step, 0 if path is None else game.n_steps, check.as_rows)

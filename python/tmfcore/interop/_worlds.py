@@ -142,7 +142,8 @@ class InPopulation(World):
         self.start = check.as_choice(start, "start", Start)
         self.schedule = as_schedule(schedule)
         given: Any = policy  # an array is kept as a policy, so that copies do not see later changes of it
-        self.policy = TabularPolicy(given) if check.is_array(given) and not callable(given) else policy
+        is_table = check.is_array(given) and not callable(given)
+        self.policy = TabularPolicy._named(given, "population") if is_table else policy
         self._make()
         check_batches(self.n_agents, self.batch, "counts")
         if always and self.batch is not None and 0 in self.batch:
