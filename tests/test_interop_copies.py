@@ -14,74 +14,14 @@ pytest.importorskip("pettingzoo", reason="needs the extra `envs`")
 
 import cloudpickle
 
+from copy_cases import GAME, KINDS, equal, made_by_gymnasium, many, play_there, single
 from tmfcore.interop import gymnasium as tagged
-from tmfcore.interop.pettingzoo import aec_env, parallel_env
 
-GAME = tmf.games.queueing([0.1, 0.2, 0.3], step=1).at()
-UNIFORM = tmf.TabularPolicy.uniform(GAME)
-FLOW = tmf.mean_field(GAME, UNIFORM, tmf.Fraction(0.5))
-BY_PLACE = tmf.Bernoulli([[0.1, 0.5, 0.9, 0.3]])
 WAYS = {
     "deepcopy": copy.deepcopy,
     "pickle": lambda env: pickle.loads(pickle.dumps(env)),
     "cloudpickle": lambda env: pickle.loads(cloudpickle.dumps(env)),
 }
-
-
-def parallel(env, n):
-    """n steps from here on: everything that the environment shows."""
-    seen = []
-    for t in range(n):
-        if not env.agents:
-            seen.append(env.reset())
-        seen.append(env.step({name: (i + t) % 4 for i, name in enumerate(env.agents)}))
-    return [*seen, env.state()]
-
-
-def in_turn(env, n):
-    seen = []
-    for i in range(n):
-        if not env.agents:
-            env.reset()
-        seen.append((env.agent_selection, env.last()))
-        env.step(None if env.terminations[env.agent_selection] else i % 4)
-    return [*seen, env.state()]
-
-
-def single(env, n):
-    seen = []
-    for t in range(n):
-        if env.unwrapped._world.over:
-            seen.append(env.reset())
-        seen.append(env.step(t % 4))
-    return seen
-
-
-def many(envs, n):
-    return [envs.step(np.full(envs.num_envs, t % 4)) for t in range(n)]
-
-
-KINDS = {
-    "parallel": (lambda: parallel_env(GAME, tmf.Batch(3), 10, start="sampled", render_mode="rgb_array"), parallel),
-    "parallel, coins": (lambda: parallel_env(GAME, BY_PLACE, 10), parallel),
-    "aec": (lambda: aec_env(GAME, tmf.Batch(3), 10, render_mode="rgb_array"), in_turn),
-    "flow": (lambda: tagged.env(GAME, FLOW, render_mode="rgb_array"), single),
-    "population": (lambda: tagged.env(GAME, UNIFORM, BY_PLACE, 10), single),
-    "made by Gymnasium": (lambda: gymnasium.make(tagged.ID, game=GAME, population=FLOW), single),
-    "copies in a flow": (lambda: tagged.make_vec(GAME, FLOW, num_envs=3), many),
-    "copies in populations": (lambda: tagged.make_vec(GAME, UNIFORM, tmf.Batch(3), 10, num_envs=3), many),
-}
-
-
-def equal(a, b):
-    """The same bits, in whatever containers."""
-    if isinstance(a, dict):
-        return list(a) == list(b) and all(equal(a[key], b[key]) for key in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b))
-    if isinstance(a, np.ndarray) and a.dtype == object:
-        return equal(a.tolist(), b.tolist())
-    return bool(np.array_equal(a, b))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -133,11 +73,6 @@ def test_a_policy_given_as_an_array_is_that_of_the_start():
     assert equal(many(other, 10), many(env, 10))
 
 
-def play_there(kind, content, out):
-    env = pickle.loads(content)
-    out.put(cloudpickle.dumps(KINDS[kind][1](env, 25)))
-
-
 @pytest.mark.parametrize("kind", ["parallel", "population"])
 def test_in_a_process_of_its_own(kind):
     """Started anew, as Windows and macOS do it and as learners ask for: no memory is shared."""
@@ -152,10 +87,6 @@ def test_in_a_process_of_its_own(kind):
     found = pickle.loads(out.get(timeout=120))
     process.join()
     assert equal(found, play(env, 25))
-
-
-def made_by_gymnasium():
-    return gymnasium.make(tagged.ID, game=GAME, population=FLOW)
 
 
 def test_gymnasiums_processes():
