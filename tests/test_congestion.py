@@ -42,7 +42,7 @@ def test_exploitability_is_the_relative_gap(horizon, tolerance):
     road = tmf.games.sioux_falls_roads()
     found = user_equilibrium(road, tolerance=tolerance)
     assert 0 < found.relative_gap <= tolerance
-    game = found.game(horizon=horizon, step=1)
+    game = congestion(found.network, paths=found, horizon=horizon, step=1)
     mean = found.total_time / sum(n for *_, n in road.trips)
     evaluation = tmf.evaluate(game, found.policy, tmf.Synchronous())
     assert -evaluation.mean_return == pytest.approx(horizon * mean, rel=1e-12)
@@ -68,7 +68,7 @@ def test_n_drivers_choose_by_the_policy():
     found = user_equilibrium(two_roads(), tolerance=1e-12)
     share = found.volumes[0] / 2.0
     assert found.times[0] == pytest.approx(found.times[1], rel=1e-9)
-    game, n, replicas = found.game(), 1000, 4000
+    game, n, replicas = congestion(found.network, paths=found), 1000, 4000
     run = tmf.simulate(game, found.policy, tmf.Synchronous(), n, replicas=replicas, rng=3)
     first = int(np.flatnonzero(found.path_links == 0)[0])
     counts = run.counts[:, 1, first]
@@ -85,8 +85,9 @@ def test_pickled_and_saved(tmp_path):
     found.save(tmp_path / "found.npz")
     again = tmf.load(tmp_path / "found.npz")
     assert again.equals(found) and again.network.equals(found.network) and again.network.trips == found.network.trips
-    game = pickle.loads(pickle.dumps(found.game(horizon=3)))
-    assert game.horizon == 3 and game.observation_labels == found.game().observation_labels
+    made = congestion(found.network, paths=found, horizon=3)
+    game = pickle.loads(pickle.dumps(made))
+    assert game.horizon == 3 and game.observation_labels == made.observation_labels
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from tmfcore._limit.mean_field import Evaluation, Flow, evaluate, mean_field
+from tmfcore._limit.evaluation import Evaluation
+from tmfcore._limit.flows import Flow
+from tmfcore._limit.mean_field import evaluate, mean_field
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from noise_cases import CHAIN, A, S, at_start, game, noisy, recursion, tables
 
 import tmfcore as tmf
-from tmfcore._limit.mean_field import active_fractions
+from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.path_tables import PathTables
 from tmfcore._model.noise_information import Information
 from tmfcore._model.noise_paths import Paths

@@ -86,6 +86,8 @@ _TESTS: dict[str, tuple[str, ...]] = {
         "interop_gymnasium", "interop_learners", "interop_pettingzoo", "interop_mfglib", "interop_openspiel",
         "interop_openspiel_made", "package",
     ),
+    "_limit/checks.py": ("meanfield", "flow", "values", "belonging"),
+    "_limit/evaluation.py": ("meanfield", "values", "frames", "files", "plots", "typed"),
     "_limit/mean_field.py": ("fingerprint", "meanfield", "flow", "values", "frames", "files", "plots"),
     "plotting": ("plotting", "plots", "policy_plots"),
     "_model/policies.py": ("policy", "game", "game_callables", "compiled_games", "flow", "invariants"),

@@ -24,8 +24,10 @@ from tmfcore import analysis, games, interop, solvers, testing
 from tmfcore._base.about import build_info, get_cython_path, get_include
 from tmfcore._base.files import FileError
 from tmfcore._base.needs import estimate, max_memory
+from tmfcore._limit.evaluation import Evaluation
 from tmfcore._limit.exploitability import BestResponse, best_response, exploitability
-from tmfcore._limit.mean_field import Evaluation, Flow, evaluate, mean_field
+from tmfcore._limit.flows import Flow
+from tmfcore._limit.mean_field import evaluate, mean_field
 from tmfcore._limit.over_paths import NoiseExploitability
 from tmfcore._model.game import Game, Tables
 from tmfcore._model.model import Model

@@ -1,4 +1,4 @@
-"""A mean-field flow: what `mean_field` returns."""
+"""A mean-field flow: what `mean_field` returns, as a result."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import numpy as np
 from tmfcore._base.types import SharesKind, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance as _appearance
+from tmfcore._model.activation import ActingShares
 from tmfcore._model.fingerprint import Fingerprint
+from tmfcore._model.game import Game
+from tmfcore._model.schedules import Active
 from tmfcore._results.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Flow"]
+__all__ = ["Flow", "flow_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -116,3 +119,16 @@ class Flow(_appearance.Timed, Result[SharesKind]):
             plotting.Course(times, self.mu), _appearance.labels_of(self, self.mu.shape[1]), self.observation_shape,
             kind=kind, replicas=self.by_path if kind in BY_LINES else None, unit=unit, **style,
         )  # fmt: skip
+
+
+def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: Active, fingerprint: Fingerprint) -> Flow:
+    """A Flow of `game` over its whole horizon. With ActingShares, mu must have every step."""
+    horizon, appearance = game.n_steps, _appearance.appearance_of(game)
+    if isinstance(active, ActingShares):
+        active = active.fractions(mu)
+    if len(active) == 1 or (active == active[0]).all():
+        active = np.ndarray((horizon,), np.float64, active, 0, (0,))
+    return Flow._made(
+        mu=mu, steps=steps, active_fraction=active, horizon=horizon, game=game.name, **appearance,
+        fingerprint=fingerprint,
+    )  # fmt: skip

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
-from tmfcore._base.entries import all_finite
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Clock, FloatsLike
-from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._base.validation import FloatArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._limit import ode
-from tmfcore._limit.flows import Flow
+from tmfcore._limit.checks import active_fractions, full_flow, is_always, refuse_overflow
+from tmfcore._limit.evaluation import Evaluation, types_of
+from tmfcore._limit.flows import Flow, flow_of
 from tmfcore._limit.sizes import flow_needs, value_needs
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.activation import ActingShares
@@ -26,137 +25,17 @@ from tmfcore._model.evaluator import Kept, keep_kernels
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.legal import blank
-from tmfcore._model.model import Model
 from tmfcore._model.noise_paths import refuse_paths
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
-from tmfcore._model.schedules import Active, Schedule, as_schedule
+from tmfcore._model.schedules import Active, Schedule
 from tmfcore._random import seeding
-from tmfcore._results.confidence import Interval, as_confidence, student
-from tmfcore._results.result import Result
-from tmfcore._results.tables import Table
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    pass
 
-__all__ = ["Evaluation", "Flow", "evaluate", "mean_field"]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"]]):
-    """Values of a policy along a flow, V_T = 0 (Theory, section 3).
-
-    Parameters
-    ----------
-    flow : Flow
-        The flow, recorded at every step.
-    values : (T+1, S) float64
-        V_t(o).
-    q : (T, S, A) float64
-        Q_t(o, a), the value of an agent that takes action a at step t; NaN at illegal actions.
-    mean_return : float
-        sum_o mu_0(o) V_0(o).
-    clock : {"schedule", "always"}
-    types : tuple of (name, number of observations)
-        For a typed game, in the order of observations; else empty.
-    returns : (R,) float64 or None
-        If the noise is random, the mean return on each path of the flow; all else are means over these paths.
-    fingerprint : Fingerprint or None
-        Identifies game, schedule, N and clock.
-
-    Notes
-    -----
-    `plot` draws V_t(o) over time, in units of return; kinds as for Flow.
-    """
-
-    SHAPES: ClassVar[dict[str, str]] = {"values": "T+1 S", "q": "T S A", "returns": "R"}
-    RANGES: ClassVar[dict[str, str]] = {"finite": "values mean_return returns", "bounded": "q"}
-
-    flow: Flow
-    values: FloatArray
-    q: FloatArray
-    mean_return: float
-    clock: Clock = "schedule"
-    types: tuple[tuple[str, int], ...] = ()
-    returns: FloatArray | None = None
-    fingerprint: Fingerprint | None = None
-
-    def interval(self, confidence: float = 0.95) -> Interval:
-        """Student's interval of the mean return, over random paths of the noise.
-
-        Parameters
-        ----------
-        confidence : float, optional
-            In (0, 1).
-
-        Returns
-        -------
-        Interval
-            Of length 0 if the paths are all there are. One path has no interval: its ends are NaN.
-
-        Raises
-        ------
-        ValueError
-            The noise is not random.
-        """
-        level = as_confidence(confidence)
-        if self.returns is None:
-            raise ValueError("the mean return is exact; must be that of a game with random noise to have an interval")
-        if self.flow.probabilities is not None:
-            return Interval(self.mean_return, self.mean_return, level)
-        n = len(self.returns)
-        se = float(self.returns.std(ddof=1)) / n**0.5 if n > 1 else np.nan
-        return student(self.mean_return, se, n - 1, level)
-
-    @property
-    def by_type(self) -> dict[str, float]:
-        """Mean return of the agents of each type: name -> sum_o mu_0(o) V_0(o) / share; {} without types."""
-        return mean_by_type(self.types, self.flow.mu[0], self.values[0]) if self.types else {}
-
-    def _facts(self) -> Iterator[tuple[str, object]]:
-        yield from self.flow._facts()
-        yield "mean return", self.mean_return
-        for name, _ in self.types:
-            yield f"mean return of {name}", self.by_type[name]
-
-    def _axes(self) -> _appearance.Coordinates:
-        return self.flow._axes()
-
-    def _table(self) -> Table:
-        return self.flow._table() | super()._table()
-
-    def _title(self) -> str:
-        return ", ".join(part for part in (self.flow.game, f"mean return {self.mean_return:.4g}") if part)
-
-    def _picture(self, kind: Any, **style: Any) -> Axes:
-        return values_over_time(self.values, self.flow, kind, **style)
-
-
-def types_of(model: Model) -> tuple[tuple[str, int], ...]:
-    """Name and number of observations of each type in the model of a game made by games.typed; () for other games."""
-    names, models = (getattr(model, part, ()) for part in ("names", "models"))
-    return tuple((name, model.n_observations) for name, model in zip(names, models, strict=True)) if models else ()
-
-
-def mean_by_type(types: tuple[tuple[str, int], ...], mu: FloatArray, values: FloatArray) -> dict[str, float]:
-    """Mean of values (S,) over the agents of each type; NaN for a type without agents."""
-    if not types:
-        raise ValueError("the game has no types; must be made by games.typed")
-    ends = np.cumsum([n for _, n in types])[:-1]
-    parts = zip(types, np.split(mu, ends), np.split(values, ends), strict=True)
-    return {name: float(share @ value / share.sum()) if share.sum() else np.nan for (name, _), share, value in parts}
-
-
-def values_over_time(values: FloatArray, flow: Flow, kind: Any, **style: Any) -> Axes:
-    """The picture of values (T+1, S) along a flow."""
-    from tmfcore import plotting
-
-    times = np.arange(len(values)) * flow.step if flow.record_times is None else flow.record_times
-    return plotting.over_time(
-        plotting.Course(times, values), _appearance.labels_of(flow, values.shape[1]), flow.observation_shape, kind=kind,
-        shares=False, quantity="value V (units of return)", unit=flow.time, **style,
-    )  # fmt: skip
+__all__ = ["evaluate", "mean_field"]
 
 
 @takes_rng
@@ -373,55 +252,3 @@ def path_of(flow: Flow, own: Fingerprint) -> ode.Path:
         raise ValueError("flow is one in steps; must be one under Poisson clocks, as mean_field returns it")
     same("flow", flow.fingerprint, own, LIMIT)
     return ode.path_through(flow.times, flow.mu)
-
-
-def active_fractions(game: Game, schedule: Schedule, n_agents: int | None, *, smooth: bool = False) -> Active:
-    """beta_t for the kernels; `smooth`: a function of mu is not rounded to whole agents, so that it has derivatives."""
-    as_schedule(schedule)
-    if n_agents is not None:
-        n_agents = check.as_positive_int(n_agents, "n_agents")
-    return schedule._active(game.n_steps, None if smooth and schedule._rounds() else n_agents)
-
-
-def flow_of(game: Game, mu: FloatArray, steps: IntArray, active: Active, fingerprint: Fingerprint) -> Flow:
-    """A Flow of `game` over its whole horizon. With ActingShares, mu must have every step."""
-    horizon, appearance = game.n_steps, _appearance.appearance_of(game)
-    if isinstance(active, ActingShares):
-        active = active.fractions(mu)
-    if len(active) == 1 or (active == active[0]).all():
-        active = np.ndarray((horizon,), np.float64, active, 0, (0,))
-    return Flow._made(
-        mu=mu, steps=steps, active_fraction=active, horizon=horizon, game=game.name, **appearance,
-        fingerprint=fingerprint,
-    )  # fmt: skip
-
-
-def refuse_overflow(values: FloatArray) -> None:
-    """Raise unless values (T+1, S) or (T, S, A) are finite. The error names the last bad step, computed first."""
-    if all_finite(values):
-        return
-    t = int(np.flatnonzero((~np.isfinite(values)).reshape(len(values), -1).any(axis=1))[-1])
-    where = (t, *(int(i) for i in np.argwhere(~np.isfinite(values[t]))[0]))
-    raise ValueError(
-        f"the value at step t = {t}, observation {where[1]} is {values[where]}; must be finite: the sum of the rewards "
-        "from there on overflows"
-    )
-
-
-def is_always(clock: Clock) -> bool:
-    """Whether the evaluated agent acts at every step."""
-    return check.as_choice(clock, "clock", Clock) == "always"
-
-
-def full_flow(flow: Flow, game: Game) -> FloatArray:
-    """Distributions (T+1, S) of a flow recorded at every step of this game, C-contiguous."""
-    check.as_instance(flow, "flow", Flow)
-    if flow.horizon != game.n_steps:
-        raise ValueError(f"flow.horizon is {flow.horizon}; must be the game's, {game.n_steps}")
-    if len(flow.mu) != game.n_steps + 1:
-        raise ValueError(
-            f"flow.mu has {len(flow.mu)} rows; must have T + 1 = {game.n_steps + 1}: "
-            "values need the flow at every step (record_every=1)"
-        )
-    shape = (game.n_steps + 1, game.n_observations)
-    return check.as_float_array(flow.mu, "flow.mu", shape=shape, letters="T+1, S", low=0.0, copy=False)

@@ -14,7 +14,9 @@ from tmfcore._base.threads import over_replicas, workers_for
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
-from tmfcore._limit.mean_field import Evaluation, Flow, active_fractions, is_always, refuse_overflow, types_of
+from tmfcore._limit.checks import active_fractions, is_always, refuse_overflow
+from tmfcore._limit.evaluation import Evaluation, types_of
+from tmfcore._limit.flows import Flow
 from tmfcore._limit.path_tables import PathTables
 from tmfcore._limit.sizes import Needs, value_needs
 from tmfcore._model import appearance

@@ -13,8 +13,8 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Engine, Start
 from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.exploitability import exploitability
-from tmfcore._limit.mean_field import active_fractions
 from tmfcore._limit.sizes import response_needs
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps

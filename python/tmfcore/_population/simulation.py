@@ -20,7 +20,7 @@ from tmfcore._results.tables import Variable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from tmfcore._limit.mean_field import Flow
+    from tmfcore._limit.flows import Flow
 
 __all__ = ["Simulation", "Trajectories"]
 
@@ -211,7 +211,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
 
     def _picture(self, kind: Any, **style: Any) -> Axes:
         from tmfcore import plotting
-        from tmfcore._limit.mean_field import Flow  # at first use only
+        from tmfcore._limit.flows import Flow  # at first use only
         from tmfcore.plotting._choice import BY_LINES
 
         times, unit = appearance.times_of(self)

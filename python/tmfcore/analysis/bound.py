@@ -16,7 +16,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Engine, Start
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit.mean_field import active_fractions
+from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.sizes import fluctuation_needs
 from tmfcore._model import appearance
 from tmfcore._model.activation import ActingShares

@@ -20,7 +20,7 @@ from tmfcore._base.functions import SMALLER_GAME, fits_memory
 from tmfcore._base.options import GIVEN, required
 from tmfcore._base.types import FloatsLike, Start, Time
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._limit.mean_field import active_fractions
+from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.sizes import fluctuation_needs
 from tmfcore._model import appearance
 from tmfcore._model.activation import ActingShares

@@ -16,7 +16,8 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit.mean_field import active_fractions, mean_field
+from tmfcore._limit.checks import active_fractions
+from tmfcore._limit.mean_field import mean_field
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy

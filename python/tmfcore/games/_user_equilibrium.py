@@ -13,7 +13,6 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import ConvergenceWarning, fits_memory, warn
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._model.game import Game
 from tmfcore._model.policies import TabularPolicy
 from tmfcore._results.result import Result
 from tmfcore.games._assignment import Assignment
@@ -114,28 +113,12 @@ class UserEquilibrium(Result[Literal["gap", "roads"]]):
 
     @property
     def policy(self) -> TabularPolicy:
-        """For `game()`: choose among the paths of a pair in the proportions of their flows."""
+        """For `congestion(network, paths=self)`: choose among the paths of a pair in the proportions of their flows."""
         first, number = places(self.path_trips)
         rows = np.zeros((len(first), int(number.max()) + 1))
         rows[self.path_trips, number] = self.path_flows
         rows /= rows.sum(axis=1, keepdims=True)
         return TabularPolicy(rows[self.path_trips])
-
-    def game(self, *, horizon: float = 2, discount: float = 1.0, step: float | None = None) -> Game:
-        """The game of these paths, which starts at these flows: `congestion(network, paths=self)`.
-
-        Parameters
-        ----------
-        horizon, discount, step : float, optional
-            As in `congestion`.
-
-        Returns
-        -------
-        Game
-        """
-        from tmfcore.games.congestion import congestion
-
-        return congestion(self.network, paths=self, horizon=horizon, discount=discount, step=step)
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         yield "links", len(self.volumes)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, SuccessorArray
-from tmfcore._limit.mean_field import active_fractions
+from tmfcore._limit.checks import active_fractions
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Active, Schedule, Synchronous, share_at

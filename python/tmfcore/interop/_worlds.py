@@ -14,7 +14,8 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base.types import Clock, Start
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._limit.mean_field import Flow, full_flow, is_always
+from tmfcore._limit.checks import full_flow, is_always
+from tmfcore._limit.flows import Flow
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps

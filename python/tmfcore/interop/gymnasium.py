@@ -21,7 +21,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import Clock, Start
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._limit.mean_field import Flow
+from tmfcore._limit.flows import Flow
 from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule

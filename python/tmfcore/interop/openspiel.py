@@ -18,7 +18,8 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit.mean_field import Flow, mean_field
+from tmfcore._limit.flows import Flow
+from tmfcore._limit.mean_field import mean_field
 from tmfcore._model.game import Game
 from tmfcore._model.legal import uniform
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy

@@ -20,7 +20,7 @@ from tmfcore._base import wording as say
 from tmfcore._base.functions import SMALLER_GAME
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit import ode
-from tmfcore._limit.mean_field import Flow
+from tmfcore._limit.flows import Flow
 from tmfcore._model import appearance, sources
 from tmfcore._model.clock import whole_steps
 from tmfcore._model.continuous import Continuous, Stages

@@ -18,7 +18,8 @@ import numpy as np
 
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit.mean_field import Flow, active_fractions, flow_of
+from tmfcore._limit.checks import active_fractions
+from tmfcore._limit.flows import Flow, flow_of
 from tmfcore._limit.path_tables import PathTables
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.appearance import appearance_of

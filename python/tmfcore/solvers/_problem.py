@@ -13,8 +13,9 @@ from tmfcore._base import validation as check
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit import flow as flow_kernel
+from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.exploitability import judged
-from tmfcore._limit.mean_field import Flow, active_fractions, flow_of
+from tmfcore._limit.flows import Flow, flow_of
 from tmfcore._limit.ode import refuse_always
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.continuous import Stages

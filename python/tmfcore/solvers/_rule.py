@@ -31,7 +31,7 @@ from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._step_rules import Decay, decay_factor
 
 if TYPE_CHECKING:
-    from tmfcore._limit.mean_field import Flow
+    from tmfcore._limit.flows import Flow
     from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
     from tmfcore.solvers._exact import ExactSolver
     from tmfcore.solvers._problem import Problem

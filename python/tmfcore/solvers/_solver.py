@@ -16,7 +16,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit.mean_field import Flow
+from tmfcore._limit.flows import Flow
 from tmfcore._limit.sizes import Needs
 from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tmfcore._base.functions import ConvergenceWarning
 from tmfcore._base.types import Clock
-from tmfcore._limit.mean_field import Flow
+from tmfcore._limit.flows import Flow
 from tmfcore._limit.over_paths import NoiseExploitability
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.noise_policy import NoisePolicy

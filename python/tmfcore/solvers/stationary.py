@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit.mean_field import Flow
+from tmfcore._limit.flows import Flow
 from tmfcore._limit.sizes import Needs
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.activation import ActingShares
