@@ -10,6 +10,7 @@ import pytest
 
 import tmfcore as tmf
 from command_line import SMALL, run
+from tmfcore.reproduce import compute
 
 # `python -m tmfcore`, but SIGINT interrupts it even where it is inherited as ignored (nohup, `pytest &`), and the process
 # ends itself if whoever started it is gone. It sends itself a signal once it has been in solve() of a module for a while.
@@ -61,6 +62,42 @@ def test_ctrl_c_saves_what_reproduce_has_finished(tmp_path):
     assert err == "interrupted\n"
     assert sorted(path.name for path in out.iterdir()) == ["results.json", "summary.md"]
     assert json.loads((out / "results.json").read_text())["complete"] is False
+
+
+def test_reproduce_goes_on_from_the_parts_that_it_finished(tmp_path, monkeypatch):
+    tiny = ("reproduce", "--size", "tiny", "--threads", "1", "--out")
+    assert run(*tiny, tmp_path / "whole").exit_code == 0
+    play, calls, out = compute.play, [], tmp_path / "out"
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return play(*arguments)
+
+    monkeypatch.setattr(compute, "play", interrupted)
+    ended = run(*tiny, out)
+    assert ended.exit_code == 130
+    assert f"the same command goes on from {out / 'checkpoint.npz'}" in ended.output
+    assert sorted(path.name for path in out.iterdir()) == ["checkpoint.npz", "results.json", "summary.md"]
+
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    refused = run(*tiny, out, "--seed", "1")
+    assert refused.exit_code == 2 and "checkpoint.npz' has finished parts of a run with seed 0; must be 1" in refused.output
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+    ended = run(*tiny, out)
+    assert ended.exit_code == 0 and len(calls) == 5  # of four, one twice
+    found, whole = (json.loads((folder / "results.json").read_text()) for folder in (out, tmp_path / "whole"))
+    assert timeless(found) == timeless(whole)
+    assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
+
+
+def timeless(value):
+    """A document without its seconds and its date."""
+    if isinstance(value, dict):
+        return {key: timeless(entry) for key, entry in value.items() if key not in ("seconds", "date")}
+    return value
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")

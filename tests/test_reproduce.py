@@ -82,6 +82,73 @@ def test_an_interruption_keeps_what_was_finished(tmp_path, when):
     assert "The run ended early" in (tmp_path / "summary.md").read_text()
 
 
+def stopped_at(piece, seed, checkpoint):
+    """A run that ends when it begins a piece; the number of pieces that it began itself."""
+    found, begun = reproduce.new_results(TINY, seed=seed), []
+
+    def observe(name, finished, pieces, done, total):
+        if finished == piece:
+            raise KeyboardInterrupt
+        begun.append(name)
+
+    if piece is None:
+        reproduce.run(TINY, found, checkpoint=checkpoint, observe=observe)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            reproduce.run(TINY, found, checkpoint=checkpoint, observe=observe)
+    return found, len(set(begun) - {"done"})
+
+
+@pytest.mark.parametrize("stops", [[1], [3, 9], [8, 8, 15], [16]])
+def test_a_run_goes_on_from_its_finished_pieces(results, tmp_path, stops):
+    path, before = tmp_path / "parts.npz", 0
+    for stop in stops:
+        _, begun = stopped_at(stop, 7, path)
+        assert begun == stop - before
+        before = stop
+    found, begun = stopped_at(None, 7, path)
+    assert begun == 16 - before
+    assert found["complete"] and numbers(found) == numbers(results)
+    assert json.dumps(reproduce.plain(numbers(found))) == json.dumps(reproduce.plain(numbers(results)))
+    again, begun = stopped_at(None, 7, path)
+    assert begun == 0 and numbers(again) == numbers(results)
+    assert [file.name for file in tmp_path.iterdir()] == ["parts.npz"]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda task: task | {"settings": "full"}, r'with settings "tiny"; must be "full"'),
+        (lambda task: task | {"seed": 8}, "with seed 7; must be 8: repeat that run"),
+        (lambda task: task | {"version of tmfcore": "9.9"}, 'with version of tmfcore "[^"]*"; must be "9.9"'),
+        (lambda task: task | {"n_agents": 51}, "with n_agents 50; must be 51"),
+        (lambda task: task | {"queueing game": {}}, "with queueing game {.*; must be {}"),
+        (lambda task: {name: value for name, value in task.items() if name != "horizon"}, "with horizon 20; must be null"),
+    ],
+)
+def test_pieces_of_another_run_are_refused_by_name_and_stay(tmp_path, monkeypatch, change, match):
+    path = tmp_path / "parts.npz"
+    stopped_at(1, 7, path)
+    before, task = path.read_bytes(), reproduce._task
+    monkeypatch.setattr(reproduce, "_task", lambda results: change(task(results)))
+    found = reproduce.new_results(TINY, seed=7)
+    with pytest.raises(tmf.FileError, match=match):
+        reproduce.run(TINY, found, checkpoint=path)
+    assert path.read_bytes() == before
+    assert found["goals"] == [] and not found["complete"]
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: data[:-700] + b"x" + data[-699:]])
+def test_a_damaged_file_of_pieces_is_refused_and_stays(tmp_path, damage):
+    path = tmp_path / "parts.npz"
+    stopped_at(1, 7, path)
+    path.write_bytes(damage(path.read_bytes()))
+    before = path.read_bytes()
+    with pytest.raises(tmf.FileError, match=r"parts\.npz"):
+        reproduce.run(TINY, reproduce.new_results(TINY, seed=7), checkpoint=path)
+    assert path.read_bytes() == before
+
+
 def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

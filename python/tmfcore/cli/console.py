@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,7 +41,7 @@ class Report:
     """The result of a command: the document for --json; tables and closing lines otherwise.
 
     Numbers of the document are not rounded; they may be numpy's. With a `failure`, the command ends with this error,
-    exit code 1, after the report is printed.
+    exit code 1, after the report is printed. The file `checkpoint` is deleted when a report that is whole is printed.
     """
 
     document: dict[str, Any]
@@ -48,6 +49,7 @@ class Report:
     lines: Sequence[str] = ()
     interrupted: bool = False
     failure: str = ""
+    checkpoint: Path | None = None
 
 
 def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  # a function of the same options
@@ -78,6 +80,8 @@ def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  
             raise KeyboardInterrupt
         if report.failure:
             raise click.ClickException(report.failure)
+        if report.checkpoint is not None:
+            report.checkpoint.unlink(missing_ok=True)
 
     return command  # type: ignore[return-value]  # as above
 

@@ -26,18 +26,24 @@ __all__ = ["reproduce"]
 def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str) -> Report:
     """Run both experiments of the paper. They are TMF-PG and N agents for several B, and the error against N.
 
-    Ctrl-C saves the finished parts and exits with code 130. If the folder already has the results of a run that got
-    further, these are kept, and the new ones go into its subfolder "unfinished".
+    Each finished part is kept in checkpoint.npz of the folder, however the run ends: the same command goes on from
+    there, to the same results, and deletes this file when they are written. Ctrl-C also writes the results of the
+    finished parts, and exits with code 130. If the folder already has the results of a run that got further, these are
+    kept, and the new ones go into its subfolder "unfinished".
     """
     from tmfcore import reproduce as experiments
+    from tmfcore._base.files import FileError
 
     settings = experiments.SETTINGS["quick" if quick else size]
     results = experiments.new_results(settings, seed)
     words.make_folder(out, "'--out'")
+    checkpoint = out / "checkpoint.npz"
     interrupted = False
     try:
         with two_level_progress() as observe:
-            experiments.run(settings, results, threads=threads, observe=observe)
+            experiments.run(settings, results, threads=threads, checkpoint=checkpoint, observe=observe)
+    except FileError as error:
+        raise click.UsageError(str(error)) from error
     except KeyboardInterrupt:
         interrupted = True
     except BaseException:
@@ -46,5 +52,8 @@ def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str)
     with progress("drawing") as bar:
         written = experiments.write(results, out, progress=bar)
     names = ", ".join(path.name for path in written)
-    closing = f"{results['seconds']:.0f} s; wrote {names} to {written[0].parent}"
-    return Report({**results, "written": written}, experiments.report.tables(results), [closing], interrupted)
+    closing = [f"{results['seconds']:.0f} s; wrote {names} to {written[0].parent}"]
+    if interrupted and checkpoint.exists():
+        closing.append(f"the same command goes on from {checkpoint}")
+    tables = experiments.report.tables(results)
+    return Report({**results, "written": written}, tables, closing, interrupted, checkpoint=checkpoint)

@@ -1,22 +1,24 @@
 """Both experiments of the paper in one call: TMF-PG at several B, N agents and the mean field, the error against N.
 
-    run(settings, results, ...)       compute everything; fills `results`, a dict for JSON, step by step
+    run(settings, results, ...)       compute everything; fills `results`, a dict for JSON, piece by piece
     write(results, folder)            write results.json, summary.md and the figures; never overwrites better results
     check_folder(folder)              raise before the work starts if the folder cannot be written to
 
-`compute` has the numbers, `report` the tables, `figures` the pictures, `settings` the games, sizes and goals. Every
-piece of work has its own random stream, so numbers depend on the seed alone: not on threads, and not on which other
-pieces are run.
+`compute` has the numbers, `report` the tables, `figures` the pictures, `settings` the games, sizes and goals, `parts`
+the file of what is finished. Every piece of work has its own random stream, so numbers depend on the seed alone: not on
+threads, and not on which other pieces are run, or were run by a process that was killed.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,6 +31,7 @@ from tmfcore import plotting
 from tmfcore._base import files as _files
 
 from . import compute, figures, report
+from .parts import Parts
 from .settings import GAMES, SETTINGS, Settings
 
 __all__ = ["SETTINGS", "Settings", "check_folder", "new_results", "plain", "run", "write"]
@@ -61,6 +64,7 @@ def run(
     results: dict[str, Any],
     *,
     threads: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     observe: Observer = lambda *_: None,
 ) -> None:
     """Compute everything into `results`, which keeps the finished pieces if an exception (such as Ctrl-C) ends the run.
@@ -72,23 +76,47 @@ def run(
         From `new_results`; filled in place.
     threads : int or None, optional
         As in `tmfcore.simulate`; only the seconds depend on it.
+    checkpoint : path or None, optional
+        A file, written whole after each piece. If it is there, its pieces are taken from it, and the results are the
+        same, to the bit, as those of a run that was never stopped. The file stays at the end.
     observe : callable, optional
         See `Observer`.
+
+    Raises
+    ------
+    FileError
+        The file of `checkpoint` is damaged, or of a run with other settings, seed or versions; it stays as it is.
     """
     began = time.perf_counter()
     players = [_Player(g, settings, results, threads) for g in range(len(settings.games))]
     pieces = [piece for player in players for piece in player.solves()]
     pieces += [piece for player in players for piece in player.plays()]
     pieces += [piece for player in players for piece in player.studies()]
+    kept = Parts(checkpoint, _task(results))
+    before = 0.0
     try:
-        for i, (name, work) in enumerate(pieces):
-            observe(name, i, len(pieces), 0, 1)
-            work(partial(observe, name, i, len(pieces)))
+        for i, piece in enumerate(pieces):
+            if piece.name in kept:
+                before += kept[piece.name]["found"]["seconds"]
+            else:
+                observe(piece.name, i, len(pieces), 0, 1)
+                kept[piece.name] = piece.work(partial(observe, piece.name, i, len(pieces)))
+            piece.store(kept[piece.name])
         results["complete"] = True
         observe("done", len(pieces), len(pieces), 1, 1)
     finally:
-        results["seconds"] = time.perf_counter() - began
+        results["seconds"] = before + time.perf_counter() - began
         results["goals"] = compute.goals(results, settings)
+
+
+def _task(results: dict[str, Any]) -> dict[str, Any]:
+    """What the pieces of a run depend on."""
+    return {
+        **{name: results[name] for name in ("settings", "seed")},
+        **{f"version of {name}": version for name, version in results["versions"].items()},
+        **{name: value for name, value in results["parameters"].items() if name not in ("name", "goals")},
+        **{f"{name} game": part["parameters"] for name, part in results["games"].items()},
+    }
 
 
 def write(results: dict[str, Any], folder: Path, *, progress: compute.Report = lambda done, total: None) -> list[Path]:
@@ -105,17 +133,22 @@ def write(results: dict[str, Any], folder: Path, *, progress: compute.Report = l
     """
     if not results["complete"]:
         return _write_texts(results, _place_of_unfinished(results, folder), figures=False)
-    with tempfile.TemporaryDirectory(prefix=".drawing-", dir=folder) as drawing:
-        try:
-            pictures = figures.draw(results)
-            for done, (name, picture) in enumerate(pictures.items()):
-                progress(done, len(pictures))
-                plotting.save(picture, Path(drawing) / name)
-        except BaseException:
-            _write_texts(results, _place_of_unfinished(results, folder), figures=False)
-            raise
-        written = _write_texts(results, folder, figures=True)
-        return written + [(Path(drawing) / name).replace(folder / name) for name in pictures]
+    drawn = {}
+    try:
+        pictures = figures.draw(results)
+        for done, (name, picture) in enumerate(pictures.items()):
+            progress(done, len(pictures))
+            drawn[name] = png = io.BytesIO()
+            picture.savefig(png, dpi=plotting.DPI, format="png")
+    except BaseException:
+        _write_texts(results, _place_of_unfinished(results, folder), figures=False)
+        raise
+    written = _write_texts(results, folder, figures=True)
+    for name, png in drawn.items():
+        with _files.replacing(folder / name) as file:
+            file.write(png.getbuffer())
+        written.append(folder / name)
+    return written
 
 
 def _write_texts(results: dict[str, Any], folder: Path, *, figures: bool) -> list[Path]:
@@ -158,8 +191,13 @@ def check_folder(folder: Path) -> None:
         pass
 
 
-#: A description, and a function that computes one entry of the results and stores it at its end.
-Piece = tuple[str, Callable[[compute.Report], None]]
+@dataclass(frozen=True)
+class _Piece:
+    """A description, a function that computes a value, and one that stores it in the results."""
+
+    name: str
+    work: Callable[[compute.Report], dict[str, Any]]
+    store: Callable[[dict[str, Any]], None]
 
 
 class _Player:
@@ -174,17 +212,20 @@ class _Player:
         self.threads = threads
         self.policies: dict[int, tmf.TabularPolicy | tmf.SoftmaxPolicy] = {}
 
-    def solves(self) -> Iterator[Piece]:
+    def solves(self) -> Iterator[_Piece]:
         for b, batch in enumerate(self.settings.batches):
-            yield f"{self.spec.title}: solving, {self._label(batch)}", partial(self._solve, b, batch)
+            yield self._piece(f"solving, {self._label(batch)}", self._solve, self._solved, b, batch)
 
-    def plays(self) -> Iterator[Piece]:
+    def plays(self) -> Iterator[_Piece]:
         for b, batch in enumerate(self.settings.batches):
-            yield f"{self.spec.title}: playing, {self._label(batch)}", partial(self._play, b, batch)
+            yield self._piece(f"playing, {self._label(batch)}", self._play, self._played, b, batch)
 
-    def studies(self) -> Iterator[Piece]:
+    def studies(self) -> Iterator[_Piece]:
         for r, rule in enumerate(compute.BATCH_RULES):
-            yield f"{self.spec.title}: convergence, {rule}", partial(self._study, r, rule)
+            yield self._piece(f"convergence, {rule}", self._study, self._studied, r, rule)
+
+    def _piece(self, name: str, work: Callable[..., Any], store: Callable[..., Any], place: int, what: Any) -> _Piece:
+        return _Piece(f"{self.spec.title}: {name}", partial(work, place, what), partial(store, what))
 
     def _label(self, batch: int) -> str:
         return compute.label_of(batch, self.settings.n_agents)
@@ -192,20 +233,27 @@ class _Player:
     def _stream(self, kind: int, place: int) -> np.random.SeedSequence:
         return np.random.SeedSequence(self.seed, spawn_key=(self.index, kind, place))
 
-    def _solve(self, b: int, batch: int, report: compute.Report) -> None:
-        self.policies[batch], found = compute.solve(self.spec, batch, self.settings, self._stream(0, b), report)
-        self.part["batches"][self._label(batch)] = {"solve": found}
+    def _solve(self, b: int, batch: int, report: compute.Report) -> dict[str, Any]:
+        policy, found = compute.solve(self.spec, batch, self.settings, self._stream(0, b), report)
+        return {"policy": policy, "found": found}
 
-    def _play(self, b: int, batch: int, report: compute.Report) -> None:
-        self.part["batches"][self._label(batch)]["play"] = compute.play(
-            self.spec, self.policies[batch], batch, self.settings, self._stream(1, b), self.threads, report
-        )
+    def _solved(self, batch: int, value: dict[str, Any]) -> None:
+        self.policies[batch] = value["policy"]
+        self.part["batches"][self._label(batch)] = {"solve": value["found"]}
 
-    def _study(self, r: int, rule: str, report: compute.Report) -> None:
-        policy = self.policies[self.settings.batches[-1]]
-        self.part["convergence"][rule] = compute.study(
-            self.spec, policy, rule, self.settings, self._stream(2, r), self.threads, report
-        )
+    def _play(self, b: int, batch: int, report: compute.Report) -> dict[str, Any]:
+        seed, policy = self._stream(1, b), self.policies[batch]
+        return {"found": compute.play(self.spec, policy, batch, self.settings, seed, self.threads, report)}
+
+    def _played(self, batch: int, value: dict[str, Any]) -> None:
+        self.part["batches"][self._label(batch)]["play"] = value["found"]
+
+    def _study(self, r: int, rule: str, report: compute.Report) -> dict[str, Any]:
+        seed, policy = self._stream(2, r), self.policies[self.settings.batches[-1]]
+        return {"found": compute.study(self.spec, policy, rule, self.settings, seed, self.threads, report)}
+
+    def _studied(self, rule: str, value: dict[str, Any]) -> None:
+        self.part["convergence"][rule] = value["found"]
 
 
 def plain(value: Any) -> Any:
