@@ -40,6 +40,7 @@ from tmfcore._population.finite import FiniteExploitability, finite_exploitabili
 from tmfcore._population.population import Population
 from tmfcore._population.simulate import simulate
 from tmfcore._population.simulation import Simulation, Trajectories
+from tmfcore._results.checkpoint import Checkpoint
 from tmfcore._results.confidence import Interval
 from tmfcore._results.result import load
 from tmfcore.analysis.fit import Fit, FitIntervals, fit
@@ -54,6 +55,7 @@ __all__ = [
     "Batch",
     "Bernoulli",
     "BestResponse",
+    "Checkpoint",
     "ConvergenceWarning",
     "Evaluation",
     "FileError",

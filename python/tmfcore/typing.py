@@ -13,6 +13,7 @@ FloatsLike      numbers, nested sequences of numbers, and objects with `__array_
 TableLike       the same, or a function of (mu), (mu, t) or (mu, t, z) that returns the same: rewards, kernels
 PolicyLike      values of a policy argument; a PolicyFunction maps (mu) or (mu, t) to an (S, A) table
 RNG             values of `rng=`
+CheckpointLike  values of `checkpoint=`: a path or a tmf.Checkpoint
 Progress        values of `progress=`
 SolverLike      any object with a method `solve` like the solvers of tmfcore.solvers
 Callback        values of `callback=`: a function of an Iteration; returning True stops the solver
@@ -31,11 +32,12 @@ from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyFunction, PolicyLike
 from tmfcore._model.schedules import Schedule
 from tmfcore._random.seeding import RNG
+from tmfcore._results.checkpoint import CheckpointLike
 from tmfcore.solvers.base import Callback, Solution
 
 __all__ = [
-    "RNG", "Callback", "Clock", "Engine", "FloatsLike", "PolicyFunction", "PolicyLike", "Progress", "SolverLike",
-    "Start", "TableFunction", "TableLike", "Time",
+    "RNG", "Callback", "CheckpointLike", "Clock", "Engine", "FloatsLike", "PolicyFunction", "PolicyLike", "Progress",
+    "SolverLike", "Start", "TableFunction", "TableLike", "Time",
 ]  # fmt: skip
 
 

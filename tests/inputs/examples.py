@@ -180,6 +180,7 @@ EXAMPLES = {
     },
     "tmfcore.build_info": dict,
     "tmfcore.estimate": lambda: {"function": partial(tmf.mean_field, game(), TABLE, tmf.Synchronous())},
+    "tmfcore.Checkpoint": lambda: {"path": "run.npz", "every": 60.0},
     "tmfcore.max_memory": lambda: {"limit": "4 GB"},
     "tmfcore.get_cython_path": dict,
     "tmfcore.get_include": dict,

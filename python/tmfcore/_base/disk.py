@@ -5,6 +5,7 @@ opened(path, wanted)                a file of bytes to read; pipes, devices and 
 text_of(path, wanted)               its text
 reading(path, wanted)               errors of what is read in this block become a FileError that names the file
 replacing(path)                     a binary file that is renamed to `path` when the block ends without an error
+check_writable(path)                the errors of `replacing`, before there is anything to write
 """
 
 from __future__ import annotations
@@ -121,19 +122,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     OSError
         `path` is something else than a file, or it or its folder cannot be written to.
     """
-    given = check.as_path(path)
-    target = Path(os.path.realpath(given)) if given.is_symlink() else given
-    if target.is_symlink():
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(given))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder", str(target.parent))
-    old = _status(target)
-    if old is not None and stat.S_ISDIR(old.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder; must be a file name", str(given))
-    if old is not None and not stat.S_ISREG(old.st_mode):
-        raise OSError(errno.EINVAL, f"is {_named(old.st_mode)}; must be a file name", str(given))
-    if old is not None and not os.access(target, os.W_OK):
-        raise PermissionError(errno.EACCES, "may not be written to", str(given))
+    target, old = _target(path)
     part, descriptor = _part(target)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -147,6 +136,31 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with suppress(FileNotFoundError):
             part.unlink()
         raise
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise the errors of `replacing`, before there is anything to write."""
+    target, _ = _target(path)
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "no file may be made in this folder", str(target.parent))
+
+
+def _target(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
+    """The file that `path` names, symbolic links followed, and its status; None if it does not exist."""
+    given = check.as_path(path)
+    target = Path(os.path.realpath(given)) if given.is_symlink() else given
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(given))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", str(target.parent))
+    old = _status(target)
+    if old is not None and stat.S_ISDIR(old.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder; must be a file name", str(given))
+    if old is not None and not stat.S_ISREG(old.st_mode):
+        raise OSError(errno.EINVAL, f"is {_named(old.st_mode)}; must be a file name", str(given))
+    if old is not None and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "may not be written to", str(given))
+    return target, old
 
 
 def _status(path: Path) -> os.stat_result | None:

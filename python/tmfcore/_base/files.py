@@ -24,9 +24,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base.disk import FileError, opened, reading, replacing
+from tmfcore._base.disk import FileError, check_writable, opened, reading, replacing
 
-__all__ = ["FileError", "load_npz", "reading", "replacing", "save_npz"]
+__all__ = ["FileError", "check_writable", "load_npz", "reading", "replacing", "save_npz"]
 
 _HEADER = "header"
 _CHECKSUM = "checksum"  # entry of the header: the checksum of everything else in the file

@@ -136,6 +136,20 @@ class Fingerprint:
             )
         return active_fraction
 
+    def task(self) -> dict[str, Any]:
+        """Game, schedule, N, clock, policy and start, as a checkpoint compares them (`_results.checkpoint`).
+
+        Names stand with the digests, so that errors name them.
+        """
+        return {
+            "game": f"{self.name} {self.game}",
+            "schedule": f"{self.label} {self.schedule}".strip(),
+            "n_agents": self.n_agents,
+            "clock": self.clock,
+            "policy": self._digest("policy"),
+            "start": self.start,
+        }
+
     def _state(self) -> dict[str, Any]:
         """The contents of a saved file."""
         plain = {name: getattr(self, name) for name in ("name", "label", "n_agents", "clock", "start")}

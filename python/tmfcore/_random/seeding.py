@@ -5,6 +5,7 @@
     number(rng)          an int that reproduces the same draws
     key(generator)       four words; (key, step, agent) addresses each draw of one large population
     keys(streams)        the keys of several streams, without their generators
+    described(rng)       what determines the streams that would be spawned from rng, as JSON
     state(generator)     what files keep of a Generator; restored(state) makes it again
 
 There is never one stream per thread: results must not depend on the number of threads or their order.
@@ -120,6 +121,29 @@ def restored(state: Mapping[str, Any]) -> Generator:
     return Generator(bits)
 
 
+def described(rng: RNG) -> Any:
+    """What determines the streams that `seeds` would spawn from `rng`, in values that JSON holds; nothing is spawned.
+
+    The words of an int or a sequence of ints; 128 bits of a SeedSequence, BitGenerator or Generator, and the number of
+    streams that it has spawned. What a Generator has drawn does not matter.
+
+    Raises
+    ------
+    ValueError
+        `rng` is None: no other call has the same streams.
+    TypeError
+        As `generators`.
+    """
+    if rng is None:
+        raise ValueError("rng is None; must be a seed if checkpoint is given: another call must draw the same numbers")
+    if not isinstance(rng, (Generator, BitGenerator, SeedSequence)):
+        return _words(rng)
+    parent: Any = rng if isinstance(rng, SeedSequence) else _parent(rng).bit_generator.seed_seq
+    drawn_by = type(rng.bit_generator if isinstance(rng, Generator) else rng).__name__
+    spawned = {"spawned": int(parent.n_children_spawned)} if hasattr(parent, "n_children_spawned") else {}
+    return {"words": parent.generate_state(4, np.uint32).tolist(), "of": drawn_by, **spawned}
+
+
 def _parent(rng: Generator | BitGenerator | SeedSequence) -> Generator:
     parent = np.random.default_rng(rng)
     if not hasattr(parent.bit_generator.seed_seq, "spawn"):
@@ -128,7 +152,12 @@ def _parent(rng: Generator | BitGenerator | SeedSequence) -> Generator:
 
 
 def _seed(rng: object) -> Seed:
-    """The seed of an int or a sequence of ints, in words of 32 bits as SeedSequence divides them."""
+    """The seed of an int or a sequence of ints."""
+    return Seed(_words(rng))
+
+
+def _words(rng: object) -> list[int]:
+    """An int or a sequence of ints in words of 32 bits, as SeedSequence divides them."""
     if isinstance(rng, (list, tuple, range)) or (isinstance(rng, np.ndarray) and rng.ndim == 1):
         numbers = [_word(word, f"rng[{i}]", "an int") for i, word in enumerate(rng)]
     else:
@@ -139,7 +168,7 @@ def _seed(rng: object) -> Seed:
             words.append(number)
         else:
             words += np.frombuffer(number.to_bytes((number.bit_length() + 31) // 32 * 4, "little"), "<u4").tolist()
-    return Seed(words)
+    return words
 
 
 def _word(value: object, name: str, what: str) -> int:
