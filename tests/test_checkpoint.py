@@ -244,7 +244,7 @@ def test_bad_arguments(call, text):
 
 
 def test_a_piece_is_kept_in_the_state_of_the_whole(tmp_path):
-    """A search keeps what is done, and the solve under way; the solve takes its Kept for its `checkpoint`."""
+    """A search keeps what is done, and the solve under way; the solve takes it for its `checkpoint`."""
     whole, done = begun(tmp_path / "run.npz"), {"done": [1, 2]}
     piece = whole.part(done, None)
     assert opened(piece, "another", {"other": 1}) is piece and piece.state is None and piece.due()

@@ -267,7 +267,6 @@ EXAMPLES = {
         "network": towns(), "tolerance": 1e-6, "iterations": 50, "time_limit": 5.0,
     },
     "tmfcore.games.UserEquilibrium": lambda: fields(towns_at_rest()),
-    "tmfcore.games.UserEquilibrium.game": lambda: {"self": towns_at_rest(), "horizon": 2.0, "discount": 0.9, "step": 0.5},
     "tmfcore.games.congestion": lambda: {
         "network": towns(), "paths": towns_at_rest().paths, "horizon": 2.0, "discount": 0.9,
         "initial": [0.25, 0.25, 0.5], "step": 0.5,

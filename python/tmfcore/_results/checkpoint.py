@@ -1,12 +1,12 @@
 """Checkpoints: files from which a call that was stopped goes on, with the bits of one that was not.
 
     Checkpoint(path, every)             public: where to write, and how often; `checkpoint=` takes it, or a path
-    opened(checkpoint, verb, task)      the Kept of a call, or None without a checkpoint
-    Kept.state                          what the last call left, None if it is the first
-    Kept.due()                          whether it is time to write; costs a look at the clock
-    Kept.save(state)                    write the state, whole or not at all
-    Kept.restoring()                    errors of a state that does not fit, in this block, name the file
-    Kept.part(outer, state)             the Kept of a piece of the work, such as one solve of a search
+    opened(checkpoint, verb, task)      the Keeper of a call, or None without a checkpoint
+    Keeper.state                        what the last call left, None if it is the first
+    Keeper.due()                        whether it is time to write; costs a look at the clock
+    Keeper.save(state)                  write the state, whole or not at all
+    Keeper.restoring()                  errors of a state that does not fit, in this block, name the file
+    Keeper.part(outer, state)           the Keeper of a piece of the work, such as one solve of a search
 
 A verb uses them in this way:
 
@@ -24,8 +24,8 @@ A verb uses them in this way:
 A task is a dict of values that JSON holds: options by name, `Fingerprint.task()` of game, schedule, N, policy, clock
 and start, and `seeding.described(rng)`, taken before streams are spawned. Options that do not change the result are no
 part of it. A state has what `packing` packs: arrays, numbers, strings, None, dicts with strings as keys, tuples, lists
-and results. It is written at once and not copied. A verb may pass a Kept to another verb as its `checkpoint`; `opened`
-then returns it as it is, since the task of the outer call covers that of the inner one.
+and results. It is written at once and not copied. A verb may pass a Keeper to another verb as its `checkpoint`;
+`opened` then returns it as it is, since the task of the outer call covers that of the inner one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._results import packing
 
-__all__ = ["Checkpoint", "CheckpointLike", "Kept", "opened"]
+__all__ = ["Checkpoint", "CheckpointLike", "Keeper", "opened"]
 
 KIND = "Checkpoint"
 
@@ -93,7 +93,7 @@ class Checkpoint:
 CheckpointLike: TypeAlias = "str | os.PathLike[str] | Checkpoint"
 
 
-class Kept:
+class Keeper:
     """The checkpoint of one call that runs, or of a piece of it.
 
     Attributes
@@ -124,18 +124,18 @@ class Kept:
             self.checkpoint.path, f"a checkpoint of {self.verb}", "holds a state that does not fit ({error})"
         )
 
-    def part(self, outer: Mapping[str, Any], state: dict[str, Any] | None) -> Kept:
-        """The Kept of a piece of the work, which goes on from `state`.
+    def part(self, outer: Mapping[str, Any], state: dict[str, Any] | None) -> Keeper:
+        """The Keeper of a piece of the work, which goes on from `state`.
 
         It writes `outer`, as it is then, with the state of the piece as "part".
         """
         return _Part(self, outer, state)
 
 
-class _Part(Kept):
-    """The Kept of a piece, which writes the state of the whole."""
+class _Part(Keeper):
+    """The Keeper of a piece, which writes the state of the whole."""
 
-    def __init__(self, whole: Kept, outer: Mapping[str, Any], state: dict[str, Any] | None) -> None:
+    def __init__(self, whole: Keeper, outer: Mapping[str, Any], state: dict[str, Any] | None) -> None:
         self.whole, self.outer, self.state = whole, outer, state
         self.checkpoint, self.verb, self.task = whole.checkpoint, whole.verb, whole.task
 
@@ -146,8 +146,8 @@ class _Part(Kept):
         self.whole.save({**self.outer, "part": state})
 
 
-def opened(checkpoint: CheckpointLike | Kept | None, verb: str, task: Mapping[str, Any]) -> Kept | None:
-    """The Kept of a call of `verb`, with the state of the last one if the file exists; None if `checkpoint` is None.
+def opened(checkpoint: CheckpointLike | Keeper | None, verb: str, task: Mapping[str, Any]) -> Keeper | None:
+    """The Keeper of a call of `verb`, with the state of the last one if the file exists; None if `checkpoint` is None.
 
     Parameters
     ----------
@@ -167,15 +167,15 @@ def opened(checkpoint: CheckpointLike | Kept | None, verb: str, task: Mapping[st
     OSError
         The folder does not exist or cannot be written to.
     """
-    if checkpoint is None or isinstance(checkpoint, Kept):
+    if checkpoint is None or isinstance(checkpoint, Keeper):
         return checkpoint
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(check.as_path(checkpoint, "checkpoint"))
     own = json.loads(json.dumps(task))
     if not os.path.lexists(checkpoint.path):
         files.check_writable(checkpoint.path)  # before the work, not after a minute of it
-        return Kept(checkpoint, verb, own, None)
-    return Kept(checkpoint, verb, own, _read(checkpoint, verb, own))
+        return Keeper(checkpoint, verb, own, None)
+    return Keeper(checkpoint, verb, own, _read(checkpoint, verb, own))
 
 
 def _read(checkpoint: Checkpoint, verb: str, task: dict[str, Any]) -> dict[str, Any]:
