@@ -83,7 +83,7 @@ def test_reproduce_goes_on_from_the_parts_that_it_finished(tmp_path, monkeypatch
 
     before = {path: path.read_bytes() for path in out.iterdir()}
     refused = run(*tiny, out, "--seed", "1")
-    assert refused.exit_code == 2 and "checkpoint.npz' has finished parts of a run with seed 0; must be 1" in refused.output
+    assert refused.exit_code == 2 and "checkpoint of another call of reproduce (seed was 0, is 1)" in refused.output
     assert {path: path.read_bytes() for path in out.iterdir()} == before
 
     ended = run(*tiny, out)

@@ -4,9 +4,9 @@
     write(results, folder)            write results.json, summary.md and the figures; never overwrites better results
     check_folder(folder)              raise before the work starts if the folder cannot be written to
 
-`compute` has the numbers, `report` the tables, `figures` the pictures, `settings` the games, sizes and goals, `parts`
-the file of what is finished. Every piece of work has its own random stream, so numbers depend on the seed alone: not on
-threads, and not on which other pieces are run, or were run by a process that was killed.
+`compute` has the numbers, `report` the tables, `figures` the pictures, `settings` the games, sizes and goals. Every
+piece of work has its own random stream, so numbers depend on the seed alone: not on threads, and not on which other
+pieces are run, or were run by a process that was killed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ import numpy as np
 import tmfcore as tmf
 from tmfcore import plotting
 from tmfcore._base import files as _files
+from tmfcore._results.checkpoint import CheckpointLike, opened
 
 from . import compute, figures, report
-from .parts import Parts
 from .settings import GAMES, SETTINGS, Settings
 
 __all__ = ["SETTINGS", "Settings", "check_folder", "new_results", "plain", "run", "write"]
@@ -64,7 +64,7 @@ def run(
     results: dict[str, Any],
     *,
     threads: int | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: CheckpointLike | None = None,
     observe: Observer = lambda *_: None,
 ) -> None:
     """Compute everything into `results`, which keeps the finished pieces if an exception (such as Ctrl-C) ends the run.
@@ -76,9 +76,9 @@ def run(
         From `new_results`; filled in place.
     threads : int or None, optional
         As in `tmfcore.simulate`; only the seconds depend on it.
-    checkpoint : path or None, optional
-        A file, written whole after each piece. If it is there, its pieces are taken from it, and the results are the
-        same, to the bit, as those of a run that was never stopped. The file stays at the end.
+    checkpoint : path, Checkpoint or None, optional
+        A file that keeps the finished pieces, written after each. If it is there, the run goes on from it, to the same
+        results, in every bit, as those of a run that was never stopped. See `tmfcore.Checkpoint`.
     observe : callable, optional
         See `Observer`.
 
@@ -92,16 +92,22 @@ def run(
     pieces = [piece for player in players for piece in player.solves()]
     pieces += [piece for player in players for piece in player.plays()]
     pieces += [piece for player in players for piece in player.studies()]
-    kept = Parts(checkpoint, _task(results))
+    kept = opened(checkpoint, "reproduce", _task(results))
+    finished: dict[str, dict[str, Any]] = {}
     before = 0.0
+    if kept is not None and kept.state is not None:
+        with kept.restoring():
+            finished = dict(kept.state["pieces"])
+            for piece in pieces[: len(finished)]:
+                piece.store(finished[piece.name])
+                before += finished[piece.name]["found"]["seconds"]
     try:
-        for i, piece in enumerate(pieces):
-            if piece.name in kept:
-                before += kept[piece.name]["found"]["seconds"]
-            else:
-                observe(piece.name, i, len(pieces), 0, 1)
-                kept[piece.name] = piece.work(partial(observe, piece.name, i, len(pieces)))
-            piece.store(kept[piece.name])
+        for i, piece in enumerate(pieces[len(finished) :], len(finished)):
+            observe(piece.name, i, len(pieces), 0, 1)
+            finished[piece.name] = piece.work(partial(observe, piece.name, i, len(pieces)))
+            piece.store(finished[piece.name])
+            if kept is not None:
+                kept.save({"pieces": finished})
         results["complete"] = True
         observe("done", len(pieces), len(pieces), 1, 1)
     finally:
@@ -113,7 +119,7 @@ def _task(results: dict[str, Any]) -> dict[str, Any]:
     """What the pieces of a run depend on."""
     return {
         **{name: results[name] for name in ("settings", "seed")},
-        **{f"version of {name}": version for name, version in results["versions"].items()},
+        **results["versions"],
         **{name: value for name, value in results["parameters"].items() if name not in ("name", "goals")},
         **{f"{name} game": part["parameters"] for name, part in results["games"].items()},
     }

@@ -1,0 +1,38 @@
+"""kill -9, and on to the same bits: two kills of every call that takes a checkpoint. `python -m tests.kills` has twenty trials of each."""
+
+import os
+from pathlib import Path
+
+import pytest
+from kills.cases import CASES, FILE
+from kills.trials import Trial, whole
+
+import tmfcore as tmf
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def server_finds_tests():
+    """The server of processes imports the cases by name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests"), str(Path(tmf.__file__).parents[1])]))
+        yield
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_killed_twice_it_goes_on_to_the_same_bits(name, tmp_path):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    once = whole(name, tmp_path / "whole")
+    trial = Trial(name, tmp_path / "killed")
+    for writes in (1, 2):
+        assert trial.run(writes=writes) is None, "it ended before it wrote its checkpoint"
+    ended = trial.run()
+    assert (trial.kills, trial.went_on) == (2, 2)
+    assert ended["digest"] == once["digest"]
+    assert not trial.left(once["files"])
+    if (trial.folder / FILE).exists():  # with the end in it; the command line has deleted it
+        again = trial.run()
+        assert again["digest"] == once["digest"]
+        assert again["work"] < 0.5 * once["work"]
