@@ -16,7 +16,7 @@ import reference_laws
 import stat_tests
 import tmfcore as tmf
 from strategies import ScheduleSpec, random_game, random_policy
-from tmfcore._population import agents as agents_kernel
+from tmfcore._population import names
 from tmfcore._random import seeding
 
 pytestmark = pytest.mark.law
@@ -116,7 +116,7 @@ def test_numbers_are_permuted_uniformly_and_whole(n_agents):
     for seed in range(1 if n_agents != 3 else 6_000):
         key = seeding.key(np.random.default_rng(seed))
         table = [np.tile(agents, (2, 1)).astype(dtype) for dtype in (np.uint16, np.int32, np.float64)]
-        agents_kernel.rename(key, *table)
+        names.rename(key, np.ones(n_agents, np.int64), *table)
         np.testing.assert_array_equal(np.sort(table[2], axis=1), np.tile(agents, (2, 1)))
         for other in table:
             np.testing.assert_array_equal(other, np.tile(table[0][0], (2, 1)))

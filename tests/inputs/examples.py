@@ -296,7 +296,7 @@ EXAMPLES = {
         reference=np.array([1.0, 2.0]), reference_label="mean field", confidence=0.95, what="N agents", quantity="return",
         entries="schedule", tolerance=0.1, legend=True,
     ),
-    "tmfcore.plotting.individuals": lambda: lined(observations=logged().observations, actions=logged().actions),
+    "tmfcore.plotting.individuals": lambda: lined(observations=logged().observations, actions=logged().actions, every=1),
     "tmfcore.plotting.trials": lambda: lined(values=np.array([1.0, 0.5, 0.7]), quantity="iterations"),
     "tmfcore.plotting.policy": lambda: lined(
         probabilities=np.stack([TABLE, TABLE]), observation_labels=list(LABELS), action_labels=["stay", "go"], shape=(3,),

@@ -24,8 +24,8 @@ from tmfcore._model.policy cimport Policy, stage_of
 from tmfcore._model.activation cimport Activation, ActingShares, read_activation, single_steps
 from tmfcore._population.imitation cimport singles_of
 from tmfcore._population.singles cimport Population, Singles
-from tmfcore._population.observations cimport tmf_pick, tmf_store_one
-from tmfcore._random.streams cimport NAMES, SELECTION, TMF_PART, TMF_TILE, tmf_below, tmf_fill, tmf_open, tmf_stream
+from tmfcore._population.observations cimport tmf_store_one
+from tmfcore._random.streams cimport SELECTION, TMF_PART, TMF_TILE, tmf_below, tmf_fill, tmf_open, tmf_stream
 from tmfcore._population.tiles cimport Crowd, Memory, Team, Trajectory, rows_of, write_action, write_standing
 
 cdef extern from "_population/acting.h" nogil:
@@ -264,13 +264,15 @@ cdef class AgentsEngine:
             p = who.probability[t * who.stride] if who.probability != NULL else 0
             few = plays_few(self.at, n_acting, people.n_agents)
             if n_acting == 1 and self.singles is not None:
-                if recorded != NULL:
+                if trajectory.every:
                     self.singles.prepare(self.at, people, t)
                     write_standing(self.at, crowd, &trajectory)
                 else:
                     n_steps = single_steps(who, t, end)
+                    if recorded != NULL:
+                        n_steps = min(n_steps, recorded.every - t % recorded.every)
                 n_steps = self.singles.play(self.at, people, ledger, t, n_steps)
-                if recorded != NULL:
+                if trajectory.every:
                     write_single(self.at, self.singles, &trajectory)
             else:
                 if self.few is None or not self.few.priced or not few:
@@ -311,15 +313,15 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     key : ndarray of uint64, shape (4,)
         Key of all random streams of the run.
     initial_counts : ndarray of int64, shape (S,)
-        Agents at each observation. Agent i starts where the running sum first exceeds i; `rename` renumbers later.
+        Agents at each observation. Agent i starts where the running sum first exceeds i; names.rename renumbers later.
     batch, probability, record_every, counts, decisions, rewards, watch, so_far
         As for tmfcore._population.counts.run.
-    observations : ndarray of observation_dtype(S), shape (T, N), optional
-        OUT. The observation of each agent before each step.
-    actions : ndarray of action_dtype(A), shape (T, N), optional
-        OUT. The action of each agent, -1 if passive.
-    individual_rewards : ndarray of float64, shape (T, N), optional
-        OUT. The reward of each agent.
+    observations : ndarray of observation_dtype(S), shape (J, N), optional
+        OUT. The observation of each agent before the first step of each interval.
+    actions : ndarray of action_dtype(A), shape (J, N), optional
+        OUT. The action of each agent at that step, -1 if passive.
+    individual_rewards : ndarray of float64, shape (J, N), optional
+        OUT. The reward of each agent at that step.
     threads : int, optional
         Threads that share the tiles of a step at which all agents move; the result does not depend on their number.
 
@@ -338,6 +340,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     cdef uint8_t[:, ::1] observation_bytes, action_bytes
     cdef int64_t *told = watched(watch, &unwatched)
     memset(&trajectory, 0, sizeof(Trajectory))
+    trajectory.every = record_every
     check_key(key)
     if S > MAX_OBSERVATIONS:
         raise ValueError(f"the agents engine takes up to {MAX_OBSERVATIONS} observations; the game has {S}: "
@@ -345,17 +348,17 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards, MAX_AGENTS,
                          "the largest number for the agents engine: use engine='counts'")
     if observations is not None:
-        check_trajectory("observations", observations, horizon, n_agents, observation_dtype(S))
+        check_trajectory("observations", observations, rewards.shape[0], n_agents, observation_dtype(S))
         observation_bytes = observations.view(np.uint8)
         trajectory.observations = &observation_bytes[0, 0]
     if actions is not None:
-        check_trajectory("actions", actions, horizon, n_agents, action_dtype(A))
+        check_trajectory("actions", actions, rewards.shape[0], n_agents, action_dtype(A))
         action_bytes = actions.view(np.uint8)
         trajectory.actions = &action_bytes[0, 0]
         trajectory.action_width = actions.dtype.itemsize
     if individual_rewards is not None:
-        if individual_rewards.shape[0] != horizon or individual_rewards.shape[1] != n_agents:
-            raise ValueError(f"individual_rewards must have shape ({horizon}, {n_agents})")
+        if individual_rewards.shape[0] != rewards.shape[0] or individual_rewards.shape[1] != n_agents:
+            raise ValueError(f"individual_rewards must have shape ({rewards.shape[0]}, {n_agents})")
         trajectory.rewards = &individual_rewards[0, 0]
     engine = AgentsEngine.of(model, policy, horizon, n_agents, batch, probability, decisions is not None or tracked)
     people = &engine.crowd.people
@@ -371,75 +374,6 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         end_early(&ledger, people.counts, so_far)
         raise
     return ledger.total / n_agents
-
-
-def rename(const uint64_t[::1] key not None, observations not None, actions not None,
-           double[:, ::1] rewards not None):
-    """Renumber the individuals of a run, in place, so that they are exchangeable.
-
-    `run` numbers individuals in the order of their first observations; individuals with the same first observation are
-    exchangeable already. Here the sequence of first observations is shuffled uniformly, and each place gets the next
-    individual with that first observation. So each row is read nearly in order. The shuffle has a stream of its own:
-    all other results have the same bits whether individuals are recorded or not.
-
-    Parameters
-    ----------
-    key : ndarray of uint64, shape (4,)
-        The key of the run.
-    observations, actions, rewards : ndarrays, shape (T, N)
-        INOUT. As written by `run`.
-
-    Notes
-    -----
-    Theory, section 1. O(T N) time, 12 N bytes of memory. The shuffle is by Fisher and Yates, exactly uniform.
-    """
-    cdef Py_ssize_t horizon = rewards.shape[0], N = rewards.shape[1], t, i, j, n
-    cdef uint32_t[::1] order, following
-    cdef uint32_t begun, running = 0
-    cdef uint8_t[::1] row
-    cdef uint64_t words[DRAWN]
-    cdef uint64_t other
-    cdef tmf_stream stream
-    cdef uint8_t[:, ::1] seen, did
-    cdef int width, action_width
-    cdef tmf_looks looks = tmf_looks(0, 0, 0)
-    check_key(key)
-    if horizon < 1 or not 1 <= N <= <int64_t>MAX_AGENTS:
-        raise ValueError(f"rewards have shape ({horizon}, {N}); must have 1 step or more and 1..{MAX_AGENTS} agents")
-    for name, array in (("observations", observations), ("actions", actions)):
-        if array.ndim != 2 or array.shape[0] != horizon or array.shape[1] != N or not array.flags.c_contiguous:
-            raise ValueError(f"{name} have shape {array.shape}; must be C-contiguous of shape ({horizon}, {N})")
-    width, action_width = observations.itemsize, actions.itemsize
-    seen, did = observations.view(np.uint8), actions.view(np.uint8)
-    order = observations[0].astype(np.uint32)
-    following = np.zeros(int(observations[0].max()) + 1, np.uint32)      # per observation: agents, then the next agent
-    row = np.empty(N * sizeof(double), np.uint8)
-    with nogil:
-        tmf_open(&stream, &key[0], 0, 0, NAMES)
-        i = N
-        while i > 1:
-            n = min(i - 1, <Py_ssize_t>DRAWN)
-            tmf_fill(&stream, words, <int>((n + 7) // 8))
-            for j in range(n):
-                tmf_below(&stream, &words[j], <uint64_t>i, &other, 1)
-                i -= 1
-                order[i], order[other] = order[other], order[i]
-            look(&looks)
-        for i in range(N):
-            following[order[i]] += 1
-        for i in range(following.shape[0]):
-            begun = following[i]
-            following[i] = running
-            running += begun
-        for i in range(N):
-            begun = order[i]
-            order[i] = following[begun]
-            following[begun] += 1
-        for t in range(horizon):
-            tmf_pick(&seen[t, 0], width, &order[0], N, &row[0])
-            tmf_pick(&did[t, 0], action_width, &order[0], N, &row[0])
-            tmf_pick(&rewards[t, 0], sizeof(double), &order[0], N, &row[0])
-            look(&looks)
 
 
 cdef void write_single(Evaluator at, Singles singles, Trajectory *trajectory) noexcept nogil:

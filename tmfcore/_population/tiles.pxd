@@ -50,17 +50,21 @@ cdef struct Hands:             # buffers of one member of the team, for a part o
     uint32_t *pairs            # (64, 64) arrivals of two neighbouring agents; NULL: arrivals are counted one by one
 
 
-cdef struct Trajectory:        # row t of each; NULL: not recorded
+cdef struct Trajectory:        # a row of each; NULL: not recorded
     uint8_t *observations      # (N,) of crowd.people.width
     uint8_t *actions           # (N,) of action_width
     int action_width
     double *rewards            # (N,)
+    Py_ssize_t every           # steps from one row to the next
 
 
 cdef inline Trajectory rows_of(const Trajectory *recorded, const Population *people, Py_ssize_t t) noexcept nogil:
-    """Row t of the arrays (T, N) that begin at `recorded`."""
+    """The row of step t of the arrays (J, N) that begin at `recorded`; no pointers if it has none."""
     cdef inline Trajectory row = recorded[0]
-    cdef Py_ssize_t first = t * people.n_agents
+    cdef Py_ssize_t first = t // recorded.every * people.n_agents
+    if t % recorded.every:
+        memset(&row, 0, sizeof(Trajectory))
+        return row
     if row.observations != NULL:
         row.observations += first * people.width
     if row.actions != NULL:

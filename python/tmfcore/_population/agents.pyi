@@ -34,12 +34,6 @@ def run(
     watch: NDArray[np.int64] | None = None,
     so_far: NDArray[np.float64] | None = None,
 ) -> float: ...
-def rename(
-    key: NDArray[np.uint64],
-    observations: NDArray[np.unsignedinteger[Any]],
-    actions: NDArray[np.signedinteger[Any]],
-    rewards: NDArray[np.float64],
-) -> None: ...
 
 @disjoint_base
 class AgentsEngine: ...

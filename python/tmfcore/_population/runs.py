@@ -21,7 +21,7 @@ from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Active
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
-from tmfcore._population import lanes, skipping
+from tmfcore._population import lanes, names, skipping
 from tmfcore._population.simulation import Trajectories
 from tmfcore._random import sampling, seeding
 
@@ -32,7 +32,7 @@ class Run:
     """R replicas of a game in steps, played by one engine; all arguments are checked and read-only.
 
     counts (R, J+1, S), decisions (R, J, S, A) or None, rewards (R, J) and returns (R,) are filled in place;
-    individuals are (T, N), the order of the kernel. start: (1 or R, S); None: each replica draws its own.
+    individuals are (J, N), the order of the kernel. start: (1 or R, S); None: each replica draws its own.
     Before anything is allocated, `threads` and `seconds` of a replica serve to ask for the memory.
     """
 
@@ -44,7 +44,8 @@ class Run:
         self.model = model = game.model
         self.policy, self.engine, self.n_agents, self.start = policy, engine, n_agents, start
         self.horizon, self.discount, self.initial = game.n_steps, game.discount, game.initial
-        self.batch, self.probability, self.record_every = batch, probability, record_every
+        self.batch, self.probability = batch, probability
+        self.asked_every, self.record_every = record_every, min(record_every, self.horizon)
         n_obs, n_act, n_intervals = model.n_observations, model.n_actions, -(-self.horizon // record_every)
         needed = records(replicas, n_intervals, n_obs, n_act, decisions)
         if engine == "agents":
@@ -52,7 +53,7 @@ class Run:
             needed["agents"] = (bytes_each, min(replicas, threads or available_processors()), n_agents)
         if trajectories:
             whole = bytes_each + agents_kernel.action_dtype(n_act).itemsize + 8
-            needed["trajectories"] = (whole, self.horizon, n_agents)
+            needed["trajectories"] = (whole, n_intervals, n_agents)
             needed["numbering of individuals"] = (12 * n_agents,)
         needs.ask(needed, lambda: _shrink(needed, replicas, n_intervals), seconds * replicas)
         self.counts: IntArray = np.empty((replicas, n_intervals + 1, n_obs), np.int64)
@@ -64,7 +65,7 @@ class Run:
         self.sides: list[lanes.Side] = []  # that no thread uses now; their tables are made once
         self.individuals = None
         if trajectories:
-            table = (self.horizon, n_agents)
+            table = (n_intervals, n_agents)
             observations = np.zeros(table, dtype=agents_kernel.observation_dtype(n_obs))
             actions = np.zeros(table, dtype=agents_kernel.action_dtype(n_act))
             self.individuals = (observations, actions, np.zeros(table))
@@ -75,7 +76,7 @@ class Run:
         if self.individuals is None:
             return None
         observations, actions, rewards = self.individuals
-        return Trajectories(observations.T, actions.T, rewards.T)
+        return Trajectories(observations.T, actions.T, rewards.T, self.asked_every)
 
     def fewest_beside(self, replicas: int) -> int:
         """The least number of replicas that are faster side by side; more than lanes.MOST if none can be."""
@@ -145,7 +146,7 @@ class Run:
                 so_far,
             )  # fmt: skip
             if self.individuals is not None:
-                agents_kernel.rename(key, *self.individuals)
+                names.rename(key, start, *self.individuals)
         self.returns[r] = value
 
     def so_far(self, made: IntArray, whole: bool) -> tuple[int, slice | IntArray] | None:
@@ -220,10 +221,11 @@ def _shrink(needed: dict[str, tuple[int, ...]], replicas: int, n_intervals: int)
     """What makes a run smaller, the most effective first."""
     agents = prod(needed.get("agents", (0,)))
     ways = [
+        ("record_every", "larger", "trajectories" in needed and n_intervals > 1),
         ("trajectories", "False", "trajectories" in needed),
         ("engine", "'counts'", "trajectories" not in needed and 4 * agents > sum(map(prod, needed.values()))),
         ("replicas", "fewer", replicas > n_intervals),
-        ("record_every", "larger", n_intervals > 1),
+        ("record_every", "larger", "trajectories" not in needed and n_intervals > 1),
         ("decisions", "False", "decisions" in needed),
         ("replicas", "fewer", 1 < replicas <= n_intervals),
     ]

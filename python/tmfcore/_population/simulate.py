@@ -96,14 +96,17 @@ def simulate(
         Most threads to use, over replicas or, for one large population of the agents engine, over its agents. None: as
         many as there are processors if there is enough work for them, else 1.
     record_every : int, optional
-        Steps per recorded interval; the last interval may be shorter. J = ceil(T / record_every).
+        Steps per recorded interval; the last interval may be shorter. J = ceil(T / record_every). Trajectories have one
+        step in record_every.
     decisions : bool, optional
         False omits the decision counts, (R, J, S, A). Successors may then be drawn from rows averaged over the policy,
         which is faster by a factor of up to A. The law of the counts is the same, but the draws differ, and `rewards`
         are expectations over the actions given who acts or, where one agent acts and steps that change nothing are
         skipped, given the counts (Theory, section 5).
     trajectories : bool, optional
-        True records individuals, arrays of (N, T); one replica, agents engine, no Poisson clocks.
+        True records individuals, arrays of (N, J): where each is at the start of every interval, and what it does and
+        earns at that step, as every record_every-th column of the arrays (N, T) of record_every=1. One replica, agents
+        engine, no Poisson clocks.
     progress : bool or callable, optional
         True draws a bar on a terminal or in a notebook (extra `app`); a callable receives (done, total), in steps of
         all replicas together, R T at the end, up to 20 times a second. Errors that it raises end the run.
@@ -179,7 +182,7 @@ def simulate(
     given, start_name = start_of(start, n_agents, replicas, game)
 
     run = Run(
-        game, kernel, engine, n_agents, batch, probability, min(record_every, horizon), given, replicas, decisions,
+        game, kernel, engine, n_agents, batch, probability, record_every, given, replicas, decisions,
         trajectories, threads, horizon * costs[engine],
     )  # fmt: skip
     seeds = seeding.seeds(rng, replicas)

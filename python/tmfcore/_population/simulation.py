@@ -27,18 +27,21 @@ __all__ = ["Simulation", "Trajectories"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trajectories(Result[Literal["agents", "shares"]]):
-    """Observations, actions and rewards of every individual.
+    """Observations, actions and rewards of every individual, at every record_every-th step.
 
-    Individuals are exchangeable: their numbers are independent of the observations at which they start.
+    Individuals are exchangeable: their numbers are independent of the observations at which they start. Column j is
+    step t = j record_every. What happens at the steps between is not recorded: rewards are those of step t, not sums.
 
     Parameters
     ----------
-    observations : (N, T) unsigned integers
+    observations : (N, J) unsigned integers
         Observation of agent i at the start of step t.
-    actions : (N, T) signed integers
+    actions : (N, J) signed integers
         Action of agent i at step t, -1 if it was passive.
-    rewards : (N, T) float64
+    rewards : (N, J) float64
         Reward of agent i at step t.
+    record_every : int, optional
+        Steps from one column to the next; 1 if every step is recorded, J = T.
 
     Notes
     -----
@@ -49,16 +52,27 @@ class Trajectories(Result[Literal["agents", "shares"]]):
     observations: npt.NDArray[Any]
     actions: npt.NDArray[Any]
     rewards: FloatArray
+    record_every: int = 1
 
     def __post_init__(self) -> None:
         """Arrays of any kind are allowed; `fit` checks them."""
+        check.as_positive_int(self.record_every, "record_every")
         self.__setstate__(vars(self))
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         agents, steps = np.shape(self.observations)
         yield "N", agents
-        yield "T", steps
+        yield "T" if self.record_every == 1 else "steps recorded", steps
+        if self.record_every > 1:
+            yield "record_every", self.record_every
         yield "mean reward", float(np.mean(self.rewards))
+
+    def _axes(self) -> appearance.Coordinates:
+        return {"at": ("at", self._steps())}
+
+    def _steps(self) -> IntArray:
+        """The step of each column."""
+        return np.arange(self.observations.shape[1]) * self.record_every
 
     def _variables(self) -> dict[str, Variable]:
         arrays = {"observations": self.observations, "actions": self.actions, "individual_rewards": self.rewards}
@@ -68,11 +82,11 @@ class Trajectories(Result[Literal["agents", "shares"]]):
         from tmfcore import plotting
 
         if kind == "agents":
-            return plotting.individuals(self.observations, self.actions, **style)
+            return plotting.individuals(self.observations, self.actions, every=self.record_every, **style)
         taken = range(-1, int(self.actions.max()) + 1)
         shares = np.stack([(self.actions == action).mean(axis=0) for action in taken], axis=1)
         labels = ["does not act", *(f"action {action}" for action in taken[1:])]
-        course = plotting.Course(np.arange(len(shares), dtype=np.float64), shares)
+        course = plotting.Course(self._steps().astype(np.float64), shares)
         return plotting.lines(course, labels, quantity="share of the agents", unit="steps", **style)
 
 
@@ -161,7 +175,8 @@ class Simulation(appearance.Timed, Result[SharesKind]):
         yield "mean return", float(self.returns.mean())
 
     def _axes(self) -> appearance.Coordinates:
-        return appearance.axes_of(self, self.steps[:-1])
+        known = appearance.axes_of(self, self.steps[:-1])
+        return known if self.trajectories is None else known | {"at": ("at", self.steps[:-1])}
 
     def _variables(self) -> dict[str, Variable]:
         known = super()._variables()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tmfcore._base.validation import FloatArray
+from tmfcore._base import validation as check
 from tmfcore.plotting import _checks
 from tmfcore.plotting._axes import band, faint, name_axis, named_styles, nothing, outside_legend, time_axis
 from tmfcore.plotting._canvas import (
@@ -179,6 +180,7 @@ def individuals(
     observations: ArrayLike,
     actions: ArrayLike,
     *,
+    every: int = 1,
     label: str | None = None,
     color: str | None = None,
     title: str = "",
@@ -188,15 +190,17 @@ def individuals(
 
     Parameters
     ----------
-    observations : (N, T) array_like of int
-    actions : (N, T) array_like of int
+    observations : (N, J) array_like of int
+    actions : (N, J) array_like of int
         -1 if the agent does not act.
+    every : int, optional
+        Steps from one column to the next.
     """
     places = _checks.numbers(observations, "observations", None, None)
     taken = _checks.numbers(actions, "actions", *places.shape)
     shown = min(len(places), INDIVIDUALS)
     ax, first, colors = laid_over(ax, shown, label, color, width=6.0)
-    steps = np.arange(places.shape[1], dtype=np.float64)
+    steps = check.as_positive_int(every, "every") * np.arange(places.shape[1], dtype=np.float64)
     for i, own in enumerate(colors):
         aside = 0.12 * (i - (shown - 1) / 2)  # lines of agents at one observation are side by side
         acts = taken[i] >= 0

@@ -37,6 +37,11 @@ class AgentLog:
         self.logs = []
         for i, log in enumerate(logged):
             assert log is not None
+            if log.record_every != 1:
+                raise ValueError(
+                    f"data[{i}] has one step in record_every = {log.record_every}; must have every step "
+                    "(record_every=1), because rows are estimated from the observation at the next one"
+                )
             observations = check.as_int_array(
                 log.observations, f"data[{i}].observations", shape=(None, None), letters="N, T", low=0,
                 high=n_observations - 1,

@@ -41,9 +41,9 @@ def fit(
     Parameters
     ----------
     data : Trajectories, Simulation, (observations, actions, rewards), or a sequence of one of them
-        Individuals: arrays (N, T) as in Trajectories, with action -1 if an agent did not act; a Simulation with
-        trajectories counts as individuals. Otherwise counts: Simulations with decisions and record_every=1, whose
-        replicas are pooled.
+        Individuals: arrays (N, T) as in Trajectories of every step (record_every=1), with action -1 if an agent did not
+        act; a Simulation with trajectories counts as individuals. Otherwise counts: Simulations with decisions and
+        record_every=1, whose replicas are pooled.
     n_observations, n_actions : int, optional
         S and A; required for trajectories, and otherwise known from the data.
     kind : {"constant", "affine"}, optional
