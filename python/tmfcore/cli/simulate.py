@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, get_args
 
@@ -61,8 +58,6 @@ def simulate(
     FILE.py:NAME the object NAME: a Game, or a function that returns one (documentation, page "The command line").
     --pictures writes population.png.
     """
-    import numpy as np
-
     import tmfcore as tmf
     from tmfcore._limit.exploitability import judged_under
     from tmfcore.reproduce.compute import interval
@@ -84,19 +79,18 @@ def simulate(
         _, _, limit = judged_under(played, used, schedule, n_agents)
     if pictures is not None:
         words.make_folder(pictures, "'--pictures'")
-    stream = np.random.SeedSequence(seed)
-
-    def play(some: int, finished: int) -> tmf.Simulation:
-        return tmf.simulate(
-            played, used, schedule, n_agents, replicas=some, engine=engine, rng=stream, threads=threads,
-            **recorded,
-            progress=lambda done, total: bar(finished * total // some + done, replicas * total // some),
-        )  # fmt: skip
-
-    with usage_errors(), progress(f"{game}, {schedule}: {'events' if clocks else 'steps'}") as bar:
-        run, interrupted = _in_parts(play, replicas)
-    if run is None:
-        raise KeyboardInterrupt
+    interrupted = False
+    try:
+        with usage_errors(), progress(f"{game}, {schedule}: {'events' if clocks else 'steps'}") as bar:
+            run = tmf.simulate(
+                played, used, schedule, n_agents, replicas=replicas, engine=engine, rng=seed, threads=threads,
+                progress=bar, **recorded,
+            )  # fmt: skip
+    except KeyboardInterrupt as interrupt:
+        partial: tmf.Simulation | None = getattr(interrupt, "partial", None)
+        if partial is None:
+            raise
+        interrupted, run = True, partial
     place = words.unfinished if interrupted else Path
     if interrupted and not clocks and run.horizon < played.n_steps:  # tables and pictures are over the whole horizon
         if out is not None:
@@ -179,48 +173,6 @@ def _learnt(path: Path, game: tmf.Game, schedule: tmf.Schedule, n_agents: int) -
     if found:
         click.echo(f"warning: the policy was learnt for {learnt}, but plays {here}: {differing(found)}", err=True)
     return solution.policy
-
-
-def _in_parts(
-    play: Callable[[int, int], tmf.Simulation], replicas: int
-) -> tuple[tmf.Simulation | None, bool]:
-    """Play all replicas in parts of about a second; return the finished ones, and whether play was interrupted.
-
-    If none is finished, the result is the `partial` of simulate: a run of fewer steps, or None.
-    `play` receives the number of replicas to play, and the number played before. Replicas draw from streams
-    spawned one after another, so the result does not depend on the parts.
-    """
-    parts: list[tmf.Simulation] = []
-    done, part, interrupted = 0, 2, False
-    try:
-        while done < replicas:
-            part = min(part, replicas - done)
-            began = time.perf_counter()
-            parts.append(play(part, done))
-            done += part
-            part = max(2, round(part / max(time.perf_counter() - began, part / 1e5)))
-    except KeyboardInterrupt as interrupt:
-        interrupted = True
-        partial: tmf.Simulation | None = getattr(interrupt, "partial", None)
-        if partial is not None and (not parts or partial.horizon == parts[0].horizon):
-            parts.append(partial)
-    return (_joined(parts) if parts else None), interrupted
-
-
-def _joined(parts: list[tmf.Simulation]) -> tmf.Simulation:
-    """Join simulations of one game into one."""
-    import numpy as np
-
-    def joined(name: str) -> Any:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    return dataclasses.replace(
-        parts[0],
-        counts=joined("counts"),
-        decisions=joined("decisions"),
-        rewards=joined("rewards"),
-        returns=joined("returns"),
-    )
 
 
 def _return_table(mean: float, low: float | None, high: float | None, limit: float) -> TextTable:
