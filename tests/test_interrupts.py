@@ -174,6 +174,55 @@ def test_partial_of_a_solve():
     assert again == pytest.approx(solution.exploitability, rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::tmfcore.ConvergenceWarning")
+@pytest.mark.parametrize("name", ["MirrorDescent", "PriorDescent", "FictitiousPlay", "FixedPoint", "Homotopy", "MFOMO"])
+def test_partial_of_a_solve_is_its_best_policy_wherever_it_ends(name):
+    """The best policy is the rule's until it changes, and a copy afterwards."""
+    left, schedule = [0], tmf.Synchronous()
+
+    def transition(mu, t):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return np.stack([0.9 * np.eye(3) + 0.1 * mu, 0.9 * np.eye(3)[[1, 2, 0]] + 0.1 * mu], axis=1)
+
+    def reward(mu, t):
+        return np.repeat(np.array([1.0, 0.8, 0.5])[:, None] - 3 * mu[:, None], 2, axis=1)
+
+    game = tmf.Game(3, 2, 6, 0.9, [0.6, 0.3, 0.1], reward, transition)
+    solver, found = getattr(tmf.solvers, name)(tolerance=1e-12, absolute_tolerance=None, iterations=40), []
+    for calls in range(20, 400, 7):
+        left[0] = calls
+        try:
+            solver.solve(game, schedule)
+        except KeyboardInterrupt as error:
+            found.append(getattr(error, "partial", None))  # none before the first iteration
+        left[0] = 0
+    found = [one for one in found if one is not None]
+    gaps = [one.exploitability for one in found]
+    assert len(gaps) > 5 and sorted(gaps, reverse=True) == gaps
+    for solution in found:
+        assert tmf.exploitability(game, solution.policy, schedule) == pytest.approx(solution.exploitability, abs=1e-12)
+        assert solution.exploitability == pytest.approx(solution.history["exploitability"].min(), abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::tmfcore.ConvergenceWarning")
+def test_an_interrupted_solve_goes_on_whatever_its_size():
+    game = tmf.games.crowd_motion((40, 40), horizon=130.0)  # more than a million probabilities
+    solver = tmf.solvers.MirrorDescent(tolerance=1e-15, absolute_tolerance=None, iterations=4)
+
+    def stop(iteration):
+        if iteration.iteration == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as found:
+        solver.solve(game, tmf.Synchronous(), callback=stop)
+    rest = tmf.solvers.MirrorDescent(tolerance=1e-15, absolute_tolerance=None, iterations=2)
+    ended = rest.solve(game, tmf.Synchronous(), initial=found.value.partial)
+    whole = solver.solve(game, tmf.Synchronous())
+    np.testing.assert_array_equal(ended.policy.table, whole.policy.table)
+
+
 def test_partial_of_a_study_has_the_points_that_are_measured():
     game, seen = resources(horizon=20), []
 

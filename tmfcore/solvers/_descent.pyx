@@ -22,6 +22,7 @@ cdef extern from "_model/softmax.h" nogil:
 
 cdef enum:
     SOFTENED = 64           # blocks of the softmax from one look for an interrupt to the next
+    LOOKED = 1 << 14        # entries of a table from one look to the next
 
 
 cdef class Iterate(Judged):
@@ -29,16 +30,19 @@ cdef class Iterate(Judged):
 
     def spread(self):
         """max_{t,o} (max_a Q - min_a Q) of the last `evaluate`."""
-        cdef Py_ssize_t a, A = self.n_actions
+        cdef Py_ssize_t t, o, a, S = self.n_observations, A = self.n_actions
         cdef double low, high, widest = 0
         cdef const double *q = &self.played[0, 0, 0]
-        for _ in range(self.horizon * self.n_observations):
-            low = high = q[0]
-            for a in range(1, A):
-                low = min(low, q[a])
-                high = max(high, q[a])
-            widest = max(widest, high - low)
-            q += A
+        with nogil:
+            for t in range(self.horizon):
+                look(&self.at.looks)
+                for o in range(S):
+                    low = high = q[0]
+                    for a in range(1, A):
+                        low = min(low, q[a])
+                        high = max(high, q[a])
+                    widest = max(widest, high - low)
+                    q += A
         return widest
 
     def ascend(self, double[:, :, ::1] logits not None, double[:, :, ::1] velocity, double rate, double momentum):
@@ -61,8 +65,8 @@ cdef class Iterate(Judged):
         -----
         Perolat et al., arXiv:2103.00623, algorithm 1. O(T S A).
         """
-        cdef Py_ssize_t A = self.n_actions, n_rows = self.horizon * self.n_observations
-        cdef Py_ssize_t i
+        cdef Py_ssize_t size = self.horizon * self.n_observations * self.n_actions
+        cdef Py_ssize_t first = 0, end, i
         cdef bint fine = True
         cdef double *y
         cdef const double *step
@@ -73,11 +77,16 @@ cdef class Iterate(Judged):
             y = &logits[0, 0, 0]
             step = &self.played[0, 0, 0]
             if velocity is not None:
-                for i in range(n_rows * A):
-                    (&velocity[0, 0, 0])[i] = momentum * (&velocity[0, 0, 0])[i] + step[i]
                 step = &velocity[0, 0, 0]
-            for i in range(n_rows * A):
-                y[i] += rate * step[i]
+            while first < size:
+                look(&self.at.looks)
+                end = min(first + LOOKED, size)
+                if velocity is not None:
+                    for i in range(first, end):
+                        (&velocity[0, 0, 0])[i] = momentum * (&velocity[0, 0, 0])[i] + (&self.played[0, 0, 0])[i]
+                for i in range(first, end):
+                    y[i] += rate * step[i]
+                first = end
             fine = self.soften_rows(y)
         return fine
 
@@ -168,9 +177,9 @@ cdef class Iterate(Judged):
             memcpy(&self.flow[0, 0], &self.initial[0], S * sizeof(double))
             self.refresh(0)
             memset(after, 0, S * sizeof(double))
-            memset(&self.pi[0, 0, 0], 0, self.horizon * S * A * sizeof(double))
             for t in range(self.horizon - 1, -1, -1):
                 look(&self.at.looks)
+                memset(&self.pi[t, 0, 0], 0, S * A * sizeof(double))
                 q = self.scratch
                 action_values(self.at, after, self.discount, q)
                 for o in range(S):

@@ -11,6 +11,8 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from tmfcore._base.pieces import parts
+
 from tmfcore._base.interrupts cimport look
 from tmfcore._base.memory cimport room_for
 from tmfcore._limit.values cimport both_values, expect_steps, weigh
@@ -80,7 +82,9 @@ cdef class Judged:
         self.q = np.zeros((horizon, S, A))
         self.greedy = np.zeros((horizon, S), np.int32)
         self.pi, self.flow, self.played, self.best = self.policy, self.mu, self.q, self.greedy
-        self.policy[...] = 1.0 / A if model.legal is None else model.legal / model.legal.sum(axis=1, keepdims=True)
+        uniform = 1.0 / A if model.legal is None else model.legal / model.legal.sum(axis=1, keepdims=True)
+        for part in parts(horizon, S * A):
+            self.policy[part] = uniform
         self.scratch = <double *>room_for(2.0 * S * A + 4.0 * S, sizeof(double), b"the values of a step")
         self.pair = self.scratch + 2 * S * A
         if not model.constant_transition:

@@ -11,6 +11,8 @@ import logging
 
 import numpy as np
 
+from tmfcore._base.interrupts cimport look
+from tmfcore._base.pieces import copy
 from tmfcore.solvers._judged cimport Judged
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,7 @@ cdef enum:
     RECENT = 3              # number of recent updates whose smallest short rate is used
     PATIENCE = 100          # a descent has stalled after this many iterates without a new best one
     DESCENTS = 5
+    LOOKED = 1 << 14        # entries of a table from one look for an interrupt to the next
 
 cdef double FIRST = 4.0         # largest change of a log-odds in the first update
 cdef double GROWTH = 4.0        # largest factor of the rate from update to update, in the first descent
@@ -79,33 +82,42 @@ cdef class Secants:
 
         shares (n_pairs,), or None: logits -= sum_i shares_i (dy_i + rate dQ_i).
         """
-        cdef Py_ssize_t i, j
+        cdef Py_ssize_t first = 0, end, i, j
         cdef double y
         cdef double *at = &logits[0, 0, 0]
         cdef double *start = self.place(update, False)
         self.iterate.check_table("logits", logits)
-        memcpy(&self.pi[0, 0, 0], &self.iterate.pi[0, 0, 0], self.size * sizeof(double))
         memcpy(&self.flow[0, 0], &self.iterate.flow[0, 0], self.flow.shape[0] * self.flow.shape[1] * sizeof(double))
-        if shares is None:
-            memcpy(start, at, self.size * sizeof(double))
-            return 0
-        for i in range(self.size):
-            y = at[i]
-            for j in range(shares.shape[0]):
-                y -= shares[j] * self.place(j, False)[i]
-                y -= shares[j] * rate * self.place(j, True)[i]
-            start[i] = at[i]            # over the oldest dy, which is used no more
-            at[i] = y
+        while first < self.size:
+            look(&self.iterate.at.looks)
+            end = min(first + LOOKED, self.size)
+            memcpy(&self.pi[0, 0, 0] + first, &self.iterate.pi[0, 0, 0] + first, (end - first) * sizeof(double))
+            if shares is None:
+                memcpy(start + first, at + first, (end - first) * sizeof(double))
+            else:
+                for i in range(first, end):
+                    y = at[i]
+                    for j in range(shares.shape[0]):
+                        y -= shares[j] * self.place(j, False)[i]
+                        y -= shares[j] * rate * self.place(j, True)[i]
+                    start[i] = at[i]    # over the oldest dy, which is used no more
+                    at[i] = y
+            first = end
         return 0
 
     cdef int end(self, const double[:, :, ::1] logits, Py_ssize_t update) except -1:
         """Store dy of an update that ended at `logits` (T, S, A), and the Q from which it started."""
-        cdef Py_ssize_t i
+        cdef Py_ssize_t first = 0, end, i
         cdef double *moved = self.place(update, False)
+        cdef double *q = self.place(update, True)
         self.iterate.check_table("logits", logits)
-        for i in range(self.size):
-            moved[i] = (&logits[0, 0, 0])[i] - moved[i]
-        memcpy(self.place(update, True), &self.iterate.played[0, 0, 0], self.size * sizeof(double))
+        while first < self.size:
+            look(&self.iterate.at.looks)
+            end = min(first + LOOKED, self.size)
+            for i in range(first, end):
+                moved[i] = (&logits[0, 0, 0])[i] - moved[i]
+            memcpy(q + first, &self.iterate.played[0, 0, 0] + first, (end - first) * sizeof(double))
+            first = end
         self.answered = False
 
     cdef int answer(self, Py_ssize_t update, double *answered_by, double *gained, double *spread) except -1:
@@ -116,22 +128,25 @@ cdef class Secants:
         length of Barzilai and Borwein in the geometry of the entropy, in which dpi is dual to dy.
         spread: sum_{t,o} mu_t(o) Var_{a ~ pi_t(o)}(unit dQ).
         """
-        cdef Py_ssize_t row, i = 0
+        cdef Py_ssize_t row = 0, i = 0
         cdef Py_ssize_t A = self.iterate.n_actions
         cdef double weight, change, answer = 0, gain = 0
         cdef const double *pi = &self.iterate.pi[0, 0, 0]
         cdef const double *q = &self.iterate.played[0, 0, 0]
         cdef const double *moved = self.place(update, False)
         cdef double *answered = self.place(update, True)
-        for row in range(self.size // A):
-            weight = 0.5 * ((&self.iterate.flow[0, 0])[row] + (&self.flow[0, 0])[row])
-            for _ in range(A):
-                change = weight * (pi[i] - (&self.pi[0, 0, 0])[i])
-                if not self.answered:
-                    answered[i] = q[i] - answered[i]
-                answer -= change * answered[i]
-                gain += change * moved[i]
-                i += 1
+        while row < self.size // A:
+            look(&self.iterate.at.looks)
+            for row in range(row, min(row + LOOKED, self.size // A)):
+                weight = 0.5 * ((&self.iterate.flow[0, 0])[row] + (&self.flow[0, 0])[row])
+                for _ in range(A):
+                    change = weight * (pi[i] - (&self.pi[0, 0, 0])[i])
+                    if not self.answered:
+                        answered[i] = q[i] - answered[i]
+                    answer -= change * answered[i]
+                    gain += change * moved[i]
+                    i += 1
+            row += 1
         self.answered = True
         answered_by[0], gained[0] = answer, gain
         return self.covary(answered, 1, spread)
@@ -152,31 +167,34 @@ cdef class Secants:
 
     cdef int covary(self, const double *tables, Py_ssize_t n, double *found) except -1:
         """found (n, n) of n tables (T, S, A), of one dQ if n is 1; the table after the last pair is Q."""
-        cdef Py_ssize_t i, j, a, row, A = self.iterate.n_actions, n_stored = self.changes.shape[0]
+        cdef Py_ssize_t i, j, a, row = 0, A = self.iterate.n_actions, n_stored = self.changes.shape[0]
         cdef double mean, weight, total, factor
         cdef double[:, ::1] rows = self.rows
         cdef const double *f
         cdef const double *pi
         for i in range(n * n):
             found[i] = 0
-        for row in range(self.size // A):
-            weight = (&self.iterate.flow[0, 0])[row]
-            if weight <= 0:
-                continue
-            pi = &self.iterate.pi[0, 0, 0] + row * A
-            for i in range(n):
-                f = (tables + i * self.size if i < n_stored else &self.iterate.played[0, 0, 0]) + row * A
-                factor = self.unit if n == 1 or i % 2 or i == n_stored else 1.0
-                mean = 0
-                for a in range(A):
-                    mean += pi[a] * f[a]
-                for a in range(A):
-                    rows[i, a] = factor * (f[a] - mean)
-                for j in range(i + 1):
-                    total = 0
+        while row < self.size // A:
+            look(&self.iterate.at.looks)
+            for row in range(row, min(row + LOOKED, self.size // A)):
+                weight = (&self.iterate.flow[0, 0])[row]
+                if weight <= 0:
+                    continue
+                pi = &self.iterate.pi[0, 0, 0] + row * A
+                for i in range(n):
+                    f = (tables + i * self.size if i < n_stored else &self.iterate.played[0, 0, 0]) + row * A
+                    factor = self.unit if n == 1 or i % 2 or i == n_stored else 1.0
+                    mean = 0
                     for a in range(A):
-                        total += pi[a] * rows[i, a] * rows[j, a]
-                    found[i * n + j] += weight * total
+                        mean += pi[a] * f[a]
+                    for a in range(A):
+                        rows[i, a] = factor * (f[a] - mean)
+                    for j in range(i + 1):
+                        total = 0
+                        for a in range(A):
+                            total += pi[a] * rows[i, a] * rows[j, a]
+                        found[i * n + j] += weight * total
+            row += 1
         for i in range(n):
             for j in range(i):
                 found[j * n + i] = found[i * n + j]
@@ -218,7 +236,7 @@ cdef class SpectralRate:
 
     def start(self, double[:, :, ::1] logits not None):
         """Set the logits (T, S, A) at which every descent begins."""
-        self.first_logits[...] = logits
+        copy(np.asarray(logits), np.asarray(self.first_logits))
 
     def state(self):
         """All state: a dict of arrays, not copied."""
@@ -238,7 +256,7 @@ cdef class SpectralRate:
         last.answered = answered != 0
         last.unit = power_of_two(self.first)
         self.waited, self.descents, self.updates = int(waited), int(descents), int(updates)
-        np.asarray(self.first_logits)[...] = state["first_logits"]
+        copy(state["first_logits"], np.asarray(self.first_logits))
         for i in range(RECENT):
             self.short[i] = state["short"][i]
         last.pairs[...] = state["pairs"]
@@ -328,7 +346,7 @@ cdef class SpectralRate:
         self.descents += 1
         self.updates, self.chosen = 0, False
         log.debug("no better policy in %d updates; restart from the first policy: descent %d", PATIENCE, self.descents)
-        logits[...] = self.first_logits
+        copy(np.asarray(self.first_logits), np.asarray(logits))
 
 
 cdef double power_of_two(double rate) noexcept:

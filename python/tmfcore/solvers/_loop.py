@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 
+from tmfcore._base import pieces
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.exploitability import exploitability
 from tmfcore._model.fingerprint import differences
@@ -36,7 +37,6 @@ COLUMNS = (
 )  # fmt: skip
 GRID_SHARE = 0.25  # of exploitability under Poisson clocks: with less in steps, the steps are too long
 AGAIN = 0.1  # by which exploitability in steps must fall before continuous time is asked again
-COPIED = 10**6  # probabilities of a policy, up to which an interrupted solve can be continued
 FLOOR = 1e-5  # tolerances are shares of |mean return|, or of this share of the scale of returns if that is larger
 GAP, RATE = COLUMNS.index("exploitability"), COLUMNS.index("learning_rate")
 
@@ -81,15 +81,16 @@ class Loop(Generic[P]):
         self.best, self.best_return, self.best_iteration = inf, nan, 0
         self.reference, self.reference_iteration = inf, 0  # for the stall test
         self.usable = True  # whether the rule can go on from its state
+        self.present = False  # whether the best policy is the rule's, and not copied yet
         if isinstance(initial, Solution) and self.belongs(initial):
             self.resume(initial)
         else:
             policy = initial.policy if isinstance(initial, Solution) else initial
             rule.start(None if policy is None else solver._start(problem, policy))
-            self.best_policy, self.best_mu = np.empty_like(rule.policy), np.empty_like(rule.mu)  # see `keep`
+            self.best_policy, self.best_mu = np.empty_like(rule.policy), np.empty_like(rule.mu)  # see `store`
         self.first, self.last = self.iteration, self.iteration + solver.iterations
         rule.last = self.last
-        self.begin: FloatArray | None = rule.policy.copy()  # until the exploitability has changed, see `unmoved`
+        self.begin: FloatArray | None = pieces.copied(rule.policy)  # until the exploitability has changed, see `unmoved`
         self.rows: list[list[float]] = []  # in the order of COLUMNS
         self.converged, self.stopped, self.ended, self.seconds = False, False, False, 0.0
         self.cut = False  # whether the limit ended the solve
@@ -121,7 +122,7 @@ class Loop(Generic[P]):
             float, initial.state["best"]
         )
         self.best_iteration, self.reference_iteration = int(best_iteration), int(reference_iteration)
-        self.best_policy = self.solver._parameters(initial.policy).copy()
+        self.best_policy = pieces.copied(self.solver._parameters(initial.policy))
         self.best_mu = initial.flow.mu.copy()
 
     # -------------------------------------------------------------------------------------------------------- run
@@ -142,8 +143,7 @@ class Loop(Generic[P]):
                 self.reason = f"interrupted in iteration {self.iteration}: {type(error).__name__}: {error}"
             else:
                 self.reason = f"interrupted after iteration {self.iteration}"
-            known = isfinite(self.best)
-            error.partial = self.solution(again=False) if known else None  # type: ignore[attr-defined]  # ours
+            error.partial = self.left()  # type: ignore[attr-defined]  # ours
             raise
         finally:
             self.seconds = time.perf_counter() - began
@@ -170,6 +170,7 @@ class Loop(Generic[P]):
                         self.reason, self.stopped, stop = f"stopped by callback at iteration {k}", True, True
                     if stop:
                         return True
+                self.store()
                 self.usable = False  # until the update is complete
                 rate = self.rule.update(k, gap)
                 self.usable = True
@@ -198,7 +199,9 @@ class Loop(Generic[P]):
     def record(self, judged: Evaluated, seconds: float) -> None:
         """Add a row to the history, and keep the policy if it is the best so far."""
         k, gap, value = self.iteration, judged.gap, judged.value
+        usable, self.usable = self.usable, False  # until the rate is computed, which the rule may note
         rate = self.rule.rate(k, gap) if isfinite(gap) and isfinite(value) else nan
+        self.usable = usable
         row = [k, gap, value, judged.sampled, rate, seconds, judged.residual]
         if not all(map(isfinite, row)):
             name, number = next(pair for pair in zip(COLUMNS, row, strict=True) if not isfinite(pair[1]))
@@ -213,10 +216,15 @@ class Loop(Generic[P]):
             self.reference, self.reference_iteration = gap, k
 
     def keep(self, gap: float, value: float) -> None:
-        """Store the policy just judged as the best."""
-        self.best, self.best_return, self.best_iteration = gap, value, self.iteration
-        np.copyto(self.best_policy, self.rule.policy)
-        np.copyto(self.best_mu, self.rule.mu)
+        """Note the policy just judged as the best."""
+        self.best, self.best_return, self.best_iteration, self.present = gap, value, self.iteration, True
+
+    def store(self) -> None:
+        """Copy the best policy, if it is the rule's, which is about to change."""
+        if self.present:
+            pieces.copy(self.rule.policy, self.best_policy)
+            pieces.copy(self.rule.mu, self.best_mu)
+            self.present = False  # last: an interrupt before leaves the rule's
 
     # ------------------------------------------------------------------------------------------------------- stop
 
@@ -306,10 +314,18 @@ class Loop(Generic[P]):
 
     def probabilities(self, parameters: FloatArray) -> FloatArray:
         """The probabilities of a policy along the best flow, at every step, (T, S, A)."""
-        kernel, steps = self.policy(parameters).kernel, len(self.best_mu) - 1
-        return np.stack([kernel.probabilities(self.best_mu[t], t, steps) for t in range(steps)])
+        kernel, mu = self.policy(parameters).kernel, self.best_parameters()[1]
+        return np.stack([kernel.probabilities(mu[t], t, len(mu) - 1) for t in range(len(mu) - 1)])
 
     # -------------------------------------------------------------------------------------------------------- out
+
+    def best_parameters(self) -> tuple[FloatArray, FloatArray]:
+        """Parameters and flow of the best policy."""
+        return (self.rule.policy, self.rule.mu) if self.present else (self.best_policy, self.best_mu)
+
+    def left(self) -> Solution[P] | None:
+        """What a solve that is broken off hands over, at once: the Solution so far, made of the loop's own arrays."""
+        return self.solution(again=False, last=True) if isfinite(self.best) else None
 
     def report(self) -> Iteration:
         """What a callback receives."""
@@ -324,22 +340,23 @@ class Loop(Generic[P]):
         if self.final is not None:
             return self.final
         solver, problem = self.solver, self.problem
-        # After an interrupt, what is handed over must not take long to copy; a large state is not continued, then.
-        usable = self.usable and (again or self.rule.policy.size <= COPIED)
+        take: Callable[[Any], Any] = (lambda array: array) if last else pieces.copied
+        parameters, mu = map(take, self.best_parameters())
         state = {
-            **{name: array if last else array.copy() for name, array in (self.rule.state() if usable else {}).items()},
+            **{name: take(array) for name, array in (self.rule.state() if self.usable else {}).items()},
             "iteration": np.array(self.iteration),
             "best": np.array(
                 [self.best, self.best_return, self.best_iteration, self.reference, self.reference_iteration]
             ),
         }
         if again and last:
+            self.present = False
             del self.rule  # and all of its memory that is no state
         if self.verdict is not None:
             policy, flow, gap, value = self.verdict
         else:
-            policy = solver._policy(self.best_policy, problem.game.n_steps, own=last)
-            flow, gap, value = solver._flow(problem, self.best_mu.copy()), self.best, self.best_return
+            policy = solver._policy(parameters, problem.game.n_steps, own=True)
+            flow, gap, value = solver._flow(problem, mu), self.best, self.best_return
         if again and self.verdict is None:
             with suppress(Exception):  # if the game fails now, the earlier evaluation of this policy is returned
                 verdict = solver._judge(problem, policy)
@@ -359,12 +376,12 @@ class Loop(Generic[P]):
             n_agents=problem.n_agents,
             clock=problem.clock,
             solver=dict(solver._hyperparameters),
-            state=state if usable else {},
+            state=state if self.usable else {},
             discretisation=self.discretisation(policy, gap, value) if again else None,
             fingerprint=problem.fingerprint,
         )
         found = problem.finished(found)
-        if again and last:
+        if last:
             self.final = found
         return found
 

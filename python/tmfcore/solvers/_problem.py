@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tmfcore._base import pieces
 from tmfcore._base import validation as check
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
@@ -185,13 +186,21 @@ def softened(table: FloatArray, legal: LegalArray | None) -> FloatArray:
     1e-6 of the uniform row; other rows do not change.
     """
     least = SHARE / table.shape[-1] if legal is None else legal * (SHARE / legal.sum(axis=1, keepdims=True))
-    hard = (table < least).any(axis=-1, keepdims=True)
-    return np.asarray(np.where(hard, (1 - SHARE) * table + least, table))
+    found = np.empty_like(table)
+    for part in pieces.parts(len(table), table[:1].size):
+        rows = table[part]
+        hard = (rows < least).any(axis=-1, keepdims=True)
+        found[part] = np.where(hard, (1 - SHARE) * rows + least, rows)
+    return found
 
 
 def logits_of(table: FloatArray) -> FloatArray:
     """Logarithms of probabilities; NEVER of those that are 0."""
-    return np.log(table, out=np.full(table.shape, NEVER), where=table > 0)
+    logits = np.empty(table.shape)
+    for part in pieces.parts(len(table), table[:1].size):
+        logits[part] = NEVER
+        np.log(table[part], out=logits[part], where=table[part] > 0)
+    return logits
 
 
 def no_logits(shape: tuple[int, ...], legal: LegalArray | None) -> FloatArray:

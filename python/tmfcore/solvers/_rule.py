@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy.typing as npt
 
+from tmfcore._base import pieces
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._random import seeding
@@ -160,13 +161,13 @@ class TableRule(Rule[E]):
 
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
-            self.policy[...] = policy
+            pieces.copy(policy, self.policy)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         return {"policy": self.policy}
 
     def restore(self, state: Arrays) -> None:
-        self.policy[...] = state["policy"]
+        pieces.copy(state["policy"], self.policy)
 
     def evaluate(self, due: bool) -> Evaluated:
         gap, _, value = self.iterate.evaluate()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from tmfcore._base import pieces
 from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._problem import Problem, logits_of, no_logits
 from tmfcore.solvers._rule import Arrays, E, TableRule
@@ -27,7 +28,7 @@ class LogitRule(TableRule[E]):
 
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
-            self.logits[...] = logits_of(policy)
+            pieces.copy(logits_of(policy), self.logits)
             self.iterate.soften(self.logits)
         if self.spectral is not None:
             self.spectral.start(self.logits)
@@ -36,7 +37,7 @@ class LogitRule(TableRule[E]):
         return {"logits": self.logits} | ({} if self.spectral is None else self.spectral.state())
 
     def restore(self, state: Arrays) -> None:
-        self.logits[...] = state["logits"]
+        pieces.copy(state["logits"], self.logits)
         if self.spectral is not None:
             self.spectral.restore(state)
         self.iterate.soften(self.logits)

@@ -109,7 +109,7 @@ def _play(
         except BaseException as error:
             loops = [turn.loop for turn in turns if turn.loop is not None and turn.loop.rows]
             best = min(loops, key=lambda each: each.best, default=None)
-            error.partial = None if best is None else best.solution(again=False)  # type: ignore[attr-defined]  # ours
+            error.partial = None if best is None else best.left()  # type: ignore[attr-defined]  # ours
             raise
         finally:
             for turn in turns:

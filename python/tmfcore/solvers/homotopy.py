@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import pieces
 from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._problem import Problem
@@ -91,18 +92,21 @@ class _Path(LogitRule["Homotopy"]):
         Shares average the policies of y and of G, so that actions which only one of them plays have weight, too.
         """
         it = self.iterate
-        np.copyto(self.response, y)
+        pieces.copy(y, self.response)
         it.soften(self.response)
-        pi = it.policy.copy()
+        pi = pieces.copied(it.policy)
         it.play()
         it.regularise(self.response, self.level, temperature, 1.0)
-        pi += it.policy
-        pi *= 0.5
-        off = y - self.response
-        off -= (pi * off).sum(axis=-1, keepdims=True)
-        if self.problem.game.legal is not None:
-            off[:, ~self.problem.game.legal] = 0.0
-        return off, it.mu[:-1, :, np.newaxis] * pi
+        off = np.empty_like(y)
+        for part in pieces.parts(len(y), y[0].size):
+            pi[part] += it.policy[part]
+            pi[part] *= 0.5
+            off[part] = y[part] - self.response[part]
+            off[part] -= (pi[part] * off[part]).sum(axis=-1, keepdims=True)
+            if self.problem.game.legal is not None:
+                off[part, ~self.problem.game.legal] = 0.0
+            pi[part] *= it.mu[:-1][part, :, np.newaxis]
+        return off, pi
 
     def newton(self, y: FloatArray, temperature: float) -> tuple[FloatArray | None, int]:
         """The equilibrium near y at this temperature (None if not found), and the number of steps."""

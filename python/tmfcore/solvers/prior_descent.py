@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import pieces
 from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._problem import Problem
@@ -33,14 +34,14 @@ class _Response(LogitRule["PriorDescent"]):
     def start(self, policy: FloatArray | None) -> None:
         super().start(policy)
         if policy is not None:
-            self.prior[...] = _log_probabilities(self.logits)
+            self.prior = _log_probabilities(self.logits)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         return super().state() | {"prior": self.prior, "fixed": np.array(self.fixed)}
 
     def restore(self, state: Arrays) -> None:
         super().restore(state)
-        self.prior[...], self.fixed = state["prior"], float(state["fixed"])
+        self.prior, self.fixed = pieces.copied(state["prior"]), float(state["fixed"])
 
     def rate(self, iteration: int, gap: float) -> float:
         return self.solver.weight * self.inverse_temperature(gap)
@@ -58,7 +59,7 @@ class _Response(LogitRule["PriorDescent"]):
             fine = self.iterate.regularise(self.logits, self.prior, 1.0 / inverse, s.weight)
         elif self.spectral.stalled(gap):
             self.spectral.begin_again(self.logits)
-            self.prior[...] = _log_probabilities(self.logits)
+            self.prior = _log_probabilities(self.logits)
             fine = self.iterate.soften(self.logits)
         else:
             self.spectral.take(gap, self.logits, inverse, False)
@@ -67,7 +68,7 @@ class _Response(LogitRule["PriorDescent"]):
         if not fine:
             raise Diverged(NOT_A_NUMBER.format(iteration))
         if s.prior_every is not None and (iteration + 1) % s.prior_every == 0:
-            self.prior[...] = _log_probabilities(self.logits)
+            self.prior = _log_probabilities(self.logits)
         return s.weight * inverse
 
 
@@ -134,5 +135,8 @@ class PriorDescent(ExactSolver):
 
 
 def _log_probabilities(logits: FloatArray) -> FloatArray:
-    """Logits whose largest entry per row is 0, shifted so that their exponentials sum to 1."""
-    return np.asarray(logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)))
+    """Logits (T, S, A) whose largest entry per row is 0, shifted so that their exponentials sum to 1."""
+    found = np.empty_like(logits)
+    for part in pieces.parts(len(logits), logits[0].size):
+        found[part] = logits[part] - np.log(np.exp(logits[part]).sum(axis=-1, keepdims=True))
+    return found
