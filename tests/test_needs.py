@@ -27,6 +27,9 @@ def uniform(S, A):
 
 CHAIN = tmf.NoiseChain([0.5, 0.5], [[0.5, 0.5], [0.5, 0.5]])
 BIG, WIDE, SHORT = dense(20, 4, 4000), dense(250, 3, 30), dense(30, 4, 3)
+CLOCKED = tmf.Game(
+    20, 4, 40.0, 1.0, np.full(20, 0.05), RNG.random((20, 4)), RNG.dirichlet(np.ones(20), (20, 4)), time="sweeps"
+)  # fmt: skip
 NOISY = tmf.Game(
     20, 2, 400, 1.0, np.full(20, 0.05), lambda mu, t, z: np.full((20, 2), z), RNG.dirichlet(np.ones(20), (20, 2)),
     noise=CHAIN,
@@ -59,6 +62,15 @@ CALLS = {
     "no decisions": (tmf.simulate, BIG, uniform(20, 4), ALL, 50, {"rng": 1, "replicas": 5, "decisions": False}),
     "trajectories": (tmf.simulate, dense(30, 4, 30), uniform(30, 4), ALL, 50_000, {"rng": 1, "trajectories": True}),
     "agents": (tmf.simulate, SHORT, uniform(30, 4), ALL, 2 * 10**7, {"rng": 1, "engine": "agents", "threads": 1}),
+    "clocks": (tmf.simulate, CLOCKED, uniform(20, 4), tmf.Poisson(), 100, {"rng": 1, "times": 0.01}),
+    "events": (tmf.simulate, CLOCKED, uniform(20, 4), tmf.Poisson(), 100, {"rng": 1, "times": "events"}),
+    "stages of clocks": (
+        tmf.simulate, CLOCKED, np.full((8, 20, 4), 0.25), tmf.Poisson(), 1000,
+        {"rng": 1, "times": 0.1, "replicas": 64, "threads": 1},
+    ),
+    "replicas of clocks": (
+        tmf.simulate, CLOCKED, uniform(20, 4), tmf.Poisson(), 10, {"rng": 1, "times": 40.0, "replicas": 10_000}
+    ),
     "mean_field": (tmf.mean_field, dense(100, 2, 20_000), uniform(100, 2), ALL, {}),
     "evaluate": (tmf.evaluate, BIG, uniform(20, 4), TENTH, {}),
     "best_response": (tmf.best_response, BIG, FLOW, ALL, {}),
@@ -210,6 +222,12 @@ def test_words_name_the_largest_and_what_shrinks_them():
         tmf.simulate(BIG, uniform(20, 4), ALL, 100, replicas=2, record_every=4000, decisions=False)
     with tmf.max_memory(10), pytest.raises(MemoryError, match=r"; engine must be 'counts', record_every larger, dec"):
         tmf.simulate(BIG, uniform(20, 4), ALL, 10**8, engine="agents")
+    with tmf.max_memory(10), pytest.raises(
+        MemoryError, match=r"; times must be fewer, decisions False, replicas fewer, or game must have fewer"
+    ):
+        tmf.simulate(CLOCKED, uniform(20, 4), tmf.Poisson(), 10, replicas=2)
+    with tmf.max_memory(10), pytest.raises(MemoryError, match=r"; times must be a number, not 'events', decisions False, or"):
+        tmf.simulate(CLOCKED, uniform(20, 4), tmf.Poisson(), 10, times="events")
     with tmf.max_memory(10), pytest.raises(MemoryError, match=r"^convergence\(\) needs .*; replicas must be fewer"):
         tmf.analysis.convergence(BIG, uniform(20, 4), ALL, [10, 100])
 

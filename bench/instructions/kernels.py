@@ -50,6 +50,17 @@ def by_chance() -> Work:
     return Work(run, game.horizon, "step")
 
 
+def clocks() -> Work:
+    """64 replicas under Poisson clocks, with a constant kernel, decisions recorded."""
+    n_agents, replicas = 2_000, 64
+    rng = np.random.default_rng(5)
+    rows, reward = rng.dirichlet(np.ones(8), (8, 2)), rng.normal(size=(8, 2))
+    game = tmf.Game(8, 2, 10.0, 0.9, np.full(8, 1 / 8), reward, rows, time="sweeps")
+    policy = tmf.TabularPolicy.uniform(game)
+    run = lambda: tmf.simulate(game, policy, tmf.Poisson(), n_agents, replicas=replicas, rng=1, times=10.0, threads=1)
+    return Work(run, 10 * n_agents * replicas, "event")
+
+
 def owned(call: str, engine: Any = "counts") -> Work:
     """Calls of Population, Python's share included: one step with a policy, given decisions, or a short episode."""
     n_agents, calls = (10**6, 500) if engine == "counts" else (1_000, 100)
@@ -225,6 +236,7 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "counts, batch of 8, 64 replicas": partial(
         of_workload, "acting agent", lambda: workloads.replicas(8, 20_000, 2_500, batch=8)
     ),
+    "counts, clocks, 64 replicas": clocks,
     "meetings, affine, S=8": partial(of_workload, "event", lambda: workloads.meeting(8, 100_000, 200_000)),
     "meetings, imitation, S=5": partial(of_workload, "event", lambda: workloads.imitation(5, 100_000, 200_000)),
     "counts, Bernoulli": partial(of_workload, "run", partial(workloads.dense, "bernoulli", 64, 4, 10**12, 50, 0.01)),

@@ -222,12 +222,16 @@ cdef class Side:
         for r in range(self.it.n_populations, TMF_SIDE):
             self.it.decisions[r] = &self.idle[0]
 
+    cdef inline void end_interval_of(self, Py_ssize_t r, Py_ssize_t j) noexcept nogil:
+        cdef Py_ssize_t o
+        self.rewards[r, j] = self.it.reward[r] / self.people.n_agents
+        for o in range(self.it.n_observations):
+            self.counts[r, j + 1, o] = self.it.counts[o * TMF_SIDE + r]
+
     cdef void end_interval(self, Py_ssize_t j) noexcept nogil:
-        cdef Py_ssize_t r, o
+        cdef Py_ssize_t r
         for r in range(self.it.n_populations):
-            self.rewards[r, j] = self.it.reward[r] / self.people.n_agents
-            for o in range(self.it.n_observations):
-                self.counts[r, j + 1, o] = self.it.counts[o * TMF_SIDE + r]
+            self.end_interval_of(r, j)
         memset(self.it.reward, 0, sizeof(self.it.reward))
 
     cdef int check(self, Evaluator at, Py_ssize_t t, Py_ssize_t end) except -1 nogil:
@@ -345,3 +349,107 @@ cdef class Side:
         for r in range(R):
             returns[r] = it.whole[r] / self.people.n_agents
         return it.n_ties, it.n_biased
+
+    def run_apart(self, const uint64_t[:, ::1] keys not None, const int64_t[:, ::1] initial_counts not None,
+                  double discount, const int64_t[:, ::1] lengths not None, int64_t[:, :, ::1] counts not None,
+                  int64_t[:, :, :, ::1] decisions, double[:, ::1] rewards not None,
+                  double[::1] returns not None, int64_t[:, ::1] watch=None):
+        """Simulate replicas whose intervals have lengths of their own, as the numbers of events under Poisson clocks.
+
+        Parameters
+        ----------
+        lengths : ndarray of int64, shape (R, J)
+            Steps of each interval, 0 or more; each row sums to 1 at least, and at most to the horizon of this Side.
+
+        Notes
+        -----
+        The other parameters are those of `run`. All lanes play until the last replica ends; each has the bits that it
+        has alone. An interrupt leaves the present interval of each as it is, and `returns` so far.
+        """
+        cdef Evaluator at = self.at
+        cdef tmf_side *it = self.it
+        cdef Py_ssize_t R = keys.shape[0], J = lengths.shape[1], horizon = 0, t = 0, start, end, until, r, o
+        cdef Py_ssize_t steps = tmf_side_steps(it), chunk = self.singles.steps
+        cdef Py_ssize_t[16] due, place
+        cdef int n_steps
+        if not (1 <= R <= TMF_SIDE and keys.shape[1] == 4
+                and initial_counts.shape[0] == lengths.shape[0] == counts.shape[0] == rewards.shape[0] == R
+                and returns.shape[0] == R and (decisions is None or decisions.shape[0] == R)
+                and (watch is None or watch.shape[0] == R)):
+            raise ValueError(f"there are {R} keys; must be 1 to {TMF_SIDE} of 4 words, and as many as there are "
+                             "replicas in initial_counts, lengths, counts, decisions, rewards, returns and watch")
+        if (decisions is not None) != self.decides or at.policy.n_stages != 1:
+            raise ValueError("decisions must be given if this Side was made for them, and the policy have one stage")
+        for r in range(R):
+            end = 0
+            for o in range(J):
+                end += lengths[r, o]
+            check_run(at.model, end, 1, initial_counts[r], counts[r], None if decisions is None else decisions[r],
+                      rewards[r], MOST_AGENTS, "the most for replicas side by side", lengths[r])
+            if not 1 <= end <= at.horizon:
+                raise ValueError(f"lengths[{r}] sums to {end}; must be 1 to {at.horizon}, the horizon")
+            horizon = max(horizon, end)
+        self.place(keys, initial_counts)
+        self.counts, self.decisions, self.rewards = counts, decisions, rewards
+        it.discount = discount
+        for r in range(TMF_SIDE):
+            due[r], place[r] = 0, -1
+            if decisions is not None:
+                it.decisions[r] = &self.idle[0]
+        for r in range(R):
+            for o in range(at.n_observations):
+                counts[r, 0, o] = initial_counts[r, o]
+        try:
+            with nogil:
+                self.open(at)
+                until = self.pass_ends(due, place, lengths, returns, 0)
+                while t < horizon:
+                    if self.singles.stage != 0:
+                        self.open_tables(at, t)
+                    if t > 0 and t % EXACT_EVERY == 0:
+                        tmf_side_refresh(it, self.singles.level, self.singles.slope)
+                    start = t
+                    end = min(min(t - t % chunk + chunk, horizon), t - t % EXACT_EVERY + EXACT_EVERY)
+                    while t < end:
+                        if t % steps == 0:
+                            tmf_side_words(it, t)
+                        n_steps = <int>min(min(steps - t % steps, end - t), until - t)
+                        tmf_side_play(it, t, n_steps)
+                        t += n_steps
+                        if t == until:
+                            until = self.pass_ends(due, place, lengths, returns, t)
+                    self.check(at, start, end)
+                    for r in range(0 if watch is None else R):
+                        tmf_tell(&watch[r, 0], min(t, due[r]) if place[r] == J else t)
+                    look(&at.looks)
+        except BaseException:
+            for r in range(R):
+                if 0 <= place[r] < J:
+                    self.end_interval_of(r, place[r])
+                    returns[r] = it.whole[r] / self.people.n_agents
+            raise
+        return it.n_ties, it.n_biased
+
+    cdef Py_ssize_t pass_ends(
+        self, Py_ssize_t *due, Py_ssize_t *place, const int64_t[:, ::1] lengths, double[::1] returns, Py_ssize_t t
+    ) noexcept nogil:
+        """End the intervals that end at step t, and begin the next ones; return the step of the next end."""
+        cdef Py_ssize_t J = lengths.shape[1], until = self.at.horizon + 1, r
+        for r in range(lengths.shape[0]):
+            while place[r] < J and due[r] == t:
+                if place[r] >= 0:
+                    self.end_interval_of(r, place[r])
+                self.it.reward[r] = 0
+                place[r] += 1
+                if place[r] == J:
+                    returns[r] = self.it.whole[r] / self.people.n_agents
+                    if self.decisions is not None:
+                        self.it.decisions[r] = &self.idle[0]
+                    break
+                due[r] += lengths[r, place[r]]
+                if self.decisions is not None:
+                    self.it.decisions[r] = &self.decisions[r, place[r], 0, 0]
+                    memset(self.it.decisions[r], 0, self.it.n_observations * self.it.n_actions * sizeof(int64_t))
+            if place[r] < J:
+                until = min(until, due[r])
+        return until

@@ -24,6 +24,18 @@ class Side:
         returns: NDArray[np.float64],
         watch: NDArray[np.int64] | None = ...,
     ) -> tuple[int, int]: ...
+    def run_apart(
+        self,
+        keys: NDArray[np.uint64],
+        initial_counts: NDArray[np.int64],
+        discount: float,
+        lengths: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        decisions: NDArray[np.int64] | None,
+        rewards: NDArray[np.float64],
+        returns: NDArray[np.float64],
+        watch: NDArray[np.int64] | None = ...,
+    ) -> tuple[int, int]: ...
 
 def fewest(n_observations: int) -> int: ...
 def side(

@@ -125,7 +125,8 @@ def simulate(
     KeyboardInterrupt
         Ctrl-C, within a fraction of a second. Every exception of a run that has begun carries as `partial` what was
         done, a Simulation or None: the finished replicas; if there are none, after Ctrl-C, those that are furthest, up
-        to the step t that they reached, as if the horizon were t; without trajectories.
+        to the step t that they reached, as if the horizon were t; without trajectories. Under Poisson clocks the one
+        that is furthest, up to the time of its last event.
 
     Notes
     -----
