@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tmfcore._base.validation import FloatArray
 from tmfcore._base import validation as check
+from tmfcore._base.validation import FloatArray
 from tmfcore.plotting import _checks
 from tmfcore.plotting._axes import band, faint, name_axis, named_styles, nothing, outside_legend, time_axis
 from tmfcore.plotting._canvas import (
