@@ -134,7 +134,7 @@ def ended(error, until, *arguments, **options):
 @pytest.mark.parametrize(("replicas", "stages"), [(1, 1), (1, 3), (5, 1), (16, 1), (16, 3)])
 def test_an_interrupt_hands_over_one_replica_up_to_its_last_event(replicas, stages, decisions):
     """One thread: its records are those of the whole run, but for the last; the sum of all decisions is that of events."""
-    n, discount, horizon = 10**5, 0.8, 60.0
+    n, discount, horizon = {1: 10**6, 5: 3 * 10**5, 16: 10**5}[replicas], 0.8, 60.0  # half a second
     game = constant(horizon=horizon, discount=discount, reward=np.ones((3, 2)))
     policy = np.stack([PI, PI[::-1], PI[:, ::-1]])[:stages]
     options = {"replicas": replicas, "rng": 7, "times": 0.25, "decisions": decisions, "threads": 1}

@@ -137,8 +137,10 @@ cdef class Side:
         self.people.row = <double *>(self.people.counts + S)
         return 0
 
-    cdef int place(self, const uint64_t[:, ::1] keys, const int64_t[:, ::1] initial_counts) except -1:
-        """Begin with these replicas; idle lanes play the last one again."""
+    cdef int place(
+        self, const uint64_t[:, ::1] keys, const int64_t[:, ::1] initial_counts, int64_t[:, :, ::1] counts, discount
+    ) except -1:
+        """Begin with these replicas, and write their first counts; idle lanes play the last one again."""
         cdef tmf_side *it = self.it
         cdef Py_ssize_t R = keys.shape[0], S = it.n_observations, r, o
         cdef int64_t n_agents = self.people.n_agents, unplaced
@@ -146,6 +148,7 @@ cdef class Side:
             unplaced = n_agents
             for o in range(S):
                 unplaced -= initial_counts[r, o]
+                counts[r, 0, o] = initial_counts[r, o]
                 if not 0 <= initial_counts[r, o] <= n_agents:
                     raise ValueError(f"initial_counts[{r}, {o}] is {initial_counts[r, o]}; must be 0 to {n_agents}, "
                                      "the number of agents")
@@ -157,7 +160,7 @@ cdef class Side:
             for o in range(S):
                 it.counts[o * TMF_SIDE + r] = <uint32_t>initial_counts[min(r, R - 1), o]
         it.n_populations = R
-        it.weight = 1
+        it.weight, it.discount = 1, discount
         it.n_ties = it.n_biased = 0
         memset(it.reward, 0, sizeof(it.reward))
         memset(it.whole, 0, sizeof(it.whole))
@@ -290,7 +293,7 @@ cdef class Side:
         cdef Evaluator at = self.at
         cdef tmf_side *it = self.it
         cdef Py_ssize_t R = keys.shape[0], horizon = at.horizon, n_stages = at.policy.n_stages
-        cdef Py_ssize_t t = 0, j = 0, start = 0, end = 0, left = min(record_every, horizon), r, o
+        cdef Py_ssize_t t = 0, j = 0, start = 0, end = 0, left = min(record_every, horizon), r
         cdef Py_ssize_t steps = tmf_side_steps(it), chunk = self.singles.steps
         cdef int n_steps
         if not (1 <= R <= TMF_SIDE
@@ -306,12 +309,8 @@ cdef class Side:
         check_run(at.model, horizon, record_every, initial_counts[0], counts[0],
                   None if decisions is None else decisions[0], rewards[0], MOST_AGENTS,
                   "the most for replicas side by side")
-        self.place(keys, initial_counts)
-        for r in range(R):
-            for o in range(at.n_observations):
-                counts[r, 0, o] = initial_counts[r, o]
+        self.place(keys, initial_counts, counts, discount)
         self.counts, self.decisions, self.rewards = counts, decisions, rewards
-        it.discount = discount
         try:
             with nogil:
                 self.open(at)
@@ -389,16 +388,12 @@ cdef class Side:
             if not 1 <= end <= at.horizon:
                 raise ValueError(f"lengths[{r}] sums to {end}; must be 1 to {at.horizon}, the horizon")
             horizon = max(horizon, end)
-        self.place(keys, initial_counts)
+        self.place(keys, initial_counts, counts, discount)
         self.counts, self.decisions, self.rewards = counts, decisions, rewards
-        it.discount = discount
         for r in range(TMF_SIDE):
             due[r], place[r] = 0, -1
             if decisions is not None:
                 it.decisions[r] = &self.idle[0]
-        for r in range(R):
-            for o in range(at.n_observations):
-                counts[r, 0, o] = initial_counts[r, o]
         try:
             with nogil:
                 self.open(at)
