@@ -38,12 +38,40 @@ def chi_square_p(observed, expected):
     return float(stats.chi2.sf(statistic, len(expected) - 1))
 
 
+def counted(*arrays):
+    """Counter of what stands in the rows of integer arrays (R,) or (R, k): a number or a tuple, or a tuple of those of several.
+
+    The same as Counter(zip(...)) of lists, in a tenth of the time: only what is seen for the first time becomes Python.
+    """
+    columns = np.concatenate([np.reshape(array, (len(array), -1)) for array in arrays], axis=1).astype(np.int64)
+    low = columns.min(axis=0)
+    base = [int(n) for n in columns.max(axis=0) - low + 1]
+    if math.prod(base) < 2**62:  # a row as one number
+        codes = (columns - low) @ np.cumprod([1, *base[:-1]])
+        _, first, times = np.unique(codes, return_index=True, return_counts=True)
+    else:
+        _, first, times = np.unique(columns, axis=0, return_index=True, return_counts=True)
+    parts = [array[first].tolist() if array.ndim == 1 else map(tuple, array[first].tolist()) for array in arrays]
+    return Counter(dict(zip(parts[0] if len(parts) == 1 else zip(*parts, strict=True), times.tolist(), strict=True)))
+
+
+def marginal(law, pick):
+    """Law or Counter of a selection of the entries of its keys, which are tuples."""
+    found = type(law)()
+    for key, p in law.items():
+        part = tuple(key[i] for i in pick)
+        found[part] = found.get(part, 0) + p
+    return found
+
+
 def assert_law(samples, law):
-    """Samples (iterable of hashables, or a Counter) follow law (dict value -> probability); rate 1e-6.
+    """Samples (an array for `counted`, an iterable of hashables or a Counter) follow law (dict value -> probability); rate 1e-6.
 
     A value outside the support of the law fails at once, whatever its frequency.
     """
-    seen = samples if isinstance(samples, Counter) else Counter(samples)
+    if not isinstance(samples, Counter):
+        samples = counted(samples) if isinstance(samples, np.ndarray) else Counter(samples)
+    seen = samples
     impossible = [value for value in seen if law.get(value, 0.0) <= 0.0]
     assert not impossible, f"{len(impossible)} impossible values, first {impossible[0]}"
     assert math.isclose(sum(law.values()), 1.0, abs_tol=1e-9), "the law does not sum to 1"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_engines_agree import assert_rewards, steps_of
 
 import reference
 import reference_laws
@@ -235,15 +236,10 @@ def test_engines_sample_the_exact_chain(engine, schedule, sparse):
     right, plain = spec.reference(), policy.reference(2)
     moves = schedule.moves(2, 3)
     run = tmf.simulate(build(spec), policy.build(2), schedule.build(), 3, replicas=8_000, engine=engine, rng=20, threads=1)
-    decisions = run.decisions.reshape(run.replicas, 2, -1).tolist()
-    paths = [
-        (tuple(c[0]), tuple(n[0]), tuple(c[1]), tuple(n[1]), tuple(c[2]))
-        for c, n in zip(run.counts.tolist(), decisions, strict=True)
-    ]
-    for path, rewards in zip(paths[:200], run.rewards[:200], strict=True):
-        np.testing.assert_allclose(rewards, reference_laws.path_rewards(right, path), atol=1e-12)
-    stat_tests.assert_law([path[1:3] for path in paths], reference_laws.counts_step_law(right, plain, (1, 1, 1), 0, moves[0]))
-    stat_tests.assert_law([path[4] for path in paths], reference_laws.counts_laws(right, plain, moves, (1, 1, 1))[-1])
+    assert_rewards(run, right)
+    first = stat_tests.counted(*steps_of(run)[1:3])
+    stat_tests.assert_law(first, reference_laws.counts_step_law(right, plain, (1, 1, 1), 0, moves[0]))
+    stat_tests.assert_law(run.counts[:, 2], reference_laws.counts_laws(right, plain, moves, (1, 1, 1))[-1])
 
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])

@@ -55,13 +55,17 @@ def enumerated(kind, n_agents):
     return game.build(), spec.build(2), game.reference(), spec.reference(2), start
 
 
-def paths_of(run):
-    """[(c_0, n_0, c_1, n_1, c_2)] of every replica, as reference.py writes them."""
-    decisions = run.decisions.reshape(run.replicas, 2, -1).tolist()
-    return [
-        (tuple(c[0]), tuple(n[0]), tuple(c[1]), tuple(n[1]), tuple(c[2]))
-        for c, n in zip(run.counts.tolist(), decisions, strict=True)
-    ]
+def steps_of(run):
+    """c_0, n_0, c_1, n_1, c_2 of every replica, arrays (R, S) and (R, S A): together a path, as reference.py writes them."""
+    decisions = run.decisions.reshape(run.replicas, 2, -1)
+    return run.counts[:, 0], decisions[:, 0], run.counts[:, 1], decisions[:, 1], run.counts[:, 2]
+
+
+def assert_rewards(run, right):
+    """Of the first 200 replicas, as reference.py pays their paths."""
+    paths = zip(*(map(tuple, part[:200].tolist()) for part in steps_of(run)), strict=True)
+    for path, rewards in zip(paths, run.rewards[:200], strict=True):
+        np.testing.assert_allclose(rewards, reference_laws.path_rewards(right, path), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -78,13 +82,12 @@ def test_engine_samples_the_enumerated_chain(engine, schedule, kind):
     options = {"replicas": replicas, "engine": engine, "rng": 20, "threads": 1}
     run = tmf.simulate(game, policy, SCHEDULES[schedule].build(), 3, **options)
     assert run.engine == engine
-    paths = paths_of(run)
-    assert {path[0] for path in paths} == {start}
-    for path, rewards in zip(paths[:200], run.rewards[:200], strict=True):
-        np.testing.assert_allclose(rewards, reference_laws.path_rewards(right, path), rtol=0, atol=1e-12)
+    paths = stat_tests.counted(*steps_of(run))
+    assert (run.counts[:, 0] == start).all()
+    assert_rewards(run, right)
 
     first = reference_laws.counts_step_law(right, right_policy, start, 0, moves[0])
-    stat_tests.assert_law([path[1:3] for path in paths], first)
+    stat_tests.assert_law(stat_tests.marginal(paths, (1, 2)), first)
     second, final = defaultdict(float), defaultdict(float)
     steps = {}
     for (_, middle), p in first.items():
@@ -93,8 +96,8 @@ def test_engine_samples_the_enumerated_chain(engine, schedule, kind):
         for (n, after), q in steps[middle].items():
             second[n, after] += p * q
             final[after] += p * q
-    stat_tests.assert_law([path[3:] for path in paths], second)
-    stat_tests.assert_law([path[4] for path in paths], final)
+    stat_tests.assert_law(stat_tests.marginal(paths, (3, 4)), second)
+    stat_tests.assert_law(run.counts[:, 2], final)
     if game.n_observations == 2:
         stat_tests.assert_law(paths, reference_laws.counts_paths(right, right_policy, moves, start))
 
@@ -120,10 +123,8 @@ def test_small_batches_follow_the_enumerated_chain(engine, n_agents, batch, kind
     run = tmf.simulate(game, spec.build(2), tmf.Batch(batch), n_agents, replicas=replicas, engine=engine, rng=9,
                        start=start, threads=1)  # fmt: skip
     law = reference_laws.counts_paths(right, spec.reference(2), [("batch", batch)] * 2, start)
-    paths = paths_of(run)
-    stat_tests.assert_law(paths, law)
-    for path, rewards in zip(paths[:200], run.rewards[:200], strict=True):
-        np.testing.assert_allclose(rewards, reference_laws.path_rewards(right, path), rtol=0, atol=1e-12)
+    stat_tests.assert_law(stat_tests.counted(*steps_of(run)), law)
+    assert_rewards(run, right)
 
 
 AGREEMENT = {

@@ -1,5 +1,7 @@
 """The mean-field flow and the tables behind it against the reference (Theory, sections 2 and 8)."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -52,6 +54,7 @@ BUILT_IN = {
 }
 
 
+@cache
 def built_in(label, step, horizon=3):
     """(tmfcore game, reference game) of one entry of BUILT_IN."""
     name, arguments, options = BUILT_IN[label]

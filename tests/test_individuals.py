@@ -1,6 +1,6 @@
 """Individuals whose actions come from outside: the kernel behind the environments, held to the exact law."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 
 import reference_laws
 import tmfcore as tmf
-from stat_tests import assert_law
+from stat_tests import assert_law, counted
 from strategies import random_game, random_policy
 from tmfcore._model.policies import as_policy
 from tmfcore._population import individuals
@@ -38,7 +38,7 @@ def test_moves_follow_the_rows_of_the_game(passive, sparse, compiled):
             observations, actions = np.full(R, o), np.full(R, a)
             arrived, rewards = moved(game, 2, mu, observations, actions, rng)
             law = resting[o] if a < 0 else transition[o, a]
-            assert_law(arrived.tolist(), dict(enumerate(law / law.sum())))
+            assert_law(arrived, dict(enumerate(law / law.sum())))
             np.testing.assert_allclose(rewards, passive_reward[o] if a < 0 else reward[o, a], rtol=1e-12)
             assert (observations == o).all() and (actions == a).all()
 
@@ -51,7 +51,8 @@ def exact_step(plain, policy, counts, own, action, t, move):
     others[own] -= 1
     kind, size = move
     left = (kind, size - (action >= 0)) if kind == "batch" else move
-    fixed = replace(plain, tables=lambda _, s: plain.tables(mu, s))  # everybody is drawn at the mu of all N
+    here = plain.tables(mu, t)
+    fixed = replace(plain, tables=lambda *_: here)  # everybody is drawn at the mu of all N
     law = defaultdict(float)
     for (_, after), p in reference_laws.counts_step_law(fixed, lambda _, s: policy(mu, s), others, t, left).items():
         for x, q in enumerate(passive[own] if action < 0 else transition[own, action]):
@@ -79,7 +80,7 @@ def test_one_of_a_population_moves_with_the_others(passive, action, move):
         rng.bit_generator, t, batch, p, populations, np.full(R, own), np.full(R, action), after, arrived, rewards
     )
     law = exact_step(spec.reference(), policy.reference(3), counts, own, action, t, move)
-    assert_law(Counter(zip(arrived.tolist(), map(tuple, after.tolist()))), law)
+    assert_law(counted(arrived, after), law)
     reward, _, passive_reward, _ = spec.reference().tables(np.array(counts) / 4, t)
     np.testing.assert_allclose(rewards, passive_reward[own] if action < 0 else reward[own, action], rtol=1e-12)
     assert (populations == counts).all()

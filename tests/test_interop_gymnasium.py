@@ -175,7 +175,7 @@ def test_paths_in_a_flow_follow_its_rows(clock, passive):
     envs = make_vec(game, flow, num_envs=100_000, clock=clock, autoreset_mode="Disabled")
     seen, total, acts, rows = play(envs, own, np.random.default_rng(5))
     total_mass = sum(law.values())
-    assert_law(map(tuple, seen.T.tolist()), {path: p / total_mass for path, p in law.items() if p > 0})
+    assert_law(seen.T, {path: p / total_mass for path, p in law.items() if p > 0})
     value = tmf.evaluate(game, as_stages(own, 3), tmf.Fraction(beta), clock=clock, flow=flow).mean_return
     assert_mean(total, value)
     assert_mean(acts.T.astype(float), np.ones(3) if clock == "always" else beta, slack=1e-12)

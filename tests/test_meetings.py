@@ -26,11 +26,12 @@ def policy_of(kind, size, n_actions, seed=1):
     return mixed, lambda share, mu: mixed(mu)
 
 
-def made(run, t):
-    """Observation and action of the event of step t, and where the agent went."""
-    o, a = (int(i[0]) for i in np.nonzero(run.decisions[0, t]))
-    change = run.counts[0, t + 1] - run.counts[0, t]
-    return o, a, int(np.argmax(change)) if change.any() else o
+def events_of(run):
+    """Observation and action of the event of every step, and where the agent went, each (T,)."""
+    decisions = run.decisions[0]
+    o, a = np.divmod(decisions.reshape(len(decisions), -1).argmax(axis=1), decisions.shape[2])
+    change = np.diff(run.counts[0], axis=0)
+    return o, a, np.where(change.any(axis=1), change.argmax(axis=1), o)
 
 
 def successors_of(game, o, a):
@@ -68,17 +69,16 @@ def test_each_event_has_the_law_of_the_rows_at_mu(engine, name, n_agents, kind):
     game = GAMES[name](horizon)
     policy, pi = policy_of(kind, game.n_observations, game.n_actions)
     run = tmf.simulate(game, policy, tmf.Sequential(), n_agents, engine=engine, rng=3)
-    seen = {}
-    for t in range(horizon):
-        counts = run.counts[0, t]
-        half = 2 * t // horizon if kind == "stages" else 0
-        seen.setdefault((half, *counts.tolist()), []).append(made(run, t))
-    tested = 0
-    for (half, *counts), events in seen.items():
-        if len(events) >= 200:
-            counts = np.array(counts)
-            stat_tests.assert_law(events, law_at(game, pi(half / 2, counts / n_agents), counts))
-            tested += len(events)
+    half = 2 * np.arange(horizon) // horizon * (kind == "stages")
+    before, group, times = np.unique(
+        np.column_stack([half, run.counts[0, :-1]]), axis=0, return_inverse=True, return_counts=True
+    )
+    events, tested = events_of(run), 0
+    for k in np.flatnonzero(times >= 200):
+        counts, here = before[k, 1:], group == k
+        seen = stat_tests.counted(*(part[here] for part in events))
+        stat_tests.assert_law(seen, law_at(game, pi(before[k, 0] / 2, counts / n_agents), counts))
+        tested += times[k]
     assert tested > horizon / 2
 
 
@@ -92,9 +92,8 @@ def test_moves_of_many_agents_are_those_of_the_rows(engine, kind, size, cells):
     policy, pi = policy_of(kind, size, 2)
     run = tmf.simulate(game, policy, tmf.Sequential(), n_agents, engine=engine, rng=4)
     excess, variance = np.zeros((size, size)), np.zeros((size, size))
-    for t in range(horizon):
-        o, _, x = made(run, t)
-        excess[o, x] += 1
+    o, _, x = events_of(run)
+    np.add.at(excess, (o, x), 1)
     mu = run.counts[0, :-1] / n_agents
     for first in range(
         0, horizon, 50

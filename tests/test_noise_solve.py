@@ -30,11 +30,12 @@ WEATHER = tmf.NoiseChain([0.1, 0.9], [[0.9, 0.1], [0.1, 0.9]])
 
 @pytest.mark.parametrize("name", EXACT)
 def test_every_exact_solver_works_on_the_tree(name):
-    law = noisy(3)
+    T = 2 if name == "MFOMO" else 3  # its gradient calls the functions of the game again for every entry of mu: 2^T S of them
+    law = noisy(T)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", tmf.ConvergenceWarning)
         found = tmf.solve(law, SCHEDULE, solver=name, iterations=60, tolerance=0.02)
-    assert isinstance(found.policy, tmf.NoisePolicy) and found.policy.memory == 3
+    assert isinstance(found.policy, tmf.NoisePolicy) and found.policy.memory == T
     assert abs(found.exploitability - tmf.exploitability(law, found, SCHEDULE)) < 1e-12
     assert found.exploitability < 0.2 * tmf.exploitability(law, tmf.TabularPolicy.uniform(law), SCHEDULE)
 

@@ -1,5 +1,7 @@
 """The reference against itself: two routes to every exact law, the figures of section 8, the gradient identity."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -168,3 +170,19 @@ def test_chi_square_accepts_the_right_law_and_sees_a_wrong_one():
         stat_tests.assert_same_law(one, rng.choice(8, 8_000, p=right[::-1]).tolist())
     with pytest.raises(AssertionError, match=r"\|z\|"):
         stat_tests.assert_mean(rng.normal(0.1, 1.0, 8_000), 0.0)
+
+
+@pytest.mark.parametrize("width", [1, 5, 10**9, 2**62])
+def test_rows_are_counted_as_lists_of_tuples_are(width):
+    rng = np.random.default_rng(3)
+    pool = rng.integers(-width, width, (40, 4))  # of the widest, rows have no single number
+    rows = pool[rng.integers(40, size=500)]
+    plain = list(map(tuple, rows.tolist()))
+    assert stat_tests.counted(rows) == Counter(plain)
+    assert stat_tests.counted(rows[:, 0]) == Counter(rows[:, 0].tolist())
+    assert stat_tests.counted(rows[:, 0] > 0, rows) == Counter(zip((rows[:, 0] > 0).tolist(), plain, strict=True))
+    pairs = stat_tests.counted(rows[:, :2], rows[:, 2:])
+    assert pairs == Counter((row[:2], row[2:]) for row in plain)
+    assert stat_tests.marginal(pairs, (1,)) == Counter((row[2:],) for row in plain)
+    with pytest.raises(AssertionError, match="impossible"):
+        stat_tests.assert_law(rows, {plain[0]: 1.0})

@@ -26,7 +26,7 @@ def test_the_agent_that_acts_stands_anywhere_in_proportion(engine, size):
     run = tmf.simulate(game, uniform(game), tmf.Sequential(), int(counts.sum()), engine=engine, start=counts,
                        replicas=3000, rng=5)  # fmt: skip
     where = np.argmax(run.decisions[:, 0].sum(-1), axis=-1)
-    stat_tests.assert_law(where.tolist(), {o: n / counts.sum() for o, n in enumerate(counts.tolist()) if n})
+    stat_tests.assert_law(where, {o: n / counts.sum() for o, n in enumerate(counts.tolist()) if n})
 
 
 @pytest.mark.parametrize("power", [1, 2])

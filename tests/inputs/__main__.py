@@ -4,15 +4,18 @@
     --files N       damaged files (default 10,000)
     --games N       damaged games in files (default 10,000)
     --no-doors      files and games only
+    --seed N        of pairs, files and games (default 7)
+    --rounds N      the same with N seeds, one after the other: --seed, --seed + 1, ... (default 1)
     --only TEXT     doors whose name holds it
     --processes P   cases are shared out to P processes (default 1)
-    --write         write docs/measured/inputs.md
+    --write         write docs/measured/inputs.md; with --no-doors docs/measured/fuzz.md, anew after every round
 """
 
 import argparse
 import json
 import mmap
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,14 +23,13 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests")] if str(ROOT / "tests") not in sys.path else []
 
 STUCK = 120.0  # seconds on one case after which its process is ended
-SEED = 7
 
 
 def cases(arguments):
@@ -37,14 +39,27 @@ def cases(arguments):
     if arguments.no_doors:
         return
     yield from singles(arguments.only)
-    for case in pairs(arguments.pairs, SEED):
+    for case in pairs(arguments.pairs, arguments.seed):
         if arguments.only in case.door.name:
             yield case
 
 
+def damaged(arguments):
+    """Labels of all damaged files and games, with functions that judge them."""
+    from inputs import files, game_files
+
+    if not arguments.only:
+        yield from files.trials(arguments.files, arguments.seed)
+        yield from game_files.trials(arguments.games, arguments.seed)
+
+
+def labels(arguments):
+    """The labels of all inputs, in their order."""
+    return chain((case.label for case in cases(arguments)), (label for label, _ in damaged(arguments)))
+
+
 def work(arguments):
     """Judge cases from number `--start` on; leaks go to standard output, the number under way to the shared file."""
-    from inputs import files, game_files
     from inputs.examples import EXAMPLES
     from inputs.judge import judged
 
@@ -60,8 +75,7 @@ def work(arguments):
         leak = judged(case, EXAMPLES[case.door.name])
         if leak is not None:
             print(json.dumps([case.label, leak]), flush=True)
-    n_files, n_games = (0, 0) if arguments.only else (arguments.files, arguments.games)
-    for label, look in chain(files.trials(n_files, SEED), game_files.trials(n_games, SEED)):
+    for label, look in damaged(arguments):
         number += 1
         if number < arguments.start or number % arguments.processes != arguments.part:
             continue
@@ -87,7 +101,7 @@ def attempt(arguments, part):
             command = [
                 sys.executable, "-m", "tests.inputs", "--worker", where.name, "--start", str(start),
                 "--pairs", str(arguments.pairs), "--files", str(arguments.files), "--games", str(arguments.games),
-                *["--no-doors"] * arguments.no_doors, "--only", arguments.only,
+                *["--no-doors"] * arguments.no_doors, "--only", arguments.only, "--seed", str(arguments.seed),
                 "--processes", str(arguments.processes), "--part", str(part),
             ]  # fmt: skip
             for file in (out, errors):
@@ -114,7 +128,7 @@ def attempt(arguments, part):
                 if number < start or process.returncode == 1:
                     errors.seek(0)
                     raise SystemExit(f"the harness itself failed at case {number}:\n{errors.read()}")
-                label = next((case.label for i, case in enumerate(cases(arguments)) if i == number), "a damaged file")
+                label = next(islice(labels(arguments), number, None))
                 ended = "took too long, and was ended" if process.returncode == -9 else f"crash {process.returncode}"
                 leaks.append((label, ended))
                 start = number + 1
@@ -128,6 +142,8 @@ def main():
     parser.add_argument("--games", type=int, default=10_000)
     parser.add_argument("--no-doors", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -136,21 +152,34 @@ def main():
     arguments = parser.parse_args()
     if arguments.worker:
         return work(arguments)
-    began = time.monotonic()
-    with ThreadPoolExecutor(arguments.processes) as pool:
-        found = list(pool.map(partial(attempt, arguments), range(arguments.processes)))
-    count, leaks = found[0][0], [leak for _, part in found for leak in part]
     sys.stdout.reconfigure(errors="backslashreplace")  # labels and messages hold text that no encoding takes
-    for label, leak in leaks:
-        print(f"{label}\n    {leak}")
+    began, total, leaks, first = time.monotonic(), 0, [], arguments.seed
+    for seed in range(first, first + arguments.rounds):
+        arguments.seed = seed
+        with ThreadPoolExecutor(arguments.processes) as pool:
+            found = list(pool.map(partial(attempt, arguments), range(arguments.processes)))
+        total += found[0][0]
+        new = [leak for _, part in found for leak in part]
+        leaks += new
+        for label, leak in new:
+            print(f"{label}\n    {leak}")
+        print(f"seed {seed}: {total:,} inputs, {len(leaks)} leaked, {time.monotonic() - began:.0f} s", flush=True)
+        if arguments.write:
+            write_page(arguments, total, leaks, range(first, seed + 1))
     for door, n in Counter(label.partition("(")[0] for label, _ in leaks).most_common():
         print(f"{n:6}  {door}")
-    print(f"{count:,} inputs, {len(leaks)} leaked, {time.monotonic() - began:.0f} s")
-    if arguments.write:
-        from inputs.report import write
-
-        write(ROOT / "docs" / "measured" / "inputs.md", count, leaks, arguments)
     return bool(leaks)
+
+
+def write_page(arguments, total, leaks, seeds):
+    """The page of what was tried so far."""
+    from inputs import report
+
+    if arguments.no_doors:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        report.write_fuzz(total, leaks, seeds, (used.ru_utime + used.ru_stime) / 60)
+    else:
+        report.write(total, leaks, arguments)
 
 
 if __name__ == "__main__":
