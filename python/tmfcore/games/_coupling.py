@@ -78,18 +78,19 @@ def read(coupling: object, sizes: list[int]) -> Coupling:
     )
     if weights.shape == whole:
         return Coupling(sp.csr_array(weights), None)
-    for i, j in np.argwhere(weights):
+    pairs = np.argwhere(weights)
+    for i, j in pairs:
         if sizes[i] != sizes[j]:
             raise ValueError(
                 f"coupling[{i}, {j}] is {weights[i, j]:g}, but type {i} has {sizes[i]} observations and type {j} has "
                 f"{sizes[j]}; must be 0, or pass a matrix (S, S) = {whole}"
             )
-    blocks = [
-        [sp.diags_array(np.full(sizes[i], weights[i, j])) if weights[i, j] else sp.csr_array((sizes[i], sizes[j]))
-         for j in range(n_types)]
-        for i in range(n_types)
-    ]  # fmt: skip
-    return Coupling(sp.csr_array(sp.block_array(blocks, format="csr")), weights)
+    size, first = np.array(sizes), np.cumsum(sizes) - sizes
+    length = size[pairs[:, 0]]  # W_ij is on the diagonal of a block
+    along = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+    rows, columns = (np.repeat(first[of], length) + along for of in pairs.T)
+    entries = np.repeat(weights[*pairs.T], length)
+    return Coupling(sp.csr_array((entries, (rows, columns)), shape=whole), weights)
 
 
 def settle(coupling: Coupling, models: Sequence[Model], initial: FloatArray) -> tuple[list[Model], list[int]]:
