@@ -1,5 +1,6 @@
 """`python -m bench.validation`: a quick run, its exit code, and that every check finds the errors made for it."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -38,9 +39,14 @@ def test_refuses_unknown_names():
     assert done.returncode == 2 and "hypergeometric" in done.stderr
 
 
+@functools.cache
+def quick(name):
+    return list(checks.findings(name, 0.001))
+
+
 @pytest.mark.parametrize("name", checks.load())
 def test_a_quick_run_finds_nothing(name):
-    found = list(checks.findings(name, 0.001))
+    found = quick(name)
     assert found and not [one for one in found if checks.fails(one, LEVEL / MOST)]
 
 
@@ -51,7 +57,7 @@ def test_an_error_is_found(one):
 
 
 def test_every_check_of_draws_has_an_error_to_find():
-    random = {name for name in checks.load() if any(one.p is not None for one in checks.findings(name, 0.001))}
+    random = {name for name in checks.load() if any(one.p is not None for one in quick(name))}
     assert random <= {one.check for one in wrong.WRONG}
 
 

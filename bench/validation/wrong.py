@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.validation import QUICK, SEED, checks
+from bench.validation import QUICK, SEED, checks, outside_wrong
 
 
 @dataclass(frozen=True)
@@ -186,3 +186,7 @@ WRONG = [
           lifted(name, change), *scale)
     for check, ones in TABLES.items() for name, what, change, *scale in ones
 ]  # fmt: skip
+WRONG += [
+    Wrong(check, what, of, lifted(name, change), *scale)
+    for check, what, of, name, change, *scale in outside_wrong.ERRORS
+]
