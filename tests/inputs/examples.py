@@ -170,7 +170,7 @@ EXAMPLES = {
     "tmfcore.solve": lambda: {
         "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": None, "clock": "schedule", "tolerance": 1e-2,
         "absolute_tolerance": 1e-3, "rng": 1, "initial": None, "callback": lambda iteration: None, "progress": False,
-        "solver": None, "iterations": 3, "time_limit": 60.0, "threads": 1, "step": None, "paths": None, "memory": None,
+        "solver": None, "iterations": 3, "time_limit": 60.0, "threads": 1, "step": None, "paths": None, "memory": None, "checkpoint": None,
     },
     "tmfcore.tune": lambda: {
         "game": game(), "schedule": tmf.Synchronous(), "n_agents": None,

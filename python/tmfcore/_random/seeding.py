@@ -5,6 +5,7 @@
     number(rng)          an int that reproduces the same draws
     key(generator)       four words; (key, step, agent) addresses each draw of one large population
     keys(streams)        the keys of several streams, without their generators
+    spawned(stream)      the number of streams that a stream has spawned; skip(stream, n) spawns until there are n
     described(rng)       what determines the streams that would be spawned from rng, as JSON
     state(generator)     what files keep of a Generator; restored(state) makes it again
 
@@ -119,6 +120,21 @@ def restored(state: Mapping[str, Any]) -> Generator:
     bits = getattr(np.random, name)(0)
     bits.state = state
     return Generator(bits)
+
+
+def spawned(stream: Stream) -> int:
+    """The number of streams that a stream has spawned; 0 if it is None."""
+    parent: Any = stream.bit_generator.seed_seq if isinstance(stream, Generator) else stream
+    return 0 if parent is None else int(parent.n_children_spawned)
+
+
+def skip(stream: Stream, n: int) -> None:
+    """Spawn streams that nobody uses until there are `n`: the next one is then that of a call that has used them."""
+    parent: Any = stream.bit_generator.seed_seq if isinstance(stream, Generator) else stream
+    if not 0 <= spawned(stream) <= n < 2**32:
+        raise ValueError(f"{spawned(stream)} streams are spawned; must be at most {n}, and fewer than 2**32")
+    while (left := n - spawned(stream)) > 0:
+        parent.spawn(min(left, 4096))
 
 
 def described(rng: RNG) -> Any:

@@ -6,6 +6,7 @@
     Keeper.due()                        whether it is time to write; costs a look at the clock
     Keeper.save(state)                  write the state, whole or not at all
     Keeper.restoring()                  errors of a state that does not fit, in this block, name the file
+    digest(value)                       what a task has of a policy or a result
     Keeper.part(outer, state)           the Keeper of a piece of the work, such as one solve of a search
 
 A verb uses them in this way:
@@ -21,8 +22,8 @@ A verb uses them in this way:
     if kept is not None:
         kept.save(end)                                  # from which the same call returns at once
 
-A task is a dict of values that JSON holds: options by name, `Fingerprint.task()` of game, schedule, N, policy, clock
-and start, and `seeding.described(rng)`, taken before streams are spawned. Options that do not change the result are no
+A task is a dict of values that JSON holds, or numbers of numpy: options by name, `Fingerprint.task()` of game, schedule
+and so on, and `seeding.described(rng)`, taken before streams are spawned. Options that do not change the result are no
 part of it. A state has what `packing` packs: arrays, numbers, strings, None, dicts with strings as keys, tuples, lists
 and results. It is written at once and not copied. A verb may pass a Keeper to another verb as its `checkpoint`;
 `opened` then returns it as it is, since the task of the outer call covers that of the inner one.
@@ -36,8 +37,10 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, TypeAlias
 
+import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import files, options
@@ -45,7 +48,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._results import packing
 
-__all__ = ["Checkpoint", "CheckpointLike", "Keeper", "opened"]
+__all__ = ["Checkpoint", "CheckpointLike", "Keeper", "digest", "opened"]
 
 KIND = "Checkpoint"
 
@@ -171,7 +174,7 @@ def opened(checkpoint: CheckpointLike | Keeper | None, verb: str, task: Mapping[
         return checkpoint
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(check.as_path(checkpoint, "checkpoint"))
-    own = json.loads(json.dumps(task))
+    own = json.loads(json.dumps(task, default=_plain))
     if not os.path.lexists(checkpoint.path):
         files.check_writable(checkpoint.path)  # before the work, not after a minute of it
         return Keeper(checkpoint, verb, own, None)
@@ -211,3 +214,20 @@ def _read(checkpoint: Checkpoint, verb: str, task: dict[str, Any]) -> dict[str, 
 def _entry(task: Mapping[str, Any], name: str) -> str:
     """An entry of a task, as text."""
     return json.dumps(task[name], sort_keys=True) if name in task else "not given"
+
+
+def _plain(value: object) -> object:
+    """A number of numpy as one of Python."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a task has {say.show(value)}; must have numbers, strings, None, lists and dicts")
+
+
+def digest(value: object) -> str:
+    """16 hexadecimal digits of every bit of whatever `packing` packs."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    found = blake2b(json.dumps(packing.pack(value, "", arrays), default=_plain).encode(), digest_size=8)
+    for name, array in arrays.items():
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()

@@ -13,7 +13,7 @@ populations of a solve share. Buffers are allocated once per solve.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -165,6 +165,15 @@ class PastSamples:
     def empty(self) -> bool:
         """Whether no sample was added yet."""
         return not (self.acted[1].any() or self.waited[1].any())
+
+    def state(self) -> dict[str, FloatArray]:
+        """The sums, counts and tables, not copied."""
+        return {"acted": self.acted, "waited": self.waited, "acting": self.tables[0], "waiting": self.tables[1]}
+
+    def restore(self, state: Mapping[str, FloatArray]) -> None:
+        """The inverse of `state`."""
+        for name, array in self.state().items():
+            array[...] = state[name]
 
     def keep(self, samples: Sequence[Observed]) -> None:
         """Add these samples, all of one policy, to the tables."""

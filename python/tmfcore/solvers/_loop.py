@@ -2,6 +2,7 @@
 
     Loop(solver, problem, rule, initial).run(callback, report)
     Loop.solution()                                                 the Solution so far, at any time
+    Loop.kept(), go_on(kept)                                        all of it, for a checkpoint between two iterations
 
 The rule of a solver (_rule) makes the policies; the loop does everything else.
 """
@@ -9,7 +10,7 @@ The rule of a solver (_rule) makes the policies; the loop does everything else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf, isfinite, nan
@@ -24,7 +25,7 @@ from tmfcore._model.fingerprint import differences
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore.solvers._grid import Discretisation
 from tmfcore.solvers._problem import Problem
-from tmfcore.solvers._rule import Diverged, Evaluated, Rule, Stuck, Verdict
+from tmfcore.solvers._rule import Diverged, Evaluated, Rule, Stuck, Verdict, fitting
 from tmfcore.solvers.base import Callback, Iteration, P, Solution, relative, row_arrays
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ __all__ = ["Limit", "Loop"]
 
 COLUMNS = (
     "iteration", "exploitability", "mean_return", "sampled_return", "learning_rate", "seconds", "residual",
+)  # fmt: skip
+KEPT = (  # fields of a Loop that a checkpoint has as they are
+    "iteration", "first", "last", "gap", "best", "best_return", "best_iteration", "reference", "reference_iteration",
+    "usable", "ended", "seconds", "doubted", "reason", "begin", "best_policy", "best_mu",
 )  # fmt: skip
 GRID_SHARE = 0.25  # of exploitability under Poisson clocks: with less in steps, the steps are too long
 AGAIN = 0.1  # by which exploitability in steps must fall before continuous time is asked again
@@ -47,8 +52,16 @@ class Limit:
 
     seconds: float | None = None
     updates: int | None = None
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=lambda: time.perf_counter())
     made: int = 0  # updates
+
+    def kept(self) -> dict[str, Any]:
+        """The seconds since it was made, and the updates."""
+        return {"seconds": time.perf_counter() - self.began, "made": self.made}
+
+    def go_on(self, kept: Mapping[str, Any]) -> None:
+        """Go on from what `kept` returned."""
+        self.began, self.made = time.perf_counter() - kept["seconds"], kept["made"]
 
     @property
     def late(self) -> bool:
@@ -78,6 +91,7 @@ class Loop(Generic[P]):
         self.patience = inf if patience is None else patience
         self.share = 0.0 if share is None else share  # for the stall test: the best must fall by this share of itself
         self.iteration = 0
+        self.gap = nan  # of the last evaluation
         self.best, self.best_return, self.best_iteration = inf, nan, 0
         self.reference, self.reference_iteration = inf, 0  # for the stall test
         self.usable = True  # whether the rule can go on from its state
@@ -125,18 +139,39 @@ class Loop(Generic[P]):
         self.best_policy = pieces.copied(self.solver._parameters(initial.policy))
         self.best_mu = initial.flow.mu.copy()
 
+    def kept(self) -> dict[str, Any]:
+        """All of the loop and its rule between two iterations, not copied."""
+        return {
+            **{name: getattr(self, name) for name in KEPT},
+            "rows": np.array(self.rows, dtype=np.float64).reshape(-1, len(COLUMNS)),
+            "rule": self.rule.kept() if self.usable else None,
+        }
+
+    def go_on(self, kept: Mapping[str, Any]) -> None:
+        """Go on from what `kept` returned, instead of from the start: the rest of the solve is the same to the bit."""
+        wanted = {"best_policy": self.rule.policy, "best_mu": self.rule.mu}
+        fitting({name: kept[name] for name in wanted}, wanted)
+        for name in KEPT:
+            setattr(self, name, kept[name])
+        self.rows = kept["rows"].tolist()
+        self.rule.last = self.last
+        if self.usable:
+            self.rule.go_on(kept["rule"])
+
     # -------------------------------------------------------------------------------------------------------- run
 
     def run(
-        self, callback: Callback | None, report: Callable[[int], None], pause: Callable[[], bool] | None = None
-    ) -> None:
+        self, callback: Callback | None, report: Callable[[int], None], pause: Callable[[], bool] | None = None,
+        keep: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         """Iterate until a stopping test holds (the loop has then `ended`), or until `pause()`, to be run again later.
 
+        `keep` is called between iterations, to write a checkpoint if it is time.
         An exception of the game, a callback or the user (Ctrl-C) carries the Solution so far as its `partial`.
         """
         began = time.perf_counter() - self.seconds
         try:
-            self.ended = self.iterate(callback, report, pause, began)
+            self.ended = self.iterate(callback, report, pause, keep, began)
         except BaseException as error:
             if isinstance(error, Exception):
                 error.add_note(f"in iteration {self.iteration} of {self.solver.name}")
@@ -153,17 +188,17 @@ class Loop(Generic[P]):
         callback: Callback | None,
         report: Callable[[int], None],
         pause: Callable[[], bool] | None,
+        keep: Callable[[], None] | None,
         began: float,
     ) -> bool:
         """Run the iterations; False if they paused."""
-        gap = nan
         while pause is None or not pause():
             k = self.iteration
             try:
                 planned = k == self.last or (k - self.first) % self.solver._every == 0
                 judged = self.rule.evaluate(planned or self.limit.reached)
                 if judged is not None:
-                    gap = judged.gap
+                    self.gap = judged.gap
                     self.record(judged, time.perf_counter() - began)
                     stop = self.stops(judged)
                     if callback is not None and callback(self.report()) is True and not stop:
@@ -172,7 +207,7 @@ class Loop(Generic[P]):
                         return True
                 self.store()
                 self.usable = False  # until the update is complete
-                rate = self.rule.update(k, gap)
+                rate = self.rule.update(k, self.gap)
                 self.usable = True
             except Stuck as error:
                 self.usable = not isinstance(error, Diverged)
@@ -186,6 +221,9 @@ class Loop(Generic[P]):
             self.iteration = k + 1
             self.limit.made += 1
             report(k + 1 - self.first)
+            if keep is not None:
+                self.seconds = time.perf_counter() - began
+                keep()
         self.reason = f"paused after iteration {self.iteration}"
         return False
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from tmfcore._base import validation as check
-from tmfcore._base.functions import warn
 from tmfcore._base.types import Clock
 from tmfcore._limit.over_paths import gain_over
 from tmfcore._model.game import Game
@@ -22,7 +21,7 @@ from tmfcore.solvers._noise_problems import PathProblem, TreeProblem
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import entry_of
 from tmfcore.solvers._solver import Solver
-from tmfcore.solvers.base import ConvergenceWarning, Solution
+from tmfcore.solvers.base import Solution
 
 __all__ = ["NoisySolve"]
 
@@ -97,8 +96,8 @@ class NoisySolve:
             changed["absolute_tolerance"] = self.absolute and self.absolute / 5
         return changed if kept else {**changed, "patience": PATIENCE}
 
-    def best(self, loops: list[Loop[Any]], why: str) -> Solution[Any]:
-        """The best Solution of loops on paths, which ended because of `why`, judged on fresh paths."""
+    def best(self, loops: list[Loop[Any]], why: str) -> tuple[Solution[Any], str | None]:
+        """The best Solution of loops on paths, which ended because of `why`, judged on fresh paths; and a warning."""
         found = min((loop.solution() for loop in loops), key=lambda each: (not each.converged, each.exploitability))
         judged = gain_over(
             self.game, found.policy, self.schedule, self.n_agents, found.clock, max(FRESH, 2 * len(self.paths)),
@@ -115,8 +114,6 @@ class NoisySolve:
             found, exploitability=judged.value, mean_return=judged.mean_return, reason=reason, judgement=judged,
             converged=any(high <= bound for bound in bounds),
         )  # fmt: skip
-        if not (solution.converged or any(loop.stopped for loop in loops)) and all(
-            loop.solver._has_tolerance for loop in loops
-        ):
-            warn(f"solve has not converged: {reason}", ConvergenceWarning)
-        return solution
+        wanted = not any(loop.stopped for loop in loops) and all(loop.solver._has_tolerance for loop in loops)
+        missed = wanted and not solution.converged
+        return solution, f"solve has not converged: {reason}" if missed else None

@@ -5,6 +5,7 @@ Playing and judging do not depend on each other and run in parallel.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from tmfcore._population.simulate import calls_python
 from tmfcore._random import seeding
 from tmfcore.solvers import _critics
 from tmfcore.solvers._problem import Problem
-from tmfcore.solvers._rule import Arrays, Diverged, Evaluated, Rule
+from tmfcore.solvers._rule import Arrays, Diverged, Evaluated, Rule, fitting
 from tmfcore.solvers._step_rules import averaging_weight
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Learning(Rule["TMFPG"]):
 
     @property
     def flows(self) -> int:
-        return self.played
+        return self.earlier + self.played
 
     def close(self) -> None:
         self.together.close()
@@ -69,6 +70,15 @@ class Learning(Rule["TMFPG"]):
     def restore(self, state: Arrays) -> None:
         self.theta[...], self.policy[...] = state["theta"], state["average"]
         self.optimizer.restore(state)
+
+    def kept(self) -> dict[str, Any]:
+        return super().kept() | ({"memory": self.observed[0].memory.state()} if self.observed else {})
+
+    def go_on(self, kept: Mapping[str, Any]) -> None:
+        super().go_on(kept)
+        if self.observed:
+            memory = self.observed[0].memory
+            memory.restore(fitting(kept["memory"], memory.state()))
 
     def evaluate(self, due: bool) -> Evaluated | None:
         policy = self.kernel(self.theta)

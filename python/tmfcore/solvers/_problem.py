@@ -110,6 +110,14 @@ class Problem:
         grid = None if self.grid is None else self.grid.finer(excess)
         return None if grid is None else Problem(self._given[0], self._given[1], self.n_agents, self.clock, grid)
 
+    def in_steps_of(self, n_steps: int) -> Problem:
+        """The problem under Poisson clocks on the grid of a checkpoint."""
+        assert self.grid is not None, "of Poisson clocks"
+        if n_steps == self.grid.n_steps:
+            return self
+        grid = Grid.made(self.grid.clocks, self.grid.schedule, n_steps, self.grid.refined)
+        return Problem(self._given[0], self._given[1], self.n_agents, self.clock, grid)
+
     @property
     def legal(self) -> LegalArray | None:
         """Which actions are legal in each row of a policy."""

@@ -13,7 +13,8 @@ A rule serves one solve. The loop calls `start` or `restore` once, and then for 
     update(k, gap)      make the next policy, unless the solve ends here
 
 `evaluate` and `rate` must not change what `state` returns: a solve that ended at iteration k is resumed by judging the
-same policy again. The loop keeps the stopping tests, the best policy and the history.
+same policy again. A checkpoint is taken after an update (`kept`, `go_on`). The loop keeps the stopping tests, the best
+policy and the history.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import pieces
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
     from tmfcore.solvers._problem import Problem
     from tmfcore.solvers._solver import Solver
 
-__all__ = ["NOT_A_NUMBER", "Arrays", "Diverged", "Evaluated", "Rule", "Stuck", "TableRule", "Verdict", "as_decay"]
+__all__ = [
+    "NOT_A_NUMBER", "Arrays", "Diverged", "Evaluated", "Rule", "Stuck", "TableRule", "Verdict", "as_decay", "fitting",
+]  # fmt: skip
 
 S = TypeVar("S", bound="Solver[Any]")
 E = TypeVar("E", bound="ExactSolver")
@@ -89,9 +93,12 @@ class Rule(ABC, Generic[S]):
         The flow of `policy` at the last `evaluate(due=True)`.
     flows : int
         Number of flows or sampled runs computed so far.
+    earlier : int
+        Those computed before the solve went on from a checkpoint.
     """
 
     last: int = 0
+    earlier: int = 0
     policy: FloatArray
     mu: FloatArray
 
@@ -117,6 +124,24 @@ class Rule(ABC, Generic[S]):
     @abstractmethod
     def restore(self, state: Arrays) -> None:
         """Return to the state that `state` returned."""
+
+    def kept(self) -> dict[str, Any]:
+        """What a checkpoint between two updates has of the rule, not copied: `state`, and all else that matters.
+
+        The streams that are spawned are kept by the caller (_turns).
+        """
+        return {"state": self.state(), "flows": self.flows}
+
+    def go_on(self, kept: Mapping[str, Any]) -> None:
+        """Go on from what `kept` returned, instead of `start`; the next updates are the same to the bit.
+
+        Raises
+        ------
+        ValueError
+            The arrays are not those of this rule.
+        """
+        self.restore(fitting(kept["state"], self.state()))
+        self.earlier = int(kept["flows"]) - self.flows
 
     @abstractmethod
     def evaluate(self, due: bool) -> Evaluated | None:
@@ -157,7 +182,7 @@ class TableRule(Rule[E]):
 
     @property
     def flows(self) -> int:
-        return self.iterate.flows
+        return self.earlier + self.iterate.flows
 
     def start(self, policy: FloatArray | None) -> None:
         if policy is not None:
@@ -172,6 +197,16 @@ class TableRule(Rule[E]):
     def evaluate(self, due: bool) -> Evaluated:
         gap, _, value = self.iterate.evaluate()
         return Evaluated(gap, value, value, self.iterate.residual)
+
+
+def fitting(kept: Arrays, own: Arrays) -> Arrays:
+    """The arrays of a file, checked to have the names, shapes and types of those that they replace."""
+    for name, array in {**own, **kept}.items():
+        if name not in own or name not in kept or not isinstance(kept[name], np.ndarray):
+            raise ValueError(f"array {name!r} is missing, or not of this solver")
+        if kept[name].shape != own[name].shape or kept[name].dtype != own[name].dtype:
+            raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
+    return kept
 
 
 def as_decay(decay: object, name: str) -> object:

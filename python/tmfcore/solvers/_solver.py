@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic
 
 from tmfcore._base import bars, options
 from tmfcore._base import validation as check
-from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.flows import Flow
@@ -22,9 +22,11 @@ from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
+from tmfcore._results.checkpoint import CheckpointLike
 from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._resuming import end, ended, opened_for, seed_of
 from tmfcore.solvers._turns import play
-from tmfcore.solvers.base import Callback, ConvergenceWarning, P, Solution
+from tmfcore.solvers.base import Callback, P, Solution
 
 __all__ = ["COUNT", "NOT_NEGATIVE", "POSITIVE", "SHARE", "Solver", "changed"]
 
@@ -97,6 +99,10 @@ class Solver(ABC, Generic[P]):
         """Whether the caller asks for convergence."""
         return self.tolerance is not None or self.absolute_tolerance is not None
 
+    def _draws(self, problem: Problem) -> bool:
+        """Whether a solve draws random numbers."""
+        return False
+
     @abstractmethod
     def _needs(self, problem: Problem) -> Needs:
         """The memory of a solve, for `needs.ask`."""
@@ -145,6 +151,7 @@ class Solver(ABC, Generic[P]):
         threads: int | None = None,
         time_limit: float | None = None,
         step: float | None = None,
+        checkpoint: CheckpointLike | None = None,
     ) -> Solution[P]:
         """Find a policy of `game` played under `schedule`.
 
@@ -179,6 +186,10 @@ class Solver(ABC, Generic[P]):
             probability rate * step; the horizon is cut into round(horizon / step) steps. None: steps begin at 1/16 of
             the mean time between events of an agent, and are refined, each time starting from the policy found, until
             the tolerance is met in continuous time, or a policy has more than 4 million entries.
+        checkpoint : path, Checkpoint or None, optional
+            A file that keeps the state of the solve, every minute or as often as a Checkpoint says, between iterations.
+            A call that was stopped goes on from it: the Solution has the same bits, but for the seconds, which are
+            those of all calls. TMFPG needs `rng`. A callback is not called again for iterations that are kept.
 
         Returns
         -------
@@ -193,6 +204,8 @@ class Solver(ABC, Generic[P]):
             An argument is bad; a transition row of the game is no distribution; or a number is not finite at the first
             evaluation. Exceptions of the game or of a callback, and KeyboardInterrupt, are re-raised unchanged, with
             the Solution so far as their attribute `partial` (None before the first evaluation).
+        FileError
+            The checkpoint is damaged, or of a call with another game, schedule, solver, option, seed or version.
 
         Warns
         -----
@@ -207,14 +220,19 @@ class Solver(ABC, Generic[P]):
         replica, and O(T S A K) each for the statistics of a run and for the evaluation; memory is O(R T S A) for the
         samples, and 2 T N bytes or more with critic "returns".
         """
+        seed, problem = seed_of(checkpoint, rng), Problem(game, schedule, n_agents, self.clock, step)
+        options = {"time_limit": time_limit, "step": step}
+        keeper = opened_for(checkpoint, [self], problem, seed, initial, options)
+        before = ended(keeper, problem, rng, 1)
+        if before is not None:
+            return before
         (loop,) = play(
-            [self], Problem(game, schedule, n_agents, self.clock, step), rng=rng, initial=initial, callback=callback,
-            progress=progress, threads=threads, time_limit=time_limit, name=self.name,
+            [self], problem, rng=rng, initial=initial, callback=callback, progress=progress, threads=threads,
+            time_limit=time_limit, name=self.name, keeper=keeper,
         )  # fmt: skip
         solution = loop.solution(last=True)
-        if loop.missed:
-            warn(f"{self.name} has not converged: {solution.reason}", ConvergenceWarning)
-        return solution
+        warning = f"{self.name} has not converged: {solution.reason}" if loop.missed else None
+        return end(keeper, solution, warning)
 
     @cached_property
     def _hyperparameters(self) -> dict[str, Any]:

@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, ov
 
 from tmfcore._base import bars
 from tmfcore._base import validation as check
-from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng, warn
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Clock
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.noise_paths import refuse_paths
 from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
+from tmfcore._results.checkpoint import CheckpointLike
 from tmfcore.solvers._grid import refuse_step
 from tmfcore.solvers._noise import NoisySolve
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import in_turns, made, named
+from tmfcore.solvers._resuming import end, ended, opened_for, seed_of
 from tmfcore.solvers._solver import Solver, changed
 from tmfcore.solvers._turns import play
-from tmfcore.solvers.base import Callback, ConvergenceWarning, P, Solution
+from tmfcore.solvers.base import Callback, P, Solution
 
 if TYPE_CHECKING:
     from tmfcore.solvers import ExactName, SoftmaxName
@@ -50,6 +52,7 @@ class Options(TypedDict, total=False):
     step: float | None
     paths: int | None
     memory: int | None
+    checkpoint: CheckpointLike | None
 
 
 @overload
@@ -92,6 +95,7 @@ def solve(
     step: float | None = None,
     paths: int | None = None,
     memory: int | None = None,
+    checkpoint: CheckpointLike | None = None,
 ) -> Solution[Any]:
     """Find an equilibrium of `game` played under `schedule`, with a given solver or with several that take turns.
 
@@ -149,6 +153,10 @@ def solve(
     memory : int or None, optional
         m, for drawn paths: the policy sees the last m states of the noise; 0: nothing of it. Of noise that is a
         function it sees at which of up to 8 levels, or 16 values, it is. None: 1.
+    checkpoint : path, Checkpoint or None, optional
+        A file that keeps the state of the solve, every minute or as often as a Checkpoint says, between iterations. A
+        call that was stopped goes on from it: the Solution has the same bits, but for the seconds, which are those of
+        all calls. TMFPG and drawn paths need `rng`. A callback is not called again for iterations that are kept.
 
     Returns
     -------
@@ -160,6 +168,8 @@ def solve(
     TypeError, ValueError
         As in the method `solve` of every solver. Exceptions of the game or a callback carry the best Solution of all
         solvers as their attribute `partial`.
+    FileError
+        The checkpoint is damaged, or of a call with another game, schedule, solver, option, seed or version.
 
     Warns
     -----
@@ -176,7 +186,7 @@ def solve(
     >>> tmf.solve(game, tmf.Synchronous(), solver="Homotopy", iterations=50).converged
     True
     """
-    noisy = None
+    seed, noisy = seed_of(checkpoint, rng), None
     if check.as_instance(game, "game", Game)._first is not None:
         refuse_step(step)
         noisy = NoisySolve(in_steps(game, schedule, n_agents, random=True), schedule, n_agents, paths, memory, rng)
@@ -199,19 +209,28 @@ def solve(
         changes |= noisy.tolerances(changes, chosen)
     limit = {} if iterations is None else {"iterations": iterations}
     solvers = [changed(each, **changes, **({} if kept else limit)) for each, kept in chosen]
+    given = {
+        "time_limit": time_limit, "step": step, "iterations": iterations, "paths": paths, "memory": memory,
+    }  # fmt: skip
+    on_paths = noisy is not None and noisy.tree is None
+    keeper = opened_for(checkpoint, solvers, problem, seed, initial, given, on_paths)
+    before = ended(keeper, problem, rng, len(solvers))
+    if before is not None:
+        return before
     loops = play(
         solvers, problem, rng=rng, initial=initial, callback=callback, progress=progress,
-        threads=threads, time_limit=time_limit, iterations=iterations,
+        threads=threads, time_limit=time_limit, iterations=iterations, keeper=keeper,
     )  # fmt: skip
     reason = "; ".join(f"{loop.solver.name}: {loop.reason}" if len(solvers) > 1 else loop.reason for loop in loops)
-    if noisy is not None and noisy.tree is None:
-        return noisy.best(loops, reason)
-    if not any(loop.converged for loop in loops) and all(loop.missed for loop in loops):
-        warn(f"{'solve' if len(solvers) > 1 else solvers[0].name} has not converged: {reason}", ConvergenceWarning)
+    if noisy is not None and on_paths:
+        return end(keeper, *noisy.best(loops, reason))
+    missed = not any(loop.converged for loop in loops) and all(loop.missed for loop in loops)
     for loop in loops:
         loop.reason = reason
     found = [loop.solution(last=True) for loop in [loop for loop in loops if loop.converged] or loops]
-    return min(found, key=lambda solution: solution.exploitability)
+    best = min(found, key=lambda solution: solution.exploitability)
+    name = "solve" if len(solvers) > 1 else solvers[0].name
+    return end(keeper, best, f"{name} has not converged: {reason}" if missed else None)
 
 
 def _own(name: str, value: object) -> bool:

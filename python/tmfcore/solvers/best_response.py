@@ -12,7 +12,7 @@ from tmfcore._base import options
 from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._registry import Turn, register
-from tmfcore.solvers._rule import NOT_A_NUMBER, Diverged, E, Evaluated, TableRule, as_decay
+from tmfcore.solvers._rule import NOT_A_NUMBER, Arrays, Diverged, E, Evaluated, TableRule, as_decay
 from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE, SHARE
 from tmfcore.solvers._step_rules import IN_ITERATIONS, Decay, averaging_weight
 
@@ -48,6 +48,10 @@ class _ByRow(_Mixing["FixedPoint"]):
         self.optimal = policy is None and self.problem.decided
         if self.optimal:
             self.iterate.decide()
+
+    def restore(self, state: Arrays) -> None:
+        super().restore(state)
+        self.optimal = False
 
     def evaluate(self, due: bool) -> Evaluated:
         if not self.optimal:

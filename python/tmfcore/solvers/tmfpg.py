@@ -167,6 +167,9 @@ class TMFPG(Solver[SoftmaxPolicy]):
     def _every(self) -> int:
         return self.evaluate_every
 
+    def _draws(self, problem: Problem) -> bool:
+        return problem.n_agents is not None
+
     def _step_rule(self, theta: FloatArray) -> Sgd | Adam | Normalized:
         """A new optimiser."""
         optimizer = self.settings["optimizer"]
