@@ -245,15 +245,16 @@ def test_bad_arguments(call, text):
 
 def test_a_piece_is_kept_in_the_state_of_the_whole(tmp_path):
     """A search keeps what is done, and the solve under way; the solve takes it for its `checkpoint`."""
-    whole, done = begun(tmp_path / "run.npz"), {"done": [1, 2]}
-    piece = whole.part(done, None)
+    whole, done = begun(tmp_path / "run.npz"), [1, 2]
+    piece = whole.part(lambda state: {"done": done, "solve": state}, None)
     assert opened(piece, "another", {"other": 1}) is piece and piece.state is None and piece.due()
-    piece.part({"inner": 1}, None).save({"t": 5})
-    done["done"].append(3)
+    piece.part(lambda state: {"inner": state}, None).save({"t": 5})
+    assert begun(tmp_path / "run.npz").state == {"done": [1, 2], "solve": {"inner": {"t": 5}}}
+    done.append(3)
     piece.save({"t": 6})
-    again = begun(tmp_path / "run.npz")
-    assert again.state == {"done": [1, 2, 3], "part": {"t": 6}}
-    assert again.part({}, again.state["part"]).state == {"t": 6}
+    again = begun(tmp_path / "run.npz").state
+    assert again == {"done": [1, 2, 3], "solve": {"t": 6}}
+    assert whole.part(dict, again["solve"]).state == {"t": 6}
 
 
 # ------------------------------------------------------------------------------------------------------- descriptions

@@ -7,7 +7,7 @@
     Keeper.save(state)                  write the state, whole or not at all
     Keeper.restoring()                  errors of a state that does not fit, in this block, name the file
     digest(value)                       what a task has of a policy or a result
-    Keeper.part(outer, state)           the Keeper of a piece of the work, such as one solve of a search
+    Keeper.part(within, state)          the Keeper of a piece of the work, such as one solve of a search
 
 A verb uses them in this way:
 
@@ -34,7 +34,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -127,26 +127,25 @@ class Keeper:
             self.checkpoint.path, f"a checkpoint of {self.verb}", "holds a state that does not fit ({error})"
         )
 
-    def part(self, outer: Mapping[str, Any], state: dict[str, Any] | None) -> Keeper:
-        """The Keeper of a piece of the work, which goes on from `state`.
-
-        It writes `outer`, as it is then, with the state of the piece as "part".
-        """
-        return _Part(self, outer, state)
+    def part(self, within: Callable[[Mapping[str, Any]], dict[str, Any]], state: dict[str, Any] | None) -> Keeper:
+        """The Keeper of a piece of the work, which goes on from `state`; the whole writes `within(its state)`."""
+        return _Part(self, within, state)
 
 
 class _Part(Keeper):
     """The Keeper of a piece, which writes the state of the whole."""
 
-    def __init__(self, whole: Keeper, outer: Mapping[str, Any], state: dict[str, Any] | None) -> None:
-        self.whole, self.outer, self.state = whole, outer, state
+    def __init__(
+        self, whole: Keeper, within: Callable[[Mapping[str, Any]], dict[str, Any]], state: dict[str, Any] | None
+    ) -> None:
+        self.whole, self.within, self.state = whole, within, state
         self.checkpoint, self.verb, self.task = whole.checkpoint, whole.verb, whole.task
 
     def due(self) -> bool:
         return self.whole.due()
 
     def save(self, state: Mapping[str, Any]) -> None:
-        self.whole.save({**self.outer, "part": state})
+        self.whole.save(self.within(state))
 
 
 def opened(checkpoint: CheckpointLike | Keeper | None, verb: str, task: Mapping[str, Any]) -> Keeper | None:
