@@ -38,7 +38,7 @@ COLUMNS = (
 )  # fmt: skip
 KEPT = (  # fields of a Loop that a checkpoint has as they are
     "iteration", "first", "last", "gap", "best", "best_return", "best_iteration", "reference", "reference_iteration",
-    "usable", "ended", "seconds", "doubted", "reason", "begin", "best_policy", "best_mu",
+    "usable", "ended", "seconds", "doubted", "reason", "begin",
 )  # fmt: skip
 GRID_SHARE = 0.25  # of exploitability under Poisson clocks: with less in steps, the steps are too long
 AGAIN = 0.1  # by which exploitability in steps must fall before continuous time is asked again
@@ -104,7 +104,7 @@ class Loop(Generic[P]):
             self.best_policy, self.best_mu = np.empty_like(rule.policy), np.empty_like(rule.mu)  # see `store`
         self.first, self.last = self.iteration, self.iteration + solver.iterations
         rule.last = self.last
-        self.begin: FloatArray | None = pieces.copied(rule.policy)  # until the exploitability has changed, see `unmoved`
+        self.begin: FloatArray | None = pieces.copied(rule.policy)  # until exploitability has changed, see `unmoved`
         self.rows: list[list[float]] = []  # in the order of COLUMNS
         self.converged, self.stopped, self.ended, self.seconds = False, False, False, 0.0
         self.cut = False  # whether the limit ended the solve
@@ -141,16 +141,18 @@ class Loop(Generic[P]):
 
     def kept(self) -> dict[str, Any]:
         """All of the loop and its rule between two iterations, not copied."""
+        best_policy, best_mu = self.best_parameters()
         return {
-            **{name: getattr(self, name) for name in KEPT},
+            **{name: getattr(self, name) for name in KEPT}, "best_policy": best_policy, "best_mu": best_mu,
             "rows": np.array(self.rows, dtype=np.float64).reshape(-1, len(COLUMNS)),
             "rule": self.rule.kept() if self.usable else None,
-        }
+        }  # fmt: skip
 
     def go_on(self, kept: Mapping[str, Any]) -> None:
         """Go on from what `kept` returned, instead of from the start: the rest of the solve is the same to the bit."""
-        wanted = {"best_policy": self.rule.policy, "best_mu": self.rule.mu}
-        fitting({name: kept[name] for name in wanted}, wanted)
+        best = {name: kept[name] for name in ("best_policy", "best_mu")}
+        fitting(best, {"best_policy": self.rule.policy, "best_mu": self.rule.mu})
+        self.best_policy, self.best_mu = best.values()
         for name in KEPT:
             setattr(self, name, kept[name])
         self.rows = kept["rows"].tolist()
