@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT / "tests") not in sys.path:
     sys.path.append(str(ROOT / "tests"))  # twin, reference_laws, strategies, clock_cases
 
-GROUPS = ("samplers", "outside")
+GROUPS = ("samplers", "streams", "engines", "populations", "clocks", "outside")
 PROMISED = 1e-3  # false-alarm rate of the whole
 LEVEL = PROMISED / 2
 CELL = 1_000.0

@@ -32,6 +32,7 @@ ERRORS: list[tuple] = [
      lambda f: lambda sources, lines, horizon: f(sources, lines - 1, horizon)),
     ("queues in closed form", "a repairer too few", "built", "machines",
      lambda f: lambda number, repairers, horizon: f(number, repairers - 1, horizon)),
+    ("roads", "the shortcut is always open", "built", "braess", lambda f: lambda shortcut: f(True)),
     ("epidemics", "escape 0.83 for 0.8", "built", "chain_binomial",
      lambda f: lambda size, escape: f(size, escape + 0.03)),
     ("epidemics", "recovery 0.45 for 0.4", "tmf", "games",

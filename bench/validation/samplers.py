@@ -88,7 +88,7 @@ def uniform_integers(draws, seed):
             ("uniform, in 192 intervals", drawn // (n // bins + 1), np.diff([float(e) for e in edges])),
             ("uniform, residues mod 24", drawn % 24, [(n - r + 23) // 24 for r in range(24)]),
         ):
-            yield from cell_findings(f"n = 3 * 2^61 + 1, {where}", law, _feeding(cell), len(cell), np.array(sizes) / n)
+            yield from cell_findings(f"n = 3 * 2^61 + 1, {where}", law, feeding(cell), len(cell), np.array(sizes) / n)
 
 
 @check("categorical")
@@ -227,13 +227,13 @@ def split_findings(case, drawn, n, p):
     stray = (drawn.sum(axis=1) != n).sum() + (drawn[:, p == 0] != 0).sum() + (drawn < 0).sum()
     yield zero_finding(case, "sums to n, empty cells stay empty", size, stray)
     for k in np.flatnonzero((p > 0) & (p < 1))[:3].tolist():
-        yield from binomial_findings(f"{case}, cell {k}", "binomial", _feeding(drawn[:, k]), n, float(p[k]), size)
+        yield from binomial_findings(f"{case}, cell {k}", "binomial", feeding(drawn[:, k]), n, float(p[k]), size)
         if k + 1 < len(p) and 0 < p[k + 1] < 1 - 1e-12 - p[k]:
-            both, share = _feeding(drawn[:, k] + drawn[:, k + 1]), float(p[k] + p[k + 1])
+            both, share = feeding(drawn[:, k] + drawn[:, k + 1]), float(p[k] + p[k + 1])
             yield from binomial_findings(f"{case}, cells {k} and {k + 1}", "binomial", both, n, share, size)
 
 
-def _feeding(drawn):
+def feeding(drawn):
     """draw(k) that hands out what was drawn before, in parts."""
     at = 0
 
@@ -275,7 +275,7 @@ def hypergeometric(draws, seed):
         if n_agents > 10**9:  # the difference from the binomial is below 10^-6 here, or one agent is left out
             right = stats.binom(batch, counts[0] / n_agents) if batch < 10**9 else None
         if right is None:
-            left = _feeding(given[0] - drawn[:, 0])
+            left = feeding(given[0] - drawn[:, 0])
             yield from cell_findings(f"{name}, who is left out", "uniform", left, size, np.array([0.5, 0.5]))
             continue
         values = np.arange(int(max(0, right.ppf(1e-16) - 2)), int(right.isf(1e-16)) + 3)
@@ -295,7 +295,7 @@ def small_batches(draws, seed):
             orders = list(itertools.permutations(range(5), n))
             yield from dict_findings(name, "all orders alike", seen(chosen), dict.fromkeys(orders, 1 / len(orders)))
             pairs = chosen[0::2, 0].astype(np.int64) * 5 + chosen[1 : 2 * (size // 2) : 2, 0]
-            yield from cell_findings(f"{name}, two in turn", "uniform", _feeding(pairs), size // 2, np.full(25, 1 / 25))
+            yield from cell_findings(f"{name}, two in turn", "uniform", feeding(pairs), size // 2, np.full(25, 1 / 25))
         elif n > 1:
             tally = np.bincount(
                 (chosen.astype(np.uint64) * np.uint64(64) // np.uint64(n_agents)).astype(np.int64).ravel(), minlength=64

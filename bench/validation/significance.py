@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -58,6 +58,36 @@ def law_findings(what: str, law: str, observed: np.ndarray, expected: np.ndarray
             yield Finding(what, law, total, f"{side} end, there and beyond {total * rarity:.2g}", p)
 
 
+def given_findings(
+    what: str, law: str, groups: Sequence[tuple[np.ndarray, np.ndarray]], strays: int
+) -> Iterator[Finding]:
+    """Numbers of draws (K,) and their probabilities (K,), group by group: one chi-square, and the rarest draw of all.
+
+    How many draws a group has is given. `strays` are draws of probability 0.
+    """
+    statistic, degrees, rarest, total = 0.0, 0, 1.0, strays
+    for seen, p in groups:
+        n = int(seen.sum())
+        order = np.argsort(-p)
+        mass = np.cumsum(p[order][::-1])[::-1]
+        if not math.isclose(mass[0], 1.0, rel_tol=1e-9):
+            raise ValueError(f"{what}: probabilities sum to {mass[0]:.12g}")
+        total += n
+        if n == 0:
+            continue
+        one, more = _chi_square(seen[order].astype(float), n * p[order])
+        statistic, degrees = statistic + one, degrees + more
+        last = float(mass[int(np.flatnonzero(seen[order])[-1])])  # of all outcomes as rare as the rarest seen
+        rarest = min(rarest, 1.0 if last >= 1 else -math.expm1(n * math.log1p(-last)))
+    if strays:
+        yield Finding(what, law, total, f"{strays} draws of probability 0", 0.0)
+        return
+    if degrees > 0:
+        p_value = float(stats.chi2.sf(statistic, degrees))
+        yield Finding(what, law, total, f"chi-square {statistic:.1f} of {degrees}", p_value)
+    yield Finding(what, law, total, f"rarest draw, worst of {len(groups)}", min(1.0, len(groups) * rarest))
+
+
 def _chi_square(observed: np.ndarray, expected: np.ndarray) -> tuple[float, int]:
     """Pearson's statistic and its degrees of freedom, of cells merged with their neighbours."""
     starts, filled = [0], 0.0
@@ -98,6 +128,26 @@ def correlation_finding(what: str, law: str, x: np.ndarray, y: np.ndarray) -> Fi
     r = float(np.corrcoef(x, y)[0, 1])
     p = float(2 * stats.norm.sf(abs(r) * math.sqrt(len(x))))
     return Finding(what, law, len(x), f"correlation {r:+.2e}", p)
+
+
+def pair_finding(what: str, law: str, values: np.ndarray, lag: int, p: np.ndarray | None = None) -> Finding:
+    """Disjoint pairs of values (M,) in 0..K-1, `lag` places apart: chi-square of the pairs, rare ones merged.
+
+    Both values have the law p (K,); without p, of which nothing else is known, they are tested for independence.
+    """
+    blocks = values[: len(values) // (2 * lag) * 2 * lag].astype(np.int64).reshape(-1, 2, lag)
+    size = int(blocks.max()) + 1 if p is None else len(p)
+    table = np.bincount((blocks[:, 0] * size + blocks[:, 1]).ravel(), minlength=size * size).reshape(size, size)
+    n = int(table.sum())
+    if p is None:
+        expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
+        statistic, degrees = float(((table - expected) ** 2 / expected).sum()), (size - 1) ** 2
+    else:
+        expected = (n * np.outer(p, p)).ravel()
+        order = np.argsort(-expected)
+        statistic, degrees = _chi_square(table.ravel()[order], expected[order])
+    p_value = float(stats.chi2.sf(statistic, degrees)) if degrees else 1.0
+    return Finding(what, law, n, f"chi-square {statistic:.1f} of {degrees}", p_value)
 
 
 def exact_finding(what: str, law: str, found: float, expected: float, bound: float) -> Finding:
