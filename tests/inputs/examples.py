@@ -175,7 +175,7 @@ EXAMPLES = {
     "tmfcore.tune": lambda: {
         "game": game(), "schedule": tmf.Synchronous(), "n_agents": None,
         "solver": tmf.solvers.MirrorDescent(iterations=2, **ENDLESS), "space": {"momentum": (0.1, 0.9)}, "trials": 1,
-        "time_limit": 5.0, "metric": "exploitability", "sampler": None, "rng": 1, "initial": None, "callback": None,
+        "checkpoint": None, "time_limit": 5.0, "metric": "exploitability", "sampler": None, "rng": 1, "initial": None, "callback": None,
         "progress": False, "step": None,
     },
     "tmfcore.build_info": dict,

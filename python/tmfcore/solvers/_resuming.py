@@ -4,6 +4,7 @@
     opened_for(checkpoint, ...)     the Keeper of a solve, or None
     ended(keeper, problem)          the Solution of a call that is at its end, with its warning; else None
     end(keeper, solution, warning)  write it, and warn
+    of_problem(found, problem)      a Solution of a file, as a solve of the problem returns it
 
 What is kept between two iterations is in _turns, and of each solver in _loop and _rule.
 """
@@ -26,7 +27,7 @@ from tmfcore.solvers.base import ConvergenceWarning, P, Solution
 if TYPE_CHECKING:
     from tmfcore.solvers._solver import Solver
 
-__all__ = ["end", "ended", "opened_for", "seed_of"]
+__all__ = ["described", "end", "ended", "of_problem", "opened_for", "seed_of"]
 
 
 def opened_for(
@@ -80,14 +81,20 @@ def ended(keeper: Keeper | None, problem: Problem, rng: seeding.RNG, n: int) -> 
         return None
     with keeper.restoring():
         found, warning = keeper.state["solution"], keeper.state["warning"]
-        if not isinstance(found, Solution):
-            raise TypeError("no Solution")
-        own = problem.fingerprint.on(found.clock)  # with the game and the schedule, which a file does not have
-        object.__setattr__(found, "fingerprint", own)
-        object.__setattr__(found.flow, "fingerprint", own.on(""))
+        found = of_problem(found, problem)
     seeding.seeds(rng, n)
     if warning is not None:
         warn(str(warning), ConvergenceWarning)
+    return found
+
+
+def of_problem(found: Any, problem: Problem) -> Solution[Any]:
+    """A Solution of a file, whose fingerprint now has the game and the schedule, as that of a solve has."""
+    if not isinstance(found, Solution):
+        raise TypeError("no Solution")
+    own = problem.fingerprint.on(found.clock)
+    object.__setattr__(found, "fingerprint", own)
+    object.__setattr__(found.flow, "fingerprint", own.on(""))
     return found
 
 

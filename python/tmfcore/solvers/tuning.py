@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import exp, isfinite
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,15 +19,16 @@ from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
+from tmfcore._results.checkpoint import CheckpointLike, opened
 from tmfcore._results.records import worded
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table, Variable
-from tmfcore.solvers._loop import FLOOR
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import made
+from tmfcore.solvers._resuming import described
+from tmfcore.solvers._search import Metric, Search, named
 from tmfcore.solvers._solver import Solver
 from tmfcore.solvers._space import checked, default_space, scale_of, suggest
-from tmfcore.solvers._turns import play
 from tmfcore.solvers.base import Solution
 
 if TYPE_CHECKING:
@@ -42,9 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Metric", "Tuning", "tune"]
 
-Metric: TypeAlias = Literal["iterations", "seconds", "exploitability"]
 COLUMNS = ("value", "seconds", "exploitability", "iterations", "converged")  # columns of trials that are not settings
-LEAST = 1e-15  # smaller exploitabilities count as this share of R: a zero would make the geometric mean 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,6 +143,7 @@ def tune(
     callback: Callable[[Tuning], object] | None = None,
     progress: bars.Progress = False,
     step: float | None = None,
+    checkpoint: CheckpointLike | None = None,
 ) -> Tuning:
     """Search the settings of a solver that work best on one game or several; needs Optuna (extra `tune`).
 
@@ -189,6 +187,10 @@ def tune(
         Only with Poisson clocks: the length of the steps on which all trials solve, as in `solve`, but never refined:
         None is 1/16 of the mean time between events of an agent. A tolerance is met only if it is met in continuous
         time.
+    checkpoint : path, Checkpoint or None, optional
+        A file that keeps the trials that are finished and the solve under way, every minute or as often as a Checkpoint
+        says. A search that was stopped goes on from it, to the same Tuning; seconds are those of all calls. It needs
+        `rng`, and a `sampler`, if given, must be a new one of the same seed in every call.
 
     Returns
     -------
@@ -203,6 +205,8 @@ def tune(
     TypeError, ValueError
         An argument is bad; or every trial failed: the error of the first is raised. A trial that raises ValueError
         counts as failed, and the search continues.
+    FileError
+        The checkpoint is damaged, or of a call with another game, solver, option, seed or version.
 
     Examples
     --------
@@ -240,19 +244,30 @@ def tune(
     if space is None:
         space = default_space(base, scale_of(problems))
     searched = checked(space, base)
+    keeper = None
+    if checkpoint is not None:
+        keeper = opened(checkpoint, "tune", {
+            "games": [problem.fingerprint.task() for problem in problems], "solver": base._hyperparameters,
+            "space": {name: named(allowed) for name, (allowed, _) in searched.items()}, "trials": trials,
+            "time_limit": time_limit, "metric": named(metric), "sampler": named(sampler),
+            "rng": seeding.described(rng), "initial": described(initial, problems[0]), "step": step,
+        })  # fmt: skip
     streams = seeding.generators(rng, 1 + len(games))
     seed = int(streams[0].integers(2**32))
     seeds = [int(stream.integers(2**63)) for stream in streams[1:]]
     with _quiet(optuna), bars.reporter(progress, trials + 1, "tune") as report:
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed) if sampler is None else sampler)
-        search = _Search(base, problems, metric, tuple(searched), seeds, initial, study)
-        began = time.perf_counter()
+        search = Search(base, problems, metric, tuple(searched), seeds, initial, keeper)
 
         def over() -> bool:
             """Report a trial, and return whether it was the last one."""
             report(len(search.rows))
-            stop = callback is not None and search.best is not None and callback(search.tuning()) is True
-            return stop or (time_limit is not None and time.perf_counter() - began > time_limit)
+            if search.again:  # it is in the checkpoint
+                return search.at_end
+            stop = callback is not None and search.best is not None and callback(_so_far(search, study)) is True
+            stop = stop or (time_limit is not None and search.seconds > time_limit)
+            search.keep()
+            return stop
 
         def objective(trial: Any) -> float:
             value = search.attempt({name: suggest(trial, name, *where) for name, where in searched.items()})
@@ -264,124 +279,37 @@ def tune(
         if not over():
             watch = [lambda study, trial: study.stop() if over() else None]
             study.optimize(objective, n_trials=trials, catch=(_Failed,), callbacks=watch)
-    return search.tuning()
+    search.end()
+    return _so_far(search, study)
 
 
 class _Failed(Exception):
     """Tells Optuna that a trial has no value."""
 
 
-class _Search:
-    """The trials of a search, and the best of them."""
-
-    def __init__(
-        self, base: Solver[Any], problems: list[Problem],
-        metric: Metric | Callable[[tuple[Solution, ...]], float], names: tuple[str, ...], seeds: list[int],
-        initial: Any, study: optuna.Study,
-    ) -> None:  # fmt: skip
-        self.base, self.problems, self.metric, self.names, self.seeds = base, problems, metric, names, seeds
-        self.initial, self.study = initial, study
-        self.rows: list[dict[str, Any]] = []
-        self.errors: list[ValueError | None] = []
-        self.best: tuple[float, int, Solver[Any], tuple[Solution, ...]] | None = None
-        self.scales: list[float] = []  # of the returns of each game
-
-    def attempt(self, settings: Mapping[str, Any]) -> float:
-        """Run one trial; return the metric of these settings, infinite if they fail."""
-        began = time.perf_counter()
-        solutions: list[Solution] = []
-        scales: list[float] = []
-        value, error, solver = np.inf, None, self.base
-        try:
-            solver = dataclasses.replace(self.base, **settings)
-            for i, (problem, seed) in enumerate(zip(self.problems, self.seeds, strict=True)):
-                limited = self.limited(solver, i)
-                (loop,) = play([limited], problem.on(limited.clock), rng=seed, initial=self.initial)
-                solutions.append(loop.solution(last=True))
-                scales.append(loop.problem.scale)
-        except ValueError as raised:
-            error = raised
-        seconds = time.perf_counter() - began
-        if error is None:
-            if callable(self.metric):
-                value = _number(noted(self.metric, "metric", "a tuple of Solutions")(tuple(solutions)))
-            else:
-                costs = [self.cost(found, scale) for found, scale in zip(solutions, scales, strict=True)]
-                value = costs[0] if len(costs) == 1 else exp(float(np.mean(np.log(costs))))
-        missing = len(self.problems) - len(solutions)
-        done = [self.excess(*one) <= 1 for one in zip(solutions, scales, strict=True)]
-        self.rows.append(
-            {name: settings.get(name, self.base.settings[name]) for name in self.names}
-            | {
-                "value": value if isfinite(value) else np.inf,
-                "seconds": seconds,
-                "exploitability": [found.exploitability for found in solutions] + [np.nan] * missing,
-                "iterations": [_updates(found) for found in solutions] + [-1] * missing,
-                "converged": done + [False] * missing,
-            }
-        )
-        self.errors.append(error)
-        if isfinite(value) and (self.best is None or value < self.best[0]):
-            self.best, self.scales = (value, len(self.rows) - 1, solver, tuple(solutions)), scales
-        return value
-
-    def limited(self, solver: Solver[Any], i: int) -> Solver[Any]:
-        """The solver that a trial runs on game i, with `iterations` lowered so that hopeless trials end early."""
-        if self.metric == "exploitability":
-            return dataclasses.replace(solver, tolerance=None)
-        if callable(self.metric) or self.best is None or self.excess(self.best[3][i], self.scales[i]) > 1:
-            return solver
-        return dataclasses.replace(solver, iterations=min(solver.iterations, 4 * _updates(self.best[3][i]) + 10))
-
-    def cost(self, found: Solution, scale: float) -> float:
-        """The metric of one solve, > 0; `scale` is that of the returns."""
-        if self.metric == "exploitability":
-            return max(found.exploitability, LEAST * (scale or 1.0))
-        factor = max(1.0, self.excess(found, scale))
-        return factor * (float(found.history["seconds"][-1]) if self.metric == "seconds" else _updates(found) + 1)
-
-    def excess(self, found: Solution, scale: float) -> float:
-        """The exploitability of a solve divided by the tolerance."""
-        share, absolute = self.base.tolerance or 0.0, self.base.absolute_tolerance or 0.0
-        bound = max(share * abs(found.mean_return), share * (FLOOR * scale), absolute, LEAST * (scale or 1.0))
-        return max(found.exploitability, 0.0) / bound
-
-    def tuning(self) -> Tuning:
-        """The Tuning so far; raises the first error if every trial failed."""
-        if self.best is None:
-            first = next((error for error in self.errors if error is not None), None)
-            if first is not None:
-                raise first
-            raise ValueError(f"metric is {self.metric!r}; it was not finite in any of {len(self.rows)} trials")
-        value, best, solver, solutions = self.best
-        columns: dict[str, npt.NDArray[Any]] = {}
-        for name in self.rows[0]:
-            column = [row[name] for row in self.rows]
-            plain = name not in self.names or all(type(entry) in (int, float) for entry in column)
-            columns[name] = np.array(column) if plain else _objects(column)
-        return Tuning(
-            solver=solver,
-            solutions=solutions,
-            value=value,
-            metric=self.metric if isinstance(self.metric, str) else getattr(self.metric, "__name__", "callable"),
-            best_trial=best,
-            trials=columns,
-            errors=tuple("" if error is None else str(error) for error in self.errors),
-            study=self.study,
-        )
-
-
-def _number(value: object) -> float:
-    """Check that a metric returned a number; NaN and infinity mark failed trials."""
-    array = check.as_real_array(value, "metric(solutions)")
-    if array.ndim:
-        raise ValueError(f"metric(solutions) has shape {array.shape}; must be a number")
-    return float(array)
-
-
-def _updates(found: Solution) -> int:
-    """The number of updates of a solve."""
-    return int(found.history["iteration"][-1])
+def _so_far(search: Search, study: optuna.Study) -> Tuning:
+    """The Tuning so far; raises the first error if every trial failed."""
+    if search.best is None:
+        first = next((error for error in search.errors if error is not None), None)
+        if first is not None:
+            raise first
+        raise ValueError(f"metric is {search.metric!r}; it was not finite in any of {len(search.rows)} trials")
+    value, best, solver, solutions = search.best
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for name in search.rows[0]:
+        column = [row[name] for row in search.rows]
+        plain = name not in search.names or all(type(entry) in (int, float) for entry in column)
+        columns[name] = np.array(column) if plain else _objects(column)
+    return Tuning(
+        solver=solver,
+        solutions=solutions,
+        value=value,
+        metric=search.metric if isinstance(search.metric, str) else getattr(search.metric, "__name__", "callable"),
+        best_trial=best,
+        trials=columns,
+        errors=tuple("" if error is None else str(error) for error in search.errors),
+        study=study,
+    )
 
 
 def _objects(entries: list[Any]) -> npt.NDArray[Any]:

@@ -1,0 +1,247 @@
+"""The search of `tune`: its trials, the best of them, and its checkpoint.
+
+A search that goes on from a checkpoint asks the sampler for the settings of all trials again, and takes the results of
+those that are finished from the file: the sampler then is in the state in which it was, whatever it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import exp, isfinite
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from tmfcore._base import validation as check
+from tmfcore._base.files import FileError
+from tmfcore._base.functions import noted
+from tmfcore._results.checkpoint import Keeper
+from tmfcore.solvers._loop import FLOOR
+from tmfcore.solvers._problem import Problem
+from tmfcore.solvers._resuming import of_problem
+from tmfcore.solvers._solver import Solver
+from tmfcore.solvers._turns import play
+from tmfcore.solvers.base import Solution
+
+__all__ = ["Metric", "Search", "named"]
+
+Metric: TypeAlias = Literal["iterations", "seconds", "exploitability"]
+LEAST = 1e-15  # smaller exploitabilities count as this share of R: a zero would make the geometric mean 0
+
+
+@dataclass
+class _Trial:
+    """A trial under way: the Solutions so far, and what a checkpoint left of the solve that comes next."""
+
+    solutions: list[Solution] = field(default_factory=list)
+    scales: list[float] = field(default_factory=list)
+    began: float = field(default_factory=lambda: time.perf_counter())
+    left: dict[str, Any] | None = None
+
+
+class Search:
+    """The trials of a search, and the best of them.
+
+    Attributes
+    ----------
+    rows, errors : list
+        Of the trials that are finished.
+    best : (value, trial, solver, Solutions) or None
+    scales : list of float
+        Of the returns of each game, as the best trial has them.
+    again : bool
+        Whether the last trial was one of the checkpoint, and was not run.
+    at_end : bool
+        Whether that was the last trial of a search that had ended.
+    """
+
+    def __init__(
+        self, base: Solver[Any], problems: list[Problem],
+        metric: Metric | Callable[[tuple[Solution, ...]], float], names: tuple[str, ...], seeds: list[int],
+        initial: Any, keeper: Keeper | None,
+    ) -> None:  # fmt: skip
+        self.base, self.problems, self.metric, self.names, self.seeds = base, problems, metric, names, seeds
+        self.initial, self.keeper = initial, keeper
+        self.rows: list[dict[str, Any]] = []
+        self.errors: list[ValueError | None] = []
+        self.best: tuple[float, int, Solver[Any], tuple[Solution, ...]] | None = None
+        self.scales: list[float] = []
+        self.settings: list[str] = []  # of each trial, in words
+        self.now: _Trial | None = None  # under way
+        self.left: dict[str, Any] = {}  # the checkpoint
+        self.again, self.at_end, self.began = False, False, time.perf_counter()
+        if keeper is not None and keeper.state is not None:
+            with keeper.restoring():
+                self.left, keeper.state = dict(keeper.state), None
+                self.began -= self.left["seconds"]
+                if not len(self.left["rows"]) == len(self.left["errors"]) <= len(self.left["settings"]):
+                    raise ValueError("trials without a row")
+
+    def attempt(self, settings: Mapping[str, Any]) -> float:
+        """Run one trial; return the metric of these settings, infinite if they fail."""
+        solver, value, error = self.base, np.inf, None
+        before = self.recalled(settings)
+        if before is not None:
+            return before
+        now = self.now = self.begun()
+        try:
+            solver = dataclasses.replace(self.base, **settings)
+            for i in range(len(now.solutions), len(self.problems)):
+                self.solve(i, self.limited(solver, i), now)
+        except FileError:
+            raise
+        except ValueError as raised:
+            error = raised
+        solutions, scales, seconds = now.solutions, now.scales, time.perf_counter() - now.began
+        if error is None:
+            if callable(self.metric):
+                value = _number(noted(self.metric, "metric", "a tuple of Solutions")(tuple(solutions)))
+            else:
+                costs = [self.cost(found, scale) for found, scale in zip(solutions, scales, strict=True)]
+                value = costs[0] if len(costs) == 1 else exp(float(np.mean(np.log(costs))))
+        missing = len(self.problems) - len(solutions)
+        done = [self.excess(*one) <= 1 for one in zip(solutions, scales, strict=True)]
+        self.add(settings, {
+            "value": value if isfinite(value) else np.inf,
+            "seconds": seconds,
+            "exploitability": [found.exploitability for found in solutions] + [np.nan] * missing,
+            "iterations": [_updates(found) for found in solutions] + [-1] * missing,
+            "converged": done + [False] * missing,
+        }, error)  # fmt: skip
+        if isfinite(value) and (self.best is None or value < self.best[0]):
+            self.best, self.scales = (value, len(self.rows) - 1, solver, tuple(solutions)), scales
+        self.now = None
+        return value
+
+    def add(self, settings: Mapping[str, Any], found: Mapping[str, Any], error: ValueError | None) -> None:
+        """Add a finished trial."""
+        self.rows.append({name: settings.get(name, self.base.settings[name]) for name in self.names} | dict(found))
+        self.errors.append(error)
+
+    def solve(self, i: int, solver: Solver[Any], now: _Trial) -> None:
+        """Solve game i in a trial."""
+        problem, part = self.problems[i].on(solver.clock), None
+        if self.keeper is not None:
+            part = self.keeper.part(self.kept, now.left)
+        now.left = None
+        (loop,) = play([solver], problem, rng=self.seeds[i], initial=self.initial, keeper=part)
+        now.solutions.append(loop.solution(last=True))
+        now.scales.append(loop.problem.scale)
+
+    def limited(self, solver: Solver[Any], i: int) -> Solver[Any]:
+        """The solver that a trial runs on game i, with `iterations` lowered so that hopeless trials end early."""
+        if self.metric == "exploitability":
+            return dataclasses.replace(solver, tolerance=None)
+        if callable(self.metric) or self.best is None or self.excess(self.best[3][i], self.scales[i]) > 1:
+            return solver
+        return dataclasses.replace(solver, iterations=min(solver.iterations, 4 * _updates(self.best[3][i]) + 10))
+
+    def cost(self, found: Solution, scale: float) -> float:
+        """The metric of one solve, > 0; `scale` is that of the returns."""
+        if self.metric == "exploitability":
+            return max(found.exploitability, LEAST * (scale or 1.0))
+        factor = max(1.0, self.excess(found, scale))
+        return factor * (float(found.history["seconds"][-1]) if self.metric == "seconds" else _updates(found) + 1)
+
+    def excess(self, found: Solution, scale: float) -> float:
+        """The exploitability of a solve divided by the tolerance."""
+        share, absolute = self.base.tolerance or 0.0, self.base.absolute_tolerance or 0.0
+        bound = max(share * abs(found.mean_return), share * (FLOOR * scale), absolute, LEAST * (scale or 1.0))
+        return max(found.exploitability, 0.0) / bound
+
+    # -------------------------------------------------------------------------------------------------- checkpoint
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work, of all calls."""
+        return time.perf_counter() - self.began
+
+    def recalled(self, settings: Mapping[str, Any]) -> float | None:
+        """Add the next trial of the checkpoint; return its metric, or None if it is to be run."""
+        n, words = len(self.rows), json.dumps(named(dict(settings)))
+        self.again, self.at_end = False, False
+        self.settings.append(words)
+        if self.keeper is None or not self.left:
+            return None
+        with self.keeper.restoring():
+            known, rows = self.left["settings"], self.left["rows"]
+            if n < len(known) and known[n] != words:
+                raise FileError(
+                    f"trial {n} of {str(self.keeper.checkpoint.path)!r} had the settings {known[n]}, and the sampler "
+                    f"now suggests {words}; must be a new sampler of the same seed"
+                )
+            if n >= len(rows):
+                return None
+            text, best = self.left["errors"][n], self.left["best"]
+            self.add(settings, rows[n], None if text is None else ValueError(text))
+            if best is not None and best["trial"] == n:
+                solver = dataclasses.replace(self.base, **settings)
+                found = tuple(map(of_problem, best["solutions"], self.problems))
+                self.best, self.scales = (rows[n]["value"], n, solver, found), list(best["scales"])
+            self.again, self.at_end = True, bool(self.left["over"]) and n == len(rows) - 1
+            return float(rows[n]["value"])
+
+    def begun(self) -> _Trial:
+        """The next trial, from its beginning or where the checkpoint was taken."""
+        trial, self.left = self.left.get("trial"), {}
+        if trial is None or self.keeper is None:
+            return _Trial()
+        with self.keeper.restoring():
+            solutions = list(map(of_problem, trial["solutions"], self.problems))
+            return _Trial(solutions, list(trial["scales"]), time.perf_counter() - trial["seconds"], trial["solve"])
+
+    def kept(self, solve: Mapping[str, Any] | None = None, over: bool = False) -> dict[str, Any]:
+        """What the checkpoint has: finished trials, the best, and the trial under way with the state of its solve."""
+        now, best = self.now, None
+        if self.best is not None:
+            best = {"trial": self.best[1], "solutions": list(self.best[3]), "scales": self.scales}
+        trial = None if now is None else {
+            "solutions": now.solutions, "scales": now.scales, "solve": solve,
+            "seconds": time.perf_counter() - now.began,
+        }  # fmt: skip
+        rows = [{name: row[name] for name in row if name not in self.names} for row in self.rows]
+        errors = [None if error is None else str(error) for error in self.errors]
+        return {
+            "rows": rows, "errors": errors, "settings": self.settings, "best": best, "trial": trial,
+            "seconds": self.seconds, "over": over,
+        }  # fmt: skip
+
+    def keep(self) -> None:
+        """Write a checkpoint between two trials, if it is time."""
+        if self.keeper is not None and self.keeper.due():
+            self.keeper.save(self.kept())
+
+    def end(self) -> None:
+        """Write the end of the search, unless the checkpoint has it."""
+        if self.keeper is not None and not self.again:
+            self.keeper.save(self.kept(over=True))
+
+
+def named(value: Any) -> Any:
+    """A value of JSON; functions and classes by their names, other objects by their types."""
+    if isinstance(value, (list, tuple)):
+        return [named(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(key): named(each) for key, each in value.items()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(getattr(value, "__name__", type(value).__name__))
+
+
+def _number(value: object) -> float:
+    """Check that a metric returned a number; NaN and infinity mark failed trials."""
+    array = check.as_real_array(value, "metric(solutions)")
+    if array.ndim:
+        raise ValueError(f"metric(solutions) has shape {array.shape}; must be a number")
+    return float(array)
+
+
+def _updates(found: Solution) -> int:
+    """The number of updates of a solve."""
+    return int(found.history["iteration"][-1])
