@@ -55,6 +55,50 @@ SOLVERS = [
     tmf.solvers.TMFPG(iterations=3, tolerance=None, stages=20, critic="returns"),
 ]
 
+LOGS = tmf.simulate(dense(20, 3, 40), uniform(20, 3), TENTH, 5000, rng=1, trajectories=True).trajectories
+COUNTED = tmf.simulate(dense(10, 3, 100), uniform(10, 3), TENTH, 1000, rng=1, replicas=100)
+
+
+def affine(S, A, T):
+    rewards, rows = RNG.random((S, A, S)), RNG.dirichlet(np.ones(S), (S, A, S)).swapaxes(2, 3)
+    return tmf.games.affine(
+        RNG.random((S, A)), reward_mu=rewards, transition0=np.zeros((S, A, S)), transition_mu=rows, horizon=T,
+        discount=1.0, initial=np.full(S, 1 / S),
+    )  # fmt: skip
+
+
+def bent(S, A, T):
+    """Rewards and rows that are functions of mu, and not affine."""
+    rows, other = RNG.dirichlet(np.ones(S), (2, S, A))
+    weight = lambda mu: np.tanh(3 * mu[0] + mu[1])
+    return tmf.Game(
+        S, A, T, 1.0, np.full(S, 1 / S), lambda mu, t: np.tanh(5 * mu)[:, None] * np.ones(A),
+        lambda mu, t: weight(mu) * rows + (1 - weight(mu)) * other,
+    )  # fmt: skip
+
+
+def streets(n, n_trips):
+    """A grid of n by n crossings, and trips between random ones."""
+    steps, rng, trips = ((0, 1), (1, 0), (0, -1), (-1, 0)), np.random.default_rng(1), {}
+    edges = [
+        (f"{i},{j}", f"{i + x},{j + y}")
+        for i in range(n) for j in range(n) for x, y in steps if 0 <= i + x < n and 0 <= j + y < n
+    ]  # fmt: skip
+    while len(trips) < n_trips:
+        ends = tuple(f"{i},{j}" for i, j in rng.integers(n, size=(2, 2)))
+        if ends[0] != ends[1]:
+            trips[ends] = (*ends, 0.5 + rng.random())
+    times = 1 + rng.random(len(edges))
+    return tmf.games.RoadNetwork(edges, times, n_trips / n, 0.15, 4.0, trips=list(trips.values()))
+
+
+RAINY = tmf.Game(
+    10, 2, 30, 1.0, np.full(10, 0.1), lambda mu, t, z: np.full((10, 2), z) - mu[:, None],
+    RNG.dirichlet(np.ones(10), (10, 2)), noise=CHAIN,
+)  # fmt: skip
+WINDY = RAINY.replace(transition=lambda mu, t, z: RAINY.transition)
+ON_PATHS = {"iterations": 3, "tolerance": None, "paths": 100, "rng": 1}
+
 #: Calls that need 3 to 100 MB, each in few ways.
 CALLS = {
     "simulate": (tmf.simulate, BIG, uniform(20, 4), tmf.Batch(100), 1000, {"rng": 1, "engine": "counts"}),
@@ -96,6 +140,26 @@ CALLS = {
         f"{type(solver).__name__} {i}": (solver.solve, LONG, ALL, 50, {"rng": 1})
         for i, solver in enumerate(SOLVERS)
     },
+    "solve on paths": (tmf.solve, RAINY, ALL, {"solver": "FictitiousPlay", **ON_PATHS}),
+    "solve on paths, rows": (tmf.solve, WINDY, ALL, {"solver": "MirrorDescent", **ON_PATHS}),
+    "solve, long memory": (tmf.solve, RAINY, ALL, {"solver": "MirrorDescent", "memory": 9, **ON_PATHS | {"paths": 20}}),
+    "gains on paths, rows": (tmf.exploitability, WINDY, uniform(10, 2), ALL, {"paths": 100, "rng": 1}),
+    "tune": (
+        tmf.tune, LONG, ALL,
+        {"solver": SOLVERS[1], "space": {"momentum": (0.1, 0.9)}, "trials": 1, "metric": "exploitability", "rng": 1},
+    ),
+    "fit": (tmf.fit, LOGS, {"n_observations": 20, "n_actions": 3, "discount": 1.0}),
+    "fit, affine": (tmf.fit, LOGS, {"n_observations": 20, "n_actions": 3, "discount": 1.0, "kind": "affine"}),
+    "fit, counts": (tmf.fit, COUNTED, {}),
+    "lipschitz, affine": (tmf.analysis.lipschitz, affine(40, 4, 10), uniform(40, 4), ALL, {}),
+    "lipschitz, corners": (tmf.analysis.lipschitz, bent(60, 3, 2), uniform(60, 3), ALL, {"trials": 130, "rng": 1}),
+    "lipschitz, lines": (tmf.analysis.lipschitz, bent(120, 2, 2), uniform(120, 2), ALL, {"trials": 60, "rng": 1}),
+    "monotonicity, form": (tmf.analysis.monotonicity, affine(150, 1, 5), ALL, {"rng": 1}),
+    "monotonicity, form and flows": (tmf.analysis.monotonicity, affine(30, 4, 100), ALL, {"trials": 4, "rng": 1}),
+    "monotonicity, flows": (tmf.analysis.monotonicity, bent(20, 3, 200), ALL, {"trials": 40, "rng": 1}),
+    "user_equilibrium": (tmf.games.user_equilibrium, streets(30, 4000), {"tolerance": 1e-4}),
+    "sample": (CHAIN.sample, 1000, {"paths": 1000, "rng": 1}),
+    "paths": (CHAIN.paths, 16, {}),
     "TabularPolicy": (tmf.TabularPolicy.uniform, BIG, 4000, {}),
     "SoftmaxPolicy": (tmf.SoftmaxPolicy.uniform, BIG, 4000, {}),
 }  # fmt: skip

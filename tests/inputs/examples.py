@@ -108,7 +108,7 @@ EXAMPLES = {
         "local_passive_reward": True, "separable_reward": False, "observation_shape": (3,), "time": "steps", "step": None, **labels(),
     },
     "tmfcore.Game.from_model": lambda: {
-        "model": game().model, "legal": LEGAL.copy(), "observation_shape": (3,), "time": "steps", "step": None, **COMMON,
+        "model": game().model, "legal": LEGAL.copy(), "observation_shape": (3,), **COMMON, "time": "steps", "step": None,
         **labels(),
     },
     "tmfcore.Game.replace": lambda: {"self": noisy()},
@@ -237,7 +237,7 @@ EXAMPLES = {
         **labels(),
     },
     "tmfcore.games.beach_bar": lambda: {
-        "n_places": 3, "bar": 1, "worth": PASSIVE_REWARD.copy(), "noise": (0.25, 0.5, 0.25), "congestion": 1.0,
+        "n_places": 3, "bar": 1, "worth": None, "noise": (0.25, 0.5, 0.25), "congestion": 1.0,
         "epsilon": 1e-6, "moving_cost": None, "wrap": True, "initial": INITIAL.copy(), **SWEEPS,
     },
     "tmfcore.games.by_half_step": lambda: {"game": joint(), "mu": joint_mu()},

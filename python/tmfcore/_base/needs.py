@@ -117,7 +117,8 @@ _STATE: ContextVar[_State | None] = ContextVar("memory", default=None)
 
 
 def ask(
-    needs: Mapping[str, tuple[int, ...]], advice: Callable[[], str] | None = None, seconds: float | None = None
+    needs: Mapping[str, tuple[int, ...]], advice: Callable[[], str] | None = None, seconds: float | None = None, *,
+    first: bool = False,
 ) -> None:
     """Raise MemoryError if `needs` do not fit; called before anything is allocated or computed.
 
@@ -129,6 +130,8 @@ def ask(
         What would shrink them, in place of the advice of `fits_memory`.
     seconds
         For estimates.
+    first
+        The call asks again when it knows more: an estimate goes on.
 
     Notes
     -----
@@ -140,6 +143,8 @@ def ask(
         return
     limit = free() if state is None or state.limit is None else state.limit
     if state is not None and state.estimating:
+        if first:
+            return
         raise _Told(_estimated(needs, limit, seconds))
     if limit is None or total <= limit:
         return

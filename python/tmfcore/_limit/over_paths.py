@@ -18,7 +18,7 @@ from tmfcore._limit.checks import active_fractions, is_always, refuse_overflow
 from tmfcore._limit.evaluation import Evaluation, types_of
 from tmfcore._limit.flows import Flow
 from tmfcore._limit.path_tables import PathTables
-from tmfcore._limit.sizes import Needs, value_needs
+from tmfcore._limit.sizes import Needs, path_needs, value_needs
 from tmfcore._model import appearance
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
@@ -220,8 +220,7 @@ def gain_over(
     n = check.as_int(paths, "paths", low=4)
     found = Paths.of(game, n, rng)
     information = Information.of(found, 1 if memory is None else memory)
-    cells = game.n_observations * (2 * game.n_actions + 4)
-    needs.ask({"policies, rewards and flows of all paths": (8, n, game.n_steps, cells)})
+    needs.ask(path_needs(game, n))
     kernels, workers = found.policy(policy), _workers(threads)
     gains, foresight, returns = np.empty((3, n))
     half: list[tuple[PathTables, IntArray, IntArray, slice]] = []

@@ -7,7 +7,7 @@ from tmfcore._model.game import Game
 from tmfcore._model.model import Model
 from tmfcore._model.schedules import Active
 
-__all__ = ["Needs", "flow_needs", "fluctuation_needs", "kernel_needs", "response_needs", "value_needs"]
+__all__ = ["Needs", "flow_needs", "fluctuation_needs", "kernel_needs", "path_needs", "response_needs", "value_needs"]
 
 Needs = dict[str, tuple[int, ...]]
 KEPT = 2**26  # bytes of the kernels of all steps that evaluator.keep_kernels keeps
@@ -56,6 +56,16 @@ def response_needs(game: Game) -> Needs:
         "response": (8, n_steps, n_obs, game.n_actions),
         "best actions": (16, n_steps, n_obs),
     }
+
+
+def path_needs(game: Game, n_paths: int) -> Needs:
+    """Policies, rewards, values and flows of a game on so many paths of its noise, and its rows if they differ."""
+    first = game._first or game
+    cells = first.n_observations * (3 * first.n_actions + 3)
+    found: Needs = {f"flows and values on {n_paths} paths": (8, n_paths, game.n_steps, cells)}
+    if not first.model.constant_transition:
+        found[f"rows on {n_paths} paths"] = (8, n_paths, game.n_steps, cells_of(first.model))
+    return found
 
 
 def fluctuation_needs(model: Model, n_intervals: int) -> Needs:

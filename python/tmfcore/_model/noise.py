@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory, noted, takes_rng
 from tmfcore._base.types import FloatsLike
@@ -81,7 +82,7 @@ class NoiseChain:
         return len(self.initial)
 
     @takes_rng
-    @fits_memory("paths or n_steps must be smaller")
+    @fits_memory("paths or n_steps must be smaller", asks=True)
     def sample(self, n_steps: int, paths: int = 1, rng: seeding.RNG = None) -> IntArray:
         """Independent paths of states.
 
@@ -98,6 +99,14 @@ class NoiseChain:
         (R, T) int64
         """
         n_steps, n_paths = check.as_positive_int(n_steps, "n_steps"), check.as_positive_int(paths, "paths")
+        needs.ask({
+            "states": (8, n_paths, n_steps), "uniform numbers": (8, n_paths, n_steps),
+            "ends of intervals": (17, n_paths, self.n_states),
+        })  # fmt: skip
+        return self._sampled(n_steps, n_paths, rng)
+
+    def _sampled(self, n_steps: int, n_paths: int, rng: seeding.RNG) -> IntArray:
+        """`sample` of arguments that are checked, and whose memory was asked for."""
         uniform = seeding.generators(rng, 1)[0].random((n_paths, n_steps))
         first, following = _cumulative(self.initial), _cumulative(self.transition)
         states = np.empty((n_paths, n_steps), np.int64)
@@ -106,7 +115,7 @@ class NoiseChain:
             states[:, t] = (uniform[:, t, np.newaxis] >= ends).sum(axis=-1)
         return states
 
-    @fits_memory("n_steps must be smaller")
+    @fits_memory("n_steps must be smaller", asks=True)
     def paths(self, n_steps: int) -> tuple[IntArray, FloatArray]:
         """All paths of positive probability, in lexicographic order.
 
@@ -137,6 +146,7 @@ class NoiseChain:
                     f"n_steps is {n_steps}; must be at most {t}: the chain has {sum(ending)} paths of {t + 1} steps, "
                     f"more than {MOST_PATHS} (use sample)"
                 )
+        needs.ask({"states": (8, sum(ending), n_steps), "paths that are continued": (48 * sum(ending),)})
         last = np.flatnonzero(self.initial)
         probabilities = self.initial[last]
         steps = [(last, last)]  # of each path so far: the number of the path it continues, and its last state
@@ -207,8 +217,9 @@ def path_of(law: Law, path: FloatsLike, n_steps: int) -> tuple[FloatArray, IntAr
 
 def drawn(law: Law, n_paths: int, n_steps: int, rng: seeding.RNG) -> IntArray | FloatArray:
     """Independent paths: states (R, T) of a chain, or values (R, T, ...). The first do not depend on their number."""
+    needs.ask({"paths of the noise": (16, n_paths, n_steps)}, first=True)
     if isinstance(law, NoiseChain):
-        return law.sample(n_steps, n_paths, rng)
+        return law._sampled(n_steps, n_paths, rng)
     sample = noted(law, "noise", "(rng)")
     found: list[FloatArray] = []
     for r, stream in enumerate(seeding.generators(rng, n_paths)):

@@ -17,6 +17,7 @@ import numpy as np
 
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.mean_field import mean_field
+from tmfcore._limit.sizes import Needs
 from tmfcore._model import appearance
 from tmfcore._model.game import Game
 from tmfcore._model.legal import LegalArray, lawful
@@ -29,11 +30,12 @@ from tmfcore.analysis import _adversary, _corners
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Violation", "search"]
+__all__ = ["Violation", "search", "search_needs"]
 
 LINE = 25  # flows per refined line
 PAIRS = 4  # lines between random policies, of FEW flows each, per refined line
 FEW = 3
+KEPT = 20  # flows of a line that `search_needs` counts; a line that is not refined has 9
 ROUNDING = 1e-11  # a sum counts as positive if it exceeds this share of the absolute values of its terms
 
 
@@ -161,6 +163,16 @@ def search(
             break
         looking.line(first, second, min(n, left), generator)
     return looking.best, looking.compared
+
+
+def search_needs(game: Game, trials: int) -> Needs:
+    """Of the flows that a line keeps, more than those of its first points and fewer than all, and of two at work."""
+    size, n_actions = game.n_observations, game.n_actions
+    kept = min(KEPT, trials)
+    return {
+        f"policies and rewards of {kept} flows": (8 * (3 * kept + 19), game.n_steps, size, n_actions),
+        "policies towards each observation": (32, size + n_actions, size, n_actions),
+    }
 
 
 def _policies(game: Game, generator: np.random.Generator) -> Iterator[tuple[FloatArray, FloatArray, int]]:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.mean_field import mean_field
+from tmfcore._limit.sizes import Needs, kernel_needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["EXACT", "LOWER", "Lipschitz", "lipschitz"]
 
 EXACT, LOWER = "exact", "lower bound"
+SEEN = 23  # tables that a search along a line keeps and works with: more than those of its first points, fewer than all
 ROUNDING = 1e-14  # bound on rounding errors of differences of numbers near 1
 
 
@@ -91,7 +94,7 @@ class Lipschitz(Result[Literal["flow"]]):
 
 
 @takes_rng
-@fits_memory(f"trials must be fewer, or {SMALLER_GAME}")
+@fits_memory(f"trials must be fewer, or {SMALLER_GAME}", asks=True)
 def lipschitz(
     game: Game,
     policy: PolicyLike,
@@ -149,6 +152,7 @@ def lipschitz(
     of_rewards, of_rows, of_flow = seeding.generators(rng, 3)
     said = _corners.Declared.by(game)
 
+    needs.ask(_needs(game, said, trials))
     declared = said.affine or (said.constant_reward and said.constant_transition)
     looking = kernel.depends_on_mu or by_population or not declared
     met = mean_field(game, kernel, schedule, n_agents).mu if looking else np.empty((0, game.n_observations))
@@ -166,6 +170,21 @@ def lipschitz(
     else:
         flow, flow_kind = _exact_flow(game, kernel, active), EXACT
     return Lipschitz(reward, transition, flow[:, 0], flow[:, 1], reward_kind, transition_kind, flow_kind)
+
+
+def _needs(game: Game, said: _corners.Declared, trials: int) -> Needs:
+    """Tables at all corners, or at the populations of a line and, if there are trials enough, at all corners."""
+    size, pairs, fixed = game.n_observations, game.n_observations * game.n_actions, said.constant_transition
+    of_rewards, of_rows = pairs + size, pairs * size + size**2
+    found = kernel_needs(game.model) | {"mu": (8, game.n_steps + 1, size), "tables at a population": (24, of_rows)}
+    seen = (size if size <= trials // 2 else 0) + min(SEEN, trials)
+    one = of_rewards if fixed else of_rows
+    if said.affine:
+        found["tables at the corners"] = (16, size, one)
+        found["Jacobians at the corners"] = (40, 1 if fixed else size, size, size)
+    elif not (said.constant_reward and fixed):
+        found["tables at the populations compared"] = (8, seen, one)
+    return found
 
 
 _Pair = tuple[FloatArray, FloatArray]  # active and passive tables

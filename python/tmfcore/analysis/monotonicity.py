@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.checks import active_fractions
+from tmfcore._limit.sizes import Needs, kernel_needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.schedules import Schedule
@@ -118,7 +120,7 @@ class Monotonicity(Result[Literal["evidence"]]):
 
 
 @takes_rng
-@fits_memory(f"trials must be fewer, or {SMALLER_GAME}")
+@fits_memory(f"trials must be fewer, or {SMALLER_GAME}", asks=True)
 def monotonicity(
     game: Game, schedule: Schedule, n_agents: int | None = None, *, trials: int = 500, rng: seeding.RNG = None
 ) -> Monotonicity:
@@ -189,19 +191,36 @@ def monotonicity(
         beta = np.broadcast_to(active.table, (game.n_steps, game.n_observations))
     else:
         beta = np.broadcast_to(active, (game.n_steps,))[:, np.newaxis]
+    proof = _proof_needs(game)
+    needs.ask(proof, first=True)
     moved = False if _corners.Declared.by(game).constant_transition else _rows_seen_to_move(game, probing)
 
     eigenvalues, signs = _forms.signs(game, beta)
     affine = eigenvalues is not None
-    if game.n_steps == 1 or game.n_actions == 1:  # mu_0 is given, or there is only one flow
+    alone = game.n_steps == 1 or game.n_actions == 1  # mu_0 is given, or there is only one flow
+    proved = alone or max(signs) <= _forms.SEMIDEFINITE
+    needs.ask(proof if proved else proof | _violations.search_needs(game, trials))
+    if alone:
         return Monotonicity("monotone", affine, eigenvalues, None, 0, moved)
-    if max(signs) <= _forms.SEMIDEFINITE:
+    if proved:
         # At the first step all flows agree.
         strictly = max(signs[1:]) == _forms.NEGATIVE and game.discount > 0
         return Monotonicity("strictly monotone" if strictly else "monotone", affine, eigenvalues, None, 0, moved)
     violation, compared = _violations.search(game, schedule, n_agents, beta, trials, searching)
     verdict = NOT_FOUND if violation is None else "not monotone"
     return Monotonicity(verdict, affine, eigenvalues, violation, compared, moved)
+
+
+def _proof_needs(game: Game) -> Needs:
+    """Tables at two populations; the form of a step, over observations or, if slopes depend on the action, (o, a)."""
+    size, pairs, said = game.n_observations, game.n_observations * game.n_actions, _corners.Declared.by(game)
+    found = kernel_needs(game.model)
+    if not said.constant_transition:
+        found["rows at two populations"] = (16, pairs + size, size)
+    if said.affine and not said.constant_reward and size > 1:
+        found["slopes of the rewards"] = (24, pairs, size)
+        found["quadratic form"] = (48, pairs, pairs) if game.n_actions > 1 else (48, size, size)
+    return found
 
 
 def _rows_seen_to_move(game: Game, generator: np.random.Generator) -> bool | None:

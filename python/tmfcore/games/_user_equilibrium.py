@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import ConvergenceWarning, fits_memory, warn
@@ -25,6 +27,7 @@ __all__ = ["UserEquilibrium", "user_equilibrium"]
 
 # Measured by `python -m bench.networks`: other values take up to twice the time on one of its networks.
 SWEEPS = 2, 20  # least and most passes over the paths between two searches
+PATHS, LENGTH = 1.3, 0.75  # paths of a pair, and their links over the root of the number of nodes
 SHARE = 0.1  # of the excess that a search found, at which the passes end
 
 
@@ -150,7 +153,7 @@ class UserEquilibrium(Result[Literal["gap", "roads"]]):
         return ax
 
 
-@fits_memory("the network must have fewer trips or links")
+@fits_memory("network must have fewer trips or links", asks=True)
 def user_equilibrium(
     network: RoadNetwork, *, tolerance: float = 1e-6, iterations: int = 1000, time_limit: float | None = None
 ) -> UserEquilibrium:
@@ -188,6 +191,8 @@ def user_equilibrium(
     shortened where they overshoot. Volumes are unique if times rise with the volume; flows on paths are not. Gaps far
     below 1e-6 take many iterations where the times of some links grow by orders of magnitude with their volume.
 
+    Memory is asked for with 1.3 paths of 0.75 sqrt(M) links for each pair, as road networks have them.
+
     Cost: a search is O(origins E log M); a pass O(links of the paths of pairs with several). Deterministic.
 
     Examples
@@ -205,6 +210,7 @@ def user_equilibrium(
     limit = np.inf if time_limit is None else check.as_float(time_limit, "time_limit", low=0.0, low_open=True)
     if not network.trips:
         raise ValueError("network has no trips; must have at least one (origin, destination, vehicles)")
+    needs.ask(_needs(network))
     begin = time.perf_counter()
     flows, order = _assignment(network)
     bad = flows.load()
@@ -242,6 +248,15 @@ def user_equilibrium(
             ConvergenceWarning,
         )
     return found
+
+
+def _needs(network: RoadNetwork) -> dict[str, tuple[int, ...]]:
+    """Those of links and pairs, and of the paths: how many, and how long, is that of networks that lie in a plane."""
+    n_links, n_nodes, n_pairs = len(network.links), len(network.nodes), len(network.trips)
+    return {
+        "links, nodes and pairs": (150 * n_links + 40 * n_nodes + 50 * n_pairs,),
+        "links of all paths": (48, math.ceil(PATHS * n_pairs * LENGTH * n_nodes**0.5)),
+    }
 
 
 def places(trips: IntArray) -> tuple[IntArray, IntArray]:

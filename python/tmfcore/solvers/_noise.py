@@ -17,7 +17,7 @@ from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._loop import Loop
-from tmfcore.solvers._noise_problems import PathProblem, TreeProblem
+from tmfcore.solvers._noise_problems import PathProblem, TreeProblem, fresh_paths
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import entry_of
 from tmfcore.solvers._solver import Solver
@@ -25,8 +25,7 @@ from tmfcore.solvers.base import Solution
 
 __all__ = ["NoisySolve"]
 
-PATHS = 64  # default number of paths on which a policy is found, and ...
-FRESH = 256  # ... smallest on which it is judged
+PATHS = 64  # default number of paths on which a policy is found
 TOLERANCE = 0.005  # relative, of the gain on fresh paths; a fifth of it on those of the solve
 PATIENCE = 30  # of solvers that are not given with settings of their own: on paths an iteration is dear
 ON_PATHS = ("MirrorDescent", "FictitiousPlay", "FixedPoint")  # solvers that need nothing of the game but Q and flows
@@ -100,7 +99,7 @@ class NoisySolve:
         """The best Solution of loops on paths, which ended because of `why`, judged on fresh paths; and a warning."""
         found = min((loop.solution() for loop in loops), key=lambda each: (not each.converged, each.exploitability))
         judged = gain_over(
-            self.game, found.policy, self.schedule, self.n_agents, found.clock, max(FRESH, 2 * len(self.paths)),
+            self.game, found.policy, self.schedule, self.n_agents, found.clock, fresh_paths(len(self.paths)),
             self.information.memory, self.fresh,
         )  # fmt: skip
         high = judged.interval().high

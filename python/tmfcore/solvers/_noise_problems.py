@@ -21,6 +21,7 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.flows import Flow, flow_of
 from tmfcore._limit.path_tables import PathTables
+from tmfcore._limit.sizes import Needs, path_needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.appearance import appearance_of
 from tmfcore._model.fingerprint import Fingerprint
@@ -38,7 +39,14 @@ from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers.base import Solution
 
-__all__ = ["PathProblem", "TreeProblem"]
+__all__ = ["PathProblem", "TreeProblem", "fresh_paths"]
+
+FRESH = 256  # least number of paths on which a policy is judged
+
+
+def fresh_paths(n_paths: int) -> int:
+    """The number of paths on which a policy is judged that was found on `n_paths` others."""
+    return max(FRESH, 2 * n_paths)
 
 
 class TreeProblem(Problem):
@@ -95,6 +103,15 @@ class PathProblem(Problem):
     def legal(self) -> LegalArray | None:
         own = self.game.legal
         return None if own is None else np.tile(own, (self.information.n_histories, 1))
+
+    @property
+    def n_rows(self) -> int:
+        return self.information.n_histories * self.game.n_observations
+
+    def needs(self) -> Needs:
+        n = len(self.paths)
+        copies = {"policies by history": (64, self.game.n_steps, self.n_rows, self.game.n_actions)}
+        return path_needs(self.game, n + fresh_paths(n)) | copies
 
     @property
     def decided(self) -> bool:

@@ -18,6 +18,7 @@ from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.exploitability import judged
 from tmfcore._limit.flows import Flow, flow_of
 from tmfcore._limit.ode import refuse_always
+from tmfcore._limit.sizes import Needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.continuous import Stages
 from tmfcore._model.fingerprint import Fingerprint
@@ -122,6 +123,15 @@ class Problem:
     def legal(self) -> LegalArray | None:
         """Which actions are legal in each row of a policy."""
         return self.game.legal
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of a policy at a step: S, or more if it sees the noise."""
+        return self.game.n_observations
+
+    def needs(self) -> Needs:
+        """The memory of a solve beside that of its solvers."""
+        return {}
 
     @property
     def decided(self) -> bool:

@@ -13,13 +13,13 @@ KEPT = 2**28  # bytes of the tables of all steps that an iterate keeps (_judged)
 def exact_needs(problem: Problem, n_tables: float, n_steps: int | None = None) -> Needs:
     """An exact solver with `n_tables` tables (T, S, A): policies, action values, and what is kept of the last ones."""
     game = problem.game._first or problem.game  # with random noise: of one path
-    T, S, A = n_steps or game.n_steps, game.n_observations, game.n_actions
+    T, S, A = n_steps or game.n_steps, problem.n_rows, game.n_actions
     found: Needs = kernel_needs(game.model) | {
         f"{round(n_tables)} tables of the solver": (round(8 * n_tables), T, S, A),
         "flows": (40, T + 1, S),
     }
     kept = 8 * T * (S * A + S + (0 if game.model.constant_transition else cells_of(game.model)))
-    if not game.model.constant and kept <= KEPT:
+    if not (game.model.constant or problem.game._first) and kept <= KEPT:
         found["tables of the game at all steps"] = (kept,)
     return found
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import bars
+from tmfcore._base import bars, needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng
 from tmfcore._model.game import Game
@@ -126,7 +126,7 @@ class Tuning(Result[Literal["trials", "solution"]]):
 
 
 @takes_rng
-@fits_memory(SMALLER_GAME)
+@fits_memory(SMALLER_GAME, asks=True)
 def tune(
     game: Game | Sequence[Game],
     schedule: Schedule | Sequence[Schedule],
@@ -241,6 +241,10 @@ def tune(
         Problem(one, who, n, base.clock, None if clocks and not isinstance(who, Poisson) else step).fixed()
         for one, who, n in zip(games, schedules, numbers, strict=True)
     ]
+    needs.ask({  # of the present solve, and of the Solutions of the best trial
+        what if len(problems) == 1 else f"{what}, game {i}": (2 * shape[0], *shape[1:])
+        for i, each in enumerate(problems) for what, shape in (base._needs(each.on(base.clock)) | each.needs()).items()
+    })  # fmt: skip
     if space is None:
         space = default_space(base, scale_of(problems))
     searched = checked(space, base)

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
@@ -21,7 +22,7 @@ Kind: TypeAlias = Literal["constant", "affine"]
 Passive: TypeAlias = Literal["fit", "stay"]
 
 
-@fits_memory("n_observations and n_actions must be smaller")
+@fits_memory("data must have fewer agents, steps or replicas, or n_observations and n_actions be smaller", asks=True)
 def fit(
     data: object,
     *,
@@ -125,6 +126,7 @@ def fit(
                 "kind is 'affine', but the data is counts; must be trajectories: totals do not separate r(o, a, mu) "
                 "from r(o, a, mu) + sum_y K(o, y) mu(y) with K(o, y) = -K(y, o), for which the sum of mu K mu is 0"
             )
+        needs.ask(_needs_of_counts(runs))
         evidence: AgentLog | CountLog = CountLog(runs, stays)
         for value, what, have in (
             (n_observations, "n_observations", evidence.n_observations),
@@ -135,13 +137,10 @@ def fit(
     elif n_observations is None or n_actions is None:
         raise TypeError("n_observations and n_actions are None; must both be given with trajectories")
     else:
-        evidence = AgentLog(
-            logged,
-            mu,
-            check.as_positive_int(n_observations, "n_observations"),
-            check.as_positive_int(n_actions, "n_actions"),
-            stays,
-        )
+        n_observations = check.as_positive_int(n_observations, "n_observations")
+        n_actions = check.as_positive_int(n_actions, "n_actions")
+        needs.ask(_needs_of_agents(logged, n_observations, n_actions, affine_in_mu))
+        evidence = AgentLog(logged, mu, n_observations, n_actions, stays)
     n_obs, n_act = evidence.n_observations, evidence.n_actions
 
     rows = np.full((n_obs, n_act + 1, n_obs), 1.0 / n_obs)
@@ -214,6 +213,38 @@ def _runs(data: object) -> list[Trajectories | Simulation]:
     if any(by_counts) and not all(by_counts):
         raise TypeError("data mixes trajectories and counts; must be runs of one kind")
     return runs
+
+
+def _needs_of_agents(
+    logged: Sequence[Trajectories | None], n_observations: int, n_actions: int, affine_in_mu: bool
+) -> dict[str, tuple[int, ...]]:
+    """Copies of the logs, what is summed at each step, and the regressions."""
+    n_entries, n_steps = 0, 0
+    for log in logged:
+        shape = np.shape(log.observations) if log is not None and hasattr(log.observations, "shape") else ()
+        if len(shape) == 2:  # else it is a list, or will be refused
+            n_entries += shape[0] * shape[1]
+            n_steps += shape[1]
+    n_cells, n_features = n_observations * (n_actions + 1), n_observations if affine_in_mu else 1
+    return {
+        "logs": (50, n_entries),
+        "visits by step": (40, n_steps, n_cells),
+        "regressions": (72, n_features, n_cells, n_observations + 1),
+        "sums of squares": (56, n_cells, n_features, n_features),
+    }
+
+
+def _needs_of_counts(runs: Sequence[Trajectories | Simulation]) -> dict[str, tuple[int, ...]]:
+    n_rows, n_obs, n_cells = 0, 0, 0
+    for run in runs:
+        if isinstance(run, Simulation) and run.decisions is not None:
+            replicas, n_steps, n_obs, n_actions = run.decisions.shape
+            n_rows, n_cells = n_rows + replicas * n_steps, n_obs * (n_actions + 1)
+    return {
+        "decisions of all steps": (32, n_rows, n_cells),
+        "counts of all steps": (40, n_rows, n_obs + 1),
+        "regression": (56, n_cells, n_cells),
+    }
 
 
 LEAST_PRIOR = 1e-100  # with a smaller prior, smoothed estimates would not be finite
