@@ -70,11 +70,15 @@ def affine(S, A, T):
 def bent(S, A, T):
     """Rewards and rows that are functions of mu, and not affine."""
     rows, other = RNG.dirichlet(np.ones(S), (2, S, A))
-    weight = lambda mu: np.tanh(3 * mu[0] + mu[1])
-    return tmf.Game(
-        S, A, T, 1.0, np.full(S, 1 / S), lambda mu, t: np.tanh(5 * mu)[:, None] * np.ones(A),
-        lambda mu, t: weight(mu) * rows + (1 - weight(mu)) * other,
-    )  # fmt: skip
+
+    def transition(mu, t):
+        weight = np.tanh(3 * mu[0] + mu[1])
+        return weight * rows + (1 - weight) * other
+
+    def reward(mu, t):
+        return np.tanh(5 * mu)[:, None] * np.ones(A)
+
+    return tmf.Game(S, A, T, 1.0, np.full(S, 1 / S), reward, transition)
 
 
 def streets(n, n_trips):
@@ -158,6 +162,7 @@ CALLS = {
     "monotonicity, form and flows": (tmf.analysis.monotonicity, affine(30, 4, 100), ALL, {"trials": 4, "rng": 1}),
     "monotonicity, flows": (tmf.analysis.monotonicity, bent(20, 3, 200), ALL, {"trials": 40, "rng": 1}),
     "user_equilibrium": (tmf.games.user_equilibrium, streets(30, 4000), {"tolerance": 1e-4}),
+    "check_game": (tmf.testing.check_game, bent(60, 3, 20), {"rng": 1}),
     "sample": (CHAIN.sample, 1000, {"paths": 1000, "rng": 1}),
     "paths": (CHAIN.paths, 16, {}),
     "TabularPolicy": (tmf.TabularPolicy.uniform, BIG, 4000, {}),
@@ -294,6 +299,48 @@ def test_words_name_the_largest_and_what_shrinks_them():
         tmf.simulate(CLOCKED, uniform(20, 4), tmf.Poisson(), 10, times="events")
     with tmf.max_memory(10), pytest.raises(MemoryError, match=r"^convergence\(\) needs .*; replicas must be fewer"):
         tmf.analysis.convergence(BIG, uniform(20, 4), ALL, [10, 100])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fit", r"^fit\(\) needs .*: logs .* MB.*; data must have fewer agents, steps or replicas, or n_observations"),
+        ("user_equilibrium", r"^user_equilibrium\(\) needs .*: links of all paths .*; network must have fewer trips or links$"),
+        ("lipschitz, lines", r"^lipschitz\(\) needs .*: tables at the populations compared .*; trials must be fewer, or game"),
+        ("monotonicity, flows", r"^monotonicity\(\) needs .*: policies and rewards of 20 flows .*; trials must be fewer, or game"),
+        ("solve on paths", r"^solve\(\) needs .*: flows and values on 356 paths .*; paths must be fewer, memory smaller, or game"),
+        ("gains on paths, rows", r"^exploitability\(\) needs .*: rows on 100 paths .*; paths must be fewer, or game"),
+        ("sample", r"^sample\(\) needs .*; paths or n_steps must be smaller$"),
+        ("paths", r"^paths\(\) needs .*: states .*; n_steps must be smaller$"),
+        ("tune", r"^tune\(\) needs .*; game must have fewer"),
+    ],
+)
+def test_words_of_each_verb_name_what_shrinks_it(name, words):
+    function, *arguments, options = CALLS[name]
+    most = tmf.estimate(function, *arguments, **options).bytes - 1
+    with tmf.max_memory(most), pytest.raises(MemoryError, match=words):
+        function(*arguments, **options)
+
+
+
+
+#: Functions that take a game and do not ask, and why.
+SMALL = {
+    "tmfcore.games.by_half_step": "as large as its argument", "tmfcore.games.by_type": "as large as its argument",
+    "tmfcore.Population.load": "as large as its file", "tmfcore.TabularPolicy.plot": "a picture",
+    "tmfcore.SoftmaxPolicy.plot": "a picture",
+}  # fmt: skip
+
+
+def test_every_verb_of_a_game_asks():
+    from inputs.doors import doors
+
+    silent = set()
+    for name, door in doors().items():
+        record = isinstance(door.function, type)  # holds what it is given
+        if "game" in door.parameters and not (record or getattr(door.function, "asks_for_memory", False)):
+            silent.add(name)
+    assert silent == set(SMALL)
 
 
 def test_what_is_free_is_the_limit_without_one(monkeypatch):

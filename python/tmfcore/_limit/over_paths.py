@@ -10,6 +10,7 @@ import numpy as np
 
 from tmfcore._base import needs
 from tmfcore._base import validation as check
+from tmfcore._base.functions import SMALLER_GAME
 from tmfcore._base.threads import over_replicas, workers_for
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray, IntArray
@@ -220,7 +221,7 @@ def gain_over(
     n = check.as_int(paths, "paths", low=4)
     found = Paths.of(game, n, rng)
     information = Information.of(found, 1 if memory is None else memory)
-    needs.ask(path_needs(game, n))
+    needs.ask(path_needs(game, n), lambda: f"paths must be fewer, or {SMALLER_GAME}")
     kernels, workers = found.policy(policy), _workers(threads)
     gains, foresight, returns = np.empty((3, n))
     half: list[tuple[PathTables, IntArray, IntArray, slice]] = []

@@ -7,7 +7,9 @@ from tmfcore._model.game import Game
 from tmfcore._model.model import Model
 from tmfcore._model.schedules import Active
 
-__all__ = ["Needs", "flow_needs", "fluctuation_needs", "kernel_needs", "path_needs", "response_needs", "value_needs"]
+__all__ = [
+    "Needs", "cells_of", "flow_needs", "fluctuation_needs", "kernel_needs", "path_needs", "response_needs", "value_needs",
+]  # fmt: skip
 
 Needs = dict[str, tuple[int, ...]]
 KEPT = 2**26  # bytes of the kernels of all steps that evaluator.keep_kernels keeps

@@ -217,7 +217,7 @@ def path_of(law: Law, path: FloatsLike, n_steps: int) -> tuple[FloatArray, IntAr
 
 def drawn(law: Law, n_paths: int, n_steps: int, rng: seeding.RNG) -> IntArray | FloatArray:
     """Independent paths: states (R, T) of a chain, or values (R, T, ...). The first do not depend on their number."""
-    needs.ask({"paths of the noise": (16, n_paths, n_steps)}, first=True)
+    needs.ask({"paths of the noise": (16, n_paths, n_steps)}, lambda: "paths must be fewer", first=True)
     if isinstance(law, NoiseChain):
         return law._sampled(n_steps, n_paths, rng)
     sample = noted(law, "noise", "(rng)")

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tmfcore._base.functions import SMALLER_GAME
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.checks import active_fractions
@@ -112,6 +113,9 @@ class PathProblem(Problem):
         n = len(self.paths)
         copies = {"policies by history": (64, self.game.n_steps, self.n_rows, self.game.n_actions)}
         return path_needs(self.game, n + fresh_paths(n)) | copies
+
+    def advice(self) -> str:
+        return f"paths must be fewer, memory smaller, or {SMALLER_GAME}"
 
     @property
     def decided(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -128,6 +129,8 @@ class Problem:
     def n_rows(self) -> int:
         """Rows of a policy at a step: S, or more if it sees the noise."""
         return self.game.n_observations
+
+    advice: Callable[[], str] | None = None  # what would shrink its memory, in place of a smaller game
 
     def needs(self) -> Needs:
         """The memory of a solve beside that of its solvers."""

@@ -125,7 +125,7 @@ class _Run(Generic[P]):
         needs.ask({
             what if alone else f"{what} ({each.name})": shape
             for each in self.solvers for what, shape in each._needs(problems[each.clock]).items()
-        } | self.problem.needs())  # fmt: skip
+        } | self.problem.needs(), self.problem.advice)  # fmt: skip
         turns = self.turns = [_Turn(each, alone) for each in self.solvers]
         most = 0 if self.progress is False else sum(each.iterations for each in self.solvers)
         keep = None if self.keeper is None else self.keep

@@ -5,12 +5,13 @@ check_game(game) -> GameReport      all findings, as errors and remarks
 
 from __future__ import annotations
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._model.game import Game
 from tmfcore._random import seeding
 from tmfcore.testing import _looks
-from tmfcore.testing._probe import TABLES, Probe, distributions, guarded, steps_of
+from tmfcore.testing._probe import TABLES, Probe, distributions, guarded, steps_of, table_needs
 from tmfcore.testing._report import Finding, GameReport
 
 SHORT = 0.01  # length in sweeps of the steps of a game in sweeps
@@ -18,7 +19,7 @@ LONGEST = 2_000_000  # largest kernel, in entries, for which populations are sim
 
 
 @takes_rng
-@fits_memory(f"trials must be fewer, or {SMALLER_GAME}")
+@fits_memory(f"trials must be fewer, or {SMALLER_GAME}", asks=True)
 def check_game(game: Game, *, trials: int = 20, rng: seeding.RNG = None, play: bool = True) -> GameReport:
     """Compute the tables of a game at many distributions and steps, and report everything that is wrong or unusual.
 
@@ -66,6 +67,7 @@ def check_game(game: Game, *, trials: int = 20, rng: seeding.RNG = None, play: b
         game = game.at(step=SHORT)
     trials = check.as_positive_int(trials, "trials")
     play = check.as_bool(play, "play")
+    needs.ask(table_needs(game, trials))
     drawn, agents = seeding.generators(rng, 2)
     probe = Probe(game, distributions(game, trials, drawn), steps_of(game, drawn), drawn)
     findings: list[Finding] = []

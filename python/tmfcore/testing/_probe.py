@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from tmfcore._base.validation import FloatArray
+from tmfcore._limit.sizes import Needs, cells_of
 from tmfcore._model.game import Game
 from tmfcore.testing._report import Finding
 
 TABLES = ("reward", "transition", "passive_reward", "passive_transition")
 STEPS_TRIED = 5
+
+
+def table_needs(game: Game, trials: int) -> Needs:
+    """The tables of a Probe, and a third more while it looks at them."""
+    n_mus = 2 + min(game.n_observations, trials) + trials
+    n_tables = 3 * min(STEPS_TRIED, game.n_steps) + 2 * (n_mus - 3)
+    numbers = cells_of(game.model) + game.n_observations * (game.n_actions + 1)
+    return {f"tables at {n_mus} populations": (math.ceil(10.4 * n_tables * numbers),)}
 
 
 Tables = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
