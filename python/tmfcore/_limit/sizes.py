@@ -8,7 +8,8 @@ from tmfcore._model.model import Model
 from tmfcore._model.schedules import Active
 
 __all__ = [
-    "Needs", "cells_of", "flow_needs", "fluctuation_needs", "kernel_needs", "path_needs", "response_needs", "value_needs",
+    "Needs", "cells_of", "flow_needs", "fluctuation_needs", "kernel_needs", "path_needs", "response_needs",
+    "value_needs",
 ]  # fmt: skip
 
 Needs = dict[str, tuple[int, ...]]
