@@ -7,8 +7,8 @@ TEXT = """# Resident memory
 
 How much a process grows over many calls of each public callable: good ones; bad ones, in each of which another argument is refused; and,
 where it takes a game, a policy or a callback, ones in which a function of the caller raises midway. Each kind is called {calls:,} times in a process of its
-own (pictures, files and tables of results a tenth of it), or as often as {seconds:g} seconds allow. Measured is the anonymous resident memory after
-a hundred calls or more, and again at the end, each after a collection of garbage and after free memory went back to the system.
+own, or as often as {seconds:g} seconds allow; with `--all` also pictures, files, tables and comparisons of results. Measured is the anonymous resident memory after
+a hundred calls or more, and again at the end, each after a collection of garbage and after free memory went back to the system; if it grew by 1 MiB or more, once more, since what a process takes once and keeps is no growth.
 
     python -m tests.resident --write        all of it; writes this page
     pytest tests/test_resident.py           some of it, and a leak that it must find
