@@ -124,7 +124,7 @@ def games():
         "dense, S=300": dense(300, 3),
         "sparse, S=50": sparse(50),
         "sparse, S=1000": sparse(1000),
-        "sparse, S=70000": sparse(70_000, 2, 2, horizon=3),
+        "sparse, S=70000": sparse(70_000, 2, 2, horizon=2),
     }
 
 

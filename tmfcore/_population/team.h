@@ -15,6 +15,7 @@ typedef struct {
     pthread_cond_t changed;
     long step;    /* grows by one when a step begins; negative: helpers must return */
     long at_work; /* helpers that have not finished the step */
+    int stopped;  /* an interrupt ended the step: helpers return from it */
 } tmf_team;
 
 enum { TMF_SPINS = 4000 };
@@ -31,6 +32,7 @@ static inline void tmf_team_open(tmf_team *team)
     pthread_mutex_init(&team->lock, 0);
     pthread_cond_init(&team->changed, 0);
     team->step = team->at_work = 0;
+    team->stopped = 0;
 }
 
 static inline void tmf_team_close(tmf_team *team)
@@ -75,6 +77,17 @@ static inline void tmf_team_finished(tmf_team *team)
     pthread_mutex_unlock(&team->lock);
 }
 
+/* The leader says, before a step and in it, whether helpers are to go on; they look while they work. */
+static inline void tmf_team_stop(tmf_team *team, int stopped)
+{
+    __atomic_store_n(&team->stopped, stopped, __ATOMIC_RELAXED);
+}
+
+static inline int tmf_team_stopped(const tmf_team *team)
+{
+    return __atomic_load_n(&team->stopped, __ATOMIC_RELAXED);
+}
+
 /* The leader waits until every helper has finished the step. */
 static inline void tmf_team_join(tmf_team *team)
 {
@@ -93,14 +106,16 @@ static inline void tmf_team_join(tmf_team *team)
 #define TMF_TEAMS 0
 
 typedef struct {
-    int nobody;
+    int stopped;
 } tmf_team;
 
-static inline void tmf_team_open(tmf_team *team) { team->nobody = 1; }
+static inline void tmf_team_open(tmf_team *team) { team->stopped = 0; }
 static inline void tmf_team_close(tmf_team *team) { (void)team; }
 static inline void tmf_team_begin(tmf_team *team, long n_helpers) { (void)team; (void)n_helpers; }
 static inline long tmf_team_await(tmf_team *team, long last) { (void)team; (void)last; return -1; }
 static inline void tmf_team_finished(tmf_team *team) { (void)team; }
+static inline void tmf_team_stop(tmf_team *team, int stopped) { team->stopped = stopped; }
+static inline int tmf_team_stopped(const tmf_team *team) { return team->stopped; }
 static inline void tmf_team_join(tmf_team *team) { (void)team; }
 #endif
 

@@ -18,6 +18,8 @@ cdef extern from "_population/team.h" nogil:
     void tmf_team_begin(tmf_team *team, long n_helpers)
     long tmf_team_await(tmf_team *team, long last)
     void tmf_team_finished(tmf_team *team)
+    void tmf_team_stop(tmf_team *team, bint stopped)
+    bint tmf_team_stopped(const tmf_team *team)
     void tmf_team_join(tmf_team *team)
 
 
@@ -94,7 +96,6 @@ cdef class Team:
     cdef int t
     cdef bint everybody
     cdef bint arrivals_only    # rows are averaged and all agents act: decisions need no count
-    cdef bint stopped          # an interrupt ended the step: helpers return from it
     cdef uint64_t threshold
 
     @staticmethod

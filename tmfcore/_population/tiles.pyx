@@ -402,7 +402,7 @@ cdef class Team:
         cdef int64_t first = n_tiles * member // self.n_members * TMF_TILE
         cdef int64_t last = min(n_tiles * (member + 1) // self.n_members * TMF_TILE, N)
         cdef int64_t part = (MOVED + TMF_TILE - 1) // TMF_TILE * TMF_TILE
-        while first < last and not self.stopped:
+        while first < last and not tmf_team_stopped(&self.team):
             move_tiles(self.at, self.alias, self.crowd, &self.hands[member], self.trajectory, self.t, self.everybody,
                        self.arrivals_only, self.threshold, first, min(last, first + part))
             first += part
@@ -416,7 +416,7 @@ cdef class Team:
         cdef Py_ssize_t o
         cdef int member
         cdef bint moved = False
-        self.stopped = False
+        tmf_team_stop(&self.team, False)
         self.trajectory = trajectory
         self.t = t
         self.everybody = everybody
@@ -428,7 +428,7 @@ cdef class Team:
             self.share(0)
             moved = True
         finally:
-            self.stopped = not moved
+            tmf_team_stop(&self.team, not moved)
             if self.n_members > 1:
                 tmf_team_join(&self.team)
             memset(self.crowd.decided, 0, S * A * sizeof(int64_t))
