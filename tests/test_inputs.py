@@ -174,6 +174,11 @@ def test_a_file_whose_arrays_do_not_fit_each_other_is_refused_whatever_its_check
             tmf.load(tmp_path / "other.npz")
     fingerprint = header["state"].get("fingerprint")
     if fingerprint is not None:
+        for name, bad in (("n_agents", {"objects": [[1], 2]}), ("clock", 3)):
+            changed = fingerprint | {"state": fingerprint["state"] | {name: bad}}
+            _files.save_npz(tmp_path / "other.npz", arrays, header | {"state": header["state"] | {"fingerprint": changed}})
+            with pytest.raises(tmf.FileError, match=f"{name} of a fingerprint is"):
+                tmf.load(tmp_path / "other.npz")
         fingerprint["state"]["digests"]["dict"].pop()
         _files.save_npz(tmp_path / "other.npz", arrays, header)
         with pytest.raises(tmf.FileError, match="'policy'"):

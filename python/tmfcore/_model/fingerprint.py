@@ -157,7 +157,13 @@ class Fingerprint:
 
     @classmethod
     def _from_state(cls, state: Mapping[str, Any]) -> Fingerprint:
-        return cls(**{**state, "digests": {name: str(state["digests"][name]) for name in DIGESTS}})
+        made = cls(**{**state, "digests": {name: str(state["digests"][name]) for name in DIGESTS}})
+        for name in ("name", "label", "clock", "start"):
+            if not isinstance(getattr(made, name), str):
+                raise TypeError(f"{name} of a fingerprint is {getattr(made, name)!r}; must be a string")
+        if type(made.n_agents) not in (int, type(None)):  # not compared with ==, which an array answers entry by entry
+            raise TypeError(f"n_agents of a fingerprint is {made.n_agents!r}; must be an integer or None")
+        return made
 
     def _digest(self, name: str) -> str:
         if name not in self._digests:
