@@ -96,9 +96,9 @@ def queues(draws: Draws, seed: np.random.SeedSequence) -> Iterator[Finding]:
     game = built.telephones(10, 4, horizon=8.0)
     found = ends(game, only(game), tmf.Poisson([0.5, 0.0]), 10, draws(20_000), one)
     yield from law("10 sources, rate 0.5, 4 lines: busy", "Engset 1918", found[:, 1], known.engset_law(10, 4, 0.5))
-    game = built.machines(8, 2, horizon=20.0)
-    found = ends(game, only(game), tmf.Poisson([0.3, 0.0], most=1.0), 8, draws(5_000), two)
-    yield from law("8 machines, rate 0.3, 2 repairers: broken", "M/M/2//8", found[:, 1], known.repair_law(8, 2, 0.3))
+    game = built.machines(5, 2, horizon=8.0)
+    found = ends(game, only(game), tmf.Poisson([0.4, 0.0], most=1.0), 5, draws(10_000), two)
+    yield from law("5 machines, rate 0.4, 2 repairers: broken", "M/M/2//5", found[:, 1], known.repair_law(5, 2, 0.4))
     game = built.queue(0.7, 60, horizon=5.0)
     flow = tmf.mean_field(game, only(game), CLOCKS)
     source = "Bessel functions (Clarke 1956)"

@@ -61,7 +61,7 @@ def telephones(sources: int, lines: int, horizon: float) -> tmf.Game:
 
 
 def machines(number: int, repairers: int, horizon: float) -> tmf.Game:
-    """Machines that run (0) break when their clock rings; each repairer mends at rate 1."""
+    """Machines that run (0) break when their clock rings; each repairer mends at rate 1. Two fifths are broken."""
 
     def mended(mu: np.ndarray) -> np.ndarray:
         down = number * mu[1]
@@ -69,7 +69,7 @@ def machines(number: int, repairers: int, horizon: float) -> tmf.Game:
         return np.array([[0.0, 0.0], [rate, -rate]])
 
     broken = [[[0, 1]], [[0, 1]]]
-    return tmf.Game(2, 1, horizon, 1.0, [0.625, 0.375], np.zeros((2, 1)), broken, passive_rates=mended, time="sweeps")
+    return tmf.Game(2, 1, horizon, 1.0, [0.6, 0.4], np.zeros((2, 1)), broken, passive_rates=mended, time="sweeps")
 
 
 def braess(shortcut: bool) -> tmf.games.RoadNetwork:
