@@ -134,7 +134,7 @@ EXAMPLES = {
     # verbs
     "tmfcore.simulate": lambda: played(
         replicas=2, engine="auto", start=np.array([6, 3, 3]), rng=1, threads=1, record_every=2, decisions=True,
-        trajectories=False, progress=False, times=None,
+        trajectories=False, progress=False, times=None, checkpoint=None, keep_state=False,
     ),
     "tmfcore.Population": lambda: {
         "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": N, "replicas": 2, "engine": "counts",
@@ -217,6 +217,7 @@ EXAMPLES = {
     "tmfcore.analysis.convergence": lambda: {
         "game": game(), "policy": policy(), "schedules": {"B=N": tmf.Synchronous()}, "n_agents": [8, 16],
         "replicas": 2, "engine": "counts", "confidence": 0.9, "rng": 1, "threads": 1, "progress": False,
+        "checkpoint": None,
     },
     "tmfcore.analysis.fluctuations": lambda: played(start="rounded", record_every=2, jacobian="auto", times=None),
     "tmfcore.analysis.lipschitz": lambda: played(trials=3, rng=1),

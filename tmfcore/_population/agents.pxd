@@ -36,9 +36,15 @@ cdef class AgentsEngine:
         probability, bint actions_matter)
     # Make the kernels and a team of threads; the population has been placed.
     cdef int begin(self, int threads) except -1
-    # Play steps t..end - 1, with the team entered; recorded: step 0 of the record of individuals, or NULL. Return the
-    # step reached, which is end unless told.
+    # All that a run needs to go on from step t, and its restoring; return t. individuals: what is recorded of them.
+    cdef dict state(
+        self, const Ledger *ledger, Py_ssize_t t, object counts, object decisions, object rewards, tuple individuals)
+    cdef Py_ssize_t resume(
+        self, dict found, Ledger *ledger, object counts, object decisions, object rewards, tuple individuals
+    ) except -1
+    # Play steps t..end - 1, with the team entered, or up to the first call of a kernel that ends at `pause` or later;
+    # recorded: row 0 of the record of individuals, or NULL. Return the step reached.
     cdef Py_ssize_t play(
-        self, Ledger *ledger, const Trajectory *recorded, Py_ssize_t t, Py_ssize_t end, int64_t *told
+        self, Ledger *ledger, const Trajectory *recorded, Py_ssize_t t, Py_ssize_t end, Py_ssize_t pause, int64_t *told
     ) except -1 nogil
     cdef int read_tables(self, Py_ssize_t t) except -1 nogil

@@ -14,6 +14,7 @@ import numpy as np
 
 from tmfcore._population.alias cimport AliasTables, cells_in, layout_of
 from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._population.carried cimport carried, check_state, restore
 from tmfcore._population.coins cimport number_acting
 from tmfcore._population.few cimport Few
 from tmfcore._population.ledger cimport (
@@ -245,8 +246,33 @@ cdef class AgentsEngine:
         self.team = Team.of(self.at, self.alias, crowd, self.memory, threads if crowd.moves_all else 1)
         return 0
 
+    cdef dict state(
+        self, const Ledger *ledger, Py_ssize_t t, object counts, object decisions, object rewards, tuple individuals
+    ):
+        cdef Population *people = &self.crowd.people
+        cdef Py_ssize_t n_rows = ledger.interval + 1
+        found = carried(ledger, people, self.singles, self.at, t, counts, decisions, rewards)
+        found["few"] = None if self.few is None else np.array(self.few.extra)
+        found["observations"] = np.array(<uint8_t[:people.n_agents * people.width]>people.observations)
+        found["record"]["individuals"] = [None if one is None else np.array(one[:n_rows]) for one in individuals]
+        return found
+
+    cdef Py_ssize_t resume(
+        self, dict found, Ledger *ledger, object counts, object decisions, object rewards, tuple individuals
+    ) except -1:
+        cdef Population *people = &self.crowd.people
+        cdef const uint8_t[::1] observations = found["observations"]
+        memcpy(people.observations, &observations[0], observations.shape[0])
+        if self.few is not None and self.few.priced and found["few"] is not None:
+            np.asarray(self.few.extra)[:] = found["few"]
+        if found.get("record") is not None:
+            for one, kept in zip(individuals, found["record"]["individuals"]):
+                if one is not None:
+                    one[:len(kept)] = kept
+        return restore(found, ledger, people, self.singles, self.at, counts, decisions, rewards)
+
     cdef Py_ssize_t play(
-        self, Ledger *ledger, const Trajectory *recorded, Py_ssize_t t, Py_ssize_t end, int64_t *told
+        self, Ledger *ledger, const Trajectory *recorded, Py_ssize_t t, Py_ssize_t end, Py_ssize_t pause, int64_t *told
     ) except -1 nogil:
         cdef Crowd *crowd = &self.crowd
         cdef Population *people = &crowd.people
@@ -256,7 +282,8 @@ cdef class AgentsEngine:
         cdef int64_t n_acting, few
         cdef double p
         memset(&trajectory, 0, sizeof(Trajectory))
-        while t < end:
+        pause = min(pause, end)
+        while t < pause:
             if recorded != NULL:
                 trajectory = rows_of(recorded, people, t)
             n_steps = 1
@@ -270,7 +297,7 @@ cdef class AgentsEngine:
                 else:
                     n_steps = single_steps(who, t, end)
                     if recorded != NULL:
-                        n_steps = min(n_steps, recorded.every - t % recorded.every)
+                        n_steps = min(n_steps, recorded.every - (t - recorded.first) % recorded.every)
                 n_steps = self.singles.play(self.at, people, ledger, t, n_steps)
                 if trajectory.every:
                     write_single(self.at, self.singles, &trajectory)
@@ -300,12 +327,22 @@ cdef class AgentsEngine:
         return 0
 
 
+def check_observations(observations, now, dtype):
+    """Raise ValueError unless bytes are those of agents whose numbers by observation are `now` (S,)."""
+    n_agents = int(now.sum())
+    if observations.shape != (n_agents * dtype.itemsize,) or observations.dtype != np.uint8:
+        raise ValueError(f"observations have shape {observations.shape}; must be the bytes of {n_agents} agents")
+    found = np.bincount(observations.view(dtype), minlength=len(now))
+    if not np.array_equal(found, now):
+        raise ValueError("observations do not add up to the counts")
+
+
 def run(Model model not None, Policy policy not None, const uint64_t[::1] key not None,
         const int64_t[::1] initial_counts not None, Py_ssize_t horizon, double discount,
         const int64_t[::1] batch, probability, Py_ssize_t record_every,
         int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions, double[::1] rewards not None,
         observations=None, actions=None, double[:, ::1] individual_rewards=None, int threads=1,
-        int64_t[::1] watch=None, double[::1] so_far=None):
+        int64_t[::1] watch=None, double[::1] so_far=None, pieces=None, dict state=None):
     """Simulate one population, agent by agent.
 
     Parameters
@@ -314,7 +351,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         Key of all random streams of the run.
     initial_counts : ndarray of int64, shape (S,)
         Agents at each observation. Agent i starts where the running sum first exceeds i; names.rename renumbers later.
-    batch, probability, record_every, counts, decisions, rewards, watch, so_far
+    batch, probability, record_every, counts, decisions, rewards, watch, so_far, pieces, state
         As for tmfcore._population.counts.run.
     observations : ndarray of observation_dtype(S), shape (J, N), optional
         OUT. The observation of each agent before the first step of each interval.
@@ -332,6 +369,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     """
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
     cdef int64_t n_agents, unwatched = 0
+    cdef Py_ssize_t first = 0 if state is None else state["first"], t = first, pause = horizon
     cdef bint tracked = observations is not None or actions is not None or individual_rewards is not None
     cdef AgentsEngine engine
     cdef Population *people
@@ -340,12 +378,12 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     cdef uint8_t[:, ::1] observation_bytes, action_bytes
     cdef int64_t *told = watched(watch, &unwatched)
     memset(&trajectory, 0, sizeof(Trajectory))
-    trajectory.every = record_every
+    trajectory.first, trajectory.every = first, record_every
     check_key(key)
     if S > MAX_OBSERVATIONS:
         raise ValueError(f"the agents engine takes up to {MAX_OBSERVATIONS} observations; the game has {S}: "
                          "use engine='counts'")
-    n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards, MAX_AGENTS,
+    n_agents = check_run(model, horizon - first, record_every, initial_counts, counts, decisions, rewards, MAX_AGENTS,
                          "the largest number for the agents engine: use engine='counts'")
     if observations is not None:
         check_trajectory("observations", observations, rewards.shape[0], n_agents, observation_dtype(S))
@@ -364,12 +402,26 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     people = &engine.crowd.people
     memcpy(people.key, &key[0], 4 * sizeof(uint64_t))
     people.observations = <uint8_t *>engine.memory.take(n_agents * people.width)
-    place(people, initial_counts, &engine.at.looks)
+    individuals = observations, actions, individual_rewards
+    if state is not None:
+        check_state(state, S, n_agents, first, horizon)
+        check_observations(state["observations"], state["now"], observation_dtype(S))
+    place(people, initial_counts if state is None else state["now"], &engine.at.looks)
     engine.begin(threads)
-    open_ledger(&ledger, n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A, people.counts)
+    open_ledger(&ledger, n_agents, discount, record_every, counts, decisions, rewards, horizon - first, S * A,
+                &initial_counts[0])
+    if state is not None:
+        t = engine.resume(state, &ledger, np.asarray(counts), decisions, np.asarray(rewards), individuals)
     try:
-        with engine.team, nogil:
-            engine.play(&ledger, &trajectory if tracked else NULL, 0, horizon, told)
+        while True:
+            if pieces is not None:
+                pause = pieces.next(t)
+            with engine.team, nogil:
+                t = engine.play(&ledger, &trajectory if tracked else NULL, t, horizon, pause, told)
+            if pieces is not None and pieces.wanted(t):
+                pieces.keep(engine.state(&ledger, t, counts, decisions, rewards, individuals))
+            if t == horizon:
+                break
     except BaseException:
         end_early(&ledger, people.counts, so_far)
         raise

@@ -5,26 +5,12 @@ from tmfcore._model.activation cimport Activation, ActingShares
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy
+from tmfcore._population.chain cimport Chain
 from tmfcore._population.flows cimport Record
 from tmfcore._population.ledger cimport Ledger
-from tmfcore._population.singles cimport Population, Singles
+from tmfcore._population.singles cimport Singles
 from tmfcore._population.skipping cimport Skipping
 from tmfcore._random.sampling cimport RowSplitter, Sampler
-
-
-cdef struct Chain:
-    Population people
-    int64_t *next_counts       # (S,)
-    int64_t *acting            # (S,)
-    int64_t *resting           # (S,)
-    int64_t *actions           # (S, A)
-    double *stood              # (S,)
-    double *shares             # (S,) probabilities to act, if they depend on the observation
-    bint averaged              # actions are not recorded: successors are drawn from rows averaged over the policy
-
-
-# A splitter for the widest table that is split: over actions, over successors, or over acting and passive.
-cdef RowSplitter splitter_for(Evaluator at, bint averaged)
 
 
 cdef class CountsEngine:
@@ -57,6 +43,13 @@ cdef class CountsEngine:
     # chain.actions (S, A); otherwise the policy draws them.
     cdef int move(
         self, Ledger *ledger, Record *record, Py_ssize_t t, int64_t n_acting, bint decided) except -1 nogil
-    # Play steps t..end - 1; flows: the record of interval 0, or NULL. Return the step reached: end, unless told.
+    # All that a run needs to go on from step t, and its restoring; return t.
+    cdef dict state(
+        self, const Ledger *ledger, Py_ssize_t t, object counts, object decisions, object rewards)
+    cdef Py_ssize_t resume(
+        self, dict found, Ledger *ledger, object counts, object decisions, object rewards) except -1
+    # Play steps t..end - 1, or up to the first call of a kernel that ends at `pause` or later; flows: the record of
+    # interval 0, or NULL. Return the step reached.
     cdef Py_ssize_t play(
-        self, Ledger *ledger, const Record *flows, Py_ssize_t t, Py_ssize_t end, int64_t *told) except -1 nogil
+        self, Ledger *ledger, const Record *flows, Py_ssize_t t, Py_ssize_t end, Py_ssize_t pause, int64_t *told
+    ) except -1 nogil

@@ -6,20 +6,22 @@ Contract   counts stay nonnegative and sum to N after every step. Draws do not d
 Cost       O(S A K) per step, whatever N. If passive agents stay where they are: O(S + A + K) if one agent acts, O(B) if
            few do and rows are kept in tables, or as in skipping.pyx if only counts and rewards are recorded.
 """
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
-from tmfcore._population.flows cimport (
-    Record, interval_of, note_active, note_passive_staying, note_single, note_standing, record_in)
+import numpy as np
+
+from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._population.carried cimport carried, check_state, restore
+from tmfcore._population.chain cimport Chain, allocate, splitter_for, step_counts
+from tmfcore._population.flows cimport Record, interval_of, note_single, note_standing, record_in
 from tmfcore._population.ledger cimport Ledger, check_run, end_early, end_step, open_ledger, tmf_tell, watched
 from tmfcore._base.interrupts cimport look
-from tmfcore._base.memory cimport room_for
-from tmfcore._model.model cimport Model, checked_row
+from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy
 from tmfcore._random.sampling cimport (
-    TMF_MOST_AGENTS, TMF_MOST_BATCHED, RowSplitter, Sampler, check_batch, scan, split_hypergeometric, start)
+    TMF_MOST_AGENTS, TMF_MOST_BATCHED, check_batch, split_hypergeometric, start, stream_bytes, stream_sound)
 from tmfcore._model.activation cimport Activation, ActingShares, read_activation, single_steps
 from tmfcore._population.coins cimport draw_acting
 from tmfcore._population.imitation cimport singles_of, skip_mutants
@@ -28,224 +30,6 @@ from tmfcore._population.skipping cimport skipping_of
 
 MAX_AGENTS = TMF_MOST_AGENTS
 MAX_AGENTS_BATCH = TMF_MOST_BATCHED      # if 1 < B < N
-
-cdef extern from "_base/simd/dense.h" nogil:
-    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
-
-
-cdef void arrive(
-    const int64_t *moved, const int32_t *successor, Py_ssize_t n_cells, int64_t *next_counts, int64_t *flow
-) noexcept nogil:
-    """Add a row of moves (K,) to next_counts and, unless NULL, to `flow` (K,), a row of the record."""
-    cdef Py_ssize_t k
-    if successor == NULL:
-        for k in range(n_cells):
-            next_counts[k] += moved[k]
-    else:
-        for k in range(n_cells):
-            next_counts[successor[k]] += moved[k]
-    if flow != NULL:
-        for k in range(n_cells):
-            flow[k] += moved[k]
-
-
-cdef void decide(Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain) noexcept nogil:
-    """Draw chain.actions (S, A) of the agents chain.acting (S,)."""
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t row = 0, n_rows, j
-    memset(chain.actions, 0, S * A * sizeof(int64_t))
-    while row < S:
-        n_rows = splitter.split_next(sampler, chain.acting, at.pi, S, A, &row)
-        for j in range(n_rows):
-            memcpy(chain.actions + splitter.label[j] * A, splitter.out + j * A, A * sizeof(int64_t))
-
-
-cdef double act(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record
-) noexcept nogil:
-    """Draw moves of the agents that take chain.actions (S, A); return the sum of their rewards."""
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
-    cdef Py_ssize_t row, n_rows, j
-    cdef int64_t n
-    cdef double own, reward = 0
-    for row in range(S * A):
-        n = chain.actions[row]
-        if n == 0:
-            continue
-        own = n * at.tables.reward[row]
-        reward += own
-        if record.decisions != NULL:
-            record.decisions[row] += n
-        if record.reward_sums != NULL:
-            record.reward_sums[row] += own
-    row = 0
-    while row < S * A:
-        n_rows = splitter.split_next(sampler, chain.actions, at.tables.transition, S * A, K, &row)
-        for j in range(n_rows):
-            arrive(splitter.out + j * K, successors_of(at, splitter.label[j]), K, chain.next_counts,
-                   NULL if record.active == NULL else record.active + splitter.label[j] * K)
-    return reward
-
-
-cdef int act_alone(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record, int t, double *reward
-) except -1 nogil:
-    """As act, for a single acting agent; a model that is asked_by_row evaluates only the row of this agent."""
-    cdef Py_ssize_t A = at.n_actions, K = at.n_successors
-    cdef Py_ssize_t o = 0, a, row, k = 0
-    cdef const int32_t *successor
-    splitter.open(sampler)
-    while chain.acting[o] == 0:
-        o += 1
-    a = scan(splitter.uniform(), at.pi + o * A, A)
-    row = o * A + a
-    if at.model.asked_by_row:
-        checked_row(at.model, t, <int>o, <int>a, chain.people.mu, at.tables.transition + row * K,
-                    at.tables.reward + row)
-    if K > 1:
-        k = scan(splitter.uniform(), at.tables.transition + row * K, K)
-    successor = successors_of(at, row)
-    chain.next_counts[k if successor == NULL else successor[k]] += 1
-    if record.decisions != NULL:
-        record.decisions[row] += 1
-    if record.reward_sums != NULL:
-        record.reward_sums[row] += at.tables.reward[row]
-        note_active(at, record, row, k, 1)
-    reward[0] = at.tables.reward[row]
-    return 0
-
-
-cdef double average_row(Evaluator at, Py_ssize_t o, double *out) noexcept nogil:
-    """out (S,) = sum_a pi(a | o) P(. | o, a); return the expected reward."""
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors
-    cdef Py_ssize_t a, k
-    cdef double share, mean = 0
-    cdef const double *row = at.tables.transition + o * A * K
-    cdef const int32_t *successor = successors_of(at, o * A)
-    memset(out, 0, S * sizeof(double))
-    if successor == NULL:
-        tmf_add_rows(at.pi + o * A, row, A, K, out)
-    for a in range(A):
-        share = at.pi[o * A + a]
-        mean += share * at.tables.reward[o * A + a]
-        if successor != NULL and share > 0:
-            for k in range(K):
-                out[successor[a * K + k]] += share * row[a * K + k]
-    return mean
-
-
-cdef double act_averaged(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain
-) noexcept nogil:
-    """As act, with moves drawn from rows averaged over the actions; return the sum of expected rewards."""
-    cdef Py_ssize_t S = at.n_observations, room = splitter.capacity // S
-    cdef Py_ssize_t o = 0, n_rows, j
-    cdef double reward = 0
-    while o < S:
-        n_rows = 0
-        while o < S and n_rows < room:
-            if chain.acting[o] > 0:
-                splitter.n[n_rows] = chain.acting[o]
-                reward += chain.acting[o] * average_row(at, o, splitter.p + n_rows * S)
-                n_rows += 1
-            o += 1
-        splitter.split(sampler, n_rows, S)
-        for j in range(n_rows):
-            arrive(splitter.out + j * S, NULL, S, chain.next_counts, NULL)
-    return reward
-
-
-cdef double rest(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record
-) noexcept nogil:
-    """Move the passive agents chain.resting (S,); return the sum of their rewards."""
-    cdef Py_ssize_t S = at.n_observations, K0 = at.n_passive_successors
-    cdef Py_ssize_t o, row = 0, n_rows, j
-    cdef int64_t[2] pair
-    cdef double own, reward = 0
-    for o in range(S):
-        own = chain.resting[o] * at.tables.passive_reward[o]
-        reward += own
-        if record.passive_reward_sums != NULL:
-            record.passive_reward_sums[o] += own
-    if at.model.passive_identity:
-        for o in range(S):
-            chain.next_counts[o] += chain.resting[o]
-            if record.passive != NULL:
-                note_passive_staying(at, record, o, chain.resting[o])
-        return reward
-    if K0 == 2:
-        splitter.open(sampler)
-        for o in range(S):
-            if chain.resting[o] > 0 and splitter.rare(chain.resting[o], at.tables.passive_transition + 2 * o, pair):
-                arrive(pair, passive_successors_of(at, o), 2, chain.next_counts,
-                       NULL if record.passive == NULL else record.passive + 2 * o)
-                chain.resting[o] = 0
-    while row < S:
-        n_rows = splitter.split_next(sampler, chain.resting, at.tables.passive_transition, S, K0, &row)
-        for j in range(n_rows):
-            o = splitter.label[j]
-            arrive(splitter.out + j * K0, passive_successors_of(at, o), K0, chain.next_counts,
-                   NULL if record.passive == NULL else record.passive + o * K0)
-    return reward
-
-
-cdef int step_counts(
-    Evaluator at, Sampler *sampler, RowSplitter splitter, Chain *chain, Record *record, int t, int64_t n_acting,
-    bint decided, double *reward
-) except -1 nogil:
-    """One step: the agents chain.acting (S,) act, the others are passive; n_acting is their number, or negative.
-
-    decided: chain.actions has their actions; otherwise the policy draws them.
-    reward: OUT, the sum over all agents.
-    """
-    cdef Py_ssize_t S = at.n_observations, o
-    memset(chain.next_counts, 0, S * sizeof(int64_t))
-    if n_acting == 1 and not decided:
-        act_alone(at, sampler, splitter, chain, record, t, reward)
-    elif chain.averaged and not decided:
-        reward[0] = act_averaged(at, sampler, splitter, chain)
-    else:
-        if not decided:
-            decide(at, sampler, splitter, chain)
-        reward[0] = act(at, sampler, splitter, chain, record)
-    for o in range(S):
-        chain.resting[o] = chain.people.counts[o] - chain.acting[o]
-    reward[0] += rest(at, sampler, splitter, chain, record)
-    chain.people.counts, chain.next_counts = chain.next_counts, chain.people.counts
-    for o in range(S):
-        chain.people.mu[o] = <double>chain.people.counts[o] / chain.people.n_agents
-    return 0
-
-
-cdef int allocate(Chain *chain, Evaluator at) except -1:
-    """Allocate all arrays of the chain as one block, which begins at people.mu; the caller frees that pointer."""
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions
-    cdef Py_ssize_t n_doubles = 3 * S + max(at.n_successors, at.n_passive_successors)
-    cdef double *memory = <double *>room_for(
-        n_doubles + 4.0 * S + <double>S * A, sizeof(double), b"the counts of a population")
-    chain.people.mu = memory
-    chain.stood = chain.people.mu + S
-    chain.shares = chain.stood + S
-    chain.people.row = chain.shares + S
-    chain.people.counts = <int64_t *>(memory + n_doubles)
-    chain.next_counts = chain.people.counts + S
-    chain.acting = chain.next_counts + S
-    chain.resting = chain.acting + S
-    chain.actions = chain.resting + S
-    return 0
-
-
-cdef RowSplitter splitter_for(Evaluator at, bint averaged):
-    cdef Py_ssize_t S = at.n_observations, A = at.n_actions, K = at.n_successors, K0 = at.n_passive_successors
-    cdef Py_ssize_t widest = max(2, A, K, K0)
-    cdef Py_ssize_t most = S * max(2, A, K0)
-    if averaged:
-        widest = max(widest, S)
-        most = max(most, S * S)
-    else:
-        most = max(most, S * A * K)
-    return RowSplitter((most + widest - 1) // widest, widest)
 
 
 cdef class CountsEngine:
@@ -299,6 +83,31 @@ cdef class CountsEngine:
             people.counts[o] = counts[o]
             people.mu[o] = <double>counts[o] / people.n_agents
 
+    cdef dict state(self, const Ledger *ledger, Py_ssize_t t, object counts, object decisions, object rewards):
+        found = carried(ledger, &self.chain.people, self.singles, self.at, t, counts, decisions, rewards)
+        found["words"] = None
+        if self.splitter is not None and self.splitter.opened:
+            found["words"] = np.array(<uint8_t[:stream_bytes()]><uint8_t *>self.splitter.words)
+        found["skipping"] = None
+        if self.skipping is not None:
+            found["skipping"] = self.skipping.until, self.skipping.block
+        return found
+
+    cdef Py_ssize_t resume(
+        self, dict found, Ledger *ledger, object counts, object decisions, object rewards
+    ) except -1:
+        cdef const int64_t[::1] now = found["now"]
+        cdef const uint8_t[::1] words = found["words"]
+        self.place(&now[0])
+        if words is not None and self.splitter is not None:
+            if <size_t>words.shape[0] != stream_bytes() or not stream_sound(&words[0]):
+                raise ValueError("words is no state of a stream")
+            memcpy(self.splitter.words, &words[0], stream_bytes())
+            self.splitter.opened = True
+        if self.skipping is not None and found["skipping"] is not None:
+            self.skipping.until, self.skipping.block = found["skipping"]
+        return restore(found, ledger, &self.chain.people, self.singles, self.at, counts, decisions, rewards)
+
     cdef int choose(self, Py_ssize_t t) except -1 nogil:
         cdef Chain *chain = &self.chain
         cdef Activation *who = &self.activation
@@ -311,14 +120,15 @@ cdef class CountsEngine:
         return 0
 
     cdef Py_ssize_t play(
-        self, Ledger *ledger, const Record *flows, Py_ssize_t t, Py_ssize_t end, int64_t *told
+        self, Ledger *ledger, const Record *flows, Py_ssize_t t, Py_ssize_t end, Py_ssize_t pause, int64_t *told
     ) except -1 nogil:
         cdef Population *people = &self.chain.people
         cdef Py_ssize_t n_steps
         cdef int64_t n_acting, i
         cdef Record record
         memset(&record, 0, sizeof(Record))
-        while t < end:
+        pause = min(pause, end)
+        while t < pause:
             if flows != NULL:
                 record = interval_of(flows, self.at, ledger.interval)
             n_steps = 1
@@ -370,7 +180,7 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         Py_ssize_t horizon, double discount, const int64_t[::1] batch, probability, Py_ssize_t record_every,
         int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions,
         double[::1] rewards not None, flows=None, int64_t[::1] watch=None, const int64_t[::1] lengths=None,
-        double[::1] so_far=None):
+        double[::1] so_far=None, pieces=None, dict state=None):
     """Simulate one replica of the counts chain.
 
     Parameters
@@ -401,6 +211,11 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     so_far : ndarray of float64, shape (1,), or None
         OUT. The discounted return up to the step at which an interrupt ended the run; the interval of that step is
         then recorded as it is.
+    pieces : Pauses or None
+        When to pause, and what takes the state then; see tmfcore._population.pauses.
+    state : dict or None
+        A state to go on from, of a run whose `initial_counts` were the same; it replaces the key that is otherwise
+        drawn from the bit generator, which the caller has restored.
 
     Returns
     -------
@@ -408,13 +223,14 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         Discounted return, mean over the agents.
     """
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions, o, n_intervals = rewards.shape[0]
+    cdef Py_ssize_t first = 0 if state is None else state["first"], t = 0, pause = horizon
     cdef CountsEngine engine
     cdef Population *people
     cdef Ledger ledger
     cdef Record record
     cdef int64_t unwatched = 0
     cdef int64_t *told = watched(watch, &unwatched)
-    cdef int64_t n_agents = check_run(model, horizon, record_every, initial_counts, counts, decisions, rewards,
+    cdef int64_t n_agents = check_run(model, horizon - first, record_every, initial_counts, counts, decisions, rewards,
                                       TMF_MOST_AGENTS, "the most for exact binomials", lengths)
     engine = CountsEngine.of(model, policy, horizon, n_agents, batch, probability,
                              decisions is not None or flows is not None)
@@ -428,13 +244,25 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         skip_mutants(engine.singles)
         engine.skipping = skipping_of(engine.at, people, engine.singles, engine.n_single, discount)
     engine.place(&initial_counts[0])
-    open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon, S * A,
-                people.counts, lengths)
-    try:
+    open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon - first,
+                S * A, people.counts, lengths)
+    if state is not None:
+        check_state(state, S, n_agents, first, horizon)
+        t = engine.resume(state, &ledger, np.asarray(counts), decisions, np.asarray(rewards))
+    else:
         with bit_generator.lock, nogil:
             for o in range(4):
                 people.key[o] = engine.sampler.bits.next_uint64(engine.sampler.bits.state)
-            engine.play(&ledger, NULL if flows is None else &record, 0, horizon, told)
+    try:
+        while True:
+            if pieces is not None:
+                pause = pieces.next(t)
+            with bit_generator.lock, nogil:
+                t = engine.play(&ledger, NULL if flows is None else &record, t, horizon, pause, told)
+            if pieces is not None and pieces.wanted(t):
+                pieces.keep(engine.state(&ledger, t, counts, decisions, rewards))
+            if t == horizon:
+                break
     except BaseException:
         end_early(&ledger, people.counts, so_far)
         raise

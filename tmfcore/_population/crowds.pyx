@@ -166,7 +166,7 @@ cdef class AgentsPopulations(Populations):
         return 0
 
     cdef Py_ssize_t advance(self, Py_ssize_t t, Py_ssize_t end) except -1 nogil:
-        return self.engine.play(&self.ledger, NULL, t, end, self.no_watch)
+        return self.engine.play(&self.ledger, NULL, t, end, end, self.no_watch)
 
     cdef int name_individuals(self) except -1:
         """Draw random permutations, from a stream of each key's own, so that they are no part of the state."""

@@ -43,6 +43,8 @@ cdef class Imitators(Singles):
     cdef Py_ssize_t wait(
         self, Evaluator at, Population *people, Ledger *ledger, Py_ssize_t o, Py_ssize_t t, Py_ssize_t n_steps
     ) except -1 nogil
+    # Bring the tables of mutation and policy to the stage of step t.
+    cdef int open_stage(self, Evaluator at, const double *mu, Py_ssize_t t) except -1 nogil
     cdef void count(self, Evaluator at, Population *people) noexcept nogil
     cdef void note_rewards(self, Evaluator at, Population *people) noexcept nogil
 

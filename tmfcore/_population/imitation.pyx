@@ -14,6 +14,9 @@ Cost       nothing per event that is skipped; O(1) per other event, or O(log S) 
 """
 from libc.math cimport expm1, log
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+import numpy as np
 
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.policy cimport stage_end, stage_of
@@ -68,11 +71,7 @@ cdef class Imitators(Singles):
         if self.ready == t:
             return 0
         if self.stage != stage_of(t, at.horizon, at.policy.n_stages):
-            self.stage = stage_of(t, at.horizon, at.policy.n_stages)
-            at.policy.table_at(<int>t, at.horizon, people.mu, at.pi_buffer, &at.pi)
-            for o in range(at.n_observations):
-                self.limits[2 * o] = at.pi[2 * o]
-                self.limits[2 * o + 1] = at.pi[2 * o] + at.pi[2 * o + 1] * self.rule.mutation
+            self.open_stage(at, people.mu, t)
         if self.draw(people, t):
             tmf_split_chances(self.events.draws.words, self.rule.logistic, &self.imitation.chances)
         if not people.passive.fresh or t != self.played or t % EXACT_EVERY == 0:
@@ -83,6 +82,36 @@ cdef class Imitators(Singles):
                 people.passive.sum += people.counts[o] * at.tables.passive_reward[o]
             people.passive.fresh = True
         self.ready = t
+        return 0
+
+    cdef int open_stage(self, Evaluator at, const double *mu, Py_ssize_t t) except -1 nogil:
+        cdef Py_ssize_t o
+        self.stage = stage_of(t, at.horizon, at.policy.n_stages)
+        at.policy.table_at(<int>t, at.horizon, mu, at.pi_buffer, &at.pi)
+        for o in range(at.n_observations):
+            self.limits[2 * o] = at.pi[2 * o]
+            self.limits[2 * o + 1] = at.pi[2 * o] + at.pi[2 * o + 1] * self.rule.mutation
+        return 0
+
+    cdef tuple carried(self, Evaluator at, Py_ssize_t t):
+        cdef Py_ssize_t S = at.n_observations
+        doubles = np.concatenate([<double[:S]>self.imitation.earned, <double[:S]>self.imitation.shared])
+        return doubles, np.array([self.stage >= 0, self.played == t, self.mutates, self.number, self.mutant])
+
+    cdef int resume(self, Evaluator at, Population *people, Py_ssize_t t, tuple found) except -1:
+        cdef Py_ssize_t S = at.n_observations
+        cdef const double[::1] doubles = found[0]
+        cdef bint fresh = people.passive.fresh
+        if doubles.shape[0] != 2 * S or len(found[1]) != 5 or not 0 <= found[1][4] < S:
+            raise ValueError("what imitating agents carry has another shape")
+        if found[1][0]:
+            self.open_stage(at, people.mu, t)
+            self.count(at, people)
+        memcpy(self.imitation.earned, &doubles[0], S * sizeof(double))
+        memcpy(self.imitation.shared, &doubles[S], S * sizeof(double))
+        self.played = t if found[1][1] else -1
+        self.mutates, self.number, self.mutant = found[1][2], found[1][3], found[1][4]
+        people.passive.fresh = fresh
         return 0
 
     cdef void count(self, Evaluator at, Population *people) noexcept nogil:
@@ -166,7 +195,7 @@ cdef class Imitators(Singles):
                 return 0
             waiting = tmf_next_mutant(people.key, self.number, chance, S, o, &self.mutant)
             self.number += 1
-            self.mutates = t + <Py_ssize_t>min(waiting, <double>at.horizon)
+            self.mutates = t + <Py_ssize_t>min(waiting, 4e18)
             self.count(at, people)
             people.passive.sum = people.counts[o] * at.tables.passive_reward[o]
             people.passive.fresh = True

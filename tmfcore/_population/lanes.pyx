@@ -11,40 +11,21 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from tmfcore._population.alias cimport tmf_alias
 from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._population.carried cimport check_state
+from tmfcore._population.lanes cimport TMF_SIDE, tmf_side
+from tmfcore._population.lane_states cimport recall, restore, state_of
 from tmfcore._population.ledger cimport check_run, tmf_tell
 from tmfcore._base.interrupts cimport look
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.model cimport Model, refuse_standing
 from tmfcore._population.passive cimport EXACT_EVERY, refresh
 from tmfcore._model.policy cimport Policy, stage_end, stage_of
-from tmfcore._population.singles cimport FIXED, Population, Singles, average_extra, tmf_batch, tmf_batch_open
+from tmfcore._population.singles cimport FIXED, Population, Singles, average_extra, tmf_batch_open
 
 cdef extern from "_population/lanes.h" nogil:
     enum:
-        TMF_SIDE
         TMF_SIDE_EVENTS
-    ctypedef struct tmf_side:
-        uint32_t pairs[32][16]
-        uint32_t extra_of[16]
-        double total[16]
-        double reward[16]
-        double whole[16]
-        int64_t n_populations, n_observations, n_actions
-        uint64_t n_agents
-        tmf_batch batch
-        uint64_t keys[16][4]
-        tmf_alias alias
-        int64_t n_blocks
-        uint32_t *counts
-        uint32_t *blocks
-        double *margin
-        double *rise
-        double *extra
-        int64_t *decisions[16]
-        double weight, discount
-        int64_t n_ties, n_biased
     bint TMF_SIDE_VECTORS
     int tmf_instruction_level()
     int64_t tmf_side_steps(const tmf_side *it)
@@ -94,19 +75,6 @@ def side(Model model not None, Policy policy not None, Py_ssize_t horizon, int64
 
 cdef class Side:
     """Plays groups of up to sixteen replicas, one after the other, with the same tables; made by `side`."""
-    cdef tmf_side *it
-    cdef void *memory
-    cdef double[::1] doubles
-    cdef int64_t[:, :, ::1] counts         # (R, J + 1, S)
-    cdef int64_t[:, :, :, ::1] decisions   # (R, J, S, A), or None
-    cdef double[:, ::1] rewards            # (R, J)
-    cdef int64_t[::1] idle                 # (S A,) decisions of idle lanes
-    cdef bint decides
-    cdef Evaluator at
-    cdef Population people                 # one replica, as Singles sees it
-    cdef Singles singles
-    cdef double *extra                     # (R, S, A) r - r0; it.extra is its mean over the policy, if averaged
-
     def __dealloc__(self):
         free(self.memory)
         free(self.people.mu)
@@ -254,7 +222,7 @@ cdef class Side:
     def run(self, const uint64_t[:, ::1] keys not None, const int64_t[:, ::1] initial_counts not None,
             double discount, Py_ssize_t record_every, int64_t[:, :, ::1] counts not None,
             int64_t[:, :, :, ::1] decisions, double[:, ::1] rewards not None,
-            double[::1] returns not None, int64_t[:, ::1] watch=None):
+            double[::1] returns not None, int64_t[:, ::1] watch=None, pieces=None, list states=None):
         """Simulate R <= 16 replicas of the counts chain.
 
         Parameters
@@ -275,6 +243,10 @@ cdef class Side:
             OUT. Discounted return, mean over the agents.
         watch : ndarray of int64, shape (R, 1), or None
             OUT. As in counts.run; an interrupt leaves `returns` so far.
+        pieces : Pauses or None
+            As in counts.run; what it takes is a list of the states of all replicas.
+        states : list of R dicts, or None
+            As in counts.run, all at the same step.
 
         Returns
         -------
@@ -293,9 +265,15 @@ cdef class Side:
         cdef Evaluator at = self.at
         cdef tmf_side *it = self.it
         cdef Py_ssize_t R = keys.shape[0], horizon = at.horizon, n_stages = at.policy.n_stages
-        cdef Py_ssize_t t = 0, j = 0, start = 0, end = 0, left = min(record_every, horizon), r
-        cdef Py_ssize_t steps = tmf_side_steps(it), chunk = self.singles.steps
+        cdef Py_ssize_t t = 0, j = 0, start = 0, end = 0, left, r
+        cdef Py_ssize_t steps = tmf_side_steps(it), chunk = self.singles.steps, first = 0, pause = horizon
         cdef int n_steps
+        if states is not None:
+            first = states[0]["first"]
+            for state in states:
+                check_state(state, at.n_observations, self.people.n_agents, first, horizon)
+            t = states[0]["t"]
+        left = min(record_every, horizon - first)
         if not (1 <= R <= TMF_SIDE
                 and initial_counts.shape[0] == counts.shape[0] == rewards.shape[0] == returns.shape[0] == R
                 and (decisions is None or decisions.shape[0] == R) and (watch is None or watch.shape[0] == R)):
@@ -306,39 +284,52 @@ cdef class Side:
                              f"{'with' if self.decides else 'without'} them")
         if keys.shape[1] != 4:
             raise ValueError(f"keys have {keys.shape[1]} words; must have 4")
-        check_run(at.model, horizon, record_every, initial_counts[0], counts[0],
+        check_run(at.model, horizon - first, record_every, initial_counts[0], counts[0],
                   None if decisions is None else decisions[0], rewards[0], MOST_AGENTS,
                   "the most for replicas side by side")
-        self.place(keys, initial_counts, counts, discount)
+        self.place(keys, initial_counts if states is None else np.stack([one["now"] for one in states]), counts,
+                   discount)
         self.counts, self.decisions, self.rewards = counts, decisions, rewards
+        self.open(at)
+        if states is not None:
+            j = restore(self, states)
+            left = states[0]["record"]["left"] if "record" in states[0] else left
+            for r in range(t - t % chunk, t, steps):      # draw the words of this block again
+                tmf_side_words(it, r)
+        self.begin_interval(j)
+        if states is not None:
+            recall(self, states, j)
         try:
-            with nogil:
-                self.open(at)
-                self.begin_interval(0)
-                while t < horizon:
-                    if self.singles.stage != stage_of(t, horizon, n_stages):
-                        self.open_tables(at, t)
-                    if t > 0 and t % EXACT_EVERY == 0:
-                        tmf_side_refresh(it, self.singles.level, self.singles.slope)
-                    start = t
-                    end = min(t - t % chunk + chunk, stage_end(self.singles.stage, horizon, n_stages))
-                    end = min(end, t - t % EXACT_EVERY + EXACT_EVERY)
-                    while t < end:
-                        if t % steps == 0:
-                            tmf_side_words(it, t)
-                        n_steps = <int>min(min(steps - t % steps, end - t), left)
-                        tmf_side_play(it, t, n_steps)
-                        t += n_steps
-                        left -= n_steps
-                        if left == 0:
-                            self.end_interval(j)
-                            j += 1
-                            left = min(record_every, horizon - t)
-                            self.begin_interval(j)
-                    self.check(at, start, end)
-                    for r in range(0 if watch is None else R):
-                        tmf_tell(&watch[r, 0], t)
-                    look(&at.looks)
+            while t < horizon:
+                if pieces is not None:
+                    pause = pieces.next(t)
+                with nogil:
+                    while t < pause:
+                        if self.singles.stage != stage_of(t, horizon, n_stages):
+                            self.open_tables(at, t)
+                        if t > 0 and t % EXACT_EVERY == 0:
+                            tmf_side_refresh(it, self.singles.level, self.singles.slope)
+                        start = t
+                        end = min(t - t % chunk + chunk, stage_end(self.singles.stage, horizon, n_stages))
+                        end = min(end, t - t % EXACT_EVERY + EXACT_EVERY)
+                        while t < end:
+                            if t % steps == 0:
+                                tmf_side_words(it, t)
+                            n_steps = <int>min(min(steps - t % steps, end - t), left)
+                            tmf_side_play(it, t, n_steps)
+                            t += n_steps
+                            left -= n_steps
+                            if left == 0:
+                                self.end_interval(j)
+                                j += 1
+                                left = min(record_every, horizon - t)
+                                self.begin_interval(j)
+                        self.check(at, start, end)
+                        for r in range(0 if watch is None else R):
+                            tmf_tell(&watch[r, 0], t)
+                        look(&at.looks)
+                if pieces is not None and pieces.wanted(t):
+                    pieces.keep([state_of(self, r, t, j, left) for r in range(R)])
         except BaseException:
             if j < rewards.shape[1]:
                 self.end_interval(j)

@@ -127,6 +127,7 @@ cdef class Singles:
     cdef double *slope         # (S,)
     cdef double *margin        # (S, 2)  level + slope, 2 slope
     cdef Event last            # the agent that acted last
+    cdef bint recalled         # `extra` is that of an earlier run, not to be read again
 
     # For a run of at.horizon steps, at n_single of which one agent acts; reads whether people.observations is NULL.
     # Unless actions matter, rows may be averaged over the policy; rewards are then expectations over the actions.
@@ -153,6 +154,9 @@ cdef class Singles:
     cdef int pricing(self, Evaluator at, bint paid) noexcept nogil
     # Event i, of the present block.
     cdef Event event(self, Py_ssize_t i) noexcept nogil
+    # What the next step needs besides counts, streams and the sum of r0, as numbers; and its restoring before step t.
+    cdef tuple carried(self, Evaluator at, Py_ssize_t t)
+    cdef int resume(self, Evaluator at, Population *people, Py_ssize_t t, tuple found) except -1
     # The i-th agent that acted at the last step.
     cdef Event acted(self, Py_ssize_t i) noexcept nogil
     cdef void couple(self, Evaluator at, Population *people) noexcept nogil

@@ -11,7 +11,9 @@ Cost       O(1) per event if neither kernel nor policy depends on mu and rewards
 from libc.math cimport cbrt, isfinite
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
+
+import numpy as np
 
 from tmfcore._base.memory cimport room_for
 from tmfcore._population.alias cimport AliasTables, Layout, bits_for, cells_in, layout_of
@@ -228,7 +230,7 @@ cdef class Singles:
             at.model.tables_at(<int>t, people.mu, &wanted, True)
         else:
             at.tables_at(<int>t, people.mu)
-        for i in range(at.n_observations * at.n_actions):
+        for i in range(0 if self.recalled else at.n_observations * at.n_actions):
             self.extra[i] = at.tables.reward[i] - at.tables.passive_reward[i // at.n_actions]
         for i in range(at.n_observations):
             if at.model.constant:
@@ -323,6 +325,32 @@ cdef class Singles:
                 if not isfinite(events.standing[o]):
                     refuse_standing(at.model, <int>(end - n_steps), <int>o, people.mu)
             refuse_standing(at.model, <int>(end - n_steps), <int>self.last.observation, people.mu)
+        return 0
+
+    cdef tuple carried(self, Evaluator at, Py_ssize_t t):
+        cdef Py_ssize_t S = at.n_observations
+        doubles = np.zeros(S * at.n_actions + S)
+        cdef double[::1] to = doubles
+        cdef bint opened = self.stage >= 0 and self.manner in (FIXED, MEETINGS)
+        if opened:
+            memcpy(&to[0], self.extra, S * at.n_actions * sizeof(double))
+        if self.coupled:
+            memcpy(&to[S * at.n_actions], self.events.pull, S * sizeof(double))
+        return doubles, np.array([opened, self.played == t])
+
+    cdef int resume(self, Evaluator at, Population *people, Py_ssize_t t, tuple found) except -1:
+        cdef Py_ssize_t S = at.n_observations
+        cdef const double[::1] doubles = found[0]
+        if doubles.shape[0] != S * at.n_actions + S or len(found[1]) != 2:
+            raise ValueError("what single agents carry has another shape")
+        if found[1][0] and self.manner in (FIXED, MEETINGS):
+            memcpy(self.extra, &doubles[0], S * at.n_actions * sizeof(double))
+            self.recalled = True
+            self.open_rewards(at, people, t)
+            self.open_tables(at, people.mu, t)
+        if self.coupled:
+            memcpy(self.events.pull, &doubles[S * at.n_actions], S * sizeof(double))
+        self.played = t if found[1][1] else -1
         return 0
 
     cdef Event event(self, Py_ssize_t i) noexcept nogil:

@@ -17,7 +17,8 @@ from tmfcore._base.memory cimport room_for
 from tmfcore._model.activation cimport ActingShares
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy
-from tmfcore._population.counts cimport CountsEngine, splitter_for
+from tmfcore._population.chain cimport splitter_for
+from tmfcore._population.counts cimport CountsEngine
 from tmfcore._population.flows cimport Record
 from tmfcore._population.ledger cimport resume_ledger
 from tmfcore._population.singles cimport Singles
@@ -269,7 +270,7 @@ cdef class CountsPopulations(Populations):
         return 0
 
     cdef Py_ssize_t advance(self, Py_ssize_t t, Py_ssize_t end) except -1 nogil:
-        return self.engine.play(&self.ledger, NULL, t, end, self.no_watch)
+        return self.engine.play(&self.ledger, NULL, t, end, end, self.no_watch)
 
     cdef int decided(self, Py_ssize_t r, Py_ssize_t t, const int64_t[:, :, ::1] decisions) except -1:
         """Make step t of replica r with decisions (R, S, A)."""

@@ -57,14 +57,14 @@ cdef struct Trajectory:        # a row of each; NULL: not recorded
     uint8_t *actions           # (N,) of action_width
     int action_width
     double *rewards            # (N,)
-    Py_ssize_t every           # steps from one row to the next
+    Py_ssize_t first, every    # the step of row 0, and the steps from one row to the next
 
 
 cdef inline Trajectory rows_of(const Trajectory *recorded, const Population *people, Py_ssize_t t) noexcept nogil:
     """The row of step t of the arrays (J, N) that begin at `recorded`; no pointers if it has none."""
     cdef inline Trajectory row = recorded[0]
-    cdef Py_ssize_t first = t // recorded.every * people.n_agents
-    if t % recorded.every:
+    cdef Py_ssize_t first = (t - recorded.first) // recorded.every * people.n_agents
+    if (t - recorded.first) % recorded.every:
         memset(&row, 0, sizeof(Trajectory))
         return row
     if row.observations != NULL:

@@ -7,6 +7,7 @@ from typing_extensions import disjoint_base
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
+from tmfcore._population.pauses import Pauses
 
 MAX_AGENTS: Final[int]
 MAX_OBSERVATIONS: Final[int]
@@ -14,6 +15,9 @@ MAX_ROWS: Final[int]
 
 def observation_dtype(n_observations: int) -> np.dtype[np.unsignedinteger[Any]]: ...
 def action_dtype(n_actions: int) -> np.dtype[np.signedinteger[Any]]: ...
+def check_observations(
+    observations: NDArray[np.uint8], now: NDArray[np.int64], dtype: np.dtype[np.unsignedinteger[Any]]
+) -> None: ...
 def run(
     model: Model,
     policy: Policy,
@@ -33,6 +37,8 @@ def run(
     threads: int = 1,
     watch: NDArray[np.int64] | None = None,
     so_far: NDArray[np.float64] | None = None,
+    pieces: Pauses | None = None,
+    state: dict[str, Any] | None = None,
 ) -> float: ...
 
 @disjoint_base

@@ -1,4 +1,4 @@
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.random import BitGenerator
@@ -8,6 +8,7 @@ from typing_extensions import disjoint_base
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
+from tmfcore._population.pauses import Pauses
 
 MAX_AGENTS: Final[int]
 MAX_AGENTS_BATCH: Final[int]
@@ -29,6 +30,8 @@ def run(
     watch: NDArray[np.int64] | None = None,
     lengths: NDArray[np.int64] | None = None,
     so_far: NDArray[np.float64] | None = None,
+    pieces: Pauses | None = None,
+    state: dict[str, Any] | None = None,
 ) -> float: ...
 
 @disjoint_base

@@ -1,4 +1,4 @@
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
+from tmfcore._population.pauses import Pauses
 
 MOST: Final[int]
 MOST_AGENTS: Final[int]
@@ -23,6 +24,8 @@ class Side:
         rewards: NDArray[np.float64],
         returns: NDArray[np.float64],
         watch: NDArray[np.int64] | None = ...,
+        pieces: Pauses | None = ...,
+        states: list[dict[str, Any]] | None = ...,
     ) -> tuple[int, int]: ...
     def run_apart(
         self,

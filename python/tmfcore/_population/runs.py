@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from tmfcore._model.schedules import Active
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
 from tmfcore._population import lanes, names, skipping
+from tmfcore._population.pauses import Pauses, end_of
 from tmfcore._population.simulation import Trajectories
 from tmfcore._random import sampling, seeding
 
@@ -40,17 +42,23 @@ class Run:
         self, game: Game, policy: Policy, engine: str, n_agents: int, batch: IntArray | None,
         probability: Active | None, record_every: int, start: IntArray | None, replicas: int, decisions: bool,
         trajectories: bool, threads: int | None = 1, seconds: float = 0.0,
+        states: list[dict[str, Any]] | None = None, keep_state: bool = False,
     ) -> None:  # fmt: skip
         self.model = model = game.model
         self.policy, self.engine, self.n_agents, self.start = policy, engine, n_agents, start
         self.horizon, self.discount, self.initial = game.n_steps, game.discount, game.initial
         self.batch, self.probability = batch, probability
-        self.asked_every, self.record_every = record_every, min(record_every, self.horizon)
-        n_obs, n_act, n_intervals = model.n_observations, model.n_actions, -(-self.horizon // record_every)
+        self.states, self.keep_state = states, keep_state  # to go on from; whether to keep those at the end
+        self.first: int = 0 if states is None else states[0]["t"]
+        n_steps = self.horizon - self.first
+        self.asked_every, self.record_every = record_every, min(record_every, n_steps)
+        n_obs, n_act, n_intervals = model.n_observations, model.n_actions, -(-n_steps // record_every)
         needed = records(replicas, n_intervals, n_obs, n_act, decisions)
         if engine == "agents":
             bytes_each = agents_kernel.observation_dtype(n_obs).itemsize
             needed["agents"] = (bytes_each, min(replicas, threads or available_processors()), n_agents)
+            if keep_state:
+                needed["states"] = (bytes_each, replicas, n_agents)
         if trajectories:
             whole = bytes_each + agents_kernel.action_dtype(n_act).itemsize + 8
             needed["trajectories"] = (whole, n_intervals, n_agents)
@@ -63,6 +71,8 @@ class Run:
         self.rewards: FloatArray = np.empty((replicas, n_intervals))
         self.returns: FloatArray = np.empty(replicas)
         self.sides: list[lanes.Side] = []  # that no thread uses now; their tables are made once
+        self.n_replicas = replicas
+        self.ends: dict[int, Any] = {}  # the states at the end of replicas, if they are kept
         self.individuals = None
         if trajectories:
             table = (n_intervals, n_agents)
@@ -83,6 +93,10 @@ class Run:
         fewest = lanes.fewest(self.model.n_observations)
         if self.decisions is not None and self.record_every == 1:
             return lanes.MOST + 1  # writing S A decisions at every step takes most of the time, and more in many places
+        if self.states is not None and not all(
+            one["fresh"] and one["singles"] is not None and one["singles"][1][0] for one in self.states
+        ):
+            return lanes.MOST + 1
         if replicas >= fewest and self.engine == "counts" and self.batch is not None:
             single = self.batch[0] == 1 and self.decisions is None
             if single and skipping.applies(self.model, self.policy, self.horizon, self.n_agents):
@@ -100,10 +114,19 @@ class Run:
             self.model, self.policy, self.horizon, self.n_agents, self.decisions is not None, int(self.batch[0])
         )
 
-    def side_by_side(self, group: range, seeds: Sequence[seeding.Stream], watch: IntArray) -> None:
-        """Run the replicas of `group` and write their rows of the outputs."""
+    def side_by_side(
+        self, group: range, seeds: Sequence[seeding.Stream], watch: IntArray, pieces: Pauses | None = None,
+        states: list[dict[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
+        """Run the replicas of `group`, from these states if they are given, and write their rows of the outputs."""
         rows = slice(group.start, group.stop)
-        if self.start is None:
+        if states is None and self.states is not None:
+            states = self.states[rows]
+        if states is not None:
+            start = np.stack([_begun(one) for one in states])
+            keys = np.stack([one["key"] for one in states])
+            states = [{"first": self.first, **one} for one in states]
+        elif self.start is None:
             streams = [seeding.generator(seed) for seed in seeds[rows]]
             start = np.array([sampling.multinomial(one.bit_generator, self.n_agents, self.initial) for one in streams])
             keys = seeding.keys(streams)
@@ -119,35 +142,60 @@ class Run:
         side.run(
             keys, start, self.discount, self.record_every, self.counts[rows],
             None if self.decisions is None else self.decisions[rows], self.rewards[rows], self.returns[rows],
-            watch[rows],
+            watch[rows], pieces, states,
         )  # fmt: skip
         self.sides.append(side)
 
-    def alone(self, r: int, seed: seeding.Stream, threads: int, watch: IntArray) -> None:
+    def alone(
+        self, r: int, seed: seeding.Stream, threads: int, watch: IntArray, pieces: Pauses | None = None,
+        state: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         """Run replica `r` on `threads` threads and write row `r` of the outputs; `watch` (R, 1) as for the kernels."""
         generator = seeding.generator(seed)
-        if self.start is None:
+        if state is None and self.states is not None:
+            state = self.states[r]
+        if state is not None:
+            start = _begun(state).copy()
+            if state.get("generator") is not None:
+                generator = seeding.restored(state["generator"])
+            state = {"first": self.first, **state}
+        elif self.start is None:
             start = sampling.multinomial(generator.bit_generator, self.n_agents, self.initial)
         else:
             start = self.start[r % len(self.start)]
         told, so_far = watch[r], self.returns[r : r + 1]
         shared = (self.horizon, self.discount, self.batch, self.probability, self.record_every)
         outputs = (self.counts[r], None if self.decisions is None else self.decisions[r], self.rewards[r])
+        if pieces is not None:
+            pieces = pieces.with_generator(generator)
         if self.engine == "counts":
             value = counts_kernel.run(
                 self.model, self.policy, generator.bit_generator, start, *shared, *outputs, watch=told,
-                so_far=so_far,
+                so_far=so_far, pieces=pieces, state=state,
             )
         else:
             observations, actions, rewards = (None, None, None) if self.individuals is None else self.individuals
-            key = seeding.key(generator)
+            key = seeding.key(generator) if state is None else state["key"]
             value = agents_kernel.run(
                 self.model, self.policy, key, start, *shared, *outputs, observations, actions, rewards, threads, told,
-                so_far,
+                so_far, pieces, state,
             )  # fmt: skip
             if self.individuals is not None:
-                names.rename(key, start, *self.individuals)
+                origin = start if state is None else state.get("origin", start)
+                names.rename(key, origin, *self.individuals)
         self.returns[r] = value
+
+    def keeps(self, first: int) -> Pauses | None:
+        """The Pauses of a run from replica `first` on whose state at the end is kept, without a checkpoint."""
+        return None if not self.keep_state else Pauses(
+            self.horizon, lambda: False, lambda states: self.end(first, states), at_end=True
+        )
+
+    def end(self, first: int, states: list[dict[str, Any]]) -> None:
+        """Keep the states at the end of replicas from `first` on."""
+        for r, state in enumerate(states, first):
+            origin = self.states[r] if self.states is not None else {"origin": self.counts[r, 0].copy()}
+            self.ends[r] = end_of(state) | {"origin": origin["origin"]}
 
     def so_far(self, made: IntArray, whole: bool) -> tuple[int, slice | IntArray] | None:
         """What is recorded of a run that ended early: the number of steps, and the replicas that made so many.
@@ -156,7 +204,7 @@ class Run:
         those that are furthest. None: there are none.
         """
         reached = int(made.max())
-        if reached == 0 or (whole and reached < self.horizon):
+        if reached == self.first or (whole and reached < self.horizon):
             return None
         kept = np.flatnonzero(made[:, 0] == reached)
         together = kept[-1] - kept[0] + 1 == len(kept)  # which takes no copy
@@ -170,7 +218,7 @@ class Run:
         if bad.any():
             r, j = (int(i) for i in np.argwhere(bad)[0])
             raise ValueError(
-                f"the mean reward of replica {r} in the interval from step t = {j * self.record_every} is "
+                f"the mean reward of replica {r} in the interval from step t = {self.first + j * self.record_every} is "
                 f"{self.rewards[r, j]}; must be finite: the sum of the rewards overflows{self.largest(r, j)}"
             )
         r = int(np.argmin(np.isfinite(self.returns)))
@@ -182,11 +230,17 @@ class Run:
 
     def largest(self, r: int, j: int) -> str:
         """The largest reward at the beginning of an interval, in words."""
-        mu, t = self.counts[r, j] / self.n_agents, j * self.record_every
+        mu, t = self.counts[r, j] / self.n_agents, self.first + j * self.record_every
         active, _, passive, _ = self.model.tables(mu, t)
         size = np.maximum(np.abs(active).max(axis=1), np.abs(passive))
         o = int(np.argmax(size))
         return f" (up to {size[o]:g} at step t = {t}, observation {o})"
+
+
+def _begun(state: dict[str, Any]) -> IntArray:
+    """The counts at the first step that is recorded."""
+    counts: IntArray = state["record"]["counts"][0] if "record" in state else state["now"]
+    return counts
 
 
 def records(replicas: int, n_intervals: int, n_obs: int, n_act: int, decisions: bool) -> dict[str, tuple[int, ...]]:

@@ -29,13 +29,16 @@ from tmfcore._model.policy import CallablePolicy, Policy
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
+from tmfcore._population.continuing import states_of
 from tmfcore._population.costs import BESIDE, seconds_per_step
 from tmfcore._population.jumps import Times, simulated
+from tmfcore._population.kept_runs import KeptRun, opened_for
 from tmfcore._population.on_paths import simulated_on_paths
 from tmfcore._population.runs import Run, groups_of
 from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore._population.starts import start_of
 from tmfcore._random import seeding
+from tmfcore._results.checkpoint import CheckpointLike
 
 __all__ = ["REPLICAS", "simulate"]
 
@@ -57,7 +60,7 @@ def simulate(
     *,
     replicas: int = 1,
     engine: Engine = "auto",
-    start: Start | FloatsLike = "rounded",
+    start: Start | FloatsLike | Simulation = "rounded",
     rng: seeding.RNG = None,
     threads: int | None = None,
     record_every: int = 1,
@@ -65,6 +68,8 @@ def simulate(
     trajectories: bool = False,
     progress: bars.Progress = False,
     times: Times | FloatsLike | None = None,
+    checkpoint: CheckpointLike | None = None,
+    keep_state: bool = False,
 ) -> Simulation:
     """Sample R independent populations of `n_agents` agents (Theory, section 5).
 
@@ -86,10 +91,13 @@ def simulate(
         agent. Both have the same law, but use different random draws. "auto": agents if trajectories are requested, or
         if so few agents move that moving them one by one is expected to be cheaper; else counts. The choice depends on
         the sizes of the game, the schedule, N and `decisions` only.
-    start : {"rounded", "sampled"} or (S,) or (R, S) integers, optional
+    start : {"rounded", "sampled"} or (S,) or (R, S) integers or Simulation, optional
         Counts at the start. "rounded": n_agents * game.initial, rounded by largest remainder (ties to the lower
         index). "sampled": each agent is drawn from game.initial, in each replica. Or the counts; each row must sum to
-        n_agents. Individuals of `trajectories` are assigned to these observations uniformly at random.
+        n_agents. Individuals of `trajectories` are assigned to these observations uniformly at random. A Simulation
+        made with keep_state=True: its replicas go on from its last step T0, in the same random streams, to the end of a
+        longer game of the same sizes. The policy and functions of the game receive the true t; `steps` begins at T0,
+        and `returns` are sums over the steps from T0 on. `rng` must be None. No Poisson clocks, no random noise.
     rng : int, Generator, SeedSequence or None, optional
         Seed. One stream is spawned per replica, so results never depend on `threads` or `record_every`.
     threads : int or None, optional
@@ -113,6 +121,13 @@ def simulate(
     times : float, (J+1,) floats, "events" or None, optional
         Only with Poisson clocks: the times at which to record, from 0 to the horizon. A number: its multiples, and the
         horizon. "events": the times of all events, of one replica. None: 0, 1, 2, ... and the horizon.
+    checkpoint : path, Checkpoint or None, optional
+        A file in which the state of the run is kept, every minute or as `Checkpoint` says, also within a replica; if it
+        exists, the run goes on from it, to the same bits. Needs `rng`. Not with Poisson clocks. It holds the outputs so
+        far, and for each replica that runs some kilobytes, or with the agents engine the observation of every agent.
+    keep_state : bool, optional
+        True keeps the state at the end of each replica in `Simulation.ends`, for `start`: about 10 kilobytes and O(S A)
+        numbers, and with the agents engine the observation of every agent.
 
     Returns
     -------
@@ -135,6 +150,9 @@ def simulate(
     O(R (changes of the counts + J S)). Memory: the recorded output, plus 2 bytes per agent and thread (S <= 256) for
     the agents engine.
 
+    Where kernels draw all events, two runs joined by `start` have the bits of one run of the whole horizon. Where steps
+    that change nothing are skipped, or tables are worth their time in the longer run only, they have its law.
+
     Examples
     --------
     >>> import tmfcore as tmf
@@ -146,7 +164,11 @@ def simulate(
     >>> print(f"{run.returns.mean():.1f}")
     5.5
     """
+    keep_state = check.as_bool(keep_state, "keep_state")
     if isinstance(schedule, Poisson):
+        start = without_states(start, keep_state, "with Poisson clocks")
+        if checkpoint is not None:
+            raise ValueError("checkpoint is given; must be None with Poisson clocks, whose runs cannot be kept")
         return simulated(
             game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
             record_every=record_every, decisions=decisions, trajectories=trajectories, progress=progress, times=times,
@@ -155,9 +177,11 @@ def simulate(
     game = in_steps(game, schedule, n_agents, random=True)
     as_schedule(schedule)
     if game._first is not None:
+        start = without_states(start, keep_state, "if the noise is random")
         return simulated_on_paths(
             game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
             record_every=record_every, decisions=decisions, trajectories=trajectories, progress=progress,
+            checkpoint=checkpoint,
         )  # fmt: skip
     kernel = as_policy(policy, game)
     n_agents = check.as_positive_int(n_agents, "n_agents")
@@ -166,6 +190,8 @@ def simulate(
     decisions = check.as_bool(decisions, "decisions")
     trajectories = check.as_bool(trajectories, "trajectories")
     threads = None if threads is None else check.as_positive_int(threads, "threads")
+    if isinstance(start, Simulation) and engine == "auto":
+        engine = start.engine
     asked = engine = _choose_engine(check.as_choice(engine, "engine", Engine), trajectories, replicas)
     bars.check(progress)
     check_population(n_agents, engine)
@@ -180,13 +206,25 @@ def simulate(
         engine, n_agents, why, costs["counts"], costs["agents"],
     )  # fmt: skip
     check_batches(n_agents, batch, engine)
-    given, start_name = start_of(start, n_agents, replicas, game)
+    states = None
+    if isinstance(start, Simulation):
+        new = Fingerprint.of(game, schedule, n_agents, policy=kernel)
+        states = states_of(start, game, n_agents, replicas, engine, rng, new)
+        given: IntArray | None = start.counts[:, -1]
+        start_name = "given"
+    else:
+        given, start_name = start_of(start, n_agents, replicas, game)
 
     run = Run(
         game, kernel, engine, n_agents, batch, probability, record_every, given, replicas, decisions,
-        trajectories, threads, horizon * costs[engine],
+        trajectories, threads, horizon * costs[engine], states, keep_state,
     )  # fmt: skip
-    seeds = seeding.seeds(rng, replicas)
+    fingerprint = Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start_name)
+    keeper = opened_for(checkpoint, fingerprint, rng, given, {
+        "engine": engine, "replicas": replicas, "record_every": record_every, "decisions": decisions,
+        "trajectories": trajectories, "keep_state": keep_state,
+    }, states)  # fmt: skip
+    seeds = seeding.seeds(rng if states is None else 0, replicas)  # of which none is used then
     fewest = run.fewest_beside(replicas)
     seconds = horizon * costs[engine] * (BESIDE if replicas >= fewest else 1.0)
     python = calls_python(game, kernel, schedule)
@@ -197,13 +235,13 @@ def simulate(
 
     def simulation(n_steps: int, replicas: slice | IntArray, individuals: Trajectories | None) -> Simulation:
         """The first steps of some replicas."""
-        n_intervals = -(-n_steps // record_every)
+        n_intervals = -(-(n_steps - run.first) // record_every)
         return Simulation._made(
             counts=run.counts[replicas, : n_intervals + 1],
             decisions=None if run.decisions is None else run.decisions[replicas, :n_intervals],
             rewards=run.rewards[replicas, :n_intervals],
             returns=run.returns[replicas],
-            steps=appearance.recorded_steps(n_steps, record_every),
+            steps=run.first + appearance.recorded_steps(n_steps - run.first, record_every),
             n_agents=n_agents,
             discount=game.discount,
             horizon=n_steps,
@@ -213,30 +251,36 @@ def simulate(
             game=game.name,
             trajectories=individuals,
             **appearance.appearance_of(game),
-            fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start_name),
+            ends=tuple(run.ends[r] for r in range(run.n_replicas)) if len(run.ends) == run.n_replicas else None,
+            fingerprint=fingerprint,
         )
 
-    groups = groups_of(replicas, workers, fewest)
-    with bars.reporter(progress, replicas * horizon, "steps") as report:
-        watch = Watch(replicas, report)
+    with bars.reporter(progress, replicas * (horizon - run.first), "steps") as report:
+        watch = Watch(replicas, lambda made: report(made - replicas * run.first))
+        watch.words[:] = run.first
+        kept = None if keeper is None else KeptRun(run, keeper, workers, fewest, watch.words)
+        groups = groups_of(replicas, workers, fewest) if kept is None else [group for group, _ in kept.jobs]
 
         def play(group: int) -> None:
-            if len(groups[group]) > 1:
-                run.side_by_side(groups[group], seeds, watch.words)
+            if kept is not None:
+                kept.play(group, seeds, inside)
+            elif len(groups[group]) > 1:
+                run.side_by_side(groups[group], seeds, watch.words, run.keeps(groups[group].start))
             else:
                 r = groups[group].start
-                run.alone(r, seeds[r], inside, watch.words)
+                run.alone(r, seeds[r], inside, watch.words, run.keeps(r))
 
         try:
-            over_replicas(
-                play, len(groups), workers, seconds * replicas / len(groups), None if progress is False else watch
-            )
+            each = seconds * replicas / max(1, len(groups))
+            over_replicas(play, len(groups), workers, each, None if progress is False else watch)
         except BaseException as error:
             found = run.so_far(watch.words, isinstance(error, Exception))
             error.partial = None if found is None else simulation(*found, None)  # type: ignore[attr-defined]  # ours
             raise
 
     run.refuse_overflow()
+    if kept is not None:
+        kept.journal.write()
     return simulation(horizon, slice(None), run.trajectories)
 
 
@@ -272,6 +316,17 @@ def cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: d
     if cells > MOST_CELLS:
         return "counts"
     return "agents" if costs["agents"] < 0.8 * costs["counts"] else "counts"
+
+
+def without_states(
+    start: Start | FloatsLike | Simulation, keep_state: bool, when: str
+) -> Start | FloatsLike:
+    """`start`, of a run that has no states."""
+    if keep_state:
+        raise ValueError(f"keep_state is True; must be False {when}")
+    if isinstance(start, Simulation):
+        raise ValueError(f"start is a Simulation; must be counts or a word {when}")
+    return start
 
 
 def check_population(n_agents: int, engine: str) -> None:

@@ -128,6 +128,8 @@ class Simulation(appearance.Timed, Result[SharesKind]):
         interval counts as a step. None: steps * step.
     noise : (R, T) int64 or (R, T, ...) float64 or None
         If the noise is random, the path of each replica, as `Game.on` takes it: states of a chain, or values.
+    ends : tuple of R dicts or None
+        With keep_state=True, the state of each replica at the end, from which `simulate(start=run)` goes on.
     fingerprint : Fingerprint or None
         Identifies game, schedule, N, policy and start, so that only matching results are combined. None, for a result
         made by hand: it cannot be combined with others.
@@ -159,6 +161,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     action_labels: tuple[str, ...] = ()
     record_times: FloatArray | None = None
     noise: FloatArray | IntArray | None = None
+    ends: tuple[dict[str, Any], ...] | None = None
     fingerprint: Fingerprint | None = None
 
     @property

@@ -20,12 +20,14 @@ from tmfcore._base.types import Engine
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.mean_field import mean_field
 from tmfcore._limit.sizes import kernel_needs
+from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.policies import PolicyLike
+from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Schedule
 from tmfcore._population.simulate import REPLICAS, simulate
 from tmfcore._random import seeding
 from tmfcore._results import confidence as _intervals
+from tmfcore._results.checkpoint import CheckpointLike, Keeper, opened
 from tmfcore._results.confidence import Interval
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table, Variable
@@ -237,6 +239,7 @@ def convergence(
     rng: seeding.RNG = None,
     threads: int | None = None,
     progress: bars.Progress = False,
+    checkpoint: CheckpointLike | None = None,
 ) -> Convergence:
     """Measure how the distance of the N-agent population from its mean-field flow falls as N grows.
 
@@ -264,6 +267,9 @@ def convergence(
         earlier ones.
     progress : bool or callable, optional
         As in simulate; steps are those of all populations together.
+    checkpoint : path, Checkpoint or None, optional
+        A file from which the same call goes on after it was stopped, as in simulate: with what is measured, and the
+        populations that were being simulated. Needs `rng`.
 
     Returns
     -------
@@ -303,6 +309,9 @@ def convergence(
     n_sweeps = -(-largest.n_steps // _sweep(largest))
     shape = (replicas, n_sweeps + 1, largest.n_observations)
     needs.ask(kernel_needs(largest.model) | {"counts and distances": (32, *shape)})
+    kept = None
+    if checkpoint is not None:
+        kept = opened(checkpoint, "convergence", _task(plays, policy, replicas, engine, confidence, rng))
     generators = seeding.generators(rng, len(plays))
 
     measured: dict[str, list[tuple[FloatArray, FloatArray]]] = {label: [] for label in entries}
@@ -321,9 +330,19 @@ def convergence(
         made = {label: sizes[label][: len(pairs)] for label, pairs in found.items()}
         return Convergence(tuple(found), made, errors, final_errors, names, name, confidence)
 
-    done = 0
+    done, part = 0, None
+    if kept is not None and kept.state is not None:
+        with kept.restoring():
+            for label, pairs in kept.state["measured"].items():
+                measured[label] += [(average, final) for average, final in pairs]
+            part = kept.state.get("part")
+    ready = sum(map(len, measured.values()))
     with bars.reporter(progress, replicas * sum(played.n_steps for *_, played in plays), "steps") as report:
-        for (label, n, schedule, played), generator in zip(plays, generators, strict=True):
+        for number, ((label, n, schedule, played), generator) in enumerate(zip(plays, generators, strict=True)):
+            if number < ready:
+                done += replicas * played.n_steps
+                report(done)
+                continue
 
             def step(finished: int, _: int, before: int = done) -> None:
                 report(before + finished)
@@ -332,12 +351,16 @@ def convergence(
                 found = _measure(
                     played, policy, schedule, n, replicas, engine, generator, threads,
                     False if progress is False else step,
+                    None if kept is None else kept.part(lambda state: {"measured": measured, "part": state}, part),
                 )  # fmt: skip
             except BaseException as error:
                 error.partial = study()  # type: ignore[attr-defined]  # ours
                 raise
             measured[label].append(found)
+            part = None
             done += replicas * played.n_steps
+    if kept is not None:
+        kept.save({"measured": measured})
     finished = study()
     assert finished is not None, "there is a label, and an N"
     return finished
@@ -346,6 +369,18 @@ def convergence(
 def _sweep(game: Game) -> int:
     """Steps of a sweep."""
     return min(game.n_steps, max(1, round(1 / game.dt)))
+
+
+def _task(
+    plays: Sequence[tuple[str, int, Schedule, Game]], policy: PolicyLike, replicas: int, engine: Engine,
+    confidence: float, rng: seeding.RNG,
+) -> dict[str, Any]:  # fmt: skip
+    """What determines a study."""
+    found: dict[str, Any] = {"replicas": replicas, "engine": engine, "confidence": confidence}
+    for label, n, schedule, played in plays:
+        task = Fingerprint.of(played, schedule, n, policy=as_policy(policy, played)).task()
+        found |= {f"{name} of {label}, N = {n}": task[name] for name in ("game", "schedule", "policy")}
+    return found | {"rng": seeding.described(rng)}
 
 
 def _measure(
@@ -358,6 +393,7 @@ def _measure(
     generator: np.random.Generator,
     threads: int | None,
     progress: bars.Progress,
+    kept: Keeper | None,
 ) -> tuple[FloatArray, FloatArray]:
     """Errors of the replicas at one N: time average and at T, (R,) each."""
     sweep = _sweep(game)
@@ -365,6 +401,7 @@ def _measure(
     run = simulate(
         game, policy, schedule, n_agents, replicas=replicas, engine=engine, rng=generator, threads=threads,
         record_every=sweep, decisions=False, progress=progress,
+        checkpoint=kept,  # type: ignore[arg-type]  # a Keeper
     )  # fmt: skip
     distances = np.abs(run.mu[:, 1:] - flow.mu[1:]).sum(axis=-1)
     return distances.mean(axis=1), distances[:, -1].copy()

@@ -1,0 +1,70 @@
+"""Pauses of a run: when a kernel pauses, and what takes its state then.
+
+A kernel that is given Pauses asks `next(t)` up to which step to play, pauses at the first step from there on at which
+it can, and gives its state to `keep` if that is `wanted`. It is not taken apart meanwhile: without a state that is
+wanted, a pause costs a microsecond.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tmfcore._random import seeding
+
+__all__ = ["SECONDS", "Pauses", "end_of"]
+
+SECONDS = 0.05  # of a piece, at least half of it
+
+
+class Pauses:
+    """The pauses of one run, about every SECONDS of work.
+
+    Parameters
+    ----------
+    horizon : int
+        T.
+    due : callable
+        due() says whether a state is wanted at a pause.
+    keep : callable
+        keep(states) takes those of the replicas that run side by side.
+    at_end : bool, optional
+        The state at the end of the run is wanted, too.
+    """
+
+    def __init__(
+        self, horizon: int, due: Callable[[], bool], keep: Callable[[Any], None], *, at_end: bool = False
+    ) -> None:
+        self.horizon, self.due, self.keep, self.at_end = horizon, due, keep, at_end
+        self.size, self.begun, self.since = 1, 0, time.perf_counter()
+
+    def with_generator(self, generator: np.random.Generator) -> Pauses:
+        """The same for a run of one replica that draws from `generator`; what is kept is a list of one state."""
+
+        def keep(state: dict[str, Any]) -> None:
+            self.keep([{**state, "generator": seeding.state(generator)}])
+
+        return Pauses(self.horizon, self.due, keep, at_end=self.at_end)
+
+    def next(self, t: int) -> int:
+        """The step up to which to play from step t."""
+        now = time.perf_counter()
+        if now - self.since < SECONDS / 2:
+            self.size *= 2
+        elif now - self.since > 2 * SECONDS:
+            self.size = max(1, self.size // 2)
+        self.since = now
+        return min(self.horizon, t + self.size)
+
+    def wanted(self, t: int) -> bool:
+        """Whether the state before step t is to be kept."""
+        return self.at_end if t == self.horizon else self.due()
+
+
+def end_of(state: dict[str, Any]) -> dict[str, Any]:
+    """The state at the end of a replica, without what is recorded."""
+    kept = {name: value for name, value in state.items() if name not in ("record", "total", "first")}
+    return kept | {"first": state["t"]}
