@@ -12,6 +12,8 @@ import strategies
 import tmfcore as tmf
 from affine_cases import build
 from tmfcore.analysis import fluctuations, lipschitz, monotonicity
+from tmfcore.analysis._forms import _on_tangent
+from tmfcore.analysis.lipschitz import _spectral_norm
 
 # ----------------------------------------------------------------------------------------------------- derivatives
 
@@ -158,3 +160,16 @@ def test_rewards_that_fall_are_told(slopes, falling, shared):
         passive_reward_mu=crowded, horizon=3, discount=1.0, initial=np.full(3, 1 / 3),
     )  # fmt: skip
     assert game.model.falling_reward == 0
+
+
+@pytest.mark.parametrize("n", [2, 3, 50, 301, 400])
+def test_norms_and_forms_of_large_matrices(n):
+    """Lanczos' method and the reflection, beside the decompositions that they replace."""
+    matrix = np.random.default_rng(n).random((n, n))
+    matrix[:, 0] += 1.0
+    assert _spectral_norm(matrix) == pytest.approx(np.linalg.svd(matrix, compute_uv=False)[0], rel=1e-13)
+    form = (matrix + matrix.T) / 2
+    basis = np.linalg.svd(np.eye(n) - 1 / n)[0][:, : n - 1]
+    np.testing.assert_allclose(
+        np.linalg.eigvalsh(_on_tangent(form)), np.linalg.eigvalsh(basis.T @ form @ basis), rtol=0, atol=1e-12 * n
+    )

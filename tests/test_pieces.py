@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tmfcore._base import pieces
+from tmfcore._base.arrays import as_float_array
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, pieces.PIECE, pieces.PIECE + 1, 3 * pieces.PIECE])
@@ -37,3 +38,13 @@ def test_handlers_of_signals_run_during_a_copy():
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert len(seen) > 2
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.int8, np.float64])
+def test_large_arguments_are_converted_in_pieces(order, dtype):
+    array = np.asarray(np.arange(3 * pieces.PIECE).reshape(3, -1) % 100, dtype=dtype, order=order)
+    for given in (array, array[:, ::2]):
+        found = as_float_array(given, "x")
+        assert found.dtype == np.float64 and found.flags.c_contiguous and not np.shares_memory(found, given)
+        np.testing.assert_array_equal(found, given)

@@ -3,6 +3,10 @@
 Each function makes what a call needs, and returns the call; `threads` is passed on where there is such an argument.
 """
 
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 
 import tmfcore as tmf
@@ -16,6 +20,7 @@ COMMANDS = {
     "solve, TMF-PG": ["solve", "queueing", "--solver", "tmf-pg", "--n-agents", "1000", "--schedule", "sequential", "--iterations", "100000", "--tolerance", "1e-9", "--out", "found.npz"],
     "reproduce": ["reproduce", "--out", "results"],
     "bench": ["bench"],
+    "simulate, Poisson clocks": ["simulate", "resource-selection", "--n-agents", "10000000", "--schedule", "poisson", "--horizon", "2000", "--replicas", "20", "--out", "run.npz"],
 }  # fmt: skip
 
 
@@ -114,7 +119,13 @@ call("simulate, Python functions")(
     simulated(lambda: of_functions(10**6), tmf.Synchronous(), 1000, replicas=8, record_every=1000)
 )
 call("simulate, Poisson clocks")(
-    simulated(lambda: resources(horizon=5000.0), tmf.Poisson(), 10**5, replicas=2)
+    simulated(lambda: resources(horizon=5000.0), tmf.Poisson(), 10**7, replicas=2)
+)
+call("simulate, Poisson clocks, many replicas")(
+    simulated(lambda: resources(horizon=100.0), tmf.Poisson(), 10**5, replicas=2000)
+)
+call("simulate, Poisson clocks, Python functions")(
+    simulated(lambda: tmf.Game(3, 2, 1000.0, 0.99, [1, 0, 0], lambda mu: np.repeat(-mu[:, None], 2, axis=1), np.full((3, 2, 3), 1 / 3), time="sweeps"), tmf.Poisson(), 1000)
 )
 
 
@@ -167,7 +178,7 @@ def _():
 @call("mean_field, Poisson clocks")
 def _():
     game = tmf.games.crowd_motion((40, 40), horizon=10_000.0)
-    return lambda: tmf.mean_field(game, uniform(game), tmf.Poisson())
+    return lambda: [tmf.mean_field(game, uniform(game), tmf.Poisson()) and None for _ in range(100)]
 
 
 def of_limit(name, verb):
@@ -201,14 +212,44 @@ def _(threads):
     return lambda: tmf.finite_exploitability(game, uniform(game), tmf.Fraction(0.1), 10_000, replicas=2000, rng=1, threads=threads)
 
 
-@call("paths of noise")
-def _():
+def in_weather(horizon=3000):
+    """A game with common noise."""
+
     def reward(mu, t, rain):
         return np.repeat(-(mu + np.array([0.0, rain]))[:, None], 2, axis=1)
 
     weather = tmf.NoiseChain([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]])
-    game = tmf.Game(2, 2, 3000, 1.0, [1, 0], reward, [[[1, 0], [0, 1]]] * 2, noise=weather)
-    return lambda: tmf.evaluate(game, uniform(game), tmf.Synchronous(), paths=10_000, rng=1)
+    return tmf.Game(2, 2, horizon, 1.0, [1, 0], reward, [[[1, 0], [0, 1]]] * 2, noise=weather)
+
+
+def of_noise(name, verb, **options):
+    @call(f"paths of noise, {name}")
+    def _():
+        game = in_weather()
+        return lambda: verb(game, uniform(game), tmf.Synchronous(), paths=10_000, rng=1, **options)
+
+
+of_noise("mean_field", tmf.mean_field)
+of_noise("evaluate", tmf.evaluate)
+of_noise("exploitability", tmf.exploitability)
+
+
+@call("paths of noise, simulate")
+def _(threads):
+    game = in_weather(100_000)
+    return lambda: tmf.simulate(game, uniform(game), tmf.Batch(10), 1000, replicas=100, rng=1, threads=threads, decisions=False, record_every=1000)
+
+
+@call("paths of noise, all of a chain")
+def _():
+    game = in_weather(16)
+    return lambda: [tmf.evaluate(game, uniform(game), tmf.Synchronous()) for _ in range(1000)]
+
+
+@call("paths of noise, solve")
+def _():
+    game = in_weather(8)
+    return lambda: tmf.solve(game, tmf.Synchronous(), tolerance=1e-15, absolute_tolerance=None, iterations=10**6, rng=1)
 
 
 @call("solve")
@@ -239,17 +280,17 @@ solver("Stationary", lambda: tmf.games.crowd_motion((60, 60), horizon=400.0, dis
 solver("Stationary, dense, S = 1,000", lambda: dense(1000, 5, 200))
 
 
-def policy_gradient(name, **options):
+def policy_gradient(name, n_agents=10_000, horizon=200.0, **options):
     @call(f"TMFPG, {name}")
     def _(threads):
-        game = resources(horizon=200.0, discount=0.999)
+        game = resources(horizon=horizon, discount=0.999)
         chosen = tmf.solvers.TMFPG(tolerance=1e-15, absolute_tolerance=None, iterations=10**6, **options)
-        return lambda: chosen.solve(game, tmf.Sequential(), 10_000, rng=1, threads=threads)
+        return lambda: chosen.solve(game, tmf.Sequential(), n_agents, rng=1, threads=threads)
 
 
 policy_gradient("critic of the model")
 policy_gradient("critic of samples", critic="empirical", replicas=64)
-policy_gradient("critic of returns", critic="returns", replicas=8)
+policy_gradient("critic of returns", n_agents=1000, horizon=20.0, critic="returns", replicas=8)
 
 
 @call("tune")
@@ -320,6 +361,75 @@ def _():
     game = dense(40, 3, 200)
     run = tmf.simulate(game, uniform(game), tmf.Fraction(0.5), 3000, trajectories=True, rng=1)
     return lambda: [tmf.fit(run.trajectories, n_observations=40, n_actions=3, kind="affine", discount=0.99) for _ in range(1000)]
+
+
+@call("bound, dense, S = 300")
+def _(threads):
+    game = dense(300, 3, 300)
+    return lambda: [tmf.analysis.bound(game, uniform(game), tmf.Fraction(0.5), 1000, replicas=200, trials=1000, rng=1, threads=threads) for _ in range(100)]
+
+
+@call("monotonicity, dense, S = 700")
+def _():
+    game = tmf.games.garnet(700, n_actions=2, n_successors=10, horizon=10, step=1.0, rng=1)
+    return lambda: [tmf.analysis.monotonicity(game, tmf.Fraction(0.5), rng=1) for _ in range(100)]
+
+
+@call("Game of arrays, S = 1,500")
+def _():
+    rows = np.full((1500, 5, 1500), 1 / 1500)
+    initial, reward = np.full(1500, 1 / 1500), np.zeros((1500, 5))
+    return lambda: [tmf.Game(1500, 5, 100, 0.99, initial, reward, rows) for _ in range(1000)]
+
+
+@call("games.affine, S = 100")
+def _():
+    size = 100
+    rows, slopes = np.full((size, 2, size), 1 / size), np.zeros((size, 2, size, size))
+    slopes[:, 0], slopes[:, 1] = np.eye(size)[:, :, None] * 1e-3, 0.0
+    slopes[:, 0] -= 1e-3 / size
+    return lambda: [
+        tmf.games.affine(
+            np.zeros((size, 2)), reward_mu=None, transition0=rows, transition_mu=slopes, horizon=10, discount=0.9,
+            initial=np.full(size, 1 / size),
+        )
+        for _ in range(1000)
+    ]  # fmt: skip
+
+
+@call("save, a simulation of 1 GB")
+def _():
+    run = large_run()
+
+    def save():
+        with tempfile.TemporaryDirectory() as folder:
+            for _ in range(100):
+                run.save(Path(folder) / "run.npz")
+
+    return save
+
+
+@call("load, a simulation of 1 GB")
+def _():
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name) / "run.npz"
+    large_run().save(path)
+    return lambda: [(folder, tmf.load(path)) and None for _ in range(100)]
+
+
+def large_run():
+    game = resources(horizon=100_000, step=1.0)
+    return tmf.simulate(game, uniform(game), tmf.Batch(5), 100, replicas=15, rng=1)
+
+
+if find_spec("gymnasium") and find_spec("pettingzoo"):  # the extra envs
+
+    @call("environment, ParallelEnv of 3,000 agents")
+    def _():
+        env = tmf.interop.pettingzoo.parallel_env(resources(horizon=10**6, step=1.0), tmf.Synchronous(), 3000)
+        env.reset(seed=1)
+        actions = dict.fromkeys(env.agents, 0)
+        return lambda: [env.step(actions) and None for _ in range(10**6)]
 
 
 @call("check_game")

@@ -30,13 +30,13 @@ cdef class Iterate(Judged):
 
     def spread(self):
         """max_{t,o} (max_a Q - min_a Q) of the last `evaluate`."""
-        cdef Py_ssize_t t, o, a, S = self.n_observations, A = self.n_actions
+        cdef Py_ssize_t a, S = self.n_observations, A = self.n_actions
         cdef double low, high, widest = 0
         cdef const double *q = &self.played[0, 0, 0]
         with nogil:
-            for t in range(self.horizon):
+            for _ in range(self.horizon):
                 look(&self.at.looks)
-                for o in range(S):
+                for _ in range(S):
                     low = high = q[0]
                     for a in range(1, A):
                         low = min(low, q[a])

@@ -13,7 +13,7 @@ from libc.string cimport memset
 
 import numpy as np
 
-from tmfcore._base.interrupts cimport look
+from tmfcore._base.interrupts cimport look, tmf_looks
 from tmfcore._model.activation cimport ActingShares
 from tmfcore._model.evaluator cimport Evaluator, share_at
 from tmfcore._limit.values cimport policy_mean
@@ -138,6 +138,8 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
     cdef double *next_values = &pair[1, 0]
     cdef const double *pi
     cdef double beta, worth, weight, surprise, people, mean, mean_return = 0
+    cdef tmf_looks looks
+    memset(&looks, 0, sizeof(looks))
     open_ascent(&ascent, S, A, natural, direction, visits)
     if pool < 1 or n_intervals != (horizon + pool - 1) // pool:
         raise ValueError(f"flows have {n_intervals} intervals; must have ceil({horizon} / {pool})")
@@ -164,6 +166,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
                     for k in range(K):
                         n[o, a] += gone[j, o, a, k]
             for t in range(end - 1, first - 1, -1):
+                look(&looks)
                 beta = 1.0 if always else fractions[t * stride]
                 if acting is not None and not always:
                     acting.at(<int>t, &mu[j, 0], S, &share_buffer[0], &shares)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import pieces
 from tmfcore._base import wording as say
 from tmfcore._base.entries import all_finite
 
@@ -173,11 +174,23 @@ def converted(
         if dtype is np.int64 and raw.dtype.kind == "u":
             check_bounds(raw, name, None, np.iinfo(np.int64).max)
         if raw.dtype.kind != "f" or raw.dtype.itemsize <= 8:
-            return raw.astype(dtype, order="C", copy=copy, subok=False)
+            return _as(raw, dtype, copy)
         with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes infinite, which is checked later
             return raw.astype(dtype, order="C", subok=False)
     except MemoryError:
         raise MemoryError(f"{name} has shape {raw.shape}; a copy of it does not fit in memory") from None
+
+
+def _as(raw: npt.NDArray[Any], dtype: Any, copy: bool) -> npt.NDArray[Any]:
+    """raw.astype(dtype, order="C", copy=copy), large arrays in pieces."""
+    if raw.size <= pieces.PIECE or (not copy and raw.dtype == dtype and raw.flags.c_contiguous):
+        return raw.astype(dtype, order="C", copy=copy, subok=False)
+    found = np.empty(raw.shape, dtype)
+    flat = raw.flags.c_contiguous
+    source, target = (raw.reshape(-1), found.reshape(-1)) if flat else (raw, found)
+    for part in pieces.parts(len(source), source[:1].size):
+        target[part] = source[part]
+    return found
 
 
 def _are_whole(entries: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -12,19 +12,22 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 
 #: Writers of one name at a time whose remains a later one clears away.
 PARTS = 8
+#: Bytes that are written between two times that the disk must have them.
+SYNCED = 16 << 20
 
 
 class FileError(ValueError):
@@ -125,7 +128,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target, old = _target(path)
     part, descriptor = _part(target)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with io.BufferedWriter(_Synced(descriptor, "wb")) as file:
             if old is not None:
                 _dress(descriptor, old)
             yield file
@@ -161,6 +164,20 @@ def _target(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None]:
     if old is not None and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "may not be written to", str(given))
     return target, old
+
+
+class _Synced(io.FileIO):
+    """A file that goes to the disk as it is written: the system is never asked for many seconds of work at once."""
+
+    waiting = 0  # bytes
+
+    def write(self, data: Any) -> int:
+        written = super().write(data)
+        self.waiting += written
+        if self.waiting >= SYNCED:
+            os.fdatasync(self.fileno())
+            self.waiting = 0
+        return written
 
 
 def _status(path: Path) -> os.stat_result | None:

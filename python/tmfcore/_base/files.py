@@ -17,7 +17,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any, BinaryIO
 
@@ -31,6 +31,7 @@ __all__ = ["FileError", "check_writable", "load_npz", "reading", "replacing", "s
 _HEADER = "header"
 _CHECKSUM = "checksum"  # entry of the header: the checksum of everything else in the file
 _FORMAT = 3  # increased when files of an earlier version can no longer be read
+_BLOCK = 8 << 20  # bytes
 _DTYPES = "biufcUS"  # kinds of dtypes that are saved and loaded
 _DIRECTORY = 1 << 20  # most bytes of the list of members, which zipfile turns into objects of ten times their size
 _ENTRIES = 1_000_000  # most entries of lists in the header, besides one for every 16 bytes of the file
@@ -173,12 +174,14 @@ def _array(stream: Any, size: int) -> npt.NDArray[Any]:
     if dtype.itemsize == 0 or prod(shape) * dtype.itemsize != left:
         raise ValueError("the header of an array does not fit its bytes")
     buffer = bytearray(left)
-    if stream.readinto(buffer) != left:
-        raise ValueError("cut short")
+    for part in _blocks(memoryview(buffer)):
+        if stream.readinto(part) != len(part):
+            raise ValueError("cut short")
     array = np.frombuffer(buffer, dtype=dtype)
-    if dtype.kind == "b" and array.size and array.view(np.uint8).max() > 1:
+    if dtype.kind == "b" and any(np.frombuffer(part, np.uint8).max() > 1 for part in _blocks(memoryview(buffer))):
         raise ValueError("an array of booleans has other values")
-    if dtype.kind == "U" and array.size and array.view(f"{dtype.str[0]}u4").max() > 0x10FFFF:
+    letters = f"{dtype.str[0]}u4"
+    if dtype.kind == "U" and any(np.frombuffer(part, letters).max() > 0x10FFFF for part in _blocks(memoryview(buffer))):
         raise ValueError("an array of strings has letters that do not exist")
     return array.reshape(shape, order="F" if found[2] == b"True" else "C")
 
@@ -190,5 +193,12 @@ def _checksum(arrays: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any])
         array = np.asarray(arrays[name])
         digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
         if array.size:
-            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+            for part in _blocks(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data):
+                digest.update(part)
     return digest.hexdigest()
+
+
+def _blocks(data: memoryview) -> Iterator[memoryview]:
+    """The bytes in blocks, between which Python heeds Ctrl-C; each block has whole numbers."""
+    for first in range(0, len(data), _BLOCK):
+        yield data[first : first + _BLOCK]

@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeAlias, cast
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.pieces import parts
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import in_time
@@ -99,12 +100,14 @@ def flow_in_time(
             return np.append(clocks.drift(mu, stages.table(mu, stage)), mu @ clocks.rate)
 
         solution, y = solved(derivative, low, high, y)
-        if len(inside):
-            out[inside] = solution(times[inside]).T
+        for part in parts(len(inside), n_obs):
+            out[inside[part]] = solution(times[inside[part]]).T
         y[:-1] = distribution(y[:-1])
         pieces.append(_first(solution, n_obs))
-    mu = np.maximum(out[:, :-1], 0.0)
-    mu /= mu.sum(axis=1, keepdims=True)
+    mu = np.empty((len(out), n_obs))
+    for part in parts(len(out), n_obs):
+        np.maximum(out[part, :-1], 0.0, out=mu[part])
+        mu[part] /= mu[part].sum(axis=1, keepdims=True)
     mu[0] = clocks.game.initial
     return mu, out[:, -1], Path(bounds, pieces)
 
@@ -142,8 +145,8 @@ def _back(
             return np.asarray(slopes)
 
         solution, y = solved(derivative, high, low, y)
-        if len(inside):
-            out[inside] = solution(times[inside]).T
+        for part in parts(len(inside), n_obs):
+            out[inside[part]] = solution(times[inside[part]]).T
     out[-1] = 0.0
     return out
 

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tmfcore._base import needs
+from tmfcore._base import pieces
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory, noted, takes_rng
 from tmfcore._base.types import FloatsLike
@@ -107,9 +108,12 @@ class NoiseChain:
 
     def _sampled(self, n_steps: int, n_paths: int, rng: seeding.RNG) -> IntArray:
         """`sample` of arguments that are checked, and whose memory was asked for."""
-        uniform = seeding.generators(rng, 1)[0].random((n_paths, n_steps))
+        generator = seeding.generators(rng, 1)[0]
+        uniform, states = np.empty((n_paths, n_steps)), np.empty((n_paths, n_steps), np.int64)
+        for part in pieces.parts(n_paths, n_steps):
+            generator.random(out=uniform[part])
+            states[part] = 0  # memory is touched here, row by row, and not in the first column
         first, following = _cumulative(self.initial), _cumulative(self.transition)
-        states = np.empty((n_paths, n_steps), np.int64)
         for t in range(n_steps):
             ends = first if t == 0 else following[states[:, t - 1]]
             states[:, t] = (uniform[:, t, np.newaxis] >= ends).sum(axis=-1)

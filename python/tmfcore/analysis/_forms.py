@@ -85,9 +85,7 @@ def _largest(
     if n == 1:
         return np.nan, SEMIDEFINITE
     form = form - form.mean(axis=1, keepdims=True)
-    onto = np.eye(n) - 1.0 / n
-    basis = np.linalg.svd(onto)[0][:, : n - 1]
-    top = float(np.linalg.eigvalsh(basis.T @ (form + form.T) @ basis / 2)[-1])
+    top = float(np.linalg.eigvalsh(_on_tangent((form + form.T) / 2))[-1])
     margin = 16 * n**2 * EPS * scale  # bounds rounding in the form and the backward error of eigenvalues
     if not alike:  # a change of actions alone changes rewards but not mu: such a form is never semidefinite
         return top, UNKNOWN
@@ -97,6 +95,21 @@ def _largest(
         return top, UNKNOWN
     sign = _exact_sign(slopes[:, 0], waiting, beta)
     return (0.0 if sign == SEMIDEFINITE else top), sign
+
+
+def _on_tangent(form: FloatArray) -> FloatArray:
+    """A symmetric form (n, n) on the vectors of sum 0, in an orthonormal basis, (n - 1, n - 1): O(n^2).
+
+    The reflection 1 - 2 v v' takes the vector of ones to the first axis; the rest of its columns are the basis.
+    """
+    n = len(form)
+    v = np.full(n, 1 / np.sqrt(n))
+    v[0] += 1.0
+    v /= np.linalg.norm(v)
+    pushed = form @ v
+    pushed -= (v @ pushed) * v
+    turned = form - 2 * np.outer(v, pushed) - 2 * np.outer(pushed, v)
+    return np.asarray(turned[1:, 1:])
 
 
 def _same_on_tangent(first: FloatArray, second: FloatArray) -> bool:

@@ -36,6 +36,7 @@ __all__ = ["EXACT", "LOWER", "Lipschitz", "lipschitz"]
 
 EXACT, LOWER = "exact", "lower bound"
 SEEN = 23  # tables that a search along a line keeps and works with: more than those of its first points, fewer than all
+BY_LAPACK = 300  # largest matrix whose singular values are computed by one call, in some milliseconds
 ROUNDING = 1e-14  # bound on rounding errors of differences of numbers near 1
 
 
@@ -236,16 +237,15 @@ def _exact_flow(game: Game, kernel: Policy, active: Active) -> FloatArray:
         key = beta.tobytes(), t * kernel.n_stages // game.n_steps
         if not (fixed or game.model.affine) or key not in known:
             pi = kernel.probabilities(game.initial, t, game.n_steps)
-            mixed = []
-            for corner in np.eye(size)[: 1 if fixed else size]:
+            at = np.empty((1 if fixed else size, size, size))
+            for y, corner in enumerate(np.eye(size)[: len(at)]):
                 acting, passive = _corners.rows(game, corner, t)
-                mixed.append(beta[:, None] * np.einsum("oa,oax->ox", pi, acting) + (1 - beta[:, None]) * passive)
-            at = np.stack(mixed)
-            if fixed:
-                jacobians = at.swapaxes(1, 2)
-            else:  # column y at e_w: K(e_w)[y] + K(e_y)[w]
-                jacobians = (at + at.swapaxes(0, 1)).swapaxes(1, 2)
-            known[key] = np.array([max(norm(j) for j in jacobians) for norm in (_norm_l1, _norm_euclidean)])
+                at[y] = beta[:, None] * np.einsum("oa,oax->ox", pi, acting) + (1 - beta[:, None]) * passive
+            largest = np.zeros(2)
+            for w in range(len(at)):  # column y of the Jacobian at e_w: K(e_w)[y] + K(e_y)[w]
+                jacobian = at[0].T if fixed else (at[w] + at[:, w]).T
+                largest = np.maximum(largest, [_norm_l1(jacobian), _norm_euclidean(jacobian)])
+            known[key] = largest
         out[t] = known[key]
     return out
 
@@ -259,8 +259,23 @@ def _norm_l1(jacobian: FloatArray) -> float:
 
 def _norm_euclidean(jacobian: FloatArray) -> float:
     """Largest || J v ||_2 / || v ||_2 over v that sum to 0."""
-    n = len(jacobian)
-    return float(np.linalg.norm(jacobian @ (np.eye(n) - 1 / n), 2)) if n > 1 else 0.0
+    across = jacobian - jacobian.mean(axis=1, keepdims=True)
+    return _spectral_norm(across) if len(jacobian) > 1 else 0.0
+
+
+def _spectral_norm(matrix: FloatArray) -> float:
+    """The largest singular value, to rounding; of large matrices by Lanczos' method, O(n^2) for each product."""
+    if len(matrix) <= BY_LAPACK:
+        return float(np.linalg.norm(matrix, 2))
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh  # slow to load
+
+    squared = LinearOperator(matrix.shape, matvec=lambda v: matrix.T @ (matrix @ v), dtype=np.float64)
+    try:  # a random start: none of the leading vectors is orthogonal to it
+        start = np.random.default_rng(1).standard_normal(len(matrix))
+        found = eigsh(squared, k=1, which="LA", v0=start, return_eigenvectors=False)
+    except ArpackNoConvergence:
+        return float(np.linalg.norm(matrix, 2))
+    return float(np.sqrt(max(float(found[0]), 0.0)))
 
 
 def _steepest_flow(

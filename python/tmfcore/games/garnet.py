@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 
 import numpy as np
 
+from tmfcore._base import pieces
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory, takes_rng
 from tmfcore._base.types import FloatsLike
@@ -110,8 +112,9 @@ def garnet(
     rows = _cuts(kernels, (n, n_act, cells))
     moving = None
     if share > 0:
-        drawn = _cuts(kernels, (n, n, n_act, cells))
-        rows, moving = (1 - share) * rows, np.ascontiguousarray(np.moveaxis(share * drawn, 0, -1))
+        drawn, rows, moving = _cuts(kernels, (n, n, n_act, cells)), (1 - share) * rows, np.empty((n, n_act, cells, n))
+        for part in pieces.parts(n, n * n_act * cells):
+            moving[..., part] = np.moveaxis(share * drawn[part], 0, -1)
     felt = crowding * _crowds(crowds, n, definite)
     gains, reached = rewards.random((n, n_act)), check.frozen(successors)
 
@@ -130,8 +133,11 @@ def garnet(
 
 def _cuts(generator: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
     """Lengths of the pieces into which uniform cuts divide [0, 1], (..., K)."""
-    cuts = np.sort(generator.random((*shape[:-1], shape[-1] - 1)), axis=-1)
-    return np.diff(cuts, axis=-1, prepend=0.0, append=1.0)
+    found = np.empty(shape)
+    for part in pieces.parts(shape[0], prod(shape[1:])):
+        cuts = np.sort(generator.random((part.stop - part.start, *shape[1:-1], shape[-1] - 1)), axis=-1)
+        found[part] = np.diff(cuts, axis=-1, prepend=0.0, append=1.0)
+    return found
 
 
 def _crowds(generator: np.random.Generator, size: int, definite: bool) -> FloatArray:
@@ -139,6 +145,13 @@ def _crowds(generator: np.random.Generator, size: int, definite: bool) -> FloatA
     if not definite:
         table = generator.uniform(-1.0, 1.0, (size, size))
         return np.asarray(np.where(np.eye(size, dtype=bool), 0.5 + np.abs(table) / 2, table))
-    factor = generator.standard_normal((size, size))
-    table = 0.5 * (np.eye(size) + factor @ factor.T / size)
-    return np.asarray(table / table.diagonal().max())
+    factor, product, table = np.empty((3, size, size))
+    for part in pieces.parts(size, size):
+        generator.standard_normal(out=factor[part])
+    for part in pieces.parts(size, size**2 // 256):
+        product[part] = factor[part] @ factor.T
+    for part in pieces.parts(size, size):
+        table[part] = (product[part] + product[:, part].T) / (4 * size)
+    table[np.diag_indices(size)] += 0.5
+    table /= table.diagonal().max()
+    return table

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import pieces
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._population.simulation import Trajectories
@@ -16,6 +17,7 @@ from tmfcore.analysis.fit._regression import (
     LARGEST,
     VISITS,
     Regression,
+    inverses,
     likely_variance,
     reward_skewness,
     reward_variance,
@@ -62,8 +64,9 @@ class AgentLog:
         self.horizon = max(log[0].shape[1] for log in self.logs)
         paid = np.concatenate([log[2].ravel() for log in self.logs])
         self.mean_reward = float(np.mean(paid))
-        values = np.unique(paid)
-        self.two_rewards = (float(values[0]), float(values[1])) if len(values) == 2 else None
+        low, high = float(paid.min()), float(paid.max())
+        two = low < high and all(((paid[part] == low) | (paid[part] == high)).all() for part in pieces.parts(len(paid)))
+        self.two_rewards = (low, high) if two else None
         n_cells = n_observations * (n_actions + 1)
         visits = sum(np.bincount(log[1].ravel(), minlength=n_cells) for log in self.logs)
         self.visits = np.asarray(visits).reshape(n_observations, n_actions + 1)
@@ -130,8 +133,7 @@ class AgentLog:
         noise = reward_variance(squares, degrees, largest)
 
         likely = np.clip((start if on_mu else free)[..., :size], 0.0, 1.0)
-        inverses = np.linalg.pinv(grams, hermitian=True)
-        widths = np.diagonal(inverses, axis1=-2, axis2=-1)[..., np.newaxis]  # (2, cells, F, 1)
+        widths = np.diagonal(inverses(grams), axis1=-2, axis2=-1)[..., np.newaxis]  # (2, cells, F, 1)
         variance = np.concatenate(
             [likely_variance(likely, widths[0]), noise[:, np.newaxis, np.newaxis] * widths[1]], axis=-1
         )

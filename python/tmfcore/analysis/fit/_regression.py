@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import pieces
 from tmfcore._base.validation import FloatArray
 from tmfcore._results.records import Record
 
@@ -55,13 +56,35 @@ def ridge(gram: FloatArray, target: FloatArray, base: FloatArray, prior: float) 
     gram, target, base : (..., F, F), (..., F, X), (..., F, X) float64
         Sums over the data of x x' and of x y', and the coefficients towards which the prior pulls.
     """
-    inverse = np.linalg.pinv(gram + prior * np.eye(gram.shape[-1]), hermitian=True)
-    return np.asarray(base + inverse @ (target - gram @ base))
+    inverse = inverses(gram + prior * np.eye(gram.shape[-1]))
+    return np.asarray(base + product(inverse, target - product(gram, base)))
+
+
+def inverses(gram: FloatArray) -> FloatArray:
+    """Pseudo-inverses of symmetric matrices (..., F, F), some at a time: Ctrl-C waits for no more than these."""
+    size = gram.shape[-1]
+    flat = gram.reshape(-1, size, size)
+    found = np.empty_like(flat)
+    for part in pieces.parts(len(flat), 4 * size**3):
+        found[part] = np.linalg.pinv(flat[part], hermitian=True)
+    return found.reshape(gram.shape)
+
+
+def product(first: FloatArray, second: FloatArray) -> FloatArray:
+    """First @ second, (..., F, F) and (..., F, X), some matrices at a time."""
+    if first.ndim == 2:
+        return np.asarray(first @ second)
+    rows, columns = first.shape[-1], second.shape[-1]
+    a, b = first.reshape(-1, rows, rows), second.reshape(-1, rows, columns)
+    found = np.empty_like(b)
+    for part in pieces.parts(len(b), rows * columns):
+        found[part] = a[part] @ b[part]
+    return found.reshape(second.shape)
 
 
 def told(gram: FloatArray) -> npt.NDArray[np.bool_]:
     """Whether the data identifies each coefficient, (..., F), from the Gram matrix (..., F, F)."""
-    within = np.linalg.pinv(gram, hermitian=True) @ gram  # the projection on the span of the data
+    within = product(inverses(gram), gram)  # the projection on the span of the data
     sure: npt.NDArray[np.bool_] = np.diagonal(within, axis1=-2, axis2=-1) > 1 - 1e-6
     return sure
 
