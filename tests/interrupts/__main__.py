@@ -158,7 +158,7 @@ def commanded(arguments, wait, kind):
         ) as process:  # fmt: skip
             time.sleep(wait)
             if process.poll() is not None:
-                return {"ended": f"finished with code {process.returncode}: {process.stderr.read()[-200:]}"}
+                return {"ended": f"finished with code {process.returncode}: {' '.join(process.stderr.read()[-200:].split())}"}
             cpu, sent = processor_time(process), time.monotonic()
             process.send_signal(kind)
             try:
@@ -169,6 +169,7 @@ def commanded(arguments, wait, kind):
             taken = time.monotonic() - sent
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime - cpu
+        used = min(used, taken)  # without the processes that a benchmark has started, which are counted at their end
         files = sorted(path.name for path in Path(folder).iterdir())
     return {"wall": taken, "cpu": max(used, 0.0), "partial": f"exit code {code}; {', '.join(files)}", "threads": []}
 

@@ -65,6 +65,10 @@ def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  
     )  # fmt: skip
     @functools.wraps(work)
     def command(*args: Any, as_json: bool, **options: Any) -> None:
+        import tmfcore as tmf
+        import tmfcore.reproduce.report
+
+        _ = tmf.__version__  # these take 0.1 s to load, before the work and not between Ctrl-C and the end
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             report = work(*args, **options)
         if as_json:
