@@ -106,7 +106,7 @@ def said(partial):
 def line_of(process, seconds):
     """The next line of a process, or None."""
     ready, _, _ = select.select([process.stdout], [], [], seconds)
-    return process.stdout.readline() if ready else None
+    return process.stdout.readline().decode() if ready else None
 
 
 def processor_time(process):
@@ -118,7 +118,8 @@ def processor_time(process):
 def interrupted(name, threads, rng):
     """What two calls said, with the seconds, and the processor's, from the signal to KeyboardInterrupt."""
     command = [sys.executable, "-m", "tests.interrupts", "--child", name, "--threads", str(threads)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+    # Unbuffered: `select` knows nothing of lines that are read ahead.
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, bufsize=0, env=ENVIRONMENT) as process:
         try:
             for wait, twice in ((WATCHED, False), (0.2 + rng.random(), True)):
                 if line_of(process, 120) != "begun\n":
