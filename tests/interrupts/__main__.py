@@ -79,6 +79,7 @@ def child(name, threads):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         except KeyboardInterrupt:  # the second signal, after the end of the call
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            found.pop("ended", None)
             found.setdefault("at", time.monotonic())
             found.setdefault("cpu", time.process_time())
             found.setdefault("partial", "")
