@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "measured" / "interrupts.md"
 PATIENCE = 25.0  # seconds after the signal at which a process is killed
-WATCHED = 2.0  # seconds of a call in which every stretch is measured
+WATCHED = 1.5  # seconds of a call in which every stretch is measured
 APART = 0.01  # seconds between the signals of the timer
 BOUND = 0.2  # seconds
 TICK = os.sysconf("SC_CLK_TCK")
@@ -214,7 +214,8 @@ def main():
         child(arguments.child, arguments.threads)
         return
     sys.path[:0] = [str(ROOT / "tests")]
-    from interrupts.calls import CALLS, COMMANDS, THREADED
+    from interrupts.calls import CALLS, THREADED
+    from interrupts.commands import COMMANDS
 
     rng, rows = random.Random(1), []
 
