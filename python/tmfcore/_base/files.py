@@ -173,15 +173,15 @@ def _array(stream: Any, size: int) -> npt.NDArray[Any]:
     left = size - 10 - length
     if dtype.itemsize == 0 or prod(shape) * dtype.itemsize != left:
         raise ValueError("the header of an array does not fit its bytes")
-    buffer = bytearray(left)
-    for part in _blocks(memoryview(buffer)):
+    buffer = np.empty(left, np.uint8).data  # not of zeros, which would take a second for 3 GB
+    for part in _blocks(buffer):
         if stream.readinto(part) != len(part):
             raise ValueError("cut short")
     array = np.frombuffer(buffer, dtype=dtype)
-    if dtype.kind == "b" and any(np.frombuffer(part, np.uint8).max() > 1 for part in _blocks(memoryview(buffer))):
+    if dtype.kind == "b" and any(np.frombuffer(part, np.uint8).max() > 1 for part in _blocks(buffer)):
         raise ValueError("an array of booleans has other values")
     letters = f"{dtype.str[0]}u4"
-    if dtype.kind == "U" and any(np.frombuffer(part, letters).max() > 0x10FFFF for part in _blocks(memoryview(buffer))):
+    if dtype.kind == "U" and any(np.frombuffer(part, letters).max() > 0x10FFFF for part in _blocks(buffer)):
         raise ValueError("an array of strings has letters that do not exist")
     return array.reshape(shape, order="F" if found[2] == b"True" else "C")
 
