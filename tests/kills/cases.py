@@ -5,9 +5,12 @@ working folder, written every EVERY seconds. `digest` says what must be equal.
 """
 
 import json
+import warnings
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+
+import numpy as np
 
 import tmfcore as tmf
 from tmfcore import reproduce
@@ -46,6 +49,87 @@ def timeless(value):
     return [timeless(entry) for entry in value] if isinstance(value, list) else value
 
 
+def checkpointed(kept):
+    """The arguments of a verb."""
+    return {"checkpoint": tmf.Checkpoint(FILE, EVERY)} if kept else {}
+
+
+# ----------------------------------------------------------------------------------------------------------- games
+
+
+def resources(horizon, step=1.0, **options):
+    """A game whose kernels do not depend on mu."""
+    return tmf.games.resource_selection(np.linspace(1, 0.5, 8), congestion=1.0, horizon=horizon, step=step, **options)
+
+
+def of_functions(horizon, crowding=1.0):
+    """A game of Python functions."""
+
+    def reward(mu, t):
+        return np.stack([np.arange(20) / 20 - crowding * mu, np.zeros(20)], axis=1)
+
+    def transition(mu, t):
+        rows = np.empty((20, 2, 20))
+        rows[:, 0] = 0.5 * np.eye(20) + 0.5 * mu
+        rows[:, 1] = 1 / 20
+        return rows
+
+    return tmf.Game(20, 2, horizon, 0.99, np.full(20, 1 / 20), reward, transition)
+
+
+# --------------------------------------------------------------------------------------------------------- solvers
+
+
+def motion():
+    return tmf.games.crowd_motion((20, 20), horizon=60.0)
+
+
+def small():
+    return tmf.games.crowd_motion((8, 8), horizon=15.0)
+
+
+def solved(name, make, schedule=None, n_agents=None, **options):
+    """Register a solver, by its name and what else is said of the case."""
+
+    @case(name)
+    def _():
+        game, kind = make(), getattr(tmf.solvers, name.partition(",")[0])
+        solver = kind(**{"tolerance": 1e-12, "absolute_tolerance": None, **options})
+
+        def call(kept):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", tmf.ConvergenceWarning)
+                return solver.solve(game, schedule or tmf.Synchronous(), n_agents, rng=1, **checkpointed(kept))
+
+        return call
+
+
+solved("TMFPG", lambda: resources(20.0, None), tmf.Batch(10), 1000, iterations=150)
+solved("TMFPG, critic of samples", lambda: resources(20.0, None), tmf.Batch(10), 1000, iterations=100, critic="empirical")
+solved("TMFPG, critic of returns", lambda: resources(20.0, None), tmf.Batch(10), 1000, iterations=25, critic="returns")
+solved("MirrorDescent", motion, iterations=300)
+solved("MirrorDescent, Python functions", lambda: of_functions(300, crowding=4.0), iterations=60)
+solved("MirrorDescent, Poisson clocks", lambda: resources(20.0, None), tmf.Poisson(), iterations=300, tolerance=3e-5)
+solved("FictitiousPlay", motion, iterations=400)
+solved("FixedPoint", motion, iterations=400)
+solved("PriorDescent", motion, iterations=150)
+solved("MFOMO", lambda: tmf.games.crowd_motion((3, 3), horizon=4.0), iterations=40)
+solved("Homotopy", small, iterations=3)
+solved("Stationary", lambda: tmf.games.crowd_motion((8, 8), horizon=60.0, discount=0.99), iterations=50)
+
+
+@case("solve")
+def _():
+    game = small()
+
+    def call(kept):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", tmf.ConvergenceWarning)
+            return tmf.solve(game, tmf.Synchronous(), tolerance=1e-13, absolute_tolerance=None, iterations=3000, **checkpointed(kept))
+
+    return call
+
+
 # ------------------------------------------------------------------------------------------------------- reproduce
 
 
@@ -82,3 +166,6 @@ def command(name, out, *words):
 
 
 command("reproduce", "results.json", "reproduce", "--size", "tiny", "--out", ".", "--threads", "1")
+command("solve", "found.npz", "solve", "crowd-motion", "--tolerance", "1e-12", "--horizon", "60", "--iterations", "300", "--out", "found.npz")
+command("solve, TMF-PG", "found.npz", "solve", "queueing", "--solver", "tmf-pg", "--batch", "10", "--iterations", "300", "--tolerance", "1e-9",
+        "--out", "found.npz")  # fmt: skip

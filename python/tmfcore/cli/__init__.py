@@ -8,6 +8,7 @@
     new                           writes a template of a game
     own_games                     games in Python files
     parameters                    checks the user's options, and makes schedules, files and folders of them
+    checkpoints                   options for a file from which a command goes on after it was stopped
     result_tables                 tables of the population and of the policy
     console                       output: tables, JSON, progress bars
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,19 @@ __all__ = ["checkpoint_options", "tell_how_to_go_on"]
 
 
 def checkpoint_options(command: Command) -> Command:
-    """Add --checkpoint, --checkpoint-every and --resume to a command, which gets `checkpoint`, a Checkpoint or None.
+    """Add --checkpoint, --checkpoint-every and --resume to a command that returns a Report.
 
-    The command returns the path in its Report, so that the file is deleted when everything is written and printed.
+    The command gets `checkpoint`, a Checkpoint or None. Its file is deleted when everything is written and printed.
     """
 
     @click.option(
         "--checkpoint", type=click.Path(path_type=Path), callback=words.new_file,
-        help="File that keeps the state of the run (.npz): stopped or killed, the same command goes on from there, to the "
-        "same results, and deletes the file in the end.",
+        help="File that keeps the state of the run (.npz): if it is stopped, or killed, the same command goes on from "
+        "there, to the same results, and deletes the file in the end.",
     )  # fmt: skip
     @click.option("--checkpoint-every", type=float, metavar="SECONDS",
                   help="Time between two writes of that file.  [default: 60]")  # fmt: skip
-    @click.option("--resume", is_flag=True, help="Fail if the file of --checkpoint does not exist, instead of beginning anew.")
+    @click.option("--resume", is_flag=True, help="Fail if the file of --checkpoint does not exist.")
     @functools.wraps(command)
     def kept(
         *args: Any, checkpoint: Path | None, checkpoint_every: float | None, resume: bool, **options: Any
@@ -44,11 +45,11 @@ def checkpoint_options(command: Command) -> Command:
         if out is not None and os.path.realpath(out) == os.path.realpath(checkpoint):
             raise click.UsageError(f"--checkpoint and --out are both {str(out)!r}; must be two files")
         if resume and not checkpoint.exists():
-            raise click.UsageError(f"--resume: there is no checkpoint {str(checkpoint)!r}; without --resume it is begun")
+            raise click.UsageError(f"--resume: there is no {str(checkpoint)!r}; leave --resume out to begin anew")
         with usage_errors("--checkpoint-every"):
-            whole = Checkpoint(checkpoint, 60.0 if checkpoint_every is None else checkpoint_every)
+            keeps = Checkpoint(checkpoint, 60.0 if checkpoint_every is None else checkpoint_every)
         try:
-            return command(*args, checkpoint=whole, **options)
+            return replace(command(*args, checkpoint=keeps, **options), checkpoint=checkpoint)
         except KeyboardInterrupt:
             tell_how_to_go_on(checkpoint)
             raise

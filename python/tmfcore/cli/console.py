@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .checkpoints import tell_how_to_go_on
 from .parameters import Command
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  
             for line in report.lines:
                 click.echo(line)
         if report.interrupted:
+            if report.checkpoint is not None:
+                tell_how_to_go_on(report.checkpoint)
             raise KeyboardInterrupt
         if report.failure:
             raise click.ClickException(report.failure)

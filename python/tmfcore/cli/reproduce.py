@@ -52,8 +52,6 @@ def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str)
     with progress("drawing") as bar:
         written = experiments.write(results, out, progress=bar)
     names = ", ".join(path.name for path in written)
-    closing = [f"{results['seconds']:.0f} s; wrote {names} to {written[0].parent}"]
-    if interrupted and checkpoint.exists():
-        closing.append(f"the same command goes on from {checkpoint}")
-    tables = experiments.report.tables(results)
-    return Report({**results, "written": written}, tables, closing, interrupted, checkpoint=checkpoint)
+    closing = f"{results['seconds']:.0f} s; wrote {names} to {written[0].parent}"
+    document, tables = {**results, "written": written}, experiments.report.tables(results)
+    return Report(document, tables, [closing], interrupted, checkpoint=checkpoint)

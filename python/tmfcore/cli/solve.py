@@ -16,6 +16,7 @@ from tmfcore.solvers._registry import SOLVERS
 from tmfcore.solvers.tmfpg import Gradient
 
 from . import parameters as words
+from .checkpoints import checkpoint_options
 from .console import Report, progress, reports
 from .games import build_game, game_options
 from .parameters import count, one_of, usage_errors
@@ -53,6 +54,7 @@ LARGE = 20_000_000
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the solution (.npz).")
 @words.pictures_option
 @reports
+@checkpoint_options
 @words.fits_memory(
     "solve with fewer steps per sweep (--coarse 100), lower --horizon, or raise --step or the number of active agents "
     "(--batch, --fraction, --probability)"
@@ -71,6 +73,7 @@ def solve(
     seed: int,
     out: Path | None,
     pictures: Path | None,
+    checkpoint: tmf.Checkpoint | None,
     **options: Any,
 ) -> Report:
     """Find an equilibrium policy of GAME.
@@ -112,7 +115,7 @@ def solve(
     try:
         with usage_errors(), progress(f"{title}, {game}, {under}") as bar, warnings.catch_warnings():
             warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # printed below in one line
-            solution = run(solved, under, n_agents, rng=seed, progress=bar, step=step)
+            solution = run(solved, under, n_agents, rng=seed, progress=bar, step=step, checkpoint=checkpoint)
     except KeyboardInterrupt as interrupt:
         partial_solution: tmf.Solution | None = getattr(interrupt, "partial", None)
         if partial_solution is None:
