@@ -54,7 +54,7 @@ def checkpointed(kept):
     return {"checkpoint": tmf.Checkpoint(FILE, EVERY)} if kept else {}
 
 
-# ----------------------------------------------------------------------------------------------------------- games
+# -------------------------------------------------------------------------------------------------------- N agents
 
 
 def resources(horizon, step=1.0, **options):
@@ -75,6 +75,40 @@ def of_functions(horizon, crowding=1.0):
         return rows
 
     return tmf.Game(20, 2, horizon, 0.99, np.full(20, 1 / 20), reward, transition)
+
+
+def simulated(name, make, schedule, n_agents, **options):
+    """Register a call of simulate; `make` makes the game."""
+
+    @case(f"simulate, {name}")
+    def _():
+        game = make()
+        policy = tmf.TabularPolicy.uniform(game)
+        return lambda kept: tmf.simulate(game, policy, schedule, n_agents, rng=1, **options, **checkpointed(kept))
+
+
+FEW = {"record_every": 10_000, "decisions": False}
+
+simulated("one long run of counts", lambda: resources(1_000_000), tmf.Batch(100), 10**6, engine="counts", **FEW)
+simulated("one at a time", lambda: resources(100_000_000), tmf.Sequential(), 10**6, record_every=10**6)
+simulated("agents one by one", lambda: resources(10_000), tmf.Synchronous(), 10**5, engine="agents", record_every=100)
+simulated("replicas on two threads", lambda: resources(2000), tmf.Synchronous(), 1000, replicas=600, threads=2,
+          record_every=100, decisions=False)  # fmt: skip
+simulated("replicas side by side", lambda: resources(2 * 10**6), tmf.Sequential(), 1000, replicas=64, threads=1, **FEW)
+simulated("rare mutation", lambda: tmf.games.pairwise_revision(mutation=1e-4, horizon=5 * 10**7, step=1.0), tmf.Sequential(), 100,
+          record_every=10**6, decisions=False)  # fmt: skip
+simulated("trajectories", lambda: resources(4000), tmf.Synchronous(), 10**4, engine="agents", trajectories=True, record_every=100)
+simulated("Python functions", lambda: of_functions(20_000), tmf.Synchronous(), 1000, replicas=2, record_every=1000)
+
+
+@case("convergence")
+def _():
+    game = resources(20.0, step=None)
+    policy = tmf.TabularPolicy.uniform(game)
+    schedules = {"B = 1": tmf.Sequential(), "B = N": tmf.Synchronous()}
+    return lambda kept: tmf.analysis.convergence(
+        game, policy, schedules, [30, 100, 300, 1000, 3000, 10_000], replicas=400, rng=1, **checkpointed(kept)
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- solvers
@@ -130,6 +164,12 @@ def _():
     return call
 
 
+@case("tune")
+def _():
+    game = tmf.games.crowd_motion((8, 8), horizon=10.0)
+    return lambda kept: tmf.tune(game, tmf.Synchronous(), solver="MirrorDescent", trials=50, rng=1, **checkpointed(kept))
+
+
 # ------------------------------------------------------------------------------------------------------- reproduce
 
 
@@ -166,6 +206,8 @@ def command(name, out, *words):
 
 
 command("reproduce", "results.json", "reproduce", "--size", "tiny", "--out", ".", "--threads", "1")
+command("simulate", "run.npz", "simulate", "queueing", "--schedule", "sequential", "--n-agents", "1e5", "--replicas", "3", "--horizon", "100",
+        "--out", "run.npz")  # fmt: skip
 command("solve", "found.npz", "solve", "crowd-motion", "--tolerance", "1e-12", "--horizon", "60", "--iterations", "300", "--out", "found.npz")
 command("solve, TMF-PG", "found.npz", "solve", "queueing", "--solver", "tmf-pg", "--batch", "10", "--iterations", "300", "--tolerance", "1e-9",
         "--out", "found.npz")  # fmt: skip

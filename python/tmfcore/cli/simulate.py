@@ -10,6 +10,7 @@ import click
 from tmfcore._base.types import Engine
 
 from . import parameters as words
+from .checkpoints import checkpoint_options
 from .console import Report, progress, reports
 from .games import build_game, game_options
 from .parameters import count, one_of, usage_errors
@@ -37,6 +38,7 @@ __all__ = ["simulate"]
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the simulation (.npz).")
 @words.pictures_option
 @reports
+@checkpoint_options
 @words.fits_memory("lower --replicas, --horizon or --n-agents, or raise --record-every or --step")
 def simulate(
     game: str,
@@ -50,6 +52,7 @@ def simulate(
     threads: int | None,
     out: Path | None,
     pictures: Path | None,
+    checkpoint: tmf.Checkpoint | None,
     **options: Any,
 ) -> Report:
     """Simulate N agents that play GAME, with their mean field.
@@ -84,7 +87,7 @@ def simulate(
         with usage_errors(), progress(f"{game}, {schedule}: {'events' if clocks else 'steps'}") as bar:
             run = tmf.simulate(
                 played, used, schedule, n_agents, replicas=replicas, engine=engine, rng=seed, threads=threads,
-                progress=bar, **recorded,
+                progress=bar, checkpoint=checkpoint, **recorded,
             )  # fmt: skip
     except KeyboardInterrupt as interrupt:
         partial: tmf.Simulation | None = getattr(interrupt, "partial", None)
