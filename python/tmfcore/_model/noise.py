@@ -15,8 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tmfcore._base import needs
-from tmfcore._base import pieces
+from tmfcore._base import needs, pieces
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory, noted, takes_rng
 from tmfcore._base.types import FloatsLike
