@@ -1,7 +1,7 @@
 """Calls with a checkpoint, each about a second of work: every verb, solver, analysis and command that takes one.
 
 A case makes what its call needs, and returns the call, a function of `kept`: whether it keeps a checkpoint, FILE of the
-working folder, written every EVERY seconds. `digest` says what must be equal.
+working folder, written every EVERY seconds, or ALWAYS. `digest` says what must be equal.
 """
 
 import json
@@ -19,6 +19,7 @@ from tmfcore._results.packing import pack
 CASES = {}
 FILE = "checkpoint.npz"
 EVERY = 0.02  # seconds
+ALWAYS = 0.0  # of runs, which otherwise spend a hundredth of their time on writing
 
 
 def case(name):
@@ -49,9 +50,9 @@ def timeless(value):
     return [timeless(entry) for entry in value] if isinstance(value, list) else value
 
 
-def checkpointed(kept):
+def checkpointed(kept, every=EVERY):
     """The arguments of a verb."""
-    return {"checkpoint": tmf.Checkpoint(FILE, EVERY)} if kept else {}
+    return {"checkpoint": tmf.Checkpoint(FILE, every)} if kept else {}
 
 
 # -------------------------------------------------------------------------------------------------------- N agents
@@ -84,7 +85,7 @@ def simulated(name, make, schedule, n_agents, **options):
     def _():
         game = make()
         policy = tmf.TabularPolicy.uniform(game)
-        return lambda kept: tmf.simulate(game, policy, schedule, n_agents, rng=1, **options, **checkpointed(kept))
+        return lambda kept: tmf.simulate(game, policy, schedule, n_agents, rng=1, **options, **checkpointed(kept, ALWAYS))
 
 
 FEW = {"record_every": 10_000, "decisions": False}
@@ -197,7 +198,7 @@ def command(name, out, *words):
 
         def call(kept):
             always = words[0] == "reproduce"
-            asked = [] if always or not kept else ["--checkpoint", FILE, "--checkpoint-every", str(EVERY)]
+            asked = [] if always or not kept else ["--checkpoint", FILE, "--checkpoint-every", str(ALWAYS if words[0] == "simulate" else EVERY)]
             app.main([*words, *asked], standalone_mode=False)
             assert not Path(FILE).exists(), "a command deletes its checkpoint"
             return json.loads(Path(out).read_text()) if out.endswith(".json") else tmf.load(out)
