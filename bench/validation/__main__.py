@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             )
     bad = checks.failures(one for ones in found.values() for one in ones)
     whole = not (chosen.quick or chosen.only)
-    text = page.text(found, errors, chosen.seed, spent)
+    text = page.text(found, errors, chosen.seed, spent, scale)
     if chosen.output or whole:
         (chosen.output or PAGE).write_text(text, encoding="utf-8")
     else:

@@ -43,13 +43,18 @@ python -m bench.validation
 ```
 
 Every check has its own seed, so that numbers are the same at every run; `--seed` makes other ones. `--only NAME` runs
-the checks whose name begins so, `--quick` a hundredth of the draws in seconds; both write nothing. The exit code is 1
+the checks whose name begins so, `--quick` a hundredth of the draws; both write nothing. The exit code is 1
 if something fails.
 """
 
 
-def text(found: dict[str, list[Finding]], caught: list[tuple[Wrong, Finding | None]], seed: int, seconds: float) -> str:
-    return "\n".join([HEAD, *summary(found, caught, seed, seconds), *sections(found), *power(caught), RERUN])
+def text(
+    found: dict[str, list[Finding]], caught: list[tuple[Wrong, Finding | None]], seed: int, seconds: float, scale: float
+) -> str:
+    parts = [HEAD]
+    if scale < 1 or len(found) < len(CHECKS):
+        parts.append(f"**{len(found)} of {len(CHECKS)} checks, with {scale:.0%} of the draws: not the whole.**\n")
+    return "\n".join([*parts, *summary(found, caught, seed, seconds), *sections(found), *power(caught), RERUN])
 
 
 def summary(found: dict[str, list[Finding]], caught: list, seed: int, seconds: float) -> Iterator[str]:
@@ -59,11 +64,11 @@ def summary(found: dict[str, list[Finding]], caught: list, seed: int, seconds: f
     wrong = [one for one in every if fails(one, least)]
     blind = [one for one, finding in caught if finding is None]
     versions = f"tmfcore {tmfcore.__version__}, numpy {np.__version__}, Python {sys.version.split()[0]}"
-    yield f"{datetime.date.today():%d %B %Y}, {versions}, seed {seed}, {seconds / 60:.0f} minutes of processor time."
+    yield f"{datetime.date.today():%d %B %Y}, {versions}, seed {seed}, {seconds / 60:.1f} minutes of processor time."
     yield ""
     verdict = f"{len(wrong)} findings fail" if wrong else "Nothing fails"
-    yield f"**{verdict}**: {len(values):,} tests, level {least:.1e},"
-    yield f"smallest p-value {values.min(initial=1):.1e}; {len(every) - len(values)} bounds of errors. "
+    yield f"**{verdict}**: {len(values):,} tests, level {least:.1e}, smallest p-value {values.min(initial=1):.1e};"
+    yield f"{len(every) - len(values)} bounds of errors."
     yield f"{len(caught) - len(blind)} of {len(caught)} errors made on purpose are found."
     yield ""
     yield FAMILY
@@ -71,6 +76,7 @@ def summary(found: dict[str, list[Finding]], caught: list, seed: int, seconds: f
         yield f"- **{one.what}**, {one.law}: {said(one)}"
     for one in blind:
         yield f"- **{one.check}** does not find: {one.what}"
+    yield ""
     yield "| check | tests | draws | smallest p | bounds | fails |"
     yield "|---|---|---|---|---|---|"
     for name, ones in found.items():

@@ -41,6 +41,9 @@ def law_findings(what: str, law: str, observed: np.ndarray, expected: np.ndarray
         yield Finding(what, law, total, f"{strays} draws of probability 0", 0.0)
         return
     observed, expected = observed[expected > 0], expected[expected > 0]
+    if len(expected) == 1:
+        yield zero_finding(what, law, total, 0)
+        return
     statistic, degrees = _chi_square(observed, expected)
     if degrees > 0:
         yield Finding(
@@ -121,13 +124,6 @@ def mean_finding(what: str, law: str, samples: np.ndarray, mean: float) -> Findi
     return Finding(
         what, law, len(samples), f"mean {found:.6g} of {mean:.6g}, z = {z:+.2f}", float(2 * stats.norm.sf(abs(z)))
     )
-
-
-def correlation_finding(what: str, law: str, x: np.ndarray, y: np.ndarray) -> Finding:
-    """Correlation of independent pairs: sqrt(n) r is normal."""
-    r = float(np.corrcoef(x, y)[0, 1])
-    p = float(2 * stats.norm.sf(abs(r) * math.sqrt(len(x))))
-    return Finding(what, law, len(x), f"correlation {r:+.2e}", p)
 
 
 def pair_finding(what: str, law: str, values: np.ndarray, lag: int, p: np.ndarray | None = None) -> Finding:
