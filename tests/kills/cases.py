@@ -98,7 +98,8 @@ simulated("replicas on two threads", lambda: resources(2000), tmf.Synchronous(),
 simulated("replicas side by side", lambda: resources(2 * 10**6), tmf.Sequential(), 1000, replicas=64, threads=1, **FEW)
 simulated("rare mutation", lambda: tmf.games.pairwise_revision(mutation=1e-4, horizon=5 * 10**7, step=1.0), tmf.Sequential(), 100,
           record_every=10**6, decisions=False)  # fmt: skip
-simulated("trajectories", lambda: resources(4000), tmf.Synchronous(), 10**4, engine="agents", trajectories=True, record_every=100)
+simulated("trajectories", lambda: resources(40_000), tmf.Synchronous(), 10**4, engine="agents", trajectories=True,
+          record_every=1000)  # fmt: skip
 simulated("Python functions", lambda: of_functions(20_000), tmf.Synchronous(), 1000, replicas=2, record_every=1000)
 
 
@@ -167,7 +168,7 @@ def _():
 
 @case("tune")
 def _():
-    game = tmf.games.crowd_motion((8, 8), horizon=10.0)
+    game = tmf.games.crowd_motion((14, 14), horizon=20.0)
     return lambda kept: tmf.tune(game, tmf.Synchronous(), solver="MirrorDescent", trials=50, rng=1, **checkpointed(kept))
 
 
