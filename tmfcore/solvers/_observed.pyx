@@ -152,6 +152,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
         acting.check(S, horizon)
     with nogil:
         for j in range(n_intervals - 1, -1, -1):
+            look(&looks)
             first = j * pool
             end = min(first + pool, horizon)
             stage = stage_of((first + end) // 2, horizon, direction.shape[0])
@@ -166,7 +167,6 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
                     for k in range(K):
                         n[o, a] += gone[j, o, a, k]
             for t in range(end - 1, first - 1, -1):
-                look(&looks)
                 beta = 1.0 if always else fractions[t * stride]
                 if acting is not None and not always:
                     acting.at(<int>t, &mu[j, 0], S, &share_buffer[0], &shares)
