@@ -136,3 +136,27 @@ def test_who_says_seed_is_told_to_say_rng():
         tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Sequential(), 10, seed=1)
     with pytest.raises(TypeError, match=r"^check_game\(\) has no argument 'random_state'; pass rng=3$"):
         tmf.testing.check_game(game, random_state=3)
+
+
+@pytest.mark.parametrize("kind", [np.random.SeedSequence, np.random.default_rng])
+@pytest.mark.parametrize("n", [0, 1, 5, 4096, 10_000])
+def test_skipped_streams_are_those_that_would_be_spawned(kind, n):
+    """After a skip the next stream is that of a call which spawned the first n, and no other."""
+    skipped, used = kind(3), kind(3)
+    seeding.skip(skipped, n)
+    assert seeding.spawned(skipped) == n
+    for _ in range(n):
+        used.spawn(1)
+    ours, theirs = (np.random.default_rng(one.spawn(1)[0]).random() for one in (skipped, used))
+    assert ours == theirs
+    seeding.skip(skipped, n + 1)  # nothing is left to spawn
+    assert seeding.spawned(skipped) == n + 1
+
+
+@pytest.mark.parametrize("n", [-1, 2, 2**32])
+def test_a_number_of_streams_that_cannot_be(n):
+    stream = np.random.SeedSequence(3)
+    stream.spawn(3)
+    with pytest.raises(ValueError, match=f"3 streams are spawned; must be at most {n}"):
+        seeding.skip(stream, n)
+    assert seeding.spawned(stream) == 3

@@ -38,7 +38,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "_results": ("results", "package"),
     "_results/confidence.py": ("intervals",),
     "_random": ("package",),
-    "_random/seeding.py": ("rng",),
+    "_random/seeding.py": ("rng", "checkpoint"),
     "_base/threads.py": ("simulate", "invariants", "convergence_study"),
     "_base/validation.py": ("validation", "game", "game_callables", "compiled_games", "invariants"),
     "_base/arrays.py": ("validation", "game", "game_callables", "compiled_games"),
