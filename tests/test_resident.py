@@ -1,6 +1,5 @@
 """Resident memory: a part of `python -m tests.resident`, and a leak that it must find."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,10 +35,7 @@ def short():
 
 def printed(code):
     """What code prints in a process of its own, which has no free memory that other tests left."""
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "tests",
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "python"), str(ROOT / "tests")])},
-    )  # fmt: skip
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "tests")
     assert found.returncode == 0, found.stderr
     return found.stdout
 
