@@ -3,6 +3,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tmfcore._population.agents import MAX_AGENTS as MAX_AGENTS
+
 def rename(
     key: NDArray[np.uint64],
     initial_counts: NDArray[np.int64],
