@@ -8,7 +8,6 @@ A replica alone and one beside others have the same states, so that a call with 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,7 +19,7 @@ from tmfcore._population.journal import Journal
 from tmfcore._population.pauses import Pauses
 from tmfcore._population.runs import Run, groups_of
 from tmfcore._random import seeding
-from tmfcore._results.checkpoint import CheckpointLike, Keeper, opened
+from tmfcore._results.checkpoint import CheckpointLike, Keeper, digest, opened
 
 __all__ = ["KeptRun", "opened_for"]
 
@@ -38,14 +37,10 @@ def opened_for(
     """
     if checkpoint is None or isinstance(checkpoint, Keeper):
         return checkpoint
-    counts = {} if start is None else {"counts at the start": _digest(start)}
-    streams = seeding.described(rng) if states is None else _digest(np.array([one["key"] for one in states]))
+    counts = {} if start is None else {"counts at the start": digest(start)}
+    streams = seeding.described(rng) if states is None else digest(np.array([one["key"] for one in states]))
     first = 0 if states is None else states[0]["t"]
     return opened(checkpoint, "simulate", {**fingerprint.task(), **options, **counts, "first": first, "rng": streams})
-
-
-def _digest(counts: np.ndarray[Any, Any]) -> str:
-    return blake2b(counts.tobytes(), digest_size=8).hexdigest()
 
 
 class KeptRun:
