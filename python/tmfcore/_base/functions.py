@@ -15,7 +15,7 @@ import functools
 import inspect
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -35,6 +35,8 @@ _TOO_LARGE = (
 )  # fmt: skip
 
 SMALLER_GAME = "game must have fewer steps (horizon), observations or actions"
+
+_SAYS_RNG = "says_rng"  # attribute of the wrapper of fits_memory: whether takes_rng has decorated it
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -130,7 +132,7 @@ def fits_memory(advice: str, *, asks: bool = False) -> Callable[[Callable[_P, _R
 
     numpy's own errors name a shape, or say that a dimension is too large, but name no argument. If decorated functions
     call each other, the advice is that of the outermost; the attribute `cause` of the error has the text without it.
-    `asks`: the function calls `needs.ask`, so that `estimate` takes it.
+    `asks`: the function calls `needs.ask`, so that `estimate` takes it. `takes_rng` adds its error without a wrapper.
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -138,7 +140,11 @@ def fits_memory(advice: str, *, asks: bool = False) -> Callable[[Callable[_P, _R
         def tried(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             try:
                 return function(*args, **kwargs)
-            except (MemoryError, OverflowError, ValueError) as error:
+            except (MemoryError, OverflowError, TypeError, ValueError) as error:
+                if isinstance(error, TypeError):
+                    if getattr(tried, _SAYS_RNG):
+                        _refuse_seed(function, kwargs)
+                    raise
                 text = str(error)
                 if isinstance(error, MemoryError) or text.startswith(_TOO_LARGE):
                     cause, asked = getattr(error, "cause", text), getattr(error, "asked", False)
@@ -151,6 +157,7 @@ def fits_memory(advice: str, *, asks: bool = False) -> Callable[[Callable[_P, _R
                     raise told from None
                 raise
 
+        setattr(tried, _SAYS_RNG, False)
         if asks:
             tried.asks_for_memory = True  # type: ignore[attr-defined]
         return tried
@@ -160,15 +167,28 @@ def fits_memory(advice: str, *, asks: bool = False) -> Callable[[Callable[_P, _R
 
 def takes_rng(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Decorator of a function with an argument `rng`: the error for `seed` or `random_state` says to pass `rng`."""
+    if hasattr(function, _SAYS_RNG):  # of fits_memory, whose wrapper serves for both
+        setattr(function, _SAYS_RNG, True)
+        return function
 
     @functools.wraps(function)
-    def asked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        if "seed" in kwargs or "random_state" in kwargs:
-            other = "seed" if "seed" in kwargs else "random_state"
-            raise TypeError(f"{function.__name__}() has no argument {other!r}; pass rng={kwargs[other]!r}")
-        return function(*args, **kwargs)
+    def tried(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            _refuse_seed(function, kwargs)
+            raise
 
-    return asked
+    return tried
+
+
+def _refuse_seed(function: Callable[..., object], arguments: Mapping[str, object]) -> None:
+    """Raise if a seed is given by the name that it has elsewhere."""
+    for other in ("seed", "random_state"):
+        if other in arguments:
+            raise TypeError(
+                f"{function.__name__}() has no argument {other!r}; pass rng={arguments[other]!r}"
+            ) from None
 
 
 class ConvergenceWarning(UserWarning):

@@ -1,6 +1,7 @@
 """Memory is asked for before it is taken.
 
     ask(needs, advice, seconds)     one line of every function whose arrays grow: an error if they do not fit
+    passes(bytes)                   whether nobody has to be asked
     free()                          bytes that this process can still take
     max_memory(limit)               context: a limit of one's own in place of what is free
     estimate(function, ...)         what a call would ask for, without running it
@@ -29,7 +30,7 @@ try:
 except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
-__all__ = ["Estimate", "Need", "ask", "estimate", "free", "max_memory", "size"]
+__all__ = ["Estimate", "Need", "ask", "estimate", "free", "max_memory", "passes", "size"]
 
 SMALL = 64e6  # bytes that are never compared with what is free
 UNITS = {
@@ -138,9 +139,9 @@ def ask(
     Less than 1 us for needs below 64 MB.
     """
     total = sum(map(prod, needs.values()))
-    state = _STATE.get()
-    if state is None and total < SMALL:
+    if passes(total):
         return
+    state = _STATE.get()
     limit = free() if state is None or state.limit is None else state.limit
     if state is not None and state.estimating:
         if first:
@@ -153,6 +154,11 @@ def ask(
     error: Any = MemoryError(f"needs {size(total)} of memory, {there}: {largest}")
     error.asked, error.advice = True, None if advice is None else advice()
     raise error
+
+
+def passes(n_bytes: float) -> bool:
+    """Whether so few bytes are never compared with what is free, and no estimate or limit is asked for."""
+    return n_bytes < SMALL and _STATE.get() is None
 
 
 def _sorted(needs: Mapping[str, tuple[int, ...]]) -> list[Need]:

@@ -17,7 +17,7 @@ from tmfcore._limit import ode
 from tmfcore._limit.checks import active_fractions, full_flow, is_always, refuse_overflow
 from tmfcore._limit.evaluation import Evaluation, types_of
 from tmfcore._limit.flows import Flow, flow_of
-from tmfcore._limit.sizes import flow_needs, value_needs
+from tmfcore._limit.sizes import flow_needs, is_small, value_needs
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.continuous import Continuous, Stages, record_times, refuse_steps, refuse_times
@@ -107,7 +107,8 @@ def mean_field(
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
     record_every = check.as_positive_int(record_every, "record_every")
-    needs.ask(flow_needs(game, active, record_every))
+    if not is_small(game):
+        needs.ask(flow_needs(game, active, record_every))
     return _flow_of(game, kernel, active, record_every, None, Fingerprint.of(game, schedule, n_agents))
 
 
@@ -205,7 +206,8 @@ def evaluate(
     always = is_always(clock)
     own = Fingerprint.of(game, schedule, n_agents)
     kept = None
-    needs.ask(flow_needs(game, active, 1 if flow is None else 0) | value_needs(game))
+    if not is_small(game):
+        needs.ask(flow_needs(game, active, 1 if flow is None else 0) | value_needs(game))
     if flow is None:
         kept = keep_kernels(game.model, game.n_steps)
         flow = _flow_of(game, kernel, active, 1, kept, own)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from tmfcore._base import needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game
 from tmfcore._model.model import Model
 from tmfcore._model.schedules import Active
 
 __all__ = [
-    "Needs", "cells_of", "flow_needs", "fluctuation_needs", "kernel_needs", "path_needs", "response_needs",
+    "Needs", "cells_of", "flow_needs", "fluctuation_needs", "is_small", "kernel_needs", "path_needs", "response_needs",
     "value_needs",
 ]  # fmt: skip
 
 Needs = dict[str, tuple[int, ...]]
 KEPT = 2**26  # bytes of the kernels of all steps that evaluator.keep_kernels keeps
+
+
+def is_small(game: Game, tables: float = 4) -> bool:
+    """Whether `tables` policies, with kernels and flows, need so little that nobody would compare it with what is free.
+
+    For calls of some microseconds, which asking would slow down by a third.
+    """
+    return needs.passes(8 * (tables + 8) * game._entries)
 
 
 def cells_of(model: Model) -> int:

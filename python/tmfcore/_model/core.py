@@ -243,7 +243,8 @@ class Core(RandomNoise):
     @property
     def model(self) -> Model:
         """The compiled model used by the kernels. For a game in sweeps without its own `step` use `at(...).model`."""
-        self._refuse_random()
+        if self._first is not None:
+            self._refuse_random()
         return self.at().model if self._model is None else self._model
 
     @property

@@ -13,9 +13,12 @@ Notation: S observations, A actions, K successors of an acting agent, K0 of a pa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
+
+import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base.types import FloatsLike, TableLike, Time
@@ -215,6 +218,33 @@ class Game(Compiled):
             assert self._recipe is not None, "it was set above"
             self._made_by(partial(self._recipe, noise=law), pickles=True)
             self._draw_from(law, given)
+
+    @cached_property
+    def _entries(self) -> int:
+        """Of a game in steps: numbers in kernels and policies of all steps, and S^2; a measure of what verbs need."""
+        model = self.model
+        n_obs = model.n_observations
+        each = n_obs * (model.n_actions * (model.n_successors + 1) + model.n_passive_successors + 1)
+        return int(self.horizon + 1) * each + n_obs * n_obs
+
+    @cached_property
+    def _scale(self) -> float:
+        """The size of returns: the largest |reward| at the steps and populations tried, times the sum of the discounts.
+
+        Of a game in steps. Tried are the first and the last step, at the initial population and at an uneven one: where
+        rewards of an equilibrium cancel, as in zero-sum games, they do not cancel there. O(S A K).
+        """
+        model, largest = self.model, 0.0
+        uneven = np.arange(1.0, self.n_observations + 1)
+        mus = [self.initial] if model.constant else [self.initial, uneven / uneven.sum()]
+        for t in {0, 0 if model.constant else self.n_steps - 1}:
+            for mu in mus:
+                with suppress(Exception):  # a game that fails there fails, or not, where it is played
+                    active, _, passive, _ = model.tables(mu, t)
+                    paid = active if self.legal is None else active[self.legal]
+                    largest = max(largest, float(np.abs(paid).max()), float(np.abs(passive).max()))
+        weights = float(self.n_steps) if self.discount == 1 else (1 - self.discount**self.n_steps) / (1 - self.discount)
+        return min(largest * weights, float(np.finfo(np.float64).max))
 
 
 def in_steps(

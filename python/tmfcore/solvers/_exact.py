@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tmfcore._base.validation import FloatArray
-from tmfcore._limit.sizes import Needs
+from tmfcore._limit.sizes import Needs, is_small
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._problem import Problem, softened
@@ -41,6 +41,9 @@ class ExactSolver(Solver[TabularPolicy]):
 
     def _needs(self, problem: Problem) -> Needs:
         return exact_needs(problem, self._n_tables)
+
+    def _is_small(self, problem: Problem, n: int) -> bool:
+        return problem.game._first is None and is_small(problem.game, n * self._n_tables)
 
     def _iterate(self, problem: Problem) -> Iterate:
         """The uniform policy of the problem."""

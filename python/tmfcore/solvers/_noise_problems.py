@@ -11,7 +11,6 @@ solvers update like any other.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from tmfcore._limit.sizes import Needs, path_needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.appearance import appearance_of
 from tmfcore._model.fingerprint import Fingerprint
+from tmfcore._model.game import in_steps
 from tmfcore._model.legal import LegalArray, lawful
 from tmfcore._model.noise_information import Information
 from tmfcore._model.noise_paths import Paths
@@ -121,9 +121,9 @@ class PathProblem(Problem):
     def decided(self) -> bool:
         return False
 
-    @cached_property
+    @property
     def scale(self) -> float:
-        return Problem(self.paths.games[0], self.schedule, self.n_agents, self.clock).scale
+        return in_steps(self.paths.games[0], self.schedule, self.n_agents)._scale
 
     def iterate(self) -> Iterate:
         return _PathIterate.of(self)

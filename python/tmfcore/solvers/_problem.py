@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -141,24 +139,10 @@ class Problem:
         """Whether the game is a Markov decision process, the same along every flow."""
         return is_decided(self.game, self.active)
 
-    @cached_property
+    @property
     def scale(self) -> float:
-        """The size of returns: the largest |reward| at the steps and populations tried, times the sum of the discounts.
-
-        Tried are the first and the last step, at the initial population and at an uneven one: where rewards of an
-        equilibrium cancel, as in zero-sum games, they do not cancel there. O(S A K).
-        """
-        game, largest = self.game, 0.0
-        uneven = np.arange(1.0, game.n_observations + 1)
-        mus = [game.initial] if game.model.constant else [game.initial, uneven / uneven.sum()]
-        for t in {0, 0 if game.model.constant else game.n_steps - 1}:
-            for mu in mus:
-                with suppress(Exception):  # a game that fails there fails, or not, where it is played
-                    active, _, passive, _ = game.model.tables(mu, t)
-                    paid = active if game.legal is None else active[game.legal]
-                    largest = max(largest, float(np.abs(paid).max()), float(np.abs(passive).max()))
-        weights = float(game.n_steps) if game.discount == 1 else (1 - game.discount**game.n_steps) / (1 - game.discount)
-        return min(largest * weights, float(np.finfo(np.float64).max))
+        """The size of returns, in units of which a tolerance near 0 is a share."""
+        return self.game._scale
 
     def iterate(self) -> Iterate:
         """The uniform policy."""

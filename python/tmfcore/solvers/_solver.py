@@ -107,6 +107,10 @@ class Solver(ABC, Generic[P]):
     def _needs(self, problem: Problem) -> Needs:
         """The memory of a solve, for `needs.ask`."""
 
+    def _is_small(self, problem: Problem, n: int) -> bool:
+        """Whether n such solves need so little that nobody has to be asked."""
+        return False
+
     @abstractmethod
     def _start(self, problem: Problem, policy: object) -> FloatArray:
         """The parameters of the rule that represent `policy`, any policy of the game."""

@@ -122,10 +122,11 @@ class _Run(Generic[P]):
         problems = {clock: self.problem.on(clock) for clock in {each.clock for each in self.solvers}}
         initial = self.initial if self.found is None else self.found.policy
         alone, limit = len(self.solvers) == 1, self.limit
-        needs.ask({
-            what if alone else f"{what} ({each.name})": shape
-            for each in self.solvers for what, shape in each._needs(problems[each.clock]).items()
-        } | self.problem.needs(), self.problem.advice)  # fmt: skip
+        if not all(each._is_small(problems[each.clock], len(self.solvers)) for each in self.solvers):
+            needs.ask({
+                what if alone else f"{what} ({each.name})": shape
+                for each in self.solvers for what, shape in each._needs(problems[each.clock]).items()
+            } | self.problem.needs(), self.problem.advice)  # fmt: skip
         turns = self.turns = [_Turn(each, alone) for each in self.solvers]
         most = 0 if self.progress is False else sum(each.iterations for each in self.solvers)
         keep = None if self.keeper is None else self.keep
