@@ -113,6 +113,8 @@ static inline void tmf_sparse_both(const double *reward, const double *table, co
 
 /* ---------------------------------------------------------------- a population times rows */
 
+enum { TMF_ARRIVALS_AT_ONCE = 8 }; /* entries without a branch, which is mispredicted where few entries lead to an observation */
+
 /* out[x] = (with `onto`: +=) the sum of weights[row[i]] table[cell[i]] over the entries i that lead to x, which are
  * start[x]..start[x + 1] - 1. `cell` NULL: the table is in the order of the entries. */
 TMF_INLINE void tmf_arrivals(const ptrdiff_t *restrict start, const int32_t *restrict cell, const int32_t *restrict row,
@@ -124,6 +126,11 @@ TMF_INLINE void tmf_arrivals(const ptrdiff_t *restrict start, const int32_t *res
         const ptrdiff_t last = start[x + 1];
         double even = 0, odd = 0;
         if (cell) {
+            for (; i + TMF_ARRIVALS_AT_ONCE <= last; i += TMF_ARRIVALS_AT_ONCE)
+                for (int j = 0; j < TMF_ARRIVALS_AT_ONCE; j += 2) {
+                    even += weights[row[i + j]] * table[cell[i + j]];
+                    odd += weights[row[i + j + 1]] * table[cell[i + j + 1]];
+                }
             for (; i + 1 < last; i += 2) {
                 even += weights[row[i]] * table[cell[i]];
                 odd += weights[row[i + 1]] * table[cell[i + 1]];
@@ -131,6 +138,11 @@ TMF_INLINE void tmf_arrivals(const ptrdiff_t *restrict start, const int32_t *res
             if (i < last)
                 even += weights[row[i]] * table[cell[i]];
         } else {
+            for (; i + TMF_ARRIVALS_AT_ONCE <= last; i += TMF_ARRIVALS_AT_ONCE)
+                for (int j = 0; j < TMF_ARRIVALS_AT_ONCE; j += 2) {
+                    even += weights[row[i + j]] * table[i + j];
+                    odd += weights[row[i + j + 1]] * table[i + j + 1];
+                }
             for (; i + 1 < last; i += 2) {
                 even += weights[row[i]] * table[i];
                 odd += weights[row[i + 1]] * table[i + 1];
