@@ -236,6 +236,8 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch
         (lambda: tmf.Checkpoint(3), r"path is 3 \(int\); must be a string or a path"),
         (lambda: opened(True, "simulate", {}), r"checkpoint is True \(bool\); must be a string or a path"),
         (lambda: opened("", "simulate", {}), "checkpoint is ''; must name a file"),
+        (lambda: opened("run", "simulate", {"limit": range(3)}), "limit is a range; must be a number"),
+        (lambda: opened("run", "simulate", {"limit": [1, {2}]}), "limit is a list; must be a number"),
     ],
 )
 def test_bad_arguments(call, text):

@@ -33,6 +33,13 @@ def test_a_field_that_is_one_of_a_few_words_takes_no_other(name):
             packing.make(type(one), one._state() | {field: "other"})
 
 
+def test_integers_of_any_size_are_numbers():
+    one = RECORDS["tmfcore.Solution"]()["self"]
+    assert dataclasses.replace(one, mean_return=2**64).mean_return == 2.0**64
+    with pytest.raises(ValueError, match=r"^mean_return is .*; must be within the range of floats"):
+        dataclasses.replace(one, mean_return=10**400)
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_equals_itself_and_no_other(name):
     """A copy is equal; with one number of one field changed it is not."""

@@ -168,7 +168,7 @@ def names_argument(case, text):
 
 
 def paths(name, bad):
-    return str(bad.make()) if name == "path" and bad.kind in ("text", "path") else None
+    return str(bad.make()) if name in ("path", "checkpoint") and bad.kind in ("text", "path") else None
 
 
 def internal_warning(warned):
@@ -204,6 +204,8 @@ def seen_when_drawn(bad):
 def declares(case, name, bad):
     """Whether a signature says that it takes such a thing."""
     annotation = case.door.annotations.get(name, "")
+    if bad.label == "as bool":
+        return name == "legal"
     if bad.label == "endless dict":
         return "dict[str, Any]" in annotation
     return bad.label in ("frozenset", "set", "generator", "iterator", "text array") and (

@@ -173,7 +173,7 @@ def opened(checkpoint: CheckpointLike | Keeper | None, verb: str, task: Mapping[
         return checkpoint
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(check.as_path(checkpoint, "checkpoint"))
-    own = json.loads(json.dumps(task, default=_plain))
+    own = {name: _as_json(value, name) for name, value in task.items()}
     if not os.path.lexists(checkpoint.path):
         files.check_writable(checkpoint.path)  # before the work, not after a minute of it
         return Keeper(checkpoint, verb, own, None)
@@ -215,11 +215,21 @@ def _entry(task: Mapping[str, Any], name: str) -> str:
     return json.dumps(task[name], sort_keys=True) if name in task else "not given"
 
 
+def _as_json(value: object, name: str) -> Any:
+    """An entry of a task, as JSON holds it; options that nothing has checked before may be anything."""
+    try:
+        return json.loads(json.dumps(value, default=_plain))
+    except (TypeError, ValueError, RecursionError):
+        raise TypeError(
+            f"{name} is {say.show(value)}; must be a number, a string, None, or a list or dict of them"
+        ) from None
+
+
 def _plain(value: object) -> object:
     """A number of numpy as one of Python."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"a task has {say.show(value)}; must have numbers, strings, None, lists and dicts")
+    raise TypeError(f"{say.show(value)} is no value of JSON")
 
 
 def digest(value: object) -> str:

@@ -75,7 +75,8 @@ class Record:
                 value = getattr(self, name)
                 for key, entry in value.items() if isinstance(value, Mapping) else [("", value)]:
                     if entry is not None:
-                        _check_range(f"{name}[{key!r}]" if key else name, np.asarray(entry), words)
+                        label = f"{name}[{key!r}]" if key else name
+                        _check_range(label, _as_numbers(entry, label), words)
         self.__setstate__(vars(self))
 
     @classmethod
@@ -226,6 +227,17 @@ def _fit(
         if n - more != length:
             wanted = ", ".join(one for one, _, _ in dimensions)
             raise ValueError(f"{name} has shape {shape}; must be ({wanted}) with {letter} = {length}, as {where}")
+
+
+def _as_numbers(value: object, name: str) -> npt.NDArray[Any]:
+    """An array; an integer that only Python holds becomes a float."""
+    found = np.asarray(value)
+    if found.dtype != object:
+        return found
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except OverflowError:
+        raise ValueError(f"{name} is {say.show(value)}; must be within the range of floats") from None
 
 
 def _check_range(name: str, value: npt.NDArray[Any], words: str) -> None:
