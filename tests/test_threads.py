@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import signal
 import subprocess
 import sys
 import threading
@@ -109,7 +110,7 @@ def test_threads_of_a_pool_that_is_forgotten_go_home():
 
 
 def test_the_first_error_ends_the_other_replicas():
-    """Chunks that wait are cancelled, and the threads end."""
+    """Chunks that wait are not begun, and the threads end."""
     before, ran = threading.active_count(), []
 
     def job(r):
@@ -122,6 +123,45 @@ def test_the_first_error_ends_the_other_replicas():
         _threads.over_replicas(job, 2_000, 2, 1.0)
     assert len(ran) < 2_000
     assert threading.active_count() == before
+
+
+def test_an_error_among_many_replicas_costs_no_time_for_the_others():
+    """A million jobs that take long: those that are not begun are not even written down."""
+
+    def job(r):
+        raise ValueError("at once")
+
+    began = time.process_time()
+    with pytest.raises(ValueError, match="at once"):
+        _threads.over_replicas(job, 1_000_000, 2, 1.0)
+    assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_two_interrupts_wait_for_the_jobs(together):
+    """An interrupt of a join must not be taken for the end of its thread."""
+    ended, main = [], threading.main_thread().ident
+
+    def job(_=None):
+        for _ in range(2):
+            time.sleep(0.1)
+            signal.pthread_kill(main, signal.SIGINT)
+        time.sleep(0.3)
+        ended.append(True)
+
+    def call():
+        if not together:
+            _threads.over_replicas(lambda r: job() if r == 0 else None, 2, 2, 1.0)
+        with contextlib.closing(_threads.Together(2)) as pool:
+            pool([job, lambda: None], None)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            call()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended
 
 
 REAL = """

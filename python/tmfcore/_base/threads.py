@@ -20,11 +20,10 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -36,17 +35,16 @@ log = logging.getLogger(__name__)
 
 PERIOD = 0.05  # seconds between reports of a Watch
 
-_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-_Jobs: TypeAlias = "SimpleQueue[tuple[Future[Any], Callable[[], None]] | None]"
+_Jobs: TypeAlias = "SimpleQueue[Callable[[], None] | None]"
 
 
 def _work(jobs: _Jobs) -> None:
-    while (found := jobs.get()) is not None:
-        found[1]()
-        del found  # otherwise the result would outlive its future
+    while (job := jobs.get()) is not None:
+        job()
+        del job  # and with it what it refers to
 
 
 def _dismiss(jobs: _Jobs, workers: int) -> None:
@@ -54,7 +52,7 @@ def _dismiss(jobs: _Jobs, workers: int) -> None:
         jobs.put(None)
 
 
-class _Pool(Executor):
+class _Pool:
     """`workers` threads, or as many as the system starts, that take jobs from one queue.
 
     Used instead of ThreadPoolExecutor, which raises if it cannot start a thread although the job is in its queue.
@@ -73,40 +71,20 @@ class _Pool(Executor):
                 break
             self.threads.append(thread)
 
-    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """The future of fn(*args, **kwargs), run in the caller's context; without threads, before this returns."""
-        future: Future[_T] = Future()
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run job(), which raises nothing, in the caller's context; without threads, before this returns."""
         context = contextvars.copy_context()  # numpy.errstate is part of it
-
-        def job() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = context.run(fn, *args, **kwargs)
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
         if self.threads:
-            self.jobs.put((future, job))
+            self.jobs.put(partial(context.run, job))
         else:
-            job()
-        return future
+            context.run(job)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the threads after the jobs in the queue; `cancel_futures` cancels these jobs first."""
+    def close(self) -> None:
+        """End the threads after the jobs in the queue."""
 
         def end() -> None:
-            while cancel_futures:
-                try:
-                    found = self.jobs.get_nowait()
-                except Empty:
-                    break
-                if found is not None:
-                    found[0].cancel()
             _dismiss(self.jobs, len(self.threads))
-            for thread in self.threads if wait else ():
+            for thread in self.threads:
                 thread.join()
 
         _insist(end)
@@ -124,6 +102,60 @@ def _insist(end: Callable[[], object]) -> None:
             break
     if interrupt is not None:
         raise interrupt
+
+
+def _run(
+    pool: _Pool, jobs: Sequence[Callable[[], _T]], stop: StopFlag, watch: Watch | None = None
+) -> list[_T]:
+    """The results of `jobs`, which heed `stop`. The first error ends the others, and is raised when none runs."""
+    results: list[Any] = [None] * len(jobs)
+    errors: list[BaseException] = []
+    # Lists that only grow: an interrupt cannot lose an entry, as it can what a queue has given. Nobody waits for a
+    # thread by its join, which CPython < 3.13 takes for ended if it is interrupted.
+    begun: list[int] = []
+    ended: list[int] = []
+    wake: SimpleQueue[None] = SimpleQueue()
+
+    def work(i: int) -> None:
+        begun.append(i)
+        try:
+            if stop.is_set():
+                raise Stopped
+            results[i] = stop.heeded(jobs[i])
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+        ended.append(i)
+        wake.put(None)
+
+    def settle() -> None:
+        stop.set()
+        while len(ended) < len(begun):  # what begins later finds the flag
+            with suppress(Empty):
+                wake.get(timeout=PERIOD)
+
+    try:
+        for i in range(len(jobs)):
+            pool.submit(partial(work, i))
+        last = not jobs
+        while not last:
+            with suppress(Empty):
+                wake.get(timeout=PERIOD)
+            last = len(ended) == len(jobs)
+            if watch is not None and not errors:
+                watch.tell(last=last)
+    except BaseException:  # KeyboardInterrupt, and errors in `report`
+        try:
+            _insist(settle)
+        finally:  # again, if a second interrupt came before `settle` was guarded
+            _insist(settle)
+        raise
+    try:
+        if errors:
+            raise errors[0]
+    finally:
+        errors.clear()  # which is in the frames of its entries
+    return results
 
 
 class Watch:
@@ -150,50 +182,33 @@ def over_replicas(
 ) -> None:
     """Call job(r) for every replica, on `workers` threads; the first error stops the rest and is raised.
 
-    Replicas are submitted in contiguous chunks of about two milliseconds (single replicas if they take longer), so that
-    the executor's overhead stays small. With a `watch` the caller's thread waits and reports, even for one worker.
+    Each thread takes contiguous chunks of about two milliseconds (single replicas if they take longer) until there are
+    none, so that the overhead stays small. With a `watch` the caller's thread waits and reports, even for one worker.
     """
     if workers == 1 and watch is None:
         for r in range(replicas):
             job(r)
         return
 
-    stop = StopFlag()
-
-    def chunk(first: int, last: int) -> None:
-        for r in range(first, last):
-            job(r)
-
     size = max(1, min(int(2e-3 / seconds), -(-replicas // (4 * workers))))
-    pool = _Pool(workers)
-    # Not futures.wait, which holds a lock of every future; an interrupt there would leave them locked.
-    finished: SimpleQueue[Future[None]] = SimpleQueue()
+    chunks, lock, stop = iter(range(0, replicas, size)), threading.Lock(), StopFlag()
 
-    def end() -> None:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
-
-    try:
-        pending = 0
-        for first in range(0, replicas, size):
-            future = pool.submit(stop.heeded, partial(chunk, first, min(first + size, replicas)))
-            future.add_done_callback(finished.put)
-            pending += 1
-        while pending:
-            with suppress(Empty):
-                finished.get(timeout=PERIOD).result()
-                pending -= 1
-            if stop.is_set():  # by a call that this one is a part of
+    def work() -> None:
+        while True:
+            with lock:
+                first = next(chunks, None)
+            if first is None:
+                return
+            for r in range(first, min(first + size, replicas)):
+                job(r)
+            if stop.is_set():
                 raise Stopped
-            if watch is not None:
-                watch.tell(last=not pending)
-    except BaseException:  # KeyboardInterrupt and errors in `report` as well
-        try:
-            end()
-        finally:  # again, if a second interrupt came before `end` was guarded
-            end()
-        raise
-    end()
+
+    pool = _Pool(workers)
+    try:
+        _run(pool, [work] * workers, stop, watch)
+    finally:
+        pool.close()
 
 
 def workers_for(
@@ -230,29 +245,12 @@ class Together:
         self.pool = _Pool(workers) if workers > 1 else None
 
     def close(self) -> None:
-        """Wait for running jobs, and end the threads."""
+        """End the threads."""
         if self.pool is not None:
-            self.pool.shutdown(wait=True, cancel_futures=True)
+            self.pool.close()
 
     def __call__(self, jobs: Sequence[Callable[[], _T]], aside: Callable[[], None] | None) -> list[_T]:
         """Run `jobs` and `aside`; return the results of `jobs` in order. An error ends the other jobs."""
-        if self.pool is None:
-            results = [job() for job in jobs]
-            if aside is not None:
-                aside()
-            return results
-        stop = StopFlag()
-        futures = [self.pool.submit(stop.heeded, job) for job in jobs]
-        everything: list[Future[Any]] = [*futures]
-        if aside is not None:
-            everything.append(self.pool.submit(stop.heeded, aside))
-        try:
-            wait(everything, return_when=FIRST_EXCEPTION)
-            for future in everything:
-                if future.done():
-                    future.result()
-        except BaseException:
-            stop.set()
-            _insist(lambda: wait(everything))
-            raise
-        return [future.result() for future in futures]
+        everything: list[Callable[[], Any]] = [*jobs, *([] if aside is None else [aside])]
+        results = [job() for job in everything] if self.pool is None else _run(self.pool, everything, StopFlag())
+        return results[: len(jobs)]
